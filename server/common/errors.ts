@@ -1,0 +1,46 @@
+/**
+ * Base of every error that a user can cause or mend. The message says what was got, what was expected and what to do;
+ * `code` is what crosses the wire and what `lfp` turns into its exit status.
+ */
+export abstract class LfpError extends Error {
+  abstract readonly code: ErrorCode;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** What a caller can do about a failure; one word each, stable across versions. */
+export type ErrorCode =
+  /** A command, option or setting is wrong. */
+  | "usage"
+  /** A file, checkpoint or text that was given cannot be used. */
+  | "input"
+  /** Something that was asked for does not exist. */
+  | "not-found"
+  /** Numbers left the finite range. */
+  | "non-finite"
+  /** The machine lacks something: memory, disk, a device, a network. */
+  | "resource"
+  /** Another process holds what was asked for. */
+  | "locked"
+  /** Someone asked to stop. */
+  | "cancelled"
+  /** Ours: a promise that this program makes to itself is broken. */
+  | "internal";
+
+/** A promise that the program makes to itself is broken: always a defect here, never the user's. */
+export class InternalError extends LfpError {
+  readonly code = "internal";
+}
+
+/** Throws `InternalError` unless the condition holds. */
+export function invariant(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new InternalError(`internal error: ${message}`);
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

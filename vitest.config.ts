@@ -1,0 +1,9 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["server/**/*.test.ts", "test/{unit,conformance}/**/*.test.ts"],
+    pool: "forks",
+    testTimeout: 60_000,
+  },
+});
