@@ -1,0 +1,155 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
+import { DeviceError } from "../errors.ts";
+import type { Values } from "../graph.ts";
+import type { CallKind, Calls, Reply } from "./messages.ts";
+import { toError } from "./messages.ts";
+import { planProgram } from "./planner.ts";
+
+export interface CpuDeviceOptions {
+  /** Threads of the matrix kernels; by default one per core. */
+  readonly threads?: number;
+}
+
+/** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
+export async function createCpuDevice({ threads = availableParallelism() }: CpuDeviceOptions = {}): Promise<Device> {
+  // Beside this file stands worker.ts; in the bundle, where names of sources are gone, cpu-worker.js.
+  const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./cpu-worker.js";
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: { threads } });
+  const caller = new Caller(worker);
+  return new CpuDevice(caller, threads);
+}
+
+class CpuDevice implements Device {
+  readonly kind = "cpu";
+  readonly description: string;
+  readonly #caller: Caller;
+
+  constructor(caller: Caller, threads: number) {
+    this.#caller = caller;
+    this.description = `CPU, ${threads} thread${threads === 1 ? "" : "s"}, ONNX Runtime`;
+  }
+
+  async createState(entries: readonly StateEntry[]): Promise<StateStore> {
+    const buffers = entries.flatMap(({ values }) =>
+      values !== undefined && ownsBuffer(values) ? [values.buffer] : [],
+    );
+    const id = await this.#caller.call("createState", { entries }, [...new Set(buffers)]);
+    return new CpuStateStore(
+      this.#caller,
+      id,
+      entries.map((entry) => entry.name),
+    );
+  }
+
+  async compile({ stores, ...spec }: ProgramSpec): Promise<Program> {
+    const plan = planProgram(spec);
+    const ids = stores.map((store) => {
+      if (store instanceof CpuStateStore) return store.id;
+      throw new DeviceError("a state store of another device was given to the CPU device");
+    });
+    const id = await this.#caller.call("compile", { plan, stores: ids });
+    const caller = this.#caller;
+    return {
+      run: (inputs) => caller.call("run", { program: id, inputs }),
+      dispose: async () => {
+        await caller.call("disposeProgram", { program: id });
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#caller.close();
+  }
+}
+
+class CpuStateStore implements StateStore {
+  readonly id: number;
+  readonly names: readonly string[];
+  readonly #caller: Caller;
+
+  constructor(caller: Caller, id: number, names: readonly string[]) {
+    this.#caller = caller;
+    this.id = id;
+    this.names = names;
+  }
+
+  read(name: string): Promise<Values> {
+    return this.#caller.call("readState", { store: this.id, name });
+  }
+
+  async write(name: string, values: Values): Promise<void> {
+    await this.#caller.call("writeState", { store: this.id, name, values });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#caller.call("disposeState", { store: this.id });
+  }
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Questions to the worker and their answers, matched by number. */
+class Caller {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 0;
+  #gone: DeviceError | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    // An idle device does not keep the process alive; a question that waits for its answer does.
+    worker.unref();
+    worker.on("message", (reply: Reply) => this.#settle(reply));
+    worker.on("error", (error) =>
+      this.#fail(
+        new DeviceError(`the CPU device's thread failed: ${error instanceof Error ? error.message : String(error)}`),
+      ),
+    );
+    worker.on("exit", (status) => this.#fail(new DeviceError(`the CPU device's thread ended with status ${status}`)));
+  }
+
+  call<K extends CallKind>(
+    kind: K,
+    ask: Calls[K]["ask"],
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Calls[K]["answer"]> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone);
+    this.#next += 1;
+    const id = this.#next;
+    return new Promise((resolve, reject) => {
+      // The worker answers a request of kind K with Calls[K]["answer"]: `handlers` there is typed so.
+      this.#waiting.set(id, { resolve: (answer) => resolve(answer as Calls[K]["answer"]), reject });
+      this.#worker.ref();
+      this.#worker.postMessage({ id, kind, ask }, transfer);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#gone ??= new DeviceError("the device was closed");
+    await this.#worker.terminate();
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (this.#waiting.size === 0) this.#worker.unref();
+    if ("failure" in reply) waiting?.reject(toError(reply.failure));
+    else waiting?.resolve(reply.answer);
+  }
+
+  #fail(error: DeviceError): void {
+    this.#gone ??= error;
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#gone);
+    this.#waiting.clear();
+  }
+}
+
+/** A view of part of a buffer must not be transferred: it would take its neighbours along. */
+function ownsBuffer(values: Values): values is Values & { buffer: ArrayBuffer } {
+  return values.buffer instanceof ArrayBuffer && values.byteLength === values.buffer.byteLength;
+}

@@ -1,0 +1,254 @@
+import * as ort from "onnxruntime-node";
+import type { StateEntry } from "../device.ts";
+import { DeviceError, InputMismatchError } from "../errors.ts";
+import { type DType, sizeOf, type Values } from "../graph.ts";
+import { type Block, Heap } from "./heap.ts";
+import { clearRows, sampleRows, scatterAddRows } from "./host.loops.ts";
+import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
+import { applyUpdate } from "./updates.ts";
+
+/** Held values: a block of the heap and what it means. */
+export interface Buffer {
+  readonly block: Block;
+  readonly spec: BufferSpec;
+}
+
+export type Results = Record<string, Values>;
+
+export interface ExecutorOptions {
+  readonly threads: number;
+}
+
+interface LoadedProgram {
+  readonly plan: CpuPlan;
+  readonly session: ort.InferenceSession | undefined;
+  readonly stores: readonly number[];
+  readonly buffers: readonly Buffer[];
+  /** Rows that the last run added to a table that starts from zeros, by buffer. */
+  readonly touched: Map<number, Int32Array>;
+}
+
+/** Runs plans on the thread that it lives on. `CpuDevice` puts it on a worker, because ONNX Runtime blocks while it runs. */
+export class CpuExecutor {
+  readonly #heap = new Heap();
+  readonly #threads: number;
+  readonly #stores = new Map<number, Map<string, Buffer>>();
+  readonly #programs = new Map<number, LoadedProgram>();
+  #next = 0;
+
+  constructor({ threads }: ExecutorOptions) {
+    this.#threads = threads;
+  }
+
+  createState(entries: readonly StateEntry[]): number {
+    const store = new Map<string, Buffer>();
+    for (const { name, shape, values, dtype = "f32" } of entries) {
+      const buffer = this.#allocate({ shape, dtype });
+      if (values !== undefined) this.#fill(name, buffer, values);
+      store.set(name, buffer);
+    }
+    this.#next += 1;
+    this.#stores.set(this.#next, store);
+    return this.#next;
+  }
+
+  readState(store: number, name: string): Values {
+    return this.#view(this.#state([store], name)).slice();
+  }
+
+  writeState(store: number, name: string, values: Values): void {
+    this.#fill(name, this.#state([store], name), values);
+  }
+
+  disposeState(store: number): void {
+    for (const buffer of this.#stores.get(store)?.values() ?? []) this.#heap.release(buffer.block);
+    this.#stores.delete(store);
+  }
+
+  async compile(plan: CpuPlan, stores: readonly number[]): Promise<number> {
+    for (const feed of [...plan.feeds, ...plan.frozen]) {
+      if (feed.operand.from === "state") this.#checkState(stores, feed, feed.operand.name);
+    }
+    const session = plan.model === undefined ? undefined : await this.#createSession(plan.model, plan.frozen, stores);
+    const buffers = plan.buffers.map((spec) => this.#allocate(spec));
+    this.#next += 1;
+    this.#programs.set(this.#next, { plan, session, stores, buffers, touched: new Map() });
+    return this.#next;
+  }
+
+  async run(id: number, inputs: Readonly<Results>): Promise<Results> {
+    const program = this.#programs.get(id);
+    if (program === undefined) throw new DeviceError("the program was disposed of; compile it again");
+    checkInputs(program.plan, inputs);
+    await this.#runModel(program, inputs);
+    for (const step of program.plan.steps) this.#runStep(program, step, inputs);
+    const results: Results = {};
+    const place = (operand: Operand): Buffer => this.#place(program, operand);
+    const values = (operand: Operand): Values => this.#values(program, operand, inputs);
+    // Outputs are copied before updates, which may write over what an output shows.
+    for (const { name, operand } of program.plan.outputs) results[name] = values(operand).slice();
+    for (const update of program.plan.updates) {
+      Object.assign(
+        results,
+        applyUpdate(update, { place, values, view: (buffer) => this.#view(buffer), kernels: this.#heap.kernels }),
+      );
+    }
+    return results;
+  }
+
+  async disposeProgram(id: number): Promise<void> {
+    const program = this.#programs.get(id);
+    this.#programs.delete(id);
+    for (const buffer of program?.buffers ?? []) this.#heap.release(buffer.block);
+    await program?.session?.release();
+  }
+
+  get usedBytes(): number {
+    return this.#heap.usedBytes;
+  }
+
+  async #createSession(
+    model: Uint8Array,
+    frozen: readonly Feed[],
+    stores: readonly number[],
+  ): Promise<ort.InferenceSession> {
+    const externalData = frozen.map(({ onnxName, operand }) => {
+      const values = operand.from === "state" ? this.#view(this.#state(stores, operand.name)) : new Float32Array();
+      return { path: onnxName, data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+    });
+    try {
+      return await ort.InferenceSession.create(model, {
+        executionProviders: ["cpu"],
+        intraOpNumThreads: this.#threads,
+        interOpNumThreads: 1,
+        executionMode: "sequential",
+        graphOptimizationLevel: "all",
+        logSeverityLevel: 3,
+        externalData,
+        // Spinning workers would take the cores from the loops that run between two models; denormal numbers are slow.
+        extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
+      });
+    } catch (cause) {
+      throw new DeviceError(
+        `ONNX Runtime refused a program: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  async #runModel({ plan, session, stores, buffers }: LoadedProgram, inputs: Readonly<Results>): Promise<void> {
+    if (session === undefined) return;
+    const feeds: Record<string, ort.Tensor> = {};
+    for (const { onnxName, operand, spec } of plan.feeds) {
+      const values =
+        operand.from === "state"
+          ? this.#view(this.#state(stores, operand.name))
+          : inputs[operand.from === "input" ? operand.name : ""];
+      feeds[onnxName] = tensorOf(spec, values);
+    }
+    const fetches: Record<string, ort.Tensor> = {};
+    for (const { onnxName, index } of plan.fetches) {
+      const buffer = bufferAt(buffers, index);
+      fetches[onnxName] = tensorOf(buffer.spec, this.#view(buffer));
+    }
+    await session.run(feeds, fetches);
+  }
+
+  #runStep(program: LoadedProgram, step: HostStep, inputs: Readonly<Results>): void {
+    const floats = (operand: Operand): Float32Array => asFloats(this.#values(program, operand, inputs));
+    const result = this.#view(bufferAt(program.buffers, step.result));
+    if (step.kind === "sampleRows") {
+      const [topK = 0, topP = 1, greedy = 0] = floats(step.settings);
+      result.set(
+        sampleRows(floats(step.probs), floats(step.uniforms), { topK, topP, greedy: greedy !== 0 }, step.vocabulary),
+      );
+      return;
+    }
+    const ids = asInts(this.#values(program, step.ids, inputs));
+    const table = asFloats(result);
+    if (step.base === undefined) clearRows(table, program.touched.get(step.result) ?? new Int32Array(), step.width);
+    else if (!(step.base.from === "buffer" && step.base.index === step.result)) table.set(floats(step.base));
+    scatterAddRows(table, ids, floats(step.rows), step.width);
+    if (step.base === undefined) program.touched.set(step.result, ids.slice());
+  }
+
+  #place(program: LoadedProgram, operand: Operand): Buffer {
+    if (operand.from === "state") return this.#state(program.stores, operand.name);
+    if (operand.from === "buffer") return bufferAt(program.buffers, operand.index);
+    throw new DeviceError(`input '${operand.name}' cannot be updated or clipped: give it to a state first`);
+  }
+
+  #values(program: LoadedProgram, operand: Operand, inputs: Readonly<Results>): Values {
+    if (operand.from !== "input") return this.#view(this.#place(program, operand));
+    const values = inputs[operand.name];
+    if (values === undefined) throw new InputMismatchError(operand.name, "nothing", "values");
+    return values;
+  }
+
+  #checkState(stores: readonly number[], { spec }: Feed, name: string): void {
+    const held = this.#state(stores, name).spec;
+    if (held.dtype !== spec.dtype || sizeOf(held.shape) !== sizeOf(spec.shape)) {
+      throw new DeviceError(
+        `state '${name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${spec.dtype}[${spec.shape.join(", ")}]`,
+      );
+    }
+  }
+
+  #state(stores: readonly number[], name: string): Buffer {
+    for (const store of stores) {
+      const buffer = this.#stores.get(store)?.get(name);
+      if (buffer !== undefined) return buffer;
+    }
+    throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
+  }
+
+  #allocate(spec: BufferSpec): Buffer {
+    return { block: this.#heap.allocate(sizeOf(spec.shape) * 4), spec };
+  }
+
+  #fill(name: string, buffer: Buffer, values: Values): void {
+    const expected = sizeOf(buffer.spec.shape);
+    if (values.length !== expected) throw new InputMismatchError(name, `${values.length} values`, `${expected}`);
+    this.#view(buffer).set(values);
+  }
+
+  #view({ block, spec }: Buffer): Values {
+    return this.#heap.view(block, spec.dtype, sizeOf(spec.shape));
+  }
+}
+
+function checkInputs(plan: CpuPlan, inputs: Readonly<Results>): void {
+  for (const { name, spec } of plan.inputs) {
+    const values = inputs[name];
+    const expected = `${sizeOf(spec.shape)} ${spec.dtype} values`;
+    if (values === undefined) throw new InputMismatchError(name, "nothing", expected);
+    if (values.length !== sizeOf(spec.shape) || dtypeOf(values) !== spec.dtype)
+      throw new InputMismatchError(name, `${values.length} ${dtypeOf(values)} values`, expected);
+  }
+}
+
+const tensorTypes = { f32: "float32", i32: "int32" } as const;
+
+function tensorOf(spec: BufferSpec, values: Values | undefined): ort.Tensor {
+  return new ort.Tensor(tensorTypes[spec.dtype], values ?? new Float32Array(), spec.shape);
+}
+
+function bufferAt(buffers: readonly Buffer[], index: number): Buffer {
+  const buffer = buffers[index];
+  if (buffer === undefined) throw new DeviceError(`the program has no buffer ${index}`);
+  return buffer;
+}
+
+function dtypeOf(values: Values): DType {
+  return values instanceof Float32Array ? "f32" : "i32";
+}
+
+export function asFloats(values: Values): Float32Array {
+  if (!(values instanceof Float32Array)) throw new DeviceError("got i32 values where f32 ones are needed");
+  return values;
+}
+
+export function asInts(values: Values): Int32Array {
+  if (!(values instanceof Int32Array)) throw new DeviceError("got f32 values where i32 ones are needed");
+  return values;
+}

@@ -1,0 +1,60 @@
+/** What the CPU device's two threads say to each other. */
+
+import type { StateEntry } from "../device.ts";
+import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
+import type { Values } from "../graph.ts";
+import type { Results } from "./executor.ts";
+import type { CpuPlan } from "./plan.ts";
+
+/** Requests by kind, with their answers. */
+export interface Calls {
+  createState: { ask: { entries: readonly StateEntry[] }; answer: number };
+  readState: { ask: { store: number; name: string }; answer: Values };
+  writeState: { ask: { store: number; name: string; values: Values }; answer: undefined };
+  disposeState: { ask: { store: number }; answer: undefined };
+  compile: { ask: { plan: CpuPlan; stores: readonly number[] }; answer: number };
+  run: { ask: { program: number; inputs: Readonly<Results> }; answer: Results };
+  disposeProgram: { ask: { program: number }; answer: undefined };
+}
+
+export type CallKind = keyof Calls;
+export type Request = {
+  [K in CallKind]: { readonly id: number; readonly kind: K; readonly ask: Calls[K]["ask"] };
+}[CallKind];
+export type Reply =
+  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly failure: Failure };
+
+/** An error as plain data; `toFailure` and `toError` are inverse for the errors that callers tell apart. */
+export type Failure =
+  | {
+      readonly kind: "non-finite";
+      readonly tensor: string;
+      readonly step: number;
+      readonly value: number;
+      readonly message: string;
+    }
+  | { readonly kind: "input"; readonly message: string }
+  | { readonly kind: "device"; readonly message: string };
+
+export function toFailure(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof NonFiniteError)
+    return { kind: "non-finite", tensor: error.tensor, step: error.step, value: error.value, message };
+  if (error instanceof InputMismatchError) return { kind: "input", message };
+  return { kind: "device", message };
+}
+
+export function toError(failure: Failure): Error {
+  switch (failure.kind) {
+    case "non-finite":
+      return new NonFiniteError(failure.tensor, failure.step, failure.value);
+    case "input":
+      return InputMismatchError.fromMessage(failure.message);
+    case "device":
+      return new DeviceError(failure.message);
+    default:
+      failure satisfies never;
+      throw new TypeError("unknown failure");
+  }
+}

@@ -1,0 +1,203 @@
+import type { AdamWEntry, ProgramSpec, Update } from "../device.ts";
+import { InvalidGraphError } from "../errors.ts";
+import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
+import { Emitter } from "../onnx/emitter.ts";
+import { lowerNode } from "../onnx/lowering.ts";
+import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
+import { simplify } from "../simplify.ts";
+import { verify } from "../verify.ts";
+import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
+
+/** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
+export function planProgram(spec: Omit<ProgramSpec, "stores">): CpuPlan {
+  return new Planner(spec).plan();
+}
+
+type HostNode = NodeOf<"scatterAddRows"> | NodeOf<"sampleRows">;
+
+class Planner {
+  readonly #frozen: boolean;
+  readonly #outputs: ReadonlyMap<string, Node>;
+  readonly #updates: readonly Update[];
+  readonly #emitter = new Emitter();
+  readonly #buffers: BufferSpec[] = [];
+  readonly #bufferOf = new Map<Node, number>();
+  readonly #fetches: { onnxName: string; index: number }[] = [];
+  readonly #feeds: Feed[] = [];
+  readonly #frozenFeeds: Feed[] = [];
+  readonly #steps: HostStep[] = [];
+
+  constructor({ outputs, updates = [], frozen = false }: Omit<ProgramSpec, "stores">) {
+    const roots = [...Object.values(outputs), ...updates.flatMap(operandsOf)];
+    verify(roots);
+    const simplified = simplify(roots);
+    const replacement = new Map(roots.map((root, index) => [root, simplified[index] ?? root]));
+    const replace = (node: Node): Node => replacement.get(node) ?? node;
+    this.#frozen = frozen;
+    this.#outputs = new Map(Object.entries(outputs).map(([name, node]) => [name, replace(node)]));
+    this.#updates = updates.map((update) => mapUpdate(update, replace));
+  }
+
+  plan(): CpuPlan {
+    const roots = [...this.#outputs.values(), ...this.#updates.flatMap(operandsOf)];
+    const order = topologicalOrder(roots);
+    const hostNodes = terminalHostNodes(order);
+    const lowered = this.#lower(order, roots, hostNodes);
+    for (const node of hostNodes) this.#addStep(node, hostNodes, roots);
+    return {
+      model: lowered.nodes.length === 0 ? undefined : encodeModel(lowered),
+      feeds: this.#feeds,
+      frozen: this.#frozenFeeds,
+      fetches: this.#fetches,
+      buffers: this.#buffers,
+      steps: this.#steps,
+      updates: this.#updates.map((update) => mapUpdate(update, (node) => this.#operand(node))),
+      inputs: order.flatMap((node) => (node.op === "input" ? [{ name: node.attrs.name, spec: specOf(node) }] : [])),
+      outputs: [...this.#outputs].map(([name, node]) => ({ name, operand: this.#operand(node), spec: specOf(node) })),
+    };
+  }
+
+  /** Lowers what ONNX computes: everything that a root or a host loop needs, except leaves and the loops themselves. */
+  #lower(order: readonly Node[], roots: readonly Node[], hostNodes: ReadonlySet<Node>): OnnxModel {
+    const wanted = [...roots, ...[...hostNodes].flatMap((node) => operandsOfHostNode(node))];
+    const fetched = [...new Set(wanted)].filter((node) => !isLeaf(node) && !hostNodes.has(node));
+    const inside = new Set(topologicalOrder(fetched));
+    for (const node of order) if (inside.has(node)) this.#lowerOne(node);
+    for (const node of fetched)
+      this.#fetches.push({ onnxName: this.#emitter.valueOf(node), index: this.#buffer(node) });
+    // One ONNX value may stand for two nodes (a shared sub-expression), but an output name may be listed once only.
+    for (const [at, fetch] of this.#fetches.entries()) {
+      if (this.#fetches.findIndex((other) => other.onnxName === fetch.onnxName) !== at)
+        fetch.onnxName = this.#emitter.emit("Identity", [fetch.onnxName]);
+    }
+    return {
+      nodes: this.#emitter.nodes,
+      initializers: this.#emitter.initializers,
+      inputs: this.#feeds.map(({ onnxName, spec }) => ({ name: onnxName, ...spec })),
+      outputs: this.#fetches.map(({ onnxName, index }) => ({ name: onnxName, ...specOf(this.#buffers[index]) })),
+    };
+  }
+
+  #lowerOne(node: Node): void {
+    if (!isLeaf(node)) {
+      this.#emitter.bind(node, lowerNode(node, this.#emitter));
+      return;
+    }
+    const onnxName = `${node.op}:${node.attrs.name}`;
+    const feed: Feed = { onnxName, operand: { from: node.op, name: node.attrs.name }, spec: specOf(node) };
+    const frozen = this.#frozen && node.op === "state";
+    if (frozen) this.#emitter.initializer(node.dtype, node.shape, undefined, onnxName);
+    (frozen ? this.#frozenFeeds : this.#feeds).push(feed);
+    this.#emitter.bind(node, onnxName);
+  }
+
+  #addStep(node: HostNode, hostNodes: ReadonlySet<Node>, roots: readonly Node[]): void {
+    if (node.op === "sampleRows") {
+      const [probs, uniforms, settings] = node.inputs;
+      const step = {
+        kind: "sampleRows",
+        probs: this.#operand(probs),
+        uniforms: this.#operand(uniforms),
+        settings: this.#operand(settings),
+      } as const;
+      this.#steps.push({ ...step, result: this.#buffer(node), vocabulary: probs?.shape[1] ?? 0 });
+      return;
+    }
+    const [base, ids, rows] = node.inputs;
+    const fromZero = base?.op === "fill" && base.attrs.value === 0;
+    const shared =
+      base === undefined ||
+      isLeaf(base) ||
+      roots.includes(base) ||
+      [...hostNodes].some((other) => other !== node && other.inputs.includes(base));
+    // A product that only this loop reads is added to where it stands.
+    const inPlace = !fromZero && !shared ? this.#bufferOf.get(base) : undefined;
+    if (inPlace !== undefined) this.#bufferOf.set(node, inPlace);
+    const step = {
+      kind: "scatterAddRows",
+      ids: this.#operand(ids),
+      rows: this.#operand(rows),
+      width: node.shape[1] ?? 0,
+    } as const;
+    this.#steps.push({ ...step, base: fromZero ? undefined : this.#operand(base), result: this.#buffer(node) });
+  }
+
+  #operand(node: Node | undefined): Operand {
+    if (node === undefined) throw new InvalidGraphError("an operand", "is missing");
+    if (isLeaf(node)) return { from: node.op, name: node.attrs.name };
+    return { from: "buffer", index: this.#buffer(node) };
+  }
+
+  #buffer(node: Node): number {
+    const known = this.#bufferOf.get(node);
+    if (known !== undefined) return known;
+    this.#buffers.push(specOf(node));
+    this.#bufferOf.set(node, this.#buffers.length - 1);
+    return this.#buffers.length - 1;
+  }
+}
+
+/** Applies a function to every operand of an update. */
+export function mapUpdate<A, B>(update: Update<A>, f: (operand: A) => B): Update<B> {
+  switch (update.kind) {
+    case "assign":
+    case "accumulate":
+      return { ...update, target: f(update.target), value: f(update.value) };
+    case "writeAt":
+      return { ...update, target: f(update.target), value: f(update.value), start: f(update.start) };
+    case "adamW":
+      return {
+        ...update,
+        settings: f(update.settings),
+        parameters: update.parameters.map((entry) => mapEntry(entry, f)),
+      };
+    default:
+      update satisfies never;
+      throw new TypeError("unknown update");
+  }
+}
+
+function mapEntry<A, B>(
+  { name, parameter, gradient, firstMoment, secondMoment }: AdamWEntry<A>,
+  f: (operand: A) => B,
+): AdamWEntry<B> {
+  return {
+    name,
+    parameter: f(parameter),
+    gradient: f(gradient),
+    firstMoment: f(firstMoment),
+    secondMoment: f(secondMoment),
+  };
+}
+
+function operandsOf(update: Update): Node[] {
+  const operands: Node[] = [];
+  mapUpdate(update, (node) => operands.push(node));
+  return operands;
+}
+
+/** Nodes that loops compute better than ONNX, where nothing after them is ONNX's. Sampling has no other form. */
+function terminalHostNodes(order: readonly Node[]): Set<HostNode> {
+  const used = new Set(order.flatMap((node) => node.inputs));
+  return new Set(
+    order.filter(
+      (node): node is HostNode => (node.op === "scatterAddRows" || node.op === "sampleRows") && !used.has(node),
+    ),
+  );
+}
+
+function operandsOfHostNode(node: Node): readonly Node[] {
+  return node.inputs.filter(
+    (input) =>
+      !(node.op === "scatterAddRows" && input === node.inputs[0] && input.op === "fill" && input.attrs.value === 0),
+  );
+}
+
+function isLeaf(node: Node): node is NodeOf<"input"> | NodeOf<"state"> {
+  return node.op === "input" || node.op === "state";
+}
+
+function specOf(node: { shape: readonly number[]; dtype: BufferSpec["dtype"] } | undefined): BufferSpec {
+  if (node === undefined) throw new InvalidGraphError("a buffer", "is missing");
+  return { shape: node.shape, dtype: node.dtype };
+}

@@ -1,0 +1,62 @@
+/** The thread that runs the CPU device's programs. */
+import { parentPort, workerData } from "node:worker_threads";
+import { CpuExecutor } from "./executor.ts";
+import { type CallKind, type Calls, type Reply, type Request, toFailure } from "./messages.ts";
+
+const executor = new CpuExecutor({ threads: Number(workerData.threads) });
+
+const handlers: {
+  readonly [K in CallKind]: (ask: Calls[K]["ask"]) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
+} = {
+  createState: ({ entries }) => executor.createState(entries),
+  readState: ({ store, name }) => executor.readState(store, name),
+  writeState: ({ store, name, values }) => {
+    executor.writeState(store, name, values);
+    return undefined;
+  },
+  disposeState: ({ store }) => {
+    executor.disposeState(store);
+    return undefined;
+  },
+  compile: ({ plan, stores }) => executor.compile(plan, stores),
+  run: ({ program, inputs }) => executor.run(program, inputs),
+  disposeProgram: async ({ program }) => {
+    await executor.disposeProgram(program);
+    return undefined;
+  },
+};
+
+let last: Promise<void> = Promise.resolve();
+
+// One request at a time, in order: programs of one device see the state that the ones before left.
+parentPort?.on("message", (request: Request) => {
+  last = last.then(() => answer(request));
+});
+
+async function answer(request: Request): Promise<void> {
+  try {
+    const result = await handle(request);
+    parentPort?.postMessage({ id: request.id, answer: result } satisfies Reply, buffersOf(result));
+  } catch (error) {
+    parentPort?.postMessage({ id: request.id, failure: toFailure(error) } satisfies Reply);
+  }
+}
+
+function handle<K extends CallKind>(request: {
+  kind: K;
+  ask: Calls[K]["ask"];
+}): Calls[K]["answer"] | Promise<Calls[K]["answer"]> {
+  return handlers[request.kind](request.ask);
+}
+
+/** Results are copies made for the caller, so their memory is handed over. */
+function buffersOf(result: unknown): ArrayBuffer[] {
+  const values = ArrayBuffer.isView(result)
+    ? [result]
+    : typeof result === "object" && result !== null
+      ? Object.values(result)
+      : [];
+  return values.flatMap((value: unknown) =>
+    ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : [],
+  );
+}

@@ -1,0 +1,122 @@
+import type { DType, Node, Shape, Values } from "./graph.ts";
+
+/**
+ * A compute device: it keeps named state, compiles graphs into programs, and runs them. Programs of one device run in the order
+ * in which they are started, each to its end, and see the state that the ones before left.
+ */
+export interface Device {
+  readonly kind: DeviceKind;
+  /** Adapter or processor and thread count, for people. */
+  readonly description: string;
+  /** Moves values onto the device. The arrays given are taken over: do not use them afterwards. */
+  createState(entries: readonly StateEntry[]): Promise<StateStore>;
+  /** Verifies, simplifies and lowers a graph. Throws `InvalidGraphError` or `DeviceError`. */
+  compile(spec: ProgramSpec): Promise<Program>;
+  /** Frees everything. Programs and stores are unusable afterwards. */
+  close(): Promise<void>;
+}
+
+export type DeviceKind = "cpu" | "gpu";
+
+export interface StateEntry {
+  readonly name: string;
+  readonly shape: Shape;
+  /** Undefined: zeros. */
+  readonly values: Values | undefined;
+  readonly dtype?: DType;
+}
+
+/** Values that live on the device between runs, found by name from `state` nodes. */
+export interface StateStore {
+  readonly names: readonly string[];
+  read(name: string): Promise<Values>;
+  write(name: string, values: Values): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface ProgramSpec {
+  /** Where `state` nodes find their values; names must not repeat across stores. */
+  readonly stores: readonly StateStore[];
+  /** What a run gives back, by name. */
+  readonly outputs: Readonly<Record<string, Node>>;
+  /** What a run writes in place, in this order, after everything in `outputs` and every update's operands are computed. */
+  readonly updates?: readonly Update[];
+  /**
+   * The state will never change again while this program lives: it may be copied into a faster layout. Default false.
+   */
+  readonly frozen?: boolean;
+}
+
+export interface Program {
+  /**
+   * Runs once. Every `input` node of the graph needs its values; throws `InputMismatchError` naming one that is missing or of the
+   * wrong length, and `NonFiniteError` when an optimizer update meets a gradient that is not finite (nothing is updated then).
+   */
+  run(inputs: Readonly<Record<string, Values>>): Promise<Record<string, Values>>;
+  dispose(): Promise<void>;
+}
+
+/** In-place writes to state. `Target` is how a state value is named: its node here, its buffer inside a device. */
+export type Update<Operand = Node> =
+  | { readonly kind: "assign"; readonly target: Operand; readonly value: Operand }
+  /** target += value */
+  | { readonly kind: "accumulate"; readonly target: Operand; readonly value: Operand }
+  /**
+   * target [B, H, S, D] gets value [B, H, T, D] at places start .. start + T of its third axis; `start` is an i32 input [1].
+   */
+  | { readonly kind: "writeAt"; readonly target: Operand; readonly value: Operand; readonly start: Operand }
+  /**
+   * One AdamW step over all parameters with the gradients clipped to a global norm; `settings` are the numbers of `adamWSettings`. The norm
+   * before clipping is given back under `normName`.
+   */
+  | {
+      readonly kind: "adamW";
+      readonly parameters: readonly AdamWEntry<Operand>[];
+      readonly settings: Operand;
+      readonly normName: string;
+    };
+
+export interface AdamWEntry<Operand = Node> {
+  readonly name: string;
+  readonly parameter: Operand;
+  readonly gradient: Operand;
+  readonly firstMoment: Operand;
+  readonly secondMoment: Operand;
+}
+
+export interface AdamWOptions {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** Decoupled: parameters shrink by learningRate * weightDecay. */
+  readonly weightDecay: number;
+  /** Global gradient norm to clip to; Infinity: none. */
+  readonly maxGradientNorm: number;
+}
+
+/**
+ * The per-step numbers of AdamW (Loshchilov and Hutter 2019, as in torch.optim.AdamW) for step 1, 2, ...: worked out in double precision
+ * here, so that a device only multiplies. Layout: beta1, 1 - beta1, beta2, 1 - beta2, step size, root correction, eps, keep,
+ * maximal norm, step.
+ */
+export function adamWSettings(options: AdamWOptions, step: number): Float32Array {
+  const { learningRate, beta1, beta2, eps, weightDecay, maxGradientNorm } = options;
+  const stepSize = learningRate / (1 - beta1 ** step);
+  const rootCorrection = 1 / Math.sqrt(1 - beta2 ** step);
+  const keep = 1 - learningRate * weightDecay;
+  return Float32Array.of(
+    beta1,
+    1 - beta1,
+    beta2,
+    1 - beta2,
+    stepSize,
+    rootCorrection,
+    eps,
+    keep,
+    maxGradientNorm,
+    step,
+  );
+}
+
+export const adamWSettingsLength = 10;

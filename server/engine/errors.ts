@@ -1,0 +1,80 @@
+import { LfpError } from "../common/errors.ts";
+import type { Node, OpKind, Shape } from "./graph.ts";
+
+/** Operands that do not fit an operator, named with their shapes. */
+export class ShapeMismatchError extends LfpError {
+  readonly code = "internal";
+
+  constructor(op: OpKind, operands: readonly Operand[], expected: string) {
+    super(`${op}: got ${operands.map(describeOperand).join(" and ")}; expected ${expected}`);
+  }
+}
+
+/** A graph that must not be lowered: the node, what is wrong with it, and its inputs. */
+export class InvalidGraphError extends LfpError {
+  readonly code = "internal";
+
+  constructor(node: string, problem: string) {
+    super(`invalid graph at ${node}: ${problem}`);
+  }
+}
+
+/** A gradient was asked of an operator that has none. */
+export class NoGradientError extends LfpError {
+  readonly code = "internal";
+
+  constructor(op: OpKind) {
+    super(
+      `${op} has no gradient: it is itself a gradient or its result is not smooth; take the gradient of what made it`,
+    );
+  }
+}
+
+/** Data given to a run does not fit the program's input of that name. */
+export class InputMismatchError extends LfpError {
+  readonly code = "internal";
+
+  constructor(name: string, got: string, expected: string) {
+    super(`input '${name}': got ${got}; expected ${expected}`);
+  }
+
+  /** The same error, as it came from another thread. */
+  static fromMessage(message: string): InputMismatchError {
+    const error = new InputMismatchError("", "", "");
+    error.message = message;
+    return error;
+  }
+}
+
+/** A loss, gradient or weight is NaN or infinite. The step is not applied. */
+export class NonFiniteError extends LfpError {
+  readonly code = "non-finite";
+  readonly tensor: string;
+  readonly step: number;
+  readonly value: number;
+
+  constructor(tensor: string, step: number, value: number) {
+    super(
+      `step ${step}: ${tensor} is ${value}; the step was not applied. Lower the learning rate, clip gradients, or check the data`,
+    );
+    this.tensor = tensor;
+    this.step = step;
+    this.value = value;
+  }
+}
+
+/** The compute device or its worker is gone, or refused a program. */
+export class DeviceError extends LfpError {
+  readonly code = "resource";
+}
+
+export type Operand = Pick<Node, "op" | "shape" | "attrs">;
+
+export function describeShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+function describeOperand(operand: Operand): string {
+  const name = "name" in operand.attrs ? ` '${operand.attrs.name}'` : "";
+  return `${operand.op}${name} ${describeShape(operand.shape)}`;
+}

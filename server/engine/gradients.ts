@@ -1,0 +1,242 @@
+import { NoGradientError } from "./errors.ts";
+import { type Node, type NodeOf, type OpKind, type Shape, sizeOf, topologicalOrder } from "./graph.ts";
+import * as ops from "./ops.ts";
+
+/** A gradient that is best added onto what is there already (rows of a table), or makes a zero base if nothing is. */
+export type Accumulation = (base: Node | undefined) => Node;
+export type InputGradient = Node | Accumulation | undefined;
+
+/** Gradients for the inputs of a node, given the gradient for its output; undefined for inputs that have none. */
+export type GradRule<K extends OpKind> = (
+  node: NodeOf<K>,
+  dY: Node,
+  inputs: readonly Node[],
+) => readonly InputGradient[];
+
+/**
+ * Reverse-mode gradients of a scalar with respect to nodes, as nodes of the same graph. A node that the scalar does not
+ * depend on gets zeros. Throws `NoGradientError` when the path crosses an operator without one.
+ */
+export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
+  if (sizeOf(loss.shape) !== 1)
+    throw new TypeError(`gradients of [${loss.shape.join(", ")}]: the loss must be one number`);
+  const order = topologicalOrder([loss]);
+  const needed = nodesThatReach(order, new Set(wrt));
+  const pending = new Map<Node, InputGradient[]>([[loss, [ops.fill(loss.shape, 1)]]]);
+  const total = new Map<Node, Node>();
+  for (const node of order.toReversed()) {
+    const dY = combine(pending.get(node) ?? []);
+    if (dY === undefined || !needed.has(node)) continue;
+    total.set(node, dY);
+    if (node.inputs.some((input) => needed.has(input))) propagate(node, dY, needed, pending);
+  }
+  return wrt.map((node) => total.get(node) ?? ops.fill(node.shape, 0));
+}
+
+/** One rule for every operator. */
+const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
+  input: () => [],
+  state: () => [],
+  constant: () => [],
+  fill: () => [],
+  matmul: ({ attrs }, dY, [a, b]) => matmulGrad(need(a), need(b), dY, attrs),
+  embedding: (_, dY, [table, ids]) => [
+    (base) => ops.scatterAddRows(base ?? ops.fill(need(table).shape, 0), need(ids), dY),
+    undefined,
+  ],
+  scatterAddRows: (_, dY, [, ids]) => [dY, undefined, ops.embedding(dY, need(ids))],
+  layerNorm: ({ attrs }, dY, [x, gamma]) => [
+    ops.make("layerNormGradX", [need(x), need(gamma), dY], attrs),
+    ops.make("layerNormGradGamma", [need(x), dY], attrs),
+    sumLeading(dY),
+  ],
+  layerNormGradX: none,
+  layerNormGradGamma: none,
+  rmsNorm: ({ attrs }, dY, [x, gamma]) => [
+    ops.make("rmsNormGradX", [need(x), need(gamma), dY], attrs),
+    ops.make("rmsNormGradGamma", [need(x), dY], attrs),
+  ],
+  rmsNormGradX: none,
+  rmsNormGradGamma: none,
+  softmax: (node, dY) => [ops.make("softmaxGrad", [asNode(node), dY], {})],
+  softmaxGrad: none,
+  logSoftmax: (node, dY) => [ops.make("logSoftmaxGrad", [asNode(node), dY], {})],
+  logSoftmaxGrad: none,
+  gatherLogProbs: (_, dY, [logits, ids]) => [
+    ops.make("gatherLogProbsGrad", [need(logits), need(ids), dY], {}),
+    undefined,
+  ],
+  gatherLogProbsGrad: none,
+  rotary: ({ attrs }, dY, [, positions]) => [
+    ops.make("rotary", [dY, need(positions)], { ...attrs, inverse: !attrs.inverse }),
+    undefined,
+  ],
+  gelu: (_, dY, [x]) => [ops.make("geluGrad", [need(x), dY], {})],
+  geluGrad: none,
+  geluTanh: (_, dY, [x]) => [ops.make("geluTanhGrad", [need(x), dY], {})],
+  geluTanhGrad: none,
+  relu: (_, dY, [x]) => [ops.mul(dY, ops.greater(need(x), ops.fill([], 0)))],
+  // d(x s) = s + x s (1 - s), with s = sigmoid(x)
+  silu: (_, dY, [x]) => {
+    const s = ops.sigmoid(need(x));
+    return [ops.mul(dY, ops.mul(s, ops.affine(ops.mul(need(x), ops.affine(s, -1, 1)), 1, 1)))];
+  },
+  sigmoid: (node, dY) => [ops.mul(dY, ops.mul(asNode(node), ops.affine(asNode(node), -1, 1)))],
+  softplus: (_, dY, [x]) => [ops.mul(dY, ops.sigmoid(need(x)))],
+  tanh: (node, dY) => [ops.mul(dY, ops.affine(ops.square(asNode(node)), -1, 1))],
+  exp: (node, dY) => [ops.mul(dY, asNode(node))],
+  log: (_, dY, [x]) => [ops.div(dY, need(x))],
+  sqrt: (node, dY) => [ops.div(ops.affine(dY, 0.5), asNode(node))],
+  square: (_, dY, [x]) => [ops.mul(ops.affine(dY, 2), need(x))],
+  reciprocal: (node, dY) => [ops.negate(ops.mul(dY, ops.square(asNode(node))))],
+  negate: (_, dY) => [ops.negate(dY)],
+  abs: (_, dY, [x]) => [ops.where(ops.greater(need(x), ops.fill([], 0)), dY, ops.negate(dY))],
+  add: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(dY, need(b).shape)],
+  sub: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(ops.negate(dY), need(b).shape)],
+  mul: (_, dY, [a, b]) => [sumTo(ops.mul(dY, need(b)), need(a).shape), sumTo(ops.mul(dY, need(a)), need(b).shape)],
+  div: (node, dY, [a, b]) => {
+    const dA = ops.div(dY, need(b));
+    return [sumTo(dA, need(a).shape), sumTo(ops.negate(ops.mul(dA, asNode(node))), need(b).shape)];
+  },
+  // On ties the gradient goes to the second operand, whole.
+  minimum: (_, dY, [a, b]) => chosen(dY, need(a), need(b), ops.greater(need(b), need(a))),
+  maximum: (_, dY, [a, b]) => chosen(dY, need(a), need(b), ops.greater(need(a), need(b))),
+  greater: none,
+  where: (_, dY, [condition, a, b]) => {
+    const zero = ops.fill([], 0);
+    return [
+      undefined,
+      sumTo(ops.where(need(condition), dY, zero), need(a).shape),
+      sumTo(ops.where(need(condition), zero, dY), need(b).shape),
+    ];
+  },
+  affine: ({ attrs }, dY) => [ops.affine(dY, attrs.mul)],
+  clip: ({ attrs }, dY, [x]) => [
+    ops.mul(dY, ops.mul(ops.greater(need(x), ops.fill([], attrs.low)), ops.greater(ops.fill([], attrs.high), need(x)))),
+  ],
+  sum: ({ attrs }, dY, [x]) => [spread(dY, need(x).shape, attrs.axes)],
+  mean: ({ attrs, shape }, dY, [x]) => [
+    ops.affine(spread(dY, need(x).shape, attrs.axes), sizeOf(shape) / sizeOf(need(x).shape)),
+  ],
+  max: (node, dY, [x]) => {
+    const { axes } = node.attrs;
+    const below = ops.greater(spread(asNode(node), need(x).shape, axes), need(x));
+    return [ops.mul(spread(dY, need(x).shape, axes), ops.affine(below, -1, 1))];
+  },
+  reshape: (_, dY, [x]) => [ops.reshape(dY, need(x).shape)],
+  transpose: ({ attrs }, dY) => [
+    ops.transpose(
+      dY,
+      attrs.perm.map((_, axis) => attrs.perm.indexOf(axis)),
+    ),
+  ],
+  slice: ({ attrs: { axis, start, end } }, dY, [x]) => [ops.pad(dY, axis, start, (need(x).shape[axis] ?? 0) - end)],
+  pad: ({ attrs: { axis, before } }, dY, [x]) => [ops.slice(dY, axis, before, before + (need(x).shape[axis] ?? 0))],
+  concat: ({ attrs: { axis } }, dY, inputs) => {
+    let start = 0;
+    return inputs.map((part) => {
+      const from = start;
+      start += part.shape[axis] ?? 0;
+      return ops.slice(dY, axis, from, start);
+    });
+  },
+  broadcastTo: (_, dY, [x]) => [sumTo(dY, need(x).shape)],
+  keepTopK: (node, dY) => [ops.mul(dY, ops.greater(ops.abs(asNode(node)), ops.fill([], 0)))],
+  topKValues: ({ attrs }, dY, [x]) => {
+    const width = need(x).shape.at(-1) ?? 0;
+    const ids = ops.reshape(ops.topKIndices(need(x), attrs.k), [-1, attrs.k]);
+    return [ops.reshape(ops.scatterRow(ops.reshape(dY, [-1, attrs.k]), ids, width), need(x).shape)];
+  },
+  topKIndices: none,
+  gatherRow: (_, dY, [x, ids]) => [ops.scatterRow(dY, need(ids), need(x).shape[1] ?? 0), undefined],
+  scatterRow: (_, dY, [, ids]) => [ops.gatherRow(dY, need(ids)), undefined],
+  sampleRows: none,
+};
+
+function propagate(node: Node, dY: Node, needed: ReadonlySet<Node>, pending: Map<Node, InputGradient[]>): void {
+  const given = ruleOf(node)(dY);
+  for (const [position, input] of node.inputs.entries()) {
+    if (!needed.has(input)) continue;
+    const gradient = given[position];
+    if (gradient === undefined) continue;
+    const list = pending.get(input);
+    if (list === undefined) pending.set(input, [gradient]);
+    else list.push(gradient);
+  }
+}
+
+function ruleOf<K extends OpKind>(node: NodeOf<K>): (dY: Node) => readonly InputGradient[] {
+  const rule: GradRule<K> = gradRules[node.op];
+  return (dY) => rule(node, dY, node.inputs);
+}
+
+/** Sums plain gradients first; accumulations go on top, so that a sparse one never makes a dense copy of its own. */
+function combine(parts: readonly InputGradient[]): Node | undefined {
+  let total: Node | undefined;
+  for (const part of parts)
+    if (part !== undefined && typeof part !== "function") total = total === undefined ? part : ops.add(total, part);
+  for (const part of parts) if (typeof part === "function") total = part(total);
+  return total;
+}
+
+function nodesThatReach(order: readonly Node[], targets: ReadonlySet<Node>): Set<Node> {
+  const needed = new Set<Node>(targets);
+  for (const node of order) if (node.inputs.some((input) => needed.has(input))) needed.add(node);
+  return needed;
+}
+
+/** With C = alpha op(A) op(B): dA = alpha dC op(B)^T and dB = alpha op(A)^T dC, each transposed back where its operand was. */
+function matmulGrad(a: Node, b: Node, dY: Node, { transA, transB, alpha }: NodeOf<"matmul">["attrs"]): Node[] {
+  const dA = transA
+    ? ops.matmul(b, dY, { transA: transB, transB: true, alpha })
+    : ops.matmul(dY, b, { transB: !transB, alpha });
+  const shared = b.shape.length === 2 && a.shape.length > 2;
+  const left = shared ? flattenRows(a) : a;
+  const right = shared ? flattenRows(dY) : dY;
+  const dB = transB
+    ? ops.matmul(right, left, { transA: true, transB: transA, alpha })
+    : ops.matmul(left, right, { transA: !transA, alpha });
+  return [dA, dB];
+}
+
+function flattenRows(x: Node): Node {
+  return ops.reshape(x, [-1, x.shape.at(-1) ?? 0]);
+}
+
+function sumLeading(x: Node): Node {
+  return x.shape.length === 1 ? x : ops.sum(x, { axes: x.shape.slice(0, -1).map((_, axis) => axis) });
+}
+
+/** Sums away what broadcasting added, back to `shape`. */
+function sumTo(x: Node, shape: Shape): Node {
+  const added = x.shape.length - shape.length;
+  const axes = x.shape.flatMap((extent, axis) =>
+    axis < added || ((shape[axis - added] ?? 0) === 1 && extent !== 1) ? [axis] : [],
+  );
+  return axes.length === 0 ? x : ops.reshape(ops.sum(x, { axes, keepDims: true }), shape);
+}
+
+/** Undoes a reduction: the reduced axes come back and their value is repeated. */
+function spread(x: Node, shape: Shape, axes: readonly number[]): Node {
+  const kept = shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
+  return ops.broadcastTo(ops.reshape(x, kept), shape);
+}
+
+function chosen(dY: Node, a: Node, b: Node, first: Node): Node[] {
+  const zero = ops.fill([], 0);
+  return [sumTo(ops.where(first, dY, zero), a.shape), sumTo(ops.where(first, zero, dY), b.shape)];
+}
+
+function none<K extends OpKind>(node: NodeOf<K>): never {
+  throw new NoGradientError(node.op);
+}
+
+function need(node: Node | undefined): Node {
+  if (node === undefined) throw new TypeError("a gradient rule read an operand that its shape rule does not have");
+  return node;
+}
+
+function asNode<K extends OpKind>(node: NodeOf<K>): Node {
+  // See `make`: a member of the union, seen through a type parameter.
+  return node as unknown as Node;
+}

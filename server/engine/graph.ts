@@ -1,0 +1,158 @@
+/**
+ * The graph: immutable, typed nodes with static shapes, linked by their inputs. A graph is nothing but the nodes that can
+ * be reached from some outputs, so a builder needs no context object and any node can be marked as an output.
+ */
+
+export type DType = "f32" | "i32";
+export type Shape = readonly number[];
+export type Values = Float32Array | Int32Array;
+
+/** Which keys a row of scores may see; `local` is causal and at most `window` keys back. */
+export type AttentionMask = "none" | "causal" | "local";
+
+/** Every operator and the attributes that are fixed when the graph is built. Numbers that change per step are inputs. */
+export interface OpAttrs {
+  /** Data given to each run. */
+  input: { readonly name: string; readonly shape: Shape; readonly dtype: DType };
+  /** A value that lives on the device between runs: a parameter, a moment, a cache. */
+  state: { readonly name: string; readonly shape: Shape; readonly dtype: DType };
+  /** Small literal values, row-major. */
+  constant: { readonly shape: Shape; readonly values: Values };
+  /** One number everywhere. */
+  fill: { readonly shape: Shape; readonly value: number };
+  /** alpha * op(a) @ op(b); batch dimensions equal, or b has two dimensions and serves every batch. */
+  matmul: { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
+  /** (table [V, D], ids [...]) -> rows [..., D]. */
+  embedding: NoAttrs;
+  /** (base [V, D], ids [...], rows [..., D]) -> base with every row added at its id. The gradient of `embedding`. */
+  scatterAddRows: NoAttrs;
+  /** (x [..., D], gamma [D], beta [D]). */
+  layerNorm: { readonly eps: number };
+  /** (x, gamma, dY) -> gradient for x. */
+  layerNormGradX: { readonly eps: number };
+  /** (x, dY) -> gradient for gamma. */
+  layerNormGradGamma: { readonly eps: number };
+  /** (x [..., D], gamma [D]). */
+  rmsNorm: { readonly eps: number };
+  rmsNormGradX: { readonly eps: number };
+  rmsNormGradGamma: { readonly eps: number };
+  /** Over the last axis of [..., Q, K]; query i stands at key position i + K - Q. */
+  softmax: { readonly mask: AttentionMask; readonly window: number };
+  /** (probabilities, dY) -> gradient for the scores. */
+  softmaxGrad: NoAttrs;
+  logSoftmax: NoAttrs;
+  /** (log-probabilities, dY). */
+  logSoftmaxGrad: NoAttrs;
+  /** (logits [N, V], ids [N]) -> log softmax(logits)[n, ids[n]]. */
+  gatherLogProbs: NoAttrs;
+  /** (logits, ids, dY [N]) -> gradient for the logits. */
+  gatherLogProbsGrad: NoAttrs;
+  /**
+   * (x [B, T, H, D], positions [B, T]): rotates the first `rotaryDims` of each head by position, in the rotate-half convention;
+   * positions are below `maxPositions`. `inverse` turns the other way (that is the gradient).
+   */
+  rotary: {
+    readonly rotaryDims: number;
+    readonly base: number;
+    readonly maxPositions: number;
+    readonly inverse: boolean;
+  };
+  /** Exact, by erf. */
+  gelu: NoAttrs;
+  geluGrad: NoAttrs;
+  /** The tanh approximation. */
+  geluTanh: NoAttrs;
+  geluTanhGrad: NoAttrs;
+  relu: NoAttrs;
+  silu: NoAttrs;
+  sigmoid: NoAttrs;
+  softplus: NoAttrs;
+  tanh: NoAttrs;
+  exp: NoAttrs;
+  log: NoAttrs;
+  sqrt: NoAttrs;
+  square: NoAttrs;
+  reciprocal: NoAttrs;
+  negate: NoAttrs;
+  abs: NoAttrs;
+  add: NoAttrs;
+  sub: NoAttrs;
+  mul: NoAttrs;
+  div: NoAttrs;
+  minimum: NoAttrs;
+  maximum: NoAttrs;
+  /** 1 where a > b, else 0. */
+  greater: NoAttrs;
+  /** (condition 0 or 1, a, b). */
+  where: NoAttrs;
+  /** mul * x + add. */
+  affine: { readonly mul: number; readonly add: number };
+  clip: { readonly low: number; readonly high: number };
+  sum: Reduction;
+  mean: Reduction;
+  max: Reduction;
+  reshape: { readonly shape: Shape };
+  transpose: { readonly perm: readonly number[] };
+  slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** Zeros before and after, along one axis. */
+  pad: { readonly axis: number; readonly before: number; readonly after: number };
+  concat: { readonly axis: number };
+  broadcastTo: { readonly shape: Shape };
+  /** Keeps the k largest entries of each row of the last axis and zeroes the rest. */
+  keepTopK: { readonly k: number };
+  topKValues: { readonly k: number };
+  topKIndices: { readonly k: number };
+  /** (x [N, V], ids [N, K]) -> [N, K]. */
+  gatherRow: NoAttrs;
+  /** (values [N, K], ids [N, K]) -> [N, width], values added at their ids. */
+  scatterRow: { readonly width: number };
+  /** (probabilities [N, V], uniforms [N], settings [3] = top-k (0: all), top-p (1: all), greedy (0 or 1)) -> ids [N]. */
+  sampleRows: NoAttrs;
+}
+
+export type NoAttrs = Readonly<Record<never, never>>;
+export interface Reduction {
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+export type OpKind = keyof OpAttrs;
+
+export interface NodeOf<K extends OpKind> {
+  readonly op: K;
+  readonly attrs: OpAttrs[K];
+  readonly inputs: readonly Node[];
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export type Node = { [K in OpKind]: NodeOf<K> }[OpKind];
+
+/** Nodes that `outputs` need, inputs before users, each once, in an order that depends on the graph alone. */
+export function topologicalOrder(outputs: readonly Node[]): Node[] {
+  const order: Node[] = [];
+  const seen = new Set<Node>();
+  const stack = outputs.toReversed().map((node) => ({ node, next: 0 }));
+  while (stack.length > 0) {
+    const frame = stack[stack.length - 1];
+    if (frame === undefined) break;
+    const input = frame.node.inputs[frame.next];
+    if (seen.has(frame.node) || input === undefined) {
+      if (!seen.has(frame.node)) order.push(frame.node);
+      seen.add(frame.node);
+      stack.pop();
+    } else {
+      frame.next += 1;
+      if (!seen.has(input)) stack.push({ node: input, next: 0 });
+    }
+  }
+  return order;
+}
+
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+}

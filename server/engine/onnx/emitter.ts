@@ -1,0 +1,91 @@
+import type { DType, Node, Shape, Values } from "../graph.ts";
+import type { OnnxAttribute, OnnxInitializer, OnnxNode } from "./model-writer.ts";
+
+/** The name of an ONNX value. */
+export type Value = string;
+
+/** Collects the ONNX nodes of one program; lowering rules write through it. */
+export class Emitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxInitializer[] = [];
+  readonly #names = new Map<Node, Value>();
+  readonly #memo = new Map<string, readonly Value[]>();
+  #next = 0;
+
+  /** The value that a node was lowered to. */
+  valueOf(node: Node | undefined): Value {
+    const name = node === undefined ? undefined : this.#names.get(node);
+    if (name === undefined) throw new TypeError(`${node?.op ?? "an operand"} is used before it is lowered`);
+    return name;
+  }
+
+  bind(node: Node, value: Value): void {
+    this.#names.set(node, value);
+  }
+
+  fresh(): Value {
+    this.#next += 1;
+    return `t${this.#next}`;
+  }
+
+  /** Adds a node with one output. Standard operators; a name with a dot is an operator of ONNX Runtime's own. */
+  emit(op: string, inputs: readonly Value[], attributes: Readonly<Record<string, OnnxAttribute>> = {}): Value {
+    const [output = ""] = this.emitMany(op, inputs, 1, attributes);
+    return output;
+  }
+
+  emitMany(
+    op: string,
+    inputs: readonly Value[],
+    count: number,
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+  ): Value[] {
+    const outputs = Array.from({ length: count }, () => this.fresh());
+    const contributed = op.startsWith("ms.");
+    this.nodes.push({
+      op: contributed ? op.slice(3) : op,
+      inputs,
+      outputs,
+      attributes,
+      domain: contributed ? "com.microsoft" : "",
+    });
+    return outputs;
+  }
+
+  /** Values made once per key, for sub-expressions that several rules share. */
+  once(key: string, make: () => readonly Value[]): readonly Value[] {
+    const known = this.#memo.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    this.#memo.set(key, made);
+    return made;
+  }
+
+  /** A float constant; scalars by default. */
+  float(value: number, shape: Shape = []): Value {
+    const [name = ""] = this.once(`float ${value} ${shape.join()}`, () => {
+      const count = shape.reduce((product, extent) => product * extent, 1);
+      return [this.initializer("f32", shape, new Float32Array(count).fill(value))];
+    });
+    return name;
+  }
+
+  /** A vector of 64-bit integers, as shapes and axes are given. */
+  ints(values: readonly number[]): Value {
+    const [name = ""] = this.once(`ints ${values.join()}`, () => {
+      const data = BigInt64Array.from(values, BigInt);
+      return [this.initializer("i64", [values.length], data)];
+    });
+    return name;
+  }
+
+  initializer(
+    dtype: DType | "i64",
+    shape: Shape,
+    data: Values | BigInt64Array | undefined,
+    name: Value = this.fresh(),
+  ): Value {
+    this.initializers.push({ name, dtype, shape, data });
+    return name;
+  }
+}
