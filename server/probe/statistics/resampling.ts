@@ -1,0 +1,156 @@
+import { invariant } from "../../common/errors.ts";
+import type { Random } from "../../common/random.ts";
+import { mean, standardDeviation } from "./moments.ts";
+import { percentiles } from "./percentile.ts";
+import { type Numbers, sampleOf } from "./sample.ts";
+
+/** A statistic of the rows with these indices; the same index may come more than once. */
+export type RowStatistic = (rows: Int32Array) => number;
+
+export interface BootstrapOptions {
+  readonly random: Random;
+  /** How many resamples; 2,000 unless told. */
+  readonly resamples?: number;
+  /** Share of the resampled statistics inside the interval; 0.95 unless told. */
+  readonly confidence?: number;
+}
+
+/** A statistic and its bootstrap interval (percentile method: the middle `confidence` of the resampled statistics). */
+export interface BootstrapInterval {
+  /** The statistic of the sample itself. */
+  readonly estimate: number;
+  /** Ends of the interval; NaN when the statistic is undefined on every resample. */
+  readonly low: number;
+  readonly high: number;
+  /** Standard deviation of the resampled statistics. */
+  readonly standardError: number;
+  readonly confidence: number;
+  readonly resamples: number;
+  /** Resamples on which the statistic was NaN (such as a correlation of equal values); they are left out. */
+  readonly undefinedResamples: number;
+}
+
+/**
+ * Bootstrap interval of a statistic of `groups.length` rows. `groups[i]` names the group (the word) of row i: whole groups
+ * are drawn with replacement, and all rows of a drawn group enter, because rows of one word are not independent.
+ */
+export function bootstrapInterval(
+  groups: readonly (string | number)[],
+  statistic: RowStatistic,
+  options: BootstrapOptions,
+): BootstrapInterval {
+  const members = rowsByGroup(groups);
+  const resample = () => statistic(drawGroups(members, options.random));
+  return summarised(statistic(Int32Array.from(groups.keys())), resample, members.length, options);
+}
+
+export interface DifferenceOptions extends BootstrapOptions {
+  /** Whether a[i] and b[i] belong together, and are drawn together; else both samples are drawn on their own. */
+  readonly paired: boolean;
+  /** What is compared; the mean unless told. */
+  readonly statistic?: (values: Float64Array) => number;
+}
+
+/** Bootstrap interval of statistic(a) - statistic(b); of the difference of means unless told. */
+export function differenceInterval(a: Numbers, b: Numbers, options: DifferenceOptions): BootstrapInterval {
+  const { paired, random, statistic = mean } = options;
+  const [first, second] = [sampleOf(a, "a"), sampleOf(b, "b")];
+  invariant(!paired || a.length === b.length, `paired samples must be equally long, got ${a.length} and ${b.length}`);
+  const draw = (length: number) => Int32Array.from({ length }, () => random.integer(length));
+  const resample = () => {
+    const rows = draw(first.length);
+    return statistic(pick(first, rows)) - statistic(pick(second, paired ? rows : draw(second.length)));
+  };
+  const smaller = Math.min(first.length, second.length);
+  return summarised(statistic(first) - statistic(second), resample, smaller, options);
+}
+
+export interface PermutationOptions {
+  readonly random: Random;
+  /** How many random orders; 9,999 unless told, so that the smallest p is 0.0001. */
+  readonly permutations?: number;
+  /** Which statistics count as at least as extreme: those above, below, or (the default) as far from zero. */
+  readonly alternative?: "two-sided" | "greater" | "less";
+}
+
+export interface PermutationResult {
+  /** The statistic in the given order. */
+  readonly observed: number;
+  /** (1 + asExtreme) / (1 + permutations); NaN when `observed` is. */
+  readonly p: number;
+  /** Random orders at least as extreme as the observed one, up to rounding; an undefined statistic counts as extreme. */
+  readonly asExtreme: number;
+  readonly permutations: number;
+}
+
+/**
+ * Permutation test of a statistic of `rows` rows: `statistic(order)` pairs row i of one side with row order[i] of the
+ * other, and is compared with its values under random orders. The observed order counts as one of them, so p is never 0
+ * (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). `two-sided` compares absolute values: the statistic must be
+ * centred at zero under the null hypothesis, as tau, rho and a difference of means are.
+ */
+export function permutationTest(rows: number, statistic: RowStatistic, options: PermutationOptions): PermutationResult {
+  const { random, permutations = 9999, alternative = "two-sided" } = options;
+  const order = Int32Array.from({ length: rows }, (_, row) => row);
+  const observed = statistic(order);
+  const extremity = { "two-sided": Math.abs, greater: (t: number) => t, less: (t: number) => -t }[alternative];
+  const reached = extremity(observed) - 1e-13 * Math.abs(observed);
+  let asExtreme = 0;
+  for (let i = 0; i < permutations; i++) {
+    shuffle(order, random);
+    if (!(extremity(statistic(order)) < reached)) asExtreme++;
+  }
+  const p = Number.isNaN(observed) ? Number.NaN : (1 + asExtreme) / (1 + permutations);
+  return { observed, p, asExtreme, permutations };
+}
+
+/** The values with these indices, in this order: what most row statistics begin with. */
+export function pick(values: Numbers, rows: Int32Array): Float64Array {
+  const picked = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i] ?? -1] ?? Number.NaN;
+  return picked;
+}
+
+function summarised(
+  estimate: number,
+  resample: () => number,
+  units: number,
+  options: BootstrapOptions,
+): BootstrapInterval {
+  const { resamples = 2000, confidence = 0.95 } = options;
+  invariant(confidence > 0 && confidence < 1, `confidence must lie between 0 and 1, got ${confidence}`);
+  const drawn = units === 0 ? [] : Array.from({ length: resamples }, resample).filter((value) => !Number.isNaN(value));
+  const tail = 50 * (1 - confidence);
+  const [low = Number.NaN, high = Number.NaN] = percentiles(drawn, [tail, 100 - tail]);
+  const undefinedResamples = resamples - drawn.length;
+  return { estimate, low, high, standardError: standardDeviation(drawn), confidence, resamples, undefinedResamples };
+}
+
+/** The rows of as many groups as there are, drawn with replacement. */
+function drawGroups(members: readonly (readonly number[])[], random: Random): Int32Array {
+  const drawn = members.map(() => members[random.integer(members.length)] ?? []);
+  const rows = new Int32Array(drawn.reduce((length, group) => length + group.length, 0));
+  let at = 0;
+  for (const group of drawn) for (const row of group) rows[at++] = row;
+  return rows;
+}
+
+function rowsByGroup(groups: readonly (string | number)[]): number[][] {
+  const rows = new Map<string | number, number[]>();
+  for (const [row, group] of groups.entries()) {
+    const known = rows.get(group);
+    if (known) known.push(row);
+    else rows.set(group, [row]);
+  }
+  return [...rows.values()];
+}
+
+/** Fisher and Yates, in place. */
+function shuffle(order: Int32Array, random: Random): void {
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    const picked = order[j] ?? 0;
+    order[j] = order[i] ?? 0;
+    order[i] = picked;
+  }
+}
