@@ -1,0 +1,158 @@
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { endianness } from "node:os";
+import { InternalError, invariant, LfpError } from "../../common/errors.ts";
+import {
+  ModelFileError,
+  NonFiniteTensorError,
+  SafetensorsError,
+  TensorDtypeError,
+  TensorNotFoundError,
+} from "./errors.ts";
+import { bf16ToF32, f16ToF32, firstNonFinite } from "./floats.loops.ts";
+import { PREFIX_BYTES, parseHeader, parseHeaderLength, type SafetensorsHeader, type TensorInfo } from "./header.ts";
+
+/** Named tensors that are read one at a time: a file, or a checkpoint of several. */
+export interface TensorSource extends AsyncDisposable {
+  /** The file, or the folder of a checkpoint. */
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  /**
+   * The tensor's values in row-major order, F16 and BF16 widened exactly. Infinities and NaNs come through unless
+   * `requireFinite` is set. Throws `TensorNotFoundError`, `TensorDtypeError`, `NonFiniteTensorError`, and
+   * `SafetensorsError` if the file has changed since it was opened.
+   */
+  readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>>;
+  /** The tensor's bytes as they are in the file, whatever its dtype. Throws as `readFloat32` does. */
+  readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Gives the file back; reading afterwards is a defect. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a safetensors file and checks its whole header; tensors are read when asked for, and no more memory is taken
+ * than they need. Throws `ModelFileError` and, for a file that breaks any rule of the format, `SafetensorsError`.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  // Asked before opening, because opening a named pipe would wait for its writer.
+  const found = await stat(path).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
+  if (!found.isFile()) throw new ModelFileError(path, new Error("it is no regular file"));
+  const handle = await open(path, "r").catch((cause) => Promise.reject(new ModelFileError(path, cause)));
+  try {
+    const stamp = await stampOf(handle);
+    const fileBytes = Number(stamp.size);
+    const prefix = Buffer.alloc(Math.min(PREFIX_BYTES, fileBytes));
+    await readInto(handle, prefix, 0, path);
+    const header = Buffer.alloc(parseHeaderLength(prefix, fileBytes, path));
+    await readInto(handle, header, PREFIX_BYTES, path);
+    return new SafetensorsFile(path, handle, stamp, parseHeader(header, fileBytes, path));
+  } catch (error) {
+    await handle.close();
+    throw error instanceof LfpError ? error : new ModelFileError(path, error);
+  }
+}
+
+/** An open safetensors file; see `openSafetensors`. */
+export class SafetensorsFile implements TensorSource {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #handle: FileHandle;
+  readonly #stamp: Stamp;
+
+  constructor(path: string, handle: FileHandle, stamp: Stamp, header: SafetensorsHeader) {
+    this.path = path;
+    this.tensors = header.tensors;
+    this.metadata = header.metadata;
+    this.#handle = handle;
+    this.#stamp = stamp;
+  }
+
+  async readFloat32(
+    name: string,
+    options: { readonly requireFinite?: boolean } = {},
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const info = this.#info(name);
+    const { dtype, byteStart, byteEnd } = info;
+    if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") throw new TensorDtypeError(this.path, name, dtype);
+    invariant(endianness() === "LE", "weights are read in place, which needs a little-endian machine");
+
+    const values = new Float32Array((byteEnd - byteStart) / (dtype === "F32" ? 4 : 2));
+    if (dtype === "F32") await this.#read(new Uint8Array(values.buffer), byteStart);
+    else await this.#readHalves(info, dtype === "F16" ? f16ToF32 : bf16ToF32, values);
+
+    const bad = options.requireFinite ? firstNonFinite(values) : -1;
+    if (bad >= 0) throw new NonFiniteTensorError(this.path, name, bad, values[bad] ?? Number.NaN);
+    return values;
+  }
+
+  async readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { byteStart, byteEnd } = this.#info(name);
+    const bytes = new Uint8Array(byteEnd - byteStart);
+    await this.#read(bytes, byteStart);
+    return bytes;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #info(name: string): TensorInfo {
+    const info = this.tensors.get(name);
+    if (info === undefined) throw new TensorNotFoundError(this.path, name, this.tensors);
+    return info;
+  }
+
+  /** A piece at a time, so that the narrow copy never exists whole beside the wide one. */
+  async #readHalves(info: TensorInfo, widen: typeof f16ToF32, values: Float32Array): Promise<void> {
+    const piece = new Uint16Array(Math.min(values.length, PIECE_BYTES / 2));
+    for (let at = 0; at < values.length; at += piece.length) {
+      const halves = piece.subarray(0, values.length - at);
+      await this.#read(new Uint8Array(halves.buffer, 0, halves.byteLength), info.byteStart + 2 * at);
+      widen(halves, values, at);
+    }
+  }
+
+  async #read(target: Uint8Array, position: number): Promise<void> {
+    if (this.#handle.fd < 0) throw new InternalError(`internal error: ${this.path} is read after it was closed`);
+    try {
+      await readInto(this.#handle, target, position, this.path);
+      const stamp = await stampOf(this.#handle);
+      if (stamp.size !== this.#stamp.size || stamp.mtimeNs !== this.#stamp.mtimeNs) {
+        throw new SafetensorsError(this.path, "changed-while-open", "something wrote to it while it was being read");
+      }
+    } catch (error) {
+      throw error instanceof LfpError ? error : new ModelFileError(this.path, error);
+    }
+  }
+}
+
+/** What tells one state of a file from another. */
+interface Stamp {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+const PIECE_BYTES = 1 << 22;
+
+/** One read call stays below the 2 GiB that the operating systems give at once. */
+const READ_BYTES = 1 << 28;
+
+async function stampOf(handle: FileHandle): Promise<Stamp> {
+  const { size, mtimeNs } = await handle.stat({ bigint: true });
+  return { size, mtimeNs };
+}
+
+async function readInto(handle: FileHandle, target: Uint8Array, position: number, path: string): Promise<void> {
+  for (let done = 0; done < target.byteLength; ) {
+    const length = Math.min(READ_BYTES, target.byteLength - done);
+    const { bytesRead } = await handle.read(target, done, length, position + done);
+    if (bytesRead === 0)
+      throw new SafetensorsError(path, "changed-while-open", "it was cut short while it was being read");
+    done += bytesRead;
+  }
+}
