@@ -41,10 +41,8 @@ export interface ProgramSpec {
   readonly outputs: Readonly<Record<string, Node>>;
   /** What a run writes in place, in this order, after everything in `outputs` and every update's operands are computed. */
   readonly updates?: readonly Update[];
-  /**
-   * The state will never change again while this program lives: it may be copied into a faster layout. Default false.
-   */
-  readonly frozen?: boolean;
+  /** Stores whose values will not change while this program lives: it may copy them into a faster layout. */
+  readonly frozen?: readonly StateStore[];
 }
 
 export interface Program {

@@ -106,8 +106,11 @@ export interface OpAttrs {
   gatherRow: NoAttrs;
   /** (values [N, K], ids [N, K]) -> [N, width], values added at their ids. */
   scatterRow: { readonly width: number };
-  /** (probabilities [N, V], uniforms [N], settings [3] = top-k (0: all), top-p (1: all), greedy (0 or 1)) -> ids [N]. */
-  sampleRows: NoAttrs;
+  /**
+   * (probabilities [N, V], uniforms [N], settings [4]) -> ids [N]. Settings: top-k (0: all), top-p (1: all), greedy (0 or 1), and whether the
+   * ids of `bannable` are out (0 or 1).
+   */
+  sampleRows: { readonly bannable: readonly number[] };
 }
 
 export type NoAttrs = Readonly<Record<never, never>>;

@@ -102,9 +102,9 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
-export const sum = (x: Node, options?: ReduceOptions): Node => make("sum", [x], reduction(x, options));
-export const mean = (x: Node, options?: ReduceOptions): Node => make("mean", [x], reduction(x, options));
-export const max = (x: Node, options?: ReduceOptions): Node => make("max", [x], reduction(x, options));
+export const sum = (x: Node, options?: ReduceOptions): Node => reduced("sum", x, options);
+export const mean = (x: Node, options?: ReduceOptions): Node => reduced("mean", x, options);
+export const max = (x: Node, options?: ReduceOptions): Node => reduced("max", x, options);
 
 /** The same values under another shape; one extent may be -1. */
 export function reshape(x: Node, shape: Shape): Node {
@@ -128,8 +128,8 @@ export const topKIndices = (x: Node, k: number): Node => make("topKIndices", [x]
 export const gatherRow = (x: Node, ids: Node): Node => make("gatherRow", [x, ids], {});
 export const scatterRow = (values: Node, ids: Node, width: number): Node =>
   make("scatterRow", [values, ids], { width });
-export const sampleRows = (probs: Node, uniforms: Node, settings: Node): Node =>
-  make("sampleRows", [probs, uniforms, settings], {});
+export const sampleRows = (probs: Node, uniforms: Node, settings: Node, bannable: readonly number[] = []): Node =>
+  make("sampleRows", [probs, uniforms, settings], { bannable });
 
 /** x [..., In] @ weight [Out, In] transposed + bias [Out]: a PyTorch Linear. */
 export function linear(x: Node, weight: Node, bias?: Node): Node {
@@ -140,6 +140,11 @@ export function linear(x: Node, weight: Node, bias?: Node): Node {
 /** Mean of -log softmax(logits)[n, ids[n]] weighted by weights [N] (their sum divides). */
 export function crossEntropy(logits: Node, ids: Node, weights: Node): Node {
   return div(negate(sum(mul(gatherLogProbs(logits, ids), weights))), sum(weights));
+}
+
+/** A scalar is its own sum, mean and maximum. */
+function reduced(op: "sum" | "mean" | "max", x: Node, options?: ReduceOptions): Node {
+  return x.shape.length === 0 ? x : make(op, [x], reduction(x, options));
 }
 
 function reduction(

@@ -176,8 +176,8 @@ export const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
     const fits =
       rank(probs) === 2 &&
       sameShape(shapeOf(uniforms), shapeOf(probs).slice(0, 1)) &&
-      sameShape(shapeOf(settings), [3]);
-    require(fits, "sampleRows", inputs, "probabilities [N, V], uniforms [N] and settings [3]");
+      sameShape(shapeOf(settings), [4]);
+    require(fits, "sampleRows", inputs, "probabilities [N, V], uniforms [N] and settings [4]");
     return { shape: shapeOf(uniforms), dtype: "i32" };
   },
 };

@@ -43,8 +43,8 @@ class CpuDevice implements Device {
     );
   }
 
-  async compile({ stores, ...spec }: ProgramSpec): Promise<Program> {
-    const plan = planProgram(spec);
+  async compile({ stores, frozen = [], ...spec }: ProgramSpec): Promise<Program> {
+    const plan = planProgram({ ...spec, frozenNames: new Set(frozen.flatMap((store) => store.names)) });
     const ids = stores.map((store) => {
       if (store instanceof CpuStateStore) return store.id;
       throw new DeviceError("a state store of another device was given to the CPU device");

@@ -158,9 +158,14 @@ export class CpuExecutor {
     const floats = (operand: Operand): Float32Array => asFloats(this.#values(program, operand, inputs));
     const result = this.#view(bufferAt(program.buffers, step.result));
     if (step.kind === "sampleRows") {
-      const [topK = 0, topP = 1, greedy = 0] = floats(step.settings);
+      const [topK = 0, topP = 1, greedy = 0, ban = 0] = floats(step.settings);
       result.set(
-        sampleRows(floats(step.probs), floats(step.uniforms), { topK, topP, greedy: greedy !== 0 }, step.vocabulary),
+        sampleRows(
+          floats(step.probs),
+          floats(step.uniforms),
+          { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : step.bannable },
+          step.vocabulary,
+        ),
       );
       return;
     }

@@ -23,11 +23,13 @@ export interface SampleSettings {
   /** Only the smallest set of most probable tokens that holds this much probability; 1: all. */
   readonly topP: number;
   readonly greedy: boolean;
+  /** Ids that must not be drawn. */
+  readonly banned: readonly number[];
 }
 
 /**
  * One token per row: the most probable one when greedy, else by inverting the distribution at uniforms[n] in [0, 1), within the tokens
- * that top-k and then top-p leave. Ties go to the lower id.
+ * that top-k and then top-p leave. Ties go to the lower id. Probabilities of banned ids are set to 0 where they stand.
  */
 export function sampleRows(
   probsNV: Float32Array,
@@ -40,6 +42,7 @@ export function sampleRows(
   const whole = (settings.topK <= 0 || settings.topK >= V) && settings.topP >= 1;
   for (let n = 0; n < N; n++) {
     const row = probsNV.subarray(n * V, (n + 1) * V);
+    for (const id of settings.banned) row[id] = 0;
     if (settings.greedy) ids[n] = argmax(row);
     else if (whole) ids[n] = invert(row, uniforms[n]!);
     else ids[n] = invertWithin(row, uniforms[n]!, settings);

@@ -52,4 +52,5 @@ export type HostStep =
       readonly settings: Operand;
       readonly result: number;
       readonly vocabulary: number;
+      readonly bannable: readonly number[];
     };

@@ -9,14 +9,19 @@ import { verify } from "../verify.ts";
 import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
 
 /** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
-export function planProgram(spec: Omit<ProgramSpec, "stores">): CpuPlan {
+export function planProgram(spec: PlanSpec): CpuPlan {
   return new Planner(spec).plan();
+}
+
+/** A program without its stores: what is frozen is told by name. */
+export interface PlanSpec extends Pick<ProgramSpec, "outputs" | "updates"> {
+  readonly frozenNames?: ReadonlySet<string>;
 }
 
 type HostNode = NodeOf<"scatterAddRows"> | NodeOf<"sampleRows">;
 
 class Planner {
-  readonly #frozen: boolean;
+  readonly #frozenNames: ReadonlySet<string>;
   readonly #outputs: ReadonlyMap<string, Node>;
   readonly #updates: readonly Update[];
   readonly #emitter = new Emitter();
@@ -27,13 +32,13 @@ class Planner {
   readonly #frozenFeeds: Feed[] = [];
   readonly #steps: HostStep[] = [];
 
-  constructor({ outputs, updates = [], frozen = false }: Omit<ProgramSpec, "stores">) {
+  constructor({ outputs, updates = [], frozenNames = new Set() }: PlanSpec) {
     const roots = [...Object.values(outputs), ...updates.flatMap(operandsOf)];
     verify(roots);
     const simplified = simplify(roots);
     const replacement = new Map(roots.map((root, index) => [root, simplified[index] ?? root]));
     const replace = (node: Node): Node => replacement.get(node) ?? node;
-    this.#frozen = frozen;
+    this.#frozenNames = frozenNames;
     this.#outputs = new Map(Object.entries(outputs).map(([name, node]) => [name, replace(node)]));
     this.#updates = updates.map((update) => mapUpdate(update, replace));
   }
@@ -85,7 +90,7 @@ class Planner {
     }
     const onnxName = `${node.op}:${node.attrs.name}`;
     const feed: Feed = { onnxName, operand: { from: node.op, name: node.attrs.name }, spec: specOf(node) };
-    const frozen = this.#frozen && node.op === "state";
+    const frozen = node.op === "state" && this.#frozenNames.has(node.attrs.name);
     if (frozen) this.#emitter.initializer(node.dtype, node.shape, undefined, onnxName);
     (frozen ? this.#frozenFeeds : this.#feeds).push(feed);
     this.#emitter.bind(node, onnxName);
@@ -100,7 +105,12 @@ class Planner {
         uniforms: this.#operand(uniforms),
         settings: this.#operand(settings),
       } as const;
-      this.#steps.push({ ...step, result: this.#buffer(node), vocabulary: probs?.shape[1] ?? 0 });
+      this.#steps.push({
+        ...step,
+        result: this.#buffer(node),
+        vocabulary: probs?.shape[1] ?? 0,
+        bannable: node.attrs.bannable,
+      });
       return;
     }
     const [base, ids, rows] = node.inputs;

@@ -1,0 +1,79 @@
+import {
+  type AdamWOptions,
+  adamWSettings,
+  adamWSettingsLength,
+  type Device,
+  type StateStore,
+  type Update,
+} from "./device.ts";
+import { NonFiniteError } from "./errors.ts";
+import { gradients } from "./gradients.ts";
+import type { Node, Shape, Values } from "./graph.ts";
+import * as ops from "./ops.ts";
+import { simplify } from "./simplify.ts";
+
+export interface TrainedParameter {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** AdamW's moments for some parameters, and the update that uses them. */
+export interface Optimizer {
+  /** The moments, under the parameter's name with `.m` and `.v`. */
+  readonly store: StateStore;
+  readonly parameters: readonly TrainedParameter[];
+  /** One step on the loss's gradients; goes into `ProgramSpec.updates`. The program then needs `inputsAt(step)`. */
+  update(loss: Node): Update;
+  /** The per-step numbers for step 1, 2, ... as program inputs. */
+  inputsAt(step: number, options: AdamWOptions): Record<string, Values>;
+}
+
+/** The name under which a training program gives back the gradient norm before clipping. */
+export const gradientNormName = "gradientNorm";
+const settingsName = "optimizerSettings";
+
+/** Moments that start at zero. */
+export async function createOptimizer(device: Device, parameters: readonly TrainedParameter[]): Promise<Optimizer> {
+  const moments = parameters.flatMap(({ name, shape }) =>
+    [`${name}.m`, `${name}.v`].map((moment) => ({ name: moment, shape, values: undefined })),
+  );
+  const store = await device.createState(moments);
+  return {
+    store,
+    parameters,
+    update: (loss) => adamWUpdate(loss, parameters),
+    inputsAt: (step, options) => ({ [settingsName]: adamWSettings(options, step) }),
+  };
+}
+
+/** Throws `NonFiniteError` when a number that a step reports is NaN or infinite. */
+export function requireFinite(name: string, step: number, values: Values | undefined): number {
+  const value = values?.[0] ?? Number.NaN;
+  if (!Number.isFinite(value)) throw new NonFiniteError(name, step, value);
+  return value;
+}
+
+function adamWUpdate(loss: Node, parameters: readonly TrainedParameter[]): Update {
+  const nodes = parameters.map(({ name, shape }) => ops.state(name, shape));
+  const found = gradientsByName(loss, nodes);
+  return {
+    kind: "adamW",
+    settings: ops.input(settingsName, [adamWSettingsLength]),
+    normName: gradientNormName,
+    parameters: parameters.map(({ name, shape }, index) => ({
+      name,
+      parameter: ops.state(name, shape),
+      gradient: found[index] ?? ops.fill(shape, 0),
+      firstMoment: ops.state(`${name}.m`, shape),
+      secondMoment: ops.state(`${name}.v`, shape),
+    })),
+  };
+}
+
+/**
+ * Gradients for states by name: a graph may hold several nodes of one state (each use makes its own), and `simplify` makes them one.
+ */
+function gradientsByName(loss: Node, states: readonly Node[]): Node[] {
+  const [merged = loss, ...found] = simplify([loss, ...states]);
+  return gradients(merged, found);
+}

@@ -1,0 +1,162 @@
+/**
+ * What every architecture says of itself, and the graph-building tools that they share. Letters: B batch, T tokens, D model width,
+ * H heads, G query heads per key head, S cache places, V vocabulary.
+ */
+import type { Node, Shape } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+
+/** The sizes that shared code reads; each architecture adds its own. */
+export interface BaseConfig {
+  readonly vocabSize: number;
+  /** D */
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Key and value heads; fewer than `heads` when queries share them. */
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** The most tokens that the model was made for. */
+  readonly contextLength: number;
+  /** Keys that a local layer sees back; undefined when every layer sees all. */
+  readonly localWindow: number | undefined;
+  readonly bosId: number | undefined;
+  readonly eosIds: readonly number[];
+}
+
+/** One parameter under its Hugging Face name; Linear weights are [out, in]. */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly role: "linear" | "embedding" | "norm" | "bias";
+}
+
+/** Everything that the rest of the program needs to know of an architecture. */
+export interface Architecture<C extends BaseConfig> {
+  /** The parameters that a checkpoint must hold. */
+  parameters(config: C): ParameterSpec[];
+  /** Names in real checkpoints that carry no information: masks, rotary tables, tied heads. */
+  readonly ignorable: RegExp;
+  forward(config: C, context: ForwardContext): ForwardResult;
+  /** The name of the matrix that turns hidden states into logits. */
+  headName(config: C): string;
+  /** Wide projections whose adapters matter: the output projections of attention and MLP. */
+  outputProjections(config: C, layer: number): { readonly attention: string; readonly mlp: string };
+}
+
+/** What a forward pass is built from. */
+export interface ForwardContext {
+  readonly weights: Weights;
+  /** i32 [B, T] */
+  readonly ids: Node;
+  /** i32 [B, T] */
+  readonly positions: Node;
+  /** Added to the scores of keys of this pass, [B, 1, 1, T]: 0 for a key that may be seen, very negative for padding. */
+  readonly keyBias: Node | undefined;
+  readonly cache: CacheInputs | undefined;
+  /** May replace the output of an MLP (after its down projection, before it joins the residual stream), [B, T, D]. */
+  readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
+}
+
+/** Keys and values of earlier tokens, [B, kvHeads, S, headDim] a layer, and which of their places may be seen, [B, 1, 1, S]. */
+export interface CacheInputs {
+  readonly keys: readonly Node[];
+  readonly values: readonly Node[];
+  readonly bias: Node;
+  /** The same for layers with a local window. */
+  readonly localBias: Node;
+}
+
+export interface ForwardResult {
+  /** After the final norm, [B, T, D]. */
+  readonly hidden: Node;
+  readonly layers: readonly LayerResult[];
+}
+
+export interface LayerResult {
+  /** As the model uses it, so after any edit. */
+  readonly mlpOutput: Node;
+  /** The residual stream after this layer. */
+  readonly residual: Node;
+  /** [B, kvHeads, T, headDim] */
+  readonly keys: Node;
+  readonly values: Node;
+}
+
+/** How a forward pass finds its weights. Adapters live behind it, so that no architecture knows of them. */
+export interface Weights {
+  get(name: string): Node;
+  /** x @ weight^T + bias, with any adapter of that weight. */
+  linear(x: Node, weight: string, bias?: string): Node;
+}
+
+export interface AttentionInput {
+  /** [B, T, H, headDim] */
+  readonly queries: Node;
+  /** [B, T, kvHeads, headDim] */
+  readonly keys: Node;
+  readonly values: Node;
+  readonly layer: number;
+  readonly scale: number;
+  /** Undefined: the whole context. */
+  readonly window: number | undefined;
+}
+
+/** Causal attention over the keys of this pass and of the cache: [B, T, H * headDim], and the keys and values to keep. */
+export function attention(
+  input: AttentionInput,
+  { keyBias, cache }: ForwardContext,
+): { output: Node; keys: Node; values: Node } {
+  const [B = 0, T = 0, H = 0, headDim = 0] = input.queries.shape;
+  const kvHeads = input.keys.shape[2] ?? 0;
+  const G = H / kvHeads;
+  const keys = ops.transpose(input.keys, [0, 2, 1, 3]);
+  const values = ops.transpose(input.values, [0, 2, 1, 3]);
+  const queries = ops.reshape(ops.transpose(input.queries, [0, 2, 1, 3]), [B, kvHeads, G * T, headDim]);
+  const scored = (heldKeys: Node): Node => ops.matmul(queries, heldKeys, { transB: true, alpha: input.scale });
+  const biased = (scores: Node, bias: Node | undefined): Node => (bias === undefined ? scores : ops.add(scores, bias));
+  const own = biased(scored(keys), keyBias);
+  const cachedKeys = cache?.keys[input.layer];
+  const cachedValues = cache?.values[input.layer];
+  if (cache === undefined || cachedKeys === undefined || cachedValues === undefined) {
+    const probs = maskedSoftmax(own, [B, H, T, T], input.window);
+    return { output: joinHeads(ops.matmul(ops.reshape(probs, own.shape), values), [B, H, T, headDim]), keys, values };
+  }
+  const S = cachedKeys.shape[2] ?? 0;
+  const earlier = biased(scored(cachedKeys), input.window === undefined ? cache.bias : cache.localBias);
+  const joined = ops.concat([earlier, own], 3);
+  // Places of the cache are not positions, so a window over it is the bias's business.
+  const probs = ops.reshape(maskedSoftmax(joined, [B, H, T, S + T], undefined), joined.shape);
+  const fromCache = ops.matmul(ops.slice(probs, 3, 0, S), cachedValues);
+  const fromOwn = ops.matmul(ops.slice(probs, 3, S, S + T), values);
+  return { output: joinHeads(ops.add(fromCache, fromOwn), [B, H, T, headDim]), keys, values };
+}
+
+/** Splits [B, T, heads * headDim] into [B, T, heads, headDim]. */
+export function splitHeads(x: Node, heads: number): Node {
+  const [B = 0, T = 0, width = 0] = x.shape;
+  return ops.reshape(x, [B, T, heads, width / heads]);
+}
+
+/** Weights as plain state nodes of the shapes that the specs tell. */
+export function stateWeights(specs: readonly ParameterSpec[]): Weights {
+  const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+  const get = (name: string): Node => {
+    const shape = shapes.get(name);
+    if (shape === undefined)
+      throw new TypeError(`the forward pass asks for '${name}', which the architecture does not list`);
+    return ops.state(name, shape);
+  };
+  return { get, linear: (x, weight, bias) => ops.linear(x, get(weight), bias === undefined ? undefined : get(bias)) };
+}
+
+/** One query to one key has nothing to mask. */
+function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined): Node {
+  const [, , T = 0] = shapeBHTK;
+  const perHead = ops.reshape(scores, shapeBHTK);
+  if (T === 1) return ops.softmax(perHead);
+  return window === undefined ? ops.softmax(perHead, "causal") : ops.softmax(perHead, "local", window);
+}
+
+function joinHeads(x: Node, [B = 0, H = 0, T = 0, headDim = 0]: Shape): Node {
+  return ops.reshape(ops.transpose(ops.reshape(x, [B, H, T, headDim]), [0, 2, 1, 3]), [B, T, H * headDim]);
+}

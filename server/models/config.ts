@@ -1,0 +1,66 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { messageOf } from "../common/errors.ts";
+import { ConfigError, UnknownArchitectureError } from "./errors.ts";
+import { type GemmaConfig, parseGemmaConfig } from "./gemma.ts";
+import { type GptNeoConfig, parseGptNeoConfig } from "./gpt-neo.ts";
+import { type GptNeoXConfig, parseGptNeoXConfig } from "./gpt-neox.ts";
+
+/** A model's config.json, typed and checked; `modelType` tells which architecture. */
+export type ModelConfig = GptNeoXConfig | GptNeoConfig | GemmaConfig;
+export type ModelType = ModelConfig["modelType"];
+
+const parsers: { readonly [K in ModelType]: (json: unknown) => Extract<ModelConfig, { modelType: K }> } = {
+  gpt_neox: parseGptNeoXConfig,
+  gpt_neo: parseGptNeoConfig,
+  gemma: parseGemmaConfig,
+};
+
+export const supportedModelTypes: readonly string[] = Object.keys(parsers);
+
+/** Reads `config.json` of a model folder. Throws `ConfigError` or `UnknownArchitectureError`. */
+export async function readConfig(
+  folder: string,
+): Promise<{ config: ModelConfig; json: Readonly<Record<string, unknown>> }> {
+  const path = join(folder, "config.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(
+      `${path} cannot be read (${messageOf(cause)}): a model folder holds config.json, model.safetensors and tokenizer.json`,
+      { cause },
+    );
+  }
+  const json = parseJson(text, path);
+  return { config: parseConfig(json, path), json };
+}
+
+/** Types a parsed config.json; `where` names it in errors. */
+export function parseConfig(json: Readonly<Record<string, unknown>>, where: string): ModelConfig {
+  const modelType = json["model_type"];
+  if (typeof modelType !== "string")
+    throw new ConfigError(
+      `${where}: model_type is ${JSON.stringify(modelType)}; expected one of ${supportedModelTypes.join(", ")}`,
+    );
+  if (!isSupported(modelType)) throw new UnknownArchitectureError(modelType, supportedModelTypes);
+  try {
+    return parsers[modelType](json);
+  } catch (error) {
+    if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${z.prettifyError(error)}`, { cause: error });
+    throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
+  }
+}
+
+function parseJson(text: string, path: string): Readonly<Record<string, unknown>> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ConfigError(`${path} is not a JSON object: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function isSupported(modelType: string): modelType is ModelType {
+  return Object.hasOwn(parsers, modelType);
+}

@@ -1,0 +1,218 @@
+/**
+ * Sampling with a cache of keys and values. Prompts of different lengths stand in one batch, padded on the left, so that every row
+ * writes its next token at the same place. Letters: B rows, T prompt places, S cache places, V vocabulary.
+ */
+import type { Random } from "../common/random.ts";
+import type { Device, Program, StateStore, Update } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import type { CacheInputs, ForwardResult } from "./architecture.ts";
+import { ContextLengthError, PromptError, TokenIdError } from "./errors.ts";
+import { GenerationRows } from "./generation-rows.ts";
+import { cacheShape, type ForwardOptions, forward, logitsOf, type Model } from "./model.ts";
+
+export interface SamplingOptions {
+  /** 0: always the most probable token. */
+  readonly temperature: number;
+  /** Only the k most probable tokens; 0: all. */
+  readonly topK: number;
+  /** Only the smallest set of most probable tokens that holds this much probability; 1: all. */
+  readonly topP: number;
+  readonly maxNewTokens: number;
+  /** No end-of-text token before so many new ones. */
+  readonly minNewTokens: number;
+}
+
+export const defaultSampling: SamplingOptions = { temperature: 1, topK: 0, topP: 1, maxNewTokens: 20, minNewTokens: 0 };
+
+/** Sizes that a generator is compiled for. */
+export interface GeneratorShape {
+  readonly batch: number;
+  /** The longest prompt. */
+  readonly promptTokens: number;
+  readonly maxNewTokens: number;
+}
+
+export interface GeneratorOptions extends GeneratorShape {
+  /** The weights will not change while the generator lives; it is then faster. Default false. */
+  readonly frozen?: boolean;
+  /** Stores of adapters beside the model's own. */
+  readonly stores?: readonly StateStore[];
+  /** May replace the output of an MLP, as for `forward`. */
+  readonly editMlpOutput?: ForwardOptions["editMlpOutput"];
+}
+
+export interface Continuation {
+  /** New tokens, up to but without an end-of-text token. */
+  readonly ids: Int32Array;
+  readonly stoppedAtEos: boolean;
+}
+
+/** Samples batches of one shape. Smaller batches and shorter prompts fit into it. */
+export class Generator {
+  readonly #model: Model;
+  readonly #shape: GeneratorShape;
+  readonly #prefill: Program;
+  readonly #decode: Program | undefined;
+  readonly #cache: StateStore;
+
+  private constructor(
+    model: Model,
+    shape: GeneratorShape,
+    prefill: Program,
+    decode: Program | undefined,
+    cache: StateStore,
+  ) {
+    this.#model = model;
+    this.#shape = shape;
+    this.#prefill = prefill;
+    this.#decode = decode;
+    this.#cache = cache;
+  }
+
+  /** Compiles the passes over the prompt and over one token. Throws `ContextLengthError` when they cannot fit the model. */
+  static async create(device: Device, model: Model, options: GeneratorOptions): Promise<Generator> {
+    const { batch: B, promptTokens: T, maxNewTokens, frozen = false } = options;
+    const total = T + maxNewTokens;
+    if (total > model.config.contextLength)
+      throw new ContextLengthError(total, model.config.contextLength, "generation");
+    const S = total - 1;
+    const entries = cacheNames(model).map((name) => ({
+      name,
+      shape: cacheShape(model.config, B, S),
+      values: undefined,
+    }));
+    const cache = await device.createState(entries);
+    const weights = [model.store, ...(options.stores ?? [])];
+    const compile = (pass: Pass): Promise<Program> =>
+      device.compile({ ...pass, stores: [...weights, cache], frozen: frozen ? weights : [] });
+    const prefill = await compile(prefillPass(model, options, S));
+    const decode = maxNewTokens > 1 ? await compile(decodePass(model, options, S)) : undefined;
+    return new Generator(model, { batch: B, promptTokens: T, maxNewTokens }, prefill, decode, cache);
+  }
+
+  /**
+   * Continues every prompt. Each step takes one number from `random` for every row of the batch, whether the row has stopped or not, so
+   * that what a row draws does not depend on the others. Throws `PromptError`, `TokenIdError`, `ContextLengthError`.
+   */
+  async generate(prompts: readonly Int32Array[], options: SamplingOptions, random: Random): Promise<Continuation[]> {
+    const { batch: B, promptTokens: T, maxNewTokens } = this.#shape;
+    const { vocabSize, eosIds, localWindow } = this.#model.config;
+    const wanted = Math.min(options.maxNewTokens, maxNewTokens);
+    checkPrompts(prompts, this.#shape, vocabSize);
+    const rows = new GenerationRows(prompts, { B, T, S: T + maxNewTokens - 1, localWindow, eosIds });
+    const draw = (): Record<string, Values> =>
+      samplingInputs(options, B, random, rows.newTokens < options.minNewTokens);
+    rows.take(idsOf(await this.#prefill.run({ ...rows.prefillInputs(), ...draw() })));
+    while (this.#decode !== undefined && rows.newTokens < wanted && !rows.allStopped) {
+      rows.take(idsOf(await this.#decode.run({ ...rows.decodeInputs(), ...draw() })));
+    }
+    return rows.continuations();
+  }
+
+  async dispose(): Promise<void> {
+    await this.#prefill.dispose();
+    await this.#decode?.dispose();
+    await this.#cache.dispose();
+  }
+}
+
+interface Pass {
+  readonly outputs: Record<string, Node>;
+  readonly updates: readonly Update[];
+}
+
+/** The whole prompt at once: fills the cache from place 0 and samples after the last place. */
+function prefillPass(model: Model, { batch: B, promptTokens: T, editMlpOutput }: GeneratorOptions, S: number): Pass {
+  const result = forward(model, {
+    shape: [B, T],
+    maskKeys: true,
+    ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
+  });
+  const last = ops.reshape(ops.slice(result.hidden, 1, T - 1, T), [B, -1]);
+  return { outputs: { ids: sampled(model, last) }, updates: cacheWrites(model, result, B, S) };
+}
+
+/** One token for every row, with the cache. */
+function decodePass(model: Model, { batch: B, editMlpOutput }: GeneratorOptions, S: number): Pass {
+  const result = forward(model, {
+    shape: [B, 1],
+    cache: cacheInputs(model, B, S),
+    ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
+  });
+  return {
+    outputs: { ids: sampled(model, ops.reshape(result.hidden, [B, -1])) },
+    updates: cacheWrites(model, result, B, S),
+  };
+}
+
+/** Dividing the hidden state by the temperature divides the logits, which are many more. */
+function sampled(model: Model, hiddenBD: Node): Node {
+  const [B = 0] = hiddenBD.shape;
+  const probs = ops.softmax(logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", []))));
+  return ops.sampleRows(probs, ops.input("uniforms", [B]), ops.input("samplingSettings", [4]), model.config.eosIds);
+}
+
+function samplingInputs(
+  { temperature, topK, topP }: SamplingOptions,
+  B: number,
+  random: Random,
+  banEos: boolean,
+): Record<string, Values> {
+  const greedy = temperature === 0;
+  return {
+    inverseTemperature: Float32Array.of(greedy ? 1 : 1 / temperature),
+    uniforms: Float32Array.from({ length: B }, () => random.uniform()),
+    samplingSettings: Float32Array.of(topK, topP, Number(greedy), Number(banEos)),
+  };
+}
+
+function cacheInputs(model: Model, B: number, S: number): CacheInputs {
+  const shape = cacheShape(model.config, B, S);
+  const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
+  const localBias = model.config.localWindow === undefined ? "cacheBias" : "cacheLocalBias";
+  return {
+    keys: layers.map((layer) => ops.state(keysName(layer), shape)),
+    values: layers.map((layer) => ops.state(valuesName(layer), shape)),
+    bias: ops.input("cacheBias", [B, 1, 1, S]),
+    localBias: ops.input(localBias, [B, 1, 1, S]),
+  };
+}
+
+function cacheWrites(model: Model, { layers }: ForwardResult, B: number, S: number): Update[] {
+  const start = ops.input("cacheStart", [1], "i32");
+  const shape = cacheShape(model.config, B, S);
+  return layers.flatMap(({ keys, values }, layer) => [
+    { kind: "writeAt", target: ops.state(keysName(layer), shape), value: keys, start },
+    { kind: "writeAt", target: ops.state(valuesName(layer), shape), value: values, start },
+  ]);
+}
+
+function cacheNames(model: Model): string[] {
+  return Array.from({ length: model.config.layers }, (_, layer) => [keysName(layer), valuesName(layer)]).flat();
+}
+
+const keysName = (layer: number): string => `cache.${layer}.keys`;
+const valuesName = (layer: number): string => `cache.${layer}.values`;
+
+function checkPrompts(
+  prompts: readonly Int32Array[],
+  { batch, promptTokens }: GeneratorShape,
+  vocabSize: number,
+): void {
+  if (prompts.length === 0 || prompts.length > batch)
+    throw new PromptError(`got ${prompts.length} prompts for a batch of ${batch}`);
+  for (const [index, prompt] of prompts.entries()) {
+    if (prompt.length === 0)
+      throw new PromptError(`prompt ${index} is empty: give it at least the beginning-of-text token`);
+    if (prompt.length > promptTokens) throw new ContextLengthError(prompt.length, promptTokens, `prompt ${index}`);
+    const bad = prompt.findIndex((id) => id < 0 || id >= vocabSize);
+    if (bad >= 0) throw new TokenIdError(prompt[bad] ?? -1, bad, vocabSize);
+  }
+}
+
+function idsOf(result: Record<string, Values>): Int32Array {
+  const { ids } = result;
+  if (!(ids instanceof Int32Array)) throw new TypeError("a sampling program gave back no ids");
+  return ids;
+}

@@ -1,0 +1,99 @@
+import type { Values } from "../engine/graph.ts";
+import type { Continuation } from "./generate.ts";
+
+export interface RowsShape {
+  /** Rows */
+  readonly B: number;
+  /** Prompt places */
+  readonly T: number;
+  /** Cache places */
+  readonly S: number;
+  readonly localWindow: number | undefined;
+  readonly eosIds: readonly number[];
+}
+
+/**
+ * The rows of one batch while they grow. A prompt of n tokens stands in places T - n .. T - 1, so that its k-th new token is at
+ * place T + k in every row and at position n + k in its own text.
+ */
+export class GenerationRows {
+  readonly #shape: RowsShape;
+  readonly #prompts: readonly Int32Array[];
+  readonly #new: number[][];
+  readonly #stopped: boolean[];
+  #last: Int32Array;
+  #newTokens = 0;
+
+  constructor(prompts: readonly Int32Array[], shape: RowsShape) {
+    this.#shape = shape;
+    this.#prompts = prompts;
+    this.#new = prompts.map(() => []);
+    this.#stopped = prompts.map(() => false);
+    this.#last = new Int32Array(shape.B);
+  }
+
+  /** Tokens that every row has been given so far, end-of-text tokens among them. */
+  get newTokens(): number {
+    return this.#newTokens;
+  }
+
+  get allStopped(): boolean {
+    return this.#stopped.every(Boolean);
+  }
+
+  prefillInputs(): Record<string, Values> {
+    const { B, T } = this.#shape;
+    const ids = new Int32Array(B * T);
+    const positions = new Int32Array(B * T);
+    const keyBias = new Float32Array(B * T).fill(hidden);
+    for (let row = 0; row < B; row++) {
+      const prompt = this.#prompts[row] ?? placeholder;
+      const pad = T - prompt.length;
+      ids.set(prompt, row * T + pad);
+      for (let at = 0; at < prompt.length; at++) positions[row * T + pad + at] = at;
+      keyBias.fill(0, row * T + pad, (row + 1) * T);
+    }
+    return { ids, positions, keyBias, cacheStart: Int32Array.of(0) };
+  }
+
+  /** The inputs of the next step: the last token of every row stands at place T + newTokens - 1. */
+  decodeInputs(): Record<string, Values> {
+    const { B, T, S, localWindow } = this.#shape;
+    const place = T + this.#newTokens - 1;
+    const positions = new Int32Array(B);
+    const cacheBias = new Float32Array(B * S).fill(hidden);
+    const cacheLocalBias = new Float32Array(B * S).fill(hidden);
+    for (let row = 0; row < B; row++) {
+      const pad = T - (this.#prompts[row] ?? placeholder).length;
+      positions[row] = place - pad;
+      const localStart = localWindow === undefined ? pad : Math.max(pad, place - localWindow + 1);
+      cacheBias.fill(0, row * S + pad, row * S + place);
+      cacheLocalBias.fill(0, row * S + Math.min(localStart, place), row * S + place);
+    }
+    return { ids: this.#last, positions, cacheBias, cacheLocalBias, cacheStart: Int32Array.of(place) };
+  }
+
+  /** Appends one sampled token to every row that has not stopped. */
+  take(ids: Int32Array): void {
+    this.#newTokens += 1;
+    this.#last = ids;
+    for (const [row, tokens] of this.#new.entries()) {
+      const id = ids[row] ?? 0;
+      if (this.#shape.eosIds.includes(id)) this.#stopped[row] = true;
+      if (this.#stopped[row] === false) tokens.push(id);
+    }
+  }
+
+  continuations(): Continuation[] {
+    return this.#new.map((tokens, row) => ({
+      ids: Int32Array.from(tokens),
+      stoppedAtEos: this.#stopped[row] === true,
+    }));
+  }
+}
+
+/** What an unused row of the batch continues. */
+const placeholder = Int32Array.of(0);
+
+/** Added to a score, it leaves a probability of exactly 0. */
+const hidden = -1e30;

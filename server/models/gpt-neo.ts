@@ -1,0 +1,175 @@
+/** GPT-Neo: Black et al. 2021, https://doi.org/10.5281/zenodo.5297715; names and order as in transformers. */
+import { z } from "zod";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import {
+  type Architecture,
+  attention,
+  type BaseConfig,
+  type ForwardContext,
+  type LayerResult,
+  type ParameterSpec,
+  splitHeads,
+} from "./architecture.ts";
+import { activation, count, epsilon, headDimension, listOfIds, tokenId, tokenIds } from "./config-fields.ts";
+import { ConfigError } from "./errors.ts";
+
+export interface GptNeoConfig extends BaseConfig {
+  readonly modelType: "gpt_neo";
+  readonly mlpWidth: number;
+  readonly activation: string;
+  readonly eps: number;
+  /** A layer each. */
+  readonly attentionKinds: readonly AttentionKind[];
+  readonly tiedHead: boolean;
+}
+
+type AttentionKind = "global" | "local";
+
+const attentionKind = z.enum(["global", "local"]);
+const schema = z.object({
+  model_type: z.literal("gpt_neo"),
+  vocab_size: count,
+  hidden_size: count,
+  num_layers: count,
+  num_heads: count,
+  intermediate_size: count.nullish(),
+  attention_types: z.array(z.tuple([z.array(attentionKind), count])),
+  window_size: count.default(256),
+  activation_function: z.string().default("gelu_new"),
+  layer_norm_epsilon: epsilon.default(1e-5),
+  max_position_embeddings: count,
+  tie_word_embeddings: z.boolean().default(true),
+  bos_token_id: tokenId,
+  eos_token_id: tokenIds,
+});
+
+export function parseGptNeoConfig(json: unknown): GptNeoConfig {
+  const raw = schema.parse(json);
+  const attentionKinds = raw.attention_types.flatMap(([kinds, times]) =>
+    Array.from({ length: times }, () => kinds).flat(),
+  );
+  if (attentionKinds.length !== raw.num_layers)
+    throw new ConfigError(
+      `attention_types tells of ${attentionKinds.length} layers but num_layers is ${raw.num_layers}`,
+    );
+  activation(raw.activation_function);
+  return {
+    modelType: raw.model_type,
+    vocabSize: raw.vocab_size,
+    width: raw.hidden_size,
+    layers: raw.num_layers,
+    heads: raw.num_heads,
+    kvHeads: raw.num_heads,
+    headDim: headDimension(raw.hidden_size, raw.num_heads),
+    mlpWidth: raw.intermediate_size ?? 4 * raw.hidden_size,
+    activation: raw.activation_function,
+    contextLength: raw.max_position_embeddings,
+    localWindow: attentionKinds.includes("local") ? raw.window_size : undefined,
+    attentionKinds,
+    eps: raw.layer_norm_epsilon,
+    tiedHead: raw.tie_word_embeddings,
+    bosId: raw.bos_token_id ?? undefined,
+    eosIds: listOfIds(raw.eos_token_id),
+  };
+}
+
+const embeddingName = "transformer.wte.weight";
+const positionName = "transformer.wpe.weight";
+const headWeight = "lm_head.weight";
+const layerName = (layer: number): string => `transformer.h.${layer}`;
+
+export const gptNeo: Architecture<GptNeoConfig> = {
+  parameters,
+  ignorable: /\.attn\.attention\.(bias|masked_bias)$|^lm_head\.weight$|^v_head\./,
+  headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  outputProjections: (_, layer) => ({
+    attention: `${layerName(layer)}.attn.attention.out_proj.weight`,
+    mlp: `${layerName(layer)}.mlp.c_proj.weight`,
+  }),
+  forward: (config, context) => {
+    const { weights, ids, positions } = context;
+    let residual = ops.add(
+      ops.embedding(weights.get(embeddingName), ids),
+      ops.embedding(weights.get(positionName), positions),
+    );
+    const layers = Array.from({ length: config.layers }, (_, layer) => {
+      const result = block(config, context, layer, residual);
+      residual = result.residual;
+      return result;
+    });
+    return { hidden: layerNorm(config, context, "transformer.ln_f", residual), layers };
+  },
+};
+
+function parameters(config: GptNeoConfig): ParameterSpec[] {
+  const { width: D, mlpWidth, vocabSize: V, contextLength } = config;
+  const weight = (name: string, out: number, inputs: number): ParameterSpec => ({
+    name: `${name}.weight`,
+    shape: [out, inputs],
+    role: "linear",
+  });
+  const bias = (name: string, out: number): ParameterSpec => ({ name: `${name}.bias`, shape: [out], role: "bias" });
+  const norm = (name: string): ParameterSpec[] => [{ name: `${name}.weight`, shape: [D], role: "norm" }, bias(name, D)];
+  const layers = Array.from({ length: config.layers }, (_, layer) => {
+    const name = layerName(layer);
+    const projections = ["q_proj", "k_proj", "v_proj", "out_proj"].map((part) =>
+      weight(`${name}.attn.attention.${part}`, D, D),
+    );
+    const mlp = [
+      weight(`${name}.mlp.c_fc`, mlpWidth, D),
+      bias(`${name}.mlp.c_fc`, mlpWidth),
+      weight(`${name}.mlp.c_proj`, D, mlpWidth),
+      bias(`${name}.mlp.c_proj`, D),
+    ];
+    return [
+      ...norm(`${name}.ln_1`),
+      ...projections,
+      bias(`${name}.attn.attention.out_proj`, D),
+      ...norm(`${name}.ln_2`),
+      ...mlp,
+    ];
+  });
+  const tables: ParameterSpec[] = [
+    { name: embeddingName, shape: [V, D], role: "embedding" },
+    { name: positionName, shape: [contextLength, D], role: "embedding" },
+  ];
+  const head: ParameterSpec[] = config.tiedHead ? [] : [{ name: headWeight, shape: [V, D], role: "linear" }];
+  return [...tables, ...layers.flat(), ...norm("transformer.ln_f"), ...head];
+}
+
+function block(config: GptNeoConfig, context: ForwardContext, layer: number, x: Node): LayerResult {
+  const name = layerName(layer);
+  const attended = attend(config, context, layer, layerNorm(config, context, `${name}.ln_1`, x));
+  const middle = ops.add(x, attended.output);
+  const { weights, editMlpOutput } = context;
+  const read = layerNorm(config, context, `${name}.ln_2`, middle);
+  const wide = activation(config.activation)(weights.linear(read, `${name}.mlp.c_fc.weight`, `${name}.mlp.c_fc.bias`));
+  const plain = weights.linear(wide, `${name}.mlp.c_proj.weight`, `${name}.mlp.c_proj.bias`);
+  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
+  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+}
+
+/** Scores are not scaled by the root of the head's width: GPT-Neo was trained without. */
+function attend(
+  config: GptNeoConfig,
+  context: ForwardContext,
+  layer: number,
+  x: Node,
+): { output: Node; keys: Node; values: Node } {
+  const name = `${layerName(layer)}.attn.attention`;
+  const project = (part: string): Node => splitHeads(context.weights.linear(x, `${name}.${part}.weight`), config.heads);
+  const window = config.attentionKinds[layer] === "local" ? config.localWindow : undefined;
+  const result = attention(
+    { queries: project("q_proj"), keys: project("k_proj"), values: project("v_proj"), layer, scale: 1, window },
+    context,
+  );
+  return {
+    ...result,
+    output: context.weights.linear(result.output, `${name}.out_proj.weight`, `${name}.out_proj.bias`),
+  };
+}
+
+function layerNorm({ eps }: GptNeoConfig, { weights }: ForwardContext, name: string, x: Node): Node {
+  return ops.layerNorm(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`), eps);
+}

@@ -1,0 +1,181 @@
+/** GPT-NeoX (Pythia): Black et al. 2022, https://arxiv.org/abs/2204.06745; names and order as in transformers. */
+import { z } from "zod";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import {
+  type Architecture,
+  attention,
+  type BaseConfig,
+  type ForwardContext,
+  type LayerResult,
+  type ParameterSpec,
+  splitHeads,
+} from "./architecture.ts";
+import {
+  activation,
+  count,
+  epsilon,
+  headDimension,
+  listOfIds,
+  requirePlainRope,
+  ropeParameters,
+  tokenId,
+  tokenIds,
+} from "./config-fields.ts";
+
+export interface GptNeoXConfig extends BaseConfig {
+  readonly modelType: "gpt_neox";
+  readonly mlpWidth: number;
+  readonly activation: string;
+  readonly rotaryDims: number;
+  readonly rotaryBase: number;
+  readonly eps: number;
+  /** Attention and MLP read the same residual stream; otherwise the MLP reads what attention left. */
+  readonly parallelResidual: boolean;
+  readonly attentionBias: boolean;
+  readonly tiedHead: boolean;
+}
+
+const schema = z.object({
+  model_type: z.literal("gpt_neox"),
+  vocab_size: count,
+  hidden_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  intermediate_size: count,
+  hidden_act: z.string().default("gelu"),
+  rotary_pct: z.number().positive().max(1).optional(),
+  rotary_emb_base: z.number().positive().optional(),
+  rope_parameters: ropeParameters,
+  rope_scaling: ropeParameters,
+  max_position_embeddings: count,
+  layer_norm_eps: epsilon.default(1e-5),
+  use_parallel_residual: z.boolean().default(true),
+  attention_bias: z.boolean().default(true),
+  tie_word_embeddings: z.boolean().default(false),
+  bos_token_id: tokenId,
+  eos_token_id: tokenIds,
+});
+
+export function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
+  const raw = schema.parse(json);
+  const headDim = headDimension(raw.hidden_size, raw.num_attention_heads);
+  const factor = raw.rope_parameters?.partial_rotary_factor ?? raw.rotary_pct ?? 0.25;
+  requirePlainRope(raw.rope_parameters?.rope_type ?? raw.rope_scaling?.rope_type);
+  activation(raw.hidden_act);
+  return {
+    modelType: raw.model_type,
+    vocabSize: raw.vocab_size,
+    width: raw.hidden_size,
+    layers: raw.num_hidden_layers,
+    heads: raw.num_attention_heads,
+    kvHeads: raw.num_attention_heads,
+    headDim,
+    mlpWidth: raw.intermediate_size,
+    activation: raw.hidden_act,
+    rotaryDims: Math.trunc(headDim * factor),
+    rotaryBase: raw.rope_parameters?.rope_theta ?? raw.rotary_emb_base ?? 10_000,
+    contextLength: raw.max_position_embeddings,
+    localWindow: undefined,
+    eps: raw.layer_norm_eps,
+    parallelResidual: raw.use_parallel_residual,
+    attentionBias: raw.attention_bias,
+    tiedHead: raw.tie_word_embeddings,
+    bosId: raw.bos_token_id ?? undefined,
+    eosIds: listOfIds(raw.eos_token_id),
+  };
+}
+
+const embeddingName = "gpt_neox.embed_in.weight";
+const headWeight = "embed_out.weight";
+const layerName = (layer: number): string => `gpt_neox.layers.${layer}`;
+
+export const gptNeoX: Architecture<GptNeoXConfig> = {
+  parameters,
+  // Old checkpoints carry masks and rotary tables, and TRL's a value head.
+  ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^embed_out\.weight$|^v_head\./,
+  headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  outputProjections: (_, layer) => ({
+    attention: `${layerName(layer)}.attention.dense.weight`,
+    mlp: `${layerName(layer)}.mlp.dense_4h_to_h.weight`,
+  }),
+  forward: (config, context) => {
+    const { weights, ids } = context;
+    let residual = ops.embedding(weights.get(embeddingName), ids);
+    const layers = Array.from({ length: config.layers }, (_, layer) => {
+      const result = block(config, context, layer, residual);
+      residual = result.residual;
+      return result;
+    });
+    return { hidden: layerNorm(config, context, "gpt_neox.final_layer_norm", residual), layers };
+  },
+};
+
+function parameters(config: GptNeoXConfig): ParameterSpec[] {
+  const { width: D, mlpWidth, vocabSize: V } = config;
+  const norm = (name: string): ParameterSpec[] => [
+    { name: `${name}.weight`, shape: [D], role: "norm" },
+    { name: `${name}.bias`, shape: [D], role: "bias" },
+  ];
+  const linear = (name: string, out: number, inputs: number, bias = true): ParameterSpec[] => [
+    { name: `${name}.weight`, shape: [out, inputs], role: "linear" },
+    ...(bias ? [{ name: `${name}.bias`, shape: [out], role: "bias" } as const] : []),
+  ];
+  const layers = Array.from({ length: config.layers }, (_, layer) => [
+    ...norm(`${layerName(layer)}.input_layernorm`),
+    ...norm(`${layerName(layer)}.post_attention_layernorm`),
+    ...linear(`${layerName(layer)}.attention.query_key_value`, 3 * D, D, config.attentionBias),
+    ...linear(`${layerName(layer)}.attention.dense`, D, D, config.attentionBias),
+    ...linear(`${layerName(layer)}.mlp.dense_h_to_4h`, mlpWidth, D),
+    ...linear(`${layerName(layer)}.mlp.dense_4h_to_h`, D, mlpWidth),
+  ]);
+  const head: ParameterSpec[] = config.tiedHead ? [] : [{ name: headWeight, shape: [V, D], role: "linear" }];
+  return [
+    { name: embeddingName, shape: [V, D], role: "embedding" },
+    ...layers.flat(),
+    ...norm("gpt_neox.final_layer_norm"),
+    ...head,
+  ];
+}
+
+/** x + attn(ln1(x)) + mlp(ln2(x)), or with the MLP reading x + attn(ln1(x)) when not parallel. */
+function block(config: GptNeoXConfig, context: ForwardContext, layer: number, x: Node): LayerResult {
+  const name = layerName(layer);
+  const attended = attend(config, context, layer, layerNorm(config, context, `${name}.input_layernorm`, x));
+  const middle = ops.add(x, attended.output);
+  const read = layerNorm(config, context, `${name}.post_attention_layernorm`, config.parallelResidual ? x : middle);
+  const { weights, editMlpOutput } = context;
+  const wide = activation(config.activation)(
+    weights.linear(read, `${name}.mlp.dense_h_to_4h.weight`, `${name}.mlp.dense_h_to_4h.bias`),
+  );
+  const plain = weights.linear(wide, `${name}.mlp.dense_4h_to_h.weight`, `${name}.mlp.dense_4h_to_h.bias`);
+  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
+  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+}
+
+/** Queries, keys and values come interleaved by head from one projection: [B, T, H, 3 * headDim]. */
+function attend(
+  config: GptNeoXConfig,
+  context: ForwardContext,
+  layer: number,
+  x: Node,
+): { output: Node; keys: Node; values: Node } {
+  const { heads, headDim, rotaryDims, rotaryBase, attentionBias } = config;
+  const name = `${layerName(layer)}.attention`;
+  const biasOf = (part: string): string | undefined => (attentionBias ? `${name}.${part}.bias` : undefined);
+  const { weights, positions } = context;
+  const joint = splitHeads(weights.linear(x, `${name}.query_key_value.weight`, biasOf("query_key_value")), heads);
+  const part = (index: number): Node => ops.slice(joint, 3, index * headDim, (index + 1) * headDim);
+  const turn = (half: Node): Node =>
+    ops.rotary(half, positions, { rotaryDims, base: rotaryBase, maxPositions: config.contextLength });
+  const scale = 1 / Math.sqrt(headDim);
+  const result = attention(
+    { queries: turn(part(0)), keys: turn(part(1)), values: part(2), layer, scale, window: undefined },
+    context,
+  );
+  return { ...result, output: weights.linear(result.output, `${name}.dense.weight`, biasOf("dense")) };
+}
+
+function layerNorm({ eps }: GptNeoXConfig, { weights }: ForwardContext, name: string, x: Node): Node {
+  return ops.layerNorm(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`), eps);
+}

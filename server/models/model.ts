@@ -1,0 +1,120 @@
+import type { StateStore } from "../engine/device.ts";
+import type { Node, Shape } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import {
+  type Architecture,
+  type CacheInputs,
+  type ForwardResult,
+  type ParameterSpec,
+  stateWeights,
+  type Weights,
+} from "./architecture.ts";
+import type { ModelConfig, ModelType } from "./config.ts";
+import { gemma } from "./gemma.ts";
+import { gptNeo } from "./gpt-neo.ts";
+import { gptNeoX } from "./gpt-neox.ts";
+
+type ConfigOf<K extends ModelType> = Extract<ModelConfig, { modelType: K }>;
+
+const architectures: { readonly [K in ModelType]: Architecture<ConfigOf<K>> } = {
+  gpt_neox: gptNeoX,
+  gpt_neo: gptNeo,
+  gemma,
+};
+
+/** A model as graphs are built from it: its config and where its weights are. The weights themselves are in a state store. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly store: StateStore;
+  /** What the store holds of the architecture's own. */
+  readonly parameters: readonly ParameterSpec[];
+  /** How graphs reach the weights, adapters included. */
+  readonly weights: Weights;
+}
+
+export interface ForwardOptions {
+  /** B and T of the inputs `ids` and `positions`. */
+  readonly shape: readonly [B: number, T: number];
+  /** Adds the input `keyBias` [B, 1, 1, T] for keys that are padding. */
+  readonly maskKeys?: boolean;
+  readonly cache?: CacheInputs;
+  readonly editMlpOutput?: (layer: number, output: Node) => Node;
+}
+
+/** A forward pass of inputs `ids` and `positions`, i32 [B, T]. Any node of the result may be an output of a program. */
+export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
+  const { shape, maskKeys = false, cache, editMlpOutput } = options;
+  const [B, T] = shape;
+  const context = {
+    weights: model.weights,
+    ids: ops.input("ids", shape, "i32"),
+    positions: ops.input("positions", shape, "i32"),
+    keyBias: maskKeys ? ops.input("keyBias", [B, 1, 1, T]) : undefined,
+    cache,
+    editMlpOutput,
+  };
+  return forwardOf(model.config, context);
+}
+
+/** Hidden states [B, T, D] or [N, D] -> logits [..., V]. */
+export function logitsOf(model: Pick<Model, "config" | "weights">, hidden: Node): Node {
+  return model.weights.linear(hidden, headNameOf(model.config));
+}
+
+export function parametersOf(config: ModelConfig): ParameterSpec[] {
+  return dispatch(config, (architecture, own) => architecture.parameters(own));
+}
+
+export function ignorableTensors(config: ModelConfig): RegExp {
+  return dispatch(config, (architecture) => architecture.ignorable);
+}
+
+export function headNameOf(config: ModelConfig): string {
+  return dispatch(config, (architecture, own) => architecture.headName(own));
+}
+
+/** The output projections of a layer's attention and MLP. */
+export function outputProjectionsOf(
+  config: ModelConfig,
+  layer: number,
+): { readonly attention: string; readonly mlp: string } {
+  return dispatch(config, (architecture, own) => architecture.outputProjections(own, layer));
+}
+
+/** A model whose parameters are in a store under their own names. */
+export function modelOf(config: ModelConfig, store: StateStore): Model {
+  const parameters = parametersOf(config);
+  return { config, store, parameters, weights: stateWeights(parameters) };
+}
+
+/** Positions 0 .. T - 1 for each of B rows, as the input `positions` wants them for unpadded text. */
+export function plainPositions([B, T]: readonly [number, number]): Int32Array {
+  return Int32Array.from({ length: B * T }, (_, at) => at % T);
+}
+
+/** Shapes of one layer's cache for B rows and S places. */
+export function cacheShape({ kvHeads, headDim }: ModelConfig, B: number, S: number): Shape {
+  return [B, kvHeads, S, headDim];
+}
+
+function forwardOf(config: ModelConfig, context: Parameters<Architecture<never>["forward"]>[1]): ForwardResult {
+  return dispatch(config, (architecture, own) => architecture.forward(own, context));
+}
+
+/** Pairs a config with the architecture of its type; the pairing is what `architectures` is typed to say. */
+function dispatch<R>(
+  config: ModelConfig,
+  use: <C extends ModelConfig>(architecture: Architecture<C>, config: C) => R,
+): R {
+  switch (config.modelType) {
+    case "gpt_neox":
+      return use(architectures.gpt_neox, config);
+    case "gpt_neo":
+      return use(architectures.gpt_neo, config);
+    case "gemma":
+      return use(architectures.gemma, config);
+    default:
+      config satisfies never;
+      throw new TypeError("unknown model type");
+  }
+}
