@@ -46,7 +46,7 @@ const trajectory = z.strictObject({
 
 const modelOracle = z.strictObject({
   name: z.enum(ORACLE_MODELS),
-  madeWith: z.strictObject({ torch: z.string(), transformers: z.string(), seed: z.int() }),
+  madeWith: z.strictObject({ torch: z.string(), transformers: z.string(), seed: z.int(), batchSeed: z.int() }),
   /** Names as in model.safetensors; a tied head has none of its own. */
   parameters: z.array(z.string()),
   layers: z.int(),
@@ -61,7 +61,7 @@ const modelOracle = z.strictObject({
   adamW: trajectory,
   /** W + (alpha / rank) B A in place of each target weight W. */
   lora: z.strictObject({ rank: z.int(), alpha: z.number(), targets: z.array(z.string()), loss: z.number() }),
-  /** Largest distance of the stored float32 values from float64 ones. */
+  /** Largest distance of the stored float32 values from float64 ones; `final` without the undetermined. */
   noise: z.strictObject({
     loss: z.number(),
     logits: z.number(),
@@ -69,6 +69,10 @@ const modelOracle = z.strictObject({
     losses: z.number(),
     gradNorms: z.number(),
     final: z.number(),
+    /** The trajectory against runs with noise of 1e-6 of the largest gradient on every gradient. */
+    shakenLosses: z.number(),
+    shakenGradNorms: z.number(),
+    shakenFinal: z.number(),
   }),
 });
 export type ModelOracle = z.infer<typeof modelOracle>;
