@@ -1,0 +1,73 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { disk, remove, unlessMissing } from "./files.ts";
+import { isSameProcess, ProcessIdentity, thisProcess } from "./process-identity.ts";
+import { runPaths } from "./run-folder.ts";
+
+/** `cancel.json`: asks one process, and no later one, to stop. */
+const CancelRequest = z.object({ target: ProcessIdentity, requestedAt: z.string() });
+
+/** Leaves a request for the process that works on a run; it stops at its next step, after a checkpoint. */
+export async function requestCancel(folder: string, target: ProcessIdentity): Promise<void> {
+  const request = { target, requestedAt: new Date().toISOString() };
+  await writeFileAtomically(runPaths(folder).cancel, JSON.stringify(request));
+}
+
+/** Takes a request back, or clears away one that has been met. */
+export async function clearCancelRequest(folder: string): Promise<void> {
+  await remove(runPaths(folder).cancel, disk);
+}
+
+/** Looks for requests to this process until `close`; `signal` is aborted by one. */
+export class CancelWatch {
+  readonly #controller = new AbortController();
+  readonly #folder: string;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#timer = setInterval(() => {
+      this.#look().catch(() => undefined);
+    }, POLL_MS);
+    this.#timer.unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const target = await cancelTarget(this.#folder);
+    if (target !== undefined && isSameProcess(target, await thisProcess())) this.#controller.abort();
+  }
+}
+
+/**
+ * Turns the signals by which systems ask a process to end (SIGTERM, SIGINT, SIGHUP) into an abort, for the main program of a
+ * run. A second one ends the process at once, as it would have without us.
+ */
+export function abortOnTermination(): { readonly signal: AbortSignal; readonly dispose: () => void } {
+  const controller = new AbortController();
+  const names = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  const dispose = () => {
+    for (const name of names) process.off(name, listener);
+  };
+  const listener = () => {
+    dispose();
+    controller.abort();
+  };
+  for (const name of names) process.on(name, listener);
+  return { signal: controller.signal, dispose };
+}
+
+const POLL_MS = 500;
+
+async function cancelTarget(folder: string): Promise<ProcessIdentity | undefined> {
+  const text = await unlessMissing(readFile(runPaths(folder).cancel, "utf8"));
+  return text === undefined ? undefined : CancelRequest.parse(JSON.parse(text)).target;
+}

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import * as nodeFs from "node:fs";
+import * as nodeFiles from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { AtomicFileSystem } from "../common/atomic-file.ts";
+import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+
+/** Every call by which the run machinery changes the disk, so that a test can fail, cut short or kill at any one of them. */
+export type FileSystem = AtomicFileSystem &
+  Pick<typeof nodeFiles, "mkdir" | "rm" | "link" | "copyFile"> &
+  Pick<typeof nodeFs, "openSync" | "writeSync" | "ftruncateSync" | "fsyncSync" | "closeSync">;
+
+/** The real thing. */
+export const disk: FileSystem = {
+  open: nodeFiles.open,
+  rename: nodeFiles.rename,
+  stat: nodeFiles.stat,
+  unlink: nodeFiles.unlink,
+  mkdir: nodeFiles.mkdir,
+  rm: nodeFiles.rm,
+  link: nodeFiles.link,
+  copyFile: nodeFiles.copyFile,
+  openSync: nodeFs.openSync,
+  writeSync: nodeFs.writeSync,
+  ftruncateSync: nodeFs.ftruncateSync,
+  fsyncSync: nodeFs.fsyncSync,
+  closeSync: nodeFs.closeSync,
+};
+
+/** The operating system refused something on disk. */
+export class StorageError extends LfpError {
+  readonly code: ErrorCode;
+
+  constructor(action: string, cause: unknown) {
+    const errno = errnoOf(cause);
+    const full = errno === "ENOSPC" || errno === "EDQUOT";
+    super(
+      `${action}: ${messageOf(cause)}. ` +
+        (full ? "The disk or quota is full: free some space and run it again." : "Check the path and the disk."),
+      { cause },
+    );
+    this.code = errno === "ENOENT" ? "not-found" : "resource";
+  }
+}
+
+/** The `E...` code of an error that came from the operating system. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined;
+}
+
+/** `undefined` in place of the error that says that a file or folder is not there. */
+export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** Removes a file or a folder with all it holds; nothing there is no error. */
+export async function remove(path: string, files: FileSystem): Promise<void> {
+  await files.rm(path, { recursive: true, force: true });
+}
+
+/** Renames a file or folder, and makes that last through a power cut. */
+export async function moveDurably(from: string, to: string, files: FileSystem): Promise<void> {
+  await files.rename(from, to);
+  await sync(dirname(to), files);
+}
+
+/** Flushes every file and folder under `folder` to the disk. */
+export async function syncTree(folder: string, files: FileSystem): Promise<void> {
+  for (const path of await listFiles(folder)) await sync(join(folder, path), files);
+  for (const path of await listFolders(folder)) await sync(join(folder, path), files);
+}
+
+/** Paths of all files under `folder`, relative to it, with `/`, sorted by code unit. Throws on links and special files. */
+export async function listFiles(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await nodeFiles.readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = relativePath(folder, entry);
+    if (entry.isFile()) found.push(path);
+    else if (!entry.isDirectory()) throw new UnusableFileError(path, folder);
+  }
+  return found.sort(byCodeUnit);
+}
+
+/** Size in bytes and SHA-256 of a file, read in pieces. */
+export async function checksumOf(path: string): Promise<Checksum> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const chunk of nodeFs.createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { size, sha256: hash.digest("hex") };
+}
+
+export interface Checksum {
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** SHA-256 of a text or of bytes, hexadecimal. */
+export function sha256Of(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+/** The order of names that is the same everywhere. */
+export function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** Something in a stage's output is neither a file nor a folder. */
+export class UnusableFileError extends LfpError {
+  readonly code = "internal";
+
+  constructor(path: string, folder: string) {
+    super(`${path} in ${folder} is a link or a special file; outputs hold plain files and folders only.`);
+  }
+}
+
+/** Flushes one file or folder. Windows has no flush for folders, and some network file systems have none either. */
+async function sync(path: string, files: FileSystem): Promise<void> {
+  const isFolder = (await files.stat(path)).isDirectory();
+  if (isFolder && process.platform === "win32") return;
+  // Windows flushes only what is open for writing.
+  const handle = await files.open(path, isFolder ? "r" : "r+");
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!isFolder || !["EINVAL", "ENOTSUP", "ENOSYS"].includes(errnoOf(error) ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Deepest first, `folder` itself last. */
+async function listFolders(folder: string): Promise<string[]> {
+  const entries = await nodeFiles.readdir(folder, { recursive: true, withFileTypes: true });
+  const found = entries.filter((entry) => entry.isDirectory()).map((entry) => relativePath(folder, entry));
+  return [...found.sort(byCodeUnit).reverse(), "."];
+}
+
+function relativePath(folder: string, entry: nodeFs.Dirent): string {
+  return join(entry.parentPath, entry.name).slice(join(folder, ".").length).replaceAll("\\", "/").replace(/^\/+/, "");
+}

@@ -1,0 +1,123 @@
+import * as nodeFs from "node:fs";
+import type { FileSystem } from "./files.ts";
+
+const NEWLINE = 0x0a;
+
+/**
+ * A file of JSON lines that is only appended to. A line is there whole or not at all: what a failed write or a power cut
+ * left of one is cut away before anything else is written. Calls are synchronous, so that a line is in the file (though
+ * not yet through a power cut: see `sync`) when the call returns.
+ */
+export class JsonLinesFile {
+  readonly path: string;
+  readonly #files: FileSystem;
+  readonly #descriptor: number;
+  #size: number;
+  #hasDebris: boolean = false;
+
+  /** Opens or creates the file, and cuts away a torn end. */
+  constructor(path: string, files: FileSystem) {
+    this.path = path;
+    this.#files = files;
+    this.#descriptor = files.openSync(path, "a+");
+    const size = nodeFs.fstatSync(this.#descriptor).size;
+    this.#size = wholeLinesSize(this.#descriptor, size);
+    if (this.#size < size) this.truncate(this.#size);
+  }
+
+  /** Bytes of whole lines. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Appends one value as one line. */
+  append(value: object): void {
+    this.appendBytes(Buffer.from(`${JSON.stringify(value)}\n`));
+  }
+
+  /** Appends whole lines. */
+  appendBytes(bytes: Uint8Array): void {
+    if (this.#hasDebris) this.truncate(this.#size);
+    this.#hasDebris = true;
+    for (let written = 0; written < bytes.length; ) {
+      written += this.#files.writeSync(this.#descriptor, bytes, written, bytes.length - written);
+    }
+    this.#hasDebris = false;
+    this.#size += bytes.length;
+  }
+
+  /** Drops everything from this byte on, which must be the start of a line. */
+  truncate(size: number): void {
+    this.#files.ftruncateSync(this.#descriptor, size);
+    this.#size = size;
+    this.#hasDebris = false;
+  }
+
+  /** Bytes `start` up to `end`, or up to the end of the file if that comes first. */
+  read(start: number, end: number): Buffer {
+    return readRange(this.#descriptor, start, Math.min(end, this.#size));
+  }
+
+  /** The last line without its line break; `undefined` when there is none. */
+  lastLine(): string | undefined {
+    if (this.#size === 0) return undefined;
+    const start = lineStart(this.#descriptor, this.#size - 1);
+    return this.read(start, this.#size - 1).toString();
+  }
+
+  /** Makes what was appended last through a power cut. */
+  sync(): void {
+    this.#files.fsyncSync(this.#descriptor);
+  }
+
+  /** Cuts away what a failed append may have left, and closes the file. */
+  close(): void {
+    try {
+      if (this.#hasDebris) this.truncate(this.#size);
+    } finally {
+      this.#files.closeSync(this.#descriptor);
+    }
+  }
+}
+
+/** How much of the file is whole lines of JSON: a power cut can leave a torn line, or a tail of zeros. */
+function wholeLinesSize(descriptor: number, size: number): number {
+  let end = size;
+  while (end > 0) {
+    const start = lineStart(descriptor, end - 1);
+    const line = readRange(descriptor, start, end);
+    if (line.at(-1) === NEWLINE && isJson(line.toString())) return end;
+    end = start;
+  }
+  return 0;
+}
+
+/** Where the line that holds the byte at `position` begins; a line break belongs to the line that it ends. */
+function lineStart(descriptor: number, position: number): number {
+  for (let window = 4096; ; window *= 4) {
+    const from = Math.max(0, position - window);
+    const found = readRange(descriptor, from, position).lastIndexOf(NEWLINE);
+    if (found !== -1) return from + found + 1;
+    if (from === 0) return 0;
+  }
+}
+
+function readRange(descriptor: number, start: number, end: number): Buffer {
+  const buffer = Buffer.alloc(Math.max(0, end - start));
+  let filled = 0;
+  while (filled < buffer.length) {
+    const count = nodeFs.readSync(descriptor, buffer, filled, buffer.length - filled, start + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

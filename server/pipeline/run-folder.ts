@@ -1,0 +1,173 @@
+import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
+import { isAbsolute, join, relative, sep } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { LfpError } from "../common/errors.ts";
+import { RunState } from "../protocol/run-events.ts";
+import { disk, type FileSystem, remove, unlessMissing } from "./files.ts";
+
+/** Where everything of a run is. All paths are absolute or relative to the caller's folder, as `root` is. */
+export interface RunPaths {
+  readonly root: string;
+  /** What was asked for; written by whoever makes the run. */
+  readonly experiment: string;
+  /** `run.json`: state, lineage, versions (`RunRecord`). */
+  readonly record: string;
+  /** `log.jsonl`: metrics, one line each, in the order of the stages. */
+  readonly log: string;
+  /** `events.jsonl`: what happened when (`RunEvent`). */
+  readonly events: string;
+  /** Finished outputs, `<stage>-<first 16 digits of key>/`; `*.work` are those under way with their checkpoints. */
+  readonly stages: string;
+  readonly lock: string;
+  /** A request to stop. */
+  readonly cancel: string;
+  /** How the detached process was started. */
+  readonly job: string;
+  /** What that process wrote on its standard output and error. */
+  readonly output: string;
+}
+
+/** `run.json`. */
+export const RunRecord = z.object({
+  format: z.literal(1),
+  name: z.string(),
+  state: RunState,
+  seed: z.number(),
+  deviceClass: z.string(),
+  versions: z.record(z.string(), z.string()),
+  stages: z.array(
+    z.object({
+      id: z.string(),
+      stage: z.string(),
+      codeVersion: z.int(),
+      status: z.enum(["todo", "running", "reused", "done"]),
+      /** Known once all its inputs are there. */
+      key: z.string().optional(),
+      /** Folder in the run folder. */
+      output: z.string().optional(),
+      /** Digest of the output's contents. */
+      digest: z.string().optional(),
+    }),
+  ),
+  /** Files outside `stages/` under which outputs also appear, relative to the run folder. */
+  published: z.array(z.string()),
+  /** ISO 8601. */
+  updated: z.string(),
+});
+export type RunRecord = z.infer<typeof RunRecord>;
+
+/** The name of a run is not one that every system can hold. */
+export class RunNameError extends LfpError {
+  readonly code = "usage";
+
+  constructor(name: string) {
+    super(
+      `A run cannot be called ${JSON.stringify(name.slice(0, 100))}: expected 1 to 64 of a-z, 0-9 and "-", and no name ` +
+        "that Windows keeps for itself (con, nul, com1 ...).",
+    );
+  }
+}
+
+/** A file of a run folder is not what this version of the program writes. */
+export class RunFileError extends LfpError {
+  readonly code = "input";
+}
+
+/** A run folder is a link to somewhere outside the folder of runs. */
+export class RunOutsideError extends LfpError {
+  readonly code = "usage";
+
+  constructor(folder: string, actual: string) {
+    super(`${folder} leads out of the folder of runs, to ${actual}. Remove the link, or use the folder it leads to.`);
+  }
+}
+
+/** The folder of a run, which need not be there yet. Throws `RunNameError`, or `RunOutsideError` for a link that leads away. */
+export async function runFolder(runsRoot: string, name: string): Promise<string> {
+  checkRunName(name);
+  const folder = join(runsRoot, name);
+  const actual = await unlessMissing(realpath(folder));
+  if (actual !== undefined) {
+    const inside = relative(await realpath(runsRoot), actual);
+    if (inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside) || inside === "") {
+      throw new RunOutsideError(folder, actual);
+    }
+  }
+  return folder;
+}
+
+/** Makes the folder of a run and writes its `experiment.json`; one that is there already is kept and gets the new experiment. */
+export async function prepareRun(runsRoot: string, name: string, experiment: unknown): Promise<string> {
+  checkRunName(name);
+  await mkdir(runsRoot, { recursive: true });
+  const folder = await runFolder(runsRoot, name);
+  await mkdir(folder, { recursive: true });
+  await writeFileAtomically(runPaths(folder).experiment, `${JSON.stringify(experiment, null, 2)}\n`);
+  return folder;
+}
+
+/** Names of the runs in a folder, sorted; other things in it are passed over. */
+export async function listRuns(runsRoot: string): Promise<string[]> {
+  const entries = (await unlessMissing(readdir(runsRoot, { withFileTypes: true }))) ?? [];
+  return entries
+    .filter((entry) => entry.isDirectory() && isRunName(entry.name))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** The layout of a run folder. */
+export function runPaths(root: string): RunPaths {
+  return {
+    root,
+    experiment: join(root, "experiment.json"),
+    record: join(root, "run.json"),
+    log: join(root, "log.jsonl"),
+    events: join(root, "events.jsonl"),
+    stages: join(root, "stages"),
+    lock: join(root, "lock"),
+    cancel: join(root, "cancel.json"),
+    job: join(root, "job.json"),
+    output: join(root, "output.log"),
+  };
+}
+
+/** Names at the top of a run folder that belong to the machinery. */
+export const RESERVED_NAMES: readonly string[] = Object.values(runPaths("")).map((path) => path.replace(/^[/\\]/, ""));
+
+/** `run.json` of a run folder; `undefined` before the run's first start. Throws `RunFileError`. */
+export async function readRecord(folder: string): Promise<RunRecord | undefined> {
+  const path = runPaths(folder).record;
+  const text = await unlessMissing(readFile(path, "utf8"));
+  if (text === undefined) return undefined;
+  try {
+    return RunRecord.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new RunFileError(
+      `${path} is not a record that this version can read. If a newer version wrote it, use that one; if it is damaged, ` +
+        "remove it: the finished stages and checkpoints are found without it.",
+      { cause },
+    );
+  }
+}
+
+/** Replaces `run.json`. */
+export async function writeRecord(folder: string, record: RunRecord, files: FileSystem = disk): Promise<void> {
+  await writeFileAtomically(runPaths(folder).record, `${JSON.stringify(record, null, 2)}\n`, files);
+}
+
+/** Removes the temporary files that a killed process left at the top of a run folder. Only for the lock's holder. */
+export async function sweepTemporaries(folder: string, files: FileSystem): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (/^\..*\.tmp$/.test(name)) await remove(join(folder, name), files);
+  }
+}
+
+/** Throws `RunNameError` unless a run can have this name on every system. */
+export function checkRunName(name: string): void {
+  if (!isRunName(name)) throw new RunNameError(name);
+}
+
+function isRunName(name: string): boolean {
+  return /^[a-z0-9-]{1,64}$/.test(name) && !/^(con|prn|aux|nul|com\d|lpt\d)$/.test(name);
+}

@@ -1,0 +1,219 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { LfpError } from "../common/errors.ts";
+import { errnoOf, unlessMissing } from "./files.ts";
+import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
+
+/** Who holds a lock. */
+export const LockHolder = z.object({
+  process: ProcessIdentity,
+  /** What for, as people would say it: `run imdb-quick`. */
+  purpose: z.string(),
+  /** ISO 8601. */
+  since: z.string(),
+});
+export type LockHolder = z.infer<typeof LockHolder>;
+
+/** Another process holds what was asked for. */
+export class LockedError extends LfpError {
+  readonly code = "locked";
+  readonly holder: LockHolder;
+
+  constructor(what: string, holder: LockHolder) {
+    super(
+      `${what} is held by ${describeHolder(holder)}. Wait for it, or stop it with \`lfp cancel\`, then run this again.`,
+    );
+    this.holder = holder;
+  }
+}
+
+/** The lock that this process held was taken over while it could not be reached. */
+export class LockLostError extends LfpError {
+  readonly code = "locked";
+
+  constructor(folder: string) {
+    super(`The lock ${folder} was taken over by another process while this one gave no sign of life; it stops here.`);
+  }
+}
+
+/**
+ * At most one living process holds a lock folder.
+ *
+ * Each holding is a folder with the next higher number, put there by a rename, which fails when the number is taken. Whoever
+ * made the highest number holds the lock. The highest number is never removed, only emptied of its `holder.json` on
+ * release, so numbers never come round again: a process that was slow to take over from a dead holder finds either its number
+ * taken or a higher one there, and never removes what belongs to another.
+ *
+ * A holder is dead when its process is gone. Where we cannot look (another machine on a shared disk), it is when its
+ * heartbeat, a file rewritten every ten seconds, has been silent for five minutes by the file server's own clock.
+ */
+export class Lock {
+  readonly #folder: string;
+  readonly #number: number;
+  readonly #lost = new AbortController();
+  readonly #heartbeat: NodeJS.Timeout;
+  #lastBeat = Promise.resolve();
+
+  private constructor(folder: string, number: number) {
+    this.#folder = folder;
+    this.#number = number;
+    this.#heartbeat = setInterval(() => {
+      this.#lastBeat = this.#beat();
+    }, HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  /** Takes the lock, from a dead holder too. Throws `LockedError` when a living one has it. `what` names it in that error. */
+  static async acquire(folder: string, what: string, purpose: string): Promise<Lock> {
+    await mkdir(folder, { recursive: true });
+    const holder: LockHolder = { process: await thisProcess(), purpose, since: new Date().toISOString() };
+    const aside = join(folder, `.${randomUUID()}`);
+    try {
+      for (;;) {
+        await prepare(aside, holder);
+        const highest = await highestNumber(folder);
+        const living = await livingHolder(folder, highest, aside);
+        if (living !== undefined) throw new LockedError(what, living);
+        const number = highest + 1;
+        if (!(await renameUnlessTaken(aside, join(folder, String(number))))) continue;
+        if ((await highestNumber(folder)) === number) {
+          await removeSuperseded(folder, number);
+          return new Lock(folder, number);
+        }
+        await sweep(join(folder, String(number)));
+      }
+    } finally {
+      await sweep(aside);
+    }
+  }
+
+  /** Aborted, with a `LockLostError`, when another process has taken the lock over. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Gives the lock back. Needs no disk space. */
+  async release(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#lastBeat;
+    await unlessMissing(unlink(join(this.#folder, String(this.#number), HOLDER)));
+  }
+
+  async #beat(): Promise<void> {
+    // A full disk is no reason to stop: on this machine the process itself is the sign of life.
+    await writeFile(join(this.#folder, String(this.#number), HEARTBEAT), "beat").catch(() => undefined);
+    const highest = await highestNumber(this.#folder).catch(() => this.#number);
+    if (highest !== this.#number) this.#lost.abort(new LockLostError(this.#folder));
+  }
+}
+
+/** The living holder of a lock folder; `undefined` when it is free. */
+export async function lockHolder(folder: string): Promise<LockHolder | undefined> {
+  if ((await unlessMissing(stat(folder))) === undefined) return undefined;
+  for (;;) {
+    const number = await highestNumber(folder);
+    const holder = await livingHolder(folder, number, folder);
+    if (holder !== undefined || (await highestNumber(folder)) === number) return holder;
+  }
+}
+
+/** Whether this is why a signal was aborted: the folder is another's now, and nothing more may be written to it. */
+export function isLockLost(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof LockLostError;
+}
+
+/** For people: `process 4711 on lab-3 (run imdb-quick, since 2026-01-01T10:00:00.000Z)`. */
+export function describeHolder(holder: LockHolder): string {
+  return `${describeProcess(holder.process)} (${holder.purpose}, since ${holder.since})`;
+}
+
+const HOLDER = "holder.json";
+const HEARTBEAT = "heartbeat";
+const HEARTBEAT_MS = 10_000;
+/** Longer than the caches of network file systems and than a machine's short sleep. */
+const SILENT_ELSEWHERE_MS = 300_000;
+/** A machine of the same name started again: almost always the same one, so the wait is short. */
+const SILENT_OTHER_BOOT_MS = 30_000;
+
+async function prepare(aside: string, holder: LockHolder): Promise<void> {
+  for (;;) {
+    await mkdir(aside, { recursive: true });
+    const write = (name: string, text: string) =>
+      unlessMissing(writeFile(join(aside, name), text).then(() => "written"));
+    // Missing when a winner took us for dead and swept the folder away.
+    if ((await write(HOLDER, JSON.stringify(holder))) && (await write(HEARTBEAT, "beat"))) return;
+  }
+}
+
+/** The holder of this number if it lives. `clock` is a path in the same file system, just written where that matters. */
+async function livingHolder(folder: string, number: number, clock: string): Promise<LockHolder | undefined> {
+  const text = await unlessMissing(readFile(join(folder, String(number), HOLDER), "utf8"));
+  if (text === undefined) return undefined;
+  const holder = parseHolder(text);
+  // Cut by a power loss, which its process did not survive.
+  if (holder === undefined) return undefined;
+  const liveness = await livenessOf(holder.process);
+  if (liveness === "alive") return holder;
+  if (liveness === "gone") return undefined;
+  const limitMs = liveness === "elsewhere" ? SILENT_ELSEWHERE_MS : SILENT_OTHER_BOOT_MS;
+  const beat = await unlessMissing(stat(join(folder, String(number), HEARTBEAT)));
+  const nowMs = await serverNowMs(clock, folder);
+  return beat !== undefined && nowMs - beat.mtimeMs < limitMs ? holder : undefined;
+}
+
+/** The file server's clock may differ from ours, so it is asked for the time of something written just now. */
+async function serverNowMs(aside: string, folder: string): Promise<number> {
+  if (aside === folder) return Date.now();
+  const written = await unlessMissing(stat(join(aside, HEARTBEAT)));
+  return written?.mtimeMs ?? Date.now();
+}
+
+function parseHolder(text: string): LockHolder | undefined {
+  try {
+    return LockHolder.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function highestNumber(folder: string): Promise<number> {
+  return Math.max(0, ...(await numbersIn(folder)));
+}
+
+async function numbersIn(folder: string): Promise<number[]> {
+  return (await readdir(folder)).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** Whether the rename took place; not when the name is taken, nor when `from` was swept away by another. */
+async function renameUnlessTaken(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error) ?? "";
+    if (["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errno)) return false;
+    // What Windows says when the name is taken.
+    if (["EPERM", "EACCES"].includes(errno) && (await unlessMissing(stat(to))) !== undefined) return false;
+    throw error;
+  }
+}
+
+/** Lower numbers, and what processes that died on their way here left. */
+async function removeSuperseded(folder: string, number: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (name.startsWith(".") ? await isOld(path) : Number(name) < number) await sweep(path);
+  }
+}
+
+async function isOld(path: string): Promise<boolean> {
+  const found = await unlessMissing(stat(path));
+  return found !== undefined && Date.now() - found.mtimeMs > SILENT_OTHER_BOOT_MS;
+}
+
+/** Leftovers do no harm, so it does not matter when one cannot be removed, or is removed by two at once. */
+async function sweep(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}

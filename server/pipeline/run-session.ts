@@ -1,0 +1,170 @@
+import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { hasEnded, type RunEvent, type RunEventBody, type RunState } from "../protocol/run-events.ts";
+import { EventLog } from "./event-log.ts";
+import { byCodeUnit, disk, type FileSystem, remove } from "./files.ts";
+import { publishOutput, unpublish } from "./publish.ts";
+import { type RunPaths, type RunRecord, readRecord, runPaths, sweepTemporaries, writeRecord } from "./run-folder.ts";
+import { RunLog } from "./run-log.ts";
+import type { PlannedStage } from "./stage.ts";
+import type { StageOutput } from "./stage-output.ts";
+
+/** The files of a run while a process that holds its lock works on it. */
+export class RunSession {
+  readonly name: string;
+  readonly paths: RunPaths;
+  readonly files: FileSystem;
+  readonly events: EventLog;
+  readonly log: RunLog;
+  #record: RunRecord;
+  /** What earlier plans had published and this one has not published again so far. */
+  readonly #outdated: Set<string>;
+  #currentStage: string | undefined;
+
+  private constructor(name: string, paths: RunPaths, files: FileSystem, record: RunRecord, opened: Opened) {
+    this.name = name;
+    this.paths = paths;
+    this.files = files;
+    this.events = opened.events;
+    this.log = opened.log;
+    this.#record = record;
+    this.#outdated = new Set(record.published);
+  }
+
+  static async open(
+    folder: string,
+    name: string,
+    stages: readonly PlannedStage[],
+    options: {
+      readonly seed: number;
+      readonly deviceClass: string;
+      readonly versions?: Readonly<Record<string, string>>;
+      readonly onEvent?: (event: RunEvent) => void;
+      readonly files?: FileSystem;
+    },
+  ): Promise<RunSession> {
+    const paths = runPaths(folder);
+    const files = options.files ?? disk;
+    await sweepTemporaries(folder, files);
+    const before = await readRecord(folder);
+    const { seed, deviceClass } = options;
+    const record: RunRecord = {
+      format: 1,
+      name,
+      state: { kind: "waiting", for: "its start" },
+      seed,
+      deviceClass,
+      versions: versionsOf(options.versions),
+      stages: stages.map(({ id, stage }) => ({
+        id,
+        stage: stage.name,
+        codeVersion: stage.codeVersion,
+        status: "todo",
+      })),
+      published: before?.published ?? [],
+      updated: "",
+    };
+    const events = new EventLog(paths.events, files, options.onEvent);
+    try {
+      const session = new RunSession(name, paths, files, record, { events, log: new RunLog(paths.log, files) });
+      await session.#write({});
+      return session;
+    } catch (error) {
+      events.close();
+      throw error;
+    }
+  }
+
+  /** The stage that is being looked at or worked on. */
+  get currentStage(): string | undefined {
+    return this.#currentStage;
+  }
+
+  get versions(): Readonly<Record<string, string>> {
+    return this.#record.versions;
+  }
+
+  /** Goes on to another state, in `run.json` and as an event; the same state again is nothing new. */
+  async setState(state: RunState): Promise<void> {
+    const isNew = JSON.stringify(state) !== JSON.stringify(this.#record.state);
+    await this.#write({ state });
+    if (isNew) this.events.append({ kind: "state", state });
+    if (hasEnded(state)) this.events.sync();
+  }
+
+  /** Records what is known of a stage from now on. */
+  async setStage(id: string, known: Partial<Omit<RunRecord["stages"][number], "id">>): Promise<void> {
+    this.#currentStage = id;
+    await this.#write({
+      stages: this.#record.stages.map((stage) => (stage.id === id ? { ...stage, ...known } : stage)),
+    });
+  }
+
+  /** Lets a finished stage's output appear where the plan wants it. */
+  async publish(planned: PlannedStage, output: StageOutput): Promise<void> {
+    const place = planned.publishAs;
+    if (place !== undefined) {
+      const paths = await publishOutput(this.paths.root, place, output, this.files);
+      for (const path of paths) this.#outdated.delete(path);
+      await this.#write({ published: [...new Set([...this.#record.published, ...paths])].sort(byCodeUnit) });
+    }
+  }
+
+  /** After the last stage: drops what earlier plans and attempts left behind. */
+  async finish(): Promise<void> {
+    this.#currentStage = undefined;
+    await unpublish(this.paths.root, [...this.#outdated], this.files);
+    for (const name of await readdir(this.paths.stages)) {
+      if (name.endsWith(WORK_SUFFIX)) await remove(join(this.paths.stages, name), this.files);
+    }
+    await this.#write({ published: this.#record.published.filter((path) => !this.#outdated.has(path)) });
+    this.log.finish();
+  }
+
+  emit(event: RunEventBody): void {
+    this.events.append(event);
+  }
+
+  /** A warning, if it can still be written. */
+  tryMessage(text: string): void {
+    try {
+      const stage = this.#currentStage;
+      this.emit({ kind: "message", level: "warning", text, ...(stage === undefined ? {} : { stage }) });
+    } catch {
+      // The failure that this would have explained is reported as the outcome.
+    }
+  }
+
+  /** A path as `run.json` has it. */
+  inRun(path: string): string {
+    return relative(this.paths.root, path).replaceAll("\\", "/");
+  }
+
+  /** Closes the files; what could not be written is reported as the outcome already. */
+  close(): void {
+    for (const file of [this.log, this.events]) {
+      try {
+        file.close();
+      } catch {
+        // A torn line that could not be cut away now is cut away when the file is opened again.
+      }
+    }
+  }
+
+  async #write(changes: Partial<RunRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...changes, updated: new Date().toISOString() };
+    await writeRecord(this.paths.root, this.#record, this.files);
+  }
+}
+
+/** Ends the name of a folder in which a stage is under way. */
+export const WORK_SUFFIX = ".work";
+
+interface Opened {
+  readonly events: EventLog;
+  readonly log: RunLog;
+}
+
+function versionsOf(own: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { ...own, node: process.version, platform: `${process.platform}-${process.arch}` };
+}

@@ -1,0 +1,62 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { hasEnded, type RunState } from "../protocol/run-events.ts";
+import { unlessMissing } from "./files.ts";
+import { livenessOf, ProcessIdentity } from "./process-identity.ts";
+import { type RunRecord, readRecord, runPaths } from "./run-folder.ts";
+import { lockHolder } from "./run-lock.ts";
+
+/** `job.json`: how the detached process of a run was started. */
+export const JobRecord = z.object({
+  argv: z.array(z.string()),
+  process: ProcessIdentity,
+  submittedAt: z.string(),
+});
+export type JobRecord = z.infer<typeof JobRecord>;
+
+/** What is known of a run from its folder. */
+export interface RunStatus {
+  /**
+   * The run's state. `interrupted`: its process is gone without a word (killed, power cut, crash); running it again goes on
+   * from the last checkpoint. `new`: it has never been started.
+   */
+  readonly state: RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
+  /** The living process that works on it. */
+  readonly process: ProcessIdentity | undefined;
+  /** `run.json`, once there is one. */
+  readonly record: RunRecord | undefined;
+}
+
+/** Reads a run's status; any process may. Throws `RunFileError`. */
+export async function runStatus(folder: string): Promise<RunStatus> {
+  // The process first: one that ends in between has written how it ended before it let go.
+  const process = await runProcess(folder);
+  const record = await readRecord(folder);
+  return { state: stateOf(record, process, await readJob(folder)), process, record };
+}
+
+/** The living process that works on a run, or is about to; `undefined` when there is none. */
+export async function runProcess(folder: string): Promise<ProcessIdentity | undefined> {
+  const holder = await lockHolder(runPaths(folder).lock);
+  if (holder !== undefined) return holder.process;
+  const job = await readJob(folder);
+  return job !== undefined && (await livenessOf(job.process)) === "alive" ? job.process : undefined;
+}
+
+/** `job.json`, if there is one that can be read. */
+export async function readJob(folder: string): Promise<JobRecord | undefined> {
+  const text = await unlessMissing(readFile(runPaths(folder).job, "utf8"));
+  return text === undefined ? undefined : JobRecord.parse(JSON.parse(text));
+}
+
+function stateOf(
+  record: RunRecord | undefined,
+  process: ProcessIdentity | undefined,
+  job: JobRecord | undefined,
+): RunStatus["state"] {
+  // What the record says may be how an earlier attempt ended.
+  const isCurrent = record !== undefined && (job === undefined || job.submittedAt <= record.updated);
+  if (process !== undefined) return isCurrent ? record.state : { kind: "waiting", for: "its start" };
+  if (isCurrent) return hasEnded(record.state) ? record.state : { kind: "interrupted" };
+  return { kind: job === undefined ? "new" : "interrupted" };
+}

@@ -1,0 +1,191 @@
+import { mkdir } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { invariant, LfpError, messageOf } from "../common/errors.ts";
+import type { RunEvent, RunState } from "../protocol/run-events.ts";
+import { CancelWatch, clearCancelRequest } from "./cancel.ts";
+import { errnoOf, type FileSystem, StorageError } from "./files.ts";
+import { takeTurn } from "./machine-queue.ts";
+import { checkRunName, runPaths } from "./run-folder.ts";
+import { isLockLost, Lock } from "./run-lock.ts";
+import { RunSession } from "./run-session.ts";
+import { type CheckpointPolicy, checkpointDue, findOutput, makeOutput, makeTask } from "./run-stage.ts";
+import { isPlanned, type PlannedStage, RunCancelledError } from "./stage.ts";
+import type { StageOutput } from "./stage-output.ts";
+
+export interface RunOptions {
+  /** An integer; every stage's random stream comes from it. */
+  readonly seed: number;
+  /** What computes, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
+  readonly deviceClass: string;
+  /** Versions to record besides those of Node and the platform. */
+  readonly versions?: Readonly<Record<string, string>>;
+  /** Aborting it asks the run to stop at its next step, after a checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Given every event, once it is in `events.jsonl`. */
+  readonly onEvent?: (event: RunEvent) => void;
+  /** How outputs that are already there are checked; `fast` reads only files whose time or size has changed. */
+  readonly check?: "fast" | "full";
+  readonly checkpointDue?: CheckpointPolicy;
+  /** Whether stages wait for the machine's one turn to train; they do unless told otherwise. */
+  readonly queued?: boolean;
+  /** Where the machine's queue is; see `stateFolder`. */
+  readonly stateFolder?: string;
+  readonly files?: FileSystem;
+}
+
+/** How a run ended. */
+export type RunOutcome = Extract<RunState, { kind: "done" | "failed" | "cancelled" }>;
+
+/**
+ * Works on a run until it is done, fails or is cancelled: takes the stages of the plan, and those they need, in the order of
+ * their dependencies, reuses the outputs that are there, goes on from checkpoints where there are any, and records
+ * everything in `folder`, whose last part is the run's name.
+ *
+ * Returns the outcome, as it also stands in `run.json`. Throws only where nothing may be written to the run folder:
+ * `LockedError` (another process works on it), `LockLostError`, `RunNameError`, and `StorageError` when it cannot even be locked.
+ */
+export async function runPipeline(
+  plan: readonly PlannedStage[],
+  folder: string,
+  options: RunOptions,
+): Promise<RunOutcome> {
+  const name = basename(resolve(folder));
+  checkRunName(name);
+  const stages = inOrder(plan);
+  const lock = await lockRun(folder, name);
+  const cancel = new CancelWatch(folder);
+  try {
+    const signal = AbortSignal.any([cancel.signal, lock.lost, ...(options.signal ? [options.signal] : [])]);
+    const outcome = await workUnderLock(stages, folder, name, { ...options, signal });
+    if (lock.lost.aborted) throw lock.lost.reason;
+    return outcome;
+  } finally {
+    cancel.close();
+    if (cancel.signal.aborted) await clearCancelRequest(folder).catch(() => undefined);
+    await lock.release();
+  }
+}
+
+async function lockRun(folder: string, name: string): Promise<Lock> {
+  try {
+    await mkdir(runPaths(folder).stages, { recursive: true });
+    return await Lock.acquire(runPaths(folder).lock, `run ${name}`, `run ${name}`);
+  } catch (error) {
+    throw errnoOf(error) === undefined ? error : new StorageError(`${folder} could not be locked`, error);
+  }
+}
+
+async function workUnderLock(
+  stages: readonly PlannedStage[],
+  folder: string,
+  name: string,
+  options: RunOptions & { readonly signal: AbortSignal },
+): Promise<RunOutcome> {
+  const turn = new Turn();
+  let session: RunSession | undefined;
+  let outcome: RunOutcome;
+  try {
+    session = await RunSession.open(folder, name, stages, options);
+    await runStages(stages, session, options, turn);
+    outcome = { kind: "done" };
+  } catch (error) {
+    outcome = outcomeOf(error, session?.currentStage, options.signal);
+    if (!(error instanceof LfpError) && errnoOf(error) === undefined) session?.tryMessage(stackOf(error));
+  }
+  if (!isLockLost(options.signal)) {
+    // When the disk is full this may fail too. Then `run.json` still says `running`, which without a living process reads
+    // as interrupted, and the outcome is returned all the same.
+    await session?.setState(outcome).catch(() => undefined);
+  }
+  session?.close();
+  await turn.end();
+  return outcome;
+}
+
+async function runStages(
+  stages: readonly PlannedStage[],
+  session: RunSession,
+  options: RunOptions & { readonly signal: AbortSignal },
+  turn: Turn,
+): Promise<void> {
+  const outputs = new Map<PlannedStage, StageOutput>();
+  const settings = {
+    ...options,
+    checkpointDue: options.checkpointDue ?? checkpointDue,
+    check: options.check ?? "fast",
+  };
+  for (const planned of stages) {
+    if (options.signal.aborted) throw new RunCancelledError();
+    const task = makeTask(planned, outputs, session, settings);
+    let output = await findOutput(task, session, settings.check);
+    if (output === undefined) {
+      await turn.take(session, planned.id, options);
+      output = await makeOutput(task, session, settings);
+    }
+    await session.publish(planned, output);
+    outputs.set(planned, output);
+  }
+  await session.finish();
+}
+
+/** The machine's turn to train, taken when the first stage needs it. */
+class Turn {
+  #lock: Lock | undefined;
+
+  async take(
+    session: RunSession,
+    stage: string,
+    options: RunOptions & { readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (options.queued !== false && this.#lock === undefined) {
+      const { signal, stateFolder } = options;
+      const onWait = (forWhom: string) => session.setState({ kind: "waiting", for: forWhom });
+      this.#lock = await takeTurn({
+        purpose: `run ${session.name}`,
+        signal,
+        onWait,
+        ...(stateFolder === undefined ? {} : { stateFolder }),
+      });
+    }
+    await session.setState({ kind: "running", stage });
+  }
+
+  async end(): Promise<void> {
+    await this.#lock?.release();
+  }
+}
+
+/** The given stages and all that they need, each after what it needs; otherwise in the order given. */
+function inOrder(plan: readonly PlannedStage[]): PlannedStage[] {
+  const ordered = new Set<PlannedStage>();
+  const visit = (planned: PlannedStage) => {
+    if (ordered.has(planned)) return;
+    for (const input of Object.values(planned.inputs)) if (isPlanned(input)) visit(input);
+    ordered.add(planned);
+  };
+  for (const planned of plan) visit(planned);
+  const ids = [...ordered].map(({ id }) => id);
+  for (const { id, stage } of ordered) {
+    invariant(/^[a-z0-9-]{1,64}$/.test(id), `stage id ${id}: expected 1 to 64 of a-z, 0-9 and "-".`);
+    invariant(/^[a-z0-9-]{1,40}$/.test(stage.name), `stage name ${stage.name}: expected 1 to 40 of a-z, 0-9 and "-".`);
+    invariant(ids.indexOf(id) === ids.lastIndexOf(id), `two stages of the plan have the id ${id}.`);
+  }
+  return [...ordered];
+}
+
+function outcomeOf(error: unknown, stage: string | undefined, signal: AbortSignal): RunOutcome {
+  const where = stage === undefined ? {} : { stage };
+  const isAbort = error instanceof Error && error.name === "AbortError";
+  if (error instanceof RunCancelledError || (signal.aborted && (isAbort || error === signal.reason))) {
+    return { kind: "cancelled", ...where };
+  }
+  const known = errnoOf(error) === undefined ? error : new StorageError("The run could not go on", error);
+  const code = known instanceof LfpError ? known.code : "internal";
+  // With the same settings and the same numbers these would end the same way.
+  const resumable = code !== "usage" && code !== "input" && code !== "non-finite";
+  return { kind: "failed", code, message: messageOf(known), ...where, resumable };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
