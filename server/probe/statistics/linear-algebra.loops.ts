@@ -1,0 +1,266 @@
+/**
+ * Dense loops over float64 and over rows of float32. Letters: n rows, d columns; a triangle is the lower half of a symmetric
+ * matrix, row after row with `stride` numbers a row, where stride is the size rounded up to a multiple of TILE so that the
+ * 4 by 4 tiles below never meet an edge.
+ */
+export const TILE = 4;
+
+/** Numbers taken together before a tile is written back; TILE columns of that depth fit the first-level cache. */
+const DEPTH = 256;
+
+export type Floats = Float32Array | Float64Array;
+
+/** `count` vectors of `depth` numbers inside one array: number t of vector v is `data[v * vectorStride + t * depthStride]`. */
+export interface VectorSet {
+  readonly data: Floats;
+  readonly count: number;
+  readonly depth: number;
+  readonly vectorStride: number;
+  readonly depthStride: number;
+  /** Taken off each number: one shift a vector, or one a place. */
+  readonly shifts: Float64Array;
+  readonly shiftBy: "vector" | "place";
+}
+
+/** Adds the inner products of all pairs of (shifted) vectors to a zeroed triangle: 16 sums at a time stay in registers. */
+export function addInnerProducts(triangle: Float64Array, stride: number, vectors: VectorSet): void {
+  const panels = new Float64Array(stride * DEPTH);
+  for (let from = 0; from < vectors.depth; from += DEPTH) {
+    const depth = Math.min(DEPTH, vectors.depth - from);
+    packPanels(panels, vectors, from, depth);
+    for (let i = 0; i < stride; i += TILE)
+      for (let j = 0; j <= i; j += TILE) addTile(triangle, i * stride + j, stride, panels, i * DEPTH, j * DEPTH, depth);
+  }
+}
+
+/** Lays TILE vectors side by side: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
+function packPanels(panels: Float64Array, vectors: VectorSet, from: number, depth: number): void {
+  const { data, count, vectorStride, depthStride, shifts, shiftBy } = vectors;
+  const byVector = shiftBy === "vector";
+  for (let v = 0; v < count; v++) {
+    let to = (v - (v % TILE)) * DEPTH + (v % TILE);
+    let at = v * vectorStride + from * depthStride;
+    for (let t = 0; t < depth; t++) {
+      panels[to] = data[at]! - shifts[byVector ? v : from + t]!;
+      to += TILE;
+      at += depthStride;
+    }
+  }
+}
+
+function addTile(
+  out: Float64Array,
+  at: number,
+  stride: number,
+  p: Float64Array,
+  left: number,
+  right: number,
+  depth: number,
+) {
+  let [s00, s01, s02, s03] = [0, 0, 0, 0];
+  let [s10, s11, s12, s13] = [0, 0, 0, 0];
+  let [s20, s21, s22, s23] = [0, 0, 0, 0];
+  let [s30, s31, s32, s33] = [0, 0, 0, 0];
+  const end = left + depth * TILE;
+  for (let i = left, j = right; i < end; i += TILE, j += TILE) {
+    const b0 = p[j]!;
+    const b1 = p[j + 1]!;
+    const b2 = p[j + 2]!;
+    const b3 = p[j + 3]!;
+    let a = p[i]!;
+    s00 += a * b0;
+    s01 += a * b1;
+    s02 += a * b2;
+    s03 += a * b3;
+    a = p[i + 1]!;
+    s10 += a * b0;
+    s11 += a * b1;
+    s12 += a * b2;
+    s13 += a * b3;
+    a = p[i + 2]!;
+    s20 += a * b0;
+    s21 += a * b1;
+    s22 += a * b2;
+    s23 += a * b3;
+    a = p[i + 3]!;
+    s30 += a * b0;
+    s31 += a * b1;
+    s32 += a * b2;
+    s33 += a * b3;
+  }
+  addRow(out, at, s00, s01, s02, s03);
+  addRow(out, at + stride, s10, s11, s12, s13);
+  addRow(out, at + 2 * stride, s20, s21, s22, s23);
+  addRow(out, at + 3 * stride, s30, s31, s32, s33);
+}
+
+function addRow(out: Float64Array, at: number, s0: number, s1: number, s2: number, s3: number): void {
+  out[at]! += s0;
+  out[at + 1]! += s1;
+  out[at + 2]! += s2;
+  out[at + 3]! += s3;
+}
+
+/** The same for the columns of n rows of d numbers that are mostly equal to their shift: only the others are multiplied. */
+export function addSparseProducts(
+  triangle: Float64Array,
+  stride: number,
+  data: Floats,
+  d: number,
+  shifts: Float64Array,
+): void {
+  const columns = new Int32Array(d);
+  const values = new Float64Array(d);
+  for (let row = 0; row < data.length; row += d) {
+    let active = 0;
+    for (let j = 0; j < d; j++) {
+      const value = data[row + j]! - shifts[j]!;
+      if (value === 0) continue;
+      columns[active] = j;
+      values[active++] = value;
+    }
+    for (let a = 0; a < active; a++) {
+      const at = columns[a]! * stride;
+      const value = values[a]!;
+      for (let b = 0; b <= a; b++) triangle[at + columns[b]!]! += value * values[b]!;
+    }
+  }
+}
+
+/** How many of the n rows of d numbers are zero in each column. */
+export function zerosByColumn(data: Floats, d: number): Float64Array {
+  const zeros = new Float64Array(d);
+  for (let row = 0; row < data.length; row += d) for (let j = 0; j < d; j++) if (data[row + j] === 0) zeros[j]!++;
+  return zeros;
+}
+
+/** Column means of n rows of d numbers; a second pass takes off the rounding of the first. */
+export function columnMeans(data: Floats, d: number): Float64Array {
+  const means = new Float64Array(d);
+  const n = data.length / d;
+  for (let pass = 0; pass < 2; pass++) {
+    const sums = new Float64Array(d);
+    for (let row = 0; row < data.length; row += d) for (let j = 0; j < d; j++) sums[j]! += data[row + j]! - means[j]!;
+    for (let j = 0; j < d; j++) means[j]! += sums[j]! / n;
+  }
+  return means;
+}
+
+/** (X - shifts) w for n rows of d numbers: n results. */
+export function shiftedProduct(data: Floats, shifts: Float64Array, w: Float64Array): Float64Array {
+  const d = w.length;
+  const out = new Float64Array(data.length / d);
+  for (let i = 0, row = 0; i < out.length; i++, row += d) {
+    let [even, odd] = [0, 0];
+    let j = 0;
+    for (; j + 1 < d; j += 2) {
+      even += (data[row + j]! - shifts[j]!) * w[j]!;
+      odd += (data[row + j + 1]! - shifts[j + 1]!) * w[j + 1]!;
+    }
+    if (j < d) even += (data[row + j]! - shifts[j]!) * w[j]!;
+    out[i] = even + odd;
+  }
+  return out;
+}
+
+/** (X - shifts)ᵀ v for n rows of d numbers and n numbers v: d results. */
+export function shiftedTransposeProduct(data: Floats, shifts: Float64Array, v: Float64Array): Float64Array {
+  const d = shifts.length;
+  const out = new Float64Array(d);
+  for (let i = 0, row = 0; i < v.length; i++, row += d) {
+    const scale = v[i]!;
+    for (let j = 0; j < d; j++) out[j]! += scale * (data[row + j]! - shifts[j]!);
+  }
+  return out;
+}
+
+/** (X - shifts)ᵀ (X - shifts) v for n rows of d numbers and d numbers v, in one pass over the rows: d results. */
+export function shiftedScatterProduct(data: Floats, shifts: Float64Array, v: Float64Array): Float64Array {
+  const d = v.length;
+  const out = new Float64Array(d);
+  const shifted = new Float64Array(d);
+  for (let row = 0; row < data.length; row += d) {
+    let score = 0;
+    for (let j = 0; j < d; j++) {
+      const value = data[row + j]! - shifts[j]!;
+      shifted[j] = value;
+      score += value * v[j]!;
+    }
+    for (let j = 0; j < d; j++) out[j]! += score * shifted[j]!;
+  }
+  return out;
+}
+
+/**
+ * Cholesky factor L (L Lᵀ = A) of a triangle, in place, a tile of rows at a time. Returns the row whose pivot is not above
+ * `smallest` times its diagonal element, or -1 when there is none. Padding rows must hold 1 on the diagonal.
+ */
+export function factorInPlace(l: Float64Array, stride: number, smallest: number): number {
+  const diagonal = Float64Array.from({ length: stride }, (_, i) => l[i * stride + i]!);
+  for (let i = 0; i < stride; i += TILE) {
+    for (let j = 0; j <= i; j += TILE) {
+      subtractTile(l, i * stride, j * stride, i * stride + j, stride, j);
+      for (let row = i; row < i + TILE; row++) {
+        for (let column = j; column < j + TILE && column <= row; column++) {
+          let value = l[row * stride + column]!;
+          for (let k = j; k < column; k++) value -= l[row * stride + k]! * l[column * stride + k]!;
+          if (row === column && !(value > smallest * diagonal[row]!)) return row;
+          l[row * stride + column] = row === column ? Math.sqrt(value) : value / l[column * stride + column]!;
+        }
+      }
+    }
+  }
+  return -1;
+}
+
+/** Takes from a tile the inner products of the first `depth` numbers of four rows from `left` and four rows from `right`. */
+function subtractTile(l: Float64Array, left: number, right: number, at: number, stride: number, depth: number): void {
+  for (let i = 0; i < TILE; i += 2) {
+    const [a, b] = [left + i * stride, left + (i + 1) * stride];
+    let [a0, a1, a2, a3] = [0, 0, 0, 0];
+    let [b0, b1, b2, b3] = [0, 0, 0, 0];
+    for (let k = 0, j = right; k < depth; k++, j++) {
+      const x = l[a + k]!;
+      const y = l[b + k]!;
+      const r0 = l[j]!;
+      const r1 = l[j + stride]!;
+      const r2 = l[j + 2 * stride]!;
+      const r3 = l[j + 3 * stride]!;
+      a0 -= x * r0;
+      a1 -= x * r1;
+      a2 -= x * r2;
+      a3 -= x * r3;
+      b0 -= y * r0;
+      b1 -= y * r1;
+      b2 -= y * r2;
+      b3 -= y * r3;
+    }
+    addRow(l, at + i * stride, a0, a1, a2, a3);
+    addRow(l, at + (i + 1) * stride, b0, b1, b2, b3);
+  }
+}
+
+/** Solves L Lᵀ x = b in place. */
+export function solveInPlace(l: Float64Array, stride: number, x: Float64Array): void {
+  for (let i = 0; i < x.length; i++) {
+    let value = x[i]!;
+    for (let k = 0; k < i; k++) value -= l[i * stride + k]! * x[k]!;
+    x[i] = value / l[i * stride + i]!;
+  }
+  for (let i = x.length - 1; i >= 0; i--) {
+    const value = x[i]! / l[i * stride + i]!;
+    x[i] = value;
+    for (let k = 0; k < i; k++) x[k]! -= l[i * stride + k]! * value;
+  }
+}
+
+export function dot(a: Float64Array, b: Float64Array): number {
+  let total = 0;
+  for (let i = 0; i < a.length; i++) total += a[i]! * b[i]!;
+  return total;
+}
+
+/** target += scale * source. */
+export function addScaled(target: Float64Array, scale: number, source: Float64Array): void {
+  for (let i = 0; i < target.length; i++) target[i]! += scale * source[i]!;
+}

@@ -1,0 +1,151 @@
+import { invariant, LfpError } from "../../common/errors.ts";
+import {
+  addInnerProducts,
+  addSparseProducts,
+  columnMeans,
+  type Floats,
+  factorInPlace,
+  solveInPlace,
+  TILE,
+  type VectorSet,
+  zerosByColumn,
+} from "./linear-algebra.loops.ts";
+
+/** `rows` rows of `columns` numbers, row after row. */
+export interface RowMatrix {
+  readonly data: Floats;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** A symmetric matrix, of which only the lower triangle is kept: element (i, j <= i) is `data[i * stride + j]`. */
+export interface SymmetricMatrix {
+  readonly data: Float64Array;
+  readonly size: number;
+  readonly stride: number;
+}
+
+/** A matrix that must be positive definite is not: columns depend on each other and no penalty separates them. */
+export class NotPositiveDefiniteError extends LfpError {
+  readonly code = "input";
+}
+
+/** A feature matrix holds NaN or an infinity. */
+export class NonFiniteFeaturesError extends LfpError {
+  readonly code = "non-finite";
+}
+
+/** A matrix over existing numbers; they are not copied. */
+export function rowMatrix(data: Floats, rows: number, columns: number): RowMatrix {
+  invariant(
+    data.length === rows * columns,
+    `${rows} rows of ${columns} numbers are ${rows * columns} numbers, got ${data.length}`,
+  );
+  return { data, rows, columns };
+}
+
+/** The mean of every column. Throws `NonFiniteFeaturesError` where a column holds NaN or an infinity. */
+export function meansOf({ data, rows, columns }: RowMatrix): Float64Array {
+  invariant(rows > 0 && columns > 0, `a mean needs rows and columns, got ${rows} and ${columns}`);
+  const means = columnMeans(data, columns);
+  const at = means.findIndex((mean) => !Number.isFinite(mean));
+  if (at >= 0)
+    throw new NonFiniteFeaturesError(
+      `column ${at} of the ${rows} x ${columns} features holds a number that is not finite; mend what computed it`,
+    );
+  return means;
+}
+
+/**
+ * (X - means)ᵀ (X - means), of size `columns`: the scatter matrix. Exact zeros are made use of: features of sparse
+ * autoencoders are mostly zero, and then only pairs of active features are multiplied.
+ */
+export function scatter(matrix: RowMatrix, means: Float64Array): SymmetricMatrix {
+  const { data, rows, columns } = matrix;
+  const zeros = zerosByColumn(data, columns);
+  const mostlyZero = zeros.map((count) => (2 * count >= rows ? 1 : 0));
+  const skipped = zeros.reduce((total, count, j) => total + (mostlyZero[j] === 1 ? count : 0), 0);
+  if (skipped < SPARSE_SHARE * rows * columns)
+    return innerProducts({
+      data,
+      count: columns,
+      depth: rows,
+      vectorStride: 1,
+      depthStride: columns,
+      shifts: means,
+      shiftBy: "vector",
+    });
+  return sparseScatter(matrix, means, mostlyZero);
+}
+
+/** (X - means) (X - means)ᵀ, of size `rows`: the inner products of the rows. */
+export function rowProducts({ data, rows, columns }: RowMatrix, means: Float64Array): SymmetricMatrix {
+  return innerProducts({
+    data,
+    count: rows,
+    depth: columns,
+    vectorStride: columns,
+    depthStride: 1,
+    shifts: means,
+    shiftBy: "place",
+  });
+}
+
+/** Solves A x = b for the matrix that was factored; `b` is left alone. */
+export type Solver = (b: Float64Array) => Float64Array;
+
+/**
+ * Factors A + penalty I by Cholesky, in the memory of A, which is used up. Throws `NotPositiveDefiniteError` when a pivot is
+ * lost in rounding (at or below size * 2^-52 of its diagonal element): no digit of a solution would be right.
+ */
+export function factor(matrix: SymmetricMatrix, penalty: number): Solver {
+  const { data, size, stride } = matrix;
+  for (let i = 0; i < size; i++) data[i * stride + i] = (data[i * stride + i] ?? 0) + penalty;
+  for (let i = size; i < stride; i++) data[i * stride + i] = 1;
+  const failed = factorInPlace(data, stride, size * Number.EPSILON);
+  if (failed >= 0)
+    throw new NotPositiveDefiniteError(
+      `the ${size} x ${size} normal matrix is singular at row ${failed} with penalty ${penalty}; raise the penalty, or drop constant and repeated columns`,
+    );
+  return (b) => {
+    invariant(b.length === size, `a right side for size ${size} must have ${size} numbers, got ${b.length}`);
+    const x = Float64Array.from(b);
+    solveInPlace(data, stride, x);
+    return x;
+  };
+}
+
+/** From this share of skippable numbers on, the sparse loop is the faster one. */
+const SPARSE_SHARE = 0.7;
+
+function innerProducts(vectors: VectorSet): SymmetricMatrix {
+  const matrix = zeroTriangle(vectors.count);
+  addInnerProducts(matrix.data, matrix.stride, vectors);
+  return matrix;
+}
+
+/**
+ * Columns that are mostly zero are not shifted while multiplying, and n mean_i mean_j is taken off afterwards. For such
+ * columns n mean² is at most half the sum of squares (Cauchy and Schwarz), so the subtraction costs no more than a digit.
+ */
+function sparseScatter(
+  { data, rows, columns }: RowMatrix,
+  means: Float64Array,
+  mostlyZero: Float64Array,
+): SymmetricMatrix {
+  const matrix = zeroTriangle(columns);
+  const shifts = means.map((mean, j) => (mostlyZero[j] === 1 ? 0 : mean));
+  addSparseProducts(matrix.data, matrix.stride, data, columns, shifts);
+  const rests = means.map((mean, j) => mean - (shifts[j] ?? 0));
+  for (const [i, rest] of rests.entries()) {
+    if (rest === 0) continue;
+    const start = i * matrix.stride;
+    for (let j = 0; j <= i; j++) matrix.data[start + j] = (matrix.data[start + j] ?? 0) - rows * rest * (rests[j] ?? 0);
+  }
+  return matrix;
+}
+
+function zeroTriangle(size: number): SymmetricMatrix {
+  const stride = Math.ceil(size / TILE) * TILE;
+  return { data: new Float64Array(stride * stride), size, stride };
+}

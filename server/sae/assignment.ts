@@ -1,0 +1,73 @@
+import { invariant, LfpError } from "../common/errors.ts";
+import { assignRows, innerProducts, unitRows } from "./assignment.loops.ts";
+
+/** One matched pair of a cost matrix. */
+export interface AssignedPair {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** A cost is NaN or infinite. */
+export class NonFiniteCostError extends LfpError {
+  readonly code = "non-finite";
+}
+
+/**
+ * The assignment of least (or, if `maximise`, largest) total cost between `rows` rows and `columns` columns: min(rows,
+ * columns) pairs, each row and column at most once, sorted by row. Its total equals that of
+ * `scipy.optimize.linear_sum_assignment`; among equally good assignments another one may be chosen. Time grows with
+ * min² · max. Throws `NonFiniteCostError`.
+ */
+export function assign(costs: Float64Array, rows: number, columns: number, maximise = false): AssignedPair[] {
+  invariant(costs.length === rows * columns, `${rows} x ${columns} costs are ${rows * columns}, got ${costs.length}`);
+  const at = costs.findIndex((cost) => !Number.isFinite(cost));
+  if (at >= 0)
+    throw new NonFiniteCostError(
+      `the cost of row ${Math.floor(at / columns)}, column ${at % columns} is ${costs[at]}; every cost must be a finite number`,
+    );
+  const sign = maximise ? -1 : 1;
+  if (rows <= columns) {
+    const columnOf = assignRows(
+      costs.map((cost) => sign * cost),
+      rows,
+      columns,
+    );
+    return Array.from(columnOf, (column, row) => ({ row, column }));
+  }
+  const transposed = costs.map((_, i) => sign * (costs[(i % rows) * columns + Math.floor(i / rows)] ?? Number.NaN));
+  const rowOf = assignRows(transposed, columns, rows);
+  return Array.from(rowOf, (row, column) => ({ row, column })).sort((a, b) => a.row - b.row);
+}
+
+/** A feature of the small dictionary, its partner in the big one, and the cosine of the angle between them. */
+export interface FeatureMatch {
+  readonly small: number;
+  readonly big: number;
+  readonly cosine: number;
+}
+
+export interface DictionarySimilarity {
+  /** Mean matched cosine (MMCS); NaN for an empty small dictionary. */
+  readonly mean: number;
+  /** One match a small feature, the most similar first. */
+  readonly matches: readonly FeatureMatch[];
+}
+
+/**
+ * Mean max cosine similarity of two dictionaries of different size: every small feature gets a big feature of its own, so
+ * that the cosines add up to the most possible (Hungarian assignment, as the paper's `calculate_MMCS_hungarian`), and the
+ * mean of the matched cosines is taken. Features are the rows: `smallFD` and `bigFD` hold `d` numbers a feature, of any
+ * length; a feature of zeros has cosine 0 with everything. The small dictionary must not be the larger one.
+ */
+export function meanMaxCosine(smallFD: Float32Array, bigFD: Float32Array, d: number): DictionarySimilarity {
+  const [small, big] = [smallFD.length / d, bigFD.length / d];
+  invariant(
+    Number.isInteger(small) && Number.isInteger(big) && small <= big,
+    `two dictionaries of ${d} numbers a feature, the smaller one first, are expected; got ${smallFD.length} and ${bigFD.length} numbers`,
+  );
+  const cosines = innerProducts(unitRows(smallFD, d), unitRows(bigFD, d), d);
+  const matches = assign(cosines, small, big, true)
+    .map(({ row, column }) => ({ small: row, big: column, cosine: cosines[row * big + column] ?? Number.NaN }))
+    .sort((a, b) => b.cosine - a.cosine || a.small - b.small);
+  return { mean: matches.reduce((total, { cosine }) => total + cosine, 0) / small, matches };
+}
