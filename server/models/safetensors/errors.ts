@@ -50,7 +50,7 @@ export class SafetensorsError extends LfpError {
   }
 }
 
-/** A model file or folder that is missing, or that the operating system does not let us read. */
+/** A model file or folder that is missing, or that the operating system does not let us read or write. */
 export class ModelFileError extends LfpError {
   readonly code: ErrorCode;
   readonly path: string;
@@ -60,7 +60,7 @@ export class ModelFileError extends LfpError {
     super(
       missing
         ? `${path} does not exist. Check the path.`
-        : `${path} could not be read: ${messageOf(cause)}. Check its permissions and the disk.`,
+        : `${path} cannot be used: ${messageOf(cause)}. Check its permissions and the disk.`,
       { cause },
     );
     this.code = missing ? "not-found" : "resource";
