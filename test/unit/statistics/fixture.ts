@@ -153,6 +153,10 @@ export function expectClose(actual: number, stored: Stored | undefined, relative
 /** The same for every element, relative to the largest of them. */
 export function expectAllClose(actual: ArrayLike<number>, stored: readonly Stored[], relative = 1e-9): void {
   expect(actual.length).toBe(stored.length);
-  const largest = Math.max(...stored.map((value) => Math.abs(value ?? 0)));
-  for (const [i, value] of stored.entries()) expectClose(actual[i] ?? Number.NaN, value, relative, largest);
+  const largest = stored.reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  const far = stored.findIndex((value, i) => {
+    const [got, expected] = [actual[i] ?? Number.NaN, value ?? Number.NaN];
+    return Number.isNaN(got) !== Number.isNaN(expected) || Math.abs(got - expected) > relative * largest;
+  });
+  expect(far, `element ${far}: ${actual[far]} against ${stored[far]}`).toBe(-1);
 }
