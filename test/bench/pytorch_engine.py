@@ -1,0 +1,128 @@
+"""Times in PyTorch what `lfp bench engine` times: training steps, forward passes and matrix products on the CPU.
+
+    python pytorch_engine.py [--shape pythia-70m] [--batch 4] [--tokens 128] [--steps 5] [--threads 2] [--fused] [--json]
+
+The model has random float32 weights. A training step is: gradients to none, forward, next-token cross-entropy over the
+batch, backward, gradients clipped to norm 1, AdamW. Times are medians after two warm-ups. The last line of output is JSON.
+Needs torch and transformers.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import transformers
+from torch.nn import functional
+
+SHAPES = {
+    "pythia-70m": {
+        "hidden_size": 512,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "intermediate_size": 2048,
+        "vocab_size": 50304,
+    },
+    "pythia-160m": {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "vocab_size": 50304,
+    },
+}
+WARM_UPS = 2
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    model = make_model(options.shape)
+    ids = torch.randint(0, model.config.vocab_size, (options.batch, options.tokens))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=options.fused or None)
+
+    def train_step() -> None:
+        optimizer.zero_grad()
+        logits = model(ids, use_cache=False).logits
+        functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    @torch.no_grad()
+    def forward() -> None:
+        model(ids, use_cache=False)
+
+    step_times = seconds(train_step, options.steps, WARM_UPS)
+    forward_times = seconds(forward, options.steps, WARM_UPS)
+    step_s, forward_s = statistics.median(step_times), statistics.median(forward_times)
+    result = {
+        "name": "engine",
+        "device": "cpu",
+        "framework": "pytorch",
+        "version": torch.__version__,
+        "model": f"{options.shape}-shape",
+        "dtype": "float32",
+        "threads": options.threads,
+        "batch": options.batch,
+        "tokens": options.tokens,
+        "steps": options.steps,
+        "fusedAdamW": options.fused,
+        "stepMs": 1000 * step_s,
+        "forwardMs": 1000 * forward_s,
+        "fastestStepMs": 1000 * min(step_times),
+        "fastestForwardMs": 1000 * min(forward_times),
+        "trainTokensPerSecond": ids.numel() / step_s,
+        "forwardTokensPerSecond": ids.numel() / forward_s,
+        "matmulGflops": matmul_gflops(512, 512, 2048),
+        "matmulHeadGflops": matmul_gflops(512, 512, 50304),
+        "peakRssMB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    result = {key: round(value, 1) if isinstance(value, float) else value for key, value in result.items()}
+    if not options.json:
+        print(f"step {result['stepMs']} ms, forward {result['forwardMs']} ms, peak {result['peakRssMB']} MB")
+    print(json.dumps(result))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Times training, forward passes and matrix products in PyTorch on the CPU."
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="pythia-70m")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--fused", action="store_true", help="PyTorch's fused AdamW in place of its default")
+    parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
+    return parser.parse_args()
+
+
+def make_model(shape: str) -> transformers.PreTrainedModel:
+    config = transformers.GPTNeoXConfig(rotary_pct=0.25, max_position_embeddings=2048, **SHAPES[shape])
+    return transformers.GPTNeoXForCausalLM(config).float().eval()  # no dropout in this architecture's defaults
+
+
+def matmul_gflops(m: int, k: int, n: int) -> float:
+    """[m, k] x [k, n]."""
+    a, b = torch.randn(m, k), torch.randn(k, n)
+    return 2e-9 * m * k * n / statistics.median(seconds(lambda: torch.mm(a, b), 15, WARM_UPS))
+
+
+def seconds(work: Callable[[], object], repeats: int, warm_ups: int) -> list[float]:
+    """Wall time of each repeat."""
+    for _ in range(warm_ups):
+        work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+if __name__ == "__main__":
+    main()
