@@ -43,7 +43,7 @@ const files = {
   "README.md": Buffer.from("# A model"),
   "modeling_custom.py": Buffer.from("print('no')"),
 };
-const needed = Object.keys(files).slice(0, 6).sort();
+const needed = Object.keys(files).slice(0, 6);
 
 let hub: FakeHub;
 let home = "";
@@ -78,13 +78,13 @@ function noise(bytes: number, seed: number): Buffer {
 
 async function expectSnapshot(commit: string, expected: Record<string, Buffer>): Promise<void> {
   const folder = join(repoFolder, "snapshots", commit);
-  expect((await fs.readdir(folder)).sort()).toEqual(Object.keys(expected).sort());
+  expect(new Set(await fs.readdir(folder))).toEqual(new Set(Object.keys(expected)));
   for (const [name, bytes] of Object.entries(expected)) {
     expect((await fs.readFile(join(folder, name))).equals(bytes), name).toBe(true);
   }
 }
 
-const blobs = async () => (await fs.readdir(join(repoFolder, "blobs"))).sort();
+const blobs = () => fs.readdir(join(repoFolder, "blobs"));
 const ownFiles = () => Object.fromEntries(Object.entries(files).filter(([name]) => needed.includes(name)));
 
 test("a folder is taken as it is, and nothing is asked of anyone", async () => {
@@ -152,8 +152,8 @@ test("a download brings what is needed into the standard cache, and no pickle", 
   expect(await fs.readFile(join(repoFolder, "refs", "main"), "utf8")).toBe(COMMIT);
 
   const names = [sha256(weights), sha256(tokenizer)];
-  for (const [name, bytes] of Object.entries(ownFiles())) if (bytes.length <= 1000) names.push(gitHash(bytes), name);
-  expect(await blobs()).toEqual(names.filter((name) => !needed.includes(name)).sort());
+  for (const bytes of Object.values(ownFiles())) if (bytes.length <= 1000) names.push(gitHash(bytes));
+  expect(new Set(await blobs())).toEqual(new Set(names));
   if (process.platform !== "win32") {
     const link = await fs.readlink(join(repoFolder, "snapshots", COMMIT, "model.safetensors"));
     expect(link).toBe(join("..", "..", "blobs", sha256(weights)));
@@ -299,7 +299,7 @@ test("two downloads of one model at once both succeed", async () => {
 
 test("a hub that knows no ranges is asked for the whole file again", async () => {
   let cuts = 0;
-  hub.ignoreRanges = true;
+  hub.honoursRanges = () => false;
   hub.cutAfter = (path) => (path === "model.safetensors" && cuts++ < 2 ? 50_000 : Number.POSITIVE_INFINITY);
   await resolve();
   await expectSnapshot(COMMIT, ownFiles());

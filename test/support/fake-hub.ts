@@ -28,7 +28,8 @@ export class FakeHub {
   alter: (path: string, bytes: Buffer) => Buffer = (_path, bytes) => bytes;
   /** Breaks the connection after so many bytes of a file. */
   cutAfter: (path: string) => number = () => Number.POSITIVE_INFINITY;
-  ignoreRanges = false;
+  /** Whether a request for a part of a file gets that part. */
+  honoursRanges: () => boolean = () => true;
   endpoint = "";
   storeOrigin = "";
   readonly #servers: Server[] = [];
@@ -82,17 +83,16 @@ export class FakeHub {
     const file = /^\/(.+?\/.+?)\/resolve\/(\w+)\/(.+)$/.exec(path);
     const [, id = "", revision = "", name = ""] = info ?? tree ?? file ?? [];
     const repository = this.repositories.get(id);
-    if (repository === undefined) return refuse(response, 401, "RepoNotFound");
-    const commit = repository.branches[revision] ?? revision;
-    const files = repository.commits[commit];
-    if (files === undefined) return refuse(response, 404, "RevisionNotFound");
-
-    if (info) return sendJson(response, { _id: "1", id, sha: commit, lastModified: "2024-01-01T00:00:00.000Z" });
-    if (tree) return this.#sendTree(path, files, response);
-    const bytes = files[name];
-    if (bytes === undefined) return refuse(response, 404, "EntryNotFound");
-    if (!isLarge(bytes)) return this.#sendFile(name, bytes, request, response);
-    response.writeHead(302, { Location: `${this.storeOrigin}/${id}/${commit}/${name}` }).end();
+    const commit = repository?.branches[revision] ?? revision;
+    const files = repository?.commits[commit];
+    const bytes = files?.[name];
+    if (repository === undefined) refuse(response, 401, "RepoNotFound");
+    else if (files === undefined) refuse(response, 404, "RevisionNotFound");
+    else if (info) sendJson(response, { _id: "1", id, sha: commit, lastModified: "2024-01-01T00:00:00.000Z" });
+    else if (tree) this.#sendTree(path, files, response);
+    else if (bytes === undefined) refuse(response, 404, "EntryNotFound");
+    else if (!isLarge(bytes)) this.#sendFile(name, bytes, request, response);
+    else response.writeHead(302, { Location: `${this.storeOrigin}/${id}/${commit}/${name}` }).end();
   }
 
   #sendTree(path: string, files: Record<string, Buffer>, response: ServerResponse): void {
@@ -106,14 +106,15 @@ export class FakeHub {
     entries.push({ type: "directory", path: "onnx", size: 0, oid: gitHash(Buffer.from("onnx")) });
     // Two pages, so that paging is exercised by every test.
     const half = Math.ceil(entries.length / 2);
-    if (path.includes("cursor=")) return sendJson(response, entries.slice(half));
-    response.setHeader("Link", `<${this.endpoint}${path}&cursor=2>; rel="next"`);
-    sendJson(response, entries.slice(0, half));
+    const second = path.includes("cursor=");
+    if (!second) response.setHeader("Link", `<${this.endpoint}${path}&cursor=2>; rel="next"`);
+    sendJson(response, second ? entries.slice(half) : entries.slice(0, half));
   }
 
   #sendFile(name: string, original: Buffer, request: IncomingMessage, response: ServerResponse): void {
     const bytes = this.alter(name, original);
-    const start = this.ignoreRanges ? 0 : Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+    const start = this.honoursRanges() ? Number(range?.[1] ?? 0) : 0;
     if (start > 0 && start >= bytes.length) {
       response.writeHead(416, { "Content-Range": `bytes */${bytes.length}` }).end();
       return;

@@ -27,8 +27,8 @@ export const PREFIX_BYTES = 8;
 /** The format's own limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Ours, so that a header of nothing but tiny entries cannot fill the memory: well above the largest checkpoints. */
-export const MAX_ENTRIES = 1 << 17;
+/** Ours, so that a header of nothing but tiny entries cannot fill the memory (about 1 kB each): no real file comes near. */
+export const MAX_ENTRIES = 1 << 16;
 
 /** PyTorch's limit. */
 const MAX_DIMENSIONS = 64;
@@ -138,27 +138,32 @@ function checkLayout(
   const inFileOrder = [...tensors.values()].sort((a, b) => a.byteStart - b.byteStart || a.byteEnd - b.byteEnd);
   let expectedStart = dataStart;
   for (const tensor of inFileOrder) {
-    const { dtype, shape, byteStart, byteEnd } = tensor;
-    const fail = (rule: SafetensorsRule, detail: string): never => {
-      const range = `bytes ${byteStart - dataStart} to ${byteEnd - dataStart} of the data`;
-      throw new SafetensorsError(path, rule, `tensor ${shown(tensor.name)}, at ${range}, ${detail}`);
-    };
-    if (byteStart !== expectedStart || byteEnd < byteStart) {
-      fail("not-contiguous", `does not follow the tensor before it, which ends at ${expectedStart - dataStart}`);
-    }
-    const bits = bitsOf(tensor);
-    if (bits === undefined) return fail("size-overflow", `has a shape of over 2^64 bits, [${shape}]`);
-    if (bits % 8n !== 0n) fail("misaligned", `is [${shape}] of ${dtype}, which fills no whole number of bytes`);
-    if (bits / 8n !== BigInt(byteEnd - byteStart)) {
-      fail("size-mismatch", `is [${shape}] of ${dtype}, which needs ${bits / 8n} bytes`);
-    }
-    expectedStart = byteEnd;
+    checkTensor(tensor, expectedStart, dataStart, path);
+    expectedStart = tensor.byteEnd;
   }
   if (expectedStart !== fileBytes) {
     const difference = fileBytes - expectedStart;
     const detail =
       difference < 0 ? `${-difference} bytes are missing at its end` : `${difference} bytes follow the last tensor`;
     throw new SafetensorsError(path, "data-length", detail);
+  }
+}
+
+/** The tensor's range starts where the one before it ends, and is as long as shape and dtype say. */
+function checkTensor(tensor: TensorInfo, expectedStart: number, dataStart: number, path: string): void {
+  const { name, dtype, shape, byteStart, byteEnd } = tensor;
+  const error = (rule: SafetensorsRule, detail: string) => {
+    const range = `bytes ${byteStart - dataStart} to ${byteEnd - dataStart} of the data`;
+    return new SafetensorsError(path, rule, `tensor ${shown(name)}, at ${range}, ${detail}`);
+  };
+  if (byteStart !== expectedStart || byteEnd < byteStart) {
+    throw error("not-contiguous", `does not follow the tensor before it, which ends at ${expectedStart - dataStart}`);
+  }
+  const bits = bitsOf(tensor);
+  if (bits === undefined) throw error("size-overflow", `has a shape of over 2^64 bits, [${shape}]`);
+  if (bits % 8n !== 0n) throw error("misaligned", `is [${shape}] of ${dtype}, which fills no whole number of bytes`);
+  if (bits / 8n !== BigInt(byteEnd - byteStart)) {
+    throw error("size-mismatch", `is [${shape}] of ${dtype}, which needs ${bits / 8n} bytes`);
   }
 }
 
