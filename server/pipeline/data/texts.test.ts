@@ -1,0 +1,66 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readTexts } from "./texts.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-data-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function file(name: string, contents: string | Uint8Array): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, contents);
+  return path;
+}
+
+const jsonl = '{"text":"one\\nline"}\r\n\n{"text":"größer","label":1}\n';
+const expectedJson = [
+  { row: 0, text: "one\nline" },
+  { row: 2, text: "größer" },
+];
+
+describe("data files", () => {
+  it("reads JSONL, zipped or not, and keeps row numbers over empty lines", async () => {
+    expect(await readTexts(await file("a.jsonl", jsonl), { field: "text" })).toEqual(expectedJson);
+    expect(await readTexts(await file("a.jsonl.gz", gzipSync(jsonl)), { field: "text" })).toEqual(expectedJson);
+    expect(await readTexts(join(folder, "a.jsonl"), { field: "text", limit: 1 })).toEqual(expectedJson.slice(0, 1));
+  });
+
+  it("reads CSV with quotes, line breaks and a byte order mark", async () => {
+    const csv = '\ufefflabel,review\n1,"a ""quoted"", text\nover lines"\n0,plain\n';
+    const texts = ['a "quoted", text\nover lines', "plain"].map((text, row) => ({ row, text }));
+    expect(await readTexts(await file("b.csv", csv), { field: "review" })).toEqual(texts);
+    expect(await readTexts(await file("b.csv.gz", gzipSync(csv)), { field: "review" })).toEqual(texts);
+  });
+
+  it("reads Parquet as other tools write it", async () => {
+    const texts = await readTexts("test/fixtures/data/texts.parquet", { field: "text" });
+    expect(texts).toEqual([
+      { row: 0, text: "first" },
+      { row: 1, text: "zweiter – ✓" },
+      { row: 2, text: "" },
+    ]);
+  });
+
+  it.each([
+    ["c.jsonl", '{"text":"ok"}\n{"text":\n', /line 2 is not JSON/],
+    ["d.jsonl", '{"body":"x","label":0}\n', /has no text in field 'text' \(it has body, label\)/],
+    ["e.jsonl", "[1]\n", /expected an object/],
+    ["f.jsonl", "\n\n", /holds no rows/],
+    ["g.csv", "text,label\nx,1\ny\n", /is not CSV/],
+    ["h.txt", "hello", /expected one ending in .jsonl/],
+    ["i.jsonl.gz", "not zipped", /cannot be read/],
+    ["j.parquet", "PAR1 no", /cannot be read as Parquet/],
+  ])("refuses %s with its place", async (name, contents, message) => {
+    await expect(readTexts(await file(name, contents), { field: "text" })).rejects.toThrow(message);
+  });
+
+  it("names a file that is not there", async () => {
+    await expect(readTexts(join(folder, "none.jsonl"), { field: "text" })).rejects.toThrow(/none\.jsonl/);
+    await expect(readTexts(join(folder, "none.csv.gz"), { field: "text" })).rejects.toThrow(/none\.csv\.gz/);
+  });
+});

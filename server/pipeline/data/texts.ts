@@ -1,0 +1,151 @@
+import { createReadStream, type ReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { createGunzip } from "node:zlib";
+import { parse as parseCsv } from "csv-parse";
+import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
+import { z } from "zod";
+import { LfpError, messageOf } from "../../common/errors.ts";
+
+/** One text of a data file. */
+export interface TextRecord {
+  /** Its row, from 0. */
+  readonly row: number;
+  readonly text: string;
+}
+
+export interface TextOptions {
+  /** The field or column that holds the text. */
+  readonly field: string;
+  /** Rows to read at most. */
+  readonly limit?: number;
+}
+
+/** A data file that cannot be read as what its name says. */
+export class DataFileError extends LfpError {
+  readonly code = "input";
+}
+
+/** Endings of the files that `readTexts` reads. */
+export const dataFileEndings: readonly string[] = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet"];
+
+/** The texts of a file, in its order. Throws `DataFileError` naming the row. */
+export async function readTexts(
+  path: string,
+  { field, limit = Number.POSITIVE_INFINITY }: TextOptions,
+): Promise<TextRecord[]> {
+  const texts: TextRecord[] = [];
+  if (limit <= 0) return texts;
+  for await (const [row, value] of rowsOf(path)) {
+    texts.push({ row, text: textOf(value, field, `${path}, row ${row + 1}`) });
+    if (texts.length >= limit) break;
+  }
+  if (texts.length === 0) throw new DataFileError(`${path} holds no rows`);
+  return texts;
+}
+
+type Rows = AsyncGenerator<readonly [row: number, value: unknown]>;
+
+const readers: Readonly<Record<string, (path: string) => Rows>> = {
+  ".jsonl": (path) => jsonLines(path, bytes(path)),
+  ".jsonl.gz": (path) => jsonLines(path, unzipped(path)),
+  ".csv": (path) => csvRows(path, bytes(path)),
+  ".csv.gz": (path) => csvRows(path, unzipped(path)),
+  ".parquet": parquetRows,
+};
+
+function rowsOf(path: string): Rows {
+  const ending = dataFileEndings.toReversed().find((candidate) => path.toLowerCase().endsWith(candidate));
+  const reader = ending === undefined ? undefined : readers[ending];
+  if (reader === undefined)
+    throw new DataFileError(
+      `${path} is not a data file that can be read; expected one ending in ${dataFileEndings.join(", ")}`,
+    );
+  return reader(path);
+}
+
+async function* jsonLines(path: string, input: NodeJS.ReadableStream): Rows {
+  let row = 0;
+  const failed = failureOf(input);
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      if (line.trim() !== "") yield [row, parseLine(line, path, row)];
+      row += 1;
+    }
+  } catch (error) {
+    throw failed() === undefined ? error : unreadable(path, error);
+  }
+  if (failed() !== undefined) throw unreadable(path, failed());
+}
+
+function unreadable(path: string, cause: unknown): DataFileError {
+  return new DataFileError(`${path} cannot be read: ${messageOf(cause)}`, { cause });
+}
+
+function parseLine(line: string, path: string, row: number): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new DataFileError(`${path}, line ${row + 1} is not JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function* csvRows(path: string, input: NodeJS.ReadableStream): Rows {
+  const failed = failureOf(input);
+  const parser = parseCsv({ columns: true, bom: true, relax_column_count: false });
+  input.on("error", () => parser.end());
+  input.pipe(parser);
+  let row = 0;
+  try {
+    for await (const value of parser) yield [row++, value];
+  } catch (cause) {
+    throw new DataFileError(`${path}, row ${row + 1} is not CSV: ${messageOf(cause)}`, { cause });
+  }
+  if (failed() !== undefined) throw unreadable(path, failed());
+}
+
+async function* parquetRows(path: string): Rows {
+  try {
+    const file = await asyncBufferFromFile(path);
+    const rows = await parquetReadObjects({ file, compressors });
+    for (const [row, value] of rows.entries()) yield [row, value];
+  } catch (cause) {
+    throw new DataFileError(`${path} cannot be read as Parquet: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const record = z.record(z.string(), z.unknown());
+
+function textOf(value: unknown, field: string, where: string): string {
+  const parsed = record.safeParse(value);
+  if (!parsed.success)
+    throw new DataFileError(
+      `${where} is ${JSON.stringify(value)?.slice(0, 40)}; expected an object with a field '${field}'`,
+    );
+  const text = parsed.data[field];
+  if (typeof text === "string") return text;
+  const fields = Object.keys(parsed.data).slice(0, 8).join(", ");
+  throw new DataFileError(
+    `${where} has no text in field '${field}' (it has ${fields}); name the field with data.field`,
+  );
+}
+
+function bytes(path: string): ReadStream {
+  return createReadStream(path);
+}
+
+function unzipped(path: string): NodeJS.ReadableStream {
+  const source = createReadStream(path);
+  const target = createGunzip();
+  source.on("error", (error) => target.destroy(error));
+  return source.pipe(target);
+}
+
+/** Streams report errors by event, and line readers do not pass them on. */
+function failureOf(input: NodeJS.ReadableStream): () => unknown {
+  let failure: unknown;
+  input.on("error", (error) => {
+    failure = error;
+  });
+  return () => failure;
+}
