@@ -1,0 +1,36 @@
+/**
+ * A model's tokenizer, read from its folder: `loadTokenizer`. BPE merges are `@huggingface/tokenizers` (what
+ * @huggingface/transformers wraps; on its own it loads in 30 ms, without an ONNX runtime). That library gives no offsets and
+ * always parses special tokens, so added tokens, normalisation and splitting are done here, where each keeps its place in the text.
+ * What is inside `tokenizer/` is reached through here.
+ */
+import { BpeTokenizer } from "./tokenizer/bpe-tokenizer.ts";
+import { VocabularyMismatchError } from "./tokenizer/errors.ts";
+import { readTokenizer } from "./tokenizer/file.ts";
+import type { Tokenizer } from "./tokenizer/types.ts";
+
+export {
+  CombiningRunError,
+  TokenIdError,
+  TokenizerDriftError,
+  TokenizerFileError,
+  TokenizerNotFoundError,
+  UnsupportedTokenizerError,
+  VocabularyMismatchError,
+} from "./tokenizer/errors.ts";
+export { characterGroups, type TokenGroup, type TokenRange, trimmedRange } from "./tokenizer/offsets.ts";
+export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } from "./tokenizer/types.ts";
+
+/**
+ * Loads tokenizer.json (and tokenizer_config.json, where there is one) of a checkpoint's folder. Throws
+ * `TokenizerNotFoundError`, `TokenizerFileError`, or `UnsupportedTokenizerError` for a pipeline outside the families
+ * GPT-2/GPT-Neo, GPT-NeoX/Pythia and Gemma.
+ */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  return new BpeTokenizer(await readTokenizer(folder));
+}
+
+/** Throws `VocabularyMismatchError` if the tokenizer can give an id that a model of this vocab_size has no row for. */
+export function assertMatchesVocabulary(tokenizer: Tokenizer, vocabSize: number): void {
+  if (tokenizer.vocabSize > vocabSize) throw new VocabularyMismatchError(tokenizer.vocabSize - 1, vocabSize);
+}

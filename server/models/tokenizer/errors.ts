@@ -1,0 +1,84 @@
+import { LfpError } from "../../common/errors.ts";
+
+/** The folder holds no tokenizer.json. */
+export class TokenizerNotFoundError extends LfpError {
+  readonly code = "not-found";
+
+  constructor(path: string, cause: unknown) {
+    super(
+      `there is no ${path}. A checkpoint needs its tokenizer beside its weights: copy tokenizer.json from the model it was ` +
+        'tuned from, or, where there is only vocab.json and merges.txt, save it in Python with AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER").',
+      { cause },
+    );
+  }
+}
+
+/** tokenizer.json or tokenizer_config.json cannot be read, or contradicts itself. */
+export class TokenizerFileError extends LfpError {
+  readonly code = "input";
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`${path}: ${problem}. Copy the file again from the model it belongs to.`, options);
+  }
+}
+
+/** The tokenizer is well formed, but its pipeline is not one whose offsets are known to be exact here. */
+export class UnsupportedTokenizerError extends LfpError {
+  readonly code = "input";
+
+  constructor(path: string, got: string) {
+    super(
+      `${path}: ${got} is not supported. Supported are byte-level BPE (pre-tokenizer ByteLevel without prefix space, ` +
+        "normaliser none or NFC: GPT-2, GPT-Neo, GPT-NeoX, Pythia) and BPE with byte fallback (normaliser Replace of spaces by " +
+        "U+2581, no prepended space: Gemma). Use a checkpoint of one of these families.",
+    );
+  }
+}
+
+/** The tokens of a text do not spell the text, so that no offset could be trusted. */
+export class TokenizerDriftError extends LfpError {
+  readonly code = "input";
+
+  constructor(got: string) {
+    super(
+      `the tokenizer does not reproduce the text: ${got}. Offsets would be wrong, so none are given. Its vocabulary probably lacks ` +
+        "single bytes; use the tokenizer.json that was published with the model.",
+    );
+  }
+}
+
+/** A text piles up so many combining marks on one character that normalising it would take forever. */
+export class CombiningRunError extends LfpError {
+  readonly code = "input";
+
+  constructor(at: number, longest: number) {
+    super(
+      `the text has more than ${longest} combining marks in a row at offset ${at} (UTF-16 units from the start of the text or from the ` +
+        "special token before it), which Unicode normalisation cannot handle in reasonable time. Remove the marks.",
+    );
+  }
+}
+
+/** The tokenizer can give ids that the model has no embedding for. */
+export class VocabularyMismatchError extends LfpError {
+  readonly code = "input";
+
+  constructor(largestId: number, vocabSize: number) {
+    super(
+      `the tokenizer's ids go up to ${largestId}, but the model's vocab_size is ${vocabSize}, so ids must stay below ${vocabSize}. ` +
+        "They belong to different models: put the tokenizer.json of this model beside its config.json.",
+    );
+  }
+}
+
+/** An id for which the tokenizer has no token. */
+export class TokenIdError extends LfpError {
+  readonly code = "input";
+
+  constructor(id: number, vocabSize: number) {
+    super(
+      `there is no token with id ${id}: this tokenizer's ids are whole numbers from 0 to ${vocabSize - 1}. ` +
+        "The ids come from another tokenizer, or from rows that pad the model's vocabulary.",
+    );
+  }
+}
