@@ -92,6 +92,12 @@ export function plainPositions([B, T]: readonly [number, number]): Int32Array {
   return Int32Array.from({ length: B * T }, (_, at) => at % T);
 }
 
+/** The layer that a parameter belongs to, or undefined for embeddings, final norm and head. */
+export function layerOfParameter(name: string): number | undefined {
+  const found = /\.(?:layers|h)\.(\d+)\./.exec(name)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
 /** Shapes of one layer's cache for B rows and S places. */
 export function cacheShape({ kvHeads, headDim }: ModelConfig, B: number, S: number): Shape {
   return [B, kvHeads, S, headDim];

@@ -120,7 +120,7 @@ function textOf(value: unknown, field: string, where: string): string {
   const parsed = record.safeParse(value);
   if (!parsed.success)
     throw new DataFileError(
-      `${where} is ${JSON.stringify(value)?.slice(0, 40)}; expected an object with a field '${field}'`,
+      `${where} is ${String(JSON.stringify(value)).slice(0, 40)}; expected an object with a field '${field}'`,
     );
   const text = parsed.data[field];
   if (typeof text === "string") return text;
