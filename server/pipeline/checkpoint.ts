@@ -84,7 +84,7 @@ export class CheckpointStore {
       await this.#write(aside, generation, checkpoint);
       await moveDurably(aside, this.#pathOf(generation), this.#files);
       this.#newest = generation;
-      for (const old of await generationsIn(this.#folder)) if (old < generation - 1) await this.#discard(old);
+      for (const old of (await generationsIn(this.#folder)).slice(KEPT)) await this.#discard(old);
       return generation;
     } catch (error) {
       // Gives the disk its space back; the first failure is the one to report.
@@ -138,6 +138,7 @@ export class CheckpointStore {
   }
 }
 
+const KEPT = 2;
 const MANIFEST = "manifest.json";
 const LOG = "log.jsonl";
 const FILE_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/;

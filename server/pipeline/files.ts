@@ -77,12 +77,17 @@ export async function syncTree(folder: string, files: FileSystem): Promise<void>
   for (const path of await listFolders(folder)) await sync(join(folder, path), files);
 }
 
-/** Paths of all files under `folder`, relative to it, with `/`, sorted by code unit. Throws on links and special files. */
-export async function listFiles(folder: string): Promise<string[]> {
+/**
+ * Paths of all files under `folder`, relative to it, with `/`, sorted by code unit. Links to files are `refused`, or
+ * `followed` as download caches need it. Throws `UnusableFileError` for those, for links to folders and for special files.
+ */
+export async function listFiles(folder: string, links: "refused" | "followed" = "refused"): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await nodeFiles.readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = relativePath(folder, entry);
-    if (entry.isFile()) found.push(path);
+    const isLinkToUse = links === "followed" && entry.isSymbolicLink();
+    const kind = isLinkToUse ? await nodeFiles.stat(join(folder, path)) : entry;
+    if (kind.isFile()) found.push(path);
     else if (!entry.isDirectory()) throw new UnusableFileError(path, folder);
   }
   return found.sort(byCodeUnit);
@@ -115,12 +120,12 @@ export function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** Something in a stage's output is neither a file nor a folder. */
+/** Something among files is neither a file nor a folder. */
 export class UnusableFileError extends LfpError {
-  readonly code = "internal";
+  readonly code = "input";
 
   constructor(path: string, folder: string) {
-    super(`${path} in ${folder} is a link or a special file; outputs hold plain files and folders only.`);
+    super(`${path} in ${folder} is a link or a special file; expected plain files and folders only. Remove it.`);
   }
 }
 

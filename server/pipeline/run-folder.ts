@@ -5,6 +5,7 @@ import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
 import { RunState } from "../protocol/run-events.ts";
 import { disk, type FileSystem, remove, unlessMissing } from "./files.ts";
+import { LockedError, lockHolder } from "./run-lock.ts";
 
 /** Where everything of a run is. All paths are absolute or relative to the caller's folder, as `root` is. */
 export interface RunPaths {
@@ -97,12 +98,17 @@ export async function runFolder(runsRoot: string, name: string): Promise<string>
   return folder;
 }
 
-/** Makes the folder of a run and writes its `experiment.json`; one that is there already is kept and gets the new experiment. */
+/**
+ * Makes the folder of a run and writes its `experiment.json`; one that is there already is kept and gets the new experiment.
+ * Throws `RunNameError`, `RunOutsideError`, and `LockedError` when a process is working on the run.
+ */
 export async function prepareRun(runsRoot: string, name: string, experiment: unknown): Promise<string> {
   checkRunName(name);
   await mkdir(runsRoot, { recursive: true });
   const folder = await runFolder(runsRoot, name);
   await mkdir(folder, { recursive: true });
+  const holder = await lockHolder(runPaths(folder).lock);
+  if (holder !== undefined) throw new LockedError(`run ${name}`, holder);
   await writeFileAtomically(runPaths(folder).experiment, `${JSON.stringify(experiment, null, 2)}\n`);
   return folder;
 }

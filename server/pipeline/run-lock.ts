@@ -72,10 +72,10 @@ export class Lock {
     const aside = join(folder, `.${randomUUID()}`);
     try {
       for (;;) {
-        await prepare(aside, holder);
         const highest = await highestNumber(folder);
-        const living = await livingHolder(folder, highest, aside);
+        const living = await livingHolder(folder, highest, () => fileServerNowMs(aside, holder));
         if (living !== undefined) throw new LockedError(what, living);
+        await prepare(aside, holder);
         const number = highest + 1;
         if (!(await renameUnlessTaken(aside, join(folder, String(number))))) continue;
         if ((await highestNumber(folder)) === number) {
@@ -114,7 +114,7 @@ export async function lockHolder(folder: string): Promise<LockHolder | undefined
   if ((await unlessMissing(stat(folder))) === undefined) return undefined;
   for (;;) {
     const number = await highestNumber(folder);
-    const holder = await livingHolder(folder, number, folder);
+    const holder = await livingHolder(folder, number, Date.now);
     if (holder !== undefined || (await highestNumber(folder)) === number) return holder;
   }
 }
@@ -147,8 +147,12 @@ async function prepare(aside: string, holder: LockHolder): Promise<void> {
   }
 }
 
-/** The holder of this number if it lives. `clock` is a path in the same file system, just written where that matters. */
-async function livingHolder(folder: string, number: number, clock: string): Promise<LockHolder | undefined> {
+/** The holder of this number if it lives; `now` is asked only where we cannot look. */
+async function livingHolder(
+  folder: string,
+  number: number,
+  now: () => number | Promise<number>,
+): Promise<LockHolder | undefined> {
   const text = await unlessMissing(readFile(join(folder, String(number), HOLDER), "utf8"));
   if (text === undefined) return undefined;
   const holder = parseHolder(text);
@@ -159,13 +163,12 @@ async function livingHolder(folder: string, number: number, clock: string): Prom
   if (liveness === "gone") return undefined;
   const limitMs = liveness === "elsewhere" ? SILENT_ELSEWHERE_MS : SILENT_OTHER_BOOT_MS;
   const beat = await unlessMissing(stat(join(folder, String(number), HEARTBEAT)));
-  const nowMs = await serverNowMs(clock, folder);
-  return beat !== undefined && nowMs - beat.mtimeMs < limitMs ? holder : undefined;
+  return beat !== undefined && (await now()) - beat.mtimeMs < limitMs ? holder : undefined;
 }
 
 /** The file server's clock may differ from ours, so it is asked for the time of something written just now. */
-async function serverNowMs(aside: string, folder: string): Promise<number> {
-  if (aside === folder) return Date.now();
+async function fileServerNowMs(aside: string, holder: LockHolder): Promise<number> {
+  await prepare(aside, holder);
   const written = await unlessMissing(stat(join(aside, HEARTBEAT)));
   return written?.mtimeMs ?? Date.now();
 }

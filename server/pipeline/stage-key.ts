@@ -27,10 +27,10 @@ export function contentDigest(checksums: readonly ({ readonly path: string } & C
   return canonicalDigest(checksums.map(({ path, size, sha256 }) => ({ path, size, sha256 })));
 }
 
-/** An outside input with the digest of the file or folder at `path`. Reads it all. */
+/** An outside input with the digest of the file or folder at `path`. Reads it all, files behind links too. */
 export async function outsideInput(path: string): Promise<OutsideInput> {
   const isFolder = (await stat(path)).isDirectory();
-  const names = isFolder ? await listFiles(path) : [""];
+  const names = isFolder ? await listFiles(path, "followed") : [""];
   const checksums = [];
   for (const name of names) {
     checksums.push({ path: isFolder ? name : basename(path), ...(await checksumOf(join(path, name))) });

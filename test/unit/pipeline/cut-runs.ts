@@ -47,8 +47,8 @@ export async function run(
   return { outcome, events };
 }
 
-/** Checkpoints of the unfinished stage that are in place: the newest generation, or undefined. */
-async function newestCheckpoint(folder: string): Promise<number | undefined> {
+/** The newest checkpoint in place of the stage that is not finished, or `undefined`. */
+export async function newestCheckpoint(folder: string): Promise<number | undefined> {
   const stages = await namesIn(join(folder, "stages"));
   const open = stages.filter((name) => name.endsWith(".work") && !stages.includes(name.replace(".work", "")));
   const generations: number[] = [];

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { basename } from "node:path";
 import { disk, type FileSystem } from "../../../server/pipeline/files.ts";
 
 /**
@@ -15,7 +16,7 @@ export interface Faults {
 export class FaultyFiles {
   readonly #faults: Faults;
   readonly files: FileSystem;
-  /** The calls so far. */
+  /** The calls so far; renames with the new name. */
   readonly calls: string[] = [];
 
   constructor(faults: Faults) {
@@ -46,7 +47,8 @@ export class FaultyFiles {
     return (...args: unknown[]) => {
       if (typeof call !== "function") throw new TypeError(`${name} is not a function`);
       const refuse = () => {
-        if (this.#decide(name) !== "pass") this.#faults.fail(name);
+        const place = name === "rename" ? ` ${basename(String(args[1]))}` : "";
+        if (this.#decide(name + place) !== "pass") this.#faults.fail(name);
       };
       if (name.endsWith("Sync")) {
         refuse();
