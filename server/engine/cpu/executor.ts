@@ -3,8 +3,8 @@ import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { type DType, sizeOf, type Values } from "../graph.ts";
 import { type Block, Heap } from "./heap.ts";
-import { clearRows, sampleRows, scatterAddRows } from "./host.loops.ts";
-import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
+import { runHostStep } from "./host-steps.ts";
+import type { BufferSpec, CpuPlan, Feed, Operand } from "./plan.ts";
 import { applyUpdate } from "./updates.ts";
 
 /** Held values: a block of the heap and what it means. */
@@ -81,10 +81,11 @@ export class CpuExecutor {
     if (program === undefined) throw new DeviceError("the program was disposed of; compile it again");
     checkInputs(program.plan, inputs);
     await this.#runModel(program, inputs);
-    for (const step of program.plan.steps) this.#runStep(program, step, inputs);
-    const results: Results = {};
     const place = (operand: Operand): Buffer => this.#place(program, operand);
     const values = (operand: Operand): Values => this.#values(program, operand, inputs);
+    const result = (index: number): Values => this.#view(bufferAt(program.buffers, index));
+    for (const step of program.plan.steps) runHostStep(step, { values, result, touched: program.touched });
+    const results: Results = {};
     // Outputs are copied before updates, which may write over what an output shows.
     for (const { name, operand } of program.plan.outputs) results[name] = values(operand).slice();
     for (const update of program.plan.updates) {
@@ -152,29 +153,6 @@ export class CpuExecutor {
       fetches[onnxName] = tensorOf(buffer.spec, this.#view(buffer));
     }
     await session.run(feeds, fetches);
-  }
-
-  #runStep(program: LoadedProgram, step: HostStep, inputs: Readonly<Results>): void {
-    const floats = (operand: Operand): Float32Array => asFloats(this.#values(program, operand, inputs));
-    const result = this.#view(bufferAt(program.buffers, step.result));
-    if (step.kind === "sampleRows") {
-      const [topK = 0, topP = 1, greedy = 0, ban = 0] = floats(step.settings);
-      result.set(
-        sampleRows(
-          floats(step.probs),
-          floats(step.uniforms),
-          { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : step.bannable },
-          step.vocabulary,
-        ),
-      );
-      return;
-    }
-    const ids = asInts(this.#values(program, step.ids, inputs));
-    const table = asFloats(result);
-    if (step.base === undefined) clearRows(table, program.touched.get(step.result) ?? new Int32Array(), step.width);
-    else if (!(step.base.from === "buffer" && step.base.index === step.result)) table.set(floats(step.base));
-    scatterAddRows(table, ids, floats(step.rows), step.width);
-    if (step.base === undefined) program.touched.set(step.result, ids.slice());
   }
 
   #place(program: LoadedProgram, operand: Operand): Buffer {
@@ -246,14 +224,4 @@ function bufferAt(buffers: readonly Buffer[], index: number): Buffer {
 
 function dtypeOf(values: Values): DType {
   return values instanceof Float32Array ? "f32" : "i32";
-}
-
-export function asFloats(values: Values): Float32Array {
-  if (!(values instanceof Float32Array)) throw new DeviceError("got i32 values where f32 ones are needed");
-  return values;
-}
-
-export function asInts(values: Values): Int32Array {
-  if (!(values instanceof Int32Array)) throw new DeviceError("got f32 values where i32 ones are needed");
-  return values;
 }

@@ -6,6 +6,7 @@ import { lowerNode } from "../onnx/lowering.ts";
 import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
 import { simplify } from "../simplify.ts";
 import { verify } from "../verify.ts";
+import { type HostNode, type HostPlanner, hostReads, isHostNode, planHostStep } from "./host-rules.ts";
 import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
 
 /** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
@@ -17,8 +18,6 @@ export function planProgram(spec: PlanSpec): CpuPlan {
 export interface PlanSpec extends Pick<ProgramSpec, "outputs" | "updates"> {
   readonly frozenNames?: ReadonlySet<string>;
 }
-
-type HostNode = NodeOf<"scatterAddRows"> | NodeOf<"sampleRows">;
 
 class Planner {
   readonly #frozenNames: ReadonlySet<string>;
@@ -48,7 +47,8 @@ class Planner {
     const order = topologicalOrder(roots);
     const hostNodes = terminalHostNodes(order);
     const lowered = this.#lower(order, roots, hostNodes);
-    for (const node of hostNodes) this.#addStep(node, hostNodes, roots);
+    const hostPlanner = this.#hostPlanner(hostNodes, roots);
+    for (const node of hostNodes) this.#steps.push(planHostStep(node, hostPlanner));
     return {
       model: lowered.nodes.length === 0 ? undefined : encodeModel(lowered),
       feeds: this.#feeds,
@@ -64,7 +64,7 @@ class Planner {
 
   /** Lowers what ONNX computes: everything that a root or a host loop needs, except leaves and the loops themselves. */
   #lower(order: readonly Node[], roots: readonly Node[], hostNodes: ReadonlySet<Node>): OnnxModel {
-    const wanted = [...roots, ...[...hostNodes].flatMap((node) => operandsOfHostNode(node))];
+    const wanted = [...roots, ...[...hostNodes].filter(isHostNode).flatMap((node) => hostReads(node))];
     const fetched = [...new Set(wanted)].filter((node) => !isLeaf(node) && !hostNodes.has(node));
     const inside = new Set(topologicalOrder(fetched));
     for (const node of order) if (inside.has(node)) this.#lowerOne(node);
@@ -96,40 +96,17 @@ class Planner {
     this.#emitter.bind(node, onnxName);
   }
 
-  #addStep(node: HostNode, hostNodes: ReadonlySet<Node>, roots: readonly Node[]): void {
-    if (node.op === "sampleRows") {
-      const [probs, uniforms, settings] = node.inputs;
-      const step = {
-        kind: "sampleRows",
-        probs: this.#operand(probs),
-        uniforms: this.#operand(uniforms),
-        settings: this.#operand(settings),
-      } as const;
-      this.#steps.push({
-        ...step,
-        result: this.#buffer(node),
-        vocabulary: probs?.shape[1] ?? 0,
-        bannable: node.attrs.bannable,
-      });
-      return;
-    }
-    const [base, ids, rows] = node.inputs;
-    const fromZero = base?.op === "fill" && base.attrs.value === 0;
-    const shared =
-      base === undefined ||
-      isLeaf(base) ||
-      roots.includes(base) ||
-      [...hostNodes].some((other) => other !== node && other.inputs.includes(base));
-    // A product that only this loop reads is added to where it stands.
-    const inPlace = !fromZero && !shared ? this.#bufferOf.get(base) : undefined;
-    if (inPlace !== undefined) this.#bufferOf.set(node, inPlace);
-    const step = {
-      kind: "scatterAddRows",
-      ids: this.#operand(ids),
-      rows: this.#operand(rows),
-      width: node.shape[1] ?? 0,
-    } as const;
-    this.#steps.push({ ...step, base: fromZero ? undefined : this.#operand(base), result: this.#buffer(node) });
+  /** A product that only one loop reads may be written over where it stands. */
+  #hostPlanner(hostNodes: ReadonlySet<Node>, roots: readonly Node[]): HostPlanner {
+    const readers = (operand: Node): number => [...hostNodes].filter((node) => node.inputs.includes(operand)).length;
+    return {
+      operand: (node) => this.#operand(node),
+      result: (node) => this.#buffer(node),
+      takeOver: (node, operand) => {
+        if (!isLeaf(operand) && !roots.includes(operand) && readers(operand) === 1)
+          this.#bufferOf.set(node, this.#buffer(operand));
+      },
+    };
   }
 
   #operand(node: Node | undefined): Operand {
@@ -186,21 +163,10 @@ function operandsOf(update: Update): Node[] {
   return operands;
 }
 
-/** Nodes that loops compute better than ONNX, where nothing after them is ONNX's. Sampling has no other form. */
+/** Nodes that loops compute better than ONNX, where nothing after them is ONNX's. */
 function terminalHostNodes(order: readonly Node[]): Set<HostNode> {
   const used = new Set(order.flatMap((node) => node.inputs));
-  return new Set(
-    order.filter(
-      (node): node is HostNode => (node.op === "scatterAddRows" || node.op === "sampleRows") && !used.has(node),
-    ),
-  );
-}
-
-function operandsOfHostNode(node: Node): readonly Node[] {
-  return node.inputs.filter(
-    (input) =>
-      !(node.op === "scatterAddRows" && input === node.inputs[0] && input.op === "fill" && input.attrs.value === 0),
-  );
+  return new Set(order.filter(isHostNode).filter((node) => !used.has(node)));
 }
 
 function isLeaf(node: Node): node is NodeOf<"input"> | NodeOf<"state"> {
