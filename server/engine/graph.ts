@@ -108,9 +108,9 @@ export interface OpAttrs {
   scatterRow: { readonly width: number };
   /**
    * (probabilities [N, V], uniforms [N], settings [4]) -> ids [N]. Settings: top-k (0: all), top-p (1: all), greedy (0 or 1), and whether the
-   * ids of `bannable` are out (0 or 1).
+   * ids of `bannable` are out (0 or 1). Ids from `limit` on are never drawn.
    */
-  sampleRows: { readonly bannable: readonly number[] };
+  sampleRows: { readonly bannable: readonly number[]; readonly limit: number };
 }
 
 export type NoAttrs = Readonly<Record<never, never>>;

@@ -128,8 +128,12 @@ export const topKIndices = (x: Node, k: number): Node => make("topKIndices", [x]
 export const gatherRow = (x: Node, ids: Node): Node => make("gatherRow", [x, ids], {});
 export const scatterRow = (values: Node, ids: Node, width: number): Node =>
   make("scatterRow", [values, ids], { width });
-export const sampleRows = (probs: Node, uniforms: Node, settings: Node, bannable: readonly number[] = []): Node =>
-  make("sampleRows", [probs, uniforms, settings], { bannable });
+export const sampleRows = (
+  probs: Node,
+  uniforms: Node,
+  settings: Node,
+  options: Partial<OpAttrs["sampleRows"]> = {},
+): Node => make("sampleRows", [probs, uniforms, settings], { bannable: [], limit: probs.shape[1] ?? 0, ...options });
 
 /** x [..., In] @ weight [Out, In] transposed + bias [Out]: a PyTorch Linear. */
 export function linear(x: Node, weight: Node, bias?: Node): Node {

@@ -36,6 +36,8 @@ export interface GeneratorShape {
 export interface GeneratorOptions extends GeneratorShape {
   /** The weights will not change while the generator lives; it is then faster. Default false. */
   readonly frozen?: boolean;
+  /** The tokenizer's size, where the model's vocabulary is padded beyond it: no id from here on is drawn. */
+  readonly vocabulary?: number;
   /** Stores of adapters beside the model's own. */
   readonly stores?: readonly StateStore[];
   /** May replace the output of an MLP, as for `forward`. */
@@ -46,6 +48,8 @@ export interface Continuation {
   /** New tokens, up to but without an end-of-text token. */
   readonly ids: Int32Array;
   readonly stoppedAtEos: boolean;
+  /** The end-of-text token that stopped it; a model may have several. */
+  readonly endId: number | undefined;
 }
 
 /** Samples batches of one shape. Smaller batches and shorter prompts fit into it. */
@@ -123,34 +127,39 @@ interface Pass {
 }
 
 /** The whole prompt at once: fills the cache from place 0 and samples after the last place. */
-function prefillPass(model: Model, { batch: B, promptTokens: T, editMlpOutput }: GeneratorOptions, S: number): Pass {
+function prefillPass(model: Model, options: GeneratorOptions, S: number): Pass {
+  const { batch: B, promptTokens: T, editMlpOutput } = options;
   const result = forward(model, {
     shape: [B, T],
     maskKeys: true,
     ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
   });
   const last = ops.reshape(ops.slice(result.hidden, 1, T - 1, T), [B, -1]);
-  return { outputs: { ids: sampled(model, last) }, updates: cacheWrites(model, result, B, S) };
+  return { outputs: { ids: sampled(model, options, last) }, updates: cacheWrites(model, result, B, S) };
 }
 
 /** One token for every row, with the cache. */
-function decodePass(model: Model, { batch: B, editMlpOutput }: GeneratorOptions, S: number): Pass {
+function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
+  const { batch: B, editMlpOutput } = options;
   const result = forward(model, {
     shape: [B, 1],
     cache: cacheInputs(model, B, S),
     ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
   });
   return {
-    outputs: { ids: sampled(model, ops.reshape(result.hidden, [B, -1])) },
+    outputs: { ids: sampled(model, options, ops.reshape(result.hidden, [B, -1])) },
     updates: cacheWrites(model, result, B, S),
   };
 }
 
 /** Dividing the hidden state by the temperature divides the logits, which are many more. */
-function sampled(model: Model, hiddenBD: Node): Node {
+function sampled(model: Model, { vocabulary = model.config.vocabSize }: GeneratorOptions, hiddenBD: Node): Node {
   const [B = 0] = hiddenBD.shape;
   const probs = ops.softmax(logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", []))));
-  return ops.sampleRows(probs, ops.input("uniforms", [B]), ops.input("samplingSettings", [4]), model.config.eosIds);
+  return ops.sampleRows(probs, ops.input("uniforms", [B]), ops.input("samplingSettings", [4]), {
+    bannable: model.config.eosIds,
+    limit: vocabulary,
+  });
 }
 
 function samplingInputs(

@@ -49,7 +49,7 @@ const hostRules: { readonly [K in HostOp]: HostRule<K> } = {
         ...operands,
         result: planner.result(node),
         vocabulary: probs?.shape[1] ?? 0,
-        bannable: node.attrs.bannable,
+        ...node.attrs,
       };
     },
   },

@@ -30,9 +30,9 @@ const stepRules: { readonly [K in HostStep["kind"]]: StepRule<K> } = {
     scatterAddRows(table, rowIds, floats(values(rows)), width);
     if (base === undefined) touched.set(result, rowIds.slice());
   },
-  sampleRows: ({ probs, uniforms, settings, result, vocabulary, bannable }, { values, result: resultOf }) => {
+  sampleRows: ({ probs, uniforms, settings, result, vocabulary, bannable, limit }, { values, result: resultOf }) => {
     const [topK = 0, topP = 1, greedy = 0, ban = 0] = floats(values(settings));
-    const chosen = { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : bannable };
+    const chosen = { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : bannable, limit };
     resultOf(result).set(sampleRows(floats(values(probs)), floats(values(uniforms)), chosen, vocabulary));
   },
 };

@@ -25,6 +25,8 @@ export interface SampleSettings {
   readonly greedy: boolean;
   /** Ids that must not be drawn. */
   readonly banned: readonly number[];
+  /** Ids from here on must not be drawn either: models pad their vocabulary with ids that mean nothing. */
+  readonly limit: number;
 }
 
 /**
@@ -39,9 +41,9 @@ export function sampleRows(
 ): Int32Array {
   const N = probsNV.length / V;
   const ids = new Int32Array(N);
-  const whole = (settings.topK <= 0 || settings.topK >= V) && settings.topP >= 1;
+  const whole = (settings.topK <= 0 || settings.topK >= settings.limit) && settings.topP >= 1;
   for (let n = 0; n < N; n++) {
-    const row = probsNV.subarray(n * V, (n + 1) * V);
+    const row = probsNV.subarray(n * V, n * V + Math.min(V, settings.limit));
     for (const id of settings.banned) row[id] = 0;
     if (settings.greedy) ids[n] = argmax(row);
     else if (whole) ids[n] = invert(row, uniforms[n]!);

@@ -53,4 +53,5 @@ export type HostStep =
       readonly result: number;
       readonly vocabulary: number;
       readonly bannable: readonly number[];
+      readonly limit: number;
     };
