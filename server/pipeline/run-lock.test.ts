@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import { type ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { Lock, LockedError, lockHolder } from "./run-lock.ts";
@@ -59,6 +59,23 @@ test.each([
   const folder = await lockLeftBy(change, silentMs);
   await expect(acquire(folder)).rejects.toThrow("run old");
   expect(await readdir(folder)).toEqual(["7"]);
+});
+
+test("a holder that finds itself superseded is told, and takes nothing away from the other", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    const folder = join(await scratchFolder(), "lock");
+    const lock = await acquire(folder);
+    expect(lock.lost.aborted).toBe(false);
+    await mkdir(join(folder, "2"));
+    vi.advanceTimersByTime(10_000);
+    await expect.poll(() => lock.lost.aborted).toBe(true);
+    expect(lock.lost.reason).toMatchObject({ code: "locked" });
+    await lock.release();
+    expect(await readdir(folder)).toContain("2");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a holder file cut by a power loss does not hold", async () => {

@@ -16,9 +16,14 @@ import { commitOutput, OUTPUT_LOG, type OutputManifest, openOutput, type StageOu
 /** Whether a checkpoint is due, given the time since the last one and how long that one took to save, in milliseconds. */
 export type CheckpointPolicy = (sinceLastMs: number, lastSaveMs: number) => boolean;
 
-/** Saving takes at most 2 % of the time, unless more than 45 s of work would be at stake. */
-export const checkpointDue: CheckpointPolicy = (sinceLastMs, lastSaveMs) =>
-  sinceLastMs >= Math.min(45_000, Math.max(10_000, 50 * lastSaveMs));
+/**
+ * Every 10 to 45 s, so that saving takes at most 2 % of the time where it takes below a second. Saves of more than 2 s
+ * (hundreds of megabytes) come less often, at most every 10 minutes, so that they take at most 5 % of the time.
+ */
+export const checkpointDue: CheckpointPolicy = (sinceLastMs, lastSaveMs) => {
+  const usualMs = Math.min(45_000, Math.max(10_000, 50 * lastSaveMs));
+  return sinceLastMs >= Math.max(usualMs, Math.min(600_000, 20 * lastSaveMs));
+};
 
 /** A planned stage whose inputs are all there. */
 export interface Task {

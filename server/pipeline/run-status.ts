@@ -43,10 +43,14 @@ export async function runProcess(folder: string): Promise<ProcessIdentity | unde
   return job !== undefined && (await livenessOf(job.process)) === "alive" ? job.process : undefined;
 }
 
-/** `job.json`, if there is one that can be read. */
-export async function readJob(folder: string): Promise<JobRecord | undefined> {
+/** `job.json`, if there is one that can be read; it only helps to find a process before that has its lock. */
+async function readJob(folder: string): Promise<JobRecord | undefined> {
   const text = await unlessMissing(readFile(runPaths(folder).job, "utf8"));
-  return text === undefined ? undefined : JobRecord.parse(JSON.parse(text));
+  try {
+    return JobRecord.safeParse(JSON.parse(text ?? "null")).data;
+  } catch {
+    return undefined;
+  }
 }
 
 function stateOf(

@@ -1,6 +1,7 @@
-import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test, vi } from "vitest";
 import { everyNth, fakePlan, smallPlan, train } from "../../test/unit/pipeline/fake-stages.ts";
 import { lastingFiles, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
@@ -9,6 +10,7 @@ import { thisProcess } from "./process-identity.ts";
 import { type RunOptions, runPipeline } from "./run.ts";
 import { readRecord, runPaths } from "./run-folder.ts";
 import { LockedError } from "./run-lock.ts";
+import { checkpointDue } from "./run-stage.ts";
 import { runStatus } from "./run-status.ts";
 import { type PlannedStage, planStage, type Stage, type StageContext } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
@@ -132,6 +134,17 @@ describe("a run", () => {
   });
 });
 
+test.each([
+  [0, 10_000],
+  [500, 25_000],
+  [2000, 45_000],
+  [8000, 160_000],
+  [60_000, 600_000],
+])("after a save of %i ms the next checkpoint is due %i ms later", (lastSaveMs, dueMs) => {
+  expect(checkpointDue(dueMs - 1, lastSaveMs)).toBe(false);
+  expect(checkpointDue(dueMs, lastSaveMs)).toBe(true);
+});
+
 describe("publishing", () => {
   const writes = (name: string) => (context: StageContext<{ x: number }, never>) =>
     writeFile(join(context.output, name), `${name} ${context.settings.x}`);
@@ -191,6 +204,16 @@ describe("stopping", () => {
     expect((await run(doing(work), folder)).outcome).toEqual({ kind: "cancelled", stage: "only" });
     await expect(stat(runPaths(folder).cancel)).rejects.toThrow("ENOENT");
     expect((await run(doing(work, undefined, 2), folder)).outcome).toEqual({ kind: "done" });
+  });
+
+  test("a stage that waits for something long is cut off by its signal", async () => {
+    const controller = new AbortController();
+    const work = async ({ signal }: StageContext<{ x: number }, never>) => {
+      setImmediate(() => controller.abort());
+      await delay(600_000, undefined, { signal });
+    };
+    const { outcome } = await run(doing(work), await newFolder(), { signal: controller.signal });
+    expect(outcome).toEqual({ kind: "cancelled", stage: "only" });
   });
 
   test("a stage that never waits still hears it", async () => {
@@ -257,6 +280,23 @@ describe("failing", () => {
     expect((await run(doing(work), folder)).outcome.kind).toBe("done");
     expect(tried).toEqual([expect.any(LockedError)]);
     expect(tried[0]).toMatchObject({ code: "locked", message: expect.stringContaining(`process ${process.pid}`) });
+  });
+
+  test("a run whose lock was taken over stops at its next step and writes nothing more", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      const folder = await newFolder();
+      const work = async ({ signal, stepDone }: StageContext<{ x: number }, never>) => {
+        await mkdir(join(runPaths(folder).lock, "99"));
+        vi.advanceTimersByTime(10_000);
+        await expect.poll(() => signal.aborted).toBe(true);
+        await stepDone(() => expect.unreachable("nothing may be saved"));
+      };
+      await expect(run(doing(work), folder)).rejects.toMatchObject({ code: "locked", name: "LockLostError" });
+      expect((await readRecord(folder))?.state).toEqual({ kind: "running", stage: "only" });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])(

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../../server/common/random.ts";
 import { type Case, expectSameAsUncut, uncut } from "./cut-runs.ts";
 import { fakePlan } from "./fake-stages.ts";
-import { scratchFolder } from "./scratch.ts";
+import { lastingFiles, scratchFolder } from "./scratch.ts";
 
 const PROGRAM = fileURLToPath(new URL("fake-run.ts", import.meta.url));
 
@@ -16,15 +16,22 @@ describe("kill -9", () => {
   const STEPS = 6;
   const CASE: Case = { plan: () => fakePlan({ steps: STEPS }), saveEvery: 2 };
   let reference: Awaited<ReturnType<typeof uncut>>;
+  let root: string;
   const random = Random.fromSeed(2024);
 
   beforeAll(async () => {
     reference = await uncut(CASE);
+    root = await scratchFolder();
+    // Another process comes to the same bytes, and leaves its compiled code for all that are to be killed.
+    const folder = join(root, "another");
+    expect(await once(start(folder, {}), "exit")).toEqual([0, null]);
+    expect(await lastingFiles(folder)).toEqual(reference.files);
   });
 
   function start(folder: string, options: object): ChildProcess {
     const args = [PROGRAM, folder, JSON.stringify({ steps: STEPS, ...options })];
-    return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(root, "compile-cache") };
+    return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
   }
 
   async function killedAtCall(folder: string): Promise<void> {
@@ -45,7 +52,6 @@ describe("kill -9", () => {
   const KILLS = Array.from({ length: 50 }, (_, i) => i);
 
   test("at 40 calls that change the disk and 10 random times: each resume ends as the uncut run", async () => {
-    const root = await scratchFolder();
     const work = async (i: number) => {
       const folder = join(root, `run-${i}`);
       await (i % 5 === 4 ? killedAfterDelay(folder) : killedAtCall(folder));
@@ -60,7 +66,7 @@ describe("kill -9", () => {
   }, 180_000);
 
   test("again and again in one run", async () => {
-    const folder = join(await scratchFolder(), "often");
+    const folder = join(root, "often");
     for (let kills = 0; kills < 6; kills++) {
       const child = start(folder, { killAt: 30 + random.integer(60), half: kills % 2 === 1 });
       await once(child, "exit");
