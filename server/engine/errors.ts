@@ -46,16 +46,19 @@ export class InputMismatchError extends LfpError {
   }
 }
 
-/** A loss, gradient or weight is NaN or infinite. The step is not applied. */
+/** A loss, gradient, probability or weight is NaN or infinite. Where there is a step, it is not applied. */
 export class NonFiniteError extends LfpError {
   readonly code = "non-finite";
   readonly tensor: string;
-  readonly step: number;
+  /** Undefined outside training. */
+  readonly step: number | undefined;
   readonly value: number;
 
-  constructor(tensor: string, step: number, value: number) {
+  constructor(tensor: string, step: number | undefined, value: number) {
     super(
-      `step ${step}: ${tensor} is ${value}; the step was not applied. Lower the learning rate, clip gradients, or check the data`,
+      step === undefined
+        ? `${tensor} is ${value}: the model's weights have diverged. Use an earlier checkpoint`
+        : `step ${step}: ${tensor} is ${value}; the step was not applied. Lower the learning rate, clip gradients, or check the data`,
     );
     this.tensor = tensor;
     this.step = step;

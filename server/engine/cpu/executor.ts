@@ -201,13 +201,19 @@ export class CpuExecutor {
 }
 
 function checkInputs(plan: CpuPlan, inputs: Readonly<Results>): void {
-  for (const { name, spec } of plan.inputs) {
+  for (const { name, spec, idsBelow } of plan.inputs) {
     const values = inputs[name];
     const expected = `${sizeOf(spec.shape)} ${spec.dtype} values`;
     if (values === undefined) throw new InputMismatchError(name, "nothing", expected);
     if (values.length !== sizeOf(spec.shape) || dtypeOf(values) !== spec.dtype)
       throw new InputMismatchError(name, `${values.length} ${dtypeOf(values)} values`, expected);
+    if (idsBelow !== undefined) checkIds(name, values, idsBelow);
   }
+}
+
+function checkIds(name: string, values: Values, below: number): void {
+  const bad = values.findIndex((id) => id < 0 || id >= below);
+  if (bad >= 0) throw new InputMismatchError(name, `id ${values[bad]} at place ${bad}`, `ids from 0 to ${below - 1}`);
 }
 
 const tensorTypes = { f32: "float32", i32: "int32" } as const;

@@ -1,4 +1,5 @@
 /** Plain loops over typed arrays that ONNX Runtime does slower or not at all. */
+import { NonFiniteError } from "../errors.ts";
 
 /** result[ids[i], :] += rows[i, :], in the order of i. Ids outside the table throw `RangeError`. */
 export function scatterAddRows(resultVD: Float32Array, ids: Int32Array, rowsND: Float32Array, D: number): void {
@@ -31,7 +32,8 @@ export interface SampleSettings {
 
 /**
  * One token per row: the most probable one when greedy, else by inverting the distribution at uniforms[n] in [0, 1), within the tokens
- * that top-k and then top-p leave. Ties go to the lower id. Probabilities of banned ids are set to 0 where they stand.
+ * that top-k and then top-p leave. Ties go to the lower id. Probabilities of banned ids are set to 0 where they stand. Throws
+ * `NonFiniteError` for a row that is NaN.
  */
 export function sampleRows(
   probsNV: Float32Array,
@@ -44,6 +46,8 @@ export function sampleRows(
   const whole = (settings.topK <= 0 || settings.topK >= settings.limit) && settings.topP >= 1;
   for (let n = 0; n < N; n++) {
     const row = probsNV.subarray(n * V, n * V + Math.min(V, settings.limit));
+    // Softmax makes all of a row NaN or none of it.
+    if (Number.isNaN(row[0]!)) throw new NonFiniteError(`row ${n} of the sampling probabilities`, undefined, row[0]!);
     for (const id of settings.banned) row[id] = 0;
     if (settings.greedy) ids[n] = argmax(row);
     else if (whole) ids[n] = invert(row, uniforms[n]!);

@@ -30,7 +30,7 @@ export type Failure =
   | {
       readonly kind: "non-finite";
       readonly tensor: string;
-      readonly step: number;
+      readonly step: number | undefined;
       readonly value: number;
       readonly message: string;
     }

@@ -19,6 +19,13 @@ export interface Feed {
   readonly spec: BufferSpec;
 }
 
+export interface PlannedInput {
+  readonly name: string;
+  readonly spec: BufferSpec;
+  /** When its values are ids: they are 0 or more, and less than this. */
+  readonly idsBelow: number | undefined;
+}
+
 export interface CpuPlan {
   /** Undefined when nothing is left for ONNX Runtime to do. */
   readonly model: Uint8Array | undefined;
@@ -30,7 +37,7 @@ export interface CpuPlan {
   readonly buffers: readonly BufferSpec[];
   readonly steps: readonly HostStep[];
   readonly updates: readonly Update<Operand>[];
-  readonly inputs: readonly { readonly name: string; readonly spec: BufferSpec }[];
+  readonly inputs: readonly PlannedInput[];
   readonly outputs: readonly { readonly name: string; readonly operand: Operand; readonly spec: BufferSpec }[];
 }
 

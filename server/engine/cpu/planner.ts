@@ -1,13 +1,14 @@
 import type { AdamWEntry, ProgramSpec, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
+import { idBounds } from "../id-bounds.ts";
 import { Emitter } from "../onnx/emitter.ts";
 import { lowerNode } from "../onnx/lowering.ts";
 import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
 import { simplify } from "../simplify.ts";
 import { verify } from "../verify.ts";
 import { type HostNode, type HostPlanner, hostReads, isHostNode, planHostStep } from "./host-rules.ts";
-import type { BufferSpec, CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
+import type { BufferSpec, CpuPlan, Feed, HostStep, Operand, PlannedInput } from "./plan.ts";
 
 /** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
 export function planProgram(spec: PlanSpec): CpuPlan {
@@ -57,7 +58,7 @@ class Planner {
       buffers: this.#buffers,
       steps: this.#steps,
       updates: this.#updates.map((update) => mapUpdate(update, (node) => this.#operand(node))),
-      inputs: order.flatMap((node) => (node.op === "input" ? [{ name: node.attrs.name, spec: specOf(node) }] : [])),
+      inputs: inputsOf(order),
       outputs: [...this.#outputs].map(([name, node]) => ({ name, operand: this.#operand(node), spec: specOf(node) })),
     };
   }
@@ -122,6 +123,13 @@ class Planner {
     this.#bufferOf.set(node, this.#buffers.length - 1);
     return this.#buffers.length - 1;
   }
+}
+
+function inputsOf(order: readonly Node[]): PlannedInput[] {
+  const bounds = idBounds(order);
+  return order.flatMap((node) =>
+    node.op === "input" ? [{ name: node.attrs.name, spec: specOf(node), idsBelow: bounds.get(node.attrs.name) }] : [],
+  );
 }
 
 /** Applies a function to every operand of an update. */
