@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { renderMarkdown, showCell } from "./document.ts";
+
+const source = { run: "demo", stage: "evaluate", key: "0123456789abcdef", seed: 7 };
+
+describe("reports as Markdown", () => {
+  it("shows tables with their sources", () => {
+    const table = {
+      id: "t",
+      title: "Rewards",
+      source,
+      columns: ["who", "mean"],
+      rows: [
+        ["base", 0.123456],
+        ["tuned", null],
+      ],
+      notes: ["A note."],
+    };
+    const text = renderMarkdown({
+      format: 1,
+      run: "demo",
+      seed: 7,
+      summary: ["It works."],
+      sections: [{ title: "S", text: ["Words."], tables: [table] }],
+    });
+    expect(text).toContain("- It works.");
+    expect(text).toContain("| who | mean |\n| --- | ---: |\n| base | 0.1235 |\n| tuned | – |");
+    expect(text).toContain("run demo, stage evaluate (0123456789abcdef), seed 7");
+  });
+
+  it.each([
+    [0, "0"],
+    [12, "12"],
+    [0.000012345, "1.23e-5"],
+    [-1.23456, "-1.235"],
+    [1e9 + 0.5, "1.00e+9"],
+    [null, "–"],
+  ])("shows %s as %s", (value, shown) => {
+    expect(showCell(value)).toBe(shown);
+  });
+
+  it("lets no text become markup, a link or a cell", () => {
+    const hostile = "a | b\n# c ![x](http://e/) <img src=x> [l](command:run) `code` **d**";
+    const shown = showCell(hostile);
+    expect(shown).not.toMatch(/(^|[^\\])[|`*<>[\]()#!]/);
+    expect(shown.split("\n")).toHaveLength(1);
+  });
+});

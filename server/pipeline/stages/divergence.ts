@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { LfpError } from "../../common/errors.ts";
+import { readConfig } from "../../models/config.ts";
+import { parametersOf } from "../../models/model.ts";
+import { openCheckpointTensors } from "../../models/safetensors.ts";
+import { chooseLayers, type DivergenceMeasure, layerDivergences } from "../../sae/divergence.ts";
+import type { Stage } from "../stage.ts";
+import { writeJson } from "./common.ts";
+
+export interface DivergenceSettings {
+  readonly measure: DivergenceMeasure;
+  /** So many layers by the measure, or these. */
+  readonly layers: number | readonly number[];
+  readonly choose: "highest" | "lowest";
+}
+
+/** File of the `divergence` stage. */
+export const divergenceFile = "divergence.json";
+
+const layerSchema = z.object({
+  layer: z.int(),
+  sumOfNorms: z.number(),
+  jointL2: z.number(),
+  mlpOnly: z.number(),
+  relative: z.number(),
+});
+export const divergenceSchema = z.object({
+  measure: z.string(),
+  choose: z.string(),
+  layers: z.array(layerSchema),
+  chosen: z.array(z.int()),
+});
+
+/** Layers were asked for that the model does not have. */
+export class LayerChoiceError extends LfpError {
+  readonly code = "input";
+
+  constructor(asked: string, layers: number) {
+    super(`divergence.layers asks for ${asked}; the model has layers 0 to ${layers - 1}`);
+  }
+}
+
+/** Tells how far each layer moved and which ones to study. */
+export const divergenceStage: Stage<DivergenceSettings, "model" | "tuned"> = {
+  name: "divergence",
+  codeVersion: 1,
+  run: async ({ settings, input, output }) => {
+    const { config } = await readConfig(input("model"));
+    const names = parametersOf(config).map(({ name }) => name);
+    await using base = await openCheckpointTensors(input("model"));
+    await using tuned = await openCheckpointTensors(input("tuned"));
+    const layers = await layerDivergences(base, tuned, names);
+    await writeJson(output, divergenceFile, {
+      measure: settings.measure,
+      choose: settings.choose,
+      layers,
+      chosen: chosenOf(settings, layers),
+    });
+  },
+};
+
+function chosenOf(
+  { measure, layers: asked, choose }: DivergenceSettings,
+  layers: Awaited<ReturnType<typeof layerDivergences>>,
+): number[] {
+  if (typeof asked === "number") {
+    if (asked > layers.length) throw new LayerChoiceError(`${asked} layers`, layers.length);
+    return chooseLayers(layers, measure, asked, choose);
+  }
+  const missing = asked.find((layer) => layer >= layers.length);
+  if (missing !== undefined) throw new LayerChoiceError(`layer ${missing}`, layers.length);
+  return asked.toSorted((a, b) => a - b);
+}

@@ -1,0 +1,68 @@
+import { basename } from "node:path";
+import { LfpError } from "../../common/errors.ts";
+import type { Random } from "../../common/random.ts";
+import { readTexts } from "../data/texts.ts";
+import type { Stage } from "../stage.ts";
+import { analysisTexts, heldOutTexts, type SourceText, tuningTexts, writeJson, writeJsonLines } from "./common.ts";
+
+/** Where texts come from: files in order, the field that holds the text, and how many rows. */
+export interface TextSettings {
+  /** Inputs of the stage, in order. */
+  readonly files: readonly string[];
+  readonly field: string;
+  readonly limit: number | null;
+}
+
+export interface PrepareSettings {
+  readonly data: TextSettings;
+  /** Texts kept from tuning, for the evaluation of the reward. */
+  readonly heldOut: number;
+  /** Another source for autoencoders and triples; null: the tuning texts and the held-out ones together. */
+  readonly analysis: TextSettings | null;
+}
+
+/** There are fewer texts than the experiment asks to keep aside. */
+export class TooFewTextsError extends LfpError {
+  readonly code = "input";
+
+  constructor(texts: number, heldOut: number) {
+    super(`the data has ${texts} texts, of which ${heldOut} are to be held out: give more data or lower data.heldOut`);
+  }
+}
+
+/** Reads the data once and splits it, so that every later stage sees the same texts. */
+export const prepareStage: Stage<PrepareSettings, string> = {
+  name: "prepare",
+  codeVersion: 1,
+  run: async ({ settings, input, output, random, progress }) => {
+    const texts = await sampled(settings.data, input, random);
+    if (texts.length <= settings.heldOut) throw new TooFewTextsError(texts.length, settings.heldOut);
+    progress(1, 2, "sources");
+    const tuning = texts.slice(settings.heldOut);
+    const heldOut = texts.slice(0, settings.heldOut);
+    const analysis = settings.analysis === null ? texts : await sampled(settings.analysis, input, random);
+    await writeJsonLines(output, tuningTexts, tuning);
+    await writeJsonLines(output, heldOutTexts, heldOut);
+    await writeJsonLines(output, analysisTexts, analysis);
+    await writeJson(output, "counts.json", {
+      tuning: tuning.length,
+      heldOut: heldOut.length,
+      analysis: analysis.length,
+    });
+    progress(2, 2, "sources");
+  },
+};
+
+/** At most `limit` texts, drawn from all: files are often sorted by label, so that a first part of one is no sample of it. */
+async function sampled(
+  { files, field, limit }: TextSettings,
+  input: (name: string) => string,
+  random: Random,
+): Promise<SourceText[]> {
+  const texts: SourceText[] = [];
+  for (const file of files) {
+    const path = input(file);
+    for (const { row, text } of await readTexts(path, { field })) texts.push({ id: `${basename(path)}/${row}`, text });
+  }
+  return random.shuffled(texts).slice(0, limit ?? texts.length);
+}

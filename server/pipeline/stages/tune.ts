@@ -1,0 +1,145 @@
+import { z } from "zod";
+import { loadModel } from "../../models/checkpoint.ts";
+import type { RewardFunction } from "../../rewards/reward.ts";
+import { vaderRewardFunction } from "../../rewards/vader.ts";
+import { evaluatePair } from "../../tuning/evaluate.ts";
+import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
+import type { PpoConfig } from "../../tuning/ppo-config.ts";
+import { makePrompts } from "../../tuning/prompts.ts";
+import type { Stage } from "../stage.ts";
+import {
+  heldOutTexts,
+  loadModelAndTokenizer,
+  readJsonLines,
+  sourceText,
+  tuningTexts,
+  withDevice,
+  writeJson,
+} from "./common.ts";
+
+export interface RewardSettings {
+  readonly kind: "vader";
+  readonly lexicon: "head" | "nltk2016";
+}
+
+export interface TuneSettings {
+  readonly ppo: PpoConfig;
+  readonly reward: RewardSettings;
+}
+
+/** Fine-tunes the model with PPO; the output is a Hugging Face checkpoint. */
+export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
+  name: "tune",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, random, resumed } = context;
+    await withDevice(async (device) => {
+      const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
+      const reference = await loadModel(device, context.input("model"));
+      const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
+      const options = { ...settings.ppo, bosId: policy.config.bosId };
+      const prompts = makePrompts(
+        texts.map(({ text }) => text),
+        tokenizer,
+        options,
+        random.fork("prompts"),
+      );
+      const trainer = await createPpoTrainer({
+        device,
+        policy,
+        reference,
+        tokenizer,
+        reward: rewardOf(settings.reward),
+        prompts,
+        config: settings.ppo,
+        random,
+      });
+      if (resumed !== undefined) await trainer.restore(resumed);
+      while (!trainer.done) {
+        const step = await trainer.step();
+        context.log(lineOf(step));
+        context.progress(trainer.steps, settings.ppo.steps, "steps");
+        await context.stepDone(() => trainer.state());
+      }
+      await trainer.save(context.output);
+    });
+  },
+};
+
+export interface EvaluateSettings extends TuneSettings {
+  /** Held-out prompts at most. */
+  readonly prompts: number;
+}
+
+/** File of the `evaluate` stage. */
+export const evaluationFile = "evaluation.json";
+
+const interval = z.looseObject({ mean: z.number(), low: z.number(), high: z.number() });
+/** What the report reads of an evaluation. */
+export const evaluationSchema = z.object({
+  prompts: z.int(),
+  base: interval,
+  tuned: interval,
+  difference: interval,
+  kl: interval,
+  samples: z.array(
+    z.object({
+      prompt: z.string(),
+      base: z.object({ completion: z.string(), reward: z.number() }),
+      tuned: z.object({ completion: z.string(), reward: z.number(), kl: z.number() }),
+    }),
+  ),
+});
+
+/** Rewards of base and tuned model on held-out prompts, pair by pair. */
+export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts"> = {
+  name: "evaluate",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, random } = context;
+    await withDevice(async (device) => {
+      const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
+      const tuned = await loadModel(device, context.input("tuned"));
+      const texts = await readJsonLines(context.input("texts"), heldOutTexts, sourceText);
+      const options = { ...settings.ppo, bosId: base.config.bosId };
+      const prompts = makePrompts(
+        texts.map(({ text }) => text),
+        tokenizer,
+        options,
+        random.fork("prompts"),
+      ).slice(0, settings.prompts);
+      const reward = rewardOf(settings.reward);
+      const onProgress = (done: number, total: number): void => context.progress(done, total, "prompts");
+      const { pairs, ...summary } = await evaluatePair({
+        device,
+        base,
+        tuned,
+        tokenizer,
+        reward,
+        prompts,
+        config: settings.ppo,
+        random,
+        onProgress,
+      });
+      await writeJson(context.output, evaluationFile, {
+        prompts: prompts.length,
+        ...summary,
+        samples: pairs.slice(0, shownSamples),
+      });
+    });
+  },
+};
+
+const shownSamples = 8;
+
+export function rewardOf({ lexicon }: RewardSettings): RewardFunction {
+  return vaderRewardFunction({ lexicon });
+}
+
+/** Metrics of a step, and the best and the worst completion to look at. Times stay out: the log is the same whenever it is written. */
+function lineOf({ metrics, samples }: PpoStep): Record<string, number | string | null> {
+  const byReward = samples.toSorted((a, b) => b.reward - a.reward);
+  const shown = (sample: PpoSample | undefined): string =>
+    sample === undefined ? "" : `${sample.prompt} → ${sample.completion}`;
+  return { ...metrics, best: shown(byReward[0]), worst: shown(byReward.at(-1)) };
+}
