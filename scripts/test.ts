@@ -1,0 +1,93 @@
+/**
+ * `npm test`: builds, checks types and lint, runs all tests, and ends with the line `N passed, N failed, N skipped`. Each static check
+ * counts as one test. Arguments go to Vitest, to run some files only.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tool = (path: string): string => join(root, "node_modules", path);
+
+/** Programs that run on this Node, by the name of what they check. */
+const staticChecks: readonly { readonly name: string; readonly args: readonly string[] }[] = [
+  { name: "build", args: [join(root, "scripts/build.ts")] },
+  { name: "types", args: [tool("typescript/bin/tsc"), "--noEmit"] },
+  { name: "lint", args: [tool("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."] },
+];
+
+async function testAll(vitestArgs: readonly string[]): Promise<Counts> {
+  const counts: Counts[] = [];
+  for (const { name, args } of staticChecks) {
+    const code = await run(args);
+    console.log(`${name}: ${code === 0 ? "ok" : `failed with status ${code}`}`);
+    counts.push({ passed: Number(code === 0), failed: Number(code !== 0), skipped: 0 });
+  }
+  counts.push(await runVitest(vitestArgs));
+  return sum(counts);
+}
+
+async function runVitest(args: readonly string[]): Promise<Counts> {
+  const folder = await mkdtemp(join(tmpdir(), "lfp-test-"));
+  try {
+    const report = join(folder, "report.json");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const code = await run([tool("vitest/vitest.mjs"), "run", ...reporters, ...args]);
+    const text = await readFile(report, "utf8").catch(() => undefined);
+    const counts = text === undefined ? { passed: 0, failed: 0, skipped: 0 } : countTests(JSON.parse(text));
+    // Something outside every test went wrong: an error that no test waited for, or no report at all.
+    return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const reportSchema = z.object({
+  testResults: z.array(
+    z.object({
+      status: z.string(),
+      assertionResults: z.array(z.object({ status: z.string() })),
+    }),
+  ),
+});
+
+/** The tests of a report of Vitest. A file that failed before any of its tests ran counts as one failure. */
+export function countTests(report: unknown): Counts {
+  return sum(
+    reportSchema.parse(report).testResults.map(({ status, assertionResults }) => {
+      const passed = assertionResults.filter((test) => test.status === "passed").length;
+      const failed = assertionResults.filter((test) => test.status === "failed").length;
+      const unseen = status === "failed" && failed === 0 ? 1 : 0;
+      return { passed, failed: failed + unseen, skipped: assertionResults.length - passed - failed };
+    }),
+  );
+}
+
+function sum(counts: readonly Counts[]): Counts {
+  const total = (key: keyof Counts): number => counts.reduce((all, count) => all + count[key], 0);
+  return { passed: total("passed"), failed: total("failed"), skipped: total("skipped") };
+}
+
+/** Runs a script on this Node with our output, and gives its exit status. */
+async function run(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  return await new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+if (import.meta.main) {
+  const { passed, failed, skipped } = await testAll(process.argv.slice(2));
+  process.exitCode = failed === 0 ? 0 : 1;
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+}

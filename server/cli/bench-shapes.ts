@@ -1,0 +1,43 @@
+/** Models of the sizes that benchmarks run on, with random weights: only the shape matters to speed. */
+
+const gptNeoX = {
+  model_type: "gpt_neox",
+  rotary_pct: 0.25,
+  use_parallel_residual: true,
+  bos_token_id: 0,
+  eos_token_id: 0,
+} as const;
+
+/** config.json by name; `tiny` is for tests. */
+export const benchShapes = {
+  "pythia-70m": {
+    ...gptNeoX,
+    vocab_size: 50304,
+    hidden_size: 512,
+    num_hidden_layers: 6,
+    num_attention_heads: 8,
+    intermediate_size: 2048,
+    max_position_embeddings: 2048,
+  },
+  starter: {
+    ...gptNeoX,
+    vocab_size: 4096,
+    hidden_size: 128,
+    num_hidden_layers: 6,
+    num_attention_heads: 4,
+    intermediate_size: 512,
+    max_position_embeddings: 256,
+  },
+  tiny: {
+    ...gptNeoX,
+    vocab_size: 300,
+    hidden_size: 32,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 64,
+    max_position_embeddings: 64,
+  },
+} as const;
+
+export type BenchShape = keyof typeof benchShapes;
+export const benchShapeNames = ["pythia-70m", "starter", "tiny"] as const satisfies readonly BenchShape[];

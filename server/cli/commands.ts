@@ -1,0 +1,28 @@
+import type { Command } from "./command.ts";
+
+/** A command as the table holds it; its file is loaded only when it is used. */
+export interface CommandEntry {
+  /** One line for `lfp --help`, without a full stop. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command by its name, of one word or two. To add one: a file with `defineCommand`, and an entry here. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  doctor: {
+    summary: "says what this machine has, what is missing and how to get it",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  generate: {
+    summary: "continues prompts with a model",
+    load: async () => (await import("./generate.ts")).generate,
+  },
+  "bench engine": {
+    summary: "times training steps, forward passes and matrix products",
+    load: async () => (await import("./bench-engine.ts")).benchEngine,
+  },
+  "bench generate": {
+    summary: "times sampling for a batch of prompts",
+    load: async () => (await import("./bench-generate.ts")).benchGenerate,
+  },
+};

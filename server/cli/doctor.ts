@@ -1,0 +1,217 @@
+import { readdir, readFile, statfs } from "node:fs/promises";
+import { findPackageJSON } from "node:module";
+import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
+import { messageOf } from "../common/errors.ts";
+import { packageVersion } from "../common/package-root.ts";
+import type { Device } from "../engine/device.ts";
+import { DeviceError } from "../engine/errors.ts";
+import * as ops from "../engine/ops.ts";
+import { readConfig } from "../models/config.ts";
+import { hubSettings } from "../models/hub/settings.ts";
+import { starterFolder } from "../models/open.ts";
+import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { oldestNode } from "./node-version.ts";
+import { withDevice } from "./with-device.ts";
+
+export const doctor = defineCommand({
+  usage: "[--json]",
+  about:
+    "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something\n" +
+    "small with a known answer on the CPU device, and says what is missing and how to get it. Changes nothing and asks no\n" +
+    "network. Fails only when the CPU device does not work.",
+  options: {},
+  run: async (given): Promise<CommandResult> => {
+    const report = await examine(given);
+    return { json: report, text: asText(report), status: report.devices.cpu.ok ? "ok" : "resource" };
+  },
+});
+
+/** What is missing or wrong, and what to do about it. */
+interface Problem {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+type Report = Awaited<ReturnType<typeof examine>>;
+
+async function examine({ env, signal }: Pick<Given<Record<never, never>>, "env" | "signal">) {
+  const cpu = await checkCpuDevice(signal);
+  const starter = await checkStarter();
+  const huggingFace = await checkCache(env);
+  const problems: Problem[] = [...cpu.problems, ...starter.problems, ...huggingFace.problems];
+  return {
+    name: "doctor",
+    ok: cpu.result.ok,
+    versions: {
+      lfp: packageVersion(),
+      node: process.versions.node,
+      nodeNeeded: oldestNode,
+      onnxruntime: await onnxRuntimeVersion(),
+      platform: `${process.platform} ${process.arch} ${release()}`,
+      glibc: glibcVersion(),
+    },
+    processor: {
+      model: cpus()[0]?.model.trim() ?? "unknown",
+      cores: await physicalCores(),
+      threads: availableParallelism(),
+    },
+    memory: { totalMB: megabytes(memoryLimit()), freeMB: megabytes(Math.min(freemem(), process.availableMemory())) },
+    disk: { folder: process.cwd(), freeMB: await freeDisk(process.cwd()) },
+    devices: { cpu: cpu.result, gpu: { ok: false, reason: "not built yet: everything runs on the CPU" } },
+    huggingFace: huggingFace.result,
+    starter: starter.result,
+    problems,
+  };
+}
+
+interface Checked<T> {
+  readonly result: T;
+  readonly problems: readonly Problem[];
+}
+
+interface CpuResult {
+  readonly ok: boolean;
+  readonly description: string;
+  readonly selfCheckMs?: number;
+  readonly error?: string;
+}
+
+async function checkCpuDevice(signal: AbortSignal): Promise<Checked<CpuResult>> {
+  const start = performance.now();
+  try {
+    return await withDevice({ threads: 0, signal }, async (device) => {
+      await selfCheck(device);
+      const selfCheckMs = Math.round(performance.now() - start);
+      return { result: { ok: true, description: device.description, selfCheckMs }, problems: [] };
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    const problem = {
+      what: `the CPU device does not work: ${messageOf(error)}`,
+      remedy:
+        "Run `npm ci` again in the project's folder. ONNX Runtime, which computes, has binaries for Linux (glibc) and Windows on " +
+        "x64 and arm64, and for macOS on arm64; other systems (Alpine, Intel Macs) are not supported",
+    };
+    return { result: { ok: false, description: "CPU", error: messageOf(error) }, problems: [problem] };
+  }
+}
+
+/** A product, and an addition into state, whose answers are known: ONNX Runtime and our own kernels both have to work. */
+async function selfCheck(device: Device): Promise<void> {
+  const store = await device.createState([{ name: "sum", shape: [2, 2], values: Float32Array.of(1, 1, 1, 1) }]);
+  const product = ops.matmul(ops.input("a", [2, 2]), ops.input("b", [2, 2]));
+  const program = await device.compile({
+    stores: [store],
+    outputs: { product },
+    updates: [{ kind: "accumulate", target: ops.state("sum", [2, 2]), value: product }],
+  });
+  const { product: got = [] } = await program.run({ a: Float32Array.of(1, 2, 3, 4), b: Float32Array.of(5, 6, 7, 8) });
+  const numbers = [...got, ...(await store.read("sum"))].join(", ");
+  const expected = "19, 22, 43, 50, 20, 23, 44, 51";
+  if (numbers !== expected) throw new DeviceError(`the CPU device computed ${numbers}; the answers are ${expected}`);
+}
+
+async function checkStarter(): Promise<Checked<{ readonly ok: boolean; readonly folder: string }>> {
+  const folder = starterFolder();
+  try {
+    await readConfig(folder);
+    const files = await readdir(folder);
+    const missing = ["model.safetensors", "tokenizer.json"].filter((name) => !files.includes(name));
+    if (missing.length > 0) throw new Error(`${missing.join(" and ")} is missing`);
+    return { result: { ok: true, folder }, problems: [] };
+  } catch (error) {
+    const problem = {
+      what: `the starter model is not whole: ${messageOf(error)}`,
+      remedy:
+        "It is part of the project: restore the folder (`git checkout -- assets/starter`) or clone the project again",
+    };
+    return { result: { ok: false, folder }, problems: [problem] };
+  }
+}
+
+interface CacheResult {
+  readonly cacheFolder: string | undefined;
+  readonly models: readonly string[];
+  readonly offline: boolean;
+}
+
+async function checkCache(env: Given<Record<never, never>>["env"]): Promise<Checked<CacheResult>> {
+  try {
+    const { cacheFolder, offline } = await hubSettings(env);
+    const names = await readdir(cacheFolder).catch(() => []);
+    const models = names.filter((name) => name.startsWith("models--")).map((name) => name.slice(8).replace("--", "/"));
+    return { result: { cacheFolder, models, offline }, problems: [] };
+  } catch (error) {
+    const problem = {
+      what: messageOf(error),
+      remedy: "Correct the environment variable; hub models cannot be found until then",
+    };
+    return { result: { cacheFolder: undefined, models: [], offline: false }, problems: [problem] };
+  }
+}
+
+function asText({ versions, processor, memory, disk, devices, huggingFace, starter, problems }: Report): string {
+  const { cpu, gpu } = devices;
+  const gigabytes = (mb: number | undefined): string => (mb === undefined ? "unknown" : `${(mb / 1024).toFixed(1)} GB`);
+  const cache = huggingFace.cacheFolder ?? "unknown";
+  const rows: readonly (readonly [string, string])[] = [
+    ["lfp", versions.lfp],
+    ["node", `${versions.node} (needs ${versions.nodeNeeded} or newer)`],
+    ["onnxruntime", versions.onnxruntime ?? "not found"],
+    ["platform", versions.glibc === undefined ? versions.platform : `${versions.platform}, glibc ${versions.glibc}`],
+    ["processor", `${processor.model}, ${processor.cores ?? "unknown"} cores, ${processor.threads} threads`],
+    ["memory", `${gigabytes(memory.freeMB)} free of ${gigabytes(memory.totalMB)}`],
+    ["disk", `${gigabytes(disk.freeMB)} free in ${disk.folder}`],
+    ["CPU device", cpu.ok ? `works: ${cpu.description} (self-check ${cpu.selfCheckMs} ms)` : "does not work"],
+    ["GPU device", gpu.reason],
+    ["hub cache", `${cache} (${huggingFace.models.length} models${huggingFace.offline ? "; offline by setting" : ""})`],
+    ["starter", starter.ok ? starter.folder : "not whole"],
+  ];
+  const lines = rows.map(([what, said]) => `${what.padEnd(13)}${said}`);
+  const advice = problems.flatMap(({ what, remedy }) => ["", `Problem: ${what}.`, `${remedy}.`]);
+  return [...lines, ...(problems.length === 0 ? ["", "Nothing is missing."] : advice)].join("\n");
+}
+
+async function onnxRuntimeVersion(): Promise<string | undefined> {
+  const path = findPackageJSON("onnxruntime-node", import.meta.url);
+  if (path === undefined) return undefined;
+  const manifest: unknown = JSON.parse(await readFile(path, "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest
+    ? String(manifest.version)
+    : undefined;
+}
+
+/** The C library's version on Linux; undefined elsewhere and where it is musl. */
+function glibcVersion(): string | undefined {
+  if (process.platform !== "linux") return undefined;
+  // Host names of open connections are looked up otherwise; the typings do not know it yet.
+  Object.assign(process.report, { excludeNetwork: true });
+  const report: { header?: { glibcVersionRuntime?: string } } = process.report.getReport();
+  return report.header?.glibcVersionRuntime;
+}
+
+/** Cores that are not two threads of one; known on Linux only. */
+async function physicalCores(): Promise<number | undefined> {
+  const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const cores = text.split("\n\n").flatMap((block) => {
+    const field = (name: string): string | undefined => new RegExp(`^${name}\\s*: (.*)$`, "m").exec(block)?.[1];
+    const core = field("core id");
+    return core === undefined ? [] : [`${field("physical id")}/${core}`];
+  });
+  return cores.length === 0 ? undefined : new Set(cores).size;
+}
+
+/** What this process may have: the machine's memory, or less in a container. */
+function memoryLimit(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+async function freeDisk(folder: string): Promise<number | undefined> {
+  const found = await statfs(folder).catch(() => undefined);
+  return found === undefined ? undefined : megabytes(found.bavail * found.bsize);
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}

@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import { LfpError, messageOf } from "../common/errors.ts";
+import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
+import type { DownloadProgress } from "../models/hub.ts";
+import { openModel } from "../models/open.ts";
+import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { option } from "./options.ts";
+import { printable } from "./printable.ts";
+import { threadsOption, withDevice } from "./with-device.ts";
+
+const options = {
+  model: option.required("MODEL", "`starter`, a folder with a checkpoint, or a hub id (owner/name[@revision])"),
+  download: option.flag(
+    "fetch what is missing of a hub model into the Hugging Face cache; nothing is fetched otherwise",
+  ),
+  prompt: option.texts("TEXT", "a text to continue"),
+  "prompt-file": option.text("FILE", "a file of prompts, one a line; empty lines are left out"),
+  "max-new-tokens": option.integer("the most new tokens for each prompt", 40, { min: 1 }),
+  "min-new-tokens": option.integer("no end of text before so many new tokens", 0, { min: 0 }),
+  temperature: option.number("divides the logits; 0 takes the most probable token always", 1, { min: 0 }),
+  "top-k": option.integer("sample among the k most probable tokens only; 0: all", 0, { min: 0 }),
+  "top-p": option.number("sample among the fewest tokens that hold this probability; 1: all", 1, { min: 0, max: 1 }),
+  greedy: option.flag("the same as --temperature 0"),
+  seed: option.integer("equal seeds give equal texts on one machine", 0, { min: 0, max: 0xffffffff }),
+  "no-bos": option.flag(
+    "put no begin-of-text token before the prompts; transformers puts none for Pythia and GPT-Neo, the starter needs one",
+  ),
+  threads: threadsOption,
+};
+
+export const generate = defineCommand({
+  usage: "--model MODEL (--prompt TEXT... | --prompt-file FILE) [options]",
+  about:
+    "Loads a model and its tokenizer and prints each prompt with its continuation. GPT-NeoX (Pythia), GPT-Neo and Gemma\n" +
+    "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.",
+  options,
+  run: async (given): Promise<CommandResult> => {
+    const { options: chosen, signal } = given;
+    const prompts = await promptsOf(given);
+    return await withDevice({ threads: chosen.threads, signal }, async (device) => {
+      const progress = progressNotes(given.note);
+      const opened = await openModel(device, chosen.model, {
+        download: chosen.download,
+        onProgress: progress,
+        signal,
+        env: given.env,
+      });
+      const texts = await continueTexts(device, opened, prompts, {
+        maxNewTokens: chosen["max-new-tokens"],
+        minNewTokens: chosen["min-new-tokens"],
+        temperature: chosen.greedy ? 0 : chosen.temperature,
+        topK: chosen["top-k"],
+        topP: chosen["top-p"],
+        seed: chosen.seed,
+        bos: !chosen["no-bos"],
+        signal,
+      });
+      const { folder, id, commit } = opened.resolved;
+      const model = { reference: chosen.model, folder, ...(id === undefined ? {} : { id, commit }) };
+      return { json: { name: "generate", model, seed: chosen.seed, texts: texts.map(asJson) }, text: asText(texts) };
+    });
+  },
+});
+
+function asJson({ prompt, promptIds, text, ids, stoppedAtEos }: ContinuedText): Record<string, unknown> {
+  return { prompt, text, promptTokens: promptIds.length, ids: [...ids], stoppedAtEos };
+}
+
+function asText(texts: readonly ContinuedText[]): string {
+  return texts.map(({ prompt, text }) => printable(prompt + text)).join("\n\n");
+}
+
+async function promptsOf({ options: chosen }: Given<typeof options>): Promise<readonly string[]> {
+  const file = chosen["prompt-file"];
+  if (file !== undefined && chosen.prompt.length > 0)
+    throw new UsageError("--prompt and --prompt-file were both given; one of them says what to continue");
+  if (file === undefined && chosen.prompt.length === 0)
+    throw new UsageError("--prompt TEXT (or --prompt-file FILE) is missing");
+  if (file === undefined) return chosen.prompt;
+  const text = await readFile(file, "utf8").catch((error) => Promise.reject(new PromptFileError(file, error)));
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  if (lines.length === 0) throw new PromptFileError(file, new Error("it holds no prompt"));
+  return lines;
+}
+
+/** The file of prompts cannot be used. */
+class PromptFileError extends LfpError {
+  readonly code;
+
+  constructor(file: string, cause: unknown) {
+    super(`${file} holds no prompts that can be read: ${messageOf(cause)}. Give a text file with one prompt a line`, {
+      cause,
+    });
+    this.code =
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+        ? ("not-found" as const)
+        : ("input" as const);
+  }
+}
+
+/** One line for each file, and then one at each tenth of the whole. */
+function progressNotes(note: (line: string) => void): (progress: DownloadProgress) => void {
+  let last = "";
+  return ({ file, bytes, totalBytes }) => {
+    const tenths = totalBytes === 0 ? 10 : Math.floor((10 * bytes) / totalBytes);
+    const line = `downloading ${file}: ${tenths * 10} % of ${(totalBytes / 1e6).toFixed(0)} MB`;
+    if (line !== last) note(line);
+    last = line;
+  };
+}

@@ -1,0 +1,19 @@
+import { abortOnTermination } from "../pipeline/cancel.ts";
+import { main } from "./main.ts";
+
+/** `lfp` as a process: its own arguments, streams and signals. The first Ctrl-C asks the command to stop, the second ends it at once. */
+export async function runProcess(): Promise<void> {
+  // Whoever reads our output may stop early, as `head` does; that is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
+  const { signal, dispose } = abortOnTermination();
+  process.exitCode = await main(process.argv.slice(2), {
+    signal,
+    env: process.env,
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+  });
+  dispose();
+}

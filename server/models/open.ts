@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { packageRoot } from "../common/package-root.ts";
+import type { Device } from "../engine/device.ts";
+import { type LoadedModel, loadModel } from "./checkpoint.ts";
+import { type ResolvedModel, type ResolveOptions, resolveModel } from "./hub.ts";
+import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+
+/** A model on a device with the tokenizer that belongs to it. */
+export interface OpenedModel {
+  readonly model: LoadedModel;
+  readonly tokenizer: Tokenizer;
+  readonly resolved: ResolvedModel;
+}
+
+/** The model that comes with the program; `./starter` is a folder of that name. */
+export const starterReference = "starter";
+
+/** Where the starter model lies. */
+export function starterFolder(): string {
+  return join(packageRoot(), "assets", "starter");
+}
+
+/** As `resolveModel`, and knows `starter`. */
+export async function resolveReference(reference: string, options: ResolveOptions): Promise<ResolvedModel> {
+  if (reference === starterReference) return { folder: starterFolder(), source: "folder" };
+  return await resolveModel(reference, options);
+}
+
+/**
+ * Opens the model that a reference names (`starter`, a folder, or a hub id `owner/name[@revision]`) and its tokenizer. Nothing is
+ * downloaded unless the options allow it. Throws what `resolveModel`, `loadTokenizer` and `loadModel` throw, and
+ * `VocabularyMismatchError` when the two do not belong together.
+ */
+export async function openModel(
+  device: Device,
+  reference: string,
+  options: ResolveOptions = { download: false },
+): Promise<OpenedModel> {
+  const resolved = await resolveReference(reference, options);
+  // Before the weights, which take longest: a wrong folder should say so at once.
+  const tokenizer = await loadTokenizer(resolved.folder);
+  const model = await loadModel(device, resolved.folder);
+  assertMatchesVocabulary(tokenizer, model.config.vocabSize);
+  return { model, tokenizer, resolved };
+}

@@ -1,0 +1,138 @@
+/** DESIGN's invariants as rules over the import graph. Each is about an absence; a rule gives a line for everything that breaks it. */
+import type { Import, SourceFile } from "./import-graph.ts";
+
+export interface Rule {
+  readonly name: string;
+  readonly violations: (files: readonly SourceFile[]) => string[];
+}
+
+const NETWORK =
+  /^(node:)?(http|https|http2|net|tls|dgram|dns)(\/|$)|^(@huggingface\/hub|openai|undici|ws|node-fetch)(\/|$)/;
+const FILES = /^(node:)?(fs|child_process|sqlite)(\/|$)/;
+const ONNX_RUNTIME = /^(onnxruntime-(node|web|common)|@huggingface\/transformers)(\/|$)/;
+/** Globals that open a connection; `typeof fetch` in a type does not. */
+const NETWORK_GLOBALS = /(?<!typeof )(?<![.\w"'`])(?:globalThis\.)?(?:fetch|WebSocket|EventSource|XMLHttpRequest)\s*\(/;
+const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|explain\/|rewards\/grader)/;
+/** Parts that know nothing of one another; server/pipeline joins them. */
+const SEPARATE_PARTS = ["tuning", "sae", "probe", "explain", "lens"] as const;
+const LONGEST_FILE = 450;
+
+export const rules: readonly Rule[] = [
+  imports("engine knows no model, no run, no language server", {
+    from: /^server\/engine\//,
+    forbidden: /^server\/(?!engine\/|common\/)/,
+    types: true,
+  }),
+  {
+    name: "engine does no file or network IO, nor does anything that it loads",
+    violations: (files) => {
+      const loaded = reachable(files, (path) => path.startsWith("server/engine/"));
+      return broken(loaded, ({ kind, target }) => kind === "value" && (FILES.test(target) || NETWORK.test(target)));
+    },
+  },
+  imports("only engine/webgpu imports webgpu", {
+    from: /^(?!server\/engine\/webgpu\/)/,
+    forbidden: /^webgpu(\/|$)/,
+    types: true,
+  }),
+  imports("only engine/onnx, engine/cpu and the DistilBERT reward import an ONNX runtime", {
+    from: /^(?!server\/engine\/(onnx|cpu)\/|server\/rewards\/distilbert)/,
+    forbidden: ONNX_RUNTIME,
+    types: true,
+  }),
+  imports("nothing under server imports vscode", { from: /^server\//, forbidden: /^vscode$/, types: true }),
+  imports("extension and webviews import from server/protocol only", {
+    from: /^(extension|webviews)\//,
+    forbidden: /^(server\/(?!protocol\/)|kernels\/|scripts\/)/,
+    types: true,
+  }),
+  imports("protocol imports nothing of ours", {
+    from: /^server\/protocol\//,
+    forbidden: /^(server\/(?!protocol\/)|extension\/|webviews\/)/,
+    types: true,
+  }),
+  ...SEPARATE_PARTS.map((part) =>
+    imports(`${part} imports none of ${SEPARATE_PARTS.filter((other) => other !== part).join(", ")}`, {
+      from: new RegExp(`^server/${part}/`),
+      forbidden: new RegExp(`^server/(${SEPARATE_PARTS.filter((other) => other !== part).join("|")})/`),
+      types: true,
+    }),
+  ),
+  {
+    name: "only models/hub, explain and rewards/grader open connections",
+    violations: (files) => {
+      const others = files.filter(({ path }) => path.startsWith("server/") && !MAY_CONNECT.test(path));
+      const calls = others.flatMap(({ path, source }) =>
+        NETWORK_GLOBALS.test(withoutComments(source)) ? [`${path} calls fetch or opens a socket`] : [],
+      );
+      return [...broken(others, ({ kind, target }) => kind === "value" && NETWORK.test(target)), ...calls];
+    },
+  },
+  { name: "there is no import cycle", violations: cycles },
+  {
+    name: `no file is longer than ${LONGEST_FILE} lines`,
+    violations: (files) =>
+      files.flatMap(({ path, source }) => {
+        const lines = source.split("\n").length;
+        return lines > LONGEST_FILE ? [`${path} has ${lines} lines`] : [];
+      }),
+  },
+];
+
+interface Forbidden {
+  readonly from: RegExp;
+  readonly forbidden: RegExp;
+  /** Whether imports of types count. */
+  readonly types: boolean;
+}
+
+function imports(name: string, { from, forbidden, types }: Forbidden): Rule {
+  return {
+    name,
+    violations: (files) =>
+      broken(
+        files.filter(({ path }) => from.test(path)),
+        ({ target, kind }) => forbidden.test(target) && (types || kind === "value"),
+      ),
+  };
+}
+
+function broken(files: readonly SourceFile[], isForbidden: (found: Import) => boolean): string[] {
+  return files.flatMap(({ path, imports: list }) =>
+    list.filter(isForbidden).map(({ target }) => `${path} imports ${target}`),
+  );
+}
+
+/** The files that match, and all that they load. */
+function reachable(files: readonly SourceFile[], isStart: (path: string) => boolean): SourceFile[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const found = new Set<SourceFile>();
+  const visit = (file: SourceFile | undefined): void => {
+    if (file === undefined || found.has(file)) return;
+    found.add(file);
+    for (const { target, kind } of file.imports) if (kind === "value") visit(byPath.get(target));
+  };
+  for (const file of files) if (isStart(file.path)) visit(file);
+  return [...found];
+}
+
+/** Each cycle of value imports once, from its first path in the alphabet. */
+function cycles(files: readonly SourceFile[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const done = new Set<string>();
+  const found: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    const start = way.indexOf(path);
+    if (start >= 0) found.push([...way.slice(start), path].join(" -> "));
+    if (start >= 0 || done.has(path)) return;
+    for (const { target, kind } of byPath.get(path)?.imports ?? [])
+      if (kind === "value" && byPath.has(target)) visit(target, [...way, path]);
+    done.add(path);
+  };
+  for (const { path } of files) visit(path, []);
+  return found;
+}
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
+}

@@ -1,0 +1,151 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import { assembleKernels } from "../../scripts/build-wasm.ts";
+import { countTests } from "../../scripts/test.ts";
+import { oldestNode } from "../../server/cli/node-version.ts";
+import { type Import, readImportGraph, type SourceFile, typeImports } from "../support/import-graph.ts";
+import { rules } from "../support/invariants.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+describe("the project's import graph", () => {
+  let files: SourceFile[];
+  beforeAll(async () => {
+    files = await readImportGraph(root, ["server", "extension", "webviews", "kernels", "scripts"]);
+  });
+
+  it("was read: the files and the edges that everyone knows are there", () => {
+    const device = files.find(({ path }) => path === "server/engine/cpu/device.ts");
+    expect(device?.imports).toContainEqual({ target: "server/engine/cpu/planner.ts", kind: "value" });
+    expect(device?.imports).toContainEqual({ target: "node:worker_threads", kind: "value" });
+    expect(device?.imports).toContainEqual({ target: "server/engine/device.ts", kind: "type" });
+    const client = files.find(({ path }) => path === "server/models/hub/client.ts");
+    expect(client?.imports).toContainEqual({ target: "@huggingface/hub", kind: "value" });
+  });
+
+  it.each(rules)("$name", ({ violations }) => {
+    expect(violations(files)).toEqual([]);
+  });
+});
+
+/** For each rule, graphs that break it and what the rule must say. */
+const offences: Readonly<Record<string, readonly [files: Readonly<Record<string, string[] | string>>, says: string]>> =
+  {
+    "engine knows no model, no run, no language server": [
+      { "server/engine/graph.ts": ["type server/models/model.ts"], "server/models/model.ts": [] },
+      "server/engine/graph.ts imports server/models/model.ts",
+    ],
+    "engine does no file or network IO, nor does anything that it loads": [
+      { "server/engine/graph.ts": ["server/common/disk.ts"], "server/common/disk.ts": ["node:fs/promises"] },
+      "server/common/disk.ts imports node:fs/promises",
+    ],
+    "only engine/webgpu imports webgpu": [
+      { "server/engine/device.ts": ["webgpu"] },
+      "server/engine/device.ts imports webgpu",
+    ],
+    "only engine/onnx, engine/cpu and the DistilBERT reward import an ONNX runtime": [
+      { "server/lens/lens.ts": ["onnxruntime-node"] },
+      "server/lens/lens.ts imports onnxruntime-node",
+    ],
+    "nothing under server imports vscode": [
+      { "server/lsp/hover.ts": ["type vscode"] },
+      "server/lsp/hover.ts imports vscode",
+    ],
+    "extension and webviews import from server/protocol only": [
+      { "webviews/table.ts": ["server/protocol/features.ts", "type server/store/store.ts"] },
+      "webviews/table.ts imports server/store/store.ts",
+    ],
+    "protocol imports nothing of ours": [
+      { "server/protocol/hover.ts": ["zod", "server/lens/lens.ts"] },
+      "server/protocol/hover.ts imports server/lens/lens.ts",
+    ],
+    "tuning imports none of sae, probe, explain, lens": [
+      { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },
+      "server/tuning/ppo.ts imports server/sae/sae.ts",
+    ],
+    "sae imports none of tuning, probe, explain, lens": [
+      { "server/sae/sae.ts": ["server/probe/ridge.ts"] },
+      "server/sae/sae.ts imports server/probe/ridge.ts",
+    ],
+    "probe imports none of tuning, sae, explain, lens": [
+      { "server/probe/ridge.ts": ["type server/sae/sae.ts"] },
+      "server/probe/ridge.ts imports server/sae/sae.ts",
+    ],
+    "explain imports none of tuning, sae, probe, lens": [
+      { "server/explain/scorer.ts": ["server/lens/lens.ts"] },
+      "server/explain/scorer.ts imports server/lens/lens.ts",
+    ],
+    "lens imports none of tuning, sae, probe, explain": [
+      { "server/lens/lens.ts": ["server/explain/scorer.ts"] },
+      "server/lens/lens.ts imports server/explain/scorer.ts",
+    ],
+    "only models/hub, explain and rewards/grader open connections": [
+      { "server/models/hub/client.ts": ["node:https"], "server/rewards/vader.ts": "const page = await fetch(url);" },
+      "server/rewards/vader.ts calls fetch or opens a socket",
+    ],
+    "there is no import cycle": [
+      { "server/a.ts": ["server/b.ts"], "server/b.ts": ["server/c.ts"], "server/c.ts": ["server/b.ts"] },
+      "server/b.ts -> server/c.ts -> server/b.ts",
+    ],
+    "no file is longer than 450 lines": [{ "server/a.ts": "\n".repeat(450) }, "server/a.ts has 451 lines"],
+  };
+
+describe("each rule can fail", () => {
+  it.each(rules)("$name", ({ name, violations }) => {
+    const [graph, says] = offences[name] ?? [{}, "no offence is given for this rule"];
+    expect(violations(madeUp(graph))).toEqual([says]);
+  });
+
+  it("and type imports are found in all their forms", () => {
+    const source =
+      'import type { A } from "./a.ts";\nexport type { B,\n C } from "../b.ts";\nimport { type D } from "./d.ts";\nimport type E from "vscode";';
+    expect(typeImports("server/x/y.ts", source).map(({ target }) => target)).toEqual([
+      "server/x/a.ts",
+      "server/b.ts",
+      "vscode",
+    ]);
+  });
+});
+
+/** A graph from imports by file (`type ` before those of types), or from a file's source. */
+function madeUp(graph: Readonly<Record<string, string[] | string>>): SourceFile[] {
+  return Object.entries(graph).map(([path, given]) => {
+    const imports = typeof given === "string" ? [] : given;
+    return { path, source: typeof given === "string" ? given : "", imports: imports.map(importOf) };
+  });
+}
+
+function importOf(text: string): Import {
+  return text.startsWith("type ") ? { target: text.slice(5), kind: "type" } : { target: text, kind: "value" };
+}
+
+describe("what is kept in two places agrees", () => {
+  it("kernels.wasm.ts is what kernels.wat assembles to", async () => {
+    const stored = await readFile(`${root}/server/engine/cpu/kernels.wasm.ts`, "utf8");
+    expect(stored).toBe(await assembleKernels());
+  });
+
+  it("package.json's engines and the command's own check name the same Node", async () => {
+    const manifest = JSON.parse(await readFile(`${root}/package.json`, "utf8"));
+    expect(manifest).toMatchObject({ engines: { node: `>=${oldestNode.replace(/\.0$/, "")}` } });
+  });
+});
+
+describe("the sum of a test run", () => {
+  const file = (status: string, ...tests: string[]) => ({
+    status,
+    assertionResults: tests.map((test) => ({ status: test })),
+  });
+
+  it("counts passed, failed and skipped tests, and a file that failed before its tests as one failure", () => {
+    const report = {
+      testResults: [file("passed", "passed", "pending", "todo"), file("failed", "failed", "passed"), file("failed")],
+    };
+    expect(countTests(report)).toEqual({ passed: 2, failed: 2, skipped: 2 });
+  });
+
+  it("refuses a report that it does not know", () => {
+    expect(() => countTests({ tests: 3 })).toThrow();
+  });
+});
