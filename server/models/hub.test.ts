@@ -11,8 +11,8 @@ import {
   HubRefusedError,
   HubSettingsError,
   HubUnreachableError,
-  ModelNotCachedError,
   ModelReferenceError,
+  NotCachedError,
 } from "./hub/errors.ts";
 import { type DownloadProgress, parseHubReference, type ResolveOptions, resolveModel } from "./hub.ts";
 import {
@@ -136,7 +136,7 @@ test("hub ids and revisions are told apart", () => {
 
 test("nothing is downloaded unasked, and the error says how to ask", async () => {
   const error = await failing({ download: false });
-  expect(error).toBeInstanceOf(ModelNotCachedError);
+  expect(error).toBeInstanceOf(NotCachedError);
   expect(error.code).toBe("not-found");
   expect(error.message).toContain("--download");
   expect(error.message).toContain(join(home, "hub"));
@@ -197,7 +197,7 @@ test("a commit that is in the cache is not asked about, unless its tokenizer is 
 
 test("HF_HUB_OFFLINE keeps even an allowed download from asking", async () => {
   const error = await failing({ env: { HF_HUB_OFFLINE: "1" } });
-  expect(error).toBeInstanceOf(ModelNotCachedError);
+  expect(error).toBeInstanceOf(NotCachedError);
   expect(error.message).toContain("HF_HUB_OFFLINE");
   await resolve();
   hub.seen.length = 0;
@@ -212,7 +212,7 @@ test("a snapshot that another tool left unfinished is not taken for a model, and
   await fs.writeFile(join(repoFolder, "refs", "main"), COMMIT);
   await fs.writeFile(join(snapshot, "config.json"), config);
   if (process.platform !== "win32") await fs.symlink("../../blobs/missing", join(snapshot, "model.safetensors"));
-  expect(await failing({ download: false })).toBeInstanceOf(ModelNotCachedError);
+  expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
   await resolve();
   await expectSnapshot(COMMIT, ownFiles());
 });
@@ -255,7 +255,7 @@ test("a download that failed is taken up by the next call, even after its proces
   const error = await failing();
   expect(error).toBeInstanceOf(HubUnreachableError);
   expect(error.message).toContain("kept");
-  expect(await failing({ download: false })).toBeInstanceOf(ModelNotCachedError);
+  expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
   const partial = (await blobs()).filter((name) => name.endsWith(".incomplete"));
   expect(partial).toEqual([`${sha256(weights)}.lfp.incomplete`]);
 
@@ -324,7 +324,7 @@ test.each(["model.safetensors", "config.json"])(
     expect(error.message).toContain(name);
     expect(await blobs()).not.toContain(sha256(weights));
     expect((await blobs()).filter((blob) => blob.endsWith(".incomplete"))).toEqual([]);
-    expect(await failing({ download: false })).toBeInstanceOf(ModelNotCachedError);
+    expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
     hub.alter = (_path, bytes) => bytes;
     await resolve();
     await expectSnapshot(COMMIT, ownFiles());
@@ -478,7 +478,7 @@ test("a sharded model brings its index and every shard, and can be opened", asyn
   await hub.stop();
   expect((await resolve({ download: false })).folder).toBe(folder);
   await fs.rm(join(folder, "model-00002-of-00002.safetensors"));
-  expect(await failing({ download: false })).toBeInstanceOf(ModelNotCachedError);
+  expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
 });
 
 test("models whose weights cannot be had", async () => {

@@ -9,8 +9,9 @@ export interface SeenRequest {
   readonly authorization: string | undefined;
 }
 
-/** One repository: what its branches point to, and the files of each commit. */
+/** One repository: what its branches point to, the files of each commit, and what a data set's card says. */
 export interface FakeRepository {
+  readonly card?: unknown;
   readonly branches: Record<string, string>;
   readonly commits: Record<string, Record<string, Buffer>>;
 }
@@ -20,6 +21,7 @@ export interface FakeRepository {
  * ranges. Files of over 1000 bytes are in LFS and redirect to a second server, another origin, as on the real hub.
  */
 export class FakeHub {
+  /** By `owner/name`, data sets by `datasets/owner/name`. */
   readonly repositories = new Map<string, FakeRepository>();
   readonly seen: SeenRequest[] = [];
   /** Called before a request is answered; answers it itself by returning true. */
@@ -38,7 +40,7 @@ export class FakeHub {
     const hub = new FakeHub();
     hub.endpoint = await hub.#listen("hub", (path, request, response) => hub.#answer(path, request, response));
     hub.storeOrigin = await hub.#listen("store", (path, request, response) => {
-      const [, id = "", commit = "", file = ""] = /^\/(.+?\/.+?)\/(\w+)\/(.+)$/.exec(path) ?? [];
+      const [, id = "", commit = "", file = ""] = /^\/(.+)\/([0-9a-f]{40})\/(.+)$/.exec(path) ?? [];
       const bytes = hub.repositories.get(id)?.commits[commit]?.[file];
       if (bytes) hub.#sendFile(file, bytes, request, response);
       else response.writeHead(404).end();
@@ -78,9 +80,9 @@ export class FakeHub {
   }
 
   #answer(path: string, request: IncomingMessage, response: ServerResponse): void {
-    const info = /^\/api\/models\/(.+?\/.+?)\/revision\/([^?]+)/.exec(path);
-    const tree = /^\/api\/models\/(.+?\/.+?)\/tree\/(\w+)\?/.exec(path);
-    const file = /^\/(.+?\/.+?)\/resolve\/(\w+)\/(.+)$/.exec(path);
+    const info = /^\/api\/(?:models\/)?(.+)\/revision\/([^?]+)/.exec(path);
+    const tree = /^\/api\/(?:models\/)?(.+)\/tree\/(\w+)\?/.exec(path);
+    const file = /^\/(.+)\/resolve\/(\w+)\/(.+)$/.exec(path);
     const [, id = "", revision = "", name = ""] = info ?? tree ?? file ?? [];
     const repository = this.repositories.get(id);
     const commit = repository?.branches[revision] ?? revision;
@@ -88,7 +90,7 @@ export class FakeHub {
     const bytes = files?.[name];
     if (repository === undefined) refuse(response, 401, "RepoNotFound");
     else if (files === undefined) refuse(response, 404, "RevisionNotFound");
-    else if (info) sendJson(response, { _id: "1", id, sha: commit, lastModified: "2024-01-01T00:00:00.000Z" });
+    else if (info) sendJson(response, infoOf(id, commit, path, repository.card));
     else if (tree) this.#sendTree(path, files, response);
     else if (bytes === undefined) refuse(response, 404, "EntryNotFound");
     else if (!isLarge(bytes)) this.#sendFile(name, bytes, request, response);
@@ -96,7 +98,8 @@ export class FakeHub {
   }
 
   #sendTree(path: string, files: Record<string, Buffer>, response: ServerResponse): void {
-    const entries: unknown[] = Object.entries(files).map(([name, bytes]) => ({
+    const shown = Object.entries(files).filter(([name]) => path.includes("recursive=true") || !name.includes("/"));
+    const entries: unknown[] = shown.map(([name, bytes]) => ({
       type: "file",
       path: name,
       size: bytes.length,
@@ -151,4 +154,9 @@ function sendJson(response: ServerResponse, value: unknown): void {
 
 function refuse(response: ServerResponse, status: number, code: string): void {
   response.writeHead(status, { "X-Error-Code": code, "Content-Type": "application/json" }).end(`{"error":"${code}"}`);
+}
+
+function infoOf(id: string, commit: string, path: string, card: unknown): object {
+  const info = { _id: "1", id, sha: commit, lastModified: "2024-01-01T00:00:00.000Z" };
+  return path.includes("expand=cardData") ? { ...info, cardData: card } : info;
 }

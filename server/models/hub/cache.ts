@@ -1,39 +1,37 @@
 import { copyFile, link, mkdir, readFile, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
-import { INDEX_FILE, ModelFileError, parseShardIndex, WEIGHTS_FILE } from "../safetensors.ts";
-
-/** A snapshot in the cache that holds a whole model. */
-export interface CachedModel {
-  readonly folder: string;
-  readonly commit: string;
-}
+import { ModelFileError } from "../safetensors.ts";
+import type { Repository } from "./repository.ts";
 
 /**
- * One model's folder in the cache that all Hugging Face tools share: `blobs/<checksum>` hold the bytes,
+ * One repository's folder in the cache that all Hugging Face tools share: `blobs/<checksum>` hold the bytes,
  * `snapshots/<commit>/<file>` link to them, `refs/<branch or tag>` say which commit a name stands for.
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
-export class ModelCache {
+export class HubCache {
   readonly blobsFolder: string;
   readonly #folder: string;
 
-  constructor(cacheFolder: string, id: string) {
-    this.#folder = resolve(cacheFolder, `models--${id.replaceAll("/", "--")}`);
+  constructor(cacheFolder: string, { kind, id }: Repository) {
+    this.#folder = resolve(cacheFolder, `${kind}s--${id.replaceAll("/", "--")}`);
     this.blobsFolder = join(this.#folder, "blobs");
   }
 
-  /** The snapshot of a branch, tag or commit, if config and weights are all there; undefined otherwise. */
-  async find(revision: string): Promise<CachedModel | undefined> {
-    const commit = isCommit(revision) ? revision : await this.#readRef(revision);
-    if (commit === undefined) return undefined;
-    const folder = this.snapshotFolder(commit);
-    const complete = (await isFile(join(folder, "config.json"))) && (await hasWeights(folder));
-    return complete ? { folder, commit } : undefined;
+  /** The commit that a branch, tag or commit stood for when it was last asked about; undefined if it never was. */
+  async commitOf(revision: string): Promise<string | undefined> {
+    if (isCommit(revision)) return revision;
+    const text = await readFile(join(this.#folder, "refs", revision), "utf8").catch(() => "");
+    return isCommit(text.trim()) ? text.trim() : undefined;
   }
 
   snapshotFolder(commit: string): string {
     return join(this.#folder, "snapshots", commit);
+  }
+
+  /** A file of our own about a commit, where other tools do not look. */
+  notePath(commit: string): string {
+    return join(this.#folder, ".lfp", `${commit}.json`);
   }
 
   blobPath(etag: string): string {
@@ -74,11 +72,6 @@ export class ModelCache {
     await mkdir(dirname(path), { recursive: true }).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
     await writeFileAtomically(path, commit);
   }
-
-  async #readRef(revision: string): Promise<string | undefined> {
-    const text = await readFile(join(this.#folder, "refs", revision), "utf8").catch(() => "");
-    return isCommit(text.trim()) ? text.trim() : undefined;
-  }
 }
 
 /** Whether a revision is a full commit hash, whose files never change. */
@@ -86,20 +79,8 @@ export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
-async function hasWeights(folder: string): Promise<boolean> {
-  if (await isFile(join(folder, WEIGHTS_FILE))) return true;
-  const index = await readFile(join(folder, INDEX_FILE), "utf8").catch(() => undefined);
-  if (index === undefined) return false;
-  try {
-    const shards = new Set(parseShardIndex(index, join(folder, INDEX_FILE)).values());
-    const there = await Promise.all([...shards].map((shard) => isFile(join(folder, shard))));
-    return there.every(Boolean);
-  } catch {
-    return false;
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
+/** Whether there is a file at a path, or a link to one. */
+export async function isFile(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() === true;
 }

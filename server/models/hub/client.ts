@@ -2,10 +2,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { isCommit } from "./cache.ts";
 import { DownloadCancelledError, HubRefusedError, HubUnreachableError } from "./errors.ts";
+import { type Repository, repositoryNoun } from "./repository.ts";
 import type { HubSettings } from "./settings.ts";
 
-/** A file of a model on the hub. */
+/** A file of a repository on the hub. */
 export interface RemoteFile {
+  /** In the repository, with slashes. */
   readonly path: string;
   readonly bytes: number;
   /** The name of its blob: the SHA-256 of its bytes if it is stored in LFS, git's SHA-1 of it otherwise; in hex. */
@@ -27,15 +29,17 @@ export const DEFAULT_PATIENCE: Patience = { retries: 4, retryDelayMs: 1000, sile
 /** SHA-1 or SHA-256 in hex. */
 const BLOB_NAME = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
-/** The few questions that we ask the hub, with its own client where that has them. Every answer is checked. */
+/** The few questions that we ask the hub about a repository, with its own client where that has them. Every answer is checked. */
 export class HubClient {
   readonly patience: Patience;
   readonly signal: AbortSignal | undefined;
+  readonly #repository: Repository;
   readonly #settings: HubSettings;
   readonly #fetch: typeof fetch;
 
   constructor(
     settings: HubSettings,
+    repository: Repository,
     options: {
       fetch?: typeof fetch | undefined;
       signal?: AbortSignal | undefined;
@@ -43,31 +47,43 @@ export class HubClient {
     } = {},
   ) {
     this.#settings = settings;
+    this.#repository = repository;
     this.#fetch = options.fetch ?? fetch;
     this.signal = options.signal;
     this.patience = options.patience ?? DEFAULT_PATIENCE;
   }
 
-  /** The commit that a branch, tag or commit of a model is now. */
-  async commitOf(id: string, revision: string): Promise<string> {
-    const { modelInfo } = await import("@huggingface/hub");
-    const about = { name: id, revision, additionalFields: ["sha"] satisfies ["sha"] };
-    const info = await this.#ask(`${id}@${revision}`, () => modelInfo({ ...about, ...this.#connection }));
+  /** The commit that a branch, tag or commit of the repository is now. */
+  async commitOf(revision: string): Promise<string> {
+    const { datasetInfo, modelInfo } = await import("@huggingface/hub");
+    const { kind, id } = this.#repository;
+    const about = { name: id, revision, additionalFields: ["sha"] satisfies ["sha"], ...this.#connection };
+    const info = await this.#ask(`${id}@${revision}`, () => (kind === "model" ? modelInfo(about) : datasetInfo(about)));
     if (!isCommit(String(info.sha))) throw this.#nonsense(id, new Error("it names no commit"));
     return String(info.sha);
   }
 
-  /** The files at the top of a model's repository. */
-  async files(id: string, commit: string): Promise<readonly RemoteFile[]> {
+  /** What a data set's card (the head of its README.md) says, as plain data. */
+  async card(commit: string): Promise<unknown> {
+    const { datasetInfo } = await import("@huggingface/hub");
+    const { id } = this.#repository;
+    const about = { name: id, revision: commit, additionalFields: ["cardData"] satisfies ["cardData"] };
+    const info = await this.#ask(id, () => datasetInfo({ ...about, ...this.#connection }));
+    return info.cardData;
+  }
+
+  /** The files of the repository: those at its top, or with those in folders. */
+  async files(commit: string, options: { readonly recursive: boolean }): Promise<readonly RemoteFile[]> {
     const { listFiles } = await import("@huggingface/hub");
-    const request = { repo: { type: "model", name: id } as const, revision: commit, ...this.#connection };
+    const { kind, id } = this.#repository;
+    const request = { repo: { type: kind, name: id }, revision: commit, ...options, ...this.#connection };
     return await this.#ask(id, async () => {
       const files: RemoteFile[] = [];
       for await (const { type, path, size, oid, lfs } of listFiles(request)) {
         if (type !== "file") continue;
         const etag = String(lfs?.oid ?? oid);
-        // The checksum becomes a file name, so that a hub could otherwise point it anywhere.
-        const sound = typeof path === "string" && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
+        // Path and checksum become file names, so that a hub could otherwise point them anywhere.
+        const sound = isSafePath(path) && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
         if (!sound) throw new Error("its list of files is malformed");
         files.push({ path, bytes: size, etag });
       }
@@ -76,8 +92,10 @@ export class HubClient {
   }
 
   /** Where a file's bytes are asked for. */
-  fileUrl(id: string, commit: string, path: string): string {
-    return `${this.#settings.endpoint}/${id}/resolve/${commit}/${encodeURIComponent(path)}`;
+  fileUrl(commit: string, path: string): string {
+    const { kind, id } = this.#repository;
+    const place = kind === "model" ? id : `datasets/${id}`;
+    return `${this.#settings.endpoint}/${place}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   }
 
   /** A file's bytes from `fromByte` on, if the answer's status is 206, and from its start if it is 200; 416: there are none. */
@@ -176,17 +194,27 @@ export class HubClient {
     const { endpoint, token } = this.#settings;
     const login = "set HF_TOKEN to an access token, or run `hf auth login`";
     const code = headers.get("X-Error-Code");
+    const noun = repositoryNoun(this.#repository.kind);
     if (code === "GatedRepo") {
-      const consent = `The model asks for consent to its terms: give it on its page at ${endpoint}`;
+      const consent = `The ${noun} asks for consent to its terms: give it on its page at ${endpoint}`;
       return new HubRefusedError(status, url, `${consent}${token === undefined ? `, and ${login}` : ""}.`);
     }
     if (status === 404) {
       const what =
-        code === "RevisionNotFound" ? "The model has no such branch, tag or commit" : "There is no such model or file";
+        code === "RevisionNotFound"
+          ? `The ${noun} has no such branch, tag or commit`
+          : `There is no such ${noun} or file`;
       return new HubRefusedError(status, url, `${what}: check the spelling.`);
     }
-    // The hub answers 401 for models that do not exist, so as not to say which private ones do.
+    // The hub answers 401 for what does not exist, so as not to say which private repositories do.
     const reason = token === undefined ? `or it is private: ${login}` : "or the token may not read it: check the token";
-    return new HubRefusedError(status, url, `There is no such model (check the spelling), ${reason}.`);
+    return new HubRefusedError(status, url, `There is no such ${noun} (check the spelling), ${reason}.`);
   }
+}
+
+/** Whether a path leads from a folder to a place inside it, on every operating system. */
+function isSafePath(path: unknown): path is string {
+  return (
+    typeof path === "string" && !/[\\\p{Cc}]/u.test(path) && !path.split("/").some((part) => /^\.{0,2}$/.test(part))
+  );
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
+import { type Repository, repositoryNoun } from "./repository.ts";
 
 /** What was given names no model: neither a folder nor a hub id. */
 export class ModelReferenceError extends LfpError {
@@ -12,6 +13,27 @@ export class ModelReferenceError extends LfpError {
   }
 }
 
+/** What was given names no data set. */
+export class DataSetReferenceError extends LfpError {
+  readonly code = "usage";
+
+  constructor(reference: string, detail: string) {
+    super(
+      `${JSON.stringify(reference.slice(0, 200))} names no data set: ${detail}. Give a hub id such as stanfordnlp/imdb or ` +
+        "stanfordnlp/imdb@main.",
+    );
+  }
+}
+
+/** A data set has no files of the split or configuration that was asked for, or none that can be read. */
+export class DataSplitError extends LfpError {
+  readonly code = "not-found";
+
+  constructor(id: string, detail: string, advice: string) {
+    super(`the data set ${id} ${detail}. ${advice}`);
+  }
+}
+
 /** An environment variable about the hub cannot be used. The value is not shown, because it may hold a secret. */
 export class HubSettingsError extends LfpError {
   readonly code = "usage";
@@ -21,18 +43,19 @@ export class HubSettingsError extends LfpError {
   }
 }
 
-/** The model is not in the cache, and downloading was not asked for or is not possible. */
-export class ModelNotCachedError extends LfpError {
+/** Model or data set are not in the cache, and downloading was not asked for or is not possible. */
+export class NotCachedError extends LfpError {
   readonly code = "not-found";
 
-  constructor(id: string, revision: string, cacheFolder: string, remedy: string) {
+  constructor({ kind, id }: Repository, revision: string, cacheFolder: string, remedy: string) {
     super(
-      `${id}@${revision} is not (or not wholly) in the cache ${cacheFolder}, and nothing is downloaded unasked. ${remedy}`,
+      `the ${repositoryNoun(kind)} ${id}@${revision} is not (or not wholly) in the cache ${cacheFolder}, and nothing is ` +
+        `downloaded unasked. ${remedy}`,
     );
   }
 }
 
-/** The hub says no: there is no such model or revision, or it does not let us have it. */
+/** The hub says no: there is no such repository or revision, or it does not let us have it. */
 export class HubRefusedError extends LfpError {
   readonly code: ErrorCode;
   readonly status: number;

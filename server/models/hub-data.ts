@@ -1,0 +1,157 @@
+/** Data sets from the hub: `resolveDataFiles`. */
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import type { HubCache } from "./hub/cache.ts";
+import {
+  areAllShards,
+  configsOfCard,
+  type DataSelection,
+  dataConfigsSchema,
+  selectDataFiles,
+} from "./hub/data-files.ts";
+import { DataSplitError } from "./hub/errors.ts";
+import { parseHubReference } from "./hub/reference.ts";
+import { type ResolveOptions, resolveSnapshot, type SnapshotFetcher } from "./hub/snapshot.ts";
+import { ModelFileError } from "./safetensors.ts";
+
+export type { DataSelection } from "./hub/data-files.ts";
+
+/** A split of a data set that lies in files on this machine. */
+export interface ResolvedDataFiles {
+  /** Absolute, in the split's order. */
+  readonly paths: readonly string[];
+  /** Whether the files were found in the cache or some of them were downloaded just now. */
+  readonly source: "cache" | "download";
+  /** The hub id, such as `stanfordnlp/imdb`. */
+  readonly id: string;
+  /** The exact commit on the hub. */
+  readonly commit: string;
+}
+
+/**
+ * Finds the files of one split of a data set on the hub, `owner/name[@revision]`, in the cache shared with all Hugging Face
+ * tools; as `resolveModel` does, it asks the hub only with `download`, fetches what is missing of that split and nothing
+ * else, resumes and checks, and goes on with what the cache holds when the network is off.
+ *
+ * The commit's list of files is kept in the cache, so that it is known offline whether a split is whole. Without that list,
+ * because another tool filled the cache, only files that number themselves (`train-00000-of-00002.parquet`) are taken.
+ *
+ * Throws `DataSetReferenceError`, `DataSplitError`, `NotCachedError`, `DiskTooSmallError`, `ModelFileError` (disk) and the
+ * other errors of `hub/errors.ts`.
+ */
+export async function resolveDataFiles(
+  reference: string,
+  selection: DataSelection,
+  options: ResolveOptions,
+): Promise<ResolvedDataFiles> {
+  const { id, revision } = parseHubReference(reference, "dataset");
+  const { value, commit, source } = await resolveSnapshot<readonly string[]>(
+    {
+      repository: { kind: "dataset", id },
+      revision,
+      find: async (cache, at) => {
+        try {
+          return await findInCache(id, cache, at, selection);
+        } catch (error) {
+          // A newer commit may have the split.
+          if (options.download && error instanceof DataSplitError) return undefined;
+          throw error;
+        }
+      },
+      isFinal: async () => true,
+      fetch: (snapshot) => fetchSplit(id, snapshot, selection),
+    },
+    options,
+  );
+  return { paths: value, source, id, commit };
+}
+
+const noteSchema = z
+  .object({
+    configs: dataConfigsSchema,
+    files: z.array(z.object({ path: z.string(), bytes: z.number(), etag: z.string() })).readonly(),
+  })
+  .readonly();
+
+/** What is known of a commit: it never changes. */
+type CommitNote = z.infer<typeof noteSchema>;
+
+async function fetchSplit(id: string, snapshot: SnapshotFetcher, selection: DataSelection): Promise<readonly string[]> {
+  const { client, cache, commit } = snapshot;
+  const note = (await readNote(cache, commit)) ?? {
+    configs: configsOfCard(await client.card(commit)),
+    files: await client.files(commit, { recursive: true }),
+  };
+  const names = note.files.map(({ path }) => path);
+  const chosen = selectDataFiles(id, names, note.configs, selection);
+  await writeNote(cache, commit, note);
+  const files = new Map(note.files.map((file) => [file.path, file]));
+  await snapshot.fetch(chosen.flatMap((path) => files.get(path) ?? []));
+  return chosen.map((path) => join(cache.snapshotFolder(commit), path));
+}
+
+async function findInCache(
+  id: string,
+  cache: HubCache,
+  commit: string,
+  selection: DataSelection,
+): Promise<readonly string[] | undefined> {
+  const folder = cache.snapshotFolder(commit);
+  const note = await readNote(cache, commit);
+  if (note === undefined) return await findShards(id, folder, selection);
+  const chosen = selectDataFiles(
+    id,
+    note.files.map(({ path }) => path),
+    note.configs,
+    selection,
+  );
+  const bytes = new Map(note.files.map((file) => [file.path, file.bytes]));
+  return await whole(folder, chosen, (path, size) => size === bytes.get(path));
+}
+
+/** What another tool left, if its names say that it is whole. */
+async function findShards(
+  id: string,
+  folder: string,
+  selection: DataSelection,
+): Promise<readonly string[] | undefined> {
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  const names = entries.map((path) => path.replaceAll(sep, "/"));
+  let chosen: readonly string[];
+  try {
+    chosen = selectDataFiles(id, names, [], selection);
+  } catch {
+    return undefined;
+  }
+  return areAllShards(chosen) ? await whole(folder, chosen, () => true) : undefined;
+}
+
+/** The files' absolute paths, if each is there with a fitting size in bytes. */
+async function whole(
+  folder: string,
+  names: readonly string[],
+  fits: (name: string, size: number) => boolean,
+): Promise<readonly string[] | undefined> {
+  for (const name of names) {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found?.isFile() !== true || !fits(name, found.size)) return undefined;
+  }
+  return names.map((name) => join(folder, name));
+}
+
+async function readNote(cache: HubCache, commit: string): Promise<CommitNote | undefined> {
+  const text = await readFile(cache.notePath(commit), "utf8").catch(() => "");
+  try {
+    return noteSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeNote(cache: HubCache, commit: string, note: CommitNote): Promise<void> {
+  const path = cache.notePath(commit);
+  await mkdir(dirname(path), { recursive: true }).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
+  await writeFileAtomically(path, JSON.stringify(note));
+}

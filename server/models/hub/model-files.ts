@@ -1,0 +1,72 @@
+/** Which files of a repository make a model. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  CheckpointIndexError,
+  INDEX_FILE,
+  isPickle,
+  ModelFileError,
+  NoWeightsError,
+  PickleRefusedError,
+  parseShardIndex,
+  WEIGHTS_FILE,
+} from "../safetensors.ts";
+import { isFile } from "./cache.ts";
+import type { RemoteFile } from "./client.ts";
+import type { SnapshotFetcher } from "./snapshot.ts";
+
+/** The files beside the weights that are needed to run a model. */
+const SMALL_FILES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$/;
+
+/** Whether config and weights are all there. */
+export async function isWholeModel(folder: string): Promise<boolean> {
+  return (await isFile(join(folder, "config.json"))) && (await hasWeights(folder));
+}
+
+/**
+ * Brings config, tokenizer and safetensors into the cache, never pickles. Throws `NoWeightsError`, `PickleRefusedError`,
+ * `CheckpointIndexError` and what fetching throws.
+ */
+export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise<void> {
+  const listed = await snapshot.client.files(snapshot.commit, { recursive: false });
+  const listedByPath = new Map(listed.map((file) => [file.path, file]));
+  const small = listed.filter(({ path }) => SMALL_FILES.test(path));
+  const [weights, index] = [listedByPath.get(WEIGHTS_FILE), listedByPath.get(INDEX_FILE)];
+  if (!listedByPath.has("config.json")) throw new NoWeightsError(id, [...listedByPath.keys()]);
+
+  // Weights come last, so that a snapshot that has its weights has everything.
+  if (weights) return await snapshot.fetch([...small, weights]);
+  if (index) {
+    await snapshot.fetch([...small, index]);
+    return await snapshot.fetch(await listedShards(id, snapshot.cache.blobPath(index.etag), listedByPath));
+  }
+  const pickles = [...listedByPath.keys()].filter(isPickle);
+  throw pickles.length > 0 ? new PickleRefusedError(id, pickles) : new NoWeightsError(id, [...listedByPath.keys()]);
+}
+
+async function hasWeights(folder: string): Promise<boolean> {
+  if (await isFile(join(folder, WEIGHTS_FILE))) return true;
+  const index = await readFile(join(folder, INDEX_FILE), "utf8").catch(() => undefined);
+  if (index === undefined) return false;
+  try {
+    const shards = new Set(parseShardIndex(index, join(folder, INDEX_FILE)).values());
+    const there = await Promise.all([...shards].map((shard) => isFile(join(folder, shard))));
+    return there.every(Boolean);
+  } catch {
+    return false;
+  }
+}
+
+async function listedShards(
+  id: string,
+  indexPath: string,
+  listedByPath: ReadonlyMap<string, RemoteFile>,
+): Promise<readonly RemoteFile[]> {
+  const text = await readFile(indexPath, "utf8").catch((cause) => Promise.reject(new ModelFileError(indexPath, cause)));
+  const name = `${id}/${INDEX_FILE}`;
+  return [...new Set(parseShardIndex(text, name).values())].map((shard) => {
+    const file = listedByPath.get(shard);
+    if (file === undefined) throw new CheckpointIndexError(name, `the model has no file ${shard}`);
+    return file;
+  });
+}
