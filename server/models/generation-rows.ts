@@ -20,7 +20,7 @@ export class GenerationRows {
   readonly #shape: RowsShape;
   readonly #prompts: readonly Int32Array[];
   readonly #new: number[][];
-  readonly #stopped: boolean[];
+  readonly #endIds: (number | undefined)[];
   #last: Int32Array;
   #newTokens = 0;
 
@@ -28,7 +28,7 @@ export class GenerationRows {
     this.#shape = shape;
     this.#prompts = prompts;
     this.#new = prompts.map(() => []);
-    this.#stopped = prompts.map(() => false);
+    this.#endIds = prompts.map(() => undefined);
     this.#last = new Int32Array(shape.B);
   }
 
@@ -38,7 +38,7 @@ export class GenerationRows {
   }
 
   get allStopped(): boolean {
-    return this.#stopped.every(Boolean);
+    return this.#endIds.every((id) => id !== undefined);
   }
 
   prefillInputs(): Record<string, Values> {
@@ -78,16 +78,18 @@ export class GenerationRows {
     this.#newTokens += 1;
     this.#last = ids;
     for (const [row, tokens] of this.#new.entries()) {
+      if (this.#endIds[row] !== undefined) continue;
       const id = ids[row] ?? 0;
-      if (this.#shape.eosIds.includes(id)) this.#stopped[row] = true;
-      if (this.#stopped[row] === false) tokens.push(id);
+      if (this.#shape.eosIds.includes(id)) this.#endIds[row] = id;
+      else tokens.push(id);
     }
   }
 
   continuations(): Continuation[] {
     return this.#new.map((tokens, row) => ({
       ids: Int32Array.from(tokens),
-      stoppedAtEos: this.#stopped[row] === true,
+      stoppedAtEos: this.#endIds[row] !== undefined,
+      endId: this.#endIds[row],
     }));
   }
 }

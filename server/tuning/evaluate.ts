@@ -1,0 +1,130 @@
+/** Held-out evaluation: what tuning did to the reward, prompt by prompt, and how far it moved the model. */
+import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
+import type { Random } from "../common/random.ts";
+import type { Device } from "../engine/device.ts";
+import { Generator } from "../models/generate.ts";
+import type { Model } from "../models/model.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { RewardFunction } from "../rewards/reward.ts";
+import { layOut } from "./completion-batch.ts";
+import { CompletionScorer } from "./completion-scorer.ts";
+import type { PpoConfig } from "./ppo-config.ts";
+import { completionKl } from "./ppo-math.ts";
+import { shapeOf } from "./ppo-programs.ts";
+import type { Prompt } from "./prompts.ts";
+import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.ts";
+
+export interface EvaluationOptions {
+  readonly device: Device;
+  readonly base: Model;
+  readonly tuned: Model;
+  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize">;
+  readonly reward: RewardFunction;
+  /** Of texts that the tuning has not seen. */
+  readonly prompts: readonly Prompt[];
+  /** Lengths, temperature and what is scored, as they were in tuning; batch sizes. */
+  readonly config: PpoConfig;
+  /** Forked, never moved. */
+  readonly random: Random;
+  /** Called after every batch. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Evaluation {
+  readonly base: MeanInterval;
+  readonly tuned: MeanInterval;
+  /** Reward of the tuned model's completion minus that of the base's, for each prompt. */
+  readonly difference: MeanInterval;
+  /** Of the tuned model to the base, over the tuned model's completions, in nats a completion. */
+  readonly kl: MeanInterval;
+  readonly pairs: readonly EvaluatedPair[];
+}
+
+export interface EvaluatedPair {
+  readonly prompt: string;
+  readonly base: { readonly completion: string; readonly reward: number };
+  readonly tuned: { readonly completion: string; readonly reward: number; readonly kl: number };
+}
+
+/**
+ * One completion of every prompt by each model. Both get the same lengths and the same random numbers, so that what is left of a pair's difference is the
+ * models'.
+ */
+export async function evaluatePair(options: EvaluationOptions): Promise<Evaluation> {
+  const { prompts, config, random, onProgress } = options;
+  await using programs = await compileEvaluation(options);
+  const pairs: EvaluatedPair[] = [];
+  for (let start = 0; start < prompts.length; start += config.batchSize) {
+    const batch = prompts.slice(start, start + config.batchSize);
+    const draw = (generator: Generator): Promise<Rollout[]> =>
+      sampleRollouts(generator, batch, decodeText(options.tokenizer), config, random.fork(`batch at ${start}`));
+    const base = await draw(programs.baseGenerator);
+    const tuned = await draw(programs.tunedGenerator);
+    const kls = await klsOf(tuned, programs, config);
+    pairs.push(...pairsOf(base, tuned, kls, options));
+    onProgress?.(pairs.length, prompts.length);
+  }
+  return summarised(pairs);
+}
+
+interface EvaluationPrograms extends AsyncDisposable {
+  readonly baseGenerator: Generator;
+  readonly tunedGenerator: Generator;
+  readonly baseScorer: CompletionScorer;
+  readonly tunedScorer: CompletionScorer;
+}
+
+async function compileEvaluation({ device, base, tuned, config }: EvaluationOptions): Promise<EvaluationPrograms> {
+  const shape = shapeOf(config);
+  const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
+  const generating = { batch: config.batchSize, promptTokens, maxNewTokens, frozen: true };
+  const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature: config.temperature, frozen: true };
+  const programs = {
+    baseGenerator: await Generator.create(device, base, generating),
+    tunedGenerator: await Generator.create(device, tuned, generating),
+    baseScorer: await CompletionScorer.create(device, base, scoring),
+    tunedScorer: await CompletionScorer.create(device, tuned, scoring),
+  };
+  const dispose = async (): Promise<void> => {
+    for (const program of Object.values(programs)) await program.dispose();
+  };
+  return { ...programs, [Symbol.asyncDispose]: dispose };
+}
+
+async function klsOf(
+  rollouts: readonly Rollout[],
+  { baseScorer, tunedScorer }: EvaluationPrograms,
+  config: PpoConfig,
+): Promise<number[]> {
+  const batch = layOut(rollouts, shapeOf(config));
+  const { logProbs } = await tunedScorer.score(batch);
+  const { logProbs: referenceLogProbs } = await baseScorer.score(batch);
+  return completionKl({ logProbs, referenceLogProbs, mask: batch.mask }, batch.rows);
+}
+
+function pairsOf(
+  base: readonly Rollout[],
+  tuned: readonly Rollout[],
+  kls: readonly number[],
+  { reward, config }: EvaluationOptions,
+): EvaluatedPair[] {
+  const scored = (rollout: Rollout) => ({
+    completion: rollout.text,
+    reward: reward.score(scoredText(rollout, config.rewardText)).reward,
+  });
+  return base.flatMap((rollout, row) => {
+    const other = tuned[row];
+    if (other === undefined) return [];
+    return [{ prompt: rollout.promptText, base: scored(rollout), tuned: { ...scored(other), kl: kls[row] ?? 0 } }];
+  });
+}
+
+function summarised(pairs: readonly EvaluatedPair[]): Evaluation {
+  return {
+    base: meanInterval(pairs.map(({ base }) => base.reward)),
+    tuned: meanInterval(pairs.map(({ tuned }) => tuned.reward)),
+    difference: meanInterval(pairs.map(({ base, tuned }) => tuned.reward - base.reward)),
+    kl: meanInterval(pairs.map(({ tuned }) => tuned.kl)),
+    pairs,
+  };
+}

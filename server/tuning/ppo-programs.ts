@@ -1,0 +1,101 @@
+/** The compiled programs of PPO. Letters: B batch, M mini-batch, P prompt places, N completion places. */
+import type { Random } from "../common/random.ts";
+import type { Device, Program } from "../engine/device.ts";
+import * as ops from "../engine/ops.ts";
+import { createOptimizer, type Optimizer } from "../engine/optimizer.ts";
+import { Generator } from "../models/generate.ts";
+import { logitsOf, type Model } from "../models/model.ts";
+import { createValueHead, type ValueHead } from "../models/value-head.ts";
+import type { BatchShape } from "./completion-batch.ts";
+import { CompletionScorer, completionStates } from "./completion-scorer.ts";
+import type { PpoConfig } from "./ppo-config.ts";
+import { ppoLoss } from "./ppo-loss.ts";
+import type { Sampler } from "./rollout.ts";
+
+/** Everything on the device that a trainer runs, beside the two models. */
+export interface PpoPrograms {
+  readonly shape: BatchShape;
+  readonly head: ValueHead;
+  readonly optimizer: Optimizer;
+  readonly sampler: Sampler;
+  readonly policyScorer: CompletionScorer;
+  readonly referenceScorer: CompletionScorer;
+  /** One optimizer step on M completions; gives back every number of `LossNodes`. */
+  readonly training: Program;
+  dispose(): Promise<void>;
+}
+
+export interface PpoModels {
+  readonly device: Device;
+  /** Trained in place. */
+  readonly policy: Model;
+  /** Never changed. */
+  readonly reference: Model;
+}
+
+export async function compilePrograms(
+  { device, policy, reference }: PpoModels,
+  config: PpoConfig,
+  random: Random,
+): Promise<PpoPrograms> {
+  const shape = shapeOf(config);
+  const { promptPlaces, completionPlaces } = shape;
+  const { batchSize, temperature } = config;
+  const head = await createHead(device, policy.config.width, config, random);
+  const optimizer = await createOptimizer(device, [...policy.parameters, ...head.parameters]);
+  const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
+  const sampler = await Generator.create(device, policy, sizes);
+  const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
+  const policyOptions = { ...scoring, frozen: false, valueHead: head, entropies: true };
+  const policyScorer = await CompletionScorer.create(device, policy, policyOptions);
+  const referenceScorer = await CompletionScorer.create(device, reference, { ...scoring, frozen: true });
+  const training = await compileTraining(device, policy, { head, optimizer }, config);
+  const owned = [sampler, policyScorer, referenceScorer, training, head.store, optimizer.store];
+  const dispose = async (): Promise<void> => {
+    for (const part of owned) await part.dispose();
+  };
+  return { shape, head, optimizer, sampler, policyScorer, referenceScorer, training, dispose };
+}
+
+/** The one static shape of all steps. */
+export function shapeOf({ promptTokens, prependBos, newTokens }: PpoConfig): BatchShape {
+  return { promptPlaces: promptTokens.max + Number(prependBos), completionPlaces: newTokens.max };
+}
+
+async function compileTraining(
+  device: Device,
+  policy: Model,
+  { head, optimizer }: Pick<PpoPrograms, "head" | "optimizer">,
+  config: PpoConfig,
+): Promise<Program> {
+  const M = config.miniBatchSize;
+  const shape = shapeOf(config);
+  const places = M * shape.completionPlaces;
+  const states = completionStates(policy, M, shape);
+  const logits = logitsOf(policy, ops.affine(states, 1 / config.temperature));
+  const given = (name: string) => ops.input(name, [places]);
+  const { loss, ...reported } = ppoLoss(
+    {
+      logProbs: ops.gatherLogProbs(logits, ops.input("targets", [places], "i32")),
+      values: head.valuesOf(states),
+      oldLogProbs: given("oldLogProbs"),
+      oldValues: given("oldValues"),
+      advantages: given("advantages"),
+      returns: given("returns"),
+      mask: given("mask"),
+    },
+    config,
+  );
+  const stores = [policy.store, head.store, optimizer.store];
+  return device.compile({ stores, outputs: { loss, ...reported }, updates: [optimizer.update(loss)] });
+}
+
+/** Zero, or as torch begins a Linear: weights and bias uniform within 1 / sqrt(D). */
+async function createHead(device: Device, D: number, { valueHeadInit }: PpoConfig, random: Random): Promise<ValueHead> {
+  if (valueHeadInit === "zero") return createValueHead(device, D);
+  const own = random.fork("value head");
+  const bound = 1 / Math.sqrt(D);
+  const uniform = (length: number): Float32Array =>
+    Float32Array.from({ length }, () => bound * (2 * own.uniform() - 1));
+  return createValueHead(device, D, { weight: uniform(D), bias: uniform(1) });
+}

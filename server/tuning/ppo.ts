@@ -1,0 +1,374 @@
+/**
+ * Fine-tuning by PPO as the paper did it with TRL 0.7.7 (reference/method.md 1.2), with two of its bugs mended: a completion never
+ * reaches back into its prompt when it ends early, and gradients are clipped in every mini-batch. Letters: B batch, N completion places.
+ */
+import { Random, type RandomState } from "../common/random.ts";
+import type { StateStore } from "../engine/device.ts";
+import type { Values } from "../engine/graph.ts";
+import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
+import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import { valueHeadTensors } from "../models/value-head.ts";
+import type { RewardFunction } from "../rewards/reward.ts";
+import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
+import type { CompletionScores } from "./completion-scorer.ts";
+import { learningRateAt, type PpoConfig } from "./ppo-config.ts";
+import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
+import type { LossNodes } from "./ppo-loss.ts";
+import { adaptKlCoefficient } from "./ppo-math.ts";
+import { compilePrograms, type PpoModels, type PpoPrograms } from "./ppo-programs.ts";
+import { checkKl, learningSignal, type Signal } from "./ppo-signal.ts";
+import {
+  type PpoState,
+  parseProgress,
+  restoreTensors,
+  type SavedPpoState,
+  tensorBytes,
+  tensorsFile,
+} from "./ppo-state.ts";
+import { type Prompt, PromptBatches } from "./prompts.ts";
+import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.ts";
+
+export interface PpoTrainerOptions extends PpoModels {
+  /** Trained in place; the same model as the reference to begin with, as a rule. */
+  readonly policy: LoadedModel;
+  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize">;
+  readonly reward: RewardFunction;
+  readonly prompts: readonly Prompt[];
+  readonly config: PpoConfig;
+  /** Forked, never moved: the trainer's own streams are part of its state. */
+  readonly random: Random;
+}
+
+/** What a step did. */
+export interface PpoStep {
+  readonly metrics: PpoMetrics;
+  /** Every completion of the batch, in its order. */
+  readonly samples: readonly PpoSample[];
+  readonly times: PpoTimes;
+}
+
+/** Numbers that only the seed, the data and the device decide: a resumed run gives the same ones. */
+export interface PpoMetrics {
+  /** 1, 2, ... */
+  readonly step: number;
+  readonly rewardMean: number;
+  readonly rewardSd: number;
+  /** To the reference, before this step's learning: mean over completions of the sum over tokens of log p - log p_reference, in nats. */
+  readonly kl: number;
+  /** The one that this step's rewards were made with. */
+  readonly klCoefficient: number;
+  /** Mean over tokens, before this step's learning, in nats. */
+  readonly entropy: number;
+  readonly explainedVariance: number | null;
+  /** Means over the step's mini-batches, each before its own optimizer step. */
+  readonly policyLoss: number;
+  readonly valueLoss: number;
+  /** Half the mean square of log p - log p_old. */
+  readonly approxKl: number;
+  readonly clipFraction: number;
+  readonly valueClipFraction: number;
+  /** Before clipping. */
+  readonly gradientNorm: number;
+  /** Mini-batches that taught nothing because their probabilities had moved too far. */
+  readonly skippedMiniBatches: number;
+  readonly learningRate: number;
+  /** Chosen by the policy in this step, end-of-text tokens among them. */
+  readonly tokens: number;
+  /** Completions that came to an end of text. */
+  readonly endedShare: number;
+}
+
+export interface PpoSample {
+  readonly prompt: string;
+  readonly completion: string;
+  readonly reward: number;
+  readonly kl: number;
+}
+
+/** Seconds of wall time, by sub-step. */
+export interface PpoTimes {
+  readonly sampleS: number;
+  readonly rewardS: number;
+  /** Policy and reference over the sampled completions. */
+  readonly scoreS: number;
+  readonly trainS: number;
+  readonly totalS: number;
+}
+
+/** Makes a trainer. Throws `TooFewPromptsError`, `PpoModelError`, `ContextLengthError` and what compiling throws. */
+export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
+  checkModels(options);
+  const prompts = new PromptBatches(options.prompts, options.config.batchSize, options.random.state);
+  return new PpoTrainer(options, await compilePrograms(options, options.config, options.random), prompts);
+}
+
+export class PpoTrainer {
+  readonly #options: PpoTrainerOptions;
+  readonly #programs: PpoPrograms;
+  #prompts: PromptBatches;
+  #seed: RandomState;
+  #random: Random;
+  #steps = 0;
+  #optimizerSteps = 0;
+  #klCoefficient: number;
+  #failure: unknown;
+
+  /** See `createPpoTrainer`. */
+  constructor(options: PpoTrainerOptions, programs: PpoPrograms, prompts: PromptBatches) {
+    this.#options = options;
+    this.#programs = programs;
+    this.#prompts = prompts;
+    this.#seed = options.random.state;
+    this.#random = options.random.fork("steps");
+    this.#klCoefficient = options.config.kl.coefficient;
+  }
+
+  /** Steps that are done, restored ones among them. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get done(): boolean {
+    return this.#steps >= this.#options.config.steps;
+  }
+
+  /**
+   * One PPO step. Throws `NegativeKlError`, `RunawayKlError`, `NonFiniteRewardError` and the engine's `NonFiniteError`. After any error the trainer is
+   * of no more use: it refuses to step, to be saved and to tell its state, so that what was saved before stays the last good one.
+   */
+  async step(): Promise<PpoStep> {
+    this.#refuseIfFailed();
+    try {
+      return await this.#takeStep();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the next step. */
+  state(): PpoState {
+    this.#refuseIfFailed();
+    const state = {
+      steps: this.#steps,
+      optimizerSteps: this.#optimizerSteps,
+      klCoefficient: this.#klCoefficient,
+      seed: this.#seed,
+      random: this.#random.state,
+    };
+    return { state, files: { [tensorsFile]: tensorBytes(this.#stores) } };
+  }
+
+  /** Goes back or on to a saved state. Throws `PpoStateError`, and changes nothing, when it is not one of this model. */
+  async restore(saved: SavedPpoState): Promise<void> {
+    const progress = parseProgress(saved.state);
+    await restoreTensors(this.#stores, await saved.read(tensorsFile));
+    this.#seed = progress.seed;
+    this.#random = Random.fromState(progress.random);
+    this.#prompts = this.#prompts.withSeed(progress.seed);
+    this.#steps = progress.steps;
+    this.#optimizerSteps = progress.optimizerSteps;
+    this.#klCoefficient = progress.klCoefficient;
+    this.#failure = undefined;
+  }
+
+  /** Saves the policy as a Hugging Face checkpoint, with the value head under TRL's names (`v_head.summary.*`). */
+  async save(folder: string): Promise<void> {
+    this.#refuseIfFailed();
+    await saveModel(this.#options.policy, folder, { extra: await valueHeadTensors(this.#programs.head) });
+  }
+
+  /** Frees the programs, the value head and the moments; the two models are the caller's. */
+  async dispose(): Promise<void> {
+    await this.#programs.dispose();
+  }
+
+  get #stores(): readonly StateStore[] {
+    return [this.#options.policy.store, this.#programs.head.store, this.#programs.optimizer.store];
+  }
+
+  async #takeStep(): Promise<PpoStep> {
+    const clock = new StepClock();
+    const prompts = this.#prompts.batch(this.#steps);
+    const rollouts = await clock.time("sampleS", () => this.#sample(prompts));
+    const batch = layOut(rollouts, this.#programs.shape);
+    const rewards = await clock.time("rewardS", () => this.#reward(rollouts));
+    const [old, reference] = await clock.time("scoreS", () => this.#score(batch));
+    const signal = learningSignal(
+      { batch, old, reference, rewards, klCoefficient: this.#klCoefficient },
+      this.#options.config,
+    );
+    checkKl(signal.kl, this.#steps + 1, this.#options.config);
+    const learned = await clock.time("trainS", () => this.#train(batch, old, signal));
+    const metrics = { ...this.#describe(signal, rollouts), ...learned };
+    this.#steps += 1;
+    this.#adaptKl(signal.kl);
+    return { metrics, samples: samplesOf(rollouts, rewards, signal.kls), times: clock.times() };
+  }
+
+  async #sample(prompts: readonly Prompt[]): Promise<Rollout[]> {
+    const { tokenizer, config } = this.#options;
+    return sampleRollouts(this.#programs.sampler, prompts, decodeText(tokenizer), config, this.#random);
+  }
+
+  #reward(rollouts: readonly Rollout[]): number[] {
+    const { reward, config } = this.#options;
+    return rollouts.map((rollout) => {
+      const text = scoredText(rollout, config.rewardText);
+      const value = reward.score(text).reward;
+      if (!Number.isFinite(value)) throw new NonFiniteRewardError(this.#steps + 1, reward.name, value, text);
+      return value;
+    });
+  }
+
+  async #score(batch: CompletionBatch): Promise<[old: CompletionScores, reference: CompletionScores]> {
+    const { policyScorer, referenceScorer } = this.#programs;
+    return [await policyScorer.score(batch), await referenceScorer.score(batch)];
+  }
+
+  /** The optimizer steps: `epochs` times over the batch, in mini-batches of a new random order each time. */
+  async #train(
+    batch: CompletionBatch,
+    old: CompletionScores,
+    { advantages, returns }: Signal,
+  ): Promise<LearningMetrics> {
+    const { epochs, miniBatchSize, ratioThreshold } = this.#options.config;
+    const order = [...Array(batch.rows).keys()];
+    const means = new Means();
+    let skippedMiniBatches = 0;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const shuffled = this.#random.shuffled(order);
+      for (let start = 0; start < batch.rows; start += miniBatchSize) {
+        const rows = shuffled.slice(start, start + miniBatchSize);
+        const part = rowsOf(batch, rows);
+        const pick = (values: ArrayLike<number>): Float32Array => takeFloats(values, rows, batch.rows);
+        const results = await this.#trainOn({
+          ...modelInputs(part),
+          mask: part.mask,
+          oldLogProbs: pick(old.logProbs),
+          oldValues: pick(old.values),
+          advantages: pick(advantages),
+          returns: pick(returns),
+        });
+        means.add(results);
+        if (results.ratio > ratioThreshold) skippedMiniBatches += 1;
+      }
+    }
+    const { ratio: _, loss: __, ...reported } = means.values();
+    return { ...reported, skippedMiniBatches, learningRate: this.#learningRate };
+  }
+
+  async #trainOn(inputs: Record<string, Values>): Promise<MiniBatchResults> {
+    const { optimizer, training } = this.#programs;
+    const { weightDecay, maxGradientNorm } = this.#options.config;
+    const step = this.#optimizerSteps + 1;
+    const options = { ...adam, learningRate: this.#learningRate, weightDecay, maxGradientNorm };
+    const results = await training.run({ ...inputs, ...optimizer.inputsAt(step, options) });
+    this.#optimizerSteps = step;
+    const number = (name: string): number => requireFinite(name, step, results[name]);
+    return {
+      loss: number("loss"),
+      policyLoss: number("policyLoss"),
+      valueLoss: number("valueLoss"),
+      ratio: number("ratio"),
+      approxKl: number("approxKl"),
+      clipFraction: number("clipFraction"),
+      valueClipFraction: number("valueClipFraction"),
+      gradientNorm: number(gradientNormName),
+    };
+  }
+
+  get #learningRate(): number {
+    return learningRateAt(this.#options.config, this.#steps);
+  }
+
+  #describe(signal: Signal, rollouts: readonly Rollout[]): Omit<PpoMetrics, keyof LearningMetrics> {
+    const { kl, rewardMean, rewardSd, entropy, explainedVariance, tokens } = signal;
+    const endedShare = rollouts.filter(({ ended }) => ended).length / rollouts.length;
+    const counted = { step: this.#steps + 1, klCoefficient: this.#klCoefficient, endedShare };
+    return { ...counted, kl, rewardMean, rewardSd, entropy, explainedVariance, tokens };
+  }
+
+  #adaptKl(kl: number): void {
+    const { kl: settings, batchSize } = this.#options.config;
+    if (settings.mode === "fixed") return;
+    this.#klCoefficient = adaptKlCoefficient(this.#klCoefficient, kl, { ...settings, episodes: batchSize });
+  }
+
+  #refuseIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** torch.optim.AdamW's. */
+const adam = { beta1: 0.9, beta2: 0.999, eps: 1e-8 } as const;
+
+type MiniBatchResults = { readonly [K in keyof LossNodes | "gradientNorm"]: number };
+type LearningMetrics = Omit<MiniBatchResults, "ratio" | "loss"> &
+  Pick<PpoMetrics, "skippedMiniBatches" | "learningRate">;
+
+function checkModels({ policy, reference, tokenizer }: PpoTrainerOptions): void {
+  const sizes = [policy.config.vocabSize, reference.config.vocabSize];
+  if (sizes[0] !== sizes[1])
+    throw new PpoModelError(
+      `the policy has ${sizes[0]} tokens and the reference ${sizes[1]}: they must be the same model`,
+    );
+  if (policy.store === reference.store)
+    throw new PpoModelError("policy and reference share their weights: load the reference on its own");
+  if (tokenizer.vocabSize > policy.config.vocabSize)
+    throw new PpoModelError(
+      `the tokenizer has ${tokenizer.vocabSize} tokens but the model only ${policy.config.vocabSize}: it belongs to another model`,
+    );
+}
+
+function samplesOf(rollouts: readonly Rollout[], rewards: readonly number[], kls: readonly number[]): PpoSample[] {
+  return rollouts.map(({ promptText, text }, row) => ({
+    prompt: promptText,
+    completion: text,
+    reward: rewards[row] ?? 0,
+    kl: kls[row] ?? 0,
+  }));
+}
+
+/** Running means of the same numbers over mini-batches. */
+class Means {
+  readonly #all: MiniBatchResults[] = [];
+
+  add(results: MiniBatchResults): void {
+    this.#all.push(results);
+  }
+
+  values(): MiniBatchResults {
+    const mean = (name: keyof MiniBatchResults): number =>
+      this.#all.reduce((total, results) => total + results[name], 0) / this.#all.length;
+    return {
+      loss: mean("loss"),
+      policyLoss: mean("policyLoss"),
+      valueLoss: mean("valueLoss"),
+      ratio: mean("ratio"),
+      approxKl: mean("approxKl"),
+      clipFraction: mean("clipFraction"),
+      valueClipFraction: mean("valueClipFraction"),
+      gradientNorm: mean("gradientNorm"),
+    };
+  }
+}
+
+type TimedPart = Exclude<keyof PpoTimes, "totalS">;
+
+class StepClock {
+  readonly #start = performance.now();
+  readonly #spent: Record<TimedPart, number> = { sampleS: 0, rewardS: 0, scoreS: 0, trainS: 0 };
+
+  async time<T>(part: TimedPart, work: () => T | Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work();
+    this.#spent[part] += (performance.now() - start) / 1000;
+    return result;
+  }
+
+  times(): PpoTimes {
+    return { ...this.#spent, totalS: (performance.now() - this.#start) / 1000 };
+  }
+}

@@ -1,0 +1,66 @@
+/** Sampling completions: batched, each of its own length. */
+import type { Random } from "../common/random.ts";
+import type { Generator } from "../models/generate.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { Episode } from "./completion-batch.ts";
+import type { PpoConfig } from "./ppo-config.ts";
+import { type Prompt, uniformIn } from "./prompts.ts";
+
+/** What gives continuations; a `Generator`, as a rule. */
+export type Sampler = Pick<Generator, "generate" | "dispose">;
+
+export type RolloutOptions = Pick<PpoConfig, "newTokens" | "temperature">;
+
+/** A completion as it was sampled, and its text. */
+export interface Rollout extends Episode {
+  readonly promptText: string;
+  /** Without an end-of-text token. */
+  readonly text: string;
+  readonly ended: boolean;
+}
+
+/**
+ * Samples a completion for every prompt, with its length drawn from `newTokens`. A completion that ends early is just that: the end-of-text token is its
+ * last token, and nothing of the prompt enters it (the published code cut `gen_len` tokens off the end of prompt and completion together).
+ */
+export async function sampleRollouts(
+  sampler: Sampler,
+  prompts: readonly Prompt[],
+  decode: (ids: Int32Array) => string,
+  options: RolloutOptions,
+  random: Random,
+): Promise<Rollout[]> {
+  const lengths = prompts.map(() => uniformIn(options.newTokens, random));
+  const continuations = await sampler.generate(
+    prompts.map(({ ids }) => ids),
+    { temperature: options.temperature, topK: 0, topP: 1, minNewTokens: 0, maxNewTokens: Math.max(...lengths) },
+    random,
+  );
+  return continuations.map(({ ids, endId }, row) => {
+    const length = lengths[row] ?? 0;
+    const kept = ids.subarray(0, length);
+    const ended = endId !== undefined && kept.length < length;
+    const prompt = prompts[row];
+    return {
+      prompt: prompt?.ids ?? new Int32Array(),
+      promptText: prompt?.text ?? "",
+      completion: ended ? Int32Array.of(...kept, endId) : kept,
+      text: decode(kept),
+      ended,
+    };
+  });
+}
+
+/** The text that is scored: with the prompt or without. */
+export function scoredText({ promptText, text }: Rollout, what: PpoConfig["rewardText"]): string {
+  return what === "full" ? promptText + text : text;
+}
+
+/** Ids to text. A model's vocabulary may be padded beyond its tokenizer's; such ids say nothing. */
+export function decodeText(tokenizer: Pick<Tokenizer, "decode" | "vocabSize">): (ids: Int32Array) => string {
+  return (ids) =>
+    tokenizer.decode(
+      ids.filter((id) => id < tokenizer.vocabSize),
+      { skipSpecialTokens: true },
+    );
+}
