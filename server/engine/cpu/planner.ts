@@ -66,16 +66,17 @@ class Planner {
   /** Lowers what ONNX computes: everything that a root or a host loop needs, except leaves and the loops themselves. */
   #lower(order: readonly Node[], roots: readonly Node[], hostNodes: ReadonlySet<Node>): OnnxModel {
     const wanted = [...roots, ...[...hostNodes].filter(isHostNode).flatMap((node) => hostReads(node))];
-    const fetched = [...new Set(wanted)].filter((node) => !isLeaf(node) && !hostNodes.has(node));
+    const placed = inputsToPlace(this.#updates);
+    const fetched = [...new Set(wanted)].filter((node) => placed.has(node) || !(isLeaf(node) || hostNodes.has(node)));
     const inside = new Set(topologicalOrder(fetched));
     for (const node of order) if (inside.has(node)) this.#lowerOne(node);
     for (const node of fetched)
       this.#fetches.push({ onnxName: this.#emitter.valueOf(node), index: this.#buffer(node) });
-    // One ONNX value may stand for two nodes (a shared sub-expression), but an output name may be listed once only.
-    for (const [at, fetch] of this.#fetches.entries()) {
-      if (this.#fetches.findIndex((other) => other.onnxName === fetch.onnxName) !== at)
-        fetch.onnxName = this.#emitter.emit("Identity", [fetch.onnxName]);
-    }
+    // Each output is the work of an ONNX node and has a name of its own; a constant, an input given on, or a value that stands for two
+    // graph nodes (a shared sub-expression) is copied.
+    const unclaimed = new Set(this.#emitter.nodes.flatMap((node) => node.outputs));
+    for (const fetch of this.#fetches)
+      if (!unclaimed.delete(fetch.onnxName)) fetch.onnxName = this.#emitter.emit("Identity", [fetch.onnxName]);
     return {
       nodes: this.#emitter.nodes,
       initializers: this.#emitter.initializers,
@@ -112,7 +113,7 @@ class Planner {
 
   #operand(node: Node | undefined): Operand {
     if (node === undefined) throw new InvalidGraphError("an operand", "is missing");
-    if (isLeaf(node)) return { from: node.op, name: node.attrs.name };
+    if (isLeaf(node) && !this.#bufferOf.has(node)) return { from: node.op, name: node.attrs.name };
     return { from: "buffer", index: this.#buffer(node) };
   }
 
@@ -123,6 +124,15 @@ class Planner {
     this.#bufferOf.set(node, this.#buffers.length - 1);
     return this.#buffers.length - 1;
   }
+}
+
+/** Inputs that an update's kernels read, for which they have to stand in the device's memory. */
+function inputsToPlace(updates: readonly Update[]): Set<Node> {
+  const read = updates.flatMap((update) => {
+    if (update.kind === "accumulate") return [update.value];
+    return update.kind === "adamW" ? update.parameters.map(({ gradient }) => gradient) : [];
+  });
+  return new Set(read.filter((node) => node.op === "input"));
 }
 
 function inputsOf(order: readonly Node[]): PlannedInput[] {
