@@ -10,6 +10,7 @@ import {
   type Weights,
 } from "./architecture.ts";
 import type { ModelConfig, ModelType } from "./config.ts";
+import { ContextLengthError } from "./errors.ts";
 import { gemma } from "./gemma.ts";
 import { gptNeo } from "./gpt-neo.ts";
 import { gptNeoX } from "./gpt-neox.ts";
@@ -41,10 +42,14 @@ export interface ForwardOptions {
   readonly editMlpOutput?: (layer: number, output: Node) => Node;
 }
 
-/** A forward pass of inputs `ids` and `positions`, i32 [B, T]. Any node of the result may be an output of a program. */
+/**
+ * A forward pass of inputs `ids` and `positions`, i32 [B, T]. Any node of the result may be an output of a program. Throws
+ * `ContextLengthError`.
+ */
 export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
   const { shape, maskKeys = false, cache, editMlpOutput } = options;
   const [B, T] = shape;
+  if (T > model.config.contextLength) throw new ContextLengthError(T, model.config.contextLength, "a forward pass");
   const context = {
     weights: model.weights,
     ids: ops.input("ids", shape, "i32"),
