@@ -75,7 +75,7 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
   geluGrad: none,
   geluTanh: (_, dY, [x]) => [ops.make("geluTanhGrad", [need(x), dY], {})],
   geluTanhGrad: none,
-  relu: (_, dY, [x]) => [ops.mul(dY, ops.greater(need(x), ops.fill([], 0)))],
+  relu: (node, dY) => [ops.mul(dY, ops.greater(asNode(node), ops.fill([], 0)))],
   // d(x s) = s + x s (1 - s), with s = sigmoid(x)
   silu: (_, dY, [x]) => {
     const s = ops.sigmoid(need(x));

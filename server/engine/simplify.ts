@@ -32,11 +32,23 @@ function withInputs<K extends OpKind>(node: NodeOf<K>, inputs: readonly Node[]):
 const identities: {
   readonly [K in OpKind]?: (inputs: readonly Node[], attrs: OpAttrs[K], self: NodeOf<K>) => Node | undefined;
 } = {
-  add: ([a, b], _, self) => (isFill(b, 0) && sameAs(a, self) ? a : isFill(a, 0) && sameAs(b, self) ? b : undefined),
-  mul: ([a, b], _, self) => (isFill(b, 1) && sameAs(a, self) ? a : isFill(a, 1) && sameAs(b, self) ? b : undefined),
-  affine: ([x], { mul, add }) => (mul === 1 && add === 0 ? x : undefined),
+  add: ([a, b], _, self) => {
+    if (isFill(b, 0) && sameAs(a, self)) return a;
+    if (isFill(a, 0) && sameAs(b, self)) return b;
+    return withScalarFill("add", [a, b], self);
+  },
+  mul: ([a, b], _, self) => {
+    if (isFill(b, 1) && sameAs(a, self)) return a;
+    if (isFill(a, 1) && sameAs(b, self)) return b;
+    return withScalarFill("mul", [a, b], self);
+  },
+  affine: ([x], { mul, add }) => {
+    if (x?.op === "fill") return make("fill", [], { shape: x.shape, value: mul * x.attrs.value + add });
+    return mul === 1 && add === 0 ? x : undefined;
+  },
   reshape: ([x], { shape }) => {
     if (x === undefined || sameShape(x.shape, shape)) return x;
+    if (x.op === "fill") return make("fill", [], { shape, value: x.attrs.value });
     return x.op === "reshape" ? make("reshape", x.inputs, { shape }) : undefined;
   },
   broadcastTo: ([x], { shape }) => {
@@ -50,6 +62,21 @@ function withoutEffect<K extends OpKind>(node: NodeOf<K>): Node | undefined {
     | ((inputs: readonly Node[], attrs: OpAttrs[K], self: NodeOf<K>) => Node | undefined)
     | undefined;
   return rule?.(node.inputs, node.attrs, node);
+}
+
+/** One number that is added to or multiplied with a whole tensor need not be spread out before. */
+function withScalarFill(
+  op: "add" | "mul",
+  [a, b]: readonly (Node | undefined)[],
+  self: { shape: readonly number[] },
+): Node | undefined {
+  if (a === undefined || b === undefined) return undefined;
+  const scalar = (node: Node): Node | undefined =>
+    node.op === "fill" && node.shape.length > 0 ? make("fill", [], { shape: [], value: node.attrs.value }) : undefined;
+  const [left, right] = [scalar(a), scalar(b)];
+  if (right !== undefined && sameAs(a, self)) return make(op, [a, right], {});
+  if (left !== undefined && sameAs(b, self)) return make(op, [left, b], {});
+  return undefined;
 }
 
 function isFill(node: Node | undefined, value: number): boolean {

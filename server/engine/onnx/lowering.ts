@@ -79,12 +79,14 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
     return e.emit("Mul", [difference, e.emit("Unsqueeze", [of(dY), e.ints([1])])]);
   },
   rotary: lowerRotary,
-  gelu: (_, [x], e) => e.emit("Mul", [of(x), normalCdf(of(x), e)]),
+  // In this order ONNX Runtime makes one Gelu of the chain, unless a gradient shares a part of it.
+  gelu: (_, [x], e) => e.emit("Mul", [e.emit("Mul", [of(x), twiceNormalCdf(of(x), e)]), e.float(0.5)]),
   // Phi(x) + x phi(x)
   geluGrad: (_, [x, dY], e) => {
     const density = e.emit("Exp", [e.emit("Mul", [e.emit("Mul", [of(x), of(x)]), e.float(-0.5)])]);
     const slope = e.emit("Mul", [e.emit("Mul", [of(x), density]), e.float(1 / Math.sqrt(2 * Math.PI))]);
-    return e.emit("Mul", [of(dY), e.emit("Add", [normalCdf(of(x), e), slope])]);
+    const cdf = e.emit("Mul", [twiceNormalCdf(of(x), e), e.float(0.5)]);
+    return e.emit("Mul", [of(dY), e.emit("Add", [cdf, slope])]);
   },
   // FastGelu of ONNX Runtime is this formula and 2.7 times as fast as Gelu(approximate=tanh)
   geluTanh: (_, [x], e) => e.emit("ms.FastGelu", [of(x)]),
@@ -262,11 +264,11 @@ function lowerRotary(node: NodeOf<"rotary">, [x, positions]: readonly Value[], e
   return e.emit("Reshape", [rotated, e.ints(node.shape)]);
 }
 
-/** Phi(x), the standard normal distribution function; forward and backward share it. */
-function normalCdf(x: Value, e: Emitter): Value {
-  const [cdf] = e.once(`normal cdf ${x}`, () => {
-    const erf = e.emit("Erf", [e.emit("Mul", [x, e.float(Math.SQRT1_2)])]);
-    return [e.emit("Mul", [e.emit("Add", [erf, e.float(1)]), e.float(0.5)])];
+/** 2 Phi(x) = 1 + erf(x / √2), of the standard normal distribution function; forward and backward share it. */
+function twiceNormalCdf(x: Value, e: Emitter): Value {
+  const [cdf] = e.once(`twice normal cdf ${x}`, () => {
+    const erf = e.emit("Erf", [e.emit("Div", [x, e.float(Math.SQRT2)])]);
+    return [e.emit("Add", [erf, e.float(1)])];
   });
   return of(cdf);
 }
