@@ -1,0 +1,118 @@
+/**
+ * The MLP outputs of chosen layers, held on the device a chunk at a time: one forward pass of each model gives the activations of all its
+ * layers, and they never leave the device. Letters: B texts, T tokens, D width, R rows of the whole buffer.
+ */
+import type { Device, Program, StateStore, Update } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import type { ForwardResult } from "../models/architecture.ts";
+import { forward, type Model, plainPositions } from "../models/model.ts";
+import { UnknownLayerError } from "./errors.ts";
+import type { TokenStream } from "./token-stream.ts";
+
+/** A model whose activations are read. Its weights must not change meanwhile. */
+export interface SubjectModel {
+  /** Tells the models of one training apart: `base`, `tuned`. */
+  readonly name: string;
+  readonly model: Model;
+  /** Stores of adapters beside the model's own. */
+  readonly stores?: readonly StateStore[];
+}
+
+export interface BufferOptions {
+  readonly device: Device;
+  readonly models: readonly SubjectModel[];
+  readonly layers: readonly number[];
+  readonly texts: readonly Int32Array[];
+  readonly stream: TokenStream;
+  /** Whether padding may be read, so that keys that are padding have to be hidden from it. */
+  readonly readsPadding: boolean;
+}
+
+export interface ActivationBuffer {
+  readonly store: StateStore;
+  /** Runs every model over some texts and puts the activations where pass number `pass` of a chunk has its rows. */
+  fill(pass: number, texts: readonly number[]): Promise<void>;
+  /** The activations of a layer, [R, D]. */
+  rowsOf(model: string, layer: number): Node;
+  dispose(): Promise<void>;
+}
+
+export async function createActivationBuffer(options: BufferOptions): Promise<ActivationBuffer> {
+  const { device, models, layers, stream } = options;
+  const R = stream.passesPerChunk * stream.B * stream.T;
+  const widthOf = new Map(models.map(({ name, model }) => [name, model.config.width]));
+  const store = await device.createState(
+    models.flatMap(({ name, model }) =>
+      layers.map((layer) => ({
+        name: bufferName(name, layer),
+        shape: [1, 1, R, model.config.width],
+        values: undefined,
+      })),
+    ),
+  );
+  const programs: Program[] = [];
+  for (const subject of models) programs.push(await compileHarvest(options, subject, store, R));
+  return {
+    store,
+    fill: async (pass, texts) => {
+      const inputs = passInputs(options, pass, texts);
+      await Promise.all(programs.map((program) => program.run(inputs)));
+    },
+    rowsOf: (model, layer) => ops.state(bufferName(model, layer), [R, widthOf.get(model) ?? 0]),
+    dispose: async () => {
+      await Promise.all(programs.map((program) => program.dispose()));
+      await store.dispose();
+    },
+  };
+}
+
+/** A forward pass up to the highest layer that is read; the rest of the model is not even compiled. */
+function compileHarvest(
+  { device, layers, stream: { B, T }, readsPadding }: BufferOptions,
+  { name, model, stores = [] }: SubjectModel,
+  store: StateStore,
+  R: number,
+): Promise<Program> {
+  const result = forward(model, { shape: [B, T], maskKeys: readsPadding });
+  const D = model.config.width;
+  const start = ops.input("start", [1], "i32");
+  const updates: Update[] = layers.map((layer) => ({
+    kind: "writeAt",
+    target: ops.state(bufferName(name, layer), [1, 1, R, D]),
+    value: ops.reshape(mlpOutputOf(result, layer), [1, 1, B * T, D]),
+    start,
+  }));
+  const frozen = [model.store, ...stores];
+  return device.compile({ stores: [...frozen, store], frozen, outputs: {}, updates });
+}
+
+/** The MLP output of a layer, [B, T, D]. Throws `UnknownLayerError`. */
+export function mlpOutputOf({ layers }: ForwardResult, layer: number): Node {
+  const found = layers[layer];
+  if (found === undefined) throw new UnknownLayerError(layer, layers.length);
+  return found.mlpOutput;
+}
+
+function passInputs(
+  { texts: all, stream: { B, T }, readsPadding }: BufferOptions,
+  pass: number,
+  texts: readonly number[],
+): Record<string, Values> {
+  const ids = new Int32Array(B * T);
+  const keyBias = new Float32Array(B * T).fill(hidden);
+  for (const [b, text] of texts.entries()) {
+    const own = all[text]?.subarray(0, T) ?? new Int32Array();
+    ids.set(own, b * T);
+    keyBias.fill(0, b * T, b * T + own.length);
+  }
+  const inputs = { ids, positions: plainPositions([B, T]), start: Int32Array.of(pass * B * T) };
+  return readsPadding ? { ...inputs, keyBias } : inputs;
+}
+
+/** Large enough that exp underflows to exactly 0 after it, small enough that adding a score stays finite. */
+const hidden = -1e30;
+
+function bufferName(model: string, layer: number): string {
+  return `activations.${model}.${layer}`;
+}

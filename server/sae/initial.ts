@@ -1,0 +1,29 @@
+import type { Random } from "../common/random.ts";
+import type { StateEntry } from "../engine/device.ts";
+import type { SaeShape } from "./graph.ts";
+import { orthonormaliseRows } from "./initial.loops.ts";
+
+/**
+ * Weights before training: orthonormal directions, zero biases, and a decoder that starts as the encoder. Up to the length of rows, which
+ * the graph sets to one, that is PyTorch's `orthogonal_`, with which the published notebooks begin.
+ */
+export function initialEntries(prefix: string, { D, F, tied }: SaeShape, random: Random): StateEntry[] {
+  const directions = orthonormalDirections(F, D, random);
+  return [
+    { name: `${prefix}.encoder`, shape: [F, D], values: directions },
+    { name: `${prefix}.encoderBias`, shape: [F], values: undefined },
+    ...(tied ? [] : [{ name: `${prefix}.decoder`, shape: [F, D], values: directions.slice() }]),
+    { name: `${prefix}.decoderBias`, shape: [D], values: undefined },
+  ];
+}
+
+/** F unit rows of D, in blocks of at most D rows; within a block they are orthogonal and turned at random. */
+export function orthonormalDirections(F: number, D: number, random: Random): Float32Array {
+  const directions = new Float32Array(F * D);
+  for (let first = 0; first < F; first += D) {
+    const block = Float64Array.from({ length: Math.min(D, F - first) * D }, () => random.normal());
+    orthonormaliseRows(block, D);
+    directions.set(block, first * D);
+  }
+  return directions;
+}

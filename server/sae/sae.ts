@@ -1,0 +1,38 @@
+import { invariant } from "../common/errors.ts";
+
+/** What stands between the encoder's sums and the features: ReLU alone, or ReLU of the k largest. */
+export type Activation = { readonly kind: "relu" } | { readonly kind: "topk"; readonly k: number };
+
+/**
+ * A trained sparse autoencoder: f = activation(encoder x + encoderBias), x̂ = fᵀ decoder + decoderBias. Letters: D width of what
+ * is encoded, F features. Nothing is subtracted from x before it is encoded.
+ */
+export interface Sae {
+  readonly D: number;
+  readonly F: number;
+  readonly activation: Activation;
+  /** [F, D], a feature a row. */
+  readonly encoder: Float32Array;
+  /** [F] */
+  readonly encoderBias: Float32Array;
+  /** [F, D], rows of length one: the features' directions. The encoder itself when the two are tied. */
+  readonly decoder: Float32Array;
+  /** [D] */
+  readonly decoderBias: Float32Array;
+}
+
+/** Rows [R, D] scaled to length one; a row of zeros stays. */
+export function unitRows(rowsRD: Float32Array, D: number): Float32Array {
+  invariant(rowsRD.length % D === 0, `${rowsRD.length} values are no rows of ${D}`);
+  const unit = new Float32Array(rowsRD.length);
+  for (let at = 0; at < rowsRD.length; at += D) {
+    const row = rowsRD.subarray(at, at + D);
+    const length = Math.sqrt(row.reduce((total, value) => total + value * value, 0));
+    if (length > 0)
+      unit.set(
+        row.map((value) => value / length),
+        at,
+      );
+  }
+  return unit;
+}

@@ -1,0 +1,182 @@
+/**
+ * One optimizer step of all autoencoders that read the same layer of the same model, as one program: they share the gathered activations
+ * and nothing else. Letters: N tokens of a step, D width, F features, R rows of the activation buffer.
+ */
+import { invariant } from "../common/errors.ts";
+import type { Random } from "../common/random.ts";
+import type { AdamWOptions, Device, Program, StateStore } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { createOptimizer, type Optimizer, requireFinite } from "../engine/optimizer.ts";
+import type { SaeConfig } from "./config.ts";
+import { activationOf, type SaeShape, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
+import { initialEntries } from "./initial.ts";
+import type { Sae } from "./sae.ts";
+import { unitRows } from "./sae.ts";
+
+/** Which autoencoder: `model`, layer and dictionary size, and the name made of them, fit for files. */
+export interface SaeKey extends SaeShape {
+  readonly id: string;
+  readonly model: string;
+  readonly layer: number;
+}
+
+/** One autoencoder's numbers for one step, as means over the step's tokens. */
+export interface SaeMetrics {
+  readonly id: string;
+  readonly loss: number;
+  /** ‖x̂ - x‖² */
+  readonly squaredError: number;
+  /** ‖f‖₁ */
+  readonly l1: number;
+  /** ‖f‖₀, active features */
+  readonly l0: number;
+  /** Fraction of variance explained: 1 - Σ‖x̂ - x‖² / Σ‖x - mean x‖². */
+  readonly fve: number;
+  /** Features that have not fired for `deadAfterTokens`; none before so many tokens have been seen. */
+  readonly dead: number;
+}
+
+/** The autoencoders of one layer of one model, with all that their training needs. */
+export class SaeGroup {
+  readonly keys: readonly SaeKey[];
+  readonly #config: SaeConfig;
+  readonly #weights: StateStore;
+  readonly #optimizer: Optimizer;
+  readonly #program: Program;
+  /** Steps since each feature fired last, by autoencoder. */
+  readonly #quiet: ReadonlyMap<string, Float32Array>;
+
+  private constructor(
+    keys: readonly SaeKey[],
+    config: SaeConfig,
+    weights: StateStore,
+    optimizer: Optimizer,
+    program: Program,
+  ) {
+    this.keys = keys;
+    this.#config = config;
+    this.#weights = weights;
+    this.#optimizer = optimizer;
+    this.#program = program;
+    this.#quiet = new Map(keys.map(({ id, F }) => [id, new Float32Array(F)]));
+  }
+
+  /** `activations`: [R, D] in `buffer`. Equal sizes of one layer start from equal weights in every model. */
+  static async create(options: {
+    readonly device: Device;
+    readonly config: SaeConfig;
+    readonly keys: readonly SaeKey[];
+    readonly buffer: StateStore;
+    readonly activations: Node;
+    readonly random: Random;
+  }): Promise<SaeGroup> {
+    const { device, config, keys, buffer, activations, random } = options;
+    const weights = await device.createState(
+      keys.flatMap((key) => initialEntries(key.id, key, random.fork(`weights ${key.layer} ${key.F}`))),
+    );
+    const optimizer = await createOptimizer(
+      device,
+      keys.flatMap((key) => saeParameters(key.id, key)),
+    );
+    const x = ops.embedding(activations, ops.input("rows", [config.batchTokens], "i32"));
+    const losses = keys.map((key) => saeLoss(x, trainedNodes(key.id, key, activationOf(config.sparsity)), config));
+    const program = await device.compile({
+      stores: [buffer, weights, optimizer.store],
+      outputs: {
+        variation: variationOf(x),
+        ...Object.fromEntries(
+          losses.flatMap(({ squares, featureSum, fired }, at) => [
+            [`squares.${at}`, squares],
+            [`featureSum.${at}`, featureSum],
+            [`fired.${at}`, fired],
+          ]),
+        ),
+      },
+      updates: [optimizer.update(losses.map(({ loss }) => loss).reduce(ops.add))],
+    });
+    return new SaeGroup(keys, config, weights, optimizer, program);
+  }
+
+  /** Trains on rows [N] of the buffer; `step` counts from 1. Throws `NonFiniteError`, and nothing is updated then. */
+  async step(rows: Int32Array, step: number): Promise<SaeMetrics[]> {
+    const adam: AdamWOptions = { ...adamDefaults, learningRate: this.#config.learningRate };
+    const results = await this.#program.run({ rows, ...this.#optimizer.inputsAt(step, adam) });
+    return this.keys.map((key, at) => this.#metricsOf(key, at, step, results));
+  }
+
+  /** Every tensor that training moves, by a name fit for files. */
+  async tensors(): Promise<Record<string, Float32Array>> {
+    const stored = await Promise.all(
+      [this.#weights, this.#optimizer.store].flatMap((store) =>
+        store.names.map(async (name) => [name, await readFloats(store, name)] as const),
+      ),
+    );
+    const quiet = [...this.#quiet].map(([id, steps]) => [`${id}.quiet`, steps.slice()] as const);
+    return Object.fromEntries([...stored, ...quiet]);
+  }
+
+  /** Takes what `tensors` gave. */
+  async setTensors(tensors: Readonly<Record<string, Float32Array>>): Promise<void> {
+    for (const store of [this.#weights, this.#optimizer.store])
+      for (const name of store.names) await store.write(name, tensors[name] ?? new Float32Array());
+    for (const [id, steps] of this.#quiet) steps.set(tensors[`${id}.quiet`] ?? []);
+  }
+
+  /** The autoencoder as it stands. */
+  async sae({ id, D, F, tied }: SaeKey): Promise<Sae> {
+    const read = (name: string): Promise<Float32Array> => readFloats(this.#weights, `${id}.${name}`);
+    const decoder = unitRows(await read(tied ? "encoder" : "decoder"), D);
+    return {
+      D,
+      F,
+      activation: activationOf(this.#config.sparsity),
+      encoder: tied ? decoder : await read("encoder"),
+      encoderBias: await read("encoderBias"),
+      decoder,
+      decoderBias: await read("decoderBias"),
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#program.dispose();
+    await this.#optimizer.store.dispose();
+    await this.#weights.dispose();
+  }
+
+  #metricsOf({ id, D }: SaeKey, at: number, step: number, results: Readonly<Record<string, Values>>): SaeMetrics {
+    const { batchTokens: N, mse, sparsity, deadAfterTokens } = this.#config;
+    const squaredError = requireFinite(`the squared error of ${id}`, step, results[`squares.${at}`]) / N;
+    const l1 = requireFinite(`the feature sum of ${id}`, step, results[`featureSum.${at}`]) / N;
+    const variation = requireFinite("the activations' variation", step, results["variation"]) / N;
+    const fired = results[`fired.${at}`] ?? new Float32Array();
+    const quiet = this.#quiet.get(id) ?? new Float32Array();
+    let active = 0;
+    for (const [feature, tokens] of fired.entries()) {
+      quiet[feature] = tokens > 0 ? 0 : (quiet[feature] ?? 0) + 1;
+      active += tokens;
+    }
+    return {
+      id,
+      loss: squaredError / (mse === "sum" ? 1 : D) + (sparsity.kind === "l1" ? sparsity.coefficient * l1 : 0),
+      squaredError,
+      l1,
+      l0: active / N,
+      fve: 1 - squaredError / variation,
+      dead: quiet.filter((steps) => steps * N >= deadAfterTokens).length,
+    };
+  }
+}
+
+const adamDefaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm: Number.POSITIVE_INFINITY };
+
+/** Sum over tokens of ‖x - mean x‖². */
+function variationOf(x: Node): Node {
+  return ops.sum(ops.square(ops.sub(x, ops.mean(x, { axes: [0], keepDims: true }))));
+}
+
+async function readFloats(store: StateStore, name: string): Promise<Float32Array> {
+  const values = await store.read(name);
+  invariant(values instanceof Float32Array, `'${name}' holds integers`);
+  return values;
+}
