@@ -131,7 +131,7 @@ describe("damage to the newest", () => {
 
   test("one flipped bit anywhere: the one before is used, with a message, or the bit meant nothing", async () => {
     let fallbacks = 0;
-    for (let i = 0; i < 250; i++) {
+    for (let i = 0; i < 150; i++) {
       const { found, messages } = await damaged(async (path, size) => {
         const bytes = await readFile(path);
         const at = random.integer(size);
@@ -141,7 +141,7 @@ describe("damage to the newest", () => {
       expect(found).toEqual(expected[messages.length === 1 ? 0 : 1]);
       fallbacks += messages.length;
     }
-    expect(fallbacks).toBeGreaterThan(200);
+    expect(fallbacks).toBeGreaterThan(120);
   });
 
   test("cut anywhere: the one before is used, with a message, and is not put at risk by the next save", async () => {

@@ -2,7 +2,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { scratchFolder } from "../../test/unit/pipeline/scratch.ts";
+import { PATIENT, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import { stateFolder, takeTurn } from "./machine-queue.ts";
 import { thisProcess } from "./process-identity.ts";
 
@@ -24,9 +24,11 @@ test("one at a time, first come first served, and those who wait are told for wh
   const { enter, waits, order } = queueIn(await scratchFolder());
   const first = await enter("run a");
   const second = enter("run b");
-  await expect.poll(() => waits).toEqual([expect.stringMatching(/^run b: process \d+ on \S+ \(run a, since /)]);
+  await expect
+    .poll(() => waits, PATIENT)
+    .toEqual([expect.stringMatching(/^run b: process \d+ on \S+ \(run a, since /)]);
   const third = enter("run c");
-  await expect.poll(() => waits.length).toBe(2);
+  await expect.poll(() => waits.length, PATIENT).toBe(2);
   expect(waits[1]).toMatch(/^run c: process \d+ on \S+ \(run b, waiting too\)/);
   await first.release();
   await (await second).release();
@@ -40,7 +42,7 @@ test("who gives up while waiting leaves the queue", async () => {
   const first = await enter("run a");
   const controller = new AbortController();
   const second = enter("run b", controller.signal);
-  await expect.poll(() => waits.length).toBe(1);
+  await expect.poll(() => waits.length, PATIENT).toBe(1);
   controller.abort();
   await expect(second).rejects.toMatchObject({ code: "cancelled" });
   await first.release();

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
+import { PATIENT } from "../../test/unit/pipeline/scratch.ts";
 import { identify, isSameProcess, livenessOf, thisProcess } from "./process-identity.ts";
 
 test("this process is alive, and is itself", async () => {
@@ -37,7 +38,7 @@ test.runIf(process.platform === "linux")("a zombie is gone", async () => {
   try {
     const [line] = await once(createInterface(parent.stdout), "line");
     const identity = { ...(await thisProcess()), pid: Number(line), startTime: "" };
-    await expect.poll(() => livenessOf(identity)).toBe("gone");
+    await expect.poll(() => livenessOf(identity), PATIENT).toBe("gone");
     expect(process.kill(Number(line), 0)).toBe(true);
   } finally {
     parent.kill("SIGKILL");

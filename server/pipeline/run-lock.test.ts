@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { scratchFolder } from "../../test/unit/pipeline/scratch.ts";
+import { PATIENT, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import { type ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { Lock, LockedError, lockHolder } from "./run-lock.ts";
 
@@ -69,7 +69,7 @@ test("a holder that finds itself superseded is told, and takes nothing away from
     expect(lock.lost.aborted).toBe(false);
     await mkdir(join(folder, "2"));
     vi.advanceTimersByTime(10_000);
-    await expect.poll(() => lock.lost.aborted).toBe(true);
+    await expect.poll(() => lock.lost.aborted, PATIENT).toBe(true);
     expect(lock.lost.reason).toMatchObject({ code: "locked" });
     await lock.release();
     expect(await readdir(folder)).toContain("2");

@@ -85,29 +85,33 @@ export class RunSession {
   }
 
   /** Goes on to another state, in `run.json` and as an event; the same state again is nothing new. */
-  async setState(state: RunState): Promise<void> {
+  async setState(state: RunState, along: Partial<RunRecord> = {}): Promise<void> {
     const isNew = JSON.stringify(state) !== JSON.stringify(this.#record.state);
-    await this.#write({ state });
+    await this.#write({ ...along, state });
     if (isNew) this.events.append({ kind: "state", state });
     if (hasEnded(state)) this.events.sync();
   }
 
-  /** Records what is known of a stage from now on. */
-  async setStage(id: string, known: Partial<Omit<RunRecord["stages"][number], "id">>): Promise<void> {
+  /** From now on this stage is looked at. */
+  lookAt(id: string): void {
     this.#currentStage = id;
-    await this.#write({
-      stages: this.#record.stages.map((stage) => (stage.id === id ? { ...stage, ...known } : stage)),
-    });
   }
 
-  /** Lets a finished stage's output appear where the plan wants it. */
-  async publish(planned: PlannedStage, output: StageOutput): Promise<void> {
+  /** Records that the work on a stage begins. */
+  async begin(id: string, key: string): Promise<void> {
+    await this.setState({ kind: "running", stage: id }, this.#withStage(id, { status: "running", key }));
+  }
+
+  /** Records a stage's output, and lets it appear where the plan wants it. */
+  async settle(planned: PlannedStage, output: StageOutput, status: "reused" | "done"): Promise<void> {
+    const { key, digest } = output.manifest;
     const place = planned.publishAs;
-    if (place !== undefined) {
-      const paths = await publishOutput(this.paths.root, place, output, this.files);
-      for (const path of paths) this.#outdated.delete(path);
-      await this.#write({ published: [...new Set([...this.#record.published, ...paths])].sort(byCodeUnit) });
-    }
+    const paths = place === undefined ? [] : await publishOutput(this.paths.root, place, output, this.files);
+    for (const path of paths) this.#outdated.delete(path);
+    await this.#write({
+      ...this.#withStage(planned.id, { status, key, output: this.inRun(output.folder), digest }),
+      published: [...new Set([...this.#record.published, ...paths])].sort(byCodeUnit),
+    });
   }
 
   /** After the last stage: drops what earlier plans and attempts left behind. */
@@ -149,6 +153,10 @@ export class RunSession {
         // A torn line that could not be cut away now is cut away when the file is opened again.
       }
     }
+  }
+
+  #withStage(id: string, known: Partial<RunRecord["stages"][number]>): Pick<RunRecord, "stages"> {
+    return { stages: this.#record.stages.map((stage) => (stage.id === id ? { ...stage, ...known } : stage)) };
   }
 
   async #write(changes: Partial<RunRecord>): Promise<void> {

@@ -93,12 +93,6 @@ export async function findOutput(
   if (found === undefined) return undefined;
   session.log.place(await readFile(join(folder, OUTPUT_LOG)));
   session.emit({ kind: "stage-reused", stage: planned.id, key });
-  await session.setStage(planned.id, {
-    status: "reused",
-    key,
-    output: session.inRun(folder),
-    digest: found.manifest.digest,
-  });
   return found;
 }
 
@@ -112,7 +106,7 @@ export async function makeOutput(task: Task, session: RunSession, options: Stage
   const stored = await store.load((text) => {
     session.emit({ kind: "message", level: "warning", text, stage: id });
   });
-  await session.setStage(id, { status: "running", key });
+  await session.begin(id, key);
   session.log.begin(stored?.log ?? new Uint8Array());
   session.emit(
     stored === undefined
@@ -132,11 +126,6 @@ export async function makeOutput(task: Task, session: RunSession, options: Stage
   const output = await commitOutput({ from, to: task.output, identity, log, receipt, files: session.files });
   session.log.end();
   session.emit({ kind: "stage-finished", stage: id, key, workedMs });
-  await session.setStage(id, {
-    status: "done",
-    output: session.inRun(output.folder),
-    digest: output.manifest.digest,
-  });
   await remove(work, session.files);
   return output;
 }

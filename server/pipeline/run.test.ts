@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { everyNth, fakePlan, smallPlan, train } from "../../test/unit/pipeline/fake-stages.ts";
-import { lastingFiles, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
+import { lastingFiles, PATIENT, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
 import { requestCancel } from "./cancel.ts";
 import { thisProcess } from "./process-identity.ts";
@@ -239,7 +239,7 @@ describe("stopping", () => {
       first,
       options,
     );
-    await expect.poll(async () => (await runStatus(first)).state.kind).toBe("running");
+    await expect.poll(async () => (await runStatus(first)).state.kind, PATIENT).toBe("running");
     const controller = new AbortController();
     const secondRun = run(
       doing(async () => {}),
@@ -247,13 +247,13 @@ describe("stopping", () => {
       { ...options, signal: controller.signal },
     );
     await expect
-      .poll(async () => (await runStatus(second)).state)
+      .poll(async () => (await runStatus(second)).state, PATIENT)
       .toMatchObject({
         kind: "waiting",
         for: expect.stringContaining("run demo"),
       });
     controller.abort();
-    expect((await secondRun).outcome).toEqual({ kind: "cancelled" });
+    expect((await secondRun).outcome).toEqual({ kind: "cancelled", stage: "only" });
     release();
     expect((await firstRun).outcome.kind).toBe("done");
     expect(
@@ -289,7 +289,7 @@ describe("failing", () => {
       const work = async ({ signal, stepDone }: StageContext<{ x: number }, never>) => {
         await mkdir(join(runPaths(folder).lock, "99"));
         vi.advanceTimersByTime(10_000);
-        await expect.poll(() => signal.aborted).toBe(true);
+        await expect.poll(() => signal.aborted, PATIENT).toBe(true);
         await stepDone(() => expect.unreachable("nothing may be saved"));
       };
       await expect(run(doing(work), folder)).rejects.toMatchObject({ code: "locked", name: "LockLostError" });
@@ -372,7 +372,7 @@ describe("failing", () => {
 
   test("a plan with one id twice, or a run with a bad name, is refused before anything is written", async () => {
     const root = await scratchFolder();
-    await expect(run([...smallPlan(), ...smallPlan()], join(root, "demo"))).rejects.toThrow("id base");
+    await expect(run([...smallPlan(), ...smallPlan()], join(root, "demo"))).rejects.toThrow("id tuned");
     await expect(run(smallPlan(), join(root, "Bad Name"))).rejects.toMatchObject({ code: "usage" });
     expect(await readdir(root)).toEqual([]);
   });

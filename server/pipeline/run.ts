@@ -116,13 +116,12 @@ async function runStages(
   };
   for (const planned of stages) {
     if (options.signal.aborted) throw new RunCancelledError();
+    session.lookAt(planned.id);
     const task = makeTask(planned, outputs, session, settings);
-    let output = await findOutput(task, session, settings.check);
-    if (output === undefined) {
-      await turn.take(session, planned.id, options);
-      output = await makeOutput(task, session, settings);
-    }
-    await session.publish(planned, output);
+    const found = await findOutput(task, session, settings.check);
+    if (found === undefined) await turn.take(session, options);
+    const output = found ?? (await makeOutput(task, session, settings));
+    await session.settle(planned, output, found === undefined ? "done" : "reused");
     outputs.set(planned, output);
   }
   await session.finish();
@@ -132,22 +131,15 @@ async function runStages(
 class Turn {
   #lock: Lock | undefined;
 
-  async take(
-    session: RunSession,
-    stage: string,
-    options: RunOptions & { readonly signal: AbortSignal },
-  ): Promise<void> {
-    if (options.queued !== false && this.#lock === undefined) {
-      const { signal, stateFolder } = options;
-      const onWait = (forWhom: string) => session.setState({ kind: "waiting", for: forWhom });
-      this.#lock = await takeTurn({
-        purpose: `run ${session.name}`,
-        signal,
-        onWait,
-        ...(stateFolder === undefined ? {} : { stateFolder }),
-      });
-    }
-    await session.setState({ kind: "running", stage });
+  async take(session: RunSession, options: RunOptions & { readonly signal: AbortSignal }): Promise<void> {
+    if (options.queued === false || this.#lock !== undefined) return;
+    const { signal, stateFolder } = options;
+    this.#lock = await takeTurn({
+      purpose: `run ${session.name}`,
+      signal,
+      onWait: (forWhom) => session.setState({ kind: "waiting", for: forWhom }),
+      ...(stateFolder === undefined ? {} : { stateFolder }),
+    });
   }
 
   async end(): Promise<void> {

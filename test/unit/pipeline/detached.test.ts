@@ -12,7 +12,7 @@ import { prepareRun, readRecord, runPaths } from "../../../server/pipeline/run-f
 import { runProcess, runStatus } from "../../../server/pipeline/run-status.ts";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import { fakePlan } from "./fake-stages.ts";
-import { lastingFiles, scratchFolder } from "./scratch.ts";
+import { lastingFiles, PATIENT, scratchFolder } from "./scratch.ts";
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const started: string[] = [];
@@ -121,7 +121,7 @@ test("a run that was killed reads as interrupted", async () => {
   await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
   const runner = await runProcess(job.runFolder);
   process.kill(runner?.pid ?? 0, "SIGKILL");
-  await expect.poll(async () => (await runStatus(job.runFolder)).state).toEqual({ kind: "interrupted" });
+  await expect.poll(async () => (await runStatus(job.runFolder)).state, PATIENT).toEqual({ kind: "interrupted" });
   expect((await readRecord(job.runFolder))?.state.kind).toBe("running");
   // Asking it to stop now is no error, and leaves nothing behind that would stop the next attempt.
   await executor.cancel(job);
@@ -141,6 +141,6 @@ test("a program that cannot be started, or says nothing, is told", async () => {
   const broken = join(runsRoot, "broken.js");
   await writeFile(broken, "throw new Error('broken');");
   const handle = await executor.submit({ runFolder, argv: [process.execPath, broken] });
-  await expect.poll(async () => (await runStatus(runFolder)).state).toEqual({ kind: "interrupted" });
+  await expect.poll(async () => (await runStatus(runFolder)).state, PATIENT).toEqual({ kind: "interrupted" });
   expect(Buffer.from(await executor.logs(handle, 0)).toString()).toContain("Error: broken");
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../../../server/common/atomic-file.ts";
 import { Random } from "../../../server/common/random.ts";
-import { type PlannedStage, planStage, type Stage } from "../../../server/pipeline/stage.ts";
+import { type PlannedStage, planStage, type Stage, type StageContext } from "../../../server/pipeline/stage.ts";
 
 export interface TrainSettings {
   readonly steps: number;
@@ -22,32 +22,37 @@ const TrainState = z.object({
 export const train: Stage<TrainSettings, "base"> = {
   name: "fake-train",
   codeVersion: 1,
-  async run(context) {
-    const { settings, random, resumed } = context;
-    const state = resumed === undefined ? undefined : TrainState.parse(resumed.state);
-    let weights = asFloats(
-      resumed === undefined
-        ? await readFile(join(context.input("base"), "weights.bin"))
-        : await resumed.read("weights.bin"),
-    );
-    const noise = state === undefined ? random.fork("noise") : Random.fromState(state.noise);
-    let momentum = state?.momentum ?? 0;
-    for (let step = state?.step ?? 0; step < settings.steps; ) {
-      momentum = 0.9 * momentum + random.normal();
-      weights = weights.map((weight) => weight + settings.rate * momentum * noise.normal());
-      step += 1;
-      context.log({ step, norm: Math.hypot(...weights), sample: `Probe "${step}" — ünïcode` });
-      context.progress(step, settings.steps, "steps");
-      const current = step;
-      await context.stepDone(() => ({
-        state: { step: current, noise: noise.state, momentum },
-        files: { "weights.bin": asBytes(weights) },
-      }));
-      if (settings.pauseMs !== undefined) await pause(settings.pauseMs);
-    }
-    await writeFileAtomically(join(context.output, "weights.bin"), asBytes(weights));
-  },
+  run: (context) => trainFrom(() => weightsOf(context.input("base")), context),
 };
+
+/** The same from weights of zero. */
+export const walk: Stage<TrainSettings, never> = {
+  name: "fake-walk",
+  codeVersion: 1,
+  run: (context) => trainFrom(async () => new Float64Array(16), context),
+};
+
+async function trainFrom(initial: () => Promise<Float64Array>, context: StageContext<TrainSettings, never>) {
+  const { settings, random, resumed } = context;
+  const state = resumed === undefined ? undefined : TrainState.parse(resumed.state);
+  let weights = resumed === undefined ? await initial() : asFloats(await resumed.read("weights.bin"));
+  const noise = state === undefined ? random.fork("noise") : Random.fromState(state.noise);
+  let momentum = state?.momentum ?? 0;
+  for (let step = state?.step ?? 0; step < settings.steps; ) {
+    momentum = 0.9 * momentum + random.normal();
+    weights = weights.map((weight) => weight + settings.rate * momentum * noise.normal());
+    step += 1;
+    context.log({ step, norm: Math.hypot(...weights), sample: `Probe "${step}" — ünïcode` });
+    context.progress(step, settings.steps, "steps");
+    const current = step;
+    await context.stepDone(() => ({
+      state: { step: current, noise: noise.state, momentum },
+      files: { "weights.bin": asBytes(weights) },
+    }));
+    if (settings.pauseMs !== undefined) await pause(settings.pauseMs);
+  }
+  await writeFileAtomically(join(context.output, "weights.bin"), asBytes(weights));
+}
 
 /** Without checkpoints: makes the weights that all start from. */
 export const initialise: Stage<{ readonly size: number }, never> = {
@@ -88,11 +93,9 @@ export function fakePlan(options: { steps?: number; pauseMs?: number } = {}): Pl
   return [planStage({ id: "report", stage: report, settings: {}, inputs: { tuned, base }, publishAs: "." })];
 }
 
-/** initialise -> train, for tests that run it hundreds of times. */
+/** One stage, for tests that run it hundreds of times. */
 export function smallPlan(): PlannedStage[] {
-  const base = planStage({ id: "base", stage: initialise, settings: { size: 16 }, inputs: {} });
-  const settings = { steps: 3, rate: 0.1 };
-  return [planStage({ id: "tuned", stage: train, settings, inputs: { base }, publishAs: "tuned" })];
+  return [planStage({ id: "tuned", stage: walk, settings: { steps: 3, rate: 0.1 }, inputs: {}, publishAs: "tuned" })];
 }
 
 /** A checkpoint at every n-th step boundary, whatever the clock says. */

@@ -43,10 +43,12 @@ describe("kill -9", () => {
   async function killedAfterDelay(folder: string): Promise<void> {
     const delayMs = random.uniform() * 150;
     const child = start(folder, {});
+    // It may be done before it is killed.
+    const exit = once(child, "exit");
     if (child.stdout) await once(child.stdout, "data");
     await delay(delayMs);
     child.kill("SIGKILL");
-    await once(child, "exit");
+    await exit;
   }
 
   const KILLS = Array.from({ length: 50 }, (_, i) => i);

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 
+/** For `expect.poll`: how long a busy machine may take. */
+export const PATIENT = { timeout: 30_000 };
+
 /** A new empty folder that is removed after the test file; in memory where the system offers that, which makes flushes cheap. */
 export async function scratchFolder(): Promise<string> {
   const folder = await mkdtemp(join(scratchRoot, "lfp-test-"));
