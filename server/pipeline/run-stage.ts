@@ -119,6 +119,7 @@ export async function makeOutput(task: Task, session: RunSession, options: Stage
 
   const attempt = new Attempt(task, session, options, store, stored);
   await planned.run(attempt.context(from));
+  if (isLockLost(options.signal)) throw options.signal.reason;
 
   const workedMs = attempt.workedMs();
   const receipt = { startedAt, finishedAt: new Date().toISOString(), workedMs, host: hostname() };
