@@ -1,0 +1,174 @@
+/**
+ * Autoencoders on disk, as SAELens (6 and later) reads them: a folder with cfg.json and sae_weights.safetensors. Letters: D width,
+ * F features; SAELens calls them d_in and d_sae and keeps the encoder as [D, F].
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { messageOf } from "../common/errors.ts";
+import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
+import { SaeFormatError } from "./errors.ts";
+import type { Activation, Sae } from "./sae.ts";
+
+/** Where an autoencoder's activations come from, for SAELens and for people. */
+export interface SaeMetadata {
+  /** The model's name in TransformerLens (`pythia-70m`), or any other. */
+  readonly modelName: string;
+  readonly layer: number;
+  readonly contextLength: number;
+  /** Where the texts came from; null if there is nothing to name. */
+  readonly dataset: string | null;
+  /** Anything else that should stay with the file: run, stage, seed, tuned or base. */
+  readonly extra?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** An autoencoder as it was found on disk. Its decoder's rows have length one if they had when it was saved; ours have. */
+export interface SavedSae {
+  readonly sae: Sae;
+  /** As in the file. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** The SAELens whose format this is; readers take a file without a version, or below 6, for an older format. */
+const saeLensVersion = "6.18.0";
+const configFile = "cfg.json";
+const weightsFile = "sae_weights.safetensors";
+
+/** Saves into `folder`, which is made if need be. cfg.json comes last: a folder that has it is whole. */
+export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): Promise<void> {
+  const { D, F } = sae;
+  await mkdir(folder, { recursive: true });
+  await writeSafetensors(join(folder, weightsFile), [
+    { name: "W_enc", dtype: "F32", shape: [D, F], data: transposed(sae.encoder, F, D) },
+    { name: "b_enc", dtype: "F32", shape: [F], data: sae.encoderBias },
+    { name: "W_dec", dtype: "F32", shape: [F, D], data: sae.decoder },
+    { name: "b_dec", dtype: "F32", shape: [D], data: sae.decoderBias },
+  ]);
+  const config = JSON.stringify(configOf(sae, metadata), undefined, 2);
+  await writeFileAtomically(join(folder, configFile), `${config}\n`);
+}
+
+/**
+ * Reads what `saveSae` or SAELens 6 saved: `standard` and `topk` autoencoders without input normalisation. Throws `SaeFormatError` and
+ * what `openSafetensors` throws.
+ */
+export async function loadSae(folder: string): Promise<SavedSae> {
+  const path = join(folder, configFile);
+  const config = await readConfig(path);
+  const { d_in: D, d_sae: F } = config;
+  await using weights = await openSafetensors(join(folder, weightsFile));
+  checkTensors(weights, { W_enc: [D, F], b_enc: [F], W_dec: [F, D], b_dec: [D] });
+  const read = (name: string): Promise<Float32Array> => weights.readFloat32(name, { requireFinite: true });
+  const encoder = transposed(await read("W_enc"), D, F);
+  const decoder = await read("W_dec");
+  return {
+    sae: {
+      D,
+      F,
+      activation: config.architecture === "topk" ? { kind: "topk", k: config.k } : { kind: "relu" },
+      encoder: equal(encoder, decoder) ? decoder : encoder,
+      encoderBias: await read("b_enc"),
+      decoder,
+      decoderBias: await read("b_dec"),
+    },
+    metadata: config.metadata,
+  };
+}
+
+function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<string, unknown> {
+  return {
+    ...architectureOf(activation),
+    d_in: D,
+    d_sae: F,
+    dtype: "float32",
+    device: "cpu",
+    // SAELens assumes the contrary when this is not said.
+    apply_b_dec_to_input: false,
+    normalize_activations: "none",
+    reshape_activations: "none",
+    metadata: {
+      ...metadata.extra,
+      sae_lens_version: saeLensVersion,
+      sae_lens_training_version: null,
+      model_name: metadata.modelName,
+      hook_name: `blocks.${metadata.layer}.hook_mlp_out`,
+      hook_head_index: null,
+      model_class_name: "HookedTransformer",
+      // TransformerLens would otherwise centre the MLP's output weights, and with them what was encoded here.
+      model_from_pretrained_kwargs: { center_writing_weights: false },
+      prepend_bos: false,
+      context_size: metadata.contextLength,
+      dataset_path: metadata.dataset,
+      neuronpedia_id: null,
+    },
+  };
+}
+
+function architectureOf(activation: Activation): Record<string, unknown> {
+  return activation.kind === "topk"
+    ? { architecture: "topk", k: activation.k, rescale_acts_by_decoder_norm: false }
+    : { architecture: "standard" };
+}
+
+const size = z.int().positive();
+const shared = {
+  d_in: size,
+  d_sae: size,
+  apply_b_dec_to_input: z.literal(false),
+  normalize_activations: z.literal("none"),
+  reshape_activations: z.literal("none").default("none"),
+  metadata: z.record(z.string(), z.unknown()),
+};
+const configSchema = z.discriminatedUnion("architecture", [
+  z.object({ architecture: z.literal("standard"), ...shared }),
+  z.object({
+    architecture: z.literal("topk"),
+    k: size,
+    rescale_acts_by_decoder_norm: z.literal(false).default(false),
+    ...shared,
+  }),
+]);
+
+async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new SaeFormatError(
+      `${path} cannot be read (${messageOf(cause)}): a saved autoencoder is a folder with cfg.json and ${weightsFile}`,
+      { cause },
+    );
+  }
+  const parsed = configSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new SaeFormatError(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+}
+
+function checkTensors({ path, tensors }: TensorSource, expected: Readonly<Record<string, readonly number[]>>): void {
+  for (const [name, shape] of Object.entries(expected)) {
+    const found = tensors.get(name)?.shape;
+    if (found?.join() !== shape.join())
+      throw new SaeFormatError(
+        `${path}: tensor '${name}' is ${found === undefined ? "missing" : `[${found}]`}; cfg.json asks for [${shape}]`,
+      );
+  }
+  const unknown = [...tensors.keys()].find((name) => !Object.hasOwn(expected, name));
+  if (unknown !== undefined)
+    throw new SaeFormatError(`${path}: tensor '${unknown}' belongs to no part of this kind of autoencoder`);
+}
+
+/** [rows, columns] -> [columns, rows]. */
+function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (const [at, value] of values.entries()) result[(at % columns) * rows + Math.floor(at / columns)] = value;
+  return result;
+}
+
+function equal(a: Float32Array, b: Float32Array): boolean {
+  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

@@ -1,0 +1,26 @@
+/**
+ * Variation of vectors about their common mean, gathered batch by batch without loss of digits (Chan, Golub and LeVeque 1979): batches bring their own
+ * mean and their variation about it.
+ */
+export class Moments {
+  #count = 0;
+  #mean: number[] = [];
+  #variation = 0;
+
+  /** Sum of squared distances from the mean of all vectors. */
+  get variation(): number {
+    return this.#variation;
+  }
+
+  /** `count` vectors with mean [D] and the sum `variation` of their squared distances from it. */
+  add(count: number, mean: ArrayLike<number>, variation: number): void {
+    if (count === 0) return;
+    const total = this.#count + count;
+    const own = Array.from(mean);
+    const apart = own.map((value, d) => value - (this.#mean[d] ?? 0));
+    const squares = apart.reduce((sum, value) => sum + value * value, 0);
+    this.#variation += variation + (squares * this.#count * count) / total;
+    this.#mean = apart.map((value, d) => (this.#mean[d] ?? 0) + (value * count) / total);
+    this.#count = total;
+  }
+}
