@@ -74,10 +74,17 @@ interface EvaluationPrograms extends AsyncDisposable {
   readonly tunedScorer: CompletionScorer;
 }
 
-async function compileEvaluation({ device, base, tuned, config }: EvaluationOptions): Promise<EvaluationPrograms> {
+async function compileEvaluation({
+  device,
+  base,
+  tuned,
+  tokenizer,
+  config,
+}: EvaluationOptions): Promise<EvaluationPrograms> {
   const shape = shapeOf(config);
   const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
-  const generating = { batch: config.batchSize, promptTokens, maxNewTokens, frozen: true };
+  const sizes = { batch: config.batchSize, promptTokens, maxNewTokens };
+  const generating = { ...sizes, vocabulary: tokenizer.vocabSize, frozen: true };
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature: config.temperature, frozen: true };
   const programs = {
     baseGenerator: await Generator.create(device, base, generating),

@@ -5,6 +5,7 @@ import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer } from "../engine/optimizer.ts";
 import { Generator } from "../models/generate.ts";
 import { logitsOf, type Model } from "../models/model.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
 import { createValueHead, type ValueHead } from "../models/value-head.ts";
 import type { BatchShape } from "./completion-batch.ts";
 import { CompletionScorer, completionStates } from "./completion-scorer.ts";
@@ -31,10 +32,12 @@ export interface PpoModels {
   readonly policy: Model;
   /** Never changed. */
   readonly reference: Model;
+  /** No id beyond its vocabulary is sampled, where a model's is padded. */
+  readonly tokenizer: Pick<Tokenizer, "vocabSize">;
 }
 
 export async function compilePrograms(
-  { device, policy, reference }: PpoModels,
+  { device, policy, reference, tokenizer }: PpoModels,
   config: PpoConfig,
   random: Random,
 ): Promise<PpoPrograms> {
@@ -44,7 +47,7 @@ export async function compilePrograms(
   const head = await createHead(device, policy.config.width, config, random);
   const optimizer = await createOptimizer(device, [...policy.parameters, ...head.parameters]);
   const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
-  const sampler = await Generator.create(device, policy, sizes);
+  const sampler = await Generator.create(device, policy, { ...sizes, vocabulary: tokenizer.vocabSize });
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
   const policyOptions = { ...scoring, frozen: false, valueHead: head, entropies: true };
   const policyScorer = await CompletionScorer.create(device, policy, policyOptions);

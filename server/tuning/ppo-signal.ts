@@ -34,6 +34,8 @@ export interface Signal {
   readonly rewardSd: number;
   /** Mean over tokens, in nats. */
   readonly entropy: number;
+  /** Mean over the sampled tokens of -log p, in nats: near the entropy when what was sampled from is what is scored. */
+  readonly surprisal: number;
   /** Of the returns by the values before learning; null when all returns are equal. */
   readonly explainedVariance: number | null;
   readonly tokens: number;
@@ -66,6 +68,7 @@ export function learningSignal(inputs: SignalInputs, config: PpoConfig): Signal 
     rewardMean: reward.mean,
     rewardSd: Math.sqrt(reward.variance),
     entropy: entropy.mean,
+    surprisal: -maskedMoments({ values: old.logProbs, mask }).mean,
     explainedVariance: explainedVariance(old.values, returns, mask) ?? null,
     tokens: entropy.count,
   };

@@ -36,6 +36,8 @@ it("raises the reward it is given, and stays at the reference before it has lear
     if (metrics.step === 1) {
       expect(Math.abs(metrics.kl)).toBeLessThan(1e-3);
       expect(metrics.entropy).toBeGreaterThan(3);
+      // Some 180 tokens: what is sampled from is what is scored.
+      expect(Math.abs(metrics.surprisal - metrics.entropy)).toBeLessThan(0.4);
     }
     expect(samples).toHaveLength(32);
     expectClose("mean reward", [metrics.rewardMean], [meanOf(samples.map(({ reward }) => reward))], exactly);
@@ -168,7 +170,7 @@ describe("saving", () => {
 
   it("never follows a step that failed: what was saved before stays", async () => {
     const options = await tinyOptions(device);
-    const source = { broken: false };
+    const source: { broken: boolean } = { broken: false };
     const reward = {
       name: "test/breaks",
       score: (text: string) => (source.broken ? { reward: Number.NaN, tokens: [] } : options.reward.score(text)),

@@ -60,6 +60,8 @@ export interface PpoMetrics {
   readonly klCoefficient: number;
   /** Mean over tokens, before this step's learning, in nats. */
   readonly entropy: number;
+  /** Mean over the sampled tokens of -log p: near the entropy, or sampling and scoring disagree. */
+  readonly surprisal: number;
   readonly explainedVariance: number | null;
   /** Means over the step's mini-batches, each before its own optimizer step. */
   readonly policyLoss: number;
@@ -284,10 +286,10 @@ export class PpoTrainer {
   }
 
   #describe(signal: Signal, rollouts: readonly Rollout[]): Omit<PpoMetrics, keyof LearningMetrics> {
-    const { kl, rewardMean, rewardSd, entropy, explainedVariance, tokens } = signal;
+    const { advantages: _, returns: __, kls: ___, ...reported } = signal;
     const endedShare = rollouts.filter(({ ended }) => ended).length / rollouts.length;
     const counted = { step: this.#steps + 1, klCoefficient: this.#klCoefficient, endedShare };
-    return { ...counted, kl, rewardMean, rewardSd, entropy, explainedVariance, tokens };
+    return { ...counted, ...reported };
   }
 
   #adaptKl(kl: number): void {

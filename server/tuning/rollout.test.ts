@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { modelFolder } from "../../test/conformance/fixtures.ts";
-import { tinyPrompts, tinyTokenizer, tinyVocabulary } from "../../test/support/tiny-ppo.ts";
+import { tinyPrompts, tinyTokenizer } from "../../test/support/tiny-ppo.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -42,10 +42,6 @@ describe("what is kept of a continuation", () => {
     if (rollout === undefined) throw new Error("no rollout");
     expect(scoredText(rollout, "completion")).toBe(" 10 11");
     expect(scoredText(rollout, "full")).toBe(`${prompts[0]?.text} 10 11`);
-  });
-
-  it("ids that only pad the model's vocabulary have no text", () => {
-    expect(decode(Int32Array.of(5, tinyVocabulary, 6, 500))).toBe(" 5 6");
   });
 });
 

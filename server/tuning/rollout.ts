@@ -56,11 +56,7 @@ export function scoredText({ promptText, text }: Rollout, what: PpoConfig["rewar
   return what === "full" ? promptText + text : text;
 }
 
-/** Ids to text. A model's vocabulary may be padded beyond its tokenizer's; such ids say nothing. */
-export function decodeText(tokenizer: Pick<Tokenizer, "decode" | "vocabSize">): (ids: Int32Array) => string {
-  return (ids) =>
-    tokenizer.decode(
-      ids.filter((id) => id < tokenizer.vocabSize),
-      { skipSpecialTokens: true },
-    );
+/** Ids to text, without special tokens. */
+export function decodeText(tokenizer: Pick<Tokenizer, "decode">): (ids: Int32Array) => string {
+  return (ids) => tokenizer.decode(ids, { skipSpecialTokens: true });
 }

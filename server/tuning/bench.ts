@@ -1,0 +1,156 @@
+/**
+ * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens, completions of 8 to 19, 4 epochs
+ * in mini-batches of 16), random ids as prompts, and a reward that costs next to nothing on both sides.
+ */
+import { Random } from "../common/random.ts";
+import type { Device } from "../engine/device.ts";
+import { createModel, type LoadedModel, loadModel } from "../models/checkpoint.ts";
+import type { RewardFunction } from "../rewards/reward.ts";
+import { createPpoTrainer, type PpoStep } from "./ppo.ts";
+import { type PpoConfig, ppoPresets } from "./ppo-config.ts";
+import { type Prompt, uniformIn } from "./prompts.ts";
+
+export interface PpoBenchOptions {
+  readonly device: Device;
+  /** A checkpoint's folder, or the shape of Pythia-70m with random weights. */
+  readonly model: { readonly folder: string; readonly name: string } | "pythia-70m";
+  /** Timed steps, after one that warms up. */
+  readonly steps: number;
+  /** Of the paper's settings; for quicker checks. */
+  readonly overrides?: Partial<PpoConfig>;
+}
+
+/** One line of `lfp bench ppo --json`. Shares are of the step's time; seconds a step are medians. */
+export interface PpoBenchResult {
+  readonly name: "ppo";
+  readonly device: string;
+  readonly model: string;
+  readonly dtype: "float32";
+  readonly batch: number;
+  readonly miniBatch: number;
+  readonly epochs: number;
+  readonly steps: number;
+  readonly stepSeconds: number;
+  readonly fastestStepSeconds: number;
+  readonly episodesPerSecond: number;
+  readonly newTokensPerSecond: number;
+  readonly samplingShare: number;
+  readonly scoringShare: number;
+  readonly trainingShare: number;
+  /** Of the whole process, all threads. */
+  readonly cpuSecondsPerStep: number;
+  readonly peakRssMB: number;
+  /** "ok", or what is wrong with the numbers that the timed steps computed. */
+  readonly check: string;
+}
+
+export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
+  const { device, steps } = options;
+  const config = { ...ppoPresets["paper/pythia-70m/vader"], ...options.overrides, steps: steps + 1, warmupSteps: 0 };
+  const [policy, reference] = [await openBenchModel(options), await openBenchModel(options)];
+  const random = Random.fromSeed(1);
+  const tokenizer = { vocabSize: policy.config.vocabSize, decode: joinIds };
+  const prompts = randomPrompts(policy.config.vocabSize, config, random.fork("prompts"));
+  const trainer = await createPpoTrainer({
+    device,
+    policy,
+    reference,
+    tokenizer,
+    reward: byLength,
+    prompts,
+    config,
+    random,
+  });
+  const first = await trainer.step();
+  const start = process.cpuUsage();
+  const timed: PpoStep[] = [];
+  while (!trainer.done) timed.push(await trainer.step());
+  const cpu = process.cpuUsage(start);
+  await trainer.dispose();
+  const totals = timed.map(({ times }) => times.totalS);
+  const stepSeconds = medianOf(totals);
+  const share = (part: "sampleS" | "scoreS" | "trainS"): number =>
+    sum(timed.map(({ times }) => times[part])) / sum(totals);
+  return {
+    name: "ppo",
+    device: device.description,
+    model: options.model === "pythia-70m" ? "pythia-70m-shape" : options.model.name,
+    dtype: "float32",
+    batch: config.batchSize,
+    miniBatch: config.miniBatchSize,
+    epochs: config.epochs,
+    steps,
+    stepSeconds,
+    fastestStepSeconds: Math.min(...totals),
+    episodesPerSecond: config.batchSize / stepSeconds,
+    newTokensPerSecond: sum(timed.map(({ metrics }) => metrics.tokens)) / sum(totals),
+    samplingShare: share("sampleS"),
+    scoringShare: share("scoreS"),
+    trainingShare: share("trainS"),
+    cpuSecondsPerStep: (cpu.user + cpu.system) / 1e6 / steps,
+    peakRssMB: process.resourceUsage().maxRSS / 1024,
+    check: checkSteps(first, timed, config),
+  };
+}
+
+/**
+ * Before anything is learned, policy and reference (two programs, one with its weights frozen) must give the same log-probabilities, and the sampled tokens
+ * must be as likely as draws from the scored distributions are; later on the policy must have moved, and all of it in finite numbers.
+ */
+function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: PpoConfig): string {
+  const { kl, surprisal, entropy, tokens } = first.metrics;
+  if (Math.abs(kl) > 1e-3) return `the untrained policy's KL to its reference is ${kl}`;
+  if (Math.abs(surprisal - entropy) > 0.5)
+    return `sampled tokens cost ${surprisal} nats, drawn at an entropy of ${entropy}`;
+  const [fewest, most] = [config.batchSize, config.batchSize * config.newTokens.max];
+  if (tokens < fewest || tokens > most) return `${tokens} tokens in a step; expected ${fewest} to ${most}`;
+  const last = timed.at(-1)?.metrics ?? first.metrics;
+  const numbers = Object.entries(last).filter(([, value]) => typeof value === "number" && !Number.isFinite(value));
+  if (numbers.length > 0) return `${numbers.map(([name]) => name).join(", ")} of the last step not finite`;
+  return last.approxKl < rounding ? "the policy did not learn" : "ok";
+}
+
+/** Two programs give log-probabilities that differ by some 1e-6; approxKl is half the square of that. */
+const rounding = 1e-10;
+
+async function openBenchModel({ device, model }: PpoBenchOptions): Promise<LoadedModel> {
+  return model === "pythia-70m" ? createModel(device, pythia70m, Random.fromSeed(2)) : loadModel(device, model.folder);
+}
+
+const pythia70m = {
+  model_type: "gpt_neox",
+  vocab_size: 50_304,
+  hidden_size: 512,
+  num_hidden_layers: 6,
+  num_attention_heads: 8,
+  intermediate_size: 2048,
+  hidden_act: "gelu",
+  rotary_pct: 0.25,
+  max_position_embeddings: 2048,
+  eos_token_id: 0,
+};
+
+/** Two batches of prompts of random ids, none of which ends a text. */
+function randomPrompts(vocabSize: number, { batchSize, promptTokens }: PpoConfig, random: Random): Prompt[] {
+  return Array.from({ length: 2 * batchSize }, (_, textIndex) => {
+    const length = uniformIn(promptTokens, random);
+    const ids = Int32Array.from({ length }, () => 1 + random.integer(vocabSize - 1));
+    return { ids, text: joinIds(ids), textIndex };
+  });
+}
+
+const joinIds = (ids: Iterable<number>): string => [...ids].join(" ");
+
+/** A text's length modulo 7, as a share. */
+const byLength: RewardFunction = {
+  name: "bench/length",
+  score: (text) => ({ reward: (text.length % 7) / 7, tokens: [] }),
+};
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;
+}
