@@ -1,0 +1,108 @@
+import { LfpError } from "../common/errors.ts";
+import { ContextLengthError } from "../models/errors.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { TripleSide } from "../tasks/task.ts";
+
+/** A text up to its target word, as the model reads it. */
+export interface TargetSequence {
+  /** Row of the result. */
+  readonly row: number;
+  readonly ids: Int32Array;
+  /** Places of the target's tokens in `ids`, ascending; at least one. */
+  readonly places: readonly number[];
+}
+
+/** Texts that run together: `sequences` padded on the right to `tokens`. */
+export interface CollectBatch {
+  readonly bucket: Bucket;
+  readonly sequences: readonly TargetSequence[];
+}
+
+/** The static shape of a program: B texts of T tokens with R target tokens between them. */
+export interface Bucket {
+  readonly texts: number;
+  readonly tokens: number;
+  readonly targets: number;
+}
+
+export interface PlanOptions {
+  readonly tokenizer: Tokenizer;
+  readonly contextLength: number;
+  readonly multiToken: "average" | "firstPiece";
+  readonly prefixIds: readonly number[];
+  readonly tokensPerRun: number;
+}
+
+/** Nothing of the text was tokenized into the target's place: the range is empty or outside. */
+export class TargetPlaceError extends LfpError {
+  readonly code = "input";
+
+  constructor({ text, start, end }: TripleSide) {
+    const shown = JSON.stringify(text.slice(0, 80));
+    super(`no token stands at ${start} to ${end} of ${shown}; give the range of the target word in that text`);
+  }
+}
+
+/**
+ * The tokens that a causal model must read to know the target: those up to the target's last (or first) one. What comes after
+ * cannot change its activations. Throws `ContextLengthError` and `TargetPlaceError`.
+ */
+export function targetSequence(side: TripleSide, row: number, options: PlanOptions): TargetSequence {
+  const { tokenizer, contextLength, multiToken, prefixIds } = options;
+  const { ids, ranges } = tokenizer.encode(side.text);
+  const all = [...ranges.keys()].filter((token) => {
+    const range = ranges[token] ?? { start: 0, end: 0 };
+    return range.start < side.end && range.end > side.start;
+  });
+  const [first] = all;
+  if (first === undefined) throw new TargetPlaceError(side);
+  const pieces = multiToken === "average" ? all : [first];
+  const length = prefixIds.length + (pieces.at(-1) ?? first) + 1;
+  if (length > contextLength) throw new ContextLengthError(length, contextLength, `the text up to "${side.word}"`);
+  return {
+    row,
+    ids: Int32Array.from([...prefixIds, ...ids.subarray(0, length - prefixIds.length)]),
+    places: pieces.map((piece) => piece + prefixIds.length),
+  };
+}
+
+/** Batches of one shape a bucket, shortest texts first, in an order that depends on the texts alone. */
+export function planBatches(sequences: readonly TargetSequence[], options: PlanOptions): CollectBatch[] {
+  const byLength = new Map<number, TargetSequence[]>();
+  for (const sequence of sequences) {
+    const tokens = Math.min(bucketLength(sequence.ids.length), options.contextLength);
+    const bucket = byLength.get(tokens);
+    if (bucket) bucket.push(sequence);
+    else byLength.set(tokens, [sequence]);
+  }
+  return [...byLength]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([tokens, members]) => batchesOf(tokens, members, options.tokensPerRun));
+}
+
+/** 8, 12, 16, 24, 32, 48 and so on: few shapes to compile, and less than half of a text is padding. */
+function bucketLength(tokens: number): number {
+  let length = 8;
+  while (length < tokens) length += 2 ** Math.floor(Math.log2(length)) / 2;
+  return length;
+}
+
+function batchesOf(tokens: number, members: readonly TargetSequence[], tokensPerRun: number): CollectBatch[] {
+  const texts = Math.min(members.length, Math.max(1, Math.floor(tokensPerRun / tokens)));
+  const mostPieces = members.reduce((most, { places }) => Math.max(most, places.length), 0);
+  const bucket = { texts, tokens, targets: Math.max(mostPieces, Math.ceil(1.25 * texts)) };
+  const batches: TargetSequence[][] = [];
+  let current: TargetSequence[] = [];
+  let targets = 0;
+  for (const sequence of members) {
+    if (current.length === texts || targets + sequence.places.length > bucket.targets) {
+      batches.push(current);
+      current = [];
+      targets = 0;
+    }
+    current.push(sequence);
+    targets += sequence.places.length;
+  }
+  batches.push(current);
+  return batches.map((batch) => ({ bucket, sequences: batch }));
+}

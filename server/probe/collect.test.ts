@@ -1,0 +1,182 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { modelFolder, readModelOracle } from "../../test/conformance/fixtures.ts";
+import { numberTokenizer } from "../../test/support/number-tokenizer.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import type { Device } from "../engine/device.ts";
+import * as ops from "../engine/ops.ts";
+import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
+import { openSafetensors } from "../models/safetensors.ts";
+import type { Triple } from "../tasks/task.ts";
+import { type CollectOptions, collectFeatures, FeatureCollection, rawActivations } from "./collect.ts";
+import type { TripleFeatures } from "./features.ts";
+
+const oracle = readModelOracle("gpt-neox");
+const D = oracle.hiddenSize;
+const [first = [], second = []] = oracle.ids;
+
+/** A row of ids as text, with the ids at `from` to `to` (included) as the target. */
+function side(ids: readonly number[], from: number, to = from) {
+  const start = ids.slice(0, from).join(" ").length + (from > 0 ? 1 : 0);
+  const word = ids.slice(from, to + 1).join(" ");
+  return { text: ids.join(" "), word, start, end: start + word.length };
+}
+
+const triples: Triple[] = [
+  {
+    id: "a",
+    source: "a",
+    original: "positive",
+    positive: side(first, 4),
+    neutral: side(second, 9),
+    negative: side(first, 2, 4),
+  },
+  {
+    id: "b",
+    source: "b",
+    original: "negative",
+    positive: side(second, 0),
+    neutral: side(first, 10),
+    negative: side(second, 6, 7),
+  },
+];
+/** Where the six sides stand in the stored [B, T, D], in the order of the rows: positive, negative, neutral. */
+const places = [
+  [[0, 4]],
+  [[1, 0]],
+  [
+    [0, 2],
+    [0, 3],
+    [0, 4],
+  ],
+  [
+    [1, 6],
+    [1, 7],
+  ],
+  [[1, 9]],
+  [[0, 10]],
+] as const;
+
+describe("activations at target words equal PyTorch's", () => {
+  let device: Device;
+  let model: LoadedModel;
+  const stored: Float32Array[] = [];
+  beforeAll(async () => {
+    device = await createCpuDevice({ threads: 1 });
+    model = await loadModel(device, modelFolder("gpt-neox"));
+    await using source = await openSafetensors(join(modelFolder("gpt-neox"), "oracle.safetensors"));
+    for (let layer = 0; layer < 3; layer++) stored.push(await source.readFloat32(`mlpOutput.${layer}`));
+  });
+  afterAll(() => device.close());
+
+  const optionsOf = (): CollectOptions<"raw"> => ({
+    device,
+    model,
+    tokenizer: numberTokenizer,
+    layers: [2, 0],
+    encoders: { raw: rawActivations },
+  });
+
+  /** The stored MLP output, averaged over tokens by hand. */
+  function expected(layer: number, tokens: readonly (readonly [number, number])[]): number[] {
+    const vectors = tokens.map(([b, t]) => stored[layer]?.subarray((b * 11 + t) * D, (b * 11 + t + 1) * D));
+    return Array.from(
+      { length: D },
+      (_, j) => vectors.reduce((sum, vector) => sum + (vector?.[j] ?? Number.NaN), 0) / tokens.length,
+    );
+  }
+
+  function expectRow({ rows }: TripleFeatures, row: number, values: readonly number[]): void {
+    const got = rows.data.subarray(row * rows.columns, (row + 1) * rows.columns);
+    expect(got.length).toBe(values.length);
+    for (const [at, value] of values.entries()) expect(got[at]).toBeCloseTo(value, 4);
+  }
+
+  it("with layers in numeric order and words of several tokens averaged", async () => {
+    const { raw } = await collectFeatures(triples, optionsOf());
+    expect(raw.layers).toEqual([
+      { layer: 0, start: 0, end: D },
+      { layer: 2, start: D, end: 2 * D },
+    ]);
+    expect([raw.triples, raw.rows.rows, raw.rows.columns]).toEqual([2, 6, 2 * D]);
+    for (const [row, tokens] of places.entries()) expectRow(raw, row, [...expected(0, tokens), ...expected(2, tokens)]);
+  });
+
+  it("with only the first token of a word", async () => {
+    const { raw } = await collectFeatures(triples, { ...optionsOf(), multiToken: "firstPiece" });
+    for (const [row, tokens] of places.entries()) {
+      const head = tokens.slice(0, 1);
+      expectRow(raw, row, [...expected(0, head), ...expected(2, head)]);
+    }
+  });
+
+  it("through an encoder, beside the raw ones, with the mean taken over features and not over activations", async () => {
+    const F = 3;
+    const weight = Float32Array.from({ length: F * D }, (_, at) => Math.sin(at + 1));
+    const store = await device.createState([{ name: "encoder", shape: [F, D], values: weight.slice() }]);
+    const encoder = {
+      stores: [store],
+      encode: (layer: number, x: ReturnType<typeof ops.input>) =>
+        ops.relu(ops.affine(ops.linear(x, ops.state("encoder", [F, D])), layer + 1)),
+    };
+    const { raw, small } = await collectFeatures(triples, {
+      ...optionsOf(),
+      encoders: { raw: rawActivations, small: encoder },
+    });
+    expect(raw.rows.columns).toBe(2 * D);
+    expect(small.layers).toEqual([
+      { layer: 0, start: 0, end: F },
+      { layer: 2, start: F, end: 2 * F },
+    ]);
+    const encoded = (layer: number, tokens: readonly (readonly [number, number])[]) => {
+      const each = tokens.map((token) => {
+        const x = expected(layer, [token]);
+        return Array.from({ length: F }, (_, f) =>
+          Math.max(0, (layer + 1) * x.reduce((sum, value, j) => sum + value * (weight[f * D + j] ?? 0), 0)),
+        );
+      });
+      return Array.from(
+        { length: F },
+        (_, f) => each.reduce((sum, features) => sum + (features[f] ?? 0), 0) / each.length,
+      );
+    };
+    for (const [row, tokens] of places.entries()) expectRow(small, row, [...encoded(0, tokens), ...encoded(2, tokens)]);
+    await store.dispose();
+  });
+
+  it("the same whatever a run holds, and after a cut", async () => {
+    const whole = await collectFeatures(triples, optionsOf());
+    const options = { ...optionsOf(), tokensPerRun: 8 };
+    const cut = new FeatureCollection(triples, options);
+    expect(cut.batches).toBeGreaterThan(3);
+    await cut.step();
+    await cut.step();
+    const saved = {
+      done: cut.done,
+      rows: Object.fromEntries(Object.entries(cut.captured()).map(([k, v]) => [k, v.slice()])),
+    };
+    await cut.step();
+    await cut.dispose();
+    const resumed = new FeatureCollection(triples, options);
+    resumed.restore(saved.done, saved.rows);
+    expect(resumed.doneTexts).toBeGreaterThan(0);
+    while (await resumed.step());
+    const { raw } = await resumed.finish();
+    const uncut = await collectFeatures(triples, options);
+    expect(raw.rows.data).toEqual(uncut.raw.rows.data);
+    for (const [at, value] of raw.rows.data.entries())
+      expect(value).toBeCloseTo(whole.raw.rows.data[at] ?? Number.NaN, 4);
+  });
+
+  it("counts its progress, and refuses what cannot be", async () => {
+    const seen: number[] = [];
+    await collectFeatures(triples, optionsOf(), (done, total) => seen.push(done / total));
+    expect(seen.at(-1)).toBe(1);
+    expect(() => new FeatureCollection(triples, { ...optionsOf(), layers: [3] })).toThrow(
+      /layers 3 .* of a model of 3/,
+    );
+    const collection = new FeatureCollection(triples, optionsOf());
+    expect(() => collection.restore(1, { raw: new Float32Array(3) })).toThrow(/not of this collection/);
+    await expect(collection.finish()).rejects.toThrow(/before its last batch/);
+  });
+});

@@ -1,0 +1,220 @@
+/** Runs a model over triples and keeps what its layers say at the target words. Letters as in features.ts. */
+import { invariant } from "../common/errors.ts";
+import type { Device, Program, StateStore } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { forward, type Model, plainPositions } from "../models/model.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { Triple } from "../tasks/task.ts";
+import { type Bucket, type CollectBatch, planBatches, targetSequence } from "./collect-plan.ts";
+import { addScaledRow } from "./features.loops.ts";
+import type { LayerSpan, TripleFeatures } from "./features.ts";
+import { rowMatrix } from "./statistics/linear-algebra.ts";
+
+/** Turns a layer's MLP output into features; a graph builder, so that any kind of dictionary can stand behind it. */
+export interface FeatureEncoder {
+  /** Where the encoder's weights live. */
+  readonly stores: readonly StateStore[];
+  /** [N, D] -> [N, F] */
+  encode(layer: number, mlpOutput: Node): Node;
+}
+
+/** No dictionary: the MLP outputs themselves, for the baseline. */
+export const rawActivations: FeatureEncoder = { stores: [], encode: (_, mlpOutput) => mlpOutput };
+
+export interface CollectOptions<Name extends string> {
+  readonly device: Device;
+  /** The tuned policy, unless the base model is to be read (as the published code does). */
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  readonly layers: readonly number[];
+  /** All are fed by one forward pass. */
+  readonly encoders: Readonly<Record<Name, FeatureEncoder>>;
+  /** Features of a word of several tokens: their mean over its tokens (the paper), or the first token's (its code). */
+  readonly multiToken?: "average" | "firstPiece";
+  /** Token ids before every text, where the model was trained so. */
+  readonly prefixIds?: readonly number[];
+  /** About how many tokens go through the model at once. */
+  readonly tokensPerRun?: number;
+}
+
+/** Features of triples under each encoder. Equal inputs give equal results, whatever the collection was cut into. */
+export async function collectFeatures<Name extends string>(
+  triples: readonly Triple[],
+  options: CollectOptions<Name>,
+  onProgress: (doneTexts: number, texts: number) => void = () => undefined,
+): Promise<Readonly<Record<Name, TripleFeatures>>> {
+  const collection = new FeatureCollection(triples, options);
+  while (await collection.step()) onProgress(collection.doneTexts, collection.texts);
+  return await collection.finish();
+}
+
+/** The same, one batch a step, so that it can be saved in between and taken up again. */
+export class FeatureCollection<Name extends string> {
+  /** 3n */
+  readonly texts: number;
+  readonly #options: CollectOptions<Name>;
+  readonly #names: readonly Name[];
+  readonly #layers: readonly number[];
+  readonly #spans: ReadonlyMap<Name, readonly LayerSpan[]>;
+  readonly #batches: readonly CollectBatch[];
+  readonly #rows: ReadonlyMap<Name, Float32Array<ArrayBuffer>>;
+  #done = 0;
+  #doneTexts = 0;
+  #compiled: { readonly bucket: Bucket; readonly program: Program } | undefined;
+
+  /** Throws `ContextLengthError` for a text that the model cannot read up to its target. */
+  constructor(triples: readonly Triple[], options: CollectOptions<Name>) {
+    const { encoders, model, tokenizer, multiToken = "average", prefixIds = [], tokensPerRun = 1024 } = options;
+    const { contextLength, layers: depth } = model.config;
+    this.#options = options;
+    this.#layers = options.layers.toSorted((a, b) => a - b);
+    invariant(
+      this.#layers.every((layer) => layer >= 0 && layer < depth),
+      `layers ${this.#layers.join(", ")} were asked of a model of ${depth}`,
+    );
+    this.#names = namesOf(encoders);
+    this.#spans = new Map(this.#names.map((name) => [name, spansOf(encoders[name], this.#layers, model.config.width)]));
+    const plan = { tokenizer, contextLength, multiToken, prefixIds, tokensPerRun };
+    const inOrder = (["positive", "negative", "neutral"] as const).flatMap((side) =>
+      triples.map((triple) => triple[side]),
+    );
+    const sequences = inOrder.map((side, row) => targetSequence(side, row, plan));
+    this.texts = sequences.length;
+    this.#batches = planBatches(sequences, plan);
+    this.#rows = new Map(
+      this.#names.map((name) => [name, new Float32Array(this.texts * widthOf(this.#spans.get(name)))]),
+    );
+  }
+
+  get doneTexts(): number {
+    return this.#doneTexts;
+  }
+
+  /** Batches done so far, of `batches`. */
+  get done(): number {
+    return this.#done;
+  }
+
+  get batches(): number {
+    return this.#batches.length;
+  }
+
+  /** Runs the next batch; false when there is none. */
+  async step(): Promise<boolean> {
+    const batch = this.#batches[this.#done];
+    if (batch === undefined) return false;
+    const program = await this.#programFor(batch.bucket);
+    this.#keep(batch, await program.run(inputsOf(batch)));
+    this.#done += 1;
+    this.#doneTexts += batch.sequences.length;
+    return true;
+  }
+
+  /** What is there so far, [3n, sum of F] under each encoder, in place; goes into a checkpoint together with `done`. */
+  captured(): Readonly<Record<string, Float32Array<ArrayBuffer>>> {
+    return Object.fromEntries(this.#rows);
+  }
+
+  /** Goes on from `done` batches and what was captured then. */
+  restore(done: number, captured: Readonly<Record<string, Float32Array>>): void {
+    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
+    for (const [name, rows] of this.#rows) {
+      const saved = captured[name];
+      invariant(saved?.length === rows.length, `the checkpoint's features "${name}" are not of this collection`);
+      rows.set(saved);
+    }
+    this.#done = done;
+    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { sequences }) => sum + sequences.length, 0);
+  }
+
+  /** The features, when every batch is done. Frees what the collection held on the device. */
+  async finish(): Promise<Readonly<Record<Name, TripleFeatures>>> {
+    await this.dispose();
+    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
+    const entries = this.#names.map((name): [Name, TripleFeatures] => {
+      const layers = this.#spans.get(name) ?? [];
+      const data = this.#rows.get(name) ?? new Float32Array();
+      return [name, { layers, triples: this.texts / 3, rows: rowMatrix(data, this.texts, widthOf(layers)) }];
+    });
+    // The entries are those of the encoders, name by name.
+    return Object.fromEntries(entries) as Record<Name, TripleFeatures>;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#compiled?.program.dispose();
+    this.#compiled = undefined;
+  }
+
+  /** One program lives at a time: each holds its own copy of the weights in the kernels' layout. */
+  async #programFor(bucket: Bucket): Promise<Program> {
+    if (this.#compiled?.bucket === bucket) return this.#compiled.program;
+    await this.dispose();
+    const { device, model, encoders } = this.#options;
+    const stores = [...new Set([model.store, ...this.#names.flatMap((name) => encoders[name].stores)])];
+    const program = await device.compile({ stores, frozen: stores, outputs: this.#outputsOf(bucket) });
+    this.#compiled = { bucket, program };
+    return program;
+  }
+
+  /** Right padding needs no mask: attention is causal, so no target sees what stands behind it. */
+  #outputsOf({ texts: B, tokens: T, targets: R }: Bucket): Record<string, Node> {
+    const { model, encoders } = this.#options;
+    const { layers } = forward(model, { shape: [B, T] });
+    const targets = ops.input("targets", [R], "i32");
+    const outputs: Record<string, Node> = {};
+    for (const layer of this.#layers) {
+      const { mlpOutput } = layers[layer] ?? {};
+      invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
+      const picked = ops.embedding(ops.reshape(mlpOutput, [B * T, -1]), targets);
+      for (const name of this.#names) outputs[`${name}.${layer}`] = encoders[name].encode(layer, picked);
+    }
+    return outputs;
+  }
+
+  #keep({ sequences }: CollectBatch, results: Readonly<Record<string, Values>>): void {
+    for (const [name, rows] of this.#rows) {
+      const spans = this.#spans.get(name) ?? [];
+      const columns = widthOf(spans);
+      for (const { layer, start, end } of spans) {
+        const features = results[`${name}.${layer}`];
+        invariant(features instanceof Float32Array, `encoder "${name}" gave no features for layer ${layer}`);
+        let target = 0;
+        for (const { row, places } of sequences) {
+          for (const _ of places) {
+            addScaledRow(rows, row * columns + start, features, target * (end - start), end - start, 1 / places.length);
+            target += 1;
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Token ids, positions, and the targets' places in the flattened batch; what is beyond the texts is never looked at. */
+function inputsOf({ bucket, sequences }: CollectBatch): Record<string, Values> {
+  const { texts: B, tokens: T, targets: R } = bucket;
+  const ids = new Int32Array(B * T);
+  for (const [b, sequence] of sequences.entries()) ids.set(sequence.ids, b * T);
+  const targets = new Int32Array(R);
+  targets.set(sequences.flatMap(({ places }, b) => places.map((place) => b * T + place)));
+  return { ids, positions: plainPositions([B, T]), targets };
+}
+
+function spansOf(encoder: FeatureEncoder, layers: readonly number[], width: number): LayerSpan[] {
+  let end = 0;
+  return layers.map((layer) => {
+    const start = end;
+    end += encoder.encode(layer, ops.input("mlpOutput", [1, width])).shape[1] ?? 0;
+    return { layer, start, end };
+  });
+}
+
+function widthOf(spans: readonly LayerSpan[] | undefined): number {
+  return spans?.at(-1)?.end ?? 0;
+}
+
+/** Typed `Object.keys`: the record has these names and no others. */
+function namesOf<Name extends string>(encoders: Readonly<Record<Name, unknown>>): Name[] {
+  return Object.keys(encoders) as Name[];
+}

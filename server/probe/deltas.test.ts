@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
+import { polarRows, takeRows } from "./features.ts";
+import { rowMatrix } from "./statistics/linear-algebra.ts";
+
+/** Two triples of three features: z⁺, z⁺, z⁻, z⁻, z⁰, z⁰. */
+const features = {
+  triples: 2,
+  layers: [{ layer: 1, start: 0, end: 3 }],
+  rows: rowMatrix(Float32Array.of(3, 4, 0, 1, 1, 1, 0, 0, 2, 1, 3, 1, 0, 0, 0, 1, 1, 1), 6, 3),
+};
+
+test("deltas are signed Euclidean distances from the neutral version", () => {
+  expect([...activationDeltas(features)]).toEqual([5, 0, -2, -2]);
+});
+
+test("the probe sees the polar rows only", () => {
+  const polar = polarRows(features);
+  expect([polar.rows, polar.columns]).toEqual([4, 3]);
+  expect([...polar.data]).toEqual([3, 4, 0, 1, 1, 1, 0, 0, 2, 1, 3, 1]);
+  expect([...takeRows(polar, Int32Array.of(3, 0)).data]).toEqual([1, 3, 1, 3, 4, 0]);
+  expect(() => takeRows(polar, Int32Array.of(4))).toThrow(/outside the 4 rows/);
+});
+
+test("the 10th and 90th percentile lie on the ends of the reward's range, and the rest between or clamped", () => {
+  const scale = rewardScale([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect(scale).toEqual({ low: 1, high: 9 });
+  expect(toRewardRange(1, scale)).toBe(-3.9);
+  expect(toRewardRange(9, scale)).toBeCloseTo(3.4, 12);
+  expect(toRewardRange(5, scale)).toBeCloseTo(-0.25, 12);
+  expect(toRewardRange(-100, scale)).toBe(-3.9);
+  expect(toRewardRange(100, scale)).toBe(3.4);
+});
+
+test("a scale without width says nothing", () => {
+  expect(toRewardRange(7, rewardScale([7, 7, 7]))).toBe(0);
+  expect(() => rewardScale([])).toThrow(/needs values/);
+});

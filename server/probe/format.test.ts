@@ -1,0 +1,45 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { plantedTriples } from "../../test/support/planted-triples.ts";
+import { loadProbe, ProbeFileError, type SavedProbe, saveProbe } from "./format.ts";
+import { evaluateProbe } from "./regression.ts";
+import { defaultProbeSettings } from "./report-types.ts";
+
+let folder: string;
+let saved: SavedProbe;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-probe-"));
+  const planted = plantedTriples({ triples: 60, words: 6, columns: 5, signal: 1, identity: 0.1, noise: 0.1, seed: 1 });
+  const settings = { ...defaultProbeSettings, resamples: 20, permutations: 19, xavierSeeds: 3, labelShuffles: 2 };
+  saved = { ...(await evaluateProbe(planted, settings)), about: { model: "starter", lexicon: "nltk2016" } };
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("what is saved is what is loaded, bit for bit, and saved again gives the same bytes", async () => {
+  await saveProbe(join(folder, "a"), saved);
+  const loaded = await loadProbe(join(folder, "a"));
+  expect(loaded).toEqual(saved);
+  await saveProbe(join(folder, "b"), loaded);
+  for (const name of ["weights.safetensors", "probe.json"])
+    expect(await readFile(join(folder, "b", name))).toEqual(await readFile(join(folder, "a", name)));
+});
+
+test("refuses a folder that holds no probe, or another's weights", async () => {
+  await expect(loadProbe(join(folder, "none"))).rejects.toThrow(ProbeFileError);
+  await saveProbe(join(folder, "c"), saved);
+  const wrong = { ...saved, probe: { ...saved.probe, layers: [{ layer: 0, start: 0, end: 9 }] } };
+  await saveProbe(join(folder, "d"), wrong);
+  await expect(loadProbe(join(folder, "d"))).rejects.toThrow(/5 weights, .* speaks of 9 features/);
+  const path = join(folder, "c", "probe.json");
+  await writeFile(path, (await readFile(path, "utf8")).replace('"lfp-probe/1"', '"lfp-probe/9"'));
+  await expect(loadProbe(join(folder, "c"))).rejects.toThrow(/is no probe/);
+  await writeFile(path, "{");
+  await expect(loadProbe(join(folder, "c"))).rejects.toThrow(/cannot be read/);
+});
+
+test("never writes a report with a number that is none", async () => {
+  const broken = { ...saved, report: { ...saved.report, deltas: { low: Number.NaN, high: 1 } } };
+  await expect(saveProbe(join(folder, "e"), broken)).rejects.toThrow();
+});

@@ -1,0 +1,90 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { LfpError, messageOf } from "../common/errors.ts";
+import { openSafetensors, writeSafetensors } from "../models/safetensors.ts";
+import type { LinearProbe } from "./linear-probe.ts";
+import { probeReportSchema } from "./report-types.ts";
+
+const WEIGHTS = "weights.safetensors";
+const DESCRIPTION = "probe.json";
+
+const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
+
+const descriptionSchema = z.strictObject({
+  format: z.literal("lfp-probe/1"),
+  layers: z.array(z.strictObject({ layer: z.int().min(0), start: z.int().min(0), end: z.int().min(0) })),
+  deltaScale: scaleSchema,
+  outputScale: scaleSchema,
+  /** What else a reader needs to know, such as model, encoder, lexicon and run. */
+  about: z.record(z.string(), z.json()),
+  testTriples: z.array(z.string()),
+  report: probeReportSchema,
+});
+
+/** A probe's folder cannot be used. */
+export class ProbeFileError extends LfpError {
+  readonly code = "input";
+}
+
+/** A probe with the evaluation that it was fitted in. */
+export interface SavedProbe {
+  readonly probe: LinearProbe;
+  readonly report: z.infer<typeof probeReportSchema>;
+  /** Ids of the triples that it was not fitted on. */
+  readonly testTriples: readonly string[];
+  readonly about: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
+}
+
+/** Writes `weights.safetensors` (weight [F], bias [1]) and `probe.json` (layers, scales, split, seed, statistics) into a folder. */
+export async function saveProbe(folder: string, { probe, report, testTriples, about }: SavedProbe): Promise<void> {
+  const { layers, weights, intercept, deltaScale, outputScale } = probe;
+  await mkdir(folder, { recursive: true });
+  await writeSafetensors(join(folder, WEIGHTS), [
+    { name: "weight", dtype: "F32", shape: [weights.length], data: weights },
+    { name: "bias", dtype: "F32", shape: [1], data: Float32Array.of(intercept) },
+  ]);
+  const description = descriptionSchema.parse({
+    format: "lfp-probe/1",
+    layers,
+    deltaScale,
+    outputScale,
+    about,
+    testTriples,
+    report,
+  });
+  await writeFileAtomically(join(folder, DESCRIPTION), `${JSON.stringify(description, undefined, 2)}\n`);
+}
+
+/** Reads what `saveProbe` wrote. Throws `ProbeFileError`, and what `openSafetensors` and its reads throw. */
+export async function loadProbe(folder: string): Promise<SavedProbe> {
+  const path = join(folder, DESCRIPTION);
+  const { format: _, layers, deltaScale, outputScale, ...rest } = await readDescription(path);
+  await using source = await openSafetensors(join(folder, WEIGHTS));
+  const weights = await source.readFloat32("weight", { requireFinite: true });
+  const [intercept = 0] = await source.readFloat32("bias", { requireFinite: true });
+  const expected = layers.at(-1)?.end ?? 0;
+  if (weights.length !== expected)
+    throw new ProbeFileError(
+      `${folder} holds ${weights.length} weights, but its ${DESCRIPTION} speaks of ${expected} features; fit the probe again`,
+    );
+  return { probe: { layers, weights, intercept, deltaScale, outputScale }, ...rest };
+}
+
+async function readDescription(path: string): Promise<z.infer<typeof descriptionSchema>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new ProbeFileError(
+      `${path} cannot be read: ${messageOf(cause)}. Give a folder that a run saved a probe in.`,
+      {
+        cause,
+      },
+    );
+  }
+  const parsed = descriptionSchema.safeParse(json);
+  if (!parsed.success) throw new ProbeFileError(`${path} is no probe: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

@@ -1,0 +1,195 @@
+import { expect, test } from "vitest";
+import { plantedTriples } from "../../test/support/planted-triples.ts";
+import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
+import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
+import { probeRewards } from "./linear-probe.ts";
+import { evaluateProbe, type PartStore, UnratedWordError } from "./regression.ts";
+import { defaultProbeSettings, type ProbeSettings, probeReportSchema } from "./report-types.ts";
+import { rowMatrix } from "./statistics/linear-algebra.ts";
+
+const settings: ProbeSettings = {
+  ...defaultProbeSettings,
+  seed: 3,
+  resamples: 200,
+  permutations: 199,
+  xavierSeeds: 100,
+  labelShuffles: 10,
+};
+const plan = { triples: 300, words: 25, columns: 12, signal: 2, identity: 0.3, noise: 0.2, seed: 1 };
+const planted = plantedTriples(plan);
+
+/** Words with features of their own and no reward in them, fewer than there are features. */
+const meaningless = plantedTriples({
+  triples: 300,
+  words: 25,
+  columns: 60,
+  signal: 0,
+  identity: 1,
+  noise: 0.1,
+  seed: 2,
+});
+
+test("finds a planted linear reward, for words it knows and for words it never saw", async () => {
+  const { report } = await evaluateProbe(planted, settings);
+  expect(probeReportSchema.parse(report)).toEqual(report);
+  for (const split of [report.byTriple, report.byWord]) {
+    expect(split.probe.kendall.tau).toBeGreaterThan(0.85);
+    expect(split.probe.kendall.permutationP).toBeCloseTo(1 / 200, 12);
+    expect(split.probe.signAccuracy.positive.share).toBe(1);
+    expect(split.probe.signAccuracy.negative.share).toBe(1);
+    expect(split.probe.samePolarityRanking.positive.share).toBeGreaterThan(0.8);
+    expect(split.probe.auroc.value).toBe(1);
+  }
+  expect(report.byWord.probe.words).toBe(50);
+  expect(report.byWord.split.folds.map((fold) => fold.testWordsSeenInTraining)).toEqual([0, 0, 0, 0, 0]);
+  expect(report.byTriple.split.folds[0]?.testWordsSeenInTraining).toBe(report.byTriple.split.folds[0]?.testWords);
+});
+
+test("shuffled labels and untrained probes score nothing", async () => {
+  const { report } = await evaluateProbe(planted, settings);
+  for (const split of [report.byTriple, report.byWord]) {
+    expect(split.shuffledLabels.seeds).toBe(10);
+    const { mean, sd } = split.shuffledLabels.tau;
+    expect(Math.abs(mean ?? 1)).toBeLessThan(2 * (sd ?? 0) + 0.1);
+    expect(split.untrainedProbe.seeds).toBe(100);
+    // The planted direction is one of twelve, so single seeds do find it; their mean does not.
+    expect(Math.abs(split.untrainedProbe.tau.mean ?? 1)).toBeLessThan(0.2);
+  }
+});
+
+test("known words can be remembered without any reward in the features: only the split by word tells", async () => {
+  const { report } = await evaluateProbe(meaningless, settings);
+  const { byTriple, byWord } = report;
+  expect(byTriple.probe.signAccuracy.positive.share).toBeGreaterThan(0.9);
+  expect(byTriple.probe.signAccuracy.negative.share).toBeGreaterThan(0.9);
+  expect(byTriple.wordMemory.signAccuracy.mean).toBeGreaterThan(0.9);
+  expect(byWord.probe.kendall.permutationP).toBeGreaterThan(0.05);
+  const { low, high } = byWord.probe.kendall.interval;
+  expect(low ?? 1).toBeLessThan(0);
+  expect(high ?? -1).toBeGreaterThan(0);
+  expect(Math.abs((byWord.wordMemory.signAccuracy.mean ?? 1) - 0.5)).toBeLessThan(0.12);
+});
+
+test("baselines go through the same splits", async () => {
+  const without = await evaluateProbe(planted, settings);
+  const unrewarded = plantedTriples({ ...plan, signal: 0 });
+  expect(unrewarded.triples).toEqual(planted.triples);
+  const { report } = await evaluateProbe(
+    { ...planted, rawActivations: planted.features, baseModel: unrewarded.features },
+    settings,
+  );
+  expect(report.byWord.rawActivations?.kendall.tau).toBe(report.byWord.probe.kendall.tau);
+  expect(report.byWord.baseModel?.kendall.tau).toBeLessThan(0.3);
+  expect([without.report.byTriple.rawActivations, without.report.byWord.baseModel]).toEqual([null, null]);
+});
+
+test("the lexicon holds every tested word once, with its true value and its count in the tuning", async () => {
+  const tuningCounts = new Map([["good3", 9]]);
+  const { byWord, byTriple } = (await evaluateProbe({ ...planted, tuningCounts }, settings)).report;
+  expect(byWord.lexicon.map(({ word }) => word)).toEqual([...planted.wordValues.keys()].toSorted());
+  for (const entry of byWord.lexicon) expect(entry.true).toBe(planted.wordValues.get(entry.word));
+  expect(byWord.lexicon.reduce((sum, { occurrences }) => sum + occurrences, 0)).toBe(600);
+  expect(byTriple.lexicon.reduce((sum, { occurrences }) => sum + occurrences, 0)).toBe(120);
+  expect(byWord.lexicon.find(({ word }) => word === "good3")?.tuningCount).toBe(9);
+  expect(byWord.lexicon.find(({ word }) => word === "bad3")?.tuningCount).toBe(0);
+  expect(byWord.frequencyAndError.words).toBe(50);
+});
+
+test("the probe given back is the one whose test is reported", async () => {
+  const { report, probe, testTriples } = await evaluateProbe(planted, settings);
+  const n = planted.triples.length;
+  const tested = planted.triples.flatMap(({ id }, index) => (testTriples.includes(id) ? [index] : []));
+  expect(tested).toHaveLength(60);
+  const rows = Int32Array.from([...tested, ...tested.map((index) => index + n)]);
+  const rewards = probeRewards(probe, takeRows(polarRows(planted.features), rows));
+  const words = Array.from(
+    rows,
+    (row) => (row < n ? planted.triples[row]?.positive : planted.triples[row - n]?.negative)?.word,
+  );
+  for (const { word, predicted } of report.byTriple.lexicon) {
+    const own = [...rewards].filter((_, at) => words[at] === word);
+    expect(own.reduce((sum, value) => sum + value, 0) / own.length).toBeCloseTo(predicted, 9);
+  }
+  expect(probe.deltaScale).not.toBeNull();
+  expect(probe.outputScale).toBeNull();
+});
+
+test("targets are the training deltas on the reward's range: with more features than rows they are met exactly", async () => {
+  const wide = plantedTriples({ triples: 20, words: 4, columns: 400, signal: 1, identity: 1, noise: 1, seed: 5 });
+  const { probe, testTriples } = await evaluateProbe(wide, { ...settings, alpha: 1e-9, wordFolds: 2 });
+  const trained = Int32Array.from(
+    wide.triples.flatMap(({ id }, index) => (testTriples.includes(id) ? [] : [index, index + 20])),
+  );
+  const deltas = activationDeltas(wide.features);
+  const scale = rewardScale(Array.from(trained, (row) => deltas[row] ?? Number.NaN));
+  expect(probe.deltaScale).toEqual({ low: expect.closeTo(scale.low, 9), high: expect.closeTo(scale.high, 9) });
+  const rewards = probeRewards(probe, takeRows(polarRows(wide.features), trained));
+  for (const [at, row] of trained.entries())
+    expect(rewards[at]).toBeCloseTo(toRewardRange(deltas[row] ?? Number.NaN, scale), 4);
+});
+
+test("as published, the predictions are laid on the range and rounded", async () => {
+  const { report, probe } = await evaluateProbe(planted, { ...settings, normalise: "predictions" });
+  expect(probe.deltaScale).toBeNull();
+  expect(probe.outputScale).not.toBeNull();
+  for (const { predicted } of report.byTriple.lexicon) {
+    expect(predicted).toBeGreaterThanOrEqual(-3.9);
+    expect(predicted).toBeLessThanOrEqual(3.4);
+    expect(predicted * 1000).toBeCloseTo(Math.round(predicted * 1000), 9);
+  }
+  expect(report.byTriple.probe.signAccuracy.positive.share).toBe(1);
+});
+
+test("equal seeds give equal JSON, other seeds other splits", async () => {
+  const json = async (seed: number) => JSON.stringify((await evaluateProbe(planted, { ...settings, seed })).report);
+  expect(await json(3)).toBe(await json(3));
+  expect(await json(4)).not.toBe(await json(3));
+});
+
+test("a cut evaluation goes on from its saved parts with the same JSON", async () => {
+  const uncut = await evaluateProbe(planted, settings);
+  const saved = new Map<string, string>();
+  const cutAfter = (limit: number): PartStore => ({
+    find: (part) => JSON.parse(saved.get(part) ?? "null"),
+    save: async (part, result) => {
+      if (saved.size >= limit) throw new Error("cut");
+      saved.set(part, JSON.stringify(result));
+    },
+  });
+  for (const limit of [1, 4, 7]) await expect(evaluateProbe(planted, settings, cutAfter(limit))).rejects.toThrow("cut");
+  expect(saved.size).toBe(7);
+  const resumed = await evaluateProbe(planted, settings, cutAfter(100));
+  expect(JSON.stringify(resumed)).toBe(JSON.stringify(uncut));
+  expect([...saved.keys()].toSorted()).toEqual(
+    [
+      "triple/probe/0",
+      "triple/untrained",
+      "word/untrained",
+      ...[0, 1, 2, 3, 4].map((fold) => `word/probe/${fold}`),
+    ].toSorted(),
+  );
+});
+
+test("features that say nothing give nulls with reasons, and no NaN", async () => {
+  const { rows, ...rest } = planted.features;
+  const dead: TripleFeatures = {
+    ...rest,
+    rows: rowMatrix(new Float32Array(rows.data.length), rows.rows, rows.columns),
+  };
+  const { report } = await evaluateProbe({ ...planted, features: dead }, settings);
+  expect(probeReportSchema.parse(report)).toEqual(report);
+  expect(report.features.nonZero).toBe(0);
+  expect(report.byWord.probe.kendall).toMatchObject({
+    tau: null,
+    p: null,
+    undefinedBecause: "all predictions are equal",
+  });
+  expect(report.byWord.probe.signAccuracy.positive.share).toBe(0);
+});
+
+test("names a word without a value", async () => {
+  const wordValues = new Map(planted.wordValues);
+  wordValues.delete("bad7");
+  await expect(evaluateProbe({ ...planted, wordValues }, settings)).rejects.toThrow(UnratedWordError);
+  await expect(evaluateProbe({ ...planted, wordValues }, settings)).rejects.toThrow(/"bad7"/);
+});

@@ -1,0 +1,179 @@
+/**
+ * The probe's results as plain JSON. A statistic that is not defined on the data is null, and `undefinedBecause` beside it
+ * says why; no NaN is ever written. All shares lie between 0 and 1.
+ */
+import { z } from "zod";
+
+const count = z.int().min(0);
+const maybe = z.number().nullable();
+const share = z.number().min(0).max(1);
+const reason = { undefinedBecause: z.string().nullable() };
+
+export const kendallSchema = z.strictObject({
+  /** Kendall's tau-b, from -1 to 1. */
+  tau: maybe,
+  /** Two-sided, of the hypothesis that both orders are independent. */
+  p: maybe,
+  method: z.enum(["exact", "asymptotic"]),
+  words: count,
+  ...reason,
+});
+
+export const intervalSchema = z.strictObject({
+  low: maybe,
+  high: maybe,
+  confidence: share,
+  /** Words were drawn with replacement so many times. */
+  resamples: count,
+  /** Draws on which the statistic was not defined; they are left out. */
+  undefinedResamples: count,
+});
+
+export const proportionSchema = z.strictObject({
+  right: z.number().min(0),
+  of: count,
+  share: maybe,
+  /** Wilson's interval. */
+  low: share,
+  high: share,
+  confidence: share,
+});
+
+const rankingSchema = z.strictObject({
+  /** Pairs of words of this polarity whose true values differ. */
+  pairs: count,
+  /** Pairs in the true order; ties count half. */
+  right: z.number().min(0),
+  /** right / pairs; 0.5 is chance. */
+  share: maybe,
+});
+
+/** Predictions of words against their true values. */
+export const wordScoresSchema = z.strictObject({
+  words: count,
+  positiveWords: count,
+  negativeWords: count,
+  /** Test rows behind the words; a word's prediction is the mean over its rows. */
+  occurrences: count,
+  kendall: kendallSchema.extend({
+    interval: intervalSchema,
+    /** Two-sided, from random orders of the words. */
+    permutationP: maybe,
+    permutations: count,
+  }),
+  kendallPositiveOnly: kendallSchema,
+  kendallNegativeOnly: kendallSchema,
+  /** Tau of the two lists of strings: the number that the paper's notebooks print. Not a measure of anything. */
+  stringTauAsPublished: kendallSchema,
+  stringTauNegativeOnlyAsPublished: kendallSchema,
+  signsAlone: z.strictObject({
+    /** Tau-b of the predictions' signs: what knowing only the polarity is worth. */
+    tau: maybe,
+    p: maybe,
+    /** Tau-b that the predictions would have if shuffled within each predicted sign; the rest is order within a polarity. */
+    shuffledTau: maybe,
+    ...reason,
+  }),
+  /** Words whose prediction has the sign of their value; a prediction of 0 counts as wrong (Table 5). */
+  signAccuracy: z.strictObject({ positive: proportionSchema, negative: proportionSchema }),
+  samePolarityRanking: z.strictObject({ positive: rankingSchema, negative: rankingSchema }),
+  spearman: z.strictObject({ rho: maybe, p: maybe, words: count, ...reason }),
+  /** Chance that a positive word is predicted above a negative one; free of any threshold. */
+  auroc: z.strictObject({ value: maybe, ...reason }),
+});
+
+export const lexiconEntrySchema = z.strictObject({
+  word: z.string(),
+  predicted: z.number(),
+  true: z.number(),
+  occurrences: count,
+  /** How often the word stands in the texts of the tuning; null where they were not given. */
+  tuningCount: count.nullable(),
+});
+
+const spreadSchema = z.strictObject({ mean: maybe, sd: maybe });
+
+/** Means and standard deviations over so many seeds. */
+export const seedScoresSchema = z.strictObject({
+  seeds: count,
+  tau: spreadSchema,
+  positiveSignAccuracy: spreadSchema,
+  negativeSignAccuracy: spreadSchema,
+});
+
+export const splitReportSchema = z.strictObject({
+  split: z.strictObject({
+    kind: z.enum(["triple", "word"]),
+    folds: z.array(
+      z.strictObject({ trainRows: count, testRows: count, testWords: count, testWordsSeenInTraining: count }),
+    ),
+  }),
+  probe: wordScoresSchema,
+  /** The reconstructed lexicon, in alphabetical order. */
+  lexicon: z.array(lexiconEntrySchema),
+  /** The same ridge probe on the MLP outputs themselves; null where they were not collected. */
+  rawActivations: wordScoresSchema.nullable(),
+  /** The same on features of the model before tuning. */
+  baseModel: wordScoresSchema.nullable(),
+  /** A probe with random weights (Xavier), rescaled as published. */
+  untrainedProbe: seedScoresSchema,
+  /** Probes fitted to deltas that were shuffled among the training rows. */
+  shuffledLabels: seedScoresSchema,
+  /**
+   * Probes fitted to a random sign for every word and scored on those signs: how far a probe of this size can go by
+   * remembering words (a control task in the sense of Hewitt and Liang 2019).
+   */
+  wordMemory: z.strictObject({ seeds: count, signAccuracy: spreadSchema }),
+  /** Figure 4: log(1 + count in the tuning texts) against |predicted - true|. */
+  frequencyAndError: z.strictObject({ rho: maybe, p: maybe, words: count, ...reason }),
+});
+
+export const probeSettingsSchema = z.strictObject({
+  seed: z.int(),
+  /** Ridge penalty. */
+  alpha: z.number().positive(),
+  /** What is laid on the reward's range: the deltas before fitting (the paper) or the predictions after (its code). */
+  normalise: z.enum(["deltas", "predictions"]),
+  /** Share of the triples to train on in the split by triple. */
+  trainShare: z.number().gt(0).lt(1),
+  wordFolds: z.int().min(2),
+  resamples: z.int().min(1),
+  permutations: z.int().min(1),
+  xavierSeeds: z.int().min(1),
+  labelShuffles: z.int().min(1),
+});
+
+export const probeReportSchema = z.strictObject({
+  settings: probeSettingsSchema,
+  triples: count,
+  features: z.strictObject({
+    total: count,
+    layers: z.array(z.strictObject({ layer: count, start: count, end: count })),
+    /** Share of the polar rows' features that are not zero. */
+    nonZero: share,
+  }),
+  /** 10th and 90th percentile of all deltas, in the units of the features. */
+  deltas: z.strictObject({ low: z.number(), high: z.number() }),
+  byTriple: splitReportSchema,
+  byWord: splitReportSchema,
+});
+
+export type KendallReport = z.infer<typeof kendallSchema>;
+export type WordScores = z.infer<typeof wordScoresSchema>;
+export type LexiconEntry = z.infer<typeof lexiconEntrySchema>;
+export type SeedScores = z.infer<typeof seedScoresSchema>;
+export type SplitReport = z.infer<typeof splitReportSchema>;
+export type ProbeSettings = z.infer<typeof probeSettingsSchema>;
+export type ProbeReport = z.infer<typeof probeReportSchema>;
+
+export const defaultProbeSettings: ProbeSettings = {
+  seed: 0,
+  alpha: 1,
+  normalise: "deltas",
+  trainShare: 0.8,
+  wordFolds: 5,
+  resamples: 2000,
+  permutations: 9999,
+  xavierSeeds: 100,
+  labelShuffles: 10,
+};
