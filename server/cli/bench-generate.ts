@@ -13,9 +13,9 @@ import { threadsOption, withDevice } from "./with-device.ts";
 export const benchGenerate = defineCommand({
   usage: "[options]",
   about:
-    "Times sampling with the key-value cache: prompts of 2 to 9 tokens in one batch, exactly so many new tokens each, from the whole\n" +
-    "distribution at temperature 1. Weights are random, numbers F32, the time a median after two warm-ups. Before that, greedy\n" +
-    "continuations with the cache are checked against those without. test/bench/pytorch_generate.py times the same work in\n" +
+    "Times sampling with the key-value cache: prompts of 2 to 9 tokens in one batch, exactly so many new tokens each, from the whole " +
+    "distribution at temperature 1. Weights are random, numbers F32, the time a median after two warm-ups. Before that, greedy " +
+    "continuations with the cache are checked against those without. test/bench/pytorch_generate.py times the same work in " +
     "transformers.",
   options: {
     shape: option.choice("SHAPE", "the model's size", benchShapeNames, "pythia-70m"),
@@ -24,7 +24,7 @@ export const benchGenerate = defineCommand({
     repeats: option.integer("timed repeats", 5, { min: 1 }),
     threads: threadsOption,
   },
-  run: async ({ options, signal }): Promise<CommandResult> =>
+  run: async ({ options, signal, note }): Promise<CommandResult> =>
     await withDevice({ threads: options.threads, signal }, async (device) => {
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const random = Random.fromSeed(2);
@@ -40,7 +40,9 @@ export const benchGenerate = defineCommand({
         maxNewTokens: options.new,
         frozen: true,
       });
+      note("checking greedy continuations");
       await checkGreedy(device, model, generator, prompts.slice(0, 4), Math.min(options.new, 6));
+      note("timing sampling");
       const sampling = { ...defaultSampling, minNewTokens: options.new, maxNewTokens: options.new };
       const seconds = await medianSeconds(
         async () => checkLengths(await generator.generate(prompts, sampling, random), options.new),

@@ -1,12 +1,12 @@
 import { UsageError } from "./errors.ts";
 import type { ExitStatus } from "./exit-codes.ts";
-import { commonOptions, describeOptions, type Options, parseOptions, type ValuesOf } from "./options.ts";
+import { commonOptions, describeOptions, type Options, parseOptions, type ValuesOf, wrapped } from "./options.ts";
 
 /** What a command is, as its file says it with `defineCommand`. */
 export interface CommandDefinition<O extends Options> {
   /** The usage line's rest, after the command's name: `--model MODEL [options]`. */
   readonly usage: string;
-  /** A paragraph or two for `--help`: what it does, what it prints, what it leaves on disk. */
+  /** A paragraph or two (with an empty line between) for `--help`: what it does, what it prints, what it leaves on disk. Broken into lines there. */
   readonly about: string;
   readonly options: O;
   /** What is given without an option, by name, in order; `[NAME]` may be left out, `NAME...` takes the rest. None by default. */
@@ -50,8 +50,12 @@ export function defineCommand<const O extends Options>(definition: CommandDefini
   const { usage, about, options, positionals: names = [], run } = definition;
   return {
     help: (name, summary) =>
-      `lfp ${name}: ${summary}\n\nUsage: lfp ${name}${usage === "" ? "" : ` ${usage}`}\n\n${about}\n\nOptions:\n` +
-      describeOptions({ ...options, ...commonOptions }),
+      [
+        `lfp ${name}: ${summary}`,
+        `Usage: lfp ${name}${usage === "" ? "" : ` ${usage}`}`,
+        ...about.split(/\n\n+/).map((paragraph) => wrapped("", paragraph.replaceAll("\n", " "))),
+        `Options:\n${describeOptions({ ...options, ...commonOptions })}`,
+      ].join("\n\n"),
     run: async (args, io) => {
       const { values, positionals } = parseOptions(args, { ...options, ...commonOptions });
       checkPositionals(positionals, names);

@@ -16,8 +16,8 @@ import { withDevice } from "./with-device.ts";
 export const doctor = defineCommand({
   usage: "[--json]",
   about:
-    "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something\n" +
-    "small with a known answer on the CPU device, and says what is missing and how to get it. Changes nothing and asks no\n" +
+    "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something " +
+    "small with a known answer on the CPU device, and says what is missing and how to get it. Changes nothing and asks no " +
     "network. Fails only when the CPU device does not work.",
   options: {},
   run: async (given): Promise<CommandResult> => {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
 import type { DownloadProgress } from "../models/hub.ts";
-import { openModel } from "../models/open.ts";
+import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
@@ -32,20 +32,20 @@ const options = {
 export const generate = defineCommand({
   usage: "--model MODEL (--prompt TEXT... | --prompt-file FILE) [options]",
   about:
-    "Loads a model and its tokenizer and prints each prompt with its continuation. GPT-NeoX (Pythia), GPT-Neo and Gemma\n" +
+    "Loads a model and its tokenizer and prints each prompt with its continuation. GPT-NeoX (Pythia), GPT-Neo and Gemma " +
     "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.",
   options,
   run: async (given): Promise<CommandResult> => {
     const { options: chosen, signal } = given;
     const prompts = await promptsOf(given);
+    const { folder, id, commit } = await resolveReference(chosen.model, {
+      download: chosen.download,
+      onProgress: progressNotes(given.note),
+      signal,
+      env: given.env,
+    });
     return await withDevice({ threads: chosen.threads, signal }, async (device) => {
-      const progress = progressNotes(given.note);
-      const opened = await openModel(device, chosen.model, {
-        download: chosen.download,
-        onProgress: progress,
-        signal,
-        env: given.env,
-      });
+      const opened = await openModel(device, folder);
       const texts = await continueTexts(device, opened, prompts, {
         maxNewTokens: chosen["max-new-tokens"],
         minNewTokens: chosen["min-new-tokens"],
@@ -56,7 +56,6 @@ export const generate = defineCommand({
         bos: !chosen["no-bos"],
         signal,
       });
-      const { folder, id, commit } = opened.resolved;
       const model = { reference: chosen.model, folder, ...(id === undefined ? {} : { id, commit }) };
       return { json: { name: "generate", model, seed: chosen.seed, texts: texts.map(asJson) }, text: asText(texts) };
     });

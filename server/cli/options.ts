@@ -103,7 +103,8 @@ export function describeOptions(options: Options): string {
 
 const LINE = 110;
 
-function wrapped(left: string, text: string): string {
+/** Text broken into lines, all of them to the right of `left`. */
+export function wrapped(left: string, text: string): string {
   const width = LINE - left.length;
   const lines: string[] = [];
   for (const word of text.split(" ")) {
@@ -152,6 +153,6 @@ function strictly<T>(parse: () => T): T {
       error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
     if (!isAboutArguments) throw error;
     const [message = ""] = messageOf(error).split(". To specify a positional");
-    throw new UsageError(message.replaceAll("\n", " "));
+    throw new UsageError(message.replaceAll("\n", " ").replace(/\.$/, ""));
   }
 }

@@ -3,14 +3,15 @@ import { main } from "./main.ts";
 
 /** `lfp` as a process: its own arguments, streams and signals. The first Ctrl-C asks the command to stop, the second ends it at once. */
 export async function runProcess(): Promise<void> {
-  // Whoever reads our output may stop early, as `head` does; that is no error.
+  const { signal: terminated, dispose } = abortOnTermination();
+  const unread = new AbortController();
+  // Whoever reads our output may stop early, as `head` does: no error, but nothing is left to do.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    process.exit();
+    unread.abort();
   });
-  const { signal, dispose } = abortOnTermination();
   process.exitCode = await main(process.argv.slice(2), {
-    signal,
+    signal: AbortSignal.any([terminated, unread.signal]),
     env: process.env,
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),

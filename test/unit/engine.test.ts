@@ -435,10 +435,10 @@ describe("the CPU device", () => {
     const store = await other.createState([{ name: "w", shape: [1], values: undefined }]);
     const outputs = { y: ops.square(ops.state("w", [1])) };
     const program = await other.compile({ stores: [store], outputs });
-    const pending = program.run({});
+    const pending = program.run({}).catch((error: unknown) => expect(error).toBeInstanceOf(DeviceError));
     await other.close();
     // Answered or refused, but never left waiting.
-    await pending.catch((error: unknown) => expect(error).toBeInstanceOf(DeviceError));
+    await pending;
     await expect(program.run({})).rejects.toThrow("the device was closed");
     await expect(store.read("w")).rejects.toThrow("the device was closed");
     await expect(other.createState([])).rejects.toThrow("the device was closed");

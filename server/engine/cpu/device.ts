@@ -4,7 +4,7 @@ import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../de
 import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
-import { toError } from "./messages.ts";
+import { closeRequest, toError } from "./messages.ts";
 import { planProgram } from "./planner.ts";
 
 export interface CpuDeviceOptions {
@@ -97,11 +97,15 @@ interface Waiting {
 class Caller {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #ended: Promise<void>;
   #next = 0;
   #gone: DeviceError | undefined;
 
   constructor(worker: Worker) {
     this.#worker = worker;
+    this.#ended = new Promise((resolve) => {
+      worker.once("exit", () => resolve());
+    });
     // An idle device does not keep the process alive; a question that waits for its answer does.
     worker.unref();
     worker.on("message", (reply: Reply) => this.#settle(reply));
@@ -129,15 +133,19 @@ class Caller {
     });
   }
 
+  /** Refuses what waits, and ends the thread after the run that is under way: ONNX Runtime aborts the whole process if it is cut off. */
   async close(): Promise<void> {
-    this.#gone ??= new DeviceError("the device was closed");
-    await this.#worker.terminate();
+    this.#fail(new DeviceError("the device was closed"));
+    this.#worker.ref();
+    this.#worker.postMessage(closeRequest);
+    await this.#ended;
   }
 
   #settle(reply: Reply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
-    if (this.#waiting.size === 0) this.#worker.unref();
+    // Once it is closing, the thread is waited for.
+    if (this.#waiting.size === 0 && this.#gone === undefined) this.#worker.unref();
     if ("failure" in reply) waiting?.reject(toError(reply.failure));
     else waiting?.resolve(reply.answer);
   }

@@ -21,6 +21,9 @@ export type CallKind = keyof Calls;
 export type Request = {
   [K in CallKind]: { readonly id: number; readonly kind: K; readonly ask: Calls[K]["ask"] };
 }[CallKind];
+/** Asks the thread to end after the request that it works on; those that wait behind it are dropped. */
+export const closeRequest = "close";
+
 export type Reply =
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly failure: Failure };

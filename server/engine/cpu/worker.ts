@@ -1,7 +1,7 @@
 /** The thread that runs the CPU device's programs. */
 import { parentPort, workerData } from "node:worker_threads";
 import { CpuExecutor } from "./executor.ts";
-import { type CallKind, type Calls, type Reply, type Request, toFailure } from "./messages.ts";
+import { type CallKind, type Calls, closeRequest, type Reply, type Request, toFailure } from "./messages.ts";
 
 const executor = new CpuExecutor({ threads: Number(workerData.threads) });
 
@@ -27,10 +27,14 @@ const handlers: {
 };
 
 let last: Promise<void> = Promise.resolve();
+let closing = false;
 
 // One request at a time, in order: programs of one device see the state that the ones before left.
-parentPort?.on("message", (request: Request) => {
-  last = last.then(() => answer(request));
+parentPort?.on("message", (request: Request | typeof closeRequest) => {
+  if (request === closeRequest) {
+    closing = true;
+    last = last.then(() => process.exit());
+  } else last = last.then(() => (closing ? undefined : answer(request)));
 });
 
 async function answer(request: Request): Promise<void> {
