@@ -44,3 +44,14 @@ export function countNonZero(values: Floats): number {
   for (let i = 0; i < values.length; i++) if (values[i] !== 0) count += 1;
   return count;
 }
+
+/** Between numbers at the same place; infinite where the lengths differ or something is NaN. */
+export function largestDifference(a: Floats, b: Floats): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = Math.abs(a[i]! - b[i]!);
+    if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+  }
+  return largest;
+}

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { expectAllClose, expectClose, fixture, levels } from "../../../test/unit/statistics/fixture.ts";
 import { NonFiniteFeaturesError, NotPositiveDefiniteError, rowMatrix } from "./linear-algebra.ts";
 import { predictLinear } from "./linear-model.ts";
-import { fitRidge } from "./ridge.ts";
+import { fitRidge, ridgeOf } from "./ridge.ts";
 import { NotANumberError } from "./sample.ts";
 
 /** The features and targets of a stored case, as the Python script makes them. */
@@ -47,6 +47,21 @@ describe("fitRidge", () => {
       expect(Math.abs(gradient)).toBeLessThan(1e-12 * Math.max(1, size));
     }
   });
+
+  test.each([
+    [30, 6],
+    [6, 30],
+  ])(
+    "%i x %i features factored once serve many targets, and give each what a fit of its own gives",
+    (rows, columns) => {
+      const features = rowMatrix(levels(41, rows * columns, 1 / 64), rows, columns);
+      const fitTargets = ridgeOf(features, 0.5);
+      for (const seed of [42, 43]) {
+        const targets = levels(seed, rows, 1 / 64);
+        expect(fitTargets(targets)).toEqual(fitRidge(features, targets, 0.5));
+      }
+    },
+  );
 
   test("one row, or equal targets, give no weights and the mean as intercept", () => {
     expect(fitRidge(rowMatrix(Float32Array.of(1, 2), 1, 2), [3])).toEqual({

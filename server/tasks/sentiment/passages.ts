@@ -48,24 +48,29 @@ const WORD = /^([!-/:-@[-`{-~]*)(\p{L}+(?:['’-]\p{L}+)*)[!-/:-@[-`{-~]*$/u;
 
 /**
  * Sentences by rule, as spaCy's sentencizer finds them: one begins at the first token after a full stop, question or
- * exclamation mark that is not punctuation itself. A line break ends one too.
+ * exclamation mark that is not punctuation itself. Unlike there, punctuation that stands apart (an opening quote) begins one
+ * too, and so does what comes after a line break.
  */
 function* sentencesOf(tokens: readonly Token[]): Generator<readonly Token[]> {
-  let start = 0;
+  let first = 0;
   let ended = false;
-  for (const [index, { text }] of tokens.entries()) {
-    if (ended && !PUNCTUATION.test(text)) {
-      yield tokens.slice(start, index);
-      start = index;
+  let previousEnd = 0;
+  for (const [index, { text, start, end }] of tokens.entries()) {
+    const closes = CLOSING.test(text) || (PUNCTUATION.test(text) && start === previousEnd);
+    if (ended && !closes) {
+      yield tokens.slice(first, index);
+      first = index;
       ended = false;
     }
     if (ENDING.test(text) || text.includes("\n")) ended = true;
+    previousEnd = end;
   }
-  if (start < tokens.length) yield tokens.slice(start);
+  if (first < tokens.length) yield tokens.slice(first);
 }
 
 const ENDING = /^[.!?…]+$/u;
-const PUNCTUATION = /^[\p{P}\s]+$/u;
+const CLOSING = /^[.!?…\s]+$/u;
+const PUNCTUATION = /^\p{P}+$/u;
 
 /** No passage where the tokens hold nothing but white space. */
 function passageOf(text: string, tokens: readonly Token[]): Passage[] {
