@@ -1,6 +1,6 @@
 /**
- * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens, completions of 8 to 19, 4 epochs
- * in mini-batches of 16), random ids as prompts, and a reward that costs next to nothing on both sides.
+ * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens, completions of
+ * 8 to 19, 4 epochs in mini-batches of 16), random ids as prompts, and a reward that costs next to nothing on both sides.
  */
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
@@ -94,8 +94,9 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
 }
 
 /**
- * Before anything is learned, policy and reference (two programs, one with its weights frozen) must give the same log-probabilities, and the sampled tokens
- * must be as likely as draws from the scored distributions are; later on the policy must have moved, and all of it in finite numbers.
+ * Before anything is learned, policy and reference (two programs, one with its weights frozen) must give the same
+ * log-probabilities, and the sampled tokens must be as likely as draws from the scored distributions are; later on the policy
+ * must have moved, and all of it in finite numbers.
  */
 function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: PpoConfig): string {
   const { kl, surprisal, entropy, tokens } = first.metrics;

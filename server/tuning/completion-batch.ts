@@ -1,7 +1,8 @@
 /**
- * Prompts and completions as model inputs of one static shape. Letters: B completions, P prompt places, N completion places,
- * T = P + N - 1 tokens read (the last token of a completion is only predicted). A prompt is padded on the left and a completion on the right, so
- * that completion place n is always predicted at place P - 1 + n: the head's product is computed for those N places only.
+ * Prompts and completions as model inputs of one static shape. Letters: B completions, P prompt places, N completion places, T
+ * = P + N - 1 tokens read (the last token of a completion is only predicted). A prompt is padded on the left and a completion
+ * on the right, so that completion place n is always predicted at place P - 1 + n: the head's product is computed for those N
+ * places only.
  */
 import { invariant } from "../common/errors.ts";
 import type { Values } from "../engine/graph.ts";

@@ -1,4 +1,7 @@
-/** What a model says of completions that are there already. Letters: see completion-batch.ts; R rows scored at once, V vocabulary. */
+/**
+ * What a model says of completions that are there already. Letters: see completion-batch.ts; R rows scored at once, V
+ * vocabulary.
+ */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";

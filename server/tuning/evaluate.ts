@@ -47,8 +47,8 @@ export interface EvaluatedPair {
 }
 
 /**
- * One completion of every prompt by each model. Both get the same lengths and the same random numbers, so that what is left of a pair's difference is the
- * models'.
+ * One completion of every prompt by each model. Both get the same lengths and the same random numbers, so that what is left of
+ * a pair's difference is the models'.
  */
 export async function evaluatePair(options: EvaluationOptions): Promise<Evaluation> {
   const { prompts, config, random, onProgress } = options;

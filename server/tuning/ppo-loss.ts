@@ -1,6 +1,6 @@
 /**
- * PPO's loss as engine nodes (Schulman et al. 2017; TRL 0.7.7's `loss`, reference/method.md 1.2). Letters: B completions, N completion
- * places, V vocabulary; [B, N] stands as [B * N].
+ * PPO's loss as engine nodes (Schulman et al. 2017; TRL 0.7.7's `loss`, reference/method.md 1.2). Letters: B completions, N
+ * completion places, V vocabulary; [B, N] stands as [B * N].
  */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";

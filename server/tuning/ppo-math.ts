@@ -21,7 +21,8 @@ export interface RewardInputs {
 }
 
 /**
- * Per-token rewards [B, N]: -beta * (log p - log p_reference) everywhere (the k1 estimate of KL), and the score on top at the last token.
+ * Per-token rewards [B, N]: -beta * (log p - log p_reference) everywhere (the k1 estimate of KL), and the score on top at the
+ * last token.
  */
 export function tokenRewards(inputs: RewardInputs): Float64Array {
   const { logProbs, referenceLogProbs, mask, scores, klCoefficient } = inputs;
@@ -56,7 +57,9 @@ export interface Advantages {
   readonly returns: Float64Array;
 }
 
-/** Generalized advantage estimation (Schulman et al. 2016): A_t = d_t + gamma lambda A_(t+1), d_t = r_t + gamma V_(t+1) - V_t. */
+/**
+ * Generalized advantage estimation (Schulman et al. 2016): A_t = d_t + gamma lambda A_(t+1), d_t = r_t + gamma V_(t+1) - V_t.
+ */
 export function estimateAdvantages({ rewards, values, mask, rows, gamma, lambda }: AdvantageInputs): Advantages {
   const N = mask.length / rows;
   const advantages = new Float64Array(mask.length);
@@ -77,7 +80,8 @@ export function estimateAdvantages({ rewards, values, mask, rows, gamma, lambda 
 }
 
 /**
- * (x - mean) / sqrt(variance + 1e-8) with the moments of what the mask lets through; `keepMean` scales only. Places outside the mask get 0.
+ * (x - mean) / sqrt(variance + 1e-8) with the moments of what the mask lets through; `keepMean` scales only. Places outside
+ * the mask get 0.
  */
 export function whiten({ values, mask }: MaskedRows, { keepMean = false }: { keepMean?: boolean } = {}): Float64Array {
   const { mean, variance } = maskedMoments({ values, mask });

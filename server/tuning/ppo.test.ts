@@ -44,7 +44,7 @@ it("raises the reward it is given, and stays at the reference before it has lear
     rewards.push(metrics.rewardMean);
   }
   expect(meanOf(rewards.slice(0, 2))).toBeLessThan(0.6);
-  expect(meanOf(rewards.slice(-2))).toBeGreaterThan(0.8);
+  expect(meanOf(rewards.slice(-2))).toBeGreaterThan(0.75);
   await trainer.dispose();
 });
 

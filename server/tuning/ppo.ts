@@ -1,6 +1,7 @@
 /**
- * Fine-tuning by PPO as the paper did it with TRL 0.7.7 (reference/method.md 1.2), with two of its bugs mended: a completion never
- * reaches back into its prompt when it ends early, and gradients are clipped in every mini-batch. Letters: B batch, N completion places.
+ * Fine-tuning by PPO as the paper did it with TRL 0.7.7 (reference/method.md 1.2), with two of its bugs mended: a completion
+ * never reaches back into its prompt when it ends early, and gradients are clipped in every mini-batch. Letters: B batch, N
+ * completion places.
  */
 import { Random, type RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
@@ -54,7 +55,10 @@ export interface PpoMetrics {
   readonly step: number;
   readonly rewardMean: number;
   readonly rewardSd: number;
-  /** To the reference, before this step's learning: mean over completions of the sum over tokens of log p - log p_reference, in nats. */
+  /**
+   * To the reference, before this step's learning: mean over completions of the sum over tokens of log p - log p_reference, in
+   * nats.
+   */
   readonly kl: number;
   /** The one that this step's rewards were made with. */
   readonly klCoefficient: number;
@@ -136,8 +140,9 @@ export class PpoTrainer {
   }
 
   /**
-   * One PPO step. Throws `NegativeKlError`, `RunawayKlError`, `NonFiniteRewardError` and the engine's `NonFiniteError`. After any error the trainer is
-   * of no more use: it refuses to step, to be saved and to tell its state, so that what was saved before stays the last good one.
+   * One PPO step. Throws `NegativeKlError`, `RunawayKlError`, `NonFiniteRewardError` and the engine's `NonFiniteError`. After
+   * any error the trainer is of no more use: it refuses to step, to be saved and to tell its state, so that what was saved
+   * before stays the last good one.
    */
   async step(): Promise<PpoStep> {
     this.#refuseIfFailed();
@@ -149,7 +154,10 @@ export class PpoTrainer {
     }
   }
 
-  /** Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the next step. */
+  /**
+   * Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the
+   * next step.
+   */
   state(): PpoState {
     this.#refuseIfFailed();
     const state = {

@@ -21,8 +21,9 @@ export interface PromptOptions extends Pick<PpoConfig, "promptTokens" | "minText
 }
 
 /**
- * The first n tokens of every text that is long enough, with n uniform over `promptTokens` and drawn once for each, as the paper's code does. A text of
- * fewer tokens is taken whole; one without any gives no prompt. Throws `PpoModelError` when a missing BOS token is asked for.
+ * The first n tokens of every text that is long enough, with n uniform over `promptTokens` and drawn once for each, as the
+ * paper's code does. A text of fewer tokens is taken whole; one without any gives no prompt. Throws `PpoModelError` when a
+ * missing BOS token is asked for.
  */
 export function makePrompts(
   texts: readonly string[],
@@ -59,8 +60,8 @@ export function splitHeldOut<T>(items: readonly T[], heldOut: number, random: Ra
 }
 
 /**
- * Batches of prompts without end: every epoch goes through all prompts in an order of its own and drops what does not fill a batch. Batch
- * number k is a function of the seed and k, so there is nothing to save but k.
+ * Batches of prompts without end: every epoch goes through all prompts in an order of its own and drops what does not fill a
+ * batch. Batch number k is a function of the seed and k, so there is nothing to save but k.
  */
 export class PromptBatches {
   readonly #prompts: readonly Prompt[];
@@ -97,8 +98,8 @@ export class PromptBatches {
 }
 
 /**
- * Only as much of the text is encoded as surely holds n tokens: it is cut before a space, and the tokens near the cut, which the rest of the
- * text could change, are not used.
+ * Only as much of the text is encoded as surely holds n tokens: it is cut before a space, and the tokens near the cut, which
+ * the rest of the text could change, are not used.
  */
 function firstTokens(text: string, n: number, tokenizer: Pick<Tokenizer, "encode">): number[] {
   const cut = text.indexOf(" ", charactersPerToken * n);

@@ -20,8 +20,9 @@ export interface Rollout extends Episode {
 }
 
 /**
- * Samples a completion for every prompt, with its length drawn from `newTokens`. A completion that ends early is just that: the end-of-text token is its
- * last token, and nothing of the prompt enters it (the published code cut `gen_len` tokens off the end of prompt and completion together).
+ * Samples a completion for every prompt, with its length drawn from `newTokens`. A completion that ends early is just that:
+ * the end-of-text token is its last token, and nothing of the prompt enters it (the published code cut `gen_len` tokens off
+ * the end of prompt and completion together).
  */
 export async function sampleRollouts(
   sampler: Sampler,
