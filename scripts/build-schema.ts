@@ -1,0 +1,24 @@
+/** Writes schemas/experiment.schema.json and the tables of docs/experiment.md; a test fails when either is not what this gives. */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeFileAtomically } from "../server/common/atomic-file.ts";
+import { experimentJsonSchema } from "../server/pipeline/experiment/json-schema.ts";
+import { withFieldTables } from "./experiment-fields.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+export const schemaFile = join(root, "schemas", "experiment.schema.json");
+export const docsFile = join(root, "docs", "experiment.md");
+
+/** The contents of the schema file. */
+export function schemaText(): string {
+  return `${JSON.stringify(experimentJsonSchema(), undefined, 2)}\n`;
+}
+
+async function buildSchema(): Promise<void> {
+  await mkdir(join(root, "schemas"), { recursive: true });
+  await writeFileAtomically(schemaFile, schemaText());
+  await writeFileAtomically(docsFile, withFieldTables(await readFile(docsFile, "utf8")));
+}
+
+if (import.meta.main) await buildSchema();

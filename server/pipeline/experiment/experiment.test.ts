@@ -1,0 +1,289 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { probeSettingsSchema } from "../../probe/report-types.ts";
+import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
+import { PpoConfig } from "../../tuning/ppo-config.ts";
+import { ExperimentError } from "./issues.ts";
+import { experimentJsonSchema, keysAt } from "./json-schema.ts";
+import { mergeOverrides } from "./merge.ts";
+import { experimentPresets, presetNames } from "./presets.ts";
+import { ExperimentFileError, loadExperiment, parseExperiment } from "./resolve.ts";
+import { experimentSchema, heldOutCount, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./schema.ts";
+
+function issuesOf(source: string | object): Record<string, string> {
+  try {
+    parseExperiment(source);
+  } catch (error) {
+    if (error instanceof ExperimentError) {
+      expect(new Set(error.issues.map(({ path }) => path)).size).toBe(error.issues.length);
+      return Object.fromEntries(error.issues.map(({ path, message }) => [path, message]));
+    }
+    throw error;
+  }
+  throw new Error("it was accepted");
+}
+
+describe("presets", () => {
+  it.each(presetNames)("%s is complete, valid, and stays itself when parsed again", (preset) => {
+    const experiment = parseExperiment({ preset });
+    expect(experiment).toEqual({ preset, name: preset.replaceAll("/", "-"), ...experimentPresets[preset].settings });
+    expect(experimentSchema.parse(experiment)).toEqual(experiment);
+    expect(parseExperiment(JSON.stringify(experiment))).toEqual(experiment);
+    expect(PpoConfig.safeParse(ppoConfigOf(experiment)).success).toBe(true);
+    expect(probeSettingsSchema.safeParse(probeSettingsOf(experiment)).success).toBe(true);
+    expect(Object.keys(tripleSettingsOf(experiment))).toEqual(Object.keys(defaultTripleSettings));
+  });
+
+  it("are all listed", () => {
+    expect(new Set(presetNames)).toEqual(new Set(Object.keys(experimentPresets)));
+  });
+
+  it("hold the paper's numbers", () => {
+    const { ppo, sae, divergence, data, analysis } = parseExperiment({ preset: "paper/pythia-70m/vader" });
+    expect(ppo).toMatchObject({
+      batchSize: 64,
+      miniBatchSize: 16,
+      learningRate: 1e-6,
+      steps: 388,
+      kl: { coefficient: 0.5 },
+    });
+    expect(sae).toMatchObject({
+      multiples: [1, 2],
+      sparsity: { kind: "l1", coefficient: 0.001 },
+      epochs: 3,
+      contextLength: 256,
+    });
+    expect(divergence).toMatchObject({ layers: 5, choose: "highest" });
+    expect(data.source).toEqual({ hub: "stanfordnlp/imdb", split: "train", config: null });
+    expect(analysis?.source).toEqual({ hub: "stanfordnlp/imdb", split: "test", config: null });
+    expect(parseExperiment({ preset: "paper/gpt-neo-125m/vader" }).sae.sparsity).toEqual({
+      kind: "l1",
+      coefficient: 0.015,
+    });
+  });
+
+  it("of the published code flip their switches and leave the rest", () => {
+    const paper = parseExperiment({ preset: "paper/pythia-160m/vader" });
+    const published = parseExperiment({ preset: "as-published/pythia-160m/vader" });
+    expect(paper.reward).toMatchObject({ lexicon: "head", text: "full" });
+    expect(published.reward).toMatchObject({ lexicon: "nltk2016", text: "completion" });
+    expect(paper.sae).toMatchObject({ maskPadding: true, shuffle: true });
+    expect(published.sae).toMatchObject({ maskPadding: false, shuffle: false });
+    expect(published.divergence.measure).toBe("sumOfNorms");
+    expect(published.probe).toEqual({
+      ...paper.probe,
+      model: "base",
+      multiToken: "firstPiece",
+      normalise: "predictions",
+    });
+    expect(published.triples).toMatchObject({ texts: "tuning", extent: { kind: "firstSentence" } });
+    expect({ ...published, ppo: 0 }).toMatchObject({ model: paper.model, data: paper.data, analysis: paper.analysis });
+    expect(published.ppo).toEqual(paper.ppo);
+  });
+});
+
+describe("what a file says otherwise", () => {
+  it("is merged member by member, lists and other shapes whole", () => {
+    const experiment = parseExperiment({
+      $schema: "x",
+      preset: "paper/pythia-70m/vader",
+      name: "mine",
+      ppo: { steps: 20, promptTokens: { max: 5 }, kl: { mode: "fixed", coefficient: 0.1 } },
+      sae: { multiples: [4], sparsity: { kind: "topk", k: 8 } },
+      data: { source: { file: "/texts/a.CSV" }, heldOut: 0.25 },
+      divergence: { layers: [2, 1] },
+      analysis: { limit: 7 },
+    });
+    const { settings } = experimentPresets["paper/pythia-70m/vader"];
+    expect(experiment).toEqual({
+      ...settings,
+      preset: "paper/pythia-70m/vader",
+      name: "mine",
+      ppo: { ...settings.ppo, steps: 20, promptTokens: { min: 2, max: 5 }, kl: { mode: "fixed", coefficient: 0.1 } },
+      sae: { ...settings.sae, multiples: [4], sparsity: { kind: "topk", k: 8 } },
+      data: { ...settings.data, source: { file: resolve("/texts/a.CSV") }, heldOut: 0.25 },
+      divergence: { ...settings.divergence, layers: [2, 1] },
+      analysis: { ...settings.analysis, limit: 7 },
+    });
+    expect(parseExperiment({ preset: "quick", ppo: { kl: { coefficient: 0.2 } } }).ppo.kl).toEqual({
+      mode: "fixed",
+      coefficient: 0.2,
+    });
+  });
+
+  it("may take a section away or bring one that the preset does not have", () => {
+    expect(
+      parseExperiment({ preset: "paper/pythia-70m/vader", analysis: null, data: { heldOut: 5 } }).analysis,
+    ).toBeNull();
+    const { analysis } = parseExperiment({ preset: "quick", analysis: { source: "starter" } });
+    expect(analysis).toEqual({ source: "starter", field: "text", limit: null });
+  });
+
+  it("does not reach into prototypes", () => {
+    const merged = mergeOverrides({ a: 1 }, JSON.parse('{"__proto__": {"b": 2}, "toString": {"c": 3}}'));
+    expect(Object.getPrototypeOf(merged)).toBe(Object.prototype);
+    expect(issuesOf('{"preset": "quick", "toString": {}}')["toString"]).toContain("unknown key");
+    expect(issuesOf('{"preset": "quick", "data": {"constructor": 1}}')["data.constructor"]).toContain("unknown key");
+  });
+
+  it("leaves the presets as they are", () => {
+    const before = JSON.stringify(experimentPresets);
+    parseExperiment({ preset: "quick", ppo: { steps: 3 }, data: { limit: 2000 } });
+    expect(JSON.stringify(experimentPresets)).toBe(before);
+  });
+});
+
+describe("paths", () => {
+  const folder = resolve("/somewhere");
+  it("start from the experiment's folder, where they are paths", () => {
+    const parse = (more: object) => parseExperiment({ preset: "quick", ...more }, { folder });
+    expect(parse({ model: "./m", tuned: "../t" })).toMatchObject({
+      model: join(folder, "m"),
+      tuned: resolve(folder, "../t"),
+    });
+    for (const model of ["starter", "EleutherAI/pythia-70m@main", resolve("/m"), "~/m", ".hidden/m"]) {
+      expect(parse({ model }).model).toBe(model);
+    }
+    expect(parse({ data: { source: { file: "a.csv" } } }).data.source).toEqual({ file: join(folder, "a.csv") });
+    expect(parse({ analysis: { source: { file: "~/a.csv" } } }).analysis?.source).toEqual({
+      file: join(homedir(), "a.csv"),
+    });
+  });
+
+  let scratch = "";
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), "lfp-experiment-"));
+  });
+  afterAll(() => rm(scratch, { recursive: true }));
+
+  it("start from the file's own folder when it is read from one", async () => {
+    const path = join(scratch, "mine.json");
+    await writeFile(path, '{ "preset": "quick", "model": "./m" }');
+    expect((await loadExperiment(path)).model).toBe(join(scratch, "m"));
+    await writeFile(path, '{ "preset": "quick", "modle": "./m" }');
+    await expect(loadExperiment(path)).rejects.toThrow(/mine\.json.*\n {2}modle: unknown key; there are .*model/);
+    await expect(loadExperiment(join(scratch, "none.json"))).rejects.toBeInstanceOf(ExperimentFileError);
+  });
+});
+
+const quick = (more: object) => ({ preset: "quick", ...more });
+
+describe("what is wrong is named with its place", () => {
+  it.each<[string, object | string, Record<string, RegExp>]>([
+    ["no JSON", '{"preset": "quick",}', { "": /not JSON/ }],
+    ["no object", "[1]", { "": /got \[1\]; expected an object/ }],
+    ["something that JSON cannot hold", { preset: "quick", seed: Number.NaN }, { "": /JSON cannot/ }],
+    ["no preset", {}, { preset: /is missing; expected one of quick, paper/ }],
+    ["a preset that is none", { preset: "fast" }, { preset: /got "fast"/ }],
+    ["an unknown key", quick({ sed: 1 }), { sed: /unknown key; there are .*seed/ }],
+    ["an unknown key further in", quick({ ppo: { lr: 1 } }), { "ppo.lr": /unknown key; there are .*learningRate/ }],
+    ["a field that another field says", quick({ ppo: { rewardText: "full" } }), { "ppo.rewardText": /unknown key/ }],
+    ["a wrong type", quick({ ppo: { steps: "many" } }), { "ppo.steps": /got "many"; expected a number/ }],
+    ["a fraction", quick({ ppo: { steps: 1.5 } }), { "ppo.steps": /got 1.5; expected a whole number/ }],
+    ["a number out of bounds", quick({ ppo: { gamma: 2 } }), { "ppo.gamma": /got 2; expected at most 1/ }],
+    ["a section that is none", quick({ sae: [] }), { sae: /got \[\]; expected an object/ }],
+    ["null where something is needed", quick({ reward: null }), { reward: /got null; expected an object/ }],
+    [
+      "a word that is none of several",
+      quick({ divergence: { choose: "top" } }),
+      { "divergence.choose": /"highest", "lowest"/ },
+    ],
+    [
+      "a kind that is none",
+      quick({ sae: { sparsity: { kind: "l2" } } }),
+      { "sae.sparsity.kind": /got "l2"; expected one of "l1", "topk"/ },
+    ],
+    ["a member of another kind", quick({ ppo: { kl: { target: 6 } } }), { "ppo.kl.target": /unknown key/ }],
+    ["a kind without its members", quick({ sae: { sparsity: { kind: "topk" } } }), { "sae.sparsity.k": /is missing/ }],
+    ["a place in a list", quick({ divergence: { layers: [1, -2] } }), { "divergence.layers[1]": /got -2/ }],
+    ["an empty list", quick({ divergence: { layers: [] } }), { "divergence.layers": /at least 1 items/ }],
+    [
+      "neither number nor list",
+      quick({ divergence: { layers: "x" } }),
+      { "divergence.layers": /expected a number, or an array/ },
+    ],
+    [
+      "a source that is none",
+      quick({ data: { source: 5 } }),
+      { "data.source": /got 5; expected "starter", or an object/ },
+    ],
+    ["a source without its split", quick({ data: { source: { hub: "a/b" } } }), { "data.source.split": /is missing/ }],
+    ["two sources", quick({ data: { source: { file: "a.csv", split: "x" } } }), { "data.source.split": /unknown key/ }],
+    [
+      "a file of another format",
+      quick({ data: { source: { file: "a.txt" } } }),
+      { "data.source.file": /\.parquet \(got "a.txt"\)/ },
+    ],
+    [
+      "a hub id that is none",
+      quick({ data: { source: { hub: "imdb", split: "x" } } }),
+      { "data.source.hub": /owner\/name/ },
+    ],
+    ["a name for another file system", quick({ name: "My run" }), { name: /got "My run"/ }],
+    ["a seed that is too large", quick({ seed: 2 ** 32 }), { seed: /at most 4294967295/ }],
+    [
+      "several things at once",
+      quick({ seed: "1", ppo: { epochs: 0 }, report: { word: 1 } }),
+      { seed: /a number/, "ppo.epochs": /more than 0/, "report.word": /there are samples, words/ },
+    ],
+  ])("%s", (_what, source, expected) => {
+    const issues = issuesOf(source);
+    expect(new Set(Object.keys(issues))).toEqual(new Set(Object.keys(expected)));
+    for (const [path, message] of Object.entries(expected)) expect(issues[path]).toMatch(message);
+  });
+
+  it("and so is what does not fit together", () => {
+    expect(issuesOf(quick({ ppo: { batchSize: 60, miniBatchSize: 16 } }))).toEqual({
+      "ppo.miniBatchSize": "must divide batchSize (got 16)",
+    });
+    expect(issuesOf(quick({ ppo: { warmupSteps: 1000 } }))["ppo.warmupSteps"]).toContain("less than steps");
+    expect(issuesOf(quick({ ppo: { promptTokens: { min: 9, max: 2 } } }))["ppo.promptTokens.max"]).toContain("min");
+    expect(issuesOf(quick({ data: { limit: 100, heldOut: 100 } }))["data.heldOut"]).toContain("leaves none of the 100");
+    expect(issuesOf(quick({ data: { limit: 100, heldOut: 0.5 } }))["ppo.batchSize"]).toContain("50 texts");
+    expect(issuesOf(quick({ data: { heldOut: 0 } }))["data.heldOut"]).toContain("analysis is null");
+    expect(issuesOf(quick({ data: { heldOut: 1.5 } }))["data.heldOut"]).toContain("share below 1");
+    expect(issuesOf(quick({ sae: { bufferTokens: 100 } }))["sae.batchTokens"]).toContain("100");
+    expect(issuesOf(quick({ sae: { multiples: [2, 1] } }))["sae.multiples"]).toContain("grow");
+    expect(issuesOf(quick({ divergence: { layers: [1, 1] } }))["divergence.layers"]).toContain("twice");
+    expect(issuesOf(quick({ tuned: "starter" }))["tuned"]).toContain("nothing to compare");
+  });
+
+  it("and so are settings of a tuning that does not take place", () => {
+    const issues = issuesOf(quick({ tuned: "./t", ppo: { steps: 3, kl: { coefficient: 1 }, temperature: 0.7 } }));
+    expect(Object.keys(issues)).toEqual(["ppo.steps", "ppo.kl"]);
+    expect(issues["ppo.steps"]).toContain("no effect");
+    const { ppo } = parseExperiment(
+      quick({ tuned: "./t", ppo: { temperature: 0.7, steps: experimentPresets.quick.settings.ppo.steps } }),
+    );
+    expect(ppo.temperature).toBe(0.7);
+    expect(parseExperiment(quick({ tuned: "./t", data: { limit: 40, heldOut: 20 } })).data.limit).toBe(40);
+  });
+});
+
+describe("held-out texts", () => {
+  it("are a share or a number", () => {
+    expect([0, 0.001, 0.1, 0.999, 1, 30].map((heldOut) => heldOutCount(heldOut, 45))).toEqual([0, 1, 4, 44, 1, 30]);
+  });
+});
+
+describe("the JSON Schema", () => {
+  it("asks for the preset alone, but for whole sources", () => {
+    const schema = experimentJsonSchema();
+    expect(schema["required"]).toEqual(["preset"]);
+    const text = JSON.stringify(schema);
+    expect(text.match(/"required"/g)).toHaveLength(1 + 2 * 2);
+    expect(text).not.toMatch(/oneOf|readOnly|9007199254740991/);
+    expect(schema).toMatchObject({
+      properties: { preset: { enum: [...presetNames] }, ppo: { additionalProperties: false } },
+    });
+  });
+
+  it("knows the keys at a path", () => {
+    expect(keysAt(["ppo", "kl"])).toEqual(["mode", "coefficient", "target", "horizon"]);
+    expect(keysAt(["data", "source"])).toEqual(["file", "hub", "split", "config"]);
+    expect(keysAt(["seed"])).toEqual([]);
+    expect(keysAt(["divergence", "layers", 0])).toEqual([]);
+  });
+});

@@ -1,0 +1,135 @@
+/** What is wrong with an experiment, in words that name the place. */
+import type { z } from "zod";
+import { LfpError } from "../../common/errors.ts";
+import { isObject, type Json } from "./merge.ts";
+
+/** One thing that is wrong. */
+export interface ExperimentIssue {
+  /** Such as `ppo.kl.target`; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** An experiment cannot be run as it is written. The message names every place that is wrong. */
+export class ExperimentError extends LfpError {
+  readonly code = "usage";
+  readonly issues: readonly ExperimentIssue[];
+
+  constructor(name: string, issues: readonly ExperimentIssue[]) {
+    const lines = issues.map(({ path, message }) => `\n  ${path === "" ? "the experiment" : path}: ${message}`);
+    super(
+      `${name} is no experiment that can be run:${lines.join("")}\nEvery field is described in docs/experiment.md.`,
+    );
+    this.issues = issues;
+  }
+}
+
+type ZodIssue = z.core.$ZodIssue;
+
+/** `given` is what was validated; `keysAt` lists the keys that an object at a path may have. */
+export function issuesOf(
+  error: z.core.$ZodError,
+  given: Json,
+  keysAt: (path: readonly PropertyKey[]) => readonly string[],
+): ExperimentIssue[] {
+  const found = error.issues.flatMap((issue) => describe(issue, given, keysAt));
+  // A rule of a section can be found broken twice: in the section, and where sections are held against each other.
+  return [...new Map(found.map((issue) => [`${issue.path}: ${issue.message}`, issue])).values()];
+}
+
+function describe(
+  issue: ZodIssue,
+  given: Json,
+  keysAt: (path: readonly PropertyKey[]) => readonly string[],
+): ExperimentIssue[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = keysAt(issue.path).filter((key) => key !== "$schema");
+    const advice = known.length > 0 ? `; there are ${known.join(", ")}` : "";
+    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: `unknown key${advice}` }));
+  }
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    const branches = issue.errors.map((errors) =>
+      errors.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+    );
+    const isOtherType = (errors: readonly ZodIssue[]): boolean =>
+      errors.some((inner) => inner.path.length === issue.path.length && inner.code !== "unrecognized_keys");
+    const strange = (errors: readonly ZodIssue[]): number =>
+      errors.filter(({ code }) => code === "unrecognized_keys").length;
+    const [nearest] = branches
+      .filter((errors) => !isOtherType(errors))
+      .toSorted((a, b) => strange(a) - strange(b) || a.length - b.length);
+    if (nearest !== undefined) return nearest.flatMap((inner) => describe(inner, given, keysAt));
+    const expected = [...new Set(branches.flat().map(expectation))].join(", or ");
+    return [{ path: pathText(issue.path), message: `${got(issue, given)}; expected ${expected}` }];
+  }
+  const isRule = issue.code === "custom";
+  const message = isRule
+    ? `${issue.message}${gotIn(issue, given)}`
+    : `${got(issue, given)}; expected ${expectation(issue)}`;
+  return [{ path: pathText(issue.path), message }];
+}
+
+/** What an issue asks for, as a phrase. */
+function expectation(issue: ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return noun(issue.expected);
+    case "invalid_value":
+      return issue.values.length === 1
+        ? JSON.stringify(issue.values[0])
+        : `one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
+    case "invalid_union": {
+      const options = ("options" in issue ? issue.options : undefined) ?? [];
+      return `one of ${options.map((value) => JSON.stringify(value)).join(", ")}`;
+    }
+    case "too_small":
+      return bound(issue.origin, issue.inclusive === false ? "more than" : "at least", Number(issue.minimum));
+    case "too_big":
+      return bound(issue.origin, issue.inclusive === false ? "less than" : "at most", Number(issue.maximum));
+    default:
+      return issue.message;
+  }
+}
+
+function bound(origin: string, comparison: string, limit: number): string {
+  if (origin === "string") return `${comparison} ${limit} characters`;
+  return origin === "array" ? `${comparison} ${limit} items` : `${comparison} ${limit}`;
+}
+
+function noun(type: string): string {
+  if (type === "int") return "a whole number";
+  if (type === "null") return "null";
+  return `${/^[aeiou]/.test(type) ? "an" : "a"} ${type === "record" ? "object" : type}`;
+}
+
+function got(issue: ZodIssue, given: Json): string {
+  const value = valueAt(given, issue.path);
+  return value === undefined ? "is missing" : `got ${shown(value)}`;
+}
+
+/** For rules between fields, where the sentence already says what is asked for. */
+function gotIn(issue: ZodIssue, given: Json): string {
+  const value = valueAt(given, issue.path);
+  return value === undefined || typeof value === "object" ? "" : ` (got ${shown(value)})`;
+}
+
+function shown(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | undefined {
+  let at = value;
+  for (const key of path) {
+    if (Array.isArray(at) && typeof key === "number") at = at[key];
+    else if (isObject(at) && typeof key === "string" && Object.hasOwn(at, key)) at = at[key];
+    else return undefined;
+  }
+  return at;
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((key, at) => (typeof key === "number" ? `[${key}]` : `${at === 0 ? "" : "."}${String(key)}`))
+    .join("");
+}

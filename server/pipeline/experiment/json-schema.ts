@@ -1,0 +1,66 @@
+/** The JSON Schema of experiment files, for editors; `npm run build:schema` writes it to schemas/experiment.schema.json. */
+import { z } from "zod";
+import { isObject, type Json, type JsonObject, wholeMembers } from "./merge.ts";
+import { experimentPresets, presetNames } from "./presets.ts";
+import { experimentFields } from "./schema.ts";
+
+/**
+ * JSON Schema (draft 7) of a file: everything but `preset` may be left out, because the preset says it. Rules between fields are
+ * checked by `parseExperiment` only.
+ */
+export function experimentJsonSchema(): JsonObject {
+  const whole = partial(z.json().parse(z.toJSONSchema(experimentFields, { io: "input", target: "draft-7" })));
+  const root = isObject(whole) ? whole : {};
+  const properties = isObject(root["properties"]) ? root["properties"] : {};
+  const preset = {
+    ...(isObject(properties["preset"]) ? properties["preset"] : {}),
+    enum: [...presetNames],
+    enumDescriptions: presetNames.map((name) => experimentPresets[name].about),
+  };
+  return {
+    ...root,
+    title: "LFP Lens experiment",
+    properties: { $schema: { type: "string", description: "This schema, for editors." }, ...properties, preset },
+    required: ["preset"],
+  };
+}
+
+/** The keys that an object at a path of an experiment may have; none where there is no object. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  let at: readonly Json[] = [experimentJsonSchema()];
+  for (const key of path) at = at.flatMap(shapesOf).flatMap((shape) => memberOf(shape, key));
+  return [
+    ...new Set(at.flatMap(shapesOf).flatMap(({ properties }) => (isObject(properties) ? Object.keys(properties) : []))),
+  ];
+}
+
+/** What a preset completes may be partial; bounds that only say what JSON numbers are, and defaults, which presets give, are left out. */
+function partial(schema: Json, isWhole = false): Json {
+  if (Array.isArray(schema)) return schema.map((item) => partial(item, isWhole));
+  if (!isObject(schema)) return schema;
+  const entries = Object.entries(schema).flatMap(([key, value]): [string, Json][] => {
+    if (key === "properties" && isObject(value)) return [[key, partialMembers(value, isWhole)]];
+    if (key === "readOnly" || (key === "default" && !isWhole) || (key === "required" && !isWhole)) return [];
+    if ((key === "maximum" || key === "minimum") && Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER) return [];
+    return [[key === "oneOf" ? "anyOf" : key, partial(value, isWhole)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function partialMembers(properties: JsonObject, isWhole: boolean): JsonObject {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, member]) => [name, partial(member, isWhole || wholeMembers.has(name))]),
+  );
+}
+
+function shapesOf(schema: Json): JsonObject[] {
+  if (!isObject(schema)) return [];
+  const { anyOf } = schema;
+  return Array.isArray(anyOf) ? anyOf.flatMap(shapesOf) : [schema];
+}
+
+function memberOf({ properties, items }: JsonObject, key: PropertyKey): Json[] {
+  if (typeof key === "number") return items === undefined ? [] : [items];
+  const member = isObject(properties) && typeof key === "string" ? properties[key] : undefined;
+  return member === undefined ? [] : [member];
+}

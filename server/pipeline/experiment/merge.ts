@@ -1,0 +1,34 @@
+/** Plain JSON data. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** Members that are one choice among several shapes: an override replaces them whole. */
+export const wholeMembers: ReadonlySet<string> = new Set(["source"]);
+/** Members whose value says which shape an object has: an override of another shape replaces the object whole. */
+export const shapeMembers: readonly string[] = ["kind", "mode"];
+
+/**
+ * A preset with what an experiment says otherwise. Objects merge member by member; everything else, arrays too, is replaced. So is an
+ * object of another `kind` or `mode`, because its other members belong to that kind.
+ */
+export function mergeOverrides(preset: Json | undefined, override: Json): Json {
+  if (!isObject(preset) || !isObject(override) || isOfOtherShape(preset, override)) return override;
+  const merged = Object.entries(override).map(([key, value]): [string, Json] => [
+    key,
+    wholeMembers.has(key) ? value : mergeOverrides(Object.hasOwn(preset, key) ? preset[key] : undefined, value),
+  ]);
+  return Object.fromEntries([...Object.entries(preset), ...merged]);
+}
+
+/** What JSON calls an object. */
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isOfOtherShape(preset: JsonObject, override: JsonObject): boolean {
+  return shapeMembers.some(
+    (key) => override[key] !== undefined && preset[key] !== undefined && override[key] !== preset[key],
+  );
+}

@@ -1,0 +1,127 @@
+/**
+ * Complete settings by name. `paper/*` are the paper's models and numbers with the method of its text (reference/method.md sections
+ * 1.2 to 1.9); `as-published/*` flip what the published code does otherwise, as far as that can be done (docs/experiment.md says what
+ * cannot); `quick` is sized for the starter model on two cores.
+ */
+import type { z } from "zod";
+import { defaultProbeSettings } from "../../probe/report-types.ts";
+import { saeConfigSchema } from "../../sae/config.ts";
+import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
+import type { PpoConfig } from "../../tuning/ppo-config.ts";
+import { ppoPresets } from "../../tuning/ppo-config.ts";
+import type { experimentFields } from "./schema.ts";
+
+/** Everything that a preset says: all fields but its own name and the run's. */
+export type PresetSettings = Omit<z.output<typeof experimentFields>, "preset" | "name">;
+
+export interface ExperimentPreset {
+  /** One sentence for lists and editors. */
+  readonly about: string;
+  readonly settings: PresetSettings;
+}
+
+const common = {
+  seed: 1,
+  tuned: null,
+  download: false,
+  task: "sentiment",
+  evaluate: { prompts: 512 },
+  report: { samples: 8, words: 30 },
+} as const;
+
+const triples = { texts: "analysis", ...defaultTripleSettings, limit: null } as const;
+
+const { seed: _seed, ...probeDefaults } = defaultProbeSettings;
+const probe = { model: "tuned", multiToken: "average", ...probeDefaults } as const;
+
+const imdb = (split: "train" | "test") =>
+  ({ source: { hub: "stanfordnlp/imdb", split, config: null }, field: "text", limit: null }) as const;
+
+/** The paper's text: layers by their MLPs' L2 distance. Its autoencoder coefficient belongs to a mean of squared errors (method D9). */
+function paper(model: string, ppo: PpoConfig, coefficient: number): PresetSettings {
+  return {
+    ...common,
+    model,
+    data: { ...imdb("train"), heldOut: 0 },
+    analysis: imdb("test"),
+    reward: { kind: "vader", lexicon: "head", text: ppo.rewardText },
+    ppo: sectionOf(ppo),
+    divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
+    sae: saeConfigSchema.parse({
+      multiples: [1, 2],
+      sparsity: { kind: "l1", coefficient },
+      mse: "mean",
+      batchTokens: 8192,
+      epochs: 3,
+      contextLength: 256,
+    }),
+    triples,
+    probe,
+  };
+}
+
+/** The published code's ways, each by its switch. */
+function asPublished(settings: PresetSettings): PresetSettings {
+  return {
+    ...settings,
+    reward: { kind: "vader", lexicon: "nltk2016", text: ppoPresets["as-published"].rewardText },
+    ppo: sectionOf(ppoPresets["as-published"]),
+    divergence: { ...settings.divergence, measure: "sumOfNorms" },
+    sae: { ...settings.sae, maskPadding: false, shuffle: false },
+    triples: { ...settings.triples, texts: "tuning", extent: { kind: "firstSentence" } },
+    probe: { ...settings.probe, model: "base", multiToken: "firstPiece", normalise: "predictions" },
+  };
+}
+
+/** `rewardText` is a field of the reward. */
+function sectionOf({ rewardText: _, ...ppo }: PpoConfig): PresetSettings["ppo"] {
+  return ppo;
+}
+
+const pythia70m = paper("EleutherAI/pythia-70m", ppoPresets["paper/pythia-70m/vader"], 0.001);
+const pythia160m = paper("EleutherAI/pythia-160m", ppoPresets["paper/pythia-160m/vader"], 0.001);
+const gptNeo125m = paper("EleutherAI/gpt-neo-125m", ppoPresets["paper/gpt-neo-125m/vader"], 0.015);
+
+export const experimentPresets = {
+  quick: {
+    about: "The whole pipeline on the starter model and its texts, in minutes on two cores.",
+    settings: {
+      ...common,
+      model: "starter",
+      data: { source: "starter", field: "text", limit: null, heldOut: 512 },
+      analysis: null,
+      reward: { kind: "vader", lexicon: "head", text: ppoPresets.quick.rewardText },
+      ppo: sectionOf(ppoPresets.quick),
+      divergence: { measure: "mlpOnly", layers: 2, choose: "highest" },
+      sae: saeConfigSchema.parse({ maxTokens: 250_000 }),
+      triples,
+      probe,
+    },
+  },
+  "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },
+  "paper/pythia-160m/vader": { about: "The paper's sentiment task with Pythia-160m and IMDb.", settings: pythia160m },
+  "paper/gpt-neo-125m/vader": { about: "The paper's sentiment task with GPT-Neo-125m and IMDb.", settings: gptNeo125m },
+  "as-published/pythia-70m/vader": {
+    about: "Pythia-70m with the published code's ways where they differ from the paper's text.",
+    settings: asPublished(pythia70m),
+  },
+  "as-published/pythia-160m/vader": {
+    about: "Pythia-160m with the published code's ways where they differ from the paper's text.",
+    settings: asPublished(pythia160m),
+  },
+  "as-published/gpt-neo-125m/vader": {
+    about: "GPT-Neo-125m with the published code's ways where they differ from the paper's text.",
+    settings: asPublished(gptNeo125m),
+  },
+} as const satisfies Readonly<Record<string, ExperimentPreset>>;
+
+export type PresetName = keyof typeof experimentPresets;
+export const presetNames: readonly PresetName[] = [
+  "quick",
+  "paper/pythia-70m/vader",
+  "paper/pythia-160m/vader",
+  "paper/gpt-neo-125m/vader",
+  "as-published/pythia-70m/vader",
+  "as-published/pythia-160m/vader",
+  "as-published/gpt-neo-125m/vader",
+];

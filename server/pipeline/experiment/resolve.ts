@@ -1,0 +1,119 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { LfpError, messageOf } from "../../common/errors.ts";
+import { canonicalJson } from "../canonical-json.ts";
+import { ExperimentError, issuesOf } from "./issues.ts";
+import { keysAt } from "./json-schema.ts";
+import { isObject, type Json, type JsonObject, mergeOverrides } from "./merge.ts";
+import { type ExperimentPreset, experimentPresets, presetNames } from "./presets.ts";
+import { type Experiment, experimentSchema } from "./schema.ts";
+
+export interface ParseOptions {
+  /** What messages call the experiment. */
+  readonly name?: string;
+  /** The folder that relative paths start from; the working directory by default. */
+  readonly folder?: string;
+}
+
+/** There is no experiment file to read. */
+export class ExperimentFileError extends LfpError {
+  readonly code = "not-found";
+}
+
+/** Reads an experiment file; its relative paths start from its own folder. Throws `ExperimentFileError` and `ExperimentError`. */
+export async function loadExperiment(path: string): Promise<Experiment> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new ExperimentFileError(`${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file.`, {
+      cause,
+    });
+  });
+  return parseExperiment(text, { name: path, folder: dirname(resolve(path)) });
+}
+
+/**
+ * The complete experiment that a file's text, or its parsed contents, asks for: its preset with what it says otherwise, validated,
+ * with absolute paths. Parsing the result again gives it again. Throws `ExperimentError` naming every place that is wrong.
+ */
+export function parseExperiment(source: string | object, options: ParseOptions = {}): Experiment {
+  const { name = "this", folder = process.cwd() } = options;
+  const { $schema, ...overrides } = objectOf(source, name);
+  const preset = presetOf(overrides["preset"], name);
+  const merged = mergeOverrides({ name: preset.name, ...preset.settings }, overrides);
+  const { data: experiment, error } = experimentSchema.safeParse(merged);
+  if (experiment === undefined) throw new ExperimentError(name, issuesOf(error, merged, keysAt));
+  refuseUselessTuning(experiment, preset, name);
+  return withAbsolutePaths(experiment, folder);
+}
+
+function objectOf(source: string | object, name: string): JsonObject {
+  const fail = (message: string): never => {
+    throw new ExperimentError(name, [{ path: "", message }]);
+  };
+  let value: unknown = source;
+  try {
+    if (typeof source === "string") value = JSON.parse(source);
+  } catch (cause) {
+    return fail(`is not JSON: ${messageOf(cause)}`);
+  }
+  const json: Json = z.json().safeParse(value).data ?? fail("holds something that JSON cannot");
+  return isObject(json) ? json : fail(`got ${JSON.stringify(json).slice(0, 60)}; expected an object`);
+}
+
+function presetOf(given: Json | undefined, experiment: string): ExperimentPreset & { readonly name: string } {
+  const name = presetNames.find((candidate) => candidate === given);
+  if (name !== undefined) return { ...experimentPresets[name], name: name.replaceAll("/", "-") };
+  const got = given === undefined ? "is missing" : `got ${JSON.stringify(given)}`;
+  throw new ExperimentError(experiment, [
+    { path: "preset", message: `${got}; expected one of ${presetNames.join(", ")}` },
+  ]);
+}
+
+/** Fields of `ppo` that matter without tuning too, because both models complete the held-out prompts. */
+const samplingFields = new Set([
+  "batchSize",
+  "promptTokens",
+  "newTokens",
+  "minTextCharacters",
+  "prependBos",
+  "temperature",
+]);
+
+/** A setting that nothing would read is a mistake: it would be believed to have had an effect. */
+function refuseUselessTuning({ tuned, ppo }: Experiment, { settings }: ExperimentPreset, name: string): void {
+  if (tuned === null) return;
+  const preset = new Map<string, unknown>(Object.entries(settings.ppo));
+  const useless = Object.entries(ppo).filter(
+    ([field, value]) => !samplingFields.has(field) && canonicalJson(value) !== canonicalJson(preset.get(field)),
+  );
+  if (useless.length === 0) return;
+  const message = "has no effect, because tuned names a model that is tuned already: leave one of the two out";
+  throw new ExperimentError(
+    name,
+    useless.map(([field]) => ({ path: `ppo.${field}`, message })),
+  );
+}
+
+function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
+  const { model, tuned, data, analysis } = experiment;
+  return {
+    ...experiment,
+    model: absoluteModel(model, folder),
+    tuned: tuned === null ? null : absoluteModel(tuned, folder),
+    data: withAbsoluteFile(data, folder),
+    analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
+  };
+}
+
+/** `owner/name` may be a hub id, so that only what begins with a dot is surely a path. */
+function absoluteModel(reference: string, folder: string): string {
+  return /^\.{1,2}([\\/]|$)/.test(reference) ? resolve(folder, reference) : reference;
+}
+
+function withAbsoluteFile<T extends Pick<Experiment["data"], "source">>(texts: T, folder: string): T {
+  const { source } = texts;
+  if (source === "starter" || !("file" in source)) return texts;
+  const file = source.file.startsWith("~/") ? join(homedir(), source.file.slice(2)) : resolve(folder, source.file);
+  return { ...texts, source: { file } };
+}

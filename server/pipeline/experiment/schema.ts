@@ -1,0 +1,191 @@
+/**
+ * The experiment: everything that a run is told. Each field's description is its documentation: docs/experiment.md and the editor's
+ * hovers are made from it. Sections that belong to one module are defined there.
+ */
+import { z } from "zod";
+import type { ProbeSettings } from "../../probe/report-types.ts";
+import { saeConfigSchema } from "../../sae/config.ts";
+import type { DivergenceMeasure } from "../../sae/divergence.ts";
+import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
+import { PpoConfig, ppoFields } from "../../tuning/ppo-config.ts";
+import { probeSchema, triplesSchema } from "./reading.ts";
+import { textsFields } from "./sources.ts";
+
+/** How a run's folder may be called. */
+const runName = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+const dataSchema = z
+  .strictObject({
+    ...textsFields,
+    heldOut: z
+      .number()
+      .nonnegative()
+      .refine((value) => value < 1 || Number.isInteger(value), { error: "must be a share below 1 or a whole number" })
+      .describe(
+        "Texts kept out of tuning, whose beginnings the base and the tuned model are compared on: a share below 1, or a number. " +
+          "0: none, and the analysis texts serve.",
+      ),
+  })
+  .readonly()
+  .describe("The texts whose beginnings are the prompts of tuning.");
+
+const analysisSchema = z
+  .strictObject(textsFields)
+  .readonly()
+  .nullable()
+  .describe("Other texts for autoencoders and triples, such as a test split; null: all texts of data.");
+
+const rewardSchema = z
+  .strictObject({
+    kind: z
+      .literal("vader")
+      .describe("VADER's word ratings, summed over spaCy's tokens, divided by 5 and clamped to -10 and 10."),
+    lexicon: z
+      .enum(["head", "nltk2016"])
+      .describe(
+        "Edition of the lexicon: VADER's repository of 2020, or the file of 2016 that NLTK has and the published code read.",
+      ),
+    text: ppoFields.shape.rewardText,
+  })
+  .readonly()
+  .describe("The feedback.");
+
+const divergenceSchema = z
+  .strictObject({
+    measure: z
+      .enum(["sumOfNorms", "jointL2", "mlpOnly", "relative"] satisfies DivergenceMeasure[])
+      .describe(
+        "How far a layer moved: the sum of its tensors' L2 distances (the published code), the L2 distance of all its parameters, that of its " +
+          "MLP's parameters, or the distance over the parameters' own norm.",
+      ),
+    layers: z
+      .union([z.int().positive(), z.array(z.int().nonnegative()).min(1)])
+      .refine((layers) => typeof layers === "number" || new Set(layers).size === layers.length, {
+        error: "names a layer twice",
+      })
+      .describe("How many layers to study, or which ones, counted from 0."),
+    choose: z
+      .enum(["highest", "lowest"])
+      .describe(
+        "Whether the layers that moved most or least are studied, where layers is a number (the paper's Table 12 compares both).",
+      ),
+  })
+  .readonly()
+  .describe("Which layers are studied.");
+
+const evaluateSchema = z
+  .strictObject({
+    prompts: z.int().positive().describe("Held-out prompts, at most, that both models complete."),
+  })
+  .readonly()
+  .describe("The comparison of the tuned model's reward with the base model's.");
+
+const reportSchema = z
+  .strictObject({
+    samples: z.int().nonnegative().describe("Completions of both models that the report shows."),
+    words: z
+      .int()
+      .nonnegative()
+      .describe("Words of the reconstructed lexicon that the report's table shows (30 in the paper's Table 9)."),
+  })
+  .readonly()
+  .describe("What the report shows.");
+
+/** Every field of an experiment, each section complete. */
+export const experimentFields = z.strictObject({
+  preset: z.string().describe("The settings that hold where the file says nothing else."),
+  name: z
+    .string()
+    .regex(runName, { error: "lower-case letters, digits and hyphens, 64 at most, no hyphen first" })
+    .describe("Name of the run's folder: lower-case letters, digits and hyphens."),
+  seed: z.int().min(0).max(0xffff_ffff).describe("Decides every random draw of the run."),
+  model: z
+    .string()
+    .min(1)
+    .describe(
+      "The base model: a folder (./ and ../ are relative to the experiment file), a hub id owner/name[@revision], or starter.",
+    ),
+  tuned: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe(
+      "A fine-tuned checkpoint of the same architecture, given as model is: tuning is skipped. null: the run tunes the model.",
+    ),
+  download: z
+    .boolean()
+    .describe(
+      "Whether models and data sets that are not in the Hugging Face cache may be downloaded; nothing is otherwise.",
+    ),
+  task: z.enum(["sentiment"]).describe("What the feedback is about; decides how triples are made."),
+  data: dataSchema,
+  analysis: analysisSchema,
+  reward: rewardSchema,
+  ppo: ppoFields.omit({ rewardText: true }).readonly().describe("Fine-tuning with PPO."),
+  evaluate: evaluateSchema,
+  divergence: divergenceSchema,
+  sae: saeConfigSchema.describe("Sparse autoencoders."),
+  triples: triplesSchema,
+  probe: probeSchema,
+  report: reportSchema,
+});
+
+/** An experiment whose fields also fit one another. */
+export const experimentSchema = experimentFields.superRefine(checkTogether).readonly();
+
+/** A complete experiment: what the stages are given. */
+export type Experiment = z.output<typeof experimentSchema>;
+
+/** The settings of triples as the task takes them. */
+export function tripleSettingsOf({ triples }: Pick<Experiment, "triples">): TripleSettings {
+  const { texts: _, limit: __, ...settings } = triples;
+  return settings;
+}
+
+/** The settings of the probe's fit and statistics. */
+export function probeSettingsOf({ probe, seed }: Pick<Experiment, "probe" | "seed">): ProbeSettings {
+  const { model: _, multiToken: __, ...settings } = probe;
+  return { ...settings, seed };
+}
+
+/** The settings of PPO, with what the reward says about them. */
+export function ppoConfigOf({ ppo, reward }: Pick<Experiment, "ppo" | "reward">): PpoConfig {
+  return { ...ppo, rewardText: reward.text };
+}
+
+/** How many of so many texts `data.heldOut` keeps out of tuning; a share keeps at least one. */
+export function heldOutCount(heldOut: number, texts: number): number {
+  return heldOut > 0 && heldOut < 1 ? Math.max(1, Math.floor(heldOut * texts)) : heldOut;
+}
+
+type Fields = z.output<typeof experimentFields>;
+
+function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): void {
+  const { data, analysis, ppo, sae, model, tuned } = experiment;
+  const object = (path: readonly PropertyKey[], message: string): void => {
+    context.addIssue({ code: "custom", path: [...path], message });
+  };
+  const { error } = PpoConfig.safeParse(ppoConfigOf(experiment));
+  // What is wrong with a field on its own is said by the field.
+  for (const { code, path, message } of error?.issues ?? []) if (code === "custom") object(["ppo", ...path], message);
+
+  if (data.heldOut === 0 && analysis === null) {
+    object(
+      ["data", "heldOut"],
+      "must be more than 0 where analysis is null: the models have to be compared on texts that tuning did not see",
+    );
+  }
+  if (data.limit !== null) {
+    const forTuning = data.limit - heldOutCount(data.heldOut, data.limit);
+    if (forTuning <= 0) object(["data", "heldOut"], `leaves none of the ${data.limit} texts of data.limit to tune on`);
+    else if (tuned === null && forTuning < ppo.batchSize) {
+      object(
+        ["ppo", "batchSize"],
+        `is more than the ${forTuning} texts that data.limit and data.heldOut leave to tune on`,
+      );
+    }
+  }
+  if (tuned !== null && tuned === model) object(["tuned"], "is the base model itself: there is nothing to compare");
+  if (sae.batchTokens > sae.bufferTokens)
+    object(["sae", "batchTokens"], `must not be more than sae.bufferTokens, ${sae.bufferTokens}`);
+}

@@ -1,0 +1,73 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { docsFile, schemaFile, schemaText } from "../../scripts/build-schema.ts";
+import { fieldRows, withFieldTables } from "../../scripts/experiment-fields.ts";
+import { presetNames } from "../../server/pipeline/experiment/presets.ts";
+import { loadExperiment, parseExperiment } from "../../server/pipeline/experiment/resolve.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+describe("what `npm run build:schema` makes", () => {
+  it("is the schema file as it stands", async () => {
+    expect(await readFile(schemaFile, "utf8")).toBe(schemaText());
+  });
+
+  it("is the tables of docs/experiment.md as they stand", async () => {
+    const page = await readFile(docsFile, "utf8");
+    expect(page).toBe(withFieldTables(page));
+    expect(() => withFieldTables("# A page without tables")).toThrow(/lacks/);
+  });
+});
+
+describe("docs/experiment.md", () => {
+  it("says of every field what it is", () => {
+    const rows = fieldRows();
+    const described = new Set(rows.filter(({ description }) => description !== "").map(({ path }) => path));
+    const isDescribed = (path: string): boolean =>
+      described.has(path) || described.has(path.slice(0, path.lastIndexOf(".")));
+    expect(rows.length).toBeGreaterThan(60);
+    expect(rows.map(({ path }) => path).filter((path) => !isDescribed(path))).toEqual([]);
+  });
+
+  it("names fields that exist and presets that exist", async () => {
+    const page = (await readFile(docsFile, "utf8")).split("## Fields")[0] ?? "";
+    const fields = new Set(fieldRows().map(({ path }) => path));
+    const named = [...page.matchAll(/`([a-z]+\.(?!jsonl?`)[a-zA-Z]+)`/g)].map(([, name = ""]) => name);
+    expect(named.length).toBeGreaterThan(8);
+    expect(named.filter((name) => !fields.has(name) && !fields.has(`data.${name}`))).toEqual([]);
+    for (const preset of presetNames) expect(page.replace("as-published/...", presetNames.join(" "))).toContain(preset);
+  });
+
+  it("gives an experiment that can be parsed", async () => {
+    const [, example = ""] = /```json\n([\s\S]*?)```/.exec(await readFile(docsFile, "utf8")) ?? [];
+    expect(parseExperiment(example).preset).toBe("quick");
+  });
+});
+
+describe("examples", async () => {
+  const folder = join(root, "examples");
+  const names = await readdir(folder);
+
+  it("are there", () => {
+    expect(names.sort()).toEqual(["own-model-and-data.json", "own-tuned-pair.json", "quick.json"]);
+  });
+
+  it.each(names)("%s can be parsed and points to the schema", async (name) => {
+    const experiment = await loadExperiment(join(folder, name));
+    expect(experiment.name).toBe(name.replace(".json", ""));
+    const { $schema } = JSON.parse(await readFile(join(folder, name), "utf8"));
+    expect(join(folder, $schema)).toBe(schemaFile);
+  });
+
+  it("say what they are there to show", async () => {
+    const own = await loadExperiment(join(folder, "own-model-and-data.json"));
+    expect(own).toMatchObject({
+      model: join(folder, "my-model"),
+      data: { source: { file: join(folder, "reviews.csv") } },
+    });
+    const pair = await loadExperiment(join(folder, "own-tuned-pair.json"));
+    expect(pair).toMatchObject({ tuned: join(folder, "my-tuned-model"), download: true });
+  });
+});
