@@ -17,6 +17,26 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "continues prompts with a model",
     load: async () => (await import("./generate.ts")).generate,
   },
+  run: {
+    summary: "runs an experiment from feedback to report, or goes on with it",
+    load: async () => (await import("./run.ts")).run,
+  },
+  status: {
+    summary: "says how a run stands",
+    load: async () => (await import("./status.ts")).status,
+  },
+  cancel: {
+    summary: "stops a run after a checkpoint",
+    load: async () => (await import("./cancel.ts")).cancel,
+  },
+  report: {
+    summary: "prints what a run found",
+    load: async () => (await import("./report.ts")).report,
+  },
+  stage: {
+    summary: "runs one stage of an experiment",
+    load: async () => (await import("./stage.ts")).stage,
+  },
   "bench engine": {
     summary: "times training steps, forward passes and matrix products",
     load: async () => (await import("./bench-engine.ts")).benchEngine,

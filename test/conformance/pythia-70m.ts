@@ -6,7 +6,7 @@ import { Random } from "../../server/common/random.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import { sizeOf } from "../../server/engine/graph.ts";
 import * as ops from "../../server/engine/ops.ts";
-import { createOptimizer, gradientNormName } from "../../server/engine/optimizer.ts";
+import { createOptimizer, gradientNormName, requireFinite } from "../../server/engine/optimizer.ts";
 import { loadModel, readFloats, saveModel } from "../../server/models/checkpoint.ts";
 import { parseConfig } from "../../server/models/config.ts";
 import { forward, logitsOf, parametersOf, plainPositions } from "../../server/models/model.ts";
@@ -70,8 +70,8 @@ async function trainOneStep(folder: string, tunedFolder: string): Promise<Record
   const peakRssMB = process.resourceUsage().maxRSS / 1024;
   return {
     parameters: model.parameters.length,
-    losses: [first["loss"]?.[0], second["loss"]?.[0]],
-    norm: first[gradientNormName]?.[0],
+    losses: [requireFinite("loss", 1, first["loss"]), requireFinite("loss", 2, second["loss"])],
+    norm: requireFinite("norm", 1, first[gradientNormName]),
     differing,
     peakRssMB,
   };

@@ -42,7 +42,8 @@ describe("reports as Markdown", () => {
   it("lets no text become markup, a link or a cell", () => {
     const hostile = "a | b\n# c ![x](http://e/) <img src=x> [l](command:run) `code` **d**";
     const shown = showCell(hostile);
-    expect(shown).not.toMatch(/(^|[^\\])[|`*<>[\]()#!]/);
+    expect(shown).not.toMatch(/(^|[^\\])[|`*<>[\]#!]/);
+    expect(showCell("see https://e.org or www.e.org")).toBe("see https\\://e.org or www\\.e.org");
     expect(shown.split("\n")).toHaveLength(1);
   });
 });

@@ -79,7 +79,11 @@ export function showCell(value: Cell): string {
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }
 
-/** Nothing in a text of a data set or a model may become a link, an image, markup or a new table cell. */
+/** Nothing in a text of a data set or a model may become a link, an image, markup or a new table cell; nor an address by itself. */
 function escapeMarkdown(text: string): string {
-  return text.replace(/\s+/g, " ").replace(/[\\`*_{}[\]<>()#+\-.!|~&:@]/g, "\\$&");
+  return text
+    .replace(/\s+/g, " ")
+    .replace(/[\\`*_[\]<>|!#&~@]/g, "\\$&")
+    .replace(/:\/\//g, "\\://")
+    .replace(/\bwww\./gi, (found) => `${found.slice(0, 3)}\\.`);
 }

@@ -18,12 +18,14 @@ export async function withDevice<R>(work: (device: Device) => Promise<R>): Promi
   }
 }
 
-/** A model and its tokenizer, which must belong together. */
+/** A model and its tokenizer, which must belong together. A tuned checkpoint may lie without one: then it is the base model's. */
 export async function loadModelAndTokenizer(
   device: Device,
   folder: string,
+  tokenizerFolder = folder,
 ): Promise<{ model: LoadedModel; tokenizer: Tokenizer }> {
-  const [model, tokenizer] = await Promise.all([loadModel(device, folder), loadTokenizer(folder)]);
+  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const model = await loadModel(device, folder);
   assertMatchesVocabulary(tokenizer, model.config.vocabSize);
   return { model, tokenizer };
 }

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
 import { readTexts } from "../data/texts.ts";
+import { heldOutCount } from "../experiment/schema.ts";
 import type { Stage } from "../stage.ts";
 import { analysisTexts, heldOutTexts, type SourceText, tuningTexts, writeJson, writeJsonLines } from "./common.ts";
 
@@ -15,7 +16,7 @@ export interface TextSettings {
 
 export interface PrepareSettings {
   readonly data: TextSettings;
-  /** Texts kept from tuning, for the evaluation of the reward. */
+  /** Texts kept from tuning, for the evaluation of the reward: a share below 1, or a number. 0: the analysis texts serve. */
   readonly heldOut: number;
   /** Another source for autoencoders and triples; null: the tuning texts and the held-out ones together. */
   readonly analysis: TextSettings | null;
@@ -36,11 +37,12 @@ export const prepareStage: Stage<PrepareSettings, string> = {
   codeVersion: 1,
   run: async ({ settings, input, output, random, progress }) => {
     const texts = await sampled(settings.data, input, random);
-    if (texts.length <= settings.heldOut) throw new TooFewTextsError(texts.length, settings.heldOut);
+    const kept = heldOutCount(settings.heldOut, texts.length);
+    if (texts.length <= kept) throw new TooFewTextsError(texts.length, kept);
     progress(1, 2, "sources");
-    const tuning = texts.slice(settings.heldOut);
-    const heldOut = texts.slice(0, settings.heldOut);
     const analysis = settings.analysis === null ? texts : await sampled(settings.analysis, input, random);
+    const tuning = texts.slice(kept);
+    const heldOut = kept === 0 ? analysis : texts.slice(0, kept);
     await writeJsonLines(output, tuningTexts, tuning);
     await writeJsonLines(output, heldOutTexts, heldOut);
     await writeJsonLines(output, analysisTexts, analysis);

@@ -69,6 +69,8 @@ export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
 export interface EvaluateSettings extends TuneSettings {
   /** Held-out prompts at most. */
   readonly prompts: number;
+  /** Pairs of completions that are kept to be shown. */
+  readonly samples: number;
 }
 
 /** File of the `evaluate` stage. */
@@ -124,13 +126,11 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
       await writeJson(context.output, evaluationFile, {
         prompts: prompts.length,
         ...summary,
-        samples: pairs.slice(0, shownSamples),
+        samples: pairs.slice(0, settings.samples),
       });
     });
   },
 };
-
-const shownSamples = 8;
 
 export function rewardOf({ lexicon }: RewardSettings): RewardFunction {
   return vaderRewardFunction({ lexicon });

@@ -1,0 +1,26 @@
+import { dirname } from "node:path";
+import { LocalExecutor } from "../pipeline/local-executor.ts";
+import { runStatus } from "../pipeline/run-status.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { option } from "./options.ts";
+import { describeState } from "./run-lines.ts";
+import { existingRun } from "./status.ts";
+
+export const cancel = defineCommand({
+  usage: "RUN [options]",
+  about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there.`,
+  options: { grace: option.number("seconds to wait before the process is ended by force", 30, { min: 0, max: 3600 }) },
+  positionals: ["RUN"],
+  run: async ({ options, positionals: [run = ""] }): Promise<CommandResult> => {
+    const folder = await existingRun(run);
+    const before = await runStatus(folder);
+    if (before.process !== undefined)
+      await new LocalExecutor(dirname(folder)).cancel({ runFolder: folder }, options.grace * 1000);
+    const { state } = await runStatus(folder);
+    const text =
+      before.process === undefined
+        ? `${folder}: no process works on it (${describeState(state)})`
+        : `${folder}: ${describeState(state)}`;
+    return { json: { folder, stopped: before.process !== undefined, state }, text };
+  },
+});

@@ -1,0 +1,112 @@
+/** What the commands that work on a run share. */
+import { availableParallelism } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { type ErrorCode, LfpError } from "../common/errors.ts";
+import { packageVersion } from "../common/package-root.ts";
+import { presetNames } from "../pipeline/experiment/presets.ts";
+import { loadExperiment, parseExperiment } from "../pipeline/experiment/resolve.ts";
+import type { Experiment } from "../pipeline/experiment/schema.ts";
+import { planExperiment } from "../pipeline/plan-experiment.ts";
+import { type RunOutcome, runPipeline } from "../pipeline/run.ts";
+import { prepareRun, runPaths } from "../pipeline/run-folder.ts";
+import type { PlannedStage } from "../pipeline/stage.ts";
+import type { CommandIo, CommandResult } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { readReport } from "./report.ts";
+import { describeState, RunLines } from "./run-lines.ts";
+
+/** An experiment with the folder of its run, which exists and holds it. */
+export interface ExperimentRun {
+  readonly experiment: Experiment;
+  readonly runsRoot: string;
+  readonly folder: string;
+  readonly experimentFile: string;
+}
+
+export interface ExperimentOptions {
+  readonly out: string | undefined;
+  readonly seed: string | undefined;
+  readonly download: boolean;
+}
+
+/** A run ended without its result; the code is that of what stopped it. */
+export class RunFailedError extends LfpError {
+  readonly code: ErrorCode;
+
+  constructor(folder: string, outcome: Extract<RunOutcome, { kind: "failed" }>) {
+    super(`${folder}: ${describeState(outcome)}`);
+    this.code = outcome.code;
+  }
+}
+
+/**
+ * Reads an experiment, or takes a preset by name, and makes its run's folder. Throws what `loadExperiment` and `prepareRun` throw, and
+ * `UsageError`.
+ */
+export async function openExperimentRun(
+  reference: string,
+  { out, seed, download }: ExperimentOptions,
+): Promise<ExperimentRun> {
+  const preset = presetNames.find((name) => name === reference);
+  const stated =
+    preset === undefined ? await loadExperiment(reference) : parseExperiment({ preset }, { name: `preset ${preset}` });
+  const experiment = parseExperiment({
+    ...stated,
+    ...(seed === undefined ? {} : { seed: seedOf(seed) }),
+    ...(download ? { download } : {}),
+  });
+  const folder = resolve(out ?? join("runs", experiment.name));
+  const runsRoot = dirname(folder);
+  await prepareRun(runsRoot, basename(folder), experiment);
+  return { experiment, runsRoot, folder, experimentFile: runPaths(folder).experiment };
+}
+
+export async function plannedStages(
+  { experiment, folder }: ExperimentRun,
+  { signal, note }: Pick<CommandIo, "signal" | "note">,
+): Promise<PlannedStage[]> {
+  return planExperiment(experiment, { run: basename(folder), signal, onProgress: note });
+}
+
+/** Works on the run to its end, telling its events. All stages unless some are given. */
+export async function runStages(
+  experimentRun: ExperimentRun,
+  io: Pick<CommandIo, "signal" | "note">,
+  only?: readonly PlannedStage[],
+): Promise<RunOutcome> {
+  const { experiment, folder } = experimentRun;
+  const lines = new RunLines();
+  const plan = only ?? (await plannedStages(experimentRun, io));
+  return runPipeline(plan, folder, {
+    seed: experiment.seed,
+    deviceClass: `cpu-${availableParallelism()}`,
+    versions: { "lfp-lens": packageVersion() },
+    signal: io.signal,
+    onEvent: (event) => {
+      const line = lines.lineOf(event);
+      if (line !== undefined) io.note(line);
+    },
+  });
+}
+
+/** What the command prints: the report of a whole run, or where a stage's output is. Throws `RunFailedError`. */
+export async function outcomeResult(
+  { folder }: ExperimentRun,
+  outcome: RunOutcome,
+  stage?: string,
+): Promise<CommandResult> {
+  if (outcome.kind === "failed") throw new RunFailedError(folder, outcome);
+  if (outcome.kind === "cancelled")
+    return { json: { folder, state: outcome }, text: `${folder}: ${describeState(outcome)}`, status: "requeue" };
+  if (stage !== undefined)
+    return { json: { folder, stage, state: outcome }, text: `${folder}: stage ${stage} is done` };
+  const report = await readReport(folder);
+  return { json: { folder, state: outcome, report: report.json }, text: `${report.text}\nThe run is in ${folder}.` };
+}
+
+function seedOf(text: string): number {
+  const seed = Number(text);
+  if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
+    throw new UsageError(`--seed is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
+  return seed;
+}

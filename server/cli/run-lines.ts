@@ -1,0 +1,83 @@
+import type { RunEvent, RunState } from "../protocol/run-events.ts";
+
+/** Lines for people that tell a run's events as they come; progress at most every few seconds a stage. */
+export class RunLines {
+  readonly #now: () => number;
+  #lastProgressMs = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** The line for an event, or undefined where there is nothing to say. */
+  lineOf(event: RunEvent): string | undefined {
+    if (event.kind === "progress") return this.#progress(event);
+    return lineOfEvent(event);
+  }
+
+  #progress({
+    stage,
+    done,
+    total,
+    unit,
+    ratePerS,
+    secondsLeft,
+  }: Extract<RunEvent, { kind: "progress" }>): string | undefined {
+    const now = this.#now();
+    if (now - this.#lastProgressMs < progressIntervalMs) return undefined;
+    this.#lastProgressMs = now;
+    const rate = ratePerS === null ? "" : `, ${Number(ratePerS.toPrecision(2))} a second`;
+    const left = secondsLeft === null ? "" : `, about ${duration(secondsLeft)} left`;
+    return `${stage}: ${done} of ${total} ${unit}${rate}${left}`;
+  }
+}
+
+type Told = Exclude<RunEvent["kind"], "progress">;
+
+function lineOfEvent<K extends Told>(event: RunEvent & { readonly kind: K }): string | undefined {
+  const describe: (one: Extract<RunEvent, { kind: K }>) => string | undefined = eventLines[event.kind];
+  // See `describeState`.
+  return describe(event as unknown as Extract<RunEvent, { kind: K }>);
+}
+
+const eventLines: { readonly [K in Told]: (event: Extract<RunEvent, { kind: K }>) => string | undefined } = {
+  state: ({ state }) => (state.kind === "running" ? undefined : describeState(state)),
+  "stage-started": ({ stage }) => `${stage}: started`,
+  "stage-resumed": ({ stage, generation }) => `${stage}: goes on from checkpoint ${generation}`,
+  "stage-reused": ({ stage }) => `${stage}: already there`,
+  "stage-finished": ({ stage, workedMs }) => `${stage}: done in ${duration(workedMs / 1000)}`,
+  message: ({ stage, level, text }) =>
+    `${stage === undefined ? "" : `${stage}: `}${level === "warning" ? "warning: " : ""}${text}`,
+};
+
+export type AnyState = RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
+
+/** A state in a phrase. */
+export function describeState<K extends AnyState["kind"]>(state: AnyState & { readonly kind: K }): string {
+  const describe: (one: StateOf<K>) => string = statePhrases[state.kind];
+  // A state of kind K is the member of that kind; the compiler cannot see that through the type parameter.
+  return describe(state as unknown as StateOf<K>);
+}
+
+type StateOf<K extends AnyState["kind"]> = Extract<AnyState, { kind: K }>;
+
+const statePhrases: { readonly [K in AnyState["kind"]]: (state: StateOf<K>) => string } = {
+  waiting: (state) => `waiting for ${state.for}`,
+  running: ({ stage }) => `running stage ${stage}`,
+  done: () => "done",
+  failed: ({ stage, message, resumable }) =>
+    `failed${stage === undefined ? "" : ` in stage ${stage}`}: ${message}${resumable ? " The same command goes on from the last checkpoint." : ""}`,
+  cancelled: () => "cancelled; the same command goes on from the last checkpoint",
+  interrupted: () => "interrupted: its process is gone; running it again goes on from the last checkpoint",
+  new: () => "never started",
+};
+
+/** Seconds as people say them. */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const progressIntervalMs = 3000;

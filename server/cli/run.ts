@@ -1,0 +1,53 @@
+import { resolve } from "node:path";
+import { LocalExecutor } from "../pipeline/local-executor.ts";
+import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { type ExperimentRun, openExperimentRun, outcomeResult, runStages } from "./experiment-run.ts";
+import { type Options, option } from "./options.ts";
+
+const options = {
+  out: option.text("DIR", "the run's folder (default runs/NAME, with the experiment's name)"),
+  seed: option.text("N", "instead of the experiment's seed"),
+  download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
+  detach: option.flag("start the run and return at once; it goes on without this terminal (lfp status, lfp cancel)"),
+} satisfies Options;
+
+export const run = defineCommand({
+  usage: "EXPERIMENT [options]",
+  about:
+    "Runs an experiment from feedback to report. EXPERIMENT is a file (docs/experiment.md) or the name of a preset, such as quick. What a run has finished is not " +
+    "done again: the same command goes on where it was stopped, also after a crash.",
+  options,
+  positionals: ["EXPERIMENT"],
+  run: async (given): Promise<CommandResult> => {
+    const experimentRun = await openExperimentRun(given.positionals[0] ?? "", given.options);
+    if (given.options.detach) return detach(experimentRun);
+    return outcomeResult(experimentRun, await runStages(experimentRun, ioOf(given)));
+  },
+});
+
+function ioOf({ signal, note }: Given<typeof options>): Pick<Given<typeof options>, "signal" | "note"> {
+  return { signal, note };
+}
+
+/** The detached process reads the experiment that stands in the run folder, so that it is this one whatever happens to the file. */
+async function detach({ folder, experimentFile, runsRoot }: ExperimentRun): Promise<CommandResult> {
+  const [, program = ""] = process.argv;
+  const argv = [
+    process.execPath,
+    ...process.execArgv,
+    resolve(program),
+    "run",
+    experimentFile,
+    "--out",
+    folder,
+  ] as const;
+  await new LocalExecutor(runsRoot).submit({
+    runFolder: folder,
+    argv: [argv[0], ...argv.slice(1)],
+    cwd: process.cwd(),
+  });
+  return {
+    json: { folder, detached: true },
+    text: `${folder}: started. \`lfp status ${folder}\` says how it stands, \`lfp cancel ${folder}\` stops it.`,
+  };
+}

@@ -1,0 +1,169 @@
+/** From an experiment to the stages of its run: what each is told, and what it waits for. */
+import { join } from "node:path";
+import { resolveDataFiles } from "../models/hub-data.ts";
+import { resolveReference, starterFolder } from "../models/open.ts";
+import { dataFileEndings } from "./data/texts.ts";
+import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
+import type { TextSource } from "./experiment/sources.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
+import { outsideInput } from "./stage-key.ts";
+import { autoencodersStage } from "./stages/autoencoders.ts";
+import { collectStage } from "./stages/collect.ts";
+import { divergenceStage } from "./stages/divergence.ts";
+import { prepareStage, type TextSettings } from "./stages/prepare.ts";
+import { probeStage } from "./stages/probe.ts";
+import { reportStage } from "./stages/report.ts";
+import { triplesStage } from "./stages/triples.ts";
+import { evaluateStage, tuneStage } from "./stages/tune.ts";
+
+export interface PlanOptions {
+  /** Name of the run, for the report. */
+  readonly run: string;
+  /** Told while something is downloaded. */
+  readonly onProgress?: (what: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The stages of an experiment by their ids, in order. Finds models and data, downloading them only where the experiment allows it. Throws
+ * what `resolveReference` and `resolveDataFiles` throw.
+ */
+export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
+  const model = await modelInput(experiment.model, experiment, options);
+  const texts = await planPrepare(experiment, options);
+  const shared = {
+    ppo: ppoConfigOf(experiment),
+    reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
+  };
+  const tuned =
+    experiment.tuned === null
+      ? planStage({ id: "tune", stage: tuneStage, settings: shared, inputs: { model, texts }, publishAs: "tuned" })
+      : await modelInput(experiment.tuned, experiment, options);
+  const evaluate = planStage({
+    id: "evaluate",
+    stage: evaluateStage,
+    settings: { ...shared, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
+    inputs: { model, tuned, texts },
+  });
+  const divergence = planStage({
+    id: "divergence",
+    stage: divergenceStage,
+    settings: experiment.divergence,
+    inputs: { model, tuned },
+    publishAs: ".",
+  });
+  const planned = { experiment, model, tuned, texts, divergence };
+  const autoencoders = planAutoencoders(planned);
+  const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
+  const report = planStage({
+    id: "report",
+    stage: reportStage,
+    settings: { run: options.run, seed: experiment.seed, words: experiment.report.words },
+    inputs: { evaluate, divergence, autoencoders, probe },
+    publishAs: ".",
+  });
+  const tune = "stage" in tuned ? [tuned] : [];
+  return [texts, ...tune, evaluate, divergence, autoencoders, triples, base, tunedFeatures, probe, report];
+}
+
+interface Planned {
+  readonly experiment: Experiment;
+  readonly model: OutsideInput;
+  readonly tuned: OutsideInput | PlannedStage;
+  readonly texts: PlannedStage;
+  readonly divergence: PlannedStage;
+}
+
+function planAutoencoders({ experiment, model, tuned, texts, divergence }: Planned): PlannedStage {
+  return planStage({
+    id: "autoencoders",
+    stage: autoencodersStage,
+    settings: {
+      sae: experiment.sae,
+      prependBos: experiment.ppo.prependBos,
+      modelName: experiment.model.split("/").at(-1) ?? experiment.model,
+      qualityTexts: 48,
+    },
+    inputs: { model, tuned, texts, divergence },
+    publishAs: "sae",
+  });
+}
+
+function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
+  const { seed, task, reward, ppo } = experiment;
+  const feedback = {
+    task,
+    reward: { kind: reward.kind, lexicon: reward.lexicon },
+    triples: tripleSettingsOf(experiment),
+  };
+  const { texts: source, limit } = experiment.triples;
+  const triples = planStage({
+    id: "triples",
+    stage: triplesStage,
+    settings: { ...feedback, source, seed, limit },
+    inputs: { model, texts },
+  });
+  const collect = (dictionaries: "base" | "tuned"): PlannedStage => {
+    const read = dictionaries === "base" || experiment.probe.model === "base" ? model : tuned;
+    return planStage({
+      id: `collect-${dictionaries}`,
+      stage: collectStage,
+      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: ppo.prependBos },
+      inputs: { model: read, tokenizer: model, saes, triples },
+    });
+  };
+  const [base, tunedFeatures] = [collect("base"), collect("tuned")];
+  const probe = planStage({
+    id: "probe",
+    stage: probeStage,
+    settings: { ...feedback, probe: probeSettingsOf(experiment) },
+    inputs: { texts, triples, tuned: tunedFeatures, base },
+    publishAs: "probe",
+  });
+  return { triples, base, tunedFeatures, probe };
+}
+
+async function planPrepare({ data, analysis, download }: Experiment, options: PlanOptions): Promise<PlannedStage> {
+  const inputs: Record<string, OutsideInput> = {};
+  const settingsOf = async (
+    prefix: string,
+    { source, field, limit }: NonNullable<Experiment["analysis"]>,
+  ): Promise<TextSettings> => {
+    const paths = await filesOf(source, download, options);
+    const files = paths.map((_, index) => `${prefix}${index}`);
+    for (const [index, path] of paths.entries()) inputs[`${prefix}${index}`] = await outsideInput(path);
+    return { files, field, limit };
+  };
+  const settings = {
+    data: await settingsOf("data", data),
+    heldOut: data.heldOut,
+    analysis: analysis === null ? null : await settingsOf("analysis", analysis),
+  };
+  return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
+}
+
+async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
+  const { folder } = await resolveReference(reference, { download, ...downloading(options) });
+  return outsideInput(folder);
+}
+
+async function filesOf(source: TextSource, download: boolean, options: PlanOptions): Promise<readonly string[]> {
+  if (source === "starter") return [join(starterFolder(), "reviews.jsonl")];
+  if ("file" in source) return [source.file];
+  const { split, config } = source;
+  const selection = { split, endings: dataFileEndings, ...(config === null ? {} : { config }) };
+  const { paths } = await resolveDataFiles(source.hub, selection, { download, ...downloading(options) });
+  return paths;
+}
+
+function downloading({ onProgress, signal }: PlanOptions) {
+  return {
+    ...(onProgress === undefined
+      ? {}
+      : {
+          onProgress: ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) =>
+            onProgress(`${file}: ${bytes} of ${totalBytes} bytes`),
+        }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}

@@ -1,0 +1,95 @@
+import type { Autoencoders } from "../stages/autoencoders.ts";
+import { type Section, type Source, showCell, type Table } from "./document.ts";
+import { table11and12 } from "./paper.ts";
+
+/** How good the autoencoders are, and how alike the dictionaries of two sizes. */
+export function saeSection(found: Autoencoders, source: Source): Section {
+  return {
+    title: "Autoencoders",
+    text: [],
+    tables: [qualityTable(found, source), twinTable(found, source), errorTable(found, source)],
+  };
+}
+
+function qualityTable({ trainingTokens, saes }: Autoencoders, source: Source): Table {
+  return {
+    id: "sae-quality",
+    title: "Autoencoders on held-out texts",
+    source,
+    columns: [
+      "model",
+      "layer",
+      "features",
+      "L0",
+      "variance explained",
+      "dead",
+      "loss recovered",
+      "loss clean",
+      "loss spliced",
+      "loss with zeros",
+    ],
+    rows: saes.map((sae) => [
+      sae.model,
+      sae.layer,
+      sae.F,
+      sae.l0,
+      sae.fve,
+      sae.dead,
+      sae.lossRecovered,
+      sae.lossClean,
+      sae.lossSpliced,
+      sae.lossZero,
+    ]),
+    notes: [
+      `Trained on ${trainingTokens} tokens; measured on ${saes[0]?.tokens ?? 0} tokens of texts kept from the training. Loss recovered: (zeros - spliced) / (zeros - clean), next-token cross-entropy in nats.`,
+    ],
+  };
+}
+
+function errorTable({ saes }: Autoencoders, source: Source): Table {
+  return {
+    id: "tables-11-12",
+    title: "Sparsity and reconstruction error, beside Tables 11 and 12",
+    source,
+    columns: ["", "sparsity (L0 / 100)", "reconstruction (mean squared error)"],
+    rows: [
+      ...saes.map((sae) => [
+        `${sae.model}, layer ${sae.layer}, ${sae.F} features`,
+        sae.tableSparsity,
+        sae.meanSquaredError,
+      ]),
+      ...table11and12.map((row) => [...row]),
+    ],
+    notes: [
+      "The paper's are means over five layers of other models, whose activations have other sizes: only rows of one model compare.",
+    ],
+  };
+}
+
+function twinTable({ similarities }: Autoencoders, source: Source): Table {
+  return {
+    id: "similarity",
+    title: "Similarity of the two sizes",
+    source,
+    columns: ["model", "layer", "small", "big", "mean max cosine", "features above 0.9"],
+    rows: similarities.map(({ model, layer, small, big, meanMaxCosine, matches }) => [
+      model,
+      layer,
+      small,
+      big,
+      meanMaxCosine,
+      matches.filter(({ cosine }) => cosine > 0.9).length,
+    ]),
+    notes: [
+      "Each feature of the small dictionary is matched to a different one of the big dictionary so that the total cosine of decoder rows is largest.",
+    ],
+  };
+}
+
+/** One line for the top of the report. */
+export function saeFinding({ saes }: Autoencoders): string {
+  const range = (values: readonly number[]): string =>
+    `${showCell(Math.min(...values))} to ${showCell(Math.max(...values))}`;
+  const recovered = saes.flatMap(({ lossRecovered }) => (lossRecovered === null ? [] : [lossRecovered]));
+  return `${saes.length} autoencoders explain ${range(saes.map(({ fve }) => fve))} of the variance with ${range(saes.map(({ l0 }) => l0))} active features a token and recover ${range(recovered)} of the loss.`;
+}

@@ -1,0 +1,205 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { Device } from "../../engine/device.ts";
+import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import type { SubjectModel } from "../../sae/activation-buffer.ts";
+import type { SaeConfig } from "../../sae/config.ts";
+import { saveSae } from "../../sae/format.ts";
+import { measureSaes, type SaeQuality, type SubjectSae } from "../../sae/quality.ts";
+import { dictionarySimilarity } from "../../sae/similarity.ts";
+import type { SaeKey } from "../../sae/step-program.ts";
+import { createSaeTrainer, type SaeStep, type SaeTrainer } from "../../sae/trainer.ts";
+import type { Stage, StageContext } from "../stage.ts";
+import {
+  analysisTexts,
+  loadModelAndTokenizer,
+  readJson,
+  readJsonLines,
+  sourceText,
+  withDevice,
+  writeJson,
+} from "./common.ts";
+import { divergenceFile, divergenceSchema } from "./divergence.ts";
+import { floatFiles, readFloatFiles } from "./float-files.ts";
+import { tokenIdsOf } from "./token-ids.ts";
+
+export interface AutoencoderSettings {
+  readonly sae: SaeConfig;
+  readonly prependBos: boolean;
+  /** What the files say that the model is called. */
+  readonly modelName: string;
+  /** Texts kept from training, to measure quality on. */
+  readonly qualityTexts: number;
+}
+
+/** File of the `autoencoders` stage. */
+export const qualityFile = "quality.json";
+
+const qualitySchema = z.object({
+  id: z.string(),
+  model: z.enum(["base", "tuned"]),
+  layer: z.int(),
+  /** Dictionary size and width of what it reads. */
+  F: z.int(),
+  D: z.int(),
+  tokens: z.number(),
+  l0: z.number(),
+  l1: z.number(),
+  fve: z.number(),
+  meanSquaredError: z.number(),
+  normalisedError: z.number(),
+  tableSparsity: z.number(),
+  dead: z.number(),
+  lossClean: z.number(),
+  lossZero: z.number(),
+  lossSpliced: z.number(),
+  lossRecovered: z.number().nullable(),
+});
+const similaritySchema = z.object({
+  model: z.enum(["base", "tuned"]),
+  layer: z.int(),
+  small: z.int(),
+  big: z.int(),
+  meanMaxCosine: z.number(),
+  /** Features of the small dictionary by falling cosine with their twins in the big one. */
+  matches: z.array(z.object({ small: z.int(), big: z.int(), cosine: z.number() })),
+});
+export const autoencodersSchema = z.object({
+  trainingTokens: z.number(),
+  steps: z.int(),
+  saes: z.array(qualitySchema),
+  similarities: z.array(similaritySchema),
+});
+export type Autoencoders = z.infer<typeof autoencodersSchema>;
+
+/** Folder of an autoencoder inside the stage's output. */
+export function saeFolder(root: string, model: string, layer: number, F: number): string {
+  return join(root, model, String(layer), String(F));
+}
+
+type Context = StageContext<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence">;
+
+/** Trains pairs of autoencoders, of base and tuned model, on the chosen layers, and measures them. */
+export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence"> = {
+  name: "autoencoders",
+  codeVersion: 1,
+  run: async (context) => {
+    await withDevice(async (device) => {
+      const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
+      const tuned = await loadModel(device, context.input("tuned"));
+      const { chosen } = await readJson(context.input("divergence"), divergenceFile, divergenceSchema);
+      const texts = await readJsonLines(context.input("texts"), analysisTexts, sourceText);
+      const { sae: config, prependBos, qualityTexts } = context.settings;
+      const ids = tokenIdsOf(tokenizer, texts, { prependBos, bosId: base.config.bosId });
+      const held = Math.min(qualityTexts, Math.floor(ids.length / 5));
+      const models = [subject("base", base), subject("tuned", tuned)];
+      const trainer = await createSaeTrainer({
+        device,
+        models,
+        layers: chosen,
+        config,
+        texts: ids.slice(held),
+        random: context.random,
+      });
+      await train(trainer, context);
+      const found = await measure(device, models, trainer, ids.slice(0, held), context);
+      await writeJson(context.output, qualityFile, {
+        trainingTokens: trainer.steps * config.batchTokens,
+        steps: trainer.steps,
+        ...found,
+      });
+      await trainer.dispose();
+    });
+  },
+};
+
+async function train(trainer: SaeTrainer, { resumed, log, progress, stepDone, settings }: Context): Promise<void> {
+  if (resumed !== undefined) {
+    const { step, random } = progressSchema.parse(resumed.state);
+    await trainer.restore({ step, random, tensors: await readFloatFiles(resumed) });
+  }
+  const capture = async () => {
+    const { tensors, ...state } = await trainer.state();
+    return { state, files: floatFiles(tensors) };
+  };
+  for (let step = await trainer.step(); step !== undefined; step = await trainer.step()) {
+    if (step.kind === "update") {
+      if (step.step % logInterval === 0 || step.step === trainer.steps) log(lineOf(step));
+      progress(step.step * settings.sae.batchTokens, trainer.steps * settings.sae.batchTokens, "tokens");
+    }
+    await stepDone(capture);
+  }
+}
+
+const progressSchema = z.object({ step: z.int(), random: z.tuple([z.number(), z.number(), z.number(), z.number()]) });
+const logInterval = 10;
+
+/** Every autoencoder's numbers, as columns named by its id. */
+function lineOf({ step, tokens, metrics }: Extract<SaeStep, { kind: "update" }>): Record<string, number> {
+  const columns = metrics.flatMap(({ id, loss, l0, fve, dead }) =>
+    Object.entries({ loss, l0, fve, dead }).map(([name, value]) => [`${id}.${name}`, value]),
+  );
+  return { step, tokens, ...Object.fromEntries(columns) };
+}
+
+/** Saves all autoencoders and measures them model by model, so that one pass serves all of a model's. */
+async function measure(
+  device: Device,
+  models: readonly SubjectModel[],
+  trainer: SaeTrainer,
+  texts: readonly Int32Array[],
+  context: Context,
+): Promise<Pick<Autoencoders, "saes" | "similarities">> {
+  const saes: Autoencoders["saes"] = [];
+  const similarities: Autoencoders["similarities"] = [];
+  for (const model of models) {
+    const keys = trainer.saes.filter((key) => key.model === model.name);
+    const own: (SaeKey & SubjectSae)[] = [];
+    for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
+    for (const { layer, F, sae } of own)
+      await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model.name, layer, context));
+    const qualities = await measureSaes({
+      device,
+      model,
+      saes: own,
+      texts,
+      contextLength: context.settings.sae.contextLength,
+    });
+    for (const [at, quality] of qualities.entries()) saes.push(plainQuality(quality, own[at], model.name));
+    similarities.push(...similaritiesOf(model.name, own));
+  }
+  return { saes, similarities };
+}
+
+function plainQuality(
+  { density: _, ...quality }: SaeQuality,
+  key: SaeKey | undefined,
+  model: string,
+): Autoencoders["saes"][number] {
+  return qualitySchema.parse({ ...quality, model, layer: key?.layer, F: key?.F, D: key?.D });
+}
+
+/** The smallest dictionary of each layer against the largest. */
+function similaritiesOf(model: string, saes: readonly (SaeKey & SubjectSae)[]): Autoencoders["similarities"] {
+  return [...new Set(saes.map(({ layer }) => layer))].flatMap((layer) => {
+    const sizes = saes.filter((sae) => sae.layer === layer).toSorted((a, b) => a.F - b.F);
+    const [small, big] = [sizes[0], sizes.at(-1)];
+    if (small === undefined || big === undefined || small === big) return [];
+    const { mean, matches } = dictionarySimilarity(small.sae, big.sae);
+    return [similaritySchema.parse({ model, layer, small: small.F, big: big.F, meanMaxCosine: mean, matches })];
+  });
+}
+
+function metadataOf(model: string, layer: number, { settings }: Context) {
+  return {
+    modelName: settings.modelName,
+    layer,
+    contextLength: settings.sae.contextLength,
+    dataset: null,
+    extra: { lfp_model: model },
+  };
+}
+
+function subject(name: "base" | "tuned", model: LoadedModel): SubjectModel {
+  return { name, model };
+}

@@ -1,0 +1,123 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { Device } from "../../engine/device.ts";
+import { openSafetensors, writeSafetensors } from "../../models/safetensors.ts";
+import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
+import type { TripleFeatures } from "../../probe/features.ts";
+import { rowMatrix } from "../../probe/statistics/linear-algebra.ts";
+import { loadSae } from "../../sae/format.ts";
+import { encodeNode } from "../../sae/graph.ts";
+import { type PlacedSae, placeSae } from "../../sae/inference.ts";
+import type { Stage, StageContext } from "../stage.ts";
+import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "./autoencoders.ts";
+import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
+import { floatFiles, readFloatFiles } from "./float-files.ts";
+import { prefixOf } from "./token-ids.ts";
+import { readTriples } from "./triples.ts";
+
+export interface CollectSettings {
+  /** Whose autoencoders read the model. */
+  readonly dictionaries: "base" | "tuned";
+  readonly multiToken: "average" | "firstPiece";
+  readonly prependBos: boolean;
+}
+
+/** Features of the small dictionaries, and the MLP outputs that they encode. */
+export type Collected = Readonly<Record<"features" | "activations", TripleFeatures>>;
+
+const weightsFile = "features.safetensors";
+const spansFile = "features.json";
+const spans = z.array(z.object({ layer: z.int(), start: z.int(), end: z.int() }));
+const spansSchema = z.object({ triples: z.int(), features: spans, activations: spans });
+
+type Context = StageContext<CollectSettings, "model" | "tokenizer" | "saes" | "triples">;
+
+/** Runs a model over the triples and keeps its features at the target words. */
+export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes" | "triples"> = {
+  name: "collect",
+  codeVersion: 1,
+  run: async (context) => {
+    await withDevice(async (device) => {
+      const collection = await openCollection(device, context);
+      if (context.resumed !== undefined) {
+        const { done } = z.object({ done: z.int() }).parse(context.resumed.state);
+        collection.restore(done, await readFloatFiles(context.resumed));
+      }
+      while (await collection.step()) {
+        context.progress(collection.doneTexts, collection.texts, "texts");
+        await context.stepDone(() => ({ state: { done: collection.done }, files: floatFiles(collection.captured()) }));
+      }
+      await write(context.output, await collection.finish());
+    });
+  },
+};
+
+/** What the stage wrote. */
+export async function readCollected(folder: string): Promise<Collected> {
+  const { triples, ...layers } = await readJson(folder, spansFile, spansSchema);
+  await using file = await openSafetensors(join(folder, weightsFile));
+  const read = async (name: "features" | "activations"): Promise<TripleFeatures> => {
+    const data = await file.readFloat32(name);
+    return { layers: layers[name], triples, rows: rowMatrix(data, 3 * triples, layers[name].at(-1)?.end ?? 0) };
+  };
+  return { features: await read("features"), activations: await read("activations") };
+}
+
+async function openCollection(
+  device: Device,
+  { input, settings }: Context,
+): Promise<FeatureCollection<keyof Collected>> {
+  const { model, tokenizer } = await loadModelAndTokenizer(device, input("model"), input("tokenizer"));
+  const { saes } = await readJson(input("saes"), qualityFile, autoencodersSchema);
+  const triples = await readTriples(input("triples"));
+  const layers = [...new Set(saes.map(({ layer }) => layer))];
+  const features = await smallDictionaries(device, input("saes"), saes, settings.dictionaries);
+  const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: model.config.bosId });
+  return new FeatureCollection(triples, {
+    device,
+    model,
+    tokenizer,
+    layers,
+    encoders: { features, activations: rawActivations },
+    multiToken: settings.multiToken,
+    prefixIds,
+  });
+}
+
+/** The smallest dictionary of each layer, as the paper's probe reads them. */
+async function smallDictionaries(
+  device: Device,
+  root: string,
+  saes: Autoencoders["saes"],
+  model: "base" | "tuned",
+): Promise<FeatureEncoder> {
+  const placed = new Map<number, PlacedSae>();
+  for (const { layer, F } of saes.filter((sae) => sae.model === model).toSorted((a, b) => a.F - b.F)) {
+    if (placed.has(layer)) continue;
+    const { sae } = await loadSae(saeFolder(root, model, layer, F));
+    placed.set(layer, await placeSae(device, `small.${layer}`, sae));
+  }
+  return {
+    stores: [...placed.values()].map(({ store }) => store),
+    encode: (layer, mlpOutput) => {
+      const found = placed.get(layer);
+      if (found === undefined) throw new TypeError(`no autoencoder was trained on layer ${layer}`);
+      return encodeNode(mlpOutput, found.nodes);
+    },
+  };
+}
+
+async function write(folder: string, { features, activations }: Collected): Promise<void> {
+  const tensors = Object.entries({ features, activations }).map(([name, { rows }]) => ({
+    name,
+    dtype: "F32" as const,
+    shape: [rows.rows, rows.columns],
+    data: Float32Array.from(rows.data),
+  }));
+  await writeSafetensors(join(folder, weightsFile), tensors);
+  await writeJson(folder, spansFile, {
+    triples: features.triples,
+    features: features.layers,
+    activations: activations.layers,
+  });
+}

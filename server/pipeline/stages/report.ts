@@ -1,0 +1,54 @@
+import { basename, join } from "node:path";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { loadProbe } from "../../probe/format.ts";
+import { type Report, renderMarkdown, reportSchema, type Source } from "../report/document.ts";
+import { probeFinding, probeSection } from "../report/probe-section.ts";
+import { divergenceSection, rewardFinding, rewardSection } from "../report/reward-section.ts";
+import { saeFinding, saeSection } from "../report/sae-section.ts";
+import type { Stage } from "../stage.ts";
+import { autoencodersSchema, qualityFile } from "./autoencoders.ts";
+import { readJson, writeJson } from "./common.ts";
+import { divergenceFile, divergenceSchema } from "./divergence.ts";
+import { evaluationFile, evaluationSchema } from "./tune.ts";
+
+export interface ReportSettings {
+  readonly run: string;
+  readonly seed: number;
+  /** Words of the reconstructed lexicon to show. */
+  readonly words: number;
+}
+
+type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe";
+
+/** Puts what the stages found into one document. */
+export const reportStage: Stage<ReportSettings, Inputs> = {
+  name: "report",
+  codeVersion: 1,
+  run: async ({ settings, input, output }) => {
+    const { run, seed } = settings;
+    const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });
+    const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
+    const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+    const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
+    const { report: probe } = await loadProbe(input("probe"));
+    const report: Report = reportSchema.parse({
+      format: 1,
+      run,
+      seed,
+      summary: [rewardFinding(evaluation), saeFinding(saes), probeFinding(probe)],
+      sections: [
+        rewardSection(evaluation, sourceOf("evaluate")),
+        divergenceSection(divergence, sourceOf("divergence")),
+        saeSection(saes, sourceOf("autoencoders")),
+        probeSection(probe, sourceOf("probe"), settings.words),
+      ],
+    });
+    await writeJson(output, "report.json", report);
+    await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
+  },
+};
+
+/** Outputs lie in folders called after their stage and the first digits of their key. */
+function keyOf(folder: string): string {
+  return basename(folder).split("-").at(-1) ?? "";
+}
