@@ -93,7 +93,7 @@ export const experimentPresets = {
       reward: { kind: "vader", lexicon: "head", text: ppoPresets.quick.rewardText },
       ppo: sectionOf(ppoPresets.quick),
       divergence: { measure: "mlpOnly", layers: 2, choose: "highest" },
-      sae: saeConfigSchema.parse({ maxTokens: 250_000 }),
+      sae: saeConfigSchema.parse({ learningRate: 3e-3, maxTokens: 250_000 }),
       triples,
       probe,
     },

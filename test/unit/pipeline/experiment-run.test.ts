@@ -1,0 +1,146 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { main } from "../../../server/cli/main.ts";
+import { reportSchema } from "../../../server/pipeline/report/document.ts";
+import { readRecord } from "../../../server/pipeline/run-folder.ts";
+import { loadProbe } from "../../../server/probe/format.ts";
+import { loadSae } from "../../../server/sae/format.ts";
+
+/** The whole pipeline on the starter, as small as it goes. */
+const tiny = {
+  preset: "quick",
+  name: "tiny",
+  data: { limit: 600, heldOut: 64 },
+  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  evaluate: { prompts: 32 },
+  divergence: { layers: 1 },
+  sae: { maxTokens: 8192, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
+  triples: { limit: 120 },
+  probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
+};
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-run-"));
+  process.env["LFP_STATE_DIR"] = join(folder, "state");
+});
+afterAll(async () => {
+  delete process.env["LFP_STATE_DIR"];
+  await rm(folder, { recursive: true });
+});
+
+async function lfp(args: readonly string[], signal = new AbortController().signal) {
+  let stdout = "";
+  let stderr = "";
+  const code = await main(args, {
+    signal,
+    env: process.env,
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+  });
+  return { code, stdout, stderr };
+}
+
+async function experimentFile(name: string, experiment: object): Promise<string> {
+  const path = join(folder, `${name}.json`);
+  await writeFile(path, JSON.stringify(experiment));
+  return path;
+}
+
+/** Every file of a run that must not depend on when or how often it was worked on. */
+async function lastingFiles(run: string): Promise<Map<string, string>> {
+  const names = await readdir(run, { recursive: true, withFileTypes: true });
+  const kept = new Map<string, string>();
+  for (const entry of names.filter((one) => one.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const relative = path.slice(run.length + 1);
+    if (/^(lock|events\.jsonl|run\.json|output\.log|job\.json)|receipt\.json$/.test(relative)) continue;
+    kept.set(relative, (await readFile(path)).toString("base64"));
+  }
+  return kept;
+}
+
+describe("lfp run", { timeout: 240_000 }, () => {
+  it("goes from feedback to a report; the second time nothing is done again; a cut run ends with the same bytes", async () => {
+    const path = await experimentFile("tiny", tiny);
+    const whole = join(folder, "a", "tiny");
+    const first = await lfp(["run", path, "--out", whole, "--json"]);
+    expect(first.code, first.stderr).toBe(0);
+    const report = reportSchema.parse(JSON.parse(await readFile(join(whole, "report.json"), "utf8")));
+    expect(report.sections.flatMap((section) => section.tables.map((table) => table.id))).toEqual(
+      expect.arrayContaining([
+        "reward",
+        "divergence",
+        "sae-quality",
+        "table-4",
+        "table-5",
+        "table-9",
+        "table-10",
+        "figure-4",
+        "tables-11-12",
+      ]),
+    );
+    for (const table of report.sections.flatMap((section) => section.tables)) {
+      expect(table.source).toMatchObject({ run: "tiny", seed: 1 });
+      expect(table.source.key).toMatch(/^[0-9a-f]{16}$/);
+      for (const row of table.rows) expect(row).toHaveLength(table.columns.length);
+    }
+    const [layer = ""] = await readdir(join(whole, "sae", "tuned"));
+    expect((await loadSae(join(whole, "sae", "tuned", layer, "128"))).sae.F).toBe(128);
+    expect((await loadProbe(join(whole, "probe"))).probe.weights).toHaveLength(128);
+
+    const again = await lfp(["run", path, "--out", whole, "--json"]);
+    expect(again.code).toBe(0);
+    expect((await readRecord(whole))?.stages.map(({ status }) => status)).toEqual(expect.not.arrayContaining(["done"]));
+
+    const cut = join(folder, "b", "tiny");
+    const stopping = new AbortController();
+    const stopped = lfp(["stage", path, "tune", "--out", cut], stopping.signal);
+    stopping.abort();
+    expect([75, 130]).toContain((await stopped).code);
+    expect((await lfp(["stage", path, "divergence", "--out", cut])).code).toBe(0);
+    expect((await lfp(["run", path, "--out", cut])).code).toBe(0);
+    expect(await lastingFiles(cut)).toEqual(await lastingFiles(whole));
+
+    const shown = await lfp(["report", whole]);
+    expect(shown.stdout).toContain("# Run tiny");
+    expect((await lfp(["status", whole])).stdout).toMatch(/done\n {2}prepare/);
+    expect((await lfp(["cancel", whole])).stdout).toContain("no process works on it");
+  });
+
+  it("looks for a tuned checkpoint of one's own before anything is computed", async () => {
+    const { ppo: _, ...rest } = tiny;
+    const own = { ...rest, name: "pair", tuned: "./starter-copy", model: "starter" };
+    const result = await lfp(["run", await experimentFile("pair", own), "--out", join(folder, "pair")]);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toMatch(/starter-copy/);
+  });
+
+  it.each([
+    [["run", "nowhere.json"], 4, /nowhere\.json cannot be read/],
+    [["run", "quick", "--seed=-1"], 2, /--seed is "-1"/],
+    [["status", "nowhere"], 4, /holds no run/],
+    [["report", "nowhere"], 4, /holds no run/],
+    [["cancel", "nowhere"], 4, /holds no run/],
+    [["stage", "quick"], 2, /STAGE is missing/],
+  ] as const)("%j fails with its reason", async (args, code, message) => {
+    const result = await lfp(args);
+    expect(result.stderr).toMatch(message);
+    expect(result.code).toBe(code);
+  });
+
+  it("names every wrong place of an experiment file and makes no run of it", async () => {
+    const path = await experimentFile("wrong", { preset: "quick", name: "wrong", ppo: { stepz: 3, batchSize: "x" } });
+    const result = await lfp(["run", path, "--out", join(folder, "wrong")]);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toMatch(/stepz/);
+    expect(result.stderr).toMatch(/batchSize/);
+    await expect(readdir(join(folder, "wrong"))).rejects.toThrow();
+  });
+});
