@@ -45,4 +45,16 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "times sampling for a batch of prompts",
     load: async () => (await import("./bench-generate.ts")).benchGenerate,
   },
+  "bench ppo": {
+    summary: "times PPO steps",
+    load: async () => (await import("./bench-ppo.ts")).benchPpo,
+  },
+  "bench sae": {
+    summary: "times the training of autoencoders",
+    load: async () => (await import("./bench-sae.ts")).benchSae,
+  },
+  "bench probe": {
+    summary: "times reading features and evaluating a probe",
+    load: async () => (await import("./bench-probe.ts")).benchProbe,
+  },
 };

@@ -1,0 +1,32 @@
+import { starterFolder } from "../models/open.ts";
+import { benchPpo as timePpo } from "../tuning/bench.ts";
+import { peakRssMB, rounded } from "./bench-timing.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { option } from "./options.ts";
+import { threadsOption, withDevice } from "./with-device.ts";
+
+export const benchPpo = defineCommand({
+  usage: "[options]",
+  about:
+    "Times PPO steps with the paper's batch of 64: sampling, scoring with policy and reference, and 16 mini-batch updates, after checking what a step must " +
+    "give. The reward is the completion's length, which costs nothing. test/bench/pytorch_ppo.py times the same work in PyTorch and transformers.",
+  options: {
+    model: option.choice(
+      "MODEL",
+      "the starter, or random weights of Pythia-70m's shape",
+      ["starter", "pythia-70m"],
+      "starter",
+    ),
+    steps: option.integer("timed steps, after one that warms up", 3, { min: 1, max: 1000 }),
+    threads: threadsOption,
+  },
+  run: async ({ options, signal, note }): Promise<CommandResult> =>
+    withDevice({ threads: options.threads, signal }, async (device) => {
+      note("timing PPO steps");
+      const model =
+        options.model === "starter" ? ({ folder: starterFolder(), name: "starter" } as const) : options.model;
+      const figures = await timePpo({ device, model, steps: options.steps });
+      const text = `${figures.model} on ${device.description}; check ${figures.check}\nepisodes   ${rounded(figures.episodesPerSecond)} a second\nsampling   ${rounded(100 * figures.samplingShare)} % of the time`;
+      return { json: { ...figures, peakRssMB: peakRssMB() }, text };
+    }),
+});

@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import { openModel, starterFolder, starterReference } from "../models/open.ts";
+import { readTexts } from "../pipeline/data/texts.ts";
+import { benchProbe as timeProbe } from "../probe/bench.ts";
+import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";
+import { peakRssMB, rounded } from "./bench-timing.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { option } from "./options.ts";
+import { threadsOption, withDevice } from "./with-device.ts";
+
+export const benchProbe = defineCommand({
+  usage: "[options]",
+  about:
+    "Times the reading of features at the target words of triples, a ridge fit, and the whole evaluation of a probe with its controls, on the starter model and its " +
+    "texts, after checking batched reading against single texts and the fit against its optimum.",
+  options: { triples: option.integer("triples, at most", 500, { min: 50, max: 100_000 }), threads: threadsOption },
+  run: async ({ options, signal, note }): Promise<CommandResult> =>
+    withDevice({ threads: options.threads, signal }, async (device) => {
+      note("making triples");
+      const { model, tokenizer } = await openModel(device, starterReference);
+      const texts = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
+      const task = sentimentTask({ lexicon: "head" });
+      const sources = texts.map(({ row, text }) => ({ id: `reviews/${row}`, text }));
+      const { triples } = await task.makeTriples(sources, { seed: 1, tokenizer, limit: options.triples });
+      note("checking and timing");
+      const prefixIds = model.config.bosId === undefined ? [] : [model.config.bosId];
+      const figures = await timeProbe({ device, model, tokenizer, triples, wordValues: task.wordValues, prefixIds });
+      const text = `starter on ${device.description}; check ${figures.check}\nreading      ${rounded(figures.collectTextsPerSecond)} texts a second\nridge        ${rounded(figures.ridgeSeconds)} s for ${figures.ridgeRows} x ${figures.ridgeColumns}\nevaluation   ${rounded(figures.evaluationSeconds)} s`;
+      return { json: { ...figures, peakRssMB: peakRssMB() }, text };
+    }),
+});
