@@ -4,6 +4,6 @@ export default defineConfig({
   test: {
     include: ["server/**/*.test.ts", "test/{unit,conformance}/**/*.test.ts"],
     pool: "forks",
-    testTimeout: 60_000,
+    testTimeout: 240_000,
   },
 });
