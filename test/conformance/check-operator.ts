@@ -13,7 +13,7 @@ const tolerance: Tolerance = { absolute: 2e-6, relative: 1e-5 };
  */
 export async function checkOperator(device: Device, example: OperatorCase): Promise<void> {
   const inputs = example.inputs.map(({ shape, dtype }, index) => ops.input(`x${index}`, shape, dtype));
-  const output = build(example, inputs);
+  const output = buildCase(example, inputs);
   const loss = ops.sum(ops.mul(output, ops.input("w", example.output.shape)));
   const differentiable = inputs.filter((_, index) => example.inputGradients[index] !== null);
   const found = differentiable.length === 0 ? [] : gradients(loss, differentiable);
@@ -32,7 +32,8 @@ export async function checkOperator(device: Device, example: OperatorCase): Prom
   await program.dispose();
 }
 
-function build({ op, attrs }: OperatorCase, inputs: readonly Node[]): Node {
+/** The node that a case is about. */
+export function buildCase({ op, attrs }: OperatorCase, inputs: readonly Node[]): Node {
   if (op === "rotary") return ops.make("rotary", inputs, { ...attrs, maxPositions: 512, inverse: false });
   if (op === "softmax") return ops.make("softmax", inputs, { mask: attrs.mask, window: attrs.window ?? 0 });
   // The fixture's attributes are the graph's own for every other kind.
