@@ -50,7 +50,8 @@ export async function checkGradients(
   const program = await device.compile({ stores: [model.store], outputs: { loss } });
   for (const { name } of chosen) {
     signal.throwIfAborted();
-    const gradient = Float64Array.from(results[name] ?? []);
+    const gradient = results[name];
+    if (!(gradient instanceof Float32Array)) throw new BenchCheckError(`the gradient of ${name}`, "missing", "there");
     const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
     const weights = await readFloats(model.store, name);
     const lossAt = async (way: number): Promise<number> => {
