@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
+import { activationDeltas, rewardScale, rewardScaleKeepingZero, toRewardRange } from "./deltas.ts";
 import { polarRows, takeRows } from "./features.ts";
 import { rowMatrix } from "./statistics/linear-algebra.ts";
 
@@ -30,6 +30,15 @@ test("the 10th and 90th percentile lie on the ends of the reward's range, and th
   expect(toRewardRange(5, scale)).toBeCloseTo(-0.25, 12);
   expect(toRewardRange(-100, scale)).toBe(-3.9);
   expect(toRewardRange(100, scale)).toBe(3.4);
+});
+
+test("a scale that keeps zero has the same width and no shift", () => {
+  const scale = rewardScaleKeepingZero([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect(scale.high - scale.low).toBeCloseTo(8, 12);
+  expect(toRewardRange(0, scale)).toBeCloseTo(0, 12);
+  expect(toRewardRange(2, scale)).toBeCloseTo((2 / 8) * 7.3, 12);
+  expect(toRewardRange(-2, scale)).toBeCloseTo((-2 / 8) * 7.3, 12);
+  expect(toRewardRange(7, scale)).toBe(3.4);
 });
 
 test("a scale without width says nothing", () => {

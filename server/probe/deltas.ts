@@ -39,6 +39,16 @@ export function rewardScale(values: Numbers): RewardScale {
 }
 
 /**
+ * The same width, moved so that 0 stays 0: a word that moves nothing is then worth nothing. Under `rewardScale` symmetric
+ * deltas have their zero at the middle of the range, -0.25, which costs positive words their sign where the probe is unsure.
+ */
+export function rewardScaleKeepingZero(values: Numbers): RewardScale {
+  const { low, high } = rewardScale(values);
+  const unit = (high - low) / (rewardRange.high - rewardRange.low);
+  return { low: unit * rewardRange.low, high: unit * rewardRange.high };
+}
+
+/**
  * The value on the reward's scale: `low` becomes -3.9, `high` becomes 3.4, and what is beyond is clamped. On a scale without
  * width, where all values are the same and say nothing, it is 0.
  */

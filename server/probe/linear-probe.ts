@@ -1,4 +1,4 @@
-import { type RewardScale, rewardScale, toRewardRange } from "./deltas.ts";
+import { type RewardScale, rewardScale, rewardScaleKeepingZero, toRewardRange } from "./deltas.ts";
 import type { LayerSpan } from "./features.ts";
 import type { ProbeSettings } from "./report-types.ts";
 import type { RowMatrix } from "./statistics/linear-algebra.ts";
@@ -11,7 +11,7 @@ export interface LinearProbe {
   /** Float32 values, so that what is tested is what is saved. */
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** The percentiles of the training deltas that became -3.9 and 3.4; null where the predictions are scaled instead. */
+  /** The sizes of delta that became -3.9 and 3.4 in training; null where the predictions are scaled instead. */
   readonly deltaScale: RewardScale | null;
   /** The percentiles of the test predictions that become -3.9 and 3.4 (as published); null where the deltas were scaled. */
   readonly outputScale: RewardScale | null;
@@ -31,14 +31,14 @@ export interface Normaliser {
 
 /**
  * `deltas`: the paper's way; the training deltas' 10th and 90th percentile are laid on the reward's range, and predictions
- * stay as they come. `predictions`: the published code's; deltas stay as they are, and the predictions of all test rows are
+ * stay as they come. `deltasKeepingZero`: the same, but a delta of 0 stays a reward of 0. `predictions`: the published code's; deltas stay as they are, and the predictions of all test rows are
  * laid on the range, clamped and rounded to two digits, which makes a row's value depend on the rows beside it.
  */
 export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers): Normaliser {
   if (kind === "predictions") {
     return { deltaScale: null, targets: (deltas) => deltas, finish: laidOnRange };
   }
-  const deltaScale = rewardScale(trainDeltas);
+  const deltaScale = kind === "deltas" ? rewardScale(trainDeltas) : rewardScaleKeepingZero(trainDeltas);
   return {
     deltaScale,
     targets: (deltas) => deltas.map((delta) => toRewardRange(delta, deltaScale)),

@@ -128,6 +128,19 @@ test("targets are the training deltas on the reward's range: with more features 
     expect(rewards[at]).toBeCloseTo(toRewardRange(deltas[row] ?? Number.NaN, scale), 4);
 });
 
+test("keeping zero takes away the shift that the unequal ends of the reward's range bring", async () => {
+  const noisy = plantedTriples({ ...plan, signal: 0.15, identity: 0.4 });
+  const middle = async (normalise: ProbeSettings["normalise"]) => {
+    const { lexicon } = (await evaluateProbe(noisy, { ...settings, normalise })).report.byWord;
+    return lexicon.reduce((sum, { predicted }) => sum + predicted, 0) / lexicon.length;
+  };
+  const [shifted, kept] = [await middle("deltas"), await middle("deltasKeepingZero")];
+  // The middle of -3.9 and 3.4 is -0.25; clamping both ends takes a little off the difference.
+  expect(shifted).toBeLessThan(-0.1);
+  expect(kept - shifted).toBeGreaterThan(0.15);
+  expect(kept - shifted).toBeLessThan(0.35);
+});
+
 test("as published, the predictions are laid on the range and rounded", async () => {
   const { report, probe } = await evaluateProbe(planted, { ...settings, normalise: "predictions" });
   expect(probe.deltaScale).toBeNull();

@@ -132,8 +132,11 @@ export const probeSettingsSchema = z.strictObject({
   seed: z.int(),
   /** Ridge penalty. */
   alpha: z.number().positive(),
-  /** What is laid on the reward's range: the deltas before fitting (the paper) or the predictions after (its code). */
-  normalise: z.enum(["deltas", "predictions"]),
+  /**
+   * What is laid on the reward's range: the deltas before fitting (the paper), the deltas with zero kept at zero, or the
+   * predictions after fitting (its code).
+   */
+  normalise: z.enum(["deltas", "deltasKeepingZero", "predictions"]),
   /** Share of the triples to train on in the split by triple. */
   trainShare: z.number().gt(0).lt(1),
   wordFolds: z.int().min(2),

@@ -30,8 +30,8 @@ export interface TripleSettings {
 
 export const defaultTripleSettings: TripleSettings = {
   extent: { kind: "everySentence" },
-  wordsPerList: 150,
-  maxPerWord: 20,
+  wordsPerList: 100,
+  maxPerWord: 30,
   maxTargetTokens: 128,
   minNeutralCount: 3,
 };
