@@ -57,7 +57,7 @@ export interface TokenStream {
 }
 
 /** About so many token places make a forward pass: enough to keep the matrix kernels busy, little enough to stay near the cores. */
-const passTokens = 2048;
+const passTokens = 512;
 
 /** `lengths` are the texts' numbers of tokens. Throws `TooFewTokensError`. */
 export function tokenStream(lengths: readonly number[], config: StreamConfig, random: Random): TokenStream {
