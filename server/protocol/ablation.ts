@@ -1,0 +1,52 @@
+/** Ablation sets: which features are scaled by how much. They are files that people keep, compare and share (`*.lfp-ablation.json`). */
+import { z } from "zod";
+
+/**
+ * Names a feature: `L4/F43` is feature 43 of layer 4 in the tuned model's small dictionary; `L4/F43@big` in its big one; `base:L4/F43` in the
+ * base model's.
+ */
+export const FeatureId = z
+  .string()
+  .regex(/^(base:)?L\d{1,3}\/F\d{1,6}(@big)?$/, "expected a feature such as L4/F43, L4/F43@big or base:L4/F43");
+export type FeatureId = z.infer<typeof FeatureId>;
+
+/** A feature id taken apart. */
+export interface FeaturePlace {
+  readonly model: "tuned" | "base";
+  readonly size: "small" | "big";
+  readonly layer: number;
+  readonly feature: number;
+}
+
+/** Undefined for a text that names no feature. */
+export function parseFeatureId(id: string): FeaturePlace | undefined {
+  const found = /^(base:)?L(\d{1,3})\/F(\d{1,6})(@big)?$/.exec(id);
+  if (found === null) return undefined;
+  return {
+    model: found[1] === undefined ? "tuned" : "base",
+    size: found[4] === undefined ? "small" : "big",
+    layer: Number(found[2]),
+    feature: Number(found[3]),
+  };
+}
+
+export function featureId({ model, size, layer, feature }: FeaturePlace): FeatureId {
+  return `${model === "base" ? "base:" : ""}L${layer}/F${feature}${size === "big" ? "@big" : ""}`;
+}
+
+export const AblationSet = z.strictObject({
+  format: z.literal("lfp-ablation/1"),
+  /** For people. */
+  name: z.string().max(200).default(""),
+  note: z.string().max(10_000).default(""),
+  features: z
+    .array(
+      z.strictObject({
+        id: FeatureId,
+        /** What the feature's activation is multiplied by: 0 removes it, 1 leaves it, 2 doubles it. */
+        factor: z.number().min(-100).max(100).default(0),
+      }),
+    )
+    .max(10_000),
+});
+export type AblationSet = z.infer<typeof AblationSet>;

@@ -1,0 +1,68 @@
+/** Which run the lens looks through, and how ready it is. */
+import { z } from "zod";
+import { WireFailure } from "./failure.ts";
+import { defineNotification, defineRequest } from "./message.ts";
+
+/** What a chosen run offers, once it is open. */
+export const LensInfo = z.object({
+  /** Absolute path of the run folder. */
+  runFolder: z.string(),
+  runName: z.string(),
+  task: z.string(),
+  modelType: z.string(),
+  layers: z.array(z.int()),
+  /** Features of the tuned model's small dictionaries that the probe reads. */
+  features: z.int(),
+  /** For people, such as `CPU, 2 threads`. */
+  device: z.string(),
+  hasTrueReward: z.boolean(),
+  hasBase: z.boolean(),
+  /** Whether `features.sqlite` is there. */
+  hasFeatureStore: z.boolean(),
+});
+export type LensInfo = z.infer<typeof LensInfo>;
+
+export const LensState = z.discriminatedUnion("kind", [
+  /** No finished run is chosen or found. */
+  z.object({ kind: z.literal("none") }),
+  z.object({ kind: z.literal("opening"), runFolder: z.string() }),
+  z.object({ kind: z.literal("ready"), info: LensInfo }),
+  z.object({ kind: z.literal("failed"), runFolder: z.string(), failure: WireFailure }),
+]);
+export type LensState = z.infer<typeof LensState>;
+
+/** Server to editor, with every change. */
+export const LensStateChanged = defineNotification("lfp/lensStateChanged", LensState);
+
+/** Chooses the run to look through; null: the newest finished one in the workspace's run folders, else the one that came with the extension. */
+export const ChooseRun = defineRequest("lfp/chooseRun", z.object({ runFolder: z.string().nullable() }), LensState);
+
+/** Sent by the editor as `initializationOptions`. */
+export const InitializationOptions = z.object({
+  /** Absolute folders in which runs stand, in order of preference. */
+  runsRoots: z.array(z.string()).max(100).default([]),
+  /** False in Restricted Mode: no models or autoencoders are loaded from the workspace, and no run is started. */
+  trusted: z.boolean().default(false),
+  /** See `ServerSettings`. */
+  settings: z.unknown().optional(),
+});
+export type InitializationOptions = z.infer<typeof InitializationOptions>;
+
+/** The settings that the server needs, `lfpLens.*` in VS Code. */
+export const ServerSettings = z.object({
+  problems: z
+    .object({
+      enabled: z.boolean().default(true),
+      /** Both implicit and true reward must be at least this far from zero. */
+      threshold: z.number().min(0).default(0.5),
+      /** The most problems a document. */
+      limit: z.int().min(1).max(1000).default(100),
+    })
+    .prefault({}),
+  device: z.enum(["auto", "cpu", "gpu"]).default("auto"),
+  threads: z.int().min(0).max(256).default(0),
+});
+export type ServerSettings = z.infer<typeof ServerSettings>;
+
+/** Editor to server, after a change of settings, folders or trust. */
+export const ConfigurationChanged = defineNotification("lfp/configurationChanged", InitializationOptions);

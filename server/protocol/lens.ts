@@ -1,0 +1,147 @@
+/** Readings of a document: what the probe makes of every token. Offsets are in UTF-16 units of the document at the given version. */
+import { z } from "zod";
+import { AblationSet, FeatureId } from "./ablation.ts";
+import { defineRequest } from "./message.ts";
+
+const offset = z.int().min(0);
+
+/** What the numbers of an overlay are. A task that rates no words has no true reward, and so no disagreement. */
+export const LensMode = z.discriminatedUnion("kind", [
+  /** The probe's output on the tuned model's features. */
+  z.object({ kind: z.literal("implicit") }),
+  /** What the feedback itself gives to the word that the token belongs to. */
+  z.object({ kind: z.literal("true") }),
+  /** Implicit minus true, where the two differ in sign. */
+  z.object({ kind: z.literal("disagreement") }),
+  /** Implicit reward read in the tuned model, minus that read in the base model with the same dictionaries and probe. */
+  z.object({ kind: z.literal("tunedMinusBase") }),
+  /** One feature's activation. */
+  z.object({ kind: z.literal("feature"), id: FeatureId }),
+  /** Implicit reward with the request's ablation, minus that without. */
+  z.object({ kind: z.literal("ablatedMinusNot") }),
+]);
+export type LensMode = z.infer<typeof LensMode>;
+
+/** Tokens one after the other, as parallel arrays of equal length. */
+export const TokenValues = z.object({
+  starts: z.array(offset),
+  ends: z.array(offset),
+  /** Null: the mode has no value for this token. */
+  values: z.array(z.number().nullable()),
+});
+export type TokenValues = z.infer<typeof TokenValues>;
+
+/** A piece of the document that is read by itself: a paragraph, or a field of a JSONL record. */
+export const ReadPassage = z.object({ start: offset, end: offset, tokens: TokenValues });
+export type ReadPassage = z.infer<typeof ReadPassage>;
+
+/** Passages that touch one of the ranges, in document order; a passage that was read before comes from the cache. */
+export const ReadTokens = defineRequest(
+  "lfp/readTokens",
+  z.object({
+    uri: z.string(),
+    version: z.int(),
+    mode: LensMode,
+    ranges: z.array(z.object({ start: offset, end: offset })).max(64),
+    /** Applied to the tuned model. */
+    ablation: AblationSet.nullable(),
+    /** The most tokens to give; passages beyond it are left out and `complete` is false. */
+    maxTokens: z.int().min(1).max(100_000),
+  }),
+  z.object({
+    version: z.int(),
+    passages: z.array(ReadPassage),
+    complete: z.boolean(),
+    /** Values are shown on a scale from -limit to +limit, or from 0 for a feature. */
+    limit: z.number().positive(),
+  }),
+);
+
+/** Where implicit and true reward differ most, or where the value is strongest: what a screen reader or the keyboard goes through. */
+export const StrongestTokens = defineRequest(
+  "lfp/strongestTokens",
+  z.object({
+    uri: z.string(),
+    version: z.int(),
+    mode: LensMode,
+    ablation: AblationSet.nullable(),
+    limit: z.int().min(1).max(1000),
+  }),
+  z.object({
+    version: z.int(),
+    tokens: z.array(z.object({ start: offset, end: offset, text: z.string(), value: z.number() })),
+    /** Over all tokens with a value. */
+    mean: z.number().nullable(),
+    count: z.int(),
+    disagreements: z.int(),
+  }),
+);
+
+/** Everything behind one token's number; hovers are made from it, and pages may ask for it too. */
+export const TokenDetail = z.object({
+  start: offset,
+  end: offset,
+  text: z.string(),
+  implicit: z.number(),
+  /** Null where the feedback rates no word here. */
+  trueReward: z.number().nullable(),
+  base: z.number().nullable(),
+  /** The probe's constant. */
+  intercept: z.number(),
+  /** Largest first by size; each is weight times activation. */
+  contributions: z.array(
+    z.object({
+      id: FeatureId,
+      activation: z.number(),
+      weight: z.number(),
+      contribution: z.number(),
+      explanation: z.string().nullable(),
+    }),
+  ),
+  /** What the features that are not listed add, and how many of them are active. With the intercept and the list it sums to `implicit`. */
+  rest: z.object({ count: z.int(), contribution: z.number() }),
+  trust: z.object({
+    /** How often the word occurs in the texts tuned on. Null where it was not counted. */
+    seenInTuning: z.int().nullable(),
+    /** Share of unseen words of this sign that the probe got right, of `words`, with its 95 % interval. */
+    signAccuracy: z.object({ share: z.number(), low: z.number(), high: z.number(), words: z.int() }).nullable(),
+    tau: z.object({ value: z.number(), p: z.number() }).nullable(),
+  }),
+});
+export type TokenDetail = z.infer<typeof TokenDetail>;
+
+export const DescribeToken = defineRequest(
+  "lfp/describeToken",
+  z.object({
+    uri: z.string(),
+    version: z.int(),
+    offset,
+    ablation: AblationSet.nullable(),
+    features: z.int().min(1).max(100),
+  }),
+  TokenDetail.nullable(),
+);
+
+/** Continues texts with the tuned model, before and after an ablation, from the same random numbers. */
+export const CompareCompletions = defineRequest(
+  "lfp/compareCompletions",
+  z.object({
+    prompts: z.array(z.string().max(20_000)).min(1).max(32),
+    ablation: AblationSet,
+    maxNewTokens: z.int().min(1).max(512),
+    temperature: z.number().min(0).max(10),
+    seed: z.int(),
+  }),
+  z.object({
+    completions: z.array(
+      z.object({
+        prompt: z.string(),
+        before: z.string(),
+        after: z.string(),
+        /** Null where the task has no reward to score with. */
+        rewardBefore: z.number().nullable(),
+        rewardAfter: z.number().nullable(),
+      }),
+    ),
+  }),
+);
