@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";
+import { IgnoredWord } from "./problems.ts";
 
 /** What a chosen run offers, once it is open. */
 export const LensInfo = z.object({
@@ -45,6 +46,8 @@ export const InitializationOptions = z.object({
   trusted: z.boolean().default(false),
   /** See `ServerSettings`. */
   settings: z.unknown().optional(),
+  /** Words that are no problems; the editor keeps the list. */
+  ignored: z.array(IgnoredWord).max(10_000).default([]),
 });
 export type InitializationOptions = z.infer<typeof InitializationOptions>;
 

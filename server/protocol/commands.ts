@@ -1,0 +1,42 @@
+/** Commands of the editor that the server names in hovers, problems and quick fixes. The editor parses their argument before it acts. */
+import { z } from "zod";
+import { FeatureId } from "./ablation.ts";
+import { IgnoredWord } from "./problems.ts";
+
+/** A command with the schema of its one argument. */
+export interface EditorCommand<Argument extends z.ZodType> {
+  readonly id: `lfpLens.${string}`;
+  readonly argument: Argument;
+}
+
+const feature = z.object({ runFolder: z.string(), id: FeatureId });
+const place = z.object({ uri: z.string(), start: z.int().min(0), end: z.int().min(0) });
+
+/** Opens a feature's page. */
+export const openFeature = defineCommand("lfpLens.openFeature", feature);
+/** Adds a feature to the ablation set, with factor 0. */
+export const ablateFeature = defineCommand("lfpLens.ablateFeature", feature);
+/** Opens the page that says what the numbers mean. */
+export const howToRead = defineCommand("lfpLens.howToRead", z.object({}).optional());
+/** Lists the features that make up the number of the token at a place, in UTF-16 units of the document. */
+export const showTokenFeatures = defineCommand("lfpLens.showTokenFeatures", place);
+/** Keeps an entry of the list of ignored words, and tells the server the whole list (`lfp/configurationChanged`). */
+export const ignoreWord = defineCommand("lfpLens.ignoreWord", IgnoredWord);
+
+/** The only commands that a hover may link to. */
+export const hoverCommands: readonly string[] = [openFeature.id, ablateFeature.id, howToRead.id];
+
+/** A `command:` address for a Markdown link. */
+export function commandLink<Argument extends z.ZodType>(
+  { id, argument }: EditorCommand<Argument>,
+  given: z.input<Argument>,
+): string {
+  return `command:${id}?${encodeURIComponent(JSON.stringify([argument.parse(given)]))}`;
+}
+
+function defineCommand<Argument extends z.ZodType>(
+  id: `lfpLens.${string}`,
+  argument: Argument,
+): EditorCommand<Argument> {
+  return { id, argument };
+}

@@ -1,0 +1,40 @@
+/** Problems: words whose implicit and true reward differ in sign. They are published as LSP diagnostics of severity Information. */
+import { z } from "zod";
+import { defineNotification } from "./message.ts";
+
+export const problemSource = "LFP Lens";
+
+/** `code` of a diagnostic. */
+export const ProblemCode = z.enum([
+  /** Implicit and true reward of a word differ in sign. */
+  "reward-disagreement",
+  /** Says that there are more than the setting's limit. */
+  "reward-disagreement-limit",
+  /** A field of an experiment file contradicts another. */
+  "experiment",
+]);
+export type ProblemCode = z.infer<typeof ProblemCode>;
+
+/** `data` of a `reward-disagreement`, which comes back with a request for code actions. */
+export const ProblemData = z.object({
+  /** UTF-16 units of the document at the version that the problem was published for. */
+  start: z.int().min(0),
+  end: z.int().min(0),
+  word: z.string(),
+  /** Names the passage that the word stands in by its text. */
+  passage: z.string(),
+});
+export type ProblemData = z.infer<typeof ProblemData>;
+
+/**
+ * Editor to server: whether a document's problems are wanted. For a document that this was never told of, or that is closed, nothing is read
+ * and nothing published; `lfpLens.problems.enabled` off outweighs it.
+ */
+export const ProblemsWanted = defineNotification(
+  "lfp/problemsWanted",
+  z.object({ uri: z.string(), wanted: z.boolean() }),
+);
+
+/** A word that is no problem: in one passage of a document, or (null) anywhere in it. The editor keeps the list and sends it with its options. */
+export const IgnoredWord = z.object({ uri: z.string(), word: z.string().max(1000), passage: z.string().nullable() });
+export type IgnoredWord = z.infer<typeof IgnoredWord>;
