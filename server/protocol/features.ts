@@ -128,6 +128,8 @@ export const FeatureDetail = z.object({
     }),
   ),
   note: z.string(),
+  /** Labels, note or pin were written about an earlier dictionary: the run has been made again since. */
+  annotatedEarlier: z.boolean(),
 });
 export type FeatureDetail = z.infer<typeof FeatureDetail>;
 

@@ -1,0 +1,25 @@
+/** Number arrays as they stand in the store: little-endian, without padding. */
+import { endianness } from "node:os";
+import { invariant } from "../common/errors.ts";
+
+export function floatsToBlob(values: Float32Array): Uint8Array {
+  return bytesOf(values);
+}
+
+export function countsToBlob(values: Uint32Array): Uint8Array {
+  return bytesOf(values);
+}
+
+/** A copy, since a blob need not begin where floats may. */
+export function blobToFloats(blob: Uint8Array): Float32Array {
+  return new Float32Array(blob.slice().buffer);
+}
+
+export function blobToCounts(blob: Uint8Array): Uint32Array {
+  return new Uint32Array(blob.slice().buffer);
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Uint32Array): Uint8Array {
+  invariant(endianness() === "LE", "numbers are stored as they stand in memory, which needs a little-endian machine");
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,44 @@
+import { type FeatureId, type FeaturePlace, featureId, parseFeatureId } from "../protocol/ablation.ts";
+
+/** Tuned small, tuned big, base small, base big. */
+const spaces = [
+  { model: "tuned", size: "small" },
+  { model: "tuned", size: "big" },
+  { model: "base", size: "small" },
+  { model: "base", size: "big" },
+] as const;
+
+export type Dictionary = Pick<FeaturePlace, "model" | "size" | "layer">;
+
+export function spaceOf({ model, size }: Pick<FeaturePlace, "model" | "size">): number {
+  return spaces.findIndex((space) => space.model === model && space.size === size);
+}
+
+/** A feature as the key of a row; the same in every store, so that people's rows find their feature after a rebuild. */
+export function numberOfFeature(place: FeaturePlace): number {
+  return numberOfDictionary(place) * featuresAtMost + place.feature;
+}
+
+/** What the numbers of a dictionary's features have in common: they are this times 2^20 and more. */
+export function numberOfDictionary(dictionary: Dictionary): number {
+  return dictionary.layer * spaces.length + spaceOf(dictionary);
+}
+
+/** As `numberOfFeature`; undefined for a text that names no feature. */
+export function numberOfId(id: string): number | undefined {
+  const place = parseFeatureId(id);
+  return place === undefined ? undefined : numberOfFeature(place);
+}
+
+export function placeOfNumber(number: number): FeaturePlace {
+  const dictionary = Math.floor(number / featuresAtMost);
+  const { model, size } = spaces[dictionary % spaces.length] ?? spaces[0];
+  return { model, size, layer: Math.floor(dictionary / spaces.length), feature: number % featuresAtMost };
+}
+
+export function idOfNumber(number: number): FeatureId {
+  return featureId(placeOfNumber(number));
+}
+
+/** Of one dictionary: a feature's number has six digits at most. */
+const featuresAtMost = 2 ** 20;

@@ -1,0 +1,78 @@
+/** Pages of the feature table: filters, full-text search and order as one statement. */
+import type { SQLInputValue } from "node:sqlite";
+import { z } from "zod";
+import type { FeatureQuery, FeatureRow } from "../protocol/features.ts";
+import { numberOfId, spaceOf } from "./feature-number.ts";
+import { rowOf } from "./read.ts";
+import { allRows, featureRowSchema, numberOf, type Statements } from "./rows.ts";
+
+/** What to show from `offset` on, and how many there are in all. */
+export function queryFeatures(
+  statements: Statements,
+  query: FeatureQuery,
+  { offset, count }: { readonly offset: number; readonly count: number },
+): { total: number; rows: FeatureRow[] } {
+  const { from, where, given } = conditions(query);
+  const total = numberOf(statements.get(`SELECT count(*) AS n FROM ${from} WHERE ${where}`), ...given);
+  const page = statements.get(`SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`);
+  const rows = allRows(page, featureRowSchema, ...given, count, offset).map((row) => rowOf(statements, row));
+  return { total, rows };
+}
+
+interface Conditions {
+  readonly from: string;
+  readonly where: string;
+  readonly given: readonly SQLInputValue[];
+}
+
+function conditions(query: FeatureQuery): Conditions {
+  const { search, dictionary, layers, relevant, pinned, label, includeDead, sort } = query;
+  const parts: [sql: string, ...given: SQLInputValue[]][] = [["f.space = ?", spaceOf(dictionary)]];
+  // The plus keeps the index on density out of it, so that the one on the order can serve.
+  if (!includeDead) parts.push([sort === "density" ? "f.density > 0" : "+f.density > 0"]);
+  if (layers.length > 0) parts.push([`f.layer IN (${layers.map(() => "?").join()})`, ...layers]);
+  if (relevant !== null) parts.push(["f.relevant = ?", Number(relevant)]);
+  if (pinned) parts.push(["f.pinned = 1"]);
+  if (label !== null) parts.push(["f.id IN (SELECT feature FROM labels WHERE label = ?)", label]);
+  const named = numberOfId(search.trim());
+  const match = matchOf(search);
+  // The cross join reads the search index once and looks each feature up, which is three times as fast as IN when most match.
+  const searches = named === undefined && match !== undefined;
+  if (named !== undefined) parts.push(["f.id = ?", named]);
+  else if (match !== undefined) parts.push(["search MATCH ?", match]);
+  const from = searches ? "search CROSS JOIN features AS f ON f.id = search.rowid" : "features AS f";
+  return { from, where: parts.map(([sql]) => sql).join(" AND "), given: parts.flatMap(([, ...values]) => values) };
+}
+
+/**
+ * What people type as a query of FTS5: all words, the last as a beginning. Everything is quoted, so nothing in it is an operator. Undefined for
+ * a text without a word.
+ */
+export function matchOf(search: string): string | undefined {
+  const words = search.match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
+  if (words.length === 0) return undefined;
+  return words.map((word, at) => `"${word}"${at === words.length - 1 ? "*" : ""}`).join(" ");
+}
+
+/** Signed numbers by their size. Ties and features without the number come in the order of their ids. */
+function order({ sort, descending }: FeatureQuery): string {
+  const columns = {
+    id: "f.layer, f.feature",
+    density: "f.density",
+    maxActivation: "f.max_activation",
+    probeWeight: "abs(f.probe_weight)",
+    contribution: "abs(f.contribution)",
+    twin: "f.twin_cosine",
+    score: "f.score",
+    ablation: "abs(f.ablation)",
+  } satisfies Record<FeatureQuery["sort"], string>;
+  if (sort === "id") return descending ? "f.layer DESC, f.feature DESC" : columns.id;
+  // In falling order what is absent comes last by itself, and an index on the column can serve.
+  return descending ? `${columns[sort]} DESC, f.id DESC` : `${columns[sort]} ASC NULLS LAST, f.id`;
+}
+
+/** Labels in use, the most frequent first. */
+export function labelsInUse(statements: Statements): { label: string; features: number }[] {
+  const sql = "SELECT label, count(*) AS features FROM labels GROUP BY label ORDER BY features DESC, label";
+  return allRows(statements.get(sql), z.object({ label: z.string(), features: z.int() }));
+}

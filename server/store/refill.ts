@@ -1,0 +1,78 @@
+/** Fills a living store from the file that a stage wrote, and keeps its search index. */
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { messageOf } from "../common/errors.ts";
+import { StoreError } from "./errors.ts";
+import { inTransaction } from "./open.ts";
+import { firstRow, type Statements } from "./rows.ts";
+import { storeVersion } from "./schema.ts";
+
+export interface Refill {
+  /** A file of `StoreWriter`. */
+  readonly path: string;
+  /** The stage's key: a store that has it is not filled again. */
+  readonly key: string;
+}
+
+const keyOf = "SELECT value FROM meta WHERE key = 'source'";
+
+/**
+ * One transaction: a reader sees the old rows or the new ones. `finish` runs at its end. False, and nothing is done, when the store has this
+ * source already. Throws `StoreError`.
+ */
+export function refill(db: DatabaseSync, statements: Statements, { path, key }: Refill, finish: () => void): boolean {
+  const found = firstRow(statements.get(keyOf), z.object({ value: z.string() }));
+  if (found?.value === key) return false;
+  db.prepare("ATTACH DATABASE ? AS made").run(path);
+  try {
+    const { user_version: version } = versionSchema.parse(db.prepare("PRAGMA made.user_version").get());
+    if (version !== storeVersion)
+      throw new StoreError(
+        `${path} has format ${version}, and this version of lfp writes ${storeVersion}: run \`lfp run\` again`,
+      );
+    inTransaction(db, () => {
+      db.exec(copying);
+      statements.get("INSERT INTO meta VALUES ('source', ?)").run(key);
+      db.exec("INSERT INTO search (search) VALUES ('delete-all')");
+      db.exec(`${indexing} WHERE density > 0 OR id IN (${annotated})`);
+      finish();
+    });
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError(`the feature store could not be filled from ${path}: ${messageOf(cause)}`, { cause });
+  } finally {
+    db.exec("DETACH DATABASE made");
+  }
+  return true;
+}
+
+/** Brings the search index in line with the rows of some features. */
+export function reindex(statements: Statements, features: readonly number[]): void {
+  const remove = statements.get("DELETE FROM search WHERE rowid = ?");
+  const add = statements.get(`${indexing} WHERE id = ?`);
+  for (const feature of features) {
+    remove.run(feature);
+    add.run(feature);
+  }
+}
+
+const versionSchema = z.object({ user_version: z.int() });
+
+const machineTables = ["dictionaries", "features", "details", "windows", "examples"] as const;
+
+const copying = `${machineTables.map((table) => `DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM made.${table};`).join("\n")}
+  DELETE FROM meta; INSERT INTO meta SELECT * FROM made.meta;
+  DELETE FROM effects WHERE ablation IN (SELECT id FROM ablations WHERE by_run = 1);
+  DELETE FROM ablations WHERE by_run = 1;
+  DELETE FROM explanations WHERE by_run = 1;
+  UPDATE features SET pinned = 1 WHERE id IN (SELECT feature FROM pins);`;
+
+const annotated = "SELECT feature FROM labels UNION SELECT feature FROM notes UNION SELECT feature FROM explanations";
+
+/** What is searched: all explanations, labels, the note, and the strongest windows. */
+const indexing = `INSERT INTO search (rowid, explanation, labels, note, examples) SELECT id,
+  (SELECT group_concat(text, ' ') FROM explanations WHERE feature = features.id),
+  (SELECT group_concat(label, ' ') FROM labels WHERE feature = features.id),
+  (SELECT note FROM notes WHERE feature = features.id),
+  (SELECT group_concat(w.text, ' ') FROM examples AS e JOIN windows AS w ON w.id = e.window
+    WHERE e.feature = features.id AND e.kind = 'top') FROM features`;

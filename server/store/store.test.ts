@@ -1,0 +1,242 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { plantedWord, writeSyntheticStore } from "../../test/support/synthetic-store.ts";
+import { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
+import { idOfNumber, numberOfId } from "./feature-number.ts";
+import { matchOf } from "./query.ts";
+import { migrations, storeVersion } from "./schema.ts";
+import { FeatureStore, type NewExplanation } from "./store.ts";
+
+let folder: string;
+let made: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-store-"));
+  made = join(folder, "made.sqlite");
+  writeSyntheticStore(made, { layers: 2, features: 1500 });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+let count = 0;
+function filled(from = made): FeatureStore {
+  const store = FeatureStore.open(join(folder, `live-${count++}.sqlite`), { create: true });
+  store.refill({ path: from, key: "first" });
+  return store;
+}
+
+const page = (query: object = {}, offset = 0, rows = 200) =>
+  [FeatureQuery.parse(query), { offset, count: rows }] as const;
+
+const explanation = (text: string, explainer = "offline"): NewExplanation => ({
+  explainer,
+  text,
+  terms: ["great"],
+  scores: [
+    {
+      method: "detection",
+      value: 0.8,
+      low: 0.7,
+      high: 0.9,
+      windows: 40,
+      unusable: 0,
+      truePositives: 16,
+      positives: 20,
+      trueNegatives: 16,
+      negatives: 20,
+      control: 0.5,
+    },
+  ],
+  relevance: { relevant: true, polarity: "positive", confidence: 0.9, why: "praise" },
+});
+
+describe("the feature table", () => {
+  it("pages through every feature once, in the order asked, dead ones only when asked for", () => {
+    using store = filled();
+    const ids: string[] = [];
+    for (let offset = 0; ; offset += 500) {
+      const { rows, total } = store.query(...page({ sort: "contribution" }, offset, 500));
+      expect(total).toBe(2 * 1499);
+      if (rows.length === 0) break;
+      ids.push(...rows.map(({ id }) => id));
+    }
+    expect(new Set(ids).size).toBe(2 * 1499);
+    // |f - 750| / 1500 is largest at both ends; feature 0 is dead.
+    expect(ids.slice(0, 4).toSorted()).toEqual(["L0/F1", "L0/F1499", "L1/F1", "L1/F1499"]);
+    expect(store.query(...page({ includeDead: true })).total).toBe(3000);
+    const rising = store.query(...page({ sort: "density", descending: false, layers: [1] })).rows;
+    expect(rising.map(({ feature }) => feature).slice(0, 3)).toEqual([1, 2, 3]);
+    for (const row of rising) FeatureRow.parse(row);
+  });
+
+  it("sorts by every column, whichever way, with what is absent last", () => {
+    using store = filled();
+    store.addExplanations([{ id: "L1/F7", explanation: explanation("praise") }], true);
+    for (const sort of ["id", "density", "maxActivation", "probeWeight", "contribution", "twin", "score", "ablation"]) {
+      for (const descending of [true, false])
+        expect(store.query(...page({ sort, descending })).rows, sort).toHaveLength(200);
+    }
+    for (const descending of [true, false])
+      expect(store.query(...page({ sort: "score", descending })).rows[0]?.id).toBe("L1/F7");
+  });
+
+  it("finds words of examples, explanations, labels and notes, and features by their id", () => {
+    using store = filled();
+    const found = (search: string) => store.query(...page({ search })).rows.map(({ id }) => id);
+    expect(new Set(found(plantedWord(77)))).toEqual(new Set(["L0/F77", "L1/F77", "L0/F1077", "L1/F1077"]));
+    expect(found("L1/F9")).toEqual(["L1/F9"]);
+    store.addExplanations([{ id: "L0/F5", explanation: explanation("sentences of quaint praise") }], false);
+    store.annotate("L0/F6", { note: "Überraschend: a twist", labels: ["to check"] });
+    expect(found("quai")).toEqual(["L0/F5"]);
+    expect(found("uberraschend")).toEqual(["L0/F6"]);
+    expect(found("to check")).toEqual(["L0/F6"]);
+    store.annotate("L0/F6", { note: "" });
+    expect(found("uberraschend")).toEqual([]);
+    expect(store.query(...page({ label: "to check" })).rows.map(({ id }) => id)).toEqual(["L0/F6"]);
+    expect(store.query(...page({ relevant: true })).rows.map(({ id }) => id)).toEqual(["L0/F5"]);
+  });
+
+  it.each([
+    `"`,
+    `" OR *`,
+    "film) OR (rowid:*",
+    "NEAR(",
+    "'; DROP TABLE features; --",
+    "*",
+    "examples : film",
+    "ﬁlm\u0000",
+  ])("takes %j as words and nothing else", (search) => {
+    using store = filled();
+    expect(() => store.query(...page({ search }))).not.toThrow();
+    expect(store.features).toBe(3000);
+    expect(matchOf(search) ?? "").not.toMatch(/[^"]\*[^"]|\bOR\b(?!")/);
+  });
+});
+
+describe("a feature", () => {
+  it("comes with everything that the store has of it", () => {
+    using store = filled();
+    const detail = FeatureDetail.parse(store.need("L1/F77"));
+    expect(detail.row.twin?.id).toBe("L1/F77@big");
+    expect(detail.baseTwin?.id).toBe("base:L1/F77");
+    expect(detail.row.histogram).toHaveLength(20);
+    expect(detail.promotes).toEqual([{ token: "·good", logit: 1.5 }]);
+    const [top] = detail.examples;
+    expect(top?.group).toBe("top");
+    expect(top?.examples).toHaveLength(8);
+    for (const { tokens, activations, peak } of top?.examples ?? []) {
+      expect(tokens).toHaveLength(activations.length);
+      expect(tokens.join("")).toContain(plantedWord(77));
+      expect(activations[peak]).toBe(1);
+    }
+    expect(store.detail("L1/F99999")).toBeUndefined();
+    expect(() => store.need("../../etc/passwd")).toThrow(/has no feature/);
+    expect(() => store.annotate("L9/F1", { note: "x" })).toThrow(/has no feature L9\/F1/);
+  });
+
+  it("has an id that its number gives back", () => {
+    for (const id of ["L0/F0", "L127/F999999@big", "base:L4/F43", "base:L4/F43@big"])
+      expect(idOfNumber(numberOfId(id) ?? -1)).toBe(id);
+  });
+});
+
+describe("a rebuild", () => {
+  it("keeps what people wrote and paid for, and says when it was about an earlier dictionary", async () => {
+    using store = filled();
+    store.annotate("L0/F5", { note: "mine", labels: ["a", "b"], pinned: true });
+    store.addExplanations([{ id: "L0/F5", explanation: explanation("paid for", "gpt-4") }], false);
+    store.addExplanations([{ id: "L0/F5", explanation: explanation("by the run") }], true);
+    store.keepAnswer("k", { answer: "{}", inputTokens: 3, outputTokens: 1 });
+    const effect = { id: "L0/F5", what: "this", factor: 0, prompts: 256, change: -0.5, low: -0.7, high: -0.3 } as const;
+    store.addAblations([{ key: "x", result: { kept: true }, effects: [effect] }], false);
+    expect(store.refill({ path: made, key: "first" })).toBe(false);
+    expect(store.refill({ path: made, key: "second" })).toBe(true);
+    const same = store.need("L0/F5");
+    expect(same).toMatchObject({ note: "mine", annotatedEarlier: false });
+    expect(same.row).toMatchObject({ labels: ["a", "b"], pinned: true, ablation: { change: -0.5 } });
+    expect(same.explanations.map(({ text }) => text)).toEqual(["paid for"]);
+    expect(store.query(...page({ sort: "score" })).rows[0]?.id).toBe("L0/F5");
+    expect(store.answer("k")?.inputTokens).toBe(3);
+
+    const other = join(folder, "other.sqlite");
+    writeSyntheticStore(other, { layers: 2, features: 1500, digest: "b".repeat(64) });
+    store.refill({ path: other, key: "third" });
+    const later = store.need("L0/F5");
+    expect(later).toMatchObject({ note: "mine", annotatedEarlier: true, explanations: [], ablations: [] });
+    expect(later.row).toMatchObject({ labels: ["a", "b"], pinned: true, ablation: null });
+    expect(store.query(...page({ pinned: true })).rows.map(({ id }) => id)).toEqual(["L0/F5"]);
+  });
+
+  it("that fails leaves everything as it was, and a reader sees no half of one", async () => {
+    using store = filled();
+    using reader = FeatureStore.open(store.path);
+    const broken = join(folder, "broken.sqlite");
+    writeSyntheticStore(broken, { layers: 1, features: 10 });
+    const db = new DatabaseSync(broken);
+    db.exec("DROP TABLE details");
+    db.close();
+    expect(() => store.refill({ path: broken, key: "broken" })).toThrow(/could not be filled/);
+    expect(reader.query(...page()).total).toBe(2 * 1499);
+    expect(store.refill({ path: made, key: "again" })).toBe(true);
+    expect(reader.meta("source")).toBe("again");
+  });
+});
+
+describe("stores of other versions", () => {
+  it("of an earlier version are brought up to date with their rows", async () => {
+    const path = join(folder, "old.sqlite");
+    const db = new DatabaseSync(path);
+    db.exec(migrations[0] ?? "");
+    db.exec("PRAGMA application_id = 1279676486; PRAGMA user_version = 1; INSERT INTO notes VALUES (5, 'old', '', '')");
+    db.close();
+    using store = FeatureStore.open(path);
+    store.keepAnswer("k", { answer: "{}", inputTokens: 1, outputTokens: 1 });
+    store.refill({ path: made, key: "now" });
+    expect(store.need("L0/F5").note).toBe("old");
+  });
+
+  it("of a newer version, of other programs, and damaged ones are refused with the reason", async () => {
+    const newer = join(folder, "newer.sqlite");
+    FeatureStore.open(newer, { create: true }).close();
+    const db = new DatabaseSync(newer);
+    db.exec(`PRAGMA user_version = ${storeVersion + 1}`);
+    db.close();
+    expect(() => FeatureStore.open(newer)).toThrow(/newer version of lfp/);
+    const foreign = join(folder, "foreign.sqlite");
+    const other = new DatabaseSync(foreign);
+    other.exec("CREATE TABLE t (x)");
+    other.close();
+    expect(() => FeatureStore.open(foreign)).toThrow(/another program/);
+    const text = join(folder, "text.sqlite");
+    await writeFile(text, "no database at all, but long enough to have a header ".repeat(50));
+    expect(() => FeatureStore.open(text)).toThrow(/cannot be opened as a feature store/);
+    expect(() => FeatureStore.open(join(folder, "none.sqlite"))).toThrow(/does not exist/);
+  });
+});
+
+describe("a store of 100,000 features", () => {
+  it("gives its first page in 200 ms and searches in 100 ms", { timeout: 120_000 }, () => {
+    const path = join(folder, "large.sqlite");
+    writeSyntheticStore(path, { layers: 5, features: 20_000 });
+    using store = filled(path);
+    using fresh = FeatureStore.open(store.path);
+    expect(timeOf(() => fresh.query(...page()))).toBeLessThan(200);
+    for (const search of ["planted7", "film", "film gre", "zzz"])
+      expect(
+        best(() => fresh.query(...page({ search }))),
+        search,
+      ).toBeLessThan(100);
+  });
+});
+
+function timeOf(work: () => unknown): number {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+}
+
+/** Of three: other processes may take the core away. */
+function best(work: () => unknown): number {
+  return Math.min(...[0, 1, 2].map(() => timeOf(work)));
+}

@@ -1,0 +1,230 @@
+/**
+ * The feature store of a run, `features.sqlite` in its folder: one object for a process that reads or annotates it. Other processes may read
+ * and write the same file meanwhile.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import type { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
+import { NoFeatureError } from "./errors.ts";
+import { idOfNumber, numberOfId } from "./feature-number.ts";
+import { inTransaction, openDatabase } from "./open.ts";
+import { queryFeatures } from "./query.ts";
+import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation } from "./read.ts";
+import { type Refill, refill, reindex } from "./refill.ts";
+import { allRows, type ExplanationDetail, type effectRowSchema, firstRow, numberOf, Statements } from "./rows.ts";
+
+/** What people write about a feature; absent fields stay as they are. */
+export interface Annotation {
+  readonly note?: string | undefined;
+  readonly labels?: readonly string[] | undefined;
+  readonly pinned?: boolean | undefined;
+}
+
+export interface NewExplanation extends ExplanationDetail {
+  readonly explainer: string;
+  readonly text: string;
+}
+
+/** Effects on the task's reward, with where they were measured. */
+export interface NewAblation {
+  /** Of everything that the numbers depend on; the same key again replaces. */
+  readonly key: string;
+  /** As the commands print it. */
+  readonly result: unknown;
+  /** For a set of one feature: what stands on that feature's page. */
+  readonly effects: readonly (z.infer<typeof effectRowSchema> & { readonly id: string })[];
+}
+
+export class FeatureStore implements Disposable {
+  readonly path: string;
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+
+  private constructor(path: string, db: DatabaseSync) {
+    this.path = path;
+    this.#db = db;
+    this.#statements = new Statements(db);
+  }
+
+  /** Throws `StoreError`. */
+  static open(path: string, options: { readonly create?: boolean } = {}): FeatureStore {
+    return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }));
+  }
+
+  /** A page of the table. */
+  query(query: FeatureQuery, page: { readonly offset: number; readonly count: number }) {
+    return queryFeatures(this.#statements, query, page);
+  }
+
+  /** Everything about a feature; undefined when there is none of this id. */
+  detail(id: string): FeatureDetail | undefined {
+    const number = numberOfId(id);
+    return number === undefined ? undefined : detailOf(this.#statements, number);
+  }
+
+  /** As `detail`; throws `NoFeatureError`. */
+  need(id: string): FeatureDetail {
+    const found = this.detail(id);
+    if (found === undefined) throw new NoFeatureError(id, this.path);
+    return found;
+  }
+
+  examples(id: string): StoredExample[] {
+    const number = numberOfId(id);
+    return number === undefined ? [] : examplesOf(this.#statements, number);
+  }
+
+  explanations(id: string): StoredExplanation[] {
+    const number = numberOfId(id);
+    return number === undefined ? [] : explanationsOf(this.#statements, number);
+  }
+
+  /** A fact about the store, such as the model's name or the task's description. */
+  meta(key: string): string | undefined {
+    const schema = z.object({ value: z.string() });
+    return firstRow(this.#statements.get("SELECT value FROM meta WHERE key = ?"), schema, key)?.value;
+  }
+
+  /** Keeps what a person wrote. Throws `NoFeatureError`. */
+  annotate(id: string, { note, labels, pinned }: Annotation): FeatureRow {
+    const number = this.#existing(id);
+    const digest = this.#digestOf(number);
+    inTransaction(this.#db, () => {
+      if (labels !== undefined) {
+        this.#statements.get("DELETE FROM labels WHERE feature = ?").run(number);
+        const add = this.#statements.get("INSERT OR IGNORE INTO labels VALUES (?, ?, ?)");
+        for (const label of labels) add.run(number, label, digest);
+      }
+      if (note !== undefined) {
+        this.#statements.get("DELETE FROM notes WHERE feature = ?").run(number);
+        const add = this.#statements.get("INSERT INTO notes VALUES (?, ?, ?, ?)");
+        if (note !== "") add.run(number, note, digest, new Date().toISOString());
+      }
+      if (pinned !== undefined) {
+        this.#statements.get("DELETE FROM pins WHERE feature = ?").run(number);
+        if (pinned) this.#statements.get("INSERT INTO pins VALUES (?, ?)").run(number, digest);
+        this.#statements.get("UPDATE features SET pinned = ? WHERE id = ?").run(Number(pinned), number);
+      }
+      reindex(this.#statements, [number]);
+    });
+    return this.need(id).row;
+  }
+
+  /** Keeps explanations; those of the same explainer are replaced. `byRun` ones go when the run is made again. */
+  addExplanations(
+    found: readonly { readonly id: string; readonly explanation: NewExplanation }[],
+    byRun: boolean,
+  ): void {
+    const insert = this.#statements.get(
+      `INSERT OR REPLACE INTO explanations (feature, explainer, text, detail, by_run, digest, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    inTransaction(this.#db, () => {
+      const numbers = found.map(({ id, explanation: { explainer, text, ...detail } }) => {
+        const number = this.#existing(id);
+        const now = new Date().toISOString();
+        insert.run(number, explainer, text, JSON.stringify(detail), Number(byRun), this.#digestOf(number), now);
+        return number;
+      });
+      this.#summarise(numbers);
+      reindex(this.#statements, numbers);
+    });
+  }
+
+  /** Keeps measured effects. Those of the run go when it is made again. */
+  addAblations(found: readonly NewAblation[], byRun: boolean): void {
+    inTransaction(this.#db, () => {
+      for (const ablation of found) this.#addAblation(ablation, byRun);
+    });
+  }
+
+  #addAblation({ key, result, effects }: NewAblation, byRun: boolean): void {
+    const numbers = effects.map(({ id }) => this.#existing(id));
+    const digest = this.#digestOf(numbers[0] ?? 0);
+    this.#statements.get("DELETE FROM effects WHERE ablation IN (SELECT id FROM ablations WHERE key = ?)").run(key);
+    const { lastInsertRowid } = this.#statements
+      .get("INSERT OR REPLACE INTO ablations (key, result, by_run, digest, created) VALUES (?, ?, ?, ?, ?)")
+      .run(key, JSON.stringify(result), Number(byRun), digest, new Date().toISOString());
+    const insert = this.#statements.get("INSERT INTO effects VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    for (const [at, { what, factor, prompts, change, low, high }] of effects.entries())
+      insert.run(lastInsertRowid, numbers[at] ?? 0, what, factor, prompts, change, low, high);
+    this.#summarise(numbers);
+  }
+
+  /** Results of ablations that commands measured, as they were given, the newest first. */
+  ablations(): unknown[] {
+    const sql = "SELECT result FROM ablations WHERE by_run = 0 ORDER BY id DESC";
+    const rows = this.#statements.get(sql).all();
+    return rows.map((row) => JSON.parse(z.object({ result: z.string() }).parse(row).result));
+  }
+
+  /** An answer that an endpoint gave to this very request before. */
+  answer(key: string): StoredAnswer | undefined {
+    const row = firstRow(this.#statements.get("SELECT * FROM answers WHERE key = ?"), answerSchema, key);
+    return row && { answer: row.answer, inputTokens: row.input_tokens, outputTokens: row.output_tokens };
+  }
+
+  keepAnswer(key: string, { answer, inputTokens, outputTokens }: StoredAnswer): void {
+    this.#statements
+      .get("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)")
+      .run(key, answer, inputTokens, outputTokens, new Date().toISOString());
+  }
+
+  /** Replaces all that a run computed by what its stage wrote; what people wrote stays. False when it is that already. */
+  refill(source: Refill): boolean {
+    return refill(this.#db, this.#statements, source, () => {
+      const sql = "SELECT feature AS n FROM explanations UNION SELECT feature FROM effects";
+      this.#summarise(allRows(this.#statements.get(sql), z.object({ n: z.int() })).map(({ n }) => n));
+    });
+  }
+
+  get features(): number {
+    return numberOf(this.#statements.get("SELECT count(*) AS n FROM features"));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #existing(id: string): number {
+    const number = numberOfId(id);
+    const sql = "SELECT count(*) AS n FROM features WHERE id = ?";
+    if (number === undefined || numberOf(this.#statements.get(sql), number) === 0)
+      throw new NoFeatureError(id, this.path);
+    return number;
+  }
+
+  #digestOf(number: number): string {
+    return this.meta(`digest:${Math.floor(number / 2 ** 20)}`) ?? "";
+  }
+
+  /** Brings the table's columns of these features in line with the rows that they summarise. */
+  #summarise(numbers: readonly number[]): void {
+    const update = this.#statements.get("UPDATE features SET score = ?, relevant = ?, ablation = ? WHERE id = ?");
+    for (const number of numbers) {
+      const row = detailOf(this.#statements, number)?.row;
+      const relevant = row?.explanation?.relevance?.relevant;
+      const score = row?.explanation?.score?.value ?? null;
+      update.run(score, relevant === undefined ? null : Number(relevant), row?.ablation?.change ?? null, number);
+    }
+  }
+
+  /** Ids by falling cosine with their twin in the other size, `perLayer` of each layer: those that the method explains. */
+  mostSimilar(perLayer: number): string[] {
+    const sql = `SELECT id AS n FROM (SELECT id, twin_cosine, row_number() OVER (PARTITION BY layer ORDER BY twin_cosine DESC, id) AS place
+      FROM features WHERE space = 0 AND density > 0 AND twin_cosine IS NOT NULL) WHERE place <= ? ORDER BY id`;
+    const rows = this.#statements.get(sql).all(perLayer);
+    return rows.map((row) => idOfNumber(z.object({ n: z.int() }).parse(row).n));
+  }
+}
+
+export interface StoredAnswer {
+  readonly answer: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+const answerSchema = z.object({ answer: z.string(), input_tokens: z.int(), output_tokens: z.int() });

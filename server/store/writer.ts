@@ -1,0 +1,157 @@
+/** Writes what the pipeline computes: dictionaries, features, windows of text and examples. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { FeaturePlace } from "../protocol/ablation.ts";
+import { countsToBlob, floatsToBlob } from "./blobs.ts";
+import { type Dictionary, numberOfDictionary, numberOfFeature, spaceOf } from "./feature-number.ts";
+import { openDatabase } from "./open.ts";
+
+export interface DictionaryRecord extends Dictionary {
+  readonly features: number;
+  /** Tokens that the numbers are from. */
+  readonly tokens: number;
+  /** Of the autoencoder's weights: tells whether a note is about this dictionary or an earlier one. */
+  readonly digest: string;
+}
+
+export interface LogitEffect {
+  readonly token: string;
+  readonly logit: number;
+}
+
+/** A similar feature of another dictionary. */
+export interface Twin {
+  readonly place: FeaturePlace;
+  readonly cosine: number;
+}
+
+export interface FeatureRecord {
+  readonly place: FeaturePlace;
+  readonly density: number;
+  readonly activeTokens: number;
+  readonly maxActivation: number;
+  readonly probeWeight: number | null;
+  readonly contribution: number | null;
+  /** Activations above zero in equal bins up to `maxActivation`. */
+  readonly histogram: Uint32Array;
+  readonly twin: Twin | null;
+  readonly baseTwin: Twin | null;
+  readonly promotes: readonly LogitEffect[];
+  readonly suppresses: readonly LogitEffect[];
+}
+
+/** A stretch of a text, cut into tokens. */
+export interface WindowRecord {
+  readonly id: number;
+  readonly source: string;
+  readonly text: string;
+  /** Where each token ends, in UTF-16 units of `text`. */
+  readonly ends: Uint32Array;
+}
+
+/**
+ * `top`: the strongest windows; `q1` (weakest) to `q4`: by quarters of the activation's size; `silent`: the same words, not active;
+ * `random`: any window where it is not active.
+ */
+export const exampleKinds = ["top", "q1", "q2", "q3", "q4", "silent", "random"] as const;
+export type ExampleKind = (typeof exampleKinds)[number];
+/** Explanations are made from `explain` and held against `score`: no text stands in both. */
+export type ExampleSplit = "explain" | "score";
+
+export interface ExampleRecord {
+  readonly place: FeaturePlace;
+  readonly split: ExampleSplit;
+  readonly kind: ExampleKind;
+  readonly rank: number;
+  readonly window: number;
+  /** Token of the window. */
+  readonly peak: number;
+  /** One for each token of the window. */
+  readonly activations: Float32Array;
+}
+
+/** Fills a new file; `close` ends the transaction, and only then is anything there. */
+export class StoreWriter {
+  readonly #db: DatabaseSync;
+  readonly #statements: Readonly<Record<keyof typeof insertions, StatementSync>>;
+
+  /** Throws `StoreError`. */
+  constructor(path: string) {
+    this.#db = openDatabase(path, { create: true, journal: "single" });
+    this.#statements = {
+      dictionary: this.#db.prepare(insertions.dictionary),
+      feature: this.#db.prepare(insertions.feature),
+      details: this.#db.prepare(insertions.details),
+      window: this.#db.prepare(insertions.window),
+      example: this.#db.prepare(insertions.example),
+      meta: this.#db.prepare(insertions.meta),
+    };
+    this.#db.exec("BEGIN");
+  }
+
+  meta(key: string, value: string): void {
+    this.#statements.meta.run(key, value);
+  }
+
+  dictionary({ model, size, layer, features, tokens, digest }: DictionaryRecord): void {
+    this.#statements.dictionary.run(model, size, layer, features, tokens);
+    this.meta(`digest:${numberOfDictionary({ model, size, layer })}`, digest);
+  }
+
+  feature(record: FeatureRecord): void {
+    const { place, twin, baseTwin } = record;
+    const id = numberOfFeature(place);
+    this.#statements.feature.run(
+      id,
+      spaceOf(place),
+      place.layer,
+      place.feature,
+      record.density,
+      record.maxActivation,
+      record.probeWeight,
+      record.contribution,
+      twin === null ? null : numberOfFeature(twin.place),
+      twin === null ? null : twin.cosine,
+      baseTwin === null ? null : numberOfFeature(baseTwin.place),
+      baseTwin === null ? null : baseTwin.cosine,
+    );
+    const effects = (list: readonly LogitEffect[]): string =>
+      JSON.stringify(list.map(({ token, logit }) => [token, logit]));
+    this.#statements.details.run(
+      id,
+      record.activeTokens,
+      countsToBlob(record.histogram),
+      effects(record.promotes),
+      effects(record.suppresses),
+    );
+  }
+
+  /** A window that is there already stays. */
+  window({ id, source, text, ends }: WindowRecord): void {
+    this.#statements.window.run(id, source, text, countsToBlob(ends));
+  }
+
+  example({ place, split, kind, rank, window, peak, activations }: ExampleRecord): void {
+    this.#statements.example.run(numberOfFeature(place), split, kind, rank, window, peak, floatsToBlob(activations));
+  }
+
+  /** Commits and closes. */
+  finish(): void {
+    this.#db.exec("COMMIT");
+    this.#db.close();
+  }
+
+  /** Closes without keeping anything. */
+  abandon(): void {
+    this.#db.close();
+  }
+}
+
+const insertions = {
+  meta: "INSERT INTO meta VALUES (?, ?)",
+  dictionary: "INSERT INTO dictionaries VALUES (?, ?, ?, ?, ?)",
+  feature: `INSERT INTO features (id, space, layer, feature, density, max_activation, probe_weight, contribution, twin, twin_cosine, base_twin,
+    base_cosine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  details: "INSERT INTO details VALUES (?, ?, ?, ?, ?)",
+  window: "INSERT OR IGNORE INTO windows VALUES (?, ?, ?, ?)",
+  example: "INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)",
+} as const;
