@@ -1,0 +1,151 @@
+/** How a kernel is written down: WGSL text, what it binds, and how much work one launch is. */
+
+export type ElementType = "f32" | "i32" | "u32" | "f16" | "vec4f" | "vec2f" | "atomic<u32>";
+
+export interface Binding {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly access: "read" | "read_write";
+}
+
+/** A compute shader. Kernels of equal text are one pipeline, so extents that vary are parameters and not part of the text. */
+export interface Kernel {
+  readonly name: string;
+  readonly code: string;
+  readonly bindings: readonly Binding[];
+  /** Names of the u32 or f32 numbers that a launch passes, in order; at most 16. */
+  readonly params: readonly Param[];
+}
+
+export interface Param {
+  readonly name: string;
+  readonly type: "u32" | "f32";
+}
+
+/** One use of a kernel: its numbers and its grid of workgroups. */
+export interface Launch {
+  readonly kernel: Kernel;
+  readonly params: readonly number[];
+  readonly grid: Grid;
+}
+
+export type Grid = readonly [x: number, y: number, z: number];
+
+export interface KernelSource {
+  readonly name: string;
+  readonly bindings: readonly Binding[];
+  readonly params?: readonly Param[];
+  /** Invocations of a workgroup. */
+  readonly size: number;
+  /** Module-scope declarations and functions. */
+  readonly declarations?: string;
+  /** Statements of the entry point; `group` (of a folded grid), `lane`, `wg` and, where there are parameters, `p` are in scope. */
+  readonly body: string;
+  readonly enables?: readonly string[];
+  /** More built-in values of the entry point, such as `@builtin(subgroup_id) subgroup: u32`. */
+  readonly builtins?: readonly string[];
+}
+
+/** The most workgroups along one axis that every implementation of WebGPU allows. */
+export const maxWorkgroupsPerAxis = 65_535;
+/** Bytes of numbers that a launch can pass, by four. */
+const maxParams = 16;
+
+/** Writes a kernel's text. Bindings stand in group 0 in their order. */
+export function defineKernel(source: KernelSource): Kernel {
+  const { name, bindings, params = [], size, declarations = "", body, enables = [], builtins = [] } = source;
+  if (params.length > maxParams)
+    throw new RangeError(`kernel ${name} has ${params.length} parameters, not ${maxParams}`);
+  const inputs = [
+    "@builtin(workgroup_id) wg: vec3u",
+    "@builtin(num_workgroups) wgs: vec3u",
+    "@builtin(local_invocation_index) lane: u32",
+    ...builtins,
+  ];
+  const lines = [
+    ...enables.map((feature) => `enable ${feature};`),
+    ...bindings.map(
+      (binding, at) =>
+        `@group(0) @binding(${at}) var<storage, ${binding.access}> ${binding.name}: array<${wgslType(binding.type)}>;`,
+    ),
+    ...(params.length === 0
+      ? []
+      : [
+          `struct Params { ${params.map((param) => `${param.name}: ${param.type}`).join(", ")} }`,
+          "var<immediate> p: Params;",
+        ]),
+    declarations,
+    `@compute @workgroup_size(${size})`,
+    `fn main(${inputs.join(", ")}) {`,
+    "  let group = wg.x + wg.y * wgs.x;",
+    body,
+    "}",
+  ];
+  return { name, code: lines.filter((line) => line !== "").join("\n"), bindings, params };
+}
+
+/** A grid of `count` workgroups, folded into two axes where one does not hold them; a kernel must leave out those beyond. */
+export function foldedGrid(count: number, axis = maxWorkgroupsPerAxis): Grid {
+  if (count <= axis) return [count, 1, 1];
+  const y = Math.ceil(count / axis);
+  return [Math.ceil(count / y), y, 1];
+}
+
+/** A number as WGSL f32 text. Numbers that f32 does not have come from bits, which no constant expression may. */
+export function literal(value: number): string {
+  const rounded = Math.fround(value);
+  if (Number.isFinite(rounded)) return Object.is(rounded, -0) ? "-0.0f" : `${rounded}f`;
+  if (Number.isNaN(rounded)) return "bitcast<f32>(bitsOfInfinity + 1u)";
+  return rounded > 0 ? "bitcast<f32>(bitsOfInfinity)" : "-bitcast<f32>(bitsOfInfinity)";
+}
+
+/** What text made with `literal` of an infinity or NaN needs. */
+export const infinityDeclaration = "var<private> bitsOfInfinity: u32 = 0x7f800000u;";
+
+/** A tree over a workgroup's lanes. `name(value, lane)` gives every lane the result; all lanes must take part. */
+export function workgroupReduction(name: string, type: "f32" | "u32", size: number, combine: string): string {
+  return `
+var<workgroup> ${name}Lanes: array<${type}, ${size}>;
+fn ${name}(value: ${type}, lane: u32) -> ${type} {
+  ${name}Lanes[lane] = value;
+  workgroupBarrier();
+  for (var half = ${size / 2}u; half > 0u; half >>= 1u) {
+    if (lane < half) {
+      let a = ${name}Lanes[lane];
+      let b = ${name}Lanes[lane + half];
+      ${name}Lanes[lane] = ${combine};
+    }
+    workgroupBarrier();
+  }
+  return workgroupUniformLoad(&${name}Lanes[0]);
+}`;
+}
+
+export const sumAll = (size: number): string => workgroupReduction("sumAll", "f32", size, "a + b");
+export const maxAll = (size: number): string => workgroupReduction("maxAll", "f32", size, "max(a, b)");
+export const countAll = (size: number): string => workgroupReduction("countAll", "u32", size, "a + b");
+
+/** Lanes for a row of so many columns: a power of two. Few sizes, so that few pipelines are made. */
+export function lanesFor(columns: number): number {
+  return columns <= 128 ? 32 : 256;
+}
+
+/** Lowest finite f32: what a maximum starts from. */
+export const lowest = "-3.4028234e38f";
+
+const wgslTypes: { readonly [K in ElementType]?: string } = { vec4f: "vec4<f32>", vec2f: "vec2<f32>" };
+
+function wgslType(type: ElementType): string {
+  return wgslTypes[type] ?? type;
+}
+
+/** A piece of generated code that a kernel takes in: what it binds besides, and an expression that its statements prepare. */
+export interface Fragment {
+  readonly bindings: readonly Binding[];
+  readonly declarations: string;
+  readonly statements: string;
+  readonly result: string;
+}
+
+/** The fragment that changes nothing. A kernel that writes takes it over a number `value`. */
+export const plainFragment: Fragment = { bindings: [], declarations: "", statements: "", result: "value" };
