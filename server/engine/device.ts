@@ -41,8 +41,8 @@ export interface ProgramSpec {
   readonly outputs: Readonly<Record<string, Node>>;
   /** What a run writes in place, in this order, after everything in `outputs` and every update's operands are computed. */
   readonly updates?: readonly Update[];
-  /** Stores whose values will not change while this program lives: it may copy them into a faster layout. */
-  readonly frozen?: readonly StateStore[];
+  /** State whose values will not change while this program lives, as stores or by name: it may copy it into a faster layout. */
+  readonly frozen?: readonly Pick<StateStore, "names">[];
 }
 
 export interface Program {

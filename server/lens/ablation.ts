@@ -1,0 +1,62 @@
+/** Ablation sets as numbers: what each feature's contribution is multiplied by, layer by layer. */
+import { type AblationSet, parseFeatureId } from "../protocol/ablation.ts";
+import { AblationError } from "./errors.ts";
+import type { DictionaryKind, LensDictionary } from "./subject.ts";
+
+/** A set ready to be fed to programs. */
+export interface ResolvedAblation {
+  /** Equal for sets that do the same. */
+  readonly key: string;
+  readonly small: LayerChanges;
+  readonly big: LayerChanges;
+}
+
+/** By layer: factor - 1 of each feature, [F]. */
+export type LayerChanges = ReadonlyMap<number, Float32Array>;
+
+/**
+ * The set's changes; undefined when it changes nothing. Throws `AblationError` for a feature that the run does not have, is of the base model, or
+ * is named twice.
+ */
+export async function resolveAblation(
+  set: AblationSet | null | undefined,
+  dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>,
+): Promise<ResolvedAblation | undefined> {
+  const changed = (set?.features ?? []).filter(({ factor }) => factor !== 1);
+  refuseRepeats(set?.features.map(({ id }) => id) ?? []);
+  if (changed.length === 0) return undefined;
+  const changes = { small: new Map<number, Float32Array>(), big: new Map<number, Float32Array>() };
+  for (const { id, factor } of changed) {
+    const place = parseFeatureId(id);
+    if (place === undefined)
+      throw new AblationError(`the ablation set names ${JSON.stringify(id)}, which is no feature`);
+    if (place.model === "base")
+      throw new AblationError(
+        `the ablation set names ${id}, a feature of the base model; sets act on the tuned model, as L4/F43 does`,
+      );
+    const dictionary = (await dictionaries(place)).get(place.layer);
+    if (dictionary === undefined || place.feature >= dictionary.features) {
+      const has =
+        dictionary === undefined
+          ? `no dictionary on layer ${place.layer}`
+          : `features 0 to ${dictionary.features - 1} there`;
+      throw new AblationError(
+        `the ablation set names ${id}, but the run has ${has}; use a set that was made for this run`,
+      );
+    }
+    const layers = changes[place.size];
+    const row = layers.get(place.layer) ?? new Float32Array(dictionary.features);
+    row[place.feature] = factor - 1;
+    layers.set(place.layer, row);
+  }
+  const parts = changed.map(({ id, factor }) => `${id}*${factor}`).sort();
+  return { key: parts.join(","), ...changes };
+}
+
+function refuseRepeats(ids: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const id of ids) {
+    if (seen.has(id)) throw new AblationError(`the ablation set names ${id} twice; keep one of the two`);
+    seen.add(id);
+  }
+}

@@ -1,0 +1,16 @@
+import { LfpError } from "../common/errors.ts";
+
+/** Model, dictionaries and probe of a run do not belong together. */
+export class LensMismatchError extends LfpError {
+  readonly code = "input";
+}
+
+/** Something was asked of a run that it does not have. */
+export class LensMissingError extends LfpError {
+  readonly code = "not-found";
+}
+
+/** An ablation set cannot be applied to this run. */
+export class AblationError extends LfpError {
+  readonly code = "input";
+}

@@ -1,0 +1,293 @@
+/**
+ * Reads the implicit reward of texts in a run's tuned model, token by token, in the way in which the run's probe was fitted. Letters as in
+ * subject.ts.
+ */
+import { createHash } from "node:crypto";
+import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
+import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
+import type { LensInfo } from "../protocol/lens-state.ts";
+import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
+import { ByteCache, SharedWork } from "./cache.ts";
+import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
+import { LensMissingError } from "./errors.ts";
+import { LensPrograms, type WindowFeatures, type WindowRequest } from "./programs.ts";
+import {
+  bytesOfReading,
+  contributionsAt,
+  type DictionaryReading,
+  type Reading,
+  type TokenExplanation,
+} from "./reading.ts";
+import { rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
+import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
+import { windowsOf } from "./windows.ts";
+import { wordRewards } from "./word-rewards.ts";
+
+export interface ReadOptions {
+  /** Applied to the tuned model. Null and an empty set change nothing. */
+  readonly ablation?: AblationSet | null;
+  /** Aborted: the read rejects with the signal's reason at once, and the device is free after the window it works on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface LensOptions {
+  /** The most tokens that go through the model at once, what stands before the text included; never more than its context. */
+  readonly windowTokens?: number;
+  /** What readings may take in memory before the oldest are forgotten. */
+  readonly cacheBytes?: number;
+  /** What compiled programs may hold of the model's weights. */
+  readonly programBytes?: number;
+}
+
+/** Dictionaries were trained on texts of this length, and such a window takes about a tenth of a second at Pythia-70m's size. */
+const defaultWindow = 256;
+const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 768 * 2 ** 20 };
+
+export class Lens {
+  readonly info: LensInfo;
+  readonly evidence: LensEvidence;
+  /** The probe's weights by column and its constant, on the scale on which its output is given. */
+  readonly weights: Float64Array;
+  readonly intercept: number;
+  /** Columns of `Reading.features`. */
+  readonly columns: FeatureColumns;
+  readonly #subject: LensSubject;
+  readonly #programs: LensPrograms;
+  readonly #window: number;
+  readonly #cache: ByteCache<DictionaryReading | Reading>;
+  readonly #shared = new SharedWork<DictionaryReading | Reading>();
+  readonly #closing = new AbortController();
+
+  constructor(subject: LensSubject, options: LensOptions = {}) {
+    const {
+      windowTokens = defaultWindow,
+      cacheBytes = defaults.cacheBytes,
+      programBytes = defaults.programBytes,
+    } = options;
+    this.info = subject.info;
+    this.evidence = subject.evidence;
+    this.#subject = subject;
+    this.#window = Math.min(windowTokens, subject.tuned.config.contextLength);
+    this.#programs = new LensPrograms(subject, { window: this.#window, maxBytes: programBytes });
+    this.#cache = new ByteCache(cacheBytes);
+    this.columns = columnsOf(subject.probe.layers);
+    ({ weights: this.weights, intercept: this.intercept } = scaledProbe(subject.probe));
+  }
+
+  /**
+   * Reads a passage in the tuned model, or in the base model with the tuned one's dictionaries and probe. Throws the tokenizer's errors,
+   * `AblationError`, and `LensMissingError` for a base model that is not there.
+   */
+  async read(
+    text: string,
+    { model = "tuned", ablation, signal }: ReadOptions & { readonly model?: "tuned" | "base" } = {},
+  ): Promise<Reading> {
+    const resolved = model === "base" ? undefined : await this.#resolve(ablation);
+    const key = keyOf(["read", model, resolved?.key ?? ""], text);
+    return await this.#cached(key, signal, isReading, async (stop) => {
+      const small = await this.#subject.dictionaries({ model: "tuned", size: "small" });
+      const raw = await this.#readWindows(
+        text,
+        { model, read: small, columns: this.columns, name: "small", ablation: resolved },
+        stop,
+      );
+      return this.#scored(text, raw);
+    });
+  }
+
+  /** Features of any dictionary of the run: the tuned model's read the tuned model, the base model's the base model. */
+  async readDictionary(
+    text: string,
+    kind: DictionaryKind,
+    { ablation, signal }: ReadOptions = {},
+  ): Promise<DictionaryReading> {
+    const resolved = kind.model === "base" ? undefined : await this.#resolve(ablation);
+    if (kind.model === "tuned" && kind.size === "small")
+      return await this.read(text, {
+        ...(ablation === undefined ? {} : { ablation }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    const key = keyOf(["dictionary", kind.model, kind.size, resolved?.key ?? ""], text);
+    return await this.#cached(key, signal, isAnyReading, async (stop) => {
+      const read = await this.#subject.dictionaries(kind);
+      const columns = await this.columnsOf(kind);
+      return await this.#readWindows(
+        text,
+        { model: kind.model, read, columns, name: `${kind.model} ${kind.size}`, ablation: resolved },
+        stop,
+      );
+    });
+  }
+
+  /** Columns of `readDictionary` of the same kind. */
+  async columnsOf(kind: DictionaryKind): Promise<FeatureColumns> {
+    if (kind.model === "tuned" && kind.size === "small") return this.columns;
+    let end = 0;
+    const layers = [...(await this.#subject.dictionaries(kind))].map(([layer, { features }]) => {
+      const start = end;
+      end += features;
+      return { layer, start, end };
+    });
+    return columnsOf(layers);
+  }
+
+  /** One feature's activation at every token. Throws `LensMissingError` for a feature that the run does not have. */
+  async readFeature(
+    text: string,
+    id: FeatureId,
+    options: ReadOptions = {},
+  ): Promise<DictionaryReading & { readonly column: number }> {
+    const place = parseFeatureId(id);
+    const column = place === undefined ? undefined : (await this.columnsOf(place)).columnOf(place.layer, place.feature);
+    if (place === undefined || column === undefined)
+      throw new LensMissingError(`the run has no feature ${id}; its layers are ${this.info.layers.join(", ")}`);
+    const { starts, ends, features } = await this.readDictionary(text, place, options);
+    return { starts, ends, features, column };
+  }
+
+  /** The feature behind a column of `Reading.features`. */
+  featureAt(column: number): FeatureId {
+    return featureId({ model: "tuned", size: "small", ...this.columns.placeOf(column) });
+  }
+
+  /** Everything behind the number of one token of `reading`, with its `most` largest parts; `base` is the base model's reading of the same text. */
+  explain(text: string, reading: Reading, token: number, most: number, base?: Reading): TokenExplanation {
+    const [start = 0, end = 0] = [reading.starts[token], reading.ends[token]];
+    const implicit = reading.implicit[token] ?? Number.NaN;
+    const trueReward = reading.trueReward[token] ?? null;
+    const parts = contributionsAt(reading, token, this.weights);
+    const rest = parts.slice(most);
+    const { signAccuracy, tau } = this.evidence;
+    return {
+      start,
+      end,
+      text: text.slice(start, end),
+      implicit,
+      trueReward,
+      base: base?.implicit[token] ?? null,
+      intercept: this.intercept,
+      contributions: parts.slice(0, most).map(({ column, ...numbers }) => ({ id: this.featureAt(column), ...numbers })),
+      rest: { count: rest.length, contribution: rest.reduce((sum, { contribution }) => sum + contribution, 0) },
+      trust: {
+        seenInTuning: this.evidence.seenInTuning(text.slice(start, end).trim().toLowerCase()) ?? null,
+        signAccuracy: implicit === 0 ? null : signAccuracy[implicit > 0 ? "positive" : "negative"],
+        tau,
+      },
+    };
+  }
+
+  /** Frees everything; reads that are under way reject. */
+  async close(): Promise<void> {
+    this.#closing.abort(new LensMissingError("the lens was closed"));
+    await this.#programs.dispose();
+    await this.#subject.close();
+  }
+
+  #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
+    return resolveAblation(set, this.#subject.dictionaries);
+  }
+
+  async #cached<T extends DictionaryReading | Reading>(
+    key: string,
+    signal: AbortSignal | undefined,
+    is: (value: DictionaryReading | Reading) => value is T,
+    read: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const known = this.#cache.get(key);
+    if (known !== undefined && is(known)) return known;
+    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    const reading = await this.#shared.run(key, either, read);
+    if (!is(reading)) throw new TypeError("a reading of another kind stands under this key");
+    this.#cache.set(key, reading, bytesOfReading(reading) + key.length);
+    return reading;
+  }
+
+  /** Tokens and their features, window by window; the signal is looked at before each. */
+  async #readWindows(text: string, plan: ReadPlan, signal: AbortSignal): Promise<DictionaryReading> {
+    const { tokenizer, prefixIds } = this.#subject;
+    const model = plan.model === "base" ? await this.#subject.base() : this.#subject.tuned;
+    const edit =
+      plan.ablation === undefined
+        ? undefined
+        : { dictionaries: await this.#edited(plan.ablation), ablation: plan.ablation };
+    const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
+    const edits = edit === undefined ? "" : `edit${edit.dictionaries.small.size}/${edit.dictionaries.big.size}`;
+    const name = `${plan.model} ${plan.name} ${edits}`;
+    const rows = new SparseBuilder();
+    const capacity = this.#window - prefixIds.length;
+    for (const { from, keep, to } of windowsOf(ids.length, capacity, Math.floor(capacity / 4))) {
+      signal.throwIfAborted();
+      const windowIds = Int32Array.from([...prefixIds, ...ids.subarray(from, to)]);
+      const request: WindowRequest = { name, model, read: plan.read, edit, ids: windowIds };
+      keepRows(rows, await this.#programs.run(request), prefixIds.length + keep - from, windowIds.length, plan.columns);
+    }
+    return grouped(characterGroups(ranges), rows.finish());
+  }
+
+  async #edited({ small, big }: ResolvedAblation): Promise<NonNullable<WindowRequest["edit"]>["dictionaries"]> {
+    const of = async (size: "small" | "big", changes: ReadonlyMap<number, unknown>) =>
+      changes.size === 0 ? new Map() : await this.#subject.dictionaries({ model: "tuned", size });
+    return { small: await of("small", small), big: await of("big", big) };
+  }
+
+  #scored(text: string, raw: DictionaryReading): Reading {
+    const { probe, reward } = this.#subject;
+    const sums = rowScores(raw.features, this.weights, this.intercept);
+    const { low, high } = probe.rewardRange;
+    const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
+    return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []) };
+  }
+}
+
+interface ReadPlan {
+  readonly model: "tuned" | "base";
+  readonly name: string;
+  readonly read: WindowRequest["read"];
+  readonly columns: FeatureColumns;
+  readonly ablation: ResolvedAblation | undefined;
+}
+
+function keepRows(
+  rows: SparseBuilder,
+  features: WindowFeatures,
+  from: number,
+  to: number,
+  { spans }: FeatureColumns,
+): void {
+  for (let row = from; row < to; row++) {
+    for (const { layer, start, end } of spans) {
+      const values = features.get(layer);
+      if (values !== undefined) rows.addDense(values, row * (end - start), end - start, start);
+    }
+    rows.endRow();
+  }
+}
+
+/** Tokens that share characters become one, with the mean of their features. */
+function grouped(groups: readonly TokenGroup[], rows: SparseRows): DictionaryReading {
+  const starts = Int32Array.from(groups, ({ start }) => start);
+  const ends = Int32Array.from(groups, ({ end }) => end);
+  if (groups.length === rows.rowStarts.length - 1) return { starts, ends, features: rows };
+  const merged = new SparseBuilder();
+  for (const { firstToken, endToken } of groups) {
+    merged.addMean(rows, firstToken, endToken);
+    merged.endRow();
+  }
+  return { starts, ends, features: merged.finish() };
+}
+
+/** A digest, so that the cache does not keep the document alive that a passage was cut from. */
+function keyOf(parts: readonly string[], text: string): string {
+  return createHash("sha256")
+    .update(`${parts.join("\0")}\0`)
+    .update(text, "utf16le")
+    .digest("base64");
+}
+
+function isReading(value: DictionaryReading | Reading): value is Reading {
+  return "implicit" in value;
+}
+
+function isAnyReading(_: DictionaryReading | Reading): _ is DictionaryReading {
+  return true;
+}

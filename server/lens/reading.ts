@@ -1,0 +1,74 @@
+/** What a lens makes of a passage. */
+import type { TokenDetail } from "../protocol/lens.ts";
+import { columnOf, type SparseRows } from "./sparse.loops.ts";
+
+/**
+ * A passage's tokens with their numbers, as arrays of length N. A token here is the smallest stretch of whole characters that the model reads
+ * as one: the two or three byte tokens of one emoji come as one, with the mean of their numbers. The stretches tile the text.
+ */
+export interface Reading {
+  /** UTF-16 offsets in the passage's text. */
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** The probe's output. */
+  readonly implicit: Float64Array;
+  /** What the feedback gives to the word that a token belongs to; null where it rates none. */
+  readonly trueReward: readonly (number | null)[];
+  /** Features that the probe reads, at the columns that `Lens.featureAt` names. */
+  readonly features: SparseRows;
+}
+
+/** Features of one dictionary on a passage. */
+export interface DictionaryReading extends Pick<Reading, "starts" | "ends" | "features"> {}
+
+/** A feature's part in a token's number: weight times activation. */
+export interface Contribution {
+  readonly column: number;
+  readonly activation: number;
+  readonly weight: number;
+  readonly contribution: number;
+}
+
+/** The parts of one token's number, largest first by size; with the intercept they sum to the probe's output before clamping. */
+export function contributionsAt(
+  { features }: Pick<Reading, "features">,
+  token: number,
+  weights: Float64Array,
+): Contribution[] {
+  const [start = 0, end = 0] = [features.rowStarts[token], features.rowStarts[token + 1]];
+  const all = Array.from({ length: end - start }, (_, at): Contribution => {
+    const column = features.columns[start + at] ?? 0;
+    const activation = features.values[start + at] ?? 0;
+    const weight = weights[column] ?? 0;
+    return { column, activation, weight, contribution: weight * activation };
+  });
+  return all.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution) || a.column - b.column);
+}
+
+/** One feature's activation at every token. */
+export function activationsOf({ features }: Pick<Reading, "features">, column: number): Float64Array {
+  return columnOf(features, column);
+}
+
+/** The token that an offset of the text belongs to; undefined beyond the text. */
+export function tokenAt({ starts, ends }: Pick<Reading, "starts" | "ends">, offset: number): number | undefined {
+  let [low, high] = [0, starts.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    if (offset < (starts[middle] ?? 0)) high = middle - 1;
+    else if (offset >= (ends[middle] ?? 0)) low = middle + 1;
+    else return middle;
+  }
+  return undefined;
+}
+
+/** About how much memory a reading takes. */
+export function bytesOfReading({ starts, features, ...rest }: DictionaryReading | Reading): number {
+  const perToken = "implicit" in rest ? 32 : 8;
+  return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
+}
+
+/** A token's number with the most important of its parts, as it is shown; explanations are the caller's to add. */
+export type TokenExplanation = Omit<TokenDetail, "contributions"> & {
+  readonly contributions: readonly Omit<TokenDetail["contributions"][number], "explanation">[];
+};

@@ -1,0 +1,74 @@
+/**
+ * What a lens looks through: a tuned model, its dictionaries and a probe, as the pipeline hands them over. Letters: D model width, F features
+ * of one dictionary, T tokens of a window, N tokens of a passage.
+ */
+import type { Device, StateStore } from "../engine/device.ts";
+import type { Node } from "../engine/graph.ts";
+import type { Model } from "../models/model.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { FeaturePlace } from "../protocol/ablation.ts";
+import type { LensInfo } from "../protocol/lens-state.ts";
+import type { RewardFunction } from "../rewards/reward.ts";
+
+/** One layer's dictionary on the device, as graphs are built from it. */
+export interface LensDictionary {
+  readonly layer: number;
+  /** F */
+  readonly features: number;
+  readonly store: StateStore;
+  /** MLP outputs [T, D] -> features [T, F] */
+  encode(mlpOutput: Node): Node;
+  /** [F, D]: what a feature adds to the MLP output, a feature a row. */
+  readonly decoder: Node;
+}
+
+/** Which of a run's dictionaries. */
+export type DictionaryKind = Pick<FeaturePlace, "model" | "size">;
+
+/** `weights · features + intercept`, on `outputScale` where there is one: see `LinearProbe`. */
+export interface LensProbe {
+  readonly layers: readonly { readonly layer: number; readonly start: number; readonly end: number }[];
+  readonly weights: Float32Array;
+  readonly intercept: number;
+  /** Values that become the ends of `rewardRange`; what lies beyond is clamped. */
+  readonly outputScale: { readonly low: number; readonly high: number } | null;
+  readonly rewardRange: { readonly low: number; readonly high: number };
+}
+
+/** How far to trust a reading: what the probe's evaluation found. */
+export interface LensEvidence {
+  /** How often a word, by its lower-case form, stands in the texts tuned on; undefined where it was not counted. */
+  seenInTuning(word: string): number | undefined;
+  /** On words that the probe was not fitted on, by their sign. */
+  readonly signAccuracy: Readonly<Record<"positive" | "negative", SignAccuracy | null>>;
+  readonly tau: { readonly value: number; readonly p: number } | null;
+  /** Size of the values that most words stay below, for scales. */
+  readonly typicalSize: number;
+}
+
+export interface SignAccuracy {
+  readonly share: number;
+  readonly low: number;
+  readonly high: number;
+  readonly words: number;
+}
+
+/** Everything that a lens needs. What is rarely looked at is loaded when it is first asked for. */
+export interface LensSubject {
+  readonly info: LensInfo;
+  readonly device: Device;
+  readonly tokenizer: Tokenizer;
+  /** Token ids before every text, as the probe was fitted. */
+  readonly prefixIds: readonly number[];
+  readonly tuned: Model;
+  /** Throws `LensMissingError` where the run has none. */
+  readonly base: () => Promise<Model>;
+  readonly probe: LensProbe;
+  /** By layer. Throws `LensMissingError`. */
+  readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
+  /** What the feedback gives to words; undefined for a task that rates none. */
+  readonly reward: RewardFunction | undefined;
+  readonly evidence: LensEvidence;
+  /** Frees what the subject holds, the device included where the subject opened it. */
+  readonly close: () => Promise<void>;
+}

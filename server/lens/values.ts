@@ -1,0 +1,118 @@
+/** What an overlay shows: one number a token, by mode. One rule a mode. */
+import { invariant } from "../common/errors.ts";
+import type { LensMode, ReadPassage } from "../protocol/lens.ts";
+import type { Lens, ReadOptions } from "./lens.ts";
+import { type Passage, toDocument } from "./passages.ts";
+import { activationsOf, type Reading } from "./reading.ts";
+
+/** Tokens of a text in UTF-16 offsets, each with its value; null where the mode has none. */
+export interface ModeValues {
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly values: readonly (number | null)[];
+}
+
+type Modes = { readonly [K in LensMode["kind"]]: Extract<LensMode, { kind: K }> };
+type ModeOf<K extends LensMode["kind"]> = { readonly kind: K } & Modes[K];
+type ModeRule<K extends LensMode["kind"]> = (
+  lens: Lens,
+  text: string,
+  mode: ModeOf<K>,
+  options: ReadOptions,
+) => Promise<ModeValues>;
+
+const rules: { readonly [K in LensMode["kind"]]: ModeRule<K> } = {
+  implicit: async (lens, text, _, options) => {
+    const reading = await lens.read(text, options);
+    return withValues(reading, [...reading.implicit]);
+  },
+  true: async (lens, text, _, options) => {
+    const reading = await lens.read(text, options);
+    return withValues(reading, reading.trueReward);
+  },
+  disagreement: async (lens, text, _, options) => {
+    const reading = await lens.read(text, options);
+    return withValues(reading, disagreements(reading));
+  },
+  tunedMinusBase: async (lens, text, _, options) => {
+    const [tuned, base] = await Promise.all([lens.read(text, options), lens.read(text, { ...options, model: "base" })]);
+    return difference(tuned, base);
+  },
+  feature: async (lens, text, { id }, options) => {
+    const reading = await lens.readFeature(text, id, options);
+    return withValues(reading, [...activationsOf(reading, reading.column)]);
+  },
+  ablatedMinusNot: async (lens, text, _, options) => {
+    const [ablated, not] = await Promise.all([
+      lens.read(text, options),
+      lens.read(text, { ...options, ablation: null }),
+    ]);
+    return difference(ablated, not);
+  },
+};
+
+/** The values of a mode for one passage's text. Throws what `Lens.read` and `Lens.readFeature` throw. */
+export function valuesOf(lens: Lens, text: string, mode: LensMode, options: ReadOptions = {}): Promise<ModeValues> {
+  return byRule(lens, text, mode, options);
+}
+
+/** The same in document offsets, as it goes over the wire. */
+export async function readPassage(
+  lens: Lens,
+  passage: Passage,
+  mode: LensMode,
+  options: ReadOptions = {},
+): Promise<ReadPassage> {
+  const { starts, ends, values } = await valuesOf(lens, passage.text, mode, options);
+  const place = (offset: number): number => toDocument(passage, offset);
+  return {
+    start: passage.start,
+    end: passage.end,
+    tokens: { starts: Array.from(starts, place), ends: Array.from(ends, place), values: [...values] },
+  };
+}
+
+/** Implicit minus true where their signs differ; null elsewhere, and where either has no sign. */
+export function disagreements({ implicit, trueReward }: Pick<Reading, "implicit" | "trueReward">): (number | null)[] {
+  return trueReward.map((value, token) => {
+    const read = implicit[token] ?? 0;
+    return value !== null && Math.sign(value) * Math.sign(read) === -1 ? read - value : null;
+  });
+}
+
+/** The value at which a mode's colours are full: equal for all texts of a run, so that texts can be compared; a feature's own largest value. */
+export function displayLimit(lens: Lens, mode: LensMode, values: Iterable<number | null>): number {
+  if (mode.kind === "feature") {
+    let largest = 0;
+    for (const value of values) largest = Math.max(largest, value ?? 0);
+    return largest > 0 ? largest : 1;
+  }
+  const { typicalSize } = lens.evidence;
+  return mode.kind === "true" || mode.kind === "disagreement"
+    ? typicalTrueSize + (mode.kind === "true" ? 0 : typicalSize)
+    : typicalSize;
+}
+
+/** Most of VADER's ratings are smaller. */
+const typicalTrueSize = 3;
+
+function byRule<K extends LensMode["kind"]>(
+  lens: Lens,
+  text: string,
+  mode: ModeOf<K>,
+  options: ReadOptions,
+): Promise<ModeValues> {
+  return rules[mode.kind](lens, text, mode, options);
+}
+
+function withValues({ starts, ends }: Pick<ModeValues, "starts" | "ends">, values: ModeValues["values"]): ModeValues {
+  return { starts, ends, values };
+}
+
+function difference(a: Reading, b: Reading): ModeValues {
+  invariant(a.starts.length === b.starts.length, "two readings of one text have different tokens");
+  return withValues(
+    a,
+    [...a.implicit].map((value, token) => value - (b.implicit[token] ?? Number.NaN)),
+  );
+}

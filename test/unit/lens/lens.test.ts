@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Lens } from "../../../server/lens/lens.ts";
+import { activationsOf, tokenAt } from "../../../server/lens/reading.ts";
+import { valuesOf } from "../../../server/lens/values.ts";
+import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { polarRows } from "../../../server/probe/features.ts";
+import { probeRewards } from "../../../server/probe/linear-probe.ts";
+import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
+import { vaderReward } from "../../../server/rewards/vader.ts";
+import { makeTinyRun, type TinyRun } from "../../support/tiny-run.ts";
+import { scratchFolder } from "../pipeline/scratch.ts";
+
+const text = "This movie was a wonderful, moving film. The plot is terrible 😀 and boring!";
+
+function ablation(features: Readonly<Record<FeatureId, number>>): AblationSet {
+  return AblationSet.parse({
+    format: "lfp-ablation/1",
+    features: Object.entries(features).map(([id, factor]) => ({ id, factor })),
+  });
+}
+
+describe("a lens on a run", () => {
+  let run: TinyRun;
+  let lens: Lens;
+  beforeAll(async () => {
+    run = await makeTinyRun(await scratchFolder());
+    lens = await openLens(run.folder, { threads: 1 });
+  }, 60_000);
+  afterAll(() => lens.close());
+
+  it("says what it looks through", () => {
+    expect(lens.info).toMatchObject({
+      runFolder: run.folder,
+      runName: "tiny",
+      task: "sentiment",
+      modelType: "gpt_neox",
+      layers: [0, 1],
+      features: 48,
+      hasTrueReward: true,
+      hasBase: true,
+      hasFeatureStore: false,
+    });
+  });
+
+  it("gives at the targets of triples what the probe predicts for their rows", async () => {
+    const expected = probeRewards(run.probe, polarRows(run.features));
+    const sides = [...run.triples.map(({ positive }) => positive), ...run.triples.map(({ negative }) => negative)];
+    for (const [row, side] of sides.entries()) {
+      const reading = await lens.read(side.text);
+      const inside = [...reading.starts.keys()].filter(
+        (token) => (reading.starts[token] ?? 0) < side.end && (reading.ends[token] ?? 0) > side.start,
+      );
+      const mean = inside.reduce((sum, token) => sum + (reading.implicit[token] ?? 0), 0) / inside.length;
+      expect(mean).toBeCloseTo(expected[row] ?? Number.NaN, 4);
+    }
+  });
+
+  it("explains a number by parts that sum to it", async () => {
+    const reading = await lens.read(text);
+    for (const token of reading.starts.keys()) {
+      const { implicit, intercept, contributions, rest } = lens.explain(text, reading, token, 3);
+      const sum = contributions.reduce(
+        (total, { contribution }) => total + contribution,
+        intercept + rest.contribution,
+      );
+      expect(sum).toBeCloseTo(implicit, 9);
+      for (const { activation, weight, contribution } of contributions)
+        expect(contribution).toBeCloseTo(activation * weight, 9);
+    }
+  });
+
+  it("gives words the feedback's own value and every other token none", async () => {
+    const reading = await lens.read(text);
+    const rated = new Map(
+      vaderReward(text, { lexicon: "head" }).tokens.map(({ text: word, valence }) => [word, valence]),
+    );
+    const found = [...reading.starts.keys()].flatMap((token) => {
+      const value = reading.trueReward[token];
+      return value === null ? [] : [[text.slice(reading.starts[token], reading.ends[token]).trim(), value] as const];
+    });
+    expect(new Map(found)).toEqual(rated);
+    expect(rated.size).toBeGreaterThan(2);
+  });
+
+  it("reads the same whether a passage is long or short, up to what the window cuts off", async () => {
+    const reading = await lens.read(text);
+    const longer = await lens.read(`${text} ${"It goes on and on. ".repeat(40)}`);
+    for (const token of reading.starts.keys())
+      expect(longer.implicit[token]).toBeCloseTo(reading.implicit[token] ?? Number.NaN, 4);
+    expect(longer.starts.length).toBeGreaterThan(100);
+  });
+
+  it("gives a smiley one number: the mean over the tokens that its bytes are", async () => {
+    const reading = await lens.read(text);
+    const token = tokenAt(reading, text.indexOf("😀")) ?? Number.NaN;
+    expect(text.slice(reading.starts[token], reading.ends[token])).toBe("😀");
+    expect(tokenAt(reading, text.length)).toBeUndefined();
+  });
+
+  it("changes nothing by an empty set, nor by factors of one", async () => {
+    const plain = await lens.read(text);
+    expect(await lens.read(text, { ablation: ablation({}) })).toEqual(plain);
+    expect(await lens.read(text, { ablation: ablation({ "L0/F1": 1 }) })).toEqual(plain);
+    // A factor that rounds to one goes through the program that changes features.
+    const edited = await lens.read(`${text} `, { ablation: ablation({ "L0/F1": 1 + 1e-12 }) });
+    expect(edited).toEqual(await lens.read(`${text} `));
+  });
+
+  it("removes a feature: it reads 0, its layer is otherwise as before, and the layer above reads what is left", async () => {
+    const plain = await lens.read(text);
+    const set = ablation({ "L0/F2": 0 });
+    const without = await lens.read(text, { ablation: set });
+    const column = lens.columns.columnOf(0, 2) ?? Number.NaN;
+    expect(Math.max(...activationsOf(plain, column))).toBeGreaterThan(0);
+    expect(Math.max(...activationsOf(without, column))).toBe(0);
+    for (const other of [0, 1, 3, 4]) expect(activationsOf(without, other)).toEqual(activationsOf(plain, other));
+    const above = Array.from({ length: 24 }, (_, feature) => lens.columns.columnOf(1, feature) ?? 0);
+    expect(
+      above.some((one) => activationsOf(without, one).some((value, at) => value !== activationsOf(plain, one)[at])),
+    ).toBe(true);
+    const difference = await valuesOf(lens, text, { kind: "ablatedMinusNot" }, { ablation: set });
+    expect(difference.values).toEqual([...without.implicit].map((value, at) => value - (plain.implicit[at] ?? 0)));
+    expect(await lens.read(text)).toEqual(plain);
+  });
+
+  it("reads features of every dictionary, the base model's in the base model", async () => {
+    for (const id of ["L1/F3", "L1/F39@big", "base:L0/F3"]) {
+      const { values } = await valuesOf(lens, text, { kind: "feature", id });
+      expect(values.some((value) => (value ?? 0) > 0)).toBe(true);
+    }
+    await expect(valuesOf(lens, text, { kind: "feature", id: "L1/F24" })).rejects.toThrow(/no feature L1\/F24/);
+    await expect(valuesOf(lens, text, { kind: "feature", id: "L7/F0" })).rejects.toThrow(/its layers are 0, 1/);
+  });
+
+  it("compares the tuned model with the base model", async () => {
+    const [tuned, base] = [await lens.read(text), await lens.read(text, { model: "base" })];
+    const { values } = await valuesOf(lens, text, { kind: "tunedMinusBase" });
+    expect(values).toEqual([...tuned.implicit].map((value, at) => value - (base.implicit[at] ?? 0)));
+    expect(values.every((value) => value === 0)).toBe(false);
+  });
+
+  it.each([
+    [{ "L0/F24": 0 }, /L0\/F24.*features 0 to 23 there/],
+    [{ "L9/F0": 0 }, /L9\/F0.*no dictionary on layer 9/],
+    [{ "base:L0/F0": 0 }, /base:L0\/F0.*base model/],
+  ])("refuses the ablation of %j", async (features, message) => {
+    await expect(lens.read(text, { ablation: ablation(features) })).rejects.toThrow(message);
+  });
+
+  it("stops at once when it is asked to, and reads the same afterwards", async () => {
+    const long = "A word and another one. ".repeat(400);
+    const stopping = new AbortController();
+    const reading = lens.read(long, { signal: stopping.signal });
+    const other = lens.read(long);
+    stopping.abort();
+    await expect(reading).rejects.toThrow(/abort/);
+    expect((await other).starts.length).toBeGreaterThan(1000);
+  });
+});
