@@ -1,9 +1,10 @@
 /**
- * Bundles the programs into dist/: `lfp.js` (the command), `library.js` (the package's entry, its types under `types/`) and
- * `cpu-worker.js` (the CPU device's thread).
+ * Bundles the programs into dist/: `lfp.js` (the command), `library.js` (the package's entry, its types under `types/`),
+ * `cpu-worker.js` (the CPU device's thread), `extension.cjs` (inside VS Code) and `webviews/NAME.js` (its pages).
  */
 import { execFile } from "node:child_process";
-import { chmod, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -14,29 +15,66 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 export async function buildAll(outFolder = join(root, "dist")): Promise<void> {
   await rm(outFolder, { recursive: true, force: true });
+  await Promise.all([buildPrograms(outFolder), buildExtension(outFolder), buildWebviews(outFolder)]);
+  await chmod(join(outFolder, "lfp.js"), 0o755);
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const project = join(root, "tsconfig.types.json");
+  await promisify(execFile)(process.execPath, [compiler, "-p", project, "--outDir", join(outFolder, "types")]);
+}
+
+const common = { absWorkingDir: root, bundle: true, sourcemap: true, logLevel: "warning" } as const;
+
+/** What runs in a Node of its own; code that several of them share stands in parts beside them. */
+async function buildPrograms(outdir: string): Promise<void> {
   await build({
-    absWorkingDir: root,
+    ...common,
     entryPoints: {
       lfp: "server/cli.ts",
       library: "server/library.ts",
       // Beside the bundle, under the name by which engine/cpu/device.ts looks for it.
       "cpu-worker": "server/engine/cpu/worker.ts",
     },
-    outdir: outFolder,
-    bundle: true,
+    outdir,
     splitting: true,
     format: "esm",
     platform: "node",
     target: `node${oldestNode}`,
-    sourcemap: true,
     chunkNames: "part-[hash]",
     external: ["onnxruntime-node", "@huggingface/*"],
-    logLevel: "warning",
   });
-  await chmod(join(outFolder, "lfp.js"), 0o755);
-  const compiler = join(root, "node_modules/typescript/bin/tsc");
-  const project = join(root, "tsconfig.types.json");
-  await promisify(execFile)(process.execPath, [compiler, "-p", project, "--outDir", join(outFolder, "types")]);
+}
+
+/** One file, which VS Code loads faster than many; no native code may be in it. */
+async function buildExtension(outdir: string): Promise<void> {
+  await build({
+    ...common,
+    entryPoints: { extension: "extension/main.ts" },
+    outdir,
+    outExtension: { ".js": ".cjs" },
+    format: "cjs",
+    platform: "node",
+    target: `node${oldestNode}`,
+    external: ["vscode"],
+    minify: true,
+  });
+}
+
+/** A page's script and style for each folder of webviews/ that has a main.ts. */
+async function buildWebviews(outFolder: string): Promise<void> {
+  const folders = await readdir(join(root, "webviews"), { withFileTypes: true });
+  const pages = folders
+    .filter((folder) => folder.isDirectory() && existsSync(join(root, "webviews", folder.name, "main.ts")))
+    .map(({ name }) => [name, `webviews/${name}/main.ts`]);
+  if (pages.length === 0) return;
+  await build({
+    ...common,
+    entryPoints: Object.fromEntries(pages),
+    outdir: join(outFolder, "webviews"),
+    format: "iife",
+    platform: "browser",
+    target: "chrome130",
+    minify: true,
+  });
 }
 
 if (import.meta.main) await buildAll();

@@ -22,6 +22,7 @@ const tool = (path: string): string => join(root, "node_modules", path);
 const staticChecks: readonly { readonly name: string; readonly args: readonly string[] }[] = [
   { name: "build", args: [join(root, "scripts/build.ts")] },
   { name: "types", args: [tool("typescript/bin/tsc"), "--noEmit"] },
+  { name: "types of webviews", args: [tool("typescript/bin/tsc"), "--noEmit", "-p", "webviews"] },
   { name: "lint", args: [tool("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."] },
 ];
 

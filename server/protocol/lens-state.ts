@@ -1,5 +1,6 @@
 /** Which run the lens looks through, and how ready it is. */
 import { z } from "zod";
+import { AblationSet } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";
 import { IgnoredWord } from "./problems.ts";
@@ -66,6 +67,12 @@ export const ServerSettings = z.object({
   threads: z.int().min(0).max(256).default(0),
 });
 export type ServerSettings = z.infer<typeof ServerSettings>;
+
+/** Editor to server: the ablation that hovers are under from now on, with that of the overlay; null: none. */
+export const AblationChanged = defineNotification(
+  "lfp/ablationChanged",
+  z.object({ ablation: AblationSet.nullable() }),
+);
 
 /** Editor to server, after a change of settings, folders or trust. */
 export const ConfigurationChanged = defineNotification("lfp/configurationChanged", InitializationOptions);

@@ -1,0 +1,83 @@
+/** What the extension's parts share: the server, the log, what is chosen; and everything that has to be given back at the end. */
+import { isAbsolute, join } from "node:path";
+import * as vscode from "vscode";
+import {
+  ConfigurationChanged,
+  type InitializationOptions,
+  type LensState,
+  LensStateChanged,
+} from "../server/protocol/lens-state.ts";
+import { IgnoreList } from "./ignore-list.ts";
+import { ServerConnection } from "./server-connection.ts";
+import { messageOf } from "./server-failure.ts";
+import { readSetting, section, serverSettings } from "./settings.ts";
+
+export class Extension {
+  readonly vscode: vscode.ExtensionContext;
+  readonly log: vscode.LogOutputChannel;
+  readonly ignored: IgnoreList;
+  readonly server: ServerConnection;
+  readonly #lensChanged: vscode.EventEmitter<LensState>;
+  #lens: LensState = { kind: "none" };
+
+  /** Which run the lens looks through changed, or how ready it is. */
+  readonly onDidChangeLens: vscode.Event<LensState>;
+
+  constructor(context: vscode.ExtensionContext) {
+    this.vscode = context;
+    this.ignored = this.own(new IgnoreList(context.workspaceState));
+    this.log = this.own(vscode.window.createOutputChannel("LFP Lens", { log: true }));
+    this.server = new ServerConnection({
+      script: context.asAbsolutePath("dist/server.js"),
+      log: this.log,
+      initializationOptions: () => this.#serverOptions(),
+    });
+    this.#lensChanged = this.own(new vscode.EventEmitter<LensState>());
+    this.onDidChangeLens = this.#lensChanged.event;
+    this.own(this.server.onNotification(LensStateChanged, (state) => this.#setLens(state)));
+    this.#tellChanges();
+  }
+
+  get lens(): LensState {
+    return this.#lens;
+  }
+
+  /** Gives `part` back when the extension ends. */
+  own<T extends vscode.Disposable>(part: T): T {
+    this.vscode.subscriptions.push(part);
+    return part;
+  }
+
+  #setLens(state: LensState): void {
+    this.#lens = state;
+    this.#lensChanged.fire(state);
+  }
+
+  #tellChanges(): void {
+    const tell = (): void => {
+      const told = this.server.notify(ConfigurationChanged, this.#serverOptions());
+      told.catch((error: unknown) => this.log.error(messageOf(error)));
+    };
+    this.own(vscode.workspace.onDidChangeWorkspaceFolders(tell));
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(tell));
+    this.own(this.ignored.onDidChange(tell));
+    this.own(
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration(section)) tell();
+      }),
+    );
+  }
+
+  /** What the server is told at its start and with every change. */
+  #serverOptions(): InitializationOptions {
+    const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file");
+    return {
+      runsRoots: readSetting("runsFolders").flatMap((runs) =>
+        isAbsolute(runs) ? [runs] : folders.map(({ uri }) => join(uri.fsPath, runs)),
+      ),
+      trusted: vscode.workspace.isTrusted,
+      settings: serverSettings(),
+      ignored: this.ignored.words,
+    };
+  }
+}

@@ -1,0 +1,44 @@
+/** Words that a person said are no problem. Kept with the workspace, outside its files. */
+import * as vscode from "vscode";
+import { z } from "zod";
+import { IgnoredWord } from "../server/protocol/problems.ts";
+
+const KEY = "lfpLens.ignoredWords";
+/** As many as the server takes; the oldest go first. */
+const MOST = 10_000;
+
+export class IgnoreList implements vscode.Disposable {
+  readonly #memory: vscode.Memento;
+  readonly #changed = new vscode.EventEmitter<void>();
+
+  readonly onDidChange = this.#changed.event;
+
+  constructor(memory: vscode.Memento) {
+    this.#memory = memory;
+  }
+
+  get words(): IgnoredWord[] {
+    return z.array(IgnoredWord).catch([]).parse(this.#memory.get(KEY, []));
+  }
+
+  async add(word: IgnoredWord): Promise<void> {
+    await this.#set([...this.words.filter((other) => !isSame(other, word)), word]);
+  }
+
+  async remove(words: readonly IgnoredWord[]): Promise<void> {
+    await this.#set(this.words.filter((word) => !words.some((gone) => isSame(gone, word))));
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+
+  async #set(words: readonly IgnoredWord[]): Promise<void> {
+    await this.#memory.update(KEY, words.slice(-MOST));
+    this.#changed.fire();
+  }
+}
+
+function isSame(one: IgnoredWord, other: IgnoredWord): boolean {
+  return one.uri === other.uri && one.word === other.word && one.passage === other.passage;
+}

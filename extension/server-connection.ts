@@ -1,0 +1,214 @@
+/**
+ * The analysis server as the extension sees it: a process that is started when it is first needed, asked through the protocol's messages, and
+ * started again when it falls over, until it falls over too often.
+ */
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  type CloseHandlerResult,
+  ErrorAction,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State,
+  TransportKind,
+} from "vscode-languageclient/node";
+import type { z } from "zod";
+import { hoverCommands } from "../server/protocol/commands.ts";
+import type { NotificationType, RequestType } from "../server/protocol/message.ts";
+import { documentSelector } from "./documents.ts";
+import { messageOf, serverFailure } from "./server-failure.ts";
+
+export type ServerState =
+  | { readonly kind: "off" }
+  | { readonly kind: "starting" }
+  | { readonly kind: "running" }
+  /** It ended by itself and is being started again. */
+  | { readonly kind: "restarting"; readonly crashes: number }
+  /** It stays down until someone restarts it. */
+  | { readonly kind: "down"; readonly why: string };
+
+export interface ServerOptions {
+  /** Absolute path of the server's bundle. */
+  readonly script: string;
+  readonly log: vscode.LogOutputChannel;
+  readonly initializationOptions: () => unknown;
+}
+
+/** A crash more than this within the window, and the server stays down. */
+const MAX_CRASHES = 4;
+const CRASH_WINDOW_MS = 3 * 60_000;
+
+interface Listener {
+  readonly method: string;
+  readonly receive: (params: unknown) => void;
+}
+
+export class ServerConnection implements vscode.Disposable {
+  readonly #options: ServerOptions;
+  readonly #stateChanged = new vscode.EventEmitter<ServerState>();
+  #listeners: readonly Listener[] = [];
+  #state: ServerState = { kind: "off" };
+  #client: LanguageClient | undefined;
+  #starting: Promise<LanguageClient> | undefined;
+  #crashTimes: number[] = [];
+
+  readonly onDidChangeState = this.#stateChanged.event;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  /** Starts the server unless it runs or stays down. */
+  start(): Promise<LanguageClient> {
+    if (this.#state.kind === "down") return Promise.reject(new Error(this.#state.why));
+    this.#starting ??= this.#startClient();
+    return this.#starting;
+  }
+
+  /** Ends the server if it runs, hung or not, and starts it anew with a clean record. */
+  async restart(): Promise<void> {
+    this.#crashTimes = [];
+    await this.#end();
+    await this.start();
+  }
+
+  /**
+   * Asks the server, which is started for it if need be. Both the question and the answer are checked.
+   *
+   * @throws ServerFailure as the server answered it, or with code `cancelled` or `internal`
+   */
+  async request<P extends z.ZodType, R extends z.ZodType>(
+    type: RequestType<P, R>,
+    params: z.input<P>,
+    token?: vscode.CancellationToken,
+  ): Promise<z.output<R>> {
+    try {
+      const client = await this.start();
+      return type.result.parse(await client.sendRequest<unknown>(type.method, type.params.parse(params), token));
+    } catch (error) {
+      throw serverFailure(error, type.method);
+    }
+  }
+
+  /** Tells the server, if it runs; when it starts it is told everything anyway. */
+  async notify<P extends z.ZodType>(type: NotificationType<P>, params: z.input<P>): Promise<void> {
+    if (this.#state.kind !== "running") return;
+    await this.#client?.sendNotification(type.method, type.params.parse(params));
+  }
+
+  /** Calls back with each notification of this type, across restarts. One that its schema refuses is logged and dropped. */
+  onNotification<P extends z.ZodType>(
+    type: NotificationType<P>,
+    receive: (params: z.output<P>) => void,
+  ): vscode.Disposable {
+    const listener = {
+      method: type.method,
+      receive: (params: unknown) => {
+        const parsed = type.params.safeParse(params);
+        if (parsed.success) receive(parsed.data);
+        else this.#options.log.error(`${type.method} was not understood: ${parsed.error.message}`);
+      },
+    };
+    this.#listeners = [...this.#listeners, listener];
+    if (this.#client !== undefined) this.#listen(this.#client, listener.method);
+    return new vscode.Disposable(() => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#end();
+    this.#stateChanged.dispose();
+  }
+
+  async #startClient(): Promise<LanguageClient> {
+    this.#setState({ kind: "starting" });
+    const client = this.#createClient();
+    this.#client = client;
+    for (const method of new Set(this.#listeners.map((listener) => listener.method))) this.#listen(client, method);
+    try {
+      await client.start();
+    } catch (error) {
+      if (this.#client === client) this.#giveUp(`The analysis server could not be started: ${messageOf(error)}`);
+      throw error;
+    }
+    return client;
+  }
+
+  #createClient(): LanguageClient {
+    const { script, log, initializationOptions } = this.#options;
+    const client: LanguageClient = new LanguageClient(
+      "lfpLens",
+      "LFP Lens",
+      {
+        module: script,
+        // VS Code's own Node: nothing has to be installed beside it.
+        runtime: process.execPath,
+        transport: TransportKind.stdio,
+        options: { env: { ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" }, execArgv: [] },
+      },
+      {
+        documentSelector,
+        initializationOptions,
+        outputChannel: log,
+        revealOutputChannelOn: RevealOutputChannelOn.Never,
+        markdown: { isTrusted: { enabledCommands: hoverCommands }, supportHtml: false },
+        initializationFailedHandler: () => false,
+        errorHandler: {
+          error: () => ({ action: ErrorAction.Continue, handled: true }),
+          closed: () => this.#closed(client),
+        },
+      },
+    );
+    client.onDidChangeState(({ newState }) => {
+      if (this.#client === client && newState === State.Running) this.#setState({ kind: "running" });
+    });
+    return client;
+  }
+
+  #closed(client: LanguageClient): CloseHandlerResult {
+    if (this.#client !== client) return { action: CloseAction.DoNotRestart, handled: true };
+    const now = Date.now();
+    this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < CRASH_WINDOW_MS), now];
+    const crashes = this.#crashTimes.length;
+    if (crashes <= MAX_CRASHES) {
+      this.#setState({ kind: "restarting", crashes });
+      return { action: CloseAction.Restart, message: `The server ended by itself (${crashes}).`, handled: true };
+    }
+    const minutes = CRASH_WINDOW_MS / 60_000;
+    this.#giveUp(`The analysis server ended by itself ${crashes} times in ${minutes} minutes.`);
+    return { action: CloseAction.DoNotRestart, handled: true };
+  }
+
+  #giveUp(why: string): void {
+    this.#options.log.error(why);
+    this.#starting = undefined;
+    this.#setState({ kind: "down", why });
+  }
+
+  /** Leaves no server behind, whatever state it is in. */
+  async #end(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.#starting = undefined;
+    this.#setState({ kind: "off" });
+    // A server that hangs does not answer the request to stop; the client then ends its processes.
+    await client?.dispose().catch((error: unknown) => this.#options.log.warn(messageOf(error)));
+  }
+
+  /** The client keeps one handler a method. */
+  #listen(client: LanguageClient, method: string): void {
+    client.onNotification(method, (params: unknown) => {
+      for (const listener of this.#listeners) if (listener.method === method) listener.receive(params);
+    });
+  }
+
+  #setState(state: ServerState): void {
+    this.#state = state;
+    this.#stateChanged.fire(state);
+  }
+}

@@ -1,0 +1,59 @@
+/** Every setting, once: its values, default and scope. package.json says the same to VS Code, and a test compares the two. */
+import * as vscode from "vscode";
+import { z } from "zod";
+import type { ServerSettings } from "../server/protocol/lens-state.ts";
+
+/** Where VS Code takes a setting from: `machine` and `application` ones never from a folder that someone opened. */
+export type SettingScope = "application" | "machine" | "machine-overridable" | "window" | "resource";
+
+interface Setting<S extends z.ZodType> {
+  readonly schema: S;
+  readonly scope: SettingScope;
+}
+
+function setting<S extends z.ZodType>(scope: SettingScope, schema: S): Setting<S> {
+  return { schema, scope };
+}
+
+export const settings = {
+  runsFolders: setting("window", z.array(z.string()).max(100).default(["runs"])),
+  device: setting("machine-overridable", z.enum(["auto", "cpu", "gpu"]).default("auto")),
+  threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
+  "overlay.delayMs": setting("window", z.int().min(0).max(5000).default(200)),
+  "overlay.maxTokens": setting("window", z.int().min(100).max(20_000).default(4000)),
+  "problems.enabled": setting("window", z.boolean().default(true)),
+  "problems.threshold": setting("window", z.number().min(0).max(10).default(0.5)),
+  "problems.limit": setting("window", z.int().min(1).max(1000).default(100)),
+  "completions.maxNewTokens": setting("window", z.int().min(1).max(512).default(40)),
+  "completions.temperature": setting("window", z.number().min(0).max(10).default(0.7)),
+  "completions.seed": setting("window", z.int().min(0).max(2_147_483_647).default(1)),
+  "explain.endpoint": setting("machine", z.string().max(2000).default("https://api.openai.com/v1")),
+  "explain.model": setting("machine", z.string().max(200).default("gpt-4.1")),
+  "explain.capUsd": setting("machine", z.number().min(0).max(10_000).default(1)),
+} as const;
+
+export type SettingName = keyof typeof settings;
+export type SettingValue<N extends SettingName> = z.output<(typeof settings)[N]["schema"]>;
+
+export const section = "lfpLens";
+
+/** A setting's value; its default where what stands in the settings is no value for it. */
+export function readSetting<N extends SettingName>(name: N): SettingValue<N>;
+export function readSetting(name: SettingName): unknown {
+  const { schema } = settings[name];
+  const found = schema.safeParse(vscode.workspace.getConfiguration(section).get(name));
+  return found.success ? found.data : schema.parse(undefined);
+}
+
+/** What of the settings the server needs. */
+export function serverSettings(): z.output<typeof ServerSettings> {
+  return {
+    problems: {
+      enabled: readSetting("problems.enabled"),
+      threshold: readSetting("problems.threshold"),
+      limit: readSetting("problems.limit"),
+    },
+    device: readSetting("device"),
+    threads: readSetting("threads"),
+  };
+}

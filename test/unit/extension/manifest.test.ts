@@ -1,0 +1,108 @@
+/** package.json tells VS Code what extension/ holds: the two must not drift apart. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { commands } from "../../../extension/commands.ts";
+import { settings } from "../../../extension/settings.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const text = await readFile(join(root, "package.json"), "utf8");
+
+const manifest = z
+  .object({
+    main: z.string(),
+    icon: z.string(),
+    activationEvents: z.array(z.string()),
+    capabilities: z.object({
+      untrustedWorkspaces: z.object({
+        supported: z.literal("limited"),
+        description: z.string(),
+        restrictedConfigurations: z.array(z.string()),
+      }),
+    }),
+    contributes: z.object({
+      commands: z.array(z.object({ command: z.string(), title: z.string(), category: z.string() })),
+      menus: z.record(z.string(), z.array(z.object({ command: z.string(), when: z.string().optional() }))).optional(),
+      configuration: z.object({ properties: z.record(z.string(), z.record(z.string(), z.unknown())) }),
+    }),
+  })
+  .parse(JSON.parse(text));
+
+const { contributes } = manifest;
+/** Read by vscode-languageclient, not by us. */
+const foreignSettings = ["lfpLens.trace.server"];
+
+describe("commands", () => {
+  const titled = contributes.commands.map(({ command }) => command);
+
+  it("of package.json are those of the extension's table", () => {
+    expect(titled.filter((id) => !(id in commands))).toEqual([]);
+    expect(new Set(titled).size).toBe(titled.length);
+  });
+
+  it("without a title are those that only hovers and quick fixes run", () => {
+    const untitled = Object.keys(commands).filter((id) => !titled.includes(id));
+    expect(untitled).toEqual([]);
+  });
+
+  it("share one category, and their titles end without a full stop", () => {
+    for (const { title, category } of contributes.commands) {
+      expect(category).toBe("LFP Lens");
+      expect(title).toMatch(/^[A-Z].*[^.]$/);
+    }
+  });
+
+  it("that menus name exist", () => {
+    const named = Object.values(contributes.menus ?? {}).flatMap((items) => items.map(({ command }) => command));
+    expect(named.filter((id) => id.startsWith("lfpLens.") && !(id in commands))).toEqual([]);
+  });
+});
+
+describe("settings", () => {
+  const { properties } = contributes.configuration;
+
+  it("of package.json are those of settings.ts", () => {
+    const declared = Object.keys(settings).map((name) => `lfpLens.${name}`);
+    expect(new Set(Object.keys(properties))).toEqual(new Set([...declared, ...foreignSettings]));
+  });
+
+  it.each(Object.entries(settings))(
+    "%s has the same type, bounds, default and scope, and a description",
+    (name, declared) => {
+      const { $schema: _, ...expected } = z.toJSONSchema(declared.schema, { io: "input" });
+      const { scope, order, markdownDescription, enumDescriptions, ...schema } = properties[`lfpLens.${name}`] ?? {};
+      expect(schema).toEqual(expected);
+      expect(scope).toBe(declared.scope);
+      expect(order).toBeTypeOf("number");
+      expect(markdownDescription).toMatch(/^[A-Z`].*\.$/);
+      if (enumDescriptions !== undefined)
+        expect(enumDescriptions).toHaveLength(z.array(z.string()).parse(schema["enum"]).length);
+    },
+  );
+
+  it("that choose what is run or where text goes are out of an untrusted workspace's reach", () => {
+    const dangerous = Object.keys(settings).filter((name) =>
+      /^(explain\.(endpoint|model)|device|threads|runsFolders)$/.test(name),
+    );
+    const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
+    expect(new Set(restricted)).toEqual(new Set(dangerous.map((name) => `lfpLens.${name}`)));
+    for (const name of Object.keys(settings))
+      if (name.startsWith("explain.")) expect(properties[`lfpLens.${name}`]?.["scope"]).toBe("machine");
+  });
+});
+
+describe("what package.json points to", () => {
+  it("exists", () => {
+    const pointed = [...text.matchAll(/"(?:\.\/)?((?:media|schemas|docs)\/[^"]+)"/g)].map(([, path = ""]) => path);
+    expect(pointed).toContain(manifest.icon);
+    expect(pointed.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+    expect(manifest.main).toBe("./dist/extension.cjs");
+  });
+
+  it("is loaded only when it is used", () => {
+    expect(manifest.activationEvents.filter((event) => event === "*" || event === "onStartupFinished")).toEqual([]);
+  });
+});
