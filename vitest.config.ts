@@ -7,7 +7,7 @@ export default defineConfig({
     alias: { vscode: fileURLToPath(new URL("test/support/vscode-stub.ts", import.meta.url)) },
   },
   test: {
-    include: ["{server,extension,webviews,kernels}/**/*.test.ts", "test/{unit,conformance}/**/*.test.ts"],
+    include: ["{server,extension,webviews,kernels}/**/*.test.ts", "test/{unit,conformance,webviews}/**/*.test.ts"],
     pool: "forks",
     testTimeout: 240_000,
   },

@@ -3,19 +3,19 @@
  * `cpu-worker.js` (the CPU device's thread), `extension.cjs` (inside VS Code) and `webviews/NAME.js` (its pages).
  */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { chmod, readdir, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { oldestNode } from "../server/cli/node-version.ts";
+import { buildWebviews } from "./build-webviews.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 export async function buildAll(outFolder = join(root, "dist")): Promise<void> {
   await rm(outFolder, { recursive: true, force: true });
-  await Promise.all([buildPrograms(outFolder), buildExtension(outFolder), buildWebviews(outFolder)]);
+  await Promise.all([buildPrograms(outFolder), buildExtension(outFolder), buildWebviews(join(outFolder, "webviews"))]);
   await chmod(join(outFolder, "lfp.js"), 0o755);
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const project = join(root, "tsconfig.types.json");
@@ -55,24 +55,6 @@ async function buildExtension(outdir: string): Promise<void> {
     platform: "node",
     target: `node${oldestNode}`,
     external: ["vscode"],
-    minify: true,
-  });
-}
-
-/** A page's script and style for each folder of webviews/ that has a main.ts. */
-async function buildWebviews(outFolder: string): Promise<void> {
-  const folders = await readdir(join(root, "webviews"), { withFileTypes: true });
-  const pages = folders
-    .filter((folder) => folder.isDirectory() && existsSync(join(root, "webviews", folder.name, "main.ts")))
-    .map(({ name }) => [name, `webviews/${name}/main.ts`]);
-  if (pages.length === 0) return;
-  await build({
-    ...common,
-    entryPoints: Object.fromEntries(pages),
-    outdir: join(outFolder, "webviews"),
-    format: "iife",
-    platform: "browser",
-    target: "chrome130",
     minify: true,
   });
 }

@@ -22,7 +22,11 @@ const tool = (path: string): string => join(root, "node_modules", path);
 const staticChecks: readonly { readonly name: string; readonly args: readonly string[] }[] = [
   { name: "build", args: [join(root, "scripts/build.ts")] },
   { name: "types", args: [tool("typescript/bin/tsc"), "--noEmit"] },
-  { name: "types of webviews", args: [tool("typescript/bin/tsc"), "--noEmit", "-p", "webviews"] },
+  { name: "types of pages", args: [tool("typescript/bin/tsc"), "--noEmit", "-p", join(root, "webviews")] },
+  {
+    name: "types of page tests",
+    args: [tool("typescript/bin/tsc"), "--noEmit", "-p", join(root, "test/webviews")],
+  },
   { name: "lint", args: [tool("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."] },
 ];
 

@@ -90,6 +90,27 @@ export const QueryFeatures = defineRequest(
   z.object({ total: z.int(), rows: z.array(FeatureRow) }),
 );
 
+/** What a run's store holds: its dictionaries, and the labels that people gave. */
+export const DescribeStore = defineRequest(
+  "lfp/describeStore",
+  z.object({ ...run }),
+  z.object({
+    dictionaries: z.array(
+      z.object({
+        model: z.enum(["tuned", "base"]),
+        size: z.enum(["small", "big"]),
+        layers: z.array(z.int()),
+        features: z.int(),
+        /** Active somewhere in the texts that were read. */
+        alive: z.int(),
+      }),
+    ),
+    labels: z.array(z.string()),
+    /** Features that the method picks to be explained. */
+    picked: z.int(),
+  }),
+);
+
 /** A stretch of text with an activation for each of its tokens. */
 export const FeatureExample = z.object({
   /** The tokens' texts, which joined are the stretch. */

@@ -21,7 +21,7 @@ describe("reports as Markdown", () => {
       run: "demo",
       seed: 7,
       summary: ["It works."],
-      sections: [{ title: "S", text: ["Words."], tables: [table] }],
+      sections: [{ title: "S", text: ["Words."], tables: [table], figures: [] }],
     });
     expect(text).toContain("- It works.");
     expect(text).toContain("| who | mean |\n| --- | ---: |\n| base | 0.1235 |\n| tuned | – |");

@@ -1,42 +1,14 @@
-import { z } from "zod";
+import type { Report, ReportCell, ReportTable } from "../../protocol/report.ts";
 
-/** Where a number comes from: every table of a report carries it. */
-const sourceSchema = z.object({
-  run: z.string(),
-  /** The stage that computed it, and the first digits of its content key. */
-  stage: z.string(),
-  key: z.string(),
-  seed: z.int(),
-});
-export type Source = z.infer<typeof sourceSchema>;
-
-const cell = z.union([z.string(), z.number(), z.null()]);
-export type Cell = z.infer<typeof cell>;
-
-const tableSchema = z.object({
-  id: z.string(),
-  title: z.string(),
-  source: sourceSchema,
-  columns: z.array(z.string()),
-  rows: z.array(z.array(cell)),
-  /** What a reader must know to read the table right. */
-  notes: z.array(z.string()),
-});
-export type Table = z.infer<typeof tableSchema>;
-
-const sectionSchema = z.object({ title: z.string(), text: z.array(z.string()), tables: z.array(tableSchema) });
-export type Section = z.infer<typeof sectionSchema>;
-
-/** `report.json`: all that a run found, as tables with their sources. */
-export const reportSchema = z.object({
-  format: z.literal(1),
-  run: z.string(),
-  seed: z.int(),
-  /** One finding a line, each with its numbers. */
-  summary: z.array(z.string()),
-  sections: z.array(sectionSchema),
-});
-export type Report = z.infer<typeof reportSchema>;
+export {
+  Report as reportSchema,
+  type ReportCell as Cell,
+  type ReportFigure as Figure,
+  type ReportSection as Section,
+  type ReportSource as Source,
+  type ReportTable as Table,
+} from "../../protocol/report.ts";
+export type { Report };
 
 /** The report as Markdown. Text from models and data comes inside tables, escaped. */
 export function renderMarkdown({ run, seed, summary, sections }: Report): string {
@@ -55,7 +27,7 @@ export function renderMarkdown({ run, seed, summary, sections }: Report): string
   return `${lines.join("\n")}\n`;
 }
 
-function renderTable({ title, source, columns, rows, notes }: Table): string[] {
+function renderTable({ title, source, columns, rows, notes }: ReportTable): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   const alignment = columns.map((_, at) => (rows.every((row) => typeof row[at] !== "string") ? "---:" : "---"));
   return [
@@ -71,7 +43,7 @@ function renderTable({ title, source, columns, rows, notes }: Table): string[] {
 }
 
 /** Numbers to four significant digits; whole ones whole. */
-export function showCell(value: Cell): string {
+export function showCell(value: ReportCell): string {
   if (value === null) return "–";
   if (typeof value === "string") return escapeMarkdown(value);
   if (Number.isInteger(value)) return String(value);

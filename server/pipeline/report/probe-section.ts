@@ -1,5 +1,6 @@
 import type { ProbeReport, SeedScores, SplitReport, WordScores } from "../../probe/report-types.ts";
 import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { frequencyFigure, predictionFigure } from "./figures.ts";
 import { reconstructed, table4, table5, table10 } from "./paper.ts";
 
 /** What the probe reads, split by triple and by word, beside its controls and the paper's numbers; `words` of the lexicon are shown. */
@@ -18,6 +19,7 @@ export function probeSection(report: ProbeReport, source: Source, words: number)
       lexiconTable(report, source, words),
       frequencyTable(report, source),
     ],
+    figures: [predictionFigure(report, source), frequencyFigure(report, source)],
   };
 }
 

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { divergenceSchema } from "../stages/divergence.ts";
 import type { evaluationSchema } from "../stages/tune.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
+import { divergenceFigure } from "./figures.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;
 export type Divergence = z.infer<typeof divergenceSchema>;
@@ -39,7 +40,7 @@ export function rewardSection(evaluation: Evaluation, source: Source): Section {
     ]),
     notes: [],
   };
-  return { title: "What tuning did to the reward", text: [], tables: [rewards, completions] };
+  return { title: "What tuning did to the reward", text: [], tables: [rewards, completions], figures: [] };
 }
 
 /** One line for the top of the report. */
@@ -50,7 +51,8 @@ export function rewardFinding({ difference, kl }: Evaluation): string {
 }
 
 /** How far each layer moved, and which ones the rest of the run studies. */
-export function divergenceSection({ measure, choose, layers, chosen }: Divergence, source: Source): Section {
+export function divergenceSection(found: Divergence, source: Source): Section {
+  const { measure, choose, layers, chosen } = found;
   const table: Table = {
     id: "divergence",
     title: "Divergence of the layers",
@@ -68,5 +70,5 @@ export function divergenceSection({ measure, choose, layers, chosen }: Divergenc
       `Studied: ${chosen.join(", ")} (${choose} by ${measure}). The paper found layers 1 to 5 for Pythia-70m and 7 to 11 for Pythia-160m and GPT-Neo-125m.`,
     ],
   };
-  return { title: "Which layers changed", text: [], tables: [table] };
+  return { title: "Which layers changed", text: [], tables: [table], figures: [divergenceFigure(found, source)] };
 }

@@ -1,5 +1,6 @@
 import type { Autoencoders } from "../stages/autoencoders.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
+import { qualityFigure } from "./figures.ts";
 import { table11and12 } from "./paper.ts";
 
 /** How good the autoencoders are, and how alike the dictionaries of two sizes. */
@@ -8,6 +9,7 @@ export function saeSection(found: Autoencoders, source: Source): Section {
     title: "Autoencoders",
     text: [],
     tables: [qualityTable(found, source), twinTable(found, source), errorTable(found, source)],
+    figures: [qualityFigure(found, source)],
   };
 }
 

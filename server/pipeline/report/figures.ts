@@ -1,0 +1,95 @@
+/** What a report's figures hold; how they are drawn is up to whoever shows them. */
+import type { LexiconEntry, ProbeReport } from "../../probe/report-types.ts";
+import type { Autoencoders } from "../stages/autoencoders.ts";
+import type { Figure, Source } from "./document.ts";
+import type { Divergence } from "./reward-section.ts";
+
+/** Figure 3 of the paper's kind: how far each layer moved, by the measure that chose the layers. */
+export function divergenceFigure({ measure, layers, chosen }: Divergence, source: Source): Figure {
+  const values = layers.map((layer) => measureOf(layer, measure));
+  const isStudied = layers.map(({ layer }) => chosen.includes(layer));
+  return {
+    kind: "bars",
+    id: "figure-divergence",
+    title: "Divergence by layer",
+    source,
+    x: "layer",
+    y: measureNames[measure] ?? measure,
+    categories: layers.map(({ layer }) => String(layer)),
+    groups: [
+      { name: "studied", values: values.map((value, at) => (isStudied[at] ? value : null)) },
+      { name: "not studied", values: values.map((value, at) => (isStudied[at] ? null : value)) },
+    ],
+    notes: [],
+  };
+}
+
+const measureNames: Readonly<Record<string, string>> = {
+  sumOfNorms: "sum of norms of differences",
+  jointL2: "joint L2 distance",
+  mlpOnly: "L2 distance of the MLP",
+  relative: "relative L2 distance",
+};
+
+function measureOf(layer: Divergence["layers"][number], measure: string): number | null {
+  return Object.entries(layer).find(([name]) => name === measure)?.[1] ?? null;
+}
+
+/** Share of variance explained and of loss recovered, a bar an autoencoder. */
+export function qualityFigure({ saes }: Autoencoders, source: Source): Figure {
+  return {
+    kind: "bars",
+    id: "figure-sae-quality",
+    title: "Quality of the autoencoders",
+    source,
+    x: "model, layer, features",
+    y: "share",
+    categories: saes.map(({ model, layer, F }) => `${model} L${layer} ${F}`),
+    groups: [
+      { name: "variance explained", values: saes.map(({ fve }) => fve) },
+      { name: "loss recovered", values: saes.map(({ lossRecovered }) => lossRecovered) },
+    ],
+    notes: [],
+  };
+}
+
+/** The reconstructed lexicon of either split against the true one: one point a word. */
+export function predictionFigure({ byTriple, byWord }: ProbeReport, source: Source): Figure {
+  const point = ({ word, true: x, predicted: y }: LexiconEntry) => ({ x, y, label: word });
+  return {
+    kind: "points",
+    id: "figure-predicted-true",
+    title: "Predicted against true reward",
+    source,
+    x: "true reward",
+    y: "predicted reward",
+    diagonal: true,
+    groups: [
+      { name: "by triple", points: byTriple.lexicon.map(point) },
+      { name: "by word", points: byWord.lexicon.map(point) },
+    ],
+    notes: ["A point is a word. By word, the probe has never seen it."],
+  };
+}
+
+/** Figure 4 of the paper: words that are frequent in the tuning texts against how far the probe is off. */
+export function frequencyFigure({ byTriple, byWord }: ProbeReport, source: Source): Figure {
+  const points = (lexicon: readonly LexiconEntry[]) =>
+    lexicon.flatMap(({ word, predicted, true: value, tuningCount }) =>
+      tuningCount === null ? [] : [{ x: Math.log1p(tuningCount), y: Math.abs(predicted - value), label: word }],
+    );
+  return {
+    kind: "points",
+    id: "figure-frequency-error",
+    title: "Frequency in the tuning texts against error",
+    source,
+    x: "log(1 + count in the tuning texts)",
+    y: "|predicted - true|",
+    diagonal: false,
+    groups: [
+      { name: "by triple", points: points(byTriple.lexicon) },
+      { name: "by word", points: points(byWord.lexicon) },
+    ],
+    notes: [],
+  };
+}

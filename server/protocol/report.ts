@@ -1,0 +1,88 @@
+/** `report.json`: all that a run found, as tables and figures with their sources. */
+import { z } from "zod";
+
+/** Where a number comes from: every table and figure of a report carries it. */
+export const ReportSource = z.object({
+  run: z.string(),
+  /** The stage that computed it, and the first digits of its content key. */
+  stage: z.string(),
+  key: z.string(),
+  seed: z.int(),
+});
+export type ReportSource = z.infer<typeof ReportSource>;
+
+export const ReportCell = z.union([z.string(), z.number(), z.null()]);
+export type ReportCell = z.infer<typeof ReportCell>;
+
+export const ReportTable = z.object({
+  id: z.string(),
+  title: z.string(),
+  source: ReportSource,
+  columns: z.array(z.string()),
+  rows: z.array(z.array(ReportCell)),
+  /** What a reader must know to read the table right. */
+  notes: z.array(z.string()),
+});
+export type ReportTable = z.infer<typeof ReportTable>;
+
+const head = {
+  id: z.string().regex(/^[a-z0-9-]{1,64}$/),
+  title: z.string(),
+  source: ReportSource,
+  notes: z.array(z.string()),
+};
+const axes = { x: z.string(), y: z.string() };
+
+/** The numbers of a figure; how it is drawn is the page's. */
+export const ReportFigure = z.discriminatedUnion("kind", [
+  /** One bar a category and group. */
+  z.object({
+    ...head,
+    kind: z.literal("bars"),
+    ...axes,
+    categories: z.array(z.string()),
+    groups: z.array(z.object({ name: z.string(), values: z.array(z.number().nullable()) })),
+  }),
+  z.object({
+    ...head,
+    kind: z.literal("points"),
+    ...axes,
+    /** Where both axes have the same unit: the line on which a perfect prediction would lie. */
+    diagonal: z.boolean(),
+    groups: z.array(
+      z.object({
+        name: z.string(),
+        points: z.array(z.object({ x: z.number(), y: z.number(), label: z.string().nullable() })),
+      }),
+    ),
+  }),
+  /** A value with its interval a row, on one axis with a line at zero. */
+  z.object({
+    ...head,
+    kind: z.literal("intervals"),
+    x: z.string(),
+    rows: z.array(
+      z.object({ label: z.string(), value: z.number(), low: z.number(), high: z.number(), control: z.boolean() }),
+    ),
+  }),
+]);
+export type ReportFigure = z.infer<typeof ReportFigure>;
+
+export const ReportSection = z.object({
+  title: z.string(),
+  text: z.array(z.string()),
+  tables: z.array(ReportTable),
+  /** Reports of the first version have none. */
+  figures: z.array(ReportFigure).default([]),
+});
+export type ReportSection = z.infer<typeof ReportSection>;
+
+export const Report = z.object({
+  format: z.literal(1),
+  run: z.string(),
+  seed: z.int(),
+  /** One finding a line, each with its numbers. */
+  summary: z.array(z.string()),
+  sections: z.array(ReportSection),
+});
+export type Report = z.infer<typeof Report>;

@@ -1,0 +1,54 @@
+/** The pages about a run: its curves while it goes, its report when it is done. */
+import { z } from "zod";
+import { ask, definePage } from "./pages.ts";
+import { Report } from "./report.ts";
+import { RunSeries, RunView } from "./runs.ts";
+
+const nothing = z.strictObject({});
+const done = z.object({});
+
+/** Something that a page drew, to be kept as a file. The host asks where. */
+export const SaveFigure = ask(
+  z.discriminatedUnion("format", [
+    z.strictObject({ format: z.literal("svg"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), text: z.string() }),
+    z.strictObject({ format: z.literal("png"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), base64: z.base64() }),
+  ]),
+  /** False: the person thought better of it. */
+  z.object({ saved: z.boolean() }),
+);
+
+const RunHead = z.object({ name: z.string(), state: RunView.shape.state });
+
+/** Curves of `log.jsonl`. */
+export const CurvesPage = definePage({
+  name: "curves",
+  asks: {
+    open: ask(nothing, RunHead),
+    /** The host gives as many lines as one message holds; the page asks again from the offset until none come. */
+    series: ask(z.strictObject({ offset: z.int().min(0) }), RunSeries.result),
+    openLog: ask(nothing, done),
+    save: SaveFigure,
+  },
+  tells: {
+    /** The run went on, or its state changed. */
+    changed: RunHead,
+  },
+  state: z.object({ asTable: z.array(z.string()).default([]), scroll: z.number().default(0) }),
+});
+
+/** A finished run's report with its figures. */
+export const ReportPage = definePage({
+  name: "report",
+  asks: {
+    open: ask(nothing, Report),
+    save: SaveFigure,
+    /** The whole report as a file, or one of its tables. */
+    saveReport: ask(
+      z.strictObject({ format: z.enum(["markdown", "json"]), table: z.string().max(100).nullable() }),
+      z.object({ saved: z.boolean() }),
+    ),
+    openMarkdown: ask(nothing, done),
+  },
+  tells: {},
+  state: z.object({ scroll: z.number().default(0) }),
+});

@@ -1,0 +1,128 @@
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "./chart.ts";
+import { css, html, LitElement, nothing } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import type { z } from "zod";
+import { CurvesPage } from "../../server/protocol/run-pages.ts";
+import { connect } from "../common/host.ts";
+import { shared } from "../common/styles.ts";
+import { chartsOf, type LogLine } from "./series.ts";
+
+type Head = z.output<typeof CurvesPage.tells.changed>;
+
+/** The curves of a run, drawn on as it goes. */
+export class CurvesApp extends LitElement {
+  static override properties = {
+    head: { state: true },
+    lines: { state: true },
+    failure: { state: true },
+    asTable: { state: true },
+  };
+  static override styles = [shared, sheet()];
+
+  declare head: Head | undefined;
+  declare lines: readonly LogLine[];
+  declare failure: string;
+  declare asTable: readonly string[];
+  readonly #host = connect(CurvesPage);
+  #offset = 0;
+  /** Readings of the log follow one another, so that no line is read twice. */
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor() {
+    super();
+    this.lines = [];
+    this.failure = "";
+    this.asTable = this.#host.state.asTable;
+    this.#host.on("changed", (head) => {
+      this.head = head;
+      this.#readOn();
+    });
+    void this.#open();
+  }
+
+  override render() {
+    const charts = chartsOf(this.lines);
+    return html`
+      <h1>${this.head?.name ?? "Curves"}</h1>
+      <span class="dim">${this.head === undefined ? nothing : stateOf(this.head)}</span>
+      <div class="tools">
+        <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openLog", {}))}>Open log</vscode-button>
+      </div>
+      ${this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`}
+      ${charts.length > 0 ? nothing : html`<p class="dim">No curves yet: they begin with the first step of tuning.</p>`}
+      <div class="charts" @toggle-table=${this.#toggleTable}>
+        ${repeat(
+          charts,
+          ({ id }) => id,
+          (chart) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)}></lfp-chart>`,
+        )}
+      </div>
+    `;
+  }
+
+  async #open(): Promise<void> {
+    await this.#ask(
+      this.#host.ask("open", {}).then((head) => {
+        this.head = head;
+      }),
+    );
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    this.#reading = this.#reading.then(() => this.#ask(this.#readNew()));
+  }
+
+  async #readNew(): Promise<void> {
+    for (;;) {
+      const { offset, lines } = await this.#host.ask("series", { offset: this.#offset });
+      // The log was begun anew: what is drawn is of an attempt that was thrown away.
+      if (offset < this.#offset) this.lines = [];
+      if (offset === this.#offset) return;
+      this.#offset = offset;
+      this.lines = [...this.lines, ...lines];
+    }
+  }
+
+  async #ask(asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+      this.failure = "";
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #toggleTable({ detail }: CustomEvent<string>): void {
+    const shown = this.asTable.filter((id) => id !== detail);
+    this.asTable = shown.length < this.asTable.length ? shown : [...shown, detail];
+    this.#host.keep({ ...this.#host.state, asTable: [...this.asTable] });
+  }
+}
+
+customElements.define("lfp-curves", CurvesApp);
+
+function stateOf({ state }: Head): string {
+  switch (state.kind) {
+    case "running":
+      return `running: ${state.stage}`;
+    case "waiting":
+      return `waiting for ${state.for}`;
+    case "failed":
+      return `failed: ${state.message}`;
+    case "unreadable":
+      return state.message;
+    case "new":
+      return "not started";
+    default:
+      return state.kind;
+  }
+}
+
+function sheet() {
+  return css`
+    .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 22px 26px; margin-top: 12px; }
+    lfp-chart { min-width: 0; }
+  `;
+}
