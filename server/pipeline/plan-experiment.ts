@@ -5,11 +5,13 @@ import { resolveReference, starterFolder } from "../models/open.ts";
 import { dataFileEndings } from "./data/texts.ts";
 import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
 import type { TextSource } from "./experiment/sources.ts";
+import { taskDescriptions } from "./experiment/tasks.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
+import { examplesStage, installFeatures } from "./stages/examples.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 import { probeStage } from "./stages/probe.ts";
 import { reportStage } from "./stages/report.ts";
@@ -55,6 +57,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const planned = { experiment, model, tuned, texts, divergence };
   const autoencoders = planAutoencoders(planned);
   const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
+  const examples = planExamples(planned, autoencoders, probe);
   const report = planStage({
     id: "report",
     stage: reportStage,
@@ -63,7 +66,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     publishAs: ".",
   });
   const tune = "stage" in tuned ? [tuned] : [];
-  return [texts, ...tune, evaluate, divergence, autoencoders, triples, base, tunedFeatures, probe, report];
+  return [texts, ...tune, evaluate, divergence, autoencoders, triples, base, tunedFeatures, probe, examples, report];
 }
 
 interface Planned {
@@ -121,6 +124,25 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     publishAs: "probe",
   });
   return { triples, base, tunedFeatures, probe };
+}
+
+function planExamples(
+  { experiment, model, tuned, texts }: Planned,
+  saes: PlannedStage,
+  probe: PlannedStage,
+): PlannedStage {
+  return planStage({
+    id: "examples",
+    stage: examplesStage,
+    settings: {
+      ...experiment.examples,
+      contextLength: experiment.sae.contextLength,
+      prependBos: experiment.ppo.prependBos,
+      task: taskDescriptions[experiment.task],
+    },
+    inputs: { model, tuned, texts, saes, probe },
+    install: installFeatures,
+  });
 }
 
 async function planPrepare({ data, analysis, download }: Experiment, options: PlanOptions): Promise<PlannedStage> {

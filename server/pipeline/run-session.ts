@@ -108,6 +108,7 @@ export class RunSession {
     const place = planned.publishAs;
     const paths = place === undefined ? [] : await publishOutput(this.paths.root, place, output, this.files);
     for (const path of paths) this.#outdated.delete(path);
+    await planned.install?.(output.folder, this.paths.root, key);
     await this.#write({
       ...this.#withStage(planned.id, { status, key, output: this.inRun(output.folder), digest }),
       published: [...new Set([...this.#record.published, ...paths])].sort(byCodeUnit),

@@ -85,8 +85,15 @@ export interface PlannedStage {
   readonly settings: unknown;
   readonly inputs: Readonly<Record<string, PlannedStage | OutsideInput>>;
   readonly publishAs: string | undefined;
+  readonly install: Install | undefined;
   run(context: UntypedContext): Promise<void>;
 }
+
+/**
+ * Brings what lives in the run's folder, such as a database that people also write to, in line with an output. Called whenever the output is
+ * there, made or found; the second call for the same output must change nothing.
+ */
+export type Install = (output: string, runRoot: string, key: string) => void | Promise<void>;
 
 /** A context before the stage's own types are put on it. */
 export type UntypedContext = Omit<StageContext<unknown, string>, "settings">;
@@ -125,14 +132,16 @@ export function planStage<Settings, Inputs extends string>(plan: {
   readonly settings: Settings;
   readonly inputs: Readonly<Record<Inputs, PlannedStage | OutsideInput>>;
   readonly publishAs?: string;
+  readonly install?: Install;
 }): PlannedStage {
-  const { id, stage, settings, inputs, publishAs } = plan;
+  const { id, stage, settings, inputs, publishAs, install } = plan;
   return {
     id,
     stage,
     settings,
     inputs,
     publishAs,
+    install,
     run: (context) => stage.run({ ...context, settings }),
   };
 }

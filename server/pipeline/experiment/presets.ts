@@ -26,6 +26,7 @@ const common = {
   download: false,
   task: "sentiment",
   evaluate: { prompts: 512 },
+  examples: { tokens: 262_144, windowTokens: 32 },
   report: { samples: 8, words: 30 },
 } as const;
 
@@ -96,6 +97,7 @@ export const experimentPresets = {
       sae: saeConfigSchema.parse({ learningRate: 3e-3, maxTokens: 250_000 }),
       triples,
       probe,
+      examples: { tokens: 32_768, windowTokens: 16 },
     },
   },
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },

@@ -80,6 +80,20 @@ const evaluateSchema = z
   .readonly()
   .describe("The comparison of the tuned model's reward with the base model's.");
 
+const examplesSchema = z
+  .strictObject({
+    tokens: z
+      .int()
+      .positive()
+      .describe("How many tokens of the analysis texts are looked at for where each feature is active."),
+    windowTokens: z
+      .int()
+      .min(4)
+      .describe("Examples are windows of so many tokens; half of the texts serve explanations, half their scoring."),
+  })
+  .readonly()
+  .describe("Examples of every feature, for people and for explanations.");
+
 const reportSchema = z
   .strictObject({
     samples: z.int().nonnegative().describe("Completions of both models that the report shows."),
@@ -127,6 +141,7 @@ export const experimentFields = z.strictObject({
   sae: saeConfigSchema.describe("Sparse autoencoders."),
   triples: triplesSchema,
   probe: probeSchema,
+  examples: examplesSchema,
   report: reportSchema,
 });
 
