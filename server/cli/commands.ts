@@ -33,6 +33,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "prints what a run found",
     load: async () => (await import("./report.ts")).report,
   },
+  features: {
+    summary: "lists a run's features",
+    load: async () => (await import("./features.ts")).features,
+  },
+  feature: {
+    summary: "shows a feature, or keeps a note, label or pin on it",
+    load: async () => (await import("./feature.ts")).feature,
+  },
   stage: {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,

@@ -101,21 +101,21 @@ export class ExampleSelector {
     const texts = new Set<number>();
     const perWord = new Map<number, number>();
     const chosen: Peak[] = [];
-    const passedOver: Peak[] = [];
-    for (const peak of ranked) {
-      if (chosen.length === count) break;
-      const text = this.#texts.windows[peak.window]?.text ?? 0;
-      const word = this.#texts.wordOf[peak.place] ?? 0;
-      if (texts.has(text)) continue;
-      texts.add(text);
-      const same = perWord.get(word) ?? 0;
-      if (same >= Math.max(1, Math.floor(sameWordShare * count))) passedOver.push(peak);
-      else {
-        chosen.push(peak);
+    const take = (sameWord: number): void => {
+      for (const peak of ranked) {
+        if (chosen.length === count) return;
+        const text = this.#texts.windows[peak.window]?.text ?? 0;
+        const word = this.#texts.wordOf[peak.place] ?? 0;
+        const same = perWord.get(word) ?? 0;
+        if (texts.has(text) || same >= sameWord) continue;
+        texts.add(text);
         perWord.set(word, same + 1);
+        chosen.push(peak);
       }
-    }
-    return [...chosen, ...passedOver].slice(0, count).sort((a, b) => b.value - a.value);
+    };
+    take(Math.max(1, Math.floor(sameWordShare * count)));
+    take(count);
+    return chosen.sort((a, b) => b.value - a.value || a.window - b.window);
   }
 
   /** Hard negatives: windows with the words that the feature peaks on elsewhere. */

@@ -19,6 +19,7 @@ const tiny = {
   sae: { maxTokens: 8192, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
   triples: { limit: 120 },
   probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
+  examples: { tokens: 4000, windowTokens: 8 },
 };
 
 let folder: string;
@@ -60,10 +61,25 @@ async function lastingFiles(run: string): Promise<Map<string, string>> {
   for (const entry of names.filter((one) => one.isFile())) {
     const path = join(entry.parentPath, entry.name);
     const relative = path.slice(run.length + 1);
-    if (/^(lock|events\.jsonl|run\.json|output\.log|job\.json)|receipt\.json$/.test(relative)) continue;
+    if (/^(lock|events\.jsonl|run\.json|output\.log|job\.json|features\.sqlite)|receipt\.json$/.test(relative))
+      continue;
     kept.set(relative, (await readFile(path)).toString("base64"));
   }
   return kept;
+}
+
+/** The features can be listed, looked at and annotated, and what was written outlives the next run of the pipeline. */
+async function checkFeatures(run: string): Promise<void> {
+  const listed = JSON.parse((await lfp(["features", run, "--sort", "probeWeight", "--count", "3", "--json"])).stdout);
+  expect(listed).toMatchObject({ total: 128, rows: [{}, {}, {}] });
+  const [{ id }] = listed.rows;
+  const noted = await lfp(["feature", run, id, "--note", "A peculiar one", "--add-label", "odd", "--pin"]);
+  expect(noted.stdout).toMatch(/A peculiar one[\s\S]*Strongest/);
+  expect((await lfp(["features", run, "--search", "pecul", "--pinned"])).stdout).toContain(`*${id}`);
+  const examples = JSON.parse((await lfp(["feature", run, id, "--json"])).stdout).examples;
+  expect(examples[0].examples.length).toBeGreaterThan(3);
+  expect((await lfp(["feature", run, "L99/F1"])).code).toBe(4);
+  expect((await lfp(["feature", run, "../x"])).stderr).toContain("has no feature ../x");
 }
 
 describe("lfp run", { timeout: 240_000 }, () => {
@@ -95,9 +111,11 @@ describe("lfp run", { timeout: 240_000 }, () => {
     expect((await loadSae(join(whole, "sae", "tuned", layer, "128"))).sae.F).toBe(128);
     expect((await loadProbe(join(whole, "probe"))).probe.weights).toHaveLength(128);
 
+    await checkFeatures(whole);
     const again = await lfp(["run", path, "--out", whole, "--json"]);
     expect(again.code).toBe(0);
     expect((await readRecord(whole))?.stages.map(({ status }) => status)).toEqual(expect.not.arrayContaining(["done"]));
+    expect((await lfp(["features", whole, "--label", "odd"])).stdout).toContain("1 to 1 of 1 features");
 
     const cut = join(folder, "b", "tiny");
     const stopping = new AbortController();

@@ -1,0 +1,52 @@
+import { FeatureQuery, FeatureSort } from "../protocol/features.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { option } from "./options.ts";
+import { asColumns, openRunFeatures, rowCells, rowHead } from "./run-features.ts";
+
+export const features = defineCommand({
+  usage: "RUN [options]",
+  about:
+    "Lists a run's features: how often each is active, the probe's weight, the mean contribution to the probe's output where it is active, the cosine " +
+    "with its twin in the other size, what removing it does to the reward, and its explanation with its score. A star marks pinned ones.\n\n" +
+    "--search looks in explanations, examples, labels and notes.",
+  options: {
+    search: option.text("TEXT", "only features whose texts hold all these words; the last may be a beginning"),
+    layer: option.texts("N", "only features of this layer"),
+    model: option.choice("MODEL", "whose dictionary", ["tuned", "base"], "tuned"),
+    size: option.choice("SIZE", "which dictionary", ["small", "big"], "small"),
+    sort: option.choice("COLUMN", "order, signed numbers by their size", FeatureSort.options, "contribution"),
+    rising: option.flag("smallest first"),
+    relevant: option.flag("only features whose explanation is relevant to the task"),
+    pinned: option.flag("only pinned features"),
+    label: option.text("LABEL", "only features with this label"),
+    dead: option.flag("also features that were never active"),
+    count: option.integer("rows", 40, { min: 1, max: 500 }),
+    offset: option.integer("rows to pass over", 0, { min: 0 }),
+  },
+  positionals: ["RUN"],
+  run: async ({ options: chosen, positionals: [run = ""] }): Promise<CommandResult> => {
+    using store = await openRunFeatures(run);
+    const { count, offset } = chosen;
+    const query = FeatureQuery.parse({
+      search: chosen.search ?? "",
+      dictionary: { model: chosen.model, size: chosen.size },
+      layers: chosen.layer.map(layerOf),
+      relevant: chosen.relevant ? true : null,
+      pinned: chosen.pinned,
+      label: chosen.label ?? null,
+      includeDead: chosen.dead,
+      sort: chosen.sort,
+      descending: !chosen.rising,
+    });
+    const { total, rows } = store.query(query, { offset, count });
+    const range = rows.length === 0 ? "none" : `${offset + 1} to ${offset + rows.length}`;
+    const text = `${asColumns(rowHead, rows.map(rowCells))}\n\n${range} of ${total} features`;
+    return { json: { store: store.path, total, offset, rows }, text };
+  },
+});
+
+function layerOf(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new UsageError(`--layer is ${JSON.stringify(text)}; expected a layer's number`);
+  return Number(text);
+}

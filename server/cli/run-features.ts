@@ -1,0 +1,76 @@
+/** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
+import { join } from "node:path";
+import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
+import { FeatureStore } from "../store/store.ts";
+import { printable } from "./printable.ts";
+import { existingRun } from "./status.ts";
+
+/** The feature store of a run. Throws `NoRunError` and `StoreError`. */
+export async function openRunFeatures(run: string): Promise<FeatureStore> {
+  return FeatureStore.open(join(await existingRun(run), "features.sqlite"));
+}
+
+/** Numbers to three significant digits, whole ones whole. */
+export function shown(value: number | null): string {
+  if (value === null) return "–";
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
+}
+
+/** On one line; nothing in it moves the cursor. */
+export function oneLine(text: string): string {
+  return printable(text.replaceAll("\n", "↵")).replaceAll("\t", " ");
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export function asColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const isNumeric = head.map((_, at) => rows.every((row) => /^[-–\d.e+%]*$/.test(row[at] ?? "")));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) => (isNumeric[at] === true ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  return [line(head), ...rows.map(line)].join("\n");
+}
+
+export function explanationLine({ text, explainer, score, relevance }: FeatureExplanation): string {
+  const scored =
+    score === null
+      ? "not scored"
+      : `${score.method} ${shown(score.value)}, ${shown(score.low)} to ${shown(score.high)}, ${score.windows} windows`;
+  const relevant =
+    relevance === null ? "" : relevance.relevant ? `; relevant to the task, ${relevance.polarity}` : "; not relevant";
+  return `${oneLine(text)} (${explainer}; ${scored}${relevant})`;
+}
+
+/** The stretch around the peak, which stands in brackets. */
+export function exampleLine({ tokens, activations, peak }: FeatureExample): string {
+  const part = (from: number, to: number): string => oneLine(tokens.slice(Math.max(0, from), to).join(""));
+  return `${shown(activations[peak] ?? 0).padStart(6)}  ${part(peak - 12, peak)}[${part(peak, peak + 1)}]${part(peak + 1, peak + 6)}`;
+}
+
+export function rowCells(row: FeatureRow): string[] {
+  return [
+    `${row.pinned ? "*" : ""}${row.id}`,
+    `${shown(100 * row.density)} %`,
+    shown(row.maxActivation),
+    shown(row.probeWeight),
+    shown(row.contribution),
+    row.twin === null ? "–" : shown(row.twin.cosine),
+    shown(row.ablation?.change ?? null),
+    shown(row.explanation?.score?.value ?? null),
+    oneLine(row.explanation?.text ?? "").slice(0, 80),
+  ];
+}
+
+export const rowHead = [
+  "feature",
+  "active",
+  "max",
+  "weight",
+  "contribution",
+  "twin",
+  "ablation",
+  "score",
+  "explanation",
+] as const;
