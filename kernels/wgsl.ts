@@ -44,6 +44,8 @@ export interface KernelSource {
   readonly enables?: readonly string[];
   /** More built-in values of the entry point, such as `@builtin(subgroup_id) subgroup: u32`. */
   readonly builtins?: readonly string[];
+  /** More attributes of the entry point, such as `@subgroup_size(32)`. */
+  readonly attributes?: readonly string[];
 }
 
 /** The most workgroups along one axis that every implementation of WebGPU allows. */
@@ -53,7 +55,17 @@ const maxParams = 16;
 
 /** Writes a kernel's text. Bindings stand in group 0 in their order. */
 export function defineKernel(source: KernelSource): Kernel {
-  const { name, bindings, params = [], size, declarations = "", body, enables = [], builtins = [] } = source;
+  const {
+    name,
+    bindings,
+    params = [],
+    size,
+    declarations = "",
+    body,
+    enables = [],
+    builtins = [],
+    attributes = [],
+  } = source;
   if (params.length > maxParams)
     throw new RangeError(`kernel ${name} has ${params.length} parameters, not ${maxParams}`);
   const inputs = [
@@ -75,7 +87,7 @@ export function defineKernel(source: KernelSource): Kernel {
           "var<immediate> p: Params;",
         ]),
     declarations,
-    `@compute @workgroup_size(${size})`,
+    ["@compute", `@workgroup_size(${size})`, ...attributes].join(" "),
     `fn main(${inputs.join(", ")}) {`,
     "  let group = wg.x + wg.y * wgs.x;",
     body,

@@ -1,0 +1,90 @@
+/** How a product's sums get into y, and in which order workgroups take tiles: the same for every kind of product. */
+import { type Binding, defineKernel, type ElementType, foldedGrid, type Launch, plainFragment } from "../wgsl.ts";
+import type { Finish, MatmulShape } from "./shape.ts";
+
+/** Bindings and declarations that a product needs to hand over its sums: a function `place`, and what the epilogue asks for. */
+interface FinishText {
+  readonly bindings: readonly Binding[];
+  readonly declarations: string;
+}
+
+/**
+ * Writes `place(value, row, column, base)`, which puts a sum where it belongs unless it lies beyond the edge. `base` is the place of the
+ * matrix in y. `quads`: `value` is four neighbours of a row, and y is bound by four.
+ */
+export function finishText(
+  { splits, epilogue, accumulate }: Finish & { splits: number },
+  by: "quads" | "single",
+): FinishText {
+  const { bindings, declarations, statements, result } = splits > 1 ? plainFragment : epilogue;
+  const [target, add] = splits > 1 ? ["parts", false] : ["y", accumulate];
+  const finish = `
+${declarations}
+fn finished(value: f32, column: u32, at: u32) -> f32 {
+${statements}
+  return ${result};
+}`;
+  const each = [0, 1, 2, 3].map((c) => `finished(value[${c}], column + ${c}u, at + ${c}u)`);
+  const quads = `
+fn place(value: vec4<f32>, row: u32, column: u32, base: u32) {
+  if (row >= p.M || column >= p.N) { return; }
+  let at = base + row * p.N + column;
+  ${target}[at / 4u] ${add ? "+=" : "="} vec4<f32>(${each.join(", ")});
+}`;
+  const one = `
+fn placeOne(value: f32, row: u32, column: u32, base: u32) {
+  if (row >= p.M || column >= p.N) { return; }
+  let at = base + row * p.N + column;
+  ${target}[at] ${add ? "+=" : "="} finished(value, column, at);
+}
+fn place(value: vec4<f32>, row: u32, column: u32, base: u32) {
+  ${[0, 1, 2, 3].map((c) => `placeOne(value[${c}], row, column + ${c}u, base);`).join("\n  ")}
+}`;
+  return { bindings, declarations: finish + (by === "quads" ? quads : one) };
+}
+
+export function storeBinding(splits: number, type: ElementType): Binding {
+  return { name: splits > 1 ? "parts" : "y", type, access: "read_write" };
+}
+
+/**
+ * `row0` and `column0` of the tile of this workgroup. Tiles are taken in bands of some rows of tiles, down a band's columns first: workgroups
+ * that run at one time then share rows of A and columns of B in the adapter's cache.
+ */
+export function bandedTile(rows: number, columns: number): string {
+  return `  let tile = group % (p.tilesM * p.tilesN);
+  let band = tile / (${bandTiles}u * p.tilesN);
+  let inBand = tile % (${bandTiles}u * p.tilesN);
+  let bandRows = min(${bandTiles}u, p.tilesM - band * ${bandTiles}u);
+  let row0 = (band * ${bandTiles}u + inBand % bandRows) * ${rows}u;
+  let column0 = (inBand / bandRows) * ${columns}u;`;
+}
+
+const bandTiles = 8;
+
+/** parts [splits, batch, M, N] -> y [batch, M, N], added in order, with the finish. Bindings: parts, the epilogue's, y. */
+export function sumSplitsLaunch({ batch, M, N }: MatmulShape, splits: number, finish: Finish): Launch {
+  const { epilogue, accumulate } = finish;
+  const lanes = 64;
+  const size = batch * M * N;
+  const kernel = defineKernel({
+    name: "sumSplits",
+    bindings: [
+      { name: "parts", type: "f32", access: "read" },
+      ...epilogue.bindings,
+      { name: "y", type: "f32", access: "read_write" },
+    ],
+    params: ["splits", "size", "N"].map((name) => ({ name, type: "u32" }) as const),
+    size: lanes,
+    declarations: epilogue.declarations,
+    body: `
+  let at = group * ${lanes}u + lane;
+  if (at >= p.size) { return; }
+  let column = at % p.N;
+  var value = 0.0f;
+  for (var split = 0u; split < p.splits; split++) { value += parts[split * p.size + at]; }
+${epilogue.statements}
+  y[at] ${accumulate ? "+=" : "="} ${epilogue.result};`,
+  });
+  return { kernel, params: [splits, size, N], grid: foldedGrid(Math.ceil(size / lanes)) };
+}
