@@ -1,6 +1,7 @@
 /**
- * Bundles the programs into dist/: `lfp.js` (the command), `library.js` (the package's entry, its types under `types/`),
- * `cpu-worker.js` (the CPU device's thread), `extension.cjs` (inside VS Code) and `webviews/NAME.js` (its pages).
+ * Bundles the programs into dist/: `lfp.js` (the command), `server.js` (the language server),
+ * `library.js` (the package's entry, its types under `types/`), `cpu-worker.js` (the CPU device's thread), `extension.cjs` (inside VS Code)
+ * and `webviews/NAME.js` (its pages).
  */
 import { execFile } from "node:child_process";
 import { chmod, rm } from "node:fs/promises";
@@ -30,6 +31,7 @@ async function buildPrograms(outdir: string): Promise<void> {
     ...common,
     entryPoints: {
       lfp: "server/cli.ts",
+      server: "server/main.ts",
       library: "server/library.ts",
       // Beside the bundle, under the name by which engine/cpu/device.ts looks for it.
       "cpu-worker": "server/engine/cpu/worker.ts",
@@ -40,6 +42,10 @@ async function buildPrograms(outdir: string): Promise<void> {
     platform: "node",
     target: `node${oldestNode}`,
     chunkNames: "part-[hash]",
+    // Some packages are CommonJS and call `require` for Node's own modules.
+    banner: {
+      js: 'import { createRequire as createNodeRequire } from "node:module"; const require = createNodeRequire(import.meta.url);',
+    },
     external: ["onnxruntime-node", "@huggingface/*"],
   });
 }

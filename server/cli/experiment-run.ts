@@ -1,27 +1,16 @@
 /** What the commands that work on a run share. */
 import { availableParallelism } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
-import { presetNames } from "../pipeline/experiment/presets.ts";
-import { loadExperiment, parseExperiment } from "../pipeline/experiment/resolve.ts";
-import type { Experiment } from "../pipeline/experiment/schema.ts";
+import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { type RunOutcome, runPipeline } from "../pipeline/run.ts";
-import { prepareRun, runPaths } from "../pipeline/run-folder.ts";
 import type { PlannedStage } from "../pipeline/stage.ts";
 import type { CommandIo, CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { readReport } from "./report.ts";
 import { describeState, RunLines } from "./run-lines.ts";
-
-/** An experiment with the folder of its run, which exists and holds it. */
-export interface ExperimentRun {
-  readonly experiment: Experiment;
-  readonly runsRoot: string;
-  readonly folder: string;
-  readonly experimentFile: string;
-}
 
 export interface ExperimentOptions {
   readonly out: string | undefined;
@@ -39,26 +28,9 @@ export class RunFailedError extends LfpError {
   }
 }
 
-/**
- * Reads an experiment, or takes a preset by name, and makes its run's folder. Throws what `loadExperiment` and `prepareRun` throw, and
- * `UsageError`.
- */
-export async function openExperimentRun(
-  reference: string,
-  { out, seed, download }: ExperimentOptions,
-): Promise<ExperimentRun> {
-  const preset = presetNames.find((name) => name === reference);
-  const stated =
-    preset === undefined ? await loadExperiment(reference) : parseExperiment({ preset }, { name: `preset ${preset}` });
-  const experiment = parseExperiment({
-    ...stated,
-    ...(seed === undefined ? {} : { seed: seedOf(seed) }),
-    ...(download ? { download } : {}),
-  });
-  const folder = resolve(out ?? join("runs", experiment.name));
-  const runsRoot = dirname(folder);
-  await prepareRun(runsRoot, basename(folder), experiment);
-  return { experiment, runsRoot, folder, experimentFile: runPaths(folder).experiment };
+/** The run that a command's options ask for. Throws what the pipeline's `openExperimentRun` throws, and `UsageError`. */
+export async function openRun(reference: string, { out, seed, download }: ExperimentOptions): Promise<ExperimentRun> {
+  return openExperimentRun(reference, { out, download, seed: seed === undefined ? undefined : seedOf(seed) });
 }
 
 export async function plannedStages(

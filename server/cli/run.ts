@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { LocalExecutor } from "../pipeline/local-executor.ts";
+import { type ExperimentRun, submitExperimentRun } from "../pipeline/experiment-run.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
-import { type ExperimentRun, openExperimentRun, outcomeResult, runStages } from "./experiment-run.ts";
+import { openRun, outcomeResult, runStages } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
 
 const options = {
@@ -19,7 +19,7 @@ export const run = defineCommand({
   options,
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
-    const experimentRun = await openExperimentRun(given.positionals[0] ?? "", given.options);
+    const experimentRun = await openRun(given.positionals[0] ?? "", given.options);
     if (given.options.detach) return detach(experimentRun);
     return outcomeResult(experimentRun, await runStages(experimentRun, ioOf(given)));
   },
@@ -29,23 +29,10 @@ function ioOf({ signal, note }: Given<typeof options>): Pick<Given<typeof option
   return { signal, note };
 }
 
-/** The detached process reads the experiment that stands in the run folder, so that it is this one whatever happens to the file. */
-async function detach({ folder, experimentFile, runsRoot }: ExperimentRun): Promise<CommandResult> {
+async function detach(experimentRun: ExperimentRun): Promise<CommandResult> {
   const [, program = ""] = process.argv;
-  const argv = [
-    process.execPath,
-    ...process.execArgv,
-    resolve(program),
-    "run",
-    experimentFile,
-    "--out",
-    folder,
-  ] as const;
-  await new LocalExecutor(runsRoot).submit({
-    runFolder: folder,
-    argv: [argv[0], ...argv.slice(1)],
-    cwd: process.cwd(),
-  });
+  await submitExperimentRun(experimentRun, [process.execPath, ...process.execArgv, resolve(program)], process.cwd());
+  const { folder } = experimentRun;
   return {
     json: { folder, detached: true },
     text: `${folder}: started. \`lfp status ${folder}\` says how it stands, \`lfp cancel ${folder}\` stops it.`,

@@ -1,6 +1,6 @@
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { openExperimentRun, outcomeResult, plannedStages, runStages } from "./experiment-run.ts";
+import { openRun, outcomeResult, plannedStages, runStages } from "./experiment-run.ts";
 import { option } from "./options.ts";
 
 export const stage = defineCommand({
@@ -15,7 +15,7 @@ export const stage = defineCommand({
   },
   positionals: ["EXPERIMENT", "STAGE"],
   run: async ({ options, positionals: [experiment = "", id = ""], signal, note }): Promise<CommandResult> => {
-    const experimentRun = await openExperimentRun(experiment, options);
+    const experimentRun = await openRun(experiment, options);
     const stages = await plannedStages(experimentRun, { signal, note });
     const wanted = stages.find((candidate) => candidate.id === id);
     if (wanted === undefined)

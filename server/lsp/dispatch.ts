@@ -1,0 +1,143 @@
+import type { CancellationToken, Connection } from "vscode-languageserver/node";
+import type { z } from "zod";
+import type { NotificationType, RequestType } from "../protocol/message.ts";
+import { failureOf, ParamsError, RequestCancelledError, responseErrorOf } from "./failures.ts";
+import { MAX_REQUESTS_AT_ONCE } from "./limits.ts";
+
+/** What a handler is given besides its parameters. */
+export interface RequestContext {
+  /** Aborted when the asker takes the question back; its reason is what the asker is told. Long work looks at it between slices. */
+  readonly signal: AbortSignal;
+}
+
+/** Where the boundary writes what it sees. */
+export interface ServerLog {
+  readonly info: (line: string) => void;
+  readonly error: (line: string) => void;
+}
+
+/**
+ * The one boundary between the wire and the features: every message's parameters are parsed with its schema, every answer is measured, every
+ * cancellation answered at once, and every error becomes a `WireFailure`. A handler that throws takes nothing else down.
+ */
+export class Dispatcher {
+  readonly #connection: Connection;
+  readonly #log: ServerLog;
+  #underWay = 0;
+
+  constructor(connection: Connection, log: ServerLog) {
+    this.#connection = connection;
+    this.#log = log;
+  }
+
+  request<P extends z.ZodType, R extends z.ZodType>(
+    { method, params: schema }: RequestType<P, R>,
+    handle: (params: z.output<P>, context: RequestContext) => Promise<z.output<R>> | z.output<R>,
+  ): void {
+    this.standardRequest(method, schema, handle);
+  }
+
+  /** A request of LSP itself, with a schema for the part of its parameters that is used. */
+  standardRequest<P extends z.ZodType>(
+    method: string,
+    schema: P,
+    handle: (params: z.output<P>, context: RequestContext) => unknown,
+  ): void {
+    this.#connection.onRequest(method, async (...given: unknown[]) => {
+      const { params, token } = takeApart(given);
+      return this.#answer(method, token, async (context) => handle(parse(method, schema, params), context));
+    });
+  }
+
+  notification<P extends z.ZodType>(
+    { method, params: schema }: NotificationType<P>,
+    handle: (params: z.output<P>) => void,
+  ): void {
+    this.standardNotification(method, schema, handle);
+  }
+
+  standardNotification<P extends z.ZodType>(method: string, schema: P, handle: (params: z.output<P>) => void): void {
+    this.#connection.onNotification(method, (...given: unknown[]) => {
+      this.guard(method, () => handle(parse(method, schema, given[0])));
+    });
+  }
+
+  /** Runs something that nobody waits for; its failure is logged. */
+  guard(what: string, work: () => void | Promise<void>): void {
+    const logFailure = (error: unknown): void => {
+      const failure = failureOf(error);
+      if (failure.code !== "cancelled" && failure.code !== "stale") this.#log.error(`${what}: ${describe(error)}`);
+    };
+    try {
+      work()?.catch(logFailure);
+    } catch (error) {
+      logFailure(error);
+    }
+  }
+
+  async #answer(
+    method: string,
+    token: CancellationToken,
+    work: (context: RequestContext) => unknown,
+  ): Promise<unknown> {
+    if (this.#underWay >= MAX_REQUESTS_AT_ONCE)
+      return responseErrorOf({
+        code: "resource",
+        message: `${MAX_REQUESTS_AT_ONCE} requests are under way; ask again later.`,
+      });
+    const controller = new AbortController();
+    const subscription = token.onCancellationRequested(() => controller.abort(new RequestCancelledError()));
+    if (token.isCancellationRequested) controller.abort(new RequestCancelledError());
+    const startMs = performance.now();
+    this.#underWay += 1;
+    try {
+      // The asker hears of the end at once; the work ends when it next looks at its signal.
+      return await Promise.race([rejectedBy(controller.signal), inOrder(work, controller.signal)]);
+    } catch (error) {
+      const failure = failureOf(controller.signal.aborted ? controller.signal.reason : error);
+      if (failure.code === "internal") this.#log.error(`${method}: ${describe(error)}`);
+      return responseErrorOf(failure);
+    } finally {
+      this.#underWay -= 1;
+      subscription.dispose();
+      const tookMs = performance.now() - startMs;
+      if (tookMs > SLOW_MS) this.#log.info(`${method} took ${Math.round(tookMs)} ms`);
+    }
+  }
+}
+
+const SLOW_MS = 250;
+
+async function inOrder(work: (context: RequestContext) => unknown, signal: AbortSignal): Promise<unknown> {
+  signal.throwIfAborted();
+  return await work({ signal });
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/** The library gives the parameters, if there are any, and then the token. */
+function takeApart(given: readonly unknown[]): { params: unknown; token: CancellationToken } {
+  const token = given.at(-1);
+  if (!isToken(token)) throw new ParamsError("a request came without a token");
+  return { params: given.length > 1 ? given[0] : undefined, token };
+}
+
+function isToken(value: unknown): value is CancellationToken {
+  return typeof value === "object" && value !== null && "isCancellationRequested" in value;
+}
+
+function parse<P extends z.ZodType>(method: string, schema: P, params: unknown): z.output<P> {
+  const { data, error } = schema.safeParse(params);
+  if (error === undefined) return data as z.output<P>;
+  const issues = error.issues.slice(0, 5).map(({ path, message }) => `${path.join(".") || "params"}: ${message}`);
+  throw new ParamsError(`${method} was asked wrongly: ${issues.join("; ")}`);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

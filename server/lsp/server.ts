@@ -1,0 +1,124 @@
+import type { Readable, Writable } from "node:stream";
+import {
+  type Connection,
+  createConnection,
+  StreamMessageWriter,
+  TextDocumentSyncKind,
+} from "vscode-languageserver/node";
+import { z } from "zod";
+import { packageVersion } from "../common/package-root.ts";
+import { ConfigurationChanged, InitializationOptions } from "../protocol/lens-state.ts";
+import type { NotificationType } from "../protocol/message.ts";
+import { RunsChanged } from "../protocol/runs.ts";
+import { Dispatcher, type ServerLog } from "./dispatch.ts";
+import { Documents } from "./documents.ts";
+import { responseErrorOf } from "./failures.ts";
+import { MAX_MESSAGE_BYTES } from "./limits.ts";
+import { BoundedMessageReader, type SkippedMessage } from "./message-reader.ts";
+import { RunBoard } from "./runs/run-board.ts";
+import { serveRuns } from "./runs/run-requests.ts";
+import { Session } from "./session.ts";
+
+export interface ServerOptions {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Called once, when the editor has gone or has asked for the end. */
+  readonly onEnd: (status: number) => void;
+}
+
+/** Serves an editor over two streams until it goes. */
+export function startServer({ input, output, onEnd }: ServerOptions): void {
+  const writer = new StreamMessageWriter(output);
+  const malformed = limited((line: string) => log.error(line));
+  const reader = new BoundedMessageReader(input, {
+    onSkipped: (message) => refuse(message),
+    onMalformed: (reason) => malformed(`Received what is no message: ${reason}`),
+  });
+  const connection = createConnection(reader, writer);
+  const log = logOf(connection);
+  const dispatcher = new Dispatcher(connection, log);
+  const session = new Session();
+  const documents = new Documents();
+  const onFailure = (error: unknown): void => dispatcher.guard("background", () => Promise.reject(error));
+  const board = new RunBoard(onFailure);
+
+  const refuse = ({ bytes, id, method, uri }: SkippedMessage): void => {
+    const message = `A message of ${bytes} bytes was not read; LFP Lens takes up to ${MAX_MESSAGE_BYTES}.`;
+    log.error(`${method ?? "unknown method"}: ${message}`);
+    if (id !== undefined) {
+      const error = responseErrorOf({ code: "resource", message }).toJson();
+      dispatcher.guard("refusal", () =>
+        writer.write({ jsonrpc: "2.0", id, error } as Parameters<typeof writer.write>[0]),
+      );
+    } else if (uri !== undefined && method?.startsWith("textDocument/did") === true) {
+      documents.refuse(uri, message);
+    }
+  };
+
+  serveLifecycle(connection, dispatcher, session, onEnd);
+  documents.serve(dispatcher, (_uri, reason) => log.info(reason));
+  serveRuns(dispatcher, { session, board, onFailure });
+  board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone }));
+  session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
+  reader.onClose(() => onEnd(0));
+  connection.listen();
+}
+
+/** Tells the editor something. */
+export function tell<P extends z.ZodType>(
+  connection: Connection,
+  { method }: NotificationType<P>,
+  params: z.output<P>,
+): void {
+  // The editor may have gone; then there is nobody to tell.
+  connection.sendNotification(method, params).catch(() => undefined);
+}
+
+function serveLifecycle(
+  connection: Connection,
+  dispatcher: Dispatcher,
+  session: Session,
+  onEnd: (status: number) => void,
+): void {
+  let isShutDown = false;
+  connection.onInitialize((params) => {
+    session.configure(
+      InitializationOptions.safeParse(params.initializationOptions ?? {}).data ?? InitializationOptions.parse({}),
+    );
+    return {
+      serverInfo: { name: "LFP Lens", version: packageVersion() },
+      capabilities: {
+        positionEncoding: "utf-16",
+        textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: false },
+      },
+    };
+  });
+  connection.onShutdown(() => {
+    isShutDown = true;
+  });
+  connection.onExit(() => onEnd(isShutDown ? 0 : 1));
+  dispatcher.notification(ConfigurationChanged, (options) => session.configure(options));
+  dispatcher.standardNotification("initialized", z.unknown(), () => undefined);
+}
+
+/** The editor shows these in the server's output. */
+function logOf(connection: Connection): ServerLog {
+  return {
+    info: (line) => connection.console.info(line),
+    error: (line) => connection.console.error(line),
+  };
+}
+
+/** Passes on so many lines a minute; a broken client must not flood the log. */
+function limited(write: (line: string) => void): (line: string) => void {
+  let [windowStartMs, count] = [0, 0];
+  return (line) => {
+    const now = performance.now();
+    if (now - windowStartMs > 60_000) [windowStartMs, count] = [now, 0];
+    count += 1;
+    if (count <= MALFORMED_LINES)
+      write(count === MALFORMED_LINES ? `${line} (further ones are not told for a minute)` : line);
+  };
+}
+
+const MALFORMED_LINES = 20;

@@ -1,0 +1,89 @@
+/**
+ * What a stage says of itself in a few words, from its own output or log: what lists of runs show. It loads none of the stages, because
+ * whoever lists runs should not have to wait for what trains them.
+ */
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+
+/**
+ * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
+ * Throws `ZodError` or a file error when the output is not what the stage writes.
+ */
+export async function summariseStage(stage: string, folder: string): Promise<string | null> {
+  return (await summaries[stage]?.(folder)) ?? null;
+}
+
+/** The words for the last line of a running stage's metrics; null where there is nothing to say. */
+export function summariseMetrics(stage: string, line: Readonly<Record<string, unknown>>): string | null {
+  const { step, rewardMean, kl } = tuneMetrics.safeParse(line).data ?? {};
+  if (stage === "tune" && rewardMean !== undefined && kl !== undefined)
+    return `step ${step}: reward ${rewardMean.toFixed(2)}, KL ${kl.toFixed(2)}`;
+  const fve = Object.entries(line).flatMap(([name, value]) =>
+    name.endsWith(".fve") && typeof value === "number" ? [value] : [],
+  );
+  return stage === "autoencoders" && fve.length > 0 ? `${explained(fve)} explained` : null;
+}
+
+const tuneMetrics = z.object({ step: z.int(), rewardMean: z.number(), kl: z.number() });
+const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.object({ mean: z.number() }) });
+const divergence = z.object({ chosen: z.array(z.int()) });
+const proportion = z.object({ share: z.number().nullable() });
+const probe = z.object({
+  report: z.object({
+    byWord: z.object({ probe: z.object({ signAccuracy: z.object({ positive: proportion, negative: proportion }) }) }),
+  }),
+});
+const quality = z.object({ saes: z.array(z.object({ fve: z.number(), l0: z.number() })) });
+
+const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> = {
+  prepare: async (folder) => {
+    const names = ["tuning", "held-out", "analysis"];
+    const counts = await Promise.all(names.map((name) => countLines(join(folder, `${name}.jsonl`))));
+    return names.map((name, at) => `${counts[at]} ${name}`).join(", ");
+  },
+  evaluate: async (folder) => {
+    const { base, tuned } = await readJson(folder, "evaluation.json", evaluation);
+    return `reward ${base.mean.toFixed(2)} to ${tuned.mean.toFixed(2)}`;
+  },
+  tune: async (folder) => {
+    const lines = (await readFile(join(folder, "log.jsonl"), "utf8")).split("\n").filter((line) => line !== "");
+    const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(JSON.parse(line ?? "null")).rewardMean);
+    return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}`;
+  },
+  triples: async (folder) => `${await countLines(join(folder, "triples.jsonl"))} triples`,
+  probe: async (folder) => {
+    const { positive, negative } = (await readJson(folder, "probe.json", probe)).report.byWord.probe.signAccuracy;
+    const [right, wrong] = [positive, negative].map((one) => (one.share === null ? "none" : share(one.share)));
+    return `signs of unseen words right: positive ${right}, negative ${wrong}`;
+  },
+  divergence: async (folder) => {
+    const { chosen } = await readJson(folder, "divergence.json", divergence);
+    return `layers ${chosen.join(", ")} changed most`;
+  },
+  autoencoders: async (folder) => {
+    const { saes } = await readJson(folder, "quality.json", quality);
+    return `${saes.length} dictionaries: ${explained(saes.map(({ fve }) => fve))} explained`;
+  },
+};
+
+function explained(fve: readonly number[]): string {
+  const [low, high] = [share(Math.min(...fve)), share(Math.max(...fve))];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T> {
+  return schema.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+}
+
+function share(value: number): string {
+  return `${Math.round(value * 100)} %`;
+}
+
+async function countLines(path: string): Promise<number> {
+  let count = 0;
+  for await (const line of createInterface({ input: createReadStream(path) })) if (line !== "") count += 1;
+  return count;
+}
