@@ -1,5 +1,4 @@
 /** What the extension's parts share: the server, the log, what is chosen; and everything that has to be given back at the end. */
-import { isAbsolute, join } from "node:path";
 import * as vscode from "vscode";
 import {
   ConfigurationChanged,
@@ -8,15 +7,22 @@ import {
   LensStateChanged,
 } from "../server/protocol/lens-state.ts";
 import { IgnoreList } from "./ignore-list.ts";
+import { curvesHost } from "./pages/curves.ts";
+import { PagePanels } from "./pages/panels.ts";
+import { reportHost } from "./pages/report.ts";
+import { runsRoots } from "./runs/runs-roots.ts";
+import { RunsView } from "./runs/runs-view.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { messageOf } from "./server-failure.ts";
-import { readSetting, section, serverSettings } from "./settings.ts";
+import { section, serverSettings } from "./settings.ts";
 
 export class Extension {
   readonly vscode: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
   readonly ignored: IgnoreList;
   readonly server: ServerConnection;
+  readonly runs: RunsView;
+  readonly pages: PagePanels;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
 
@@ -32,6 +38,10 @@ export class Extension {
       log: this.log,
       initializationOptions: () => this.#serverOptions(),
     });
+    this.runs = this.own(new RunsView(this.server));
+    this.pages = this.own(
+      new PagePanels({ context, log: this.log, hosts: { curves: curvesHost(this), report: reportHost(this) } }),
+    );
     this.#lensChanged = this.own(new vscode.EventEmitter<LensState>());
     this.onDidChangeLens = this.#lensChanged.event;
     this.own(this.server.onNotification(LensStateChanged, (state) => this.#setLens(state)));
@@ -70,11 +80,8 @@ export class Extension {
 
   /** What the server is told at its start and with every change. */
   #serverOptions(): InitializationOptions {
-    const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file");
     return {
-      runsRoots: readSetting("runsFolders").flatMap((runs) =>
-        isAbsolute(runs) ? [runs] : folders.map(({ uri }) => join(uri.fsPath, runs)),
-      ),
+      runsRoots: runsRoots(),
       trusted: vscode.workspace.isTrusted,
       settings: serverSettings(),
       ignored: this.ignored.words,

@@ -42,11 +42,8 @@ export const ReportPage = definePage({
   asks: {
     open: ask(nothing, Report),
     save: SaveFigure,
-    /** The whole report as a file, or one of its tables. */
-    saveReport: ask(
-      z.strictObject({ format: z.enum(["markdown", "json"]), table: z.string().max(100).nullable() }),
-      z.object({ saved: z.boolean() }),
-    ),
+    /** The whole report as a file. */
+    saveReport: ask(z.strictObject({ format: z.enum(["markdown", "json"]) }), z.object({ saved: z.boolean() })),
     openMarkdown: ask(nothing, done),
   },
   tells: {},

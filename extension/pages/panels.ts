@@ -1,0 +1,140 @@
+/** The pages as tabs of the editor: opened once a subject, restored with the window. Which subject a panel shows, the host keeps. */
+import { randomBytes, randomUUID } from "node:crypto";
+import * as vscode from "vscode";
+import { z } from "zod";
+import { type AskHandlers, type AskSchemas, answering, PanelState } from "../../server/protocol/pages.ts";
+import { pageHtml } from "./html.ts";
+
+/** What a panel is about. */
+export const PageSubject = z.discriminatedUnion("page", [
+  z.object({ page: z.literal("curves"), runFolder: z.string() }),
+  z.object({ page: z.literal("report"), runFolder: z.string() }),
+]);
+export type PageSubject = z.infer<typeof PageSubject>;
+export type PageName = PageSubject["page"];
+export type SubjectOf<Name extends PageName> = Extract<PageSubject, { page: Name }>;
+
+/** What a page's host part does: it is given the panel and answers the page's questions. */
+export type PageHost<Name extends PageName> = (subject: SubjectOf<Name>, panel: PagePanel) => vscode.Disposable;
+
+/** A panel as its host part sees it. */
+export interface PagePanel {
+  /** Answers the page's questions with these from now on. */
+  answer<Asks extends AskSchemas>(page: { readonly asks: Asks }, handlers: AskHandlers<Asks>): void;
+  /** Tells the page; a hidden page asks for everything anew when it is shown. */
+  tell(name: string, data: unknown): void;
+  title(title: string): void;
+}
+
+interface PanelsOptions {
+  readonly context: vscode.ExtensionContext;
+  readonly log: vscode.LogOutputChannel;
+  readonly hosts: { readonly [Name in PageName]: PageHost<Name> };
+}
+
+const KEY = "lfpLens.panels";
+/** Subjects of panels that may come back; the oldest go first. */
+const MOST = 100;
+const Kept = z.array(z.tuple([z.uuid(), PageSubject]));
+
+export class PagePanels implements vscode.Disposable {
+  readonly #options: PanelsOptions;
+  readonly #open = new Map<string, vscode.WebviewPanel>();
+  readonly #serializers: readonly vscode.Disposable[];
+
+  constructor(options: PanelsOptions) {
+    this.#options = options;
+    const names = PageSubject.options.map(({ shape }) => shape.page.value);
+    this.#serializers = names.map((name) =>
+      vscode.window.registerWebviewPanelSerializer(viewType(name), {
+        deserializeWebviewPanel: async (panel, state) => await this.#restore(panel, state),
+      }),
+    );
+  }
+
+  /** Shows the subject's panel, which there is once. */
+  async show(subject: PageSubject): Promise<void> {
+    const open = this.#open.get(JSON.stringify(subject));
+    if (open !== undefined) return open.reveal();
+    const id = randomUUID();
+    const kept = [...this.#kept(), [id, subject] satisfies [string, PageSubject]].slice(-MOST);
+    await this.#options.context.workspaceState.update(KEY, kept);
+    const panel = vscode.window.createWebviewPanel(viewType(subject.page), "LFP Lens", vscode.ViewColumn.Active, {
+      enableFindWidget: true,
+    });
+    this.#fill(panel, subject, id);
+  }
+
+  dispose(): void {
+    for (const part of this.#serializers) part.dispose();
+  }
+
+  async #restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const id = PanelState.safeParse(state).data?.panel;
+    const subject = this.#kept().find(([kept]) => kept === id)?.[1];
+    // A panel whose subject is not known, or shown already, has nothing to show.
+    if (id === undefined || subject === undefined || this.#open.has(JSON.stringify(subject))) return panel.dispose();
+    this.#fill(panel, subject, id);
+  }
+
+  #fill(panel: vscode.WebviewPanel, subject: PageSubject, id: string): void {
+    const { context, log } = this.#options;
+    const { webview } = panel;
+    const files = vscode.Uri.joinPath(context.extensionUri, "dist/webviews");
+    const file = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(files, name)).toString();
+    this.#open.set(JSON.stringify(subject), panel);
+    webview.options = {
+      enableScripts: true,
+      enableForms: false,
+      enableCommandUris: false,
+      localResourceRoots: [files],
+    };
+    panel.iconPath = vscode.Uri.joinPath(context.extensionUri, "media/lens.svg");
+    let answer = answering({ asks: {} }, {});
+    const listening = webview.onDidReceiveMessage(async (raw: unknown) => {
+      const reply = await answer(raw);
+      if ("refused" in reply) log.warn(`page ${subject.page}: a message was dropped: ${reply.refused}`);
+      else await webview.postMessage(reply);
+    });
+    const host = this.#connect(subject, {
+      answer: (page, handlers) => {
+        answer = answering(page, handlers);
+      },
+      tell: (name, data) => void webview.postMessage({ kind: "tell", name, data }),
+      title: (title) => {
+        panel.title = title;
+      },
+    });
+    panel.onDidDispose(() => {
+      this.#open.delete(JSON.stringify(subject));
+      vscode.Disposable.from(listening, host).dispose();
+    });
+    webview.html = pageHtml({
+      title: panel.title,
+      panel: id,
+      nonce: randomBytes(18).toString("base64url"),
+      cspSource: webview.cspSource,
+      script: file(`${subject.page}.js`),
+      style: file("page.css"),
+      codicons: file("codicon.css"),
+    });
+  }
+
+  #connect(subject: PageSubject, panel: PagePanel): vscode.Disposable {
+    const { hosts } = this.#options;
+    switch (subject.page) {
+      case "curves":
+        return hosts.curves(subject, panel);
+      case "report":
+        return hosts.report(subject, panel);
+    }
+  }
+
+  #kept(): z.infer<typeof Kept> {
+    return Kept.catch([]).parse(this.#options.context.workspaceState.get(KEY, []));
+  }
+}
+
+function viewType(name: PageName): string {
+  return `lfpLens.${name}`;
+}

@@ -1,0 +1,40 @@
+/** Files that pages give: where they go, the person says. */
+import { dirname, join } from "node:path";
+import * as vscode from "vscode";
+import type { z } from "zod";
+import type { SaveFigure } from "../../server/protocol/run-pages.ts";
+
+const filters: Readonly<Record<string, string>> = {
+  svg: "SVG picture",
+  png: "PNG picture",
+  md: "Markdown",
+  json: "JSON",
+  csv: "CSV table",
+};
+
+/** Asks for a place beside the run and writes the file there; false when the person thinks better of it. */
+export async function saveFile(
+  { runFolder, name, extension }: { readonly runFolder: string; readonly name: string; readonly extension: string },
+  content: () => Promise<Uint8Array>,
+): Promise<boolean> {
+  const uri = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.file(join(dirname(dirname(runFolder)), `${name}.${extension}`)),
+    filters: { [filters[extension] ?? extension]: [extension] },
+  });
+  if (uri === undefined) return false;
+  await vscode.workspace.fs.writeFile(uri, await content());
+  return true;
+}
+
+/** What a page drew. */
+export async function saveFigure(
+  run: { readonly folder: string; readonly name: string },
+  figure: z.output<typeof SaveFigure.params>,
+): Promise<{ saved: boolean }> {
+  const bytes = figure.format === "svg" ? new TextEncoder().encode(figure.text) : Buffer.from(figure.base64, "base64");
+  const saved = await saveFile(
+    { runFolder: run.folder, name: `${run.name}-${figure.figure}`, extension: figure.format },
+    async () => bytes,
+  );
+  return { saved };
+}
