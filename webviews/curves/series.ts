@@ -102,19 +102,19 @@ function numberOf(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-/** A chart in words: where its curves begin, end, and are highest and lowest. */
+/** A chart in words: where its curves begin and end; of a single one, also where it is lowest and highest. */
 export function describe(chart: Chart, show: (value: number) => string): string {
   return chart.curves
     .map((curve) => {
       const points = curve.values.flatMap((value, at) => (value === null ? [] : [{ value, x: chart.xs[at] ?? at }]));
       const [first, last] = [points[0], points.at(-1)];
       if (first === undefined || last === undefined) return `${curve.name}: no values yet.`;
-      const name = chart.curves.length > 1 ? `${curve.name}: ` : "";
-      if (points.length === 1) return `${name}${show(first.value)} at ${chart.x} ${first.x}.`;
+      if (chart.curves.length > 1) return `${curve.name}: ${show(first.value)} to ${show(last.value)}.`;
+      if (points.length === 1) return `${show(first.value)} at ${chart.x} ${first.x}.`;
       const least = points.reduce((a, b) => (b.value < a.value ? b : a));
       const most = points.reduce((a, b) => (b.value > a.value ? b : a));
       return (
-        `${name}${show(first.value)} at ${chart.x} ${first.x}, ${show(last.value)} at ${last.x}; ` +
+        `${show(first.value)} at ${chart.x} ${first.x}, ${show(last.value)} at ${last.x}; ` +
         `lowest ${show(least.value)} at ${least.x}, highest ${show(most.value)} at ${most.x}.`
       );
     })

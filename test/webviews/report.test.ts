@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { AskHandlers } from "../../server/protocol/pages.ts";
+import { Report, type ReportFigure } from "../../server/protocol/report.ts";
+import { ReportPage } from "../../server/protocol/run-pages.ts";
+import { chromiumPath, PageHarness } from "./harness.ts";
+
+const source = { run: "demo", stage: "probe", key: "0123456789abcdef", seed: 7 };
+const hostile = "<script>document.title='hit'</script><img src=x onerror=alert(1)> [x](command:quit)";
+
+const figures: ReportFigure[] = [
+  {
+    kind: "bars",
+    id: "figure-divergence",
+    title: "Divergence by layer",
+    source,
+    notes: [],
+    x: "layer",
+    y: "L2 distance",
+    categories: ["0", "1", "2"],
+    groups: [
+      { name: "studied", values: [null, 0.4, 0.9] },
+      { name: "not studied", values: [0.1, null, null] },
+    ],
+  },
+  {
+    kind: "points",
+    id: "figure-predicted-true",
+    title: "Predicted against true",
+    source,
+    notes: ["A point is a word."],
+    x: "true reward",
+    y: "predicted reward",
+    diagonal: true,
+    groups: [
+      {
+        name: "by triple",
+        points: Array.from({ length: 200 }, (_, at) => ({ x: Math.sin(at) * 3, y: Math.sin(at) * 2, label: `w${at}` })),
+      },
+      { name: "by word", points: [{ x: -1, y: 1, label: hostile }] },
+    ],
+  },
+  {
+    kind: "intervals",
+    id: "figure-ablation",
+    title: "Ablation",
+    source,
+    notes: [],
+    x: "change of mean reward",
+    rows: [
+      { label: "these features", value: -0.2, low: -0.3, high: -0.1, control: false },
+      { label: "random, same density", value: 0.01, low: -0.05, high: 0.07, control: true },
+    ],
+  },
+];
+
+const report = Report.parse({
+  format: 1,
+  run: "demo",
+  seed: 7,
+  summary: ["Tuning raised the mean reward."],
+  sections: [
+    { title: "Figures", text: ["What was found."], tables: [], figures },
+    {
+      title: "Tables",
+      text: [],
+      tables: [
+        {
+          id: "t",
+          title: "Signs",
+          source,
+          columns: ["", "share"],
+          rows: [
+            ["probe", 81.234],
+            ["paper, Pythia-70m", null],
+            [hostile, 1],
+          ],
+          notes: ["A note."],
+        },
+      ],
+    },
+  ],
+});
+
+function hostOf() {
+  const asked: unknown[] = [];
+  const note = async (what: unknown): Promise<{ saved: boolean }> => {
+    asked.push(what);
+    return { saved: true };
+  };
+  const handlers: AskHandlers<typeof ReportPage.asks> = {
+    open: async () => report,
+    save: note,
+    saveReport: note,
+    openMarkdown: async () => ({}),
+  };
+  return { asked, handlers };
+}
+
+describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
+  let harness: PageHarness;
+  beforeAll(async () => {
+    harness = await PageHarness.start();
+  });
+  afterAll(async () => await harness.stop());
+
+  it("shows findings, figures in three forms and tables, with text of data as text", async () => {
+    await using opened = await harness.open(ReportPage, hostOf().handlers);
+    const { page } = opened;
+    await page.getByText("Tuning raised the mean reward.").waitFor();
+    const drawn = page.locator("lfp-figure");
+    expect(await drawn.locator("svg").count()).toBe(3);
+    expect(await drawn.first().locator("rect.fill").count()).toBe(3 + 2);
+    expect(await drawn.nth(1).locator("path.mark").count()).toBe(201 + 2);
+    expect(await drawn.nth(1).locator("p").textContent()).toContain("by triple: 200 points, correlation 1.");
+    expect(await drawn.nth(2).locator("p").textContent()).toContain("these features: −0.2 (−0.3 to −0.1).");
+    await drawn.nth(1).getByRole("button", { name: "Show data as table" }).click();
+    expect(await drawn.nth(1).locator("tbody tr").count()).toBe(200);
+    expect(await page.getByRole("cell", { name: hostile }).count()).toBe(1);
+    expect(await page.getByRole("cell", { name: "81.23" }).count()).toBe(1);
+    expect(await page.title()).toBe("report");
+  });
+
+  it("gives figures as SVG with the theme's colours written in, and as PNG", async () => {
+    const { asked, handlers } = hostOf();
+    await using opened = await harness.open(ReportPage, handlers);
+    const points = opened.page.locator("lfp-figure").nth(1);
+    await points.getByRole("button", { name: "Save as SVG" }).click();
+    await points.getByRole("button", { name: "Save as PNG" }).click();
+    await expect.poll(() => asked.length).toBe(2);
+    const [svg, png] = asked as [{ text: string }, { base64: string }];
+    expect(svg.text).toMatch(/^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg".*<\/svg>$/s);
+    expect(svg.text).toContain("rgb(79, 163, 224)");
+    expect(svg.text).not.toMatch(/class=|var\(|<script/);
+    const bytes = Buffer.from(png.base64, "base64");
+    expect(bytes.subarray(1, 4).toString("latin1")).toBe("PNG");
+    expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20)]).toEqual([1120, 680]);
+    await opened.page.getByText("Save JSON").click();
+    await opened.page.getByText("Save Markdown").click();
+    await expect.poll(() => asked.slice(2)).toEqual([{ format: "json" }, { format: "markdown" }]);
+  });
+
+  it("says why there is no report", async () => {
+    const handlers = { ...hostOf().handlers, open: async () => Promise.reject(new Error("the run is not finished")) };
+    await using opened = await harness.open(ReportPage, handlers);
+    expect(await opened.page.getByRole("alert").textContent()).toBe("the run is not finished");
+  });
+
+  it.each(["dark", "light", "highContrast"] as const)("is drawn in the theme %s", async (theme) => {
+    await using opened = await harness.open(ReportPage, hostOf().handlers, { theme });
+    await opened.page.locator("lfp-figure").nth(2).waitFor();
+    await opened.picture(`report-${theme}`);
+  });
+});

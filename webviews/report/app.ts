@@ -1,0 +1,110 @@
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "./figure.ts";
+import { css, html, LitElement, nothing } from "lit";
+import type { Report, ReportCell, ReportSection, ReportTable } from "../../server/protocol/report.ts";
+import { ReportPage } from "../../server/protocol/run-pages.ts";
+import { short } from "../common/format.ts";
+import { connect } from "../common/host.ts";
+import { shared } from "../common/styles.ts";
+import type { SaveRequest } from "./figure.ts";
+
+/** A run's report: findings, then each section with its figures and tables. */
+export class ReportApp extends LitElement {
+  static override properties = { report: { state: true }, failure: { state: true } };
+  static override styles = [shared, sheet()];
+
+  declare report: Report | undefined;
+  declare failure: string;
+  readonly #host = connect(ReportPage);
+
+  constructor() {
+    super();
+    this.failure = "";
+    void this.#ask(
+      this.#host.ask("open", {}).then(async (report) => {
+        this.report = report;
+        await this.updateComplete;
+        window.scrollTo(0, this.#host.state.scroll);
+        window.addEventListener("scrollend", () => this.#host.keep({ scroll: Math.round(window.scrollY) }));
+      }),
+    );
+  }
+
+  override render() {
+    if (this.report === undefined) return this.#failed();
+    const { run, seed, summary, sections } = this.report;
+    return html`<main @save-figure=${this.#saveFigure}>
+      <h1>Run ${run}</h1>
+      <span class="dim">seed ${seed}</span>
+      <div class="tools">
+        <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openMarkdown", {}))}>Open as Markdown</vscode-button>
+        <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "markdown" }))}>Save Markdown</vscode-button>
+        <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "json" }))}>Save JSON</vscode-button>
+      </div>
+      ${this.#failed()}
+      <ul class="findings">${summary.map((finding) => html`<li>${finding}</li>`)}</ul>
+      ${sections.map((section) => this.#section(section))}
+    </main>`;
+  }
+
+  #failed() {
+    return this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`;
+  }
+
+  #section({ title, text, figures, tables }: ReportSection) {
+    return html`<section>
+      <h2>${title}</h2>
+      ${text.map((paragraph) => html`<p class="text">${paragraph}</p>`)}
+      ${figures.length === 0 ? nothing : html`<div class="figures">${figures.map((figure) => html`<lfp-figure .figure=${figure}></lfp-figure>`)}</div>`}
+      ${tables.map((table) => reportTable(table))}
+    </section>`;
+  }
+
+  #saveFigure({ detail }: CustomEvent<SaveRequest>): void {
+    void this.#ask(this.#host.ask("save", detail));
+  }
+
+  async #ask(asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+      this.failure = "";
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+customElements.define("lfp-report", ReportApp);
+
+function reportTable({ title, columns, rows, notes, source }: ReportTable) {
+  const isNumber = columns.map((_, at) => rows.every((row) => typeof row[at] !== "string"));
+  return html`<div class="table" tabindex="0">
+    <h3>${title}</h3>
+    <table class="data">
+      <thead><tr>${columns.map((name, at) => html`<th class=${isNumber[at] ? "num" : ""} scope="col">${name}</th>`)}</tr></thead>
+      <tbody>${rows.map((row) => html`<tr class=${isOfThePaper(row[0]) ? "dim" : ""}>${row.map((cell, at) => html`<td class=${isNumber[at] ? "num" : ""}>${shown(cell)}</td>`)}</tr>`)}</tbody>
+    </table>
+    <p class="small dim">${notes.join(" ")} <span>Stage ${source.stage} (${source.key}), seed ${source.seed}.</span></p>
+  </div>`;
+}
+
+function shown(cell: ReportCell | undefined): string {
+  return typeof cell === "number" ? short(cell) : (cell ?? "–");
+}
+
+function isOfThePaper(cell: ReportCell | undefined): boolean {
+  return typeof cell === "string" && cell.startsWith("paper, ");
+}
+
+function sheet() {
+  return css`
+    main { max-width: 1180px; }
+    .findings { margin: 8px 0 0; padding-left: 18px; max-width: 900px; }
+    .findings li { margin: 3px 0; }
+    .text { max-width: 900px; margin: 4px 0 8px; }
+    .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 20px 28px; margin: 10px 0 14px; }
+    .table { overflow-x: auto; margin: 12px 0; }
+    .table p { margin: 3px 0; max-width: 900px; }
+    h2 { border-top: 1px solid var(--lfp-line); padding-top: 14px; }
+  `;
+}
