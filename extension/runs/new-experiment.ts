@@ -1,0 +1,72 @@
+/** "New Experiment": three questions, and a file that says no more than was answered. */
+import { readFile } from "node:fs/promises";
+import * as vscode from "vscode";
+import { z } from "zod";
+import type { Extension } from "../context.ts";
+
+/** What of the experiment files' schema is asked about. */
+const schemaParts = z.object({
+  properties: z.object({
+    preset: z.object({ enum: z.array(z.string()), enumDescriptions: z.array(z.string()) }),
+    name: z.object({ pattern: z.string() }),
+  }),
+});
+
+export async function newExperiment(extension: Extension): Promise<void> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  if (folder === undefined) {
+    void vscode.window.showInformationMessage("LFP Lens: an experiment is a file of the workspace. Open a folder first.");
+    return;
+  }
+  const { preset: presets, name: names } = await readSchema(extension);
+  const preset = await vscode.window.showQuickPick(
+    presets.enum.map((label, at) => ({ label, detail: presets.enumDescriptions[at] ?? "" })),
+    { title: "New Experiment (1/3)", placeHolder: "Which preset does it start from?" },
+  );
+  if (preset === undefined) return;
+  const model = await vscode.window.showInputBox({
+    title: "New Experiment (2/3)",
+    prompt: "Base model: a folder (./my-model) or a Hugging Face id. Leave it empty for the preset's.",
+    placeHolder: "the preset's model",
+  });
+  if (model === undefined) return;
+  const name = await vscode.window.showInputBox({
+    title: "New Experiment (3/3)",
+    prompt: "Name of the run's folder",
+    value: nameFrom(model === "" ? preset.label : model),
+    validateInput: (text) =>
+      new RegExp(names.pattern).test(text) ? undefined : "Lower-case letters, digits and hyphens, 64 at most, a letter or digit first.",
+  });
+  if (name === undefined) return;
+  await openFile(vscode.Uri.joinPath(folder, `${name}.lfp-experiment.json`), {
+    preset: preset.label,
+    name,
+    ...(model === "" ? {} : { model }),
+  });
+}
+
+/** An existing file is opened as it is. */
+async function openFile(uri: vscode.Uri, experiment: Readonly<Record<string, string>>): Promise<void> {
+  const exists = await vscode.workspace.fs.stat(uri).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(`${JSON.stringify(experiment, undefined, 2)}\n`));
+  await vscode.window.showTextDocument(uri);
+}
+
+async function readSchema({ vscode: context }: Extension) {
+  const text = await readFile(context.asAbsolutePath("schemas/experiment.schema.json"), "utf8");
+  return schemaParts.parse(JSON.parse(text)).properties;
+}
+
+/** `EleutherAI/pythia-70m` gives `pythia-70m`; `paper/pythia-70m/vader` gives `paper-pythia-70m-vader`. */
+export function nameFrom(text: string): string {
+  const last = text.startsWith("paper/") || text.startsWith("as-published/") ? text : (text.split("/").at(-1) ?? text);
+  return last
+    .toLowerCase()
+    .replace(/@.*$/, "")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 64);
+}

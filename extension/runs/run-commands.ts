@@ -1,0 +1,104 @@
+/** What people do with runs. */
+import { join } from "node:path";
+import * as vscode from "vscode";
+import { CancelRun, ResumeRun, type RunView, StartRun } from "../../server/protocol/runs.ts";
+import type { Extension } from "../context.ts";
+import { runContext, runDescription } from "./run-text.ts";
+import { runsRoots } from "./runs-roots.ts";
+
+/** Starts a preset or an experiment file in the first of the runs' folders, and shows the run in its view. */
+export async function startRun(extension: Extension, experiment: string): Promise<void> {
+  const [runsRoot] = runsRoots();
+  if (runsRoot === undefined) return askForFolder();
+  const { folder } = await extension.server.request(StartRun, { experiment, runsRoot, name: null });
+  extension.runs.model.refresh();
+  await extension.runs.reveal(folder);
+}
+
+/** The experiment file that a menu or the editor means, else one that the person picks. */
+export async function startExperimentFile(extension: Extension, clicked: unknown): Promise<void> {
+  const uri = clicked instanceof vscode.Uri ? clicked : (experimentInEditor() ?? (await pickExperimentFile()));
+  if (uri === undefined) return;
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
+  if (document?.isDirty === true) await document.save();
+  await startRun(extension, uri.fsPath);
+}
+
+export async function resumeRun(extension: Extension, clicked: unknown): Promise<void> {
+  const run = await runOf(extension, clicked, /\bresumable\b/, "Which run goes on?");
+  if (run === undefined) return;
+  await extension.server.request(ResumeRun, { folder: run.folder });
+  extension.runs.model.refresh();
+}
+
+export async function cancelRun(extension: Extension, clicked: unknown): Promise<void> {
+  const run = await runOf(extension, clicked, /\bactive\b/, "Which run is to stop?");
+  if (run !== undefined) await extension.server.request(CancelRun, { folder: run.folder });
+}
+
+export async function openRunFile(
+  extension: Extension,
+  clicked: unknown,
+  file: "report.md" | "log.jsonl" | "experiment.json",
+): Promise<void> {
+  const run = await runOf(extension, clicked, file === "report.md" ? /\breport\b/ : /\brun\b/, "Of which run?");
+  if (run === undefined) return;
+  const uri = vscode.Uri.file(join(run.folder, file));
+  if (file === "report.md") await vscode.commands.executeCommand("markdown.showPreview", uri);
+  else await vscode.window.showTextDocument(uri, { preview: true });
+}
+
+export async function showRunPage(extension: Extension, page: "curves" | "report", clicked: unknown): Promise<void> {
+  const [fits, question] = runPages[page];
+  const run = await runOf(extension, clicked, fits, question);
+  if (run !== undefined) await extension.pages.show({ page, runFolder: run.folder });
+}
+
+const runPages = {
+  curves: [/\bcurves\b/, "Curves of which run?"],
+  report: [/\breport\b/, "Report of which run?"],
+} as const;
+
+/** The run that was clicked, else the only fitting one, else one that the person picks. */
+export async function runOf(extension: Extension, clicked: unknown, fits: RegExp, question: string): Promise<RunView | undefined> {
+  const folder = folderOf(clicked);
+  const runs = await extension.runs.model.all();
+  const known = folder === undefined ? undefined : runs.find((run) => run.folder === folder);
+  if (known !== undefined) return known;
+  const fitting = runs.filter((run) => fits.test(runContext(run)));
+  if (fitting.length <= 1) {
+    if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no run that this fits.");
+    return fitting[0];
+  }
+  const items = fitting.map((run) => ({ label: run.name, description: runDescription(run, new Date()), detail: run.folder, run }));
+  return (await vscode.window.showQuickPick(items, { placeHolder: question }))?.run;
+}
+
+function folderOf(clicked: unknown): string | undefined {
+  if (typeof clicked === "string") return clicked;
+  if (typeof clicked !== "object" || clicked === null || !("folder" in clicked)) return undefined;
+  return typeof clicked.folder === "string" ? clicked.folder : undefined;
+}
+
+function experimentInEditor(): vscode.Uri | undefined {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  return uri !== undefined && uri.path.endsWith(".lfp-experiment.json") ? uri : undefined;
+}
+
+async function pickExperimentFile(): Promise<vscode.Uri | undefined> {
+  const found = await vscode.workspace.findFiles("**/*.lfp-experiment.json", "**/node_modules/**", 200);
+  if (found.length === 0) {
+    void vscode.window.showInformationMessage("LFP Lens: the workspace has no experiment file (*.lfp-experiment.json) yet.", "New Experiment").then((answer) => {
+      if (answer !== undefined) void vscode.commands.executeCommand("lfpLens.newExperiment");
+    });
+    return undefined;
+  }
+  const items = found.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }));
+  return (await vscode.window.showQuickPick(items, { placeHolder: "Which experiment?" }))?.uri;
+}
+
+async function askForFolder(): Promise<void> {
+  const open = "Open Folder";
+  const answer = await vscode.window.showInformationMessage("LFP Lens: a run is kept in a folder of the workspace. Open one first.", open);
+  if (answer === open) await vscode.commands.executeCommand("workbench.action.files.openFolder");
+}

@@ -1,0 +1,73 @@
+/** The runs of the workspace as the server last told them. */
+import * as vscode from "vscode";
+import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
+import type { ServerConnection } from "../server-connection.ts";
+
+export class RunsModel implements vscode.Disposable {
+  readonly #server: ServerConnection;
+  readonly #changed = new vscode.EventEmitter<readonly string[] | undefined>();
+  readonly #parts: readonly vscode.Disposable[];
+  #runs = new Map<string, RunView>();
+  #listing: Promise<void> | undefined;
+
+  /** Folders of the runs that changed; undefined: which runs there are. */
+  readonly onDidChange = this.#changed.event;
+
+  constructor(server: ServerConnection) {
+    this.#server = server;
+    this.#parts = [
+      this.#changed,
+      server.onNotification(RunsChanged, ({ changed, gone }) => this.#take(changed, gone)),
+      // A server that was started again has told nothing yet.
+      server.onDidChangeState(({ kind }) => {
+        if (kind === "running" && this.#listing !== undefined) this.refresh();
+      }),
+    ];
+  }
+
+  /** Those at work first, then the newest. Starts the server if need be. */
+  async all(): Promise<RunView[]> {
+    this.#listing ??= this.#list();
+    await this.#listing;
+    return this.known();
+  }
+
+  /** The same as far as it is known, without asking. */
+  known(): RunView[] {
+    const isActive = ({ state: { kind } }: RunView): boolean => kind === "running" || kind === "waiting";
+    return [...this.#runs.values()].sort(
+      (a, b) => Number(isActive(b)) - Number(isActive(a)) || (b.updated ?? "").localeCompare(a.updated ?? "") || a.name.localeCompare(b.name),
+    );
+  }
+
+  get(folder: string): RunView | undefined {
+    return this.#runs.get(folder);
+  }
+
+  refresh(): void {
+    this.#listing = undefined;
+    this.#changed.fire(undefined);
+  }
+
+  dispose(): void {
+    for (const part of this.#parts) part.dispose();
+  }
+
+  async #list(): Promise<void> {
+    try {
+      const { runs } = await this.#server.request(ListRuns, {});
+      this.#runs = new Map(runs.map((run) => [run.folder, run]));
+    } catch (error) {
+      this.#listing = undefined;
+      throw error;
+    }
+  }
+
+  #take(changed: readonly RunView[], gone: readonly string[]): void {
+    const isNew = changed.some(({ folder }) => !this.#runs.has(folder)) || gone.length > 0;
+    const moved = changed.some((run) => this.#runs.get(run.folder)?.state.kind !== run.state.kind);
+    for (const run of changed) this.#runs.set(run.folder, run);
+    for (const folder of gone) this.#runs.delete(folder);
+    this.#changed.fire(isNew || moved ? undefined : changed.map(({ folder }) => folder));
+  }
+}

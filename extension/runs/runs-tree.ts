@@ -1,0 +1,116 @@
+/** The Runs view: runs, and under each its stages. */
+import * as vscode from "vscode";
+import type { RunView, StageView } from "../../server/protocol/runs.ts";
+import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
+import type { RunsModel } from "./runs-model.ts";
+
+/** A row; the numbers come from the model when it is drawn. */
+export type RunsNode =
+  | { readonly kind: "run"; readonly folder: string }
+  | { readonly kind: "stage"; readonly folder: string; readonly stage: string };
+
+export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
+  readonly #model: RunsModel;
+  readonly #changed = new vscode.EventEmitter<RunsNode | RunsNode[] | undefined>();
+  readonly #nodes = new Map<string, RunsNode>();
+  readonly #listening: vscode.Disposable;
+
+  readonly onDidChangeTreeData = this.#changed.event;
+
+  constructor(model: RunsModel) {
+    this.#model = model;
+    this.#listening = model.onDidChange((folders) => this.#changed.fire(folders?.map((folder) => this.#runNode(folder))));
+  }
+
+  async getChildren(node?: RunsNode): Promise<RunsNode[]> {
+    if (node === undefined) return (await this.#model.all()).map(({ folder }) => this.#runNode(folder));
+    if (node.kind === "stage") return [];
+    const stages = this.#model.get(node.folder)?.stages ?? [];
+    return stages.map(({ id }) => ({ kind: "stage", folder: node.folder, stage: id }));
+  }
+
+  getTreeItem(node: RunsNode): vscode.TreeItem {
+    const run = this.#model.get(node.folder);
+    if (node.kind === "run") return run === undefined ? new vscode.TreeItem(node.folder) : runItem(run);
+    const stage = run?.stages.find(({ id }) => id === node.stage);
+    return stage === undefined ? new vscode.TreeItem(node.stage) : stageItem(node.folder, stage);
+  }
+
+  getParent(node: RunsNode): RunsNode | undefined {
+    return node.kind === "stage" ? this.#runNode(node.folder) : undefined;
+  }
+
+  runNode(folder: string): RunsNode {
+    return this.#runNode(folder);
+  }
+
+  dispose(): void {
+    this.#listening.dispose();
+    this.#changed.dispose();
+  }
+
+  /** The same object for the same run, by which VS Code knows a row again. */
+  #runNode(folder: string): RunsNode {
+    const node = this.#nodes.get(folder) ?? { kind: "run", folder };
+    this.#nodes.set(folder, node);
+    return node;
+  }
+}
+
+function runItem(run: RunView): vscode.TreeItem {
+  const { kind } = run.state;
+  const isOpen = kind === "running" || kind === "waiting" || kind === "failed";
+  const collapsed = isOpen ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed;
+  const item = new vscode.TreeItem(run.name, run.stages.length === 0 ? vscode.TreeItemCollapsibleState.None : collapsed);
+  const sentence = runSentence(run);
+  // With its state, so that a run that begins or ends opens or closes its stages by itself.
+  item.id = `${run.folder}:${isOpen}`;
+  item.description = runDescription(run, new Date());
+  item.iconPath = icons[kind];
+  item.tooltip = `${sentence}\n${run.folder}`;
+  item.contextValue = runContext(run);
+  item.accessibilityInformation = { label: sentence };
+  return item;
+}
+
+function stageItem(folder: string, stage: StageView): vscode.TreeItem {
+  const item = new vscode.TreeItem(stage.id);
+  const description = stageDescription(stage);
+  item.id = `${folder}/${stage.id}`;
+  item.description = description;
+  item.iconPath = stageIcons[stage.status];
+  item.tooltip = description === "" ? stage.id : `${stage.id}: ${description}`;
+  item.contextValue = "stage";
+  item.accessibilityInformation = { label: `${stage.id}: ${stageWords[stage.status]}${description === "" ? "" : `, ${description}`}` };
+  return item;
+}
+
+const icon = (name: string, colour?: string): vscode.ThemeIcon =>
+  new vscode.ThemeIcon(name, colour === undefined ? undefined : new vscode.ThemeColor(colour));
+
+const icons: Readonly<Record<RunStateKind, vscode.ThemeIcon>> = {
+  running: icon("loading~spin", "charts.blue"),
+  waiting: icon("clock"),
+  done: icon("check", "testing.iconPassed"),
+  failed: icon("error", "testing.iconFailed"),
+  cancelled: icon("circle-slash"),
+  interrupted: icon("debug-pause", "charts.orange"),
+  new: icon("circle-outline"),
+  unreadable: icon("warning", "list.warningForeground"),
+};
+
+const stageIcons: Readonly<Record<StageView["status"], vscode.ThemeIcon>> = {
+  todo: icon("circle-outline", "descriptionForeground"),
+  running: icon("loading~spin", "charts.blue"),
+  reused: icon("check", "testing.iconPassed"),
+  done: icon("check", "testing.iconPassed"),
+  failed: icon("error", "testing.iconFailed"),
+};
+
+const stageWords: Readonly<Record<StageView["status"], string>> = {
+  todo: "to do",
+  running: "running",
+  reused: "done before",
+  done: "done",
+  failed: "failed",
+};

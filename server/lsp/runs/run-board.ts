@@ -1,0 +1,172 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { FolderWatch } from "../../pipeline/folder-watch.ts";
+import { listRuns } from "../../pipeline/run-folder.ts";
+import { hasEnded } from "../../protocol/run-events.ts";
+import type { RunView } from "../../protocol/runs.ts";
+import { type SummaryCache, viewRun } from "./run-view.ts";
+
+/** Told of the runs that changed or appeared, and of the folders of those that went away. */
+export type RunListener = (changed: RunView[], gone: string[]) => void;
+
+/**
+ * All runs in some folders, looked at again when the system tells of a change, and from time to time because it may not. What changes within a
+ * quarter of a second is told together.
+ */
+export class RunBoard {
+  readonly #onFailure: (error: unknown) => void;
+  readonly #listeners: RunListener[] = [];
+  readonly #runs = new Map<string, KnownRun>();
+  readonly #summaries: SummaryCache = new Map();
+  #roots: readonly string[] = [];
+  #watching = new AbortController();
+  #dirty = new Set<string>();
+  #flushing: Promise<void> | undefined;
+
+  constructor(onFailure: (error: unknown) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  listen(listener: RunListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Looks into these folders from now on; runs in others are gone. */
+  async watch(roots: readonly string[]): Promise<void> {
+    const [before, after] = [JSON.stringify(this.#roots), JSON.stringify(roots)];
+    if (before === after) return;
+    this.#watching.abort();
+    const watching = new AbortController();
+    this.#watching = watching;
+    this.#roots = roots;
+    for (const { loop } of this.#runs.values()) loop.abort();
+    const gone = [...this.#runs.keys()];
+    this.#runs.clear();
+    await Promise.all(roots.map((root) => this.#scan(root)));
+    const kept = gone.filter((folder) => !this.#runs.has(folder));
+    if (kept.length > 0) this.#tell([], kept);
+    for (const root of roots) this.#loop(root, watching.signal, () => ROOT_POLL_MS, () => this.#scan(root));
+  }
+
+  /** All runs as they stand now, in the order of the folders and by name. */
+  async list(): Promise<RunView[]> {
+    await Promise.all(this.#roots.map((root) => this.#scan(root)));
+    await this.#lookAt([...this.#runs.keys()]);
+    return [...this.#runs.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
+  }
+
+  /** Looks at one run now. */
+  async refresh(folder: string): Promise<void> {
+    await Promise.all(this.#roots.map((root) => this.#scan(root)));
+    this.#mark(folder);
+  }
+
+  close(): void {
+    this.#watching.abort();
+    for (const { loop } of this.#runs.values()) loop.abort();
+    this.#listeners.length = 0;
+  }
+
+  async #scan(root: string): Promise<void> {
+    const names = (await listRuns(root)).slice(0, MAX_RUNS);
+    const found = new Set(names.map((name) => join(root, name)));
+    if (!this.#roots.includes(root)) return;
+    for (const folder of found) if (!this.#runs.has(folder)) this.#add(folder);
+    const gone = [...this.#runs.keys()].filter((folder) => isIn(folder, root) && !found.has(folder));
+    for (const folder of gone) {
+      this.#runs.get(folder)?.loop.abort();
+      this.#runs.delete(folder);
+    }
+    if (gone.length > 0) this.#tell([], gone);
+  }
+
+  #add(folder: string): void {
+    const loop = new AbortController();
+    this.#runs.set(folder, { loop, view: undefined });
+    this.#mark(folder);
+    this.#loop(folder, loop.signal, () => this.#pollMs(folder), async () => this.#mark(folder));
+  }
+
+  /** A process that is killed changes no file, so what lives is looked at more often. */
+  #pollMs(folder: string): number {
+    const state = this.#runs.get(folder)?.view?.state;
+    const isAtRest = state === undefined || state.kind === "unreadable" || state.kind === "new" || isOver(state);
+    return isAtRest ? RESTING_POLL_MS : LIVE_POLL_MS;
+  }
+
+  #loop(folder: string, signal: AbortSignal, pollMs: () => number, look: () => Promise<void>): void {
+    let hasFailed = false;
+    const run = async (): Promise<void> => {
+      while (!signal.aborted) {
+        // Made anew each time: a folder that was not there, or was replaced, is watched from the next look on.
+        const watch = new FolderWatch(folder);
+        try {
+          await watch.next(pollMs(), signal);
+        } finally {
+          watch.close();
+        }
+        try {
+          if (!signal.aborted) await look();
+        } catch (error) {
+          // A folder that cannot be read now may be readable later; once is enough to say so.
+          if (!hasFailed) this.#onFailure(error);
+          hasFailed = true;
+        }
+      }
+    };
+    run().catch(this.#onFailure);
+  }
+
+  #mark(folder: string): void {
+    this.#dirty.add(folder);
+    this.#flushing ??= this.#flushSoon().catch(this.#onFailure);
+  }
+
+  async #flushSoon(): Promise<void> {
+    await delay(FLUSH_MS, undefined, { ref: false });
+    this.#flushing = undefined;
+    const dirty = [...this.#dirty];
+    this.#dirty.clear();
+    await this.#lookAt(dirty);
+  }
+
+  /** Looks at runs and tells of those that have changed. */
+  async #lookAt(folders: readonly string[]): Promise<void> {
+    const changed = await Promise.all(folders.map((folder) => this.#look(folder)));
+    const views = changed.filter((view) => view !== undefined);
+    if (views.length > 0) this.#tell(views, []);
+  }
+
+  /** The run's view if it has changed since the last look. */
+  async #look(folder: string): Promise<RunView | undefined> {
+    const view = await viewRun(folder, this.#summaries);
+    const known = this.#runs.get(folder);
+    if (known === undefined || JSON.stringify(view) === JSON.stringify(known.view)) return undefined;
+    known.view = view;
+    return view;
+  }
+
+  #tell(changed: RunView[], gone: string[]): void {
+    for (const listener of this.#listeners) listener(changed, gone);
+  }
+}
+
+/** At most four times a second. */
+const FLUSH_MS = 250;
+const LIVE_POLL_MS = 1000;
+const RESTING_POLL_MS = 5000;
+const ROOT_POLL_MS = 2000;
+const MAX_RUNS = 500;
+
+interface KnownRun {
+  readonly loop: AbortController;
+  view: RunView | undefined;
+}
+
+function isOver(state: Exclude<RunView["state"], { kind: "unreadable" | "new" }>): boolean {
+  return state.kind === "interrupted" || hasEnded(state);
+}
+
+function isIn(folder: string, root: string): boolean {
+  return join(folder, "..") === join(root);
+}

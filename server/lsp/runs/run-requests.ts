@@ -1,0 +1,120 @@
+import { open, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LfpError } from "../../common/errors.ts";
+import { packageRoot } from "../../common/package-root.ts";
+import { unlessMissing } from "../../pipeline/files.ts";
+import { LocalExecutor } from "../../pipeline/local-executor.ts";
+import { runPaths } from "../../pipeline/run-folder.ts";
+import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Session } from "../session.ts";
+import type { RunBoard } from "./run-board.ts";
+
+/** A run has no report, or no experiment to go on with. */
+export class RunPartMissingError extends LfpError {
+  readonly code = "not-found";
+}
+
+/** A request to stop a run is met in its own time; a failure to stop it is told through `onFailure`. */
+export interface RunRequestsOptions {
+  readonly session: Session;
+  readonly board: RunBoard;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Serves lists of runs, their start, end and results. A run is a process of its own; nothing here is its parent. */
+export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }: RunRequestsOptions): void {
+  dispatcher.request(ListRuns, async () => ({ runs: await board.list() }));
+
+  dispatcher.request(StartRun, async ({ experiment, runsRoot, name }) => {
+    session.requireTrust("Starting a run");
+    const root = session.checkRoot(runsRoot);
+    const { openExperimentRun, submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
+    const run = await openExperimentRun(experiment, { runsRoot: root, out: name === null ? undefined : join(root, name) });
+    await submitExperimentRun(run, lfpProgram(), root);
+    await board.refresh(run.folder);
+    return { folder: run.folder };
+  });
+
+  dispatcher.request(ResumeRun, async ({ folder: asked }) => {
+    session.requireTrust("Going on with a run");
+    const folder = await session.checkRun(asked);
+    const { submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
+    const experimentFile = runPaths(folder).experiment;
+    if ((await unlessMissing(readFile(experimentFile))) === undefined)
+      throw new RunPartMissingError(`${folder} has no experiment.json; start the run from its experiment file.`);
+    await submitExperimentRun({ folder, experimentFile, runsRoot: dirname(folder) }, lfpProgram(), dirname(folder));
+    await board.refresh(folder);
+    return { folder };
+  });
+
+  dispatcher.request(CancelRun, async ({ folder: asked }) => {
+    session.requireTrust("Stopping a run");
+    const folder = await session.checkRun(asked);
+    new LocalExecutor(dirname(folder)).cancel({ runFolder: folder }).catch(onFailure);
+    return {};
+  });
+
+  dispatcher.request(RunSeries, async ({ folder: asked, offset, maxLines }) =>
+    readLines(runPaths(await session.checkRun(asked)).log, offset, maxLines),
+  );
+
+  dispatcher.request(ReadReport, async ({ folder: asked }) => {
+    const folder = await session.checkRun(asked);
+    const read = async (name: string): Promise<string> => {
+      const text = await unlessMissing(readFile(join(folder, name), "utf8"));
+      if (text === undefined) throw new RunPartMissingError(`${folder} has no ${name} yet; it is the run's last stage.`);
+      return text;
+    };
+    const json: unknown = JSON.parse(await read("report.json"));
+    return { markdown: await read("report.md"), json };
+  });
+}
+
+/** At once; the rest comes with the next question. */
+const PIECE_BYTES = 1 << 22;
+
+/** Whole lines of a file of JSON lines from a byte on. A file that no longer has a line's start there was begun anew, and is read from its own. */
+async function readLines(
+  path: string,
+  asked: number,
+  maxLines: number,
+): Promise<{ offset: number; lines: Record<string, unknown>[] }> {
+  const handle = await unlessMissing(open(path, "r"));
+  if (handle === undefined) return { offset: 0, lines: [] };
+  try {
+    const { size } = await handle.stat();
+    const before = Buffer.alloc(1);
+    if (asked > 0 && asked <= size) await handle.read(before, 0, 1, asked - 1);
+    const start = asked > 0 && asked <= size && before.toString() === "\n" ? asked : 0;
+    const buffer = Buffer.alloc(Math.min(PIECE_BYTES, size - start));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
+    const lines: Record<string, unknown>[] = [];
+    let end = 0;
+    for (let next = buffer.indexOf("\n"); next >= 0 && next < bytesRead && lines.length < maxLines; ) {
+      const value = parseLine(buffer.toString("utf8", end, next));
+      if (value !== undefined) lines.push(value);
+      end = next + 1;
+      next = buffer.indexOf("\n", end);
+    }
+    return { offset: start + end, lines };
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseLine(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `lfp`, from the bundle or from source as this server itself is. */
+function lfpProgram(): [string, ...string[]] {
+  const isSource = fileURLToPath(import.meta.url).endsWith(".ts");
+  return [process.execPath, join(packageRoot(), isSource ? "server/cli.ts" : "dist/lfp.js")];
+}

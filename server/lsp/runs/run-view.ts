@@ -1,0 +1,126 @@
+import { open, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { messageOf } from "../../common/errors.ts";
+import { unlessMissing } from "../../pipeline/files.ts";
+import { type RunRecord, runPaths } from "../../pipeline/run-folder.ts";
+import { type RunStatus, runStatus } from "../../pipeline/run-status.ts";
+import { summariseMetrics, summariseStage } from "../../pipeline/summaries.ts";
+import { RunEvent } from "../../protocol/run-events.ts";
+import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
+
+/** What finished stages say of themselves, by what names their output for good. */
+export type SummaryCache = Map<string, string | null>;
+
+/** A run as it stands in its folder. Never throws: a folder that cannot be read says so. */
+export async function viewRun(folder: string, summaries: SummaryCache): Promise<RunView> {
+  const base = { folder, name: basename(folder) };
+  try {
+    const status = await runStatus(folder);
+    const { record } = status;
+    const events = await lastLines(runPaths(folder).events);
+    return {
+      ...base,
+      state: status.state,
+      stages: await Promise.all((record?.stages ?? []).map((stage) => viewStage(folder, stage, status, events, summaries))),
+      updated: record?.updated ?? null,
+      hasReport: (await unlessMissing(stat(join(folder, "report.json")))) !== undefined,
+      hasProbe: hasProbe(record),
+    };
+  } catch (error) {
+    const state = { kind: "unreadable", message: messageOf(error) } as const;
+    return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false };
+  }
+}
+
+/** How much of the end of a file is looked at for what is new. */
+const TAIL_BYTES = 1 << 16;
+
+type StageRecord = RunRecord["stages"][number];
+
+async function viewStage(
+  folder: string,
+  record: StageRecord,
+  { state, process }: RunStatus,
+  events: readonly string[],
+  summaries: SummaryCache,
+): Promise<StageView> {
+  const { id } = record;
+  const isFinished = record.status === "done" || record.status === "reused";
+  const hasFailed = state.kind === "failed" && state.stage === id;
+  // The record of a run that was cut off still says that its stage is running.
+  const isCutOff = record.status === "running" && process === undefined;
+  const status = hasFailed ? "failed" : isCutOff ? "todo" : record.status;
+  const progress = isFinished || record.status === "todo" ? null : lastProgress(events, id);
+  const summary = isFinished
+    ? await finishedSummary(folder, record, summaries)
+    : status === "running"
+      ? await runningSummary(folder, record.stage, id)
+      : null;
+  return { id, status, progress, summary };
+}
+
+/** A stage that tells no progress since it was started anew has none. */
+function lastProgress(lines: readonly string[], stage: string): StageProgress | null {
+  for (const line of lines.toReversed()) {
+    if (!line.includes(`"${stage}"`)) continue;
+    const event = parseEvent(line);
+    if (event?.kind === "stage-started" && event.stage === stage) return null;
+    if (event?.kind !== "progress" || event.stage !== stage) continue;
+    const { done, total, unit, ratePerS, secondsLeft } = event;
+    return { done, total, unit, ratePerS, secondsLeft };
+  }
+  return null;
+}
+
+async function finishedSummary(folder: string, record: StageRecord, summaries: SummaryCache): Promise<string | null> {
+  const { output, digest, stage } = record;
+  if (output === undefined || digest === undefined || !/^stages\/[a-z0-9-]+$/.test(output)) return null;
+  const key = `${folder} ${digest} ${stage}`;
+  const known = summaries.get(key);
+  if (known !== undefined) return known;
+  // A summary is a courtesy: an output that cannot be read is the run's to complain of.
+  const summary = await summariseStage(stage, join(folder, output)).catch(() => null);
+  summaries.set(key, summary);
+  return summary;
+}
+
+async function runningSummary(folder: string, stage: string, id: string): Promise<string | null> {
+  const lines = await lastLines(runPaths(folder).log);
+  const line = parseJson(lines.at(-1) ?? "null");
+  if (typeof line !== "object" || line === null || !("stage" in line) || line.stage !== id) return null;
+  return summariseMetrics(stage, { ...line });
+}
+
+/** Whole lines at the end of a file. */
+async function lastLines(path: string): Promise<string[]> {
+  const handle = await unlessMissing(open(path, "r"));
+  if (handle === undefined) return [];
+  try {
+    const { size } = await handle.stat();
+    const start = Math.max(0, size - TAIL_BYTES);
+    const buffer = Buffer.alloc(size - start);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
+    const lines = buffer.toString("utf8", 0, bytesRead).split("\n");
+    return lines.slice(start > 0 ? 1 : 0, -1);
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseEvent(line: string): RunEvent | undefined {
+  return RunEvent.safeParse(parseJson(line)).data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasProbe(record: RunRecord | undefined): boolean {
+  const finished = (id: string): boolean =>
+    record?.stages.some((stage) => stage.stage === id && (stage.status === "done" || stage.status === "reused")) ?? false;
+  return finished("probe") && finished("autoencoders");
+}
