@@ -15,7 +15,9 @@ const schemaParts = z.object({
 export async function newExperiment(extension: Extension): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   if (folder === undefined) {
-    void vscode.window.showInformationMessage("LFP Lens: an experiment is a file of the workspace. Open a folder first.");
+    void vscode.window.showInformationMessage(
+      "LFP Lens: an experiment is a file of the workspace. Open a folder first.",
+    );
     return;
   }
   const { preset: presets, name: names } = await readSchema(extension);
@@ -35,7 +37,9 @@ export async function newExperiment(extension: Extension): Promise<void> {
     prompt: "Name of the run's folder",
     value: nameFrom(model === "" ? preset.label : model),
     validateInput: (text) =>
-      new RegExp(names.pattern).test(text) ? undefined : "Lower-case letters, digits and hyphens, 64 at most, a letter or digit first.",
+      new RegExp(names.pattern).test(text)
+        ? undefined
+        : "Lower-case letters, digits and hyphens, 64 at most, a letter or digit first.",
   });
   if (name === undefined) return;
   await openFile(vscode.Uri.joinPath(folder, `${name}.lfp-experiment.json`), {
@@ -51,7 +55,8 @@ async function openFile(uri: vscode.Uri, experiment: Readonly<Record<string, str
     () => true,
     () => false,
   );
-  if (!exists) await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(`${JSON.stringify(experiment, undefined, 2)}\n`));
+  if (!exists)
+    await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(`${JSON.stringify(experiment, undefined, 2)}\n`));
   await vscode.window.showTextDocument(uri);
 }
 

@@ -60,7 +60,12 @@ const runPages = {
 } as const;
 
 /** The run that was clicked, else the only fitting one, else one that the person picks. */
-export async function runOf(extension: Extension, clicked: unknown, fits: RegExp, question: string): Promise<RunView | undefined> {
+export async function runOf(
+  extension: Extension,
+  clicked: unknown,
+  fits: RegExp,
+  question: string,
+): Promise<RunView | undefined> {
   const folder = folderOf(clicked);
   const runs = await extension.runs.model.all();
   const known = folder === undefined ? undefined : runs.find((run) => run.folder === folder);
@@ -70,7 +75,12 @@ export async function runOf(extension: Extension, clicked: unknown, fits: RegExp
     if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no run that this fits.");
     return fitting[0];
   }
-  const items = fitting.map((run) => ({ label: run.name, description: runDescription(run, new Date()), detail: run.folder, run }));
+  const items = fitting.map((run) => ({
+    label: run.name,
+    description: runDescription(run, new Date()),
+    detail: run.folder,
+    run,
+  }));
   return (await vscode.window.showQuickPick(items, { placeHolder: question }))?.run;
 }
 
@@ -82,15 +92,20 @@ function folderOf(clicked: unknown): string | undefined {
 
 function experimentInEditor(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  return uri !== undefined && uri.path.endsWith(".lfp-experiment.json") ? uri : undefined;
+  return uri?.path.endsWith(".lfp-experiment.json") === true ? uri : undefined;
 }
 
 async function pickExperimentFile(): Promise<vscode.Uri | undefined> {
   const found = await vscode.workspace.findFiles("**/*.lfp-experiment.json", "**/node_modules/**", 200);
   if (found.length === 0) {
-    void vscode.window.showInformationMessage("LFP Lens: the workspace has no experiment file (*.lfp-experiment.json) yet.", "New Experiment").then((answer) => {
-      if (answer !== undefined) void vscode.commands.executeCommand("lfpLens.newExperiment");
-    });
+    void vscode.window
+      .showInformationMessage(
+        "LFP Lens: the workspace has no experiment file (*.lfp-experiment.json) yet.",
+        "New Experiment",
+      )
+      .then((answer) => {
+        if (answer !== undefined) void vscode.commands.executeCommand("lfpLens.newExperiment");
+      });
     return undefined;
   }
   const items = found.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }));
@@ -99,6 +114,9 @@ async function pickExperimentFile(): Promise<vscode.Uri | undefined> {
 
 async function askForFolder(): Promise<void> {
   const open = "Open Folder";
-  const answer = await vscode.window.showInformationMessage("LFP Lens: a run is kept in a folder of the workspace. Open one first.", open);
+  const answer = await vscode.window.showInformationMessage(
+    "LFP Lens: a run is kept in a folder of the workspace. Open one first.",
+    open,
+  );
   if (answer === open) await vscode.commands.executeCommand("workbench.action.files.openFolder");
 }

@@ -3,11 +3,26 @@ import type { RunView, StageView } from "../../server/protocol/runs.ts";
 import { nameFrom } from "./new-experiment.ts";
 import { compact, duration, runContext, runDescription, runSentence, since, stageDescription } from "./run-text.ts";
 
-const stage = (id: string, more: Partial<StageView> = {}): StageView => ({ id, status: "todo", progress: null, summary: null, ...more });
+const stage = (id: string, more: Partial<StageView> = {}): StageView => ({
+  id,
+  status: "todo",
+  progress: null,
+  summary: null,
+  ...more,
+});
 const progress = { done: 64, total: 100, unit: "tokens", ratePerS: 41_234, secondsLeft: 161 };
 
 function run(more: Partial<RunView>): RunView {
-  return { folder: "/w/runs/demo", name: "demo", state: { kind: "new" }, stages: [], updated: null, hasReport: false, hasProbe: false, ...more };
+  return {
+    folder: "/w/runs/demo",
+    name: "demo",
+    state: { kind: "new" },
+    stages: [],
+    updated: null,
+    hasReport: false,
+    hasProbe: false,
+    ...more,
+  };
 }
 
 const now = new Date(2026, 10, 26, 12, 0);
@@ -15,7 +30,10 @@ const now = new Date(2026, 10, 26, 12, 0);
 describe("a run in few words", () => {
   const running = run({
     state: { kind: "running", stage: "autoencoders" },
-    stages: [stage("tune", { status: "done", summary: "reward 0.07 to 0.58" }), stage("autoencoders", { status: "running", progress })],
+    stages: [
+      stage("tune", { status: "done", summary: "reward 0.07 to 0.58" }),
+      stage("autoencoders", { status: "running", progress }),
+    ],
   });
 
   it("at work says the stage and the time that is left", () => {
@@ -29,7 +47,11 @@ describe("a run in few words", () => {
     [{ kind: "waiting", for: "another run" }, "waiting for another run", "run active"],
     [{ kind: "cancelled" }, "cancelled", "run resumable"],
     [{ kind: "interrupted" }, "interrupted", "run resumable"],
-    [{ kind: "failed", code: "resource", message: "disk full", stage: "tune", resumable: true }, "failed in tune", "run resumable"],
+    [
+      { kind: "failed", code: "resource", message: "disk full", stage: "tune", resumable: true },
+      "failed in tune",
+      "run resumable",
+    ],
     [{ kind: "failed", code: "input", message: "no such file", resumable: false }, "failed", "run"],
     [{ kind: "unreadable", message: "run.json is no JSON" }, "cannot be read", "run"],
     [{ kind: "new" }, "not started", "run"],
@@ -40,18 +62,36 @@ describe("a run in few words", () => {
   });
 
   it("when done says when, and offers report and probe", () => {
-    const done = run({ state: { kind: "done" }, updated: new Date(2026, 10, 25, 23, 59).toISOString(), hasReport: true, hasProbe: true });
+    const done = run({
+      state: { kind: "done" },
+      updated: new Date(2026, 10, 25, 23, 59).toISOString(),
+      hasReport: true,
+      hasProbe: true,
+    });
     expect(runDescription(done, now)).toBe("yesterday");
     expect(runContext(done)).toBe("run report probe");
   });
 });
 
 describe("numbers and times", () => {
-  it.each([[41, "41 s"], [161, "2:41"], [3761, "1:02:41"], [-3, "0 s"], [59.6, "1:00"]])("%d seconds are %s", (seconds, text) => {
+  it.each([
+    [41, "41 s"],
+    [161, "2:41"],
+    [3761, "1:02:41"],
+    [-3, "0 s"],
+    [59.6, "1:00"],
+  ])("%d seconds are %s", (seconds, text) => {
     expect(duration(seconds)).toBe(text);
   });
 
-  it.each([[1_234_567, "1.2M"], [41_234, "41k"], [9876, "9876"], [99.5, "100"], [3.44, "3.4"], [0, "0"]])("%d is %s", (value, text) => {
+  it.each([
+    [1_234_567, "1.2M"],
+    [41_234, "41k"],
+    [9876, "9876"],
+    [99.5, "100"],
+    [3.44, "3.4"],
+    [0, "0"],
+  ])("%d is %s", (value, text) => {
     expect(compact(value)).toBe(text);
   });
 

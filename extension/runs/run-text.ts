@@ -106,8 +106,11 @@ export function since(then: Date, now: Date): string {
   if (minutes < 1) return "just now";
   if (minutes < 60) return minutes === 1 ? "1 minute ago" : `${minutes} minutes ago`;
   const days = Math.round((startOfDay(now) - startOfDay(then)) / 86_400_000);
-  if (days === 0) return `today, ${String(then.getHours()).padStart(2, "0")}:${String(then.getMinutes()).padStart(2, "0")}`;
-  return days === 1 ? "yesterday" : then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  if (days === 0)
+    return `today, ${String(then.getHours()).padStart(2, "0")}:${String(then.getMinutes()).padStart(2, "0")}`;
+  return days === 1
+    ? "yesterday"
+    : then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
 }
 
 function startOfDay(date: Date): number {

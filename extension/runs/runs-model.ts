@@ -36,7 +36,10 @@ export class RunsModel implements vscode.Disposable {
   known(): RunView[] {
     const isActive = ({ state: { kind } }: RunView): boolean => kind === "running" || kind === "waiting";
     return [...this.#runs.values()].sort(
-      (a, b) => Number(isActive(b)) - Number(isActive(a)) || (b.updated ?? "").localeCompare(a.updated ?? "") || a.name.localeCompare(b.name),
+      (a, b) =>
+        Number(isActive(b)) - Number(isActive(a)) ||
+        (b.updated ?? "").localeCompare(a.updated ?? "") ||
+        a.name.localeCompare(b.name),
     );
   }
 

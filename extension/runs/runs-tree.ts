@@ -19,7 +19,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
 
   constructor(model: RunsModel) {
     this.#model = model;
-    this.#listening = model.onDidChange((folders) => this.#changed.fire(folders?.map((folder) => this.#runNode(folder))));
+    this.#listening = model.onDidChange((folders) =>
+      this.#changed.fire(folders?.map((folder) => this.#runNode(folder))),
+    );
   }
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
@@ -61,7 +63,10 @@ function runItem(run: RunView): vscode.TreeItem {
   const { kind } = run.state;
   const isOpen = kind === "running" || kind === "waiting" || kind === "failed";
   const collapsed = isOpen ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed;
-  const item = new vscode.TreeItem(run.name, run.stages.length === 0 ? vscode.TreeItemCollapsibleState.None : collapsed);
+  const item = new vscode.TreeItem(
+    run.name,
+    run.stages.length === 0 ? vscode.TreeItemCollapsibleState.None : collapsed,
+  );
   const sentence = runSentence(run);
   // With its state, so that a run that begins or ends opens or closes its stages by itself.
   item.id = `${run.folder}:${isOpen}`;
@@ -81,7 +86,9 @@ function stageItem(folder: string, stage: StageView): vscode.TreeItem {
   item.iconPath = stageIcons[stage.status];
   item.tooltip = description === "" ? stage.id : `${stage.id}: ${description}`;
   item.contextValue = "stage";
-  item.accessibilityInformation = { label: `${stage.id}: ${stageWords[stage.status]}${description === "" ? "" : `, ${description}`}` };
+  item.accessibilityInformation = {
+    label: `${stage.id}: ${stageWords[stage.status]}${description === "" ? "" : `, ${description}`}`,
+  };
   return item;
 }
 

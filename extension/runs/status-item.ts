@@ -10,7 +10,10 @@ export function showRunInStatusBar(model: RunsModel): vscode.Disposable {
   const show = (): void => {
     const active = model.known().find(({ state }) => state.kind === "running");
     void vscode.commands.executeCommand("setContext", "lfpLens.runActive", active !== undefined);
-    if (active === undefined) return item.hide();
+    if (active === undefined) {
+      item.hide();
+      return;
+    }
     item.text = `$(loading~spin) ${active.name}: ${progressOfRun(active) ?? active.state.kind}`;
     item.tooltip = runSentence(active);
     item.show();

@@ -45,7 +45,13 @@ export class RunBoard {
     await Promise.all(roots.map((root) => this.#scan(root)));
     const kept = gone.filter((folder) => !this.#runs.has(folder));
     if (kept.length > 0) this.#tell([], kept);
-    for (const root of roots) this.#loop(root, watching.signal, () => ROOT_POLL_MS, () => this.#scan(root));
+    for (const root of roots)
+      this.#loop(
+        root,
+        watching.signal,
+        () => ROOT_POLL_MS,
+        () => this.#scan(root),
+      );
   }
 
   /** All runs as they stand now, in the order of the folders and by name. */
@@ -84,7 +90,12 @@ export class RunBoard {
     const loop = new AbortController();
     this.#runs.set(folder, { loop, view: undefined });
     this.#mark(folder);
-    this.#loop(folder, loop.signal, () => this.#pollMs(folder), async () => this.#mark(folder));
+    this.#loop(
+      folder,
+      loop.signal,
+      () => this.#pollMs(folder),
+      async () => this.#mark(folder),
+    );
   }
 
   /** A process that is killed changes no file, so what lives is looked at more often. */

@@ -31,7 +31,10 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     session.requireTrust("Starting a run");
     const root = session.checkRoot(runsRoot);
     const { openExperimentRun, submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
-    const run = await openExperimentRun(experiment, { runsRoot: root, out: name === null ? undefined : join(root, name) });
+    const run = await openExperimentRun(experiment, {
+      runsRoot: root,
+      out: name === null ? undefined : join(root, name),
+    });
     await submitExperimentRun(run, lfpProgram(), root);
     await board.refresh(run.folder);
     return { folder: run.folder };
@@ -64,7 +67,8 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     const folder = await session.checkRun(asked);
     const read = async (name: string): Promise<string> => {
       const text = await unlessMissing(readFile(join(folder, name), "utf8"));
-      if (text === undefined) throw new RunPartMissingError(`${folder} has no ${name} yet; it is the run's last stage.`);
+      if (text === undefined)
+        throw new RunPartMissingError(`${folder} has no ${name} yet; it is the run's last stage.`);
       return text;
     };
     const json: unknown = JSON.parse(await read("report.json"));

@@ -21,7 +21,9 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
     return {
       ...base,
       state: status.state,
-      stages: await Promise.all((record?.stages ?? []).map((stage) => viewStage(folder, stage, status, events, summaries))),
+      stages: await Promise.all(
+        (record?.stages ?? []).map((stage) => viewStage(folder, stage, status, events, summaries)),
+      ),
       updated: record?.updated ?? null,
       hasReport: (await unlessMissing(stat(join(folder, "report.json")))) !== undefined,
       hasProbe: hasProbe(record),
@@ -121,6 +123,7 @@ function parseJson(text: string): unknown {
 
 function hasProbe(record: RunRecord | undefined): boolean {
   const finished = (id: string): boolean =>
-    record?.stages.some((stage) => stage.stage === id && (stage.status === "done" || stage.status === "reused")) ?? false;
+    record?.stages.some((stage) => stage.stage === id && (stage.status === "done" || stage.status === "reused")) ??
+    false;
   return finished("probe") && finished("autoencoders");
 }
