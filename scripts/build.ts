@@ -46,7 +46,7 @@ async function buildPrograms(outdir: string): Promise<void> {
     banner: {
       js: 'import { createRequire as createNodeRequire } from "node:module"; const require = createNodeRequire(import.meta.url);',
     },
-    external: ["onnxruntime-node", "@huggingface/*"],
+    external: ["onnxruntime-node", "@huggingface/*", "webgpu"],
   });
 }
 

@@ -1,10 +1,11 @@
 import * as ort from "onnxruntime-node";
 import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
-import { type DType, sizeOf, type Values } from "../graph.ts";
+import { sizeOf, type Values } from "../graph.ts";
+import { type BufferSpec, checkInputs } from "../program-inputs.ts";
 import { type Block, Heap } from "./heap.ts";
 import { runHostStep } from "./host-steps.ts";
-import type { BufferSpec, CpuPlan, Feed, Operand } from "./plan.ts";
+import type { CpuPlan, Feed, Operand } from "./plan.ts";
 import { applyUpdate } from "./updates.ts";
 
 /** Held values: a block of the heap and what it means. */
@@ -79,7 +80,7 @@ export class CpuExecutor {
   async run(id: number, inputs: Readonly<Results>): Promise<Results> {
     const program = this.#programs.get(id);
     if (program === undefined) throw new DeviceError("the program was disposed of; compile it again");
-    checkInputs(program.plan, inputs);
+    checkInputs(program.plan.inputs, inputs);
     await this.#runModel(program, inputs);
     const place = (operand: Operand): Buffer => this.#place(program, operand);
     const values = (operand: Operand): Values => this.#values(program, operand, inputs);
@@ -200,22 +201,6 @@ export class CpuExecutor {
   }
 }
 
-function checkInputs(plan: CpuPlan, inputs: Readonly<Results>): void {
-  for (const { name, spec, idsBelow } of plan.inputs) {
-    const values = inputs[name];
-    const expected = `${sizeOf(spec.shape)} ${spec.dtype} values`;
-    if (values === undefined) throw new InputMismatchError(name, "nothing", expected);
-    if (values.length !== sizeOf(spec.shape) || dtypeOf(values) !== spec.dtype)
-      throw new InputMismatchError(name, `${values.length} ${dtypeOf(values)} values`, expected);
-    if (idsBelow !== undefined) checkIds(name, values, idsBelow);
-  }
-}
-
-function checkIds(name: string, values: Values, below: number): void {
-  const bad = values.findIndex((id) => id < 0 || id >= below);
-  if (bad >= 0) throw new InputMismatchError(name, `id ${values[bad]} at place ${bad}`, `ids from 0 to ${below - 1}`);
-}
-
 const tensorTypes = { f32: "float32", i32: "int32" } as const;
 
 function tensorOf(spec: BufferSpec, values: Values | undefined): ort.Tensor {
@@ -226,8 +211,4 @@ function bufferAt(buffers: readonly Buffer[], index: number): Buffer {
   const buffer = buffers[index];
   if (buffer === undefined) throw new DeviceError(`the program has no buffer ${index}`);
   return buffer;
-}
-
-function dtypeOf(values: Values): DType {
-  return values instanceof Float32Array ? "f32" : "i32";
 }

@@ -1,6 +1,6 @@
 /** A compiled program as plain data, so that it can be handed to the worker that runs it. */
 import type { Update } from "../device.ts";
-import type { DType, Shape } from "../graph.ts";
+import type { BufferSpec, PlannedInput } from "../program-inputs.ts";
 
 /** Where a value is found while a program runs. */
 export type Operand =
@@ -8,22 +8,10 @@ export type Operand =
   | { readonly from: "input"; readonly name: string }
   | { readonly from: "buffer"; readonly index: number };
 
-export interface BufferSpec {
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
-
 export interface Feed {
   readonly onnxName: string;
   readonly operand: Operand;
   readonly spec: BufferSpec;
-}
-
-export interface PlannedInput {
-  readonly name: string;
-  readonly spec: BufferSpec;
-  /** When its values are ids: they are 0 or more, and less than this. */
-  readonly idsBelow: number | undefined;
 }
 
 export interface CpuPlan {

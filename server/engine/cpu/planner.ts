@@ -1,14 +1,13 @@
-import type { AdamWEntry, ProgramSpec, Update } from "../device.ts";
+import type { ProgramSpec, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
-import { idBounds } from "../id-bounds.ts";
 import { Emitter } from "../onnx/emitter.ts";
 import { lowerNode } from "../onnx/lowering.ts";
 import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
-import { simplify } from "../simplify.ts";
-import { verify } from "../verify.ts";
+import { type BufferSpec, inputsOf } from "../program-inputs.ts";
+import { mapUpdate, operandsOf, simplifyProgram } from "../updates.ts";
 import { type HostNode, type HostPlanner, hostReads, isHostNode, planHostStep } from "./host-rules.ts";
-import type { BufferSpec, CpuPlan, Feed, HostStep, Operand, PlannedInput } from "./plan.ts";
+import type { CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
 
 /** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
 export function planProgram(spec: PlanSpec): CpuPlan {
@@ -33,14 +32,10 @@ class Planner {
   readonly #steps: HostStep[] = [];
 
   constructor({ outputs, updates = [], frozenNames = new Set() }: PlanSpec) {
-    const roots = [...Object.values(outputs), ...updates.flatMap(operandsOf)];
-    verify(roots);
-    const simplified = simplify(roots);
-    const replacement = new Map(roots.map((root, index) => [root, simplified[index] ?? root]));
-    const replace = (node: Node): Node => replacement.get(node) ?? node;
+    const program = simplifyProgram({ outputs, updates });
     this.#frozenNames = frozenNames;
-    this.#outputs = new Map(Object.entries(outputs).map(([name, node]) => [name, replace(node)]));
-    this.#updates = updates.map((update) => mapUpdate(update, replace));
+    this.#outputs = program.outputs;
+    this.#updates = program.updates;
   }
 
   plan(): CpuPlan {
@@ -133,52 +128,6 @@ function inputsToPlace(updates: readonly Update[]): Set<Node> {
     return update.kind === "adamW" ? update.parameters.map(({ gradient }) => gradient) : [];
   });
   return new Set(read.filter((node) => node.op === "input"));
-}
-
-function inputsOf(order: readonly Node[]): PlannedInput[] {
-  const bounds = idBounds(order);
-  return order.flatMap((node) =>
-    node.op === "input" ? [{ name: node.attrs.name, spec: specOf(node), idsBelow: bounds.get(node.attrs.name) }] : [],
-  );
-}
-
-/** Applies a function to every operand of an update. */
-export function mapUpdate<A, B>(update: Update<A>, f: (operand: A) => B): Update<B> {
-  switch (update.kind) {
-    case "assign":
-    case "accumulate":
-      return { ...update, target: f(update.target), value: f(update.value) };
-    case "writeAt":
-      return { ...update, target: f(update.target), value: f(update.value), start: f(update.start) };
-    case "adamW":
-      return {
-        ...update,
-        settings: f(update.settings),
-        parameters: update.parameters.map((entry) => mapEntry(entry, f)),
-      };
-    default:
-      update satisfies never;
-      throw new TypeError("unknown update");
-  }
-}
-
-function mapEntry<A, B>(
-  { name, parameter, gradient, firstMoment, secondMoment }: AdamWEntry<A>,
-  f: (operand: A) => B,
-): AdamWEntry<B> {
-  return {
-    name,
-    parameter: f(parameter),
-    gradient: f(gradient),
-    firstMoment: f(firstMoment),
-    secondMoment: f(secondMoment),
-  };
-}
-
-function operandsOf(update: Update): Node[] {
-  const operands: Node[] = [];
-  mapUpdate(update, (node) => operands.push(node));
-  return operands;
 }
 
 /** Nodes that loops compute better than ONNX, where nothing after them is ONNX's. */

@@ -1,0 +1,154 @@
+/** Softmax and log-softmax over rows, forward and backward, and log-probabilities of one entry a row. One workgroup works on one row. */
+import {
+  defineKernel,
+  foldedGrid,
+  type Kernel,
+  type Launch,
+  lanesFor,
+  lowest,
+  maxAll,
+  type Param,
+  sumAll,
+} from "./wgsl.ts";
+
+export interface RowsShape {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface MaskedRows extends RowsShape {
+  /** Rows that share one set of keys: row r is query r mod `queries`, at place r mod queries + columns - queries. */
+  readonly queries: number;
+  /** A query sees the keys at its own place and before. */
+  readonly causal: boolean;
+  /** And only this many of them; 0: all. */
+  readonly window: number;
+}
+
+const u32 = (...names: string[]): Param[] => names.map((name) => ({ name, type: "u32" }));
+
+/** x [rows, columns] -> softmax of what each row may see, 0 elsewhere. */
+export function softmaxLaunch({ rows, columns, queries, causal, window }: MaskedRows): Launch {
+  const size = lanesFor(columns);
+  const body = `
+  if (group >= p.rows) { return; }
+  let base = group * p.columns;
+  let place = group % p.queries + p.columns - p.queries;
+  let end = select(p.columns, place + 1u, p.causal != 0u);
+  let begin = select(0u, place + 1u - min(p.window, place + 1u), p.window != 0u);
+  var top = ${lowest};
+  for (var c = begin + lane; c < end; c += ${size}u) { top = max(top, x[base + c]); }
+  top = maxAll(top, lane);
+  var total = 0.0f;
+  for (var c = begin + lane; c < end; c += ${size}u) { total += exp(x[base + c] - top); }
+  let scale = 1.0f / sumAll(total, lane);
+  for (var c = lane; c < p.columns; c += ${size}u) {
+    var value = 0.0f;
+    if (c >= begin && c < end) { value = exp(x[base + c] - top) * scale; }
+    y[base + c] = value;
+  }`;
+  const kernel = rowKernel("softmax", ["x"], size, body, u32("rows", "columns", "queries", "causal", "window"));
+  return { kernel, params: [rows, columns, queries, Number(causal), window], grid: foldedGrid(rows) };
+}
+
+/** (probabilities, dY) -> p (dY - sum(dY p)). */
+export function softmaxGradLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "softmaxGrad",
+    ["probs", "dY"],
+    `
+  var total = 0.0f;
+  for (var c = lane; c < p.columns; c += ${size}u) { total += probs[base + c] * dY[base + c]; }
+  total = sumAll(total, lane);
+  for (var c = lane; c < p.columns; c += ${size}u) { y[base + c] = probs[base + c] * (dY[base + c] - total); }`,
+  );
+}
+
+const logSumExp = (size: number, source: string): string => `
+  var top = ${lowest};
+  for (var c = lane; c < p.columns; c += ${size}u) { top = max(top, ${source}[base + c]); }
+  top = maxAll(top, lane);
+  var total = 0.0f;
+  for (var c = lane; c < p.columns; c += ${size}u) { total += exp(${source}[base + c] - top); }
+  let logTotal = log(sumAll(total, lane));`;
+
+/** log softmax of each row. */
+export function logSoftmaxLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "logSoftmax",
+    ["x"],
+    `${logSumExp(size, "x")}
+  for (var c = lane; c < p.columns; c += ${size}u) { y[base + c] = (x[base + c] - top) - logTotal; }`,
+  );
+}
+
+/** (log-probabilities, dY) -> dY - exp(logP) sum(dY). */
+export function logSoftmaxGradLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "logSoftmaxGrad",
+    ["logP", "dY"],
+    `
+  var total = 0.0f;
+  for (var c = lane; c < p.columns; c += ${size}u) { total += dY[base + c]; }
+  total = sumAll(total, lane);
+  for (var c = lane; c < p.columns; c += ${size}u) { y[base + c] = dY[base + c] - exp(logP[base + c]) * total; }`,
+  );
+}
+
+/** (logits [N, V], ids [N]) -> log softmax at the id, [N]. */
+export function gatherLogProbsLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "gatherLogProbs",
+    ["x", "ids"],
+    `${logSumExp(size, "x")}
+  if (lane == 0u) { y[group] = (x[base + u32(ids[group])] - top) - logTotal; }`,
+  );
+}
+
+/** (logits [N, V], ids [N], dY [N]) -> (onehot - softmax) dY, [N, V]. */
+export function gatherLogProbsGradLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "gatherLogProbsGrad",
+    ["x", "ids", "dY"],
+    `${logSumExp(size, "x")}
+  let id = u32(ids[group]);
+  let slope = dY[group];
+  for (var c = lane; c < p.columns; c += ${size}u) {
+    let hot = select(0.0f, 1.0f, c == id);
+    y[base + c] = (hot - exp((x[base + c] - top) - logTotal)) * slope;
+  }`,
+  );
+}
+
+function rowLaunch({ rows, columns }: RowsShape, name: string, reads: readonly string[], body: string): Launch {
+  const begin = `
+  if (group >= p.rows) { return; }
+  let base = group * p.columns;`;
+  const kernel = rowKernel(name, reads, lanesFor(columns), `${begin}${body}`, u32("rows", "columns"));
+  return { kernel, params: [rows, columns], grid: foldedGrid(rows) };
+}
+
+function rowKernel(name: string, reads: readonly string[], size: number, body: string, params: Param[]): Kernel {
+  const functions = [body.includes("maxAll") ? maxAll(size) : "", body.includes("sumAll") ? sumAll(size) : ""];
+  return defineKernel({
+    name,
+    bindings: [
+      ...reads.map((read) => ({ name: read, type: read === "ids" ? "i32" : "f32", access: "read" }) as const),
+      { name: "y", type: "f32", access: "read_write" },
+    ],
+    params,
+    size,
+    declarations: functions.join(""),
+    body,
+  });
+}

@@ -1,0 +1,113 @@
+/** Finds a GPU through Dawn, with the switches that training needs and everything that the adapter allows. */
+import type { MatrixConfig } from "../../../kernels/matmul/matrix-text.ts";
+import { DeviceError } from "../errors.ts";
+
+export interface AdapterOptions {
+  /** Part of the adapter's name, where there are several. */
+  readonly adapter?: string;
+  /** Compiles and validates everything and computes nothing: Dawn's null backend, which needs no driver. */
+  readonly compileOnly?: boolean;
+  /** Leaves out the checks that keep a faulty kernel inside its buffers. Never in tests. */
+  readonly fast?: boolean;
+}
+
+/** What the adapter offers that kernels are chosen by. */
+export interface AdapterTraits {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** Runs on the processor. */
+  readonly software: boolean;
+  readonly f16: boolean;
+  readonly subgroups: { readonly min: number; readonly max: number } | undefined;
+  readonly matrices: readonly MatrixConfig[];
+}
+
+export interface OpenedAdapter {
+  readonly device: GPUDevice;
+  readonly traits: AdapterTraits;
+  /** Holds the instance: Dawn ends it when nothing does. */
+  readonly instance: GPU;
+}
+
+/** Why there is no GPU device here: to be told to people, with what `lfp doctor` finds out. */
+export class NoAdapterError extends DeviceError {}
+
+const wantedFeatures = [
+  "shader-f16",
+  "subgroups",
+  "subgroup-size-control",
+  "chromium-experimental-subgroup-matrix",
+  "timestamp-query",
+] as const;
+
+/** Requested at the adapter's own value: the defaults are what every telephone has. */
+const wantedLimits = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+/** Throws `NoAdapterError` where the package does not load or finds no adapter. */
+export async function openAdapter(options: AdapterOptions = {}): Promise<OpenedAdapter> {
+  const instance = await createInstance(options);
+  const adapter = await instance.requestAdapter({ featureLevel: "core", powerPreference: "high-performance" });
+  if (adapter === null) {
+    const named = options.adapter === undefined ? "" : ` of a name with '${options.adapter}'`;
+    throw new NoAdapterError(`no GPU adapter${named} was found: \`lfp doctor\` says why and what to do`);
+  }
+  const features = wantedFeatures.filter((feature) => has(adapter.features, feature));
+  const requiredLimits = Object.fromEntries(wantedLimits.map((limit) => [limit, adapter.limits[limit]]));
+  // Dawn knows features that the standard's types do not.
+  const requiredFeatures = features as unknown as GPUFeatureName[];
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+  return { device, traits: traitsOf(adapter), instance };
+}
+
+async function createInstance({ adapter, compileOnly = false, fast = false }: AdapterOptions): Promise<GPU> {
+  const enabled = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia", "use_vulkan_memory_model"];
+  if (fast) enabled.push("disable_robustness", "disable_workgroup_init", "disable_polyfills_on_integer_div_and_mod");
+  const settings = [`enable-dawn-features=${enabled.join(",")}`];
+  if (compileOnly) settings.push("backend=null");
+  if (adapter !== undefined) settings.push(`adapter=${adapter}`);
+  try {
+    // Loaded only when a GPU is asked for: the native part needs glibc 2.34 and a few hundred milliseconds.
+    const { create } = await import("webgpu");
+    return create(settings);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new NoAdapterError(`the package webgpu (Dawn) does not load: ${reason}`, { cause });
+  }
+}
+
+function traitsOf({ info, features }: GPUAdapter): AdapterTraits {
+  const extended: GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<MatrixConfig> } = info;
+  const matrices = Array.from(extended.subgroupMatrixConfigs ?? [], (config) => ({
+    componentType: config.componentType,
+    resultComponentType: config.resultComponentType,
+    M: config.M,
+    N: config.N,
+    K: config.K,
+  }));
+  const name = info.description === "" ? info.device : info.description;
+  return {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    description: name === "" ? "unnamed adapter" : name,
+    software: info.isFallbackAdapter || info.architecture === "swiftshader" || /llvmpipe|lavapipe/i.test(name),
+    f16: has(features, "shader-f16"),
+    subgroups: has(features, "subgroups")
+      ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
+      : undefined,
+    matrices,
+  };
+}
+
+function has(features: GPUSupportedFeatures, name: string): boolean {
+  const names: ReadonlySet<string> = features;
+  return names.has(name);
+}

@@ -1,0 +1,208 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Kernel } from "../../../kernels/wgsl.ts";
+import { DeviceError } from "../errors.ts";
+import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
+
+/** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
+export const bufferUsage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
+const mapForReading = 1;
+const computeStage = 4;
+
+/** A range of a buffer. */
+export interface Span {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** What needs memory, and how much. */
+export interface Demand {
+  readonly what: string;
+  readonly bytes: number;
+}
+
+/**
+ * The adapter's device with everything that may go wrong with it: Dawn drops work that it finds invalid or has no memory for and
+ * goes on, so every error is kept and thrown to whoever waits next.
+ */
+export class GpuContext {
+  readonly device: GPUDevice;
+  readonly traits: AdapterTraits;
+  /** Held here, because Dawn ends when nobody holds it. */
+  readonly instance: GPU;
+  readonly #memoryBytes: number;
+  readonly #pipelines = new Map<string, Promise<Pipeline>>();
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  #usedBytes = 0;
+  #failure: DeviceError | undefined;
+  #closed: DeviceError | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ device, traits, instance }: OpenedAdapter, memoryBytes: number) {
+    this.device = device;
+    this.traits = traits;
+    this.instance = instance;
+    this.#memoryBytes = memoryBytes;
+    device.addEventListener("uncapturederror", (event) => {
+      this.#fail(`the GPU refused work: ${firstLines(event.error.message)}`);
+    });
+    void device.lost.then(({ reason, message }) => {
+      const why = message === "" ? reason : firstLines(message);
+      if (this.#closed === undefined)
+        this.#fail(`the GPU was lost (${why}); what it held is gone. Resume the run, or use the CPU`);
+    });
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Runs work after all work that was asked for before, alone. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => {
+      this.check();
+      return work();
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Throws what went wrong since the device was opened: nothing that it computed afterwards can be trusted. */
+  check(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Throws `DeviceError` with the sum when memory for these does not suffice. Nothing has been allocated then. */
+  admit(demands: readonly Demand[]): void {
+    const needed = demands.reduce((sum, { bytes }) => sum + bytes, 0);
+    const list = demands
+      .filter(({ bytes }) => bytes > 0)
+      .map(({ what, bytes }) => `${what} ${mebibytes(bytes)}`)
+      .join(", ");
+    const advice = "take a smaller batch or shorter texts, or train adapters (LoRA) instead of all weights";
+    if (this.#usedBytes + needed > this.#memoryBytes) {
+      const held = `${mebibytes(this.#usedBytes)} held, ${mebibytes(needed)} more needed (${list})`;
+      throw new DeviceError(
+        `the GPU's memory does not suffice: ${held}, of ${mebibytes(this.#memoryBytes)}: ${advice}`,
+      );
+    }
+  }
+
+  /** A buffer, zeroed. Throws `DeviceError` when there is no memory for it. */
+  async allocate(what: string, bytes: number, usage: number): Promise<GPUBuffer> {
+    const limit = this.device.limits.maxBufferSize;
+    if (bytes > limit)
+      throw new DeviceError(
+        `${what} needs ${mebibytes(bytes)} at once; this GPU's buffers hold ${mebibytes(limit)} at most`,
+      );
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    const buffer = this.device.createBuffer({ label: what, size: Math.max(256, bytes), usage });
+    const problems = await Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]);
+    const problem = problems.find((error) => error !== null);
+    if (problem != null) {
+      buffer.destroy();
+      const held = `${mebibytes(this.#usedBytes)} are held`;
+      throw new DeviceError(`the GPU has no ${mebibytes(bytes)} for ${what}; ${held}: ${firstLines(problem.message)}`);
+    }
+    this.#usedBytes += buffer.size;
+    return buffer;
+  }
+
+  release(buffer: GPUBuffer): void {
+    this.#usedBytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** The pipeline of a kernel, made once for equal text. Throws `DeviceError` naming the kernel. */
+  pipeline(kernel: Kernel): Promise<Pipeline> {
+    const known = this.#pipelines.get(kernel.code);
+    if (known !== undefined) return known;
+    const made = this.#makePipeline(kernel);
+    this.#pipelines.set(kernel.code, made);
+    return made;
+  }
+
+  /** The bytes of a buffer made for reading, when all work before is done. `expectedMs` is how long that took before. */
+  async readMapped(buffer: GPUBuffer, bytes: number, expectedMs: number): Promise<ArrayBuffer> {
+    // Dawn's wait keeps a core busy, so most of the time is slept through first.
+    if (expectedMs > 4) await sleep(expectedMs * 0.8);
+    try {
+      await buffer.mapAsync(mapForReading, 0, bytes);
+    } catch (cause) {
+      this.check();
+      throw new DeviceError(
+        `the GPU's results cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      );
+    }
+    try {
+      this.check();
+      return buffer.getMappedRange(0, bytes).slice(0);
+    } finally {
+      buffer.unmap();
+    }
+  }
+
+  /** Ends the device: what waits is refused. */
+  async close(): Promise<void> {
+    this.#closed ??= new DeviceError("the device was closed");
+    await this.#last;
+    this.device.destroy();
+    await this.device.lost;
+  }
+
+  async #makePipeline(kernel: Kernel): Promise<Pipeline> {
+    const { name, code, bindings, params } = kernel;
+    const layout = this.#layout(bindings.map(({ access }) => access));
+    // Caught here, an error concerns this kernel and not the device.
+    this.device.pushErrorScope("validation");
+    const module = this.device.createShaderModule({ label: name, code });
+    const invalid = this.device.popErrorScope();
+    try {
+      const pipeline = await this.device.createComputePipelineAsync({
+        label: name,
+        layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout], immediateSize: params.length * 4 }),
+        compute: { module, entryPoint: "main" },
+      });
+      return { pipeline, layout };
+    } catch (cause) {
+      this.check();
+      const reason = firstLines((await invalid)?.message ?? (cause instanceof Error ? cause.message : String(cause)));
+      throw new DeviceError(`the GPU's compiler refused the kernel '${name}': ${reason}`, { cause });
+    }
+  }
+
+  #layout(accesses: readonly ("read" | "read_write")[]): GPUBindGroupLayout {
+    const key = accesses.join();
+    const known = this.#layouts.get(key);
+    if (known !== undefined) return known;
+    const layout = this.device.createBindGroupLayout({
+      entries: accesses.map((access, binding) => ({
+        binding,
+        visibility: computeStage,
+        buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+      })),
+    });
+    this.#layouts.set(key, layout);
+    return layout;
+  }
+
+  #fail(message: string): void {
+    this.#failure ??= new DeviceError(message);
+  }
+}
+
+export function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
+
+/** Dawn's messages end in a trace of what it was doing; the first lines say what is wrong. */
+function firstLines(message: string): string {
+  return message.split("\n").slice(0, 3).join(" ").trim();
+}

@@ -1,0 +1,133 @@
+/** Decides which nodes are computed inside the kernel of whoever reads them, and which are kept in memory. */
+import { type Node, sizeOf } from "../graph.ts";
+import { ruleOf } from "./lowering.ts";
+
+export interface Fusion {
+  /** Computed where it is read, never in memory. */
+  isInlined(node: Node | undefined): boolean;
+  /** In memory; everything else that is no leaf is inlined or a product that waits to be taken into its reader's kernel. */
+  isStored(node: Node): boolean;
+  /** A product that its one reader may take into its own kernel. */
+  isAbsorbable(node: Node): boolean;
+  /** A view of state that has to keep its values while the state is written. */
+  needsCopy(node: Node): boolean;
+}
+
+/** Buffers that the code of one element may read: with two operands of a product and the result, what every adapter binds. */
+const mostLeaves = 5;
+/** Operators in one kernel; past this a kernel is only longer to compile. */
+const mostOperators = 48;
+
+interface Cost {
+  readonly leaves: ReadonlySet<Node>;
+  readonly operators: number;
+}
+
+/** Nodes must come inputs first. */
+export function decideFusion(order: readonly Node[], roots: ReadonlySet<Node>): Fusion {
+  const consumers = consumersOf(order);
+  const uses = usesOf(order, consumers, roots);
+  const inlined = new Map<Node, Cost>();
+  const absorbable = new Set<Node>();
+  for (const node of order) {
+    const rule = ruleOf(node);
+    const readers = consumers.get(node) ?? [];
+    if (rule.kind === "element") {
+      const cost = costOf(node, inlined);
+      if (!roots.has(node) && mayInline(node, rule.moves, readers, uses)) inlined.set(node, cost);
+    } else if (rule.kind === "kernel" && rule.fuses) costOf(node, inlined);
+    else if (node.op === "matmul" && !roots.has(node) && uses.get(node) === 1 && sameSizeReader(node, readers))
+      absorbable.add(node);
+  }
+  return {
+    isInlined: (node) => node !== undefined && inlined.has(node),
+    isStored: (node) => ruleOf(node).kind !== "leaf" && !inlined.has(node) && !absorbable.has(node),
+    isAbsorbable: (node) => absorbable.has(node),
+    needsCopy: (node) => roots.has(node) && sourceOf(node).op === "state",
+  };
+}
+
+function mayInline(node: Node, moves: boolean, readers: readonly Node[], uses: ReadonlyMap<Node, number>): boolean {
+  if (!readers.every((reader) => readsElements(reader, node))) return false;
+  if (moves) return true;
+  return (
+    uses.get(node) === 1 && readers.every((reader) => !isElement(reader) || sizeOf(reader.shape) <= sizeOf(node.shape))
+  );
+}
+
+/** Whether a reader computes this operand as it reads it. */
+function readsElements(reader: Node, operand: Node): boolean {
+  if (reader.op === "concat") return true;
+  if (reader.op === "scatterAddRows") return reader.inputs[0] === operand && !reader.inputs.slice(1).includes(operand);
+  const rule = ruleOf(reader);
+  return rule.kind === "element" || (rule.kind === "kernel" && rule.fuses);
+}
+
+function isElement(node: Node): boolean {
+  return ruleOf(node).kind === "element";
+}
+
+function sameSizeReader(node: Node, readers: readonly Node[]): boolean {
+  return readers.every((reader) => isElement(reader) && sizeOf(reader.shape) === sizeOf(node.shape));
+}
+
+/** What a node's code reads and how long it is. Operands that make it too much are taken out of `inlined`, into memory. */
+function costOf(node: Node, inlined: Map<Node, Cost>): Cost {
+  for (;;) {
+    const leaves = new Set<Node>(node.op === "rotary" ? [node] : []);
+    let operators = 1;
+    for (const input of node.inputs) {
+      const cost = inlined.get(input);
+      if (cost === undefined) leaves.add(input);
+      else for (const leaf of cost.leaves) leaves.add(leaf);
+      operators += cost?.operators ?? 0;
+    }
+    if (leaves.size <= mostLeaves && operators <= mostOperators) return { leaves, operators };
+    const largest = node.inputs
+      .filter((input) => inlined.has(input))
+      .sort((a, b) => weigh(b, inlined) - weigh(a, inlined))[0];
+    if (largest === undefined) return { leaves, operators };
+    inlined.delete(largest);
+  }
+}
+
+function weigh(node: Node, inlined: ReadonlyMap<Node, Cost>): number {
+  const cost = inlined.get(node);
+  return cost === undefined ? 0 : cost.leaves.size * mostOperators + cost.operators;
+}
+
+function consumersOf(order: readonly Node[]): Map<Node, Node[]> {
+  const consumers = new Map<Node, Node[]>();
+  for (const node of order) {
+    for (const input of new Set(node.inputs)) {
+      const list = consumers.get(input);
+      if (list === undefined) consumers.set(input, [node]);
+      else list.push(node);
+    }
+  }
+  return consumers;
+}
+
+/** How often a node would be computed if everybody did so on reading: moving an element does not compute it, whoever reads it then does. */
+function usesOf(
+  order: readonly Node[],
+  consumers: ReadonlyMap<Node, readonly Node[]>,
+  roots: ReadonlySet<Node>,
+): Map<Node, number> {
+  const uses = new Map<Node, number>();
+  for (const node of order.toReversed()) {
+    let count = roots.has(node) ? 1 : 0;
+    for (const reader of consumers.get(node) ?? []) {
+      const rule = ruleOf(reader);
+      const passesOn = rule.kind === "element" && rule.moves && !roots.has(reader);
+      count += passesOn ? Math.max(1, uses.get(reader) ?? 1) : 1;
+    }
+    uses.set(node, count);
+  }
+  return uses;
+}
+
+function sourceOf(node: Node): Node {
+  const input = node.inputs[0];
+  return node.op === "reshape" && input !== undefined ? sourceOf(input) : node;
+}

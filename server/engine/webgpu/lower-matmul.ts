@@ -1,0 +1,72 @@
+import { chooseVariant, type Precision, type Tuned } from "../../../kernels/matmul/choose.ts";
+import { directMatmulLaunch } from "../../../kernels/matmul/direct.ts";
+import type { MatmulShape } from "../../../kernels/matmul/shape.ts";
+import { type MatmulAdapter, planMatmul } from "../../../kernels/matmul/variants.ts";
+import { type Fragment, plainFragment } from "../../../kernels/wgsl.ts";
+import { type NodeOf, sizeOf } from "../graph.ts";
+import type { Lowering } from "./lowering.ts";
+import type { Value } from "./values.ts";
+
+/** What products are chosen by. */
+export interface MatmulChoice {
+  readonly adapter: MatmulAdapter;
+  readonly precision: Precision;
+  readonly tuned: Tuned;
+}
+
+/** What comes after a product in the same kernel: code over `value` and `at`, the values that it reads, and where the result goes. */
+export interface AfterMatmul {
+  readonly epilogue: Fragment;
+  readonly values: readonly Value[];
+  readonly result: Value;
+}
+
+/** The one place where products are chosen. */
+export function lowerMatmul(node: NodeOf<"matmul">, lowering: Lowering, after?: AfterMatmul): void {
+  const [left, right] = node.inputs;
+  const [a, b] = [lowering.read(left), lowering.read(right)];
+  const { epilogue = plainFragment, values = [], result = lowering.result(node) } = after ?? {};
+  const shape = matmulShapeOf(node);
+  if (isSmall(shape)) {
+    lowering.run(directMatmulLaunch(shape, epilogue), [a, b, ...values, result]);
+    return;
+  }
+  const { adapter, precision, tuned } = lowering.matmul;
+  const { steps, workspaces } = planMatmul(shape, chooseVariant(shape, adapter, precision, tuned), {
+    epilogue,
+    accumulate: false,
+  });
+  const named = new Map<string, Value>([
+    ["a", a],
+    ["b", b],
+    ["y", result],
+    ...epilogue.bindings.flatMap(({ name }, at) => (values[at] === undefined ? [] : [[name, values[at]] as const])),
+    ...Object.entries(workspaces).map(([name, size]) => [name, lowering.scratch(size)] as const),
+  ]);
+  for (const { launch, operands } of steps)
+    lowering.run(
+      launch,
+      operands.map((name) => valueNamed(named, name)),
+    );
+}
+
+/** Products with one right operand for all of a batch are one product of more rows. */
+function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
+  const { transA, transB, alpha } = node.attrs;
+  const [left, right] = node.inputs;
+  const sharedB = right?.shape.length === 2;
+  const [M = 1, N = 1] = node.shape.slice(-2);
+  const K = left?.shape.at(transA ? -2 : -1) ?? 1;
+  return { batch: sizeOf(node.shape) / (M * N), M, N, K, transA, transB, alpha, sharedB };
+}
+
+/** Tiles of such a product would be mostly empty, and take longer to compile than to run. */
+function isSmall({ batch, M, N, K }: MatmulShape): boolean {
+  return batch * M * N * K <= 2 ** 20;
+}
+
+function valueNamed(named: ReadonlyMap<string, Value>, name: string): Value {
+  const value = named.get(name);
+  if (value === undefined) throw new TypeError(`a product's kernel binds '${name}', which nobody has`);
+  return value;
+}

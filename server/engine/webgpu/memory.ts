@@ -1,0 +1,289 @@
+import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
+import { DeviceError } from "../errors.ts";
+import { sizeOf, type Values } from "../graph.ts";
+import { bufferUsage, type GpuContext, mebibytes, type Span } from "./context.ts";
+import type { GpuPlan } from "./planner.ts";
+import { assignBuffers, type Pool } from "./pool.ts";
+import type { GpuStateStore } from "./state.ts";
+import { aligned, bytesOf, type Value } from "./values.ts";
+
+const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
+
+/** All buffers of one program, and where each value stands in them. */
+export class Memory {
+  readonly #context: GpuContext;
+  readonly #plan: GpuPlan;
+  readonly #stores: readonly GpuStateStore[];
+  readonly #pool: Pool;
+  readonly #inputOffsets: ReadonlyMap<string, number>;
+  readonly #inputBytes: number;
+  readonly #constants = new Map<Value, Span>();
+  readonly #owned: GPUBuffer[] = [];
+  #transient: GPUBuffer[] = [];
+  #inputs: GPUBuffer | undefined;
+  #gradients: GPUBuffer | undefined;
+  #status: GPUBuffer | undefined;
+  #readBack: GPUBuffer | undefined;
+
+  private constructor(context: GpuContext, plan: GpuPlan, stores: readonly GpuStateStore[]) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#stores = stores;
+    this.#pool = assignBuffers(plan.steps, keptValues(plan));
+    const offsets = new Map<string, number>();
+    let end = 0;
+    for (const { name, spec } of plan.inputs) {
+      offsets.set(name, end);
+      end += aligned(bytesOf({ size: sizeOf(spec.shape) }));
+    }
+    this.#inputOffsets = offsets;
+    this.#inputBytes = end;
+  }
+
+  /** Adds up what the plan needs, and allocates it if that is there. Throws `DeviceError`. */
+  static async create(context: GpuContext, plan: GpuPlan, stores: readonly GpuStateStore[]): Promise<Memory> {
+    const memory = new Memory(context, plan, stores);
+    memory.#checkStates();
+    memory.#checkBindings();
+    memory.#admit();
+    try {
+      await memory.#allocate();
+    } catch (error) {
+      memory.release();
+      throw error;
+    }
+    return memory;
+  }
+
+  get readBack(): GPUBuffer {
+    return need(this.#readBack, "read-back");
+  }
+
+  /** The run's number, then a word for each status, by 256 bytes. */
+  get status(): Span {
+    return { buffer: need(this.#status, "status"), offset: 0, bytes: 256 * (this.#plan.statuses.length + 1) };
+  }
+
+  spanOf(value: Value): Span {
+    const bytes = bytesOf(value);
+    const { place } = value;
+    switch (place.kind) {
+      case "state":
+        return { ...this.#state(place.name), bytes };
+      case "input":
+        return { buffer: need(this.#inputs, "input"), offset: this.#inputOffsets.get(place.name) ?? 0, bytes };
+      case "gradient":
+        return { buffer: need(this.#gradients, "gradient"), offset: place.offset, bytes };
+      case "constant":
+        return need(this.#constants.get(value), "constant");
+      case "status":
+        return { buffer: need(this.#status, "status"), offset: 256 * (place.slot + 1), bytes: 16 };
+      case "transient": {
+        const index = this.#pool.bufferOf.get(value);
+        return {
+          buffer: need(index === undefined ? undefined : this.#transient[index], "transient"),
+          offset: 0,
+          bytes,
+        };
+      }
+      default:
+        place satisfies never;
+        throw new TypeError("unknown place");
+    }
+  }
+
+  /** A buffer of the program's own with these words in it. */
+  async upload(what: string, values: Values | Uint32Array): Promise<Span> {
+    const bytes = bytesOf({ size: values.length });
+    const buffer = await this.#own(what, bytes, usage);
+    this.#context.device.queue.writeBuffer(buffer, 0, values.buffer, values.byteOffset, values.byteLength);
+    return { buffer, offset: 0, bytes };
+  }
+
+  async scratch(what: string, bytes: number): Promise<Span> {
+    return { buffer: await this.#own(what, bytes, usage), offset: 0, bytes };
+  }
+
+  async allocateReadBack(bytes: number): Promise<void> {
+    this.#context.admit([{ what: "results", bytes }]);
+    this.#readBack = await this.#own("results", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
+  }
+
+  packInputs(inputs: Readonly<Record<string, Values>>): Uint8Array<ArrayBuffer> {
+    const packed = new Uint8Array(this.#inputBytes);
+    for (const { name } of this.#plan.inputs) {
+      const values = inputs[name];
+      if (values === undefined) continue;
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      packed.set(bytes, this.#inputOffsets.get(name) ?? 0);
+    }
+    return packed;
+  }
+
+  writeInputs(packed: Uint8Array<ArrayBuffer>): void {
+    if (packed.length > 0) this.#context.device.queue.writeBuffer(need(this.#inputs, "input"), 0, packed);
+  }
+
+  resetStatus(run: number): void {
+    const words = new Uint32Array(64 * (this.#plan.statuses.length + 1)).fill(0xffff_ffff);
+    words[0] = run;
+    this.#context.device.queue.writeBuffer(need(this.#status, "status"), 0, words);
+  }
+
+  /** Values of a span, read apart from a run. */
+  async download({ buffer, offset }: Span, bytes: number): Promise<Float32Array> {
+    const target = await this.#context.allocate("a read-out", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
+    try {
+      const encoder = this.#context.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, offset, target, 0, bytes);
+      this.#context.device.queue.submit([encoder.finish()]);
+      return new Float32Array(await this.#context.readMapped(target, bytes, 0));
+    } finally {
+      this.#context.release(target);
+    }
+  }
+
+  release(): void {
+    for (const buffer of this.#owned.splice(0)) this.#context.release(buffer);
+  }
+
+  #admit(): void {
+    const constants = constantsOf(this.#plan).reduce((sum, value) => sum + bytesOf(value), 0);
+    this.#context.admit([
+      { what: "activations", bytes: this.#pool.sizes.reduce((sum, bytes) => sum + bytes, 0) },
+      { what: "gradients", bytes: this.#plan.gradientBytes },
+      { what: "inputs", bytes: this.#inputBytes },
+      { what: "constants", bytes: constants },
+    ]);
+  }
+
+  async #allocate(): Promise<void> {
+    this.#transient = [];
+    for (const bytes of this.#pool.sizes) this.#transient.push(await this.#own("activations", bytes, usage));
+    this.#inputs = await this.#own("inputs", this.#inputBytes, usage);
+    if (this.#plan.gradientBytes > 0) this.#gradients = await this.#own("gradients", this.#plan.gradientBytes, usage);
+    this.#status = await this.#own("status", 256 * (this.#plan.statuses.length + 1), usage);
+    for (const value of constantsOf(this.#plan)) {
+      if (value.place.kind === "constant")
+        this.#constants.set(value, await this.upload("constants", value.place.values));
+    }
+  }
+
+  async #own(what: string, bytes: number, flags: number): Promise<GPUBuffer> {
+    const buffer = await this.#context.allocate(what, bytes, flags);
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  #checkStates(): void {
+    for (const value of valuesOf(this.#plan)) {
+      if (value.place.kind !== "state") continue;
+      const held = this.#state(value.place.name);
+      if (held.dtype !== value.dtype || sizeOf(held.shape) !== value.size)
+        throw new DeviceError(
+          `state '${value.place.name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${value.size} values of ${value.dtype}`,
+        );
+    }
+  }
+
+  #checkBindings(): void {
+    const limit = this.#context.device.limits.maxStorageBufferBindingSize;
+    const largest = [...this.#pool.sizes, this.#plan.gradientBytes].find((bytes) => bytes > limit);
+    if (largest !== undefined)
+      throw new DeviceError(
+        `the program needs ${mebibytes(largest)} in one piece, but this GPU binds ${mebibytes(limit)} at most: take a smaller batch or shorter texts`,
+      );
+  }
+
+  #state(name: string) {
+    for (const store of this.#stores) {
+      const held = store.find(name);
+      if (held !== undefined) return held;
+    }
+    throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
+  }
+}
+
+/** A launch with its buffers, ready to be recorded. */
+export interface Command {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly params: Uint32Array<ArrayBuffer>;
+  readonly grid: Grid;
+}
+
+export interface BoundLaunch {
+  readonly launch: Launch;
+  readonly spans: readonly Span[];
+}
+
+/** Compiles and binds launches. All pipelines are compiled at once; equal ones once. */
+export async function prepare(context: GpuContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
+  return await Promise.all(
+    launches.map(async ({ launch, spans }) => {
+      const { kernel, params, grid } = launch;
+      if (spans.length !== kernel.bindings.length)
+        throw new DeviceError(
+          `kernel '${kernel.name}' binds ${kernel.bindings.length} buffers and was given ${spans.length}`,
+        );
+      const { pipeline, layout } = await context.pipeline(kernel);
+      const bindGroup = context.device.createBindGroup({
+        label: kernel.name,
+        layout,
+        entries: spans.map(({ buffer, offset, bytes }, binding) => ({
+          binding,
+          resource: { buffer, offset, size: bytes },
+        })),
+      });
+      return { name: kernel.name, pipeline, bindGroup, params: encode(kernel, params), grid };
+    }),
+  );
+}
+
+function encode(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(kernel.params.length);
+  const floats = new Float32Array(words.buffer);
+  for (const [at, { type }] of kernel.params.entries()) {
+    if (type === "f32") floats[at] = params[at] ?? Number.NaN;
+    else words[at] = params[at] ?? 0;
+  }
+  return words;
+}
+
+function valuesOf(plan: GpuPlan): Set<Value> {
+  const updated: Value[] = plan.updates.flatMap((update) =>
+    update.kind === "adamW"
+      ? update.parameters.flatMap(({ parameter, gradient, firstMoment, secondMoment }) => [
+          parameter,
+          gradient,
+          firstMoment,
+          secondMoment,
+        ])
+      : [update.target, update.value],
+  );
+  return new Set([
+    ...plan.steps.flatMap(({ values }) => values),
+    ...plan.outputs.map(({ value }) => value),
+    ...updated,
+  ]);
+}
+
+function constantsOf(plan: GpuPlan): Value[] {
+  return [...valuesOf(plan)].filter(({ place }) => place.kind === "constant");
+}
+
+/** What is read after the last step: results, and what updates take. */
+function keptValues(plan: GpuPlan): Set<Value> {
+  const kept = new Set(plan.outputs.map(({ value }) => value));
+  for (const update of plan.updates) {
+    if (update.kind === "adamW") for (const { gradient } of update.parameters) kept.add(gradient);
+    else kept.add(update.value);
+  }
+  return kept;
+}
+
+function need<T>(found: T | undefined, what: string): T {
+  if (found === undefined) throw new DeviceError(`the program has no ${what} buffer for a value`);
+  return found;
+}

@@ -1,0 +1,223 @@
+import { elementwiseLaunch } from "../../../kernels/elementwise.ts";
+import type { Launch } from "../../../kernels/wgsl.ts";
+import type { ProgramSpec, Update } from "../device.ts";
+import { InvalidGraphError } from "../errors.ts";
+import { type Node, type NodeOf, sizeOf, topologicalOrder } from "../graph.ts";
+import { inputsOf, type PlannedInput } from "../program-inputs.ts";
+import { mapUpdate, operandsOf, simplifyProgram } from "../updates.ts";
+import { FragmentBuilder, type Place } from "./fragment-builder.ts";
+import { decideFusion, type Fusion } from "./fusion.ts";
+import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
+import { type Lowering, ruleOf } from "./lowering.ts";
+import { aligned, bytesOf, type Step, type Value } from "./values.ts";
+
+/** A program as launches on values, before anything is allocated. */
+export interface GpuPlan {
+  readonly steps: readonly Step[];
+  readonly inputs: readonly PlannedInput[];
+  readonly outputs: readonly { readonly name: string; readonly value: Value; readonly node: Node }[];
+  readonly updates: readonly Update<Value>[];
+  readonly gradientBytes: number;
+  /** Numbers that the host checks, by slot: the node that set them. */
+  readonly statuses: readonly Node[];
+}
+
+/** Verifies, simplifies and lowers a program. Throws `InvalidGraphError`. */
+export function planProgram(spec: Pick<ProgramSpec, "outputs" | "updates">, matmul: MatmulChoice): GpuPlan {
+  return new Planner(spec, matmul).plan();
+}
+
+class Planner implements Lowering {
+  readonly matmul: MatmulChoice;
+  readonly #outputs: ReadonlyMap<string, Node>;
+  readonly #updates: readonly Update[];
+  readonly #order: readonly Node[];
+  readonly #fusion: Fusion;
+  readonly #steps: Step[] = [];
+  readonly #values = new Map<Node, Value>();
+  readonly #constants = new Map<string, Value>();
+  readonly #gradients = new Map<Node, number>();
+  readonly #statuses: Node[] = [];
+  #gradientBytes = 0;
+  #writing: Writing | undefined;
+
+  constructor(spec: Pick<ProgramSpec, "outputs" | "updates">, matmul: MatmulChoice) {
+    this.matmul = matmul;
+    const { outputs, updates } = simplifyProgram(spec);
+    this.#outputs = outputs;
+    this.#updates = updates;
+    const roots = [...outputs.values(), ...updates.flatMap(operandsOf)];
+    this.#order = topologicalOrder(roots);
+    this.#fusion = decideFusion(this.#order, new Set(roots));
+    this.#placeGradients();
+  }
+
+  plan(): GpuPlan {
+    const roots = [...this.#outputs.values(), ...this.#updates.flatMap(operandsOf)];
+    // In the graph's order, so that what is kept in memory is computed once, before those who read it.
+    for (const node of this.#order) if (this.#fusion.isStored(node)) this.read(node);
+    for (const root of roots) this.read(root);
+    return {
+      steps: this.#steps,
+      inputs: inputsOf(this.#order),
+      outputs: [...this.#outputs].map(([name, node]) => ({ name, value: this.read(node), node })),
+      updates: this.#updates.map((update) => mapUpdate(update, (node) => this.read(node))),
+      gradientBytes: this.#gradientBytes,
+      statuses: this.#statuses,
+    };
+  }
+
+  read(node: Node | undefined): Value {
+    if (node === undefined) throw new InvalidGraphError("an operand", "is missing");
+    const known = this.#values.get(node) ?? this.#leaf(node);
+    if (known !== undefined) return known;
+    this.#compute(node);
+    const value = this.#values.get(node);
+    if (value === undefined) throw new InvalidGraphError(node.op, "was lowered without a result");
+    return value;
+  }
+
+  result(node: Node): Value {
+    const known = this.#values.get(node);
+    if (known !== undefined) return known;
+    const offset = this.#gradients.get(node);
+    const value: Value = {
+      shape: node.shape,
+      size: sizeOf(node.shape),
+      dtype: node.dtype,
+      place: offset === undefined ? { kind: "transient" } : { kind: "gradient", offset },
+    };
+    this.#values.set(node, value);
+    return value;
+  }
+
+  scratch(size: number): Value {
+    return { shape: [size], size, dtype: "f32", place: { kind: "transient" } };
+  }
+
+  constant(key: string, make: () => Float32Array): Value {
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const values = make();
+    const value: Value = {
+      shape: [values.length],
+      size: values.length,
+      dtype: "f32",
+      place: { kind: "constant", values },
+    };
+    this.#constants.set(key, value);
+    return value;
+  }
+
+  status(node: Node): Value {
+    this.#statuses.push(node);
+    return { shape: [1], size: 1, dtype: "i32", place: { kind: "status", slot: this.#statuses.length - 1 } };
+  }
+
+  builder(prefix?: string): FragmentBuilder {
+    return new FragmentBuilder(
+      {
+        inline: (node, place, builder) => this.#inline(node, place, builder),
+        valueOf: (node) => this.read(node),
+      },
+      prefix,
+    );
+  }
+
+  run(launch: Launch, values: readonly Value[]): void {
+    this.#steps.push({ launch, values });
+  }
+
+  #leaf(node: Node): Value | undefined {
+    const { dtype, shape } = node;
+    const value = (place: Value["place"]): Value => {
+      const made = { shape, size: sizeOf(shape), dtype, place };
+      this.#values.set(node, made);
+      return made;
+    };
+    if (node.op === "state" || node.op === "input") return value({ kind: node.op, name: node.attrs.name });
+    if (node.op === "constant") return value({ kind: "constant", values: node.attrs.values });
+    // The same elements in the same order, unless somebody has to own a copy.
+    if (node.op === "reshape" && !this.#fusion.isInlined(node.inputs[0]) && !this.#fusion.needsCopy(node)) {
+      const same = this.read(node.inputs[0]);
+      this.#values.set(node, same);
+      return same;
+    }
+    return undefined;
+  }
+
+  #compute(node: Node): void {
+    // What is computed on the way to another kernel is no part of that kernel.
+    const outer = this.#writing;
+    this.#writing = undefined;
+    const rule = ruleOf(node);
+    if (rule.kind === "kernel") rule.lower(node, this);
+    else if (rule.kind === "element") this.#computeElements(node);
+    else throw new InvalidGraphError(node.op, "is a leaf that was not bound");
+    this.#writing = outer;
+  }
+
+  /** One kernel for a node and all that is computed inside it: a kernel of its own, or the end of a product's. */
+  #computeElements(node: Node): void {
+    const writing: Writing = { root: node, product: undefined };
+    this.#writing = writing;
+    const builder = this.builder();
+    const fragment = builder.build(node);
+    const result = this.result(node);
+    if (writing.product !== undefined) {
+      lowerMatmul(writing.product, this, { epilogue: fragment, values: builder.values, result });
+      return;
+    }
+    const launch = elementwiseLaunch(`fused ${node.op}`, fragment, sizeOf(node.shape), node.dtype);
+    this.run(launch, [...builder.values, result]);
+  }
+
+  #inline(node: Node, place: Place, builder: FragmentBuilder): string | undefined {
+    const writing = this.#writing;
+    if (node !== writing?.root) {
+      if (this.#values.has(node)) return undefined;
+      if (node.op === "matmul" && writing !== undefined && this.#mayAbsorb(node, place, writing)) {
+        writing.product = node;
+        return "value";
+      }
+      if (!this.#fusion.isInlined(node)) return undefined;
+    }
+    const rule = ruleOf(node);
+    return rule.kind === "element" ? rule.element(node, place, builder, this) : undefined;
+  }
+
+  /** A product's kernel can end in code that reads each of its elements once, at its own place. */
+  #mayAbsorb(node: Node, place: Place, { product }: Writing): boolean {
+    return this.#fusion.isAbsorbable(node) && place.linear === "at" && (product === undefined || product === node);
+  }
+
+  /** Gradients that only the optimizer reads stand one after another in an arena, so that it steps over all of them in one launch. */
+  #placeGradients(): void {
+    const read = new Set(this.#order.flatMap((node) => node.inputs));
+    for (const update of this.#updates) {
+      if (update.kind !== "adamW") continue;
+      for (const { gradient } of update.parameters) {
+        const source = this.#sourceOf(gradient, read);
+        if (source === undefined || this.#gradients.has(source)) continue;
+        this.#gradients.set(source, this.#gradientBytes);
+        this.#gradientBytes += aligned(bytesOf({ size: sizeOf(source.shape) }));
+      }
+    }
+  }
+
+  /** The node that computes what a gradient shows, if nobody else reads either. */
+  #sourceOf(gradient: Node, read: ReadonlySet<Node>): Node | undefined {
+    if (read.has(gradient)) return undefined;
+    if (gradient.op !== "reshape") return ruleOf(gradient).kind === "leaf" ? undefined : gradient;
+    const [input] = gradient.inputs;
+    const onlyReader = this.#order.filter((node) => input !== undefined && node.inputs.includes(input)).length === 1;
+    if (input === undefined || !onlyReader || this.#fusion.isInlined(input)) return gradient;
+    return ruleOf(input).kind === "leaf" || input.op === "reshape" ? undefined : input;
+  }
+}
+
+/** The node whose elements a kernel writes, and the product that the kernel turned out to be the end of. */
+interface Writing {
+  readonly root: Node;
+  product: NodeOf<"matmul"> | undefined;
+}

@@ -1,0 +1,130 @@
+import type { StateEntry, StateStore } from "../device.ts";
+import { DeviceError, InputMismatchError } from "../errors.ts";
+import { type DType, type Shape, sizeOf, type Values } from "../graph.ts";
+import { bufferUsage, type GpuContext, type Span } from "./context.ts";
+import { aligned, bytesOf } from "./values.ts";
+
+/** Where a state stands, and what it is. */
+export interface HeldState extends Span {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** State in arenas: entries one after another in as few buffers as the adapter's limits allow. */
+export class GpuStateStore implements StateStore {
+  readonly names: readonly string[];
+  readonly #context: GpuContext;
+  readonly #held: Map<string, HeldState>;
+  readonly #arenas: readonly GPUBuffer[];
+
+  private constructor(context: GpuContext, held: Map<string, HeldState>, arenas: readonly GPUBuffer[]) {
+    this.#context = context;
+    this.#held = held;
+    this.#arenas = arenas;
+    this.names = [...held.keys()];
+  }
+
+  static async create(context: GpuContext, entries: readonly StateEntry[]): Promise<GpuStateStore> {
+    const layout = layOut(entries, context.device.limits);
+    const total = layout.arenas.reduce((sum, bytes) => sum + bytes, 0);
+    context.admit([{ what: "parameters, moments or caches", bytes: total }]);
+    const arenas: GPUBuffer[] = [];
+    try {
+      for (const bytes of layout.arenas) arenas.push(await context.allocate("state", bytes, usage));
+    } catch (error) {
+      for (const arena of arenas) context.release(arena);
+      throw error;
+    }
+    const held = new Map<string, HeldState>();
+    for (const { name, shape, dtype = "f32", values } of entries) {
+      const place = layout.places.get(name);
+      const buffer = place === undefined ? undefined : arenas[place.arena];
+      if (place === undefined || buffer === undefined) throw new DeviceError(`state '${name}' was given no place`);
+      const state = { buffer, offset: place.offset, bytes: bytesOf({ size: sizeOf(shape) }), shape, dtype };
+      held.set(name, state);
+      if (values !== undefined) write(context, name, state, values);
+    }
+    return new GpuStateStore(context, held, arenas);
+  }
+
+  find(name: string): HeldState | undefined {
+    return this.#held.get(name);
+  }
+
+  read(name: string): Promise<Values> {
+    return this.#context.inTurn(async () => {
+      const state = this.#state(name);
+      const bytes = sizeOf(state.shape) * 4;
+      const buffer = await this.#context.allocate("a read-out", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
+      try {
+        const encoder = this.#context.device.createCommandEncoder();
+        encoder.copyBufferToBuffer(state.buffer, state.offset, buffer, 0, bytes);
+        this.#context.device.queue.submit([encoder.finish()]);
+        const data = await this.#context.readMapped(buffer, bytes, 0);
+        return state.dtype === "f32" ? new Float32Array(data) : new Int32Array(data);
+      } finally {
+        this.#context.release(buffer);
+      }
+    });
+  }
+
+  write(name: string, values: Values): Promise<void> {
+    return this.#context.inTurn(async () => write(this.#context, name, this.#state(name), values));
+  }
+
+  dispose(): Promise<void> {
+    return this.#context.inTurn(async () => {
+      for (const arena of this.#held.size === 0 ? [] : this.#arenas) this.#context.release(arena);
+      this.#held.clear();
+    });
+  }
+
+  #state(name: string): HeldState {
+    const state = this.#held.get(name);
+    if (state !== undefined) return state;
+    throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
+  }
+}
+
+const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
+/** Written in parts, because Dawn keeps a copy of what is being written. */
+const writeBytes = 64 * 2 ** 20;
+
+function write({ device }: GpuContext, name: string, { buffer, offset, shape }: HeldState, values: Values): void {
+  const expected = sizeOf(shape);
+  if (values.length !== expected) throw new InputMismatchError(name, `${values.length} values`, `${expected}`);
+  for (let at = 0; at < values.byteLength; at += writeBytes) {
+    const bytes = Math.min(writeBytes, values.byteLength - at);
+    device.queue.writeBuffer(buffer, offset + at, values.buffer, values.byteOffset + at, bytes);
+  }
+}
+
+interface Layout {
+  /** Bytes of each arena. */
+  readonly arenas: readonly number[];
+  readonly places: ReadonlyMap<string, { readonly arena: number; readonly offset: number }>;
+}
+
+function layOut(entries: readonly StateEntry[], limits: GPUSupportedLimits): Layout {
+  const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  const arenas: number[] = [];
+  const places = new Map<string, { arena: number; offset: number }>();
+  for (const { name, shape } of entries) {
+    const bytes = aligned(bytesOf({ size: sizeOf(shape) }));
+    const mib = Math.ceil(bytes / 2 ** 20);
+    if (bytes > most)
+      throw new DeviceError(
+        `'${name}' [${shape.join(", ")}] takes ${mib} MiB, but this GPU binds ${Math.floor(most / 2 ** 20)} MiB at most: use the CPU`,
+      );
+    const last = arenas.length - 1;
+    const end = arenas[last];
+    if (end === undefined || end + bytes > most) {
+      arenas.push(bytes);
+      places.set(name, { arena: last + 1, offset: 0 });
+    } else {
+      arenas[last] = end + bytes;
+      places.set(name, { arena: last, offset: end });
+    }
+  }
+  return { arenas, places };
+}

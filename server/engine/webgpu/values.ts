@@ -1,0 +1,38 @@
+import type { Launch } from "../../../kernels/wgsl.ts";
+import type { DType, Shape, Values } from "../graph.ts";
+
+/** Elements on the device while a program is planned. Where transient ones stand follows from who reads them last. */
+export interface Value {
+  readonly shape: Shape;
+  readonly size: number;
+  readonly dtype: DType;
+  readonly place: Place;
+}
+
+export type Place =
+  | { readonly kind: "transient" }
+  | { readonly kind: "state"; readonly name: string }
+  | { readonly kind: "input"; readonly name: string }
+  /** The gradient of a parameter, in the arena that the optimizer steps over: where in it, in bytes. */
+  | { readonly kind: "gradient"; readonly offset: number }
+  | { readonly kind: "constant"; readonly values: Values | Uint32Array }
+  /** A number that the host looks at after a run: by 256 bytes. */
+  | { readonly kind: "status"; readonly slot: number };
+
+/** A launch with what it binds, in the order of its kernel's bindings. */
+export interface Step {
+  readonly launch: Launch;
+  readonly values: readonly Value[];
+}
+
+/** What WebGPU asks of the offset of a binding. */
+export const bindingAlignment = 256;
+
+/** Bytes that a value takes: whole quads, so that kernels may read by four. */
+export function bytesOf(value: Pick<Value, "size">): number {
+  return Math.ceil(value.size / 4) * 16;
+}
+
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / bindingAlignment) * bindingAlignment;
+}

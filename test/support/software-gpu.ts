@@ -1,0 +1,33 @@
+import { existsSync } from "node:fs";
+import type { Device } from "../../server/engine/device.ts";
+import { NoAdapterError } from "../../server/engine/webgpu/adapter.ts";
+import { createGpuDevice, type GpuDeviceOptions } from "../../server/engine/webgpu/device.ts";
+
+/** Where Chromium keeps its Vulkan driver for machines without a GPU, by where distributions put Chromium. */
+const drivers = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/chrome"].map(
+  (folder) => `${folder}/vk_swiftshader_icd.json`,
+);
+
+/** Lets Dawn find a software adapter where no real one is named. Before the first device of a process is opened. */
+export function useSoftwareGpu(): void {
+  const driver = drivers.find((path) => existsSync(path));
+  if (driver !== undefined) process.env["VK_ICD_FILENAMES"] ??= driver;
+}
+
+/** A GPU device, or undefined where the machine has no adapter at all, not even a software one. */
+export async function openGpuForTests(options: GpuDeviceOptions = {}): Promise<Device | undefined> {
+  useSoftwareGpu();
+  try {
+    return await createGpuDevice(options);
+  } catch (error) {
+    if (error instanceof NoAdapterError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether tests can run on a GPU here. */
+export async function hasGpuForTests(): Promise<boolean> {
+  const device = await openGpuForTests();
+  await device?.close();
+  return device !== undefined;
+}
