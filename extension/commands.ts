@@ -1,14 +1,27 @@
 /** Every command, once; package.json gives those that people see a title, and a test compares the two. */
 import * as vscode from "vscode";
+import { ablationCommands } from "./ablation/commands.ts";
+import { apiKeyCommands } from "./api-key.ts";
+import { chooseRun } from "./choose-run.ts";
+import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
+import { featureCommands } from "./feature-commands.ts";
+import { overlayCommands } from "./overlay/commands.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import { cancelRun, openRunFile, resumeRun, showRunPage, startExperimentFile, startRun } from "./runs/run-commands.ts";
-import { messageOf } from "./server-failure.ts";
+import { isObsolete, messageOf } from "./server-failure.ts";
 
 type Handler = (extension: Extension, ...args: readonly unknown[]) => unknown;
 
 export const commands = {
+  ...overlayCommands,
+  ...ablationCommands,
+  ...featureCommands,
+  ...apiKeyCommands,
+  "lfpLens.chooseRun": chooseRun,
+  "lfpLens.compareCompletions": compareCompletions,
   "lfpLens.restartServer": ({ server }) => server.restart(),
+  "lfpLens.serverProblem": offerRestart,
   "lfpLens.showLog": ({ log }) => log.show(),
   "lfpLens.runQuick": (extension) => startRun(extension, "quick"),
   "lfpLens.startRun": (extension, clicked) => startExperimentFile(extension, clicked),
@@ -22,13 +35,14 @@ export const commands = {
   "lfpLens.openRunExperiment": (extension, clicked) => openRunFile(extension, clicked, "experiment.json"),
 } as const satisfies Readonly<Record<`lfpLens.${string}`, Handler>>;
 
-/** Registers the table. What a command throws is told to whoever ran it. */
+/** Registers the table. What a command throws is told to whoever ran it, unless it only means that they no longer wait. */
 export function registerCommands(extension: Extension): void {
   for (const [id, handler] of Object.entries<Handler>(commands)) {
     const run = async (...args: readonly unknown[]): Promise<unknown> => {
       try {
         return await handler(extension, ...args);
       } catch (error) {
+        if (isObsolete(error)) return undefined;
         extension.log.error(`${id}: ${messageOf(error)}`);
         void vscode.window.showErrorMessage(`LFP Lens: ${messageOf(error)}`);
         return undefined;
@@ -36,4 +50,13 @@ export function registerCommands(extension: Extension): void {
     };
     extension.own(vscode.commands.registerCommand(id, run));
   }
+}
+
+/** For a server that stays down. */
+export async function offerRestart({ server, log }: Extension): Promise<void> {
+  const why = server.state.kind === "down" ? server.state.why : "The analysis server is running.";
+  const [restart, show] = ["Restart", "Show Log"];
+  const chosen = await vscode.window.showErrorMessage(`LFP Lens: ${why}`, restart, show);
+  if (chosen === restart) await server.restart();
+  else if (chosen === show) log.show();
 }

@@ -6,7 +6,11 @@ import {
   type LensState,
   LensStateChanged,
 } from "../server/protocol/lens-state.ts";
+import { AblationChoice } from "./ablation/choice.ts";
+import { CompletionDocuments } from "./completions.ts";
 import { IgnoreList } from "./ignore-list.ts";
+import { Overlay } from "./overlay/overlay.ts";
+import { Summaries } from "./overlay/summary.ts";
 import { curvesHost } from "./pages/curves.ts";
 import { PagePanels } from "./pages/panels.ts";
 import { reportHost } from "./pages/report.ts";
@@ -23,6 +27,10 @@ export class Extension {
   readonly server: ServerConnection;
   readonly runs: RunsView;
   readonly pages: PagePanels;
+  readonly ablation: AblationChoice;
+  readonly overlay: Overlay;
+  readonly summaries: Summaries;
+  readonly completions: CompletionDocuments;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
 
@@ -46,6 +54,10 @@ export class Extension {
     this.onDidChangeLens = this.#lensChanged.event;
     this.own(this.server.onNotification(LensStateChanged, (state) => this.#setLens(state)));
     this.#tellChanges();
+    this.ablation = this.own(new AblationChoice(this));
+    this.overlay = this.own(new Overlay(this, this.ablation));
+    this.summaries = this.own(new Summaries(this, this.overlay));
+    this.completions = this.own(new CompletionDocuments());
   }
 
   get lens(): LensState {

@@ -11,3 +11,11 @@ export const documentSelector = schemes.flatMap((scheme) => languages.map((langu
 export function isReadable(document: vscode.TextDocument): boolean {
   return vscode.languages.match(documentSelector, document) > 0;
 }
+
+/** Offsets in UTF-16 units, as the server gives them, as a place of the document. */
+export function rangeOf(
+  document: vscode.TextDocument,
+  { start, end }: { readonly start: number; readonly end: number },
+): vscode.Range {
+  return new vscode.Range(document.positionAt(start), document.positionAt(end));
+}

@@ -1,12 +1,24 @@
 import type * as vscode from "vscode";
-import { registerCommands } from "./commands.ts";
+import { rememberRun } from "./choose-run.ts";
+import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
+import { createReadingView } from "./overlay/reading-view.ts";
+import { createStatusBar } from "./overlay/status-bar.ts";
 
 let extension: Extension | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
-  extension = new Extension(context);
-  registerCommands(extension);
+  const created = new Extension(context);
+  extension = created;
+  registerCommands(created);
+  created.own(createStatusBar(created));
+  created.own(createReadingView(created));
+  created.own(rememberRun(created));
+  created.own(
+    created.server.onDidChangeState(({ kind }) => {
+      if (kind === "down") void offerRestart(created);
+    }),
+  );
 }
 
 export async function deactivate(): Promise<void> {

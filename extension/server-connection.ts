@@ -2,6 +2,7 @@
  * The analysis server as the extension sees it: a process that is started when it is first needed, asked through the protocol's messages, and
  * started again when it falls over, until it falls over too often.
  */
+import { type ChildProcess, spawn } from "node:child_process";
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -10,13 +11,13 @@ import {
   LanguageClient,
   RevealOutputChannelOn,
   State,
-  TransportKind,
 } from "vscode-languageclient/node";
 import type { z } from "zod";
 import { hoverCommands } from "../server/protocol/commands.ts";
 import type { NotificationType, RequestType } from "../server/protocol/message.ts";
 import { documentSelector } from "./documents.ts";
 import { messageOf, serverFailure } from "./server-failure.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export type ServerState =
   | { readonly kind: "off" }
@@ -37,6 +38,10 @@ export interface ServerOptions {
 /** A crash more than this within the window, and the server stays down. */
 const MAX_CRASHES = 4;
 const CRASH_WINDOW_MS = 3 * 60_000;
+/** Opening a run and reading a long text take longer, but the server answers other things meanwhile. */
+const PATIENCE_MS = 5000;
+/** Any answer to it, an error too, shows that the server lives. */
+const PING = "lfp/ping";
 
 interface Listener {
   readonly method: string;
@@ -47,8 +52,14 @@ export class ServerConnection implements vscode.Disposable {
   readonly #options: ServerOptions;
   readonly #stateChanged = new vscode.EventEmitter<ServerState>();
   #listeners: readonly Listener[] = [];
+  readonly #watchdog = new Watchdog({
+    patienceMs: PATIENCE_MS,
+    ping: async () => await this.#client?.sendRequest<unknown>(PING),
+    onHang: () => void this.#hung(),
+  });
   #state: ServerState = { kind: "off" };
   #client: LanguageClient | undefined;
+  #process: ChildProcess | undefined;
   #starting: Promise<LanguageClient> | undefined;
   #crashTimes: number[] = [];
 
@@ -86,11 +97,14 @@ export class ServerConnection implements vscode.Disposable {
     params: z.input<P>,
     token?: vscode.CancellationToken,
   ): Promise<z.output<R>> {
+    const answered = this.#watchdog.asked();
     try {
       const client = await this.start();
       return type.result.parse(await client.sendRequest<unknown>(type.method, type.params.parse(params), token));
     } catch (error) {
       throw serverFailure(error, type.method);
+    } finally {
+      answered();
     }
   }
 
@@ -141,33 +155,40 @@ export class ServerConnection implements vscode.Disposable {
 
   #createClient(): LanguageClient {
     const { script, log, initializationOptions } = this.#options;
-    const client: LanguageClient = new LanguageClient(
-      "lfpLens",
-      "LFP Lens",
-      {
-        module: script,
-        // VS Code's own Node: nothing has to be installed beside it.
-        runtime: process.execPath,
-        transport: TransportKind.stdio,
-        options: { env: { ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" }, execArgv: [] },
+    const client: LanguageClient = new LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
+      documentSelector,
+      initializationOptions,
+      outputChannel: log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      markdown: { isTrusted: { enabledCommands: hoverCommands }, supportHtml: false },
+      initializationFailedHandler: () => false,
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => this.#closed(client),
       },
-      {
-        documentSelector,
-        initializationOptions,
-        outputChannel: log,
-        revealOutputChannelOn: RevealOutputChannelOn.Never,
-        markdown: { isTrusted: { enabledCommands: hoverCommands }, supportHtml: false },
-        initializationFailedHandler: () => false,
-        errorHandler: {
-          error: () => ({ action: ErrorAction.Continue, handled: true }),
-          closed: () => this.#closed(client),
-        },
-      },
-    );
+    });
     client.onDidChangeState(({ newState }) => {
-      if (this.#client === client && newState === State.Running) this.#setState({ kind: "running" });
+      if (newState === State.Running) void this.#running(client);
     });
     return client;
+  }
+
+  /** On VS Code's own Node: nothing has to be installed beside it. */
+  #spawn(script: string): ChildProcess {
+    const env = { ...process.env, ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" };
+    const child = spawn(process.execPath, [script, "--stdio", `--clientProcessId=${process.pid}`], { env });
+    this.#process = child;
+    return child;
+  }
+
+  /** The client says so before it has told the server of the open documents; `start` tells when that is done. */
+  async #running(client: LanguageClient): Promise<void> {
+    try {
+      await client.start();
+    } catch {
+      return;
+    }
+    if (this.#client === client) this.#setState({ kind: "running" });
   }
 
   #closed(client: LanguageClient): CloseHandlerResult {
@@ -184,6 +205,18 @@ export class ServerConnection implements vscode.Disposable {
     return { action: CloseAction.DoNotRestart, handled: true };
   }
 
+  /** Counts as a crash. */
+  async #hung(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#options.log.error("The server no longer answers and is ended.");
+    const { action } = this.#closed(client);
+    this.#client = undefined;
+    this.#starting = undefined;
+    await this.#endClient(client);
+    if (action === CloseAction.Restart) await this.start().catch(() => undefined);
+  }
+
   #giveUp(why: string): void {
     this.#options.log.error(why);
     this.#starting = undefined;
@@ -196,8 +229,15 @@ export class ServerConnection implements vscode.Disposable {
     this.#client = undefined;
     this.#starting = undefined;
     this.#setState({ kind: "off" });
-    // A server that hangs does not answer the request to stop; the client then ends its processes.
-    await client?.dispose().catch((error: unknown) => this.#options.log.warn(messageOf(error)));
+    if (client !== undefined) await this.#endClient(client);
+  }
+
+  /** A server that hangs does not answer the request to stop. Runs are no children of its, and go on. */
+  async #endClient(client: LanguageClient): Promise<void> {
+    this.#watchdog.reset();
+    const child = this.#process;
+    await client.dispose().catch((error: unknown) => this.#options.log.warn(messageOf(error)));
+    child?.kill("SIGKILL");
   }
 
   /** The client keeps one handler a method. */

@@ -23,6 +23,9 @@ export async function buildAll(outFolder = join(root, "dist")): Promise<void> {
   await promisify(execFile)(process.execPath, [compiler, "-p", project, "--outDir", join(outFolder, "types")]);
 }
 
+/** Packages that stay packages: native code, and what is large and rarely loaded. */
+export const externalPackages = ["onnxruntime-node", "webgpu", "@huggingface/hub", "@huggingface/tokenizers"] as const;
+
 const common = { absWorkingDir: root, bundle: true, sourcemap: true, logLevel: "warning" } as const;
 
 /** What runs in a Node of its own; code that several of them share stands in parts beside them. */
@@ -46,7 +49,7 @@ async function buildPrograms(outdir: string): Promise<void> {
     banner: {
       js: 'import { createRequire as createNodeRequire } from "node:module"; const require = createNodeRequire(import.meta.url);',
     },
-    external: ["onnxruntime-node", "@huggingface/*", "webgpu"],
+    external: externalPackages.flatMap((name) => [name, `${name}/*`]),
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm test`: builds, checks types and lint, runs all tests, and ends with the line `N passed, N failed, N skipped`. Each static check
- * counts as one test. Arguments go to Vitest, to run some files only.
+ * `npm test`: builds, checks types and lint, runs all tests, end-to-end ones last, and ends with the line `N passed, N failed, N skipped`. Each
+ * static check counts as one test. Arguments go to Vitest, to run some files only. `npm run test:e2e` (`--e2e`) runs the end-to-end tests alone.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -27,6 +27,10 @@ const staticChecks: readonly { readonly name: string; readonly args: readonly st
     name: "types of page tests",
     args: [tool("typescript/bin/tsc"), "--noEmit", "-p", join(root, "test/webviews")],
   },
+  {
+    name: "types of end-to-end tests",
+    args: [tool("typescript/bin/tsc"), "--noEmit", "-p", join(root, "test/e2e")],
+  },
   { name: "lint", args: [tool("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."] },
 ];
 
@@ -38,7 +42,13 @@ async function testAll(vitestArgs: readonly string[]): Promise<Counts> {
     counts.push({ passed: Number(code === 0), failed: Number(code !== 0), skipped: 0 });
   }
   counts.push(await runVitest(vitestArgs));
+  // In VS Code itself; whoever names files wants these files only.
+  if (vitestArgs.length === 0) counts.push(await runEndToEnd(vitestArgs));
   return sum(counts);
+}
+
+async function runEndToEnd(args: readonly string[]): Promise<Counts> {
+  return await runVitest(["--config", join(root, "vitest.e2e.config.ts"), ...args]);
 }
 
 async function runVitest(args: readonly string[]): Promise<Counts> {
@@ -92,7 +102,8 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  const { passed, failed, skipped } = await testAll(process.argv.slice(2));
+  const [first, ...rest] = process.argv.slice(2);
+  const { passed, failed, skipped } = await (first === "--e2e" ? runEndToEnd(rest) : testAll(process.argv.slice(2)));
   process.exitCode = failed === 0 ? 0 : 1;
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 }

@@ -36,15 +36,20 @@ export function featureId({ model, size, layer, feature }: FeaturePlace): Featur
 
 export const AblationSet = z.strictObject({
   format: z.literal("lfp-ablation/1"),
-  /** For people. */
-  name: z.string().max(200).default(""),
-  note: z.string().max(10_000).default(""),
+  name: z.string().max(200).default("").describe("For people."),
+  note: z.string().max(10_000).default("").describe("For people."),
   features: z
     .array(
       z.strictObject({
-        id: FeatureId,
-        /** What the feature's activation is multiplied by: 0 removes it, 1 leaves it, 2 doubles it. */
-        factor: z.number().min(-100).max(100).default(0),
+        id: FeatureId.describe(
+          "A feature: L4/F43 is feature 43 of layer 4 in the tuned model's small dictionary, L4/F43@big in its big one, base:L4/F43 in the base model's.",
+        ),
+        factor: z
+          .number()
+          .min(-100)
+          .max(100)
+          .default(0)
+          .describe("What the feature's activation is multiplied by: 0 removes it, 1 leaves it, 2 doubles it."),
       }),
     )
     .max(10_000),

@@ -2,7 +2,13 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { docsFile, schemaFile, schemaText } from "../../scripts/build-schema.ts";
+import {
+  ablationSchemaFile,
+  ablationSchemaText,
+  docsFile,
+  schemaFile,
+  schemaText,
+} from "../../scripts/build-schema.ts";
 import { fieldRows, withFieldTables } from "../../scripts/experiment-fields.ts";
 import { presetNames } from "../../server/pipeline/experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "../../server/pipeline/experiment/resolve.ts";
@@ -12,6 +18,10 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 describe("what `npm run build:schema` makes", () => {
   it("is the schema file as it stands", async () => {
     expect(await readFile(schemaFile, "utf8")).toBe(schemaText());
+  });
+
+  it("is the schema file of ablation sets as it stands", async () => {
+    expect(await readFile(ablationSchemaFile, "utf8")).toBe(ablationSchemaText());
   });
 
   it("is the tables of docs/experiment.md as they stand", async () => {

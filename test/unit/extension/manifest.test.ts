@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { commands } from "../../../extension/commands.ts";
+import { hues, steps } from "../../../extension/overlay/scale.ts";
 import { settings } from "../../../extension/settings.ts";
+import { hoverCommands, ignoreWord, showTokenFeatures } from "../../../server/protocol/commands.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const text = await readFile(join(root, "package.json"), "utf8");
@@ -25,7 +27,14 @@ const manifest = z
     }),
     contributes: z.object({
       commands: z.array(z.object({ command: z.string(), title: z.string(), category: z.string() })),
-      menus: z.record(z.string(), z.array(z.object({ command: z.string(), when: z.string().optional() }))).optional(),
+      menus: z.record(z.string(), z.array(z.object({ command: z.string(), when: z.string().optional() }))),
+      colors: z.array(
+        z.object({
+          id: z.string(),
+          description: z.string(),
+          defaults: z.record(z.enum(["dark", "light", "highContrast", "highContrastLight"]), z.string()),
+        }),
+      ),
       configuration: z.object({ properties: z.record(z.string(), z.record(z.string(), z.unknown())) }),
     }),
   })
@@ -45,7 +54,10 @@ describe("commands", () => {
 
   it("without a title are those that only hovers and quick fixes run", () => {
     const untitled = Object.keys(commands).filter((id) => !titled.includes(id));
-    expect(untitled).toEqual([]);
+    const hidden = (contributes.menus["commandPalette"] ?? []).filter(({ when }) => when === "false");
+    expect(new Set(untitled)).toEqual(new Set(hidden.map(({ command }) => command)));
+    const named = [...hoverCommands, ignoreWord.id, showTokenFeatures.id];
+    expect(named.filter((id) => !(id in commands))).toEqual([]);
   });
 
   it("share one category, and their titles end without a full stop", () => {
@@ -56,8 +68,21 @@ describe("commands", () => {
   });
 
   it("that menus name exist", () => {
-    const named = Object.values(contributes.menus ?? {}).flatMap((items) => items.map(({ command }) => command));
+    const named = Object.values(contributes.menus).flatMap((items) => items.map(({ command }) => command));
     expect(named.filter((id) => id.startsWith("lfpLens.") && !(id in commands))).toEqual([]);
+  });
+});
+
+describe("colours", () => {
+  it("are the steps of the scale and their lines, each in all four kinds of theme", () => {
+    const expected = [...steps, ...hues.map((hue) => `${hue}Line`)].map((name) => `lfpLens.${name}`);
+    expect(new Set(contributes.colors.map(({ id }) => id))).toEqual(new Set(expected));
+    for (const { defaults } of contributes.colors)
+      for (const color of Object.values(defaults)) expect(color).toMatch(/^#[0-9a-f]{6}([0-9a-f]{2})?$/);
+  });
+
+  it("need at most sixteen kinds of decoration", () => {
+    expect(steps.length).toBeLessThanOrEqual(16);
   });
 });
 

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { parseAblation, withFeature } from "./file.ts";
+
+const text = '{ "$schema": "x", "format": "lfp-ablation/1", "features": [{ "id": "L4/F43" }] }';
+
+describe("an ablation set's file", () => {
+  it("is read with what it leaves out filled in, whatever schema it names", () => {
+    expect(parseAblation(text)).toEqual({
+      ok: true,
+      set: { format: "lfp-ablation/1", name: "", note: "", features: [{ id: "L4/F43", factor: 0 }] },
+    });
+  });
+
+  it.each([
+    ["", /no JSON/],
+    ["[]", /format/],
+    ['{ "format": "lfp-ablation/2", "features": [] }', /format/],
+    ['{ "format": "lfp-ablation/1", "features": [{ "id": "4/43" }] }', /features\.0\.id: expected a feature/],
+    ['{ "format": "lfp-ablation/1", "features": [{ "id": "L4/F43", "factor": 1e9 }] }', /features\.0\.factor/],
+    ['{ "format": "lfp-ablation/1", "features": [], "colour": 1 }', /colour/],
+  ])("%s is refused with the place of its fault", (broken, says) => {
+    const parsed = parseAblation(broken);
+    expect(parsed).toMatchObject({ ok: false, problem: expect.stringMatching(says) });
+  });
+
+  it("gets a feature added or changed, and keeps everything else", () => {
+    const added = withFeature(text, "L5/F1@big", 2);
+    expect(JSON.parse(added)).toEqual({
+      $schema: "x",
+      format: "lfp-ablation/1",
+      features: [
+        { id: "L4/F43", factor: 0 },
+        { id: "L5/F1@big", factor: 2 },
+      ],
+    });
+    expect(parseAblation(withFeature(added, "L4/F43", 1))).toMatchObject({
+      set: {
+        features: [
+          { id: "L5/F1@big", factor: 2 },
+          { id: "L4/F43", factor: 1 },
+        ],
+      },
+    });
+    expect(parseAblation(withFeature(undefined, "base:L0/F0", 0))).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,34 @@
+/** An ablation set as the text of its file. Knows no editor. */
+import { z } from "zod";
+import { AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
+
+export type ParsedAblation =
+  | { readonly ok: true; readonly set: AblationSet }
+  | { readonly ok: false; readonly problem: string };
+
+/** The set that a text holds, or what is wrong with it, in a line. */
+export function parseAblation(text: string): ParsedAblation {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { ok: false, problem: `it is no JSON: ${error instanceof Error ? error.message : String(error)}` };
+  }
+  const { $schema: _, ...fields } = z.looseObject({}).catch({}).parse(value);
+  const parsed = AblationSet.safeParse(fields);
+  if (parsed.success) return { ok: true, set: parsed.data };
+  const [issue] = parsed.error.issues;
+  return {
+    ok: false,
+    problem: issue === undefined ? "it is no ablation set" : `${issue.path.join(".")}: ${issue.message}`,
+  };
+}
+
+/** The text of a file in which the feature has this factor; everything else that stands in `text` stays. */
+export function withFeature(text: string | undefined, id: FeatureId, factor: number): string {
+  const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text ?? EMPTY));
+  const others = before.features.filter((feature) => feature.id !== id);
+  return `${JSON.stringify({ ...before, features: [...others, { id, factor }] }, undefined, 2)}\n`;
+}
+
+const EMPTY = '{ "format": "lfp-ablation/1", "name": "", "note": "", "features": [] }';

@@ -1,0 +1,45 @@
+/** Which run the lens looks through. The choice is remembered with the workspace, and told to a server that comes back. */
+import * as vscode from "vscode";
+import { ChooseRun } from "../server/protocol/lens-state.ts";
+import { ListRuns, type RunView } from "../server/protocol/runs.ts";
+import type { Extension } from "./context.ts";
+import { messageOf } from "./server-failure.ts";
+
+const KEY = "lfpLens.chosenRun";
+
+export async function chooseRun(extension: Extension): Promise<void> {
+  const { runs } = await extension.server.request(ListRuns, {});
+  const items = runs
+    .filter(({ hasProbe }) => hasProbe)
+    .map((run) => ({ label: run.name, description: describe(run), detail: run.folder, folder: run.folder }));
+  const newest = {
+    label: "$(history) The newest finished run",
+    description: "or the one that came with LFP Lens",
+    detail: "",
+    folder: null,
+  };
+  const chosen = await vscode.window.showQuickPick([newest, ...items], {
+    title: "LFP Lens: the run to look through",
+    placeHolder: extension.lens.kind === "ready" ? extension.lens.info.runName : "A finished run",
+  });
+  if (chosen === undefined) return;
+  await extension.vscode.workspaceState.update(KEY, chosen.folder ?? undefined);
+  const state = await extension.server.request(ChooseRun, { runFolder: chosen.folder });
+  if (state.kind === "failed") throw new Error(state.failure.message);
+}
+
+/** Tells every server that starts of the run that was chosen before. */
+export function rememberRun(extension: Extension): vscode.Disposable {
+  return extension.server.onDidChangeState(({ kind }) => {
+    const folder = extension.vscode.workspaceState.get<unknown>(KEY);
+    if (kind !== "running" || typeof folder !== "string") return;
+    extension.server
+      .request(ChooseRun, { runFolder: folder })
+      .catch((error: unknown) => extension.log.warn(`The run that was chosen before: ${messageOf(error)}`));
+  });
+}
+
+function describe({ state, updated }: RunView): string {
+  const when = updated === null ? "" : new Date(updated).toLocaleString();
+  return [state.kind, when].filter((part) => part !== "").join(", ");
+}

@@ -1,0 +1,93 @@
+/** Completions of the tuned model before and after the active ablation, side by side in VS Code's own diff editor. */
+import * as vscode from "vscode";
+import type { z } from "zod";
+import { CompareCompletions } from "../server/protocol/lens.ts";
+import { nameOf } from "./ablation/choice.ts";
+import type { Extension } from "./context.ts";
+import { signed } from "./overlay/scale.ts";
+import { readSetting } from "./settings.ts";
+
+const SCHEME = "lfp-completions";
+type Completions = z.output<typeof CompareCompletions.result>["completions"];
+
+export class CompletionDocuments implements vscode.Disposable {
+  readonly #texts = new Map<string, string>();
+  readonly #registration: vscode.Disposable;
+  #count = 0;
+
+  constructor() {
+    this.#registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
+      provideTextDocumentContent: (uri) =>
+        this.#texts.get(uri.path) ?? "These completions are no longer kept. Compare again.",
+    });
+  }
+
+  /** Read-only documents of the two texts. */
+  add(before: string, after: string): readonly [before: vscode.Uri, after: vscode.Uri] {
+    this.#count++;
+    return [this.#add("before", before), this.#add("after", after)];
+  }
+
+  dispose(): void {
+    this.#registration.dispose();
+  }
+
+  #add(side: string, text: string): vscode.Uri {
+    const path = `/${this.#count}/${side}.txt`;
+    this.#texts.set(path, text);
+    return vscode.Uri.from({ scheme: SCHEME, path });
+  }
+}
+
+export async function compareCompletions(extension: Extension): Promise<void> {
+  const { ablation, server, completions: documents } = extension;
+  if (ablation.set === null || ablation.uri === undefined)
+    throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
+  const editor = vscode.window.activeTextEditor;
+  if (editor === undefined) throw new Error("Open a text whose selection or paragraph is to be completed.");
+  const prompts = promptsOf(editor);
+  if (prompts.length === 0) throw new Error("There is no text before the cursor to complete.");
+  const question = {
+    prompts,
+    ablation: ablation.set,
+    maxNewTokens: readSetting("completions.maxNewTokens"),
+    temperature: readSetting("completions.temperature"),
+    seed: readSetting("completions.seed"),
+  };
+  const progress = {
+    location: vscode.ProgressLocation.Notification,
+    title: "LFP Lens: sampling completions",
+    cancellable: true,
+  };
+  const { completions } = await vscode.window.withProgress(progress, (_, token) =>
+    server.request(CompareCompletions, question, token),
+  );
+  const [before, after] = documents.add(textOf(completions, "before"), textOf(completions, "after"));
+  await vscode.commands.executeCommand(
+    "vscode.diff",
+    before,
+    after,
+    `Completions: before and after ${nameOf(ablation.uri)}`,
+  );
+}
+
+/** The selections; without one, the paragraph up to the cursor. */
+function promptsOf({ document, selections }: vscode.TextEditor): string[] {
+  const selected = selections.filter(({ isEmpty }) => !isEmpty).map((selection) => document.getText(selection));
+  if (selected.length > 0) return selected.slice(0, 32);
+  const [cursor] = selections;
+  if (cursor === undefined) return [];
+  let first = cursor.active.line;
+  while (first > 0 && !document.lineAt(first - 1).isEmptyOrWhitespace) first--;
+  const text = document.getText(new vscode.Range(new vscode.Position(first, 0), cursor.active)).trimEnd();
+  return text === "" ? [] : [text];
+}
+
+function textOf(completions: Completions, side: "before" | "after"): string {
+  return completions
+    .map((completion) => {
+      const reward = side === "before" ? completion.rewardBefore : completion.rewardAfter;
+      return `${completion.prompt}${completion[side]}\n\n${reward === null ? "" : `reward ${signed(reward)}\n`}`;
+    })
+    .join("\n\n");
+}

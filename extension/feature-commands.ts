@@ -1,0 +1,96 @@
+/** What hovers and quick fixes run. Their arguments come from documents and models by way of the server, so each is parsed before anything is done. */
+import * as vscode from "vscode";
+import { ablateFeature, howToRead, ignoreWord, openFeature, showTokenFeatures } from "../server/protocol/commands.ts";
+import { DescribeToken } from "../server/protocol/lens.ts";
+import type { Extension } from "./context.ts";
+import { signed } from "./overlay/scale.ts";
+
+export const featureCommands = {
+  [openFeature.id]: async (extension: Extension, given?: unknown) => {
+    await actOn(extension, openFeature.argument.parse(given).id);
+  },
+  [showTokenFeatures.id]: showFeatures,
+  [ignoreWord.id]: ignore,
+  "lfpLens.editIgnored": editIgnored,
+  [howToRead.id]: ({ vscode: context }: Extension) =>
+    vscode.commands.executeCommand(
+      "markdown.showPreview",
+      vscode.Uri.joinPath(context.extensionUri, "docs", "editor.md"),
+    ),
+} as const;
+
+const MOST_FEATURES = 50;
+
+/** Lists the features behind a token, to go on from; without an argument, behind the token at the cursor. */
+async function showFeatures(extension: Extension, given?: unknown): Promise<void> {
+  const place = given === undefined ? placeOfCursor() : showTokenFeatures.argument.parse(given);
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(place.uri, true));
+  const question = {
+    uri: place.uri,
+    version: document.version,
+    offset: place.start,
+    ablation: extension.ablation.set,
+    features: MOST_FEATURES,
+  };
+  const detail = await extension.server.request(DescribeToken, question);
+  if (detail === null) throw new Error("There is no token at this place.");
+  const items = detail.contributions.map(({ id, contribution, activation, weight, explanation }) => ({
+    label: `${signed(contribution)}  ${id}`,
+    description: `activation ${activation.toFixed(2)} × weight ${signed(weight)}`,
+    ...(explanation === null ? {} : { detail: explanation }),
+    id,
+  }));
+  const rest = `${detail.rest.count} others ${signed(detail.rest.contribution)}, intercept ${signed(detail.intercept)}`;
+  const chosen = await vscode.window.showQuickPick(items, {
+    title: `“${detail.text.trim()}”: implicit reward ${signed(detail.implicit)}`,
+    placeHolder: `${items.length} features by size; ${rest}`,
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
+  if (chosen !== undefined) await actOn(extension, chosen.id);
+}
+
+async function actOn({ overlay, lens }: Extension, id: string): Promise<void> {
+  const runFolder = lens.kind === "ready" ? lens.info.runFolder : "";
+  const actions = [
+    {
+      label: "$(open-preview) Open its page",
+      run: () => vscode.commands.executeCommand(openFeature.id, { runFolder, id }),
+    },
+    { label: "$(paintcan) Colour the text by it", run: () => overlay.show({ kind: "feature", id }) },
+    {
+      label: "$(circle-slash) Ablate it",
+      run: () => vscode.commands.executeCommand(ablateFeature.id, { runFolder, id }),
+    },
+  ];
+  const chosen = await vscode.window.showQuickPick(actions, { title: id });
+  await chosen?.run();
+}
+
+function placeOfCursor(): { readonly uri: string; readonly start: number } {
+  const editor = vscode.window.activeTextEditor;
+  if (editor === undefined) throw new Error("Put the cursor on a word first.");
+  return { uri: editor.document.uri.toString(), start: editor.document.offsetAt(editor.selection.active) };
+}
+
+async function ignore({ ignored }: Extension, given?: unknown): Promise<void> {
+  await ignored.add(ignoreWord.argument.parse(given));
+}
+
+async function editIgnored({ ignored }: Extension): Promise<void> {
+  const items = ignored.words.map((word) => ({
+    label: word.word,
+    description: vscode.workspace.asRelativePath(vscode.Uri.parse(word.uri)),
+    detail: word.passage === null ? "in the whole document" : "in one passage",
+    picked: true,
+    word,
+  }));
+  if (items.length === 0) throw new Error("No word is ignored. The quick fixes of a problem can ignore its word.");
+  const kept = await vscode.window.showQuickPick(items, {
+    title: "LFP Lens: ignored words",
+    placeHolder: "Words without a tick are problems again",
+    canPickMany: true,
+  });
+  if (kept === undefined) return;
+  await ignored.remove(items.filter((item) => !kept.includes(item)).map(({ word }) => word));
+}

@@ -1,0 +1,150 @@
+/** Commands that show, hide and walk through the colours. */
+import * as vscode from "vscode";
+import { FeatureId } from "../../server/protocol/ablation.ts";
+import { QueryFeatures } from "../../server/protocol/features.ts";
+import { LensMode } from "../../server/protocol/lens.ts";
+import type { Extension } from "../context.ts";
+import { isReadable, rangeOf } from "../documents.ts";
+import type { View } from "./document-reading.ts";
+import { modeLabel, modeWords, whyNot } from "./modes.ts";
+import { nextToken } from "./next-token.ts";
+import { signed } from "./scale.ts";
+import type { Strongest } from "./strongest.ts";
+
+export const overlayCommands = {
+  "lfpLens.showReward": ({ overlay }: Extension) => overlay.show({ kind: "implicit" }),
+  "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
+  "lfpLens.chooseMode": chooseMode,
+  "lfpLens.listTokens": listTokens,
+  "lfpLens.nextToken": (extension: Extension) => step(extension, 1),
+  "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
+} as const;
+
+async function chooseMode(extension: Extension): Promise<void> {
+  const { overlay, ablation, lens } = extension;
+  const info = lens.kind === "ready" ? lens.info : undefined;
+  const kinds = LensMode.options.map((option) => option.shape.kind.value);
+  const items = kinds.map((kind) => {
+    const reason = whyNot(kind, info, ablation.set !== null);
+    const isCurrent = kind === overlay.mode?.kind;
+    return {
+      kind: vscode.QuickPickItemKind.Default,
+      label: `${isCurrent ? "$(check) " : ""}${modeWords[kind].label}`,
+      detail: reason === undefined ? modeWords[kind].detail : `${modeWords[kind].detail} (not here: ${reason})`,
+      mode: kind,
+      reason,
+    };
+  });
+  const hide = { label: "$(eye-closed) Hide the colours", mode: "off" as const, reason: undefined };
+  const chosen = await vscode.window.showQuickPick([...items, ...(overlay.mode === undefined ? [] : [hide])], {
+    title: "LFP Lens: what the colours mean",
+    placeHolder: overlay.mode === undefined ? "Off" : modeLabel(overlay.mode),
+    matchOnDetail: true,
+  });
+  if (chosen === undefined) return;
+  if (chosen.reason !== undefined) throw new Error(`${chosen.label} cannot be shown: ${chosen.reason}.`);
+  if (chosen.mode === "off") overlay.hide();
+  else if (chosen.mode !== "feature") overlay.show({ kind: chosen.mode });
+  else await chooseFeature(extension);
+}
+
+/** By the feature store if the run has one, else by name. */
+async function chooseFeature(extension: Extension): Promise<void> {
+  const { lens, overlay } = extension;
+  const rows =
+    lens.kind === "ready" && lens.info.hasFeatureStore
+      ? (
+          await extension.server.request(QueryFeatures, {
+            runFolder: lens.info.runFolder,
+            query: {},
+            offset: 0,
+            count: 500,
+          })
+        ).rows
+      : [];
+  const title = "LFP Lens: the feature to colour by";
+  const found =
+    rows.length > 0
+      ? (
+          await vscode.window.showQuickPick(
+            rows.map(({ id, explanation, contribution }) => ({
+              label: id,
+              description: contribution === null ? "" : signed(contribution),
+              detail: explanation?.text ?? "",
+            })),
+            { title, matchOnDetail: true },
+          )
+        )?.label
+      : await vscode.window.showInputBox({
+          title,
+          prompt: "Such as L4/F43: feature 43 of layer 4",
+          validateInput: (text) =>
+            FeatureId.safeParse(text).success ? undefined : "Expected a feature such as L4/F43",
+        });
+  if (found !== undefined) overlay.show({ kind: "feature", id: found });
+}
+
+async function listTokens(extension: Extension): Promise<void> {
+  const { editor, view } = subject(extension);
+  const { tokens, count } = await strongest(extension, editor.document, view);
+  const before = editor.selection;
+  const items = tokens.map((token) => {
+    const range = rangeOf(editor.document, token);
+    return {
+      label: token.text.trim(),
+      description: `${signed(token.value)}, line ${range.start.line + 1}`,
+      detail: editor.document.lineAt(range.start.line).text.trim().slice(0, 120),
+      range,
+    };
+  });
+  const pick = vscode.window.createQuickPick<(typeof items)[number]>();
+  pick.title = `LFP Lens: the strongest of ${count} tokens, ${modeLabel(view.mode)}`;
+  pick.placeholder = tokens.length === 0 ? "No token has a value" : "Go to a token";
+  pick.matchOnDescription = true;
+  pick.items = items;
+  let isAccepted = false;
+  pick.onDidChangeActive(([item]) => {
+    if (item !== undefined) select(editor, item.range);
+  });
+  pick.onDidAccept(() => {
+    isAccepted = true;
+    pick.hide();
+  });
+  pick.onDidHide(() => {
+    if (!isAccepted) editor.selection = before;
+    pick.dispose();
+  });
+  pick.show();
+}
+
+/** Goes to the next strong token after the cursor, or before it, and shows its hover, which screen readers can read. */
+async function step(extension: Extension, direction: 1 | -1): Promise<void> {
+  const { editor, view } = subject(extension);
+  const { tokens } = await strongest(extension, editor.document, view);
+  const inOrder = tokens.toSorted((one, other) => one.start - other.start);
+  const next = nextToken(inOrder, editor.document.offsetAt(editor.selection.start), direction);
+  if (next === undefined) {
+    void vscode.window.showInformationMessage("LFP Lens: no token of this document has a value.");
+    return;
+  }
+  select(editor, rangeOf(editor.document, next));
+  await vscode.commands.executeCommand("editor.action.showHover", { focus: "noAutoFocus" });
+}
+
+function subject({ overlay }: Extension): { editor: vscode.TextEditor; view: View } {
+  const editor = vscode.window.activeTextEditor;
+  if (editor === undefined || !isReadable(editor.document))
+    throw new Error("Open a text, Markdown, JSONL or untitled document first.");
+  if (overlay.view === undefined) overlay.show({ kind: "implicit" });
+  return { editor, view: overlay.view ?? { mode: { kind: "implicit" }, ablation: null } };
+}
+
+async function strongest({ summaries }: Extension, document: vscode.TextDocument, view: View): Promise<Strongest> {
+  const progress = { location: vscode.ProgressLocation.Window, title: "LFP Lens: reading the whole document" };
+  return await vscode.window.withProgress(progress, () => summaries.strongest.ask(document, view));
+}
+
+function select(editor: vscode.TextEditor, range: vscode.Range): void {
+  editor.selection = new vscode.Selection(range.start, range.end);
+  editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+}

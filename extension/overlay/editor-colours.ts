@@ -1,0 +1,61 @@
+/** What one editor shows at present, so that only what differs is sent to it. */
+import * as vscode from "vscode";
+import type { Reading } from "./document-reading.ts";
+import type { Palette } from "./palette.ts";
+import { type Coloured, colouredRuns, type Interval } from "./runs.ts";
+import { type Step, steps } from "./scale.ts";
+
+/** Editors draw slowly what has thousands of decorations; what is nearest the visible part comes first. */
+const MOST_RANGES = 2000;
+
+export class EditorColours {
+  readonly #editor: vscode.TextEditor;
+  readonly #palette: Palette;
+  /** By step: the offsets that stand there. A step that is missing shows nothing. */
+  #shown = new Map<Step, string>();
+
+  constructor(editor: vscode.TextEditor, palette: Palette) {
+    this.#editor = editor;
+    this.#palette = palette;
+  }
+
+  /** Colours what the reading says of this part; nothing for no reading. */
+  show(reading: Reading | undefined, part: Interval): void {
+    if (reading === undefined) {
+      this.clear();
+      return;
+    }
+    const byStep = Map.groupBy(this.#runs(reading, part), ({ step }) => step);
+    for (const step of steps) this.#set(step, byStep.get(step) ?? []);
+  }
+
+  clear(): void {
+    for (const step of [...this.#shown.keys()]) this.#set(step, []);
+  }
+
+  /** An edit moved what stands there, so that it no longer is where it was put. */
+  moved(): void {
+    for (const step of this.#shown.keys()) this.#shown.set(step, "moved");
+  }
+
+  #runs({ passages, limit, view }: Reading, part: Interval): Coloured[] {
+    const { document } = this.#editor;
+    const near = passages.filter(({ start, end }) => end > part.start && start < part.end);
+    const textOf = (start: number, end: number): string =>
+      document.getText(new vscode.Range(document.positionAt(start), document.positionAt(end)));
+    return colouredRuns(near, { mode: view.mode.kind, limit }, part, textOf, MOST_RANGES);
+  }
+
+  #set(step: Step, runs: readonly Coloured[]): void {
+    const places = runs.map(({ start, end }) => `${start}-${end}`).join();
+    if ((this.#shown.get(step) ?? "") === places) return;
+    const kind = this.#palette.get(step);
+    if (kind === undefined) return;
+    const { document } = this.#editor;
+    // Plain ranges: VS Code sends these as one array of numbers.
+    const ranges = runs.map(({ start, end }) => new vscode.Range(document.positionAt(start), document.positionAt(end)));
+    this.#editor.setDecorations(kind, ranges);
+    if (places === "") this.#shown.delete(step);
+    else this.#shown.set(step, places);
+  }
+}

@@ -1,0 +1,71 @@
+/** The scale in words and colours. */
+import * as vscode from "vscode";
+import type { Extension } from "../context.ts";
+import { modeLabel } from "./modes.ts";
+import { lines } from "./palette.ts";
+import { type Hue, type Step, type Strength, signed, stepOf, strengthStarts, strengths } from "./scale.ts";
+import type { Summary } from "./summary.ts";
+
+export interface LegendEntry {
+  readonly step: Step;
+  /** `+1.00 to +2.00`. */
+  readonly range: string;
+  /** How it looks beside its colour, such as `solid line`. */
+  readonly cue: string;
+}
+
+/** From the most positive to the most negative, or from the strongest activation down. */
+export function legendEntries(isFeature: boolean, limit: number): LegendEntry[] {
+  if (isFeature) return strengths.toReversed().map((strength) => entry("feature", strength, limit));
+  return [
+    ...strengths.toReversed().map((strength) => entry("positive", strength, limit)),
+    ...strengths.map((strength) => entry("negative", strength, limit)),
+  ];
+}
+
+/** For the status bar: the scale, then what is looked through. */
+export function legendMarkdown(extension: Extension, { limit, mean, isWhole }: Summary): vscode.MarkdownString {
+  const { overlay, lens, ablation } = extension;
+  const text = new vscode.MarkdownString("", true);
+  text.supportHtml = true;
+  text.isTrusted = {
+    enabledCommands: ["lfpLens.chooseMode", "lfpLens.chooseRun", "lfpLens.listTokens", "lfpLens.hideReward"],
+  };
+  if (overlay.mode === undefined) return text;
+  text.appendMarkdown("**");
+  text.appendText(modeLabel(overlay.mode));
+  text.appendMarkdown("**\n\n");
+  if (limit !== undefined) text.appendMarkdown(`${bar(overlay.mode.kind === "feature", limit)}\n\n`);
+  if (mean !== null)
+    text.appendText(`mean ${signed(mean)} ${isWhole ? "over the document" : "over the part that was read"}`);
+  if (lens.kind === "ready") text.appendText(`\n\n${lens.info.runName} · ${lens.info.modelType} · ${lens.info.device}`);
+  if (ablation.set !== null) text.appendText(`\n\nwith ${ablation.set.features.length} features ablated`);
+  const links = [
+    ["Mode", "lfpLens.chooseMode"],
+    ["Run", "lfpLens.chooseRun"],
+    ["Strongest tokens", "lfpLens.listTokens"],
+    ["Hide", "lfpLens.hideReward"],
+  ];
+  text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
+  return text;
+}
+
+function bar(isFeature: boolean, limit: number): string {
+  const swatches = legendEntries(isFeature, limit)
+    .toReversed()
+    .map(({ step }) => `<span style="background-color:var(--vscode-lfpLens-${step});">&nbsp;&nbsp;&nbsp;&nbsp;</span>`);
+  const [low, high] = isFeature ? ["0", limit.toFixed(2)] : [signed(-limit), signed(limit)];
+  const middle = isFeature ? [] : ["&nbsp;&nbsp;&nbsp;&nbsp;"];
+  const half = swatches.length / 2;
+  const parts = isFeature ? swatches : [...swatches.slice(0, half), ...middle, ...swatches.slice(half)];
+  return `${low} ${parts.join("")} ${high}`;
+}
+
+function entry(hue: Hue, strength: Strength, limit: number): LegendEntry {
+  const sign = hue === "negative" ? -1 : 1;
+  const from = signed(sign * strengthStarts[strength] * limit);
+  const next = strengths[strengths.indexOf(strength) + 1];
+  const range = next === undefined ? `${from} and beyond` : `${from} to ${signed(sign * strengthStarts[next] * limit)}`;
+  const weight = { 1: "no line", 2: "no line", 3: `thin ${lines[hue]} line`, 4: `thick ${lines[hue]} line` };
+  return { step: stepOf(hue, strength), range, cue: weight[strength] };
+}

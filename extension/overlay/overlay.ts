@@ -1,0 +1,219 @@
+/**
+ * The colours over the text: which documents are read, for which view, and what each editor shows of it. Off until asked for. Documents are
+ * kept by themselves and editors look at them, so that split editors agree and a text that is opened again is simply read again.
+ */
+import * as vscode from "vscode";
+import type { LensMode } from "../../server/protocol/lens.ts";
+import { ProblemsWanted } from "../../server/protocol/problems.ts";
+import type { AblationChoice } from "../ablation/choice.ts";
+import type { Extension } from "../context.ts";
+import { isReadable } from "../documents.ts";
+import { readSetting } from "../settings.ts";
+import { DocumentReading, type View } from "./document-reading.ts";
+import { EditorColours } from "./editor-colours.ts";
+import { createPalette } from "./palette.ts";
+import type { Interval } from "./runs.ts";
+
+/** VS Code draws no more of a line than this (`editor.stopRenderingLineAfter`). */
+const DRAWN_OF_LINE = 10_000;
+/** Lines beyond the visible ones that are read and coloured too, so that scrolling finds them done. */
+const LEAST_MARGIN_LINES = 30;
+const SCROLL_MS = 50;
+
+export class Overlay implements vscode.Disposable {
+  readonly #extension: Extension;
+  readonly #ablation: AblationChoice;
+  readonly #palette = createPalette();
+  readonly #changed = new vscode.EventEmitter<vscode.TextDocument | undefined>();
+  readonly #readings = new Map<vscode.TextDocument, DocumentReading>();
+  readonly #colours = new WeakMap<vscode.TextEditor, EditorColours>();
+  readonly #subscriptions: vscode.Disposable[];
+  #mode: LensMode | undefined;
+  #scrollTimer: NodeJS.Timeout | undefined;
+
+  /** What is known of a document changed; undefined: the view did. */
+  readonly onDidChange = this.#changed.event;
+
+  constructor(extension: Extension, ablation: AblationChoice) {
+    this.#extension = extension;
+    this.#ablation = ablation;
+    this.#subscriptions = [
+      vscode.window.onDidChangeVisibleTextEditors(() => this.#look()),
+      vscode.window.onDidChangeTextEditorVisibleRanges(() => this.#scrolled()),
+      vscode.workspace.onDidChangeTextDocument((change) => this.#edited(change)),
+      vscode.workspace.onDidCloseTextDocument((document) => this.#drop(document)),
+      extension.onDidChangeLens((state) => {
+        if (state.kind === "ready") this.#restart();
+      }),
+      // A server that came back has lost what it had; one that went away leaves no colours that nobody vouches for.
+      extension.server.onDidChangeState(({ kind }) => {
+        if (kind === "running" || kind === "down") this.#restart();
+      }),
+      ablation.onDidChange(() => this.#restart()),
+    ];
+  }
+
+  /** Undefined: off. */
+  get mode(): LensMode | undefined {
+    return this.#mode;
+  }
+
+  get view(): View | undefined {
+    return this.#mode === undefined ? undefined : { mode: this.#mode, ablation: this.#ablation.set };
+  }
+
+  /** What is known of a document, while the overlay is on. */
+  of(document: vscode.TextDocument): DocumentReading | undefined {
+    return this.#readings.get(document);
+  }
+
+  show(mode: LensMode): void {
+    this.#mode = mode;
+    this.#tellContext();
+    this.#look();
+    this.#restart();
+  }
+
+  hide(): void {
+    this.#mode = undefined;
+    this.#tellContext();
+    for (const document of [...this.#readings.keys()]) this.#drop(document);
+    for (const editor of vscode.window.visibleTextEditors) this.#coloursOf(editor).clear();
+    this.#changed.fire(undefined);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#scrollTimer);
+    for (const part of this.#subscriptions) part.dispose();
+    for (const reading of this.#readings.values()) reading.dispose();
+    for (const kind of this.#palette.values()) kind.dispose();
+    this.#changed.dispose();
+  }
+
+  /** Reads what has come into sight, and colours every editor by what is known already, at once. */
+  #look(): void {
+    const { view } = this;
+    if (view === undefined) return;
+    for (const editor of vscode.window.visibleTextEditors) {
+      if (!isReadable(editor.document)) continue;
+      const known = this.#readings.get(editor.document) ?? this.#take(editor.document, view);
+      this.#draw(editor, known);
+      known.read();
+    }
+  }
+
+  #take(document: vscode.TextDocument, view: View): DocumentReading {
+    const reading = new DocumentReading(
+      {
+        document,
+        server: this.#extension.server,
+        maxTokens: () => readSetting("overlay.maxTokens"),
+        wanted: () => wantedOf(document),
+        onChange: (changed) => this.#read(changed),
+      },
+      view,
+    );
+    this.#readings.set(document, reading);
+    this.#wantProblems(document, true);
+    return reading;
+  }
+
+  #drop(document: vscode.TextDocument): void {
+    const reading = this.#readings.get(document);
+    if (reading === undefined) return;
+    reading.dispose();
+    this.#readings.delete(document);
+    this.#wantProblems(document, false);
+    this.#changed.fire(document);
+  }
+
+  #restart(): void {
+    const { view } = this;
+    if (view === undefined) return;
+    for (const [document, reading] of this.#readings) {
+      this.#wantProblems(document, true);
+      reading.restart(view);
+    }
+    this.#changed.fire(undefined);
+  }
+
+  #read(reading: DocumentReading): void {
+    for (const editor of editorsOf(reading.document)) this.#draw(editor, reading);
+    this.#changed.fire(reading.document);
+  }
+
+  #draw(editor: vscode.TextEditor, reading: DocumentReading): void {
+    const { current } = reading;
+    // While an edit waits to be read, VS Code moves the colours along with the words.
+    if (current === undefined && reading.isReading) return;
+    this.#coloursOf(editor).show(current, drawnOf(editor));
+  }
+
+  #edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
+    const reading = this.#readings.get(document);
+    if (reading === undefined || contentChanges.length === 0) return;
+    reading.edited(readSetting("overlay.delayMs"));
+    const isWithinLine = contentChanges.every(({ range, text }) => range.isSingleLine && !/[\r\n]/.test(text));
+    for (const editor of editorsOf(document)) {
+      // Ranges that an edit over lines removes would all fall together where it happened.
+      if (isWithinLine) this.#coloursOf(editor).moved();
+      else this.#coloursOf(editor).clear();
+    }
+    this.#changed.fire(document);
+  }
+
+  #scrolled(): void {
+    if (this.#mode === undefined || this.#scrollTimer !== undefined) return;
+    this.#scrollTimer = setTimeout(() => {
+      this.#scrollTimer = undefined;
+      this.#look();
+    }, SCROLL_MS);
+  }
+
+  #coloursOf(editor: vscode.TextEditor): EditorColours {
+    let colours = this.#colours.get(editor);
+    if (colours === undefined) {
+      colours = new EditorColours(editor, this.#palette);
+      this.#colours.set(editor, colours);
+    }
+    return colours;
+  }
+
+  #wantProblems(document: vscode.TextDocument, wanted: boolean): void {
+    const told = this.#extension.server.notify(ProblemsWanted, { uri: document.uri.toString(), wanted });
+    told.catch((error: unknown) => this.#extension.log.error(String(error)));
+  }
+
+  #tellContext(): void {
+    void vscode.commands.executeCommand("setContext", "lfpLens.overlayOn", this.#mode !== undefined);
+    void vscode.commands.executeCommand("setContext", "lfpLens.mode", this.#mode?.kind ?? "off");
+  }
+}
+
+function editorsOf(document: vscode.TextDocument): vscode.TextEditor[] {
+  return vscode.window.visibleTextEditors.filter((editor) => editor.document === document);
+}
+
+/** First what can be seen, then what is near. */
+function wantedOf(document: vscode.TextDocument): Interval[] {
+  const editors = editorsOf(document);
+  return [
+    ...editors.flatMap((editor) => editor.visibleRanges.map((range) => drawnInterval(document, range))),
+    ...editors.map(drawnOf),
+  ];
+}
+
+/** What can be seen in an editor, and about a screen before and after it. */
+function drawnOf({ document, visibleRanges }: vscode.TextEditor): Interval {
+  const first = Math.min(...visibleRanges.map(({ start }) => start.line), document.lineCount - 1);
+  const last = Math.max(...visibleRanges.map(({ end }) => end.line), 0);
+  const margin = Math.max(LEAST_MARGIN_LINES, last - first);
+  const from = Math.max(0, first - margin);
+  const to = Math.min(document.lineCount - 1, last + margin);
+  return drawnInterval(document, new vscode.Range(from, 0, to, DRAWN_OF_LINE));
+}
+
+function drawnInterval(document: vscode.TextDocument, range: vscode.Range): Interval {
+  const last = document.validatePosition(new vscode.Position(range.end.line, DRAWN_OF_LINE));
+  return { start: document.offsetAt(new vscode.Position(range.start.line, 0)), end: document.offsetAt(last) };
+}

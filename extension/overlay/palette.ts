@@ -1,0 +1,41 @@
+/** The kinds of decoration, made once: at most sixteen, in the theme's own colours. */
+import * as vscode from "vscode";
+import { type Hue, hues, type Step, type Strength, stepOf, strengths } from "./scale.ts";
+
+export type Palette = ReadonlyMap<Step, vscode.TextEditorDecorationType>;
+
+/** A line below the strong steps tells them apart without colour: solid above zero, dashed below, dotted for a feature. */
+export const lines: Readonly<Record<Hue, "solid" | "dashed" | "dotted">> = {
+  positive: "solid",
+  negative: "dashed",
+  feature: "dotted",
+};
+
+const lineWidths: Readonly<Record<Strength, string>> = { 1: "0", 2: "0", 3: "0 0 1px 0", 4: "0 0 2px 0" };
+
+export function createPalette(): Palette {
+  return new Map(
+    hues.flatMap((hue) =>
+      strengths.map((strength) => {
+        const kind = vscode.window.createTextEditorDecorationType(lookOf(hue, strength));
+        return [stepOf(hue, strength), kind] as const;
+      }),
+    ),
+  );
+}
+
+export function themeColor(step: Step): vscode.ThemeColor {
+  return new vscode.ThemeColor(`lfpLens.${step}`);
+}
+
+function lookOf(hue: Hue, strength: Strength): vscode.DecorationRenderOptions {
+  return {
+    backgroundColor: themeColor(stepOf(hue, strength)),
+    borderRadius: "2px",
+    borderWidth: lineWidths[strength],
+    borderStyle: lines[hue],
+    borderColor: new vscode.ThemeColor(`lfpLens.${hue}Line`),
+    // Typing beside a coloured word must not colour what is typed.
+    rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
+  };
+}

@@ -1,0 +1,38 @@
+/** How values become colours: a scale of few steps, so that VS Code keeps few kinds of decoration. Knows no editor. */
+import type { LensMode } from "../../server/protocol/lens.ts";
+
+/** From weakest to strongest. Values nearer to zero than the first step have no colour. */
+export const strengths = [1, 2, 3, 4] as const;
+export type Strength = (typeof strengths)[number];
+
+export const hues = ["positive", "negative", "feature"] as const;
+export type Hue = (typeof hues)[number];
+
+/** One step of the scale: `positive3`. Each is a theme colour `lfpLens.positive3` and a kind of decoration. */
+export type Step = `${Hue}${Strength}`;
+
+export const steps: readonly Step[] = hues.flatMap((hue) => strengths.map((strength) => stepOf(hue, strength)));
+
+/** Where each strength begins, as a share of the scale's limit. */
+export const strengthStarts: Readonly<Record<Strength, number>> = { 1: 0.08, 2: 0.25, 3: 0.5, 4: 0.75 };
+
+/** The step that shows a value on a scale to `limit`; undefined for what is near zero, missing or no number. */
+export function stepFor(value: number | null, limit: number, mode: LensMode["kind"]): Step | undefined {
+  if (value === null) return undefined;
+  const share = Math.abs(value) / limit;
+  const strength = strengths.findLast((candidate) => share >= strengthStarts[candidate]);
+  if (strength === undefined) return undefined;
+  if (mode === "feature") return value > 0 ? stepOf("feature", strength) : undefined;
+  return stepOf(value > 0 ? "positive" : "negative", strength);
+}
+
+export function stepOf(hue: Hue, strength: Strength): Step {
+  return `${hue}${strength}`;
+}
+
+/** `+0.31`, `−1.20`: always with a sign, and a true minus. */
+export function signed(value: number): string {
+  const text = Math.abs(value).toFixed(2);
+  if (text === "0.00") return text;
+  return value < 0 ? `−${text}` : `+${text}`;
+}

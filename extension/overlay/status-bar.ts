@@ -1,0 +1,103 @@
+/** The one item of the status bar: what the colours mean, what they sum up to, and what is wrong when something is. */
+import * as vscode from "vscode";
+import { problemSource } from "../../server/protocol/problems.ts";
+import type { Extension } from "../context.ts";
+import { isReadable } from "../documents.ts";
+import { legendMarkdown } from "./legend.ts";
+import { modeLabel } from "./modes.ts";
+import { signed } from "./scale.ts";
+import type { Summary } from "./summary.ts";
+
+/** What the item shows. */
+interface Look {
+  readonly icon: string;
+  readonly text: string;
+  readonly command: `lfpLens.${string}`;
+  readonly tooltip: vscode.MarkdownString;
+  readonly isError?: boolean;
+}
+
+export function createStatusBar(extension: Extension): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem("lfpLens.status", vscode.StatusBarAlignment.Right, 100);
+  item.name = "LFP Lens";
+  const update = (): void => {
+    const look = lookOf(extension);
+    if (look === undefined) {
+      item.hide();
+      return;
+    }
+    item.text = `$(${look.icon}) ${look.text}`;
+    item.command = look.command;
+    item.tooltip = look.tooltip;
+    item.backgroundColor = look.isError ? new vscode.ThemeColor("statusBarItem.errorBackground") : undefined;
+    item.accessibilityInformation = { label: `LFP Lens: ${look.text.replaceAll("−", "minus ")}` };
+    item.show();
+  };
+  update();
+  return vscode.Disposable.from(
+    item,
+    extension.summaries.onDidChange(update),
+    extension.server.onDidChangeState(update),
+    extension.onDidChangeLens(update),
+    extension.ablation.onDidChange(update),
+    vscode.languages.onDidChangeDiagnostics(update),
+  );
+}
+
+function lookOf(extension: Extension): Look | undefined {
+  const { server, overlay, lens } = extension;
+  if (server.state.kind === "down") {
+    const tooltip = plain(`${server.state.why} Choose this to restart it or to see its log.`);
+    return { icon: "error", text: "LFP Lens stopped", command: "lfpLens.serverProblem", tooltip, isError: true };
+  }
+  const summary = extension.summaries.current;
+  if (overlay.mode === undefined) {
+    const document = vscode.window.activeTextEditor?.document;
+    if (document === undefined || !isReadable(document)) return undefined;
+    return { icon: "search", text: "LFP Lens", command: "lfpLens.showReward", tooltip: plain("Show implicit reward") };
+  }
+  const label = modeLabel(overlay.mode);
+  const command = "lfpLens.chooseMode";
+  if (server.state.kind === "restarting")
+    return {
+      icon: "sync~spin",
+      text: `${label}: server is restarting`,
+      command,
+      tooltip: plain("The analysis server ended by itself."),
+    };
+  if (lens.kind === "none")
+    return {
+      icon: "search",
+      text: "LFP Lens: no run",
+      command: "lfpLens.chooseRun",
+      tooltip: plain("No finished run was found."),
+    };
+  if (lens.kind === "failed")
+    return {
+      icon: "warning",
+      text: "LFP Lens: run failed to open",
+      command: "lfpLens.chooseRun",
+      tooltip: plain(lens.failure.message),
+    };
+  if (summary === undefined) return undefined;
+  if (summary.failure !== undefined)
+    return { icon: "warning", text: `${label}: not read`, command, tooltip: plain(summary.failure) };
+  const isBusy = summary.isReading || lens.kind === "opening";
+  const text = [label, ...factsOf(summary)].join(" · ");
+  return { icon: isBusy ? "sync~spin" : "search", text, command, tooltip: legendMarkdown(extension, summary) };
+}
+
+/** `mean +0.31`, `1 problem`. */
+function factsOf({ mean, document }: Summary): string[] {
+  const problems = vscode.languages
+    .getDiagnostics(document.uri)
+    .filter(({ source }) => source === problemSource).length;
+  return [
+    ...(mean === null ? [] : [`mean ${signed(mean)}`]),
+    ...(problems === 0 ? [] : [`${problems} ${problems === 1 ? "problem" : "problems"}`]),
+  ];
+}
+
+function plain(text: string): vscode.MarkdownString {
+  return new vscode.MarkdownString().appendText(text);
+}

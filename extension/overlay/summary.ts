@@ -1,0 +1,97 @@
+/** What the status bar and the side bar say of the document in the active editor. */
+import * as vscode from "vscode";
+import type { Extension } from "../context.ts";
+import { isReadable } from "../documents.ts";
+import { isObsolete, messageOf } from "../server-failure.ts";
+import type { Reading } from "./document-reading.ts";
+import type { Overlay } from "./overlay.ts";
+import { type Strongest, StrongestCache } from "./strongest.ts";
+
+/** Texts up to this length are read whole without being asked to. */
+const READ_WHOLE_CHARACTERS = 30_000;
+
+export interface Summary {
+  readonly document: vscode.TextDocument;
+  readonly isReading: boolean;
+  readonly failure: string | undefined;
+  readonly limit: number | undefined;
+  readonly mean: number | null;
+  /** Whether mean and list are of the whole document or of what was read around the visible part. */
+  readonly isWhole: boolean;
+  readonly strongest: Strongest | undefined;
+}
+
+export class Summaries implements vscode.Disposable {
+  readonly #extension: Extension;
+  readonly #overlay: Overlay;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #subscriptions: vscode.Disposable[];
+  readonly strongest: StrongestCache;
+  #asking: vscode.CancellationTokenSource | undefined;
+
+  readonly onDidChange = this.#changed.event;
+
+  constructor(extension: Extension, overlay: Overlay) {
+    this.#extension = extension;
+    this.#overlay = overlay;
+    this.strongest = new StrongestCache(extension.server);
+    this.#subscriptions = [
+      overlay.onDidChange((document) => {
+        if (document === undefined) this.strongest.clear();
+        if (document === undefined || document === vscode.window.activeTextEditor?.document) this.#update();
+      }),
+      vscode.window.onDidChangeActiveTextEditor(() => this.#update()),
+    ];
+  }
+
+  /** Undefined when the overlay is off or the active editor shows nothing that is read. */
+  get current(): Summary | undefined {
+    const document = vscode.window.activeTextEditor?.document;
+    const { view } = this.#overlay;
+    if (document === undefined || view === undefined || !isReadable(document)) return undefined;
+    const known = this.#overlay.of(document);
+    const strongest = this.strongest.known(document, view);
+    const reading = known?.current;
+    return {
+      document,
+      isReading: known?.isReading ?? false,
+      failure: known?.failure,
+      limit: reading?.limit,
+      mean: strongest === undefined ? meanOf(reading) : strongest.mean,
+      isWhole: strongest !== undefined,
+      strongest,
+    };
+  }
+
+  dispose(): void {
+    this.#asking?.cancel();
+    for (const part of this.#subscriptions) part.dispose();
+    this.#changed.dispose();
+  }
+
+  #update(): void {
+    this.#changed.fire();
+    const now = this.current;
+    const { view } = this.#overlay;
+    const isDue = now !== undefined && !now.isReading && now.limit !== undefined && now.strongest === undefined;
+    if (!isDue || view === undefined || lengthOf(now.document) > READ_WHOLE_CHARACTERS) return;
+    this.#asking?.cancel();
+    const asking = new vscode.CancellationTokenSource();
+    this.#asking = asking;
+    this.strongest
+      .ask(now.document, view, asking.token)
+      .then(() => this.#changed.fire())
+      .catch((error: unknown) => {
+        if (!isObsolete(error)) this.#extension.log.warn(messageOf(error));
+      });
+  }
+}
+
+function lengthOf(document: vscode.TextDocument): number {
+  return document.offsetAt(document.lineAt(document.lineCount - 1).range.end);
+}
+
+function meanOf(reading: Reading | undefined): number | null {
+  const values = (reading?.passages ?? []).flatMap(({ tokens }) => tokens.values.filter((value) => value !== null));
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,135 @@
+/** A VS Code of its own for one file of tests: a host, a browser, a person's settings, and a folder to work in. */
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { inject } from "vitest";
+import { type Host, startHost } from "./host.ts";
+import { Workbench } from "./workbench.ts";
+
+export interface SessionOptions {
+  /** Files of the folder, by name. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly trustsFolders?: boolean;
+  /** Puts a bundle at this path, which stands in the place of the extension's own server. */
+  readonly server?: (path: string) => Promise<void>;
+}
+
+export type Theme = "dark" | "light" | "contrast" | "contrastLight";
+
+const themes: Readonly<Record<Theme, string>> = {
+  dark: "Default Dark Modern",
+  light: "Default Light Modern",
+  contrast: "Default High Contrast",
+  contrastLight: "Default High Contrast Light",
+};
+
+/** Of a person who wants no tips, no news and nothing from the network. */
+const quiet = {
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+  "workbench.colorTheme": themes.dark,
+  "window.autoDetectColorScheme": false,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "chat.disableAIFeatures": true,
+  "extensions.autoUpdate": false,
+  "extensions.autoCheckUpdates": false,
+  "extensions.ignoreRecommendations": true,
+  "telemetry.telemetryLevel": "off",
+  "git.enabled": false,
+  "editor.minimap.enabled": false,
+  "editor.wordWrap": "on",
+  "editor.occurrencesHighlight": "off",
+  "editor.hover.delay": 50,
+};
+
+const flags = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+
+export class Session {
+  readonly folder: string;
+  readonly page: Page;
+  readonly #root: string;
+  readonly #host: Host;
+  readonly #browser: Browser;
+  readonly #settings: Record<string, unknown>;
+
+  private constructor(parts: {
+    root: string;
+    host: Host;
+    browser: Browser;
+    page: Page;
+    settings: Record<string, unknown>;
+  }) {
+    this.#root = parts.root;
+    this.folder = join(parts.root, "folder");
+    this.page = parts.page;
+    this.#host = parts.host;
+    this.#browser = parts.browser;
+    this.#settings = parts.settings;
+  }
+
+  static async start({ files, settings = {}, trustsFolders = true, server }: SessionOptions): Promise<Session> {
+    const ground = inject("ground");
+    if (!ground.ready) throw new Error(ground.why);
+    const root = await mkdtemp(join(tmpdir(), "lfp-vscode-"));
+    const all = { ...quiet, ...settings };
+    await mkdir(join(root, "folder"));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(root, "folder", name), text);
+    await mkdir(join(root, "user", "User"), { recursive: true });
+    await writeFile(join(root, "user", "User", "settings.json"), JSON.stringify(all));
+    const extensionsFolder = server === undefined ? ground.extensionsFolder : join(root, "extensions");
+    if (server !== undefined) await withServer(ground.extensionsFolder, extensionsFolder, server);
+    const host = await startHost({ extensionsFolder, userFolder: join(root, "user"), trustsFolders });
+    const browser = await chromium.launch({ executablePath: ground.browser, args: flags });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    return new Session({ root, host, browser, page, settings: all });
+  }
+
+  async open(): Promise<Workbench> {
+    return await Workbench.open(this.page, this.#host.url, this.folder);
+  }
+
+  /** As if the person had edited their settings; VS Code watches the file. */
+  async set(settings: Readonly<Record<string, unknown>>): Promise<void> {
+    Object.assign(this.#settings, settings);
+    await writeFile(join(this.#root, "user", "User", "settings.json"), JSON.stringify(this.#settings));
+  }
+
+  async useTheme(theme: Theme): Promise<void> {
+    await this.set({ "workbench.colorTheme": themes[theme] });
+    const kind = { dark: ".vs-dark", light: ".vs", contrast: ".hc-black", contrastLight: ".hc-light" }[theme];
+    await this.page.locator(`.monaco-workbench${kind}`).waitFor();
+  }
+
+  async stop(): Promise<void> {
+    await this.#browser.close();
+    await this.#host.stop();
+    await rm(this.#root, { recursive: true, force: true });
+  }
+}
+
+/** The installed extension with another server. */
+async function withServer(extensions: string, copy: string, server: (path: string) => Promise<void>): Promise<void> {
+  await cp(extensions, copy, { recursive: true });
+  const own = (await readdir(copy)).find((name) => name.startsWith("lfp-lens.lfp-lens-"));
+  if (own === undefined) throw new Error(`${extensions} holds no LFP Lens`);
+  await server(join(copy, own, "dist", "server.js"));
+}
+
+/** The server of fake-server.ts. */
+export async function buildFakeServer(path: string): Promise<void> {
+  await build({
+    entryPoints: [fileURLToPath(new URL("fake-server.ts", import.meta.url))],
+    outfile: path,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+}
