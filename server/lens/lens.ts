@@ -10,6 +10,7 @@ import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { ByteCache, SharedWork } from "./cache.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { LensMissingError } from "./errors.ts";
+import { lensModel } from "./export.ts";
 import { LensPrograms, type WindowFeatures, type WindowRequest } from "./programs.ts";
 import {
   bytesOfReading,
@@ -174,6 +175,17 @@ export class Lens {
         tau,
       },
     };
+  }
+
+  /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default what this lens reads at once. */
+  exportOnnx(tokens = this.#window): Promise<Uint8Array> {
+    return lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength));
+  }
+
+  /** Token ids as the model reads a text: with what stands before every text. */
+  tokenIds(text: string): Int32Array {
+    const { tokenizer, prefixIds } = this.#subject;
+    return Int32Array.from([...prefixIds, ...tokenizer.encode(text, { addSpecialTokens: false }).ids]);
   }
 
   /** Frees everything; reads that are under way reject. */

@@ -34,6 +34,11 @@ export class Emitter {
     return output;
   }
 
+  /** Adds a standard operator whose output has a name that users of the model see. */
+  emitAs(name: Value, op: string, inputs: readonly Value[]): void {
+    this.nodes.push({ op, inputs, outputs: [name], attributes: {}, domain: "" });
+  }
+
   emitMany(
     op: string,
     inputs: readonly Value[],
