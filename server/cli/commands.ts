@@ -41,6 +41,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "shows a feature, or keeps a note, label or pin on it",
     load: async () => (await import("./feature.ts")).feature,
   },
+  score: {
+    summary: "shows the implicit reward of every token of a text",
+    load: async () => (await import("./score.ts")).score,
+  },
   stage: {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,

@@ -28,7 +28,7 @@ export interface ReadOptions {
   /** Applied to the tuned model. Null and an empty set change nothing. */
   readonly ablation?: AblationSet | null;
   /** Aborted: the read rejects with the signal's reason at once, and the device is free after the window it works on. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LensOptions {

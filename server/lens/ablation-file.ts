@@ -1,0 +1,35 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { LfpError, messageOf } from "../common/errors.ts";
+import { AblationSet } from "../protocol/ablation.ts";
+
+/** A file is no ablation set, or cannot be read. */
+export class AblationFileError extends LfpError {
+  readonly code;
+
+  constructor(path: string, problem: string, code: "input" | "not-found", options?: ErrorOptions) {
+    super(`${path} is no ablation set that can be read: ${problem}`, options);
+    this.code = code;
+  }
+}
+
+/** Reads an ablation set (`*.lfp-ablation.json`). Throws `AblationFileError`. */
+export async function readAblationSet(path: string): Promise<AblationSet> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new AblationFileError(path, messageOf(cause), "not-found", { cause });
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new AblationFileError(path, messageOf(cause), "input", { cause });
+  }
+  const { data, error } = AblationSet.safeParse(json);
+  if (data === undefined)
+    throw new AblationFileError(
+      path,
+      `${z.prettifyError(error)}. A set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}`,
+      "input",
+    );
+  return data;
+}
