@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FeaturePage } from "../../server/protocol/feature-pages.ts";
+import type { FeatureDetail } from "../../server/protocol/features.ts";
+import type { AskHandlers } from "../../server/protocol/pages.ts";
+import { fakeDetail, fakeRows } from "./fake-features.ts";
+import { chromiumPath, PageHarness } from "./harness.ts";
+
+const [, , , , row] = fakeRows(5);
+if (row === undefined) throw new Error("there are five rows");
+const usual = fakeDetail({ ...row, id: "L4/F43", contribution: 0.61, labels: ["praise"] });
+
+function hostOf(detail: FeatureDetail = usual) {
+  const asked: unknown[] = [];
+  let ablatedBy: number | null = null;
+  let current = detail;
+  const note = (name: string) => async (params: object) => {
+    asked.push({ name, ...params });
+    return {};
+  };
+  const handlers: AskHandlers<typeof FeaturePage.asks> = {
+    open: async () => ({ runName: "demo", detail: current, ablatedBy }),
+    openFeature: note("openFeature"),
+    annotate: async ({ id: _, note: text, ...change }) => {
+      asked.push({ name: "annotate", ...change, ...(text === undefined ? {} : { note: text }) });
+      const labels = change.labels ?? current.row.labels;
+      const pinned = change.pinned ?? current.row.pinned;
+      current = { ...current, row: { ...current.row, labels, pinned, hasNote: text !== undefined && text !== "" } };
+      return current.row;
+    },
+    tryText: async ({ text }) => ({
+      tokens: [text.slice(0, 4), text.slice(4)],
+      activations: [0, 4.5],
+      peak: 1,
+      source: "own",
+    }),
+    explain: note("explain"),
+    ablate: async ({ factor }) => {
+      ablatedBy = factor;
+      return {};
+    },
+    measure: note("measure"),
+    compare: note("compare"),
+  };
+  return { asked, handlers };
+}
+
+describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
+  let harness: PageHarness;
+  beforeAll(async () => {
+    harness = await PageHarness.start();
+  });
+  afterAll(async () => await harness.stop());
+
+  it("shows examples shaded by activation, effects, twins and what is known, all as text", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturePage, host.handlers);
+    const { page } = opened;
+    const strong = page.locator(".t.s3");
+    await strong.first().waitFor();
+    expect(await strong.allTextContents()).toEqual([
+      "wonderful",
+      "superb",
+      "brilliant,",
+      "brilliant",
+      "great",
+      "great",
+    ]);
+    expect(await strong.first().getAttribute("title")).toBe("wonderful: 4.8");
+    expect(await page.getByText("<b>so</b>").count()).toBe(1);
+    expect(await page.locator("rect.fill").count()).toBe(12);
+    expect(
+      await page
+        .getByRole("img", { name: "this feature: −0.19, 95 % interval −0.23 to −0.15. random, same density: +0.01" })
+        .count(),
+    ).toBe(1);
+    await page.getByText("Active on 12,408 of 590,857 tokens.").waitFor();
+    await page.getByRole("button", { name: "base:L4/F43" }).click();
+    expect(host.asked).toEqual([{ name: "openFeature", id: "base:L4/F43" }]);
+    await opened.picture("feature-dark");
+  });
+
+  it("ablates, steers and restores, and says which it is", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturePage, host.handlers);
+    const { page } = opened;
+    const changed = async (): Promise<void> => await opened.send({ kind: "tell", name: "changed", data: {} });
+    await page.getByText("Ablate", { exact: true }).click();
+    await changed();
+    await page.getByText("ablated", { exact: true }).waitFor();
+    await page.getByText("Compare Completions").click();
+    await page.getByText("Restore").click();
+    await changed();
+    await page.getByText("Steer × 2").click();
+    await changed();
+    await page.getByText("steered × 2").waitFor();
+    await page.getByText("Measure again with controls").click();
+    await opened.send({ kind: "tell", name: "progress", data: { done: 3, total: 10, message: "3 of 10 prompts" } });
+    await page.getByRole("status").getByText("3 of 10 prompts").waitFor();
+    await opened.send({ kind: "tell", name: "progress", data: null });
+    await expect.poll(async () => await page.getByText("3 of 10 prompts").count()).toBe(0);
+    expect(host.asked).toEqual([
+      { name: "compare", factor: 0 },
+      { name: "measure", factor: 0 },
+    ]);
+  });
+
+  it("keeps labels, note and pin, each by itself", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturePage, host.handlers);
+    const { page } = opened;
+    await page.getByRole("textbox", { name: "New label" }).fill("superlatives");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Remove the label superlatives" }).waitFor();
+    await page.getByRole("button", { name: "Remove the label praise" }).click();
+    await page.getByText("☆ Pin").click();
+    await page.getByText("★ Pinned").waitFor();
+    await page.getByRole("textbox", { name: "Note" }).fill("looks like praise\nto me");
+    await page.keyboard.press("Tab");
+    await expect
+      .poll(() => host.asked)
+      .toEqual([
+        { name: "annotate", labels: ["praise", "superlatives"] },
+        { name: "annotate", labels: ["superlatives"] },
+        { name: "annotate", pinned: true },
+        { name: "annotate", note: "looks like praise\nto me" },
+      ]);
+  });
+
+  it("reads one's own text, which is still there when the page is shown again", async () => {
+    await using opened = await harness.open(FeaturePage, hostOf().handlers, {
+      state: { text: "so very good", scroll: 0 },
+    });
+    await opened.page.getByText("Read Text").click();
+    await opened.page.locator(".tried .s3").getByText("ery good").waitFor();
+    await opened.page.getByText("strongest 4.50 of").waitFor();
+  });
+
+  it("a bare feature says what there is not", async () => {
+    const bare: FeatureDetail = {
+      ...usual,
+      row: { ...usual.row, explanation: null, twin: null, probeWeight: null, contribution: null, histogram: [] },
+      explanations: [],
+      examples: [],
+      promotes: [],
+      suppresses: [],
+      ablations: [],
+      baseTwin: null,
+    };
+    await using opened = await harness.open(FeaturePage, hostOf(bare).handlers, { theme: "light" });
+    for (const text of ["No examples are kept", "not measured", "Explain…"])
+      await opened.page.getByText(text).first().waitFor();
+  });
+
+  it.each(["light", "highContrast"] as const)("is drawn in the theme %s", async (theme) => {
+    const negative = { ...usual, row: { ...usual.row, contribution: -0.5 } };
+    await using opened = await harness.open(FeaturePage, hostOf(negative).handlers, { theme });
+    await opened.page.locator(".t").first().waitFor();
+    await opened.picture(`feature-${theme}`);
+  });
+});

@@ -1,0 +1,248 @@
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-textarea/index.js";
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import { css, html, LitElement, nothing } from "lit";
+import type { z } from "zod";
+import { FeaturePage } from "../../server/protocol/feature-pages.ts";
+import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } from "../../server/protocol/features.ts";
+import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
+import { connect } from "../common/host.ts";
+import { shared } from "../common/styles.ts";
+import { heatSheet, heatText } from "./example.ts";
+import { ablationFigure, figureSheet, histogram } from "./figures.ts";
+
+type Opened = z.output<typeof FeaturePage.asks.open.result>;
+type Progress = z.output<typeof FeaturePage.tells.progress>;
+
+/** What a feature is: examples, effects, explanation, what people wrote; and what can be tried with it. */
+export class FeatureApp extends LitElement {
+  static override properties = {
+    opened: { state: true },
+    tried: { state: true },
+    progress: { state: true },
+    failure: { state: true },
+  };
+  static override styles = [shared, heatSheet, figureSheet, sheet()];
+
+  declare opened: Opened | undefined;
+  declare tried: FeatureExample | undefined;
+  declare progress: Progress;
+  declare failure: string;
+  readonly #host = connect(FeaturePage);
+
+  constructor() {
+    super();
+    this.progress = null;
+    this.failure = "";
+    this.#host.on("changed", () => void this.#open());
+    this.#host.on("progress", (progress) => {
+      this.progress = progress;
+    });
+    void this.#open();
+  }
+
+  override render() {
+    if (this.opened === undefined) return this.#failed();
+    const { detail, ablatedBy } = this.opened;
+    return html`
+      <h1>${detail.row.id} <span class="dim title">${detail.explanations[0]?.text ?? ""}</span></h1>
+      ${this.#facts(detail)}
+      ${detail.annotatedEarlier ? html`<p class="dim">What people wrote here was written before the run was made again; its dictionary may differ.</p>` : nothing}
+      ${this.#tools(detail, ablatedBy)}
+      ${this.#failed()}
+      ${this.progress === null ? nothing : html`<p class="dim" role="status"><progress max=${this.progress.total} value=${this.progress.done}></progress> ${this.progress.message}</p>`}
+      <div class="columns">
+        <div>${this.#examples(detail)} ${this.#tryOut(detail)}</div>
+        <div>${this.#effects(detail)} ${this.#written(detail)}</div>
+      </div>
+    `;
+  }
+
+  #failed() {
+    return this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`;
+  }
+
+  #facts({ row, explanations, baseTwin }: FeatureDetail) {
+    const facts = [
+      ...explanations.map(
+        (explanation, at) => html`${at > 0 ? html`“${explanation.text}” ` : nothing}${explanationFact(explanation)}`,
+      ),
+      row.probeWeight === null ? undefined : `probe weight ${signed(row.probeWeight)}`,
+      row.contribution === null ? undefined : `mean contribution ${signed(row.contribution)}`,
+      `density ${percent(row.density)}`,
+      row.twin === null ? undefined : html`twin ${this.#feature(row.twin.id)} (${plain(row.twin.cosine)})`,
+      baseTwin === null ? undefined : html`in the base model ${this.#feature(baseTwin.id)} (${plain(baseTwin.cosine)})`,
+    ].filter((fact) => fact !== undefined);
+    return html`<div class="small dim">${facts.map((fact, at) => html`${at > 0 ? " · " : nothing}${fact}`)}</div>`;
+  }
+
+  #feature(id: string) {
+    return html`<button class="link" @click=${() => this.#ask(this.#host.ask("openFeature", { id }))}>${id}</button>`;
+  }
+
+  #tools({ row, explanations }: FeatureDetail, ablatedBy: number | null) {
+    const ask = (asked: () => Promise<unknown>) => () => this.#ask(asked());
+    const ablate = (factor: number | null) => ask(async () => await this.#host.ask("ablate", { factor }));
+    return html`<div class="tools">
+      ${
+        ablatedBy === null
+          ? html`<vscode-button @click=${ablate(0)}>Ablate</vscode-button><vscode-button secondary @click=${ablate(2)}>Steer × 2</vscode-button>`
+          : html`<vscode-button @click=${ablate(null)}>Restore</vscode-button><span class="chip">${ablatedBy === 0 ? "ablated" : `steered × ${short(ablatedBy)}`}</span>`
+      }
+      <vscode-button secondary @click=${ask(async () => await this.#host.ask("compare", { factor: ablatedBy ?? 0 }))}>Compare Completions</vscode-button>
+      <vscode-button secondary @click=${ask(async () => await this.#host.ask("explain", {}))}>${explanations.length === 0 ? "Explain…" : "Explain Again…"}</vscode-button>
+      <vscode-button secondary @click=${() => this.#annotate({ pinned: !row.pinned })}>${row.pinned ? "★ Pinned" : "☆ Pin"}</vscode-button>
+    </div>`;
+  }
+
+  #examples({ row, examples, activeTokens, tokens }: FeatureDetail) {
+    if (examples.length === 0) return html`<p class="dim">No examples are kept of this feature.</p>`;
+    return html`<h2>Examples</h2>
+      <p class="small dim">Active on ${count(activeTokens)} of ${count(tokens)} tokens.</p>
+      ${examples.map(
+        ({ group, examples: own }) =>
+          html`<div class="k">${groups[group]}</div>${own.map((one) => heatText(one, row.maxActivation, signOf(row)))}`,
+      )}`;
+  }
+
+  #tryOut({ row }: FeatureDetail) {
+    return html`<h2>Try your own text</h2>
+      <vscode-textarea .label=${"Your own text"} rows="3" maxlength="20000" .value=${this.#host.state.text} @input=${this.#keepText}></vscode-textarea>
+      <div class="tools"><vscode-button secondary @click=${this.#try}>Read Text</vscode-button>
+        ${this.tried === undefined ? nothing : html`<span class="dim" role="status">strongest ${plain(Math.max(0, ...this.tried.activations))} of ${plain(row.maxActivation)}</span>`}
+      </div>
+      ${this.tried === undefined ? nothing : html`<div class="tried">${heatText(this.tried, row.maxActivation, signOf(row))}</div>`}`;
+  }
+
+  #effects({ row, promotes, suppresses, ablations }: FeatureDetail) {
+    const tokens = (list: FeatureDetail["promotes"]) =>
+      list.map(
+        ({ token, logit }, at) =>
+          html`${at > 0 ? " · " : nothing}<span class="token" title=${signed(logit)}>${token.trim() === "" ? JSON.stringify(token) : token.trim()}</span>`,
+      );
+    const prompts = ablations[0]?.prompts;
+    return html`<div class="k">activations by strength</div>
+      ${histogram(row, signOf(row))}
+      <div class="k">promotes</div><div>${promotes.length === 0 ? "–" : tokens(promotes)}</div>
+      <div class="k">suppresses</div><div>${suppresses.length === 0 ? "–" : tokens(suppresses)}</div>
+      <div class="k">ablation: change of mean reward${prompts === undefined ? nothing : ` over ${count(prompts)} prompts`}</div>
+      ${ablations.length === 0 ? html`<div class="dim">not measured</div>` : ablationFigure(ablations)}
+      <button class="link small" @click=${() => this.#ask(this.#host.ask("measure", { factor: 0 }))}>${ablations.length === 0 ? "Measure" : "Measure again"} with controls</button>`;
+  }
+
+  #written({ row, note }: FeatureDetail) {
+    const without = (label: string) => () => this.#annotate({ labels: row.labels.filter((other) => other !== label) });
+    return html`<div class="k">labels</div>
+      <div class="labels">${row.labels.map((label) => html`<span class="chip">${label} <button class="link" aria-label=${`Remove the label ${label}`} @click=${without(label)}>×</button></span>`)}
+        <vscode-textfield class="label" .label=${"New label"} placeholder="Add a label, Enter" maxlength="100" @keydown=${this.#addLabel}></vscode-textfield></div>
+      <div class="k">note</div>
+      <vscode-textarea class="note" .label=${"Note"} rows="3" maxlength="10000" .value=${note} placeholder="Kept in the run's folder" @change=${this.#saveNote}></vscode-textarea>`;
+  }
+
+  async #open(): Promise<void> {
+    await this.#ask(
+      this.#host.ask("open", {}).then((opened) => {
+        this.opened = opened;
+      }),
+    );
+  }
+
+  #keepText(event: Event): void {
+    this.#host.keep({ ...this.#host.state, text: textOf(event).slice(0, 20_000) });
+  }
+
+  async #try(): Promise<void> {
+    await this.#ask(
+      this.#host.ask("tryText", { text: this.#host.state.text }).then((tried) => {
+        this.tried = tried;
+      }),
+    );
+  }
+
+  #addLabel(event: KeyboardEvent): void {
+    const label = textOf(event).trim();
+    const labels = this.opened?.detail.row.labels ?? [];
+    if (event.key !== "Enter" || label === "" || labels.includes(label)) return;
+    if (event.target instanceof HTMLElement && "value" in event.target) event.target.value = "";
+    void this.#annotate({ labels: [...labels, label] });
+  }
+
+  #saveNote(event: Event): void {
+    void this.#annotate({ note: textOf(event) });
+  }
+
+  async #annotate(change: {
+    readonly note?: string;
+    readonly labels?: string[];
+    readonly pinned?: boolean;
+  }): Promise<void> {
+    const { opened } = this;
+    if (opened === undefined) return;
+    await this.#ask(
+      this.#host.ask("annotate", { id: opened.detail.row.id, ...change }).then((row: FeatureRow) => {
+        this.opened = { ...opened, detail: { ...opened.detail, row, note: change.note ?? opened.detail.note } };
+      }),
+    );
+  }
+
+  async #ask(asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+      this.failure = "";
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+customElements.define("lfp-feature", FeatureApp);
+
+const groups: Readonly<Record<FeatureDetail["examples"][number]["group"], string>> = {
+  top: "strongest",
+  q4: "strongest quarter",
+  q3: "third quarter",
+  q2: "second quarter",
+  q1: "weakest quarter",
+  silent: "silent: similar words, not active",
+};
+
+/** Features that lower the reward are shaded in the colour of negative values. */
+function signOf({ contribution, probeWeight }: FeatureRow): "positive" | "negative" {
+  return (contribution ?? probeWeight ?? 0) < 0 ? "negative" : "positive";
+}
+
+function explanationFact({ explainer, score, relevance }: FeatureExplanation): string {
+  const parts = [
+    explainer === "offline" ? "explained offline" : `explained by ${explainer}`,
+    score === null
+      ? undefined
+      : `${score.method} ${withInterval(score.value, score.low, score.high)} (${score.windows} windows)`,
+    relevance === null
+      ? undefined
+      : relevance.relevant
+        ? `relevant: ${relevance.polarity}`
+        : "not relevant to the task",
+  ];
+  return parts.filter((part) => part !== undefined).join(" · ");
+}
+
+function textOf({ target }: Event): string {
+  return target instanceof HTMLElement && "value" in target ? String(target.value) : "";
+}
+
+function sheet() {
+  return css`
+    .title { font-weight: 400; }
+    .columns { display: grid; grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); gap: 28px; align-items: start; max-width: 1240px; }
+    @media (max-width: 720px) { .columns { grid-template-columns: minmax(0, 1fr); } }
+    .columns h2:first-child { margin-top: 6px; }
+    .k { color: var(--lfp-dim); font-size: 12px; margin: 10px 0 2px; }
+    p { margin: 2px 0; }
+    .token { font-family: var(--lfp-mono); font-size: 12px; }
+    .labels { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+    .label { width: 150px; }
+    vscode-textarea { width: 100%; max-width: 520px; }
+    .tried { border-left: 2px solid var(--lfp-line); padding-left: 10px; }
+    progress { width: 160px; vertical-align: middle; accent-color: var(--vscode-progressBar-background, var(--vscode-focusBorder)); }
+  `;
+}

@@ -1,0 +1,32 @@
+import { css, html, type TemplateResult } from "lit";
+import type { FeatureExample } from "../../server/protocol/features.ts";
+import { short } from "../common/format.ts";
+
+/**
+ * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest step has a line under
+ * it, so that colour is not the only cue.
+ */
+export function heatText(
+  { tokens, activations, source }: FeatureExample,
+  largest: number,
+  sign: "positive" | "negative",
+): TemplateResult {
+  return html`<p class="example" title=${source}>${tokens.map((token, at) => {
+    const activation = activations[at] ?? 0;
+    const step = activation <= 0 || largest <= 0 ? 0 : Math.min(3, Math.ceil((3 * activation) / largest));
+    return step === 0
+      ? token
+      : html`<span class="t ${sign} s${step}" title=${`${token.trim()}: ${short(activation)}`}>${token}</span>`;
+  })}</p>`;
+}
+
+export const heatSheet = css`
+  .example { font-family: var(--lfp-mono); font-size: 12px; line-height: 1.7; margin: 0 0 4px; white-space: pre-wrap; overflow-wrap: anywhere; }
+  .t { border-radius: 2px; }
+  .t.positive { --tint: var(--pos); }
+  .t.negative { --tint: var(--neg); }
+  .s1 { background: rgba(var(--tint), 0.16); }
+  .s2 { background: rgba(var(--tint), 0.3); }
+  .s3 { background: rgba(var(--tint), 0.46); border-bottom: 2px solid rgb(var(--tint)); }
+  .s3.negative { border-bottom-style: dashed; }
+`;

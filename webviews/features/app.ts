@@ -1,0 +1,249 @@
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-checkbox/index.js";
+import "@vscode-elements/elements/dist/vscode-option/index.js";
+import "@vscode-elements/elements/dist/vscode-single-select/index.js";
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import "./table.ts";
+import { css, html, LitElement, nothing } from "lit";
+import type { z } from "zod";
+import { type FeatureColumn, FeaturesPage } from "../../server/protocol/feature-pages.ts";
+import { FeatureQuery, type FeatureRow } from "../../server/protocol/features.ts";
+import { count } from "../common/format.ts";
+import { connect } from "../common/host.ts";
+import { shared } from "../common/styles.ts";
+import { columnNames, columns, type Sort, usualColumns } from "./columns.ts";
+import { Rows } from "./rows.ts";
+import { FeatureTable, totalInWords } from "./table.ts";
+
+type Opened = z.output<typeof FeaturesPage.asks.open.result>;
+
+/** Typing is over when no key came for so long. */
+const searchDelayMs = 150;
+
+/** The page of all features: search, filters, columns, and the table. */
+export class FeaturesApp extends LitElement {
+  static override properties = {
+    opened: { state: true },
+    query: { state: true },
+    shown: { state: true },
+    failure: { state: true },
+    version: { state: true },
+  };
+  static override styles = [shared, sheet()];
+
+  declare opened: Opened | undefined;
+  declare query: FeatureQuery;
+  declare shown: readonly FeatureColumn[];
+  declare failure: string;
+  declare version: number;
+  readonly #host = connect(FeaturesPage);
+  readonly #rows: Rows;
+  #typing: number | undefined;
+  #leftAt: number | undefined;
+
+  constructor() {
+    super();
+    const { query, columns: kept, scroll } = this.#host.state;
+    this.query = query ?? FeatureQuery.parse({});
+    this.shown = kept ?? usualColumns;
+    this.#leftAt = scroll;
+    this.failure = "";
+    this.version = 0;
+    this.#rows = new Rows(
+      async (offset, most) => await this.#host.ask("query", { query: this.query, offset, count: most }),
+      (error) => {
+        this.failure = error === undefined ? "" : messageOf(error);
+        if (error === undefined) void this.#scrollBack();
+        this.version += 1;
+      },
+    );
+    this.#host.on("changed", () => void this.#open());
+    void this.#open();
+  }
+
+  override render() {
+    return html`
+      <header>
+        <h1>Features</h1>
+        <span class="dim">${this.#subtitle()}</span>
+        ${this.#tools()}
+        ${this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`}
+      </header>
+      <lfp-feature-table
+        .rows=${this.#rows}
+        .shown=${this.shown}
+        .query=${this.query}
+        .version=${this.version}
+        @sort-by=${this.#sortBy}
+        @open-feature=${({ detail }: CustomEvent<string>) => this.#ask(this.#host.ask("openFeature", { id: detail }))}
+        @pin-feature=${({ detail }: CustomEvent<FeatureRow>) => this.#pin(detail)}
+        @scrollend=${{ handleEvent: () => this.#keep(), capture: true }}
+      ></lfp-feature-table>
+      <footer class="dim small" role="status">${totalInWords(this.#rows.total)}</footer>
+    `;
+  }
+
+  #subtitle(): string {
+    const { opened } = this;
+    if (opened === undefined) return "";
+    const { model, size } = this.query.dictionary;
+    const found = opened.store.dictionaries.find(
+      (dictionary) => dictionary.model === model && dictionary.size === size,
+    );
+    if (found === undefined) return opened.runName;
+    const { layers, features, alive } = found;
+    return `${opened.runName} · ${model} model, ${size} dictionaries · ${layers.length === 1 ? "layer" : "layers"} ${layers.join(", ")} · ${count(features)} features, ${count(alive)} alive`;
+  }
+
+  #tools() {
+    const { query } = this;
+    const dictionaries = this.opened?.store.dictionaries ?? [];
+    const layers =
+      dictionaries.find(({ model, size }) => model === query.dictionary.model && size === query.dictionary.size)
+        ?.layers ?? [];
+    const picked = this.opened?.store.picked ?? 0;
+    return html`<div class="tools" role="search">
+      <vscode-textfield class="search" .label=${"Search features"} placeholder="Search explanations, tokens, notes" .value=${query.search} @input=${this.#onSearch}></vscode-textfield>
+      ${select(
+        "Dictionary",
+        `${query.dictionary.model} ${query.dictionary.size}`,
+        dictionaries.map(({ model, size }) => [`${model} ${size}`, `${model}, ${size}`]),
+        (value) => this.#chooseDictionary(value),
+      )}
+      ${select("Layer", String(query.layers[0] ?? ""), [["", "Layer: all"], ...layers.map((layer): [string, string] => [String(layer), `Layer ${layer}`])], (value) => this.#set({ layers: value === "" ? [] : [Number(value)] }))}
+      ${select("Label", query.label ?? "", [["", "Label: any"], ...(this.opened?.store.labels ?? []).map((label): [string, string] => [label, label])], (value) => this.#set({ label: value === "" ? null : value }))}
+      ${this.#toggle("Relevant only", query.relevant === true, (on) => ({ relevant: on ? true : null }))}
+      ${this.#toggle("Pinned", query.pinned, (on) => ({ pinned: on }))}
+      ${this.#toggle("Dead too", query.includeDead, (on) => ({ includeDead: on }))}
+      <details class="menu"><summary>Columns</summary><div class="list">${columnNames.map(
+        (name) =>
+          html`<vscode-checkbox label=${columns[name].title} ?checked=${this.shown.includes(name)} @change=${() => this.#toggleColumn(name)}></vscode-checkbox>`,
+      )}</div></details>
+      <details class="menu"><summary>Export</summary><div class="list">
+        <button class="link" @click=${() => this.#ask(this.#host.ask("save", { format: "csv", query }))}>As CSV</button>
+        <button class="link" @click=${() => this.#ask(this.#host.ask("save", { format: "json", query }))}>As JSON</button>
+      </div></details>
+      ${picked === 0 ? nothing : html`<vscode-button @click=${() => this.#ask(this.#host.ask("explain", { ids: null }))}>Explain ${count(picked)}…</vscode-button>`}
+    </div>`;
+  }
+
+  #toggle(label: string, checked: boolean, change: (on: boolean) => Partial<FeatureQuery>) {
+    return html`<vscode-checkbox label=${label} ?checked=${checked} @change=${() => this.#set(change(!checked))}></vscode-checkbox>`;
+  }
+
+  async #open(): Promise<void> {
+    await this.#ask(
+      this.#host.ask("open", {}).then((opened) => {
+        this.opened = opened;
+      }),
+    );
+    this.#renew();
+  }
+
+  #set(change: Partial<FeatureQuery>): void {
+    this.query = { ...this.query, ...change };
+    this.#table()?.scrollToOffset(0);
+    this.#keep();
+    this.#renew();
+  }
+
+  /** Asks for the first rows at once: what is in sight follows when their number is known. */
+  #renew(): void {
+    this.#rows.renew();
+    this.#rows.need(0, 0);
+    this.version += 1;
+  }
+
+  #onSearch(event: Event): void {
+    const { target } = event;
+    const text = target instanceof HTMLElement && "value" in target ? String(target.value) : "";
+    window.clearTimeout(this.#typing);
+    this.#typing = window.setTimeout(() => this.#set({ search: text.slice(0, 500) }), searchDelayMs);
+  }
+
+  #chooseDictionary(value: string): void {
+    const chosen = this.opened?.store.dictionaries.find(({ model, size }) => `${model} ${size}` === value);
+    if (chosen !== undefined) this.#set({ dictionary: { model: chosen.model, size: chosen.size }, layers: [] });
+  }
+
+  #sortBy({ detail }: CustomEvent<Sort>): void {
+    this.#set({ sort: detail, descending: this.query.sort === detail ? !this.query.descending : detail !== "id" });
+  }
+
+  #toggleColumn(name: FeatureColumn): void {
+    this.shown = columnNames.filter((other) => this.shown.includes(other) !== (other === name));
+    this.#keep();
+  }
+
+  async #pin({ id, pinned }: FeatureRow): Promise<void> {
+    await this.#ask(
+      this.#host.ask("annotate", { id, pinned: !pinned }).then((row) => {
+        this.#rows.replace(row);
+        this.version += 1;
+      }),
+    );
+  }
+
+  /** Once, when the first rows are there, to where the page was left. */
+  async #scrollBack(): Promise<void> {
+    const offset = this.#leftAt;
+    if (offset === undefined) return;
+    this.#leftAt = undefined;
+    await this.updateComplete;
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    this.#table()?.scrollToOffset(offset);
+  }
+
+  #keep(): void {
+    this.#host.keep({ query: this.query, columns: [...this.shown], scroll: Math.round(this.#table()?.offset ?? 0) });
+  }
+
+  #table(): FeatureTable | null {
+    const table = this.renderRoot.querySelector("lfp-feature-table");
+    return table instanceof FeatureTable ? table : null;
+  }
+
+  async #ask(asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+      this.failure = "";
+    } catch (error) {
+      this.failure = messageOf(error);
+    }
+  }
+}
+
+customElements.define("lfp-features", FeaturesApp);
+
+function select(
+  label: string,
+  value: string,
+  options: readonly (readonly [string, string])[],
+  choose: (value: string) => void,
+) {
+  if (options.length < 2) return nothing;
+  const change = ({ target }: Event): void => {
+    if (target instanceof HTMLElement && "value" in target) choose(String(target.value));
+  };
+  return html`<vscode-single-select .label=${label} .value=${value} @change=${change}>
+    ${options.map(([id, name]) => html`<vscode-option value=${id} ?selected=${id === value}>${name}</vscode-option>`)}
+  </vscode-single-select>`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function sheet() {
+  return css`
+    :host { display: flex; flex-direction: column; height: calc(100vh - 24px); }
+    lfp-feature-table { flex: 1; }
+    .search { width: 220px; }
+    vscode-single-select { width: auto; min-width: 92px; }
+    .menu { position: relative; }
+    .menu summary { cursor: pointer; list-style: none; padding: 3px 10px; border: 1px solid var(--lfp-line); border-radius: 2px; background: var(--vscode-button-secondaryBackground); color: var(--vscode-button-secondaryForeground); }
+    .menu summary:focus-visible { outline: 1px solid var(--vscode-focusBorder); }
+    .menu .list { position: absolute; z-index: 2; top: calc(100% + 2px); left: 0; display: flex; flex-direction: column; gap: 2px; align-items: start; padding: 8px 12px; min-width: 150px; background: var(--vscode-editorWidget-background); border: 1px solid var(--lfp-line); box-shadow: 0 2px 8px var(--vscode-widget-shadow, rgba(0, 0, 0, 0.36)); }
+    footer { padding-top: 4px; }
+  `;
+}
