@@ -14,9 +14,12 @@ export function heatText(
   return html`<p class="example" title=${source}>${tokens.map((token, at) => {
     const activation = activations[at] ?? 0;
     const step = activation <= 0 || largest <= 0 ? 0 : Math.min(3, Math.ceil((3 * activation) / largest));
-    return step === 0
-      ? token
-      : html`<span class="t ${sign} s${step}" title=${`${token.trim()}: ${short(activation)}`}>${token}</span>`;
+    if (step === 0) return token;
+    // The space before a word belongs to its token, but shading it would only make the text restless.
+    const [space = ""] = /^\s*/.exec(token) ?? [];
+    const word = token.slice(space.length);
+    const title = `${word}: ${short(activation)}`;
+    return html`${space}<span class="t ${sign} s${step}" title=${title}>${word === "" ? "␣" : word}</span>`;
   })}</p>`;
 }
 
