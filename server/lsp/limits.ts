@@ -10,3 +10,5 @@ export const MAX_OPEN_UNITS = 64 * 1024 * 1024;
 export const MAX_OPEN_DOCUMENTS = 2000;
 export const MAX_REQUESTS_AT_ONCE = 500;
 export const MAX_URI_UNITS = 8 * 1024;
+/** What goes over a whole document stops after so many. */
+export const MAX_TOKENS_AT_ONCE = 200_000;

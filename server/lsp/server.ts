@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import {
+  CodeActionKind,
   type Connection,
   createConnection,
   StreamMessageWriter,
@@ -7,14 +9,32 @@ import {
 } from "vscode-languageserver/node";
 import { z } from "zod";
 import { packageVersion } from "../common/package-root.ts";
-import { ConfigurationChanged, InitializationOptions } from "../protocol/lens-state.ts";
+import { stateFolder } from "../pipeline/machine-queue.ts";
+import {
+  ChooseRun,
+  ConfigurationChanged,
+  InitializationOptions,
+  type LensState,
+  LensStateChanged,
+} from "../protocol/lens-state.ts";
 import type { NotificationType } from "../protocol/message.ts";
 import { RunsChanged } from "../protocol/runs.ts";
 import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
 import { responseErrorOf } from "./failures.ts";
+import { FeatureHovers } from "./features/feature-hovers.ts";
+import { serveFeatures } from "./features/feature-requests.ts";
+import { FeatureStores } from "./features/feature-stores.ts";
+import { serveCodeActions } from "./lens/code-actions.ts";
+import { serveHover } from "./lens/hover.ts";
+import { LensSession } from "./lens/lens-session.ts";
+import { PassageReader } from "./lens/passage-reader.ts";
+import { Problems } from "./lens/problems.ts";
+import { serveReadings } from "./lens/reading-requests.ts";
+import { TokenDetails } from "./lens/token-detail.ts";
 import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import { BoundedMessageReader, type SkippedMessage } from "./message-reader.ts";
+import { Quarantine } from "./quarantine.ts";
 import { RunBoard } from "./runs/run-board.ts";
 import { serveRuns } from "./runs/run-requests.ts";
 import { Session } from "./session.ts";
@@ -55,13 +75,56 @@ export function startServer({ input, output, onEnd }: ServerOptions): void {
     }
   };
 
-  serveLifecycle(connection, dispatcher, session, onEnd);
-  documents.serve(dispatcher, (_uri, reason) => log.info(reason));
+  const quarantine = new Quarantine(join(stateFolder(), "quarantine"));
+  const end = (status: number): void => {
+    quarantine.close();
+    onEnd(status);
+  };
+  serveLifecycle(connection, dispatcher, session, end);
+  documents.serve(dispatcher, (_uri, reason) => log.error(reason));
   serveRuns(dispatcher, { session, board, onFailure });
   board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone }));
   session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
-  reader.onClose(() => onEnd(0));
+  serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
+  reader.onClose(() => end(0));
   connection.listen();
+}
+
+interface LensParts {
+  readonly session: Session;
+  readonly board: RunBoard;
+  readonly documents: Documents;
+  readonly quarantine: Quarantine;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Everything that looks through a run. */
+function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensParts): void {
+  const { session, board, documents, quarantine, onFailure } = parts;
+  const lenses = new LensSession({ session, board, quarantine, onFailure, tell: (state) => changed(state) });
+  const stores = new FeatureStores();
+  const reader = new PassageReader(lenses, quarantine);
+  const details = new TokenDetails(reader, (folder, ids) => stores.words(folder, ids));
+  const problems = new Problems(dispatcher, {
+    session,
+    documents,
+    lenses,
+    reader,
+    publish: (uri, version, diagnostics) => {
+      const known = version === undefined ? {} : { version };
+      connection.sendDiagnostics({ uri, ...known, diagnostics }).catch(() => undefined);
+    },
+  });
+  const changed = (state: LensState): void => {
+    tell(connection, LensStateChanged, state);
+    if (state.kind === "ready") problems.again();
+  };
+  const features = new FeatureHovers(stores, { folder: () => lenses.folder });
+  dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
+  serveReadings(dispatcher, { documents, reader, details });
+  serveHover(dispatcher, { documents, reader, details, problems, features });
+  serveCodeActions(dispatcher, { documents, reader, details, problems });
+  serveFeatures(dispatcher, { session, stores, lenses, quarantine });
 }
 
 /** Tells the editor something. */
@@ -89,6 +152,8 @@ function serveLifecycle(
       serverInfo: { name: "LFP Lens", version: packageVersion() },
       capabilities: {
         positionEncoding: "utf-16",
+        hoverProvider: true,
+        codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix] },
         textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: false },
       },
     };

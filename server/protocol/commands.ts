@@ -31,7 +31,9 @@ export function commandLink<Argument extends z.ZodType>(
   { id, argument }: EditorCommand<Argument>,
   given: z.input<Argument>,
 ): string {
-  return `command:${id}?${encodeURIComponent(JSON.stringify([argument.parse(given)]))}`;
+  const encoded = encodeURIComponent(JSON.stringify([argument.parse(given)]));
+  // A parenthesis would end the link, and the others could be read as marks.
+  return `command:${id}?${encoded.replace(/[!'()*~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`;
 }
 
 function defineCommand<Argument extends z.ZodType>(

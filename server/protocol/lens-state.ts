@@ -27,6 +27,8 @@ export type LensInfo = z.infer<typeof LensInfo>;
 export const LensState = z.discriminatedUnion("kind", [
   /** No finished run is chosen or found. */
   z.object({ kind: z.literal("none") }),
+  /** It is opened when it is first needed: by a reading, or at once while there is a document whose problems are wanted. */
+  z.object({ kind: z.literal("chosen"), runFolder: z.string() }),
   z.object({ kind: z.literal("opening"), runFolder: z.string() }),
   z.object({ kind: z.literal("ready"), info: LensInfo }),
   z.object({ kind: z.literal("failed"), runFolder: z.string(), failure: WireFailure }),

@@ -1,6 +1,7 @@
 /** Readings of a document: what the probe makes of every token. Offsets are in UTF-16 units of the document at the given version. */
 import { z } from "zod";
 import { AblationSet, FeatureId } from "./ablation.ts";
+import { WireFailure } from "./failure.ts";
 import { defineRequest } from "./message.ts";
 
 const offset = z.int().min(0);
@@ -51,6 +52,8 @@ export const ReadTokens = defineRequest(
   z.object({
     version: z.int(),
     passages: z.array(ReadPassage),
+    /** Passages in the ranges that could not be read, such as quarantined ones, and why. When none can be, the request fails instead. */
+    unread: z.array(z.object({ start: offset, end: offset, failure: WireFailure })),
     complete: z.boolean(),
     /** Values are shown on a scale from -limit to +limit, or from 0 for a feature. */
     limit: z.number().positive(),
@@ -74,6 +77,8 @@ export const StrongestTokens = defineRequest(
     mean: z.number().nullable(),
     count: z.int(),
     disagreements: z.int(),
+    /** False when the document has more tokens than are read at once; the rest was left out. */
+    complete: z.boolean(),
   }),
 );
 

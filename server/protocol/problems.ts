@@ -27,8 +27,8 @@ export const ProblemData = z.object({
 export type ProblemData = z.infer<typeof ProblemData>;
 
 /**
- * Editor to server: whether a document's problems are wanted. For a document that this was never told of, or that is closed, nothing is read
- * and nothing published; `lfpLens.problems.enabled` off outweighs it.
+ * Editor to server: whether a document's readings are shown, and so its problems and the hovers of its tokens are wanted. For a document that
+ * this was never told of, or that is closed, nothing is read unasked; for problems `lfpLens.problems.enabled` off outweighs it.
  */
 export const ProblemsWanted = defineNotification(
   "lfp/problemsWanted",

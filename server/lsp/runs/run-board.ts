@@ -22,6 +22,7 @@ export class RunBoard {
   #watching = new AbortController();
   #dirty = new Set<string>();
   #flushing: Promise<void> | undefined;
+  #settled: Promise<void> = Promise.resolve();
 
   constructor(onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
@@ -32,9 +33,18 @@ export class RunBoard {
   }
 
   /** Looks into these folders from now on; runs in others are gone. */
-  async watch(roots: readonly string[]): Promise<void> {
+  watch(roots: readonly string[]): Promise<void> {
     const [before, after] = [JSON.stringify(this.#roots), JSON.stringify(roots)];
-    if (before === after) return;
+    if (before !== after) this.#settled = this.#watch(roots);
+    return this.#settled;
+  }
+
+  /** Returns when every run in the folders has been looked at once. */
+  async settled(): Promise<void> {
+    await this.#settled.catch(() => undefined);
+  }
+
+  async #watch(roots: readonly string[]): Promise<void> {
     this.#watching.abort();
     const watching = new AbortController();
     this.#watching = watching;
@@ -43,6 +53,7 @@ export class RunBoard {
     const gone = [...this.#runs.keys()];
     this.#runs.clear();
     await Promise.all(roots.map((root) => this.#scan(root)));
+    await this.#lookAt([...this.#runs.keys()]);
     const kept = gone.filter((folder) => !this.#runs.has(folder));
     if (kept.length > 0) this.#tell([], kept);
     for (const root of roots)
@@ -58,6 +69,11 @@ export class RunBoard {
   async list(): Promise<RunView[]> {
     await Promise.all(this.#roots.map((root) => this.#scan(root)));
     await this.#lookAt([...this.#runs.keys()]);
+    return this.known();
+  }
+
+  /** All runs as they were when they were last looked at. */
+  known(): RunView[] {
     return [...this.#runs.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
   }
 

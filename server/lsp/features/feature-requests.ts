@@ -1,0 +1,66 @@
+import type { FeatureId } from "../../protocol/ablation.ts";
+import {
+  AnnotateFeature,
+  DescribeFeature,
+  type FeatureExample,
+  QueryFeatures,
+  TryFeature,
+} from "../../protocol/features.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { LensSession } from "../lens/lens-session.ts";
+import type { Quarantine } from "../quarantine.ts";
+import type { Session } from "../session.ts";
+import type { FeatureStores } from "./feature-stores.ts";
+
+export interface FeatureRequestsOptions {
+  readonly session: Session;
+  readonly stores: FeatureStores;
+  readonly lenses: LensSession;
+  readonly quarantine: Quarantine;
+}
+
+/** Serves what pages about features ask. In Restricted Mode only the program's own run is looked into. */
+export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOptions): void {
+  const { session, stores } = options;
+  const storeOf = async (runFolder: string) => stores.store(await trustedRun(session, runFolder));
+
+  dispatcher.request(QueryFeatures, async ({ runFolder, query, offset, count }) =>
+    (await storeOf(runFolder)).query(query, { offset, count }),
+  );
+  dispatcher.request(DescribeFeature, async ({ runFolder, id }) => (await storeOf(runFolder)).detail(id) ?? null);
+  dispatcher.request(AnnotateFeature, async ({ runFolder, id, ...annotation }) =>
+    (await storeOf(runFolder)).annotate(id, annotation),
+  );
+  dispatcher.request(TryFeature, async ({ runFolder, id, text }, { signal }) =>
+    tryFeature(options, await trustedRun(session, runFolder), { id, text }, signal),
+  );
+}
+
+/** Throws what `Session.checkRun` throws, and `RestrictedModeError`. */
+export async function trustedRun(session: Session, runFolder: string): Promise<string> {
+  const folder = await session.checkRun(runFolder);
+  if (!session.isOwnRun(folder)) session.requireTrust("Looking into a run of the workspace");
+  return folder;
+}
+
+/** Through the lens that is open where it is the run's own; another run is opened for the question. */
+async function tryFeature(
+  { lenses, quarantine }: FeatureRequestsOptions,
+  folder: string,
+  { id, text }: { readonly id: FeatureId; readonly text: string },
+  signal: AbortSignal,
+): Promise<FeatureExample> {
+  const parts = ["try", folder, id, text];
+  const { lens, done } = await lenses.borrow(folder, signal);
+  try {
+    const { starts, ends, features, column } = await quarantine.guard("This text", parts, () =>
+      lens.readFeature(text, id, { signal }),
+    );
+    const { activationsOf } = await import("../../lens/reading.ts");
+    const activations = [...activationsOf({ features }, column)];
+    const peak = activations.reduce((best, value, at) => (value > (activations[best] ?? 0) ? at : best), 0);
+    return { tokens: Array.from(starts, (start, at) => text.slice(start, ends[at])), activations, peak, source: "" };
+  } finally {
+    await done();
+  }
+}

@@ -1,0 +1,96 @@
+import { type CodeAction, CodeActionKind, type Diagnostic } from "vscode-languageserver/node";
+import type { z } from "zod";
+import { ablateFeature, type EditorCommand, ignoreWord, showTokenFeatures } from "../../protocol/commands.ts";
+import { ProblemData } from "../../protocol/problems.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Documents, Snapshot } from "../documents.ts";
+import { CodeActionParams } from "../standard-params.ts";
+import { oneLine } from "../text/markdown.ts";
+import type { PassageReader } from "./passage-reader.ts";
+import { disagreementCode } from "./problem-finder.ts";
+import type { Problems } from "./problems.ts";
+import type { TokenDetails } from "./token-detail.ts";
+
+export interface CodeActionOptions {
+  readonly documents: Documents;
+  readonly reader: PassageReader;
+  readonly details: TokenDetails;
+  readonly problems: Problems;
+}
+
+/** Serves the quick fixes of problems. Each is a command of the editor. */
+export function serveCodeActions(dispatcher: Dispatcher, { documents, ...options }: CodeActionOptions): void {
+  dispatcher.standardRequest(
+    "textDocument/codeAction",
+    CodeActionParams,
+    async ({ textDocument, context }, { signal }) => {
+      const snapshot = documents.find(textDocument.uri);
+      if (snapshot === undefined) return [];
+      const actions: CodeAction[] = [];
+      for (const given of context.diagnostics.filter(({ code }) => code === disagreementCode).slice(0, MOST_PROBLEMS)) {
+        const data = ProblemData.safeParse(given.data).data;
+        if (data === undefined || !stillThere(snapshot, data)) continue;
+        const strongest = await strongestFeature(snapshot, data, signal, options);
+        // What the editor sent is what it wants to be named again.
+        actions.push(...actionsFor(snapshot.uri, data, strongest, given as Diagnostic));
+      }
+      return actions;
+    },
+  );
+}
+
+const MOST_PROBLEMS = 10;
+
+interface FoundFeature {
+  readonly runFolder: string;
+  readonly id: string;
+}
+
+function actionsFor(
+  uri: string,
+  { start, end, word, passage }: ProblemData,
+  strongest: FoundFeature | undefined,
+  diagnostic: Diagnostic,
+): CodeAction[] {
+  const shown = `“${oneLine(word.trim(), 40)}”`;
+  const fix = <A extends z.ZodType>(
+    title: string,
+    { id, argument }: EditorCommand<A>,
+    given: z.input<A>,
+  ): CodeAction => ({
+    title,
+    kind: CodeActionKind.QuickFix,
+    diagnostics: [diagnostic],
+    command: { title, command: id, arguments: [argument.parse(given)] },
+  });
+  return [
+    fix(`Show the features behind ${shown}`, showTokenFeatures, { uri, start, end }),
+    ...(strongest === undefined
+      ? []
+      : [fix(`Ablate ${strongest.id}, the feature that pulls most`, ablateFeature, strongest)]),
+    fix(`Ignore ${shown} in this passage`, ignoreWord, { uri, word, passage }),
+    fix(`Ignore ${shown} in this document`, ignoreWord, { uri, word, passage: null }),
+  ];
+}
+
+/** An edit that has not been looked at yet may have moved the word. */
+function stillThere({ text }: Snapshot, { start, end, word }: ProblemData): boolean {
+  return text.slice(start, end) === word || (text.length > end && word.length >= 1000);
+}
+
+/** The feature with the largest part in the wrong direction; undefined where the lens is not open. */
+async function strongestFeature(
+  snapshot: Snapshot,
+  { start }: ProblemData,
+  signal: AbortSignal,
+  { reader, details, problems }: Omit<CodeActionOptions, "documents">,
+): Promise<FoundFeature | undefined> {
+  const reading = reader.beginIfOpen(snapshot, signal);
+  if (reading === undefined) return undefined;
+  const question = { offset: start, ablation: problems.ablation, features: 20, withBase: false };
+  const detail = await details.describe(reading, question);
+  const pulls = detail?.contributions.find(
+    ({ contribution }) => Math.sign(contribution) === Math.sign(detail.implicit),
+  );
+  return pulls === undefined ? undefined : { runFolder: reading.lens.info.runFolder, id: pulls.id };
+}

@@ -1,0 +1,56 @@
+import type { Hover } from "vscode-languageserver/node";
+import type { Dispatcher, RequestContext } from "../dispatch.ts";
+import type { Documents, Snapshot } from "../documents.ts";
+import type { FeatureHovers } from "../features/feature-hovers.ts";
+import { mentionAt } from "../features/mentions.ts";
+import { AtPosition } from "../standard-params.ts";
+import { tokenHover } from "./hover-text.ts";
+import type { PassageReader } from "./passage-reader.ts";
+import type { Problems } from "./problems.ts";
+import type { TokenDetails } from "./token-detail.ts";
+
+export interface HoverOptions {
+  readonly documents: Documents;
+  readonly reader: PassageReader;
+  readonly details: TokenDetails;
+  readonly problems: Problems;
+  readonly features: FeatureHovers;
+}
+
+/** Serves hovers: over a feature's name in any document, over tokens where the document's readings are shown. */
+export function serveHover(dispatcher: Dispatcher, { documents, features, ...options }: HoverOptions): void {
+  dispatcher.standardRequest("textDocument/hover", AtPosition, async ({ textDocument, position }, context) => {
+    const snapshot = documents.find(textDocument.uri);
+    if (snapshot === undefined) return null;
+    const offset = snapshot.lines.offsetAt(position);
+    const mention = mentionAt(snapshot.text, offset);
+    const found = mention === undefined ? undefined : await features.hover(mention.id);
+    if (mention !== undefined && found !== undefined) return hoverOf(snapshot, mention.start, mention.end, found);
+    return hoverToken(snapshot, offset, context, options);
+  });
+}
+
+async function hoverToken(
+  snapshot: Snapshot,
+  offset: number,
+  { signal }: RequestContext,
+  { reader, details, problems }: Pick<HoverOptions, "reader" | "details" | "problems">,
+): Promise<Hover | null> {
+  const { ablation } = problems;
+  const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
+  if (reading === undefined) return null;
+  const detail = await details.describe(reading, { offset, ablation, features: MOST_FEATURES, withBase: false });
+  if (detail === null || detail.text.trim() === "") return null;
+  const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
+  return hoverOf(snapshot, detail.start, detail.end, tokenHover({ detail, info: reading.lens.info, ablated }));
+}
+
+/** As many as one takes in at a glance. */
+const MOST_FEATURES = 5;
+
+function hoverOf({ lines }: Snapshot, start: number, end: number, value: string): Hover {
+  return {
+    contents: { kind: "markdown", value },
+    range: { start: lines.positionAt(start), end: lines.positionAt(end) },
+  };
+}

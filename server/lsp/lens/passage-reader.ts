@@ -1,0 +1,112 @@
+import { type Passage, passagesOf } from "../../lens/passages.ts";
+import type { AblationSet } from "../../protocol/ablation.ts";
+import type { Snapshot } from "../documents.ts";
+import type { Quarantine } from "../quarantine.ts";
+import type { LensSession, OpenedLens } from "./lens-session.ts";
+
+/** A document as a request reads it: its passages, the lens, and the signal that ends the reading. */
+export interface DocumentReading extends OpenedLens {
+  readonly snapshot: Snapshot;
+  readonly passages: readonly Passage[];
+  /** Aborted when the request, this version of the document or the lens is gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface ReadingOptions {
+  readonly ablation: AblationSet | null;
+  readonly signal: AbortSignal;
+}
+
+/** What the server knows of documents under the lens. Passages are cut once a version, and read with the quarantine's eye on them. */
+export class PassageReader {
+  readonly #lenses: LensSession;
+  readonly #quarantine: Quarantine;
+  readonly #passages = new WeakMap<Snapshot, readonly Passage[]>();
+
+  constructor(lenses: LensSession, quarantine: Quarantine) {
+    this.#lenses = lenses;
+    this.#quarantine = quarantine;
+  }
+
+  /** Opens the lens and the document under it. Throws what `LensSession.open` throws. */
+  async begin(snapshot: Snapshot, asked: AbortSignal): Promise<DocumentReading> {
+    const opened = await this.#lenses.open(AbortSignal.any([asked, snapshot.left]));
+    return {
+      ...opened,
+      snapshot,
+      passages: this.#cut(snapshot),
+      signal: AbortSignal.any([asked, snapshot.left, opened.left]),
+    };
+  }
+
+  /** The same where the lens is open already; undefined where it is not. */
+  beginIfOpen(snapshot: Snapshot, asked: AbortSignal): DocumentReading | undefined {
+    const { opened } = this.#lenses;
+    if (opened === undefined) return undefined;
+    return {
+      ...opened,
+      snapshot,
+      passages: this.#cut(snapshot),
+      signal: AbortSignal.any([asked, snapshot.left, opened.left]),
+    };
+  }
+
+  /** Reads a passage. `how` names what else the computation depends on. Throws `QuarantinedError`, and what `work` throws. */
+  read<T>({ lens }: DocumentReading, passage: Passage, how: string, work: () => Promise<T>): Promise<T> {
+    return this.#quarantine.guard(
+      "A passage of this document",
+      ["passage", lens.info.runFolder, how, passage.text],
+      work,
+    );
+  }
+
+  #cut(snapshot: Snapshot): readonly Passage[] {
+    const known = this.#passages.get(snapshot) ?? passagesOf(snapshot.text, snapshot.languageId);
+    this.#passages.set(snapshot, known);
+    return known;
+  }
+}
+
+/** The passage that a document offset stands in. */
+export function passageAt(passages: readonly Passage[], offset: number): Passage | undefined {
+  let [low, high] = [0, passages.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const passage = passages[middle];
+    if (passage === undefined) return undefined;
+    if (offset < passage.start) high = middle - 1;
+    else if (offset >= passage.end) low = middle + 1;
+    else return passage;
+  }
+  return undefined;
+}
+
+/** Names what a reading depends on besides the text. */
+export function describeReading(kind: string, ablation: AblationSet | null): string {
+  return `${kind} ${JSON.stringify(ablation?.features ?? [])}`;
+}
+
+/**
+ * Lets the event loop turn when a loop has kept it for long: what comes from a cache is there without waiting, and meanwhile no cancellation
+ * would be heard. Throws the signal's reason.
+ */
+export class Pacer {
+  readonly #signal: AbortSignal;
+  #sinceMs = performance.now();
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  async pause(): Promise<void> {
+    if (performance.now() - this.#sinceMs > SLICE_MS) {
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      this.#sinceMs = performance.now();
+    }
+    this.#signal.throwIfAborted();
+  }
+}
+
+const SLICE_MS = 15;

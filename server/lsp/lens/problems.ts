@@ -1,0 +1,168 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Diagnostic } from "vscode-languageserver/node";
+import type { AblationSet } from "../../protocol/ablation.ts";
+import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
+import { type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Documents, Snapshot } from "../documents.ts";
+import { RequestCancelledError } from "../failures.ts";
+import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
+import type { Session } from "../session.ts";
+import type { LensSession } from "./lens-session.ts";
+import { type DocumentReading, describeReading, Pacer, type PassageReader } from "./passage-reader.ts";
+import {
+  type Disagreement,
+  disagreementCode,
+  disagreementsIn,
+  isIgnored,
+  problemMessage,
+  problemSeverity,
+} from "./problem-finder.ts";
+
+export interface ProblemsOptions {
+  readonly session: Session;
+  readonly documents: Documents;
+  readonly lenses: LensSession;
+  readonly reader: PassageReader;
+  readonly publish: (uri: string, version: number | undefined, diagnostics: Diagnostic[]) => void;
+}
+
+/** Publishes where implicit and true reward disagree, for the documents whose readings are shown, after every change and a pause. */
+export class Problems {
+  readonly #options: ProblemsOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #shown = new Set<string>();
+  readonly #searches = new Map<string, AbortController>();
+  #ablation: AblationSet | null = null;
+
+  constructor(dispatcher: Dispatcher, options: ProblemsOptions) {
+    this.#options = options;
+    this.#dispatcher = dispatcher;
+    const { session, documents, lenses } = options;
+    dispatcher.notification(ProblemsWanted, ({ uri, wanted }) => this.#want(uri, wanted));
+    dispatcher.notification(AblationChanged, ({ ablation }) => {
+      this.#ablation = ablation;
+      this.again();
+    });
+    session.listen(() => this.again());
+    documents.listen((uri, snapshot) => {
+      if (snapshot === undefined) this.#want(uri, false);
+      else if (this.#shown.has(uri)) this.#search(uri);
+    });
+    lenses.openWhen(() => this.#shown.size > 0);
+  }
+
+  /** What hovers and problems are read with. */
+  get ablation(): AblationSet | null {
+    return this.#ablation;
+  }
+
+  /** Whether a document's readings are shown, so that more may be read of it unasked. */
+  isShown(uri: string): boolean {
+    return this.#shown.has(uri);
+  }
+
+  /** Looks anew at all documents whose readings are shown. */
+  again(): void {
+    for (const uri of this.#shown) this.#search(uri);
+  }
+
+  #want(uri: string, wanted: boolean): void {
+    if (!wanted) {
+      this.#searches.get(uri)?.abort(new RequestCancelledError());
+      this.#searches.delete(uri);
+      if (this.#shown.delete(uri)) this.#options.publish(uri, undefined, []);
+      return;
+    }
+    if (this.#options.documents.find(uri) === undefined || this.#shown.size >= MAX_OPEN_DOCUMENTS) return;
+    this.#shown.add(uri);
+    this.#options.lenses.needed();
+    this.#search(uri);
+  }
+
+  #search(uri: string): void {
+    this.#searches.get(uri)?.abort(new RequestCancelledError());
+    const search = new AbortController();
+    this.#searches.set(uri, search);
+    this.#dispatcher.guard(`problems of ${uri.slice(-100)}`, async () => {
+      await delay(PAUSE_MS, undefined, { signal: search.signal }).catch(() => undefined);
+      const snapshot = this.#options.documents.find(uri);
+      if (search.signal.aborted || snapshot === undefined) return;
+      const { problems } = this.#options.session.settings;
+      const diagnostics = problems.enabled ? await this.#find(snapshot, problems, search.signal) : [];
+      // Undefined: the lens is not open; what opens it looks again.
+      if (diagnostics !== undefined && !search.signal.aborted)
+        this.#options.publish(uri, snapshot.version, diagnostics);
+    });
+  }
+
+  async #find(
+    snapshot: Snapshot,
+    { threshold, limit }: ServerSettings["problems"],
+    signal: AbortSignal,
+  ): Promise<Diagnostic[] | undefined> {
+    const reading = this.#options.reader.beginIfOpen(snapshot, signal);
+    if (reading === undefined) return undefined;
+    if (!reading.lens.info.hasTrueReward) return [];
+    const { ignored } = this.#options.session.options;
+    const found: Disagreement[] = [];
+    let more = 0;
+    let tokens = 0;
+    const pacer = new Pacer(reading.signal);
+    for (const passage of reading.passages) {
+      if (tokens >= MAX_TOKENS_AT_ONCE) break;
+      const read = await this.#readPassage(reading, passage);
+      tokens += read?.starts.length ?? 0;
+      for (const one of read === undefined ? [] : disagreementsIn(passage, read, threshold)) {
+        if (isIgnored(one, snapshot.uri, ignored)) continue;
+        if (found.length < limit) found.push(one);
+        else more += 1;
+      }
+      await pacer.pause();
+    }
+    return [
+      ...found.map((one) => diagnosticOf(snapshot, one)),
+      ...(more > 0 ? [limitDiagnostic(snapshot, limit, more)] : []),
+    ];
+  }
+
+  /** Undefined for a passage that cannot be read; whoever reads it for the overlay is told why. */
+  async #readPassage(reading: DocumentReading, passage: DocumentReading["passages"][number]) {
+    const { lens, signal } = reading;
+    const ablation = this.#ablation;
+    try {
+      return await this.#options.reader.read(reading, passage, describeReading("implicit", ablation), () =>
+        lens.read(passage.text, { ablation, signal }),
+      );
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  }
+}
+
+/** Typing goes on for longer than this between words. */
+const PAUSE_MS = 400;
+
+function diagnosticOf({ lines }: Snapshot, one: Disagreement): Diagnostic {
+  const { start, end, word, passage } = one;
+  return {
+    range: { start: lines.positionAt(start), end: lines.positionAt(end) },
+    severity: problemSeverity,
+    source: problemSource,
+    code: disagreementCode,
+    message: problemMessage(one),
+    data: { start, end, word: word.slice(0, 1000), passage },
+  };
+}
+
+function limitDiagnostic({ lines }: Snapshot, limit: number, more: number): Diagnostic {
+  const code: ProblemCode = "reward-disagreement-limit";
+  return {
+    range: { start: lines.positionAt(0), end: lines.positionAt(0) },
+    severity: problemSeverity,
+    source: problemSource,
+    code,
+    message: `${more} more ${more === 1 ? "disagreement is" : "disagreements are"} not shown; lfpLens.problems.limit is ${limit}.`,
+  };
+}

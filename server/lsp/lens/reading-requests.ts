@@ -1,0 +1,141 @@
+import type { Passage } from "../../lens/passages.ts";
+import { disagreements, displayLimit, readPassage } from "../../lens/values.ts";
+import type { AblationSet } from "../../protocol/ablation.ts";
+import type { WireFailure } from "../../protocol/failure.ts";
+import { DescribeToken, type LensMode, type ReadPassage, ReadTokens, StrongestTokens } from "../../protocol/lens.ts";
+import type { ParamsOf, ResultOf } from "../../protocol/message.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Documents } from "../documents.ts";
+import { failureOf, WireError } from "../failures.ts";
+import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
+import { type DocumentReading, describeReading, Pacer, type PassageReader } from "./passage-reader.ts";
+import { Strongest } from "./strongest.ts";
+import type { TokenDetails } from "./token-detail.ts";
+
+export interface ReadingRequestsOptions {
+  readonly documents: Documents;
+  readonly reader: PassageReader;
+  readonly details: TokenDetails;
+}
+
+/** Serves what overlays and lists of tokens are made of. */
+export function serveReadings(dispatcher: Dispatcher, { documents, reader, details }: ReadingRequestsOptions): void {
+  dispatcher.request(ReadTokens, async (asked, { signal }) => {
+    const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
+    return readTokens(reader, reading, asked);
+  });
+
+  dispatcher.request(StrongestTokens, async (asked, { signal }) => {
+    const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
+    return strongestTokens(reader, reading, asked);
+  });
+
+  dispatcher.request(DescribeToken, async ({ uri, version, offset, ablation, features }, { signal }) => {
+    const reading = await reader.begin(documents.at(uri, version), signal);
+    return details.describe(reading, { offset, ablation, features, withBase: reading.lens.info.hasBase });
+  });
+}
+
+/** Nothing of what was asked for can be read. */
+class UnreadError extends WireError {
+  readonly wireCode: WireFailure["code"];
+
+  constructor({ code, message }: WireFailure) {
+    super(message);
+    this.wireCode = code;
+  }
+}
+
+async function readTokens(
+  reader: PassageReader,
+  reading: DocumentReading,
+  { version, mode, ranges, ablation, maxTokens }: ParamsOf<typeof ReadTokens>,
+): Promise<ResultOf<typeof ReadTokens>> {
+  const wanted = reading.passages.filter(({ start, end }) =>
+    ranges.some((range) => start < range.end && end > range.start),
+  );
+  const passages: ReadPassage[] = [];
+  const unread: ResultOf<typeof ReadTokens>["unread"] = [];
+  const pacer = new Pacer(reading.signal);
+  let tokens = 0;
+  for (const passage of wanted) {
+    if (tokens >= maxTokens) break;
+    const read = await readOne(reader, reading, passage, mode, ablation);
+    if ("failure" in read) {
+      unread.push({ start: passage.start, end: passage.end, failure: read.failure });
+    } else {
+      tokens += read.tokens.starts.length;
+      if (tokens <= maxTokens || passages.length === 0) passages.push(read);
+    }
+    await pacer.pause();
+  }
+  const [reason] = unread;
+  if (passages.length === 0 && reason !== undefined) throw new UnreadError(reason.failure);
+  const values = passages.flatMap((passage) => passage.tokens.values);
+  const complete = passages.length + unread.length === wanted.length;
+  return { version, passages, unread, complete, limit: displayLimit(reading.lens, mode, values) };
+}
+
+async function strongestTokens(
+  reader: PassageReader,
+  reading: DocumentReading,
+  { version, mode, ablation, limit }: ParamsOf<typeof StrongestTokens>,
+): Promise<ResultOf<typeof StrongestTokens>> {
+  const strongest = new Strongest(limit);
+  const pacer = new Pacer(reading.signal);
+  let [read, sum, count, differing] = [0, 0, 0, 0];
+  let complete = true;
+  for (const passage of reading.passages) {
+    if (read >= MAX_TOKENS_AT_ONCE) complete = false;
+    if (!complete) break;
+    const one = await readOne(reader, reading, passage, mode, ablation);
+    if ("failure" in one) continue;
+    const { starts, ends, values } = one.tokens;
+    read += starts.length;
+    for (const [at, value] of values.entries()) {
+      if (value === null) continue;
+      sum += value;
+      count += 1;
+      strongest.offer(starts[at] ?? 0, ends[at] ?? 0, value);
+    }
+    differing += await countDisagreements(reading, passage, mode, ablation);
+    await pacer.pause();
+  }
+  const { text } = reading.snapshot;
+  const tokens = strongest.sorted().map((token) => ({ ...token, text: text.slice(token.start, token.end) }));
+  return { version, tokens, mean: count === 0 ? null : sum / count, count, disagreements: differing, complete };
+}
+
+/** A passage that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
+async function readOne(
+  reader: PassageReader,
+  reading: DocumentReading,
+  passage: Passage,
+  mode: LensMode,
+  ablation: AblationSet | null,
+): Promise<ReadPassage | { readonly failure: WireFailure }> {
+  const { lens, signal } = reading;
+  try {
+    return await reader.read(reading, passage, describeReading(mode.kind, ablation), () =>
+      readPassage(lens, passage, mode, { ablation, signal }),
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = failureOf(error);
+    // What is wrong with one passage only; anything else is wrong with the question.
+    if (failure.code === "quarantined") return { failure };
+    throw error;
+  }
+}
+
+async function countDisagreements(
+  { lens, signal }: DocumentReading,
+  passage: Passage,
+  mode: LensMode,
+  ablation: AblationSet | null,
+): Promise<number> {
+  if (!lens.info.hasTrueReward || mode.kind === "feature") return 0;
+  // From the cache: every mode but that of a feature has read it.
+  const reading = await lens.read(passage.text, { ablation, signal });
+  return disagreements(reading).filter((value) => value !== null).length;
+}

@@ -1,0 +1,52 @@
+import { fromDocument, toDocument } from "../../lens/passages.ts";
+import { tokenAt } from "../../lens/reading.ts";
+import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
+import type { TokenDetail } from "../../protocol/lens.ts";
+import { type DocumentReading, describeReading, type PassageReader, passageAt } from "./passage-reader.ts";
+
+/** What features mean in words, where somebody has said so. */
+export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
+
+export interface TokenQuestion {
+  /** UTF-16 units of the document. */
+  readonly offset: number;
+  readonly ablation: AblationSet | null;
+  /** How many of the features to list. */
+  readonly features: number;
+  /** Whether the base model is asked too. */
+  readonly withBase: boolean;
+}
+
+/** Everything behind single tokens' numbers. */
+export class TokenDetails {
+  readonly #reader: PassageReader;
+  readonly #words: FeatureWords;
+
+  constructor(reader: PassageReader, words: FeatureWords) {
+    this.#reader = reader;
+    this.#words = words;
+  }
+
+  /** Null where no token stands. Throws what the reading throws. */
+  async describe(reading: DocumentReading, question: TokenQuestion): Promise<TokenDetail | null> {
+    const { lens, signal, passages, snapshot } = reading;
+    const { offset, ablation, features, withBase } = question;
+    const passage = passageAt(passages, offset);
+    if (passage === undefined) return null;
+    const how = describeReading(withBase ? "both" : "implicit", ablation);
+    const [read, base] = await this.#reader.read(reading, passage, how, async () => [
+      await lens.read(passage.text, { ablation, signal }),
+      withBase ? await lens.read(passage.text, { model: "base", signal }) : undefined,
+    ]);
+    const token = read === undefined ? undefined : tokenAt(read, fromDocument(passage, offset));
+    if (read === undefined || token === undefined) return null;
+    const detail = lens.explain(passage.text, read, token, features, base);
+    const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
+    const ids = detail.contributions.map(({ id }) => id);
+    const words = lens.info.hasFeatureStore
+      ? await this.#words(lens.info.runFolder, ids)
+      : new Map<FeatureId, string>();
+    const contributions = detail.contributions.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
+    return { ...detail, start, end, text: snapshot.text.slice(start, end), contributions };
+  }
+}

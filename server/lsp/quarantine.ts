@@ -1,0 +1,143 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { sha256Of } from "../pipeline/files.ts";
+import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../pipeline/process-identity.ts";
+import { QuarantinedError } from "./failures.ts";
+
+/**
+ * Remembers across crashes what was under way when the server fell, and refuses it the third time. Before anything that native code works on,
+ * its digest is written to a file; a server that finds such a file of a process that is gone counts it as a crash.
+ *
+ * One thing at a time is under way, so that the one that is blamed is the one that did it.
+ */
+export class Quarantine {
+  readonly #folder: string;
+  readonly #ready: Promise<void>;
+  readonly #crashes = new Map<string, number>();
+  /** Digests of what has been through once: the same computation will not do otherwise now. */
+  readonly #proven = new Set<string>();
+  #own: { readonly path: string; readonly process: ProcessIdentity } | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #clearing: NodeJS.Timeout | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    // A state folder that cannot be used costs this protection, not the work.
+    this.#ready = this.#open().catch(() => undefined);
+  }
+
+  /**
+   * Does something that could bring the process down. `parts` name it for good: the same parts are the same input. `what` is for people. Throws
+   * `QuarantinedError` when it has done so twice.
+   */
+  async guard<T>(what: string, parts: readonly string[], work: () => Promise<T>): Promise<T> {
+    await this.#ready;
+    const key = sha256Of(parts.join("\0"));
+    const crashes = this.#crashes.get(key) ?? 0;
+    if (crashes >= TOLERATED_CRASHES)
+      throw new QuarantinedError(
+        `${what} has brought the analysis server down ${crashes} times and is not looked at again until it changes.`,
+      );
+    if (this.#proven.has(key)) return work();
+    const done = this.#turn.then(() => this.#watched(key, work));
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Nothing is under way any more: the process ends as it should. */
+  close(): void {
+    clearTimeout(this.#clearing);
+    this.#mark(undefined);
+    if (this.#own !== undefined) rmSync(this.#own.path, { force: true });
+    this.#own = undefined;
+  }
+
+  async #watched<T>(key: string, work: () => Promise<T>): Promise<T> {
+    clearTimeout(this.#clearing);
+    this.#mark(key);
+    try {
+      const result = await work();
+      if (this.#proven.size >= MAX_PROVEN) this.#proven.clear();
+      this.#proven.add(key);
+      this.#mark(undefined);
+      return result;
+    } catch (error) {
+      // What was cancelled may still be under way in the device's thread.
+      this.#clearing = setTimeout(() => this.#mark(undefined), CANCELLED_LASTS_MS);
+      this.#clearing.unref();
+      throw error;
+    }
+  }
+
+  /** Synchronously, so that it stands before the work begins. It need not outlast a power cut. */
+  #mark(key: string | undefined): void {
+    if (this.#own === undefined) return;
+    try {
+      writeFileSync(this.#own.path, JSON.stringify({ process: this.#own.process, key: key ?? null }));
+    } catch {
+      this.#own = undefined;
+    }
+  }
+
+  async #open(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    const process = await thisProcess();
+    for (const [key, count] of await readCrashes(this.#folder)) this.#crashes.set(key, count);
+    if (await this.#countFallen(process)) await this.#save();
+    this.#own = { path: join(this.#folder, `${UNDER_WAY}${process.pid}.json`), process };
+  }
+
+  /** Takes over what servers that are gone have left. Whoever renames a file first counts it. */
+  async #countFallen(here: ProcessIdentity): Promise<boolean> {
+    let found = false;
+    for (const name of await readdir(this.#folder)) {
+      if (!name.startsWith(UNDER_WAY)) continue;
+      const path = join(this.#folder, name);
+      const left = UnderWay.safeParse(parse(await readFile(path, "utf8").catch(() => "null"))).data;
+      if (left !== undefined && !(isSameProcess(left.process, here) || (await livenessOf(left.process)) === "gone"))
+        continue;
+      const taken = join(this.#folder, `taken-${here.pid}-${name}`);
+      try {
+        renameSync(path, taken);
+      } catch {
+        continue;
+      }
+      await rm(taken, { force: true });
+      if (left?.key === null || left?.key === undefined) continue;
+      this.#crashes.set(left.key, (this.#crashes.get(left.key) ?? 0) + 1);
+      found = true;
+    }
+    return found;
+  }
+
+  async #save(): Promise<void> {
+    mkdirSync(this.#folder, { recursive: true });
+    const newest = [...this.#crashes].slice(-MAX_CRASHES_KEPT);
+    await writeFileAtomically(join(this.#folder, CRASHES), `${JSON.stringify(newest)}\n`);
+  }
+}
+
+const TOLERATED_CRASHES = 2;
+const UNDER_WAY = "under-way-";
+const CRASHES = "crashes.json";
+const MAX_CRASHES_KEPT = 1000;
+const MAX_PROVEN = 100_000;
+const CANCELLED_LASTS_MS = 500;
+
+const UnderWay = z.object({ process: ProcessIdentity, key: z.string().nullable() });
+const Crashes = z.array(z.tuple([z.string(), z.int().positive()]));
+
+async function readCrashes(folder: string): Promise<[string, number][]> {
+  return Crashes.safeParse(parse(await readFile(join(folder, CRASHES), "utf8").catch(() => "[]"))).data ?? [];
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,280 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { CancellationTokenSource } from "vscode-languageserver/node";
+import { z } from "zod";
+import { DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
+import { ChooseRun, ConfigurationChanged, LensStateChanged } from "../../../server/protocol/lens-state.ts";
+import { ProblemsWanted } from "../../../server/protocol/problems.ts";
+import { StartRun } from "../../../server/protocol/runs.ts";
+import { failureIn, LspClient } from "../../support/lsp-client.ts";
+import { makeTinyRun } from "../../support/tiny-run.ts";
+import { PATIENT, scratchFolder } from "../pipeline/scratch.ts";
+
+let root: string;
+let run: string;
+const clients: LspClient[] = [];
+
+beforeAll(async () => {
+  root = await scratchFolder();
+  run = (await makeTinyRun(root)).folder;
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.stop();
+});
+
+interface Started {
+  readonly trusted?: boolean;
+  readonly stateFolder?: string;
+}
+
+/** A server that looks through the tiny run, unless it is not trusted. */
+async function start({ trusted = true, stateFolder }: Started = {}): Promise<LspClient> {
+  const client = await LspClient.start({
+    options: { runsRoots: [join(root, "runs")], trusted, settings: { threads: 1, problems: { threshold: 0 } } },
+    env: { LFP_STATE_DIR: stateFolder ?? (await scratchFolder()) },
+  });
+  clients.push(client);
+  if (trusted) expect(await client.ask(ChooseRun, { runFolder: run })).toEqual({ kind: "chosen", runFolder: run });
+  return client;
+}
+
+const uri = "untitled:a";
+const text =
+  "A wonderful, terrible 😀 film.\r\nIt is great.\r\n\r\nAn awful film! I love it; how stupid L0/F3. Good and bad, happy and sad, fun and boring, perfect and poor.";
+const all = { uri, version: 1, ranges: [{ start: 0, end: 10_000 }], ablation: null, maxTokens: 1000 };
+const implicit = { kind: "implicit" } as const;
+const published = {
+  method: "textDocument/publishDiagnostics",
+  params: z.object({
+    uri: z.string(),
+    version: z.int().optional(),
+    diagnostics: z.array(
+      z.looseObject({
+        range: z.unknown(),
+        severity: z.int(),
+        source: z.string(),
+        code: z.string(),
+        message: z.string(),
+      }),
+    ),
+  }),
+};
+
+test("every character of the passages belongs to one token, and values follow the mode", async () => {
+  const client = await start();
+  await client.open(uri, text);
+  const { passages, complete, limit } = await client.ask(ReadTokens, { ...all, mode: implicit });
+  expect({ complete, limit: limit > 0 }).toEqual({ complete: true, limit: true });
+  expect(passages.map(({ start, end }) => text.slice(start, end))).toEqual(text.split("\r\n\r\n"));
+  for (const { start, end, tokens } of passages) {
+    const { starts, ends, values } = tokens;
+    expect([starts[0], ends.at(-1)]).toEqual([start, end]);
+    expect(starts.slice(1)).toEqual(ends.slice(0, -1));
+    expect(values.every((value) => Number.isFinite(value))).toBe(true);
+  }
+  const [first] = passages;
+  const at =
+    first?.tokens.starts.findIndex((start, i) => text.slice(start, first.tokens.ends[i]) === " wonderful") ?? -1;
+  const part = await client.ask(ReadTokens, { ...all, mode: { kind: "true" }, ranges: [{ start: 3, end: 4 }] });
+  expect(part.passages).toHaveLength(1);
+  expect(part.passages[0]?.tokens.values[at]).toBe(2.7);
+  const some = await client.ask(ReadTokens, { ...all, mode: implicit, maxTokens: 5 });
+  expect({ passages: some.passages.length, complete: some.complete }).toEqual({ passages: 1, complete: false });
+});
+
+test("what is behind a token sums to its number", async () => {
+  const client = await start();
+  await client.open(uri, text);
+  const { passages } = await client.ask(ReadTokens, { ...all, mode: implicit });
+  const offset = text.indexOf("great");
+  const detail = await client.ask(DescribeToken, { ...all, offset, features: 3 });
+  const at = passages[0]?.tokens.starts.indexOf(detail?.start ?? -1) ?? -1;
+  expect(detail?.implicit).toBe(passages[0]?.tokens.values[at]);
+  const sum = detail?.contributions.reduce((total, { contribution }) => total + contribution, detail.intercept) ?? 0;
+  expect(sum + (detail?.rest.contribution ?? 0)).toBeCloseTo(detail?.implicit ?? 0, 6);
+  expect(detail).toMatchObject({ text: " great", trueReward: 3.1 });
+  expect(await client.ask(DescribeToken, { ...all, offset: text.indexOf("\r\n\r\n"), features: 3 })).toBeNull();
+});
+
+test("an answer about a version that has passed is stale, also one that is under way", async () => {
+  const client = await start();
+  await client.open(uri, "good ".repeat(60_000));
+  const underWay = client.connection.sendRequest(StrongestTokens.method, { ...all, mode: implicit, limit: 5 });
+  await client.heard(LensStateChanged, ({ kind }) => kind === "ready");
+  await client.change(uri, text, 2);
+  expect(await underWay.catch(failureIn)).toMatchObject({ code: "stale" });
+  expect(await client.failure(ReadTokens, { ...all, mode: implicit })).toMatchObject({ code: "stale" });
+  const { passages } = await client.ask(ReadTokens, { ...all, mode: implicit, version: 2 });
+  expect(passages).toHaveLength(2);
+  await client.connection.sendNotification("textDocument/didClose", { textDocument: { uri } });
+  expect(await client.failure(ReadTokens, { ...all, mode: implicit, version: 2 })).toMatchObject({ code: "not-found" });
+});
+
+test("incremental edits, in any order that LSP allows, give the text that the editor has", async () => {
+  const client = await start();
+  await client.open(uri, "one\ntwo\nthree");
+  const position = (line: number, character: number) => ({ line, character });
+  const change = (start: object, end: object, inserted: string) => ({ range: { start, end }, text: inserted });
+  await client.connection.sendNotification("textDocument/didChange", {
+    textDocument: { uri, version: 2 },
+    contentChanges: [change(position(2, 0), position(2, 5), "3"), change(position(0, 0), position(1, 0), "my good\n")],
+  });
+  await client.connection.sendNotification("textDocument/didChange", {
+    textDocument: { uri, version: 3 },
+    contentChanges: [change(position(0, 7), position(0, 7), " is"), change(position(0, 10), position(0, 10), " great")],
+  });
+  const { passages } = await client.ask(ReadTokens, { ...all, mode: implicit, version: 3 });
+  const after = "my good is great\ntwo\n3";
+  expect(passages.map(({ start, end }) => [start, end])).toEqual([[0, after.length]]);
+  const { tokens } = await client.ask(StrongestTokens, { ...all, mode: { kind: "true" }, version: 3, limit: 2 });
+  expect(tokens.map((token) => token.text)).toEqual([" great", " good"]);
+});
+
+test("a question that is taken back is answered within 100 ms, in the middle of a long document", async () => {
+  const client = await start();
+  await client.open(uri, "It was great, and then it was awful.\n\n".repeat(20_000));
+  await client.ask(ReadTokens, { ...all, mode: implicit, ranges: [{ start: 0, end: 10 }] });
+  let least = Number.POSITIVE_INFINITY;
+  // The machine may be busy with something else; the server is not to blame for the best of five.
+  for (let attempt = 0; attempt < 5 && least >= 100; attempt += 1) {
+    const taken = new CancellationTokenSource();
+    const question = { ...all, mode: implicit, limit: 5 };
+    const underWay = client.connection.sendRequest(StrongestTokens.method, question, taken.token);
+    await client.ask(ReadTokens, { ...all, mode: implicit, ranges: [{ start: 0, end: 10 }] });
+    const from = performance.now();
+    taken.cancel();
+    expect(await underWay.catch(failureIn)).toMatchObject({ code: "cancelled" });
+    least = Math.min(least, performance.now() - from);
+  }
+  expect(least).toBeLessThan(100);
+});
+
+test("hovers and problems come once the document's readings are shown, and go with them", async () => {
+  const client = await start();
+  await client.open(uri, text);
+  const hover = (offset: number) =>
+    client.connection.sendRequest("textDocument/hover", {
+      textDocument: { uri },
+      position: { line: 0, character: offset },
+    });
+  expect(await hover(text.indexOf("wonderful"))).toBeNull();
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics, version } = await client.heard(published);
+  expect(version).toBe(1);
+  const values = await Promise.all(
+    ([implicit, { kind: "true" }] as const).map(async (mode) => {
+      const { passages } = await client.ask(ReadTokens, { ...all, mode });
+      return passages.flatMap(({ tokens }) => tokens.starts.map((start, i) => [start, tokens.values[i] ?? 0] as const));
+    }),
+  );
+  const [read = [], meant = []] = values;
+  const differing = read.filter(([, value], i) => Math.sign(value) * Math.sign(meant[i]?.[1] ?? 0) === -1);
+  expect(diagnostics).toHaveLength(differing.length);
+  expect(differing.length).toBeGreaterThan(0);
+  expect(diagnostics[0]).toMatchObject({ severity: 3, source: "LFP Lens", code: "reward-disagreement" });
+  const shown = z.object({ contents: z.object({ value: z.string() }) }).parse(await hover(text.indexOf("wonderful")));
+  expect(shown.contents.value).toMatch(/^“wonderful” implicit reward \*\*.*true reward \*\*\+2\.70\*\*/);
+  expect(shown.contents.value).toMatch(/Of \d+ (positive|negative) words that it had not seen/);
+
+  await client.tell(ProblemsWanted, { uri, wanted: false });
+  await client.heard(published, (told) => told.diagnostics.length === 0);
+  expect(await hover(text.indexOf("wonderful"))).toBeNull();
+});
+
+test("a problem has quick fixes, and an ignored word is none", async () => {
+  const client = await start();
+  await client.open(uri, text);
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics } = await client.heard(published);
+  const [first] = diagnostics;
+  const ask = (context: object) =>
+    client.connection.sendRequest("textDocument/codeAction", { textDocument: { uri }, range: first?.range, context });
+  const Actions = z.array(
+    z.object({
+      kind: z.literal("quickfix"),
+      command: z.object({ command: z.string(), arguments: z.array(z.unknown()) }),
+    }),
+  );
+  const actions = Actions.parse(await ask({ diagnostics: [first] }));
+  expect(actions.map(({ command }) => command.command)).toEqual([
+    "lfpLens.showTokenFeatures",
+    "lfpLens.ablateFeature",
+    "lfpLens.ignoreWord",
+    "lfpLens.ignoreWord",
+  ]);
+  const [ignored] = actions.at(-1)?.command.arguments ?? [];
+  expect(ignored).toMatchObject({ uri, passage: null });
+  const forged = { ...first, data: { start: 0, end: 5, word: "<img>", passage: "x" } };
+  expect(await ask({ diagnostics: [forged, { ...first, data: 7 }] })).toEqual([]);
+
+  const ConfigurationParams = ConfigurationChanged.params.parse({
+    runsRoots: [join(root, "runs")],
+    trusted: true,
+    settings: { threads: 1, problems: { threshold: 0 } },
+    ignored: [ignored],
+  });
+  await client.tell(ConfigurationChanged, ConfigurationParams);
+  const fewer = await client.heard(published, (told) => told.diagnostics.length < diagnostics.length);
+  expect(fewer.diagnostics).toHaveLength(diagnostics.length - 1);
+});
+
+test("what brought the server down twice is quarantined until it changes", async () => {
+  const stateFolder = await scratchFolder();
+  const poison = "It was great, and then it was awful. ".repeat(200).trim();
+  for (const _ of [1, 2]) {
+    const client = await start({ stateFolder });
+    await client.open(uri, "good");
+    await client.ask(ReadTokens, { ...all, mode: implicit });
+    await client.change(uri, poison, 2);
+    const underWay = client.connection.sendRequest(ReadTokens.method, { ...all, mode: implicit, version: 2 });
+    underWay.catch(() => undefined);
+    await expect.poll(() => marked(stateFolder), { ...PATIENT, interval: 1 }).toBe(true);
+    await client.kill();
+    clients.pop();
+  }
+  const client = await start({ stateFolder });
+  await client.open(uri, `good\n\n${poison}`);
+  const { passages, unread } = await client.ask(ReadTokens, { ...all, mode: implicit });
+  expect(passages.map(({ start, end }) => [start, end])).toEqual([[0, 4]]);
+  expect(unread).toMatchObject([{ start: 6, failure: { code: "quarantined" } }]);
+  await client.change(uri, poison, 2);
+  expect(await client.failure(ReadTokens, { ...all, mode: implicit, version: 2 })).toMatchObject({
+    code: "quarantined",
+    message: expect.stringContaining("2 times"),
+  });
+  await client.change(uri, `${poison} So!`, 3);
+  expect((await client.ask(ReadTokens, { ...all, mode: implicit, version: 3 })).passages).toHaveLength(1);
+});
+
+/** Whether a server has written that something is under way. */
+function marked(stateFolder: string): boolean {
+  const folder = join(stateFolder, "quarantine");
+  return readdirSync(folder).some(
+    (name) => name.startsWith("under-way-") && /"key":"[0-9a-f]/.test(readFileSync(join(folder, name), "utf8")),
+  );
+}
+
+test("in Restricted Mode nothing of the workspace is loaded and nothing started", async () => {
+  const client = await start({ trusted: false });
+  const choice = await client.failure(ChooseRun, { runFolder: run });
+  expect(choice).toEqual({ code: "usage", message: expect.stringContaining("trusted workspace") });
+  const started = await client.failure(StartRun, { experiment: "quick", runsRoot: join(root, "runs"), name: null });
+  expect(started).toMatchObject({ code: "usage", message: expect.stringContaining("Restricted Mode") });
+  const own = await client.ask(ChooseRun, { runFolder: null });
+  expect(["none", "chosen"]).toContain(own.kind);
+  expect(JSON.stringify(own)).not.toContain(root);
+});
+
+test("folders outside the folders of runs are refused, and runs that are none say so", async () => {
+  const client = await start();
+  expect(await client.failure(ChooseRun, { runFolder: join(root, "base") })).toMatchObject({ code: "usage" });
+  expect(await client.failure(ChooseRun, { runFolder: join(root, "runs", "..") })).toMatchObject({ code: "usage" });
+  const state = await client.ask(ChooseRun, { runFolder: join(root, "runs", "none") });
+  expect(state.kind).toBe("chosen");
+  await client.open(uri, text);
+  expect(await client.failure(ReadTokens, { ...all, mode: implicit })).toMatchObject({ code: "not-found" });
+  const failed = await client.heard(LensStateChanged, ({ kind }) => kind === "failed");
+  expect(failed).toMatchObject({ failure: { message: expect.stringContaining("experiment.json") } });
+});
