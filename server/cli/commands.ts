@@ -49,6 +49,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,
   },
+  tune: {
+    summary: "measures which kernels are fastest on this machine's GPU",
+    load: async () => (await import("./tune.ts")).tune,
+  },
   "bench engine": {
     summary: "times training steps, forward passes and matrix products",
     load: async () => (await import("./bench-engine.ts")).benchEngine,

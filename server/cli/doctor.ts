@@ -3,13 +3,18 @@ import { findPackageJSON } from "node:module";
 import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
 import { messageOf } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
+import { readTuning } from "../common/tuning-file.ts";
 import type { Device } from "../engine/device.ts";
 import { DeviceError } from "../engine/errors.ts";
 import * as ops from "../engine/ops.ts";
+import { NoAdapterError, openAdapter } from "../engine/webgpu/adapter.ts";
+import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { readConfig } from "../models/config.ts";
 import { hubSettings } from "../models/hub/settings.ts";
 import { starterFolder } from "../models/open.ts";
+import { stateFolder } from "../pipeline/machine-queue.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { realSurroundings, whyNoAdapter } from "./missing-gpu.ts";
 import { oldestNode } from "./node-version.ts";
 import { withDevice } from "./with-device.ts";
 
@@ -17,7 +22,7 @@ export const doctor = defineCommand({
   usage: "[--json]",
   about:
     "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something " +
-    "small with a known answer on the CPU device, and says what is missing and how to get it. Changes nothing and asks no " +
+    "small with a known answer on the CPU and, where there is one, on the GPU, and says what is missing and how to get it. Changes nothing and asks no " +
     "network. Fails only when the CPU device does not work.",
   options: {},
   run: async (given): Promise<CommandResult> => {
@@ -37,8 +42,9 @@ type Report = Awaited<ReturnType<typeof examine>>;
 async function examine({ env, signal }: Pick<Given<Record<never, never>>, "env" | "signal">) {
   const cpu = await checkCpuDevice(signal);
   const starter = await checkStarter();
+  const gpu = await checkGpuDevice(env, signal);
   const huggingFace = await checkCache(env);
-  const problems: Problem[] = [...cpu.problems, ...starter.problems, ...huggingFace.problems];
+  const problems: Problem[] = [...cpu.problems, ...gpu.problems, ...starter.problems, ...huggingFace.problems];
   return {
     name: "doctor",
     ok: cpu.result.ok,
@@ -57,7 +63,7 @@ async function examine({ env, signal }: Pick<Given<Record<never, never>>, "env" 
     },
     memory: { totalMB: megabytes(memoryLimit()), freeMB: megabytes(Math.min(freemem(), process.availableMemory())) },
     disk: { folder: process.cwd(), freeMB: await freeDisk(process.cwd()) },
-    devices: { cpu: cpu.result, gpu: { ok: false, reason: "not built yet: everything runs on the CPU" } },
+    devices: { cpu: cpu.result, gpu: gpu.result },
     huggingFace: huggingFace.result,
     starter: starter.result,
     problems,
@@ -96,7 +102,20 @@ async function checkCpuDevice(signal: AbortSignal): Promise<Checked<CpuResult>> 
   }
 }
 
-/** A product, and an addition into state, whose answers are known: ONNX Runtime and our own kernels both have to work. */
+interface GpuResult {
+  readonly ok: boolean;
+  readonly description?: string;
+  /** It computes on the processor. */
+  readonly software?: boolean;
+  readonly f16?: boolean;
+  readonly subgroupMatrices?: readonly string[];
+  readonly selfCheckMs?: number;
+  readonly reason?: string;
+  readonly cause?: string;
+  readonly remedy?: string;
+}
+
+/** A product, and an addition into state, whose answers are known: on the CPU, ONNX Runtime and our own kernels both have to work. */
 async function selfCheck(device: Device): Promise<void> {
   const store = await device.createState([{ name: "sum", shape: [2, 2], values: Float32Array.of(1, 1, 1, 1) }]);
   const product = ops.matmul(ops.input("a", [2, 2]), ops.input("b", [2, 2]));
@@ -108,7 +127,59 @@ async function selfCheck(device: Device): Promise<void> {
   const { product: got = [] } = await program.run({ a: Float32Array.of(1, 2, 3, 4), b: Float32Array.of(5, 6, 7, 8) });
   const numbers = [...got, ...(await store.read("sum"))].join(", ");
   const expected = "19, 22, 43, 50, 20, 23, 44, 51";
-  if (numbers !== expected) throw new DeviceError(`the CPU device computed ${numbers}; the answers are ${expected}`);
+  if (numbers !== expected)
+    throw new DeviceError(`the ${device.kind.toUpperCase()} device computed ${numbers}; the answers are ${expected}`);
+}
+
+/** Computes on the adapter, or finds out why there is none. That is a problem only where there is a GPU or somebody set one up. */
+async function checkGpuDevice(
+  env: Given<Record<never, never>>["env"],
+  signal: AbortSignal,
+): Promise<Checked<GpuResult>> {
+  signal.throwIfAborted();
+  const start = performance.now();
+  try {
+    const traits = await gpuTraits();
+    const missing = traits.software ? await whyNoAdapter(realSurroundings(env)) : undefined;
+    const device = await createGpuDevice({ tuned: (adapter) => readTuning(stateFolder(env), adapter) });
+    try {
+      await selfCheck(device);
+    } finally {
+      await device.close();
+    }
+    const result = { ok: true, ...traits, selfCheckMs: Math.round(performance.now() - start) };
+    return missing?.expected === true ? { result, problems: [missing] } : { result, problems: [] };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof NoAdapterError) {
+      const missing = await whyNoAdapter(realSurroundings(env), error.cause === undefined ? undefined : error.message);
+      const result = { ok: false, reason: missing.what, cause: missing.cause, remedy: missing.remedy };
+      return { result, problems: missing.expected ? [missing] : [] };
+    }
+    const problem = {
+      what: `the GPU device does not work: ${messageOf(error)}`,
+      remedy: "Update the graphics driver; until then everything runs on the CPU. Please report it",
+    };
+    return { result: { ok: false, reason: messageOf(error) }, problems: [problem] };
+  }
+}
+
+async function gpuTraits() {
+  const { device, traits } = await openAdapter();
+  device.destroy();
+  const { description, software, f16, matrices } = traits;
+  const shapes = matrices.map(
+    ({ componentType, resultComponentType, M, N, K }) => `${componentType} to ${resultComponentType} ${M}x${N}x${K}`,
+  );
+  return { description, software, f16, subgroupMatrices: shapes };
+}
+
+function gpuText(gpu: GpuResult): string {
+  if (!gpu.ok) return `none: ${gpu.reason}`;
+  const { description, software, f16, subgroupMatrices = [], selfCheckMs } = gpu;
+  const kinds = [f16 ? "f16" : "no f16", subgroupMatrices.length > 0 ? "subgroup matrices" : "no subgroup matrices"];
+  const what = software ? "computes on the processor, slower than the CPU device" : kinds.join(", ");
+  return `works: ${description}; ${what} (self-check ${selfCheckMs} ms)`;
 }
 
 async function checkStarter(): Promise<Checked<{ readonly ok: boolean; readonly folder: string }>> {
@@ -163,7 +234,7 @@ function asText({ versions, processor, memory, disk, devices, huggingFace, start
     ["memory", `${gigabytes(memory.freeMB)} free of ${gigabytes(memory.totalMB)}`],
     ["disk", `${gigabytes(disk.freeMB)} free in ${disk.folder}`],
     ["CPU device", cpu.ok ? `works: ${cpu.description} (self-check ${cpu.selfCheckMs} ms)` : "does not work"],
-    ["GPU device", gpu.reason],
+    ["GPU device", gpuText(gpu)],
     ["hub cache", `${cache} (${huggingFace.models.length} models${huggingFace.offline ? "; offline by setting" : ""})`],
     ["starter", starter.ok ? starter.folder : "not whole"],
   ];

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { defineCommand } from "../../server/cli/command.ts";
 import { type CommandEntry, commands } from "../../server/cli/commands.ts";
 import { exitCodes, failureOf } from "../../server/cli/exit-codes.ts";
@@ -15,7 +16,9 @@ import { withDevice } from "../../server/cli/with-device.ts";
 import { LfpError } from "../../server/common/errors.ts";
 import { NonFiniteError } from "../../server/engine/errors.ts";
 import * as ops from "../../server/engine/ops.ts";
+import { gpuIsHere } from "../conformance/devices.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
+import { useSoftwareGpu } from "../support/software-gpu.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let scratch: string;
@@ -292,15 +295,38 @@ describe("options", () => {
   });
 });
 
+describe.skipIf(!gpuIsHere)("lfp tune", () => {
+  it("checks and times kernels, and keeps what it finds for the adapter", async () => {
+    useSoftwareGpu();
+    const env = { LFP_STATE_DIR: join(scratch, "state") };
+    const list = "tune --shape tiny --only mlp --candidates 1";
+    const ran = await lfp([...list.split(" "), "--json"], { env });
+    expect(ran.code, ran.stderr).toBe(0);
+    const product = { name: "mlp", variant: expect.stringContaining("tiles"), gflops: expect.any(Number), gain: 1 };
+    expect(json(ran)).toMatchObject({ name: "tune", check: "ok", precision: "f32", products: [product], stored: 0 });
+    const { file } = z.object({ file: z.string() }).parse(json(ran));
+    expect(file.startsWith(join(scratch, "state/gpu/"))).toBe(true);
+    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ products: {} });
+  });
+
+  it("names the products when one is asked for that there is not", async () => {
+    useSoftwareGpu();
+    const ran = await lfp(["tune", "--only", "frobnication"]);
+    expect(ran.code).toBe(exitCodes.usage.code);
+    expect(ran.stderr).toContain('--only is "frobnication"; expected one of mlp, mlpBack, ');
+  });
+});
+
 describe("lfp doctor", () => {
-  it("computes on the CPU device and says what is there", async () => {
+  it("computes on the CPU device, and on a GPU where there is one, and says what is there", async () => {
+    useSoftwareGpu();
     const ran = await lfp(["doctor", "--json"]);
     expect(ran.code).toBe(0);
     expect(json(ran)).toMatchObject({
       name: "doctor",
       ok: true,
       versions: { node: process.versions.node, onnxruntime: "1.30.0" },
-      devices: { cpu: { ok: true }, gpu: { ok: false, reason: expect.stringContaining("not built yet") } },
+      devices: { cpu: { ok: true }, gpu: { ok: gpuIsHere } },
       huggingFace: { cacheFolder: join(scratch, "hf", "hub"), models: [] },
       starter: { ok: true, folder: join(root, "assets/starter") },
       problems: [],

@@ -1,5 +1,6 @@
 /** Finds a GPU through Dawn, with the switches that training needs and everything that the adapter allows. */
 import type { MatrixConfig } from "../../../kernels/matmul/matrix-text.ts";
+import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import { DeviceError } from "../errors.ts";
 
 export interface AdapterOptions {
@@ -66,6 +67,17 @@ export async function openAdapter(options: AdapterOptions = {}): Promise<OpenedA
   const requiredFeatures = features as unknown as GPUFeatureName[];
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return { device, traits: traitsOf(adapter), instance };
+}
+
+/** What the choice of products goes by. */
+export function matmulAdapterOf({ device, traits }: Pick<OpenedAdapter, "device" | "traits">): MatmulAdapter {
+  return {
+    software: traits.software,
+    subgroups: traits.subgroups,
+    matrices: traits.matrices,
+    workgroupStorage: device.limits.maxComputeWorkgroupStorageSize,
+    invocations: device.limits.maxComputeInvocationsPerWorkgroup,
+  };
 }
 
 async function createInstance({ adapter, compileOnly = false, fast = false }: AdapterOptions): Promise<GPU> {

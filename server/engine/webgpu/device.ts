@@ -1,8 +1,7 @@
 import type { Precision, Tuned } from "../../../kernels/matmul/choose.ts";
-import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
 import { DeviceError } from "../errors.ts";
-import { type AdapterOptions, openAdapter } from "./adapter.ts";
+import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { GpuContext } from "./context.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
 import { planProgram } from "./planner.ts";
@@ -14,21 +13,21 @@ export interface GpuDeviceOptions extends AdapterOptions {
   readonly memoryBytes?: number;
   /** How exactly the factors of matrix products are taken, where the adapter has faster units for less. */
   readonly precision?: Precision;
-  /** Kernels of products that were measured to be the fastest on this adapter. */
-  readonly tuned?: Tuned;
+  /** Finds the kernels of products that were measured to be the fastest on the adapter that was opened. */
+  readonly tuned?: (adapter: AdapterTraits) => Promise<Tuned>;
 }
 
 /** A GPU of any vendor, through Dawn. Throws `NoAdapterError` where there is none. */
 export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<Device> {
-  const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned = {}, ...wanted } = options;
-  const context = new GpuContext(await openAdapter(wanted), memoryBytes);
-  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = context.device.limits;
-  const adapter: MatmulAdapter = {
-    ...context.traits,
-    workgroupStorage: maxComputeWorkgroupStorageSize,
-    invocations: maxComputeInvocationsPerWorkgroup,
-  };
-  return new GpuDevice(context, { adapter, precision, tuned });
+  const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned, ...wanted } = options;
+  const opened = await openAdapter(wanted);
+  try {
+    const choice = { adapter: matmulAdapterOf(opened), precision, tuned: (await tuned?.(opened.traits)) ?? {} };
+    return new GpuDevice(new GpuContext(opened, memoryBytes), choice);
+  } catch (error) {
+    opened.device.destroy();
+    throw error;
+  }
 }
 
 class GpuDevice implements Device {

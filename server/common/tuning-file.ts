@@ -1,0 +1,98 @@
+/**
+ * What `lfp tune` measured on this machine: for each adapter a file of the kernels that were found to be faster than the built-in table's.
+ * It is small, can be deleted at any time, and is not used after the kernels have changed.
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { Tuned } from "../../kernels/matmul/choose.ts";
+import { kernelRevision } from "../../kernels/matmul/variants.ts";
+import { writeFileAtomically } from "./atomic-file.ts";
+import { LfpError, messageOf } from "./errors.ts";
+
+/** A tuning file that is not one. */
+export class TuningFileError extends LfpError {
+  readonly code = "input";
+
+  constructor(path: string, problem: string) {
+    super(`${path} does not hold what \`lfp tune\` writes: ${problem}. Delete it, or run \`lfp tune\` again`);
+  }
+}
+
+/** How an adapter is told from others; a new driver can be another adapter, since its compiler is. */
+export interface AdapterName {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+}
+
+const extent = z.int().positive();
+const tile = z.strictObject({ rows: extent, columns: extent, inner: extent, perRow: extent, perColumn: extent });
+const config = z.strictObject({
+  componentType: z.string(),
+  resultComponentType: z.string(),
+  M: extent,
+  N: extent,
+  K: extent,
+});
+const matrixTile = z.strictObject({
+  config,
+  subgroups: z.tuple([extent, extent]).readonly(),
+  fragments: z.tuple([extent, extent]).readonly(),
+  inner: extent,
+  subgroupSize: extent,
+  pinned: z.boolean(),
+});
+const variant = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("tiles"), tile, splits: extent }),
+  z.strictObject({
+    kind: z.literal("matrices"),
+    tile: matrixTile,
+    precision: z.enum(["f32", "half", "split"]),
+    splits: extent,
+  }),
+]);
+const tuningFile = z.object({ revision: z.int(), adapter: z.string(), products: z.record(z.string(), variant) });
+
+/** `gpu/NAME.json` in the user's state folder. */
+export function tuningPath(stateFolder: string, { vendor, architecture, description }: AdapterName): string {
+  const name = [vendor, architecture, description]
+    .join(" ")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.]+/g, "-");
+  return join(stateFolder, "gpu", `${name.replaceAll(/^[-.]+|-+$/g, "").slice(0, 120)}.json`);
+}
+
+/** What was measured for an adapter; nothing where it was not tuned, or before the kernels changed. Throws `TuningFileError`. */
+export async function readTuning(stateFolder: string, adapter: AdapterName): Promise<Tuned> {
+  const path = tuningPath(stateFolder, adapter);
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new TuningFileError(path, messageOf(error));
+  });
+  if (text === undefined) return {};
+  const parsed = tuningFile.safeParse(jsonOf(path, text));
+  if (!parsed.success) throw new TuningFileError(path, z.prettifyError(parsed.error).replaceAll("\n", " "));
+  return parsed.data.revision === kernelRevision ? parsed.data.products : {};
+}
+
+/** Adds to what was measured before. Returns the file's path. */
+export async function writeTuning(stateFolder: string, adapter: AdapterName, tuned: Tuned): Promise<string> {
+  const path = tuningPath(stateFolder, adapter);
+  const before = await readTuning(stateFolder, adapter).catch((error: unknown) => {
+    if (error instanceof TuningFileError) return {};
+    throw error;
+  });
+  await mkdir(dirname(path), { recursive: true });
+  const contents = { revision: kernelRevision, adapter: adapter.description, products: { ...before, ...tuned } };
+  await writeFileAtomically(path, `${JSON.stringify(contents, undefined, 1)}\n`);
+  return path;
+}
+
+function jsonOf(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TuningFileError(path, messageOf(error));
+  }
+}

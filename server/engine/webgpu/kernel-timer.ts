@@ -1,0 +1,147 @@
+/** Runs and times single kernels on an adapter, outside of any program: for choosing between kernels and for measuring peaks. */
+import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
+import type { Kernel, Launch } from "../../../kernels/wgsl.ts";
+import { DeviceError } from "../errors.ts";
+import {
+  type AdapterOptions,
+  type AdapterTraits,
+  matmulAdapterOf,
+  type OpenedAdapter,
+  openAdapter,
+} from "./adapter.ts";
+import { bufferUsage, GpuContext } from "./context.ts";
+
+/** A launch with the buffers that it binds, by name, in the order of its kernel's bindings. */
+export interface TimedStep {
+  readonly launch: Launch;
+  readonly operands: readonly string[];
+}
+
+export interface TimerOptions {
+  readonly repeats: number;
+  /** One submit takes about so long; kernels are run again and again to fill it. */
+  readonly submitMs: number;
+}
+
+export class KernelTimer {
+  readonly traits: AdapterTraits;
+  readonly adapter: MatmulAdapter;
+  readonly #context: GpuContext;
+  readonly #buffers = new Map<string, GPUBuffer>();
+
+  private constructor(opened: OpenedAdapter) {
+    this.#context = new GpuContext(opened, Number.POSITIVE_INFINITY);
+    this.traits = opened.traits;
+    this.adapter = matmulAdapterOf(opened);
+  }
+
+  /** Throws `NoAdapterError`. */
+  static async open(options: AdapterOptions = {}): Promise<KernelTimer> {
+    return new KernelTimer(await openAdapter(options));
+  }
+
+  /** Gives buffers values, or zeros where a number of elements stands. What was there under a name is freed. */
+  async fill(buffers: Readonly<Record<string, Float32Array<ArrayBuffer> | number>>): Promise<void> {
+    for (const [name, values] of Object.entries(buffers)) {
+      this.free([name]);
+      const elements = typeof values === "number" ? values : values.length;
+      const usage = bufferUsage.storage | bufferUsage.copyTarget | bufferUsage.copySource;
+      const buffer = await this.#context.allocate(name, Math.ceil(elements / 4) * 16, usage);
+      if (typeof values !== "number") this.#context.device.queue.writeBuffer(buffer, 0, values);
+      this.#buffers.set(name, buffer);
+    }
+  }
+
+  free(names: Iterable<string> = [...this.#buffers.keys()]): void {
+    for (const name of names) {
+      const buffer = this.#buffers.get(name);
+      if (buffer !== undefined) this.#context.release(buffer);
+      this.#buffers.delete(name);
+    }
+  }
+
+  /** Runs the steps once and reads so many elements of a buffer. Throws `DeviceError` naming the kernel that does not compile. */
+  async run(steps: readonly TimedStep[], name: string, elements: number): Promise<Float32Array<ArrayBuffer>> {
+    const { device } = this.#context;
+    const bytes = Math.ceil(elements / 4) * 16;
+    const reader = await this.#context.allocate("results", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
+    try {
+      const encoder = await this.#record(steps, 1);
+      encoder.copyBufferToBuffer(this.#buffer(name), 0, reader, 0, bytes);
+      device.queue.submit([encoder.finish()]);
+      return new Float32Array(await this.#context.readMapped(reader, bytes, 0), 0, elements);
+    } finally {
+      this.#context.release(reader);
+    }
+  }
+
+  /** Median seconds of one run of the steps, by wall time over submits that are long enough for it. */
+  async seconds(steps: readonly TimedStep[], { repeats, submitMs }: TimerOptions): Promise<number> {
+    let calls = 1;
+    let took = await this.#submit(steps, calls);
+    // What the first run spent on compiling is not counted.
+    took = await this.#submit(steps, calls);
+    while (took * 1000 < submitMs / 2 && calls < mostCalls) {
+      calls = Math.min(mostCalls, Math.ceil(calls * Math.min(8, submitMs / 1000 / Math.max(took, 1e-5))));
+      took = await this.#submit(steps, calls);
+    }
+    const times: number[] = [];
+    for (let at = 0; at < repeats; at++) times.push((await this.#submit(steps, calls)) / calls);
+    return times.toSorted((a, b) => a - b)[repeats >> 1] ?? Number.NaN;
+  }
+
+  async close(): Promise<void> {
+    this.free();
+    await this.#context.close();
+  }
+
+  async #submit(steps: readonly TimedStep[], calls: number): Promise<number> {
+    const { device } = this.#context;
+    const commands = (await this.#record(steps, calls)).finish();
+    const start = performance.now();
+    device.queue.submit([commands]);
+    await device.queue.onSubmittedWorkDone();
+    this.#context.check();
+    return (performance.now() - start) / 1000;
+  }
+
+  async #record(steps: readonly TimedStep[], calls: number): Promise<GPUCommandEncoder> {
+    const { device } = this.#context;
+    const prepared = await Promise.all(steps.map((step) => this.#prepare(step)));
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (let call = 0; call < calls; call++)
+      for (const { pipeline, bindGroup, params, grid } of prepared) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        if (params.byteLength > 0) pass.setImmediates(0, params);
+        pass.dispatchWorkgroups(...grid);
+      }
+    pass.end();
+    return encoder;
+  }
+
+  async #prepare({ launch, operands }: TimedStep) {
+    const { kernel, params, grid } = launch;
+    const { pipeline, layout } = await this.#context.pipeline(kernel);
+    const entries = operands.map((name, binding) => ({ binding, resource: { buffer: this.#buffer(name) } }));
+    const bindGroup = this.#context.device.createBindGroup({ layout, entries });
+    return { pipeline, bindGroup, params: packedParams(kernel, params), grid };
+  }
+
+  #buffer(name: string): GPUBuffer {
+    const buffer = this.#buffers.get(name);
+    if (buffer === undefined) throw new DeviceError(`the kernel timer has no buffer '${name}'`);
+    return buffer;
+  }
+}
+
+const mostCalls = 2000;
+
+function packedParams(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(kernel.params.length);
+  const floats = new Float32Array(words.buffer);
+  for (const [at, { type }] of kernel.params.entries())
+    (type === "f32" ? floats : words)[at] = params[at] ?? Number.NaN;
+  return words;
+}
