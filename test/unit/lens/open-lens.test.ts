@@ -1,0 +1,111 @@
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
+import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { makeTinyRun } from "../../support/tiny-run.ts";
+import { scratchFolder } from "../pipeline/scratch.ts";
+
+let whole: string;
+beforeAll(async () => {
+  whole = (await makeTinyRun(await scratchFolder())).folder;
+}, 60_000);
+
+/** A copy of the run in which something is otherwise. */
+async function changed(change: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(await scratchFolder(), "runs", "tiny");
+  await mkdir(join(folder, ".."), { recursive: true });
+  await cp(whole, folder, { recursive: true });
+  await change(folder);
+  return folder;
+}
+
+async function rewrite(path: string, change: (text: string) => string): Promise<void> {
+  await writeFile(path, change(await readFile(path, "utf8")));
+}
+
+describe("a run whose parts do not belong together is refused", { timeout: 60_000 }, () => {
+  it.each<[what: string, change: (folder: string) => Promise<void>, message: RegExp]>([
+    ["no probe", (folder) => rm(join(folder, "probe"), { recursive: true }), /has no probe\/probe\.json/],
+    ["no dictionaries", (folder) => rm(join(folder, "sae"), { recursive: true }), /has no sae/],
+    ["no experiment", (folder) => rm(join(folder, "experiment.json")), /has no experiment\.json/],
+    [
+      "dictionaries of one layer only",
+      (folder) => rm(join(folder, "sae", "tuned", "1"), { recursive: true }),
+      /probe reads 24 features of layer 1, but there is none/,
+    ],
+    [
+      "a dictionary of another size",
+      (folder) => rm(join(folder, "sae", "tuned", "0", "24"), { recursive: true }),
+      /probe reads 24 features of layer 0, but the one in sae\/tuned has 40/,
+    ],
+    [
+      "a layer that the model does not have",
+      (folder) => rename(join(folder, "sae", "tuned", "1"), join(folder, "sae", "tuned", "7")),
+      /reads layer 7 of a model of width 16, but the tuned model has 2 layers/,
+    ],
+    [
+      "a layer that the probe does not read",
+      (folder) =>
+        rewrite(join(folder, "probe", "probe.json"), (text) => {
+          const probe = JSON.parse(text);
+          return JSON.stringify({
+            ...probe,
+            layers: [
+              { layer: 0, start: 0, end: 24 },
+              { layer: 3, start: 24, end: 48 },
+            ],
+          });
+        }),
+      /probe reads 24 features of layer 3, but there is none/,
+    ],
+    [
+      "a tokenizer with more tokens",
+      (folder) =>
+        rewrite(join(folder, "tuned", "tokenizer.json"), (text) => {
+          const tokenizer = JSON.parse(text);
+          tokenizer.model.vocab["zzz"] = 4999;
+          return JSON.stringify(tokenizer);
+        }),
+      /4999.*4096/s,
+    ],
+  ])("%s", async (_, change, message) => {
+    await expect(openLens(await changed(change), { threads: 1 })).rejects.toThrow(message);
+  });
+
+  it("a base model that is not there costs only what needs it", async () => {
+    const folder = await changed((copy) =>
+      rewrite(join(copy, "experiment.json"), (text) => JSON.stringify({ ...JSON.parse(text), model: "./nowhere" })),
+    );
+    const lens = await openLens(folder, { threads: 1 });
+    expect(lens.info.hasBase).toBe(false);
+    expect((await lens.read("A good film.")).starts.length).toBeGreaterThan(3);
+    await expect(lens.read("A good film.", { model: "base" })).rejects.toThrow(
+      /base model .*nowhere is not on this machine/,
+    );
+    await lens.close();
+  });
+
+  it("one size of dictionaries is enough; the other is then missing when it is asked for", async () => {
+    const folder = await changed(async (copy) => {
+      for (const layer of ["0", "1"]) await rm(join(copy, "sae", "tuned", layer, "40"), { recursive: true });
+    });
+    const lens = await openLens(folder, { threads: 1 });
+    await expect(lens.readFeature("A good film.", "L0/F1@big")).rejects.toThrow(
+      /no big dictionaries of the tuned model/,
+    );
+    await lens.close();
+    await expect(lens.read("Another film.")).rejects.toThrow(/closed/);
+  });
+
+  it("a device that was lent stays open when the lens closes", async () => {
+    const device = await createCpuDevice({ threads: 1 });
+    const first = await openLens(whole, { device });
+    await first.read("A good film.");
+    await first.close();
+    const second = await openLens(whole, { device });
+    expect((await second.read("A good film.")).starts.length).toBeGreaterThan(3);
+    await second.close();
+    await device.close();
+  });
+});
