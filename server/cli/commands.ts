@@ -69,6 +69,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "times the training of autoencoders",
     load: async () => (await import("./bench-sae.ts")).benchSae,
   },
+  "bench lens": {
+    summary: "times the reading of paragraphs",
+    load: async () => (await import("./bench-lens.ts")).benchLens,
+  },
   "bench probe": {
     summary: "times reading features and evaluating a probe",
     load: async () => (await import("./bench-probe.ts")).benchProbe,

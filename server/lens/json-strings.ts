@@ -1,11 +1,13 @@
+import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
+
 /** A string value of a JSON text: what it says, and where it is written. */
 export interface JsonString {
   readonly value: string;
   /** Between the quotes. */
   readonly start: number;
   readonly end: number;
-  /** Where unit i of `value` begins in the JSON text, for i up to `value.length`; undefined: at `start + i`. */
-  readonly offsets: Int32Array | undefined;
+  /** How `value` is written between the quotes; undefined: as it is. */
+  readonly written: OffsetMap | undefined;
 }
 
 /** The string values of a JSON text at any depth, in order, without the names of members; none when it is not JSON. */
@@ -46,18 +48,15 @@ function stringEnd(json: string, from: number): number {
 
 function decoded(json: string, start: number, end: number): JsonString {
   const raw = json.slice(start, end);
-  if (!raw.includes("\\")) return { value: raw, start, end, offsets: undefined };
-  const offsets: number[] = [];
-  for (let at = start; at < end; at += unitLength(json, at)) offsets.push(at);
-  offsets.push(end);
+  const map = new OffsetMapBuilder();
+  for (let at = raw.indexOf("\\"); at >= 0; ) {
+    const length = raw.charAt(at + 1) === "u" ? 6 : 2;
+    map.add(at, length);
+    at = raw.indexOf("\\", at + length);
+  }
+  const written = map.finish();
   // The whole JSON text was parsed before, so this string of it can be.
-  return { value: String(JSON.parse(`"${raw}"`)), start, end, offsets: Int32Array.from(offsets) };
-}
-
-/** How many units of the JSON text write one unit of the value: \n takes two, \u000a six. */
-function unitLength(json: string, at: number): number {
-  if (json.charCodeAt(at) !== BACKSLASH) return 1;
-  return json.charAt(at + 1) === "u" ? 6 : 2;
+  return { value: written === undefined ? raw : String(JSON.parse(`"${raw}"`)), start, end, written };
 }
 
 const QUOTE = 0x22;

@@ -3,6 +3,7 @@
  * where some may be written otherwise (JSON's escapes, CRLF). Nothing here takes more than linear time.
  */
 import { jsonStrings } from "./json-strings.ts";
+import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
 
 /** A piece of a document. */
 export interface Passage {
@@ -11,25 +12,27 @@ export interface Passage {
   readonly end: number;
   /** As the model reads it. */
   readonly text: string;
-  /** Where unit i of `text` begins in the document, for i up to `text.length`; undefined: at `start + i`. */
-  readonly offsets: Int32Array | undefined;
+  /** Undefined: `text` stands in the document as it is. */
+  readonly written: WrittenText | undefined;
+}
+
+/** A text in a document that is written otherwise, and where a part of it begins. */
+interface WrittenText {
+  readonly map: OffsetMap;
+  /** Where the map's text begins in the document. */
+  readonly origin: number;
+  /** The unit of the map's text at which the part begins. */
+  readonly from: number;
 }
 
 /** Where an offset of a passage's text stands in the document. */
-export function toDocument({ start, offsets }: Passage, offset: number): number {
-  return offsets === undefined ? start + offset : (offsets[offset] ?? start);
+export function toDocument({ start, written }: Passage, offset: number): number {
+  return written === undefined ? start + offset : written.origin + written.map.written(written.from + offset);
 }
 
 /** The unit of a passage's text that a document offset inside the passage belongs to. */
-export function fromDocument({ start, offsets }: Passage, offset: number): number {
-  if (offsets === undefined) return offset - start;
-  let [low, high] = [0, offsets.length - 1];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((offsets[middle] ?? 0) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+export function fromDocument({ start, written }: Passage, offset: number): number {
+  return written === undefined ? offset - start : written.map.unitAt(offset - written.origin) - written.from;
 }
 
 /** The language ids of VS Code under which a line is a JSON record. */
@@ -72,33 +75,29 @@ function paragraphs(text: string): Passage[] {
 }
 
 function recordPassages(text: string): Passage[] {
-  return [...lines(text)].flatMap(({ start, end }) => {
-    const line = text.slice(start, end);
-    return jsonStrings(line).flatMap(({ value, offsets, start: from, end: to }): Passage[] => {
+  const passages: Passage[] = [];
+  for (const { start, end } of lines(text)) {
+    for (const { value, written, ...place } of jsonStrings(text.slice(start, end))) {
+      const origin = start + place.start;
+      const whole = passageOf(value, { start: origin, end: start + place.end }, written);
       const { start: first, end: last } = withoutSpaceAround(value, 0, value.length);
-      if (!/\S\s+\S/u.test(value.slice(first, last))) return [];
-      if (offsets === undefined)
-        return [{ start: start + from + first, end: start + from + last, text: value.slice(first, last), offsets }];
-      const own = offsets.slice(first, last + 1).map((offset) => start + offset);
-      return [
-        { start: own[0] ?? start + from, end: own.at(-1) ?? start + to, text: value.slice(first, last), offsets: own },
-      ];
-    });
-  });
+      if (/\s/u.test(value.slice(first, last))) passages.push(partOf(whole, first, last));
+    }
+  }
+  return passages;
 }
 
 /** CRLF is read as a line break of one character, so that a document reads the same on every system. */
 function plainPassage(document: string, start: number, end: number): Passage {
   const raw = document.slice(start, end);
-  if (!raw.includes("\r\n")) return { start, end, text: raw, offsets: undefined };
-  const text = raw.replaceAll("\r\n", "\n");
-  const offsets = new Int32Array(text.length + 1);
-  for (let [unit, at] = [0, start]; unit < text.length; unit++) {
-    offsets[unit] = at;
-    at += document.charCodeAt(at) === CARRIAGE_RETURN && document.charCodeAt(at + 1) === LINE_FEED ? 2 : 1;
-  }
-  offsets[text.length] = end;
-  return { start, end, text, offsets };
+  const map = new OffsetMapBuilder();
+  for (let at = raw.indexOf("\r\n"); at >= 0; at = raw.indexOf("\r\n", at + 2)) map.add(at, 2);
+  const written = map.finish();
+  return passageOf(written === undefined ? raw : raw.replaceAll("\r\n", "\n"), { start, end }, written);
+}
+
+function passageOf(text: string, { start, end }: { start: number; end: number }, map: OffsetMap | undefined): Passage {
+  return { start, end, text, written: map === undefined ? undefined : { map, origin: start, from: 0 } };
 }
 
 const softLimit = 8192;
@@ -143,12 +142,13 @@ function characterEnd(text: string, at: number): number {
 }
 
 function partOf(passage: Passage, start: number, end: number): Passage {
-  const { text, offsets } = passage;
+  const { text, written } = passage;
+  if (start === 0 && end === text.length) return passage;
   return {
     start: toDocument(passage, start),
     end: toDocument(passage, end),
     text: text.slice(start, end),
-    offsets: offsets?.slice(start, end + 1),
+    written: written === undefined ? undefined : { ...written, from: written.from + start },
   };
 }
 
@@ -166,6 +166,3 @@ function isSpace(code: number): boolean {
 function isLowSurrogate(code: number): boolean {
   return code >= 0xdc00 && code <= 0xdfff;
 }
-
-const CARRIAGE_RETURN = 0x0d;
-const LINE_FEED = 0x0a;

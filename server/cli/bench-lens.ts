@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import { type LensTimes, lensError, timeLens } from "../lens/bench.ts";
+import { starterFolder } from "../models/open.ts";
+import { loadTokenizer } from "../models/tokenizer.ts";
+import { readTexts } from "../pipeline/data/texts.ts";
+import { randomLensSubject } from "./bench-lens-subject.ts";
+import type { BenchShape } from "./bench-shapes.ts";
+import { BenchCheckError, peakRssMB } from "./bench-timing.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { option } from "./options.ts";
+import { threadsOption, withDevice } from "./with-device.ts";
+
+/** Design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
+const budget = { model: "pythia-70m", tokens: 128, p95Ms: 250 } as const;
+const tolerance = 1e-4;
+
+export const benchLens = defineCommand({
+  usage: "[options]",
+  about:
+    "Times how long the lens takes to read paragraphs of 32, 128 and 512 tokens, on models of the starter's and of Pythia-70m's shape with random weights: cold (its " +
+    "program is compiled on the way), warm, and from the cache; median and 95th percentile in milliseconds. Before that it checks the numbers against a plain forward pass.",
+  options: {
+    shape: option.choice("SHAPE", "the model's shape", ["both", "starter", "pythia-70m"], "both"),
+    repeats: option.integer("paragraphs of each length, warm", 40, { min: 1, max: 10_000 }),
+    "cold-repeats": option.integer("paragraphs of each length, cold", 5, { min: 1, max: 1000 }),
+    threads: threadsOption,
+  },
+  run: async ({ options, signal, note }): Promise<CommandResult> =>
+    withDevice({ threads: options.threads, signal }, async (device) => {
+      const shapes: readonly BenchShape[] = options.shape === "both" ? ["starter", "pythia-70m"] : [options.shape];
+      const textOf = await paragraphs();
+      const models: { model: BenchShape; paragraphs: LensTimes[] }[] = [];
+      for (const model of shapes) {
+        note(`${model}: checking and timing`);
+        const subject = await randomLensSubject(device, model);
+        const error = await lensError(subject, textOf(48, 0));
+        if (!(error <= tolerance))
+          throw new BenchCheckError(`${model}'s largest relative error`, `${error}`, `at most ${tolerance}`);
+        const timing = {
+          tokens: [32, 128, 512],
+          warmRepeats: options.repeats,
+          coldRepeats: options["cold-repeats"],
+          signal,
+        };
+        models.push({ model, paragraphs: await timeLens(subject, textOf, timing) });
+        await subject.close();
+      }
+      const p95Ms = models
+        .find(({ model }) => model === budget.model)
+        ?.paragraphs.find(({ tokens }) => tokens === budget.tokens)?.warmMs.p95;
+      const judged = p95Ms === undefined ? null : { ...budget, gotMs: p95Ms, met: p95Ms < budget.p95Ms };
+      const json = {
+        name: "lens",
+        check: "ok",
+        device: device.description,
+        models,
+        budget: judged,
+        peakRssMB: peakRssMB(),
+      };
+      return { json, text: asText(device.description, models) };
+    }),
+});
+
+/** Texts of exactly so many tokens from the starter's reviews, each cut from another place. */
+async function paragraphs(): Promise<(tokens: number, number: number) => string> {
+  const tokenizer = await loadTokenizer(starterFolder());
+  const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
+  const all = reviews
+    .slice(0, 1000)
+    .map(({ text }) => text)
+    .join(" ");
+  const { ranges } = tokenizer.encode(all, { addSpecialTokens: false });
+  // A cut between two words tokenizes as it did before.
+  const starts = ranges.flatMap(({ start }, token) => (all[start] === " " ? [token] : []));
+  return (tokens, number) => {
+    for (let at = (number * 61) % starts.length; ; at = (at + 1) % starts.length) {
+      const first = starts[at] ?? 0;
+      const text = all.slice(ranges[first]?.start, ranges[first + tokens - 1]?.end);
+      if (tokenizer.encode(text, { addSpecialTokens: false }).ids.length === tokens) return text;
+    }
+  };
+}
+
+function asText(device: string, models: readonly { model: string; paragraphs: readonly LensTimes[] }[]): string {
+  const cell = ({ p50, p95 }: LensTimes["warmMs"]): string => `${p50.toFixed(1)} / ${p95.toFixed(1)}`.padStart(16);
+  const lines = models.flatMap(({ model, paragraphs: rows }) =>
+    rows.map(
+      ({ tokens, coldMs, warmMs, cachedMs }) =>
+        `${model.padEnd(12)}${`${tokens}`.padStart(6)}${cell(coldMs)}${cell(warmMs)}${cell(cachedMs)}`,
+    ),
+  );
+  const head = `${"model".padEnd(12)}${"tokens".padStart(6)}${["cold", "warm", "cached"].map((name) => name.padStart(16)).join("")}`;
+  return [`on ${device}; check ok; milliseconds, median / 95th percentile`, head, ...lines].join("\n");
+}
