@@ -45,6 +45,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "shows the implicit reward of every token of a text",
     load: async () => (await import("./score.ts")).score,
   },
+  explain: {
+    summary: "explains features and scores the explanations",
+    load: async () => (await import("./explain.ts")).explain,
+  },
   stage: {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,

@@ -12,10 +12,11 @@ import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { examplesStage, installFeatures } from "./stages/examples.ts";
+import { explainStage, installExplanations } from "./stages/explain.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 import { probeStage } from "./stages/probe.ts";
 import { reportStage } from "./stages/report.ts";
-import { triplesStage } from "./stages/triples.ts";
+import { type TaskSettings, triplesStage } from "./stages/triples.ts";
 import { evaluateStage, tuneStage } from "./stages/tune.ts";
 
 export interface PlanOptions {
@@ -58,6 +59,13 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const autoencoders = planAutoencoders(planned);
   const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
+  const explain = planStage({
+    id: "explain",
+    stage: explainStage,
+    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
+    inputs: { examples },
+    install: installExplanations,
+  });
   const report = planStage({
     id: "report",
     stage: reportStage,
@@ -66,7 +74,20 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     publishAs: ".",
   });
   const tune = "stage" in tuned ? [tuned] : [];
-  return [texts, ...tune, evaluate, divergence, autoencoders, triples, base, tunedFeatures, probe, examples, report];
+  return [
+    texts,
+    ...tune,
+    evaluate,
+    divergence,
+    autoencoders,
+    triples,
+    base,
+    tunedFeatures,
+    probe,
+    examples,
+    explain,
+    report,
+  ];
 }
 
 interface Planned {
@@ -93,12 +114,8 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
 }
 
 function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
-  const { seed, task, reward, ppo } = experiment;
-  const feedback = {
-    task,
-    reward: { kind: reward.kind, lexicon: reward.lexicon },
-    triples: tripleSettingsOf(experiment),
-  };
+  const { seed, ppo } = experiment;
+  const feedback = feedbackOf(experiment);
   const { texts: source, limit } = experiment.triples;
   const triples = planStage({
     id: "triples",
@@ -124,6 +141,12 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     publishAs: "probe",
   });
   return { triples, base, tunedFeatures, probe };
+}
+
+/** What the feedback is and how triples are made of it. */
+function feedbackOf(experiment: Experiment): TaskSettings {
+  const { task, reward } = experiment;
+  return { task, reward: { kind: reward.kind, lexicon: reward.lexicon }, triples: tripleSettingsOf(experiment) };
 }
 
 function planExamples(

@@ -9,8 +9,11 @@ import { applicationId, migrate, storeVersion } from "./schema.ts";
 export interface OpenOptions {
   /** Makes the file if there is none. */
   readonly create?: boolean;
-  /** `wal`: read while written, for a run's living store. `single`: one file and nothing beside it, for a stage's output. */
-  readonly journal: "wal" | "single";
+  /**
+   * `wal`: read while written, for a run's living store. `single`: one file and nothing beside it, for a stage's output. `readOnly`: a finished
+   * output, of which no byte may change.
+   */
+  readonly journal: "wal" | "single" | "readOnly";
 }
 
 /**
@@ -26,8 +29,9 @@ export function openDatabase(path: string, { create = false, journal }: OpenOpti
   if (!there) mkdirSync(dirname(path), { recursive: true });
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: busyMs });
+    db = new DatabaseSync(path, { timeout: busyMs, readOnly: journal === "readOnly" });
     checkOurs(db, path, there);
+    if (journal === "readOnly") return db;
     db.exec(
       journal === "wal"
         ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"

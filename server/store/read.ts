@@ -119,6 +119,16 @@ export function examplesOf(statements: Statements, id: number): StoredExample[] 
   }));
 }
 
+/** The tokens of the first windows of text. */
+export function windowsOf(statements: Statements, count: number): string[][] {
+  const sql = "SELECT text, ends FROM windows ORDER BY id LIMIT ?";
+  return allRows(statements.get(sql), windowRowSchema, count).map(({ text, ends }) =>
+    tokensOf(text, blobToCounts(ends)),
+  );
+}
+
+const windowRowSchema = exampleRowSchema.pick({ text: true, ends: true });
+
 /** Texts of tokens that end at `ends`; one that shares its only character with the token before is empty. */
 function tokensOf(text: string, ends: Uint32Array): string[] {
   let start = 0;

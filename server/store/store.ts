@@ -9,7 +9,7 @@ import { NoFeatureError } from "./errors.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
 import { inTransaction, openDatabase } from "./open.ts";
 import { queryFeatures } from "./query.ts";
-import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation } from "./read.ts";
+import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
 import { allRows, type ExplanationDetail, type effectRowSchema, firstRow, numberOf, Statements } from "./rows.ts";
 
@@ -51,6 +51,11 @@ export class FeatureStore implements Disposable {
     return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }));
   }
 
+  /** What a stage wrote, to read only. Throws `StoreError`. */
+  static openOutput(path: string): FeatureStore {
+    return new FeatureStore(path, openDatabase(path, { journal: "readOnly" }));
+  }
+
   /** A page of the table. */
   query(query: FeatureQuery, page: { readonly offset: number; readonly count: number }) {
     return queryFeatures(this.#statements, query, page);
@@ -74,6 +79,11 @@ export class FeatureStore implements Disposable {
     return number === undefined ? [] : examplesOf(this.#statements, number);
   }
 
+  /** The tokens of the first windows of text, at most so many. */
+  windows(count: number): string[][] {
+    return windowsOf(this.#statements, count);
+  }
+
   explanations(id: string): StoredExplanation[] {
     const number = numberOfId(id);
     return number === undefined ? [] : explanationsOf(this.#statements, number);
@@ -83,6 +93,13 @@ export class FeatureStore implements Disposable {
   meta(key: string): string | undefined {
     const schema = z.object({ value: z.string() });
     return firstRow(this.#statements.get("SELECT value FROM meta WHERE key = ?"), schema, key)?.value;
+  }
+
+  /** Does what an output of the run asks for, unless it was done; `key` is the output's. A refill forgets it. */
+  once(what: string, key: string, work: () => void): void {
+    if (this.meta(`done:${what}`) === key) return;
+    work();
+    this.#statements.get("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`done:${what}`, key);
   }
 
   /** Keeps what a person wrote. Throws `NoFeatureError`. */

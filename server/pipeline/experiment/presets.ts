@@ -27,6 +27,7 @@ const common = {
   task: "sentiment",
   evaluate: { prompts: 512 },
   examples: { tokens: 262_144, windowTokens: 32 },
+  explain: { perLayer: 30 },
   report: { samples: 8, words: 30 },
 } as const;
 

@@ -94,6 +94,18 @@ const examplesSchema = z
   .readonly()
   .describe("Examples of every feature, for people and for explanations.");
 
+const explainSchema = z
+  .strictObject({
+    perLayer: z
+      .int()
+      .nonnegative()
+      .describe(
+        "How many features of each layer are explained: those most similar to a feature of the other dictionary size (30 in the published code).",
+      ),
+  })
+  .readonly()
+  .describe("Explanations of features, made without network; lfp explain makes others with a language model.");
+
 const reportSchema = z
   .strictObject({
     samples: z.int().nonnegative().describe("Completions of both models that the report shows."),
@@ -142,6 +154,7 @@ export const experimentFields = z.strictObject({
   triples: triplesSchema,
   probe: probeSchema,
   examples: examplesSchema,
+  explain: explainSchema,
   report: reportSchema,
 });
 

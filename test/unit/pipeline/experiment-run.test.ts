@@ -20,6 +20,7 @@ const tiny = {
   triples: { limit: 120 },
   probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
   examples: { tokens: 4000, windowTokens: 8 },
+  explain: { perLayer: 6 },
 };
 
 let folder: string;
@@ -78,6 +79,8 @@ async function checkFeatures(run: string): Promise<void> {
   expect((await lfp(["features", run, "--search", "pecul", "--pinned"])).stdout).toContain(`*${id}`);
   const examples = JSON.parse((await lfp(["feature", run, id, "--json"])).stdout).examples;
   expect(examples[0].examples.length).toBeGreaterThan(3);
+  const scored = JSON.parse((await lfp(["features", run, "--sort", "score", "--count", "6", "--json"])).stdout).rows;
+  for (const { explanation } of scored) expect(explanation).toMatchObject({ explainer: "offline" });
   expect((await lfp(["feature", run, "L99/F1"])).code).toBe(4);
   expect((await lfp(["feature", run, "../x"])).stderr).toContain("has no feature ../x");
 }

@@ -1,0 +1,100 @@
+import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow, Outcome, Relevance } from "../types.ts";
+import { termOf } from "../window-text.ts";
+import { Chat, type ChatOptions, type Question } from "./chat.ts";
+import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
+import type { Usage } from "./spend.ts";
+
+/** Windows of one question: one is cleanest, more are cheaper (reference/method.md 3.2). */
+const windowsAtOnce = 5;
+
+/** Explains and judges with a language model behind an OpenAI-compatible endpoint. Throws `EndpointError` for an unfit address. */
+export function endpointExplainer(options: ChatOptions): Explainer {
+  const chat = new Chat(options);
+  return {
+    name: options.endpoint.model,
+    explain: async (feature) => {
+      const outcome = await chat.ask(explainQuestion(feature));
+      if (outcome.kind === "none") return outcome;
+      const text = outcome.value.explanation;
+      return { kind: "answer", value: { text, terms: quotedIn(text) } };
+    },
+    detect: (explanation, windows) =>
+      inParts(windows, async (part) => answersOf(await chat.ask(detectQuestion(explanation, part)), part.length)),
+    fuzz: (explanation, windows) =>
+      inParts(windows, async (part) => answersOf(await chat.ask(fuzzQuestion(explanation, part)), part.length)),
+    relevance: async (explanation, task) => await agreed(chat, explanation, task),
+  };
+}
+
+async function inParts<T>(
+  windows: readonly T[],
+  judge: (part: readonly T[]) => Promise<(boolean | null)[]>,
+): Promise<(boolean | null)[]> {
+  const answers: (boolean | null)[] = [];
+  for (let first = 0; first < windows.length; first += windowsAtOnce)
+    answers.push(...(await judge(windows.slice(first, first + windowsAtOnce))));
+  return answers;
+}
+
+function answersOf(outcome: Outcome<{ answers: readonly (0 | 1)[] }>, count: number): (boolean | null)[] {
+  if (outcome.kind === "none") return Array.from({ length: count }, () => null);
+  return outcome.value.answers.map((answer) => answer === 1);
+}
+
+/** Both wordings have to agree on relevance; where they differ on polarity it is mixed. */
+async function agreed(chat: Chat, explanation: Explanation, task: string): Promise<Outcome<Relevance>> {
+  const [first, second] = await Promise.all(
+    relevanceQuestions(explanation, task).map((question) => chat.ask(question)),
+  );
+  if (first?.kind !== "answer") return first ?? { kind: "none", reason: "nothing was asked" };
+  if (second?.kind !== "answer") return second ?? { kind: "none", reason: "nothing was asked" };
+  const [a, b] = [first.value, second.value];
+  if (a.relevant !== b.relevant) {
+    const why = `two wordings of the question were answered differently: ${a.why}`;
+    return { kind: "answer", value: { relevant: false, polarity: "none", confidence: 0, why } };
+  }
+  const polarity = !a.relevant ? "none" : a.polarity === b.polarity ? a.polarity : "mixed";
+  return {
+    kind: "answer",
+    value: { relevant: a.relevant, polarity, confidence: Math.min(a.confidence, b.confidence), why: a.why },
+  };
+}
+
+/** Words that an explanation quotes. */
+function quotedIn(text: string): string[] {
+  return [...text.matchAll(/["“']([^"”']{1,30})["”']/gu)].map(([, word = ""]) => termOf(word));
+}
+
+/** What explaining would cost, from the questions themselves; answers that are kept already cost nothing. */
+export interface CostEstimate extends Usage {
+  readonly requests: number;
+}
+
+/** Of characters a token, about what English has. */
+const charactersPerToken = 4;
+/** What explanations and judgements usually have. */
+const usualOutputTokens = { explanation: 60, detection: 15, fuzzing: 15, relevance: 60 } as const;
+
+/** Nothing is sent. */
+export function estimateCost(features: readonly FeatureCase[]): CostEstimate {
+  let [requests, inputTokens, outputTokens] = [0, 0, 0];
+  const add = ({ system, user }: Question<unknown>, output: number): void => {
+    requests += 1;
+    inputTokens += Math.ceil((system.length + user.length) / charactersPerToken);
+    outputTokens += output;
+  };
+  const assumed: Explanation = { text: "x".repeat(charactersPerToken * usualOutputTokens.explanation), terms: [] };
+  for (const feature of features) {
+    add(explainQuestion(feature), usualOutputTokens.explanation);
+    const windows: readonly ExampleWindow[] = [...feature.score.active, ...feature.score.silent];
+    for (let first = 0; first < windows.length; first += windowsAtOnce) {
+      const part = windows.slice(first, first + windowsAtOnce);
+      const marked: MarkedWindow[] = part.map(({ tokens }) => ({ tokens, marked: [0] }));
+      // Once with its own explanation and once with another feature's.
+      for (let turn = 0; turn < 2; turn++) add(detectQuestion(assumed, part), usualOutputTokens.detection);
+      add(fuzzQuestion(assumed, marked), usualOutputTokens.fuzzing);
+    }
+    for (const question of relevanceQuestions(assumed, "x".repeat(100))) add(question, usualOutputTokens.relevance);
+  }
+  return { requests, inputTokens, outputTokens };
+}

@@ -1,0 +1,78 @@
+import { CapReachedError } from "../errors.ts";
+
+/** What a million tokens cost, in dollars. */
+export interface Prices {
+  readonly inputUsd: number;
+  readonly outputUsd: number;
+}
+
+export interface SpendOptions {
+  /** The most tokens, input and output together, that may be used; null: no such bound. */
+  readonly maxTokens: number | null;
+  /** The most that may be spent; needs prices. */
+  readonly maxUsd: number | null;
+  readonly prices: Prices | null;
+}
+
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/**
+ * Keeps spending below a cap. Every request reserves the most that it can cost before it is sent, so that requests under way together cannot go
+ * beyond the cap either; afterwards the reservation becomes what was used.
+ */
+export class Spend {
+  readonly #options: SpendOptions;
+  readonly #reserved = new Set<Usage>();
+  #used: Usage = { inputTokens: 0, outputTokens: 0 };
+
+  constructor(options: SpendOptions) {
+    this.#options = options;
+  }
+
+  get used(): Usage {
+    return this.#used;
+  }
+
+  /** Null without prices. */
+  get usd(): number | null {
+    return costOf(this.#used, this.#options.prices);
+  }
+
+  /** Throws `CapReachedError` when the request could go beyond the cap. */
+  reserve(most: Usage): Reservation {
+    const committed = [this.#used, ...this.#reserved, most].reduce(sumOf);
+    const { maxTokens, maxUsd, prices } = this.#options;
+    const tokens = committed.inputTokens + committed.outputTokens;
+    const usd = costOf(committed, prices);
+    if (maxTokens !== null && tokens > maxTokens) {
+      const spent = this.#used.inputTokens + this.#used.outputTokens;
+      throw new CapReachedError(`${spent} tokens`, `${maxTokens} tokens`);
+    }
+    if (maxUsd !== null && usd !== null && usd > maxUsd)
+      throw new CapReachedError(`$${(this.usd ?? 0).toFixed(4)}`, `$${maxUsd}`);
+    this.#reserved.add(most);
+    const settle = (used: Usage): void => {
+      if (this.#reserved.delete(most)) this.#used = sumOf(this.#used, used);
+    };
+    return { settle, most };
+  }
+}
+
+export interface Reservation {
+  readonly most: Usage;
+  /** Ends the reservation with what was used; later calls do nothing. */
+  settle(used: Usage): void;
+}
+
+export const nothing: Usage = { inputTokens: 0, outputTokens: 0 };
+
+export function costOf({ inputTokens, outputTokens }: Usage, prices: Prices | null): number | null {
+  return prices === null ? null : (inputTokens * prices.inputUsd + outputTokens * prices.outputUsd) / 1e6;
+}
+
+export function sumOf(a: Usage, b: Usage): Usage {
+  return { inputTokens: a.inputTokens + b.inputTokens, outputTokens: a.outputTokens + b.outputTokens };
+}

@@ -1,0 +1,132 @@
+/** Explains many features and scores the explanations: several at a time, until all are done or the cap is reached. */
+import { Random } from "../common/random.ts";
+import { CapReachedError } from "./errors.ts";
+import { inertLine } from "./plain-text.ts";
+import { type Score, scoreExplanation } from "./score.ts";
+import type { Explainer, Explanation, FeatureCase, Relevance } from "./types.ts";
+
+export interface ExplainOptions {
+  readonly explainer: Explainer;
+  /** What the feedback is about, in words. */
+  readonly task: string;
+  readonly seed: number;
+  /** Features at a time. */
+  readonly concurrency: number;
+  readonly signal?: AbortSignal;
+  /** Called with each feature when it is done; what it keeps is there whatever happens later. */
+  readonly onExplained?: (explained: ExplainedFeature) => void | Promise<void>;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface ExplainedFeature {
+  readonly id: string;
+  readonly explainer: string;
+  readonly explanation: Explanation;
+  readonly scores: readonly Score[];
+  readonly relevance: Relevance | null;
+}
+
+export interface ExplainResult {
+  readonly explained: readonly ExplainedFeature[];
+  /** Features without an explanation, with the reason. */
+  readonly failed: readonly { readonly id: string; readonly reason: string }[];
+  /** Features that were not come to, because no more may be spent. */
+  readonly stoppedAtCap: boolean;
+}
+
+/** Longest explanation that is kept, in characters. */
+const explanationLength = 300;
+
+/** Explains all, then scores all: an explanation's control is another feature's. Throws what the explainer throws, other than at its cap. */
+export async function explainFeatures(
+  features: readonly FeatureCase[],
+  options: ExplainOptions,
+): Promise<ExplainResult> {
+  const { explainer, onProgress, onExplained } = options;
+  const failed: { id: string; reason: string }[] = [];
+  const explanations = new Map<FeatureCase, Explanation>();
+  const total = 2 * features.length;
+  let done = 0;
+  const advance = (count = 1): void => {
+    done += count;
+    onProgress?.(done, total);
+  };
+  const firstCap = await inTurns(features, options, async (feature) => {
+    const outcome = await explainer.explain(feature);
+    if (outcome.kind === "none") failed.push({ id: feature.id, reason: outcome.reason });
+    else {
+      const { text, terms } = outcome.value;
+      explanations.set(feature, { text: inertLine(text, explanationLength), terms });
+    }
+    advance();
+  });
+  const toScore = features.filter((feature) => explanations.has(feature));
+  advance(features.length - toScore.length);
+  const explained: ExplainedFeature[] = [];
+  const secondCap = await inTurns(toScore, options, async (feature) => {
+    const explanation = explanations.get(feature);
+    if (explanation === undefined) return;
+    const found = await judge(feature, explanation, otherThan(feature, toScore, explanations), options);
+    explained.push(found);
+    await onExplained?.(found);
+    advance();
+  });
+  const inOrder = new Map(features.map(({ id }, at) => [id, at]));
+  const byOrder = (a: { id: string }, b: { id: string }): number => (inOrder.get(a.id) ?? 0) - (inOrder.get(b.id) ?? 0);
+  return { explained: explained.sort(byOrder), failed: failed.sort(byOrder), stoppedAtCap: firstCap || secondCap };
+}
+
+async function judge(
+  feature: FeatureCase,
+  explanation: Explanation,
+  other: Explanation | undefined,
+  { explainer, task, seed }: ExplainOptions,
+): Promise<ExplainedFeature> {
+  const random = Random.fromSeed(seed).fork(feature.id);
+  const scores = await scoreExplanation(explainer, explanation, feature, { other, random });
+  const relevance = await explainer.relevance(explanation, task);
+  return {
+    id: feature.id,
+    explainer: explainer.name,
+    explanation,
+    scores,
+    relevance:
+      relevance.kind === "none" ? null : { ...relevance.value, why: inertLine(relevance.value.why, explanationLength) },
+  };
+}
+
+/** The explanation of the feature half a list away: the same one for the same list. */
+function otherThan(
+  feature: FeatureCase,
+  all: readonly FeatureCase[],
+  explanations: ReadonlyMap<FeatureCase, Explanation>,
+): Explanation | undefined {
+  const other = all[(all.indexOf(feature) + Math.max(1, Math.floor(all.length / 2))) % all.length];
+  return other === undefined || other === feature ? undefined : explanations.get(other);
+}
+
+/** Works on the items, a few at a time. True when the cap ended it; the first other error ends it too, and is thrown. */
+async function inTurns<T>(
+  items: readonly T[],
+  { concurrency, signal }: ExplainOptions,
+  work: (item: T) => Promise<void>,
+): Promise<boolean> {
+  const queue = items.values();
+  let capped = false;
+  let failure: { readonly error: unknown } | undefined;
+  const worker = async (): Promise<void> => {
+    for (const item of queue) {
+      if (capped || failure !== undefined) return;
+      try {
+        signal?.throwIfAborted();
+        await work(item);
+      } catch (error) {
+        if (error instanceof CapReachedError) capped = true;
+        else failure ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(concurrency, items.length)) }, worker));
+  if (failure !== undefined) throw failure.error;
+  return capped;
+}

@@ -1,0 +1,117 @@
+/**
+ * How well an explanation predicts where its feature fires, on windows that it was not made from. Detection: is the feature active in this
+ * window? Fuzzing: are the marked tokens those it is active on? (EleutherAI's delphi; reference/method.md 3.2 and 3.4.)
+ */
+import { invariant } from "../common/errors.ts";
+import type { Random } from "../common/random.ts";
+import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow } from "./types.ts";
+import { activePlaces } from "./window-text.ts";
+
+export interface Score {
+  readonly method: "detection" | "fuzzing";
+  /** Balanced accuracy, the mean of the two rates, with its 95 % interval. */
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  /** Windows with an answer that could be used, and those without. */
+  readonly windows: number;
+  readonly unusable: number;
+  readonly truePositives: number;
+  readonly positives: number;
+  readonly trueNegatives: number;
+  readonly negatives: number;
+  /** The same windows judged by another feature's explanation; null where there was none. */
+  readonly control: number | null;
+}
+
+/** An explanation is scored only where there are so many windows of either sort. */
+const fewestWindows = 5;
+
+/** Scores by both methods; `other` is another feature's explanation, for the control of detection. */
+export async function scoreExplanation(
+  explainer: Pick<Explainer, "detect" | "fuzz">,
+  explanation: Explanation,
+  { score: windows }: FeatureCase,
+  { other, random }: { readonly other: Explanation | undefined; readonly random: Random },
+): Promise<Score[]> {
+  const { active, silent } = windows;
+  if (active.length < fewestWindows || silent.length < fewestWindows) return [];
+  const mixed = random.shuffled([
+    ...active.map((window) => ({ window, truth: true })),
+    ...silent.map((window) => ({ window, truth: false })),
+  ]);
+  const truths = mixed.map(({ truth }) => truth);
+  const shown = mixed.map(({ window }) => window);
+  const detected = tally("detection", truths, await explainer.detect(explanation, shown));
+  const control = other === undefined ? undefined : tally("detection", truths, await explainer.detect(other, shown));
+  const marked = mixed.map(({ window, truth }) =>
+    truth ? rightlyMarked(window) : wronglyMarked(window, active, random),
+  );
+  const fuzzed = tally("fuzzing", truths, await explainer.fuzz(explanation, marked));
+  return [...detected.map((score) => ({ ...score, control: control?.[0]?.value ?? null })), ...fuzzed];
+}
+
+function rightlyMarked(window: ExampleWindow): MarkedWindow {
+  return { tokens: window.tokens, marked: activePlaces(window) };
+}
+
+/** As many tokens as active windows have active ones, anywhere. */
+function wronglyMarked({ tokens }: ExampleWindow, active: readonly ExampleWindow[], random: Random): MarkedWindow {
+  const total = active.reduce((sum, window) => sum + activePlaces(window).length, 0);
+  const count = Math.min(tokens.length, Math.max(1, Math.ceil(total / active.length)));
+  const marked = random.shuffled([...tokens.keys()]).slice(0, count);
+  return { tokens, marked: marked.toSorted((a, b) => a - b) };
+}
+
+/** None when one of the two sorts has no usable answer. */
+function tally(method: Score["method"], truths: readonly boolean[], answers: readonly (boolean | null)[]): Score[] {
+  invariant(
+    answers.length === truths.length,
+    `${truths.length} windows were judged, and ${answers.length} answers came`,
+  );
+  const count = (truth: boolean, answer: boolean | null): number =>
+    truths.filter((one, at) => one === truth && answers[at] === answer).length;
+  const [truePositives, missed] = [count(true, true), count(true, false)];
+  const [trueNegatives, alarms] = [count(false, false), count(false, true)];
+  const [positives, negatives] = [truePositives + missed, trueNegatives + alarms];
+  if (positives === 0 || negatives === 0) return [];
+  return [
+    {
+      method,
+      ...balancedAccuracy([truePositives, positives], [trueNegatives, negatives]),
+      windows: positives + negatives,
+      unusable: truths.length - positives - negatives,
+      truePositives,
+      positives,
+      trueNegatives,
+      negatives,
+      control: null,
+    },
+  ];
+}
+
+type Proportion = readonly [right: number, of: number];
+
+/**
+ * The mean of two independent proportions, with the interval that follows from their Wilson intervals by squaring and adding the distances to
+ * the ends (Newcombe 1998, method 10).
+ */
+export function balancedAccuracy(first: Proportion, second: Proportion) {
+  const [a, b] = [wilson(first), wilson(second)];
+  const value = (a.share + b.share) / 2;
+  return {
+    value,
+    low: value - Math.hypot(a.share - a.low, b.share - b.low) / 2,
+    high: value + Math.hypot(a.high - a.share, b.high - b.share) / 2,
+  };
+}
+
+/** Of the standard normal distribution at 0.975. */
+const z = 1.959963984540054;
+
+function wilson([right, of]: Proportion) {
+  const share = right / of;
+  const centre = (share + z ** 2 / (2 * of)) / (1 + z ** 2 / of);
+  const half = (z / (1 + z ** 2 / of)) * Math.sqrt((share * (1 - share)) / of + z ** 2 / (4 * of ** 2));
+  return { share, low: centre - half, high: centre + half };
+}

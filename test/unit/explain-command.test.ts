@@ -1,0 +1,139 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { main } from "../../server/cli/main.ts";
+import { FeatureStore } from "../../server/store/store.ts";
+import { FakeOpenAi, sendJson } from "../support/fake-openai.ts";
+import { writeSyntheticStore } from "../support/synthetic-store.ts";
+
+const canary = "sk-canary-0b5d2e77aa";
+let folder: string;
+let run: string;
+let server: FakeOpenAi;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-explain-"));
+  run = folder;
+  server = await FakeOpenAi.start();
+  await writeFile(join(run, "experiment.json"), JSON.stringify({ preset: "quick", name: "made-up" }));
+  const made = join(folder, "made.sqlite");
+  writeSyntheticStore(made, { layers: 1, features: 12 });
+  const store = FeatureStore.open(join(run, "features.sqlite"), { create: true });
+  store.refill({ path: made, key: "k" });
+  store.close();
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function lfp(...args: string[]) {
+  let [stdout, stderr] = ["", ""];
+  const code = await main(args, {
+    signal: new AbortController().signal,
+    env: { OPENAI_API_KEY: canary },
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+  });
+  expect(stdout + stderr).not.toContain(canary);
+  return { code, stdout, stderr };
+}
+
+const toServer = (): string[] => ["--endpoint", server.baseUrl, "--model", "fake-4"];
+
+describe("lfp explain", () => {
+  it("shows the cost and sends nothing, until it is told to", async () => {
+    const { code, stdout, stderr } = await lfp("explain", run, ...toServer(), "--price-in", "5", "--price-out", "15");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^11 features: about 33 requests to http:\/\/127\.0\.0\.1:\d+, \d+ input and \d+ output tokens, about \$0\.\d+; stops at 1000000 tokens\n/,
+    );
+    expect(stdout).toContain("Nothing was sent");
+    expect(server.seen).toEqual([]);
+  });
+
+  it("keeps explanations and answers, asks nothing twice, and keeps the key nowhere", async () => {
+    const first = await lfp("explain", run, "L0/F3", "L0/F5", ...toServer(), "--yes", "--json");
+    expect(JSON.parse(first.stdout)).toMatchObject({
+      sent: true,
+      stoppedAtCap: false,
+      explained: [{ id: "L0/F3" }, { id: "L0/F5" }],
+    });
+    expect(server.seen.length).toBeGreaterThan(3);
+    expect(server.seen.every(({ authorization }) => authorization === `Bearer ${canary}`)).toBe(true);
+    const asked = server.seen.length;
+    expect((await lfp("explain", run, "L0/F3", ...toServer(), "--yes")).stdout).toContain(
+      "0 explained, 0 without an explanation, 1 explained before",
+    );
+    expect((await lfp("explain", run, "L0/F3", ...toServer(), "--yes", "--again")).stdout).toContain(
+      'the word "great"',
+    );
+    expect(server.seen).toHaveLength(asked);
+    expect((await lfp("features", run, "--search", "great", "--relevant")).stdout).toContain("L0/F5");
+    for (const name of await readdir(folder, { recursive: true }))
+      expect((await readFile(join(folder, name))).includes(canary), name).toBe(false);
+    expect(process.argv.join(" ")).not.toContain(canary);
+  });
+
+  it("ends with 75 at its cap and goes on with a higher one", async () => {
+    let count = 0;
+    server.answer = ({ name }) =>
+      name === "explanation" ? JSON.stringify({ explanation: `the word "great", ${count++}` }) : undefined;
+    const capped = await lfp(
+      "explain",
+      run,
+      ...toServer(),
+      "--yes",
+      "--max-tokens",
+      "6000",
+      "--concurrency",
+      "1",
+      "--json",
+    );
+    expect(capped.code).toBe(75);
+    const { explained, used } = JSON.parse(capped.stdout);
+    expect(used.inputTokens + used.outputTokens).toBeLessThanOrEqual(6000);
+    const rest = await lfp("explain", run, ...toServer(), "--yes", "--json");
+    expect(rest.code).toBe(0);
+    expect(JSON.parse(rest.stdout).explained.length + explained.length).toBe(9);
+  });
+
+  it("explains without a network and without a key", async () => {
+    const asked = server.seen.length;
+    const { code, stdout } = await lfp("explain", run, "L0/F7");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/L0\/F7 {2}strongest on .* \(offline;/);
+    expect(server.seen).toHaveLength(asked);
+    expect((await lfp("feature", run, "L0/F7")).stdout).toMatch(/the word "great", \d+ \(fake-4;[\s\S]*\(offline;/);
+  });
+
+  it("a refused key ends it with a reason, without the key", async () => {
+    server.intercept = (_, response) => {
+      sendJson(response, 401, { error: { message: `no ${canary}` } });
+      return true;
+    };
+    const refused = await lfp("explain", run, "L0/F9", "--endpoint", server.baseUrl, "--model", "other-5", "--yes");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("refused the key (401)");
+  });
+
+  it.each([
+    [["--model", "x"], /--model needs --endpoint/],
+    [["--endpoint", "http://localhost/v1"], /--endpoint needs --model/],
+    [["--endpoint", "http://10.1.2.3/v1", "--model", "x", "--yes"], /not encrypted, so no key is sent/],
+    [["--endpoint", "http://localhost/v1", "--model", "x", "--max-usd", "1"], /--max-usd needs --price-in/],
+    [
+      ["--endpoint", "http://localhost/v1", "--model", "x", "--key-env", "NO_SUCH_KEY"],
+      /NO_SUCH_KEY, which is not set/,
+    ],
+    [["L0/F999"], /has no feature L0\/F999/],
+  ])("%j is refused", async (args, says) => {
+    const { code, stderr } = await lfp("explain", run, ...args);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(says);
+  });
+});
