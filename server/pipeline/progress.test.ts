@@ -51,3 +51,17 @@ test("the rate counts from where this process took up, not from the start of the
     { done: 600, ratePerS: 10, secondsLeft: 40, atMs: 10_000 },
   ]);
 });
+
+test("what is counted in another unit has a rate of its own", () => {
+  const clock = { nowMs: 0 };
+  const { told, meter } = meterAt(clock);
+  meter.tell(1000, 1000, "tokens");
+  clock.nowMs = 10_000;
+  meter.tell(10, 100, "texts");
+  clock.nowMs = 20_000;
+  meter.tell(30, 100, "texts");
+  expect(told.slice(1)).toEqual([
+    { done: 10, ratePerS: null, secondsLeft: null, atMs: 10_000 },
+    { done: 30, ratePerS: 2, secondsLeft: 35, atMs: 20_000 },
+  ]);
+});

@@ -11,6 +11,7 @@ export class ProgressMeter {
   readonly #emit: (event: Progress) => void;
   readonly #nowMs: () => number;
   readonly #startMs: number;
+  #unit: string | undefined;
   #first: { readonly done: number; readonly atMs: number } | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
 
@@ -23,6 +24,9 @@ export class ProgressMeter {
 
   tell(done: number, total: number, unit: string): void {
     const nowMs = this.#nowMs();
+    // What is counted in another unit is other work.
+    if (unit !== this.#unit) this.#first = undefined;
+    this.#unit = unit;
     this.#first ??= { done, atMs: nowMs };
     const pauseMs = Math.min(2000, Math.max(250, (nowMs - this.#startMs) / 200));
     if (done < total && nowMs - this.#toldMs < pauseMs) return;

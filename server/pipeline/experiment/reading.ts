@@ -71,7 +71,8 @@ export const probeSchema = z
       ),
     alpha: alpha.describe("Ridge penalty (1 in the published code)."),
     normalise: normalise.describe(
-      "What is laid on the reward's range: the activation deltas before fitting (the paper's text), or the predictions after (its code).",
+      "What is laid on the reward's range: the activation deltas before fitting (the paper's text), the same with a delta of 0 kept at a reward of 0, " +
+        "or the predictions after fitting (its code).",
     ),
     trainShare: trainShare.describe(
       "Share of the triples to train on where the split is by triple (0.8 in the published code).",

@@ -82,7 +82,7 @@ type Context = StageContext<AutoencoderSettings, "model" | "tuned" | "texts" | "
 /** Trains pairs of autoencoders, of base and tuned model, on the chosen layers, and measures them. */
 export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence"> = {
   name: "autoencoders",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     await withDevice(async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
@@ -152,7 +152,7 @@ async function measure(
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
   const saes: Autoencoders["saes"] = [];
   const similarities: Autoencoders["similarities"] = [];
-  for (const model of models) {
+  for (const [index, model] of models.entries()) {
     const keys = trainer.saes.filter((key) => key.model === model.name);
     const own: (SaeKey & SubjectSae)[] = [];
     for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
@@ -164,6 +164,7 @@ async function measure(
       saes: own,
       texts,
       contextLength: context.settings.sae.contextLength,
+      onProgress: (done, of) => context.progress(index * of + done, models.length * of, "held-out texts"),
     });
     for (const [at, quality] of qualities.entries()) saes.push(plainQuality(quality, own[at], model.name));
     similarities.push(...similaritiesOf(model.name, own));

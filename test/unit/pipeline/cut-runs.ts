@@ -7,7 +7,8 @@ import type { PlannedStage } from "../../../server/pipeline/stage.ts";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import { everyNth } from "./fake-stages.ts";
 import { type Faults, FaultyFiles } from "./faulty-files.ts";
-import { lastingFiles, scratchFolder } from "./scratch.ts";
+import { lastingFiles } from "./lasting-files.ts";
+import { scratchFolder } from "./scratch.ts";
 
 const PASS: Faults = {
   at: () => "pass",

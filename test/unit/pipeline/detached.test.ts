@@ -12,7 +12,8 @@ import { prepareRun, readRecord, runPaths } from "../../../server/pipeline/run-f
 import { runProcess, runStatus } from "../../../server/pipeline/run-status.ts";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import { fakePlan } from "./fake-stages.ts";
-import { lastingFiles, PATIENT, scratchFolder } from "./scratch.ts";
+import { lastingFiles } from "./lasting-files.ts";
+import { PATIENT, scratchFolder } from "./scratch.ts";
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const started: string[] = [];

@@ -7,21 +7,8 @@ import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { loadSae } from "../../../server/sae/format.ts";
-
-/** The whole pipeline on the starter, as small as it goes. */
-const tiny = {
-  preset: "quick",
-  name: "tiny",
-  data: { limit: 600, heldOut: 64 },
-  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
-  evaluate: { prompts: 32 },
-  divergence: { layers: 1 },
-  sae: { maxTokens: 8192, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
-  triples: { limit: 120 },
-  probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
-  examples: { tokens: 4000, windowTokens: 8 },
-  explain: { perLayer: 6 },
-};
+import { lastingFiles } from "./lasting-files.ts";
+import { tinyExperiment as tiny } from "./tiny-experiment.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -53,20 +40,6 @@ async function experimentFile(name: string, experiment: object): Promise<string>
   const path = join(folder, `${name}.json`);
   await writeFile(path, JSON.stringify(experiment));
   return path;
-}
-
-/** Every file of a run that must not depend on when or how often it was worked on. */
-async function lastingFiles(run: string): Promise<Map<string, string>> {
-  const names = await readdir(run, { recursive: true, withFileTypes: true });
-  const kept = new Map<string, string>();
-  for (const entry of names.filter((one) => one.isFile())) {
-    const path = join(entry.parentPath, entry.name);
-    const relative = path.slice(run.length + 1);
-    if (/^(lock|events\.jsonl|run\.json|output\.log|job\.json|features\.sqlite)|receipt\.json$/.test(relative))
-      continue;
-    kept.set(relative, (await readFile(path)).toString("base64"));
-  }
-  return kept;
 }
 
 /** The features can be listed, looked at and annotated, and what was written outlives the next run of the pipeline. */

@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../../server/common/random.ts";
 import { type Case, expectSameAsUncut, uncut } from "./cut-runs.ts";
 import { fakePlan } from "./fake-stages.ts";
-import { lastingFiles, scratchFolder } from "./scratch.ts";
+import { lastingFiles } from "./lasting-files.ts";
+import { scratchFolder } from "./scratch.ts";
 
 const PROGRAM = fileURLToPath(new URL("fake-run.ts", import.meta.url));
 

@@ -1,0 +1,40 @@
+import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
+import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
+import { runPipeline } from "../../../server/pipeline/run.ts";
+import { everyNth } from "./fake-stages.ts";
+import { FaultyFiles } from "./faulty-files.ts";
+import { tinyExperiment } from "./tiny-experiment.ts";
+
+/**
+ * A small run of the real pipeline as its own process: `node real-run.ts FOLDER '{"killAt": 17, "half": true}'`. It saves at every
+ * second step; `killAt` ends it with SIGKILL at the n-th call that changes the disk, before the call or after half of it. The last
+ * line on standard output is what came of it: outcome, warnings, checkpoints gone on from, and the number of calls.
+ */
+const [folder = "", json = "{}"] = process.argv.slice(2);
+const options: { killAt?: number; half?: boolean } = JSON.parse(json);
+const { killAt = Number.POSITIVE_INFINITY, half = false } = options;
+
+const { files, calls } = new FaultyFiles({
+  at: (n) => (n < killAt ? "pass" : half ? "half" : "nothing"),
+  fail() {
+    process.kill(process.pid, "SIGKILL");
+    // The signal is delivered before the system call returns; this line is for the compiler.
+    throw new Error("killed");
+  },
+});
+const messages: string[] = [];
+const resumed: string[] = [];
+const plan = await planExperiment(parseExperiment(tinyExperiment), { run: "tiny" });
+process.stdout.write("begins\n");
+const outcome = await runPipeline(plan, folder, {
+  seed: 1,
+  deviceClass: "cpu",
+  checkpointDue: everyNth(2),
+  queued: false,
+  files,
+  onEvent: (event) => {
+    if (event.kind === "message") messages.push(event.text);
+    if (event.kind === "stage-resumed") resumed.push(`${event.stage} from checkpoint ${event.generation}`);
+  },
+});
+process.stdout.write(`${JSON.stringify({ outcome, messages, resumed, calls: calls.length })}\n`);

@@ -1,0 +1,14 @@
+/** The whole pipeline on the starter, as small as it goes. */
+export const tinyExperiment = {
+  preset: "quick",
+  name: "tiny",
+  data: { limit: 600, heldOut: 64 },
+  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  evaluate: { prompts: 32 },
+  divergence: { layers: 1 },
+  sae: { multiples: [1, 2], maxTokens: 8192, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
+  triples: { limit: 120 },
+  probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
+  examples: { tokens: 4000, windowTokens: 8 },
+  explain: { perLayer: 6 },
+};
