@@ -6,6 +6,7 @@ import { chooseRun } from "./choose-run.ts";
 import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
 import { featureCommands } from "./feature-commands.ts";
+import { featureActions } from "./features/feature-actions.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import { cancelRun, openRunFile, resumeRun, showRunPage, startExperimentFile, startRun } from "./runs/run-commands.ts";
@@ -17,6 +18,7 @@ export const commands = {
   ...overlayCommands,
   ...ablationCommands,
   ...featureCommands,
+  ...featureActions,
   ...apiKeyCommands,
   "lfpLens.chooseRun": chooseRun,
   "lfpLens.compareCompletions": compareCompletions,

@@ -1,6 +1,7 @@
 /** Completions of the tuned model before and after the active ablation, side by side in VS Code's own diff editor. */
 import * as vscode from "vscode";
 import type { z } from "zod";
+import type { AblationSet } from "../server/protocol/ablation.ts";
 import { CompareCompletions } from "../server/protocol/lens.ts";
 import { nameOf } from "./ablation/choice.ts";
 import type { Extension } from "./context.ts";
@@ -40,16 +41,28 @@ export class CompletionDocuments implements vscode.Disposable {
 }
 
 export async function compareCompletions(extension: Extension): Promise<void> {
-  const { ablation, server, completions: documents } = extension;
+  const { ablation } = extension;
   if (ablation.set === null || ablation.uri === undefined)
     throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined) throw new Error("Open a text whose selection or paragraph is to be completed.");
   const prompts = promptsOf(editor);
   if (prompts.length === 0) throw new Error("There is no text before the cursor to complete.");
-  const question = {
+  await showCompletions(extension, {
     prompts,
     ablation: ablation.set,
+    title: `Completions: before and after ${nameOf(ablation.uri)}`,
+  });
+}
+
+/** Samples from the same random numbers with and without the ablation, and opens the two texts in the diff editor. */
+export async function showCompletions(
+  { server, completions: documents }: Extension,
+  asked: { readonly prompts: string[]; readonly ablation: AblationSet; readonly title: string },
+): Promise<void> {
+  const question = {
+    prompts: asked.prompts,
+    ablation: asked.ablation,
     maxNewTokens: readSetting("completions.maxNewTokens"),
     temperature: readSetting("completions.temperature"),
     seed: readSetting("completions.seed"),
@@ -63,12 +76,7 @@ export async function compareCompletions(extension: Extension): Promise<void> {
     server.request(CompareCompletions, question, token),
   );
   const [before, after] = documents.add(textOf(completions, "before"), textOf(completions, "after"));
-  await vscode.commands.executeCommand(
-    "vscode.diff",
-    before,
-    after,
-    `Completions: before and after ${nameOf(ablation.uri)}`,
-  );
+  await vscode.commands.executeCommand("vscode.diff", before, after, asked.title);
 }
 
 /** The selections; without one, the paragraph up to the cursor. */

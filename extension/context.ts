@@ -1,6 +1,7 @@
 /** What the extension's parts share: the server, the log, what is chosen; and everything that has to be given back at the end. */
 import * as vscode from "vscode";
 import {
+  ChooseRun,
   ConfigurationChanged,
   type InitializationOptions,
   type LensState,
@@ -8,10 +9,13 @@ import {
 } from "../server/protocol/lens-state.ts";
 import { AblationChoice } from "./ablation/choice.ts";
 import { CompletionDocuments } from "./completions.ts";
+import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
 import { Overlay } from "./overlay/overlay.ts";
 import { Summaries } from "./overlay/summary.ts";
 import { curvesHost } from "./pages/curves.ts";
+import { featureHost } from "./pages/feature.ts";
+import { featuresHost } from "./pages/features.ts";
 import { PagePanels } from "./pages/panels.ts";
 import { reportHost } from "./pages/report.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
@@ -26,6 +30,7 @@ export class Extension {
   readonly ignored: IgnoreList;
   readonly server: ServerConnection;
   readonly runs: RunsView;
+  readonly features: FeaturesModel;
   readonly pages: PagePanels;
   readonly ablation: AblationChoice;
   readonly overlay: Overlay;
@@ -47,8 +52,18 @@ export class Extension {
       initializationOptions: () => this.#serverOptions(),
     });
     this.runs = this.own(new RunsView(this.server));
+    this.features = this.own(new FeaturesModel(this.server));
     this.pages = this.own(
-      new PagePanels({ context, log: this.log, hosts: { curves: curvesHost(this), report: reportHost(this) } }),
+      new PagePanels({
+        context,
+        log: this.log,
+        hosts: {
+          curves: curvesHost(this),
+          report: reportHost(this),
+          features: featuresHost(this),
+          feature: featureHost(this),
+        },
+      }),
     );
     this.#lensChanged = this.own(new vscode.EventEmitter<LensState>());
     this.onDidChangeLens = this.#lensChanged.event;
@@ -62,6 +77,12 @@ export class Extension {
 
   get lens(): LensState {
     return this.#lens;
+  }
+
+  /** Folder of the run whose features are shown: the one that the lens looks through. Asks the server to choose when none is chosen yet. */
+  async featuresRun(): Promise<string | undefined> {
+    const state = this.#lens.kind === "none" ? await this.server.request(ChooseRun, { runFolder: null }) : this.#lens;
+    return state.kind === "ready" && state.info.hasFeatureStore ? state.info.runFolder : undefined;
   }
 
   /** Gives `part` back when the extension ends. */

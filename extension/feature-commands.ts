@@ -7,7 +7,9 @@ import { signed } from "./overlay/scale.ts";
 
 export const featureCommands = {
   [openFeature.id]: async (extension: Extension, given?: unknown) => {
-    await actOn(extension, openFeature.argument.parse(given).id);
+    const place = openFeature.argument.parse(given);
+    const runFolder = place.runFolder === "" ? await extension.featuresRun() : place.runFolder;
+    if (runFolder !== undefined) await extension.pages.show({ page: "feature", runFolder, id: place.id });
   },
   [showTokenFeatures.id]: showFeatures,
   [ignoreWord.id]: ignore,

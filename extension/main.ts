@@ -1,7 +1,8 @@
-import type * as vscode from "vscode";
+import * as vscode from "vscode";
 import { rememberRun } from "./choose-run.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
+import { FeaturesTree } from "./features/features-tree.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
 
@@ -14,6 +15,8 @@ export function activate(context: vscode.ExtensionContext): void {
   created.own(createStatusBar(created));
   created.own(createReadingView(created));
   created.own(rememberRun(created));
+  const tree = created.own(new FeaturesTree(created));
+  created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
   created.own(
     created.server.onDidChangeState(({ kind }) => {
       if (kind === "down") void offerRestart(created);

@@ -7,7 +7,7 @@ import type { AblationSet, FeatureId } from "../../server/protocol/ablation.ts";
 import { AblationChanged } from "../../server/protocol/lens-state.ts";
 import type { Extension } from "../context.ts";
 import { messageOf } from "../server-failure.ts";
-import { parseAblation, withFeature } from "./file.ts";
+import { parseAblation, withFeature, withoutFeature } from "./file.ts";
 
 const KEY = "lfpLens.activeAblation";
 export const ABLATION_FILES = "**/*.lfp-ablation.json";
@@ -60,17 +60,27 @@ export class AblationChoice implements vscode.Disposable {
   /** Puts a feature into the active set, which is made if there is none, and saves it. */
   async add(id: FeatureId, factor: number): Promise<void> {
     const uri = this.#uri ?? newFile();
-    const before = await readText(uri);
-    const parsed = before === undefined ? undefined : parseAblation(before);
-    if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
-    await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(withFeature(before, id, factor)));
-    await this.choose(uri);
+    await this.#write(uri, (before) => withFeature(before, id, factor));
+  }
+
+  /** Takes a feature out of the active set, so that it has its own activation again. */
+  async remove(id: FeatureId): Promise<void> {
+    const uri = this.#uri;
+    if (uri !== undefined) await this.#write(uri, (before) => withoutFeature(before ?? "", id));
   }
 
   dispose(): void {
     this.#serverWatch.dispose();
     this.#watcher?.dispose();
     this.#changed.dispose();
+  }
+
+  async #write(uri: vscode.Uri, change: (before: string | undefined) => string): Promise<void> {
+    const before = await readText(uri);
+    const parsed = before === undefined ? undefined : parseAblation(before);
+    if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
+    await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(change(before)));
+    await this.choose(uri);
   }
 
   #watch(uri: vscode.Uri): vscode.Disposable {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseAblation, withFeature } from "./file.ts";
+import { parseAblation, withFeature, withoutFeature } from "./file.ts";
 
 const text = '{ "$schema": "x", "format": "lfp-ablation/1", "features": [{ "id": "L4/F43" }] }';
 
@@ -40,6 +40,11 @@ describe("an ablation set's file", () => {
           { id: "L4/F43", factor: 1 },
         ],
       },
+    });
+    expect(JSON.parse(withoutFeature(added, "L4/F43"))).toEqual({
+      $schema: "x",
+      format: "lfp-ablation/1",
+      features: [{ id: "L5/F1@big", factor: 2 }],
     });
     expect(parseAblation(withFeature(undefined, "base:L0/F0", 0))).toMatchObject({ ok: true });
   });

@@ -31,4 +31,11 @@ export function withFeature(text: string | undefined, id: FeatureId, factor: num
   return `${JSON.stringify({ ...before, features: [...others, { id, factor }] }, undefined, 2)}\n`;
 }
 
+/** The text of a file without the feature; everything else that stands in `text` stays. */
+export function withoutFeature(text: string, id: FeatureId): string {
+  const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text));
+  const others = before.features.filter((feature) => feature.id !== id);
+  return `${JSON.stringify({ ...before, features: others }, undefined, 2)}\n`;
+}
+
 const EMPTY = '{ "format": "lfp-ablation/1", "name": "", "note": "", "features": [] }';

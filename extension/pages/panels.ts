@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import { z } from "zod";
+import { FeatureId } from "../../server/protocol/ablation.ts";
 import { type AskHandlers, type AskSchemas, answering, PanelState } from "../../server/protocol/pages.ts";
 import { pageHtml } from "./html.ts";
 
@@ -9,6 +10,8 @@ import { pageHtml } from "./html.ts";
 export const PageSubject = z.discriminatedUnion("page", [
   z.object({ page: z.literal("curves"), runFolder: z.string() }),
   z.object({ page: z.literal("report"), runFolder: z.string() }),
+  z.object({ page: z.literal("features"), runFolder: z.string() }),
+  z.object({ page: z.literal("feature"), runFolder: z.string(), id: FeatureId }),
 ]);
 export type PageSubject = z.infer<typeof PageSubject>;
 export type PageName = PageSubject["page"];
@@ -127,6 +130,10 @@ export class PagePanels implements vscode.Disposable {
         return hosts.curves(subject, panel);
       case "report":
         return hosts.report(subject, panel);
+      case "features":
+        return hosts.features(subject, panel);
+      case "feature":
+        return hosts.feature(subject, panel);
     }
   }
 

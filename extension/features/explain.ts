@@ -1,0 +1,64 @@
+/** Explanations on demand: who is to explain, what it will cost, and a cap; nothing is sent before the person has agreed. */
+import { randomUUID } from "node:crypto";
+import * as vscode from "vscode";
+import { ExplainFeatures, PreviewExplain } from "../../server/protocol/features.ts";
+import { type Endpoint, endpointWithKey } from "../api-key.ts";
+import type { Extension } from "../context.ts";
+import { readSetting } from "../settings.ts";
+import { spendText } from "./feature-text.ts";
+import { withJob } from "./jobs.ts";
+
+/** `ids` null: the features that the method picks. */
+export async function explainFeatures(extension: Extension, runFolder: string, ids: string[] | null): Promise<void> {
+  const explainer = await chooseExplainer();
+  if (explainer === undefined) return;
+  const capUsd = readSetting("explain.capUsd");
+  const preview = await extension.server.request(PreviewExplain, { runFolder, ids, explainer });
+  let endpoint: Endpoint | null = null;
+  if (explainer === "endpoint") {
+    const agreed = await vscode.window.showWarningMessage(
+      `Explain with ${readSetting("explain.model")}?`,
+      { modal: true, detail: spendText(preview, capUsd) },
+      "Explain",
+    );
+    if (agreed !== "Explain") return;
+    endpoint = (await endpointWithKey(extension)) ?? null;
+    if (endpoint === null) return;
+  }
+  const job = randomUUID();
+  const result = await withJob(extension, job, "explaining features", async (token) =>
+    extension.server.request(
+      ExplainFeatures,
+      { runFolder, ids, explainer, endpoint, capUsd: explainer === "offline" ? null : capUsd, job },
+      token,
+    ),
+  );
+  extension.features.tellChanged(runFolder);
+  const spent = result.spentUsd === null || explainer === "offline" ? "" : ` for $${result.spentUsd.toFixed(2)}`;
+  const text = `${result.explained} explained${spent}${result.failed > 0 ? `, ${result.failed} failed` : ""}`;
+  if (result.stoppedAtCap)
+    void vscode.window.showWarningMessage(`LFP Lens: stopped at the cap of $${capUsd.toFixed(2)}. ${text}.`);
+  else vscode.window.setStatusBarMessage(`LFP Lens: ${text}`, 8000);
+}
+
+async function chooseExplainer(): Promise<"offline" | "endpoint" | undefined> {
+  const { origin } = new URL(readSetting("explain.endpoint"));
+  const items = [
+    {
+      label: "$(device-desktop) Offline",
+      detail: "From peak tokens, promoted tokens and the lexicon. Free, at once, and nothing leaves this machine.",
+      explainer: "offline",
+    },
+    {
+      label: `$(cloud) ${readSetting("explain.model")}`,
+      detail: `At ${origin}. You are told what it costs before anything is sent.`,
+      explainer: "endpoint",
+    },
+  ] as const;
+  return (
+    await vscode.window.showQuickPick(items, {
+      title: "LFP Lens: who explains?",
+      placeHolder: "Scored the same way either way",
+    })
+  )?.explainer;
+}

@@ -1,0 +1,54 @@
+/** Features in the few words that a tree or a pick has room for. */
+import type { FeatureRow } from "../../server/protocol/features.ts";
+
+/** `+0.61`, or nothing for a feature that the probe does not read. */
+export function contributionText({ contribution }: FeatureRow): string {
+  if (contribution === null) return "";
+  const text = Math.abs(contribution).toFixed(2);
+  return Number(text) === 0 ? text : `${contribution < 0 ? "−" : "+"}${text}`;
+}
+
+export function meaningOf({ explanation, labels }: FeatureRow): string {
+  const labelled = labels.length === 0 ? "" : `[${labels.join(", ")}] `;
+  return `${labelled}${explanation?.text ?? "not explained"}`;
+}
+
+/** For tooltips and screen readers. */
+export function featureSentence(row: FeatureRow): string {
+  const { id, explanation, density, probeWeight, contribution, pinned } = row;
+  const parts = [
+    `${id}: ${meaningOf(row)}`,
+    contribution === null ? undefined : `mean contribution ${contributionText(row)}`,
+    probeWeight === null ? undefined : `probe weight ${probeWeight.toFixed(2)}`,
+    `active on ${(100 * density).toPrecision(2)} % of tokens`,
+    explanation?.score === undefined || explanation.score === null
+      ? undefined
+      : `explanation scored ${explanation.score.value.toFixed(2)}`,
+    pinned ? "pinned" : undefined,
+  ];
+  return parts.filter((part) => part !== undefined).join(", ");
+}
+
+/** What is asked before a job that costs something: all of it in one message. */
+export function spendText(
+  preview: {
+    readonly features: number;
+    readonly cached: number;
+    readonly requests: number;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly costUsd: number | null;
+    readonly origin: string | null;
+  },
+  capUsd: number,
+): string {
+  const { features, cached, requests, inputTokens, outputTokens, costUsd, origin } = preview;
+  const cost = costUsd === null ? "at a price that is not known here" : `about $${costUsd.toFixed(2)}`;
+  return [
+    `${features} ${features === 1 ? "feature" : "features"}, ${cached} of them explained already.`,
+    `${requests} requests to ${origin ?? "nowhere"}: about ${inputTokens} tokens out and ${outputTokens} back, ${cost}.`,
+    costUsd === null
+      ? "It can be stopped at any time; what is explained by then stays."
+      : `It stops by itself at $${capUsd.toFixed(2)}; what is explained by then stays.`,
+  ].join("\n");
+}

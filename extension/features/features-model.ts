@@ -1,0 +1,75 @@
+/** A run's features as the editor asks for them, and who must look again when something was written about one. */
+import * as vscode from "vscode";
+import type { z } from "zod";
+import type { FeatureId } from "../../server/protocol/ablation.ts";
+import {
+  AnnotateFeature,
+  DescribeFeature,
+  DescribeStore,
+  type FeatureDetail,
+  type FeatureQuery,
+  type FeatureRow,
+  JobProgress,
+  QueryFeatures,
+} from "../../server/protocol/features.ts";
+import type { ServerConnection } from "../server-connection.ts";
+
+/** A feature of a run. */
+export interface FeaturePlace {
+  readonly runFolder: string;
+  readonly id: FeatureId;
+}
+
+export type Annotation = Omit<z.input<typeof AnnotateFeature.params>, "runFolder" | "id">;
+export type Progress = z.output<typeof JobProgress.params>;
+
+export class FeaturesModel implements vscode.Disposable {
+  readonly #server: ServerConnection;
+  readonly #changed = new vscode.EventEmitter<string>();
+  readonly #progress = new vscode.EventEmitter<Progress>();
+  readonly #listening: vscode.Disposable;
+
+  /** Folder of a run whose features were explained, measured or written about. */
+  readonly onDidChange = this.#changed.event;
+  readonly onProgress = this.#progress.event;
+
+  constructor(server: ServerConnection) {
+    this.#server = server;
+    this.#listening = server.onNotification(JobProgress, (progress) => this.#progress.fire(progress));
+  }
+
+  async store(runFolder: string): Promise<z.output<typeof DescribeStore.result>> {
+    return await this.#server.request(DescribeStore, { runFolder });
+  }
+
+  async query(
+    runFolder: string,
+    query: z.input<typeof FeatureQuery>,
+    { offset, count }: { readonly offset: number; readonly count: number },
+  ): Promise<z.output<typeof QueryFeatures.result>> {
+    return await this.#server.request(QueryFeatures, { runFolder, query, offset, count });
+  }
+
+  /** @throws when the run's store has no such feature */
+  async describe({ runFolder, id }: FeaturePlace): Promise<FeatureDetail> {
+    const detail = await this.#server.request(DescribeFeature, { runFolder, id });
+    if (detail === null) throw new Error(`The run has no feature ${id}.`);
+    return detail;
+  }
+
+  async annotate({ runFolder, id }: FeaturePlace, annotation: Annotation): Promise<FeatureRow> {
+    const row = await this.#server.request(AnnotateFeature, { runFolder, id, ...annotation });
+    this.#changed.fire(runFolder);
+    return row;
+  }
+
+  tellChanged(runFolder: string): void {
+    this.#changed.fire(runFolder);
+  }
+
+  dispose(): void {
+    this.#listening.dispose();
+    this.#progress.dispose();
+    this.#changed.dispose();
+  }
+}

@@ -1,0 +1,75 @@
+/** The Features view: of the run that the lens looks through, the pinned features and those that move the probe most. */
+import * as vscode from "vscode";
+import { openFeature } from "../../server/protocol/commands.ts";
+import type { FeatureRow } from "../../server/protocol/features.ts";
+import type { Extension } from "../context.ts";
+import { contributionText, featureSentence, meaningOf } from "./feature-text.ts";
+
+/** As many as one looks through; the page has all. */
+const most = 40;
+
+export interface FeatureNode {
+  readonly runFolder: string;
+  readonly id: string;
+  readonly row: FeatureRow;
+}
+
+export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscode.Disposable {
+  readonly #extension: Extension;
+  readonly #changed = new vscode.EventEmitter<undefined>();
+  readonly #listening: vscode.Disposable;
+
+  readonly onDidChangeTreeData = this.#changed.event;
+
+  constructor(extension: Extension) {
+    this.#extension = extension;
+    const look = (): void => this.#changed.fire(undefined);
+    this.#listening = vscode.Disposable.from(
+      extension.onDidChangeLens(look),
+      extension.features.onDidChange(look),
+      extension.runs.model.onDidChange((folders) => {
+        if (folders === undefined) look();
+      }),
+    );
+  }
+
+  async getChildren(node?: FeatureNode): Promise<FeatureNode[]> {
+    if (node !== undefined) return [];
+    const runFolder = await this.#extension.featuresRun();
+    void vscode.commands.executeCommand("setContext", "lfpLens.hasFeatures", runFolder !== undefined);
+    if (runFolder === undefined) return [];
+    const { features } = this.#extension;
+    const pinned = await features.query(runFolder, { pinned: true }, { offset: 0, count: most });
+    const first = await features.query(runFolder, {}, { offset: 0, count: most });
+    const rest = first.rows.filter(({ id }) => !pinned.rows.some((row) => row.id === id));
+    return [...pinned.rows, ...rest].map((row) => ({ runFolder, id: row.id, row }));
+  }
+
+  getTreeItem({ runFolder, id, row }: FeatureNode): vscode.TreeItem {
+    const item = new vscode.TreeItem(`${id}  ${meaningOf(row)}`);
+    item.id = `${runFolder}/${id}`;
+    item.description = contributionText(row);
+    item.iconPath = row.pinned ? new vscode.ThemeIcon("pinned", colourOf(row)) : signIcon(row);
+    item.tooltip = featureSentence(row);
+    item.contextValue = row.pinned ? "feature pinned" : "feature";
+    item.accessibilityInformation = { label: featureSentence(row) };
+    item.command = { command: openFeature.id, title: "Open Feature", arguments: [{ runFolder, id }] };
+    return item;
+  }
+
+  dispose(): void {
+    this.#listening.dispose();
+    this.#changed.dispose();
+  }
+}
+
+/** Up and down, in the colours of the overlay: the shape says the sign too. */
+function signIcon(row: FeatureRow): vscode.ThemeIcon {
+  const value = row.contribution ?? 0;
+  if (value === 0) return new vscode.ThemeIcon("dash");
+  return new vscode.ThemeIcon(value > 0 ? "triangle-up" : "triangle-down", colourOf(row));
+}
+
+function colourOf({ contribution }: FeatureRow): vscode.ThemeColor {
+  return new vscode.ThemeColor((contribution ?? 0) < 0 ? "lfpLens.negativeLine" : "lfpLens.positiveLine");
+}

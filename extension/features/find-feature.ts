@@ -1,0 +1,70 @@
+/** The quick pick over all features: the server searches while one types. */
+import * as vscode from "vscode";
+import type { FeatureRow } from "../../server/protocol/features.ts";
+import type { Extension } from "../context.ts";
+import { messageOf } from "../server-failure.ts";
+import { contributionText, meaningOf } from "./feature-text.ts";
+import type { FeaturePlace } from "./features-model.ts";
+
+const shown = 50;
+const typingMs = 120;
+
+interface FeatureItem extends vscode.QuickPickItem {
+  readonly row: FeatureRow;
+}
+
+/** Undefined when nothing was chosen. */
+export async function findFeature(
+  extension: Extension,
+  runFolder: string,
+  title: string,
+): Promise<FeaturePlace | undefined> {
+  const pick = vscode.window.createQuickPick<FeatureItem>();
+  pick.title = title;
+  pick.placeholder = "Words of explanations, examples, labels and notes, or an id such as L4/F43";
+  let asked = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const search = async (): Promise<void> => {
+    asked += 1;
+    const mine = asked;
+    pick.busy = true;
+    try {
+      const { rows } = await extension.features.query(
+        runFolder,
+        { search: pick.value.slice(0, 500) },
+        { offset: 0, count: shown },
+      );
+      // An answer to what stood there before is not shown.
+      if (mine === asked) pick.items = rows.map(itemOf);
+    } catch (error) {
+      extension.log.error(`Searching features: ${messageOf(error)}`);
+    } finally {
+      if (mine === asked) pick.busy = false;
+    }
+  };
+  pick.onDidChangeValue(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void search(), typingMs);
+  });
+  const chosen = new Promise<FeaturePlace | undefined>((resolve) => {
+    pick.onDidAccept(() => {
+      const [item] = pick.selectedItems;
+      resolve(item === undefined ? undefined : { runFolder, id: item.row.id });
+      pick.hide();
+    });
+    pick.onDidHide(() => resolve(undefined));
+  });
+  pick.show();
+  void search();
+  try {
+    return await chosen;
+  } finally {
+    clearTimeout(timer);
+    pick.dispose();
+  }
+}
+
+function itemOf(row: FeatureRow): FeatureItem {
+  // What the server found is shown, whether or not VS Code finds the words in the row too.
+  return { label: row.id, description: contributionText(row), detail: meaningOf(row), alwaysShow: true, row };
+}

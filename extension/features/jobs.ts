@@ -1,0 +1,26 @@
+/** Long requests: a notification that can be cancelled, since they cost time or money. */
+import * as vscode from "vscode";
+import type { Extension } from "../context.ts";
+
+export async function withJob<T>(
+  { features }: Extension,
+  job: string,
+  title: string,
+  run: (token: vscode.CancellationToken) => Promise<T>,
+): Promise<T> {
+  const options = { location: vscode.ProgressLocation.Notification, title: `LFP Lens: ${title}`, cancellable: true };
+  return await vscode.window.withProgress(options, async (progress, token) => {
+    let shown = 0;
+    const listening = features.onProgress(({ job: which, done, total, message }) => {
+      if (which !== job) return;
+      const share = total > 0 ? (100 * done) / total : 0;
+      progress.report({ message, increment: Math.max(0, share - shown) });
+      shown = Math.max(shown, share);
+    });
+    try {
+      return await run(token);
+    } finally {
+      listening.dispose();
+    }
+  });
+}
