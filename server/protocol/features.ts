@@ -105,9 +105,8 @@ export const DescribeStore = defineRequest(
         alive: z.int(),
       }),
     ),
+    /** In use, the most frequent first. */
     labels: z.array(z.string()),
-    /** Features that the method picks to be explained. */
-    picked: z.int(),
   }),
 );
 

@@ -14,6 +14,10 @@ export function spaceOf({ model, size }: Pick<FeaturePlace, "model" | "size">): 
   return spaces.findIndex((space) => space.model === model && space.size === size);
 }
 
+export function dictionaryOfSpace(space: number): Pick<FeaturePlace, "model" | "size"> {
+  return spaces[space] ?? spaces[0];
+}
+
 /** A feature as the key of a row; the same in every store, so that people's rows find their feature after a rebuild. */
 export function numberOfFeature(place: FeaturePlace): number {
   return numberOfDictionary(place) * featuresAtMost + place.feature;

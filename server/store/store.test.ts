@@ -52,6 +52,16 @@ const explanation = (text: string, explainer = "offline"): NewExplanation => ({
 });
 
 describe("the feature table", () => {
+  it("is described by its dictionaries, with their living features, and the labels in use", () => {
+    using store = filled();
+    store.annotate("L0/F1", { labels: ["praise", "odd"] });
+    store.annotate("L1/F1", { labels: ["praise"] });
+    expect(store.describe()).toEqual({
+      dictionaries: [{ model: "tuned", size: "small", layers: [0, 1], features: 3000, alive: 2998 }],
+      labels: ["praise", "odd"],
+    });
+  });
+
   it("pages through every feature once, in the order asked, dead ones only when asked for", () => {
     using store = filled();
     const ids: string[] = [];

@@ -5,6 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import type { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
+import { describeStore } from "./describe.ts";
 import { NoFeatureError } from "./errors.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
 import { inTransaction, openDatabase } from "./open.ts";
@@ -59,6 +60,10 @@ export class FeatureStore implements Disposable {
   /** A page of the table. */
   query(query: FeatureQuery, page: { readonly offset: number; readonly count: number }) {
     return queryFeatures(this.#statements, query, page);
+  }
+
+  describe() {
+    return describeStore(this.#statements);
   }
 
   /** Everything about a feature; undefined when there is none of this id. */

@@ -101,7 +101,6 @@ export class FeaturesApp extends LitElement {
     const layers =
       dictionaries.find(({ model, size }) => model === query.dictionary.model && size === query.dictionary.size)
         ?.layers ?? [];
-    const picked = this.opened?.store.picked ?? 0;
     return html`<div class="tools" role="search">
       <vscode-textfield class="search" .label=${"Search features"} placeholder="Search explanations, tokens, notes" .value=${query.search} @input=${this.#onSearch}></vscode-textfield>
       ${select(
@@ -123,7 +122,7 @@ export class FeaturesApp extends LitElement {
         <button class="link" @click=${() => this.#ask(this.#host.ask("save", { format: "csv", query }))}>As CSV</button>
         <button class="link" @click=${() => this.#ask(this.#host.ask("save", { format: "json", query }))}>As JSON</button>
       </div></details>
-      ${picked === 0 ? nothing : html`<vscode-button @click=${() => this.#ask(this.#host.ask("explain", { ids: null }))}>Explain ${count(picked)}…</vscode-button>`}
+      <vscode-button @click=${() => this.#ask(this.#host.ask("explain", { ids: null }))}>Explain…</vscode-button>
     </div>`;
   }
 

@@ -2,6 +2,7 @@ import type { FeatureId } from "../../protocol/ablation.ts";
 import {
   AnnotateFeature,
   DescribeFeature,
+  DescribeStore,
   type FeatureExample,
   QueryFeatures,
   TryFeature,
@@ -24,6 +25,7 @@ export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOp
   const { session, stores } = options;
   const storeOf = async (runFolder: string) => stores.store(await trustedRun(session, runFolder));
 
+  dispatcher.request(DescribeStore, async ({ runFolder }) => (await storeOf(runFolder)).describe());
   dispatcher.request(QueryFeatures, async ({ runFolder, query, offset, count }) =>
     (await storeOf(runFolder)).query(query, { offset, count }),
   );
