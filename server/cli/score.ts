@@ -7,6 +7,7 @@ import { type ScoredPassage, scorePassages } from "../lens/document.ts";
 import type { Lens } from "../lens/lens.ts";
 import { passagesOf } from "../lens/passages.ts";
 import { displayLimit } from "../lens/values.ts";
+import { starterRunFolder } from "../models/open.ts";
 import { openLens } from "../pipeline/open-lens.ts";
 import { FeatureId } from "../protocol/ablation.ts";
 import type { LensMode } from "../protocol/lens.ts";
@@ -21,7 +22,7 @@ import { threadsOption, withDevice } from "./with-device.ts";
 const modeNames = ["implicit", "true", "disagreement", "tuned-minus-base", "feature", "ablated-minus-not"] as const;
 
 const options = {
-  run: option.required("RUN", "the folder of a finished run"),
+  run: option.text("RUN", "the folder of a finished run; by default the starter's, which comes with lfp"),
   text: option.text("TEXT", "a text to read instead of FILE"),
   mode: option.choice("MODE", "what the value of a token is", modeNames, "implicit"),
   feature: option.text("ID", "with --mode feature: which, such as L4/F43, L4/F43@big or base:L4/F43"),
@@ -39,7 +40,7 @@ const options = {
 };
 
 export const score = defineCommand({
-  usage: "[FILE] --run RUN [options]",
+  usage: "[FILE] [options]",
   about:
     "Reads a text through a finished run: what reward the probe reads in the tuned model's features at every token, beside what the feedback gives to the word. Text and " +
     "Markdown are read by paragraph, JSON Lines (.jsonl, .ndjson) by every string with at least two words.",
@@ -53,7 +54,7 @@ export const score = defineCommand({
     if (mode.kind === "ablatedMinusNot" && ablation === null)
       throw new UsageError("--mode ablated-minus-not needs --ablation FILE: it shows what the set changes");
     if (chosen.out !== undefined) formatOf(chosen.out);
-    const run = await existingRun(chosen.run);
+    const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
     return await withDevice({ threads: chosen.threads, signal }, async (device) => {
       const lens = await openLens(run, { device, signal });
       const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);

@@ -1,6 +1,6 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { LfpError } from "../common/errors.ts";
-import { packageRoot } from "../common/package-root.ts";
+import { starterRunFolder } from "../models/open.ts";
 import { runFolder } from "../pipeline/run-folder.ts";
 import { InitializationOptions, ServerSettings } from "../protocol/lens-state.ts";
 
@@ -45,7 +45,7 @@ export class Session {
 
   /** The run that came with the program. */
   get starterRun(): string {
-    return join(packageRoot(), "assets", "starter-run");
+    return starterRunFolder();
   }
 
   /** Takes what the editor sends at the start and after a change. Settings that are wrong are the defaults. */

@@ -20,6 +20,11 @@ export function starterFolder(): string {
   return join(packageRoot(), "assets", "starter");
 }
 
+/** Where the finished run lies that was made with the starter model and comes with the program. */
+export function starterRunFolder(): string {
+  return join(packageRoot(), "assets", "starter-run");
+}
+
 /** As `resolveModel`, and knows `starter`. */
 export async function resolveReference(reference: string, options: ResolveOptions): Promise<ResolvedModel> {
   if (reference === starterReference) return { folder: starterFolder(), source: "folder" };
