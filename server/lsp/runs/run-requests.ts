@@ -5,7 +5,7 @@ import { LfpError } from "../../common/errors.ts";
 import { packageRoot } from "../../common/package-root.ts";
 import { unlessMissing } from "../../pipeline/files.ts";
 import { LocalExecutor } from "../../pipeline/local-executor.ts";
-import { runPaths } from "../../pipeline/run-folder.ts";
+import { checkRunName, runPaths } from "../../pipeline/run-folder.ts";
 import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
@@ -30,6 +30,7 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   dispatcher.request(StartRun, async ({ experiment, runsRoot, name }) => {
     session.requireTrust("Starting a run");
     const root = session.checkRoot(runsRoot);
+    if (name !== null) checkRunName(name);
     const { openExperimentRun, submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
     const run = await openExperimentRun(experiment, {
       runsRoot: root,
