@@ -80,7 +80,7 @@ async function measure(device: Device, model: LoadedModel, { shape, timing, note
 }
 
 /** As in test/bench/pytorch_engine.py, with the learning rate at which a few steps on one batch visibly lower its loss. */
-const adamW = {
+export const adamW = {
   learningRate: 1e-3,
   beta1: 0.9,
   beta2: 0.999,
@@ -89,7 +89,7 @@ const adamW = {
   maxGradientNorm: 1,
 };
 
-async function trainingProgram(
+export async function trainingProgram(
   device: Device,
   model: LoadedModel,
   shape: Work["shape"],

@@ -19,6 +19,15 @@ export const benchShapes = {
     intermediate_size: 2048,
     max_position_embeddings: 2048,
   },
+  "pythia-160m": {
+    ...gptNeoX,
+    vocab_size: 50304,
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    intermediate_size: 3072,
+    max_position_embeddings: 2048,
+  },
   starter: {
     ...gptNeoX,
     vocab_size: 4096,

@@ -61,6 +61,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "times training steps, forward passes and matrix products",
     load: async () => (await import("./bench-engine.ts")).benchEngine,
   },
+  "bench gpu": {
+    summary: "times products, training, sampling and autoencoders on a GPU",
+    load: async () => (await import("./bench-gpu.ts")).benchGpu,
+  },
   "bench generate": {
     summary: "times sampling for a batch of prompts",
     load: async () => (await import("./bench-generate.ts")).benchGenerate,

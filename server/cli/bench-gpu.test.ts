@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { gpuIsHere } from "../../test/conformance/devices.ts";
+import { useSoftwareGpu } from "../../test/support/software-gpu.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import type { Device, Program } from "../engine/device.ts";
+import { measureOnDevices } from "./bench-gpu-parts.ts";
+import { main } from "./main.ts";
+
+const work = {
+  shape: "tiny",
+  precision: "f32",
+  repeats: 1,
+  signal: new AbortController().signal,
+  note: () => undefined,
+} as const;
+
+describe("the check before a device is timed", () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await createCpuDevice({ threads: 1 });
+  });
+  afterAll(() => device.close());
+
+  /** A device that is wrong by a share in every result that `isWrong` names. */
+  function wrong(share: number, isWrong: (output: string) => boolean): Device {
+    return {
+      kind: "gpu",
+      description: "wrong",
+      createState: (entries) => device.createState(entries),
+      close: () => device.close(),
+      compile: async (spec): Promise<Program> => {
+        const program = await device.compile(spec);
+        return {
+          dispose: () => program.dispose(),
+          run: async (inputs) => {
+            const results = await program.run(inputs);
+            const made = Object.entries(results).map(([name, values]) => [
+              name,
+              isWrong(name) ? values.map((value) => value * (1 + share)) : values,
+            ]);
+            return Object.fromEntries(made);
+          },
+        };
+      },
+    };
+  }
+
+  it("passes a device that is right", async () => {
+    const figures = await measureOnDevices(device, work);
+    expect(figures.training.tokensPerSecond).toBeGreaterThan(0);
+    expect(figures.sampling.newTokensPerSecond).toBeGreaterThan(0);
+    expect(figures.autoencoders.milliseconds).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ["loss", "training on the GPU"],
+    ["squares.0", "an autoencoder on the GPU"],
+  ])("refuses one whose %s is off by a thousandth", async (output, says) => {
+    await expect(
+      measureOnDevices(
+        wrong(1e-3, (name) => name === output),
+        work,
+      ),
+    ).rejects.toThrow(says);
+  });
+
+  it("refuses one that samples other tokens", async () => {
+    const other = wrong(-1, (name) => name === "ids");
+    await expect(measureOnDevices(other, work)).rejects.toThrow("greedy continuation");
+  });
+});
+
+it.skipIf(!gpuIsHere)("lfp bench gpu --tiny checks and times everything on whatever adapter there is", async () => {
+  useSoftwareGpu();
+  let stdout = "";
+  const code = await main(["bench", "gpu", "--tiny", "--repeats", "1", "--json"], {
+    signal: work.signal,
+    env: { LFP_STATE_DIR: "/nonexistent" },
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: () => undefined,
+  });
+  expect(code, stdout).toBe(0);
+  const product = { variant: expect.any(String), tflops: expect.any(Number), share: expect.any(Number) };
+  expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({
+    name: "gpu",
+    check: "ok",
+    adapter: expect.any(String),
+    model: "tiny-shape",
+    products: ["mlp", "mlpBack", "weightGradient", "scores"].map((name) => ({ name, ...product })),
+    training: { tokensPerSecond: expect.any(Number) },
+  });
+});
