@@ -8,7 +8,7 @@ export default defineConfig({
     pool: "forks",
     // One VS Code and one browser at a time: each wants a core.
     fileParallelism: false,
-    testTimeout: 60_000,
+    testTimeout: 90_000,
     hookTimeout: 120_000,
   },
 });

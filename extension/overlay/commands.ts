@@ -86,7 +86,7 @@ async function chooseFeature(extension: Extension): Promise<void> {
 
 async function listTokens(extension: Extension): Promise<void> {
   const { editor, view } = subject(extension);
-  const { tokens, count } = await strongest(extension, editor.document, view);
+  const { tokens, count, complete } = await strongest(extension, editor.document, view);
   const before = editor.selection;
   const items = tokens.map((token) => {
     const range = rangeOf(editor.document, token);
@@ -98,7 +98,7 @@ async function listTokens(extension: Extension): Promise<void> {
     };
   });
   const pick = vscode.window.createQuickPick<(typeof items)[number]>();
-  pick.title = `LFP Lens: the strongest of ${count} tokens, ${modeLabel(view.mode)}`;
+  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} tokens, ${modeLabel(view.mode)}`;
   pick.placeholder = tokens.length === 0 ? "No token has a value" : "Go to a token";
   pick.matchOnDescription = true;
   pick.items = items;

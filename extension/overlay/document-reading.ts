@@ -23,6 +23,8 @@ export interface Reading {
   /** In document order. */
   readonly passages: readonly ReadPassage[];
   readonly limit: number;
+  /** Of passages that could not be read: why. */
+  readonly unread: readonly string[];
 }
 
 export interface ReadingOptions {
@@ -47,6 +49,8 @@ export class DocumentReading implements vscode.Disposable {
   #passages: readonly ReadPassage[] = [];
   #coverage: Coverage = [];
   #limit: number | undefined;
+  /** By where the passage starts. */
+  #unread: ReadonlyMap<number, string> = new Map();
   #failure: string | undefined;
   #asking: vscode.CancellationTokenSource | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -63,7 +67,13 @@ export class DocumentReading implements vscode.Disposable {
   /** Undefined while nothing is known of the document's present version. */
   get current(): Reading | undefined {
     if (this.#limit === undefined || this.#version !== this.document.version) return undefined;
-    return { version: this.#version, view: this.#view, passages: this.#passages, limit: this.#limit };
+    return {
+      version: this.#version,
+      view: this.#view,
+      passages: this.#passages,
+      limit: this.#limit,
+      unread: [...this.#unread.values()],
+    };
   }
 
   /** Why the last attempt failed; undefined after one that did not. */
@@ -113,6 +123,7 @@ export class DocumentReading implements vscode.Disposable {
     this.#passages = [];
     this.#coverage = [];
     this.#limit = undefined;
+    this.#unread = new Map();
     this.#failure = undefined;
   }
 
@@ -157,7 +168,10 @@ export class DocumentReading implements vscode.Disposable {
     const known = new Set(this.#passages.map(({ start }) => start));
     const fresh = answer.passages.filter(({ start }) => !known.has(start));
     this.#passages = [...this.#passages, ...fresh].sort((one, other) => one.start - other.start);
-    for (const { start, end } of answer.passages) this.#coverage = withInterval(this.#coverage, { start, end });
+    const refused = answer.unread.map(({ start, failure }) => [start, failure.message] as const);
+    this.#unread = new Map([...this.#unread, ...refused]);
+    for (const { start, end } of [...answer.passages, ...answer.unread])
+      this.#coverage = withInterval(this.#coverage, { start, end });
     const last = answer.passages.at(-1);
     // An answer that was cut short covers the range as far as it goes; one without any passage must not be asked for again.
     const isCut = !answer.complete && last !== undefined && last.end > range.start;

@@ -24,7 +24,7 @@ export function legendEntries(isFeature: boolean, limit: number): LegendEntry[] 
 }
 
 /** For the status bar: the scale, then what is looked through. */
-export function legendMarkdown(extension: Extension, { limit, mean, isWhole }: Summary): vscode.MarkdownString {
+export function legendMarkdown(extension: Extension, { limit, mean, isWhole, unread }: Summary): vscode.MarkdownString {
   const { overlay, lens, ablation } = extension;
   const text = new vscode.MarkdownString("", true);
   text.supportHtml = true;
@@ -39,7 +39,11 @@ export function legendMarkdown(extension: Extension, { limit, mean, isWhole }: S
   if (mean !== null)
     text.appendText(`mean ${signed(mean)} ${isWhole ? "over the document" : "over the part that was read"}`);
   if (lens.kind === "ready") text.appendText(`\n\n${lens.info.runName} · ${lens.info.modelType} · ${lens.info.device}`);
-  if (ablation.set !== null) text.appendText(`\n\nwith ${ablation.set.features.length} features ablated`);
+  if (ablation.set !== null) {
+    const count = ablation.set.features.length;
+    text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);
+  }
+  for (const reason of new Set(unread)) text.appendText(`\n\n${reason}`);
   const links = [
     ["Mode", "lfpLens.chooseMode"],
     ["Run", "lfpLens.chooseRun"],

@@ -11,7 +11,7 @@ describe("the scale", () => {
     expect(stepFor(0, 4, "implicit")).toBeUndefined();
     expect(stepFor(null, 4, "implicit")).toBeUndefined();
     expect(stepFor(Number.NaN, 4, "implicit")).toBeUndefined();
-    expect(stepFor(0.079 * 4, 4, "implicit")).toBeUndefined();
+    expect(stepFor(0.149 * 4, 4, "implicit")).toBeUndefined();
     for (const strength of strengths) {
       const value = strengthStarts[strength] * 4;
       expect(stepFor(value, 4, "implicit")).toBe(`positive${strength}`);
@@ -21,7 +21,7 @@ describe("the scale", () => {
   });
 
   it("has a hue of its own for a feature, which is never negative", () => {
-    expect(stepFor(3, 4, "feature")).toBe("feature4");
+    expect(stepFor(3.5, 4, "feature")).toBe("feature4");
     expect(stepFor(-3, 4, "feature")).toBeUndefined();
   });
 

@@ -14,7 +14,7 @@ export type Step = `${Hue}${Strength}`;
 export const steps: readonly Step[] = hues.flatMap((hue) => strengths.map((strength) => stepOf(hue, strength)));
 
 /** Where each strength begins, as a share of the scale's limit. */
-export const strengthStarts: Readonly<Record<Strength, number>> = { 1: 0.08, 2: 0.25, 3: 0.5, 4: 0.75 };
+export const strengthStarts: Readonly<Record<Strength, number>> = { 1: 0.15, 2: 0.35, 3: 0.6, 4: 0.85 };
 
 /** The step that shows a value on a scale to `limit`; undefined for what is near zero, missing or no number. */
 export function stepFor(value: number | null, limit: number, mode: LensMode["kind"]): Step | undefined {

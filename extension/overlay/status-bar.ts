@@ -84,16 +84,18 @@ function lookOf(extension: Extension): Look | undefined {
     return { icon: "warning", text: `${label}: not read`, command, tooltip: plain(summary.failure) };
   const isBusy = summary.isReading || lens.kind === "opening";
   const text = [label, ...factsOf(summary)].join(" · ");
-  return { icon: isBusy ? "sync~spin" : "search", text, command, tooltip: legendMarkdown(extension, summary) };
+  const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
+  return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }
 
 /** `mean +0.31`, `1 problem`. */
-function factsOf({ mean, document }: Summary): string[] {
+function factsOf({ mean, document, unread }: Summary): string[] {
   const problems = vscode.languages
     .getDiagnostics(document.uri)
     .filter(({ source }) => source === problemSource).length;
   return [
     ...(mean === null ? [] : [`mean ${signed(mean)}`]),
+    ...(unread.length === 0 ? [] : [`${unread.length} ${unread.length === 1 ? "passage" : "passages"} not read`]),
     ...(problems === 0 ? [] : [`${problems} ${problems === 1 ? "problem" : "problems"}`]),
   ];
 }

@@ -15,6 +15,8 @@ export interface Summary {
   readonly isReading: boolean;
   readonly failure: string | undefined;
   readonly limit: number | undefined;
+  /** Of passages that could not be read: why. */
+  readonly unread: readonly string[];
   readonly mean: number | null;
   /** Whether mean and list are of the whole document or of what was read around the visible part. */
   readonly isWhole: boolean;
@@ -57,8 +59,9 @@ export class Summaries implements vscode.Disposable {
       isReading: known?.isReading ?? false,
       failure: known?.failure,
       limit: reading?.limit,
+      unread: reading?.unread ?? [],
       mean: strongest === undefined ? meanOf(reading) : strongest.mean,
-      isWhole: strongest !== undefined,
+      isWhole: strongest?.complete ?? false,
       strongest,
     };
   }

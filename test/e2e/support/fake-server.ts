@@ -46,13 +46,13 @@ connection.onRequest(ReadTokens.method, (params: unknown) => {
       values: tokens.map(({ value }) => value),
     },
   };
-  return { version, passages: [passage], complete: true, limit: LIMIT };
+  return { version, passages: [passage], unread: [], complete: true, limit: LIMIT };
 });
 
 connection.onRequest(StrongestTokens.method, (params: unknown) => {
   const { uri, version } = StrongestTokens.params.parse(params);
   const tokens = tokensOf(documents.get(uri)?.getText() ?? "").filter(({ value }) => value !== 0);
-  return { version, tokens, mean: 0, count: tokens.length, disagreements: 0 };
+  return { version, tokens, mean: 0, count: tokens.length, disagreements: 0, complete: true };
 });
 
 documents.listen(connection);

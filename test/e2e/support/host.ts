@@ -58,7 +58,9 @@ export async function startHost({ extensionsFolder, userFolder, trustsFolders }:
     ...(trustsFolders ? ["--disable-workspace-trust"] : []),
   ];
   // In a group of its own, so that what it starts ends with it.
-  const child = spawn(node, [entry, ...args], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  // Runs of the tests wait for no other runs of this machine, and remember nothing of its crashes.
+  const env = { ...process.env, LFP_STATE_DIR: join(userFolder, "state") };
+  const child = spawn(node, [entry, ...args], { detached: true, env, stdio: ["ignore", "pipe", "inherit"] });
   return { url: await addressOf(child), stop: async () => await stopGroup(child) };
 }
 

@@ -7,6 +7,7 @@ import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { inject } from "vitest";
 import { type Host, startHost } from "./host.ts";
+import { processesNaming } from "./processes.ts";
 import { Workbench } from "./workbench.ts";
 
 export interface SessionOptions {
@@ -55,18 +56,21 @@ export class Session {
   readonly folder: string;
   readonly page: Page;
   readonly #root: string;
+  readonly #extensionsFolder: string;
   readonly #host: Host;
   readonly #browser: Browser;
   readonly #settings: Record<string, unknown>;
 
   private constructor(parts: {
     root: string;
+    extensionsFolder: string;
     host: Host;
     browser: Browser;
     page: Page;
     settings: Record<string, unknown>;
   }) {
     this.#root = parts.root;
+    this.#extensionsFolder = parts.extensionsFolder;
     this.folder = join(parts.root, "folder");
     this.page = parts.page;
     this.#host = parts.host;
@@ -88,7 +92,7 @@ export class Session {
     const host = await startHost({ extensionsFolder, userFolder: join(root, "user"), trustsFolders });
     const browser = await chromium.launch({ executablePath: ground.browser, args: flags });
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    return new Session({ root, host, browser, page, settings: all });
+    return new Session({ root, extensionsFolder, host, browser, page, settings: all });
   }
 
   async open(): Promise<Workbench> {
@@ -105,6 +109,11 @@ export class Session {
     await this.set({ "workbench.colorTheme": themes[theme] });
     const kind = { dark: ".vs-dark", light: ".vs", contrast: ".hc-black", contrastLight: ".hc-light" }[theme];
     await this.page.locator(`.monaco-workbench${kind}`).waitFor();
+  }
+
+  /** The ids of the extension's servers of this session. */
+  async serverProcesses(): Promise<number[]> {
+    return await processesNaming(this.#extensionsFolder, "dist/server.js");
   }
 
   async stop(): Promise<void> {

@@ -30,7 +30,7 @@ export class Workbench {
 
   async ready(): Promise<void> {
     await this.page.locator(".monaco-workbench .part.statusbar .statusbar-item").first().waitFor({ timeout: 60_000 });
-    await this.page.locator(".explorer-folders-view .monaco-list-row").first().waitFor({ timeout: 60_000 });
+    await this.page.locator(".monaco-workbench .part.editor").waitFor({ timeout: 60_000 });
   }
 
   async run(command: string): Promise<void> {
@@ -39,11 +39,22 @@ export class Workbench {
     await this.#chooseExactly(command);
   }
 
+  /** Whether the command palette has this command now. */
+  async offers(command: string): Promise<boolean> {
+    await this.page.keyboard.press("F1");
+    await this.#type(`>${command}`);
+    const rows = this.page.locator(".quick-input-list .monaco-list-row");
+    await rows.first().waitFor();
+    const found = await rows.filter({ hasText: command }).count();
+    await this.page.keyboard.press("Escape");
+    return found > 0;
+  }
+
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press("Control+P");
     await this.#type(name);
     await this.page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
-    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    await this.page.locator(`.editor-group-container.active .tab.active[data-resource-name="${name}"]`).waitFor();
     await this.editor.locator(".view-line").first().waitFor();
   }
 
@@ -52,12 +63,26 @@ export class Workbench {
     await this.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first().click();
   }
 
+  /** Chooses from the menu of quick fixes. */
+  async action(label: string): Promise<void> {
+    await this.page.locator(".action-widget .monaco-list-row", { hasText: label }).first().click();
+  }
+
   get quickPick(): Locator {
     return this.page.locator(".quick-input-widget");
   }
 
   get editor(): Locator {
     return this.page.locator(".editor-group-container.active .editor-instance .monaco-editor").first();
+  }
+
+  editorInGroup(index: number): Locator {
+    return this.page.locator(".editor-group-container").nth(index).locator(".editor-instance .monaco-editor").first();
+  }
+
+  /** Waits until a line with this text is on the screen. */
+  async lineShown(text: RegExp): Promise<void> {
+    await this.editor.locator(".view-line", { hasText: text }).first().waitFor();
   }
 
   get status(): Locator {
@@ -151,7 +176,7 @@ function wordsWithColours(editor: Element): ColouredWord[] {
       const line = style.borderBottomWidth === "0px" ? "" : `${style.borderBottomWidth} ${style.borderBottomStyle}`;
       return { rect: element.getBoundingClientRect(), background: style.backgroundColor, line };
     });
-  const found: ColouredWord[] = [];
+  const found: (ColouredWord & { readonly x: number; readonly y: number })[] = [];
   for (const line of editor.querySelectorAll(".view-lines .view-line")) {
     const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node !== null; node = walker.nextNode())
@@ -162,10 +187,12 @@ function wordsWithColours(editor: Element): ColouredWord[] {
         const { left, right, top, bottom } = range.getBoundingClientRect();
         const [x, y] = [(left + right) / 2, (top + bottom) / 2];
         const box = boxes.find(({ rect }) => rect.left <= x && x <= rect.right && rect.top <= y && y <= rect.bottom);
-        if (box !== undefined) found.push({ word, background: box.background, line: box.line });
+        if (box !== undefined) found.push({ word, background: box.background, line: box.line, x, y });
       }
   }
-  return found;
+  // The editor's own order of lines is not that of the text.
+  const inOrder = found.sort((one, other) => one.y - other.y || one.x - other.x);
+  return inOrder.map(({ word, background, line }) => ({ word, background, line }));
 }
 
 /** Runs in the page. */
