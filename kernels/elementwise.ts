@@ -1,14 +1,17 @@
 /** Kernels around generated fragments: one result a place, and reductions over axes. */
-import { defineKernel, type Fragment, foldedGrid, type Launch, lowest, maxAll, sumAll } from "./wgsl.ts";
+import { defineKernel, extentParams, type Fragment, foldedGrid, type Launch, lowest, maxAll, sumAll } from "./wgsl.ts";
 
 const lanes = 256;
+/** Extents of fragments that these kernels have room for. */
+export const mostElementwiseExtents = 15;
+export const mostReductionExtents = 11;
 
-/** y[at] = fragment, for `at` below `size`. The fragment is over `at`; the number of elements is part of its text. */
+/** y[at] = fragment, for `at` below `size`. */
 export function elementwiseLaunch(name: string, fragment: Fragment, size: number, type: "f32" | "i32"): Launch {
   const kernel = defineKernel({
     name,
     bindings: [...fragment.bindings, { name: "y", type, access: "read_write" }],
-    params: [{ name: "size", type: "u32" }],
+    params: [{ name: "size", type: "u32" }, ...extentParams(fragment)],
     size: lanes,
     declarations: fragment.declarations,
     body: `
@@ -17,7 +20,7 @@ export function elementwiseLaunch(name: string, fragment: Fragment, size: number
 ${fragment.statements}
   y[at] = ${fragment.result};`,
   });
-  return { kernel, params: [size], grid: foldedGrid(Math.ceil(size / lanes)) };
+  return { kernel, params: [size, ...(fragment.extents ?? [])], grid: foldedGrid(Math.ceil(size / lanes)) };
 }
 
 /** Copies a fragment over `from` (a place in the part) into places of a larger tensor: `to` is an expression over `from`. */
@@ -25,7 +28,7 @@ export function placeLaunch(name: string, fragment: Fragment, to: string, size: 
   const kernel = defineKernel({
     name,
     bindings: [...fragment.bindings, { name: "y", type, access: "read_write" }],
-    params: [{ name: "size", type: "u32" }],
+    params: [{ name: "size", type: "u32" }, ...extentParams(fragment)],
     size: lanes,
     declarations: fragment.declarations,
     body: `
@@ -34,7 +37,7 @@ export function placeLaunch(name: string, fragment: Fragment, to: string, size: 
 ${fragment.statements}
   y[${to}] = ${fragment.result};`,
   });
-  return { kernel, params: [size], grid: foldedGrid(Math.ceil(size / lanes)) };
+  return { kernel, params: [size, ...(fragment.extents ?? [])], grid: foldedGrid(Math.ceil(size / lanes)) };
 }
 
 export interface ReduceShape {
@@ -72,7 +75,7 @@ ${fragment.statements}
   }
   y[index] = total * p.scale;`,
   });
-  const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale];
+  const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale, ...(fragment.extents ?? [])];
   return { kernel, params, grid: foldedGrid(Math.ceil((outputs * chunks) / size)) };
 }
 
@@ -101,7 +104,7 @@ ${fragment.statements}
   total = ${all}(total, lane);
   if (lane == 0u) { y[group] = total * p.scale; }`,
   });
-  const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale];
+  const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale, ...(fragment.extents ?? [])];
   return { kernel, params, grid: foldedGrid(outputs * chunks) };
 }
 
@@ -111,6 +114,7 @@ function reduceParts(fragment: Fragment) {
     params: [
       ...["outputs", "reduced", "chunks", "chunk"].map((name) => ({ name, type: "u32" }) as const),
       { name: "scale", type: "f32" } as const,
+      ...extentParams(fragment),
     ],
     declarations: fragment.declarations,
   };

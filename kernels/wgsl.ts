@@ -157,6 +157,13 @@ export interface Fragment {
   readonly declarations: string;
   readonly statements: string;
   readonly result: string;
+  /** Extents that its text calls p.n0, p.n1, ...: parameters of the kernel, so that tensors of other extents have the same text. */
+  readonly extents?: readonly number[];
+}
+
+/** The parameters that a fragment's extents are passed as. */
+export function extentParams({ extents = [] }: Fragment): Param[] {
+  return extents.map((_, at) => ({ name: `n${at}`, type: "u32" }));
 }
 
 /** The fragment that changes nothing. A kernel that writes takes it over a number `value`. */

@@ -30,7 +30,7 @@ export function slice({ inputs, attrs }: NodeOf<"slice">, place: Place, builder:
   const { axis, start } = attrs;
   const coordinates = builder.coordinates(place);
   if (start === 0) return builder.load(x, at(x.shape, coordinates));
-  const moved = builder.name(`${coordinates[axis]} + ${start}u`);
+  const moved = builder.name(`${coordinates[axis]} + ${builder.extent(start)}`);
   return builder.load(x, at(x.shape, coordinates.with(axis, moved)));
 }
 
@@ -41,9 +41,10 @@ export function pad({ inputs, attrs }: NodeOf<"pad">, place: Place, builder: Fra
   const extent = x.shape[axis] ?? 1;
   const coordinates = builder.coordinates(place);
   const own = coordinates[axis] ?? "0u";
-  const nearest = builder.name(`clamp(${own}, ${before}u, ${before + extent - 1}u) - ${before}u`);
+  const [first, end] = [builder.extent(before), builder.extent(before + extent)];
+  const nearest = builder.name(`clamp(${own}, ${first}, ${end} - 1u) - ${first}`);
   const value = builder.load(x, at(x.shape, coordinates.with(axis, nearest)));
-  return `select(0.0f, ${value}, ${own} >= ${before}u && ${own} < ${before + extent}u)`;
+  return `select(0.0f, ${value}, ${own} >= ${first} && ${own} < ${end})`;
 }
 
 /** (table [V, D], ids [...]) -> table[ids[...], d] */

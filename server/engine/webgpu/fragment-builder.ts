@@ -24,12 +24,14 @@ export class FragmentBuilder {
   readonly #leaves = new Map<Value, string>();
   readonly #functions = new Set<FunctionName>();
   readonly #known = new Map<Node, Map<string, string>>();
-  readonly #prefix: string;
+  readonly #extents: number[] = [];
+  readonly #mostExtents: number;
   #next = 0;
 
-  constructor(sources: Sources, prefix = "x") {
+  /** `mostExtents`: how many extents the kernel can pass as parameters; further ones become part of the text. */
+  constructor(sources: Sources, mostExtents: number) {
     this.#sources = sources;
-    this.#prefix = prefix;
+    this.#mostExtents = mostExtents;
   }
 
   /** The values that the fragment binds, in its bindings' order. */
@@ -47,6 +49,7 @@ export class FragmentBuilder {
       declarations: `${functionsText(this.#functions)}\n${needsInfinity ? infinityDeclaration : ""}`,
       statements: text,
       result,
+      extents: this.#extents,
     };
   }
 
@@ -65,18 +68,27 @@ export class FragmentBuilder {
 
   /** An element of a value in memory. */
   read(value: Value, linear: string): string {
-    const binding = this.#leaves.get(value) ?? `${this.#prefix}${this.#leaves.size}`;
+    const binding = this.#leaves.get(value) ?? `x${this.#leaves.size}`;
     this.#leaves.set(value, binding);
     return this.name(`${binding}[${linear}]`);
   }
 
   /** Gives an expression a name; names and literals keep theirs. */
   name(expression: string): string {
-    if (/^[\w.-]+$/.test(expression)) return expression;
+    if (/^(?!p\.)[\w.-]+$/.test(expression)) return expression;
     const name = `t${this.#next}`;
     this.#next += 1;
     this.#statements.push(`  let ${name} = ${expression};`);
     return name;
+  }
+
+  /** A number of the graph's shapes, as code. */
+  extent(value: number): string {
+    if (value <= 1) return `${value}u`;
+    const known = this.#extents.indexOf(value);
+    if (known < 0 && this.#extents.length >= this.#mostExtents) return `${value}u`;
+    if (known < 0) this.#extents.push(value);
+    return `p.n${known < 0 ? this.#extents.length - 1 : known}`;
   }
 
   use(name: FunctionName): void {
@@ -89,7 +101,7 @@ export class FragmentBuilder {
     const terms = coordinates.flatMap((coordinate, axis) => {
       const stride = sizeOf(place.shape.slice(axis + 1));
       if (coordinate === "0u") return [];
-      return [stride === 1 ? coordinate : `${coordinate} * ${stride}u`];
+      return [stride === 1 ? coordinate : `${coordinate} * ${this.extent(stride)}`];
     });
     place.linear = terms.length === 0 ? "0u" : this.name(terms.join(" + "));
     return place.linear;
@@ -105,8 +117,8 @@ export class FragmentBuilder {
       if (extent === 1) coordinates.unshift("0u");
       else if (axis === last) coordinates.unshift(rest);
       else {
-        coordinates.unshift(this.name(`${rest} % ${extent}u`));
-        rest = this.name(`${rest} / ${extent}u`);
+        coordinates.unshift(this.name(`${rest} % ${this.extent(extent)}`));
+        rest = this.name(`${rest} / ${this.extent(extent)}`);
       }
     }
     place.coordinates = coordinates;

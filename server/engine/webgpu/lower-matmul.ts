@@ -27,7 +27,7 @@ export function lowerMatmul(node: NodeOf<"matmul">, lowering: Lowering, after?: 
   const [a, b] = [lowering.read(left), lowering.read(right)];
   const { epilogue = plainFragment, values = [], result = lowering.result(node) } = after ?? {};
   const shape = matmulShapeOf(node);
-  if (isSmall(shape)) {
+  if (isSmall(shape, lowering.matmul.adapter)) {
     lowering.run(directMatmulLaunch(shape, epilogue), [a, b, ...values, result]);
     return;
   }
@@ -60,9 +60,12 @@ function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
   return { batch: sizeOf(node.shape) / (M * N), M, N, K, transA, transB, alpha, sharedB };
 }
 
-/** Tiles of such a product would be mostly empty, and take longer to compile than to run. */
-function isSmall({ batch, M, N, K }: MatmulShape): boolean {
-  return batch * M * N * K <= 2 ** 20;
+/**
+ * Tiles of such a product would be mostly empty, and take longer to compile than to run: the more so on a processor, where a kernel takes
+ * seconds to compile.
+ */
+function isSmall({ batch, M, N, K }: MatmulShape, { software }: MatmulAdapter): boolean {
+  return batch * M * N * K <= 2 ** (software ? 23 : 20);
 }
 
 function valueNamed(named: ReadonlyMap<string, Value>, name: string): Value {

@@ -1,5 +1,5 @@
 /** Operators that take several launches. */
-import { elementwiseLaunch, placeLaunch } from "../../../kernels/elementwise.ts";
+import { elementwiseLaunch, mostElementwiseExtents, placeLaunch } from "../../../kernels/elementwise.ts";
 import { normStatisticsLaunch } from "../../../kernels/norms.ts";
 import { addLinkedRowsLaunch, linkLaunch } from "../../../kernels/scatter.ts";
 import { plainFragment } from "../../../kernels/wgsl.ts";
@@ -12,7 +12,7 @@ export function lowerScatterAddRows(node: NodeOf<"scatterAddRows">, lowering: Lo
   const [base, ids, rows] = node.inputs;
   if (base === undefined) throw new TypeError("scatterAddRows has no base");
   const result = lowering.result(node);
-  const builder = lowering.builder();
+  const builder = lowering.builder(mostElementwiseExtents);
   const fragment = builder.build(base);
   const [idValue, rowValue] = [lowering.read(ids), lowering.read(rows)];
   lowering.run(elementwiseLaunch("copy of a table", fragment, sizeOf(node.shape), "f32"), [...builder.values, result]);
@@ -30,9 +30,10 @@ export function lowerConcat(node: NodeOf<"concat">, lowering: Lowering): void {
   let start = 0;
   for (const part of node.inputs) {
     const own = (part.shape[node.attrs.axis] ?? 1) * inside;
-    const builder = lowering.builder();
+    const builder = lowering.builder(mostElementwiseExtents);
+    const [length, all] = [builder.extent(own), builder.extent(total)];
+    const to = `at / ${length} * ${all} + at % ${length} + ${builder.extent(start)}`;
     const fragment = builder.build(part);
-    const to = `at / ${own}u * ${total}u + at % ${own}u + ${start}u`;
     lowering.run(placeLaunch("concat", fragment, to, sizeOf(part.shape), part.dtype), [...builder.values, result]);
     start += own;
   }

@@ -1,4 +1,9 @@
-import { type ReduceShape, reduceByInvocationLaunch, reduceByWorkgroupLaunch } from "../../../kernels/elementwise.ts";
+import {
+  mostReductionExtents,
+  type ReduceShape,
+  reduceByInvocationLaunch,
+  reduceByWorkgroupLaunch,
+} from "../../../kernels/elementwise.ts";
 import { plainFragment } from "../../../kernels/wgsl.ts";
 import { type Node, type NodeOf, type Shape, sizeOf } from "../graph.ts";
 import type { Lowering } from "./lowering.ts";
@@ -11,13 +16,10 @@ export function lowerReduction(
 ): void {
   const x = node.inputs[0];
   if (x === undefined) throw new TypeError("a reduction has no operand");
-  const builder = lowering.builder();
+  const builder = lowering.builder(mostReductionExtents);
+  const shape = reduceShape(x.shape, node.attrs.axes, { kind, scale, extent: (value) => builder.extent(value) });
   const fragment = builder.build(x);
-  reduceInto(
-    node,
-    { fragment, values: builder.values, shape: reduceShape(x.shape, node.attrs.axes, { kind, scale }) },
-    lowering,
-  );
+  reduceInto(node, { fragment, values: builder.values, shape }, lowering);
 }
 
 export interface Reduction {
@@ -51,11 +53,16 @@ function chunksOf({ outputs, reduced, neighbours }: Reduction["shape"]): number 
   return Math.max(1, Math.min(wanted, most, 256));
 }
 
+export interface ReduceOptions extends Pick<ReduceShape, "kind" | "scale"> {
+  /** How extents are written. */
+  readonly extent?: (value: number) => string;
+}
+
 /** Which element of x is number r of those that result o is made of. Neighbouring axes of one kind are one axis. */
 export function reduceShape(
   shape: Shape,
   axes: readonly number[],
-  { kind, scale }: Pick<ReduceShape, "kind" | "scale">,
+  { kind, scale, extent: extentText = (value) => `${value}u` }: ReduceOptions,
 ): Reduction["shape"] {
   const groups: { reduced: boolean; extent: number }[] = [];
   for (const [axis, extent] of shape.entries()) {
@@ -70,18 +77,18 @@ export function reduceShape(
   const neighbours = groups.at(-1)?.reduced === false;
   const sizes = { kind, scale, outputs: extentOf(false), reduced: extentOf(true), neighbours };
   if (groups.length <= 2) return { ...sizes, place: neighbours ? columnsPlace : rowsPlace };
-  return { ...sizes, place: placeOf(groups) };
+  return { ...sizes, place: placeOf(groups, extentText) };
 }
 
-function placeOf(groups: readonly { reduced: boolean; extent: number }[]): string {
+function placeOf(groups: readonly { reduced: boolean; extent: number }[], text: (extent: number) => string): string {
   const terms = groups.map(({ reduced, extent }, at) => {
     const name = reduced ? "r" : "o";
     const inside = groups.slice(at + 1).filter((group) => group.reduced === reduced);
     const below = inside.reduce((product, group) => product * group.extent, 1);
     const first = groups.findIndex((group) => group.reduced === reduced) === at;
-    const divided = below === 1 ? name : `${name} / ${below}u`;
+    const divided = below === 1 ? name : `${name} / ${text(below)}`;
     const stride = sizeOf(groups.slice(at + 1).map((group) => group.extent));
-    return `(${first ? divided : `${divided} % ${extent}u`}) * ${stride}u`;
+    return `(${first ? divided : `${divided} % ${text(extent)}`}) * ${text(stride)}`;
   });
   return terms.join(" + ");
 }

@@ -26,7 +26,7 @@ export interface Lowering {
   /** A number that the host checks after the run; it starts at 2^32 - 1. */
   status(what: Node): Value;
   /** The code that computes a node's element, for kernels that compute their operand as they read it. */
-  builder(prefix?: string): FragmentBuilder;
+  builder(mostExtents: number): FragmentBuilder;
   run(launch: Launch, values: readonly Value[]): void;
 }
 

@@ -181,7 +181,7 @@ export class Memory {
       const held = this.#state(value.place.name);
       if (held.dtype !== value.dtype || sizeOf(held.shape) !== value.size)
         throw new DeviceError(
-          `state '${value.place.name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${value.size} values of ${value.dtype}`,
+          `state '${value.place.name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${value.dtype}[${value.shape.join(", ")}]`,
         );
     }
   }

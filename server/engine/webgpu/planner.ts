@@ -1,4 +1,4 @@
-import { elementwiseLaunch } from "../../../kernels/elementwise.ts";
+import { elementwiseLaunch, mostElementwiseExtents } from "../../../kernels/elementwise.ts";
 import type { Launch } from "../../../kernels/wgsl.ts";
 import type { ProgramSpec, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
@@ -114,13 +114,13 @@ class Planner implements Lowering {
     return { shape: [1], size: 1, dtype: "i32", place: { kind: "status", slot: this.#statuses.length - 1 } };
   }
 
-  builder(prefix?: string): FragmentBuilder {
+  builder(mostExtents: number): FragmentBuilder {
     return new FragmentBuilder(
       {
         inline: (node, place, builder) => this.#inline(node, place, builder),
         valueOf: (node) => this.read(node),
       },
-      prefix,
+      mostExtents,
     );
   }
 
@@ -161,11 +161,13 @@ class Planner implements Lowering {
   #computeElements(node: Node): void {
     const writing: Writing = { root: node, product: undefined };
     this.#writing = writing;
-    const builder = this.builder();
+    const builder = this.builder(mostElementwiseExtents);
     const fragment = builder.build(node);
     const result = this.result(node);
     if (writing.product !== undefined) {
-      lowerMatmul(writing.product, this, { epilogue: fragment, values: builder.values, result });
+      // A product's kernel has no room for parameters of what comes after it.
+      const fixed = this.builder(0);
+      lowerMatmul(writing.product, this, { epilogue: fixed.build(node), values: fixed.values, result });
       return;
     }
     const launch = elementwiseLaunch(`fused ${node.op}`, fragment, sizeOf(node.shape), node.dtype);
