@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { devicesUnderTest } from "../../test/conformance/devices.ts";
+import { fastDevicesUnderTest } from "../../test/conformance/devices.ts";
 import { modelFolder, readModelOracle } from "../../test/conformance/fixtures.ts";
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
@@ -15,7 +15,7 @@ import { dictionarySimilarity } from "./similarity.ts";
 const D = 32;
 const layer = 1;
 
-describe.each(devicesUnderTest)("quality on $kind", ({ open }) => {
+describe.each(fastDevicesUnderTest)("quality on $kind", ({ open }) => {
   const oracle = readModelOracle("gpt-neox");
   let device: Device;
   let model: SubjectModel;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { devicesUnderTest } from "../../test/conformance/devices.ts";
+import { fastDevicesUnderTest } from "../../test/conformance/devices.ts";
 import { modelFolder } from "../../test/conformance/fixtures.ts";
 import { InternalError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
@@ -29,7 +29,7 @@ const settings = {
 } as const;
 const config = saeConfigSchema.parse(settings);
 
-describe.each(devicesUnderTest)("training on $kind", ({ open }) => {
+describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
   let device: Device;
   let models: SubjectModel[];
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device, DeviceKind } from "../../server/engine/device.ts";
 import { createGpuDevice } from "../../server/engine/webgpu/device.ts";
-import { hasGpuForTests } from "../support/software-gpu.ts";
+import { gpuForTests } from "../support/software-gpu.ts";
 
 /** A device that every conformance test runs on. */
 export interface DeviceUnderTest {
@@ -9,11 +9,16 @@ export interface DeviceUnderTest {
   readonly open: () => Promise<Device>;
 }
 
-/** Whether this machine has an adapter, a real one or Chromium's software one. Where it has none, devices.test.ts counts a skipped test. */
-export const gpuIsHere = await hasGpuForTests();
+/** The machine's adapter: a real one or Chromium's software one. Where it has none, devices.test.ts counts a skipped test. */
+export const gpuHere = await gpuForTests();
+
+export const gpuIsHere = gpuHere !== "none";
 
 /** Two threads, as on the smallest machine that the project promises anything for. */
 const cpu: DeviceUnderTest = { kind: "cpu", open: () => createCpuDevice({ threads: 2 }) };
 const gpu: DeviceUnderTest = { kind: "gpu", open: () => createGpuDevice() };
 
 export const devicesUnderTest: readonly DeviceUnderTest[] = gpuIsHere ? [cpu, gpu] : [cpu];
+
+/** For tests of hundreds of runs, which take minutes on an adapter that is software. */
+export const fastDevicesUnderTest: readonly DeviceUnderTest[] = gpuHere === "hardware" ? [cpu, gpu] : [cpu];

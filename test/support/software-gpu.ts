@@ -25,9 +25,10 @@ export async function openGpuForTests(options: GpuDeviceOptions = {}): Promise<D
   }
 }
 
-/** Whether tests can run on a GPU here. */
-export async function hasGpuForTests(): Promise<boolean> {
+/** What tests have for a GPU here. */
+export async function gpuForTests(): Promise<"none" | "software" | "hardware"> {
   const device = await openGpuForTests();
-  await device?.close();
-  return device !== undefined;
+  if (device === undefined) return "none";
+  await device.close();
+  return /swiftshader|llvmpipe/i.test(device.description) ? "software" : "hardware";
 }
