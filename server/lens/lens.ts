@@ -42,7 +42,7 @@ export interface LensOptions {
 
 /** Dictionaries were trained on texts of this length, and such a window takes about a tenth of a second at Pythia-70m's size. */
 const defaultWindow = 256;
-const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 768 * 2 ** 20 };
+const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 512 * 2 ** 20 };
 
 export class Lens {
   readonly info: LensInfo;
@@ -69,7 +69,11 @@ export class Lens {
     this.evidence = subject.evidence;
     this.#subject = subject;
     this.#window = Math.min(windowTokens, subject.tuned.config.contextLength);
-    this.#programs = new LensPrograms(subject, { window: this.#window, maxBytes: programBytes });
+    this.#programs = new LensPrograms(subject, {
+      window: this.#window,
+      before: subject.prefixIds.length,
+      maxBytes: programBytes,
+    });
     this.#cache = new ByteCache(cacheBytes);
     this.columns = columnsOf(subject.probe.layers);
     ({ weights: this.weights, intercept: this.intercept } = scaledProbe(subject.probe));

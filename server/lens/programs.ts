@@ -1,7 +1,7 @@
 /** Programs that read one window of tokens, one for each length bucket, kept while they fit in memory. */
 import type { Program, StateStore } from "../engine/device.ts";
 import { sizeOf, type Values } from "../engine/graph.ts";
-import { type Model, plainPositions } from "../models/model.ts";
+import { headNameOf, type Model, plainPositions } from "../models/model.ts";
 import type { LayerChanges, ResolvedAblation } from "./ablation.ts";
 import { changeName, type Dictionaries, type EditedDictionaries, featuresGraph } from "./graph.ts";
 import type { LensSubject } from "./subject.ts";
@@ -23,11 +23,17 @@ export type WindowFeatures = ReadonlyMap<number, Float32Array>;
 interface Compiled {
   readonly program: Promise<Program>;
   readonly bytes: number;
+  /** Runs that were begun and have not ended. */
+  running: number;
+  /** No longer in the table; freed when the last run ends. */
+  forgotten: boolean;
 }
 
 export interface ProgramsOptions {
   /** Tokens that the longest program reads. */
   readonly window: number;
+  /** Tokens that stand before every text. */
+  readonly before: number;
   /** What all programs may hold together; one is always kept. */
   readonly maxBytes: number;
 }
@@ -44,22 +50,34 @@ export class LensPrograms {
     this.#options = options;
   }
 
-  /** The tokens that a program for so many reads: a power of two, or for models of which few programs fit a power of four. */
+  /**
+   * The tokens that the program for so many reads, what stands before every text included. Texts of 16, 32, 64 ... tokens fit exactly; where many
+   * programs fit into memory there are lengths halfway between too, and where few do only every second one.
+   */
   bucketOf(tokens: number, model: Model): number {
-    const { window, maxBytes } = this.#options;
-    const step = 5 * bytesOf(model) <= maxBytes ? 2 : 4;
-    let length = step === 2 ? 16 : 32;
-    while (length < tokens) length *= step;
-    return Math.min(length, window);
+    const { window, before, maxBytes } = this.#options;
+    const fitting = maxBytes / bytesOf(model);
+    let length = 16;
+    while (before + length < tokens)
+      length = fitting >= 10 && before + 1.5 * length >= tokens ? 1.5 * length : (fitting >= 5 ? 2 : 4) * length;
+    return Math.min(before + length, window);
   }
 
   /** Reads one window. */
   async run(request: WindowRequest): Promise<WindowFeatures> {
     const T = this.bucketOf(request.ids.length, request.model);
-    const program = await this.#programFor(request, T);
     const ids = new Int32Array(T);
     ids.set(request.ids);
-    const results = await program.run({ ids, positions: plainPositions([1, T]), ...changesOf(request) });
+    const inputs = { ids, positions: plainPositions([1, T]), ...changesOf(request) };
+    const compiled = this.#compiledFor(request, T);
+    compiled.running += 1;
+    let results: Readonly<Record<string, Values>>;
+    try {
+      results = await (await compiled.program).run(inputs);
+    } finally {
+      compiled.running -= 1;
+      if (compiled.forgotten) free(compiled);
+    }
     const features = new Map<number, Float32Array>();
     for (const layer of request.read.keys()) {
       const values = results[`${layer}`];
@@ -74,29 +92,32 @@ export class LensPrograms {
     await Promise.allSettled(all.map(async ({ program }) => (await program).dispose()));
   }
 
-  async #programFor(request: WindowRequest, T: number): Promise<Program> {
+  #compiledFor(request: WindowRequest, T: number): Compiled {
     const key = `${request.name} ${T}`;
     const known = this.#compiled.get(key);
     this.#compiled.delete(key);
-    const compiled = known ?? { program: this.#compile(request, T), bytes: bytesOf(request.model) };
+    const compiled = known ?? {
+      program: this.#compile(request, T),
+      bytes: bytesOf(request.model),
+      running: 0,
+      forgotten: false,
+    };
     this.#compiled.set(key, compiled);
-    this.#evict();
-    try {
-      return await compiled.program;
-    } catch (error) {
+    compiled.program.catch(() => {
       if (this.#compiled.get(key) === compiled) this.#compiled.delete(key);
-      throw error;
-    }
+    });
+    this.#evict();
+    return compiled;
   }
 
-  /** The device runs what it is asked in order, so a program that is forgotten here still ends the run it was started for. */
   #evict(): void {
     let bytes = [...this.#compiled.values()].reduce((sum, compiled) => sum + compiled.bytes, 0);
     for (const [key, compiled] of this.#compiled) {
       if (bytes <= this.#options.maxBytes || this.#compiled.size === 1) return;
       this.#compiled.delete(key);
       bytes -= compiled.bytes;
-      compiled.program.then((program) => program.dispose()).catch(() => undefined);
+      compiled.forgotten = true;
+      free(compiled);
     }
   }
 
@@ -114,6 +135,11 @@ export class LensPrograms {
   }
 }
 
+/** Frees a forgotten program unless it runs. */
+function free({ program, running }: Compiled): void {
+  if (running === 0) program.then((compiled) => compiled.dispose()).catch(() => undefined);
+}
+
 function changesOf({ edit }: WindowRequest): Record<string, Values> {
   if (edit === undefined) return {};
   const inputs: Record<string, Values> = {};
@@ -126,7 +152,9 @@ function changesOf({ edit }: WindowRequest): Record<string, Values> {
   return inputs;
 }
 
-/** What a program holds of a model: the weights of its matrix products, in the kernels' layout. */
-function bytesOf({ parameters }: Model): number {
-  return parameters.reduce((sum, { role, shape }) => sum + (role === "linear" ? 4 * sizeOf(shape) : 0), 0);
+/** What a program holds of a model: the weights of its matrix products, in the kernels' layout. The lens computes no logits. */
+function bytesOf({ config, parameters }: Model): number {
+  const head = headNameOf(config);
+  const products = parameters.filter(({ name, role }) => role === "linear" && name !== head);
+  return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
