@@ -76,16 +76,22 @@ export function startServer({ input, output, onEnd }: ServerOptions): void {
   };
 
   const quarantine = new Quarantine(join(stateFolder(), "quarantine"));
+  let isEnding = false;
   const end = (status: number): void => {
+    if (isEnding) return;
+    isEnding = true;
     quarantine.close();
-    onEnd(status);
+    // A thread that computes while the process ends would bring it down instead.
+    const exit = (): void => onEnd(status);
+    setTimeout(exit, END_WAIT_MS).unref();
+    lenses.close().then(exit, exit);
   };
   serveLifecycle(connection, dispatcher, session, end);
   documents.serve(dispatcher, (_uri, reason) => log.error(reason));
   serveRuns(dispatcher, { session, board, onFailure });
   board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone }));
   session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
-  serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
+  const lenses = serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
   reader.onClose(() => end(0));
   connection.listen();
 }
@@ -99,7 +105,7 @@ interface LensParts {
 }
 
 /** Everything that looks through a run. */
-function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensParts): void {
+function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensParts): LensSession {
   const { session, board, documents, quarantine, onFailure } = parts;
   const lenses = new LensSession({ session, board, quarantine, onFailure, tell: (state) => changed(state) });
   const stores = new FeatureStores();
@@ -125,6 +131,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveHover(dispatcher, { documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
+  return lenses;
 }
 
 /** Tells the editor something. */
@@ -187,3 +194,5 @@ function limited(write: (line: string) => void): (line: string) => void {
 }
 
 const MALFORMED_LINES = 20;
+/** Editors wait for two seconds or so before they end a server by force. */
+const END_WAIT_MS = 1500;

@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { starterRunFolder } from "../models/open.ts";
 import { runFolder } from "../pipeline/run-folder.ts";
@@ -40,7 +40,8 @@ export class Session {
 
   /** The folders of runs, absolute. */
   get runsRoots(): readonly string[] {
-    return [...new Set(this.#options.runsRoots.map((root) => resolve(root)))];
+    const roots = this.#options.runsRoots.filter((root) => isAbsolute(root) && !root.includes("\0"));
+    return [...new Set(roots.map((root) => resolve(root)))];
   }
 
   /** The run that came with the program. */

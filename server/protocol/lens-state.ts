@@ -44,7 +44,7 @@ export const ChooseRun = defineRequest("lfp/chooseRun", z.object({ runFolder: z.
 /** Sent by the editor as `initializationOptions`. */
 export const InitializationOptions = z.object({
   /** Absolute folders in which runs stand, in order of preference. */
-  runsRoots: z.array(z.string()).max(100).default([]),
+  runsRoots: z.array(z.string().max(4096)).max(100).default([]),
   /** False in Restricted Mode: no models or autoencoders are loaded from the workspace, and no run is started. */
   trusted: z.boolean().default(false),
   /** See `ServerSettings`. */

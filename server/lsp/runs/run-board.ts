@@ -19,6 +19,7 @@ export class RunBoard {
   readonly #runs = new Map<string, KnownRun>();
   readonly #summaries: SummaryCache = new Map();
   #roots: readonly string[] = [];
+  readonly #unreadable = new Set<string>();
   #watching = new AbortController();
   #dirty = new Set<string>();
   #flushing: Promise<void> | undefined;
@@ -90,7 +91,7 @@ export class RunBoard {
   }
 
   async #scan(root: string): Promise<void> {
-    const names = (await listRuns(root)).slice(0, MAX_RUNS);
+    const names = (await this.#namesIn(root)).slice(0, MAX_RUNS);
     const found = new Set(names.map((name) => join(root, name)));
     if (!this.#roots.includes(root)) return;
     for (const folder of found) if (!this.#runs.has(folder)) this.#add(folder);
@@ -100,6 +101,17 @@ export class RunBoard {
       this.#runs.delete(folder);
     }
     if (gone.length > 0) this.#tell([], gone);
+  }
+
+  /** A folder that cannot be read has no runs for now; that is told once. */
+  async #namesIn(root: string): Promise<string[]> {
+    try {
+      return await listRuns(root);
+    } catch (error) {
+      if (!this.#unreadable.has(root)) this.#onFailure(error);
+      this.#unreadable.add(root);
+      return [];
+    }
   }
 
   #add(folder: string): void {
@@ -122,7 +134,6 @@ export class RunBoard {
   }
 
   #loop(folder: string, signal: AbortSignal, pollMs: () => number, look: () => Promise<void>): void {
-    let hasFailed = false;
     const run = async (): Promise<void> => {
       while (!signal.aborted) {
         // Made anew each time: a folder that was not there, or was replaced, is watched from the next look on.
@@ -132,13 +143,7 @@ export class RunBoard {
         } finally {
           watch.close();
         }
-        try {
-          if (!signal.aborted) await look();
-        } catch (error) {
-          // A folder that cannot be read now may be readable later; once is enough to say so.
-          if (!hasFailed) this.#onFailure(error);
-          hasFailed = true;
-        }
+        if (!signal.aborted) await look();
       }
     };
     run().catch(this.#onFailure);
