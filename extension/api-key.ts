@@ -6,9 +6,15 @@ import * as vscode from "vscode";
 import type { Extension } from "./context.ts";
 import { readSetting } from "./settings.ts";
 
-export interface Endpoint {
+/** A service without its key. */
+export interface Service {
   readonly baseUrl: string;
   readonly model: string;
+  /** Dollars for a million tokens. */
+  readonly prices: { readonly inputUsd: number; readonly outputUsd: number };
+}
+
+export interface Endpoint extends Service {
   readonly apiKey: string;
 }
 
@@ -23,7 +29,16 @@ export const apiKeyCommands = {
 export async function endpointWithKey(extension: Extension): Promise<Endpoint | undefined> {
   const url = endpointUrl();
   const apiKey = (await extension.vscode.secrets.get(secretFor(url))) ?? (await enterKey(extension, url));
-  return apiKey === undefined ? undefined : { baseUrl: url.href, model: readSetting("explain.model"), apiKey };
+  return apiKey === undefined ? undefined : { ...service(), apiKey };
+}
+
+/** The service of the settings. */
+export function service(): Service {
+  return {
+    baseUrl: endpointUrl().href,
+    model: readSetting("explain.model"),
+    prices: { inputUsd: readSetting("explain.inputUsd"), outputUsd: readSetting("explain.outputUsd") },
+  };
 }
 
 async function enterKey({ vscode: context }: Extension, url: URL): Promise<string | undefined> {

@@ -29,6 +29,8 @@ export const settings = {
   "completions.seed": setting("window", z.int().min(0).max(2_147_483_647).default(1)),
   "explain.endpoint": setting("machine", z.string().max(2000).default("https://api.openai.com/v1")),
   "explain.model": setting("machine", z.string().max(200).default("gpt-4.1")),
+  "explain.inputUsd": setting("machine", z.number().min(0).max(10_000).default(2)),
+  "explain.outputUsd": setting("machine", z.number().min(0).max(10_000).default(8)),
   "explain.capUsd": setting("machine", z.number().min(0).max(10_000).default(1)),
 } as const;
 

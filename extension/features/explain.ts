@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import { ExplainFeatures, PreviewExplain } from "../../server/protocol/features.ts";
-import { type Endpoint, endpointWithKey } from "../api-key.ts";
+import { type Endpoint, endpointWithKey, service } from "../api-key.ts";
 import type { Extension } from "../context.ts";
 import { readSetting } from "../settings.ts";
 import { spendText } from "./feature-text.ts";
@@ -13,7 +13,11 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   const explainer = await chooseExplainer();
   if (explainer === undefined) return;
   const capUsd = readSetting("explain.capUsd");
-  const preview = await extension.server.request(PreviewExplain, { runFolder, ids, explainer });
+  const preview = await extension.server.request(PreviewExplain, {
+    runFolder,
+    ids,
+    endpoint: explainer === "offline" ? null : service(),
+  });
   let endpoint: Endpoint | null = null;
   if (explainer === "endpoint") {
     const agreed = await vscode.window.showWarningMessage(
@@ -29,7 +33,7 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   const result = await withJob(extension, job, "explaining features", async (token) =>
     extension.server.request(
       ExplainFeatures,
-      { runFolder, ids, explainer, endpoint, capUsd: explainer === "offline" ? null : capUsd, job },
+      { runFolder, ids, endpoint, capUsd: explainer === "offline" ? null : capUsd, job },
       token,
     ),
   );

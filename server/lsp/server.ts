@@ -23,6 +23,7 @@ import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
 import { responseErrorOf } from "./failures.ts";
 import { FeatureHovers } from "./features/feature-hovers.ts";
+import { serveFeatureJobs } from "./features/feature-jobs.ts";
 import { serveFeatures } from "./features/feature-requests.ts";
 import { FeatureStores } from "./features/feature-stores.ts";
 import { serveCodeActions } from "./lens/code-actions.ts";
@@ -131,6 +132,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveHover(dispatcher, { documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
+  serveFeatureJobs(dispatcher, { session, stores, tell: (type, params) => tell(connection, type, params) });
   return lenses;
 }
 

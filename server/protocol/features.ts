@@ -180,10 +180,18 @@ export const AnnotateFeature = defineRequest(
   FeatureRow,
 );
 
-/** What explaining would cost; nothing is sent. */
+/** A service that explains, without the key. */
+const ExplainService = z.object({
+  baseUrl: z.url(),
+  model: z.string(),
+  /** Dollars for a million tokens. Only with them is a cost known, and a cap in dollars kept. */
+  prices: z.object({ inputUsd: z.number().min(0), outputUsd: z.number().min(0) }).nullable(),
+});
+
+/** What explaining would cost; nothing is sent. `endpoint` null: the offline explainer. */
 export const PreviewExplain = defineRequest(
   "lfp/previewExplain",
-  z.object({ ...run, ids: z.array(FeatureId).max(100_000).nullable(), explainer: z.enum(["offline", "endpoint"]) }),
+  z.object({ ...run, ids: z.array(FeatureId).max(100_000).nullable(), endpoint: ExplainService.nullable() }),
   z.object({
     features: z.int(),
     /** Already there, and so free. */
@@ -198,14 +206,16 @@ export const PreviewExplain = defineRequest(
   }),
 );
 
-/** Explains and scores; `ids` null: those that the method picks. The key is given for this call only and kept nowhere. */
+/**
+ * Explains and scores; `ids` null: those that the method picks, `endpoint` null: offline. The key is given for this call only and kept nowhere. A
+ * service is not asked without a cap that can be kept.
+ */
 export const ExplainFeatures = defineRequest(
   "lfp/explainFeatures",
   z.object({
     ...run,
     ids: z.array(FeatureId).max(100_000).nullable(),
-    explainer: z.enum(["offline", "endpoint"]),
-    endpoint: z.object({ baseUrl: z.url(), model: z.string(), apiKey: z.string() }).nullable(),
+    endpoint: ExplainService.extend({ apiKey: z.string() }).nullable(),
     capUsd: z.number().min(0).nullable(),
     /** Names the progress that is told meanwhile. */
     job: z.string(),

@@ -1,0 +1,65 @@
+import { LfpError } from "../../common/errors.ts";
+import { runPaths } from "../../pipeline/run-folder.ts";
+import { ExplainFeatures, JobProgress, PreviewExplain } from "../../protocol/features.ts";
+import type { ParamsOf } from "../../protocol/message.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Session } from "../session.ts";
+import { trustedRun } from "./feature-requests.ts";
+import type { FeatureStores } from "./feature-stores.ts";
+
+/** Something that costs money was asked for without a bound that can be kept. */
+export class NoCapError extends LfpError {
+  readonly code = "usage";
+
+  constructor() {
+    super(
+      "A service is not asked without a cap in dollars and the model's prices, by which the cap is kept. Give both.",
+    );
+  }
+}
+
+export interface FeatureJobsOptions {
+  readonly session: Session;
+  readonly stores: FeatureStores;
+  readonly tell: (type: typeof JobProgress, params: ParamsOf<typeof JobProgress>) => void;
+}
+
+type Service = NonNullable<ParamsOf<typeof PreviewExplain>["endpoint"]>;
+
+/** Serves what takes long or costs money: previews first, then the work, with its progress. Nothing is sent anywhere unasked. */
+export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
+  const settingsOf = async (runFolder: string, ids: readonly string[] | null) => {
+    const folder = await trustedRun(session, runFolder);
+    const { loadExperiment } = await import("../../pipeline/experiment/resolve.ts");
+    const experiment = await loadExperiment(runPaths(folder).experiment);
+    return { store: await stores.store(folder), experiment, ids, perLayer: FEATURES_A_LAYER, again: false };
+  };
+
+  dispatcher.request(PreviewExplain, async ({ runFolder, ids, endpoint }) => {
+    const settings = await settingsOf(runFolder, ids);
+    const { previewExplain } = await import("../../pipeline/explain-run.ts");
+    return previewExplain({ ...settings, endpoint: endpoint === null ? null : endpointOf(endpoint, "", null) });
+  });
+
+  dispatcher.request(ExplainFeatures, async ({ runFolder, ids, endpoint, capUsd, job }, { signal }) => {
+    if (endpoint !== null && (capUsd === null || endpoint.prices === null)) throw new NoCapError();
+    const settings = await settingsOf(runFolder, ids);
+    const { explainRun } = await import("../../pipeline/explain-run.ts");
+    const asked = endpoint === null ? null : endpointOf(endpoint, endpoint.apiKey, capUsd);
+    const { explained, failed, stoppedAtCap, spentUsd } = await explainRun(
+      { ...settings, endpoint: asked },
+      {
+        signal,
+        onProgress: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} features` }),
+      },
+    );
+    return { explained: explained.length, failed: failed.length, stoppedAtCap, spentUsd };
+  });
+}
+
+/** As `lfp explain` picks them unless told otherwise. */
+const FEATURES_A_LAYER = 30;
+
+function endpointOf({ baseUrl, model, prices }: Service, apiKey: string, maxUsd: number | null) {
+  return { baseUrl, model, apiKey, prices, maxUsd, maxTokens: null };
+}
