@@ -10,6 +10,7 @@ export function probeSection(report: ProbeReport, source: Source, words: number)
     text: [
       `${report.triples} triples, ${report.features.total} features of layers ${report.features.layers.map(({ layer }) => layer).join(", ")}, of which ${percent(report.features.nonZero)} are active at a target word.`,
       gapExplained(report),
+      limitsExplained(report),
     ],
     tables: [
       signTable(report, source),
@@ -42,6 +43,26 @@ function gapExplained({ byTriple, byWord }: ProbeReport): string {
     `How far memory goes is measured by probes fitted to random signs of the words: ${percent(memory)} of signs right by triple, ${percent(byWord.wordMemory.signAccuracy.mean)} by word. ` +
     "Only the split by word, in which no word stands on both sides, tells whether features carry the reward to new words; " +
     "what falls away between the two columns is memory of words, not a reading of the reward."
+  );
+}
+
+/** What stands between the probe and words that it never saw. */
+function limitsExplained({ byWord, features }: ProbeReport): string {
+  const { probe, rawActivations, baseModel, split } = byWord;
+  const tested = split.folds.reduce((sum, { testWords }) => sum + testWords, 0) / split.folds.length;
+  const taus = [
+    `${showCell(probe.kendall.tau)} on features`,
+    ...(rawActivations === null ? [] : [`${showCell(rawActivations.kendall.tau)} on raw activations`]),
+    ...(baseModel === null ? [] : [`${showCell(baseModel.kendall.tau)} on the base model's features`]),
+  ];
+  const low = probe.kendall.interval.low;
+  const isOld = low !== null && (baseModel?.kendall.tau ?? Number.NEGATIVE_INFINITY) >= low;
+  return (
+    `What limits the split by word: a probe has some ${Math.round(probe.words - tested)} words to learn ${features.total} weights from. Kendall's tau-b by word is ${taus.join(", ")}. ` +
+    "Where raw activations do better, the autoencoders lose some of what carries over to new words. " +
+    (isOld
+      ? "The base model's features do as well within the interval: most of what is read of new words the model knew before tuning."
+      : "Where the base model's features do as well, the model knew before tuning what is read.")
   );
 }
 

@@ -23,7 +23,7 @@ type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe";
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
   name: "report",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async ({ settings, input, output }) => {
     const { run, seed } = settings;
     const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });

@@ -52,8 +52,9 @@ async function checkFeatures(run: string): Promise<void> {
   expect((await lfp(["features", run, "--search", "pecul", "--pinned"])).stdout).toContain(`*${id}`);
   const examples = JSON.parse((await lfp(["feature", run, id, "--json"])).stdout).examples;
   expect(examples[0].examples.length).toBeGreaterThan(3);
-  const scored = JSON.parse((await lfp(["features", run, "--sort", "score", "--count", "6", "--json"])).stdout).rows;
-  for (const { explanation } of scored) expect(explanation).toMatchObject({ explainer: "offline" });
+  const scored = JSON.parse((await lfp(["features", run, "--sort", "score", "--count", "3", "--json"])).stdout).rows;
+  for (const { explanation } of scored)
+    expect(explanation).toMatchObject({ explainer: "offline", score: { method: "detection" } });
   expect((await lfp(["feature", run, "L99/F1"])).code).toBe(4);
   expect((await lfp(["feature", run, "../x"])).stderr).toContain("has no feature ../x");
 }
