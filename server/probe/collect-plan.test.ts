@@ -73,3 +73,16 @@ test("batches hold every sequence once, within their bucket's shape", () => {
   );
   expect(planBatches([], options)).toEqual([]);
 });
+
+test("what a tokenizer's post-processor would put around a text is left out: the prefix alone stands before it", () => {
+  const adding: PlanOptions["tokenizer"] = {
+    ...numberTokenizer,
+    encode: (text, { addSpecialTokens = true } = {}) => {
+      const { ids, ranges } = numberTokenizer.encode(text);
+      if (!addSpecialTokens) return { ids, ranges };
+      return { ids: Int32Array.of(2, ...ids), ranges: [{ start: 0, end: 0 }, ...ranges] };
+    },
+  };
+  const sequence = targetSequence(side("11 12 13", "12"), 0, { ...options, tokenizer: adding, prefixIds: [2] });
+  expect(sequence).toEqual({ row: 0, ids: Int32Array.of(2, 11, 12), places: [2] });
+});

@@ -49,7 +49,8 @@ export class TargetPlaceError extends LfpError {
  */
 export function targetSequence(side: TripleSide, row: number, options: PlanOptions): TargetSequence {
   const { tokenizer, contextLength, multiToken, prefixIds } = options;
-  const { ids, ranges } = tokenizer.encode(side.text);
+  // The prefix is all that stands before a text, as in the autoencoders' training: a post-processor that adds a BOS would double it.
+  const { ids, ranges } = tokenizer.encode(side.text, { addSpecialTokens: false });
   const all = [...ranges.keys()].filter((token) => {
     const range = ranges[token] ?? { start: 0, end: 0 };
     return range.start < side.end && range.end > side.start;

@@ -35,7 +35,7 @@ type Context = StageContext<CollectSettings, "model" | "tokenizer" | "saes" | "t
 /** Runs a model over the triples and keeps its features at the target words. */
 export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes" | "triples"> = {
   name: "collect",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     await withDevice(async (device) => {
       const collection = await openCollection(device, context);
