@@ -11,7 +11,7 @@ import { benchShapeNames, benchShapes } from "./bench-shapes.ts";
 import { medianSeconds, peakRssMB, rounded, type Timing } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 export const benchEngine = defineCommand({
   usage: "[options]",
@@ -25,10 +25,10 @@ export const benchEngine = defineCommand({
     batch: option.integer("rows of a batch", 4, { min: 1, max: 4096 }),
     tokens: option.integer("tokens of a row", 128, { min: 2 }),
     steps: option.integer("timed steps", 5, { min: 1 }),
-    threads: threadsOption,
+    ...deviceOptions,
   },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    await withDevice({ threads: options.threads, signal }, async (device) => {
+    await withDevice({ ...options, signal, note }, async (device) => {
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const figures = await measure(device, model, {
         shape: [options.batch, options.tokens],

@@ -8,7 +8,7 @@ import { benchShapeNames, benchShapes } from "./bench-shapes.ts";
 import { BenchCheckError, medianSeconds, peakRssMB, rounded } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 export const benchGenerate = defineCommand({
   usage: "[options]",
@@ -22,10 +22,10 @@ export const benchGenerate = defineCommand({
     prompts: option.integer("prompts in the batch", 64, { min: 1, max: 4096 }),
     new: option.integer("new tokens for each prompt", 20, { min: 1 }),
     repeats: option.integer("timed repeats", 5, { min: 1 }),
-    threads: threadsOption,
+    ...deviceOptions,
   },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    await withDevice({ threads: options.threads, signal }, async (device) => {
+    await withDevice({ ...options, signal, note }, async (device) => {
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const random = Random.fromSeed(2);
       const prompts = Array.from({ length: options.prompts }, (_, at) =>

@@ -8,7 +8,7 @@ import type { BenchShape } from "./bench-shapes.ts";
 import { BenchCheckError, peakRssMB } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 /** Design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
 const budget = { model: "pythia-70m", tokens: 128, p95Ms: 250 } as const;
@@ -23,10 +23,10 @@ export const benchLens = defineCommand({
     shape: option.choice("SHAPE", "the model's shape", ["both", "starter", "pythia-70m"], "both"),
     repeats: option.integer("paragraphs of each length, warm", 40, { min: 1, max: 10_000 }),
     "cold-repeats": option.integer("paragraphs of each length, cold", 5, { min: 1, max: 1000 }),
-    threads: threadsOption,
+    ...deviceOptions,
   },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ threads: options.threads, signal }, async (device) => {
+    withDevice({ ...options, signal, note }, async (device) => {
       const shapes: readonly BenchShape[] = options.shape === "both" ? ["starter", "pythia-70m"] : [options.shape];
       const textOf = await paragraphs();
       const models: { model: BenchShape; paragraphs: LensTimes[] }[] = [];

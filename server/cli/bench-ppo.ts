@@ -3,7 +3,7 @@ import { benchPpo as timePpo } from "../tuning/bench.ts";
 import { peakRssMB, rounded } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 export const benchPpo = defineCommand({
   usage: "[options]",
@@ -18,10 +18,10 @@ export const benchPpo = defineCommand({
       "starter",
     ),
     steps: option.integer("timed steps, after one that warms up", 3, { min: 1, max: 1000 }),
-    threads: threadsOption,
+    ...deviceOptions,
   },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ threads: options.threads, signal }, async (device) => {
+    withDevice({ ...options, signal, note }, async (device) => {
       note("timing PPO steps");
       const model =
         options.model === "starter" ? ({ folder: starterFolder(), name: "starter" } as const) : options.model;

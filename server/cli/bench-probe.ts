@@ -6,16 +6,16 @@ import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";
 import { peakRssMB, rounded } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 export const benchProbe = defineCommand({
   usage: "[options]",
   about:
     "Times the reading of features at the target words of triples, a ridge fit, and the whole evaluation of a probe with its controls, on the starter model and its " +
     "texts, after checking batched reading against single texts and the fit against its optimum.",
-  options: { triples: option.integer("triples, at most", 500, { min: 50, max: 100_000 }), threads: threadsOption },
+  options: { triples: option.integer("triples, at most", 500, { min: 50, max: 100_000 }), ...deviceOptions },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ threads: options.threads, signal }, async (device) => {
+    withDevice({ ...options, signal, note }, async (device) => {
       note("making triples");
       const { model, tokenizer } = await openModel(device, starterReference);
       const texts = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });

@@ -3,7 +3,7 @@ import { benchShapes } from "./bench-shapes.ts";
 import { peakRssMB, rounded } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 /** Layers whose autoencoders are timed: as in the demo, and the paper's for Pythia-70m. */
 const layersOf = { starter: [2, 4], "pythia-70m": [1, 2, 3, 4, 5] } as const;
@@ -17,10 +17,10 @@ export const benchSae = defineCommand({
   options: {
     shape: option.choice("SHAPE", "the models' size", ["starter", "pythia-70m"], "starter"),
     steps: option.integer("timed optimizer steps", 32, { min: 1, max: 100_000 }),
-    threads: threadsOption,
+    ...deviceOptions,
   },
   run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ threads: options.threads, signal }, async (device) => {
+    withDevice({ ...options, signal, note }, async (device) => {
       note("checking and timing autoencoder steps");
       const { shape, steps } = options;
       const figures = await timeSaes({ device, model: benchShapes[shape], layers: layersOf[shape], steps, signal });

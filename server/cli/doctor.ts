@@ -85,7 +85,7 @@ interface CpuResult {
 async function checkCpuDevice(signal: AbortSignal): Promise<Checked<CpuResult>> {
   const start = performance.now();
   try {
-    return await withDevice({ threads: 0, signal }, async (device) => {
+    return await withDevice({ device: "cpu", signal }, async (device) => {
       await selfCheck(device);
       const selfCheckMs = Math.round(performance.now() - start);
       return { result: { ok: true, description: device.description, selfCheckMs }, problems: [] };

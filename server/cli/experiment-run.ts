@@ -1,14 +1,16 @@
 /** What the commands that work on a run share. */
-import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
+import { chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { type RunOutcome, runPipeline } from "../pipeline/run.ts";
+import { readRecord } from "../pipeline/run-folder.ts";
 import type { PlannedStage } from "../pipeline/stage.ts";
 import type { CommandIo, CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { option } from "./options.ts";
 import { readReport } from "./report.ts";
 import { describeState, RunLines } from "./run-lines.ts";
 
@@ -40,18 +42,32 @@ export async function plannedStages(
   return planExperiment(experiment, { run: basename(folder), signal, onProgress: note });
 }
 
+/** The device option of commands that work on a run: outputs made on one device are not gone on with on another. */
+export const runDeviceOption = option.choice(
+  "DEVICE",
+  "what computes; same: what this run was computed on before, else the CPU",
+  ["same", ...deviceChoices],
+  "same",
+);
+
+interface RunIo extends Pick<CommandIo, "signal" | "note" | "env"> {
+  readonly device: "same" | DeviceChoice;
+}
+
 /** Works on the run to its end, telling its events. All stages unless some are given. */
 export async function runStages(
   experimentRun: ExperimentRun,
-  io: Pick<CommandIo, "signal" | "note">,
+  io: RunIo,
   only?: readonly PlannedStage[],
 ): Promise<RunOutcome> {
   const { experiment, folder } = experimentRun;
   const lines = new RunLines();
+  const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
   const plan = only ?? (await plannedStages(experimentRun, io));
   return runPipeline(plan, folder, {
     seed: experiment.seed,
-    deviceClass: `cpu-${availableParallelism()}`,
+    deviceClass: device.deviceClass,
+    openDevice: () => device.open(),
     versions: { "lfp-lens": packageVersion() },
     signal: io.signal,
     onEvent: (event) => {
@@ -74,6 +90,12 @@ export async function outcomeResult(
     return { json: { folder, stage, state: outcome }, text: `${folder}: stage ${stage} is done` };
   const report = await readReport(folder);
   return { json: { folder, state: outcome, report: report.json }, text: `${report.text}\nThe run is in ${folder}.` };
+}
+
+async function deviceOf(folder: string, wished: RunIo["device"]): Promise<DeviceChoice> {
+  if (wished !== "same") return wished;
+  const record = await readRecord(folder);
+  return record?.deviceClass.startsWith("webgpu:") === true ? "gpu" : "cpu";
 }
 
 function seedOf(text: string): number {

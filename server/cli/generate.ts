@@ -7,7 +7,7 @@ import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 import { printable } from "./printable.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 const options = {
   model: option.required("MODEL", "`starter`, a folder with a checkpoint, or a hub id (owner/name[@revision])"),
@@ -26,7 +26,7 @@ const options = {
   "no-bos": option.flag(
     "put no begin-of-text token before the prompts; transformers puts none for Pythia and GPT-Neo, the starter needs one",
   ),
-  threads: threadsOption,
+  ...deviceOptions,
 };
 
 export const generate = defineCommand({
@@ -36,7 +36,7 @@ export const generate = defineCommand({
     "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.",
   options,
   run: async (given): Promise<CommandResult> => {
-    const { options: chosen, signal } = given;
+    const { options: chosen, signal, note } = given;
     const prompts = await promptsOf(given);
     const { folder, id, commit } = await resolveReference(chosen.model, {
       download: chosen.download,
@@ -44,7 +44,7 @@ export const generate = defineCommand({
       signal,
       env: given.env,
     });
-    return await withDevice({ threads: chosen.threads, signal }, async (device) => {
+    return await withDevice({ ...chosen, signal, note }, async (device) => {
       const opened = await openModel(device, folder);
       const texts = await continueTexts(device, opened, prompts, {
         maxNewTokens: chosen["max-new-tokens"],

@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { type ExperimentRun, submitExperimentRun } from "../pipeline/experiment-run.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
-import { openRun, outcomeResult, runStages } from "./experiment-run.ts";
+import { openRun, outcomeResult, runDeviceOption, runStages } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
 
 const options = {
   out: option.text("DIR", "the run's folder (default runs/NAME, with the experiment's name)"),
+  device: runDeviceOption,
   seed: option.text("N", "instead of the experiment's seed"),
   download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
   detach: option.flag("start the run and return at once; it goes on without this terminal (lfp status, lfp cancel)"),
@@ -20,18 +21,19 @@ export const run = defineCommand({
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
     const experimentRun = await openRun(given.positionals[0] ?? "", given.options);
-    if (given.options.detach) return detach(experimentRun);
+    if (given.options.detach) return detach(experimentRun, given.options.device);
     return outcomeResult(experimentRun, await runStages(experimentRun, ioOf(given)));
   },
 });
 
-function ioOf({ signal, note }: Given<typeof options>): Pick<Given<typeof options>, "signal" | "note"> {
-  return { signal, note };
+function ioOf({ signal, note, env, options: { device } }: Given<typeof options>) {
+  return { signal, note, env, device };
 }
 
-async function detach(experimentRun: ExperimentRun): Promise<CommandResult> {
+async function detach(experimentRun: ExperimentRun, device: string): Promise<CommandResult> {
   const [, program = ""] = process.argv;
-  await submitExperimentRun(experimentRun, [process.execPath, ...process.execArgv, resolve(program)], process.cwd());
+  const lfp = [process.execPath, ...process.execArgv, resolve(program)] as const;
+  await submitExperimentRun(experimentRun, lfp, process.cwd(), ["--device", device]);
   const { folder } = experimentRun;
   return {
     json: { folder, detached: true },

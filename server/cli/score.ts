@@ -17,7 +17,7 @@ import { option } from "./options.ts";
 import { formatOf, tokenLines } from "./score-file.ts";
 import { colouredText, tokenTable } from "./score-view.ts";
 import { existingRun } from "./status.ts";
-import { threadsOption, withDevice } from "./with-device.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
 
 const modeNames = ["implicit", "true", "disagreement", "tuned-minus-base", "feature", "ablated-minus-not"] as const;
 
@@ -36,7 +36,7 @@ const options = {
     "auto",
   ),
   rows: option.integer("the most tokens that the terminal is shown", 400, { min: 1 }),
-  threads: threadsOption,
+  ...deviceOptions,
 };
 
 export const score = defineCommand({
@@ -47,7 +47,7 @@ export const score = defineCommand({
   options,
   positionals: ["[FILE]"],
   run: async (given): Promise<CommandResult> => {
-    const { options: chosen, signal } = given;
+    const { options: chosen, signal, note } = given;
     const document = await documentOf(given);
     const mode = modeOf(chosen.mode, chosen.feature);
     const ablation = chosen.ablation === undefined ? null : await readAblationSet(chosen.ablation);
@@ -55,7 +55,7 @@ export const score = defineCommand({
       throw new UsageError("--mode ablated-minus-not needs --ablation FILE: it shows what the set changes");
     if (chosen.out !== undefined) formatOf(chosen.out);
     const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
-    return await withDevice({ threads: chosen.threads, signal }, async (device) => {
+    return await withDevice({ ...chosen, signal, note }, async (device) => {
       const lens = await openLens(run, { device, signal });
       const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);
       if (document === undefined)

@@ -47,16 +47,17 @@ export async function openExperimentRun(
 
 /**
  * Starts a run as a process of its own, or goes on with it. The process reads the experiment that stands in the run folder, so that it is
- * this one whatever happens to the file it came from. `program` is `lfp` as arguments. Throws what `LocalExecutor.submit` throws.
+ * this one whatever happens to the file it came from. `program` is `lfp` as arguments, `options` more of those of `lfp run`. Throws what `LocalExecutor.submit` throws.
  */
 export async function submitExperimentRun(
   { folder, experimentFile, runsRoot }: Pick<ExperimentRun, "folder" | "experimentFile" | "runsRoot">,
   program: readonly [string, ...string[]],
   cwd: string,
+  options: readonly string[] = [],
 ): Promise<void> {
   await new LocalExecutor(runsRoot).submit({
     runFolder: folder,
-    argv: [...program, "run", experimentFile, "--out", folder],
+    argv: [...program, "run", experimentFile, "--out", folder, ...options],
     cwd,
   });
 }

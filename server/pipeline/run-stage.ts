@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { InternalError, invariant } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
+import type { Device } from "../engine/device.ts";
 import { CheckpointStore, type StoredCheckpoint } from "./checkpoint.ts";
 import { moveDurably, remove } from "./files.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -39,6 +40,7 @@ export interface Task {
 interface StageOptions {
   readonly seed: number;
   readonly deviceClass: string;
+  readonly openDevice: () => Promise<Device>;
   readonly signal: AbortSignal;
   readonly checkpointDue: CheckpointPolicy;
 }
@@ -48,7 +50,7 @@ export function makeTask(
   planned: PlannedStage,
   outputs: ReadonlyMap<PlannedStage, StageOutput>,
   session: RunSession,
-  { seed, deviceClass }: StageOptions,
+  { seed, deviceClass }: Pick<StageOptions, "seed" | "deviceClass">,
 ): Task {
   const inputs: OutputManifest["inputs"] = {};
   const inputPaths: Record<string, string> = {};
@@ -175,6 +177,7 @@ class Attempt {
       random: this.#random,
       resumed: this.#stored?.checkpoint,
       signal: this.#options.signal,
+      openDevice: this.#options.openDevice,
       input: (name) => {
         const path = inputPaths[name];
         if (path === undefined) throw new InternalError(`stage ${stage} has no input ${name}.`);

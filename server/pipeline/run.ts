@@ -1,6 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { invariant, LfpError, messageOf } from "../common/errors.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import type { Device } from "../engine/device.ts";
 import type { RunEvent, RunState } from "../protocol/run-events.ts";
 import { CancelWatch, clearCancelRequest } from "./cancel.ts";
 import { errnoOf, type FileSystem, StorageError } from "./files.ts";
@@ -17,6 +19,8 @@ export interface RunOptions {
   readonly seed: number;
   /** What computes, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
   readonly deviceClass: string;
+  /** Opens the device of that class for a stage; the CPU unless told otherwise. */
+  readonly openDevice?: () => Promise<Device>;
   /** Versions to record besides those of Node and the platform. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Aborting it asks the run to stop at its next step, after a checkpoint. */
@@ -113,6 +117,7 @@ async function runStages(
     ...options,
     checkpointDue: options.checkpointDue ?? checkpointDue,
     check: options.check ?? "fast",
+    openDevice: options.openDevice ?? (() => createCpuDevice()),
   };
   for (const planned of stages) {
     if (options.signal.aborted) throw new RunCancelledError();

@@ -1,6 +1,7 @@
 import type { FileContents } from "../common/atomic-file.ts";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
+import type { Device } from "../engine/device.ts";
 
 /**
  * One kind of work of the pipeline: a pure function from settings, input folders and a random stream to an output
@@ -30,6 +31,8 @@ export interface StageContext<Settings, Inputs extends string> {
   readonly output: string;
   /** The stage's own stream. It goes on from the checkpoint when there is one; forks of it are the stage's to save. */
   readonly random: Random;
+  /** Opens the run's device; whoever opens one closes it. */
+  openDevice(): Promise<Device>;
   /** The last checkpoint of a run that was cut off; `undefined` at a fresh start. */
   readonly resumed: Checkpoint | undefined;
   /** Aborted when someone asks to stop. For long waits; work in steps need only call `stepDone`. */

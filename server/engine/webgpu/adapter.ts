@@ -8,6 +8,8 @@ export interface AdapterOptions {
   readonly adapter?: string;
   /** Compiles and validates everything and computes nothing: Dawn's null backend, which needs no driver. */
   readonly compileOnly?: boolean;
+  /** Takes no adapter that is software: those compute on the processor, and slower than the CPU device. */
+  readonly hardwareOnly?: boolean;
   /** Leaves out the checks that keep a faulty kernel inside its buffers. Never in tests. */
   readonly fast?: boolean;
 }
@@ -61,12 +63,15 @@ export async function openAdapter(options: AdapterOptions = {}): Promise<OpenedA
     const named = options.adapter === undefined ? "" : ` of a name with '${options.adapter}'`;
     throw new NoAdapterError(`no GPU adapter${named} was found: \`lfp doctor\` says why and what to do`);
   }
+  const traits = traitsOf(adapter);
+  if (options.hardwareOnly === true && traits.software)
+    throw new NoAdapterError(`the only GPU adapter is software (${traits.description}): \`lfp doctor\` says more`);
   const features = wantedFeatures.filter((feature) => has(adapter.features, feature));
   const requiredLimits = Object.fromEntries(wantedLimits.map((limit) => [limit, adapter.limits[limit]]));
   // Dawn knows features that the standard's types do not.
   const requiredFeatures = features as unknown as GPUFeatureName[];
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return { device, traits: traitsOf(adapter), instance };
+  return { device, traits, instance };
 }
 
 /** What the choice of products goes by. */

@@ -84,7 +84,7 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
   name: "autoencoders",
   codeVersion: 2,
   run: async (context) => {
-    await withDevice(async (device) => {
+    await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
       const tuned = await loadModel(device, context.input("tuned"));
       const { chosen } = await readJson(context.input("divergence"), divergenceFile, divergenceSchema);

@@ -37,7 +37,7 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
   name: "collect",
   codeVersion: 2,
   run: async (context) => {
-    await withDevice(async (device) => {
+    await withDevice(context, async (device) => {
       const collection = await openCollection(device, context);
       if (context.resumed !== undefined) {
         const { done } = z.object({ done: z.int() }).parse(context.resumed.state);

@@ -3,14 +3,16 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
-import { createCpuDevice } from "../../engine/cpu/device.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 
-/** Gives a device to some work and frees it afterwards, however the work ends. */
-export async function withDevice<R>(work: (device: Device) => Promise<R>): Promise<R> {
-  const device = await createCpuDevice();
+/** Gives the run's device to some work and frees it afterwards, however the work ends. */
+export async function withDevice<R>(
+  { openDevice }: { readonly openDevice: () => Promise<Device> },
+  work: (device: Device) => Promise<R>,
+): Promise<R> {
+  const device = await openDevice();
   try {
     return await work(device);
   } finally {

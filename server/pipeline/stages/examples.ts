@@ -106,7 +106,7 @@ async function describeModel(
   context: Context,
 ): Promise<void> {
   const { settings, input, random, progress, stepDone } = context;
-  await withDevice(async (device) => {
+  await withDevice(context, async (device) => {
     const folder = input(model === "base" ? "model" : "tuned");
     const opened = await loadModelAndTokenizer(device, folder, input("model"));
     const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: opened.model.config.bosId });

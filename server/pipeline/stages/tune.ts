@@ -33,7 +33,7 @@ export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
   codeVersion: 1,
   run: async (context) => {
     const { settings, random, resumed } = context;
-    await withDevice(async (device) => {
+    await withDevice(context, async (device) => {
       const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
       const reference = await loadModel(device, context.input("model"));
       const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
@@ -99,7 +99,7 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
   codeVersion: 1,
   run: async (context) => {
     const { settings, random } = context;
-    await withDevice(async (device) => {
+    await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
       const tuned = await loadModel(device, context.input("tuned"));
       const texts = await readJsonLines(context.input("texts"), heldOutTexts, sourceText);

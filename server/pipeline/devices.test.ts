@@ -1,0 +1,29 @@
+import { availableParallelism } from "node:os";
+import { expect, it } from "vitest";
+import { gpuHere, gpuIsHere } from "../../test/conformance/devices.ts";
+import { NoAdapterError } from "../engine/webgpu/adapter.ts";
+import { chooseDevice, openDevice } from "./devices.ts";
+
+it("takes the CPU by name, and for `auto` where no GPU is hardware, and says so", async () => {
+  const chosen = await chooseDevice({ device: "cpu" });
+  expect(chosen.deviceClass).toBe(`cpu-${availableParallelism()}`);
+  const device = await chosen.open();
+  expect(device.kind).toBe("cpu");
+  await device.close();
+  const notes: string[] = [];
+  const auto = await chooseDevice({ device: "auto", note: (line) => notes.push(line) });
+  expect(auto.deviceClass.startsWith("webgpu:")).toBe(gpuHere === "hardware");
+  expect(notes.some((line) => line.startsWith("computing on the CPU: "))).toBe(gpuHere !== "hardware");
+});
+
+it.skipIf(!gpuIsHere)("names the adapter in the class of a GPU, and opens the same one again", async () => {
+  const chosen = await chooseDevice({ device: "gpu" });
+  expect(chosen.deviceClass).toMatch(/^webgpu:[a-z0-9]+(-[a-z0-9]+)*$/);
+  const device = await chosen.open();
+  expect(device.kind).toBe("gpu");
+  await device.close();
+});
+
+it.skipIf(gpuIsHere)("refuses a GPU that is not there", async () => {
+  await expect(openDevice({ device: "gpu" })).rejects.toThrow(NoAdapterError);
+});

@@ -1,0 +1,66 @@
+import { availableParallelism } from "node:os";
+import { readTuning } from "../common/tuning-file.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import type { Device } from "../engine/device.ts";
+import { NoAdapterError } from "../engine/webgpu/adapter.ts";
+import { createGpuDevice } from "../engine/webgpu/device.ts";
+import { stateFolder } from "./machine-queue.ts";
+
+/** What computes, as people choose it. `auto` takes a GPU where there is one that is no software, else the CPU. */
+export const deviceChoices = ["cpu", "gpu", "auto"] as const;
+export type DeviceChoice = (typeof deviceChoices)[number];
+
+export interface DeviceWish {
+  readonly device: DeviceChoice;
+  /** Of the CPU's matrix kernels; 0 or undefined: one for each core. */
+  readonly threads?: number;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Told where `auto` ends on the CPU, and why. */
+  readonly note?: (line: string) => void;
+}
+
+/** Opens what was wished for. Throws `NoAdapterError` where a GPU was asked for and none is there. */
+export async function openDevice(wish: DeviceWish): Promise<Device> {
+  const { device, threads = 0, env = process.env, note } = wish;
+  const openCpu = (): Promise<Device> => createCpuDevice(threads === 0 ? {} : { threads });
+  if (device === "cpu") return await openCpu();
+  try {
+    return await createGpuDevice({
+      hardwareOnly: device === "auto",
+      tuned: (adapter) => readTuning(stateFolder(env), adapter),
+    });
+  } catch (error) {
+    if (device === "gpu" || !(error instanceof NoAdapterError)) throw error;
+    note?.(`computing on the CPU: ${error.message}`);
+    return await openCpu();
+  }
+}
+
+/** A device that can be opened again and again, and what it is called in the keys of outputs: as far as it changes their numbers. */
+export interface ChosenDevice {
+  readonly deviceClass: string;
+  open(): Promise<Device>;
+}
+
+/** Settles which device a whole run computes on, so that no stage of it ends on another. Throws what `openDevice` throws. */
+export async function chooseDevice(wish: DeviceWish): Promise<ChosenDevice> {
+  if (wish.device === "cpu") return cpuDevice(wish);
+  const device = await openDevice(wish);
+  const { kind, description } = device;
+  await device.close();
+  if (kind === "cpu") return cpuDevice(wish);
+  return { deviceClass: `webgpu:${slugOf(description)}`, open: () => openDevice({ ...wish, device: "gpu" }) };
+}
+
+function cpuDevice(wish: DeviceWish): ChosenDevice {
+  return { deviceClass: `cpu-${availableParallelism()}`, open: () => openDevice({ ...wish, device: "cpu" }) };
+}
+
+/** `GPU, NVIDIA H200, Dawn` -> `nvidia-h200`. */
+function slugOf(description: string): string {
+  const name = description.replace(/^GPU, /, "").replace(/, Dawn$/, "");
+  return name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
+}
