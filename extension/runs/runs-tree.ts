@@ -62,14 +62,12 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
 function runItem(run: RunView): vscode.TreeItem {
   const { kind } = run.state;
   const isOpen = kind === "running" || kind === "waiting" || kind === "failed";
-  const collapsed = isOpen ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed;
-  const item = new vscode.TreeItem(
-    run.name,
-    run.stages.length === 0 ? vscode.TreeItemCollapsibleState.None : collapsed,
-  );
+  const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const fold = run.stages.length === 0 ? None : isOpen ? Expanded : Collapsed;
+  const item = new vscode.TreeItem(run.name, fold);
   const sentence = runSentence(run);
-  // With its state, so that a run that begins or ends opens or closes its stages by itself.
-  item.id = `${run.folder}:${isOpen}`;
+  // VS Code keeps how a row with this id was folded: a run that begins or ends is another row, which opens or closes its stages.
+  item.id = `${run.folder}:${fold}`;
   item.description = runDescription(run, new Date());
   item.iconPath = icons[kind];
   item.tooltip = `${sentence}\n${run.folder}`;

@@ -70,7 +70,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     id: "report",
     stage: reportStage,
     settings: { run: options.run, seed: experiment.seed, words: experiment.report.words },
-    inputs: { evaluate, divergence, autoencoders, probe },
+    inputs: { evaluate, divergence, autoencoders, probe, features: tunedFeatures },
     publishAs: ".",
   });
   const tune = "stage" in tuned ? [tuned] : [];

@@ -1,12 +1,21 @@
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { loadProbe } from "../../probe/format.ts";
-import { type Report, renderMarkdown, reportSchema, type Source } from "../report/document.ts";
+import {
+  type Figure,
+  type Report,
+  renderMarkdown,
+  reportSchema,
+  type Section,
+  type Source,
+} from "../report/document.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
 import { divergenceSection, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { saeFinding, saeSection } from "../report/sae-section.ts";
+import { separabilityFigure } from "../report/separability.ts";
 import type { Stage } from "../stage.ts";
 import { autoencodersSchema, qualityFile } from "./autoencoders.ts";
+import { readCollected } from "./collect.ts";
 import { readJson, writeJson } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
 import { evaluationFile, evaluationSchema } from "./tune.ts";
@@ -18,7 +27,7 @@ export interface ReportSettings {
   readonly words: number;
 }
 
-type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe";
+type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features";
 
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
@@ -31,6 +40,8 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
+    const { features } = await readCollected(input("features"));
+    const separability = separabilityFigure(features, sourceOf("features"));
     const report: Report = reportSchema.parse({
       format: 1,
       run,
@@ -40,13 +51,17 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
         rewardSection(evaluation, sourceOf("evaluate")),
         divergenceSection(divergence, sourceOf("divergence")),
         saeSection(saes, sourceOf("autoencoders")),
-        probeSection(probe, sourceOf("probe"), settings.words),
+        withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
       ],
     });
     await writeJson(output, "report.json", report);
     await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
   },
 };
+
+function withFigure(section: Section, figure: Figure | undefined): Section {
+  return figure === undefined ? section : { ...section, figures: [...section.figures, figure] };
+}
 
 /** Outputs lie in folders called after their stage and the first digits of their key. */
 function keyOf(folder: string): string {

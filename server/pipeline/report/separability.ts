@@ -1,0 +1,42 @@
+import { polarRows, type TripleFeatures, takeRows } from "../../probe/features.ts";
+import { principalComponents, project } from "../../probe/statistics/pca.ts";
+import type { Figure, Source } from "./document.ts";
+
+/** As many triples as one can see in a figure; evenly spread over all. */
+const mostTriples = 400;
+
+/**
+ * Figure 5 of the paper's kind: features at positive and at negative target words along the two directions in which they vary most. Undefined
+ * where there are fewer than two triples or features.
+ */
+export function separabilityFigure(features: TripleFeatures, source: Source): Figure | undefined {
+  const { triples, rows } = features;
+  if (triples < 2 || rows.columns < 2) return undefined;
+  const shown = Math.min(triples, mostTriples);
+  const chosen = Array.from({ length: shown }, (_, at) => Math.floor((at * triples) / shown));
+  const polar = takeRows(polarRows(features), Int32Array.from([...chosen, ...chosen.map((at) => triples + at)]));
+  const components = principalComponents(polar, 2);
+  const scores = project(components, polar);
+  const points = (first: number) =>
+    chosen.map((_, at) => ({ x: scores[2 * (first + at)] ?? 0, y: scores[2 * (first + at) + 1] ?? 0, label: null }));
+  const axis = (at: number): string => {
+    const share = components.shares[at] ?? Number.NaN;
+    return Number.isNaN(share)
+      ? `component ${at + 1}`
+      : `component ${at + 1} (${(100 * share).toFixed(1)} % of the variance)`;
+  };
+  return {
+    kind: "points",
+    id: "figure-separability",
+    title: "Separability: features at target words by their principal components",
+    source,
+    x: axis(0),
+    y: axis(1),
+    diagonal: false,
+    groups: [
+      { name: "positive words", points: points(0) },
+      { name: "negative words", points: points(shown) },
+    ],
+    notes: [`${shown} of ${triples} triples. The components know nothing of the words' signs.`],
+  };
+}
