@@ -1,11 +1,9 @@
-/** The k largest entries of each row, falling; ties go to the lower place. One workgroup a row. */
+/**
+ * The k largest entries of each row, falling; ties go to the lower place. One workgroup a row, and one pass for each of the k; where that is
+ * slow, by selection (top-k-select.ts).
+ */
+import { selectLaunch, selectPays, type TopKShape } from "./top-k-select.ts";
 import { defineKernel, foldedGrid, type Kernel, type Launch, lanesFor, lowest, type Param } from "./wgsl.ts";
-
-export interface TopKShape {
-  readonly rows: number;
-  readonly columns: number;
-  readonly k: number;
-}
 
 const params: readonly Param[] = [
   { name: "rows", type: "u32" },
@@ -56,16 +54,19 @@ const rounds = (found: string): string => `
 
 /** x [rows, columns] -> the values [rows, k]. */
 export function topKValuesLaunch(shape: TopKShape): Launch {
+  if (selectPays(shape)) return selectLaunch("values", shape);
   return launch("topKValues", "f32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = last; }"));
 }
 
 /** x [rows, columns] -> the places [rows, k]. */
 export function topKIndicesLaunch(shape: TopKShape): Launch {
+  if (selectPays(shape)) return selectLaunch("indices", shape);
   return launch("topKIndices", "i32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = i32(lastPlace); }"));
 }
 
 /** x [rows, columns] -> x where it is among the k largest, else 0. */
 export function keepTopKLaunch(shape: TopKShape): Launch {
+  if (selectPays(shape)) return selectLaunch("kept", shape);
   const keep = `
   for (var c = lane; c < p.columns; c += ${lanesFor(shape.columns)}u) {
     let value = x[base + c];
