@@ -43,6 +43,9 @@ export interface MatmulStep {
   readonly operands: readonly string[];
 }
 
+/** By what share a factor may be off. */
+export const factorErrors: Readonly<Record<FactorPrecision, number>> = { f32: 0, split: 2 ** -21, half: 2 ** -11 };
+
 /** Changes whenever the kernels do, so that what was measured of others is not used. */
 export const kernelRevision = 1;
 

@@ -1,7 +1,7 @@
 /** The matrix products that this project spends its time on, and how one is checked and timed on a GPU. */
 import { matmulPlaceReference, type Place } from "../../kernels/matmul/reference.loops.ts";
 import { floatOperations, type MatmulShape } from "../../kernels/matmul/shape.ts";
-import { describeVariant, planMatmul, type Variant } from "../../kernels/matmul/variants.ts";
+import { describeVariant, factorErrors, planMatmul, type Variant } from "../../kernels/matmul/variants.ts";
 import { plainFragment } from "../../kernels/wgsl.ts";
 import { Random } from "../common/random.ts";
 import type { KernelTimer, TimerOptions } from "../engine/webgpu/kernel-timer.ts";
@@ -136,8 +136,6 @@ function factorsOf({ batch, M, N, K, sharedB }: MatmulShape): Record<"a" | "b", 
   return { a: values(batch * M * K), b: values((sharedB ? 1 : batch) * K * N) };
 }
 
-/** By how much factors are rounded. */
-const factorErrors = { f32: 0, split: 2 ** -21, half: 2 ** -11 } as const;
 const checkedPlaces = 256;
 
 /** Throws `BenchCheckError` when a place is further from the CPU's value than rounding explains. */

@@ -3,7 +3,9 @@ import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../de
 import { DeviceError } from "../errors.ts";
 import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { GpuContext } from "./context.ts";
+import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
+import { type CheckedAdapter, checkMatrices } from "./matrix-check.ts";
 import { planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
@@ -20,14 +22,34 @@ export interface GpuDeviceOptions extends AdapterOptions {
 /** A GPU of any vendor, through Dawn. Throws `NoAdapterError` where there is none. */
 export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<Device> {
   const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned, ...wanted } = options;
-  const opened = await openAdapter(wanted);
+  const context = new GpuContext(await openAdapter(wanted), memoryBytes);
   try {
-    const choice = { adapter: matmulAdapterOf(opened), precision, tuned: (await tuned?.(opened.traits)) ?? {} };
-    return new GpuDevice(new GpuContext(opened, memoryBytes), choice);
+    const known = (await tuned?.(context.traits)) ?? {};
+    const { adapter, problem } = await checkedAdapter(context, precision, wanted.compileOnly === true);
+    const description = `GPU, ${context.traits.description}, Dawn`;
+    const remark = problem === undefined ? "" : `, without its matrix units (${problem})`;
+    return new GpuDevice(context, { adapter, precision, tuned: known }, description + remark);
   } catch (error) {
-    opened.device.destroy();
+    await context.close();
     throw error;
   }
+}
+
+/** Matrix units are used only where they compute rightly; nothing is computed where nothing can be. */
+async function checkedAdapter(
+  context: GpuContext,
+  precision: Precision,
+  compileOnly: boolean,
+): Promise<CheckedAdapter> {
+  const adapter = matmulAdapterOf(context);
+  if (compileOnly) return { adapter, problem: undefined };
+  const timer = new KernelTimer(context);
+  return await checkMatrices(adapter, precision, async ({ steps, workspaces }, factors, size) => {
+    await timer.fill({ ...factors, ...workspaces, y: size });
+    const result = await timer.run(steps, "y", size);
+    timer.free();
+    return result;
+  });
 }
 
 class GpuDevice implements Device {
@@ -36,10 +58,10 @@ class GpuDevice implements Device {
   readonly #context: GpuContext;
   readonly #matmul: MatmulChoice;
 
-  constructor(context: GpuContext, matmul: MatmulChoice) {
+  constructor(context: GpuContext, matmul: MatmulChoice, description: string) {
     this.#context = context;
     this.#matmul = matmul;
-    this.description = `GPU, ${context.traits.description}, Dawn`;
+    this.description = description;
   }
 
   createState(entries: readonly StateEntry[]): Promise<StateStore> {

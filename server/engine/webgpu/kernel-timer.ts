@@ -2,13 +2,7 @@
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import type { Kernel, Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
-import {
-  type AdapterOptions,
-  type AdapterTraits,
-  matmulAdapterOf,
-  type OpenedAdapter,
-  openAdapter,
-} from "./adapter.ts";
+import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { bufferUsage, GpuContext } from "./context.ts";
 
 /** A launch with the buffers that it binds, by name, in the order of its kernel's bindings. */
@@ -29,15 +23,16 @@ export class KernelTimer {
   readonly #context: GpuContext;
   readonly #buffers = new Map<string, GPUBuffer>();
 
-  private constructor(opened: OpenedAdapter) {
-    this.#context = new GpuContext(opened, Number.POSITIVE_INFINITY);
-    this.traits = opened.traits;
-    this.adapter = matmulAdapterOf(opened);
+  /** On a device that is open already, which stays open. */
+  constructor(context: GpuContext) {
+    this.#context = context;
+    this.traits = context.traits;
+    this.adapter = matmulAdapterOf(context);
   }
 
-  /** Throws `NoAdapterError`. */
+  /** On a device of its own, for `close` to close. Throws `NoAdapterError`. */
   static async open(options: AdapterOptions = {}): Promise<KernelTimer> {
-    return new KernelTimer(await openAdapter(options));
+    return new KernelTimer(new GpuContext(await openAdapter(options), Number.POSITIVE_INFINITY));
   }
 
   /** Gives buffers values, or zeros where a number of elements stands. What was there under a name is freed. */
