@@ -21,12 +21,43 @@ export function changeName(size: "small" | "big", layer: number): string {
   return `change.${size}.${layer}`;
 }
 
+/** Factor - 1 of each feature of a dictionary, [F]. */
+export type ChangeOf = (size: "small" | "big", dictionary: LensDictionary) => Node;
+
+/** Changes MLP outputs, and remembers what became of the features that it changed. */
+export interface AblationEdit {
+  /** For `forward`; outputs [..., D]. */
+  editMlpOutput(layer: number, output: Node): Node;
+  /** The changed features [N, F] of each dictionary that was met. */
+  readonly changed: ReadonlyMap<LensDictionary, Node>;
+}
+
 /**
- * Features [T, F] of each layer that `read` has, for one window of T tokens.
- *
- * With `edited`, an MLP's output x becomes x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then for the small
- * one's: what the dictionary does not explain of x, the error term, stays as it is, and layers above read the changed x. The features of an
- * edited dictionary are given as changed, factor_j f_j; neighbours in the same dictionary keep their values.
+ * An MLP's output x becomes x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then for the small one's: what the
+ * dictionary does not explain of x, the error term, stays as it is, and layers above read the changed x.
+ */
+export function ablationEdit(edited: EditedDictionaries, changeOf: ChangeOf): AblationEdit {
+  const changed = new Map<LensDictionary, Node>();
+  const editMlpOutput = (layer: number, output: Node): Node => {
+    const flat = ops.reshape(output, [-1, output.shape.at(-1) ?? 0]);
+    let x = flat;
+    for (const size of ["big", "small"] as const) {
+      const dictionary = edited[size].get(layer);
+      if (dictionary === undefined) continue;
+      const features = dictionary.encode(x);
+      const change = ops.mul(features, ops.reshape(changeOf(size, dictionary), [1, -1]));
+      changed.set(dictionary, ops.add(features, change));
+      x = ops.add(x, ops.matmul(change, dictionary.decoder));
+    }
+    return x === flat ? output : ops.reshape(x, output.shape);
+  };
+  return { editMlpOutput, changed };
+}
+
+/**
+ * Features [T, F] of each layer that `read` has, for one window of T tokens. With `edited`, the model is ablated; how is said by inputs of the
+ * names of `changeName`. The features of an edited dictionary are given as changed, factor_j f_j; neighbours in the same dictionary keep their
+ * values.
  */
 export function featuresGraph(
   model: Model,
@@ -34,26 +65,19 @@ export function featuresGraph(
   read: Dictionaries,
   edited?: EditedDictionaries,
 ): Map<number, Node> {
-  const changed = new Map<LensDictionary, Node>();
-  const edit = (layer: number, output: Node): Node => {
-    const flat = ops.reshape(output, [T, -1]);
-    let x = flat;
-    for (const size of ["big", "small"] as const) {
-      const dictionary = edited?.[size].get(layer);
-      if (dictionary === undefined) continue;
-      const features = dictionary.encode(x);
-      const change = ops.mul(features, ops.reshape(ops.input(changeName(size, layer), [dictionary.features]), [1, -1]));
-      changed.set(dictionary, ops.add(features, change));
-      x = ops.add(x, ops.matmul(change, dictionary.decoder));
-    }
-    return x === flat ? output : ops.reshape(x, output.shape);
-  };
-  const { layers } = forward(model, { shape: [1, T], ...(edited === undefined ? {} : { editMlpOutput: edit }) });
+  const edit =
+    edited === undefined
+      ? undefined
+      : ablationEdit(edited, (size, { layer, features }) => ops.input(changeName(size, layer), [features]));
+  const { layers } = forward(model, {
+    shape: [1, T],
+    ...(edit === undefined ? {} : { editMlpOutput: edit.editMlpOutput }),
+  });
   const features = new Map<number, Node>();
   for (const [layer, dictionary] of read) {
     const { mlpOutput } = layers[layer] ?? {};
     invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
-    features.set(layer, changed.get(dictionary) ?? dictionary.encode(ops.reshape(mlpOutput, [T, -1])));
+    features.set(layer, edit?.changed.get(dictionary) ?? dictionary.encode(ops.reshape(mlpOutput, [T, -1])));
   }
   return features;
 }

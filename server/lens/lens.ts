@@ -7,8 +7,9 @@ import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { LensInfo } from "../protocol/lens-state.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
-import { ByteCache, SharedWork } from "./cache.ts";
+import { ByteCache, SharedWork, unlessAborted } from "./cache.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
+import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
 import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
 import { LensPrograms, type WindowFeatures, type WindowRequest } from "./programs.ts";
@@ -179,6 +180,20 @@ export class Lens {
         tau,
       },
     };
+  }
+
+  /**
+   * What the tuned model writes with and without an ablation, from the same random numbers. Throws what `compareCompletions` and `read` throw.
+   */
+  async compareCompletions(
+    request: CompletionRequest,
+    { ablation, signal }: ReadOptions = {},
+  ): Promise<ComparedCompletions> {
+    const resolved = await this.#resolve(ablation);
+    const edit = resolved === undefined ? undefined : { resolved, dictionaries: await this.#edited(resolved) };
+    const stop = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    stop.throwIfAborted();
+    return await unlessAborted(compareCompletions(this.#subject, edit, request, stop), stop);
   }
 
   /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default what this lens reads at once. */

@@ -1,14 +1,16 @@
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { ContextLengthError, PromptError } from "./errors.ts";
-import { defaultSampling, Generator, type SamplingOptions } from "./generate.ts";
-import type { OpenedModel } from "./open.ts";
+import { defaultSampling, Generator, type GeneratorOptions, type SamplingOptions } from "./generate.ts";
+import type { Model } from "./model.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface ContinueOptions extends Partial<SamplingOptions> {
   readonly seed?: number;
   /** Put the begin-of-text token before each prompt, where the tokenizer has one and does not do so itself. Default true. */
   readonly bos?: boolean;
+  /** May replace the output of an MLP, as for `forward`; `stores` hold what the edit reads beside the model. */
+  readonly edit?: Required<Pick<GeneratorOptions, "editMlpOutput" | "stores">>;
   /** Stops between two batches. */
   readonly signal?: AbortSignal;
 }
@@ -31,9 +33,9 @@ export interface ContinuedText {
  */
 export async function continueTexts(
   device: Device,
-  { model, tokenizer }: Pick<OpenedModel, "model" | "tokenizer">,
+  { model, tokenizer }: { readonly model: Model; readonly tokenizer: Tokenizer },
   prompts: readonly string[],
-  { seed = 0, bos = true, signal, ...sampling }: ContinueOptions = {},
+  { seed = 0, bos = true, edit, signal, ...sampling }: ContinueOptions = {},
 ): Promise<ContinuedText[]> {
   const options = { ...defaultSampling, ...sampling };
   const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, bos));
@@ -46,6 +48,7 @@ export async function continueTexts(
     maxNewTokens: options.maxNewTokens,
     vocabulary: tokenizer.vocabSize,
     frozen: true,
+    ...edit,
   });
   try {
     const random = Random.fromSeed(seed);

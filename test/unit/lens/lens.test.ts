@@ -147,6 +147,22 @@ describe("a lens on a run", () => {
     await expect(lens.read(text, { ablation: ablation(features) })).rejects.toThrow(message);
   });
 
+  it("writes on with and without an ablation from the same random numbers", async () => {
+    const request = { prompts: ["This film was", "I thought"], maxNewTokens: 12, temperature: 1, seed: 3 };
+    const same = await lens.compareCompletions(request, { ablation: ablation({ "L0/F1": 1 }) });
+    for (const { before, after, rewardBefore } of same.completions) {
+      expect(after).toBe(before);
+      expect(rewardBefore).toBe(vaderReward(before, { lexicon: "head" }).reward);
+    }
+    const none = await lens.compareCompletions(request, { ablation: ablation({ "L0/F1": 1 + 1e-12 }) });
+    expect(none).toEqual(same);
+    const strong = Object.fromEntries(Array.from({ length: 24 }, (_, feature) => [`L1/F${feature}`, 0]));
+    const changed = await lens.compareCompletions(request, { ablation: ablation({ ...strong, "L0/F3@big": 4 }) });
+    expect(changed.completions.map(({ before }) => before)).toEqual(same.completions.map(({ before }) => before));
+    expect(changed.completions.some(({ before, after }) => before !== after)).toBe(true);
+    await expect(lens.compareCompletions(request, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
+  });
+
   it("stops at once when it is asked to, and reads the same afterwards", async () => {
     const long = "A word and another one. ".repeat(400);
     const stopping = new AbortController();

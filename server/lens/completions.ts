@@ -1,0 +1,50 @@
+/** What the tuned model writes with and without an ablation. */
+import * as ops from "../engine/ops.ts";
+import { type ContinueOptions, continueTexts } from "../models/continue-texts.ts";
+import type { CompareCompletions } from "../protocol/lens.ts";
+import type { ParamsOf, ResultOf } from "../protocol/message.ts";
+import type { ResolvedAblation } from "./ablation.ts";
+import { ablationEdit, type EditedDictionaries } from "./graph.ts";
+import type { LensSubject } from "./subject.ts";
+
+export type CompletionRequest = Omit<ParamsOf<typeof CompareCompletions>, "ablation">;
+export type ComparedCompletions = ResultOf<typeof CompareCompletions>;
+
+export interface CompletionAblation {
+  readonly resolved: ResolvedAblation;
+  readonly dictionaries: EditedDictionaries;
+}
+
+/**
+ * Continues the prompts twice from the same random numbers; without an ablation both are the same. Rewards are those of the completions
+ * alone. Throws what `continueTexts` throws.
+ */
+export async function compareCompletions(
+  subject: LensSubject,
+  ablation: CompletionAblation | undefined,
+  { prompts, ...sampling }: CompletionRequest,
+  signal: AbortSignal,
+): Promise<ComparedCompletions> {
+  const { device, tuned: model, tokenizer, prefixIds, reward } = subject;
+  const options: ContinueOptions = { ...sampling, bos: prefixIds.length > 0, signal };
+  const before = await continueTexts(device, { model, tokenizer }, prompts, options);
+  const after =
+    ablation === undefined
+      ? before
+      : await continueTexts(device, { model, tokenizer }, prompts, { ...options, edit: editOf(ablation) });
+  const scored = (text: string): number | null => reward?.score(text).reward ?? null;
+  const completions = before.map(({ prompt, text }, at) => {
+    const other = after[at]?.text ?? "";
+    return { prompt, before: text, after: other, rewardBefore: scored(text), rewardAfter: scored(other) };
+  });
+  return { completions };
+}
+
+/** The factors are part of the graph here: a generator is compiled for each comparison anyway. */
+function editOf({ resolved, dictionaries }: CompletionAblation): NonNullable<ContinueOptions["edit"]> {
+  const { editMlpOutput } = ablationEdit(dictionaries, (size, { layer, features }) =>
+    ops.constant([features], resolved[size].get(layer) ?? new Float32Array(features)),
+  );
+  const edited = [...dictionaries.small.values(), ...dictionaries.big.values()];
+  return { editMlpOutput, stores: edited.map(({ store }) => store) };
+}
