@@ -49,6 +49,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "explains features and scores the explanations",
     load: async () => (await import("./explain.ts")).explain,
   },
+  ablate: {
+    summary: "removes or scales features and measures what that does",
+    load: async () => (await import("./ablate.ts")).ablate,
+  },
   stage: {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,

@@ -40,6 +40,8 @@ export interface GeneratorOptions extends GeneratorShape {
   readonly vocabulary?: number;
   /** Stores of adapters beside the model's own. */
   readonly stores?: readonly StateStore[];
+  /** Stores whose values may change between two calls, such as the factors of an ablation. */
+  readonly liveStores?: readonly StateStore[];
   /** May replace the output of an MLP, as for `forward`. */
   readonly editMlpOutput?: ForwardOptions["editMlpOutput"];
 }
@@ -89,7 +91,11 @@ export class Generator {
     const cache = await device.createState(entries);
     const weights = [model.store, ...(options.stores ?? [])];
     const compile = (pass: Pass): Promise<Program> =>
-      device.compile({ ...pass, stores: [...weights, cache], frozen: frozen ? weights : [] });
+      device.compile({
+        ...pass,
+        stores: [...weights, ...(options.liveStores ?? []), cache],
+        frozen: frozen ? weights : [],
+      });
     const prefill = await compile(prefillPass(model, options, S));
     const decode = maxNewTokens > 1 ? await compile(decodePass(model, options, S)) : undefined;
     return new Generator(model, { batch: B, promptTokens: T, maxNewTokens }, prefill, decode, cache);

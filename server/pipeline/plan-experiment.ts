@@ -8,6 +8,7 @@ import type { TextSource } from "./experiment/sources.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
+import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
@@ -66,11 +67,19 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     inputs: { examples },
     install: installExplanations,
   });
+  const ablate = planAblate(planned, {
+    saes: autoencoders,
+    triples,
+    collected: tunedFeatures,
+    probe,
+    examples,
+    explain,
+  });
   const report = planStage({
     id: "report",
     stage: reportStage,
     settings: { run: options.run, seed: experiment.seed, words: experiment.report.words },
-    inputs: { evaluate, divergence, autoencoders, probe, features: tunedFeatures },
+    inputs: { evaluate, divergence, autoencoders, probe, features: tunedFeatures, explain, ablate },
     publishAs: ".",
   });
   const tune = "stage" in tuned ? [tuned] : [];
@@ -86,6 +95,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     probe,
     examples,
     explain,
+    ablate,
     report,
   ];
 }
@@ -141,6 +151,26 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     publishAs: "probe",
   });
   return { triples, base, tunedFeatures, probe };
+}
+
+function planAblate(
+  { experiment, model, tuned, texts }: Planned,
+  made: Readonly<Record<"saes" | "triples" | "collected" | "probe" | "examples" | "explain", PlannedStage>>,
+): PlannedStage {
+  const { reward, sae, seed } = experiment;
+  return planStage({
+    id: "ablate",
+    stage: ablateStage,
+    settings: {
+      ppo: ppoConfigOf(experiment),
+      reward: { kind: reward.kind, lexicon: reward.lexicon },
+      contextLength: sae.contextLength,
+      ...experiment.ablate,
+      seed,
+    },
+    inputs: { model, tuned, texts, ...made },
+    install: installAblations,
+  });
 }
 
 /** What the feedback is and how triples are made of it. */

@@ -36,6 +36,14 @@ export interface CollectOptions<Name extends string> {
   readonly prefixIds?: readonly number[];
   /** About how many tokens go through the model at once. */
   readonly tokensPerRun?: number;
+  /** Changes MLP outputs on the way, as for `forward`; what is encoded is the changed output. */
+  readonly edit?: {
+    /** Where its weights live. */
+    readonly stores: readonly StateStore[];
+    /** Stores whose values may change between runs. */
+    readonly live: readonly StateStore[];
+    readonly mlpOutput: (layer: number, output: Node) => Node;
+  };
 }
 
 /** Features of triples under each encoder. Equal inputs give equal results, whatever the collection was cut into. */
@@ -150,17 +158,25 @@ export class FeatureCollection<Name extends string> {
   async #programFor(bucket: Bucket): Promise<Program> {
     if (this.#compiled?.bucket === bucket) return this.#compiled.program;
     await this.dispose();
-    const { device, model, encoders } = this.#options;
-    const stores = [...new Set([model.store, ...this.#names.flatMap((name) => encoders[name].stores)])];
-    const program = await device.compile({ stores, frozen: stores, outputs: this.#outputsOf(bucket) });
+    const { device, model, encoders, edit } = this.#options;
+    const encoding = this.#names.flatMap((name) => encoders[name].stores);
+    const stores = [...new Set([model.store, ...encoding, ...(edit?.stores ?? [])])];
+    const program = await device.compile({
+      stores: [...stores, ...(edit?.live ?? [])],
+      frozen: stores,
+      outputs: this.#outputsOf(bucket),
+    });
     this.#compiled = { bucket, program };
     return program;
   }
 
   /** Right padding needs no mask: attention is causal, so no target sees what stands behind it. */
   #outputsOf({ texts: B, tokens: T, targets: R }: Bucket): Record<string, Node> {
-    const { model, encoders } = this.#options;
-    const { layers } = forward(model, { shape: [B, T] });
+    const { model, encoders, edit } = this.#options;
+    const { layers } = forward(model, {
+      shape: [B, T],
+      ...(edit === undefined ? {} : { editMlpOutput: edit.mlpOutput }),
+    });
     const targets = ops.input("targets", [R], "i32");
     const outputs: Record<string, Node> = {};
     for (const layer of this.#layers) {

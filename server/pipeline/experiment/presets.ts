@@ -28,6 +28,7 @@ const common = {
   evaluate: { prompts: 512 },
   examples: { tokens: 262_144, windowTokens: 32 },
   explain: { perLayer: 30 },
+  ablate: { prompts: 512, draws: 5, single: 10 },
   report: { samples: 8, words: 30 },
 } as const;
 
@@ -100,6 +101,7 @@ export const experimentPresets = {
       triples,
       probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero" },
       examples: { tokens: 32_768, windowTokens: 16 },
+      ablate: { prompts: 256, draws: 3, single: 4 },
     },
   },
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },

@@ -106,6 +106,24 @@ const explainSchema = z
   .readonly()
   .describe("Explanations of features, made without network; lfp explain makes others with a language model.");
 
+const ablateSchema = z
+  .strictObject({
+    prompts: z
+      .int()
+      .min(16)
+      .describe("Held-out prompts, at most, that the changed model completes under each condition."),
+    draws: z
+      .int()
+      .nonnegative()
+      .describe("Random sets of features, as often active as those of the set, that are removed for comparison."),
+    single: z
+      .int()
+      .nonnegative()
+      .describe("How many features of the set are also removed one at a time: those that weigh most in the probe."),
+  })
+  .readonly()
+  .describe("What removing the features that stand for the task does to its reward, with controls.");
+
 const reportSchema = z
   .strictObject({
     samples: z.int().nonnegative().describe("Completions of both models that the report shows."),
@@ -155,6 +173,7 @@ export const experimentFields = z.strictObject({
   probe: probeSchema,
   examples: examplesSchema,
   explain: explainSchema,
+  ablate: ablateSchema,
   report: reportSchema,
 });
 

@@ -16,6 +16,20 @@ export const table5: readonly Cell[][] = [
   ["paper, Pythia-160m", 82.4, 90.6],
 ];
 
+/** Rows of Table 6: mean reward before and after ablation. */
+export const table6: readonly Cell[][] = [
+  ["paper, Pythia-70m", 2.07, 1.96],
+  ["paper, Pythia-160m", 1.95, 1.69],
+  ["paper, GPT-Neo-125m", 1.43, 1.43],
+];
+
+/** Rows of Table 7: how often ablated features and all features are active on inputs of high reward, per cent. */
+export const table7: readonly Cell[][] = [
+  ["paper, Pythia-70m", 19.0, 9.1],
+  ["paper, Pythia-160m", 19.7, 4.1],
+  ["paper, GPT-Neo-125m", 13.9, 4.2],
+];
+
 /** Table 9 and Table 2: the paper's reconstructed values by word (Table 9 where both have one). */
 export const reconstructed: ReadonlyMap<string, number> = new Map([
   ["amazing", 1.3],

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { loadProbe } from "../../probe/format.ts";
+import { ablationFinding, ablationSection } from "../report/ablation-section.ts";
 import {
   type Figure,
   type Report,
@@ -9,15 +10,18 @@ import {
   type Section,
   type Source,
 } from "../report/document.ts";
+import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
 import { divergenceSection, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { saeFinding, saeSection } from "../report/sae-section.ts";
 import { separabilityFigure } from "../report/separability.ts";
 import type { Stage } from "../stage.ts";
+import { ablationFile, ablationSchema } from "./ablate.ts";
 import { autoencodersSchema, qualityFile } from "./autoencoders.ts";
 import { readCollected } from "./collect.ts";
 import { readJson, writeJson } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
+import { explanationsFile, explanationsSchema } from "./explain.ts";
 import { evaluationFile, evaluationSchema } from "./tune.ts";
 
 export interface ReportSettings {
@@ -27,12 +31,12 @@ export interface ReportSettings {
   readonly words: number;
 }
 
-type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features";
+type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features" | "explain" | "ablate";
 
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
   name: "report",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async ({ settings, input, output }) => {
     const { run, seed } = settings;
     const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });
@@ -42,16 +46,26 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
     const { report: probe } = await loadProbe(input("probe"));
     const { features } = await readCollected(input("features"));
     const separability = separabilityFigure(features, sourceOf("features"));
+    const explanations = await readJson(input("explain"), explanationsFile, explanationsSchema);
+    const ablation = await readJson(input("ablate"), ablationFile, ablationSchema);
     const report: Report = reportSchema.parse({
       format: 1,
       run,
       seed,
-      summary: [rewardFinding(evaluation), saeFinding(saes), probeFinding(probe)],
+      summary: [
+        rewardFinding(evaluation),
+        saeFinding(saes),
+        probeFinding(probe),
+        explanationsFinding(explanations),
+        ablationFinding(ablation),
+      ],
       sections: [
         rewardSection(evaluation, sourceOf("evaluate")),
         divergenceSection(divergence, sourceOf("divergence")),
         saeSection(saes, sourceOf("autoencoders")),
         withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
+        explanationSection(explanations, sourceOf("explain")),
+        ablationSection(ablation, sourceOf("ablate")),
       ],
     });
     await writeJson(output, "report.json", report);

@@ -6,6 +6,7 @@ import { main } from "../../../server/cli/main.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
+import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { loadSae } from "../../../server/sae/format.ts";
 import { lastingFiles } from "./lasting-files.ts";
 import { tinyExperiment as tiny } from "./tiny-experiment.ts";
@@ -59,6 +60,28 @@ async function checkFeatures(run: string): Promise<void> {
   expect((await lfp(["feature", run, "../x"])).stderr).toContain("has no feature ../x");
 }
 
+/** A set with factor 1 changes no completion; one that is saved can be used again, and a single feature's effect stands on its page. */
+async function checkAblation(run: string): Promise<void> {
+  const file = join(folder, "set.lfp-ablation.json");
+  const { rows } = JSON.parse((await lfp(["features", run, "--count", "2", "--json"])).stdout);
+  const [first, second] = rows.map(({ id }: { id: string }) => id);
+  const few = ["--prompts", "16", "--draws", "1", "--json"];
+  const kept = await lfp(["ablate", run, first, second, "--factor", "1", "--save", file, ...few]);
+  expect(kept.code, kept.stderr).toBe(0);
+  const { conditions } = JSON.parse(kept.stdout);
+  const unchanged = conditions.find(({ kind }: { kind: string }) => kind === "this");
+  for (const what of ["reward", "loss", "probe"]) expect(unchanged[what].change).toEqual({ mean: 0, low: 0, high: 0 });
+  const single = JSON.parse((await lfp(["features", run, "--sort", "ablation", "--count", "1", "--json"])).stdout)
+    .rows[0];
+  expect(single.ablation.low).toBeLessThanOrEqual(single.ablation.high);
+  const set = AblationSet.parse(JSON.parse(await readFile(file, "utf8")));
+  expect(set.features).toEqual([first, second].map((id) => ({ id, factor: 1 })));
+  await writeFile(file, JSON.stringify({ ...set, features: [...set.features, ...set.features] }));
+  expect((await lfp(["ablate", run, "--set", file])).stderr).toContain("names a feature twice");
+  expect((await lfp(["ablate", run, "base:L1/F1"])).stderr).toMatch(/has no feature|base model/);
+  expect((await lfp(["ablate", run])).stderr).toContain("FEATURE is missing, or --set FILE");
+}
+
 describe("lfp run", { timeout: 240_000 }, () => {
   it("goes from feedback to a report; the second time nothing is done again; a cut run ends with the same bytes", async () => {
     const path = await experimentFile("tiny", tiny);
@@ -77,6 +100,10 @@ describe("lfp run", { timeout: 240_000 }, () => {
         "table-10",
         "figure-4",
         "tables-11-12",
+        "table-1",
+        "explanation-scores",
+        "table-6",
+        "table-7",
       ]),
     );
     for (const table of report.sections.flatMap((section) => section.tables)) {
@@ -89,6 +116,7 @@ describe("lfp run", { timeout: 240_000 }, () => {
     expect((await loadProbe(join(whole, "probe"))).probe.weights).toHaveLength(128);
 
     await checkFeatures(whole);
+    await checkAblation(whole);
     const again = await lfp(["run", path, "--out", whole, "--json"]);
     expect(again.code).toBe(0);
     expect((await readRecord(whole))?.stages.map(({ status }) => status)).toEqual(expect.not.arrayContaining(["done"]));

@@ -1,0 +1,116 @@
+/** What is measured beside the ablation itself, so that its effect can be told from what any change does. */
+import { invariant, LfpError } from "../common/errors.ts";
+import type { Random } from "../common/random.ts";
+import type { DictionaryChange } from "./edit.ts";
+
+/** A feature with what its activation is multiplied by. */
+export interface ScaledFeature {
+  /** The dictionary's name. */
+  readonly dictionary: string;
+  readonly feature: number;
+  readonly factor: number;
+}
+
+/** `none`: nothing is changed. `this`: the set. `mean`: the set towards its means instead of zero. `random`: other features in its place. */
+export type ConditionKind = "none" | "this" | "mean" | "reconstruction" | "random";
+
+export interface Condition {
+  readonly kind: ConditionKind;
+  /** Of several random ones, from 1. */
+  readonly draw: number | null;
+  readonly features: readonly ScaledFeature[];
+}
+
+/** The set cannot be ablated as it is. */
+export class AblationSetError extends LfpError {
+  readonly code = "input";
+}
+
+/** What is known of a dictionary's features over many tokens, [F] each. */
+export interface DictionaryFacts {
+  readonly density: Float64Array;
+  readonly mean: Float64Array;
+}
+
+/** The ablation and its controls. Throws `AblationSetError` when too few features are left to draw from. */
+export function conditionsOf(
+  set: readonly ScaledFeature[],
+  facts: ReadonlyMap<string, DictionaryFacts>,
+  { draws, random }: { readonly draws: number; readonly random: Random },
+): Condition[] {
+  const alone = (kind: ConditionKind, features: readonly ScaledFeature[] = []): Condition => ({
+    kind,
+    draw: null,
+    features,
+  });
+  return [
+    alone("none"),
+    alone("this", set),
+    alone("mean", set),
+    alone("reconstruction", set),
+    ...Array.from({ length: draws }, (_, at) => ({
+      kind: "random" as const,
+      draw: at + 1,
+      features: matchedFeatures(set, facts, random.fork(`draw ${at + 1}`)),
+    })),
+  ];
+}
+
+/** Drawn among so many features whose density is nearest. */
+const candidates = 8;
+
+/**
+ * For every feature of the set another one of its dictionary that is active about as often, none twice and none of the set. Features of the set are
+ * served in a random order, so that none has always the first choice.
+ */
+export function matchedFeatures(
+  set: readonly ScaledFeature[],
+  facts: ReadonlyMap<string, DictionaryFacts>,
+  random: Random,
+): ScaledFeature[] {
+  const taken = new Set(set.map(({ dictionary, feature }) => `${dictionary} ${feature}`));
+  const chosen = new Map<ScaledFeature, ScaledFeature>();
+  for (const wanted of random.shuffled(set)) {
+    const { dictionary, feature, factor } = wanted;
+    const density = facts.get(dictionary)?.density;
+    invariant(density !== undefined, `nothing is known of dictionary ${dictionary}`);
+    const own = density[feature] ?? 0;
+    const near = [...density.keys()]
+      .filter((other) => !taken.has(`${dictionary} ${other}`) && (density[other] ?? 0) > 0)
+      .sort((a, b) => Math.abs((density[a] ?? 0) - own) - Math.abs((density[b] ?? 0) - own) || a - b)
+      .slice(0, candidates);
+    const drawn = near[random.integer(Math.max(1, near.length))];
+    if (drawn === undefined)
+      throw new AblationSetError(
+        `the set has so many features of ${dictionary} that no others are left to compare with: take fewer, or no random draws`,
+      );
+    taken.add(`${dictionary} ${drawn}`);
+    chosen.set(wanted, { dictionary, feature: drawn, factor });
+  }
+  return set.flatMap((wanted) => chosen.get(wanted) ?? []);
+}
+
+/** What a condition writes into the dictionaries' controls. */
+export function changesOf(
+  { kind, features }: Condition,
+  facts: ReadonlyMap<string, DictionaryFacts>,
+): Map<string, DictionaryChange> {
+  const changes = new Map<string, DictionaryChange>();
+  for (const { dictionary, feature, factor } of features) {
+    const known = facts.get(dictionary);
+    invariant(known !== undefined, `nothing is known of dictionary ${dictionary}`);
+    const F = known.density.length;
+    if (feature >= F)
+      throw new AblationSetError(`the set names feature ${feature} of ${dictionary}, which has features 0 to ${F - 1}`);
+    const change = changes.get(dictionary) ?? {
+      strength: new Float32Array(F),
+      level: new Float32Array(F),
+      reconstruct: kind === "reconstruction",
+    };
+    changes.set(dictionary, change);
+    if (kind === "reconstruction") continue;
+    change.strength[feature] = 1 - factor;
+    if (kind === "mean") change.level[feature] = known.mean[feature] ?? 0;
+  }
+  return changes;
+}

@@ -1,0 +1,110 @@
+/**
+ * Ablation as a change of MLP outputs in graphs. Letters: N tokens, D width, F features of a dictionary.
+ *
+ * With features f of x, decoder rows d, factors k and levels t, an output x becomes
+ *
+ *     x' = x - Σ_j (1 - k_j) (f_j - t_j) d_j
+ *
+ * so only the chosen features' contributions change: k = 0 with t = 0 removes them, another k steers by it, and t = the mean puts them at
+ * their mean. What the dictionary does not explain of x stays. The control `reconstruction` is x' = x̂ instead.
+ */
+import type { Device, StateStore } from "../engine/device.ts";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+
+/** A dictionary of one layer on the device, as graphs are built from it. */
+export interface AblatedDictionary {
+  /** Tells dictionaries apart. */
+  readonly name: string;
+  readonly layer: number;
+  /** F */
+  readonly features: number;
+  readonly store: StateStore;
+  /** [N, D] -> [N, F] */
+  encode(mlpOutput: Node): Node;
+  /** [F, D] */
+  readonly decoder: Node;
+  /** [D] */
+  readonly decoderBias: Node;
+}
+
+/** What one dictionary's features are to become. */
+export interface DictionaryChange {
+  /** 1 - k of each feature, [F]; 0 leaves it. */
+  readonly strength: Float32Array;
+  /** t of each feature, [F]. */
+  readonly level: Float32Array;
+  /** Put the reconstruction in the place of the output. */
+  readonly reconstruct: boolean;
+}
+
+/**
+ * Programs that are compiled with `mlpOutput` ask these stores for what to do, so that one program serves every condition.
+ */
+export class AblationEdit {
+  readonly #dictionaries: readonly AblatedDictionary[];
+  readonly #controls: StateStore;
+
+  private constructor(dictionaries: readonly AblatedDictionary[], controls: StateStore) {
+    this.#dictionaries = dictionaries;
+    this.#controls = controls;
+  }
+
+  /** Changes nothing until `set`. */
+  static async create(device: Device, dictionaries: readonly AblatedDictionary[]): Promise<AblationEdit> {
+    const controls = await device.createState(
+      dictionaries.flatMap(({ name, features }) => [
+        { name: strengthName(name), shape: [1, features], values: undefined },
+        { name: levelName(name), shape: [1, features], values: undefined },
+        { name: gateName(name), shape: [1, 1], values: undefined },
+      ]),
+    );
+    return new AblationEdit(dictionaries, controls);
+  }
+
+  /** Weights that never change. */
+  get frozenStores(): readonly StateStore[] {
+    return this.#dictionaries.map(({ store }) => store);
+  }
+
+  /** What `set` writes. */
+  get liveStores(): readonly StateStore[] {
+    return [this.#controls];
+  }
+
+  /** Changes by the dictionaries' names; the others change nothing. Programs that run later see it. */
+  async set(changes: ReadonlyMap<string, DictionaryChange>): Promise<void> {
+    for (const { name, features } of this.#dictionaries) {
+      const change = changes.get(name);
+      await this.#controls.write(strengthName(name), change?.strength.slice() ?? new Float32Array(features));
+      await this.#controls.write(levelName(name), change?.level.slice() ?? new Float32Array(features));
+      await this.#controls.write(gateName(name), Float32Array.of(Number(change?.reconstruct ?? false)));
+    }
+  }
+
+  /** For `forward`, as a function of its own. */
+  readonly mlpOutput = (layer: number, output: Node): Node => {
+    const own = this.#dictionaries.filter((dictionary) => dictionary.layer === layer);
+    if (own.length === 0) return output;
+    const width = output.shape.at(-1) ?? 0;
+    const flat = ops.reshape(output, [-1, width]);
+    return ops.reshape(own.reduce(changedBy, flat), output.shape);
+  };
+
+  async dispose(): Promise<void> {
+    await this.#controls.dispose();
+  }
+}
+
+function changedBy(x: Node, { name, features, encode, decoder, decoderBias }: AblatedDictionary): Node {
+  const f = encode(x);
+  const strength = ops.state(strengthName(name), [1, features]);
+  const level = ops.state(levelName(name), [1, features]);
+  const removed = ops.matmul(ops.mul(ops.sub(f, level), strength), decoder);
+  const error = ops.sub(x, ops.add(ops.matmul(f, decoder), decoderBias));
+  return ops.sub(ops.sub(x, removed), ops.mul(error, ops.state(gateName(name), [1, 1])));
+}
+
+const strengthName = (name: string): string => `ablate.${name}.strength`;
+const levelName = (name: string): string => `ablate.${name}.level`;
+const gateName = (name: string): string => `ablate.${name}.reconstruct`;

@@ -1,0 +1,112 @@
+/** Next-token loss text by text, and how active features are on those texts. Letters: B texts, T token places, P = B T, F features. */
+import type { Device, Program } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { forward, logitsOf, type Model, plainPositions } from "../models/model.ts";
+import type { DictionaryFacts } from "./conditions.ts";
+import type { AblatedDictionary, AblationEdit } from "./edit.ts";
+
+export interface LossOptions {
+  readonly device: Device;
+  readonly model: Model;
+  readonly dictionaries: readonly AblatedDictionary[];
+  readonly edit: AblationEdit;
+  /** Token ids; cut to `tokens`. */
+  readonly texts: readonly Int32Array[];
+  readonly tokens: number;
+}
+
+/** Logits of one batch hold at most so many numbers. */
+const logitsAtOnce = 2 ** 22;
+
+export class LossMeter {
+  readonly #program: Program;
+  readonly #options: LossOptions;
+  readonly #shape: readonly [B: number, T: number];
+
+  private constructor(program: Program, options: LossOptions, shape: readonly [number, number]) {
+    this.#program = program;
+    this.#options = options;
+    this.#shape = shape;
+  }
+
+  static async create(options: LossOptions): Promise<LossMeter> {
+    const { device, model, dictionaries, edit, texts, tokens } = options;
+    const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, tokens)), 2);
+    const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsAtOnce / (T * model.config.vocabSize))));
+    const real = ops.input("real", [B * T, 1]);
+    const outputs: Record<string, Node> = {};
+    const editMlpOutput = (layer: number, output: Node): Node => {
+      const flat = ops.reshape(output, [B * T, -1]);
+      for (const { name, layer: own, encode } of dictionaries) {
+        if (own !== layer) continue;
+        const counted = ops.mul(encode(flat), real);
+        outputs[`sum.${name}`] = ops.sum(counted, { axes: [0] });
+        outputs[`active.${name}`] = ops.sum(ops.greater(counted, ops.fill([], 0)), { axes: [0] });
+      }
+      return edit.mlpOutput(layer, output);
+    };
+    const { hidden } = forward(model, { shape: [B, T], editMlpOutput });
+    const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
+    const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
+    const weighted = ops.mul(ops.reshape(logProbs, [B, T - 1]), ops.input("weights", [B, T - 1]));
+    outputs["loss"] = ops.negate(ops.sum(weighted, { axes: [1] }));
+    const frozen = [model.store, ...edit.frozenStores];
+    const program = await device.compile({ stores: [...frozen, ...edit.liveStores], frozen, outputs });
+    return new LossMeter(program, options, [B, T]);
+  }
+
+  /** Mean loss of each text in nats a token, as the edit stands. */
+  async losses(): Promise<number[]> {
+    const losses: number[] = [];
+    for await (const { loss = [] } of this.#passes()) losses.push(...loss);
+    return losses.slice(0, this.#options.texts.length);
+  }
+
+  /** Of every dictionary by name, over the tokens of the texts; meant for an edit that changes nothing. */
+  async facts(): Promise<ReadonlyMap<string, DictionaryFacts>> {
+    const { dictionaries, texts, tokens } = this.#options;
+    const total = texts.reduce((sum, { length }) => sum + Math.min(length, tokens), 0);
+    const facts = new Map(
+      dictionaries.map(({ name, features }) => [
+        name,
+        { density: new Float64Array(features), mean: new Float64Array(features) },
+      ]),
+    );
+    for await (const results of this.#passes()) {
+      for (const [name, { density, mean }] of facts) {
+        for (const [at, value] of results[`active.${name}`]?.entries() ?? [])
+          density[at] = (density[at] ?? 0) + value / total;
+        for (const [at, value] of results[`sum.${name}`]?.entries() ?? []) mean[at] = (mean[at] ?? 0) + value / total;
+      }
+    }
+    return facts;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#program.dispose();
+  }
+
+  async *#passes(): AsyncGenerator<Record<string, Values>> {
+    const [B] = this.#shape;
+    const { texts } = this.#options;
+    for (let first = 0; first < texts.length; first += B)
+      yield await this.#program.run(this.#inputs(texts.slice(first, first + B)));
+  }
+
+  #inputs(texts: readonly Int32Array[]): Record<string, Values> {
+    const [B, T] = this.#shape;
+    const ids = new Int32Array(B * T);
+    const real = new Float32Array(B * T);
+    const targets = new Int32Array(B * (T - 1));
+    const weights = new Float32Array(B * (T - 1));
+    for (const [b, text] of texts.entries()) {
+      const own = text.subarray(0, T);
+      ids.set(own, b * T);
+      real.fill(1, b * T, b * T + own.length);
+      targets.set(own.subarray(1), b * (T - 1));
+      weights.fill(1 / Math.max(1, own.length - 1), b * (T - 1), b * (T - 1) + Math.max(0, own.length - 1));
+    }
+    return { ids, positions: plainPositions([B, T]), real, targets, weights };
+  }
+}

@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+import type { AblationResult } from "../ablate/result.ts";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { LfpError, messageOf } from "../common/errors.ts";
+import { ablateRun } from "../pipeline/ablate-run.ts";
+import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
+import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
+import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { option } from "./options.ts";
+import { asColumns, openRunFeatures, shown } from "./run-features.ts";
+import { existingRun } from "./status.ts";
+import { deviceOptions, withDevice } from "./with-device.ts";
+
+const options = {
+  set: option.text("FILE", "an ablation set (.lfp-ablation.json) instead of FEATURE"),
+  factor: option.number("what the features named are multiplied by: 0 removes them, 2 doubles them", 0, {
+    min: -100,
+    max: 100,
+  }),
+  prompts: option.integer("held-out prompts, at most", 256, { min: 16, max: 100_000 }),
+  draws: option.integer("random sets of features to compare with", 3, { min: 0, max: 100 }),
+  seed: option.text("N", "of prompts, completions and random sets (default: the run's)"),
+  save: option.text("FILE", "also write the features named as an ablation set"),
+  ...deviceOptions,
+};
+
+export const ablate = defineCommand({
+  usage: "RUN (FEATURE... | --set FILE) [options]",
+  about:
+    "Removes features from a run's tuned model, or scales them, and measures what that does: to the task's reward on completions sampled as in tuning, to the " +
+    "loss, and to the probe. Only the features' own contributions change; what the dictionary does not explain stays.\n\n" +
+    "Controls: the features at their mean instead of zero, the reconstruction alone with nothing removed, and random features that are active as often. " +
+    "All conditions complete the same prompts from the same random numbers, and changes are taken prompt by prompt, with 95 % intervals.",
+  options,
+  positionals: ["RUN", "[FEATURE...]"],
+  run: async (given): Promise<CommandResult> => {
+    const { options: chosen, signal, note } = given;
+    const [run = "", ...ids] = given.positionals;
+    const folder = await existingRun(run);
+    const set = await setOf(given, ids);
+    if (chosen.save !== undefined) await writeFileAtomically(chosen.save, `${JSON.stringify(set, undefined, 2)}\n`);
+    using store = await openRunFeatures(run);
+    for (const { id } of set.features) store.need(id);
+    const result = await withDevice({ ...chosen, signal, note }, (device) =>
+      ablateRun({
+        folder,
+        device,
+        store,
+        features: set.features,
+        prompts: chosen.prompts,
+        draws: chosen.draws,
+        seed: seedOf(chosen.seed),
+        signal,
+        onStep: (done, total) => note(`${done} of ${total} conditions`),
+      }),
+    );
+    return { json: { folder, set, ...result }, text: asText(result) };
+  },
+});
+
+async function setOf({ options: chosen }: Given<typeof options>, ids: readonly string[]): Promise<AblationSet> {
+  if (chosen.set !== undefined) {
+    if (ids.length > 0) throw new UsageError("FEATURE and --set were both given; one of them says what to ablate");
+    return await readSet(chosen.set);
+  }
+  if (ids.length === 0) throw new UsageError("FEATURE is missing, or --set FILE");
+  for (const id of ids)
+    if (parseFeatureId(id) === undefined)
+      throw new UsageError(`${JSON.stringify(id.slice(0, 60))} is no feature; expected one such as L4/F43`);
+  const features = [...new Set(ids)].map((id) => ({ id, factor: chosen.factor }));
+  return AblationSet.parse({ format: "lfp-ablation/1", features });
+}
+
+/** The file is no ablation set. */
+class AblationFileError extends LfpError {
+  readonly code = "input";
+}
+
+async function readSet(path: string): Promise<AblationSet> {
+  try {
+    const set = AblationSet.parse(JSON.parse(await readFile(path, "utf8")));
+    if (set.features.length === 0) throw new Error("it names no features");
+    if (new Set(set.features.map(({ id }) => id)).size < set.features.length)
+      throw new Error("it names a feature twice");
+    return set;
+  } catch (cause) {
+    throw new AblationFileError(`${path} is no ablation set that can be used: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function asText(result: AblationResult): string {
+  const { features, prompts, texts, triples, conditions } = result;
+  const cells = (values: readonly (string | number | null)[]): string[] =>
+    values.map((value) => (typeof value === "string" ? value : shown(value)));
+  const reward = asColumns(
+    rewardColumns.map((name) => name),
+    rewardRows(result).map(cells),
+  );
+  const own = conditions.find(({ kind }) => kind === "this");
+  const [loss, probe] = [own?.loss?.change, own?.probe?.change];
+  const beside = [
+    ...(loss === null || loss === undefined
+      ? []
+      : [`Loss: ${shown(loss.mean)} nats a token (${shown(loss.low)} to ${shown(loss.high)}) on ${texts} texts.`]),
+    ...(probe === null || probe === undefined
+      ? []
+      : [
+          `Probe's separation of positive and negative words: ${shown(probe.mean)} (${shown(probe.low)} to ${shown(probe.high)}) over ${triples} triples.`,
+        ]),
+  ];
+  const what = features.map(({ id, factor }) => `${id} times ${shown(factor)}`).join(", ");
+  return [`${what}; ${prompts} prompts`, "", reward, "", ...beside].join("\n");
+}
+
+function seedOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const seed = Number(text);
+  if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
+    throw new UsageError(`--seed is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
+  return seed;
+}

@@ -1,0 +1,52 @@
+/** How often features are active where the probe reads a high reward: the paper's Table 7. */
+import { z } from "zod";
+import type { TripleFeatures } from "../../probe/features.ts";
+import { polarRows, takeRows } from "../../probe/features.ts";
+import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
+
+/** Per cent of inputs at which a feature is active, mean over the features; null where there are no inputs. */
+export const frequenciesSchema = z.object({
+  /** Inputs with a reading of at least this count as high. */
+  threshold: z.number(),
+  highInputs: z.int(),
+  otherInputs: z.int(),
+  ablatedHigh: z.number().nullable(),
+  averageHigh: z.number().nullable(),
+  ablatedOther: z.number().nullable(),
+  averageOther: z.number().nullable(),
+});
+export type Frequencies = z.infer<typeof frequenciesSchema>;
+
+/** A reading from which the paper counts an input as one of high reward. */
+const highReward = 3;
+
+/** Over positive and negative words of triples that the probe was not fitted on; `columns` are the set's places in a row. */
+export function activationFrequencies(
+  probe: LinearProbe,
+  features: TripleFeatures,
+  test: readonly number[],
+  columns: readonly number[],
+): Frequencies {
+  const n = features.triples;
+  const rows = takeRows(polarRows(features), Int32Array.from(test.flatMap((triple) => [triple, n + triple])));
+  const readings = probeRewards(probe, rows);
+  const all = Array.from({ length: rows.columns }, (_, column) => column);
+  const share = (isHigh: boolean, among: readonly number[]): number | null => {
+    const chosen = [...readings.keys()].filter((row) => (readings[row] ?? 0) >= highReward === isHigh);
+    if (chosen.length === 0 || among.length === 0) return null;
+    let active = 0;
+    for (const row of chosen)
+      for (const column of among) if ((rows.data[row * rows.columns + column] ?? 0) > 0) active++;
+    return (100 * active) / (chosen.length * among.length);
+  };
+  const highInputs = readings.filter((value) => value >= highReward).length;
+  return {
+    threshold: highReward,
+    highInputs,
+    otherInputs: readings.length - highInputs,
+    ablatedHigh: share(true, columns),
+    averageHigh: share(true, all),
+    ablatedOther: share(false, columns),
+    averageOther: share(false, all),
+  };
+}
