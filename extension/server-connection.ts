@@ -40,6 +40,8 @@ const MAX_CRASHES = 4;
 const CRASH_WINDOW_MS = 3 * 60_000;
 /** Opening a run and reading a long text take longer, but the server answers other things meanwhile. */
 const PATIENCE_MS = 5000;
+/** Long, because a busy machine is no reason to end a server. */
+const SILENCE_MS = 20_000;
 /** Any answer to it, an error too, shows that the server lives. */
 const PING = "lfp/ping";
 
@@ -54,6 +56,7 @@ export class ServerConnection implements vscode.Disposable {
   #listeners: readonly Listener[] = [];
   readonly #watchdog = new Watchdog({
     patienceMs: PATIENCE_MS,
+    silenceMs: SILENCE_MS,
     ping: async () => await this.#client?.sendRequest<unknown>(PING),
     onHang: () => void this.#hung(),
   });

@@ -7,7 +7,7 @@ describe("the watchdog", () => {
 
   function watch(ping: () => Promise<unknown>): { readonly dog: Watchdog; readonly hangs: () => number } {
     let hangs = 0;
-    const dog = new Watchdog({ patienceMs: 1000, ping, onHang: () => hangs++ });
+    const dog = new Watchdog({ patienceMs: 1000, silenceMs: 3000, ping, onHang: () => hangs++ });
     return { dog, hangs: () => hangs };
   }
   const silence = (): Promise<never> => new Promise(() => {});
@@ -15,7 +15,7 @@ describe("the watchdog", () => {
   it("tells of a server that answers neither the question nor whether it lives", async () => {
     const { dog, hangs } = watch(silence);
     dog.asked();
-    await vi.advanceTimersByTimeAsync(1999);
+    await vi.advanceTimersByTimeAsync(3999);
     expect(hangs()).toBe(0);
     await vi.advanceTimersByTimeAsync(1);
     expect(hangs()).toBe(1);
@@ -57,7 +57,7 @@ describe("the watchdog", () => {
     dog.reset();
     answered();
     dog.asked();
-    await vi.advanceTimersByTimeAsync(2000);
+    await vi.advanceTimersByTimeAsync(4000);
     expect(hangs()).toBe(1);
   });
 });

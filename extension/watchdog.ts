@@ -1,8 +1,10 @@
 /** Notices a server that runs but no longer answers. Knows no editor. */
 
 export interface WatchdogOptions {
-  /** How long a question may stand unanswered before the server is asked whether it lives, and how long it has to say so. */
+  /** How long a question may stand unanswered before the server is asked whether it lives. */
   readonly patienceMs: number;
+  /** How long it has to say so. */
+  readonly silenceMs: number;
   /** Settles, either way, when the server says anything. */
   readonly ping: () => Promise<unknown>;
   readonly onHang: () => void;
@@ -44,7 +46,7 @@ export class Watchdog {
     const silence = setTimeout(() => {
       this.#timer = undefined;
       if (this.#unanswered.size > 0) this.#options.onHang();
-    }, this.#options.patienceMs);
+    }, this.#options.silenceMs);
     this.#timer = silence;
     const alive = (): void => {
       if (this.#timer !== silence) return;

@@ -109,12 +109,16 @@ export function isForTarget(path: string, target: Target): boolean {
   return dawn === null || dawn[1] === target || (system === "darwin" && dawn[1] === "darwin-universal");
 }
 
-/** What no program loads: sources, types, maps, build scripts, and the second copy of ONNX Runtime that its macOS package holds. */
+/**
+ * What no program loads: sources, types, maps, build scripts, the second copy of ONNX Runtime that its macOS package holds, and on Windows what
+ * only its GPU providers load when they are asked for, which we never do: onnxruntime.dll loads DirectML late and the compilers by name.
+ */
 export function isDeadWeight(path: string): boolean {
   return (
     /\.(map|ts|mts|cts|md|h|gypi?)$/i.test(path) ||
     /node_modules\/(@[^/]+\/)?[^/]+\/(src|build|script|test|tests|__tests__)(\/|$)/.test(path) ||
     /@huggingface\/hub\/dist\/(browser|cli)/.test(path) ||
+    /onnxruntime-node\/.*\/(DirectML|dxcompiler|dxil)\.dll$/.test(path) ||
     /libonnxruntime\.\d+\.\d+\.\d+\.dylib$/.test(path)
   );
 }

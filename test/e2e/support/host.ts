@@ -55,6 +55,8 @@ export async function startHost({ extensionsFolder, userFolder, trustsFolders }:
       join(userFolder, "config.yaml"),
     ],
     ...["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"],
+    // Should the tests be killed, it ends by itself.
+    ...["--idle-timeout-seconds", "90"],
     ...(trustsFolders ? ["--disable-workspace-trust"] : []),
   ];
   // In a group of its own, so that what it starts ends with it.

@@ -47,6 +47,8 @@ const quiet = {
   "editor.hover.delay": 50,
 };
 
+const WAIT_MS = 120_000;
+
 const flags = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -92,6 +94,7 @@ export class Session {
     const host = await startHost({ extensionsFolder, userFolder: join(root, "user"), trustsFolders });
     const browser = await chromium.launch({ executablePath: ground.browser, args: flags });
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(WAIT_MS);
     return new Session({ root, extensionsFolder, host, browser, page, settings: all });
   }
 

@@ -29,8 +29,8 @@ export class Workbench {
   }
 
   async ready(): Promise<void> {
-    await this.page.locator(".monaco-workbench .part.statusbar .statusbar-item").first().waitFor({ timeout: 60_000 });
-    await this.page.locator(".monaco-workbench .part.editor").waitFor({ timeout: 60_000 });
+    await this.page.locator(".monaco-workbench .part.statusbar .statusbar-item").first().waitFor();
+    await this.page.locator(".monaco-workbench .part.editor").waitFor();
   }
 
   async run(command: string): Promise<void> {
@@ -102,13 +102,17 @@ export class Workbench {
   /** Waits until the status bar's item says something. */
   async statusSays(text: string | RegExp): Promise<string> {
     const item = this.status.filter({ hasText: text });
-    await item.waitFor({ timeout: 40_000 });
+    await item.waitFor();
     return (await item.textContent()) ?? "";
   }
 
   /** The words of an editor that have a colour of ours. */
   async colouredWords(editor: Locator = this.editor): Promise<ColouredWord[]> {
-    return await editor.evaluate(wordsWithColours);
+    const [words, boxes] = await Promise.all([editor.evaluate(placeWords), editor.evaluate(placeBoxes)]);
+    return words.flatMap(({ word, x, y }) => {
+      const box = boxes.find(({ rect }) => rect.left <= x && x <= rect.right && rect.top <= y && y <= rect.bottom);
+      return box === undefined ? [] : [{ word, background: box.background, line: box.line }];
+    });
   }
 
   /** Waits until the coloured words are as wanted, and gives them. */
@@ -119,14 +123,14 @@ export class Workbench {
     for (;;) {
       const words = await this.colouredWords(editor);
       if (isWanted(words)) return words;
-      // A frame later the editor may have drawn something else; a test's own limit ends this.
-      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+      // Looks again when the editor has drawn something else; a test's own limit ends this.
+      await editor.evaluate(untilDrawn);
     }
   }
 
   /** Puts the mouse on a word of the active editor. */
   async pointAt(word: string): Promise<void> {
-    const box = await this.editor.evaluate(placeOfWord, word);
+    const box = (await this.editor.evaluate(placeWords)).find((placed) => placed.word === word);
     if (box === undefined) throw new Error(`"${word}" cannot be seen`);
     await this.page.mouse.move(box.x - 2, box.y - 1);
     await this.page.mouse.move(box.x, box.y, { steps: 4 });
@@ -167,47 +171,54 @@ export class Workbench {
   }
 }
 
-/** Runs in the page. A decoration is a box over a line; a word has it when its middle lies in the box. */
-function wordsWithColours(editor: Element): ColouredWord[] {
-  const boxes = [...editor.querySelectorAll(".view-overlays .cdr")]
+interface PlacedWord {
+  readonly word: string;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Runs in the page, and so stands on its own: the words of an editor in the text's order, with their middles on the screen. */
+function placeWords(editor: Element): PlacedWord[] {
+  const found: PlacedWord[] = [];
+  for (const line of editor.querySelectorAll(".view-lines .view-line")) {
+    // VS Code cuts long stretches of text into several nodes, within a word if need be.
+    const ends: { readonly node: Node; readonly at: number }[] = [];
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node !== null; node = walker.nextNode())
+      for (let at = 0; at < (node.textContent ?? "").length; at++) ends.push({ node, at });
+    for (const { 0: word, index } of (line.textContent ?? "").matchAll(/[\p{L}\p{N}\p{M}’'-]+/gu)) {
+      const [first, last] = [ends[index], ends[index + word.length - 1]];
+      if (first === undefined || last === undefined) continue;
+      const range = document.createRange();
+      range.setStart(first.node, first.at);
+      range.setEnd(last.node, last.at + 1);
+      const { left, right, top, bottom } = range.getBoundingClientRect();
+      found.push({ word, x: (left + right) / 2, y: (top + bottom) / 2 });
+    }
+  }
+  return found.sort((one, other) => one.y - other.y || one.x - other.x);
+}
+
+/** Runs in the page: the boxes that decorations of ours draw over the lines. */
+function placeBoxes(editor: Element): (Omit<ColouredWord, "word"> & { readonly rect: DOMRect })[] {
+  return [...editor.querySelectorAll(".view-overlays .cdr")]
     .filter((element) => /TextEditorDecorationType/.test(element.className))
     .map((element) => {
       const style = getComputedStyle(element);
       const line = style.borderBottomWidth === "0px" ? "" : `${style.borderBottomWidth} ${style.borderBottomStyle}`;
       return { rect: element.getBoundingClientRect(), background: style.backgroundColor, line };
     });
-  const found: (ColouredWord & { readonly x: number; readonly y: number })[] = [];
-  for (const line of editor.querySelectorAll(".view-lines .view-line")) {
-    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
-    for (let node = walker.nextNode(); node !== null; node = walker.nextNode())
-      for (const { 0: word, index } of (node.textContent ?? "").matchAll(/[\p{L}\p{N}\p{M}’'-]+/gu)) {
-        const range = document.createRange();
-        range.setStart(node, index);
-        range.setEnd(node, index + word.length);
-        const { left, right, top, bottom } = range.getBoundingClientRect();
-        const [x, y] = [(left + right) / 2, (top + bottom) / 2];
-        const box = boxes.find(({ rect }) => rect.left <= x && x <= rect.right && rect.top <= y && y <= rect.bottom);
-        if (box !== undefined) found.push({ word, background: box.background, line: box.line, x, y });
-      }
-  }
-  // The editor's own order of lines is not that of the text.
-  const inOrder = found.sort((one, other) => one.y - other.y || one.x - other.x);
-  return inOrder.map(({ word, background, line }) => ({ word, background, line }));
 }
 
-/** Runs in the page. */
-function placeOfWord(editor: Element, word: string): { readonly x: number; readonly y: number } | undefined {
-  for (const line of editor.querySelectorAll(".view-lines .view-line")) {
-    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
-    for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
-      const index = (node.textContent ?? "").indexOf(word);
-      if (index < 0) continue;
-      const range = document.createRange();
-      range.setStart(node, index);
-      range.setEnd(node, index + word.length);
-      const { left, right, top, bottom } = range.getBoundingClientRect();
-      return { x: (left + right) / 2, y: (top + bottom) / 2 };
-    }
-  }
-  return undefined;
+/** Runs in the page: waits for the next change of what an editor draws, or for a moment, should it have come before. */
+function untilDrawn(editor: Element): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 250);
+    const observer = new MutationObserver(() => {
+      observer.disconnect();
+      clearTimeout(timer);
+      resolve();
+    });
+    observer.observe(editor, { childList: true, subtree: true, attributes: true, characterData: true });
+  });
 }

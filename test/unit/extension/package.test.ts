@@ -1,0 +1,39 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { listFiles, PackageManager } from "@vscode/vsce";
+import { describe, expect, it } from "vitest";
+import { isDeadWeight, isForTarget, targets } from "../../../scripts/package.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+describe("the extension's package", () => {
+  it("holds no source, no test, no map and nothing of the repository's own", async () => {
+    const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
+    expect(files).toContain("package.json");
+    expect(files).toContain("media/icon.png");
+    expect(files.some((path) => path.startsWith("assets/starter-run/"))).toBe(true);
+    expect(
+      files.filter((path) => /\.(ts|map)$|^(server|extension|webviews|test|scripts|\.|node_modules)/.test(path)),
+    ).toEqual([]);
+  });
+
+  it.each(targets)("has for %s each native package's binaries of that platform alone", async (target) => {
+    const binaries = [...(await nativeFiles("onnxruntime-node")), ...(await nativeFiles("webgpu"))];
+    const kept = binaries.filter((path) => isForTarget(path, target) && !isDeadWeight(path));
+    const [system = "", processor = ""] = target.split("-");
+    const place = new RegExp(`(/${system}/${processor}/|/${target}/|/${system}-universal/)`);
+    expect(kept.filter((path) => !place.test(path))).toEqual([]);
+    expect(kept.filter((path) => path.endsWith("onnxruntime_binding.node"))).toHaveLength(1);
+    expect(kept.filter((path) => path.endsWith("dawn.node"))).toHaveLength(1);
+    expect(kept.filter((path) => /libonnxruntime|onnxruntime\.dll/.test(path))).toHaveLength(1);
+  });
+});
+
+async function nativeFiles(name: string): Promise<string[]> {
+  const folder = join(root, "node_modules", name);
+  const files = await readdir(folder, { recursive: true });
+  return files
+    .map((path) => `/node_modules/${name}/${path.replaceAll("\\", "/")}`)
+    .filter((path) => /\.(node|dll|dylib|so(\.\d+)*)$/.test(path));
+}
