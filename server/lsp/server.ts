@@ -128,7 +128,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   };
   const features = new FeatureHovers(stores, { folder: () => lenses.folder });
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
-  serveReadings(dispatcher, { documents, reader, details });
+  serveReadings(dispatcher, { documents, reader, details, lenses, quarantine });
   serveHover(dispatcher, { documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
@@ -178,9 +178,18 @@ function serveLifecycle(
 /** The editor shows these in the server's output. */
 function logOf(connection: Connection): ServerLog {
   return {
-    info: (line) => connection.console.info(line),
-    error: (line) => connection.console.error(line),
+    info: (line) => unlessClosed(() => connection.console.info(line)),
+    error: (line) => unlessClosed(() => connection.console.error(line)),
   };
+}
+
+/** What still happens after the editor has gone has nobody to be told to. */
+function unlessClosed(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // The library throws only for a connection that is closed.
+  }
 }
 
 /** Passes on so many lines a minute; a broken client must not flood the log. */

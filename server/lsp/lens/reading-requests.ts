@@ -2,12 +2,21 @@ import type { Passage } from "../../lens/passages.ts";
 import { disagreements, displayLimit, readPassage } from "../../lens/values.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
-import { DescribeToken, type LensMode, type ReadPassage, ReadTokens, StrongestTokens } from "../../protocol/lens.ts";
+import {
+  CompareCompletions,
+  DescribeToken,
+  type LensMode,
+  type ReadPassage,
+  ReadTokens,
+  StrongestTokens,
+} from "../../protocol/lens.ts";
 import type { ParamsOf, ResultOf } from "../../protocol/message.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents } from "../documents.ts";
 import { failureOf, WireError } from "../failures.ts";
 import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
+import type { Quarantine } from "../quarantine.ts";
+import type { LensSession } from "./lens-session.ts";
 import { type DocumentReading, describeReading, Pacer, type PassageReader } from "./passage-reader.ts";
 import { Strongest } from "./strongest.ts";
 import type { TokenDetails } from "./token-detail.ts";
@@ -16,10 +25,15 @@ export interface ReadingRequestsOptions {
   readonly documents: Documents;
   readonly reader: PassageReader;
   readonly details: TokenDetails;
+  readonly lenses: LensSession;
+  readonly quarantine: Quarantine;
 }
 
 /** Serves what overlays and lists of tokens are made of. */
-export function serveReadings(dispatcher: Dispatcher, { documents, reader, details }: ReadingRequestsOptions): void {
+export function serveReadings(
+  dispatcher: Dispatcher,
+  { documents, reader, details, lenses, quarantine }: ReadingRequestsOptions,
+): void {
   dispatcher.request(ReadTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
     return readTokens(reader, reading, asked);
@@ -28,6 +42,14 @@ export function serveReadings(dispatcher: Dispatcher, { documents, reader, detai
   dispatcher.request(StrongestTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
     return strongestTokens(reader, reading, asked);
+  });
+
+  dispatcher.request(CompareCompletions, async (question, { signal }) => {
+    const { lens, left } = await lenses.open(signal);
+    const parts = ["completions", lens.info.runFolder, JSON.stringify(question)];
+    const { ablation, ...rest } = question;
+    const options = { ablation, signal: AbortSignal.any([signal, left]) };
+    return quarantine.guard("These prompts", parts, () => lens.compareCompletions(rest, options));
   });
 
   dispatcher.request(DescribeToken, async ({ uri, version, offset, ablation, features }, { signal }) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
 import { z } from "zod";
-import { DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
+import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import { ChooseRun, ConfigurationChanged, LensStateChanged } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { StartRun } from "../../../server/protocol/runs.ts";
@@ -18,11 +18,11 @@ const clients: LspClient[] = [];
 beforeAll(async () => {
   root = await scratchFolder();
   run = (await makeTinyRun(root)).folder;
-});
+}, 120_000);
 
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.stop();
-});
+}, 120_000);
 
 interface Started {
   readonly trusted?: boolean;
@@ -96,6 +96,30 @@ test("what is behind a token sums to its number", async () => {
   expect(sum + (detail?.rest.contribution ?? 0)).toBeCloseTo(detail?.implicit ?? 0, 6);
   expect(detail).toMatchObject({ text: " great", trueReward: 3.1 });
   expect(await client.ask(DescribeToken, { ...all, offset: text.indexOf("\r\n\r\n"), features: 3 })).toBeNull();
+});
+
+test("completions before and after an ablation come from the same random numbers", async () => {
+  const client = await start();
+  const question = { prompts: ["The film was", "I"], maxNewTokens: 8, temperature: 1, seed: 3 };
+  const compare = (features: { id: string; factor: number }[]) =>
+    client.ask(CompareCompletions, { ...question, ablation: { format: "lfp-ablation/1", features } });
+  const nothing = await compare([{ id: "L0/F3", factor: 1 }]);
+  expect(nothing.completions.map(({ prompt }) => prompt)).toEqual(question.prompts);
+  for (const { before, after, rewardBefore, rewardAfter } of nothing.completions) {
+    expect(after).toBe(before);
+    expect(before).not.toBe("");
+    expect(rewardAfter).toBe(rewardBefore);
+  }
+  // Far beyond what training has seen: another text is all but certain.
+  const everything = Array.from({ length: 24 }, (_, feature) => ({ id: `L1/F${feature}`, factor: -100 }));
+  const changed = await compare(everything);
+  expect(changed.completions.map(({ before }) => before)).toEqual(nothing.completions.map(({ before }) => before));
+  expect(changed.completions.map(({ after }) => after)).not.toEqual(nothing.completions.map(({ before }) => before));
+  const wrong: z.input<typeof CompareCompletions.params> = {
+    ...question,
+    ablation: { format: "lfp-ablation/1", features: [{ id: "L9/F1" }] },
+  };
+  expect(await client.failure(CompareCompletions, wrong)).toMatchObject({ code: "input" });
 });
 
 test("an answer about a version that has passed is stale, also one that is under way", async () => {
