@@ -10,5 +10,6 @@ export default defineConfig({
     include: ["{server,extension,webviews,kernels}/**/*.test.ts", "test/{unit,conformance,webviews}/**/*.test.ts"],
     pool: "forks",
     testTimeout: 240_000,
+    hookTimeout: 120_000,
   },
 });

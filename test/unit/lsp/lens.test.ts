@@ -18,11 +18,11 @@ const clients: LspClient[] = [];
 beforeAll(async () => {
   root = await scratchFolder();
   run = (await makeTinyRun(root)).folder;
-}, 120_000);
+});
 
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.stop();
-}, 120_000);
+});
 
 interface Started {
   readonly trusted?: boolean;

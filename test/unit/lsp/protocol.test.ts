@@ -8,7 +8,7 @@ const clients: LspClient[] = [];
 
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.stop();
-}, 120_000);
+});
 
 async function start(options: LspClientOptions = {}): Promise<LspClient> {
   const client = await LspClient.start(options);

@@ -26,7 +26,7 @@ afterEach(async () => {
     const left = await runProcess(folder);
     if (left !== undefined) process.kill(left.pid, "SIGKILL");
   }
-}, 120_000);
+});
 
 async function start(runsRoot: string): Promise<LspClient> {
   const client = await LspClient.start({
