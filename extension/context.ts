@@ -79,10 +79,17 @@ export class Extension {
     return this.#lens;
   }
 
-  /** Folder of the run whose features are shown: the one that the lens looks through. Asks the server to choose when none is chosen yet. */
+  /**
+   * Folder of the run whose features are shown: the one that the lens looks through, else the newest of the workspace that has some. Without
+   * any the server is asked to choose a run, which may be the one that comes with the extension.
+   */
   async featuresRun(): Promise<string | undefined> {
-    const state = this.#lens.kind === "none" ? await this.server.request(ChooseRun, { runFolder: null }) : this.#lens;
-    return state.kind === "ready" && state.info.hasFeatureStore ? state.info.runFolder : undefined;
+    if (hasFeatures(this.#lens)) return this.#lens.info.runFolder;
+    for (const { folder, hasProbe } of await this.runs.model.all())
+      if (hasProbe && (await this.features.hasStore(folder))) return folder;
+    if (this.#lens.kind !== "none") return undefined;
+    const chosen = await this.server.request(ChooseRun, { runFolder: null });
+    return hasFeatures(chosen) ? chosen.info.runFolder : undefined;
   }
 
   /** Gives `part` back when the extension ends. */
@@ -120,4 +127,8 @@ export class Extension {
       ignored: this.ignored.words,
     };
   }
+}
+
+function hasFeatures(lens: LensState): lens is Extract<LensState, { kind: "ready" }> {
+  return lens.kind === "ready" && lens.info.hasFeatureStore;
 }

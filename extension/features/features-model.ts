@@ -13,6 +13,7 @@ import {
   QueryFeatures,
 } from "../../server/protocol/features.ts";
 import type { ServerConnection } from "../server-connection.ts";
+import { ServerFailure } from "../server-failure.ts";
 
 /** A feature of a run. */
 export interface FeaturePlace {
@@ -40,6 +41,16 @@ export class FeaturesModel implements vscode.Disposable {
 
   async store(runFolder: string): Promise<z.output<typeof DescribeStore.result>> {
     return await this.#server.request(DescribeStore, { runFolder });
+  }
+
+  /** Runs that are not finished, or were made by an earlier version, have none. */
+  async hasStore(runFolder: string): Promise<boolean> {
+    try {
+      return (await this.store(runFolder)).dictionaries.length > 0;
+    } catch (error) {
+      if (error instanceof ServerFailure && error.code !== "internal") return false;
+      throw error;
+    }
   }
 
   async query(

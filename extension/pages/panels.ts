@@ -92,7 +92,8 @@ export class PagePanels implements vscode.Disposable {
       enableCommandUris: false,
       localResourceRoots: [files],
     };
-    panel.iconPath = vscode.Uri.joinPath(context.extensionUri, "media/lens.svg");
+    const icon = (theme: string): vscode.Uri => vscode.Uri.joinPath(context.extensionUri, `media/lens-${theme}.svg`);
+    panel.iconPath = { dark: icon("dark"), light: icon("light") };
     let answer = answering({ asks: {} }, {});
     const listening = webview.onDidReceiveMessage(async (raw: unknown) => {
       const reply = await answer(raw);
