@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
-import { chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
+import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { type RunOutcome, runPipeline } from "../pipeline/run.ts";
@@ -95,7 +95,7 @@ export async function outcomeResult(
 async function deviceOf(folder: string, wished: RunIo["device"]): Promise<DeviceChoice> {
   if (wished !== "same") return wished;
   const record = await readRecord(folder);
-  return record?.deviceClass.startsWith("webgpu:") === true ? "gpu" : "cpu";
+  return record === undefined ? "cpu" : choiceOfClass(record.deviceClass);
 }
 
 function seedOf(text: string): number {

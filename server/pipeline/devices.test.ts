@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
 import { gpuHere, gpuIsHere } from "../../test/conformance/devices.ts";
 import { NoAdapterError } from "../engine/webgpu/adapter.ts";
-import { chooseDevice, openDevice } from "./devices.ts";
+import { choiceOfClass, chooseDevice, openDevice } from "./devices.ts";
 
 it("takes the CPU by name, and for `auto` where no GPU is hardware, and says so", async () => {
   const chosen = await chooseDevice({ device: "cpu" });
@@ -26,4 +26,12 @@ it.skipIf(!gpuIsHere)("names the adapter in the class of a GPU, and opens the sa
 
 it.skipIf(gpuIsHere)("refuses a GPU that is not there", async () => {
   await expect(openDevice({ device: "gpu" })).rejects.toThrow(NoAdapterError);
+});
+
+it.skipIf(!gpuIsHere)("keeps runs apart that take factors less exactly, and finds their device again", async () => {
+  const { deviceClass } = await chooseDevice({ device: "gpu-half" });
+  expect(deviceClass).toMatch(/^webgpu-half:[a-z0-9-]+$/);
+  expect(choiceOfClass(deviceClass)).toBe("gpu-half");
+  expect(choiceOfClass((await chooseDevice({ device: "gpu" })).deviceClass)).toBe("gpu");
+  expect(["webgpu-split:x", "cpu-2", "cpu-gpu"].map(choiceOfClass)).toEqual(["gpu-split", "cpu", "cpu"]);
 });

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { Precision } from "../../kernels/matmul/choose.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -6,9 +7,19 @@ import { NoAdapterError } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { stateFolder } from "./machine-queue.ts";
 
-/** What computes, as people choose it. `auto` takes a GPU where there is one that is no software, else the CPU. */
-export const deviceChoices = ["cpu", "gpu", "auto"] as const;
+/**
+ * What computes, as people choose it. `auto` takes a GPU where there is one that is no software, else the CPU. `gpu-split` and `gpu-half`
+ * take the factors of matrix products less exactly where the GPU has matrix units for halves (see `Precision`).
+ */
+export const deviceChoices = ["cpu", "gpu", "gpu-split", "gpu-half", "auto"] as const;
 export type DeviceChoice = (typeof deviceChoices)[number];
+
+const precisionOf: Readonly<Record<Exclude<DeviceChoice, "cpu">, Precision>> = {
+  gpu: "f32",
+  "gpu-split": "split",
+  "gpu-half": "half",
+  auto: "f32",
+};
 
 export interface DeviceWish {
   readonly device: DeviceChoice;
@@ -27,10 +38,11 @@ export async function openDevice(wish: DeviceWish): Promise<Device> {
   try {
     return await createGpuDevice({
       hardwareOnly: device === "auto",
+      precision: precisionOf[device],
       tuned: (adapter) => readTuning(stateFolder(env), adapter),
     });
   } catch (error) {
-    if (device === "gpu" || !(error instanceof NoAdapterError)) throw error;
+    if (device !== "auto" || !(error instanceof NoAdapterError)) throw error;
     note?.(`computing on the CPU: ${error.message}`);
     return await openCpu();
   }
@@ -49,7 +61,17 @@ export async function chooseDevice(wish: DeviceWish): Promise<ChosenDevice> {
   const { kind, description } = device;
   await device.close();
   if (kind === "cpu") return cpuDevice(wish);
-  return { deviceClass: `webgpu:${slugOf(description)}`, open: () => openDevice({ ...wish, device: "gpu" }) };
+  const own = wish.device === "auto" ? "gpu" : wish.device;
+  return { deviceClass: `${prefixes[own]}${slugOf(description)}`, open: () => openDevice({ ...wish, device: own }) };
+}
+
+/** How the classes of GPUs begin: numbers depend on how exactly factors are taken. */
+const prefixes = { gpu: "webgpu:", "gpu-split": "webgpu-split:", "gpu-half": "webgpu-half:" } as const;
+
+/** The choice that leads to devices of a class again. */
+export function choiceOfClass(deviceClass: string): DeviceChoice {
+  const kinds = ["gpu", "gpu-split", "gpu-half"] as const;
+  return kinds.find((kind) => deviceClass.startsWith(prefixes[kind])) ?? "cpu";
 }
 
 function cpuDevice(wish: DeviceWish): ChosenDevice {
