@@ -172,6 +172,8 @@ const body = (size: number): string => `
       if (sum > goal && found == p.limit) { found = id; }
     }
   }
+  // Every lane has to be through with the sums.
+  workgroupBarrier();
   counts[lane] = found;
   masses[lane] = f32(last);
   workgroupBarrier();

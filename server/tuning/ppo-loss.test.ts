@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../test/conformance/close-to.ts";
+import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { readPpoFixture } from "../../test/support/ppo-fixture.ts";
-import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { gradients } from "../engine/gradients.ts";
 import * as ops from "../engine/ops.ts";
@@ -10,10 +10,14 @@ import { entropyOf, ppoLoss } from "./ppo-loss.ts";
 // float32 on the device, float64 in the fixture.
 const close = { absolute: 2e-6, relative: 0 };
 
-describe.each(readPpoFixture().losses)("PPO's loss equals PyTorch's: $name", (stored) => {
+const subjects = devicesUnderTest.flatMap(({ kind, open }) =>
+  readPpoFixture().losses.map((stored) => ({ kind, open, name: stored.name, stored })),
+);
+
+describe.each(subjects)("PPO's loss on $kind equals PyTorch's: $name", ({ open, stored }) => {
   let device: Device;
   beforeAll(async () => {
-    device = await createCpuDevice({ threads: 1 });
+    device = await open();
   });
   afterAll(() => device.close());
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { expectClose } from "../../test/conformance/close-to.ts";
+import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { type PpoRun, readPpoFixture } from "../../test/support/ppo-fixture.ts";
 import { tinyOptions, tinyTokenizer } from "../../test/support/tiny-ppo.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
@@ -48,8 +49,13 @@ it("raises the reward it is given, and stays at the reference before it has lear
   await trainer.dispose();
 });
 
-describe("two steps equal PyTorch's, on given completions", () => {
+describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions, on $kind", ({ open }) => {
   const { run } = readPpoFixture();
+  let device: Device;
+  beforeAll(async () => {
+    device = await open();
+  });
+  afterAll(() => device.close());
 
   it("metrics and weights", async () => {
     const options = await runOptions(run);

@@ -1,0 +1,100 @@
+/** What goes wrong on a GPU is an error with a name, never zeros: Dawn drops work that it finds invalid and goes on. */
+import { describe, expect, it } from "vitest";
+import { defineKernel } from "../../../kernels/wgsl.ts";
+import { gpuIsHere } from "../../../test/conformance/devices.ts";
+import { DeviceError } from "../errors.ts";
+import * as ops from "../ops.ts";
+import { matmulAdapterOf, openAdapter } from "./adapter.ts";
+import { GpuContext } from "./context.ts";
+import { createGpuDevice } from "./device.ts";
+import { planProgram } from "./planner.ts";
+import { GpuProgram } from "./program.ts";
+import { GpuStateStore } from "./state.ts";
+
+describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
+  it("refuses what its memory does not hold, with the sum, before it allocates anything, and goes on", async () => {
+    const device = await createGpuDevice({ memoryBytes: 2 ** 20 });
+    const large = { name: "w", shape: [512, 1024], values: undefined };
+    await expect(device.createState([large])).rejects.toThrow(
+      /memory does not suffice: 0 MiB held, 2 MiB more needed \(.+ 2 MiB\), of 1 MiB: take a smaller batch/,
+    );
+    const x = ops.input("x", [4]);
+    const wide = ops.broadcastTo(ops.reshape(x, [4, 1]), [4, 100_000]);
+    const outputs = { y: ops.softmax(wide) };
+    await expect(device.compile({ stores: [], outputs })).rejects.toThrow(/activations 4 MiB.+of 1 MiB/);
+    const small = await device.compile({ stores: [], outputs: { y: ops.square(x) } });
+    expect((await small.run({ x: Float32Array.of(1, 2, 3, 4) }))["y"]).toEqual(Float32Array.of(1, 4, 9, 16));
+    await device.close();
+  });
+
+  it("refuses what one buffer does not hold", async () => {
+    const device = await createGpuDevice();
+    const huge = { name: "embedding", shape: [2 ** 16, 2 ** 15], values: undefined };
+    await expect(device.createState([huge])).rejects.toThrow(
+      /'embedding' \[65536, 32768\] takes 8192 MiB, but this GPU binds/,
+    );
+    await device.close();
+  });
+
+  it("gives memory back", async () => {
+    const { context, store, program } = await open();
+    const before = context.usedBytes;
+    const other = await program();
+    expect(context.usedBytes).toBeGreaterThan(before);
+    await other.dispose();
+    expect(context.usedBytes).toBe(before);
+    await store.dispose();
+    expect(context.usedBytes).toBe(0);
+    await context.close();
+  });
+
+  it("that is lost in the middle of a step says so, there and from then on", async () => {
+    const { context, store, program } = await open();
+    const step = await program();
+    const running = step.run({ x: Float32Array.of(1, 2) });
+    const failed = expect(running).rejects.toThrow(/the GPU was lost \(.+\); what it held is gone/);
+    await new Promise((resolve) => setImmediate(resolve));
+    context.device.destroy();
+    await failed;
+    await expect(step.run({ x: Float32Array.of(1, 2) })).rejects.toThrow(DeviceError);
+    await expect(store.read("w")).rejects.toThrow("the GPU was lost");
+    await context.close();
+  });
+
+  it("names a kernel that its compiler refuses, and goes on with others", async () => {
+    const { context, program } = await open();
+    const broken = defineKernel({ name: "broken", bindings: [], size: 1, body: "let x: f32 = 1u;" });
+    await expect(context.pipeline(broken)).rejects.toThrow(/refused the kernel 'broken': .*error/);
+    const tooWide = defineKernel({ name: "too wide", bindings: [], size: 2 ** 20, body: "" });
+    await expect(context.pipeline(tooWide)).rejects.toThrow(/refused the kernel 'too wide'/);
+    const step = await program();
+    expect((await step.run({ x: Float32Array.of(1, 2) }))["y"]).toEqual(Float32Array.of(4, 6));
+    await context.close();
+  });
+
+  it("that drops a submit, with an error or without, gives no results", async () => {
+    const { context, program } = await open();
+    const step = await program();
+    const { queue } = context.device;
+    const submit = queue.submit.bind(queue);
+    queue.submit = () => undefined;
+    await expect(step.run({ x: Float32Array.of(1, 2) })).rejects.toThrow("dropped a submit without an error");
+    queue.submit = submit;
+    expect((await step.run({ x: Float32Array.of(1, 2) }))["y"]).toEqual(Float32Array.of(4, 6));
+    const encoder = context.device.createCommandEncoder();
+    encoder.beginComputePass();
+    queue.submit([encoder.finish()]);
+    await expect(step.run({ x: Float32Array.of(1, 2) })).rejects.toThrow(/the GPU refused work: .+/);
+    await context.close();
+  });
+});
+
+/** w [2] = (3, 4), and a program for y = x + w. */
+async function open(): Promise<{ context: GpuContext; store: GpuStateStore; program: () => Promise<GpuProgram> }> {
+  const opened = await openAdapter();
+  const context = new GpuContext(opened, Number.POSITIVE_INFINITY);
+  const store = await GpuStateStore.create(context, [{ name: "w", shape: [2], values: Float32Array.of(3, 4) }]);
+  const y = ops.add(ops.input("x", [2]), ops.state("w", [2]));
+  const plan = planProgram({ outputs: { y } }, { adapter: matmulAdapterOf(opened), precision: "f32", tuned: {} });
+  return { context, store, program: () => GpuProgram.create(context, plan, [store]) };
+}
