@@ -4,7 +4,7 @@ import { short } from "../common/format.ts";
 
 /**
  * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest step has a line under
- * it, so that colour is not the only cue.
+ * it, so that colour is not the only cue. Ends of lines are shown as a sign, so that an example stays one line.
  */
 export function heatText(
   { tokens, activations, source }: FeatureExample,
@@ -14,10 +14,11 @@ export function heatText(
   return html`<p class="example" title=${source}>${tokens.map((token, at) => {
     const activation = activations[at] ?? 0;
     const step = activation <= 0 || largest <= 0 ? 0 : Math.min(3, Math.ceil((3 * activation) / largest));
-    if (step === 0) return token;
+    const shown = token.replaceAll("\n", "↵");
+    if (step === 0) return shown;
     // The space before a word belongs to its token, but shading it would only make the text restless.
-    const [space = ""] = /^\s*/.exec(token) ?? [];
-    const word = token.slice(space.length);
+    const [space = ""] = /^\s*/.exec(shown) ?? [];
+    const word = shown.slice(space.length);
     const title = `${word}: ${short(activation)}`;
     return html`${space}<span class="t ${sign} s${step}" title=${title}>${word === "" ? "␣" : word}</span>`;
   })}</p>`;

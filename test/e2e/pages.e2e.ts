@@ -1,0 +1,116 @@
+/** A person opens a folder with a finished run and looks at what came of it: curves, report, features; labels one, ablates it. */
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { FrameLocator, Locator } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, inject, it } from "vitest";
+import { tinyExperiment } from "../unit/pipeline/tiny-experiment.ts";
+import { Session } from "./support/session.ts";
+import type { Workbench } from "./support/workbench.ts";
+
+const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
+
+/** Makes the run as the command does; with a queue of its own, so that no other run on this machine is waited for. */
+async function makeRun(folder: string): Promise<string> {
+  const file = join(folder, "tiny.json");
+  await writeFile(file, JSON.stringify(tinyExperiment));
+  const env = { ...process.env, LFP_STATE_DIR: join(folder, "state") };
+  await promisify(execFile)(process.execPath, [cli, "run", file, "--out", join(folder, "tiny")], { env });
+  return join(folder, "tiny");
+}
+
+describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
+  let made: string;
+  let session: Session;
+  let workbench: Workbench;
+  const row = (text: string | RegExp): Locator =>
+    workbench.page.locator(".pane-body .monaco-list-row", { hasText: text });
+  /** The page in the tab in front. */
+  const pageFrame = (): FrameLocator =>
+    workbench.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
+
+  beforeAll(async () => {
+    made = await mkdtemp(join(tmpdir(), "lfp-e2e-run-"));
+    const run = await makeRun(made);
+    session = await Session.start({ files: { "mine.lfp-experiment.json": '{ "preset": "quick", "stepz": 1 }\n' } });
+    session.page.setDefaultTimeout(120_000);
+    workbench = await session.open();
+    await workbench.openFile("mine.lfp-experiment.json");
+    await workbench.page.locator(".activitybar").getByRole("tab", { name: "LFP Lens" }).click();
+    await workbench.page.locator(".pane-body").getByText("Run the Quick Demo", { exact: true }).first().waitFor();
+    await workbench.screenshot("runs-welcome");
+    await cp(run, join(session.folder, "runs", "tiny"), { recursive: true });
+  }, 480_000);
+  afterAll(async () => {
+    await session.stop();
+    await rm(made, { recursive: true, force: true });
+  });
+  beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));
+
+  it("an experiment file is checked as one types", async () => {
+    await workbench.page.locator(".squiggly-warning, .squiggly-error").first().waitFor();
+  });
+
+  it("a run that appears in the folder appears in the view, with what its stages found", async () => {
+    await row("tiny").first().waitFor();
+    await row("tiny").first().click();
+    await row("tune").filter({ hasText: "reward" }).waitFor();
+    await workbench.screenshot("runs-finished");
+  });
+
+  it("curves and report open as pages", async () => {
+    await workbench.run("LFP Lens: Show Curves");
+    await pageFrame().getByRole("heading", { name: "Reward", exact: true }).waitFor();
+    await workbench.screenshot("curves");
+    await workbench.run("LFP Lens: Open Report");
+    await pageFrame().locator("lfp-figure svg").first().waitFor();
+    await workbench.screenshot("report");
+  });
+
+  it("the features of the run are listed, and the table shows them", async () => {
+    await row(/L\d\/F\d+/)
+      .first()
+      .waitFor();
+    await workbench.run("LFP Lens: Open Features");
+    await pageFrame().getByRole("grid").locator(".id").first().waitFor();
+    await workbench.screenshot("features");
+    await pageFrame().getByRole("textbox", { name: "Search features" }).fill("the");
+    await pageFrame()
+      .getByRole("status")
+      .getByText(/^\d+ features?$/)
+      .waitFor();
+  });
+
+  it("a feature's page takes labels, reads one's own text, and ablates", async () => {
+    await row(/L\d\/F\d+/)
+      .first()
+      .click();
+    const page = pageFrame();
+    await page.getByRole("heading", { name: "Examples" }).waitFor();
+    await page.getByRole("textbox", { name: "New label" }).fill("by hand");
+    await workbench.page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Remove the label by hand" }).waitFor();
+    await row("[by hand]").first().waitFor();
+    await page.getByRole("textbox", { name: "Your own text" }).fill("a great film with a weak story");
+    await page.getByText("Read Text").click();
+    await page.getByText(/^strongest /).waitFor();
+    await page.getByText("Ablate", { exact: true }).click();
+    await page.getByText("ablated", { exact: true }).waitFor();
+    await workbench.screenshot("feature");
+  });
+
+  it.each([
+    ["Light Modern", "vscode-light"],
+    ["Dark High Contrast", "vscode-high-contrast"],
+    ["Dark Modern", "vscode-dark"],
+  ])("the page follows the theme %s", async (theme, className) => {
+    await workbench.run("Preferences: Color Theme");
+    await workbench.quickPick.locator("input.input").fill(theme);
+    await workbench.pick(theme);
+    await pageFrame().locator(`body.${className}`).waitFor();
+    await workbench.screenshot(`feature ${theme}`);
+  });
+});
