@@ -23,9 +23,10 @@ import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
 import { responseErrorOf } from "./failures.ts";
 import { FeatureHovers } from "./features/feature-hovers.ts";
-import { serveFeatureJobs } from "./features/feature-jobs.ts";
+import { type FeatureJobsOptions, serveFeatureJobs } from "./features/feature-jobs.ts";
 import { serveFeatures } from "./features/feature-requests.ts";
 import { FeatureStores } from "./features/feature-stores.ts";
+import { serveMeasureAblation } from "./features/measure-ablation.ts";
 import { serveCodeActions } from "./lens/code-actions.ts";
 import { serveHover } from "./lens/hover.ts";
 import { LensSession } from "./lens/lens-session.ts";
@@ -132,7 +133,9 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveHover(dispatcher, { documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
-  serveFeatureJobs(dispatcher, { session, stores, tell: (type, params) => tell(connection, type, params) });
+  const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
+  serveFeatureJobs(dispatcher, jobs);
+  serveMeasureAblation(dispatcher, jobs);
   return lenses;
 }
 

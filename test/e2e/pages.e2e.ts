@@ -113,4 +113,11 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     await pageFrame().locator(`body.${className}`).waitFor();
     await workbench.screenshot(`feature ${theme}`);
   });
+
+  it("completions before and after are compared in the diff editor", async () => {
+    await pageFrame().getByText("Compare Completions").click();
+    await workbench.page.locator(".monaco-diff-editor .modified .view-line").first().waitFor();
+    await workbench.screenshot("completions");
+    await workbench.page.locator(".tab.active", { hasText: "before and after ablating L" }).waitFor();
+  });
 });

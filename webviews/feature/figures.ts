@@ -31,8 +31,12 @@ const names: Readonly<Record<FeatureDetail["ablations"][number]["what"], string>
   mean: "set to its mean",
 };
 
+/** The feature first, then what it is held against. */
+const order: readonly FeatureDetail["ablations"][number]["what"][] = ["this", "mean", "random", "reconstruction"];
+
 /** Change of the task's mean reward with its interval, beside the controls, on one axis. */
-export function ablationFigure(ablations: FeatureDetail["ablations"]): TemplateResult {
+export function ablationFigure(measured: FeatureDetail["ablations"]): TemplateResult {
+  const ablations = measured.toSorted((a, b) => order.indexOf(a.what) - order.indexOf(b.what) || a.factor - b.factor);
   const [row, left, foot] = [22, 150, 20];
   const height = row * ablations.length + 6;
   const x = scaleOf(

@@ -1,6 +1,7 @@
 import type { AblationResult, ConditionResult, Level, Measured } from "../../ablate/result.ts";
 import type { Ablation } from "../stages/ablate.ts";
 import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";
 
 /** What removing the task's features did, beside its controls and the paper's numbers. */
@@ -23,7 +24,7 @@ export function ablationSection(ablation: Ablation, source: Source): Section {
       ...(ablation.single.length === 0 ? [] : [singleTable(ablation.single, source)]),
       frequencyTable(ablation, source),
     ],
-    figures: [],
+    figures: [ablationFigure(set, source)].filter((figure) => figure !== undefined),
   };
 }
 

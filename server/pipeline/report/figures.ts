@@ -1,4 +1,5 @@
 /** What a report's figures hold; how they are drawn is up to whoever shows them. */
+import type { AblationResult } from "../../ablate/result.ts";
 import type { LexiconEntry, ProbeReport } from "../../probe/report-types.ts";
 import type { Autoencoders } from "../stages/autoencoders.ts";
 import type { Figure, Source } from "./document.ts";
@@ -23,6 +24,33 @@ export function divergenceFigure({ measure, layers, chosen }: Divergence, source
     notes: [],
   };
 }
+
+/** Change of the mean reward when features are removed, beside its controls. Undefined where nothing was changed. */
+export function ablationFigure({ conditions, random, prompts }: AblationResult, source: Source): Figure | undefined {
+  const own = conditions.flatMap(({ kind, reward: { change } }) =>
+    change === null || kind === "none" || kind === "random" ? [] : [{ ...changeNames[kind], change }],
+  );
+  const all = [
+    ...own,
+    ...(random === null ? [] : [{ label: "random, same density", control: true, change: random.change }]),
+  ];
+  if (all.length === 0) return undefined;
+  return {
+    kind: "intervals",
+    id: "figure-ablation",
+    title: "Ablation with its controls",
+    source,
+    x: "change of the mean reward",
+    rows: all.map(({ label, control, change: { mean, low, high } }) => ({ label, control, value: mean, low, high })),
+    notes: [`${prompts} held-out prompts; 95 % intervals.`],
+  };
+}
+
+const changeNames = {
+  this: { label: "features removed", control: false },
+  mean: { label: "features at their mean", control: false },
+  reconstruction: { label: "reconstruction only", control: true },
+} as const;
 
 const measureNames: Readonly<Record<string, string>> = {
   sumOfNorms: "sum of norms of differences",

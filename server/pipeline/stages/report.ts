@@ -36,7 +36,7 @@ type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features" 
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
   name: "report",
-  codeVersion: 4,
+  codeVersion: 5,
   run: async ({ settings, input, output }) => {
     const { run, seed } = settings;
     const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });

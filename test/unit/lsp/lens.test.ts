@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
 import { z } from "zod";
+import { MeasureAblation } from "../../../server/protocol/features.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import { ChooseRun, ConfigurationChanged, LensStateChanged } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
@@ -301,4 +302,11 @@ test("folders outside the folders of runs are refused, and runs that are none sa
   expect(await client.failure(ReadTokens, { ...all, mode: implicit })).toMatchObject({ code: "not-found" });
   const failed = await client.heard(LensStateChanged, ({ kind }) => kind === "failed");
   expect(failed).toMatchObject({ failure: { message: expect.stringContaining("experiment.json") } });
+});
+
+test("an ablation is measured only of features that there are", PATIENT, async () => {
+  const client = await start();
+  const features = [{ id: "L90/F1", factor: 0 }];
+  const asked = client.ask(MeasureAblation, { runFolder: run, features, prompts: 16, seed: 1, job: "measure" });
+  expect(await asked.catch(failureIn)).toMatchObject({ code: "not-found" });
 });

@@ -1,0 +1,37 @@
+import { JobProgress, MeasureAblation } from "../../protocol/features.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { FeatureJobsOptions } from "./feature-jobs.ts";
+import { trustedRun } from "./feature-requests.ts";
+
+/** Random sets of features of the same density that an ablation is held against, as for `lfp ablate`. */
+const draws = 3;
+
+/** Serves the measurement of an ablation: on a device of its own, so that reading goes on meanwhile; the store keeps what is found. */
+export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
+  dispatcher.request(MeasureAblation, async ({ runFolder, features, prompts, seed, job }, { signal }) => {
+    const folder = await trustedRun(session, runFolder);
+    const store = await stores.store(folder);
+    for (const { id } of features) store.need(id);
+    const { ablateRun } = await import("../../pipeline/ablate-run.ts");
+    const { effectsOf } = await import("../../pipeline/ablation/effects.ts");
+    const { openDevice } = await import("../../pipeline/devices.ts");
+    const { device: wish, threads } = session.settings;
+    const device = await openDevice({ device: wish, threads });
+    try {
+      const result = await ablateRun({
+        folder,
+        device,
+        store,
+        features,
+        prompts,
+        draws,
+        seed,
+        signal,
+        onStep: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` }),
+      });
+      return { ablations: effectsOf(result).map(({ id: _, ...effect }) => effect) };
+    } finally {
+      await device.close();
+    }
+  });
+}
