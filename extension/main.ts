@@ -3,6 +3,7 @@ import { rememberRun } from "./choose-run.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
 import { FeaturesTree } from "./features/features-tree.ts";
+import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
 
@@ -17,6 +18,7 @@ export function activate(context: vscode.ExtensionContext): void {
   created.own(rememberRun(created));
   const tree = created.own(new FeaturesTree(created));
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
+  created.own(new MentionProviders(created));
   created.own(
     created.server.onDidChangeState(({ kind }) => {
       if (kind === "down") void offerRestart(created);

@@ -10,6 +10,9 @@ export const FeatureId = z
   .regex(/^(base:)?L\d{1,3}\/F\d{1,6}(@big)?$/, "expected a feature such as L4/F43, L4/F43@big or base:L4/F43");
 export type FeatureId = z.infer<typeof FeatureId>;
 
+/** A feature named in running text: not a part of a longer word, path or address. */
+export const featureMention = /(?<![\w/:@.-])(?:base:)?L\d{1,3}\/F\d{1,6}(?:@big)?(?![\w/@])/;
+
 /** A feature id taken apart. */
 export interface FeaturePlace {
   readonly model: "tuned" | "base";

@@ -1,4 +1,4 @@
-import { FeatureId } from "../../protocol/ablation.ts";
+import { FeatureId, featureMention } from "../../protocol/ablation.ts";
 
 /** A feature that a text names, such as `L4/F43`, with its place in UTF-16 units. */
 export interface Mention {
@@ -20,4 +20,4 @@ export function mentionAt(text: string, offset: number): Mention | undefined {
 
 /** More than the longest mention. */
 const REACH = 40;
-const MENTION = /(?<![\w/:@.-])(?:base:)?L\d{1,3}\/F\d{1,6}(?:@big)?(?![\w/@])/g;
+const MENTION = new RegExp(featureMention, "g");

@@ -1,21 +1,20 @@
 import type { AblationResult } from "../../ablate/result.ts";
+import type { FeatureDetail } from "../../protocol/features.ts";
 import type { NewAblation } from "../../store/store.ts";
 
 /** What an ablation of a single feature adds to that feature's page; a set of several adds to none. */
-export function effectsOf({ features, prompts, conditions, random }: AblationResult): NewAblation["effects"] {
-  const [only] = features;
-  if (only === undefined || features.length > 1) return [];
+export function effectsOf(result: AblationResult): NewAblation["effects"] {
+  const [only] = result.features;
+  if (only === undefined || result.features.length > 1) return [];
+  return rewardChanges(result).map((effect) => ({ id: only.id, ...effect }));
+}
+
+/** Changes of the mean reward under every condition that was compared with none; the factor of several features is that of the first. */
+export function rewardChanges({ features, prompts, conditions, random }: AblationResult): FeatureDetail["ablations"] {
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
     change === null || kind === "none" || kind === "random" ? [] : [{ what: kind, change }],
   );
   const all = [...own, ...(random === null ? [] : [{ what: "random" as const, change: random.change }])];
-  return all.map(({ what, change: { mean, low, high } }) => ({
-    id: only.id,
-    what,
-    factor: only.factor,
-    prompts,
-    change: mean,
-    low,
-    high,
-  }));
+  const factor = features[0]?.factor ?? 1;
+  return all.map(({ what, change: { mean, low, high } }) => ({ what, factor, prompts, change: mean, low, high }));
 }

@@ -1,13 +1,15 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../../server/cli/main.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
+import { MeasureAblation, QueryFeatures } from "../../../server/protocol/features.ts";
 import { loadSae } from "../../../server/sae/format.ts";
+import { LspClient } from "../../support/lsp-client.ts";
 import { lastingFiles } from "./lasting-files.ts";
 import { tinyExperiment as tiny } from "./tiny-experiment.ts";
 
@@ -82,6 +84,24 @@ async function checkAblation(run: string): Promise<void> {
   expect((await lfp(["ablate", run])).stderr).toContain("FEATURE is missing, or --set FILE");
 }
 
+/** The editor asks the same through the server. */
+async function checkAblationThroughServer(run: string): Promise<void> {
+  const options = { runsRoots: [dirname(run)], trusted: true };
+  const client = await LspClient.start({ options, env: { LFP_STATE_DIR: join(folder, "state") } });
+  try {
+    const { rows } = await client.ask(QueryFeatures, { runFolder: run, query: {}, offset: 0, count: 1 });
+    const features = rows.map(({ id }) => ({ id, factor: 1 }));
+    const question = { runFolder: run, features, prompts: 16, seed: 1, job: "j" };
+    const { ablations } = await client.ask(MeasureAblation, question);
+    expect(ablations.map(({ what }) => what).sort()).toEqual(["mean", "random", "reconstruction", "this"]);
+    expect(ablations).toContainEqual({ what: "this", factor: 1, prompts: 16, change: 0, low: 0, high: 0 });
+    const unknown = client.ask(MeasureAblation, { ...question, features: [{ id: "L99/F1", factor: 0 }] });
+    await expect(unknown).rejects.toThrow(/L99\/F1/);
+  } finally {
+    await client.stop();
+  }
+}
+
 describe("lfp run", { timeout: 240_000 }, () => {
   it("goes from feedback to a report; the second time nothing is done again; a cut run ends with the same bytes", async () => {
     const path = await experimentFile("tiny", tiny);
@@ -117,6 +137,7 @@ describe("lfp run", { timeout: 240_000 }, () => {
 
     await checkFeatures(whole);
     await checkAblation(whole);
+    await checkAblationThroughServer(whole);
     const again = await lfp(["run", path, "--out", whole, "--json"]);
     expect(again.code).toBe(0);
     expect((await readRecord(whole))?.stages.map(({ status }) => status)).toEqual(expect.not.arrayContaining(["done"]));
