@@ -114,6 +114,14 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     await workbench.screenshot(`feature ${theme}`);
   });
 
+  it("a feature is explained offline, in its page and in the view", async () => {
+    await pageFrame().getByText("Explain…").click();
+    await workbench.pick("Offline");
+    await pageFrame().getByText("explained offline").waitFor();
+    await row(/\[by hand\] strongest on/).waitFor();
+    await workbench.screenshot("feature explained");
+  });
+
   it("completions before and after are compared in the diff editor", async () => {
     await pageFrame().getByText("Compare Completions").click();
     await workbench.page.locator(".monaco-diff-editor .modified .view-line").first().waitFor();
