@@ -1,7 +1,7 @@
 import type { RunStatus } from "./run-status.ts";
 
 /**
- * Starts, watches and stops runs somewhere: on this machine (`LocalExecutor`), later on a cluster engine. The truth about a
+ * Starts, watches and stops runs somewhere: `LocalExecutor` on this machine. The truth about a
  * run lives in its folder, not in the executor, so that any number of executors in any number of processes agree.
  */
 export interface Executor {
