@@ -1,9 +1,11 @@
 /**
  * `node scripts/build-starter-run.ts RUN`: puts what a finished `quick` run is looked at with into assets/starter-run, so that the editor shows
- * something at once, without a run of one's own. Left out: what only going on with the run needs, and the feature store, which is large.
+ * something at once, without a run of one's own. Left out: what only going on with the run needs, and most examples of features that the probe does
+ * not read, which would be three quarters of it all.
  */
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { backup, DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
@@ -18,6 +20,24 @@ export async function buildStarterRun(run: string, folder = join(root, "assets",
     throw new Error(`${run} is no finished quick run: ${name}, ${state.kind}`);
   await rm(folder, { recursive: true, force: true });
   for (const part of kept) await cp(join(run, part), join(folder, part), { recursive: true, dereference: true });
+  await copySmaller(join(run, store), join(folder, store));
+}
+
+const store = "features.sqlite";
+
+/** A copy of a feature store in one file, with examples and search for the tuned model's small dictionaries (`space` 0, see store/schema.ts). */
+async function copySmaller(from: string, to: string): Promise<void> {
+  const source = new DatabaseSync(from, { readOnly: true });
+  await backup(source, to);
+  source.close();
+  const db = new DatabaseSync(to);
+  db.exec(`PRAGMA journal_mode = DELETE;
+    DELETE FROM search WHERE rowid IN (SELECT id FROM features WHERE space > 0);
+    DELETE FROM examples WHERE feature IN (SELECT id FROM features WHERE space > 0);
+    DELETE FROM windows WHERE id NOT IN (SELECT window FROM examples);
+    INSERT INTO search (search) VALUES ('optimize');
+    VACUUM;`);
+  db.close();
 }
 
 if (import.meta.main) {

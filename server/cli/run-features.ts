@@ -1,5 +1,5 @@
 /** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
-import { join } from "node:path";
+import { livingStore } from "../pipeline/living-store.ts";
 import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
 import { printable } from "./printable.ts";
@@ -7,7 +7,7 @@ import { existingRun } from "./status.ts";
 
 /** The feature store of a run. Throws `NoRunError` and `StoreError`. */
 export async function openRunFeatures(run: string): Promise<FeatureStore> {
-  return FeatureStore.open(join(await existingRun(run), "features.sqlite"));
+  return FeatureStore.open(await livingStore(await existingRun(run)));
 }
 
 /** Numbers to three significant digits, whole ones whole. */

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { livingStore } from "../../pipeline/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
@@ -9,7 +9,7 @@ export class FeatureStores {
 
   /** The store of a run. Throws `StoreError`. */
   async store(runFolder: string): Promise<FeatureStore> {
-    const path = join(runFolder, "features.sqlite");
+    const path = await livingStore(runFolder);
     const found = await stat(path).catch(() => undefined);
     const inode = `${found?.dev} ${found?.ino}`;
     const known = this.#open.get(path);

@@ -34,6 +34,6 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
     const files = await readdir(starterRunFolder(), { recursive: true });
     expect(files.filter((path) => /^(stages|lock|events|log\.jsonl)/.test(path))).toEqual([]);
     const sizes = await Promise.all(files.map(async (path) => (await stat(join(starterRunFolder(), path))).size));
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(16 * 2 ** 20);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(24 * 2 ** 20);
   });
 });
