@@ -1,6 +1,6 @@
 import { LfpError } from "../../common/errors.ts";
 import { runPaths } from "../../pipeline/run-folder.ts";
-import { ExplainFeatures, JobProgress, MeasureAblation, PreviewExplain } from "../../protocol/features.ts";
+import { ExplainFeatures, JobProgress, PreviewExplain } from "../../protocol/features.ts";
 import type { ParamsOf } from "../../protocol/message.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
@@ -55,29 +55,7 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
     );
     return { explained: explained.length, failed: failed.length, stoppedAtCap, spentUsd };
   });
-
-  dispatcher.request(MeasureAblation, async ({ runFolder, features, prompts, seed, job }, { signal }) => {
-    const folder = await trustedRun(session, runFolder);
-    const store = await stores.store(folder);
-    for (const { id } of features) store.need(id);
-    const { ablateRun } = await import("../../pipeline/ablate-run.ts");
-    const { rewardChanges } = await import("../../pipeline/ablation/effects.ts");
-    const { openDevice } = await import("../../pipeline/devices.ts");
-    const device = await openDevice(session.settings);
-    try {
-      const onStep = (done: number, total: number) =>
-        tell(JobProgress, { job, done, total, message: `${done} of ${total} conditions` });
-      const draws = RANDOM_DRAWS;
-      const result = await ablateRun({ folder, device, store, features, prompts, seed, draws, signal, onStep });
-      return { ablations: rewardChanges(result) };
-    } finally {
-      await device.close();
-    }
-  });
 }
-
-/** Random sets to compare with, as `lfp ablate` draws them. */
-const RANDOM_DRAWS = 3;
 
 /** As `lfp explain` picks them unless told otherwise. */
 const FEATURES_A_LAYER = 30;

@@ -13,7 +13,7 @@ export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, 
     const store = await stores.store(folder);
     for (const { id } of features) store.need(id);
     const { ablateRun } = await import("../../pipeline/ablate-run.ts");
-    const { effectsOf } = await import("../../pipeline/ablation/effects.ts");
+    const { rewardChanges } = await import("../../pipeline/ablation/effects.ts");
     const { openDevice } = await import("../../pipeline/devices.ts");
     const { device: wish, threads } = session.settings;
     const device = await openDevice({ device: wish, threads });
@@ -29,7 +29,7 @@ export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, 
         signal,
         onStep: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` }),
       });
-      return { ablations: effectsOf(result).map(({ id: _, ...effect }) => effect) };
+      return { ablations: rewardChanges(result) };
     } finally {
       await device.close();
     }
