@@ -41,7 +41,7 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   const { mode } = extension.overlay;
   if (summary?.limit === undefined || mode === undefined) return [];
   const tokens = summary.strongest?.tokens ?? [];
-  if (node === undefined) return [{ kind: "strongest", count: tokens.length }, { kind: "scale" }];
+  if (node === undefined) return [{ kind: "scale" }, { kind: "strongest", count: tokens.length }];
   if (node.kind === "scale")
     return legendEntries(mode.kind === "feature", summary.limit).map((entry) => ({ kind: "legend", entry }));
   if (node.kind === "strongest") return tokens.slice(0, MOST_SHOWN).map((token) => ({ kind: "token", token, summary }));

@@ -41,13 +41,15 @@ const quiet = {
   "extensions.ignoreRecommendations": true,
   "telemetry.telemetryLevel": "off",
   "git.enabled": false,
+  "files.autoSave": "off",
   "editor.minimap.enabled": false,
   "editor.wordWrap": "on",
   "editor.occurrencesHighlight": "off",
   "editor.hover.delay": 50,
 };
 
-const WAIT_MS = 120_000;
+/** A busy machine is given time; where what is waited for does not come, a test fails. */
+export const WAIT_MS = 120_000;
 
 const flags = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
