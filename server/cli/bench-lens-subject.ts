@@ -61,6 +61,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       tau: null,
       typicalSize: 1,
     },
+    onCpu: undefined,
     close: async () => {
       for (const store of [tuned.store, ...[...small.values()].map((dictionary) => dictionary.store)])
         await store.dispose();

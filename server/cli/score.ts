@@ -17,7 +17,7 @@ import { option } from "./options.ts";
 import { formatOf, tokenLines } from "./score-file.ts";
 import { colouredText, tokenTable } from "./score-view.ts";
 import { existingRun } from "./status.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { deviceOptions } from "./with-device.ts";
 
 const modeNames = ["implicit", "true", "disagreement", "tuned-minus-base", "feature", "ablated-minus-not"] as const;
 
@@ -55,8 +55,9 @@ export const score = defineCommand({
       throw new UsageError("--mode ablated-minus-not needs --ablation FILE: it shows what the set changes");
     if (chosen.out !== undefined) formatOf(chosen.out);
     const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
-    return await withDevice({ ...chosen, signal, note }, async (device) => {
-      const lens = await openLens(run, { device, signal });
+    const { device, threads } = chosen;
+    const lens = await openLens(run, { device, threads, signal, note });
+    try {
       const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);
       if (document === undefined)
         return { json: { name: "score", run, export: exported }, text: `the lens is in ${chosen.export}` };
@@ -64,7 +65,9 @@ export const score = defineCommand({
       const scored = scorePassages(lens, passages, mode, { ablation, signal });
       const found = await gather(scored, chosen.out, given.note);
       return resultOf({ given, lens, mode, run, found, exported });
-    });
+    } finally {
+      await lens.close();
+    }
   },
 });
 

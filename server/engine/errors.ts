@@ -71,6 +71,16 @@ export class DeviceError extends LfpError {
   readonly code = "resource";
 }
 
+/** The GPU went away in the middle of its work: driver, hardware or system took it. */
+export class DeviceLostError extends DeviceError {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`the GPU was lost (${reason}); what it held is gone. Resume the run, or use the CPU`);
+    this.reason = reason;
+  }
+}
+
 export type Operand = Pick<Node, "op" | "shape" | "attrs">;
 
 export function describeShape(shape: Shape): string {

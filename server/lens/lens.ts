@@ -3,6 +3,7 @@
  * subject.ts.
  */
 import { createHash } from "node:crypto";
+import { DeviceError } from "../engine/errors.ts";
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { LensInfo } from "../protocol/lens-state.ts";
@@ -39,6 +40,8 @@ export interface LensOptions {
   readonly cacheBytes?: number;
   /** What compiled programs may hold of the model's weights. */
   readonly programBytes?: number;
+  /** Told when a GPU failed and the lens reads on the CPU from now on; `info.device` says why. */
+  readonly onFallback?: (info: LensInfo) => void;
 }
 
 /** Dictionaries were trained on texts of this length, and such a window takes about a tenth of a second at Pythia-70m's size. */
@@ -46,38 +49,36 @@ const defaultWindow = 256;
 const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 512 * 2 ** 20 };
 
 export class Lens {
-  readonly info: LensInfo;
   readonly evidence: LensEvidence;
   /** The probe's weights by column and its constant, on the scale on which its output is given. */
   readonly weights: Float64Array;
   readonly intercept: number;
   /** Columns of `Reading.features`. */
   readonly columns: FeatureColumns;
-  readonly #subject: LensSubject;
-  readonly #programs: LensPrograms;
+  readonly #options: LensOptions;
+  #subject: LensSubject;
+  #programs: LensPrograms;
+  /** To the CPU, once: whatever failed on the GPU waits for it. */
+  #moving: Promise<void> | undefined;
   readonly #window: number;
   readonly #cache: ByteCache<DictionaryReading | Reading>;
   readonly #shared = new SharedWork<DictionaryReading | Reading>();
   readonly #closing = new AbortController();
 
   constructor(subject: LensSubject, options: LensOptions = {}) {
-    const {
-      windowTokens = defaultWindow,
-      cacheBytes = defaults.cacheBytes,
-      programBytes = defaults.programBytes,
-    } = options;
-    this.info = subject.info;
+    const { windowTokens = defaultWindow, cacheBytes = defaults.cacheBytes } = options;
     this.evidence = subject.evidence;
+    this.#options = options;
     this.#subject = subject;
     this.#window = Math.min(windowTokens, subject.tuned.config.contextLength);
-    this.#programs = new LensPrograms(subject, {
-      window: this.#window,
-      before: subject.prefixIds.length,
-      maxBytes: programBytes,
-    });
+    this.#programs = this.#programsOf(subject);
     this.#cache = new ByteCache(cacheBytes);
     this.columns = columnsOf(subject.probe.layers);
     ({ weights: this.weights, intercept: this.intercept } = scaledProbe(subject.probe));
+  }
+
+  get info(): LensInfo {
+    return this.#subject.info;
   }
 
   /**
@@ -129,7 +130,8 @@ export class Lens {
   async columnsOf(kind: DictionaryKind): Promise<FeatureColumns> {
     if (kind.model === "tuned" && kind.size === "small") return this.columns;
     let end = 0;
-    const layers = [...(await this.#subject.dictionaries(kind))].map(([layer, { features }]) => {
+    const dictionaries = await this.#surviving(() => this.#subject.dictionaries(kind));
+    const layers = [...dictionaries].map(([layer, { features }]) => {
       const start = end;
       end += features;
       return { layer, start, end };
@@ -190,15 +192,18 @@ export class Lens {
     { ablation, signal }: ReadOptions = {},
   ): Promise<ComparedCompletions> {
     const resolved = await this.#resolve(ablation);
-    const edit = resolved === undefined ? undefined : { resolved, dictionaries: await this.#edited(resolved) };
     const stop = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
     stop.throwIfAborted();
-    return await unlessAborted(compareCompletions(this.#subject, edit, request, stop), stop);
+    const compared = this.#surviving(async () => {
+      const edit = resolved === undefined ? undefined : { resolved, dictionaries: await this.#edited(resolved) };
+      return await compareCompletions(this.#subject, edit, request, stop);
+    }, stop);
+    return await unlessAborted(compared, stop);
   }
 
   /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default what this lens reads at once. */
   exportOnnx(tokens = this.#window): Promise<Uint8Array> {
-    return lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength));
+    return this.#surviving(() => lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength)));
   }
 
   /** Token ids as the model reads a text: with what stands before every text. */
@@ -210,12 +215,50 @@ export class Lens {
   /** Frees everything; reads that are under way reject. */
   async close(): Promise<void> {
     this.#closing.abort(new LensMissingError("the lens was closed"));
+    await this.#moving?.catch(() => undefined);
     await this.#programs.dispose();
     await this.#subject.close();
   }
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
-    return resolveAblation(set, this.#subject.dictionaries);
+    return this.#surviving(() => resolveAblation(set, this.#subject.dictionaries));
+  }
+
+  /** Does the work, and where the GPU fails under it once more on the CPU. */
+  async #surviving<T>(work: () => Promise<T>, stop = this.#closing.signal): Promise<T> {
+    const began = this.#subject;
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DeviceError) || stop.aborted || this.#closing.signal.aborted) throw error;
+      if (began === this.#subject) {
+        if (began.onCpu === undefined) throw error;
+        this.#moving ??= this.#move(began.onCpu(error));
+      }
+      await this.#moving;
+      return await work();
+    }
+  }
+
+  async #move(opening: Promise<LensSubject>): Promise<void> {
+    const next = await opening;
+    const [subject, programs] = [this.#subject, this.#programs];
+    this.#subject = next;
+    this.#programs = this.#programsOf(next);
+    await programs.dispose();
+    // What a GPU that failed held is gone whether or not it closes well.
+    await subject.close().catch(() => undefined);
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    this.#options.onFallback?.(next.info);
+  }
+
+  #programsOf(subject: LensSubject): LensPrograms {
+    const { programBytes = defaults.programBytes } = this.#options;
+    return new LensPrograms(subject, {
+      window: this.#window,
+      before: subject.prefixIds.length,
+      maxBytes: programBytes,
+    });
   }
 
   async #cached<T extends DictionaryReading | Reading>(
@@ -227,7 +270,7 @@ export class Lens {
     const known = this.#cache.get(key);
     if (known !== undefined && is(known)) return known;
     const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    const reading = await this.#shared.run(key, either, read);
+    const reading = await this.#shared.run(key, either, (stop) => this.#surviving(() => read(stop), stop));
     if (!is(reading)) throw new TypeError("a reading of another kind stands under this key");
     this.#cache.set(key, reading, bytesOfReading(reading) + key.length);
     return reading;

@@ -3,6 +3,7 @@
  * of one dictionary, T tokens of a window, N tokens of a passage.
  */
 import type { Device, StateStore } from "../engine/device.ts";
+import type { DeviceError } from "../engine/errors.ts";
 import type { Node } from "../engine/graph.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
@@ -69,6 +70,8 @@ export interface LensSubject {
   /** What the feedback gives to words; undefined for a task that rates none. */
   readonly reward: RewardFunction | undefined;
   readonly evidence: LensEvidence;
-  /** Frees what the subject holds, the device included where the subject opened it. */
+  /** Opens the same on the CPU when the GPU has failed, with `info.device` saying so. Undefined where the CPU computes. */
+  readonly onCpu: ((cause: DeviceError) => Promise<LensSubject>) | undefined;
+  /** Frees what the subject holds, the device included where it is its own. */
   readonly close: () => Promise<void>;
 }

@@ -2,8 +2,7 @@
 import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { messageOf } from "../common/errors.ts";
-import { createCpuDevice } from "../engine/cpu/device.ts";
-import type { Device } from "../engine/device.ts";
+import { DeviceError, DeviceLostError } from "../engine/errors.ts";
 import { LensMismatchError, LensMissingError } from "../lens/errors.ts";
 import { Lens, type LensOptions } from "../lens/lens.ts";
 import type { DictionaryKind, LensDictionary, LensProbe, LensSubject } from "../lens/subject.ts";
@@ -15,6 +14,7 @@ import { loadProbe, type SavedProbe } from "../probe/format.ts";
 import { loadSae } from "../sae/format.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
+import { type DeviceChoice, openDevice } from "./devices.ts";
 import { loadExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { tripleSettingsOf } from "./experiment/schema.ts";
@@ -25,10 +25,14 @@ import { prefixOf } from "./stages/token-ids.ts";
 import { taskOf } from "./stages/triples.ts";
 
 export interface OpenLensOptions extends LensOptions {
-  /** Where to compute; by default a CPU device of the lens's own, which closes with it. */
-  readonly device?: Device;
-  /** Threads of that device of its own; one for each core unless told. */
+  /** What computes; the CPU unless told. A GPU that cannot be had, or fails, leaves the lens on the CPU, and `info.device` says why. */
+  readonly device?: DeviceChoice;
+  /** Of the CPU; 0 or undefined: one for each core. */
   readonly threads?: number;
+  /** Told why the CPU computes, where a GPU was wished for. */
+  readonly note?: (line: string) => void;
+  /** Opens the lens's own device, which closes with it. */
+  readonly open?: typeof openDevice;
   readonly signal?: AbortSignal;
 }
 
@@ -42,30 +46,46 @@ export async function openLens(runFolder: string, options: OpenLensOptions = {})
   await requireParts(folder);
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const saved = await loadProbe(join(folder, "probe"));
-  const device =
-    options.device ?? (await createCpuDevice(options.threads === undefined ? {} : { threads: options.threads }));
+  const { device = "cpu", threads = 0, open = openDevice, signal, note } = options;
+  const openOn = async (choice: DeviceChoice, cause?: DeviceError): Promise<LensSubject> => {
+    const own = await open({ device: choice, threads, ...(note === undefined ? {} : { note }) });
+    const remark = cause === undefined ? "" : ` (${failureOf(cause)})`;
+    const onCpu = own.kind === "cpu" ? undefined : fallBack;
+    try {
+      signal?.throwIfAborted();
+      return await subjectOf({ folder, experiment, saved, device: own, description: own.description + remark, onCpu });
+    } catch (error) {
+      await own.close();
+      throw error;
+    }
+  };
+  const fallBack = (cause: DeviceError): Promise<LensSubject> => {
+    note?.(`computing on the CPU: ${failureOf(cause)}`);
+    return openOn("cpu", cause);
+  };
   try {
-    options.signal?.throwIfAborted();
-    return new Lens(
-      await subjectOf({ folder, experiment, saved, device, ownsDevice: options.device === undefined }),
-      options,
-    );
+    return new Lens(await openOn(device), options);
   } catch (error) {
-    if (options.device === undefined) await device.close();
-    throw error;
+    if (device === "cpu" || !(error instanceof DeviceError)) throw error;
+    return new Lens(await fallBack(error), options);
   }
 }
 
-interface Parts {
+/** Why a lens is not on the GPU, in few words. */
+function failureOf(cause: DeviceError): string {
+  return cause instanceof DeviceLostError ? `the GPU was lost: ${cause.reason}` : cause.message;
+}
+
+interface Parts extends Pick<LensSubject, "device" | "onCpu"> {
   readonly folder: string;
   readonly experiment: Experiment;
   readonly saved: SavedProbe;
-  readonly device: Device;
-  readonly ownsDevice: boolean;
+  /** Of the device, for people. */
+  readonly description: string;
 }
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
-  const { folder, experiment, saved, device, ownsDevice } = parts;
+  const { folder, experiment, saved, device, description, onCpu } = parts;
   const tunedFolder = experiment.tuned === null ? join(folder, "tuned") : await modelFolder(experiment.tuned);
   const tokenizer = await tokenizerOf(tunedFolder, experiment);
   const tuned = await loadModel(device, tunedFolder);
@@ -88,7 +108,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       modelType: tuned.config.modelType,
       layers: probe.layers.map(({ layer }) => layer),
       features: probe.weights.length,
-      device: device.description,
+      device: description,
       hasTrueReward: task.wordValues.size > 0,
       hasBase,
       hasFeatureStore: await exists(join(folder, "features.sqlite")),
@@ -102,14 +122,8 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
     evidence: evidenceOf(saved.report, task.wordValues),
-    close: async () => {
-      if (ownsDevice) return await device.close();
-      const others = await Promise.all([...base.values(), ...loaded.values()]);
-      const stores = others.flatMap((one) =>
-        "store" in one ? [one.store] : [...one.values()].map(({ store }) => store),
-      );
-      for (const store of [tuned.store, ...stores]) await store.dispose();
-    },
+    onCpu,
+    close: () => device.close(),
   };
 }
 

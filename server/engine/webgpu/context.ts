@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kernel } from "../../../kernels/wgsl.ts";
-import { DeviceError } from "../errors.ts";
+import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
@@ -49,12 +49,11 @@ export class GpuContext {
     this.instance = instance;
     this.#memoryBytes = memoryBytes;
     device.addEventListener("uncapturederror", (event) => {
-      this.#fail(`the GPU refused work: ${firstLines(event.error.message)}`);
+      this.#failure ??= new DeviceError(`the GPU refused work: ${firstLines(event.error.message)}`);
     });
     void device.lost.then(({ reason, message }) => {
-      const why = message === "" ? reason : firstLines(message);
       if (this.#closed === undefined)
-        this.#fail(`the GPU was lost (${why}); what it held is gone. Resume the run, or use the CPU`);
+        this.#failure ??= new DeviceLostError(message === "" ? reason : firstLines(message));
     });
   }
 
@@ -191,10 +190,6 @@ export class GpuContext {
     });
     this.#layouts.set(key, layout);
     return layout;
-  }
-
-  #fail(message: string): void {
-    this.#failure ??= new DeviceError(message);
   }
 }
 

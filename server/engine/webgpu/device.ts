@@ -1,7 +1,13 @@
 import type { Precision, Tuned } from "../../../kernels/matmul/choose.ts";
 import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
 import { DeviceError } from "../errors.ts";
-import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
+import {
+  type AdapterOptions,
+  type AdapterTraits,
+  matmulAdapterOf,
+  type OpenedAdapter,
+  openAdapter,
+} from "./adapter.ts";
 import { GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
@@ -21,11 +27,16 @@ export interface GpuDeviceOptions extends AdapterOptions {
 
 /** A GPU of any vendor, through Dawn. Throws `NoAdapterError` where there is none. */
 export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<Device> {
-  const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned, ...wanted } = options;
-  const context = new GpuContext(await openAdapter(wanted), memoryBytes);
+  return await gpuDeviceOn(await openAdapter(options), options);
+}
+
+/** The device of an adapter that is open; it closes with the device. */
+export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
+  const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned, compileOnly = false } = options;
+  const context = new GpuContext(opened, memoryBytes);
   try {
     const known = (await tuned?.(context.traits)) ?? {};
-    const { adapter, problem } = await checkedAdapter(context, precision, wanted.compileOnly === true);
+    const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);
     const description = `GPU, ${context.traits.description}, Dawn`;
     const remark = problem === undefined ? "" : `, without its matrix units (${problem})`;
     return new GpuDevice(context, { adapter, precision, tuned: known }, description + remark);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
-import type { LensState } from "../../protocol/lens-state.ts";
+import type { LensState, ServerSettings } from "../../protocol/lens-state.ts";
 import type { RunView } from "../../protocol/runs.ts";
 import { failureOf, WireError } from "../failures.ts";
 import type { Quarantine } from "../quarantine.ts";
@@ -116,7 +116,7 @@ export class LensSession {
   async borrow(folder: string, signal: AbortSignal): Promise<{ lens: Lens; done: () => Promise<void> }> {
     if (folder === this.#current?.folder) return { lens: (await this.open(signal)).lens, done: async () => undefined };
     const { openLens } = await import("../../pipeline/open-lens.ts");
-    const lens = await openLens(folder, { ...(this.#threads > 0 ? { threads: this.#threads } : {}), signal });
+    const lens = await openLens(folder, { ...this.#wish, signal });
     return { lens, done: () => lens.close() };
   }
 
@@ -151,7 +151,7 @@ export class LensSession {
     if (this.#isCurrent(choice)) return;
     this.#leave();
     if (choice === undefined) return this.#become({ kind: "none" });
-    this.#current = { ...choice, threads: this.#threads, leave: new AbortController() };
+    this.#current = { ...choice, ...this.#wish, leave: new AbortController() };
     this.#become({ kind: "chosen", runFolder: choice.folder });
     if (this.#isNeeded()) this.needed();
   }
@@ -159,14 +159,17 @@ export class LensSession {
   #isCurrent(choice: Choice | undefined): boolean {
     const current = this.#current;
     if (choice === undefined || current === undefined) return choice === current && this.#state.kind === "none";
-    if (current.folder !== choice.folder || current.threads !== this.#threads) return false;
+    const { device, threads } = this.#wish;
+    if (current.folder !== choice.folder || current.device !== device || current.threads !== threads) return false;
     // What was not known when it was chosen is no change.
     current.updated ??= choice.updated;
     return choice.updated === null || current.updated === choice.updated;
   }
 
-  get #threads(): number {
-    return this.#options.session.settings.threads;
+  /** What computes, as the settings have it. */
+  get #wish(): Pick<ServerSettings, "device" | "threads"> {
+    const { device, threads } = this.#options.session.settings;
+    return { device, threads };
   }
 
   /** In Restricted Mode only the program's own run; otherwise what was chosen, else the newest finished run, else the program's own. */
@@ -190,12 +193,19 @@ export class LensSession {
 
   async #openCurrent(current: Current): Promise<Lens> {
     const { quarantine } = this.#options;
-    const { folder, updated, threads } = current;
+    const { folder, updated, device, threads } = current;
     this.#become({ kind: "opening", runFolder: folder });
     try {
       const lens = await quarantine.guard(`The run ${folder}`, ["run", folder, updated ?? ""], async () => {
         const { openLens } = await import("../../pipeline/open-lens.ts");
-        return openLens(folder, { ...(threads > 0 ? { threads } : {}), signal: current.leave.signal });
+        return openLens(folder, {
+          device,
+          threads,
+          signal: current.leave.signal,
+          onFallback: (info) => {
+            if (this.#current === current && current.lens !== undefined) this.#become({ kind: "ready", info });
+          },
+        });
       });
       if (this.#current !== current) {
         await lens.close();
@@ -233,8 +243,7 @@ interface Choice {
   updated: string | null;
 }
 
-interface Current extends Choice {
-  readonly threads: number;
+interface Current extends Choice, Pick<ServerSettings, "device" | "threads"> {
   readonly leave: AbortController;
   opening?: Promise<Lens>;
   lens?: Lens;

@@ -2,6 +2,9 @@ import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
+import type { Device } from "../../../server/engine/device.ts";
+import { DeviceLostError } from "../../../server/engine/errors.ts";
+import { NoAdapterError } from "../../../server/engine/webgpu/adapter.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
@@ -97,15 +100,89 @@ describe("a run whose parts do not belong together is refused", { timeout: 60_00
     await lens.close();
     await expect(lens.read("Another film.")).rejects.toThrow(/closed/);
   });
+});
 
-  it("a device that was lent stays open when the lens closes", async () => {
-    const device = await createCpuDevice({ threads: 1 });
-    const first = await openLens(whole, { device });
-    await first.read("A good film.");
-    await first.close();
-    const second = await openLens(whole, { device });
-    expect((await second.read("A good film.")).starts.length).toBeGreaterThan(3);
-    await second.close();
-    await device.close();
+describe("a lens on a GPU that fails", { timeout: 60_000 }, () => {
+  it("reads on the CPU from there on, once more what was under way, and says so", async () => {
+    const opened: Device[] = [];
+    const [told, notes]: [string[], string[]] = [[], []];
+    const lens = await openLens(whole, {
+      device: "gpu",
+      threads: 1,
+      open: async (wish) => {
+        const device = await createCpuDevice({ threads: 1 });
+        opened.push(wish.device === "gpu" ? failingAfter(device, 1) : device);
+        return opened.at(-1) ?? device;
+      },
+      note: (line) => notes.push(line),
+      onFallback: ({ device }) => told.push(device),
+    });
+    const before = await lens.read("A good film.");
+    expect(lens.info.device).toBe("GPU, that is lost, Dawn");
+    const texts = ["A bad film.", "A bad film.", "Another, longer, and wonderful film."];
+    const readings = await Promise.all(texts.map((text) => lens.read(text)));
+    expect(lens.info.device).toMatch(/^CPU, .+ \(the GPU was lost: pulled out\)$/);
+    expect(told).toEqual([lens.info.device]);
+    expect(notes).toEqual(["computing on the CPU: the GPU was lost: pulled out"]);
+    expect(opened.map(({ kind }) => kind)).toEqual(["gpu", "cpu"]);
+    await expect(opened[0]?.createState([])).rejects.toThrow("closed");
+
+    const sound = await openLens(whole, { threads: 1 });
+    expect(before).toEqual(await sound.read("A good film."));
+    for (const [at, text] of texts.entries()) expect(readings[at]).toEqual(await sound.read(text));
+    const set = {
+      format: "lfp-ablation/1" as const,
+      name: "",
+      note: "",
+      features: [{ id: "L0/F1" as const, factor: 0 }],
+    };
+    expect(await lens.read("A bad film.", { ablation: set })).toEqual(
+      await sound.read("A bad film.", { ablation: set }),
+    );
+    await Promise.all([lens.close(), sound.close()]);
+  });
+
+  it("opens on the CPU where there is no GPU, or the model does not fit it, and says why", async () => {
+    const notes: string[] = [];
+    const lens = await openLens(whole, {
+      device: "gpu",
+      note: (line) => notes.push(line),
+      open: async ({ device }) => {
+        if (device === "gpu") throw new NoAdapterError("no GPU adapter was found");
+        return await createCpuDevice({ threads: 1 });
+      },
+    });
+    expect(lens.info.device).toMatch(/^CPU, .+ \(no GPU adapter was found\)$/);
+    expect(notes).toEqual(["computing on the CPU: no GPU adapter was found"]);
+    expect((await lens.read("A good film.")).starts.length).toBeGreaterThan(3);
+    await lens.close();
+  });
+
+  it("fails where the CPU fails too", async () => {
+    const open = async () => failingAfter(await createCpuDevice({ threads: 1 }), 0, "cpu");
+    const lens = await openLens(whole, { open });
+    await expect(lens.read("A good film.")).rejects.toThrow("the GPU was lost (pulled out)");
+    await lens.close();
   });
 });
+
+/** A device that is lost when its programs have run so often. */
+function failingAfter(device: Device, runs: number, kind: Device["kind"] = "gpu"): Device {
+  let left = runs;
+  return {
+    kind,
+    description: "GPU, that is lost, Dawn",
+    createState: (entries) => device.createState(entries),
+    close: () => device.close(),
+    compile: async (spec) => {
+      const program = await device.compile(spec);
+      return {
+        dispose: () => program.dispose(),
+        run: async (inputs) => {
+          if (left-- <= 0) throw new DeviceLostError("pulled out");
+          return await program.run(inputs);
+        },
+      };
+    },
+  };
+}

@@ -5,7 +5,12 @@ import { CancellationTokenSource } from "vscode-languageserver/node";
 import { z } from "zod";
 import { MeasureAblation } from "../../../server/protocol/features.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
-import { ChooseRun, ConfigurationChanged, LensStateChanged } from "../../../server/protocol/lens-state.ts";
+import {
+  ChooseRun,
+  ConfigurationChanged,
+  type LensState,
+  LensStateChanged,
+} from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { StartRun } from "../../../server/protocol/runs.ts";
 import { failureIn, LspClient } from "../../support/lsp-client.ts";
@@ -28,13 +33,14 @@ afterEach(async () => {
 interface Started {
   readonly trusted?: boolean;
   readonly stateFolder?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A server that looks through the tiny run, unless it is not trusted. */
-async function start({ trusted = true, stateFolder }: Started = {}): Promise<LspClient> {
+async function start({ trusted = true, stateFolder, env }: Started = {}): Promise<LspClient> {
   const client = await LspClient.start({
     options: { runsRoots: [join(root, "runs")], trusted, settings: { threads: 1, problems: { threshold: 0 } } },
-    env: { LFP_STATE_DIR: stateFolder ?? (await scratchFolder()) },
+    env: { ...env, LFP_STATE_DIR: stateFolder ?? (await scratchFolder()) },
   });
   clients.push(client);
   if (trusted) expect(await client.ask(ChooseRun, { runFolder: run })).toEqual({ kind: "chosen", runFolder: run });
@@ -243,6 +249,24 @@ test("a problem has quick fixes, and an ignored word is none", async () => {
   await client.tell(ConfigurationChanged, ConfigurationParams);
   const fewer = await client.heard(published, (told) => told.diagnostics.length < diagnostics.length);
   expect(fewer.diagnostics).toHaveLength(diagnostics.length - 1);
+});
+
+test("the setting of the device is heeded, and without a GPU texts are read on the CPU, which says so", async () => {
+  const client = await start({ env: { VK_ICD_FILENAMES: join(root, "no-driver.json"), VK_DRIVER_FILES: "" } });
+  await client.open(uri, text);
+  const read = await client.ask(ReadTokens, { ...all, mode: implicit });
+  const before = client.told.length;
+  const settings = { threads: 1, device: "gpu", problems: { threshold: 0 } };
+  const options = { runsRoots: [join(root, "runs")], trusted: true, settings };
+  await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse(options));
+  await expect
+    .poll(() => client.told.slice(before).some(({ method }) => method === LensStateChanged.method))
+    .toBe(true);
+  expect(await client.ask(ReadTokens, { ...all, mode: implicit })).toEqual(read);
+  const isOther = (state: LensState) => state.kind === "ready" && state.info.device.includes("GPU");
+  expect(await client.heard(LensStateChanged, isOther)).toMatchObject({
+    info: { device: expect.stringMatching(/^CPU, .+ \(no GPU adapter was found/) },
+  });
 });
 
 test("what brought the server down twice is quarantined until it changes", async () => {
