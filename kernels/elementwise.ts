@@ -8,22 +8,10 @@ export const mostReductionExtents = 11;
 
 /** y[at] = fragment, for `at` below `size`. */
 export function elementwiseLaunch(name: string, fragment: Fragment, size: number, type: "f32" | "i32"): Launch {
-  const kernel = defineKernel({
-    name,
-    bindings: [...fragment.bindings, { name: "y", type, access: "read_write" }],
-    params: [{ name: "size", type: "u32" }, ...extentParams(fragment)],
-    size: lanes,
-    declarations: fragment.declarations,
-    body: `
-  let at = group * ${lanes}u + lane;
-  if (at >= p.size) { return; }
-${fragment.statements}
-  y[at] = ${fragment.result};`,
-  });
-  return { kernel, params: [size, ...(fragment.extents ?? [])], grid: foldedGrid(Math.ceil(size / lanes)) };
+  return placeLaunch(name, fragment, "at", size, type);
 }
 
-/** Copies a fragment over `from` (a place in the part) into places of a larger tensor: `to` is an expression over `from`. */
+/** y[to] = fragment, for `at` below `size`: `to`, an expression over `at`, is a place in a larger tensor. */
 export function placeLaunch(name: string, fragment: Fragment, to: string, size: number, type: "f32" | "i32"): Launch {
   const kernel = defineKernel({
     name,

@@ -1,5 +1,13 @@
 /** How a product's sums get into y, and in which order workgroups take tiles: the same for every kind of product. */
-import { type Binding, defineKernel, type ElementType, foldedGrid, type Launch, plainFragment } from "../wgsl.ts";
+import {
+  type Binding,
+  defineKernel,
+  type ElementType,
+  foldedGrid,
+  type Launch,
+  type Param,
+  plainFragment,
+} from "../wgsl.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
 /** Bindings and declarations that a product needs to hand over its sums: a function `place`, and what the epilogue asks for. */
@@ -45,6 +53,28 @@ fn place(value: vec4<f32>, row: u32, column: u32, base: u32) {
 
 export function storeBinding(splits: number, type: ElementType): Binding {
   return { name: splits > 1 ? "parts" : "y", type, access: "read_write" };
+}
+
+/** The parameters of a product by tiles, as `tileGrid` fills them. */
+export const tileParams: readonly Param[] = [
+  ...["M", "N", "K", "strideA", "strideB", "tilesM", "tilesN", "batch", "splits", "part"].map(
+    (name): Param => ({ name, type: "u32" }),
+  ),
+  { name: "alpha", type: "f32" },
+];
+
+/** One workgroup for each tile, item of the batch and part of the inner extent; parts are whole multiples of the tile's `inner`. */
+export function tileGrid(
+  { batch, M, N, K, alpha, sharedB }: MatmulShape,
+  tile: { readonly rows: number; readonly columns: number; readonly inner: number },
+  splits: number,
+): Omit<Launch, "kernel"> {
+  const [tilesM, tilesN] = [Math.ceil(M / tile.rows), Math.ceil(N / tile.columns)];
+  const part = Math.ceil(K / splits / tile.inner) * tile.inner;
+  return {
+    params: [M, N, K, M * K, sharedB ? 0 : K * N, tilesM, tilesN, batch, splits, part, alpha],
+    grid: foldedGrid(tilesM * tilesN * batch * splits),
+  };
 }
 
 /**

@@ -7,8 +7,8 @@
  * powers of two (`halfScaleLaunches`), which the result takes back. `split` adds what rounding to halves left over as a second
  * half: (a + a')(b + b') without a'b' is three products, good to about 2^-21 of the terms, nearly as good as f32.
  */
-import { defineKernel, type ElementType, foldedGrid, type Launch, type Param, plainFragment } from "../wgsl.ts";
-import { bandedTile, finishText, storeBinding } from "./finish.ts";
+import { defineKernel, type ElementType, type Launch, plainFragment } from "../wgsl.ts";
+import { bandedTile, finishText, storeBinding, tileGrid, tileParams } from "./finish.ts";
 import { type MatrixConfig, type MatrixText, type Operand, subgroupMatrices } from "./matrix-text.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
@@ -37,23 +37,11 @@ export interface MatricesOptions extends Finish {
   readonly text?: MatrixText;
 }
 
-const params: readonly Param[] = [
-  ...["M", "N", "K", "strideA", "strideB", "tilesM", "tilesN", "batch", "splits", "part"].map(
-    (name): Param => ({ name, type: "u32" }),
-  ),
-  { name: "alpha", type: "f32" },
-];
-
 /** Bindings: a, b, scales [2] unless in f32, what the epilogue binds, then y, or `parts` with splits. */
 export function matricesLaunch(shape: MatmulShape, options: MatricesOptions): Launch {
-  const { batch, M, N, K, alpha, sharedB } = shape;
-  const { tile, splits } = options;
-  const [rows, columns] = tileExtents(tile);
-  const [tilesM, tilesN] = [Math.ceil(M / rows), Math.ceil(N / columns)];
-  const part = Math.ceil(K / splits / tile.inner) * tile.inner;
-  const numbers = [M, N, K, M * K, sharedB ? 0 : K * N, tilesM, tilesN, batch, splits, part, alpha];
-  const kernel = matricesKernel(shape, options, M % rows === 0 && N % columns === 0);
-  return { kernel, params: numbers, grid: foldedGrid(tilesM * tilesN * batch * splits) };
+  const [rows, columns] = tileExtents(options.tile);
+  const kernel = matricesKernel(shape, options, shape.M % rows === 0 && shape.N % columns === 0);
+  return { kernel, ...tileGrid(shape, { rows, columns, inner: options.tile.inner }, options.splits) };
 }
 
 export function tileExtents({ config, subgroups, fragments }: MatrixTile): [rows: number, columns: number] {
@@ -119,7 +107,7 @@ function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: Matri
       ...(direct ? [] : finish.bindings),
       storeBinding(splits, "f32"),
     ],
-    params,
+    params: tileParams,
     size: matrixInvocations(tile),
     declarations: `
 ${stores.join("\n")}

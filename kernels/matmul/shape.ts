@@ -30,9 +30,6 @@ export function flattened(shape: MatmulShape): MatmulShape {
   return batch > 1 && sharedB && !transA ? { ...shape, batch: 1, M: batch * M } : shape;
 }
 
-/** max(0, value): ReLU as an epilogue. */
-export const reluEpilogue: Fragment = { bindings: [], declarations: "", statements: "", result: "max(value, 0.0f)" };
-
 /** value + bias[column], then ReLU if asked for: an affine layer in one kernel. */
 export function biasEpilogue(relu: boolean): Fragment {
   return {

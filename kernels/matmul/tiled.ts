@@ -3,8 +3,8 @@
  * `perRow` x `perColumn` places of it in registers. With `splits` above 1 a workgroup sums one part of the inner extent, and
  * `sumSplitsLaunch` adds the parts up, always in the same order.
  */
-import { defineKernel, foldedGrid, type Kernel, type Launch, type Param } from "../wgsl.ts";
-import { bandedTile, finishText, storeBinding } from "./finish.ts";
+import { defineKernel, type Kernel, type Launch } from "../wgsl.ts";
+import { bandedTile, finishText, storeBinding, tileGrid, tileParams } from "./finish.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
 export interface Tile {
@@ -22,21 +22,9 @@ export interface TiledOptions extends Finish {
   readonly splits: number;
 }
 
-const params: readonly Param[] = [
-  ...["M", "N", "K", "strideA", "strideB", "tilesM", "tilesN", "batch", "splits", "part"].map(
-    (name): Param => ({ name, type: "u32" }),
-  ),
-  { name: "alpha", type: "f32" },
-];
-
 /** Bindings: a, b, what the epilogue binds, then y, or `parts` with splits. */
 export function tiledLaunch(shape: MatmulShape, options: TiledOptions): Launch {
-  const { batch, M, N, K, alpha, sharedB } = shape;
-  const { tile, splits } = options;
-  const [tilesM, tilesN] = [Math.ceil(M / tile.rows), Math.ceil(N / tile.columns)];
-  const part = Math.ceil(K / splits / tile.inner) * tile.inner;
-  const numbers = [M, N, K, M * K, sharedB ? 0 : K * N, tilesM, tilesN, batch, splits, part, alpha];
-  return { kernel: tiledKernel(shape, options), params: numbers, grid: foldedGrid(tilesM * tilesN * batch * splits) };
+  return { kernel: tiledKernel(shape, options), ...tileGrid(shape, options.tile, options.splits) };
 }
 
 export const tileInvocations = (tile: Tile): number => (tile.rows / tile.perRow) * (tile.columns / tile.perColumn);
@@ -76,7 +64,7 @@ function tiledKernel({ transA, transB, M, N, K }: MatmulShape, options: TiledOpt
       ...finish.bindings,
       storeBinding(options.splits, wideY ? "vec4f" : "f32"),
     ],
-    params,
+    params: tileParams,
     size: tileInvocations(tile),
     declarations: `
 var<workgroup> tileA: array<vec4<f32>, ${tile.inner * paddedQuads(tile.rows)}>;
