@@ -4,6 +4,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { z } from "zod";
 import { CurvesPage } from "../../server/protocol/run-pages.ts";
+import { alertOf, failureOf } from "../common/failure.ts";
 import { connect } from "../common/host.ts";
 import { shared } from "../common/styles.ts";
 import { chartsOf, type LogLine } from "./series.ts";
@@ -49,7 +50,7 @@ export class CurvesApp extends LitElement {
       <div class="tools">
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openLog", {}))}>Open log</vscode-button>
       </div>
-      ${this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`}
+      ${alertOf(this.failure)}
       ${charts.length > 0 ? nothing : html`<p class="dim">No curves yet: they begin with the first step of tuning.</p>`}
       <div class="charts" @toggle-table=${this.#toggleTable}>
         ${repeat(
@@ -86,12 +87,7 @@ export class CurvesApp extends LitElement {
   }
 
   async #ask(asked: Promise<unknown>): Promise<void> {
-    try {
-      await asked;
-      this.failure = "";
-    } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
-    }
+    this.failure = await failureOf(asked);
   }
 
   #toggleTable({ detail }: CustomEvent<string>): void {

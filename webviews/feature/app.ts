@@ -5,6 +5,7 @@ import { css, html, LitElement, nothing } from "lit";
 import type { z } from "zod";
 import { FeaturePage } from "../../server/protocol/feature-pages.ts";
 import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } from "../../server/protocol/features.ts";
+import { alertOf, failureOf } from "../common/failure.ts";
 import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { shared } from "../common/styles.ts";
@@ -42,24 +43,20 @@ export class FeatureApp extends LitElement {
   }
 
   override render() {
-    if (this.opened === undefined) return this.#failed();
+    if (this.opened === undefined) return alertOf(this.failure);
     const { detail, ablatedBy } = this.opened;
     return html`
       <h1>${detail.row.id} <span class="dim title">${detail.explanations[0]?.text ?? ""}</span></h1>
       ${this.#facts(detail)}
       ${detail.annotatedEarlier ? html`<p class="dim">What people wrote here was written before the run was made again; its dictionary may differ.</p>` : nothing}
       ${this.#tools(detail, ablatedBy)}
-      ${this.#failed()}
+      ${alertOf(this.failure)}
       ${this.progress === null ? nothing : html`<p class="dim" role="status"><progress max=${this.progress.total} value=${this.progress.done}></progress> ${this.progress.message}</p>`}
       <div class="columns">
         <div>${this.#examples(detail)} ${this.#tryOut(detail)}</div>
         <div>${this.#effects(detail)} ${this.#written(detail)}</div>
       </div>
     `;
-  }
-
-  #failed() {
-    return this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`;
   }
 
   #facts({ row, explanations, baseTwin }: FeatureDetail) {
@@ -186,12 +183,7 @@ export class FeatureApp extends LitElement {
   }
 
   async #ask(asked: Promise<unknown>): Promise<void> {
-    try {
-      await asked;
-      this.failure = "";
-    } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
-    }
+    this.failure = await failureOf(asked);
   }
 }
 

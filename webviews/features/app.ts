@@ -8,6 +8,7 @@ import { css, html, LitElement, nothing } from "lit";
 import type { z } from "zod";
 import { type FeatureColumn, FeaturesPage } from "../../server/protocol/feature-pages.ts";
 import { FeatureQuery, type FeatureRow } from "../../server/protocol/features.ts";
+import { alertOf, failureOf, messageOf } from "../common/failure.ts";
 import { count } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { shared } from "../common/styles.ts";
@@ -67,7 +68,7 @@ export class FeaturesApp extends LitElement {
         <h1>Features</h1>
         <span class="dim">${this.#subtitle()}</span>
         ${this.#tools()}
-        ${this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`}
+        ${alertOf(this.failure)}
       </header>
       <lfp-feature-table
         .rows=${this.#rows}
@@ -203,12 +204,7 @@ export class FeaturesApp extends LitElement {
   }
 
   async #ask(asked: Promise<unknown>): Promise<void> {
-    try {
-      await asked;
-      this.failure = "";
-    } catch (error) {
-      this.failure = messageOf(error);
-    }
+    this.failure = await failureOf(asked);
   }
 }
 
@@ -227,10 +223,6 @@ function select(
   return html`<vscode-single-select .label=${label} .value=${value} @change=${change}>
     ${options.map(([id, name]) => html`<vscode-option value=${id} ?selected=${id === value}>${name}</vscode-option>`)}
   </vscode-single-select>`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function sheet() {

@@ -3,6 +3,7 @@ import "./figure.ts";
 import { css, html, LitElement, nothing } from "lit";
 import type { Report, ReportCell, ReportSection, ReportTable } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
+import { alertOf, failureOf } from "../common/failure.ts";
 import { short } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { shared } from "../common/styles.ts";
@@ -31,7 +32,7 @@ export class ReportApp extends LitElement {
   }
 
   override render() {
-    if (this.report === undefined) return this.#failed();
+    if (this.report === undefined) return alertOf(this.failure);
     const { run, seed, summary, sections } = this.report;
     return html`<main @save-figure=${this.#saveFigure}>
       <h1>Run ${run}</h1>
@@ -41,14 +42,10 @@ export class ReportApp extends LitElement {
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "markdown" }))}>Save Markdown</vscode-button>
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "json" }))}>Save JSON</vscode-button>
       </div>
-      ${this.#failed()}
+      ${alertOf(this.failure)}
       <ul class="findings">${summary.map((finding) => html`<li>${finding}</li>`)}</ul>
       ${sections.map((section) => this.#section(section))}
     </main>`;
-  }
-
-  #failed() {
-    return this.failure === "" ? nothing : html`<p class="error" role="alert">${this.failure}</p>`;
   }
 
   #section({ title, text, figures, tables }: ReportSection) {
@@ -65,12 +62,7 @@ export class ReportApp extends LitElement {
   }
 
   async #ask(asked: Promise<unknown>): Promise<void> {
-    try {
-      await asked;
-      this.failure = "";
-    } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
-    }
+    this.failure = await failureOf(asked);
   }
 }
 
