@@ -1,4 +1,4 @@
-import { type ErrorCode, LfpError } from "../common/errors.ts";
+import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
 
 /** How a command can end. Everything but `ok` and `requeue` is the code of an error. */
 export type ExitStatus = ErrorCode | "ok" | "requeue";
@@ -28,7 +28,7 @@ export interface Failure {
 /** Whatever was thrown, as a failure. What is no error of ours is a defect of ours. */
 export function failureOf(error: unknown, cancelled: boolean): Failure {
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : String(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   // Whatever a stopped command throws on its way out is due to the stop.
   if (cancelled) return { code: "cancelled", message: "cancelled", stack };
   if (error instanceof LfpError) return { code: error.code, message, stack };

@@ -39,8 +39,6 @@ export interface Architecture<C extends BaseConfig> {
   forward(config: C, context: ForwardContext): ForwardResult;
   /** The name of the matrix that turns hidden states into logits. */
   headName(config: C): string;
-  /** Wide projections whose adapters matter: the output projections of attention and MLP. */
-  outputProjections(config: C, layer: number): { readonly attention: string; readonly mlp: string };
 }
 
 /** What a forward pass is built from. */

@@ -80,10 +80,6 @@ export const gemma: Architecture<GemmaConfig> = {
   parameters,
   ignorable: /\.rotary_emb\.inv_freq$|^lm_head\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
-  outputProjections: (_, layer) => ({
-    attention: `${layerName(layer)}.self_attn.o_proj.weight`,
-    mlp: `${layerName(layer)}.mlp.down_proj.weight`,
-  }),
   forward: (config, context) => {
     const { weights, ids } = context;
     let residual = ops.affine(ops.embedding(weights.get(embeddingName), ids), Math.sqrt(config.width));

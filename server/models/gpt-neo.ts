@@ -83,10 +83,6 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   parameters,
   ignorable: /\.attn\.attention\.(bias|masked_bias)$|^lm_head\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
-  outputProjections: (_, layer) => ({
-    attention: `${layerName(layer)}.attn.attention.out_proj.weight`,
-    mlp: `${layerName(layer)}.mlp.c_proj.weight`,
-  }),
   forward: (config, context) => {
     const { weights, ids, positions } = context;
     let residual = ops.add(

@@ -95,10 +95,6 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   // Old checkpoints carry masks and rotary tables, and TRL's a value head.
   ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^embed_out\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
-  outputProjections: (_, layer) => ({
-    attention: `${layerName(layer)}.attention.dense.weight`,
-    mlp: `${layerName(layer)}.mlp.dense_4h_to_h.weight`,
-  }),
   forward: (config, context) => {
     const { weights, ids } = context;
     let residual = ops.embedding(weights.get(embeddingName), ids);

@@ -78,14 +78,6 @@ export function headNameOf(config: ModelConfig): string {
   return dispatch(config, (architecture, own) => architecture.headName(own));
 }
 
-/** The output projections of a layer's attention and MLP. */
-export function outputProjectionsOf(
-  config: ModelConfig,
-  layer: number,
-): { readonly attention: string; readonly mlp: string } {
-  return dispatch(config, (architecture, own) => architecture.outputProjections(own, layer));
-}
-
 /** A model whose parameters are in a store under their own names. */
 export function modelOf(config: ModelConfig, store: StateStore): Model {
   const parameters = parametersOf(config);

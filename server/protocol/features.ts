@@ -121,6 +121,17 @@ export const FeatureExample = z.object({
 });
 export type FeatureExample = z.infer<typeof FeatureExample>;
 
+/** What a feature's ablation, or a control beside it, did to the task's reward: the mean change with its 95 % interval. */
+export const MeasuredEffect = z.object({
+  what: z.enum(["this", "random", "reconstruction", "mean"]),
+  factor: z.number(),
+  prompts: z.int(),
+  change: z.number(),
+  low: z.number(),
+  high: z.number(),
+});
+export type MeasuredEffect = z.infer<typeof MeasuredEffect>;
+
 export const FeatureDetail = z.object({
   row: FeatureRow,
   explanations: z.array(FeatureExplanation),
@@ -137,16 +148,7 @@ export const FeatureDetail = z.object({
   suppresses: z.array(z.object({ token: z.string(), logit: z.number() })),
   /** The most similar feature of the base model's dictionary of the same size. */
   baseTwin: z.object({ id: FeatureId, cosine: z.number() }).nullable(),
-  ablations: z.array(
-    z.object({
-      what: z.enum(["this", "random", "reconstruction", "mean"]),
-      factor: z.number(),
-      prompts: z.int(),
-      change: z.number(),
-      low: z.number(),
-      high: z.number(),
-    }),
-  ),
+  ablations: z.array(MeasuredEffect),
   note: z.string(),
   /** Labels, note or pin were written about an earlier dictionary: the run has been made again since. */
   annotatedEarlier: z.boolean(),

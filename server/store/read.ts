@@ -1,13 +1,18 @@
 /** Single features as the editor and the commands see them. */
 import { z } from "zod";
-import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
+import {
+  type FeatureDetail,
+  type FeatureExample,
+  type FeatureExplanation,
+  type FeatureRow,
+  MeasuredEffect,
+} from "../protocol/features.ts";
 import { blobToCounts, blobToFloats } from "./blobs.ts";
 import { idOfNumber, placeOfNumber } from "./feature-number.ts";
 import {
   allRows,
   detailRowSchema,
   type ExplanationDetail,
-  effectRowSchema,
   exampleRowSchema,
   explanationDetail,
   explanationRowSchema,
@@ -23,7 +28,7 @@ export function rowOf(statements: Statements, stored: StoredFeature): FeatureRow
   const { id } = stored;
   const details = firstRow(statements.get("SELECT * FROM details WHERE feature = ?"), detailRowSchema, id);
   const [shown] = explanationsOf(statements, id);
-  const [ablation] = allRows(statements.get(`${effects} AND what = 'this' LIMIT 1`), effectRowSchema, id);
+  const [ablation] = allRows(statements.get(`${effects} AND what = 'this' LIMIT 1`), MeasuredEffect, id);
   return {
     id: idOfNumber(id),
     layer: stored.layer,
@@ -58,7 +63,7 @@ export function detailOf(statements: Statements, id: number): FeatureDetail | un
     promotes: effectsOf(details?.promotes),
     suppresses: effectsOf(details?.suppresses),
     baseTwin: twinOf(stored.base_twin, stored.base_cosine),
-    ablations: allRows(statements.get(effects), effectRowSchema, id),
+    ablations: allRows(statements.get(effects), MeasuredEffect, id),
     note: noteOf(statements, id),
     annotatedEarlier: numberOf(statements.get(earlier), id, id, id, id) > 0,
   };

@@ -41,17 +41,8 @@ export const exampleRowSchema = z.object({
   ends: blob,
 });
 
-export const effectRowSchema = z.object({
-  what: z.enum(["this", "random", "reconstruction", "mean"]),
-  factor: z.number(),
-  prompts: z.int(),
-  change: z.number(),
-  low: z.number(),
-  high: z.number(),
-});
-
 /** How well an explanation predicts where its feature fires. */
-export const explanationScore = z.object({
+const explanationScore = z.object({
   method: z.enum(["detection", "fuzzing"]),
   /** Balanced accuracy, with its 95 % interval. */
   value: z.number(),
@@ -67,7 +58,6 @@ export const explanationScore = z.object({
   /** The same windows judged by another feature's explanation. */
   control: z.number().nullable(),
 });
-export type ExplanationScore = z.infer<typeof explanationScore>;
 
 export const explanationDetail = z.object({
   /** Words that the explanation stands on, for judges that have no language model. */

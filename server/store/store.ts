@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import type { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
+import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError } from "./errors.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
@@ -12,7 +12,7 @@ import { inTransaction, openDatabase } from "./open.ts";
 import { queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
-import { allRows, type ExplanationDetail, type effectRowSchema, firstRow, numberOf, Statements } from "./rows.ts";
+import { allRows, type ExplanationDetail, firstRow, numberOf, Statements } from "./rows.ts";
 
 /** What people write about a feature; absent fields stay as they are. */
 export interface Annotation {
@@ -33,7 +33,7 @@ export interface NewAblation {
   /** As the commands print it. */
   readonly result: unknown;
   /** For a set of one feature: what stands on that feature's page. */
-  readonly effects: readonly (z.infer<typeof effectRowSchema> & { readonly id: string })[];
+  readonly effects: readonly (MeasuredEffect & { readonly id: string })[];
 }
 
 export class FeatureStore implements Disposable {

@@ -169,7 +169,6 @@ export const ppoPresets = {
   "as-published": { ...paper, rewardText: "completion" },
   quick,
 } as const satisfies Readonly<Record<string, PpoConfig>>;
-export type PpoPreset = keyof typeof ppoPresets;
 
 /** The learning rate of PPO step 0, 1, ...: transformers' linear schedule with warm-up, stepped once a PPO step. */
 export function learningRateAt({ learningRate, warmupSteps, schedule, steps }: PpoConfig, step: number): number {

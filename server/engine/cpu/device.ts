@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { messageOf } from "../../common/errors.ts";
 import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
@@ -109,11 +110,7 @@ class Caller {
     // An idle device does not keep the process alive; a question that waits for its answer does.
     worker.unref();
     worker.on("message", (reply: Reply) => this.#settle(reply));
-    worker.on("error", (error) =>
-      this.#fail(
-        new DeviceError(`the CPU device's thread failed: ${error instanceof Error ? error.message : String(error)}`),
-      ),
-    );
+    worker.on("error", (error) => this.#fail(new DeviceError(`the CPU device's thread failed: ${messageOf(error)}`)));
     worker.on("exit", (status) => this.#fail(new DeviceError(`the CPU device's thread ended with status ${status}`)));
   }
 

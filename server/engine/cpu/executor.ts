@@ -1,4 +1,5 @@
 import * as ort from "onnxruntime-node";
+import { messageOf } from "../../common/errors.ts";
 import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
@@ -131,10 +132,7 @@ export class CpuExecutor {
         extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
       });
     } catch (cause) {
-      throw new DeviceError(
-        `ONNX Runtime refused a program: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause },
-      );
+      throw new DeviceError(`ONNX Runtime refused a program: ${messageOf(cause)}`, { cause });
     }
   }
 

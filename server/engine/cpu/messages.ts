@@ -1,5 +1,6 @@
 /** What the CPU device's two threads say to each other. */
 
+import { messageOf } from "../../common/errors.ts";
 import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
@@ -41,7 +42,7 @@ export type Failure =
   | { readonly kind: "device"; readonly message: string };
 
 export function toFailure(error: unknown): Failure {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof NonFiniteError)
     return { kind: "non-finite", tensor: error.tensor, step: error.step, value: error.value, message };
   if (error instanceof InputMismatchError) return { kind: "input", message };

@@ -1,6 +1,7 @@
 /** Finds a GPU through Dawn, with the switches that training needs and everything that the adapter allows. */
 import type { MatrixConfig } from "../../../kernels/matmul/matrix-text.ts";
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
+import { messageOf } from "../../common/errors.ts";
 import { DeviceError } from "../errors.ts";
 
 export interface AdapterOptions {
@@ -96,7 +97,7 @@ async function createInstance({ adapter, compileOnly = false, fast = false }: Ad
     const { create } = await import("webgpu");
     return create(settings);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new NoAdapterError(`the package webgpu (Dawn) does not load: ${reason}`, { cause });
   }
 }

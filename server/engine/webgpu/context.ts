@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kernel } from "../../../kernels/wgsl.ts";
+import { messageOf } from "../../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
 
@@ -136,9 +137,7 @@ export class GpuContext {
       await buffer.mapAsync(mapForReading, 0, bytes);
     } catch (cause) {
       this.check();
-      throw new DeviceError(
-        `the GPU's results cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      );
+      throw new DeviceError(`the GPU's results cannot be read: ${messageOf(cause)}`);
     }
     try {
       this.check();
@@ -172,7 +171,7 @@ export class GpuContext {
       return { pipeline, layout };
     } catch (cause) {
       this.check();
-      const reason = firstLines((await invalid)?.message ?? (cause instanceof Error ? cause.message : String(cause)));
+      const reason = firstLines((await invalid)?.message ?? messageOf(cause));
       throw new DeviceError(`the GPU's compiler refused the kernel '${name}': ${reason}`, { cause });
     }
   }

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
 import { z } from "zod";
+import { messageOf } from "../../common/errors.ts";
 import { EndpointError } from "../errors.ts";
 import { inertLine } from "../plain-text.ts";
 import type { Outcome } from "../types.ts";
@@ -230,7 +231,7 @@ export class Chat {
   /** An error's message on one line; a server may have put the key into it. */
   #safe(error: unknown): string {
     const { apiKey } = this.#options.endpoint;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 200);
   }
 }
