@@ -11,6 +11,7 @@ import { readSetting } from "./settings.ts";
 const SCHEME = "lfp-completions";
 type Completions = z.output<typeof CompareCompletions.result>["completions"];
 
+/** Texts before and after an ablation as documents that the diff editor can show. */
 export class CompletionDocuments implements vscode.Disposable {
   readonly #texts = new Map<string, string>();
   readonly #registration: vscode.Disposable;
@@ -40,6 +41,7 @@ export class CompletionDocuments implements vscode.Disposable {
   }
 }
 
+/** Continues the selection or the paragraph up to the cursor with and without the active set, and shows the difference. */
 export async function compareCompletions(extension: Extension): Promise<void> {
   const { ablation } = extension;
   if (ablation.set === null || ablation.uri === undefined)

@@ -24,6 +24,7 @@ import { ServerConnection } from "./server-connection.ts";
 import { messageOf } from "./server-failure.ts";
 import { section, serverSettings } from "./settings.ts";
 
+/** The parts of the extension, each made once, and what they share. What it owns ends with it. */
 export class Extension {
   readonly vscode: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;

@@ -8,6 +8,7 @@ const schemes = ["file", "untitled", "vscode-vfs", "vscode-test-web"] as const;
 /** For the language client. */
 export const documentSelector = schemes.flatMap((scheme) => languages.map((language) => ({ scheme, language })));
 
+/** Whether a document is a text that is read at all. */
 export function isReadable(document: vscode.TextDocument): boolean {
   return vscode.languages.match(documentSelector, document) > 0;
 }

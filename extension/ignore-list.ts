@@ -7,6 +7,7 @@ const KEY = "lfpLens.ignoredWords";
 /** As many as the server takes; the oldest go first. */
 const MOST = 10_000;
 
+/** The ignored words of this workspace; `onDidChange` fires after each change. */
 export class IgnoreList implements vscode.Disposable {
   readonly #memory: vscode.Memento;
   readonly #changed = new vscode.EventEmitter<void>();

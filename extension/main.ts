@@ -9,6 +9,7 @@ import { createStatusBar } from "./overlay/status-bar.ts";
 
 let extension: Extension | undefined;
 
+/** VS Code calls it once, when something of the extension is first needed. */
 export function activate(context: vscode.ExtensionContext): void {
   const created = new Extension(context);
   extension = created;
@@ -26,6 +27,7 @@ export function activate(context: vscode.ExtensionContext): void {
   );
 }
 
+/** VS Code waits for it before the window closes: the server ends with it. */
 export async function deactivate(): Promise<void> {
   await extension?.server.dispose();
 }

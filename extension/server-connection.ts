@@ -50,6 +50,7 @@ interface Listener {
   readonly receive: (params: unknown) => void;
 }
 
+/** Starts the server when it is first asked something, asks it and listens to it, and starts it again when it falls or hangs. */
 export class ServerConnection implements vscode.Disposable {
   readonly #options: ServerOptions;
   readonly #stateChanged = new vscode.EventEmitter<ServerState>();

@@ -27,6 +27,7 @@ export function isObsolete(failure: unknown): boolean {
   return failure instanceof ServerFailure && (failure.code === "cancelled" || failure.code === "stale");
 }
 
+/** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -6,7 +6,7 @@ import { defineKernel, foldedGrid, type Launch } from "./wgsl.ts";
 
 const linkSize = 64;
 /** What `links` says of a place whose id an earlier place has too; its row is summed by that one. */
-export const notFirst = 0x8000_0000;
+const notFirst = 0x8000_0000;
 
 /** ids [count] -> links [count]: the next place with the same id, or `count`; with the bit `notFirst` set if an earlier place has it. */
 export function linkLaunch(count: number): Launch {

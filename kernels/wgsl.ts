@@ -49,7 +49,7 @@ export interface KernelSource {
 }
 
 /** The most workgroups along one axis that every implementation of WebGPU allows. */
-export const maxWorkgroupsPerAxis = 65_535;
+const maxWorkgroupsPerAxis = 65_535;
 /** Bytes of numbers that a launch can pass, by four. */
 const maxParams = 16;
 
@@ -135,7 +135,6 @@ fn ${name}(value: ${type}, lane: u32) -> ${type} {
 
 export const sumAll = (size: number): string => workgroupReduction("sumAll", "f32", size, "a + b");
 export const maxAll = (size: number): string => workgroupReduction("maxAll", "f32", size, "max(a, b)");
-export const countAll = (size: number): string => workgroupReduction("countAll", "u32", size, "a + b");
 
 /** Lanes for a row of so many columns: a power of two. Few sizes, so that few pipelines are made. */
 export function lanesFor(columns: number): number {

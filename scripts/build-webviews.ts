@@ -39,7 +39,7 @@ const englishOnly: Plugin = {
 };
 
 /** Every folder of webviews/ with a main.ts is a page. */
-export async function pageNames(): Promise<string[]> {
+async function pageNames(): Promise<string[]> {
   const folders = await readdir(join(root, "webviews"), { withFileTypes: true });
   return folders.filter((entry) => entry.isDirectory() && entry.name !== "common").map(({ name }) => name);
 }

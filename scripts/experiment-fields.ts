@@ -4,8 +4,8 @@ import { isObject, type Json, type JsonObject } from "../server/pipeline/experim
 import { experimentPresets, type PresetName } from "../server/pipeline/experiment/presets.ts";
 
 /** Where the tables stand in the page. */
-export const tablesBegin = "<!-- fields: made by npm run build:schema -->";
-export const tablesEnd = "<!-- end of fields -->";
+const tablesBegin = "<!-- fields: made by npm run build:schema -->";
+const tablesEnd = "<!-- end of fields -->";
 
 /** A field as the tables show it. */
 export interface FieldRow {

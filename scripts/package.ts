@@ -16,7 +16,7 @@ export const targets = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64",
 export type Target = (typeof targets)[number];
 
 /** A VSIX may not be larger. */
-export const MOST_BYTES = 50 * 2 ** 20;
+const MOST_BYTES = 50 * 2 ** 20;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

@@ -12,6 +12,7 @@ import { parseAblation, withFeature, withoutFeature } from "./file.ts";
 const KEY = "lfpLens.activeAblation";
 export const ABLATION_FILES = "**/*.lfp-ablation.json";
 
+/** Which ablation set of the workspace is active, and what stands in its file. It is remembered, watched, and told to the server. */
 export class AblationChoice implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #changed = new vscode.EventEmitter<void>();

@@ -2,6 +2,7 @@
 import type { FeatureDetail, FeatureExample } from "../../server/protocol/features.ts";
 import { contributionText } from "./feature-text.ts";
 
+/** Everything that a feature's page says, for the document that Go to Definition opens. */
 export function featureSummary(detail: FeatureDetail, runName: string): string {
   const { row, note } = detail;
   const sections = [

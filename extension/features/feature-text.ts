@@ -8,6 +8,7 @@ export function contributionText({ contribution }: FeatureRow): string {
   return Number(text) === 0 ? text : `${contribution < 0 ? "−" : "+"}${text}`;
 }
 
+/** Labels and explanation: `[praise] words of praise`. */
 export function meaningOf({ explanation, labels }: FeatureRow): string {
   const labelled = labels.length === 0 ? "" : `[${labels.join(", ")}] `;
   return `${labelled}${explanation?.text ?? "not explained"}`;

@@ -24,6 +24,7 @@ export interface FeaturePlace {
 export type Annotation = Omit<z.input<typeof AnnotateFeature.params>, "runFolder" | "id">;
 export type Progress = z.output<typeof JobProgress.params>;
 
+/** Features of runs as the server answers for them, and news of what changed about them. */
 export class FeaturesModel implements vscode.Disposable {
   readonly #server: ServerConnection;
   readonly #changed = new vscode.EventEmitter<string>();

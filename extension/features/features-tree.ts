@@ -14,6 +14,7 @@ export interface FeatureNode {
   readonly row: FeatureRow;
 }
 
+/** The Features view: pinned features of the run that is looked through, then those that move the probe most. */
 export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscode.Disposable {
   readonly #extension: Extension;
   readonly #changed = new vscode.EventEmitter<undefined>();

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 
+/** Runs a request under a notification with its progress; cancelling that cancels the token. Gives what `run` gives. */
 export async function withJob<T>(
   { features }: Extension,
   job: string,

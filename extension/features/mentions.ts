@@ -23,6 +23,7 @@ interface Found extends Mention {
   readonly detail: FeatureDetail;
 }
 
+/** Hover and definition for features that any document names, such as `L4/F43`. */
 export class MentionProviders implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #registrations: readonly vscode.Disposable[];

@@ -41,6 +41,7 @@ export interface ReadingOptions {
 const MOST_RETRIES = 3;
 const RETRY_MS = 250;
 
+/** What is known of one document at its present version: read part by part, dropped by an edit, and read again. */
 export class DocumentReading implements vscode.Disposable {
   readonly document: vscode.TextDocument;
   readonly #options: ReadingOptions;

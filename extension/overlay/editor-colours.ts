@@ -8,6 +8,7 @@ import { type Step, steps } from "./scale.ts";
 /** Editors draw slowly what has thousands of decorations; what is nearest the visible part comes first. */
 const MOST_RANGES = 2000;
 
+/** An editor's decorations by step. */
 export class EditorColours {
   readonly #editor: vscode.TextEditor;
   readonly #palette: Palette;

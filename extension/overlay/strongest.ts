@@ -8,7 +8,7 @@ import type { View } from "./document-reading.ts";
 export type Strongest = z.output<typeof StrongestTokens.result>;
 export type StrongToken = Strongest["tokens"][number];
 
-export const MOST_LISTED = 200;
+const MOST_LISTED = 200;
 
 /** The last answer for each document, for as long as neither text nor view changes; whoever changes the run clears it. */
 export class StrongestCache {

@@ -10,6 +10,7 @@ import { type Strongest, StrongestCache } from "./strongest.ts";
 /** Texts up to this length are read whole without being asked to. */
 const READ_WHOLE_CHARACTERS = 30_000;
 
+/** What status bar and side bar say about a document. */
 export interface Summary {
   readonly document: vscode.TextDocument;
   readonly isReading: boolean;
@@ -23,6 +24,7 @@ export interface Summary {
   readonly strongest: Strongest | undefined;
 }
 
+/** The summary of the document in the active editor. */
 export class Summaries implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #overlay: Overlay;

@@ -40,6 +40,7 @@ const KEY = "lfpLens.panels";
 const MOST = 100;
 const Kept = z.array(z.tuple([z.uuid(), PageSubject]));
 
+/** Panels with pages: one a subject, brought to the front when asked for again, and back with the window. */
 export class PagePanels implements vscode.Disposable {
   readonly #options: PanelsOptions;
   readonly #open = new Map<string, vscode.WebviewPanel>();

@@ -60,7 +60,7 @@ const runPages = {
 } as const;
 
 /** The run that was clicked, else the only fitting one, else one that the person picks. */
-export async function runOf(
+async function runOf(
   extension: Extension,
   clicked: unknown,
   fits: RegExp,

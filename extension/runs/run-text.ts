@@ -79,7 +79,7 @@ export function runContext({ state, stages, hasReport, hasProbe }: RunView): str
   return words.join(" ");
 }
 
-export function isResumable(state: RunView["state"]): boolean {
+function isResumable(state: RunView["state"]): boolean {
   return state.kind === "interrupted" || state.kind === "cancelled" || (state.kind === "failed" && state.resumable);
 }
 

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
 
+/** All runs by folder; `onDidChange` names those that changed. */
 export class RunsModel implements vscode.Disposable {
   readonly #server: ServerConnection;
   readonly #changed = new vscode.EventEmitter<readonly string[] | undefined>();

@@ -9,6 +9,7 @@ export type RunsNode =
   | { readonly kind: "run"; readonly folder: string }
   | { readonly kind: "stage"; readonly folder: string; readonly stage: string };
 
+/** The Runs view: runs, and below each its stages. */
 export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
   readonly #model: RunsModel;
   readonly #changed = new vscode.EventEmitter<RunsNode | RunsNode[] | undefined>();

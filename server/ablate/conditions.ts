@@ -14,6 +14,7 @@ export interface ScaledFeature {
 /** `none`: nothing is changed. `this`: the set. `mean`: the set towards its means instead of zero. `random`: other features in its place. */
 export type ConditionKind = "none" | "this" | "mean" | "reconstruction" | "random";
 
+/** One way in which the model is changed before its completions and losses are measured. */
 export interface Condition {
   readonly kind: ConditionKind;
   /** Of several random ones, from 1. */

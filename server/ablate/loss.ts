@@ -19,6 +19,7 @@ export interface LossOptions {
 /** Logits of one batch hold at most so many numbers. */
 const logitsAtOnce = 2 ** 22;
 
+/** One program for all conditions: the edit changes between its runs. Dispose it after use. */
 export class LossMeter {
   readonly #program: Program;
   readonly #options: LossOptions;

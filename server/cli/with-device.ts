@@ -3,11 +3,11 @@ import { type DeviceWish, deviceChoices, openDevice } from "../pipeline/devices.
 import { option } from "./options.ts";
 
 /** The options of every command that computes. */
-export const threadsOption = option.integer("threads of the matrix kernels; 0: one for each core", 0, {
+const threadsOption = option.integer("threads of the matrix kernels; 0: one for each core", 0, {
   min: 0,
   max: 1024,
 });
-export const deviceOption = option.choice("DEVICE", "what computes", deviceChoices, "cpu");
+const deviceOption = option.choice("DEVICE", "what computes", deviceChoices, "cpu");
 export const deviceOptions = { device: deviceOption, threads: threadsOption };
 
 /** Opens a device for as long as `use` runs. An abort closes it at once, which makes whatever waits for it throw. */

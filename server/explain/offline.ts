@@ -29,6 +29,7 @@ const termsAtMost = 8;
 /** Terms are taken until they hold this share of the strength. */
 const termsShare = 0.8;
 
+/** Explains by the words that a feature is strongest on, and judges windows by whether they hold them. */
 export function offlineExplainer({ wordValues, background }: OfflineOptions): Explainer {
   const usual = ratedShare(background, wordValues);
   return {

@@ -1,7 +1,7 @@
 import type { ExampleWindow } from "./types.ts";
 
 /** Tokens of a window count as active from this share of what the largest one has. */
-export const activeShare = 0.3;
+const activeShare = 0.3;
 
 /** Places of the tokens that reach `activeShare` of the window's largest activation; none in a window without any. */
 export function activePlaces({ activations }: ExampleWindow): number[] {

@@ -9,7 +9,7 @@ import type { LensSubject } from "./subject.ts";
 const times = z.strictObject({ p50: z.number(), p95: z.number() });
 
 /** Milliseconds for paragraphs of so many tokens. */
-export const lensTimesSchema = z.strictObject({
+const lensTimesSchema = z.strictObject({
   tokens: z.int(),
   /** The first paragraph of its length: the program for it is compiled on the way. */
   coldMs: times,

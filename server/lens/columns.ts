@@ -9,6 +9,7 @@ export interface FeatureColumns {
   placeOf(column: number): { readonly layer: number; readonly feature: number };
 }
 
+/** The columns that the spans of the layers make up. Layers and features that are not there have none. */
 export function columnsOf(spans: LensProbe["layers"]): FeatureColumns {
   return {
     spans,

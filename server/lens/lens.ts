@@ -48,6 +48,7 @@ export interface LensOptions {
 const defaultWindow = 256;
 const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 512 * 2 ** 20 };
 
+/** Reads texts through one run: through what `LensSubject` joins. */
 export class Lens {
   readonly evidence: LensEvidence;
   /** The probe's weights by column and its constant, on the scale on which its output is given. */

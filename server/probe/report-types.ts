@@ -9,7 +9,7 @@ const maybe = z.number().nullable();
 const share = z.number().min(0).max(1);
 const reason = { undefinedBecause: z.string().nullable() };
 
-export const kendallSchema = z.strictObject({
+const kendallSchema = z.strictObject({
   /** Kendall's tau-b, from -1 to 1. */
   tau: maybe,
   /** Two-sided, of the hypothesis that both orders are independent. */
@@ -19,7 +19,7 @@ export const kendallSchema = z.strictObject({
   ...reason,
 });
 
-export const intervalSchema = z.strictObject({
+const intervalSchema = z.strictObject({
   low: maybe,
   high: maybe,
   confidence: share,
@@ -29,7 +29,7 @@ export const intervalSchema = z.strictObject({
   undefinedResamples: count,
 });
 
-export const proportionSchema = z.strictObject({
+const proportionSchema = z.strictObject({
   right: z.number().min(0),
   of: count,
   share: maybe,
@@ -101,7 +101,7 @@ export const seedScoresSchema = z.strictObject({
   negativeSignAccuracy: spreadSchema,
 });
 
-export const splitReportSchema = z.strictObject({
+const splitReportSchema = z.strictObject({
   split: z.strictObject({
     kind: z.enum(["triple", "word"]),
     folds: z.array(

@@ -33,6 +33,7 @@ export function parseFeatureId(id: string): FeaturePlace | undefined {
   };
 }
 
+/** The name of a feature: `L4/F43`, `L4/F43@big`, `base:L4/F43`. `parseFeatureId` is its inverse. */
 export function featureId({ model, size, layer, feature }: FeaturePlace): FeatureId {
   return `${model === "base" ? "base:" : ""}L${layer}/F${feature}${size === "big" ? "@big" : ""}`;
 }

@@ -17,6 +17,7 @@ export interface NotificationType<Params extends z.ZodType> {
   readonly params: Params;
 }
 
+/** Declares a request; both sides parse with its schemas. */
 export function defineRequest<Params extends z.ZodType, Result extends z.ZodType>(
   method: `lfp/${string}`,
   params: Params,
@@ -25,6 +26,7 @@ export function defineRequest<Params extends z.ZodType, Result extends z.ZodType
   return { method, params, result };
 }
 
+/** Declares a notification. */
 export function defineNotification<Params extends z.ZodType>(
   method: `lfp/${string}`,
   params: Params,

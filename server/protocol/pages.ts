@@ -25,12 +25,14 @@ export interface PageType<Asks extends AskSchemas, Tells extends TellSchemas, St
   readonly state: State;
 }
 
+/** Declares a page; page and host parse with its schemas. */
 export function definePage<Asks extends AskSchemas, Tells extends TellSchemas, State extends z.ZodType>(
   page: PageType<Asks, Tells, State>,
 ): PageType<Asks, Tells, State> {
   return page;
 }
 
+/** A question with what it takes and what answers it. */
 export function ask<Params extends z.ZodType, Result extends z.ZodType>(
   params: Params,
   result: Result,

@@ -10,10 +10,12 @@ const spaces = [
 
 export type Dictionary = Pick<FeaturePlace, "model" | "size" | "layer">;
 
+/** The number of a kind of dictionary, 0 to 3. */
 export function spaceOf({ model, size }: Pick<FeaturePlace, "model" | "size">): number {
   return spaces.findIndex((space) => space.model === model && space.size === size);
 }
 
+/** The kind of dictionary that has this number. */
 export function dictionaryOfSpace(space: number): Pick<FeaturePlace, "model" | "size"> {
   return spaces[space] ?? spaces[0];
 }

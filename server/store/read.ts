@@ -157,12 +157,12 @@ function peakOf({ activations, peak }: FeatureExample): number {
   return activations[peak] ?? 0;
 }
 
-export function labelsOf(statements: Statements, id: number): string[] {
+function labelsOf(statements: Statements, id: number): string[] {
   const sql = "SELECT label FROM labels WHERE feature = ? ORDER BY label";
   return allRows(statements.get(sql), z.object({ label: z.string() }), id).map(({ label }) => label);
 }
 
-export function noteOf(statements: Statements, id: number): string {
+function noteOf(statements: Statements, id: number): string {
   const found = firstRow(
     statements.get("SELECT note FROM notes WHERE feature = ?"),
     z.object({ note: z.string() }),

@@ -75,11 +75,13 @@ export const explanationRowSchema = z.object({
   created: z.string(),
 });
 
+/** The first row that a statement gives, checked; undefined where it gives none. */
 export function firstRow<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T | undefined {
   const row = statement.get(...given);
   return row === undefined ? undefined : schema.parse(row);
 }
 
+/** All rows that a statement gives, each checked. */
 export function allRows<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T[] {
   return statement.all(...given).map((row) => schema.parse(row));
 }

@@ -36,6 +36,7 @@ export interface NewAblation {
   readonly effects: readonly (MeasuredEffect & { readonly id: string })[];
 }
 
+/** Dispose it (`using`) to close the file. */
 export class FeatureStore implements Disposable {
   readonly path: string;
   readonly #db: DatabaseSync;

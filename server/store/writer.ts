@@ -52,7 +52,7 @@ export interface WindowRecord {
  * `top`: the strongest windows; `q1` (weakest) to `q4`: by quarters of the activation's size; `silent`: the same words, not active;
  * `random`: any window where it is not active.
  */
-export const exampleKinds = ["top", "q1", "q2", "q3", "q4", "silent", "random"] as const;
+const exampleKinds = ["top", "q1", "q2", "q3", "q4", "silent", "random"] as const;
 export type ExampleKind = (typeof exampleKinds)[number];
 /** Explanations are made from `explain` and held against `score`: no text stands in both. */
 export type ExampleSplit = "explain" | "score";

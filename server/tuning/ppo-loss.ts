@@ -70,7 +70,7 @@ export function entropyOf(logProbsRV: Node): Node {
 }
 
 /** Mean of x where mask is 1. */
-export function maskedMean(x: Node, mask: Node): Node {
+function maskedMean(x: Node, mask: Node): Node {
   return ops.div(ops.sum(ops.mul(x, mask)), ops.sum(mask));
 }
 

@@ -83,7 +83,7 @@ export function sendJson(
 }
 
 /** As a model that sees that the feature is about "great" would answer. */
-export function sensibleAnswer({ body, name }: SeenChat): string {
+function sensibleAnswer({ body, name }: SeenChat): string {
   const question = JSON.parse(body.messages[1]?.content ?? "{}");
   if (name === "explanation") return JSON.stringify({ explanation: 'the word "great"' });
   if (name === "relevance") {

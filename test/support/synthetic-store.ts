@@ -10,7 +10,7 @@ export interface SyntheticOptions {
   readonly seed?: number;
 }
 
-export const syntheticWords = [
+const syntheticWords = [
   "film", "great", "boring", "plot", "actor", "music", "weak", "scene", "loved", "ending", "script", "dull", "funny", "camera", "story", "cast",
 ]; // biome-ignore format: a list of words
 

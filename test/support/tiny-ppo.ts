@@ -9,7 +9,7 @@ import type { Prompt } from "../../server/tuning/prompts.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
 
 /** The fixture model's vocabulary; id 1 ends a text. */
-export const tinyVocabulary = 97;
+const tinyVocabulary = 97;
 
 export const tinyTokenizer = {
   vocabSize: tinyVocabulary,
@@ -26,7 +26,7 @@ export const lowIds: RewardFunction = {
   },
 };
 
-export const tinyConfig: PpoConfig = {
+const tinyConfig: PpoConfig = {
   ...ppoPresets.quick,
   steps: 12,
   batchSize: 32,

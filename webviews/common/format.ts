@@ -9,6 +9,7 @@ export function signed(value: number, digits = 2): string {
   return `${value < 0 ? "−" : "+"}${text}`;
 }
 
+/** `0.61`, `−0.52`: a sign only below zero. */
 export function plain(value: number, digits = 2): string {
   return `${value < 0 && Number(value.toFixed(digits)) !== 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
 }

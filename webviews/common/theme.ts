@@ -13,6 +13,7 @@ export function themeColour(variable: `--${string}`): string {
   return getComputedStyle(document.body).getPropertyValue(variable).trim() || "gray";
 }
 
+/** Whether the theme is one of the two of high contrast. */
 export function isHighContrast(): boolean {
   return document.body.matches(".vscode-high-contrast, .vscode-high-contrast-light");
 }

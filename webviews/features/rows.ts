@@ -2,7 +2,7 @@
 import type { FeatureRow } from "../../server/protocol/features.ts";
 
 /** Rows a question. */
-export const pageSize = 100;
+const pageSize = 100;
 /** Pages kept: a person who scrolls through everything does not fill the memory. */
 const mostPages = 60;
 
@@ -11,6 +11,7 @@ export interface RowPage {
   readonly rows: readonly FeatureRow[];
 }
 
+/** Rows by their place in the query: `need` asks for them, and `changed` is called when they have come or cannot. */
 export class Rows {
   readonly #ask: (offset: number, count: number) => Promise<RowPage>;
   readonly #changed: (error: unknown) => void;

@@ -15,6 +15,7 @@ export function heightOf(figure: ReportFigure): number {
   return figure.kind === "points" ? 340 : 260;
 }
 
+/** A figure as SVG of `width` and `heightOf`. */
 export function drawFigure(figure: ReportFigure): TemplateResult {
   switch (figure.kind) {
     case "bars":

@@ -2,6 +2,7 @@
 import type { ReportFigure } from "../../server/protocol/report.ts";
 import { count, short } from "../common/format.ts";
 
+/** What a figure shows, for those who do not see it. */
 export function figureInWords(figure: ReportFigure): string {
   switch (figure.kind) {
     case "bars":
@@ -45,6 +46,7 @@ export interface FigureTable {
   readonly rows: readonly (readonly (string | number | null)[])[];
 }
 
+/** All numbers of a figure, one row a category, point or interval. */
 export function figureAsTable(figure: ReportFigure): FigureTable {
   switch (figure.kind) {
     case "bars":

@@ -28,6 +28,7 @@ export interface OptimizerPlan {
   readonly norm: Span;
 }
 
+/** Launches for the updates in their order. Throws `InvalidGraphError` for a second optimizer. */
 export async function planUpdates(updates: readonly Update<Value>[], memory: Memory): Promise<UpdatePlan> {
   const adamW = updates.filter((update) => update.kind === "adamW");
   const [first, second] = adamW;

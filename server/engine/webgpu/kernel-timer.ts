@@ -17,6 +17,7 @@ export interface TimerOptions {
   readonly submitMs: number;
 }
 
+/** Launches on one adapter, with buffers by name. */
 export class KernelTimer {
   readonly traits: AdapterTraits;
   readonly adapter: MatmulAdapter;

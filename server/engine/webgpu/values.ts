@@ -26,7 +26,7 @@ export interface Step {
 }
 
 /** What WebGPU asks of the offset of a binding. */
-export const bindingAlignment = 256;
+const bindingAlignment = 256;
 
 /** Bytes that a value takes: whole quads, so that kernels may read by four. */
 export function bytesOf(value: Pick<Value, "size">): number {

@@ -58,6 +58,7 @@ interface Taken {
   boundName: "max_tokens" | "max_completion_tokens";
 }
 
+/** Asks one model of one server. Learns which forms of request the server refuses, and does not use them again. */
 export class Chat {
   readonly #options: ChatOptions;
   readonly #client: OpenAI;

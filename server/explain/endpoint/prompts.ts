@@ -42,6 +42,7 @@ export function explainQuestion({ maxActivation, explain, promotes }: FeatureCas
 const flags = (count: number) =>
   z.strictObject({ answers: z.array(z.union([z.literal(0), z.literal(1)])).length(count) });
 
+/** Whether the described feature is active in each window: an answer of 0 or 1 for each. */
 export function detectQuestion(
   { text }: Explanation,
   windows: readonly ExampleWindow[],
@@ -57,6 +58,7 @@ export function detectQuestion(
   };
 }
 
+/** Whether the marked tokens of each window are those that the feature is active on: an answer of 0 or 1 for each. */
 export function fuzzQuestion(
   { text }: Explanation,
   windows: readonly MarkedWindow[],

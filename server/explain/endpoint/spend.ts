@@ -69,6 +69,7 @@ export interface Reservation {
 
 export const nothing: Usage = { inputTokens: 0, outputTokens: 0 };
 
+/** In dollars; null without prices. */
 export function costOf({ inputTokens, outputTokens }: Usage, prices: Prices | null): number | null {
   return prices === null ? null : (inputTokens * prices.inputUsd + outputTokens * prices.outputUsd) / 1e6;
 }

@@ -43,7 +43,7 @@ export const problemSeverity: Severity = DiagnosticSeverity.Information;
 export const disagreementCode: ProblemCode = "reward-disagreement";
 
 /** A passage by its text: an edit makes it another. */
-export function passageName({ text }: Passage): string {
+function passageName({ text }: Passage): string {
   return sha256Of(text).slice(0, 16);
 }
 

@@ -7,7 +7,7 @@ export interface JsonObject {
 /** Members that are one choice among several shapes: an override replaces them whole. */
 export const wholeMembers: ReadonlySet<string> = new Set(["source"]);
 /** Members whose value says which shape an object has: an override of another shape replaces the object whole. */
-export const shapeMembers: readonly string[] = ["kind", "mode"];
+const shapeMembers: readonly string[] = ["kind", "mode"];
 
 /**
  * A preset with what an experiment says otherwise. Objects merge member by member; everything else, arrays too, is replaced. So is an

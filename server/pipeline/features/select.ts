@@ -32,7 +32,7 @@ const sameWordShare = 0.3;
 export class ExampleSelector {
   readonly #texts: WindowedTexts;
   readonly #windowsOf: Readonly<Record<ExampleSplit, readonly TextWindow[]>>;
-  readonly #places = new Map<number, readonly number[]>();
+  readonly #places = new Map<number, number[]>();
   /** [windows]: the current feature's strongest activation in each. */
   readonly #levels: Float32Array;
 
@@ -44,7 +44,7 @@ export class ExampleSelector {
     for (const [place, word] of texts.wordOf.entries()) {
       const places = this.#places.get(word);
       if (places === undefined) this.#places.set(word, [place]);
-      else (places as number[]).push(place);
+      else places.push(place);
     }
   }
 

@@ -20,8 +20,8 @@ export interface TriplesStageSettings extends TaskSettings {
 }
 
 /** Files of the `triples` stage. */
-export const triplesFile = "triples.jsonl";
-export const tripleCountsFile = "counts.json";
+const triplesFile = "triples.jsonl";
+const tripleCountsFile = "counts.json";
 
 /** Contrastive triples of the analysis texts, or of the tuning ones. */
 export const triplesStage: Stage<TriplesStageSettings, "model" | "texts"> = {

@@ -13,7 +13,7 @@ const installer = fileURLToPath(new URL("../host/install.sh", import.meta.url));
 const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
 /** Where VS Code is installed: `LFP_E2E_HOST`, or a folder of the user's cache. */
-export const hostFolder = process.env["LFP_E2E_HOST"] ?? join(homedir(), ".cache", "lfp-lens-vscode");
+const hostFolder = process.env["LFP_E2E_HOST"] ?? join(homedir(), ".cache", "lfp-lens-vscode");
 
 export function findBrowser(): string | undefined {
   return [process.env["LFP_CHROMIUM"] ?? "", ...browsers].find((path) => path !== "" && existsSync(path));
