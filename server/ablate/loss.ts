@@ -2,7 +2,8 @@
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, type Model, plainPositions } from "../models/model.ts";
+import { forward, logitsOf, type Model } from "../models/model.ts";
+import { textBatch } from "../models/next-token-loss.ts";
 import type { DictionaryFacts } from "./conditions.ts";
 import type { AblatedDictionary, AblationEdit } from "./edit.ts";
 
@@ -91,23 +92,8 @@ export class LossMeter {
   async *#passes(): AsyncGenerator<Record<string, Values>> {
     const [B] = this.#shape;
     const { texts } = this.#options;
+    const meanOfText = (predictions: number): number => 1 / Math.max(1, predictions);
     for (let first = 0; first < texts.length; first += B)
-      yield await this.#program.run(this.#inputs(texts.slice(first, first + B)));
-  }
-
-  #inputs(texts: readonly Int32Array[]): Record<string, Values> {
-    const [B, T] = this.#shape;
-    const ids = new Int32Array(B * T);
-    const real = new Float32Array(B * T);
-    const targets = new Int32Array(B * (T - 1));
-    const weights = new Float32Array(B * (T - 1));
-    for (const [b, text] of texts.entries()) {
-      const own = text.subarray(0, T);
-      ids.set(own, b * T);
-      real.fill(1, b * T, b * T + own.length);
-      targets.set(own.subarray(1), b * (T - 1));
-      weights.fill(1 / Math.max(1, own.length - 1), b * (T - 1), b * (T - 1) + Math.max(0, own.length - 1));
-    }
-    return { ids, positions: plainPositions([B, T]), real, targets, weights };
+      yield await this.#program.run(textBatch(texts.slice(first, first + B), this.#shape, meanOfText));
   }
 }

@@ -1,3 +1,4 @@
+import { isJson } from "../common/json.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
 
 /** A string value of a JSON text: what it says, and where it is written. */
@@ -21,15 +22,6 @@ export function jsonStrings(json: string): JsonString[] {
     at = json.indexOf('"', end + 1);
   }
   return found;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Whether the next thing after a string is a colon. */

@@ -1,6 +1,6 @@
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, type Model } from "./model.ts";
+import { forward, logitsOf, type Model, plainPositions } from "./model.ts";
 
 /**
  * Mean cross-entropy in nats of every token but the first, given the ones before it: what language models are trained on. Its program
@@ -19,4 +19,39 @@ export function targetsOf(ids: Int32Array, [B, T]: readonly [B: number, T: numbe
     { length: B * (T - 1) },
     (_, at) => ids[Math.floor(at / (T - 1)) * T + (at % (T - 1)) + 1] ?? 0,
   );
+}
+
+/** Texts as the inputs of a program that weighs each prediction. Letters: B texts, T token places. */
+export type TextBatch = {
+  /** [B, T], zeros behind a text's end. */
+  readonly ids: Int32Array;
+  /** [B, T] */
+  readonly positions: Int32Array;
+  /** [B, T]: 1 where a text has a token. */
+  readonly real: Float32Array;
+  /** [B * (T - 1)] */
+  readonly targets: Int32Array;
+  /** [B * (T - 1)]: what each prediction counts; 0 behind a text's end. */
+  readonly weights: Float32Array;
+};
+
+/** Up to B texts, cut to T tokens each. `weightOf` a text's number of predictions is what each of them counts. */
+export function textBatch(
+  texts: readonly Int32Array[],
+  [B, T]: readonly [B: number, T: number],
+  weightOf: (predictions: number) => number,
+): TextBatch {
+  const ids = new Int32Array(B * T);
+  const real = new Float32Array(B * T);
+  const targets = new Int32Array(B * (T - 1));
+  const weights = new Float32Array(B * (T - 1));
+  for (const [b, text] of texts.entries()) {
+    const own = text.subarray(0, T);
+    const predictions = Math.max(0, own.length - 1);
+    ids.set(own, b * T);
+    real.fill(1, b * T, b * T + own.length);
+    targets.set(own.subarray(1), b * (T - 1));
+    weights.fill(weightOf(predictions), b * (T - 1), b * (T - 1) + predictions);
+  }
+  return { ids, positions: plainPositions([B, T]), real, targets, weights };
 }

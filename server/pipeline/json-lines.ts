@@ -1,4 +1,5 @@
 import * as nodeFs from "node:fs";
+import { isJson } from "../common/json.ts";
 import type { FileSystem } from "./files.ts";
 
 const NEWLINE = 0x0a;
@@ -111,13 +112,4 @@ function readRange(descriptor: number, start: number, end: number): Buffer {
     filled += count;
   }
   return buffer.subarray(0, filled);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

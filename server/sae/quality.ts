@@ -4,7 +4,8 @@
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, plainPositions } from "../models/model.ts";
+import { forward, logitsOf } from "../models/model.ts";
+import { textBatch } from "../models/next-token-loss.ts";
 import type { SubjectModel } from "./activation-buffer.ts";
 import { UnknownLayerError } from "./errors.ts";
 import { decodeNode, encodeNode } from "./graph.ts";
@@ -156,20 +157,9 @@ interface Batch {
 }
 
 function batchOf(texts: readonly Int32Array[], B: number, T: number): Batch {
-  const ids = new Int32Array(B * T);
-  const real = new Float32Array(B * T);
-  const targets = new Int32Array(B * (T - 1));
-  const weights = new Float32Array(B * (T - 1));
-  for (const [b, text] of texts.entries()) {
-    const own = text.subarray(0, T);
-    ids.set(own, b * T);
-    real.fill(1, b * T, b * T + own.length);
-    targets.set(own.subarray(1), b * (T - 1));
-    weights.fill(1, b * (T - 1), b * (T - 1) + Math.max(0, own.length - 1));
-  }
+  const inputs = textBatch(texts, [B, T], () => 1);
   const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
-  const inputs = { ids, positions: plainPositions([B, T]), real, targets, weights };
-  return { inputs, tokens: sum(real), predictions: sum(weights) };
+  return { inputs, tokens: sum(inputs.real), predictions: sum(inputs.weights) };
 }
 
 /** What has been counted so far, in double precision. */
