@@ -1,5 +1,6 @@
 /** Features in the few words that a tree or a pick has room for. */
-import type { FeatureRow } from "../../server/protocol/features.ts";
+import type { FeatureRow, PreviewExplain } from "../../server/protocol/features.ts";
+import type { ResultOf } from "../../server/protocol/message.ts";
 
 /** `+0.61`, or nothing for a feature that the probe does not read. */
 export function contributionText({ contribution }: FeatureRow): string {
@@ -31,18 +32,7 @@ export function featureSentence(row: FeatureRow): string {
 }
 
 /** What is asked before a job that costs something: all of it in one message. */
-export function spendText(
-  preview: {
-    readonly features: number;
-    readonly cached: number;
-    readonly requests: number;
-    readonly inputTokens: number;
-    readonly outputTokens: number;
-    readonly costUsd: number | null;
-    readonly origin: string | null;
-  },
-  capUsd: number,
-): string {
+export function spendText(preview: ResultOf<typeof PreviewExplain>, capUsd: number): string {
   const { features, cached, requests, inputTokens, outputTokens, costUsd, origin } = preview;
   const cost = costUsd === null ? "at a price that is not known here" : `about $${costUsd.toFixed(2)}`;
   return [

@@ -78,10 +78,27 @@ export function tileGrid(
 }
 
 /**
+ * How a kernel that is launched on a `tileGrid` begins: `slice` and its `item` of the batch, where that begins in the factors (`baseA`, `baseB`),
+ * `row0` and `column0` of the tile, and `begin` and `end` of the part of the inner extent.
+ */
+export function tileStart(rows: number, columns: number): string {
+  return `  let tiles = p.tilesM * p.tilesN;
+  let slice = group / tiles;
+  if (slice >= p.batch * p.splits) { return; }
+  let item = slice % p.batch;
+  let split = slice / p.batch;
+${bandedTile(rows, columns)}
+  let baseA = item * p.strideA;
+  let baseB = item * p.strideB;
+  let begin = split * p.part;
+  let end = min(p.K, begin + p.part);`;
+}
+
+/**
  * `row0` and `column0` of the tile of this workgroup. Tiles are taken in bands of some rows of tiles, down a band's columns first: workgroups
  * that run at one time then share rows of A and columns of B in the adapter's cache.
  */
-export function bandedTile(rows: number, columns: number): string {
+function bandedTile(rows: number, columns: number): string {
   return `  let tile = group % (p.tilesM * p.tilesN);
   let band = tile / (${bandTiles}u * p.tilesN);
   let inBand = tile % (${bandTiles}u * p.tilesN);

@@ -8,7 +8,7 @@
  * half: (a + a')(b + b') without a'b' is three products, good to about 2^-21 of the terms, nearly as good as f32.
  */
 import { defineKernel, type ElementType, type Launch, plainFragment } from "../wgsl.ts";
-import { bandedTile, finishText, storeBinding, tileGrid, tileParams } from "./finish.ts";
+import { finishText, storeBinding, tileGrid, tileParams, tileStart } from "./finish.ts";
 import { type MatrixConfig, type MatrixText, type Operand, subgroupMatrices } from "./matrix-text.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
@@ -138,16 +138,7 @@ function body({ options, text, left, right, direct }: Parts): string {
   const size = matrixInvocations(tile);
   const scaled = precision !== "f32";
   return `
-  let tiles = p.tilesM * p.tilesN;
-  let slice = group / tiles;
-  if (slice >= p.batch * p.splits) { return; }
-  let item = slice % p.batch;
-  let split = slice / p.batch;
-${bandedTile(rows, columns)}
-  let baseA = item * p.strideA;
-  let baseB = item * p.strideB;
-  let begin = split * p.part;
-  let end = min(p.K, begin + p.part);
+${tileStart(rows, columns)}
 ${scaled ? "  let scaleA = scales[0];\n  let scaleB = scales[1];" : ""}
   let subgroup = ${text.subgroup(tile.subgroupSize)};
   let ownRow = subgroup / ${tile.subgroups[1]}u * ${down * tile.config.M}u;

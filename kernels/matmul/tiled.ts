@@ -4,7 +4,7 @@
  * `sumSplitsLaunch` adds the parts up, always in the same order.
  */
 import { defineKernel, type Kernel, type Launch } from "../wgsl.ts";
-import { bandedTile, finishText, storeBinding, tileGrid, tileParams } from "./finish.ts";
+import { finishText, storeBinding, tileGrid, tileParams, tileStart } from "./finish.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
 export interface Tile {
@@ -101,16 +101,7 @@ function body(tile: Tile, left: Side, right: Side): string {
   });
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
   return `
-  let tiles = p.tilesM * p.tilesN;
-  let slice = group / tiles;
-  if (slice >= p.batch * p.splits) { return; }
-  let item = slice % p.batch;
-  let split = slice / p.batch;
-${bandedTile(rows, columns)}
-  let baseA = item * p.strideA;
-  let baseB = item * p.strideB;
-  let begin = split * p.part;
-  let end = min(p.K, begin + p.part);
+${tileStart(rows, columns)}
   let ty = lane / ${across}u;
   let tx = lane % ${across}u;
 ${each.map(([i, j]) => `  var c${i}_${j} = vec4<f32>();`).join("\n")}
