@@ -1,8 +1,8 @@
 /** Commands of ablation sets. */
 import * as vscode from "vscode";
-import { FeatureId } from "../../server/protocol/ablation.ts";
 import { ablateFeature } from "../../server/protocol/commands.ts";
 import type { Extension } from "../context.ts";
+import { askForFeature } from "../features/ask-for-feature.ts";
 import { ABLATION_FILES, nameOf } from "./choice.ts";
 
 export const ablationCommands = {
@@ -40,17 +40,9 @@ async function openAblation({ ablation }: Extension): Promise<void> {
 /** From a hover or quick fix with a feature, or from the palette with the question which. */
 async function ablate({ ablation }: Extension, given?: unknown): Promise<void> {
   const told = ablateFeature.argument.safeParse(given);
-  const id = told.success ? told.data.id : await askForFeature();
+  const id = told.success ? told.data.id : await askForFeature("LFP Lens: the feature to ablate");
   if (id === undefined) return;
   await ablation.add(id, 0);
   const name = ablation.uri === undefined ? "" : ` in ${nameOf(ablation.uri)}`;
   vscode.window.setStatusBarMessage(`${id} is ablated${name}`, 5000);
-}
-
-async function askForFeature(): Promise<string | undefined> {
-  return await vscode.window.showInputBox({
-    title: "LFP Lens: the feature to ablate",
-    prompt: "Such as L4/F43: feature 43 of layer 4",
-    validateInput: (text) => (FeatureId.safeParse(text).success ? undefined : "Expected a feature such as L4/F43"),
-  });
 }

@@ -1,10 +1,10 @@
 /** Commands that show, hide and walk through the colours. */
 import * as vscode from "vscode";
-import { FeatureId } from "../../server/protocol/ablation.ts";
 import { QueryFeatures } from "../../server/protocol/features.ts";
 import { LensMode } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, rangeOf } from "../documents.ts";
+import { askForFeature } from "../features/ask-for-feature.ts";
 import type { View } from "./document-reading.ts";
 import { modeLabel, modeWords, whyNot } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
@@ -75,12 +75,7 @@ async function chooseFeature(extension: Extension): Promise<void> {
             { title, matchOnDetail: true },
           )
         )?.label
-      : await vscode.window.showInputBox({
-          title,
-          prompt: "Such as L4/F43: feature 43 of layer 4",
-          validateInput: (text) =>
-            FeatureId.safeParse(text).success ? undefined : "Expected a feature such as L4/F43",
-        });
+      : await askForFeature(title);
   if (found !== undefined) overlay.show({ kind: "feature", id: found });
 }
 
