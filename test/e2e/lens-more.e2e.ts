@@ -1,0 +1,69 @@
+/** A person works on what the lens finds in a text: the problems with their fixes, every kind of theme, and a server that was killed. */
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { Session, WAIT_MS } from "./support/session.ts";
+import type { ColouredWord, Workbench } from "./support/workbench.ts";
+
+const review = `I loved the first half: a great cast, a precious script, and music that is a delight.
+Then it turns weak, the jokes are awful, and the ending is dreadful.
+
+Still, it is beautifully shot and marvelous to listen to. A pity about the boring middle.
+`;
+
+describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
+  let session: Session;
+  let workbench: Workbench;
+  const isRead = (words: readonly ColouredWord[]): boolean => words.some(({ word }) => word === "great");
+
+  beforeAll(async () => {
+    session = await Session.start({ files: { "review.md": review } });
+    workbench = await session.open();
+    await workbench.openFile("review.md");
+    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.coloured(isRead);
+  });
+  afterAll(() => session.stop());
+  beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));
+
+  it.each([
+    ["Light Modern", ".vs"],
+    ["Dark High Contrast", ".hc-black"],
+    ["Light High Contrast", ".hc-light"],
+    ["Dark Modern", ".vs-dark"],
+  ])("is coloured and explained in the theme %s", async (theme, kind) => {
+    await workbench.run("Preferences: Color Theme");
+    await workbench.quickPick.locator("input.input").fill(theme);
+    await workbench.pick(theme);
+    await workbench.page.locator(`.monaco-workbench${kind}`).waitFor();
+    await workbench.coloured(isRead);
+    await workbench.pointAt("great");
+    await workbench.hover.filter({ hasText: "implicit reward" }).waitFor();
+    await workbench.screenshot(`hover ${theme}`);
+    await workbench.page.keyboard.press("Escape");
+  });
+
+  it("colours again after its server was killed, and leaves none behind", async () => {
+    const [server] = await session.serverProcesses();
+    if (server === undefined) throw new Error("no server runs");
+    const before = await workbench.colouredWords();
+    process.kill(server, "SIGKILL");
+    await expect.poll(() => session.serverProcesses(), { timeout: WAIT_MS }).not.toContain(server);
+    await workbench.typeAtEnd("I loved the great cast and the great music.");
+    await workbench.coloured((words) => isRead(words) && words.length > before.length);
+    expect(await session.serverProcesses()).toHaveLength(1);
+  });
+
+  it("lists disagreements as problems, and a quick fix ignores a word", async () => {
+    await workbench.run("Problems: Focus on Problems View");
+    const problems = workbench.page.locator(".markers-panel .monaco-list-row", { hasText: /“\w+”/ });
+    await problems.first().waitFor();
+    await workbench.screenshot("problems");
+    const word = /“(\w+)”/.exec((await problems.first().textContent()) ?? "")?.[1] ?? "";
+    await workbench.clickAt(word);
+    await workbench.page.keyboard.press("Control+.");
+    await workbench.action(`Ignore “${word}” in this document`);
+    await problems
+      .filter({ hasText: `“${word}”` })
+      .first()
+      .waitFor({ state: "detached" });
+  });
+});
