@@ -47,7 +47,7 @@ export function junk(random: Random, depth = 0): unknown {
         Array.from({ length: random.integer(5) }, () => [pick(random, strings), junk(random, depth + 1)]),
       );
     default:
-      return random.integer(40) === 0 ? deep(random.integer(900)) : "x".repeat(random.integer(5000));
+      return random.integer(40) === 0 ? deep(1 + random.integer(900)) : "x".repeat(random.integer(5000));
   }
 }
 
