@@ -23,8 +23,7 @@ describe.skipIf(!inject("ground").ready)("a folder that is not trusted", () => {
     await workbench.openFile("review.txt");
     await workbench.run("LFP Lens: Show Implicit Reward");
     await workbench.coloured((words) => words.some(({ word }) => word === "great"));
-    await workbench.status.hover();
-    await workbench.hover.filter({ hasText: "starter-run" }).waitFor();
+    await workbench.statusExplains("starter-run");
   });
 
   it("has no run started, and is told why", async () => {

@@ -106,6 +106,21 @@ export class Workbench {
     return (await item.textContent()) ?? "";
   }
 
+  /** Points at the status bar's item until its hover says something; a hover goes when what the item says changes. */
+  async statusExplains(text: string): Promise<void> {
+    const wanted = this.hover.filter({ hasText: text });
+    for (;;) {
+      await this.status.hover();
+      const isShown = await wanted.waitFor({ timeout: 3000 }).then(
+        () => true,
+        () => false,
+      );
+      if (isShown) return;
+      // A test's own limit ends this.
+      await this.editor.hover();
+    }
+  }
+
   /** The words of an editor that have a colour of ours. */
   async colouredWords(editor: Locator = this.editor): Promise<ColouredWord[]> {
     const [words, boxes] = await Promise.all([editor.evaluate(placeWords), editor.evaluate(placeBoxes)]);
