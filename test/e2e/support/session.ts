@@ -19,20 +19,11 @@ export interface SessionOptions {
   readonly server?: (path: string) => Promise<void>;
 }
 
-export type Theme = "dark" | "light" | "contrast" | "contrastLight";
-
-const themes: Readonly<Record<Theme, string>> = {
-  dark: "Default Dark Modern",
-  light: "Default Light Modern",
-  contrast: "Default High Contrast",
-  contrastLight: "Default High Contrast Light",
-};
-
 /** Of a person who wants no tips, no news and nothing from the network. */
 const quiet = {
   "workbench.startupEditor": "none",
   "workbench.tips.enabled": false,
-  "workbench.colorTheme": themes.dark,
+  "workbench.colorTheme": "Default Dark Modern",
   "window.autoDetectColorScheme": false,
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "chat.disableAIFeatures": true,
@@ -63,7 +54,6 @@ export class Session {
   readonly #extensionsFolder: string;
   readonly #host: Host;
   readonly #browser: Browser;
-  readonly #settings: Record<string, unknown>;
 
   private constructor(parts: {
     root: string;
@@ -71,7 +61,6 @@ export class Session {
     host: Host;
     browser: Browser;
     page: Page;
-    settings: Record<string, unknown>;
   }) {
     this.#root = parts.root;
     this.#extensionsFolder = parts.extensionsFolder;
@@ -79,7 +68,6 @@ export class Session {
     this.page = parts.page;
     this.#host = parts.host;
     this.#browser = parts.browser;
-    this.#settings = parts.settings;
   }
 
   static async start({ files, settings = {}, trustsFolders = true, server }: SessionOptions): Promise<Session> {
@@ -97,23 +85,11 @@ export class Session {
     const browser = await chromium.launch({ executablePath: ground.browser, args: flags });
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
     page.setDefaultTimeout(WAIT_MS);
-    return new Session({ root, extensionsFolder, host, browser, page, settings: all });
+    return new Session({ root, extensionsFolder, host, browser, page });
   }
 
   async open(): Promise<Workbench> {
     return await Workbench.open(this.page, this.#host.url, this.folder);
-  }
-
-  /** As if the person had edited their settings; VS Code watches the file. */
-  async set(settings: Readonly<Record<string, unknown>>): Promise<void> {
-    Object.assign(this.#settings, settings);
-    await writeFile(join(this.#root, "user", "User", "settings.json"), JSON.stringify(this.#settings));
-  }
-
-  async useTheme(theme: Theme): Promise<void> {
-    await this.set({ "workbench.colorTheme": themes[theme] });
-    const kind = { dark: ".vs-dark", light: ".vs", contrast: ".hc-black", contrastLight: ".hc-light" }[theme];
-    await this.page.locator(`.monaco-workbench${kind}`).waitFor();
   }
 
   /** The ids of the extension's servers of this session. */

@@ -39,17 +39,6 @@ export class Workbench {
     await this.#chooseExactly(command);
   }
 
-  /** Whether the command palette has this command now. */
-  async offers(command: string): Promise<boolean> {
-    await this.page.keyboard.press("F1");
-    await this.#type(`>${command}`);
-    const rows = this.page.locator(".quick-input-list .monaco-list-row");
-    await rows.first().waitFor();
-    const found = await rows.filter({ hasText: command }).count();
-    await this.page.keyboard.press("Escape");
-    return found > 0;
-  }
-
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press("Control+P");
     await this.#type(name);
