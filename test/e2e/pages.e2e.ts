@@ -122,6 +122,21 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     await workbench.screenshot("feature explained");
   });
 
+  it("an ablation is measured with its controls", async () => {
+    await pageFrame()
+      .getByText(/^Measure( again)? with controls$/)
+      .click();
+    // All held-out prompts: the run itself measured on 16.
+    await pageFrame()
+      .getByText(/change of mean reward over [3-9]\d prompts/)
+      .waitFor();
+    const figure = pageFrame().getByRole("img", { name: /^this feature: / });
+    for (const control of ["set to its mean", "random, same density", "reconstruction only"])
+      await figure.getByText(control, { exact: true }).first().waitFor();
+    await figure.scrollIntoViewIfNeeded();
+    await workbench.screenshot("feature measured");
+  });
+
   it("completions before and after are compared in the diff editor", async () => {
     await pageFrame().getByText("Compare Completions").click();
     await workbench.page.locator(".monaco-diff-editor .modified .view-line").first().waitFor();
