@@ -20,6 +20,7 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
   const links = (id: string): string =>
     `[${id}](${commandLink(openFeature, { runFolder: info.runFolder, id })}) · ` +
     `[ablate](${commandLink(ablateFeature, { runFolder: info.runFolder, id })})`;
+  const unexplained = info.hasFeatureStore ? "not explained" : "";
   const others = rest.count === 1 ? "1 other feature" : `${rest.count} other features`;
   return [
     `${quoted(text.trim())} implicit reward **${signed(implicit)}**${truth}${differ}`,
@@ -28,7 +29,7 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
     "| part | feature | |",
     "| ---: | --- | --- |",
     ...contributions.map((one) =>
-      row(one.contribution, links(one.id), one.explanation === null ? "" : plain(one.explanation, 120)),
+      row(one.contribution, links(one.id), one.explanation === null ? unexplained : plain(one.explanation, 120)),
     ),
     ...(rest.count === 0 ? [] : [row(rest.contribution, others, "")]),
     row(intercept, "constant", ""),
