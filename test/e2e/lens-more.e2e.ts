@@ -15,7 +15,7 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
   const isRead = (words: readonly ColouredWord[]): boolean => words.some(({ word }) => word === "great");
 
   beforeAll(async () => {
-    session = await Session.start({ files: { "review.md": review } });
+    session = await Session.start({ files: { "review.md": review, "probe.py": "# L4/F43 is praise\n" } });
     workbench = await session.open();
     await workbench.openFile("review.md");
     await workbench.run("LFP Lens: Show Implicit Reward");
@@ -65,5 +65,17 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
       .filter({ hasText: `“${word}”` })
       .first()
       .waitFor({ state: "detached" });
+  });
+
+  it("explains a feature that code names, and goes to what is known of it", async () => {
+    await workbench.openFile("probe.py");
+    await workbench.pointAt("F43");
+    await workbench.hover.filter({ hasText: "active on" }).waitFor();
+    await workbench.page.keyboard.press("Escape");
+    await workbench.clickAt("F43");
+    await workbench.run("Go to Definition");
+    await workbench.page.locator(".tab.active", { hasText: "L4-F43.txt" }).waitFor();
+    await workbench.lineShown(/suppresses/);
+    await workbench.screenshot("definition");
   });
 });
