@@ -16,14 +16,29 @@ const STORE = "features.sqlite";
 export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const own = join(runFolder, STORE);
   if (resolve(runFolder) !== starterRunFolder()) return own;
-  const shipped = await unlessMissing(readFile(own));
-  if (shipped === undefined) return own;
-  const folder = join(stateFolder(env), "starter-run", createHash("sha256").update(shipped).digest("hex").slice(0, 16));
+  const found = await unlessMissing(stat(own));
+  if (found === undefined) return own;
+  const version = await versionOf(own, `${found.size} ${found.mtimeMs}`);
+  const folder = join(stateFolder(env), "starter-run", version);
   const copy = join(folder, STORE);
   // It was put there by rename, so it is whole.
   if ((await unlessMissing(stat(copy))) === undefined) {
     await mkdir(folder, { recursive: true });
-    await writeFileAtomically(copy, shipped);
+    await writeFileAtomically(copy, await readFile(own));
   }
   return copy;
+}
+
+/** By size and time of the shipped file, which every question about a feature would else read whole. */
+const versions = new Map<string, string>();
+
+async function versionOf(path: string, stamp: string): Promise<string> {
+  const known = versions.get(stamp);
+  if (known !== undefined) return known;
+  const version = createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex")
+    .slice(0, 16);
+  versions.set(stamp, version);
+  return version;
 }
