@@ -30,12 +30,16 @@ export interface DeviceWish {
   readonly note?: (line: string) => void;
 }
 
+/** Why `auto` found no GPU in this process: looking again for every text takes a while, and drivers write to standard error each time. */
+let noGpuHere: NoAdapterError | undefined;
+
 /** Opens what was wished for. Throws `NoAdapterError` where a GPU was asked for and none is there. */
 export async function openDevice(wish: DeviceWish): Promise<Device> {
   const { device, threads = 0, env = process.env, note } = wish;
   const openCpu = (): Promise<Device> => createCpuDevice(threads === 0 ? {} : { threads });
   if (device === "cpu") return await openCpu();
   try {
+    if (device === "auto" && noGpuHere !== undefined) throw noGpuHere;
     return await createGpuDevice({
       hardwareOnly: device === "auto",
       precision: precisionOf[device],
@@ -43,6 +47,7 @@ export async function openDevice(wish: DeviceWish): Promise<Device> {
     });
   } catch (error) {
     if (device !== "auto" || !(error instanceof NoAdapterError)) throw error;
+    noGpuHere = error;
     note?.(`computing on the CPU: ${error.message}`);
     return await openCpu();
   }

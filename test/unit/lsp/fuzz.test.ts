@@ -4,16 +4,20 @@ import { fuzzServer } from "../../fuzz/fuzz-server.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
 
-test("twenty seconds of random and mutated messages do not bring the server down, hang it or fill the memory", async () => {
-  const { folder: run } = await makeTinyRun(await scratchFolder());
-  const stateFolder = await scratchFolder();
-  const report = await fuzzServer({ seed: 1, seconds: 20, runsRoot: dirname(run), run, stateFolder });
-  expect(report.faults).toEqual([]);
-  // It was really asked, and really answered: some questions rightly, some wrongly put, some taken back.
-  const { ok = 0, usage = 0, cancelled = 0 } = report.answers;
-  expect({ ok: ok > 10, usage: usage > 10, cancelled: cancelled > 0 }).toEqual({
-    ok: true,
-    usage: true,
-    cancelled: true,
-  });
-});
+// Two minutes in all; `npm run fuzz -- --minutes 60` for an hour of other seeds.
+test.each([1, 2])(
+  "a minute of random and mutated messages does not bring the server down, hang it or fill the memory (seed %i)",
+  async (seed) => {
+    const { folder: run } = await makeTinyRun(await scratchFolder());
+    const stateFolder = await scratchFolder();
+    const report = await fuzzServer({ seed, seconds: 60, runsRoot: dirname(run), run, stateFolder });
+    expect(report.faults).toEqual([]);
+    // It was really asked, and really answered: some questions rightly, some wrongly put, some taken back.
+    const { ok = 0, usage = 0, cancelled = 0 } = report.answers;
+    expect({ ok: ok > 10, usage: usage > 10, cancelled: cancelled > 0 }).toEqual({
+      ok: true,
+      usage: true,
+      cancelled: true,
+    });
+  },
+);
