@@ -1,16 +1,27 @@
 /** Which documents are read. */
 import * as vscode from "vscode";
+import { EXPERIMENT_ENDING } from "../server/protocol/problems.ts";
 
 const languages = ["plaintext", "markdown", "jsonl"] as const;
 /** Output, search results, diffs of version control and the like are nobody's text. */
 const schemes = ["file", "untitled", "vscode-vfs", "vscode-test-web"] as const;
 
-/** For the language client. */
-export const documentSelector = schemes.flatMap((scheme) => languages.map((language) => ({ scheme, language })));
+const texts = schemes.flatMap((scheme) => languages.map((language) => ({ scheme, language })));
+const experiments = schemes.flatMap((scheme) =>
+  ["json", "jsonc"].map((language) => ({ scheme, language, pattern: `**/*${EXPERIMENT_ENDING}` })),
+);
+
+/** What the server is told of: texts, and experiment files, which it checks. */
+export const documentSelector = [...texts, ...experiments];
 
 /** Whether a document is a text that is read at all. */
 export function isReadable(document: vscode.TextDocument): boolean {
-  return vscode.languages.match(documentSelector, document) > 0;
+  return vscode.languages.match(texts, document) > 0;
+}
+
+/** Whether a document is an experiment file that is checked. */
+export function isExperiment(document: vscode.TextDocument): boolean {
+  return vscode.languages.match(experiments, document) > 0;
 }
 
 /** Offsets in UTF-16 units, as the server gives them, as a place of the document. */

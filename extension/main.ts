@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import { rememberRun } from "./choose-run.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
+import { checkExperimentFiles } from "./experiment-files.ts";
 import { FeaturesTree } from "./features/features-tree.ts";
 import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
@@ -20,6 +21,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const tree = created.own(new FeaturesTree(created));
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
   created.own(new MentionProviders(created));
+  created.own(checkExperimentFiles(created));
   created.own(
     created.server.onDidChangeState(({ kind }) => {
       if (kind === "down") void offerRestart(created);

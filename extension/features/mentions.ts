@@ -5,7 +5,7 @@ import { FeatureId, featureMention } from "../../server/protocol/ablation.ts";
 import { commandLink, openFeature } from "../../server/protocol/commands.ts";
 import type { FeatureDetail } from "../../server/protocol/features.ts";
 import type { Extension } from "../context.ts";
-import { isReadable } from "../documents.ts";
+import { isExperiment, isReadable } from "../documents.ts";
 import { messageOf } from "../server-failure.ts";
 import { featureSummary } from "./feature-summary.ts";
 import { featureSentence } from "./feature-text.ts";
@@ -49,7 +49,7 @@ export class MentionProviders implements vscode.Disposable {
 
   async #hover(document: vscode.TextDocument, position: vscode.Position): Promise<vscode.Hover | undefined> {
     // The server's own hover says more.
-    if (isReadable(document)) return undefined;
+    if (isReadable(document) || isExperiment(document)) return undefined;
     const found = await this.#find(document, position);
     if (found === undefined) return undefined;
     const { runFolder, id, detail, range } = found;

@@ -1,6 +1,7 @@
 /** What people do with runs. */
 import { join } from "node:path";
 import * as vscode from "vscode";
+import { isExperimentFile } from "../../server/protocol/problems.ts";
 import { CancelRun, ResumeRun, type RunView, StartRun } from "../../server/protocol/runs.ts";
 import type { Extension } from "../context.ts";
 import { runContext, runDescription } from "./run-text.ts";
@@ -92,7 +93,7 @@ function folderOf(clicked: unknown): string | undefined {
 
 function experimentInEditor(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  return uri?.path.endsWith(".lfp-experiment.json") === true ? uri : undefined;
+  return uri !== undefined && isExperimentFile(uri.path) ? uri : undefined;
 }
 
 async function pickExperimentFile(): Promise<vscode.Uri | undefined> {

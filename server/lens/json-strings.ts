@@ -1,4 +1,5 @@
 import { isJson } from "../common/json.ts";
+import { stringEnd } from "../common/json-places.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
 
 /** A string value of a JSON text: what it says, and where it is written. */
@@ -31,13 +32,6 @@ function isName(json: string, from: number): boolean {
   return json.charAt(at) === ":";
 }
 
-/** Where the string that begins at `from` has its closing quote. */
-function stringEnd(json: string, from: number): number {
-  let at = from;
-  while (at < json.length && json.charCodeAt(at) !== QUOTE) at += json.charCodeAt(at) === BACKSLASH ? 2 : 1;
-  return at;
-}
-
 function decoded(json: string, start: number, end: number): JsonString {
   const raw = json.slice(start, end);
   const map = new OffsetMapBuilder();
@@ -50,6 +44,3 @@ function decoded(json: string, start: number, end: number): JsonString {
   // The whole JSON text was parsed before, so this string of it can be.
   return { value: written === undefined ? raw : String(JSON.parse(`"${raw}"`)), start, end, written };
 }
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;

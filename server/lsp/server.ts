@@ -4,6 +4,7 @@ import {
   CodeActionKind,
   type Connection,
   createConnection,
+  type Diagnostic,
   StreamMessageWriter,
   TextDocumentSyncKind,
 } from "vscode-languageserver/node";
@@ -21,6 +22,7 @@ import type { NotificationType } from "../protocol/message.ts";
 import { RunsChanged } from "../protocol/runs.ts";
 import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
+import { ExperimentProblems } from "./experiments/experiment-problems.ts";
 import { responseErrorOf } from "./failures.ts";
 import { FeatureHovers } from "./features/feature-hovers.ts";
 import { type FeatureJobsOptions, serveFeatureJobs } from "./features/feature-jobs.ts";
@@ -113,16 +115,12 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   const stores = new FeatureStores();
   const reader = new PassageReader(lenses, quarantine);
   const details = new TokenDetails(reader, (folder, ids) => stores.words(folder, ids));
-  const problems = new Problems(dispatcher, {
-    session,
-    documents,
-    lenses,
-    reader,
-    publish: (uri, version, diagnostics) => {
-      const known = version === undefined ? {} : { version };
-      connection.sendDiagnostics({ uri, ...known, diagnostics }).catch(() => undefined);
-    },
-  });
+  const publish = (uri: string, version: number | undefined, diagnostics: Diagnostic[]): void => {
+    const known = version === undefined ? {} : { version };
+    connection.sendDiagnostics({ uri, ...known, diagnostics }).catch(() => undefined);
+  };
+  const problems = new Problems(dispatcher, { session, documents, lenses, reader, publish });
+  new ExperimentProblems(dispatcher, { session, documents, publish });
   const changed = (state: LensState): void => {
     tell(connection, LensStateChanged, state);
     if (state.kind === "ready") problems.again();

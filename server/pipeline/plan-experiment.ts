@@ -1,10 +1,7 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
-import { join } from "node:path";
-import { resolveDataFiles } from "../models/hub-data.ts";
-import { resolveReference, starterFolder } from "../models/open.ts";
-import { dataFileEndings } from "./data/texts.ts";
+import { resolveReference } from "../models/open.ts";
+import { dataFilesOf } from "./experiment/inputs.ts";
 import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
-import type { TextSource } from "./experiment/sources.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
@@ -204,7 +201,7 @@ async function planPrepare({ data, analysis, download }: Experiment, options: Pl
     prefix: string,
     { source, field, limit }: NonNullable<Experiment["analysis"]>,
   ): Promise<TextSettings> => {
-    const paths = await filesOf(source, download, options);
+    const paths = await dataFilesOf(source, { download, ...downloading(options) });
     const files = paths.map((_, index) => `${prefix}${index}`);
     for (const [index, path] of paths.entries()) inputs[`${prefix}${index}`] = await outsideInput(path);
     return { files, field, limit };
@@ -220,15 +217,6 @@ async function planPrepare({ data, analysis, download }: Experiment, options: Pl
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
   return outsideInput(folder);
-}
-
-async function filesOf(source: TextSource, download: boolean, options: PlanOptions): Promise<readonly string[]> {
-  if (source === "starter") return [join(starterFolder(), "reviews.jsonl")];
-  if ("file" in source) return [source.file];
-  const { split, config } = source;
-  const selection = { split, endings: dataFileEndings, ...(config === null ? {} : { config }) };
-  const { paths } = await resolveDataFiles(source.hub, selection, { download, ...downloading(options) });
-  return paths;
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {

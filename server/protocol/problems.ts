@@ -1,8 +1,20 @@
-/** Problems: words whose implicit and true reward differ in sign. They are published as LSP diagnostics of severity Information. */
+/**
+ * Problems. Words whose implicit and true reward differ in sign are published as LSP diagnostics of severity Information; what is wrong with experiment
+ * files, beyond what their JSON Schema says, as errors and warnings.
+ */
 import { z } from "zod";
 import { defineNotification } from "./message.ts";
 
 export const problemSource = "LFP Lens";
+/** What is wrong with experiment files, as errors and warnings. */
+export const experimentSource = "LFP Lens experiment";
+
+/** Whether a document, by its URI or path, is an experiment file. */
+export function isExperimentFile(uri: string): boolean {
+  return uri.endsWith(EXPERIMENT_ENDING);
+}
+
+export const EXPERIMENT_ENDING = ".lfp-experiment.json";
 
 /** `code` of a diagnostic. */
 export const ProblemCode = z.enum([
@@ -10,7 +22,7 @@ export const ProblemCode = z.enum([
   "reward-disagreement",
   /** Says that there are more than the setting's limit. */
   "reward-disagreement-limit",
-  /** A field of an experiment file contradicts another. */
+  /** An experiment file asks for what cannot be run. */
   "experiment",
 ]);
 export type ProblemCode = z.infer<typeof ProblemCode>;

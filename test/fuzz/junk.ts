@@ -127,7 +127,21 @@ export function documentText(random: Random): string {
       return random.integer(10) === 0 ? words(random, 100).repeat(8000) : words(random, 2000);
     case 6:
       return "";
+    case 7:
+      return experimentText(random);
     default:
       return words(random, random.integer(200));
   }
+}
+
+/** An experiment file with values that may or may not fit. */
+function experimentText(random: Random): string {
+  const value = (): unknown => pick(random, [0, 1, -1, 1e300, 0.5, null, "x", [], {}, [[1, 1]], { min: 9, max: 2 }]);
+  const sections = ["ppo", "data", "sae", "divergence", "tuned", "__proto__", "preset", "model"];
+  const fields = ["batchSize", "kl", "steps", "heldOut", "limit", "source", "layers", "promptTokens", "constructor"];
+  const entries = Array.from({ length: 1 + random.integer(4) }, (): [string, unknown] => [
+    pick(random, sections),
+    random.integer(3) === 0 ? value() : Object.fromEntries([[pick(random, fields), value()]]),
+  ]);
+  return JSON.stringify(Object.fromEntries([["preset", "quick"], ...entries]), undefined, random.integer(4));
 }

@@ -13,7 +13,7 @@ interface Made {
   readonly isRequest: boolean;
 }
 
-const uris = ["untitled:0", "untitled:1", "file:///w/a.md", "file:///w/b.jsonl", "file:///w/c%20d.txt"];
+const uris = ["untitled:0", "untitled:1", "file:///w/a.md", "file:///w/b.jsonl", "file:///w/d.lfp-experiment.json"];
 const languages = ["plaintext", "markdown", "jsonl", "json"];
 const modes = ["implicit", "true", "disagreement", "tunedMinusBase", "ablatedMinusNot"];
 

@@ -8,6 +8,19 @@ export interface ExperimentIssue {
   /** Such as `ppo.kl.target`; empty for the whole. */
   readonly path: string;
   readonly message: string;
+  /** The same path as keys and indices. */
+  readonly keys: readonly PropertyKey[];
+  /** `rule`: what the JSON Schema of experiment files cannot say, such as how fields must fit one another. */
+  readonly kind: "rule" | "shape";
+}
+
+/** An issue at a path. */
+export function issueAt(
+  keys: readonly PropertyKey[],
+  message: string,
+  kind: ExperimentIssue["kind"] = "shape",
+): ExperimentIssue {
+  return { path: pathText(keys), message, keys, kind };
 }
 
 /** An experiment cannot be run as it is written. The message names every place that is wrong. */
@@ -45,7 +58,7 @@ function describe(
   if (issue.code === "unrecognized_keys") {
     const known = keysAt(issue.path).filter((key) => key !== "$schema");
     const advice = known.length > 0 ? `; there are ${known.join(", ")}` : "";
-    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: `unknown key${advice}` }));
+    return issue.keys.map((key) => issueAt([...issue.path, key], `unknown key${advice}`));
   }
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     const branches = issue.errors.map((errors) =>
@@ -60,13 +73,11 @@ function describe(
       .toSorted((a, b) => strange(a) - strange(b) || a.length - b.length);
     if (nearest !== undefined) return nearest.flatMap((inner) => describe(inner, given, keysAt));
     const expected = [...new Set(branches.flat().map(expectation))].join(", or ");
-    return [{ path: pathText(issue.path), message: `${got(issue, given)}; expected ${expected}` }];
+    return [issueAt(issue.path, `${got(issue, given)}; expected ${expected}`)];
   }
-  const isRule = issue.code === "custom";
-  const message = isRule
-    ? `${issue.message}${gotIn(issue, given)}`
-    : `${got(issue, given)}; expected ${expectation(issue)}`;
-  return [{ path: pathText(issue.path), message }];
+  return issue.code === "custom"
+    ? [issueAt(issue.path, `${issue.message}${gotIn(issue, given)}`, "rule")]
+    : [issueAt(issue.path, `${got(issue, given)}; expected ${expectation(issue)}`)];
 }
 
 /** What an issue asks for, as a phrase. */

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { canonicalJson } from "../canonical-json.ts";
-import { ExperimentError, issuesOf } from "./issues.ts";
+import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
 import { isObject, type Json, type JsonObject, mergeOverrides } from "./merge.ts";
 import { type ExperimentPreset, experimentPresets, presetNames } from "./presets.ts";
@@ -49,7 +49,7 @@ export function parseExperiment(source: string | object, options: ParseOptions =
 
 function objectOf(source: string | object, name: string): JsonObject {
   const fail = (message: string): never => {
-    throw new ExperimentError(name, [{ path: "", message }]);
+    throw new ExperimentError(name, [issueAt([], message)]);
   };
   let value: unknown = source;
   try {
@@ -65,9 +65,7 @@ function presetOf(given: Json | undefined, experiment: string): ExperimentPreset
   const name = presetNames.find((candidate) => candidate === given);
   if (name !== undefined) return { ...experimentPresets[name], name: name.replaceAll("/", "-") };
   const got = given === undefined ? "is missing" : `got ${JSON.stringify(given)}`;
-  throw new ExperimentError(experiment, [
-    { path: "preset", message: `${got}; expected one of ${presetNames.join(", ")}` },
-  ]);
+  throw new ExperimentError(experiment, [issueAt(["preset"], `${got}; expected one of ${presetNames.join(", ")}`)]);
 }
 
 /** Fields of `ppo` that matter without tuning too, because both models complete the held-out prompts. */
@@ -91,7 +89,7 @@ function refuseUselessTuning({ tuned, ppo }: Experiment, { settings }: Experimen
   const message = "has no effect, because tuned names a model that is tuned already: leave one of the two out";
   throw new ExperimentError(
     name,
-    useless.map(([field]) => ({ path: `ppo.${field}`, message })),
+    useless.map(([field]) => issueAt(["ppo", field], message, "rule")),
   );
 }
 

@@ -127,7 +127,7 @@ describe("what package.json points to", () => {
     expect(manifest.main).toBe("./dist/extension.cjs");
   });
 
-  it("is loaded only when it is used", () => {
-    expect(manifest.activationEvents.filter((event) => event === "*" || event === "onStartupFinished")).toEqual([]);
+  it("is loaded only when it is used, or when a file is opened that may be an experiment", () => {
+    expect(manifest.activationEvents).toEqual(["onLanguage:json", "onLanguage:jsonc"]);
   });
 });

@@ -1,0 +1,14 @@
+import * as vscode from "vscode";
+import type { Extension } from "./context.ts";
+import { isExperiment } from "./documents.ts";
+import { messageOf } from "./server-failure.ts";
+
+/** Starts the server, which checks them as one types, when an experiment file is open. */
+export function checkExperimentFiles({ server, log }: Extension): vscode.Disposable {
+  const look = (document: vscode.TextDocument): void => {
+    if (isExperiment(document) && server.state.kind === "off")
+      server.start().catch((error: unknown) => log.warn(messageOf(error)));
+  };
+  vscode.workspace.textDocuments.forEach(look);
+  return vscode.workspace.onDidOpenTextDocument(look);
+}

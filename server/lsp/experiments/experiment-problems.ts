@@ -1,0 +1,115 @@
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type Diagnostic, DiagnosticSeverity } from "vscode-languageserver/node";
+import { checkExperimentText, type PlacedIssue, placed } from "../../pipeline/experiment/file-issues.ts";
+import { missingInputs } from "../../pipeline/experiment/inputs.ts";
+import { experimentSource, isExperimentFile, type ProblemCode } from "../../protocol/problems.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import type { Documents, Snapshot } from "../documents.ts";
+import { RequestCancelledError } from "../failures.ts";
+import type { Session } from "../session.ts";
+
+export interface ExperimentProblemsOptions {
+  readonly session: Session;
+  readonly documents: Documents;
+  readonly publish: (uri: string, version: number | undefined, diagnostics: Diagnostic[]) => void;
+}
+
+/**
+ * Publishes what is wrong with open experiment files beyond what their JSON Schema says, after every change and a pause: rules between
+ * fields as errors; models and data that are not there as warnings, which go by themselves when they are. Without trust no path of the file is looked up.
+ */
+export class ExperimentProblems {
+  readonly #options: ExperimentProblemsOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #checks = new Map<string, AbortController>();
+
+  constructor(dispatcher: Dispatcher, options: ExperimentProblemsOptions) {
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+    options.documents.listen((uri, snapshot) => {
+      if (snapshot === undefined) this.#forget(uri);
+      else if (isExperiment(snapshot)) this.#check(uri);
+    });
+    options.session.listen(() => {
+      for (const uri of this.#checks.keys()) this.#check(uri);
+    });
+  }
+
+  #forget(uri: string): void {
+    this.#checks.get(uri)?.abort(new RequestCancelledError());
+    if (this.#checks.delete(uri)) this.#options.publish(uri, undefined, []);
+  }
+
+  #check(uri: string): void {
+    this.#checks.get(uri)?.abort(new RequestCancelledError());
+    const check = new AbortController();
+    this.#checks.set(uri, check);
+    this.#dispatcher.guard(`problems of ${uri.slice(-100)}`, () => this.#work(uri, check.signal));
+  }
+
+  /** Looks again as long as something is missing: it may come without the file being edited. */
+  async #work(uri: string, signal: AbortSignal): Promise<void> {
+    let [pauseMs, told] = [PAUSE_MS, ""];
+    for (;;) {
+      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+      const snapshot = this.#options.documents.find(uri);
+      if (signal.aborted || snapshot === undefined) return;
+      const { wrong, missing } = await this.#look(snapshot);
+      if (signal.aborted) return;
+      const diagnostics = [
+        ...wrong.map((issue) => diagnosticOf(snapshot, issue, DiagnosticSeverity.Error)),
+        ...missing.map((issue) => diagnosticOf(snapshot, issue, DiagnosticSeverity.Warning)),
+      ];
+      const now = JSON.stringify(diagnostics);
+      if (now !== told) this.#options.publish(uri, snapshot.version, diagnostics);
+      if (missing.length === 0) return;
+      [pauseMs, told] = [LOOK_AGAIN_MS, now];
+    }
+  }
+
+  async #look({ uri, text }: Snapshot): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
+    if (text.length > MAX_UNITS) return { wrong: [], missing: [] };
+    const folder = folderOf(uri);
+    const { issues, experiment } = checkExperimentText(text, folder);
+    const isLookedUp = experiment !== undefined && folder !== undefined && this.#options.session.options.trusted;
+    if (!isLookedUp) return { wrong: issues, missing: [] };
+    const missing = await missingInputs(experiment);
+    return { wrong: issues, missing: missing.map((issue) => placed(text, Object(JSON.parse(text)), issue)) };
+  }
+}
+
+const PAUSE_MS = 150;
+const LOOK_AGAIN_MS = 3000;
+/** Nobody writes a longer one. */
+const MAX_UNITS = 1_000_000;
+
+/** Only where an editor checks the file by its schema; as a text it has other problems. */
+function isExperiment({ uri, languageId }: Snapshot): boolean {
+  return isExperimentFile(uri) && (languageId === "json" || languageId === "jsonc");
+}
+
+/** Undefined where the document is no file of this machine. */
+function folderOf(uri: string): string | undefined {
+  try {
+    return dirname(fileURLToPath(uri));
+  } catch {
+    return undefined;
+  }
+}
+
+function diagnosticOf(
+  { lines }: Snapshot,
+  { start, end, path, message }: PlacedIssue,
+  severity: DiagnosticSeverity,
+): Diagnostic {
+  const code: ProblemCode = "experiment";
+  return {
+    range: { start: lines.positionAt(start), end: lines.positionAt(end) },
+    severity,
+    source: experimentSource,
+    code,
+    message: path === "" ? message : `${path}: ${message}`,
+  };
+}

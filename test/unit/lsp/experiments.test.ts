@@ -1,0 +1,100 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
+import { ConfigurationChanged } from "../../../server/protocol/lens-state.ts";
+import { LspClient } from "../../support/lsp-client.ts";
+import { scratchFolder } from "../pipeline/scratch.ts";
+
+const clients: LspClient[] = [];
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.stop();
+});
+
+async function start(trusted = true): Promise<LspClient> {
+  const env = { LFP_STATE_DIR: await scratchFolder(), HF_HOME: await scratchFolder() };
+  const client = await LspClient.start({ options: { trusted }, env });
+  clients.push(client);
+  return client;
+}
+
+const position = z.object({ line: z.int(), character: z.int() });
+const published = {
+  method: "textDocument/publishDiagnostics",
+  params: z.object({
+    uri: z.string(),
+    version: z.int().optional(),
+    diagnostics: z.array(
+      z.object({
+        range: z.object({ start: position, end: position }),
+        severity: z.int(),
+        source: z.literal("LFP Lens experiment"),
+        code: z.literal("experiment"),
+        message: z.string(),
+      }),
+    ),
+  }),
+};
+
+const uri = "untitled:a.lfp-experiment.json";
+
+test("rules between fields are errors at their keys, in edits that are not saved and with CRLF", async () => {
+  const client = await start();
+  await client.open(uri, '{\r\n  "preset": "quick"\r\n}\r\n', 1, "json");
+  expect((await client.heard(published)).diagnostics).toEqual([]);
+  const edited = '{\r\n  "preset": "quick",\r\n  "ppo": { "batchSize": 60, "miniBatchSize": 16 }\r\n}\r\n';
+  await client.change(uri, edited, 2);
+  const { diagnostics } = await client.heard(published, ({ version }) => version === 2);
+  expect(diagnostics).toEqual([
+    {
+      range: { start: { line: 2, character: 28 }, end: { line: 2, character: 43 } },
+      severity: 1,
+      source: "LFP Lens experiment",
+      code: "experiment",
+      message: "ppo.miniBatchSize: must divide batchSize (got 16)",
+    },
+  ]);
+
+  await client.change(uri, edited.slice(0, -5), 3);
+  expect((await client.heard(published, ({ version }) => version === 3)).diagnostics).toEqual([]);
+  await client.change(uri, edited, 4);
+  expect((await client.heard(published, ({ version }) => version === 4)).diagnostics).toHaveLength(1);
+  await client.connection.sendNotification("textDocument/didClose", { textDocument: { uri } });
+  expect(await client.heard(published, ({ version }) => version === undefined)).toEqual({ uri, diagnostics: [] });
+});
+
+test("data and models that are not there are warnings, which go when they are", async () => {
+  const folder = await scratchFolder();
+  const client = await start();
+  const own = pathToFileURL(join(folder, "my file.lfp-experiment.json")).href;
+  const file = { preset: "quick", model: "nobody/nothing", data: { source: { file: "texts.jsonl" } } };
+  await client.open(own, JSON.stringify(file), 1, "json");
+  const { diagnostics } = await client.heard(published);
+  expect(diagnostics.map(({ severity, message }) => [severity, message])).toEqual([
+    [2, expect.stringMatching(/^model: .*nobody\/nothing/)],
+    [2, expect.stringContaining(`data.source: there is no file ${join(folder, "texts.jsonl")}`)],
+  ]);
+  expect(diagnostics[1]?.range.start.character).toBe(JSON.stringify(file).indexOf('"source"'));
+  await writeFile(join(folder, "texts.jsonl"), '{"text": "good"}\n');
+  const after = await client.heard(published, (told) => told.diagnostics.length === 1);
+  expect(after.diagnostics[0]?.message).toContain("nobody/nothing");
+  await client.change(own, JSON.stringify({ ...file, download: true }), 2);
+  expect((await client.heard(published, ({ version }) => version === 2)).diagnostics).toEqual([]);
+});
+
+test("without trust the text alone is checked; other documents are none", async () => {
+  const folder = await scratchFolder();
+  const client = await start(false);
+  const own = pathToFileURL(join(folder, "a.lfp-experiment.json")).href;
+  const text = JSON.stringify({ preset: "quick", data: { source: { file: "texts.jsonl" } } });
+  await client.open(pathToFileURL(join(folder, "b.json")).href, "{}", 1, "json");
+  await client.open("untitled:c.lfp-experiment.json", "{}", 1, "plaintext");
+  await client.open(own, text, 1, "json");
+  expect(await client.heard(published)).toEqual({ uri: own, version: 1, diagnostics: [] });
+  await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse({ trusted: true }));
+  const { diagnostics } = await client.heard(published, (told) => told.diagnostics.length > 0);
+  expect(diagnostics[0]?.message).toContain("texts.jsonl");
+  expect(client.told.filter(({ method }) => method === published.method)).toHaveLength(2);
+});
