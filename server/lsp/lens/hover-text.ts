@@ -17,8 +17,9 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
   const truth = trueReward === null ? "" : `, true reward **${signed(trueReward)}**`;
   const differ = trueReward !== null && Math.sign(trueReward) * Math.sign(implicit) === -1 ? " (they disagree)" : "";
   const row = (value: number, name: string, words: string): string => `| ${signed(value)} | ${name} | ${words} |`;
+  // With spaces that do not break: the two stay on one line of the narrow column.
   const links = (id: string): string =>
-    `[${id}](${commandLink(openFeature, { runFolder: info.runFolder, id })}) · ` +
+    `[${id}](${commandLink(openFeature, { runFolder: info.runFolder, id })})\u00a0·\u00a0` +
     `[ablate](${commandLink(ablateFeature, { runFolder: info.runFolder, id })})`;
   const unexplained = info.hasFeatureStore ? "not explained" : "";
   const others = rest.count === 1 ? "1 other feature" : `${rest.count} other features`;
