@@ -1,0 +1,67 @@
+/**
+ * `npm run bench:gpu`: everything that is to be measured when a GPU is at hand, in one command. `lfp doctor`; `lfp tune` and `lfp bench gpu` at
+ * the shapes of Pythia-70m and 160m in all three precisions; the same work in PyTorch on the same card, where `python3` has torch with CUDA
+ * and transformers. Prints a Markdown table with the goals, and keeps all figures in a JSON file.
+ *
+ *     npm run bench:gpu -- [--tiny] [--no-tune] [--python python3] [--out gpu-bench.json]
+ *
+ * `--tiny` takes small sizes, one precision and no tuning, to see on a software adapter that all of it works.
+ */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { writeFileAtomically } from "../../server/common/atomic-file.ts";
+import { gpuTable, OurFigures, TheirFigures } from "./gpu-table.ts";
+
+const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
+const pytorch = fileURLToPath(new URL("pytorch_gpu.py", import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    tiny: { type: "boolean", default: false },
+    "no-tune": { type: "boolean", default: false },
+    python: { type: "string", default: "python3" },
+    out: { type: "string", default: "gpu-bench.json" },
+  },
+});
+const shapes = values.tiny ? ["tiny"] : ["pythia-70m", "pythia-160m"];
+const precisions = values.tiny ? ["f32"] : ["f32", "split", "half"];
+
+const lfp = (...args: string[]): Promise<string | undefined> => lastLine(process.execPath, [cli, ...args]);
+
+const doctor = await lfp("doctor", "--json");
+const ours: OurFigures[] = [];
+for (const shape of shapes) {
+  for (const precision of precisions) {
+    if (!values.tiny && !values["no-tune"]) await lfp("tune", "--shape", shape, "--precision", precision, "--json");
+    const size = values.tiny ? ["--tiny", "--repeats", "2"] : ["--shape", shape];
+    const line = await lfp("bench", "gpu", ...size, "--precision", precision, "--json");
+    if (line === undefined) process.exitCode = 1;
+    else ours.push(OurFigures.parse(JSON.parse(line)));
+  }
+}
+const line = await lastLine(values.python, [pytorch, "--json", ...(values.tiny ? ["--tiny", "--device", "cpu"] : [])]);
+const theirs = line === undefined ? undefined : TheirFigures.parse(JSON.parse(line));
+await writeFileAtomically(
+  values.out,
+  `${JSON.stringify({ doctor: doctor === undefined ? null : JSON.parse(doctor), ours, pytorch: theirs ?? null })}\n`,
+);
+console.log(gpuTable(ours, theirs));
+console.log(`\nAll figures: ${values.out}`);
+
+/** The last line that a program writes, or nothing if it fails, which it has said on standard error then. */
+async function lastLine(program: string, args: readonly string[]): Promise<string | undefined> {
+  console.error(`$ ${[program, ...args].join(" ")}`);
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise<number | null>((resolve) => {
+    child.on("error", (error) => {
+      console.error(error.message);
+      resolve(null);
+    });
+    child.on("close", resolve);
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of child.stdout) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString("utf8").trimEnd();
+  return (await ended) === 0 ? text.slice(text.lastIndexOf("\n") + 1) : undefined;
+}
