@@ -60,6 +60,10 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
     const slopes = normals(shape.rows, 3);
     const grad = rowLoops.gatherLogProbsGradReference(x, ids, slopes, shape);
     await check(rows.gatherLogProbsGradLaunch(shape), { x, ids, dY: slopes }, grad);
+    const launch = rows.gatherLogProbsInPlaceLaunch(shape);
+    const both = await runner.run([{ launch }], { ids, dY: slopes, x, y: shape.rows }, ["x", "y"]);
+    expectClose("log-probabilities", both["y"], rowLoops.gatherLogProbsReference(x, ids, shape), tolerance);
+    expectClose("slopes", both["x"], grad, tolerance);
   });
 
   it.each([
@@ -222,7 +226,18 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
         const place = { item: Math.floor(at / (M * N)), row: Math.floor(at / N) % M, column: at % N };
         return matmulPlaceReference(shape, a, b, place, 0).value;
       });
-      await check(directMatmulLaunch(shape, plainFragment), { a, b }, expected);
+      const finish = { epilogue: plainFragment, accumulate: false };
+      await check(directMatmulLaunch(shape, finish), { a, b }, expected);
+      const twice = [finish, { ...finish, accumulate: true }].map((each) => ({
+        launch: directMatmulLaunch(shape, each),
+      }));
+      const { y } = await runner.run(twice, { a, b, y: expected.length }, ["y"]);
+      expectClose(
+        "twice",
+        y,
+        expected.map((value) => 2 * value),
+        tolerance,
+      );
     }
   });
 

@@ -66,13 +66,22 @@ export function softmaxGradLaunch(shape: RowsShape): Launch {
   );
 }
 
-const logSumExp = (size: number, source: string): string => `
+/** `top` and `logTotal` of a row, read once: what has been summed shrinks when something larger comes. */
+const logSumExp = (size: number): string => `
   var top = ${lowest};
-  for (var c = lane; c < p.columns; c += ${size}u) { top = max(top, ${source}[base + c]); }
-  top = maxAll(top, lane);
   var total = 0.0f;
-  for (var c = lane; c < p.columns; c += ${size}u) { total += exp(${source}[base + c] - top); }
-  let logTotal = log(sumAll(total, lane));`;
+  for (var c = lane; c < p.columns; c += ${size}u) {
+    let value = x[base + c];
+    if (value > top) {
+      total = total * exp(top - value) + 1.0f;
+      top = value;
+    } else {
+      total += exp(value - top);
+    }
+  }
+  let own = top;
+  top = maxAll(top, lane);
+  let logTotal = log(sumAll(total * exp(own - top), lane));`;
 
 /** log softmax of each row. */
 export function logSoftmaxLaunch(shape: RowsShape): Launch {
@@ -81,7 +90,7 @@ export function logSoftmaxLaunch(shape: RowsShape): Launch {
     shape,
     "logSoftmax",
     ["x"],
-    `${logSumExp(size, "x")}
+    `${logSumExp(size)}
   for (var c = lane; c < p.columns; c += ${size}u) { y[base + c] = (x[base + c] - top) - logTotal; }`,
   );
 }
@@ -108,8 +117,32 @@ export function gatherLogProbsLaunch(shape: RowsShape): Launch {
     shape,
     "gatherLogProbs",
     ["x", "ids"],
-    `${logSumExp(size, "x")}
+    `${logSumExp(size)}
   if (lane == 0u) { y[group] = (x[base + u32(ids[group])] - top) - logTotal; }`,
+  );
+}
+
+/**
+ * (ids [N], dY [N], logits [N, V] in place) -> log softmax at the id, [N]; and in place of the logits stands the gradient for them,
+ * (onehot - softmax) dY.
+ */
+export function gatherLogProbsInPlaceLaunch(shape: RowsShape): Launch {
+  const size = lanesFor(shape.columns);
+  return rowLaunch(
+    shape,
+    "gatherLogProbs in place",
+    ["ids", "dY"],
+    `${logSumExp(size)}
+  let id = u32(ids[group]);
+  let slope = dY[group];
+  if (lane == 0u) { y[group] = (x[base + id] - top) - logTotal; }
+  // The entry at the id is read above, before anybody writes over it.
+  storageBarrier();
+  for (var c = lane; c < p.columns; c += ${size}u) {
+    let hot = select(0.0f, 1.0f, c == id);
+    x[base + c] = (hot - exp((x[base + c] - top) - logTotal)) * slope;
+  }`,
+    ["x", "y"],
   );
 }
 
@@ -120,7 +153,7 @@ export function gatherLogProbsGradLaunch(shape: RowsShape): Launch {
     shape,
     "gatherLogProbsGrad",
     ["x", "ids", "dY"],
-    `${logSumExp(size, "x")}
+    `${logSumExp(size)}
   let id = u32(ids[group]);
   let slope = dY[group];
   for (var c = lane; c < p.columns; c += ${size}u) {
@@ -130,21 +163,34 @@ export function gatherLogProbsGradLaunch(shape: RowsShape): Launch {
   );
 }
 
-function rowLaunch({ rows, columns }: RowsShape, name: string, reads: readonly string[], body: string): Launch {
+function rowLaunch(
+  { rows, columns }: RowsShape,
+  name: string,
+  reads: readonly string[],
+  body: string,
+  writes?: readonly string[],
+): Launch {
   const begin = `
   if (group >= p.rows) { return; }
   let base = group * p.columns;`;
-  const kernel = rowKernel(name, reads, lanesFor(columns), `${begin}${body}`, u32("rows", "columns"));
+  const kernel = rowKernel(name, reads, lanesFor(columns), `${begin}${body}`, u32("rows", "columns"), writes);
   return { kernel, params: [rows, columns], grid: foldedGrid(rows) };
 }
 
-function rowKernel(name: string, reads: readonly string[], size: number, body: string, params: Param[]): Kernel {
+function rowKernel(
+  name: string,
+  reads: readonly string[],
+  size: number,
+  body: string,
+  params: Param[],
+  writes: readonly string[] = ["y"],
+): Kernel {
   const functions = [body.includes("maxAll") ? maxAll(size) : "", body.includes("sumAll") ? sumAll(size) : ""];
   return defineKernel({
     name,
     bindings: [
       ...reads.map((read) => ({ name: read, type: read === "ids" ? "i32" : "f32", access: "read" }) as const),
-      { name: "y", type: "f32", access: "read_write" },
+      ...writes.map((write) => ({ name: write, type: "f32", access: "read_write" }) as const),
     ],
     params,
     size,

@@ -1,10 +1,10 @@
-import { defineKernel, type Fragment, foldedGrid, type Launch, type Param } from "../wgsl.ts";
-import type { MatmulShape } from "./shape.ts";
+import { defineKernel, foldedGrid, type Launch, type Param } from "../wgsl.ts";
+import type { Finish, MatmulShape } from "./shape.ts";
 
 /** C = alpha op(A) op(B) without workgroup memory, one invocation a place: for products so small that tiles would be mostly empty. */
 export function directMatmulLaunch(
   { batch, M, N, K, transA, transB, alpha, sharedB }: MatmulShape,
-  epilogue: Fragment,
+  { epilogue, accumulate }: Finish,
 ): Launch {
   const lanes = 64;
   const kernel = defineKernel({
@@ -33,7 +33,7 @@ export function directMatmulLaunch(
   for (var k = 0u; k < p.K; k++) { sum += a[fromA + k${transA ? " * p.M" : ""}] * b[fromB + k${transB ? "" : " * p.N"}]; }
   let value = p.alpha * sum;
 ${epilogue.statements}
-  y[at] = ${epilogue.result};`,
+  y[at] ${accumulate ? "+=" : "="} ${epilogue.result};`,
   });
   const size = batch * M * N;
   return { kernel, params: [M, N, K, sharedB ? 0 : K * N, size, alpha], grid: foldedGrid(Math.ceil(size / lanes)) };

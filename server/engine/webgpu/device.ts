@@ -12,13 +12,15 @@ import { GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
 import { type CheckedAdapter, checkMatrices } from "./matrix-check.ts";
-import { planProgram } from "./planner.ts";
+import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
 
 export interface GpuDeviceOptions extends AdapterOptions {
   /** Memory that may be used; more is refused before anything is allocated. By default what the driver gives. */
   readonly memoryBytes?: number;
+  /** Elements of logits in memory at once, where a program wants only their log-probabilities of some ids; by default 2^25. */
+  readonly mostLogits?: number;
   /** How exactly the factors of matrix products are taken, where the adapter has faster units for less. */
   readonly precision?: Precision;
   /** Finds the kernels of products that were measured to be the fastest on the adapter that was opened. */
@@ -32,14 +34,14 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 
 /** The device of an adapter that is open; it closes with the device. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
-  const { memoryBytes = Number.POSITIVE_INFINITY, precision = "f32", tuned, compileOnly = false } = options;
+  const { memoryBytes = Number.POSITIVE_INFINITY, mostLogits, precision = "f32", tuned, compileOnly = false } = options;
   const context = new GpuContext(opened, memoryBytes);
   try {
     const known = (await tuned?.(context.traits)) ?? {};
     const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);
     const description = `GPU, ${context.traits.description}, Dawn`;
     const remark = problem === undefined ? "" : `, without its matrix units (${problem})`;
-    return new GpuDevice(context, { adapter, precision, tuned: known }, description + remark);
+    return new GpuDevice(context, { adapter, precision, tuned: known }, { mostLogits }, description + remark);
   } catch (error) {
     await context.close();
     throw error;
@@ -68,10 +70,12 @@ class GpuDevice implements Device {
   readonly description: string;
   readonly #context: GpuContext;
   readonly #matmul: MatmulChoice;
+  readonly #options: PlanOptions;
 
-  constructor(context: GpuContext, matmul: MatmulChoice, description: string) {
+  constructor(context: GpuContext, matmul: MatmulChoice, options: PlanOptions, description: string) {
     this.#context = context;
     this.#matmul = matmul;
+    this.#options = options;
     this.description = description;
   }
 
@@ -81,7 +85,7 @@ class GpuDevice implements Device {
 
   async compile({ stores, outputs, updates = [] }: ProgramSpec): Promise<Program> {
     this.#context.check();
-    const plan = planProgram({ outputs, updates }, this.#matmul);
+    const plan = planProgram({ outputs, updates }, this.#matmul, this.#options);
     const own = stores.map((store) => {
       if (store instanceof GpuStateStore) return store;
       throw new DeviceError("a state store of another device was given to the GPU device");

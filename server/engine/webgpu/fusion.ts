@@ -1,6 +1,7 @@
 /** Decides which nodes are computed inside the kernel of whoever reads them, and which are kept in memory. */
 import { type Node, sizeOf } from "../graph.ts";
 import { ruleOf } from "./lowering.ts";
+import { findRowLogits, type RowLogits } from "./row-logits.ts";
 
 export interface Fusion {
   /** Computed where it is read, never in memory. */
@@ -9,6 +10,8 @@ export interface Fusion {
   isStored(node: Node): boolean;
   /** A product that its one reader may take into its own kernel. */
   isAbsorbable(node: Node): boolean;
+  /** The logits that a node is a part of the work on; it is computed with them. */
+  rowLogitsOf(node: Node): RowLogits | undefined;
   /** A view of state that has to keep its values while the state is written. */
   needsCopy(node: Node): boolean;
 }
@@ -29,6 +32,7 @@ export function decideFusion(order: readonly Node[], roots: ReadonlySet<Node>): 
   const uses = usesOf(order, consumers, roots);
   const inlined = new Map<Node, Cost>();
   const absorbable = new Set<Node>();
+  const rowLogits = findRowLogits(order, consumers, roots);
   for (const node of order) {
     const rule = ruleOf(node);
     const readers = consumers.get(node) ?? [];
@@ -37,12 +41,17 @@ export function decideFusion(order: readonly Node[], roots: ReadonlySet<Node>): 
       if (!roots.has(node) && mayInline(node, rule.moves, readers, uses)) inlined.set(node, cost);
     } else if (rule.kind === "kernel" && rule.fuses) costOf(node, inlined);
     else if (node.op === "matmul" && !roots.has(node) && uses.get(node) === 1 && sameSizeReader(node, readers))
-      absorbable.add(node);
+      if (!rowLogits.has(node)) absorbable.add(node);
   }
+  const passing = new Set<Node | undefined>(
+    [...rowLogits.values()].flatMap(({ logits, gradient }) => [logits, gradient]),
+  );
   return {
     isInlined: (node) => node !== undefined && inlined.has(node),
-    isStored: (node) => ruleOf(node).kind !== "leaf" && !inlined.has(node) && !absorbable.has(node),
+    isStored: (node) =>
+      ruleOf(node).kind !== "leaf" && !inlined.has(node) && !absorbable.has(node) && !passing.has(node),
     isAbsorbable: (node) => absorbable.has(node),
+    rowLogitsOf: (node) => rowLogits.get(node),
     needsCopy: (node) => roots.has(node) && sourceOf(node).op === "state",
   };
 }

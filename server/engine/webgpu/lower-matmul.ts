@@ -21,20 +21,32 @@ export interface AfterMatmul {
   readonly result: Value;
 }
 
-/** The one place where products are chosen. */
 export function lowerMatmul(node: NodeOf<"matmul">, lowering: Lowering, after?: AfterMatmul): void {
-  const [left, right] = node.inputs;
-  const [a, b] = [lowering.read(left), lowering.read(right)];
-  const { epilogue = plainFragment, values = [], result = lowering.result(node) } = after ?? {};
-  const shape = matmulShapeOf(node);
+  const [a, b] = [lowering.read(node.inputs[0]), lowering.read(node.inputs[1])];
+  runProduct(matmulShapeOf(node), { a, b, result: after?.result ?? lowering.result(node), after }, lowering);
+}
+
+export interface ProductOperands {
+  readonly a: Value;
+  readonly b: Value;
+  readonly result: Value;
+  readonly after?: Omit<AfterMatmul, "result"> | undefined;
+  /** The product is added to what the result holds. */
+  readonly accumulate?: boolean;
+}
+
+/** The one place where products are chosen. */
+export function runProduct(shape: MatmulShape, operands: ProductOperands, lowering: Lowering): void {
+  const { a, b, result, accumulate = false } = operands;
+  const { epilogue = plainFragment, values = [] } = operands.after ?? {};
   if (isSmall(shape, lowering.matmul.adapter)) {
-    lowering.run(directMatmulLaunch(shape, epilogue), [a, b, ...values, result]);
+    lowering.run(directMatmulLaunch(shape, { epilogue, accumulate }), [a, b, ...values, result]);
     return;
   }
   const { adapter, precision, tuned } = lowering.matmul;
   const { steps, workspaces } = planMatmul(shape, chooseVariant(shape, adapter, precision, tuned), {
     epilogue,
-    accumulate: false,
+    accumulate,
   });
   const named = new Map<string, Value>([
     ["a", a],
@@ -43,15 +55,15 @@ export function lowerMatmul(node: NodeOf<"matmul">, lowering: Lowering, after?: 
     ...epilogue.bindings.flatMap(({ name }, at) => (values[at] === undefined ? [] : [[name, values[at]] as const])),
     ...Object.entries(workspaces).map(([name, size]) => [name, lowering.scratch(size)] as const),
   ]);
-  for (const { launch, operands } of steps)
+  for (const step of steps)
     lowering.run(
-      launch,
-      operands.map((name) => valueNamed(named, name)),
+      step.launch,
+      step.operands.map((name) => valueNamed(named, name)),
     );
 }
 
 /** Products with one right operand for all of a batch are one product of more rows. */
-function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
+export function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
   const { transA, transB, alpha } = node.attrs;
   const [left, right] = node.inputs;
   const sharedB = right?.shape.length === 2;

@@ -17,6 +17,8 @@ import type { Value } from "./values.ts";
 /** How a rule reaches operands and results while a program is planned. */
 export interface Lowering {
   readonly matmul: MatmulChoice;
+  /** How many elements of logits may be in memory at once where only some of them are wanted. */
+  readonly mostLogits: number;
   /** A node's elements in memory; computed now if they are not there yet. */
   read(node: Node | undefined): Value;
   /** Where the result of the node that is being lowered goes. */

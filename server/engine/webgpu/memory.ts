@@ -5,7 +5,7 @@ import { bufferUsage, type GpuContext, mebibytes, type Span } from "./context.ts
 import type { GpuPlan } from "./planner.ts";
 import { assignBuffers, type Pool } from "./pool.ts";
 import type { GpuStateStore } from "./state.ts";
-import { aligned, bytesOf, type Value } from "./values.ts";
+import { aligned, bytesOf, type Value, wholeOf } from "./values.ts";
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
@@ -76,6 +76,10 @@ export class Memory {
         return { buffer: need(this.#gradients, "gradient"), offset: place.offset, bytes };
       case "constant":
         return need(this.#constants.get(value), "constant");
+      case "part": {
+        const whole = this.spanOf(place.of);
+        return { ...whole, offset: whole.offset + place.start * 4, bytes };
+      }
       case "status":
         return { buffer: need(this.#status, "status"), offset: 256 * (place.slot + 1), bytes: 16 };
       case "transient": {
@@ -263,7 +267,7 @@ function valuesOf(plan: GpuPlan): Set<Value> {
       : [update.target, update.value],
   );
   return new Set([
-    ...plan.steps.flatMap(({ values }) => values),
+    ...plan.steps.flatMap(({ values }) => values.map(wholeOf)),
     ...plan.outputs.map(({ value }) => value),
     ...updated,
   ]);

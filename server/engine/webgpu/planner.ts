@@ -9,6 +9,7 @@ import { FragmentBuilder, type Place } from "./fragment-builder.ts";
 import { decideFusion, type Fusion } from "./fusion.ts";
 import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
 import { type Lowering, ruleOf } from "./lowering.ts";
+import { lowerRowLogits, mostLogits as usualLogits } from "./row-logits.ts";
 import { aligned, bytesOf, type Step, type Value } from "./values.ts";
 
 /** A program as launches on values, before anything is allocated. */
@@ -22,13 +23,22 @@ export interface GpuPlan {
   readonly statuses: readonly Node[];
 }
 
+export interface PlanOptions {
+  readonly mostLogits?: number | undefined;
+}
+
 /** Verifies, simplifies and lowers a program. Throws `InvalidGraphError`. */
-export function planProgram(spec: Pick<ProgramSpec, "outputs" | "updates">, matmul: MatmulChoice): GpuPlan {
-  return new Planner(spec, matmul).plan();
+export function planProgram(
+  spec: Pick<ProgramSpec, "outputs" | "updates">,
+  matmul: MatmulChoice,
+  options: PlanOptions = {},
+): GpuPlan {
+  return new Planner(spec, matmul, options).plan();
 }
 
 class Planner implements Lowering {
   readonly matmul: MatmulChoice;
+  readonly mostLogits: number;
   readonly #outputs: ReadonlyMap<string, Node>;
   readonly #updates: readonly Update[];
   readonly #order: readonly Node[];
@@ -41,8 +51,13 @@ class Planner implements Lowering {
   #gradientBytes = 0;
   #writing: Writing | undefined;
 
-  constructor(spec: Pick<ProgramSpec, "outputs" | "updates">, matmul: MatmulChoice) {
+  constructor(
+    spec: Pick<ProgramSpec, "outputs" | "updates">,
+    matmul: MatmulChoice,
+    { mostLogits = usualLogits }: PlanOptions,
+  ) {
     this.matmul = matmul;
+    this.mostLogits = mostLogits;
     const { outputs, updates } = simplifyProgram(spec);
     this.#outputs = outputs;
     this.#updates = updates;
@@ -151,7 +166,9 @@ class Planner implements Lowering {
     const outer = this.#writing;
     this.#writing = undefined;
     const rule = ruleOf(node);
-    if (rule.kind === "kernel") rule.lower(node, this);
+    const logits = this.#fusion.rowLogitsOf(node);
+    if (logits !== undefined) lowerRowLogits(logits, node, this);
+    else if (rule.kind === "kernel") rule.lower(node, this);
     else if (rule.kind === "element") this.#computeElements(node);
     else throw new InvalidGraphError(node.op, "is a leaf that was not bound");
     this.#writing = outer;

@@ -2,11 +2,16 @@
 import { expect, it } from "vitest";
 import { modelFolder } from "../../../test/conformance/fixtures.ts";
 import { loadModel } from "../../models/checkpoint.ts";
+import { parseConfig } from "../../models/config.ts";
 import { Generator } from "../../models/generate.ts";
+import { modelOf } from "../../models/model.ts";
 import { nextTokenLoss } from "../../models/next-token-loss.ts";
+import { ppoLoss } from "../../tuning/ppo-loss.ts";
+import type { Device } from "../device.ts";
 import { gradients } from "../gradients.ts";
+import { type Node, topologicalOrder } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { createOptimizer } from "../optimizer.ts";
+import { createOptimizer, type Optimizer } from "../optimizer.ts";
 import { createGpuDevice } from "./device.ts";
 import { planProgram } from "./planner.ts";
 import { assignBuffers } from "./pool.ts";
@@ -79,6 +84,79 @@ it("lays gradients that only the optimizer reads one after another", async () =>
   expect(Math.max(...offsets)).toBeLessThan(plan.gradientBytes);
   expectNoClash(plan.steps, assignBuffers(plan.steps, new Set(plan.outputs.map(({ value }) => value))).bufferOf);
   await device.close();
+});
+
+/** What transient values of a training step take, in MiB. */
+function trainingMebibytes(loss: Node, optimizer: Optimizer): number {
+  const plan = planProgram({ outputs: { loss }, updates: [optimizer.update(loss)] }, choice);
+  const kept = new Set(plan.outputs.map(({ value }) => value));
+  return assignBuffers(plan.steps, kept).sizes.reduce((sum, bytes) => sum + bytes, 0) / 2 ** 20;
+}
+
+it("holds the logits of a training step once, and no more of them than 128 MiB", async () => {
+  const none = { createState: async () => ({ names: [] }) } as unknown as Device;
+  const pythia = parseConfig(
+    {
+      model_type: "gpt_neox",
+      vocab_size: 50_304,
+      hidden_size: 512,
+      intermediate_size: 2048,
+      num_hidden_layers: 6,
+      num_attention_heads: 8,
+      max_position_embeddings: 2048,
+      rotary_pct: 0.25,
+      layer_norm_eps: 1e-5,
+      hidden_act: "gelu",
+      use_parallel_residual: true,
+    },
+    "config.json",
+  );
+  const model = modelOf(pythia, await none.createState([]));
+  const optimizer = await createOptimizer(none, model.parameters);
+  // Of 508 rows the logits take 97.5 MiB, of 4064 779.9 MiB.
+  const few = trainingMebibytes(nextTokenLoss(model, [4, 128]), optimizer);
+  const many = trainingMebibytes(nextTokenLoss(model, [32, 128]), optimizer);
+  expect(few - 97.5).toBeLessThan(155);
+  expect(many).toBeLessThan(8 * (few - 97.5) + 128);
+});
+
+it("makes no tensor of logits in PPO's step either, nor of their gradient", () => {
+  const [places, D, V] = [200, 8, 50];
+  const states = ops.input("states", [places, D]);
+  const given = (name: string): Node => ops.input(name, [places]);
+  const logits = ops.linear(ops.affine(states, 2), ops.state("head", [V, D]));
+  const { loss } = ppoLoss(
+    {
+      logProbs: ops.gatherLogProbs(logits, ops.input("targets", [places], "i32")),
+      values: ops.sum(states, { axes: [1] }),
+      oldLogProbs: given("oldLogProbs"),
+      oldValues: given("oldValues"),
+      advantages: given("advantages"),
+      returns: given("returns"),
+      mask: given("mask"),
+    },
+    { clipRange: 0.2, valueClipRange: 0.2, valueCoefficient: 0.1, ratioThreshold: 10 },
+  );
+  const [dHead = loss] = gradients(
+    loss,
+    [...topologicalOrder([loss])].filter(({ op }) => op === "state"),
+  );
+  const sizesWith = (mostLogits: number): { readonly largest: number; readonly kernels: readonly string[] } => {
+    const { steps } = planProgram({ outputs: { loss, dHead } }, choice, { mostLogits });
+    const sizes = steps.flatMap(({ values }) => values.map(({ size }) => size));
+    return { largest: Math.max(...sizes), kernels: steps.map(({ launch }) => launch.kernel.name) };
+  };
+  const whole = sizesWith(places * V);
+  const parts = sizesWith(64 * V);
+  expect(whole.largest).toBe(places * V);
+  expect(parts.largest).toBe(64 * V);
+  const count = (names: readonly string[], name: string): number => names.filter((own) => own === name).length;
+  // Once computed and once more, where its gradient waits for the ratio of every token.
+  expect(count(parts.kernels, "gatherLogProbs")).toBe(4);
+  expect(count(parts.kernels, "gatherLogProbs in place")).toBe(4);
+  expect(count(parts.kernels, "small matmul A Bt")).toBe(8);
+  expect(count(whole.kernels, "small matmul A Bt")).toBe(1);
+  expect([...whole.kernels, ...parts.kernels]).not.toContain("gatherLogProbsGrad");
 });
 
 it.each(["gpt-neox", "gpt-neo", "gemma"] as const)(

@@ -1,5 +1,5 @@
 /** Which transient values share buffers: those that nobody reads any more make room for those that come after. */
-import { bytesOf, type Step, type Value } from "./values.ts";
+import { bytesOf, type Step, type Value, wholeOf } from "./values.ts";
 
 export interface Pool {
   /** Bytes of each buffer. */
@@ -10,12 +10,12 @@ export interface Pool {
 /** `kept` values are read after the last step. */
 export function assignBuffers(steps: readonly Step[], kept: ReadonlySet<Value>): Pool {
   const lastUse = new Map<Value, number>();
-  for (const [index, { values }] of steps.entries()) for (const value of values) lastUse.set(value, index);
+  for (const [index, { values }] of steps.entries()) for (const value of values) lastUse.set(wholeOf(value), index);
   const sizes: number[] = [];
   const free = new Set<number>();
   const bufferOf = new Map<Value, number>();
   for (const [index, { values }] of steps.entries()) {
-    const transient = new Set(values.filter(({ place }) => place.kind === "transient"));
+    const transient = new Set(values.map(wholeOf).filter(({ place }) => place.kind === "transient"));
     for (const value of transient) {
       if (bufferOf.has(value)) continue;
       const chosen = choose(bytesOf(value), sizes, free);

@@ -16,6 +16,8 @@ export type Place =
   /** The gradient of a parameter, in the arena that the optimizer steps over: where in it, in bytes. */
   | { readonly kind: "gradient"; readonly offset: number }
   | { readonly kind: "constant"; readonly values: Values | Uint32Array }
+  /** Elements of another value from `start` on. */
+  | { readonly kind: "part"; readonly of: Value; readonly start: number }
   /** A number that the host looks at after a run: by 256 bytes. */
   | { readonly kind: "status"; readonly slot: number };
 
@@ -27,6 +29,19 @@ export interface Step {
 
 /** What WebGPU asks of the offset of a binding. */
 const bindingAlignment = 256;
+/** Parts must begin at multiples of so many elements. */
+export const partAlignment = bindingAlignment / 4;
+
+/** Elements `start` to `start + size` of a value, as kernels bind them. */
+export function partOf(value: Value, start: number, size: number): Value {
+  if (start === 0 && size === value.size) return value;
+  return { shape: [size], size, dtype: value.dtype, place: { kind: "part", of: value, start } };
+}
+
+/** The value that has a place of its own. */
+export function wholeOf(value: Value): Value {
+  return value.place.kind === "part" ? wholeOf(value.place.of) : value;
+}
 
 /** Bytes that a value takes: whole quads, so that kernels may read by four. */
 export function bytesOf(value: Pick<Value, "size">): number {
