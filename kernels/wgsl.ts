@@ -15,6 +15,8 @@ export interface Kernel {
   readonly bindings: readonly Binding[];
   /** Names of the u32 or f32 numbers that a launch passes, in order; at most 16. */
   readonly params: readonly Param[];
+  /** What the text was made from, for variants of it (windows.ts, slices.ts). */
+  readonly source: KernelSource;
 }
 
 export interface Param {
@@ -27,6 +29,8 @@ export interface Launch {
   readonly kernel: Kernel;
   readonly params: readonly number[];
   readonly grid: Grid;
+  /** About how many operations on numbers it takes, where that is more than a few for each element that it reads or writes. */
+  readonly operations?: number;
 }
 
 export type Grid = readonly [x: number, y: number, z: number];
@@ -46,12 +50,14 @@ export interface KernelSource {
   readonly builtins?: readonly string[];
   /** More attributes of the entry point, such as `@subgroup_size(32)`. */
   readonly attributes?: readonly string[];
+  /** How `group` is worked out; by default from the place in a folded grid. */
+  readonly group?: string;
 }
 
 /** The most workgroups along one axis that every implementation of WebGPU allows. */
 const maxWorkgroupsPerAxis = 65_535;
 /** Bytes of numbers that a launch can pass, by four. */
-const maxParams = 16;
+export const maxParams = 16;
 
 /** Writes a kernel's text. Bindings stand in group 0 in their order. */
 export function defineKernel(source: KernelSource): Kernel {
@@ -65,6 +71,7 @@ export function defineKernel(source: KernelSource): Kernel {
     enables = [],
     builtins = [],
     attributes = [],
+    group = "wg.x + wg.y * wgs.x",
   } = source;
   if (params.length > maxParams)
     throw new RangeError(`kernel ${name} has ${params.length} parameters, not ${maxParams}`);
@@ -89,11 +96,11 @@ export function defineKernel(source: KernelSource): Kernel {
     declarations,
     ["@compute", `@workgroup_size(${size})`, ...attributes].join(" "),
     `fn main(${inputs.join(", ")}) {`,
-    "  let group = wg.x + wg.y * wgs.x;",
+    `  let group = ${group};`,
     body,
     "}",
   ];
-  return { name, code: lines.filter((line) => line !== "").join("\n"), bindings, params };
+  return { name, code: lines.filter((line) => line !== "").join("\n"), bindings, params, source };
 }
 
 /** A grid of `count` workgroups, folded into two axes where one does not hold them; a kernel must leave out those beyond. */

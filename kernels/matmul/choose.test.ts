@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { KernelRunner } from "../../test/support/webgpu-runner.ts";
-import { plainFragment } from "../wgsl.ts";
+import { type Kernel, plainFragment } from "../wgsl.ts";
+import { type Windows, windowedKernel } from "../windows.ts";
 import { candidates, chooseVariant, type Precision, precisions, shapeClass } from "./choose.ts";
 import { matrixStorage } from "./matrices.ts";
 import type { MatrixConfig } from "./matrix-text.ts";
@@ -187,6 +188,10 @@ describe("the choice of a kernel", () => {
 
 const plain: Finish = { epilogue: plainFragment, accumulate: false };
 
+function inTwo({ bindings }: Kernel): Map<string, Windows> {
+  return new Map(bindings.map(({ name }) => [name, { count: 2, bytes: 1024 }]));
+}
+
 describe("on Dawn's null backend", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
@@ -195,7 +200,7 @@ describe("on Dawn's null backend", () => {
   afterAll(() => runner.close());
 
   it.each(precisions)(
-    "every kernel for %s compiles, on every adapter, for every transpose, even or not",
+    "every kernel for %s compiles, on every adapter, for every transpose, even or not, and in windows",
     async (precision) => {
       let kernels = 0;
       for (const adapter of Object.values(adapters))
@@ -215,6 +220,10 @@ describe("on Dawn's null backend", () => {
                     await (large ? runner.checkText(launch.kernel) : runner.compile(launch.kernel));
                     kernels++;
                   }
+              const [first] = candidates(shape, adapter, precision);
+              const finish = { ...plain, mostBytes: 1024 };
+              for (const { launch } of first === undefined ? [] : planMatmul(shape, first, finish).steps)
+                await runner.checkText(windowedKernel(launch.kernel, inTwo(launch.kernel)));
             }
       expect(kernels).toBeGreaterThan(100);
     },

@@ -40,7 +40,9 @@ export interface MatricesOptions extends Finish {
 /** Bindings: a, b, scales [2] unless in f32, what the epilogue binds, then y, or `parts` with splits. */
 export function matricesLaunch(shape: MatmulShape, options: MatricesOptions): Launch {
   const [rows, columns] = tileExtents(options.tile);
-  const kernel = matricesKernel(shape, options, shape.M % rows === 0 && shape.N % columns === 0);
+  const { mostBytes = Number.POSITIVE_INFINITY, splits } = options;
+  const bound = 4 * splits * shape.batch * shape.M * shape.N <= mostBytes;
+  const kernel = matricesKernel(shape, options, bound && shape.M % rows === 0 && shape.N % columns === 0);
   return { kernel, ...tileGrid(shape, { rows, columns, inner: options.tile.inner }, options.splits) };
 }
 
@@ -73,7 +75,8 @@ interface Side {
   readonly wide: boolean;
 }
 
-function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: MatricesOptions, even: boolean) {
+/** `whole`: y is bound at once and made of whole tiles. */
+function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: MatricesOptions, whole: boolean) {
   const { tile, precision, splits, accumulate, epilogue, text = subgroupMatrices(tile.config, tile.pinned) } = options;
   const [rows, columns] = tileExtents(tile);
   const side = (name: "a" | "b", alongInner: boolean, extent: number): Side => ({
@@ -86,7 +89,7 @@ function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: Matri
   });
   const [left, right] = [side("a", !transA, rows), side("b", transB, columns)];
   const element: ElementType = "f32";
-  const direct = even && (splits > 1 || (epilogue === plainFragment && !accumulate));
+  const direct = whole && (splits > 1 || (epilogue === plainFragment && !accumulate));
   const finish = finishText(options, "single");
   const stores = [left, right].flatMap(({ name, lines, length }) =>
     layersOf(precision).map(

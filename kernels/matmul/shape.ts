@@ -20,6 +20,8 @@ export interface Finish {
   readonly epilogue: Fragment;
   /** y += the result, instead of y = the result. */
   readonly accumulate: boolean;
+  /** Of y, that the adapter binds at once; a larger y is written by single elements (windows.ts). By default all of it. */
+  readonly mostBytes?: number;
 }
 
 export const floatOperations = ({ batch, M, N, K }: MatmulShape): number => 2 * batch * M * N * K;

@@ -20,5 +20,10 @@ const gpu: DeviceUnderTest = { kind: "gpu", open: () => createGpuDevice() };
 
 export const devicesUnderTest: readonly DeviceUnderTest[] = gpuIsHere ? [cpu, gpu] : [cpu];
 
+/** A GPU that binds so little at once that the matrices of a tiny model are bound in windows, of 97 rows of 32 in three. */
+export const windowedDevices: readonly (Omit<DeviceUnderTest, "kind"> & { readonly kind: string })[] = gpuIsHere
+  ? [{ kind: "gpu in windows", open: () => createGpuDevice({ maxBindingBytes: 6144 }) }]
+  : [];
+
 /** For tests of hundreds of runs, which take minutes on an adapter that is software. */
 export const fastDevicesUnderTest: readonly DeviceUnderTest[] = gpuHere === "hardware" ? [cpu, gpu] : [cpu];

@@ -16,14 +16,17 @@ import { forward, logitsOf, type Model, plainPositions } from "../../server/mode
 import { openSafetensors, type SafetensorsFile } from "../../server/models/safetensors.ts";
 import { createValueHead } from "../../server/models/value-head.ts";
 import { expectClose } from "./close-to.ts";
-import { devicesUnderTest } from "./devices.ts";
+import { devicesUnderTest, windowedDevices } from "./devices.ts";
 import { modelFolder, ORACLE_MODELS, readModelOracle } from "./fixtures.ts";
 
 const logitsTolerance = { absolute: 1e-4, relative: 0 };
 const gradientTolerance = { absolute: 0, relative: 1e-4 };
 const trajectoryTolerance = { absolute: 1e-4, relative: 0 };
 
-const subjects = devicesUnderTest.flatMap((device) => ORACLE_MODELS.map((name) => ({ ...device, name })));
+const subjects = [
+  ...devicesUnderTest.flatMap((device) => ORACLE_MODELS.map((name) => ({ ...device, name }))),
+  ...windowedDevices.map((device) => ({ ...device, name: "gpt-neox" as const })),
+];
 
 describe.each(subjects)("$name on $kind equals PyTorch", ({ name, open }) => {
   const oracle = readModelOracle(name);

@@ -3,6 +3,7 @@ import type { Kernel } from "../../../kernels/wgsl.ts";
 import { messageOf } from "../../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
+import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
 export const bufferUsage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
@@ -27,6 +28,13 @@ export interface Demand {
   readonly bytes: number;
 }
 
+export interface ContextOptions {
+  /** Memory that may be used; more is refused before anything is allocated. */
+  readonly memoryBytes?: number;
+  /** Of a tensor that a kernel binds at once, where that shall be less than the adapter allows. */
+  readonly maxBindingBytes?: number;
+}
+
 /**
  * The adapter's device with everything that may go wrong with it: Dawn drops work that it finds invalid or has no memory for and
  * goes on, so every error is kept and thrown to whoever waits next.
@@ -36,6 +44,7 @@ export class GpuContext {
   readonly traits: AdapterTraits;
   /** Held here, because Dawn ends when nobody holds it. */
   readonly instance: GPU;
+  readonly limits: BindingLimits;
   readonly #memoryBytes: number;
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
@@ -44,7 +53,15 @@ export class GpuContext {
   #closed: DeviceError | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ device, traits, instance }: OpenedAdapter, memoryBytes: number) {
+  constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
+    const { memoryBytes = Number.POSITIVE_INFINITY, maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+    const { maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxBufferSize } = device.limits;
+    const most = Math.min(maxStorageBufferBindingSize, maxBindingBytes);
+    this.limits = {
+      bytes: Math.floor(most / bindingAlignment) * bindingAlignment,
+      count: maxStorageBuffersPerShaderStage,
+      bufferBytes: maxBufferSize,
+    };
     this.device = device;
     this.traits = traits;
     this.instance = instance;
@@ -83,14 +100,12 @@ export class GpuContext {
     const needed = demands.reduce((sum, { bytes }) => sum + bytes, 0);
     const list = demands
       .filter(({ bytes }) => bytes > 0)
-      .map(({ what, bytes }) => `${what} ${mebibytes(bytes)}`)
+      .map(({ what, bytes }) => `${what} ${sizeText(bytes)}`)
       .join(", ");
     const advice = "take a smaller batch or shorter texts, or train adapters (LoRA) instead of all weights";
     if (this.#usedBytes + needed > this.#memoryBytes) {
-      const held = `${mebibytes(this.#usedBytes)} held, ${mebibytes(needed)} more needed (${list})`;
-      throw new DeviceError(
-        `the GPU's memory does not suffice: ${held}, of ${mebibytes(this.#memoryBytes)}: ${advice}`,
-      );
+      const held = `${sizeText(this.#usedBytes)} held, ${sizeText(needed)} more needed (${list})`;
+      throw new DeviceError(`the GPU's memory does not suffice: ${held}, of ${sizeText(this.#memoryBytes)}: ${advice}`);
     }
   }
 
@@ -99,7 +114,7 @@ export class GpuContext {
     const limit = this.device.limits.maxBufferSize;
     if (bytes > limit)
       throw new DeviceError(
-        `${what} needs ${mebibytes(bytes)} at once; this GPU's buffers hold ${mebibytes(limit)} at most`,
+        `${what} needs ${sizeText(bytes)} at once; this GPU's buffers hold ${sizeText(limit)} at most`,
       );
     this.device.pushErrorScope("out-of-memory");
     this.device.pushErrorScope("validation");
@@ -108,8 +123,8 @@ export class GpuContext {
     const problem = problems.find((error) => error !== null);
     if (problem != null) {
       buffer.destroy();
-      const held = `${mebibytes(this.#usedBytes)} are held`;
-      throw new DeviceError(`the GPU has no ${mebibytes(bytes)} for ${what}; ${held}: ${firstLines(problem.message)}`);
+      const held = `${sizeText(this.#usedBytes)} are held`;
+      throw new DeviceError(`the GPU has no ${sizeText(bytes)} for ${what}; ${held}: ${firstLines(problem.message)}`);
     }
     this.#usedBytes += buffer.size;
     return buffer;
@@ -190,10 +205,6 @@ export class GpuContext {
     this.#layouts.set(key, layout);
     return layout;
   }
-}
-
-export function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
 /** Dawn's messages end in a trace of what it was doing; the first lines say what is wrong. */

@@ -8,7 +8,7 @@ import {
   type OpenedAdapter,
   openAdapter,
 } from "./adapter.ts";
-import { GpuContext } from "./context.ts";
+import { type ContextOptions, GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
 import { type CheckedAdapter, checkMatrices } from "./matrix-check.ts";
@@ -16,9 +16,7 @@ import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
 
-export interface GpuDeviceOptions extends AdapterOptions {
-  /** Memory that may be used; more is refused before anything is allocated. By default what the driver gives. */
-  readonly memoryBytes?: number;
+export interface GpuDeviceOptions extends AdapterOptions, ContextOptions {
   /** Elements of logits in memory at once, where a program wants only their log-probabilities of some ids; by default 2^25. */
   readonly mostLogits?: number;
   /** How exactly the factors of matrix products are taken, where the adapter has faster units for less. */
@@ -34,14 +32,19 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 
 /** The device of an adapter that is open; it closes with the device. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
-  const { memoryBytes = Number.POSITIVE_INFINITY, mostLogits, precision = "f32", tuned, compileOnly = false } = options;
-  const context = new GpuContext(opened, memoryBytes);
+  const { mostLogits, precision = "f32", tuned, compileOnly = false } = options;
+  const context = new GpuContext(opened, options);
   try {
     const known = (await tuned?.(context.traits)) ?? {};
     const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);
     const description = `GPU, ${context.traits.description}, Dawn`;
     const remark = problem === undefined ? "" : `, without its matrix units (${problem})`;
-    return new GpuDevice(context, { adapter, precision, tuned: known }, { mostLogits }, description + remark);
+    return new GpuDevice(
+      context,
+      { adapter, precision, tuned: known },
+      { mostLogits, limits: context.limits },
+      description + remark,
+    );
   } catch (error) {
     await context.close();
     throw error;

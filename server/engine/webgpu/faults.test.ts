@@ -16,7 +16,7 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     const device = await createGpuDevice({ memoryBytes: 2 ** 20 });
     const large = { name: "w", shape: [512, 1024], values: undefined };
     await expect(device.createState([large])).rejects.toThrow(
-      /memory does not suffice: 0 MiB held, 2 MiB more needed \(.+ 2 MiB\), of 1 MiB: take a smaller batch/,
+      /memory does not suffice: 0 KiB held, 2 MiB more needed \(.+ 2 MiB\), of 1 MiB: take a smaller batch/,
     );
     const x = ops.input("x", [4]);
     const wide = ops.broadcastTo(ops.reshape(x, [4, 1]), [4, 100_000]);
@@ -31,8 +31,19 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     const device = await createGpuDevice();
     const huge = { name: "embedding", shape: [2 ** 16, 2 ** 15], values: undefined };
     await expect(device.createState([huge])).rejects.toThrow(
-      /'embedding' \[65536, 32768\] takes 8192 MiB, but this GPU binds/,
+      /'embedding' \[65536, 32768\] takes 8.0 GiB, but a buffer of this GPU holds/,
     );
+    await device.close();
+  });
+
+  it("refuses a kernel that would bind more windows than the GPU binds, with its name and the tensors'", async () => {
+    const device = await createGpuDevice({ maxBindingBytes: 256 });
+    const x = ops.input("x", [40, 64]);
+    await expect(device.compile({ stores: [], outputs: { y: ops.softmax(x) } })).rejects.toThrow(
+      /the kernel 'softmax' cannot reach all of input 'x' \[40, 64\] of 10 KiB, the tensor \[40, 64\] of 10 KiB: this GPU binds 256 bytes at once, so that 80 bindings are needed, and it has \d+: take a smaller batch/,
+    );
+    const small = await device.compile({ stores: [], outputs: { y: ops.square(ops.input("few", [3, 64])) } });
+    await expect(small.run({ few: new Float32Array(192) })).resolves.toBeDefined();
     await device.close();
   });
 
@@ -92,7 +103,7 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
 /** w [2] = (3, 4), and a program for y = x + w. */
 async function open(): Promise<{ context: GpuContext; store: GpuStateStore; program: () => Promise<GpuProgram> }> {
   const opened = await openAdapter();
-  const context = new GpuContext(opened, Number.POSITIVE_INFINITY);
+  const context = new GpuContext(opened);
   const store = await GpuStateStore.create(context, [{ name: "w", shape: [2], values: Float32Array.of(3, 4) }]);
   const y = ops.add(ops.input("x", [2]), ops.state("w", [2]));
   const plan = planProgram({ outputs: { y } }, { adapter: matmulAdapterOf(opened), precision: "f32", tuned: {} });

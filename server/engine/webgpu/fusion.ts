@@ -2,6 +2,7 @@
 import { type Node, sizeOf } from "../graph.ts";
 import { ruleOf } from "./lowering.ts";
 import { findRowLogits, type RowLogits } from "./row-logits.ts";
+import { type BindingLimits, bytesOf, unlimited, windowCount } from "./values.ts";
 
 export interface Fusion {
   /** Computed where it is read, never in memory. */
@@ -26,20 +27,31 @@ interface Cost {
   readonly operators: number;
 }
 
+/** What has been decided of the nodes so far. */
+interface Decided {
+  readonly limits: BindingLimits;
+  readonly inlined: Map<Node, Cost>;
+  readonly absorbable: Set<Node>;
+}
+
 /** Nodes must come inputs first. */
-export function decideFusion(order: readonly Node[], roots: ReadonlySet<Node>): Fusion {
+export function decideFusion(
+  order: readonly Node[],
+  roots: ReadonlySet<Node>,
+  limits: BindingLimits = unlimited,
+): Fusion {
   const consumers = consumersOf(order);
   const uses = usesOf(order, consumers, roots);
-  const inlined = new Map<Node, Cost>();
-  const absorbable = new Set<Node>();
+  const [inlined, absorbable] = [new Map<Node, Cost>(), new Set<Node>()];
+  const decided: Decided = { limits, inlined, absorbable };
   const rowLogits = findRowLogits(order, consumers, roots);
   for (const node of order) {
     const rule = ruleOf(node);
     const readers = consumers.get(node) ?? [];
     if (rule.kind === "element") {
-      const cost = costOf(node, inlined);
+      const cost = costOf(node, decided);
       if (!roots.has(node) && mayInline(node, rule.moves, readers, uses)) inlined.set(node, cost);
-    } else if (rule.kind === "kernel" && rule.fuses) costOf(node, inlined);
+    } else if (rule.kind === "kernel" && rule.fuses) costOf(node, decided);
     else if (node.op === "matmul" && !roots.has(node) && uses.get(node) === 1 && sameSizeReader(node, readers))
       if (!rowLogits.has(node)) absorbable.add(node);
   }
@@ -80,8 +92,12 @@ function sameSizeReader(node: Node, readers: readonly Node[]): boolean {
   return readers.every((reader) => isElement(reader) && sizeOf(reader.shape) === sizeOf(node.shape));
 }
 
-/** What a node's code reads and how long it is. Operands that make it too much are taken out of `inlined`, into memory. */
-function costOf(node: Node, inlined: Map<Node, Cost>): Cost {
+/**
+ * What a node's code reads and how long it is. Operands that make it too much are taken out of `inlined`, into memory, and then products out of
+ * `absorbable`.
+ */
+function costOf(node: Node, decided: Decided): Cost {
+  const { inlined, absorbable, limits } = decided;
   for (;;) {
     const leaves = new Set<Node>(node.op === "rotary" ? [node] : []);
     let operators = 1;
@@ -91,13 +107,30 @@ function costOf(node: Node, inlined: Map<Node, Cost>): Cost {
       else for (const leaf of cost.leaves) leaves.add(leaf);
       operators += cost?.operators ?? 0;
     }
-    if (leaves.size <= mostLeaves && operators <= mostOperators) return { leaves, operators };
+    const bound = bindingsOf(node, leaves, decided);
+    if (leaves.size <= mostLeaves && operators <= mostOperators && bound <= limits.count) return { leaves, operators };
     const largest = node.inputs
       .filter((input) => inlined.has(input))
       .sort((a, b) => weigh(b, inlined) - weigh(a, inlined))[0];
-    if (largest === undefined) return { leaves, operators };
-    inlined.delete(largest);
+    const product = [...leaves].find((leaf) => absorbable.has(leaf));
+    if (largest !== undefined) inlined.delete(largest);
+    else if (product !== undefined && bound > limits.count) absorbable.delete(product);
+    else return { leaves, operators };
   }
+}
+
+/** Of the kernel that computes a node: its result, what it reads, and of the product that it may be the end of the factors and their scales. */
+function bindingsOf(node: Node, leaves: ReadonlySet<Node>, { limits, absorbable }: Decided): number {
+  const windows = ({ shape }: Node): number => windowCount(bytesOf({ size: sizeOf(shape) }), limits);
+  let product = 0;
+  let sum = windows(node);
+  for (const leaf of leaves) {
+    sum += windows(leaf);
+    if (!absorbable.has(leaf)) continue;
+    const factors = leaf.inputs.reduce((all, factor) => all + windows(factor), 1);
+    product = Math.max(product, factors - windows(leaf));
+  }
+  return sum + product;
 }
 
 function weigh(node: Node, inlined: ReadonlyMap<Node, Cost>): number {

@@ -33,7 +33,7 @@ export class KernelTimer {
 
   /** On a device of its own, for `close` to close. Throws `NoAdapterError`. */
   static async open(options: AdapterOptions = {}): Promise<KernelTimer> {
-    return new KernelTimer(new GpuContext(await openAdapter(options), Number.POSITIVE_INFINITY));
+    return new KernelTimer(new GpuContext(await openAdapter(options)));
   }
 
   /** Gives buffers values, or zeros where a number of elements stands. What was there under a name is freed. */

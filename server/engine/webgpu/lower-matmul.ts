@@ -47,6 +47,7 @@ export function runProduct(shape: MatmulShape, operands: ProductOperands, loweri
   const { steps, workspaces } = planMatmul(shape, chooseVariant(shape, adapter, precision, tuned), {
     epilogue,
     accumulate,
+    mostBytes: lowering.limits.bytes,
   });
   const named = new Map<string, Value>([
     ["a", a],

@@ -12,13 +12,14 @@ import type { FragmentBuilder, Place } from "./fragment-builder.ts";
 import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
 import { lowerConcat, lowerNormGradGamma, lowerScatterAddRows } from "./lower-others.ts";
 import { lowerReduction } from "./lower-reduction.ts";
-import type { Value } from "./values.ts";
+import type { BindingLimits, Value } from "./values.ts";
 
 /** How a rule reaches operands and results while a program is planned. */
 export interface Lowering {
   readonly matmul: MatmulChoice;
   /** How many elements of logits may be in memory at once where only some of them are wanted. */
   readonly mostLogits: number;
+  readonly limits: BindingLimits;
   /** A node's elements in memory; computed now if they are not there yet. */
   read(node: Node | undefined): Value;
   /** Where the result of the node that is being lowered goes. */

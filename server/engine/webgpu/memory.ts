@@ -1,11 +1,13 @@
 import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
-import { bufferUsage, type GpuContext, mebibytes, type Span } from "./context.ts";
+import { type ArenaLayout, layOut } from "./arenas.ts";
+import { bufferUsage, type GpuContext, type Span } from "./context.ts";
 import type { GpuPlan } from "./planner.ts";
 import { assignBuffers, type Pool } from "./pool.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf, type Value, wholeOf } from "./values.ts";
+import { checkSizes, inWindows } from "./windows.ts";
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
@@ -21,7 +23,8 @@ export class Memory {
   readonly #owned: GPUBuffer[] = [];
   #transient: GPUBuffer[] = [];
   #inputs: GPUBuffer | undefined;
-  #gradients: GPUBuffer | undefined;
+  readonly #gradientLayout: ArenaLayout;
+  #gradients: GPUBuffer[] = [];
   #status: GPUBuffer | undefined;
   #readBack: GPUBuffer | undefined;
 
@@ -30,6 +33,8 @@ export class Memory {
     this.#plan = plan;
     this.#stores = stores;
     this.#pool = assignBuffers(plan.steps, keptValues(plan));
+    const gradients = plan.gradients.map(({ shape }) => ({ name: "a parameter's gradient", shape }));
+    this.#gradientLayout = layOut(gradients, context.limits);
     const offsets = new Map<string, number>();
     let end = 0;
     for (const { name, spec } of plan.inputs) {
@@ -42,9 +47,9 @@ export class Memory {
 
   /** Adds up what the plan needs, and allocates it if that is there. Throws `DeviceError`. */
   static async create(context: GpuContext, plan: GpuPlan, stores: readonly GpuStateStore[]): Promise<Memory> {
+    checkSizes(plan, context.limits);
     const memory = new Memory(context, plan, stores);
     memory.#checkStates();
-    memory.#checkBindings();
     memory.#admit();
     try {
       await memory.#allocate();
@@ -72,8 +77,10 @@ export class Memory {
         return { ...this.#state(place.name), bytes };
       case "input":
         return { buffer: need(this.#inputs, "input"), offset: this.#inputOffsets.get(place.name) ?? 0, bytes };
-      case "gradient":
-        return { buffer: need(this.#gradients, "gradient"), offset: place.offset, bytes };
+      case "gradient": {
+        const { arena = 0, offset = 0 } = this.#gradientLayout.places[place.index] ?? {};
+        return { buffer: need(this.#gradients[arena], "gradient"), offset, bytes };
+      }
       case "constant":
         return need(this.#constants.get(value), "constant");
       case "part": {
@@ -155,7 +162,7 @@ export class Memory {
     const constants = constantsOf(this.#plan).reduce((sum, value) => sum + bytesOf(value), 0);
     this.#context.admit([
       { what: "activations", bytes: this.#pool.sizes.reduce((sum, bytes) => sum + bytes, 0) },
-      { what: "gradients", bytes: this.#plan.gradientBytes },
+      { what: "gradients", bytes: this.#gradientLayout.arenas.reduce((sum, bytes) => sum + bytes, 0) },
       { what: "inputs", bytes: this.#inputBytes },
       { what: "constants", bytes: constants },
     ]);
@@ -165,7 +172,8 @@ export class Memory {
     this.#transient = [];
     for (const bytes of this.#pool.sizes) this.#transient.push(await this.#own("activations", bytes, usage));
     this.#inputs = await this.#own("inputs", this.#inputBytes, usage);
-    if (this.#plan.gradientBytes > 0) this.#gradients = await this.#own("gradients", this.#plan.gradientBytes, usage);
+    this.#gradients = [];
+    for (const bytes of this.#gradientLayout.arenas) this.#gradients.push(await this.#own("gradients", bytes, usage));
     this.#status = await this.#own("status", 256 * (this.#plan.statuses.length + 1), usage);
     for (const value of constantsOf(this.#plan)) {
       if (value.place.kind === "constant")
@@ -188,15 +196,6 @@ export class Memory {
           `state '${value.place.name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${value.dtype}[${value.shape.join(", ")}]`,
         );
     }
-  }
-
-  #checkBindings(): void {
-    const limit = this.#context.device.limits.maxStorageBufferBindingSize;
-    const largest = [...this.#pool.sizes, this.#plan.gradientBytes].find((bytes) => bytes > limit);
-    if (largest !== undefined)
-      throw new DeviceError(
-        `the program needs ${mebibytes(largest)} in one piece, but this GPU binds ${mebibytes(limit)} at most: take a smaller batch or shorter texts`,
-      );
   }
 
   #state(name: string) {
@@ -225,7 +224,8 @@ export interface BoundLaunch {
 /** Compiles and binds launches. All pipelines are compiled at once; equal ones once. */
 export async function prepare(context: GpuContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
   return await Promise.all(
-    launches.map(async ({ launch, spans }) => {
+    launches.map(async (given) => {
+      const { launch, spans } = inWindows(given, context.limits);
       const { kernel, params, grid } = launch;
       if (spans.length !== kernel.bindings.length)
         throw new DeviceError(

@@ -10,7 +10,7 @@ import { decideFusion, type Fusion } from "./fusion.ts";
 import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
 import { type Lowering, ruleOf } from "./lowering.ts";
 import { lowerRowLogits, mostLogits as usualLogits } from "./row-logits.ts";
-import { aligned, bytesOf, type Step, type Value } from "./values.ts";
+import { type BindingLimits, type Step, unlimited, type Value } from "./values.ts";
 
 /** A program as launches on values, before anything is allocated. */
 export interface GpuPlan {
@@ -18,13 +18,16 @@ export interface GpuPlan {
   readonly inputs: readonly PlannedInput[];
   readonly outputs: readonly { readonly name: string; readonly value: Value; readonly node: Node }[];
   readonly updates: readonly Update<Value>[];
-  readonly gradientBytes: number;
+  /** What stands in the arenas that the optimizer steps over, in its order there. */
+  readonly gradients: readonly Value[];
   /** Numbers that the host checks, by slot: the node that set them. */
   readonly statuses: readonly Node[];
 }
 
 export interface PlanOptions {
   readonly mostLogits?: number | undefined;
+  /** Of the adapter that the plan is for. */
+  readonly limits?: BindingLimits | undefined;
 }
 
 /** Verifies, simplifies and lowers a program. Throws `InvalidGraphError`. */
@@ -39,6 +42,7 @@ export function planProgram(
 class Planner implements Lowering {
   readonly matmul: MatmulChoice;
   readonly mostLogits: number;
+  readonly limits: BindingLimits;
   readonly #outputs: ReadonlyMap<string, Node>;
   readonly #updates: readonly Update[];
   readonly #order: readonly Node[];
@@ -48,22 +52,22 @@ class Planner implements Lowering {
   readonly #constants = new Map<string, Value>();
   readonly #gradients = new Map<Node, number>();
   readonly #statuses: Node[] = [];
-  #gradientBytes = 0;
   #writing: Writing | undefined;
 
   constructor(
     spec: Pick<ProgramSpec, "outputs" | "updates">,
     matmul: MatmulChoice,
-    { mostLogits = usualLogits }: PlanOptions,
+    { mostLogits = usualLogits, limits = unlimited }: PlanOptions,
   ) {
     this.matmul = matmul;
     this.mostLogits = mostLogits;
+    this.limits = limits;
     const { outputs, updates } = simplifyProgram(spec);
     this.#outputs = outputs;
     this.#updates = updates;
     const roots = [...outputs.values(), ...updates.flatMap(operandsOf)];
     this.#order = topologicalOrder(roots);
-    this.#fusion = decideFusion(this.#order, new Set(roots));
+    this.#fusion = decideFusion(this.#order, new Set(roots), limits);
     this.#placeGradients();
   }
 
@@ -77,7 +81,7 @@ class Planner implements Lowering {
       inputs: inputsOf(this.#order),
       outputs: [...this.#outputs].map(([name, node]) => ({ name, value: this.read(node), node })),
       updates: this.#updates.map((update) => mapUpdate(update, (node) => this.read(node))),
-      gradientBytes: this.#gradientBytes,
+      gradients: [...this.#gradients.keys()].map((node) => this.read(node)),
       statuses: this.#statuses,
     };
   }
@@ -95,12 +99,12 @@ class Planner implements Lowering {
   result(node: Node): Value {
     const known = this.#values.get(node);
     if (known !== undefined) return known;
-    const offset = this.#gradients.get(node);
+    const index = this.#gradients.get(node);
     const value: Value = {
       shape: node.shape,
       size: sizeOf(node.shape),
       dtype: node.dtype,
-      place: offset === undefined ? { kind: "transient" } : { kind: "gradient", offset },
+      place: index === undefined ? { kind: "transient" } : { kind: "gradient", index },
     };
     this.#values.set(node, value);
     return value;
@@ -210,7 +214,7 @@ class Planner implements Lowering {
     return this.#fusion.isAbsorbable(node) && place.linear === "at" && (product === undefined || product === node);
   }
 
-  /** Gradients that only the optimizer reads stand one after another in an arena, so that it steps over all of them in one launch. */
+  /** Gradients that only the optimizer reads stand one after another in arenas, so that it steps over all of them in one launch. */
   #placeGradients(): void {
     const read = new Set(this.#order.flatMap((node) => node.inputs));
     for (const update of this.#updates) {
@@ -218,8 +222,7 @@ class Planner implements Lowering {
       for (const { gradient } of update.parameters) {
         const source = this.#sourceOf(gradient, read);
         if (source === undefined || this.#gradients.has(source)) continue;
-        this.#gradients.set(source, this.#gradientBytes);
-        this.#gradientBytes += aligned(bytesOf({ size: sizeOf(source.shape) }));
+        this.#gradients.set(source, this.#gradients.size);
       }
     }
   }

@@ -47,7 +47,7 @@ export class GpuProgram implements Program {
   static async create(context: GpuContext, plan: GpuPlan, stores: readonly GpuStateStore[]): Promise<GpuProgram> {
     const memory = await Memory.create(context, plan, stores);
     try {
-      const updates = await planUpdates(plan.updates, memory);
+      const updates = await planUpdates(plan.updates, memory, context.limits);
       const readBack = planReadBack(plan, updates, memory);
       await memory.allocateReadBack(readBack.bytes);
       const [commands, updateCommands] = await Promise.all([

@@ -1,8 +1,9 @@
 import type { StateEntry, StateStore } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { type DType, type Shape, sizeOf, type Values } from "../graph.ts";
+import { layOut } from "./arenas.ts";
 import { bufferUsage, type GpuContext, type Span } from "./context.ts";
-import { aligned, bytesOf } from "./values.ts";
+import { bytesOf } from "./values.ts";
 
 /** Where a state stands, and what it is. */
 export interface HeldState extends Span {
@@ -25,7 +26,8 @@ export class GpuStateStore implements StateStore {
   }
 
   static async create(context: GpuContext, entries: readonly StateEntry[]): Promise<GpuStateStore> {
-    const layout = layOut(entries, context.device.limits);
+    const named = entries.map(({ name, shape }) => ({ name: `'${name}'`, shape }));
+    const layout = layOut(named, context.limits);
     const total = layout.arenas.reduce((sum, bytes) => sum + bytes, 0);
     context.admit([{ what: "parameters, moments or caches", bytes: total }]);
     const arenas: GPUBuffer[] = [];
@@ -36,8 +38,8 @@ export class GpuStateStore implements StateStore {
       throw error;
     }
     const held = new Map<string, HeldState>();
-    for (const { name, shape, dtype = "f32", values } of entries) {
-      const place = layout.places.get(name);
+    for (const [index, { name, shape, dtype = "f32", values }] of entries.entries()) {
+      const place = layout.places[index];
       const buffer = place === undefined ? undefined : arenas[place.arena];
       if (place === undefined || buffer === undefined) throw new DeviceError(`state '${name}' was given no place`);
       const state = { buffer, offset: place.offset, bytes: bytesOf({ size: sizeOf(shape) }), shape, dtype };
@@ -97,34 +99,4 @@ function write({ device }: GpuContext, name: string, { buffer, offset, shape }: 
     const bytes = Math.min(writeBytes, values.byteLength - at);
     device.queue.writeBuffer(buffer, offset + at, values.buffer, values.byteOffset + at, bytes);
   }
-}
-
-interface Layout {
-  /** Bytes of each arena. */
-  readonly arenas: readonly number[];
-  readonly places: ReadonlyMap<string, { readonly arena: number; readonly offset: number }>;
-}
-
-function layOut(entries: readonly StateEntry[], limits: GPUSupportedLimits): Layout {
-  const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
-  const arenas: number[] = [];
-  const places = new Map<string, { arena: number; offset: number }>();
-  for (const { name, shape } of entries) {
-    const bytes = aligned(bytesOf({ size: sizeOf(shape) }));
-    const mib = Math.ceil(bytes / 2 ** 20);
-    if (bytes > most)
-      throw new DeviceError(
-        `'${name}' [${shape.join(", ")}] takes ${mib} MiB, but this GPU binds ${Math.floor(most / 2 ** 20)} MiB at most: use the CPU`,
-      );
-    const last = arenas.length - 1;
-    const end = arenas[last];
-    if (end === undefined || end + bytes > most) {
-      arenas.push(bytes);
-      places.set(name, { arena: last + 1, offset: 0 });
-    } else {
-      arenas[last] = end + bytes;
-      places.set(name, { arena: last, offset: end });
-    }
-  }
-  return { arenas, places };
 }

@@ -13,8 +13,8 @@ export type Place =
   | { readonly kind: "transient" }
   | { readonly kind: "state"; readonly name: string }
   | { readonly kind: "input"; readonly name: string }
-  /** The gradient of a parameter, in the arena that the optimizer steps over: where in it, in bytes. */
-  | { readonly kind: "gradient"; readonly offset: number }
+  /** The gradient of a parameter, in the arenas that the optimizer steps over: its number among them. */
+  | { readonly kind: "gradient"; readonly index: number }
   | { readonly kind: "constant"; readonly values: Values | Uint32Array }
   /** Elements of another value from `start` on. */
   | { readonly kind: "part"; readonly of: Value; readonly start: number }
@@ -28,7 +28,7 @@ export interface Step {
 }
 
 /** What WebGPU asks of the offset of a binding. */
-const bindingAlignment = 256;
+export const bindingAlignment = 256;
 /** Parts must begin at multiples of so many elements. */
 export const partAlignment = bindingAlignment / 4;
 
@@ -43,6 +43,28 @@ export function wholeOf(value: Value): Value {
   return value.place.kind === "part" ? wholeOf(value.place.of) : value;
 }
 
+/** What an adapter binds and holds. */
+export interface BindingLimits {
+  /** Of a tensor that one binding shows; whole multiples of `bindingAlignment`. */
+  readonly bytes: number;
+  /** Buffers of one kernel. */
+  readonly count: number;
+  /** Of one buffer. */
+  readonly bufferBytes: number;
+}
+
+/** Nothing is too large: for plans that are only looked at. */
+export const unlimited: BindingLimits = {
+  bytes: Number.POSITIVE_INFINITY,
+  count: Number.POSITIVE_INFINITY,
+  bufferBytes: Number.POSITIVE_INFINITY,
+};
+
+/** How many bindings a tensor takes. */
+export function windowCount(bytes: number, limits: BindingLimits): number {
+  return Math.max(1, Math.ceil(bytes / limits.bytes));
+}
+
 /** Bytes that a value takes: whole quads, so that kernels may read by four. */
 export function bytesOf(value: Pick<Value, "size">): number {
   return Math.ceil(value.size / 4) * 16;
@@ -50,4 +72,11 @@ export function bytesOf(value: Pick<Value, "size">): number {
 
 export function aligned(bytes: number): number {
   return Math.ceil(bytes / bindingAlignment) * bindingAlignment;
+}
+
+/** Sizes as people read them. */
+export function sizeText(bytes: number): string {
+  if (bytes > 0 && bytes < 1024) return `${bytes} bytes`;
+  if (bytes < 2 ** 20) return `${Math.ceil(bytes / 1024)} KiB`;
+  return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

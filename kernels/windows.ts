@@ -1,0 +1,119 @@
+/**
+ * Tensors larger than an adapter binds at once (2 GiB on NVIDIA): the kernel binds them as several windows, one after another, and each access
+ * picks the window that its place lies in. The arithmetic and its order stay as they are, so that results are the same to the byte. Any kernel can
+ * be rewritten so, since all of them reach memory by the place of an element; what stands in the way is only how many buffers an adapter binds.
+ */
+import { type Binding, defineKernel, type ElementType, type Kernel } from "./wgsl.ts";
+
+/** How one binding's tensor is cut. */
+export interface Windows {
+  readonly count: number;
+  /** Of each window but the last; a multiple of 16. */
+  readonly bytes: number;
+}
+
+/** A kernel that cannot be rewritten: a mistake of ours in its text. */
+export class WindowError extends TypeError {}
+
+/** The kernel with the named bindings in windows; these stand in the place of the binding, in their order. */
+export function windowedKernel(kernel: Kernel, windows: ReadonlyMap<string, Windows>): Kernel {
+  const { source, bindings } = kernel;
+  const cut = bindings.flatMap((binding) => {
+    const own = windows.get(binding.name);
+    return own === undefined || own.count === 1 ? [] : [{ binding, own }];
+  });
+  if (cut.length === 0) return kernel;
+  const names = new Set(cut.map(({ binding }) => binding.name));
+  const rewrite = (text: string): string => rewriteAccesses(text, names, kernel.name);
+  const accessors = cut.map(({ binding, own }) => accessorText(binding, own)).join("\n");
+  return defineKernel({
+    ...source,
+    bindings: bindings.flatMap((binding) => windowBindings(binding, windows.get(binding.name))),
+    declarations: `${accessors}\n${rewrite(source.declarations ?? "")}`,
+    body: rewrite(source.body),
+  });
+}
+
+function windowBindings(binding: Binding, own: Windows | undefined): Binding[] {
+  if (own === undefined || own.count === 1) return [binding];
+  return Array.from({ length: own.count }, (_, at) => ({ ...binding, name: windowName(binding.name, at) }));
+}
+
+const windowName = (name: string, at: number): string => `${name}Window${at}`;
+
+/** Of elements that can be windowed. */
+const elementBytes: { readonly [K in ElementType]: number | undefined } = {
+  f32: 4,
+  i32: 4,
+  u32: 4,
+  f16: 2,
+  vec2f: 8,
+  vec4f: 16,
+  // Atomics are reached through pointers.
+  "atomic<u32>": undefined,
+};
+
+/** `NAMEAt(place)`, and for what is written `NAMEPut(place, value)`. */
+function accessorText({ name, type, access }: Binding, { count, bytes }: Windows): string {
+  const each = elementBytes[type];
+  if (each === undefined) throw new WindowError(`atomics cannot be bound in windows: '${name}'`);
+  const start = (window: number): number => (window * bytes) / each;
+  const place = (window: number): string => (window === 0 ? "place" : `place - ${start(window)}u`);
+  const element = (window: number): string => `${windowName(name, window)}[${place(window)}]`;
+  const inEach = (write: (window: number) => string): string =>
+    Array.from({ length: count }, (_, window) =>
+      window === count - 1 ? `  ${write(window)}` : `  if (place < ${start(window + 1)}u) { ${write(window)} }`,
+    ).join("\n");
+  const read = `fn ${name}At(place: u32) -> ${type} {\n${inEach((window) => `return ${element(window)};`)}\n}`;
+  if (access === "read") return read;
+  const last = count - 1;
+  const put = inEach((window) => `${element(window)} = value;${window === last ? "" : " return;"}`);
+  return `${read}\nfn ${name}Put(place: u32, value: ${type}) {\n${put}\n}`;
+}
+
+/** `x[place]` becomes `xAt(place)`, and `x[place] = value` or `+= value` becomes `xPut(place, ...)`. */
+function rewriteAccesses(text: string, names: ReadonlySet<string>, kernel: string): string {
+  // An ampersand after a name or a bracket is an operator.
+  const access = new RegExp(`(?<![\\w.])((?<=[(,=]\\s*)&\\s*)?(${[...names].join("|")})\\b(\\s*\\[)?`);
+  let rest = text;
+  let written = "";
+  for (;;) {
+    const found = access.exec(rest);
+    if (found === null) return written + rest;
+    const [whole, pointer, name = "", bracket] = found;
+    if (pointer !== undefined) throw new WindowError(`kernel '${kernel}' takes the address of '${name}'`);
+    written += rest.slice(0, found.index);
+    rest = rest.slice(found.index + whole.length);
+    if (bracket === undefined) {
+      // A local name of the same letters.
+      written += whole;
+      continue;
+    }
+    const end = closingBracket(rest);
+    const place = rewriteAccesses(rest.slice(0, end), names, kernel);
+    rest = rest.slice(end + 1);
+    if (/^\s*(\.\w+|\[[^\]]*\])+\s*\+?=(?!=)/.test(rest))
+      throw new WindowError(`kernel '${kernel}' writes a part of an element of '${name}'`);
+    const assignment = /^\s*(\+)?=(?!=)\s*/.exec(rest);
+    if (assignment === null) {
+      written += `${name}At(${place})`;
+      continue;
+    }
+    rest = rest.slice(assignment[0].length);
+    const semicolon = rest.indexOf(";");
+    const value = rewriteAccesses(rest.slice(0, semicolon), names, kernel);
+    written += `${name}Put(${place}, ${assignment[1] === undefined ? value : `${name}At(${place}) + (${value})`})`;
+    rest = rest.slice(semicolon);
+  }
+}
+
+/** Where the bracket that stands open before `text` closes. */
+function closingBracket(text: string): number {
+  let open = 1;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "[") open += 1;
+    if (text[at] === "]") open -= 1;
+    if (open === 0) return at;
+  }
+  throw new WindowError("a bracket stays open");
+}

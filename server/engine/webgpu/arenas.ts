@@ -1,0 +1,46 @@
+/** Where tensors that live long stand: one after another in as few buffers as the adapter's limits allow. */
+import { DeviceError } from "../errors.ts";
+import { type Shape, sizeOf } from "../graph.ts";
+import { aligned, type BindingLimits, bytesOf, sizeText } from "./values.ts";
+
+export interface ArenaPlace {
+  /** The number of the arena, and where in it, in bytes. */
+  readonly arena: number;
+  readonly offset: number;
+}
+
+export interface ArenaLayout {
+  /** Bytes of each arena. */
+  readonly arenas: readonly number[];
+  /** In the order of the entries. */
+  readonly places: readonly ArenaPlace[];
+}
+
+/**
+ * An arena is no larger than what is bound at once, so that kernels reach all of it; an entry that is larger has one of its own, which is bound in
+ * windows. Throws `DeviceError` for what no buffer holds.
+ */
+export function layOut(
+  entries: readonly { readonly name: string; readonly shape: Shape }[],
+  { bytes: most, bufferBytes }: BindingLimits,
+): ArenaLayout {
+  const arenas: number[] = [];
+  const places: ArenaPlace[] = [];
+  for (const { name, shape } of entries) {
+    const bytes = aligned(bytesOf({ size: sizeOf(shape) }));
+    if (bytes > bufferBytes)
+      throw new DeviceError(
+        `${name} [${shape.join(", ")}] takes ${sizeText(bytes)}, but a buffer of this GPU holds ${sizeText(bufferBytes)} at most: compute on the CPU, or take a model with a smaller vocabulary`,
+      );
+    const last = arenas.length - 1;
+    const end = arenas[last];
+    if (end === undefined || end + bytes > Math.min(most, bufferBytes)) {
+      arenas.push(bytes);
+      places.push({ arena: last + 1, offset: 0 });
+    } else {
+      arenas[last] = end + bytes;
+      places.push({ arena: last, offset: end });
+    }
+  }
+  return { arenas, places };
+}
