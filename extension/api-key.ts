@@ -65,8 +65,10 @@ async function enterKey({ vscode: context }: Extension, url: URL): Promise<strin
 
 async function removeKey({ vscode: context }: Extension): Promise<void> {
   const url = endpointUrl();
-  await context.secrets.delete(secretFor(url));
-  void vscode.window.showInformationMessage(`LFP Lens: the key for ${url.origin} was removed.`);
+  const isKept = (await context.secrets.get(secretFor(url))) !== undefined;
+  if (isKept) await context.secrets.delete(secretFor(url));
+  const what = isKept ? `the key for ${url.origin} was removed` : `no key is kept for ${url.origin}`;
+  void vscode.window.showInformationMessage(`LFP Lens: ${what}.`);
 }
 
 function endpointUrl(): URL {

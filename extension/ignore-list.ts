@@ -16,6 +16,7 @@ export class IgnoreList implements vscode.Disposable {
 
   constructor(memory: vscode.Memento) {
     this.#memory = memory;
+    this.#tellContext();
   }
 
   get words(): IgnoredWord[] {
@@ -36,7 +37,12 @@ export class IgnoreList implements vscode.Disposable {
 
   async #set(words: readonly IgnoredWord[]): Promise<void> {
     await this.#memory.update(KEY, words.slice(-MOST));
+    this.#tellContext();
     this.#changed.fire();
+  }
+
+  #tellContext(): void {
+    void vscode.commands.executeCommand("setContext", "lfpLens.nothingIgnored", this.words.length === 0);
   }
 }
 

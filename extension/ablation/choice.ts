@@ -32,6 +32,7 @@ export class AblationChoice implements vscode.Disposable {
     });
     const remembered = extension.vscode.workspaceState.get<unknown>(KEY);
     if (typeof remembered === "string") void this.choose(vscode.Uri.parse(remembered));
+    else this.#tellContext();
   }
 
   /** Null: nothing is ablated, or the file cannot be read. */
@@ -114,7 +115,7 @@ export class AblationChoice implements vscode.Disposable {
   }
 
   #tellContext(): void {
-    void vscode.commands.executeCommand("setContext", "lfpLens.ablationActive", this.#set !== null);
+    void vscode.commands.executeCommand("setContext", "lfpLens.nothingAblated", this.#set === null);
   }
 }
 

@@ -37,12 +37,15 @@ export async function cancelRun(extension: Extension, clicked: unknown): Promise
   if (run !== undefined) await extension.server.request(CancelRun, { folder: run.folder });
 }
 
+/** Which runs have which file. */
+const fitFor = { "report.md": /\breport\b/, "log.jsonl": /\bcurves\b/, "experiment.json": /\brun\b/ } as const;
+
 export async function openRunFile(
   extension: Extension,
   clicked: unknown,
   file: "report.md" | "log.jsonl" | "experiment.json",
 ): Promise<void> {
-  const run = await runOf(extension, clicked, file === "report.md" ? /\breport\b/ : /\brun\b/, "Of which run?");
+  const run = await runOf(extension, clicked, fitFor[file], "Of which run?");
   if (run === undefined) return;
   const uri = vscode.Uri.file(join(run.folder, file));
   if (file === "report.md") await vscode.commands.executeCommand("markdown.showPreview", uri);

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
+import { runContext } from "./run-text.ts";
 
 /** All runs by folder; `onDidChange` names those that changed. */
 export class RunsModel implements vscode.Disposable {
@@ -61,6 +62,7 @@ export class RunsModel implements vscode.Disposable {
     try {
       const { runs } = await this.#server.request(ListRuns, {});
       this.#runs = new Map(runs.map((run) => [run.folder, run]));
+      this.#tellContexts();
     } catch (error) {
       this.#listing = undefined;
       throw error;
@@ -72,6 +74,23 @@ export class RunsModel implements vscode.Disposable {
     const moved = changed.some((run) => this.#runs.get(run.folder)?.state.kind !== run.state.kind);
     for (const run of changed) this.#runs.set(run.folder, run);
     for (const folder of gone) this.#runs.delete(folder);
+    if (this.#listing !== undefined) this.#tellContexts();
     this.#changed.fire(isNew || moved ? undefined : changed.map(({ folder }) => folder));
   }
+
+  /** That there is none is said only when it is known: until then the palette offers commands that would look for one. */
+  #tellContexts(): void {
+    const words = new Set([...this.#runs.values()].flatMap((run) => runContext(run).split(" ")));
+    for (const [word, key] of Object.entries(noneKeys))
+      void vscode.commands.executeCommand("setContext", key, !words.has(word));
+  }
 }
+
+/** Context keys by the words of `runContext`; see the palette's when-clauses in package.json. */
+const noneKeys = {
+  run: "lfpLens.noRun",
+  active: "lfpLens.noActiveRun",
+  resumable: "lfpLens.noResumableRun",
+  curves: "lfpLens.noCurves",
+  report: "lfpLens.noReport",
+} as const;

@@ -9,7 +9,6 @@ export function showRunInStatusBar(model: RunsModel): vscode.Disposable {
   item.command = "lfpLens.runs.focus";
   const show = (): void => {
     const active = model.known().find(({ state }) => state.kind === "running");
-    void vscode.commands.executeCommand("setContext", "lfpLens.runActive", active !== undefined);
     if (active === undefined) {
       item.hide();
       return;

@@ -1,6 +1,6 @@
 /** package.json tells VS Code what extension/ holds: the two must not drift apart. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -26,7 +26,9 @@ const manifest = z
       }),
     }),
     contributes: z.object({
-      commands: z.array(z.object({ command: z.string(), title: z.string(), category: z.string() })),
+      commands: z.array(
+        z.object({ command: z.string(), title: z.string(), category: z.string(), enablement: z.string().optional() }),
+      ),
       menus: z.record(z.string(), z.array(z.object({ command: z.string(), when: z.string().optional() }))),
       colors: z.array(
         z.object({
@@ -72,6 +74,88 @@ describe("commands", () => {
     expect(named.filter((id) => id.startsWith("lfpLens.") && !(id in commands))).toEqual([]);
   });
 });
+
+describe("the palette", () => {
+  const palette = contributes.menus["commandPalette"] ?? [];
+  const offeredIn = (situation: Situation): string[] =>
+    contributes.commands
+      .filter(({ command, enablement = "true" }) => {
+        const { when = "true" } = palette.find((item) => item.command === command) ?? {};
+        return holds(when, situation) && holds(enablement, situation);
+      })
+      .map(({ command }) => command.replace("lfpLens.", ""));
+  const atFirst = { isWorkspaceTrusted: true, workspaceFolderCount: 1, editorLangId: "markdown" };
+  /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
+  const needTrust = ["chooseRun", "runQuick", "startRun", "resumeRun", "cancelRun"];
+  const needFolder = ["chooseAblation", "ablateFeature", "newExperiment", ...needTrust.slice(1)];
+  const ofRuns = ["showCurves", "openReport", "openReportMarkdown", "openRunLog", "openRunExperiment"];
+  const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
+  const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
+
+  it("offers at first everything but to hide colours that there are not", () => {
+    const all = contributes.commands.map(({ command }) => command.replace("lfpLens.", ""));
+    expect(offeredIn(atFirst)).toEqual(all.filter((id) => id !== "hideReward"));
+    expect(offeredIn({ ...atFirst, "lfpLens.overlayOn": true })).toContain("hideReward");
+  });
+
+  it("offers in Restricted Mode nothing that is refused there", () => {
+    expect(offeredIn({ ...atFirst, isWorkspaceTrusted: false })).toEqual(without(...needTrust));
+  });
+
+  it("offers without a folder nothing that is kept in one", () => {
+    expect(offeredIn({ ...atFirst, workspaceFolderCount: 0 })).toEqual(without(...needFolder, ...ofRuns));
+  });
+
+  it("offers without a text nothing that is done to one", () => {
+    const { editorLangId: _, ...noEditor } = atFirst;
+    expect(offeredIn(noEditor)).toEqual(without(...ofText, "compareCompletions"));
+    expect(offeredIn({ ...atFirst, editorLangId: "python" })).toEqual(without(...ofText));
+  });
+
+  it("offers nothing about what is known not to be there", () => {
+    const none = { "lfpLens.noRun": true, "lfpLens.noCurves": true, "lfpLens.noReport": true };
+    const noWork = { "lfpLens.noActiveRun": true, "lfpLens.noResumableRun": true };
+    expect(offeredIn({ ...atFirst, ...none, ...noWork })).toEqual(without(...ofRuns, "cancelRun", "resumeRun"));
+    expect(offeredIn({ ...atFirst, "lfpLens.nothingAblated": true })).toEqual(
+      without("openAblation", "compareCompletions"),
+    );
+    expect(offeredIn({ ...atFirst, "lfpLens.nothingIgnored": true })).toEqual(without("editIgnored"));
+  });
+
+  it("looks at keys that VS Code or the extension sets", async () => {
+    const clauses = [
+      ...Object.values(contributes.menus)
+        .flat()
+        .map(({ when = "" }) => when),
+    ];
+    clauses.push(...contributes.commands.map(({ enablement = "" }) => enablement));
+    const own = new Set(clauses.flatMap((clause) => clause.match(/(?<![=.\w] ?)lfpLens\.\w+/g) ?? []));
+    const files = await readdir(join(root, "extension"), { recursive: true });
+    const sources = await Promise.all(
+      files.filter((name) => name.endsWith(".ts")).map((name) => readFile(join(root, "extension", name), "utf8")),
+    );
+    const code = sources.filter((source) => source.includes('"setContext"')).join("\n");
+    const views = ["lfpLens.reading", "lfpLens.runs", "lfpLens.features"];
+    expect([...own].filter((key) => !views.includes(key) && !code.includes(`"${key}"`))).toEqual([]);
+  });
+});
+
+type Situation = Readonly<Record<string, string | number | boolean>>;
+
+/** A when-clause of the few forms that package.json uses; anything else is an error. */
+function holds(clause: string, situation: Situation): boolean {
+  return clause.split(" || ").some((or) => or.split(" && ").every((term) => termHolds(term, situation)));
+}
+
+function termHolds(term: string, situation: Situation): boolean {
+  const [, not, key = "", operator, operand = ""] = /^(!?)([\w.]+)(?: (==|!=|=~) (.+))?$/.exec(term) ?? [];
+  if (key === "") throw new Error(`a term of another form: ${term}`);
+  if (key === "true" || key === "false") return key === "true";
+  const value = situation[key] ?? "";
+  if (operator === "=~") return new RegExp(operand.slice(1, -1)).test(String(value));
+  if (operator !== undefined) return (String(value) === operand) === (operator === "==");
+  return Boolean(value) !== (not === "!");
+}
 
 describe("colours", () => {
   it("are the steps of the scale and their lines, each in all four kinds of theme", () => {
