@@ -1,6 +1,7 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
 import { resolveReference } from "../models/open.ts";
-import { dataFilesOf } from "./experiment/inputs.ts";
+import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
+import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
@@ -27,19 +28,18 @@ export interface PlanOptions {
 
 /**
  * The stages of an experiment by their ids, in order. Finds models and data, downloading them only where the experiment allows it. Throws
- * what `resolveReference` and `resolveDataFiles` throw.
+ * what `resolveReference`, `modelIssues` and `dataFilesOf` throw, and `ExperimentError` where the models cannot do what is asked of them.
  */
 export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
-  const model = await modelInput(experiment.model, experiment, options);
+  const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
   const shared = {
     ppo: ppoConfigOf(experiment),
     reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
   };
   const tuned =
-    experiment.tuned === null
-      ? planStage({ id: "tune", stage: tuneStage, settings: shared, inputs: { model, texts }, publishAs: "tuned" })
-      : await modelInput(experiment.tuned, experiment, options);
+    given ??
+    planStage({ id: "tune", stage: tuneStage, settings: shared, inputs: { model, texts }, publishAs: "tuned" });
   const evaluate = planStage({
     id: "evaluate",
     stage: evaluateStage,
@@ -212,6 +212,18 @@ async function planPrepare({ data, analysis, download }: Experiment, options: Pl
     analysis: analysis === null ? null : await settingsOf("analysis", analysis),
   };
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
+}
+
+/** The base model, and the tuned one where it is given. */
+async function findModels(
+  experiment: Experiment,
+  options: PlanOptions,
+): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {
+  const model = await modelInput(experiment.model, experiment, options);
+  const given = experiment.tuned === null ? undefined : await modelInput(experiment.tuned, experiment, options);
+  const issues = await modelIssues(experiment, model.path, given?.path);
+  if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
+  return { model, given };
 }
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {

@@ -28,6 +28,7 @@ describe("data files", () => {
     expect(await readTexts(await file("a.jsonl", jsonl), { field: "text" })).toEqual(expectedJson);
     expect(await readTexts(await file("a.jsonl.gz", gzipSync(jsonl)), { field: "text" })).toEqual(expectedJson);
     expect(await readTexts(join(folder, "a.jsonl"), { field: "text", limit: 1 })).toEqual(expectedJson.slice(0, 1));
+    expect(await readTexts(await file("b.jsonl", `\ufeff${jsonl}`), { field: "text" })).toEqual(expectedJson);
   });
 
   it("reads CSV with quotes, line breaks and a byte order mark", async () => {
@@ -54,6 +55,9 @@ describe("data files", () => {
     ["g.csv", "text,label\nx,1\ny\n", /is not CSV/],
     ["h.txt", "hello", /expected one ending in .jsonl/],
     ["i.jsonl.gz", "not zipped", /cannot be read/],
+    ["k.csv", Buffer.from("text\ncaf\xe9\n", "latin1"), /cannot be read: it is not UTF-8/],
+    ["l.jsonl", Buffer.from('{"text":"caf\xe9"}\n', "latin1"), /cannot be read: it is not UTF-8/],
+    ["m.jsonl.gz", gzipSync(Buffer.from('{"text":"ok"}\n\xc3', "latin1")), /cannot be read: it is not UTF-8/],
     ["j.parquet", "PAR1 no", /cannot be read as Parquet/],
   ])("refuses %s with its place", async (name, contents, message) => {
     await expect(readTexts(await file(name, contents), { field: "text" })).rejects.toThrow(message);

@@ -1,5 +1,6 @@
-import { createReadStream, type ReadStream } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { pipeline, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
@@ -47,10 +48,10 @@ export async function readTexts(
 type Rows = AsyncGenerator<readonly [row: number, value: unknown]>;
 
 const readers: Readonly<Record<string, (path: string) => Rows>> = {
-  ".jsonl": (path) => jsonLines(path, bytes(path)),
-  ".jsonl.gz": (path) => jsonLines(path, unzipped(path)),
-  ".csv": (path) => csvRows(path, bytes(path)),
-  ".csv.gz": (path) => csvRows(path, unzipped(path)),
+  ".jsonl": (path) => jsonLines(path, inUtf8(createReadStream(path))),
+  ".jsonl.gz": (path) => jsonLines(path, inUtf8(createReadStream(path), createGunzip())),
+  ".csv": (path) => csvRows(path, inUtf8(createReadStream(path))),
+  ".csv.gz": (path) => csvRows(path, inUtf8(createReadStream(path), createGunzip())),
   ".parquet": parquetRows,
 };
 
@@ -68,7 +69,8 @@ async function* jsonLines(path: string, input: NodeJS.ReadableStream): Rows {
   let row = 0;
   const failed = failureOf(input);
   try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const read of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const line = row === 0 ? read.replace(/^\uFEFF/, "") : read;
       if (line.trim() !== "") yield [row, parseLine(line, path, row)];
       row += 1;
     }
@@ -130,15 +132,25 @@ function textOf(value: unknown, field: string, where: string): string {
   );
 }
 
-function bytes(path: string): ReadStream {
-  return createReadStream(path);
-}
-
-function unzipped(path: string): NodeJS.ReadableStream {
-  const source = createReadStream(path);
-  const target = createGunzip();
-  source.on("error", (error) => target.destroy(error));
-  return source.pipe(target);
+/** The text of some bytes, which fails where they are no UTF-8; an error of any of the streams reaches the last. */
+function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): NodeJS.ReadableStream {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const decode = (done: TransformCallback, bytes?: Uint8Array): void => {
+    let text: string;
+    try {
+      text = decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      done(new Error("it is not UTF-8. Save it in that encoding"));
+      return;
+    }
+    done(null, text);
+  };
+  const checked = new Transform({
+    transform: (bytes: Uint8Array, _encoding, done) => decode(done, bytes),
+    flush: (done) => decode(done),
+  });
+  pipeline([...streams, checked], () => undefined);
+  return checked;
 }
 
 /** Streams report errors by event, and line readers do not pass them on. */

@@ -169,10 +169,22 @@ describe("paths", () => {
 });
 
 const quick = (more: object) => ({ preset: "quick", ...more });
+const twice = { "ppo.steps": /given twice/, seed: /given twice/ };
 
 describe("what is wrong is named with its place", () => {
   it.each<[string, object | string, Record<string, RegExp>]>([
     ["no JSON", '{"preset": "quick",}', { "": /not JSON/ }],
+    ["a key twice", '{"preset": "quick", "ppo": {"steps": 3, "steps": 4}, "seed": 1, "\\u0073eed": 2}', twice],
+    [
+      "a key that objects take for something else",
+      '{"preset": "quick", "sae": {"__proto__": {}}}',
+      { "sae.__proto__": /unknown key/ },
+    ],
+    [
+      "a number without end",
+      '{"preset": "quick", "divergence": {"layers": [1, 1e999]}}',
+      { "divergence.layers[1]": /got 1e999/ },
+    ],
     ["no object", "[1]", { "": /got \[1\]; expected an object/ }],
     ["something that JSON cannot hold", { preset: "quick", seed: Number.NaN }, { "": /JSON cannot/ }],
     ["no preset", {}, { preset: /is missing; expected one of quick, paper/ }],
@@ -198,7 +210,7 @@ describe("what is wrong is named with its place", () => {
     ["a member of another kind", quick({ ppo: { kl: { target: 6 } } }), { "ppo.kl.target": /unknown key/ }],
     ["a kind without its members", quick({ sae: { sparsity: { kind: "topk" } } }), { "sae.sparsity.k": /is missing/ }],
     ["a place in a list", quick({ divergence: { layers: [1, -2] } }), { "divergence.layers[1]": /got -2/ }],
-    ["an empty list", quick({ divergence: { layers: [] } }), { "divergence.layers": /at least 1 items/ }],
+    ["an empty list", quick({ divergence: { layers: [] } }), { "divergence.layers": /at least 1 item$/ }],
     [
       "neither number nor list",
       quick({ divergence: { layers: "x" } }),
@@ -232,6 +244,12 @@ describe("what is wrong is named with its place", () => {
     const issues = issuesOf(source);
     expect(new Set(Object.keys(issues))).toEqual(new Set(Object.keys(expected)));
     for (const [path, message] of Object.entries(expected)) expect(issues[path]).toMatch(message);
+  });
+
+  it("but not what only looks like it", () => {
+    const text =
+      '\uFEFF{"preset": "quick", "name": "a", "data": {"limit": 600, "source": {"file": "/x{\\"a\\":1,\\"a\\":2}.csv"}}, "analysis": {"limit": 600, "source": "starter"}}';
+    expect(parseExperiment(text)).toMatchObject({ name: "a", data: { limit: 600 }, analysis: { limit: 600 } });
   });
 
   it("and so is what does not fit together", () => {

@@ -2,12 +2,14 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
+import { readConfig } from "../../models/config.ts";
 import { DataSplitError, NotCachedError } from "../../models/hub/errors.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { resolveDataFiles } from "../../models/hub-data.ts";
 import { resolveReference, starterFolder } from "../../models/open.ts";
 import { dataFileEndings } from "../data/texts.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
+import { modelFitIssues } from "./model-fit.ts";
 import type { Experiment } from "./schema.ts";
 import type { TextSource } from "./sources.ts";
 
@@ -34,36 +36,66 @@ export async function dataFilesOf(source: TextSource, options: ResolveOptions): 
   return paths;
 }
 
+/** What an experiment asks of the models in these folders and they cannot do. Throws what `readConfig` throws. */
+export async function modelIssues(
+  experiment: Experiment,
+  modelFolder: string,
+  tunedFolder: string | undefined,
+): Promise<ExperimentIssue[]> {
+  const { config } = await readConfig(modelFolder);
+  const tuned = tunedFolder === undefined ? undefined : await readConfig(tunedFolder);
+  return modelFitIssues(experiment, config, tuned?.config);
+}
+
 /**
- * What an experiment names and a run of it would not find. Nothing is downloaded to find out; what the experiment allows to be downloaded is
+ * What an experiment names and a run of it would not find, or find unfit. Nothing is downloaded to find out; what the experiment allows to be downloaded is
  * not missed.
  */
-export async function missingInputs({
-  model,
-  tuned,
-  data,
-  analysis,
-  download,
-}: Pick<Experiment, "model" | "tuned" | "data" | "analysis" | "download">): Promise<ExperimentIssue[]> {
-  const looks: readonly (readonly [keys: readonly string[], look: () => Promise<unknown>])[] = [
-    [["model"], () => resolveReference(model, NO_DOWNLOAD)],
-    ...(tuned === null ? [] : [[["tuned"], () => resolveReference(tuned, NO_DOWNLOAD)] as const]),
-    [["data", "source"], () => dataFilesOf(data.source, NO_DOWNLOAD)],
-    ...(analysis === null ? [] : [[["analysis", "source"], () => dataFilesOf(analysis.source, NO_DOWNLOAD)] as const]),
-  ];
-  const found = await Promise.all(
-    looks.map(async ([keys, look]) => {
-      try {
-        await look();
+export async function missingInputs(experiment: Experiment): Promise<ExperimentIssue[]> {
+  const { model, tuned, data, analysis, download } = experiment;
+  const folders = new Map<string, string>();
+  const lookForModel = (key: "model" | "tuned", reference: string) =>
+    [
+      [key],
+      async () => {
+        folders.set(key, (await resolveReference(reference, NO_DOWNLOAD)).folder);
         return [];
-      } catch (error) {
-        const isOnlyFar = error instanceof NotCachedError || error instanceof DataSplitError;
-        if (!(error instanceof LfpError)) throw error;
-        return download && isOnlyFar ? [] : [issueAt(keys, error.message, "rule")];
-      }
-    }),
-  );
-  return found.flat();
+      },
+    ] as const;
+  const lookForData = (key: "data" | "analysis", { source }: Pick<Experiment["data"], "source">) =>
+    [
+      [key, "source"],
+      async () => {
+        await dataFilesOf(source, NO_DOWNLOAD);
+        return [];
+      },
+    ] as const;
+  const looks: readonly Look[] = [
+    lookForModel("model", model),
+    ...(tuned === null ? [] : [lookForModel("tuned", tuned)]),
+    lookForData("data", data),
+    ...(analysis === null ? [] : [lookForData("analysis", analysis)]),
+  ];
+  const found = await Promise.all(looks.map((look) => issuesOf(look, download)));
+  const folder = folders.get("model");
+  const lookAtModels: Look = [
+    ["model"],
+    async () => (folder === undefined ? [] : await modelIssues(experiment, folder, folders.get("tuned"))),
+  ];
+  return [...found.flat(), ...(await issuesOf(lookAtModels, download))];
+}
+
+/** Where an experiment names something, and what is wrong with it there. */
+type Look = readonly [keys: readonly string[], look: () => Promise<ExperimentIssue[]>];
+
+async function issuesOf([keys, look]: Look, download: boolean): Promise<ExperimentIssue[]> {
+  try {
+    return await look();
+  } catch (error) {
+    const isOnlyFar = error instanceof NotCachedError || error instanceof DataSplitError;
+    if (!(error instanceof LfpError)) throw error;
+    return download && isOnlyFar ? [] : [issueAt(keys, error.message, "rule")];
+  }
 }
 
 const NO_DOWNLOAD = { download: false } as const;

@@ -103,8 +103,8 @@ function expectation(issue: ZodIssue): string {
 }
 
 function bound(origin: string, comparison: string, limit: number): string {
-  if (origin === "string") return `${comparison} ${limit} characters`;
-  return origin === "array" ? `${comparison} ${limit} items` : `${comparison} ${limit}`;
+  const things = { string: "character", array: "item" }[origin];
+  return `${comparison} ${limit}${things === undefined ? "" : ` ${things}${limit === 1 ? "" : "s"}`}`;
 }
 
 function noun(type: string): string {

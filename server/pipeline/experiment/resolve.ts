@@ -6,6 +6,7 @@ import { LfpError, messageOf } from "../../common/errors.ts";
 import { canonicalJson } from "../canonical-json.ts";
 import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
+import { textIssues } from "./json-text.ts";
 import { isObject, type Json, type JsonObject, mergeOverrides } from "./merge.ts";
 import { type ExperimentPreset, experimentPresets, presetNames } from "./presets.ts";
 import { type Experiment, experimentSchema } from "./schema.ts";
@@ -25,9 +26,10 @@ export class ExperimentFileError extends LfpError {
 /** Reads an experiment file; its relative paths start from its own folder. Throws `ExperimentFileError` and `ExperimentError`. */
 export async function loadExperiment(path: string): Promise<Experiment> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new ExperimentFileError(`${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file.`, {
-      cause,
-    });
+    throw new ExperimentFileError(
+      `${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file, or a preset: ${presetNames.join(", ")}.`,
+      { cause },
+    );
   });
   return parseExperiment(text, { name: path, folder: dirname(resolve(path)) });
 }
@@ -51,14 +53,23 @@ function objectOf(source: string | object, name: string): JsonObject {
   const fail = (message: string): never => {
     throw new ExperimentError(name, [issueAt([], message)]);
   };
-  let value: unknown = source;
-  try {
-    if (typeof source === "string") value = JSON.parse(source);
-  } catch (cause) {
-    return fail(`is not JSON: ${messageOf(cause)}`);
-  }
+  const value = typeof source === "string" ? parsedText(source, name) : source;
   const json: Json = z.json().safeParse(value).data ?? fail("holds something that JSON cannot");
   return isObject(json) ? json : fail(`got ${JSON.stringify(json).slice(0, 60)}; expected an object`);
+}
+
+/** Throws `ExperimentError` also for what JSON allows and a reader would lose. A byte order mark, which some editors write, is no matter. */
+function parsedText(source: string, name: string): unknown {
+  const text = source.replace(/^\uFEFF/, "");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ExperimentError(name, [issueAt([], `is not JSON: ${messageOf(cause)}`)]);
+  }
+  const issues = textIssues(text);
+  if (issues.length > 0) throw new ExperimentError(name, issues);
+  return value;
 }
 
 function presetOf(given: Json | undefined, experiment: string): ExperimentPreset & { readonly name: string } {

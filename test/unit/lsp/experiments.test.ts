@@ -82,6 +82,11 @@ test("data and models that are not there are warnings, which go when they are", 
   expect(after.diagnostics[0]?.message).toContain("nobody/nothing");
   await client.change(own, JSON.stringify({ ...file, download: true }), 2);
   expect((await client.heard(published, ({ version }) => version === 2)).diagnostics).toEqual([]);
+  await client.change(own, JSON.stringify({ preset: "quick", divergence: { layers: 7 } }), 3);
+  const unfit = await client.heard(published, ({ version }) => version === 3);
+  expect(unfit.diagnostics).toMatchObject([
+    { severity: 2, message: "divergence.layers: got 7; the model has 6 layers", range: { start: { character: 32 } } },
+  ]);
 });
 
 test("without trust the text alone is checked; other documents are none", async () => {

@@ -1,0 +1,70 @@
+/** What an experiment asks of its models that only their config.json can answer: said before the first stage, not after hours of tuning. */
+import type { ModelConfig } from "../../models/config.ts";
+import { type ExperimentIssue, issueAt } from "./issues.ts";
+import type { Experiment } from "./schema.ts";
+
+/** What the model cannot do. `tuned` is undefined where the run tunes the model itself. */
+export function modelFitIssues(
+  experiment: Experiment,
+  model: ModelConfig,
+  tuned: ModelConfig | undefined,
+): ExperimentIssue[] {
+  return [
+    ...layerIssues(experiment, model),
+    ...contextIssues(experiment, model),
+    ...dictionaryIssues(experiment, model),
+    ...(tuned === undefined ? [] : tunedIssues(model, tuned)),
+  ];
+}
+
+function layerIssues({ divergence: { layers: asked } }: Experiment, { layers }: ModelConfig): ExperimentIssue[] {
+  const keys = ["divergence", "layers"];
+  if (typeof asked === "number")
+    return asked > layers ? [issueAt(keys, `got ${asked}; the model has ${layers} layers`, "rule")] : [];
+  const missing = asked.filter((layer) => layer >= layers);
+  return missing.length > 0
+    ? [issueAt(keys, `got ${missing.join(", ")}; the model's layers are 0 to ${layers - 1}`, "rule")]
+    : [];
+}
+
+function contextIssues({ ppo, sae, triples }: Experiment, { contextLength, bosId }: ModelConfig): ExperimentIssue[] {
+  const issues: ExperimentIssue[] = [];
+  const begin = ppo.prependBos ? 1 : 0;
+  const check = (keys: readonly string[], tokens: number, what: string): void => {
+    if (tokens > contextLength)
+      issues.push(issueAt(keys, `${what} ${tokens} tokens; the model's context holds ${contextLength}`, "rule"));
+  };
+  if (ppo.prependBos && bosId === undefined)
+    issues.push(issueAt(["ppo", "prependBos"], "is true, but the model's config.json names no bos_token_id", "rule"));
+  const withBegin = begin === 0 ? "" : ", with the beginning-of-text token";
+  check(
+    ["ppo", "newTokens", "max"],
+    begin + ppo.promptTokens.max + ppo.newTokens.max,
+    `the longest prompt and completion have${withBegin}`,
+  );
+  check(["sae", "contextLength"], sae.contextLength, "asks for");
+  check(["triples", "maxTargetTokens"], begin + triples.maxTargetTokens, `the longest passage has${withBegin}`);
+  return issues;
+}
+
+function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width }: ModelConfig): ExperimentIssue[] {
+  const sizes = multiples.map((multiple) => Math.round(multiple * width));
+  const [smallest = 0] = sizes;
+  const issues: ExperimentIssue[] = [];
+  if (sizes.some((size, at) => size <= (sizes[at - 1] ?? 0))) {
+    const got = `with the model's width of ${width} the dictionaries have ${sizes.join(", ")} features`;
+    issues.push(issueAt(["sae", "multiples"], `${got}; expected different numbers above 0`, "rule"));
+  }
+  if (sparsity.kind === "topk" && sparsity.k > smallest) {
+    const message = `got ${sparsity.k}; the smallest dictionary has ${smallest} features`;
+    issues.push(issueAt(["sae", "sparsity", "k"], message, "rule"));
+  }
+  return issues;
+}
+
+function tunedIssues(model: ModelConfig, tuned: ModelConfig): ExperimentIssue[] {
+  const same = (["modelType", "layers", "width"] as const).every((size) => model[size] === tuned[size]);
+  const described = ({ modelType, layers, width }: ModelConfig): string =>
+    `${modelType} of ${layers} layers and width ${width}`;
+  return same ? [] : [issueAt(["tuned"], `is ${described(tuned)}, but the base model is ${described(model)}`, "rule")];
+}
