@@ -1,4 +1,5 @@
 /** Next-token loss text by text, and how active features are on those texts. Letters: B texts, T token places, P = B T, F features. */
+import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -15,6 +16,16 @@ export interface LossOptions {
   /** Token ids; cut to `tokens`. */
   readonly texts: readonly Int32Array[];
   readonly tokens: number;
+}
+
+/** A piece of work that gives plain numbers: done, or known from before. */
+export type Unit = (work: () => Promise<number[]>) => Promise<number[]>;
+
+/** Facts as far as they are gathered, to be saved. */
+export interface GatheredFacts {
+  readonly passes: number;
+  /** Changed in place by the next pass. */
+  readonly numbers: Float64Array;
 }
 
 /** Logits of one batch hold at most so many numbers. */
@@ -58,29 +69,42 @@ export class LossMeter {
     return new LossMeter(program, options, [B, T]);
   }
 
-  /** Mean loss of each text in nats a token, as the edit stands. */
-  async losses(): Promise<number[]> {
+  /** Mean loss of each text in nats a token, as the edit stands. `unit` does, or knows, each pass. */
+  async losses(unit: Unit = (work) => work()): Promise<number[]> {
     const losses: number[] = [];
-    for await (const { loss = [] } of this.#passes()) losses.push(...loss);
+    for (let pass = 0; pass < this.#passes; pass++) {
+      losses.push(
+        ...(await unit(async () => {
+          const { loss = [] } = await this.#run(pass);
+          return Array.from(loss);
+        })),
+      );
+    }
     return losses.slice(0, this.#options.texts.length);
   }
 
-  /** Of every dictionary by name, over the tokens of the texts; meant for an edit that changes nothing. */
-  async facts(): Promise<ReadonlyMap<string, DictionaryFacts>> {
+  /**
+   * Of every dictionary by name, over the tokens of the texts; meant for an edit that changes nothing. Goes on from `saved`, and tells after each
+   * pass what it has.
+   */
+  async facts(
+    saved?: GatheredFacts,
+    onPass: (gathered: GatheredFacts) => Promise<void> = async () => undefined,
+  ): Promise<ReadonlyMap<string, DictionaryFacts>> {
     const { dictionaries, texts, tokens } = this.#options;
     const total = texts.reduce((sum, { length }) => sum + Math.min(length, tokens), 0);
-    const facts = new Map(
-      dictionaries.map(({ name, features }) => [
-        name,
-        { density: new Float64Array(features), mean: new Float64Array(features) },
-      ]),
-    );
-    for await (const results of this.#passes()) {
+    const count = dictionaries.reduce((sum, { features }) => sum + 2 * features, 0);
+    const numbers = saved?.numbers.slice() ?? new Float64Array(count);
+    invariant(numbers.length === count, `${numbers.length} facts were saved of dictionaries that have ${count}`);
+    const facts = factsIn(numbers, dictionaries);
+    for (let pass = saved?.passes ?? 0; pass < this.#passes; pass++) {
+      const results = await this.#run(pass);
       for (const [name, { density, mean }] of facts) {
         for (const [at, value] of results[`active.${name}`]?.entries() ?? [])
           density[at] = (density[at] ?? 0) + value / total;
         for (const [at, value] of results[`sum.${name}`]?.entries() ?? []) mean[at] = (mean[at] ?? 0) + value / total;
       }
+      await onPass({ passes: pass + 1, numbers });
     }
     return facts;
   }
@@ -89,11 +113,24 @@ export class LossMeter {
     await this.#program.dispose();
   }
 
-  async *#passes(): AsyncGenerator<Record<string, Values>> {
-    const [B] = this.#shape;
-    const { texts } = this.#options;
-    const meanOfText = (predictions: number): number => 1 / Math.max(1, predictions);
-    for (let first = 0; first < texts.length; first += B)
-      yield await this.#program.run(textBatch(texts.slice(first, first + B), this.#shape, meanOfText));
+  get #passes(): number {
+    return Math.ceil(this.#options.texts.length / this.#shape[0]);
   }
+
+  #run(pass: number): Promise<Record<string, Values>> {
+    const [B] = this.#shape;
+    const batch = this.#options.texts.slice(pass * B, (pass + 1) * B);
+    const meanOfText = (predictions: number): number => 1 / Math.max(1, predictions);
+    return this.#program.run(textBatch(batch, this.#shape, meanOfText));
+  }
+}
+
+/** Views of the numbers: for each dictionary its densities, then its means. */
+function factsIn(numbers: Float64Array, dictionaries: LossOptions["dictionaries"]): Map<string, DictionaryFacts> {
+  let start = 0;
+  const next = (length: number): Float64Array => {
+    start += length;
+    return numbers.subarray(start - length, start);
+  };
+  return new Map(dictionaries.map(({ name, features }) => [name, { density: next(features), mean: next(features) }]));
 }

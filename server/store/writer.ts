@@ -69,13 +69,15 @@ export interface ExampleRecord {
   readonly activations: Float32Array;
 }
 
-/** Fills a new file; `close` ends the transaction, and only then is anything there. */
+/** Fills a new file, or one that another writer filled up to a `commit`. Equal calls give equal bytes, whichever writer they came through. */
 export class StoreWriter {
+  readonly path: string;
   readonly #db: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof insertions, StatementSync>>;
 
   /** Throws `StoreError`. */
   constructor(path: string) {
+    this.path = path;
     this.#db = openDatabase(path, { create: true, journal: "single" });
     this.#statements = {
       dictionary: this.#db.prepare(insertions.dictionary),
@@ -134,13 +136,18 @@ export class StoreWriter {
     this.#statements.example.run(numberOfFeature(place), split, kind, rank, window, peak, floatsToBlob(activations));
   }
 
+  /** What was written so far is in the file, and stays there whatever happens. */
+  commit(): void {
+    this.#db.exec("COMMIT; BEGIN");
+  }
+
   /** Commits and closes. */
   finish(): void {
     this.#db.exec("COMMIT");
     this.#db.close();
   }
 
-  /** Closes without keeping anything. */
+  /** Closes without what came after the last commit. */
   abandon(): void {
     this.#db.close();
   }

@@ -3,7 +3,7 @@ import { lowIds, tinyOptions, tinyPrompts } from "../../test/support/tiny-ppo.ts
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
-import { evaluatePair } from "./evaluate.ts";
+import { type EvaluatedPair, evaluatePair } from "./evaluate.ts";
 
 let device: Device;
 beforeAll(async () => {
@@ -25,10 +25,14 @@ it("a model does not differ from itself, and a moved one does, by its own reward
   const { width, vocabSize } = policy.config;
   const moved = Float32Array.from(head, (w, at) => (Math.floor(at / width) < vocabSize / 2 ? 3 * w : w));
   await policy.store.write("embed_out.weight", moved);
-  const progress: number[] = [];
   const random = Random.fromSeed(1);
-  const other = await evaluatePair({ ...evaluation, random, onProgress: (done) => progress.push(done) });
-  expect(progress).toEqual([32, 50]);
+  const batches: EvaluatedPair[][] = [];
+  const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
+    batches.push([...pairs]);
+  };
+  const other = await evaluatePair({ ...evaluation, random, onBatch });
+  expect(batches.map(({ length }) => length)).toEqual([32, 50]);
+  expect(await evaluatePair({ ...evaluation, random, known: batches[0] ?? [] })).toEqual(other);
   expect(other.base).toEqual(same.base);
   expect(other.kl.low).toBeGreaterThan(0);
   for (const { base, tuned } of other.pairs) {

@@ -26,8 +26,10 @@ export interface EvaluationOptions {
   readonly config: PpoConfig;
   /** Forked, never moved. */
   readonly random: Random;
-  /** Called after every batch. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Pairs of the first prompts, from an evaluation with the same options that was cut. */
+  readonly known?: readonly EvaluatedPair[];
+  /** Awaited after every batch with all pairs so far; throws to stop. */
+  readonly onBatch?: (pairs: readonly EvaluatedPair[]) => Promise<void>;
 }
 
 export interface Evaluation {
@@ -51,10 +53,10 @@ export interface EvaluatedPair {
  * a pair's difference is the models'.
  */
 export async function evaluatePair(options: EvaluationOptions): Promise<Evaluation> {
-  const { prompts, config, random, onProgress } = options;
+  const { prompts, config, random, known = [], onBatch } = options;
   await using programs = await compileEvaluation(options);
-  const pairs: EvaluatedPair[] = [];
-  for (let start = 0; start < prompts.length; start += config.batchSize) {
+  const pairs: EvaluatedPair[] = [...known];
+  for (let start = known.length; start < prompts.length; start += config.batchSize) {
     const batch = prompts.slice(start, start + config.batchSize);
     const draw = (generator: Generator): Promise<Rollout[]> =>
       sampleRollouts(generator, batch, decodeText(options.tokenizer), config, random.fork(`batch at ${start}`));
@@ -62,7 +64,7 @@ export async function evaluatePair(options: EvaluationOptions): Promise<Evaluati
     const tuned = await draw(programs.tunedGenerator);
     const kls = await klsOf(tuned, programs, config);
     pairs.push(...pairsOf(base, tuned, kls, options));
-    onProgress?.(pairs.length, prompts.length);
+    await onBatch?.(pairs);
   }
   return summarised(pairs);
 }

@@ -15,7 +15,7 @@ import type { Device } from "../../engine/device.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
-import { collectFeatures } from "../../probe/collect.ts";
+import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
 import { featureId, parseFeatureId } from "../../protocol/ablation.ts";
@@ -25,6 +25,7 @@ import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { shapeOf } from "../../tuning/ppo-programs.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
 import { decodeText, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
+import { Journal } from "./journal.ts";
 
 /** Everything of a run that an ablation is measured with. */
 export interface AblationSubject {
@@ -56,7 +57,7 @@ export interface MeasureOptions {
   /** Only the set itself beside the unchanged model, and only the reward. */
   readonly bare?: boolean;
   readonly signal?: AbortSignal;
-  /** Awaited after each batch of prompts and each condition; throws to stop. */
+  /** Awaited after each condition; throws to stop. */
   readonly onStep?: (done: number, total: number) => Promise<void> | void;
 }
 
@@ -67,6 +68,7 @@ export class AblationBench {
   readonly #generator: Generator;
   readonly #loss: LossMeter;
   readonly #facts: ReadonlyMap<string, DictionaryFacts>;
+  readonly #journal: Journal;
   #base: Samples | undefined;
 
   private constructor(
@@ -75,15 +77,18 @@ export class AblationBench {
     generator: Generator,
     loss: LossMeter,
     facts: ReadonlyMap<string, DictionaryFacts>,
+    journal: Journal,
   ) {
     this.#subject = subject;
     this.#edit = edit;
     this.#generator = generator;
     this.#loss = loss;
     this.#facts = facts;
+    this.#journal = journal;
   }
 
-  static async open(subject: AblationSubject): Promise<AblationBench> {
+  /** A journal of the same measurements on the same subject lets them go on from where it ends. */
+  static async open(subject: AblationSubject, journal = new Journal()): Promise<AblationBench> {
     const { device, model, dictionaries, config, tokenizer, texts, contextTokens } = subject;
     const edit = await AblationEdit.create(device, dictionaries);
     const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
@@ -98,7 +103,8 @@ export class AblationBench {
       editMlpOutput: edit.mlpOutput,
     });
     const loss = await LossMeter.create({ device, model, dictionaries, edit, texts, tokens: contextTokens });
-    return new AblationBench(subject, edit, generator, loss, await loss.facts());
+    const facts = await loss.facts(journal.facts, journal.gathered);
+    return new AblationBench(subject, edit, generator, loss, facts, journal);
   }
 
   /** Throws `AblationSetError`. */
@@ -137,7 +143,8 @@ export class AblationBench {
     await this.#edit.set(changesOf(condition, this.#facts));
     const rewards = await this.#rewards(Random.fromSeed(seed).fork("completions"), signal);
     if (bare) return { condition, rewards, losses: [], separations: [] };
-    return { condition, rewards, losses: await this.#loss.losses(), separations: await this.#separations() };
+    const losses = await this.#loss.losses(this.#journal.unit);
+    return { condition, rewards, losses, separations: await this.#journal.unit(() => this.#separations()) };
   }
 
   /** Completions are sampled and scored exactly as in tuning. */
@@ -148,8 +155,12 @@ export class AblationBench {
       signal?.throwIfAborted();
       const batch = prompts.slice(start, start + config.batchSize);
       const stream = random.fork(`batch at ${start}`);
-      const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream);
-      rewards.push(...rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward));
+      rewards.push(
+        ...(await this.#journal.unit(async () => {
+          const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream);
+          return rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward);
+        })),
+      );
     }
     return rewards;
   }
@@ -159,7 +170,7 @@ export class AblationBench {
     const { device, model, tokenizer, probe, triples, prefixIds, dictionaries } = this.#subject;
     if (triples.length === 0) return [];
     const small = new Map(dictionaries.filter(({ name }) => name.endsWith("small")).map((one) => [one.layer, one]));
-    const { z } = await collectFeatures(triples, {
+    const collection = new FeatureCollection(triples, {
       device,
       model,
       tokenizer,
@@ -178,6 +189,8 @@ export class AblationBench {
       prefixIds,
       edit: { stores: this.#edit.frozenStores, live: this.#edit.liveStores, mlpOutput: this.#edit.mlpOutput },
     });
+    await this.#journal.collect(collection);
+    const { z } = await collection.finish();
     const n = triples.length;
     const rowsFrom = (first: number) =>
       takeRows(

@@ -1,4 +1,5 @@
 /** Where each feature of a dictionary is active, and how strongly. Letters: N tokens of a pass, F features, K activations in all. */
+import { invariant } from "../../common/errors.ts";
 
 /** Column by column: feature f has `places[starts[f] .. starts[f + 1]]`, which rise, and `values` beside them. */
 export interface FeatureActivations {
@@ -11,6 +12,13 @@ export interface FeatureActivations {
   readonly places: Uint32Array;
   /** [K] */
   readonly values: Float32Array;
+}
+
+/** One activation an index: its feature, its token number and its value. */
+export interface CollectedActivations {
+  readonly columns: Uint32Array<ArrayBuffer>;
+  readonly places: Uint32Array<ArrayBuffer>;
+  readonly values: Float32Array<ArrayBuffer>;
 }
 
 /** Takes dense rows and keeps what is above zero. Rows must come in the order of their places. */
@@ -44,6 +52,33 @@ export class ActivationCollector {
       }
     }
     this.#size = size;
+  }
+
+  /** What is there so far, in place; goes into a checkpoint. */
+  captured(): CollectedActivations {
+    const size = this.#size;
+    return {
+      columns: this.#columns.subarray(0, size),
+      places: this.#places.subarray(0, size),
+      values: this.#values.subarray(0, size),
+    };
+  }
+
+  /** Goes on from what was captured; takes the arrays for its own. */
+  restore({ columns, places, values }: CollectedActivations): void {
+    invariant(
+      columns.length === values.length && places.length === values.length,
+      `activations in ${columns.length} columns, ${places.length} places and ${values.length} values do not belong together`,
+    );
+    this.#columns = columns;
+    this.#places = places;
+    this.#values = values;
+    this.#size = values.length;
+    this.#counts.fill(0);
+    for (let k = 0; k < columns.length; k++) {
+      invariant(columns[k]! < this.#features, `feature ${columns[k]!} is not one of ${this.#features}`);
+      this.#counts[columns[k]!]! += 1;
+    }
   }
 
   finish(tokens: number): FeatureActivations {

@@ -9,7 +9,7 @@ import { forward, plainPositions } from "../../models/model.ts";
 import { type OpenedModel, openModel, starterFolder } from "../../models/open.ts";
 import { type Sae, unitRows } from "../../sae/sae.ts";
 import { ActivationCollector, activationsIn, peaksOf, statisticsOf } from "./activations.loops.ts";
-import { harvest } from "./harvest.ts";
+import { Harvest } from "./harvest.ts";
 import { logitEffects } from "./logit-effects.ts";
 import { ExampleSelector, silentBelow } from "./select.ts";
 import { nearestDirections } from "./twins.ts";
@@ -72,12 +72,10 @@ describe("harvest", () => {
     const sae = randomSae(128, 24, 4);
     const dictionaries = [{ name: "d", layer: 3, sae }];
     const { model } = starter;
-    const done: number[] = [];
-    const onPass = async (count: number): Promise<void> => {
-      done.push(count);
-    };
-    const found = (await harvest({ device, model, dictionaries, texts: cut, prefixIds: [0], onPass })).get("d");
-    expect(done.at(-1)).toBe(cut.texts.length);
+    const harvest = await Harvest.open({ device, model, dictionaries, texts: cut, prefixIds: [0] });
+    while (await harvest.step());
+    expect(harvest.done).toBe(cut.texts.length);
+    const found = (await harvest.finish()).get("d");
     for (const text of [0, 3]) {
       const ids = Int32Array.from([0, ...(cut.ids[text] ?? [])]);
       const shape = [1, ids.length] as const;

@@ -1,5 +1,6 @@
 /** Runs a model over texts and keeps where the features of its dictionaries are active. Letters: B texts, T places, F features. */
-import type { Device, Program } from "../../engine/device.ts";
+import { invariant } from "../../common/errors.ts";
+import type { Device, Program, StateStore } from "../../engine/device.ts";
 import type { Node, Values } from "../../engine/graph.ts";
 import * as ops from "../../engine/ops.ts";
 import { forward, type Model, plainPositions } from "../../models/model.ts";
@@ -7,7 +8,7 @@ import { mlpOutputOf } from "../../sae/activation-buffer.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
 import type { Sae } from "../../sae/sae.ts";
-import { ActivationCollector, type FeatureActivations } from "./activations.loops.ts";
+import { ActivationCollector, type CollectedActivations, type FeatureActivations } from "./activations.loops.ts";
 import type { WindowedTexts } from "./windows.ts";
 
 export interface HarvestOptions {
@@ -18,39 +19,100 @@ export interface HarvestOptions {
   readonly texts: WindowedTexts;
   /** Token ids before every text. */
   readonly prefixIds: readonly number[];
-  /** Awaited after each pass; throws to stop. */
-  readonly onPass: (textsDone: number) => Promise<void>;
 }
+
+/** What a harvest has so far, by the dictionaries' names. */
+export type Harvested = Readonly<Record<string, CollectedActivations>>;
 
 /** About so many token places make a forward pass. */
 const passTokens = 1024;
 
-/** Activations of every dictionary, by its name. */
-export async function harvest(options: HarvestOptions): Promise<ReadonlyMap<string, FeatureActivations>> {
-  const { device, model, dictionaries, texts, prefixIds, onPass } = options;
-  const longest = texts.ids.reduce((most, { length }) => Math.max(most, length), 1);
-  const T = longest + prefixIds.length;
-  const B = Math.max(1, Math.min(texts.ids.length, Math.floor(passTokens / T)));
-  const placed = [];
-  for (const { name, layer, sae } of dictionaries) placed.push({ name, layer, ...(await placeSae(device, name, sae)) });
-  const passed = forward(model, { shape: [B, T] });
-  const outputs: Record<string, Node> = {};
-  for (const { name, layer, nodes } of placed)
-    outputs[name] = encodeNode(ops.reshape(mlpOutputOf(passed, layer), [B * T, -1]), nodes);
-  const stores = [model.store, ...placed.map(({ store }) => store)];
-  const program = await device.compile({ stores, frozen: stores, outputs });
-  const collectors = new Map(dictionaries.map(({ name, sae }) => [name, new ActivationCollector(sae.F)]));
-  try {
-    for (let first = 0; first < texts.ids.length; first += B) {
-      const results = await runPass(program, options, [first, B, T]);
-      for (const [name, collector] of collectors) keep(collector, results[name], options, [first, B, T]);
-      await onPass(Math.min(texts.ids.length, first + B));
-    }
-  } finally {
-    await program.dispose();
-    for (const { store } of placed) await store.dispose();
+/** One pass a step, so that it can be saved in between and taken up again. `finish` or `dispose` frees what it holds on the device. */
+export class Harvest {
+  readonly #options: HarvestOptions;
+  readonly #program: Program;
+  readonly #placed: readonly StateStore[];
+  readonly #shape: readonly [B: number, T: number];
+  readonly #collectors: ReadonlyMap<string, ActivationCollector>;
+  #done = 0;
+
+  private constructor(
+    options: HarvestOptions,
+    program: Program,
+    placed: readonly StateStore[],
+    shape: readonly [number, number],
+  ) {
+    this.#options = options;
+    this.#program = program;
+    this.#placed = placed;
+    this.#shape = shape;
+    this.#collectors = new Map(options.dictionaries.map(({ name, sae }) => [name, new ActivationCollector(sae.F)]));
   }
-  return new Map([...collectors].map(([name, collector]) => [name, collector.finish(texts.tokens)]));
+
+  static async open(options: HarvestOptions): Promise<Harvest> {
+    const { device, model, dictionaries, texts, prefixIds } = options;
+    const longest = texts.ids.reduce((most, { length }) => Math.max(most, length), 1);
+    const T = longest + prefixIds.length;
+    const B = Math.max(1, Math.min(texts.ids.length, Math.floor(passTokens / T)));
+    const placed = [];
+    for (const { name, layer, sae } of dictionaries)
+      placed.push({ name, layer, ...(await placeSae(device, name, sae)) });
+    const passed = forward(model, { shape: [B, T] });
+    const outputs: Record<string, Node> = {};
+    for (const { name, layer, nodes } of placed)
+      outputs[name] = encodeNode(ops.reshape(mlpOutputOf(passed, layer), [B * T, -1]), nodes);
+    const own = placed.map(({ store }) => store);
+    const stores = [model.store, ...own];
+    const program = await device.compile({ stores, frozen: stores, outputs });
+    return new Harvest(options, program, own, [B, T]);
+  }
+
+  /** Texts read so far. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Reads the next few texts; false when there are none. */
+  async step(): Promise<boolean> {
+    const { texts } = this.#options;
+    const [B, T] = this.#shape;
+    if (this.#done >= texts.ids.length) return false;
+    const pass = [this.#done, B, T] as const;
+    const results = await runPass(this.#program, this.#options, pass);
+    for (const [name, collector] of this.#collectors) keep(collector, results[name], this.#options, pass);
+    this.#done = Math.min(texts.ids.length, this.#done + B);
+    return true;
+  }
+
+  /** In place; goes into a checkpoint together with `done`. */
+  captured(): Harvested {
+    return Object.fromEntries([...this.#collectors].map(([name, collector]) => [name, collector.captured()]));
+  }
+
+  /** Goes on from `done` texts and what was captured then. */
+  restore(done: number, harvested: Harvested): void {
+    const { length } = this.#options.texts.ids;
+    invariant(done >= 0 && done <= length, `${done} of ${length} texts cannot be done`);
+    for (const [name, collector] of this.#collectors) {
+      const saved = harvested[name];
+      invariant(saved !== undefined, `the checkpoint has no activations of dictionary ${name}`);
+      collector.restore(saved);
+    }
+    this.#done = done;
+  }
+
+  /** Activations of every dictionary, by its name, when every text is read. */
+  async finish(): Promise<Map<string, FeatureActivations>> {
+    await this.dispose();
+    const { texts } = this.#options;
+    invariant(this.#done === texts.ids.length, "a harvest was finished before its last text");
+    return new Map([...this.#collectors].map(([name, collector]) => [name, collector.finish(texts.tokens)]));
+  }
+
+  async dispose(): Promise<void> {
+    await this.#program.dispose();
+    for (const store of this.#placed) await store.dispose();
+  }
 }
 
 type Pass = readonly [first: number, B: number, T: number];

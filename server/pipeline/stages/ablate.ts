@@ -7,9 +7,11 @@ import { parseFeatureId } from "../../protocol/ablation.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { effectsOf } from "../ablation/effects.ts";
 import { activationFrequencies, frequenciesSchema } from "../ablation/frequencies.ts";
+import { Journal } from "../ablation/journal.ts";
 import { AblationBench } from "../ablation/measure.ts";
 import { type AblationSettings, openAblation } from "../ablation/open.ts";
 import type { Stage, StageContext } from "../stage.ts";
+import { arrayFiles, readDoubles, readFloats } from "./array-files.ts";
 import { readCollected } from "./collect.ts";
 import { readJson, withDevice, writeJson } from "./common.ts";
 import { featuresFile } from "./examples.ts";
@@ -56,9 +58,8 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         probe: input("probe"),
         triples: input("triples"),
       };
-      const bench = await AblationBench.open(
-        await openAblation(device, paths, settings, context.random.fork("prompts")),
-      );
+      const subject = await openAblation(device, paths, settings, context.random.fork("prompts"));
+      const bench = await AblationBench.open(subject, await journalOf(context));
       const { set, single } = await measureAll(bench, ids, context);
       await bench.dispose();
       const frequencies = await frequenciesOf(ids, context);
@@ -67,25 +68,39 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
   },
 };
 
+/** The journal is the stage's checkpoint. */
+async function journalOf({ resumed, stepDone }: Context): Promise<Journal> {
+  const saved = resumed && {
+    state: resumed.state,
+    doubles: await readDoubles(resumed),
+    floats: await readFloats(resumed),
+  };
+  return new Journal(
+    (capture) =>
+      stepDone(() => {
+        const { state, doubles, floats } = capture();
+        return { state, files: arrayFiles({ ...doubles, ...floats }) };
+      }),
+    saved,
+  );
+}
+
 async function measureAll(
   bench: AblationBench,
   ids: readonly string[],
-  { settings, signal, progress, stepDone }: Context,
+  { settings, signal, progress }: Context,
 ): Promise<Pick<Ablation, "set" | "single">> {
   const { draws, seed } = settings;
   const alone = ids.length === 1 ? [] : ids.slice(0, settings.single);
   const total = 4 + draws + alone.length;
   let done = 0;
-  const advance = async (): Promise<void> => {
-    progress(Math.min(total, ++done), total, "conditions");
-    await stepDone(() => ({ state: {} }));
-  };
+  const advance = (): void => progress(Math.min(total, ++done), total, "conditions");
   const features = ids.map((id) => ({ id, factor: 0 }));
   const set = await bench.measure({ features, draws, seed, signal, onStep: advance });
   const single: Ablation["single"] = [];
   for (const id of alone) {
     single.push(await bench.measure({ features: [{ id, factor: 0 }], draws: 0, seed, bare: true, signal }));
-    await advance();
+    advance();
   }
   return { set, single };
 }

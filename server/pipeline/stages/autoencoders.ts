@@ -10,6 +10,7 @@ import { dictionarySimilarity } from "../../sae/similarity.ts";
 import type { SaeKey } from "../../sae/step-program.ts";
 import { createSaeTrainer, type SaeStep, type SaeTrainer } from "../../sae/trainer.ts";
 import type { Stage, StageContext } from "../stage.ts";
+import { arrayFiles, readFloats } from "./array-files.ts";
 import {
   analysisTexts,
   loadModelAndTokenizer,
@@ -20,7 +21,6 @@ import {
   writeJson,
 } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { floatFiles, readFloatFiles } from "./float-files.ts";
 import { tokenIdsOf } from "./token-ids.ts";
 
 export interface AutoencoderSettings {
@@ -116,11 +116,11 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
 async function train(trainer: SaeTrainer, { resumed, log, progress, stepDone, settings }: Context): Promise<void> {
   if (resumed !== undefined) {
     const { step, random } = progressSchema.parse(resumed.state);
-    await trainer.restore({ step, random, tensors: await readFloatFiles(resumed) });
+    await trainer.restore({ step, random, tensors: await readFloats(resumed) });
   }
   const capture = async () => {
     const { tensors, ...state } = await trainer.state();
-    return { state, files: floatFiles(tensors) };
+    return { state, files: arrayFiles(tensors) };
   };
   for (let step = await trainer.step(); step !== undefined; step = await trainer.step()) {
     if (step.kind === "update") {

@@ -9,9 +9,9 @@ import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
 import type { Stage, StageContext } from "../stage.ts";
+import { arrayFiles, readFloats } from "./array-files.ts";
 import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "./autoencoders.ts";
 import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
-import { floatFiles, readFloatFiles } from "./float-files.ts";
 import { prefixOf } from "./token-ids.ts";
 import { readTriples } from "./triples.ts";
 
@@ -41,11 +41,11 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
       const collection = await openCollection(device, context);
       if (context.resumed !== undefined) {
         const { done } = z.object({ done: z.int() }).parse(context.resumed.state);
-        collection.restore(done, await readFloatFiles(context.resumed));
+        collection.restore(done, await readFloats(context.resumed));
       }
       while (await collection.step()) {
         context.progress(collection.doneTexts, collection.texts, "texts");
-        await context.stepDone(() => ({ state: { done: collection.done }, files: floatFiles(collection.captured()) }));
+        await context.stepDone(() => ({ state: { done: collection.done }, files: arrayFiles(collection.captured()) }));
       }
       await write(context.output, await collection.finish());
     });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { loadModel } from "../../models/checkpoint.ts";
 import type { RewardFunction } from "../../rewards/reward.ts";
 import { vaderRewardFunction } from "../../rewards/vader.ts";
-import { evaluatePair } from "../../tuning/evaluate.ts";
+import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
@@ -76,6 +76,13 @@ export interface EvaluateSettings extends TuneSettings {
 /** File of the `evaluate` stage. */
 export const evaluationFile = "evaluation.json";
 
+const pairsSchema = z.array(
+  z.object({
+    prompt: z.string(),
+    base: z.object({ completion: z.string(), reward: z.number() }),
+    tuned: z.object({ completion: z.string(), reward: z.number(), kl: z.number() }),
+  }),
+);
 const interval = z.looseObject({ mean: z.number(), low: z.number(), high: z.number() });
 /** What the report reads of an evaluation. */
 export const evaluationSchema = z.object({
@@ -84,13 +91,7 @@ export const evaluationSchema = z.object({
   tuned: interval,
   difference: interval,
   kl: interval,
-  samples: z.array(
-    z.object({
-      prompt: z.string(),
-      base: z.object({ completion: z.string(), reward: z.number() }),
-      tuned: z.object({ completion: z.string(), reward: z.number(), kl: z.number() }),
-    }),
-  ),
+  samples: pairsSchema,
 });
 
 /** Rewards of base and tuned model on held-out prompts, pair by pair. */
@@ -98,7 +99,7 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
   name: "evaluate",
   codeVersion: 1,
   run: async (context) => {
-    const { settings, random } = context;
+    const { settings, random, resumed } = context;
     await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
       const tuned = await loadModel(device, context.input("tuned"));
@@ -111,7 +112,10 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         random.fork("prompts"),
       ).slice(0, settings.prompts);
       const reward = rewardOf(settings.reward);
-      const onProgress = (done: number, total: number): void => context.progress(done, total, "prompts");
+      const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
+        context.progress(pairs.length, prompts.length, "prompts");
+        await context.stepDone(() => ({ state: pairs }));
+      };
       const { pairs, ...summary } = await evaluatePair({
         device,
         base,
@@ -121,7 +125,8 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         prompts,
         config: settings.ppo,
         random,
-        onProgress,
+        ...(resumed === undefined ? {} : { known: pairsSchema.parse(resumed.state) }),
+        onBatch,
       });
       await writeJson(context.output, evaluationFile, {
         prompts: prompts.length,

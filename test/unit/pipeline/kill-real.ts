@@ -1,7 +1,8 @@
 /**
  * kill -9 at random moments of a small run of the real pipeline: `node test/unit/pipeline/kill-real.ts [CUTS=50] [SEED=1]`. Two of
  * three cuts come at a call that changes the disk, half of these with half of the bytes written, so inside saves; the others at a
- * random time. Each cut run is then run again to its end, and must have the bytes of the uncut one: weights, features, log, report.
+ * random time. Two more cuts come in the second half of every stage that takes long enough to save, and such a stage must go on from a
+ * checkpoint. Each cut run is then run again to its end, and must have the bytes of the uncut one: weights, features, log, report.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +22,13 @@ const endSchema = z.object({
   messages: z.array(z.string()),
   resumed: z.array(z.string()),
   calls: z.int(),
+  /** By stage: calls so far when it began and ended. */
+  stages: z.record(z.string(), z.object({ from: z.int(), to: z.int() })),
 });
+type End = z.output<typeof endSchema>;
+
+/** Stages whose work may take longer than anyone wants to lose. */
+const longStages = ["autoencoders", "collect-tuned", "probe", "examples", "ablate"];
 
 export interface Cut {
   /** Where the run was killed, in words. */
@@ -34,15 +41,24 @@ export interface Cut {
   readonly faults: readonly string[];
 }
 
-/** Cuts so many runs, two at a time, and runs each to its end; `onCut` is told of each. */
-export async function killRealRuns(cuts: number, seed: number, onCut: (cut: Cut) => void = () => undefined) {
+/**
+ * Cuts so many runs, and one more in each stage of `inStages` (a stage twice, two), two at a time, and runs each to its end; `onCut` is told of
+ * each.
+ */
+export async function killRealRuns(
+  cuts: number,
+  seed: number,
+  inStages: readonly string[],
+  onCut: (cut: Cut) => void = () => undefined,
+) {
   const root = await mkdtemp(join(tmpdir(), "lfp-kill-"));
   try {
     const startMs = performance.now();
     const uncut = await whole(root, folderIn(root, "uncut"));
     const runMs = performance.now() - startMs;
     const expected = await lastingFiles(folderIn(root, "uncut"));
-    const queue = momentsOf(cuts, Random.fromSeed(seed), uncut.calls, runMs);
+    const random = Random.fromSeed(seed);
+    const queue = [...momentsOf(cuts, random, uncut.calls, runMs), ...momentsIn(inStages, uncut.stages, random)];
     const results: Cut[] = [];
     const worker = async (): Promise<void> => {
       for (let moment = queue.shift(); moment !== undefined; moment = queue.shift()) {
@@ -61,10 +77,11 @@ export async function killRealRuns(cuts: number, seed: number, onCut: (cut: Cut)
 }
 
 /** When a run is killed: at a call that changes the disk, or some time after it began. */
-type Moment = { readonly where: string } & (
-  | { readonly killAt: number; readonly half: boolean }
-  | { readonly afterMs: number }
-);
+type Moment = {
+  readonly where: string;
+  /** A stage that has checkpoints by then. */
+  readonly stage?: string;
+} & ({ readonly killAt: number; readonly half: boolean } | { readonly afterMs: number });
 
 function momentsOf(cuts: number, random: Random, calls: number, runMs: number): Moment[] {
   return Array.from({ length: cuts }, (_, index) => {
@@ -77,6 +94,20 @@ function momentsOf(cuts: number, random: Random, calls: number, runMs: number): 
     return { where: `${half ? "half-way through" : "before"} call ${killAt} of ${calls}`, killAt, half };
   });
 }
+
+/** In the second half of the calls of each stage. */
+function momentsIn(inStages: readonly string[], stages: End["stages"], random: Random): Moment[] {
+  return inStages.map((stage) => {
+    const { from, to } = stages[stage] ?? { from: 0, to: 0 };
+    if (to - from < 2) throw new Error(`stage ${stage} did nothing in the uncut run`);
+    const half = Math.floor((to - from) / 2);
+    const killAt = from + half + 1 + random.integer(Math.max(1, half - lastCalls));
+    return { where: `in ${stage} before call ${killAt} (of ${from} to ${to})`, stage, killAt, half: false };
+  });
+}
+
+/** Calls at a stage's end that put its output in place. */
+const lastCalls = 12;
 
 async function cutAndResume(
   root: string,
@@ -91,7 +122,10 @@ async function cutAndResume(
   const { outcome, messages, resumed } = await whole(root, folder);
   const differing = differences(expected, await lastingFiles(folder));
   const ended = outcome.kind === "done" ? [] : [`the resumed run ended ${outcome.kind}`];
-  return { where: moment.where, late, resumed, faults: [...messages, ...differing, ...ended] };
+  const { stage } = moment;
+  const lost =
+    stage === undefined || resumed.some((one) => one.startsWith(`${stage} from`)) ? [] : [`${stage} began anew`];
+  return { where: moment.where, late, resumed, faults: [...messages, ...differing, ...ended, ...lost] };
 }
 
 /** The folder's name is the run's, which the report holds. */
@@ -107,7 +141,7 @@ function start(root: string, folder: string, options: object): ChildProcess {
 }
 
 /** Runs to the end and gives what it said. */
-async function whole(root: string, folder: string): Promise<z.output<typeof endSchema>> {
+async function whole(root: string, folder: string): Promise<End> {
   const child = start(root, folder, {});
   const [said] = await Promise.all([child.stdout === null ? "" : text(child.stdout), once(child, "exit")]);
   const last = said.trim().split("\n").at(-1) ?? "";
@@ -138,13 +172,18 @@ function differences(expected: ReadonlyMap<string, string>, found: ReadonlyMap<s
 if (import.meta.main) {
   const [cuts = "50", seed = "1"] = process.argv.slice(2);
   let faulty = 0;
-  const results = await killRealRuns(Number(cuts), Number(seed), ({ where, late, resumed, faults }) => {
-    if (faults.length > 0) faulty += 1;
-    const after = late ? "was over already" : resumed.length === 0 ? "no checkpoint yet" : resumed.join(", ");
-    console.log(
-      `${faults.length === 0 ? "ok  " : "FAIL"} ${where}: ${after}${faults.map((fault) => `\n     ${fault}`).join("")}`,
-    );
-  });
+  const results = await killRealRuns(
+    Number(cuts),
+    Number(seed),
+    [...longStages, ...longStages],
+    ({ where, late, resumed, faults }) => {
+      if (faults.length > 0) faulty += 1;
+      const after = late ? "was over already" : resumed.length === 0 ? "no checkpoint yet" : resumed.join(", ");
+      console.log(
+        `${faults.length === 0 ? "ok  " : "FAIL"} ${where}: ${after}${faults.map((fault) => `\n     ${fault}`).join("")}`,
+      );
+    },
+  );
   const killed = results.filter(({ late }) => !late).length;
   console.log(`${killed} of ${results.length} runs were killed; ${faulty} did not end as the uncut run`);
   process.exitCode = faulty === 0 ? 0 : 1;

@@ -8,7 +8,7 @@ import { tinyExperiment } from "./tiny-experiment.ts";
 /**
  * A small run of the real pipeline as its own process: `node real-run.ts FOLDER '{"killAt": 17, "half": true}'`. It saves at every
  * second step; `killAt` ends it with SIGKILL at the n-th call that changes the disk, before the call or after half of it. The last
- * line on standard output is what came of it: outcome, warnings, checkpoints gone on from, and the number of calls.
+ * line on standard output is what came of it: outcome, warnings, checkpoints gone on from, the number of calls, and those of each stage.
  */
 const [folder = "", json = "{}"] = process.argv.slice(2);
 const options: { killAt?: number; half?: boolean } = JSON.parse(json);
@@ -23,6 +23,7 @@ const { files, calls } = new FaultyFiles({
   },
 });
 const messages: string[] = [];
+const stages: Record<string, { from: number; to: number }> = {};
 const resumed: string[] = [];
 const plan = await planExperiment(parseExperiment(tinyExperiment), { run: "tiny" });
 process.stdout.write("begins\n");
@@ -34,7 +35,10 @@ const outcome = await runPipeline(plan, folder, {
   files,
   onEvent: (event) => {
     if (event.kind === "message") messages.push(event.text);
+    if (event.kind === "stage-started") stages[event.stage] = { from: calls.length, to: calls.length };
+    if (event.kind === "stage-finished")
+      stages[event.stage] = { from: stages[event.stage]?.from ?? 0, to: calls.length };
     if (event.kind === "stage-resumed") resumed.push(`${event.stage} from checkpoint ${event.generation}`);
   },
 });
-process.stdout.write(`${JSON.stringify({ outcome, messages, resumed, calls: calls.length })}\n`);
+process.stdout.write(`${JSON.stringify({ outcome, messages, resumed, calls: calls.length, stages })}\n`);

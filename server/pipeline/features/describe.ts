@@ -1,0 +1,302 @@
+/**
+ * Describes the features of a model's dictionaries: reads the texts through the model, looks where each feature is active, and writes what shows
+ * it. Every step can be saved, with the store as far as it is written, and taken up again.
+ */
+import { createReadStream } from "node:fs";
+import { z } from "zod";
+import { invariant } from "../../common/errors.ts";
+import { Random } from "../../common/random.ts";
+import type { Device } from "../../engine/device.ts";
+import type { LoadedModel } from "../../models/checkpoint.ts";
+import type { Tokenizer } from "../../models/tokenizer.ts";
+import { loadProbe } from "../../probe/format.ts";
+import type { LinearProbe } from "../../probe/linear-probe.ts";
+import type { StoreWriter, Twin } from "../../store/writer.ts";
+import type { StageContext } from "../stage.ts";
+import { arrayFiles, readCounts, readFloats } from "../stages/array-files.ts";
+import { analysisTexts, loadModelAndTokenizer, readJsonLines, sourceText, withDevice } from "../stages/common.ts";
+import { prefixOf } from "../stages/token-ids.ts";
+import { type FeatureActivations, statisticsOf } from "./activations.loops.ts";
+import { groupsOf, type ModelName, models, nameOf, type OpenDictionary } from "./dictionaries.ts";
+import { Harvest, type Harvested } from "./harvest.ts";
+import { type LogitEffects, logitEffects } from "./logit-effects.ts";
+import { ExampleSelector } from "./select.ts";
+import { nearestDirections } from "./twins.ts";
+import { type WindowedTexts, windowTexts } from "./windows.ts";
+
+export interface DescribeSettings {
+  /** Texts are read until they hold so many tokens. */
+  readonly tokens: number;
+  readonly windowTokens: number;
+  readonly contextLength: number;
+  readonly prependBos: boolean;
+}
+
+type Context = Pick<
+  StageContext<DescribeSettings, "model" | "tuned" | "texts" | "probe">,
+  "settings" | "input" | "random" | "openDevice" | "resumed" | "progress" | "stepDone"
+>;
+
+/** Where the work stands, as a checkpoint has it; beside it lie the store and the activations that are still to be written. */
+export const describePlace = z.object({
+  model: z.enum(models),
+  group: z.int(),
+  at: z.discriminatedUnion("doing", [
+    z.object({ doing: z.literal("reading"), texts: z.int() }),
+    z.object({
+      doing: z.literal("writing"),
+      /** Of the group. */
+      dictionary: z.int(),
+      /** Features of it that are written. */
+      features: z.int(),
+      random: z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly(),
+    }),
+  ]),
+});
+export type DescribePlace = z.infer<typeof describePlace>;
+
+/** File of a checkpoint that holds the store as far as it is written. */
+export const partialStore = "features.sqlite";
+
+export interface DescribeOptions {
+  readonly model: ModelName;
+  /** Of both models. */
+  readonly dictionaries: readonly OpenDictionary[];
+  /** Committed up to `from`. */
+  readonly writer: StoreWriter;
+  readonly context: Context;
+  /** Where `context.resumed` stands, if that is in this model. */
+  readonly from: DescribePlace | undefined;
+  /** Bounds the activations that are kept at a time, as tokens times features. */
+  readonly cellsAtOnce?: number;
+}
+
+/** Writes all features of a model's dictionaries. */
+export async function describeModel(options: DescribeOptions): Promise<void> {
+  const { model, dictionaries, context, from, cellsAtOnce } = options;
+  await withDevice(context, async (device) => {
+    const reader = await openReader(device, options);
+    const own = dictionaries.filter((dictionary) => dictionary.model === model);
+    for (const [index, members] of groupsOf(own, context.settings.tokens, cellsAtOnce).entries()) {
+      if (from !== undefined && index < from.group) continue;
+      const group = { index, members };
+      const at = index === from?.group ? from.at : undefined;
+      const activations =
+        at?.doing === "writing"
+          ? await savedActivations(reader, group)
+          : await readActivations(reader, group, at?.texts ?? 0);
+      await writeGroup(reader, group, activations, at?.doing === "writing" ? at : undefined);
+    }
+  });
+}
+
+interface Reader extends DescribeOptions {
+  readonly device: Device;
+  readonly opened: LoadedModel;
+  readonly tokenizer: Tokenizer;
+  readonly prefixIds: readonly number[];
+  readonly texts: WindowedTexts;
+  readonly selector: ExampleSelector;
+  readonly probe: LinearProbe;
+}
+
+/** Dictionaries that are read in one pass over the texts. */
+interface Group {
+  readonly index: number;
+  readonly members: readonly OpenDictionary[];
+}
+
+type Activations = ReadonlyMap<string, FeatureActivations>;
+type Writing = Extract<DescribePlace["at"], { doing: "writing" }>;
+
+async function openReader(device: Device, options: DescribeOptions): Promise<Reader> {
+  const { input, settings } = options.context;
+  const folder = input(options.model === "base" ? "model" : "tuned");
+  const { model: opened, tokenizer } = await loadModelAndTokenizer(device, folder, input("model"));
+  const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: opened.config.bosId });
+  const contextTokens = Math.min(settings.contextLength, opened.config.contextLength) - prefixIds.length;
+  const { windowTokens, tokens: maxTokens } = settings;
+  const all = await readJsonLines(input("texts"), analysisTexts, sourceText);
+  const texts = windowTexts(all, { tokenizer, contextTokens, windowTokens, maxTokens });
+  const { probe } = await loadProbe(input("probe"));
+  return { ...options, device, opened, tokenizer, prefixIds, texts, selector: new ExampleSelector(texts), probe };
+}
+
+/** Reads the texts, from the checkpoint's place on where `textsDone` is not 0. */
+async function readActivations(reader: Reader, group: Group, textsDone: number): Promise<Activations> {
+  const { device, opened, texts, prefixIds, context } = reader;
+  const dictionaries = group.members.map((dictionary) => ({ ...dictionary, name: nameOf(dictionary) }));
+  const harvest = await Harvest.open({ device, model: opened, dictionaries, texts, prefixIds });
+  if (textsDone > 0) harvest.restore(textsDone, await savedHarvest(context.resumed, dictionaries));
+  while (await harvest.step()) {
+    tellProgress(reader, group, harvest.done / texts.texts.length);
+    await saveAt(reader, group, { doing: "reading", texts: harvest.done }, () =>
+      Object.entries(harvest.captured()).flatMap(([name, { columns, places, values }]) => [
+        [`${name}.columns`, columns],
+        [`${name}.places`, places],
+        [`${name}.values`, values],
+      ]),
+    );
+  }
+  return await harvest.finish();
+}
+
+/** The whole work is a pass over the texts for every layer of either model; passes that are shared count as several. */
+function tellProgress({ model, dictionaries, context }: Reader, { members }: Group, share: number): void {
+  const layersOf = (some: readonly OpenDictionary[]) => new Set(some.map(({ layer }) => layer)).size;
+  const own = dictionaries.filter((dictionary) => dictionary.model === model);
+  const [first] = members;
+  const before = own.slice(0, first === undefined ? 0 : own.indexOf(first));
+  const done = (model === "tuned" ? 0 : layersOf(own)) + layersOf(before) + share * layersOf(members);
+  context.progress(Math.round((100 * done) / (2 * layersOf(own))), 100, "%");
+}
+
+/** Features are written a few at a time, so that none of the pauses in between is far away. */
+const featuresAtOnce = 64;
+
+async function writeGroup(reader: Reader, group: Group, found: Activations, from: Writing | undefined): Promise<void> {
+  const { model, dictionaries, writer, device, opened, tokenizer, context } = reader;
+  for (const [at, dictionary] of group.members.entries()) {
+    if (from !== undefined && at < from.dictionary) continue;
+    const activations = found.get(nameOf(dictionary));
+    invariant(activations !== undefined, `there are no activations of dictionary ${nameOf(dictionary)}`);
+    const { size, layer, sae, digest } = dictionary;
+    const here = at === from?.dictionary ? from : undefined;
+    if (here === undefined)
+      writer.dictionary({ model, size, layer, features: sae.F, tokens: activations.tokens, digest });
+    const baseTwin = dictionaries.find((one) => one.model === "base" && nameOf(one) === nameOf(dictionary));
+    const described = {
+      dictionary,
+      activations,
+      effects: await logitEffects(device, opened, sae, tokenizer),
+      nearest: model === "tuned" && baseTwin !== undefined ? nearestDirections(sae, baseTwin.sae) : [],
+      random:
+        here === undefined ? context.random.fork(`${model} ${nameOf(dictionary)}`) : Random.fromState(here.random),
+    };
+    for (let first = here?.features ?? 0; first < sae.F; first += featuresAtOnce) {
+      const features = Math.min(sae.F, first + featuresAtOnce);
+      writeFeatures(described, [first, features], reader);
+      writer.commit();
+      const place = { doing: "writing", dictionary: at, features, random: described.random.state } as const;
+      await saveAt(reader, group, place, () => unwritten(group.members.slice(at), found));
+    }
+  }
+}
+
+type NamedArrays = readonly (readonly [string, Float32Array | Uint32Array])[];
+
+/** The end of a step. `arrays` is asked for only to save; everything in the store must be committed. */
+async function saveAt(
+  { model, writer, context }: Reader,
+  { index }: Group,
+  at: DescribePlace["at"],
+  arrays: () => NamedArrays,
+): Promise<void> {
+  await context.stepDone(() => ({
+    state: { model, group: index, at } satisfies DescribePlace,
+    files: { [partialStore]: createReadStream(writer.path), ...arrayFiles(Object.fromEntries(arrays())) },
+  }));
+}
+
+function unwritten(members: readonly OpenDictionary[], found: Activations): NamedArrays {
+  return members.flatMap((dictionary) => {
+    const activations = found.get(nameOf(dictionary));
+    if (activations === undefined) return [];
+    const { starts, places, values } = activations;
+    const name = nameOf(dictionary);
+    return [
+      [`${name}.starts`, starts] as const,
+      [`${name}.places`, places] as const,
+      [`${name}.values`, values] as const,
+    ];
+  });
+}
+
+/** What `readActivations` saved. */
+async function savedHarvest(
+  resumed: Context["resumed"],
+  dictionaries: readonly { readonly name: string }[],
+): Promise<Harvested> {
+  const [counts, floats] = await savedArrays(resumed);
+  return Object.fromEntries(
+    dictionaries.flatMap(({ name }) => {
+      const { [`${name}.columns`]: columns, [`${name}.places`]: places } = counts;
+      const values = floats[`${name}.values`];
+      return columns && places && values ? [[name, { columns, places, values }]] : [];
+    }),
+  );
+}
+
+/** What `writeGroup` saved: of the dictionaries that were not written to their end. */
+async function savedActivations({ context, texts }: Reader, { members }: Group): Promise<Activations> {
+  const [counts, floats] = await savedArrays(context.resumed);
+  const found = new Map<string, FeatureActivations>();
+  for (const dictionary of members) {
+    const name = nameOf(dictionary);
+    const { [`${name}.starts`]: starts, [`${name}.places`]: places } = counts;
+    const values = floats[`${name}.values`];
+    if (starts === undefined || places === undefined || values === undefined) continue;
+    found.set(name, { features: dictionary.sae.F, tokens: texts.tokens, starts, places, values });
+  }
+  return found;
+}
+
+async function savedArrays(resumed: Context["resumed"]) {
+  return resumed === undefined
+    ? ([{}, {}] as const)
+    : ([await readCounts(resumed), await readFloats(resumed)] as const);
+}
+
+interface Described {
+  readonly dictionary: OpenDictionary;
+  readonly activations: FeatureActivations;
+  readonly effects: readonly LogitEffects[];
+  /** By feature: the most similar one of the base model's dictionary of the same size. */
+  readonly nearest: ReturnType<typeof nearestDirections>;
+  readonly random: Random;
+}
+
+const bins = 20;
+
+/** Writes the features `first` to `end`. */
+function writeFeatures(
+  described: Described,
+  [first, end]: readonly [number, number],
+  { writer, texts, selector, probe }: Reader,
+): void {
+  const { dictionary, activations, effects, nearest, random } = described;
+  const { model, size, layer, partners } = dictionary;
+  const span = model === "tuned" && size === "small" ? probe.layers.find((one) => one.layer === layer) : undefined;
+  for (let feature = first; feature < end; feature++) {
+    const place = { model, size, layer, feature } as const;
+    const { active, max, mean, histogram } = statisticsOf(activations, feature, bins);
+    const weight = span === undefined ? undefined : probe.weights[span.start + feature];
+    const partner = partners.get(feature);
+    const near = nearest[feature];
+    const twin: Twin | null =
+      partner === undefined
+        ? null
+        : {
+            place: { ...place, size: size === "small" ? "big" : "small", feature: partner.feature },
+            cosine: partner.cosine,
+          };
+    writer.feature({
+      place,
+      density: active / activations.tokens,
+      activeTokens: active,
+      maxActivation: max,
+      probeWeight: weight ?? null,
+      contribution: weight === undefined ? null : weight * mean,
+      histogram,
+      twin,
+      baseTwin:
+        near === undefined ? null : { place: { ...place, model: "base", feature: near.feature }, cosine: near.cosine },
+      promotes: effects[feature]?.promotes ?? [],
+      suppresses: effects[feature]?.suppresses ?? [],
+    });
+    for (const { window, ...example } of selector.choose(activations, feature, random)) {
+      writer.window({ id: window.id, ...texts.cut(window) });
+      writer.example({ ...example, place, window: window.id });
+    }
+  }
+}
