@@ -1,3 +1,4 @@
+import "./no-eval.ts";
 import * as vscode from "vscode";
 import { rememberRun } from "./choose-run.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
@@ -7,11 +8,15 @@ import { FeaturesTree } from "./features/features-tree.ts";
 import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
+import { runsRoots } from "./runs/runs-roots.ts";
+import { isRunUnderWay } from "./runs/under-way.ts";
+import { messageOf } from "./server-failure.ts";
 
 let extension: Extension | undefined;
 
 /** VS Code calls it once, when something of the extension is first needed. */
 export function activate(context: vscode.ExtensionContext): void {
+  const startMs = performance.now();
   const created = new Extension(context);
   extension = created;
   registerCommands(created);
@@ -27,6 +32,14 @@ export function activate(context: vscode.ExtensionContext): void {
       if (kind === "down") void offerRestart(created);
     }),
   );
+  created.log.info(`Activated in ${(performance.now() - startMs).toFixed(0)} ms.`);
+  void followRunsUnderWay(created);
+}
+
+/** A run that goes on, after a reload say, is followed again though nobody opens its view. */
+async function followRunsUnderWay({ runs, log }: Extension): Promise<void> {
+  if (!vscode.workspace.isTrusted || !(await isRunUnderWay(runsRoots()))) return;
+  await runs.model.all().catch((error: unknown) => log.warn(messageOf(error)));
 }
 
 /** VS Code waits for it before the window closes: the server ends with it. */

@@ -4,14 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  type CloseHandlerResult,
-  ErrorAction,
-  LanguageClient,
-  RevealOutputChannelOn,
-  State,
-} from "vscode-languageclient/node";
+import type { LanguageClient } from "vscode-languageclient/node";
 import type { z } from "zod";
 import { hoverCommands } from "../server/protocol/commands.ts";
 import type { NotificationType, RequestType } from "../server/protocol/message.ts";
@@ -45,6 +38,8 @@ const SILENCE_MS = 20_000;
 /** Any answer to it, an error too, shows that the server lives. */
 const PING = "lfp/ping";
 
+type ClientLibrary = typeof import("vscode-languageclient/node");
+
 interface Listener {
   readonly method: string;
   readonly receive: (params: unknown) => void;
@@ -65,6 +60,8 @@ export class ServerConnection implements vscode.Disposable {
   #client: LanguageClient | undefined;
   #process: ChildProcess | undefined;
   #starting: Promise<LanguageClient> | undefined;
+  /** How often it was ended; a start that was under way then comes to nothing. */
+  #ends = 0;
   #crashTimes: number[] = [];
 
   readonly onDidChangeState = this.#stateChanged.event;
@@ -145,7 +142,12 @@ export class ServerConnection implements vscode.Disposable {
 
   async #startClient(): Promise<LanguageClient> {
     this.#setState({ kind: "starting" });
-    const client = this.#createClient();
+    const ends = this.#ends;
+    // Loaded here, because it takes longer than all else of the extension's activation.
+    const library = await import("vscode-languageclient/node");
+    if (ends !== this.#ends) throw new Error("The analysis server was stopped before it had started.");
+    const startMs = performance.now();
+    const client = this.#createClient(library);
     this.#client = client;
     for (const method of new Set(this.#listeners.map((listener) => listener.method))) this.#listen(client, method);
     try {
@@ -154,12 +156,15 @@ export class ServerConnection implements vscode.Disposable {
       if (this.#client === client) this.#giveUp(`The analysis server could not be started: ${messageOf(error)}`);
       throw error;
     }
+    const readyMs = performance.now() - startMs;
+    this.#options.log.info(`The analysis server answered ${readyMs.toFixed(0)} ms after its start.`);
     return client;
   }
 
-  #createClient(): LanguageClient {
+  #createClient(library: ClientLibrary): LanguageClient {
+    const { CloseAction, ErrorAction, RevealOutputChannelOn, State } = library;
     const { script, log, initializationOptions } = this.#options;
-    const client: LanguageClient = new LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
+    const client: LanguageClient = new library.LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
       documentSelector,
       initializationOptions,
       outputChannel: log,
@@ -168,7 +173,12 @@ export class ServerConnection implements vscode.Disposable {
       initializationFailedHandler: () => false,
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => this.#closed(client),
+        closed: () => {
+          const message = this.#closed(client);
+          return message === undefined
+            ? { action: CloseAction.DoNotRestart, handled: true }
+            : { action: CloseAction.Restart, message, handled: true };
+        },
       },
     });
     client.onDidChangeState(({ newState }) => {
@@ -195,18 +205,19 @@ export class ServerConnection implements vscode.Disposable {
     if (this.#client === client) this.#setState({ kind: "running" });
   }
 
-  #closed(client: LanguageClient): CloseHandlerResult {
-    if (this.#client !== client) return { action: CloseAction.DoNotRestart, handled: true };
+  /** Counts a crash. Gives what to say of the restart that follows; undefined: none does. */
+  #closed(client: LanguageClient): string | undefined {
+    if (this.#client !== client) return undefined;
     const now = Date.now();
     this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < CRASH_WINDOW_MS), now];
     const crashes = this.#crashTimes.length;
     if (crashes <= MAX_CRASHES) {
       this.#setState({ kind: "restarting", crashes });
-      return { action: CloseAction.Restart, message: `The server ended by itself (${crashes}).`, handled: true };
+      return `The server ended by itself (${crashes}).`;
     }
     const minutes = CRASH_WINDOW_MS / 60_000;
     this.#giveUp(`The analysis server ended by itself ${crashes} times in ${minutes} minutes.`);
-    return { action: CloseAction.DoNotRestart, handled: true };
+    return undefined;
   }
 
   /** Counts as a crash. */
@@ -214,11 +225,11 @@ export class ServerConnection implements vscode.Disposable {
     const client = this.#client;
     if (client === undefined) return;
     this.#options.log.error("The server no longer answers and is ended.");
-    const { action } = this.#closed(client);
+    const isRestarted = this.#closed(client) !== undefined;
     this.#client = undefined;
     this.#starting = undefined;
     await this.#endClient(client);
-    if (action === CloseAction.Restart) await this.start().catch(() => undefined);
+    if (isRestarted) await this.start().catch(() => undefined);
   }
 
   #giveUp(why: string): void {
@@ -230,6 +241,7 @@ export class ServerConnection implements vscode.Disposable {
   /** Leaves no server behind, whatever state it is in. */
   async #end(): Promise<void> {
     const client = this.#client;
+    this.#ends += 1;
     this.#client = undefined;
     this.#starting = undefined;
     this.#setState({ kind: "off" });

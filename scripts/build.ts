@@ -1,16 +1,16 @@
 /**
  * Bundles the programs into dist/: `lfp.js` (the command), `server.js` (the language server),
- * `library.js` (the package's entry, its types under `types/`), `cpu-worker.js` (the CPU device's thread), `extension.cjs` (inside VS Code)
- * and `webviews/NAME.js` (its pages).
+ * `library.js` (the package's entry, its types under `types/`), `cpu-worker.js` (the CPU device's thread), `extension.cjs` and
+ * `language-client.cjs` (inside VS Code), and `webviews/NAME.js` (its pages).
  */
 import { execFile } from "node:child_process";
 import { chmod, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { oldestNode } from "../server/cli/node-version.ts";
-import { buildWebviews } from "./build-webviews.ts";
+import { buildWebviews, englishOnly } from "./build-webviews.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -26,7 +26,13 @@ export async function buildAll(outFolder = join(root, "dist")): Promise<void> {
 /** Packages that stay packages: native code, and what is large and rarely loaded. */
 export const externalPackages = ["onnxruntime-node", "webgpu", "@huggingface/hub", "@huggingface/tokenizers"] as const;
 
-const common = { absWorkingDir: root, bundle: true, sourcemap: true, logLevel: "warning" } as const;
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  sourcemap: true,
+  logLevel: "warning",
+  plugins: [englishOnly],
+} satisfies BuildOptions;
 
 /** What runs in a Node of its own; code that several of them share stands in parts beside them. */
 async function buildPrograms(outdir: string): Promise<void> {
@@ -53,17 +59,31 @@ async function buildPrograms(outdir: string): Promise<void> {
   });
 }
 
-/** One file, which VS Code loads faster than many; no native code may be in it. */
+/**
+ * Few files, which VS Code loads faster than many; no native code may be in them. `language-client.cjs` has what only the server's start needs:
+ * it is larger than all the rest, which activation waits for.
+ */
 async function buildExtension(outdir: string): Promise<void> {
+  const client = "vscode-languageclient/node";
+  const clientApart: Plugin = {
+    name: "client-apart",
+    setup: ({ onResolve }) =>
+      onResolve({ filter: new RegExp(`^${client}$`) }, ({ kind }) =>
+        kind === "dynamic-import" ? { path: "./language-client.cjs", external: true } : undefined,
+      ),
+  };
   await build({
     ...common,
-    entryPoints: { extension: "extension/main.ts" },
+    entryPoints: { extension: "extension/main.ts", "language-client": client },
     outdir,
     outExtension: { ".js": ".cjs" },
     format: "cjs",
     platform: "node",
     target: `node${oldestNode}`,
+    // By `require`, which gives the client the editor's own `vscode`.
+    supported: { "dynamic-import": false },
     external: ["vscode"],
+    plugins: [...common.plugins, clientApart],
     minify: true,
   });
 }
