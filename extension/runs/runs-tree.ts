@@ -1,6 +1,7 @@
 /** The Runs view: runs, and under each its stages. */
 import * as vscode from "vscode";
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
+import { RowChanges } from "./row-changes.ts";
 import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";
 
@@ -14,6 +15,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   readonly #model: RunsModel;
   readonly #changed = new vscode.EventEmitter<RunsNode | RunsNode[] | undefined>();
   readonly #nodes = new Map<string, RunsNode>();
+  readonly #changes = new RowChanges();
   readonly #listening: vscode.Disposable;
 
   readonly onDidChangeTreeData = this.#changed.event;
@@ -21,7 +23,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   constructor(model: RunsModel) {
     this.#model = model;
     this.#listening = model.onDidChange((folders) =>
-      this.#changed.fire(folders?.map((folder) => this.#runNode(folder))),
+      this.#changed.fire(folders?.flatMap((folder) => this.#changedNodes(folder))),
     );
   }
 
@@ -29,7 +31,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     if (node === undefined) return (await this.#model.all()).map(({ folder }) => this.#runNode(folder));
     if (node.kind === "stage") return [];
     const stages = this.#model.get(node.folder)?.stages ?? [];
-    return stages.map(({ id }) => ({ kind: "stage", folder: node.folder, stage: id }));
+    return stages.map(({ id }) => this.#stageNode(node.folder, id));
   }
 
   getTreeItem(node: RunsNode): vscode.TreeItem {
@@ -52,11 +54,25 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     this.#changed.dispose();
   }
 
-  /** The same object for the same run, by which VS Code knows a row again. */
+  #changedNodes(folder: string): RunsNode[] {
+    const run = this.#model.get(folder);
+    const changed = run === undefined ? "run" : this.#changes.of(run, performance.now());
+    return changed === "run" ? [this.#runNode(folder)] : changed.map((stage) => this.#stageNode(folder, stage));
+  }
+
   #runNode(folder: string): RunsNode {
-    const node = this.#nodes.get(folder) ?? { kind: "run", folder };
-    this.#nodes.set(folder, node);
-    return node;
+    return this.#same(folder, { kind: "run", folder });
+  }
+
+  #stageNode(folder: string, stage: string): RunsNode {
+    return this.#same(`${folder}/${stage}`, { kind: "stage", folder, stage });
+  }
+
+  /** The same object for the same row, by which VS Code knows it again. */
+  #same(key: string, node: RunsNode): RunsNode {
+    const known = this.#nodes.get(key) ?? node;
+    this.#nodes.set(key, known);
+    return known;
   }
 }
 
