@@ -31,3 +31,14 @@ export function rangeOf(
 ): vscode.Range {
   return new vscode.Range(document.positionAt(start), document.positionAt(end));
 }
+
+/** The same without the white space that most tokens begin with, which nobody means who goes to a word. */
+export function wordRangeOf(
+  document: vscode.TextDocument,
+  token: { readonly start: number; readonly end: number },
+): vscode.Range {
+  const text = document.getText(rangeOf(document, token));
+  const start = token.start + text.length - text.trimStart().length;
+  const { length } = text.trim();
+  return rangeOf(document, length === 0 ? token : { start, end: start + length });
+}

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { QueryFeatures } from "../../server/protocol/features.ts";
 import { LensMode } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
-import { isReadable, rangeOf } from "../documents.ts";
+import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import type { View } from "./document-reading.ts";
 import { modeLabel, modeWords, whyNot } from "./modes.ts";
@@ -84,7 +84,7 @@ async function listTokens(extension: Extension): Promise<void> {
   const { tokens, count, complete } = await strongest(extension, editor.document, view);
   const before = editor.selection;
   const items = tokens.map((token) => {
-    const range = rangeOf(editor.document, token);
+    const range = wordRangeOf(editor.document, token);
     return {
       label: token.text.trim(),
       description: `${signed(token.value)}, line ${range.start.line + 1}`,
@@ -116,13 +116,17 @@ async function listTokens(extension: Extension): Promise<void> {
 async function step(extension: Extension, direction: 1 | -1): Promise<void> {
   const { editor, view } = subject(extension);
   const { tokens } = await strongest(extension, editor.document, view);
-  const inOrder = tokens.toSorted((one, other) => one.start - other.start);
-  const next = nextToken(inOrder, editor.document.offsetAt(editor.selection.start), direction);
+  const { document } = editor;
+  const ranges = tokens.map((token) => wordRangeOf(document, token));
+  const inOrder = ranges
+    .map((range) => ({ range, start: document.offsetAt(range.start) }))
+    .sort((one, other) => one.start - other.start);
+  const next = nextToken(inOrder, document.offsetAt(editor.selection.start), direction);
   if (next === undefined) {
     void vscode.window.showInformationMessage("LFP Lens: no token of this document has a value.");
     return;
   }
-  select(editor, rangeOf(editor.document, next));
+  select(editor, next.range);
   await vscode.commands.executeCommand("editor.action.showHover", { focus: "noAutoFocus" });
 }
 

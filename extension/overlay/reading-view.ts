@@ -1,7 +1,7 @@
 /** The side bar's view of the active document: the scale, and the strongest tokens to go to. */
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
-import { rangeOf } from "../documents.ts";
+import { wordRangeOf } from "../documents.ts";
 import { type LegendEntry, legendEntries } from "./legend.ts";
 import { modeLabel } from "./modes.ts";
 import { themeColor } from "./palette.ts";
@@ -68,7 +68,7 @@ function itemOf(extension: Extension, node: Node): vscode.TreeItem {
 
 function tokenItem({ overlay }: Extension, token: StrongToken, { document, limit }: Summary): vscode.TreeItem {
   const item = new vscode.TreeItem(token.text.trim());
-  const range = rangeOf(document, token);
+  const range = wordRangeOf(document, token);
   const line = range.start.line + 1;
   item.description = `${signed(token.value)}, line ${line}`;
   item.accessibilityInformation = {
