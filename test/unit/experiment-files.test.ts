@@ -56,6 +56,30 @@ describe("docs/experiment.md", () => {
   });
 });
 
+describe("docs/method.md", () => {
+  it("gives the defaults of fields that it names as they are", async () => {
+    const page = await readFile(join(root, "docs", "method.md"), "utf8");
+    const given = [...page.matchAll(/`([a-zA-Z.]+)` \(([\d.,]+)[),]/g)];
+    const valuesOf = (field: string): unknown[] =>
+      presetNames.flatMap((preset) => valuesAt(parseExperiment({ preset }), field));
+    const wrong = given.filter(
+      ([, field = "", value = ""]) => !valuesOf(field).includes(Number(value.replaceAll(",", ""))),
+    );
+    expect(given.length).toBeGreaterThan(8);
+    expect(wrong.map(([text]) => text)).toEqual([]);
+  });
+});
+
+/** Values of all members with this name, or with this end of their path. */
+function valuesAt(value: unknown, path: string): unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  const [first = "", ...rest] = path.split(".");
+  const inner = Object.values(value).flatMap((member) => valuesAt(member, path));
+  if (!Object.hasOwn(value, first)) return inner;
+  const member: unknown = Reflect.get(value, first);
+  return [...inner, ...(rest.length === 0 ? [member] : valuesAt(member, rest.join(".")))];
+}
+
 describe("examples", async () => {
   const folder = join(root, "examples");
   const names = await readdir(folder);
