@@ -1,91 +1,32 @@
 import * as fs from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { FakeHub, gitHash, sha256 } from "../../test/support/fake-hub.ts";
-import { Random } from "../common/random.ts";
+import { expect, test } from "vitest";
+import { gitHash, sha256 } from "../../test/support/fake-hub.ts";
 import {
-  DiskTooSmallError,
-  DownloadCancelledError,
-  DownloadDamagedError,
-  HubRefusedError,
-  HubSettingsError,
-  HubUnreachableError,
-  ModelReferenceError,
-  NotCachedError,
-} from "./hub/errors.ts";
-import { type DownloadProgress, parseHubReference, type ResolveOptions, resolveModel } from "./hub.ts";
-import {
-  CheckpointIndexError,
-  ModelFileError,
-  NoWeightsError,
-  openCheckpointTensors,
-  PickleRefusedError,
-} from "./safetensors.ts";
+  blobs,
+  COMMIT,
+  config,
+  expectSnapshot,
+  failing,
+  files,
+  home,
+  hub,
+  ID,
+  NEWER,
+  needed,
+  noise,
+  ownFiles,
+  repoFolder,
+  resolve,
+  tokenizer,
+  useHubModel,
+  weights,
+} from "../../test/support/hub-model.ts";
+import { HubUnreachableError, ModelReferenceError, NotCachedError } from "./hub/errors.ts";
+import { type DownloadProgress, parseHubReference } from "./hub.ts";
+import { ModelFileError, openCheckpointTensors } from "./safetensors.ts";
 
-const ID = "Some-Owner/tiny_model.v1";
-const COMMIT = "a".repeat(40);
-const NEWER = "b".repeat(40);
-
-const config = Buffer.from('{"model_type":"gpt_neox"}');
-const tokenizer = noise(5000, 1);
-const weights = noise(300_000, 2);
-const files = {
-  "config.json": config,
-  "tokenizer.json": tokenizer,
-  "tokenizer_config.json": Buffer.from("{}"),
-  "special_tokens_map.json": Buffer.from('{"eos_token":"x"}'),
-  "generation_config.json": Buffer.alloc(0),
-  "model.safetensors": weights,
-  "pytorch_model.bin": noise(2000, 3),
-  "tf_model.h5": noise(2000, 4),
-  "model.fp16.safetensors": noise(2000, 5),
-  "README.md": Buffer.from("# A model"),
-  "modeling_custom.py": Buffer.from("print('no')"),
-};
-const needed = Object.keys(files).slice(0, 6);
-
-let hub: FakeHub;
-let home = "";
-let repoFolder = "";
-beforeEach(async () => {
-  home = await fs.mkdtemp(join(tmpdir(), "lfp-hub-"));
-  repoFolder = join(home, "hub", "models--Some-Owner--tiny_model.v1");
-  hub = await FakeHub.start();
-  hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: files } });
-});
-afterEach(async () => {
-  await hub.stop();
-  await fs.rm(home, { recursive: true, force: true });
-});
-
-function options(more: Partial<ResolveOptions> & { env?: Record<string, string> } = {}): ResolveOptions {
-  const patience = { retries: 2, retryDelayMs: 1, silenceMs: 5000 };
-  return { download: true, patience, ...more, env: { HF_ENDPOINT: hub.endpoint, HF_HOME: home, ...more.env } };
-}
-
-const resolve = (more?: Parameters<typeof options>[0], reference = ID) => resolveModel(reference, options(more));
-const failing = (more?: Parameters<typeof options>[0], reference = ID) =>
-  resolve(more, reference).then(
-    () => undefined,
-    (e) => e,
-  );
-
-function noise(bytes: number, seed: number): Buffer {
-  const random = Random.fromSeed(seed);
-  return Buffer.from(Uint8Array.from({ length: bytes }, () => random.uint32()));
-}
-
-async function expectSnapshot(commit: string, expected: Record<string, Buffer>): Promise<void> {
-  const folder = join(repoFolder, "snapshots", commit);
-  expect(new Set(await fs.readdir(folder))).toEqual(new Set(Object.keys(expected)));
-  for (const [name, bytes] of Object.entries(expected)) {
-    expect((await fs.readFile(join(folder, name))).equals(bytes), name).toBe(true);
-  }
-}
-
-const blobs = () => fs.readdir(join(repoFolder, "blobs"));
-const ownFiles = () => Object.fromEntries(Object.entries(files).filter(([name]) => needed.includes(name)));
+useHubModel();
 
 test("a folder is taken as it is, and nothing is asked of anyone", async () => {
   const folder = join(home, "my model");
@@ -237,232 +178,6 @@ test("a branch that moved brings the new commit, shares what is the same, and ke
   expect(await resolve({ download: false })).toMatchObject({ commit: NEWER });
 });
 
-test("a broken connection is taken up again where it broke", async () => {
-  let cuts = 0;
-  hub.cutAfter = (path) => (path === "model.safetensors" && cuts++ < 3 ? 50_000 : Number.POSITIVE_INFINITY);
-  await resolve();
-  await expectSnapshot(COMMIT, ownFiles());
-  const ranges = hub.filesSeen().filter(({ server, path }) => server === "store" && path.endsWith("model.safetensors"));
-  expect(ranges).toHaveLength(4);
-  const starts = ranges.slice(1).map(({ range }) => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1]));
-  expect(starts.every((start, i) => start > Number(starts[i - 1] ?? 0) && start <= 50_000 * (i + 1))).toBe(true);
-});
-
-test("a download that failed is taken up by the next call, even after its process was killed", async () => {
-  const first = { bytes: 40_000 };
-  hub.cutAfter = (path) =>
-    path !== "model.safetensors" ? Number.POSITIVE_INFINITY : first.bytes-- === 40_000 ? 40_000 : 0;
-  const error = await failing();
-  expect(error).toBeInstanceOf(HubUnreachableError);
-  expect(error.message).toContain("kept");
-  expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
-  const partial = (await blobs()).filter((name) => name.endsWith(".incomplete"));
-  expect(partial).toEqual([`${sha256(weights)}.lfp.incomplete`]);
-
-  // As a killed process would have left it, under the name that said it was in use. No process has this number.
-  const host = hostname().replaceAll(/[^\w-]/g, "_");
-  const kept = join(repoFolder, "blobs", String(partial[0]));
-  const bytesKept = (await fs.stat(kept)).size;
-  expect(bytesKept).toBeGreaterThan(0);
-  await fs.rename(kept, kept.replace(".lfp.", `.lfp-4194999-0-0-${host}.`));
-
-  hub.cutAfter = () => Number.POSITIVE_INFINITY;
-  hub.seen.length = 0;
-  const progress: number[] = [];
-  await resolve({ onProgress: ({ bytes }) => progress.push(bytes) });
-  expect(hub.filesSeen().map(({ range }) => range)).toEqual([`bytes=${bytesKept}-`, `bytes=${bytesKept}-`]);
-  expect(progress[0]).toBe(bytesKept);
-  await expectSnapshot(COMMIT, ownFiles());
-  expect((await blobs()).filter((name) => name.endsWith(".incomplete"))).toEqual([]);
-});
-
-test("what a living process is writing is left to it", async () => {
-  const host = hostname().replaceAll(/[^\w-]/g, "_");
-  await fs.mkdir(join(repoFolder, "blobs"), { recursive: true });
-  const names = [
-    `${sha256(weights)}.lfp-${process.ppid}-0-0-${host}.incomplete`,
-    `${sha256(weights)}.lfp-1-0-0-elsewhere.incomplete`,
-  ];
-  for (const name of names) await fs.writeFile(join(repoFolder, "blobs", name), "not to be touched");
-  await resolve();
-  for (const name of names)
-    expect(await fs.readFile(join(repoFolder, "blobs", name), "utf8")).toBe("not to be touched");
-  await expectSnapshot(COMMIT, ownFiles());
-});
-
-test("two downloads of one model at once both succeed", async () => {
-  const [one, two] = await Promise.all([resolve(), resolve()]);
-  expect(one.folder).toBe(two.folder);
-  await expectSnapshot(COMMIT, ownFiles());
-  expect((await blobs()).filter((name) => name.endsWith(".incomplete"))).toEqual([]);
-});
-
-test("a hub that knows no ranges is asked for the whole file again", async () => {
-  let cuts = 0;
-  hub.honoursRanges = () => false;
-  hub.cutAfter = (path) => (path === "model.safetensors" && cuts++ < 2 ? 50_000 : Number.POSITIVE_INFINITY);
-  await resolve();
-  await expectSnapshot(COMMIT, ownFiles());
-});
-
-test("left-over bytes that are wrong, or too many, are fetched anew", async () => {
-  for (const left of [noise(100_000, 9), noise(400_000, 9), noise(300_000, 9)]) {
-    await fs.rm(repoFolder, { recursive: true, force: true });
-    await fs.mkdir(join(repoFolder, "blobs"), { recursive: true });
-    await fs.writeFile(join(repoFolder, "blobs", `${sha256(weights)}.lfp.incomplete`), left);
-    await resolve();
-    await expectSnapshot(COMMIT, ownFiles());
-  }
-});
-
-test.each(["model.safetensors", "config.json"])(
-  "a wrong checksum of %s is an error, and nothing of it stays",
-  async (name) => {
-    hub.alter = (path, bytes) => (path === name ? Buffer.from(bytes).fill(0x20, 3, 4) : bytes);
-    const error = await failing();
-    expect(error).toBeInstanceOf(DownloadDamagedError);
-    expect(error.message).toContain(name);
-    expect(await blobs()).not.toContain(sha256(weights));
-    expect((await blobs()).filter((blob) => blob.endsWith(".incomplete"))).toEqual([]);
-    expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
-    hub.alter = (_path, bytes) => bytes;
-    await resolve();
-    await expectSnapshot(COMMIT, ownFiles());
-  },
-);
-
-test("a hub that sends too much or too little", async () => {
-  hub.alter = (path, bytes) => (path === "model.safetensors" ? Buffer.concat([bytes, bytes]) : bytes);
-  expect(await failing()).toBeInstanceOf(DownloadDamagedError);
-  hub.alter = (path, bytes) => (path === "model.safetensors" ? bytes.subarray(0, 1000) : bytes);
-  expect(await failing()).toBeInstanceOf(HubUnreachableError);
-});
-
-test("a hub that falls silent is asked again", async () => {
-  let silences = 0;
-  hub.intercept = ({ server, path }, response) => {
-    if (server !== "store" || !path.endsWith("model.safetensors") || silences++ > 1) return false;
-    // The first time nothing comes, the second time a beginning.
-    if (silences === 2) response.writeHead(200, { "Content-Length": weights.length }).write(weights.subarray(0, 1000));
-    return true;
-  };
-  await resolve({ patience: { retries: 10, retryDelayMs: 1, silenceMs: 200 } });
-  await expectSnapshot(COMMIT, ownFiles());
-  expect(hub.seen.map(({ range }) => range)).toContain("bytes=1000-");
-});
-
-test("a busy hub is asked again, for a while", async () => {
-  let refusals = 0;
-  hub.intercept = ({ server }, response) => {
-    if (server === "store" || refusals++ % 3 === 2) return false;
-    response.writeHead(refusals % 2 ? 429 : 503).end();
-    return true;
-  };
-  await resolve();
-  await expectSnapshot(COMMIT, ownFiles());
-  hub.intercept = (_request, response) => Boolean(response.writeHead(500).end());
-  const error = await failing({}, `${ID}@other`);
-  expect(error).toBeInstanceOf(HubUnreachableError);
-  expect(error).toMatchObject({ code: "resource" });
-  expect(error.message).toContain("500");
-});
-
-test("no such model, no such revision, no permission: said in words", async () => {
-  const unknown = await failing({}, "nobody/nothing");
-  expect(unknown).toBeInstanceOf(HubRefusedError);
-  expect(unknown).toMatchObject({ status: 401, code: "usage" });
-  expect(unknown.message).toMatch(/spelling.*HF_TOKEN/);
-
-  const revision = await failing({}, `${ID}@no-such-branch`);
-  expect(revision).toMatchObject({ name: "HubRefusedError", status: 404, code: "not-found" });
-  expect(revision.message).toContain("no such branch");
-
-  hub.intercept = (_request, response) => Boolean(response.writeHead(403, { "X-Error-Code": "GatedRepo" }).end());
-  const gated = await failing({ env: { HF_TOKEN: "hf_secret" } });
-  expect(gated.message).toMatch(/terms/);
-  expect(gated.message).not.toMatch(/HF_TOKEN|hf_secret/);
-  hub.intercept = (_request, response) => Boolean(response.writeHead(401).end());
-  expect((await failing({ env: { HF_TOKEN: "hf_secret" } })).message).toMatch(/check the token/);
-  expect(hub.seen.length).toBeLessThan(10);
-});
-
-test("the token goes to the endpoint and nowhere else", async () => {
-  let pageOnStore = "";
-  hub.intercept = ({ server, path }, response) => {
-    if (server === "store" && path === pageOnStore) return Boolean(response.end("[]"));
-    if (server === "hub" && path.includes("/tree/") && pageOnStore === "") {
-      // A list whose next page is on another origin.
-      pageOnStore = "/elsewhere";
-      response.setHeader("Link", `<${hub.storeOrigin}${pageOnStore}>; rel="next"`);
-      return Boolean(response.end("[]"));
-    }
-    return false;
-  };
-  const env = { HF_TOKEN: "hf_secret" };
-  expect(await failing({ env })).toBeInstanceOf(NoWeightsError);
-  await resolve({ env });
-  const byServer = (name: string) =>
-    new Set(hub.seen.filter(({ server }) => server === name).map(({ authorization }) => authorization));
-  expect(byServer("hub")).toEqual(new Set(["Bearer hf_secret"]));
-  expect(byServer("store")).toEqual(new Set([undefined]));
-  expect(hub.seen.some(({ path }) => path === "/elsewhere")).toBe(true);
-});
-
-test("the token may come from the file that logging in writes", async () => {
-  await fs.writeFile(join(home, "token"), "hf_fromfile\n");
-  await resolve();
-  expect(hub.seen[0]?.authorization).toBe("Bearer hf_fromfile");
-  const other = join(home, "other-token");
-  await fs.writeFile(other, "hf_other");
-  hub.seen.length = 0;
-  await resolve({ env: { HF_TOKEN_PATH: other } });
-  expect(hub.seen[0]?.authorization).toBe("Bearer hf_other");
-});
-
-test("settings that cannot be used are refused, and no secret is repeated", async () => {
-  for (const endpoint of ["huggingface.co", "ftp://x", "http://user:hf_secret@127.0.0.1/"]) {
-    const error = await failing({ env: { HF_ENDPOINT: endpoint } });
-    expect(error).toBeInstanceOf(HubSettingsError);
-    expect(error.message).not.toContain("hf_secret");
-  }
-  const error = await failing({ env: { HF_TOKEN: "hf_secret\r\nX: y" } });
-  expect(error).toBeInstanceOf(HubSettingsError);
-  expect(error.message).not.toContain("hf_secret");
-  expect(hub.seen).toEqual([]);
-});
-
-test("a redirect from a safe to an unsafe address is not followed", async () => {
-  const asked: string[] = [];
-  const redirecting: typeof fetch = async (input) => {
-    asked.push(String(input));
-    return new Response(null, { status: 302, headers: { Location: "http://127.0.0.1:1/" } });
-  };
-  const error = await failing({ fetch: redirecting, env: { HF_ENDPOINT: "https://hub.example" } });
-  expect(error).toBeInstanceOf(HubUnreachableError);
-  expect(error.message).toContain("http:");
-  expect(asked.every((url) => url.startsWith("https://hub.example/api/models/"))).toBe(true);
-});
-
-test("answers that are not the hub's", async () => {
-  const answers = ["<html>Log in to the hotel's network</html>", "null", "{}", '{"sha":"../../x"}'];
-  for (const answer of answers) {
-    hub.intercept = (_request, response) =>
-      Boolean(response.writeHead(200, { "Content-Type": "text/html" }).end(answer));
-    expect(await failing(), answer).toBeInstanceOf(HubUnreachableError);
-  }
-  const entry = { type: "file", path: "config.json", size: 5, oid: gitHash(config) };
-  for (const bad of [
-    { ...entry, oid: "../../../evil" },
-    { ...entry, size: -1 },
-    { ...entry, path: 5 },
-    { ...entry, lfs: { oid: "x" } },
-  ]) {
-    hub.intercept = ({ path }, response) => path.includes("/tree/") && Boolean(response.end(JSON.stringify([bad])));
-    expect(await failing(), JSON.stringify(bad)).toBeInstanceOf(HubUnreachableError);
-  }
-  expect(await fs.readdir(home)).toEqual([]);
-});
-
 test("a sharded model brings its index and every shard, and can be opened", async () => {
   const fixture = join(import.meta.dirname, "..", "..", "test", "fixtures", "safetensors", "sharded");
   const sharded: Record<string, Buffer> = { "config.json": config };
@@ -479,54 +194,4 @@ test("a sharded model brings its index and every shard, and can be opened", asyn
   expect((await resolve({ download: false })).folder).toBe(folder);
   await fs.rm(join(folder, "model-00002-of-00002.safetensors"));
   expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
-});
-
-test("models whose weights cannot be had", async () => {
-  const serve = (commit: Record<string, Buffer>) =>
-    hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: commit } });
-  serve({ "config.json": config, "pytorch_model.bin": noise(2000, 3) });
-  const pickle = await failing();
-  expect(pickle).toBeInstanceOf(PickleRefusedError);
-  expect(pickle.message).toContain("safe_serialization=True");
-  serve({ "config.json": config, "model.gguf": noise(2000, 3) });
-  expect(await failing()).toBeInstanceOf(NoWeightsError);
-  serve({ "model.safetensors": weights });
-  expect(await failing()).toBeInstanceOf(NoWeightsError);
-  for (const shard of ["../../secret.safetensors", "model-00001-of-00001.safetensors"]) {
-    serve({
-      "config.json": config,
-      "model.safetensors.index.json": Buffer.from(JSON.stringify({ weight_map: { w: shard } })),
-    });
-    expect(await failing()).toBeInstanceOf(CheckpointIndexError);
-  }
-  expect(hub.filesSeen().filter(({ path }) => /bin|gguf/.test(path))).toEqual([]);
-});
-
-test("a model that does not fit on the disk is not begun", async () => {
-  hub.intercept = ({ path }, response) => {
-    if (!path.includes("/tree/")) return false;
-    const entry = (name: string, size: number) => ({ type: "file", path: name, size, oid: gitHash(Buffer.from(name)) });
-    return Boolean(response.end(JSON.stringify([entry("config.json", 10), entry("model.safetensors", 2 ** 52)])));
-  };
-  const error = await failing();
-  expect(error).toBeInstanceOf(DiskTooSmallError);
-  expect(error.message).toContain("HF_HOME");
-  expect(hub.filesSeen()).toEqual([]);
-});
-
-test("a cancelled download stops, says so, and is taken up later", async () => {
-  const stop = new AbortController();
-  const onProgress = ({ file, bytes }: DownloadProgress) => {
-    if (file === "model.safetensors" && bytes > 20_000) stop.abort();
-  };
-  hub.cutAfter = (path) => (path === "model.safetensors" ? 50_000 : Number.POSITIVE_INFINITY);
-  const error = await failing({ signal: stop.signal, onProgress });
-  expect(error).toBeInstanceOf(DownloadCancelledError);
-  expect(error.code).toBe("cancelled");
-  expect(await failing({ signal: AbortSignal.abort() })).toBeInstanceOf(DownloadCancelledError);
-  hub.cutAfter = () => Number.POSITIVE_INFINITY;
-  hub.seen.length = 0;
-  await resolve();
-  expect(hub.seen.at(-1)?.range).toMatch(/^bytes=\d{5}-$/);
-  await expectSnapshot(COMMIT, ownFiles());
 });
