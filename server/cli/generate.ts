@@ -37,6 +37,8 @@ export const generate = defineCommand({
   options,
   run: async (given): Promise<CommandResult> => {
     const { options: chosen, signal, note } = given;
+    const [fewest, most] = [chosen["min-new-tokens"], chosen["max-new-tokens"]];
+    if (fewest > most) throw new UsageError(`--min-new-tokens is ${fewest}, above --max-new-tokens, ${most}`);
     const prompts = await promptsOf(given);
     const { folder, id, commit } = await resolveReference(chosen.model, {
       download: chosen.download,
@@ -47,8 +49,8 @@ export const generate = defineCommand({
     return await withDevice({ ...chosen, signal, note }, async (device) => {
       const opened = await openModel(device, folder);
       const texts = await continueTexts(device, opened, prompts, {
-        maxNewTokens: chosen["max-new-tokens"],
-        minNewTokens: chosen["min-new-tokens"],
+        maxNewTokens: most,
+        minNewTokens: fewest,
         temperature: chosen.greedy ? 0 : chosen.temperature,
         topK: chosen["top-k"],
         topP: chosen["top-p"],

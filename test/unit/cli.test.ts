@@ -1,24 +1,18 @@
 import { spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { defineCommand } from "../../server/cli/command.ts";
 import { type CommandEntry, commands } from "../../server/cli/commands.ts";
 import { exitCodes, failureOf } from "../../server/cli/exit-codes.ts";
-import { main } from "../../server/cli/main.ts";
 import { olderNodeProblem, oldestNode } from "../../server/cli/node-version.ts";
-import { describeOptions, option, parseOptions } from "../../server/cli/options.ts";
-import { printable } from "../../server/cli/printable.ts";
 import { withDevice } from "../../server/cli/with-device.ts";
 import { LfpError } from "../../server/common/errors.ts";
 import { NonFiniteError } from "../../server/engine/errors.ts";
 import * as ops from "../../server/engine/ops.ts";
-import { gpuIsHere } from "../conformance/devices.ts";
-import { modelFolder } from "../conformance/fixtures.ts";
-import { useSoftwareGpu } from "../support/software-gpu.ts";
+import { jsonOf, lastLine, runLfp } from "../support/run-lfp.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let scratch: string;
@@ -27,33 +21,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs `lfp` in this process. */
-async function lfp(args: readonly string[], more: Partial<Parameters<typeof main>[1]> = {}): Promise<Ran> {
-  let stdout = "";
-  let stderr = "";
-  const code = await main(args, {
-    signal: new AbortController().signal,
-    env: { HF_HOME: join(scratch, "hf"), ...more.env },
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-    ...(more.commands === undefined ? {} : { commands: more.commands }),
-    ...(more.signal === undefined ? {} : { signal: more.signal }),
-  });
-  return { code, stdout, stderr };
-}
-
-const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
-const json = (ran: Ran): unknown => JSON.parse(lastLine(ran.stdout));
+/** With a Hugging Face cache of its own. */
+const lfp = (args: readonly string[], more: Parameters<typeof runLfp>[1] = {}) =>
+  runLfp(args, { ...more, env: { HF_HOME: join(scratch, "hf"), ...more.env } });
 
 describe("help", () => {
   it("lists every command and every exit code", async () => {
@@ -133,7 +103,7 @@ describe("wrong command lines", () => {
     const machine = await lfp([...list, "--json"]);
     if (args === "") return;
     expect(machine).toMatchObject({ code: exitCodes.usage.code, stderr: "" });
-    expect(json(machine)).toEqual({ error: { code: "usage", message: expect.stringContaining(says) } });
+    expect(jsonOf(machine)).toEqual({ error: { code: "usage", message: expect.stringContaining(says) } });
   });
 });
 
@@ -166,7 +136,7 @@ describe("failures", () => {
     const debugged = await lfp(["fail"], { commands: failing(error), env: { LFP_DEBUG: "1" } });
     if (error instanceof Error) expect(debugged.stderr).toContain("cli.test.ts");
     const machine = await lfp(["fail", "--json"], { commands: failing(error) });
-    expect(json(machine)).toMatchObject({ error: { code: failureOf(error, false).code } });
+    expect(jsonOf(machine)).toMatchObject({ error: { code: failureOf(error, false).code } });
   });
 
   it("has one exit code for each way to end, and no two ways share one", () => {
@@ -240,236 +210,6 @@ describe("failures", () => {
   });
 });
 
-describe("options", () => {
-  const options = {
-    name: option.text("NAME", "a name"),
-    size: option.choice("SIZE", "a size", ["small", "large"], "small"),
-    count: option.integer("how many", 3, { min: 1, max: 9 }),
-    rate: option.number("how fast", 0.5),
-    tags: option.texts("TAG", "tags"),
-    force: option.flag("really"),
-  };
-
-  it("are read as they are declared", () => {
-    expect(parseOptions([], options).values).toEqual({
-      name: undefined,
-      size: "small",
-      count: 3,
-      rate: 0.5,
-      tags: [],
-      force: false,
-    });
-    const args = [
-      "--name",
-      "n",
-      "--size=large",
-      "--count",
-      "9",
-      "--rate",
-      "1e-3",
-      "--tags",
-      "a",
-      "x",
-      "--tags",
-      "b",
-      "--force",
-      "--",
-      "--y",
-    ];
-    expect(parseOptions(args, options)).toEqual({
-      values: { name: "n", size: "large", count: 9, rate: 1e-3, tags: ["a", "b"], force: true },
-      positionals: ["x", "--y"],
-    });
-  });
-
-  it.each([["1e999"], ["0x10"], ["NaN"], [" "], ["1,5"]])("refuse %j as a number", (text) => {
-    expect(() => parseOptions(["--rate", text], options)).toThrow("expected a number");
-  });
-
-  it("are described in two columns that fit the line", () => {
-    const lines = describeOptions({ ...options, long: option.flag("word ".repeat(60).trim()) }).split("\n");
-    expect(lines[1]).toBe("  --size SIZE  a size: small, large (default small)");
-    expect(lines[4]).toBe("  --tags TAG   tags; may be repeated");
-    expect(lines.every((line) => line.length <= 110)).toBe(true);
-    expect(lines.slice(7).every((line) => line.startsWith(" ".repeat(15)))).toBe(true);
-  });
-});
-
-describe.skipIf(!gpuIsHere)("lfp tune", () => {
-  it("checks and times kernels, and keeps what it finds for the adapter", async () => {
-    useSoftwareGpu();
-    const env = { LFP_STATE_DIR: join(scratch, "state") };
-    const list = "tune --shape tiny --only mlp --candidates 1";
-    const ran = await lfp([...list.split(" "), "--json"], { env });
-    expect(ran.code, ran.stderr).toBe(0);
-    const product = { name: "mlp", variant: expect.stringContaining("tiles"), gflops: expect.any(Number), gain: 1 };
-    expect(json(ran)).toMatchObject({ name: "tune", check: "ok", precision: "f32", products: [product], stored: 0 });
-    const { file } = z.object({ file: z.string() }).parse(json(ran));
-    expect(file.startsWith(join(scratch, "state/gpu/"))).toBe(true);
-    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ products: {} });
-  });
-
-  it("names the products when one is asked for that there is not", async () => {
-    useSoftwareGpu();
-    const ran = await lfp(["tune", "--only", "frobnication"]);
-    expect(ran.code).toBe(exitCodes.usage.code);
-    expect(ran.stderr).toContain('--only is "frobnication"; expected one of mlp, mlpBack, ');
-  });
-});
-
-describe("lfp doctor", () => {
-  it("computes on the CPU device, and on a GPU where there is one, and says what is there", async () => {
-    useSoftwareGpu();
-    const ran = await lfp(["doctor", "--json"]);
-    expect(ran.code).toBe(0);
-    expect(json(ran)).toMatchObject({
-      name: "doctor",
-      ok: true,
-      versions: { node: process.versions.node, onnxruntime: "1.30.0" },
-      devices: { cpu: { ok: true }, gpu: { ok: gpuIsHere } },
-      huggingFace: { cacheFolder: join(scratch, "hf", "hub"), models: [] },
-      starter: { ok: true, folder: join(root, "assets/starter") },
-      problems: [],
-    });
-  });
-
-  it("says what is wrong and what to do, without failing for what is not the device", async () => {
-    const { code, stdout } = await lfp(["doctor"], { env: { HF_ENDPOINT: "not an address" } });
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^Problem: HF_ENDPOINT is set to something that is not a web address/m);
-    expect(stdout).not.toContain("Nothing is missing");
-  });
-});
-
-describe("lfp generate", () => {
-  const run = ["generate", "--model", "starter", "--max-new-tokens", "6"];
-
-  it("gives equal texts for equal seeds, and others for others", async () => {
-    const args = [...run, "--prompt", "This movie", "--prompt", "I", "--min-new-tokens", "6"];
-    const first = await lfp([...args, "--seed", "3", "--json"]);
-    expect(first.code).toBe(0);
-    expect(json(first)).toMatchObject({
-      name: "generate",
-      model: { reference: "starter", folder: join(root, "assets/starter") },
-      seed: 3,
-      texts: [
-        { prompt: "This movie", promptTokens: 3, stoppedAtEos: false },
-        { prompt: "I", promptTokens: 2, stoppedAtEos: false },
-      ],
-    });
-    const again = await lfp([...args, "--seed", "3", "--json", "--threads", "1"]);
-    expect(textsOf(again)).toEqual(textsOf(first));
-    expect(textsOf(await lfp([...args, "--seed", "4", "--json"]))).not.toEqual(textsOf(first));
-    const plain = await lfp([...args, "--seed", "3"]);
-    expect(plain.stdout).toBe(`${textsOf(first).join("\n\n")}\n`);
-    expect(plain.stderr).toBe("");
-  });
-
-  it("reads prompts from a file, a line each", async () => {
-    const file = join(scratch, "prompts.txt");
-    await writeFile(file, "This movie\r\n\nThe actors\n");
-    const ran = await lfp([...run, "--prompt-file", file, "--greedy", "--json"]);
-    expect(json(ran)).toMatchObject({ texts: [{ prompt: "This movie" }, { prompt: "The actors" }] });
-    const warm = await lfp([
-      ...run,
-      "--prompt",
-      "This movie",
-      "--prompt",
-      "The actors",
-      "--temperature",
-      "0",
-      "--json",
-    ]);
-    expect(textsOf(warm)).toEqual(textsOf(ran));
-    expect(await lfp([...run, "--prompt-file", join(scratch, "none.txt")])).toMatchObject({
-      code: exitCodes["not-found"].code,
-    });
-    await writeFile(file, " \n\n");
-    expect(await lfp([...run, "--prompt-file", file])).toMatchObject({ code: exitCodes.input.code });
-  });
-
-  it.each<[string, () => Promise<string[]>, keyof typeof exitCodes, RegExp]>([
-    ["a folder that is not there", async () => ["/no/such/folder"], "not-found", /\/no\/such\/folder does not exist/],
-    [
-      "a hub model that is not in the cache",
-      async () => ["EleutherAI/pythia-70m"],
-      "not-found",
-      /nothing is downloaded unasked.*--download/,
-    ],
-    ["no model's name", async () => ["a b c"], "usage", /names no model/],
-    ["a file", async () => [join(root, "package.json")], "usage", /it is a file/],
-    ["pickles", async () => [await folderWith({ "pytorch_model.bin": "x" })], "input", /pytorch_model\.bin.*refused/],
-    [
-      "an unknown architecture",
-      async () => [await folderWith({ "config.json": '{"model_type":"llama"}' })],
-      "input",
-      /'llama' is not supported/,
-    ],
-    [
-      "a prompt too long",
-      async () => ["starter", "--max-new-tokens", "255"],
-      "input",
-      /prompt 1 \(2\) with 255 new needs 257 tokens/,
-    ],
-  ])("refuses %s", async (_, model, status, says) => {
-    const args = ["generate", "--prompt", "x", "--model", ...(await model())];
-    const ran = await lfp(args);
-    expect(ran).toMatchObject({ code: exitCodes[status].code, stdout: "" });
-    expect(ran.stderr).toMatch(says);
-    expect(ran.stderr.trimEnd()).not.toContain("\n");
-    expect(json(await lfp([...args, "--json"]))).toMatchObject({ error: { code: status } });
-  });
-
-  it("shows control characters that a model or a file brings, instead of sending them to the terminal", () => {
-    expect(printable("a\u001b[2Jb\u0007\r\n\tc\u009bd\u007f é😀")).toBe("a\u241b[2Jb\u2407\n\tc\ufffdd\u2421 é😀");
-  });
-});
-
-describe("lfp bench", () => {
-  it("engine ends with one JSON line of exactly the promised fields", async () => {
-    const ran = await lfp([
-      "bench",
-      "engine",
-      "--shape",
-      "tiny",
-      "--batch",
-      "2",
-      "--tokens",
-      "16",
-      "--steps",
-      "2",
-      "--json",
-    ]);
-    expect(ran.code).toBe(0);
-    const positive = expect.toSatisfy((value) => typeof value === "number" && value > 0);
-    expect(json(ran)).toStrictEqual({
-      name: "engine",
-      check: "ok",
-      device: "cpu",
-      model: "tiny-shape",
-      trainTokensPerSecond: positive,
-      forwardTokensPerSecond: positive,
-      matmulGflops: positive,
-      peakRssMB: positive,
-    });
-  });
-
-  it("generate likewise, and for people without --json", async () => {
-    const args = ["bench", "generate", "--shape", "tiny", "--prompts", "8", "--new", "5", "--repeats", "1"];
-    const ran = await lfp([...args, "--json"]);
-    expect(Object.keys(Object(json(ran)))).toEqual([
-      "name",
-      "check",
-      "device",
-      "model",
-      "newTokensPerSecond",
-      "peakRssMB",
-    ]);
-    expect(json(ran)).toMatchObject({ name: "generate", check: "ok", model: "tiny-shape" });
-    expect((await lfp(args)).stdout).toMatch(/^sampling {3}[\d.]+ new tokens\/s$/m);
-  });
-});
-
 describe("the process", () => {
   it("ends with status 130 when Ctrl-C is pressed", async () => {
     const args = ["server/cli.ts", "bench", "engine", "--shape", "tiny", "--tokens", "32", "--steps", "1000000"];
@@ -494,19 +234,3 @@ describe("the process", () => {
     expect(olderNodeProblem("18.20.1")).toContain("npx lfp");
   });
 });
-
-function textsOf(ran: Ran): string[] {
-  const result = json(ran);
-  const texts: unknown = Object(result)["texts"];
-  return Array.isArray(texts) ? texts.map(({ prompt, text }) => `${prompt}${text}`) : [];
-}
-
-/** A model folder with a config and a tokenizer that are sound, and these files. */
-async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(scratch, "model-"));
-  await mkdir(folder, { recursive: true });
-  await copyFile(join(modelFolder("gpt-neox"), "config.json"), join(folder, "config.json"));
-  await copyFile(join(root, "assets/starter/tokenizer.json"), join(folder, "tokenizer.json"));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  return folder;
-}

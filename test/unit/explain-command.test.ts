@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { main } from "../../server/cli/main.ts";
 import { FeatureStore } from "../../server/store/store.ts";
 import { FakeOpenAi, sendJson } from "../support/fake-openai.ts";
+import { runLfp } from "../support/run-lfp.ts";
 import { writeSyntheticStore } from "../support/synthetic-store.ts";
 
 const canary = "sk-canary-0b5d2e77aa";
@@ -28,19 +28,9 @@ afterAll(async () => {
 });
 
 async function lfp(...args: string[]) {
-  let [stdout, stderr] = ["", ""];
-  const code = await main(args, {
-    signal: new AbortController().signal,
-    env: { OPENAI_API_KEY: canary },
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  expect(stdout + stderr).not.toContain(canary);
-  return { code, stdout, stderr };
+  const ran = await runLfp(args, { env: { OPENAI_API_KEY: canary } });
+  expect(ran.stdout + ran.stderr).not.toContain(canary);
+  return ran;
 }
 
 const toServer = (): string[] => ["--endpoint", server.baseUrl, "--model", "fake-4"];

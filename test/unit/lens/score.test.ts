@@ -4,8 +4,8 @@ import { parse } from "csv-parse/sync";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { main } from "../../../server/cli/main.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { runLfp } from "../../support/run-lfp.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
 
@@ -35,20 +35,7 @@ beforeAll(async () => {
   run = (await makeTinyRun(folder)).folder;
 }, 60_000);
 
-async function lfp(...args: string[]) {
-  let [stdout, stderr] = ["", ""];
-  const code = await main(args, {
-    signal: new AbortController().signal,
-    env: {},
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  return { code, stdout, stderr };
-}
+const lfp = (...args: string[]) => runLfp(args);
 
 async function file(name: string, text: string): Promise<string> {
   const path = join(folder, name);

@@ -2,7 +2,6 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { main } from "../../../server/cli/main.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
@@ -10,6 +9,7 @@ import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { MeasureAblation, QueryFeatures } from "../../../server/protocol/features.ts";
 import { loadSae } from "../../../server/sae/format.ts";
 import { LspClient } from "../../support/lsp-client.ts";
+import { runLfp } from "../../support/run-lfp.ts";
 import { lastingFiles } from "./lasting-files.ts";
 import { tinyExperiment as tiny } from "./tiny-experiment.ts";
 
@@ -23,21 +23,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function lfp(args: readonly string[], signal = new AbortController().signal) {
-  let stdout = "";
-  let stderr = "";
-  const code = await main(args, {
-    signal,
-    env: process.env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  return { code, stdout, stderr };
-}
+const lfp = (args: readonly string[], signal = new AbortController().signal) =>
+  runLfp(args, { signal, env: process.env });
 
 async function experimentFile(name: string, experiment: object): Promise<string> {
   const path = join(folder, `${name}.json`);

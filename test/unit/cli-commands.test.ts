@@ -1,0 +1,220 @@
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { exitCodes } from "../../server/cli/exit-codes.ts";
+import { printable } from "../../server/cli/printable.ts";
+import { gpuIsHere } from "../conformance/devices.ts";
+import { modelFolder } from "../conformance/fixtures.ts";
+import { jsonOf, type Ran, runLfp } from "../support/run-lfp.ts";
+import { useSoftwareGpu } from "../support/software-gpu.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "lfp-cli-"));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+/** With a Hugging Face cache of its own. */
+const lfp = (args: readonly string[], more: Parameters<typeof runLfp>[1] = {}) =>
+  runLfp(args, { ...more, env: { HF_HOME: join(scratch, "hf"), ...more.env } });
+
+describe.skipIf(!gpuIsHere)("lfp tune", () => {
+  it("checks and times kernels, and keeps what it finds for the adapter", async () => {
+    useSoftwareGpu();
+    const env = { LFP_STATE_DIR: join(scratch, "state") };
+    const list = "tune --shape tiny --only mlp --candidates 1";
+    const ran = await lfp([...list.split(" "), "--json"], { env });
+    expect(ran.code, ran.stderr).toBe(0);
+    const product = { name: "mlp", variant: expect.stringContaining("tiles"), gflops: expect.any(Number), gain: 1 };
+    expect(jsonOf(ran)).toMatchObject({ name: "tune", check: "ok", precision: "f32", products: [product], stored: 0 });
+    const { file } = z.object({ file: z.string() }).parse(jsonOf(ran));
+    expect(file.startsWith(join(scratch, "state/gpu/"))).toBe(true);
+    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ products: {} });
+  });
+
+  it("names the products when one is asked for that there is not", async () => {
+    useSoftwareGpu();
+    const ran = await lfp(["tune", "--only", "frobnication"]);
+    expect(ran.code).toBe(exitCodes.usage.code);
+    expect(ran.stderr).toContain('--only is "frobnication"; expected one of mlp, mlpBack, ');
+  });
+});
+
+describe("lfp doctor", () => {
+  it("computes on the CPU device, and on a GPU where there is one, and says what is there", async () => {
+    useSoftwareGpu();
+    const ran = await lfp(["doctor", "--json"]);
+    expect(ran.code).toBe(0);
+    expect(jsonOf(ran)).toMatchObject({
+      name: "doctor",
+      ok: true,
+      versions: { node: process.versions.node, onnxruntime: "1.30.0" },
+      devices: { cpu: { ok: true }, gpu: { ok: gpuIsHere } },
+      huggingFace: { cacheFolder: join(scratch, "hf", "hub"), models: [] },
+      starter: { ok: true, folder: join(root, "assets/starter") },
+      problems: [],
+    });
+  });
+
+  it("says what is wrong and what to do, without failing for what is not the device", async () => {
+    const { code, stdout } = await lfp(["doctor"], { env: { HF_ENDPOINT: "not an address" } });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Problem: HF_ENDPOINT is set to something that is not a web address/m);
+    expect(stdout).not.toContain("Nothing is missing");
+  });
+});
+
+describe("lfp generate", () => {
+  const run = ["generate", "--model", "starter", "--max-new-tokens", "6"];
+
+  it("gives equal texts for equal seeds, and others for others", async () => {
+    const args = [...run, "--prompt", "This movie", "--prompt", "I", "--min-new-tokens", "6"];
+    const first = await lfp([...args, "--seed", "3", "--json"]);
+    expect(first.code).toBe(0);
+    expect(jsonOf(first)).toMatchObject({
+      name: "generate",
+      model: { reference: "starter", folder: join(root, "assets/starter") },
+      seed: 3,
+      texts: [
+        { prompt: "This movie", promptTokens: 3, stoppedAtEos: false },
+        { prompt: "I", promptTokens: 2, stoppedAtEos: false },
+      ],
+    });
+    const again = await lfp([...args, "--seed", "3", "--json", "--threads", "1"]);
+    expect(textsOf(again)).toEqual(textsOf(first));
+    expect(textsOf(await lfp([...args, "--seed", "4", "--json"]))).not.toEqual(textsOf(first));
+    const plain = await lfp([...args, "--seed", "3"]);
+    expect(plain.stdout).toBe(`${textsOf(first).join("\n\n")}\n`);
+    expect(plain.stderr).toBe("");
+  });
+
+  it("reads prompts from a file, a line each", async () => {
+    const file = join(scratch, "prompts.txt");
+    await writeFile(file, "This movie\r\n\nThe actors\n");
+    const ran = await lfp([...run, "--prompt-file", file, "--greedy", "--json"]);
+    expect(jsonOf(ran)).toMatchObject({ texts: [{ prompt: "This movie" }, { prompt: "The actors" }] });
+    const warm = await lfp([
+      ...run,
+      "--prompt",
+      "This movie",
+      "--prompt",
+      "The actors",
+      "--temperature",
+      "0",
+      "--json",
+    ]);
+    expect(textsOf(warm)).toEqual(textsOf(ran));
+    expect(await lfp([...run, "--prompt-file", join(scratch, "none.txt")])).toMatchObject({
+      code: exitCodes["not-found"].code,
+    });
+    await writeFile(file, " \n\n");
+    expect(await lfp([...run, "--prompt-file", file])).toMatchObject({ code: exitCodes.input.code });
+  });
+
+  it.each<[string, () => Promise<string[]>, keyof typeof exitCodes, RegExp]>([
+    [
+      "fewest new tokens above the most",
+      async () => ["starter", "--min-new-tokens", "5", "--max-new-tokens", "4"],
+      "usage",
+      /--min-new-tokens is 5, above --max-new-tokens, 4/,
+    ],
+    ["a folder that is not there", async () => ["/no/such/folder"], "not-found", /\/no\/such\/folder does not exist/],
+    [
+      "a hub model that is not in the cache",
+      async () => ["EleutherAI/pythia-70m"],
+      "not-found",
+      /nothing is downloaded unasked.*--download/,
+    ],
+    ["no model's name", async () => ["a b c"], "usage", /names no model/],
+    ["a file", async () => [join(root, "package.json")], "usage", /it is a file/],
+    ["pickles", async () => [await folderWith({ "pytorch_model.bin": "x" })], "input", /pytorch_model\.bin.*refused/],
+    [
+      "an unknown architecture",
+      async () => [await folderWith({ "config.json": '{"model_type":"llama"}' })],
+      "input",
+      /'llama' is not supported/,
+    ],
+    [
+      "a prompt too long",
+      async () => ["starter", "--max-new-tokens", "255"],
+      "input",
+      /prompt 1 \(2\) with 255 new needs 257 tokens/,
+    ],
+  ])("refuses %s", async (_, model, status, says) => {
+    const args = ["generate", "--prompt", "x", "--model", ...(await model())];
+    const ran = await lfp(args);
+    expect(ran).toMatchObject({ code: exitCodes[status].code, stdout: "" });
+    expect(ran.stderr).toMatch(says);
+    expect(ran.stderr.trimEnd()).not.toContain("\n");
+    expect(jsonOf(await lfp([...args, "--json"]))).toMatchObject({ error: { code: status } });
+  });
+
+  it("shows control characters that a model or a file brings, instead of sending them to the terminal", () => {
+    expect(printable("a\u001b[2Jb\u0007\r\n\tc\u009bd\u007f é😀")).toBe("a\u241b[2Jb\u2407\n\tc\ufffdd\u2421 é😀");
+  });
+});
+
+describe("lfp bench", () => {
+  it("engine ends with one JSON line of exactly the promised fields", async () => {
+    const ran = await lfp([
+      "bench",
+      "engine",
+      "--shape",
+      "tiny",
+      "--batch",
+      "2",
+      "--tokens",
+      "16",
+      "--steps",
+      "2",
+      "--json",
+    ]);
+    expect(ran.code).toBe(0);
+    const positive = expect.toSatisfy((value) => typeof value === "number" && value > 0);
+    expect(jsonOf(ran)).toStrictEqual({
+      name: "engine",
+      check: "ok",
+      device: "cpu",
+      model: "tiny-shape",
+      trainTokensPerSecond: positive,
+      forwardTokensPerSecond: positive,
+      matmulGflops: positive,
+      peakRssMB: positive,
+    });
+  });
+
+  it("generate likewise, and for people without --json", async () => {
+    const args = ["bench", "generate", "--shape", "tiny", "--prompts", "8", "--new", "5", "--repeats", "1"];
+    const ran = await lfp([...args, "--json"]);
+    expect(Object.keys(Object(jsonOf(ran)))).toEqual([
+      "name",
+      "check",
+      "device",
+      "model",
+      "newTokensPerSecond",
+      "peakRssMB",
+    ]);
+    expect(jsonOf(ran)).toMatchObject({ name: "generate", check: "ok", model: "tiny-shape" });
+    expect((await lfp(args)).stdout).toMatch(/^sampling {3}[\d.]+ new tokens\/s$/m);
+  });
+});
+
+function textsOf(ran: Ran): string[] {
+  const result = jsonOf(ran);
+  const texts: unknown = Object(result)["texts"];
+  return Array.isArray(texts) ? texts.map(({ prompt, text }) => `${prompt}${text}`) : [];
+}
+
+/** A model folder with a config and a tokenizer that are sound, and these files. */
+async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(scratch, "model-"));
+  await mkdir(folder, { recursive: true });
+  await copyFile(join(modelFolder("gpt-neox"), "config.json"), join(folder, "config.json"));
+  await copyFile(join(root, "assets/starter/tokenizer.json"), join(folder, "tokenizer.json"));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return folder;
+}
