@@ -7,6 +7,8 @@ import { expectClose } from "../test/conformance/close-to.ts";
 import { KernelRunner, softwareDriver } from "../test/support/webgpu-runner.ts";
 import { adamWReference } from "./adamw.loops.ts";
 import { adamWBlock, adamWLaunch, normLaunchOf, squaresLaunch } from "./adamw.ts";
+import * as bagLoops from "./bags.loops.ts";
+import * as bags from "./bags.ts";
 import { reduceByInvocationLaunch, reduceByWorkgroupLaunch } from "./elementwise.ts";
 import { directMatmulLaunch } from "./matmul/direct.ts";
 import { matmulPlaceReference } from "./matmul/reference.loops.ts";
@@ -114,6 +116,30 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
     const steps = [{ launch: linkLaunch(count) }, { launch: addLinkedRowsLaunch(count, width) }];
     const found = await runner.run(steps, { ids, links: count, rows: given, table }, ["table"]);
     expectClose("table", found["table"], addRowsReference(table, ids, given, width), tolerance);
+  });
+
+  it.each([
+    { rows: 1, each: 1, width: 1, table: 1 },
+    { rows: 33, each: 3, width: 5, table: 4 },
+    { rows: 97, each: 2, width: 67, table: 40 },
+    { rows: 131, each: 9, width: 64, table: 7 },
+  ])("bags of $each: $rows rows of $width from $table", async (shape) => {
+    const { rows: N, each, width, table: V } = shape;
+    const random = Random.fromSeed(N);
+    const ids = Int32Array.from({ length: N * each }, () => random.integer(V));
+    const [weights, dY, table] = [normals(N * each, 22), normals(N * width, 23), normals(V * width, 24)];
+    await check(
+      bags.embeddingBagLaunch(shape),
+      { table, ids, weights },
+      bagLoops.embeddingBagReference(table, ids, weights, shape),
+    );
+    await check(bags.bagDotsLaunch(shape), { table, ids, dY }, bagLoops.bagDotsReference(table, ids, dY, shape));
+    const steps = [bags.clearMarksLaunch, bags.markBagsLaunch, bags.addBagsLaunch].map((launch) => ({
+      launch: launch(shape),
+    }));
+    const given = { ids, weights, dY, marks: new Uint32Array(bags.bagMarks(shape)).fill(7), table };
+    const found = await runner.run(steps, given, ["table"]);
+    expectClose("table", found["table"], bagLoops.addBagsReference(table, ids, weights, dY, shape), tolerance);
   });
 
   it("values added at ids within a row, also twice at one", async () => {

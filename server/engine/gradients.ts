@@ -45,6 +45,14 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
     undefined,
   ],
   scatterAddRows: (_, dY, [, ids]) => [dY, undefined, ops.embedding(dY, need(ids))],
+  embeddingBag: (_, dY, [table, ids, weights]) => [
+    (base) =>
+      ops.make("embeddingBagGradTable", [base ?? ops.fill(need(table).shape, 0), need(ids), need(weights), dY], {}),
+    undefined,
+    ops.make("embeddingBagGradWeights", [need(table), need(ids), dY], {}),
+  ],
+  embeddingBagGradWeights: none,
+  embeddingBagGradTable: none,
   layerNorm: ({ attrs }, dY, [x, gamma]) => [
     ops.make("layerNormGradX", [need(x), need(gamma), dY], attrs),
     ops.make("layerNormGradGamma", [need(x), dY], attrs),

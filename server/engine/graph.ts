@@ -26,6 +26,15 @@ export interface OpAttrs {
   embedding: NoAttrs;
   /** (base [V, D], ids [...], rows [..., D]) -> base with every row added at its id. The gradient of `embedding`. */
   scatterAddRows: NoAttrs;
+  /**
+   * (table [V, D], ids [N, K], weights [N, K]) -> [N, D]: the sum of K rows of the table, each times its weight. What a product of [N, V] with
+   * the table would be, of which all but K entries a row are 0.
+   */
+  embeddingBag: NoAttrs;
+  /** (table, ids, dY [N, D]) -> gradient for the weights, [N, K]. */
+  embeddingBagGradWeights: NoAttrs;
+  /** (base [V, D], ids, weights, dY) -> base with the gradient for the table added. */
+  embeddingBagGradTable: NoAttrs;
   /** (x [..., D], gamma [D], beta [D]). */
   layerNorm: { readonly eps: number };
   /** (x, gamma, dY) -> gradient for x. */

@@ -27,6 +27,9 @@ function idsOf(node: Node): IdUse | undefined {
   switch (node.op) {
     case "embedding":
     case "scatterAddRows":
+    case "embeddingBag":
+    case "embeddingBagGradWeights":
+    case "embeddingBagGradTable":
       return { ids: second, rows: first?.shape[0] ?? 0 };
     case "gatherLogProbs":
     case "gatherLogProbsGrad":

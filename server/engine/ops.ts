@@ -34,6 +34,8 @@ export function matmul(a: Node, b: Node, { transA = false, transB = false, alpha
 export const embedding = (table: Node, ids: Node): Node => make("embedding", [table, ids], {});
 export const scatterAddRows = (base: Node, ids: Node, rows: Node): Node =>
   make("scatterAddRows", [base, ids, rows], {});
+export const embeddingBag = (table: Node, ids: Node, weights: Node): Node =>
+  make("embeddingBag", [table, ids, weights], {});
 export const layerNorm = (x: Node, gamma: Node, beta: Node, eps: number): Node =>
   make("layerNorm", [x, gamma, beta], { eps });
 export const rmsNorm = (x: Node, gamma: Node, eps: number): Node => make("rmsNorm", [x, gamma], { eps });

@@ -42,6 +42,28 @@ export const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
     require(fits, "scatterAddRows", inputs, "a base [V, D], i32 ids [...] and rows [..., D]");
     return f32(shapeOf(base));
   },
+  embeddingBag: (inputs) => {
+    const [table, ids, weights] = take("embeddingBag", inputs, 3);
+    const fits = rank(table) === 2 && isBag(ids) && sameShape(shapeOf(weights), shapeOf(ids));
+    require(fits, "embeddingBag", inputs, "a table [V, D], i32 ids [N, K] and weights [N, K]");
+    return f32([extentOf(ids, 0), last(table)]);
+  },
+  embeddingBagGradWeights: (inputs) => {
+    const [table, ids, dY] = take("embeddingBagGradWeights", inputs, 3);
+    const fits = rank(table) === 2 && isBag(ids) && sameShape(shapeOf(dY), [extentOf(ids, 0), last(table)]);
+    require(fits, "embeddingBagGradWeights", inputs, "a table [V, D], i32 ids [N, K] and dY [N, D]");
+    return f32(shapeOf(ids));
+  },
+  embeddingBagGradTable: (inputs) => {
+    const [base, ids, weights, dY] = take("embeddingBagGradTable", inputs, 4);
+    const fits =
+      rank(base) === 2 &&
+      isBag(ids) &&
+      sameShape(shapeOf(weights), shapeOf(ids)) &&
+      sameShape(shapeOf(dY), [extentOf(ids, 0), last(base)]);
+    require(fits, "embeddingBagGradTable", inputs, "a base [V, D], i32 ids [N, K], weights [N, K] and dY [N, D]");
+    return f32(shapeOf(base));
+  },
   layerNorm: (inputs) => norm("layerNorm", inputs, 3),
   layerNormGradX: (inputs) => normGradX("layerNormGradX", inputs),
   layerNormGradGamma: (inputs) => normGradGamma("layerNormGradGamma", inputs),
@@ -323,6 +345,10 @@ function last(node: Node | undefined): number {
 
 function isIds(node: Node | undefined): boolean {
   return node?.dtype === "i32";
+}
+
+function isBag(node: Node | undefined): boolean {
+  return isIds(node) && rank(node) === 2;
 }
 
 function f32(shape: Shape): { shape: Shape; dtype: DType } {

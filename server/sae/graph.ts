@@ -56,17 +56,49 @@ export function decodeNode(features: Node, { decoder, decoderBias }: SaeNodes): 
  */
 export function saeLoss(x: Node, nodes: SaeNodes, { mse, sparsity }: Pick<SaeConfig, "mse" | "sparsity">): SaeLoss {
   const [N = 1, D = 1] = x.shape;
-  const features = encodeNode(x, nodes);
-  const squares = ops.sum(ops.square(ops.sub(decodeNode(features, nodes), x)));
-  const featureSum = ops.sum(features);
+  const { reconstruction: decoded, featureSum, fired } = pass(x, nodes);
+  const squares = ops.sum(ops.square(ops.sub(decoded, x)));
   const reconstruction = ops.affine(squares, mse === "sum" ? 1 / N : 1 / (N * D));
   const penalty = sparsity.kind === "l1" ? ops.affine(featureSum, sparsity.coefficient / N) : undefined;
   return {
     loss: penalty === undefined ? reconstruction : ops.add(reconstruction, penalty),
     squares,
     featureSum,
-    fired: ops.sum(ops.greater(features, ops.fill([], 0)), { axes: [0] }),
+    fired,
   };
+}
+
+/** What a loss sees of the features: x̂ [N, D], and `SaeLoss`'s sums. */
+type Pass = Pick<SaeLoss, "featureSum" | "fired"> & { readonly reconstruction: Node };
+
+function pass(x: Node, nodes: SaeNodes): Pass {
+  const { activation } = nodes;
+  return activation.kind === "topk" ? sparsePass(x, nodes, activation.k) : densePass(x, nodes);
+}
+
+function densePass(x: Node, nodes: SaeNodes): Pass {
+  const features = encodeNode(x, nodes);
+  return {
+    reconstruction: decodeNode(features, nodes),
+    featureSum: ops.sum(features),
+    fired: ops.sum(positive(features), { axes: [0] }),
+  };
+}
+
+/** The same of at most k features a token, without the others: [N, k] in place of [N, F]. */
+function sparsePass(x: Node, { encoder, encoderBias, decoder, decoderBias }: SaeNodes, k: number): Pass {
+  const sums = ops.linear(x, encoder, encoderBias);
+  const ids = ops.topKIndices(sums, k);
+  const values = ops.relu(ops.gatherRow(sums, ids));
+  return {
+    reconstruction: ops.add(ops.embeddingBag(decoder, ids, values), decoderBias),
+    featureSum: ops.sum(values),
+    fired: ops.sum(ops.scatterRow(positive(values), ids, decoder.shape[0] ?? 0), { axes: [0] }),
+  };
+}
+
+function positive(x: Node): Node {
+  return ops.greater(x, ops.fill([], 0));
 }
 
 /** The parameters that training moves, under `prefix`: the decoder is among them only when it is its own. */

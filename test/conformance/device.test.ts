@@ -269,6 +269,7 @@ describe.each(devicesUnderTest)("the device on $kind", ({ kind, open }) => {
       scatterAddRows: [ops.scatterAddRows(table, ids, ops.embedding(table, ids)), 4],
       rotary: [ops.rotary(ops.affine(x, 2), ids, { rotaryDims: 2, base: 10_000, maxPositions: 3 }), 2],
       gatherLogProbs: [ops.gatherLogProbs(ops.matmul(ops.fill([2, 5], 1), table), ops.reshape(ids, [2])), 3],
+      embeddingBag: [ops.embeddingBag(table, ids, ops.fill([1, 2], 1)), 4],
       gatherRow: [ops.gatherRow(ops.slice(table, 0, 0, 1), ids), 3],
     };
     for (const [name, [node, largest]] of Object.entries(uses)) {

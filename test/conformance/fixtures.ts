@@ -97,6 +97,7 @@ const operatorCase = z.discriminatedUnion("op", [
     ...caseFields,
     op: z.literal([
       "embedding",
+      "embeddingBag",
       "logSoftmax",
       "gatherLogProbs",
       "gelu",

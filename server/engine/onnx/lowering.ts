@@ -28,6 +28,18 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
     const indices = e.emit("Unsqueeze", [e.emit("Cast", [of(ids)], { to: int64 }), e.ints([-1])]);
     return e.emit("ScatterND", [of(base), indices, of(rows)], { reduction: "add" });
   },
+  embeddingBag: (node, [table, ids, weights], e) =>
+    isFewOfMany(node)
+      ? timesBags(weights, bagRows(table, ids, e), false, e)
+      : e.emit("Gemm", [bagMatrix(node, ids, weights, e), of(table)]),
+  embeddingBagGradWeights: (node, [table, ids, dY], e) =>
+    isFewOfMany(node)
+      ? timesBags(dY, bagRows(table, ids, e), true, e)
+      : e.emit("GatherElements", [e.emit("Gemm", [of(dY), of(table)], { transB: 1 }), of(ids)], { axis: 1 }),
+  embeddingBagGradTable: (node, [base, ids, weights, dY], e) => {
+    const onto = isZeros(node.inputs[0]) ? [] : [of(base)];
+    return e.emit("Gemm", [bagMatrix(node, ids, weights, e), of(dY), ...onto], { transA: 1 });
+  },
   layerNorm: ({ attrs }, [x, gamma, beta], e) => {
     const [y = "", mean = "", invStd = ""] = e.emitMany("LayerNormalization", [of(x), of(gamma), of(beta)], 3, {
       axis: -1,
@@ -134,8 +146,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   topKValues: ({ attrs }, [x], e) => of(topK(of(x), attrs.k, e)[0]),
   topKIndices: ({ attrs }, [x], e) => e.emit("Cast", [of(topK(of(x), attrs.k, e)[1])], { to: int32 }),
   gatherRow: (_, [x, ids], e) => e.emit("GatherElements", [of(x), of(ids)], { axis: 1 }),
-  scatterRow: ({ shape }, [values, ids], e) =>
-    e.emit("ScatterElements", [lowerFill(shape, 0, e), of(ids), of(values)], { axis: 1, reduction: "add" }),
+  scatterRow: ({ shape }, [values, ids], e) => scatteredRow(shape, values, ids, e),
   sampleRows: ({ op }) => {
     throw new TypeError(`${op} has no ONNX form: its result may only be an output, which the device computes itself`);
   },
@@ -230,6 +241,44 @@ function sumRows(x: Value, like: Node | undefined, e: Emitter): Value {
 
 function logSoftmaxRows(logits: Value, e: Emitter): Value {
   return of(e.once(`log softmax ${logits}`, () => [e.emit("LogSoftmax", [logits], { axis: -1 })])[0]);
+}
+
+function scatteredRow(shape: Shape, values: Value | undefined, ids: Value | undefined, e: Emitter): Value {
+  return e.emit("ScatterElements", [lowerFill(shape, 0, e), of(ids), of(values)], { axis: 1, reduction: "add" });
+}
+
+/**
+ * Whether a bag's rows are so few of the table's that taking them out costs less than a product with all. Measured in training with bags of 32
+ * rows of 512, with their memory in mind: 0.9 of the time at 1024 rows, 0.63 at 8192.
+ */
+function isFewOfMany({ inputs: [table, ids] }: Pick<Node, "inputs">): boolean {
+  return (table?.shape[0] ?? 0) >= 64 * (ids?.shape[1] ?? 0);
+}
+
+/** [N, K, D] */
+function bagRows(table: Value | undefined, ids: Value | undefined, e: Emitter): Value {
+  return of(e.once(`rows of bags ${table} ${ids}`, () => [e.emit("Gather", [of(table), of(ids)], { axis: 0 })])[0]);
+}
+
+/** A row of x [N, ...] times its own bag. */
+function timesBags(x: Value | undefined, bags: Value, transB: boolean, e: Emitter): Value {
+  const rows = e.emit("Unsqueeze", [of(x), e.ints([1])]);
+  return e.emit("Squeeze", [e.emit("ms.FusedMatMul", [rows, bags], { transB: Number(transB) }), e.ints([1])]);
+}
+
+/** [N, V]: a bag's weights at its ids; forward and backward share it. */
+function bagMatrix(
+  { inputs: [table, bags] }: NodeOf<"embeddingBag"> | NodeOf<"embeddingBagGradTable">,
+  ids: Value | undefined,
+  weights: Value | undefined,
+  e: Emitter,
+): Value {
+  const shape = [bags?.shape[0] ?? 0, table?.shape[0] ?? 0];
+  return of(e.once(`bags ${ids} ${weights} ${shape.join()}`, () => [scatteredRow(shape, weights, ids, e)])[0]);
+}
+
+function isZeros(node: Node | undefined): boolean {
+  return node?.op === "fill" && node.attrs.value === 0;
 }
 
 function column(ids: Value | undefined, e: Emitter): Value {

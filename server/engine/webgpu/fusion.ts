@@ -79,7 +79,8 @@ function mayInline(node: Node, moves: boolean, readers: readonly Node[], uses: R
 /** Whether a reader computes this operand as it reads it. */
 function readsElements(reader: Node, operand: Node): boolean {
   if (reader.op === "concat") return true;
-  if (reader.op === "scatterAddRows") return reader.inputs[0] === operand && !reader.inputs.slice(1).includes(operand);
+  if (reader.op === "scatterAddRows" || reader.op === "embeddingBagGradTable")
+    return reader.inputs[0] === operand && !reader.inputs.slice(1).includes(operand);
   const rule = ruleOf(reader);
   return rule.kind === "element" || (rule.kind === "kernel" && rule.fuses);
 }

@@ -1,25 +1,49 @@
 /** Operators that take several launches. */
+import { addBagsLaunch, type BagShape, bagMarks, clearMarksLaunch, markBagsLaunch } from "../../../kernels/bags.ts";
 import { elementwiseLaunch, mostElementwiseExtents, placeLaunch } from "../../../kernels/elementwise.ts";
 import { normStatisticsLaunch } from "../../../kernels/norms.ts";
 import { addLinkedRowsLaunch, linkLaunch } from "../../../kernels/scatter.ts";
 import { plainFragment } from "../../../kernels/wgsl.ts";
-import { type NodeOf, sizeOf } from "../graph.ts";
+import { type Node, type NodeOf, sizeOf } from "../graph.ts";
 import { reduceInto, reduceShape } from "./lower-reduction.ts";
 import type { Lowering } from "./lowering.ts";
+import type { Value } from "./values.ts";
 
 /** The base is copied, computed as it is read, and rows are added to the copy. */
 export function lowerScatterAddRows(node: NodeOf<"scatterAddRows">, lowering: Lowering): void {
-  const [base, ids, rows] = node.inputs;
-  if (base === undefined) throw new TypeError("scatterAddRows has no base");
-  const result = lowering.result(node);
-  const builder = lowering.builder(mostElementwiseExtents);
-  const fragment = builder.build(base);
-  const [idValue, rowValue] = [lowering.read(ids), lowering.read(rows)];
-  lowering.run(elementwiseLaunch("copy of a table", fragment, sizeOf(node.shape), "f32"), [...builder.values, result]);
+  const [idValue, rowValue] = [lowering.read(node.inputs[1]), lowering.read(node.inputs[2])];
+  const result = copyOfBase(node, lowering);
   const links = lowering.scratch(idValue.size);
   lowering.run(linkLaunch(idValue.size), [idValue, links]);
   const width = node.shape[1] ?? 1;
   lowering.run(addLinkedRowsLaunch(idValue.size, width), [idValue, links, rowValue, result]);
+}
+
+/** Which rows have which id is marked in one bit each, and every row of the table sums those that have it. */
+export function lowerBagGradTable(node: NodeOf<"embeddingBagGradTable">, lowering: Lowering): void {
+  const shape = bagsOf(node);
+  const [ids, weights, dY] = node.inputs.slice(1).map((input) => lowering.read(input));
+  if (ids === undefined || weights === undefined || dY === undefined) throw new TypeError("a bag lacks an operand");
+  const result = copyOfBase(node, lowering);
+  const marks = lowering.scratch(bagMarks(shape));
+  lowering.run(clearMarksLaunch(shape), [marks]);
+  lowering.run(markBagsLaunch(shape), [ids, marks]);
+  lowering.run(addBagsLaunch(shape), [ids, weights, dY, marks, result]);
+}
+
+export function bagsOf({ inputs: [table, ids] }: Pick<Node, "inputs">): BagShape {
+  const [[V = 0, D = 0], [N = 0, K = 0]] = [table?.shape ?? [], ids?.shape ?? []];
+  return { rows: N, each: K, width: D, table: V };
+}
+
+function copyOfBase(node: NodeOf<"scatterAddRows"> | NodeOf<"embeddingBagGradTable">, lowering: Lowering): Value {
+  const [base] = node.inputs;
+  if (base === undefined) throw new TypeError(`${node.op} has no base`);
+  const result = lowering.result(node);
+  const builder = lowering.builder(mostElementwiseExtents);
+  const fragment = builder.build(base);
+  lowering.run(elementwiseLaunch("copy of a table", fragment, sizeOf(node.shape), "f32"), [...builder.values, result]);
+  return result;
 }
 
 /** Each part is written to its places, computed as it is read. */

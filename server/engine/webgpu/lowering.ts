@@ -1,3 +1,4 @@
+import * as bags from "../../../kernels/bags.ts";
 import type { FunctionName } from "../../../kernels/math.ts";
 import * as norms from "../../../kernels/norms.ts";
 import * as rows from "../../../kernels/rows.ts";
@@ -10,7 +11,7 @@ import { sizeOf } from "../graph.ts";
 import * as elements from "./elements.ts";
 import type { FragmentBuilder, Place } from "./fragment-builder.ts";
 import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
-import { lowerConcat, lowerNormGradGamma, lowerScatterAddRows } from "./lower-others.ts";
+import { bagsOf, lowerBagGradTable, lowerConcat, lowerNormGradGamma, lowerScatterAddRows } from "./lower-others.ts";
 import { lowerReduction } from "./lower-reduction.ts";
 import type { BindingLimits, Value } from "./values.ts";
 
@@ -60,6 +61,9 @@ export const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   matmul: own(lowerMatmul),
   embedding: formula(elements.embedding),
   scatterAddRows: own(lowerScatterAddRows),
+  embeddingBag: own((node, l) => simple(node, bags.embeddingBagLaunch(bagsOf(node)), l)),
+  embeddingBagGradWeights: own((node, l) => simple(node, bags.bagDotsLaunch(bagsOf(node)), l)),
+  embeddingBagGradTable: own(lowerBagGradTable),
   layerNorm: own((node, l) => norm(node, node.attrs.eps, true, l)),
   layerNormGradX: own((node, l) => normGradX(node, node.attrs.eps, true, l)),
   layerNormGradGamma: own((node, l) => lowerNormGradGamma(node, { eps: node.attrs.eps, centred: true }, l)),
