@@ -21,6 +21,7 @@ export const settings = {
   threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
   "overlay.delayMs": setting("window", z.int().min(0).max(5000).default(200)),
   "overlay.maxTokens": setting("window", z.int().min(100).max(20_000).default(4000)),
+  fadeUnfamiliar: setting("window", z.boolean().default(true)),
   "problems.enabled": setting("window", z.boolean().default(true)),
   "problems.threshold": setting("window", z.number().min(0).max(10).default(0.5)),
   "problems.limit": setting("window", z.int().min(1).max(1000).default(100)),
@@ -55,6 +56,7 @@ export function serverSettings(): z.output<typeof ServerSettings> {
       threshold: readSetting("problems.threshold"),
       limit: readSetting("problems.limit"),
     },
+    fadeUnfamiliar: readSetting("fadeUnfamiliar"),
     device: readSetting("device"),
     threads: readSetting("threads"),
   };

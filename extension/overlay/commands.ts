@@ -81,7 +81,8 @@ async function chooseFeature(extension: Extension): Promise<void> {
 
 async function listTokens(extension: Extension): Promise<void> {
   const { editor, view } = subject(extension);
-  const { tokens, count, complete } = await strongest(extension, editor.document, view);
+  const { tokens, count, unfamiliar, complete } = await strongest(extension, editor.document, view);
+  const leftOut = unfamiliar === 0 ? "" : `, ${unfamiliar} unfamiliar ones left out`;
   const before = editor.selection;
   const items = tokens.map((token) => {
     const range = wordRangeOf(editor.document, token);
@@ -93,7 +94,7 @@ async function listTokens(extension: Extension): Promise<void> {
     };
   });
   const pick = vscode.window.createQuickPick<(typeof items)[number]>();
-  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} tokens, ${modeLabel(view.mode)}`;
+  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} tokens${leftOut}, ${modeLabel(view.mode)}`;
   pick.placeholder = tokens.length === 0 ? "No token has a value" : "Go to a token";
   pick.matchOnDescription = true;
   pick.items = items;

@@ -1,5 +1,6 @@
 /** What one editor shows at present, so that only what differs is sent to it. */
 import * as vscode from "vscode";
+import { readSetting } from "../settings.ts";
 import type { Reading } from "./document-reading.ts";
 import type { Palette } from "./palette.ts";
 import { type Coloured, colouredRuns, type Interval } from "./runs.ts";
@@ -44,7 +45,8 @@ export class EditorColours {
     const near = passages.filter(({ start, end }) => end > part.start && start < part.end);
     const textOf = (start: number, end: number): string =>
       document.getText(new vscode.Range(document.positionAt(start), document.positionAt(end)));
-    return colouredRuns(near, { mode: view.mode.kind, limit }, part, textOf, MOST_RANGES);
+    const scale = { mode: view.mode.kind, limit, fades: readSetting("fadeUnfamiliar") };
+    return colouredRuns(near, scale, part, textOf, MOST_RANGES);
   }
 
   #set(step: Step, runs: readonly Coloured[]): void {

@@ -3,7 +3,17 @@ import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { modeLabel } from "./modes.ts";
 import { lines } from "./palette.ts";
-import { type Hue, type Step, type Strength, signed, stepOf, strengthStarts, strengths } from "./scale.ts";
+import {
+  fadedStepOf,
+  type Hue,
+  type Step,
+  type Strength,
+  signed,
+  signHues,
+  stepOf,
+  strengthStarts,
+  strengths,
+} from "./scale.ts";
 import type { Summary } from "./summary.ts";
 
 export interface LegendEntry {
@@ -23,8 +33,25 @@ export function legendEntries(isFeature: boolean, limit: number): LegendEntry[] 
   ];
 }
 
+/** What is left of strong values where the probe extrapolates. */
+export function fadedEntries(): LegendEntry[] {
+  return signHues.map((hue) => ({
+    step: fadedStepOf(hue),
+    range: `strong and ${hue}, but unfamiliar to the probe`,
+    cue: `thin ${lines[hue]} line alone`,
+  }));
+}
+
+/** `41 tokens are unfamiliar to the probe, and faded`; undefined where there are none. */
+export function fadedSentence(summary: Pick<Summary, "strongest">): string | undefined {
+  const { unfamiliar = 0, count = 0 } = summary.strongest ?? {};
+  if (unfamiliar === 0) return undefined;
+  return `${unfamiliar} of ${unfamiliar + count} tokens are unfamiliar to the probe: faded, and not in the mean`;
+}
+
 /** For the status bar: the scale, then what is looked through. */
-export function legendMarkdown(extension: Extension, { limit, mean, isWhole, unread }: Summary): vscode.MarkdownString {
+export function legendMarkdown(extension: Extension, summary: Summary): vscode.MarkdownString {
+  const { limit, mean, isWhole, unread } = summary;
   const { overlay, lens, ablation } = extension;
   const text = new vscode.MarkdownString("", true);
   text.supportHtml = true;
@@ -38,6 +65,8 @@ export function legendMarkdown(extension: Extension, { limit, mean, isWhole, unr
   if (limit !== undefined) text.appendMarkdown(`${bar(overlay.mode.kind === "feature", limit)}\n\n`);
   if (mean !== null)
     text.appendText(`mean ${signed(mean)} ${isWhole ? "over the document" : "over the part that was read"}`);
+  const faded = fadedSentence(summary);
+  if (faded !== undefined) text.appendText(`\n\n${faded}`);
   if (lens.kind === "ready") text.appendText(`\n\n${lens.info.runName} · ${lens.info.modelType} · ${lens.info.device}`);
   if (ablation.set !== null) {
     const count = ablation.set.features.length;

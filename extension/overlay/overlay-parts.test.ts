@@ -34,7 +34,13 @@ describe("coloured stretches", () => {
   const limit = 4;
 
   /** Words with values as one passage, tokens as most tokenizers cut them: each with the space before it. */
-  function runsOf(text: string, values: readonly (number | null)[], part = { start: 0, end: text.length }, most = 100) {
+  function runsOf(
+    text: string,
+    values: readonly (number | null)[],
+    part = { start: 0, end: text.length },
+    most = 100,
+    unfamiliar: readonly number[] = [],
+  ) {
     const tokens = [...text.matchAll(/\s*\S+/g)];
     const passage = {
       start: 0,
@@ -43,10 +49,11 @@ describe("coloured stretches", () => {
         starts: tokens.map(({ index }) => index),
         ends: tokens.map(({ index, 0: token }) => index + token.length),
         values: [...values],
+        unfamiliar: [...unfamiliar],
       },
     };
     const textOf = (start: number, end: number): string => text.slice(start, end);
-    return colouredRuns([passage], { mode: "implicit", limit }, part, textOf, most).map(
+    return colouredRuns([passage], { mode: "implicit", limit, fades: true }, part, textOf, most).map(
       ({ start, end, step }) => `${step} ${text.slice(start, end)}`,
     );
   }
@@ -55,6 +62,18 @@ describe("coloured stretches", () => {
     expect(runsOf("a great good film dreadful", [0, 4, 3.9, null, -4])).toEqual([
       "positive4 great good",
       "negative4 dreadful",
+    ]);
+  });
+
+  it("keep, where the probe extrapolates, the line of strong values alone", () => {
+    const text = "so great , and so good . bad";
+    expect(runsOf(text, [1, 4, 3, -3, 1, 4, -1, -4], undefined, 100, [0, 2, 3, 6])).toEqual([
+      "positive4 great",
+      "positiveFaded ,",
+      "negativeFaded and",
+      "positive1 so",
+      "positive4 good",
+      "negative4 bad",
     ]);
   });
 
@@ -73,8 +92,8 @@ describe("coloured stretches", () => {
 
   it("keep to the words with emoji, combining marks and tokens of white space alone", () => {
     expect(runsOf("🎬 né\t😀😀", [4, -4, 4])).toEqual(["positive4 🎬", "negative4 né", "positive4 😀😀"]);
-    const blank = { start: 0, end: 3, tokens: { starts: [0], ends: [3], values: [4] } };
-    expect(colouredRuns([blank], { mode: "implicit", limit }, blank, () => "\n\t ", 10)).toEqual([]);
+    const blank = { start: 0, end: 3, tokens: { starts: [0], ends: [3], values: [4], unfamiliar: [] } };
+    expect(colouredRuns([blank], { mode: "implicit", limit, fades: true }, blank, () => "\n\t ", 10)).toEqual([]);
   });
 });
 

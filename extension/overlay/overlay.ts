@@ -51,6 +51,9 @@ export class Overlay implements vscode.Disposable {
         if (kind === "running" || kind === "down") this.#restart();
       }),
       ablation.onDidChange(() => this.#restart()),
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration("lfpLens.fadeUnfamiliar")) this.#restart();
+      }),
     ];
   }
 

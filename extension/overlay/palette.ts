@@ -1,6 +1,6 @@
 /** The kinds of decoration, made once: at most sixteen, in the theme's own colours. */
 import * as vscode from "vscode";
-import { type Hue, hues, type Step, type Strength, stepOf, strengths } from "./scale.ts";
+import { fadedStepOf, type Hue, hues, type Step, type Strength, signHues, stepOf, strengths } from "./scale.ts";
 
 export type Palette = ReadonlyMap<Step, vscode.TextEditorDecorationType>;
 
@@ -14,18 +14,27 @@ export const lines: Readonly<Record<Hue, "solid" | "dashed" | "dotted">> = {
 const lineWidths: Readonly<Record<Strength, string>> = { 1: "0", 2: "0", 3: "0 0 1px 0", 4: "0 0 2px 0" };
 
 export function createPalette(): Palette {
-  return new Map(
-    hues.flatMap((hue) =>
-      strengths.map((strength) => {
-        const kind = vscode.window.createTextEditorDecorationType(lookOf(hue, strength));
-        return [stepOf(hue, strength), kind] as const;
-      }),
+  const make = vscode.window.createTextEditorDecorationType;
+  return new Map<Step, vscode.TextEditorDecorationType>([
+    ...hues.flatMap((hue) =>
+      strengths.map((strength) => [stepOf(hue, strength), make(lookOf(hue, strength))] as const),
     ),
-  );
+    ...signHues.map((hue) => [fadedStepOf(hue), make(fadedLookOf(hue))] as const),
+  ]);
 }
 
 export function themeColor(step: Step): vscode.ThemeColor {
   return new vscode.ThemeColor(`lfpLens.${step}`);
+}
+
+/** The line alone: it still says which side of zero a strong value is on. */
+function fadedLookOf(hue: (typeof signHues)[number]): vscode.DecorationRenderOptions {
+  return {
+    borderWidth: "0 0 1px 0",
+    borderStyle: lines[hue],
+    borderColor: themeColor(fadedStepOf(hue)),
+    rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
+  };
 }
 
 function lookOf(hue: Hue, strength: Strength): vscode.DecorationRenderOptions {

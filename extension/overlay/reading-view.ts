@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { wordRangeOf } from "../documents.ts";
-import { type LegendEntry, legendEntries } from "./legend.ts";
+import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
 import { modeLabel } from "./modes.ts";
 import { themeColor } from "./palette.ts";
 import { signed, stepFor } from "./scale.ts";
@@ -42,8 +42,13 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   if (summary?.limit === undefined || mode === undefined) return [];
   const tokens = summary.strongest?.tokens ?? [];
   if (node === undefined) return [{ kind: "scale" }, { kind: "strongest", count: tokens.length }];
-  if (node.kind === "scale")
-    return legendEntries(mode.kind === "feature", summary.limit).map((entry) => ({ kind: "legend", entry }));
+  if (node.kind === "scale") {
+    const faded = (summary.strongest?.unfamiliar ?? 0) > 0 ? fadedEntries() : [];
+    return [...legendEntries(mode.kind === "feature", summary.limit), ...faded].map((entry) => ({
+      kind: "legend",
+      entry,
+    }));
+  }
   if (node.kind === "strongest") return tokens.slice(0, MOST_SHOWN).map((token) => ({ kind: "token", token, summary }));
   return [];
 }

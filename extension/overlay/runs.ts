@@ -15,6 +15,8 @@ export interface Coloured extends Interval {
 export interface Scale {
   readonly mode: LensMode["kind"];
   readonly limit: number;
+  /** Whether tokens that are unfamiliar to the probe are faded. */
+  readonly fades: boolean;
 }
 
 /**
@@ -37,12 +39,13 @@ export function colouredRuns(
     const base = Math.max(start, part.start);
     const end = Math.min(passageEnd, part.end);
     const text = end > base ? textOf(base, end) : "";
+    const faded = new Set(scale.fades ? tokens.unfamiliar : []);
     let open: Coloured | undefined;
     for (const [index, value] of tokens.values.entries()) {
       const [tokenStart = 0, tokenEnd = 0] = [tokens.starts[index], tokens.ends[index]];
       const token = tokenStart < base || tokenEnd > end ? undefined : trimmed(text, base, tokenStart, tokenEnd);
       if (token === undefined) continue;
-      const step = stepFor(value, scale.limit, scale.mode);
+      const step = stepFor(value, scale.limit, scale.mode, faded.has(index));
       if (open !== undefined && step === open.step && isGapWithinLine(text, open.end - base, token.start - base)) {
         open = { ...open, end: token.end };
         continue;

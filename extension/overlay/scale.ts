@@ -8,26 +8,50 @@ export type Strength = (typeof strengths)[number];
 export const hues = ["positive", "negative", "feature"] as const;
 export type Hue = (typeof hues)[number];
 
-/** One step of the scale: `positive3`. Each is a theme colour `lfpLens.positive3` and a kind of decoration. */
-export type Step = `${Hue}${Strength}`;
+/** Hues that the probe's own output can have, and with it tokens that are unfamiliar to it. */
+export const signHues = ["positive", "negative"] as const satisfies Hue[];
 
-export const steps: readonly Step[] = hues.flatMap((hue) => strengths.map((strength) => stepOf(hue, strength)));
+/** One step of the scale, `positive3`, or what is left of the strong ones where the probe extrapolates. Each is a theme colour `lfpLens.positive3` and a kind of decoration. */
+export type Step = `${Hue}${Strength}` | FadedStep;
+export type FadedStep = `${(typeof signHues)[number]}Faded`;
+
+export const steps: readonly Step[] = [
+  ...hues.flatMap((hue) => strengths.map((strength) => stepOf(hue, strength))),
+  ...signHues.map(fadedStepOf),
+];
 
 /** Where each strength begins, as a share of the scale's limit. */
 export const strengthStarts: Readonly<Record<Strength, number>> = { 1: 0.15, 2: 0.35, 3: 0.6, 4: 0.85 };
 
-/** The step that shows a value on a scale to `limit`; undefined for what is near zero, missing or no number. */
-export function stepFor(value: number | null, limit: number, mode: LensMode["kind"]): Step | undefined {
+/** Of values that are faded, those from this strength on are shown. */
+const FADED_FROM: Strength = 3;
+
+/**
+ * The step that shows a value on a scale to `limit`; undefined for what is near zero, missing or no number, and, where it is faded, for what is not
+ * strong.
+ */
+export function stepFor(
+  value: number | null,
+  limit: number,
+  mode: LensMode["kind"],
+  isFaded = false,
+): Step | undefined {
   if (value === null) return undefined;
   const share = Math.abs(value) / limit;
   const strength = strengths.findLast((candidate) => share >= strengthStarts[candidate]);
   if (strength === undefined) return undefined;
   if (mode === "feature") return value > 0 ? stepOf("feature", strength) : undefined;
-  return stepOf(value > 0 ? "positive" : "negative", strength);
+  const hue = value > 0 ? "positive" : "negative";
+  if (isFaded) return strength >= FADED_FROM ? fadedStepOf(hue) : undefined;
+  return stepOf(hue, strength);
 }
 
-export function stepOf(hue: Hue, strength: Strength): Step {
+export function stepOf(hue: Hue, strength: Strength): `${Hue}${Strength}` {
   return `${hue}${strength}`;
+}
+
+export function fadedStepOf(hue: (typeof signHues)[number]): FadedStep {
+  return `${hue}Faded`;
 }
 
 /** `+0.31`, `−1.20`: always with a sign, and a true minus. */

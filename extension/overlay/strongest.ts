@@ -3,6 +3,7 @@ import type * as vscode from "vscode";
 import type { z } from "zod";
 import { StrongestTokens } from "../../server/protocol/lens.ts";
 import type { ServerConnection } from "../server-connection.ts";
+import { readSetting } from "../settings.ts";
 import type { View } from "./document-reading.ts";
 
 export type Strongest = z.output<typeof StrongestTokens.result>;
@@ -30,8 +31,17 @@ export class StrongestCache {
     const known = this.known(document, view);
     if (known !== undefined) return known;
     const key = keyOf(document, view);
-    const question = { uri: document.uri.toString(), version: document.version, ...view, limit: MOST_LISTED };
-    const answer = await this.#server.request(StrongestTokens, question, token);
+    const answer = await this.#server.request(
+      StrongestTokens,
+      {
+        uri: document.uri.toString(),
+        version: document.version,
+        ...view,
+        limit: MOST_LISTED,
+        familiarOnly: readSetting("fadeUnfamiliar"),
+      },
+      token,
+    );
     if (answer.version === document.version) this.#known.set(document, { key, answer });
     return answer;
   }
@@ -42,5 +52,5 @@ export class StrongestCache {
 }
 
 function keyOf(document: vscode.TextDocument, view: View): string {
-  return JSON.stringify([document.version, view]);
+  return JSON.stringify([document.version, view, readSetting("fadeUnfamiliar")]);
 }

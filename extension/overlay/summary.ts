@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { isObsolete, messageOf } from "../server-failure.ts";
+import { readSetting } from "../settings.ts";
 import type { Reading } from "./document-reading.ts";
 import type { Overlay } from "./overlay.ts";
 import { type Strongest, StrongestCache } from "./strongest.ts";
@@ -97,6 +98,10 @@ function lengthOf(document: vscode.TextDocument): number {
 }
 
 function meanOf(reading: Reading | undefined): number | null {
-  const values = (reading?.passages ?? []).flatMap(({ tokens }) => tokens.values.filter((value) => value !== null));
+  const fades = readSetting("fadeUnfamiliar");
+  const values = (reading?.passages ?? []).flatMap(({ tokens }) => {
+    const faded = new Set(fades ? tokens.unfamiliar : []);
+    return tokens.values.filter((value, index): value is number => value !== null && !faded.has(index));
+  });
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

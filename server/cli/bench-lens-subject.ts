@@ -35,6 +35,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     features: D * layers.length,
     device: device.description,
     hasTrueReward: true,
+    hasFamiliarity: false,
     hasBase: false,
     hasFeatureStore: false,
   };
@@ -61,6 +62,8 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       tau: null,
       typicalSize: 1,
     },
+    // Half of a random dictionary's features are active at a token, a few in a hundred of a trained one's: leverages would take what they never do.
+    familiarity: undefined,
     onCpu: undefined,
     close: async () => {
       for (const store of [tuned.store, ...[...small.values()].map((dictionary) => dictionary.store)])

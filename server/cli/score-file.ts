@@ -4,7 +4,7 @@ import { UsageError } from "./errors.ts";
 
 type Format = "jsonl" | "csv";
 
-const columns = ["passage", "start", "end", "text", "implicit", "trueReward", "value"] as const;
+const columns = ["passage", "start", "end", "text", "implicit", "trueReward", "familiarity", "value"] as const;
 
 /** By the file's ending. Throws `UsageError`. */
 export function formatOf(path: string): Format {
@@ -27,6 +27,7 @@ export async function* tokenLines(passages: AsyncIterable<ScoredPassage>, format
   }
 }
 
-function csvLine(passage: number, { start, end, text, implicit, trueReward, value }: ScoredDocumentToken): string {
-  return `${passage},${start},${end},"${text.replaceAll('"', '""')}",${implicit},${trueReward ?? ""},${value ?? ""}\n`;
+function csvLine(passage: number, { start, end, text, ...numbers }: ScoredDocumentToken): string {
+  const { implicit, trueReward, familiarity, value } = numbers;
+  return `${passage},${start},${end},"${text.replaceAll('"', '""')}",${implicit},${trueReward ?? ""},${familiarity ?? ""},${value ?? ""}\n`;
 }

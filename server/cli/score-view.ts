@@ -21,7 +21,11 @@ export function colouredText(passages: readonly ScoredPassage[], { mode, limit, 
   const sample = (value: number): string => paint(` ${value.toFixed(1)} `, value, limit);
   const legend = `${mode}: ${[-1, -0.6, -0.3, 0, 0.3, 0.6, 1].map((share) => sample(share * limit)).join("")}`;
   const texts = shown.map((tokens) =>
-    tokens.map(({ text, value }) => paint(printable(text), value ?? 0, limit)).join(""),
+    tokens
+      .map(({ text, value, familiarity }) =>
+        paint(printable(text), value ?? 0, limit, isProbes(mode) && familiarity !== null && familiarity > 1),
+      )
+      .join(""),
   );
   return [legend, "", texts.join("\n\n"), "", ...more(hidden)].join("\n");
 }
@@ -33,9 +37,12 @@ export function tokenTable(passages: readonly ScoredPassage[], { mode, rows }: V
   if (tokens.length === 0) return "";
   const labels = tokens.map(({ text }) => JSON.stringify(printable(text)));
   const width = Math.max(5, ...labels.map((label) => label.length)) + 2;
-  const names = mode === "implicit" ? ["implicit", "true"] : ["implicit", "true", mode];
-  const cells = ({ implicit, trueReward, value }: ScoredDocumentToken): (number | null)[] =>
-    mode === "implicit" ? [value ?? implicit, trueReward] : [implicit, trueReward, value];
+  const isKnown = tokens.some(({ familiarity }) => familiarity !== null);
+  const names = ["implicit", "true", ...(mode === "implicit" ? [] : [mode]), ...(isKnown ? ["familiarity"] : [])];
+  const cells = ({ implicit, trueReward, familiarity, value }: ScoredDocumentToken): (number | null)[] => [
+    ...(mode === "implicit" ? [value ?? implicit, trueReward] : [implicit, trueReward, value]),
+    ...(isKnown ? [familiarity] : []),
+  ];
   const line = (start: string, label: string, values: readonly string[]): string =>
     `${start.padStart(8)}  ${label.padEnd(width)}${values.map((value, at) => value.padStart((names[at]?.length ?? 0) + 4)).join("")}`.trimEnd();
   const lines = tokens.map((token, at) =>
@@ -65,15 +72,23 @@ function more(hidden: number): string[] {
   return hidden === 0 ? [] : [`... and ${hidden} tokens more: --rows N shows more, --out FILE writes all`];
 }
 
-function paint(text: string, value: number, limit: number): string {
+/** Whether a mode's values are the probe's own output. */
+function isProbes(mode: string): boolean {
+  return mode !== "true" && mode !== "feature";
+}
+
+/** Behind the text; where the value is an extrapolation, a line below it if it is strong, and nothing otherwise. */
+function paint(text: string, value: number, limit: number, isFaded = false): string {
   const share = Math.min(1, Math.abs(value) / limit);
   // The weakest eighth stays plain.
-  if (share < 1 / 8) return text;
+  if (share < 1 / 8 || (isFaded && share < FADED_FROM)) return text;
   const colours = value < 0 ? below : above;
   const colour = colours[Math.min(colours.length - 1, Math.floor(share * colours.length))];
   // A coloured line break would paint the rest of the line.
   return text
     .split("\n")
-    .map((part) => (part === "" ? "" : `\u001b[30;48;5;${colour}m${part}\u001b[0m`))
+    .map((part) => (part === "" ? "" : `\u001b[${isFaded ? `4;38;5;${colour}` : `30;48;5;${colour}`}m${part}\u001b[0m`))
     .join("\n");
 }
+
+const FADED_FROM = 0.6;

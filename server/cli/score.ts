@@ -77,6 +77,8 @@ interface Found {
   readonly tokens: number;
   readonly mean: number | null;
   readonly disagreements: number;
+  /** Tokens at which the implicit reward is an extrapolation; null where the run does not say. */
+  readonly unfamiliar: number | null;
   readonly refused: number;
 }
 
@@ -114,6 +116,11 @@ function resultOf({ given, lens, mode, run, found, exported }: ResultParts): Com
   const lines = [
     shown,
     `${summary.tokens} tokens, ${mean}, ${summary.disagreements} where implicit and true reward differ in sign`,
+    ...(summary.unfamiliar === null
+      ? []
+      : [
+          `${summary.unfamiliar} unfamiliar to the probe (familiarity above 1): there the implicit reward is an extrapolation`,
+        ]),
     ...(chosen.out === undefined ? [] : [`every token is in ${chosen.out}`]),
     ...(chosen.export === undefined ? [] : [`the lens is in ${chosen.export}`]),
   ];
@@ -128,14 +135,16 @@ async function gather(
 ): Promise<Found> {
   const passages: ScoredPassage[] = [];
   let [tokens, sum, valued, disagreements, refused] = [0, 0, 0, 0, 0];
+  let unfamiliar: number | null = null;
   const watch = async function* (): AsyncGenerator<ScoredPassage> {
     for await (const passage of scored) {
       if (passage.refused !== undefined) {
         note(`the passage at ${passage.start} to ${passage.end} was left out: ${passage.refused}`);
         refused += 1;
       }
-      for (const { implicit, trueReward, value } of passage.tokens) {
+      for (const { implicit, trueReward, familiarity, value } of passage.tokens) {
         tokens += 1;
+        if (familiarity !== null) unfamiliar = (unfamiliar ?? 0) + Number(familiarity > 1);
         if (value !== null) [sum, valued] = [sum + value, valued + 1];
         if (trueReward !== null && Math.sign(trueReward) * Math.sign(implicit) === -1) disagreements += 1;
       }
@@ -145,7 +154,7 @@ async function gather(
   };
   if (out !== undefined) await writeFileAtomically(resolve(out), tokenLines(watch(), formatOf(out)));
   else for await (const _ of watch());
-  return { passages, tokens, mean: valued === 0 ? null : sum / valued, disagreements, refused };
+  return { passages, tokens, mean: valued === 0 ? null : sum / valued, disagreements, unfamiliar, refused };
 }
 
 async function exportLens(lens: Lens, path: string): Promise<string> {

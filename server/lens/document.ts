@@ -13,6 +13,8 @@ export interface ScoredDocumentToken {
   /** Without an ablation. */
   readonly implicit: number;
   readonly trueReward: number | null;
+  /** Leverage of the token's features over its limit, without an ablation: above 1 `implicit` is an extrapolation. Null where the run does not say. */
+  readonly familiarity: number | null;
   /** The mode's value. */
   readonly value: number | null;
 }
@@ -65,6 +67,7 @@ async function scorePassage(
         text: text.slice(from, to),
         implicit: plain.implicit[token] ?? Number.NaN,
         trueReward: plain.trueReward[token] ?? null,
+        familiarity: plain.familiarity?.[token] ?? null,
         value: values[token] ?? null,
       };
     });

@@ -21,7 +21,7 @@ import {
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
-import { rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
+import { rowForms, rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
@@ -99,7 +99,7 @@ export class Lens {
         { model, read: small, columns: this.columns, name: "small", ablation: resolved },
         stop,
       );
-      return this.#scored(text, raw);
+      return this.#scored(text, raw, model);
     });
   }
 
@@ -173,6 +173,7 @@ export class Lens {
       text: text.slice(start, end),
       implicit,
       trueReward,
+      familiarity: reading.familiarity?.[token] ?? null,
       base: base?.implicit[token] ?? null,
       intercept: this.intercept,
       contributions: parts.slice(0, most).map(({ column, ...numbers }) => ({ id: this.featureAt(column), ...numbers })),
@@ -305,12 +306,14 @@ export class Lens {
     return { small: await of("small", small), big: await of("big", big) };
   }
 
-  #scored(text: string, raw: DictionaryReading): Reading {
-    const { probe, reward } = this.#subject;
+  #scored(text: string, raw: DictionaryReading, model: "tuned" | "base"): Reading {
+    const { probe, reward, familiarity: known } = this.#subject;
     const sums = rowScores(raw.features, this.weights, this.intercept);
     const { low, high } = probe.rewardRange;
     const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
-    return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []) };
+    const familiarity =
+      known === undefined || model === "base" ? undefined : rowForms(raw.features, known.leverage, 1 / known.limit);
+    return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []), familiarity };
   }
 }
 

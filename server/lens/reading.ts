@@ -14,6 +14,8 @@ export interface Reading {
   readonly implicit: Float64Array;
   /** What the feedback gives to the word that a token belongs to; null where it rates none. */
   readonly trueReward: readonly (number | null)[];
+  /** Leverage of a token's features over its limit: above 1 the probe's output is an extrapolation. Undefined where it is not known. */
+  readonly familiarity: Float64Array | undefined;
   /** Features that the probe reads, at the columns that `Lens.featureAt` names. */
   readonly features: SparseRows;
 }
@@ -45,6 +47,11 @@ export function contributionsAt(
   return all.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution) || a.column - b.column);
 }
 
+/** Tokens at which the probe's output is an extrapolation, ascending. */
+export function unfamiliarTokens({ familiarity }: Pick<Reading, "familiarity">): number[] {
+  return [...(familiarity ?? []).entries()].flatMap(([token, ratio]) => (ratio > 1 ? [token] : []));
+}
+
 /** One feature's activation at every token. */
 export function activationsOf({ features }: Pick<Reading, "features">, column: number): Float64Array {
   return columnOf(features, column);
@@ -64,7 +71,7 @@ export function tokenAt({ starts, ends }: Pick<Reading, "starts" | "ends">, offs
 
 /** About how much memory a reading takes. */
 export function bytesOfReading({ starts, features, ...rest }: DictionaryReading | Reading): number {
-  const perToken = "implicit" in rest ? 32 : 8;
+  const perToken = "implicit" in rest ? 40 : 8;
   return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
 }
 

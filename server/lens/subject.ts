@@ -2,6 +2,7 @@
  * What a lens looks through: a tuned model, its dictionaries and a probe, as the pipeline hands them over. Letters: D model width, F features
  * of one dictionary, T tokens of a window, N tokens of a passage.
  */
+import type { CentredForm } from "../common/centred-form.loops.ts";
 import type { Device, StateStore } from "../engine/device.ts";
 import type { DeviceError } from "../engine/errors.ts";
 import type { Node } from "../engine/graph.ts";
@@ -34,6 +35,14 @@ export interface LensProbe {
   /** Values that become the ends of `rewardRange`; what lies beyond is clamped. */
   readonly outputScale: { readonly low: number; readonly high: number } | null;
   readonly rewardRange: { readonly low: number; readonly high: number };
+}
+
+/** How far features lie from those that the probe was fitted on. */
+export interface LensFamiliarity {
+  /** A token's leverage. */
+  readonly leverage: CentredForm;
+  /** The leverage up to which the probe's test speaks for its output. */
+  readonly limit: number;
 }
 
 /** How far to trust a reading: what the probe's evaluation found. */
@@ -70,6 +79,8 @@ export interface LensSubject {
   /** What the feedback gives to words; undefined for a task that rates none. */
   readonly reward: RewardFunction | undefined;
   readonly evidence: LensEvidence;
+  /** Undefined where the run does not say. */
+  readonly familiarity: LensFamiliarity | undefined;
   /** Opens the same on the CPU when the GPU has failed, with `info.device` saying so. Undefined where the CPU computes. */
   readonly onCpu: ((cause: DeviceError) => Promise<LensSubject>) | undefined;
   /** Frees what the subject holds, the device included where it is its own. */

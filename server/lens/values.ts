@@ -3,13 +3,15 @@ import { invariant } from "../common/errors.ts";
 import type { LensMode, ReadPassage } from "../protocol/lens.ts";
 import type { Lens, ReadOptions } from "./lens.ts";
 import { type Passage, toDocument } from "./passages.ts";
-import { activationsOf, type Reading } from "./reading.ts";
+import { activationsOf, type Reading, unfamiliarTokens } from "./reading.ts";
 
 /** Tokens of a text in UTF-16 offsets, each with its value; null where the mode has none. */
 export interface ModeValues {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   readonly values: readonly (number | null)[];
+  /** Tokens whose value is an extrapolation of the probe, ascending; none where the value is not the probe's, or where it is not known. */
+  readonly unfamiliar: readonly number[];
 }
 
 type Modes = { readonly [K in LensMode["kind"]]: Extract<LensMode, { kind: K }> };
@@ -24,7 +26,7 @@ type ModeRule<K extends LensMode["kind"]> = (
 const rules: { readonly [K in LensMode["kind"]]: ModeRule<K> } = {
   implicit: async (lens, text, _, options) => {
     const reading = await lens.read(text, options);
-    return withValues(reading, [...reading.implicit]);
+    return withValues(reading, [...reading.implicit], unfamiliarTokens(reading));
   },
   true: async (lens, text, _, options) => {
     const reading = await lens.read(text, options);
@@ -32,7 +34,7 @@ const rules: { readonly [K in LensMode["kind"]]: ModeRule<K> } = {
   },
   disagreement: async (lens, text, _, options) => {
     const reading = await lens.read(text, options);
-    return withValues(reading, disagreements(reading));
+    return withValues(reading, disagreements(reading), unfamiliarTokens(reading));
   },
   tunedMinusBase: async (lens, text, _, options) => {
     const [tuned, base] = await Promise.all([lens.read(text, options), lens.read(text, { ...options, model: "base" })]);
@@ -63,12 +65,17 @@ export async function readPassage(
   mode: LensMode,
   options: ReadOptions = {},
 ): Promise<ReadPassage> {
-  const { starts, ends, values } = await valuesOf(lens, passage.text, mode, options);
+  const { starts, ends, values, unfamiliar } = await valuesOf(lens, passage.text, mode, options);
   const place = (offset: number): number => toDocument(passage, offset);
   return {
     start: passage.start,
     end: passage.end,
-    tokens: { starts: Array.from(starts, place), ends: Array.from(ends, place), values: [...values] },
+    tokens: {
+      starts: Array.from(starts, place),
+      ends: Array.from(ends, place),
+      values: [...values],
+      unfamiliar: [...unfamiliar],
+    },
   };
 }
 
@@ -105,8 +112,12 @@ function byRule<K extends LensMode["kind"]>(
   return rules[mode.kind](lens, text, mode, options);
 }
 
-function withValues({ starts, ends }: Pick<ModeValues, "starts" | "ends">, values: ModeValues["values"]): ModeValues {
-  return { starts, ends, values };
+function withValues(
+  { starts, ends }: Pick<ModeValues, "starts" | "ends">,
+  values: ModeValues["values"],
+  unfamiliar: ModeValues["unfamiliar"] = [],
+): ModeValues {
+  return { starts, ends, values, unfamiliar };
 }
 
 function difference(a: Reading, b: Reading): ModeValues {
@@ -114,5 +125,6 @@ function difference(a: Reading, b: Reading): ModeValues {
   return withValues(
     a,
     [...a.implicit].map((value, token) => value - (b.implicit[token] ?? Number.NaN)),
+    unfamiliarTokens(a),
   );
 }

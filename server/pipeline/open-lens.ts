@@ -1,11 +1,12 @@
 /** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
 import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { centredForm } from "../common/centred-form.loops.ts";
 import { messageOf } from "../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../engine/errors.ts";
 import { LensMismatchError, LensMissingError } from "../lens/errors.ts";
 import { Lens, type LensOptions } from "../lens/lens.ts";
-import type { DictionaryKind, LensDictionary, LensProbe, LensSubject } from "../lens/subject.ts";
+import type { DictionaryKind, LensDictionary, LensFamiliarity, LensProbe, LensSubject } from "../lens/subject.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { resolveReference } from "../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
@@ -110,6 +111,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       features: probe.weights.length,
       device: description,
       hasTrueReward: task.wordValues.size > 0,
+      hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFeatureStore: await exists(join(folder, "features.sqlite")),
     },
@@ -122,9 +124,16 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
     evidence: evidenceOf(saved.report, task.wordValues),
+    familiarity: familiarityOf(saved),
     onCpu,
     close: () => device.close(),
   };
+}
+
+function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined {
+  if (familiarity === undefined) return undefined;
+  const { inverse, means, limit } = familiarity;
+  return { leverage: centredForm(inverse, means), limit };
 }
 
 /** A finished run has these; what is missing says how far it got. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { plantedTriples } from "../../test/support/planted-triples.ts";
-import { loadProbe, ProbeFileError, type SavedProbe, saveProbe } from "./format.ts";
+import { loadProbe, ProbeFileError, type SavedProbe, saveFamiliarity, saveProbe } from "./format.ts";
 import { evaluateProbe } from "./regression.ts";
 import { defaultProbeSettings } from "./report-types.ts";
 
@@ -22,8 +22,18 @@ test("what is saved is what is loaded, bit for bit, and saved again gives the sa
   const loaded = await loadProbe(join(folder, "a"));
   expect(loaded).toEqual(saved);
   await saveProbe(join(folder, "b"), loaded);
-  for (const name of ["weights.safetensors", "probe.json"])
+  for (const name of ["weights.safetensors", "familiarity.safetensors", "probe.json"])
     expect(await readFile(join(folder, "b", name))).toEqual(await readFile(join(folder, "a", name)));
+});
+
+test("a probe that an earlier version fitted is loaded without familiarity, and one of other features is refused", async () => {
+  const { familiarity, ...older } = saved;
+  await saveProbe(join(folder, "older"), older);
+  expect((await loadProbe(join(folder, "older"))).familiarity).toBeUndefined();
+  const other = { means: Float32Array.of(1, 2), inverse: Float32Array.of(1, 0, 1), limit: 1 };
+  await saveFamiliarity(join(folder, "older"), other);
+  await expect(loadProbe(join(folder, "older"))).rejects.toThrow(/about 2 features, but the probe reads 5/);
+  expect(familiarity?.inverse).toHaveLength(15);
 });
 
 test("refuses a folder that holds no probe, or another's weights", async () => {

@@ -1,14 +1,16 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { access, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { openSafetensors, writeSafetensors } from "../models/safetensors.ts";
+import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import { probeReportSchema } from "./report-types.ts";
 
 const WEIGHTS = "weights.safetensors";
 const DESCRIPTION = "probe.json";
+const FAMILIARITY = "familiarity.safetensors";
 
 const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
 
@@ -35,16 +37,25 @@ export interface SavedProbe {
   /** Ids of the triples that it was not fitted on. */
   readonly testTriples: readonly string[];
   readonly about: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
+  /** Undefined where an earlier version fitted the probe. */
+  readonly familiarity?: Familiarity | undefined;
 }
 
-/** Writes `weights.safetensors` (weight [F], bias [1]) and `probe.json` (layers, scales, split, seed, statistics) into a folder. */
-export async function saveProbe(folder: string, { probe, report, testTriples, about }: SavedProbe): Promise<void> {
+/**
+ * Writes `weights.safetensors` (weight [F], bias [1]), `familiarity.safetensors` (means [F], inverse [F (F + 1) / 2], limit [1]; see `Familiarity`)
+ * and `probe.json` (layers, scales, split, seed, statistics) into a folder.
+ */
+export async function saveProbe(
+  folder: string,
+  { probe, report, testTriples, about, familiarity }: SavedProbe,
+): Promise<void> {
   const { layers, weights, intercept, deltaScale, outputScale } = probe;
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, WEIGHTS), [
     { name: "weight", dtype: "F32", shape: [weights.length], data: weights },
     { name: "bias", dtype: "F32", shape: [1], data: Float32Array.of(intercept) },
   ]);
+  if (familiarity !== undefined) await saveFamiliarity(folder, familiarity);
   const description = descriptionSchema.parse({
     format: "lfp-probe/1",
     layers,
@@ -69,7 +80,35 @@ export async function loadProbe(folder: string): Promise<SavedProbe> {
     throw new ProbeFileError(
       `${folder} holds ${weights.length} weights, but its ${DESCRIPTION} speaks of ${expected} features; fit the probe again`,
     );
-  return { probe: { layers, weights, intercept, deltaScale, outputScale }, ...rest };
+  const familiarity = await loadFamiliarity(folder, expected);
+  return { probe: { layers, weights, intercept, deltaScale, outputScale }, familiarity, ...rest };
+}
+
+/** Adds to a probe's folder what it lacks where an earlier version fitted it. */
+export async function saveFamiliarity(folder: string, { means, inverse, limit }: Familiarity): Promise<void> {
+  await writeSafetensors(join(folder, FAMILIARITY), [
+    { name: "means", dtype: "F32", shape: [means.length], data: means },
+    { name: "inverse", dtype: "F32", shape: [inverse.length], data: inverse },
+    { name: "limit", dtype: "F32", shape: [1], data: Float32Array.of(limit) },
+  ]);
+}
+
+async function loadFamiliarity(folder: string, features: number): Promise<Familiarity | undefined> {
+  const path = join(folder, FAMILIARITY);
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return undefined;
+  await using source = await openSafetensors(path);
+  const means = await source.readFloat32("means", { requireFinite: true });
+  const inverse = await source.readFloat32("inverse", { requireFinite: true });
+  const [limit = 0] = await source.readFloat32("limit", { requireFinite: true });
+  if (means.length !== features || inverse.length !== (features * (features + 1)) / 2)
+    throw new ProbeFileError(
+      `${path} is about ${means.length} features, but the probe reads ${features}; fit the probe again`,
+    );
+  return { means, inverse, limit };
 }
 
 async function readDescription(path: string): Promise<z.infer<typeof descriptionSchema>> {

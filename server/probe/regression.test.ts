@@ -175,6 +175,7 @@ test("a cut evaluation goes on from its saved parts with the same JSON", async (
   expect(JSON.stringify(resumed)).toBe(JSON.stringify(uncut));
   expect([...saved.keys()].toSorted()).toEqual(
     [
+      ...[0, 1, 2, 3, 4].map((fold) => `familiarity/${fold}`),
       "triple/probe/0",
       "triple/untrained",
       "word/untrained",

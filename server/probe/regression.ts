@@ -8,6 +8,7 @@ import { LfpError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
 import type { Triple } from "../tasks/task.ts";
 import { activationDeltas, rewardScale } from "./deltas.ts";
+import { type Familiarity, familiarityOf, leveragesSchema } from "./familiarity.ts";
 import { countNonZero } from "./features.loops.ts";
 import { polarRows, type TripleFeatures } from "./features.ts";
 import { type FoldResult, fitFold, foldResultSchema, randomSigns } from "./fold-fit.ts";
@@ -44,6 +45,7 @@ export interface ProbeEvaluation {
   readonly probe: LinearProbe;
   /** The triples that it was tested on. */
   readonly testTriples: readonly string[];
+  readonly familiarity: Familiarity;
 }
 
 /** A target word that the feedback does not rate. */
@@ -85,7 +87,13 @@ export async function evaluateProbe(
   const testRows = byTriple.folds[0]?.test ?? new Int32Array();
   const tested = new Set(Array.from(testRows, (row) => row % triples.length));
   const testTriples = triples.filter((_, index) => tested.has(index)).map(({ id }) => id);
-  return { report, probe: probeOf(first.folds[0], features), testTriples };
+  const familiarity = await familiarityOf(features, {
+    train: byTriple.folds[0]?.train ?? new Int32Array(),
+    byWord,
+    alpha: settings.alpha,
+    heldOut: (fold, compute) => part(parts, `familiarity/${fold}`, leveragesSchema, compute),
+  });
+  return { report, probe: probeOf(first.folds[0], features), testTriples, familiarity };
 }
 
 interface Context {

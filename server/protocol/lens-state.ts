@@ -18,6 +18,8 @@ export const LensInfo = z.object({
   /** For people, such as `CPU, 2 threads`. */
   device: z.string(),
   hasTrueReward: z.boolean(),
+  /** Whether the run says how familiar a token is to its probe. */
+  hasFamiliarity: z.boolean(),
   hasBase: z.boolean(),
   /** Whether `features.sqlite` is there. */
   hasFeatureStore: z.boolean(),
@@ -65,6 +67,8 @@ export const ServerSettings = z.object({
       limit: z.int().min(1).max(1000).default(100),
     })
     .prefault({}),
+  /** Words that are unfamiliar to the probe are no problems. */
+  fadeUnfamiliar: z.boolean().default(true),
   device: z.enum(["auto", "cpu", "gpu"]).default("auto"),
   threads: z.int().min(0).max(256).default(0),
 });

@@ -29,6 +29,8 @@ export const TokenValues = z.object({
   ends: z.array(offset),
   /** Null: the mode has no value for this token. */
   values: z.array(z.number().nullable()),
+  /** Indices of tokens whose value is an extrapolation of the probe: their features lie far from those that it was fitted on. Empty where that is not known. */
+  unfamiliar: z.array(z.int().min(0)),
 });
 export type TokenValues = z.infer<typeof TokenValues>;
 
@@ -69,6 +71,8 @@ export const StrongestTokens = defineRequest(
     mode: LensMode,
     ablation: AblationSet.nullable(),
     limit: z.int().min(1).max(1000),
+    /** Leaves out tokens whose value is an extrapolation of the probe, wherever that is known. */
+    familiarOnly: z.boolean().default(false),
   }),
   z.object({
     version: z.int(),
@@ -77,6 +81,8 @@ export const StrongestTokens = defineRequest(
     mean: z.number().nullable(),
     count: z.int(),
     disagreements: z.int(),
+    /** How many tokens with a value were left out as unfamiliar. */
+    unfamiliar: z.int(),
     /** False when the document has more tokens than are read at once; the rest was left out. */
     complete: z.boolean(),
   }),
@@ -90,6 +96,8 @@ export const TokenDetail = z.object({
   implicit: z.number(),
   /** Null where the feedback rates no word here. */
   trueReward: z.number().nullable(),
+  /** Leverage of the token's features over its limit: above 1 `implicit` is an extrapolation of the probe. Null where the run does not say. */
+  familiarity: z.number().nullable(),
   base: z.number().nullable(),
   /** The probe's constant. */
   intercept: z.number(),

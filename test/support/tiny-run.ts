@@ -141,7 +141,7 @@ async function fitProbe(
   };
   const counts = new Map([["wonderful", 7]]);
   const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };
-  const { probe, report, testTriples } = await evaluateProbe(data, settings);
-  await saveProbe(join(folder, "probe"), { probe, report, testTriples, about: { task: "sentiment" } });
+  const { probe, report, testTriples, familiarity } = await evaluateProbe(data, settings);
+  await saveProbe(join(folder, "probe"), { probe, report, testTriples, familiarity, about: { task: "sentiment" } });
   return { triples, features, probe };
 }

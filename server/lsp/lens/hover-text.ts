@@ -26,6 +26,7 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
   return [
     `${quoted(text.trim())} implicit reward **${signed(implicit)}**${truth}${differ}`,
     "",
+    ...unfamiliarLines(detail),
     ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`, ""]),
     "| part | feature | |",
     "| ---: | --- | --- |",
@@ -41,8 +42,10 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
   ].join("\n");
 }
 
-function trustLine({ implicit, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
+function trustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
   const sentences: string[] = [];
+  if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
+  else if (familiarity <= 1) sentences.push("The word is familiar to the probe.");
   if (signAccuracy !== null) {
     const { share, low, high, words } = signAccuracy;
     const kind = implicit > 0 ? "positive" : "negative";
@@ -54,6 +57,17 @@ function trustLine({ implicit, trust: { seenInTuning, signAccuracy, tau } }: Tok
   if (seenInTuning !== null)
     sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
   return sentences.length === 0 ? "This run says nothing of how far to trust its probe." : sentences.join(" ");
+}
+
+/** At the top, because it is about all that follows. */
+function unfamiliarLines({ familiarity }: TokenDetail): string[] {
+  if (familiarity === null || familiarity <= 1) return [];
+  const times = familiarity >= 10 ? familiarity.toFixed(0) : familiarity.toFixed(1);
+  return [
+    "**Unfamiliar to the probe**: a number far from what it was tested on, and so a guess " +
+      `(the leverage of the features is ${times} times what 95 % of the words of the test stay below).`,
+    "",
+  ];
 }
 
 /** What a hover over a feature's name says. */

@@ -11,12 +11,20 @@ export interface Disagreement extends ProblemData {
   readonly trueReward: number;
 }
 
-/** Words of a passage on which probe and feedback disagree, both at least `threshold` from zero. A word's implicit reward is the mean over its tokens. */
-export function disagreementsIn(passage: Passage, reading: Reading, threshold: number): Disagreement[] {
+/**
+ * Words of a passage on which probe and feedback disagree, both at least `threshold` from zero. A word's implicit reward is the mean over its tokens;
+ * so is its familiarity, which is not smaller than that of the mean of their features, and with `familiarOnly` must not be above 1.
+ */
+export function disagreementsIn(
+  passage: Passage,
+  reading: Reading,
+  { threshold, familiarOnly }: { readonly threshold: number; readonly familiarOnly: boolean },
+): Disagreement[] {
   const name = passageName(passage);
-  return wordsOf(passage.text, reading).flatMap(({ start, end, implicit, trueReward }): Disagreement[] => {
+  return wordsOf(passage.text, reading).flatMap(({ start, end, implicit, familiarity, trueReward }): Disagreement[] => {
     const differ = Math.sign(implicit) * Math.sign(trueReward) === -1;
-    if (!differ || Math.abs(implicit) < threshold || Math.abs(trueReward) < threshold) return [];
+    if (!differ || (familiarOnly && familiarity > 1)) return [];
+    if (Math.abs(implicit) < threshold || Math.abs(trueReward) < threshold) return [];
     const word = passage.text.slice(start, end);
     const place = { start: toDocument(passage, start), end: toDocument(passage, end) };
     return [{ ...place, word, passage: name, implicit, trueReward }];
@@ -52,22 +60,27 @@ interface ReadWord {
   readonly start: number;
   readonly end: number;
   readonly implicit: number;
+  /** 0 where it is not known. */
+  readonly familiarity: number;
   readonly trueReward: number;
 }
 
 /** Rated words: tokens one after the other with the same rating, of which only the first may begin with white space. */
-function wordsOf(text: string, { starts, ends, implicit, trueReward }: Reading): ReadWord[] {
-  const words: (ReadWord & { tokens: number; sum: number })[] = [];
+function wordsOf(text: string, { starts, ends, implicit, familiarity, trueReward }: Reading): ReadWord[] {
+  const words: (ReadWord & { readonly tokens: number })[] = [];
   for (const [token, rating] of trueReward.entries()) {
     if (rating === null) continue;
     const [start = 0, end = 0, value = 0] = [starts[token], ends[token], implicit[token]];
+    const distance = familiarity?.[token] ?? 0;
     const space = /^\s*/u.exec(text.slice(start, end))?.[0].length ?? 0;
     const last = words.at(-1);
     if (last !== undefined && last.end === start && space === 0 && last.trueReward === rating) {
-      const [tokens, sum] = [last.tokens + 1, last.sum + value];
-      words[words.length - 1] = { ...last, end, tokens, sum, implicit: sum / tokens };
+      const tokens = last.tokens + 1;
+      const meanWith = (mean: number, one: number): number => mean + (one - mean) / tokens;
+      const means = { implicit: meanWith(last.implicit, value), familiarity: meanWith(last.familiarity, distance) };
+      words[words.length - 1] = { ...last, ...means, end, tokens };
     } else {
-      words.push({ start: start + space, end, implicit: value, trueReward: rating, tokens: 1, sum: value });
+      words.push({ start: start + space, end, implicit: value, familiarity: distance, trueReward: rating, tokens: 1 });
     }
   }
   return words;

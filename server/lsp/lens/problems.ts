@@ -88,8 +88,8 @@ export class Problems {
       await delay(PAUSE_MS, undefined, { signal: search.signal }).catch(() => undefined);
       const snapshot = this.#options.documents.find(uri);
       if (search.signal.aborted || snapshot === undefined) return;
-      const { problems } = this.#options.session.settings;
-      const diagnostics = problems.enabled ? await this.#find(snapshot, problems, search.signal) : [];
+      const { settings } = this.#options.session;
+      const diagnostics = settings.problems.enabled ? await this.#find(snapshot, settings, search.signal) : [];
       // Undefined: the lens is not open; what opens it looks again.
       if (diagnostics !== undefined && !search.signal.aborted)
         this.#options.publish(uri, snapshot.version, diagnostics);
@@ -98,7 +98,7 @@ export class Problems {
 
   async #find(
     snapshot: Snapshot,
-    { threshold, limit }: ServerSettings["problems"],
+    { problems: { threshold, limit }, fadeUnfamiliar: familiarOnly }: ServerSettings,
     signal: AbortSignal,
   ): Promise<Diagnostic[] | undefined> {
     const reading = this.#options.reader.beginIfOpen(snapshot, signal);
@@ -113,7 +113,7 @@ export class Problems {
       if (tokens >= MAX_TOKENS_AT_ONCE) break;
       const read = await this.#readPassage(reading, passage);
       tokens += read?.starts.length ?? 0;
-      for (const one of read === undefined ? [] : disagreementsIn(passage, read, threshold)) {
+      for (const one of read === undefined ? [] : disagreementsIn(passage, read, { threshold, familiarOnly })) {
         if (isIgnored(one, snapshot.uri, ignored)) continue;
         if (found.length < limit) found.push(one);
         else more += 1;

@@ -1,4 +1,5 @@
 import type { Passage } from "../../lens/passages.ts";
+import { unfamiliarTokens } from "../../lens/reading.ts";
 import { disagreements, displayLimit, readPassage } from "../../lens/values.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
@@ -101,11 +102,11 @@ async function readTokens(
 async function strongestTokens(
   reader: PassageReader,
   reading: DocumentReading,
-  { version, mode, ablation, limit }: ParamsOf<typeof StrongestTokens>,
+  { version, mode, ablation, limit, familiarOnly }: ParamsOf<typeof StrongestTokens>,
 ): Promise<ResultOf<typeof StrongestTokens>> {
   const strongest = new Strongest(limit);
   const pacer = new Pacer(reading.signal);
-  let [read, sum, count, differing] = [0, 0, 0, 0];
+  let [read, sum, count, differing, unfamiliar] = [0, 0, 0, 0, 0];
   let complete = true;
   for (const passage of reading.passages) {
     if (read >= MAX_TOKENS_AT_ONCE) complete = false;
@@ -114,18 +115,24 @@ async function strongestTokens(
     if ("failure" in one) continue;
     const { starts, ends, values } = one.tokens;
     read += starts.length;
+    const leftOut = new Set(familiarOnly ? one.tokens.unfamiliar : []);
     for (const [at, value] of values.entries()) {
       if (value === null) continue;
+      if (leftOut.has(at)) {
+        unfamiliar += 1;
+        continue;
+      }
       sum += value;
       count += 1;
       strongest.offer(starts[at] ?? 0, ends[at] ?? 0, value);
     }
-    differing += await countDisagreements(reading, passage, mode, ablation);
+    differing += await countDisagreements(reading, passage, { mode, ablation, familiarOnly });
     await pacer.pause();
   }
   const { text } = reading.snapshot;
   const tokens = strongest.sorted().map((token) => ({ ...token, text: text.slice(token.start, token.end) }));
-  return { version, tokens, mean: count === 0 ? null : sum / count, count, disagreements: differing, complete };
+  const mean = count === 0 ? null : sum / count;
+  return { version, tokens, mean, count, disagreements: differing, unfamiliar, complete };
 }
 
 /** A passage that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
@@ -153,11 +160,11 @@ async function readOne(
 async function countDisagreements(
   { lens, signal }: DocumentReading,
   passage: Passage,
-  mode: LensMode,
-  ablation: AblationSet | null,
+  { mode, ablation, familiarOnly }: Pick<ParamsOf<typeof StrongestTokens>, "mode" | "ablation" | "familiarOnly">,
 ): Promise<number> {
   if (!lens.info.hasTrueReward || mode.kind === "feature") return 0;
   // From the cache: every mode but that of a feature has read it.
   const reading = await lens.read(passage.text, { ablation, signal });
-  return disagreements(reading).filter((value) => value !== null).length;
+  const leftOut = new Set(familiarOnly ? unfamiliarTokens(reading) : []);
+  return disagreements(reading).filter((value, token) => value !== null && !leftOut.has(token)).length;
 }

@@ -18,7 +18,7 @@ type Context = StageContext<ProbeStageSettings, Inputs>;
 /** Fits the probe and holds it against its controls; the output is loadable with `loadProbe`. */
 export const probeStage: Stage<ProbeStageSettings, Inputs> = {
   name: "probe",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input, output } = context;
     const tuned = await readCollected(input("tuned"));
@@ -32,11 +32,12 @@ export const probeStage: Stage<ProbeStageSettings, Inputs> = {
       baseModel: base.features,
       tuningCounts: countWords(texts.map(({ text }) => text)),
     };
-    const { report, probe, testTriples } = await evaluateProbe(data, settings.probe, partsOf(context));
+    const { report, probe, testTriples, familiarity } = await evaluateProbe(data, settings.probe, partsOf(context));
     await saveProbe(output, {
       probe,
       report,
       testTriples,
+      familiarity,
       about: { task: settings.task, lexicon: settings.reward.lexicon },
     });
   },

@@ -24,6 +24,7 @@ connection.onInitialized(() => {
     features: 0,
     device: "CPU",
     hasTrueReward: true,
+    hasFamiliarity: true,
     hasBase: true,
     hasFeatureStore: false,
   };
@@ -44,6 +45,7 @@ connection.onRequest(ReadTokens.method, (params: unknown) => {
       starts: tokens.map(({ start }) => start),
       ends: tokens.map(({ end }) => end),
       values: tokens.map(({ value }) => value),
+      unfamiliar: [],
     },
   };
   return { version, passages: [passage], unread: [], complete: true, limit: LIMIT };
@@ -52,7 +54,7 @@ connection.onRequest(ReadTokens.method, (params: unknown) => {
 connection.onRequest(StrongestTokens.method, (params: unknown) => {
   const { uri, version } = StrongestTokens.params.parse(params);
   const tokens = tokensOf(documents.get(uri)?.getText() ?? "").filter(({ value }) => value !== 0);
-  return { version, tokens, mean: 0, count: tokens.length, disagreements: 0, complete: true };
+  return { version, tokens, mean: 0, count: tokens.length, disagreements: 0, unfamiliar: 0, complete: true };
 });
 
 documents.listen(connection);

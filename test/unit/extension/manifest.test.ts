@@ -211,7 +211,7 @@ describe("what package.json points to", () => {
     expect(manifest.main).toBe("./dist/extension.cjs");
   });
 
-  it("is loaded only when it is used, or when a file is opened that may be an experiment", () => {
-    expect(manifest.activationEvents).toEqual(["onLanguage:json", "onLanguage:jsonc"]);
+  it("is loaded only when it is used, when there may be runs, or when a file is opened that may be an experiment", () => {
+    expect(manifest.activationEvents).toEqual(["onLanguage:json", "onLanguage:jsonc", "workspaceContains:runs"]);
   });
 });

@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Lens } from "../../../server/lens/lens.ts";
 import { activationsOf, tokenAt } from "../../../server/lens/reading.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { leverages } from "../../../server/probe/familiarity.ts";
 import { polarRows } from "../../../server/probe/features.ts";
+import { loadProbe } from "../../../server/probe/format.ts";
 import { probeRewards } from "../../../server/probe/linear-probe.ts";
 import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
 import { vaderReward } from "../../../server/rewards/vader.ts";
@@ -37,6 +40,7 @@ describe("a lens on a run", () => {
       layers: [0, 1],
       features: 48,
       hasTrueReward: true,
+      hasFamiliarity: true,
       hasBase: true,
       hasFeatureStore: false,
     });
@@ -53,6 +57,36 @@ describe("a lens on a run", () => {
       const mean = inside.reduce((sum, token) => sum + (reading.implicit[token] ?? 0), 0) / inside.length;
       expect(mean).toBeCloseTo(expected[row] ?? Number.NaN, 4);
     }
+  });
+
+  it("says of the targets' tokens how familiar they are, by the leverage of their rows", async () => {
+    const { familiarity: saved } = await loadProbe(join(run.folder, "probe"));
+    if (saved === undefined) throw new Error("the run holds no familiarity");
+    const expected = leverages(polarRows(run.features), saved);
+    const sides = [...run.triples.map(({ positive }) => positive), ...run.triples.map(({ negative }) => negative)];
+    let compared = 0;
+    for (const [row, side] of sides.entries()) {
+      const { starts, ends, familiarity } = await lens.read(side.text);
+      const inside = [...starts.keys()].filter(
+        (token) => (starts[token] ?? 0) < side.end && (ends[token] ?? 0) > side.start,
+      );
+      // A row of several tokens is of their mean features, whose leverage is at most the mean of theirs.
+      const mean = inside.reduce((sum, token) => sum + (familiarity?.[token] ?? 0), 0) / inside.length;
+      const own = (expected[row] ?? Number.NaN) / saved.limit;
+      if (inside.length === 1) expect(mean).toBeCloseTo(own, 4);
+      else expect(mean).toBeGreaterThanOrEqual(own - 1e-4);
+      compared += Number(inside.length === 1);
+    }
+    expect(compared).toBeGreaterThan(3);
+  });
+
+  it("marks in the probe's own modes, and only there, what is unfamiliar", async () => {
+    const { familiarity } = await lens.read(text);
+    const far = [...(familiarity ?? [])].flatMap((ratio, token) => (ratio > 1 ? [token] : []));
+    for (const kind of ["implicit", "disagreement", "tunedMinusBase"] as const)
+      expect((await valuesOf(lens, text, { kind })).unfamiliar).toEqual(far);
+    expect((await valuesOf(lens, text, { kind: "true" })).unfamiliar).toEqual([]);
+    expect((await valuesOf(lens, text, { kind: "feature", id: "L0/F1" })).unfamiliar).toEqual([]);
   });
 
   it("explains a number by parts that sum to it", async () => {

@@ -5,6 +5,7 @@ import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import type { Device } from "../../../server/engine/device.ts";
 import { DeviceLostError } from "../../../server/engine/errors.ts";
 import { NoAdapterError } from "../../../server/engine/webgpu/adapter.ts";
+import { valuesOf } from "../../../server/lens/values.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
@@ -26,6 +27,17 @@ async function changed(change: (folder: string) => Promise<void>): Promise<strin
 async function rewrite(path: string, change: (text: string) => string): Promise<void> {
   await writeFile(path, change(await readFile(path, "utf8")));
 }
+
+it("a run of an earlier version opens, and says that it does not know what is familiar", async () => {
+  const folder = await changed((run) => rm(join(run, "probe", "familiarity.safetensors")));
+  const lens = await openLens(folder, { threads: 1 });
+  expect(lens.info.hasFamiliarity).toBe(false);
+  const reading = await lens.read("A good film.");
+  expect(reading.familiarity).toBeUndefined();
+  expect(lens.explain("A good film.", reading, 1, 3).familiarity).toBeNull();
+  expect((await valuesOf(lens, "A good film.", { kind: "implicit" })).unfamiliar).toEqual([]);
+  await lens.close();
+}, 60_000);
 
 describe("a run whose parts do not belong together is refused", { timeout: 60_000 }, () => {
   it.each<[what: string, change: (folder: string) => Promise<void>, message: RegExp]>([

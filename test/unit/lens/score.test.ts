@@ -68,7 +68,9 @@ describe("lfp score", { timeout: 60_000 }, () => {
   it("shows a table, or the text coloured, and says how to see more", async () => {
     const args = ["score", "--run", run, "--text", "A good film,\nand a long one \u001b[31mtoo.", "--mode", "true"];
     const table = await lfp(...args);
-    expect(table.stdout).toMatch(/^ {2}offset {2}token +implicit +true +true\n {7}0 {2}"A" +-?\d+\.\d{3}\n/);
+    expect(table.stdout).toMatch(
+      /^ {2}offset {2}token +implicit +true +true +familiarity\n {7}0 {2}"A" +-?\d+\.\d{3} +\d+\.\d{3}\n/,
+    );
     expect(table.stdout).toMatch(/"good" +-?\d+\.\d{3} +1\.900 +1\.900|" good" +-?\d+\.\d{3} +1\.900 +1\.900/);
     const coloured = await lfp(...args, "--color", "always");
     expect(coloured.stdout).toContain("\u001b[30;48;5;75m good\u001b[0m");

@@ -30,6 +30,21 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
     await lens.close();
   });
 
+  it("knows its probe's words, and not what stands between words", async () => {
+    const lens = await openLens(starterRunFolder(), { threads: 1 });
+    expect(lens.info.hasFamiliarity).toBe(true);
+    const text =
+      "I thought that the film was great, and that the acting was bad; the music was good, and the end was sad.";
+    const { starts, ends, familiarity } = await lens.read(text);
+    const known = (wanted: RegExp): boolean[] =>
+      [...starts.keys()]
+        .filter((token) => wanted.test(text.slice(starts[token], ends[token])))
+        .map((token) => (familiarity?.[token] ?? Number.NaN) <= 1);
+    expect(known(/great|bad|good|sad/)).toEqual([true, true, true, true]);
+    expect(known(/[,.;]/)).toEqual([false, false, false, false]);
+    await lens.close();
+  });
+
   it("is small, and holds nothing that only going on with it would need", async () => {
     const files = await readdir(starterRunFolder(), { recursive: true });
     expect(files.filter((path) => /^(stages|lock|events|log\.jsonl)/.test(path))).toEqual([]);

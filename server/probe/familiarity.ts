@@ -1,0 +1,90 @@
+/** How far from what the probe was fitted on a token's features lie: their leverage, and how large that may be. */
+import { z } from "zod";
+import { centredForm, formAt } from "../common/centred-form.loops.ts";
+import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
+import type { Split } from "./splits.ts";
+import { factor, meansOf, type RowMatrix, scatter } from "./statistics/linear-algebra.ts";
+import { percentiles } from "./statistics/percentile.ts";
+
+/**
+ * Leverage of features z, as the probe's ridge regression has it (but for the constant 1 / n of its intercept):
+ *
+ *     h(z) = (z - m)ᵀ (XᵀX + alpha I)⁻¹ (z - m),    X the training rows less their mean m
+ *
+ * It is how much the fit's prediction at z would move with the targets (Hoaglin and Welsch 1978, doi:10.1080/00031305.1978.10479237), and
+ * grows as z leaves the directions in which the training rows vary.
+ */
+export interface Familiarity {
+  /** m [F] */
+  readonly means: Float32Array;
+  /** [F (F + 1) / 2]: the lower triangle of (XᵀX + alpha I)⁻¹, row after row. */
+  readonly inverse: Float32Array;
+  /** 95 % of the rows of words that a fit did not see have a leverage up to this in it: so far the split by word speaks for the probe. */
+  readonly limit: number;
+}
+
+const FAMILIAR_PERCENT = 95;
+
+export interface FamiliarityProblem {
+  /** Polar rows that the probe is fitted on. */
+  readonly train: Int32Array;
+  readonly byWord: Split;
+  readonly alpha: number;
+  /** Gives the leverages of a fold's test rows, computed now or before. */
+  readonly heldOut?: (fold: number, compute: () => number[]) => Promise<readonly number[]>;
+}
+
+/** The leverage's matrix for the rows that the probe is fitted on, and its limit from the folds of the split by word. */
+export async function familiarityOf(
+  features: TripleFeatures,
+  { train, byWord, alpha, heldOut = async (_, compute) => compute() }: FamiliarityProblem,
+): Promise<Familiarity> {
+  const rows = polarRows(features);
+  const unseen: number[] = [];
+  for (const [index, fold] of byWord.folds.entries()) {
+    const compute = (): number[] => [
+      ...leverages(takeRows(rows, fold.test), fitted(takeRows(rows, fold.train), alpha)),
+    ];
+    for (const leverage of await heldOut(index, compute)) unseen.push(leverage);
+  }
+  const [limit = 0] = percentiles(Float64Array.from(unseen), [FAMILIAR_PERCENT]);
+  return { ...fitted(takeRows(rows, train), alpha), limit: Math.fround(limit) };
+}
+
+/** Of one fold, as it is kept between parts of a long evaluation. */
+export const leveragesSchema = z.array(z.number().nonnegative());
+
+/** h of every row. */
+export function leverages(
+  { data, rows, columns }: RowMatrix,
+  { means, inverse }: Omit<Familiarity, "limit">,
+): Float64Array {
+  const form = centredForm(inverse, means);
+  const every = Int32Array.from({ length: columns }, (_, column) => column);
+  return Float64Array.from({ length: rows }, (_, row) => {
+    const values = Float32Array.from(data.subarray(row * columns, (row + 1) * columns));
+    const active = every.filter((column) => values[column] !== 0);
+    return formAt(
+      form,
+      active,
+      values.filter((value) => value !== 0),
+      0,
+      active.length,
+    );
+  });
+}
+
+/** In the precision in which it is saved. */
+function fitted(rows: RowMatrix, alpha: number): Omit<Familiarity, "limit"> {
+  const means = meansOf(rows);
+  const solve = factor(scatter(rows, means), alpha);
+  const size = rows.columns;
+  const inverse = new Float32Array((size * (size + 1)) / 2);
+  const unit = new Float64Array(size);
+  for (let i = 0; i < size; i++) {
+    unit[i] = 1;
+    inverse.set(solve(unit).subarray(0, i + 1), (i * (i + 1)) / 2);
+    unit[i] = 0;
+  }
+  return { means: Float32Array.from(means), inverse };
+}
