@@ -17,24 +17,56 @@ export function centredForm(packed: Float32Array, means: Float32Array): CentredF
   return { packed, product, constant };
 }
 
-/** The form at the z that has `values[from]` to `values[to - 1]` at `columns[from]` to `columns[to - 1]`, ascending, and zeros elsewhere. */
-export function formAt(
+/** Vectors, of which only what is not zero is kept: those of vector i stand at rowStarts[i] to rowStarts[i + 1], by ascending column. */
+export interface SparseVectors {
+  readonly rowStarts: Int32Array;
+  readonly columns: Int32Array;
+  readonly values: Float32Array;
+}
+
+/**
+ * The form at every vector. A row of M is used for all vectors that have its column, while it is at hand: vector by vector M would be fetched from
+ * memory anew each time, which takes several times as long where it is larger than the caches.
+ */
+export function formsAt(
   { packed, product, constant }: CentredForm,
-  columns: Int32Array,
-  values: Float32Array,
-  from: number,
-  to: number,
-): number {
-  let form = constant;
-  for (let a = from; a < to; a++) {
-    const i = columns[a]!;
+  { rowStarts, columns, values }: SparseVectors,
+): Float64Array {
+  const forms = new Float64Array(rowStarts.length - 1).fill(constant);
+  const { starts, rows, places } = byColumn(product.length, rowStarts, columns);
+  for (let i = 0; i < product.length; i++) {
     const start = (i * (i + 1)) / 2;
-    let sum = -product[i]!;
-    for (let b = from; b < a; b++) sum += packed[start + columns[b]!]! * values[b]!;
-    form += values[a]! * (2 * sum + packed[start + i]! * values[a]!);
+    for (let at = starts[i]!; at < starts[i + 1]!; at++) {
+      const place = places[at]!;
+      const value = values[place]!;
+      let sum = -product[i]!;
+      for (let b = rowStarts[rows[at]!]!; b < place; b++) sum += packed[start + columns[b]!]! * values[b]!;
+      forms[rows[at]!] = forms[rows[at]!]! + value * (2 * sum + packed[start + i]! * value);
+    }
   }
-  // Rounding takes it below zero where z is m.
-  return Math.max(0, form);
+  // Rounding takes it below zero where a vector is m.
+  return forms.map((form) => Math.max(0, form));
+}
+
+/** Which vectors have a column, and where: those of column i stand at starts[i] to starts[i + 1]. */
+function byColumn(
+  count: number,
+  rowStarts: Int32Array,
+  columns: Int32Array,
+): { readonly starts: Int32Array; readonly rows: Int32Array; readonly places: Int32Array } {
+  const starts = new Int32Array(count + 1);
+  for (let place = 0; place < columns.length; place++) starts[columns[place]! + 1]! += 1;
+  for (let i = 0; i < count; i++) starts[i + 1]! += starts[i]!;
+  const next = starts.slice(0, count);
+  const [rows, places] = [new Int32Array(columns.length), new Int32Array(columns.length)];
+  for (let row = 0; row + 1 < rowStarts.length; row++) {
+    for (let place = rowStarts[row]!; place < rowStarts[row + 1]!; place++) {
+      const at = next[columns[place]!]!++;
+      rows[at] = row;
+      places[at] = place;
+    }
+  }
+  return { starts, rows, places };
 }
 
 function packedProduct(packed: Float32Array, v: Float32Array): Float64Array {

@@ -3,6 +3,7 @@
  * subject.ts.
  */
 import { createHash } from "node:crypto";
+import { formsAt } from "../common/centred-form.loops.ts";
 import { DeviceError } from "../engine/errors.ts";
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
@@ -21,7 +22,7 @@ import {
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
-import { rowForms, rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
+import { rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
@@ -312,7 +313,9 @@ export class Lens {
     const { low, high } = probe.rewardRange;
     const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
     const familiarity =
-      known === undefined || model === "base" ? undefined : rowForms(raw.features, known.leverage, 1 / known.limit);
+      known === undefined || model === "base"
+        ? undefined
+        : formsAt(known.leverage, raw.features).map((leverage) => leverage / known.limit);
     return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []), familiarity };
   }
 }

@@ -1,5 +1,4 @@
 /** Loops over features: rows that are mostly zero, kept as their places and values. */
-import { type CentredForm, formAt } from "../common/centred-form.loops.ts";
 
 /** Rows of features, N of them: the active columns of row i stand at rowStarts[i] to rowStarts[i + 1], ascending. */
 export interface SparseRows {
@@ -91,14 +90,6 @@ export function rowScores(
     scores[row] = sum;
   }
   return scores;
-}
-
-/** A form of every row, times a factor. */
-export function rowForms({ rowStarts, columns, values }: SparseRows, form: CentredForm, factor: number): Float64Array {
-  const forms = new Float64Array(rowStarts.length - 1);
-  for (let row = 0; row < forms.length; row++)
-    forms[row] = factor * formAt(form, columns, values, rowStarts[row]!, rowStarts[row + 1]!);
-  return forms;
 }
 
 /** One column of every row, 0 where it is not active. */

@@ -1,6 +1,6 @@
 /** How far from what the probe was fitted on a token's features lie: their leverage, and how large that may be. */
 import { z } from "zod";
-import { centredForm, formAt } from "../common/centred-form.loops.ts";
+import { centredForm, formsAt } from "../common/centred-form.loops.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import type { Split } from "./splits.ts";
 import { factor, meansOf, type RowMatrix, scatter } from "./statistics/linear-algebra.ts";
@@ -59,18 +59,14 @@ export function leverages(
   { data, rows, columns }: RowMatrix,
   { means, inverse }: Omit<Familiarity, "limit">,
 ): Float64Array {
-  const form = centredForm(inverse, means);
-  const every = Int32Array.from({ length: columns }, (_, column) => column);
-  return Float64Array.from({ length: rows }, (_, row) => {
-    const values = Float32Array.from(data.subarray(row * columns, (row + 1) * columns));
-    const active = every.filter((column) => values[column] !== 0);
-    return formAt(
-      form,
-      active,
-      values.filter((value) => value !== 0),
-      0,
-      active.length,
-    );
+  const active = Int32Array.from(data.keys()).filter((at) => data[at] !== 0);
+  const rowStarts = new Int32Array(rows + 1);
+  for (const at of active) rowStarts[Math.floor(at / columns) + 1] = 1 + (rowStarts[Math.floor(at / columns) + 1] ?? 0);
+  for (const [row, count] of rowStarts.entries()) rowStarts[row] = count + (rowStarts[row - 1] ?? 0);
+  return formsAt(centredForm(inverse, means), {
+    rowStarts,
+    columns: active.map((at) => at % columns),
+    values: Float32Array.from(active, (at) => data[at] ?? 0),
   });
 }
 
