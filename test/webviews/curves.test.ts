@@ -87,6 +87,12 @@ describe.skipIf(chromiumPath === undefined)("the curves of a run", () => {
     await opened.picture("curves-dark");
   });
 
+  it("is where it was left when it is shown again", async () => {
+    const state = { asTable: ["kl"], scroll: 220 };
+    await using opened = await harness.open(CurvesPage, hostOf(logLines(40)), { state, height: 300 });
+    await expect.poll(() => opened.page.evaluate(() => window.scrollY)).toBe(220);
+  });
+
   it("keeps its tables when shown again, and redraws on a change of theme", async () => {
     await using opened = await harness.open(CurvesPage, hostOf(logLines(40)), {
       theme: "light",

@@ -135,6 +135,15 @@ describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
     await opened.page.getByText("strongest 4.50 of").waitFor();
   });
 
+  it("is where it was left when it is shown again, with the text of one's own, and keeps where it goes", async () => {
+    const state = { text: "so very good", scroll: 150 };
+    await using opened = await harness.open(FeaturePage, hostOf().handlers, { state, height: 300 });
+    const { page } = opened;
+    await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(150);
+    await page.evaluate(() => window.scrollTo(0, 90));
+    await expect.poll(() => opened.states.at(-1)).toMatchObject({ page: { text: "so very good", scroll: 90 } });
+  });
+
   it("a bare feature says what there is not", async () => {
     const bare: FeatureDetail = {
       ...usual,

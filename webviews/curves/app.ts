@@ -6,6 +6,7 @@ import type { z } from "zod";
 import { CurvesPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { connect } from "../common/host.ts";
+import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { chartsOf, type LogLine } from "./series.ts";
 
@@ -39,7 +40,11 @@ export class CurvesApp extends LitElement {
       this.head = head;
       this.#readOn();
     });
-    void this.#open();
+    void this.#open().then(async () => {
+      await this.#reading;
+      await this.updateComplete;
+      keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ ...this.#host.state, scroll }));
+    });
   }
 
   override render() {

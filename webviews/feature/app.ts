@@ -8,6 +8,7 @@ import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } fr
 import { alertOf, failureOf } from "../common/failure.ts";
 import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
 import { connect } from "../common/host.ts";
+import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { heatSheet, heatText } from "./example.ts";
 import { ablationFigure, figureSheet, histogram } from "./figures.ts";
@@ -39,7 +40,10 @@ export class FeatureApp extends LitElement {
     this.#host.on("progress", (progress) => {
       this.progress = progress;
     });
-    void this.#open();
+    void this.#open().then(async () => {
+      await this.updateComplete;
+      keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ ...this.#host.state, scroll }));
+    });
   }
 
   override render() {

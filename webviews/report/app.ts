@@ -6,6 +6,7 @@ import { ReportPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { short } from "../common/format.ts";
 import { connect } from "../common/host.ts";
+import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import type { SaveRequest } from "./figure.ts";
 
@@ -25,8 +26,7 @@ export class ReportApp extends LitElement {
       this.#host.ask("open", {}).then(async (report) => {
         this.report = report;
         await this.updateComplete;
-        window.scrollTo(0, this.#host.state.scroll);
-        window.addEventListener("scrollend", () => this.#host.keep({ scroll: Math.round(window.scrollY) }));
+        keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ scroll }));
       }),
     );
   }
