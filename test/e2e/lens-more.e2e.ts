@@ -41,6 +41,16 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     await workbench.page.keyboard.press("Escape");
   });
 
+  it("fades what is unfamiliar to the probe, and says so", async () => {
+    // The text's first word is one that no triple asks about.
+    const [first] = await workbench.coloured(([word]) => word?.word === "I");
+    expect(first).toMatchObject({ background: "rgba(0, 0, 0, 0)", line: "1px solid" });
+    await workbench.pointAt("I");
+    await workbench.hover.filter({ hasText: "Unfamiliar to the probe" }).waitFor();
+    await workbench.screenshot("hover unfamiliar");
+    await workbench.page.keyboard.press("Escape");
+  });
+
   it("colours again after its server was killed, and leaves none behind", async () => {
     const [server] = await session.serverProcesses();
     if (server === undefined) throw new Error("no server runs");

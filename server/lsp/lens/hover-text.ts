@@ -64,8 +64,8 @@ function unfamiliarLines({ familiarity }: TokenDetail): string[] {
   if (familiarity === null || familiarity <= 1) return [];
   const times = familiarity >= 10 ? familiarity.toFixed(0) : familiarity.toFixed(1);
   return [
-    "**Unfamiliar to the probe**: a number far from what it was tested on, and so a guess " +
-      `(the leverage of the features is ${times} times what 95 % of the words of the test stay below).`,
+    "**Unfamiliar to the probe**: the features lie far from those that it was tested on, so that the number is a guess " +
+      `(leverage ${times} times what 95 % of the test's unseen words stay below).`,
     "",
   ];
 }
