@@ -283,10 +283,24 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
     },
     {
       columns: 300,
-      rowCount: 3,
+      rowCount: 40,
       settings: [
         [0, 1, 0, 1],
+        [0, 1, 1, 1],
         [40, 0.9, 0, 0],
+        [0, 0.95, 0, 1],
+        [3, 1, 0, 1],
+        [297, 0.5, 0, 0],
+        [298, 0.999, 0, 0],
+      ],
+    },
+    {
+      columns: 1031,
+      rowCount: 40,
+      settings: [
+        [50, 1, 0, 0],
+        [0, 0.9, 0, 0],
+        [200, 0.3, 0, 1],
       ],
     },
   ])(
@@ -299,7 +313,7 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
       const [bannable, limit] = [[2, 3], columns - 2];
       const launch = sampleLaunch({ rows: rowCount, columns, limit, bannable });
       for (const four of settings) {
-        const [topK = 0, topP = 1, greedy = 0, ban = 0] = four;
+        const [topK = 0, topP = 1, greedy = 0, ban = 0] = Float32Array.from(four);
         const given = {
           probs,
           uniforms,
@@ -311,6 +325,29 @@ describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
         const chosen = { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : bannable, limit };
         const expected = sampleRows(probs.slice(), uniforms, chosen, columns);
         expect([...new Int32Array(ids.buffer, ids.byteOffset, rowCount)], `settings ${four}`).toEqual([...expected]);
+      }
+      // Few values, so that many entries are equally probable, in sums that rounding does not change.
+      const even = Float32Array.from(probs, (_, at) => 2 ** -(8 + ((at * 7) % 5)));
+      // Next to nothing is left when the ids that hold nearly all are out.
+      const left = probs.map((p, at) => (bannable.includes(at % columns) ? 0.5 : p * 2 ** -60));
+      const none = probs.map((_, at) => (bannable.includes(at % columns) ? 0.5 : 0));
+      for (const four of [...settings, [7, 0.8, 0, 1], [0, 0.6, 0, 1]]) {
+        const [topK = 0, topP = 1, greedy = 0, ban = 0] = Float32Array.from(four);
+        const chosen = { topK, topP, greedy: greedy !== 0, banned: ban === 0 ? [] : bannable, limit };
+        for (const [name, values] of Object.entries({ even, left, none })) {
+          const given = {
+            probs: values,
+            uniforms,
+            settings: Float32Array.from(four),
+            ids: rowCount,
+            failed: Uint32Array.of(0xffff_ffff),
+          };
+          const { ids = new Float32Array() } = await runner.run([{ launch }], given, ["ids"]);
+          const expected = sampleRows(values.slice(), uniforms, chosen, columns);
+          expect([...new Int32Array(ids.buffer, ids.byteOffset, rowCount)], `${name}, settings ${four}`).toEqual([
+            ...expected,
+          ]);
+        }
       }
       const broken = probs.slice().fill(Number.NaN, columns, 2 * columns);
       const given = {
