@@ -42,7 +42,7 @@ export const ablate = defineCommand({
     if (chosen.save !== undefined) await writeFileAtomically(chosen.save, `${JSON.stringify(set, undefined, 2)}\n`);
     using store = await openRunFeatures(run);
     for (const { id } of set.features) store.need(id);
-    const result = await withDevice({ ...chosen, signal, note }, (device) =>
+    const result = await withDevice({ ...chosen, signal, note, env: given.env }, (device) =>
       ablateRun({
         folder,
         device,

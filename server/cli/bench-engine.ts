@@ -27,8 +27,8 @@ export const benchEngine = defineCommand({
     steps: option.integer("timed steps", 5, { min: 1 }),
     ...deviceOptions,
   },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    await withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    await withDevice({ ...options, signal, note, env }, async (device) => {
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const figures = await measure(device, model, {
         shape: [options.batch, options.tokens],

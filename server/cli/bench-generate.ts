@@ -24,8 +24,8 @@ export const benchGenerate = defineCommand({
     repeats: option.integer("timed repeats", 5, { min: 1 }),
     ...deviceOptions,
   },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    await withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    await withDevice({ ...options, signal, note, env }, async (device) => {
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const random = Random.fromSeed(2);
       const prompts = Array.from({ length: options.prompts }, (_, at) =>

@@ -1,5 +1,6 @@
 import { chooseVariant, type Precision, precisions, type Tuned } from "../../kernels/matmul/choose.ts";
 import { describeVariant, type Variant } from "../../kernels/matmul/variants.ts";
+import { type GpuName, gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
@@ -41,7 +42,8 @@ export const benchGpu = defineCommand({
     } finally {
       await timer.close();
     }
-    const device = await createGpuDevice({ ...adapter, precision, tuned: async () => tuned });
+    const memory = (gpu: GpuName) => gpuMemory(gpu, realMemorySources(env));
+    const device = await createGpuDevice({ ...adapter, precision, tuned: async () => tuned, memory });
     try {
       const steps = await measureOnDevices(device, { shape, precision, repeats, signal, note });
       const json = {

@@ -25,8 +25,8 @@ export const benchLens = defineCommand({
     "cold-repeats": option.integer("paragraphs of each length, cold", 5, { min: 1, max: 1000 }),
     ...deviceOptions,
   },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    withDevice({ ...options, signal, note, env }, async (device) => {
       const shapes: readonly BenchShape[] = options.shape === "both" ? ["starter", "pythia-70m"] : [options.shape];
       const textOf = await paragraphs();
       const models: { model: BenchShape; paragraphs: LensTimes[] }[] = [];

@@ -20,8 +20,8 @@ export const benchPpo = defineCommand({
     steps: option.integer("timed steps, after one that warms up", 3, { min: 1, max: 1000 }),
     ...deviceOptions,
   },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    withDevice({ ...options, signal, note, env }, async (device) => {
       note("timing PPO steps");
       const model =
         options.model === "starter" ? ({ folder: starterFolder(), name: "starter" } as const) : options.model;

@@ -14,8 +14,8 @@ export const benchProbe = defineCommand({
     "Times the reading of features at the target words of triples, a ridge fit, and the whole evaluation of a probe with its controls, on the starter model and its " +
     "texts, after checking batched reading against single texts and the fit against its optimum.",
   options: { triples: option.integer("triples, at most", 500, { min: 50, max: 100_000 }), ...deviceOptions },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    withDevice({ ...options, signal, note, env }, async (device) => {
       note("making triples");
       const { model, tokenizer } = await openModel(device, starterReference);
       const texts = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });

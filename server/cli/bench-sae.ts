@@ -19,8 +19,8 @@ export const benchSae = defineCommand({
     steps: option.integer("timed optimizer steps", 32, { min: 1, max: 100_000 }),
     ...deviceOptions,
   },
-  run: async ({ options, signal, note }): Promise<CommandResult> =>
-    withDevice({ ...options, signal, note }, async (device) => {
+  run: async ({ options, signal, note, env }): Promise<CommandResult> =>
+    withDevice({ ...options, signal, note, env }, async (device) => {
       note("checking and timing autoencoder steps");
       const { shape, steps } = options;
       const figures = await timeSaes({ device, model: benchShapes[shape], layers: layersOf[shape], steps, signal });

@@ -1,7 +1,8 @@
 import { readdir, readFile, statfs } from "node:fs/promises";
 import { findPackageJSON } from "node:module";
-import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
+import { availableParallelism, cpus, freemem, release } from "node:os";
 import { messageOf } from "../common/errors.ts";
+import { GpuMemoryVariableError, gpuMemory, machineMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import type { Device } from "../engine/device.ts";
@@ -39,8 +40,10 @@ interface Problem {
 
 type Report = Awaited<ReturnType<typeof examine>>;
 
-async function examine({ env, signal }: Pick<Given<Record<never, never>>, "env" | "signal">) {
-  const cpu = await checkCpuDevice(signal);
+type Surrounding = Pick<Given<Record<never, never>>, "env" | "signal">;
+
+async function examine({ env, signal }: Surrounding) {
+  const cpu = await checkCpuDevice({ env, signal });
   const starter = await checkStarter();
   const gpu = await checkGpuDevice(env, signal);
   const huggingFace = await checkCache(env);
@@ -61,7 +64,7 @@ async function examine({ env, signal }: Pick<Given<Record<never, never>>, "env" 
       cores: await physicalCores(),
       threads: availableParallelism(),
     },
-    memory: { totalMB: megabytes(memoryLimit()), freeMB: megabytes(Math.min(freemem(), process.availableMemory())) },
+    memory: { totalMB: megabytes(machineMemory()), freeMB: megabytes(Math.min(freemem(), process.availableMemory())) },
     disk: { folder: process.cwd(), freeMB: await freeDisk(process.cwd()) },
     devices: { cpu: cpu.result, gpu: gpu.result },
     huggingFace: huggingFace.result,
@@ -82,10 +85,10 @@ interface CpuResult {
   readonly error?: string;
 }
 
-async function checkCpuDevice(signal: AbortSignal): Promise<Checked<CpuResult>> {
+async function checkCpuDevice({ env, signal }: Surrounding): Promise<Checked<CpuResult>> {
   const start = performance.now();
   try {
-    return await withDevice({ device: "cpu", signal }, async (device) => {
+    return await withDevice({ device: "cpu", signal, env }, async (device) => {
       await selfCheck(device);
       const selfCheckMs = Math.round(performance.now() - start);
       return { result: { ok: true, description: device.description, selfCheckMs }, problems: [] };
@@ -107,6 +110,10 @@ interface GpuResult {
   readonly description?: string;
   /** It computes on the processor. */
   readonly software?: boolean;
+  readonly driver?: string;
+  /** What its memory is taken to be, and where that is from; neither where nothing here tells. */
+  readonly memoryMB?: number;
+  readonly memorySource?: string;
   readonly f16?: boolean;
   readonly subgroupMatrices?: readonly string[];
   readonly selfCheckMs?: number;
@@ -139,7 +146,7 @@ async function checkGpuDevice(
   signal.throwIfAborted();
   const start = performance.now();
   try {
-    const traits = await gpuTraits();
+    const traits = await gpuTraits(env);
     const missing = traits.software ? await whyNoAdapter(realSurroundings(env)) : undefined;
     const device = await createGpuDevice({ tuned: (adapter) => readTuning(stateFolder(env), adapter) });
     try {
@@ -158,28 +165,43 @@ async function checkGpuDevice(
     }
     const problem = {
       what: `the GPU device does not work: ${messageOf(error)}`,
-      remedy: "Update the graphics driver; until then everything runs on the CPU. Please report it",
+      remedy:
+        error instanceof GpuMemoryVariableError
+          ? "Correct the environment variable, or unset it"
+          : "Update the graphics driver; until then everything runs on the CPU. Please report it",
     };
     return { result: { ok: false, reason: messageOf(error) }, problems: [problem] };
   }
 }
 
-async function gpuTraits() {
+async function gpuTraits(env: Given<Record<never, never>>["env"]) {
   const { device, traits } = await openAdapter();
   device.destroy();
-  const { description, software, f16, matrices } = traits;
+  const { description, driver, software, f16, matrices } = traits;
+  const found = await gpuMemory(traits, realMemorySources(env));
+  const memory = found === undefined ? {} : { memoryMB: megabytes(found.bytes), memorySource: found.source };
   const shapes = matrices.map(
     ({ componentType, resultComponentType, M, N, K }) => `${componentType} to ${resultComponentType} ${M}x${N}x${K}`,
   );
-  return { description, software, f16, subgroupMatrices: shapes };
+  return { description, driver, ...memory, software, f16, subgroupMatrices: shapes };
 }
 
 function gpuText(gpu: GpuResult): string {
   if (!gpu.ok) return `none: ${gpu.reason}`;
-  const { description, software, f16, subgroupMatrices = [], selfCheckMs } = gpu;
+  const { description, driver, software, f16, subgroupMatrices = [], selfCheckMs } = gpu;
   const kinds = [f16 ? "f16" : "no f16", subgroupMatrices.length > 0 ? "subgroup matrices" : "no subgroup matrices"];
   const what = software ? "computes on the processor, slower than the CPU device" : kinds.join(", ");
-  return `works: ${description}; ${what} (self-check ${selfCheckMs} ms)`;
+  const named = driver === undefined || driver === "" ? description : `${description} (${driver})`;
+  return `works: ${named}; ${what}; ${memoryText(gpu)} (self-check ${selfCheckMs} ms)`;
+}
+
+function memoryText({ memoryMB, memorySource }: GpuResult): string {
+  if (memoryMB === undefined) return "memory not known, so that the driver refuses what does not fit";
+  return `memory ${gigabytes(memoryMB)} (${memorySource})`;
+}
+
+function gigabytes(mb: number | undefined): string {
+  return mb === undefined ? "unknown" : `${(mb / 1024).toFixed(1)} GB`;
 }
 
 async function checkStarter(): Promise<Checked<{ readonly ok: boolean; readonly folder: string }>> {
@@ -223,7 +245,6 @@ async function checkCache(env: Given<Record<never, never>>["env"]): Promise<Chec
 
 function asText({ versions, processor, memory, disk, devices, huggingFace, starter, problems }: Report): string {
   const { cpu, gpu } = devices;
-  const gigabytes = (mb: number | undefined): string => (mb === undefined ? "unknown" : `${(mb / 1024).toFixed(1)} GB`);
   const cache = huggingFace.cacheFolder ?? "unknown";
   const rows: readonly (readonly [string, string])[] = [
     ["lfp", versions.lfp],
@@ -273,11 +294,6 @@ async function physicalCores(): Promise<number | undefined> {
 }
 
 /** What this process may have: the machine's memory, or less in a container. */
-function memoryLimit(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
 async function freeDisk(folder: string): Promise<number | undefined> {
   const found = await statfs(folder).catch(() => undefined);
   return found === undefined ? undefined : megabytes(found.bavail * found.bsize);

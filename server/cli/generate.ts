@@ -46,7 +46,7 @@ export const generate = defineCommand({
       signal,
       env: given.env,
     });
-    return await withDevice({ ...chosen, signal, note }, async (device) => {
+    return await withDevice({ ...chosen, signal, note, env: given.env }, async (device) => {
       const opened = await openModel(device, folder);
       const texts = await continueTexts(device, opened, prompts, {
         maxNewTokens: most,

@@ -12,7 +12,7 @@ export const deviceOptions = { device: deviceOption, threads: threadsOption };
 
 /** Opens a device for as long as `use` runs. An abort closes it at once, which makes whatever waits for it throw. */
 export async function withDevice<T>(
-  { signal, ...wish }: DeviceWish & { readonly signal: AbortSignal },
+  { signal, ...wish }: DeviceWish & Required<Pick<DeviceWish, "env">> & { readonly signal: AbortSignal },
   use: (device: Device) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();

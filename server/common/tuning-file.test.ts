@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const adapter = { vendor: "nvidia", architecture: "hopper", description: "NVIDIA H100 80GB HBM3: 565.57/01" };
+const adapter = { vendor: "nvidia", architecture: "hopper", description: "nvidia-h100-80gb-hbm3", driver: "565.57/01" };
 const other = { ...adapter, description: "../../etc/passwd" };
 const tiles: Tuned = {
   "f32 nt 1x4096x2048x512": {

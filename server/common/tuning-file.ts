@@ -24,6 +24,7 @@ export interface AdapterName {
   readonly vendor: string;
   readonly architecture: string;
   readonly description: string;
+  readonly driver: string;
 }
 
 const extent = z.int().positive();
@@ -55,8 +56,8 @@ const variant = z.discriminatedUnion("kind", [
 const tuningFile = z.object({ revision: z.int(), adapter: z.string(), products: z.record(z.string(), variant) });
 
 /** `gpu/NAME.json` in the user's state folder. */
-export function tuningPath(stateFolder: string, { vendor, architecture, description }: AdapterName): string {
-  const name = [vendor, architecture, description]
+export function tuningPath(stateFolder: string, { vendor, architecture, description, driver }: AdapterName): string {
+  const name = [vendor, architecture, description, driver]
     .join(" ")
     .toLowerCase()
     .replaceAll(/[^a-z0-9.]+/g, "-");

@@ -8,8 +8,11 @@ export interface Device {
   readonly kind: DeviceKind;
   /** Adapter or processor and thread count, for people. */
   readonly description: string;
-  /** Moves values onto the device. The arrays given are taken over: do not use them afterwards. */
-  createState(entries: readonly StateEntry[]): Promise<StateStore>;
+  /**
+   * Moves values onto the device. The arrays given are taken over: do not use them afterwards. `purpose`, weights by default, is what an error
+   * calls them where memory does not suffice.
+   */
+  createState(entries: readonly StateEntry[], purpose?: StatePurpose): Promise<StateStore>;
   /** Verifies, simplifies and lowers a graph. Throws `InvalidGraphError` or `DeviceError`. */
   compile(spec: ProgramSpec): Promise<Program>;
   /** Frees everything. Programs and stores are unusable afterwards. */
@@ -17,6 +20,8 @@ export interface Device {
 }
 
 export type DeviceKind = "cpu" | "gpu";
+
+export type StatePurpose = "weights" | "moments" | "caches" | "buffers";
 
 export interface StateEntry {
   readonly name: string;

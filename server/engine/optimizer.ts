@@ -37,7 +37,7 @@ export async function createOptimizer(device: Device, parameters: readonly Train
   const moments = parameters.flatMap(({ name, shape }) =>
     [`${name}.m`, `${name}.v`].map((moment) => ({ name: moment, shape, values: undefined })),
   );
-  const store = await device.createState(moments);
+  const store = await device.createState(moments, "moments");
   return {
     store,
     parameters,

@@ -88,7 +88,7 @@ export class Generator {
       shape: cacheShape(model.config, B, S),
       values: undefined,
     }));
-    const cache = await device.createState(entries);
+    const cache = await device.createState(entries, "caches");
     const weights = [model.store, ...(options.stores ?? [])];
     const compile = (pass: Pass): Promise<Program> =>
       device.compile({

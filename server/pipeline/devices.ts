@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Precision } from "../../kernels/matmul/choose.ts";
+import { gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -44,6 +45,7 @@ export async function openDevice(wish: DeviceWish): Promise<Device> {
       hardwareOnly: device === "auto",
       precision: precisionOf[device],
       tuned: (adapter) => readTuning(stateFolder(env), adapter),
+      memory: (adapter) => gpuMemory(adapter, realMemorySources(env)),
     });
   } catch (error) {
     if (device !== "auto" || !(error instanceof NoAdapterError)) throw error;

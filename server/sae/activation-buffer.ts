@@ -50,6 +50,7 @@ export async function createActivationBuffer(options: BufferOptions): Promise<Ac
         values: undefined,
       })),
     ),
+    "buffers",
   );
   const programs: Program[] = [];
   for (const subject of models) programs.push(await compileHarvest(options, subject, store, R));

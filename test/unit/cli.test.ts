@@ -161,7 +161,7 @@ describe("failures", () => {
           about: "Never ends.",
           options: {},
           run: ({ signal }) =>
-            withDevice({ device: "cpu", threads: 1, signal }, async (device) => {
+            withDevice({ device: "cpu", threads: 1, env: {}, signal }, async (device) => {
               const program = await device.compile({ stores: [], outputs: { y: ops.relu(ops.input("x", [1])) } });
               for (let step = 0; ; step++) {
                 if (step === 3) stop.abort();

@@ -19,7 +19,10 @@ export interface AdapterOptions {
 export interface AdapterTraits {
   readonly vendor: string;
   readonly architecture: string;
+  /** The adapter's name, as Dawn writes it: `nvidia-h200`. */
   readonly description: string;
+  /** The driver's name and version, as far as Dawn says them. */
+  readonly driver: string;
   /** Runs on the processor. */
   readonly software: boolean;
   readonly f16: boolean;
@@ -111,12 +114,17 @@ function traitsOf({ info, features }: GPUAdapter): AdapterTraits {
     N: config.N,
     K: config.K,
   }));
-  const name = info.description === "" ? info.device : info.description;
+  // Dawn describes by the driver and names the adapter itself in `device`, in lower case with hyphens.
+  const name = info.device === "" ? info.description : info.device.replaceAll(/^-+|-+$/g, "");
   return {
     vendor: info.vendor,
     architecture: info.architecture,
     description: name === "" ? "unnamed adapter" : name,
-    software: info.isFallbackAdapter || info.architecture === "swiftshader" || /llvmpipe|lavapipe/i.test(name),
+    driver: info.description,
+    software:
+      info.isFallbackAdapter ||
+      info.architecture === "swiftshader" ||
+      /llvmpipe|lavapipe/i.test(`${name} ${info.description}`),
     f16: has(features, "shader-f16"),
     subgroups: has(features, "subgroups")
       ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }

@@ -3,6 +3,7 @@ import type { Kernel } from "../../../kernels/wgsl.ts";
 import { messageOf } from "../../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
+import { MemoryLedger, type MemoryLimit } from "./admission.ts";
 import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
@@ -22,15 +23,9 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** What needs memory, and how much. */
-export interface Demand {
-  readonly what: string;
-  readonly bytes: number;
-}
-
 export interface ContextOptions {
-  /** Memory that may be used; more is refused before anything is allocated. */
-  readonly memoryBytes?: number;
+  /** Memory that may be used; more is refused before anything is allocated. By default whatever the driver gives. */
+  readonly memory?: MemoryLimit | undefined;
   /** Of a tensor that a kernel binds at once, where that shall be less than the adapter allows. */
   readonly maxBindingBytes?: number;
 }
@@ -45,16 +40,17 @@ export class GpuContext {
   /** Held here, because Dawn ends when nobody holds it. */
   readonly instance: GPU;
   readonly limits: BindingLimits;
-  readonly #memoryBytes: number;
+  /** What is held. */
+  readonly memory: MemoryLedger;
+  readonly #kinds = new Map<GPUBuffer, string>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
-  #usedBytes = 0;
   #failure: DeviceError | undefined;
   #closed: DeviceError | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
-    const { memoryBytes = Number.POSITIVE_INFINITY, maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+    const { memory, maxBindingBytes = Number.POSITIVE_INFINITY } = options;
     const { maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxBufferSize } = device.limits;
     const most = Math.min(maxStorageBufferBindingSize, maxBindingBytes);
     this.limits = {
@@ -65,7 +61,7 @@ export class GpuContext {
     this.device = device;
     this.traits = traits;
     this.instance = instance;
-    this.#memoryBytes = memoryBytes;
+    this.memory = new MemoryLedger(memory);
     device.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new DeviceError(`the GPU refused work: ${firstLines(event.error.message)}`);
     });
@@ -73,10 +69,6 @@ export class GpuContext {
       if (this.#closed === undefined)
         this.#failure ??= new DeviceLostError(message === "" ? reason : firstLines(message));
     });
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes;
   }
 
   /** Runs work after all work that was asked for before, alone. */
@@ -95,21 +87,7 @@ export class GpuContext {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Throws `DeviceError` with the sum when memory for these does not suffice. Nothing has been allocated then. */
-  admit(demands: readonly Demand[]): void {
-    const needed = demands.reduce((sum, { bytes }) => sum + bytes, 0);
-    const list = demands
-      .filter(({ bytes }) => bytes > 0)
-      .map(({ what, bytes }) => `${what} ${sizeText(bytes)}`)
-      .join(", ");
-    const advice = "take a smaller batch or shorter texts, or train adapters (LoRA) instead of all weights";
-    if (this.#usedBytes + needed > this.#memoryBytes) {
-      const held = `${sizeText(this.#usedBytes)} held, ${sizeText(needed)} more needed (${list})`;
-      throw new DeviceError(`the GPU's memory does not suffice: ${held}, of ${sizeText(this.#memoryBytes)}: ${advice}`);
-    }
-  }
-
-  /** A buffer, zeroed. Throws `DeviceError` when there is no memory for it. */
+  /** A buffer, zeroed; `what` is how it is counted. Throws `DeviceError` when there is no memory for it. */
   async allocate(what: string, bytes: number, usage: number): Promise<GPUBuffer> {
     const limit = this.device.limits.maxBufferSize;
     if (bytes > limit)
@@ -123,15 +101,17 @@ export class GpuContext {
     const problem = problems.find((error) => error !== null);
     if (problem != null) {
       buffer.destroy();
-      const held = `${sizeText(this.#usedBytes)} are held`;
+      const held = this.memory.heldText();
       throw new DeviceError(`the GPU has no ${sizeText(bytes)} for ${what}; ${held}: ${firstLines(problem.message)}`);
     }
-    this.#usedBytes += buffer.size;
+    this.#kinds.set(buffer, what);
+    this.memory.add({ what, bytes: buffer.size });
     return buffer;
   }
 
   release(buffer: GPUBuffer): void {
-    this.#usedBytes -= buffer.size;
+    this.memory.remove({ what: this.#kinds.get(buffer) ?? "", bytes: buffer.size });
+    this.#kinds.delete(buffer);
     buffer.destroy();
   }
 

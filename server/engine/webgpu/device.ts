@@ -1,5 +1,5 @@
 import type { Precision, Tuned } from "../../../kernels/matmul/choose.ts";
-import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
+import type { Device, Program, ProgramSpec, StateEntry, StatePurpose, StateStore } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import {
   type AdapterOptions,
@@ -8,6 +8,7 @@ import {
   type OpenedAdapter,
   openAdapter,
 } from "./adapter.ts";
+import type { MemoryLimit } from "./admission.ts";
 import { type ContextOptions, GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
@@ -16,7 +17,9 @@ import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
 
-export interface GpuDeviceOptions extends AdapterOptions, ContextOptions {
+export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes"> {
+  /** Finds how much memory the adapter that was opened has: more is refused before anything is allocated. By default it is the driver that refuses. */
+  readonly memory?: (adapter: AdapterTraits) => Promise<MemoryLimit | undefined>;
   /** Elements of logits in memory at once, where a program wants only their log-probabilities of some ids; by default 2^25. */
   readonly mostLogits?: number;
   /** How exactly the factors of matrix products are taken, where the adapter has faster units for less. */
@@ -33,7 +36,9 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 /** The device of an adapter that is open; it closes with the device. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
   const { mostLogits, precision = "f32", tuned, compileOnly = false } = options;
-  const context = new GpuContext(opened, options);
+  const { maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+  const memory = await memoryOf(opened, options);
+  const context = new GpuContext(opened, { memory, maxBindingBytes });
   try {
     const known = (await tuned?.(context.traits)) ?? {};
     const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);
@@ -47,6 +52,18 @@ export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptio
     );
   } catch (error) {
     await context.close();
+    throw error;
+  }
+}
+
+async function memoryOf(
+  { traits, device }: OpenedAdapter,
+  { memory }: GpuDeviceOptions,
+): Promise<MemoryLimit | undefined> {
+  try {
+    return await memory?.(traits);
+  } catch (error) {
+    device.destroy();
     throw error;
   }
 }
@@ -82,8 +99,8 @@ class GpuDevice implements Device {
     this.description = description;
   }
 
-  createState(entries: readonly StateEntry[]): Promise<StateStore> {
-    return this.#context.inTurn(() => GpuStateStore.create(this.#context, entries));
+  createState(entries: readonly StateEntry[], purpose?: StatePurpose): Promise<StateStore> {
+    return this.#context.inTurn(() => GpuStateStore.create(this.#context, entries, purpose));
   }
 
   async compile({ stores, outputs, updates = [] }: ProgramSpec): Promise<Program> {

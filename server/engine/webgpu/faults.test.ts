@@ -13,15 +13,22 @@ import { GpuStateStore } from "./state.ts";
 
 describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
   it("refuses what its memory does not hold, with the sum, before it allocates anything, and goes on", async () => {
-    const device = await createGpuDevice({ memoryBytes: 2 ** 20 });
+    const device = await createGpuDevice({ memory: async () => ({ bytes: 2 ** 20, source: "a test" }) });
     const large = { name: "w", shape: [512, 1024], values: undefined };
     await expect(device.createState([large])).rejects.toThrow(
-      /memory does not suffice: 0 KiB held, 2 MiB more needed \(.+ 2 MiB\), of 1 MiB: take a smaller batch/,
+      "the GPU's memory does not suffice: 2 MiB are needed (weights 2 MiB) and nothing is held, 2 MiB of 1 MiB (a test): take a smaller model",
     );
     const x = ops.input("x", [4]);
     const wide = ops.broadcastTo(ops.reshape(x, [4, 1]), [4, 100_000]);
     const outputs = { y: ops.softmax(wide) };
-    await expect(device.compile({ stores: [], outputs })).rejects.toThrow(/activations 4 MiB.+of 1 MiB/);
+    await expect(device.compile({ stores: [], outputs })).rejects.toThrow(
+      /: 4.6 MiB are needed \(activations 3.1 MiB, results 1.5 MiB, inputs 256 bytes\) and nothing is held, 4.6 MiB of 1 MiB \(a test\): take a smaller batch/,
+    );
+    const held = await device.createState([{ name: "m", shape: [200, 1024], values: undefined }], "moments");
+    await expect(device.createState([{ name: "w", shape: [64, 1024], values: undefined }])).rejects.toThrow(
+      "256 KiB are needed (weights 256 KiB) and 800 KiB are held (moments 800 KiB), 1 MiB of 1 MiB",
+    );
+    await held.dispose();
     const small = await device.compile({ stores: [], outputs: { y: ops.square(x) } });
     expect((await small.run({ x: Float32Array.of(1, 2, 3, 4) }))["y"]).toEqual(Float32Array.of(1, 4, 9, 16));
     await device.close();
@@ -31,7 +38,7 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     const device = await createGpuDevice();
     const huge = { name: "embedding", shape: [2 ** 16, 2 ** 15], values: undefined };
     await expect(device.createState([huge])).rejects.toThrow(
-      /'embedding' \[65536, 32768\] takes 8.0 GiB, but a buffer of this GPU holds/,
+      /'embedding' \[65536, 32768\] takes 8 GiB, but a buffer of this GPU holds/,
     );
     await device.close();
   });
@@ -49,13 +56,13 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
 
   it("gives memory back", async () => {
     const { context, store, program } = await open();
-    const before = context.usedBytes;
+    const before = context.memory.heldBytes;
     const other = await program();
-    expect(context.usedBytes).toBeGreaterThan(before);
+    expect(context.memory.heldBytes).toBeGreaterThan(before);
     await other.dispose();
-    expect(context.usedBytes).toBe(before);
+    expect(context.memory.heldBytes).toBe(before);
     await store.dispose();
-    expect(context.usedBytes).toBe(0);
+    expect(context.memory.heldBytes).toBe(0);
     await context.close();
   });
 

@@ -116,7 +116,6 @@ export class Memory {
   }
 
   async allocateReadBack(bytes: number): Promise<void> {
-    this.#context.admit([{ what: "results", bytes }]);
     this.#readBack = await this.#own("results", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
   }
 
@@ -160,11 +159,12 @@ export class Memory {
 
   #admit(): void {
     const constants = constantsOf(this.#plan).reduce((sum, value) => sum + bytesOf(value), 0);
-    this.#context.admit([
+    this.#context.memory.admit([
       { what: "activations", bytes: this.#pool.sizes.reduce((sum, bytes) => sum + bytes, 0) },
       { what: "gradients", bytes: this.#gradientLayout.arenas.reduce((sum, bytes) => sum + bytes, 0) },
       { what: "inputs", bytes: this.#inputBytes },
       { what: "constants", bytes: constants },
+      { what: "results", bytes: resultBytes(this.#plan) },
     ]);
   }
 
@@ -271,6 +271,12 @@ function valuesOf(plan: GpuPlan): Set<Value> {
     ...plan.outputs.map(({ value }) => value),
     ...updated,
   ]);
+}
+
+/** Of the buffer that a run is read from: outputs, statuses and a gradient norm. */
+function resultBytes({ outputs, statuses }: GpuPlan): number {
+  const status = 256 * (statuses.length + 2);
+  return outputs.reduce((sum, { value }) => sum + aligned(bytesOf(value)), status);
 }
 
 function constantsOf(plan: GpuPlan): Value[] {

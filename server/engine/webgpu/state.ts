@@ -1,4 +1,4 @@
-import type { StateEntry, StateStore } from "../device.ts";
+import type { StateEntry, StatePurpose, StateStore } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { type DType, type Shape, sizeOf, type Values } from "../graph.ts";
 import { layOut } from "./arenas.ts";
@@ -25,14 +25,18 @@ export class GpuStateStore implements StateStore {
     this.names = [...held.keys()];
   }
 
-  static async create(context: GpuContext, entries: readonly StateEntry[]): Promise<GpuStateStore> {
+  static async create(
+    context: GpuContext,
+    entries: readonly StateEntry[],
+    purpose: StatePurpose = "weights",
+  ): Promise<GpuStateStore> {
     const named = entries.map(({ name, shape }) => ({ name: `'${name}'`, shape }));
     const layout = layOut(named, context.limits);
     const total = layout.arenas.reduce((sum, bytes) => sum + bytes, 0);
-    context.admit([{ what: "parameters, moments or caches", bytes: total }]);
+    context.memory.admit([{ what: purpose, bytes: total }]);
     const arenas: GPUBuffer[] = [];
     try {
-      for (const bytes of layout.arenas) arenas.push(await context.allocate("state", bytes, usage));
+      for (const bytes of layout.arenas) arenas.push(await context.allocate(purpose, bytes, usage));
     } catch (error) {
       for (const arena of arenas) context.release(arena);
       throw error;

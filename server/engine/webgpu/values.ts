@@ -76,7 +76,12 @@ export function aligned(bytes: number): number {
 
 /** Sizes as people read them. */
 export function sizeText(bytes: number): string {
-  if (bytes > 0 && bytes < 1024) return `${bytes} bytes`;
-  if (bytes < 2 ** 20) return `${Math.ceil(bytes / 1024)} KiB`;
-  return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  let value = bytes;
+  let unit: string = "bytes";
+  for (const next of ["KiB", "MiB", "GiB"]) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = next;
+  }
+  return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
 }
