@@ -9,7 +9,15 @@ import { featureCommands } from "./feature-commands.ts";
 import { featureActions } from "./features/feature-actions.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
-import { cancelRun, openRunFile, resumeRun, showRunPage, startExperimentFile, startRun } from "./runs/run-commands.ts";
+import {
+  cancelRun,
+  openReportMarkdown,
+  openRunFile,
+  resumeRun,
+  showRunPage,
+  startExperimentFile,
+  startRun,
+} from "./runs/run-commands.ts";
 import { isObsolete, messageOf } from "./server-failure.ts";
 
 type Handler = (extension: Extension, ...args: readonly unknown[]) => unknown;
@@ -32,7 +40,7 @@ export const commands = {
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),
   "lfpLens.showCurves": (extension, clicked) => showRunPage(extension, "curves", clicked),
   "lfpLens.openReport": (extension, clicked) => showRunPage(extension, "report", clicked),
-  "lfpLens.openReportMarkdown": (extension, clicked) => openRunFile(extension, clicked, "report.md"),
+  "lfpLens.openReportMarkdown": (extension, clicked) => openReportMarkdown(extension, clicked),
   "lfpLens.openRunLog": (extension, clicked) => openRunFile(extension, clicked, "log.jsonl"),
   "lfpLens.openRunExperiment": (extension, clicked) => openRunFile(extension, clicked, "experiment.json"),
 } as const satisfies Readonly<Record<`lfpLens.${string}`, Handler>>;

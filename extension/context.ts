@@ -18,6 +18,7 @@ import { featureHost } from "./pages/feature.ts";
 import { featuresHost } from "./pages/features.ts";
 import { PagePanels } from "./pages/panels.ts";
 import { reportHost } from "./pages/report.ts";
+import { ReportDocuments } from "./pages/report-documents.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { RunsView } from "./runs/runs-view.ts";
 import { ServerConnection } from "./server-connection.ts";
@@ -37,6 +38,7 @@ export class Extension {
   readonly overlay: Overlay;
   readonly summaries: Summaries;
   readonly completions: CompletionDocuments;
+  readonly reports: ReportDocuments;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
 
@@ -74,6 +76,7 @@ export class Extension {
     this.overlay = this.own(new Overlay(this, this.ablation));
     this.summaries = this.own(new Summaries(this, this.overlay));
     this.completions = this.own(new CompletionDocuments());
+    this.reports = this.own(new ReportDocuments(this.server));
   }
 
   get lens(): LensState {

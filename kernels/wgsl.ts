@@ -15,7 +15,7 @@ export interface Kernel {
   readonly bindings: readonly Binding[];
   /** Names of the u32 or f32 numbers that a launch passes, in order; at most 16. */
   readonly params: readonly Param[];
-  /** What the text was made from, for variants of it (windows.ts, slices.ts). */
+  /** What the text was made from, for variants of it (windows.ts). */
   readonly source: KernelSource;
 }
 
@@ -29,8 +29,6 @@ export interface Launch {
   readonly kernel: Kernel;
   readonly params: readonly number[];
   readonly grid: Grid;
-  /** About how many operations on numbers it takes, where that is more than a few for each element that it reads or writes. */
-  readonly operations?: number;
 }
 
 export type Grid = readonly [x: number, y: number, z: number];
@@ -50,8 +48,6 @@ export interface KernelSource {
   readonly builtins?: readonly string[];
   /** More attributes of the entry point, such as `@subgroup_size(32)`. */
   readonly attributes?: readonly string[];
-  /** How `group` is worked out; by default from the place in a folded grid. */
-  readonly group?: string;
 }
 
 /** The most workgroups along one axis that every implementation of WebGPU allows. */
@@ -71,7 +67,6 @@ export function defineKernel(source: KernelSource): Kernel {
     enables = [],
     builtins = [],
     attributes = [],
-    group = "wg.x + wg.y * wgs.x",
   } = source;
   if (params.length > maxParams)
     throw new RangeError(`kernel ${name} has ${params.length} parameters, not ${maxParams}`);
@@ -96,7 +91,7 @@ export function defineKernel(source: KernelSource): Kernel {
     declarations,
     ["@compute", `@workgroup_size(${size})`, ...attributes].join(" "),
     `fn main(${inputs.join(", ")}) {`,
-    `  let group = ${group};`,
+    "  let group = wg.x + wg.y * wgs.x;",
     body,
     "}",
   ];

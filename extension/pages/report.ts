@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import * as vscode from "vscode";
 import { Report } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
@@ -7,8 +7,9 @@ import type { Extension } from "../context.ts";
 import type { PageHost } from "./panels.ts";
 import { saveFigure, saveFile } from "./save.ts";
 
-export function reportHost({ server }: Extension): PageHost<"report"> {
+export function reportHost(extension: Extension): PageHost<"report"> {
   return ({ runFolder: folder }, panel) => {
+    const { server, reports } = extension;
     const name = basename(folder);
     const read = async () => await server.request(ReadReport, { folder });
     panel.title(`Report: ${name}`);
@@ -22,7 +23,7 @@ export function reportHost({ server }: Extension): PageHost<"report"> {
         return { saved: await saveFile(file, async () => new TextEncoder().encode(text)) };
       },
       openMarkdown: async () => {
-        await vscode.commands.executeCommand("markdown.showPreview", vscode.Uri.file(join(folder, "report.md")));
+        await reports.show(folder);
         return {};
       },
     });

@@ -38,18 +38,21 @@ export async function cancelRun(extension: Extension, clicked: unknown): Promise
 }
 
 /** Which runs have which file. */
-const fitFor = { "report.md": /\breport\b/, "log.jsonl": /\bcurves\b/, "experiment.json": /\brun\b/ } as const;
+const fitFor = { "log.jsonl": /\bcurves\b/, "experiment.json": /\brun\b/ } as const;
 
 export async function openRunFile(
   extension: Extension,
   clicked: unknown,
-  file: "report.md" | "log.jsonl" | "experiment.json",
+  file: "log.jsonl" | "experiment.json",
 ): Promise<void> {
   const run = await runOf(extension, clicked, fitFor[file], "Of which run?");
   if (run === undefined) return;
-  const uri = vscode.Uri.file(join(run.folder, file));
-  if (file === "report.md") await vscode.commands.executeCommand("markdown.showPreview", uri);
-  else await vscode.window.showTextDocument(uri, { preview: true });
+  await vscode.window.showTextDocument(vscode.Uri.file(join(run.folder, file)), { preview: true });
+}
+
+export async function openReportMarkdown(extension: Extension, clicked: unknown): Promise<void> {
+  const run = await runOf(extension, clicked, ...runPages.report);
+  if (run !== undefined) await extension.reports.show(run.folder);
 }
 
 export async function showRunPage(extension: Extension, page: "curves" | "report", clicked: unknown): Promise<void> {

@@ -3,7 +3,15 @@ import type { Annotation, FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option, type ValuesOf } from "./options.ts";
-import { asColumns, exampleLine, explanationLine, oneLine, openRunFeatures, shown } from "./run-features.ts";
+import {
+  asColumns,
+  exampleLine,
+  explanationLine,
+  isStoreFile,
+  oneLine,
+  openRunFeatures,
+  shown,
+} from "./run-features.ts";
 
 const options = {
   examples: option.integer("examples of each kind", 6, { min: 0, max: 50 }),
@@ -26,6 +34,8 @@ export const feature = defineCommand({
     using store = await openRunFeatures(run);
     const before = store.need(id);
     const annotation = annotationOf(chosen, before);
+    if (annotation !== undefined && isStoreFile(run))
+      throw new UsageError(`${run} is a store by itself, which is only read; give the run to write about its features`);
     if (annotation !== undefined) store.annotate(id, annotation);
     const detail = annotation === undefined ? before : store.need(id);
     return { json: { store: store.path, ...detail }, text: describe(detail, store, chosen.examples) };

@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { reportSchema } from "../pipeline/report/document.ts";
+import { readRunReport } from "../pipeline/run-report.ts";
 import { runStatus } from "../pipeline/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { NoReportError } from "./run-errors.ts";
@@ -9,7 +7,9 @@ import { existingRun } from "./status.ts";
 
 export const report = defineCommand({
   usage: "RUN",
-  about: `Prints a run's report as Markdown, or with --json as it stands in report.json: tables whose numbers carry run, stage and seed.`,
+  about:
+    "Prints a run's report as Markdown, or as JSON with --json: tables whose numbers carry run, stage and seed. Ablations that were measured after the " +
+    "run, with `lfp ablate` or in the editor, follow in a section of their own; report.md and report.json in the run's folder hold what the run found itself.",
   options: {},
   positionals: ["RUN"],
   run: async ({ positionals: [run = ""] }): Promise<CommandResult> => readReport(await existingRun(run)),
@@ -17,10 +17,7 @@ export const report = defineCommand({
 
 /** The report of a finished run. Throws `NoReportError`. */
 export async function readReport(folder: string): Promise<CommandResult> {
-  const read = async (name: string): Promise<string> => {
-    const text = await readFile(join(folder, name), "utf8").catch(() => undefined);
-    if (text === undefined) throw new NoReportError(folder, describeState((await runStatus(folder)).state));
-    return text;
-  };
-  return { json: reportSchema.parse(JSON.parse(await read("report.json"))), text: await read("report.md") };
+  const found = await readRunReport(folder);
+  if (found === undefined) throw new NoReportError(folder, describeState((await runStatus(folder)).state));
+  return { json: found.report, text: found.markdown };
 }

@@ -1,13 +1,20 @@
 /** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
+import { resolve } from "node:path";
 import { livingStore } from "../pipeline/living-store.ts";
 import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
 import { printable } from "./printable.ts";
 import { existingRun } from "./status.ts";
 
-/** The feature store of a run. Throws `NoRunError` and `StoreError`. */
+/** The feature store of a run, or the one in a file (`.sqlite`), which is only read. Throws `NoRunError` and `StoreError`. */
 export async function openRunFeatures(run: string): Promise<FeatureStore> {
+  if (isStoreFile(run)) return FeatureStore.openOutput(resolve(run));
   return FeatureStore.open(await livingStore(await existingRun(run)));
+}
+
+/** A feature store by itself, such as that of an earlier version of the run that comes with the program. */
+export function isStoreFile(run: string): boolean {
+  return run.endsWith(".sqlite");
 }
 
 /** Numbers to three significant digits, whole ones whole. */
@@ -59,7 +66,7 @@ export function rowCells(row: FeatureRow): string[] {
     row.twin === null ? "–" : shown(row.twin.cosine),
     shown(row.ablation?.change ?? null),
     shown(row.explanation?.score?.value ?? null),
-    oneLine(row.explanation?.text ?? "").slice(0, 80),
+    oneLine(`${row.labels.map((label) => `[${label}] `).join("")}${row.explanation?.text ?? ""}`).slice(0, 80),
   ];
 }
 

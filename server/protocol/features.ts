@@ -76,6 +76,8 @@ export const FeatureQuery = z.object({
   relevant: z.boolean().nullable().default(null),
   pinned: z.boolean().default(false),
   label: z.string().nullable().default(null),
+  /** Only features that somebody gave a label, a note or a pin. */
+  annotated: z.boolean().default(false),
   /** Dead features are left out unless asked for. */
   includeDead: z.boolean().default(false),
   sort: FeatureSort.default("contribution"),
@@ -89,6 +91,25 @@ export const QueryFeatures = defineRequest(
   z.object({ ...run, query: FeatureQuery, offset: z.int().min(0), count: z.int().min(1).max(500) }),
   z.object({ total: z.int(), rows: z.array(FeatureRow) }),
 );
+
+/** The store of another version of the run that comes with the program, with what people left there about features that this one does not have. */
+export const EarlierStore = z.object({
+  path: z.string(),
+  /** Numbers by kind: notes, labels, pins, explanations, ablations. */
+  left: z.record(z.string(), z.int()),
+  /** Why it could not be read, if so. */
+  problem: z.string().nullable(),
+});
+export type EarlierStore = z.infer<typeof EarlierStore>;
+
+/** Where what people left is, in a sentence. */
+export function earlierInWords({ path, left, problem }: EarlierStore): string {
+  if (problem !== null)
+    return `What people wrote on another version of this run is in ${path}, which cannot be read: ${problem}`;
+  const counts = Object.entries(left).filter(([, count]) => count > 0);
+  const list = counts.map(([kind, count]) => `${count} ${count === 1 ? kind.replace(/s$/, "") : kind}`).join(", ");
+  return `Kept from another version of this run, about features that this one does not have: ${list}, in ${path}`;
+}
 
 /** What a run's store holds: its dictionaries, and the labels that people gave. */
 export const DescribeStore = defineRequest(
@@ -107,6 +128,7 @@ export const DescribeStore = defineRequest(
     ),
     /** In use, the most frequent first. */
     labels: z.array(z.string()),
+    earlier: z.array(EarlierStore),
   }),
 );
 

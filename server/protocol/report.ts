@@ -8,8 +8,18 @@ export const ReportSource = z.object({
   stage: z.string(),
   key: z.string(),
   seed: z.int(),
+  /** For what somebody measured after the run: when, as ISO 8601. */
+  measuredAfter: z.string().optional(),
 });
 export type ReportSource = z.infer<typeof ReportSource>;
+
+/** A source in words, to stand after the run's name or at a sentence's beginning. */
+export function sourceInWords({ stage, key, seed, measuredAfter }: ReportSource): string {
+  const when = measuredAfter?.replace(/T(\d\d:\d\d).*$/, " $1 UTC");
+  return when === undefined
+    ? `stage ${stage} (${key}), seed ${seed}`
+    : `measured after the run, ${when} (${key}), seed ${seed}`;
+}
 
 export const ReportCell = z.union([z.string(), z.number(), z.null()]);
 export type ReportCell = z.infer<typeof ReportCell>;
@@ -74,6 +84,8 @@ export const ReportSection = z.object({
   tables: z.array(ReportTable),
   /** Reports of the first version have none. */
   figures: z.array(ReportFigure).default([]),
+  /** Nothing in it is the run's own: it was measured after the run. */
+  afterRun: z.literal(true).optional(),
 });
 export type ReportSection = z.infer<typeof ReportSection>;
 

@@ -9,7 +9,7 @@ import { allRows, type Statements } from "./rows.ts";
 const countSchema = z.object({ space: z.int(), layer: z.int(), features: z.int(), alive: z.int() });
 
 /** The dictionaries of a store, with how many features of each are alive, and the labels in use. */
-export function describeStore(statements: Statements): ResultOf<typeof DescribeStore> {
+export function describeStore(statements: Statements): Omit<ResultOf<typeof DescribeStore>, "earlier"> {
   const sql = `SELECT space, layer, count(*) AS features, sum(density > 0) AS alive FROM features GROUP BY space, layer ORDER BY space, layer`;
   const counts = allRows(statements.get(sql), countSchema);
   const dictionaries = [...Map.groupBy(counts, ({ space }) => space)].map(([space, layers]) => ({

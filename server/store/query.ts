@@ -26,7 +26,7 @@ interface Conditions {
 }
 
 function conditions(query: FeatureQuery): Conditions {
-  const { search, dictionary, layers, relevant, pinned, label, includeDead, sort } = query;
+  const { search, dictionary, layers, relevant, pinned, label, annotated, includeDead, sort } = query;
   const parts: [sql: string, ...given: SQLInputValue[]][] = [["f.space = ?", spaceOf(dictionary)]];
   // The plus keeps the index on density out of it, so that the one on the order can serve.
   if (!includeDead) parts.push([sort === "density" ? "f.density > 0" : "+f.density > 0"]);
@@ -34,6 +34,8 @@ function conditions(query: FeatureQuery): Conditions {
   if (relevant !== null) parts.push(["f.relevant = ?", Number(relevant)]);
   if (pinned) parts.push(["f.pinned = 1"]);
   if (label !== null) parts.push(["f.id IN (SELECT feature FROM labels WHERE label = ?)", label]);
+  if (annotated)
+    parts.push(["f.id IN (SELECT feature FROM labels UNION SELECT feature FROM notes UNION SELECT feature FROM pins)"]);
   const named = numberOfId(search.trim());
   const match = matchOf(search);
   // The cross join reads the search index once and looks each feature up, which is three times as fast as IN when most match.

@@ -5,6 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
+import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError } from "./errors.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
@@ -162,7 +163,8 @@ export class FeatureStore implements Disposable {
 
   #addAblation({ key, result, effects }: NewAblation, byRun: boolean): void {
     const numbers = effects.map(({ id }) => this.#existing(id));
-    const digest = this.#digestOf(numbers[0] ?? 0);
+    const { data } = aboutSchema.safeParse(result);
+    const digest = this.#digestOfSet((data?.features ?? effects).map(({ id }) => id));
     this.#statements.get("DELETE FROM effects WHERE ablation IN (SELECT id FROM ablations WHERE key = ?)").run(key);
     const { lastInsertRowid } = this.#statements
       .get("INSERT OR REPLACE INTO ablations (key, result, by_run, digest, created) VALUES (?, ?, ?, ?, ?)")
@@ -173,11 +175,16 @@ export class FeatureStore implements Disposable {
     this.#summarise(numbers);
   }
 
-  /** Results of ablations that commands measured, as they were given, the newest first. */
-  ablations(): unknown[] {
-    const sql = "SELECT result FROM ablations WHERE by_run = 0 ORDER BY id DESC";
-    const rows = this.#statements.get(sql).all();
-    return rows.map((row) => JSON.parse(z.object({ result: z.string() }).parse(row).result));
+  /** Ablations that were measured after the run, by commands or in the editor, the newest first. */
+  laterAblations(): LaterAblation[] {
+    const sql = "SELECT key, result, digest, created FROM ablations WHERE by_run = 0 ORDER BY id DESC";
+    return allRows(this.#statements.get(sql), laterSchema).map(({ key, result, digest, created }) => {
+      const parsed: unknown = JSON.parse(result);
+      const { data } = aboutSchema.safeParse(parsed);
+      const now = data === undefined ? "" : this.#digestOfSet(data.features.map(({ id }) => id));
+      // Sets had none in stores of earlier versions.
+      return { key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now };
+    });
   }
 
   /** An answer that an endpoint gave to this very request before. */
@@ -190,6 +197,11 @@ export class FeatureStore implements Disposable {
     this.#statements
       .get("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)")
       .run(key, answer, inputTokens, outputTokens, new Date().toISOString());
+  }
+
+  /** Takes over what people wrote, paid for or measured in another store, see carry.ts. Throws `StoreError`. */
+  carryOver(from: { readonly path: string; readonly seen: ReadonlySet<string> }): Carried {
+    return carryOver(this.#db, this.#statements, from, (features) => this.#summarise(features));
   }
 
   /** Replaces all that a run computed by what its stage wrote; what people wrote stays. False when it is that already. */
@@ -224,6 +236,12 @@ export class FeatureStore implements Disposable {
     return this.meta(`digest:${Math.floor(number / 2 ** 20)}`) ?? "";
   }
 
+  /** Of the dictionaries that a set's features are of; that of a single one is the dictionary's own. */
+  #digestOfSet(ids: readonly string[]): string {
+    const digests = ids.map((id) => this.#digestOf(numberOfId(id) ?? 0));
+    return [...new Set(digests)].sort().join(" ");
+  }
+
   /** Brings the table's columns of these features in line with the rows that they summarise. */
   #summarise(numbers: readonly number[]): void {
     const update = this.#statements.get("UPDATE features SET score = ?, relevant = ?, ablation = ? WHERE id = ?");
@@ -243,6 +261,20 @@ export class FeatureStore implements Disposable {
     return rows.map((row) => idOfNumber(z.object({ n: z.int() }).parse(row).n));
   }
 }
+
+export interface LaterAblation {
+  /** Of everything that the numbers depend on. */
+  readonly key: string;
+  /** As the command prints it. */
+  readonly result: unknown;
+  /** ISO 8601. */
+  readonly created: string;
+  /** The dictionaries that it is about have been trained anew since. */
+  readonly earlier: boolean;
+}
+
+const laterSchema = z.object({ key: z.string(), result: z.string(), digest: z.string(), created: z.string() });
+const aboutSchema = z.object({ features: z.array(z.object({ id: z.string() })) });
 
 export interface StoredAnswer {
   readonly answer: string;

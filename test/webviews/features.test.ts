@@ -21,6 +21,7 @@ function hostOf(rows = all) {
           { model: "tuned", size: "big", layers: [0, 1], features: 512, alive: 400 },
         ],
         labels: ["keep"],
+        earlier: [{ path: "/state/old/features.sqlite", left: { notes: 2, labels: 1, pins: 0 }, problem: null }],
       },
     }),
     query: async ({ query, offset, count }) => {

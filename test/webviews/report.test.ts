@@ -78,6 +78,22 @@ const report = Report.parse({
         },
       ],
     },
+    {
+      title: "Measured after the run",
+      text: ["These ablations are no part of the run."],
+      afterRun: true,
+      tables: [
+        {
+          id: "later-1-reward",
+          title: "1. L4/F43 removed: reward",
+          source: { ...source, measuredAfter: "2026-11-26T05:41:06.123Z" },
+          columns: ["", "mean reward"],
+          rows: [["features removed", 1.5]],
+          notes: [],
+        },
+      ],
+      figures: [],
+    },
   ],
 });
 
@@ -118,6 +134,9 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     expect(await page.getByRole("cell", { name: hostile }).count()).toBe(1);
     expect(await page.getByRole("cell", { name: "81.23" }).count()).toBe(1);
     expect(await page.title()).toBe("report");
+    const after = page.locator("section.after");
+    expect(await after.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Measured after the run"]);
+    expect(await after.textContent()).toContain("measured after the run, 2026-11-26 05:41 UTC");
   });
 
   it("gives figures as SVG with the theme's colours written in, and as PNG", async () => {

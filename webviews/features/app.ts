@@ -7,7 +7,7 @@ import "./table.ts";
 import { css, html, LitElement, nothing } from "lit";
 import type { z } from "zod";
 import { type FeatureColumn, FeaturesPage } from "../../server/protocol/feature-pages.ts";
-import { FeatureQuery, type FeatureRow } from "../../server/protocol/features.ts";
+import { earlierInWords, FeatureQuery, type FeatureRow } from "../../server/protocol/features.ts";
 import { alertOf, failureOf, messageOf } from "../common/failure.ts";
 import { count } from "../common/format.ts";
 import { connect } from "../common/host.ts";
@@ -68,6 +68,7 @@ export class FeaturesApp extends LitElement {
         <h1>Features</h1>
         <span class="dim">${this.#subtitle()}</span>
         ${this.#tools()}
+        ${(this.opened?.store.earlier ?? []).map((one) => html`<p class="small dim">${earlierInWords(one)}</p>`)}
         ${alertOf(this.failure)}
       </header>
       <lfp-feature-table

@@ -1,7 +1,13 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import "./figure.ts";
 import { css, html, LitElement, nothing } from "lit";
-import type { Report, ReportCell, ReportSection, ReportTable } from "../../server/protocol/report.ts";
+import {
+  type Report,
+  type ReportCell,
+  type ReportSection,
+  type ReportTable,
+  sourceInWords,
+} from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { short } from "../common/format.ts";
@@ -48,8 +54,8 @@ export class ReportApp extends LitElement {
     </main>`;
   }
 
-  #section({ title, text, figures, tables }: ReportSection) {
-    return html`<section>
+  #section({ title, text, figures, tables, afterRun }: ReportSection) {
+    return html`<section class=${afterRun ? "after" : ""}>
       <h2>${title}</h2>
       ${text.map((paragraph) => html`<p class="text">${paragraph}</p>`)}
       ${figures.length === 0 ? nothing : html`<div class="figures">${figures.map((figure) => html`<lfp-figure .figure=${figure}></lfp-figure>`)}</div>`}
@@ -76,7 +82,7 @@ function reportTable({ title, columns, rows, notes, source }: ReportTable) {
       <thead><tr>${columns.map((name, at) => html`<th class=${isNumber[at] ? "num" : ""} scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr class=${isOfThePaper(row[0]) ? "dim" : ""}>${row.map((cell, at) => html`<td class=${isNumber[at] ? "num" : ""}>${shown(cell)}</td>`)}</tr>`)}</tbody>
     </table>
-    <p class="small dim">${notes.join(" ")} <span>Stage ${source.stage} (${source.key}), seed ${source.seed}.</span></p>
+    <p class="small dim">${notes.join(" ")} <span class="source">${sourceInWords(source)}.</span></p>
   </div>`;
 }
 
@@ -95,6 +101,9 @@ function sheet() {
     .findings li { margin: 3px 0; }
     .text { max-width: 900px; margin: 4px 0 8px; }
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 20px 28px; margin: 10px 0 14px; }
+    .after { border-left: 3px solid var(--lfp-line); padding-left: 14px; }
+    .source { display: inline-block; }
+    .source::first-letter { text-transform: uppercase; }
     .table { overflow-x: auto; margin: 12px 0; }
     .table p { margin: 3px 0; max-width: 900px; }
     h2 { border-top: 1px solid var(--lfp-line); padding-top: 14px; }

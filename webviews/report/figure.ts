@@ -1,5 +1,5 @@
 import { css, html, LitElement, nothing } from "lit";
-import type { ReportFigure } from "../../server/protocol/report.ts";
+import { type ReportFigure, sourceInWords } from "../../server/protocol/report.ts";
 import { short } from "../common/format.ts";
 import { shared } from "../common/styles.ts";
 import { drawFigure, heightOf, width } from "./draw.ts";
@@ -39,7 +39,7 @@ export class FigureView extends LitElement {
         </button>
         · <button class="link" @click=${() => void this.#save("svg")}>Save as SVG</button>
         · <button class="link" @click=${() => void this.#save("png")}>Save as PNG</button>
-        <span class="dim source">stage ${figure.source.stage}, seed ${figure.source.seed}</span>
+        <span class="dim source">${sourceInWords(figure.source)}</span>
       </div>
       ${this.asTable ? this.#table() : nothing}
     </figure>`;

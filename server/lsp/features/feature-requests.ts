@@ -1,3 +1,4 @@
+import { earlierStores } from "../../pipeline/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
 import {
   AnnotateFeature,
@@ -25,7 +26,10 @@ export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOp
   const { session, stores } = options;
   const storeOf = async (runFolder: string) => stores.store(await trustedRun(session, runFolder));
 
-  dispatcher.request(DescribeStore, async ({ runFolder }) => (await storeOf(runFolder)).describe());
+  dispatcher.request(DescribeStore, async ({ runFolder }) => {
+    const store = await storeOf(runFolder);
+    return { ...store.describe(), earlier: await earlierStores(store.path) };
+  });
   dispatcher.request(QueryFeatures, async ({ runFolder, query, offset, count }) =>
     (await storeOf(runFolder)).query(query, { offset, count }),
   );

@@ -66,14 +66,11 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
 
   dispatcher.request(ReadReport, async ({ folder: asked }) => {
     const folder = await session.checkRun(asked);
-    const read = async (name: string): Promise<string> => {
-      const text = await unlessMissing(readFile(join(folder, name), "utf8"));
-      if (text === undefined)
-        throw new RunPartMissingError(`${folder} has no ${name} yet; it is the run's last stage.`);
-      return text;
-    };
-    const json: unknown = JSON.parse(await read("report.json"));
-    return { markdown: await read("report.md"), json };
+    const { readRunReport } = await import("../../pipeline/run-report.ts");
+    const found = await readRunReport(folder);
+    if (found === undefined)
+      throw new RunPartMissingError(`${folder} has no report.json yet; it is written by the run's last stage.`);
+    return { markdown: found.markdown, json: found.report };
   });
 }
 

@@ -40,26 +40,37 @@ export function ablationFinding({ set, picked }: Ablation): string {
   return `Removing ${set.features.length} ${what} changes the mean reward by ${showCell(change.mean)} (95 % interval ${showCell(change.low)} to ${showCell(change.high)}, ${set.prompts} prompts)${beyond}.`;
 }
 
-const kinds: { readonly [K in ConditionResult["kind"]]: string } = {
-  none: "tuned model as it is",
-  this: "features removed",
-  mean: "features at their mean",
-  reconstruction: "reconstruction only, nothing removed",
-  random: "random features of the same density",
-};
+/** What a condition did, in words. Where nothing is removed whole, features are scaled. */
+function nameOfCondition({ features }: AblationResult, { kind, draw }: Pick<ConditionResult, "kind" | "draw">): string {
+  const removed = features.every(({ factor }) => factor === 0);
+  const names: { readonly [K in ConditionResult["kind"]]: string } = {
+    none: "tuned model as it is",
+    this: removed ? "features removed" : "features scaled",
+    mean: removed ? "features at their mean" : "features scaled about their mean",
+    reconstruction: "reconstruction only, nothing removed",
+    random: removed ? "random features of the same density" : "random features of the same density, scaled",
+  };
+  return `${names[kind]}${draw === null ? "" : `, draw ${draw}`}`;
+}
 
 /** Rows of conditions as the command and the report show them. */
-export function rewardRows({ conditions, random, beyondRandom }: AblationResult): Cell[][] {
-  const rows = conditions.map(({ kind, draw, reward }) => [
-    `${kinds[kind]}${draw === null ? "" : `, draw ${draw}`}`,
-    reward.level.mean,
-    ...changeCells(reward.change),
+export function rewardRows(result: AblationResult): Cell[][] {
+  const { features, conditions, random, beyondRandom } = result;
+  const rows: Cell[][] = conditions.map((condition) => [
+    nameOfCondition(result, condition),
+    condition.reward.level.mean,
+    ...changeCells(condition.reward.change),
   ]);
-  if (random !== null) rows.push([`${kinds.random}, mean of ${random.draws}`, null, ...changeCells(random.change)]);
-  if (beyondRandom !== null) rows.push(["removed beyond random", null, ...changeCells(beyondRandom)]);
+  if (random !== null) {
+    const name = nameOfCondition(result, { kind: "random", draw: null });
+    rows.push([`${name}, mean of ${random.draws}`, null, ...changeCells(random.change)]);
+  }
+  const what = features.every(({ factor }) => factor === 0) ? "removed" : "scaled";
+  if (beyondRandom !== null) rows.push([`${what} beyond random`, null, ...changeCells(beyondRandom)]);
   return rows;
 }
 
+/** Columns of `rewardRows`. */
 export const rewardColumns = ["", "mean reward", "change", "95 % low", "95 % high"] as const;
 
 function rewardTable(set: AblationResult, source: Source): Table {
@@ -84,7 +95,7 @@ function rewardTable(set: AblationResult, source: Source): Table {
 }
 
 /** What the changes do beside the reward. */
-function besideTable(set: AblationResult, source: Source): Table {
+export function besideTable(set: AblationResult, source: Source): Table {
   const cells = (measured: Measured | null): Cell[] => [
     measured?.level.mean ?? null,
     ...changeCells(measured?.change ?? null),
@@ -94,10 +105,10 @@ function besideTable(set: AblationResult, source: Source): Table {
     title: "Loss and probe after ablation",
     source,
     columns: ["", "loss", "change", "95 % low", "95 % high", "probe's separation", "change", "95 % low", "95 % high"],
-    rows: set.conditions.map(({ kind, draw, loss, probe }) => [
-      `${kinds[kind]}${draw === null ? "" : `, draw ${draw}`}`,
-      ...cells(loss),
-      ...cells(probe),
+    rows: set.conditions.map((condition) => [
+      nameOfCondition(set, condition),
+      ...cells(condition.loss),
+      ...cells(condition.probe),
     ]),
     notes: [
       `Loss: next-token cross-entropy in nats on ${set.texts} held-out texts. Separation: the probe's reading at positive words minus at negative ones, mean over ${set.triples} triples that it was not fitted on, ` +
@@ -138,6 +149,6 @@ function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
   };
 }
 
-function changeCells(change: Level | null): Cell[] {
+export function changeCells(change: Level | null): Cell[] {
   return [change?.mean ?? null, change?.low ?? null, change?.high ?? null];
 }

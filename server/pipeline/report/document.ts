@@ -1,4 +1,4 @@
-import type { Report, ReportCell, ReportTable } from "../../protocol/report.ts";
+import { type Report, type ReportCell, type ReportTable, sourceInWords } from "../../protocol/report.ts";
 
 export {
   Report as reportSchema,
@@ -12,10 +12,13 @@ export type { Report };
 
 /** The report as Markdown. Text from models and data comes inside tables, escaped. */
 export function renderMarkdown({ run, seed, summary, sections }: Report): string {
+  const whole = sections.some(({ afterRun }) => afterRun === true)
+    ? "`lfp report --json` gives"
+    : "`report.json` holds";
   const lines = [
     `# Run ${run}`,
     "",
-    `Seed ${seed}. Every table names the stage that computed it; \`report.json\` holds the same numbers in full.`,
+    `Seed ${seed}. Every table names the stage that computed it; ${whole} the same numbers in full.`,
     "",
   ];
   for (const finding of summary) lines.push(`- ${finding}`);
@@ -38,7 +41,7 @@ function renderTable({ title, source, columns, rows, notes }: ReportTable): stri
     ...rows.map((row) => line(row.map(showCell))),
     "",
     ...notes.map((note) => `${note} `),
-    `<sub>run ${source.run}, stage ${source.stage} (${source.key}), seed ${source.seed}</sub>`,
+    `<sub>run ${source.run}, ${sourceInWords(source)}</sub>`,
   ];
 }
 

@@ -26,9 +26,11 @@ export function divergenceFigure({ measure, layers, chosen }: Divergence, source
 }
 
 /** Change of the mean reward when features are removed, beside its controls. Undefined where nothing was changed. */
-export function ablationFigure({ conditions, random, prompts }: AblationResult, source: Source): Figure | undefined {
+export function ablationFigure(result: AblationResult, source: Source): Figure | undefined {
+  const { features, conditions, random, prompts } = result;
+  const names = features.every(({ factor }) => factor === 0) ? { ...changeNames, ...removalNames } : changeNames;
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
-    change === null || kind === "none" || kind === "random" ? [] : [{ ...changeNames[kind], change }],
+    change === null || kind === "none" || kind === "random" ? [] : [{ ...names[kind], change }],
   );
   const all = [
     ...own,
@@ -46,9 +48,14 @@ export function ablationFigure({ conditions, random, prompts }: AblationResult, 
   };
 }
 
-const changeNames = {
+const removalNames = {
   this: { label: "features removed", control: false },
   mean: { label: "features at their mean", control: false },
+} as const;
+
+const changeNames = {
+  this: { label: "features scaled", control: false },
+  mean: { label: "scaled about their mean", control: false },
   reconstruction: { label: "reconstruction only", control: true },
 } as const;
 

@@ -1,0 +1,90 @@
+/** Where an ablation finds what it needs of a run. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { LfpError } from "../../common/errors.ts";
+import { resolveReference } from "../../models/open.ts";
+import type { Experiment } from "../experiment/schema.ts";
+import { unlessMissing } from "../files.ts";
+import { stateFolder } from "../machine-queue.ts";
+import { planExperiment } from "../plan-experiment.ts";
+import { runPipeline } from "../run.ts";
+import { type RunRecord, readRecord } from "../run-folder.ts";
+import type { AblationPaths } from "./open.ts";
+
+/** The run has not come far enough. */
+export class UnfinishedRunError extends LfpError {
+  readonly code = "not-found";
+
+  constructor(folder: string, stage: string) {
+    super(`${folder} has no output of stage ${stage} yet: finish it with \`lfp run\``);
+  }
+}
+
+/** A run came without its texts, and these cannot be had again. */
+export class TextsChangedError extends LfpError {
+  readonly code = "input";
+}
+
+/**
+ * A run that came without its stages' outputs, as the one that comes with the program, still has model, dictionaries and probe where people look
+ * for them. Its texts and triples are made again from the data, in the user's state folder, and must be those that it had. Throws
+ * `UnfinishedRunError` and `TextsChangedError`.
+ */
+export async function ablationPaths(folder: string, experiment: Experiment): Promise<AblationPaths> {
+  const record = await readRecord(folder);
+  const output = async (id: string, published?: string): Promise<string | undefined> => {
+    const path = record?.stages.find((stage) => stage.id === id)?.output;
+    if (path === undefined) throw new UnfinishedRunError(folder, id);
+    for (const place of [path, ...(published === undefined ? [] : [published])])
+      if ((await unlessMissing(stat(join(folder, place)))) !== undefined) return join(folder, place);
+    return undefined;
+  };
+  const need = async (id: string, published: string): Promise<string> => {
+    const found = await output(id, published);
+    if (found === undefined) throw new UnfinishedRunError(folder, id);
+    return found;
+  };
+  const local = { download: false } as const;
+  const { folder: model } = await resolveReference(experiment.model, local);
+  const own = experiment.tuned;
+  const [texts, triples] = [await output("prepare"), await output("triples")];
+  const made = texts === undefined || triples === undefined ? await madeAgain(folder, record, experiment) : undefined;
+  return {
+    model,
+    tuned: own === null ? await need("tune", "tuned") : (await resolveReference(own, local)).folder,
+    saes: await need("autoencoders", "sae"),
+    probe: await need("probe", "probe"),
+    texts: texts ?? made?.texts ?? "",
+    triples: triples ?? made?.triples ?? "",
+  };
+}
+
+/** Texts and triples need no device and take seconds; made once, they are found the next time. */
+async function madeAgain(
+  folder: string,
+  record: RunRecord | undefined,
+  experiment: Experiment,
+): Promise<Pick<AblationPaths, "texts" | "triples">> {
+  const before = record?.stages.find(({ id }) => id === "triples");
+  if (record === undefined || before?.key === undefined) throw new UnfinishedRunError(folder, "triples");
+  const root = join(stateFolder(), "made-again", before.key.slice(0, 16), record.name);
+  const stages = await planExperiment(experiment, { run: record.name });
+  const { seed, deviceClass } = record;
+  const plan = stages.filter(({ id }) => id === "prepare" || id === "triples");
+  const outcome = await runPipeline(plan, root, { seed, deviceClass, queued: false });
+  if (outcome.kind !== "done")
+    throw new TextsChangedError(
+      `the texts of ${folder}, which came without them, could not be made again${outcome.kind === "failed" ? `: ${outcome.message}` : ""}`,
+    );
+  const again = await readRecord(root);
+  const same = (id: string): string => {
+    const [was, is] = [record, again].map((one) => one?.stages.find((stage) => stage.id === id));
+    if (is?.output === undefined || is.digest !== was?.digest)
+      throw new TextsChangedError(
+        `the texts of ${folder}, which came without them, are not what they were when stage ${id} made them again: the data or the program has ` +
+          "changed since. Make the run again with `lfp run`",
+      );
+    return join(root, is.output);
+  };
+  return { texts: same("prepare"), triples: same("triples") };
+}
