@@ -1,18 +1,29 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { followEvents } from "../pipeline/follow.ts";
 import { listRuns, runFolder, runPaths } from "../pipeline/run-folder.ts";
 import { type RunStatus, runStatus } from "../pipeline/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 import { NoRunError } from "./run-errors.ts";
-import { describeState } from "./run-lines.ts";
+import { describeState, RunLines } from "./run-lines.ts";
 
 export const status = defineCommand({
   usage: "[RUN] [options]",
-  about: `Says how a run stands, from its folder alone: whichever process works on it, or none. Without RUN: every run in the folder of runs.`,
-  options: { runs: option.text("DIR", "the folder of runs (default runs)") },
+  about:
+    "Says how a run stands, from its folder alone: whichever process works on it, or none. Without RUN: every run in the folder of runs. " +
+    "With --follow it tells what the run has done and does, until no process works on it; ending it leaves the run alone.",
+  options: {
+    runs: option.text("DIR", "the folder of runs (default runs)"),
+    follow: option.flag("tell the run's events as they come, then how it ended"),
+  },
   positionals: ["[RUN]"],
-  run: async ({ options, positionals: [run] }): Promise<CommandResult> => {
+  run: async ({ options, positionals: [run], signal, note }): Promise<CommandResult> => {
+    if (options.follow) {
+      if (run === undefined) throw new UsageError("RUN is missing: --follow follows one run");
+      await follow(await existingRun(run), signal, note);
+    }
     const folders = run === undefined ? await allRuns(options.runs ?? "runs") : [await existingRun(run)];
     const found = await Promise.all(folders.map(async (folder) => ({ folder, status: await runStatus(folder) })));
     const text = found.map(({ folder, status: one }) => describe(folder, one)).join("\n");
@@ -30,6 +41,15 @@ export async function existingRun(run: string): Promise<string> {
     if ((await stat(path).catch(() => undefined)) !== undefined) return folder;
   }
   throw new NoRunError(folder);
+}
+
+async function follow(folder: string, signal: AbortSignal, note: (line: string) => void): Promise<void> {
+  const lines = new RunLines();
+  for await (const event of followEvents(folder, { signal })) {
+    const line = lines.lineOf(event);
+    if (line !== undefined) note(line);
+  }
+  signal.throwIfAborted();
 }
 
 async function allRuns(root: string): Promise<string[]> {

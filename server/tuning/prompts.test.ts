@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../common/random.ts";
 import { loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
 import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
-import { makePrompts, type Prompt, PromptBatches, splitHeldOut, uniformIn } from "./prompts.ts";
+import { makePrompts, type Prompt, PromptBatches, uniformIn } from "./prompts.ts";
 
 const words = "a good film with some of the best acting that one has ever seen, and an awful lot of bad jokes ";
 const texts = [
@@ -94,11 +94,4 @@ it("a range is drawn from ends included", () => {
   expect(counts.reduce((a, b) => a + b)).toBe(2000);
   // 166.7 expected, with a deviation of 12.4.
   for (const count of counts) expect(Math.abs(count - 2000 / 12)).toBeLessThan(62);
-});
-
-it("a held-out part and the rest share nothing and lose nothing", () => {
-  const { heldOut, rest } = splitHeldOut([...Array(50).keys()], 12, Random.fromSeed(4));
-  expect(heldOut).toHaveLength(12);
-  expect([...heldOut, ...rest].toSorted((a, b) => a - b)).toEqual([...Array(50).keys()]);
-  expect(heldOut).not.toEqual([...Array(12).keys()]);
 });

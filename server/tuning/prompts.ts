@@ -50,15 +50,6 @@ export function uniformIn({ min, max }: TokenRange, random: Random): number {
   return min + random.integer(max - min + 1);
 }
 
-/** Two disjoint parts of some items: `heldOut` of them at random, and the rest in their own order. */
-export function splitHeldOut<T>(items: readonly T[], heldOut: number, random: Random): { heldOut: T[]; rest: T[] } {
-  const chosen = new Set(random.shuffled([...items.keys()]).slice(0, heldOut));
-  return {
-    heldOut: items.filter((_, index) => chosen.has(index)),
-    rest: items.filter((_, index) => !chosen.has(index)),
-  };
-}
-
 /**
  * Batches of prompts without end: every epoch goes through all prompts in an order of its own and drops what does not fill a
  * batch. Batch number k is a function of the seed and k, so there is nothing to save but k.

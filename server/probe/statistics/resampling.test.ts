@@ -3,7 +3,7 @@ import { Random } from "../../common/random.ts";
 import { kendallTau } from "./kendall.ts";
 import { mean, standardDeviation } from "./moments.ts";
 import { percentile } from "./percentile.ts";
-import { bootstrapInterval, differenceInterval, permutationTest, pick } from "./resampling.ts";
+import { bootstrapInterval, permutationTest, pick } from "./resampling.ts";
 
 const meanOf = (values: readonly number[]) => (rows: Int32Array) => mean(pick(values, rows));
 
@@ -75,32 +75,6 @@ describe("bootstrapInterval", () => {
     const random = Random.fromSeed(7);
     expect(bootstrapInterval([], meanOf([]), { random })).toMatchObject({ estimate: Number.NaN, low: Number.NaN });
     expect(() => bootstrapInterval(["a"], meanOf([1]), { random, confidence: 95 })).toThrow(/between 0 and 1, got 95/);
-  });
-});
-
-describe("differenceInterval", () => {
-  const random = Random.fromSeed(8);
-  const a = Array.from({ length: 60 }, () => 5 * random.normal());
-  const b = a.map((value) => value - 1 + 0.1 * random.normal());
-
-  test("pairing removes what the pairs share", () => {
-    const paired = differenceInterval(a, b, { paired: true, random });
-    const apart = differenceInterval(a, b, { paired: false, random });
-    expect(paired.estimate).toBeCloseTo(mean(a) - mean(b), 12);
-    const differences = a.map((value, i) => value - (b[i] ?? Number.NaN));
-    expect(paired.standardError / (standardDeviation(differences, 0) / Math.sqrt(60))).toBeCloseTo(1, 1);
-    const expected = Math.sqrt((standardDeviation(a, 0) ** 2 + standardDeviation(b, 0) ** 2) / 60);
-    expect(apart.standardError / expected).toBeCloseTo(1, 1);
-    expect(paired.low).toBeGreaterThan(0.9);
-    expect(apart.low).toBeLessThan(0);
-  });
-
-  test("takes any statistic and samples of unequal length", () => {
-    const median = (values: Float64Array) => percentile(values, 50);
-    const result = differenceInterval([1, 2, 30], [1, 1, 1, 1], { paired: false, random, statistic: median });
-    expect(result).toMatchObject({ estimate: 1, low: 0, high: 29 });
-    expect(() => differenceInterval([1], [1, 2], { paired: true, random })).toThrow(/equally long, got 1 and 2/);
-    expect(differenceInterval([], [1], { paired: false, random }).low).toBeNaN();
   });
 });
 

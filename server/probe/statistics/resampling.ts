@@ -1,8 +1,8 @@
 import { invariant } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
-import { mean, standardDeviation } from "./moments.ts";
+import { standardDeviation } from "./moments.ts";
 import { percentiles } from "./percentile.ts";
-import { type Numbers, sampleOf } from "./sample.ts";
+import type { Numbers } from "./sample.ts";
 
 /** A statistic of the rows with these indices; the same index may come more than once. */
 export type RowStatistic = (rows: Int32Array) => number;
@@ -42,27 +42,6 @@ export function bootstrapInterval(
   const members = rowsByGroup(groups);
   const resample = () => statistic(drawGroups(members, options.random));
   return summarised(statistic(Int32Array.from(groups.keys())), resample, members.length, options);
-}
-
-export interface DifferenceOptions extends BootstrapOptions {
-  /** Whether a[i] and b[i] belong together, and are drawn together; else both samples are drawn on their own. */
-  readonly paired: boolean;
-  /** What is compared; the mean unless told. */
-  readonly statistic?: (values: Float64Array) => number;
-}
-
-/** Bootstrap interval of statistic(a) - statistic(b); of the difference of means unless told. */
-export function differenceInterval(a: Numbers, b: Numbers, options: DifferenceOptions): BootstrapInterval {
-  const { paired, random, statistic = mean } = options;
-  const [first, second] = [sampleOf(a, "a"), sampleOf(b, "b")];
-  invariant(!paired || a.length === b.length, `paired samples must be equally long, got ${a.length} and ${b.length}`);
-  const draw = (length: number) => Int32Array.from({ length }, () => random.integer(length));
-  const resample = () => {
-    const rows = draw(first.length);
-    return statistic(pick(first, rows)) - statistic(pick(second, paired ? rows : draw(second.length)));
-  };
-  const smaller = Math.min(first.length, second.length);
-  return summarised(statistic(first) - statistic(second), resample, smaller, options);
 }
 
 export interface PermutationOptions {

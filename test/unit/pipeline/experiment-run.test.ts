@@ -142,6 +142,9 @@ describe("lfp run", { timeout: 240_000 }, () => {
     const shown = await lfp(["report", whole]);
     expect(shown.stdout).toContain("# Run tiny");
     expect((await lfp(["status", whole])).stdout).toMatch(/done\n {2}prepare/);
+    const followed = await lfp(["status", whole, "--follow"]);
+    expect(followed.stderr).toMatch(/^prepare: started\n[\s\S]*\nreport: done in \d+ s\ndone\n/);
+    expect(followed.stdout).toBe((await lfp(["status", whole])).stdout);
     expect((await lfp(["cancel", whole])).stdout).toContain("no process works on it");
   });
 
@@ -157,6 +160,7 @@ describe("lfp run", { timeout: 240_000 }, () => {
     [["run", "nowhere.json"], 4, /nowhere\.json cannot be read/],
     [["run", "quick", "--seed=-1"], 2, /--seed is "-1"/],
     [["status", "nowhere"], 4, /holds no run/],
+    [["status", "--follow"], 2, /RUN is missing/],
     [["report", "nowhere"], 4, /holds no run/],
     [["cancel", "nowhere"], 4, /holds no run/],
     [["stage", "quick"], 2, /STAGE is missing/],
