@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
+import { hasEnded } from "../protocol/run-events.ts";
 import { clearCancelRequest, requestCancel } from "./cancel.ts";
 import { EventLog } from "./event-log.ts";
 import type { Executor, JobHandle, JobSpec } from "./executor.ts";
@@ -45,7 +46,7 @@ export class LocalExecutor implements Executor {
     const paths = runPaths(job.runFolder);
     await mkdir(job.runFolder, { recursive: true });
     const process = await runProcess(job.runFolder);
-    if (process !== undefined) {
+    if (process !== undefined && !(await letsGo(job.runFolder, process))) {
       const purpose = `run ${basename(job.runFolder)}`;
       throw new LockedError(purpose, { process, purpose, since: "its start" });
     }
@@ -103,6 +104,7 @@ export class LocalExecutor implements Executor {
 
 const LOG_PIECE_BYTES = 1 << 18;
 const KILL_WAIT_MS = 10_000;
+const END_WAIT_MS = 10_000;
 
 /** Given to `node -e`, so that it needs no file of its own, whatever the program was bundled into. */
 const LAUNCHER = `
@@ -145,6 +147,14 @@ function signalProcess({ pid }: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"):
       if (errnoOf(error) !== "ESRCH") throw error;
     }
   }
+}
+
+/** Whether a run has ended and its process is gone, after a wait: it says how it ended a moment before it goes. */
+async function letsGo(runFolder: string, target: ProcessIdentity): Promise<boolean> {
+  const { state, process } = await runStatus(runFolder);
+  if (process === undefined) return true;
+  const isOver = state.kind !== "new" && state.kind !== "interrupted" && hasEnded(state);
+  return isOver && (await endsWithin(runFolder, target, END_WAIT_MS));
 }
 
 async function endsWithin(runFolder: string, target: ProcessIdentity, limitMs: number): Promise<boolean> {

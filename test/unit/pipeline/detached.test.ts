@@ -26,7 +26,10 @@ afterEach(async () => {
 });
 
 /** A run of the fake plan, to be started as a process of its own. */
-async function jobIn(runsRoot: string, options: { steps?: number; pauseMs?: number }): Promise<JobSpec> {
+async function jobIn(
+  runsRoot: string,
+  options: { steps?: number; pauseMs?: number; lingerMs?: number },
+): Promise<JobSpec> {
   const runFolder = await prepareRun(runsRoot, "demo", options);
   started.push(runFolder);
   return { runFolder, argv: [process.execPath, program("fake-run.ts"), runFolder, JSON.stringify(options)] };
@@ -97,6 +100,18 @@ test("cancel stops a run after a checkpoint; it goes on to the same end when sta
   const files = await lastingFiles(job.runFolder);
   files.delete("experiment.json");
   expect(files).toEqual(await lastingFiles(uncut));
+});
+
+test("a run that is over, but whose process is still on its way out, is waited for and not called held", async () => {
+  const runsRoot = await scratchFolder();
+  const job = await jobIn(runsRoot, { steps: 3, lingerMs: 1500 });
+  const executor = new LocalExecutor(runsRoot);
+  await executor.submit(job);
+  const first = await runProcess(job.runFolder);
+  await nextEvent(job.runFolder, (event) => event.kind === "state" && event.state.kind === "done");
+  expect(await runProcess(job.runFolder)).toEqual(first);
+  await executor.submit(job);
+  expect(await runProcess(job.runFolder)).not.toEqual(first);
 });
 
 test("a run that does not stop in time is ended by force, and that is recorded", async () => {
