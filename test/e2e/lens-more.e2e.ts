@@ -1,4 +1,6 @@
-/** A person works on what the lens finds in a text: the problems with their fixes, every kind of theme, and a server that was killed. */
+/** A person works on what the lens finds in a text: every kind of theme, an ablation, a server that was killed, problems with their fixes. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { Session, WAIT_MS } from "./support/session.ts";
 import type { ColouredWord, Workbench } from "./support/workbench.ts";
@@ -25,18 +27,14 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
   beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));
 
   it.each([
-    ["Light Modern", ".vs"],
-    ["Dark High Contrast", ".hc-black"],
-    ["Light High Contrast", ".hc-light"],
-    ["Dark Modern", ".vs-dark"],
-  ])("is coloured and explained in the theme %s", async (theme, kind) => {
-    await workbench.run("Preferences: Color Theme");
-    await workbench.quickPick.locator("input.input").fill(theme);
-    await workbench.pick(theme);
-    await workbench.page.locator(`.monaco-workbench${kind}`).waitFor();
+    ["Light Modern", "vs"],
+    ["Dark High Contrast", "hc-black"],
+    ["Light High Contrast", "hc-light"],
+    ["Dark Modern", "vs-dark"],
+  ] as const)("is coloured and explained in the theme %s", async (theme, kind) => {
+    await workbench.chooseTheme(theme, kind);
     await workbench.coloured(isRead);
-    await workbench.pointAt("great");
-    await workbench.hover.filter({ hasText: "implicit reward" }).waitFor();
+    await workbench.hoverOver("great", "implicit reward");
     await workbench.screenshot(`hover ${theme}`);
     await workbench.page.keyboard.press("Escape");
   });
@@ -45,10 +43,31 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     // The text's first word is one that no triple asks about.
     const [first] = await workbench.coloured(([word]) => word?.word === "I");
     expect(first).toMatchObject({ background: "rgba(0, 0, 0, 0)", line: "1px solid" });
-    await workbench.pointAt("I");
-    await workbench.hover.filter({ hasText: "Unfamiliar to the probe" }).waitFor();
+    await workbench.hoverOver("I", "Unfamiliar to the probe");
     await workbench.screenshot("hover unfamiliar");
     await workbench.page.keyboard.press("Escape");
+  });
+
+  it("is ablated from the hover: a feature stands in a file of the folder, and hover and status bar say so", async () => {
+    const before = JSON.stringify(await workbench.coloured(isRead));
+    const hover = await workbench.hoverOver("great", "implicit reward");
+    await hover
+      .locator("a", { hasText: /^ablate$/ })
+      .first()
+      .click();
+    await workbench.statusExplains("with 1 feature ablated");
+    const file = await readFile(join(session.folder, "ablation.lfp-ablation.json"), "utf8");
+    expect(JSON.parse(file)).toMatchObject({
+      format: "lfp-ablation/1",
+      features: [{ id: expect.stringMatching(/^L\d+\/F\d+$/), factor: 0 }],
+    });
+    await workbench.coloured((words) => JSON.stringify(words) !== before);
+    await workbench.hoverOver("great", "With 1 feature ablated");
+    await workbench.screenshot("ablated");
+    await workbench.page.keyboard.press("Escape");
+    await workbench.run("LFP Lens: Choose Ablation Set…");
+    await workbench.pick("Nothing ablated");
+    await workbench.coloured((words) => JSON.stringify(words) === before);
   });
 
   it("colours again after its server was killed, and leaves none behind", async () => {
@@ -68,23 +87,22 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     await problems.first().waitFor();
     await workbench.screenshot("problems");
     const word = /“(\w+)”/.exec((await problems.first().textContent()) ?? "")?.[1] ?? "";
-    await workbench.clickAt(word);
+    const problem = problems.filter({ hasText: `“${word}”` }).first();
+    await problem.click();
+    await workbench.selected(word.length);
+    await workbench.focusEditor();
     await workbench.page.keyboard.press("Control+.");
     await workbench.action(`Ignore “${word}” in this document`);
-    await problems
-      .filter({ hasText: `“${word}”` })
-      .first()
-      .waitFor({ state: "detached" });
+    await problem.waitFor({ state: "detached" });
   });
 
   it("explains a feature that code names, and goes to what is known of it", async () => {
     await workbench.openFile("probe.py");
-    await workbench.pointAt("F43");
-    await workbench.hover.filter({ hasText: "active on" }).waitFor();
+    await workbench.hoverOver("F43", "active on");
     await workbench.page.keyboard.press("Escape");
     await workbench.clickAt("F43");
     await workbench.run("Go to Definition");
-    await workbench.page.locator(".tab.active", { hasText: "L4-F43.txt" }).waitFor();
+    await workbench.tabShown("L4-F43.txt");
     await workbench.lineShown(/suppresses/);
     await workbench.screenshot("definition");
   });

@@ -1,5 +1,6 @@
 /** A person opens texts and looks at the rewards in them, with the run that came with the extension. */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { measured } from "./support/measured.ts";
 import { Session } from "./support/session.ts";
 import type { ColouredWord, Workbench } from "./support/workbench.ts";
 
@@ -10,15 +11,16 @@ Then it turns weak, the jokes are awful, and the ending is dreadful.
 
 Still, it is beautifully shot and marvelous to listen to. A pity about the boring middle.
 `;
-const record = { id: 7, review: "A great film.\nAn awful ending, though \\u2014 dreadful!" };
+const record = { id: 7, review: "A great film 🎬.\nAn awful ending, though — dreadful!" };
+const sentence = "says that this film is great and its ending dreadful.";
 const files = {
   "review.md": review,
-  "plain.txt": review.replaceAll("\n", "\r\n"),
-  "records.jsonl": `${JSON.stringify(record)}\n${JSON.stringify({ ...record, id: 8 })}\n`,
-  "long.txt": Array.from(
-    { length: 400 },
-    (_, line) => `Line ${line} says that this film is great and its ending dreadful.\n`,
-  ).join("\n"),
+  "windows.txt": review.replaceAll("\n", "\r\n"),
+  "records.jsonl": [record, { ...record, id: 8 }]
+    .map((one) => `${JSON.stringify(one).replaceAll("—", "\\u2014")}\n`)
+    .join(""),
+  "book.txt": `${Array.from({ length: 70_000 }, (_, line) => `Line ${line} ${sentence}\n`).join("\n")}\nAt last, wonderful!\n`,
+  "wide.txt": `${"This film is great and its ending dreadful. ".repeat(2280)}\n`,
   "program.py": "great = 'awful'\n",
 };
 
@@ -27,7 +29,8 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
   let workbench: Workbench;
   const has = (words: readonly ColouredWord[], ...wanted: string[]): boolean =>
     wanted.every((word) => words.some((found) => found.word === word));
-  const measured = (what: string, ms: number): void => console.log(`measured: ${what} ${ms.toFixed(0)} ms`);
+  const looks = (words: readonly ColouredWord[]): string =>
+    words.map(({ word, background, line }) => `${word} ${background} ${line}`).join("\n");
 
   beforeAll(async () => {
     session = await Session.start({ files });
@@ -49,15 +52,51 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     expect(low?.line).toMatch(/px dashed/);
     expect(great?.background).not.toBe(low?.background);
     await workbench.statusSays(/Implicit reward · mean [+−]?\d\.\d\d/);
+    const { text } = await session.logged("extension", "The analysis server answered");
+    measured("start of the server's process to its first answer", Number(/\d+/.exec(text)?.[0]));
   });
 
   it("explains a word on hover", async () => {
-    await workbench.pointAt("great");
-    const hover = workbench.hover.filter({ hasText: "implicit reward" });
-    await hover.waitFor();
+    const hover = await workbench.hoverOver("great", "implicit reward");
     expect(await hover.textContent()).toMatch(/true reward.*How to read this/s);
     await workbench.screenshot("hover-dark");
     await workbench.page.keyboard.press("Escape");
+  });
+
+  it("is gone through by keyboard alone: the strongest tokens, and from one to the next", async () => {
+    await workbench.run("LFP Lens: List Strongest Tokens…");
+    const row = workbench.quickPick.locator(".monaco-list-row.focused", { hasText: /[+−]\d\.\d\d, line \d/ });
+    await row.waitFor();
+    const first = await row.textContent();
+    await workbench.page.keyboard.press("ArrowDown");
+    const second = row.filter({ hasNotText: first ?? "" });
+    const word = (await second.locator(".label-name").first().textContent())?.trim() ?? "";
+    await workbench.selected(word.length);
+    await workbench.screenshot("strongest-tokens");
+    await workbench.page.keyboard.press("Enter");
+    await workbench.quickPick.waitFor({ state: "hidden" });
+    await workbench.selected(word.length);
+    await workbench.page.keyboard.press("Control+Home");
+    await workbench.page.keyboard.press("Alt+F9");
+    await workbench.page.locator(".monaco-hover:not(.hidden)", { hasText: "implicit reward" }).first().waitFor();
+    await workbench.page.keyboard.press("Escape");
+  });
+
+  it("has a view with the scale and the strongest tokens, which lead to their place", async () => {
+    await workbench.openSideBar();
+    const view = workbench.pane("Reading");
+    await view.locator(".pane-header", { hasText: /Implicit reward · mean/ }).waitFor();
+    const rows = view.locator(".monaco-list-row");
+    const token = rows.filter({ hasText: /[+−]\d\.\d\d, line \d/ }).first();
+    const [, word = ""] = /^(.+?)[+−]\d\.\d\d, line/.exec((await token.textContent()) ?? "") ?? [];
+    await token.click();
+    await workbench.selected(word.trim().length);
+    const scale = view.locator('.monaco-list-row[aria-label^="Scale"]');
+    await scale.click();
+    await view.locator('.monaco-list-row[aria-expanded="true"][aria-label^="Scale"]').waitFor();
+    await rows.filter({ hasText: "thick solid line" }).waitFor();
+    await workbench.screenshot("reading-view");
+    await workbench.run("View: Show Explorer");
   });
 
   it("changes what the colours mean from the status bar", async () => {
@@ -65,9 +104,7 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     await workbench.status.click();
     await workbench.pick("True reward");
     await workbench.statusSays("True reward");
-    await workbench.coloured(
-      (words) => JSON.stringify(words) !== JSON.stringify(before) && has(words, "great", "awful"),
-    );
+    await workbench.coloured((words) => looks(words) !== looks(before) && has(words, "great", "awful"));
   });
 
   it("reads an edited word anew, and an edit over lines never leaves old colours", async () => {
@@ -95,5 +132,63 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     await workbench.run("View: Close All Editor Groups");
     await workbench.openFile("review.md");
     await workbench.coloured((found) => has(found, "great", "awful"));
+  });
+
+  it("colours a text with CRLF as the same one with LF", async () => {
+    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.statusSays(/Implicit reward · mean/);
+    const expected = await workbench.coloured((words) => has(words, "great", "beautifully"));
+    await workbench.openFile("windows.txt");
+    await workbench.page.locator('[id="status.editor.eol"]', { hasText: "CRLF" }).waitFor();
+    await workbench.coloured((words) => looks(words) === looks(expected));
+  });
+
+  it("colours the texts of records and not their keys, untitled documents, and leaves code alone", async () => {
+    await workbench.openFile("records.jsonl");
+    const words = await workbench.coloured((found) => found.filter(({ word }) => word === "great").length === 2);
+    expect(words.filter(({ word }) => word === "id" || word === "review")).toEqual([]);
+    await workbench.screenshot("records");
+
+    await workbench.run("File: New Untitled Text File");
+    await workbench.tabShown("Untitled-1");
+    await workbench.typeAtEnd("A great film with a dreadful end.");
+    await workbench.coloured((found) => has(found, "great", "end"));
+    await workbench.run("View: Revert and Close Editor");
+
+    await workbench.openFile("program.py");
+    await workbench.status.waitFor({ state: "hidden" });
+    expect(await workbench.colouredWords()).toEqual([]);
+  });
+
+  it("colours what is seen of a text of 5 MB first, and at once where one goes and types", async () => {
+    const opening = performance.now();
+    await workbench.openFile("book.txt");
+    await workbench.coloured((words) => has(words, "great"));
+    measured("opening a text of 5 MB to colours of what is seen", performance.now() - opening);
+    await workbench.statusExplains("over the part that was read");
+    await workbench.focusEditor();
+    const going = performance.now();
+    await workbench.page.keyboard.press("Control+End");
+    await workbench.coloured((words) => has(words, "great", "wonderful"));
+    measured("going to its end to colours there", performance.now() - going);
+    await workbench.page.keyboard.type("A precious fil");
+    await workbench.page.keyboard.type("m");
+    const typing = performance.now();
+    await workbench.coloured((words) => has(words, "precious", "wonderful"));
+    measured("last key there to colours of the new words", performance.now() - typing);
+  });
+
+  it("colours a line of 100,000 characters, and what one types at its start", async () => {
+    const opening = performance.now();
+    await workbench.openFile("wide.txt");
+    await workbench.coloured((words) => has(words, "great"));
+    measured("opening a line of 100,000 characters to colours", performance.now() - opening);
+    await workbench.focusEditor();
+    await workbench.page.keyboard.press("Control+Home");
+    await workbench.page.keyboard.type("A precious film. ");
+    const typing = performance.now();
+    await workbench.coloured((words) => has(words, "precious", "great"));
+    measured("last key at its start to colours of the new words", performance.now() - typing);
+    await workbench.screenshot("long-line");
   });
 });

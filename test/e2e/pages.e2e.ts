@@ -33,11 +33,9 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
   let made: string;
   let session: Session;
   let workbench: Workbench;
-  const row = (text: string | RegExp): Locator =>
-    workbench.page.locator(".pane-body .monaco-list-row", { hasText: text });
-  /** The page in the tab in front. */
-  const pageFrame = (): FrameLocator =>
-    workbench.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
+  const row = (view: "Runs" | "Features", text: string | RegExp): Locator =>
+    workbench.pane(view).locator(".monaco-list-row", { hasText: text }).first();
+  const featurePage = (): Promise<FrameLocator> => workbench.webview(/L\d+\/F\d+/);
 
   beforeAll(async () => {
     made = await mkdtemp(join(tmpdir(), "lfp-e2e-run-"));
@@ -46,8 +44,8 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     session.page.setDefaultTimeout(120_000);
     workbench = await session.open();
     await workbench.openFile("mine.lfp-experiment.json");
-    await workbench.page.locator(".activitybar").getByRole("tab", { name: "LFP Lens" }).click();
-    await workbench.page.locator(".pane-body").getByText("Run the Quick Demo", { exact: true }).first().waitFor();
+    await workbench.openSideBar();
+    await workbench.pane("Runs").getByText("Run the Quick Demo", { exact: true }).first().waitFor();
     await workbench.screenshot("runs-welcome");
     await appear(run, join(session.folder, "runs", "tiny"));
   }, 480_000);
@@ -63,44 +61,43 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
 
   it("a run that appears in the folder appears in the view, with what its stages found", async () => {
     // A finished run's stages are folded away until one opens them.
-    await workbench.page.locator('.pane-body .monaco-list-row[aria-label*="tiny"][aria-expanded="false"]').click();
-    await row("tune").filter({ hasText: "reward" }).waitFor();
+    await workbench.pane("Runs").locator('.monaco-list-row[aria-label*="tiny"][aria-expanded="false"]').click();
+    await row("Runs", /^tune.*reward/).waitFor();
     await workbench.screenshot("runs-finished");
   });
 
   it("curves and report open as pages", async () => {
     await workbench.run("LFP Lens: Show Curves");
-    await pageFrame().getByRole("heading", { name: "Reward", exact: true }).waitFor();
+    const curves = await workbench.webview("Curves: tiny");
+    await curves.getByRole("heading", { name: "Reward", exact: true }).waitFor();
     await workbench.screenshot("curves");
     await workbench.run("LFP Lens: Open Report");
-    await pageFrame().locator("lfp-figure svg").first().waitFor();
+    const report = await workbench.webview("Report: tiny");
+    await report.locator("lfp-figure svg").first().waitFor();
     await workbench.screenshot("report");
   });
 
   it("the features of the run are listed, and the table shows them", async () => {
-    await row(/L\d\/F\d+/)
-      .first()
-      .waitFor();
+    await row("Features", /L\d\/F\d+/).waitFor();
     await workbench.run("LFP Lens: Open Features");
-    await pageFrame().getByRole("grid").locator(".id").first().waitFor();
+    const page = await workbench.webview("Features: tiny");
+    await page.getByRole("grid").locator(".id").first().waitFor();
     await workbench.screenshot("features");
-    await pageFrame().getByRole("textbox", { name: "Search features" }).fill("the");
-    await pageFrame()
+    await page.getByRole("textbox", { name: "Search features" }).fill("the");
+    await page
       .getByRole("status")
       .getByText(/^\d+ features?$/)
       .waitFor();
   });
 
   it("a feature's page takes labels, reads one's own text, and ablates", async () => {
-    await row(/L\d\/F\d+/)
-      .first()
-      .click();
-    const page = pageFrame();
+    await row("Features", /L\d\/F\d+/).click();
+    const page = await featurePage();
     await page.getByRole("heading", { name: "Examples" }).waitFor();
     await page.getByRole("textbox", { name: "New label" }).fill("by hand");
     await workbench.page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Remove the label by hand" }).waitFor();
-    await row("[by hand]").first().waitFor();
+    await row("Features", "[by hand]").waitFor();
     await page.getByRole("textbox", { name: "Your own text" }).fill("a great film with a weak story");
     await page.getByText("Read Text").click();
     await page.getByText(/^strongest /).waitFor();
@@ -110,34 +107,30 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
   });
 
   it.each([
-    ["Light Modern", "vscode-light"],
-    ["Dark High Contrast", "vscode-high-contrast"],
-    ["Dark Modern", "vscode-dark"],
-  ])("the page follows the theme %s", async (theme, className) => {
-    await workbench.run("Preferences: Color Theme");
-    await workbench.quickPick.locator("input.input").fill(theme);
-    await workbench.pick(theme);
-    await pageFrame().locator(`body.${className}`).waitFor();
+    ["Light Modern", "vs", "vscode-light"],
+    ["Dark High Contrast", "hc-black", "vscode-high-contrast"],
+    ["Dark Modern", "vs-dark", "vscode-dark"],
+  ] as const)("the page follows the theme %s", async (theme, kind, className) => {
+    await workbench.chooseTheme(theme, kind);
+    await (await featurePage()).locator(`body.${className}`).waitFor();
     await workbench.screenshot(`feature ${theme}`);
   });
 
   it("a feature is explained offline, in its page and in the view", async () => {
-    await pageFrame().getByText("Explain…").click();
+    const page = await featurePage();
+    await page.getByText("Explain…").click();
     await workbench.pick("Offline");
-    await pageFrame().getByText("explained offline").waitFor();
-    await row(/\[by hand\] strongest on/).waitFor();
+    await page.getByText("explained offline").waitFor();
+    await row("Features", /\[by hand\] strongest on/).waitFor();
     await workbench.screenshot("feature explained");
   });
 
   it("an ablation is measured with its controls", async () => {
-    await pageFrame()
-      .getByText(/^Measure( again)? with controls$/)
-      .click();
+    const page = await featurePage();
+    await page.getByText(/^Measure( again)? with controls$/).click();
     // All held-out prompts: the run itself measured on 16.
-    await pageFrame()
-      .getByText(/change of mean reward over [3-9]\d prompts/)
-      .waitFor();
-    const figure = pageFrame().getByRole("img", { name: /^this feature: / });
+    await page.getByText(/change of mean reward over [3-9]\d prompts/).waitFor();
+    const figure = page.getByRole("img", { name: /^this feature: / });
     for (const control of ["set to its mean", "random, same density", "reconstruction only"])
       await figure.getByText(control, { exact: true }).first().waitFor();
     await figure.scrollIntoViewIfNeeded();
@@ -145,9 +138,9 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
   });
 
   it("completions before and after are compared in the diff editor", async () => {
-    await pageFrame().getByText("Compare Completions").click();
+    await (await featurePage()).getByText("Compare Completions").click();
+    await workbench.tabShown("before and after ablating L");
     await workbench.page.locator(".monaco-diff-editor .modified .view-line").first().waitFor();
     await workbench.screenshot("completions");
-    await workbench.page.locator(".tab.active", { hasText: "before and after ablating L" }).waitFor();
   });
 });

@@ -1,7 +1,8 @@
 /** A VS Code of its own for one file of tests: a host, a browser, a person's settings, and a folder to work in. */
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -17,6 +18,12 @@ export interface SessionOptions {
   readonly trustsFolders?: boolean;
   /** Puts a bundle at this path, which stands in the place of the extension's own server. */
   readonly server?: (path: string) => Promise<void>;
+}
+
+export interface LogLine {
+  /** Since 1970. */
+  readonly timeMs: number;
+  readonly text: string;
 }
 
 /** Of a person who wants no tips, no news and nothing from the network. */
@@ -97,11 +104,38 @@ export class Session {
     return await processesNaming(this.#extensionsFolder, "dist/server.js");
   }
 
+  /** What the extension (or, as `host`, VS Code for it) has written into its log, by time; a reload goes on with a file of its own. */
+  async log(of: "extension" | "host"): Promise<LogLine[]> {
+    const logs = join(this.#root, "user", "logs");
+    const name = of === "host" ? "remoteexthost.log" : "LFP Lens.log";
+    const files = (await readdir(logs, { recursive: true })).filter((file) => file.endsWith(name));
+    const texts = await Promise.all(files.map((file) => readFile(join(logs, file), "utf8")));
+    return texts.flatMap(linesOfLog).sort((one, other) => one.timeMs - other.timeMs);
+  }
+
+  /** Waits until a log has a line with this text that was written after a time, and gives it. */
+  async logged(of: "extension" | "host", text: string | RegExp, afterMs = 0): Promise<LogLine> {
+    for (;;) {
+      const lines = await this.log(of);
+      const found = lines.find((line) => line.timeMs >= afterMs && line.text.search(text) >= 0);
+      if (found !== undefined) return found;
+      // A test's own limit ends this.
+      await delay(50);
+    }
+  }
+
   async stop(): Promise<void> {
     await this.#browser.close();
     await this.#host.stop();
     await rm(this.#root, { recursive: true, force: true });
   }
+}
+
+function linesOfLog(text: string): LogLine[] {
+  return [...text.matchAll(/^(\d{4}-\d\d-\d\d) ([\d:.]+) \[\w+\] (.*)$/gm)].map(([, day, time, rest = ""]) => ({
+    timeMs: new Date(`${day}T${time}`).getTime(),
+    text: rest,
+  }));
 }
 
 /** The installed extension with another server. */

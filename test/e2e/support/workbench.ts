@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Locator, Page } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 
 const artifacts = fileURLToPath(new URL("../artifacts/", import.meta.url));
 
@@ -35,21 +35,73 @@ export class Workbench {
 
   async run(command: string): Promise<void> {
     await this.page.keyboard.press("F1");
-    await this.#type(`>${command}`);
-    await this.#chooseExactly(command);
+    await this.search(`>${command}`);
+    await this.pick(command);
   }
 
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press("Control+P");
-    await this.#type(name);
-    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
-    await this.page.locator(`.editor-group-container.active .tab.active[data-resource-name="${name}"]`).waitFor();
+    await this.search(name);
+    await this.pick(name);
+    await this.tabShown(name);
     await this.editor.locator(".view-line").first().waitFor();
   }
 
-  /** Chooses an entry of the quick pick that is open. */
-  async pick(label: string | RegExp): Promise<void> {
-    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first().click();
+  /** Types into the quick pick that is open, in the place of what stands there. */
+  async search(text: string): Promise<void> {
+    const input = this.quickPick.locator("input.input");
+    await input.waitFor();
+    await input.fill(text);
+  }
+
+  /**
+   * Chooses the entry with this label, and no other that has it within its own, from the quick pick that is open. By keyboard, because the list is
+   * drawn anew as it is filtered and a click may fall on what stood elsewhere before.
+   */
+  async pick(label: string): Promise<void> {
+    const row = this.quickPick
+      .locator(".monaco-list-row")
+      .filter({ has: this.page.getByText(label, { exact: true }) })
+      .first();
+    await row.waitFor();
+    // A test's own limit ends this.
+    while (!(await row.evaluate((element) => element.classList.contains("focused")))) {
+      await this.page.keyboard.press("ArrowDown");
+      await row.waitFor();
+    }
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Chooses a colour theme and waits until the window has it and the choice is over. */
+  async chooseTheme(theme: string, kind: "vs" | "vs-dark" | "hc-black" | "hc-light"): Promise<void> {
+    await this.run("Preferences: Color Theme");
+    await this.search(theme);
+    await this.pick(theme);
+    await this.quickPick.waitFor({ state: "hidden" });
+    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  }
+
+  /** Waits until the tab in front is called so. */
+  async tabShown(name: string | RegExp): Promise<void> {
+    await this.page.locator(".editor-group-container.active .tab.active").filter({ hasText: name }).waitFor();
+  }
+
+  /** The page in the tab in front, once that is called so: until then another one's page may be in its place. */
+  async webview(title: string | RegExp): Promise<FrameLocator> {
+    await this.tabShown(title);
+    return this.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
+  }
+
+  /** Brings up our side bar. */
+  async openSideBar(): Promise<void> {
+    const tab = this.page.locator(".activitybar").getByRole("tab", { name: "LFP Lens" });
+    if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
+    await this.pane("Runs").waitFor();
+  }
+
+  /** A view of the side bar. */
+  pane(name: "Reading" | "Runs" | "Features"): Locator {
+    return this.page.locator(".pane").filter({ has: this.page.locator(".pane-header .title", { hasText: name }) });
   }
 
   /** Chooses from the menu of quick fixes. */
@@ -100,11 +152,7 @@ export class Workbench {
     const wanted = this.hover.filter({ hasText: text });
     for (;;) {
       await this.status.hover();
-      const isShown = await wanted.waitFor({ timeout: 3000 }).then(
-        () => true,
-        () => false,
-      );
-      if (isShown) return;
+      if (await comes(wanted)) return;
       // A test's own limit ends this.
       await this.editor.hover();
     }
@@ -132,6 +180,17 @@ export class Workbench {
     }
   }
 
+  /** Points at a word of the active editor until its hover says something; a hover goes when what lies behind it is drawn anew. */
+  async hoverOver(word: string, text: string | RegExp): Promise<Locator> {
+    const wanted = this.page.locator(".monaco-hover:not(.hidden)").filter({ hasText: text }).first();
+    for (;;) {
+      await this.pointAt(word);
+      if (await comes(wanted)) return wanted;
+      // A test's own limit ends this.
+      await this.page.mouse.move(0, 0);
+    }
+  }
+
   /** Puts the mouse on a word of the active editor. */
   async pointAt(word: string): Promise<void> {
     const box = (await this.editor.evaluate(placeWords)).find((placed) => placed.word === word);
@@ -148,9 +207,29 @@ export class Workbench {
 
   /** Types at the end of the active editor's text. */
   async typeAtEnd(text: string): Promise<void> {
-    await this.editor.locator(".view-lines").click();
+    await this.focusEditor();
     await this.page.keyboard.press("Control+End");
     await this.page.keyboard.type(text);
+  }
+
+  /** Gives the active editor the keyboard and leaves its cursor where it is, which a click would not. */
+  async focusEditor(): Promise<void> {
+    await this.editor.locator(".native-edit-context, textarea.inputarea").first().focus();
+  }
+
+  /** How long the extension's activation took, its code's loading included, as VS Code itself shows it. */
+  async activationMs(): Promise<number> {
+    await this.run("Developer: Show Running Extensions");
+    const row = this.page.locator(".runtime-extensions-editor .monaco-list-row").filter({ hasText: "LFP Lens" });
+    const shown = row.locator(".activation-time").filter({ hasText: /\d+ms/ });
+    await shown.waitFor();
+    return Number(/(\d+)ms/.exec((await shown.textContent()) ?? "")?.[1]);
+  }
+
+  /** Waits until so much is selected in the active editor. */
+  async selected(characters: number | RegExp): Promise<void> {
+    const text = typeof characters === "number" ? `(${characters} selected)` : characters;
+    await this.page.locator('[id="status.editor.selection"]').filter({ hasText: text }).waitFor();
   }
 
   async deleteBack(text: string): Promise<void> {
@@ -162,17 +241,14 @@ export class Workbench {
     await mkdir(artifacts, { recursive: true });
     await this.page.screenshot({ path: join(artifacts, `${name}.png`) });
   }
+}
 
-  async #type(text: string): Promise<void> {
-    const input = this.quickPick.locator("input.input");
-    await input.waitFor();
-    await input.fill(text);
-  }
-
-  async #chooseExactly(label: string): Promise<void> {
-    const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first();
-    await row.click();
-  }
+/** Whether something is shown within a while. */
+async function comes(wanted: Locator): Promise<boolean> {
+  return await wanted.waitFor({ timeout: 3000 }).then(
+    () => true,
+    () => false,
+  );
 }
 
 interface PlacedWord {
