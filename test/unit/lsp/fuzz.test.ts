@@ -4,8 +4,8 @@ import { fuzzServer } from "../../fuzz/fuzz-server.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
 
-// Two minutes in all; `npm run fuzz -- --minutes 60` for an hour of other seeds.
-test.each([1, 2])(
+// `npm run fuzz -- --minutes 60` for an hour of other seeds.
+test.each([1])(
   "a minute of random and mutated messages does not bring the server down, hang it or fill the memory (seed %i)",
   async (seed) => {
     const { folder: run } = await makeTinyRun(await scratchFolder());
