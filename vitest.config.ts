@@ -1,5 +1,17 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Small files that take long: left to the end, as Vitest leaves small files, they would run while the other cores have nothing to do. */
+const long = ["kill-real.test.ts", "lsp/fuzz.test.ts", "pipeline/kill.test.ts", "disk-errors.test.ts"];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => long.some((name) => moduleId.endsWith(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -9,6 +21,9 @@ export default defineConfig({
   test: {
     include: ["{server,extension,webviews,kernels}/**/*.test.ts", "test/{unit,conformance,webviews}/**/*.test.ts"],
     pool: "forks",
+    // All cores: Vitest leaves one idle by default, which is half of a small machine.
+    maxWorkers: "100%",
+    sequence: { sequencer: LongFirst },
     testTimeout: 240_000,
     hookTimeout: 120_000,
   },
