@@ -223,7 +223,11 @@ export class Workbench {
     const row = this.page.locator(".runtime-extensions-editor .monaco-list-row").filter({ hasText: "LFP Lens" });
     const shown = row.locator(".activation-time").filter({ hasText: /\d+ms/ });
     await shown.waitFor();
-    return Number(/(\d+)ms/.exec((await shown.textContent()) ?? "")?.[1]);
+    const text = await shown.textContent();
+    // It lies over all else.
+    await this.page.keyboard.press("Escape");
+    await row.waitFor({ state: "detached" });
+    return Number(/(\d+)ms/.exec(text ?? "")?.[1]);
   }
 
   /** Waits until so much is selected in the active editor. */
