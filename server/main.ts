@@ -15,4 +15,6 @@ startServer({
   input: process.stdin,
   output: process.stdout,
   onEnd: (status) => process.exit(status),
+  // ONNX Runtime throws in a thread that is taken from it, and nobody catches that.
+  onStuck: () => process.kill(process.pid, "SIGKILL"),
 });

@@ -46,12 +46,14 @@ import { Session } from "./session.ts";
 export interface ServerOptions {
   readonly input: Readable;
   readonly output: Writable;
-  /** Called once, when the editor has gone or has asked for the end. */
+  /** Called when the editor has gone or has asked for the end, and nothing computes any more. */
   readonly onEnd: (status: number) => void;
+  /** Called where a computation does not let go in time: ended in the ordinary way, the process would be brought down by it. */
+  readonly onStuck: () => void;
 }
 
 /** Serves an editor over two streams until it goes. */
-export function startServer({ input, output, onEnd }: ServerOptions): void {
+export function startServer({ input, output, onEnd, onStuck }: ServerOptions): void {
   const writer = new StreamMessageWriter(output);
   const malformed = limited((line: string) => log.error(line));
   const reader = new BoundedMessageReader(input, {
@@ -85,9 +87,8 @@ export function startServer({ input, output, onEnd }: ServerOptions): void {
     if (isEnding) return;
     isEnding = true;
     quarantine.close();
-    // A thread that computes while the process ends would bring it down instead.
     const exit = (): void => onEnd(status);
-    setTimeout(exit, END_WAIT_MS).unref();
+    setTimeout(onStuck, END_WAIT_MS).unref();
     lenses.close().then(exit, exit);
   };
   serveLifecycle(connection, dispatcher, session, end);

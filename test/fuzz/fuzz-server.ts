@@ -87,6 +87,7 @@ class Fuzzer {
     }
     this.#server.stdin.end();
     if (this.#server.exitCode === null) await Promise.race([this.#exited, this.#hang(HANG_MS)]).catch(this.#fault);
+    this.#checkEnd();
     this.#server.kill("SIGKILL");
     if (this.#faults.length > 0) this.#faults.push(...this.#recent);
     return {
@@ -222,6 +223,13 @@ class Fuzzer {
       await delay(500, undefined, { ref: false });
     }
     throw new Error(`it did not answer, or end, within ${limitMs} ms`);
+  }
+
+  /** A server whose input ends goes in peace, or at a stroke where a computation would not let it go. */
+  #checkEnd(): void {
+    const { exitCode, signalCode } = this.#server;
+    if ((exitCode ?? 0) !== 0 || !["SIGKILL", null].includes(signalCode))
+      this.#fault(`it fell as it ended: status ${exitCode}, signal ${signalCode}`);
   }
 
   #weigh(): void {

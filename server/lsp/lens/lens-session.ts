@@ -57,6 +57,8 @@ export class LensSession {
   #state: LensState = { kind: "none" };
   /** How often the choice was thought over; a slower thought must not undo a later one. */
   #thoughts = 0;
+  /** What is being closed: its threads must have ended before the process does. */
+  readonly #leaving = new Set<Promise<void>>();
   #isNeeded: () => boolean = () => false;
 
   constructor(options: LensSessionOptions) {
@@ -135,9 +137,8 @@ export class LensSession {
   }
 
   async close(): Promise<void> {
-    const closing = this.#current?.opening?.then((lens) => lens.close());
     this.#leave();
-    await closing?.catch(() => undefined);
+    await Promise.all(this.#leaving);
   }
 
   #rethink(): void {
@@ -228,7 +229,14 @@ export class LensSession {
     const current = this.#current;
     this.#current = undefined;
     current?.leave.abort(new LensChangedError());
-    current?.lens?.close().catch(this.#options.onFailure);
+    const left = current?.opening?.then(
+      (lens) => lens.close().catch(this.#options.onFailure),
+      // It closed what it had opened, and told whoever waited.
+      () => undefined,
+    );
+    if (left === undefined) return;
+    this.#leaving.add(left);
+    void left.then(() => this.#leaving.delete(left));
   }
 
   #become(state: LensState): void {
