@@ -4,6 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import { LfpError } from "./errors.ts";
+import { slug } from "./slug.ts";
 
 export interface GpuMemory {
   readonly bytes: number;
@@ -93,13 +94,6 @@ export function nvidiaCards(text: string): { readonly name: string; readonly byt
     const bytes = Number(size) * mebibyte;
     return [{ name, bytes: bytes > 0 ? bytes : undefined }];
   });
-}
-
-function slug(name: string): string {
-  return name
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-|-$/g, "");
 }
 
 const cards = "/sys/class/drm";

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Precision } from "../../kernels/matmul/choose.ts";
 import { gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
+import { slug } from "../common/slug.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -87,9 +88,5 @@ function cpuDevice(wish: DeviceWish): ChosenDevice {
 
 /** `GPU, NVIDIA H200, Dawn` -> `nvidia-h200`. */
 function slugOf(description: string): string {
-  const name = description.replace(/^GPU, /, "").replace(/, Dawn$/, "");
-  return name
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-|-$/g, "");
+  return slug(description.replace(/^GPU, /, "").replace(/, Dawn$/, ""));
 }

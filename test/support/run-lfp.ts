@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { main } from "../../server/cli/main.ts";
 
 export interface Ran {
@@ -25,6 +26,13 @@ export async function runLfp(
   });
   return { code, stdout, stderr };
 }
+
+/** Runs `lfp` with a Hugging Face cache of its own in a folder. */
+export const runLfpIn = (
+  folder: string,
+  args: readonly string[],
+  more: Parameters<typeof runLfp>[1] = {},
+): Promise<Ran> => runLfp(args, { ...more, env: { HF_HOME: join(folder, "hf"), ...more.env } });
 
 export const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
 

@@ -8,7 +8,7 @@ import { exitCodes } from "../../server/cli/exit-codes.ts";
 import { printable } from "../../server/cli/printable.ts";
 import { gpuIsHere } from "../conformance/devices.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
-import { jsonOf, type Ran, runLfp } from "../support/run-lfp.ts";
+import { jsonOf, type Ran, runLfpIn } from "../support/run-lfp.ts";
 import { useSoftwareGpu } from "../support/software-gpu.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,9 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-/** With a Hugging Face cache of its own. */
-const lfp = (args: readonly string[], more: Parameters<typeof runLfp>[1] = {}) =>
-  runLfp(args, { ...more, env: { HF_HOME: join(scratch, "hf"), ...more.env } });
+const lfp = (args: readonly string[], more?: Parameters<typeof runLfpIn>[2]) => runLfpIn(scratch, args, more);
 
 describe.skipIf(!gpuIsHere)("lfp tune", () => {
   it("checks and times kernels, and keeps what it finds for the adapter", async () => {

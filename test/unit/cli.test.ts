@@ -12,7 +12,7 @@ import { withDevice } from "../../server/cli/with-device.ts";
 import { LfpError } from "../../server/common/errors.ts";
 import { NonFiniteError } from "../../server/engine/errors.ts";
 import * as ops from "../../server/engine/ops.ts";
-import { jsonOf, lastLine, runLfp } from "../support/run-lfp.ts";
+import { jsonOf, lastLine, runLfpIn } from "../support/run-lfp.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let scratch: string;
@@ -21,9 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-/** With a Hugging Face cache of its own. */
-const lfp = (args: readonly string[], more: Parameters<typeof runLfp>[1] = {}) =>
-  runLfp(args, { ...more, env: { HF_HOME: join(scratch, "hf"), ...more.env } });
+const lfp = (args: readonly string[], more?: Parameters<typeof runLfpIn>[2]) => runLfpIn(scratch, args, more);
 
 describe("help", () => {
   it("lists every command and every exit code", async () => {

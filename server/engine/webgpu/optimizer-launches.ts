@@ -35,7 +35,7 @@ export async function planOptimizer(
 ): Promise<PlannedOptimizer> {
   if (update.parameters.length === 0) throw new InvalidGraphError("adamW", "has no parameters");
   const blocks = update.parameters.flatMap((entry) => blocksOf(entry, memory, limits));
-  const groups = [...Map.groupBy(blocks, bufferKey).values()].flatMap((group) => reachable(group, limits));
+  const groups = [...Map.groupBy(blocks, bufferKey).values()].flatMap((own) => reachable(own, limits));
   const partial = await memory.scratch("gradient norm", Math.max(16, Math.ceil(blocks.length / 4) * 16));
   const norm = await memory.scratch("gradient norm", 16);
   const settings = memory.spanOf(update.settings);
@@ -44,11 +44,12 @@ export async function planOptimizer(
   let first = 0;
   for (const group of groups) {
     const { names, spans } = arenasOf(group);
-    const table = await memory.upload("optimizer table", blockTable(group, spans));
-    norms.push({ launch: squaresLaunch(group.length, first), spans: [spans.gradients, table, partial] });
-    const launch = adamWLaunch(names, group.length);
+    const { length } = group.blocks;
+    const table = await memory.upload("optimizer table", blockTable(group.blocks, spans));
+    norms.push({ launch: squaresLaunch(length, first), spans: [spans.gradients, table, partial] });
+    const launch = adamWLaunch(names, length);
     steps.push({ launch, spans: [...arenaSpans(launch.kernel.bindings, names, spans), table, settings, norm] });
-    first += group.length;
+    first += length;
   }
   norms.push({ launch: normLaunchOf(first), spans: [partial, settings, norm] });
   const { parameters, normName } = update;
@@ -107,20 +108,22 @@ function bufferKey(spans: EntrySpans): string {
   return roles.map((role) => numberOf(spans[role].buffer)).join();
 }
 
+/** Blocks of one launch, and what is bound of each buffer to reach all of them. */
+interface Reachable {
+  readonly blocks: EntrySpans[];
+  reach: ReadonlyMap<GPUBuffer, Span>;
+}
+
 /** Cuts blocks of the same buffers where what they reach from first to last is more than one binding shows. */
-function reachable(blocks: readonly EntrySpans[], { bytes: most }: BindingLimits): EntrySpans[][] {
-  const groups: EntrySpans[][] = [];
-  let reach = new Map<GPUBuffer, Span>();
+function reachable(blocks: readonly EntrySpans[], { bytes: most }: BindingLimits): Reachable[] {
+  const groups: Reachable[] = [];
   for (const block of blocks) {
-    const wider = widened(reach, block);
     const last = groups.at(-1);
+    const wider = widened(last?.reach ?? new Map(), block);
     if (last !== undefined && [...wider.values()].every(({ bytes }) => bytes <= most)) {
-      last.push(block);
-      reach = wider;
-    } else {
-      groups.push([block]);
-      reach = widened(new Map(), block);
-    }
+      last.blocks.push(block);
+      last.reach = wider;
+    } else groups.push({ blocks: [block], reach: widened(new Map(), block) });
   }
   return groups;
 }
@@ -144,11 +147,8 @@ interface Arenas {
   readonly spans: EntrySpans;
 }
 
-function arenasOf(group: readonly EntrySpans[]): Arenas {
-  let reach = new Map<GPUBuffer, Span>();
-  for (const block of group) reach = widened(reach, block);
+function arenasOf({ blocks: [own], reach }: Reachable): Arenas {
   const buffers = [...reach.keys()];
-  const [own] = group;
   if (own === undefined) throw new InvalidGraphError("adamW", "has a launch without blocks");
   const name = (role: (typeof roles)[number]): string => `arena${buffers.indexOf(own[role].buffer)}`;
   return {

@@ -1,23 +1,16 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type ModelConfig, parseConfig } from "../../models/config.ts";
+import { starterFolder } from "../../models/open.ts";
 import { modelFitIssues } from "./model-fit.ts";
 import { parseExperiment } from "./resolve.ts";
 
-/** Six layers of width 128 with a context of 256, as the starter. */
+const starter: object = JSON.parse(readFileSync(join(starterFolder(), "config.json"), "utf8"));
+
+/** The starter, six layers of width 128 with a context of 256, with changes. */
 function model(changes: object = {}): ModelConfig {
-  const json = {
-    model_type: "gpt_neox",
-    vocab_size: 4096,
-    hidden_size: 128,
-    num_hidden_layers: 6,
-    num_attention_heads: 4,
-    intermediate_size: 512,
-    max_position_embeddings: 256,
-    bos_token_id: 0,
-    eos_token_id: 0,
-    ...changes,
-  };
-  return parseConfig(json, "config.json");
+  return parseConfig({ ...starter, ...changes }, "config.json");
 }
 
 function issues(changes: object, config = model(), tuned?: ModelConfig): Record<string, string> {

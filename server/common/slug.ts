@@ -1,0 +1,7 @@
+/** A name in lower case, its words joined by hyphens: `NVIDIA H200` gives `nvidia-h200`. */
+export function slug(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
+}
