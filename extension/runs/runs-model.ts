@@ -11,6 +11,8 @@ export class RunsModel implements vscode.Disposable {
   readonly #parts: readonly vscode.Disposable[];
   #runs = new Map<string, RunView>();
   #listing: Promise<void> | undefined;
+  /** Context keys as they were last set: runs tell of their progress several times a second. */
+  readonly #told = new Map<string, boolean>();
 
   /** Folders of the runs that changed; undefined: which runs there are. */
   readonly onDidChange = this.#changed.event;
@@ -81,8 +83,12 @@ export class RunsModel implements vscode.Disposable {
   /** That there is none is said only when it is known: until then the palette offers commands that would look for one. */
   #tellContexts(): void {
     const words = new Set([...this.#runs.values()].flatMap((run) => runContext(run).split(" ")));
-    for (const [word, key] of Object.entries(noneKeys))
-      void vscode.commands.executeCommand("setContext", key, !words.has(word));
+    for (const [word, key] of Object.entries(noneKeys)) {
+      const isNone = !words.has(word);
+      if (this.#told.get(key) === isNone) continue;
+      this.#told.set(key, isNone);
+      void vscode.commands.executeCommand("setContext", key, isNone);
+    }
   }
 }
 

@@ -75,8 +75,9 @@ export class ExperimentProblems {
     const { issues, experiment } = checkExperimentText(text, folder);
     const isLookedUp = experiment !== undefined && folder !== undefined && this.#options.session.options.trusted;
     if (!isLookedUp) return { wrong: issues, missing: [] };
+    const file = Object(JSON.parse(text));
     const missing = await missingInputs(experiment);
-    return { wrong: issues, missing: missing.map((issue) => placed(text, Object(JSON.parse(text)), issue)) };
+    return { wrong: issues, missing: missing.map((issue) => placed(text, file, issue)) };
   }
 }
 
