@@ -85,6 +85,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "times the reading of paragraphs",
     load: async () => (await import("./bench-lens.ts")).benchLens,
   },
+  "bench features": {
+    summary: "times pages and searches of the feature table",
+    load: async () => (await import("./bench-features.ts")).benchFeatures,
+  },
   "bench probe": {
     summary: "times reading features and evaluating a probe",
     load: async () => (await import("./bench-probe.ts")).benchProbe,

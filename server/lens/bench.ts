@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { quantiles } from "../common/quantiles.ts";
 import type { Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { forward, plainPositions } from "../models/model.ts";
@@ -99,14 +100,6 @@ async function timed(lens: Lens, text: string, signal: AbortSignal): Promise<num
   const start = performance.now();
   await lens.read(text, { signal });
   return performance.now() - start;
-}
-
-/** The middle value and the one that nineteen of twenty do not exceed (nearest rank). */
-function quantiles(values: readonly number[]): z.infer<typeof times> {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-  const tenths = (value: number): number => Math.round(100 * value) / 100;
-  return { p50: tenths(at(0.5)), p95: tenths(at(0.95)) };
 }
 
 function floatsOf(values: Values | undefined): Float32Array {

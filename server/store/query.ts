@@ -12,11 +12,19 @@ export function queryFeatures(
   query: FeatureQuery,
   { offset, count }: { readonly offset: number; readonly count: number },
 ): { total: number; rows: FeatureRow[] } {
+  const { total, page, given } = pageStatements(query);
+  const rows = allRows(statements.get(page), featureRowSchema, ...given, count, offset);
+  return { total: numberOf(statements.get(total), ...given), rows: rows.map((row) => rowOf(statements, row)) };
+}
+
+/** What counts the features, and what gives a page of them: that one is given a limit and an offset too. */
+export function pageStatements(query: FeatureQuery) {
   const { from, where, given } = conditions(query);
-  const total = numberOf(statements.get(`SELECT count(*) AS n FROM ${from} WHERE ${where}`), ...given);
-  const page = statements.get(`SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`);
-  const rows = allRows(page, featureRowSchema, ...given, count, offset).map((row) => rowOf(statements, row));
-  return { total, rows };
+  return {
+    total: `SELECT count(*) AS n FROM ${from} WHERE ${where}`,
+    page: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`,
+    given,
+  };
 }
 
 interface Conditions {

@@ -199,6 +199,22 @@ describe("lfp bench", () => {
     expect(jsonOf(ran)).toMatchObject({ name: "generate", check: "ok", model: "tiny-shape" });
     expect((await lfp(args)).stdout).toMatch(/^sampling {3}[\d.]+ new tokens\/s$/m);
   });
+
+  it("features likewise, judging only the size that its budget is for", async () => {
+    const args = ["bench", "features", "--features", "1000", "--repeats", "1"];
+    const ms = { p50: expect.any(Number), p95: expect.any(Number) };
+    const searches = [expect.anything(), expect.anything(), expect.anything(), { search: "zzz", found: 0, ms }];
+    expect(jsonOf(await lfp([...args, "--json"]))).toStrictEqual({
+      name: "features",
+      check: "ok",
+      features: 1000,
+      firstPageMs: ms,
+      searches,
+      budget: null,
+      peakRssMB: expect.any(Number),
+    });
+    expect((await lfp(args)).stdout).toMatch(/^search "planted7x" .+ \(5 found\)$/m);
+  });
 });
 
 function textsOf(ran: Ran): string[] {

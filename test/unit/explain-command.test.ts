@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeatureStore } from "../../server/store/store.ts";
+import { writeSyntheticStore } from "../../server/store/synthetic.ts";
 import { FakeOpenAi, sendJson } from "../support/fake-openai.ts";
 import { runLfp } from "../support/run-lfp.ts";
-import { writeSyntheticStore } from "../support/synthetic-store.ts";
 
 const canary = "sk-canary-0b5d2e77aa";
 let folder: string;

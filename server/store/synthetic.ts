@@ -1,6 +1,6 @@
-/** A feature store of any size whose every number is known: for tests of queries and their speed. */
-import { Random } from "../../server/common/random.ts";
-import { type ExampleKind, StoreWriter } from "../../server/store/writer.ts";
+/** A feature store of any size whose every number is known: for the benchmark and tests of queries. */
+import { Random } from "../common/random.ts";
+import { type ExampleKind, StoreWriter } from "./writer.ts";
 
 export interface SyntheticOptions {
   readonly layers: number;
@@ -17,6 +17,12 @@ const syntheticWords = [
 /** The planted word of a feature: its strongest windows speak of it and of no other planted one. */
 export function plantedWord(feature: number): string {
   return `planted${feature % 1000}x`;
+}
+
+/** How many living features of a layer have the planted word of this one. */
+export function plantedCopies(feature: number, features: number): number {
+  const own = feature % 1000;
+  return Math.ceil((features - own) / 1000) - Number(own === 0);
 }
 
 /** Writes the file. Feature f of layer l has contribution (f - features / 2) / features and density f / (10 features); feature 0 is dead. */
