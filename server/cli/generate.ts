@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
 import type { DownloadProgress } from "../models/hub.ts";
 import { openModel, resolveReference } from "../models/open.ts";
@@ -79,7 +79,7 @@ async function promptsOf({ options: chosen }: Given<typeof options>): Promise<re
   if (file === undefined && chosen.prompt.length === 0)
     throw new UsageError("--prompt TEXT (or --prompt-file FILE) is missing");
   if (file === undefined) return chosen.prompt;
-  const text = await readFile(file, "utf8").catch((error) => Promise.reject(new PromptFileError(file, error)));
+  const text = await readTextFile(file).catch((error) => Promise.reject(new PromptFileError(file, error)));
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
   if (lines.length === 0) throw new PromptFileError(file, new Error("it holds no prompt"));
   return lines;

@@ -1,7 +1,8 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { type ScoredPassage, scorePassages } from "../lens/document.ts";
 import type { Lens } from "../lens/lens.ts";
@@ -212,7 +213,7 @@ async function readDocument(file: string): Promise<string> {
     const { size } = await stat(file);
     if (size > largestFile)
       throw new Error(`it has ${Math.round(size / 2 ** 20)} MB; at most ${largestFile / 2 ** 20} are read at once`);
-    return await readFile(file, "utf8");
+    return await readTextFile(file);
   } catch (cause) {
     throw new DocumentError(file, cause);
   }

@@ -5,8 +5,8 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { z } from "zod";
+import { linesOf } from "../common/lines.ts";
 
 /**
  * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
@@ -84,6 +84,6 @@ function share(value: number): string {
 
 async function countLines(path: string): Promise<number> {
   let count = 0;
-  for await (const line of createInterface({ input: createReadStream(path) })) if (line !== "") count += 1;
+  for await (const line of linesOf(createReadStream(path, "utf8"))) if (line !== "") count += 1;
   return count;
 }

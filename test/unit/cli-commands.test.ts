@@ -92,7 +92,7 @@ describe("lfp generate", () => {
 
   it("reads prompts from a file, a line each", async () => {
     const file = join(scratch, "prompts.txt");
-    await writeFile(file, "This movie\r\n\nThe actors\n");
+    await writeFile(file, "\ufeffThis movie\r\n\nThe actors\n");
     const ran = await lfp([...run, "--prompt-file", file, "--greedy", "--json"]);
     expect(jsonOf(ran)).toMatchObject({ texts: [{ prompt: "This movie" }, { prompt: "The actors" }] });
     const warm = await lfp([
@@ -111,6 +111,10 @@ describe("lfp generate", () => {
     });
     await writeFile(file, " \n\n");
     expect(await lfp([...run, "--prompt-file", file])).toMatchObject({ code: exitCodes.input.code });
+    await writeFile(file, Buffer.from("This caf\xe9", "latin1"));
+    const notUtf8 = { code: exitCodes.input.code, stderr: expect.stringContaining("it is not UTF-8") };
+    expect(await lfp([...run, "--prompt-file", file])).toMatchObject(notUtf8);
+    expect(await lfp(["score", file])).toMatchObject(notUtf8);
   });
 
   it.each<[string, () => Promise<string[]>, keyof typeof exitCodes, RegExp]>([

@@ -31,6 +31,28 @@ describe("data files", () => {
     expect(await readTexts(await file("b.jsonl", `\ufeff${jsonl}`), { field: "text" })).toEqual(expectedJson);
   });
 
+  it("ends a row of JSONL at a line break alone, not at a separator inside a text", async () => {
+    const texts = ["one\u2028two\u2029three\u0085four", "a\rb"];
+    const lines = texts.map((text) => `${JSON.stringify({ text })}\n`).join("");
+    expect(lines).toContain("\u2028");
+    const expected = texts.map((text, row) => ({ row, text }));
+    expect(await readTexts(await file("n.jsonl", lines), { field: "text" })).toEqual(expected);
+    expect(await readTexts(await file("n.jsonl.gz", gzipSync(lines)), { field: "text" })).toEqual(expected);
+  });
+
+  it("reads lines that are longer than a chunk of the file, their characters whole", async () => {
+    const texts = ["ö".repeat(100_001), "✓".repeat(70_000), "x"];
+    const lines = texts.map((text) => JSON.stringify({ text })).join("\n");
+    expect(await readTexts(await file("o.jsonl", lines), { field: "text" })).toEqual(
+      texts.map((text, row) => ({ row, text })),
+    );
+  });
+
+  it("reads CSV with empty lines between rows and at the end", async () => {
+    const texts = ["one", "two"].map((text, row) => ({ row, text }));
+    expect(await readTexts(await file("p.csv", "text,label\none,1\n\ntwo,0\n\n"), { field: "text" })).toEqual(texts);
+  });
+
   it("reads CSV with quotes, line breaks and a byte order mark", async () => {
     const csv = '\ufefflabel,review\n1,"a ""quoted"", text\nover lines"\n0,plain\n';
     const texts = ['a "quoted", text\nover lines', "plain"].map((text, row) => ({ row, text }));
@@ -53,6 +75,8 @@ describe("data files", () => {
     ["e.jsonl", "[1]\n", /expected an object/],
     ["f.jsonl", "\n\n", /holds no rows/],
     ["g.csv", "text,label\nx,1\ny\n", /is not CSV/],
+    ["q.csv", "text,id,text\nx,1,y\n", /has two columns 'text': rename one/],
+    ["r.jsonl", '{"text":null}\n', /row 1 has null in field 'text'; expected a text/],
     ["h.txt", "hello", /expected one ending in .jsonl/],
     ["i.jsonl.gz", "not zipped", /cannot be read/],
     ["k.csv", Buffer.from("text\ncaf\xe9\n", "latin1"), /cannot be read: it is not UTF-8/],

@@ -1,12 +1,12 @@
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
-import { pipeline, Transform, type TransformCallback } from "node:stream";
+import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
+import { linesOf } from "../../common/lines.ts";
 
 /** One text of a data file. */
 export interface TextRecord {
@@ -65,19 +65,17 @@ function rowsOf(path: string): Rows {
   return reader(path);
 }
 
-async function* jsonLines(path: string, input: NodeJS.ReadableStream): Rows {
+async function* jsonLines(path: string, input: Readable): Rows {
   let row = 0;
-  const failed = failureOf(input);
   try {
-    for await (const read of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const read of linesOf(input)) {
       const line = row === 0 ? read.replace(/^\uFEFF/, "") : read;
       if (line.trim() !== "") yield [row, parseLine(line, path, row)];
       row += 1;
     }
   } catch (error) {
-    throw failed() === undefined ? error : unreadable(path, error);
+    throw error instanceof DataFileError ? error : unreadable(path, error);
   }
-  if (failed() !== undefined) throw unreadable(path, failed());
 }
 
 function unreadable(path: string, cause: unknown): DataFileError {
@@ -92,18 +90,31 @@ function parseLine(line: string, path: string, row: number): unknown {
   }
 }
 
-async function* csvRows(path: string, input: NodeJS.ReadableStream): Rows {
+async function* csvRows(path: string, input: Readable): Rows {
   const failed = failureOf(input);
-  const parser = parseCsv({ columns: true, bom: true, relax_column_count: false });
+  const parser = parseCsv({
+    columns: (header: string[]) => differentColumns(path, header),
+    bom: true,
+    relax_column_count: false,
+    skip_empty_lines: true,
+  });
   input.on("error", () => parser.end());
   input.pipe(parser);
   let row = 0;
   try {
     for await (const value of parser) yield [row++, value];
   } catch (cause) {
+    if (cause instanceof DataFileError) throw cause;
     throw new DataFileError(`${path}, row ${row + 1} is not CSV: ${messageOf(cause)}`, { cause });
   }
   if (failed() !== undefined) throw unreadable(path, failed());
+}
+
+/** Of two columns with one name, the rows would have the last without a word. */
+function differentColumns(path: string, header: string[]): string[] {
+  const twice = header.find((name, at) => header.indexOf(name) !== at);
+  if (twice === undefined) return header;
+  throw new DataFileError(`${path} has two columns '${twice}': rename one, so that it is clear which is meant`);
 }
 
 async function* parquetRows(path: string): Rows {
@@ -126,6 +137,10 @@ function textOf(value: unknown, field: string, where: string): string {
     );
   const text = parsed.data[field];
   if (typeof text === "string") return text;
+  if (Object.hasOwn(parsed.data, field))
+    throw new DataFileError(
+      `${where} has ${String(JSON.stringify(text)).slice(0, 40)} in field '${field}'; expected a text: leave the row out, or name another field with data.field`,
+    );
   const fields = Object.keys(parsed.data).slice(0, 8).join(", ");
   throw new DataFileError(
     `${where} has no text in field '${field}' (it has ${fields}); name the field with data.field`,
@@ -133,7 +148,7 @@ function textOf(value: unknown, field: string, where: string): string {
 }
 
 /** The text of some bytes, which fails where they are no UTF-8; an error of any of the streams reaches the last. */
-function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): NodeJS.ReadableStream {
+function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): Readable {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const decode = (done: TransformCallback, bytes?: Uint8Array): void => {
     let text: string;
@@ -150,11 +165,11 @@ function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWrite
     flush: (done) => decode(done),
   });
   pipeline([...streams, checked], () => undefined);
-  return checked;
+  return checked.setEncoding("utf8");
 }
 
 /** Streams report errors by event, and line readers do not pass them on. */
-function failureOf(input: NodeJS.ReadableStream): () => unknown {
+function failureOf(input: Readable): () => unknown {
   let failure: unknown;
   input.on("error", (error) => {
     failure = error;
