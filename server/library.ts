@@ -3,6 +3,7 @@
  * README.md has an example; ARCHITECTURE.md says what stands where.
  */
 export { LfpError } from "./common/errors.ts";
+export { starterFolder } from "./common/package-root.ts";
 export { Random } from "./common/random.ts";
 export { createCpuDevice } from "./engine/cpu/device.ts";
 export type { AdamWOptions, Device, Program, ProgramSpec, StateStore, Update } from "./engine/device.ts";
@@ -16,6 +17,6 @@ export { defaultSampling, Generator, type SamplingOptions } from "./models/gener
 export { addLora, mergeLora, unmergeLora } from "./models/lora.ts";
 export { type ForwardOptions, forward, logitsOf, type Model, plainPositions } from "./models/model.ts";
 export { nextTokenLoss, targetsOf } from "./models/next-token-loss.ts";
-export { type OpenedModel, openModel, starterFolder } from "./models/open.ts";
+export { type OpenedModel, openModel } from "./models/open.ts";
 export { loadTokenizer, type Tokenizer } from "./models/tokenizer.ts";
 export { createValueHead, type ValueHead } from "./models/value-head.ts";

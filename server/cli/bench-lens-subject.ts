@@ -1,10 +1,11 @@
 /** Something to look through without a run: a random model, random dictionaries on its last layers, and a random probe. */
+
+import { starterFolder } from "../common/package-root.ts";
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { LensMissingError } from "../lens/errors.ts";
 import type { LensDictionary, LensSubject } from "../lens/subject.ts";
 import { createModel } from "../models/checkpoint.ts";
-import { starterFolder } from "../models/open.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { rewardRange } from "../probe/deltas.ts";
 import { vaderRewardFunction } from "../rewards/vader.ts";

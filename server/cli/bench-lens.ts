@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { starterFolder } from "../common/package-root.ts";
 import { type LensTimes, lensError, timeLens } from "../lens/bench.ts";
-import { starterFolder } from "../models/open.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
 import { randomLensSubject } from "./bench-lens-subject.ts";

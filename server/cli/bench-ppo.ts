@@ -1,4 +1,4 @@
-import { starterFolder } from "../models/open.ts";
+import { starterFolder } from "../common/package-root.ts";
 import { benchPpo as timePpo } from "../tuning/bench.ts";
 import { peakRssMB, rounded } from "./bench-timing.ts";
 import { type CommandResult, defineCommand } from "./command.ts";

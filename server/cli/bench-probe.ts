@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { openModel, starterFolder, starterReference } from "../models/open.ts";
+import { starterFolder } from "../common/package-root.ts";
+import { openModel, starterReference } from "../models/open.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
 import { benchProbe as timeProbe } from "../probe/bench.ts";
 import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";

@@ -17,3 +17,13 @@ export function packageVersion(): string {
   if (typeof manifest === "object" && manifest !== null && "version" in manifest) return String(manifest.version);
   throw new InternalError(`${packageRoot()}/package.json has no version`);
 }
+
+/** Where the starter model and its texts lie. */
+export function starterFolder(): string {
+  return join(packageRoot(), "assets", "starter");
+}
+
+/** Where the finished run lies that was made with the starter model and comes with the program. */
+export function starterRunFolder(): string {
+  return join(packageRoot(), "assets", "starter-run");
+}

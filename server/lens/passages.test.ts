@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { starterFolder } from "../models/open.ts";
+import { starterFolder } from "../common/package-root.ts";
 import { characterGroups, loadTokenizer } from "../models/tokenizer.ts";
 import { fromDocument, type Passage, passagesOf, toDocument } from "./passages.ts";
 

@@ -1,6 +1,6 @@
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LfpError } from "../common/errors.ts";
-import { starterRunFolder } from "../models/open.ts";
+import { starterRunFolder } from "../common/package-root.ts";
 import { runFolder } from "../pipeline/run-folder.ts";
 import { InitializationOptions, ServerSettings } from "../protocol/lens-state.ts";
 

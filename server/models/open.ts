@@ -1,5 +1,4 @@
-import { join } from "node:path";
-import { packageRoot } from "../common/package-root.ts";
+import { starterFolder } from "../common/package-root.ts";
 import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "./checkpoint.ts";
 import { type ResolvedModel, type ResolveOptions, resolveModel } from "./hub.ts";
@@ -14,16 +13,6 @@ export interface OpenedModel {
 
 /** The model that comes with the program; `./starter` is a folder of that name. */
 export const starterReference = "starter";
-
-/** Where the starter model lies. */
-export function starterFolder(): string {
-  return join(packageRoot(), "assets", "starter");
-}
-
-/** Where the finished run lies that was made with the starter model and comes with the program. */
-export function starterRunFolder(): string {
-  return join(packageRoot(), "assets", "starter-run");
-}
 
 /** As `resolveModel`, and knows `starter`. */
 export async function resolveReference(reference: string, options: ResolveOptions): Promise<ResolvedModel> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, expect, it } from "vitest";
-import { starterRunFolder } from "../models/open.ts";
+import { starterRunFolder } from "../common/package-root.ts";
 import { FeatureQuery } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
 import { earlierStores, livingStore } from "./living-store.ts";

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { messageOf } from "../common/errors.ts";
-import { starterRunFolder } from "../models/open.ts";
+import { starterRunFolder } from "../common/package-root.ts";
 import type { EarlierStore } from "../protocol/features.ts";
 import { unlessMissing } from "./files.ts";
 import { stateFolder } from "./machine-queue.ts";

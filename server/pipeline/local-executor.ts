@@ -33,7 +33,8 @@ export class NotStoppedError extends LfpError {
 /**
  * Runs on this machine, as processes that outlive whoever started them. An editor that closes kills the whole process tree
  * of its language server, so the process that works on a run is no descendant of its submitter: one in between starts it in
- * a session of its own and ends at once, which leaves it to the system's first process.
+ * a session of its own and ends at once, which leaves it to the system's first process. Where cores are wanted by others, an editor say, it
+ * has few of them; on an idle machine all.
  */
 export class LocalExecutor implements Executor {
   readonly #runsRoot: string;
@@ -106,15 +107,27 @@ const LOG_PIECE_BYTES = 1 << 18;
 const KILL_WAIT_MS = 10_000;
 const END_WAIT_MS = 10_000;
 
-/** Given to `node -e`, so that it needs no file of its own, whatever the program was bundled into. */
+/**
+ * Given to `node -e`, so that it needs no file of its own, whatever the program was bundled into. The child has the launcher's priority. Linux shares the
+ * cores among sessions first (`man 7 sched`, "The autogroup feature"), so that the child's own is lowered too, where the system has that.
+ */
 const LAUNCHER = `
+  const { writeFileSync, openSync } = require("node:fs");
+  const { setPriority, constants } = require("node:os");
+  const quietly = (work) => { try { work(); } catch {} };
   const job = JSON.parse(process.argv[1]);
-  const output = require("node:fs").openSync(job.output, "a");
+  const output = openSync(job.output, "a");
+  quietly(() => setPriority(constants.priority.PRIORITY_BELOW_NORMAL));
   const child = require("node:child_process").spawn(job.argv[0], job.argv.slice(1), {
     cwd: job.cwd, detached: true, windowsHide: true, stdio: ["ignore", output, output],
   });
   child.on("error", (error) => console.log(JSON.stringify({ error: error.message })));
-  child.on("spawn", () => { console.log(JSON.stringify({ pid: child.pid })); child.unref(); });
+  child.on("spawn", () => {
+    if (process.platform === "linux")
+      quietly(() => writeFileSync("/proc/" + child.pid + "/autogroup", String(constants.priority.PRIORITY_BELOW_NORMAL)));
+    console.log(JSON.stringify({ pid: child.pid }));
+    child.unref();
+  });
 `;
 
 const Launched = z.union([z.object({ pid: z.int().positive() }), z.object({ error: z.string() })]);

@@ -1,11 +1,11 @@
 /** A finished run of random parts, made in about a second: everything that a lens opens, as the pipeline lays it out. */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { starterFolder } from "../../server/common/package-root.ts";
 import { Random } from "../../server/common/random.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device } from "../../server/engine/device.ts";
 import { createModel, loadModel, saveModel } from "../../server/models/checkpoint.ts";
-import { starterFolder } from "../../server/models/open.ts";
 import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { collectFeatures } from "../../server/probe/collect.ts";

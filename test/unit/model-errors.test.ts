@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { starterFolder } from "../../server/common/package-root.ts";
 import { Random } from "../../server/common/random.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { AdamWOptions, Device } from "../../server/engine/device.ts";
@@ -22,7 +23,7 @@ import { defaultSampling, Generator } from "../../server/models/generate.ts";
 import { addLora } from "../../server/models/lora.ts";
 import { forward, plainPositions } from "../../server/models/model.ts";
 import { nextTokenLoss, targetsOf } from "../../server/models/next-token-loss.ts";
-import { openModel, starterFolder } from "../../server/models/open.ts";
+import { openModel } from "../../server/models/open.ts";
 import {
   ModelFileError,
   NonFiniteTensorError,

@@ -2,8 +2,7 @@ import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Diagnostic, DiagnosticSeverity } from "vscode-languageserver/node";
-import { checkExperimentText, type PlacedIssue, placed } from "../../pipeline/experiment/file-issues.ts";
-import { missingInputs } from "../../pipeline/experiment/inputs.ts";
+import type { PlacedIssue } from "../../pipeline/experiment/file-issues.ts";
 import { experimentSource, isExperimentFile, type ProblemCode } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
@@ -72,10 +71,13 @@ export class ExperimentProblems {
   async #look({ uri, text }: Snapshot): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
     if (text.length > MAX_UNITS) return { wrong: [], missing: [] };
     const folder = folderOf(uri);
+    // Loaded here, because both bring more than all else of the server's start, and most people edit no experiment file.
+    const { checkExperimentText, placed } = await import("../../pipeline/experiment/file-issues.ts");
     const { issues, experiment } = checkExperimentText(text, folder);
     const isLookedUp = experiment !== undefined && folder !== undefined && this.#options.session.options.trusted;
     if (!isLookedUp) return { wrong: issues, missing: [] };
     const file = Object(JSON.parse(text));
+    const { missingInputs } = await import("../../pipeline/experiment/inputs.ts");
     const missing = await missingInputs(experiment);
     return { wrong: issues, missing: missing.map((issue) => placed(text, file, issue)) };
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { starterRunFolder } from "../../models/open.ts";
+import { starterRunFolder } from "../../common/package-root.ts";
 import { loadExperiment, parseExperiment } from "../experiment/resolve.ts";
 import { readTriples } from "../stages/triples.ts";
 import { ablationPaths, TextsChangedError, UnfinishedRunError } from "./inputs.ts";

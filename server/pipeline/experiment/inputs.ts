@@ -2,11 +2,12 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
+import { starterFolder } from "../../common/package-root.ts";
 import { readConfig } from "../../models/config.ts";
 import { DataSplitError, NotCachedError } from "../../models/hub/errors.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { resolveDataFiles } from "../../models/hub-data.ts";
-import { resolveReference, starterFolder } from "../../models/open.ts";
+import { resolveReference } from "../../models/open.ts";
 import { dataFileEndings } from "../data/texts.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import { modelFitIssues } from "./model-fit.ts";

@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { starterFolder } from "../../common/package-root.ts";
 import { Random } from "../../common/random.ts";
 import { createCpuDevice } from "../../engine/cpu/device.ts";
 import type { Device } from "../../engine/device.ts";
 import * as ops from "../../engine/ops.ts";
 import { forward, plainPositions } from "../../models/model.ts";
-import { type OpenedModel, openModel, starterFolder } from "../../models/open.ts";
+import { type OpenedModel, openModel } from "../../models/open.ts";
 import { type Sae, unitRows } from "../../sae/sae.ts";
 import { ActivationCollector, activationsIn, peaksOf, statisticsOf } from "./activations.loops.ts";
 import { Harvest } from "./harvest.ts";

@@ -1,8 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { starterRunFolder } from "../../../server/common/package-root.ts";
 import { activationsOf } from "../../../server/lens/reading.ts";
-import { starterRunFolder } from "../../../server/models/open.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
 import { vaderLexicon } from "../../../server/rewards/vader-lexicon.ts";
 

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import { constants, getPriority } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
@@ -77,6 +78,20 @@ test.skipIf(process.platform === "win32")(
     expect(await executor.logs(job, 1e6)).toHaveLength(0);
   },
 );
+
+test("a run leaves the cores to whoever else wants them", async () => {
+  const runsRoot = await scratchFolder();
+  const job = await jobIn(runsRoot, { steps: 100, pauseMs: 20 });
+  const executor = new LocalExecutor(runsRoot);
+  await executor.submit(job);
+  await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
+  const { pid = 0 } = (await runProcess(job.runFolder)) ?? {};
+  const { PRIORITY_BELOW_NORMAL } = constants.priority;
+  expect(getPriority(pid)).toBeGreaterThanOrEqual(PRIORITY_BELOW_NORMAL);
+  const group = await readFile(`/proc/${pid}/autogroup`, "utf8").catch(() => undefined);
+  if (group !== undefined) expect(group).toMatch(new RegExp(`nice ${PRIORITY_BELOW_NORMAL}$`, "m"));
+  await executor.cancel(job);
+});
 
 test("cancel stops a run after a checkpoint; it goes on to the same end when started again", async () => {
   const runsRoot = await scratchFolder();
