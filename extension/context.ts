@@ -13,11 +13,7 @@ import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
 import { Overlay } from "./overlay/overlay.ts";
 import { Summaries } from "./overlay/summary.ts";
-import { curvesHost } from "./pages/curves.ts";
-import { featureHost } from "./pages/feature.ts";
-import { featuresHost } from "./pages/features.ts";
 import { PagePanels } from "./pages/panels.ts";
-import { reportHost } from "./pages/report.ts";
 import { ReportDocuments } from "./pages/report-documents.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { RunsView } from "./runs/runs-view.ts";
@@ -60,12 +56,7 @@ export class Extension {
       new PagePanels({
         context,
         log: this.log,
-        hosts: {
-          curves: curvesHost(this),
-          report: reportHost(this),
-          features: featuresHost(this),
-          feature: featureHost(this),
-        },
+        hosts: async () => (await import("./pages/hosts.ts")).pageHosts(this),
       }),
     );
     this.#lensChanged = this.own(new vscode.EventEmitter<LensState>());

@@ -1,6 +1,6 @@
 /** Words that a person said are no problem. Kept with the workspace, outside its files. */
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import { IgnoredWord } from "../server/protocol/problems.ts";
 
 const KEY = "lfpLens.ignoredWords";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { WireFailure } from "../server/protocol/failure.ts";
 
 /** Why the server did not give what it was asked for. `message` is for people. */

@@ -1,6 +1,6 @@
 /** Every setting, once: its values, default and scope. package.json says the same to VS Code, and a test compares the two. */
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import type { ServerSettings } from "../server/protocol/lens-state.ts";
 
 /** Where VS Code takes a setting from: `machine` and `application` ones never from a folder that someone opened. */

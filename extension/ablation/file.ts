@@ -1,5 +1,5 @@
 /** An ablation set as the text of its file. Knows no editor. */
-import { z } from "zod";
+import * as z from "zod";
 import { AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
 
 export type ParsedAblation =

@@ -1,7 +1,6 @@
 /** Explanations on demand: who is to explain, what it will cost, and a cap; nothing is sent before the person has agreed. */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
-import { ExplainFeatures, PreviewExplain } from "../../server/protocol/features.ts";
 import { type Endpoint, endpointWithKey, service } from "../api-key.ts";
 import type { Extension } from "../context.ts";
 import { readSetting } from "../settings.ts";
@@ -13,6 +12,7 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   const explainer = await chooseExplainer();
   if (explainer === undefined) return;
   const capUsd = readSetting("explain.capUsd");
+  const { ExplainFeatures, PreviewExplain } = await import("../../server/protocol/features.ts");
   const preview = await extension.server.request(PreviewExplain, {
     runFolder,
     ids,

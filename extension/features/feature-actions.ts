@@ -1,9 +1,9 @@
 /** What people do with one feature, from its page, the view or the palette. */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import { type AblationSet, FeatureId } from "../../server/protocol/ablation.ts";
-import { type FeatureDetail, MeasureAblation } from "../../server/protocol/features.ts";
+import type { FeatureDetail } from "../../server/protocol/features.ts";
 import { showCompletions } from "../completions.ts";
 import type { Extension } from "../context.ts";
 import { explainFeatures } from "./explain.ts";
@@ -53,6 +53,7 @@ export async function measureAblation(
   { runFolder, id }: FeaturePlace,
   factor: number,
 ): Promise<void> {
+  const { MeasureAblation } = await import("../../server/protocol/features.ts");
   const job = randomUUID();
   const question = { runFolder, features: [{ id, factor }], prompts, seed: 1, job };
   await withJob(extension, job, `measuring ${id}`, async (token) =>

@@ -2,16 +2,15 @@
 import * as vscode from "vscode";
 import type { z } from "zod";
 import type { FeatureId } from "../../server/protocol/ablation.ts";
-import {
+import type {
   AnnotateFeature,
-  DescribeFeature,
   DescribeStore,
-  type FeatureDetail,
-  type FeatureQuery,
-  type FeatureRow,
-  JobProgress,
+  FeatureDetail,
+  FeatureQuery,
+  FeatureRow,
   QueryFeatures,
 } from "../../server/protocol/features.ts";
+import { JobProgress } from "../../server/protocol/job-progress.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { ServerFailure } from "../server-failure.ts";
 
@@ -41,7 +40,7 @@ export class FeaturesModel implements vscode.Disposable {
   }
 
   async store(runFolder: string): Promise<z.output<typeof DescribeStore.result>> {
-    return await this.#server.request(DescribeStore, { runFolder });
+    return await this.#server.request((await messages()).DescribeStore, { runFolder });
   }
 
   /** Runs that are not finished, or were made by an earlier version, have none. */
@@ -59,18 +58,18 @@ export class FeaturesModel implements vscode.Disposable {
     query: z.input<typeof FeatureQuery>,
     { offset, count }: { readonly offset: number; readonly count: number },
   ): Promise<z.output<typeof QueryFeatures.result>> {
-    return await this.#server.request(QueryFeatures, { runFolder, query, offset, count });
+    return await this.#server.request((await messages()).QueryFeatures, { runFolder, query, offset, count });
   }
 
   /** @throws when the run's store has no such feature */
   async describe({ runFolder, id }: FeaturePlace): Promise<FeatureDetail> {
-    const detail = await this.#server.request(DescribeFeature, { runFolder, id });
+    const detail = await this.#server.request((await messages()).DescribeFeature, { runFolder, id });
     if (detail === null) throw new Error(`The run has no feature ${id}.`);
     return detail;
   }
 
   async annotate({ runFolder, id }: FeaturePlace, annotation: Annotation): Promise<FeatureRow> {
-    const row = await this.#server.request(AnnotateFeature, { runFolder, id, ...annotation });
+    const row = await this.#server.request((await messages()).AnnotateFeature, { runFolder, id, ...annotation });
     this.#changed.fire(runFolder);
     return row;
   }
@@ -85,3 +84,6 @@ export class FeaturesModel implements vscode.Disposable {
     this.#changed.dispose();
   }
 }
+
+/** Made when they are first needed: schemas take their time, and activation waits for none that it does not use. */
+const messages = async () => await import("../../server/protocol/features.ts");

@@ -1,6 +1,5 @@
 /** Commands that show, hide and walk through the colours. */
 import * as vscode from "vscode";
-import { QueryFeatures } from "../../server/protocol/features.ts";
 import { LensMode } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
@@ -53,14 +52,7 @@ async function chooseFeature(extension: Extension): Promise<void> {
   const { lens, overlay } = extension;
   const rows =
     lens.kind === "ready" && lens.info.hasFeatureStore
-      ? (
-          await extension.server.request(QueryFeatures, {
-            runFolder: lens.info.runFolder,
-            query: {},
-            offset: 0,
-            count: 500,
-          })
-        ).rows
+      ? (await extension.features.query(lens.info.runFolder, {}, { offset: 0, count: 500 })).rows
       : [];
   const title = "LFP Lens: the feature to colour by";
   const found =

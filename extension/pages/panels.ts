@@ -1,7 +1,7 @@
 /** The pages as tabs of the editor: opened once a subject, restored with the window. Which subject a panel shows, the host keeps. */
 import { randomBytes, randomUUID } from "node:crypto";
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import { FeatureId } from "../../server/protocol/ablation.ts";
 import { type AskHandlers, type AskSchemas, answering, PanelState } from "../../server/protocol/pages.ts";
 import { pageHtml } from "./html.ts";
@@ -29,10 +29,13 @@ export interface PagePanel {
   title(title: string): void;
 }
 
+export type PageHosts = { readonly [Name in PageName]: PageHost<Name> };
+
 interface PanelsOptions {
   readonly context: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
-  readonly hosts: { readonly [Name in PageName]: PageHost<Name> };
+  /** Asked for with each page: they are loaded with the first. */
+  readonly hosts: () => Promise<PageHosts>;
 }
 
 const KEY = "lfpLens.panels";
@@ -66,7 +69,7 @@ export class PagePanels implements vscode.Disposable {
     const panel = vscode.window.createWebviewPanel(viewType(subject.page), "LFP Lens", vscode.ViewColumn.Active, {
       enableFindWidget: true,
     });
-    this.#fill(panel, subject, id);
+    await this.#fill(panel, subject, id);
   }
 
   dispose(): void {
@@ -78,15 +81,16 @@ export class PagePanels implements vscode.Disposable {
     const subject = this.#kept().find(([kept]) => kept === id)?.[1];
     // A panel whose subject is not known, or shown already, has nothing to show.
     if (id === undefined || subject === undefined || this.#open.has(JSON.stringify(subject))) return panel.dispose();
-    this.#fill(panel, subject, id);
+    await this.#fill(panel, subject, id);
   }
 
-  #fill(panel: vscode.WebviewPanel, subject: PageSubject, id: string): void {
+  async #fill(panel: vscode.WebviewPanel, subject: PageSubject, id: string): Promise<void> {
+    this.#open.set(JSON.stringify(subject), panel);
     const { context, log } = this.#options;
+    const hosts = await this.#options.hosts();
     const { webview } = panel;
     const files = vscode.Uri.joinPath(context.extensionUri, "dist/webviews");
     const file = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(files, name)).toString();
-    this.#open.set(JSON.stringify(subject), panel);
     webview.options = {
       enableScripts: true,
       enableForms: false,
@@ -101,7 +105,7 @@ export class PagePanels implements vscode.Disposable {
       if ("refused" in reply) log.warn(`page ${subject.page}: a message was dropped: ${reply.refused}`);
       else await webview.postMessage(reply);
     });
-    const host = this.#connect(subject, {
+    const host = connect(hosts, subject, {
       answer: (page, handlers) => {
         answer = answering(page, handlers);
       },
@@ -125,22 +129,21 @@ export class PagePanels implements vscode.Disposable {
     });
   }
 
-  #connect(subject: PageSubject, panel: PagePanel): vscode.Disposable {
-    const { hosts } = this.#options;
-    switch (subject.page) {
-      case "curves":
-        return hosts.curves(subject, panel);
-      case "report":
-        return hosts.report(subject, panel);
-      case "features":
-        return hosts.features(subject, panel);
-      case "feature":
-        return hosts.feature(subject, panel);
-    }
-  }
-
   #kept(): z.infer<typeof Kept> {
     return Kept.catch([]).parse(this.#options.context.workspaceState.get(KEY, []));
+  }
+}
+
+function connect(hosts: PageHosts, subject: PageSubject, panel: PagePanel): vscode.Disposable {
+  switch (subject.page) {
+    case "curves":
+      return hosts.curves(subject, panel);
+    case "report":
+      return hosts.report(subject, panel);
+    case "features":
+      return hosts.features(subject, panel);
+    case "feature":
+      return hosts.feature(subject, panel);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A run's report as Markdown, with what was measured after the run: a document that VS Code's own preview shows. */
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import { ReadReport } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
 

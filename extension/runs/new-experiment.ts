@@ -1,7 +1,7 @@
 /** "New Experiment": three questions, and a file that says no more than was answered. */
 import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
-import { z } from "zod";
+import * as z from "zod";
 import type { Extension } from "../context.ts";
 
 /** What of the experiment files' schema is asked about. */

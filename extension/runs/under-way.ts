@@ -1,7 +1,7 @@
 /** Whether a run goes on, as far as its folder says: cheap enough to be looked at in every window. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { RunState } from "../../server/protocol/run-events.ts";
 
 const record = z.object({ state: RunState });

@@ -1,5 +1,6 @@
 /** Token scores for people: the text itself, coloured, or a table. */
 import type { ScoredDocumentToken, ScoredPassage } from "../lens/document.ts";
+import { isUnfamiliar } from "../lens/familiarity.ts";
 import { printable } from "./printable.ts";
 
 export interface ViewOptions {
@@ -23,7 +24,7 @@ export function colouredText(passages: readonly ScoredPassage[], { mode, limit, 
   const texts = shown.map((tokens) =>
     tokens
       .map(({ text, value, familiarity }) =>
-        paint(printable(text), value ?? 0, limit, isProbes(mode) && familiarity !== null && familiarity > 1),
+        paint(printable(text), value ?? 0, limit, isProbes(mode) && isUnfamiliar(familiarity)),
       )
       .join(""),
   );

@@ -6,6 +6,7 @@ import { starterRunFolder } from "../common/package-root.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { type ScoredPassage, scorePassages } from "../lens/document.ts";
+import { isUnfamiliar } from "../lens/familiarity.ts";
 import type { Lens } from "../lens/lens.ts";
 import { passagesOf } from "../lens/passages.ts";
 import { displayLimit } from "../lens/values.ts";
@@ -145,7 +146,7 @@ async function gather(
       }
       for (const { implicit, trueReward, familiarity, value } of passage.tokens) {
         tokens += 1;
-        if (familiarity !== null) unfamiliar = (unfamiliar ?? 0) + Number(familiarity > 1);
+        if (familiarity !== null) unfamiliar = (unfamiliar ?? 0) + Number(isUnfamiliar(familiarity));
         if (value !== null) [sum, valued] = [sum + value, valued + 1];
         if (trueReward !== null && Math.sign(trueReward) * Math.sign(implicit) === -1) disagreements += 1;
       }

@@ -24,36 +24,73 @@ export interface SparseVectors {
   readonly values: Float32Array;
 }
 
+/** The form at every vector. */
+export function formsAt(form: CentredForm, vectors: SparseVectors): Float64Array {
+  const work = new FormsWork(form, vectors);
+  while (!work.goOn(Number.POSITIVE_INFINITY));
+  return work.forms;
+}
+
 /**
- * The form at every vector. A row of M is used for all vectors that have its column, while it is at hand: vector by vector M would be fetched from
- * memory anew each time, which takes several times as long where it is larger than the caches.
+ * The form at every vector, in pieces. A row of M is used for all vectors that have its column, while it is at hand: vector by vector M would be fetched
+ * from memory anew each time, which takes several times as long where it is larger than the caches.
  */
-export function formsAt(
-  { packed, product, constant }: CentredForm,
-  { rowStarts, columns, values }: SparseVectors,
-): Float64Array {
-  const forms = new Float64Array(rowStarts.length - 1).fill(constant);
-  const { starts, rows, places } = byColumn(product.length, rowStarts, columns);
-  for (let i = 0; i < product.length; i++) {
-    const start = (i * (i + 1)) / 2;
-    for (let at = starts[i]!; at < starts[i + 1]!; at++) {
-      const place = places[at]!;
-      const value = values[place]!;
-      let sum = -product[i]!;
-      for (let b = rowStarts[rows[at]!]!; b < place; b++) sum += packed[start + columns[b]!]! * values[b]!;
-      forms[rows[at]!] = forms[rows[at]!]! + value * (2 * sum + packed[start + i]! * value);
-    }
+export class FormsWork {
+  /** Right once `goOn` has said so. */
+  readonly forms: Float64Array;
+  readonly #form: CentredForm;
+  readonly #vectors: SparseVectors;
+  readonly #places: ColumnPlaces;
+  /** The row of M under way, and the place from which on it has not been used. */
+  #row = 0;
+  #at = 0;
+
+  constructor(form: CentredForm, vectors: SparseVectors) {
+    this.#form = form;
+    this.#vectors = vectors;
+    this.#places = byColumn(form.product.length, vectors.rowStarts, vectors.columns);
+    this.forms = new Float64Array(vectors.rowStarts.length - 1).fill(form.constant);
   }
-  // Rounding takes it below zero where a vector is m.
-  return forms.map((form) => Math.max(0, form));
+
+  /** Goes on for about so many multiplications, and says whether all is done. */
+  goOn(multiplications: number): boolean {
+    const { packed, product } = this.#form;
+    const { rowStarts, columns, values } = this.#vectors;
+    const { starts, rows, places } = this.#places;
+    const forms = this.forms;
+    let left = multiplications;
+    let at = this.#at;
+    for (let i = this.#row; i < product.length; i++) {
+      const start = (i * (i + 1)) / 2;
+      for (; at < starts[i + 1]!; at++) {
+        if (left <= 0) {
+          [this.#row, this.#at] = [i, at];
+          return false;
+        }
+        const place = places[at]!;
+        const value = values[place]!;
+        const first = rowStarts[rows[at]!]!;
+        let sum = -product[i]!;
+        for (let b = first; b < place; b++) sum += packed[start + columns[b]!]! * values[b]!;
+        forms[rows[at]!] = forms[rows[at]!]! + value * (2 * sum + packed[start + i]! * value);
+        left -= place - first + 1;
+      }
+    }
+    [this.#row, this.#at] = [product.length, at];
+    // Rounding takes it below zero where a vector is m.
+    for (let row = 0; row < forms.length; row++) forms[row] = Math.max(0, forms[row]!);
+    return true;
+  }
+}
+
+interface ColumnPlaces {
+  readonly starts: Int32Array;
+  readonly rows: Int32Array;
+  readonly places: Int32Array;
 }
 
 /** Which vectors have a column, and where: those of column i stand at starts[i] to starts[i + 1]. */
-function byColumn(
-  count: number,
-  rowStarts: Int32Array,
-  columns: Int32Array,
-): { readonly starts: Int32Array; readonly rows: Int32Array; readonly places: Int32Array } {
+function byColumn(count: number, rowStarts: Int32Array, columns: Int32Array): ColumnPlaces {
   const starts = new Int32Array(count + 1);
   for (let place = 0; place < columns.length; place++) starts[columns[place]! + 1]! += 1;
   for (let i = 0; i < count; i++) starts[i + 1]! += starts[i]!;

@@ -3,7 +3,6 @@
  * subject.ts.
  */
 import { createHash } from "node:crypto";
-import { formsAt } from "../common/centred-form.loops.ts";
 import { DeviceError } from "../engine/errors.ts";
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
@@ -14,6 +13,7 @@ import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
 import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
+import { familiarityOf } from "./familiarity.ts";
 import { LensPrograms, type WindowFeatures, type WindowRequest } from "./programs.ts";
 import {
   bytesOfReading,
@@ -100,7 +100,7 @@ export class Lens {
         { model, read: small, columns: this.columns, name: "small", ablation: resolved },
         stop,
       );
-      return this.#scored(text, raw, model);
+      return await this.#scored(text, raw, model, stop);
     });
   }
 
@@ -307,15 +307,13 @@ export class Lens {
     return { small: await of("small", small), big: await of("big", big) };
   }
 
-  #scored(text: string, raw: DictionaryReading, model: "tuned" | "base"): Reading {
+  async #scored(text: string, raw: DictionaryReading, model: "tuned" | "base", signal: AbortSignal): Promise<Reading> {
     const { probe, reward, familiarity: known } = this.#subject;
     const sums = rowScores(raw.features, this.weights, this.intercept);
     const { low, high } = probe.rewardRange;
     const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
     const familiarity =
-      known === undefined || model === "base"
-        ? undefined
-        : formsAt(known.leverage, raw.features).map((leverage) => leverage / known.limit);
+      known === undefined || model === "base" ? undefined : await familiarityOf(known, raw.features, signal);
     return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []), familiarity };
   }
 }

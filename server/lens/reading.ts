@@ -1,5 +1,6 @@
 /** What a lens makes of a passage. */
 import type { TokenDetail } from "../protocol/lens.ts";
+import { isUnfamiliar } from "./familiarity.ts";
 import { columnOf, type SparseRows } from "./sparse.loops.ts";
 
 /**
@@ -14,7 +15,7 @@ export interface Reading {
   readonly implicit: Float64Array;
   /** What the feedback gives to the word that a token belongs to; null where it rates none. */
   readonly trueReward: readonly (number | null)[];
-  /** Leverage of a token's features over its limit: above 1 the probe's output is an extrapolation. Undefined where it is not known. */
+  /** Leverage of a token's features over its limit; see `isUnfamiliar`. Undefined where it is not known. */
   readonly familiarity: Float64Array | undefined;
   /** Features that the probe reads, at the columns that `Lens.featureAt` names. */
   readonly features: SparseRows;
@@ -49,7 +50,7 @@ export function contributionsAt(
 
 /** Tokens at which the probe's output is an extrapolation, ascending. */
 export function unfamiliarTokens({ familiarity }: Pick<Reading, "familiarity">): number[] {
-  return [...(familiarity ?? []).entries()].flatMap(([token, ratio]) => (ratio > 1 ? [token] : []));
+  return [...(familiarity ?? []).entries()].flatMap(([token, ratio]) => (isUnfamiliar(ratio) ? [token] : []));
 }
 
 /** One feature's activation at every token. */

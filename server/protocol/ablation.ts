@@ -1,5 +1,5 @@
 /** Ablation sets: which features are scaled by how much. They are files that people keep, compare and share (`*.lfp-ablation.json`). */
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Names a feature: `L4/F43` is feature 43 of layer 4 in the tuned model's small dictionary; `L4/F43@big` in its big one; `base:L4/F43` in the

@@ -1,5 +1,5 @@
 /** Commands of the editor that the server names in hovers, problems and quick fixes. The editor parses their argument before it acts. */
-import { z } from "zod";
+import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
 import { IgnoredWord } from "./problems.ts";
 

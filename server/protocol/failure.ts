@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { FailureCode } from "./run-events.ts";
 
 /** The `data` of every error response: what the editor tells apart. The message is for people. */

@@ -1,5 +1,5 @@
 /** The pages about features: the table of all, and one. */
-import { z } from "zod";
+import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
 import { DescribeStore, FeatureDetail, FeatureExample, FeatureQuery, FeatureRow, QueryFeatures } from "./features.ts";
 import { ask, definePage } from "./pages.ts";

@@ -1,7 +1,7 @@
 /** What the editor asks of a run's feature store (`features.sqlite`). Every request names its run by folder, absolute. */
-import { z } from "zod";
+import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
-import { defineNotification, defineRequest } from "./message.ts";
+import { defineRequest } from "./message.ts";
 
 const run = { runFolder: z.string() };
 
@@ -261,10 +261,4 @@ export const MeasureAblation = defineRequest(
     job: z.string(),
   }),
   z.object({ ablations: FeatureDetail.shape.ablations }),
-);
-
-/** Server to editor: how far a long request is. */
-export const JobProgress = defineNotification(
-  "lfp/jobProgress",
-  z.object({ job: z.string(), done: z.number(), total: z.number(), message: z.string() }),
 );

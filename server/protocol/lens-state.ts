@@ -1,5 +1,5 @@
 /** Which run the lens looks through, and how ready it is. */
-import { z } from "zod";
+import * as z from "zod";
 import { AblationSet } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";

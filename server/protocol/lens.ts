@@ -1,5 +1,5 @@
 /** Readings of a document: what the probe makes of every token. Offsets are in UTF-16 units of the document at the given version. */
-import { z } from "zod";
+import * as z from "zod";
 import { AblationSet, FeatureId } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
 import { defineRequest } from "./message.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { FeaturePage, FeaturesPage } from "./feature-pages.ts";
 import { answering, ask, maxMessageLength } from "./pages.ts";
 import { CurvesPage, ReportPage } from "./run-pages.ts";

@@ -3,7 +3,7 @@
  * nothing but what its declaration lists, and both sides check with its schemas what arrives. A page names features and files by ids; which
  * run and which folder it is about only the host knows.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A question from page to host with one answer. */
 export interface AskType<Params extends z.ZodType, Result extends z.ZodType> {

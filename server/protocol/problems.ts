@@ -2,7 +2,7 @@
  * Problems. Words whose implicit and true reward differ in sign are published as LSP diagnostics of severity Information; what is wrong with experiment
  * files, beyond what their JSON Schema says, as errors and warnings.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { defineNotification } from "./message.ts";
 
 export const problemSource = "LFP Lens";

@@ -1,5 +1,5 @@
 /** `report.json`: all that a run found, as tables and figures with their sources. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Where a number comes from: every table and figure of a report carries it. */
 export const ReportSource = z.object({

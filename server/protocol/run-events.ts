@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What a caller can do about a failure: the wire form of the program's error codes. */
 export const FailureCode = z.enum([

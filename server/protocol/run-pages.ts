@@ -1,5 +1,5 @@
 /** The pages about a run: its curves while it goes, its report when it is done. */
-import { z } from "zod";
+import * as z from "zod";
 import { ask, definePage } from "./pages.ts";
 import { Report } from "./report.ts";
 import { RunSeries, RunView } from "./runs.ts";

@@ -1,5 +1,5 @@
 /** Runs as the editor sees them: found, started, followed, stopped. A run is a process of its own; these messages only look and ask. */
-import { z } from "zod";
+import * as z from "zod";
 import { defineNotification, defineRequest } from "./message.ts";
 import { RunState } from "./run-events.ts";
 

@@ -1,5 +1,5 @@
 /** A page's side of `server/protocol/pages.ts`. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   type AskSchemas,
   type AskType,

@@ -1,4 +1,4 @@
 /** Imported before any schema: schemas are not to be compiled by `new Function`, which the pages' policy forbids and would report. */
-import { z } from "zod";
+import * as z from "zod";
 
 z.config({ jitless: true });

@@ -1,6 +1,7 @@
 import { LfpError } from "../../common/errors.ts";
 import { runPaths } from "../../pipeline/run-folder.ts";
-import { ExplainFeatures, JobProgress, PreviewExplain } from "../../protocol/features.ts";
+import { ExplainFeatures, PreviewExplain } from "../../protocol/features.ts";
+import { JobProgress } from "../../protocol/job-progress.ts";
 import type { ParamsOf } from "../../protocol/message.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";

@@ -1,4 +1,5 @@
-import { JobProgress, MeasureAblation } from "../../protocol/features.ts";
+import { MeasureAblation } from "../../protocol/features.ts";
+import { JobProgress } from "../../protocol/job-progress.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { FeatureJobsOptions } from "./feature-jobs.ts";
 import { trustedRun } from "./feature-requests.ts";

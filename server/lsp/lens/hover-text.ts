@@ -1,3 +1,4 @@
+import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { ablateFeature, commandLink, howToRead, openFeature } from "../../protocol/commands.ts";
 import type { FeatureDetail } from "../../protocol/features.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
@@ -45,7 +46,7 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
 function trustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
-  else if (familiarity <= 1) sentences.push("The word is familiar to the probe.");
+  else if (!isUnfamiliar(familiarity)) sentences.push("The word is familiar to the probe.");
   if (signAccuracy !== null) {
     const { share, low, high, words } = signAccuracy;
     const kind = implicit > 0 ? "positive" : "negative";
@@ -61,7 +62,7 @@ function trustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy,
 
 /** At the top, because it is about all that follows. */
 function unfamiliarLines({ familiarity }: TokenDetail): string[] {
-  if (familiarity === null || familiarity <= 1) return [];
+  if (familiarity === null || !isUnfamiliar(familiarity)) return [];
   const times = familiarity >= 10 ? familiarity.toFixed(0) : familiarity.toFixed(1);
   return [
     "**Unfamiliar to the probe**: the features lie far from those that it was tested on, so that the number is a guess " +

@@ -1,4 +1,5 @@
 import { DiagnosticSeverity, type DiagnosticSeverity as Severity } from "vscode-languageserver/node";
+import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { type Passage, toDocument } from "../../lens/passages.ts";
 import type { Reading } from "../../lens/reading.ts";
 import { sha256Of } from "../../pipeline/files.ts";
@@ -13,7 +14,7 @@ export interface Disagreement extends ProblemData {
 
 /**
  * Words of a passage on which probe and feedback disagree, both at least `threshold` from zero. A word's implicit reward is the mean over its tokens;
- * so is its familiarity, which is not smaller than that of the mean of their features, and with `familiarOnly` must not be above 1.
+ * so is its familiarity, which is not smaller than that of the mean of their features, and with `familiarOnly` an unfamiliar one is left out.
  */
 export function disagreementsIn(
   passage: Passage,
@@ -23,7 +24,7 @@ export function disagreementsIn(
   const name = passageName(passage);
   return wordsOf(passage.text, reading).flatMap(({ start, end, implicit, familiarity, trueReward }): Disagreement[] => {
     const differ = Math.sign(implicit) * Math.sign(trueReward) === -1;
-    if (!differ || (familiarOnly && familiarity > 1)) return [];
+    if (!differ || (familiarOnly && isUnfamiliar(familiarity))) return [];
     if (Math.abs(implicit) < threshold || Math.abs(trueReward) < threshold) return [];
     const word = passage.text.slice(start, end);
     const place = { start: toDocument(passage, start), end: toDocument(passage, end) };

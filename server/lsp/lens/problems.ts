@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Diagnostic } from "vscode-languageserver/node";
+import { Pacer } from "../../common/pacer.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
 import { type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
@@ -9,7 +10,7 @@ import { RequestCancelledError } from "../failures.ts";
 import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Session } from "../session.ts";
 import type { LensSession } from "./lens-session.ts";
-import { type DocumentReading, describeReading, Pacer, type PassageReader } from "./passage-reader.ts";
+import { type DocumentReading, describeReading, type PassageReader } from "./passage-reader.ts";
 import {
   type Disagreement,
   disagreementCode,

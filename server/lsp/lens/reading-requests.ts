@@ -1,3 +1,4 @@
+import { Pacer } from "../../common/pacer.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { unfamiliarTokens } from "../../lens/reading.ts";
 import { disagreements, displayLimit, readPassage } from "../../lens/values.ts";
@@ -18,7 +19,7 @@ import { failureOf, WireError } from "../failures.ts";
 import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession } from "./lens-session.ts";
-import { type DocumentReading, describeReading, Pacer, type PassageReader } from "./passage-reader.ts";
+import { type DocumentReading, describeReading, type PassageReader } from "./passage-reader.ts";
 import { Strongest } from "./strongest.ts";
 import type { TokenDetails } from "./token-detail.ts";
 
