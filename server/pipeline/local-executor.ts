@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
+import { constants } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
@@ -107,24 +108,27 @@ const LOG_PIECE_BYTES = 1 << 18;
 const KILL_WAIT_MS = 10_000;
 const END_WAIT_MS = 10_000;
 
+/** Of a core that another process wants all the time it leaves a run about a quarter. */
+export const NICENESS = 5;
+
 /**
  * Given to `node -e`, so that it needs no file of its own, whatever the program was bundled into. The child has the launcher's priority. Linux shares the
  * cores among sessions first (`man 7 sched`, "The autogroup feature"), so that the child's own is lowered too, where the system has that.
  */
 const LAUNCHER = `
   const { writeFileSync, openSync } = require("node:fs");
-  const { setPriority, constants } = require("node:os");
+  const { setPriority } = require("node:os");
   const quietly = (work) => { try { work(); } catch {} };
   const job = JSON.parse(process.argv[1]);
   const output = openSync(job.output, "a");
-  quietly(() => setPriority(constants.priority.PRIORITY_BELOW_NORMAL));
+  quietly(() => setPriority(${process.platform === "win32" ? constants.priority.PRIORITY_BELOW_NORMAL : NICENESS}));
   const child = require("node:child_process").spawn(job.argv[0], job.argv.slice(1), {
     cwd: job.cwd, detached: true, windowsHide: true, stdio: ["ignore", output, output],
   });
   child.on("error", (error) => console.log(JSON.stringify({ error: error.message })));
   child.on("spawn", () => {
     if (process.platform === "linux")
-      quietly(() => writeFileSync("/proc/" + child.pid + "/autogroup", String(constants.priority.PRIORITY_BELOW_NORMAL)));
+      quietly(() => writeFileSync("/proc/" + child.pid + "/autogroup", "${NICENESS}"));
     console.log(JSON.stringify({ pid: child.pid }));
     child.unref();
   });

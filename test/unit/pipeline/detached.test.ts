@@ -1,13 +1,13 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { constants, getPriority } from "node:os";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import type { JobSpec } from "../../../server/pipeline/executor.ts";
 import { followEvents } from "../../../server/pipeline/follow.ts";
-import { LocalExecutor } from "../../../server/pipeline/local-executor.ts";
+import { LocalExecutor, NICENESS } from "../../../server/pipeline/local-executor.ts";
 import { runPipeline } from "../../../server/pipeline/run.ts";
 import { prepareRun, readRecord, runPaths } from "../../../server/pipeline/run-folder.ts";
 import { runProcess, runStatus } from "../../../server/pipeline/run-status.ts";
@@ -86,10 +86,9 @@ test("a run leaves the cores to whoever else wants them", async () => {
   await executor.submit(job);
   await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
   const { pid = 0 } = (await runProcess(job.runFolder)) ?? {};
-  const { PRIORITY_BELOW_NORMAL } = constants.priority;
-  expect(getPriority(pid)).toBeGreaterThanOrEqual(PRIORITY_BELOW_NORMAL);
+  expect(getPriority(pid)).toBeGreaterThanOrEqual(NICENESS);
   const group = await readFile(`/proc/${pid}/autogroup`, "utf8").catch(() => undefined);
-  if (group !== undefined) expect(group).toMatch(new RegExp(`nice ${PRIORITY_BELOW_NORMAL}$`, "m"));
+  if (group !== undefined) expect(group).toMatch(new RegExp(`nice ${NICENESS}$`, "m"));
   await executor.cancel(job);
 });
 
