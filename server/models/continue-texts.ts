@@ -87,6 +87,6 @@ function checkLength(promptTokens: number, newTokens: number, contextLength: num
     throw new ContextLengthError(
       promptTokens + newTokens,
       contextLength,
-      `${what} (${promptTokens}) with ${newTokens} new`,
+      `${what} (${promptTokens} tokens) with ${newTokens} new ones`,
     );
 }

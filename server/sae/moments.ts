@@ -4,8 +4,21 @@
  */
 export class Moments {
   #count = 0;
-  #mean: number[] = [];
+  #mean: readonly number[] = [];
   #variation = 0;
+
+  /** What `state` gave. */
+  static fromState({ count, mean, variation }: MomentsState): Moments {
+    const moments = new Moments();
+    moments.#count = count;
+    moments.#mean = mean;
+    moments.#variation = variation;
+    return moments;
+  }
+
+  get state(): MomentsState {
+    return { count: this.#count, mean: this.#mean, variation: this.#variation };
+  }
 
   /** Sum of squared distances from the mean of all vectors. */
   get variation(): number {
@@ -23,4 +36,11 @@ export class Moments {
     this.#mean = apart.map((value, d) => (this.#mean[d] ?? 0) + (value * count) / total);
     this.#count = total;
   }
+}
+
+/** Everything there is to know of some moments, as plain JSON. */
+export interface MomentsState {
+  readonly count: number;
+  readonly mean: readonly number[];
+  readonly variation: number;
 }

@@ -8,7 +8,7 @@ import { forward, plainPositions } from "../models/model.ts";
 import type { SubjectModel } from "./activation-buffer.ts";
 import { UnknownLayerError } from "./errors.ts";
 import { Moments } from "./moments.ts";
-import { measureSaes, type SaeQuality } from "./quality.ts";
+import { measureSaes, type QualityCounts, qualityCountsSchema, type SaeQuality } from "./quality.ts";
 import { type Sae, unitRows } from "./sae.ts";
 import { dictionarySimilarity } from "./similarity.ts";
 
@@ -80,6 +80,33 @@ describe.each(fastDevicesUnderTest)("quality on $kind", ({ open }) => {
     expect(got?.dead).toBe(expected.density.filter((share) => share === 0).length);
     expect(got?.dead).toBeGreaterThan(0);
     for (const [f, share] of expected.density.entries()) expect(got?.density[f]).toBeCloseTo(share, 6);
+  });
+
+  test("a measurement that was cut goes on from what it had counted, to the same numbers", async () => {
+    const options = {
+      device,
+      model,
+      saes: [12, 20].map((F) => ({ id: `${F} features`, layer, sae: randomSae(F) })),
+      texts: someTexts(41),
+      contextLength: 30,
+    };
+    const kept: string[] = [];
+    const whole = await measureSaes({
+      ...options,
+      onBatch: async (_, counts) => {
+        kept.push(JSON.stringify(counts()));
+      },
+    });
+    expect(kept.length).toBeGreaterThan(1);
+    for (const [at, json] of kept.entries()) {
+      const known = qualityCountsSchema.parse(JSON.parse(json));
+      const again: string[] = [];
+      const onBatch = async (_: number, counts: () => QualityCounts): Promise<void> => {
+        again.push(JSON.stringify(counts()));
+      };
+      expect(await measureSaes({ ...options, known, onBatch })).toEqual(whole);
+      expect(again).toEqual(kept.slice(at + 1));
+    }
   });
 
   test("a layer that the model lacks is refused", async () => {

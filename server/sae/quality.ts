@@ -1,6 +1,7 @@
 /**
  * How good trained autoencoders are on held-out texts. Letters: B texts, T tokens, P = B T places, D width, F features.
  */
+import { z } from "zod";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -27,9 +28,28 @@ export interface QualityOptions {
   /** Token ids of texts that no autoencoder was trained on. */
   readonly texts: readonly Int32Array[];
   readonly contextLength: number;
-  /** Called after each batch of texts. */
-  readonly onProgress?: (textsDone: number, texts: number) => void;
+  /** What a measurement with the same options had counted before it was cut. */
+  readonly known?: QualityCounts;
+  /** Awaited after every batch; what `counts` gives may be kept, to go on from there. Throws to stop. */
+  readonly onBatch?: (textsDone: number, counts: () => QualityCounts) => Promise<void>;
 }
+
+const numbers = z.record(z.string(), z.number());
+export const qualityCountsSchema = z
+  .strictObject({
+    /** Texts that are done. */
+    texts: z.int(),
+    tokens: z.int(),
+    predictions: z.int(),
+    sums: numbers,
+    /** By autoencoder, how often each feature fired. */
+    fired: z.record(z.string(), z.array(z.number())),
+    /** By layer. */
+    moments: z.record(z.string(), z.strictObject({ count: z.int(), mean: z.array(z.number()), variation: z.number() })),
+  })
+  .readonly();
+/** What has been counted of some texts, as plain JSON. */
+export type QualityCounts = z.infer<typeof qualityCountsSchema>;
 
 export interface SaeQuality {
   readonly id: string;
@@ -61,17 +81,18 @@ export interface SaeQuality {
 
 /** Measures autoencoders of one model. Throws `UnknownLayerError` and `DeviceError`. */
 export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]> {
-  const { device, model, saes, texts, contextLength, onProgress } = options;
+  const { device, model, saes, texts, contextLength, known, onBatch } = options;
   const layers = [...new Set(saes.map(({ layer }) => layer))].toSorted((a, b) => a - b);
   const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, contextLength)), 2);
   const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsLimit / (T * model.model.config.vocabSize))));
   const placed: PlacedSae[] = [];
   for (const { id, sae } of saes) placed.push(await placeSae(device, `quality.${id}`, sae));
   const program = await compileSplicing(options, placed, layers, [B, T]);
-  const tally = new Tally(saes, layers);
-  for (let first = 0; first < texts.length; first += B) {
-    await tally.add(program, batchOf(texts.slice(first, first + B), B, T));
-    onProgress?.(Math.min(texts.length, first + B), texts.length);
+  const tally = new Tally(saes, layers, known);
+  while (tally.texts < texts.length) {
+    const batch = texts.slice(tally.texts, tally.texts + B);
+    await tally.add(program, batchOf(batch, B, T));
+    await onBatch?.(tally.texts, () => tally.counts());
   }
   await program.dispose();
   await Promise.all(placed.map(({ store }) => store.dispose()));
@@ -151,6 +172,7 @@ function featureStatistics(
 }
 
 interface Batch {
+  readonly texts: number;
   readonly inputs: Readonly<Record<string, Values>>;
   readonly tokens: number;
   readonly predictions: number;
@@ -159,7 +181,7 @@ interface Batch {
 function batchOf(texts: readonly Int32Array[], B: number, T: number): Batch {
   const inputs = textBatch(texts, [B, T], () => 1);
   const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
-  return { inputs, tokens: sum(inputs.real), predictions: sum(inputs.weights) };
+  return { texts: texts.length, inputs, tokens: sum(inputs.real), predictions: sum(inputs.weights) };
 }
 
 /** What has been counted so far, in double precision. */
@@ -167,19 +189,44 @@ class Tally {
   readonly #saes: readonly SubjectSae[];
   readonly #layers: readonly number[];
   readonly #moments: ReadonlyMap<number, Moments>;
-  readonly #sums = new Map<string, number>();
+  readonly #sums: Map<string, number>;
   readonly #fired: ReadonlyMap<string, Float64Array>;
-  #tokens = 0;
-  #predictions = 0;
+  #texts: number;
+  #tokens: number;
+  #predictions: number;
 
-  constructor(saes: readonly SubjectSae[], layers: readonly number[]) {
+  constructor(saes: readonly SubjectSae[], layers: readonly number[], known: QualityCounts = nothing) {
     this.#saes = saes;
     this.#layers = layers;
-    this.#moments = new Map(layers.map((layer) => [layer, new Moments()]));
-    this.#fired = new Map(saes.map(({ id, sae }) => [id, new Float64Array(sae.F)]));
+    this.#moments = new Map(layers.map((layer) => [layer, Moments.fromState(known.moments[layer] ?? none)]));
+    this.#sums = new Map(Object.entries(known.sums));
+    this.#fired = new Map(
+      saes.map(({ id, sae }) => [id, Float64Array.from(known.fired[id] ?? new Float64Array(sae.F))]),
+    );
+    this.#texts = known.texts;
+    this.#tokens = known.tokens;
+    this.#predictions = known.predictions;
   }
 
-  async add(program: Program, { inputs, tokens, predictions }: Batch): Promise<void> {
+  get texts(): number {
+    return this.#texts;
+  }
+
+  counts(): QualityCounts {
+    return {
+      texts: this.#texts,
+      tokens: this.#tokens,
+      predictions: this.#predictions,
+      sums: Object.fromEntries(this.#sums),
+      fired: Object.fromEntries(Array.from(this.#fired, ([id, counts]) => [id, [...counts]])),
+      moments: Object.fromEntries(
+        Array.from(this.#moments, ([layer, { state }]) => [layer, { ...state, mean: [...state.mean] }]),
+      ),
+    };
+  }
+
+  async add(program: Program, { texts, inputs, tokens, predictions }: Batch): Promise<void> {
+    this.#texts += texts;
     if (tokens === 0) return;
     const shut = new Float32Array(this.#layers.length + this.#saes.length);
     const clean = await program.run({ ...inputs, gates: shut });
@@ -240,3 +287,6 @@ class Tally {
     return this.#sums.get(name) ?? 0;
   }
 }
+
+const none = { count: 0, mean: [], variation: 0 } as const;
+const nothing: QualityCounts = { texts: 0, tokens: 0, predictions: 0, sums: {}, fired: {}, moments: {} };

@@ -144,7 +144,7 @@ describe("lfp generate", () => {
       "a prompt too long",
       async () => ["starter", "--max-new-tokens", "255"],
       "input",
-      /prompt 1 \(2\) with 255 new needs 257 tokens/,
+      /prompt 1 \(2 tokens\) with 255 new ones needs 257 tokens/,
     ],
   ])("refuses %s", async (_, model, status, says) => {
     const args = ["generate", "--prompt", "x", "--model", ...(await model())];

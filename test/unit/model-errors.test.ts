@@ -204,7 +204,7 @@ describe("texts and ids", () => {
     const continued = continueTexts(device, opened, texts, { maxNewTokens: 10 });
     await expect(continued).rejects.toThrow(ContextLengthError);
     await expect(continued).rejects.toThrow(
-      /^prompt 2 \(\d{3}\) with 10 new needs \d{3} tokens but the model's context holds 256/,
+      /^prompt 2 \(\d{3} tokens\) with 10 new ones needs \d{3} tokens but the model's context holds 256/,
     );
     await expect(continueTexts(device, opened, ["short"], { maxNewTokens: 256 })).rejects.toThrow(ContextLengthError);
     await expect(continueTexts(device, opened, [""], { bos: false })).rejects.toThrow(PromptError);

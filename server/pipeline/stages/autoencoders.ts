@@ -5,11 +5,11 @@ import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import type { SubjectModel } from "../../sae/activation-buffer.ts";
 import type { SaeConfig } from "../../sae/config.ts";
 import { saveSae } from "../../sae/format.ts";
-import { measureSaes, type SaeQuality, type SubjectSae } from "../../sae/quality.ts";
+import { measureSaes, qualityCountsSchema, type SubjectSae } from "../../sae/quality.ts";
 import { dictionarySimilarity } from "../../sae/similarity.ts";
 import type { SaeKey } from "../../sae/step-program.ts";
 import { createSaeTrainer, type SaeStep, type SaeTrainer } from "../../sae/trainer.ts";
-import type { Stage, StageContext } from "../stage.ts";
+import type { CheckpointContent, Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readFloats } from "./array-files.ts";
 import {
   analysisTexts,
@@ -101,8 +101,8 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
         texts: ids.slice(held),
         random: context.random,
       });
-      await train(trainer, context);
-      const found = await measure(device, models, trainer, ids.slice(0, held), context);
+      const measured = await train(trainer, context);
+      const found = await measure(device, models, trainer, { texts: ids.slice(0, held), measured, context });
       await writeJson(context.output, qualityFile, {
         trainingTokens: trainer.steps * config.batchTokens,
         steps: trainer.steps,
@@ -113,25 +113,44 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
   },
 };
 
-async function train(trainer: SaeTrainer, { resumed, log, progress, stepDone, settings }: Context): Promise<void> {
+/** Trains to the end; gives what was measured already, where the run was cut after that. */
+async function train(trainer: SaeTrainer, context: Context): Promise<Measured> {
+  const { resumed, log, progress, stepDone, settings } = context;
+  let measured = nothingMeasured;
   if (resumed !== undefined) {
-    const { step, random } = progressSchema.parse(resumed.state);
-    await trainer.restore({ step, random, tensors: await readFloats(resumed) });
+    const state = progressSchema.parse(resumed.state);
+    await trainer.restore({ ...state, tensors: await readFloats(resumed) });
+    measured = state.measured;
   }
-  const capture = async () => {
-    const { tensors, ...state } = await trainer.state();
-    return { state, files: arrayFiles(tensors) };
-  };
   for (let step = await trainer.step(); step !== undefined; step = await trainer.step()) {
     if (step.kind === "update") {
       if (step.step % logInterval === 0 || step.step === trainer.steps) log(lineOf(step));
       progress(step.step * settings.sae.batchTokens, trainer.steps * settings.sae.batchTokens, "tokens");
     }
-    await stepDone(capture);
+    await stepDone(() => capture(trainer, measured));
   }
+  return measured;
 }
 
-const progressSchema = z.object({ step: z.int(), random: z.tuple([z.number(), z.number(), z.number(), z.number()]) });
+async function capture(trainer: SaeTrainer, measured: Measured): Promise<CheckpointContent> {
+  const { tensors, ...state } = await trainer.state();
+  return { state: { ...state, measured }, files: arrayFiles(tensors) };
+}
+
+const measuredSchema = z.object({
+  /** The autoencoders of models that are done, by the model's name. */
+  models: z.record(z.string(), z.array(qualitySchema)),
+  /** What has been counted of the next model's. */
+  counts: qualityCountsSchema.nullable(),
+});
+type Measured = z.infer<typeof measuredSchema>;
+const nothingMeasured: Measured = { models: {}, counts: null };
+
+const progressSchema = z.object({
+  step: z.int(),
+  random: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+  measured: measuredSchema.default(nothingMeasured),
+});
 const logInterval = 10;
 
 /** Every autoencoder's numbers, as columns named by its id. */
@@ -142,15 +161,21 @@ function lineOf({ step, tokens, metrics }: Extract<SaeStep, { kind: "update" }>)
   return { step, tokens, ...Object.fromEntries(columns) };
 }
 
+interface MeasureOptions {
+  readonly texts: readonly Int32Array[];
+  readonly measured: Measured;
+  readonly context: Context;
+}
+
 /** Saves all autoencoders and measures them model by model, so that one pass serves all of a model's. */
 async function measure(
   device: Device,
   models: readonly SubjectModel[],
   trainer: SaeTrainer,
-  texts: readonly Int32Array[],
-  context: Context,
+  { texts, measured, context }: MeasureOptions,
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
-  const saes: Autoencoders["saes"] = [];
+  const done = { ...measured.models };
+  let known = measured.counts;
   const similarities: Autoencoders["similarities"] = [];
   for (const [index, model] of models.entries()) {
     const keys = trainer.saes.filter((key) => key.model === model.name);
@@ -158,26 +183,27 @@ async function measure(
     for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
     for (const { layer, F, sae } of own)
       await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model.name, layer, context));
+    similarities.push(...similaritiesOf(model.name, own));
+    if (done[model.name] !== undefined) continue;
     const qualities = await measureSaes({
       device,
       model,
       saes: own,
       texts,
       contextLength: context.settings.sae.contextLength,
-      onProgress: (done, of) => context.progress(index * of + done, models.length * of, "held-out texts"),
+      ...(known === null ? {} : { known }),
+      onBatch: async (textsDone, counts) => {
+        context.progress(index * texts.length + textsDone, models.length * texts.length, "held-out texts");
+        await context.stepDone(() => capture(trainer, { models: done, counts: counts() }));
+      },
     });
-    for (const [at, quality] of qualities.entries()) saes.push(plainQuality(quality, own[at], model.name));
-    similarities.push(...similaritiesOf(model.name, own));
+    known = null;
+    // Densities are the feature store's business, and are counted there over more texts.
+    done[model.name] = qualities.map(({ density: _, ...quality }, at) =>
+      qualitySchema.parse({ ...quality, model: model.name, layer: own[at]?.layer, F: own[at]?.F, D: own[at]?.D }),
+    );
   }
-  return { saes, similarities };
-}
-
-function plainQuality(
-  { density: _, ...quality }: SaeQuality,
-  key: SaeKey | undefined,
-  model: string,
-): Autoencoders["saes"][number] {
-  return qualitySchema.parse({ ...quality, model, layer: key?.layer, F: key?.F, D: key?.D });
+  return { saes: models.flatMap(({ name }) => done[name] ?? []), similarities };
 }
 
 /** The smallest dictionary of each layer against the largest. */
