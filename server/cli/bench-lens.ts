@@ -52,7 +52,7 @@ export const benchLens = defineCommand({
       const json = {
         name: "lens",
         check: "ok",
-        device: device.description,
+        device: device.kind,
         models,
         budget: judged,
         peakRssMB: peakRssMB(),

@@ -73,7 +73,7 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
   return {
     name: "probe",
     check: checks.length === 0 ? "ok" : checks.join("; "),
-    device: device.description,
+    device: device.kind,
     triples: triples.length,
     features: batched.raw.rows.columns,
     collectTextsPerSecond: (3 * triples.length) / collectSeconds,

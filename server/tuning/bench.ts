@@ -73,7 +73,7 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
     sum(timed.map(({ times }) => times[part])) / sum(totals);
   return {
     name: "ppo",
-    device: device.description,
+    device: device.kind,
     model: options.model === "pythia-70m" ? "pythia-70m-shape" : options.model.name,
     dtype: "float32",
     batch: config.batchSize,
