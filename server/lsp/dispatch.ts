@@ -24,6 +24,9 @@ export class Dispatcher {
   readonly #connection: Connection;
   readonly #log: ServerLog;
   #underWay = 0;
+  /** What is asked to stop and waited for at the end, answered already or not. */
+  readonly #working = new Map<Promise<unknown>, AbortController>();
+  #isClosed = false;
 
   constructor(connection: Connection, log: ServerLog) {
     this.#connection = connection;
@@ -75,6 +78,23 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * Takes every question back and waits until the work on each has ended: handlers give back in the end what they have borrowed or opened, and a thread
+   * must have ended before the process does.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const controller of this.#working.values()) controller.abort(new RequestCancelledError());
+    await Promise.allSettled(this.#working.keys());
+  }
+
+  #track<T>(work: Promise<T>, controller: AbortController): Promise<T> {
+    this.#working.set(work, controller);
+    const forget = (): unknown => this.#working.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+
   async #answer(
     method: string,
     token: CancellationToken,
@@ -87,12 +107,15 @@ export class Dispatcher {
       });
     const controller = new AbortController();
     const subscription = token.onCancellationRequested(() => controller.abort(new RequestCancelledError()));
-    if (token.isCancellationRequested) controller.abort(new RequestCancelledError());
+    if (token.isCancellationRequested || this.#isClosed) controller.abort(new RequestCancelledError());
     const startMs = performance.now();
     this.#underWay += 1;
     try {
       // The asker hears of the end at once; the work ends when it next looks at its signal.
-      return await Promise.race([rejectedBy(controller.signal), inOrder(work, controller.signal)]);
+      return await Promise.race([
+        rejectedBy(controller.signal),
+        this.#track(inOrder(work, controller.signal), controller),
+      ]);
     } catch (error) {
       const failure = failureOf(controller.signal.aborted ? controller.signal.reason : error);
       if (failure.code === "internal") this.#log.error(`${method}: ${describe(error)}`);

@@ -89,7 +89,7 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): v
     quarantine.close();
     const exit = (): void => onEnd(status);
     setTimeout(onStuck, END_WAIT_MS).unref();
-    lenses.close().then(exit, exit);
+    Promise.allSettled([dispatcher.close(), lenses.close()]).then(exit, exit);
   };
   serveLifecycle(connection, dispatcher, session, end);
   documents.serve(dispatcher, (_uri, reason) => log.error(reason));

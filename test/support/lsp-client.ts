@@ -9,10 +9,30 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-languageserver/node";
-import type { z } from "zod";
+import { z } from "zod";
 import { WireFailure } from "../../server/protocol/failure.ts";
 import type { InitializationOptions } from "../../server/protocol/lens-state.ts";
 import type { NotificationType, RequestType } from "../../server/protocol/message.ts";
+
+const position = z.object({ line: z.int(), character: z.int() });
+
+/** What the server tells of a document's problems. */
+export const published = {
+  method: "textDocument/publishDiagnostics",
+  params: z.object({
+    uri: z.string(),
+    version: z.int().optional(),
+    diagnostics: z.array(
+      z.looseObject({
+        range: z.object({ start: position, end: position }),
+        severity: z.int(),
+        source: z.string(),
+        code: z.string(),
+        message: z.string(),
+      }),
+    ),
+  }),
+};
 
 export interface LspClientOptions {
   readonly options?: z.input<typeof InitializationOptions>;

@@ -2,9 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { z } from "zod";
 import { ConfigurationChanged } from "../../../server/protocol/lens-state.ts";
-import { LspClient } from "../../support/lsp-client.ts";
+import { LspClient, published } from "../../support/lsp-client.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
 
 const clients: LspClient[] = [];
@@ -19,24 +18,6 @@ async function start(trusted = true): Promise<LspClient> {
   clients.push(client);
   return client;
 }
-
-const position = z.object({ line: z.int(), character: z.int() });
-const published = {
-  method: "textDocument/publishDiagnostics",
-  params: z.object({
-    uri: z.string(),
-    version: z.int().optional(),
-    diagnostics: z.array(
-      z.object({
-        range: z.object({ start: position, end: position }),
-        severity: z.int(),
-        source: z.literal("LFP Lens experiment"),
-        code: z.literal("experiment"),
-        message: z.string(),
-      }),
-    ),
-  }),
-};
 
 const uri = "untitled:a.lfp-experiment.json";
 

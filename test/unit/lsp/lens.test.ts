@@ -15,7 +15,7 @@ import {
 } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { StartRun } from "../../../server/protocol/runs.ts";
-import { failureIn, LspClient } from "../../support/lsp-client.ts";
+import { failureIn, LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { PATIENT, scratchFolder } from "../pipeline/scratch.ts";
 
@@ -54,22 +54,6 @@ const text =
   "A wonderful, terrible 😀 film.\r\nIt is great.\r\n\r\nAn awful film! I love it; how stupid L0/F3. Good and bad, happy and sad, fun and boring, perfect and poor.";
 const all = { uri, version: 1, ranges: [{ start: 0, end: 10_000 }], ablation: null, maxTokens: 1000 };
 const implicit = { kind: "implicit" } as const;
-const published = {
-  method: "textDocument/publishDiagnostics",
-  params: z.object({
-    uri: z.string(),
-    version: z.int().optional(),
-    diagnostics: z.array(
-      z.looseObject({
-        range: z.unknown(),
-        severity: z.int(),
-        source: z.string(),
-        code: z.string(),
-        message: z.string(),
-      }),
-    ),
-  }),
-};
 
 test("every character of the passages belongs to one token, and values follow the mode", async () => {
   const client = await start();
