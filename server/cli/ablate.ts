@@ -109,7 +109,9 @@ function asText(result: AblationResult): string {
           `Probe's separation of positive and negative words: ${shown(probe.mean)} (${shown(probe.low)} to ${shown(probe.high)}) over ${triples} triples.`,
         ]),
   ];
-  const what = features.map(({ id, factor }) => `${id} times ${shown(factor)}`).join(", ");
+  const what = features
+    .map(({ id, factor }) => `${id} ${factor === 0 ? "removed" : `times ${shown(factor)}`}`)
+    .join(", ");
   return [`${what}; ${prompts} prompts`, "", reward, "", ...beside].join("\n");
 }
 

@@ -88,9 +88,10 @@ function resultOf(result: ExplainRunResult, preview: ExplainPreview, store: Feat
     used.inputTokens + used.outputTokens === 0
       ? ""
       : `; ${used.inputTokens} input and ${used.outputTokens} output tokens${spentUsd === null ? "" : `, $${spentUsd.toFixed(4)}`}`;
+  const nothingCame = preview.origin !== null && explained.length === 0 && failed.length > 0;
   const summary = `${explained.length} explained, ${failed.length} without an explanation, ${preview.cached} explained before${spent}`;
   return {
-    json: { preview, sent: true, explained, failed, stoppedAtCap, used, spentUsd },
+    json: { preview, sent: preview.origin !== null, explained, failed, stoppedAtCap, used, spentUsd },
     text: [
       ...lines,
       ...failed.map(({ id, reason }) => `${id}  no explanation: ${reason}`),
@@ -98,7 +99,7 @@ function resultOf(result: ExplainRunResult, preview: ExplainPreview, store: Feat
       summary,
       ...(stoppedAtCap ? ["Stopped at the cap; with a higher one the same command goes on from here."] : []),
     ].join("\n"),
-    status: stoppedAtCap ? "requeue" : "ok",
+    status: stoppedAtCap ? "requeue" : nothingCame ? "resource" : "ok",
   };
 }
 
@@ -108,7 +109,7 @@ function previewLine(
 ): string {
   const cost = costUsd === null ? "" : `, about $${costUsd.toFixed(4)}`;
   const cap = [...(maxTokens === null ? [] : [`${maxTokens} tokens`]), ...(maxUsd === null ? [] : [`$${maxUsd}`])];
-  return `${features} features: about ${requests} requests to ${origin}, ${inputTokens} input and ${outputTokens} output tokens${cost}; stops at ${cap.join(" or ")}`;
+  return `${features} ${features === 1 ? "feature" : "features"}: about ${requests} requests to ${origin}, ${inputTokens} input and ${outputTokens} output tokens${cost}; stops at ${cap.join(" or ")}`;
 }
 
 /** From options and environment; the key comes from the environment alone. Throws `UsageError`. */

@@ -79,7 +79,7 @@ function describe(detail: FeatureDetail, store: FeatureStore, count: number): st
     ["base", twin(baseTwin)],
     ["promotes", effects(promotes)],
     ["suppresses", effects(suppresses)],
-    ["histogram", row.histogram.join(" ")],
+    ["histogram", `${row.histogram.join(" ")} (active tokens, from 0 to the maximum)`],
     ...(row.labels.length === 0 ? [] : [["labels", row.labels.map(oneLine).join(", ")] as const]),
     ...(detail.note === "" ? [] : [["note", oneLine(detail.note)] as const]),
     ...(detail.annotatedEarlier

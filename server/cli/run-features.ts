@@ -66,8 +66,13 @@ export function rowCells(row: FeatureRow): string[] {
     row.twin === null ? "–" : shown(row.twin.cosine),
     shown(row.ablation?.change ?? null),
     shown(row.explanation?.score?.value ?? null),
-    oneLine(`${row.labels.map((label) => `[${label}] `).join("")}${row.explanation?.text ?? ""}`).slice(0, 80),
+    shortened(oneLine(`${row.labels.map((label) => `[${label}] `).join("")}${row.explanation?.text ?? ""}`)),
   ];
+}
+
+function shortened(text: string): string {
+  const characters = [...text];
+  return characters.length <= 80 ? text : `${characters.slice(0, 79).join("")}…`;
 }
 
 export const rowHead = [

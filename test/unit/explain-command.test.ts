@@ -95,10 +95,32 @@ describe("lfp explain", () => {
   it("explains without a network and without a key", async () => {
     const asked = server.seen.length;
     const { code, stdout } = await lfp("explain", run, "L0/F7");
+    const again = JSON.parse((await lfp("explain", run, "L0/F7", "--again", "--json")).stdout);
+    expect(again).toMatchObject({ sent: false, explained: [{ id: "L0/F7" }] });
     expect(code).toBe(0);
     expect(stdout).toMatch(/L0\/F7 {2}strongest on .* \(offline;/);
     expect(server.seen).toHaveLength(asked);
     expect((await lfp("feature", run, "L0/F7")).stdout).toMatch(/the word "great", \d+ \(fake-4;[\s\S]*\(offline;/);
+  });
+
+  it("an endpoint that explains nothing ends it with 6 and each feature's reason", async () => {
+    server.intercept = (_, response) => {
+      sendJson(response, 400, { error: { message: "no such thing" } });
+      return true;
+    };
+    const ran = await lfp(
+      "explain",
+      run,
+      "L0/F9",
+      "--endpoint",
+      server.baseUrl,
+      "--model",
+      "other-4",
+      "--yes",
+      "--json",
+    );
+    expect(ran.code).toBe(6);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ sent: true, explained: [], failed: [{ id: "L0/F9" }] });
   });
 
   it("a refused key ends it with a reason, without the key", async () => {
