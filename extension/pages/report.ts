@@ -1,5 +1,4 @@
 import { basename } from "node:path";
-import * as vscode from "vscode";
 import { Report } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
 import { ReadReport } from "../../server/protocol/runs.ts";
@@ -9,7 +8,7 @@ import { saveFigure, saveFile } from "./save.ts";
 
 export function reportHost(extension: Extension): PageHost<"report"> {
   return ({ runFolder: folder }, panel) => {
-    const { server, reports } = extension;
+    const { server, reports, features } = extension;
     const name = basename(folder);
     const read = async () => await server.request(ReadReport, { folder });
     panel.title(`Report: ${name}`);
@@ -27,6 +26,8 @@ export function reportHost(extension: Extension): PageHost<"report"> {
         return {};
       },
     });
-    return new vscode.Disposable(() => undefined);
+    return features.onDidChange((changed) => {
+      if (changed === folder) panel.tell("changed", {});
+    });
   };
 }

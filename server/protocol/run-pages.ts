@@ -46,6 +46,9 @@ export const ReportPage = definePage({
     saveReport: ask(z.strictObject({ format: z.enum(["markdown", "json"]) }), z.object({ saved: z.boolean() })),
     openMarkdown: ask(nothing, done),
   },
-  tells: {},
+  tells: {
+    /** Something in the run's store changed: what was measured after the run is asked for again. */
+    changed: done,
+  },
   state: z.object({ scroll: z.number().default(0) }),
 });

@@ -137,6 +137,24 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     await workbench.screenshot("feature measured");
   });
 
+  it("the report has the ablation in its section of what was measured after the run, marked as no part of it", async () => {
+    await workbench.run("LFP Lens: Open Report");
+    const report = await workbench.webview("Report: tiny");
+    const after = report.locator("section.after");
+    const heading = after.getByRole("heading", { name: "Measured after the run", exact: true });
+    await heading.waitFor();
+    await after.getByRole("cell", { name: /^1\. L\d+\/F\d+ removed$/ }).waitFor();
+    await after.getByRole("cell", { name: "random features of the same density, draw 1" }).waitFor();
+    await heading.scrollIntoViewIfNeeded();
+    await workbench.screenshot("report after the run");
+    await report.getByRole("heading", { name: /Table 8/ }).scrollIntoViewIfNeeded();
+    await workbench.screenshot("report tables");
+    await workbench.chooseTheme("Light Modern", "vs");
+    await workbench.screenshot("report Light Modern");
+    await workbench.chooseTheme("Dark Modern", "vs-dark");
+    await row("Features", "[by hand]").click();
+  });
+
   it("completions before and after are compared in the diff editor", async () => {
     await (await featurePage()).getByText("Compare Completions").click();
     await workbench.tabShown("before and after ablating L");

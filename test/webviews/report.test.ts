@@ -139,6 +139,17 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     expect(await after.textContent()).toContain("measured after the run, 2026-11-26 05:41 UTC");
   });
 
+  it("shows what is measured while it is open", async () => {
+    const { handlers } = hostOf();
+    let found = { ...report, sections: report.sections.slice(0, 2) };
+    await using opened = await harness.open(ReportPage, { ...handlers, open: async () => found });
+    await opened.page.getByRole("heading", { name: "Tables" }).waitFor();
+    expect(await opened.page.locator("section.after").count()).toBe(0);
+    found = report;
+    await opened.send({ kind: "tell", name: "changed", data: {} });
+    await opened.page.getByRole("heading", { name: "Measured after the run" }).waitFor();
+  });
+
   it("gives figures as SVG with the theme's colours written in, and as PNG", async () => {
     const { asked, handlers } = hostOf();
     await using opened = await harness.open(ReportPage, handlers);

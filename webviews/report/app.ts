@@ -28,9 +28,9 @@ export class ReportApp extends LitElement {
   constructor() {
     super();
     this.failure = "";
+    this.#host.on("changed", () => void this.#ask(this.#open()));
     void this.#ask(
-      this.#host.ask("open", {}).then(async (report) => {
-        this.report = report;
+      this.#open().then(async () => {
         await this.updateComplete;
         keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ scroll }));
       }),
@@ -52,6 +52,10 @@ export class ReportApp extends LitElement {
       <ul class="findings">${summary.map((finding) => html`<li>${finding}</li>`)}</ul>
       ${sections.map((section) => this.#section(section))}
     </main>`;
+  }
+
+  async #open(): Promise<void> {
+    this.report = await this.#host.ask("open", {});
   }
 
   #section({ title, text, figures, tables, afterRun }: ReportSection) {
