@@ -32,7 +32,7 @@ it("is a copy in the state folder for the run that comes with the program, which
   expect(path.startsWith(env.LFP_STATE_DIR)).toBe(true);
   {
     using store = FeatureStore.open(path);
-    const [row] = store.query(FeatureQuery.parse({}), { offset: 0, count: 1 }).rows;
+    const [row] = store.query(FeatureQuery.parse({ relevant: true }), { offset: 0, count: 1 }).rows;
     expect(row?.explanation?.explainer).toBe("offline");
     store.annotate(row?.id ?? "", { note: "mine", pinned: true });
   }

@@ -8,7 +8,7 @@ import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "..
 import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError } from "./errors.ts";
-import { idOfNumber, numberOfId } from "./feature-number.ts";
+import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
 import { inTransaction, openDatabase } from "./open.ts";
 import { queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
@@ -253,11 +253,11 @@ export class FeatureStore implements Disposable {
     }
   }
 
-  /** Ids by falling cosine with their twin in the other size, `perLayer` of each layer: those that the method explains. */
-  mostSimilar(perLayer: number): string[] {
+  /** Ids of the features most similar to their twin in the other size, `perLayer` of each layer: those that the method explains. */
+  mostSimilar(perLayer: number, model: "tuned" | "base" = "tuned"): string[] {
     const sql = `SELECT id AS n FROM (SELECT id, twin_cosine, row_number() OVER (PARTITION BY layer ORDER BY twin_cosine DESC, id) AS place
-      FROM features WHERE space = 0 AND density > 0 AND twin_cosine IS NOT NULL) WHERE place <= ? ORDER BY id`;
-    const rows = this.#statements.get(sql).all(perLayer);
+      FROM features WHERE space = ? AND density > 0 AND twin_cosine IS NOT NULL) WHERE place <= ? ORDER BY id`;
+    const rows = this.#statements.get(sql).all(spaceOf({ model, size: "small" }), perLayer);
     return rows.map((row) => idOfNumber(z.object({ n: z.int() }).parse(row).n));
   }
 }

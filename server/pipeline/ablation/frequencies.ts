@@ -11,8 +11,11 @@ export const frequenciesSchema = z.object({
   highInputs: z.int(),
   otherInputs: z.int(),
   ablatedHigh: z.number().nullable(),
+  /** Of the random sets that the ablation is compared with; null without draws. */
+  randomHigh: z.number().nullable(),
   averageHigh: z.number().nullable(),
   ablatedOther: z.number().nullable(),
+  randomOther: z.number().nullable(),
   averageOther: z.number().nullable(),
 });
 export type Frequencies = z.infer<typeof frequenciesSchema>;
@@ -20,12 +23,12 @@ export type Frequencies = z.infer<typeof frequenciesSchema>;
 /** A reading from which the paper counts an input as one of high reward. */
 const highReward = 3;
 
-/** Over positive and negative words of triples that the probe was not fitted on; `columns` are the set's places in a row. */
+/** Over positive and negative words of triples that the probe was not fitted on. Features are places in a row; one that several draws hold counts as often. */
 export function activationFrequencies(
   probe: LinearProbe,
   features: TripleFeatures,
   test: readonly number[],
-  columns: readonly number[],
+  { ablated, random }: { readonly ablated: readonly number[]; readonly random: readonly number[] },
 ): Frequencies {
   const n = features.triples;
   const rows = takeRows(polarRows(features), Int32Array.from(test.flatMap((triple) => [triple, n + triple])));
@@ -44,9 +47,11 @@ export function activationFrequencies(
     threshold: highReward,
     highInputs,
     otherInputs: readings.length - highInputs,
-    ablatedHigh: share(true, columns),
+    ablatedHigh: share(true, ablated),
+    randomHigh: share(true, random),
     averageHigh: share(true, all),
-    ablatedOther: share(false, columns),
+    ablatedOther: share(false, ablated),
+    randomOther: share(false, random),
     averageOther: share(false, all),
   };
 }

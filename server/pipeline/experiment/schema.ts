@@ -100,7 +100,7 @@ const explainSchema = z
       .int()
       .nonnegative()
       .describe(
-        "How many features of each layer are explained: those most similar to a feature of the other dictionary size (30 in the published code).",
+        "How many features of each layer are explained, in the tuned and in the base model: those most similar to a feature of the other dictionary size (30 in the published code).",
       ),
   })
   .readonly()

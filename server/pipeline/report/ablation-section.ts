@@ -58,25 +58,27 @@ export function rewardRows(result: AblationResult): Cell[][] {
   const { features, conditions, random, beyondRandom } = result;
   const rows: Cell[][] = conditions.map((condition) => [
     nameOfCondition(result, condition),
-    condition.reward.level.mean,
-    ...changeCells(condition.reward.change),
+    ...levelCells(condition.reward.level),
+    ...levelCells(condition.reward.change),
   ]);
   if (random !== null) {
     const name = nameOfCondition(result, { kind: "random", draw: null });
-    rows.push([`${name}, mean of ${random.draws}`, null, ...changeCells(random.change)]);
+    rows.push([`${name}, mean of ${random.draws}`, ...levelCells(null), ...levelCells(random.change)]);
   }
   const what = features.every(({ factor }) => factor === 0) ? "removed" : "scaled";
-  if (beyondRandom !== null) rows.push([`${what} beyond random`, null, ...changeCells(beyondRandom)]);
+  if (beyondRandom !== null) rows.push([`${what} beyond random`, ...levelCells(null), ...levelCells(beyondRandom)]);
   return rows;
 }
 
 /** Columns of `rewardRows`. */
-export const rewardColumns = ["", "mean reward", "change", "95 % low", "95 % high"] as const;
+export const rewardColumns = ["", "mean reward", "95 % low", "95 % high", "change", "95 % low", "95 % high"] as const;
 
 function rewardTable(set: AblationResult, source: Source): Table {
   const paper = table6.map(([name = "", before = 0, after = 0]) => [
-    name,
+    `${name} (${before} before)`,
     after,
+    null,
+    null,
     typeof before === "number" && typeof after === "number" ? Number((after - before).toFixed(2)) : null,
     null,
     null,
@@ -98,7 +100,7 @@ function rewardTable(set: AblationResult, source: Source): Table {
 export function besideTable(set: AblationResult, source: Source): Table {
   const cells = (measured: Measured | null): Cell[] => [
     measured?.level.mean ?? null,
-    ...changeCells(measured?.change ?? null),
+    ...levelCells(measured?.change ?? null),
   ];
   return {
     id: "ablation-loss-probe",
@@ -125,30 +127,33 @@ function singleTable(single: readonly AblationResult[], source: Source): Table {
     columns: ["feature", "change of the reward", "95 % low", "95 % high"],
     rows: single.map(({ features, conditions }) => [
       features.map(({ id }) => id).join(", "),
-      ...changeCells(conditions.find(({ kind }) => kind === "this")?.reward.change ?? null),
+      ...levelCells(conditions.find(({ kind }) => kind === "this")?.reward.change ?? null),
     ]),
     notes: ["Those of the set that weigh most in the probe's output."],
   };
 }
 
 function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
-  const { threshold, highInputs, otherInputs, ablatedHigh, averageHigh, ablatedOther, averageOther } = frequencies;
+  const { threshold, highInputs, otherInputs, ablatedHigh, randomHigh, averageHigh } = frequencies;
+  const { ablatedOther, randomOther, averageOther } = frequencies;
+  const draws = set.random?.draws ?? 0;
   return {
     id: "table-7",
     title: "How often features are active, per cent of inputs (Table 7)",
     source,
-    columns: ["", "ablated features", "all features"],
+    columns: ["", "ablated features", "random features of the same density", "all features"],
     rows: [
-      [`reading of ${threshold} or more (${highInputs} inputs)`, ablatedHigh, averageHigh],
-      [`reading below ${threshold} (${otherInputs} inputs)`, ablatedOther, averageOther],
-      ...table7.map((cells) => [...cells]),
+      [`reading of ${threshold} or more (${highInputs} inputs)`, ablatedHigh, randomHigh, averageHigh],
+      [`reading below ${threshold} (${otherInputs} inputs)`, ablatedOther, randomOther, averageOther],
+      ...table7.map(([name = "", ablated = null, average = null]) => [name, ablated, null, average]),
     ],
     notes: [
-      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features and over all features of the small dictionaries. The paper's rows are of high-reward inputs.`,
+      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features, over those of the ${draws} random sets of Table 6, ` +
+        "and over all features of the small dictionaries. The paper's rows are of high-reward inputs; it has no control for features that are active often everywhere.",
     ],
   };
 }
 
-export function changeCells(change: Level | null): Cell[] {
-  return [change?.mean ?? null, change?.low ?? null, change?.high ?? null];
+export function levelCells(level: Level | null): Cell[] {
+  return [level?.mean ?? null, level?.low ?? null, level?.high ?? null];
 }

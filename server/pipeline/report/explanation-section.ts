@@ -1,26 +1,35 @@
+import type { Autoencoders } from "../stages/autoencoders.ts";
 import type { Explanations } from "../stages/explain.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
-
-type Explained = Explanations["features"][number];
+import { table1 } from "./paper.ts";
+import { type Explained, isRelevant, relevanceTable, relevantInWords, similarTable } from "./relevance-tables.ts";
 
 /** What the features mean, as far as explanations without a language model can say, and how well those predict. */
-export function explanationSection(found: Explanations, source: Source): Section {
+export function explanationSection(
+  found: Explanations,
+  similarities: Autoencoders["similarities"],
+  source: Source,
+): Section {
   return {
     title: "What the features mean",
     text: [
       `Explained: the ${found.features.length} features that the two dictionary sizes agree on most, without a language model (${found.explainer}): peak tokens, promoted tokens, and how much of a ` +
         "feature's strength is on words that the feedback rates. Each explanation is scored on windows of other texts; 0.5 is chance.",
     ],
-    tables: [scoreTable(found, source), explanationTable(found, source)],
+    tables: [
+      scoreTable(found, source),
+      explanationTable(found, source),
+      similarTable(found, similarities, source),
+      relevanceTable(found, source),
+    ],
     figures: [],
   };
 }
 
 /** One line for the top of the report. */
-export function explanationsFinding({ features, explainer }: Explanations): string {
+export function explanationsFinding({ features, base, explainer }: Explanations): string {
   const { mean } = meansOf(features, "detection");
-  const relevant = features.filter(isRelevant).length;
-  return `Of ${features.length} features explained (${explainer}), ${relevant} have to do with the task; explanations tell where a feature is active with a balanced accuracy of ${showCell(mean)}.`;
+  return `Of the features explained (${explainer}), ${relevantInWords(features)} have to do with the task, and of the base model's ${relevantInWords(base)}; explanations tell where a feature is active with a balanced accuracy of ${showCell(mean)}.`;
 }
 
 function scoreTable({ features }: Explanations, source: Source): Table {
@@ -49,32 +58,31 @@ function explanationTable({ features }: Explanations, source: Source): Table {
     .slice(0, shownExplanations);
   return {
     id: "table-1",
-    title: "Explanations (compare Table 1)",
+    title: "Explanations (Table 1)",
     source,
     columns: ["feature", "explanation", "relevant", "detection", "95 % low", "95 % high"],
-    rows: rows.map((feature) => {
-      const score = scoreOf(feature);
-      const relevance = feature.detail.relevance;
-      return [
-        feature.id,
-        feature.text,
-        relevance?.relevant === true ? relevance.polarity : "",
-        score?.value ?? null,
-        score?.low ?? null,
-        score?.high ?? null,
-      ];
-    }),
+    rows: [
+      ...rows.map((feature) => {
+        const score = scoreOf(feature);
+        const relevance = feature.detail.relevance;
+        return [
+          feature.id,
+          feature.text,
+          relevance?.relevant === true ? relevance.polarity : "",
+          score?.value ?? null,
+          score?.low ?? null,
+          score?.high ?? null,
+        ];
+      }),
+      ...table1.map((name) => [name, null, null, null, null, null]),
+    ],
     notes: [
-      `Relevant ones first, then by score, ${shownExplanations} at most; \`lfp features\` lists all. The paper's Table 1 is of another run (its Appendix B), explained by GPT-4.`,
+      `Relevant ones first, then by score, ${shownExplanations} at most; \`lfp features\` lists all. The paper's rows are features of its own dictionaries, of the run of its Appendix B (see Table 8), and were described by GPT-4; they compare with no feature here.`,
     ],
   };
 }
 
 const shownExplanations = 20;
-
-function isRelevant({ detail }: Explained): boolean {
-  return detail.relevance?.relevant === true;
-}
 
 function meansOf(features: readonly Explained[], method: "detection" | "fuzzing") {
   const scores = features.flatMap(({ detail }) => detail.scores.filter((score) => score.method === method));

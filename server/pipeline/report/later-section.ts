@@ -3,7 +3,7 @@
 import type { AblationResult } from "../../ablate/result.ts";
 import { ablationResult } from "../../ablate/result.ts";
 import type { LaterAblation } from "../../store/store.ts";
-import { besideTable, changeCells, rewardColumns, rewardRows } from "./ablation-section.ts";
+import { besideTable, levelCells, rewardColumns, rewardRows } from "./ablation-section.ts";
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 
@@ -58,7 +58,7 @@ function sectionOf(found: readonly Measured[], run: string): Section {
 function overview(found: readonly Measured[], source: Source): Table {
   const rows = found.map(({ result, created, earlier }, at): Cell[] => {
     const change = (kind: "this" | "mean"): Cell[] =>
-      changeCells(result.conditions.find((condition) => condition.kind === kind)?.reward.change ?? null);
+      levelCells(result.conditions.find((condition) => condition.kind === kind)?.reward.change ?? null);
     const [toMean = null] = change("mean");
     return [
       `${at + 1}. ${setInWords(result)}${earlier ? " (of dictionaries since trained anew)" : ""}`,

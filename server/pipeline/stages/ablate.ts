@@ -45,7 +45,7 @@ type Context = StageContext<AblateSettings, Inputs>;
 /** Removes the features that stand for the task, and measures what that does beside its controls. */
 export const ablateStage: Stage<AblateSettings, Inputs> = {
   name: "ablate",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input, output } = context;
     const { picked, ids } = await pick(context);
@@ -62,7 +62,7 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
       const bench = await AblationBench.open(subject, await journalOf(context));
       const { set, single } = await measureAll(bench, ids, context);
       await bench.dispose();
-      const frequencies = await frequenciesOf(ids, context);
+      const frequencies = await frequenciesOf(ids, set, context);
       await writeJson(output, ablationFile, ablationSchema.parse({ picked, set, single, frequencies }));
     });
   },
@@ -120,18 +120,24 @@ async function pick({ input }: Context): Promise<{ picked: Ablation["picked"]; i
 /** So many features stand in for relevant ones when there are none. */
 const fallback = 8;
 
-async function frequenciesOf(ids: readonly string[], { input }: Context): Promise<Ablation["frequencies"]> {
+async function frequenciesOf(
+  ids: readonly string[],
+  { conditions }: Ablation["set"],
+  { input }: Context,
+): Promise<Ablation["frequencies"]> {
   const { features } = await readCollected(input("collected"));
   const { probe, testTriples } = await loadProbe(input("probe"));
   const isTest = new Set(testTriples);
   const triples = await readTriples(input("triples"));
   const test = triples.flatMap(({ id }, at) => (isTest.has(id) ? [at] : []));
-  const columns = ids.flatMap((id) => {
-    const place = parseFeatureId(id);
-    const span = features.layers.find(({ layer }) => layer === place?.layer);
-    return place === undefined || span === undefined ? [] : [span.start + place.feature];
-  });
-  return activationFrequencies(probe, features, test, columns);
+  const columnsOf = (some: readonly string[]): number[] =>
+    some.flatMap((id) => {
+      const place = parseFeatureId(id);
+      const span = features.layers.find(({ layer }) => layer === place?.layer);
+      return place === undefined || span === undefined ? [] : [span.start + place.feature];
+    });
+  const random = conditions.filter(({ kind }) => kind === "random").flatMap((draw) => draw.features);
+  return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) });
 }
 
 /** Puts the run's ablations into its living store. */

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { explainFeatures } from "../../explain/explain-features.ts";
+import { type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer } from "../../explain/offline.ts";
 import { explanationDetail } from "../../store/rows.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { featureCase } from "../features/cases.ts";
-import type { Stage } from "../stage.ts";
+import type { Stage, StageContext } from "../stage.ts";
 import { writeJson } from "./common.ts";
 import { featuresFile } from "./examples.ts";
 import { type TaskSettings, taskOf } from "./triples.ts";
@@ -20,53 +20,71 @@ export interface ExplainSettings extends TaskSettings {
 /** File of the `explain` stage. */
 export const explanationsFile = "explanations.json";
 
+const explainedSchema = z.array(z.object({ id: z.string(), text: z.string(), detail: explanationDetail }));
 export const explanationsSchema = z.object({
   explainer: z.string(),
   task: z.string(),
-  features: z.array(z.object({ id: z.string(), text: z.string(), detail: explanationDetail })),
+  features: explainedSchema,
+  /** The base model's features, chosen and explained alike: how many have to do with the task without any tuning. */
+  base: explainedSchema,
   failed: z.array(z.object({ id: z.string(), reason: z.string() })),
 });
 export type Explanations = z.infer<typeof explanationsSchema>;
+type Context = StageContext<ExplainSettings, "examples">;
 
-/** Explains the features that both sizes found, without a language model, and scores the explanations. */
+/** Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores the explanations. */
 export const explainStage: Stage<ExplainSettings, "examples"> = {
   name: "explain",
-  codeVersion: 1,
-  run: async ({ settings, input, output, progress, stepDone }) => {
+  codeVersion: 2,
+  run: async (context) => {
+    const { settings, input, output } = context;
     using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
     const task = store.meta("task") ?? settings.task;
-    const ids = store.mostSimilar(settings.perLayer);
-    const { explained, failed } = await explainFeatures(
-      ids.map((id) => featureCase(store, id)),
-      {
-        explainer: offlineExplainer({ wordValues: taskOf(settings).wordValues, background: store.windows(1000) }),
-        task,
-        seed: settings.seed,
-        concurrency: 1,
-        onProgress: (done, total) => progress(done, total, "steps"),
-        onExplained: () => stepDone(() => ({ state: {} })),
-      },
-    );
+    const [ids, baseIds] = [store.mostSimilar(settings.perLayer), store.mostSimilar(settings.perLayer, "base")];
+    const explainer = offlineExplainer({ wordValues: taskOf(settings).wordValues, background: store.windows(1000) });
+    // Each list by itself: the control of an explanation is another one of its list.
+    const explain = (some: readonly string[], before: number) =>
+      explainFeatures(
+        some.map((id) => featureCase(store, id)),
+        { explainer, task, ...waysOf(context, before, ids.length + baseIds.length) },
+      );
+    const tuned = await explain(ids, 0);
+    const base = await explain(baseIds, ids.length);
     const found: Explanations = {
-      explainer: "offline",
+      explainer: explainer.name,
       task,
-      features: explained.map(({ id, explanation, scores, relevance }) => ({
-        id,
-        text: explanation.text,
-        detail: { terms: [...explanation.terms], scores: [...scores], relevance },
-      })),
-      failed: [...failed],
+      features: rowsOf(tuned),
+      base: rowsOf(base),
+      failed: [...tuned.failed, ...base.failed],
     };
     await writeJson(output, explanationsFile, explanationsSchema.parse(found));
   },
 };
+
+/** One at a time; progress goes through both lists, each feature two steps of it. */
+function waysOf({ settings, progress, stepDone }: Context, featuresBefore: number, allFeatures: number) {
+  return {
+    seed: settings.seed,
+    concurrency: 1,
+    onProgress: (done: number) => progress(2 * featuresBefore + done, 2 * allFeatures, "steps"),
+    onExplained: () => stepDone(() => ({ state: {} })),
+  };
+}
+
+function rowsOf({ explained }: ExplainResult): Explanations["features"] {
+  return explained.map(({ id, explanation, scores, relevance }) => ({
+    id,
+    text: explanation.text,
+    detail: { terms: [...explanation.terms], scores: [...scores], relevance },
+  }));
+}
 
 /** Puts the run's explanations into its living store. */
 export function installExplanations(output: string, runRoot: string, key: string): void {
   using store = FeatureStore.open(join(runRoot, featuresFile));
   store.once("explain", key, () => {
     const found = explanationsSchema.parse(JSON.parse(readFileSync(join(output, explanationsFile), "utf8")));
-    const rows = found.features.map(({ id, text, detail }) => ({
+    const rows = [...found.features, ...found.base].map(({ id, text, detail }) => ({
       id,
       explanation: { explainer: found.explainer, text, ...detail },
     }));

@@ -36,7 +36,7 @@ type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features" 
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
   name: "report",
-  codeVersion: 5,
+  codeVersion: 6,
   run: async ({ settings, input, output }) => {
     const { run, seed } = settings;
     const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });
@@ -64,7 +64,7 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
         divergenceSection(divergence, sourceOf("divergence")),
         saeSection(saes, sourceOf("autoencoders")),
         withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
-        explanationSection(explanations, sourceOf("explain")),
+        explanationSection(explanations, saes.similarities, sourceOf("explain")),
         ablationSection(ablation, sourceOf("ablate")),
       ],
     });

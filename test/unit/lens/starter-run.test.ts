@@ -1,9 +1,13 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { starterRunFolder } from "../../../server/common/package-root.ts";
 import { activationsOf } from "../../../server/lens/reading.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { reportSchema } from "../../../server/pipeline/report/document.ts";
+import { readRecord } from "../../../server/pipeline/run-folder.ts";
+import { loadProbe } from "../../../server/probe/format.ts";
+import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { vaderLexicon } from "../../../server/rewards/vader-lexicon.ts";
 
 describe("the run that comes with the program", { timeout: 60_000 }, () => {
@@ -43,6 +47,66 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
     expect(known(/great|bad|good|sad/)).toEqual([true, true, true, true]);
     expect(known(/[,.;]/)).toEqual([false, false, false, false]);
     await lens.close();
+  });
+
+  it("gives numbers that are sums of weights times activations, and that ablating nothing leaves as they are, bit for bit", async () => {
+    const lens = await openLens(starterRunFolder(), { threads: 1 });
+    const { probe } = await loadProbe(join(starterRunFolder(), "probe"));
+    const text =
+      "A wonderful, moving film. The plot is terrible and boring, but I would recommend it to my best friend!";
+    const reading = await lens.read(text);
+    const columns = Array.from(probe.weights, (weight, column) => ({
+      weight,
+      activations: activationsOf(reading, column),
+    }));
+    for (const [token, implicit] of reading.implicit.entries()) {
+      const parts = columns.reduce(
+        (sum, { weight, activations }) => sum + weight * (activations[token] ?? 0),
+        probe.intercept,
+      );
+      expect(Math.abs(parts - implicit)).toBeLessThan(1e-4);
+      const { contributions, intercept, rest } = lens.explain(text, reading, token, 5);
+      const shown = contributions.reduce((sum, { contribution }) => sum + contribution, intercept + rest.contribution);
+      expect(Math.abs(shown - implicit)).toBeLessThan(1e-4);
+    }
+    expect(reading.implicit.length).toBeGreaterThan(20);
+    const set = (features: AblationSet["features"]) => AblationSet.parse({ format: "lfp-ablation/1", features });
+    expect(await lens.read(text, { ablation: set([]) })).toEqual(reading);
+    expect(await lens.read(text, { ablation: set([{ id: "L4/F0", factor: 1 }]) })).toEqual(reading);
+    // A factor that float32 rounds to one goes through the program that takes contributions out.
+    const nothing = set([
+      { id: "L1/F70", factor: 1 + 1e-12 },
+      { id: "L4/F0@big", factor: 1 + 1e-12 },
+    ]);
+    expect(await lens.read(text, { ablation: nothing })).toEqual(reading);
+    expect(await lens.read(text, { ablation: set([{ id: "L1/F70", factor: 0 }]) })).not.toEqual(reading);
+    await lens.close();
+  });
+
+  it("has a report that measured the tuned model's sampled reward before and after on 256 prompts, with intervals and controls", async () => {
+    const folder = starterRunFolder();
+    const report = reportSchema.parse(JSON.parse(await readFile(join(folder, "report.json"), "utf8")));
+    const tables = new Map(report.sections.flatMap((section) => section.tables.map((table) => [table.id, table])));
+    const { rows = [], columns, notes } = tables.get("table-6") ?? {};
+    expect(columns).toEqual(["", "mean reward", "95 % low", "95 % high", "change", "95 % low", "95 % high"]);
+    expect(Number(/^(\d+) held-out prompts/.exec(notes?.[0] ?? "")?.[1])).toBeGreaterThanOrEqual(256);
+    const conditions = [
+      /^tuned model as it is/,
+      /^features removed/,
+      /^features at their mean/,
+      /^reconstruction only/,
+    ];
+    for (const name of [...conditions, /draw 1$/, /draw 2$/, /draw 3$/]) {
+      const [, mean, low, high, ...change] = rows.find(([first]) => name.test(String(first))) ?? [];
+      expect(Number(low)).toBeLessThan(Number(mean));
+      expect(Number(high)).toBeGreaterThan(Number(mean));
+      expect(change.every((cell) => typeof cell === "number")).toBe(!name.test("tuned model as it is"));
+    }
+    for (const id of ["table-1", "table-6", "table-7", "table-8"])
+      expect(tables.get(id)?.rows.some(([first]) => String(first).startsWith("paper, "))).toBe(true);
+    const record = await readRecord(folder);
+    const keys = new Map(record?.stages.map(({ stage, key }) => [stage, key?.slice(0, 16)]));
+    for (const { source } of tables.values()) expect(source.key).toBe(keys.get(source.stage));
   });
 
   it("is small, and holds nothing that only going on with it would need", async () => {

@@ -108,6 +108,8 @@ describe("lfp run", { timeout: 240_000 }, () => {
         "figure-4",
         "tables-11-12",
         "table-1",
+        "table-8",
+        "relevance",
         "explanation-scores",
         "table-6",
         "table-7",
