@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
-import { ConfigError, UnknownArchitectureError } from "./errors.ts";
+import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
 import { type GemmaConfig, parseGemmaConfig } from "./gemma.ts";
 import { type GptNeoConfig, parseGptNeoConfig } from "./gpt-neo.ts";
 import { type GptNeoXConfig, parseGptNeoXConfig } from "./gpt-neox.ts";
@@ -19,7 +19,7 @@ const parsers: { readonly [K in ModelType]: (json: unknown) => Extract<ModelConf
 
 export const supportedModelTypes: readonly string[] = Object.keys(parsers);
 
-/** Reads `config.json` of a model folder. Throws `ConfigError` or `UnknownArchitectureError`. */
+/** Reads `config.json` of a model folder. Throws `ConfigError`, `AdaptersOnlyError` or `UnknownArchitectureError`. */
 export async function readConfig(
   folder: string,
 ): Promise<{ config: ModelConfig; json: Readonly<Record<string, unknown>> }> {
@@ -28,6 +28,7 @@ export async function readConfig(
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
+    if (await isThere(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
     throw new ConfigError(
       `${path} cannot be read (${messageOf(cause)}): a model folder holds config.json, model.safetensors and tokenizer.json`,
       { cause },
@@ -51,6 +52,13 @@ export function parseConfig(json: Readonly<Record<string, unknown>>, where: stri
     if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${z.prettifyError(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
   }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function parseJson(text: string, path: string): Readonly<Record<string, unknown>> {
