@@ -3,8 +3,8 @@ import { defineKernel, extentParams, type Fragment, foldedGrid, type Launch, low
 
 const lanes = 256;
 /** Extents of fragments that these kernels have room for. */
-export const mostElementwiseExtents = 15;
-export const mostReductionExtents = 11;
+export const mostElementwiseExtents = 14;
+export const mostReductionExtents = 10;
 
 /** y[at] = fragment, for `at` below `size`. */
 export function elementwiseLaunch(name: string, fragment: Fragment, size: number, type: "f32" | "i32"): Launch {
@@ -64,7 +64,7 @@ ${fragment.statements}
   y[index] = total * p.scale;`,
   });
   const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale, ...(fragment.extents ?? [])];
-  return { kernel, params, grid: foldedGrid(Math.ceil((outputs * chunks) / size)) };
+  return { kernel, params, grid: foldedGrid(Math.ceil((outputs * chunks) / size)), operations: operationsOf(shape) };
 }
 
 /** One workgroup a result and chunk: y [chunks, outputs]. The fragment is over `at`. */
@@ -93,7 +93,12 @@ ${fragment.statements}
   if (lane == 0u) { y[group] = total * p.scale; }`,
   });
   const params = [outputs, reduced, chunks, Math.ceil(reduced / chunks), shape.scale, ...(fragment.extents ?? [])];
-  return { kernel, params, grid: foldedGrid(outputs * chunks) };
+  return { kernel, params, grid: foldedGrid(outputs * chunks), operations: operationsOf(shape) };
+}
+
+/** Elements that are nowhere in memory count as those that are: about as many operations as reading them would cost. */
+function operationsOf({ outputs, reduced }: ReduceShape): number {
+  return 32 * outputs * reduced;
 }
 
 function reduceParts(fragment: Fragment) {

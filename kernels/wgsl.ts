@@ -13,7 +13,7 @@ export interface Kernel {
   readonly name: string;
   readonly code: string;
   readonly bindings: readonly Binding[];
-  /** Names of the u32 or f32 numbers that a launch passes, in order; at most 16. */
+  /** Names of the u32 or f32 numbers that a launch passes, in order. */
   readonly params: readonly Param[];
   /** What the text was made from, for variants of it (windows.ts). */
   readonly source: KernelSource;
@@ -29,6 +29,8 @@ export interface Launch {
   readonly kernel: Kernel;
   readonly params: readonly number[];
   readonly grid: Grid;
+  /** Multiplications and additions, where they are many for the memory that is bound (slices.ts). */
+  readonly operations?: number;
 }
 
 export type Grid = readonly [x: number, y: number, z: number];
@@ -48,28 +50,31 @@ export interface KernelSource {
   readonly builtins?: readonly string[];
   /** More attributes of the entry point, such as `@subgroup_size(32)`. */
   readonly attributes?: readonly string[];
+  /** A last parameter says with which group of the whole grid a launch begins (slices.ts). */
+  readonly sliced?: boolean;
 }
 
 /** The most workgroups along one axis that every implementation of WebGPU allows. */
-const maxWorkgroupsPerAxis = 65_535;
-/** Bytes of numbers that a launch can pass, by four. */
-export const maxParams = 16;
+export const maxWorkgroupsPerAxis = 65_535;
+/** Numbers that a kernel can be written over: Dawn passes 64 bytes with a launch, and four of them are kept for a slice's beginning. */
+export const maxParams = 15;
 
 /** Writes a kernel's text. Bindings stand in group 0 in their order. */
 export function defineKernel(source: KernelSource): Kernel {
   const {
     name,
     bindings,
-    params = [],
+    params: own = [],
     size,
     declarations = "",
     body,
     enables = [],
     builtins = [],
     attributes = [],
+    sliced = false,
   } = source;
-  if (params.length > maxParams)
-    throw new RangeError(`kernel ${name} has ${params.length} parameters, not ${maxParams}`);
+  if (own.length > maxParams) throw new RangeError(`kernel ${name} has ${own.length} parameters, not ${maxParams}`);
+  const params: readonly Param[] = sliced ? [...own, { name: "firstGroup", type: "u32" }] : own;
   const inputs = [
     "@builtin(workgroup_id) wg: vec3u",
     "@builtin(num_workgroups) wgs: vec3u",
@@ -91,7 +96,7 @@ export function defineKernel(source: KernelSource): Kernel {
     declarations,
     ["@compute", `@workgroup_size(${size})`, ...attributes].join(" "),
     `fn main(${inputs.join(", ")}) {`,
-    "  let group = wg.x + wg.y * wgs.x;",
+    `  let group = wg.x + wg.y * wgs.x${sliced ? " + p.firstGroup" : ""};`,
     body,
     "}",
   ];

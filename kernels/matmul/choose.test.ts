@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { KernelRunner } from "../../test/support/webgpu-runner.ts";
+import { slicedKernel } from "../slices.ts";
 import { type Kernel, plainFragment } from "../wgsl.ts";
 import { type Windows, windowedKernel } from "../windows.ts";
 import { candidates, chooseVariant, type Precision, precisions, shapeClass } from "./choose.ts";
@@ -200,7 +201,7 @@ describe("on Dawn's null backend", () => {
   afterAll(() => runner.close());
 
   it.each(precisions)(
-    "every kernel for %s compiles, on every adapter, for every transpose, even or not, and in windows",
+    "every kernel for %s compiles, on every adapter, for every transpose, even or not, in slices and in windows",
     async (precision) => {
       let kernels = 0;
       for (const adapter of Object.values(adapters))
@@ -218,6 +219,7 @@ describe("on Dawn's null backend", () => {
                     const large =
                       variant.kind === "matrices" && matrixStorage(variant.tile, variant.precision) > 16_384;
                     await (large ? runner.checkText(launch.kernel) : runner.compile(launch.kernel));
+                    await runner.checkText(slicedKernel(launch.kernel));
                     kernels++;
                   }
               const [first] = candidates(shape, adapter, precision);

@@ -8,7 +8,7 @@ import {
   type Param,
   plainFragment,
 } from "../wgsl.ts";
-import type { Finish, MatmulShape } from "./shape.ts";
+import { type Finish, floatOperations, type MatmulShape } from "./shape.ts";
 
 /** Bindings and declarations that a product needs to hand over its sums: a function `place`, and what the epilogue asks for. */
 interface FinishText {
@@ -65,15 +65,17 @@ export const tileParams: readonly Param[] = [
 
 /** One workgroup for each tile, item of the batch and part of the inner extent; parts are whole multiples of the tile's `inner`. */
 export function tileGrid(
-  { batch, M, N, K, alpha, sharedB }: MatmulShape,
+  shape: MatmulShape,
   tile: { readonly rows: number; readonly columns: number; readonly inner: number },
   splits: number,
 ): Omit<Launch, "kernel"> {
+  const { batch, M, N, K, alpha, sharedB } = shape;
   const [tilesM, tilesN] = [Math.ceil(M / tile.rows), Math.ceil(N / tile.columns)];
   const part = Math.ceil(K / splits / tile.inner) * tile.inner;
   return {
     params: [M, N, K, M * K, sharedB ? 0 : K * N, tilesM, tilesN, batch, splits, part, alpha],
     grid: foldedGrid(tilesM * tilesN * batch * splits),
+    operations: floatOperations(shape),
   };
 }
 

@@ -11,18 +11,23 @@ export interface Peaks {
   readonly halfMatrixTflops?: number;
 }
 
+/** What is asked of the timer. */
+export type PeakTimer = Pick<KernelTimer, "traits" | "adapter" | "fill" | "run" | "seconds" | "free">;
+
 /** Checks and times the kernels of kernels/peak.ts. The fastest kind of matrix counts. */
-export async function measurePeaks(timer: KernelTimer): Promise<Peaks> {
-  const { software } = timer.traits;
-  const [groups, iterations] = software ? [2, 8] : [2048, 4096];
-  const plain = f32Peak(groups, iterations);
-  // Every number has run to its fixed point x = x / 2 + 1.
-  const f32Tflops = await measure(timer, plain, Float32Array.of(0.5, 1), 64);
+export async function measurePeaks(timer: PeakTimer): Promise<Peaks> {
+  const groups = timer.traits.software ? 2 : 2048;
+  const f32Tflops = await measure(timer, (iterations) => ({
+    peak: f32Peak(groups, iterations),
+    x: Float32Array.of(0.5, 1),
+    // Every number has run to its fixed point x = x / 2 + 1.
+    first: 64,
+  }));
   const component = async (type: string): Promise<number | undefined> => {
     const rates: number[] = [];
     for (const config of timer.adapter.matrices)
       if (config.componentType === type && config.resultComponentType === "f32")
-        rates.push(await measureMatrices(timer, config, [1024, 2048]));
+        rates.push(await measureMatrices(timer, config));
     return rates.length === 0 ? undefined : Math.max(...rates);
   };
   const [f32MatrixTflops, halfMatrixTflops] = [await component("f32"), await component("f16")];
@@ -33,31 +38,49 @@ export async function measurePeaks(timer: KernelTimer): Promise<Peaks> {
   };
 }
 
-async function measureMatrices(
-  timer: KernelTimer,
-  config: MatrixConfig,
-  [groups, iterations]: readonly [number, number],
-): Promise<number> {
+async function measureMatrices(timer: PeakTimer, config: MatrixConfig): Promise<number> {
   const { subgroups } = timer.adapter;
   if (subgroups === undefined) return 0;
   const pinned = subgroups.min !== subgroups.max;
   const subgroupSize = pinned ? Math.min(Math.max(32, subgroups.min), subgroups.max) : subgroups.max;
-  const peak = matrixPeak(config, { subgroupSize, pinned }, groups, iterations);
-  return await measure(timer, peak, Float32Array.of(2 ** -10), iterations * config.K * 2 ** -10);
+  return await measure(timer, (iterations) => ({
+    peak: matrixPeak(config, { subgroupSize, pinned }, 1024, iterations),
+    x: Float32Array.of(2 ** -10),
+    first: iterations * config.K * 2 ** -10,
+  }));
 }
 
-/** `first` is what the first number has to be. */
-async function measure(
-  timer: KernelTimer,
-  { launch, operations, results }: Peak,
-  x: Float32Array<ArrayBuffer>,
-  first: number,
-): Promise<number> {
+/** A kernel that does nothing but `iterations` of arithmetic, what it is given, and what its first number has to be. */
+interface PeakRun {
+  readonly peak: Peak;
+  readonly x: Float32Array<ArrayBuffer>;
+  readonly first: number;
+}
+
+/** Longer than launching takes, by far, and shorter than any watchdog waits: how long is found by a first, short run. */
+const launchSeconds = 0.01;
+const fewestIterations = 8;
+const mostIterations = 2 ** 14;
+
+async function measure(timer: PeakTimer, make: (iterations: number) => PeakRun): Promise<number> {
+  let iterations = timer.traits.software ? fewestIterations : 8 * fewestIterations;
+  let seconds = await checkedSeconds(timer, make(iterations));
+  while (!timer.traits.software && seconds < launchSeconds / 2 && iterations < mostIterations) {
+    const wanted = iterations * Math.min(16, launchSeconds / seconds);
+    // Powers of two, so that what has to come out is a number in F32.
+    iterations = Math.min(mostIterations, 2 ** Math.ceil(Math.log2(wanted)));
+    seconds = await checkedSeconds(timer, make(iterations));
+  }
+  return Number(((1e-12 * make(iterations).peak.operations) / seconds).toPrecision(3));
+}
+
+async function checkedSeconds(timer: PeakTimer, { peak, x, first }: PeakRun): Promise<number> {
+  const { launch, results } = peak;
   await timer.fill({ x, y: results });
   const steps = [{ launch, operands: ["x", "y"] }];
   const [got = Number.NaN] = await timer.run(steps, "y", 1);
   if (got !== first) throw new BenchCheckError(`the first number of ${launch.kernel.name}`, String(got), String(first));
   const seconds = await timer.seconds(steps, timingOf(timer));
   timer.free();
-  return Number(((1e-12 * operations) / seconds).toPrecision(3));
+  return seconds;
 }

@@ -4,6 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
 import { MemoryLedger, type MemoryLimit } from "./admission.ts";
+import { defaultWorkLimits, type WorkLimits } from "./commands.ts";
 import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
@@ -28,6 +29,8 @@ export interface ContextOptions {
   readonly memory?: MemoryLimit | undefined;
   /** Of a tensor that a kernel binds at once, where that shall be less than the adapter allows. */
   readonly maxBindingBytes?: number;
+  /** Of a dispatch and of a submit, where that shall be less than is safe everywhere. */
+  readonly workLimits?: WorkLimits;
 }
 
 /**
@@ -40,6 +43,7 @@ export class GpuContext {
   /** Held here, because Dawn ends when nobody holds it. */
   readonly instance: GPU;
   readonly limits: BindingLimits;
+  readonly workLimits: WorkLimits;
   /** What is held. */
   readonly memory: MemoryLedger;
   readonly #kinds = new Map<GPUBuffer, string>();
@@ -50,7 +54,7 @@ export class GpuContext {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
-    const { memory, maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+    const { memory, maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
     const { maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxBufferSize } = device.limits;
     const most = Math.min(maxStorageBufferBindingSize, maxBindingBytes);
     this.limits = {
@@ -58,6 +62,7 @@ export class GpuContext {
       count: maxStorageBuffersPerShaderStage,
       bufferBytes: maxBufferSize,
     };
+    this.workLimits = workLimits;
     this.device = device;
     this.traits = traits;
     this.instance = instance;

@@ -9,6 +9,7 @@ import {
   openAdapter,
 } from "./adapter.ts";
 import type { MemoryLimit } from "./admission.ts";
+import { defaultWorkLimits } from "./commands.ts";
 import { type ContextOptions, GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lower-matmul.ts";
@@ -17,7 +18,7 @@ import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
 
-export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes"> {
+export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes" | "workLimits"> {
   /** Finds how much memory the adapter that was opened has: more is refused before anything is allocated. By default it is the driver that refuses. */
   readonly memory?: (adapter: AdapterTraits) => Promise<MemoryLimit | undefined>;
   /** Elements of logits in memory at once, where a program wants only their log-probabilities of some ids; by default 2^25. */
@@ -36,9 +37,9 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 /** The device of an adapter that is open; it closes with the device. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
   const { mostLogits, precision = "f32", tuned, compileOnly = false } = options;
-  const { maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+  const { maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
   const memory = await memoryOf(opened, options);
-  const context = new GpuContext(opened, { memory, maxBindingBytes });
+  const context = new GpuContext(opened, { memory, maxBindingBytes, workLimits });
   try {
     const known = (await tuned?.(context.traits)) ?? {};
     const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);

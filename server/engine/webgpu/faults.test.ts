@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { defineKernel } from "../../../kernels/wgsl.ts";
 import { gpuIsHere } from "../../../test/conformance/devices.ts";
 import { DeviceError } from "../errors.ts";
+import type { Node } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { GpuContext } from "./context.ts";
@@ -106,6 +107,61 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     await context.close();
   });
 });
+
+describe.skipIf(!gpuIsHere)("work that is long", () => {
+  const size = 5 * 256;
+  const x = ops.input("x", [size]);
+  const values = Float32Array.from({ length: size }, (_, at) => at);
+
+  it("is given to the GPU in short dispatches and submits, with the same results", async () => {
+    const context = new GpuContext(await openAdapter(), { workLimits: { dispatch: 8 * 2 * 4 * 512, submit: 1 } });
+    const { step, submits } = await counted(context, { y: ops.square(x), sum: ops.sum(x) });
+    const { y, sum } = await step.run({ x: values });
+    expect(y).toEqual(values.map((value) => value * value));
+    expect(sum).toEqual(Float32Array.of((size * (size - 1)) / 2));
+    // Three slices of two of the five groups that square, and the sum in one.
+    expect(submits()).toBe(4);
+    await context.close();
+  });
+
+  it("that is short is one submit", async () => {
+    const context = new GpuContext(await openAdapter());
+    const { step, submits } = await counted(context, { y: ops.square(x), sum: ops.sum(x) });
+    await step.run({ x: values });
+    expect(submits()).toBe(1);
+    await context.close();
+  });
+
+  it.each([1, 2, 3, 4])("gives no results when submit %i of four is dropped without an error", async (dropped) => {
+    const context = new GpuContext(await openAdapter(), { workLimits: { dispatch: 8 * 2 * 4 * 512, submit: 1 } });
+    const { step, drop } = await counted(context, { y: ops.square(x), sum: ops.sum(x) });
+    await step.run({ x: values });
+    drop(4 + dropped);
+    await expect(step.run({ x: values })).rejects.toThrow("dropped a submit without an error");
+    expect((await step.run({ x: values }))["sum"]).toEqual(Float32Array.of((size * (size - 1)) / 2));
+    await context.close();
+  });
+});
+
+/** A program whose submits are counted, of which one can be dropped. */
+async function counted(context: GpuContext, outputs: Readonly<Record<string, Node>>) {
+  const plan = planProgram({ outputs }, { adapter: matmulAdapterOf(context), precision: "f32", tuned: {} });
+  const step = await GpuProgram.create(context, plan, []);
+  const { queue } = context.device;
+  const submit = queue.submit.bind(queue);
+  let [submits, dropped] = [0, 0];
+  queue.submit = (buffers) => {
+    submits += 1;
+    if (submits !== dropped) submit(buffers);
+  };
+  return {
+    step,
+    submits: () => submits,
+    drop: (number: number) => {
+      dropped = number;
+    },
+  };
+}
 
 /** w [2] = (3, 4), and a program for y = x + w. */
 async function open(): Promise<{ context: GpuContext; store: GpuStateStore; program: () => Promise<GpuProgram> }> {

@@ -3,8 +3,9 @@ import { applyLaunch, writeAtLaunch } from "../../../kernels/updates.ts";
 import type { Update } from "../device.ts";
 import { DeviceError, InvalidGraphError } from "../errors.ts";
 import type { Values } from "../graph.ts";
+import type { BoundLaunch } from "./commands.ts";
 import type { Span } from "./context.ts";
-import type { BoundLaunch, Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { type OptimizerPlan, planOptimizer } from "./optimizer-launches.ts";
 import type { BindingLimits, Value } from "./values.ts";
 

@@ -1,9 +1,10 @@
 /** Runs and times single kernels on an adapter, outside of any program: for choosing between kernels and for measuring peaks. */
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
-import type { Kernel, Launch } from "../../../kernels/wgsl.ts";
+import type { Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
-import { bufferUsage, GpuContext } from "./context.ts";
+import { prepare, record } from "./commands.ts";
+import { bufferUsage, GpuContext, type Span } from "./context.ts";
 
 /** A launch with the buffers that it binds, by name, in the order of its kernel's bindings. */
 export interface TimedStep {
@@ -102,27 +103,17 @@ export class KernelTimer {
   }
 
   async #record(steps: readonly TimedStep[], calls: number): Promise<GPUCommandEncoder> {
-    const { device } = this.#context;
-    const prepared = await Promise.all(steps.map((step) => this.#prepare(step)));
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (let call = 0; call < calls; call++)
-      for (const { pipeline, bindGroup, params, grid } of prepared) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroup);
-        if (params.byteLength > 0) pass.setImmediates(0, params);
-        pass.dispatchWorkgroups(...grid);
-      }
-    pass.end();
+    const launches = steps.map(({ launch, operands }) => ({
+      launch,
+      spans: operands.map((name): Span => {
+        const buffer = this.#buffer(name);
+        return { buffer, offset: 0, bytes: buffer.size };
+      }),
+    }));
+    const commands = await prepare(this.#context, launches);
+    const encoder = this.#context.device.createCommandEncoder();
+    record(encoder, Array.from({ length: calls }, () => commands).flat());
     return encoder;
-  }
-
-  async #prepare({ launch, operands }: TimedStep) {
-    const { kernel, params, grid } = launch;
-    const { pipeline, layout } = await this.#context.pipeline(kernel);
-    const entries = operands.map((name, binding) => ({ binding, resource: { buffer: this.#buffer(name) } }));
-    const bindGroup = this.#context.device.createBindGroup({ layout, entries });
-    return { pipeline, bindGroup, params: packedParams(kernel, params), grid };
   }
 
   #buffer(name: string): GPUBuffer {
@@ -133,11 +124,3 @@ export class KernelTimer {
 }
 
 const mostCalls = 2000;
-
-function packedParams(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(kernel.params.length);
-  const floats = new Float32Array(words.buffer);
-  for (const [at, { type }] of kernel.params.entries())
-    (type === "f32" ? floats : words)[at] = params[at] ?? Number.NaN;
-  return words;
-}

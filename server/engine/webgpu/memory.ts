@@ -1,4 +1,3 @@
-import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { type ArenaLayout, layOut } from "./arenas.ts";
@@ -7,7 +6,7 @@ import type { GpuPlan } from "./planner.ts";
 import { assignBuffers, type Pool } from "./pool.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf, type Value, wholeOf } from "./values.ts";
-import { checkSizes, inWindows } from "./windows.ts";
+import { checkSizes } from "./windows.ts";
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
@@ -205,54 +204,6 @@ export class Memory {
     }
     throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
   }
-}
-
-/** A launch with its buffers, ready to be recorded. */
-export interface Command {
-  readonly name: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  readonly params: Uint32Array<ArrayBuffer>;
-  readonly grid: Grid;
-}
-
-export interface BoundLaunch {
-  readonly launch: Launch;
-  readonly spans: readonly Span[];
-}
-
-/** Compiles and binds launches. All pipelines are compiled at once; equal ones once. */
-export async function prepare(context: GpuContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
-  return await Promise.all(
-    launches.map(async (given) => {
-      const { launch, spans } = inWindows(given, context.limits);
-      const { kernel, params, grid } = launch;
-      if (spans.length !== kernel.bindings.length)
-        throw new DeviceError(
-          `kernel '${kernel.name}' binds ${kernel.bindings.length} buffers and was given ${spans.length}`,
-        );
-      const { pipeline, layout } = await context.pipeline(kernel);
-      const bindGroup = context.device.createBindGroup({
-        label: kernel.name,
-        layout,
-        entries: spans.map(({ buffer, offset, bytes }, binding) => ({
-          binding,
-          resource: { buffer, offset, size: bytes },
-        })),
-      });
-      return { name: kernel.name, pipeline, bindGroup, params: encode(kernel, params), grid };
-    }),
-  );
-}
-
-function encode(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(kernel.params.length);
-  const floats = new Float32Array(words.buffer);
-  for (const [at, { type }] of kernel.params.entries()) {
-    if (type === "f32") floats[at] = params[at] ?? Number.NaN;
-    else words[at] = params[at] ?? 0;
-  }
-  return words;
 }
 
 function valuesOf(plan: GpuPlan): Set<Value> {

@@ -9,8 +9,9 @@ import {
 } from "../../../kernels/adamw.ts";
 import type { AdamWEntry, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
+import type { BoundLaunch } from "./commands.ts";
 import type { Span } from "./context.ts";
-import type { BoundLaunch, Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { type BindingLimits, bindingAlignment, bytesOf, type Value } from "./values.ts";
 
 export interface OptimizerPlan {

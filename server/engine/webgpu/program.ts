@@ -2,24 +2,21 @@ import type { Program } from "../device.ts";
 import { DeviceError, NonFiniteError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { checkInputs } from "../program-inputs.ts";
+import { planSubmits, prepare, record, type Submit } from "./commands.ts";
 import type { GpuContext, Span } from "./context.ts";
 import { checkWrites, planUpdates, type UpdatePlan } from "./gpu-updates.ts";
-import { type Command, Memory, prepare } from "./memory.ts";
+import { Memory } from "./memory.ts";
 import type { GpuPlan } from "./planner.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf } from "./values.ts";
-
-/** What the first word of the status buffer says of a run that was not dropped. */
-const runNumberBytes = 4;
 
 /** A plan with its memory and pipelines: everything that does not change from run to run. */
 export class GpuProgram implements Program {
   readonly #context: GpuContext;
   readonly #plan: GpuPlan;
   readonly #memory: Memory;
-  readonly #commands: readonly Command[];
   readonly #updates: UpdatePlan;
-  readonly #updateCommands: readonly Command[];
+  readonly #submits: readonly Submit[];
   readonly #readBack: ReadBack;
   #runs = 0;
   #lastMs = 0;
@@ -29,17 +26,15 @@ export class GpuProgram implements Program {
     context: GpuContext;
     plan: GpuPlan;
     memory: Memory;
-    commands: readonly Command[];
     updates: UpdatePlan;
-    updateCommands: readonly Command[];
+    submits: readonly Submit[];
     readBack: ReadBack;
   }) {
     this.#context = parts.context;
     this.#plan = parts.plan;
     this.#memory = parts.memory;
-    this.#commands = parts.commands;
     this.#updates = parts.updates;
-    this.#updateCommands = parts.updateCommands;
+    this.#submits = parts.submits;
     this.#readBack = parts.readBack;
   }
 
@@ -48,8 +43,6 @@ export class GpuProgram implements Program {
     const memory = await Memory.create(context, plan, stores);
     try {
       const updates = await planUpdates(plan.updates, memory, context.limits);
-      const readBack = planReadBack(plan, updates, memory);
-      await memory.allocateReadBack(readBack.bytes);
       const [commands, updateCommands] = await Promise.all([
         prepare(
           context,
@@ -58,7 +51,10 @@ export class GpuProgram implements Program {
         prepare(context, updates.launches),
       ]);
       context.check();
-      return new GpuProgram({ context, plan, memory, commands, updates, updateCommands, readBack });
+      const submits = planSubmits(commands, updateCommands, context.workLimits);
+      const readBack = planReadBack(plan, updates, memory, submits.length);
+      await memory.allocateReadBack(readBack.bytes);
+      return new GpuProgram({ context, plan, memory, updates, submits, readBack });
     } catch (error) {
       memory.release();
       throw error;
@@ -84,22 +80,28 @@ export class GpuProgram implements Program {
     packed: Uint8Array<ArrayBuffer>,
     inputs: Readonly<Record<string, Values>>,
   ): Promise<Record<string, Values>> {
-    const { device } = this.#context;
     const started = performance.now();
     this.#runs += 1;
     this.#memory.writeInputs(packed);
     this.#memory.resetStatus(this.#runs);
-    const encoder = device.createCommandEncoder();
-    record(encoder, this.#commands);
-    // Before updates, which may write over what an output shows.
-    for (const { span, at } of this.#readBack.outputs) this.#copyOut(encoder, span, at);
-    if (this.#updateCommands.length > 0) record(encoder, this.#updateCommands);
-    for (const { span, at } of this.#readBack.after) this.#copyOut(encoder, span, at);
-    device.queue.submit([encoder.finish()]);
+    for (const [at, submit] of this.#submits.entries()) this.#submit(submit, at);
     const data = await this.#context.readMapped(this.#memory.readBack, this.#readBack.bytes, this.#lastMs);
     this.#lastMs = performance.now() - started;
     await this.#check(data, inputs);
     return this.#results(data);
+  }
+
+  /** Each submit copies the run's number beside the results, so that one that is missing is noticed. */
+  #submit({ steps, copiesResults, updates }: Submit, at: number): void {
+    const { device } = this.#context;
+    const { outputs, after, marksAt } = this.#readBack;
+    const encoder = device.createCommandEncoder();
+    record(encoder, steps);
+    if (copiesResults) for (const { span, at: to } of outputs) this.#copyOut(encoder, span, to);
+    record(encoder, updates);
+    if (at === this.#submits.length - 1) for (const { span, at: to } of after) this.#copyOut(encoder, span, to);
+    this.#copyOut(encoder, { ...this.#memory.status, bytes: markBytes }, marksAt + at * markBytes);
+    device.queue.submit([encoder.finish()]);
   }
 
   #copyOut(encoder: GPUCommandEncoder, { buffer, offset, bytes }: Span, at: number): void {
@@ -108,8 +110,8 @@ export class GpuProgram implements Program {
 
   /** Throws what the run itself reported. */
   async #check(data: ArrayBuffer, inputs: Readonly<Record<string, Values>>): Promise<void> {
-    const [run] = new Uint32Array(data, this.#readBack.statusAt, 1);
-    if (run !== this.#runs)
+    const marks = new Uint32Array(data, this.#readBack.marksAt, this.#submits.length);
+    if (marks.some((run) => run !== this.#runs))
       throw new DeviceError("the GPU dropped a submit without an error; its results cannot be trusted");
     for (const [slot, node] of this.#plan.statuses.entries()) {
       const [row = 0] = new Uint32Array(data, this.#readBack.statusAt + (slot + 1) * 256, 1);
@@ -163,10 +165,14 @@ interface ReadBack {
   readonly after: readonly { readonly span: Span; readonly at: number }[];
   readonly statusAt: number;
   readonly normsAt: number;
+  /** A word for each submit. */
+  readonly marksAt: number;
 }
 
+const markBytes = 4;
+
 /** Where everything that a run gives back stands in the one buffer that is mapped at its end. */
-function planReadBack(plan: GpuPlan, updates: UpdatePlan, memory: Memory): ReadBack {
+function planReadBack(plan: GpuPlan, updates: UpdatePlan, memory: Memory, submits: number): ReadBack {
   let end = 0;
   const place = (span: Span): { span: Span; at: number } => {
     const placed = { span, at: end };
@@ -177,25 +183,11 @@ function planReadBack(plan: GpuPlan, updates: UpdatePlan, memory: Memory): ReadB
   const status = place(memory.status);
   const norms = updates.optimizers.map(({ norm }) => place(norm));
   return {
-    bytes: Math.max(end, runNumberBytes),
+    bytes: end + submits * markBytes,
     outputs,
     after: [status, ...norms],
     statusAt: status.at,
     normsAt: norms[0]?.at ?? 0,
+    marksAt: end,
   };
-}
-
-function record(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
-  const pass = encoder.beginComputePass();
-  let current: GPUComputePipeline | undefined;
-  for (const { pipeline, bindGroup, params, grid, name } of commands) {
-    pass.pushDebugGroup(name);
-    if (pipeline !== current) pass.setPipeline(pipeline);
-    current = pipeline;
-    pass.setBindGroup(0, bindGroup);
-    if (params.byteLength > 0) pass.setImmediates(0, params);
-    pass.dispatchWorkgroups(...grid);
-    pass.popDebugGroup();
-  }
-  pass.end();
 }

@@ -1,0 +1,135 @@
+/** Launches as the GPU is given them: compiled, bound, cut to lengths that no watchdog stops, and handed over in submits. */
+import { type Slice, slicedKernel, slicesOf } from "../../../kernels/slices.ts";
+import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
+import { DeviceError } from "../errors.ts";
+import type { GpuContext, Span } from "./context.ts";
+import { inWindows } from "./windows.ts";
+
+export interface BoundLaunch {
+  readonly launch: Launch;
+  readonly spans: readonly Span[];
+}
+
+/** A launch with its buffers, or a slice of one, ready to be recorded. */
+export interface Command {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly params: Uint32Array<ArrayBuffer>;
+  readonly grid: Grid;
+  /** Estimated, in floating-point operations. */
+  readonly work: number;
+}
+
+/** The most that is given to the GPU at a time, in floating-point operations as `workOf` estimates them. */
+export interface WorkLimits {
+  readonly dispatch: number;
+  readonly submit: number;
+}
+
+/**
+ * Systems take a GPU for hung that does not answer for some time, reset it, and every program on it loses its device: Windows after 2 seconds,
+ * macOS and Linux's drivers after some more. What they wait for is the end of what they can stop: on newer cards a dispatch or less,
+ * on others a whole buffer of commands, and Dawn makes one of each submit (its queues hand over to the driver at the end of `submit`). So both are
+ * kept short: 0.2 and 0.8 seconds at 170 GFLOP/s, which is slow even for a small processor's GPU. A large card has submits of
+ * milliseconds then, of which one costs some tens of microseconds; the steps of small models stay one submit.
+ */
+export const defaultWorkLimits: WorkLimits = { dispatch: 2 ** 35, submit: 2 ** 37 };
+
+/** A byte is as much work as so many operations: 21 GB/s at 170 GFLOP/s. */
+const operationsPerByte = 8;
+
+/** Kernels but products and reductions read and write what they bind about once, and that is what they take time for. */
+export function workOf({ operations = 0 }: Launch, spans: readonly Pick<Span, "bytes">[]): number {
+  return Math.max(operations, operationsPerByte * spans.reduce((sum, { bytes }) => sum + bytes, 0));
+}
+
+/** Compiles and binds launches, and cuts those that are too much work at once. All pipelines are compiled at once; equal ones once. */
+export async function prepare(context: GpuContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
+  const prepared = await Promise.all(launches.map((launch) => prepareOne(context, launch)));
+  return prepared.flat();
+}
+
+async function prepareOne(context: GpuContext, given: BoundLaunch): Promise<Command[]> {
+  const { launch, spans } = inWindows(given, context.limits);
+  const work = workOf(launch, given.spans);
+  const slices = work <= context.workLimits.dispatch ? [] : slicesOf(launch.grid, work / context.workLimits.dispatch);
+  const kernel = slices.length > 1 ? slicedKernel(launch.kernel) : launch.kernel;
+  if (spans.length !== kernel.bindings.length)
+    throw new DeviceError(
+      `kernel '${kernel.name}' binds ${kernel.bindings.length} buffers and was given ${spans.length}`,
+    );
+  const { pipeline, layout } = await context.pipeline(kernel);
+  const bindGroup = context.device.createBindGroup({
+    label: kernel.name,
+    layout,
+    entries: spans.map(({ buffer, offset, bytes }, binding) => ({
+      binding,
+      resource: { buffer, offset, size: bytes },
+    })),
+  });
+  const command = (grid: Grid, params: readonly number[], part: number): Command => ({
+    name: kernel.name,
+    pipeline,
+    bindGroup,
+    params: encode(kernel, params),
+    grid,
+    work: work * part,
+  });
+  if (slices.length <= 1) return [command(launch.grid, launch.params, 1)];
+  return slices.map(({ first, grid }: Slice) => command(grid, [...launch.params, first], 1 / slices.length));
+}
+
+function encode(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(kernel.params.length);
+  const floats = new Float32Array(words.buffer);
+  for (const [at, { type }] of kernel.params.entries()) {
+    if (type === "f32") floats[at] = params[at] ?? Number.NaN;
+    else words[at] = params[at] ?? 0;
+  }
+  return words;
+}
+
+/** What is handed over at once: results are copied out between a program's steps and its updates, which may write over what a result shows. */
+export interface Submit {
+  readonly steps: readonly Command[];
+  readonly copiesResults: boolean;
+  readonly updates: readonly Command[];
+}
+
+/** The commands in their order, in submits of no more work than the limit or of one command. One at least. */
+export function planSubmits(steps: readonly Command[], updates: readonly Command[], limits: WorkLimits): Submit[] {
+  const parts: Command[][] = [[]];
+  let work = 0;
+  for (const command of [...steps, ...updates]) {
+    const last = parts.at(-1);
+    if (last === undefined || (last.length > 0 && work + command.work > limits.submit)) {
+      parts.push([command]);
+      work = 0;
+    } else last.push(command);
+    work += command.work;
+  }
+  const own = new Set(updates);
+  const lastStep = parts.findLastIndex((part) => part.some((command) => !own.has(command)));
+  return parts.map((part, at) => ({
+    steps: part.filter((command) => !own.has(command)),
+    copiesResults: at === Math.max(0, lastStep),
+    updates: part.filter((command) => own.has(command)),
+  }));
+}
+
+export function record(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
+  if (commands.length === 0) return;
+  const pass = encoder.beginComputePass();
+  let current: GPUComputePipeline | undefined;
+  for (const { pipeline, bindGroup, params, grid, name } of commands) {
+    pass.pushDebugGroup(name);
+    if (pipeline !== current) pass.setPipeline(pipeline);
+    current = pipeline;
+    pass.setBindGroup(0, bindGroup);
+    if (params.byteLength > 0) pass.setImmediates(0, params);
+    pass.dispatchWorkgroups(...grid);
+    pass.popDebugGroup();
+  }
+  pass.end();
+}
