@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import * as z from "zod";
+import { slug } from "../../server/protocol/slug.ts";
 import type { Extension } from "../context.ts";
 
 /** What of the experiment files' schema is asked about. */
@@ -68,10 +69,5 @@ async function readSchema({ vscode: context }: Extension) {
 /** `EleutherAI/pythia-70m` gives `pythia-70m`; `paper/pythia-70m/vader` gives `paper-pythia-70m-vader`. */
 export function nameFrom(text: string): string {
   const last = text.startsWith("paper/") || text.startsWith("as-published/") ? text : (text.split("/").at(-1) ?? text);
-  return last
-    .toLowerCase()
-    .replace(/@.*$/, "")
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-|-$/g, "")
-    .slice(0, 64);
+  return slug(last.replace(/@.*$/, "")).slice(0, 64);
 }

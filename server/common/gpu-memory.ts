@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import { LfpError } from "./errors.ts";
-import { slug } from "./slug.ts";
+import { slug } from "../protocol/slug.ts";
 
 export interface GpuMemory {
   readonly bytes: number;
