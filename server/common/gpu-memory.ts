@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { promisify } from "node:util";
-import { LfpError } from "./errors.ts";
 import { slug } from "../protocol/slug.ts";
+import { LfpError } from "./errors.ts";
 
 export interface GpuMemory {
   readonly bytes: number;

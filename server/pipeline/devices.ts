@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import type { Precision } from "../../kernels/matmul/choose.ts";
 import { gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
-import { slug } from "../protocol/slug.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { NoAdapterError } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
+import { slug } from "../protocol/slug.ts";
 import { stateFolder } from "./machine-queue.ts";
 
 /**

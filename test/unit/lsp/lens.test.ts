@@ -8,6 +8,7 @@ import { loadProbe, saveFamiliarity } from "../../../server/probe/format.ts";
 import { MeasureAblation } from "../../../server/protocol/features.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import {
+  AblationChanged,
   ChooseRun,
   ConfigurationChanged,
   type LensState,
@@ -201,6 +202,51 @@ test("hovers and problems come once the document's readings are shown, and go wi
   await client.tell(ProblemsWanted, { uri, wanted: false });
   await client.heard(published, (told) => told.diagnostics.length === 0);
   expect(await hover(text.indexOf("wonderful"))).toBeNull();
+});
+
+test("overlay, parts and hover are read under an ablation set, and the parts still sum to the number", async () => {
+  const client = await start();
+  await client.open(uri, text);
+  const ablation = { format: "lfp-ablation/1" as const, features: [{ id: "L0/F2" }, { id: "L1/F3", factor: 3 }] };
+  const valuesOf = async (asked: Partial<z.input<typeof ReadTokens.params>>) =>
+    (await client.ask(ReadTokens, { ...all, mode: implicit, ...asked })).passages.flatMap(
+      ({ tokens }) => tokens.values,
+    );
+  const [plain, ablated] = [await valuesOf({}), await valuesOf({ ablation })];
+  const difference = await valuesOf({ mode: { kind: "ablatedMinusNot" }, ablation });
+  expect(difference.some((value) => value !== 0)).toBe(true);
+  for (const [i, value] of difference.entries()) expect(value).toBeCloseTo((ablated[i] ?? 0) - (plain[i] ?? 0), 6);
+
+  const { passages } = await client.ask(ReadTokens, { ...all, mode: implicit, ablation });
+  let described = 0;
+  for (const { tokens } of passages)
+    for (const [i, offset] of tokens.starts.entries()) {
+      const detail = await client.ask(DescribeToken, { ...all, offset, ablation, features: 3 });
+      if (detail === null) continue;
+      const { implicit: number, intercept, contributions, rest } = detail;
+      expect(number).toBe(tokens.values[i]);
+      const sum = contributions.reduce(
+        (total, { contribution }) => total + contribution,
+        intercept + rest.contribution,
+      );
+      expect(Math.abs(sum - number)).toBeLessThan(1e-4);
+      expect(contributions.every(({ id, contribution }) => id !== "L0/F2" || contribution === 0)).toBe(true);
+      described += 1;
+    }
+  expect(described).toBe(ablated.length);
+
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  await client.tell(AblationChanged, AblationChanged.params.parse({ ablation }));
+  const shown = await client.connection.sendRequest("textDocument/hover", {
+    textDocument: { uri },
+    position: { line: 1, character: "It is g".length },
+  });
+  const { contents } = z.object({ contents: z.object({ value: z.string() }) }).parse(shown);
+  const great = await client.ask(DescribeToken, { ...all, offset: text.indexOf("great"), ablation, features: 3 });
+  const number = Math.abs(great?.implicit ?? Number.NaN).toFixed(2);
+  expect(contents.value).toMatch(new RegExp(`^“great” implicit reward \\*\\*[+−]?${number}\\*\\*`));
+  expect(contents.value).toContain("With 2 features ablated.");
 });
 
 test("with unfamiliar tokens faded they are in no list and no mean, and in no problem; otherwise they are", async () => {
