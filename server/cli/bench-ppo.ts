@@ -27,6 +27,6 @@ export const benchPpo = defineCommand({
         options.model === "starter" ? ({ folder: starterFolder(), name: "starter" } as const) : options.model;
       const figures = await timePpo({ device, model, steps: options.steps });
       const text = `${figures.model} on ${device.description}; check ${figures.check}\nepisodes   ${rounded(figures.episodesPerSecond)} a second\nsampling   ${rounded(100 * figures.samplingShare)} % of the time`;
-      return { json: { ...figures, peakRssMB: peakRssMB() }, text };
+      return { json: { ...figures, peakRssMB: peakRssMB() }, text, status: figures.check === "ok" ? "ok" : "internal" };
     }),
 });

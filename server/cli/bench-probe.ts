@@ -27,6 +27,6 @@ export const benchProbe = defineCommand({
       const prefixIds = model.config.bosId === undefined ? [] : [model.config.bosId];
       const figures = await timeProbe({ device, model, tokenizer, triples, wordValues: task.wordValues, prefixIds });
       const text = `starter on ${device.description}; check ${figures.check}\nreading      ${rounded(figures.collectTextsPerSecond)} texts a second\nridge        ${rounded(figures.ridgeSeconds)} s for ${figures.ridgeRows} x ${figures.ridgeColumns}\nevaluation   ${rounded(figures.evaluationSeconds)} s`;
-      return { json: { ...figures, peakRssMB: peakRssMB() }, text };
+      return { json: { ...figures, peakRssMB: peakRssMB() }, text, status: figures.check === "ok" ? "ok" : "internal" };
     }),
 });

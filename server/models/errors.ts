@@ -17,6 +17,11 @@ export class AdaptersOnlyError extends LfpError {
   }
 }
 
+/** Adapters that cannot be made as they were asked for. */
+export class LoraOptionsError extends LfpError {
+  readonly code = "usage";
+}
+
 /** A model type that this program has no forward pass for. */
 export class UnknownArchitectureError extends LfpError {
   readonly code = "input";

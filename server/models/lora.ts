@@ -5,7 +5,7 @@ import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { ParameterSpec, Weights } from "./architecture.ts";
 import { readFloats } from "./checkpoint.ts";
-import { CheckpointTensorError } from "./errors.ts";
+import { CheckpointTensorError, LoraOptionsError } from "./errors.ts";
 import { addScaledProduct } from "./lora.loops.ts";
 import type { Model } from "./model.ts";
 
@@ -26,13 +26,17 @@ export interface AdaptedModel {
   readonly weights: Weights;
 }
 
-/** New adapters that change nothing yet: A is random, B zero. Throws `CheckpointTensorError` for a target that is no Linear weight. */
+/**
+ * New adapters that change nothing yet: A is random, B zero. Throws `LoraOptionsError`, and `CheckpointTensorError` for a target that is no
+ * Linear weight.
+ */
 export async function addLora(
   device: Device,
   base: Model,
   options: LoraOptions,
   random: Random,
 ): Promise<AdaptedModel> {
+  checkOptions(options);
   const parameters = options.targets.flatMap((target) => adapterSpecs(base, target, options.rank));
   const entries = parameters.map(({ name, shape }) => {
     const own = random.fork(name);
@@ -53,6 +57,15 @@ export async function mergeLora(model: AdaptedModel): Promise<void> {
 /** Takes merged adapters out again, to rounding. */
 export async function unmergeLora(model: AdaptedModel): Promise<void> {
   await addTimes(model, -1);
+}
+
+/** A weight that is named twice would be stepped, and merged, twice. */
+function checkOptions({ rank, alpha, targets }: LoraOptions): void {
+  if (!(Number.isInteger(rank) && rank >= 1))
+    throw new LoraOptionsError(`rank is ${rank}; expected a whole number of at least 1`);
+  if (!Number.isFinite(alpha)) throw new LoraOptionsError(`alpha is ${alpha}; expected a finite number`);
+  const twice = targets.find((target, at) => targets.indexOf(target) !== at);
+  if (twice !== undefined) throw new LoraOptionsError(`targets name '${twice}' twice: name each weight once`);
 }
 
 const suffixA = ".lora_A";

@@ -265,6 +265,17 @@ describe("texts and ids", () => {
       /'gpt_neox\.embed_in\.weight' is no Linear weight of this model; adapters fit gpt_neox\.layers\.0\./,
     );
   });
+
+  it.each([
+    [{ rank: 0 }, /^rank is 0; expected a whole number of at least 1$/],
+    [{ rank: 1.5 }, /^rank is 1\.5;/],
+    [{ alpha: Number.NaN }, /^alpha is NaN;/],
+    [{ targets: ["embed_out.weight", "embed_out.weight"] }, /^targets name 'embed_out\.weight' twice/],
+  ])("adapters that cannot be made as asked (%o) are refused", async (wrong, message) => {
+    const model = await loadModel(device, modelFolder("gpt-neox"));
+    const options = { rank: 2, alpha: 4, targets: ["embed_out.weight"], ...wrong };
+    await expect(addLora(device, model, options, Random.fromSeed(1))).rejects.toThrow(message);
+  });
 });
 
 describe("training", () => {
