@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { z } from "zod";
 import type { AblationSet } from "../server/protocol/ablation.ts";
-import { CompareCompletions } from "../server/protocol/lens.ts";
+import type { CompareCompletions } from "../server/protocol/lens.ts";
 import { nameOf } from "./ablation/choice.ts";
 import type { Extension } from "./context.ts";
 import { signed } from "./overlay/scale.ts";
@@ -74,8 +74,8 @@ export async function showCompletions(
     title: "LFP Lens: sampling completions",
     cancellable: true,
   };
-  const { completions } = await vscode.window.withProgress(progress, (_, token) =>
-    server.request(CompareCompletions, question, token),
+  const { completions } = await vscode.window.withProgress(progress, async (_, token) =>
+    server.request((await import("../server/protocol/lens.ts")).CompareCompletions, question, token),
   );
   const [before, after] = documents.add(textOf(completions, "before"), textOf(completions, "after"));
   await vscode.commands.executeCommand("vscode.diff", before, after, asked.title);

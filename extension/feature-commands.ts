@@ -1,7 +1,6 @@
 /** What hovers and quick fixes run. Their arguments come from documents and models by way of the server, so each is parsed before anything is done. */
 import * as vscode from "vscode";
 import { ablateFeature, howToRead, ignoreWord, openFeature, showTokenFeatures } from "../server/protocol/commands.ts";
-import { DescribeToken } from "../server/protocol/lens.ts";
 import type { Extension } from "./context.ts";
 import { signed } from "./overlay/scale.ts";
 
@@ -34,6 +33,7 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
     ablation: extension.ablation.set,
     features: MOST_FEATURES,
   };
+  const { DescribeToken } = await import("../server/protocol/lens.ts");
   const detail = await extension.server.request(DescribeToken, question);
   if (detail === null) throw new Error("There is no token at this place.");
   const items = detail.contributions.map(({ id, contribution, activation, weight, explanation }) => ({

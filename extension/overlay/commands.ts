@@ -1,6 +1,5 @@
 /** Commands that show, hide and walk through the colours. */
 import * as vscode from "vscode";
-import { LensMode } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
@@ -22,6 +21,7 @@ export const overlayCommands = {
 async function chooseMode(extension: Extension): Promise<void> {
   const { overlay, ablation, lens } = extension;
   const info = lens.kind === "ready" ? lens.info : undefined;
+  const { LensMode } = await import("../../server/protocol/lens.ts");
   const kinds = LensMode.options.map((option) => option.shape.kind.value);
   const items = kinds.map((kind) => {
     const reason = whyNot(kind, info, ablation.set !== null);

@@ -4,7 +4,7 @@
  */
 import * as vscode from "vscode";
 import type { AblationSet } from "../../server/protocol/ablation.ts";
-import { type LensMode, type ReadPassage, ReadTokens } from "../../server/protocol/lens.ts";
+import type { LensMode, ReadPassage } from "../../server/protocol/lens.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
@@ -160,6 +160,7 @@ export class DocumentReading implements vscode.Disposable {
     const { mode, ablation } = this.#view;
     const uri = document.uri.toString();
     const question = { uri, version, mode, ablation, ranges: [range], maxTokens: maxTokens() };
+    const { ReadTokens } = await import("../../server/protocol/lens.ts");
     const answer = await server.request(ReadTokens, question, token);
     if (token.isCancellationRequested || version !== this.#version) return;
     if (answer.version !== document.version) throw new ServerFailure({ code: "stale", message: "" }, answer);

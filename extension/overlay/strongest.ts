@@ -1,7 +1,7 @@
 /** The tokens with the largest values: what the keyboard and screen readers go through, and what the summary counts. */
 import type * as vscode from "vscode";
 import type { z } from "zod";
-import { StrongestTokens } from "../../server/protocol/lens.ts";
+import type { StrongestTokens } from "../../server/protocol/lens.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { readSetting } from "../settings.ts";
 import type { View } from "./document-reading.ts";
@@ -32,7 +32,7 @@ export class StrongestCache {
     if (known !== undefined) return known;
     const key = keyOf(document, view);
     const answer = await this.#server.request(
-      StrongestTokens,
+      (await import("../../server/protocol/lens.ts")).StrongestTokens,
       {
         uri: document.uri.toString(),
         version: document.version,
