@@ -283,6 +283,32 @@ test("with unfamiliar tokens faded they are in no list and no mean, and in no pr
   expect(more.diagnostics.length).toBeGreaterThan(diagnostics.length);
 });
 
+test("there are never more problems than the cap, which says how many are left out, and none when they are switched off", async () => {
+  const client = await start();
+  await client.open(uri, `${text}\r\n\r\n`.repeat(4));
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const every = await client.heard(published);
+  const most = every.diagnostics.length - 2;
+  expect(most).toBeGreaterThan(0);
+  const configure = async (problems: object): Promise<void> => {
+    const settings = { threads: 1, problems: { threshold: 0, ...problems } };
+    const options = { runsRoots: [join(root, "runs")], trusted: true, settings };
+    await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse(options));
+  };
+  await configure({ limit: most });
+  const capped = await client.heard(published, ({ diagnostics }) =>
+    diagnostics.some(({ code }) => code === "reward-disagreement-limit"),
+  );
+  expect(capped.diagnostics.filter(({ code }) => code === "reward-disagreement")).toEqual(
+    every.diagnostics.slice(0, most),
+  );
+  expect(capped.diagnostics.at(-1)?.message).toBe(
+    `2 more disagreements are not shown; lfpLens.problems.limit is ${most}.`,
+  );
+  await configure({ enabled: false });
+  await client.heard(published, ({ diagnostics }) => diagnostics.length === 0);
+});
+
 test("a problem has quick fixes, and an ignored word is none", async () => {
   const client = await start();
   await client.open(uri, text);
