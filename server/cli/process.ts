@@ -6,10 +6,11 @@ export async function runProcess(): Promise<void> {
   const { signal: terminated, dispose } = abortOnTermination();
   const unread = new AbortController();
   // Whoever reads our output may stop early, as `head` does: no error, but nothing is left to do.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    unread.abort();
-  });
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      unread.abort();
+    });
   process.exitCode = await main(process.argv.slice(2), {
     signal: AbortSignal.any([terminated, unread.signal]),
     env: process.env,

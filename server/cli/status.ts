@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { followEvents } from "../pipeline/follow.ts";
 import { listRuns, runFolder, runPaths } from "../pipeline/run-folder.ts";
-import { type RunStatus, runStatus } from "../pipeline/run-status.ts";
+import { type RunStatus, runStatus, stageStatusOf } from "../pipeline/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
@@ -57,12 +57,15 @@ async function allRuns(root: string): Promise<string[]> {
   return Promise.all(names.map((name) => runFolder(root, name)));
 }
 
-function describe(folder: string, { state, process, record }: RunStatus): string {
-  const stages = (record?.stages ?? []).map(({ id, status: stageStatus }) => `  ${id.padEnd(14)}${stageStatus}`);
+function describe(folder: string, status: RunStatus): string {
+  const { state, process, record } = status;
+  const stages = (record?.stages ?? []).map((stage) => `  ${stage.id.padEnd(14)}${stageStatusOf(status, stage)}`);
   const where = process === undefined ? "" : ` (process ${process.pid} on ${process.host})`;
   return [`${folder}: ${describeState(state)}${where}`, ...stages].join("\n");
 }
 
-function plain({ state, process, record }: RunStatus) {
-  return { state, process: process ?? null, stages: record?.stages ?? [], seed: record?.seed ?? null };
+function plain(status: RunStatus) {
+  const { state, process, record } = status;
+  const stages = (record?.stages ?? []).map((stage) => ({ ...stage, status: stageStatusOf(status, stage) }));
+  return { state, process: process ?? null, stages, seed: record?.seed ?? null };
 }

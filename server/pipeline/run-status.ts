@@ -27,6 +27,18 @@ export interface RunStatus {
   readonly record: RunRecord | undefined;
 }
 
+/** How a stage stands. `begun`: whatever worked on it is gone; it goes on from its last checkpoint. */
+export type StageStatus = RunRecord["stages"][number]["status"] | "begun" | "failed";
+
+/** The record of a run that was cut off, or failed, still says that its stage is running. */
+export function stageStatusOf(
+  { state, process }: Pick<RunStatus, "state" | "process">,
+  { id, status }: Pick<RunRecord["stages"][number], "id" | "status">,
+): StageStatus {
+  if (state.kind === "failed" && state.stage === id) return "failed";
+  return status === "running" && process === undefined ? "begun" : status;
+}
+
 /** Reads a run's status; any process may. Throws `RunFileError`. */
 export async function runStatus(folder: string): Promise<RunStatus> {
   // The process first: one that ends in between has written how it ended before it let go.

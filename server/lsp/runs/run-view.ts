@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { messageOf } from "../../common/errors.ts";
 import { unlessMissing } from "../../pipeline/files.ts";
 import { type RunRecord, runPaths } from "../../pipeline/run-folder.ts";
-import { type RunStatus, runStatus } from "../../pipeline/run-status.ts";
+import { type RunStatus, runStatus, stageStatusOf } from "../../pipeline/run-status.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
@@ -42,16 +42,14 @@ type StageRecord = RunRecord["stages"][number];
 async function viewStage(
   folder: string,
   record: StageRecord,
-  { state, process }: RunStatus,
+  run: RunStatus,
   events: readonly string[],
   summaries: SummaryCache,
 ): Promise<StageView> {
   const { id } = record;
   const isFinished = record.status === "done" || record.status === "reused";
-  const hasFailed = state.kind === "failed" && state.stage === id;
-  // The record of a run that was cut off still says that its stage is running.
-  const isCutOff = record.status === "running" && process === undefined;
-  const status = hasFailed ? "failed" : isCutOff ? "todo" : record.status;
+  const found = stageStatusOf(run, record);
+  const status = found === "begun" ? "todo" : found;
   const progress = isFinished || record.status === "todo" ? null : lastProgress(events, id);
   const summary = isFinished
     ? await finishedSummary(folder, record, summaries)

@@ -10,7 +10,7 @@ import { followEvents } from "../../../server/pipeline/follow.ts";
 import { LocalExecutor, NICENESS } from "../../../server/pipeline/local-executor.ts";
 import { runPipeline } from "../../../server/pipeline/run.ts";
 import { prepareRun, readRecord, runPaths } from "../../../server/pipeline/run-folder.ts";
-import { runProcess, runStatus } from "../../../server/pipeline/run-status.ts";
+import { runProcess, runStatus, stageStatusOf } from "../../../server/pipeline/run-status.ts";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import { fakePlan } from "./fake-stages.ts";
 import { lastingFiles } from "./lasting-files.ts";
@@ -153,6 +153,10 @@ test("a run that was killed reads as interrupted", async () => {
   process.kill(runner?.pid ?? 0, "SIGKILL");
   await expect.poll(async () => (await runStatus(job.runFolder)).state, PATIENT).toEqual({ kind: "interrupted" });
   expect((await readRecord(job.runFolder))?.state.kind).toBe("running");
+  const status = await runStatus(job.runFolder);
+  const stages = (status.record?.stages ?? []).map((stage) => stageStatusOf(status, stage));
+  expect(stages).toContain("begun");
+  expect(stages).not.toContain("running");
   // Asking it to stop now is no error, and leaves nothing behind that would stop the next attempt.
   await executor.cancel(job);
   await expect(readFile(runPaths(job.runFolder).cancel)).rejects.toThrow("ENOENT");
