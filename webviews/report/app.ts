@@ -109,6 +109,7 @@ function sheet() {
     .source { display: inline-block; }
     .source::first-letter { text-transform: uppercase; }
     .table { overflow-x: auto; margin: 12px 0; }
+    tr.dim td:first-child { white-space: nowrap; }
     .table p { margin: 3px 0; max-width: 900px; }
     h2 { border-top: 1px solid var(--lfp-line); padding-top: 14px; }
   `;
