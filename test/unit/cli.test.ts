@@ -225,6 +225,17 @@ describe("the process", () => {
     expect(lastLine(stderr)).toBe("lfp: cancelled");
   });
 
+  it("stops as if asked to when nobody reads its messages any more", async () => {
+    const args = ["server/cli.ts", "bench", "engine", "--shape", "tiny", "--tokens", "32", "--steps", "1000000"];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+    // The next one goes nowhere.
+    child.stderr.once("data", () => child.stderr.destroy());
+    const code = await new Promise((resolve) => {
+      child.on("exit", (status, signal) => resolve(status ?? signal));
+    });
+    expect(code).toBe(130);
+  });
+
   it("says what to do on a Node that is too old", () => {
     expect(olderNodeProblem(oldestNode)).toBeUndefined();
     expect(olderNodeProblem("24.0.0")).toBeUndefined();
