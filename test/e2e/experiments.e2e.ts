@@ -70,12 +70,16 @@ describe.skipIf(!inject("ground").ready)("an experiment file", () => {
   });
 
   it("is told of in the walkthrough, with what else one does first", async () => {
+    await workbench.run("View: Hide Panel");
+    await workbench.run("View: Toggle Primary Side Bar Visibility");
     await workbench.run("Welcome: Open Walkthrough...");
     await workbench.search("Start with LFP Lens");
     await workbench.pick("Start with LFP Lens");
     const page = workbench.page.locator(".gettingStartedContainer");
     await page.getByText("Read a text through a finished run").first().waitFor();
     await page.getByRole("button", { name: "Show Implicit Reward" }).first().waitFor();
+    await page.locator(".getting-started-media iframe.webview.ready").waitFor();
     await workbench.screenshot("walkthrough");
+    expect(await workbench.notifications.count()).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listFiles, PackageManager } from "@vscode/vsce";
@@ -16,6 +16,14 @@ describe("the extension's package", () => {
     expect(
       files.filter((path) => /\.(ts|map)$|^(server|extension|webviews|test|scripts|\.|node_modules)/.test(path)),
     ).toEqual([]);
+  });
+
+  it("holds every file that package.json points to", async () => {
+    const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
+    const manifest = await readFile(join(root, "package.json"), "utf8");
+    const pointed = [...manifest.matchAll(/"(?:\.\/)?((?:media|schemas|docs)\/[^"]+)"/g)].map(([, path = ""]) => path);
+    expect(pointed).toContain("media/walkthrough/read.svg");
+    expect(pointed.filter((path) => !files.includes(path))).toEqual([]);
   });
 
   it.each(targets)("has for %s each native package's binaries of that platform alone", async (target) => {
