@@ -144,7 +144,7 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     const heading = after.getByRole("heading", { name: "Measured after the run", exact: true });
     await heading.waitFor();
     await after.getByRole("cell", { name: /^1\. L\d+\/F\d+ removed$/ }).waitFor();
-    await after.getByRole("cell", { name: "random features of the same density, draw 1" }).waitFor();
+    await after.getByRole("cell", { name: "random features of the same density, draw 1" }).first().waitFor();
     await heading.scrollIntoViewIfNeeded();
     await workbench.screenshot("report after the run");
     await report.getByRole("heading", { name: /Table 8/ }).scrollIntoViewIfNeeded();
