@@ -58,7 +58,7 @@ export const score = defineCommand({
     if (chosen.out !== undefined) formatOf(chosen.out);
     const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
     const { device, threads } = chosen;
-    const lens = await openLens(run, { device, threads, signal, note });
+    const lens = await openLens(run, { device, threads, env: given.env, signal, note });
     try {
       const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);
       if (document === undefined)

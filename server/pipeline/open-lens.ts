@@ -30,6 +30,8 @@ export interface OpenLensOptions extends LensOptions {
   readonly device?: DeviceChoice;
   /** Of the CPU; 0 or undefined: one for each core. */
   readonly threads?: number;
+  /** Where the device finds its settings and files; the process's own unless told. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Told why the CPU computes, where a GPU was wished for. */
   readonly note?: (line: string) => void;
   /** Opens the lens's own device, which closes with it. */
@@ -47,9 +49,9 @@ export async function openLens(runFolder: string, options: OpenLensOptions = {})
   await requireParts(folder);
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const saved = await loadProbe(join(folder, "probe"));
-  const { device = "cpu", threads = 0, open = openDevice, signal, note } = options;
+  const { device = "cpu", threads = 0, env = process.env, open = openDevice, signal, note } = options;
   const openOn = async (choice: DeviceChoice, cause?: DeviceError): Promise<LensSubject> => {
-    const own = await open({ device: choice, threads, ...(note === undefined ? {} : { note }) });
+    const own = await open({ device: choice, threads, env, ...(note === undefined ? {} : { note }) });
     const remark = cause === undefined ? "" : ` (${failureOf(cause)})`;
     const onCpu = own.kind === "cpu" ? undefined : fallBack;
     try {

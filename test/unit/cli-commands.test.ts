@@ -66,6 +66,50 @@ describe("lfp doctor", () => {
   });
 });
 
+describe.skipIf(!gpuIsHere)("the GPU's memory", () => {
+  const generate = ["generate", "--device", "gpu", "--model", "starter", "--prompt", "This", "--max-new-tokens", "2"];
+  const within = (megabytes: string) => ({ env: { LFP_GPU_MEMORY_MB: megabytes } });
+
+  it("is refused with the sum by kind, what is there and what to lower, before anything is allocated", async () => {
+    useSoftwareGpu();
+    const ran = await lfp(generate, within("1"));
+    expect(ran).toMatchObject({ code: exitCodes.resource.code, stdout: "" });
+    expect(ran.stderr).toMatch(
+      /the GPU's memory does not suffice: [\d.]+ MiB are needed \(weights [\d.]+ MiB\) and nothing is held, [\d.]+ MiB of 1 MiB \(LFP_GPU_MEMORY_MB\): take a smaller model/,
+    );
+    expect(jsonOf(await lfp([...generate, "--json"], within("1")))).toMatchObject({ error: { code: "resource" } });
+  });
+
+  it("cannot be set to what is no number of megabytes, wherever a device is opened", async () => {
+    useSoftwareGpu();
+    for (const command of [generate, ["score", "--device", "gpu", "--text", "so good"]]) {
+      const ran = await lfp(command, within("lots"));
+      expect(ran).toMatchObject({ code: exitCodes.usage.code, stdout: "" });
+      expect(ran.stderr).toContain('LFP_GPU_MEMORY_MB is "lots"; expected the megabytes (of 2^20) that may be used');
+    }
+  });
+
+  it("that does not suffice for reading leaves reading to the CPU, which is said", async () => {
+    useSoftwareGpu();
+    const ran = await lfp(["score", "--device", "gpu", "--text", "so good", "--json"], within("1"));
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stderr).toMatch(/computing on the CPU: the GPU's memory does not suffice: .* of 1 MiB/);
+    const onCpu = await lfp(["score", "--text", "so good", "--json"]);
+    expect(jsonOf(ran)).toEqual(jsonOf(onCpu));
+  });
+
+  it("is told by doctor, which knows a setting that is wrong", async () => {
+    useSoftwareGpu();
+    expect(jsonOf(await lfp(["doctor", "--json"], within("4096")))).toMatchObject({
+      devices: { gpu: { ok: true, memoryMB: 4096, memorySource: "LFP_GPU_MEMORY_MB" } },
+    });
+    expect((await lfp(["doctor"], within("4096"))).stdout).toMatch(/memory 4(\.0)? GB \(LFP_GPU_MEMORY_MB\)/);
+    const wrong = await lfp(["doctor"], within("-1"));
+    expect(wrong.stdout).toMatch(/^Problem: .*LFP_GPU_MEMORY_MB is "-1"/m);
+    expect(wrong.stdout).toContain("Correct the environment variable, or unset it");
+  });
+});
+
 describe("lfp generate", () => {
   const run = ["generate", "--model", "starter", "--max-new-tokens", "6"];
 
