@@ -27,12 +27,15 @@ export const ProblemCode = z.enum([
 ]);
 export type ProblemCode = z.infer<typeof ProblemCode>;
 
+/** Of a longer word the beginning stands for it. */
+export const MAX_WORD_UNITS = 1000;
+
 /** `data` of a `reward-disagreement`, which comes back with a request for code actions. */
 export const ProblemData = z.object({
   /** UTF-16 units of the document at the version that the problem was published for. */
   start: z.int().min(0),
   end: z.int().min(0),
-  word: z.string(),
+  word: z.string().max(MAX_WORD_UNITS),
   /** Names the passage that the word stands in by its text. */
   passage: z.string(),
 });
@@ -48,5 +51,9 @@ export const ProblemsWanted = defineNotification(
 );
 
 /** A word that is no problem: in one passage of a document, or (null) anywhere in it. The editor keeps the list and sends it with its options. */
-export const IgnoredWord = z.object({ uri: z.string(), word: z.string().max(1000), passage: z.string().nullable() });
+export const IgnoredWord = z.object({
+  uri: z.string(),
+  word: z.string().max(MAX_WORD_UNITS),
+  passage: z.string().nullable(),
+});
 export type IgnoredWord = z.infer<typeof IgnoredWord>;

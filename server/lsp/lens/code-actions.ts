@@ -1,7 +1,7 @@
 import { type CodeAction, CodeActionKind, type Diagnostic } from "vscode-languageserver/node";
 import type { z } from "zod";
 import { ablateFeature, type EditorCommand, ignoreWord, showTokenFeatures } from "../../protocol/commands.ts";
-import { ProblemData } from "../../protocol/problems.ts";
+import { MAX_WORD_UNITS, ProblemData } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import { CodeActionParams } from "../standard-params.ts";
@@ -75,7 +75,7 @@ function actionsFor(
 
 /** An edit that has not been looked at yet may have moved the word. */
 function stillThere({ text }: Snapshot, { start, end, word }: ProblemData): boolean {
-  return text.slice(start, end) === word || (text.length > end && word.length >= 1000);
+  return text.slice(start, end) === word || (text.length > end && word.length >= MAX_WORD_UNITS);
 }
 
 /** The feature with the largest part in the wrong direction; undefined where the lens is not open. */

@@ -3,7 +3,7 @@ import type { Diagnostic } from "vscode-languageserver/node";
 import { Pacer } from "../../common/pacer.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
-import { type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
+import { MAX_WORD_UNITS, type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import { RequestCancelledError } from "../failures.ts";
@@ -153,7 +153,7 @@ function diagnosticOf({ lines }: Snapshot, one: Disagreement): Diagnostic {
     source: problemSource,
     code: disagreementCode,
     message: problemMessage(one),
-    data: { start, end, word: word.slice(0, 1000), passage },
+    data: { start, end, word: word.slice(0, MAX_WORD_UNITS), passage },
   };
 }
 

@@ -333,7 +333,8 @@ test("a problem has quick fixes, and an ignored word is none", async () => {
   const [ignored] = actions.at(-1)?.command.arguments ?? [];
   expect(ignored).toMatchObject({ uri, passage: null });
   const forged = { ...first, data: { start: 0, end: 5, word: "<img>", passage: "x" } };
-  expect(await ask({ diagnostics: [forged, { ...first, data: 7 }] })).toEqual([]);
+  const long = { ...first, data: { start: 0, end: 2000, word: "a".repeat(2000), passage: "x" } };
+  expect(await ask({ diagnostics: [forged, long, { ...first, data: 7 }] })).toEqual([]);
 
   const ConfigurationParams = ConfigurationChanged.params.parse({
     runsRoots: [join(root, "runs")],
