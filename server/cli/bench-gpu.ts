@@ -91,8 +91,10 @@ async function measureProducts(timer: KernelTimer, work: ProductWork): Promise<P
     if (work.shape === "tiny" && !tinyProducts.includes(name)) continue;
     work.note(`checking and timing ${name}`);
     const variant = chooseVariant(shape, timer.adapter, precision, tuned);
-    const [timed] = await timeProduct(timer, shape, [variant], timing, (_, reason) => {
-      throw reason;
+    const [timed] = await timeProduct(timer, shape, [variant], timing, {
+      onRefused: (_, reason) => {
+        throw reason;
+      },
     });
     if (timed === undefined) continue;
     figures.push({

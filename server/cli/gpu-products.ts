@@ -94,16 +94,22 @@ export interface TimedVariant {
   readonly tflops: number;
 }
 
+/** Who hears of each variant before it is tried, and of those that are left out and why. What either throws ends the timing. */
+export interface Attempts {
+  readonly onTry?: (variant: Variant) => Promise<void>;
+  readonly onRefused: (variant: Variant, reason: unknown) => void;
+}
+
 /**
- * Times variants of a product after checking some places of each result against the CPU, in f64. A variant whose result is wrong, or that
- * the adapter's compiler refuses, is left out; `onRefused` hears why.
+ * Times variants of a product after checking some places of each result against the CPU, in f64. A variant whose result is wrong, that
+ * the adapter's compiler refuses, or with which the device is lost, is left out; the device is opened again then.
  */
 export async function timeProduct(
   timer: KernelTimer,
   shape: MatmulShape,
   variants: readonly Variant[],
   timing: TimerOptions & { readonly signal: AbortSignal },
-  onRefused: (variant: Variant, reason: unknown) => void,
+  { onTry, onRefused }: Attempts,
 ): Promise<TimedVariant[]> {
   const { batch, M, N } = shape;
   const factors = factorsOf(shape);
@@ -112,13 +118,16 @@ export async function timeProduct(
   for (const variant of variants) {
     timing.signal.throwIfAborted();
     const { steps, workspaces } = planMatmul(shape, variant, { epilogue: plainFragment, accumulate: false });
-    await timer.fill({ ...workspaces });
+    await onTry?.(variant);
     try {
+      await timer.fill({ ...workspaces });
       checkPlaces(shape, variant, factors, await timer.run(steps, "y", batch * M * N));
       const seconds = await timer.seconds(steps, timing);
       timed.push({ variant, seconds, tflops: (1e-12 * floatOperations(shape)) / seconds });
     } catch (error) {
+      timing.signal.throwIfAborted();
       onRefused(variant, error);
+      if (await timer.reopenIfLost()) await timer.fill({ ...factors, y: batch * M * N });
     }
     timer.free(Object.keys(workspaces));
   }

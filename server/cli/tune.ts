@@ -1,7 +1,8 @@
 import { candidates, precisions, shapeClass } from "../../kernels/matmul/choose.ts";
+import type { MatmulShape } from "../../kernels/matmul/shape.ts";
 import { describeVariant, type Variant } from "../../kernels/matmul/variants.ts";
 import { messageOf } from "../common/errors.ts";
-import { writeTuning } from "../common/tuning-file.ts";
+import { TuningAttempts, writeTuning } from "../common/tuning-file.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
 import { stateFolder } from "../pipeline/machine-queue.ts";
 import { BenchCheckError } from "./bench-timing.ts";
@@ -22,7 +23,8 @@ export const tune = defineCommand({
   about:
     "Measures on this machine's GPU which kernels compute the matrix products of training, sampling and autoencoders fastest, and keeps " +
     "what is faster than the built-in choice in a file for this adapter, which every later command uses. Each kernel's results are checked " +
-    "against the CPU before it is timed. Takes a few minutes; the file can be deleted at any time.",
+    "against the CPU before it is timed. What was found is kept product by product; a kernel that fails, or that lfp ended with the last time, is " +
+    "left out. Takes a few minutes; the file can be deleted at any time.",
   options: {
     shape: option.choice("SHAPE", "the model's size", productSizeNames, "pythia-70m"),
     precision: option.choice("PRECISION", "how exactly factors are taken", precisions, "f32"),
@@ -32,17 +34,22 @@ export const tune = defineCommand({
   },
   run: async ({ options, env, signal, note }): Promise<CommandResult> => {
     const timer = await KernelTimer.open(options.adapter === undefined ? {} : { adapter: options.adapter });
+    const folder = stateFolder(env);
+    const attempts = await TuningAttempts.open(folder, timer.traits);
+    const file = await writeTuning(folder, timer.traits, {});
     try {
-      const found = await measureAll(timer, productSizes[options.shape], { ...options, signal, note });
-      const better = Object.fromEntries(
-        found.flatMap(({ key, best, gain }) => (gain > leastGain ? [[key, best] as const] : [])),
-      );
-      const file = await writeTuning(stateFolder(env), timer.traits, better);
+      const keep = async ({ key, best }: Found): Promise<void> => {
+        await writeTuning(folder, timer.traits, { [key]: best });
+      };
+      const work = { ...options, signal, note, attempts, keep };
+      const { found, failure } = await measureAll(timer, productSizes[options.shape], work);
+      // The built-in choice has to be right: said when nothing can be lost by it any more.
+      if (failure !== undefined) throw failure;
       const products = found.map(({ name, best, gain, tflops }) => ({
         name,
         variant: describeVariant(best),
         gflops: Number((1000 * tflops).toPrecision(4)),
-        gain: Math.round(100 * gain) / 100,
+        gain: gain === null ? null : Math.round(100 * gain) / 100,
       }));
       const json = {
         name: "tune",
@@ -50,11 +57,12 @@ export const tune = defineCommand({
         adapter: timer.traits.description,
         precision: options.precision,
         file,
-        stored: Object.keys(better).length,
+        stored: new Set(found.filter(isBetter).map(({ key }) => key)).size,
         products,
       };
       return { json, text: asText(json) };
     } finally {
+      await attempts.end();
       await timer.close();
     }
   },
@@ -68,8 +76,12 @@ interface Found {
   readonly key: string;
   readonly best: Variant;
   readonly tflops: number;
-  /** Times as fast as the built-in choice. */
-  readonly gain: number;
+  /** Times as fast as the built-in choice; null where that one failed. */
+  readonly gain: number | null;
+}
+
+function isBetter({ gain }: Found): boolean {
+  return gain === null || gain > leastGain;
 }
 
 interface Work {
@@ -78,10 +90,21 @@ interface Work {
   readonly candidates: number;
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
+  readonly attempts: TuningAttempts;
+  /** Stores what is faster than the built-in choice. */
+  readonly keep: (found: Found) => Promise<void>;
 }
 
-async function measureAll(timer: KernelTimer, sizes: ProductSizes, work: Work): Promise<Found[]> {
-  const found: Found[] = [];
+interface Measured {
+  readonly found: readonly Found[];
+  /** The first of the built-in choices that failed. */
+  readonly failure: unknown;
+}
+
+/** Product by product, each stored when it is done. */
+async function measureAll(timer: KernelTimer, sizes: ProductSizes, work: Work): Promise<Measured> {
+  const all: Found[] = [];
+  let failure: unknown;
   const products = projectProducts(sizes);
   for (const name of work.only)
     if (products[name] === undefined)
@@ -90,21 +113,51 @@ async function measureAll(timer: KernelTimer, sizes: ProductSizes, work: Work): 
     if (work.only.length > 0 && !work.only.includes(name)) continue;
     work.signal.throwIfAborted();
     work.note(`timing ${name}: [${shape.batch} x ${shape.M}, ${shape.N}] over ${shape.K}`);
-    const variants = candidates(shape, timer.adapter, work.precision).slice(0, work.candidates);
-    const timing = { ...timingOf(timer), signal: work.signal };
-    const timed = await timeProduct(timer, shape, variants, timing, (variant, reason) => {
-      // The built-in choice has to be right; another one is not taken then.
-      if (variant === variants[0]) throw reason;
-      const what = reason instanceof BenchCheckError ? "computed wrongly" : "was refused";
-      work.note(`${describeVariant(variant)} ${what} and is left out: ${messageOf(reason)}`);
+    const found = await measureProduct(timer, { name, shape }, work, (reason) => {
+      failure ??= reason;
     });
-    const [first] = timed;
-    const best = timed.toSorted((a, b) => a.seconds - b.seconds)[0];
-    if (first === undefined || best === undefined) continue;
-    const key = shapeClass(shape, work.precision);
-    found.push({ name, key, best: best.variant, tflops: best.tflops, gain: first.seconds / best.seconds });
+    if (found === undefined) continue;
+    all.push(found);
+    if (isBetter(found)) await work.keep(found);
   }
-  return found;
+  return { found: all, failure };
+}
+
+/** Undefined where no variant could be timed. `onFailure` hears why the built-in choice could not. */
+async function measureProduct(
+  timer: KernelTimer,
+  { name, shape }: { readonly name: string; readonly shape: MatmulShape },
+  { precision, candidates: most, signal, note, attempts }: Work,
+  onFailure: (reason: unknown) => void,
+): Promise<Found | undefined> {
+  const key = shapeClass(shape, precision);
+  const attemptOf = (variant: Variant): string => `${key}: ${describeVariant(variant)}`;
+  const all = candidates(shape, timer.adapter, precision).slice(0, most);
+  const variants = all.filter((variant) => !attempts.hasCrashed(attemptOf(variant)));
+  for (const variant of all)
+    if (!variants.includes(variant))
+      note(
+        `${describeVariant(variant)} is left out: lfp ended while it was tried; delete ${attempts.path} to try it again`,
+      );
+  const timed = await timeProduct(
+    timer,
+    shape,
+    variants,
+    { ...timingOf(timer), signal },
+    {
+      onTry: (variant) => attempts.begin(attemptOf(variant)),
+      onRefused: (variant, reason) => {
+        if (variant === all[0]) onFailure(reason);
+        const what = reason instanceof BenchCheckError ? "computed wrongly" : "failed";
+        note(`${describeVariant(variant)} ${what} and is left out: ${messageOf(reason)}`);
+      },
+    },
+  );
+  const best = timed.toSorted((a, b) => a.seconds - b.seconds)[0];
+  if (best === undefined) return undefined;
+  const first = timed.find(({ variant }) => variant === all[0]);
+  const gain = first === undefined ? null : first.seconds / best.seconds;
+  return { name, key, best: best.variant, tflops: best.tflops, gain };
 }
 
 function asText(json: {
@@ -112,11 +165,11 @@ function asText(json: {
   readonly precision: string;
   readonly file: string;
   readonly stored: number;
-  readonly products: readonly { name: string; variant: string; gflops: number; gain: number }[];
+  readonly products: readonly { name: string; variant: string; gflops: number; gain: number | null }[];
 }): string {
   const lines = json.products.map(
     ({ name, variant, gflops, gain }) =>
-      `${name.padEnd(20)}${String(gflops).padStart(10)} GFLOP/s  ${gain.toFixed(2).padStart(5)} times the built-in choice: ${variant}`,
+      `${name.padEnd(20)}${String(gflops).padStart(10)} GFLOP/s  ${gain === null ? "the built-in choice failed" : `${gain.toFixed(2).padStart(5)} times the built-in choice`}: ${variant}`,
   );
   return [
     `${json.adapter}, ${json.precision}; checks passed`,

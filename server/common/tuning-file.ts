@@ -90,6 +90,60 @@ export async function writeTuning(stateFolder: string, adapter: AdapterName, tun
   return path;
 }
 
+/** Variants that are not to be tried again: with them `lfp tune` ended in mid-try. Kept beside what was measured, and only for these kernels. */
+const attempts = z.object({ revision: z.int(), trying: z.string().nullable(), crashed: z.array(z.string()) });
+
+/** The notes of what is tried, so that a variant that brings down the process, or the machine, is known the next time. */
+export class TuningAttempts {
+  readonly path: string;
+  readonly #crashed: string[];
+
+  private constructor(path: string, crashed: string[]) {
+    this.path = path;
+    this.#crashed = crashed;
+  }
+
+  /** Reads the notes; what was being tried when they were written counts as crashed. Notes that cannot be read are begun anew. */
+  static async open(stateFolder: string, adapter: AdapterName): Promise<TuningAttempts> {
+    const path = tuningPath(stateFolder, adapter).replace(/\.json$/, ".attempts.json");
+    const text = await readFile(path, "utf8").catch(() => "");
+    const parsed = attempts.safeParse(text === "" ? undefined : safeJson(text));
+    if (!parsed.success || parsed.data.revision !== kernelRevision) return new TuningAttempts(path, []);
+    const { trying, crashed } = parsed.data;
+    return new TuningAttempts(path, [...new Set([...crashed, ...(trying === null ? [] : [trying])])]);
+  }
+
+  hasCrashed(attempt: string): boolean {
+    return this.#crashed.includes(attempt);
+  }
+
+  /** On the disk before the variant is run. */
+  async begin(attempt: string): Promise<void> {
+    await this.#write(attempt);
+  }
+
+  /** Whatever was tried has ended, well or with an error. */
+  async end(): Promise<void> {
+    await this.#write(null);
+  }
+
+  async #write(trying: string | null): Promise<void> {
+    await mkdir(dirname(this.path), { recursive: true });
+    await writeFileAtomically(
+      this.path,
+      `${JSON.stringify({ revision: kernelRevision, trying, crashed: this.#crashed })}\n`,
+    );
+  }
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function jsonOf(path: string, text: string): unknown {
   try {
     return JSON.parse(text);

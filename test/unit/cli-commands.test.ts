@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { shapeClass } from "../../kernels/matmul/choose.ts";
 import { exitCodes } from "../../server/cli/exit-codes.ts";
+import { productSizes, projectProducts } from "../../server/cli/gpu-products.ts";
 import { printable } from "../../server/cli/printable.ts";
 import { gpuIsHere } from "../conformance/devices.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
@@ -32,6 +34,31 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
     const { file } = z.object({ file: z.string() }).parse(jsonOf(ran));
     expect(file.startsWith(join(scratch, "state/gpu/"))).toBe(true);
     expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ products: {} });
+  });
+
+  it("leaves out a kernel that it ended with the last time, and keeps the best of the others", async () => {
+    useSoftwareGpu();
+    const env = { LFP_STATE_DIR: join(scratch, "after-a-crash") };
+    const args = [..."tune --shape tiny --only mlp --candidates".split(" "), "1", "--json"];
+    const first = await lfp(args, { env });
+    expect(first.code, first.stderr).toBe(0);
+    const seen = z.object({ file: z.string(), products: z.tuple([z.object({ variant: z.string() })]) });
+    const { file, products } = seen.parse(jsonOf(first));
+    const notes = file.replace(/\.json$/, ".attempts.json");
+    const before = z
+      .object({ trying: z.null() })
+      .loose()
+      .parse(JSON.parse(await readFile(notes, "utf8")));
+    const key = shapeClass(projectProducts(productSizes.tiny)["mlp"] ?? expect.fail(), "f32");
+    await writeFile(notes, JSON.stringify({ ...before, trying: `${key}: ${products[0].variant}` }));
+    const again = await lfp(args.with(-2, "2"), { env });
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stderr).toContain(`${products[0].variant} is left out: lfp ended while it was tried; delete ${notes}`);
+    const [product] = seen.parse(jsonOf(again)).products;
+    expect(product.variant).not.toBe(products[0].variant);
+    expect(jsonOf(again)).toMatchObject({ stored: 1, products: [{ gain: null }] });
+    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ products: { [key]: { kind: "tiles" } } });
+    expect((await lfp(args, { env })).stderr).toContain("is left out");
   });
 
   it("names the products when one is asked for that there is not", async () => {

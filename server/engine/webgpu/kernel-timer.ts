@@ -22,19 +22,38 @@ export interface TimerOptions {
 export class KernelTimer {
   readonly traits: AdapterTraits;
   readonly adapter: MatmulAdapter;
-  readonly #context: GpuContext;
+  #context: GpuContext;
+  readonly #options: AdapterOptions | undefined;
   readonly #buffers = new Map<string, GPUBuffer>();
 
   /** On a device that is open already, which stays open. */
-  constructor(context: GpuContext) {
+  constructor(context: GpuContext, options?: AdapterOptions) {
     this.#context = context;
+    this.#options = options;
     this.traits = context.traits;
     this.adapter = matmulAdapterOf(context);
   }
 
   /** On a device of its own, for `close` to close. Throws `NoAdapterError`. */
   static async open(options: AdapterOptions = {}): Promise<KernelTimer> {
-    return new KernelTimer(new GpuContext(await openAdapter(options)));
+    return new KernelTimer(new GpuContext(await openAdapter(options)), options);
+  }
+
+  /**
+   * True where the device was lost or can no longer be trusted, and has been opened again: its buffers are gone. Throws what went wrong where the
+   * device is not the timer's own, and `NoAdapterError`.
+   */
+  async reopenIfLost(): Promise<boolean> {
+    try {
+      this.#context.check();
+      return false;
+    } catch (error) {
+      if (this.#options === undefined) throw error;
+    }
+    this.free();
+    await this.#context.close();
+    this.#context = new GpuContext(await openAdapter(this.#options));
+    return true;
   }
 
   /** Gives buffers values, or zeros where a number of elements stands. What was there under a name is freed. */
