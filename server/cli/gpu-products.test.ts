@@ -12,7 +12,7 @@ afterEach(() => {
 describe.skipIf(!gpuIsHere)("the timing of a product's kernels", () => {
   it("opens the device again after a kernel that it was lost with, and goes on with the others", async () => {
     const timer = await KernelTimer.open();
-    const shape = projectProducts(productSizes.tiny)["mlp"] ?? expect.fail();
+    const { mlp: shape = expect.fail() } = projectProducts(productSizes.tiny);
     const variants = candidates(shape, timer.adapter, "f32").slice(0, 2);
     vi.spyOn(GpuContext.prototype, "pipeline").mockImplementationOnce(async function (this: GpuContext) {
       this.device.destroy();

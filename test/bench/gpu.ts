@@ -1,7 +1,8 @@
 /**
  * `npm run bench:gpu`: everything that is to be measured when a GPU is at hand, in one command. `lfp doctor`; `lfp tune` and `lfp bench gpu` at
  * the shapes of Pythia-70m and 160m in all three precisions; the same work in PyTorch on the same card, where `python3` has torch with CUDA
- * and transformers. Prints a Markdown table with the goals, and keeps all figures in a JSON file.
+ * and transformers. Prints a Markdown table with the goals, and keeps all figures in a JSON file, written after
+ * each part. A part that fails is named at the end, and the others go on.
  *
  *     npm run bench:gpu -- [--tiny] [--no-tune] [--python python3] [--out gpu-bench.json]
  *
@@ -10,7 +11,9 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { writeFileAtomically } from "../../server/common/atomic-file.ts";
+import { messageOf } from "../../server/common/errors.ts";
 import { gpuTable, OurFigures, TheirFigures } from "./gpu-table.ts";
 
 const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
@@ -29,25 +32,55 @@ const precisions = values.tiny ? ["f32"] : ["f32", "split", "half"];
 
 const lfp = (...args: string[]): Promise<string | undefined> => lastLine(process.execPath, [cli, ...args]);
 
-const doctor = await lfp("doctor", "--json");
 const ours: OurFigures[] = [];
+const failed: string[] = [];
+const doctor = await part("doctor", z.unknown(), () => lfp("doctor", "--json"));
+let theirs: TheirFigures | undefined;
+await keep();
 for (const shape of shapes) {
   for (const precision of precisions) {
-    if (!values.tiny && !values["no-tune"]) await lfp("tune", "--shape", shape, "--precision", precision, "--json");
+    const what = `${shape}, ${precision}`;
+    if (!values.tiny && !values["no-tune"])
+      await part(`tune ${what}`, z.unknown(), () => lfp("tune", "--shape", shape, "--precision", precision, "--json"));
     const size = values.tiny ? ["--tiny", "--repeats", "2"] : ["--shape", shape];
-    const line = await lfp("bench", "gpu", ...size, "--precision", precision, "--json");
-    if (line === undefined) process.exitCode = 1;
-    else ours.push(OurFigures.parse(JSON.parse(line)));
+    const figures = await part(`bench ${what}`, OurFigures, () =>
+      lfp("bench", "gpu", ...size, "--precision", precision, "--json"),
+    );
+    if (figures !== undefined) ours.push(figures);
+    await keep();
   }
 }
-const line = await lastLine(values.python, [pytorch, "--json", ...(values.tiny ? ["--tiny", "--device", "cpu"] : [])]);
-const theirs = line === undefined ? undefined : TheirFigures.parse(JSON.parse(line));
-await writeFileAtomically(
-  values.out,
-  `${JSON.stringify({ doctor: doctor === undefined ? null : JSON.parse(doctor), ours, pytorch: theirs ?? null })}\n`,
-);
+const onCpu = values.tiny ? ["--tiny", "--device", "cpu"] : [];
+theirs = await part("PyTorch", TheirFigures, () => lastLine(values.python, [pytorch, "--json", ...onCpu]));
+await keep();
 console.log(gpuTable(ours, theirs));
 console.log(`\nAll figures: ${values.out}`);
+if (failed.length > 0) {
+  console.log(`\nFailed, with the reason above: ${failed.join("; ")}`);
+  process.exitCode = 1;
+}
+
+/** What a part's last line says; a part that fails, or says something else, is named at the end, and the others go on. */
+async function part<T>(
+  name: string,
+  schema: z.ZodType<T>,
+  run: () => Promise<string | undefined>,
+): Promise<T | undefined> {
+  try {
+    const line = await run();
+    if (line !== undefined) return schema.parse(JSON.parse(line));
+  } catch (error) {
+    console.error(`${name}: ${messageOf(error)}`);
+  }
+  failed.push(name);
+  return undefined;
+}
+
+/** All figures so far. */
+async function keep(): Promise<void> {
+  const figures = { doctor: doctor ?? null, ours, pytorch: theirs ?? null, failed };
+  await writeFileAtomically(values.out, `${JSON.stringify(figures)}\n`);
+}
 
 /** The last line that a program writes, or nothing if it fails, which it has said on standard error then. */
 async function lastLine(program: string, args: readonly string[]): Promise<string | undefined> {

@@ -49,7 +49,8 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
       .object({ trying: z.null() })
       .loose()
       .parse(JSON.parse(await readFile(notes, "utf8")));
-    const key = shapeClass(projectProducts(productSizes.tiny)["mlp"] ?? expect.fail(), "f32");
+    const { mlp = expect.fail() } = projectProducts(productSizes.tiny);
+    const key = shapeClass(mlp, "f32");
     await writeFile(notes, JSON.stringify({ ...before, trying: `${key}: ${products[0].variant}` }));
     const again = await lfp(args.with(-2, "2"), { env });
     expect(again.code, again.stderr).toBe(0);
