@@ -75,8 +75,10 @@ export class DeviceError extends LfpError {
 export class DeviceLostError extends DeviceError {
   readonly reason: string;
 
-  constructor(reason: string) {
-    super(`the GPU was lost (${reason}); what it held is gone. Resume the run, or use the CPU`);
+  /** `kernel`: the longest of what the GPU was given last, where it had not done that. */
+  constructor(reason: string, kernel?: string) {
+    const during = kernel === undefined ? "" : `, in work whose longest kernel is '${kernel}'`;
+    super(`the GPU was lost (${reason}${during}); what it held is gone. Resume the run, or use the CPU`);
     this.reason = reason;
   }
 }

@@ -4,7 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
 import { MemoryLedger, type MemoryLimit } from "./admission.ts";
-import { defaultWorkLimits, type WorkLimits } from "./commands.ts";
+import { type Command, defaultWorkLimits, type WorkLimits } from "./commands.ts";
 import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
@@ -23,6 +23,8 @@ export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
+
+type Work = Pick<Command, "name" | "work">;
 
 export interface ContextOptions {
   /** Memory that may be used; more is refused before anything is allocated. By default whatever the driver gives. */
@@ -52,6 +54,8 @@ export class GpuContext {
   #failure: DeviceError | undefined;
   #closed: DeviceError | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  /** What was handed over last, while nobody has its results. */
+  #inHand: readonly Work[] = [];
 
   constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
     const { memory, maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
@@ -72,7 +76,7 @@ export class GpuContext {
     });
     void device.lost.then(({ reason, message }) => {
       if (this.#closed === undefined)
-        this.#failure ??= new DeviceLostError(message === "" ? reason : firstLines(message));
+        this.#failure ??= new DeviceLostError(message === "" ? reason : firstLines(message), longestOf(this.#inHand));
     });
   }
 
@@ -90,6 +94,12 @@ export class GpuContext {
   check(): void {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Hands over what was recorded from some commands. */
+  submit(commands: readonly Work[], encoder: GPUCommandEncoder): void {
+    this.#inHand = commands;
+    this.device.queue.submit([encoder.finish()]);
   }
 
   /** A buffer, zeroed; `what` is how it is counted. Throws `DeviceError` when there is no memory for it. */
@@ -139,6 +149,7 @@ export class GpuContext {
       this.check();
       throw new DeviceError(`the GPU's results cannot be read: ${messageOf(cause)}`);
     }
+    this.#inHand = [];
     try {
       this.check();
       return buffer.getMappedRange(0, bytes).slice(0);
@@ -190,6 +201,10 @@ export class GpuContext {
     this.#layouts.set(key, layout);
     return layout;
   }
+}
+
+function longestOf(commands: readonly Work[]): string | undefined {
+  return commands.toSorted((a, b) => b.work - a.work)[0]?.name;
 }
 
 /** Dawn's messages end in a trace of what it was doing; the first lines say what is wrong. */

@@ -93,15 +93,14 @@ export class GpuProgram implements Program {
 
   /** Each submit copies the run's number beside the results, so that one that is missing is noticed. */
   #submit({ steps, copiesResults, updates }: Submit, at: number): void {
-    const { device } = this.#context;
     const { outputs, after, marksAt } = this.#readBack;
-    const encoder = device.createCommandEncoder();
+    const encoder = this.#context.device.createCommandEncoder();
     record(encoder, steps);
     if (copiesResults) for (const { span, at: to } of outputs) this.#copyOut(encoder, span, to);
     record(encoder, updates);
     if (at === this.#submits.length - 1) for (const { span, at: to } of after) this.#copyOut(encoder, span, to);
     this.#copyOut(encoder, { ...this.#memory.status, bytes: markBytes }, marksAt + at * markBytes);
-    device.queue.submit([encoder.finish()]);
+    this.#context.submit([...steps, ...updates], encoder);
   }
 
   #copyOut(encoder: GPUCommandEncoder, { buffer, offset, bytes }: Span, at: number): void {
