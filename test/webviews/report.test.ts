@@ -80,7 +80,7 @@ const report = Report.parse({
     },
     {
       title: "Measured after the run",
-      text: ["These ablations are no part of the run."],
+      text: ["These ablations are no part of the run; `lfp ablate` measured them."],
       afterRun: true,
       tables: [
         {
@@ -125,6 +125,7 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     await page.getByText("Tuning raised the mean reward.").waitFor();
     const drawn = page.locator("lfp-figure");
     expect(await drawn.locator("svg").count()).toBe(3);
+    expect(await page.locator("section.after p code").textContent()).toBe("lfp ablate");
     expect(await drawn.first().locator("rect.fill").count()).toBe(3 + 2);
     expect(await drawn.nth(1).locator("path.mark").count()).toBe(201 + 2);
     expect(await drawn.nth(1).locator("p").textContent()).toContain("by triple: 200 points, correlation 1.");

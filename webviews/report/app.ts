@@ -61,7 +61,7 @@ export class ReportApp extends LitElement {
   #section({ title, text, figures, tables, afterRun }: ReportSection) {
     return html`<section class=${afterRun ? "after" : ""}>
       <h2>${title}</h2>
-      ${text.map((paragraph) => html`<p class="text">${paragraph}</p>`)}
+      ${text.map((paragraph) => html`<p class="text">${withCode(paragraph)}</p>`)}
       ${figures.length === 0 ? nothing : html`<div class="figures">${figures.map((figure) => html`<lfp-figure .figure=${figure}></lfp-figure>`)}</div>`}
       ${tables.map((table) => reportTable(table))}
     </section>`;
@@ -86,8 +86,13 @@ function reportTable({ title, columns, rows, notes, source }: ReportTable) {
       <thead><tr>${columns.map((name, at) => html`<th class=${isNumber[at] ? "num" : ""} scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr class=${isOfThePaper(row[0]) ? "dim" : ""}>${row.map((cell, at) => html`<td class=${isNumber[at] ? "num" : ""}>${shown(cell)}</td>`)}</tr>`)}</tbody>
     </table>
-    <p class="small dim">${notes.join(" ")} <span class="source">${sourceInWords(source)}.</span></p>
+    <p class="small dim">${withCode(notes.join(" "))} <span class="source">${sourceInWords(source)}.</span></p>
   </div>`;
+}
+
+/** Between backticks stands what one types, as in the report's Markdown. */
+function withCode(text: string) {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 function shown(cell: ReportCell | undefined): string {

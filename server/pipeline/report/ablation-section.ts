@@ -148,7 +148,7 @@ function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
       ...table7.map(([name = "", ablated = null, average = null]) => [name, ablated, null, average]),
     ],
     notes: [
-      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features, over those of the ${draws} random sets of Table 6, ` +
+      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features, over those of the ${draws} random ${draws === 1 ? "set" : "sets"} of Table 6, ` +
         "and over all features of the small dictionaries. The paper's rows are of high-reward inputs; it has no control for features that are active often everywhere.",
     ],
   };
