@@ -159,17 +159,16 @@ function peakOf({ activations, peak }: FeatureExample): number {
 
 function labelsOf(statements: Statements, id: number): string[] {
   const sql = "SELECT label FROM labels WHERE feature = ? ORDER BY label";
-  return allRows(statements.get(sql), z.object({ label: z.string() }), id).map(({ label }) => label);
+  return allRows(statements.get(sql), labelSchema, id).map(({ label }) => label);
 }
 
 function noteOf(statements: Statements, id: number): string {
-  const found = firstRow(
-    statements.get("SELECT note FROM notes WHERE feature = ?"),
-    z.object({ note: z.string() }),
-    id,
-  );
-  return found?.note ?? "";
+  return firstRow(statements.get("SELECT note FROM notes WHERE feature = ?"), noteSchema, id)?.note ?? "";
 }
+
+// Made once: a schema takes longer to make than a row to read, and a page asks for both of every row.
+const labelSchema = z.object({ label: z.string() });
+const noteSchema = z.object({ note: z.string() });
 
 function twinOf(twin: number | null, cosine: number | null): FeatureRow["twin"] {
   return twin === null || cosine === null ? null : { id: idOfNumber(twin), cosine };

@@ -88,8 +88,10 @@ export function allRows<T>(statement: StatementSync, schema: z.ZodType<T>, ...gi
 
 /** A number that a statement gives alone, under the name `n`. */
 export function numberOf(statement: StatementSync, ...given: SQLInputValue[]): number {
-  return firstRow(statement, z.object({ n: z.number() }), ...given)?.n ?? 0;
+  return firstRow(statement, numberSchema, ...given)?.n ?? 0;
 }
+
+const numberSchema = z.object({ n: z.number() });
 
 /** Statements by their text, each prepared once. */
 export class Statements {
