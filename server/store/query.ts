@@ -12,21 +12,33 @@ export function queryFeatures(
   query: FeatureQuery,
   { offset, count }: { readonly offset: number; readonly count: number },
 ): { total: number; rows: FeatureRow[] } {
-  const { total, page, given } = pageStatements(query);
-  const rows = allRows(statements.get(page), featureRowSchema, ...given, count, offset);
-  return { total: numberOf(statements.get(total), ...given), rows: rows.map((row) => rowOf(statements, row)) };
+  const { sql, given } = totalStatement(query);
+  const total = numberOf(statements.get(sql), ...given);
+  if (total <= offset) return { total, rows: [] };
+  const page = pageStatement(query, total);
+  const rows = allRows(statements.get(page.sql), featureRowSchema, ...page.given, count, offset);
+  return { total, rows: rows.map((row) => rowOf(statements, row)) };
 }
 
-/** What counts the features, and what gives a page of them: that one is given a limit and an offset too. */
-export function pageStatements(query: FeatureQuery) {
-  const all = conditions(query, searchFirst);
-  const { from, where, given } = isIndexed(query) ? conditions(query, searchLooked) : all;
-  return {
-    total: `SELECT count(*) AS n FROM ${all.from} WHERE ${all.where}`,
-    page: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`,
-    given,
-  };
+interface Statement {
+  readonly sql: string;
+  readonly given: readonly SQLInputValue[];
 }
+
+/** What counts the features. */
+function totalStatement(query: FeatureQuery): Statement {
+  const { from, where, given } = conditions(query, searchFirst);
+  return { sql: `SELECT count(*) AS n FROM ${from} WHERE ${where}`, given };
+}
+
+/** What gives a page of so many features in all; it is given a limit and an offset too. */
+export function pageStatement(query: FeatureQuery, total: number): Statement {
+  const { from, where, given } = conditions(query, isIndexed(query) && total > few ? searchLooked : searchFirst);
+  return { sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`, given };
+}
+
+/** Sooner sorted than met on a way through all features. */
+const few = 10_000;
 
 /** How full-text search comes into a statement. */
 interface Search {

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
-import { matchOf, pageStatements } from "./query.ts";
+import { matchOf, pageStatement } from "./query.ts";
 import { migrations, storeVersion } from "./schema.ts";
 import { FeatureStore, type NewExplanation } from "./store.ts";
 import { plantedWord, writeSyntheticStore } from "./synthetic.ts";
@@ -90,12 +90,26 @@ describe("the feature table", () => {
   it("has its first page read along an index, not sorted", () => {
     using store = filled();
     const db = new DatabaseSync(store.path);
-    const plans = pageStatements(FeatureQuery.parse({}));
-    const steps = db.prepare(`EXPLAIN QUERY PLAN ${plans.page}`).all(...plans.given, 200, 0);
+    const plan = pageStatement(FeatureQuery.parse({}), 2 * 1499);
+    const steps = db.prepare(`EXPLAIN QUERY PLAN ${plan.sql}`).all(...plan.given, 200, 0);
     db.close();
     const words = steps.map(({ detail }) => String(detail)).join("\n");
     expect(words).toContain("USING INDEX features_by_contribution");
     expect(words).not.toContain("TEMP B-TREE");
+  });
+
+  it("finds the same features in the same order whichever way a search goes", () => {
+    using store = filled();
+    const query = FeatureQuery.parse({ search: "film gre" });
+    const db = new DatabaseSync(store.path);
+    const [sorted, walked] = [10, 100_000].map((total) => {
+      const { sql, given } = pageStatement(query, total);
+      return { sql, ids: db.prepare(sql).all(...given, 500, 100) };
+    });
+    db.close();
+    expect(sorted?.sql).not.toBe(walked?.sql);
+    expect(sorted?.ids).toHaveLength(500);
+    expect(walked?.ids).toEqual(sorted?.ids);
   });
 
   it("sorts by every column, whichever way, with what is absent last", () => {
