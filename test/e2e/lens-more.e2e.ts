@@ -90,9 +90,7 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     const problem = problems.filter({ hasText: `“${word}”` }).first();
     await problem.click();
     await workbench.selected(word.length);
-    await workbench.focusEditor();
-    await workbench.page.keyboard.press("Control+.");
-    await workbench.action(`Ignore “${word}” in this document`);
+    await workbench.quickFix(`Ignore “${word}” in this document`);
     await problem.waitFor({ state: "detached" });
   });
 

@@ -104,9 +104,14 @@ export class Workbench {
     return this.page.locator(".pane").filter({ has: this.page.locator(".pane-header .title", { hasText: name }) });
   }
 
-  /** Chooses from the menu of quick fixes. */
-  async action(label: string): Promise<void> {
-    await this.page.locator(".action-widget .monaco-list-row", { hasText: label }).first().click();
+  /** Takes an action that is offered at the cursor. A click elsewhere may take the keyboard away again when it is already in the editor. */
+  async quickFix(label: string): Promise<void> {
+    const row = this.page.locator(".action-widget .monaco-list-row", { hasText: label }).first();
+    do {
+      await this.focusEditor();
+      await this.page.keyboard.press("Control+.");
+    } while (!(await comes(row)));
+    await row.click();
   }
 
   get quickPick(): Locator {
