@@ -3,10 +3,10 @@
  * would be heard. Throws the signal's reason.
  */
 export class Pacer {
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSignal | undefined;
   #sinceMs = performance.now();
 
-  constructor(signal: AbortSignal) {
+  constructor(signal?: AbortSignal) {
     this.#signal = signal;
   }
 
@@ -17,7 +17,7 @@ export class Pacer {
       });
       this.#sinceMs = performance.now();
     }
-    this.#signal.throwIfAborted();
+    this.#signal?.throwIfAborted();
   }
 }
 

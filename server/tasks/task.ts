@@ -77,6 +77,8 @@ export interface TripleRequest {
   readonly tokenizer?: Tokenizer;
   /** The most triples to make; all that the texts give unless told. */
   readonly limit?: number;
+  /** Ends the work with its reason within the time of a text. */
+  readonly signal?: AbortSignal;
 }
 
 /** A source of feedback, and how to ask a model what it learned of it. */

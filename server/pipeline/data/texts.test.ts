@@ -69,6 +69,24 @@ describe("data files", () => {
     ]);
   });
 
+  it("reads Parquet with several groups of rows and other columns beside, up to a limit within a group", async () => {
+    const path = "test/fixtures/data/groups.parquet";
+    const texts = Array.from({ length: 5 }, (_, row) => ({ row, text: `row ${row}` }));
+    expect(await readTexts(path, { field: "text" })).toEqual(texts);
+    expect(await readTexts(path, { field: "text", limit: 3 })).toEqual(texts.slice(0, 3));
+    await expect(readTexts(path, { field: "review" })).rejects.toThrow(
+      "no text in field 'review' (it has id, text, meta)",
+    );
+  });
+
+  it("stops when it is told to", async () => {
+    const long = await file("s.jsonl", '{"text":"x"}\n'.repeat(200_000));
+    const stop = new AbortController();
+    const read = readTexts(long, { field: "text", signal: stop.signal });
+    setImmediate(() => stop.abort(new Error("enough")));
+    await expect(read).rejects.toThrow("enough");
+  });
+
   it.each([
     ["c.jsonl", '{"text":"ok"}\n{"text":\n', /line 2 is not JSON/],
     ["d.jsonl", '{"body":"x","label":0}\n', /has no text in field 'text' \(it has body, label\)/],

@@ -2,11 +2,12 @@ import { createReadStream } from "node:fs";
 import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { linesOf } from "../../common/lines.ts";
+import { Pacer } from "../../common/pacer.ts";
 
 /** One text of a data file. */
 export interface TextRecord {
@@ -20,6 +21,7 @@ export interface TextOptions {
   readonly field: string;
   /** Rows to read at most. */
   readonly limit?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** A data file that cannot be read as what its name says. */
@@ -30,16 +32,18 @@ export class DataFileError extends LfpError {
 /** Endings of the files that `readTexts` reads. */
 export const dataFileEndings: readonly string[] = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet"];
 
-/** The texts of a file, in its order. Throws `DataFileError` naming the row. */
+/** The texts of a file, in its order. Throws `DataFileError` naming the row, and the signal's reason within the time of a block of rows. */
 export async function readTexts(
   path: string,
-  { field, limit = Number.POSITIVE_INFINITY }: TextOptions,
+  { field, limit = Number.POSITIVE_INFINITY, signal }: TextOptions,
 ): Promise<TextRecord[]> {
   const texts: TextRecord[] = [];
   if (limit <= 0) return texts;
-  for await (const [row, value] of rowsOf(path)) {
+  const pacer = new Pacer(signal);
+  for await (const [row, value] of rowsOf(path, field)) {
     texts.push({ row, text: textOf(value, field, `${path}, row ${row + 1}`) });
     if (texts.length >= limit) break;
+    await pacer.pause();
   }
   if (texts.length === 0) throw new DataFileError(`${path} holds no rows`);
   return texts;
@@ -47,7 +51,7 @@ export async function readTexts(
 
 type Rows = AsyncGenerator<readonly [row: number, value: unknown]>;
 
-const readers: Readonly<Record<string, (path: string) => Rows>> = {
+const readers: Readonly<Record<string, (path: string, field: string) => Rows>> = {
   ".jsonl": (path) => jsonLines(path, inUtf8(createReadStream(path))),
   ".jsonl.gz": (path) => jsonLines(path, inUtf8(createReadStream(path), createGunzip())),
   ".csv": (path) => csvRows(path, inUtf8(createReadStream(path))),
@@ -55,14 +59,14 @@ const readers: Readonly<Record<string, (path: string) => Rows>> = {
   ".parquet": parquetRows,
 };
 
-function rowsOf(path: string): Rows {
+function rowsOf(path: string, field: string): Rows {
   const ending = dataFileEndings.toReversed().find((candidate) => path.toLowerCase().endsWith(candidate));
   const reader = ending === undefined ? undefined : readers[ending];
   if (reader === undefined)
     throw new DataFileError(
       `${path} is not a data file that can be read; expected one ending in ${dataFileEndings.join(", ")}`,
     );
-  return reader(path);
+  return reader(path, field);
 }
 
 async function* jsonLines(path: string, input: Readable): Rows {
@@ -117,11 +121,21 @@ function differentColumns(path: string, header: string[]): string[] {
   throw new DataFileError(`${path} has two columns '${twice}': rename one, so that it is clear which is meant`);
 }
 
-async function* parquetRows(path: string): Rows {
+/** A row group at a time, and of its columns the one that is asked for: tables of many columns and gigabytes are usual. */
+async function* parquetRows(path: string, field: string): Rows {
   try {
     const file = await asyncBufferFromFile(path);
-    const rows = await parquetReadObjects({ file, compressors });
-    for (const [row, value] of rows.entries()) yield [row, value];
+    const metadata = await parquetMetadataAsync(file);
+    const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+    // Without that column the first row tells which there are.
+    const asked = columns.includes(field) ? { columns: [field] } : {};
+    let rowStart = 0;
+    for (const group of metadata.row_groups) {
+      const rowEnd = rowStart + Number(group.num_rows);
+      const rows = await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd, ...asked });
+      for (const [at, value] of rows.entries()) yield [rowStart + at, value];
+      rowStart = rowEnd;
+    }
   } catch (cause) {
     throw new DataFileError(`${path} cannot be read as Parquet: ${messageOf(cause)}`, { cause });
   }

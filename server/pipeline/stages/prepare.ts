@@ -35,12 +35,12 @@ export class TooFewTextsError extends LfpError {
 export const prepareStage: Stage<PrepareSettings, string> = {
   name: "prepare",
   codeVersion: 1,
-  run: async ({ settings, input, output, random, progress }) => {
-    const texts = await sampled(settings.data, input, random);
+  run: async ({ settings, input, output, random, signal, progress }) => {
+    const texts = await sampled(settings.data, input, random, signal);
     const kept = heldOutCount(settings.heldOut, texts.length);
     if (texts.length <= kept) throw new TooFewTextsError(texts.length, kept);
     progress(1, 2, "sources");
-    const analysis = settings.analysis === null ? texts : await sampled(settings.analysis, input, random);
+    const analysis = settings.analysis === null ? texts : await sampled(settings.analysis, input, random, signal);
     const tuning = texts.slice(kept);
     const heldOut = kept === 0 ? analysis : texts.slice(0, kept);
     await writeJsonLines(output, tuningTexts, tuning);
@@ -60,11 +60,13 @@ async function sampled(
   { files, field, limit }: TextSettings,
   input: (name: string) => string,
   random: Random,
+  signal: AbortSignal,
 ): Promise<SourceText[]> {
   const texts: SourceText[] = [];
   for (const file of files) {
     const path = input(file);
-    for (const { row, text } of await readTexts(path, { field })) texts.push({ id: `${basename(path)}/${row}`, text });
+    for (const { row, text } of await readTexts(path, { field, signal }))
+      texts.push({ id: `${basename(path)}/${row}`, text });
   }
   return random.shuffled(texts).slice(0, limit ?? texts.length);
 }

@@ -27,7 +27,7 @@ const tripleCountsFile = "counts.json";
 export const triplesStage: Stage<TriplesStageSettings, "model" | "texts"> = {
   name: "triples",
   codeVersion: 1,
-  run: async ({ settings, input, output, progress }) => {
+  run: async ({ settings, input, output, signal, progress }) => {
     const tokenizer = await loadTokenizer(input("model"));
     const texts = await readJsonLines(
       input("texts"),
@@ -35,7 +35,12 @@ export const triplesStage: Stage<TriplesStageSettings, "model" | "texts"> = {
       sourceText,
     );
     const limit = settings.limit === null ? {} : { limit: settings.limit };
-    const { triples, counts } = await taskOf(settings).makeTriples(texts, { seed: settings.seed, tokenizer, ...limit });
+    const { triples, counts } = await taskOf(settings).makeTriples(texts, {
+      seed: settings.seed,
+      tokenizer,
+      signal,
+      ...limit,
+    });
     await writeJsonLines(output, triplesFile, triples);
     await writeJson(output, tripleCountsFile, counts);
     progress(triples.length, triples.length, "triples");

@@ -16,6 +16,6 @@ export function sentimentTask({ lexicon: edition, triples }: SentimentTaskOption
     name: "sentiment",
     reward: vaderRewardFunction({ lexicon: edition }),
     wordValues: lexicon,
-    makeTriples: async (texts, request) => makeSentimentTriples(texts, lexicon, settings, request),
+    makeTriples: (texts, request) => makeSentimentTriples(texts, lexicon, settings, request),
   };
 }

@@ -87,9 +87,9 @@ describe("triples of the starter's reviews", () => {
     expect(equal.length / set.triples.length).toBeGreaterThan(0.7);
   });
 
-  it("use no word more often than allowed, and only the chosen ones", () => {
+  it("use no word more often than allowed, and only the chosen ones", async () => {
     const settings = { ...defaultTripleSettings, maxPerWord: 4, wordsPerList: 20 };
-    const { triples, counts } = makeSentimentTriples(texts, lexicon, settings, { seed: 7, tokenizer });
+    const { triples, counts } = await makeSentimentTriples(texts, lexicon, settings, { seed: 7, tokenizer });
     for (const side of ["positive", "negative"] as const) {
       const uses = Map.groupBy(triples, (triple) => triple[side].word);
       expect(uses.size).toBeLessThanOrEqual(20);
@@ -101,22 +101,37 @@ describe("triples of the starter's reviews", () => {
     expect(triples.length + counts.overCap + counts.unlisted + counts.tooLong).toBe(all);
   });
 
-  it("are balanced where a limit is set", () => {
-    const { triples } = makeSentimentTriples(texts, lexicon, defaultTripleSettings, { seed: 7, tokenizer, limit: 100 });
+  it("are balanced where a limit is set", async () => {
+    const { triples } = await makeSentimentTriples(texts, lexicon, defaultTripleSettings, {
+      seed: 7,
+      tokenizer,
+      limit: 100,
+    });
     expect(triples).toHaveLength(100);
     const positive = triples.filter(({ original }) => original === "positive").length;
     expect(Math.abs(positive - 50)).toBeLessThanOrEqual(10);
   });
 
-  it("stand within the tokens allowed", () => {
+  it("stand within the tokens allowed", async () => {
     const settings = { ...defaultTripleSettings, maxTargetTokens: 6 };
-    const { triples, counts } = makeSentimentTriples(texts, lexicon, settings, { seed: 7, tokenizer });
+    const { triples, counts } = await makeSentimentTriples(texts, lexicon, settings, { seed: 7, tokenizer });
     expect(counts.tooLong).toBeGreaterThan(0);
     expect(triples.length).toBeGreaterThan(0);
     for (const triple of triples) {
       for (const side of sides)
         expect(tokenizer.encode(triple[side].text.slice(0, triple[side].end)).ids.length).toBeLessThanOrEqual(6);
     }
+  });
+
+  it("are given up within a text's time once someone asks to stop, and nothing keeps that from being heard", async () => {
+    const stop = new AbortController();
+    // Neither has an end of its own.
+    const endless = (function* () {
+      for (let at = 0; ; at++) yield { id: `t${at}`, text: texts[at % texts.length]?.text ?? "" };
+    })();
+    const made = sentimentTask({ lexicon: "nltk2016" }).makeTriples(endless, { seed: 7, signal: stop.signal });
+    setImmediate(() => stop.abort(new Error("enough")));
+    await expect(made).rejects.toThrow("enough");
   });
 
   it("depend on the seed alone", async () => {
@@ -138,8 +153,8 @@ describe("triples of texts made for it", () => {
     );
   const others = "The table stood there. What a terrible day.";
 
-  it("replace every polar word; the first is the target", () => {
-    const { triples } = make("I LOVE this great movie.", others);
+  it("replace every polar word; the first is the target", async () => {
+    const { triples } = await make("I LOVE this great movie.", others);
     const love = triples.find(({ source }) => source === "t0");
     expect(love?.positive).toEqual({ text: "I LOVE this great movie.", word: "love", start: 2, end: 6 });
     expect(love?.negative.text).toBe("I TERRIBLE this terrible movie.");
@@ -150,19 +165,24 @@ describe("triples of texts made for it", () => {
     expect(["love", "great"]).toContain(terrible?.positive.word);
   });
 
-  it("leave out sentences of both polarities, of none, and repeated ones", () => {
-    const { counts, triples } = make("A great and terrible day.", "It was a great day.", "It was a great day.", others);
+  it("leave out sentences of both polarities, of none, and repeated ones", async () => {
+    const { counts, triples } = await make(
+      "A great and terrible day.",
+      "It was a great day.",
+      "It was a great day.",
+      others,
+    );
     expect(triples.map(({ source }) => source).toSorted()).toEqual(["t1", "t3"]);
     expect(counts).toMatchObject({ texts: 4, passages: 5, positivePassages: 1, negativePassages: 1, equalTokens: 0 });
   });
 
-  it("are none where the texts have no word to put in the place", () => {
-    expect(make("It was a great day.").triples).toEqual([]);
-    expect(make().counts).toMatchObject({ texts: 0, triples: 0 });
+  it("are none where the texts have no word to put in the place", async () => {
+    expect((await make("It was a great day.")).triples).toEqual([]);
+    expect((await make()).counts).toMatchObject({ texts: 0, triples: 0 });
   });
 });
 
-it("words are counted by their lower-case form, as triples see them", () => {
+it("words are counted by their lower-case form, as triples see them", async () => {
   expect(countWords(["Good, GOOD and -good-! 10/10", "well-made"])).toEqual(
     new Map([
       ["good", 3],

@@ -2,6 +2,7 @@
  * Contrastive triples from texts and a lexicon, offline. The paper asks GPT-4 for the rewriting and publishes nothing for the
  * neutral version (reference/method.md 1.8); here all three versions differ only in their polar words, by rule and seed.
  */
+import { Pacer } from "../../common/pacer.ts";
 import { Random } from "../../common/random.ts";
 import { tokenizeEnglish } from "../../rewards/spacy-english/tokenizer.ts";
 import type { SourceText, Triple, TripleCounts, TripleRequest, TripleSet, TripleSide } from "../task.ts";
@@ -41,14 +42,15 @@ export const defaultTripleSettings: TripleSettings = {
  * polarities serve, in turns and in random order, so that either word list is met in its own surroundings and in the
  * other's, and a limit leaves a balanced sample. Every polar word of a passage is replaced; the first of them is the target.
  */
-export function makeSentimentTriples(
+export async function makeSentimentTriples(
   texts: Iterable<SourceText>,
   lexicon: ReadonlyMap<string, number>,
   settings: TripleSettings,
   request: TripleRequest,
-): TripleSet {
+): Promise<TripleSet> {
   const polar = quartileWords(lexicon);
-  const survey = surveyOf(texts, polar, settings.extent);
+  const pacer = new Pacer(request.signal);
+  const survey = await surveyOf(texts, polar, settings.extent, pacer);
   const random = Random.fromSeed(request.seed).fork("triples");
   const pools = poolsOf(survey, polar, lexicon, settings, request, random);
   const maker = new TripleMaker(pools, settings, request);
@@ -59,6 +61,7 @@ export function makeSentimentTriples(
   for (const candidate of order) {
     if (maker.triples.length >= (request.limit ?? Number.POSITIVE_INFINITY)) break;
     maker.add(candidate);
+    await pacer.pause();
   }
   return { triples: maker.triples, counts: countsOf(survey, maker) };
 }
@@ -86,7 +89,12 @@ interface Survey {
   readonly lowerCase: ReadonlyMap<string, number>;
 }
 
-function surveyOf(texts: Iterable<SourceText>, polar: PolarWords, extent: PassageExtent): Survey {
+async function surveyOf(
+  texts: Iterable<SourceText>,
+  polar: PolarWords,
+  extent: PassageExtent,
+  pacer: Pacer,
+): Promise<Survey> {
   const found: Record<Polarity, Candidate[]> = { positive: [], negative: [] };
   const frequencies = new Map<string, number>();
   const lowerCase = new Map<string, number>();
@@ -107,6 +115,7 @@ function surveyOf(texts: Iterable<SourceText>, polar: PolarWords, extent: Passag
       if (candidate !== undefined) found[candidate.original].push(candidate);
     }
     textCount += 1;
+    await pacer.pause();
   }
   return { texts: textCount, passages: passageCount, ...found, frequencies, lowerCase };
 }
