@@ -98,7 +98,7 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
   square: (_, dY, [x]) => [ops.mul(ops.affine(dY, 2), need(x))],
   reciprocal: (node, dY) => [ops.negate(ops.mul(dY, ops.square(asNode(node))))],
   negate: (_, dY) => [ops.negate(dY)],
-  abs: (_, dY, [x]) => [ops.where(ops.greater(need(x), ops.fill([], 0)), dY, ops.negate(dY))],
+  abs: (_, dY, [x]) => [ops.mul(dY, signOf(need(x)))],
   add: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(dY, need(b).shape)],
   sub: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(ops.negate(dY), need(b).shape)],
   mul: (_, dY, [a, b]) => [sumTo(ops.mul(dY, need(b)), need(a).shape), sumTo(ops.mul(dY, need(a)), need(b).shape)],
@@ -119,9 +119,11 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
     ];
   },
   affine: ({ attrs }, dY) => [ops.affine(dY, attrs.mul)],
-  clip: ({ attrs }, dY, [x]) => [
-    ops.mul(dY, ops.mul(ops.greater(need(x), ops.fill([], attrs.low)), ops.greater(ops.fill([], attrs.high), need(x)))),
-  ],
+  // At a bound the slope is 1, as PyTorch has it.
+  clip: ({ attrs: { low, high } }, dY, [x]) => {
+    const outside = ops.add(ops.greater(ops.fill([], low), need(x)), ops.greater(need(x), ops.fill([], high)));
+    return [ops.mul(dY, ops.affine(outside, -1, 1))];
+  },
   sum: ({ attrs }, dY, [x]) => [spread(dY, need(x).shape, attrs.axes)],
   mean: ({ attrs, shape }, dY, [x]) => [
     ops.affine(spread(dY, need(x).shape, attrs.axes), sizeOf(shape) / sizeOf(need(x).shape)),
@@ -228,6 +230,12 @@ function sumTo(x: Node, shape: Shape): Node {
 function spread(x: Node, shape: Shape, axes: readonly number[]): Node {
   const kept = shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
   return ops.broadcastTo(ops.reshape(x, kept), shape);
+}
+
+/** -1, 0 or 1 */
+function signOf(x: Node): Node {
+  const zero = ops.fill([], 0);
+  return ops.sub(ops.greater(x, zero), ops.greater(zero, x));
 }
 
 function chosen(dY: Node, a: Node, b: Node, first: Node): Node[] {

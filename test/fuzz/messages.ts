@@ -40,7 +40,7 @@ export class MessageMaker {
       this.#read,
     ];
     const others = [this.#strongest, this.#describe, this.#hover, this.#hover, this.#actions, this.#wanted, this.#runs];
-    const rare = [this.#features, this.#choose, this.#configure, this.#unknown, this.#completions];
+    const rare = [this.#features, this.#choose, this.#configure, this.#unknown, this.#completions, this.#jobs];
     return pick(this.#random, [...makers, ...others, ...rare]).call(this);
   }
 
@@ -146,6 +146,8 @@ export class MessageMaker {
       request("lfp/runSeries", { folder, offset: this.#random.integer(100), maxLines: 10 }),
       request("lfp/readReport", { folder }),
       request("lfp/cancelRun", { folder }),
+      // Never the run itself: that would start a process that outlives the test.
+      request("lfp/resumeRun", { folder: pick(this.#random, [`${run}x`, "/", ""]) }),
       request("lfp/startRun", { experiment: "nowhere.json", runsRoot: this.#surroundings.runsRoot, name: "no" }),
     ]);
   }
@@ -159,6 +161,24 @@ export class MessageMaker {
       request("lfp/describeStore", { runFolder }),
       request("lfp/tryFeature", { runFolder, id, text: documentText(this.#random).slice(0, 500) }),
       request("lfp/annotateFeature", { runFolder, id, note: "n" }),
+    ]);
+  }
+
+  /** What takes long and may cost money. Nothing answers at the service's address. */
+  #jobs(): Made {
+    const { run: runFolder } = this.#surroundings;
+    const job = `job ${this.#random.integer(1000)}`;
+    const id = pick(this.#random, ["L0/F3", "L1/F7", "base:L0/F1", "L8/F1"]);
+    const ids = pick(this.#random, [null, [], [id], ["L0/F3", id]]);
+    const endpoint = { baseUrl: "http://127.0.0.1:9/v1", model: "m", prices: { inputUsd: 1, outputUsd: 2 } };
+    const service = pick(this.#random, [null, null, endpoint]);
+    const key = service === null ? null : { ...service, apiKey: "k" };
+    const features = [{ id, factor: this.#random.integer(3) }];
+    const measure = { runFolder, features, prompts: 16, seed: this.#random.integer(3), job };
+    return pick(this.#random, [
+      request("lfp/previewExplain", { runFolder, ids, endpoint: service }),
+      request("lfp/explainFeatures", { runFolder, ids, endpoint: key, capUsd: this.#random.integer(2), job }),
+      request("lfp/measureAblation", measure),
     ]);
   }
 
