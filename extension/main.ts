@@ -1,3 +1,4 @@
+import { loadStartMs } from "./load-start.ts";
 import "./no-eval.ts";
 import * as vscode from "vscode";
 import { rememberRun } from "./choose-run.ts";
@@ -11,6 +12,8 @@ import { createStatusBar } from "./overlay/status-bar.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { isRunUnderWay } from "./runs/under-way.ts";
 import { messageOf } from "./server-failure.ts";
+
+const loadedMs = performance.now();
 
 let extension: Extension | undefined;
 
@@ -32,7 +35,10 @@ export function activate(context: vscode.ExtensionContext): void {
       if (kind === "down") void offerRestart(created);
     }),
   );
-  created.log.info(`Activated in ${(performance.now() - startMs).toFixed(0)} ms.`);
+  const endMs = performance.now();
+  created.log.info(
+    `Activated in ${(endMs - startMs).toFixed(0)} ms, loaded in ${(loadedMs - loadStartMs).toFixed(0)} ms.`,
+  );
   void followRunsUnderWay(created);
 }
 

@@ -61,6 +61,11 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     await workbench.statusSays(/Implicit reward · mean [+−]?\d\.\d\d/);
     const { text } = await session.logged("extension", "The analysis server answered");
     measured("start of the server's process to its first answer", Number(/\d+/.exec(text)?.[0]));
+    const { text: times } = await session.logged("extension", "Activated in");
+    const [, activation, loading] = /Activated in (\d+) ms, loaded in (\d+) ms/.exec(times) ?? [];
+    measured("activation's own work", Number(activation));
+    measured("loading's own work before it", Number(loading));
+    measured("both, with what else VS Code did meanwhile, as it shows it", await workbench.activationMs());
   });
 
   it("explains a word on hover", async () => {
@@ -144,10 +149,13 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
   it("colours a text with CRLF as the same one with LF", async () => {
     await workbench.run("LFP Lens: Show Implicit Reward");
     await workbench.statusSays(/Implicit reward · mean/);
-    const expected = await workbench.coloured((words) => has(words, "great", "beautifully"));
-    await workbench.openFile("windows.txt");
-    await workbench.page.locator('[id="status.editor.eol"]', { hasText: "CRLF" }).waitFor();
-    await workbench.coloured((words) => looks(words) === looks(expected));
+    const shown = async (name: string, lineEnd: string): Promise<string> => {
+      await workbench.openFile(name);
+      await workbench.page.locator('[id="status.editor.eol"]').getByText(lineEnd, { exact: true }).waitFor();
+      return looks(await workbench.coloured((words) => has(words, "great", "beautifully")));
+    };
+    // VS Code draws one kind of decoration after the other, so the first look may see a part. The test's own limit ends this.
+    while ((await shown("review.md", "LF")) !== (await shown("windows.txt", "CRLF")));
   });
 
   it("colours the texts of records and not their keys, untitled documents, and leaves code alone", async () => {

@@ -1,0 +1,2 @@
+/** Imported before all else: when the extension's code began to be run. */
+export const loadStartMs = performance.now();
