@@ -107,4 +107,15 @@ export class Statements {
     this.#prepared.set(sql, found);
     return found;
   }
+
+  /** Runs several statements that read on one state of the store, whatever other processes write meanwhile. */
+  onOneState<T>(read: () => T): T {
+    if (this.#db.isTransaction) return read();
+    this.#db.exec("BEGIN");
+    try {
+      return read();
+    } finally {
+      if (this.#db.isTransaction) this.#db.exec("COMMIT");
+    }
+  }
 }

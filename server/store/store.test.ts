@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
@@ -235,6 +238,42 @@ describe("a rebuild", () => {
     expect(reader.query(...page()).total).toBe(2 * 1499);
     expect(store.refill({ path: made, key: "again" })).toBe(true);
     expect(reader.meta("source")).toBe("again");
+  });
+});
+
+describe("a store that another process fills anew all the time", () => {
+  it("gives pages and features of one state, never of two", async () => {
+    using store = filled();
+    const small = join(folder, "small.sqlite");
+    writeSyntheticStore(small, { layers: 1, features: 700 });
+    const ask = () => ({
+      page: store.query(...page({ search: "film", sort: "density" }, 100, 50)),
+      feature: store.detail("L0/F699"),
+    });
+    const states = new Set<string>();
+    for (const path of [small, made]) {
+      store.refill({ path, key: path });
+      const { page: whole, feature } = ask();
+      states.add(JSON.stringify(whole)).add(JSON.stringify(feature));
+    }
+    expect(states.size).toBe(4);
+    const child = spawn(process.execPath, ["test/support/refill-store.ts", store.path, small, made], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let turns = 0;
+    const seen = new Set<string>();
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      turns = Number(line);
+    });
+    while (turns < 20) {
+      const { page: whole, feature } = ask();
+      seen.add(JSON.stringify(whole)).add(JSON.stringify(feature));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    child.stdin.end();
+    await once(child, "exit");
+    expect([...seen].filter((state) => !states.has(state))).toEqual([]);
+    expect(seen.size).toBe(4);
   });
 });
 

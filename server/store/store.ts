@@ -61,17 +61,18 @@ export class FeatureStore implements Disposable {
 
   /** A page of the table. */
   query(query: FeatureQuery, page: { readonly offset: number; readonly count: number }) {
-    return queryFeatures(this.#statements, query, page);
+    return this.#statements.onOneState(() => queryFeatures(this.#statements, query, page));
   }
 
   describe() {
-    return describeStore(this.#statements);
+    return this.#statements.onOneState(() => describeStore(this.#statements));
   }
 
   /** Everything about a feature; undefined when there is none of this id. */
   detail(id: string): FeatureDetail | undefined {
     const number = numberOfId(id);
-    return number === undefined ? undefined : detailOf(this.#statements, number);
+    if (number === undefined) return;
+    return this.#statements.onOneState(() => detailOf(this.#statements, number));
   }
 
   /** As `detail`; throws `NoFeatureError`. */
@@ -111,9 +112,9 @@ export class FeatureStore implements Disposable {
 
   /** Keeps what a person wrote. Throws `NoFeatureError`. */
   annotate(id: string, { note, labels, pinned }: Annotation): FeatureRow {
-    const number = this.#existing(id);
-    const digest = this.#digestOf(number);
-    inTransaction(this.#db, () => {
+    return inTransaction(this.#db, () => {
+      const number = this.#existing(id);
+      const digest = this.#digestOf(number);
       if (labels !== undefined) {
         this.#statements.get("DELETE FROM labels WHERE feature = ?").run(number);
         const add = this.#statements.get("INSERT OR IGNORE INTO labels VALUES (?, ?, ?)");
@@ -130,8 +131,8 @@ export class FeatureStore implements Disposable {
         this.#statements.get("UPDATE features SET pinned = ? WHERE id = ?").run(Number(pinned), number);
       }
       reindex(this.#statements, [number]);
+      return this.need(id).row;
     });
-    return this.need(id).row;
   }
 
   /** Keeps explanations; those of the same explainer are replaced. `byRun` ones go when the run is made again. */
@@ -177,13 +178,15 @@ export class FeatureStore implements Disposable {
 
   /** Ablations that were measured after the run, by commands or in the editor, the newest first. */
   laterAblations(): LaterAblation[] {
-    const sql = "SELECT key, result, digest, created FROM ablations WHERE by_run = 0 ORDER BY id DESC";
-    return allRows(this.#statements.get(sql), laterSchema).map(({ key, result, digest, created }) => {
-      const parsed: unknown = JSON.parse(result);
-      const { data } = aboutSchema.safeParse(parsed);
-      const now = data === undefined ? "" : this.#digestOfSet(data.features.map(({ id }) => id));
-      // Sets had none in stores of earlier versions.
-      return { key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now };
+    return this.#statements.onOneState(() => {
+      const sql = "SELECT key, result, digest, created FROM ablations WHERE by_run = 0 ORDER BY id DESC";
+      return allRows(this.#statements.get(sql), laterSchema).map(({ key, result, digest, created }) => {
+        const parsed: unknown = JSON.parse(result);
+        const { data } = aboutSchema.safeParse(parsed);
+        const now = data === undefined ? "" : this.#digestOfSet(data.features.map(({ id }) => id));
+        // Sets had none in stores of earlier versions.
+        return { key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now };
+      });
     });
   }
 
