@@ -79,12 +79,17 @@ export class Extension {
    * any the server is asked to choose a run, which may be the one that comes with the extension.
    */
   async featuresRun(): Promise<string | undefined> {
-    if (hasFeatures(this.#lens)) return this.#lens.info.runFolder;
+    const looked = folderOf(this.#lens);
+    if (looked !== undefined && (await this.features.hasStore(looked))) return looked;
     for (const { folder, hasProbe } of await this.runs.model.all())
       if (hasProbe && (await this.features.hasStore(folder))) return folder;
-    if (this.#lens.kind !== "none") return undefined;
-    const chosen = await this.server.request(ChooseRun, { runFolder: null });
-    return hasFeatures(chosen) ? chosen.info.runFolder : undefined;
+    const chosen = await this.lensRun();
+    return chosen !== undefined && chosen !== looked && (await this.features.hasStore(chosen)) ? chosen : undefined;
+  }
+
+  /** Folder of the run that is looked through; without any the server is asked to choose one, which may be the one that comes with the extension. */
+  async lensRun(): Promise<string | undefined> {
+    return folderOf(this.#lens) ?? folderOf(await this.server.request(ChooseRun, { runFolder: null }));
   }
 
   /** Gives `part` back when the extension ends. */
@@ -124,6 +129,8 @@ export class Extension {
   }
 }
 
-function hasFeatures(lens: LensState): lens is Extract<LensState, { kind: "ready" }> {
-  return lens.kind === "ready" && lens.info.hasFeatureStore;
+/** The run that is looked through, opened yet or not. */
+function folderOf(lens: LensState): string | undefined {
+  if (lens.kind === "none") return undefined;
+  return lens.kind === "ready" ? lens.info.runFolder : lens.runFolder;
 }

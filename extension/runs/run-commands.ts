@@ -51,20 +51,31 @@ export async function openRunFile(
 }
 
 export async function openReportMarkdown(extension: Extension, clicked: unknown): Promise<void> {
-  const run = await runOf(extension, clicked, ...runPages.report);
-  if (run !== undefined) await extension.reports.show(run.folder);
+  const folder = await pageRun(extension, "report", clicked);
+  if (folder !== undefined) await extension.reports.show(folder);
 }
 
 export async function showRunPage(extension: Extension, page: "curves" | "report", clicked: unknown): Promise<void> {
+  const runFolder = await pageRun(extension, page, clicked);
+  if (runFolder !== undefined) await extension.pages.show({ page, runFolder });
+}
+
+/** Folder of the run whose page is meant. A workspace without a report is shown that of the run that is looked through: the extension's own has one. */
+async function pageRun(extension: Extension, page: "curves" | "report", clicked: unknown): Promise<string | undefined> {
   const [fits, question] = runPages[page];
-  const run = await runOf(extension, clicked, fits, question);
-  if (run !== undefined) await extension.pages.show({ page, runFolder: run.folder });
+  if (page === "report" && folderOf(clicked) === undefined && (await fittingRuns(extension, fits)).length === 0)
+    return await extension.lensRun();
+  return (await runOf(extension, clicked, fits, question))?.folder;
 }
 
 const runPages = {
   curves: [/\bcurves\b/, "Curves of which run?"],
   report: [/\breport\b/, "Report of which run?"],
 } as const;
+
+async function fittingRuns(extension: Extension, fits: RegExp): Promise<RunView[]> {
+  return (await extension.runs.model.all()).filter((run) => fits.test(runContext(run)));
+}
 
 /** The run that was clicked, else the only fitting one, else one that the person picks. */
 async function runOf(
@@ -74,10 +85,9 @@ async function runOf(
   question: string,
 ): Promise<RunView | undefined> {
   const folder = folderOf(clicked);
-  const runs = await extension.runs.model.all();
-  const known = folder === undefined ? undefined : runs.find((run) => run.folder === folder);
+  const fitting = await fittingRuns(extension, fits);
+  const known = folder === undefined ? undefined : extension.runs.model.get(folder);
   if (known !== undefined) return known;
-  const fitting = runs.filter((run) => fits.test(runContext(run)));
   if (fitting.length <= 1) {
     if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no run that this fits.");
     return fitting[0];

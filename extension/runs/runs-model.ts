@@ -98,5 +98,4 @@ const noneKeys = {
   active: "lfpLens.noActiveRun",
   resumable: "lfpLens.noResumableRun",
   curves: "lfpLens.noCurves",
-  report: "lfpLens.noReport",
 } as const;

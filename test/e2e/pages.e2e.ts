@@ -1,11 +1,11 @@
-/** A person opens a folder with a finished run and looks at what came of it: curves, report, features; labels one, ablates it. */
+/** A person opens a folder with a finished run and looks at what came of it: curves, report, features. */
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { FrameLocator, Locator } from "playwright-core";
+import type { Locator } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, inject, it } from "vitest";
 import { tinyExperiment } from "../unit/pipeline/tiny-experiment.ts";
 import { Session } from "./support/session.ts";
@@ -35,7 +35,6 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
   let workbench: Workbench;
   const row = (view: "Runs" | "Features", text: string | RegExp): Locator =>
     workbench.pane(view).locator(".monaco-list-row", { hasText: text }).first();
-  const featurePage = (): Promise<FrameLocator> => workbench.webview(/L\d+\/F\d+/);
 
   beforeAll(async () => {
     made = await mkdtemp(join(tmpdir(), "lfp-e2e-run-"));
@@ -82,83 +81,11 @@ describe.skipIf(!inject("ground").ready)("the pages of a run", () => {
     await workbench.run("LFP Lens: Open Features");
     const page = await workbench.webview("Features: tiny");
     await page.getByRole("grid").locator(".id").first().waitFor();
-    await workbench.screenshot("features");
+    await workbench.screenshot("features of a run");
     await page.getByRole("textbox", { name: "Search features" }).fill("the");
     await page
       .getByRole("status")
       .getByText(/^\d+ features?$/)
       .waitFor();
-  });
-
-  it("a feature's page takes labels, reads one's own text, and ablates", async () => {
-    await row("Features", /L\d\/F\d+/).click();
-    const page = await featurePage();
-    await page.getByRole("heading", { name: "Examples" }).waitFor();
-    await page.getByRole("textbox", { name: "New label" }).fill("by hand");
-    await workbench.page.keyboard.press("Enter");
-    await page.getByRole("button", { name: "Remove the label by hand" }).waitFor();
-    await row("Features", "[by hand]").waitFor();
-    await page.getByRole("textbox", { name: "Your own text" }).fill("a great film with a weak story");
-    await page.getByText("Read Text").click();
-    await page.getByText(/^strongest /).waitFor();
-    await page.getByText("Ablate", { exact: true }).click();
-    await page.getByText("ablated", { exact: true }).waitFor();
-    await workbench.screenshot("feature");
-  });
-
-  it.each([
-    ["Light Modern", "vs", "vscode-light"],
-    ["Dark High Contrast", "hc-black", "vscode-high-contrast"],
-    ["Dark Modern", "vs-dark", "vscode-dark"],
-  ] as const)("the page follows the theme %s", async (theme, kind, className) => {
-    await workbench.chooseTheme(theme, kind);
-    await (await featurePage()).locator(`body.${className}`).waitFor();
-    await workbench.screenshot(`feature ${theme}`);
-  });
-
-  it("a feature is explained offline, in its page and in the view", async () => {
-    const page = await featurePage();
-    await page.getByText("Explain…").click();
-    await workbench.pick("Offline");
-    await page.getByText("explained offline").waitFor();
-    await row("Features", /\[by hand\] strongest on/).waitFor();
-    await workbench.screenshot("feature explained");
-  });
-
-  it("an ablation is measured with its controls", async () => {
-    const page = await featurePage();
-    await page.getByText(/^Measure( again)? with controls$/).click();
-    // All held-out prompts: the run itself measured on 16.
-    await page.getByText(/change of mean reward over [3-9]\d prompts/).waitFor();
-    const figure = page.getByRole("img", { name: /^this feature: / });
-    for (const control of ["set to its mean", "random, same density", "reconstruction only"])
-      await figure.getByText(control, { exact: true }).first().waitFor();
-    await figure.scrollIntoViewIfNeeded();
-    await workbench.screenshot("feature measured");
-  });
-
-  it("the report has the ablation in its section of what was measured after the run, marked as no part of it", async () => {
-    await workbench.run("LFP Lens: Open Report");
-    const report = await workbench.webview("Report: tiny");
-    const after = report.locator("section.after");
-    const heading = after.getByRole("heading", { name: "Measured after the run", exact: true });
-    await heading.waitFor();
-    await after.getByRole("cell", { name: /^1\. L\d+\/F\d+ removed$/ }).waitFor();
-    await after.getByRole("cell", { name: "random features of the same density, draw 1" }).first().waitFor();
-    await heading.scrollIntoViewIfNeeded();
-    await workbench.screenshot("report after the run");
-    await report.getByRole("heading", { name: /Table 8/ }).scrollIntoViewIfNeeded();
-    await workbench.screenshot("report tables");
-    await workbench.chooseTheme("Light Modern", "vs");
-    await workbench.screenshot("report Light Modern");
-    await workbench.chooseTheme("Dark Modern", "vs-dark");
-    await row("Features", "[by hand]").click();
-  });
-
-  it("completions before and after are compared in the diff editor", async () => {
-    await (await featurePage()).getByText("Compare Completions").click();
-    await workbench.tabShown("before and after ablating L");
-    await workbench.page.locator(".monaco-diff-editor .modified .view-line").first().waitFor();
-    await workbench.screenshot("completions");
   });
 });

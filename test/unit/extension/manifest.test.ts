@@ -87,7 +87,7 @@ describe("the palette", () => {
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = ["chooseRun", "runQuick", "startRun", "resumeRun", "cancelRun"];
   const needFolder = ["chooseAblation", "ablateFeature", "newExperiment", ...needTrust.slice(1)];
-  const ofRuns = ["showCurves", "openReport", "openReportMarkdown", "openRunLog", "openRunExperiment"];
+  const ofRuns = ["showCurves", "openRunLog", "openRunExperiment"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 
@@ -112,7 +112,7 @@ describe("the palette", () => {
   });
 
   it("offers nothing about what is known not to be there", () => {
-    const none = { "lfpLens.noRun": true, "lfpLens.noCurves": true, "lfpLens.noReport": true };
+    const none = { "lfpLens.noRun": true, "lfpLens.noCurves": true };
     const noWork = { "lfpLens.noActiveRun": true, "lfpLens.noResumableRun": true };
     expect(offeredIn({ ...atFirst, ...none, ...noWork })).toEqual(without(...ofRuns, "cancelRun", "resumeRun"));
     expect(offeredIn({ ...atFirst, "lfpLens.nothingAblated": true })).toEqual(
