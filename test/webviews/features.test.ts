@@ -132,6 +132,20 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     });
   });
 
+  it("has room for the name and the arrow of every column that it is sorted by", async () => {
+    await using opened = await harness.open(FeaturesPage, hostOf().handlers);
+    const { page } = opened;
+    await page.locator(".id").first().waitFor();
+    const names = await page.locator(".sort").allTextContents();
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names.map((text) => text.replace("↓", "").trim())) {
+      const heading = page.getByRole("columnheader", { name });
+      if ((await heading.getAttribute("aria-sort")) === "none") await heading.getByRole("button").click();
+      await heading.getByText(/[↓↑]/).waitFor();
+      expect(await heading.evaluate((element) => element.scrollWidth - element.clientWidth), name).toBe(0);
+    }
+  });
+
   it("is gone through with the keyboard: arrows, end, enter, space", async () => {
     const host = hostOf();
     await using opened = await harness.open(FeaturesPage, host.handlers);
