@@ -1,11 +1,13 @@
 /** Something to look through without a run: a random model, random dictionaries on its last layers, and a random probe. */
-
+import { centredForm } from "../common/centred-form.loops.ts";
 import { starterFolder } from "../common/package-root.ts";
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
+import * as ops from "../engine/ops.ts";
 import { LensMissingError } from "../lens/errors.ts";
-import type { LensDictionary, LensSubject } from "../lens/subject.ts";
+import type { LensDictionary, LensFamiliarity, LensSubject } from "../lens/subject.ts";
 import { createModel } from "../models/checkpoint.ts";
+import { forward, type Model, plainPositions } from "../models/model.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { rewardRange } from "../probe/deltas.ts";
 import { vaderRewardFunction } from "../rewards/vader.ts";
@@ -16,6 +18,12 @@ import { type BenchShape, benchShapes } from "./bench-shapes.ts";
 
 /** Layers that the paper studies. */
 const studied = 5;
+/**
+ * Share of a dictionary's features that are active at a token, as about in the starter's run (Table 7 of its report: 18.9 %): random numbers exceed 0.88
+ * times their standard deviation as often.
+ */
+const activeShare = 0.19;
+const activeFrom = 0.878;
 
 export async function randomLensSubject(device: Device, shape: BenchShape): Promise<LensSubject> {
   const random = Random.fromSeed(1);
@@ -23,7 +31,8 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
   const { width: D, layers: depth } = tuned.config;
   const layers = Array.from({ length: depth }, (_, layer) => layer).slice(-studied);
   const small = new Map<number, LensDictionary>();
-  for (const layer of layers) small.set(layer, await randomDictionary(device, layer, D, random));
+  const sizes = await outputSizes(device, tuned, random);
+  for (const layer of layers) small.set(layer, await randomDictionary(device, layer, D, sizes[layer] ?? 1, random));
   const missing = (what: string) => async (): Promise<never> => {
     throw new LensMissingError(`a benchmark has no ${what}`);
   };
@@ -36,7 +45,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     features: D * layers.length,
     device: device.description,
     hasTrueReward: true,
-    hasFamiliarity: false,
+    hasFamiliarity: true,
     hasBase: false,
     hasFeatureStore: false,
   };
@@ -63,8 +72,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       tau: null,
       typicalSize: 1,
     },
-    // Half of a random dictionary's features are active at a token, a few in a hundred of a trained one's: leverages would take what they never do.
-    familiarity: undefined,
+    familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
     onCpu: undefined,
     close: async () => {
       for (const store of [tuned.store, ...[...small.values()].map((dictionary) => dictionary.store)])
@@ -73,12 +81,44 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
   };
 }
 
-async function randomDictionary(device: Device, layer: number, D: number, random: Random): Promise<LensDictionary> {
+/** Root mean square of every layer's MLP outputs, on random tokens. */
+async function outputSizes(device: Device, model: Model, random: Random): Promise<number[]> {
+  const shape = [1, 64] as const;
+  const { layers } = forward(model, { shape });
+  const outputs = Object.fromEntries(
+    layers.map(({ mlpOutput }, layer) => [`${layer}`, ops.mean(ops.square(mlpOutput))] as const),
+  );
+  const program = await device.compile({ stores: [model.store], outputs });
+  const ids = new Int32Array(64).map(() => random.integer(model.config.vocabSize));
+  const results = await program.run({ ids, positions: plainPositions(shape) });
+  await program.dispose();
+  return layers.map((_, layer) => Math.sqrt(results[`${layer}`]?.[0] ?? 0));
+}
+
+/** Any symmetric matrix takes as long; this one is the identity's size of a probe fitted on a thousand triples. */
+function randomLeverage(F: number, random: Random): LensFamiliarity["leverage"] {
+  const packed = new Float32Array((F * (F + 1)) / 2).map(() => 1e-6 * random.normal());
+  for (let f = 0; f < F; f++) packed[(f * (f + 3)) / 2] = 1e-3;
+  return centredForm(
+    packed,
+    new Float32Array(F).map(() => activeShare * random.uniform()),
+  );
+}
+
+/** `outputSize`: root mean square of what it encodes. */
+async function randomDictionary(
+  device: Device,
+  layer: number,
+  D: number,
+  outputSize: number,
+  random: Random,
+): Promise<LensDictionary> {
   const decoder = unitRows(
     new Float32Array(D * D).map(() => random.normal()),
     D,
   );
-  const biases = { encoderBias: new Float32Array(D), decoderBias: new Float32Array(D) };
+  const encoderBias = new Float32Array(D).fill(-activeFrom * outputSize);
+  const biases = { encoderBias, decoderBias: new Float32Array(D) };
   const sae = { D, F: D, activation: { kind: "relu" } as const, encoder: decoder, decoder, ...biases };
   const { store, nodes } = await placeSae(device, `small.${layer}`, sae);
   return { layer, features: D, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };

@@ -12,6 +12,8 @@ const times = z.strictObject({ p50: z.number(), p95: z.number() });
 /** Milliseconds for paragraphs of so many tokens. */
 const lensTimesSchema = z.strictObject({
   tokens: z.int(),
+  /** Of the features that the probe reads, at a token of the last paragraph. Sparse features take less. */
+  activeShare: z.number(),
   /** The first paragraph of its length: the program for it is compiled on the way. */
   coldMs: times,
   /** A paragraph that was not read before, with its program there. */
@@ -57,8 +59,16 @@ export async function timeLens(
       warm.push(await timed(lens, text, signal));
       cached.push(await timed(lens, text, signal));
     }
+    const { features } = await lens.read(nextText(tokens), { signal });
+    const activeShare = features.values.length / (features.rowStarts.length - 1) / subject.probe.weights.length;
     await lens.close();
-    results.push({ tokens, coldMs: quantiles(cold), warmMs: quantiles(warm), cachedMs: quantiles(cached) });
+    results.push({
+      tokens,
+      activeShare,
+      coldMs: quantiles(cold),
+      warmMs: quantiles(warm),
+      cachedMs: quantiles(cached),
+    });
   }
   return results;
 }
