@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { Random } from "../common/random.ts";
-import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { forward, logitsOf, plainPositions } from "../models/model.ts";
 import { nextTokenLoss, targetsOf } from "../models/next-token-loss.ts";
@@ -30,35 +30,6 @@ const texts = [
   [0, 17, 500, 33, 1200, 9, 9, 71],
   [0, 5, 44, 2100],
 ].map((ids) => Int32Array.from(ids));
-beforeAll(async () => {
-  device = await createCpuDevice({ threads: 1 });
-  starter = await openModel(device, "starter");
-  const random = Random.fromSeed(1);
-  const values = (count: number, scale = 1): Float32Array => new Float32Array(count).map(() => scale * random.normal());
-  const decoder = unitRows(values(F * D), D);
-  sae = {
-    D,
-    F,
-    activation: { kind: "relu" },
-    encoder: decoder,
-    encoderBias: values(F, 0.1),
-    decoder,
-    decoderBias: values(D, 0.1),
-  };
-  const { store, nodes } = await placeSae(device, "d", sae);
-  const { decoder: rows, decoderBias } = nodes;
-  dictionary = {
-    name: "d",
-    layer,
-    features: F,
-    store,
-    encode: (x) => encodeNode(x, nodes),
-    decoder: rows,
-    decoderBias,
-  };
-  edit = await AblationEdit.create(device, [dictionary]);
-});
-afterAll(() => device.close());
 
 /** The MLP output of the ablated layer and the logits, as the edit stands. */
 async function run(text: Int32Array, edited: boolean) {
@@ -108,66 +79,99 @@ const change = (given: Partial<DictionaryChange>): DictionaryChange => ({
 const at = (places: Readonly<Record<number, number>>): Float32Array =>
   Float32Array.from({ length: F }, (_, j) => places[j] ?? 0);
 
-describe("an ablation", () => {
-  it("of nothing changes nothing, bit for bit", async () => {
-    for (const text of texts) {
-      await edit.set(new Map());
-      const plain = await run(text, false);
-      expect(await run(text, true)).toEqual(plain);
-      await edit.set(new Map([["d", change({ level: at({ 3: 1 }) })]]));
-      expect(await run(text, true)).toEqual(plain);
-    }
+describe.each(devicesUnderTest)("on $kind", ({ open }) => {
+  beforeAll(async () => {
+    device = await open();
+    starter = await openModel(device, "starter");
+    const random = Random.fromSeed(1);
+    const values = (count: number, scale = 1): Float32Array =>
+      new Float32Array(count).map(() => scale * random.normal());
+    const decoder = unitRows(values(F * D), D);
+    sae = {
+      D,
+      F,
+      activation: { kind: "relu" },
+      encoder: decoder,
+      encoderBias: values(F, 0.1),
+      decoder,
+      decoderBias: values(D, 0.1),
+    };
+    const { store, nodes } = await placeSae(device, "d", sae);
+    const { decoder: rows, decoderBias } = nodes;
+    dictionary = {
+      name: "d",
+      layer,
+      features: F,
+      store,
+      encode: (x) => encodeNode(x, nodes),
+      decoder: rows,
+      decoderBias,
+    };
+    edit = await AblationEdit.create(device, [dictionary]);
   });
+  afterAll(() => device.close());
 
-  it.each<[string, Partial<DictionaryChange>]>([
-    ["removes", { strength: at({ 0: 1, 7: 1, 31: 1 }) }],
-    ["doubles", { strength: at({ 0: -1, 7: -1 }) }],
-    ["reverses", { strength: at({ 12: 2 }) }],
-    ["puts at a level", { strength: at({ 0: 1, 7: 1 }), level: at({ 0: 0.5, 7: 0.25 }) }],
-    ["puts the reconstruction in the place of the output", { reconstruct: true }],
-  ])("%s what it says and nothing else", async (_, given) => {
-    const [text = new Int32Array()] = texts;
-    const { x, logits } = await run(text, false);
-    await edit.set(new Map([["d", change(given)]]));
-    const changed = await run(text, true);
-    await edit.set(new Map());
-    for (const [place, value] of byHand(x, change(given)).entries()) expect(changed.x[place]).toBeCloseTo(value, 4);
-    expect(changed.logits).not.toEqual(logits);
-  });
-});
-
-describe("loss and activity", () => {
-  it("are those of each text alone", async () => {
-    const { model } = starter;
-    await edit.set(new Map());
-    const meter = await LossMeter.create({ device, model, dictionaries: [dictionary], edit, texts, tokens: 64 });
-    const losses = await meter.losses();
-    for (const [index, text] of texts.entries()) {
-      const shape = [1, text.length] as const;
-      const program = await device.compile({ stores: [model.store], outputs: { loss: nextTokenLoss(model, shape) } });
-      const { loss = [] } = await program.run({
-        ids: text,
-        positions: plainPositions(shape),
-        targets: targetsOf(text, shape),
-      });
-      await program.dispose();
-      expect(losses[index]).toBeCloseTo(loss[0] ?? Number.NaN, 4);
-    }
-    const facts = (await meter.facts()).get("d");
-    await meter.dispose();
-    let [active, sum, tokens] = [0, 0, 0];
-    for (const text of texts) {
-      const { x } = await run(text, false);
-      for (let n = 0; n < x.length; n += D) {
-        const f = x
-          .slice(n, n + D)
-          .reduce((total, value, d) => total + value * (sae.encoder[5 * D + d] ?? 0), sae.encoderBias[5] ?? 0);
-        tokens++;
-        if (f > 0) [active, sum] = [active + 1, sum + f];
+  describe("an ablation", () => {
+    it("of nothing changes nothing, bit for bit", async () => {
+      for (const text of texts) {
+        await edit.set(new Map());
+        const plain = await run(text, false);
+        expect(await run(text, true)).toEqual(plain);
+        await edit.set(new Map([["d", change({ level: at({ 3: 1 }) })]]));
+        expect(await run(text, true)).toEqual(plain);
       }
-    }
-    expect(facts?.density[5]).toBeCloseTo(active / tokens, 9);
-    expect(facts?.mean[5]).toBeCloseTo(sum / tokens, 4);
+    });
+
+    it.each<[string, Partial<DictionaryChange>]>([
+      ["removes", { strength: at({ 0: 1, 7: 1, 31: 1 }) }],
+      ["doubles", { strength: at({ 0: -1, 7: -1 }) }],
+      ["reverses", { strength: at({ 12: 2 }) }],
+      ["puts at a level", { strength: at({ 0: 1, 7: 1 }), level: at({ 0: 0.5, 7: 0.25 }) }],
+      ["puts the reconstruction in the place of the output", { reconstruct: true }],
+    ])("%s what it says and nothing else", async (_, given) => {
+      const [text = new Int32Array()] = texts;
+      const { x, logits } = await run(text, false);
+      await edit.set(new Map([["d", change(given)]]));
+      const changed = await run(text, true);
+      await edit.set(new Map());
+      for (const [place, value] of byHand(x, change(given)).entries()) expect(changed.x[place]).toBeCloseTo(value, 4);
+      expect(changed.logits).not.toEqual(logits);
+    });
+  });
+
+  describe("loss and activity", () => {
+    it("are those of each text alone", async () => {
+      const { model } = starter;
+      await edit.set(new Map());
+      const meter = await LossMeter.create({ device, model, dictionaries: [dictionary], edit, texts, tokens: 64 });
+      const losses = await meter.losses();
+      for (const [index, text] of texts.entries()) {
+        const shape = [1, text.length] as const;
+        const program = await device.compile({ stores: [model.store], outputs: { loss: nextTokenLoss(model, shape) } });
+        const { loss = [] } = await program.run({
+          ids: text,
+          positions: plainPositions(shape),
+          targets: targetsOf(text, shape),
+        });
+        await program.dispose();
+        expect(losses[index]).toBeCloseTo(loss[0] ?? Number.NaN, 4);
+      }
+      const facts = (await meter.facts()).get("d");
+      await meter.dispose();
+      let [active, sum, tokens] = [0, 0, 0];
+      for (const text of texts) {
+        const { x } = await run(text, false);
+        for (let n = 0; n < x.length; n += D) {
+          const f = x
+            .slice(n, n + D)
+            .reduce((total, value, d) => total + value * (sae.encoder[5 * D + d] ?? 0), sae.encoderBias[5] ?? 0);
+          tokens++;
+          if (f > 0) [active, sum] = [active + 1, sum + f];
+        }
+      }
+      expect(facts?.density[5]).toBeCloseTo(active / tokens, 9);
+      expect(facts?.mean[5]).toBeCloseTo(sum / tokens, 4);
+    });
   });
 });
 

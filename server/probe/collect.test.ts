@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { modelFolder, readModelOracle } from "../../test/conformance/fixtures.ts";
 import { numberTokenizer } from "../../test/support/number-tokenizer.ts";
-import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
@@ -57,12 +57,12 @@ const places = [
   [[0, 10]],
 ] as const;
 
-describe("activations at target words equal PyTorch's", () => {
+describe.each(devicesUnderTest)("activations at target words on $kind equal PyTorch's", ({ open }) => {
   let device: Device;
   let model: LoadedModel;
   const stored: Float32Array[] = [];
   beforeAll(async () => {
-    device = await createCpuDevice({ threads: 1 });
+    device = await open();
     model = await loadModel(device, modelFolder("gpt-neox"));
     await using source = await openSafetensors(join(modelFolder("gpt-neox"), "oracle.safetensors"));
     for (let layer = 0; layer < 3; layer++) stored.push(await source.readFloat32(`mlpOutput.${layer}`));
