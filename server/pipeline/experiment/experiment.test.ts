@@ -219,7 +219,7 @@ describe("what is wrong is named with its place", () => {
     [
       "a source that is none",
       quick({ data: { source: 5 } }),
-      { "data.source": /got 5; expected "starter", or an object/ },
+      { "data.source": /got 5; expected "starter", or an object \(keys: file, hub, split, config\)/ },
     ],
     ["a source without its split", quick({ data: { source: { hub: "a/b" } } }), { "data.source.split": /is missing/ }],
     ["two sources", quick({ data: { source: { file: "a.csv", split: "x" } } }), { "data.source.split": /unknown key/ }],

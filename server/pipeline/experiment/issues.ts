@@ -73,7 +73,9 @@ function describe(
       .toSorted((a, b) => strange(a) - strange(b) || a.length - b.length);
     if (nearest !== undefined) return nearest.flatMap((inner) => describe(inner, given, keysAt));
     const expected = [...new Set(branches.flat().map(expectation))].join(", or ");
-    return [issueAt(issue.path, `${got(issue, given)}; expected ${expected}`)];
+    const keys = expected.endsWith("an object") ? keysAt(issue.path) : [];
+    const advice = keys.length > 0 ? ` (keys: ${keys.join(", ")})` : "";
+    return [issueAt(issue.path, `${got(issue, given)}; expected ${expected}${advice}`)];
   }
   return issue.code === "custom"
     ? [issueAt(issue.path, `${issue.message}${gotIn(issue, given)}`, "rule")]
