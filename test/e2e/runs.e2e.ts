@@ -51,6 +51,23 @@ describe.skipIf(!inject("ground").ready)("a run", () => {
     );
   };
 
+  /** Ends a run that is seen in its view. */
+  const cancel = async (name: string): Promise<void> => {
+    const row = run(`${name}: running`);
+    await row.waitFor();
+    await row.hover();
+    await row.getByRole("button", { name: "Cancel Run" }).click();
+    await run(`${name}: cancelled`).waitFor();
+  };
+
+  it("is the quick demo after one click where there is none yet, and stops when it is told to", async () => {
+    await workbench.openSideBar();
+    await workbench.pane("Runs").getByText("Run the Quick Demo", { exact: true }).first().click();
+    await run("quick: running tune").waitFor();
+    await workbench.screenshot("run-quick");
+    await cancel("quick");
+  });
+
   it("is started from its file, shown live, goes on through a reload, and is seen again after it", async () => {
     await workbench.openFile("review.txt");
     await workbench.run("LFP Lens: Show Implicit Reward");
@@ -80,11 +97,7 @@ describe.skipIf(!inject("ground").ready)("a run", () => {
 
   it("is ended from its view", async () => {
     await barItem().click();
-    const row = run("endless: running");
-    await row.waitFor();
-    await row.hover();
-    await row.getByRole("button", { name: "Cancel Run" }).click();
-    await run("endless: cancelled").waitFor();
+    await cancel("endless");
     await workbench.screenshot("run-cancelled");
   });
 
