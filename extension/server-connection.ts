@@ -10,6 +10,7 @@ import { hoverCommands } from "../server/protocol/commands.ts";
 import type { NotificationType, RequestType } from "../server/protocol/message.ts";
 import { documentSelector } from "./documents.ts";
 import { messageOf, serverFailure } from "./server-failure.ts";
+import { traceChannel } from "./trace-channel.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export type ServerState =
@@ -168,6 +169,7 @@ export class ServerConnection implements vscode.Disposable {
       documentSelector,
       initializationOptions,
       outputChannel: log,
+      traceOutputChannel: traceChannel(log),
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       markdown: { isTrusted: { enabledCommands: hoverCommands }, supportHtml: false },
       initializationFailedHandler: () => false,
