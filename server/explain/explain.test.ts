@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../../test/support/fake-openai.ts";
 import { injections } from "../../test/support/injections.ts";
 import { printable } from "../cli/printable.ts";
@@ -134,6 +134,23 @@ describe("an endpoint", () => {
       expect(raw).not.toMatch(/\/work\/|\/home\/|\/tmp\//);
       expect(Object.keys(headers)).not.toContain("openai-organization");
     }
+  });
+
+  it("gets nothing of what the environment has for another one", async () => {
+    vi.stubEnv(
+      "OPENAI_CUSTOM_HEADERS",
+      "Authorization: Bearer other-key\nX-Other: other-header\nUser-Agent: other-agent",
+    );
+    vi.stubEnv("OPENAI_ADMIN_KEY", "other-admin");
+    vi.stubEnv("OPENAI_ORG_ID", "other-org");
+    await run([greatFeature()], { explainer: endpoint() });
+    answers.clear();
+    await run([greatFeature()], { explainer: endpoint({ apiKey: "" }) });
+    vi.unstubAllEnvs();
+    expect(new Set(server.seen.map(({ authorization }) => authorization))).toEqual(
+      new Set([`Bearer ${canary}`, undefined]),
+    );
+    for (const { headers } of server.seen) expect(JSON.stringify(headers)).not.toMatch(/other/i);
   });
 
   it("is waited for as long as it asks after 429, and longer each time after 500", async () => {

@@ -86,7 +86,8 @@ export class Chat {
         const to = new URL(url instanceof Request ? url.url : url);
         if (to.origin !== origin)
           throw new EndpointError(`a request would have gone to ${to.origin}, not to ${origin}`);
-        return await fetch(url, { ...init, redirect: "error" });
+        const headers = headersFor(endpoint, new Headers(init?.headers));
+        return await fetch(url, { ...init, headers, redirect: "error" });
       },
     });
   }
@@ -324,6 +325,15 @@ function jsonSchemaOf(schema: z.ZodType): Record<string, unknown> {
 
 function bytesOf(texts: readonly string[]): number {
   return texts.reduce((total, text) => total + Buffer.byteLength(text), 0);
+}
+
+/** What is sent beside the question. The library adds headers of its own, and the environment's (OPENAI_CUSTOM_HEADERS), meant for another server. */
+function headersFor({ apiKey }: Pick<Endpoint, "apiKey">, made: Headers): Headers {
+  const kept = ["accept", "content-type"].flatMap((name): [string, string][] => {
+    const value = made.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  return new Headers(apiKey === "" ? kept : [...kept, ["authorization", `Bearer ${apiKey}`]]);
 }
 
 /** The origin that requests may go to. A key travels encrypted or stays on the machine. */
