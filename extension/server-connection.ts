@@ -8,6 +8,7 @@ import type { LanguageClient } from "vscode-languageclient/node";
 import type { z } from "zod";
 import { hoverCommands } from "../server/protocol/commands.ts";
 import type { NotificationType, RequestType } from "../server/protocol/message.ts";
+import { serverEnvironment } from "../server/protocol/start.ts";
 import { documentSelector } from "./documents.ts";
 import { messageOf, serverFailure } from "./server-failure.ts";
 import { traceChannel } from "./trace-channel.ts";
@@ -191,7 +192,7 @@ export class ServerConnection implements vscode.Disposable {
 
   /** On VS Code's own Node: nothing has to be installed beside it. */
   #spawn(script: string): ChildProcess {
-    const env = { ...process.env, ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" };
+    const env = { ...serverEnvironment, ...process.env, ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" };
     const child = spawn(process.execPath, [script, "--stdio", `--clientProcessId=${process.pid}`], { env });
     this.#process = child;
     return child;

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { StreamMessageReader } from "vscode-languageserver/node";
 import { z } from "zod";
 import { Random } from "../../server/common/random.ts";
+import { serverEnvironment } from "../../server/protocol/start.ts";
 import { junk, mutate, pick } from "./junk.ts";
 import { MessageMaker, type Surroundings } from "./messages.ts";
 
@@ -69,7 +70,7 @@ class Fuzzer {
     const program = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
     this.#server = spawn(process.execPath, [program], {
       stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, LFP_STATE_DIR: options.stateFolder },
+      env: { ...serverEnvironment, ...process.env, LFP_STATE_DIR: options.stateFolder },
     });
     this.#exited = once(this.#server, "exit").then(() => undefined);
     this.#server.stdin.on("error", () => undefined);
