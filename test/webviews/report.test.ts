@@ -57,7 +57,7 @@ const report = Report.parse({
   format: 1,
   run: "demo",
   seed: 7,
-  summary: ["Tuning raised the mean reward."],
+  summary: ["Tuning raised the mean reward.", "Removing 1-2 features changes it by -0.04 (-0.12 to 0.04)."],
   sections: [
     { title: "Figures", text: ["What was found."], tables: [], figures },
     {
@@ -123,6 +123,7 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     await using opened = await harness.open(ReportPage, hostOf().handlers);
     const { page } = opened;
     await page.getByText("Tuning raised the mean reward.").waitFor();
+    await page.getByText("Removing 1-2 features changes it by −0.04 (−0.12 to 0.04).", { exact: true }).waitFor();
     const drawn = page.locator("lfp-figure");
     expect(await drawn.locator("svg").count()).toBe(3);
     expect(await page.locator("section.after p code").textContent()).toBe("lfp ablate");

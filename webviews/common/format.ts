@@ -47,3 +47,8 @@ export function duration(seconds: number): string {
   const shown = parts[0] === 0 ? parts.slice(1) : parts;
   return shown.map((part, at) => (at === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
 }
+
+/** A sentence whose negative numbers have a real minus sign; hyphens stay. */
+export function prose(text: string): string {
+  return text.replaceAll(/(?<=^|[\s(])-(?=\d)/g, "−");
+}

@@ -10,7 +10,7 @@ import {
 } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
-import { short } from "../common/format.ts";
+import { prose, short } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
@@ -49,7 +49,7 @@ export class ReportApp extends LitElement {
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "json" }))}>Save JSON</vscode-button>
       </div>
       ${alertOf(this.failure)}
-      <ul class="findings">${summary.map((finding) => html`<li>${finding}</li>`)}</ul>
+      <ul class="findings">${summary.map((finding) => html`<li>${prose(finding)}</li>`)}</ul>
       ${sections.map((section) => this.#section(section))}
     </main>`;
   }
@@ -92,7 +92,7 @@ function reportTable({ title, columns, rows, notes, source }: ReportTable) {
 
 /** Between backticks stands what one types, as in the report's Markdown. */
 function withCode(text: string) {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
+  return text.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : prose(part)));
 }
 
 function shown(cell: ReportCell | undefined): string {
