@@ -3,6 +3,8 @@ import { gpuIsHere } from "../../test/conformance/devices.ts";
 import { useSoftwareGpu } from "../../test/support/software-gpu.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device, Program } from "../engine/device.ts";
+import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
+import { measureProducts } from "./bench-gpu.ts";
 import { measureOnDevices } from "./bench-gpu-parts.ts";
 import { main } from "./main.ts";
 
@@ -68,6 +70,30 @@ describe("the check before a device is timed", () => {
     const other = wrong(-1, (name) => name === "ids");
     await expect(measureOnDevices(other, work)).rejects.toThrow("greedy continuation");
   });
+});
+
+it.skipIf(!gpuIsHere)("a product that is wrong costs its own figure and no other's", async () => {
+  useSoftwareGpu();
+  const timer = await KernelTimer.open({});
+  let runs = 0;
+  const spoiled = new Proxy(timer, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      if (name !== "run") return member.bind(target);
+      return async (...args: Parameters<KernelTimer["run"]>) => {
+        const y = await target.run(...args);
+        runs += 1;
+        return runs === 2 ? y.map((value) => value + 1) : y;
+      };
+    },
+  });
+  const peaks = { f32Tflops: 1 };
+  const { timed, refused } = await measureProducts(spoiled, { ...work, tuned: {}, peaks });
+  await timer.close();
+  expect(runs).toBe(4);
+  expect(timed.map(({ name }) => name)).toEqual(["mlp", "weightGradient", "scores"]);
+  expect(refused).toMatchObject([{ name: "mlpBack", reason: expect.stringContaining("place [") }]);
 });
 
 it.skipIf(!gpuIsHere)("lfp bench gpu --tiny checks and times everything on whatever adapter there is", async () => {

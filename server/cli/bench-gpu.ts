@@ -1,5 +1,6 @@
 import { chooseVariant, type Precision, precisions, type Tuned } from "../../kernels/matmul/choose.ts";
 import { describeVariant, type Variant } from "../../kernels/matmul/variants.ts";
+import { messageOf } from "../common/errors.ts";
 import { type GpuName, gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
@@ -34,7 +35,7 @@ export const benchGpu = defineCommand({
     const tuned = await readTuning(stateFolder(env), timer.traits);
     const { description } = timer.traits;
     let peaks: Peaks;
-    let products: readonly ProductFigures[];
+    let products: Products;
     try {
       note("measuring peaks");
       peaks = await measurePeaks(timer);
@@ -46,9 +47,10 @@ export const benchGpu = defineCommand({
     const device = await createGpuDevice({ ...adapter, precision, tuned: async () => tuned, memory });
     try {
       const steps = await measureOnDevices(device, { shape, precision, repeats, signal, note });
+      const isRight = products.refused.length === 0;
       const json = {
         name: "gpu",
-        check: "ok",
+        check: isRight ? "ok" : "failed",
         adapter: description,
         device: device.kind,
         model: `${shape}-shape`,
@@ -56,10 +58,11 @@ export const benchGpu = defineCommand({
         fast,
         tuned: Object.keys(tuned).length,
         peaks,
-        products,
+        products: products.timed,
+        refused: products.refused,
         ...steps,
       };
-      return { json, text: asText(json) };
+      return { json, text: asText(json), status: isRight ? "ok" : "internal" };
     } finally {
       await device.close();
     }
@@ -74,6 +77,12 @@ interface ProductFigures {
   readonly share: number;
 }
 
+/** A product whose result is wrong, or whose kernel the adapter does not take, costs its own figure and no other's. */
+interface Products {
+  readonly timed: readonly ProductFigures[];
+  readonly refused: readonly { readonly name: string; readonly variant: string; readonly reason: string }[];
+}
+
 interface ProductWork {
   readonly shape: keyof typeof productSizes;
   readonly precision: Precision;
@@ -83,17 +92,19 @@ interface ProductWork {
   readonly note: (line: string) => void;
 }
 
-async function measureProducts(timer: KernelTimer, work: ProductWork): Promise<ProductFigures[]> {
+export async function measureProducts(timer: KernelTimer, work: ProductWork): Promise<Products> {
   const { precision, tuned, peaks, signal } = work;
   const timing = { ...timingOf(timer), signal };
   const figures: ProductFigures[] = [];
+  const refused: { name: string; variant: string; reason: string }[] = [];
   for (const [name, shape] of Object.entries(projectProducts(productSizes[work.shape]))) {
     if (work.shape === "tiny" && !tinyProducts.includes(name)) continue;
     work.note(`checking and timing ${name}`);
     const variant = chooseVariant(shape, timer.adapter, precision, tuned);
     const [timed] = await timeProduct(timer, shape, [variant], timing, {
       onRefused: (_, reason) => {
-        throw reason;
+        work.note(`${name}: ${messageOf(reason)}`);
+        refused.push({ name, variant: describeVariant(variant), reason: messageOf(reason) });
       },
     });
     if (timed === undefined) continue;
@@ -104,7 +115,7 @@ async function measureProducts(timer: KernelTimer, work: ProductWork): Promise<P
       share: significant(timed.tflops / peakFor(variant, peaks)),
     });
   }
-  return figures;
+  return { timed: figures, refused };
 }
 
 /** One of each kind: software adapters compile slowly. */
@@ -130,9 +141,11 @@ type Report = GpuFigures & {
   readonly precision: Precision;
   readonly peaks: Peaks;
   readonly products: readonly ProductFigures[];
+  readonly refused: Products["refused"];
 };
 
-function asText({ adapter, model, precision, peaks, products, training, sampling, autoencoders }: Report): string {
+function asText(report: Report): string {
+  const { adapter, model, precision, peaks, products, refused, training, sampling, autoencoders } = report;
   const { f32Tflops, f32MatrixTflops, halfMatrixTflops } = peaks;
   const rate = (tflops: number): string =>
     tflops < 0.1 ? `${significant(1000 * tflops)} GFLOP/s` : `${tflops} TFLOP/s`;
@@ -141,12 +154,13 @@ function asText({ adapter, model, precision, peaks, products, training, sampling
     ...(halfMatrixTflops === undefined ? [] : [`, ${rate(halfMatrixTflops)} by matrices of halves`]),
   ];
   return [
-    `${model} on ${adapter}, ${precision}; checks passed`,
+    `${model} on ${adapter}, ${precision}; ${refused.length === 0 ? "checks passed" : "NOT ALL CHECKS PASSED"}`,
     `peak                ${rate(f32Tflops)} in F32${matrixPeaks.join("")}`,
     ...products.map(
       ({ name, variant, tflops, share }) =>
         `${name.padEnd(20)}${rate(tflops)}, ${(100 * share).toFixed(0)} % of the peak: ${variant}`,
     ),
+    ...refused.map(({ name, variant, reason }) => `${name.padEnd(20)}not timed: ${variant}: ${reason}`),
     `training step       ${training.milliseconds} ms, ${training.tokensPerSecond} tokens/s`,
     `sampling            ${sampling.milliseconds} ms, ${sampling.newTokensPerSecond} new tokens/s`,
     `autoencoder step    ${autoencoders.milliseconds} ms, ${autoencoders.tokensPerSecond} tokens/s into each`,

@@ -7,6 +7,8 @@ export const OurFigures = z.object({
   model: z.string(),
   precision: z.enum(["f32", "split", "half"]),
   products: z.array(z.object({ name: z.string(), tflops: z.number(), share: z.number().nullable() })),
+  /** Those that were wrong, or that the adapter did not take. */
+  refused: z.array(z.object({ name: z.string(), reason: z.string() })),
   training: z.object({ milliseconds: z.number() }),
   sampling: z.object({ milliseconds: z.number() }),
   autoencoders: z.object({ milliseconds: z.number() }),
@@ -136,6 +138,8 @@ function goals(figures: readonly OurFigures[], pytorch: Pytorch): Judged[] {
 }
 
 function shareVerdict(figures: OurFigures | undefined, goal: number): string {
+  const refused = figures?.refused.find(({ name }) => largeProducts.includes(name));
+  if (refused !== undefined) return `missed (${refused.name} failed: ${refused.reason})`;
   const shares = figures?.products.filter(({ name, share }) => largeProducts.includes(name) && share !== null) ?? [];
   if (shares.length === 0) return "not measured";
   const least = shares.reduce((one, other) => ((other.share ?? 0) < (one.share ?? 0) ? other : one));

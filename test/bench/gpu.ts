@@ -47,6 +47,7 @@ for (const shape of shapes) {
       lfp("bench", "gpu", ...size, "--precision", precision, "--json"),
     );
     if (figures !== undefined) ours.push(figures);
+    for (const { name } of figures?.refused ?? []) failed.push(`${name} of ${what}`);
     await keep();
   }
 }
@@ -82,7 +83,7 @@ async function keep(): Promise<void> {
   await writeFileAtomically(values.out, `${JSON.stringify(figures)}\n`);
 }
 
-/** The last line that a program writes, or nothing if it fails, which it has said on standard error then. */
+/** The last line that a program writes: of one that fails too where it is figures, else nothing, as it has said why on standard error. */
 async function lastLine(program: string, args: readonly string[]): Promise<string | undefined> {
   console.error(`$ ${[program, ...args].join(" ")}`);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -96,5 +97,6 @@ async function lastLine(program: string, args: readonly string[]): Promise<strin
   const chunks: Buffer[] = [];
   for await (const chunk of child.stdout) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString("utf8").trimEnd();
-  return (await ended) === 0 ? text.slice(text.lastIndexOf("\n") + 1) : undefined;
+  const line = text.slice(text.lastIndexOf("\n") + 1);
+  return (await ended) === 0 || line.startsWith('{"name":') ? line : undefined;
 }

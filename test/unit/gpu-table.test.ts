@@ -11,6 +11,7 @@ const ours = (precision: OurFigures["precision"], share: number): OurFigures => 
     // Too small to fill a card: not judged.
     { name: "samplingStep", tflops: 0.5, share: 0.01 },
   ],
+  refused: [],
   training: { milliseconds: 30 },
   sampling: { milliseconds: 400 },
   autoencoders: { milliseconds: 6 },
@@ -53,6 +54,13 @@ describe("the table of GPU figures", () => {
       "- sampling faster than TRL's way of working, float32: met (time ratio 0.25)",
       "- autoencoders faster than SAELens's way of working, float32: missed (time ratio 1.20)",
     ]);
+  });
+
+  it("counts a large product that failed as a goal that was missed, whatever the others reach", () => {
+    const one = { ...ours("f32", 0.65), refused: [{ name: "mlpBack", reason: "wrong" }] };
+    expect(gpuTable([one], theirs)).toContain(
+      "- products in F32 over 50 % of the peak: missed (mlpBack failed: wrong)",
+    );
   });
 
   it("judges nothing that was not measured", () => {
