@@ -16,7 +16,7 @@ export const targets = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64",
 export type Target = (typeof targets)[number];
 
 /** A VSIX may not be larger. */
-const MOST_BYTES = 50 * 2 ** 20;
+const MOST_BYTES = 50e6;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -118,6 +118,8 @@ export function isDeadWeight(path: string): boolean {
     /\.(map|ts|mts|cts|md|h|gypi?)$/i.test(path) ||
     /node_modules\/(@[^/]+\/)?[^/]+\/(src|build|script|test|tests|__tests__)(\/|$)/.test(path) ||
     /@huggingface\/hub\/dist\/(browser|cli)/.test(path) ||
+    // The bundles are ES modules, and so is what they import of these.
+    /@huggingface\/(hub\/dist\/[^/]+\.js|tasks\/dist\/commonjs\/.+|tokenizers\/dist\/.+\.cjs)$/.test(path) ||
     /onnxruntime-node\/.*\/(DirectML|dxcompiler|dxil)\.dll$/.test(path) ||
     /libonnxruntime\.\d+\.\d+\.\d+\.dylib$/.test(path)
   );
