@@ -1,5 +1,6 @@
 /** The parts of `lfp bench gpu` that run whole programs: each is done on the CPU device first, at a size that it can take, and compared. */
 import type { Precision } from "../../kernels/matmul/choose.ts";
+import { messageOf } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -44,43 +45,87 @@ const tiny: Sizes = { train: [2, 9], checkedTrain: [2, 9], prompts: 3, newTokens
 /** How far a loss or norm may be from the CPU's, as a share: factors round by so much, and a step carries the difference on. */
 const tolerances: Readonly<Record<Precision, number>> = { f32: 1e-4, split: 1e-4, half: 2e-2 };
 
-/** Checks and times training steps, sampling and autoencoder steps. Throws `BenchCheckError`. */
-export async function measureOnDevices(device: Device, work: DeviceWork): Promise<GpuFigures> {
-  const sizes = work.shape === "tiny" ? tiny : large;
-  const timing = { repeats: work.repeats, signal: work.signal };
+/** A step that is wrong, or that the device does not take, costs its own figure and no other's. */
+export interface Measured {
+  readonly figures: Partial<GpuFigures>;
+  readonly refused: readonly { readonly name: StepName; readonly reason: string }[];
+}
+
+/** Checks training steps, sampling and autoencoder steps against the CPU device, and times those that are right. */
+export async function measureOnDevices(device: Device, work: DeviceWork): Promise<Measured> {
+  const parts = { ...work, sizes: work.shape === "tiny" ? tiny : large, tolerance: tolerances[work.precision] };
+  const refused: { name: StepName; reason: string }[] = [];
+  const attempt = async (doing: string, part: (name: StepName) => Promise<void>): Promise<void> => {
+    for (const name of stepNames) {
+      if (refused.some((one) => one.name === name)) continue;
+      parts.note(`${doing} ${name}`);
+      await part(name).catch((error: unknown) => {
+        parts.signal.throwIfAborted();
+        parts.note(`${name}: ${messageOf(error)}`);
+        refused.push({ name, reason: messageOf(error) });
+      });
+    }
+  };
   const cpu = await createCpuDevice();
   try {
-    const parts = { ...work, sizes, tolerance: tolerances[work.precision] };
-    work.note("checking training steps");
-    compare("training", await trainingTrace(cpu, parts), await trainingTrace(device, parts), parts.tolerance);
-    work.note("checking sampling");
-    // Ties between tokens may fall otherwise when factors are rounded; the pass itself has been checked by then.
-    if (work.precision === "f32") compareTokens(await greedyTokens(cpu, parts), await greedyTokens(device, parts));
-    work.note("checking autoencoder steps");
-    compare("an autoencoder", await saeTrace(cpu, parts), await saeTrace(device, parts), parts.tolerance);
+    await attempt("checking", (name) => steps[name].check(cpu, device, parts));
   } finally {
     await cpu.close();
   }
-  work.note("timing training steps, sampling and autoencoder steps");
-  const trainSeconds = await timeTraining(device, work.shape, sizes, timing);
-  const sampleSeconds = await timeSampling(device, work.shape, sizes, timing);
-  const saes = await createSaes(device, work.shape, sizes.rows);
-  let step = 0;
-  const saeSeconds = await medianSeconds(() => saes.group.step(saes.rows, ++step), timing);
-  await saes.dispose();
-  const [texts, tokens] = sizes.train;
-  return {
-    training: { milliseconds: milliseconds(trainSeconds), tokensPerSecond: rounded((texts * tokens) / trainSeconds) },
-    sampling: {
-      milliseconds: milliseconds(sampleSeconds),
-      newTokensPerSecond: rounded((sizes.prompts * sizes.newTokens) / sampleSeconds),
-    },
-    autoencoders: { milliseconds: milliseconds(saeSeconds), tokensPerSecond: rounded(sizes.rows / saeSeconds) },
-  };
+  const figures: Partial<GpuFigures> = {};
+  await attempt(
+    "timing",
+    async (name) => void Object.assign(figures, { [name]: await steps[name].time(device, parts) }),
+  );
+  return { figures, refused };
 }
 
-type Parts = DeviceWork & { readonly sizes: Sizes };
+type StepName = keyof GpuFigures;
+const stepNames: readonly StepName[] = ["training", "sampling", "autoencoders"];
+
+type Parts = DeviceWork & { readonly sizes: Sizes; readonly tolerance: number };
 type Timing = Pick<DeviceWork, "repeats" | "signal">;
+
+/** `check` throws `BenchCheckError`. */
+const steps: {
+  readonly [K in StepName]: {
+    readonly check: (cpu: Device, device: Device, parts: Parts) => Promise<void>;
+    readonly time: (device: Device, parts: Parts) => Promise<GpuFigures[K]>;
+  };
+} = {
+  training: {
+    check: async (cpu, device, parts) =>
+      compare("training", await trainingTrace(cpu, parts), await trainingTrace(device, parts), parts.tolerance),
+    time: async (device, parts) => {
+      const seconds = await timeTraining(device, parts.shape, parts.sizes, parts);
+      const [texts, tokens] = parts.sizes.train;
+      return { milliseconds: milliseconds(seconds), tokensPerSecond: rounded((texts * tokens) / seconds) };
+    },
+  },
+  sampling: {
+    check: async (cpu, device, parts) => {
+      // Ties between tokens may fall otherwise when factors are rounded; training has checked the pass itself.
+      if (parts.precision === "f32") compareTokens(await greedyTokens(cpu, parts), await greedyTokens(device, parts));
+    },
+    time: async (device, parts) => {
+      const { prompts, newTokens } = parts.sizes;
+      const seconds = await timeSampling(device, parts.shape, parts.sizes, parts);
+      return { milliseconds: milliseconds(seconds), newTokensPerSecond: rounded((prompts * newTokens) / seconds) };
+    },
+  },
+  autoencoders: {
+    check: async (cpu, device, parts) =>
+      compare("an autoencoder", await saeTrace(cpu, parts), await saeTrace(device, parts), parts.tolerance),
+    time: async (device, parts) => {
+      const { group, rows, dispose } = await createSaes(device, parts.shape, parts.sizes.rows);
+      let step = 0;
+      const seconds = await medianSeconds(() => group.step(rows, ++step), parts);
+      await dispose();
+      return { milliseconds: milliseconds(seconds), tokensPerSecond: rounded(rows.length / seconds) };
+    },
+  },
+};
+
 const checkedSteps = 3;
 
 async function training(device: Device, shape: DeviceWork["shape"], size: readonly [number, number]) {

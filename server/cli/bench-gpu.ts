@@ -47,7 +47,8 @@ export const benchGpu = defineCommand({
     const device = await createGpuDevice({ ...adapter, precision, tuned: async () => tuned, memory });
     try {
       const steps = await measureOnDevices(device, { shape, precision, repeats, signal, note });
-      const isRight = products.refused.length === 0;
+      const refused = [...products.refused, ...steps.refused];
+      const isRight = refused.length === 0;
       const json = {
         name: "gpu",
         check: isRight ? "ok" : "failed",
@@ -59,8 +60,8 @@ export const benchGpu = defineCommand({
         tuned: Object.keys(tuned).length,
         peaks,
         products: products.timed,
-        refused: products.refused,
-        ...steps,
+        refused,
+        ...steps.figures,
       };
       return { json, text: asText(json), status: isRight ? "ok" : "internal" };
     } finally {
@@ -77,10 +78,17 @@ interface ProductFigures {
   readonly share: number;
 }
 
-/** A product whose result is wrong, or whose kernel the adapter does not take, costs its own figure and no other's. */
+/** What is not timed, as it is wrong or the adapter does not take it; of a product, with its kernel. */
+interface Refused {
+  readonly name: string;
+  readonly variant?: string;
+  readonly reason: string;
+}
+
+/** A product that is refused costs its own figure and no other's. */
 interface Products {
   readonly timed: readonly ProductFigures[];
-  readonly refused: readonly { readonly name: string; readonly variant: string; readonly reason: string }[];
+  readonly refused: readonly Refused[];
 }
 
 interface ProductWork {
@@ -96,7 +104,7 @@ export async function measureProducts(timer: KernelTimer, work: ProductWork): Pr
   const { precision, tuned, peaks, signal } = work;
   const timing = { ...timingOf(timer), signal };
   const figures: ProductFigures[] = [];
-  const refused: { name: string; variant: string; reason: string }[] = [];
+  const refused: Refused[] = [];
   for (const [name, shape] of Object.entries(projectProducts(productSizes[work.shape]))) {
     if (work.shape === "tiny" && !tinyProducts.includes(name)) continue;
     work.note(`checking and timing ${name}`);
@@ -135,13 +143,13 @@ function significant(value: number): number {
   return Number(value.toPrecision(3));
 }
 
-type Report = GpuFigures & {
+type Report = Partial<GpuFigures> & {
   readonly adapter: string;
   readonly model: string;
   readonly precision: Precision;
   readonly peaks: Peaks;
   readonly products: readonly ProductFigures[];
-  readonly refused: Products["refused"];
+  readonly refused: readonly Refused[];
 };
 
 function asText(report: Report): string {
@@ -160,9 +168,15 @@ function asText(report: Report): string {
       ({ name, variant, tflops, share }) =>
         `${name.padEnd(20)}${rate(tflops)}, ${(100 * share).toFixed(0)} % of the peak: ${variant}`,
     ),
-    ...refused.map(({ name, variant, reason }) => `${name.padEnd(20)}not timed: ${variant}: ${reason}`),
-    `training step       ${training.milliseconds} ms, ${training.tokensPerSecond} tokens/s`,
-    `sampling            ${sampling.milliseconds} ms, ${sampling.newTokensPerSecond} new tokens/s`,
-    `autoencoder step    ${autoencoders.milliseconds} ms, ${autoencoders.tokensPerSecond} tokens/s into each`,
-  ].join("\n");
+    training && `training step       ${training.milliseconds} ms, ${training.tokensPerSecond} tokens/s`,
+    sampling && `sampling            ${sampling.milliseconds} ms, ${sampling.newTokensPerSecond} new tokens/s`,
+    autoencoders &&
+      `autoencoder step    ${autoencoders.milliseconds} ms, ${autoencoders.tokensPerSecond} tokens/s into each`,
+    ...refused.map(({ name, variant, reason }) => {
+      const kernel = variant === undefined ? "" : `${variant}: `;
+      return `${name.padEnd(20)}not timed: ${kernel}${reason}`;
+    }),
+  ]
+    .filter((line) => line !== undefined)
+    .join("\n");
 }

@@ -17,7 +17,7 @@ const tolerance = 1e-4;
 export const benchLens = defineCommand({
   usage: "[options]",
   about:
-    "Times how long the lens takes to read paragraphs of 32, 128 and 512 tokens, on models of the starter's and of Pythia-70m's shape with random weights: cold (its " +
+    "Times how long the lens takes to read paragraphs of 32, 128 and 512 tokens, on models of the starter's and of Pythia-70m's shape with random weights, how familiar each is to the probe included: cold (its " +
     "program is compiled on the way), warm, and from the cache; median and 95th percentile in milliseconds. Before that it checks the numbers against a plain forward pass.",
   options: {
     shape: option.choice("SHAPE", "the model's shape", ["both", "starter", "pythia-70m"], "both"),

@@ -63,6 +63,13 @@ describe("the table of GPU figures", () => {
     );
   });
 
+  it("counts a step that failed as its goal missed, and leaves its place empty", () => {
+    const { sampling: _, ...rest } = ours("f32", 0.65);
+    const table = gpuTable([{ ...rest, refused: [{ name: "sampling", reason: "wrong" }] }], theirs);
+    expect(table).toContain("- sampling faster than TRL's way of working, float32: missed (sampling failed: wrong)");
+    expect(table).toContain("| training step, ms | 30 |");
+  });
+
   it("judges nothing that was not measured", () => {
     const alone = gpuTable([ours("split", 0.3)], undefined).split("\n");
     expect(alone.filter((line) => line.startsWith("- ")).every((line) => line.endsWith(": not measured"))).toBe(true);
