@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import { isMainThread, Worker } from "node:worker_threads";
 import { messageOf } from "../../common/errors.ts";
 import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
 import { DeviceError } from "../errors.ts";
@@ -15,12 +15,32 @@ export interface CpuDeviceOptions {
 
 /** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
 export async function createCpuDevice({ threads = availableParallelism() }: CpuDeviceOptions = {}): Promise<Device> {
+  silenceRuntime();
   // Beside this file stands worker.ts; in the bundle, where names of sources are gone, cpu-worker.js.
   const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./cpu-worker.js";
   const worker = new Worker(new URL(file, import.meta.url), { workerData: { threads } });
   const caller = new Caller(worker);
   return new CpuDevice(caller, threads);
 }
+
+/**
+ * ONNX Runtime 1.29 and later reports its sessions to Microsoft over HTTPS and leaves a device id in the user's cache, unless this is set
+ * before it is loaded (its docs/Privacy.md; Linux and macOS, where nothing else switches it off from Node). The environment of a worker is
+ * a copy that native code does not see, so it is set on the thread that starts the worker.
+ *
+ * @throws {DeviceError} on a worker thread whose process has not set it: setting it there would have no effect
+ */
+function silenceRuntime(): void {
+  if (process.env[telemetrySwitch] === "1") return;
+  if (!isMainThread) {
+    throw new DeviceError(
+      `the CPU device was opened on a worker thread without ${telemetrySwitch}=1 in its process, so ONNX Runtime would report to its makers; open the device on the main thread, or set the variable there first`,
+    );
+  }
+  process.env[telemetrySwitch] = "1";
+}
+
+const telemetrySwitch = "ORT_DISABLE_TELEMETRY";
 
 class CpuDevice implements Device {
   readonly kind = "cpu";
