@@ -4,7 +4,7 @@ import { Random } from "../server/common/random.ts";
 import { sampleRows } from "../server/engine/cpu/host.loops.ts";
 import { adamWSettings } from "../server/engine/device.ts";
 import { expectClose } from "../test/conformance/close-to.ts";
-import { KernelRunner, softwareDriver } from "../test/support/webgpu-runner.ts";
+import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
 import { adamWReference } from "./adamw.loops.ts";
 import { adamWBlock, adamWLaunch, normLaunchOf, squaresLaunch } from "./adamw.ts";
 import * as bagLoops from "./bags.loops.ts";
@@ -31,10 +31,10 @@ const shapes = [
 ] as const;
 const tolerance = { absolute: 2e-6, relative: 1e-5 };
 
-describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
+describe.skipIf(adapterHere === undefined)("on an adapter", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
-    runner = await KernelRunner.open("software");
+    runner = await KernelRunner.open("here");
   });
   afterAll(() => runner.close());
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { KernelRunner, softwareDriver } from "../test/support/webgpu-runner.ts";
+import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
 import { f32Peak, matrixPeak } from "./peak.ts";
 
-describe.skipIf(softwareDriver === undefined)("the kernel that measures an adapter's f32 peak", () => {
+describe.skipIf(adapterHere === undefined)("the kernel that measures an adapter's f32 peak", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
-    runner = await KernelRunner.open("software");
+    runner = await KernelRunner.open("here");
   });
   afterAll(() => runner.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { KernelRunner, softwareDriver } from "../test/support/webgpu-runner.ts";
+import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
 import { mostElementwiseExtents, placeLaunch } from "./elementwise.ts";
 import { slicedKernel, slicesOf } from "./slices.ts";
 import { foldedGrid, type Launch, plainFragment } from "./wgsl.ts";
@@ -31,10 +31,10 @@ describe("slices of a grid", () => {
   });
 });
 
-describe.skipIf(softwareDriver === undefined)("on a software adapter", () => {
+describe.skipIf(adapterHere === undefined)("on an adapter", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
-    runner = await KernelRunner.open("software");
+    runner = await KernelRunner.open("here");
   });
   afterAll(() => runner.close());
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../server/common/random.ts";
-import { KernelRunner, softwareDriver } from "../test/support/webgpu-runner.ts";
+import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
 import { keepTopKLaunch, topKIndicesLaunch, topKValuesLaunch } from "./top-k.ts";
 import { selectPays, type TopKShape } from "./top-k-select.ts";
 import type { Launch } from "./wgsl.ts";
@@ -25,10 +25,10 @@ const kinds: readonly (() => number)[] = [
 ];
 const rows = kinds.length;
 
-describe.skipIf(softwareDriver === undefined)("the k largest of each row", () => {
+describe.skipIf(adapterHere === undefined)("the k largest of each row", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
-    runner = await KernelRunner.open("software");
+    runner = await KernelRunner.open("here");
   });
   afterAll(() => runner.close());
 

@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../server/common/random.ts";
 import { emulatedMatrices } from "../../test/support/emulated-matrices.ts";
-import { KernelRunner, softwareDriver } from "../../test/support/webgpu-runner.ts";
+import { adapterHere, KernelRunner } from "../../test/support/webgpu-runner.ts";
 import { plainFragment } from "../wgsl.ts";
+import { candidates, precisions } from "./choose.ts";
 import { halfScaleLaunches, scaleGroups } from "./half-scale.ts";
-import { type FactorPrecision, type MatrixTile, matricesLaunch } from "./matrices.ts";
+import { type FactorPrecision, type MatrixTile, matricesLaunch, tileExtents } from "./matrices.ts";
 import type { MatrixConfig } from "./matrix-text.ts";
 import { halfScaleReference, matmulPlaceReference, type Place } from "./reference.loops.ts";
 import { biasEpilogue, type Finish, type MatmulShape } from "./shape.ts";
 import type { Tile } from "./tiled.ts";
-import { type MatmulStep, planMatmul, type Variant } from "./variants.ts";
+import { factorErrors, type MatmulStep, planMatmul, type Variant } from "./variants.ts";
 
 const plain: Finish = { epilogue: plainFragment, accumulate: false };
 const tile: Tile = { rows: 16, columns: 16, inner: 8, perRow: 4, perColumn: 4 };
@@ -63,10 +64,18 @@ interface Check {
   readonly after?: (value: number, at: number) => number;
 }
 
-describe.skipIf(softwareDriver === undefined)("products on a software adapter", () => {
+/** The table's choice for each precision that has matrices here, by fewer fragments: compilers of software adapters are slow. */
+const ownMatrices = precisions.flatMap((precision) => {
+  if (adapterHere === undefined) return [];
+  const usual = candidates(shapeOf(128, 128, 64), adapterHere, precision).find(({ kind }) => kind === "matrices");
+  if (usual?.kind !== "matrices") return [];
+  return [{ ...usual, tile: { ...usual.tile, fragments: [1, 2] } } as const];
+});
+
+describe.skipIf(adapterHere === undefined)("products on an adapter", () => {
   let runner: KernelRunner;
   beforeAll(async () => {
-    runner = await KernelRunner.open("software");
+    runner = await KernelRunner.open("here");
   });
   afterAll(() => runner.close());
 
@@ -164,6 +173,31 @@ describe.skipIf(softwareDriver === undefined)("products on a software adapter", 
     await check(shape, emulated(shape, finish, 2, "split"), { magnitude: 1e-6, buffers, after, factorError: 1e-6 });
     await check(shape, emulated(shape, plain, 1, "half"), { magnitude: 1e8, buffers });
   });
+
+  it.skipIf(ownMatrices.length === 0)(
+    "by the adapter's own matrices, in every layout: whole, across edges, in parts, with a bias",
+    async () => {
+      for (const variant of ownMatrices) {
+        const [down, across] = tileExtents(variant.tile);
+        const factorError = factorErrors[variant.precision];
+        for (const transpose of transposes) {
+          const whole = shapeOf(2 * down, across, 3 * variant.tile.inner, transpose);
+          const crossing = shapeOf(down + 3, across + 5, 77, { ...transpose, alpha: 0.5, batch: 2 });
+          for (const shape of [whole, crossing]) {
+            const { steps, workspaces: buffers } = planMatmul(shape, variant, plain);
+            // Small enough that halves would lose them without scales.
+            await check(shape, steps, { buffers, factorError, magnitude: 1e-6 });
+          }
+        }
+        const shape = shapeOf(down, across + 4, 96);
+        const bias = randomValues(across + 4, 3);
+        const after = (value: number, at: number): number => value + (bias[at % (across + 4)] ?? 0);
+        const finish = { epilogue: biasEpilogue(false), accumulate: false };
+        const { steps, workspaces: more } = planMatmul(shape, { ...variant, splits: 2 }, finish);
+        await check(shape, steps, { buffers: { ...more, bias }, after, factorError: factorError + 1e-6 });
+      }
+    },
+  );
 
   it("finds the scale of a tensor, whatever is in it", async () => {
     const tensors = [

@@ -115,6 +115,7 @@ function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: Matri
     declarations: `
 ${stores.join("\n")}
 ${direct ? "" : `var<workgroup> staging: array<f32, ${staging * tile.subgroups[0] * tile.subgroups[1]}>;${finish.declarations}`}
+${precision === "split" ? keep11Bits : ""}
 ${text.declarations}`,
     body: body({ options, text, left, right, direct }),
   });
@@ -124,6 +125,16 @@ ${text.declarations}`,
 function layersOf(precision: FactorPrecision): readonly string[] {
   return precision === "split" ? ["High", "Low"] : ["High"];
 }
+
+/**
+ * To the nearest number of 11 bits, ties to even. In integers, since compilers may take a conversion to halves and back for nothing done (Mesa's
+ * do), and what it left over for zero.
+ */
+const keep11Bits = `
+fn keep11Bits(value: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(value);
+  return bitcast<vec4f>((bits + vec4u(0xfffu) + ((bits >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u));
+}`;
 
 interface Parts {
   readonly options: MatricesOptions;
@@ -186,8 +197,13 @@ function fill(
         .map((step) => `      if (${inside(step)}) { value[${step}] = ${name}[${flat} + ${step}u]; }`)
         .join("\n");
   const half = `vec4<${text.component}>`;
-  const low =
-    precision === "split" ? `\n      ${name}Low[place] = ${half}(value - vec4<f32>(${name}High[place]));` : "";
+  const keep = {
+    f32: `${name}High[place] = ${half}(value);`,
+    half: `${name}High[place] = ${half}(value);`,
+    split: `let high = keep11Bits(value);
+      ${name}High[place] = ${half}(high);
+      ${name}Low[place] = ${half}(value - high);`,
+  }[precision];
   return `    for (var e = lane; e < ${lines * quads}u; e += ${size}u) {
       let line = e / ${quads}u;
       let near = e % ${quads}u * 4u;
@@ -196,7 +212,7 @@ function fill(
       var value = vec4<f32>();
 ${loads}
 ${precision === "f32" ? "" : `      value *= scale${name === "a" ? "A" : "B"};\n`}      let place = line * ${(length + pad) / 4}u + near / 4u;
-      ${name}High[place] = ${half}(value);${low}
+      ${keep}
     }`;
 }
 

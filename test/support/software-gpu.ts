@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type { Device } from "../../server/engine/device.ts";
 import { NoAdapterError } from "../../server/engine/webgpu/adapter.ts";
 import { createGpuDevice, type GpuDeviceOptions } from "../../server/engine/webgpu/device.ts";
@@ -8,10 +8,16 @@ const drivers = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/
   (folder) => `${folder}/vk_swiftshader_icd.json`,
 );
 
-/** Lets Dawn find a software adapter where no real one is named. Before the first device of a process is opened. */
+/** Lets Dawn find a software adapter where there is no card and no driver is named. Before the first device of a process is opened. */
 export function useSoftwareGpu(): void {
   const driver = drivers.find((path) => existsSync(path));
-  if (driver !== undefined) process.env["VK_ICD_FILENAMES"] ??= driver;
+  if (driver !== undefined && !cardIsHere()) process.env["VK_ICD_FILENAMES"] ??= driver;
+}
+
+/** Linux shows cards as files; elsewhere Chromium has no driver for us to find. */
+function cardIsHere(): boolean {
+  const names = ["/dev", "/dev/dri"].flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []));
+  return names.some((name) => /^(nvidia|renderD)\d+$/.test(name));
 }
 
 /** A GPU device, or undefined where the machine has no adapter at all, not even a software one. */

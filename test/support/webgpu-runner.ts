@@ -1,43 +1,49 @@
-/** Runs and compiles single kernels for tests, without the GPU device: on SwiftShader, which computes, and on Dawn's null backend, which does not. */
-import { existsSync } from "node:fs";
-import { create, globals } from "webgpu";
+/**
+ * Runs and compiles single kernels for tests, without the GPU device: on the machine's adapter (a real one, or SwiftShader), which computes,
+ * and on Dawn's null backend, which does not.
+ */
+import { globals } from "webgpu";
+import type { MatmulAdapter } from "../../kernels/matmul/variants.ts";
 import type { Kernel, Launch } from "../../kernels/wgsl.ts";
+import {
+  matmulAdapterOf,
+  NoAdapterError,
+  type OpenedAdapter,
+  openAdapter,
+} from "../../server/engine/webgpu/adapter.ts";
+import { useSoftwareGpu } from "./software-gpu.ts";
 
-/** Where Chromium's packages put a Vulkan driver that needs no GPU. */
-const softwareDrivers = [
-  "/usr/lib/chromium/vk_swiftshader_icd.json",
-  "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
-  "/opt/google/chrome/vk_swiftshader_icd.json",
-];
+/** What this machine's adapter can run products by; undefined where there is none, not even a software one. */
+export const adapterHere: MatmulAdapter | undefined = await lookForAdapter();
 
-/** Undefined where this machine has none. */
-export const softwareDriver: string | undefined = softwareDrivers.find((path) => existsSync(path));
+async function lookForAdapter(): Promise<MatmulAdapter | undefined> {
+  useSoftwareGpu();
+  try {
+    const opened = await openAdapter();
+    opened.device.destroy();
+    return matmulAdapterOf(opened);
+  } catch (error) {
+    if (error instanceof NoAdapterError) return undefined;
+    throw error;
+  }
+}
 
 export class KernelRunner {
+  readonly #opened: OpenedAdapter;
   readonly #device: GPUDevice;
-  readonly #instance: GPU;
   readonly #errors: string[] = [];
   readonly #pipelines = new Map<string, GPUComputePipeline>();
 
-  private constructor(instance: GPU, device: GPUDevice) {
-    this.#instance = instance;
-    this.#device = device;
-    device.addEventListener("uncapturederror", (event) => this.#errors.push(event.error.message));
+  private constructor(opened: OpenedAdapter) {
+    this.#opened = opened;
+    this.#device = opened.device;
+    this.#device.addEventListener("uncapturederror", (event) => this.#errors.push(event.error.message));
   }
 
-  static async open(backend: "software" | "null"): Promise<KernelRunner> {
+  static async open(backend: "here" | "null"): Promise<KernelRunner> {
     Object.assign(globalThis, globals);
-    if (backend === "software" && softwareDriver !== undefined) process.env["VK_ICD_FILENAMES"] = softwareDriver;
-    const toggles = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia,use_vulkan_memory_model";
-    const instance = create(backend === "null" ? ["backend=null", toggles] : [toggles]);
-    const adapter = await instance.requestAdapter({ featureLevel: "core" });
-    if (adapter === null) throw new Error(`no adapter for ${backend}`);
-    const features: ReadonlySet<string> = adapter.features;
-    const wanted = ["shader-f16", "subgroups", "subgroup-size-control", "chromium-experimental-subgroup-matrix"];
-    const requiredFeatures = wanted.filter((feature) => features.has(feature)) as unknown as GPUFeatureName[];
-    const { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage } = adapter.limits;
-    const requiredLimits = { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage, maxImmediateSize: 64 };
-    return new KernelRunner(instance, await adapter.requestDevice({ requiredFeatures, requiredLimits }));
+    if (backend === "here") useSoftwareGpu();
+    return new KernelRunner(await openAdapter({ compileOnly: backend === "null" }));
   }
 
   /** Throws with the compiler's message and the text if that is not WGSL. */
@@ -130,7 +136,7 @@ export class KernelRunner {
   close(): void {
     this.#device.destroy();
     // Referenced to here: Dawn ends with its instance.
-    void this.#instance;
+    void this.#opened;
   }
 }
 
