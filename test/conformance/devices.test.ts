@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { devicesUnderTest, gpuIsHere } from "./devices.ts";
+import { devicesUnderTest, gpuIsHere, matrixDevices } from "./devices.ts";
 
 it.skipIf(!gpuIsHere)(
   "conformance tests run on a GPU adapter (apt install chromium brings a software one)",
@@ -11,3 +11,11 @@ it.skipIf(!gpuIsHere)(
     await device?.close();
   },
 );
+
+it.skipIf(matrixDevices.length === 0)("the adapter's matrices of halves compute rightly and are used", async () => {
+  for (const { open } of matrixDevices) {
+    const device = await open();
+    expect(device.description).toMatch(/^GPU, .+, Dawn$/);
+    await device.close();
+  }
+});

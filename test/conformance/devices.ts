@@ -1,7 +1,9 @@
+import { factorErrors } from "../../kernels/matmul/variants.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device, DeviceKind } from "../../server/engine/device.ts";
 import { createGpuDevice } from "../../server/engine/webgpu/device.ts";
 import { gpuForTests } from "../support/software-gpu.ts";
+import { adapterHere } from "../support/webgpu-runner.ts";
 
 /** A device that every conformance test runs on. */
 export interface DeviceUnderTest {
@@ -19,6 +21,15 @@ const cpu: DeviceUnderTest = { kind: "cpu", open: () => createCpuDevice({ thread
 const gpu: DeviceUnderTest = { kind: "gpu", open: () => createGpuDevice() };
 
 export const devicesUnderTest: readonly DeviceUnderTest[] = gpuIsHere ? [cpu, gpu] : [cpu];
+
+/** The GPU with factors of products as halves, where it has matrices of those. */
+export const matrixDevices = (["split", "half"] as const).flatMap((precision) => {
+  const listed = adapterHere?.matrices.some((own) => own.componentType === "f16" && own.resultComponentType === "f32");
+  if (listed !== true) return [];
+  return [
+    { kind: `gpu, ${precision}`, factorError: factorErrors[precision], open: () => createGpuDevice({ precision }) },
+  ];
+});
 
 /** A GPU that binds so little at once that the matrices of a tiny model are bound in windows, of 97 rows of 32 in three. */
 export const windowedDevices: readonly (Omit<DeviceUnderTest, "kind"> & { readonly kind: string })[] = gpuIsHere

@@ -4,7 +4,7 @@ import type { MatmulShape } from "../../kernels/matmul/shape.ts";
 import { Random } from "../../server/common/random.ts";
 import { gradients } from "../../server/engine/gradients.ts";
 import * as ops from "../../server/engine/ops.ts";
-import { devicesUnderTest } from "./devices.ts";
+import { devicesUnderTest, matrixDevices } from "./devices.ts";
 
 /** Large enough for the kernels that large products take, also on a software adapter; multiples of no tile. */
 const [B, T, D, F] = [2, 150, 130, 260];
@@ -15,8 +15,8 @@ function shapeOf(more: Partial<MatmulShape>): MatmulShape {
   return { batch: 1, M: 1, N: 1, K: 1, transA: false, transB: false, alpha: 1, sharedB: false, ...more };
 }
 
-/** All places of a product, and how far from each a result may be. */
-function product(shape: MatmulShape, a: Float32Array, b: Float32Array) {
+/** All places of a product, and how far from each a result may be when factors are off by a share. */
+function placesOf(shape: MatmulShape, a: Float32Array, b: Float32Array, factorError: number) {
   const { batch, M, N } = shape;
   return Array.from({ length: batch * M * N }, (_, at) =>
     matmulPlaceReference(
@@ -24,7 +24,7 @@ function product(shape: MatmulShape, a: Float32Array, b: Float32Array) {
       a,
       b,
       { item: Math.floor(at / (M * N)), row: Math.floor(at / N) % M, column: at % N },
-      1e-7,
+      factorError,
     ),
   );
 }
@@ -41,14 +41,20 @@ function expectWithin(
   expect(worst, `${what}: error as a share of what rounding explains`).toBeLessThanOrEqual(1);
 }
 
-describe.each(devicesUnderTest)("large products on the $kind device", ({ open }) => {
+const devices = [...devicesUnderTest.map((device) => ({ ...device, factorError: 1e-7 })), ...matrixDevices];
+
+describe.each(devices)("large products on the $kind device", ({ open, factorError }) => {
+  const product = (shape: MatmulShape, a: Float32Array, b: Float32Array) => placesOf(shape, a, b, factorError);
+
   it("are right forward and backward, with a bias and ReLU after them", async () => {
     const [x, weight, bias, seed] = [normals(B * T * D), normals(F * D), normals(F), normals(B * T * F)];
     const rows = B * T;
     const plain = product(shapeOf({ M: rows, N: F, K: D, transB: true }), x, weight);
     const before = plain.map(({ value, bound }, at) => ({ value: value + (bias[at % F] ?? 0), bound }));
     // Where a sum is nearly zero, rounding may decide whether ReLU lets it through: such places are given no weight.
-    const slopes = before.map(({ value }, at) => (Math.abs(value) < 1e-3 ? 0 : (seed[at] ?? 0)));
+    const slopes = before.map(({ value, bound }, at) =>
+      Math.abs(value) < Math.max(1e-3, bound) ? 0 : (seed[at] ?? 0),
+    );
     const through = Float32Array.from(before, ({ value }, at) => (value > 0 ? (slopes[at] ?? 0) : 0));
 
     const device = await open();
