@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 
 const run = promisify(execFile);
@@ -36,5 +37,11 @@ describe("ONNX Runtime's telemetry", () => {
 
   it("stays off where the user's environment asks for it with a value that the runtime would not heed", async () => {
     expect(await filesLeftBy({ ORT_DISABLE_TELEMETRY: "0" })).toEqual([]);
+  });
+
+  it("is never left on: a device opened on a worker thread, where it could not be switched off, is refused", async () => {
+    const worker = new Worker(pathToFileURL(computeOnce), { env: {} });
+    const error = await new Promise((resolve) => worker.once("error", resolve));
+    expect(String(error)).toContain("open the device on the main thread");
   });
 });
