@@ -21,6 +21,8 @@ export default defineConfig({
   test: {
     include: ["{server,extension,webviews,kernels}/**/*.test.ts", "test/{unit,conformance,webviews}/**/*.test.ts"],
     pool: "forks",
+    // Of tests that load ONNX Runtime themselves; the CPU device sets it on its own.
+    env: { ORT_DISABLE_TELEMETRY: "1" },
     // All cores: Vitest leaves one idle by default, which is half of a small machine.
     maxWorkers: "100%",
     sequence: { sequencer: LongFirst },
