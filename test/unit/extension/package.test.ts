@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { describe, expect, it } from "vitest";
-import { isDeadWeight, isForTarget, targets } from "../../../scripts/package.ts";
+import { isDeadWeight, isForTarget, targets } from "../../../scripts/dependencies.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
