@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
+import { adapterHere } from "../test/support/software-gpu.ts";
+import { KernelRunner } from "../test/support/webgpu-runner.ts";
 import { f32Peak, matrixPeak } from "./peak.ts";
 
 describe.skipIf(adapterHere === undefined)("the kernel that measures an adapter's f32 peak", () => {

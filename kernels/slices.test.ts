@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
+import { adapterHere } from "../test/support/software-gpu.ts";
+import { KernelRunner } from "../test/support/webgpu-runner.ts";
 import { mostElementwiseExtents, placeLaunch } from "./elementwise.ts";
 import { slicedKernel, slicesOf } from "./slices.ts";
 import { foldedGrid, type Launch, plainFragment } from "./wgsl.ts";

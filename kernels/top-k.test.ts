@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../server/common/random.ts";
-import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
+import { adapterHere } from "../test/support/software-gpu.ts";
+import { KernelRunner } from "../test/support/webgpu-runner.ts";
 import { keepTopKLaunch, topKIndicesLaunch, topKValuesLaunch } from "./top-k.ts";
 import { selectPays, type TopKShape } from "./top-k-select.ts";
 import type { Launch } from "./wgsl.ts";

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../server/common/random.ts";
 import { emulatedMatrices } from "../test/support/emulated-matrices.ts";
-import { adapterHere, KernelRunner } from "../test/support/webgpu-runner.ts";
+import { adapterHere } from "../test/support/software-gpu.ts";
+import { KernelRunner } from "../test/support/webgpu-runner.ts";
 import { type MatrixTile, matricesLaunch } from "./matmul/matrices.ts";
 import { biasEpilogue, type MatmulShape } from "./matmul/shape.ts";
 import { planMatmul } from "./matmul/variants.ts";

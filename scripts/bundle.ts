@@ -1,5 +1,5 @@
 /**
- * `npm run bundle`: one archive for a machine of this platform that reaches no registry, such as a GPU box of a cluster: Node, `lfp` with its
+ * `npm run bundle`: one archive for a machine of this platform (Linux or macOS) that reaches no registry, such as a GPU box of a cluster: Node, `lfp` with its
  * native parts, the starter, and the tests and benches of docs/gpu.md. Unpacked, `./lfp` is the command, and `./measure-gpu.sh` runs
  * the tests on the machine's GPU and then takes all figures. Needs `tar` and `xz`, and some minutes.
  */
@@ -50,9 +50,9 @@ const measure = `#!/bin/sh
 # Are all numbers right on this machine's GPU, and how fast is it? Arguments go to the bench (--tiny for a software adapter).
 cd "$(dirname "$0")" || exit 1
 PATH=$PWD/node_modules/.bin:$PATH
-node node_modules/vitest/vitest.mjs run test/conformance kernels server/engine server/tuning server/sae server/probe server/ablate
+node --run test:gpu
 tests=$?
-node test/bench/gpu.ts "$@" && exit $tests
+node --run bench:gpu -- "$@" && exit $tests
 `;
 
 /** @returns the archive's path */
@@ -79,6 +79,7 @@ export async function stageBundle(folder: string, target: Target): Promise<void>
     await cp(join(root, path), await place(folder, path), { recursive: true, filter: (from) => !isUnused(from) });
   await stagePackages(folder, target);
   await stageNode(folder);
+  await link(folder, "vitest", join(folder, "node_modules/vitest/vitest.mjs"));
   for (const [file, text] of Object.entries({ lfp: launcher, "measure-gpu.sh": measure })) {
     await writeFile(join(folder, file), text);
     await chmod(join(folder, file), 0o755);
@@ -88,7 +89,8 @@ export async function stageBundle(folder: string, target: Target): Promise<void>
 async function stagePackages(folder: string, target: Target): Promise<void> {
   const text = await readFile(join(root, "package.json"), "utf8");
   const { dependencies } = z.object({ dependencies: z.record(z.string(), z.string()) }).parse(JSON.parse(text));
-  for (const name of await closure([...Object.keys(dependencies), ...testPackages])) {
+  // Vite's compiler is an optional dependency for each platform.
+  for (const name of await closure([...Object.keys(dependencies), ...testPackages], { optional: true })) {
     const path = join("node_modules", name);
     await cp(join(root, path), join(folder, path), {
       recursive: true,
@@ -101,8 +103,13 @@ async function stagePackages(folder: string, target: Target): Promise<void> {
 async function stageNode(folder: string): Promise<void> {
   const node = await place(folder, "node_modules/node/bin/node");
   await cp(process.execPath, node, { dereference: true });
-  const link = await place(folder, "node_modules/.bin/node");
-  await symlink(relative(dirname(link), node), link);
+  await link(folder, "node", node);
+}
+
+/** Under node_modules/.bin, where `node --run` looks for programs. */
+async function link(folder: string, name: string, program: string): Promise<void> {
+  const path = await place(folder, join("node_modules/.bin", name));
+  await symlink(relative(dirname(path), program), path);
 }
 
 async function place(folder: string, path: string): Promise<string> {
@@ -112,6 +119,8 @@ async function place(folder: string, path: string): Promise<string> {
 
 if (import.meta.main) {
   const { values } = parseArgs({ options: { out: { type: "string", default: join(root, "dist-bundle") } } });
+  if (process.platform === "win32")
+    throw new Error("The archive's programs are shell scripts: make it on Linux or macOS");
   const path = await bundleFor(thisPlatform(), values.out);
   const { size } = await stat(path);
   console.log(`${path}: ${(size / 2 ** 20).toFixed(1)} MiB`);

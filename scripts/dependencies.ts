@@ -16,8 +16,8 @@ const Manifest = z.object({
   optionalDependencies: z.record(z.string(), z.string()).default({}),
 });
 
-/** Names of packages and of all that they need and that is installed, but for what only an install script uses. */
-export async function closure(names: readonly string[]): Promise<string[]> {
+/** Names of packages and of all that they need, but for what only an install script uses; `optional`: what they can use and that is installed, too. */
+export async function closure(names: readonly string[], { optional = false } = {}): Promise<string[]> {
   const found = new Set<string>();
   const visit = async (name: string): Promise<void> => {
     if (found.has(name) || neededAtInstall.has(name)) return;
@@ -25,7 +25,7 @@ export async function closure(names: readonly string[]): Promise<string[]> {
     const text = await readFile(join(root, "node_modules", name, "package.json"), "utf8");
     const { dependencies, optionalDependencies } = Manifest.parse(JSON.parse(text));
     for (const dependency of Object.keys(dependencies)) await visit(dependency);
-    for (const dependency of Object.keys(optionalDependencies))
+    for (const dependency of optional ? Object.keys(optionalDependencies) : [])
       if (existsSync(join(root, "node_modules", dependency))) await visit(dependency);
   };
   for (const name of names) await visit(name);

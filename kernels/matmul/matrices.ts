@@ -197,13 +197,8 @@ function fill(
         .map((step) => `      if (${inside(step)}) { value[${step}] = ${name}[${flat} + ${step}u]; }`)
         .join("\n");
   const half = `vec4<${text.component}>`;
-  const keep = {
-    f32: `${name}High[place] = ${half}(value);`,
-    half: `${name}High[place] = ${half}(value);`,
-    split: `let high = keep11Bits(value);
-      ${name}High[place] = ${half}(high);
-      ${name}Low[place] = ${half}(value - high);`,
-  }[precision];
+  const [high, low] =
+    precision === "split" ? ["keep11Bits(value)", `\n      ${name}Low[place] = ${half}(value - high);`] : ["value", ""];
   return `    for (var e = lane; e < ${lines * quads}u; e += ${size}u) {
       let line = e / ${quads}u;
       let near = e % ${quads}u * 4u;
@@ -212,7 +207,8 @@ function fill(
       var value = vec4<f32>();
 ${loads}
 ${precision === "f32" ? "" : `      value *= scale${name === "a" ? "A" : "B"};\n`}      let place = line * ${(length + pad) / 4}u + near / 4u;
-      ${keep}
+      let high = ${high};
+      ${name}High[place] = ${half}(high);${low}
     }`;
 }
 

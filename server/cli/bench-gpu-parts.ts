@@ -40,8 +40,7 @@ interface Sizes {
 }
 
 const large: Sizes = { train: [8, 512], checkedTrain: [2, 24], prompts: 64, newTokens: 20, rows: 2048 };
-/** Just large enough for matrices of halves, where an adapter has them. */
-const tiny: Sizes = { train: [2, 17], checkedTrain: [2, 17], prompts: 3, newTokens: 3, rows: 33 };
+const tiny: Sizes = { train: [2, 9], checkedTrain: [2, 9], prompts: 3, newTokens: 3, rows: 17 };
 
 /** How far a loss or norm may be from the CPU's, as a share: factors round by so much, and a step carries the difference on. */
 const tolerances: Readonly<Record<Precision, number>> = { f32: 1e-4, split: 1e-4, half: 2e-2 };

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gpuIsHere } from "../../test/conformance/devices.ts";
-import { useSoftwareGpu } from "../../test/support/software-gpu.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device, Program } from "../engine/device.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
@@ -73,7 +72,6 @@ describe("the check before a device is timed", () => {
 });
 
 it.skipIf(!gpuIsHere)("a product that is wrong costs its own figure and no other's", async () => {
-  useSoftwareGpu();
   const timer = await KernelTimer.open({});
   let runs = 0;
   const spoiled = new Proxy(timer, {
@@ -97,7 +95,6 @@ it.skipIf(!gpuIsHere)("a product that is wrong costs its own figure and no other
 });
 
 it.skipIf(!gpuIsHere)("lfp bench gpu --tiny checks and times everything on whatever adapter there is", async () => {
-  useSoftwareGpu();
   let stdout = "";
   const code = await main(["bench", "gpu", "--tiny", "--repeats", "1", "--json"], {
     signal: work.signal,

@@ -47,7 +47,7 @@ export const productSizes = {
     rows: 2048,
     features: 1536,
   },
-  tiny: { texts: 2, tokens: 17, width: 36, inner: 33, heads: 2, vocab: 50, prompts: 3, rows: 33, features: 40 },
+  tiny: { texts: 2, tokens: 9, width: 20, inner: 33, heads: 2, vocab: 50, prompts: 3, rows: 17, features: 40 },
 } as const satisfies Readonly<Record<string, ProductSizes>>;
 
 export const productSizeNames = ["pythia-70m", "pythia-160m", "tiny"] as const;

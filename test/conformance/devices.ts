@@ -2,8 +2,7 @@ import { factorErrors } from "../../kernels/matmul/variants.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device, DeviceKind } from "../../server/engine/device.ts";
 import { createGpuDevice } from "../../server/engine/webgpu/device.ts";
-import { gpuForTests } from "../support/software-gpu.ts";
-import { adapterHere } from "../support/webgpu-runner.ts";
+import { adapterHere } from "../support/software-gpu.ts";
 
 /** A device that every conformance test runs on. */
 export interface DeviceUnderTest {
@@ -12,9 +11,10 @@ export interface DeviceUnderTest {
 }
 
 /** The machine's adapter: a real one or Chromium's software one. Where it has none, devices.test.ts counts a skipped test. */
-export const gpuHere = await gpuForTests();
+export const gpuIsHere = adapterHere !== undefined;
 
-export const gpuIsHere = gpuHere !== "none";
+/** A card, and no software. */
+export const cardIsHere = adapterHere?.software === false;
 
 /** Two threads, as on the smallest machine that the project promises anything for. */
 const cpu: DeviceUnderTest = { kind: "cpu", open: () => createCpuDevice({ threads: 2 }) };
@@ -37,4 +37,4 @@ export const windowedDevices: readonly (Omit<DeviceUnderTest, "kind"> & { readon
   : [];
 
 /** For tests of hundreds of runs, which take minutes on an adapter that is software. */
-export const fastDevicesUnderTest: readonly DeviceUnderTest[] = gpuHere === "hardware" ? [cpu, gpu] : [cpu];
+export const fastDevicesUnderTest: readonly DeviceUnderTest[] = cardIsHere ? [cpu, gpu] : [cpu];

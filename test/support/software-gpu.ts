@@ -1,40 +1,41 @@
 import { existsSync, readdirSync } from "node:fs";
-import type { Device } from "../../server/engine/device.ts";
-import { NoAdapterError } from "../../server/engine/webgpu/adapter.ts";
-import { createGpuDevice, type GpuDeviceOptions } from "../../server/engine/webgpu/device.ts";
+import type { MatmulAdapter } from "../../kernels/matmul/variants.ts";
+import { matmulAdapterOf, NoAdapterError, openAdapter } from "../../server/engine/webgpu/adapter.ts";
 
 /** Where Chromium keeps its Vulkan driver for machines without a GPU, by where distributions put Chromium. */
 const drivers = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/chrome"].map(
   (folder) => `${folder}/vk_swiftshader_icd.json`,
 );
 
-/** Lets Dawn find a software adapter where there is no card and no driver is named. Before the first device of a process is opened. */
-export function useSoftwareGpu(): void {
+/**
+ * What tests have for a GPU: a card, the driver that the environment names, or Chromium's software one. Settled once a process, when this is
+ * imported and before any device is opened; undefined where there is none.
+ */
+export const adapterHere: MatmulAdapter | undefined = await settleAdapter();
+
+async function settleAdapter(): Promise<MatmulAdapter | undefined> {
   const driver = drivers.find((path) => existsSync(path));
-  if (driver !== undefined && !cardIsHere()) process.env["VK_ICD_FILENAMES"] ??= driver;
+  const isNamed = ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"].some((name) => process.env[name] !== undefined);
+  if (driver === undefined || isNamed) return await lookForAdapter();
+  const card = cardIsHere() ? await lookForAdapter() : undefined;
+  if (card !== undefined) return card;
+  process.env["VK_ICD_FILENAMES"] = driver;
+  return await lookForAdapter();
 }
 
-/** Linux shows cards as files; elsewhere Chromium has no driver for us to find. */
+/** Linux shows cards as files, also those that no driver is installed for; elsewhere Chromium has no driver for us to find. */
 function cardIsHere(): boolean {
   const names = ["/dev", "/dev/dri"].flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []));
   return names.some((name) => /^(nvidia|renderD)\d+$/.test(name));
 }
 
-/** A GPU device, or undefined where the machine has no adapter at all, not even a software one. */
-export async function openGpuForTests(options: GpuDeviceOptions = {}): Promise<Device | undefined> {
-  useSoftwareGpu();
+async function lookForAdapter(): Promise<MatmulAdapter | undefined> {
   try {
-    return await createGpuDevice(options);
+    const opened = await openAdapter();
+    opened.device.destroy();
+    return matmulAdapterOf(opened);
   } catch (error) {
     if (error instanceof NoAdapterError) return undefined;
     throw error;
   }
-}
-
-/** What tests have for a GPU here. */
-export async function gpuForTests(): Promise<"none" | "software" | "hardware"> {
-  const device = await openGpuForTests();
-  if (device === undefined) return "none";
-  await device.close();
-  return /swiftshader|llvmpipe/i.test(device.description) ? "software" : "hardware";
 }

@@ -3,30 +3,9 @@
  * and on Dawn's null backend, which does not.
  */
 import { globals } from "webgpu";
-import type { MatmulAdapter } from "../../kernels/matmul/variants.ts";
 import type { Kernel, Launch } from "../../kernels/wgsl.ts";
-import {
-  matmulAdapterOf,
-  NoAdapterError,
-  type OpenedAdapter,
-  openAdapter,
-} from "../../server/engine/webgpu/adapter.ts";
-import { useSoftwareGpu } from "./software-gpu.ts";
-
-/** What this machine's adapter can run products by; undefined where there is none, not even a software one. */
-export const adapterHere: MatmulAdapter | undefined = await lookForAdapter();
-
-async function lookForAdapter(): Promise<MatmulAdapter | undefined> {
-  useSoftwareGpu();
-  try {
-    const opened = await openAdapter();
-    opened.device.destroy();
-    return matmulAdapterOf(opened);
-  } catch (error) {
-    if (error instanceof NoAdapterError) return undefined;
-    throw error;
-  }
-}
+import { type OpenedAdapter, openAdapter } from "../../server/engine/webgpu/adapter.ts";
+import "./software-gpu.ts";
 
 export class KernelRunner {
   readonly #opened: OpenedAdapter;
@@ -42,7 +21,6 @@ export class KernelRunner {
 
   static async open(backend: "here" | "null"): Promise<KernelRunner> {
     Object.assign(globalThis, globals);
-    if (backend === "here") useSoftwareGpu();
     return new KernelRunner(await openAdapter({ compileOnly: backend === "null" }));
   }
 

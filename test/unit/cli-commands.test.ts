@@ -11,7 +11,6 @@ import { printable } from "../../server/cli/printable.ts";
 import { gpuIsHere } from "../conformance/devices.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
 import { jsonOf, type Ran, runLfpIn } from "../support/run-lfp.ts";
-import { useSoftwareGpu } from "../support/software-gpu.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let scratch: string;
@@ -24,7 +23,6 @@ const lfp = (args: readonly string[], more?: Parameters<typeof runLfpIn>[2]) => 
 
 describe.skipIf(!gpuIsHere)("lfp tune", () => {
   it("checks and times kernels, and keeps what it finds for the adapter", async () => {
-    useSoftwareGpu();
     const env = { LFP_STATE_DIR: join(scratch, "state") };
     const list = "tune --shape tiny --only mlp --candidates 1";
     const ran = await lfp([...list.split(" "), "--json"], { env });
@@ -37,7 +35,6 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
   });
 
   it("leaves out a kernel that it ended with the last time, and keeps the best of the others", async () => {
-    useSoftwareGpu();
     const env = { LFP_STATE_DIR: join(scratch, "after-a-crash") };
     const args = [..."tune --shape tiny --only mlp --candidates".split(" "), "1", "--json"];
     const first = await lfp(args, { env });
@@ -63,7 +60,6 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
   });
 
   it("names the products when one is asked for that there is not", async () => {
-    useSoftwareGpu();
     const ran = await lfp(["tune", "--only", "frobnication"]);
     expect(ran.code).toBe(exitCodes.usage.code);
     expect(ran.stderr).toContain('--only is "frobnication"; expected one of mlp, mlpBack, ');
@@ -72,7 +68,6 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
 
 describe("lfp doctor", () => {
   it("computes on the CPU device, and on a GPU where there is one, and says what is there", async () => {
-    useSoftwareGpu();
     const ran = await lfp(["doctor", "--json"]);
     expect(ran.code).toBe(0);
     expect(jsonOf(ran)).toMatchObject({
@@ -99,7 +94,6 @@ describe.skipIf(!gpuIsHere)("the GPU's memory", () => {
   const within = (megabytes: string) => ({ env: { LFP_GPU_MEMORY_MB: megabytes } });
 
   it("is refused with the sum by kind, what is there and what to lower, before anything is allocated", async () => {
-    useSoftwareGpu();
     const ran = await lfp(generate, within("1"));
     expect(ran).toMatchObject({ code: exitCodes.resource.code, stdout: "" });
     expect(ran.stderr).toMatch(
@@ -109,7 +103,6 @@ describe.skipIf(!gpuIsHere)("the GPU's memory", () => {
   });
 
   it("cannot be set to what is no number of megabytes, wherever a device is opened", async () => {
-    useSoftwareGpu();
     for (const command of [generate, ["score", "--device", "gpu", "--text", "so good"]]) {
       const ran = await lfp(command, within("lots"));
       expect(ran).toMatchObject({ code: exitCodes.usage.code, stdout: "" });
@@ -118,7 +111,6 @@ describe.skipIf(!gpuIsHere)("the GPU's memory", () => {
   });
 
   it("that does not suffice for reading leaves reading to the CPU, which is said", async () => {
-    useSoftwareGpu();
     const ran = await lfp(["score", "--device", "gpu", "--text", "so good", "--json"], within("1"));
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stderr).toMatch(/computing on the CPU: the GPU's memory does not suffice: .* of 1 MiB/);
@@ -127,7 +119,6 @@ describe.skipIf(!gpuIsHere)("the GPU's memory", () => {
   });
 
   it("is told by doctor, which knows a setting that is wrong", async () => {
-    useSoftwareGpu();
     expect(jsonOf(await lfp(["doctor", "--json"], within("4096")))).toMatchObject({
       devices: { gpu: { ok: true, memoryMB: 4096, memorySource: "LFP_GPU_MEMORY_MB" } },
     });
