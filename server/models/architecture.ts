@@ -135,14 +135,14 @@ export function splitHeads(x: Node, heads: number): Node {
   return ops.reshape(x, [B, T, heads, width / heads]);
 }
 
-/** Weights as plain state nodes of the shapes that the specs tell. */
-export function stateWeights(specs: readonly ParameterSpec[]): Weights {
+/** Weights as plain state nodes of the shapes that the specs tell; the store's names begin with `prefix`. */
+export function stateWeights(specs: readonly ParameterSpec[], prefix = ""): Weights {
   const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
   const get = (name: string): Node => {
     const shape = shapes.get(name);
     if (shape === undefined)
       throw new TypeError(`the forward pass asks for '${name}', which the architecture does not list`);
-    return ops.state(name, shape);
+    return ops.state(prefix + name, shape);
   };
   return { get, linear: (x, weight, bias) => ops.linear(x, get(weight), bias === undefined ? undefined : get(bias)) };
 }

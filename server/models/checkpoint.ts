@@ -19,16 +19,25 @@ export interface LoadedModel extends Model {
 
 export type WeightDtype = TensorToWrite["dtype"];
 
+export interface LoadOptions {
+  /** Before every name in the store, so that one program can reach two models. A model that has one cannot be saved. */
+  readonly prefix?: string;
+}
+
 /**
  * Loads a Hugging Face folder (config.json, safetensors) onto a device. Weights are F32 there, whatever the file holds. Throws `ConfigError`,
  * `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what `openCheckpointTensors` throws.
  */
-export async function loadModel(device: Device, folder: string): Promise<LoadedModel> {
+export async function loadModel(
+  device: Device,
+  folder: string,
+  { prefix = "" }: LoadOptions = {},
+): Promise<LoadedModel> {
   const { config, json } = await readConfig(folder);
   await using source = await openCheckpointTensors(folder);
-  const specs = parametersOf(config);
-  const store = await device.createState(await readParameters(source, specs, config));
-  return { ...modelOf(config, store), folder, configJson: json };
+  const entries = await readParameters(source, parametersOf(config), config);
+  const store = await device.createState(entries.map((entry) => ({ ...entry, name: prefix + entry.name })));
+  return { ...modelOf(config, store, prefix), folder, configJson: json };
 }
 
 /** A model with random weights, as it is before any training: normal of the given deviation, norms one, biases zero. */
@@ -62,7 +71,7 @@ export async function saveModel(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const tensors: TensorToWrite[] = [];
-  for (const { name, shape } of model.parameters)
+  for (const { name, shape } of parametersOf(model.config))
     tensors.push({ name, dtype, shape, data: await readFloats(model.store, name) });
   await writeSafetensors(join(folder, "model.safetensors"), [...tensors, ...extra]);
   if (model.folder !== undefined && model.folder !== folder) await copyTokenizer(model.folder, folder);

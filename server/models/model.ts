@@ -78,10 +78,15 @@ export function headNameOf(config: ModelConfig): string {
   return dispatch(config, (architecture, own) => architecture.headName(own));
 }
 
-/** A model whose parameters are in a store under their own names. */
-export function modelOf(config: ModelConfig, store: StateStore): Model {
+/** A model whose parameters are in a store under their own names, with `prefix` before each. */
+export function modelOf(config: ModelConfig, store: StateStore, prefix = ""): Model {
   const parameters = parametersOf(config);
-  return { config, store, parameters, weights: stateWeights(parameters) };
+  return { config, store, parameters: prefixed(parameters, prefix), weights: stateWeights(parameters, prefix) };
+}
+
+/** The parameters as a store holds them that has them beside those of another model. */
+export function prefixed(parameters: readonly ParameterSpec[], prefix: string): ParameterSpec[] {
+  return parameters.map((spec) => ({ ...spec, name: prefix + spec.name }));
 }
 
 /** Positions 0 .. T - 1 for each of B rows, as the input `positions` wants them for unpadded text. */

@@ -1,0 +1,143 @@
+/**
+ * What tuning changed in a model's predictions, token by token. Letters: B texts, T token places, V tokens that both models have, R rows of
+ * logits held at once.
+ */
+import { invariant } from "../common/errors.ts";
+import type { Device, Program } from "../engine/device.ts";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { forward, logitsOf, type Model, plainPositions } from "./model.ts";
+
+/** Two models of one tokenizer on one device. Names in their stores differ: `loadModel` of one of them takes a prefix. */
+export interface ModelPair {
+  readonly tuned: Model;
+  readonly base: Model;
+}
+
+/** One text's numbers, in nats, an entry a token. */
+export interface LogRatios {
+  /**
+   * The learned reward, log pi_tuned(t | before) - log pi_base(t | before): above zero where tuning made the token likelier. NaN where nothing
+   * stands before (the first token), and for tokens that only one of the models has.
+   */
+  readonly logRatio: Float32Array;
+  /** KL(pi_tuned || pi_base) of what would come after the token; undefined where the scorer does not work it out. */
+  readonly kl: Float32Array | undefined;
+}
+
+export interface LogRatioOptions {
+  /** B and T of one run. */
+  readonly shape: readonly [B: number, T: number];
+  /** Works out the divergence too. */
+  readonly kl?: boolean;
+  /** Whether weights may be copied into a faster layout; they must not change then. Costs a copy of both models. */
+  readonly frozen?: boolean;
+}
+
+/** Logits of one model held at once: so many numbers. */
+const logitsAtOnce = 2 ** 22;
+
+/**
+ * A compiled forward pass of both models over the same texts. Probabilities are over the tokens that both models have: where one vocabulary is
+ * longer (padding columns, added tokens) its further columns are left out of the softmax.
+ */
+export class LogRatioScorer {
+  readonly #program: Program;
+  readonly #shape: readonly [B: number, T: number];
+  readonly #vocabulary: number;
+
+  private constructor(program: Program, shape: readonly [number, number], vocabulary: number) {
+    this.#program = program;
+    this.#shape = shape;
+    this.#vocabulary = vocabulary;
+  }
+
+  /** Throws `ContextLengthError` for more tokens than a model takes, and what `Device.compile` throws. */
+  static async create(device: Device, pair: ModelPair, options: LogRatioOptions): Promise<LogRatioScorer> {
+    const { shape, kl = false, frozen = true } = options;
+    const outputs = logRatioGraph(pair, shape, kl);
+    const stores = [pair.tuned.store, pair.base.store];
+    const program = await device.compile({ stores, outputs, frozen: frozen ? matricesOf(pair) : [] });
+    return new LogRatioScorer(program, shape, sharedVocabulary(pair));
+  }
+
+  get shape(): readonly [B: number, T: number] {
+    return this.#shape;
+  }
+
+  /** Numbers of at most B texts of at most T token ids each, with what stands before every text as their first ids. */
+  async score(texts: readonly Int32Array[]): Promise<LogRatios[]> {
+    const [B, T] = this.#shape;
+    invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
+    const ids = new Int32Array(B * T);
+    const targets = new Int32Array(B * T);
+    for (const [b, text] of texts.entries()) {
+      invariant(text.length <= T, `a text of ${text.length} tokens was given to a program for ${T}`);
+      ids.set(text, b * T);
+      targets.set(
+        text.subarray(1).map((id) => (id < this.#vocabulary ? id : 0)),
+        b * T,
+      );
+    }
+    const results = await this.#program.run({ ids, targets, positions: plainPositions(this.#shape) });
+    return texts.map((text, b) => this.#ofText(text, results, b * T));
+  }
+
+  async dispose(): Promise<void> {
+    await this.#program.dispose();
+  }
+
+  /** Row t of the program is about the token after t. */
+  #ofText(text: Int32Array, results: Awaited<ReturnType<Program["run"]>>, start: number): LogRatios {
+    const { logRatio: next, kl } = results;
+    invariant(next instanceof Float32Array, "a log-ratio program gave no log-ratios");
+    const logRatio = new Float32Array(text.length).fill(Number.NaN);
+    for (const [at, id] of text.entries())
+      if (at > 0 && id < this.#vocabulary) logRatio[at] = next[start + at - 1] ?? Number.NaN;
+    if (!(kl instanceof Float32Array)) return { logRatio, kl: undefined };
+    // A divergence is never below zero; a sum of rounded terms may be.
+    return { logRatio, kl: kl.slice(start, start + text.length).map((value) => Math.max(0, value)) };
+  }
+}
+
+/** Tokens that both models have: ids below this. */
+export function sharedVocabulary({ tuned, base }: ModelPair): number {
+  return Math.min(tuned.config.vocabSize, base.config.vocabSize);
+}
+
+/** Inputs `ids`, `positions`, `targets` [B, T]; outputs [B * T]. */
+function logRatioGraph(pair: ModelPair, [B, T]: readonly [number, number], kl: boolean): { logRatio: Node; kl?: Node } {
+  const V = sharedVocabulary(pair);
+  const rows = B * T;
+  const R = Math.max(1, Math.min(rows, Math.floor(logitsAtOnce / V)));
+  const hiddenOf = (model: Model): Node => ops.reshape(forward(model, { shape: [B, T] }).hidden, [rows, -1]);
+  const [tuned, base] = [hiddenOf(pair.tuned), hiddenOf(pair.base)];
+  const targets = ops.reshape(ops.input("targets", [B, T], "i32"), [rows, 1]);
+  const ratios: Node[] = [];
+  const divergences: Node[] = [];
+  for (let start = 0; start < rows; start += R) {
+    const end = Math.min(rows, start + R);
+    const logProbs = (model: Model, hidden: Node): Node => {
+      const logits = logitsOf(model, ops.slice(hidden, 0, start, end));
+      return ops.logSoftmax(model.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
+    };
+    const [p, q] = [logProbs(pair.tuned, tuned), logProbs(pair.base, base)];
+    const own = ops.slice(targets, 0, start, end);
+    const ratio = ops.sub(p, q);
+    ratios.push(ops.sub(ops.gatherRow(p, own), ops.gatherRow(q, own)));
+    if (kl) divergences.push(ops.sum(ops.mul(ops.exp(p), ratio), { axes: [1] }));
+  }
+  const joined = (parts: readonly Node[]): Node =>
+    ops.concat(
+      parts.map((part) => ops.reshape(part, [-1])),
+      0,
+    );
+  return { logRatio: joined(ratios), ...(kl ? { kl: joined(divergences) } : {}) };
+}
+
+/** Embeddings are looked up, not multiplied with: a copy of theirs would gain nothing. */
+function matricesOf({ tuned, base }: ModelPair): { readonly names: readonly string[] }[] {
+  return [tuned, base].map(({ parameters }) => ({
+    names: parameters.filter(({ role }) => role !== "embedding").map(({ name }) => name),
+  }));
+}
