@@ -1,6 +1,6 @@
 /** An ablation set as the text of its file. Knows no editor. */
 import * as z from "zod";
-import { AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
+import { AblationFile, AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
 
 export type ParsedAblation =
   | { readonly ok: true; readonly set: AblationSet }
@@ -14,15 +14,16 @@ export function parseAblation(text: string): ParsedAblation {
   } catch (error) {
     return { ok: false, problem: `it is no JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
-  const { $schema: _, ...fields } = z.looseObject({}).catch({}).parse(value);
-  const parsed = AblationSet.safeParse(fields);
+  const parsed = AblationFile.safeParse(value);
   if (parsed.success) return { ok: true, set: parsed.data };
   const [issue] = parsed.error.issues;
-  return {
-    ok: false,
-    problem: issue === undefined ? "it is no ablation set" : `${issue.path.join(".")}: ${issue.message}`,
-  };
+  const place = issue?.path.join(".") ?? "";
+  const where = place === "" ? "" : `${place}: `;
+  const what = issue?.code === "invalid_type" && place === "" ? `${issue.message}; ${EXAMPLE}` : issue?.message;
+  return { ok: false, problem: `${where}${what ?? EXAMPLE}` };
 }
+
+const EXAMPLE = 'a set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}';
 
 /** The text of a file in which the feature has this factor; everything else that stands in `text` stays. */
 export function withFeature(text: string | undefined, id: FeatureId, factor: number): string {

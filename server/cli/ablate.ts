@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import type { AblationResult } from "../ablate/result.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
-import { LfpError, messageOf } from "../common/errors.ts";
+import { readAblationSet } from "../lens/ablation-file.ts";
 import { ablateRun } from "../pipeline/ablate-run.ts";
 import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
 import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
@@ -62,7 +61,9 @@ export const ablate = defineCommand({
 async function setOf({ options: chosen }: Given<typeof options>, ids: readonly string[]): Promise<AblationSet> {
   if (chosen.set !== undefined) {
     if (ids.length > 0) throw new UsageError("FEATURE and --set were both given; one of them says what to ablate");
-    return await readSet(chosen.set);
+    const set = await readAblationSet(chosen.set);
+    if (set.features.length === 0) throw new UsageError(`${chosen.set} names no features; there is nothing to ablate`);
+    return set;
   }
   if (ids.length === 0) throw new UsageError("FEATURE is missing, or --set FILE");
   for (const id of ids)
@@ -70,23 +71,6 @@ async function setOf({ options: chosen }: Given<typeof options>, ids: readonly s
       throw new UsageError(`${JSON.stringify(id.slice(0, 60))} is no feature; expected one such as L4/F43`);
   const features = [...new Set(ids)].map((id) => ({ id, factor: chosen.factor }));
   return AblationSet.parse({ format: "lfp-ablation/1", features });
-}
-
-/** The file is no ablation set. */
-class AblationFileError extends LfpError {
-  readonly code = "input";
-}
-
-async function readSet(path: string): Promise<AblationSet> {
-  try {
-    const set = AblationSet.parse(JSON.parse(await readFile(path, "utf8")));
-    if (set.features.length === 0) throw new Error("it names no features");
-    if (new Set(set.features.map(({ id }) => id)).size < set.features.length)
-      throw new Error("it names a feature twice");
-    return set;
-  } catch (cause) {
-    throw new AblationFileError(`${path} is no ablation set that can be used: ${messageOf(cause)}`, { cause });
-  }
 }
 
 function asText(result: AblationResult): string {

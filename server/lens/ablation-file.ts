@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
-import { AblationSet } from "../protocol/ablation.ts";
+import { AblationFile, type AblationSet } from "../protocol/ablation.ts";
 
 /** A file is no ablation set, or cannot be read. */
 export class AblationFileError extends LfpError {
@@ -24,7 +24,7 @@ export async function readAblationSet(path: string): Promise<AblationSet> {
   } catch (cause) {
     throw new AblationFileError(path, messageOf(cause), "input", { cause });
   }
-  const { data, error } = AblationSet.safeParse(json);
+  const { data, error } = AblationFile.safeParse(json);
   if (data === undefined)
     throw new AblationFileError(
       path,

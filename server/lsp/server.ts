@@ -113,7 +113,7 @@ interface LensParts {
 function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensParts): LensSession {
   const { session, board, documents, quarantine, onFailure } = parts;
   const lenses = new LensSession({ session, board, quarantine, onFailure, tell: (state) => changed(state) });
-  const stores = new FeatureStores();
+  const stores = new FeatureStores(onFailure);
   const reader = new PassageReader(lenses, quarantine);
   const details = new TokenDetails(reader, (folder, ids) => stores.words(folder, ids));
   const publish = (uri: string, version: number | undefined, diagnostics: Diagnostic[]): void => {

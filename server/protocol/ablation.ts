@@ -38,6 +38,7 @@ export function featureId({ model, size, layer, feature }: FeaturePlace): Featur
   return `${model === "base" ? "base:" : ""}L${layer}/F${feature}${size === "big" ? "@big" : ""}`;
 }
 
+/** An ablation set. Its file may name its schema too, for editors: see `AblationFile`. */
 export const AblationSet = z.strictObject({
   format: z.literal("lfp-ablation/1"),
   name: z.string().max(200).default("").describe("For people."),
@@ -59,3 +60,11 @@ export const AblationSet = z.strictObject({
     .max(10_000),
 });
 export type AblationSet = z.infer<typeof AblationSet>;
+
+/** What a `.lfp-ablation.json` file holds, for whoever reads one: a set without its `$schema`. A feature may stand in it once. */
+export const AblationFile = AblationSet.extend({ $schema: z.string().optional() })
+  .refine(({ features }) => new Set(features.map(({ id }) => id)).size === features.length, {
+    error: "names a feature twice",
+    path: ["features"],
+  })
+  .transform(({ $schema: _, ...set }): AblationSet => set);

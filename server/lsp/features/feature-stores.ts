@@ -1,26 +1,41 @@
 import { stat } from "node:fs/promises";
+import { LfpError } from "../../common/errors.ts";
 import { livingStore } from "../../pipeline/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
+interface Opened {
+  /** Device and inode of the file: another file may take its place. */
+  readonly inode: string;
+  readonly opening: Promise<FeatureStore>;
+}
+
 /** The feature stores of runs, opened when they are first asked for and kept open: a few at a time. */
 export class FeatureStores {
-  readonly #open = new Map<string, { readonly store: FeatureStore; readonly inode: string }>();
+  readonly #open = new Map<string, Opened>();
+  readonly #onFailure: (error: unknown) => void;
 
-  /** The store of a run. Throws `StoreError`. */
+  /** `onFailure` is called with what keeps explanations from being read, other than that the run has no store. */
+  constructor(onFailure: (error: unknown) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  /** The store of a run; requests at the same time share one opening. Throws `StoreError`. */
   async store(runFolder: string): Promise<FeatureStore> {
     const path = await livingStore(runFolder);
     const found = await stat(path).catch(() => undefined);
     const inode = `${found?.dev} ${found?.ino}`;
     const known = this.#open.get(path);
-    if (known !== undefined && found !== undefined && known.inode === inode) return known.store;
+    if (known?.inode === inode) return await known.opening;
     this.#close(path);
-    const { FeatureStore: Store } = await import("../../store/store.ts");
-    const store = Store.open(path);
-    this.#close(path);
-    this.#open.set(path, { store, inode });
+    const opened = { inode, opening: openStore(path) };
+    this.#open.set(path, opened);
+    // A failure is not kept: the next request tries again.
+    opened.opening.catch(() => {
+      if (this.#open.get(path) === opened) this.#open.delete(path);
+    });
     for (const oldest of this.#open.keys()) if (this.#open.size > MAX_OPEN) this.#close(oldest);
-    return store;
+    return await opened.opening;
   }
 
   /** What features mean, where someone has said so. A run without a store, or with one that cannot be read, has no words. */
@@ -33,7 +48,8 @@ export class FeatureStores {
           return text === undefined ? [] : [[id, text]];
         }),
       );
-    } catch {
+    } catch (error) {
+      if (!isMissing(error)) this.#onFailure(error);
       return new Map();
     }
   }
@@ -42,10 +58,25 @@ export class FeatureStores {
     for (const path of [...this.#open.keys()]) this.#close(path);
   }
 
+  /** Whoever was just given the store uses it before this turn of the event loop ends. */
   #close(path: string): void {
-    this.#open.get(path)?.store.close();
+    const opened = this.#open.get(path);
     this.#open.delete(path);
+    opened?.opening.then(
+      (store) => setImmediate(() => store.close()),
+      () => undefined,
+    );
   }
+}
+
+async function openStore(path: string): Promise<FeatureStore> {
+  const { FeatureStore: Store } = await import("../../store/store.ts");
+  return Store.open(path);
+}
+
+/** Whether the run just has no store. */
+function isMissing(error: unknown): boolean {
+  return error instanceof LfpError && error.code === "not-found";
 }
 
 const MAX_OPEN = 4;
