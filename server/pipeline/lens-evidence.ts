@@ -1,6 +1,6 @@
 import type { LensEvidence, SignAccuracy } from "../lens/subject.ts";
 import type { ProbeReport } from "../probe/report-types.ts";
-import { percentiles } from "../probe/statistics/percentile.ts";
+import { percentiles } from "../statistics/percentile.ts";
 
 /** What a probe's evaluation says of readings in general. Words that the probe was not fitted on speak for it, not those it was. */
 export function evidenceOf({ byTriple, byWord }: ProbeReport, wordValues: ReadonlyMap<string, number>): LensEvidence {

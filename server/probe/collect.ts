@@ -5,11 +5,11 @@ import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
 import type { Triple } from "../tasks/task.ts";
 import { type Bucket, type CollectBatch, planBatches, targetSequence } from "./collect-plan.ts";
 import { addScaledRow } from "./features.loops.ts";
 import type { LayerSpan, TripleFeatures } from "./features.ts";
-import { rowMatrix } from "./statistics/linear-algebra.ts";
 
 /** Turns a layer's MLP output into features; a graph builder, so that any kind of dictionary can stand behind it. */
 export interface FeatureEncoder {

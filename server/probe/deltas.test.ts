@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
 import { activationDeltas, rewardScale, rewardScaleKeepingZero, toRewardRange } from "./deltas.ts";
 import { polarRows, takeRows } from "./features.ts";
-import { rowMatrix } from "./statistics/linear-algebra.ts";
 
 /** Two triples of three features: z⁺, z⁺, z⁻, z⁻, z⁰, z⁰. */
 const features = {

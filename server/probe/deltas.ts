@@ -1,9 +1,9 @@
 /** Activation deltas, the probe's targets, and the reward's range (reference/method.md 1.9). */
 import { invariant } from "../common/errors.ts";
+import { percentiles } from "../statistics/percentile.ts";
+import type { Numbers } from "../statistics/sample.ts";
 import { rowDistances } from "./features.loops.ts";
 import type { TripleFeatures } from "./features.ts";
-import { percentiles } from "./statistics/percentile.ts";
-import type { Numbers } from "./statistics/sample.ts";
 
 /** The least and the greatest rating of VADER's lexicon. */
 export const rewardRange = { low: -3.9, high: 3.4 } as const;

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { plantedTriples } from "../../test/support/planted-triples.ts";
 import { Random } from "../common/random.ts";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
+import { predictLinear } from "../statistics/linear-model.ts";
+import { fitRidge } from "../statistics/ridge.ts";
 import { familiarityOf, leverages } from "./familiarity.ts";
 import { polarRows, takeRows } from "./features.ts";
 import { splitByTriple, splitByWord } from "./splits.ts";
-import { rowMatrix } from "./statistics/linear-algebra.ts";
-import { predictLinear } from "./statistics/linear-model.ts";
-import { fitRidge } from "./statistics/ridge.ts";
 
 const planted = plantedTriples({ triples: 40, words: 8, columns: 7, signal: 1, identity: 0.4, noise: 0.2, seed: 3 });
 const { triples, features } = planted;

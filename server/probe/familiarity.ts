@@ -1,10 +1,10 @@
 /** How far from what the probe was fitted on a token's features lie: their leverage, and how large that may be. */
 import { z } from "zod";
 import { centredForm, formsAt } from "../common/centred-form.loops.ts";
+import { factor, meansOf, type RowMatrix, scatter } from "../statistics/linear-algebra.ts";
+import { percentiles } from "../statistics/percentile.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import type { Split } from "./splits.ts";
-import { factor, meansOf, type RowMatrix, scatter } from "./statistics/linear-algebra.ts";
-import { percentiles } from "./statistics/percentile.ts";
 
 /**
  * Leverage of features z, as the probe's ridge regression has it (but for the constant 1 / n of its intercept):

@@ -3,8 +3,8 @@
  * run, R target tokens a run, D model width.
  */
 import { invariant } from "../common/errors.ts";
+import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
 import { gatherRows } from "./features.loops.ts";
-import { type RowMatrix, rowMatrix } from "./statistics/linear-algebra.ts";
 
 /** Where a layer's features stand in a row: `start` to `end` (excluded). */
 export interface LayerSpan {

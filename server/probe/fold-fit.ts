@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { Random } from "../common/random.ts";
+import type { RowMatrix } from "../statistics/linear-algebra.ts";
+import { predictLinear } from "../statistics/linear-model.ts";
+import { ridgeOf } from "../statistics/ridge.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import { type Normaliser, normaliserOf, rounded } from "./linear-probe.ts";
 import type { ProbeSettings } from "./report-types.ts";
 import type { Fold } from "./splits.ts";
-import type { RowMatrix } from "./statistics/linear-algebra.ts";
-import { predictLinear } from "./statistics/linear-model.ts";
-import { ridgeOf } from "./statistics/ridge.ts";
 
 const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
 

@@ -1,9 +1,9 @@
+import type { RowMatrix } from "../statistics/linear-algebra.ts";
+import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
+import type { Numbers } from "../statistics/sample.ts";
 import { type RewardScale, rewardScale, rewardScaleKeepingZero, toRewardRange } from "./deltas.ts";
 import type { LayerSpan } from "./features.ts";
 import type { ProbeSettings } from "./report-types.ts";
-import type { RowMatrix } from "./statistics/linear-algebra.ts";
-import { type LinearModel, predictLinear } from "./statistics/linear-model.ts";
-import type { Numbers } from "./statistics/sample.ts";
 
 /** Reads the implicit reward of a token from its features: `weights · z + intercept`, then `outputScale` where there is one. */
 export interface LinearProbe {

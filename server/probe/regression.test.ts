@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { plantedTriples } from "../../test/support/planted-triples.ts";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
 import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import { probeRewards } from "./linear-probe.ts";
 import { evaluateProbe, type PartStore, UnratedWordError } from "./regression.ts";
 import { defaultProbeSettings, type ProbeSettings, probeReportSchema } from "./report-types.ts";
-import { rowMatrix } from "./statistics/linear-algebra.ts";
 
 const settings: ProbeSettings = {
   ...defaultProbeSettings,

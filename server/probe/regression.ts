@@ -6,6 +6,7 @@
 import type { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
+import { predictLinear } from "../statistics/linear-model.ts";
 import type { Triple } from "../tasks/task.ts";
 import { activationDeltas, rewardScale } from "./deltas.ts";
 import { type Familiarity, familiarityOf, leveragesSchema } from "./familiarity.ts";
@@ -16,7 +17,6 @@ import { type LinearProbe, laidOnRange } from "./linear-probe.ts";
 import type { LexiconEntry, ProbeReport, ProbeSettings, SeedScores, SplitReport } from "./report-types.ts";
 import { seedScoresSchema } from "./report-types.ts";
 import { type Split, splitByTriple, splitByWord } from "./splits.ts";
-import { predictLinear } from "./statistics/linear-model.ts";
 import { frequencyAndError, seedScores, signAccuracy, spread, type WordPrediction, wordScores } from "./word-scores.ts";
 
 export interface ProbeData {

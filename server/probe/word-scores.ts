@@ -1,10 +1,10 @@
 import type { Random } from "../common/random.ts";
+import { type KendallResult, kendallTau, signOnlyTau, stringTau } from "../statistics/kendall.ts";
+import { mean, standardDeviation } from "../statistics/moments.ts";
+import { auroc, type RankingAccuracy, samePolarityRanking, spearmanRho } from "../statistics/ranks.ts";
+import { bootstrapInterval, permutationTest, pick } from "../statistics/resampling.ts";
+import { wilsonInterval } from "../statistics/wilson.ts";
 import type { KendallReport, LexiconEntry, ProbeSettings, SeedScores, WordScores } from "./report-types.ts";
-import { type KendallResult, kendallTau, signOnlyTau, stringTau } from "./statistics/kendall.ts";
-import { mean, standardDeviation } from "./statistics/moments.ts";
-import { auroc, type RankingAccuracy, samePolarityRanking, spearmanRho } from "./statistics/ranks.ts";
-import { bootstrapInterval, permutationTest, pick } from "./statistics/resampling.ts";
-import { wilsonInterval } from "./statistics/wilson.ts";
 
 /** A word, what the probe says of it and what it is worth. */
 export type WordPrediction = Pick<LexiconEntry, "word" | "predicted" | "true" | "occurrences">;

@@ -1,6 +1,6 @@
 import { Random } from "../../server/common/random.ts";
 import type { TripleFeatures } from "../../server/probe/features.ts";
-import { rowMatrix } from "../../server/probe/statistics/linear-algebra.ts";
+import { rowMatrix } from "../../server/statistics/linear-algebra.ts";
 import type { Triple } from "../../server/tasks/task.ts";
 
 export interface Planted {

@@ -33,7 +33,7 @@ describe("the archive for machines without a network", () => {
 
   it("holds the tests and what they need", async () => {
     const vitest = join(folder, "node_modules/vitest/vitest.mjs");
-    const files = ["server/engine/cpu/telemetry.test.ts", "server/probe/statistics/ranks.test.ts"];
+    const files = ["server/engine/cpu/telemetry.test.ts", "server/statistics/ranks.test.ts"];
     const node = join(folder, "node_modules/.bin/node");
     const { stdout } = await run(node, [vitest, "run", "--reporter", "json", ...files], { ...bare, cwd: folder });
     expect(JSON.parse(stdout)).toMatchObject({ success: true, numTotalTestSuites: expect.toSatisfy((n) => n > 1) });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { rowMatrix } from "../../probe/statistics/linear-algebra.ts";
+import { rowMatrix } from "../../statistics/linear-algebra.ts";
 import { activationFrequencies } from "./frequencies.ts";
 
 /** Two triples of three features: z⁺, z⁻ and z⁰ of the first stand in rows 0, 2, 4, of the second in rows 1, 3, 5. */

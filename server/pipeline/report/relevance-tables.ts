@@ -1,6 +1,7 @@
 /** How many of the features that both sizes found have to do with the task, in the tuned model and in the base model, layer by layer. */
-import { wilsonInterval } from "../../probe/statistics/wilson.ts";
+
 import { parseFeatureId } from "../../protocol/ablation.ts";
+import { wilsonInterval } from "../../statistics/wilson.ts";
 import type { Autoencoders } from "../stages/autoencoders.ts";
 import type { Explanations } from "../stages/explain.ts";
 import { type Cell, type Source, showCell, type Table } from "./document.ts";

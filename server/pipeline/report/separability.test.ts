@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rowMatrix } from "../../probe/statistics/linear-algebra.ts";
+import { rowMatrix } from "../../statistics/linear-algebra.ts";
 import { separabilityFigure } from "./separability.ts";
 
 const source = { run: "demo", stage: "collect-tuned", key: "0123456789abcdef", seed: 1 };

@@ -1,5 +1,5 @@
 import { polarRows, type TripleFeatures, takeRows } from "../../probe/features.ts";
-import { principalComponents, project } from "../../probe/statistics/pca.ts";
+import { principalComponents, project } from "../../statistics/pca.ts";
 import type { Figure, Source } from "./document.ts";
 
 /** As many triples as one can see in a figure; evenly spread over all. */

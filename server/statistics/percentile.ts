@@ -1,4 +1,4 @@
-import { invariant } from "../../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 import { compareNumbers } from "./ranks.loops.ts";
 import { type Numbers, sampleOf } from "./sample.ts";
 

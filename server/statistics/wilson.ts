@@ -1,4 +1,4 @@
-import { invariant } from "../../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 import { normalQuantile } from "./special-functions.ts";
 
 /** A proportion with the interval in which the true one lies. */

@@ -1,4 +1,4 @@
-import { invariant, LfpError } from "../../common/errors.ts";
+import { invariant, LfpError } from "../common/errors.ts";
 
 /** Any array of numbers; nothing here changes the array it is given. */
 export type Numbers = ArrayLike<number>;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fixture } from "../../../test/unit/statistics/fixture.ts";
+import { fixture } from "../../test/unit/statistics/fixture.ts";
 import { percentile, percentiles } from "./percentile.ts";
 
 test.each(fixture("samples").percentiles)("equals numpy to the last bit for $values.length values", (stored) => {

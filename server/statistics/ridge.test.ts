@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectAllClose, expectClose, fixture, levels } from "../../../test/unit/statistics/fixture.ts";
+import { expectAllClose, expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
 import { NonFiniteFeaturesError, NotPositiveDefiniteError, rowMatrix } from "./linear-algebra.ts";
 import { predictLinear } from "./linear-model.ts";
 import { fitRidge, ridgeOf } from "./ridge.ts";

@@ -1,5 +1,5 @@
-import { invariant } from "../../common/errors.ts";
-import type { Random } from "../../common/random.ts";
+import { invariant } from "../common/errors.ts";
+import type { Random } from "../common/random.ts";
 import { standardDeviation } from "./moments.ts";
 import { percentiles } from "./percentile.ts";
 import type { Numbers } from "./sample.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { expectClose, fixture, levels } from "../../../test/unit/statistics/fixture.ts";
-import { Random } from "../../common/random.ts";
+import { expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
+import { Random } from "../common/random.ts";
 import { kendallTau, signOnlyTau, stringTau, TiedRanksError } from "./kendall.ts";
 import { NotANumberError } from "./sample.ts";
 

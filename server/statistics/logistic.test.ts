@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectAllClose, expectClose, fixture, levels } from "../../../test/unit/statistics/fixture.ts";
+import { expectAllClose, expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
 import { NonFiniteFeaturesError, rowMatrix } from "./linear-algebra.ts";
 import { fitLogistic, OneClassError, predictLabels } from "./logistic.ts";
 

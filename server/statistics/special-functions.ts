@@ -1,4 +1,4 @@
-import { invariant } from "../../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 
 /**
  * The special functions behind the p-values, to about 1e-13 relative: normal and Student tails, the normal quantile, the

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Random } from "../../common/random.ts";
+import { Random } from "../common/random.ts";
 import { kendallTau } from "./kendall.ts";
 import { mean, standardDeviation } from "./moments.ts";
 import { percentile } from "./percentile.ts";

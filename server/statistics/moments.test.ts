@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectClose, fixture } from "../../../test/unit/statistics/fixture.ts";
+import { expectClose, fixture } from "../../test/unit/statistics/fixture.ts";
 import { mean, standardDeviation, sum, variance } from "./moments.ts";
 
 const stored = fixture("samples").moments;

@@ -1,4 +1,4 @@
-import { invariant } from "../../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 import { addScaled, dot, shiftedProduct, shiftedTransposeProduct } from "./linear-algebra.loops.ts";
 import { factor, meansOf, type RowMatrix, rowProducts, scatter } from "./linear-algebra.ts";
 import type { LinearModel } from "./linear-model.ts";

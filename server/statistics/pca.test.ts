@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { expectAllClose, fixture, levels } from "../../../test/unit/statistics/fixture.ts";
-import { Random } from "../../common/random.ts";
+import { expectAllClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
+import { Random } from "../common/random.ts";
 import { symmetricEigen } from "./eigen.loops.ts";
 import { rowMatrix } from "./linear-algebra.ts";
 import { principalComponents, project } from "./pca.ts";

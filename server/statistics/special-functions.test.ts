@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectClose, fixture } from "../../../test/unit/statistics/fixture.ts";
+import { expectClose, fixture } from "../../test/unit/statistics/fixture.ts";
 import { complementaryError, normalQuantile, regularisedBeta, studentTwoSidedP } from "./special-functions.ts";
 
 const stored = fixture("samples").special;

@@ -1,4 +1,4 @@
-import { invariant, LfpError } from "../../common/errors.ts";
+import { invariant, LfpError } from "../common/errors.ts";
 import { minimise } from "./lbfgs.ts";
 import { meansOf, type RowMatrix } from "./linear-algebra.ts";
 import { type LinearModel, predictLinear } from "./linear-model.ts";

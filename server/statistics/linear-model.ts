@@ -1,4 +1,4 @@
-import { invariant } from "../../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 import { shiftedProduct } from "./linear-algebra.loops.ts";
 import type { RowMatrix } from "./linear-algebra.ts";
 

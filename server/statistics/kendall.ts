@@ -1,4 +1,4 @@
-import { invariant, LfpError } from "../../common/errors.ts";
+import { invariant, LfpError } from "../common/errors.ts";
 import { inversionTail, type PairCounts, pairCounts } from "./kendall.loops.ts";
 import { ascendingOrder } from "./ranks.loops.ts";
 import { type Numbers, pairedSamples } from "./sample.ts";

@@ -1,4 +1,4 @@
-import { invariant, LfpError } from "../../common/errors.ts";
+import { invariant, LfpError } from "../common/errors.ts";
 import {
   addInnerProducts,
   addSparseProducts,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectAllClose, levels } from "../../../test/unit/statistics/fixture.ts";
+import { expectAllClose, levels } from "../../test/unit/statistics/fixture.ts";
 import {
   factor,
   meansOf,

@@ -1,5 +1,5 @@
-import { invariant } from "../../common/errors.ts";
-import { Random } from "../../common/random.ts";
+import { invariant } from "../common/errors.ts";
+import { Random } from "../common/random.ts";
 import { symmetricEigen } from "./eigen.loops.ts";
 import { addScaled, dot, shiftedProduct, shiftedScatterProduct } from "./linear-algebra.loops.ts";
 import { meansOf, type RowMatrix } from "./linear-algebra.ts";

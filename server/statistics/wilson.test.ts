@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { expectClose, fixture } from "../../../test/unit/statistics/fixture.ts";
+import { expectClose, fixture } from "../../test/unit/statistics/fixture.ts";
 import { wilsonInterval } from "./wilson.ts";
 
 test.each(fixture("samples").wilson)("equals scipy: $successes of $trials at $confidence", (stored) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectAllClose, expectClose, fixture } from "../../../test/unit/statistics/fixture.ts";
+import { expectAllClose, expectClose, fixture } from "../../test/unit/statistics/fixture.ts";
 import { auroc, ranks, samePolarityRanking, spearmanRho } from "./ranks.ts";
 import { NotANumberError } from "./sample.ts";
 
