@@ -52,8 +52,13 @@ export interface ServerOptions {
   readonly onStuck: () => void;
 }
 
+export interface RunningServer {
+  /** Ends in good order: what is under way is stopped, and `onEnd` is called with the status. */
+  end(status: number): void;
+}
+
 /** Serves an editor over two streams until it goes. */
-export function startServer({ input, output, onEnd, onStuck }: ServerOptions): void {
+export function startServer({ input, output, onEnd, onStuck }: ServerOptions): RunningServer {
   const writer = new StreamMessageWriter(output);
   const malformed = limited((line: string) => log.error(line));
   const reader = new BoundedMessageReader(input, {
@@ -99,6 +104,7 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): v
   const lenses = serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
   reader.onClose(() => end(0));
   connection.listen();
+  return { end };
 }
 
 interface LensParts {

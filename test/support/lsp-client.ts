@@ -146,9 +146,9 @@ export class LspClient {
   }
 
   /** As a crash ends it. */
-  async kill(): Promise<void> {
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const exited = once(this.process, "exit");
-    this.process.kill("SIGKILL");
+    this.process.kill(signal);
     await exited;
     this.connection.dispose();
   }

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { assembleKernels } from "../../scripts/build-wasm.ts";
-import { countTests } from "../../scripts/test.ts";
+import { countTests, withUnexpectedSkips } from "../../scripts/test.ts";
 import { oldestNode } from "../../server/cli/node-version.ts";
 import { type Import, readImportGraph, type SourceFile, typeImports } from "../support/import-graph.ts";
 import { rules } from "../support/invariants.ts";
@@ -138,15 +138,24 @@ describe("what is kept in two places agrees", () => {
 
 describe("the sum of a test run", () => {
   const file = (status: string, ...tests: string[]) => ({
+    name: `${root}/test/some.test.ts`,
     status,
-    assertionResults: tests.map((test) => ({ status: test })),
+    assertionResults: tests.map((test, at) => ({ status: test, fullName: `test ${at}` })),
   });
+  const report = {
+    testResults: [file("passed", "passed", "pending", "todo"), file("failed", "failed", "passed"), file("failed")],
+  };
 
   it("counts passed, failed and skipped tests, and a file that failed before its tests as one failure", () => {
-    const report = {
-      testResults: [file("passed", "passed", "pending", "todo"), file("failed", "failed", "passed"), file("failed")],
-    };
-    expect(countTests(report)).toEqual({ passed: 2, failed: 2, skipped: 2 });
+    const skips = ["test/some.test.ts > test 1", "test/some.test.ts > test 2"];
+    expect(countTests(report)).toEqual({ passed: 2, failed: 2, skipped: 2, skips });
+  });
+
+  it("counts a skipped test as failed that the list of expected ones does not name", () => {
+    const found = countTests(report);
+    expect(withUnexpectedSkips(found, ["test/some.test.ts > test 1"])).toEqual({ passed: 2, failed: 3, skipped: 1 });
+    expect(withUnexpectedSkips(found, ["test/some.test.ts > *"])).toEqual({ passed: 2, failed: 2, skipped: 2 });
+    expect(withUnexpectedSkips(found, [])).toEqual({ passed: 2, failed: 4, skipped: 0 });
   });
 
   it("refuses a report that it does not know", () => {

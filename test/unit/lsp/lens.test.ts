@@ -393,6 +393,24 @@ test("what brought the server down twice is quarantined until it changes", async
   expect((await client.ask(ReadTokens, { ...all, mode: implicit, version: 3 })).passages).toHaveLength(1);
 });
 
+test("a server that is asked to end in the middle of a reading is not taken for one that fell", async () => {
+  const stateFolder = await scratchFolder();
+  const long = "It was great, and then it was awful. ".repeat(200).trim();
+  for (const _ of [1, 2, 3]) {
+    const client = await start({ stateFolder });
+    await client.open(uri, long);
+    client.connection.sendRequest(ReadTokens.method, { ...all, mode: implicit }).catch(() => undefined);
+    await expect.poll(() => marked(stateFolder), { ...PATIENT, interval: 1 }).toBe(true);
+    await client.kill("SIGTERM");
+    expect(marked(stateFolder)).toBe(false);
+    expect(client.process.exitCode).toBe(143);
+    clients.pop();
+  }
+  const client = await start({ stateFolder });
+  await client.open(uri, long);
+  expect((await client.ask(ReadTokens, { ...all, mode: implicit })).passages).toHaveLength(1);
+});
+
 /** Whether a server has written that something is under way. */
 function marked(stateFolder: string): boolean {
   const folder = join(stateFolder, "quarantine");
