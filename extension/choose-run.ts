@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { ChooseRun } from "../server/protocol/lens-state.ts";
 import { ListRuns, type RunView } from "../server/protocol/runs.ts";
 import type { Extension } from "./context.ts";
+import { nameOf } from "./looked-through.ts";
 import { messageOf } from "./server-failure.ts";
 
 const KEY = "lfpLens.chosenRun";
@@ -20,7 +21,7 @@ export async function chooseRun(extension: Extension): Promise<void> {
   };
   const chosen = await vscode.window.showQuickPick([newest, ...items], {
     title: "LFP Lens: the run to look through",
-    placeHolder: extension.lens.kind === "ready" ? extension.lens.info.runName : "A finished run",
+    placeHolder: extension.lens.kind === "ready" ? nameOf(extension.lens.info) : "A finished run",
   });
   if (chosen === undefined) return;
   await extension.vscode.workspaceState.update(KEY, chosen.folder ?? undefined);

@@ -6,6 +6,7 @@ import {
   type InitializationOptions,
   type LensState,
   LensStateChanged,
+  targetOf,
 } from "../server/protocol/lens-state.ts";
 import { AblationChoice } from "./ablation/choice.ts";
 import { CompletionDocuments } from "./completions.ts";
@@ -37,6 +38,8 @@ export class Extension {
   readonly reports: ReportDocuments;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
+  /** Folder of the run that is looked through, or was before two checkpoints were compared. */
+  #run: string | undefined;
 
   /** Which run the lens looks through changed, or how ready it is. */
   readonly onDidChangeLens: vscode.Event<LensState>;
@@ -75,11 +78,11 @@ export class Extension {
   }
 
   /**
-   * Folder of the run whose features are shown: the one that the lens looks through, else the newest of the workspace that has some. Without
+   * Folder of the run whose features are shown: the one that the lens looks through (or did before two checkpoints were compared), else the newest of the workspace that has some. Without
    * any the server is asked to choose a run, which may be the one that comes with the extension.
    */
   async featuresRun(): Promise<string | undefined> {
-    const looked = folderOf(this.#lens);
+    const looked = this.#run;
     if (looked !== undefined && (await this.features.hasStore(looked))) return looked;
     for (const { folder, hasProbe } of await this.runs.model.all())
       if (hasProbe && (await this.features.hasStore(folder))) return folder;
@@ -87,9 +90,13 @@ export class Extension {
     return chosen !== undefined && chosen !== looked && (await this.features.hasStore(chosen)) ? chosen : undefined;
   }
 
-  /** Folder of the run that is looked through; without any the server is asked to choose one, which may be the one that comes with the extension. */
+  /**
+   * Folder of the run that is looked through, or was before two checkpoints were compared; where nothing is looked through the server is asked to
+   * choose one, which may be the one that comes with the extension.
+   */
   async lensRun(): Promise<string | undefined> {
-    return folderOf(this.#lens) ?? folderOf(await this.server.request(ChooseRun, { runFolder: null }));
+    if (this.#lens.kind !== "none") return this.#run;
+    return folderOf(await this.server.request(ChooseRun, { runFolder: null }));
   }
 
   /** Gives `part` back when the extension ends. */
@@ -100,6 +107,7 @@ export class Extension {
 
   #setLens(state: LensState): void {
     this.#lens = state;
+    if (targetOf(state)?.kind !== "pair") this.#run = folderOf(state);
     this.#lensChanged.fire(state);
   }
 
@@ -131,6 +139,6 @@ export class Extension {
 
 /** The run that is looked through, opened yet or not. */
 function folderOf(lens: LensState): string | undefined {
-  if (lens.kind === "none") return undefined;
-  return lens.kind === "ready" ? lens.info.runFolder : lens.runFolder;
+  const target = targetOf(lens);
+  return target?.kind === "run" ? target.folder : undefined;
 }

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { ablateFeature, howToRead, ignoreWord, openFeature, showTokenFeatures } from "../server/protocol/commands.ts";
 import type { Extension } from "./context.ts";
+import { runInfoOf } from "./looked-through.ts";
 import { signed } from "./overlay/scale.ts";
 
 export const featureCommands = {
@@ -53,7 +54,7 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
 }
 
 async function actOn({ overlay, lens }: Extension, id: string): Promise<void> {
-  const runFolder = lens.kind === "ready" ? lens.info.runFolder : "";
+  const runFolder = runInfoOf(lens)?.runFolder ?? "";
   const actions = [
     {
       label: "$(open-preview) Open its page",

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
+import { runInfoOf } from "../looked-through.ts";
 import type { View } from "./document-reading.ts";
 import { modeLabel, modeWords, whyNot } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
@@ -50,9 +51,10 @@ async function chooseMode(extension: Extension): Promise<void> {
 /** By the feature store if the run has one, else by name. */
 async function chooseFeature(extension: Extension): Promise<void> {
   const { lens, overlay } = extension;
+  const run = runInfoOf(lens);
   const rows =
-    lens.kind === "ready" && lens.info.hasFeatureStore
-      ? (await extension.features.query(lens.info.runFolder, {}, { offset: 0, count: 500 })).rows
+    run?.hasFeatureStore === true
+      ? (await extension.features.query(run.runFolder, {}, { offset: 0, count: 500 })).rows
       : [];
   const title = "LFP Lens: the feature to colour by";
   const found =

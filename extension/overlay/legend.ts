@@ -1,6 +1,7 @@
 /** The scale in words and colours. */
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
+import { nameOf } from "../looked-through.ts";
 import { modeLabel } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
@@ -67,7 +68,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     text.appendText(`mean ${signed(mean)} ${isWhole ? "over the document" : "over the part that was read"}`);
   const faded = fadedSentence(summary);
   if (faded !== undefined) text.appendText(`\n\n${faded}`);
-  if (lens.kind === "ready") text.appendText(`\n\n${lens.info.runName} · ${lens.info.modelType} · ${lens.info.device}`);
+  if (lens.kind === "ready") text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${lens.info.device}`);
   if (ablation.set !== null) {
     const count = ablation.set.features.length;
     text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);

@@ -38,6 +38,7 @@ export function modeLabel(mode: LensMode): string {
 export function whyNot(kind: LensMode["kind"], info: LensInfo | undefined, hasAblation: boolean): string | undefined {
   const { needs } = modeWords[kind];
   if (needs === "ablation") return hasAblation ? undefined : "no ablation set is active";
+  if (info?.kind === "pair") return "two checkpoints have no probe, no features and no feedback";
   if (needs === undefined || info === undefined || info[needs]) return undefined;
   return needs === "hasBase" ? "the run has no base model" : "the run's task rates no words";
 }

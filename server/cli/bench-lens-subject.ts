@@ -10,6 +10,7 @@ import { createModel } from "../models/checkpoint.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { rewardRange } from "../probe/deltas.ts";
+import type { RunInfo } from "../protocol/lens-state.ts";
 import { vaderRewardFunction } from "../rewards/vader.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
@@ -36,7 +37,8 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
   const missing = (what: string) => async (): Promise<never> => {
     throw new LensMissingError(`a benchmark has no ${what}`);
   };
-  const info = {
+  const info: RunInfo = {
+    kind: "run",
     runFolder: "",
     runName: "random",
     task: "sentiment",

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { DeviceError } from "../engine/errors.ts";
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
-import type { LensInfo } from "../protocol/lens-state.ts";
+import type { RunInfo } from "../protocol/lens-state.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { ByteCache, SharedWork, unlessAborted } from "./cache.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
@@ -42,7 +42,7 @@ export interface LensOptions {
   /** What compiled programs may hold of the model's weights. */
   readonly programBytes?: number;
   /** Told when a GPU failed and the lens reads on the CPU from now on; `info.device` says why. */
-  readonly onFallback?: (info: LensInfo) => void;
+  readonly onFallback?: (info: RunInfo) => void;
 }
 
 /** Dictionaries were trained on texts of this length, and such a window takes about a tenth of a second at Pythia-70m's size. */
@@ -79,7 +79,7 @@ export class Lens {
     ({ weights: this.weights, intercept: this.intercept } = scaledProbe(subject.probe));
   }
 
-  get info(): LensInfo {
+  get info(): RunInfo {
     return this.#subject.info;
   }
 

@@ -9,7 +9,7 @@ import type { Node } from "../engine/graph.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
-import type { LensInfo } from "../protocol/lens-state.ts";
+import type { RunInfo } from "../protocol/lens-state.ts";
 import type { RewardFunction } from "../rewards/reward.ts";
 
 /** One layer's dictionary on the device, as graphs are built from it. */
@@ -65,7 +65,7 @@ export interface SignAccuracy {
 
 /** Everything that a lens needs. What is rarely looked at is loaded when it is first asked for. */
 export interface LensSubject {
-  readonly info: LensInfo;
+  readonly info: RunInfo;
   readonly device: Device;
   readonly tokenizer: Tokenizer;
   /** Token ids before every text, as the probe was fitted. */

@@ -105,6 +105,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
   );
   return {
     info: {
+      kind: "run",
       runFolder: folder,
       runName: basename(folder),
       task: experiment.task,

@@ -1,12 +1,20 @@
-/** Which run the lens looks through, and how ready it is. */
+/** What the lens looks through, a run or two checkpoints, and how ready it is. */
 import * as z from "zod";
 import { AblationSet } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";
 import { IgnoredWord } from "./problems.ts";
 
-/** What a chosen run offers, once it is open. */
-export const LensInfo = z.object({
+/** What is looked through: a finished run, or a tuned checkpoint beside the one that it was tuned from, without a run. Folders are absolute. */
+export const LensTarget = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("run"), folder: z.string() }),
+  z.object({ kind: z.literal("pair"), tuned: z.string(), base: z.string() }),
+]);
+export type LensTarget = z.infer<typeof LensTarget>;
+
+/** What a run offers, once it is open. */
+export const RunInfo = z.object({
+  kind: z.literal("run"),
   /** Absolute path of the run folder. */
   runFolder: z.string(),
   runName: z.string(),
@@ -24,16 +32,31 @@ export const LensInfo = z.object({
   /** Whether `features.sqlite` is there. */
   hasFeatureStore: z.boolean(),
 });
+export type RunInfo = z.infer<typeof RunInfo>;
+
+/** What two checkpoints offer, once they are open: no probe, no features, no true reward. */
+export const PairInfo = z.object({
+  kind: z.literal("pair"),
+  /** Absolute paths of the checkpoints' folders. */
+  tuned: z.string(),
+  base: z.string(),
+  modelType: z.string(),
+  /** For people, such as `CPU, 2 threads`. */
+  device: z.string(),
+});
+export type PairInfo = z.infer<typeof PairInfo>;
+
+export const LensInfo = z.discriminatedUnion("kind", [RunInfo, PairInfo]);
 export type LensInfo = z.infer<typeof LensInfo>;
 
 export const LensState = z.discriminatedUnion("kind", [
-  /** No finished run is chosen or found. */
+  /** Nothing is chosen, and no finished run is found. */
   z.object({ kind: z.literal("none") }),
   /** It is opened when it is first needed: by a reading, or at once while there is a document whose problems are wanted. */
-  z.object({ kind: z.literal("chosen"), runFolder: z.string() }),
-  z.object({ kind: z.literal("opening"), runFolder: z.string() }),
+  z.object({ kind: z.literal("chosen"), target: LensTarget }),
+  z.object({ kind: z.literal("opening"), target: LensTarget }),
   z.object({ kind: z.literal("ready"), info: LensInfo }),
-  z.object({ kind: z.literal("failed"), runFolder: z.string(), failure: WireFailure }),
+  z.object({ kind: z.literal("failed"), target: LensTarget, failure: WireFailure }),
 ]);
 export type LensState = z.infer<typeof LensState>;
 
@@ -79,6 +102,16 @@ export const AblationChanged = defineNotification(
   "lfp/ablationChanged",
   z.object({ ablation: AblationSet.nullable() }),
 );
+
+/** What a state is about; undefined where nothing is chosen. */
+export function targetOf(state: LensState): LensTarget | undefined {
+  if (state.kind === "none") return undefined;
+  if (state.kind !== "ready") return state.target;
+  const { info } = state;
+  return info.kind === "run"
+    ? { kind: "run", folder: info.runFolder }
+    : { kind: "pair", tuned: info.tuned, base: info.base };
+}
 
 /** Editor to server, after a change of settings, folders or trust. */
 export const ConfigurationChanged = defineNotification("lfp/configurationChanged", InitializationOptions);

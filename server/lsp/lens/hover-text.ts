@@ -2,12 +2,12 @@ import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { ablateFeature, commandLink, howToRead, openFeature } from "../../protocol/commands.ts";
 import type { FeatureDetail } from "../../protocol/features.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
-import type { LensInfo } from "../../protocol/lens-state.ts";
+import type { RunInfo } from "../../protocol/lens-state.ts";
 import { percent, plain, probability, quoted, signed } from "../text/markdown.ts";
 
 export interface TokenHover {
   readonly detail: TokenDetail;
-  readonly info: LensInfo;
+  readonly info: RunInfo;
   /** How many features the numbers are without or beside. */
   readonly ablated: number;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
-import type { LensState, ServerSettings } from "../../protocol/lens-state.ts";
+import type { LensState, LensTarget, ServerSettings } from "../../protocol/lens-state.ts";
 import type { RunView } from "../../protocol/runs.ts";
 import { failureOf, WireError } from "../failures.ts";
 import type { Quarantine } from "../quarantine.ts";
@@ -153,7 +153,7 @@ export class LensSession {
     this.#leave();
     if (choice === undefined) return this.#become({ kind: "none" });
     this.#current = { ...choice, ...this.#wish, leave: new AbortController() };
-    this.#become({ kind: "chosen", runFolder: choice.folder });
+    this.#become({ kind: "chosen", target: targetOf(choice) });
     if (this.#isNeeded()) this.needed();
   }
 
@@ -195,7 +195,7 @@ export class LensSession {
   async #openCurrent(current: Current): Promise<Lens> {
     const { quarantine } = this.#options;
     const { folder, updated, device, threads } = current;
-    this.#become({ kind: "opening", runFolder: folder });
+    this.#become({ kind: "opening", target: targetOf(current) });
     try {
       const lens = await quarantine.guard(`The run ${folder}`, ["run", folder, updated ?? ""], async () => {
         const { openLens } = await import("../../pipeline/open-lens.ts");
@@ -219,7 +219,7 @@ export class LensSession {
       if (this.#current === current) {
         current.failure = failureOf(error);
         if (current.failure.code === "internal") this.#options.onFailure(error);
-        this.#become({ kind: "failed", runFolder: folder, failure: current.failure });
+        this.#become({ kind: "failed", target: targetOf(current), failure: current.failure });
       }
       throw error;
     }
@@ -256,6 +256,10 @@ interface Current extends Choice, Pick<ServerSettings, "device" | "threads"> {
   opening?: Promise<Lens>;
   lens?: Lens;
   failure?: WireFailure;
+}
+
+function targetOf({ folder }: Choice): LensTarget {
+  return { kind: "run", folder };
 }
 
 function isUsable({ state, hasProbe }: RunView): boolean {

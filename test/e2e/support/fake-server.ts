@@ -16,6 +16,7 @@ const documents = new TextDocuments(TextDocument);
 connection.onInitialize(() => ({ capabilities: { textDocumentSync: TextDocumentSyncKind.Incremental } }));
 connection.onInitialized(() => {
   const info = {
+    kind: "run",
     runFolder: "/runs/fake",
     runName: "fake",
     task: "sentiment",

@@ -46,7 +46,11 @@ async function start({ trusted = true, stateFolder, env }: Started = {}): Promis
     env: { ...env, LFP_STATE_DIR: stateFolder ?? (await scratchFolder()) },
   });
   clients.push(client);
-  if (trusted) expect(await client.ask(ChooseRun, { runFolder: run })).toEqual({ kind: "chosen", runFolder: run });
+  if (trusted)
+    expect(await client.ask(ChooseRun, { runFolder: run })).toEqual({
+      kind: "chosen",
+      target: { kind: "run", folder: run },
+    });
   return client;
 }
 
