@@ -39,6 +39,19 @@ export interface Architecture<C extends BaseConfig> {
   forward(config: C, context: ForwardContext): ForwardResult;
   /** The name of the matrix that turns hidden states into logits. */
   headName(config: C): string;
+  readonly finalNorm: FinalNorm;
+  /** What a norm's scale holds before any training. */
+  readonly initialNorm: number;
+}
+
+/** The norm before the head. */
+export interface FinalNorm {
+  /** Name of its scale. */
+  readonly scale: string;
+  /** Added to what is stored: 1 where a checkpoint holds the distance from one. */
+  readonly offset: number;
+  /** Whether it takes the mean off (LayerNorm) or divides only (RMSNorm). */
+  readonly centres: boolean;
 }
 
 /** What a forward pass is built from. */

@@ -8,7 +8,7 @@ import { sameShape, sizeOf } from "../engine/graph.ts";
 import type { ParameterSpec } from "./architecture.ts";
 import { type ModelConfig, parseConfig, readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
-import { ignorableTensors, type Model, modelOf, parametersOf } from "./model.ts";
+import { ignorableTensors, initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorSource, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 /** A model on a device, and what is needed to save it again. */
@@ -134,7 +134,7 @@ function initialValues(
   deviation: number,
 ): Float32Array {
   const values = new Float32Array(sizeOf(shape));
-  if (role === "norm") return values.fill(config.modelType === "gemma" ? 0 : 1);
+  if (role === "norm") return values.fill(initialNormOf(config));
   if (role === "bias") return values;
   const own = random.fork(name);
   return values.map(() => deviation * own.normal());

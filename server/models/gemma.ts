@@ -80,6 +80,8 @@ export const gemma: Architecture<GemmaConfig> = {
   parameters,
   ignorable: /\.rotary_emb\.inv_freq$|^lm_head\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  finalNorm: { scale: "model.norm.weight", offset: 1, centres: false },
+  initialNorm: 0,
   forward: (config, context) => {
     const { weights, ids } = context;
     let residual = ops.affine(ops.embedding(weights.get(embeddingName), ids), Math.sqrt(config.width));

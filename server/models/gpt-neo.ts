@@ -83,6 +83,8 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   parameters,
   ignorable: /\.attn\.attention\.(bias|masked_bias)$|^lm_head\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
+  initialNorm: 1,
   forward: (config, context) => {
     const { weights, ids, positions } = context;
     let residual = ops.add(

@@ -95,6 +95,8 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   // Old checkpoints carry masks and rotary tables, and TRL's a value head.
   ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^embed_out\.weight$|^v_head\./,
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  finalNorm: { scale: "gpt_neox.final_layer_norm.weight", offset: 0, centres: true },
+  initialNorm: 1,
   forward: (config, context) => {
     const { weights, ids } = context;
     let residual = ops.embedding(weights.get(embeddingName), ids);

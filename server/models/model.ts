@@ -4,6 +4,7 @@ import * as ops from "../engine/ops.ts";
 import {
   type Architecture,
   type CacheInputs,
+  type FinalNorm,
   type ForwardResult,
   type ParameterSpec,
   stateWeights,
@@ -76,6 +77,16 @@ export function ignorableTensors(config: ModelConfig): RegExp {
 
 export function headNameOf(config: ModelConfig): string {
   return dispatch(config, (architecture, own) => architecture.headName(own));
+}
+
+/** The norm before the head. */
+export function finalNormOf(config: ModelConfig): FinalNorm {
+  return dispatch(config, (architecture) => architecture.finalNorm);
+}
+
+/** What a norm's scale holds before any training. */
+export function initialNormOf(config: ModelConfig): number {
+  return dispatch(config, (architecture) => architecture.initialNorm);
 }
 
 /** A model whose parameters are in a store under their own names, with `prefix` before each. */

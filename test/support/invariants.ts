@@ -68,6 +68,15 @@ export const rules: readonly Rule[] = [
       return [...broken(others, ({ kind, target }) => kind === "value" && NETWORK.test(target)), ...calls];
     },
   },
+  {
+    name: "only models compares names of architectures",
+    violations: (files) =>
+      files
+        .filter(({ path }) => path.startsWith("server/") && !path.startsWith("server/models/"))
+        .flatMap(({ path, source }) =>
+          ARCHITECTURE_COMPARED.test(withoutComments(source)) ? [`${path} compares a model type with a name`] : [],
+        ),
+  },
   { name: "there is no import cycle", violations: cycles },
   {
     name: `no file is longer than ${LONGEST_FILE} lines`,
@@ -78,6 +87,10 @@ export const rules: readonly Rule[] = [
       }),
   },
 ];
+
+/** `modelType === "gemma"`, `"gemma" !== modelType`, `case "gemma":`, whatever the name. */
+const ARCHITECTURE_COMPARED =
+  /modelType\s*[!=]==\s*["'`]|["'`]\s*[!=]==\s*[\w.]*modelType|case\s+["'`](?:gpt_neox|gpt_neo|gpt2|gemma\w*|llama|qwen\w*|mistral|olmo\w*)["'`]/;
 
 interface Forbidden {
   readonly from: RegExp;

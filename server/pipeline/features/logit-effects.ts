@@ -4,7 +4,7 @@
  */
 import type { Device } from "../../engine/device.ts";
 import * as ops from "../../engine/ops.ts";
-import { headNameOf, type Model } from "../../models/model.ts";
+import { finalNormOf, headNameOf, type Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { Sae } from "../../sae/sae.ts";
 import type { LogitEffect } from "../../store/writer.ts";
@@ -31,7 +31,7 @@ export async function logitEffects(
   const { D, F } = sae;
   const V = tokenizer.vocabSize;
   const batch = Math.max(1, Math.min(F, Math.floor(logitsAtOnce / model.config.vocabSize)));
-  const directions = normedDirections(sae, await finalNormScale(model), model.config.modelType !== "gemma");
+  const directions = normedDirections(sae, await finalNormScale(model), finalNormOf(model.config).centres);
   const head = ops.slice(model.weights.get(headNameOf(model.config)), 0, 0, V);
   const logits = ops.matmul(ops.input("directions", [batch, D]), head, { transB: true });
   const centred = ops.sub(logits, ops.mean(logits, { axes: [1], keepDims: true }));
@@ -63,13 +63,10 @@ export async function logitEffects(
   return found;
 }
 
-/** The scale of the final norm, [D]. Gemma's is one more than what is stored. */
-async function finalNormScale({ config, parameters, store }: Model): Promise<Float32Array> {
-  const names = parameters.filter(({ role, name }) => role === "norm" && !/\.(layers|h)\.\d+\./.test(name));
-  const name = names.find((parameter) => parameter.name.endsWith(".weight"))?.name;
-  if (name === undefined) throw new TypeError("the model has no final norm");
-  const scale = Float32Array.from(await store.read(name));
-  return config.modelType === "gemma" ? scale.map((value) => value + 1) : scale;
+/** What the final norm multiplies with, [D]. */
+async function finalNormScale({ config, store }: Model): Promise<Float32Array> {
+  const { scale, offset } = finalNormOf(config);
+  return Float32Array.from(await store.read(scale), (value) => value + offset);
 }
 
 /** Decoder rows with their mean taken off where the norm does so, times the scale. */
