@@ -50,7 +50,7 @@ export const runDeviceOption = option.choice(
   "same",
 );
 
-interface RunIo extends Pick<CommandIo, "signal" | "note" | "env"> {
+export interface RunIo extends Pick<CommandIo, "signal" | "note" | "env"> {
   readonly device: "same" | DeviceChoice;
 }
 
@@ -98,9 +98,10 @@ async function deviceOf(folder: string, wished: RunIo["device"]): Promise<Device
   return record === undefined ? "cpu" : choiceOfClass(record.deviceClass);
 }
 
-function seedOf(text: string): number {
+/** A seed as an option gives it. Throws `UsageError`. */
+export function seedOf(text: string, flag = "--seed"): number {
   const seed = Number(text);
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
-    throw new UsageError(`--seed is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
+    throw new UsageError(`${flag} is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
   return seed;
 }

@@ -1,13 +1,19 @@
 import { resolve } from "node:path";
 import { type ExperimentRun, submitExperimentRun } from "../pipeline/experiment-run.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { openRun, outcomeResult, runDeviceOption, runStages } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
+import { runSeeds, seedsOf } from "./run-seeds.ts";
 
 const options = {
   out: option.text("DIR", "the run's folder (default runs/NAME, with the experiment's name)"),
   device: runDeviceOption,
   seed: option.text("N", "instead of the experiment's seed"),
+  seeds: option.text(
+    "N|LIST",
+    "one run a seed, 1 to N or those of a list such as 1,2,3, in DIR-seed1 and so on, then a report over them in DIR-seeds",
+  ),
   download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
   detach: option.flag("start the run and return at once; it goes on without this terminal (lfp status, lfp cancel)"),
 } satisfies Options;
@@ -20,8 +26,15 @@ export const run = defineCommand({
   options,
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
+    const { seeds, seed, detach: isDetached } = given.options;
+    if (seeds !== undefined) {
+      if (seed !== undefined) throw new UsageError("--seed and --seeds exclude each other");
+      if (isDetached)
+        throw new UsageError("--detach starts one run, and --seeds makes several: leave one of the two out");
+      return runSeeds(given.positionals[0] ?? "", seedsOf(seeds), given.options, ioOf(given));
+    }
     const experimentRun = await openRun(given.positionals[0] ?? "", given.options);
-    if (given.options.detach) return detach(experimentRun, given.options.device);
+    if (isDetached) return detach(experimentRun, given.options.device);
     return outcomeResult(experimentRun, await runStages(experimentRun, ioOf(given)));
   },
 });

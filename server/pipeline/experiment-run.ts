@@ -18,6 +18,8 @@ export interface ExperimentRunOptions {
   readonly out?: string | undefined;
   /** Folder in which the run's folder stands unless `out` says where. */
   readonly runsRoot?: string | undefined;
+  /** Put after the folder's name: several runs of one experiment stand side by side. */
+  readonly suffix?: string;
   /** Instead of the experiment's. */
   readonly seed?: number | undefined;
   /** True allows downloads, whatever the experiment says. */
@@ -29,7 +31,7 @@ export interface ExperimentRunOptions {
  */
 export async function openExperimentRun(
   reference: string,
-  { out, runsRoot = "runs", seed, download = false }: ExperimentRunOptions = {},
+  { out, runsRoot = "runs", suffix = "", seed, download = false }: ExperimentRunOptions = {},
 ): Promise<ExperimentRun> {
   const preset = presetNames.find((name) => name === reference);
   const stated =
@@ -39,7 +41,7 @@ export async function openExperimentRun(
     ...(seed === undefined ? {} : { seed }),
     ...(download ? { download } : {}),
   });
-  const folder = resolve(out ?? join(runsRoot, experiment.name));
+  const folder = `${resolve(out ?? join(runsRoot, experiment.name))}${suffix}`;
   const root = dirname(folder);
   await prepareRun(root, basename(folder), experiment);
   return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };

@@ -8,17 +8,24 @@ export const ReportSource = z.object({
   stage: z.string(),
   key: z.string(),
   seed: z.int(),
+  /** All of them, where the number is over several runs; `seed` is then the first. */
+  seeds: z.array(z.int()).optional(),
   /** For what somebody measured after the run: when, as ISO 8601. */
   measuredAfter: z.string().optional(),
 });
 export type ReportSource = z.infer<typeof ReportSource>;
 
 /** A source in words, to stand after the run's name or at a sentence's beginning. */
-export function sourceInWords({ stage, key, seed, measuredAfter }: ReportSource): string {
+export function sourceInWords({ stage, key, seed, seeds, measuredAfter }: ReportSource): string {
   const when = measuredAfter?.replace(/T(\d\d:\d\d).*$/, " $1 UTC");
   return when === undefined
-    ? `stage ${stage} (${key}), seed ${seed}`
+    ? `stage ${stage} (${key}), ${seedsInWords({ seed, seeds })}`
     : `measured after the run, ${when} (${key}), seed ${seed}`;
+}
+
+/** `seed 1`, or `seeds 1, 2, 3` of a report over several runs. */
+export function seedsInWords({ seed, seeds }: Pick<ReportSource, "seed" | "seeds">): string {
+  return seeds === undefined || seeds.length === 1 ? `seed ${seeds?.[0] ?? seed}` : `seeds ${seeds.join(", ")}`;
 }
 
 export const ReportCell = z.union([z.string(), z.number(), z.null()]);
@@ -93,6 +100,8 @@ export const Report = z.object({
   format: z.literal(1),
   run: z.string(),
   seed: z.int(),
+  /** Of a report over several runs of one experiment; `seed` is the first of them. */
+  seeds: z.array(z.int()).optional(),
   /** One finding a line, each with its numbers. */
   summary: z.array(z.string()),
   sections: z.array(ReportSection),

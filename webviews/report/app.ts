@@ -6,6 +6,7 @@ import {
   type ReportCell,
   type ReportSection,
   type ReportTable,
+  seedsInWords,
   sourceInWords,
 } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
@@ -39,10 +40,10 @@ export class ReportApp extends LitElement {
 
   override render() {
     if (this.report === undefined) return alertOf(this.failure);
-    const { run, seed, summary, sections } = this.report;
+    const { run, summary, sections } = this.report;
     return html`<main @save-figure=${this.#saveFigure}>
       <h1>Run ${run}</h1>
-      <span class="dim">seed ${seed}</span>
+      <span class="dim">${seedsInWords(this.report)}</span>
       <div class="tools">
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openMarkdown", {}))}>Open as Markdown</vscode-button>
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "markdown" }))}>Save Markdown</vscode-button>

@@ -1,4 +1,4 @@
-import { type Report, type ReportCell, type ReportTable, sourceInWords } from "../../protocol/report.ts";
+import { type Report, type ReportCell, type ReportTable, seedsInWords, sourceInWords } from "../../protocol/report.ts";
 
 export {
   Report as reportSchema,
@@ -11,14 +11,15 @@ export {
 export type { Report };
 
 /** The report as Markdown. Text from models and data comes inside tables, escaped. */
-export function renderMarkdown({ run, seed, summary, sections }: Report): string {
+export function renderMarkdown(report: Report): string {
+  const { run, summary, sections } = report;
   const whole = sections.some(({ afterRun }) => afterRun === true)
     ? "`lfp report --json` gives"
     : "`report.json` holds";
   const lines = [
     `# Run ${run}`,
     "",
-    `Seed ${seed}. Every table names the stage that computed it; ${whole} the same numbers in full.`,
+    `${sentence(seedsInWords(report))}. Every table names the stage that computed it; ${whole} the same numbers in full.`,
     "",
   ];
   for (const finding of summary) lines.push(`- ${finding}`);
@@ -28,6 +29,10 @@ export function renderMarkdown({ run, seed, summary, sections }: Report): string
     for (const table of tables) lines.push("", ...renderTable(table));
   }
   return `${lines.join("\n")}\n`;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function renderTable({ title, source, columns, rows, notes }: ReportTable): string[] {

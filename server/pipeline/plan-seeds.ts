@@ -1,0 +1,40 @@
+/** From finished runs of one experiment with several seeds to the run that reports over them. */
+import { basename, join } from "node:path";
+import { unlessMissing } from "./files.ts";
+import { headlinePaths } from "./headlines.ts";
+import { readRecord } from "./run-folder.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
+import { outsideInput } from "./stage-key.ts";
+import { type SeedsSettings, seedsStage } from "./stages/seeds.ts";
+
+/** A seed's run as its work on it ended. */
+export interface EndedSeed {
+  readonly seed: number;
+  readonly folder: string;
+  /** Why it did not finish; null where it did. */
+  readonly failure: string | null;
+}
+
+/** The one stage of the run `run` over these seeds. Throws `RunFileError` where a finished run's record cannot be read. */
+export async function planSeeds(run: string, ended: readonly EndedSeed[]): Promise<PlannedStage> {
+  const inputs: Record<string, OutsideInput> = {};
+  const files: SeedsSettings["files"][number][] = [];
+  for (const { seed, folder, failure } of ended) {
+    if (failure !== null) continue;
+    const record = await readRecord(folder);
+    const outputs = new Map(record?.stages.map(({ id, output }) => [id, output]));
+    const outputOf = (stage: string): string | undefined => {
+      const output = outputs.get(stage);
+      return output === undefined ? undefined : join(folder, output);
+    };
+    for (const { stage, path } of headlinePaths(outputOf)) {
+      const found = await unlessMissing(outsideInput(path));
+      if (found === undefined) continue;
+      const input = `seed${seed}-${stage}`;
+      inputs[input] = found;
+      files.push({ seed, stage, input });
+    }
+  }
+  const runs = ended.map(({ seed, folder, failure }) => ({ seed, run: basename(folder), failure }));
+  return planStage({ id: "seeds", stage: seedsStage, settings: { run, runs, files }, inputs, publishAs: "." });
+}

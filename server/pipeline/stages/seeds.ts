@@ -1,0 +1,42 @@
+import { basename, dirname, join } from "node:path";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { type HeadlineStage, readHeadlines } from "../headlines.ts";
+import { renderMarkdown, reportSchema } from "../report/document.ts";
+import { figuresOverSeeds, type SeedRun, seedsReport } from "../report/seeds-report.ts";
+import type { Stage } from "../stage.ts";
+import { writeJson } from "./common.ts";
+
+export interface SeedsSettings {
+  readonly run: string;
+  readonly runs: readonly Omit<SeedRun, "figures">[];
+  /** The input that holds a stage's file of a seed's run; absent for what that run does not have. */
+  readonly files: readonly { readonly seed: number; readonly stage: HeadlineStage; readonly input: string }[];
+}
+
+/** File of the `seeds` stage: every figure of every seed with its interval. */
+export const seedsFile = "seeds.json";
+
+/** Puts the headline figures of one experiment's runs with several seeds into one report. */
+export const seedsStage: Stage<SeedsSettings, string> = {
+  name: "seeds",
+  codeVersion: 1,
+  run: async ({ settings, input, output }) => {
+    const runs: SeedRun[] = [];
+    for (const one of settings.runs) {
+      const files = settings.files.filter(({ seed }) => seed === one.seed);
+      const paths = Object.fromEntries(files.map(({ stage, input: name }) => [stage, input(name)]));
+      runs.push({ ...one, figures: await readHeadlines(paths) });
+    }
+    const seeds = runs.map(({ seed }) => seed);
+    const source = { run: settings.run, stage: "seeds", key: keyOf(output), seed: seeds[0] ?? 0, seeds };
+    const report = reportSchema.parse(seedsReport(settings.run, runs, source));
+    await writeJson(output, seedsFile, { runs, figures: figuresOverSeeds(runs) });
+    await writeJson(output, "report.json", report);
+    await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
+  },
+};
+
+/** A stage writes into `<stage>-<key>.work/output`; `output` is that folder. */
+function keyOf(output: string): string {
+  return /-([0-9a-f]+)/.exec(basename(dirname(output)))?.[1] ?? "";
+}
