@@ -179,6 +179,8 @@ export class Lens {
       intercept: this.intercept,
       contributions: parts.slice(0, most).map(({ column, ...numbers }) => ({ id: this.featureAt(column), ...numbers })),
       rest: { count: rest.length, contribution: rest.reduce((sum, { contribution }) => sum + contribution, 0) },
+      learned: null,
+      fitted: null,
       trust: {
         seenInTuning: this.evidence.seenInTuning(text.slice(start, end).trim().toLowerCase()) ?? null,
         signAccuracy: implicit === 0 ? null : signAccuracy[implicit > 0 ? "positive" : "negative"],

@@ -77,6 +77,11 @@ export function bytesOfReading({ starts, features, ...rest }: DictionaryReading 
 }
 
 /** A token's number with the most important of its parts, as it is shown; explanations are the caller's to add. */
-export type TokenExplanation = Omit<TokenDetail, "contributions"> & {
-  readonly contributions: readonly Omit<TokenDetail["contributions"][number], "explanation">[];
+export type TokenExplanation = Omit<TokenDetail, "contributions" | "fitted"> & {
+  readonly contributions: readonly ShownPart[];
+  readonly fitted:
+    | (Omit<NonNullable<TokenDetail["fitted"]>, "contributions"> & { readonly contributions: readonly ShownPart[] })
+    | null;
 };
+
+export type ShownPart = Omit<TokenDetail["contributions"][number], "explanation">;

@@ -88,6 +88,19 @@ export const StrongestTokens = defineRequest(
   }),
 );
 
+const Parts = z.array(
+  z.object({
+    id: FeatureId,
+    activation: z.number(),
+    weight: z.number(),
+    contribution: z.number(),
+    explanation: z.string().nullable(),
+  }),
+);
+
+/** What the features that are not listed add, and how many of them are active. */
+const Rest = z.object({ count: z.int(), contribution: z.number() });
+
 /** Everything behind one token's number; hovers are made from it, and pages may ask for it too. */
 export const TokenDetail = z.object({
   start: offset,
@@ -102,17 +115,31 @@ export const TokenDetail = z.object({
   /** The probe's constant. */
   intercept: z.number(),
   /** Largest first by size; each is weight times activation. */
-  contributions: z.array(
-    z.object({
-      id: FeatureId,
-      activation: z.number(),
-      weight: z.number(),
-      contribution: z.number(),
-      explanation: z.string().nullable(),
-    }),
-  ),
-  /** What the features that are not listed add, and how many of them are active. With the intercept and the list it sums to `implicit`. */
-  rest: z.object({ count: z.int(), contribution: z.number() }),
+  contributions: Parts,
+  /** With the intercept and the list it sums to `implicit`. */
+  rest: Rest,
+  /** What tuning changed in the prediction of this token, in nats. Null where base and tuned model cannot be compared. */
+  learned: z
+    .object({
+      /** log pi_tuned - log pi_base at the token; null where nothing stands before it, or only one model has it. */
+      logRatio: z.number().nullable(),
+      /** The same, summed over the tokens of the word that this one belongs to. */
+      word: z.object({ start: offset, end: offset, text: z.string(), sum: z.number().nullable() }).nullable(),
+      /** KL(pi_tuned || pi_base) of what would come after the token. */
+      kl: z.number().nullable(),
+    })
+    .nullable(),
+  /** The log-ratio of the word as it was fitted to the features. Null where the run has no such fit. */
+  fitted: z
+    .object({
+      /** In nats. */
+      value: z.number(),
+      intercept: z.number(),
+      /** Largest first by size; with `intercept` and `rest` they sum to `value`. */
+      contributions: Parts,
+      rest: Rest,
+    })
+    .nullable(),
   trust: z.object({
     /** How often the word occurs in the texts tuned on. Null where it was not counted. */
     seenInTuning: z.int().nullable(),

@@ -1,5 +1,5 @@
 import { fromDocument, toDocument } from "../../lens/passages.ts";
-import { tokenAt } from "../../lens/reading.ts";
+import { type ShownPart, tokenAt } from "../../lens/reading.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import { type DocumentReading, describeReading, type PassageReader, passageAt } from "./passage-reader.ts";
@@ -42,11 +42,19 @@ export class TokenDetails {
     if (read === undefined || token === undefined) return null;
     const detail = lens.explain(passage.text, read, token, features, base);
     const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
-    const ids = detail.contributions.map(({ id }) => id);
+    const ids = [...new Set([...detail.contributions, ...(detail.fitted?.contributions ?? [])].map(({ id }) => id))];
     const words = lens.info.hasFeatureStore
       ? await this.#words(lens.info.runFolder, ids)
       : new Map<FeatureId, string>();
-    const contributions = detail.contributions.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
-    return { ...detail, start, end, text: snapshot.text.slice(start, end), contributions };
+    const explained = (parts: readonly ShownPart[]) =>
+      parts.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
+    return {
+      ...detail,
+      start,
+      end,
+      text: snapshot.text.slice(start, end),
+      contributions: explained(detail.contributions),
+      fitted: detail.fitted && { ...detail.fitted, contributions: explained(detail.fitted.contributions) },
+    };
   }
 }
