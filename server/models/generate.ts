@@ -8,7 +8,7 @@ import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { CacheInputs, ForwardResult } from "./architecture.ts";
 import { ContextLengthError, PromptError, TokenIdError } from "./errors.ts";
-import { GenerationRows } from "./generation-rows.ts";
+import { type Continuation, GenerationRows } from "./generation-rows.ts";
 import { cacheShape, type ForwardOptions, forward, logitsOf, type Model } from "./model.ts";
 
 export interface SamplingOptions {
@@ -44,14 +44,6 @@ export interface GeneratorOptions extends GeneratorShape {
   readonly liveStores?: readonly StateStore[];
   /** May replace the output of an MLP, as for `forward`. */
   readonly editMlpOutput?: ForwardOptions["editMlpOutput"];
-}
-
-export interface Continuation {
-  /** New tokens, up to but without an end-of-text token. */
-  readonly ids: Int32Array;
-  readonly stoppedAtEos: boolean;
-  /** The end-of-text token that stopped it; a model may have several. */
-  readonly endId: number | undefined;
 }
 
 /** Samples batches of one shape. Smaller batches and shorter prompts fit into it. */

@@ -1,5 +1,12 @@
 import type { Values } from "../engine/graph.ts";
-import type { Continuation } from "./generate.ts";
+
+export interface Continuation {
+  /** New tokens, up to but without an end-of-text token. */
+  readonly ids: Int32Array;
+  readonly stoppedAtEos: boolean;
+  /** The end-of-text token that stopped it; a model may have several. */
+  readonly endId: number | undefined;
+}
 
 export interface RowsShape {
   /** Rows */

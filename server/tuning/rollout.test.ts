@@ -5,7 +5,8 @@ import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { loadModel } from "../models/checkpoint.ts";
-import { type Continuation, Generator } from "../models/generate.ts";
+import { Generator } from "../models/generate.ts";
+import type { Continuation } from "../models/generation-rows.ts";
 import { decodeText, sampleRollouts, scoredText } from "./rollout.ts";
 
 const decode = decodeText(tinyTokenizer);

@@ -77,7 +77,7 @@ export const rules: readonly Rule[] = [
           ARCHITECTURE_COMPARED.test(withoutComments(source)) ? [`${path} compares a model type with a name`] : [],
         ),
   },
-  { name: "there is no import cycle", violations: cycles },
+  { name: "there is no import cycle, of types neither", violations: cycles },
   {
     name: `no file is longer than ${LONGEST_FILE} lines`,
     violations: (files) =>
@@ -129,7 +129,10 @@ function reachable(files: readonly SourceFile[], isStart: (path: string) => bool
   return [...found];
 }
 
-/** Each cycle of value imports once, from its first path in the alphabet. */
+/** The parts of the extension are handed to one another as types by the file that makes them all. */
+const MAY_CLOSE_TYPE_CYCLES = "extension/context.ts";
+
+/** Each cycle of imports once, from its first path in the alphabet. */
 function cycles(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();
@@ -139,7 +142,7 @@ function cycles(files: readonly SourceFile[]): string[] {
     if (start >= 0) found.push([...way.slice(start), path].join(" -> "));
     if (start >= 0 || done.has(path)) return;
     for (const { target, kind } of byPath.get(path)?.imports ?? [])
-      if (kind === "value" && byPath.has(target)) visit(target, [...way, path]);
+      if (byPath.has(target) && (kind === "value" || target !== MAY_CLOSE_TYPE_CYCLES)) visit(target, [...way, path]);
     done.add(path);
   };
   for (const { path } of files) visit(path, []);

@@ -92,8 +92,8 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/pipeline/logits.ts": 'const centres = config.modelType !== "gemma";' },
       "server/pipeline/logits.ts compares a model type with a name",
     ],
-    "there is no import cycle": [
-      { "server/a.ts": ["server/b.ts"], "server/b.ts": ["server/c.ts"], "server/c.ts": ["server/b.ts"] },
+    "there is no import cycle, of types neither": [
+      { "server/a.ts": ["server/b.ts"], "server/b.ts": ["server/c.ts"], "server/c.ts": ["type server/b.ts"] },
       "server/b.ts -> server/c.ts -> server/b.ts",
     ],
     "no file is longer than 450 lines": [{ "server/a.ts": "\n".repeat(450) }, "server/a.ts has 451 lines"],

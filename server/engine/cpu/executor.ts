@@ -4,18 +4,11 @@ import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { type BufferSpec, checkInputs } from "../program-inputs.ts";
-import { type Block, Heap } from "./heap.ts";
+import type { Buffer, Results } from "./buffers.ts";
+import { Heap } from "./heap.ts";
 import { runHostStep } from "./host-steps.ts";
 import type { CpuPlan, Feed, Operand } from "./plan.ts";
 import { applyUpdate } from "./updates.ts";
-
-/** Held values: a block of the heap and what it means. */
-export interface Buffer {
-  readonly block: Block;
-  readonly spec: BufferSpec;
-}
-
-export type Results = Record<string, Values>;
 
 export interface ExecutorOptions {
   readonly threads: number;

@@ -4,7 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
-import type { Results } from "./executor.ts";
+import type { Results } from "./buffers.ts";
 import type { CpuPlan } from "./plan.ts";
 
 /** Requests by kind, with their answers. */

@@ -1,7 +1,7 @@
 import type { AdamWEntry, Update } from "../device.ts";
 import { DeviceError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
-import type { Buffer, Results } from "./executor.ts";
+import type { Buffer, Results } from "./buffers.ts";
 import type { Kernels } from "./heap.ts";
 import { findNonFinite } from "./host.loops.ts";
 import type { Operand } from "./plan.ts";

@@ -2,7 +2,7 @@
 import { type Slice, slicedKernel, slicesOf } from "../../../kernels/slices.ts";
 import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
-import type { GpuContext, Span } from "./context.ts";
+import type { LaunchContext, Span } from "./span.ts";
 import { inWindows } from "./windows.ts";
 
 export interface BoundLaunch {
@@ -45,12 +45,12 @@ export function workOf({ operations = 0 }: Launch, spans: readonly Pick<Span, "b
 }
 
 /** Compiles and binds launches, and cuts those that are too much work at once. All pipelines are compiled at once; equal ones once. */
-export async function prepare(context: GpuContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
+export async function prepare(context: LaunchContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
   const prepared = await Promise.all(launches.map((launch) => prepareOne(context, launch)));
   return prepared.flat();
 }
 
-async function prepareOne(context: GpuContext, given: BoundLaunch): Promise<Command[]> {
+async function prepareOne(context: LaunchContext, given: BoundLaunch): Promise<Command[]> {
   const { launch, spans } = inWindows(given, context.limits);
   const work = workOf(launch, given.spans);
   const slices = work <= context.workLimits.dispatch ? [] : slicesOf(launch.grid, work / context.workLimits.dispatch);

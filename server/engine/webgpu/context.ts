@@ -5,24 +5,13 @@ import { DeviceError, DeviceLostError } from "../errors.ts";
 import type { AdapterTraits, OpenedAdapter } from "./adapter.ts";
 import { MemoryLedger, type MemoryLimit } from "./admission.ts";
 import { type Command, defaultWorkLimits, type WorkLimits } from "./commands.ts";
+import type { Pipeline } from "./span.ts";
 import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
 /** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
 export const bufferUsage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
 const mapForReading = 1;
 const computeStage = 4;
-
-/** A range of a buffer. */
-export interface Span {
-  readonly buffer: GPUBuffer;
-  readonly offset: number;
-  readonly bytes: number;
-}
-
-export interface Pipeline {
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-}
 
 type Work = Pick<Command, "name" | "work">;
 

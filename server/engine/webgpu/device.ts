@@ -12,7 +12,7 @@ import type { MemoryLimit } from "./admission.ts";
 import { defaultWorkLimits } from "./commands.ts";
 import { type ContextOptions, GpuContext } from "./context.ts";
 import { KernelTimer } from "./kernel-timer.ts";
-import type { MatmulChoice } from "./lower-matmul.ts";
+import type { MatmulChoice } from "./lowering-types.ts";
 import { type CheckedAdapter, checkMatrices } from "./matrix-check.ts";
 import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";

@@ -1,7 +1,7 @@
 /** Formulas of single elements: the operators that move elements, gather them or turn them. */
 import { type Node, type NodeOf, type OpKind, type Shape, sizeOf } from "../graph.ts";
 import type { FragmentBuilder, Place } from "./fragment-builder.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering-types.ts";
 
 /** The elements of all operands that broadcast to the node's place. */
 export function operands<K extends OpKind>(node: NodeOf<K>, place: Place, builder: FragmentBuilder): string[] {

@@ -4,9 +4,9 @@ import type { Update } from "../device.ts";
 import { DeviceError, InvalidGraphError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { BoundLaunch } from "./commands.ts";
-import type { Span } from "./context.ts";
 import type { Memory } from "./memory.ts";
 import { type OptimizerPlan, planOptimizer } from "./optimizer-launches.ts";
+import type { Span } from "./span.ts";
 import type { BindingLimits, Value } from "./values.ts";
 
 export interface UpdatePlan {

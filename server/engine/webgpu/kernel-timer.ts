@@ -4,7 +4,8 @@ import type { Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import { type AdapterOptions, type AdapterTraits, matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { prepare, record } from "./commands.ts";
-import { bufferUsage, GpuContext, type Span } from "./context.ts";
+import { bufferUsage, GpuContext } from "./context.ts";
+import type { Span } from "./span.ts";
 
 /** A launch with the buffers that it binds, by name, in the order of its kernel's bindings. */
 export interface TimedStep {

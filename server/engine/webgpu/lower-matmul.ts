@@ -1,18 +1,11 @@
-import { chooseVariant, type Precision, type Tuned } from "../../../kernels/matmul/choose.ts";
+import { chooseVariant } from "../../../kernels/matmul/choose.ts";
 import { directMatmulLaunch } from "../../../kernels/matmul/direct.ts";
 import type { MatmulShape } from "../../../kernels/matmul/shape.ts";
 import { type MatmulAdapter, planMatmul } from "../../../kernels/matmul/variants.ts";
 import { type Fragment, plainFragment } from "../../../kernels/wgsl.ts";
 import { type NodeOf, sizeOf } from "../graph.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering-types.ts";
 import type { Value } from "./values.ts";
-
-/** What products are chosen by. */
-export interface MatmulChoice {
-  readonly adapter: MatmulAdapter;
-  readonly precision: Precision;
-  readonly tuned: Tuned;
-}
 
 /** What comes after a product in the same kernel: code over `value` and `at`, the values that it reads, and where the result goes. */
 export interface AfterMatmul {

@@ -6,7 +6,7 @@ import { addLinkedRowsLaunch, linkLaunch } from "../../../kernels/scatter.ts";
 import { plainFragment } from "../../../kernels/wgsl.ts";
 import { type Node, type NodeOf, sizeOf } from "../graph.ts";
 import { reduceInto, reduceShape } from "./lower-reduction.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering-types.ts";
 import type { Value } from "./values.ts";
 
 /** The base is copied, computed as it is read, and rows are added to the copy. */

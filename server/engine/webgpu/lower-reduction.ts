@@ -6,7 +6,7 @@ import {
 } from "../../../kernels/elementwise.ts";
 import { plainFragment } from "../../../kernels/wgsl.ts";
 import { type Node, type NodeOf, type Shape, sizeOf } from "../graph.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering-types.ts";
 
 /** A sum or maximum over axes of a node whose elements are computed as they are read. */
 export function lowerReduction(

@@ -1,9 +1,10 @@
 import { DeviceError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { type ArenaLayout, layOut } from "./arenas.ts";
-import { bufferUsage, type GpuContext, type Span } from "./context.ts";
+import { bufferUsage, type GpuContext } from "./context.ts";
 import type { GpuPlan } from "./planner.ts";
 import { assignBuffers, type Pool } from "./pool.ts";
+import type { Span } from "./span.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf, type Value, wholeOf } from "./values.ts";
 import { checkSizes } from "./windows.ts";

@@ -10,8 +10,8 @@ import {
 import type { AdamWEntry, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
 import type { BoundLaunch } from "./commands.ts";
-import type { Span } from "./context.ts";
 import type { Memory } from "./memory.ts";
+import type { Span } from "./span.ts";
 import { type BindingLimits, bindingAlignment, bytesOf, type Value } from "./values.ts";
 
 export interface OptimizerPlan {

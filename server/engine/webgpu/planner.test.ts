@@ -3,7 +3,7 @@ import { gpuIsHere } from "../../../test/conformance/devices.ts";
 import type { Node } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { createGpuDevice } from "./device.ts";
-import type { MatmulChoice } from "./lower-matmul.ts";
+import type { MatmulChoice } from "./lowering-types.ts";
 import { planProgram } from "./planner.ts";
 
 const plainAdapter = {

@@ -7,8 +7,9 @@ import { inputsOf, type PlannedInput } from "../program-inputs.ts";
 import { mapUpdate, operandsOf, simplifyProgram } from "../updates.ts";
 import { FragmentBuilder, type Place } from "./fragment-builder.ts";
 import { decideFusion, type Fusion } from "./fusion.ts";
-import { lowerMatmul, type MatmulChoice } from "./lower-matmul.ts";
-import { type Lowering, ruleOf } from "./lowering.ts";
+import { lowerMatmul } from "./lower-matmul.ts";
+import { ruleOf } from "./lowering.ts";
+import type { Lowering, MatmulChoice } from "./lowering-types.ts";
 import { lowerRowLogits, mostLogits as usualLogits } from "./row-logits.ts";
 import { type BindingLimits, type Step, unlimited, type Value } from "./values.ts";
 

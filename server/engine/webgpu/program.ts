@@ -3,10 +3,11 @@ import { DeviceError, NonFiniteError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { checkInputs } from "../program-inputs.ts";
 import { planSubmits, prepare, record, type Submit } from "./commands.ts";
-import type { GpuContext, Span } from "./context.ts";
+import type { GpuContext } from "./context.ts";
 import { checkWrites, planUpdates, type UpdatePlan } from "./gpu-updates.ts";
 import { Memory } from "./memory.ts";
 import type { GpuPlan } from "./planner.ts";
+import type { Span } from "./span.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf } from "./values.ts";
 

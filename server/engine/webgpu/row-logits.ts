@@ -5,7 +5,7 @@
 import { gatherLogProbsInPlaceLaunch, gatherLogProbsLaunch } from "../../../kernels/rows.ts";
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
 import { matmulShapeOf, runProduct } from "./lower-matmul.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering-types.ts";
 import { partAlignment, partOf, type Value } from "./values.ts";
 
 /** Elements of logits in memory at once: 128 MiB, which every adapter binds; products of so many rows lose no speed. */

@@ -2,7 +2,8 @@ import type { StateEntry, StatePurpose, StateStore } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { type DType, type Shape, sizeOf, type Values } from "../graph.ts";
 import { layOut } from "./arenas.ts";
-import { bufferUsage, type GpuContext, type Span } from "./context.ts";
+import { bufferUsage, type GpuContext } from "./context.ts";
+import type { Span } from "./span.ts";
 import { bytesOf } from "./values.ts";
 
 /** Where a state stands, and what it is. */

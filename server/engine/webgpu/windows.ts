@@ -1,8 +1,8 @@
 /** Launches whose tensors are larger than what the adapter binds at once, and what cannot be launched. */
 import { type Windows, windowedKernel } from "../../../kernels/windows.ts";
 import { DeviceError } from "../errors.ts";
-import type { Span } from "./context.ts";
 import type { GpuPlan } from "./planner.ts";
+import type { Span } from "./span.ts";
 import { type BindingLimits, bytesOf, type Step, sizeText, type Value, wholeOf, windowCount } from "./values.ts";
 
 /** Places of elements are counted in 32 bits, and a launch may count a little past the end. */

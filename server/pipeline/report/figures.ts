@@ -2,8 +2,8 @@
 import type { AblationResult } from "../../ablate/result.ts";
 import type { LexiconEntry, ProbeReport } from "../../probe/report-types.ts";
 import type { Autoencoders } from "../stages/autoencoders.ts";
+import type { Divergence } from "../stages/divergence.ts";
 import type { Figure, Source } from "./document.ts";
-import type { Divergence } from "./reward-section.ts";
 
 /** Figure 3 of the paper's kind: how far each layer moved, by the measure that chose the layers. */
 export function divergenceFigure({ measure, layers, chosen }: Divergence, source: Source): Figure {

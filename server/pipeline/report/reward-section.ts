@@ -1,11 +1,10 @@
 import type { z } from "zod";
-import type { divergenceSchema } from "../stages/divergence.ts";
+import type { Divergence } from "../stages/divergence.ts";
 import type { evaluationSchema } from "../stages/tune.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { divergenceFigure } from "./figures.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;
-export type Divergence = z.infer<typeof divergenceSchema>;
 
 /** What fine-tuning did to the reward on held-out prompts. */
 export function rewardSection(evaluation: Evaluation, source: Source): Section {

@@ -30,6 +30,7 @@ export const divergenceSchema = z.object({
   layers: z.array(layerSchema),
   chosen: z.array(z.int()),
 });
+export type Divergence = z.infer<typeof divergenceSchema>;
 
 /** Layers were asked for that the model does not have. */
 export class LayerChoiceError extends LfpError {

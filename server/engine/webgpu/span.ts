@@ -1,0 +1,23 @@
+/** Ranges of buffers, and what turns kernels on them into commands. */
+import type { Kernel } from "../../../kernels/wgsl.ts";
+import type { BindingLimits } from "./values.ts";
+
+/** A range of a buffer. */
+export interface Span {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** What binding a launch needs of the device's context. */
+export interface LaunchContext {
+  readonly device: Pick<GPUDevice, "createBindGroup">;
+  readonly limits: BindingLimits;
+  readonly workLimits: { readonly dispatch: number };
+  pipeline(kernel: Kernel): Promise<Pipeline>;
+}
