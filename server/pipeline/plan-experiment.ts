@@ -7,6 +7,7 @@ import { taskDescriptions } from "./experiment/tasks.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
+import { attributeStage } from "./stages/attribute.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
@@ -64,6 +65,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     inputs: { examples },
     install: installExplanations,
   });
+  const attribute = planAttribute(planned, autoencoders);
   const ablate = planAblate(planned, {
     saes: autoencoders,
     triples,
@@ -92,6 +94,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     probe,
     examples,
     explain,
+    attribute,
     ablate,
     report,
   ];
@@ -148,6 +151,16 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     publishAs: "probe",
   });
   return { triples, base, tunedFeatures, probe };
+}
+
+function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {
+  const { kind, lexicon } = experiment.reward;
+  return planStage({
+    id: "attribute",
+    stage: attributeStage,
+    settings: { ppo: ppoConfigOf(experiment), reward: { kind, lexicon }, ...experiment.attribute },
+    inputs: { model, tuned, texts, saes },
+  });
 }
 
 function planAblate(

@@ -154,6 +154,7 @@ function readJson(relative: string): unknown {
   return JSON.parse(readFileSync(fixturePath(relative), "utf8"));
 }
 
-function fixturePath(relative: string): string {
+/** A file or folder under test/fixtures. */
+export function fixturePath(relative: string): string {
   return fileURLToPath(new URL(`../fixtures/${relative}`, import.meta.url));
 }

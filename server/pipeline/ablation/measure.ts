@@ -18,13 +18,14 @@ import type { Tokenizer } from "../../models/tokenizer.ts";
 import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
-import { featureId, parseFeatureId } from "../../protocol/ablation.ts";
+import { parseFeatureId } from "../../protocol/ablation.ts";
 import type { RewardFunction } from "../../rewards/reward.ts";
 import type { Triple } from "../../tasks/task.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { shapeOf } from "../../tuning/ppo-programs.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
 import { decodeText, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
+import { dictionaryName, idInDictionary } from "./dictionaries.ts";
 import { Journal } from "./journal.ts";
 
 /** Everything of a run that an ablation is measured with. */
@@ -127,7 +128,7 @@ export class AblationBench {
       await onStep?.(at + 1, conditions.length);
     }
     await this.#edit.set(new Map());
-    return summarise(samples, { features: [...features], seed }, idIn);
+    return summarise(samples, { features: [...features], seed }, idInDictionary);
   }
 
   async dispose(): Promise<void> {
@@ -216,13 +217,4 @@ export class AblationBench {
       throw new AblationSetError(`${id}: the run has features 0 to ${known.features - 1} there`);
     return { dictionary, feature: place.feature, factor };
   }
-}
-
-export function dictionaryName({ layer, size }: { readonly layer: number; readonly size: "small" | "big" }): string {
-  return `L${layer}@${size}`;
-}
-
-function idIn(dictionary: string, feature: number): string {
-  const [, layer = "", size = ""] = /^L(\d+)@(small|big)$/.exec(dictionary) ?? [];
-  return featureId({ model: "tuned", size: size === "big" ? "big" : "small", layer: Number(layer), feature });
 }

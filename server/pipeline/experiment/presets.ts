@@ -28,6 +28,7 @@ const common = {
   evaluate: { prompts: 512 },
   examples: { tokens: 262_144, windowTokens: 32 },
   explain: { perLayer: 30 },
+  attribute: { prompts: 2048, objective: "reward" },
   ablate: { prompts: 512, draws: 5, single: 10 },
   report: { samples: 8, words: 30 },
 } as const;
@@ -101,6 +102,7 @@ export const experimentPresets = {
       triples,
       probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero" },
       examples: { tokens: 32_768, windowTokens: 16 },
+      attribute: { prompts: 700, objective: "reward" },
       ablate: { prompts: 256, draws: 3, single: 4 },
     },
   },

@@ -106,6 +106,24 @@ const explainSchema = z
   .readonly()
   .describe("Explanations of features, made without network; lfp explain makes others with a language model.");
 
+const attributeSchema = z
+  .strictObject({
+    prompts: z
+      .int()
+      .min(16)
+      .describe(
+        "Prompts of the tuning texts, at most, whose completions by the tuned model are attributed to features.",
+      ),
+    objective: z
+      .enum(["reward", "logRatio"])
+      .describe(
+        "What is attributed: the expected reward of the next token, by the feedback's word ratings, or the expected log-ratio of tuned to base model, " +
+          "which needs no feedback and stands in where it rates no words.",
+      ),
+  })
+  .readonly()
+  .describe("Which features carry what tuning raised: gradient times activation, docs/method.md, section 13.");
+
 const ablateSchema = z
   .strictObject({
     prompts: z
@@ -173,6 +191,7 @@ export const experimentFields = z.strictObject({
   probe: probeSchema,
   examples: examplesSchema,
   explain: explainSchema,
+  attribute: attributeSchema,
   ablate: ablateSchema,
   report: reportSchema,
 });

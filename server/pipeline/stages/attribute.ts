@@ -1,0 +1,143 @@
+import { z } from "zod";
+import { Attributor, type Objective } from "../../ablate/attribution.ts";
+import type { AblatedDictionary } from "../../ablate/edit.ts";
+import type { Device } from "../../engine/device.ts";
+import { loadModel } from "../../models/checkpoint.ts";
+import { Generator } from "../../models/generate.ts";
+import type { Model } from "../../models/model.ts";
+import type { Tokenizer } from "../../models/tokenizer.ts";
+import { layOut } from "../../tuning/completion-batch.ts";
+import type { PpoConfig } from "../../tuning/ppo-config.ts";
+import { shapeOf } from "../../tuning/ppo-programs.ts";
+import { makePrompts, type Prompt } from "../../tuning/prompts.ts";
+import { decodeText, sampleRollouts } from "../../tuning/rollout.ts";
+import { placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
+import { tokenValues } from "../ablation/token-values.ts";
+import type { Stage, StageContext } from "../stage.ts";
+import { arrayFiles, readDoubles } from "./array-files.ts";
+import { loadModelAndTokenizer, readJsonLines, sourceText, tuningTexts, withDevice, writeJson } from "./common.ts";
+import { type RewardSettings, rewardOf } from "./tune.ts";
+
+export interface AttributeSettings {
+  readonly ppo: PpoConfig;
+  readonly reward: RewardSettings;
+  /** Of the tuning texts, at most. */
+  readonly prompts: number;
+  /** `reward`: where it rates words; the log-ratio otherwise. */
+  readonly objective: Objective["kind"];
+}
+
+/** File of the `attribute` stage. */
+export const attributionFile = "attribution.json";
+
+const perFeature = z.array(z.number());
+export const attributionSchema = z.object({
+  objective: z.enum(["reward", "logRatio"]),
+  completions: z.int(),
+  tokens: z.int(),
+  /** J, mean over completions. */
+  mean: z.number(),
+  dictionaries: z.array(
+    z.object({
+      layer: z.int(),
+      size: z.enum(["small", "big"]),
+      score: perFeature,
+      error: perFeature,
+      energy: perFeature,
+      density: perFeature,
+    }),
+  ),
+});
+export type RunAttribution = z.infer<typeof attributionSchema>;
+
+type Inputs = "model" | "tuned" | "texts" | "saes";
+type Context = StageContext<AttributeSettings, Inputs>;
+
+/** Which features carry what tuning raised: gradient times activation over completions of tuning prompts by the tuned model. */
+export const attributeStage: Stage<AttributeSettings, Inputs> = {
+  name: "attribute",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, input } = context;
+    await withDevice(context, async (device) => {
+      const { model, tokenizer } = await loadModelAndTokenizer(device, input("tuned"), input("model"));
+      const texts = await readJsonLines(input("texts"), tuningTexts, sourceText);
+      const plain = texts.map(({ text }) => text);
+      const options = { ...settings.ppo, bosId: model.config.bosId };
+      const prompts = makePrompts(plain, tokenizer, options, context.random.fork("prompts")).slice(0, settings.prompts);
+      const dictionaries = await placeDictionaries(device, input("saes"));
+      await attribute(context, { device, model, tokenizer, prompts, dictionaries });
+    });
+  },
+};
+
+interface Subject {
+  readonly device: Device;
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  readonly prompts: readonly Prompt[];
+  readonly dictionaries: readonly AblatedDictionary[];
+}
+
+/** Samples and attributes batch by batch; the sums so far are the checkpoint. */
+async function attribute(context: Context, subject: Subject): Promise<void> {
+  const { settings, resumed, progress, stepDone } = context;
+  const { device, model, tokenizer, prompts, dictionaries } = subject;
+  const { ppo } = settings;
+  const shape = shapeOf(ppo);
+  const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
+  const objective = await objectiveOf(context, subject);
+  const generator = await Generator.create(device, model, {
+    batch: ppo.batchSize,
+    promptTokens,
+    maxNewTokens,
+    vocabulary: tokenizer.vocabSize,
+    frozen: true,
+  });
+  const { temperature } = ppo;
+  const attributor = await Attributor.create({ device, model, objective, dictionaries, shape, temperature });
+  let done = 0;
+  if (resumed !== undefined) {
+    const { sums = new Float64Array() } = await readDoubles(resumed);
+    attributor.restore(sums);
+    done = z.object({ done: z.int() }).parse(resumed.state).done;
+  }
+  while (done < prompts.length) {
+    const batch = prompts.slice(done, done + ppo.batchSize);
+    const random = context.random.fork(`batch at ${done}`);
+    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), ppo, random);
+    await attributor.add(layOut(rollouts, shape));
+    done += batch.length;
+    progress(done, prompts.length, "prompts");
+    await stepDone(() => ({ state: { done }, files: arrayFiles({ sums: attributor.captured }) }));
+  }
+  await write(context, attributor, objective);
+  await attributor.dispose();
+  await generator.dispose();
+}
+
+async function objectiveOf(
+  { settings, input, message }: Context,
+  { device, model, tokenizer }: Subject,
+): Promise<Objective> {
+  if (settings.objective === "reward") {
+    const values = tokenValues(tokenizer, rewardOf(settings.reward), model.config.vocabSize);
+    if (values !== undefined) return { kind: "reward", values };
+    message(
+      "The feedback rates no word that is a single token: the log-ratio of tuned to base model is attributed instead.",
+    );
+  }
+  return { kind: "logRatio", base: await loadModel(device, input("model"), { prefix: "base/" }) };
+}
+
+async function write({ output }: Context, attributor: Attributor, { kind }: Objective): Promise<void> {
+  const { completions, tokens, objective: mean, dictionaries } = attributor.result();
+  const found: RunAttribution = {
+    objective: kind,
+    completions,
+    tokens,
+    mean,
+    dictionaries: [...dictionaries].map(([name, own]) => ({ ...placeOfDictionary(name), ...own })),
+  };
+  await writeJson(output, attributionFile, attributionSchema.parse(found));
+}
