@@ -11,5 +11,6 @@ export const tinyExperiment = {
   probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
   examples: { tokens: 4000, windowTokens: 8 },
   explain: { perLayer: 6 },
+  attribute: { prompts: 24 },
   ablate: { prompts: 16, draws: 1, single: 1 },
 };
