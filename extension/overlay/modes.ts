@@ -28,6 +28,16 @@ export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
     detail: "What the active ablation set changes in the implicit reward",
     needs: "ablation",
   },
+  learned: {
+    label: "Learned reward",
+    detail: "Tuned against base model: how much likelier tuning made the token, in nats (log-ratio); needs no probe",
+    needs: "hasBase",
+  },
+  kl: {
+    label: "Divergence",
+    detail: "Tuned against base model: how far apart they are about what comes next, in nats (KL)",
+    needs: "hasBase",
+  },
 };
 
 export function modeLabel(mode: LensMode): string {

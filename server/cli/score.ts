@@ -21,7 +21,16 @@ import { colouredText, tokenTable } from "./score-view.ts";
 import { existingRun } from "./status.ts";
 import { deviceOptions } from "./with-device.ts";
 
-const modeNames = ["implicit", "true", "disagreement", "tuned-minus-base", "feature", "ablated-minus-not"] as const;
+const modeNames = [
+  "implicit",
+  "true",
+  "disagreement",
+  "tuned-minus-base",
+  "feature",
+  "ablated-minus-not",
+  "learned",
+  "kl",
+] as const;
 
 const options = {
   run: option.text("RUN", "the folder of a finished run; by default the starter's, which comes with lfp"),
@@ -171,6 +180,8 @@ function modeOf(name: (typeof modeNames)[number], feature: string | undefined): 
     case "implicit":
     case "true":
     case "disagreement":
+    case "learned":
+    case "kl":
       return { kind: name };
     case "tuned-minus-base":
       return { kind: "tunedMinusBase" };

@@ -1,7 +1,8 @@
 /** Whole documents, passage by passage. */
 import { CombiningRunError } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
-import type { Lens, ReadOptions } from "./lens.ts";
+import type { Lens } from "./lens.ts";
+import type { ReadOptions } from "./options.ts";
 import { type Passage, toDocument } from "./passages.ts";
 import { valuesOf } from "./values.ts";
 

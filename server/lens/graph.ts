@@ -54,6 +54,11 @@ export function ablationEdit(edited: EditedDictionaries, changeOf: ChangeOf): Ab
   return { editMlpOutput, changed };
 }
 
+/** An edit whose changes are fed to the inputs of `changeName`. */
+export function fedEdit(edited: EditedDictionaries): AblationEdit {
+  return ablationEdit(edited, (size, { layer, features }) => ops.input(changeName(size, layer), [features]));
+}
+
 /**
  * Features [T, F] of each layer that `read` has, for one window of T tokens. With `edited`, the model is ablated; how is said by inputs of the
  * names of `changeName`. The features of an edited dictionary are given as changed, factor_j f_j; neighbours in the same dictionary keep their
@@ -65,10 +70,7 @@ export function featuresGraph(
   read: Dictionaries,
   edited?: EditedDictionaries,
 ): Map<number, Node> {
-  const edit =
-    edited === undefined
-      ? undefined
-      : ablationEdit(edited, (size, { layer, features }) => ops.input(changeName(size, layer), [features]));
+  const edit = edited === undefined ? undefined : fedEdit(edited);
   const { layers } = forward(model, {
     shape: [1, T],
     ...(edit === undefined ? {} : { editMlpOutput: edit.editMlpOutput }),

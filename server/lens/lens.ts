@@ -2,19 +2,27 @@
  * Reads the implicit reward of texts in a run's tuned model, token by token, in the way in which the run's probe was fitted. Letters as in
  * subject.ts.
  */
-import { createHash } from "node:crypto";
-import { DeviceError } from "../engine/errors.ts";
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
-import { ByteCache, SharedWork, unlessAborted } from "./cache.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
 import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
 import { familiarityOf } from "./familiarity.ts";
-import { LensPrograms, type WindowFeatures, type WindowRequest } from "./programs.ts";
+import { keyOf, LensHost } from "./host.ts";
+import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
+import type { PairReader } from "./pair-lens.ts";
+import { PairPrograms } from "./pair-programs.ts";
+import { bytesOfPairReading, type PairReading } from "./pair-reading.ts";
+import {
+  LensPrograms,
+  type ProgramsOptions,
+  type WindowEdit,
+  type WindowFeatures,
+  type WindowRequest,
+} from "./programs.ts";
 import {
   bytesOfReading,
   contributionsAt,
@@ -27,56 +35,41 @@ import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
 
-export interface ReadOptions {
-  /** Applied to the tuned model. Null and an empty set change nothing. */
-  readonly ablation?: AblationSet | null;
-  /** Aborted: the read rejects with the signal's reason at once, and the device is free after the window it works on. */
-  readonly signal?: AbortSignal | undefined;
+/** Programs that read features, and programs that read both models' predictions. */
+interface RunPrograms {
+  readonly features: LensPrograms;
+  readonly pair: PairPrograms;
+  dispose(): Promise<void>;
 }
 
-export interface LensOptions {
-  /** The most tokens that go through the model at once, what stands before the text included; never more than its context. */
-  readonly windowTokens?: number;
-  /** What readings may take in memory before the oldest are forgotten. */
-  readonly cacheBytes?: number;
-  /** What compiled programs may hold of the model's weights. */
-  readonly programBytes?: number;
-  /** Told when a GPU failed and the lens reads on the CPU from now on; `info.device` says why. */
-  readonly onFallback?: (info: RunInfo) => void;
-}
-
-/** Dictionaries were trained on texts of this length, and such a window takes about a tenth of a second at Pythia-70m's size. */
-const defaultWindow = 256;
-const defaults = { cacheBytes: 64 * 2 ** 20, programBytes: 512 * 2 ** 20 };
+type AnyReading = DictionaryReading | Reading | PairReading;
 
 /** Reads texts through one run: through what `LensSubject` joins. */
-export class Lens {
+export class Lens implements PairReader {
   readonly evidence: LensEvidence;
   /** The probe's weights by column and its constant, on the scale on which its output is given. */
   readonly weights: Float64Array;
   readonly intercept: number;
   /** Columns of `Reading.features`. */
   readonly columns: FeatureColumns;
-  readonly #options: LensOptions;
-  #subject: LensSubject;
-  #programs: LensPrograms;
-  /** To the CPU, once: whatever failed on the GPU waits for it. */
-  #moving: Promise<void> | undefined;
   readonly #window: number;
-  readonly #cache: ByteCache<DictionaryReading | Reading>;
-  readonly #shared = new SharedWork<DictionaryReading | Reading>();
-  readonly #closing = new AbortController();
+  readonly #host: LensHost<LensSubject, RunPrograms, AnyReading>;
 
-  constructor(subject: LensSubject, options: LensOptions = {}) {
-    const { windowTokens = defaultWindow, cacheBytes = defaults.cacheBytes } = options;
+  constructor(subject: LensSubject, options: LensOptions<RunInfo> = {}) {
+    const { windowTokens, cacheBytes, programBytes: maxBytes } = { ...defaults, ...options };
     this.evidence = subject.evidence;
-    this.#options = options;
-    this.#subject = subject;
     this.#window = Math.min(windowTokens, subject.tuned.config.contextLength);
-    this.#programs = this.#programsOf(subject);
-    this.#cache = new ByteCache(cacheBytes);
+    this.#host = new LensHost(subject, {
+      programsOf: (own) => runPrograms(own, { window: this.#window, before: own.prefixIds.length, maxBytes }),
+      cacheBytes,
+      onMoved: ({ info }) => options.onFallback?.(info),
+    });
     this.columns = columnsOf(subject.probe.layers);
     ({ weights: this.weights, intercept: this.intercept } = scaledProbe(subject.probe));
+  }
+
+  get #subject(): LensSubject {
+    return this.#host.subject;
   }
 
   get info(): RunInfo {
@@ -93,7 +86,7 @@ export class Lens {
   ): Promise<Reading> {
     const resolved = model === "base" ? undefined : await this.#resolve(ablation);
     const key = keyOf(["read", model, resolved?.key ?? ""], text);
-    return await this.#cached(key, signal, isReading, async (stop) => {
+    return await this.#host.cached(key, readings, signal, async (stop) => {
       const small = await this.#subject.dictionaries({ model: "tuned", size: "small" });
       const raw = await this.#readWindows(
         text,
@@ -117,7 +110,7 @@ export class Lens {
         ...(signal === undefined ? {} : { signal }),
       });
     const key = keyOf(["dictionary", kind.model, kind.size, resolved?.key ?? ""], text);
-    return await this.#cached(key, signal, isAnyReading, async (stop) => {
+    return await this.#host.cached(key, dictionaryReadings, signal, async (stop) => {
       const read = await this.#subject.dictionaries(kind);
       const columns = await this.columnsOf(kind);
       return await this.#readWindows(
@@ -128,11 +121,25 @@ export class Lens {
     });
   }
 
+  /**
+   * What tuning changed in the predictions: the tuned model against the base model. Throws `AblationError`, and `LensMissingError` for a base
+   * model that is not there.
+   */
+  async readPair(text: string, { ablation, signal }: ReadOptions = {}): Promise<PairReading> {
+    const resolved = await this.#resolve(ablation);
+    return await this.#host.cached(keyOf(["pair", resolved?.key ?? ""], text), pairReadings, signal, async (stop) => {
+      const { tuned, base: openBase, tokenizer, prefixIds } = this.#subject;
+      const [base, edit] = [await openBase(), await this.#editOf(resolved)];
+      const source = { pair: { tuned, base }, tokenizer, prefixIds, sharedTokens: base.config.vocabSize };
+      return await this.#host.programs.pair.read(source, text, edit, stop);
+    });
+  }
+
   /** Columns of `readDictionary` of the same kind. */
   async columnsOf(kind: DictionaryKind): Promise<FeatureColumns> {
     if (kind.model === "tuned" && kind.size === "small") return this.columns;
     let end = 0;
-    const dictionaries = await this.#surviving(() => this.#subject.dictionaries(kind));
+    const dictionaries = await this.#host.surviving(() => this.#subject.dictionaries(kind));
     const layers = [...dictionaries].map(([layer, { features }]) => {
       const start = end;
       end += features;
@@ -197,18 +204,17 @@ export class Lens {
     { ablation, signal }: ReadOptions = {},
   ): Promise<ComparedCompletions> {
     const resolved = await this.#resolve(ablation);
-    const stop = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    stop.throwIfAborted();
-    const compared = this.#surviving(async () => {
+    return await this.#host.once(signal, async (stop) => {
       const edit = resolved === undefined ? undefined : { resolved, dictionaries: await this.#edited(resolved) };
       return await compareCompletions(this.#subject, edit, request, stop);
-    }, stop);
-    return await unlessAborted(compared, stop);
+    });
   }
 
   /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default what this lens reads at once. */
   exportOnnx(tokens = this.#window): Promise<Uint8Array> {
-    return this.#surviving(() => lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength)));
+    return this.#host.surviving(() =>
+      lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength)),
+    );
   }
 
   /** Token ids as the model reads a text: with what stands before every text. */
@@ -218,77 +224,20 @@ export class Lens {
   }
 
   /** Frees everything; reads that are under way reject. */
-  async close(): Promise<void> {
-    this.#closing.abort(new LensMissingError("the lens was closed"));
-    await this.#moving?.catch(() => undefined);
-    await this.#programs.dispose();
-    await this.#subject.close();
+  close(): Promise<void> {
+    return this.#host.close();
   }
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
-    return this.#surviving(() => resolveAblation(set, this.#subject.dictionaries));
-  }
-
-  /** Does the work, and where the GPU fails under it once more on the CPU. */
-  async #surviving<T>(work: () => Promise<T>, stop = this.#closing.signal): Promise<T> {
-    const began = this.#subject;
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof DeviceError) || stop.aborted || this.#closing.signal.aborted) throw error;
-      if (began === this.#subject) {
-        if (began.onCpu === undefined) throw error;
-        this.#moving ??= this.#move(began.onCpu(error));
-      }
-      await this.#moving;
-      return await work();
-    }
-  }
-
-  async #move(opening: Promise<LensSubject>): Promise<void> {
-    const next = await opening;
-    const [subject, programs] = [this.#subject, this.#programs];
-    this.#subject = next;
-    this.#programs = this.#programsOf(next);
-    await programs.dispose();
-    // What a GPU that failed held is gone whether or not it closes well.
-    await subject.close().catch(() => undefined);
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
-    this.#options.onFallback?.(next.info);
-  }
-
-  #programsOf(subject: LensSubject): LensPrograms {
-    const { programBytes = defaults.programBytes } = this.#options;
-    return new LensPrograms(subject, {
-      window: this.#window,
-      before: subject.prefixIds.length,
-      maxBytes: programBytes,
-    });
-  }
-
-  async #cached<T extends DictionaryReading | Reading>(
-    key: string,
-    signal: AbortSignal | undefined,
-    is: (value: DictionaryReading | Reading) => value is T,
-    read: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const known = this.#cache.get(key);
-    if (known !== undefined && is(known)) return known;
-    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    const reading = await this.#shared.run(key, either, (stop) => this.#surviving(() => read(stop), stop));
-    if (!is(reading)) throw new TypeError("a reading of another kind stands under this key");
-    this.#cache.set(key, reading, bytesOfReading(reading) + key.length);
-    return reading;
+    return this.#host.surviving(() => resolveAblation(set, this.#subject.dictionaries));
   }
 
   /** Tokens and their features, window by window; the signal is looked at before each. */
   async #readWindows(text: string, plan: ReadPlan, signal: AbortSignal): Promise<DictionaryReading> {
     const { tokenizer, prefixIds } = this.#subject;
+    const { features } = this.#host.programs;
     const model = plan.model === "base" ? await this.#subject.base() : this.#subject.tuned;
-    const edit =
-      plan.ablation === undefined
-        ? undefined
-        : { dictionaries: await this.#edited(plan.ablation), ablation: plan.ablation };
+    const edit = await this.#editOf(plan.ablation);
     const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
     const edits = edit === undefined ? "" : `edit${edit.dictionaries.small.size}/${edit.dictionaries.big.size}`;
     const name = `${plan.model} ${plan.name} ${edits}`;
@@ -298,12 +247,16 @@ export class Lens {
       signal.throwIfAborted();
       const windowIds = Int32Array.from([...prefixIds, ...ids.subarray(from, to)]);
       const request: WindowRequest = { name, model, read: plan.read, edit, ids: windowIds };
-      keepRows(rows, await this.#programs.run(request), prefixIds.length + keep - from, windowIds.length, plan.columns);
+      keepRows(rows, await features.run(request), prefixIds.length + keep - from, windowIds.length, plan.columns);
     }
     return grouped(characterGroups(ranges), rows.finish());
   }
 
-  async #edited({ small, big }: ResolvedAblation): Promise<NonNullable<WindowRequest["edit"]>["dictionaries"]> {
+  async #editOf(ablation: ResolvedAblation | undefined): Promise<WindowEdit | undefined> {
+    return ablation === undefined ? undefined : { dictionaries: await this.#edited(ablation), ablation };
+  }
+
+  async #edited({ small, big }: ResolvedAblation): Promise<WindowEdit["dictionaries"]> {
     const of = async (size: "small" | "big", changes: ReadonlyMap<number, unknown>) =>
       changes.size === 0 ? new Map() : await this.#subject.dictionaries({ model: "tuned", size });
     return { small: await of("small", small), big: await of("big", big) };
@@ -357,18 +310,23 @@ function grouped(groups: readonly TokenGroup[], rows: SparseRows): DictionaryRea
   return { starts, ends, features: merged.finish() };
 }
 
-/** A digest, so that the cache does not keep the document alive that a passage was cut from. */
-function keyOf(parts: readonly string[], text: string): string {
-  return createHash("sha256")
-    .update(`${parts.join("\0")}\0`)
-    .update(text, "utf16le")
-    .digest("base64");
+function runPrograms(subject: LensSubject, options: ProgramsOptions): RunPrograms {
+  const [features, pair] = [new LensPrograms(subject, options), new PairPrograms(subject.device, options)];
+  return {
+    features,
+    pair,
+    dispose: async () => {
+      await Promise.all([features.dispose(), pair.dispose()]);
+    },
+  };
 }
 
-function isReading(value: DictionaryReading | Reading): value is Reading {
-  return "implicit" in value;
-}
-
-function isAnyReading(_: DictionaryReading | Reading): _ is DictionaryReading {
-  return true;
-}
+const readings = { is: (value: AnyReading): value is Reading => "implicit" in value, bytesOf: bytesOfReading };
+const dictionaryReadings = {
+  is: (value: AnyReading): value is DictionaryReading => "features" in value,
+  bytesOf: bytesOfReading,
+};
+const pairReadings = {
+  is: (value: AnyReading): value is PairReading => "learned" in value,
+  bytesOf: bytesOfPairReading,
+};

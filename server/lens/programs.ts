@@ -1,10 +1,17 @@
-/** Programs that read one window of tokens, one for each length bucket, kept while they fit in memory. */
+/** Programs that read the features of one window of tokens, one for each length bucket. */
 import type { Program, StateStore } from "../engine/device.ts";
 import { sizeOf, type Values } from "../engine/graph.ts";
 import { headNameOf, type Model, plainPositions } from "../models/model.ts";
 import type { LayerChanges, ResolvedAblation } from "./ablation.ts";
 import { changeName, type Dictionaries, type EditedDictionaries, featuresGraph } from "./graph.ts";
+import { bucketOf, ProgramCache } from "./program-cache.ts";
 import type { LensSubject } from "./subject.ts";
+
+/** An ablation on the way through the model, and the dictionaries that it changes. */
+export interface WindowEdit {
+  readonly dictionaries: EditedDictionaries;
+  readonly ablation: ResolvedAblation;
+}
 
 /** What one window is read with. */
 export interface WindowRequest {
@@ -12,22 +19,13 @@ export interface WindowRequest {
   readonly name: string;
   readonly model: Model;
   readonly read: Dictionaries;
-  readonly edit: { readonly dictionaries: EditedDictionaries; readonly ablation: ResolvedAblation } | undefined;
+  readonly edit: WindowEdit | undefined;
   /** Token ids with what stands before every text, at most the longest bucket. */
   readonly ids: Int32Array;
 }
 
 /** Features [T, F] by layer, where T is the bucket's length and rows beyond the ids mean nothing. */
 export type WindowFeatures = ReadonlyMap<number, Float32Array>;
-
-interface Compiled {
-  readonly program: Promise<Program>;
-  readonly bytes: number;
-  /** Runs that were begun and have not ended. */
-  running: number;
-  /** No longer in the table; freed when the last run ends. */
-  forgotten: boolean;
-}
 
 export interface ProgramsOptions {
   /** Tokens that the longest program reads. */
@@ -42,25 +40,17 @@ export interface ProgramsOptions {
 export class LensPrograms {
   readonly #subject: Pick<LensSubject, "device">;
   readonly #options: ProgramsOptions;
-  /** Least recently used first. */
-  readonly #compiled = new Map<string, Compiled>();
+  readonly #compiled: ProgramCache<Program>;
 
   constructor(subject: Pick<LensSubject, "device">, options: ProgramsOptions) {
     this.#subject = subject;
     this.#options = options;
+    this.#compiled = new ProgramCache(options.maxBytes);
   }
 
-  /**
-   * The tokens that the program for so many reads, what stands before every text included. Texts of 16, 32, 64 ... tokens fit exactly; where many
-   * programs fit into memory there are lengths halfway between too, and where few do only every second one.
-   */
+  /** The tokens that the program for so many reads; see `bucketOf`. */
   bucketOf(tokens: number, model: Model): number {
-    const { window, before, maxBytes } = this.#options;
-    const fitting = maxBytes / bytesOf(model);
-    let length = 16;
-    while (before + length < tokens)
-      length = fitting >= 10 && before + 1.5 * length >= tokens ? 1.5 * length : (fitting >= 5 ? 2 : 4) * length;
-    return Math.min(before + length, window);
+    return bucketOf(tokens, { ...this.#options, fitting: this.#options.maxBytes / bytesOf(model) });
   }
 
   /** Reads one window. */
@@ -68,16 +58,13 @@ export class LensPrograms {
     const T = this.bucketOf(request.ids.length, request.model);
     const ids = new Int32Array(T);
     ids.set(request.ids);
-    const inputs = { ids, positions: plainPositions([1, T]), ...changesOf(request) };
-    const compiled = this.#compiledFor(request, T);
-    compiled.running += 1;
-    let results: Readonly<Record<string, Values>>;
-    try {
-      results = await (await compiled.program).run(inputs);
-    } finally {
-      compiled.running -= 1;
-      if (compiled.forgotten) free(compiled);
-    }
+    const inputs = { ids, positions: plainPositions([1, T]), ...changesOf(request.edit) };
+    const recipe = {
+      key: `${request.name} ${T}`,
+      bytes: bytesOf(request.model),
+      compile: () => this.#compile(request, T),
+    };
+    const results = await this.#compiled.use(recipe, (program) => program.run(inputs));
     const features = new Map<number, Float32Array>();
     for (const layer of request.read.keys()) {
       const values = results[`${layer}`];
@@ -86,39 +73,8 @@ export class LensPrograms {
     return features;
   }
 
-  async dispose(): Promise<void> {
-    const all = [...this.#compiled.values()];
-    this.#compiled.clear();
-    await Promise.allSettled(all.map(async ({ program }) => (await program).dispose()));
-  }
-
-  #compiledFor(request: WindowRequest, T: number): Compiled {
-    const key = `${request.name} ${T}`;
-    const known = this.#compiled.get(key);
-    this.#compiled.delete(key);
-    const compiled = known ?? {
-      program: this.#compile(request, T),
-      bytes: bytesOf(request.model),
-      running: 0,
-      forgotten: false,
-    };
-    this.#compiled.set(key, compiled);
-    compiled.program.catch(() => {
-      if (this.#compiled.get(key) === compiled) this.#compiled.delete(key);
-    });
-    this.#evict();
-    return compiled;
-  }
-
-  #evict(): void {
-    let bytes = [...this.#compiled.values()].reduce((sum, compiled) => sum + compiled.bytes, 0);
-    for (const [key, compiled] of this.#compiled) {
-      if (bytes <= this.#options.maxBytes || this.#compiled.size === 1) return;
-      this.#compiled.delete(key);
-      bytes -= compiled.bytes;
-      compiled.forgotten = true;
-      free(compiled);
-    }
+  dispose(): Promise<void> {
+    return this.#compiled.dispose();
   }
 
   #compile({ model, read, edit }: WindowRequest, T: number): Promise<Program> {
@@ -135,12 +91,8 @@ export class LensPrograms {
   }
 }
 
-/** Frees a forgotten program unless it runs. */
-function free({ program, running }: Compiled): void {
-  if (running === 0) program.then((compiled) => compiled.dispose()).catch(() => undefined);
-}
-
-function changesOf({ edit }: WindowRequest): Record<string, Values> {
+/** What is fed to the inputs of an edit. */
+export function changesOf(edit: WindowEdit | undefined): Record<string, Values> {
   if (edit === undefined) return {};
   const inputs: Record<string, Values> = {};
   const add = (size: "small" | "big", changes: LayerChanges): void => {
@@ -155,6 +107,7 @@ function changesOf({ edit }: WindowRequest): Record<string, Values> {
 /** What a program holds of a model: the weights of its matrix products, in the kernels' layout. The lens computes no logits. */
 function bytesOf({ config, parameters }: Model): number {
   const head = headNameOf(config);
-  const products = parameters.filter(({ name, role }) => role === "linear" && name !== head);
+  // A model beside another has a prefix before its names.
+  const products = parameters.filter(({ name, role }) => role === "linear" && !name.endsWith(head));
   return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }

@@ -1,7 +1,9 @@
 /** What an overlay shows: one number a token, by mode. One rule a mode. */
 import { invariant } from "../common/errors.ts";
 import type { LensMode, ReadPassage } from "../protocol/lens.ts";
-import type { Lens, ReadOptions } from "./lens.ts";
+import type { Lens } from "./lens.ts";
+import type { ReadOptions } from "./options.ts";
+import type { PairReader } from "./pair-lens.ts";
 import { type Passage, toDocument } from "./passages.ts";
 import { activationsOf, type Reading, unfamiliarTokens } from "./reading.ts";
 
@@ -51,7 +53,28 @@ const rules: { readonly [K in LensMode["kind"]]: ModeRule<K> } = {
     ]);
     return difference(ablated, not);
   },
+  learned: readPairValues,
+  kl: readPairValues,
 };
+
+/** The modes that need two models and no run. */
+export const pairModes = ["learned", "kl"] as const;
+export type PairMode = Extract<LensMode, { readonly kind: (typeof pairModes)[number] }>;
+
+/** The values of such a mode. Throws what `PairReader.readPair` throws. */
+export async function readPairValues(
+  reader: PairReader,
+  text: string,
+  { kind }: PairMode,
+  options: ReadOptions = {},
+): Promise<ModeValues> {
+  const reading = await reader.readPair(text, options);
+  return withValues(reading, reading[kind]);
+}
+
+export function isPairMode(mode: LensMode): mode is PairMode {
+  return mode.kind === "learned" || mode.kind === "kl";
+}
 
 /** The values of a mode for one passage's text. Throws what `Lens.read` and `Lens.readFeature` throw. */
 export function valuesOf(lens: Lens, text: string, mode: LensMode, options: ReadOptions = {}): Promise<ModeValues> {
@@ -65,7 +88,20 @@ export async function readPassage(
   mode: LensMode,
   options: ReadOptions = {},
 ): Promise<ReadPassage> {
-  const { starts, ends, values, unfamiliar } = await valuesOf(lens, passage.text, mode, options);
+  return inDocument(passage, await valuesOf(lens, passage.text, mode, options));
+}
+
+/** The same as `readPassage`, of two models alone. */
+export async function readPairPassage(
+  reader: PairReader,
+  passage: Passage,
+  mode: PairMode,
+  options: ReadOptions = {},
+): Promise<ReadPassage> {
+  return inDocument(passage, await readPairValues(reader, passage.text, mode, options));
+}
+
+function inDocument(passage: Passage, { starts, ends, values, unfamiliar }: ModeValues): ReadPassage {
   const place = (offset: number): number => toDocument(passage, offset);
   return {
     start: passage.start,
@@ -88,7 +124,8 @@ export function disagreements({ implicit, trueReward }: Pick<Reading, "implicit"
 }
 
 /** The value at which a mode's colours are full: equal for all texts of a run, so that texts can be compared; a feature's own largest value. */
-export function displayLimit(lens: Lens, mode: LensMode, values: Iterable<number | null>): number {
+export function displayLimit(lens: Pick<Lens, "evidence">, mode: LensMode, values: Iterable<number | null>): number {
+  if (isPairMode(mode)) return pairLimit(mode);
   if (mode.kind === "feature") {
     let largest = 0;
     for (const value of values) largest = Math.max(largest, value ?? 0);
@@ -100,8 +137,15 @@ export function displayLimit(lens: Lens, mode: LensMode, values: Iterable<number
     : typicalSize;
 }
 
+/** The same for two models alone, in nats. */
+export function pairLimit({ kind }: PairMode): number {
+  return pairLimits[kind];
+}
+
 /** Most of VADER's ratings are smaller. */
 const typicalTrueSize = 3;
+/** In nats: seven times as likely, or a seventh of it; and about the largest divergence that the demo has. */
+const pairLimits = { learned: 2, kl: 0.5 } as const;
 
 function byRule<K extends LensMode["kind"]>(
   lens: Lens,

@@ -3,10 +3,10 @@
  * logits held at once.
  */
 import { invariant } from "../common/errors.ts";
-import type { Device, Program } from "../engine/device.ts";
-import type { Node } from "../engine/graph.ts";
+import type { Device, Program, StateStore } from "../engine/device.ts";
+import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, type Model, plainPositions } from "./model.ts";
+import { type ForwardOptions, forward, logitsOf, type Model, plainPositions } from "./model.ts";
 
 /** Two models of one tokenizer on one device. Names in their stores differ: `loadModel` of one of them takes a prefix. */
 export interface ModelPair {
@@ -32,6 +32,8 @@ export interface LogRatioOptions {
   readonly kl?: boolean;
   /** Whether weights may be copied into a faster layout; they must not change then. Costs a copy of both models. */
   readonly frozen?: boolean;
+  /** Changes the tuned model's MLP outputs; `stores` hold what that reads beside the model, and are frozen as the models are. */
+  readonly edit?: Required<Pick<ForwardOptions, "editMlpOutput">> & { readonly stores: readonly StateStore[] };
 }
 
 /** Logits of one model held at once: so many numbers. */
@@ -39,36 +41,44 @@ const logitsAtOnce = 2 ** 22;
 
 /**
  * A compiled forward pass of both models over the same texts. Probabilities are over the tokens that both models have: where one vocabulary is
- * longer (padding columns, added tokens) its further columns are left out of the softmax.
+ * longer (padding columns, added tokens) its further columns are left out of the softmax. A model reads a token that it does not have as its
+ * begin-of-text token, else its end-of-text token.
  */
 export class LogRatioScorer {
   readonly #program: Program;
   readonly #shape: readonly [B: number, T: number];
+  readonly #pair: ModelPair;
   readonly #vocabulary: number;
 
-  private constructor(program: Program, shape: readonly [number, number], vocabulary: number) {
+  private constructor(program: Program, pair: ModelPair, shape: readonly [number, number]) {
     this.#program = program;
     this.#shape = shape;
-    this.#vocabulary = vocabulary;
+    this.#pair = pair;
+    this.#vocabulary = sharedVocabulary(pair);
   }
 
   /** Throws `ContextLengthError` for more tokens than a model takes, and what `Device.compile` throws. */
   static async create(device: Device, pair: ModelPair, options: LogRatioOptions): Promise<LogRatioScorer> {
-    const { shape, kl = false, frozen = true } = options;
-    const outputs = logRatioGraph(pair, shape, kl);
-    const stores = [pair.tuned.store, pair.base.store];
-    const program = await device.compile({ stores, outputs, frozen: frozen ? matricesOf(pair) : [] });
-    return new LogRatioScorer(program, shape, sharedVocabulary(pair));
+    const { frozen = true, edit } = options;
+    const outputs = logRatioGraph(pair, options);
+    const own = edit?.stores ?? [];
+    const stores = [pair.tuned.store, pair.base.store, ...own];
+    const program = await device.compile({ stores, outputs, frozen: frozen ? [...matricesOf(pair), ...own] : [] });
+    return new LogRatioScorer(program, pair, options.shape);
   }
 
   get shape(): readonly [B: number, T: number] {
     return this.#shape;
   }
 
-  /** Numbers of at most B texts of at most T token ids each, with what stands before every text as their first ids. */
-  async score(texts: readonly Int32Array[]): Promise<LogRatios[]> {
+  /**
+   * Numbers of at most B texts of at most T token ids each, with what stands before every text as their first ids. `inputs` are those of the
+   * edit.
+   */
+  async score(texts: readonly Int32Array[], inputs: Readonly<Record<string, Values>> = {}): Promise<LogRatios[]> {
     const [B, T] = this.#shape;
     invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
+    const { tuned, base } = this.#pair;
     const ids = new Int32Array(B * T);
     const targets = new Int32Array(B * T);
     for (const [b, text] of texts.entries()) {
@@ -79,7 +89,13 @@ export class LogRatioScorer {
         b * T,
       );
     }
-    const results = await this.#program.run({ ids, targets, positions: plainPositions(this.#shape) });
+    const results = await this.#program.run({
+      ...inputs,
+      [idsNames.tuned]: readable(ids, tuned),
+      [idsNames.base]: readable(ids, base),
+      targets,
+      positions: plainPositions(this.#shape),
+    });
     return texts.map((text, b) => this.#ofText(text, results, b * T));
   }
 
@@ -105,13 +121,25 @@ export function sharedVocabulary({ tuned, base }: ModelPair): number {
   return Math.min(tuned.config.vocabSize, base.config.vocabSize);
 }
 
-/** Inputs `ids`, `positions`, `targets` [B, T]; outputs [B * T]. */
-function logRatioGraph(pair: ModelPair, [B, T]: readonly [number, number], kl: boolean): { logRatio: Node; kl?: Node } {
+const idsNames = { tuned: "ids.tuned", base: "ids.base" } as const;
+
+/** Ids with a token that the model has in place of those that it does not have. */
+function readable(ids: Int32Array, { config }: Model): Int32Array {
+  const { vocabSize, bosId = config.eosIds[0] ?? 0 } = config;
+  return ids.map((id) => (id < vocabSize ? id : bosId));
+}
+
+/** Inputs of `idsNames`, `positions`, `targets` [B, T] and those of the edit; outputs [B * T]. */
+function logRatioGraph(pair: ModelPair, { shape, kl = false, edit }: LogRatioOptions): { logRatio: Node; kl?: Node } {
+  const [B, T] = shape;
   const V = sharedVocabulary(pair);
   const rows = B * T;
   const R = Math.max(1, Math.min(rows, Math.floor(logitsAtOnce / V)));
-  const hiddenOf = (model: Model): Node => ops.reshape(forward(model, { shape: [B, T] }).hidden, [rows, -1]);
-  const [tuned, base] = [hiddenOf(pair.tuned), hiddenOf(pair.base)];
+  const hiddenOf = (which: keyof ModelPair): Node => {
+    const edited = which === "tuned" && edit !== undefined ? { editMlpOutput: edit.editMlpOutput } : {};
+    return ops.reshape(forward(pair[which], { shape, idsName: idsNames[which], ...edited }).hidden, [rows, -1]);
+  };
+  const [tuned, base] = [hiddenOf("tuned"), hiddenOf("base")];
   const targets = ops.reshape(ops.input("targets", [B, T], "i32"), [rows, 1]);
   const ratios: Node[] = [];
   const divergences: Node[] = [];

@@ -41,6 +41,8 @@ export interface ForwardOptions {
   readonly maskKeys?: boolean;
   readonly cache?: CacheInputs;
   readonly editMlpOutput?: (layer: number, output: Node) => Node;
+  /** Name of the input of ids where it is not `ids`: two models in one program may read different ones. */
+  readonly idsName?: string;
 }
 
 /**
@@ -48,12 +50,12 @@ export interface ForwardOptions {
  * `ContextLengthError`.
  */
 export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
-  const { shape, maskKeys = false, cache, editMlpOutput } = options;
+  const { shape, maskKeys = false, cache, editMlpOutput, idsName = "ids" } = options;
   const [B, T] = shape;
   if (T > model.config.contextLength) throw new ContextLengthError(T, model.config.contextLength, "a forward pass");
   const context = {
     weights: model.weights,
-    ids: ops.input("ids", shape, "i32"),
+    ids: ops.input(idsName, shape, "i32"),
     positions: ops.input("positions", shape, "i32"),
     keyBias: maskKeys ? ops.input("keyBias", [B, 1, 1, T]) : undefined,
     cache,

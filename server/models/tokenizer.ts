@@ -5,6 +5,7 @@
  * What is inside `tokenizer/` is reached through here.
  */
 import { BpeTokenizer } from "./tokenizer/bpe-tokenizer.ts";
+import { sharedIds, tokenizerDifference } from "./tokenizer/compare.ts";
 import { VocabularyMismatchError } from "./tokenizer/errors.ts";
 import { readTokenizer } from "./tokenizer/file.ts";
 import type { Tokenizer } from "./tokenizer/types.ts";
@@ -28,6 +29,23 @@ export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } fr
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   return new BpeTokenizer(await readTokenizer(folder));
+}
+
+/** A tokenizer beside another: why they are not the same (see `tokenizerDifference`), and the ids that both have, those below `sharedTokens`. */
+export interface ComparedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly difference: string | undefined;
+  readonly sharedTokens: number;
+}
+
+/** Loads the tokenizer of `folder` and compares it with that of `other`. Throws what `loadTokenizer` throws. */
+export async function loadTokenizers(folder: string, other: string): Promise<ComparedTokenizer> {
+  const [own, others] = [await readTokenizer(folder), await readTokenizer(other)];
+  return {
+    tokenizer: new BpeTokenizer(own),
+    difference: tokenizerDifference(own, others),
+    sharedTokens: sharedIds(own, others),
+  };
 }
 
 /** Throws `VocabularyMismatchError` if the tokenizer can give an id that a model of this vocab_size has no row for. */

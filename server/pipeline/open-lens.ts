@@ -3,41 +3,30 @@ import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../common/centred-form.loops.ts";
 import { messageOf } from "../common/errors.ts";
-import { DeviceError, DeviceLostError } from "../engine/errors.ts";
 import { LensMismatchError, LensMissingError } from "../lens/errors.ts";
-import { Lens, type LensOptions } from "../lens/lens.ts";
+import { Lens } from "../lens/lens.ts";
+import type { LensOptions } from "../lens/options.ts";
 import type { DictionaryKind, LensDictionary, LensFamiliarity, LensProbe, LensSubject } from "../lens/subject.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { resolveReference } from "../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
 import { rewardRange } from "../probe/deltas.ts";
 import { loadProbe, type SavedProbe } from "../probe/format.ts";
+import type { RunInfo } from "../protocol/lens-state.ts";
 import { loadSae } from "../sae/format.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
-import { type DeviceChoice, openDevice } from "./devices.ts";
 import { loadExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { tripleSettingsOf } from "./experiment/schema.ts";
 import { evidenceOf } from "./lens-evidence.ts";
+import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 import { runPaths } from "./run-folder.ts";
 import { saeFolder } from "./stages/autoencoders.ts";
 import { prefixOf } from "./stages/token-ids.ts";
 import { taskOf } from "./stages/triples.ts";
 
-export interface OpenLensOptions extends LensOptions {
-  /** What computes; the CPU unless told. A GPU that cannot be had, or fails, leaves the lens on the CPU, and `info.device` says why. */
-  readonly device?: DeviceChoice;
-  /** Of the CPU; 0 or undefined: one for each core. */
-  readonly threads?: number;
-  /** Where the device finds its settings and files; the process's own unless told. */
-  readonly env?: NodeJS.ProcessEnv;
-  /** Told why the CPU computes, where a GPU was wished for. */
-  readonly note?: (line: string) => void;
-  /** Opens the lens's own device, which closes with it. */
-  readonly open?: typeof openDevice;
-  readonly signal?: AbortSignal;
-}
+export interface OpenLensOptions extends LensOptions<RunInfo>, OpenOnOptions {}
 
 /**
  * Opens a run folder. Throws `LensMissingError` where the run is not finished or not there, `LensMismatchError` where its parts do not belong
@@ -49,42 +38,13 @@ export async function openLens(runFolder: string, options: OpenLensOptions = {})
   await requireParts(folder);
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const saved = await loadProbe(join(folder, "probe"));
-  const { device = "cpu", threads = 0, env = process.env, open = openDevice, signal, note } = options;
-  const openOn = async (choice: DeviceChoice, cause?: DeviceError): Promise<LensSubject> => {
-    const own = await open({ device: choice, threads, env, ...(note === undefined ? {} : { note }) });
-    const remark = cause === undefined ? "" : ` (${failureOf(cause)})`;
-    const onCpu = own.kind === "cpu" ? undefined : fallBack;
-    try {
-      signal?.throwIfAborted();
-      return await subjectOf({ folder, experiment, saved, device: own, description: own.description + remark, onCpu });
-    } catch (error) {
-      await own.close();
-      throw error;
-    }
-  };
-  const fallBack = (cause: DeviceError): Promise<LensSubject> => {
-    note?.(`computing on the CPU: ${failureOf(cause)}`);
-    return openOn("cpu", cause);
-  };
-  try {
-    return new Lens(await openOn(device), options);
-  } catch (error) {
-    if (device === "cpu" || !(error instanceof DeviceError)) throw error;
-    return new Lens(await fallBack(error), options);
-  }
+  return new Lens(await openOnDevice(options, (own) => subjectOf({ folder, experiment, saved, ...own })), options);
 }
 
-/** Why a lens is not on the GPU, in few words. */
-function failureOf(cause: DeviceError): string {
-  return cause instanceof DeviceLostError ? `the GPU was lost: ${cause.reason}` : cause.message;
-}
-
-interface Parts extends Pick<LensSubject, "device" | "onCpu"> {
+interface Parts extends OwnDevice<LensSubject> {
   readonly folder: string;
   readonly experiment: Experiment;
   readonly saved: SavedProbe;
-  /** Of the device, for people. */
-  readonly description: string;
 }
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
@@ -155,7 +115,7 @@ async function loadBase({ experiment, device }: Parts, tuned: LoadedModel): Prom
       cause,
     });
   });
-  const base = await loadModel(device, folder);
+  const base = await loadModel(device, folder, { prefix: "base." });
   if (
     base.config.modelType !== tuned.config.modelType ||
     base.config.width !== tuned.config.width ||

@@ -41,6 +41,8 @@ export const PairInfo = z.object({
   tuned: z.string(),
   base: z.string(),
   modelType: z.string(),
+  /** Whether a begin-of-text token stands before every text; without it the first token has no learned reward. */
+  bos: z.boolean(),
   /** For people, such as `CPU, 2 threads`. */
   device: z.string(),
 });

@@ -20,6 +20,10 @@ export const LensMode = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("feature"), id: FeatureId }),
   /** Implicit reward with the request's ablation, minus that without. */
   z.object({ kind: z.literal("ablatedMinusNot") }),
+  /** The learned reward, log pi_tuned(token | before) - log pi_base(token | before) in nats: above zero, tuning made the token likelier. */
+  z.object({ kind: z.literal("learned") }),
+  /** KL(pi_tuned || pi_base) of what would come next after the token, in nats. */
+  z.object({ kind: z.literal("kl") }),
 ]);
 export type LensMode = z.infer<typeof LensMode>;
 

@@ -1,0 +1,101 @@
+/** Two models that read the same windows: the learned reward and the divergence of a passage's tokens. Letters as in log-ratio.ts. */
+import { invariant } from "../common/errors.ts";
+import type { Device } from "../engine/device.ts";
+import { sizeOf } from "../engine/graph.ts";
+import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
+import type { Model } from "../models/model.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import { fedEdit } from "./graph.ts";
+import { type PairReading, pairReadingOf } from "./pair-reading.ts";
+import { bucketOf, ProgramCache } from "./program-cache.ts";
+import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
+import type { LensDictionary } from "./subject.ts";
+import { windowsOf } from "./windows.ts";
+
+/** Two models and the tokenizer with which texts are read. */
+export interface PairSource {
+  readonly pair: ModelPair;
+  readonly tokenizer: Tokenizer;
+  /** Token ids before every text. */
+  readonly prefixIds: readonly number[];
+  /** Ids from here on stand for tokens that only one of the two tokenizers has. */
+  readonly sharedTokens: number;
+}
+
+/** Programs that read one window of a pair, one for each length bucket. */
+export class PairPrograms {
+  readonly #device: Device;
+  readonly #options: ProgramsOptions;
+  readonly #scorers: ProgramCache<LogRatioScorer>;
+
+  constructor(device: Device, options: ProgramsOptions) {
+    this.#device = device;
+    this.#options = options;
+    this.#scorers = new ProgramCache(options.maxBytes);
+  }
+
+  /** Reads a passage window by window; the signal is looked at before each. `edit` acts on the tuned model. */
+  async read(
+    source: PairSource,
+    text: string,
+    edit: WindowEdit | undefined,
+    signal: AbortSignal,
+  ): Promise<PairReading> {
+    const { tokenizer, prefixIds, sharedTokens } = source;
+    const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
+    const logRatio = new Float64Array(ids.length).fill(Number.NaN);
+    const kl = new Float64Array(ids.length).fill(Number.NaN);
+    const capacity = this.#options.window - prefixIds.length;
+    // At least one token, so that something stands before every token but the first.
+    const overlap = Math.min(capacity - 1, Math.ceil(capacity / 4));
+    for (const { from, keep, to } of windowsOf(ids.length, capacity, overlap)) {
+      signal.throwIfAborted();
+      const read = await this.#run(source.pair, Int32Array.from([...prefixIds, ...ids.subarray(from, to)]), edit);
+      for (let token = keep; token < to; token++) {
+        if ((ids[token] ?? 0) >= sharedTokens) continue;
+        const row = prefixIds.length + token - from;
+        logRatio[token] = read.logRatio[row] ?? Number.NaN;
+        kl[token] = read.kl?.[row] ?? Number.NaN;
+      }
+    }
+    return pairReadingOf(ranges, { logRatio, kl });
+  }
+
+  dispose(): Promise<void> {
+    return this.#scorers.dispose();
+  }
+
+  async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined): Promise<LogRatios> {
+    const { maxBytes } = this.#options;
+    const held = bytesOf(pair.tuned) + bytesOf(pair.base);
+    // Copies that do not fit are not made: programs are slower then, but need not be compiled again and again.
+    const frozen = held <= maxBytes;
+    const T = bucketOf(ids.length, { ...this.#options, fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY });
+    const { small, big } = edit?.dictionaries ?? noDictionaries;
+    const edited =
+      edit === undefined
+        ? {}
+        : {
+            edit: {
+              editMlpOutput: fedEdit(edit.dictionaries).editMlpOutput,
+              stores: [...small.values(), ...big.values()].map(({ store }) => store),
+            },
+          };
+    const recipe = {
+      key: `${T} ${small.size}/${big.size}`,
+      bytes: frozen ? held : 0,
+      compile: () => LogRatioScorer.create(this.#device, pair, { shape: [1, T], kl: true, frozen, ...edited }),
+    };
+    const [read] = await this.#scorers.use(recipe, (scorer) => scorer.score([ids], changesOf(edit)));
+    invariant(read !== undefined, "a window was read and gave nothing");
+    return read;
+  }
+}
+
+const noDictionaries = { small: new Map<number, LensDictionary>(), big: new Map<number, LensDictionary>() };
+
+/** What a program holds of a model: the weights of its matrix products, the head's too. */
+function bytesOf({ parameters }: Model): number {
+  const products = parameters.filter(({ role }) => role === "linear");
+  return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+}

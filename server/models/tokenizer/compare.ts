@@ -1,0 +1,36 @@
+import type { TokenizerSpec } from "./file.ts";
+
+/**
+ * Why two tokenizers are not the same, in words that follow "they"; undefined where both read texts alike, which they also do where one has more
+ * tokens (added ones, say) than the other. What a tokenizer puts around texts does not matter.
+ */
+export function tokenizerDifference(one: TokenizerSpec, other: TokenizerSpec): string | undefined {
+  if (one.family !== other.family || one.nfc !== other.nfc) return "cut texts by other rules";
+  const [shorter, longer] = one.tokenOf.size <= other.tokenOf.size ? [one, other] : [other, one];
+  for (const [id, token] of shorter.tokenOf) {
+    const own = longer.tokenOf.get(id);
+    if (own === undefined) return `both have tokens of their own, such as ${JSON.stringify(token)} with the id ${id}`;
+    if (own !== token)
+      return `have two tokens for one id: ${id} is ${JSON.stringify(token)} in one and ${JSON.stringify(own)} in the other`;
+  }
+  const [few, many] = [shorter.model.merges, longer.model.merges];
+  for (const [at, merge] of few.entries())
+    if (spelled(merge) !== spelled(many[at] ?? "")) return `merge differently from merge ${at + 1} on`;
+  return undefined;
+}
+
+/** Ids below this are tokens of both, where neither leaves ids out. */
+export function sharedIds(one: TokenizerSpec, other: TokenizerSpec): number {
+  return Math.min(idsOf(one), idsOf(other));
+}
+
+function idsOf({ tokenOf }: TokenizerSpec): number {
+  let end = 0;
+  for (const id of tokenOf.keys()) end = Math.max(end, id + 1);
+  return end;
+}
+
+/** Two formats of one thing. */
+function spelled(merge: string | readonly [string, string]): string {
+  return typeof merge === "string" ? merge : merge.join(" ");
+}
