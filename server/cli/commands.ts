@@ -63,34 +63,34 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   "bench engine": {
     summary: "times training steps, forward passes and matrix products",
-    load: async () => (await import("./bench-engine.ts")).benchEngine,
+    load: async () => (await import("../bench/engine.ts")).benchEngine,
   },
   "bench gpu": {
     summary: "times products, training, sampling and autoencoders on a GPU",
-    load: async () => (await import("./bench-gpu.ts")).benchGpu,
+    load: async () => (await import("../bench/gpu.ts")).benchGpu,
   },
   "bench generate": {
     summary: "times sampling for a batch of prompts",
-    load: async () => (await import("./bench-generate.ts")).benchGenerate,
+    load: async () => (await import("../bench/generate.ts")).benchGenerate,
   },
   "bench ppo": {
     summary: "times PPO steps",
-    load: async () => (await import("./bench-ppo.ts")).benchPpo,
+    load: async () => (await import("../bench/ppo.ts")).benchPpo,
   },
   "bench sae": {
     summary: "times the training of autoencoders",
-    load: async () => (await import("./bench-sae.ts")).benchSae,
+    load: async () => (await import("../bench/sae.ts")).benchSae,
   },
   "bench lens": {
     summary: "times the reading of paragraphs",
-    load: async () => (await import("./bench-lens.ts")).benchLens,
+    load: async () => (await import("../bench/lens.ts")).benchLens,
   },
   "bench features": {
     summary: "times pages and searches of the feature table",
-    load: async () => (await import("./bench-features.ts")).benchFeatures,
+    load: async () => (await import("../bench/features.ts")).benchFeatures,
   },
   "bench probe": {
     summary: "times reading features and evaluating a probe",
-    load: async () => (await import("./bench-probe.ts")).benchProbe,
+    load: async () => (await import("../bench/probe.ts")).benchProbe,
   },
 };

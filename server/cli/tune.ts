@@ -1,13 +1,6 @@
 import { candidates, precisions, shapeClass } from "../../kernels/matmul/choose.ts";
 import type { MatmulShape } from "../../kernels/matmul/shape.ts";
 import { describeVariant, type Variant } from "../../kernels/matmul/variants.ts";
-import { messageOf } from "../common/errors.ts";
-import { TuningAttempts, writeTuning } from "../common/tuning-file.ts";
-import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
-import { stateFolder } from "../pipeline/machine-queue.ts";
-import { BenchCheckError } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { UsageError } from "./errors.ts";
 import {
   type ProductSizes,
   productSizeNames,
@@ -15,7 +8,14 @@ import {
   projectProducts,
   timeProduct,
   timingOf,
-} from "./gpu-products.ts";
+} from "../bench/gpu-products.ts";
+import { BenchCheckError } from "../bench/timing.ts";
+import { messageOf } from "../common/errors.ts";
+import { TuningAttempts, writeTuning } from "../common/tuning-file.ts";
+import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
+import { stateFolder } from "../pipeline/machine-queue.ts";
+import { type CommandResult, defineCommand } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 
 export const tune = defineCommand({

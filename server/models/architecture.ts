@@ -68,6 +68,9 @@ export interface ForwardContext {
   readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
 }
 
+/** Added to the score of a key that may not be seen, it leaves a probability of exactly 0, and a score that is still finite. */
+export const hiddenKeyBias = -1e30;
+
 /** Keys and values of earlier tokens, [B, kvHeads, S, headDim] a layer, and which of their places may be seen, [B, 1, 1, S]. */
 export interface CacheInputs {
   readonly keys: readonly Node[];

@@ -1,4 +1,5 @@
 import type { Values } from "../engine/graph.ts";
+import { hiddenKeyBias } from "./architecture.ts";
 
 export interface Continuation {
   /** New tokens, up to but without an end-of-text token. */
@@ -52,7 +53,7 @@ export class GenerationRows {
     const { B, T } = this.#shape;
     const ids = new Int32Array(B * T);
     const positions = new Int32Array(B * T);
-    const keyBias = new Float32Array(B * T).fill(hidden);
+    const keyBias = new Float32Array(B * T).fill(hiddenKeyBias);
     for (let row = 0; row < B; row++) {
       const prompt = this.#prompts[row] ?? placeholder;
       const pad = T - prompt.length;
@@ -68,8 +69,8 @@ export class GenerationRows {
     const { B, T, S, localWindow } = this.#shape;
     const place = T + this.#newTokens - 1;
     const positions = new Int32Array(B);
-    const cacheBias = new Float32Array(B * S).fill(hidden);
-    const cacheLocalBias = new Float32Array(B * S).fill(hidden);
+    const cacheBias = new Float32Array(B * S).fill(hiddenKeyBias);
+    const cacheLocalBias = new Float32Array(B * S).fill(hiddenKeyBias);
     for (let row = 0; row < B; row++) {
       const pad = T - (this.#prompts[row] ?? placeholder).length;
       positions[row] = place - pad;
@@ -103,6 +104,3 @@ export class GenerationRows {
 
 /** What an unused row of the batch continues. */
 const placeholder = Int32Array.of(0);
-
-/** Added to a score, it leaves a probability of exactly 0. */
-const hidden = -1e30;

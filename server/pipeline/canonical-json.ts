@@ -1,5 +1,6 @@
 import { InternalError } from "../common/errors.ts";
-import { byCodeUnit, sha256Of } from "./files.ts";
+import { byCodeUnit } from "../common/order.ts";
+import { sha256Of } from "./files.ts";
 
 /**
  * The one text of a plain value: members sorted by UTF-16 code unit, no white space, members that are `undefined` left

@@ -4,6 +4,7 @@ import * as nodeFiles from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { AtomicFileSystem } from "../common/atomic-file.ts";
 import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+import { byCodeUnit } from "../common/order.ts";
 
 /** Every call by which the run machinery changes the disk, so that a test can fail, cut short or kill at any one of them. */
 export type FileSystem = AtomicFileSystem &
@@ -113,11 +114,6 @@ export interface Checksum {
 /** SHA-256 of a text or of bytes, hexadecimal. */
 export function sha256Of(data: string | Uint8Array): string {
   return createHash("sha256").update(data).digest("hex");
-}
-
-/** The order of names that is the same everywhere. */
-export function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }
 
 /** Something among files is neither a file nor a folder. */

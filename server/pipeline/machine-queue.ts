@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rm, unlink, writeFile } from "node:fs/promise
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { byCodeUnit, unlessMissing } from "./files.ts";
+import { byCodeUnit } from "../common/order.ts";
+import { unlessMissing } from "./files.ts";
 import { FolderWatch } from "./folder-watch.ts";
 import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { describeHolder, Lock, LockedError } from "./run-lock.ts";

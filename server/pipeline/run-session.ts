@@ -1,8 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { byCodeUnit } from "../common/order.ts";
 import { hasEnded, type RunEvent, type RunEventBody, type RunState } from "../protocol/run-events.ts";
 import { EventLog } from "./event-log.ts";
-import { byCodeUnit, disk, type FileSystem, remove } from "./files.ts";
+import { disk, type FileSystem, remove } from "./files.ts";
 import { publishOutput, unpublish } from "./publish.ts";
 import { type RunPaths, type RunRecord, readRecord, runPaths, sweepTemporaries, writeRecord } from "./run-folder.ts";
 import { RunLog } from "./run-log.ts";

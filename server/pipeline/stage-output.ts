@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { InternalError } from "../common/errors.ts";
+import { byCodeUnit } from "../common/order.ts";
 import { seal, unseal } from "./canonical-json.ts";
 import {
-  byCodeUnit,
   type Checksum,
   checksumOf,
   type FileSystem,

@@ -2,10 +2,12 @@
  * The MLP outputs of chosen layers, held on the device a chunk at a time: one forward pass of each model gives the activations of all its
  * layers, and they never leave the device. Letters: B texts, T tokens, D width, R rows of the whole buffer.
  */
+
 import type { Device, Program, StateStore, Update } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { ForwardResult } from "../models/architecture.ts";
+import { hiddenKeyBias } from "../models/architecture.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import { UnknownLayerError } from "./errors.ts";
 import type { TokenStream } from "./token-stream.ts";
@@ -101,7 +103,7 @@ function passInputs(
   texts: readonly number[],
 ): Record<string, Values> {
   const ids = new Int32Array(B * T);
-  const keyBias = new Float32Array(B * T).fill(hidden);
+  const keyBias = new Float32Array(B * T).fill(hiddenKeyBias);
   for (const [b, text] of texts.entries()) {
     const own = all[text]?.subarray(0, T) ?? new Int32Array();
     ids.set(own, b * T);
@@ -110,9 +112,6 @@ function passInputs(
   const inputs = { ids, positions: plainPositions([B, T]), start: Int32Array.of(pass * B * T) };
   return readsPadding ? { ...inputs, keyBias } : inputs;
 }
-
-/** Large enough that exp underflows to exactly 0 after it, small enough that adding a score stays finite. */
-const hidden = -1e30;
 
 function bufferName(model: string, layer: number): string {
   return `activations.${model}.${layer}`;

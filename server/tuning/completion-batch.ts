@@ -4,8 +4,10 @@
  * on the right, so that completion place n is always predicted at place P - 1 + n: the head's product is computed for those N
  * places only.
  */
+
 import { invariant } from "../common/errors.ts";
 import type { Values } from "../engine/graph.ts";
+import { hiddenKeyBias } from "../models/architecture.ts";
 
 export interface BatchShape {
   /** P */
@@ -56,7 +58,7 @@ export function layOut(
     const read = Int32Array.from([...prompt, ...completion]).subarray(0, T - pad);
     ids.set(read, row * T + pad);
     for (let place = pad; place < T; place++) positions[row * T + place] = place - pad;
-    keyBias.fill(hidden, row * T, row * T + pad);
+    keyBias.fill(hiddenKeyBias, row * T, row * T + pad);
     targets.set(completion, row * N);
     mask.fill(1, row * N, row * N + completion.length);
   }
@@ -102,6 +104,3 @@ function take<A extends Float32Array | Int32Array>(
     for (let at = 0; at < width; at++) taken[to * width + at] = values[from * width + at] ?? 0;
   return taken;
 }
-
-/** Added to a score, it leaves a probability of exactly 0. */
-const hidden = -1e30;

@@ -23,6 +23,7 @@ it.each(ORACLE_MODELS)(
     const residual = layers.at(-1)?.residual ?? hidden;
     const program = await device.compile({ stores: [model.store], outputs: { hidden, residual } });
     const results = await program.run({ ids, positions: plainPositions(shape) });
+    const rowOf = (name: string, t: number): number[] => Array.from(results[name]?.slice(t * D, (t + 1) * D) ?? []);
     const { scale, offset, centres } = finalNormOf(model.config);
     const stored = await readFloats(model.store, scale);
     const bias = scale.replace(/weight$/, "bias");
@@ -31,10 +32,10 @@ it.each(ORACLE_MODELS)(
       : new Float32Array(stored.length);
     const D = stored.length;
     for (const t of ids.keys()) {
-      const row = Array.from(results["residual"]?.slice(t * D, (t + 1) * D) ?? []);
+      const row = rowOf("residual", t);
       const mean = centres ? row.reduce((sum, x) => sum + x, 0) / D : 0;
       const own = row.map((x, d) => (x - mean) * ((stored[d] ?? 0) + offset));
-      const found = Array.from(results["hidden"]?.slice(t * D, (t + 1) * D) ?? [], (h, d) => h - (shift[d] ?? 0));
+      const found = rowOf("hidden", t).map((h, d) => h - (shift[d] ?? 0));
       const dot = (a: number[], b: number[]): number => a.reduce((sum, x, d) => sum + x * (b[d] ?? 0), 0);
       expect(dot(own, found) / Math.sqrt(dot(own, own) * dot(found, found))).toBeGreaterThan(1 - 1e-6);
     }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { randomLensSubject } from "../../server/cli/bench-lens-subject.ts";
+import { randomLensSubject } from "../../server/bench/lens-subject.ts";
+import { lensError } from "../../server/bench/lens-timing.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device } from "../../server/engine/device.ts";
-import { lensError } from "../../server/lens/bench.ts";
 import { Lens } from "../../server/lens/lens.ts";
 import type { Reading } from "../../server/lens/reading.ts";
 import type { LensSubject } from "../../server/lens/subject.ts";

@@ -3,7 +3,9 @@
  * `datasets` library: https://huggingface.co/docs/hub/datasets-file-names-and-splits and
  * https://huggingface.co/docs/hub/datasets-manual-configuration
  */
+
 import { z } from "zod";
+import { byCodeUnit } from "../../common/order.ts";
 import { DataSplitError } from "./errors.ts";
 
 /** Which part of a data set is wanted. */
@@ -229,8 +231,4 @@ function listed(names: readonly string[]): string {
 
 function quoted(name: string): string {
   return JSON.stringify(name.slice(0, 100));
-}
-
-function byCodeUnit(a: string, b: string): number {
-  return Number(a > b) - Number(a < b);
 }

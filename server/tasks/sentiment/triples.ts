@@ -2,6 +2,7 @@
  * Contrastive triples from texts and a lexicon, offline. The paper asks GPT-4 for the rewriting and publishes nothing for the
  * neutral version (reference/method.md 1.8); here all three versions differ only in their polar words, by rule and seed.
  */
+import { byCodeUnit } from "../../common/order.ts";
 import { Pacer } from "../../common/pacer.ts";
 import { Random } from "../../common/random.ts";
 import { tokenizeEnglish } from "../../rewards/spacy-english/tokenizer.ts";
@@ -247,10 +248,6 @@ function countsOf({ texts, passages, positive, negative }: Survey, maker: Triple
     overCap,
     tooLong,
   };
-}
-
-function byCodeUnit(a: string, b: string): number {
-  return Number(a > b) - Number(a < b);
 }
 
 /** One from each list by turns, then the rest of the longer. */

@@ -3,14 +3,14 @@ import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import { collectFeatures, rawActivations } from "../probe/collect.ts";
+import { type Floats, largestDifference } from "../probe/features.loops.ts";
+import { evaluateProbe } from "../probe/regression.ts";
+import { defaultProbeSettings } from "../probe/report-types.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
 import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
 import { fitRidge } from "../statistics/ridge.ts";
 import type { Triple } from "../tasks/task.ts";
-import { collectFeatures, rawActivations } from "./collect.ts";
-import { type Floats, largestDifference } from "./features.loops.ts";
-import { evaluateProbe } from "./regression.ts";
-import { defaultProbeSettings } from "./report-types.ts";
 
 /** What `lfp bench probe --json` prints, one line. Times are wall-clock seconds. */
 export const probeBenchSchema = z.strictObject({

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
 import { quantiles } from "../common/quantiles.ts";
 import { FeatureQuery } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
 import { plantedCopies, plantedWord, writeSyntheticStore } from "../store/synthetic.ts";
-import { BenchCheckError, peakRssMB } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
+import { BenchCheckError, peakRssMB } from "./timing.ts";
 
 /** What a person may wait for the table: its first page, and the page after a key in the search field. */
 const budget = { features: 100_000, firstPageMs: 200, searchMs: 100 } as const;

@@ -1,8 +1,8 @@
 import type { MatrixConfig } from "../../kernels/matmul/matrix-text.ts";
 import { f32Peak, matrixPeak, type Peak } from "../../kernels/peak.ts";
 import type { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
-import { BenchCheckError } from "./bench-timing.ts";
 import { timingOf } from "./gpu-products.ts";
+import { BenchCheckError } from "./timing.ts";
 
 /** TFLOP/s that kernels reach which only multiply and add in registers; matrices only where the adapter has them. */
 export interface Peaks {

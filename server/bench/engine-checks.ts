@@ -6,7 +6,7 @@ import { simplify } from "../engine/simplify.ts";
 import type { ParameterSpec } from "../models/architecture.ts";
 import { type LoadedModel, readFloats } from "../models/checkpoint.ts";
 import { nextTokenLoss } from "../models/next-token-loss.ts";
-import { BenchCheckError } from "./bench-timing.ts";
+import { BenchCheckError } from "./timing.ts";
 
 /** Weights that are nearly zero make every token nearly as likely as any other: a loss of ln V, and a little for their spread. */
 export function checkFirstLoss(loss: number, vocabSize: number): void {

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { quantiles } from "../common/quantiles.ts";
 import type { Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { scaledProbe } from "../lens/columns.ts";
+import { Lens } from "../lens/lens.ts";
+import type { LensSubject } from "../lens/subject.ts";
 import { forward, plainPositions } from "../models/model.ts";
-import { scaledProbe } from "./columns.ts";
-import { Lens } from "./lens.ts";
-import type { LensSubject } from "./subject.ts";
 
 const times = z.strictObject({ p50: z.number(), p95: z.number() });
 

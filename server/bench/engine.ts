@@ -1,3 +1,6 @@
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { Random } from "../common/random.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Values } from "../engine/graph.ts";
@@ -6,12 +9,9 @@ import { createOptimizer, gradientNormName, type Optimizer, requireFinite } from
 import { createModel, type LoadedModel } from "../models/checkpoint.ts";
 import { forward, logitsOf, plainPositions } from "../models/model.ts";
 import { nextTokenLoss, targetsOf } from "../models/next-token-loss.ts";
-import { checkFirstLoss, checkGradients, checkLearns } from "./bench-engine-checks.ts";
-import { benchShapeNames, benchShapes } from "./bench-shapes.ts";
-import { medianSeconds, peakRssMB, rounded, type Timing } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { checkFirstLoss, checkGradients, checkLearns } from "./engine-checks.ts";
+import { benchShapeNames, benchShapes } from "./shapes.ts";
+import { medianSeconds, peakRssMB, rounded, type Timing } from "./timing.ts";
 
 export const benchEngine = defineCommand({
   usage: "[options]",

@@ -5,7 +5,7 @@ import { describeVariant, factorErrors, planMatmul, type Variant } from "../../k
 import { plainFragment } from "../../kernels/wgsl.ts";
 import { Random } from "../common/random.ts";
 import type { KernelTimer, TimerOptions } from "../engine/webgpu/kernel-timer.ts";
-import { BenchCheckError } from "./bench-timing.ts";
+import { BenchCheckError } from "./timing.ts";
 
 /** What the extents of products follow from. */
 export interface ProductSizes {

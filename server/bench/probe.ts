@@ -1,13 +1,13 @@
 import { join } from "node:path";
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { starterFolder } from "../common/package-root.ts";
 import { openModel, starterReference } from "../models/open.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
-import { benchProbe as timeProbe } from "../probe/bench.ts";
 import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";
-import { peakRssMB, rounded } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { benchProbe as timeProbe } from "./probe-timing.ts";
+import { peakRssMB, rounded } from "./timing.ts";
 
 export const benchProbe = defineCommand({
   usage: "[options]",

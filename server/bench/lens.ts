@@ -1,14 +1,14 @@
 import { join } from "node:path";
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { starterFolder } from "../common/package-root.ts";
-import { type LensTimes, lensError, timeLens } from "../lens/bench.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
-import { randomLensSubject } from "./bench-lens-subject.ts";
-import type { BenchShape } from "./bench-shapes.ts";
-import { BenchCheckError, peakRssMB } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { randomLensSubject } from "./lens-subject.ts";
+import { type LensTimes, lensError, timeLens } from "./lens-timing.ts";
+import type { BenchShape } from "./shapes.ts";
+import { BenchCheckError, peakRssMB } from "./timing.ts";
 
 /** Design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
 const budget = { model: "pythia-70m", tokens: 128, p95Ms: 250 } as const;

@@ -1,9 +1,9 @@
-import { benchSae as timeSaes } from "../sae/bench.ts";
-import { benchShapes } from "./bench-shapes.ts";
-import { peakRssMB, rounded } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
+import { benchSae as timeSaes } from "./sae-timing.ts";
+import { benchShapes } from "./shapes.ts";
+import { peakRssMB, rounded } from "./timing.ts";
 
 /** Layers whose autoencoders are timed: as in the demo, and the paper's for Pythia-70m. */
 const layersOf = { starter: [2, 4], "pythia-70m": [1, 2, 3, 4, 5] } as const;

@@ -2,13 +2,15 @@
  * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens, completions of
  * 8 to 19, 4 epochs in mini-batches of 16), random ids as prompts, and a reward that costs next to nothing on both sides.
  */
+
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { createModel, type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import type { RewardFunction } from "../rewards/reward.ts";
-import { createPpoTrainer, type PpoStep } from "./ppo.ts";
-import { type PpoConfig, ppoPresets } from "./ppo-config.ts";
-import { type Prompt, uniformIn } from "./prompts.ts";
+import { createPpoTrainer, type PpoStep } from "../tuning/ppo.ts";
+import { type PpoConfig, ppoPresets } from "../tuning/ppo-config.ts";
+import { type Prompt, uniformIn } from "../tuning/prompts.ts";
+import { medianOf } from "./timing.ts";
 
 export interface PpoBenchOptions {
   readonly device: Device;
@@ -149,9 +151,3 @@ const byLength: RewardFunction = {
 };
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;
-}

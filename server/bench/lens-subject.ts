@@ -15,7 +15,7 @@ import { vaderRewardFunction } from "../rewards/vader.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { unitRows } from "../sae/sae.ts";
-import { type BenchShape, benchShapes } from "./bench-shapes.ts";
+import { type BenchShape, benchShapes } from "./shapes.ts";
 
 /** Layers that the paper studies. */
 const studied = 5;

@@ -1,10 +1,11 @@
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { createModel } from "../models/checkpoint.ts";
-import type { SubjectModel } from "./activation-buffer.ts";
-import { checkSaeTraining } from "./bench-check.ts";
-import { type SaeConfig, saeConfigSchema } from "./config.ts";
-import { createSaeTrainer, type SaeTrainer } from "./trainer.ts";
+import type { SubjectModel } from "../sae/activation-buffer.ts";
+import { type SaeConfig, saeConfigSchema } from "../sae/config.ts";
+import { createSaeTrainer, type SaeTrainer } from "../sae/trainer.ts";
+import { checkSaeTraining } from "./sae-check.ts";
+import { medianOf } from "./timing.ts";
 
 export interface SaeBenchOptions {
   readonly device: Device;
@@ -83,6 +84,5 @@ async function secondsPerStep(trainer: SaeTrainer, buffers: number, signal: Abor
     if (done.step > perBuffer) times.push((performance.now() - start) / 1000 / perBuffer);
     start = performance.now();
   }
-  const sorted = times.toSorted((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? Number.NaN) + (sorted[sorted.length >> 1] ?? Number.NaN)) / 2;
+  return medianOf(times);
 }

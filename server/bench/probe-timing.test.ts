@@ -5,7 +5,7 @@ import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import type { Triple } from "../tasks/task.ts";
-import { benchProbe, probeBenchSchema } from "./bench.ts";
+import { benchProbe, probeBenchSchema } from "./probe-timing.ts";
 
 let device: Device;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { measurePeaks, type PeakTimer } from "./bench-gpu-peaks.ts";
+import { measurePeaks, type PeakTimer } from "./gpu-peaks.ts";
 
 const half = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
 const operationsAnIteration = { f32: 2 ** 27, half: 2 ** 28 };

@@ -1,16 +1,16 @@
 import { chooseVariant, type Precision, precisions, type Tuned } from "../../kernels/matmul/choose.ts";
 import { describeVariant, type Variant } from "../../kernels/matmul/variants.ts";
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
 import { messageOf } from "../common/errors.ts";
 import { type GpuName, gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
 import { stateFolder } from "../pipeline/machine-queue.ts";
-import { type GpuFigures, measureOnDevices } from "./bench-gpu-parts.ts";
-import { measurePeaks, type Peaks } from "./bench-gpu-peaks.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
+import { type GpuFigures, measureOnDevices } from "./gpu-parts.ts";
+import { measurePeaks, type Peaks } from "./gpu-peaks.ts";
 import { productSizes, projectProducts, timeProduct, timingOf } from "./gpu-products.ts";
-import { option } from "./options.ts";
 
 export const benchGpu = defineCommand({
   usage: "[options]",

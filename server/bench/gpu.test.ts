@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gpuIsHere } from "../../test/conformance/devices.ts";
+import { main } from "../cli/main.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device, Program } from "../engine/device.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
-import { measureProducts } from "./bench-gpu.ts";
-import { measureOnDevices } from "./bench-gpu-parts.ts";
-import { main } from "./main.ts";
+import { measureProducts } from "./gpu.ts";
+import { measureOnDevices } from "./gpu-parts.ts";
 
 const work = {
   shape: "tiny",

@@ -2,11 +2,11 @@ import { InternalError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { forward, plainPositions } from "../models/model.ts";
-import { mlpOutputOf, type SubjectModel } from "./activation-buffer.ts";
-import type { SaeConfig } from "./config.ts";
-import type { Sae } from "./sae.ts";
-import type { SaeMetrics } from "./step-program.ts";
-import { createSaeTrainer } from "./trainer.ts";
+import { mlpOutputOf, type SubjectModel } from "../sae/activation-buffer.ts";
+import type { SaeConfig } from "../sae/config.ts";
+import type { Sae } from "../sae/sae.ts";
+import type { SaeMetrics } from "../sae/step-program.ts";
+import { createSaeTrainer } from "../sae/trainer.ts";
 
 /** A trained number is not what plain loops make it, so the speed is of no interest. */
 export class SaeBenchCheckError extends InternalError {

@@ -1,9 +1,9 @@
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { starterFolder } from "../common/package-root.ts";
-import { benchPpo as timePpo } from "../tuning/bench.ts";
-import { peakRssMB, rounded } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { benchPpo as timePpo } from "./ppo-timing.ts";
+import { peakRssMB, rounded } from "./timing.ts";
 
 export const benchPpo = defineCommand({
   usage: "[options]",

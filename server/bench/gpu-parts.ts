@@ -12,9 +12,9 @@ import { plainPositions } from "../models/model.ts";
 import { targetsOf } from "../models/next-token-loss.ts";
 import { saeConfigSchema } from "../sae/config.ts";
 import { SaeGroup } from "../sae/step-program.ts";
-import { adamW, trainingProgram } from "./bench-engine.ts";
-import { benchShapes } from "./bench-shapes.ts";
-import { BenchCheckError, medianSeconds, rounded } from "./bench-timing.ts";
+import { adamW, trainingProgram } from "./engine.ts";
+import { benchShapes } from "./shapes.ts";
+import { BenchCheckError, medianSeconds, rounded } from "./timing.ts";
 
 export interface GpuFigures {
   readonly training: { readonly milliseconds: number; readonly tokensPerSecond: number };

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { modelFolder } from "../../test/conformance/fixtures.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
-import { benchPpo } from "./bench.ts";
+import { benchPpo } from "./ppo-timing.ts";
 
 it("times a tiny model and checks what it computed", async () => {
   const device = await createCpuDevice({ threads: 1 });

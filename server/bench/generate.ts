@@ -1,14 +1,14 @@
+import { type CommandResult, defineCommand } from "../cli/command.ts";
+import { option } from "../cli/options.ts";
+import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { createModel, type LoadedModel } from "../models/checkpoint.ts";
 import { defaultSampling, Generator } from "../models/generate.ts";
 import { forward, logitsOf, plainPositions } from "../models/model.ts";
-import { benchShapeNames, benchShapes } from "./bench-shapes.ts";
-import { BenchCheckError, medianSeconds, peakRssMB, rounded } from "./bench-timing.ts";
-import { type CommandResult, defineCommand } from "./command.ts";
-import { option } from "./options.ts";
-import { deviceOptions, withDevice } from "./with-device.ts";
+import { benchShapeNames, benchShapes } from "./shapes.ts";
+import { BenchCheckError, medianSeconds, peakRssMB, rounded } from "./timing.ts";
 
 export const benchGenerate = defineCommand({
   usage: "[options]",
