@@ -51,7 +51,7 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
   const config = { ...ppoPresets["paper/pythia-70m/vader"], ...options.overrides, steps: steps + 1, warmupSteps: 0 };
   const [policy, reference] = [await openBenchModel(options), await openBenchModel(options)];
   const random = Random.fromSeed(1);
-  const tokenizer = { vocabSize: policy.config.vocabSize, decode: joinIds };
+  const tokenizer = { vocabSize: policy.config.vocabSize, unusedIds: [], decode: joinIds };
   const prompts = randomPrompts(policy.config.vocabSize, config, random.fork("prompts"));
   const trainer = await createPpoTrainer({
     device,

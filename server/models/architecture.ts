@@ -34,8 +34,12 @@ export interface ParameterSpec {
 export interface Architecture<C extends BaseConfig> {
   /** The parameters that a checkpoint must hold. */
   parameters(config: C): ParameterSpec[];
-  /** Names in real checkpoints that carry no information: masks, rotary tables, tied heads. */
+  /** Names in real checkpoints that carry no information: masks, rotary tables; a value head, which is no part of the model. */
   readonly ignorable: RegExp;
+  /** Before the names of all but the head; files of the body alone lack it. */
+  readonly bodyPrefix: string;
+  /** What files call a head of its own, our name first. */
+  readonly headNames: readonly [string, ...string[]];
   forward(config: C, context: ForwardContext): ForwardResult;
   /** The name of the matrix that turns hidden states into logits. */
   headName(config: C): string;

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import type { Random } from "../common/random.ts";
 import type { Device, StateStore } from "../engine/device.ts";
-import { describeShape } from "../engine/errors.ts";
-import { sameShape, sizeOf } from "../engine/graph.ts";
+import { sizeOf } from "../engine/graph.ts";
 import type { ParameterSpec } from "./architecture.ts";
+import { checkSpareHead, namesIn } from "./checkpoint-names.ts";
 import { type ModelConfig, parseConfig, readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
-import { ignorableTensors, initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
+import { initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorSource, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 /** A model on a device, and what is needed to save it again. */
@@ -94,37 +94,14 @@ async function readParameters(
   specs: readonly ParameterSpec[],
   config: ModelConfig,
 ): Promise<(ParameterSpec & { values: Float32Array })[]> {
-  checkNames(source, specs, config);
+  const names = namesIn(source, specs, config);
+  await checkSpareHead(source, names, config);
   const entries: (ParameterSpec & { values: Float32Array })[] = [];
   for (const spec of specs) {
-    const values = await source.readFloat32(spec.name, { requireFinite: true });
+    const values = await source.readFloat32(names.get(spec.name) ?? spec.name, { requireFinite: true });
     entries.push({ ...spec, values });
   }
   return entries;
-}
-
-/** Every parameter must be there in its shape, and nothing may be there that would be silently left out. */
-function checkNames(source: TensorSource, specs: readonly ParameterSpec[], config: ModelConfig): void {
-  for (const { name, shape } of specs) {
-    const found = source.tensors.get(name);
-    if (found === undefined)
-      throw new CheckpointTensorError(
-        `${source.path}: tensor '${name}' ${describeShape(shape)} is missing; config.json says ${config.modelType}, which needs it`,
-      );
-    if (!sameShape(found.shape, shape)) {
-      throw new CheckpointTensorError(
-        `${source.path}: tensor '${name}' is ${describeShape(found.shape)}, but config.json asks for ${describeShape(shape)}`,
-      );
-    }
-  }
-  const known = new Set(specs.map(({ name }) => name));
-  const ignorable = ignorableTensors(config);
-  for (const name of source.tensors.keys()) {
-    if (known.has(name) || ignorable.test(name)) continue;
-    throw new CheckpointTensorError(
-      `${source.path}: tensor '${name}' belongs to no part of a ${config.modelType} model of this config.json; it would be left out silently, so nothing was loaded`,
-    );
-  }
 }
 
 function initialValues(

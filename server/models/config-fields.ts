@@ -12,24 +12,100 @@ export const epsilon = z.number().positive().max(0.1);
 export const tokenId = z.int().nonnegative().nullish();
 export const tokenIds = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish();
 
-/** transformers 5 gathers rotary settings here; before, they were fields of their own. */
+/** transformers 5 gathers rotary settings here; before, they were fields of their own. Strict: any other key belongs to a scaled rotation. */
 export const ropeParameters = z
-  .object({
-    rope_type: z.string().optional(),
+  .strictObject({
+    rope_type: z.string().nullish(),
+    /** How transformers 4 spelled `rope_type` at first. */
+    type: z.string().nullish(),
     rope_theta: z.number().positive().optional(),
     partial_rotary_factor: z.number().positive().max(1).optional(),
   })
   .nullish();
+
+/** The two places of the settings. */
+export const ropeFields = { rope_parameters: ropeParameters, rope_scaling: ropeParameters };
+
+type RopeParameters = z.infer<typeof ropeParameters>;
+
+/** The settings that count: transformers takes those of `rope_scaling` whole where there are any. */
+export function ropeOf({
+  rope_parameters,
+  rope_scaling,
+}: {
+  readonly rope_parameters?: RopeParameters;
+  readonly rope_scaling?: RopeParameters;
+}): NonNullable<RopeParameters> {
+  const scaling = rope_scaling ?? {};
+  return Object.keys(scaling).length > 0 ? scaling : (rope_parameters ?? {});
+}
+
+/**
+ * The rotation of `wanted` dimensions of a head of `headDim` as one of an even number. transformers turns an odd number's last dimension with one more,
+ * at the frequencies base^(-2i / wanted), which are those of a larger base over the even number. Throws `ConfigError`.
+ */
+export function rotation(
+  wanted: number,
+  headDim: number,
+  base: number,
+): { readonly rotaryDims: number; readonly rotaryBase: number } {
+  const rotaryDims = 2 * Math.ceil(wanted / 2);
+  if (rotaryDims > headDim)
+    throw new ConfigError(`all ${headDim} dimensions of a head should be rotated, which takes an even number`);
+  return { rotaryDims, rotaryBase: rotaryDims === wanted ? base : base ** (rotaryDims / wanted) };
+}
 
 export function listOfIds(value: z.infer<typeof tokenIds>): readonly number[] {
   if (value === undefined || value === null) return [];
   return typeof value === "number" ? [value] : value;
 }
 
-/** Only the plain rotation is built; scaled ones would be silently wrong. */
-export function requirePlainRope(ropeType: string | undefined): void {
-  if (ropeType !== undefined && ropeType !== "default")
-    throw new ConfigError(`rope_type is '${ropeType}'; only 'default' is supported`);
+const ropeTypes = z.looseObject({ rope_type: z.unknown().optional(), type: z.unknown().optional() });
+
+/**
+ * Only the plain rotation is built; scaled ones would be silently wrong. Looks before the schema does, which would name the other keys of a scaled
+ * one first. Throws `ConfigError`.
+ */
+export function requirePlainRope(json: unknown): void {
+  const { rope_parameters, rope_scaling } = z.record(z.string(), z.unknown()).parse(json);
+  for (const [field, given] of Object.entries({ rope_parameters, rope_scaling })) {
+    const { rope_type, type } = ropeTypes.safeParse(given).data ?? {};
+    const found = rope_type ?? type ?? "default";
+    if (found === "default") continue;
+    throw new ConfigError(
+      `${field} says rope_type ${JSON.stringify(found)}; only "default" is supported. Use a checkpoint whose rotation is not scaled`,
+    );
+  }
+}
+
+/** Keys that say nothing of the forward pass, although their names hold one of the words below. */
+const inertKeys = /dropout|^summary_|^output_|^_?attn_implementation|_autoset$|^tokenizer_|^task_/;
+const forwardWords =
+  /rope|rotary|alibi|position|attention|attn|head|softcap|logit_|window|sliding|expert|moe|quant|scale|scaling|residual|multiplier|norm|bias|activation|act_fn|embed|layer|pruned|mlp|query|adapter/i;
+
+/**
+ * Throws `ConfigError` for a key that this program does not read and that, by its name, may change the forward pass: left out, numbers would be
+ * silently wrong. What is null, false or empty changes nothing.
+ */
+export function refuseUnread(json: unknown, schema: z.ZodObject): void {
+  for (const [key, value] of Object.entries(z.record(z.string(), z.unknown()).parse(json))) {
+    if (Object.hasOwn(schema.shape, key) || inertKeys.test(key) || !forwardWords.test(key) || isNothing(value))
+      continue;
+    throw new ConfigError(
+      `${JSON.stringify(key)} is not known here and may change the forward pass. Where the model computes the same without it, remove it from the file`,
+    );
+  }
+}
+
+function isNothing(value: unknown): boolean {
+  if (value === null || value === false) return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
+}
+
+/** Throws `ConfigError` where a second name of a field says something else. */
+export function requireSame(name: string, got: number | null | undefined, expected: number, by: string): void {
+  if (got !== null && got !== undefined && got !== expected)
+    throw new ConfigError(`${name} is ${got}, but ${by} makes it ${expected}; only one of them can be meant`);
 }
 
 const activations: Readonly<Record<string, (x: Node) => Node>> = {

@@ -46,7 +46,7 @@ export async function continueTexts(
     batch: Math.min(batchRows, encoded.length),
     promptTokens: encoded.reduce((longest, ids) => Math.max(longest, ids.length), 0),
     maxNewTokens: options.maxNewTokens,
-    vocabulary: tokenizer.vocabSize,
+    tokenizer,
     frozen: true,
     ...edit,
   });

@@ -1,4 +1,7 @@
-/** Gemma 1: Gemma Team 2024, https://arxiv.org/abs/2403.08295; names and order as in transformers. */
+/**
+ * Gemma 1: Gemma Team 2024, https://arxiv.org/abs/2403.08295; names and order as in transformers. Where the padding id stands in a text its embedding has a
+ * gradient here, which torch's `padding_idx` drops.
+ */
 import { z } from "zod";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -11,7 +14,17 @@ import {
   type ParameterSpec,
   splitHeads,
 } from "./architecture.ts";
-import { count, epsilon, listOfIds, requirePlainRope, ropeParameters, tokenId, tokenIds } from "./config-fields.ts";
+import {
+  count,
+  epsilon,
+  listOfIds,
+  refuseUnread,
+  requirePlainRope,
+  ropeFields,
+  ropeOf,
+  tokenId,
+  tokenIds,
+} from "./config-fields.ts";
 import { ConfigError } from "./errors.ts";
 
 export interface GemmaConfig extends BaseConfig {
@@ -35,7 +48,7 @@ const schema = z.object({
   hidden_act: z.enum(["gelu", "gelu_pytorch_tanh"]).nullish(),
   hidden_activation: z.enum(["gelu", "gelu_pytorch_tanh"]).nullish(),
   rope_theta: z.number().positive().optional(),
-  rope_parameters: ropeParameters,
+  ...ropeFields,
   max_position_embeddings: count,
   rms_norm_eps: epsilon.default(1e-6),
   attention_bias: z.literal(false).default(false),
@@ -46,8 +59,12 @@ const schema = z.object({
 });
 
 export function parseGemmaConfig(json: unknown): GemmaConfig {
+  requirePlainRope(json);
   const raw = schema.parse(json);
-  requirePlainRope(raw.rope_parameters?.rope_type);
+  refuseUnread(json, schema);
+  const rope = ropeOf(raw);
+  if ((rope.partial_rotary_factor ?? 1) !== 1)
+    throw new ConfigError(`partial_rotary_factor is ${rope.partial_rotary_factor}; a Gemma rotates whole heads`);
   if (raw.num_attention_heads % raw.num_key_value_heads !== 0) {
     throw new ConfigError(
       `${raw.num_attention_heads} query heads cannot share ${raw.num_key_value_heads} key heads evenly`,
@@ -62,7 +79,7 @@ export function parseGemmaConfig(json: unknown): GemmaConfig {
     kvHeads: raw.num_key_value_heads,
     headDim: raw.head_dim,
     mlpWidth: raw.intermediate_size,
-    rotaryBase: raw.rope_parameters?.rope_theta ?? raw.rope_theta ?? 10_000,
+    rotaryBase: rope.rope_theta ?? raw.rope_theta ?? 10_000,
     contextLength: raw.max_position_embeddings,
     localWindow: undefined,
     eps: raw.rms_norm_eps,
@@ -78,7 +95,9 @@ const layerName = (layer: number): string => `model.layers.${layer}`;
 
 export const gemma: Architecture<GemmaConfig> = {
   parameters,
-  ignorable: /\.rotary_emb\.inv_freq$|^lm_head\.weight$|^v_head\./,
+  ignorable: /\.rotary_emb\.inv_freq$|^v_head\./,
+  bodyPrefix: "model.",
+  headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   finalNorm: { scale: "model.norm.weight", offset: 1, centres: false },
   initialNorm: 0,

@@ -10,6 +10,7 @@ import type { CacheInputs, ForwardResult } from "./architecture.ts";
 import { ContextLengthError, PromptError, TokenIdError } from "./errors.ts";
 import { type Continuation, GenerationRows } from "./generation-rows.ts";
 import { cacheShape, type ForwardOptions, forward, logitsOf, type Model } from "./model.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 export interface SamplingOptions {
   /** 0: always the most probable token. */
@@ -36,8 +37,8 @@ export interface GeneratorShape {
 export interface GeneratorOptions extends GeneratorShape {
   /** The weights will not change while the generator lives; it is then faster. Default false. */
   readonly frozen?: boolean;
-  /** The tokenizer's size, where the model's vocabulary is padded beyond it: no id from here on is drawn. */
-  readonly vocabulary?: number;
+  /** Ids that its tokenizer has no token for, in a padded vocabulary or in a gap, are never drawn. Undefined: any may be. */
+  readonly tokenizer?: Pick<Tokenizer, "vocabSize" | "unusedIds"> | undefined;
   /** Stores of adapters beside the model's own. */
   readonly stores?: readonly StateStore[];
   /** Stores whose values may change between two calls, such as the factors of an ablation. */
@@ -53,6 +54,8 @@ export class Generator {
   readonly #prefill: Program;
   readonly #decode: Program | undefined;
   readonly #cache: StateStore;
+  /** The input `idBias`, where there is one. */
+  readonly #idBias: { readonly idBias: Float32Array } | undefined;
 
   private constructor(
     model: Model,
@@ -60,12 +63,14 @@ export class Generator {
     prefill: Program,
     decode: Program | undefined,
     cache: StateStore,
+    unusedIds: readonly number[],
   ) {
     this.#model = model;
     this.#shape = shape;
     this.#prefill = prefill;
     this.#decode = decode;
     this.#cache = cache;
+    this.#idBias = unusedIds.length === 0 ? undefined : { idBias: idBiasOf(unusedIds, model.config.vocabSize) };
   }
 
   /** Compiles the passes over the prompt and over one token. Throws `ContextLengthError` when they cannot fit the model. */
@@ -90,7 +95,8 @@ export class Generator {
       });
     const prefill = await compile(prefillPass(model, options, S));
     const decode = maxNewTokens > 1 ? await compile(decodePass(model, options, S)) : undefined;
-    return new Generator(model, { batch: B, promptTokens: T, maxNewTokens }, prefill, decode, cache);
+    const unused = options.tokenizer?.unusedIds ?? [];
+    return new Generator(model, { batch: B, promptTokens: T, maxNewTokens }, prefill, decode, cache, unused);
   }
 
   /**
@@ -103,8 +109,10 @@ export class Generator {
     const wanted = Math.min(options.maxNewTokens, maxNewTokens);
     checkPrompts(prompts, this.#shape, vocabSize);
     const rows = new GenerationRows(prompts, { B, T, S: T + maxNewTokens - 1, localWindow, eosIds });
-    const draw = (): Record<string, Values> =>
-      samplingInputs(options, B, random, rows.newTokens < options.minNewTokens);
+    const draw = (): Record<string, Values> => ({
+      ...samplingInputs(options, B, random, rows.newTokens < options.minNewTokens),
+      ...this.#idBias,
+    });
     rows.take(idsOf(await this.#prefill.run({ ...rows.prefillInputs(), ...draw() })));
     while (this.#decode !== undefined && rows.newTokens < wanted && !rows.allStopped) {
       rows.take(idsOf(await this.#decode.run({ ...rows.decodeInputs(), ...draw() })));
@@ -151,12 +159,14 @@ function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
 }
 
 /** Dividing the hidden state by the temperature divides the logits, which are many more. */
-function sampled(model: Model, { vocabulary = model.config.vocabSize }: GeneratorOptions, hiddenBD: Node): Node {
+function sampled(model: Model, { tokenizer }: GeneratorOptions, hiddenBD: Node): Node {
   const [B = 0] = hiddenBD.shape;
-  const probs = ops.softmax(logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", []))));
+  const logits = logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", [])));
+  const hasGaps = tokenizer !== undefined && tokenizer.unusedIds.length > 0;
+  const probs = ops.softmax(hasGaps ? ops.add(logits, ops.input("idBias", [model.config.vocabSize])) : logits);
   return ops.sampleRows(probs, ops.input("uniforms", [B]), ops.input("samplingSettings", [4]), {
     bannable: model.config.eosIds,
-    limit: vocabulary,
+    limit: tokenizer?.vocabSize ?? model.config.vocabSize,
   });
 }
 
@@ -172,6 +182,13 @@ function samplingInputs(
     uniforms: Float32Array.from({ length: B }, () => random.uniform()),
     samplingSettings: Float32Array.of(topK, topP, Number(greedy), Number(banEos)),
   };
+}
+
+/** [V]; added to logits. */
+function idBiasOf(unusedIds: readonly number[], vocabSize: number): Float32Array {
+  const bias = new Float32Array(vocabSize);
+  for (const id of unusedIds) bias[id] = -1e30;
+  return bias;
 }
 
 function cacheInputs(model: Model, B: number, S: number): CacheInputs {

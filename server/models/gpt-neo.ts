@@ -11,7 +11,17 @@ import {
   type ParameterSpec,
   splitHeads,
 } from "./architecture.ts";
-import { activation, count, epsilon, headDimension, listOfIds, tokenId, tokenIds } from "./config-fields.ts";
+import {
+  activation,
+  count,
+  epsilon,
+  headDimension,
+  listOfIds,
+  refuseUnread,
+  requireSame,
+  tokenId,
+  tokenIds,
+} from "./config-fields.ts";
 import { ConfigError } from "./errors.ts";
 
 export interface GptNeoConfig extends BaseConfig {
@@ -34,7 +44,13 @@ const schema = z.object({
   num_layers: count,
   num_heads: count,
   intermediate_size: count.nullish(),
+  /** Other names of `num_layers` and `num_heads`. */
+  num_hidden_layers: count.nullish(),
+  num_attention_heads: count.nullish(),
+  head_dim: count.nullish(),
   attention_types: z.array(z.tuple([z.array(attentionKind), count])),
+  /** What `attention_types` comes to, as transformers 4 saved it. */
+  attention_layers: z.array(attentionKind).nullish(),
   window_size: count.default(256),
   activation_function: z.string().default("gelu_new"),
   layer_norm_epsilon: epsilon.default(1e-5),
@@ -46,6 +62,7 @@ const schema = z.object({
 
 export function parseGptNeoConfig(json: unknown): GptNeoConfig {
   const raw = schema.parse(json);
+  refuseUnread(json, schema);
   const attentionKinds = raw.attention_types.flatMap(([kinds, times]) =>
     Array.from({ length: times }, () => kinds).flat(),
   );
@@ -53,7 +70,15 @@ export function parseGptNeoConfig(json: unknown): GptNeoConfig {
     throw new ConfigError(
       `attention_types tells of ${attentionKinds.length} layers but num_layers is ${raw.num_layers}`,
     );
+  if (raw.attention_layers && raw.attention_layers.join() !== attentionKinds.join())
+    throw new ConfigError(
+      "attention_layers and attention_types tell of different layers; only one of them can be meant",
+    );
   activation(raw.activation_function);
+  const headDim = headDimension(raw.hidden_size, raw.num_heads);
+  requireSame("num_hidden_layers", raw.num_hidden_layers, raw.num_layers, "num_layers");
+  requireSame("num_attention_heads", raw.num_attention_heads, raw.num_heads, "num_heads");
+  requireSame("head_dim", raw.head_dim, headDim, "hidden_size over num_heads");
   return {
     modelType: raw.model_type,
     vocabSize: raw.vocab_size,
@@ -61,7 +86,7 @@ export function parseGptNeoConfig(json: unknown): GptNeoConfig {
     layers: raw.num_layers,
     heads: raw.num_heads,
     kvHeads: raw.num_heads,
-    headDim: headDimension(raw.hidden_size, raw.num_heads),
+    headDim,
     mlpWidth: raw.intermediate_size ?? 4 * raw.hidden_size,
     activation: raw.activation_function,
     contextLength: raw.max_position_embeddings,
@@ -81,7 +106,9 @@ const layerName = (layer: number): string => `transformer.h.${layer}`;
 
 export const gptNeo: Architecture<GptNeoConfig> = {
   parameters,
-  ignorable: /\.attn\.attention\.(bias|masked_bias)$|^lm_head\.weight$|^v_head\./,
+  ignorable: /\.attn\.attention\.(bias|masked_bias)$|^v_head\./,
+  bodyPrefix: "transformer.",
+  headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
   initialNorm: 1,

@@ -17,8 +17,12 @@ import {
   epsilon,
   headDimension,
   listOfIds,
+  refuseUnread,
   requirePlainRope,
-  ropeParameters,
+  requireSame,
+  ropeFields,
+  ropeOf,
+  rotation,
   tokenId,
   tokenIds,
 } from "./config-fields.ts";
@@ -27,6 +31,7 @@ export interface GptNeoXConfig extends BaseConfig {
   readonly modelType: "gpt_neox";
   readonly mlpWidth: number;
   readonly activation: string;
+  /** Even; 0 where nothing is rotated. */
   readonly rotaryDims: number;
   readonly rotaryBase: number;
   readonly eps: number;
@@ -46,8 +51,11 @@ const schema = z.object({
   hidden_act: z.string().default("gelu"),
   rotary_pct: z.number().positive().max(1).optional(),
   rotary_emb_base: z.number().positive().optional(),
-  rope_parameters: ropeParameters,
-  rope_scaling: ropeParameters,
+  ...ropeFields,
+  /** Not read by transformers, which goes by `rotary_emb_base` and `rotary_pct`. */
+  rope_theta: z.unknown().optional(),
+  partial_rotary_factor: z.unknown().optional(),
+  head_dim: count.nullish(),
   max_position_embeddings: count,
   layer_norm_eps: epsilon.default(1e-5),
   use_parallel_residual: z.boolean().default(true),
@@ -58,10 +66,13 @@ const schema = z.object({
 });
 
 export function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
+  requirePlainRope(json);
   const raw = schema.parse(json);
   const headDim = headDimension(raw.hidden_size, raw.num_attention_heads);
-  const factor = raw.rope_parameters?.partial_rotary_factor ?? raw.rotary_pct ?? 0.25;
-  requirePlainRope(raw.rope_parameters?.rope_type ?? raw.rope_scaling?.rope_type);
+  refuseUnread(json, schema);
+  requireSame("head_dim", raw.head_dim, headDim, "hidden_size over num_attention_heads");
+  const rope = ropeOf(raw);
+  const factor = rope.partial_rotary_factor ?? raw.rotary_pct ?? 0.25;
   activation(raw.hidden_act);
   return {
     modelType: raw.model_type,
@@ -73,8 +84,7 @@ export function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
     headDim,
     mlpWidth: raw.intermediate_size,
     activation: raw.hidden_act,
-    rotaryDims: Math.trunc(headDim * factor),
-    rotaryBase: raw.rope_parameters?.rope_theta ?? raw.rotary_emb_base ?? 10_000,
+    ...rotation(Math.trunc(headDim * factor), headDim, rope.rope_theta ?? raw.rotary_emb_base ?? 10_000),
     contextLength: raw.max_position_embeddings,
     localWindow: undefined,
     eps: raw.layer_norm_eps,
@@ -93,7 +103,10 @@ const layerName = (layer: number): string => `gpt_neox.layers.${layer}`;
 export const gptNeoX: Architecture<GptNeoXConfig> = {
   parameters,
   // Old checkpoints carry masks and rotary tables, and TRL's a value head.
-  ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^embed_out\.weight$|^v_head\./,
+  ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^v_head\./,
+  bodyPrefix: "gpt_neox.",
+  // transformers 5 calls it lm_head in memory, and reads both.
+  headNames: [headWeight, "lm_head.weight"],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   finalNorm: { scale: "gpt_neox.final_layer_norm.weight", offset: 0, centres: true },
   initialNorm: 1,
@@ -165,7 +178,9 @@ function attend(
   const joint = splitHeads(weights.linear(x, `${name}.query_key_value.weight`, biasOf("query_key_value")), heads);
   const part = (index: number): Node => ops.slice(joint, 3, index * headDim, (index + 1) * headDim);
   const turn = (half: Node): Node =>
-    ops.rotary(half, positions, { rotaryDims, base: rotaryBase, maxPositions: config.contextLength });
+    rotaryDims === 0
+      ? half
+      : ops.rotary(half, positions, { rotaryDims, base: rotaryBase, maxPositions: config.contextLength });
   const scale = 1 / Math.sqrt(headDim);
   const result = attention(
     { queries: turn(part(0)), keys: turn(part(1)), values: part(2), layer, scale, window: undefined },

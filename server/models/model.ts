@@ -73,8 +73,9 @@ export function parametersOf(config: ModelConfig): ParameterSpec[] {
   return dispatch(config, (architecture, own) => architecture.parameters(own));
 }
 
-export function ignorableTensors(config: ModelConfig): RegExp {
-  return dispatch(config, (architecture) => architecture.ignorable);
+/** How files name tensors. */
+export function fileNamesOf(config: ModelConfig): Pick<Architecture<never>, "ignorable" | "bodyPrefix" | "headNames"> {
+  return dispatch(config, ({ ignorable, bodyPrefix, headNames }) => ({ ignorable, bodyPrefix, headNames }));
 }
 
 export function headNameOf(config: ModelConfig): string {

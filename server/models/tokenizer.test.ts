@@ -182,7 +182,14 @@ describe("a loaded tokenizer", () => {
     }
     const gap = await loadTokenizer(await edited("gpt2", { added_tokens: [{ id: 900, content: "<extra>" }] }));
     expect(gap.vocabSize).toBe(901);
-    expect(() => gap.tokenText(800)).toThrow(TokenIdError);
+    expect(gap.unusedIds).toEqual(Array.from({ length: 199 }, (_, at) => 701 + at));
+    expect(tokenizerOf("gpt2").unusedIds).toEqual([]);
+    expect([gap.tokenText(800), gap.tokenLabel(800), gap.decode([800, 900])]).toEqual([
+      "",
+      "[no token 800]",
+      "<extra>",
+    ]);
+    expect(() => gap.tokenText(901)).toThrow(TokenIdError);
     expect([...gap.encode("<extra>").ids]).toEqual([900]);
   });
 

@@ -18,7 +18,7 @@ export interface EvaluationOptions {
   readonly device: Device;
   readonly base: Model;
   readonly tuned: Model;
-  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize">;
+  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
   readonly reward: RewardFunction;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
@@ -86,7 +86,7 @@ async function compileEvaluation({
   const shape = shapeOf(config);
   const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
   const sizes = { batch: config.batchSize, promptTokens, maxNewTokens };
-  const generating = { ...sizes, vocabulary: tokenizer.vocabSize, frozen: true };
+  const generating = { ...sizes, tokenizer, frozen: true };
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature: config.temperature, frozen: true };
   const programs = {
     baseGenerator: await Generator.create(device, base, generating),

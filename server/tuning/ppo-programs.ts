@@ -32,8 +32,8 @@ export interface PpoModels {
   readonly policy: Model;
   /** Never changed. */
   readonly reference: Model;
-  /** No id beyond its vocabulary is sampled, where a model's is padded. */
-  readonly tokenizer: Pick<Tokenizer, "vocabSize">;
+  /** No id that it has no token for is sampled. */
+  readonly tokenizer: Pick<Tokenizer, "vocabSize" | "unusedIds">;
 }
 
 export async function compilePrograms(
@@ -47,7 +47,7 @@ export async function compilePrograms(
   const head = await createHead(device, policy.config.width, config, random);
   const optimizer = await createOptimizer(device, [...policy.parameters, ...head.parameters]);
   const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
-  const sampler = await Generator.create(device, policy, { ...sizes, vocabulary: tokenizer.vocabSize });
+  const sampler = await Generator.create(device, policy, { ...sizes, tokenizer });
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
   const policyOptions = { ...scoring, frozen: false, valueHead: head, entropies: true };
   const policyScorer = await CompletionScorer.create(device, policy, policyOptions);

@@ -33,7 +33,7 @@ import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.
 export interface PpoTrainerOptions extends PpoModels {
   /** Trained in place; the same model as the reference to begin with, as a rule. */
   readonly policy: LoadedModel;
-  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize">;
+  readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
   readonly reward: RewardFunction;
   readonly prompts: readonly Prompt[];
   readonly config: PpoConfig;

@@ -3,6 +3,7 @@ import type { Tokenizer } from "../../server/models/tokenizer.ts";
 /** A tokenizer whose texts are the ids themselves: "12 5 7" has three tokens, each with the range of its number. */
 export const numberTokenizer: Tokenizer = {
   vocabSize: 1000,
+  unusedIds: [],
   bosId: undefined,
   eosId: undefined,
   padId: undefined,

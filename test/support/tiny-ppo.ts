@@ -13,6 +13,7 @@ const tinyVocabulary = 97;
 
 export const tinyTokenizer = {
   vocabSize: tinyVocabulary,
+  unusedIds: [],
   decode: (ids: Iterable<number>): string => [...ids].map((id) => ` ${id}`).join(""),
 };
 

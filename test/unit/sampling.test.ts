@@ -127,6 +127,30 @@ describe("sampling from a model", () => {
     expect(held.some((ids) => ids.length < 12)).toBe(true);
   });
 
+  it("draws no id without a token, be it in a gap or beyond the tokenizer, as the rest has the probability", async () => {
+    const many = Array.from({ length: 64 }, (_, at) => Int32Array.of(2 + at));
+    const unusedIds = Array.from({ length: 60 }, (_, at) => 20 + at);
+    for (const temperature of [3, 0]) {
+      const generator = await Generator.create(device, model, {
+        batch: 64,
+        promptTokens: 5,
+        maxNewTokens: 12,
+        tokenizer: { vocabSize: 90, unusedIds },
+      });
+      const found = await generator.generate(
+        many,
+        { ...defaultSampling, maxNewTokens: 12, temperature },
+        Random.fromSeed(5),
+      );
+      await generator.dispose();
+      const drawn = new Set(found.flatMap(({ ids }) => [...ids]));
+      expect([...drawn].filter((id) => id >= 90 || unusedIds.includes(id))).toEqual([]);
+      expect(drawn.size).toBeGreaterThan(temperature === 0 ? 1 : 20);
+      const free = await sample(many, { temperature }, 5);
+      expect(free.flat().some((id) => id >= 90 || unusedIds.includes(id))).toBe(true);
+    }
+  });
+
   it("takes the most probable token at temperature 0, with every seed", async () => {
     const greedy = await sample(prompts, { temperature: 0 }, 1);
     expect(await sample(prompts, { temperature: 0 }, 2)).toEqual(greedy);

@@ -19,6 +19,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly #splitters: Record<"asText" | "parsed", { given: AddedTokenSplitter; normalised: AddedTokenSplitter }>;
   readonly #addedIds: ReadonlySet<number>;
   readonly #bytes = new Map<number, Uint8Array>();
+  #unusedIds: readonly number[] | undefined;
 
   constructor(spec: TokenizerSpec) {
     this.#spec = spec;
@@ -32,6 +33,16 @@ export class BpeTokenizer implements Tokenizer {
     this.#addedIds = new Set(spec.addedTokens.map(({ id }) => id));
     this.vocabSize = 0;
     for (const id of spec.tokenOf.keys()) if (id >= this.vocabSize) this.vocabSize = id + 1;
+  }
+
+  // Asked for only once the vocabulary fits a model: a tokenizer alone may have any ids.
+  get unusedIds(): readonly number[] {
+    const { tokenOf } = this.#spec;
+    this.#unusedIds ??=
+      tokenOf.size === this.vocabSize
+        ? []
+        : Array.from({ length: this.vocabSize }, (_, id) => id).filter((id) => !tokenOf.has(id));
+    return this.#unusedIds;
   }
 
   encode(text: string, { addSpecialTokens = true, parseSpecialTokens = false }: EncodeOptions = {}): Encoding {
@@ -85,7 +96,8 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   tokenLabel(id: number): string {
-    return visibleText(this.#bytesOf(id));
+    const bytes = this.#bytesOf(id);
+    return bytes === noBytes ? `[no token ${id}]` : visibleText(bytes);
   }
 
   /** The text that an id decodes to, as UTF-8, which may be part of a character. */
@@ -93,6 +105,7 @@ export class BpeTokenizer implements Tokenizer {
     const known = this.#bytes.get(id);
     if (known) return known;
     const token = this.#spec.tokenOf.get(id);
+    if (token === undefined && Number.isInteger(id) && id >= 0 && id < this.vocabSize) return noBytes;
     if (token === undefined) throw new TokenIdError(id, this.vocabSize);
     const { family } = this.#spec;
     const text = family === "byte-fallback" ? token.replaceAll(SPACE_MARK, " ") : token;
@@ -145,6 +158,8 @@ function originalEnd({ ends }: MappedText, base: number, unit: number): number {
 }
 
 const utf8 = new TextEncoder();
+/** What an id without a token decodes to. */
+const noBytes = new Uint8Array();
 
 /** U+FEFF at the start is text here, not a mark to drop. */
 function utf8Decoder(): TextDecoder {

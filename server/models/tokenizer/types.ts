@@ -4,6 +4,8 @@ import type { TokenRange } from "./offsets.ts";
 export interface Tokenizer {
   /** One more than the largest id. The model's vocab_size may be larger (padded), never smaller. */
   readonly vocabSize: number;
+  /** Ids below `vocabSize` that no token has, rising: no text encodes to them, they decode to nothing, and no sampler should draw them. */
+  readonly unusedIds: readonly number[];
   /** Begin of text, end of text and padding, as tokenizer_config.json names them; undefined where it does not. */
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;

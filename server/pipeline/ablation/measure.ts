@@ -97,7 +97,7 @@ export class AblationBench {
       batch: config.batchSize,
       promptTokens,
       maxNewTokens,
-      vocabulary: tokenizer.vocabSize,
+      tokenizer,
       frozen: true,
       stores: edit.frozenStores,
       liveStores: edit.liveStores,

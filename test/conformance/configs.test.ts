@@ -1,0 +1,214 @@
+/** Variants of config.json and of tensors' names: what transformers reads plainly gives its logits, and what it reads otherwise is refused by name. */
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { createCpuDevice } from "../../server/engine/cpu/device.ts";
+import type { Device } from "../../server/engine/device.ts";
+import * as ops from "../../server/engine/ops.ts";
+import { loadModel } from "../../server/models/checkpoint.ts";
+import { parseConfig } from "../../server/models/config.ts";
+import { CheckpointTensorError, ConfigError } from "../../server/models/errors.ts";
+import { forward, logitsOf, plainPositions } from "../../server/models/model.ts";
+import { openSafetensors, type TensorToWrite, writeSafetensors } from "../../server/models/safetensors.ts";
+import { expectClose } from "./close-to.ts";
+import { modelFolder, ORACLE_MODELS, type OracleModel } from "./fixtures.ts";
+
+const stored = z
+  .object({
+    ids: z.array(z.int()),
+    cases: z.array(
+      z.object({
+        model: z.enum(ORACLE_MODELS),
+        changes: z.record(z.string(), z.unknown()),
+        ropeType: z.string(),
+        logits: z.array(z.number()),
+      }),
+    ),
+  })
+  .parse(
+    JSON.parse(await readFile(fileURLToPath(new URL("../fixtures/models/configs.json", import.meta.url)), "utf8")),
+  );
+const plainLogits = (model: OracleModel): readonly number[] =>
+  stored.cases.find((one) => one.model === model && Object.keys(one.changes).length === 0)?.logits ?? [];
+
+let device: Device;
+let scratch: string;
+let folders = 0;
+beforeAll(async () => {
+  device = await createCpuDevice({ threads: 1 });
+  scratch = await mkdtemp(join(tmpdir(), "lfp-configs-"));
+});
+afterAll(async () => {
+  await device.close();
+  await rm(scratch, { recursive: true });
+});
+
+/** A copy of a small checkpoint; a change of null takes the key out. */
+async function changed(
+  model: OracleModel,
+  changes: Readonly<Record<string, unknown>>,
+  edit?: (tensors: TensorToWrite[]) => TensorToWrite[],
+): Promise<string> {
+  const folder = join(scratch, `model-${++folders}`);
+  await mkdir(folder);
+  const json = { ...JSON.parse(await readFile(join(modelFolder(model), "config.json"), "utf8")), ...changes };
+  const kept = Object.fromEntries(Object.entries(json).filter(([key]) => changes[key] !== null));
+  await writeFile(join(folder, "config.json"), JSON.stringify(kept));
+  const weights = join(modelFolder(model), "model.safetensors");
+  if (edit === undefined) await copyFile(weights, join(folder, "model.safetensors"));
+  else await writeSafetensors(join(folder, "model.safetensors"), edit(await tensorsOf(weights)));
+  return folder;
+}
+
+async function tensorsOf(path: string): Promise<TensorToWrite[]> {
+  await using source = await openSafetensors(path);
+  const found: TensorToWrite[] = [];
+  for (const [name, { shape }] of source.tensors)
+    found.push({ name, dtype: "F32", shape: [...shape], data: await source.readFloat32(name) });
+  return found;
+}
+
+/** Of the last token. */
+async function logitsIn(folder: string) {
+  const model = await loadModel(device, folder);
+  const T = stored.ids.length;
+  const last = ops.slice(forward(model, { shape: [1, T] }).hidden, 1, T - 1, T);
+  const program = await device.compile({ stores: [model.store], outputs: { logits: logitsOf(model, last) } });
+  const { logits } = await program.run({ ids: Int32Array.from(stored.ids), positions: plainPositions([1, T]) });
+  return logits;
+}
+
+const failure = (folder: string): Promise<unknown> =>
+  loadModel(device, folder).then(
+    () => "it was loaded",
+    (error: unknown) => error,
+  );
+
+describe("config.json as transformers reads it", () => {
+  it.each(stored.cases)("$model with $changes ($ropeType)", async ({ model, changes, ropeType, logits }) => {
+    const folder = await changed(model, changes);
+    if (ropeType === "default") {
+      expectClose("logits", await logitsIn(folder), logits, { absolute: 2e-5, relative: 0 });
+      return;
+    }
+    const error = await failure(folder);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(String(error)).toContain(`says rope_type "${ropeType}"; only "default" is supported`);
+  });
+
+  it.each<[OracleModel, Record<string, unknown>, RegExp]>([
+    ["gpt-neox", { head_dim: 16 }, /head_dim is 16, but hidden_size over num_attention_heads makes it 8/],
+    ["gpt-neox", { quantization_config: { quant_method: "gptq" } }, /"quantization_config" is not known here/],
+    ["gpt-neox", { residual_multiplier: 0.5 }, /"residual_multiplier" is not known here/],
+    ["gpt-neox", { rope_scaling: { factor: 2 } }, /factor/],
+    ["gpt-neox", { num_key_value_heads: 1 }, /"num_key_value_heads" is not known here/],
+    ["gemma", { final_logit_softcapping: 30 }, /"final_logit_softcapping" is not known here/],
+    ["gemma", { sliding_window: 4 }, /"sliding_window" is not known here/],
+    ["gemma", { rope_parameters: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor is 0.5; a Gemma rotates/],
+    ["gpt-neo", { attention_layers: ["global", "global", "global", "local"] }, /attention_layers and attention_types/],
+    ["gpt-neo", { num_hidden_layers: 2 }, /num_hidden_layers is 2, but num_layers makes it 4/],
+  ])("%s refuses %j, which would change its forward pass", async (model, changes, says) => {
+    const error = await failure(await changed(model, changes));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(String(error)).toMatch(says);
+  });
+
+  it("a head whose whole odd width is rotated is refused, as transformers cannot compute it either", () => {
+    const json = {
+      model_type: "gpt_neox",
+      vocab_size: 9,
+      hidden_size: 10,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+    };
+    const odd = { ...json, intermediate_size: 8, max_position_embeddings: 8, rotary_pct: 1 };
+    expect(() => parseConfig(odd, "config.json")).toThrow(/all 5 dimensions of a head/);
+    expect(parseConfig({ ...odd, rotary_pct: 0.7 }, "config.json")).toMatchObject({ rotaryDims: 4 });
+  });
+
+  it("keys that transformers writes and that change nothing are let through", async () => {
+    const folder = await changed("gpt-neox", {
+      output_attentions: true,
+      attention_probs_dropout_prob: 0.1,
+      _attn_implementation_autoset: true,
+      pruned_heads: {},
+      cross_attention_hidden_size: null,
+      summary_activation: "tanh",
+      _name_or_path: "layers/attention",
+    });
+    expectClose("logits", await logitsIn(folder), plainLogits("gpt-neox"), { absolute: 2e-5, relative: 0 });
+  });
+});
+
+describe("tensors under other names", () => {
+  const renamed = (rename: (name: string) => string) => (tensors: TensorToWrite[]) =>
+    tensors.map((tensor) => ({ ...tensor, name: rename(tensor.name) }));
+
+  it.each<[OracleModel, string, (name: string) => string]>([
+    ["gpt-neox", "lm_head for embed_out", (name) => name.replace("embed_out", "lm_head")],
+    ["gpt-neox", "no prefix", (name) => name.replace("gpt_neox.", "")],
+    ["gpt-neo", "no prefix", (name) => name.replace("transformer.", "")],
+    ["gemma", "no prefix", (name) => name.replace("model.", "")],
+  ])("%s with %s gives the same logits, as in transformers", async (model, _, rename) => {
+    const folder = await changed(model, {}, renamed(rename));
+    expectClose("logits", await logitsIn(folder), plainLogits(model), { absolute: 2e-5, relative: 0 });
+  });
+
+  it("what is missing is named beside what there is", async () => {
+    const error = await failure(
+      await changed(
+        "gpt-neox",
+        {},
+        renamed((name) => `module.${name}`),
+      ),
+    );
+    expect(error).toBeInstanceOf(CheckpointTensorError);
+    expect(String(error)).toMatch(/'gpt_neox\.embed_in\.weight' .* is missing.*such as 'module\./);
+  });
+});
+
+describe("a tied head", () => {
+  const head = (name: string, from: (embedding: Float32Array) => Float32Array) => (tensors: TensorToWrite[]) => {
+    const embedding = tensors.find((tensor) => /embed_in|wte|embed_tokens/.test(tensor.name));
+    if (embedding === undefined) throw new TypeError("no embedding");
+    return [
+      ...tensors.filter((tensor) => tensor.name !== "embed_out.weight"),
+      { ...embedding, name, data: from(Float32Array.from(embedding.data)) },
+    ];
+  };
+
+  it.each<[OracleModel, string]>([
+    ["gpt-neo", "lm_head.weight"],
+    ["gemma", "lm_head.weight"],
+    ["gpt-neox", "embed_out.weight"],
+    ["gpt-neox", "lm_head.weight"],
+  ])("of %s may stand in the file as %s where it equals the embedding, and only there", async (model, name) => {
+    const tied = { tie_word_embeddings: true };
+    const same = await changed(
+      model,
+      tied,
+      head(name, (values) => values),
+    );
+    const logits = await logitsIn(same);
+    expect(logits?.some((value) => value !== 0)).toBe(true);
+    if (model !== "gpt-neox") expectClose("logits", logits, plainLogits(model), { absolute: 2e-5, relative: 0 });
+    const own = await changed(
+      model,
+      tied,
+      head(name, (values) => values.map((value, at) => (at === 70 ? 0.5 : value))),
+    );
+    const error = await failure(own);
+    expect(error).toBeInstanceOf(CheckpointTensorError);
+    expect(String(error)).toMatch(`tensor '${name}' has other values`);
+    expect(String(error)).toMatch("Set tie_word_embeddings to false");
+    const untied = await changed(
+      model,
+      { tie_word_embeddings: false },
+      head(name, (values) => values.map((value, at) => (at === 70 ? 0.5 : value))),
+    );
+    expect(await logitsIn(untied)).not.toEqual(logits);
+  });
+});
