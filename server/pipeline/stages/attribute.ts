@@ -91,7 +91,7 @@ async function attribute(context: Context, subject: Subject): Promise<void> {
     batch: ppo.batchSize,
     promptTokens,
     maxNewTokens,
-    vocabulary: tokenizer.vocabSize,
+    tokenizer,
     frozen: true,
   });
   const { temperature } = ppo;
