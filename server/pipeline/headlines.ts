@@ -69,8 +69,18 @@ export const headlines: readonly Headline[] = [
     stage: "probe",
     read: share("report.byWord.probe.signAccuracy.negative"),
   },
-  { id: "learned-tau", name: "learned lexicon, tau-b with the rating", stage: "learned", read: kendall("kendall") },
-  { id: "learned-auroc", name: "learned lexicon, AUROC of the sign", stage: "learned", read: valued("auroc") },
+  {
+    id: "learned-tau",
+    name: "learned lexicon, tau-b with the rating",
+    stage: "learned",
+    read: valued("statistics.tau"),
+  },
+  {
+    id: "learned-auroc",
+    name: "learned lexicon, AUROC of the sign",
+    stage: "learned",
+    read: valued("statistics.auroc"),
+  },
   {
     id: "fitted-tau",
     name: "fitted log-ratio by word, tau-b",

@@ -13,11 +13,12 @@ import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { examplesStage, installFeatures } from "./stages/examples.ts";
 import { explainStage, installExplanations } from "./stages/explain.ts";
+import { learnedStage } from "./stages/learned.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 import { probeStage } from "./stages/probe.ts";
 import { reportStage } from "./stages/report.ts";
 import { type TaskSettings, triplesStage } from "./stages/triples.ts";
-import { evaluateStage, tuneStage } from "./stages/tune.ts";
+import { type EditSettings, evaluateStage, type RewardSettings, tuneStage } from "./stages/tune.ts";
 
 export interface PlanOptions {
   /** Name of the run, for the report. */
@@ -34,19 +35,7 @@ export interface PlanOptions {
 export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
   const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
-  const shared = {
-    ppo: ppoConfigOf(experiment),
-    reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
-  };
-  const tuned =
-    given ??
-    planStage({ id: "tune", stage: tuneStage, settings: shared, inputs: { model, texts }, publishAs: "tuned" });
-  const evaluate = planStage({
-    id: "evaluate",
-    stage: evaluateStage,
-    settings: { ...shared, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
-    inputs: { model, tuned, texts },
-  });
+  const { tuned, evaluate } = planTuning({ experiment, model, given, texts });
   const divergence = planStage({
     id: "divergence",
     stage: divergenceStage,
@@ -55,6 +44,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     publishAs: ".",
   });
   const planned = { experiment, model, tuned, texts, divergence };
+  const learned = planLearned(planned);
   const autoencoders = planAutoencoders(planned);
   const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
@@ -77,8 +67,15 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const report = planStage({
     id: "report",
     stage: reportStage,
-    settings: { run: options.run, seed: experiment.seed, words: experiment.report.words },
-    inputs: { evaluate, divergence, autoencoders, probe, features: tunedFeatures, explain, ablate },
+    settings: {
+      run: options.run,
+      seed: experiment.seed,
+      words: experiment.report.words,
+      ...(experiment.reward.edits.length === 0
+        ? {}
+        : { lexicon: experiment.reward.lexicon, edits: experiment.reward.edits }),
+    },
+    inputs: { evaluate, divergence, learned, autoencoders, probe, features: tunedFeatures, explain, ablate },
     publishAs: ".",
   });
   const tune = "stage" in tuned ? [tuned] : [];
@@ -87,6 +84,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     ...tune,
     evaluate,
     divergence,
+    learned,
     autoencoders,
     triples,
     base,
@@ -100,12 +98,50 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   ];
 }
 
+/** The tuned model, made or given, and what it earns. */
+function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
+  const ppo = ppoConfigOf(experiment);
+  const reward = rewardSettingsOf(experiment);
+  const edits = editSettingsOf(experiment);
+  const tuned =
+    given ??
+    planStage({
+      id: "tune",
+      stage: tuneStage,
+      settings: { ppo, reward: { ...reward, ...edits } },
+      inputs: { model, texts },
+      publishAs: "tuned",
+    });
+  const evaluate = planStage({
+    id: "evaluate",
+    stage: evaluateStage,
+    settings: { ppo, reward, ...edits, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
+    inputs: { model, tuned, texts },
+  });
+  return { tuned, evaluate };
+}
+
+/** A tuned model that need not be made. */
+interface Given {
+  readonly given: OutsideInput | undefined;
+}
+
 interface Planned {
   readonly experiment: Experiment;
   readonly model: OutsideInput;
   readonly tuned: OutsideInput | PlannedStage;
   readonly texts: PlannedStage;
   readonly divergence: PlannedStage;
+}
+
+function planLearned({ experiment, model, tuned, texts }: Planned): PlannedStage {
+  return planStage({
+    id: "learned",
+    stage: learnedStage,
+    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.ppo.prependBos },
+    inputs: { model, tuned, texts },
+    publishAs: "learned",
+  });
 }
 
 function planAutoencoders({ experiment, model, tuned, texts, divergence }: Planned): PlannedStage {
@@ -167,13 +203,13 @@ function planAblate(
   { experiment, model, tuned, texts }: Planned,
   made: Readonly<Record<"saes" | "triples" | "collected" | "probe" | "examples" | "explain", PlannedStage>>,
 ): PlannedStage {
-  const { reward, sae, seed } = experiment;
+  const { sae, seed } = experiment;
   return planStage({
     id: "ablate",
     stage: ablateStage,
     settings: {
       ppo: ppoConfigOf(experiment),
-      reward: { kind: reward.kind, lexicon: reward.lexicon },
+      reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
       ...experiment.ablate,
       seed,
@@ -183,10 +219,19 @@ function planAblate(
   });
 }
 
+/** What words are worth, as everything but tuning takes it. */
+function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
+  return { kind, lexicon };
+}
+
+/** Nothing where nothing is edited, so that runs without edits keep their keys. */
+function editSettingsOf({ reward: { edits } }: Experiment): EditSettings {
+  return edits.length === 0 ? {} : { edits };
+}
+
 /** What the feedback is and how triples are made of it. */
 function feedbackOf(experiment: Experiment): TaskSettings {
-  const { task, reward } = experiment;
-  return { task, reward: { kind: reward.kind, lexicon: reward.lexicon }, triples: tripleSettingsOf(experiment) };
+  return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 
 function planExamples(

@@ -28,7 +28,13 @@ export function summariseMetrics(stage: string, line: Readonly<Record<string, un
 }
 
 const tuneMetrics = z.object({ step: z.int(), rewardMean: z.number(), kl: z.number() });
+const tuneManifest = z.object({
+  settings: z.object({ reward: z.object({ edits: z.array(z.unknown()).optional() }) }),
+});
 const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.object({ mean: z.number() }) });
+const learned = z.object({
+  statistics: z.object({ words: z.int(), tau: z.object({ value: z.number().nullable() }) }),
+});
 const divergence = z.object({ chosen: z.array(z.int()) });
 const proportion = z.object({ share: z.number().nullable() });
 const probe = z.object({
@@ -51,7 +57,13 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
   tune: async (folder) => {
     const lines = (await readFile(join(folder, "log.jsonl"), "utf8")).split("\n").filter((line) => line !== "");
     const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(JSON.parse(line ?? "null")).rewardMean);
-    return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}`;
+    const { edits = [] } = (await readJson(folder, "manifest.json", tuneManifest)).settings.reward;
+    const edited = edits.length === 0 ? "" : `, ${edits.length} ${edits.length === 1 ? "rating" : "ratings"} edited`;
+    return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}${edited}`;
+  },
+  learned: async (folder) => {
+    const { words, tau } = (await readJson(folder, "learned.json", learned)).statistics;
+    return `${words} words, tau-b with the ratings ${tau.value === null ? "undefined" : tau.value.toFixed(2)}`;
   },
   triples: async (folder) => `${await countLines(join(folder, "triples.jsonl"))} triples`,
   probe: async (folder) => {

@@ -234,6 +234,33 @@ describe("what is wrong is named with its place", () => {
       { "data.source.hub": /owner\/name/ },
     ],
     ["a name for another file system", quick({ name: "My run" }), { name: /got "My run"/ }],
+    [
+      "edits of words that cannot be met",
+      quick({
+        reward: {
+          edits: [
+            { word: "Bad", flip: true },
+            { word: "well-made", rating: 1 },
+          ],
+        },
+      }),
+      { "reward.edits[0].word": /one word in lower case/, "reward.edits[1].word": /as the reward's tokenizer cuts it/ },
+    ],
+    [
+      "an edit with nothing to say",
+      quick({ reward: { edits: [{ word: "bad" }] } }),
+      { "reward.edits[0].rating": /is missing/ },
+    ],
+    [
+      "an edit with two things to say",
+      quick({ reward: { edits: [{ word: "bad", rating: 1, factor: 2 }] } }),
+      { "reward.edits[0].factor": /unknown key/ },
+    ],
+    [
+      "an edit without end",
+      '{"preset": "quick", "reward": {"edits": [{"word": "bad", "factor": 1e999}]}}',
+      { "reward.edits[0].factor": /got 1e999/ },
+    ],
     ["a seed that is too large", quick({ seed: 2 ** 32 }), { seed: /at most 4294967295/ }],
     [
       "several things at once",
@@ -266,6 +293,18 @@ describe("what is wrong is named with its place", () => {
     expect(issuesOf(quick({ sae: { multiples: [2, 1] } }))["sae.multiples"]).toContain("grow");
     expect(issuesOf(quick({ divergence: { layers: [1, 1] } }))["divergence.layers"]).toContain("twice");
     expect(issuesOf(quick({ tuned: "starter" }))["tuned"]).toContain("nothing to compare");
+    const edits = [
+      { word: "bad", flip: true },
+      { word: "house", factor: 2 },
+      { word: "bad", rating: 1 },
+    ];
+    expect(issuesOf(quick({ reward: { edits } }))).toEqual({
+      "reward.edits[1].word":
+        '"house" is not in the lexicon: give a rating instead of a factor or a flip (got "house")',
+      "reward.edits[2].word": 'names "bad" a second time (got "bad")',
+    });
+    expect(parseExperiment(quick({ reward: { edits: [{ word: "house", rating: 2 }] } })).reward.edits).toHaveLength(1);
+    expect(issuesOf(quick({ tuned: "./t", reward: { edits: [edits[0]] } }))["reward.edits"]).toContain("no effect");
   });
 
   it("and so are settings of a tuning that does not take place", () => {
@@ -287,11 +326,11 @@ describe("held-out texts", () => {
 });
 
 describe("the JSON Schema", () => {
-  it("asks for the preset alone, but for whole sources", () => {
+  it("asks for the preset alone, but for whole sources and edits", () => {
     const schema = experimentJsonSchema();
     expect(schema["required"]).toEqual(["preset"]);
     const text = JSON.stringify(schema);
-    expect(text.match(/"required"/g)).toHaveLength(1 + 2 * 2);
+    expect(text.match(/"required"/g)).toHaveLength(1 + 2 * 2 + 3);
     expect(text).not.toMatch(/oneOf|readOnly|9007199254740991/);
     expect(schema).toMatchObject({
       properties: { preset: { enum: [...presetNames] }, ppo: { additionalProperties: false } },

@@ -5,7 +5,7 @@ export interface JsonObject {
 }
 
 /** Members that are one choice among several shapes: an override replaces them whole. */
-export const wholeMembers: ReadonlySet<string> = new Set(["source"]);
+export const wholeMembers: ReadonlySet<string> = new Set(["source", "edits"]);
 /** Members whose value says which shape an object has: an override of another shape replaces the object whole. */
 const shapeMembers: readonly string[] = ["kind", "mode"];
 

@@ -26,6 +26,7 @@ const common = {
   download: false,
   task: "sentiment",
   evaluate: { prompts: 512 },
+  learned: { texts: 4096, tokens: 512, minPlaces: 20 },
   examples: { tokens: 262_144, windowTokens: 32 },
   explain: { perLayer: 30 },
   attribute: { prompts: 2048, objective: "reward" },
@@ -48,7 +49,7 @@ function paper(model: string, ppo: PpoConfig, coefficient: number): PresetSettin
     model,
     data: { ...imdb("train"), heldOut: 0 },
     analysis: imdb("test"),
-    reward: { kind: "vader", lexicon: "head", text: ppo.rewardText },
+    reward: { kind: "vader", lexicon: "head", text: ppo.rewardText, edits: [] },
     ppo: sectionOf(ppo),
     divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
     sae: saeConfigSchema.parse({
@@ -68,7 +69,7 @@ function paper(model: string, ppo: PpoConfig, coefficient: number): PresetSettin
 function asPublished(settings: PresetSettings): PresetSettings {
   return {
     ...settings,
-    reward: { kind: "vader", lexicon: "nltk2016", text: ppoPresets["as-published"].rewardText },
+    reward: { kind: "vader", lexicon: "nltk2016", text: ppoPresets["as-published"].rewardText, edits: [] },
     ppo: sectionOf(ppoPresets["as-published"]),
     divergence: { ...settings.divergence, measure: "sumOfNorms" },
     sae: { ...settings.sae, maskPadding: false, shuffle: false },
@@ -94,13 +95,14 @@ export const experimentPresets = {
       model: "starter",
       data: { source: "starter", field: "text", limit: null, heldOut: 512 },
       analysis: null,
-      reward: { kind: "vader", lexicon: "head", text: ppoPresets.quick.rewardText },
+      reward: { kind: "vader", lexicon: "head", text: ppoPresets.quick.rewardText, edits: [] },
       ppo: sectionOf(ppoPresets.quick),
       divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
       // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
       sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
       triples,
       probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero" },
+      learned: { texts: 1200, tokens: 256, minPlaces: 20 },
       examples: { tokens: 32_768, windowTokens: 16 },
       attribute: { prompts: 700, objective: "reward" },
       ablate: { prompts: 256, draws: 3, single: 4 },

@@ -53,6 +53,20 @@ export const triplesSchema = z
     "Contrastive triples: a passage as the feedback likes it, as it is indifferent to it, and as it dislikes it.",
   );
 
+/** The log-ratio of tuned and base model over the analysis texts. */
+export const learnedSchema = z
+  .strictObject({
+    texts: count.describe("The most analysis texts that both models read."),
+    tokens: z.int().min(8).describe("How many tokens of each text they read; no more than the model's context holds."),
+    minPlaces: count.describe(
+      "How many places a word must have in these texts for its mean to count in the statistics over words.",
+    ),
+  })
+  .readonly()
+  .describe(
+    "What tuning made likelier: the log-ratio of tuned and base model at every rated word. It needs no labels.",
+  );
+
 const { alpha, normalise, trainShare, wordFolds, resamples, permutations, xavierSeeds, labelShuffles } =
   probeSettingsSchema.shape;
 

@@ -8,7 +8,8 @@ import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 import { PpoConfig, ppoFields } from "../../tuning/ppo-config.ts";
-import { probeSchema, triplesSchema } from "./reading.ts";
+import { learnedSchema, probeSchema, triplesSchema } from "./reading.ts";
+import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
 
 /** How a run's folder may be called. */
@@ -46,6 +47,7 @@ const rewardSchema = z
         "Edition of the lexicon: VADER's repository of 2020, or the file of 2016 that NLTK has and the published code read.",
       ),
     text: ppoFields.shape.rewardText,
+    edits: rewardEditsSchema,
   })
   .readonly()
   .describe("The feedback.");
@@ -187,6 +189,7 @@ export const experimentFields = z.strictObject({
   evaluate: evaluateSchema,
   divergence: divergenceSchema,
   sae: saeConfigSchema.describe("Sparse autoencoders."),
+  learned: learnedSchema,
   triples: triplesSchema,
   probe: probeSchema,
   examples: examplesSchema,
@@ -227,7 +230,7 @@ export function heldOutCount(heldOut: number, texts: number): number {
 type Fields = z.output<typeof experimentFields>;
 
 function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): void {
-  const { data, analysis, ppo, sae, model, tuned } = experiment;
+  const { data, analysis, ppo, reward, sae, model, tuned } = experiment;
   const object = (path: readonly PropertyKey[], message: string): void => {
     context.addIssue({ code: "custom", path: [...path], message });
   };
@@ -251,6 +254,12 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
       );
     }
   }
+  for (const { path, message } of rewardEditIssues(reward)) object(["reward", "edits", ...path], message);
+  if (tuned !== null && reward.edits.length > 0)
+    object(
+      ["reward", "edits"],
+      "have no effect, because tuned names a model that is tuned already: leave one of the two out",
+    );
   if (tuned !== null && tuned === model) object(["tuned"], "is the base model itself: there is nothing to compare");
   if (sae.batchTokens > sae.bufferTokens)
     object(["sae", "batchTokens"], `must not be more than sae.bufferTokens, ${sae.bufferTokens}`);

@@ -1,4 +1,6 @@
 import type { z } from "zod";
+import { editInWords, type RewardEdit } from "../../rewards/edits.ts";
+import { type VaderEdition, vaderLexicon } from "../../rewards/vader-lexicon.ts";
 import type { Divergence } from "../stages/divergence.ts";
 import type { evaluationSchema } from "../stages/tune.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
@@ -6,9 +8,15 @@ import { divergenceFigure } from "./figures.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
+/** Ratings that tuning was told otherwise than everything else. */
+export interface PlantedEdits {
+  readonly lexicon: VaderEdition;
+  readonly edits: readonly RewardEdit[];
+}
+
 /** What fine-tuning did to the reward on held-out prompts. */
-export function rewardSection(evaluation: Evaluation, source: Source): Section {
-  const { base, tuned, difference, kl, prompts, samples } = evaluation;
+export function rewardSection(evaluation: Evaluation, source: Source, planted?: PlantedEdits): Section {
+  const { base, tuned, difference, kl, prompts, samples, edited } = evaluation;
   const row = (what: string, interval: Evaluation["base"]) => [what, interval.mean, interval.low, interval.high];
   const rewards: Table = {
     id: "reward",
@@ -20,6 +28,13 @@ export function rewardSection(evaluation: Evaluation, source: Source): Section {
       row("tuned model", tuned),
       row("difference, pair by pair", difference),
       row("KL to the base, nats a completion", kl),
+      ...(edited === undefined
+        ? []
+        : [
+            row("base model, by the edited ratings", edited.base),
+            row("tuned model, by the edited ratings", edited.tuned),
+            row("difference by the edited ratings", edited.difference),
+          ]),
     ],
     notes: [
       `${prompts} prompts that tuning has not seen, one completion each by either model with the same lengths and random numbers.`,
@@ -39,7 +54,21 @@ export function rewardSection(evaluation: Evaluation, source: Source): Section {
     ]),
     notes: [],
   };
-  return { title: "What tuning did to the reward", text: [], tables: [rewards, completions], figures: [] };
+  const text = planted === undefined ? [] : [`${editsFinding(planted)} The words: ${listed(planted)}.`];
+  return { title: "What tuning did to the reward", text, tables: [rewards, completions], figures: [] };
+}
+
+/** One line for the top of the report: the run was tuned on something else than it is held against. */
+export function editsFinding({ edits }: PlantedEdits): string {
+  const words = edits.length === 1 ? "one word" : `${edits.length} words`;
+  return (
+    `The reward was edited for tuning: ${words} had another rating there than the lexicon gives (a planted divergence). ` +
+    "Evaluation, triples, probe and all other numbers keep the lexicon, unless a row says otherwise."
+  );
+}
+
+function listed({ lexicon, edits }: PlantedEdits): string {
+  return edits.map((edit) => editInWords(edit, vaderLexicon(lexicon))).join(", ");
 }
 
 /** One line for the top of the report. */

@@ -1,6 +1,9 @@
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { learnedSchema } from "../../learned/report-types.ts";
 import { loadProbe } from "../../probe/format.ts";
+import type { RewardEdit } from "../../rewards/edits.ts";
+import type { VaderEdition } from "../../rewards/vader-lexicon.ts";
 import { ablationFinding, ablationSection } from "../report/ablation-section.ts";
 import {
   type Figure,
@@ -11,8 +14,9 @@ import {
   type Source,
 } from "../report/document.ts";
 import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
+import { learnedFinding, learnedSection } from "../report/learned-section.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
-import { divergenceSection, rewardFinding, rewardSection } from "../report/reward-section.ts";
+import { divergenceSection, editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { saeFinding, saeSection } from "../report/sae-section.ts";
 import { separabilityFigure } from "../report/separability.ts";
 import type { Stage } from "../stage.ts";
@@ -22,6 +26,7 @@ import { readCollected } from "./collect.ts";
 import { readJson, writeJson } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
 import { explanationsFile, explanationsSchema } from "./explain.ts";
+import { learnedFile } from "./learned.ts";
 import { evaluationFile, evaluationSchema } from "./tune.ts";
 
 export interface ReportSettings {
@@ -29,19 +34,24 @@ export interface ReportSettings {
   readonly seed: number;
   /** Words of the reconstructed lexicon to show. */
   readonly words: number;
+  /** Where the reward was edited for tuning: the lexicon, and how. */
+  readonly lexicon?: VaderEdition;
+  readonly edits?: readonly RewardEdit[];
 }
 
-type Inputs = "evaluate" | "divergence" | "autoencoders" | "probe" | "features" | "explain" | "ablate";
+type Inputs = "evaluate" | "divergence" | "learned" | "autoencoders" | "probe" | "features" | "explain" | "ablate";
 
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, Inputs> = {
   name: "report",
-  codeVersion: 6,
+  codeVersion: 7,
   run: async ({ settings, input, output }) => {
-    const { run, seed } = settings;
+    const { run, seed, lexicon, edits } = settings;
+    const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
     const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });
     const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+    const learned = await readJson(input("learned"), learnedFile, learnedSchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
     const { features } = await readCollected(input("features"));
@@ -53,16 +63,19 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
       run,
       seed,
       summary: [
+        ...(planted === undefined ? [] : [editsFinding(planted)]),
         rewardFinding(evaluation),
+        learnedFinding(learned),
         saeFinding(saes),
         probeFinding(probe),
         explanationsFinding(explanations),
         ablationFinding(ablation),
       ],
       sections: [
-        rewardSection(evaluation, sourceOf("evaluate")),
+        rewardSection(evaluation, sourceOf("evaluate"), planted),
         divergenceSection(divergence, sourceOf("divergence")),
         saeSection(saes, sourceOf("autoencoders")),
+        learnedSection(learned, sourceOf("learned"), settings.words),
         withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
         explanationSection(explanations, saes.similarities, sourceOf("explain")),
         ablationSection(ablation, sourceOf("ablate")),

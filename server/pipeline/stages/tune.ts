@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import { loadModel } from "../../models/checkpoint.ts";
+import type { RewardEdit } from "../../rewards/edits.ts";
 import type { RewardFunction } from "../../rewards/reward.ts";
 import { vaderRewardFunction } from "../../rewards/vader.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
@@ -22,9 +24,14 @@ export interface RewardSettings {
   readonly lexicon: "head" | "nltk2016";
 }
 
+/** What edits of a reward are told with; left out where there are none, so that their absence has no key of its own. */
+export interface EditSettings {
+  readonly edits?: readonly RewardEdit[];
+}
+
 export interface TuneSettings {
   readonly ppo: PpoConfig;
-  readonly reward: RewardSettings;
+  readonly reward: RewardSettings & EditSettings;
 }
 
 /** Fine-tunes the model with PPO; the output is a Hugging Face checkpoint. */
@@ -66,7 +73,9 @@ export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
   },
 };
 
-export interface EvaluateSettings extends TuneSettings {
+export interface EvaluateSettings extends EditSettings {
+  readonly ppo: PpoConfig;
+  readonly reward: RewardSettings;
   /** Held-out prompts at most. */
   readonly prompts: number;
   /** Pairs of completions that are kept to be shown. */
@@ -92,6 +101,8 @@ export const evaluationSchema = z.object({
   difference: interval,
   kl: interval,
   samples: pairsSchema,
+  /** The same completions under the edited ratings that the model was tuned on, where there are edits. */
+  edited: z.object({ base: interval, tuned: interval, difference: interval }).optional(),
 });
 
 /** Rewards of base and tuned model on held-out prompts, pair by pair. */
@@ -132,13 +143,35 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         prompts: prompts.length,
         ...summary,
         samples: pairs.slice(0, settings.samples),
+        ...underEdits(pairs, settings),
       });
     });
   },
 };
 
-export function rewardOf({ lexicon }: RewardSettings): RewardFunction {
-  return vaderRewardFunction({ lexicon });
+export function rewardOf({ lexicon, edits = [] }: RewardSettings & EditSettings): RewardFunction {
+  return vaderRewardFunction({ lexicon, edits });
+}
+
+/** What tuning was told that the completions are worth, where that is not what they are worth. */
+function underEdits(
+  pairs: readonly EvaluatedPair[],
+  { ppo, reward, edits = [] }: EvaluateSettings,
+): { readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> } {
+  if (edits.length === 0) return {};
+  const { score } = rewardOf({ ...reward, edits });
+  const scored = pairs.map(({ prompt, base, tuned }) => {
+    const rewardFor = ({ completion }: { readonly completion: string }): number =>
+      score(ppo.rewardText === "full" ? prompt + completion : completion).reward;
+    return { base: rewardFor(base), tuned: rewardFor(tuned) };
+  });
+  return {
+    edited: {
+      base: meanInterval(scored.map(({ base }) => base)),
+      tuned: meanInterval(scored.map(({ tuned }) => tuned)),
+      difference: meanInterval(scored.map(({ base, tuned }) => tuned - base)),
+    },
+  };
 }
 
 /** Metrics of a step, and the best and the worst completion to look at. Times stay out: the log is the same whenever it is written. */

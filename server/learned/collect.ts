@@ -1,0 +1,190 @@
+/**
+ * The log-ratio of tuned and base model at every rated word of some texts. Letters: B texts and T tokens a run.
+ */
+import type { Device } from "../engine/device.ts";
+import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
+import type { WordPlace } from "./places.ts";
+
+/** A text as both models read it. */
+export interface LearnedText {
+  /** With what stands before it; no longer than the models' context. */
+  readonly ids: Int32Array;
+  readonly places: readonly WordPlace[];
+}
+
+/** Every place of a rated word about which both models say something, in the order of the texts. */
+export interface LearnedPlaces {
+  readonly words: readonly { readonly word: string; readonly rating: number }[];
+  /** Which of `words`, in which text, and the sum of its pieces' log-ratios, in nats; an entry a place. */
+  readonly word: Int32Array;
+  readonly text: Int32Array;
+  readonly logRatio: Float64Array;
+  /** Of each text: the sum of KL(tuned || base) over its predicted tokens, and how many these are. */
+  readonly kl: Float64Array;
+  readonly tokens: Int32Array;
+}
+
+export interface LearnedOptions {
+  readonly device: Device;
+  readonly pair: ModelPair;
+  /** About how many tokens go through both models at once. */
+  readonly tokensPerRun?: number;
+}
+
+/** Arrays by name, as `captured` gave them. */
+type Captured = Readonly<Partial<Record<"logRatio" | "kl", Float64Array>>>;
+
+interface Batch {
+  readonly shape: readonly [B: number, T: number];
+  /** Indices of texts. */
+  readonly texts: readonly number[];
+}
+
+/** Works through the texts, one batch a step, so that it can be saved in between and taken up again. */
+export class LearnedCollection {
+  readonly #options: LearnedOptions;
+  readonly #texts: readonly LearnedText[];
+  readonly #batches: readonly Batch[];
+  /** Where the places of each text begin. */
+  readonly #starts: Int32Array;
+  readonly #logRatio: Float64Array;
+  readonly #kl: Float64Array;
+  #done = 0;
+  #doneTexts = 0;
+  #scorer: LogRatioScorer | undefined;
+
+  constructor(texts: readonly LearnedText[], options: LearnedOptions) {
+    this.#options = options;
+    this.#texts = texts;
+    this.#batches = batchesOf(texts, options.tokensPerRun ?? 4096);
+    this.#starts = new Int32Array(texts.length);
+    let places = 0;
+    for (const [at, text] of texts.entries()) {
+      this.#starts[at] = places;
+      places += text.places.length;
+    }
+    this.#logRatio = new Float64Array(places);
+    this.#kl = new Float64Array(texts.length);
+  }
+
+  get texts(): number {
+    return this.#texts.length;
+  }
+
+  get doneTexts(): number {
+    return this.#doneTexts;
+  }
+
+  /** Batches done so far. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Runs the next batch; false when there is none. */
+  async step(): Promise<boolean> {
+    const batch = this.#batches[this.#done];
+    if (batch === undefined) return false;
+    const scorer = await this.#scorerFor(batch.shape);
+    const results = await scorer.score(batch.texts.map((at) => this.#texts[at]?.ids ?? new Int32Array()));
+    for (const [row, at] of batch.texts.entries()) this.#keep(at, results[row]);
+    this.#done += 1;
+    this.#doneTexts += batch.texts.length;
+    return true;
+  }
+
+  /** What was found so far; together with `done` it is all that `restore` needs. */
+  captured(): Readonly<Record<"logRatio" | "kl", Float64Array>> {
+    return { logRatio: this.#logRatio, kl: this.#kl };
+  }
+
+  restore(done: number, { logRatio = new Float64Array(), kl = new Float64Array() }: Captured): void {
+    this.#logRatio.set(logRatio);
+    this.#kl.set(kl);
+    this.#done = done;
+    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { texts }) => sum + texts.length, 0);
+  }
+
+  async finish(): Promise<LearnedPlaces> {
+    await this.#scorer?.dispose();
+    this.#scorer = undefined;
+    const { words, word, text, tokens } = wordsOf(this.#texts);
+    // Tokens that only one of the models has are nothing that tuning could have made likelier.
+    const known = (_: number, at: number): boolean => !Number.isNaN(this.#logRatio[at]);
+    return {
+      words,
+      word: word.filter(known),
+      text: text.filter(known),
+      logRatio: this.#logRatio.filter(known),
+      kl: this.#kl,
+      tokens,
+    };
+  }
+
+  #keep(at: number, found: LogRatios | undefined): void {
+    const { places = [], ids = new Int32Array() } = this.#texts[at] ?? {};
+    const { logRatio = new Float32Array(), kl } = found ?? {};
+    const start = this.#starts[at] ?? 0;
+    for (const [index, { from, to }] of places.entries()) {
+      let sum = 0;
+      for (let piece = from; piece < to; piece += 1) sum += logRatio[piece] ?? Number.NaN;
+      this.#logRatio[start + index] = sum;
+    }
+    // What would come after the last token predicts nothing of the text.
+    this.#kl[at] = (kl ?? new Float32Array()).subarray(0, ids.length - 1).reduce((sum, value) => sum + value, 0);
+  }
+
+  async #scorerFor(shape: readonly [number, number]): Promise<LogRatioScorer> {
+    const [B, T] = this.#scorer?.shape ?? [0, 0];
+    if (this.#scorer !== undefined && B === shape[0] && T === shape[1]) return this.#scorer;
+    await this.#scorer?.dispose();
+    this.#scorer = undefined;
+    const { device, pair } = this.#options;
+    this.#scorer = await LogRatioScorer.create(device, pair, { shape, kl: true });
+    return this.#scorer;
+  }
+}
+
+/** Lengths are rounded up to a multiple of this: few programs, little padding. */
+const lengthStep = 32;
+
+/** Texts of like length together, the shortest first, in an order that depends on the texts alone. */
+function batchesOf(texts: readonly LearnedText[], tokensPerRun: number): Batch[] {
+  const byLength = new Map<number, number[]>();
+  for (const [at, { ids }] of texts.entries()) {
+    const length = lengthStep * Math.ceil(ids.length / lengthStep);
+    const own = byLength.get(length);
+    if (own) own.push(at);
+    else byLength.set(length, [at]);
+  }
+  return [...byLength]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([length, members]) => {
+      const B = Math.min(members.length, Math.max(1, Math.floor(tokensPerRun / length)));
+      const T = members.reduce((longest, at) => Math.max(longest, texts[at]?.ids.length ?? 0), 0);
+      const count = Math.ceil(members.length / B);
+      return Array.from({ length: count }, (_, index) => ({
+        shape: [B, T] as const,
+        texts: members.slice(index * B, (index + 1) * B),
+      }));
+    });
+}
+
+function wordsOf(texts: readonly LearnedText[]): Pick<LearnedPlaces, "words" | "word" | "text" | "tokens"> {
+  const indices = new Map<string, number>();
+  const words: { readonly word: string; readonly rating: number }[] = [];
+  const word: number[] = [];
+  const text: number[] = [];
+  for (const [at, { places }] of texts.entries()) {
+    for (const { word: name, rating } of places) {
+      const known = indices.get(name) ?? words.length;
+      if (known === words.length) {
+        indices.set(name, known);
+        words.push({ word: name, rating });
+      }
+      word.push(known);
+      text.push(at);
+    }
+  }
+  const tokens = Int32Array.from(texts, ({ ids }) => Math.max(0, ids.length - 1));
+  return { words, word: Int32Array.from(word), text: Int32Array.from(text), tokens };
+}
