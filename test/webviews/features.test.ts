@@ -178,7 +178,6 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
       .filter({ has: page.getByRole("checkbox", { name: "Twin" }) })
       .click();
     await expect.poll(async () => await page.getByRole("columnheader", { name: "Twin" }).count()).toBe(0);
-    await page.getByText("Columns").click();
     await page.getByText("Export").click();
     await page.getByText("As CSV").click();
     await page.getByText("Explain…").click();
@@ -189,6 +188,28 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
         { name: "explain", params: { ids: null } },
       ]);
     expect(opened.states.at(-1)).not.toMatchObject({ page: { columns: expect.arrayContaining(["twin"]) } });
+  });
+
+  it("has menus that close on Escape, by a choice and by a click elsewhere, which opens no feature", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturesPage, host.handlers);
+    const { page } = opened;
+    await page.locator(".id").first().waitFor();
+    const openMenus = page.locator("details.menu[open]");
+    await page.getByText("Columns").click();
+    await page.getByText("Export").click();
+    expect(await openMenus.count()).toBe(1);
+    await page.keyboard.press("Escape");
+    expect(await openMenus.count()).toBe(0);
+    await page.getByText("Export").click();
+    await page.locator("#row-8 .id").click();
+    expect(await openMenus.count()).toBe(0);
+    await page.getByText("Export").click();
+    await page.getByText("As JSON").click();
+    expect(await openMenus.count()).toBe(0);
+    expect(host.asked.map(({ name }) => name).filter((name) => name !== "query")).toEqual(["save"]);
+    await page.locator("#row-8 .id").click();
+    await expect.poll(() => host.asked.map(({ name }) => name)).toContain("openFeature");
   });
 
   it("comes back as it was left", async () => {

@@ -47,6 +47,12 @@ describe.skipIf(chromiumPath === undefined)("the policy of pages", () => {
     await expect(opened[Symbol.asyncDispose]()).rejects.toThrow(directive);
   });
 
+  it("a page that nobody touched says which panel it is, so that it comes back after a reload", async () => {
+    await using opened = await harness.open(CurvesPage, host);
+    await opened.page.getByText("No curves yet").waitFor();
+    expect(opened.states).toMatchObject([{ panel: expect.stringMatching(/^[0-9a-f-]{36}$/) }]);
+  });
+
   it("a message that is none of the page's questions is dropped and counted", async () => {
     const opened = await harness.open(CurvesPage, host);
     await opened.page.evaluate("lfpToHost({ ask: 'openFile', id: 1, params: { path: '/etc/passwd' } })");

@@ -37,6 +37,12 @@ export function connect<Asks extends AskSchemas, Tells extends TellSchemas, Stat
   window.addEventListener("message", ({ data }: MessageEvent<unknown>) => receive(data, waiting, listeners));
   let last = 0;
   let state = keptState(page, api);
+  const keep = (next: z.output<State>): void => {
+    state = next;
+    api.setState({ panel: document.body.dataset["panel"] ?? "", page: next });
+  };
+  // A page that nobody touches comes back after a reload too: the host finds its panel by what is kept.
+  keep(state);
   return {
     async ask(name, params) {
       last += 1;
@@ -51,10 +57,7 @@ export function connect<Asks extends AskSchemas, Tells extends TellSchemas, Stat
     get state() {
       return state;
     },
-    keep(next) {
-      state = next;
-      api.setState({ panel: document.body.dataset["panel"] ?? "", page: next });
-    },
+    keep,
   };
 }
 

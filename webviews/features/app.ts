@@ -11,6 +11,7 @@ import { earlierInWords, FeatureQuery, type FeatureRow } from "../../server/prot
 import { alertOf, failureOf, messageOf } from "../common/failure.ts";
 import { count } from "../common/format.ts";
 import { connect } from "../common/host.ts";
+import { closeMenus } from "../common/menus.ts";
 import { shared } from "../common/styles.ts";
 import { columnNames, columns, type Sort, usualColumns } from "./columns.ts";
 import { Rows } from "./rows.ts";
@@ -41,6 +42,7 @@ export class FeaturesApp extends LitElement {
   readonly #rows: Rows;
   #typing: number | undefined;
   #leftAt: number | undefined;
+  #forgetMenus: () => void = () => undefined;
 
   constructor() {
     super();
@@ -60,6 +62,16 @@ export class FeaturesApp extends LitElement {
     );
     this.#host.on("changed", () => void this.#open());
     void this.#open();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#forgetMenus = closeMenus(this.renderRoot);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#forgetMenus();
   }
 
   override render() {
