@@ -39,14 +39,24 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   );
   extension.features.tellChanged(runFolder);
   const spent = result.spentUsd === null || explainer === "offline" ? "" : ` for $${result.spentUsd.toFixed(2)}`;
-  const text = `${result.explained} explained${spent}${result.failed > 0 ? `, ${result.failed} failed` : ""}`;
+  const failed = result.failed > 0 ? `, ${result.failed} failed (${result.reasons.join("; ")})` : "";
+  const text = `${result.explained} explained${spent}${failed}`;
   if (result.stoppedAtCap)
     void vscode.window.showWarningMessage(`LFP Lens: stopped at the cap of $${capUsd.toFixed(2)}. ${text}.`);
+  else if (result.failed > 0) void vscode.window.showWarningMessage(`LFP Lens: ${text}.`);
   else vscode.window.setStatusBarMessage(`LFP Lens: ${text}`, 8000);
 }
 
+/** What stands below the service's name; the offline explainer can be chosen whatever the setting holds. */
+function endpointDetail(): string {
+  try {
+    return `At ${new URL(service().baseUrl).origin}. You are told what it costs before anything is sent.`;
+  } catch (error) {
+    return `Not to be had: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
 async function chooseExplainer(): Promise<"offline" | "endpoint" | undefined> {
-  const { origin } = new URL(readSetting("explain.endpoint"));
   const items = [
     {
       label: "$(device-desktop) Offline",
@@ -55,7 +65,7 @@ async function chooseExplainer(): Promise<"offline" | "endpoint" | undefined> {
     },
     {
       label: `$(cloud) ${readSetting("explain.model")}`,
-      detail: `At ${origin}. You are told what it costs before anything is sent.`,
+      detail: endpointDetail(),
       explainer: "endpoint",
     },
   ] as const;

@@ -47,7 +47,7 @@ it("says everything that is known of a feature in plain lines, and leaves out wh
   expect(text).toContain("active on 21 of 1000 tokens (2.1 %), at most 3.25");
   expect(text).toContain("probe weight 1.920, mean contribution −0.61");
   expect(text).toContain("this times 0: reward changes by -0.190 (-0.250 to -0.130) over 256 prompts");
-  expect(text).toContain("strongest:\n  so[good] !");
+  expect(text).toContain("strongest:\n  so [good] !");
   expect(text).toContain("note:\nlook again");
   expect(text).not.toContain("suppresses");
   expect(featureSummary({ ...detail, explanations: [] }, "quick")).toContain("not explained");

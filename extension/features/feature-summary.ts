@@ -71,7 +71,11 @@ function effectLines({ ablations }: FeatureDetail): string[] {
 
 /** The peak in brackets. */
 function exampleLine({ tokens, peak }: FeatureExample): string {
-  const parts = tokens.map((token, at) => (at === peak ? `[${token.trim()}]` : token));
+  const parts = tokens.map((token, at) => {
+    if (at !== peak) return token;
+    const [before = "", after = ""] = [/^\s*/.exec(token)?.[0], /\s*$/.exec(token.trimStart())?.[0]];
+    return `${before}[${token.trim()}]${after}`;
+  });
   return oneLine(parts.join(""));
 }
 

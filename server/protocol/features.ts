@@ -244,7 +244,14 @@ export const ExplainFeatures = defineRequest(
     /** Names the progress that is told meanwhile. */
     job: z.string(),
   }),
-  z.object({ explained: z.int(), failed: z.int(), stoppedAtCap: z.boolean(), spentUsd: z.number().nullable() }),
+  z.object({
+    explained: z.int(),
+    failed: z.int(),
+    /** Why the first ones failed, each reason once. */
+    reasons: z.array(z.string()).max(3),
+    stoppedAtCap: z.boolean(),
+    spentUsd: z.number().nullable(),
+  }),
 );
 
 /** Measures the effect of removing or scaling features on the task's reward, with its controls; minutes. */
