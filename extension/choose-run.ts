@@ -1,12 +1,10 @@
-/** Which run the lens looks through. The choice is remembered with the workspace, and told to a server that comes back. */
+/** Which run the lens looks through. */
 import * as vscode from "vscode";
 import { ChooseRun } from "../server/protocol/lens-state.ts";
 import { ListRuns, type RunView } from "../server/protocol/runs.ts";
+import { rememberTarget } from "./chosen-target.ts";
 import type { Extension } from "./context.ts";
 import { nameOf } from "./looked-through.ts";
-import { messageOf } from "./server-failure.ts";
-
-const KEY = "lfpLens.chosenRun";
 
 export async function chooseRun(extension: Extension): Promise<void> {
   const { runs } = await extension.server.request(ListRuns, {});
@@ -24,20 +22,9 @@ export async function chooseRun(extension: Extension): Promise<void> {
     placeHolder: extension.lens.kind === "ready" ? nameOf(extension.lens.info) : "A finished run",
   });
   if (chosen === undefined) return;
-  await extension.vscode.workspaceState.update(KEY, chosen.folder ?? undefined);
+  await rememberTarget(extension, chosen.folder === null ? null : { kind: "run", folder: chosen.folder });
   const state = await extension.server.request(ChooseRun, { runFolder: chosen.folder });
   if (state.kind === "failed") throw new Error(state.failure.message);
-}
-
-/** Tells every server that starts of the run that was chosen before. */
-export function rememberRun(extension: Extension): vscode.Disposable {
-  return extension.server.onDidChangeState(({ kind }) => {
-    const folder = extension.vscode.workspaceState.get<unknown>(KEY);
-    if (kind !== "running" || typeof folder !== "string") return;
-    extension.server
-      .request(ChooseRun, { runFolder: folder })
-      .catch((error: unknown) => extension.log.warn(`The run that was chosen before: ${messageOf(error)}`));
-  });
 }
 
 function describe({ state, updated }: RunView): string {

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { ablationCommands } from "./ablation/commands.ts";
 import { apiKeyCommands } from "./api-key.ts";
 import { chooseRun } from "./choose-run.ts";
+import { compareCheckpoints } from "./compare-checkpoints.ts";
 import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
 import { featureCommands } from "./feature-commands.ts";
@@ -29,6 +30,7 @@ export const commands = {
   ...featureActions,
   ...apiKeyCommands,
   "lfpLens.chooseRun": chooseRun,
+  "lfpLens.compareCheckpoints": compareCheckpoints,
   "lfpLens.compareCompletions": compareCompletions,
   "lfpLens.restartServer": ({ server }) => server.restart(),
   "lfpLens.serverProblem": offerRestart,

@@ -1,7 +1,7 @@
 import { loadStartMs } from "./load-start.ts";
 import "./no-eval.ts";
 import * as vscode from "vscode";
-import { rememberRun } from "./choose-run.ts";
+import { retellTarget } from "./chosen-target.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
 import { checkExperimentFiles } from "./experiment-files.ts";
@@ -25,7 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerCommands(created);
   created.own(createStatusBar(created));
   created.own(createReadingView(created));
-  created.own(rememberRun(created));
+  created.own(retellTarget(created));
   const tree = created.own(new FeaturesTree(created));
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
   created.own(new MentionProviders(created));

@@ -1,17 +1,20 @@
 /** Commands that show, hide and walk through the colours. */
 import * as vscode from "vscode";
+import type { LensState } from "../../server/protocol/lens-state.ts";
+import { trustSentence } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { runInfoOf } from "../looked-through.ts";
+import { readSetting } from "../settings.ts";
 import type { View } from "./document-reading.ts";
-import { modeLabel, modeWords, whyNot } from "./modes.ts";
+import { isReading, modeLabel, modeShown, modeWords, whyNot, withUnit } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
 
 export const overlayCommands = {
-  "lfpLens.showReward": ({ overlay }: Extension) => overlay.show({ kind: "implicit" }),
+  "lfpLens.showReward": ({ overlay }: Extension) => overlay.show("auto"),
   "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
   "lfpLens.chooseMode": chooseMode,
   "lfpLens.listTokens": listTokens,
@@ -23,20 +26,30 @@ async function chooseMode(extension: Extension): Promise<void> {
   const { overlay, ablation, lens } = extension;
   const info = lens.kind === "ready" ? lens.info : undefined;
   const { LensMode } = await import("../../server/protocol/lens.ts");
-  const kinds = LensMode.options.map((option) => option.shape.kind.value);
+  const order = Object.keys(modeWords);
+  const kinds = LensMode.options
+    .map((option) => option.shape.kind.value)
+    // Two checkpoints have two modes; of a run that lacks something it is said what.
+    .filter((kind) => info?.kind !== "pair" || whyNot(kind, info, false) === undefined)
+    .sort((one, other) => order.indexOf(one) - order.indexOf(other));
   const items = kinds.map((kind) => {
     const reason = whyNot(kind, info, ablation.set !== null);
-    const isCurrent = kind === overlay.mode?.kind;
+    const isCurrent = overlay.choice !== "auto" && kind === overlay.mode?.kind;
     return {
-      kind: vscode.QuickPickItemKind.Default,
       label: `${isCurrent ? "$(check) " : ""}${modeWords[kind].label}`,
       detail: reason === undefined ? modeWords[kind].detail : `${modeWords[kind].detail} (not here: ${reason})`,
       mode: kind,
       reason,
     };
   });
-  const hide = { label: "$(eye-closed) Hide the colours", mode: "off" as const, reason: undefined };
-  const chosen = await vscode.window.showQuickPick([...items, ...(overlay.mode === undefined ? [] : [hide])], {
+  const auto = {
+    label: `${overlay.choice === "auto" ? "$(check) " : ""}Automatic`,
+    detail: automaticWords(lens),
+    mode: "auto" as const,
+    reason: undefined,
+  };
+  const hide = { label: "$(eye-closed) Hide the colours", detail: "", mode: "off" as const, reason: undefined };
+  const chosen = await vscode.window.showQuickPick([auto, ...items, ...(overlay.mode === undefined ? [] : [hide])], {
     title: "LFP Lens: what the colours mean",
     placeHolder: overlay.mode === undefined ? "Off" : modeLabel(overlay.mode),
     matchOnDetail: true,
@@ -44,8 +57,16 @@ async function chooseMode(extension: Extension): Promise<void> {
   if (chosen === undefined) return;
   if (chosen.reason !== undefined) throw new Error(`${chosen.label} cannot be shown: ${chosen.reason}.`);
   if (chosen.mode === "off") overlay.hide();
+  else if (chosen.mode === "auto") overlay.show("auto");
   else if (chosen.mode !== "feature") overlay.show({ kind: chosen.mode });
   else await chooseFeature(extension);
+}
+
+/** What the colours are when nobody chooses. */
+function automaticWords(lens: LensState): string {
+  const mode = modeShown("auto", lens, readSetting("reading"));
+  const which = `Now ${modeLabel(mode).toLowerCase()}: the reading with the most measured power, or what lfpLens.reading says`;
+  return lens.kind === "ready" && isReading(mode.kind) ? `${which}. ${trustSentence(lens.info, mode.kind)}` : which;
 }
 
 /** By the feature store if the run has one, else by name. */
@@ -82,7 +103,7 @@ async function listTokens(extension: Extension): Promise<void> {
     const range = wordRangeOf(editor.document, token);
     return {
       label: token.text.trim(),
-      description: `${signed(token.value)}, line ${range.start.line + 1}`,
+      description: `${withUnit(token.value, view.mode.kind)}, line ${range.start.line + 1}`,
       detail: editor.document.lineAt(range.start.line).text.trim().slice(0, 120),
       range,
     };
@@ -129,8 +150,8 @@ function subject({ overlay }: Extension): { editor: vscode.TextEditor; view: Vie
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined || !isReadable(editor.document))
     throw new Error("Open a text, Markdown, JSONL or untitled document first.");
-  if (overlay.view === undefined) overlay.show({ kind: "implicit" });
-  return { editor, view: overlay.view ?? { mode: { kind: "implicit" }, ablation: null } };
+  if (overlay.view === undefined) overlay.show("auto");
+  return { editor, view: overlay.view ?? { mode: { kind: "learned" }, ablation: null } };
 }
 
 async function strongest({ summaries }: Extension, document: vscode.TextDocument, view: View): Promise<Strongest> {

@@ -1,12 +1,15 @@
 /** The scale in words and colours. */
 import * as vscode from "vscode";
+import type { LensMode } from "../../server/protocol/lens.ts";
+import { trustSentence } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { nameOf } from "../looked-through.ts";
-import { modeLabel } from "./modes.ts";
+import { isReading, modeLabel, modeWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
   fadedStepOf,
   type Hue,
+  isOneSided,
   type Step,
   type Strength,
   signed,
@@ -25,9 +28,9 @@ export interface LegendEntry {
   readonly cue: string;
 }
 
-/** From the most positive to the most negative, or from the strongest activation down. */
-export function legendEntries(isFeature: boolean, limit: number): LegendEntry[] {
-  if (isFeature) return strengths.toReversed().map((strength) => entry("feature", strength, limit));
+/** From the most positive to the most negative, or from the strongest activation or divergence down. */
+export function legendEntries(mode: LensMode["kind"], limit: number): LegendEntry[] {
+  if (isOneSided(mode)) return strengths.toReversed().map((strength) => entry("feature", strength, limit));
   return [
     ...strengths.toReversed().map((strength) => entry("positive", strength, limit)),
     ...strengths.map((strength) => entry("negative", strength, limit)),
@@ -53,30 +56,37 @@ export function fadedSentence(summary: Pick<Summary, "strongest">): string | und
 /** For the status bar: the scale, then what is looked through. */
 export function legendMarkdown(extension: Extension, summary: Summary): vscode.MarkdownString {
   const { limit, mean, isWhole, unread } = summary;
-  const { overlay, lens, ablation } = extension;
+  const { overlay, lens } = extension;
+  const { view } = overlay;
   const text = new vscode.MarkdownString("", true);
   text.supportHtml = true;
   text.isTrusted = {
     enabledCommands: ["lfpLens.chooseMode", "lfpLens.chooseRun", "lfpLens.listTokens", "lfpLens.hideReward"],
   };
-  if (overlay.mode === undefined) return text;
+  if (view === undefined) return text;
+  const { mode, ablation } = view;
   text.appendMarkdown("**");
-  text.appendText(modeLabel(overlay.mode));
+  text.appendText(modeLabel(mode));
   text.appendMarkdown("**\n\n");
-  if (limit !== undefined) text.appendMarkdown(`${bar(overlay.mode.kind === "feature", limit)}\n\n`);
+  if (limit !== undefined) text.appendMarkdown(`${bar(mode.kind, limit)}\n\n`);
+  const { sign } = modeWords[mode.kind];
+  if (sign !== undefined) text.appendText(`${sign}\n\n`);
   if (mean !== null)
-    text.appendText(`mean ${signed(mean)} ${isWhole ? "over the document" : "over the part that was read"}`);
+    text.appendText(
+      `mean ${withUnit(mean, mode.kind)} ${isWhole ? "over the document" : "over the part that was read"}`,
+    );
   const faded = fadedSentence(summary);
   if (faded !== undefined) text.appendText(`\n\n${faded}`);
   if (lens.kind === "ready") text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${lens.info.device}`);
-  if (ablation.set !== null) {
-    const count = ablation.set.features.length;
+  if (lens.kind === "ready" && isReading(mode.kind)) text.appendText(`\n\n${trustSentence(lens.info, mode.kind)}`);
+  if (ablation !== null) {
+    const count = ablation.features.length;
     text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);
   }
   for (const reason of new Set(unread)) text.appendText(`\n\n${reason}`);
   const links = [
     ["Mode", "lfpLens.chooseMode"],
-    ["Run", "lfpLens.chooseRun"],
+    [lens.kind === "ready" && lens.info.kind === "pair" ? "Choose a run" : "Run", "lfpLens.chooseRun"],
     ["Strongest tokens", "lfpLens.listTokens"],
     ["Hide", "lfpLens.hideReward"],
   ];
@@ -84,15 +94,17 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   return text;
 }
 
-function bar(isFeature: boolean, limit: number): string {
-  const swatches = legendEntries(isFeature, limit)
+function bar(mode: LensMode["kind"], limit: number): string {
+  const isFeature = isOneSided(mode);
+  const swatches = legendEntries(mode, limit)
     .toReversed()
     .map(({ step }) => `<span style="background-color:var(--vscode-lfpLens-${step});">&nbsp;&nbsp;&nbsp;&nbsp;</span>`);
   const [low, high] = isFeature ? ["0", limit.toFixed(2)] : [signed(-limit), signed(limit)];
+  const { unit } = modeWords[mode];
   const middle = isFeature ? [] : ["&nbsp;&nbsp;&nbsp;&nbsp;"];
   const half = swatches.length / 2;
   const parts = isFeature ? swatches : [...swatches.slice(0, half), ...middle, ...swatches.slice(half)];
-  return `${low} ${parts.join("")} ${high}`;
+  return `${low} ${parts.join("")} ${high}${unit === undefined ? "" : ` ${unit}`}`;
 }
 
 function entry(hue: Hue, strength: Strength, limit: number): LegendEntry {

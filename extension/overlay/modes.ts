@@ -1,54 +1,78 @@
 /** The modes of the overlay in words. */
 import type { LensMode } from "../../server/protocol/lens.ts";
-import type { LensInfo } from "../../server/protocol/lens-state.ts";
+import { type LensInfo, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
+import { readingMode, whyNotOffered } from "../../server/protocol/power.ts";
+import type { ReadingChoice, ReadingMode } from "../../server/protocol/reading-mode.ts";
+import { signed } from "./scale.ts";
 
 interface ModeWords {
   readonly label: string;
   readonly detail: string;
-  /** What the run must offer for it. */
-  readonly needs?: "hasTrueReward" | "hasBase" | "ablation";
+  /** What its numbers are counted in, where they have a unit. */
+  readonly unit?: "nats";
+  /** What its sign means, where that is not plain from the label. */
+  readonly sign?: string;
 }
 
+/** In the order in which they are offered. */
 export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
-  implicit: { label: "Implicit reward", detail: "What the probe reads in the tuned model's activations" },
-  true: { label: "True reward", detail: "What the feedback itself gives to the word", needs: "hasTrueReward" },
-  disagreement: {
-    label: "Disagreement",
-    detail: "Implicit minus true reward, where the two differ in sign",
-    needs: "hasTrueReward",
+  learned: {
+    label: "Learned reward",
+    detail: "How much likelier tuning made the token: the log-ratio of tuned and base model, in nats",
+    unit: "nats",
+    sign: "above zero: tuning made it likelier",
   },
+  implicit: { label: "Implicit reward", detail: "What the probe reads in the tuned model's activations" },
+  true: { label: "True reward", detail: "What the feedback itself gives to the word" },
+  disagreement: { label: "Disagreement", detail: "Implicit minus true reward, where the two differ in sign" },
   tunedMinusBase: {
     label: "Tuned minus base",
     detail: "What tuning changed: the reading in the tuned model minus that in the base model",
-    needs: "hasBase",
+  },
+  kl: {
+    label: "Divergence",
+    detail: "How far what the tuned model would say next is from what the base model would: KL, in nats",
+    unit: "nats",
   },
   feature: { label: "One feature", detail: "How strongly one feature of the autoencoders is active" },
   ablatedMinusNot: {
     label: "Ablated minus not",
     detail: "What the active ablation set changes in the implicit reward",
-    needs: "ablation",
-  },
-  learned: {
-    label: "Learned reward",
-    detail: "Tuned against base model: how much likelier tuning made the token, in nats (log-ratio); needs no probe",
-    needs: "hasBase",
-  },
-  kl: {
-    label: "Divergence",
-    detail: "Tuned against base model: how far apart they are about what comes next, in nats (KL)",
-    needs: "hasBase",
   },
 };
+
+/** A mode that a person chose, or the reading with the most measured power. */
+export type ModeChoice = LensMode | "auto";
+
+/** What a choice comes to for what is looked through. A mode that it does not offer becomes the reading with the most power; what it offers is known once it is open. */
+export function modeShown(choice: ModeChoice, lens: LensState, wanted: ReadingChoice): LensMode {
+  if (lens.kind === "ready") {
+    if (choice !== "auto" && whyNot(choice.kind, lens.info, true) === undefined) return choice;
+    return { kind: readingMode(lens.info, wanted) };
+  }
+  const isPair = targetOf(lens)?.kind === "pair";
+  if (choice !== "auto" && (!isPair || choice.kind === "kl")) return choice;
+  return { kind: isPair || wanted === "auto" ? "learned" : wanted };
+}
 
 export function modeLabel(mode: LensMode): string {
   return mode.kind === "feature" ? `Feature ${mode.id}` : modeWords[mode.kind].label;
 }
 
-/** Why a mode cannot be shown; undefined when it can. */
+/** `+0.31`, or `+0.31 nats` where the mode's numbers have a unit. */
+export function withUnit(value: number, kind: LensMode["kind"]): string {
+  const { unit } = modeWords[kind];
+  return unit === undefined ? signed(value) : `${signed(value)} ${unit}`;
+}
+
+/** Whether a mode reads what was learned, so that its power can be measured. */
+export function isReading(kind: LensMode["kind"]): kind is ReadingMode {
+  return kind === "learned" || kind === "implicit" || kind === "tunedMinusBase";
+}
+
+/** Why a mode cannot be shown; undefined when it can, and while it is not known. */
 export function whyNot(kind: LensMode["kind"], info: LensInfo | undefined, hasAblation: boolean): string | undefined {
-  const { needs } = modeWords[kind];
-  if (needs === "ablation") return hasAblation ? undefined : "no ablation set is active";
-  if (info?.kind === "pair") return "two checkpoints have no probe, no features and no feedback";
-  if (needs === undefined || info === undefined || info[needs]) return undefined;
-  return needs === "hasBase" ? "the run has no base model" : "the run's task rates no words";
+  const reason = info === undefined ? undefined : whyNotOffered(kind, info);
+  if (reason !== undefined) return reason;
+  return kind === "ablatedMinusNot" && !hasAblation ? "no ablation set is active" : undefined;
 }

@@ -4,6 +4,7 @@
  */
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
+import { targetOf } from "../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../server/protocol/problems.ts";
 import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
@@ -11,6 +12,7 @@ import { isReadable } from "../documents.ts";
 import { readSetting } from "../settings.ts";
 import { DocumentReading, type View } from "./document-reading.ts";
 import { EditorColours } from "./editor-colours.ts";
+import { type ModeChoice, modeShown } from "./modes.ts";
 import { createPalette } from "./palette.ts";
 import type { Interval } from "./runs.ts";
 
@@ -29,7 +31,7 @@ export class Overlay implements vscode.Disposable {
   readonly #readings = new Map<vscode.TextDocument, DocumentReading>();
   readonly #colours = new WeakMap<vscode.TextEditor, EditorColours>();
   readonly #subscriptions: vscode.Disposable[];
-  #mode: LensMode | undefined;
+  #choice: ModeChoice | undefined;
   #scrollTimer: NodeJS.Timeout | undefined;
 
   /** What is known of a document changed; undefined: the view did. */
@@ -45,6 +47,7 @@ export class Overlay implements vscode.Disposable {
       vscode.workspace.onDidCloseTextDocument((document) => this.#drop(document)),
       extension.onDidChangeLens((state) => {
         if (state.kind === "ready") this.#restart();
+        this.#tellContext();
       }),
       // A server that came back has lost what it had; one that went away leaves no colours that nobody vouches for.
       extension.server.onDidChangeState(({ kind }) => {
@@ -52,18 +55,28 @@ export class Overlay implements vscode.Disposable {
       }),
       ablation.onDidChange(() => this.#restart()),
       vscode.workspace.onDidChangeConfiguration((change) => {
-        if (change.affectsConfiguration("lfpLens.fadeUnfamiliar")) this.#restart();
+        if (["fadeUnfamiliar", "reading"].some((name) => change.affectsConfiguration(`lfpLens.${name}`)))
+          this.#restart();
       }),
     ];
   }
 
-  /** Undefined: off. */
-  get mode(): LensMode | undefined {
-    return this.#mode;
+  /** What was asked for; undefined: off. */
+  get choice(): ModeChoice | undefined {
+    return this.#choice;
   }
 
+  /** What is shown: what was asked for, or the reading with the most power where that is not to be had from what is looked through. */
+  get mode(): LensMode | undefined {
+    const { lens } = this.#extension;
+    return this.#choice === undefined ? undefined : modeShown(this.#choice, lens, readSetting("reading"));
+  }
+
+  /** An ablation set names features of a run, and means nothing to two checkpoints. */
   get view(): View | undefined {
-    return this.#mode === undefined ? undefined : { mode: this.#mode, ablation: this.#ablation.set };
+    const { mode } = this;
+    const isPair = targetOf(this.#extension.lens)?.kind === "pair";
+    return mode === undefined ? undefined : { mode, ablation: isPair ? null : this.#ablation.set };
   }
 
   /** What is known of a document, while the overlay is on. */
@@ -71,15 +84,15 @@ export class Overlay implements vscode.Disposable {
     return this.#readings.get(document);
   }
 
-  show(mode: LensMode): void {
-    this.#mode = mode;
+  show(choice: ModeChoice): void {
+    this.#choice = choice;
     this.#tellContext();
     this.#look();
     this.#restart();
   }
 
   hide(): void {
-    this.#mode = undefined;
+    this.#choice = undefined;
     this.#tellContext();
     for (const document of [...this.#readings.keys()]) this.#drop(document);
     for (const editor of vscode.window.visibleTextEditors) this.#coloursOf(editor).clear();
@@ -167,7 +180,7 @@ export class Overlay implements vscode.Disposable {
   }
 
   #scrolled(): void {
-    if (this.#mode === undefined || this.#scrollTimer !== undefined) return;
+    if (this.#choice === undefined || this.#scrollTimer !== undefined) return;
     this.#scrollTimer = setTimeout(() => {
       this.#scrollTimer = undefined;
       this.#look();
@@ -189,8 +202,8 @@ export class Overlay implements vscode.Disposable {
   }
 
   #tellContext(): void {
-    void vscode.commands.executeCommand("setContext", "lfpLens.overlayOn", this.#mode !== undefined);
-    void vscode.commands.executeCommand("setContext", "lfpLens.mode", this.#mode?.kind ?? "off");
+    void vscode.commands.executeCommand("setContext", "lfpLens.overlayOn", this.#choice !== undefined);
+    void vscode.commands.executeCommand("setContext", "lfpLens.mode", this.mode?.kind ?? "off");
   }
 }
 

@@ -3,9 +3,9 @@ import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { wordRangeOf } from "../documents.ts";
 import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
-import { modeLabel } from "./modes.ts";
+import { modeLabel, withUnit } from "./modes.ts";
 import { themeColor } from "./palette.ts";
-import { signed, stepFor } from "./scale.ts";
+import { stepFor } from "./scale.ts";
 import type { StrongToken } from "./strongest.ts";
 import type { Summary } from "./summary.ts";
 
@@ -30,7 +30,9 @@ export function createReadingView(extension: Extension): vscode.Disposable {
     const { mode } = extension.overlay;
     const mean = extension.summaries.current?.mean ?? null;
     view.description =
-      mode === undefined ? "" : [modeLabel(mode), ...(mean === null ? [] : [`mean ${signed(mean)}`])].join(" · ");
+      mode === undefined
+        ? ""
+        : [modeLabel(mode), ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`])].join(" · ");
     changed.fire(undefined);
   };
   return vscode.Disposable.from(view, changed, extension.summaries.onDidChange(update));
@@ -44,7 +46,7 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   if (node === undefined) return [{ kind: "scale" }, { kind: "strongest", count: tokens.length }];
   if (node.kind === "scale") {
     const faded = (summary.strongest?.unfamiliar ?? 0) > 0 ? fadedEntries() : [];
-    return [...legendEntries(mode.kind === "feature", summary.limit), ...faded].map((entry) => ({
+    return [...legendEntries(mode.kind, summary.limit), ...faded].map((entry) => ({
       kind: "legend",
       entry,
     }));
@@ -75,11 +77,11 @@ function tokenItem({ overlay }: Extension, token: StrongToken, { document, limit
   const item = new vscode.TreeItem(token.text.trim());
   const range = wordRangeOf(document, token);
   const line = range.start.line + 1;
-  item.description = `${signed(token.value)}, line ${line}`;
-  item.accessibilityInformation = {
-    label: `${token.text.trim()}, ${signed(token.value).replace("−", "minus ")}, line ${line}`,
-  };
-  const step = stepFor(token.value, limit ?? 1, overlay.mode?.kind ?? "implicit");
+  const mode = overlay.mode?.kind ?? "learned";
+  const value = withUnit(token.value, mode);
+  item.description = `${value}, line ${line}`;
+  item.accessibilityInformation = { label: `${token.text.trim()}, ${value.replace("−", "minus ")}, line ${line}` };
+  const step = stepFor(token.value, limit ?? 1, mode);
   item.iconPath = new vscode.ThemeIcon("circle-filled", step === undefined ? undefined : themeColor(step));
   item.command = { command: "vscode.open", title: "Go to token", arguments: [document.uri, { selection: range }] };
   return item;

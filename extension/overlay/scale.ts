@@ -40,10 +40,15 @@ export function stepFor(
   const share = Math.abs(value) / limit;
   const strength = strengths.findLast((candidate) => share >= strengthStarts[candidate]);
   if (strength === undefined) return undefined;
-  if (mode === "feature") return value > 0 ? stepOf("feature", strength) : undefined;
+  if (isOneSided(mode)) return value > 0 ? stepOf("feature", strength) : undefined;
   const hue = value > 0 ? "positive" : "negative";
   if (isFaded) return strength >= FADED_FROM ? fadedStepOf(hue) : undefined;
   return stepOf(hue, strength);
+}
+
+/** Whether a mode's numbers are never below zero: they have the hue of a feature's activation. */
+export function isOneSided(mode: LensMode["kind"]): boolean {
+  return mode === "feature" || mode === "kl";
 }
 
 export function stepOf(hue: Hue, strength: Strength): `${Hue}${Strength}` {

@@ -1,11 +1,11 @@
 /** The one item of the status bar: what the colours mean, what they sum up to, and what is wrong when something is. */
 import * as vscode from "vscode";
+import type { LensMode } from "../../server/protocol/lens.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { legendMarkdown } from "./legend.ts";
-import { modeLabel } from "./modes.ts";
-import { signed } from "./scale.ts";
+import { modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
 
 /** What the item shows. */
@@ -54,7 +54,12 @@ function lookOf(extension: Extension): Look | undefined {
   if (overlay.mode === undefined) {
     const document = vscode.window.activeTextEditor?.document;
     if (document === undefined || !isReadable(document)) return undefined;
-    return { icon: "search", text: "LFP Lens", command: "lfpLens.showReward", tooltip: plain("Show implicit reward") };
+    return {
+      icon: "search",
+      text: "LFP Lens",
+      command: "lfpLens.showReward",
+      tooltip: plain("Show what reward the model has learned"),
+    };
   }
   const label = modeLabel(overlay.mode);
   const command = "lfpLens.chooseMode";
@@ -75,26 +80,26 @@ function lookOf(extension: Extension): Look | undefined {
   if (lens.kind === "failed")
     return {
       icon: "warning",
-      text: "LFP Lens: run failed to open",
-      command: "lfpLens.chooseRun",
+      text: `LFP Lens: ${lens.target.kind === "run" ? "run" : "checkpoints"} failed to open`,
+      command: lens.target.kind === "run" ? "lfpLens.chooseRun" : "lfpLens.compareCheckpoints",
       tooltip: plain(lens.failure.message),
     };
   if (summary === undefined) return undefined;
   if (summary.failure !== undefined)
     return { icon: "warning", text: `${label}: not read`, command, tooltip: plain(summary.failure) };
   const isBusy = summary.isReading || lens.kind === "opening";
-  const text = [label, ...factsOf(summary)].join(" · ");
+  const text = [label, ...factsOf(summary, overlay.mode.kind)].join(" · ");
   const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
   return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }
 
 /** `mean +0.31`, `1 problem`. */
-function factsOf({ mean, document, unread }: Summary): string[] {
+function factsOf({ mean, document, unread }: Summary, mode: LensMode["kind"]): string[] {
   const problems = vscode.languages
     .getDiagnostics(document.uri)
     .filter(({ source }) => source === problemSource).length;
   return [
-    ...(mean === null ? [] : [`mean ${signed(mean)}`]),
+    ...(mean === null ? [] : [`mean ${withUnit(mean, mode)}`]),
     ...(unread.length === 0 ? [] : [`${unread.length} ${unread.length === 1 ? "passage" : "passages"} not read`]),
     ...(problems === 0 ? [] : [`${problems} ${problems === 1 ? "problem" : "problems"}`]),
   ];

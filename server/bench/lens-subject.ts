@@ -50,6 +50,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     hasFamiliarity: true,
     hasBase: false,
     hasFeatureStore: false,
+    calibration: null,
   };
   return {
     info,

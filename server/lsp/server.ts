@@ -13,6 +13,7 @@ import { packageVersion } from "../common/package-root.ts";
 import { stateFolder } from "../pipeline/machine-queue.ts";
 import {
   ChooseRun,
+  ComparePair,
   ConfigurationChanged,
   InitializationOptions,
   type LensState,
@@ -134,6 +135,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   };
   const features = new FeatureHovers(stores, { folder: () => lenses.folder });
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
+  dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
   serveReadings(dispatcher, { documents, reader, details, lenses, quarantine });
   serveHover(dispatcher, { documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { documents, reader, details, problems });

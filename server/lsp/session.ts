@@ -24,6 +24,15 @@ export class ForeignFolderError extends LfpError {
   }
 }
 
+/** A folder was named in a way that says not where it is. */
+export class FolderNameError extends LfpError {
+  readonly code = "usage";
+
+  constructor(folder: string) {
+    super(`${folder.slice(0, 300)} is no absolute path of a folder; choose one.`);
+  }
+}
+
 /** What the editor has said of itself, and what follows from it. */
 export class Session {
   #options: InitializationOptions = InitializationOptions.parse({});
@@ -78,6 +87,12 @@ export class Session {
   /** Whether a run's folder is the program's own, which no workspace can have changed. */
   isOwnRun(folder: string): boolean {
     return resolve(folder) === this.starterRun;
+  }
+
+  /** An absolute path of a folder that people named. Throws `FolderNameError`. */
+  checkFolder(folder: string): string {
+    if (!isAbsolute(folder) || folder.includes("\0")) throw new FolderNameError(folder);
+    return resolve(folder);
   }
 
   /** Throws `ForeignFolderError` unless this is one of the folders of runs. */

@@ -77,6 +77,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFeatureStore: await exists(join(folder, "features.sqlite")),
+      calibration: null,
     },
     device,
     tokenizer,

@@ -1,9 +1,11 @@
 /** What the lens looks through, a run or two checkpoints, and how ready it is. */
 import * as z from "zod";
 import { AblationSet } from "./ablation.ts";
+import { Calibration } from "./calibration.ts";
 import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";
 import { IgnoredWord } from "./problems.ts";
+import { ReadingChoice } from "./reading-mode.ts";
 
 /** What is looked through: a finished run, or a tuned checkpoint beside the one that it was tuned from, without a run. Folders are absolute. */
 export const LensTarget = z.discriminatedUnion("kind", [
@@ -31,6 +33,8 @@ export const RunInfo = z.object({
   hasBase: z.boolean(),
   /** Whether `features.sqlite` is there. */
   hasFeatureStore: z.boolean(),
+  /** How much power each reading has, where a calibration speaks for the run. */
+  calibration: Calibration.nullable(),
 });
 export type RunInfo = z.infer<typeof RunInfo>;
 
@@ -68,6 +72,16 @@ export const LensStateChanged = defineNotification("lfp/lensStateChanged", LensS
 /** Chooses the run to look through; null: the newest finished one in the workspace's run folders, else the one that came with the extension. */
 export const ChooseRun = defineRequest("lfp/chooseRun", z.object({ runFolder: z.string().nullable() }), LensState);
 
+/**
+ * Chooses two checkpoints to look through, until something else is chosen; with `open` they are opened at once. The answer is the state then; what
+ * does not belong together is an error that says why.
+ */
+export const ComparePair = defineRequest(
+  "lfp/comparePair",
+  z.object({ tuned: z.string().max(4096), base: z.string().max(4096), open: z.boolean() }),
+  LensState,
+);
+
 /** Sent by the editor as `initializationOptions`. */
 export const InitializationOptions = z.object({
   /** Absolute folders in which runs stand, in order of preference. */
@@ -86,12 +100,14 @@ export const ServerSettings = z.object({
   problems: z
     .object({
       enabled: z.boolean().default(true),
-      /** Both implicit and true reward must be at least this far from zero. */
+      /** Where no calibration says from where on a word is flagged: both what was learned and what was meant must be at least this far from zero. */
       threshold: z.number().min(0).default(0.5),
       /** The most problems a document. */
       limit: z.int().min(1).max(1000).default(100),
     })
     .prefault({}),
+  /** What problems go by, and hovers begin with. */
+  reading: ReadingChoice.default("auto"),
   /** Words that are unfamiliar to the probe are no problems. */
   fadeUnfamiliar: z.boolean().default(true),
   device: z.enum(["auto", "cpu", "gpu"]).default("auto"),

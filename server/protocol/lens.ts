@@ -84,7 +84,6 @@ export const StrongestTokens = defineRequest(
     /** Over all tokens with a value. */
     mean: z.number().nullable(),
     count: z.int(),
-    disagreements: z.int(),
     /** How many tokens with a value were left out as unfamiliar. */
     unfamiliar: z.int(),
     /** False when the document has more tokens than are read at once; the rest was left out. */

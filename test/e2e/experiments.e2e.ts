@@ -77,7 +77,7 @@ describe.skipIf(!inject("ground").ready)("an experiment file", () => {
     await workbench.pick("Start with LFP Lens");
     const page = workbench.page.locator(".gettingStartedContainer");
     await page.getByText("Read a text through a finished run").first().waitFor();
-    await page.getByRole("button", { name: "Show Implicit Reward" }).first().waitFor();
+    await page.getByRole("button", { name: "Show Learned Reward" }).first().waitFor();
     const media = page.locator(".getting-started-media iframe.webview.ready").contentFrame();
     await media.locator("#active-frame").contentFrame().locator("svg").first().waitFor();
     await workbench.screenshot("walkthrough");

@@ -15,7 +15,7 @@ describe.skipIf(!inject("ground").ready)("a server that fails", () => {
     session = await Session.start({ files: { "review.txt": text }, server: buildFakeServer });
     workbench = await session.open();
     await workbench.openFile("review.txt");
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.coloured(isColoured);
   });
   afterAll(() => session.stop());

@@ -20,7 +20,7 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     session = await Session.start({ files: { "review.md": review, "probe.py": "# L4/F43 is praise\n" } });
     workbench = await session.open();
     await workbench.openFile("review.md");
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.coloured(isRead);
   });
   afterAll(() => session.stop());

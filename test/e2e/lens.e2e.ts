@@ -51,7 +51,7 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     await workbench.openFile("review.md");
     expect(await workbench.colouredWords()).toEqual([]);
     const start = performance.now();
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     const words = await workbench.coloured((found) => has(found, "great") && found.some(isLow));
     measured("command to first colours, server and model cold", performance.now() - start);
     const great = words.find(({ word }) => word === "great");
@@ -147,7 +147,7 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
   });
 
   it("colours a text with CRLF as the same one with LF", async () => {
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.statusSays(/Implicit reward · mean/);
     const shown = async (name: string, lineEnd: string): Promise<string> => {
       await workbench.openFile(name);

@@ -21,7 +21,7 @@ describe.skipIf(!inject("ground").ready)("a folder that is not trusted", () => {
 
   it("has its texts read through the run that came with the extension", async () => {
     await workbench.openFile("review.txt");
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.coloured((words) => words.some(({ word }) => word === "great"));
     await workbench.statusExplains("starter-run");
   });

@@ -70,7 +70,7 @@ describe.skipIf(!inject("ground").ready)("a run", () => {
 
   it("is started from its file, shown live, goes on through a reload, and is seen again after it", async () => {
     await workbench.openFile("review.txt");
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.coloured((words) => words.some(({ word }) => word === "great"));
     await workbench.openFile("endless.lfp-experiment.json");
     await workbench.run("LFP Lens: Start Run from Experiment File");
@@ -111,7 +111,7 @@ describe.skipIf(!inject("ground").ready)("a run", () => {
     await run("tiny: done").waitFor();
     await workbench.screenshot("run-finished");
     await workbench.openFile("review.txt");
-    await workbench.run("LFP Lens: Show Implicit Reward");
+    await workbench.run("LFP Lens: Show Learned Reward");
     await workbench.statusExplains("tiny");
     expect(await session.serverProcesses()).toHaveLength(1);
   });

@@ -184,6 +184,10 @@ export class MessageMaker {
 
   #choose(): Made {
     const { run } = this.#surroundings;
+    if (this.#random.integer(4) === 0) {
+      const checkpoint = (): string => pick(this.#random, [`${run}/tuned`, `${run}/../../base`, run, "starter", "/"]);
+      return request("lfp/comparePair", { tuned: checkpoint(), base: checkpoint(), open: this.#random.integer(2) > 0 });
+    }
     return request("lfp/chooseRun", { runFolder: pick(this.#random, [run, run, run, null, `${run}x`, "/"]) });
   }
 

@@ -86,7 +86,7 @@ async function strongestFeature(
   { reader, details, problems }: Omit<CodeActionOptions, "documents">,
 ): Promise<FoundFeature | undefined> {
   const reading = reader.beginIfOpen(snapshot, signal);
-  if (reading === undefined) return undefined;
+  if (reading?.kind !== "run") return undefined;
   const question = { offset: start, ablation: problems.ablation, features: 20, withBase: false };
   const detail = await details.describe(reading, question);
   const pulls = detail?.contributions.find(

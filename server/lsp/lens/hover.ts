@@ -5,6 +5,7 @@ import type { FeatureHovers } from "../features/feature-hovers.ts";
 import { mentionAt } from "../features/mentions.ts";
 import { AtPosition } from "../standard-params.ts";
 import { tokenHover } from "./hover-text.ts";
+import { describePairToken } from "./pair-hover.ts";
 import type { PassageReader } from "./passage-reader.ts";
 import type { Problems } from "./problems.ts";
 import type { TokenDetails } from "./token-detail.ts";
@@ -39,6 +40,10 @@ async function hoverToken(
   const { ablation } = problems;
   const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
   if (reading === undefined) return null;
+  if (reading.kind === "pair") {
+    const found = await describePairToken(reader, reading, offset);
+    return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
+  }
   const detail = await details.describe(reading, { offset, ablation, features: MOST_FEATURES, withBase: false });
   if (detail === null || detail.text.trim() === "") return null;
   const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;

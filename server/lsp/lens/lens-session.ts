@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import type { Lens } from "../../lens/lens.ts";
@@ -9,13 +9,14 @@ import { failureOf, WireError } from "../failures.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { RunBoard } from "../runs/run-board.ts";
 import type { Session } from "../session.ts";
+import { infoOf, type OpenSubject, pairKey } from "./looked-through.ts";
 
 /** There is no finished run to look through. */
 export class NoLensError extends LfpError {
   readonly code = "not-found";
 }
 
-/** The chosen run could not be opened; it is not tried again before it changes or is chosen again. */
+/** What is chosen could not be opened; it is not tried again before it changes or is chosen again. */
 class LensFailedError extends WireError {
   readonly wireCode: WireFailure["code"];
 
@@ -25,20 +26,17 @@ class LensFailedError extends WireError {
   }
 }
 
-/** Another run is looked through now; what was asked of the one before is asked again. */
+/** Something else is looked through now; what was asked of what was before is asked again. */
 class LensChangedError extends WireError {
   readonly wireCode = "stale";
 
   constructor() {
-    super("Another run is looked through now; ask again.");
+    super("Something else is looked through now; ask again.");
   }
 }
 
-/** A lens with the signal that is aborted when it is no longer the one. */
-export interface OpenedLens {
-  readonly lens: Lens;
-  readonly left: AbortSignal;
-}
+/** What is looked through with the signal that is aborted when it no longer is. */
+export type OpenedLens = OpenSubject & { readonly left: AbortSignal };
 
 export interface LensSessionOptions {
   readonly session: Session;
@@ -48,11 +46,11 @@ export interface LensSessionOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Which run is looked through: chosen by people or the newest finished one, opened when it is first needed. */
+/** What is looked through, opened when it is first needed: a run, chosen by people or the newest finished one, or two checkpoints that people chose. */
 export class LensSession {
   readonly #options: LensSessionOptions;
   /** What people chose; null leaves the choice to us. */
-  #wanted: string | null = null;
+  #wanted: LensTarget | null = null;
   #current: Current | undefined;
   #state: LensState = { kind: "none" };
   /** How often the choice was thought over; a slower thought must not undo a later one. */
@@ -65,8 +63,7 @@ export class LensSession {
     this.#options = options;
     options.session.listen(() => this.#rethink());
     options.board.listen((changed, gone) => {
-      if (gone.length > 0 || changed.some((run) => isUsable(run) || run.folder === this.#current?.folder))
-        this.#rethink();
+      if (gone.length > 0 || changed.some((run) => isUsable(run) || run.folder === this.folder)) this.#rethink();
     });
   }
 
@@ -84,13 +81,36 @@ export class LensSession {
     const { session } = this.#options;
     const checked = folder === null ? null : await session.checkRun(folder);
     if (checked !== null && !session.isOwnRun(checked)) session.requireTrust("Looking through a run of the workspace");
-    this.#wanted = checked;
-    this.#leave();
-    await this.#decide();
+    await this.#want(checked === null ? null : { kind: "run", folder: checked });
     return this.#state;
   }
 
-  /** The lens, opened if need be. Rejects with the signal's reason as soon as it is aborted, while the opening goes on. */
+  /**
+   * Chooses two checkpoints by their folders, and opens them at once where that is wanted: if they cannot be opened, what was looked through before
+   * is again. Throws `RestrictedModeError`, what `Session.checkFolder` throws, and with `isOpened` what `open` throws.
+   */
+  async compare(
+    { tuned, base }: { readonly tuned: string; readonly base: string },
+    isOpened: boolean,
+    signal: AbortSignal,
+  ): Promise<LensState> {
+    const { session } = this.#options;
+    session.requireTrust("Comparing two checkpoints");
+    const pair: LensTarget = { kind: "pair", tuned: session.checkFolder(tuned), base: session.checkFolder(base) };
+    const before = this.#wanted;
+    await this.#want(pair);
+    if (!isOpened) return this.#state;
+    try {
+      await this.open(signal);
+    } catch (error) {
+      // Whoever chose something else meanwhile has it.
+      if (this.#wanted === pair) await this.#want(before);
+      throw error;
+    }
+    return this.#state;
+  }
+
+  /** What is looked through, opened if need be. Rejects with the signal's reason as soon as it is aborted, while the opening goes on. */
   async open(signal: AbortSignal): Promise<OpenedLens> {
     signal.throwIfAborted();
     if (this.#current === undefined && this.#state.kind === "none") await this.#decide();
@@ -101,14 +121,14 @@ export class LensSession {
       );
     if (current.failure !== undefined) throw new LensFailedError(current.failure);
     current.opening ??= this.#openCurrent(current);
-    const lens = await unlessAborted(current.opening, AbortSignal.any([signal, current.leave.signal]));
-    return { lens, left: current.leave.signal };
+    const subject = await unlessAborted(current.opening, AbortSignal.any([signal, current.leave.signal]));
+    return { ...subject, left: current.leave.signal };
   }
 
-  /** The lens if it is open. */
+  /** The same if it is open. */
   get opened(): OpenedLens | undefined {
-    const lens = this.#current?.lens;
-    return lens === undefined || this.#current === undefined ? undefined : { lens, left: this.#current.leave.signal };
+    const current = this.#current;
+    return current?.subject === undefined ? undefined : { ...current.subject, left: current.leave.signal };
   }
 
   /**
@@ -116,7 +136,8 @@ export class LensSession {
    * needs it. Rejects as `openLens` does.
    */
   async borrow(folder: string, signal: AbortSignal): Promise<{ lens: Lens; done: () => Promise<void> }> {
-    if (folder === this.#current?.folder) return { lens: (await this.open(signal)).lens, done: async () => undefined };
+    const opened = folder === this.folder ? await this.open(signal) : undefined;
+    if (opened?.kind === "run") return { lens: opened.lens, done: async () => undefined };
     const { openLens } = await import("../../pipeline/open-lens.ts");
     const lens = await openLens(folder, { ...this.#wish, signal });
     return { lens, done: () => lens.close() };
@@ -124,7 +145,8 @@ export class LensSession {
 
   /** The run that is looked through. */
   get folder(): string | undefined {
-    return this.#current?.folder;
+    const target = this.#current?.target;
+    return target?.kind === "run" ? target.folder : undefined;
   }
 
   /** Someone began to wait for readings. */
@@ -141,6 +163,12 @@ export class LensSession {
     await Promise.all(this.#leaving);
   }
 
+  async #want(target: LensTarget | null): Promise<void> {
+    this.#wanted = target;
+    this.#leave();
+    await this.#decide();
+  }
+
   #rethink(): void {
     this.#decide().catch(this.#options.onFailure);
   }
@@ -153,7 +181,7 @@ export class LensSession {
     this.#leave();
     if (choice === undefined) return this.#become({ kind: "none" });
     this.#current = { ...choice, ...this.#wish, leave: new AbortController() };
-    this.#become({ kind: "chosen", target: targetOf(choice) });
+    this.#become({ kind: "chosen", target: choice.target });
     if (this.#isNeeded()) this.needed();
   }
 
@@ -161,7 +189,12 @@ export class LensSession {
     const current = this.#current;
     if (choice === undefined || current === undefined) return choice === current && this.#state.kind === "none";
     const { device, threads } = this.#wish;
-    if (current.folder !== choice.folder || current.device !== device || current.threads !== threads) return false;
+    if (
+      nameOfTarget(current.target) !== nameOfTarget(choice.target) ||
+      current.device !== device ||
+      current.threads !== threads
+    )
+      return false;
     // What was not known when it was chosen is no change.
     current.updated ??= choice.updated;
     return choice.updated === null || current.updated === choice.updated;
@@ -181,48 +214,58 @@ export class LensSession {
     if (!session.options.trusted) return own;
     if (this.#wanted !== null) {
       const wanted = this.#wanted;
-      if (session.isOwnRun(wanted)) return own;
-      const view = board.known().find(({ folder }) => folder === wanted);
-      return { folder: wanted, updated: view !== undefined && isUsable(view) ? view.updated : null };
+      if (wanted.kind === "pair") return { target: wanted, updated: await lastChange([wanted.tuned, wanted.base]) };
+      if (session.isOwnRun(wanted.folder)) return own;
+      const view = board.known().find(({ folder }) => folder === wanted.folder);
+      return { target: wanted, updated: view !== undefined && isUsable(view) ? view.updated : null };
     }
     const [newest] = board
       .known()
       .filter(isUsable)
       .toSorted((a, b) => ((a.updated ?? "") < (b.updated ?? "") ? 1 : -1));
-    return newest === undefined ? own : { folder: newest.folder, updated: newest.updated };
+    return newest === undefined ? own : { target: { kind: "run", folder: newest.folder }, updated: newest.updated };
   }
 
-  async #openCurrent(current: Current): Promise<Lens> {
-    const { quarantine } = this.#options;
-    const { folder, updated, device, threads } = current;
-    this.#become({ kind: "opening", target: targetOf(current) });
+  async #openCurrent(current: Current): Promise<OpenSubject> {
+    const { target } = current;
+    this.#become({ kind: "opening", target });
     try {
-      const lens = await quarantine.guard(`The run ${folder}`, ["run", folder, updated ?? ""], async () => {
-        const { openLens } = await import("../../pipeline/open-lens.ts");
-        return openLens(folder, {
-          device,
-          threads,
-          signal: current.leave.signal,
-          onFallback: (info) => {
-            if (this.#current === current && current.lens !== undefined) this.#become({ kind: "ready", info });
-          },
-        });
-      });
+      const subject = await this.#openGuarded(current);
       if (this.#current !== current) {
-        await lens.close();
+        await subject.lens.close();
         throw new LensChangedError();
       }
-      current.lens = lens;
-      this.#become({ kind: "ready", info: lens.info });
-      return lens;
+      current.subject = subject;
+      this.#become({ kind: "ready", info: infoOf(subject) });
+      return subject;
     } catch (error) {
       if (this.#current === current) {
         current.failure = failureOf(error);
         if (current.failure.code === "internal") this.#options.onFailure(error);
-        this.#become({ kind: "failed", target: targetOf(current), failure: current.failure });
+        this.#become({ kind: "failed", target, failure: current.failure });
       }
       throw error;
     }
+  }
+
+  #openGuarded(current: Current): Promise<OpenSubject> {
+    const { quarantine } = this.#options;
+    const { target, updated, device, threads, leave } = current;
+    const onFallback = (): void => {
+      if (this.#current === current && current.subject !== undefined)
+        this.#become({ kind: "ready", info: infoOf(current.subject) });
+    };
+    const options = { device, threads, signal: leave.signal, onFallback };
+    if (target.kind === "run")
+      return quarantine.guard(`The run ${target.folder}`, ["run", target.folder, updated ?? ""], async () => {
+        const { openLens } = await import("../../pipeline/open-lens.ts");
+        return { kind: "run", lens: await openLens(target.folder, options) };
+      });
+    const what = `The pair of ${target.tuned} and ${target.base}`;
+    return quarantine.guard(what, ["pair", pairKey(target), updated ?? ""], async () => {
+      const { openPairLens } = await import("../../pipeline/open-pair.ts");
+      return { kind: "pair", lens: await openPairLens(target, options) };
+    });
   }
 
   #leave(): void {
@@ -230,7 +273,7 @@ export class LensSession {
     this.#current = undefined;
     current?.leave.abort(new LensChangedError());
     const left = current?.opening?.then(
-      (lens) => lens.close().catch(this.#options.onFailure),
+      ({ lens }) => lens.close().catch(this.#options.onFailure),
       // It closed what it had opened, and told whoever waited.
       () => undefined,
     );
@@ -246,20 +289,21 @@ export class LensSession {
 }
 
 interface Choice {
-  readonly folder: string;
+  readonly target: LensTarget;
   /** Another value is another content; null: not known. */
   updated: string | null;
 }
 
 interface Current extends Choice, Pick<ServerSettings, "device" | "threads"> {
   readonly leave: AbortController;
-  opening?: Promise<Lens>;
-  lens?: Lens;
+  opening?: Promise<OpenSubject>;
+  subject?: OpenSubject;
   failure?: WireFailure;
 }
 
-function targetOf({ folder }: Choice): LensTarget {
-  return { kind: "run", folder };
+/** Two targets of one name are the same. */
+function nameOfTarget(target: LensTarget): string {
+  return target.kind === "run" ? target.folder : pairKey(target);
 }
 
 function isUsable({ state, hasProbe }: RunView): boolean {
@@ -268,7 +312,16 @@ function isUsable({ state, hasProbe }: RunView): boolean {
 
 async function choiceOf(folder: string): Promise<Choice | undefined> {
   const found = await stat(join(folder, "probe", "probe.json")).catch(() => undefined);
-  return found === undefined ? undefined : { folder, updated: found.mtime.toISOString() };
+  return found && { target: { kind: "run", folder }, updated: found.mtime.toISOString() };
+}
+
+/** When a file of the folders was last changed; null where there is none. */
+async function lastChange(folders: readonly string[]): Promise<string | null> {
+  let lastMs = 0;
+  for (const folder of folders)
+    for (const name of await readdir(folder).catch(() => []))
+      lastMs = Math.max(lastMs, (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0);
+  return lastMs === 0 ? null : new Date(lastMs).toISOString();
 }
 
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -3,14 +3,19 @@ import type { AblationSet } from "../../protocol/ablation.ts";
 import type { Snapshot } from "../documents.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession, OpenedLens } from "./lens-session.ts";
+import { nameOf } from "./looked-through.ts";
 
 /** A document as a request reads it: its passages, the lens, and the signal that ends the reading. */
-export interface DocumentReading extends OpenedLens {
+export type DocumentReading = OpenedLens & {
   readonly snapshot: Snapshot;
   readonly passages: readonly Passage[];
   /** Aborted when the request, this version of the document or the lens is gone. */
   readonly signal: AbortSignal;
-}
+};
+
+/** The same where a run is looked through. */
+export type RunReading = Extract<DocumentReading, { readonly kind: "run" }>;
+export type PairDocumentReading = Extract<DocumentReading, { readonly kind: "pair" }>;
 
 export interface ReadingOptions {
   readonly ablation: AblationSet | null;
@@ -52,12 +57,8 @@ export class PassageReader {
   }
 
   /** Reads a passage. `how` names what else the computation depends on. Throws `QuarantinedError`, and what `work` throws. */
-  read<T>({ lens }: DocumentReading, passage: Passage, how: string, work: () => Promise<T>): Promise<T> {
-    return this.#quarantine.guard(
-      "A passage of this document",
-      ["passage", lens.info.runFolder, how, passage.text],
-      work,
-    );
+  read<T>(reading: DocumentReading, passage: Passage, how: string, work: () => Promise<T>): Promise<T> {
+    return this.#quarantine.guard("A passage of this document", ["passage", nameOf(reading), how, passage.text], work);
   }
 
   #cut(snapshot: Snapshot): readonly Passage[] {

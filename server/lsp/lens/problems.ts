@@ -10,7 +10,7 @@ import { RequestCancelledError } from "../failures.ts";
 import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Session } from "../session.ts";
 import type { LensSession } from "./lens-session.ts";
-import { type DocumentReading, describeReading, type PassageReader } from "./passage-reader.ts";
+import { describeReading, type PassageReader, type RunReading } from "./passage-reader.ts";
 import {
   type Disagreement,
   disagreementCode,
@@ -104,7 +104,8 @@ export class Problems {
   ): Promise<Diagnostic[] | undefined> {
     const reading = this.#options.reader.beginIfOpen(snapshot, signal);
     if (reading === undefined) return undefined;
-    if (!reading.lens.info.hasTrueReward) return [];
+    // Two checkpoints say nothing of what was meant.
+    if (reading.kind === "pair" || !reading.lens.info.hasTrueReward) return [];
     const { ignored } = this.#options.session.options;
     const found: Disagreement[] = [];
     let more = 0;
@@ -128,7 +129,7 @@ export class Problems {
   }
 
   /** Undefined for a passage that cannot be read; whoever reads it for the overlay is told why. */
-  async #readPassage(reading: DocumentReading, passage: DocumentReading["passages"][number]) {
+  async #readPassage(reading: RunReading, passage: RunReading["passages"][number]) {
     const { lens, signal } = reading;
     const ablation = this.#ablation;
     try {

@@ -1,7 +1,6 @@
 import { Pacer } from "../../common/pacer.ts";
 import type { Passage } from "../../lens/passages.ts";
-import { unfamiliarTokens } from "../../lens/reading.ts";
-import { disagreements, displayLimit, readPassage } from "../../lens/values.ts";
+import { displayLimit, isPairMode, type PairMode, pairLimit, readPairPassage, readPassage } from "../../lens/values.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
 import {
@@ -19,6 +18,7 @@ import { failureOf, WireError } from "../failures.ts";
 import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession } from "./lens-session.ts";
+import { NotOfferedError, requireOffered, requireRun } from "./looked-through.ts";
 import { type DocumentReading, describeReading, type PassageReader } from "./passage-reader.ts";
 import { Strongest } from "./strongest.ts";
 import type { TokenDetails } from "./token-detail.ts";
@@ -47,7 +47,9 @@ export function serveReadings(
   });
 
   dispatcher.request(CompareCompletions, async (question, { signal }) => {
-    const { lens, left } = await lenses.open(signal);
+    const opened = await lenses.open(signal);
+    requireRun(opened, "Comparing completions");
+    const { lens, left } = opened;
     const parts = ["completions", lens.info.runFolder, JSON.stringify(question)];
     const { ablation, ...rest } = question;
     const options = { ablation, signal: AbortSignal.any([signal, left]) };
@@ -56,6 +58,7 @@ export function serveReadings(
 
   dispatcher.request(DescribeToken, async ({ uri, version, offset, ablation, features }, { signal }) => {
     const reading = await reader.begin(documents.at(uri, version), signal);
+    requireRun(reading, "What is behind a token's number");
     return details.describe(reading, { offset, ablation, features, withBase: reading.lens.info.hasBase });
   });
 }
@@ -75,6 +78,7 @@ async function readTokens(
   reading: DocumentReading,
   { version, mode, ranges, ablation, maxTokens }: ParamsOf<typeof ReadTokens>,
 ): Promise<ResultOf<typeof ReadTokens>> {
+  requireOffered(reading, mode, ablation);
   const wanted = reading.passages.filter(({ start, end }) =>
     ranges.some((range) => start < range.end && end > range.start),
   );
@@ -97,7 +101,7 @@ async function readTokens(
   if (passages.length === 0 && reason !== undefined) throw new UnreadError(reason.failure);
   const values = passages.flatMap((passage) => passage.tokens.values);
   const complete = passages.length + unread.length === wanted.length;
-  return { version, passages, unread, complete, limit: displayLimit(reading.lens, mode, values) };
+  return { version, passages, unread, complete, limit: limitOf(reading, mode, values) };
 }
 
 async function strongestTokens(
@@ -105,9 +109,10 @@ async function strongestTokens(
   reading: DocumentReading,
   { version, mode, ablation, limit, familiarOnly }: ParamsOf<typeof StrongestTokens>,
 ): Promise<ResultOf<typeof StrongestTokens>> {
+  requireOffered(reading, mode, ablation);
   const strongest = new Strongest(limit);
   const pacer = new Pacer(reading.signal);
-  let [read, sum, count, differing, unfamiliar] = [0, 0, 0, 0, 0];
+  let [read, sum, count, unfamiliar] = [0, 0, 0, 0];
   let complete = true;
   for (const passage of reading.passages) {
     if (read >= MAX_TOKENS_AT_ONCE) complete = false;
@@ -127,13 +132,12 @@ async function strongestTokens(
       count += 1;
       strongest.offer(starts[at] ?? 0, ends[at] ?? 0, value);
     }
-    differing += await countDisagreements(reading, passage, { mode, ablation, familiarOnly });
     await pacer.pause();
   }
   const { text } = reading.snapshot;
   const tokens = strongest.sorted().map((token) => ({ ...token, text: text.slice(token.start, token.end) }));
   const mean = count === 0 ? null : sum / count;
-  return { version, tokens, mean, count, disagreements: differing, unfamiliar, complete };
+  return { version, tokens, mean, count, unfamiliar, complete };
 }
 
 /** A passage that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
@@ -144,10 +148,12 @@ async function readOne(
   mode: LensMode,
   ablation: AblationSet | null,
 ): Promise<ReadPassage | { readonly failure: WireFailure }> {
-  const { lens, signal } = reading;
+  const { signal } = reading;
   try {
     return await reader.read(reading, passage, describeReading(mode.kind, ablation), () =>
-      readPassage(lens, passage, mode, { ablation, signal }),
+      reading.kind === "pair"
+        ? readPairPassage(reading.lens, passage, pairModeOf(mode), { signal })
+        : readPassage(reading.lens, passage, mode, { ablation, signal }),
     );
   } catch (error) {
     signal.throwIfAborted();
@@ -158,14 +164,12 @@ async function readOne(
   }
 }
 
-async function countDisagreements(
-  { lens, signal }: DocumentReading,
-  passage: Passage,
-  { mode, ablation, familiarOnly }: Pick<ParamsOf<typeof StrongestTokens>, "mode" | "ablation" | "familiarOnly">,
-): Promise<number> {
-  if (!lens.info.hasTrueReward || mode.kind === "feature") return 0;
-  // From the cache: every mode but that of a feature has read it.
-  const reading = await lens.read(passage.text, { ablation, signal });
-  const leftOut = new Set(familiarOnly ? unfamiliarTokens(reading) : []);
-  return disagreements(reading).filter((value, token) => value !== null && !leftOut.has(token)).length;
+function limitOf(reading: DocumentReading, mode: LensMode, values: Iterable<number | null>): number {
+  return reading.kind === "pair" ? pairLimit(pairModeOf(mode)) : displayLimit(reading.lens, mode, values);
+}
+
+/** What `requireOffered` let through. */
+function pairModeOf(mode: LensMode): PairMode {
+  if (!isPairMode(mode)) throw new NotOfferedError(`Two checkpoints do not offer the mode ${mode.kind}.`);
+  return mode;
 }

@@ -2,7 +2,7 @@ import { fromDocument, toDocument } from "../../lens/passages.ts";
 import { type ShownPart, tokenAt } from "../../lens/reading.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
-import { type DocumentReading, describeReading, type PassageReader, passageAt } from "./passage-reader.ts";
+import { describeReading, type PassageReader, passageAt, type RunReading } from "./passage-reader.ts";
 
 /** What features mean in words, where somebody has said so. */
 export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
@@ -28,7 +28,7 @@ export class TokenDetails {
   }
 
   /** Null where no token stands. Throws what the reading throws. */
-  async describe(reading: DocumentReading, question: TokenQuestion): Promise<TokenDetail | null> {
+  async describe(reading: RunReading, question: TokenQuestion): Promise<TokenDetail | null> {
     const { lens, signal, passages, snapshot } = reading;
     const { offset, ablation, features, withBase } = question;
     const passage = passageAt(passages, offset);

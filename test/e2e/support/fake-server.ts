@@ -28,6 +28,7 @@ connection.onInitialized(() => {
     hasFamiliarity: true,
     hasBase: true,
     hasFeatureStore: false,
+    calibration: null,
   };
   void connection.sendNotification(LensStateChanged.method, { kind: "ready", info });
 });
@@ -55,7 +56,7 @@ connection.onRequest(ReadTokens.method, (params: unknown) => {
 connection.onRequest(StrongestTokens.method, (params: unknown) => {
   const { uri, version } = StrongestTokens.params.parse(params);
   const tokens = tokensOf(documents.get(uri)?.getText() ?? "").filter(({ value }) => value !== 0);
-  return { version, tokens, mean: 0, count: tokens.length, disagreements: 0, unfamiliar: 0, complete: true };
+  return { version, tokens, mean: 0, count: tokens.length, unfamiliar: 0, complete: true };
 });
 
 documents.listen(connection);

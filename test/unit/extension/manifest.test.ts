@@ -85,8 +85,8 @@ describe("the palette", () => {
       .map(({ command }) => command.replace("lfpLens.", ""));
   const atFirst = { isWorkspaceTrusted: true, workspaceFolderCount: 1, editorLangId: "markdown" };
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
-  const needTrust = ["chooseRun", "runQuick", "startRun", "resumeRun", "cancelRun"];
-  const needFolder = ["chooseAblation", "ablateFeature", "newExperiment", ...needTrust.slice(1)];
+  const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun"];
+  const needFolder = ["chooseAblation", "ablateFeature", "newExperiment", ...needTrust.slice(2)];
   const ofRuns = ["showCurves", "openRunLog", "openRunExperiment"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));

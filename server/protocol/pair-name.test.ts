@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { pairName } from "./looked-through.ts";
+import { pairName } from "./pair-name.ts";
 
 it("names checkpoints by the ends of their paths that tell them apart", () => {
   expect(pairName({ tuned: "/models/dpo", base: "/models/pythia" })).toBe("dpo compared with pythia");

@@ -1,0 +1,109 @@
+import { describe, expect, it } from "vitest";
+import type { Calibration, ReadingName, ReadingPower } from "./calibration.ts";
+import { PairInfo, RunInfo } from "./lens-state.ts";
+import { readingMode, trustSentence, whyNotOffered } from "./power.ts";
+
+const run = RunInfo.parse({
+  kind: "run",
+  runFolder: "/runs/one",
+  runName: "one",
+  task: "sentiment",
+  modelType: "gpt_neox",
+  layers: [1],
+  features: 8,
+  device: "CPU",
+  hasTrueReward: true,
+  hasFamiliarity: true,
+  hasBase: true,
+  hasFeatureStore: false,
+  calibration: null,
+});
+const pair = PairInfo.parse({
+  kind: "pair",
+  tuned: "/a",
+  base: "/b",
+  modelType: "gpt_neox",
+  bos: false,
+  device: "CPU",
+});
+
+function power(auroc: number, low: number, more: Partial<ReadingPower> = {}): ReadingPower {
+  const counts = { signs: { right: 7, of: 10 }, found: { count: 8, of: 10 } };
+  return { auroc, low, high: 1, threshold: 0.3, falsePositives: 0.05, ...counts, ...more };
+}
+
+function calibration(
+  best: ReadingName | null,
+  words: Readonly<Partial<Record<ReadingName, ReadingPower>>>,
+): Calibration {
+  const readings = Object.fromEntries(
+    Object.entries(words).map(([name, measured]) => [name, { words: measured, places: null }]),
+  );
+  return { format: 1, experiment: "x", sets: 5, nulls: 2, seeds: [1, 2], words: 100, readings, best };
+}
+
+describe("the reading that stands for what was learned", () => {
+  it("is without a calibration the log-ratio, and without a base model the probe", () => {
+    expect(readingMode(run, "auto")).toBe("learned");
+    expect(readingMode({ ...run, hasBase: false }, "auto")).toBe("implicit");
+    expect(readingMode(pair, "auto")).toBe("learned");
+  });
+
+  it("is with a calibration the best one that the run has, and the next one where it lacks that", () => {
+    const probe = calibration("probeByWord", { logRatio: power(0.7, 0.6), probeByWord: power(0.9, 0.8) });
+    expect(readingMode({ ...run, calibration: probe }, "auto")).toBe("implicit");
+    const difference = calibration("tunedMinusBase", {
+      logRatio: power(0.7, 0.6),
+      probeByTriple: power(0.8, 0.7),
+      tunedMinusBase: power(0.95, 0.9),
+    });
+    expect(readingMode({ ...run, calibration: difference }, "auto")).toBe("tunedMinusBase");
+    expect(readingMode({ ...run, calibration: difference, hasBase: false }, "auto")).toBe("implicit");
+  });
+
+  it("is as without a calibration where that found none", () => {
+    const none = calibration(null, { logRatio: power(0.5, 0.4), probeByWord: power(0.52, 0.42) });
+    expect(readingMode({ ...run, calibration: none }, "auto")).toBe("learned");
+    const chance = calibration("logRatio", { logRatio: power(0.9, 0.8), probeByWord: power(0.56, 0.44) });
+    expect(readingMode({ ...run, calibration: chance, hasBase: false }, "auto")).toBe("implicit");
+  });
+
+  it("is the one that somebody chose, where it is to be had", () => {
+    const best = calibration("logRatio", { logRatio: power(0.9, 0.8) });
+    expect(readingMode({ ...run, calibration: best }, "implicit")).toBe("implicit");
+    expect(readingMode({ ...run, hasBase: false }, "learned")).toBe("implicit");
+    expect(readingMode(pair, "implicit")).toBe("learned");
+  });
+});
+
+it("says why a mode is not to be had", () => {
+  for (const kind of ["learned", "kl"] as const) expect(whyNotOffered(kind, pair)).toBeUndefined();
+  for (const kind of ["implicit", "true", "disagreement", "tunedMinusBase", "feature", "ablatedMinusNot"] as const)
+    expect(whyNotOffered(kind, pair)).toMatch(/no probe.*choose a run/);
+  const bare = { ...run, hasBase: false, hasTrueReward: false };
+  for (const kind of ["learned", "kl", "tunedMinusBase"] as const)
+    expect(whyNotOffered(kind, bare)).toMatch(/no base model/);
+  for (const kind of ["true", "disagreement"] as const) expect(whyNotOffered(kind, bare)).toMatch(/rates no words/);
+  for (const kind of ["implicit", "feature", "ablatedMinusNot"] as const)
+    expect(whyNotOffered(kind, bare)).toBeUndefined();
+});
+
+describe("how far to trust a reading", () => {
+  const measured = calibration("logRatio", { logRatio: power(0.9, 0.8, { found: { count: 38, of: 50 } }) });
+
+  it("is said with the figures that were measured", () => {
+    expect(trustSentence({ ...run, calibration: measured }, "learned")).toBe(
+      "The log-ratio found 38 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance.",
+    );
+    expect(trustSentence({ ...run, calibration: measured }, "implicit")).toMatch(/did not measure the probe/);
+    const none = calibration("logRatio", { logRatio: power(0.9, 0.8, { falsePositives: 0 }) });
+    expect(trustSentence({ ...run, calibration: none }, "learned")).toMatch(/without any it flagged none\.$/);
+  });
+
+  it("is said not to be known where nothing was measured", () => {
+    expect(trustSentence(run, "learned")).toMatch(/^This run has no calibration: .* was not measured/);
+    expect(trustSentence(pair, "learned")).toMatch(/was not measured for these two checkpoints/);
+    const unplanted = calibration(null, { logRatio: power(0.5, 0.4, { found: { count: 0, of: 0 } }) });
+    expect(trustSentence({ ...run, calibration: unplanted }, "learned")).toMatch(/planted no words/);
+  });
+});

@@ -1,0 +1,92 @@
+/** Which reading of what a model learned stands for it: the one with the most measured power, and how that is said. */
+import type { Calibration, ReadingName, ReadingPower } from "./calibration.ts";
+import type { LensMode } from "./lens.ts";
+import type { LensInfo } from "./lens-state.ts";
+import type { ReadingChoice, ReadingMode } from "./reading-mode.ts";
+
+const modes: { readonly [K in ReadingName]: ReadingMode } = {
+  logRatio: "learned",
+  fittedLogRatio: "learned",
+  probeByTriple: "implicit",
+  probeByWord: "implicit",
+  tunedMinusBase: "tunedMinusBase",
+};
+
+/** What a mode's power is measured by. A probe is asked about words that it did not see where the text is none of its own. */
+const readings: { readonly [K in ReadingMode]: ReadingName } = {
+  learned: "logRatio",
+  implicit: "probeByWord",
+  tunedMinusBase: "tunedMinusBase",
+};
+
+/** Why a mode is not to be had from what is looked through; undefined where it is. */
+export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | undefined {
+  if (info.kind === "pair")
+    return kind === "learned" || kind === "kl"
+      ? undefined
+      : "two checkpoints have no probe, no features and no feedback; choose a run for it";
+  if (!info.hasBase && (kind === "learned" || kind === "kl" || kind === "tunedMinusBase"))
+    return "the run has no base model on this machine";
+  if (!info.hasTrueReward && (kind === "true" || kind === "disagreement")) return "the run's task rates no words";
+  return undefined;
+}
+
+/**
+ * The mode that stands for what was learned: the wanted one where it is to be had; else that of the reading with the most measured power; where
+ * nothing was measured the log-ratio, which needs no labels, and without a base model the probe.
+ */
+export function readingMode(info: LensInfo, wanted: ReadingChoice): ReadingMode {
+  const isOffered = (mode: ReadingMode): boolean => whyNotOffered(mode, info) === undefined;
+  if (wanted !== "auto" && isOffered(wanted)) return wanted;
+  const measured = info.kind === "run" && info.calibration !== null ? byPower(info.calibration) : [];
+  return measured.map((name) => modes[name]).find(isOffered) ?? (isOffered("learned") ? "learned" : "implicit");
+}
+
+/** Readings that found what was planted more often than chance has it, the best first; none where the calibration found none. */
+function byPower({ readings: measured, best }: Calibration): ReadingName[] {
+  if (best === null) return [];
+  const power = (name: ReadingName): number => (name === best ? 2 : (measured[name]?.words.auroc ?? 0));
+  return Object.keys(modes)
+    .filter((name): name is ReadingName => name in measured)
+    .filter((name) => name === best || (measured[name]?.words.low ?? 0) > 0.5)
+    .sort((one, other) => power(other) - power(one));
+}
+
+/** What the calibration measured of a mode; undefined where it has not. */
+export function powerOf(
+  info: LensInfo,
+  mode: ReadingMode,
+): { readonly words: ReadingPower; readonly places: ReadingPower | null } | undefined {
+  return info.kind === "run" ? info.calibration?.readings[readings[mode]] : undefined;
+}
+
+/** In one sentence, with figures: how far to trust a mode. */
+export function trustSentence(info: LensInfo, mode: ReadingMode): string {
+  const subject = subjects[mode];
+  if (info.kind === "pair")
+    return `How often the log-ratio is right was not measured for these two checkpoints; a run's calibration (\`lfp calibrate\`) measures it.`;
+  if (info.calibration === null)
+    return "This run has no calibration: how often such a reading is right was not measured (run `lfp calibrate`).";
+  const power = powerOf(info, mode)?.words;
+  if (power === undefined) return `The run's calibration did not measure ${subject}.`;
+  const { found, falsePositives } = power;
+  if (found.of === 0) return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
+  return `${capital(subject)} found ${found.count} of ${found.of} planted words in models tuned like this; ${chance(falsePositives)}.`;
+}
+
+const subjects: { readonly [K in ReadingMode]: string } = {
+  learned: "the log-ratio",
+  implicit: "the probe",
+  tunedMinusBase: "tuned minus base",
+};
+
+/** `1 in 20 other words is flagged by chance`. */
+function chance(falsePositives: number | null): string {
+  if (falsePositives === null) return "how many others it flags by chance was not measured";
+  if (falsePositives === 0) return "of the words of models tuned without any it flagged none";
+  return `1 in ${Math.round(1 / falsePositives)} other words is flagged by chance`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
