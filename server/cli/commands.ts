@@ -42,7 +42,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./feature.ts")).feature,
   },
   score: {
-    summary: "shows the implicit reward of every token of a text",
+    summary: "shows the learned or implicit reward of every token of a text",
     load: async () => (await import("./score.ts")).score,
   },
   explain: {

@@ -1,9 +1,9 @@
 import { LfpError, messageOf } from "../common/errors.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
-import type { DownloadProgress } from "../models/hub.ts";
 import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { downloadOption, progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 import { printable } from "./printable.ts";
@@ -11,9 +11,7 @@ import { deviceOptions, withDevice } from "./with-device.ts";
 
 const options = {
   model: option.required("MODEL", "`starter`, a folder with a checkpoint, or a hub id (owner/name[@revision])"),
-  download: option.flag(
-    "fetch what is missing of a hub model into the Hugging Face cache; nothing is fetched otherwise",
-  ),
+  download: downloadOption,
   prompt: option.texts("TEXT", "a text to continue"),
   "prompt-file": option.text("FILE", "a file of prompts, one a line; empty lines are left out"),
   "max-new-tokens": option.integer("the most new tokens for each prompt", 40, { min: 1 }),
@@ -98,15 +96,4 @@ class PromptFileError extends LfpError {
         ? ("not-found" as const)
         : ("input" as const);
   }
-}
-
-/** One line for each file, and then one at each tenth of the whole. */
-function progressNotes(note: (line: string) => void): (progress: DownloadProgress) => void {
-  let last = "";
-  return ({ file, bytes, totalBytes }) => {
-    const tenths = totalBytes === 0 ? 10 : Math.floor((10 * bytes) / totalBytes);
-    const line = `downloading ${file}: ${tenths * 10} % of ${(totalBytes / 1e6).toFixed(0)} MB`;
-    if (line !== last) note(line);
-    last = line;
-  };
 }

@@ -43,11 +43,15 @@ export const option = {
     return { value, help: `${help}; may be repeated`, repeatable: true, read: (given) => given };
   },
   choice<const C extends readonly string[]>(value: string, help: string, choices: C, byDefault: C[number]) {
-    const read = (given: readonly string[], flag: string): C[number] => {
-      const last = given.at(-1) ?? byDefault;
-      const found = choices.find((choice) => choice === last);
-      if (found === undefined) throw new UsageError(`${flag} is ${shown(last)}; expected one of ${choices.join(", ")}`);
-      return found;
+    const read = (given: readonly string[], flag: string): C[number] =>
+      chosen(given.at(-1) ?? byDefault, flag, choices);
+    return { value, help: `${help}: ${choices.join(", ")} (default ${byDefault})`, repeatable: false, read };
+  },
+  /** A choice without a default of its own; `byDefault` says in words what is done without it. */
+  oneOf<const C extends readonly string[]>(value: string, help: string, choices: C, byDefault: string) {
+    const read = (given: readonly string[], flag: string): C[number] | undefined => {
+      const last = given.at(-1);
+      return last === undefined ? undefined : chosen(last, flag, choices);
     };
     return { value, help: `${help}: ${choices.join(", ")} (default ${byDefault})`, repeatable: false, read };
   },
@@ -132,6 +136,12 @@ function numeric(
     throw new UsageError(`${flag} is ${shown(last)}; expected ${kind}${range}`);
   };
   return { value, help: `${help} (default ${byDefault})`, repeatable: false, read };
+}
+
+function chosen<C extends readonly string[]>(given: string, flag: string, choices: C): C[number] {
+  const found = choices.find((choice) => choice === given);
+  if (found === undefined) throw new UsageError(`${flag} is ${shown(given)}; expected one of ${choices.join(", ")}`);
+  return found;
 }
 
 function rangeOf(min: number, max: number): string {

@@ -1,10 +1,7 @@
-/** All token scores as a file: one token a line. */
-import type { ScoredDocumentToken, ScoredPassage } from "../lens/document.ts";
+/** All tokens' numbers as a file: one token a line. */
 import { UsageError } from "./errors.ts";
 
 type Format = "jsonl" | "csv";
-
-const columns = ["passage", "start", "end", "text", "implicit", "trueReward", "familiarity", "value"] as const;
 
 /** By the file's ending. Throws `UsageError`. */
 export function formatOf(path: string): Format {
@@ -13,21 +10,29 @@ export function formatOf(path: string): Format {
   throw new UsageError(`--out is ${JSON.stringify(path)}; expected a file that ends in .jsonl or .csv`);
 }
 
-/** The file's bytes, passage by passage. */
-export async function* tokenLines(passages: AsyncIterable<ScoredPassage>, format: Format): AsyncGenerator<Uint8Array> {
+/** A token's numbers: what the lines hold, and CSV in this order. */
+export type TokenFields<K extends string> = Readonly<Record<K, string | number | null>>;
+
+/** The file's bytes, passage by passage; `columns` are CSV's, behind the passage's number. */
+export async function* tokenLines<K extends string>(
+  passages: AsyncIterable<{ readonly tokens: readonly TokenFields<K>[] }>,
+  columns: readonly K[],
+  format: Format,
+): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();
-  if (format === "csv") yield utf8.encode(`${columns.join(",")}\n`);
-  let number = 0;
+  if (format === "csv") yield utf8.encode(`${["passage", ...columns].join(",")}\n`);
+  let passage = 0;
   for await (const { tokens } of passages) {
     const lines = tokens.map((token) =>
-      format === "csv" ? csvLine(number, token) : `${JSON.stringify({ passage: number, ...token })}\n`,
+      format === "csv"
+        ? `${[passage, ...columns.map((column) => csvField(token[column]))].join(",")}\n`
+        : `${JSON.stringify({ passage, ...token })}\n`,
     );
-    number += 1;
+    passage += 1;
     yield utf8.encode(lines.join(""));
   }
 }
 
-function csvLine(passage: number, { start, end, text, ...numbers }: ScoredDocumentToken): string {
-  const { implicit, trueReward, familiarity, value } = numbers;
-  return `${passage},${start},${end},"${text.replaceAll('"', '""')}",${implicit},${trueReward ?? ""},${familiarity ?? ""},${value ?? ""}\n`;
+function csvField(value: string | number | null): string {
+  return typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : `${value ?? ""}`;
 }

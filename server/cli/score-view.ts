@@ -1,13 +1,28 @@
-/** Token scores for people: the text itself, coloured, or a table. */
-import type { ScoredDocumentToken, ScoredPassage } from "../lens/document.ts";
-import { isUnfamiliar } from "../lens/familiarity.ts";
+/** Numbers of tokens for people: the text itself, coloured, or a table. */
 import { printable } from "./printable.ts";
 
+/** A token as it is shown. */
+export interface ShownToken {
+  /** UTF-16 units of the document. */
+  readonly start: number;
+  readonly text: string;
+  /** What colours it; null: nothing. */
+  readonly value: number | null;
+  /** Whether the value is an extrapolation. */
+  readonly isFaded: boolean;
+  /** A number a column of the table. */
+  readonly cells: readonly (number | null)[];
+}
+
 export interface ViewOptions {
-  /** What the values are, for the heading. */
-  readonly mode: string;
+  /** What colours mean. */
+  readonly legend: string;
   /** The value at which colours are full. */
   readonly limit: number;
+  /** Whether values may lie below zero. */
+  readonly isSigned: boolean;
+  /** Names of the table's columns. */
+  readonly columns: readonly string[];
   /** The most tokens to show. */
   readonly rows: number;
 }
@@ -16,53 +31,48 @@ export interface ViewOptions {
 const below = [223, 216, 209, 202] as const;
 const above = [153, 117, 75, 33] as const;
 
-/** The text with its tokens coloured. */
-export function colouredText(passages: readonly ScoredPassage[], { mode, limit, rows }: ViewOptions): string {
+/** The text of passages with its tokens coloured. */
+export function colouredText(passages: readonly (readonly ShownToken[])[], options: ViewOptions): string {
+  const { legend, limit, isSigned, rows } = options;
   const { shown, hidden } = firstTokens(passages, rows);
   const sample = (value: number): string => paint(` ${value.toFixed(1)} `, value, limit);
-  const legend = `${mode}: ${[-1, -0.6, -0.3, 0, 0.3, 0.6, 1].map((share) => sample(share * limit)).join("")}`;
+  const shares = isSigned ? [-1, -0.6, -0.3, 0, 0.3, 0.6, 1] : [0, 0.3, 0.6, 1];
   const texts = shown.map((tokens) =>
-    tokens
-      .map(({ text, value, familiarity }) =>
-        paint(printable(text), value ?? 0, limit, isProbes(mode) && isUnfamiliar(familiarity)),
-      )
-      .join(""),
+    tokens.map(({ text, value, isFaded }) => paint(printable(text), value ?? 0, limit, isFaded)).join(""),
   );
-  return [legend, "", texts.join("\n\n"), "", ...more(hidden)].join("\n");
+  const samples = shares.map((share) => sample(share * limit)).join("");
+  return [`${legend}: ${samples}`, "", texts.join("\n\n"), "", ...more(hidden)].join("\n");
 }
 
 /** One token a line with its numbers. */
-export function tokenTable(passages: readonly ScoredPassage[], { mode, rows }: ViewOptions): string {
+export function tokenTable(
+  passages: readonly (readonly ShownToken[])[],
+  { columns, rows }: Pick<ViewOptions, "columns" | "rows">,
+): string {
   const { shown, hidden } = firstTokens(passages, rows);
   const tokens = shown.flat();
   if (tokens.length === 0) return "";
   const labels = tokens.map(({ text }) => JSON.stringify(printable(text)));
   const width = Math.max(5, ...labels.map((label) => label.length)) + 2;
-  const isKnown = tokens.some(({ familiarity }) => familiarity !== null);
-  const names = ["implicit", "true", ...(mode === "implicit" ? [] : [mode]), ...(isKnown ? ["familiarity"] : [])];
-  const cells = ({ implicit, trueReward, familiarity, value }: ScoredDocumentToken): (number | null)[] => [
-    ...(mode === "implicit" ? [value ?? implicit, trueReward] : [implicit, trueReward, value]),
-    ...(isKnown ? [familiarity] : []),
-  ];
   const line = (start: string, label: string, values: readonly string[]): string =>
-    `${start.padStart(8)}  ${label.padEnd(width)}${values.map((value, at) => value.padStart((names[at]?.length ?? 0) + 4)).join("")}`.trimEnd();
-  const lines = tokens.map((token, at) =>
+    `${start.padStart(8)}  ${label.padEnd(width)}${values.map((value, at) => value.padStart(Math.max(6, columns[at]?.length ?? 0) + 4)).join("")}`.trimEnd();
+  const lines = tokens.map(({ start, cells }, at) =>
     line(
-      `${token.start}`,
+      `${start}`,
       labels[at] ?? "",
-      cells(token).map((value) => (value === null ? "" : value.toFixed(3))),
+      cells.map((value) => (value === null ? "" : value.toFixed(3))),
     ),
   );
-  return [line("offset", "token", names), ...lines, ...more(hidden)].join("\n");
+  return [line("offset", "token", columns), ...lines, ...more(hidden)].join("\n");
 }
 
 function firstTokens(
-  passages: readonly ScoredPassage[],
+  passages: readonly (readonly ShownToken[])[],
   rows: number,
-): { shown: (readonly ScoredDocumentToken[])[]; hidden: number } {
-  const shown: (readonly ScoredDocumentToken[])[] = [];
+): { shown: (readonly ShownToken[])[]; hidden: number } {
+  const shown: (readonly ShownToken[])[] = [];
   let left = rows;
-  for (const { tokens } of passages) {
+  for (const tokens of passages) {
     if (left > 0 && tokens.length > 0) shown.push(tokens.slice(0, left));
     left -= tokens.length;
   }
@@ -71,11 +81,6 @@ function firstTokens(
 
 function more(hidden: number): string[] {
   return hidden === 0 ? [] : [`... and ${hidden} tokens more: --rows N shows more, --out FILE writes all`];
-}
-
-/** Whether a mode's values are the probe's own output. */
-function isProbes(mode: string): boolean {
-  return mode !== "true" && mode !== "feature";
 }
 
 /** Behind the text; where the value is an extrapolation, a line below it if it is strong, and nothing otherwise. */

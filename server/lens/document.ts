@@ -3,6 +3,8 @@ import { CombiningRunError } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
+import type { PairReader } from "./pair-lens.ts";
+import { wordsOf } from "./pair-reading.ts";
 import { type Passage, toDocument } from "./passages.ts";
 import { valuesOf } from "./values.ts";
 
@@ -20,24 +22,56 @@ export interface ScoredDocumentToken {
   readonly value: number | null;
 }
 
-/** A passage's tokens; `refused` says why a passage has none. */
-export interface ScoredPassage {
+/** A token of a document as two models read it. Numbers are in nats. */
+export interface PairDocumentToken {
   readonly start: number;
   readonly end: number;
-  readonly tokens: readonly ScoredDocumentToken[];
+  readonly text: string;
+  /** See `PairReading`. */
+  readonly learned: number | null;
+  readonly kl: number | null;
+  /** The learned reward of the word that the token belongs to, the sum over its tokens. Null outside words, and where one of them has none. */
+  readonly word: number | null;
+}
+
+/** A passage's tokens; `refused` says why a passage has none. */
+export interface ScoredPassage<T = ScoredDocumentToken> {
+  readonly start: number;
+  readonly end: number;
+  readonly tokens: readonly T[];
   readonly refused: string | undefined;
 }
 
+/** A word of a document as two models read it. */
+export interface PairDocumentWord extends Omit<PairDocumentToken, "word"> {}
+
+export interface ScoredPairPassage extends ScoredPassage<PairDocumentToken> {
+  readonly words: readonly PairDocumentWord[];
+}
+
 /** Reads passages in order; while one is handed out, the next is under way. A passage that cannot be tokenized is told, and the rest goes on. */
-export async function* scorePassages(
+export function scorePassages(
   lens: Lens,
   passages: readonly Passage[],
   mode: LensMode,
   options: ReadOptions = {},
 ): AsyncGenerator<ScoredPassage> {
-  const start = (at: number): Promise<ScoredPassage> | undefined => {
+  return oneAhead(passages, (passage) => scorePassage(lens, passage, mode, options));
+}
+
+/** The same through two models alone. */
+export function scorePairPassages(
+  reader: PairReader,
+  passages: readonly Passage[],
+  options: ReadOptions = {},
+): AsyncGenerator<ScoredPairPassage> {
+  return oneAhead(passages, (passage) => scorePairPassage(reader, passage, options));
+}
+
+async function* oneAhead<T>(passages: readonly Passage[], score: (passage: Passage) => Promise<T>): AsyncGenerator<T> {
+  const start = (at: number): Promise<T> | undefined => {
     const passage = passages[at];
-    const scored = passage === undefined ? undefined : scorePassage(lens, passage, mode, options);
+    const scored = passage === undefined ? undefined : score(passage);
     // Whoever waits for it hears of a failure; nobody may come to wait.
     scored?.catch(() => undefined);
     return scored;
@@ -56,25 +90,70 @@ async function scorePassage(
   mode: LensMode,
   options: ReadOptions,
 ): Promise<ScoredPassage> {
-  const { start, end, text } = passage;
-  try {
+  const { text } = passage;
+  const tokens = await unlessRefused(async () => {
     const plain = await lens.read(text, { ...options, ablation: null });
     const { values } = await valuesOf(lens, text, mode, options);
-    const tokens = Array.from(plain.starts, (from, token): ScoredDocumentToken => {
+    return Array.from(plain.starts, (from, token): ScoredDocumentToken => {
       const to = plain.ends[token] ?? from;
       return {
-        start: toDocument(passage, from),
-        end: toDocument(passage, to),
-        text: text.slice(from, to),
+        ...inDocument(passage, from, to),
         implicit: plain.implicit[token] ?? Number.NaN,
         trueReward: plain.trueReward[token] ?? null,
         familiarity: plain.familiarity?.[token] ?? null,
         value: values[token] ?? null,
       };
     });
-    return { start, end, tokens, refused: undefined };
+  });
+  return { ...placeOf(passage), ...(typeof tokens === "string" ? refusal(tokens) : { tokens, refused: undefined }) };
+}
+
+async function scorePairPassage(
+  reader: PairReader,
+  passage: Passage,
+  options: ReadOptions,
+): Promise<ScoredPairPassage> {
+  const reading = await unlessRefused(() => reader.readPair(passage.text, options));
+  if (typeof reading === "string") return { ...placeOf(passage), ...refusal(reading), words: [] };
+  const words = wordsOf(reading, passage.text);
+  let at = 0;
+  const tokens = Array.from(reading.starts, (from, token): PairDocumentToken => {
+    while ((words[at]?.endToken ?? Number.POSITIVE_INFINITY) <= token) at += 1;
+    const word = words[at];
+    return {
+      ...inDocument(passage, from, reading.ends[token] ?? from),
+      learned: reading.learned[token] ?? null,
+      kl: reading.kl[token] ?? null,
+      word: word !== undefined && word.firstToken <= token ? word.learned : null,
+    };
+  });
+  return {
+    ...placeOf(passage),
+    tokens,
+    words: words.map(({ start, end, learned, kl }) => ({ ...inDocument(passage, start, end), learned, kl })),
+    refused: undefined,
+  };
+}
+
+function placeOf({ start, end }: Passage): Pick<Passage, "start" | "end"> {
+  return { start, end };
+}
+
+/** A stretch of a passage, at its place in the document. */
+function inDocument(passage: Passage, from: number, to: number): { start: number; end: number; text: string } {
+  return { start: toDocument(passage, from), end: toDocument(passage, to), text: passage.text.slice(from, to) };
+}
+
+function refusal(refused: string): { tokens: []; refused: string } {
+  return { tokens: [], refused };
+}
+
+/** What was read, or why the text cannot be. */
+async function unlessRefused<T>(read: () => Promise<T>): Promise<T | string> {
+  try {
+    return await read();
   } catch (error) {
     if (!(error instanceof CombiningRunError)) throw error;
-    return { start, end, tokens: [], refused: error.message };
+    return error.message;
   }
 }

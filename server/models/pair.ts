@@ -6,7 +6,7 @@ import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
 import type { ResolvedModel, ResolveOptions } from "./hub.ts";
-import type { ModelPair } from "./log-ratio.ts";
+import { type ModelPair, sharedVocabulary } from "./log-ratio.ts";
 import { parametersOf } from "./model.ts";
 import { resolveReference } from "./open.ts";
 import { openCheckpointTensors, type TensorSource } from "./safetensors.ts";
@@ -27,7 +27,7 @@ export interface PairReferences {
 export interface OpenedPair {
   readonly pair: { readonly [K in keyof ModelPair]: LoadedModel };
   readonly tokenizer: Tokenizer;
-  /** Ids from here on stand for tokens that only one of the two tokenizers has. */
+  /** Ids from here on stand for tokens that only one of the two has: its tokenizer, or the model itself. */
   readonly sharedTokens: number;
   readonly resolved: { readonly tuned: ResolvedModel; readonly base: ResolvedModel };
 }
@@ -57,7 +57,12 @@ export async function openPair(
     tuned: await loadModel(device, folders.tuned, { prefix: "tuned." }),
     base: await loadModel(device, folders.base, { prefix: "base." }),
   };
-  return { pair, tokenizer, sharedTokens, resolved: { tuned, base } };
+  return {
+    pair,
+    tokenizer,
+    sharedTokens: Math.min(sharedTokens, sharedVocabulary(pair)),
+    resolved: { tuned, base },
+  };
 }
 
 function refuseOtherShapes({ tuned, base }: PairReferences, config: ModelConfig, baseConfig: ModelConfig): void {

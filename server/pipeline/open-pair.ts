@@ -1,4 +1,5 @@
 /** Opens two checkpoints to look through, on a device of their own. No run is needed. */
+import { starterFolder } from "../common/package-root.ts";
 import type { LensOptions } from "../lens/options.ts";
 import { PairLens, type PairSubject } from "../lens/pair-lens.ts";
 import type { ResolveOptions } from "../models/hub.ts";
@@ -11,7 +12,7 @@ export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOption
   readonly resolve?: ResolveOptions;
   /**
    * Whether the begin-of-text token stands before every text. By default it does where the tokenizer puts it there by itself (Gemma's does,
-   * Pythia's and GPT-Neo's do not).
+   * Pythia's and GPT-Neo's do not), and where one of the two is the starter, which was trained so.
    */
   readonly bos?: boolean | undefined;
 }
@@ -31,7 +32,8 @@ function subjectOf(
   { device, description, onCpu }: OwnDevice<PairSubject>,
   bos: boolean | undefined,
 ): PairSubject {
-  const prefixIds = prefixOf(tokenizer, pair.tuned.config.bosId, bos);
+  const isStarters = resolved.tuned.folder === starterFolder() || resolved.base.folder === starterFolder();
+  const prefixIds = prefixOf(tokenizer, pair.tuned.config.bosId, bos ?? (isStarters ? true : undefined));
   const { modelType } = pair.tuned.config;
   return {
     info: {
