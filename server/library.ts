@@ -14,9 +14,11 @@ export { createOptimizer, gradientNormName, type Optimizer, requireFinite } from
 export { createModel, type LoadedModel, loadModel, readFloats, saveModel } from "./models/checkpoint.ts";
 export { type ContinuedText, type ContinueOptions, continueTexts, encodePrompt } from "./models/continue-texts.ts";
 export { defaultSampling, Generator, type SamplingOptions } from "./models/generate.ts";
+export { type LogRatioOptions, LogRatioScorer, type LogRatios, type ModelPair } from "./models/log-ratio.ts";
 export { addLora, mergeLora, unmergeLora } from "./models/lora.ts";
 export { type ForwardOptions, forward, logitsOf, type Model, plainPositions } from "./models/model.ts";
 export { nextTokenLoss, targetsOf } from "./models/next-token-loss.ts";
 export { type OpenedModel, openModel } from "./models/open.ts";
+export { type OpenedPair, openPair, type PairReferences } from "./models/pair.ts";
 export { loadTokenizer, type Tokenizer } from "./models/tokenizer.ts";
 export { createValueHead, type ValueHead } from "./models/value-head.ts";
