@@ -341,7 +341,7 @@ function samplesOf(rollouts: readonly Rollout[], rewards: readonly number[], kls
   }));
 }
 
-/** Running means of the same numbers over mini-batches. */
+/** Means over the mini-batches of a step. */
 class Means {
   readonly #all: MiniBatchResults[] = [];
 

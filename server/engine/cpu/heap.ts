@@ -81,7 +81,7 @@ export class Heap {
       this.#memory.grow(pages);
     } catch (cause) {
       const used = Math.round(this.usedBytes / 2 ** 20);
-      const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: train adapters (LoRA) instead of all weights, or a smaller batch`;
+      const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: take a smaller model, a smaller batch or shorter texts`;
       throw new DeviceError(message, { cause });
     }
   }

@@ -17,12 +17,12 @@ export interface MemoryLimit {
 /** What to lower where a kind of memory is most of what is needed; else the batch. */
 const advice: Readonly<Record<string, string>> = {
   weights: "take a smaller model",
-  moments: "train adapters (LoRA) instead of all weights, or take a smaller model",
-  gradients: "train adapters (LoRA) instead of all weights, or take a smaller model",
+  moments: "take a smaller model",
+  gradients: "take a smaller model",
   caches: "sample fewer texts at once, or shorter ones",
   buffers: "harvest fewer activations at once, or of fewer layers",
 };
-const batchAdvice = "take a smaller batch or shorter texts, or train adapters (LoRA) instead of all weights";
+const batchAdvice = "take a smaller batch or shorter texts, or a smaller model";
 
 export class MemoryLedger {
   readonly #limit: MemoryLimit | undefined;
