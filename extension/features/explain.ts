@@ -39,11 +39,13 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   );
   extension.features.tellChanged(runFolder);
   const spent = result.spentUsd === null || explainer === "offline" ? "" : ` for $${result.spentUsd.toFixed(2)}`;
-  const failed = result.failed > 0 ? `, ${result.failed} failed (${result.reasons.join("; ")})` : "";
-  const text = `${result.explained} explained${spent}${failed}`;
+  // Square brackets would make a link of a service's words.
+  const reasons = result.reasons.join("; ").replace(/[[\]]/g, " ");
+  const failed = result.failed > 0 ? `, ${result.failed} failed` : ", some judgements are missing";
+  const text = `${result.explained} explained${spent}${reasons === "" ? "" : `${failed} (${reasons})`}`;
   if (result.stoppedAtCap)
     void vscode.window.showWarningMessage(`LFP Lens: stopped at the cap of $${capUsd.toFixed(2)}. ${text}.`);
-  else if (result.failed > 0) void vscode.window.showWarningMessage(`LFP Lens: ${text}.`);
+  else if (reasons !== "") void vscode.window.showWarningMessage(`LFP Lens: ${text}.`);
   else vscode.window.setStatusBarMessage(`LFP Lens: ${text}`, 8000);
 }
 

@@ -27,7 +27,13 @@ const options = {
   model: option.text("NAME", "the endpoint's model"),
   "key-env": option.text(
     "VARIABLE",
-    "the environment variable that holds the key (default OPENAI_API_KEY; none for a server without keys)",
+    "the environment variable that holds the endpoint's key (default: OPENAI_API_KEY for https://api.openai.com, and no key elsewhere)",
+  ),
+  timeout: option.integer("seconds that one answer may take", 120, { min: 1, max: 86_400 }),
+  "thinking-tokens": option.integer(
+    "room for thinking in every answer, for models that think before they answer; 0: none until an answer was cut, then 4000",
+    0,
+    { min: 0, max: 1_000_000 },
   ),
   "max-tokens": option.integer("stop before more tokens than this are used", 1_000_000, { min: 1 }),
   "max-usd": option.text("X", "stop before more dollars than this are spent; needs --price-in and --price-out"),
@@ -52,7 +58,7 @@ export const explain = defineCommand({
     const [run = "", ...ids] = given.positionals;
     using store = await openRunFeatures(run);
     const { options: chosen, signal, note } = given;
-    const settings: ExplainRunOptions = {
+    const settings: ExplainRunOptions & { readonly endpoint: KeyedEndpoint | null } = {
       store,
       experiment: await loadExperiment(runPaths(await existingRun(run)).experiment),
       ids: ids.length === 0 ? null : ids,
@@ -60,14 +66,15 @@ export const explain = defineCommand({
       again: chosen.again,
       endpoint: endpointOf(given),
     };
-    const preview = previewExplain(settings);
-    if (settings.endpoint !== null) note(previewLine(preview, settings.endpoint));
+    const preview = { ...previewExplain(settings), keyFrom: settings.endpoint?.keyFrom ?? null };
+    if (settings.endpoint !== null) note(previewLine(preview, settings.endpoint, given.env));
     if (settings.endpoint !== null && !chosen.yes)
       return { json: { preview, sent: false }, text: "Nothing was sent: --yes does it." };
     let tenths = 0;
     const result = await explainRun(settings, {
       signal,
       concurrency: chosen.concurrency,
+      timeoutMs: 1000 * chosen.timeout,
       onProgress: (done, total) => {
         const now = Math.floor((10 * done) / total);
         if (now > tenths) note(`explained and scored: ${10 * now} %`);
@@ -78,7 +85,11 @@ export const explain = defineCommand({
   },
 });
 
-function resultOf(result: ExplainRunResult, preview: ExplainPreview, store: FeatureStore): CommandResult {
+/** With the name of the variable that its key is from. */
+type KeyedEndpoint = EndpointSettings & { readonly keyFrom: string | null };
+type KeyedPreview = ExplainPreview & Pick<KeyedEndpoint, "keyFrom">;
+
+function resultOf(result: ExplainRunResult, preview: KeyedPreview, store: FeatureStore): CommandResult {
   const { explained, failed, stoppedAtCap, used, spentUsd } = result;
   const lines = explained.map(({ id, explainer }) => {
     const shown = store.need(id).explanations.find((explanation) => explanation.explainer === explainer);
@@ -95,6 +106,7 @@ function resultOf(result: ExplainRunResult, preview: ExplainPreview, store: Feat
     text: [
       ...lines,
       ...failed.map(({ id, reason }) => `${id}  no explanation: ${reason}`),
+      ...lostLines(explained),
       "",
       summary,
       ...(stoppedAtCap ? ["Stopped at the cap; with a higher one the same command goes on from here."] : []),
@@ -103,25 +115,51 @@ function resultOf(result: ExplainRunResult, preview: ExplainPreview, store: Feat
   };
 }
 
+/** Judgements that scores lack, by reason. */
+function lostLines(explained: ExplainRunResult["explained"]): string[] {
+  const byReason = new Map<string, { judgements: number; features: Set<string> }>();
+  for (const { id, lost } of explained) {
+    for (const { judgements, reason } of lost) {
+      const held = byReason.get(reason) ?? { judgements: 0, features: new Set() };
+      byReason.set(reason, { judgements: held.judgements + judgements, features: held.features.add(id) });
+    }
+  }
+  return [...byReason].map(([reason, { judgements, features }]) => {
+    const of = features.size === 1 ? [...features].join() : `${features.size} features`;
+    return `${judgements} ${judgements === 1 ? "judgement" : "judgements"} of ${of} could not be had: ${reason}`;
+  });
+}
+
 function previewLine(
-  { features, requests, inputTokens, outputTokens, costUsd, origin }: ExplainPreview,
+  { features, requests, inputTokens, outputTokens, costUsd, origin, keyFrom }: KeyedPreview,
   { maxTokens, maxUsd }: EndpointSettings,
+  env: Given<typeof options>["env"],
 ): string {
   const cost = costUsd === null ? "" : `, about $${costUsd.toFixed(4)}`;
   const cap = [...(maxTokens === null ? [] : [`${maxTokens} tokens`]), ...(maxUsd === null ? [] : [`$${maxUsd}`])];
-  return `${features} ${features === 1 ? "feature" : "features"}: about ${requests} requests to ${origin}, ${inputTokens} input and ${outputTokens} output tokens${cost}; stops at ${cap.join(" or ")}`;
+  return `${features} ${features === 1 ? "feature" : "features"}: about ${requests} requests to ${origin}, ${inputTokens} input and ${outputTokens} output tokens${cost}; stops at ${cap.join(" or ")}; ${keyLine(keyFrom, env)}`;
+}
+
+const openAi = { origin: "https://api.openai.com", variable: "OPENAI_API_KEY" } as const;
+
+function keyLine(keyFrom: string | null, env: Given<typeof options>["env"]): string {
+  if (keyFrom !== null) return `with the key in ${keyFrom}`;
+  const unsent = (env[openAi.variable] ?? "") !== "";
+  return unsent ? `without a key (${openAi.variable} goes elsewhere only where --key-env names it)` : "without a key";
 }
 
 /** From options and environment; the key comes from the environment alone. Throws `UsageError`. */
-function endpointOf({ options: chosen, env }: Given<typeof options>): EndpointSettings | null {
+function endpointOf({ options: chosen, env }: Given<typeof options>): KeyedEndpoint | null {
   const { endpoint: baseUrl, model } = chosen;
   if (baseUrl === undefined) {
     if (model !== undefined) throw new UsageError("--model needs --endpoint, which says where it is");
     return null;
   }
   if (model === undefined) throw new UsageError("--endpoint needs --model, the name of the model there");
-  const variable = chosen["key-env"] ?? "OPENAI_API_KEY";
-  const apiKey = env[variable] ?? "";
+  // A key is its owner's and one service's: it goes nowhere else by itself.
+  const isOwner = URL.parse(baseUrl)?.origin === openAi.origin;
+  const variable = chosen["key-env"] ?? (isOwner ? openAi.variable : undefined);
+  const apiKey = variable === undefined ? "" : (env[variable] ?? "");
   if (chosen["key-env"] !== undefined && apiKey === "")
     throw new UsageError(`--key-env names ${variable}, which is not set or empty`);
   const [input, output] = [dollars("--price-in", chosen["price-in"]), dollars("--price-out", chosen["price-out"])];
@@ -129,7 +167,16 @@ function endpointOf({ options: chosen, env }: Given<typeof options>): EndpointSe
   const maxUsd = dollars("--max-usd", chosen["max-usd"]);
   if (maxUsd !== null && input === null) throw new UsageError("--max-usd needs --price-in and --price-out");
   const prices = input === null || output === null ? null : { inputUsd: input, outputUsd: output };
-  return { baseUrl, model, apiKey, prices, maxUsd, maxTokens: chosen["max-tokens"] };
+  return {
+    baseUrl,
+    model,
+    apiKey,
+    keyFrom: apiKey === "" ? null : (variable ?? null),
+    prices,
+    maxUsd,
+    maxTokens: chosen["max-tokens"],
+    thinkingTokens: chosen["thinking-tokens"],
+  };
 }
 
 function dollars(flag: string, text: string | undefined): number | null {

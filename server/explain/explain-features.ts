@@ -2,7 +2,7 @@
 import { Random } from "../common/random.ts";
 import { CapReachedError } from "./errors.ts";
 import { inertLine } from "./plain-text.ts";
-import { type Score, scoreExplanation } from "./score.ts";
+import { type Lost, type Score, scoreExplanation } from "./score.ts";
 import type { Explainer, Explanation, FeatureCase, Relevance } from "./types.ts";
 
 export interface ExplainOptions {
@@ -24,6 +24,8 @@ export interface ExplainedFeature {
   readonly explanation: Explanation;
   readonly scores: readonly Score[];
   readonly relevance: Relevance | null;
+  /** What could not be judged, and why. */
+  readonly lost: readonly Lost[];
 }
 
 export interface ExplainResult {
@@ -83,13 +85,15 @@ async function judge(
   { explainer, task, seed }: ExplainOptions,
 ): Promise<ExplainedFeature> {
   const random = Random.fromSeed(seed).fork(feature.id);
-  const scores = await scoreExplanation(explainer, explanation, feature, { other, random });
+  const { scores, lost } = await scoreExplanation(explainer, explanation, feature, { other, random });
   const relevance = await explainer.relevance(explanation, task);
   return {
     id: feature.id,
     explainer: explainer.name,
     explanation,
     scores,
+    lost:
+      relevance.kind === "answer" ? lost : [...lost, { what: "relevance", judgements: 1, reason: relevance.reason }],
     relevance:
       relevance.kind === "none" ? null : { ...relevance.value, why: inertLine(relevance.value.why, explanationLength) },
   };

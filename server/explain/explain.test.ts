@@ -1,41 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../../test/support/fake-openai.ts";
+import { greatFeature } from "../../test/support/great-feature.ts";
 import { injections } from "../../test/support/injections.ts";
 import { printable } from "../cli/printable.ts";
 import { Random } from "../common/random.ts";
 import { showCell } from "../pipeline/report/document.ts";
 import { type AnswerCache, checkAddress } from "./endpoint/chat.ts";
 import { endpointExplainer, estimateCost } from "./endpoint/endpoint-explainer.ts";
-import { jsonIn } from "./endpoint/json-text.ts";
 import { retryAfterOf } from "./endpoint/patience.ts";
 import { Spend, type SpendOptions } from "./endpoint/spend.ts";
 import { type ExplainOptions, explainFeatures } from "./explain-features.ts";
 import { offlineExplainer } from "./offline.ts";
 import { inert } from "./plain-text.ts";
 import { balancedAccuracy } from "./score.ts";
-import type { ExampleWindow, FeatureCase } from "./types.ts";
+import type { FeatureCase } from "./types.ts";
 import { wordAt } from "./window-text.ts";
 
 const canary = "sk-canary-7f3a91c04d";
-
-function window(text: string, active?: string): ExampleWindow {
-  const tokens = text.match(/ ?[^ ]+/g) ?? [text];
-  return { tokens, activations: tokens.map((token) => (token.trim() === active ? 2 : 0)) };
-}
-
-/** A feature that is active on "great" and on nothing else. */
-function greatFeature(id = "L4/F1", extra: readonly string[] = []): FeatureCase {
-  const active = Array.from({ length: 20 }, (_, at) => window(`film ${at} was great fun`, "great"));
-  const silent = Array.from({ length: 20 }, (_, at) => window(`film ${at} was awful stuff`));
-  const odd = extra.map((text) => window(text));
-  return {
-    id,
-    maxActivation: 2,
-    promotes: ["good"],
-    explain: { active: active.slice(0, 10), silent: [...silent.slice(0, 5), ...odd] },
-    score: { active, silent },
-  };
-}
 
 const run = (features: readonly FeatureCase[], options: Partial<ExplainOptions> & Pick<ExplainOptions, "explainer">) =>
   explainFeatures(features, { task: "sentiment", seed: 1, concurrency: 2, ...options });
@@ -176,13 +157,13 @@ describe("an endpoint", () => {
       return true;
     };
     const down = await run([greatFeature()], { explainer: endpoint() });
-    expect(down.failed[0]?.reason).toBe("it answered with status 503, after 3 tries");
+    expect(down.failed[0]?.reason).toBe("it answered with status 503 (down), after 3 tries");
     server.intercept = (_, response) => {
       sendJson(response, 429, {}, { "retry-after": "86400" });
       return true;
     };
     const later = await run([greatFeature()], { explainer: endpoint() });
-    expect(later.failed[0]?.reason).toBe("it answered with status 429, after 1 tries");
+    expect(later.failed[0]?.reason).toBe("it answered with status 429 ({}), after 1 try");
     expect(answers.size).toBe(0);
   });
 
@@ -209,14 +190,17 @@ describe("an endpoint", () => {
     const replies: [string, (chat: SeenChat, response: Parameters<typeof sendAnswer>[0]) => void][] = [
       ["the model refused: I cannot help", (_, response) => sendAnswer(response, null, { refusal: "I cannot help" })],
       ["the answer is empty", (_, response) => sendAnswer(response, "")],
-      ["its reply is no chat completion, after 3 tries", (_, response) => sendJson(response, 200, { hello: 1 })],
       [
-        "its reply could not be read",
+        'its reply is no chat completion (it begins "{\\"hello\\":1}"), after 2 tries',
+        (_, response) => sendJson(response, 200, { hello: 1 }),
+      ],
+      [
+        "its reply is no chat completion (it begins",
         (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end('{"choices": ['),
       ],
       ["it could not be reached", (_, response) => void response.destroy()],
       [
-        "it refused the request: 400 no such thing",
+        "it refused the request (400: no such thing)",
         (_, response) => sendJson(response, 400, { error: { message: "no such thing" } }),
       ],
     ];
@@ -228,14 +212,6 @@ describe("an endpoint", () => {
       const { failed } = await run([greatFeature()], { explainer: endpoint() });
       expect(failed[0]?.reason).toContain(reason);
     }
-  });
-
-  it("that does not answer in time is charged for, and given up after some tries", async () => {
-    server.intercept = () => true;
-    const spend = new Spend(noBound);
-    const { failed } = await run([greatFeature()], { explainer: endpoint({ spend, timeoutMs: 40 }) });
-    expect(failed[0]?.reason).toContain("it did not answer in time, after 3 tries");
-    expect(spend.used.outputTokens).toBe(3 * 200);
   });
 
   it("without schemas, temperatures or the old bound's name is asked in a way that it knows", async () => {
@@ -308,8 +284,8 @@ describe("an endpoint", () => {
         response.writeHead(307, { location: `${other.baseUrl}/chat/completions` }).end();
         return true;
       };
-      const { failed } = await run([greatFeature()], { explainer: endpoint() });
-      expect(failed).toHaveLength(1);
+      const redirected = run([greatFeature()], { explainer: endpoint() });
+      await expect(redirected).rejects.toThrow(`redirects to ${other.baseUrl}/chat/completions; give that address`);
       expect(other.seen).toEqual([]);
     } finally {
       await other.stop();
@@ -386,15 +362,5 @@ describe("addresses and waits", () => {
     [{}, null],
   ])("reads %j", (headers, ms) => {
     expect(retryAfterOf(new Headers(headers as Record<string, string>), 1000)).toBe(ms);
-  });
-
-  it.each([
-    ['{"a": 1}', { a: 1 }],
-    ['Sure! {"a": "}{"} bye', { a: "}{" }],
-    ['{broken} then {"a": 1}', { a: 1 }],
-    ['{"a": ', undefined],
-    ["", undefined],
-  ])("finds the JSON in %j", (text, json) => {
-    expect(jsonIn(text)).toEqual(json);
   });
 });

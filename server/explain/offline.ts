@@ -39,8 +39,14 @@ export function offlineExplainer({ wordValues, background }: OfflineOptions): Ex
       if (strength.terms.length === 0) return { kind: "none", reason: "the feature is active in no window" };
       return { kind: "answer", value: explanationOf(feature, strength) };
     },
-    detect: async (explanation, windows) => windows.map(({ tokens }) => tokens.some(isTermOf(explanation))),
-    fuzz: async (explanation, windows) => windows.map((window) => mostAreTerms(explanation, window)),
+    detect: async (explanation, windows) => ({
+      answers: windows.map(({ tokens }) => tokens.some(isTermOf(explanation))),
+      reasons: [],
+    }),
+    fuzz: async (explanation, windows) => ({
+      answers: windows.map((window) => mostAreTerms(explanation, window)),
+      reasons: [],
+    }),
     relevance: async (explanation) => ({ kind: "answer", value: relevanceOf(explanation, usual) }),
   };
 }

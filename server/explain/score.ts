@@ -4,7 +4,7 @@
  */
 import { invariant } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
-import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow } from "./types.ts";
+import type { ExampleWindow, Explainer, Explanation, FeatureCase, Judgements, MarkedWindow } from "./types.ts";
 import { activePlaces } from "./window-text.ts";
 
 export interface Score {
@@ -24,6 +24,18 @@ export interface Score {
   readonly control: number | null;
 }
 
+/** Judgements that an explanation's scores lack. */
+export interface Lost {
+  readonly what: Score["method"] | "control" | "relevance";
+  readonly judgements: number;
+  readonly reason: string;
+}
+
+export interface ScoredExplanation {
+  readonly scores: readonly Score[];
+  readonly lost: readonly Lost[];
+}
+
 /** An explanation is scored only where there are so many windows of either sort. */
 const fewestWindows = 5;
 
@@ -33,22 +45,41 @@ export async function scoreExplanation(
   explanation: Explanation,
   { score: windows }: FeatureCase,
   { other, random }: { readonly other: Explanation | undefined; readonly random: Random },
-): Promise<Score[]> {
+): Promise<ScoredExplanation> {
   const { active, silent } = windows;
-  if (active.length < fewestWindows || silent.length < fewestWindows) return [];
+  if (active.length < fewestWindows || silent.length < fewestWindows) return { scores: [], lost: [] };
   const mixed = random.shuffled([
     ...active.map((window) => ({ window, truth: true })),
     ...silent.map((window) => ({ window, truth: false })),
   ]);
   const truths = mixed.map(({ truth }) => truth);
   const shown = mixed.map(({ window }) => window);
-  const detected = tally("detection", truths, await explainer.detect(explanation, shown));
-  const control = other === undefined ? undefined : tally("detection", truths, await explainer.detect(other, shown));
+  const detection = await explainer.detect(explanation, shown);
+  const control = other === undefined ? undefined : await explainer.detect(other, shown);
   const marked = mixed.map(({ window, truth }) =>
     truth ? rightlyMarked(window) : wronglyMarked(window, active, random),
   );
-  const fuzzed = tally("fuzzing", truths, await explainer.fuzz(explanation, marked));
-  return [...detected.map((score) => ({ ...score, control: control?.[0]?.value ?? null })), ...fuzzed];
+  const fuzzing = await explainer.fuzz(explanation, marked);
+  const controlled = control === undefined ? [] : tally("detection", truths, control.answers);
+  return {
+    scores: [
+      ...tally("detection", truths, detection.answers).map((score) => ({
+        ...score,
+        control: controlled[0]?.value ?? null,
+      })),
+      ...tally("fuzzing", truths, fuzzing.answers),
+    ],
+    lost: [
+      ...lostOf("detection", detection),
+      ...(control === undefined ? [] : lostOf("control", control)),
+      ...lostOf("fuzzing", fuzzing),
+    ],
+  };
+}
+
+function lostOf(what: Lost["what"], { answers, reasons }: Judgements): Lost[] {
+  const judgements = answers.filter((answer) => answer === null).length;
+  return judgements === 0 ? [] : [{ what, judgements, reason: reasons.join("; ") }];
 }
 
 function rightlyMarked(window: ExampleWindow): MarkedWindow {

@@ -44,6 +44,14 @@ export type Outcome<T> =
   | { readonly kind: "answer"; readonly value: T }
   | { readonly kind: "none"; readonly reason: string };
 
+/** Judgements of some windows. */
+export interface Judgements {
+  /** A window each; null where the answer could not be used. */
+  readonly answers: readonly (boolean | null)[];
+  /** Why answers are missing, each reason once. */
+  readonly reasons: readonly string[];
+}
+
 /**
  * Someone who explains features and judges explanations. What it is shown is data, whatever it says. Its methods throw `CapReachedError` when
  * they may spend no more, and what stops everything, such as a refused key; one feature's failure is an outcome.
@@ -52,10 +60,10 @@ export interface Explainer {
   /** `offline`, or the model's name. */
   readonly name: string;
   explain(feature: FeatureCase): Promise<Outcome<Explanation>>;
-  /** Whether the feature is active anywhere in each window, by the explanation alone; null where the answer could not be used. */
-  detect(explanation: Explanation, windows: readonly ExampleWindow[]): Promise<(boolean | null)[]>;
+  /** Whether the feature is active anywhere in each window, by the explanation alone. */
+  detect(explanation: Explanation, windows: readonly ExampleWindow[]): Promise<Judgements>;
   /** Whether the marked tokens are those that the explanation speaks of. */
-  fuzz(explanation: Explanation, windows: readonly MarkedWindow[]): Promise<(boolean | null)[]>;
+  fuzz(explanation: Explanation, windows: readonly MarkedWindow[]): Promise<Judgements>;
   /** Whether the explanation has to do with the task. */
   relevance(explanation: Explanation, task: string): Promise<Outcome<Relevance>>;
 }

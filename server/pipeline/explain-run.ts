@@ -20,6 +20,8 @@ export interface EndpointSettings extends Endpoint {
   /** At least one of the two bounds must be given. */
   readonly maxTokens: number | null;
   readonly maxUsd: number | null;
+  /** Room for thinking in every answer; default: none until an answer was cut. */
+  readonly thinkingTokens?: number | undefined;
 }
 
 export interface ExplainRunOptions {
@@ -71,6 +73,7 @@ export interface ExplainRunHooks {
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
   readonly concurrency?: number;
+  /** For one answer, to its last byte. */
   readonly timeoutMs?: number;
   /** For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
@@ -125,6 +128,7 @@ function explainerFor(
       ...(sleep === undefined ? {} : { sleep }),
     },
     timeoutMs,
+    ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
     ...(signal === undefined ? {} : { signal }),
   });
 }

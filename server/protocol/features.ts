@@ -247,7 +247,7 @@ export const ExplainFeatures = defineRequest(
   z.object({
     explained: z.int(),
     failed: z.int(),
-    /** Why the first ones failed, each reason once. */
+    /** Why the first ones failed, or why judgements of explained ones are missing, each reason once. */
     reasons: z.array(z.string()).max(3),
     stoppedAtCap: z.boolean(),
     spentUsd: z.number().nullable(),

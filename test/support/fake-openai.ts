@@ -15,7 +15,7 @@ export interface SeenChat {
     readonly response_format?: { readonly type: string; readonly json_schema?: { readonly name: string } };
     readonly [more: string]: unknown;
   };
-  /** Name of the answer's schema. */
+  /** Name of the answer's schema, or, where none was sent, of the question that it looks like. */
   readonly name: string;
 }
 
@@ -57,7 +57,7 @@ export class FakeOpenAi {
       headers: request.headers,
       raw,
       body,
-      name: body.response_format?.json_schema?.name ?? "",
+      name: body.response_format?.json_schema?.name ?? nameBy(body),
     };
     this.seen.push(chat);
     if (this.intercept(chat, response)) return;
@@ -82,8 +82,15 @@ export function sendJson(
   response.end(JSON.stringify(body));
 }
 
+function nameBy({ messages }: SeenChat["body"]): string {
+  const question = messages[1]?.content ?? "";
+  if (question.includes("examples_with_activation")) return "explanation";
+  if (question.includes('"texts"')) return question.includes("⟦") ? "fuzzing" : "detection";
+  return "relevance";
+}
+
 /** As a model that sees that the feature is about "great" would answer. */
-function sensibleAnswer({ body, name }: SeenChat): string {
+export function sensibleAnswer({ body, name }: SeenChat): string {
   const question = JSON.parse(body.messages[1]?.content ?? "{}");
   if (name === "explanation") return JSON.stringify({ explanation: 'the word "great"' });
   if (name === "relevance") {

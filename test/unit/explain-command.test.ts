@@ -33,17 +33,32 @@ async function lfp(...args: string[]) {
   return ran;
 }
 
-const toServer = (): string[] => ["--endpoint", server.baseUrl, "--model", "fake-4"];
+const keyed = ["--key-env", "OPENAI_API_KEY"] as const;
+const toServer = (): string[] => ["--endpoint", server.baseUrl, "--model", "fake-4", ...keyed];
 
 describe("lfp explain", () => {
   it("shows the cost and sends nothing, until it is told to", async () => {
     const { code, stdout, stderr } = await lfp("explain", run, ...toServer(), "--price-in", "5", "--price-out", "15");
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^11 features: about 33 requests to http:\/\/127\.0\.0\.1:\d+, \d+ input and \d+ output tokens, about \$0\.\d+; stops at 1000000 tokens\n/,
+      /^11 features: about 33 requests to http:\/\/127\.0\.0\.1:\d+, \d+ input and \d+ output tokens, about \$0\.\d+; stops at 1000000 tokens; with the key in OPENAI_API_KEY\n/,
     );
     expect(stdout).toContain("Nothing was sent");
     expect(server.seen).toEqual([]);
+  });
+
+  it("sends no key to an endpoint that nobody named it for, and says so beforehand", async () => {
+    const elsewhere = ["--endpoint", server.baseUrl, "--model", "other-6"];
+    const preview = await lfp("explain", run, "L0/F3", ...elsewhere, "--json");
+    expect(preview.stderr).toContain("without a key (OPENAI_API_KEY goes elsewhere only where --key-env names it)");
+    expect(JSON.parse(preview.stdout)).toMatchObject({ preview: { keyFrom: null }, sent: false });
+    expect((await lfp("explain", run, "L0/F3", ...elsewhere, "--yes")).code).toBe(0);
+    expect(server.seen).toHaveLength(3);
+    expect(server.seen.every(({ authorization }) => authorization === undefined)).toBe(true);
+    server.seen.length = 0;
+    const owner = await lfp("explain", run, "--endpoint", "https://api.openai.com/v1", "--model", "x", "--json");
+    expect(owner.stderr).toContain("with the key in OPENAI_API_KEY");
+    expect(JSON.parse(owner.stdout)).toMatchObject({ preview: { keyFrom: "OPENAI_API_KEY" }, sent: false });
   });
 
   it("keeps explanations and answers, asks nothing twice, and keeps the key nowhere", async () => {
@@ -128,7 +143,17 @@ describe("lfp explain", () => {
       sendJson(response, 401, { error: { message: `no ${canary}` } });
       return true;
     };
-    const refused = await lfp("explain", run, "L0/F9", "--endpoint", server.baseUrl, "--model", "other-5", "--yes");
+    const refused = await lfp(
+      "explain",
+      run,
+      "L0/F9",
+      "--endpoint",
+      server.baseUrl,
+      "--model",
+      "other-5",
+      "--yes",
+      ...keyed,
+    );
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("refused the key (401)");
   });
@@ -136,7 +161,7 @@ describe("lfp explain", () => {
   it.each([
     [["--model", "x"], /--model needs --endpoint/],
     [["--endpoint", "http://localhost/v1"], /--endpoint needs --model/],
-    [["--endpoint", "http://10.1.2.3/v1", "--model", "x", "--yes"], /not encrypted, so no key is sent/],
+    [["--endpoint", "http://10.1.2.3/v1", "--model", "x", "--yes", ...keyed], /not encrypted, so no key is sent/],
     [["--endpoint", "http://localhost/v1", "--model", "x", "--max-usd", "1"], /--max-usd needs --price-in/],
     [
       ["--endpoint", "http://localhost/v1", "--model", "x", "--key-env", "NO_SUCH_KEY"],

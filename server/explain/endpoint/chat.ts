@@ -3,15 +3,18 @@
  * goes to the given origin only, redirects are refused, and no message, log or error carries it.
  */
 import { createHash } from "node:crypto";
-import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import OpenAI, { APIConnectionTimeoutError } from "openai";
 import { z } from "zod";
-import { messageOf } from "../../common/errors.ts";
 import { EndpointError } from "../errors.ts";
 import { inertLine } from "../plain-text.ts";
 import type { Outcome } from "../types.ts";
+import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
 import { jsonIn } from "./json-text.ts";
-import { Patience, type PatienceOptions, type Refusal, retryAfterOf } from "./patience.ts";
+import { Patience, type PatienceOptions, type Refusal } from "./patience.ts";
+import { causeOf, refusalOf } from "./refusals.ts";
+import { type Reply, readReply } from "./reply.ts";
 import { nothing, type Reservation, type Spend, sumOf, type Usage } from "./spend.ts";
+import { fetchWhole, StatusError } from "./transport.ts";
 
 export interface Endpoint {
   /** Ends before `/chat/completions`: `https://api.openai.com/v1`, `http://localhost:11434/v1`. */
@@ -32,8 +35,10 @@ export interface ChatOptions {
   readonly spend: Spend;
   readonly cache: AnswerCache;
   readonly patience: PatienceOptions;
-  /** For one request. */
+  /** For one request, to the last byte of its answer. */
   readonly timeoutMs: number;
+  /** Room for thinking in every answer, beside the answer itself, from the first question on. Default 0: none until an answer was cut. */
+  readonly thinkingTokens?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -48,30 +53,27 @@ export interface Question<T> {
 
 type Message = { readonly role: "system" | "user" | "assistant"; readonly content: string };
 
-/** How an answer's shape is asked for; servers differ in what they know. */
-type Format = "schema" | "object" | "text";
-
-interface Taken {
-  format: Format;
-  sendsTemperature: boolean;
-  /** What newer models call the bound on an answer; older servers know only `max_tokens`. */
-  boundName: "max_tokens" | "max_completion_tokens";
-}
-
 /** Asks one model of one server. Learns which forms of request the server refuses, and does not use them again. */
 export class Chat {
   readonly #options: ChatOptions;
+  readonly #origin: string;
   readonly #client: OpenAI;
   readonly #patience: Patience;
-  /** What this server has not refused so far. */
-  readonly #takes: Taken = { format: "schema", sendsTemperature: true, boundName: "max_tokens" };
+  /** What this server took, by the kind of question: a schema may be too much for it and another not. */
+  readonly #formats = new Map<string, Format>();
+  #takes: Form;
+  #answered = false;
+  /** Questions in a row that all tries brought no answer to. */
+  #lost = 0;
 
   /** Throws `EndpointError` for an address that a key must not go to. */
   constructor(options: ChatOptions) {
-    const { endpoint, timeoutMs, patience } = options;
+    const { endpoint, timeoutMs, patience, thinkingTokens = 0 } = options;
     this.#options = options;
     this.#patience = new Patience(patience);
+    this.#takes = firstForm(thinkingTokens);
     const origin = checkAddress(endpoint);
+    this.#origin = origin;
     this.#client = new OpenAI({
       baseURL: endpoint.baseUrl,
       // The library insists on one.
@@ -84,10 +86,7 @@ export class Chat {
       logLevel: "off",
       fetch: async (url, init) => {
         const to = new URL(url instanceof Request ? url.url : url);
-        if (to.origin !== origin)
-          throw new EndpointError(`a request would have gone to ${to.origin}, not to ${origin}`);
-        const headers = headersFor(endpoint, new Headers(init?.headers));
-        return await fetch(url, { ...init, headers, redirect: "error" });
+        return await fetchWhole(origin, to, { ...init, headers: headersFor(endpoint, new Headers(init?.headers)) });
       },
     });
   }
@@ -99,22 +98,13 @@ export class Chat {
     return createHash("sha256").update(JSON.stringify(asked)).digest("hex");
   }
 
-  /** The most that a question can cost. No tokenizer makes more tokens of a text than it has bytes. */
-  mostOf({ system, user, maxOutputTokens }: Question<unknown>): Usage {
-    return { inputTokens: bytesOf([system, user]) + overheadTokens, outputTokens: maxOutputTokens };
-  }
-
-  isCached(question: Question<unknown>): boolean {
-    return this.#options.cache.get(this.keyOf(question)) !== undefined;
-  }
-
   /** Throws `CapReachedError`, and `EndpointError` for what every other question would meet too. */
   async ask<T>(question: Question<T>): Promise<Outcome<T>> {
     const { cache } = this.#options;
     const key = this.keyOf(question);
     const known = cache.get(key);
-    const parsed = known === undefined ? undefined : question.schema.safeParse(jsonIn(known.answer));
-    if (parsed?.success) return { kind: "answer", value: parsed.data };
+    const parsed = known === undefined ? undefined : understood(known.answer, question.schema);
+    if (parsed?.kind === "answer") return parsed;
     const messages: Message[] = [
       { role: "system", content: question.system },
       { role: "user", content: question.user },
@@ -143,98 +133,106 @@ export class Chat {
     return outcome;
   }
 
-  /** One completion, tried again as long as that may help. */
+  /** One completion, tried again as long as that may help, in whatever form the server takes. */
   async #complete(question: Question<unknown>, messages: readonly Message[]): Promise<Outcome<Completion>> {
-    const { signal, spend } = this.#options;
+    const { signal } = this.#options;
+    let form: Form = { ...this.#takes, format: this.#formats.get(question.name) ?? this.#takes.format };
+    let used = nothing;
     for (let tries = 1; ; ) {
       signal?.throwIfAborted();
       await this.#patience.turn();
-      const reservation = spend.reserve({
-        inputTokens: bytesOf(messages.map(({ content }) => content)) + overheadTokens,
-        outputTokens: question.maxOutputTokens,
-      });
-      const result = await this.#send(question, messages, reservation);
-      if (result.kind !== "refused") return result;
+      const sent = await this.#send(question, messages, form);
+      used = sumOf(used, sent.used);
+      if (sent.kind === "answer") {
+        const roomier = this.#roomier(question, sent, form);
+        if (roomier === undefined) return this.#outcome(question, sent, form, used);
+        form = roomier;
+        continue;
+      }
       signal?.throwIfAborted();
-      if (result.adapted) continue;
-      if (!(await this.#patience.again(tries, result.refusal, signal)))
-        return { kind: "none", reason: `${result.refusal.reason}, after ${tries} tries` };
+      if (sent.kind === "none") return { kind: "none", reason: sent.reason };
+      if (sent.kind === "otherForm") {
+        form = sent.form;
+        continue;
+      }
+      if (!(await this.#patience.again(tries, sent.refusal, signal))) return this.#lostTo(sent.refusal, tries);
       tries++;
     }
   }
 
-  async #send(question: Question<unknown>, messages: readonly Message[], reservation: Reservation): Promise<Sent> {
-    const { endpoint, signal } = this.#options;
-    const { format, sendsTemperature } = this.#takes;
+  /** The form to ask in again where the answer was cut by the bound; all later questions get the same room. */
+  #roomier(question: Question<unknown>, { text, cut }: Answer, form: Form): Form | undefined {
+    if (!cut || understood(text, question.schema).kind === "answer") return undefined;
+    const thinkingTokens = Math.max(roomToThink, this.#takes.thinkingTokens);
+    if (form.thinkingTokens >= thinkingTokens) return undefined;
+    this.#takes = { ...this.#takes, thinkingTokens };
+    return { ...form, thinkingTokens, effort: form.effort === "unsaid" ? "low" : form.effort };
+  }
+
+  #outcome(question: Question<unknown>, { text, cut, thought }: Answer, form: Form, used: Usage): Outcome<Completion> {
+    this.#lost = 0;
+    // The form has proven itself.
+    this.#formats.set(question.name, form.format);
+    this.#takes = { ...weakest(this.#takes, form), format: this.#takes.format };
+    if (cut && understood(text, question.schema).kind === "none") {
+      const bound = question.maxOutputTokens + form.thinkingTokens;
+      const why = thought ? "; the model spent them on thinking" : "";
+      return {
+        kind: "none",
+        reason: `the answer was cut at ${bound} tokens${why} (--thinking-tokens gives it more room)`,
+      };
+    }
+    if (text === "")
+      return { kind: "none", reason: `the answer is empty${thought ? "; the model thought and did not answer" : ""}` };
+    return { kind: "answer", value: { text, ...used } };
+  }
+
+  /** A question without an answer. Throws `EndpointError` where that has become the rule. */
+  #lostTo({ reason, mayPass }: Refusal, tries: number): Outcome<Completion> {
+    if (!mayPass) return { kind: "none", reason };
+    this.#lost++;
+    const after = `${reason}, after ${tries} ${tries === 1 ? "try" : "tries"}`;
+    if (this.#lost < mostLost) return { kind: "none", reason: after };
+    throw new EndpointError(
+      `${this.#origin} left ${this.#lost} questions in a row without an answer: ${after}. The same command goes on from here`,
+    );
+  }
+
+  async #send(question: Question<unknown>, messages: readonly Message[], form: Form): Promise<Sent> {
+    const { endpoint, signal, spend, timeoutMs } = this.#options;
+    const shaped = withShape(messages, question.schema, form.format);
+    const outputTokens = question.maxOutputTokens + form.thinkingTokens;
+    const inputTokens = bytesOf(messages.map(({ content }) => content)) + overheadTokens;
+    const reservation = spend.reserve({ inputTokens, outputTokens });
     try {
       const body = {
         model: endpoint.model,
-        messages: withShape(messages, question.schema, format),
+        messages: shaped,
         stream: false,
-        [this.#takes.boundName]: question.maxOutputTokens,
-        ...(sendsTemperature ? { temperature: 0, seed: 0 } : {}),
-        ...formatField(format, question),
+        [form.boundName]: outputTokens,
+        ...(form.sendsTemperature ? { temperature: 0, seed: 0 } : {}),
+        ...(form.effort === "low" ? { reasoning_effort: "low" as const } : {}),
+        ...formatField(form.format, question),
       } satisfies OpenAI.ChatCompletionCreateParamsNonStreaming;
       const reply: unknown = await this.#client.chat.completions.create(body, signal === undefined ? {} : { signal });
-      return completionOf(reply, reservation);
+      this.#answered = true;
+      return settled(readReply(typeof reply === "string" ? reply : ""), reservation);
     } catch (error) {
       // A request that ran out of time may have been worked on, and charged.
-      reservation.settle(error instanceof APIConnectionTimeoutError ? reservation.most : nothing);
-      if (error instanceof EndpointError) throw error;
-      if (!(error instanceof APIError)) {
-        signal?.throwIfAborted();
-        return refused(`its reply could not be read (${this.#safe(error)})`, true);
+      const used = error instanceof APIConnectionTimeoutError ? reservation.most : nothing;
+      reservation.settle(used);
+      signal?.throwIfAborted();
+      const cause = causeOf(error);
+      if (cause instanceof StatusError) {
+        this.#answered = true;
+        const other = cause.status === 400 || cause.status === 422 ? weakerForm(form, cause) : undefined;
+        if (other !== undefined) return { kind: "otherForm", form: other, used };
       }
-      return this.#refusalOf(error, format, sendsTemperature);
+      const { baseUrl, model, apiKey } = endpoint;
+      const path = `${new URL(baseUrl).pathname.replace(/\/$/, "")}/chat/completions`;
+      const asked = { origin: this.#origin, path, model, apiKey, timeoutMs, answered: this.#answered };
+      return { kind: "refused", refusal: refusalOf(error, asked), used };
     }
-  }
-
-  /** What an error of the server means: that another form of request may do, that later may do, or that nothing will. */
-  #refusalOf(error: APIError, format: Format, sentTemperature: boolean): Sent {
-    const status: unknown = error.status;
-    const said = this.#safe(error);
-    if (error instanceof APIConnectionTimeoutError) return refused("it did not answer in time", true);
-    if (error instanceof APIConnectionError) return refused(`it could not be reached (${said})`, true);
-    if (status === 400 || status === 422) {
-      if (format !== "text" && /response_format|json_schema|json_object/i.test(said)) {
-        if (this.#takes.format === format) this.#takes.format = format === "schema" ? "object" : "text";
-        return adaptedRequest;
-      }
-      if (this.#takes.boundName === "max_tokens" && /max_tokens|max_completion_tokens/i.test(said)) {
-        this.#takes.boundName = "max_completion_tokens";
-        return adaptedRequest;
-      }
-      if (sentTemperature && /temperature|seed/i.test(said)) {
-        this.#takes.sendsTemperature = false;
-        return adaptedRequest;
-      }
-      return { kind: "none", reason: `it refused the request: ${said}` };
-    }
-    if (status === 401 || status === 403)
-      throw new EndpointError(`${this.#where()} refused the key (${status})`, "usage");
-    if (status === 404)
-      throw new EndpointError(`${this.#where()} knows no model ${this.#options.endpoint.model}: ${said}`, "not-found");
-    const mayPass = status === 408 || status === 409 || status === 429 || (typeof status === "number" && status >= 500);
-    return {
-      kind: "refused",
-      adapted: false,
-      refusal: {
-        reason: `it answered with status ${status}`,
-        mayPass,
-        retryAfterMs: retryAfterOf(error.headers, Date.now()),
-      },
-    };
-  }
-
-  #where(): string {
-    return new URL(this.#options.endpoint.baseUrl).origin;
-  }
-
-  /** An error's message on one line; a server may have put the key into it. */
-  #safe(error: unknown): string {
-    const { apiKey } = this.#options.endpoint;
-    const text = messageOf(error);
-    return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 200);
   }
 }
 
@@ -242,64 +240,45 @@ export class Chat {
 const promptFormat = 1;
 /** For roles and the answer's schema. */
 const overheadTokens = 1200;
+/** What a model that thinks gets beside the answer's own tokens, once an answer was cut. */
+const roomToThink = 4000;
+/** After so many questions in a row without an answer nothing more is asked. */
+const mostLost = 5;
 
 interface Completion extends Usage {
   readonly text: string;
 }
 
-type Sent =
-  | Outcome<Completion>
-  /** `adapted`: the next request will be of another form, so it does not count as a try. */
-  | { readonly kind: "refused"; readonly adapted: boolean; readonly refusal: Refusal };
+type Answer = Extract<Reply, { kind: "answer" }>;
 
-const adaptedRequest: Sent = {
-  kind: "refused",
-  adapted: true,
-  refusal: { reason: "", mayPass: true, retryAfterMs: null },
-};
+type Sent = { readonly used: Usage } & (
+  | Answer
+  | { readonly kind: "none"; readonly reason: string }
+  | { readonly kind: "otherForm"; readonly form: Form }
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+);
 
-function refused(reason: string, mayPass: boolean): Sent {
-  return { kind: "refused", adapted: false, refusal: { reason, mayPass, retryAfterMs: null } };
-}
-
-/** What of a reply is looked at; a server may send anything. */
-const replySchema = z.object({
-  choices: z
-    .array(
-      z.object({
-        finish_reason: z.string().nullish(),
-        message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }),
-      }),
-    )
-    .min(1),
-  usage: z.object({ prompt_tokens: z.int().min(0), completion_tokens: z.int().min(0) }).nullish(),
-});
-
-function completionOf(reply: unknown, reservation: Reservation): Sent {
-  const parsed = replySchema.safeParse(reply);
-  const usage = parsed.data?.usage;
+/** Books what a reply has cost: what the server says, the most where it does not say, nothing for an error behind it. */
+function settled(reply: Reply, reservation: Reservation): Sent {
   const used =
-    usage === null || usage === undefined
-      ? reservation.most
-      : { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens };
+    reply.kind === "unfit" ? (reply.isError ? nothing : reservation.most) : (reply.usage ?? reservation.most);
   reservation.settle(used);
-  if (!parsed.success) return refused("its reply is no chat completion", true);
-  const [choice] = parsed.data.choices;
-  const { content, refusal } = choice?.message ?? {};
-  if (typeof refusal === "string" && refusal !== "")
-    return { kind: "none", reason: `the model refused: ${inertLine(refusal, 200)}` };
-  if (choice?.finish_reason === "content_filter")
-    return { kind: "none", reason: "the endpoint's filter kept the answer" };
-  if (typeof content !== "string" || content === "") return { kind: "none", reason: "the answer is empty" };
-  return { kind: "answer", value: { text: content, ...used } };
+  if (reply.kind !== "unfit") return { ...reply, used };
+  const { reason, isError } = reply;
+  const refusal = { reason, mayPass: true, retryAfterMs: null };
+  return { kind: "refused", refusal: isError ? refusal : { ...refusal, mostTries: 2 }, used };
 }
 
+/** Of several values the last that fits is meant. */
 function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
-  const json = jsonIn(text);
-  if (json === undefined) return { kind: "none", reason: "no JSON could be found in it" };
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return { kind: "answer", value: parsed.data };
-  return { kind: "none", reason: inertLine(z.prettifyError(parsed.error), 300) };
+  const found = jsonIn(text);
+  for (const json of found.toReversed()) {
+    const parsed = schema.safeParse(json);
+    if (parsed.success) return { kind: "answer", value: parsed.data };
+  }
+  if (found.length === 0) return { kind: "none", reason: "no JSON could be found in it" };
+  const { error } = schema.safeParse(found.at(-1));
+  return { kind: "none", reason: inertLine(error === undefined ? "" : z.prettifyError(error), 300) };
 }
 
 /** A server without schemas is told the shape in words. */

@@ -1,4 +1,13 @@
-import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow, Outcome, Relevance } from "../types.ts";
+import type {
+  ExampleWindow,
+  Explainer,
+  Explanation,
+  FeatureCase,
+  Judgements,
+  MarkedWindow,
+  Outcome,
+  Relevance,
+} from "../types.ts";
 import { termOf } from "../window-text.ts";
 import { Chat, type ChatOptions, type Question } from "./chat.ts";
 import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
@@ -19,26 +28,25 @@ export function endpointExplainer(options: ChatOptions): Explainer {
       return { kind: "answer", value: { text, terms: quotedIn(text) } };
     },
     detect: (explanation, windows) =>
-      inParts(windows, async (part) => answersOf(await chat.ask(detectQuestion(explanation, part)), part.length)),
-    fuzz: (explanation, windows) =>
-      inParts(windows, async (part) => answersOf(await chat.ask(fuzzQuestion(explanation, part)), part.length)),
+      inParts(windows, async (part) => await chat.ask(detectQuestion(explanation, part))),
+    fuzz: (explanation, windows) => inParts(windows, async (part) => await chat.ask(fuzzQuestion(explanation, part))),
     relevance: async (explanation, task) => await agreed(chat, explanation, task),
   };
 }
 
 async function inParts<T>(
   windows: readonly T[],
-  judge: (part: readonly T[]) => Promise<(boolean | null)[]>,
-): Promise<(boolean | null)[]> {
+  judge: (part: readonly T[]) => Promise<Outcome<{ answers: readonly (0 | 1)[] }>>,
+): Promise<Judgements> {
   const answers: (boolean | null)[] = [];
-  for (let first = 0; first < windows.length; first += windowsAtOnce)
-    answers.push(...(await judge(windows.slice(first, first + windowsAtOnce))));
-  return answers;
-}
-
-function answersOf(outcome: Outcome<{ answers: readonly (0 | 1)[] }>, count: number): (boolean | null)[] {
-  if (outcome.kind === "none") return Array.from({ length: count }, () => null);
-  return outcome.value.answers.map((answer) => answer === 1);
+  const reasons = new Set<string>();
+  for (let first = 0; first < windows.length; first += windowsAtOnce) {
+    const part = windows.slice(first, first + windowsAtOnce);
+    const outcome = await judge(part);
+    if (outcome.kind === "none") reasons.add(outcome.reason);
+    answers.push(...part.map((_, at) => (outcome.kind === "none" ? null : outcome.value.answers[at] === 1)));
+  }
+  return { answers, reasons: [...reasons] };
 }
 
 /** Both wordings have to agree on relevance; where they differ on polarity it is mixed. */

@@ -1,17 +1,41 @@
-/** The JSON value in an answer: the whole of it, or the first object that stands in it whole. Undefined when there is none. */
-export function jsonIn(text: string): unknown {
+/** JSON in what a model says: thinking first is no answer, and of several objects the last that fits is meant. */
+
+/** What thinking ends with; it may have begun in the prompt, so the beginning need not be there. */
+const thinkingEnds =
+  /<\/(?:think|thinking|thought|reasoning)>|\[\/THINK\]|◁\/think▷|<\|channel\|>final<\|message\|>/giu;
+const thinkingBegins = /<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷|<\|channel\|>analysis<\|message\|>/iu;
+
+/** The text after the model's thinking; empty where it thought to the end. */
+export function withoutThinking(text: string): string {
+  const last = [...text.matchAll(thinkingEnds)].at(-1);
+  const rest = last === undefined ? text : text.slice(last.index + last[0].length);
+  const begin = thinkingBegins.exec(rest);
+  return begin === null ? rest : rest.slice(0, begin.index);
+}
+
+/** Bounds the work on a text of nothing but braces. */
+const longest = 50_000;
+const triesAtMost = 500;
+
+/**
+ * The JSON values in an answer, in order: the whole of it, or every object that stands in it whole and in no other. None of them stands in the
+ * model's thinking, unless the whole text is JSON.
+ */
+export function jsonIn(text: string): unknown[] {
   const whole = parsed(text.trim());
-  if (whole !== undefined) return whole;
-  for (
-    let start = text.indexOf("{"), tries = 0;
-    start >= 0 && tries < 20;
-    start = text.indexOf("{", start + 1), tries++
-  ) {
-    const end = endOfObject(text, start);
-    const found = end === undefined ? undefined : parsed(text.slice(start, end));
-    if (found !== undefined) return found;
+  if (whole !== undefined) return [whole];
+  const answer = withoutThinking(text).slice(-longest);
+  const own = parsed(answer.trim());
+  if (own !== undefined) return [own];
+  const found: unknown[] = [];
+  let start = answer.indexOf("{");
+  for (let tries = 0; start >= 0 && tries < triesAtMost; tries++) {
+    const end = endOfObject(answer, start);
+    const value = end === undefined ? undefined : parsed(answer.slice(start, end));
+    if (value !== undefined) found.push(value);
+    start = answer.indexOf("{", value === undefined || end === undefined ? start + 1 : end);
   }
-  return undefined;
+  return found;
 }
 
 function parsed(text: string): unknown {

@@ -29,7 +29,7 @@ export class Patience {
   /** Whether another try makes sense after `tries` of them, of which the last was answered so; if so, it has waited. */
   async again(tries: number, refusal: Refusal, signal: AbortSignal | undefined): Promise<boolean> {
     const { attempts, longestWaitMs, random, sleep = defaultSleep } = this.#options;
-    if (!refusal.mayPass || tries >= attempts) return false;
+    if (!refusal.mayPass || tries >= Math.min(attempts, refusal.mostTries ?? attempts)) return false;
     const usual = Math.min(8000, 500 * 2 ** (tries - 1)) * (1 - 0.25 * random.uniform());
     const ms = refusal.retryAfterMs ?? usual;
     if (ms > longestWaitMs) return false;
@@ -49,6 +49,8 @@ export interface Refusal {
   /** Whether the same request may succeed later. */
   readonly mayPass: boolean;
   readonly retryAfterMs: number | null;
+  /** Fewer tries than others get; undefined: as many. */
+  readonly mostTries?: number;
 }
 
 /** `retry-after-ms`, or `retry-after` in seconds or as a date; null where neither can be read. */

@@ -54,7 +54,8 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
         onProgress: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} features` }),
       },
     );
-    const reasons = [...new Set(failed.map(({ reason }) => reason))].slice(0, 3);
+    const missing = [...failed, ...explained.flatMap(({ lost }) => lost)];
+    const reasons = [...new Set(missing.map(({ reason }) => reason))].slice(0, 3);
     return { explained: explained.length, failed: failed.length, reasons, stoppedAtCap, spentUsd };
   });
 }

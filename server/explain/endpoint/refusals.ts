@@ -1,0 +1,94 @@
+/** What it means that a request brought no answer: that later may do, that this question has none, or that no other question would have one either. */
+import { APIConnectionError, APIConnectionTimeoutError } from "openai";
+import { messageOf } from "../../common/errors.ts";
+import { EndpointError } from "../errors.ts";
+import { inertLine } from "../plain-text.ts";
+import { type Refusal, retryAfterOf } from "./patience.ts";
+import { StatusError, UnfitAnswerError } from "./transport.ts";
+
+export interface Asked {
+  readonly origin: string;
+  readonly path: string;
+  readonly model: string;
+  readonly apiKey: string;
+  readonly timeoutMs: number;
+  /** The server has answered something before. */
+  readonly answered: boolean;
+}
+
+/** The error below the library's own. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof APIConnectionError && error.cause !== undefined ? error.cause : error;
+}
+
+/** Throws `EndpointError` for what every other question would meet too. */
+export function refusalOf(error: unknown, asked: Asked): Refusal {
+  const cause = causeOf(error);
+  if (cause instanceof StatusError) return ofStatus(cause, asked);
+  if (cause instanceof UnfitAnswerError) throw new EndpointError(`${asked.origin}: ${said(cause.problem, asked)}`);
+  if (error instanceof APIConnectionTimeoutError) return ofTimeout(asked);
+  return ofConnection(cause, asked);
+}
+
+function ofTimeout({ origin, timeoutMs, answered }: Asked): Refusal {
+  const seconds = `${Number((timeoutMs / 1000).toPrecision(3))} s`;
+  if (!answered)
+    throw new EndpointError(
+      `${origin} did not answer within ${seconds}. Check that it works, or give it more time (--timeout)`,
+    );
+  return { reason: `it did not answer within ${seconds}`, mayPass: true, retryAfterMs: null, mostTries: 2 };
+}
+
+/** Nothing but the address or the server itself can mend these. */
+const dead = /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ERR_TLS.*|ERR_SSL.*|CERT_.*|.*_CERT.*)$/;
+
+function ofConnection(error: unknown, asked: Asked): Refusal {
+  const code = codeOf(error);
+  const reason = `it could not be reached (${code ?? said(messageOf(error), asked)})`;
+  if (!asked.answered && code !== undefined && dead.test(code))
+    throw new EndpointError(
+      `${asked.origin} could not be reached (${code}). Check the address, and that the server runs`,
+    );
+  return { reason, mayPass: true, retryAfterMs: null };
+}
+
+function ofStatus(error: StatusError, asked: Asked): Refusal {
+  const { status, headers, body } = error;
+  const { origin, path, model, apiKey } = asked;
+  const words = said(error.said, asked);
+  // Words about a key may hold parts of it.
+  if (status === 401 && apiKey !== "") throw new EndpointError(`${origin} refused the key (401)`, "usage");
+  if (status === 401 || status === 403)
+    throw new EndpointError(
+      apiKey === "" ? `${origin} wants a key (${status}: ${words})` : `${origin} refused the key (${status}: ${words})`,
+      "usage",
+    );
+  if (status === 402 || /insufficient_quota|billing_hard_limit|exceeded your current quota/i.test(body))
+    throw new EndpointError(`${origin} takes no more requests (${status}: ${words})`);
+  if (status === 404 && /model/i.test(body))
+    throw new EndpointError(`${origin} knows no model ${model} (${status}: ${words})`, "not-found");
+  if (status === 404 || status === 405)
+    throw new EndpointError(
+      `${origin} has nothing at ${path} (${status}: ${words}). Check the address: those of OpenAI-compatible servers mostly end in /v1`,
+      "not-found",
+    );
+  if (status === 400 || status === 422)
+    return { reason: `it refused the request (${status}: ${words})`, mayPass: false, retryAfterMs: null };
+  return {
+    reason: `it answered with status ${status}${words === "" ? "" : ` (${words})`}`,
+    mayPass: status === 408 || status === 409 || status === 429 || status >= 500,
+    retryAfterMs: retryAfterOf(headers, Date.now()),
+  };
+}
+
+/** Text of a server on one line; it may have put the key into it. */
+function said(text: string, { apiKey }: Pick<Asked, "apiKey">): string {
+  return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 300);
+}
+
+/** Of the error, or of what brought it about. */
+function codeOf(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
+    if ("code" in at && typeof at.code === "string") return at.code;
+  return undefined;
+}

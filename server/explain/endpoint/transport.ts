@@ -1,0 +1,100 @@
+/**
+ * One request to a server, its answer read whole: only from the given origin, within bounds of time and of decoded bytes. What the server says beside its
+ * status is kept, because it says what to do.
+ */
+import { z } from "zod";
+
+/** The server answered with a status that is no success. */
+export class StatusError extends Error {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Its message, for people; may be empty, and may hold anything. */
+  readonly said: string;
+  /** The whole body, as far as it is looked at: codes and parameters stand beside the message. */
+  readonly body: string;
+
+  constructor(status: number, headers: Headers, body: string) {
+    // Not the server's words: the library takes messages with some of them for its own timeouts.
+    super(`status ${status}`);
+    this.status = status;
+    this.headers = headers;
+    this.said = saidBy(body);
+    this.body = body;
+  }
+}
+
+/** An answer that no other try would mend: too large, or from another place. */
+export class UnfitAnswerError extends Error {
+  readonly problem: string;
+
+  constructor(problem: string) {
+    super("unfit");
+    this.problem = problem;
+  }
+}
+
+/** Far more than any answer has, with all its thinking. */
+const mostBytes = 4 * 2 ** 20;
+/** As much of a refusal is looked at. */
+const mostRefusal = 20_000;
+
+/**
+ * As `fetch` of that origin, with the body read before it returns, so that the caller's bound on time holds for all of it. Throws `StatusError`,
+ * `UnfitAnswerError`, and what `fetch` throws.
+ */
+export async function fetchWhole(origin: string, url: URL, init: RequestInit): Promise<Response> {
+  if (url.origin !== origin) throw new UnfitAnswerError(`a request would have gone to ${url.origin}, not to ${origin}`);
+  const response = await fetch(url, { ...init, redirect: "manual" });
+  const { status, headers } = response;
+  if (status >= 300 && status < 400) {
+    await response.body?.cancel();
+    throw new UnfitAnswerError(
+      `it redirects to ${headers.get("location") ?? "another place"}; give that address instead`,
+    );
+  }
+  const body = await textWithin(response);
+  if (!response.ok) throw new StatusError(status, headers, body.slice(0, mostRefusal));
+  // As text, whatever the server calls it: who reads the reply sees what it is.
+  return new Response(body === "" ? null : body, { status, headers: { "content-type": "text/plain" } });
+}
+
+/** Bytes are counted as they are decoded: a small compressed body may hold gigabytes. */
+async function textWithin({ body }: Response): Promise<string> {
+  if (body === null) return "";
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    bytes += part.byteLength;
+    // Leaving the loop closes the connection.
+    if (bytes > mostBytes) throw new UnfitAnswerError(`its answer has more than ${mostBytes} bytes`);
+    parts.push(part);
+  }
+  return new TextDecoder().decode(Buffer.concat(parts));
+}
+
+const message = z.string().min(1);
+const refusal = z.union([
+  z.object({ error: z.object({ message }) }).transform(({ error }) => error.message),
+  z.object({ error: message }).transform(({ error }) => error),
+  z.object({ message }).transform((body) => body.message),
+  z.object({ detail: message }).transform(({ detail }) => detail),
+  z
+    .object({
+      detail: z.array(z.object({ msg: message, loc: z.array(z.union([z.string(), z.number()])).default([]) })).min(1),
+    })
+    .transform(({ detail }) => detail.map(({ msg, loc }) => [...loc, msg].join(" ")).join("; ")),
+]);
+
+/** What a body says for people: servers put it in different places. */
+export function saidBy(body: string): string {
+  const parsed = refusal.safeParse(parsedOf(body));
+  return parsed.success ? parsed.data : body;
+}
+
+function parsedOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
