@@ -21,7 +21,7 @@ export interface Given<O extends Options> {
   /** Aborted when someone asks to stop. Long work ends soon after; whatever it throws then counts as cancelled. */
   readonly signal: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A line for people on standard output at once; dropped with --json. For long commands: most give `text` at the end. */
+  /** A line for people on standard output at once, with every character that acts made visible, as in `note`; dropped with --json. For long commands: most give `text` at the end. */
   readonly say: (line: string) => void;
   /** A line for people on standard error, with --json too: progress and warnings. */
   readonly note: (line: string) => void;
@@ -30,8 +30,10 @@ export interface Given<O extends Options> {
 export interface CommandResult {
   /** Printed on one line with --json. */
   readonly json: Readonly<Record<string, unknown>>;
-  /** Printed without --json. */
+  /** Printed without --json, with every character that acts on a terminal made visible. */
   readonly text: string;
+  /** Whether the text is printed as it is: it holds colours, and the command has seen to what stands between them. */
+  readonly isSafe?: boolean;
   /** `ok` unless said otherwise. A failure without a result of its own is thrown instead. */
   readonly status?: ExitStatus;
 }

@@ -1,9 +1,10 @@
-import { readdir, readFile, statfs } from "node:fs/promises";
+import { readdir, statfs } from "node:fs/promises";
 import { findPackageJSON } from "node:module";
 import { availableParallelism, cpus, freemem, release } from "node:os";
 import { messageOf } from "../common/errors.ts";
 import { GpuMemoryVariableError, gpuMemory, machineMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { packageVersion, starterFolder } from "../common/package-root.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import type { Device } from "../engine/device.ts";
 import { DeviceError } from "../engine/errors.ts";
@@ -266,7 +267,7 @@ function asText({ versions, processor, memory, disk, devices, huggingFace, start
 async function onnxRuntimeVersion(): Promise<string | undefined> {
   const path = findPackageJSON("onnxruntime-node", import.meta.url);
   if (path === undefined) return undefined;
-  const manifest: unknown = JSON.parse(await readFile(path, "utf8"));
+  const manifest: unknown = JSON.parse(await readTextFile(path, "record"));
   return typeof manifest === "object" && manifest !== null && "version" in manifest
     ? String(manifest.version)
     : undefined;
@@ -283,7 +284,7 @@ function glibcVersion(): string | undefined {
 
 /** Cores that are not two threads of one; known on Linux only. */
 async function physicalCores(): Promise<number | undefined> {
-  const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const text = await readTextFile("/proc/cpuinfo", "record").catch(() => "");
   const cores = text.split("\n\n").flatMap((block) => {
     const field = (name: string): string | undefined => new RegExp(`^${name}\\s*: (.*)$`, "m").exec(block)?.[1];
     const core = field("core id");

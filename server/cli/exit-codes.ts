@@ -1,4 +1,5 @@
-import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+import { type ErrorCode, messageOf } from "../common/errors.ts";
+import { knownError } from "../common/system-errors.ts";
 
 /** How a command can end. Everything but `ok` and `requeue` is the code of an error. */
 export type ExitStatus = ErrorCode | "ok" | "requeue";
@@ -31,7 +32,8 @@ export function failureOf(error: unknown, cancelled: boolean): Failure {
   const message = messageOf(error);
   // Whatever a stopped command throws on its way out is due to the stop.
   if (cancelled) return { code: "cancelled", message: "cancelled", stack };
-  if (error instanceof LfpError) return { code: error.code, message, stack };
+  const known = knownError(error);
+  if (known !== undefined) return { code: known.code, message: known.message, stack };
   return {
     code: "internal",
     message: `a defect in lfp: ${message}. LFP_DEBUG=1 shows where; please report it`,

@@ -1,12 +1,12 @@
 import { LfpError, messageOf } from "../common/errors.ts";
 import { readTextFile } from "../common/text-file.ts";
+import { visible } from "../common/untrusted-text.ts";
 import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
 import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { downloadOption, progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
-import { printable } from "./printable.ts";
 import { deviceOptions, withDevice } from "./with-device.ts";
 
 const options = {
@@ -67,7 +67,7 @@ function asJson({ prompt, promptIds, text, ids, stoppedAtEos }: ContinuedText): 
 }
 
 function asText(texts: readonly ContinuedText[]): string {
-  return texts.map(({ prompt, text }) => printable(prompt + text)).join("\n\n");
+  return texts.map(({ prompt, text }) => visible(prompt + text)).join("\n\n");
 }
 
 async function promptsOf({ options: chosen }: Given<typeof options>): Promise<readonly string[]> {
@@ -77,7 +77,7 @@ async function promptsOf({ options: chosen }: Given<typeof options>): Promise<re
   if (file === undefined && chosen.prompt.length === 0)
     throw new UsageError("--prompt TEXT (or --prompt-file FILE) is missing");
   if (file === undefined) return chosen.prompt;
-  const text = await readTextFile(file).catch((error) => Promise.reject(new PromptFileError(file, error)));
+  const text = await readTextFile(file, "text").catch((error) => Promise.reject(new PromptFileError(file, error)));
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
   if (lines.length === 0) throw new PromptFileError(file, new Error("it holds no prompt"));
   return lines;

@@ -1,4 +1,5 @@
 import { packageVersion } from "../common/package-root.ts";
+import { inertJson, message, page } from "../common/untrusted-text.ts";
 import type { CommandIo } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { UsageError } from "./errors.ts";
@@ -24,9 +25,10 @@ export async function main(args: readonly string[], surroundings: Surroundings):
     return answer.code;
   } catch (error) {
     const failure = failureOf(error, signal.aborted);
-    if (json) stdout(`${JSON.stringify({ error: { code: failure.code, message: failure.message } })}\n`);
-    else stderr(`lfp: ${failure.message}\n`);
-    if (env["LFP_DEBUG"] === "1") stderr(`${failure.stack}\n`);
+    const said = message(failure.message);
+    if (json) stdout(`${inertJson(JSON.stringify({ error: { code: failure.code, message: said } }))}\n`);
+    else stderr(`lfp: ${said}\n`);
+    if (env["LFP_DEBUG"] === "1") stderr(`${message(failure.stack, { most: 100_000 })}\n`);
     return exitCodes[failure.code satisfies Failure["code"]].code;
   }
 }
@@ -50,7 +52,8 @@ async function answerTo(args: readonly string[], json: boolean, surroundings: Su
   const command = await entry.load();
   if (asksFor(rest, "--help", "-h")) return { output: command.help(name, entry.summary), code: exitCodes.ok.code };
   const result = await withAdvice(name, () => command.run(rest, ioOf(json, surroundings)));
-  return { output: json ? JSON.stringify(result.json) : result.text, code: exitCodes[result.status ?? "ok"].code };
+  const text = result.isSafe === true ? result.text : page(result.text);
+  return { output: json ? inertJson(JSON.stringify(result.json)) : text, code: exitCodes[result.status ?? "ok"].code };
 }
 
 function ioOf(json: boolean, { signal, env, stdout, stderr }: Surroundings): CommandIo {
@@ -58,9 +61,9 @@ function ioOf(json: boolean, { signal, env, stdout, stderr }: Surroundings): Com
     signal,
     env,
     say: (line) => {
-      if (!json) stdout(`${line}\n`);
+      if (!json) stdout(`${message(line)}\n`);
     },
-    note: (line) => stderr(`${line}\n`),
+    note: (line) => stderr(`${message(line)}\n`),
   };
 }
 

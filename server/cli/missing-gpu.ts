@@ -1,7 +1,9 @@
 /** Why no GPU adapter is found on this machine, and how to mend it. Looks at files and libraries only; asks no driver for anything. */
-import { access, constants, readdir, readFile, realpath } from "node:fs/promises";
+
+import { access, constants, readdir, realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { messageOf } from "../common/errors.ts";
+import { readTextFile } from "../common/text-file.ts";
 
 /** What can be seen of the machine. Tests give made-up ones. */
 export interface Surroundings {
@@ -223,7 +225,7 @@ export function realSurroundings(env: Surroundings["env"]): Surroundings {
   return {
     platform: process.platform,
     env,
-    read: (path) => readFile(path, "utf8").catch(() => undefined),
+    read: (path) => readTextFile(path, "record").catch(() => undefined),
     list: (folder) => readdir(folder).catch(() => []),
     mayOpen: async (path) => {
       const exists = await access(path).then(

@@ -1,9 +1,9 @@
 /** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
 import { resolve } from "node:path";
+import { visible } from "../common/untrusted-text.ts";
 import { livingStore } from "../pipeline/living-store.ts";
 import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
-import { printable } from "./printable.ts";
 import { existingRun } from "./status.ts";
 
 /** The feature store of a run, or the one in a file (`.sqlite`), which is only read. Throws `NoRunError` and `StoreError`. */
@@ -25,7 +25,7 @@ export function shown(value: number | null): string {
 
 /** On one line; nothing in it moves the cursor. */
 export function oneLine(text: string): string {
-  return printable(text.replaceAll("\n", "↵")).replaceAll("\t", " ");
+  return visible(text).replaceAll("\n", "↵").replaceAll("\t", " ");
 }
 
 /** Columns as wide as their widest cell; numbers to the right. */

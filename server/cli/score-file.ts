@@ -1,4 +1,5 @@
 /** All tokens' numbers as a file: one token a line. */
+import { csvCell } from "../common/untrusted-text.ts";
 import { UsageError } from "./errors.ts";
 
 type Format = "jsonl" | "csv";
@@ -34,5 +35,5 @@ export async function* tokenLines<K extends string>(
 }
 
 function csvField(value: string | number | null): string {
-  return typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : `${value ?? ""}`;
+  return typeof value === "string" ? csvCell(value) : `${value ?? ""}`;
 }

@@ -1,4 +1,6 @@
 /** `lfp score` through a tuned model and the one that it was tuned from. */
+
+import { visibleLine } from "../common/untrusted-text.ts";
 import { type PairDocumentWord, type ScoredPairPassage, scorePairPassages } from "../lens/document.ts";
 import { passagesOf } from "../lens/passages.ts";
 import { type PairMode, pairLimit } from "../lens/values.ts";
@@ -8,7 +10,6 @@ import type { PairInfo } from "../protocol/lens-state.ts";
 import type { CommandResult } from "./command.ts";
 import { progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
-import { printable } from "./printable.ts";
 import { formatOf } from "./score-file.ts";
 import {
   isColoured,
@@ -134,9 +135,9 @@ function resultOf(
     ...(bos || summary.tokens === 0
       ? []
       : ["the first token of a passage has no learned reward: nothing stands before it (--bos puts a token there)"]),
-    ...(chosen.out === undefined ? [] : [`every token is in ${chosen.out}`]),
+    ...(chosen.out === undefined ? [] : [`every token is in ${visibleLine(chosen.out)}`]),
   ];
-  return { json, text: lines.filter((line) => line !== "").join("\n") };
+  return { json, text: lines.filter((line) => line !== "").join("\n"), isSafe: isColoured(given) };
 }
 
 function summaryLines({ tokens, mean, kl }: Found["summary"], { raised, lowered }: Found["extremes"]): string[] {
@@ -155,7 +156,7 @@ function inNats(value: number | null): string {
 
 function wordsLine(what: string, words: readonly PairDocumentWord[]): string[] {
   if (words.length === 0) return [];
-  return [`${what}: ${words.map(({ text, learned }) => `${printable(text)} ${learned?.toFixed(2)}`).join(", ")}`];
+  return [`${what}: ${words.map(({ text, learned }) => `${visibleLine(text)} ${learned?.toFixed(2)}`).join(", ")}`];
 }
 
 /** A word's sum stands at its first token. */

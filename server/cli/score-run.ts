@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { starterRunFolder } from "../common/package-root.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { type ScoredDocumentToken, type ScoredPassage, scorePassages } from "../lens/document.ts";
 import { isUnfamiliar } from "../lens/familiarity.ts";
@@ -126,10 +127,10 @@ function resultOf({ given, lens, mode, name, run, found, exported }: ResultParts
           `${summary.unfamiliar} unfamiliar to the probe (familiarity above 1): there the implicit reward is an extrapolation`,
         ]),
     ...(isPairMode(mode) ? [mode.kind === "learned" ? learnedSentence : klSentence] : []),
-    ...(chosen.out === undefined ? [] : [`every token is in ${chosen.out}`]),
-    ...(chosen.export === undefined ? [] : [`the lens is in ${chosen.export}`]),
+    ...(chosen.out === undefined ? [] : [`every token is in ${visibleLine(chosen.out)}`]),
+    ...(chosen.export === undefined ? [] : [`the lens is in ${visibleLine(chosen.export)}`]),
   ];
-  return { json, text: lines.filter((line) => line !== "").join("\n") };
+  return { json, text: lines.filter((line) => line !== "").join("\n"), isSafe: isColoured(given) };
 }
 
 function shown(

@@ -1,5 +1,5 @@
 /** Numbers of tokens for people: the text itself, coloured, or a table. */
-import { printable } from "./printable.ts";
+import { visible } from "../common/untrusted-text.ts";
 
 /** A token as it is shown. */
 export interface ShownToken {
@@ -38,7 +38,7 @@ export function colouredText(passages: readonly (readonly ShownToken[])[], optio
   const sample = (value: number): string => paint(` ${value.toFixed(1)} `, value, limit);
   const shares = isSigned ? [-1, -0.6, -0.3, 0, 0.3, 0.6, 1] : [0, 0.3, 0.6, 1];
   const texts = shown.map((tokens) =>
-    tokens.map(({ text, value, isFaded }) => paint(printable(text), value ?? 0, limit, isFaded)).join(""),
+    tokens.map(({ text, value, isFaded }) => paint(visible(text), value ?? 0, limit, isFaded)).join(""),
   );
   const samples = shares.map((share) => sample(share * limit)).join("");
   return [`${legend}: ${samples}`, "", texts.join("\n\n"), "", ...more(hidden)].join("\n");
@@ -52,7 +52,7 @@ export function tokenTable(
   const { shown, hidden } = firstTokens(passages, rows);
   const tokens = shown.flat();
   if (tokens.length === 0) return "";
-  const labels = tokens.map(({ text }) => JSON.stringify(printable(text)));
+  const labels = tokens.map(({ text }) => visible(JSON.stringify(text)));
   const width = Math.max(5, ...labels.map((label) => label.length)) + 2;
   const line = (start: string, label: string, values: readonly string[]): string =>
     `${start.padStart(8)}  ${label.padEnd(width)}${values.map((value, at) => value.padStart(Math.max(6, columns[at]?.length ?? 0) + 4)).join("")}`.trimEnd();

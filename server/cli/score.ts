@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
@@ -36,14 +35,9 @@ async function documentOf({ options: chosen, positionals: [file] }: ScoreGiven):
   return undefined;
 }
 
-const largestFile = 256 * 2 ** 20;
-
 async function readDocument(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
-    if (size > largestFile)
-      throw new Error(`it has ${Math.round(size / 2 ** 20)} MB; at most ${largestFile / 2 ** 20} are read at once`);
-    return await readTextFile(file);
+    return await readTextFile(file, "text");
   } catch (cause) {
     throw new DocumentError(file, cause);
   }

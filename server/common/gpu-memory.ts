@@ -1,10 +1,12 @@
 /** How much memory a GPU has. Dawn does not say, so it is asked for where the system tells: each answer says where it was read. */
+
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import { slug } from "../protocol/slug.ts";
 import { LfpError } from "./errors.ts";
+import { readTextFile } from "./text-file.ts";
 
 export interface GpuMemory {
   readonly bytes: number;
@@ -148,7 +150,7 @@ export function realMemorySources(env: MemorySources["env"]): MemorySources {
     env,
     machineBytes: machineMemory(),
     list: (folder) => readdir(folder).catch(() => []),
-    read: (path) => readFile(path, "utf8").catch(() => undefined),
+    read: (path) => readTextFile(path, "record").catch(() => undefined),
     run: (program, args) => {
       const key = [program, ...args].join(" ");
       const known = ran.get(key) ?? outputOf(program, args);

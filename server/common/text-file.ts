@@ -1,11 +1,90 @@
-import { readFile } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { LfpError } from "./errors.ts";
 
-/** What a text file says, without a byte order mark. Throws `TypeError` for bytes that are no UTF-8, which would come out as other characters. */
-export async function readTextFile(path: string): Promise<string> {
-  const bytes = await readFile(path);
+/**
+ * The largest file of each kind that is read whole, in bytes: several times what programs write and people keep, and little enough that its
+ * text and what is parsed from it fit into memory.
+ */
+const mostBytes = {
+  /** Of a model: config.json, tokenizer_config.json. */
+  config: 2 ** 23,
+  /** tokenizer.json: 33 MB for 262,000 tokens with their merges. */
+  tokenizer: 2 ** 27,
+  /** Which shard of a checkpoint holds each tensor. */
+  "checkpoint index": 2 ** 25,
+  experiment: 2 ** 22,
+  "ablation set": 2 ** 24,
+  /** What a run, its lock and its process say of themselves, and small files of settings. */
+  record: 2 ** 22,
+  /** probe.json and report.json. */
+  result: 2 ** 26,
+  /** What one stage hands to the next. */
+  "stage output": 2 ** 29,
+  /** A state that a stage goes on from, and a feature store that is copied: what one read of the system gives. */
+  checkpoint: 2 ** 31 - 1,
+  store: 2 ** 31 - 1,
+  /** Texts to read or to continue. */
+  text: 2 ** 28,
+} as const;
+export type FileKind = keyof typeof mostBytes;
+
+/** What a path names cannot be read whole: it is no regular file, larger than a file of its kind may be, or no text. */
+export class WholeFileError extends LfpError {
+  readonly code = "input";
+}
+
+/**
+ * What a text file says, without a byte order mark. Throws `WholeFileError`, also for bytes that are no UTF-8, which would come out as other characters,
+ * and the system's errors.
+ */
+export async function readTextFile(path: string, kind: FileKind): Promise<string> {
+  const bytes = await readWholeFile(path, kind);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new TypeError("it is not UTF-8. Save it in that encoding", { cause });
+    throw new WholeFileError(`${path}: it is not UTF-8. Save it in that encoding`, { cause });
   }
+}
+
+/** The bytes of a file. Throws `WholeFileError` and the system's errors. */
+export async function readWholeFile(path: string, kind: FileKind): Promise<Buffer> {
+  await using handle = await openRegular(path);
+  const { size } = await handle.stat();
+  const most = mostBytes[kind];
+  const fail = (got: string): never => {
+    throw new WholeFileError(`${path}: it has ${got} bytes; at most ${most} are read of a file of its kind (${kind})`);
+  };
+  if (size > most) fail(`${size}`);
+  // A byte more than it has tells whether it ends there. Files of the system say 0 and have more.
+  let bytes = Buffer.allocUnsafe(size + 1);
+  for (let filled = 0; ; ) {
+    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, null);
+    if (bytesRead === 0) return bytes.subarray(0, filled);
+    filled += bytesRead;
+    if (filled > most) fail(`more than ${most}`);
+    if (filled === bytes.length) bytes = Buffer.concat([bytes, Buffer.allocUnsafe(Math.max(filled, 4096))]);
+  }
+}
+
+/**
+ * Opens a regular file to read. A named pipe or a device is refused instead of waited for. Throws `WholeFileError` and the system's errors.
+ */
+export async function openRegular(path: string): Promise<FileHandle> {
+  // Without the flag, opening a pipe waits for whoever writes into it. Windows has neither.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const found = await handle.stat();
+    if (!found.isFile()) throw new WholeFileError(`${path}: it is ${kindOf(found)}; expected a regular file`);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function kindOf(found: Stats): string {
+  if (found.isDirectory()) return "a folder";
+  if (found.isFIFO()) return "a named pipe";
+  return found.isSocket() ? "a socket" : "a device";
 }

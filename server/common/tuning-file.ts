@@ -2,13 +2,15 @@
  * What `lfp tune` measured on this machine: for each adapter a file of the kernels that were found to be faster than the built-in table's.
  * It is small, can be deleted at any time, and is not used after the kernels have changed.
  */
-import { mkdir, readFile } from "node:fs/promises";
+
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Tuned } from "../../kernels/matmul/choose.ts";
 import { kernelRevision } from "../../kernels/matmul/variants.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { LfpError, messageOf } from "./errors.ts";
+import { readTextFile } from "./text-file.ts";
 
 /** A tuning file that is not one. */
 export class TuningFileError extends LfpError {
@@ -67,7 +69,7 @@ export function tuningPath(stateFolder: string, { vendor, architecture, descript
 /** What was measured for an adapter; nothing where it was not tuned, or before the kernels changed. Throws `TuningFileError`. */
 export async function readTuning(stateFolder: string, adapter: AdapterName): Promise<Tuned> {
   const path = tuningPath(stateFolder, adapter);
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+  const text = await readTextFile(path, "record").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw new TuningFileError(path, messageOf(error));
   });
@@ -106,7 +108,7 @@ export class TuningAttempts {
   /** Reads the notes; what was being tried when they were written counts as crashed. Notes that cannot be read are begun anew. */
   static async open(stateFolder: string, adapter: AdapterName): Promise<TuningAttempts> {
     const path = tuningPath(stateFolder, adapter).replace(/\.json$/, ".attempts.json");
-    const text = await readFile(path, "utf8").catch(() => "");
+    const text = await readTextFile(path, "record").catch(() => "");
     const parsed = attempts.safeParse(text === "" ? undefined : safeJson(text));
     if (!parsed.success || parsed.data.revision !== kernelRevision) return new TuningAttempts(path, []);
     const { trying, crashed } = parsed.data;

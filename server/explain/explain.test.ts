@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../../test/support/fake-openai.ts";
 import { greatFeature } from "../../test/support/great-feature.ts";
 import { injections } from "../../test/support/injections.ts";
-import { printable } from "../cli/printable.ts";
 import { Random } from "../common/random.ts";
+import { visible } from "../common/untrusted-text.ts";
 import { showCell } from "../pipeline/report/document.ts";
 import { type AnswerCache, checkAddress } from "./endpoint/chat.ts";
 import { endpointExplainer, estimateCost } from "./endpoint/endpoint-explainer.ts";
@@ -320,7 +320,7 @@ describe("an endpoint", () => {
       const kept = explained[0]?.explanation.text ?? "";
       expect([...kept].length).toBeLessThanOrEqual(300);
       expect(kept).not.toMatch(/[\n\p{Cc}\p{Cf}\u2028\u2029]/u);
-      expect(printable(kept)).toBe(kept);
+      expect(visible(kept)).toBe(kept);
       expect(showCell(kept)).not.toMatch(/(^|[^\\])([`*<>[\]|#!]|:\/\/)|\bwww\./);
       expect(server.seen.every(({ path }) => path === "/v1/chat/completions")).toBe(true);
     }

@@ -1,6 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
+import { errnoOf } from "../common/system-errors.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { AblationFile, type AblationSet } from "../protocol/ablation.ts";
 
 /** A file is no ablation set, or cannot be read. */
@@ -15,12 +17,13 @@ export class AblationFileError extends LfpError {
 
 /** Reads an ablation set (`*.lfp-ablation.json`). Throws `AblationFileError`. */
 export async function readAblationSet(path: string): Promise<AblationSet> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new AblationFileError(path, messageOf(cause), "not-found", { cause });
+  const text = await readTextFile(path, "ablation set").catch((cause: unknown) => {
+    const code = errnoOf(cause) === undefined ? "input" : "not-found";
+    throw new AblationFileError(path, messageOf(cause), code, { cause });
   });
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw new AblationFileError(path, messageOf(cause), "input", { cause });
   }

@@ -1,5 +1,7 @@
 import { ErrorCodes, LSPErrorCodes, ResponseError } from "vscode-languageserver/node";
-import { LfpError, messageOf } from "../common/errors.ts";
+import { messageOf } from "../common/errors.ts";
+import { knownError } from "../common/system-errors.ts";
+import { message } from "../common/untrusted-text.ts";
 import type { WireFailure } from "../protocol/failure.ts";
 
 /** Base of errors whose code only the wire knows. */
@@ -47,8 +49,12 @@ export class ParamsError extends WireError {
 /** Whatever was thrown, as the editor is told of it. What is no error of ours is a defect of ours. */
 export function failureOf(error: unknown): WireFailure {
   if (error instanceof WireError) return { code: error.wireCode, message: error.message };
-  if (error instanceof LfpError) return { code: error.code, message: error.message };
-  return { code: "internal", message: `A defect in LFP Lens: ${messageOf(error)}. The server's log says where.` };
+  const known = knownError(error);
+  if (known !== undefined) return { code: known.code, message: message(known.message) };
+  return {
+    code: "internal",
+    message: `A defect in LFP Lens: ${message(messageOf(error))}. The server's log says where.`,
+  };
 }
 
 /** A failure as an answer: `data` is the whole failure, and the number is the nearest that LSP has. */

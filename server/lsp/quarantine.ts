@@ -1,8 +1,9 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { sha256Of } from "../pipeline/files.ts";
 import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../pipeline/process-identity.ts";
 import { QuarantinedError } from "./failures.ts";
@@ -96,7 +97,7 @@ export class Quarantine {
     for (const name of await readdir(this.#folder)) {
       if (!name.startsWith(UNDER_WAY)) continue;
       const path = join(this.#folder, name);
-      const left = UnderWay.safeParse(parse(await readFile(path, "utf8").catch(() => "null"))).data;
+      const left = UnderWay.safeParse(parse(await readTextFile(path, "record").catch(() => "null"))).data;
       if (left !== undefined && !(isSameProcess(left.process, here) || (await livenessOf(left.process)) === "gone"))
         continue;
       const taken = join(this.#folder, `taken-${here.pid}-${name}`);
@@ -131,7 +132,7 @@ const UnderWay = z.object({ process: ProcessIdentity, key: z.string().nullable()
 const Crashes = z.array(z.tuple([z.string(), z.int().positive()]));
 
 async function readCrashes(folder: string): Promise<[string, number][]> {
-  return Crashes.safeParse(parse(await readFile(join(folder, CRASHES), "utf8").catch(() => "[]"))).data ?? [];
+  return Crashes.safeParse(parse(await readTextFile(join(folder, CRASHES), "record").catch(() => "[]"))).data ?? [];
 }
 
 function parse(text: string): unknown {

@@ -1,7 +1,9 @@
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
+import { parseJson as parseJsonText } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
 import { type GemmaConfig, parseGemmaConfig } from "./gemma.ts";
 import { type GptNeoConfig, parseGptNeoConfig } from "./gpt-neo.ts";
@@ -26,7 +28,7 @@ export async function readConfig(
   const path = join(folder, "config.json");
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readTextFile(path, "config");
   } catch (cause) {
     if (await isThere(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
     throw new ConfigError(
@@ -63,7 +65,7 @@ function isThere(path: string): Promise<boolean> {
 
 function parseJson(text: string, path: string): Readonly<Record<string, unknown>> {
   try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+    return z.record(z.string(), z.unknown()).parse(parseJsonText(text));
   } catch (cause) {
     throw new ConfigError(`${path} is not a JSON object: ${messageOf(cause)}`, { cause });
   }

@@ -1,8 +1,11 @@
 /** Data sets from the hub: `resolveDataFiles`. */
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import type { HubCache } from "./hub/cache.ts";
 import {
   areAllShards,
@@ -142,9 +145,9 @@ async function whole(
 }
 
 async function readNote(cache: HubCache, commit: string): Promise<CommitNote | undefined> {
-  const text = await readFile(cache.notePath(commit), "utf8").catch(() => "");
+  const text = await readTextFile(cache.notePath(commit), "record").catch(() => "");
   try {
-    return noteSchema.safeParse(JSON.parse(text)).data;
+    return noteSchema.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }

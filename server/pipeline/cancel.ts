@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
-import { disk, remove, unlessMissing } from "./files.ts";
+import { parseJson } from "../common/json.ts";
+import { disk, remove, textIfThere } from "./files.ts";
 import { isSameProcess, ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { runPaths } from "./run-folder.ts";
 
@@ -68,6 +68,6 @@ export function abortOnTermination(): { readonly signal: AbortSignal; readonly d
 const POLL_MS = 500;
 
 async function cancelTarget(folder: string): Promise<ProcessIdentity | undefined> {
-  const text = await unlessMissing(readFile(runPaths(folder).cancel, "utf8"));
-  return text === undefined ? undefined : CancelRequest.parse(JSON.parse(text)).target;
+  const text = await textIfThere(runPaths(folder).cancel, "record");
+  return text === undefined ? undefined : CancelRequest.parse(parseJson(text)).target;
 }

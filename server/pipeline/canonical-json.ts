@@ -1,4 +1,5 @@
 import { InternalError } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
 import { byCodeUnit } from "../common/order.ts";
 import { sha256Of } from "./files.ts";
 
@@ -40,7 +41,7 @@ export function unseal(text: string): object | undefined {
 
 function parseObject(text: string): object | undefined {
   try {
-    const parsed: unknown = JSON.parse(text);
+    const parsed = parseJson(text);
     return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed) ? parsed : undefined;
   } catch {
     return undefined;

@@ -1,12 +1,21 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { type FileContents, writeFileAtomically } from "../common/atomic-file.ts";
 import { InternalError, LfpError, messageOf } from "../common/errors.ts";
 import type { RandomState } from "../common/random.ts";
+import { readWholeFile } from "../common/text-file.ts";
 import { seal, unseal } from "./canonical-json.ts";
-import { type Checksum, checksumOf, type FileSystem, moveDurably, remove, unlessMissing } from "./files.ts";
+import {
+  type Checksum,
+  checksumOf,
+  type FileSystem,
+  moveDurably,
+  remove,
+  textIfThere,
+  unlessMissing,
+} from "./files.ts";
 import type { Checkpoint, CheckpointContent } from "./stage.ts";
 
 /** A checkpoint as the machinery sees it: the stage's own part, and what it keeps for the stage. */
@@ -156,7 +165,7 @@ const Manifest = z.object({
 
 /** The checkpoint in a folder, or what is wrong with it. Throws only for what says nothing about the bytes, such as EIO. */
 async function readCheckpoint(folder: string, generation: number, key: string): Promise<StoredCheckpoint | string> {
-  const text = await unlessMissing(readFile(join(folder, MANIFEST), "utf8"));
+  const text = await textIfThere(join(folder, MANIFEST), "stage output");
   if (text === undefined) return `${MANIFEST} is missing`;
   const parsed = Manifest.safeParse(unseal(text));
   if (!parsed.success) return `${MANIFEST} does not verify`;
@@ -171,7 +180,7 @@ async function readCheckpoint(folder: string, generation: number, key: string): 
   }
   const read = (name: string) => {
     if (!Object.hasOwn(files, name)) throw new InternalError(`checkpoint ${generation} holds no file ${name}.`);
-    return readFile(join(folder, name));
+    return readWholeFile(join(folder, name), "checkpoint");
   };
   const fileNames = Object.keys(files).filter((name) => name !== LOG);
   return { checkpoint: { state, fileNames, read }, generation, random, log: await read(LOG), workedMs };

@@ -1,3 +1,4 @@
+import { parseJson } from "../common/json.ts";
 import { RunEvent, type RunEventBody } from "../protocol/run-events.ts";
 import type { FileSystem } from "./files.ts";
 import { JsonLinesFile } from "./json-lines.ts";
@@ -36,7 +37,7 @@ export class EventLog {
 /** One line of `events.jsonl`. Throws `RunFileError`. */
 export function parseEvent(line: string, path: string): RunEvent {
   try {
-    return RunEvent.parse(JSON.parse(line));
+    return RunEvent.parse(parseJson(line));
   } catch (cause) {
     throw new RunFileError(
       `${path} holds a line that this version does not know: ${line.slice(0, 120)}. If a newer version wrote it, use that one.`,

@@ -3,8 +3,10 @@ import * as nodeFs from "node:fs";
 import * as nodeFiles from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { AtomicFileSystem } from "../common/atomic-file.ts";
-import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+import { LfpError } from "../common/errors.ts";
 import { byCodeUnit } from "../common/order.ts";
+import { errnoOf, StorageError } from "../common/system-errors.ts";
+import { type FileKind, openRegular, readTextFile, WholeFileError } from "../common/text-file.ts";
 
 /** Every call by which the run machinery changes the disk, so that a test can fail, cut short or kill at any one of them. */
 export type FileSystem = AtomicFileSystem &
@@ -28,28 +30,7 @@ export const disk: FileSystem = {
   closeSync: nodeFs.closeSync,
 };
 
-/** The operating system refused something on disk. */
-export class StorageError extends LfpError {
-  readonly code: ErrorCode;
-
-  constructor(action: string, cause: unknown) {
-    const errno = errnoOf(cause);
-    const full = errno === "ENOSPC" || errno === "EDQUOT";
-    super(
-      `${action}: ${messageOf(cause)}. ` +
-        (full ? "The disk or quota is full: free some space and run it again." : "Check the path and the disk."),
-      { cause },
-    );
-    this.code = errno === "ENOENT" ? "not-found" : "resource";
-  }
-}
-
-/** The `E...` code of an error that came from the operating system. */
-export function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string"
-    ? error.code
-    : undefined;
-}
+export { errnoOf, StorageError };
 
 /** `undefined` in place of the error that says that a file or folder is not there. */
 export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
@@ -59,6 +40,16 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
     throw error;
   }
+}
+
+/** A file's text; undefined where there is no file, and empty where what is there cannot be a text of ours. */
+export async function textIfThere(path: string, kind: FileKind): Promise<string | undefined> {
+  return await unlessMissing(
+    readTextFile(path, kind).catch((error: unknown) => {
+      if (error instanceof WholeFileError) return "";
+      throw error;
+    }),
+  );
 }
 
 /** Removes a file or a folder with all it holds; nothing there is no error. */
@@ -98,7 +89,8 @@ export async function listFiles(folder: string, links: "refused" | "followed" = 
 export async function checksumOf(path: string): Promise<Checksum> {
   const hash = createHash("sha256");
   let size = 0;
-  for await (const chunk of nodeFs.createReadStream(path, { highWaterMark: 1 << 20 })) {
+  await using handle = await openRegular(path);
+  for await (const chunk of handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) {
     hash.update(chunk);
     size += chunk.length;
   }

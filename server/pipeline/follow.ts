@@ -1,4 +1,5 @@
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
+import { openRegular } from "../common/text-file.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
 import { parseEvent } from "./event-log.ts";
 import { unlessMissing } from "./files.ts";
@@ -76,7 +77,7 @@ class Tail {
   }
 
   async #read(size: number): Promise<Buffer> {
-    const handle = await open(this.#path, "r");
+    const handle = await openRegular(this.#path);
     try {
       const buffer = Buffer.alloc(Math.min(PIECE_BYTES, size - this.#offset));
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, this.#offset);

@@ -2,9 +2,11 @@
  * The headline figures of a finished run, read from its stages' outputs without knowing their whole format: a figure that an output lacks, because
  * the stage is older, or newer, or not in the plan, is left out.
  */
-import { readFile } from "node:fs/promises";
+
 import { join } from "node:path";
 import { z } from "zod";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { unlessMissing } from "./files.ts";
 
 /** Outputs that headlines are read from: ids of stages and the file of each. */
@@ -119,8 +121,8 @@ export async function readHeadlines(
 ): Promise<Record<string, Measured>> {
   const outputs = new Map<string, unknown>();
   for (const [stage, path] of Object.entries(files)) {
-    const text = await unlessMissing(readFile(path, "utf8"));
-    if (text !== undefined) outputs.set(stage, JSON.parse(text));
+    const text = await unlessMissing(readTextFile(path, "stage output"));
+    if (text !== undefined) outputs.set(stage, parseJson(text));
   }
   return Object.fromEntries(
     headlines.flatMap(({ id, stage, read }) => {

@@ -1,13 +1,16 @@
 /** Where the feature store of a run is written to. */
+
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { messageOf } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
 import { starterRunFolder } from "../common/package-root.ts";
+import { readWholeFile } from "../common/text-file.ts";
 import type { EarlierStore } from "../protocol/features.ts";
-import { unlessMissing } from "./files.ts";
+import { textIfThere, unlessMissing } from "./files.ts";
 import { stateFolder } from "./machine-queue.ts";
 
 const STORE = "features.sqlite";
@@ -30,7 +33,7 @@ export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = pr
   // It was put there by rename, so it is whole.
   if ((await unlessMissing(stat(copy))) === undefined) {
     await mkdir(folder, { recursive: true });
-    await writeFileAtomically(copy, await readFile(own));
+    await writeFileAtomically(copy, await readWholeFile(own, "store"));
   }
   await takeOver(root, version);
   return copy;
@@ -110,9 +113,9 @@ async function stampOf(path: string): Promise<string | undefined> {
 
 /** None where there is no file, or one that cannot be used: then all is looked at again, and what is here already stays. */
 async function readKnown(file: string): Promise<Known> {
-  const text = await unlessMissing(readFile(file, "utf8"));
+  const text = await textIfThere(file, "record");
   try {
-    return knownSchema.parse(JSON.parse(text ?? ""));
+    return knownSchema.parse(parseJson(text ?? ""));
   } catch {
     return { format: 1, stores: {} };
   }
@@ -125,7 +128,7 @@ async function versionOf(path: string, stamp: string): Promise<string> {
   const known = versions.get(stamp);
   if (known !== undefined) return known;
   const version = createHash("sha256")
-    .update(await readFile(path))
+    .update(await readWholeFile(path, "store"))
     .digest("hex")
     .slice(0, 16);
   versions.set(stamp, version);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
+import { openRegular } from "../common/text-file.ts";
 import { hasEnded } from "../protocol/run-events.ts";
 import { clearCancelRequest, requestCancel } from "./cancel.ts";
 import { EventLog } from "./event-log.ts";
@@ -65,7 +66,7 @@ export class LocalExecutor implements Executor {
   }
 
   async logs({ runFolder }: JobHandle, offset: number): Promise<Uint8Array> {
-    const handle = await unlessMissing(open(runPaths(runFolder).output, "r"));
+    const handle = await unlessMissing(openRegular(runPaths(runFolder).output));
     if (handle === undefined) return new Uint8Array();
     try {
       const buffer = new Uint8Array(LOG_PIECE_BYTES);

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, unlink, writeFile } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { parseJson } from "../common/json.ts";
 import { byCodeUnit } from "../common/order.ts";
-import { unlessMissing } from "./files.ts";
+import { textIfThere, unlessMissing } from "./files.ts";
 import { FolderWatch } from "./folder-watch.ts";
 import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { describeHolder, Lock, LockedError } from "./run-lock.ts";
@@ -82,7 +83,7 @@ async function drawTicket(queue: string, purpose: string): Promise<string> {
 async function firstLiving(queue: string, own: string): Promise<string | undefined> {
   const tickets = (await readdir(queue)).filter((name) => name.endsWith(".json") && name < own).sort(byCodeUnit);
   for (const name of tickets) {
-    const text = await unlessMissing(readFile(join(queue, name), "utf8"));
+    const text = await textIfThere(join(queue, name), "record");
     if (text === undefined) continue;
     const ticket = parseTicket(text);
     // One that cannot be read is still being written, or its writer died over it; the order is not worth a wait.
@@ -96,7 +97,7 @@ async function firstLiving(queue: string, own: string): Promise<string | undefin
 
 function parseTicket(text: string) {
   try {
-    return Ticket.safeParse(JSON.parse(text)).data;
+    return Ticket.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { readFile, readlink } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { readTextFile } from "../common/text-file.ts";
 import { errnoOf, unlessMissing } from "./files.ts";
 
 /** Names one process for good: process ids come round again, the same id with the same start in the same boot does not. */
@@ -83,7 +84,7 @@ async function lookUp(pid: number): Promise<string | undefined> {
 
 /** Fields 3 (state) and 22 (start time in clock ticks since boot) of proc_pid_stat(5); the name before may hold anything. */
 async function startOnLinux(pid: number): Promise<string | undefined> {
-  const text = await unlessMissing(readFile(`/proc/${pid}/stat`, "utf8").catch(goneWhileReading));
+  const text = await unlessMissing(readTextFile(`/proc/${pid}/stat`, "record").catch(goneWhileReading));
   // With /proc mounted so as to hide other users' processes there is nothing to read, yet it runs.
   if (text === undefined) return stillThere(pid) ? "" : undefined;
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -119,7 +120,7 @@ async function place(): Promise<Omit<ProcessIdentity, "pid" | "startTime">> {
 
 async function bootId(): Promise<string> {
   if (process.platform === "linux") {
-    return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
+    return (await readTextFile("/proc/sys/kernel/random/boot_id", "record").catch(() => "")).trim();
   }
   if (process.platform !== "darwin") return "";
   const { stdout } = await promisify(execFile)("sysctl", ["-n", "kern.bootsessionuuid"]).catch(() => ({ stdout: "" }));

@@ -1,10 +1,12 @@
-import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
+import { mkdir, readdir, realpath } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { RunState } from "../protocol/run-events.ts";
-import { disk, type FileSystem, remove, unlessMissing } from "./files.ts";
+import { disk, errnoOf, type FileSystem, remove, StorageError, unlessMissing } from "./files.ts";
 import { LockedError, lockHolder } from "./run-lock.ts";
 
 /** Where everything of a run is. All paths are absolute or relative to the caller's folder, as `root` is. */
@@ -29,6 +31,10 @@ export interface RunPaths {
   readonly output: string;
 }
 
+/** Several times what the longest plan has: a record that says more was not written by a run. */
+const MOST_STAGES = 256;
+const MOST_PUBLISHED = 10_000;
+
 /** `run.json`. */
 export const RunRecord = z.object({
   format: z.literal(1),
@@ -37,22 +43,24 @@ export const RunRecord = z.object({
   seed: z.number(),
   deviceClass: z.string(),
   versions: z.record(z.string(), z.string()),
-  stages: z.array(
-    z.object({
-      id: z.string(),
-      stage: z.string(),
-      codeVersion: z.int(),
-      status: z.enum(["todo", "running", "reused", "done"]),
-      /** Known once all its inputs are there. */
-      key: z.string().optional(),
-      /** Folder in the run folder. */
-      output: z.string().optional(),
-      /** Digest of the output's contents. */
-      digest: z.string().optional(),
-    }),
-  ),
+  stages: z
+    .array(
+      z.object({
+        id: z.string(),
+        stage: z.string(),
+        codeVersion: z.int(),
+        status: z.enum(["todo", "running", "reused", "done"]),
+        /** Known once all its inputs are there. */
+        key: z.string().optional(),
+        /** Folder in the run folder. */
+        output: z.string().optional(),
+        /** Digest of the output's contents. */
+        digest: z.string().optional(),
+      }),
+    )
+    .max(MOST_STAGES),
   /** Files outside `stages/` under which outputs also appear, relative to the run folder. */
-  published: z.array(z.string()),
+  published: z.array(z.string()).max(MOST_PUBLISHED),
   /** ISO 8601. */
   updated: z.string(),
 });
@@ -144,11 +152,11 @@ export const RESERVED_NAMES: readonly string[] = Object.values(runPaths("")).map
 /** `run.json` of a run folder; `undefined` before the run's first start. Throws `RunFileError`. */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
   const path = runPaths(folder).record;
-  const text = await unlessMissing(readFile(path, "utf8"));
-  if (text === undefined) return undefined;
   try {
-    return RunRecord.parse(JSON.parse(text));
+    const text = await unlessMissing(readTextFile(path, "record"));
+    return text === undefined ? undefined : RunRecord.parse(parseJson(text));
   } catch (cause) {
+    if (errnoOf(cause) !== undefined) throw new StorageError(`${path} cannot be read`, cause);
     throw new RunFileError(
       `${path} is not a record that this version can read. If a newer version wrote it, use that one; if it is damaged, ` +
         "remove it: the finished stages and checkpoints are found without it.",

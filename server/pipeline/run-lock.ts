@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
-import { errnoOf, unlessMissing } from "./files.ts";
+import { parseJson } from "../common/json.ts";
+import { errnoOf, textIfThere, unlessMissing } from "./files.ts";
 import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
 
 /** Who holds a lock. */
@@ -153,7 +154,7 @@ async function livingHolder(
   number: number,
   now: () => number | Promise<number>,
 ): Promise<LockHolder | undefined> {
-  const text = await unlessMissing(readFile(join(folder, String(number), HOLDER), "utf8"));
+  const text = await textIfThere(join(folder, String(number), HOLDER), "record");
   if (text === undefined) return undefined;
   const holder = parseHolder(text);
   // Cut by a power loss, which its process did not survive.
@@ -175,7 +176,7 @@ async function fileServerNowMs(aside: string, holder: LockHolder): Promise<numbe
 
 function parseHolder(text: string): LockHolder | undefined {
   try {
-    return LockHolder.safeParse(JSON.parse(text)).data;
+    return LockHolder.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }

@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { InternalError, invariant } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
+import { readWholeFile } from "../common/text-file.ts";
 import type { Device } from "../engine/device.ts";
 import { CheckpointStore, type StoredCheckpoint } from "./checkpoint.ts";
 import { moveDurably, remove } from "./files.ts";
@@ -93,7 +93,7 @@ export async function findOutput(
     return undefined;
   }
   if (found === undefined) return undefined;
-  session.log.place(await readFile(join(folder, OUTPUT_LOG)));
+  session.log.place(await readWholeFile(join(folder, OUTPUT_LOG), "stage output"));
   session.emit({ kind: "stage-reused", stage: planned.id, key });
   return found;
 }

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { parseJson } from "../common/json.ts";
 import { hasEnded, type RunState } from "../protocol/run-events.ts";
-import { unlessMissing } from "./files.ts";
+import { textIfThere } from "./files.ts";
 import { livenessOf, ProcessIdentity } from "./process-identity.ts";
 import { type RunRecord, readRecord, runPaths } from "./run-folder.ts";
 import { lockHolder } from "./run-lock.ts";
@@ -57,9 +57,9 @@ export async function runProcess(folder: string): Promise<ProcessIdentity | unde
 
 /** `job.json`, if there is one that can be read; it only helps to find a process before that has its lock. */
 async function readJob(folder: string): Promise<JobRecord | undefined> {
-  const text = await unlessMissing(readFile(runPaths(folder).job, "utf8"));
+  const text = await textIfThere(runPaths(folder).job, "record");
   try {
-    return JobRecord.safeParse(JSON.parse(text ?? "null")).data;
+    return JobRecord.safeParse(parseJson(text ?? "null")).data;
   } catch {
     return undefined;
   }

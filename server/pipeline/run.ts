@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { invariant, LfpError, messageOf } from "../common/errors.ts";
+import { knownError } from "../common/system-errors.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import type { RunEvent, RunState } from "../protocol/run-events.ts";
@@ -94,7 +95,7 @@ async function workUnderLock(
     outcome = { kind: "done" };
   } catch (error) {
     outcome = outcomeOf(error, session?.currentStage, options.signal);
-    if (!(error instanceof LfpError) && errnoOf(error) === undefined) session?.tryMessage(stackOf(error));
+    if (knownError(error) === undefined) session?.tryMessage(stackOf(error));
   }
   if (!isLockLost(options.signal)) {
     // When the disk is full this may fail too. Then `run.json` still says `running`, which without a living process reads
@@ -176,7 +177,7 @@ function outcomeOf(error: unknown, stage: string | undefined, signal: AbortSigna
   if (error instanceof RunCancelledError || (signal.aborted && (isAbort || error === signal.reason))) {
     return { kind: "cancelled", ...where };
   }
-  const known = errnoOf(error) === undefined ? error : new StorageError("The run could not go on", error);
+  const known = knownError(error, "The run could not go on") ?? error;
   const code = known instanceof LfpError ? known.code : "internal";
   // With the same settings and the same numbers these would end the same way.
   const resumable = code !== "usage" && code !== "input" && code !== "non-finite";

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
@@ -12,6 +12,7 @@ import {
   listFiles,
   moveDurably,
   syncTree,
+  textIfThere,
   unlessMissing,
 } from "./files.ts";
 import { contentDigest } from "./stage-key.ts";
@@ -133,6 +134,6 @@ async function problemWith(path: string, expected: Checksum, modifiedMs?: number
 }
 
 async function readSealed<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  const text = await unlessMissing(readFile(path, "utf8"));
+  const text = await textIfThere(path, "stage output");
   return text === undefined ? undefined : schema.safeParse(unseal(text)).data;
 }

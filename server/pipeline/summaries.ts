@@ -2,11 +2,12 @@
  * What a stage says of itself in a few words, from its own output or log: what lists of runs show. It loads none of the stages, because
  * whoever lists runs should not have to wait for what trains them.
  */
-import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
+
 import { join } from "node:path";
 import { z } from "zod";
+import { parseJson } from "../common/json.ts";
 import { linesOf } from "../common/lines.ts";
+import { openRegular, readTextFile } from "../common/text-file.ts";
 
 /**
  * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
@@ -55,8 +56,8 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     return `reward ${base.mean.toFixed(2)} to ${tuned.mean.toFixed(2)}`;
   },
   tune: async (folder) => {
-    const lines = (await readFile(join(folder, "log.jsonl"), "utf8")).split("\n").filter((line) => line !== "");
-    const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(JSON.parse(line ?? "null")).rewardMean);
+    const lines = (await readTextFile(join(folder, "log.jsonl"), "result")).split("\n").filter((line) => line !== "");
+    const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(parseJson(line ?? "null")).rewardMean);
     const { edits = [] } = (await readJson(folder, "manifest.json", tuneManifest)).settings.reward;
     const edited = edits.length === 0 ? "" : `, ${edits.length} ${edits.length === 1 ? "rating" : "ratings"} edited`;
     return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}${edited}`;
@@ -87,7 +88,7 @@ function explained(fve: readonly number[]): string {
 }
 
 async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T> {
-  return schema.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+  return schema.parse(parseJson(await readTextFile(join(folder, name), "result")));
 }
 
 function share(value: number): string {
@@ -96,6 +97,8 @@ function share(value: number): string {
 
 async function countLines(path: string): Promise<number> {
   let count = 0;
-  for await (const line of linesOf(createReadStream(path, "utf8"))) if (line !== "") count += 1;
+  await using handle = await openRegular(path);
+  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
+    if (line !== "") count += 1;
   return count;
 }

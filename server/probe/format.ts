@@ -1,8 +1,10 @@
-import { access, mkdir, readFile } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { openSafetensors, writeSafetensors } from "../models/safetensors.ts";
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
@@ -114,7 +116,7 @@ async function loadFamiliarity(folder: string, features: number): Promise<Famili
 async function readDescription(path: string): Promise<z.infer<typeof descriptionSchema>> {
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = parseJson(await readTextFile(path, "result"));
   } catch (cause) {
     throw new ProbeFileError(
       `${path} cannot be read: ${messageOf(cause)}. Give a folder that a run saved a probe in.`,

@@ -2,11 +2,14 @@
  * Autoencoders on disk, as SAELens (6 and later) reads them: a folder with cfg.json and sae_weights.safetensors. Letters: D width,
  * F features; SAELens calls them d_in and d_sae and keeps the encoder as [D, F].
  */
-import { mkdir, readFile } from "node:fs/promises";
+
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { messageOf } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import { SaeFormatError } from "./errors.ts";
 import type { Activation, Sae } from "./sae.ts";
@@ -133,7 +136,7 @@ const configSchema = z.discriminatedUnion("architecture", [
 async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = parseJson(await readTextFile(path, "config"));
   } catch (cause) {
     throw new SaeFormatError(
       `${path} cannot be read (${messageOf(cause)}): a saved autoencoder is a folder with cfg.json and ${weightsFile}`,

@@ -55,7 +55,7 @@ export class ExperimentProblems {
       await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
       const snapshot = this.#options.documents.find(uri);
       if (signal.aborted || snapshot === undefined) return;
-      const { wrong, missing } = await this.#look(snapshot);
+      const { wrong, missing } = await this.#look(snapshot, signal);
       if (signal.aborted) return;
       const diagnostics = [
         ...wrong.map((issue) => diagnosticOf(snapshot, issue, DiagnosticSeverity.Error)),
@@ -68,18 +68,21 @@ export class ExperimentProblems {
     }
   }
 
-  async #look({ uri, text }: Snapshot): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
+  async #look(
+    { uri, text }: Snapshot,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
     if (text.length > MAX_UNITS) return { wrong: [], missing: [] };
     const folder = folderOf(uri);
     // Loaded here, because both bring more than all else of the server's start, and most people edit no experiment file.
     const { checkExperimentText, placed } = await import("../../pipeline/experiment/file-issues.ts");
-    const { issues, experiment } = checkExperimentText(text, folder);
+    const { issues, experiment } = await checkExperimentText(text, { folder, signal });
     const isLookedUp = experiment !== undefined && folder !== undefined && this.#options.session.options.trusted;
     if (!isLookedUp) return { wrong: issues, missing: [] };
     const file = Object(JSON.parse(text));
     const { missingInputs } = await import("../../pipeline/experiment/inputs.ts");
     const missing = await missingInputs(experiment);
-    return { wrong: issues, missing: missing.map((issue) => placed(text, file, issue)) };
+    return { wrong: issues, missing: await placed(text, file, missing, signal) };
   }
 }
 

@@ -1,8 +1,10 @@
-import { open, readFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LfpError } from "../../common/errors.ts";
+import { tryJson } from "../../common/json.ts";
 import { packageRoot } from "../../common/package-root.ts";
+import { openRegular } from "../../common/text-file.ts";
 import { unlessMissing } from "../../pipeline/files.ts";
 import { LocalExecutor } from "../../pipeline/local-executor.ts";
 import { checkRunName, runPaths } from "../../pipeline/run-folder.ts";
@@ -46,7 +48,7 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     const folder = await session.checkRun(asked);
     const { submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
     const experimentFile = runPaths(folder).experiment;
-    if ((await unlessMissing(readFile(experimentFile))) === undefined)
+    if ((await unlessMissing(stat(experimentFile))) === undefined)
       throw new RunPartMissingError(`${folder} has no experiment.json; start the run from its experiment file.`);
     await submitExperimentRun({ folder, experimentFile, runsRoot: dirname(folder) }, lfpProgram(), dirname(folder));
     await board.refresh(folder);
@@ -83,7 +85,7 @@ async function readLines(
   asked: number,
   maxLines: number,
 ): Promise<{ offset: number; lines: Record<string, unknown>[] }> {
-  const handle = await unlessMissing(open(path, "r"));
+  const handle = await unlessMissing(openRegular(path));
   if (handle === undefined) return { offset: 0, lines: [] };
   try {
     const { size } = await handle.stat();
@@ -107,12 +109,8 @@ async function readLines(
 }
 
 function parseLine(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = tryJson(line);
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
 /** `lfp`, from the bundle or from source as this server itself is. */

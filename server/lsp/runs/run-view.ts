@@ -1,6 +1,8 @@
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { messageOf } from "../../common/errors.ts";
+import { tryJson } from "../../common/json.ts";
+import { openRegular } from "../../common/text-file.ts";
 import { unlessMissing } from "../../pipeline/files.ts";
 import { type RunRecord, runPaths } from "../../pipeline/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../pipeline/run-status.ts";
@@ -86,14 +88,14 @@ async function finishedSummary(folder: string, record: StageRecord, summaries: S
 
 async function runningSummary(folder: string, stage: string, id: string): Promise<string | null> {
   const lines = await lastLines(runPaths(folder).log);
-  const line = parseJson(lines.at(-1) ?? "null");
+  const line = tryJson(lines.at(-1) ?? "null");
   if (typeof line !== "object" || line === null || !("stage" in line) || line.stage !== id) return null;
   return summariseMetrics(stage, { ...line });
 }
 
 /** Whole lines at the end of a file. */
 async function lastLines(path: string): Promise<string[]> {
-  const handle = await unlessMissing(open(path, "r"));
+  const handle = await unlessMissing(openRegular(path));
   if (handle === undefined) return [];
   try {
     const { size } = await handle.stat();
@@ -108,15 +110,7 @@ async function lastLines(path: string): Promise<string[]> {
 }
 
 function parseEvent(line: string): RunEvent | undefined {
-  return RunEvent.safeParse(parseJson(line)).data;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return RunEvent.safeParse(tryJson(line)).data;
 }
 
 function hasProbe(record: RunRecord | undefined): boolean {

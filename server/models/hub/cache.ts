@@ -1,6 +1,7 @@
-import { copyFile, link, mkdir, readFile, rm, stat, symlink } from "node:fs/promises";
+import { copyFile, link, mkdir, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import { ModelFileError } from "../safetensors.ts";
 import type { Repository } from "./repository.ts";
 
@@ -21,7 +22,7 @@ export class HubCache {
   /** The commit that a branch, tag or commit stood for when it was last asked about; undefined if it never was. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
-    const text = await readFile(join(this.#folder, "refs", revision), "utf8").catch(() => "");
+    const text = await readTextFile(join(this.#folder, "refs", revision), "record").catch(() => "");
     return isCommit(text.trim()) ? text.trim() : undefined;
   }
 

@@ -1,6 +1,7 @@
 /** Which files of a repository make a model. */
-import { readFile } from "node:fs/promises";
+
 import { join } from "node:path";
+import { readTextFile } from "../../common/text-file.ts";
 import {
   CheckpointIndexError,
   INDEX_FILE,
@@ -46,7 +47,7 @@ export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise
 
 async function hasWeights(folder: string): Promise<boolean> {
   if (await isFile(join(folder, WEIGHTS_FILE))) return true;
-  const index = await readFile(join(folder, INDEX_FILE), "utf8").catch(() => undefined);
+  const index = await readTextFile(join(folder, INDEX_FILE), "checkpoint index").catch(() => undefined);
   if (index === undefined) return false;
   try {
     const shards = new Set(parseShardIndex(index, join(folder, INDEX_FILE)).values());
@@ -62,7 +63,9 @@ async function listedShards(
   indexPath: string,
   listedByPath: ReadonlyMap<string, RemoteFile>,
 ): Promise<readonly RemoteFile[]> {
-  const text = await readFile(indexPath, "utf8").catch((cause) => Promise.reject(new ModelFileError(indexPath, cause)));
+  const text = await readTextFile(indexPath, "checkpoint index").catch((cause) =>
+    Promise.reject(new ModelFileError(indexPath, cause)),
+  );
   const name = `${id}/${INDEX_FILE}`;
   return [...new Set(parseShardIndex(text, name).values())].map((shard) => {
     const file = listedByPath.get(shard);

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { readTextFile } from "../../common/text-file.ts";
 import { HubSettingsError } from "./errors.ts";
 
 /** Environment variables, as `process.env` holds them. */
@@ -45,7 +45,7 @@ function endpointOf(value: string | undefined): string {
 async function tokenOf(env: Environment, home: string): Promise<string | undefined> {
   const variable = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
   const file = folderOf(env["HF_TOKEN_PATH"]) ?? join(home, "token");
-  const token = (variable || (await readFile(file, "utf8").catch(() => ""))).trim();
+  const token = (variable || (await readTextFile(file, "record").catch(() => ""))).trim();
   // Checked here, because a refusal further down would quote the whole header.
   if (!/^[\x21-\x7e]*$/.test(token)) throw new HubSettingsError(variable ? "HF_TOKEN" : file, "an access token");
   return token === "" ? undefined : token;

@@ -1,6 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
+import { parseJson } from "../../common/json.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import { ModelFileError, shown, TensorNotFoundError } from "./errors.ts";
 import type { TensorInfo } from "./header.ts";
 import { openSafetensors, type SafetensorsFile, type TensorSource } from "./read.ts";
@@ -69,7 +71,7 @@ export function isPickle(name: string): boolean {
 export function parseShardIndex(text: string, path: string): ReadonlyMap<string, string> {
   let index: unknown;
   try {
-    index = JSON.parse(text);
+    index = parseJson(text);
   } catch {
     throw new CheckpointIndexError(path, "it is not JSON");
   }
@@ -93,7 +95,9 @@ export function parseShardIndex(text: string, path: string): ReadonlyMap<string,
 
 async function openShards(folder: string): Promise<TensorSource> {
   const indexPath = join(folder, INDEX_FILE);
-  const text = await readFile(indexPath, "utf8").catch((cause) => Promise.reject(new ModelFileError(indexPath, cause)));
+  const text = await readTextFile(indexPath, "checkpoint index").catch((cause) =>
+    Promise.reject(new ModelFileError(indexPath, cause)),
+  );
   const shardNameOf = parseShardIndex(text, indexPath);
 
   const shards = new Map<string, SafetensorsFile>();

@@ -63,7 +63,7 @@ export class ModelFileError extends LfpError {
         : `${path} cannot be used: ${messageOf(cause)}. Check its permissions and the disk.`,
       { cause },
     );
-    this.code = missing ? "not-found" : "resource";
+    this.code = missing ? "not-found" : cause instanceof LfpError ? cause.code : "resource";
     this.path = path;
   }
 }

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
+import { parseJson as parseJsonText } from "../../common/json.ts";
+import { type FileKind, readTextFile } from "../../common/text-file.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { TokenizerFileError, TokenizerNotFoundError } from "./errors.ts";
 import type { BpeModel } from "./pieces.ts";
@@ -25,7 +26,7 @@ export interface TokenizerSpec extends Pipeline {
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   const path = join(folder, "tokenizer.json");
-  const file = await readIfThere(path);
+  const file = await readIfThere(path, "tokenizer");
   if ("missing" in file) throw new TokenizerNotFoundError(path, file.missing);
   const value = parseJson(path, file.text);
   const json = parse(path, pipelineSchema, value);
@@ -34,7 +35,7 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   const { idOf, tokenOf } = indexVocabulary(path, model.vocab, json.added_tokens);
 
   const configPath = join(folder, "tokenizer_config.json");
-  const configFile = await readIfThere(configPath);
+  const configFile = await readIfThere(configPath, "config");
   const config = parse(configPath, configSchema, "text" in configFile ? parseJson(configPath, configFile.text) : {});
   const idFor = (role: keyof typeof config): number | undefined => {
     const content = config[role];
@@ -121,9 +122,9 @@ function show(value: unknown): string {
   return JSON.stringify(value);
 }
 
-async function readIfThere(path: string): Promise<{ text: string } | { missing: unknown }> {
+async function readIfThere(path: string, kind: FileKind): Promise<{ text: string } | { missing: unknown }> {
   try {
-    return { text: await readFile(path, "utf8") };
+    return { text: await readTextFile(path, kind) };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return { missing: error };
     throw new TokenizerFileError(path, messageOf(error), { cause: error });
@@ -132,7 +133,7 @@ async function readIfThere(path: string): Promise<{ text: string } | { missing: 
 
 function parseJson(path: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonText(text);
   } catch (error) {
     throw new TokenizerFileError(path, `not JSON (${messageOf(error)})`, { cause: error });
   }

@@ -6,42 +6,42 @@ import { experimentJsonSchema } from "./json-schema.ts";
 import { parseExperiment } from "./resolve.ts";
 
 /** What is told, by the words of the file that it stands at. */
-function told(file: object): (readonly [where: string, message: string])[] {
+async function told(file: object): Promise<(readonly [where: string, message: string])[]> {
   const text = JSON.stringify(file, undefined, 2);
-  return checkExperimentText(text).issues.map(({ start, end, path, message }) => [
+  return (await checkExperimentText(text)).issues.map(({ start, end, path, message }) => [
     text.slice(start, end),
     `${path}: ${message}`,
   ]);
 }
 
-test("a rule between fields stands at the key that it is about", () => {
-  expect(told({ preset: "quick", ppo: { batchSize: 60, miniBatchSize: 16 } })).toEqual([
+test("a rule between fields stands at the key that it is about", async () => {
+  expect(await told({ preset: "quick", ppo: { batchSize: 60, miniBatchSize: 16 } })).toEqual([
     ['"miniBatchSize"', expect.stringContaining("ppo.miniBatchSize: must divide batchSize")],
   ]);
-  expect(told({ preset: "quick", divergence: { layers: [1, 1] } })).toEqual([
+  expect(await told({ preset: "quick", divergence: { layers: [1, 1] } })).toEqual([
     ['"layers"', expect.stringContaining("names a layer twice")],
   ]);
-  expect(told({ preset: "quick", tuned: "./t", ppo: { steps: 3 } })).toEqual([
+  expect(await told({ preset: "quick", tuned: "./t", ppo: { steps: 3 } })).toEqual([
     ['"steps"', expect.stringContaining("ppo.steps: has no effect")],
   ]);
 });
 
-test("where the preset gives the field, it stands at the key that brought it about", () => {
-  expect(told({ preset: "quick", name: "a", ppo: { batchSize: 60 } })).toEqual([
+test("where the preset gives the field, it stands at the key that brought it about", async () => {
+  expect(await told({ preset: "quick", name: "a", ppo: { batchSize: 60 } })).toEqual([
     ['"batchSize"', expect.stringContaining("ppo.miniBatchSize: must divide")],
   ]);
-  expect(told({ preset: "quick", data: { limit: 10, heldOut: 0.5 } })).toEqual([
+  expect(await told({ preset: "quick", data: { limit: 10, heldOut: 0.5 } })).toEqual([
     ['"limit"', expect.stringContaining("ppo.batchSize: is more than the 5 texts")],
   ]);
-  expect(told({ preset: "quick", ppo: { promptTokens: { min: 99 } } })).toEqual([
+  expect(await told({ preset: "quick", ppo: { promptTokens: { min: 99 } } })).toEqual([
     ['"min"', expect.stringContaining("ppo.promptTokens.max: must not be below min")],
   ]);
-  expect(told({ preset: "paper/pythia-70m/vader", ppo: { kl: { mode: "fixed" } } })).toEqual([
+  expect(await told({ preset: "paper/pythia-70m/vader", ppo: { kl: { mode: "fixed" } } })).toEqual([
     ['"mode"', expect.stringContaining("ppo.kl.coefficient: is missing")],
   ]);
 });
 
-test("what the schema says is not said again, and what only the merged experiment shows is", () => {
+test("what the schema says is not said again, and what only the merged experiment shows is", async () => {
   for (const file of [
     {},
     [],
@@ -53,17 +53,17 @@ test("what the schema says is not said again, and what only the merged experimen
     { preset: "quick", data: { source: { hub: "a/b" } } },
     { preset: "quick", ppo: { kl: { mode: "fixed", target: 7 } } },
   ])
-    expect(told(file)).toEqual([]);
+    expect(await told(file)).toEqual([]);
   // The quick preset's penalty is fixed; the schema only knows that some have a target.
-  expect(told({ preset: "quick", ppo: { kl: { target: 7 } } })).toEqual([
+  expect(await told({ preset: "quick", ppo: { kl: { target: 7 } } })).toEqual([
     ['"target"', expect.stringContaining("ppo.kl.target: unknown key")],
   ]);
-  expect(told({ preset: "quick", ppo: { epochs: 0 }, data: { source: { file: "a.txt" } } })).toEqual([
+  expect(await told({ preset: "quick", ppo: { epochs: 0 }, data: { source: { file: "a.txt" } } })).toEqual([
     ['"file"', expect.stringContaining("must end in .jsonl")],
   ]);
 });
 
-test("whatever cannot be run is told by the schema or here", () => {
+test("whatever cannot be run is told by the schema or here", async () => {
   const schema = z.fromJSONSchema(experimentJsonSchema());
   const values = [0, -1, 1.5, 1e9, "x", "./a.jsonl", null, [], {}, true, { kind: "firstTokens" }, { mode: "fixed" }];
   const sections = Object.entries(parseExperiment({ preset: "quick" })).filter(([key]) => key !== "preset");
@@ -76,7 +76,7 @@ test("whatever cannot be run is told by the schema or here", () => {
     ]);
     for (const part of files) {
       const file = { preset: "quick", ...part };
-      const isTold = !schema.safeParse(file).success || told(file).length > 0;
+      const isTold = !schema.safeParse(file).success || (await told(file)).length > 0;
       expect([file, isTold]).toEqual([file, isRefused(file)]);
       tried += Number(isTold);
     }
@@ -94,8 +94,34 @@ function isRefused(file: object): boolean {
   }
 }
 
-test("of a text that is no JSON nothing is told, and a good one gives its experiment", () => {
+test("of a text that is no JSON nothing is told, and a good one gives its experiment", async () => {
   for (const text of ["", "{", '{"preset": "quick",}', '{"preset": "quick"} // so'])
-    expect(checkExperimentText(text)).toEqual({ issues: [], experiment: undefined });
-  expect(checkExperimentText('{"preset": "quick", "name": "mine"}').experiment?.name).toBe("mine");
+    expect(await checkExperimentText(text)).toEqual({ issues: [], experiment: undefined });
+  expect((await checkExperimentText('{"preset": "quick", "name": "mine"}')).experiment?.name).toBe("mine");
+});
+
+test("thousands of equal keys, unknown keys or numbers without sense are told up to a bound, and the event loop turns meanwhile", async () => {
+  const same = `{"preset": "quick", ${Array.from({ length: 60_000 }, () => '"seed": 1').join(",")}}`;
+  const unknown = `{"preset": "quick", ${Array.from({ length: 50_000 }, (_, at) => `"k${at}": 1`).join(",")}}`;
+  const huge = `{"preset": "quick", "divergence": {"layers": [${Array.from({ length: 150_000 }, () => "1e999").join(",")}]}}`;
+  for (const text of [same, unknown, huge]) {
+    let longestMs = 0;
+    let beforeMs = performance.now();
+    const ticking = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - beforeMs);
+      beforeMs = performance.now();
+    }, 1);
+    const startMs = performance.now();
+    const { issues } = await checkExperimentText(text);
+    clearInterval(ticking);
+    expect(issues.length).toBeGreaterThan(text === unknown ? -1 : 0);
+    expect(issues.length).toBeLessThanOrEqual(100);
+    expect(performance.now() - startMs).toBeLessThan(30_000);
+    expect(longestMs).toBeLessThan(5000);
+  }
+  expect(() => parseExperiment(unknown)).toThrow(/k0: unknown key[\s\S]*k19: unknown key[\s\S]*and more/);
+  expect(() => parseExperiment(`{"${"k".repeat(1e7)}": 1}`)).toThrow(ExperimentError);
+  expect(() => parseExperiment(`{"preset": ${"[".repeat(1e5)}${"]".repeat(1e5)}}`)).toThrow(
+    /nested more than 256 deep/,
+  );
 });

@@ -1,7 +1,9 @@
 /** What is wrong in the text of an experiment file, at the places where it is written: for editors, beside their check by JSON Schema. */
+
 import { z } from "zod";
 import { isJson } from "../../common/json.ts";
 import { type JsonPlace, placeIn } from "../../common/json-places.ts";
+import { Pacer } from "../../common/pacer.ts";
 import { ExperimentError, type ExperimentIssue } from "./issues.ts";
 import { experimentJsonSchema } from "./json-schema.ts";
 import { isObject, type Json, type JsonObject } from "./merge.ts";
@@ -24,21 +26,42 @@ export interface FileCheck {
  * Checks the text of an experiment file. What its JSON Schema says of it is left out, and so is everything of a text that is no JSON. An
  * issue about a field that the preset gives stands at the key of the file that brought it about. `folder` is where relative paths start.
  */
-export function checkExperimentText(text: string, folder?: string): FileCheck {
+export async function checkExperimentText(text: string, options: CheckOptions = {}): Promise<FileCheck> {
   if (!isJson(text)) return { issues: [], experiment: undefined };
-  const { issues, experiment } = tryExperiment(text, folder);
+  const { issues, experiment } = tryExperiment(text, options.folder);
   if (experiment !== undefined) return { issues: [], experiment };
   const file: unknown = JSON.parse(text);
   const isTold = fileSchema().safeParse(file).success ? () => true : ({ kind }: ExperimentIssue) => kind === "rule";
-  return { issues: issues.filter(isTold).map((issue) => placed(text, Object(file), issue)), experiment };
+  return { issues: await placed(text, Object(file), issues.filter(isTold), options.signal), experiment };
 }
 
-/** The issue at the key that it is about, or at the nearest that the file has. */
-export function placed(text: string, file: JsonObject, issue: ExperimentIssue): PlacedIssue {
-  const { path, message, keys } = issue;
-  const parent = keys.length > 1 ? placeIn(text, keys.slice(0, -1)) : undefined;
-  const place = placeIn(text, keys) ?? placeIn(text, causeOf(issue, file) ?? []) ?? parent ?? placeIn(text, ["preset"]);
-  return { path, message, ...(place ?? { start: 0, end: 0 }) };
+export interface CheckOptions {
+  /** Where relative paths start. */
+  readonly folder?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/** Each issue at the key that it is about, or at the nearest that the file has. Throws the signal's reason. */
+export async function placed(
+  text: string,
+  file: JsonObject,
+  issues: readonly ExperimentIssue[],
+  signal?: AbortSignal,
+): Promise<PlacedIssue[]> {
+  const pacer = new Pacer(signal);
+  const places: PlacedIssue[] = [];
+  let causes: Causes | undefined;
+  for (const { path, message, keys } of issues) {
+    await pacer.pause();
+    const parent = keys.length > 1 ? placeIn(text, keys.slice(0, -1)) : undefined;
+    let place = placeIn(text, keys);
+    if (place === undefined) {
+      causes ??= await causesOf(file, pacer);
+      place = placeIn(text, causes(path) ?? []) ?? parent ?? placeIn(text, ["preset"]);
+    }
+    places.push({ path, message, ...(place ?? { start: 0, end: 0 }) });
+  }
+  return places;
 }
 
 /** Made once: it takes longer than all else here. */
@@ -60,11 +83,16 @@ function tryExperiment(
   }
 }
 
-/** Path of the first member without which there would be no issue there; undefined where none alone is the cause. */
-function causeOf({ path }: ExperimentIssue, file: JsonObject): readonly string[] | undefined {
-  return leavesOf(file)
-    .slice(0, MOST_CAUSES)
-    .find((leaf) => tryExperiment(without(file, leaf)).issues.every((other) => other.path !== path));
+/** Path of the first member without which there would be no issue at a path; undefined where none alone is the cause. */
+type Causes = (path: string) => readonly string[] | undefined;
+
+async function causesOf(file: JsonObject, pacer: Pacer): Promise<Causes> {
+  const tried: { readonly leaf: readonly string[]; readonly wrong: ReadonlySet<string> }[] = [];
+  for (const leaf of leavesOf(file).slice(0, MOST_CAUSES)) {
+    await pacer.pause();
+    tried.push({ leaf, wrong: new Set(tryExperiment(without(file, leaf)).issues.map(({ path }) => path)) });
+  }
+  return (path) => tried.find(({ wrong }) => !wrong.has(path))?.leaf;
 }
 
 /** A file that says more is not one that a person wrote; each is tried. */

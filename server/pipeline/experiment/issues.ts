@@ -1,6 +1,8 @@
 /** What is wrong with an experiment, in words that name the place. */
+
 import type { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
 import { isObject, type Json } from "./merge.ts";
 
 /** One thing that is wrong. */
@@ -23,15 +25,25 @@ export function issueAt(
   return { path: pathText(keys), message, keys, kind };
 }
 
-/** An experiment cannot be run as it is written. The message names every place that is wrong. */
+/** Nobody mends more at once, and whoever looks for the place of each would do nothing else. */
+export const MOST_ISSUES = 100;
+
+/** The places that a message names. */
+const MOST_NAMED = 20;
+
+/** An experiment cannot be run as it is written. The message names every place that is wrong, up to twenty. */
 export class ExperimentError extends LfpError {
   readonly code = "usage";
   readonly issues: readonly ExperimentIssue[];
 
   constructor(name: string, issues: readonly ExperimentIssue[]) {
-    const lines = issues.map(({ path, message }) => `\n  ${path === "" ? "the experiment" : path}: ${message}`);
+    const named = issues.slice(0, MOST_NAMED).map(({ path, message }) => {
+      const place = path === "" ? "the experiment" : visibleLine(path, 200);
+      return `\n  ${place}: ${visibleLine(message, 1000)}`;
+    });
+    const more = issues.length > MOST_NAMED ? "\n  and more that comes to light when these are mended" : "";
     super(
-      `${name} is no experiment that can be run:${lines.join("")}\nEvery field is described in docs/experiment.md.`,
+      `${name} is no experiment that can be run:${named.join("")}${more}\nEvery field is described in docs/experiment.md.`,
     );
     this.issues = issues;
   }
@@ -45,9 +57,9 @@ export function issuesOf(
   given: Json,
   keysAt: (path: readonly PropertyKey[]) => readonly string[],
 ): ExperimentIssue[] {
-  const found = error.issues.flatMap((issue) => describe(issue, given, keysAt));
+  const found = error.issues.slice(0, MOST_ISSUES).flatMap((issue) => describe(issue, given, keysAt));
   // A rule of a section can be found broken twice: in the section, and where sections are held against each other.
-  return [...new Map(found.map((issue) => [`${issue.path}: ${issue.message}`, issue])).values()];
+  return [...new Map(found.map((issue) => [`${issue.path}: ${issue.message}`, issue])).values()].slice(0, MOST_ISSUES);
 }
 
 function describe(
@@ -58,7 +70,7 @@ function describe(
   if (issue.code === "unrecognized_keys") {
     const known = keysAt(issue.path).filter((key) => key !== "$schema");
     const advice = known.length > 0 ? `; there are ${known.join(", ")}` : "";
-    return issue.keys.map((key) => issueAt([...issue.path, key], `unknown key${advice}`));
+    return issue.keys.slice(0, MOST_ISSUES).map((key) => issueAt([...issue.path, key], `unknown key${advice}`));
   }
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     const branches = issue.errors.map((errors) =>

@@ -1,8 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { LfpError, messageOf } from "../../common/errors.ts";
+import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
+import { parseJson } from "../../common/json.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import { canonicalJson } from "../canonical-json.ts";
 import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
@@ -18,18 +19,23 @@ export interface ParseOptions {
   readonly folder?: string;
 }
 
-/** There is no experiment file to read. */
+/** There is no experiment file to read, or none that could be one. */
 export class ExperimentFileError extends LfpError {
-  readonly code = "not-found";
+  readonly code: ErrorCode;
+
+  constructor(path: string, cause: unknown) {
+    super(
+      `${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file, or a preset: ${presetNames.join(", ")}.`,
+      { cause },
+    );
+    this.code = cause instanceof LfpError ? cause.code : "not-found";
+  }
 }
 
 /** Reads an experiment file; its relative paths start from its own folder. Throws `ExperimentFileError` and `ExperimentError`. */
 export async function loadExperiment(path: string): Promise<Experiment> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new ExperimentFileError(
-      `${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file, or a preset: ${presetNames.join(", ")}.`,
-      { cause },
-    );
+  const text = await readTextFile(path, "experiment").catch((cause: unknown) => {
+    throw new ExperimentFileError(path, cause);
   });
   return parseExperiment(text, { name: path, folder: dirname(resolve(path)) });
 }
@@ -63,7 +69,7 @@ function parsedText(source: string, name: string): unknown {
   const text = source.replace(/^\uFEFF/, "");
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (cause) {
     throw new ExperimentError(name, [issueAt([], `is not JSON: ${messageOf(cause)}`)]);
   }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { ablationResult } from "../../ablate/result.ts";
@@ -141,10 +140,10 @@ async function frequenciesOf(
 }
 
 /** Puts the run's ablations into its living store. */
-export function installAblations(output: string, runRoot: string, key: string): void {
+export async function installAblations(output: string, runRoot: string, key: string): Promise<void> {
+  const { set, single } = await readJson(output, ablationFile, ablationSchema);
   using store = FeatureStore.open(join(runRoot, featuresFile));
   store.once("ablate", key, () => {
-    const { set, single } = ablationSchema.parse(JSON.parse(readFileSync(join(output, ablationFile), "utf8")));
     store.addAblations(
       [set, ...single].map((result, at) => ({ key: `${key} ${at}`, result, effects: effectsOf(result) })),
       true,

@@ -1,8 +1,10 @@
 /** What stages share: devices, model folders, and files of one JSON value or of JSON lines. */
-import { readFile } from "node:fs/promises";
+
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { parseJson } from "../../common/json.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
@@ -38,7 +40,7 @@ export async function writeJson(folder: string, name: string, value: unknown): P
 
 /** Throws `ZodError` when the file is not what an earlier stage writes. */
 export async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T> {
-  return schema.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+  return schema.parse(parseJson(await readTextFile(join(folder, name), "stage output")));
 }
 
 export async function writeJsonLines(folder: string, name: string, values: readonly unknown[]): Promise<void> {
@@ -46,11 +48,11 @@ export async function writeJsonLines(folder: string, name: string, values: reado
 }
 
 export async function readJsonLines<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T[]> {
-  const text = await readFile(join(folder, name), "utf8");
+  const text = await readTextFile(join(folder, name), "stage output");
   return text
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => schema.parse(JSON.parse(line)));
+    .map((line) => schema.parse(parseJson(line)));
 }
 
 /** A text with the name of where it comes from, such as `reviews.jsonl/17`. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
@@ -7,7 +6,7 @@ import { explanationDetail } from "../../store/rows.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { featureCase } from "../features/cases.ts";
 import type { Stage, StageContext } from "../stage.ts";
-import { writeJson } from "./common.ts";
+import { readJson, writeJson } from "./common.ts";
 import { featuresFile } from "./examples.ts";
 import { type TaskSettings, taskOf } from "./triples.ts";
 
@@ -80,10 +79,10 @@ function rowsOf({ explained }: ExplainResult): Explanations["features"] {
 }
 
 /** Puts the run's explanations into its living store. */
-export function installExplanations(output: string, runRoot: string, key: string): void {
+export async function installExplanations(output: string, runRoot: string, key: string): Promise<void> {
+  const found = await readJson(output, explanationsFile, explanationsSchema);
   using store = FeatureStore.open(join(runRoot, featuresFile));
   store.once("explain", key, () => {
-    const found = explanationsSchema.parse(JSON.parse(readFileSync(join(output, explanationsFile), "utf8")));
     const rows = [...found.features, ...found.base].map(({ id, text, detail }) => ({
       id,
       explanation: { explainer: found.explainer, text, ...detail },

@@ -1,0 +1,71 @@
+/**
+ * Text that we did not write (of files, models, data sets, endpoints, the command line) as a terminal, a log or Markdown may be given it: what moves
+ * the cursor, acts, hides or turns the direction of what stands beside it becomes visible, and nothing is longer than it may be.
+ */
+
+/** Every character that acts or hides, as `\u001b` or `\u{e0041}`. Line breaks and tabs stay; Windows' line breaks become plain ones. */
+export function visible(text: string): string {
+  return text.toWellFormed().replaceAll("\r\n", "\n").replace(acting, escapeOf);
+}
+
+/** The same on one line: line breaks and tabs are shown too. `most` is in UTF-16 units. */
+export function visibleLine(text: string, most = 300): string {
+  return shortened(text, most, (part) => visible(part).replace(/[\n\t]/g, escapeOf));
+}
+
+/** The first `most` units of a text as `show` gives them, and how many there are in all. */
+function shortened(text: string, most: number, show: (part: string) => string): string {
+  if (text.length <= most) return show(text);
+  return `${show(withoutHalf(text.slice(0, most)))}… (${text.length} characters in all)`;
+}
+
+/**
+ * A message of several lines for a terminal: each line at most `mostALine` units long and all of them `most`, and every line but the first moved in, so
+ * that no text inside can pass for a message of its own.
+ */
+export function message(text: string, { most = 8000, mostALine = 2000 } = {}): string {
+  const plain = (part: string): string => part;
+  const [first = "", ...rest] = visible(text)
+    .split("\n")
+    .map((line) => shortened(line, mostALine, plain));
+  const moved = rest.map((line) => (line === "" || line.startsWith("  ") ? line : `  ${line}`));
+  return shortened([first, ...moved].join("\n"), most, plain);
+}
+
+/** A whole text for a terminal: lines stay as they are, up to `mostALine` units each. */
+export function page(text: string, mostALine = 100_000): string {
+  const shown = visible(text);
+  if (shown.length <= mostALine) return shown;
+  return shown
+    .split("\n")
+    .map((line) => shortened(line, mostALine, (part) => part))
+    .join("\n");
+}
+
+/** A JSON text that says the same with escapes in place of characters that act: JSON itself escapes only the first of them. */
+export function inertJson(json: string): string {
+  return json.replace(acting, (character) =>
+    character.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  );
+}
+
+/** A cell of a CSV file. What a spreadsheet would take for a formula is made a text by an apostrophe. */
+export function csvCell(text: string): string {
+  const guarded = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+/** Controls but line breaks and tabs, formatting that is not seen, separators of lines, tags; but the joiners of emoji and scripts. */
+const acting = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029\u{e0000}-\u{e007f}]/gu;
+
+function escapeOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code === 0x0a) return "\\n";
+  if (code === 0x09) return "\\t";
+  return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, "0")}`;
+}
+
+/** A cut may have left the first half of a pair at the end. */
+function withoutHalf(text: string): string {
+  return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
+}
