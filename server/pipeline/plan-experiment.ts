@@ -56,14 +56,8 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     install: installExplanations,
   });
   const attribute = planAttribute(planned, autoencoders);
-  const ablate = planAblate(planned, {
-    saes: autoencoders,
-    triples,
-    collected: tunedFeatures,
-    probe,
-    examples,
-    explain,
-  });
+  const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
+  const ablate = planAblate(planned, made);
   const report = planStage({
     id: "report",
     stage: reportStage,
@@ -190,20 +184,21 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
 }
 
 function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {
-  const { kind, lexicon } = experiment.reward;
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    settings: { ppo: ppoConfigOf(experiment), reward: { kind, lexicon }, ...experiment.attribute },
+    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
     inputs: { model, tuned, texts, saes },
   });
 }
 
+type AblationInput = "saes" | "triples" | "collected" | "probe" | "examples" | "explain" | "attribute";
+
 function planAblate(
   { experiment, model, tuned, texts }: Planned,
-  made: Readonly<Record<"saes" | "triples" | "collected" | "probe" | "examples" | "explain", PlannedStage>>,
+  made: Readonly<Record<AblationInput, PlannedStage>>,
 ): PlannedStage {
-  const { sae, seed } = experiment;
+  const { sae, probe, seed } = experiment;
   return planStage({
     id: "ablate",
     stage: ablateStage,
@@ -211,6 +206,7 @@ function planAblate(
       ppo: ppoConfigOf(experiment),
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
+      multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
     },
