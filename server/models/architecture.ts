@@ -30,10 +30,21 @@ export interface ParameterSpec {
   readonly role: "linear" | "embedding" | "norm" | "bias";
 }
 
+/** What a parameter is for. Norms are their own part wherever they stand; a tied head is the embedding. */
+export const modelParts = ["embedding", "attention", "mlp", "norm", "head"] as const;
+export type ModelPart = (typeof modelParts)[number];
+
+/** One of the architecture's own parameters, and where it belongs. */
+export interface ModelParameter extends ParameterSpec {
+  readonly part: ModelPart;
+  /** Undefined for embeddings, the final norm and the head. */
+  readonly layer: number | undefined;
+}
+
 /** Everything that the rest of the program needs to know of an architecture. */
 export interface Architecture<C extends BaseConfig> {
   /** The parameters that a checkpoint must hold. */
-  parameters(config: C): ParameterSpec[];
+  parameters(config: C): ModelParameter[];
   /** Names in real checkpoints that carry no information: masks, rotary tables; a value head, which is no part of the model. */
   readonly ignorable: RegExp;
   /** Before the names of all but the head; files of the body alone lack it. */

@@ -11,7 +11,8 @@ import {
   type BaseConfig,
   type ForwardContext,
   type LayerResult,
-  type ParameterSpec,
+  type ModelParameter,
+  type ModelPart,
   splitHeads,
 } from "./architecture.ts";
 import {
@@ -113,31 +114,42 @@ export const gemma: Architecture<GemmaConfig> = {
   },
 };
 
-function parameters(config: GemmaConfig): ParameterSpec[] {
+function parameters(config: GemmaConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V, heads, kvHeads, headDim } = config;
-  const linear = (name: string, out: number, inputs: number): ParameterSpec => ({
-    name: `${name}.weight`,
-    shape: [out, inputs],
-    role: "linear",
+  const norm = (name: string, layer?: number): ModelParameter => ({
+    name,
+    shape: [D],
+    role: "norm",
+    part: "norm",
+    layer,
   });
-  const norm = (name: string): ParameterSpec => ({ name, shape: [D], role: "norm" });
   const layers = Array.from({ length: config.layers }, (_, layer) => {
     const name = layerName(layer);
+    const linear = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter => ({
+      name: `${name}.${place}.weight`,
+      shape: [out, inputs],
+      role: "linear",
+      part,
+      layer,
+    });
     return [
-      norm(`${name}.input_layernorm.weight`),
-      linear(`${name}.self_attn.q_proj`, heads * headDim, D),
-      linear(`${name}.self_attn.k_proj`, kvHeads * headDim, D),
-      linear(`${name}.self_attn.v_proj`, kvHeads * headDim, D),
-      linear(`${name}.self_attn.o_proj`, D, heads * headDim),
-      norm(`${name}.post_attention_layernorm.weight`),
-      linear(`${name}.mlp.gate_proj`, mlpWidth, D),
-      linear(`${name}.mlp.up_proj`, mlpWidth, D),
-      linear(`${name}.mlp.down_proj`, D, mlpWidth),
+      norm(`${name}.input_layernorm.weight`, layer),
+      linear("attention", "self_attn.q_proj", heads * headDim, D),
+      linear("attention", "self_attn.k_proj", kvHeads * headDim, D),
+      linear("attention", "self_attn.v_proj", kvHeads * headDim, D),
+      linear("attention", "self_attn.o_proj", D, heads * headDim),
+      norm(`${name}.post_attention_layernorm.weight`, layer),
+      linear("mlp", "mlp.gate_proj", mlpWidth, D),
+      linear("mlp", "mlp.up_proj", mlpWidth, D),
+      linear("mlp", "mlp.down_proj", D, mlpWidth),
     ];
   });
-  const head: ParameterSpec[] = config.tiedHead ? [] : [{ name: headWeight, shape: [V, D], role: "linear" }];
+  const outside = { shape: [V, D], layer: undefined };
+  const head: ModelParameter[] = config.tiedHead
+    ? []
+    : [{ ...outside, name: headWeight, role: "linear", part: "head" }];
   return [
-    { name: embeddingName, shape: [V, D], role: "embedding" },
+    { ...outside, name: embeddingName, role: "embedding", part: "embedding" },
     ...layers.flat(),
     norm("model.norm.weight"),
     ...head,

@@ -8,7 +8,8 @@ import {
   type BaseConfig,
   type ForwardContext,
   type LayerResult,
-  type ParameterSpec,
+  type ModelParameter,
+  type ModelPart,
   splitHeads,
 } from "./architecture.ts";
 import {
@@ -127,39 +128,56 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   },
 };
 
-function parameters(config: GptNeoConfig): ParameterSpec[] {
+function parameters(config: GptNeoConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V, contextLength } = config;
-  const weight = (name: string, out: number, inputs: number): ParameterSpec => ({
-    name: `${name}.weight`,
-    shape: [out, inputs],
-    role: "linear",
-  });
-  const bias = (name: string, out: number): ParameterSpec => ({ name: `${name}.bias`, shape: [out], role: "bias" });
-  const norm = (name: string): ParameterSpec[] => [{ name: `${name}.weight`, shape: [D], role: "norm" }, bias(name, D)];
+  const norm = (name: string, layer?: number): ModelParameter[] => [
+    { name: `${name}.weight`, shape: [D], role: "norm", part: "norm", layer },
+    { name: `${name}.bias`, shape: [D], role: "bias", part: "norm", layer },
+  ];
   const layers = Array.from({ length: config.layers }, (_, layer) => {
     const name = layerName(layer);
+    const weight = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter => ({
+      name: `${name}.${place}.weight`,
+      shape: [out, inputs],
+      role: "linear",
+      part,
+      layer,
+    });
+    const bias = (part: ModelPart, place: string, out: number): ModelParameter => ({
+      name: `${name}.${place}.bias`,
+      shape: [out],
+      role: "bias",
+      part,
+      layer,
+    });
     const projections = ["q_proj", "k_proj", "v_proj", "out_proj"].map((part) =>
-      weight(`${name}.attn.attention.${part}`, D, D),
+      weight("attention", `attn.attention.${part}`, D, D),
     );
     const mlp = [
-      weight(`${name}.mlp.c_fc`, mlpWidth, D),
-      bias(`${name}.mlp.c_fc`, mlpWidth),
-      weight(`${name}.mlp.c_proj`, D, mlpWidth),
-      bias(`${name}.mlp.c_proj`, D),
+      weight("mlp", "mlp.c_fc", mlpWidth, D),
+      bias("mlp", "mlp.c_fc", mlpWidth),
+      weight("mlp", "mlp.c_proj", D, mlpWidth),
+      bias("mlp", "mlp.c_proj", D),
     ];
     return [
-      ...norm(`${name}.ln_1`),
+      ...norm(`${name}.ln_1`, layer),
       ...projections,
-      bias(`${name}.attn.attention.out_proj`, D),
-      ...norm(`${name}.ln_2`),
+      bias("attention", "attn.attention.out_proj", D),
+      ...norm(`${name}.ln_2`, layer),
       ...mlp,
     ];
   });
-  const tables: ParameterSpec[] = [
-    { name: embeddingName, shape: [V, D], role: "embedding" },
-    { name: positionName, shape: [contextLength, D], role: "embedding" },
-  ];
-  const head: ParameterSpec[] = config.tiedHead ? [] : [{ name: headWeight, shape: [V, D], role: "linear" }];
+  const table = (name: string, rows: number): ModelParameter => ({
+    name,
+    shape: [rows, D],
+    role: "embedding",
+    part: "embedding",
+    layer: undefined,
+  });
+  const tables = [table(embeddingName, V), table(positionName, contextLength)];
+  const head: ModelParameter[] = config.tiedHead
+    ? []
+    : [{ name: headWeight, shape: [V, D], role: "linear", part: "head", layer: undefined }];
   return [...tables, ...layers.flat(), ...norm("transformer.ln_f"), ...head];
 }
 

@@ -8,7 +8,8 @@ import {
   type BaseConfig,
   type ForwardContext,
   type LayerResult,
-  type ParameterSpec,
+  type ModelParameter,
+  type ModelPart,
   splitHeads,
 } from "./architecture.ts";
 import {
@@ -122,27 +123,32 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   },
 };
 
-function parameters(config: GptNeoXConfig): ParameterSpec[] {
+function parameters(config: GptNeoXConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V } = config;
-  const norm = (name: string): ParameterSpec[] => [
-    { name: `${name}.weight`, shape: [D], role: "norm" },
-    { name: `${name}.bias`, shape: [D], role: "bias" },
+  const norm = (name: string, layer?: number): ModelParameter[] => [
+    { name: `${name}.weight`, shape: [D], role: "norm", part: "norm", layer },
+    { name: `${name}.bias`, shape: [D], role: "bias", part: "norm", layer },
   ];
-  const linear = (name: string, out: number, inputs: number, bias = true): ParameterSpec[] => [
-    { name: `${name}.weight`, shape: [out, inputs], role: "linear" },
-    ...(bias ? [{ name: `${name}.bias`, shape: [out], role: "bias" } as const] : []),
-  ];
-  const layers = Array.from({ length: config.layers }, (_, layer) => [
-    ...norm(`${layerName(layer)}.input_layernorm`),
-    ...norm(`${layerName(layer)}.post_attention_layernorm`),
-    ...linear(`${layerName(layer)}.attention.query_key_value`, 3 * D, D, config.attentionBias),
-    ...linear(`${layerName(layer)}.attention.dense`, D, D, config.attentionBias),
-    ...linear(`${layerName(layer)}.mlp.dense_h_to_4h`, mlpWidth, D),
-    ...linear(`${layerName(layer)}.mlp.dense_4h_to_h`, D, mlpWidth),
-  ]);
-  const head: ParameterSpec[] = config.tiedHead ? [] : [{ name: headWeight, shape: [V, D], role: "linear" }];
+  const layers = Array.from({ length: config.layers }, (_, layer) => {
+    const linear = (name: string, out: number, inputs: number, part: ModelPart, bias = true): ModelParameter[] => [
+      { name: `${layerName(layer)}.${name}.weight`, shape: [out, inputs], role: "linear", part, layer },
+      ...(bias ? [{ name: `${layerName(layer)}.${name}.bias`, shape: [out], role: "bias", part, layer } as const] : []),
+    ];
+    return [
+      ...norm(`${layerName(layer)}.input_layernorm`, layer),
+      ...norm(`${layerName(layer)}.post_attention_layernorm`, layer),
+      ...linear("attention.query_key_value", 3 * D, D, "attention", config.attentionBias),
+      ...linear("attention.dense", D, D, "attention", config.attentionBias),
+      ...linear("mlp.dense_h_to_4h", mlpWidth, D, "mlp"),
+      ...linear("mlp.dense_4h_to_h", D, mlpWidth, "mlp"),
+    ];
+  });
+  const outside = { shape: [V, D], layer: undefined };
+  const head: ModelParameter[] = config.tiedHead
+    ? []
+    : [{ ...outside, name: headWeight, role: "linear", part: "head" }];
   return [
-    { name: embeddingName, shape: [V, D], role: "embedding" },
+    { ...outside, name: embeddingName, role: "embedding", part: "embedding" },
     ...layers.flat(),
     ...norm("gpt_neox.final_layer_norm"),
     ...head,

@@ -6,6 +6,7 @@ import {
   type CacheInputs,
   type FinalNorm,
   type ForwardResult,
+  type ModelParameter,
   type ParameterSpec,
   stateWeights,
   type Weights,
@@ -69,7 +70,8 @@ export function logitsOf(model: Pick<Model, "config" | "weights">, hidden: Node)
   return model.weights.linear(hidden, headNameOf(model.config));
 }
 
-export function parametersOf(config: ModelConfig): ParameterSpec[] {
+/** The architecture's own parameters, each with the part and the layer that it belongs to. */
+export function parametersOf(config: ModelConfig): ModelParameter[] {
   return dispatch(config, (architecture, own) => architecture.parameters(own));
 }
 
@@ -106,12 +108,6 @@ export function prefixed(parameters: readonly ParameterSpec[], prefix: string): 
 /** Positions 0 .. T - 1 for each of B rows, as the input `positions` wants them for unpadded text. */
 export function plainPositions([B, T]: readonly [number, number]): Int32Array {
   return Int32Array.from({ length: B * T }, (_, at) => at % T);
-}
-
-/** The layer that a parameter belongs to, or undefined for embeddings, final norm and head. */
-export function layerOfParameter(name: string): number | undefined {
-  const found = /\.(?:layers|h)\.(\d+)\./.exec(name)?.[1];
-  return found === undefined ? undefined : Number(found);
 }
 
 /** Shapes of one layer's cache for B rows and S places. */

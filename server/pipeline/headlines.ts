@@ -16,7 +16,9 @@ export const headlineFiles = {
   probe: "probe.json",
   ablate: "ablation.json",
   learned: "learned.json",
-  fitted: "fitted.json",
+  fitted: "probe.json",
+  restore: "restore.json",
+  similarity: "similarity.json",
 } as const;
 export type HeadlineStage = keyof typeof headlineFiles;
 
@@ -87,10 +89,19 @@ export const headlines: readonly Headline[] = [
     id: "fitted-tau",
     name: "fitted log-ratio by word, tau-b",
     stage: "fitted",
-    read: kendall("report.byWord.kendall"),
+    read: kendall("report.byWord.probe.kendall"),
   },
   { id: "ablation", name: "reward change by the ablation", stage: "ablate", read: ablationChange },
   { id: "beyond-random", name: "the same beyond random features", stage: "ablate", read: interval("set.beyondRandom") },
+  ...(["attention", "mlp", "head"] as const).map((part): Headline => {
+    const names = { attention: "attention", mlp: "the studied MLPs", head: "the head" };
+    return {
+      id: `restore-${part}`,
+      name: `reward change with ${names[part]} put back`,
+      stage: "restore",
+      read: (output) => restoredChange(output, part),
+    };
+  }),
   {
     id: "fve",
     name: "variance explained, tuned model's dictionaries",
@@ -102,6 +113,12 @@ export const headlines: readonly Headline[] = [
     name: "mean max cosine of the two sizes, tuned model",
     stage: "autoencoders",
     read: (output) => meanOf(output, "similarities", "meanMaxCosine"),
+  },
+  {
+    id: "mmcs-random",
+    name: "mean max cosine of the small one with random directions",
+    stage: "similarity",
+    read: (output) => meanOf(output, "baselines", "withRandom"),
   },
 ];
 
@@ -135,6 +152,13 @@ export async function readHeadlines(
 function ablationChange(output: unknown): Measured | undefined {
   const conditions = z.array(z.unknown()).safeParse(at(output, "set.conditions")).data ?? [];
   return interval("reward.change")(conditions.find((condition) => at(condition, "kind") === "this"));
+}
+
+/** Of the studied layers' MLPs where they are not all; of other parts, which have one row. */
+function restoredChange(output: unknown, part: string): Measured | undefined {
+  const parts = z.array(z.unknown()).safeParse(at(output, "parts")).data ?? [];
+  const own = parts.filter((one) => at(one, "part") === part);
+  return interval("change")(own.find((one) => at(one, "studied") === true) ?? own[0]);
 }
 
 /** The mean over the entries of a list that are the tuned model's; its spread over layers is no interval. */

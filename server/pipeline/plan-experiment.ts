@@ -4,6 +4,7 @@ import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
+import { factsOf } from "./report/about.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
@@ -16,7 +17,9 @@ import { explainStage, installExplanations } from "./stages/explain.ts";
 import { learnedStage } from "./stages/learned.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 import { probeStage } from "./stages/probe.ts";
-import { reportStage } from "./stages/report.ts";
+import { type ReportInput, reportStage } from "./stages/report.ts";
+import { restoreStage } from "./stages/restore.ts";
+import { similarityStage } from "./stages/similarity.ts";
 import { type TaskSettings, triplesStage } from "./stages/triples.ts";
 import { type EditSettings, evaluateStage, type RewardSettings, tuneStage } from "./stages/tune.ts";
 
@@ -36,42 +39,30 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
   const { tuned, evaluate } = planTuning({ experiment, model, given, texts });
-  const divergence = planStage({
-    id: "divergence",
-    stage: divergenceStage,
-    settings: experiment.divergence,
-    inputs: { model, tuned },
-    publishAs: ".",
-  });
+  const { divergence, restore } = planChanges({ experiment, model, tuned, texts });
   const planned = { experiment, model, tuned, texts, divergence };
   const learned = planLearned(planned);
   const autoencoders = planAutoencoders(planned);
+  const similarity = planStage({
+    id: "similarity",
+    stage: similarityStage,
+    settings: {},
+    inputs: { saes: autoencoders },
+  });
   const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
-  const explain = planStage({
-    id: "explain",
-    stage: explainStage,
-    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
-    inputs: { examples },
-    install: installExplanations,
-  });
+  const explain = planExplain(planned, examples);
   const attribute = planAttribute(planned, autoencoders);
-  const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
-  const ablate = planAblate(planned, made);
-  const report = planStage({
-    id: "report",
-    stage: reportStage,
-    settings: {
-      run: options.run,
-      seed: experiment.seed,
-      words: experiment.report.words,
-      ...(experiment.reward.edits.length === 0
-        ? {}
-        : { lexicon: experiment.reward.lexicon, edits: experiment.reward.edits }),
-    },
-    inputs: { evaluate, divergence, learned, autoencoders, probe, features: tunedFeatures, explain, ablate },
-    publishAs: ".",
+  const ablate = planAblate(planned, {
+    saes: autoencoders,
+    triples,
+    collected: tunedFeatures,
+    probe,
+    examples,
+    explain,
   });
+  const found = { texts, evaluate, divergence, restore, learned, autoencoders, similarity, probe, explain, ablate };
+  const report = planReport(experiment, options.run, { ...found, features: tunedFeatures });
   const tune = "stage" in tuned ? [tuned] : [];
   return [
     texts,
@@ -79,7 +70,9 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     evaluate,
     divergence,
     learned,
+    restore,
     autoencoders,
+    similarity,
     triples,
     base,
     tunedFeatures,
@@ -113,6 +106,55 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
     inputs: { model, tuned, texts },
   });
   return { tuned, evaluate };
+}
+
+/** Where the weights changed, and which of them hold the gain. */
+function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "divergence">) {
+  const divergence = planStage({
+    id: "divergence",
+    stage: divergenceStage,
+    settings: experiment.divergence,
+    inputs: { model, tuned },
+    publishAs: ".",
+  });
+  const restore = planStage({
+    id: "restore",
+    stage: restoreStage,
+    settings: {
+      ppo: ppoConfigOf(experiment),
+      reward: rewardSettingsOf(experiment),
+      prompts: experiment.evaluate.prompts,
+      seed: experiment.seed,
+    },
+    inputs: { model, tuned, texts, divergence },
+  });
+  return { divergence, restore };
+}
+
+function planExplain({ experiment }: Planned, examples: PlannedStage): PlannedStage {
+  return planStage({
+    id: "explain",
+    stage: explainStage,
+    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
+    inputs: { examples },
+    install: installExplanations,
+  });
+}
+
+function planReport(
+  experiment: Experiment,
+  run: string,
+  inputs: Readonly<Record<ReportInput, PlannedStage>>,
+): PlannedStage {
+  const { seed, report, reward } = experiment;
+  const edited = reward.edits.length === 0 ? {} : { lexicon: reward.lexicon, edits: reward.edits };
+  return planStage({
+    id: "report",
+    stage: reportStage,
+    settings: { run, seed, words: report.words, about: factsOf(experiment), ...edited },
+    inputs,
+    publishAs: ".",
+  });
 }
 
 /** A tuned model that need not be made. */
@@ -184,21 +226,20 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
 }
 
 function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {
+  const { kind, lexicon } = experiment.reward;
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
+    settings: { ppo: ppoConfigOf(experiment), reward: { kind, lexicon }, ...experiment.attribute },
     inputs: { model, tuned, texts, saes },
   });
 }
 
-type AblationInput = "saes" | "triples" | "collected" | "probe" | "examples" | "explain" | "attribute";
-
 function planAblate(
   { experiment, model, tuned, texts }: Planned,
-  made: Readonly<Record<AblationInput, PlannedStage>>,
+  made: Readonly<Record<"saes" | "triples" | "collected" | "probe" | "examples" | "explain", PlannedStage>>,
 ): PlannedStage {
-  const { sae, probe, seed } = experiment;
+  const { sae, seed } = experiment;
   return planStage({
     id: "ablate",
     stage: ablateStage,
@@ -206,7 +247,6 @@ function planAblate(
       ppo: ppoConfigOf(experiment),
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
-      multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
     },

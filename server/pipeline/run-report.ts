@@ -4,14 +4,15 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
-import { parseJson } from "../common/json.ts";
-import { readTextFile } from "../common/text-file.ts";
+import { parseJson, tryJson } from "../common/json.ts";
+import { linesOf } from "../common/lines.ts";
+import { openRegular, readTextFile } from "../common/text-file.ts";
 import { FeatureStore, type LaterAblation } from "../store/store.ts";
 import { errnoOf, StorageError, unlessMissing } from "./files.ts";
 import { livingStore } from "./living-store.ts";
 import { type Report, renderMarkdown, reportSchema } from "./report/document.ts";
 import { withLaterAblations } from "./report/later-section.ts";
-import { RunFileError } from "./run-folder.ts";
+import { RunFileError, readRecord, runPaths } from "./run-folder.ts";
 
 export interface RunReport {
   readonly report: Report;
@@ -23,7 +24,7 @@ export async function readRunReport(runFolder: string): Promise<RunReport | unde
   const own = await readOwn(join(runFolder, "report.json"));
   if (own === undefined) return undefined;
   const { ablations, problem } = await laterAblations(runFolder);
-  const complete = withLaterAblations(own, ablations);
+  const complete = withLaterAblations(await withDate(own, runFolder), ablations);
   const report = problem === undefined ? complete : { ...complete, summary: [...complete.summary, problem] };
   return { report, markdown: renderMarkdown(report) };
 }
@@ -40,6 +41,26 @@ async function readOwn(path: string): Promise<Report | undefined> {
       { cause },
     );
   }
+}
+
+/** With the day on which the run was begun, which no output of a stage may hold; else on which it was last worked on. */
+async function withDate(report: Report, runFolder: string): Promise<Report> {
+  const { about } = report;
+  if (about === undefined) return report;
+  const begun = await firstEventTime(runPaths(runFolder).events);
+  const updated = (await readRecord(runFolder))?.updated;
+  const day = begun ?? updated;
+  if (day === undefined) return report;
+  const name = begun === undefined ? "last worked on" : "begun";
+  return { ...report, about: [{ name, value: `${day.slice(0, 10)} ${day.slice(11, 16)} UTC` }, ...about] };
+}
+
+async function firstEventTime(path: string): Promise<string | undefined> {
+  await using handle = await unlessMissing(openRegular(path));
+  if (handle === undefined) return undefined;
+  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
+    return z.object({ time: z.iso.datetime() }).safeParse(tryJson(line)).data?.time;
+  return undefined;
 }
 
 /** A store that cannot be read costs its section, not the report. */

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseJson } from "../common/json.ts";
 import { linesOf } from "../common/lines.ts";
 import { openRegular, readTextFile } from "../common/text-file.ts";
+import { chosenInWords } from "./chosen-layers.ts";
 
 /**
  * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
@@ -36,7 +37,12 @@ const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.obj
 const learned = z.object({
   statistics: z.object({ words: z.int(), tau: z.object({ value: z.number().nullable() }) }),
 });
-const divergence = z.object({ chosen: z.array(z.int()) });
+const divergence = z.object({
+  measure: z.string(),
+  choose: z.string(),
+  layers: z.array(z.object({ layer: z.int() }).catchall(z.number())),
+  chosen: z.array(z.int()),
+});
 const proportion = z.object({ share: z.number().nullable() });
 const probe = z.object({
   report: z.object({
@@ -72,10 +78,7 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     const [right, wrong] = [positive, negative].map((one) => (one.share === null ? "none" : share(one.share)));
     return `signs of unseen words right: positive ${right}, negative ${wrong}`;
   },
-  divergence: async (folder) => {
-    const { chosen } = await readJson(folder, "divergence.json", divergence);
-    return `layers ${chosen.join(", ")} changed most`;
-  },
+  divergence: async (folder) => chosenInWords(await readJson(folder, "divergence.json", divergence)),
   autoencoders: async (folder) => {
     const { saes } = await readJson(folder, "quality.json", quality);
     return `${saes.length} dictionaries: ${explained(saes.map(({ fve }) => fve))} explained`;

@@ -96,12 +96,18 @@ export const ReportSection = z.object({
 });
 export type ReportSection = z.infer<typeof ReportSection>;
 
+/** A line of the head: model, data, settings. */
+export const ReportFact = z.object({ name: z.string(), value: z.string() });
+export type ReportFact = z.infer<typeof ReportFact>;
+
 export const Report = z.object({
   format: z.literal(1),
   run: z.string(),
   seed: z.int(),
   /** Of a report over several runs of one experiment; `seed` is the first of them. */
   seeds: z.array(z.int()).optional(),
+  /** Of what the run was made; reports of earlier versions have none. */
+  about: z.array(ReportFact).optional(),
   /** One finding a line, each with its numbers. */
   summary: z.array(z.string()),
   sections: z.array(ReportSection),

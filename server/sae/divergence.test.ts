@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chooseLayers, layerDivergences, type ParameterSource } from "./divergence.ts";
+import { chooseLayers, divergenceOf, layerDivergences, type ParameterSource, parameterChanges } from "./divergence.ts";
 
 function source(path: string, tensors: Record<string, number[]>): ParameterSource {
   return {
@@ -11,7 +11,13 @@ function source(path: string, tensors: Record<string, number[]>): ParameterSourc
 
 const attention = (layer: number) => `gpt_neox.layers.${layer}.attention.dense.weight`;
 const mlp = (layer: number) => `gpt_neox.layers.${layer}.mlp.dense_4h_to_h.weight`;
-const names = [attention(0), mlp(0), attention(1), mlp(1), "embed_out.weight"];
+const parameters = [
+  { name: attention(0), part: "attention", layer: 0 },
+  { name: mlp(0), part: "mlp", layer: 0 },
+  { name: attention(1), part: "attention", layer: 1 },
+  { name: mlp(1), part: "mlp", layer: 1 },
+  { name: "embed_out.weight", part: "head", layer: undefined },
+] as const;
 const base = source("base", {
   [attention(0)]: [3, 4],
   [mlp(0)]: [0, 0, 0],
@@ -29,9 +35,18 @@ const tuned = source("tuned", {
 
 describe("layer divergence", () => {
   it("equals its closed forms and leaves out what is in no layer", async () => {
-    const [first, second] = await layerDivergences(base, tuned, names);
+    const [first, second] = await layerDivergences(base, tuned, parameters);
     expect(first).toEqual({ layer: 0, sumOfNorms: 5 + 12, jointL2: 13, mlpOnly: 12, relative: 13 / 5 });
     expect(second).toEqual({ layer: 1, sumOfNorms: 2, jointL2: 2, mlpOnly: 2, relative: Math.SQRT2 });
+  });
+
+  it("sums the parameters of any part", async () => {
+    const changes = await parameterChanges(base, tuned, parameters);
+    const of = (part: string) => divergenceOf(changes.filter((change) => change.part === part));
+    expect(of("attention")).toEqual({ sumOfNorms: 5, jointL2: 5, relative: 5 / Math.sqrt(26) });
+    expect(of("mlp")).toEqual({ sumOfNorms: 14, jointL2: Math.sqrt(148), relative: Math.sqrt(148) });
+    expect(of("head")).toEqual({ sumOfNorms: 9, jointL2: 9, relative: 1 });
+    expect(of("norm")).toEqual({ sumOfNorms: 0, jointL2: 0, relative: 0 });
   });
 
   it("chooses the layers that moved most or least, ties to the lower layer", () => {
@@ -45,10 +60,10 @@ describe("layer divergence", () => {
 
   it("refuses checkpoints of different architectures, naming the tensor", async () => {
     const { [attention(1)]: _, ...rest } = { [attention(0)]: [3, 4], [mlp(0)]: [0, 0, 0], [attention(1)]: [1, 0] };
-    await expect(layerDivergences(base, source("other", rest), names)).rejects.toThrow(
+    await expect(layerDivergences(base, source("other", rest), parameters)).rejects.toThrow(
       /layers\.1\.attention\.dense\.weight' is missing in other/,
     );
     const wide = source("wide", { [attention(0)]: [1, 2, 3] });
-    await expect(layerDivergences(base, wide, [attention(0)])).rejects.toThrow(/\[2\] in base but \[3\] in wide/);
+    await expect(layerDivergences(base, wide, parameters)).rejects.toThrow(/\[2\] in base but \[3\] in wide/);
   });
 });

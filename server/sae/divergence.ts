@@ -4,8 +4,8 @@
  */
 import { describeShape } from "../engine/errors.ts";
 import { sameShape } from "../engine/graph.ts";
+import type { ModelParameter } from "../models/architecture.ts";
 import { CheckpointTensorError } from "../models/errors.ts";
-import { layerOfParameter } from "../models/model.ts";
 import { sumOfSquares, sumOfSquaresOfDifference } from "./divergence.loops.ts";
 
 /** Where two checkpoints of one architecture are read from, such as `openCheckpointTensors`. */
@@ -29,38 +29,63 @@ export interface LayerDivergence {
 
 export type DivergenceMeasure = Exclude<keyof LayerDivergence, "layer">;
 
+/** How far one parameter moved: ||delta||^2, and ||theta||^2 before. */
+export interface ParameterChange extends Pick<ModelParameter, "name" | "part" | "layer"> {
+  readonly delta: number;
+  readonly theta: number;
+}
+
+/** Every parameter's change. Throws `CheckpointTensorError` when the checkpoints are not of one architecture. */
+export async function parameterChanges(
+  base: ParameterSource,
+  tuned: ParameterSource,
+  parameters: readonly Pick<ModelParameter, "name" | "part" | "layer">[],
+): Promise<ParameterChange[]> {
+  const changes: ParameterChange[] = [];
+  for (const { name, part, layer } of parameters) {
+    checkShapes(name, base, tuned);
+    const [before, after] = await Promise.all([base.readFloat32(name), tuned.readFloat32(name)]);
+    changes.push({
+      name,
+      part,
+      layer,
+      delta: sumOfSquaresOfDifference(before, after),
+      theta: sumOfSquares(before),
+    });
+  }
+  return changes;
+}
+
+/** How far some parameters moved together; 0 throughout for none. */
+export function divergenceOf(changes: readonly ParameterChange[]): Omit<LayerDivergence, "layer" | "mlpOnly"> {
+  const total = (of: (change: ParameterChange) => number): number =>
+    changes.reduce((sum, change) => sum + of(change), 0);
+  const [delta, theta] = [total((change) => change.delta), total((change) => change.theta)];
+  return {
+    sumOfNorms: total((change) => Math.sqrt(change.delta)),
+    jointL2: Math.sqrt(delta),
+    relative: theta === 0 ? 0 : Math.sqrt(delta / theta),
+  };
+}
+
 /**
- * Divergence of every layer, in layer order. `names` are the parameters of the architecture; those outside layers do not count. Throws
+ * Divergence of every layer, in layer order. `parameters` are the architecture's; those outside layers do not count. Throws
  * `CheckpointTensorError` when the checkpoints are not of one architecture.
  */
 export async function layerDivergences(
   base: ParameterSource,
   tuned: ParameterSource,
-  names: readonly string[],
+  parameters: readonly Pick<ModelParameter, "name" | "part" | "layer">[],
 ): Promise<LayerDivergence[]> {
-  const totals = new Map<number, Totals>();
-  for (const name of names) {
-    const layer = layerOfParameter(name);
-    if (layer === undefined) continue;
-    checkShapes(name, base, tuned);
-    const [before, after] = await Promise.all([base.readFloat32(name), tuned.readFloat32(name)]);
-    const squares = sumOfSquaresOfDifference(before, after);
-    const total = totals.get(layer) ?? { norms: 0, delta: 0, mlpDelta: 0, theta: 0 };
-    totals.set(layer, {
-      norms: total.norms + Math.sqrt(squares),
-      delta: total.delta + squares,
-      mlpDelta: total.mlpDelta + (name.includes(".mlp.") ? squares : 0),
-      theta: total.theta + sumOfSquares(before),
+  const inLayers = parameters.filter(({ layer }) => layer !== undefined);
+  const byLayer = Map.groupBy(await parameterChanges(base, tuned, inLayers), ({ layer }) => layer ?? 0);
+  return [...byLayer]
+    .toSorted(([a], [b]) => a - b)
+    .map(([layer, changes]) => {
+      const { sumOfNorms, jointL2, relative } = divergenceOf(changes);
+      const mlpOnly = divergenceOf(changes.filter(({ part }) => part === "mlp")).jointL2;
+      return { layer, sumOfNorms, jointL2, mlpOnly, relative };
     });
-  }
-  const layers = [...totals].toSorted(([a], [b]) => a - b);
-  return layers.map(([layer, { norms, delta, mlpDelta, theta }]) => ({
-    layer,
-    sumOfNorms: norms,
-    jointL2: Math.sqrt(delta),
-    mlpOnly: Math.sqrt(mlpDelta),
-    relative: theta === 0 ? 0 : Math.sqrt(delta / theta),
-  }));
 }
 
 /** The layers that moved most (or least) by a measure, in layer order; ties go to the lower layer. */
@@ -76,13 +101,6 @@ export function chooseLayers(
     .slice(0, count)
     .map(({ layer }) => layer)
     .toSorted((a, b) => a - b);
-}
-
-interface Totals {
-  readonly norms: number;
-  readonly delta: number;
-  readonly mlpDelta: number;
-  readonly theta: number;
 }
 
 function checkShapes(name: string, base: ParameterSource, tuned: ParameterSource): void {

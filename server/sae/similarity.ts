@@ -1,3 +1,5 @@
+import { invariant } from "../common/errors.ts";
+import type { Random } from "../common/random.ts";
 import { type DictionarySimilarity, meanMaxCosine } from "./assignment.ts";
 import type { Sae } from "./sae.ts";
 
@@ -8,4 +10,28 @@ import type { Sae } from "./sae.ts";
  */
 export function dictionarySimilarity(small: Sae, big: Sae): DictionarySimilarity {
   return meanMaxCosine(small.decoder, big.decoder, small.D);
+}
+
+/** Mean max cosines where there is nothing in common: how high the paper's measure is by chance, at these sizes. */
+export interface SimilarityBaseline {
+  /** Of the small dictionary with a big one of random directions. */
+  readonly withRandom: number;
+  /** Of a small with a big dictionary, both of random directions. */
+  readonly random: number;
+}
+
+/** The baseline of two dictionaries; directions are uniform over the sphere, each dictionary drawn from a stream of its own. */
+export function similarityBaseline(small: Sae, big: Pick<Sae, "D" | "F">, random: Random): SimilarityBaseline {
+  const { D, F } = small;
+  invariant(D === big.D, `dictionaries of one layer have one width, got ${D} and ${big.D}`);
+  const others = randomDirections(big.F, D, random.fork("big"));
+  return {
+    withRandom: meanMaxCosine(small.decoder, others, D).mean,
+    random: meanMaxCosine(randomDirections(F, D, random.fork("small")), others, D).mean,
+  };
+}
+
+/** [F, D]; a row's direction is uniform over the sphere, its length is not one. */
+function randomDirections(F: number, D: number, random: Random): Float32Array {
+  return new Float32Array(F * D).map(() => random.normal());
 }

@@ -119,7 +119,6 @@ async function fitProbe(
     model,
     tokenizer,
     layers: shape.layers,
-    multiToken: "average",
     encoders: {
       features: {
         stores: [...placed.values()].map(({ store }) => store),

@@ -48,7 +48,7 @@ const figures: ReportFigure[] = [
     x: "change of mean reward",
     rows: [
       { label: "these features", value: -0.2, low: -0.3, high: -0.1, control: false },
-      { label: "random sets", value: 0.01, low: -0.05, high: 0.07, control: true },
+      { label: "random, same density", value: 0.01, low: -0.05, high: 0.07, control: true },
     ],
   },
 ];
@@ -57,6 +57,10 @@ const report = Report.parse({
   format: 1,
   run: "demo",
   seed: 7,
+  about: [
+    { name: "model", value: "owner/model" },
+    { name: "data", value: hostile },
+  ],
   summary: ["Tuning raised the mean reward.", "Removing 1-2 features changes it by -0.04 (-0.12 to 0.04)."],
   sections: [
     { title: "Figures", text: ["What was found."], tables: [], figures },
@@ -136,6 +140,8 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     expect(await page.getByRole("cell", { name: hostile }).count()).toBe(1);
     expect(await page.getByRole("cell", { name: "81.23" }).count()).toBe(1);
     expect(await page.title()).toBe("report");
+    expect(await page.locator("dl.about dt").allTextContents()).toEqual(["model", "data"]);
+    expect(await page.locator("dl.about dd").allTextContents()).toEqual(["owner/model", hostile]);
     const after = page.locator("section.after");
     expect(await after.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Measured after the run"]);
     expect(await after.textContent()).toContain("measured after the run, 2026-11-26 05:41 UTC");

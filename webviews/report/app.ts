@@ -40,10 +40,11 @@ export class ReportApp extends LitElement {
 
   override render() {
     if (this.report === undefined) return alertOf(this.failure);
-    const { run, summary, sections } = this.report;
+    const { run, about = [], summary, sections } = this.report;
     return html`<main @save-figure=${this.#saveFigure}>
       <h1>Run ${run}</h1>
       <span class="dim">${seedsInWords(this.report)}</span>
+      ${about.length === 0 ? nothing : html`<dl class="about">${about.map(({ name, value }) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
       <div class="tools">
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openMarkdown", {}))}>Open as Markdown</vscode-button>
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "markdown" }))}>Save Markdown</vscode-button>
@@ -107,6 +108,9 @@ function isOfThePaper(cell: ReportCell | undefined): boolean {
 function sheet() {
   return css`
     main { max-width: 1180px; }
+    .about { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 8px 0 10px; max-width: 900px; }
+    .about dt { color: var(--lfp-dim); }
+    .about dd { margin: 0; overflow-wrap: anywhere; }
     .findings { margin: 8px 0 0; padding-left: 18px; max-width: 900px; }
     .findings li { margin: 3px 0; }
     .text { max-width: 900px; margin: 4px 0 8px; }

@@ -46,4 +46,8 @@ describe("reports as Markdown", () => {
     expect(showCell("see https://e.org or www.e.org")).toBe("see https\\://e.org or www\\.e.org");
     expect(shown.split("\n")).toHaveLength(1);
   });
+
+  it("shows what a text hides instead of letting it act", () => {
+    expect(showCell("abc\u202efed\u0007 x\u200by\u001b[31m")).toBe("abc\\\\u202efed\\\\u0007 x\\\\u200by\\\\u001b\\[31m");
+  });
 });

@@ -1,8 +1,10 @@
+import { visible } from "../../common/untrusted-text.ts";
 import { type Report, type ReportCell, type ReportTable, seedsInWords, sourceInWords } from "../../protocol/report.ts";
 
 export {
   Report as reportSchema,
   type ReportCell as Cell,
+  type ReportFact as Fact,
   type ReportFigure as Figure,
   type ReportSection as Section,
   type ReportSource as Source,
@@ -12,7 +14,7 @@ export type { Report };
 
 /** The report as Markdown. Text from models and data comes inside tables, escaped. */
 export function renderMarkdown(report: Report): string {
-  const { run, summary, sections } = report;
+  const { run, about = [], summary, sections } = report;
   const whole = sections.some(({ afterRun }) => afterRun === true)
     ? "`lfp report --json` gives"
     : "`report.json` holds";
@@ -22,6 +24,14 @@ export function renderMarkdown(report: Report): string {
     `${sentence(seedsInWords(report))}. Every table names the stage that computed it; ${whole} the same numbers in full.`,
     "",
   ];
+  if (about.length > 0) {
+    lines.push(
+      "| | |",
+      "| --- | --- |",
+      ...about.map(({ name, value }) => `| ${showCell(name)} | ${showCell(value)} |`),
+      "",
+    );
+  }
   for (const finding of summary) lines.push(`- ${finding}`);
   for (const { title, text, tables } of sections) {
     lines.push("", `## ${title}`);
@@ -59,10 +69,9 @@ export function showCell(value: ReportCell): string {
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }
 
-/** Nothing in a text of a data set or a model may become a link, an image, markup or a new table cell; nor an address by itself. */
+/** Nothing in a text of a data set or a model may hide, turn its neighbours' direction, or become a link, an image, markup or a new table cell; nor an address by itself. */
 function escapeMarkdown(text: string): string {
-  return text
-    .replace(/\s+/g, " ")
+  return visible(text.replace(/\s+/g, " "))
     .replace(/[\\`*_[\]<>|!#&~@]/g, "\\$&")
     .replace(/:\/\//g, "\\://")
     .replace(/\bwww\./gi, (found) => `${found.slice(0, 3)}\\.`);

@@ -2,7 +2,15 @@ import type { Autoencoders } from "../stages/autoencoders.ts";
 import type { Explanations } from "../stages/explain.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { table1 } from "./paper.ts";
-import { type Explained, isRelevant, relevanceTable, relevantInWords, similarTable } from "./relevance-tables.ts";
+import {
+  type Explained,
+  isMoreRelevant,
+  isRelevant,
+  relevanceInWords,
+  relevanceTable,
+  relevantInWords,
+  similarTable,
+} from "./relevance-tables.ts";
 
 /** What the features mean, as far as explanations without a language model can say, and how well those predict. */
 export function explanationSection(
@@ -15,6 +23,7 @@ export function explanationSection(
     text: [
       `Explained: the ${found.features.length} features that the two dictionary sizes agree on most, without a language model (${found.explainer}): peak tokens, promoted tokens, and how much of a ` +
         "feature's strength is on words that the feedback rates. Each explanation is scored on windows of other texts; 0.5 is chance.",
+      ...relevanceInWords(found),
     ],
     tables: [
       scoreTable(found, source),
@@ -29,7 +38,8 @@ export function explanationSection(
 /** One line for the top of the report. */
 export function explanationsFinding({ features, base, explainer }: Explanations): string {
   const { mean } = meansOf(features, "detection");
-  return `Of the features explained (${explainer}), ${relevantInWords(features)} have to do with the task, and of the base model's ${relevantInWords(base)}; explanations tell where a feature is active with a balanced accuracy of ${showCell(mean)}.`;
+  const beside = `${relevantInWords(base)}${isMoreRelevant(features, base) ? "" : ", no fewer than chance allows"}`;
+  return `Of the features explained (${explainer}), ${relevantInWords(features)} have to do with the task, and of the base model's ${beside}; explanations tell where a feature is active with a balanced accuracy of ${showCell(mean)}.`;
 }
 
 function scoreTable({ features }: Explanations, source: Source): Table {

@@ -75,6 +75,24 @@ it("gives shares by layer and with their interval", () => {
   ]);
 });
 
+it("says whether relevance marks anything that tuning made", () => {
+  const of = (model: string, relevant: number, count: number) =>
+    Array.from({ length: count }, (_, at) => feature(`${model}L1/F${at}`, at < relevant));
+  const words = (tuned: number, base: number) =>
+    explanationSection({ ...found, features: of("", tuned, 150), base: of("base:", base, 150) }, [], source).text[1];
+  // p of scipy.stats.fisher_exact: 1 for 16 against 15 of 150, 0.000137 for 40 against 14.
+  expect(words(16, 15)).toMatch(
+    /no more features .* \(16 of 150 beside 15 of 150, Fisher's exact p 1\): .* nothing that tuning/,
+  );
+  expect(words(40, 14)).toMatch(/marks more features of the tuned model .* p 0\.0001/);
+  expect(words(14, 40)).toMatch(/marks fewer features of the tuned model/);
+  expect(explanationSection({ ...found, base: [] }, [], source).text).toHaveLength(1);
+  const finding = (tuned: number, base: number) =>
+    explanationsFinding({ ...found, features: of("", tuned, 150), base: of("base:", base, 150) });
+  expect(finding(16, 15)).toContain("15 of 150 (10 %), no fewer than chance allows;");
+  expect(finding(40, 14)).toContain("14 of 150 (9.333 %);");
+});
+
 it("has the paper's rows in Tables 1 and 8, and both shares in its finding", () => {
   const { tables } = explanationSection(found, similarities, source);
   const paper = (id: string) =>

@@ -1,6 +1,7 @@
 /** How many of the features that both sizes found have to do with the task, in the tuned model and in the base model, layer by layer. */
 
 import { parseFeatureId } from "../../protocol/ablation.ts";
+import { fisherExactP } from "../../statistics/fisher.ts";
 import { wilsonInterval } from "../../statistics/wilson.ts";
 import type { Autoencoders } from "../stages/autoencoders.ts";
 import type { Explanations } from "../stages/explain.ts";
@@ -43,7 +44,8 @@ export function similarTable(found: Explanations, similarities: Similarities, so
       ...table8.map((cells) => [...cells]),
     ],
     notes: [
-      'A star, and "relevant": the explanation has to do with the task. Base model: of as many features of its own dictionaries, chosen and explained in the same way. ' +
+      'A star, and "relevant": the explanation has to do with the task. Base model: of as many features of its own dictionaries, chosen and explained in the same way' +
+        `; that both shares are equal has p ${showCell(relevanceP(tuned, base))} (Fisher's exact test). ` +
         "The paper's rows are of a model tuned on the reward of its Appendix B, a DistilBERT classifier; relevant are those whose description by GPT-4 mentions opinions or reviews of movies.",
     ],
   };
@@ -82,9 +84,40 @@ export function relevanceTable(found: Explanations, source: Source): Table {
       ["all, 95 % high", ...ends("high")],
     ],
     notes: [
-      "The base model's column is what the same texts, the same choice and the same judge find without any tuning. Wilson's intervals, as if features were independent.",
+      "The base model's column is what the same texts, the same choice and the same judge find without any tuning. Wilson's intervals, as if features were independent. " +
+        `That both shares are equal has p ${showCell(relevanceP(found.features, found.base))} (Fisher's exact test).`,
     ],
   };
+}
+
+/** Whether relevance marks anything that tuning made: the counts of both models against one another. Nothing where either has no features. */
+export function relevanceInWords({
+  features,
+  base,
+  explainer,
+}: Pick<Explanations, "features" | "base" | "explainer">): string[] {
+  if (features.length === 0 || base.length === 0) return [];
+  const p = relevanceP(features, base);
+  const counts = `${relevantIn(features)} of ${features.length} beside ${relevantIn(base)} of ${base.length}, Fisher's exact p ${showCell(p)}`;
+  if (p >= significant)
+    return [
+      `The explainer's relevance (${explainer}) marks no more features of the tuned model than of the base model, beyond chance (${counts}): it selects features about words that the feedback rates, which were there before tuning, and nothing that tuning can be shown to have made.`,
+    ];
+  const more = shareOf(features).proportion > shareOf(base).proportion ? "more" : "fewer";
+  return [
+    `The explainer's relevance (${explainer}) marks ${more} features of the tuned model than of the base model (${counts}).`,
+  ];
+}
+
+/** Whether the tuned model has more relevant features than the base model, beyond chance. */
+export function isMoreRelevant(tuned: readonly Explained[], base: readonly Explained[]): boolean {
+  return relevanceP(tuned, base) < significant && shareOf(tuned).proportion > shareOf(base).proportion;
+}
+
+const significant = 0.05;
+
+function relevanceP(tuned: readonly Explained[], base: readonly Explained[]): number {
+  return fisherExactP({ hits: relevantIn(tuned), of: tuned.length }, { hits: relevantIn(base), of: base.length });
 }
 
 /** The relevant share in words: `16 of 150 (10.7 %)`. */

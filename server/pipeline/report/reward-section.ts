@@ -1,10 +1,8 @@
 import type { z } from "zod";
 import { editInWords, type RewardEdit } from "../../rewards/edits.ts";
 import { type VaderEdition, vaderLexicon } from "../../rewards/vader-lexicon.ts";
-import type { Divergence } from "../stages/divergence.ts";
 import type { evaluationSchema } from "../stages/tune.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
-import { divergenceFigure } from "./figures.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
@@ -76,27 +74,4 @@ export function rewardFinding({ difference, kl }: Evaluation): string {
   const verdict = difference.low > 0 ? "raised" : difference.high < 0 ? "lowered" : "did not clearly change";
   const [mean, low, high, nats] = [difference.mean, difference.low, difference.high, kl.mean].map(showCell);
   return `Tuning ${verdict} the mean reward on held-out prompts: ${mean} (95 % interval ${low} to ${high}) at a KL of ${nats} nats a completion.`;
-}
-
-/** How far each layer moved, and which ones the rest of the run studies. */
-export function divergenceSection(found: Divergence, source: Source): Section {
-  const { measure, choose, layers, chosen } = found;
-  const table: Table = {
-    id: "divergence",
-    title: "Divergence of the layers",
-    source,
-    columns: ["layer", "sum of norms", "joint L2", "MLP only", "relative", "studied"],
-    rows: layers.map(({ layer, sumOfNorms, jointL2, mlpOnly, relative }) => [
-      layer,
-      sumOfNorms,
-      jointL2,
-      mlpOnly,
-      relative,
-      chosen.includes(layer) ? "yes" : "",
-    ]),
-    notes: [
-      `Studied: ${chosen.join(", ")} (${choose} by ${measure}). The paper found layers 1 to 5 for Pythia-70m and 7 to 11 for Pythia-160m and GPT-Neo-125m.`,
-    ],
-  };
-  return { title: "Which layers changed", text: [], tables: [table], figures: [divergenceFigure(found, source)] };
 }

@@ -1,14 +1,15 @@
 import type { Autoencoders } from "../stages/autoencoders.ts";
+import type { Similarity } from "../stages/similarity.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { qualityFigure } from "./figures.ts";
 import { table11and12 } from "./paper.ts";
 
 /** How good the autoencoders are, and how alike the dictionaries of two sizes. */
-export function saeSection(found: Autoencoders, source: Source): Section {
+export function saeSection(found: Autoencoders, { baselines }: Similarity, source: Source): Section {
   return {
     title: "Autoencoders",
     text: [],
-    tables: [qualityTable(found, source), twinTable(found, source), errorTable(found, source)],
+    tables: [qualityTable(found, source), twinTable(found, baselines, source), errorTable(found, source)],
     figures: [qualityFigure(found, source)],
   };
 }
@@ -68,22 +69,36 @@ function errorTable({ saes }: Autoencoders, source: Source): Table {
   };
 }
 
-function twinTable({ similarities }: Autoencoders, source: Source): Table {
+function twinTable({ similarities }: Autoencoders, baselines: Similarity["baselines"], source: Source): Table {
+  const baselineOf = (model: string, layer: number) =>
+    baselines.find((one) => one.model === model && one.layer === layer);
   return {
     id: "similarity",
     title: "Similarity of the two sizes",
     source,
-    columns: ["model", "layer", "small", "big", "mean max cosine", "features above 0.9"],
+    columns: [
+      "model",
+      "layer",
+      "small",
+      "big",
+      "mean max cosine (MMCS)",
+      "small with random",
+      "random with random",
+      "features above 0.9",
+    ],
     rows: similarities.map(({ model, layer, small, big, meanMaxCosine, matches }) => [
       model,
       layer,
       small,
       big,
       meanMaxCosine,
+      baselineOf(model, layer)?.withRandom ?? null,
+      baselineOf(model, layer)?.random ?? null,
       matches.filter(({ cosine }) => cosine > 0.9).length,
     ]),
     notes: [
-      "Each feature of the small dictionary is matched to a different one of the big dictionary so that the total cosine of decoder rows is largest.",
+      "Each feature of the small dictionary is matched to a different one of the big dictionary so that the total cosine of decoder rows is largest. " +
+        "Random: a big (and a small) dictionary of as many random directions, matched in the same way: what dictionaries with nothing in common score.",
     ],
   };
 }

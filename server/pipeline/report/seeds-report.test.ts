@@ -53,15 +53,29 @@ it("reads the figures that an output has and leaves out the others", async () =>
   const paths = {
     evaluate: join(folder, "evaluation.json"),
     ablate: join(folder, "ablation.json"),
+    restore: join(folder, "restore.json"),
     learned: join(folder, "none.json"),
   };
   await writeFile(paths.evaluate, JSON.stringify({ difference: { mean: 0.4, low: 0.3, high: 0.5 }, kl: "lost" }));
   const change = { mean: -0.1, low: -0.2, high: 0 };
   const conditions = [{ kind: "none" }, { kind: "this", reward: { change } }];
   await writeFile(paths.ablate, JSON.stringify({ set: { conditions, beyondRandom: null } }));
+  const part = (name: string, studied: boolean, mean: number, low: number, high: number) => ({
+    part: name,
+    studied,
+    change: { mean, low, high },
+  });
+  const parts = [
+    part("attention", false, -0.3, -0.4, -0.2),
+    part("mlp", false, -0.2, -0.3, 0),
+    part("mlp", true, -0.1, -0.15, -0.05),
+  ];
+  await writeFile(paths.restore, JSON.stringify({ parts }));
   expect(await readHeadlines(paths)).toEqual({
     gain: { value: 0.4, low: 0.3, high: 0.5 },
     ablation: { value: -0.1, low: -0.2, high: 0 },
+    "restore-attention": { value: -0.3, low: -0.4, high: -0.2 },
+    "restore-mlp": { value: -0.1, low: -0.15, high: -0.05 },
   });
   expect(new Set(headlines.map(({ id }) => id)).size).toBe(headlines.length);
 });

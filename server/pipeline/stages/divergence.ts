@@ -47,10 +47,9 @@ export const divergenceStage: Stage<DivergenceSettings, "model" | "tuned"> = {
   codeVersion: 1,
   run: async ({ settings, input, output }) => {
     const { config } = await readConfig(input("model"));
-    const names = parametersOf(config).map(({ name }) => name);
     await using base = await openCheckpointTensors(input("model"));
     await using tuned = await openCheckpointTensors(input("tuned"));
-    const layers = await layerDivergences(base, tuned, names);
+    const layers = await layerDivergences(base, tuned, parametersOf(config));
     await writeJson(output, divergenceFile, {
       measure: settings.measure,
       choose: settings.choose,

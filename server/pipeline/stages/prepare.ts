@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
 import { readTexts } from "../data/texts.ts";
@@ -21,6 +22,10 @@ export interface PrepareSettings {
   /** Another source for autoencoders and triples; null: the tuning texts and the held-out ones together. */
   readonly analysis: TextSettings | null;
 }
+
+/** File of the `prepare` stage: how many texts serve what. */
+export const countsFile = "counts.json";
+export const countsSchema = z.object({ tuning: z.int(), heldOut: z.int(), analysis: z.int() });
 
 /** There are fewer texts than the experiment asks to keep aside. */
 export class TooFewTextsError extends LfpError {
@@ -46,7 +51,7 @@ export const prepareStage: Stage<PrepareSettings, string> = {
     await writeJsonLines(output, tuningTexts, tuning);
     await writeJsonLines(output, heldOutTexts, heldOut);
     await writeJsonLines(output, analysisTexts, analysis);
-    await writeJson(output, "counts.json", {
+    await writeJson(output, countsFile, {
       tuning: tuning.length,
       heldOut: heldOut.length,
       analysis: analysis.length,

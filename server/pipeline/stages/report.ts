@@ -5,7 +5,10 @@ import { loadProbe } from "../../probe/format.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
 import type { VaderEdition } from "../../rewards/vader-lexicon.ts";
 import { ablationFinding, ablationSection } from "../report/ablation-section.ts";
+import { type TextCounts, withTextCounts } from "../report/about.ts";
+import { divergenceSection, gainFinding, gainSection } from "../report/divergence-section.ts";
 import {
+  type Fact,
   type Figure,
   type Report,
   renderMarkdown,
@@ -16,7 +19,7 @@ import {
 import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
 import { learnedFinding, learnedSection } from "../report/learned-section.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
-import { divergenceSection, editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
+import { editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { saeFinding, saeSection } from "../report/sae-section.ts";
 import { separabilityFigure } from "../report/separability.ts";
 import type { Stage } from "../stage.ts";
@@ -27,6 +30,9 @@ import { readJson, writeJson } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
 import { explanationsFile, explanationsSchema } from "./explain.ts";
 import { learnedFile } from "./learned.ts";
+import { countsFile, countsSchema } from "./prepare.ts";
+import { restoreFile, restoreSchema } from "./restore.ts";
+import { similarityFile, similaritySchema } from "./similarity.ts";
 import { evaluationFile, evaluationSchema } from "./tune.ts";
 
 export interface ReportSettings {
@@ -37,35 +43,55 @@ export interface ReportSettings {
   /** Where the reward was edited for tuning: the lexicon, and how. */
   readonly lexicon?: VaderEdition;
   readonly edits?: readonly RewardEdit[];
+  /** What the head says of the experiment. */
+  readonly about: readonly Fact[];
 }
 
-type Inputs = "evaluate" | "divergence" | "learned" | "autoencoders" | "probe" | "features" | "explain" | "ablate";
+/** Stages that a report reads; `features` is what was collected from the tuned model. */
+export type ReportInput =
+  | "texts"
+  | "evaluate"
+  | "divergence"
+  | "restore"
+  | "learned"
+  | "autoencoders"
+  | "similarity"
+  | "probe"
+  | "features"
+  | "explain"
+  | "ablate";
 
 /** Puts what the stages found into one document. */
-export const reportStage: Stage<ReportSettings, Inputs> = {
+export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
   codeVersion: 7,
   run: async ({ settings, input, output }) => {
     const { run, seed, lexicon, edits } = settings;
     const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
-    const sourceOf = (stage: Inputs): Source => ({ run, stage, key: keyOf(input(stage)), seed });
+    const sourceOf = (stage: ReportInput): Source => ({ run, stage, key: keyOf(input(stage)), seed });
     const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+    const restored = await readJson(input("restore"), restoreFile, restoreSchema);
     const learned = await readJson(input("learned"), learnedFile, learnedSchema);
+    const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
     const { features } = await readCollected(input("features"));
     const separability = separabilityFigure(features, sourceOf("features"));
     const explanations = await readJson(input("explain"), explanationsFile, explanationsSchema);
     const ablation = await readJson(input("ablate"), ablationFile, ablationSchema);
+    const counts: TextCounts = await readJson(input("texts"), countsFile, countsSchema);
+    const gain = evaluation.difference.mean;
     const report: Report = reportSchema.parse({
       format: 1,
       run,
       seed,
+      about: withTextCounts(settings.about, counts),
       summary: [
         ...(planted === undefined ? [] : [editsFinding(planted)]),
         rewardFinding(evaluation),
         learnedFinding(learned),
+        gainFinding(restored, gain),
         saeFinding(saes),
         probeFinding(probe),
         explanationsFinding(explanations),
@@ -73,8 +99,9 @@ export const reportStage: Stage<ReportSettings, Inputs> = {
       ],
       sections: [
         rewardSection(evaluation, sourceOf("evaluate"), planted),
-        divergenceSection(divergence, sourceOf("divergence")),
-        saeSection(saes, sourceOf("autoencoders")),
+        divergenceSection(divergence, restored, sourceOf("divergence")),
+        gainSection(restored, gain, sourceOf("restore")),
+        saeSection(saes, similarity, sourceOf("autoencoders")),
         learnedSection(learned, sourceOf("learned"), settings.words),
         withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
         explanationSection(explanations, saes.similarities, sourceOf("explain")),

@@ -100,6 +100,8 @@ describe("lfp run", { timeout: 240_000 }, () => {
       expect.arrayContaining([
         "reward",
         "divergence",
+        "restore",
+        "similarity",
         "sae-quality",
         "table-4",
         "table-5",

@@ -1,0 +1,80 @@
+/** What a report's head says: of what the run was made. */
+import type { Experiment } from "../experiment/schema.ts";
+import type { TextSource } from "../experiment/sources.ts";
+import type { Fact } from "./document.ts";
+
+/** How many texts served what. */
+export interface TextCounts {
+  readonly tuning: number;
+  readonly heldOut: number;
+  readonly analysis: number;
+}
+
+/** Model, tuned checkpoint, data, reward and the main settings, in words. */
+export function factsOf(experiment: Experiment): Fact[] {
+  const { preset, model, tuned, data, analysis } = experiment;
+  return [
+    { name: "preset", value: preset },
+    { name: "model", value: model === "starter" ? "starter, the small model that comes with the program" : model },
+    { name: "tuned checkpoint", value: tuned ?? `made by this run: ${tuningInWords(experiment)}` },
+    { name: "data", value: textsInWords(data) },
+    ...(analysis === null ? [] : [{ name: "data of autoencoders and triples", value: textsInWords(analysis) }]),
+    { name: "reward", value: rewardInWords(experiment) },
+    { name: "layers", value: layersInWords(experiment) },
+    { name: "autoencoders", value: saesInWords(experiment) },
+    { name: "probe", value: probeInWords(experiment) },
+  ];
+}
+
+/** The facts with the number of texts after the data. */
+export function withTextCounts(facts: readonly Fact[], { tuning, heldOut, analysis }: TextCounts): Fact[] {
+  const texts = {
+    name: "texts",
+    value: `${tuning} for tuning, ${heldOut} held out, ${analysis} for autoencoders and triples`,
+  };
+  const at = facts.findLastIndex(({ name }) => name.startsWith("data")) + 1;
+  return [...facts.slice(0, at), texts, ...facts.slice(at)];
+}
+
+function textsInWords({ source, field, limit }: NonNullable<Experiment["analysis"]>): string {
+  const most = limit === null ? "" : `, ${limit} texts at most`;
+  return source === "starter" ? `${sourceInWords(source)}${most}` : `${sourceInWords(source)}, field ${field}${most}`;
+}
+
+function sourceInWords(source: TextSource): string {
+  if (source === "starter")
+    // As assets/starter/README.md says.
+    return "starter: reviews that were sampled from the starter model itself; people wrote none of them";
+  return "file" in source ? source.file : `${source.hub}, split ${source.split}`;
+}
+
+function tuningInWords({ ppo }: Experiment): string {
+  const { kl } = ppo;
+  const penalty =
+    kl.mode === "fixed"
+      ? `a KL penalty of ${kl.coefficient}`
+      : `a KL penalty from ${kl.coefficient} towards ${kl.target} nats a completion`;
+  return `PPO, ${ppo.steps} steps of ${ppo.batchSize} completions, learning rate ${ppo.learningRate}, ${penalty}`;
+}
+
+function rewardInWords({ reward, task }: Experiment): string {
+  const editions = { head: "lexicon of its repository, 2020", nltk2016: "lexicon of 2016, as NLTK has it" } as const;
+  const what = { completion: "the completion alone", full: "prompt and completion" } as const;
+  return `VADER (${editions[reward.lexicon]}), of ${what[reward.text]}; task ${task}`;
+}
+
+function layersInWords({ divergence: { layers, choose, measure } }: Experiment): string {
+  return typeof layers === "number"
+    ? `the ${layers} of ${choose} divergence (${measure})`
+    : `${layers.join(", ")}, as named`;
+}
+
+function saesInWords({ sae }: Experiment): string {
+  const sparsity = sae.sparsity.kind === "l1" ? `L1 of ${sae.sparsity.coefficient}` : `top ${sae.sparsity.k}`;
+  const tokens = sae.maxTokens === null ? `${sae.epochs} passes over the texts` : `${sae.maxTokens} tokens at most`;
+  return `dictionaries of ${sae.multiples.join(" and ")} times the width, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
+}
+
+function probeInWords({ probe }: Experiment): string {
+  return `ridge of ${probe.alpha} on the ${probe.model} model's features (${probe.multiToken}, ${probe.normalise}), ${probe.wordFolds} folds of words`;
+}

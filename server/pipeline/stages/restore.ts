@@ -1,0 +1,134 @@
+import { z } from "zod";
+import { Random } from "../../common/random.ts";
+import type { ModelParameter, ModelPart } from "../../models/architecture.ts";
+import { modelParts } from "../../models/architecture.ts";
+import { loadModel } from "../../models/checkpoint.ts";
+import { readConfig } from "../../models/config.ts";
+import { parametersOf } from "../../models/model.ts";
+import { openCheckpointTensors } from "../../models/safetensors.ts";
+import { assertMatchesVocabulary, loadTokenizer } from "../../models/tokenizer.ts";
+import { divergenceOf, type ParameterChange, parameterChanges } from "../../sae/divergence.ts";
+import { makePrompts } from "../../tuning/prompts.ts";
+import { measureRestored, type RestoredPart } from "../../tuning/restore.ts";
+import type { Stage } from "../stage.ts";
+import { heldOutTexts, readJson, readJsonLines, sourceText, withDevice, writeJson } from "./common.ts";
+import { divergenceFile, divergenceSchema } from "./divergence.ts";
+import { evaluateStage, rewardOf, type TuneSettings } from "./tune.ts";
+
+export interface RestoreSettings extends TuneSettings {
+  /** Held-out prompts at most. */
+  readonly prompts: number;
+  readonly seed: number;
+}
+
+/** File of the `restore` stage. */
+export const restoreFile = "restore.json";
+
+const interval = z.object({ mean: z.number(), low: z.number(), high: z.number() });
+const partSchema = z.object({
+  part: z.enum(modelParts),
+  /** Only those of the layers that the run studies; else of all. */
+  studied: z.boolean(),
+  parameters: z.int(),
+  sumOfNorms: z.number(),
+  jointL2: z.number(),
+  relative: z.number(),
+  /** Of the squared change of all parameters; null where nothing changed. */
+  share: z.number().nullable(),
+  /** With the part's weights put back to the base model's. */
+  reward: interval,
+  /** Of the mean reward by that, prompt by prompt. */
+  change: interval,
+});
+export const restoreSchema = z.object({ prompts: z.int(), tuned: interval, parts: z.array(partSchema) });
+export type Restore = z.infer<typeof restoreSchema>;
+
+/** Which parts of the weights hold the gain: each put back to the base model's, on the prompts of the evaluation. */
+export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | "divergence"> = {
+  name: "restore",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, input, resumed } = context;
+    const { config } = await readConfig(input("model"));
+    const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+    await using base = await openCheckpointTensors(input("model"));
+    await using after = await openCheckpointTensors(input("tuned"));
+    const changes = await parameterChanges(base, after, parametersOf(config));
+    const parts = partsOf(changes, chosen);
+    await withDevice(context, async (device) => {
+      const tokenizer = await loadTokenizer(input("model"));
+      assertMatchesVocabulary(tokenizer, config.vocabSize);
+      const texts = await readJsonLines(input("texts"), heldOutTexts, sourceText);
+      // The evaluation's own stream, so that prompts, lengths and random numbers are its.
+      const random = Random.fromSeed(settings.seed).fork(evaluateStage.name);
+      const prompts = makePrompts(
+        texts.map(({ text }) => text),
+        tokenizer,
+        { ...settings.ppo, bosId: config.bosId },
+        random.fork("prompts"),
+      ).slice(0, settings.prompts);
+      const moved = parts.filter(({ changes: own }) => own.some(({ delta }) => delta > 0));
+      const found = await measureRestored({
+        device,
+        tuned: await loadModel(device, input("tuned")),
+        tokenizer,
+        reward: rewardOf(settings.reward),
+        prompts,
+        config: settings.ppo,
+        random,
+        before: (name) => base.readFloat32(name),
+        parts: moved.map(({ id, changes: own }) => ({ id, parameters: own.map(({ name }) => name) })),
+        ...(resumed === undefined ? {} : { known: rewardsSchema.parse(resumed.state) }),
+        onBatch: async (rewards) => {
+          const done = Object.values(rewards.parts).reduce((sum, { length }) => sum + length, rewards.tuned.length);
+          context.progress(done, (1 + moved.length) * prompts.length, "completions");
+          await context.stepDone(() => ({ state: rewards }));
+        },
+      });
+      const all = divergenceOf(changes).jointL2 ** 2;
+      const result = {
+        prompts: prompts.length,
+        tuned: found.tuned,
+        parts: parts.map((part) => rowOf(part, found, all)),
+      };
+      await writeJson(context.output, restoreFile, restoreSchema.parse(result));
+    });
+  },
+};
+
+const rewardsSchema = z.object({ tuned: z.array(z.number()), parts: z.record(z.string(), z.array(z.number())) });
+
+interface Part {
+  readonly id: string;
+  readonly part: ModelPart;
+  readonly studied: boolean;
+  readonly changes: readonly ParameterChange[];
+}
+
+/** Every part that the architecture has, and the MLPs of the studied layers where these are not all. */
+function partsOf(changes: readonly ParameterChange[], chosen: readonly number[]): Part[] {
+  const isStudied = ({ layer }: Pick<ModelParameter, "layer">): boolean =>
+    layer !== undefined && chosen.includes(layer);
+  const parts = modelParts.flatMap((part): Part[] => {
+    const own = changes.filter((change) => change.part === part);
+    const whole = { id: part, part, studied: false, changes: own };
+    const some = { id: `${part}-studied`, part, studied: true, changes: own.filter(isStudied) };
+    return part === "mlp" && some.changes.length < own.length ? [whole, some] : [whole];
+  });
+  return parts.filter(({ changes: own }) => own.length > 0);
+}
+
+function rowOf(
+  { id, part, studied, changes }: Part,
+  { tuned, parts }: Awaited<ReturnType<typeof measureRestored>>,
+  all: number,
+): Restore["parts"][number] {
+  const { sumOfNorms, jointL2, relative } = divergenceOf(changes);
+  const unmoved: Pick<RestoredPart, "reward" | "change"> = {
+    reward: tuned,
+    change: { count: tuned.count, mean: 0, sd: 0, low: 0, high: 0 },
+  };
+  const { reward, change } = parts.find((one) => one.id === id) ?? unmoved;
+  const share = all === 0 ? null : jointL2 ** 2 / all;
+  return { part, studied, parameters: changes.length, sumOfNorms, jointL2, relative, share, reward, change };
+}

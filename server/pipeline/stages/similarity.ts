@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { loadSae } from "../../sae/format.ts";
+import { similarityBaseline } from "../../sae/similarity.ts";
+import type { Stage } from "../stage.ts";
+import { autoencodersSchema, qualityFile, saeFolder } from "./autoencoders.ts";
+import { readJson, writeJson } from "./common.ts";
+
+/** File of the `similarity` stage. */
+export const similarityFile = "similarity.json";
+
+const baselineSchema = z.object({
+  model: z.enum(["base", "tuned"]),
+  layer: z.int(),
+  /** Mean max cosine of the small dictionary with random directions, and of random ones with random ones. */
+  withRandom: z.number(),
+  random: z.number(),
+});
+export const similaritySchema = z.object({ baselines: z.array(baselineSchema) });
+export type Similarity = z.infer<typeof similaritySchema>;
+
+/** How alike dictionaries are by chance: what the similarity of the two sizes of each layer has to be held against. */
+export const similarityStage: Stage<Record<string, never>, "saes"> = {
+  name: "similarity",
+  codeVersion: 1,
+  run: async ({ input, output, random, resumed, progress, stepDone }) => {
+    const { similarities } = await readJson(input("saes"), qualityFile, autoencodersSchema);
+    const baselines = similaritySchema.parse(resumed?.state ?? { baselines: [] }).baselines;
+    for (const { model, layer, small, big } of similarities.slice(baselines.length)) {
+      const { sae } = await loadSae(saeFolder(input("saes"), model, layer, small));
+      const found = similarityBaseline(sae, { D: sae.D, F: big }, random.fork(`${model} ${layer}`));
+      baselines.push({ model, layer, ...found });
+      progress(baselines.length, similarities.length, "layers");
+      await stepDone(() => ({ state: { baselines } }));
+    }
+    await writeJson(output, similarityFile, { baselines });
+  },
+};

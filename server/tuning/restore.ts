@@ -1,0 +1,117 @@
+/** Where in the weights the gain is: the reward when some of them are put back to what they were before tuning. */
+import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
+import type { Values } from "../engine/graph.ts";
+import { Generator } from "../models/generate.ts";
+import type { EvaluationOptions } from "./evaluate.ts";
+import { shapeOf } from "./ppo-programs.ts";
+import { decodeText, sampleRollouts, scoredText } from "./rollout.ts";
+
+/** Some of the model's parameters under a name. */
+export interface WeightPart {
+  readonly id: string;
+  readonly parameters: readonly string[];
+}
+
+export interface RestoreOptions extends Omit<EvaluationOptions, "base" | "known" | "onBatch"> {
+  /** A parameter's values before tuning. */
+  readonly before: (parameter: string) => Promise<Float32Array>;
+  readonly parts: readonly WeightPart[];
+  /** Rewards of the first prompts, from a measurement with the same options that was cut. */
+  readonly known?: RestoredRewards;
+  /** Awaited after every batch with all rewards so far; throws to stop. */
+  readonly onBatch?: (rewards: RestoredRewards) => Promise<void>;
+}
+
+/** Rewards prompt by prompt, of the tuned model as it is and with each part put back, by the part's id. */
+export interface RestoredRewards {
+  readonly tuned: readonly number[];
+  readonly parts: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface RestoredPart {
+  readonly id: string;
+  readonly reward: MeanInterval;
+  /** Of the reward by putting the part back, prompt by prompt. */
+  readonly change: MeanInterval;
+}
+
+export interface Restored {
+  readonly tuned: MeanInterval;
+  readonly parts: readonly RestoredPart[];
+}
+
+/**
+ * Completes the prompts with the tuned model, and with each part of its weights put back in turn: always with the lengths and random numbers of
+ * `evaluatePair` on the same options, so that changes are paired. The weights are as they were when it returns or throws.
+ */
+export async function measureRestored(options: RestoreOptions): Promise<Restored> {
+  const { parts, known = { tuned: [], parts: {} }, onBatch } = options;
+  await using generator = await createGenerator(options);
+  let all: RestoredRewards = known;
+  const tuned = await rewardsOf(generator, options, known.tuned, async (rewards) => {
+    all = { ...all, tuned: rewards };
+    await onBatch?.(all);
+  });
+  for (const part of parts) {
+    const rewards = known.parts[part.id] ?? [];
+    if (rewards.length === options.prompts.length) continue;
+    await withPartPutBack(part, options, () =>
+      rewardsOf(generator, options, rewards, async (found) => {
+        all = { ...all, parts: { ...all.parts, [part.id]: found } };
+        await onBatch?.(all);
+      }),
+    );
+  }
+  const changeOf = (rewards: readonly number[]): number[] => rewards.map((reward, at) => reward - (tuned[at] ?? 0));
+  return {
+    tuned: meanInterval(tuned),
+    parts: parts.map(({ id }) => {
+      const rewards = all.parts[id] ?? [];
+      return { id, reward: meanInterval(rewards), change: meanInterval(changeOf(rewards)) };
+    }),
+  };
+}
+
+async function withPartPutBack<R>(
+  { parameters }: WeightPart,
+  { tuned: { store }, before }: RestoreOptions,
+  work: () => Promise<R>,
+): Promise<R> {
+  const tuned = new Map<string, Values>();
+  try {
+    for (const name of parameters) {
+      const base = await before(name);
+      tuned.set(name, await store.read(name));
+      await store.write(name, base);
+    }
+    return await work();
+  } finally {
+    for (const [name, values] of tuned) await store.write(name, values);
+  }
+}
+
+/** Nothing is frozen: one program serves all parts, and was measured to be as fast. */
+async function createGenerator({ device, tuned, tokenizer, config }: RestoreOptions) {
+  const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
+  const sizes = { batch: config.batchSize, promptTokens, maxNewTokens };
+  const generator = await Generator.create(device, tuned, { ...sizes, tokenizer });
+  return Object.assign(generator, { [Symbol.asyncDispose]: () => generator.dispose() });
+}
+
+/** A reward a prompt. */
+async function rewardsOf(
+  generator: Generator,
+  { tokenizer, reward, prompts, config, random }: RestoreOptions,
+  known: readonly number[],
+  onBatch: (rewards: readonly number[]) => Promise<void>,
+): Promise<number[]> {
+  const rewards = [...known];
+  for (let start = known.length; start < prompts.length; start += config.batchSize) {
+    const batch = prompts.slice(start, start + config.batchSize);
+    const stream = random.fork(`batch at ${start}`);
+    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), config, stream);
+    rewards.push(...rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward));
+    await onBatch([...rewards]);
+  }
+  return rewards;
+}
