@@ -14,11 +14,12 @@ import {
   changesOf,
   conditionsOf,
   type DictionaryFacts,
+  energyOf,
   matchedFeatures,
 } from "./conditions.ts";
 import { type AblatedDictionary, AblationEdit, type DictionaryChange } from "./edit.ts";
 import { LossMeter } from "./loss.ts";
-import { summarise } from "./result.ts";
+import { ablationResult, type Samples, summarise } from "./result.ts";
 
 const [D, F, layer] = [128, 40, 4];
 let device: Device;
@@ -158,7 +159,7 @@ describe.each(devicesUnderTest)("on $kind", ({ open }) => {
       }
       const facts = (await meter.facts()).get("d");
       await meter.dispose();
-      let [active, sum, tokens] = [0, 0, 0];
+      let [active, sum, squares, tokens] = [0, 0, 0, 0];
       for (const text of texts) {
         const { x } = await run(text, false);
         for (let n = 0; n < x.length; n += D) {
@@ -166,11 +167,12 @@ describe.each(devicesUnderTest)("on $kind", ({ open }) => {
             .slice(n, n + D)
             .reduce((total, value, d) => total + value * (sae.encoder[5 * D + d] ?? 0), sae.encoderBias[5] ?? 0);
           tokens++;
-          if (f > 0) [active, sum] = [active + 1, sum + f];
+          if (f > 0) [active, sum, squares] = [active + 1, sum + f, squares + f * f];
         }
       }
       expect(facts?.density[5]).toBeCloseTo(active / tokens, 9);
       expect(facts?.mean[5]).toBeCloseTo(sum / tokens, 4);
+      expect(facts?.meanSquare[5]).toBeCloseTo(squares / tokens, 4);
     });
   });
 });
@@ -182,6 +184,7 @@ describe("controls", () => {
       {
         density: Float64Array.from({ length: 30 }, (_, j) => (j === 29 ? 0 : (j + 1) / 100)),
         mean: Float64Array.from({ length: 30 }, (_, j) => j),
+        meanSquare: Float64Array.from({ length: 30 }, (_, j) => (j + 1) / 10),
       },
     ],
   ]);
@@ -194,10 +197,25 @@ describe("controls", () => {
       expect(new Set(draw.map(({ feature }) => feature)).size).toBe(3);
       for (const [index, { feature }] of draw.entries()) {
         expect([3, 4, 20, 29]).not.toContain(feature);
-        expect(Math.abs(feature - (set[index]?.feature ?? 0))).toBeLessThanOrEqual(9);
+        expect(Math.abs(feature - (set[index]?.feature ?? 0))).toBeLessThanOrEqual(14);
       }
     }
     expect(new Set(draws.map((draw) => JSON.stringify(draw))).size).toBeGreaterThan(10);
+    // Of two that are active as often, the one that is as strong: features 10 to 19 have the density of 0 to 9, and a hundred times the energy.
+    const pairs = new Map([
+      [
+        "d",
+        {
+          density: Float64Array.from({ length: 20 }, () => 0.1),
+          mean: new Float64Array(20),
+          meanSquare: Float64Array.from({ length: 20 }, (_, j) => (j < 10 ? 1 : 100)),
+        },
+      ],
+    ]);
+    const strong = { dictionary: "d", feature: 15, factor: 0 };
+    for (let seed = 0; seed < 20; seed++)
+      expect(matchedFeatures([strong], pairs, Random.fromSeed(seed))[0]?.feature).toBeGreaterThanOrEqual(10);
+    expect(energyOf([strong, { dictionary: "d", feature: 3 }], pairs)).toBe(101);
     const all = Array.from({ length: 29 }, (_, feature) => ({ dictionary: "d", feature, factor: 0 }));
     expect(() => matchedFeatures(all, facts, Random.fromSeed(1))).toThrow(AblationSetError);
   });
@@ -233,21 +251,62 @@ describe("controls", () => {
       draw,
       features: [],
     });
-    const sample = (one: Condition, rewards: number[]) => ({ condition: one, rewards, losses: [], separations: [] });
+    const sample = (one: Condition, rewards: Samples["rewards"], losses: number[] = []): Samples => ({
+      condition: one,
+      rewards,
+      losses,
+      separations: [],
+      energy: one.kind === "this" ? 2 : 1,
+    });
+    const none = [1, 5, 9, 2];
+    const second = [2, 2, 8, 0];
+    const less = (values: readonly number[], by: number): number[] => values.map((value) => value - by);
     const result = summarise(
       [
-        sample(condition("none"), [1, 5, 9, 2]),
-        sample(condition("this"), [0, 4, 8, 1]),
-        sample(condition("random", 1), [1, 5, 9, 2]),
-        sample(condition("random", 2), [1.5, 5.5, 9.5, 2.5]),
+        sample(condition("none"), [none, second], [3, 4]),
+        sample(condition("this"), [less(none, 1), less(second, 2)], [3.5, 4.5]),
+        sample(condition("random", 1), [none], [3, 4]),
+        sample(condition("random", 2), [undefined, less(second, -0.5)], [3.25, 4.25]),
       ],
-      { features: [], seed: 1 },
-      () => "",
+      {
+        features: [],
+        seed: 1,
+        idOf: () => "",
+        base: { none: [none, second], this: [less(none, 0.25), less(second, 0.25)] },
+      },
     );
-    // Every prompt changes by the same, so the intervals have no width, however the prompts differ.
-    expect(result.conditions[1]?.reward.change).toEqual({ mean: -1, low: -1, high: -1 });
-    expect(result.random).toMatchObject({ draws: 2, change: { mean: 0.25, low: 0.25 }, lowest: 0, highest: 0.5 });
-    expect(result.beyondRandom).toEqual({ mean: -1.25, low: -1.25, high: -1.25 });
-    expect(result.conditions[0]).toMatchObject({ reward: { change: null }, loss: null, probe: null });
+    // Every prompt changes by the same, so the intervals of one set have no width, however the prompts differ.
+    expect(result.conditions[1]?.reward.change).toEqual({ mean: -1.5, low: -1.5, high: -1.5 });
+    expect(result.conditions[1]?.reward.level.mean).toBeCloseTo((17 + 12) / 8 - 1.5, 12);
+    // The draws are at 0 and 0.5: their spread alone, sd 0.354 of two.
+    const half = (1.959963984540054 * Math.sqrt(0.125)) / Math.sqrt(2);
+    expect(result.random).toMatchObject({ draws: 2, lowest: 0, highest: 0.5, below: 0, energy: { set: 2, draws: 1 } });
+    expect(result.random?.change.mean).toBeCloseTo(0.25, 12);
+    expect(result.random?.change.low).toBeCloseTo(0.25 - half, 12);
+    expect(result.beyondRandom?.mean).toBeCloseTo(-1.75, 12);
+    expect(result.beyondRandom?.high).toBeCloseTo(-1.75 + half, 12);
+    expect(result.random?.loss?.change.mean).toBeCloseTo(0.125, 12);
+    expect(result.random?.loss?.beyond.mean).toBeCloseTo(0.375, 12);
+    expect(result.base).toEqual({
+      change: { mean: -0.25, low: -0.25, high: -0.25 },
+      gain: { mean: -1.25, low: -1.25, high: -1.25 },
+    });
+    expect(result).toMatchObject({ prompts: 4, completions: 2, texts: 2, triples: 0 });
+    expect(result.conditions[0]).toMatchObject({ reward: { change: null }, probe: null });
+  });
+
+  it("that an earlier version measured are read as they were", () => {
+    const old = { mean: -1, low: -2, high: 0 };
+    const read = ablationResult.parse({
+      features: [{ id: "L4/F43", factor: 0 }],
+      prompts: 256,
+      texts: 96,
+      triples: 90,
+      seed: 1,
+      conditions: [],
+      beyondRandom: old,
+      random: { draws: 3, change: old, lowest: -1, highest: 0 },
+    });
+    expect(read).toMatchObject({ completions: 1, base: null, random: { below: null, loss: null, energy: null } });
   });
 });

@@ -29,8 +29,11 @@ export class AblationSetError extends LfpError {
 
 /** What is known of a dictionary's features over many tokens, [F] each. */
 export interface DictionaryFacts {
+  /** Share of tokens on which the feature is above zero. */
   readonly density: Float64Array;
   readonly mean: Float64Array;
+  /** Of its activation, zeros among them: what removing it takes out of an output of unit decoder rows. */
+  readonly meanSquare: Float64Array;
 }
 
 /** The ablation and its controls. Throws `AblationSetError` when too few features are left to draw from. */
@@ -57,12 +60,12 @@ export function conditionsOf(
   ];
 }
 
-/** Drawn among so many features whose density is nearest. */
+/** Drawn among so many features that are nearest. */
 const candidates = 8;
 
 /**
- * For every feature of the set another one of its dictionary that is active about as often, none twice and none of the set. Features of the set are
- * served in a random order, so that none has always the first choice.
+ * For every feature of the set another one of its dictionary that is active about as often and as strongly, none twice and none of the set: near in
+ * the logarithms of density and mean square. Features of the set are served in a random order, so that none has always the first choice.
  */
 export function matchedFeatures(
   set: readonly ScaledFeature[],
@@ -73,22 +76,36 @@ export function matchedFeatures(
   const chosen = new Map<ScaledFeature, ScaledFeature>();
   for (const wanted of random.shuffled(set)) {
     const { dictionary, feature, factor } = wanted;
-    const density = facts.get(dictionary)?.density;
-    invariant(density !== undefined, `nothing is known of dictionary ${dictionary}`);
-    const own = density[feature] ?? 0;
-    const near = [...density.keys()]
-      .filter((other) => !taken.has(`${dictionary} ${other}`) && (density[other] ?? 0) > 0)
-      .sort((a, b) => Math.abs((density[a] ?? 0) - own) - Math.abs((density[b] ?? 0) - own) || a - b)
+    const known = facts.get(dictionary);
+    invariant(known !== undefined, `nothing is known of dictionary ${dictionary}`);
+    const near = [...known.density.keys()]
+      .filter((other) => !taken.has(`${dictionary} ${other}`) && (known.density[other] ?? 0) > 0)
+      .map((other) => ({ other, distance: distanceOf(known, feature, other) }))
+      .sort((a, b) => a.distance - b.distance || a.other - b.other)
       .slice(0, candidates);
     const drawn = near[random.integer(Math.max(1, near.length))];
     if (drawn === undefined)
       throw new AblationSetError(
         `the set has so many features of ${dictionary} that no others are left to compare with: take fewer, or no random draws`,
       );
-    taken.add(`${dictionary} ${drawn}`);
-    chosen.set(wanted, { dictionary, feature: drawn, factor });
+    taken.add(`${dictionary} ${drawn.other}`);
+    chosen.set(wanted, { dictionary, feature: drawn.other, factor });
   }
   return set.flatMap((wanted) => chosen.get(wanted) ?? []);
+}
+
+/** Of two features in (log density, log mean square). One that was never active counts as active on less than a token of a million. */
+function distanceOf({ density, meanSquare }: DictionaryFacts, a: number, b: number): number {
+  const log = (values: Float64Array, at: number): number => Math.log(Math.max(1e-6, values[at] ?? 0));
+  return Math.hypot(log(density, a) - log(density, b), log(meanSquare, a) - log(meanSquare, b));
+}
+
+/** What removing features takes out: the sum of their mean squares. */
+export function energyOf(
+  features: readonly Pick<ScaledFeature, "dictionary" | "feature">[],
+  facts: ReadonlyMap<string, DictionaryFacts>,
+): number {
+  return features.reduce((sum, { dictionary, feature }) => sum + (facts.get(dictionary)?.meanSquare[feature] ?? 0), 0);
 }
 
 /** What a condition writes into the dictionaries' controls. */

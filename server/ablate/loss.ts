@@ -44,28 +44,16 @@ export class LossMeter {
   }
 
   static async create(options: LossOptions): Promise<LossMeter> {
-    const { device, model, dictionaries, edit, texts, tokens } = options;
+    const { device, model, edit, texts, tokens } = options;
     const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, tokens)), 2);
     const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsAtOnce / (T * model.config.vocabSize))));
-    const real = ops.input("real", [B * T, 1]);
-    const outputs: Record<string, Node> = {};
-    const editMlpOutput = (layer: number, output: Node): Node => {
-      const flat = ops.reshape(output, [B * T, -1]);
-      for (const { name, layer: own, encode } of dictionaries) {
-        if (own !== layer) continue;
-        const counted = ops.mul(encode(flat), real);
-        outputs[`sum.${name}`] = ops.sum(counted, { axes: [0] });
-        outputs[`active.${name}`] = ops.sum(ops.greater(counted, ops.fill([], 0)), { axes: [0] });
-      }
-      return edit.mlpOutput(layer, output);
-    };
-    const { hidden } = forward(model, { shape: [B, T], editMlpOutput });
+    const { hidden } = forward(model, { shape: [B, T], editMlpOutput: edit.mlpOutput });
     const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
     const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
     const weighted = ops.mul(ops.reshape(logProbs, [B, T - 1]), ops.input("weights", [B, T - 1]));
-    outputs["loss"] = ops.negate(ops.sum(weighted, { axes: [1] }));
+    const loss = ops.negate(ops.sum(weighted, { axes: [1] }));
     const frozen = [model.store, ...edit.frozenStores];
-    const program = await device.compile({ stores: [...frozen, ...edit.liveStores], frozen, outputs });
+    const program = await device.compile({ stores: [...frozen, ...edit.liveStores], frozen, outputs: { loss } });
     return new LossMeter(program, options, [B, T]);
   }
 
@@ -84,8 +72,7 @@ export class LossMeter {
   }
 
   /**
-   * Of every dictionary by name, over the tokens of the texts; meant for an edit that changes nothing. Goes on from `saved`, and tells after each
-   * pass what it has.
+   * Of every dictionary by name, over the tokens of the texts, in the model as it is. Goes on from `saved`, and tells after each pass what it has.
    */
   async facts(
     saved?: GatheredFacts,
@@ -93,19 +80,20 @@ export class LossMeter {
   ): Promise<ReadonlyMap<string, DictionaryFacts>> {
     const { dictionaries, texts, tokens } = this.#options;
     const total = texts.reduce((sum, { length }) => sum + Math.min(length, tokens), 0);
-    const count = dictionaries.reduce((sum, { features }) => sum + 2 * features, 0);
+    const count = dictionaries.reduce((sum, { features }) => sum + factNames.length * features, 0);
     const numbers = saved?.numbers.slice() ?? new Float64Array(count);
     invariant(numbers.length === count, `${numbers.length} facts were saved of dictionaries that have ${count}`);
     const facts = factsIn(numbers, dictionaries);
+    const program = await factsProgram(this.#options, this.#shape);
     for (let pass = saved?.passes ?? 0; pass < this.#passes; pass++) {
-      const results = await this.#run(pass);
-      for (const [name, { density, mean }] of facts) {
-        for (const [at, value] of results[`active.${name}`]?.entries() ?? [])
-          density[at] = (density[at] ?? 0) + value / total;
-        for (const [at, value] of results[`sum.${name}`]?.entries() ?? []) mean[at] = (mean[at] ?? 0) + value / total;
-      }
+      const results = await this.#run(pass, program);
+      for (const [name, own] of facts)
+        for (const fact of factNames)
+          for (const [at, value] of results[`${fact}.${name}`]?.entries() ?? [])
+            own[fact][at] = (own[fact][at] ?? 0) + value / total;
       await onPass({ passes: pass + 1, numbers });
     }
+    await program.dispose();
     return facts;
   }
 
@@ -117,20 +105,43 @@ export class LossMeter {
     return Math.ceil(this.#options.texts.length / this.#shape[0]);
   }
 
-  #run(pass: number): Promise<Record<string, Values>> {
+  #run(pass: number, program = this.#program): Promise<Record<string, Values>> {
     const [B] = this.#shape;
     const batch = this.#options.texts.slice(pass * B, (pass + 1) * B);
     const meanOfText = (predictions: number): number => 1 / Math.max(1, predictions);
-    return this.#program.run(textBatch(batch, this.#shape, meanOfText));
+    return program.run(textBatch(batch, this.#shape, meanOfText));
   }
 }
 
-/** Views of the numbers: for each dictionary its densities, then its means. */
+const factNames = ["density", "mean", "meanSquare"] as const satisfies readonly (keyof DictionaryFacts)[];
+
+/** Sums over the tokens of a batch, by fact and dictionary, [F] each. */
+async function factsProgram(
+  { device, model, dictionaries }: LossOptions,
+  [B, T]: readonly [number, number],
+): Promise<Program> {
+  const real = ops.input("real", [B * T, 1]);
+  const { layers } = forward(model, { shape: [B, T] });
+  const outputs: Record<string, Node> = {};
+  for (const { name, layer, encode } of dictionaries) {
+    const { mlpOutput } = layers[layer] ?? {};
+    invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
+    const f = ops.mul(encode(ops.reshape(mlpOutput, [B * T, -1])), real);
+    const of = { density: ops.greater(f, ops.fill([], 0)), mean: f, meanSquare: ops.square(f) };
+    for (const fact of factNames) outputs[`${fact}.${name}`] = ops.sum(of[fact], { axes: [0] });
+  }
+  const stores = [model.store, ...dictionaries.map(({ store }) => store)];
+  return await device.compile({ stores, frozen: stores, outputs });
+}
+
+/** Views of the numbers: for each dictionary its facts in their order. */
 function factsIn(numbers: Float64Array, dictionaries: LossOptions["dictionaries"]): Map<string, DictionaryFacts> {
   let start = 0;
   const next = (length: number): Float64Array => {
     start += length;
     return numbers.subarray(start - length, start);
   };
-  return new Map(dictionaries.map(({ name, features }) => [name, { density: next(features), mean: next(features) }]));
+  return new Map(
+    dictionaries.map(({ name, features: F }) => [name, { density: next(F), mean: next(F), meanSquare: next(F) }]),
+  );
 }

@@ -51,6 +51,7 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
     ...options,
     layers: Array.from({ length: model.config.layers }, (_, layer) => layer),
     encoders: { raw: rawActivations },
+    multiToken: "average" as const,
   };
   // Once for nothing, so that what is compiled on first use is compiled.
   const alone = await collectFeatures(triples.slice(0, 1), collection);

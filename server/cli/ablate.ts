@@ -18,7 +18,8 @@ const options = {
     max: 100,
   }),
   prompts: option.integer("held-out prompts, at most", 256, { min: 16, max: 100_000 }),
-  draws: option.integer("random sets of features to compare with", 3, { min: 0, max: 100 }),
+  completions: option.integer("completions of every prompt with the features removed", 1, { min: 1, max: 100 }),
+  draws: option.integer("random sets of features to compare with", 19, { min: 0, max: 100 }),
   seed: option.text("N", "of prompts, completions and random sets (default: the run's)"),
   save: option.text("FILE", "also write the features named as an ablation set"),
   ...deviceOptions,
@@ -29,7 +30,7 @@ export const ablate = defineCommand({
   about:
     "Removes features from a run's tuned model, or scales them, and measures what that does: to the task's reward on completions sampled as in tuning, to the " +
     "loss, and to the probe. Only the features' own contributions change; what the dictionary does not explain stays.\n\n" +
-    "Controls: the features at their mean instead of zero, the reconstruction alone with nothing removed, and random features that are active as often. " +
+    "Controls: the features at their mean instead of zero, the reconstruction alone with nothing removed, and random features that are active as often and as strongly. " +
     "All conditions complete the same prompts from the same random numbers, and changes are taken prompt by prompt, with 95 % intervals.",
   options,
   positionals: ["RUN", "[FEATURE...]"],
@@ -49,6 +50,7 @@ export const ablate = defineCommand({
         features: set.features,
         prompts: chosen.prompts,
         draws: chosen.draws,
+        completions: chosen.completions,
         seed: seedOf(chosen.seed),
         signal,
         onStep: (done, total) => note(`${done} of ${total} conditions`),

@@ -2,6 +2,7 @@
 import type { AblationResult } from "../ablate/result.ts";
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
+import { parseFeatureId } from "../protocol/ablation.ts";
 import type { FeatureStore } from "../store/store.ts";
 import { effectsOf } from "./ablation/effects.ts";
 import { ablationPaths } from "./ablation/inputs.ts";
@@ -12,7 +13,7 @@ import { loadExperiment } from "./experiment/resolve.ts";
 import { ppoConfigOf } from "./experiment/schema.ts";
 import { runPaths } from "./run-folder.ts";
 
-export interface AblateRunOptions extends Omit<MeasureOptions, "bare" | "seed"> {
+export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"> {
   /** Absolute. */
   readonly folder: string;
   readonly device: Device;
@@ -25,21 +26,23 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "bare" | "seed"> 
 
 /** Throws what `ablationPaths` throws, `AblationSetError`, and the signal's reason. */
 export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
-  const { folder, device, store, prompts, seed: given, features, draws } = options;
+  const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const seed = given ?? experiment.seed;
   const settings = {
     ppo: ppoConfigOf(experiment),
     reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
     contextLength: experiment.sae.contextLength,
+    multiToken: experiment.probe.multiToken,
     prompts,
   };
   const paths = await ablationPaths(folder, experiment);
-  const subject = await openAblation(device, paths, settings, Random.fromSeed(seed).fork("prompts"));
+  const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
+  const subject = await openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
   const bench = await AblationBench.open(subject);
   const result = await bench.measure({ ...options, seed });
   await bench.dispose();
-  const key = canonicalDigest({ features, prompts, draws, seed, source: store.meta("source") ?? "" });
+  const key = canonicalDigest({ features, prompts, completions, draws, seed, source: store.meta("source") ?? "" });
   store.addAblations([{ key, result, effects: effectsOf(result) }], false);
   return result;
 }

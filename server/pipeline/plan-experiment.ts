@@ -53,14 +53,8 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const examples = planExamples(planned, autoencoders, probe);
   const explain = planExplain(planned, examples);
   const attribute = planAttribute(planned, autoencoders);
-  const ablate = planAblate(planned, {
-    saes: autoencoders,
-    triples,
-    collected: tunedFeatures,
-    probe,
-    examples,
-    explain,
-  });
+  const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
+  const ablate = planAblate(planned, made);
   const found = { texts, evaluate, divergence, restore, learned, autoencoders, similarity, probe, explain, ablate };
   const report = planReport(experiment, options.run, { ...found, features: tunedFeatures });
   const tune = "stage" in tuned ? [tuned] : [];
@@ -226,20 +220,21 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
 }
 
 function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {
-  const { kind, lexicon } = experiment.reward;
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    settings: { ppo: ppoConfigOf(experiment), reward: { kind, lexicon }, ...experiment.attribute },
+    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
     inputs: { model, tuned, texts, saes },
   });
 }
 
+type AblationInput = "saes" | "triples" | "collected" | "probe" | "examples" | "explain" | "attribute";
+
 function planAblate(
   { experiment, model, tuned, texts }: Planned,
-  made: Readonly<Record<"saes" | "triples" | "collected" | "probe" | "examples" | "explain", PlannedStage>>,
+  made: Readonly<Record<AblationInput, PlannedStage>>,
 ): PlannedStage {
-  const { sae, seed } = experiment;
+  const { sae, probe, seed } = experiment;
   return planStage({
     id: "ablate",
     stage: ablateStage,
@@ -247,6 +242,7 @@ function planAblate(
       ppo: ppoConfigOf(experiment),
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
+      multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
     },

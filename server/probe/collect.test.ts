@@ -75,6 +75,7 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
     tokenizer: numberTokenizer,
     layers: [2, 0],
     encoders: { raw: rawActivations },
+    multiToken: "average",
   });
 
   /** The stored MLP output, averaged over tokens by hand. */

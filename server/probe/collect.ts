@@ -31,7 +31,7 @@ export interface CollectOptions<Name extends string> {
   /** All are fed by one forward pass. */
   readonly encoders: Readonly<Record<Name, FeatureEncoder>>;
   /** Features of a word of several tokens: their mean over its tokens (the paper), or the first token's (its code). */
-  readonly multiToken?: "average" | "firstPiece";
+  readonly multiToken: "average" | "firstPiece";
   /** Token ids before every text, where the model was trained so. */
   readonly prefixIds?: readonly number[];
   /** About how many tokens go through the model at once. */
@@ -73,7 +73,7 @@ export class FeatureCollection<Name extends string> {
 
   /** Throws `ContextLengthError` for a text that the model cannot read up to its target. */
   constructor(triples: readonly Triple[], options: CollectOptions<Name>) {
-    const { encoders, model, tokenizer, multiToken = "average", prefixIds = [], tokensPerRun = 1024 } = options;
+    const { encoders, model, tokenizer, multiToken, prefixIds = [], tokensPerRun = 1024 } = options;
     const { contextLength, layers: depth } = model.config;
     this.#options = options;
     this.#layers = options.layers.toSorted((a, b) => a - b);

@@ -19,8 +19,17 @@ export interface Rollout extends Episode {
   readonly ended: boolean;
 }
 
+/** The length of every prompt's completion, drawn from `newTokens`. */
+export function drawLengths(
+  prompts: readonly Prompt[],
+  { newTokens }: Pick<PpoConfig, "newTokens">,
+  random: Random,
+): number[] {
+  return prompts.map(() => uniformIn(newTokens, random));
+}
+
 /**
- * Samples a completion for every prompt, with its length drawn from `newTokens`. A completion that ends early is just that:
+ * Samples a completion for every prompt, with its length drawn from `newTokens` unless `lengths` has it. A completion that ends early is just that:
  * the end-of-text token is its last token, and nothing of the prompt enters it (the published code cut `gen_len` tokens off
  * the end of prompt and completion together).
  */
@@ -30,8 +39,8 @@ export async function sampleRollouts(
   decode: (ids: Int32Array) => string,
   options: RolloutOptions,
   random: Random,
+  lengths: readonly number[] = drawLengths(prompts, options, random),
 ): Promise<Rollout[]> {
-  const lengths = prompts.map(() => uniformIn(options.newTokens, random));
   const continuations = await sampler.generate(
     prompts.map(({ ids }) => ids),
     { temperature: options.temperature, topK: 0, topP: 1, minNewTokens: 0, maxNewTokens: Math.max(...lengths) },

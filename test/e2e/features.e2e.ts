@@ -76,7 +76,7 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
     await page.getByText(/^Measure( again)? with controls$/).click();
     await page.getByText("change of mean reward over 256 prompts").waitFor();
     const figure = page.getByRole("img", { name: /^this feature: / });
-    for (const control of ["set to its mean", "random, same density", "reconstruction only"])
+    for (const control of ["set to its mean", "random sets", "reconstruction only"])
       await figure.getByText(control, { exact: true }).first().waitFor();
     await figure.scrollIntoViewIfNeeded();
     await workbench.screenshot("feature measured");
@@ -89,7 +89,10 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
     const heading = after.getByRole("heading", { name: "Measured after the run", exact: true });
     await heading.waitFor();
     await after.getByRole("cell", { name: /^1\. L\d+\/F\d+ removed$/ }).waitFor();
-    await after.getByRole("cell", { name: "random features of the same density, draw 1" }).first().waitFor();
+    await after
+      .getByRole("cell", { name: "random features, as often and as strongly active, draw 1" })
+      .first()
+      .waitFor();
     await heading.scrollIntoViewIfNeeded();
     await workbench.screenshot("report after the run");
     await report.getByRole("heading", { name: /Table 8/ }).scrollIntoViewIfNeeded();

@@ -119,6 +119,7 @@ async function fitProbe(
     model,
     tokenizer,
     layers: shape.layers,
+    multiToken: "average",
     encoders: {
       features: {
         stores: [...placed.values()].map(({ store }) => store),

@@ -70,7 +70,7 @@ describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
     expect(await page.locator("rect.fill").count()).toBe(12);
     expect(
       await page
-        .getByRole("img", { name: "this feature: −0.19, 95 % interval −0.23 to −0.15. random, same density: +0.01" })
+        .getByRole("img", { name: "this feature: −0.19, 95 % interval −0.23 to −0.15. random sets: +0.01" })
         .count(),
     ).toBe(1);
     await page.getByText("Active on 12,408 of 590,857 tokens.").waitFor();

@@ -48,7 +48,7 @@ const figures: ReportFigure[] = [
     x: "change of mean reward",
     rows: [
       { label: "these features", value: -0.2, low: -0.3, high: -0.1, control: false },
-      { label: "random, same density", value: 0.01, low: -0.05, high: 0.07, control: true },
+      { label: "random sets", value: 0.01, low: -0.05, high: 0.07, control: true },
     ],
   },
 ];

@@ -26,7 +26,7 @@ export function histogram(
 
 const names: Readonly<Record<FeatureDetail["ablations"][number]["what"], string>> = {
   this: "this feature",
-  random: "random, same density",
+  random: "random sets",
   reconstruction: "reconstruction only",
   mean: "set to its mean",
 };

@@ -4,7 +4,7 @@ import type { Dispatcher } from "../dispatch.ts";
 import type { FeatureJobsOptions } from "./feature-jobs.ts";
 import { trustedRun } from "./feature-requests.ts";
 
-/** Random sets of features of the same density that an ablation is held against, as for `lfp ablate`. */
+/** Random sets of features that an ablation is held against: fewer than for `lfp ablate`, since somebody waits. */
 const draws = 3;
 
 /** Serves the measurement of an ablation: on a device of its own, so that reading goes on meanwhile; the store keeps what is found. */
@@ -26,6 +26,7 @@ export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, 
         features,
         prompts,
         draws,
+        completions: 1,
         seed,
         signal,
         onStep: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` }),

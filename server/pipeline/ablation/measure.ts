@@ -5,84 +5,73 @@ import {
   changesOf,
   conditionsOf,
   type DictionaryFacts,
+  energyOf,
   type ScaledFeature,
 } from "../../ablate/conditions.ts";
-import { type AblatedDictionary, AblationEdit } from "../../ablate/edit.ts";
+import { AblationEdit } from "../../ablate/edit.ts";
 import { LossMeter } from "../../ablate/loss.ts";
-import { type AblationResult, type Samples, summarise } from "../../ablate/result.ts";
+import { type AblationResult, type Rewards, type Samples, summarise } from "../../ablate/result.ts";
 import { Random } from "../../common/random.ts";
-import type { Device } from "../../engine/device.ts";
-import { Generator } from "../../models/generate.ts";
-import type { Model } from "../../models/model.ts";
-import type { Tokenizer } from "../../models/tokenizer.ts";
-import { FeatureCollection } from "../../probe/collect.ts";
-import { takeRows } from "../../probe/features.ts";
-import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
 import { parseFeatureId } from "../../protocol/ablation.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
-import type { Triple } from "../../tasks/task.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
-import { shapeOf } from "../../tuning/ppo-programs.ts";
-import type { Prompt } from "../../tuning/prompts.ts";
-import { decodeText, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
 import { dictionaryName, idInDictionary } from "./dictionaries.ts";
 import { Journal } from "./journal.ts";
+import { RewardMeter } from "./rewards.ts";
+import { separationsOf } from "./separations.ts";
+import type { AblationSubject } from "./subject.ts";
 
-/** Everything of a run that an ablation is measured with. */
-export interface AblationSubject {
-  readonly device: Device;
-  /** The tuned model. */
-  readonly model: Model;
-  readonly tokenizer: Tokenizer;
-  /** Of the tuned model, small and big; `name` is `L4@small`. */
-  readonly dictionaries: readonly AblatedDictionary[];
-  readonly reward: RewardFunction;
-  readonly config: PpoConfig;
-  /** Of texts that the tuning has not seen. */
-  readonly prompts: readonly Prompt[];
-  /** Token ids of such texts, for the loss. */
-  readonly texts: readonly Int32Array[];
-  readonly contextTokens: number;
-  readonly probe: LinearProbe;
-  /** That the probe was not fitted on. */
-  readonly triples: readonly Triple[];
-  readonly prefixIds: readonly number[];
-}
+/**
+ * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward of random sets. `bare`: the
+ * set's reward alone, of one completion a prompt.
+ */
+export type Extent = "whole" | "beside" | "bare";
 
 export interface MeasureOptions {
   readonly features: readonly { readonly id: string; readonly factor: number }[];
   /** Random sets to compare with. */
   readonly draws: number;
+  /** Of every prompt under the set itself; under a control it is one. */
+  readonly completions: number;
   /** Prompts are completed from the same random numbers under every condition. */
   readonly seed: number;
-  /** Only the set itself beside the unchanged model, and only the reward. */
-  readonly bare?: boolean;
+  /** `whole` unless told. */
+  readonly extent?: Extent;
   readonly signal?: AbortSignal;
   /** Awaited after each condition; throws to stop. */
   readonly onStep?: (done: number, total: number) => Promise<void> | void;
 }
 
+/** What is measured under a condition. */
+interface Plan {
+  readonly completions: readonly number[];
+  readonly loss: boolean;
+  readonly probe: boolean;
+}
+
+/** Random sets under which the probe is read too, which takes as long as the reward. */
+const probedDraws = 3;
+
 /** Compiled once, for any number of ablations. */
 export class AblationBench {
   readonly #subject: AblationSubject;
   readonly #edit: AblationEdit;
-  readonly #generator: Generator;
+  readonly #rewards: RewardMeter;
   readonly #loss: LossMeter;
   readonly #facts: ReadonlyMap<string, DictionaryFacts>;
   readonly #journal: Journal;
-  #base: Samples | undefined;
+  /** Numbers of the models as they are, by what they are of: measured once. */
+  readonly #unchanged = new Map<string, readonly number[]>();
 
   private constructor(
     subject: AblationSubject,
     edit: AblationEdit,
-    generator: Generator,
+    rewards: RewardMeter,
     loss: LossMeter,
     facts: ReadonlyMap<string, DictionaryFacts>,
     journal: Journal,
   ) {
     this.#subject = subject;
     this.#edit = edit;
-    this.#generator = generator;
+    this.#rewards = rewards;
     this.#loss = loss;
     this.#facts = facts;
     this.#journal = journal;
@@ -90,117 +79,93 @@ export class AblationBench {
 
   /** A journal of the same measurements on the same subject lets them go on from where it ends. */
   static async open(subject: AblationSubject, journal = new Journal()): Promise<AblationBench> {
-    const { device, model, dictionaries, config, tokenizer, texts, contextTokens } = subject;
+    const { device, model, dictionaries, texts, contextTokens } = subject;
     const edit = await AblationEdit.create(device, dictionaries);
-    const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
-    const generator = await Generator.create(device, model, {
-      batch: config.batchSize,
-      promptTokens,
-      maxNewTokens,
-      tokenizer,
-      frozen: true,
-      stores: edit.frozenStores,
-      liveStores: edit.liveStores,
-      editMlpOutput: edit.mlpOutput,
-    });
+    const rewards = await RewardMeter.create(subject, model, edit);
     const loss = await LossMeter.create({ device, model, dictionaries, edit, texts, tokens: contextTokens });
     const facts = await loss.facts(journal.facts, journal.gathered);
-    return new AblationBench(subject, edit, generator, loss, facts, journal);
+    return new AblationBench(subject, edit, rewards, loss, facts, journal);
   }
 
   /** Throws `AblationSetError`. */
-  async measure({ features, draws, seed, bare = false, signal, onStep }: MeasureOptions): Promise<AblationResult> {
+  async measure(options: MeasureOptions): Promise<AblationResult> {
+    const { features, draws, seed, extent = "whole", onStep } = options;
     const set = features.map(({ id, factor }) => this.#scaled(id, factor));
     const all = conditionsOf(set, this.#facts, {
-      draws: bare ? 0 : draws,
+      draws: extent === "bare" ? 0 : draws,
       random: Random.fromSeed(seed).fork("controls"),
     });
-    const conditions = bare ? all.filter(({ kind }) => kind === "none" || kind === "this") : all;
+    const conditions = all.filter(({ kind }) => extent === "whole" || (kind !== "mean" && kind !== "reconstruction"));
+    const total = conditions.length + Number(extent === "whole");
     const samples: Samples[] = [];
-    for (const [at, condition] of conditions.entries()) {
-      const found =
-        condition.kind === "none" && this.#base !== undefined
-          ? this.#base
-          : await this.#sample(condition, { seed, signal, bare });
-      // What the unchanged model does is measured once, whole.
-      if (condition.kind === "none" && !bare) this.#base = found;
-      samples.push(bare ? { ...found, losses: [], separations: [] } : found);
-      await onStep?.(at + 1, conditions.length);
+    for (const condition of conditions) {
+      samples.push(await this.#sample(condition, planOf(condition, options), options));
+      await onStep?.(samples.length, total);
     }
+    const base = extent === "whole" ? await this.#inBase(set, options) : undefined;
+    if (base !== undefined) await onStep?.(total, total);
     await this.#edit.set(new Map());
-    return summarise(samples, { features: [...features], seed }, idInDictionary);
+    const about = { features: [...features], seed, idOf: idInDictionary };
+    return summarise(samples, base === undefined ? about : { ...about, base });
   }
 
   async dispose(): Promise<void> {
-    await this.#generator.dispose();
+    await this.#rewards.dispose();
     await this.#loss.dispose();
     await this.#edit.dispose();
   }
 
-  async #sample(
-    condition: Condition,
-    { seed, signal, bare }: { seed: number; signal: AbortSignal | undefined; bare: boolean },
-  ): Promise<Samples> {
+  async #sample(condition: Condition, plan: Plan, options: MeasureOptions): Promise<Samples> {
+    const { kind, features } = condition;
     await this.#edit.set(changesOf(condition, this.#facts));
-    const rewards = await this.#rewards(Random.fromSeed(seed).fork("completions"), signal);
-    if (bare) return { condition, rewards, losses: [], separations: [] };
-    const losses = await this.#loss.losses(this.#journal.unit);
-    return { condition, rewards, losses, separations: await this.#journal.unit(() => this.#separations()) };
+    const known = (what: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> =>
+      kind === "none" ? this.#once(what, work) : work();
+    const rewards = await this.#rewardsOf(this.#rewards, plan.completions, options, known);
+    const { unit } = this.#journal;
+    return {
+      condition,
+      rewards,
+      losses: plan.loss ? await known("losses", () => this.#loss.losses(unit)) : [],
+      separations: plan.probe ? await known("separations", () => unit(() => this.#separations())) : [],
+      energy: energyOf(features, this.#facts),
+    };
   }
 
-  /** Completions are sampled and scored exactly as in tuning. */
-  async #rewards(random: Random, signal: AbortSignal | undefined): Promise<number[]> {
-    const { prompts, config, tokenizer, reward } = this.#subject;
-    const rewards: number[] = [];
-    for (let start = 0; start < prompts.length; start += config.batchSize) {
-      signal?.throwIfAborted();
-      const batch = prompts.slice(start, start + config.batchSize);
-      const stream = random.fork(`batch at ${start}`);
-      rewards.push(
-        ...(await this.#journal.unit(async () => {
-          const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream);
-          return rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward);
-        })),
-      );
-    }
-    return rewards;
+  /** The same set in the base model: completions of the same prompts, lengths and random numbers. */
+  async #inBase(set: readonly ScaledFeature[], options: MeasureOptions): Promise<Record<"none" | "this", Rewards>> {
+    const meter = await RewardMeter.create(this.#subject, this.#subject.base, this.#edit);
+    const completions = Array.from({ length: options.completions }, (_, at) => at);
+    await this.#edit.set(new Map());
+    const none = await this.#rewardsOf(meter, completions, options, (what, work) => this.#once(`base ${what}`, work));
+    await this.#edit.set(changesOf({ kind: "this", draw: null, features: set }, this.#facts));
+    const changed = await this.#rewardsOf(meter, completions, options, (_, work) => work());
+    await meter.dispose();
+    return { none, this: changed };
   }
 
-  /** The probe's reading of the changed outputs: at the positive word of each triple minus at the negative one. */
-  async #separations(): Promise<number[]> {
-    const { device, model, tokenizer, probe, triples, prefixIds, dictionaries } = this.#subject;
-    if (triples.length === 0) return [];
-    const small = new Map(dictionaries.filter(({ name }) => name.endsWith("small")).map((one) => [one.layer, one]));
-    const collection = new FeatureCollection(triples, {
-      device,
-      model,
-      tokenizer,
-      layers: probe.layers.map(({ layer }) => layer),
-      encoders: {
-        z: {
-          stores: [...small.values()].map(({ store }) => store),
-          encode: (layer, output) => {
-            const dictionary = small.get(layer);
-            if (dictionary === undefined)
-              throw new TypeError(`the probe reads layer ${layer}, which has no dictionary`);
-            return dictionary.encode(output);
-          },
-        },
-      },
-      prefixIds,
-      edit: { stores: this.#edit.frozenStores, live: this.#edit.liveStores, mlpOutput: this.#edit.mlpOutput },
-    });
-    await this.#journal.collect(collection);
-    const { z } = await collection.finish();
-    const n = triples.length;
-    const rowsFrom = (first: number) =>
-      takeRows(
-        z.rows,
-        Int32Array.from({ length: n }, (_, at) => first + at),
+  async #rewardsOf(
+    meter: RewardMeter,
+    completions: readonly number[],
+    { seed, signal }: MeasureOptions,
+    known: (what: string, work: () => Promise<readonly number[]>) => Promise<readonly number[]>,
+  ): Promise<Rewards> {
+    const found: (readonly number[] | undefined)[] = [];
+    const { unit } = this.#journal;
+    for (const completion of completions)
+      found[completion] = await known(`rewards ${seed} ${completion}`, () =>
+        meter.rewards({ completion, seed, unit, signal }),
       );
-    const positive = probeRewards(probe, rowsFrom(0));
-    const negative = probeRewards(probe, rowsFrom(n));
-    return Array.from(positive, (value, at) => value - (negative[at] ?? 0));
+    return Array.from(found);
+  }
+
+  async #once(what: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> {
+    const found = this.#unchanged.get(what) ?? (await work());
+    this.#unchanged.set(what, found);
+    return found;
+  }
+
+  #separations(): Promise<number[]> {
+    return separationsOf(this.#subject, this.#edit, this.#journal);
   }
 
   #scaled(id: string, factor: number): ScaledFeature {
@@ -216,5 +181,32 @@ export class AblationBench {
     if (place.feature >= known.features)
       throw new AblationSetError(`${id}: the run has features 0 to ${known.features - 1} there`);
     return { dictionary, feature: place.feature, factor };
+  }
+}
+
+/**
+ * The set itself, and the model as it is, get every completion. A control gets one: random sets take turns, so that together they have all.
+ */
+function planOf({ kind, draw }: Condition, { completions, extent = "whole" }: MeasureOptions): Plan {
+  const all = Array.from({ length: completions }, (_, at) => at);
+  const isWhole = extent === "whole";
+  switch (kind) {
+    case "none":
+    case "this":
+      return extent === "bare"
+        ? { completions: [0], loss: false, probe: false }
+        : { completions: all, loss: true, probe: isWhole };
+    case "mean":
+    case "reconstruction":
+      return { completions: [0], loss: true, probe: true };
+    case "random":
+      return {
+        completions: [((draw ?? 1) - 1) % completions],
+        loss: isWhole,
+        probe: isWhole && (draw ?? 1) <= probedDraws,
+      };
+    default:
+      kind satisfies never;
+      throw new TypeError("unknown condition");
   }
 }

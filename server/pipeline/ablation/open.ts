@@ -1,5 +1,6 @@
 import type { Random } from "../../common/random.ts";
 import type { Device } from "../../engine/device.ts";
+import { loadModel } from "../../models/checkpoint.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
@@ -7,8 +8,8 @@ import { heldOutTexts, loadModelAndTokenizer, readJsonLines, sourceText } from "
 import { prefixOf, tokenIdsOf } from "../stages/token-ids.ts";
 import { readTriples } from "../stages/triples.ts";
 import { type RewardSettings, rewardOf } from "../stages/tune.ts";
-import { placeDictionaries } from "./dictionaries.ts";
-import type { AblationSubject } from "./measure.ts";
+import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
+import type { AblationSubject } from "./subject.ts";
 
 /** Folders of what a run made, and of its models. */
 export interface AblationPaths {
@@ -24,19 +25,22 @@ export interface AblationSettings {
   readonly ppo: PpoConfig;
   readonly reward: RewardSettings;
   readonly contextLength: number;
+  /** How the probe reads words of several tokens. */
+  readonly multiToken: "average" | "firstPiece";
   /** At most. */
   readonly prompts: number;
 }
 
 /** At most so many, which are enough for the intervals to be narrow beside the effects. */
-const lossTexts = 96;
+const lossTexts = 32;
 const separatedTriples = 96;
 
-/** Loads what an ablation needs onto a device. `random` draws the prompts' lengths. */
+/** Loads what an ablation of dictionaries of these sizes needs onto a device. `random` draws the prompts' lengths. */
 export async function openAblation(
   device: Device,
   paths: AblationPaths,
-  { ppo, reward, contextLength, prompts }: AblationSettings,
+  { ppo, reward, contextLength, multiToken, prompts }: AblationSettings,
+  sizes: ReadonlySet<DictionaryPlace["size"]>,
   random: Random,
 ): Promise<AblationSubject> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
@@ -45,18 +49,24 @@ export async function openAblation(
   const { probe, testTriples } = await loadProbe(paths.probe);
   const test = new Set(testTriples);
   const triples = (await readTriples(paths.triples)).filter(({ id }) => test.has(id));
+  const dictionaries = await placeDictionaries(device, paths.saes);
+  const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
+    dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
   const plain = texts.map(({ text }) => text);
   return {
     device,
     model,
+    base: await loadModel(device, paths.model, { prefix: "base/" }),
     tokenizer,
-    dictionaries: await placeDictionaries(device, paths.saes),
+    dictionaries: ofSizes(sizes),
+    probed: ofSizes(new Set(["small"])),
     reward: rewardOf(reward),
     config: ppo,
     prompts: makePrompts(plain, tokenizer, { ...ppo, bosId }, random).slice(0, prompts),
     texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { prependBos: ppo.prependBos, bosId }),
     contextTokens: Math.min(contextLength, longest),
     probe,
+    multiToken,
     triples: triples.slice(0, separatedTriples),
     prefixIds: prefixOf({ prependBos: ppo.prependBos, bosId }),
   };

@@ -30,7 +30,15 @@ const common = {
   examples: { tokens: 262_144, windowTokens: 32 },
   explain: { perLayer: 30 },
   attribute: { prompts: 2048, objective: "reward" },
-  ablate: { prompts: 512, draws: 5, single: 10 },
+  ablate: {
+    choose: "attribution",
+    features: 32,
+    prompts: 512,
+    completions: 2,
+    draws: 19,
+    drawsBeside: 5,
+    single: 10,
+  },
   report: { samples: 8, words: 30 },
 } as const;
 
@@ -105,7 +113,7 @@ export const experimentPresets = {
       learned: { texts: 1200, tokens: 256, minPlaces: 20 },
       examples: { tokens: 32_768, windowTokens: 16 },
       attribute: { prompts: 700, objective: "reward" },
-      ablate: { prompts: 256, draws: 3, single: 4 },
+      ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 4 },
     },
   },
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },

@@ -1,43 +1,210 @@
 import type { AblationResult, ConditionResult, Level, Measured } from "../../ablate/result.ts";
 import type { Ablation } from "../stages/ablate.ts";
-import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";
 
-/** What removing the task's features did, beside its controls and the paper's numbers. */
+/** What removing features did, choice by choice, beside its controls and the paper's numbers. */
 export function ablationSection(ablation: Ablation, source: Source): Section {
   const { picked, set } = ablation;
   const ids = set.features.map(({ id }) => id).join(", ");
-  const why =
-    picked === "relevant"
-      ? "those whose explanation has to do with the task"
-      : "no explained feature was judged relevant to the task, so these are the ones that weigh most in the probe's output";
   return {
     title: "The model without these features",
     text: [
-      `Removed from the tuned model: ${set.features.length} features (${ids}), ${why}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ` +
-        "Every condition completes the same prompts with the same lengths and random numbers, so changes are taken prompt by prompt.",
+      `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen[picked]}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ` +
+        "Every condition completes the same held-out prompts with the same lengths and random numbers, so changes are taken prompt by prompt.",
+      ...inBase(set),
     ],
     tables: [
-      rewardTable(set, source),
+      choicesTable(ablation, source),
+      controlsTable(set, source),
       besideTable(set, source),
       ...(ablation.single.length === 0 ? [] : [singleTable(ablation.single, source)]),
       frequencyTable(ablation, source),
     ],
-    figures: [ablationFigure(set, source)].filter((figure) => figure !== undefined),
+    figures: [choicesFigure(ablation, source), ablationFigure(set, source)].filter((figure) => figure !== undefined),
   };
 }
 
+const whyChosen: { readonly [K in Ablation["picked"]]: string } = {
+  attribution: "those that by attribution carry most of what tuning raised, over completions of tuning prompts",
+  lowest: "those that by attribution hold down most what tuning raised, over completions of tuning prompts",
+  relevant: "those whose explanation has to do with the task",
+  weight: "the ones that weigh most in the probe's output",
+};
+
 /** One line for the top of the report. */
 export function ablationFinding({ set, picked }: Ablation): string {
-  const change = set.conditions.find(({ kind }) => kind === "this")?.reward.change;
-  if (change === null || change === undefined) return "No ablation was measured.";
-  const what = picked === "relevant" ? "features relevant to the task" : "features that weigh most in the probe";
-  const beyond =
-    set.beyondRandom === null
+  const change = changeUnder(set);
+  if (change === null) return "No ablation was measured.";
+  const { beyondRandom: beyond, random } = set;
+  const many = `${set.features.length} ${namesInFindings[picked]}`;
+  const rank = random === null ? undefined : rankInWords(random);
+  const compared =
+    beyond === null
       ? ""
-      : `; beyond what random features of the same density do: ${showCell(set.beyondRandom.mean)} (${showCell(set.beyondRandom.low)} to ${showCell(set.beyondRandom.high)})`;
-  return `Removing ${set.features.length} ${what} changes the mean reward by ${showCell(change.mean)} (95 % interval ${showCell(change.low)} to ${showCell(change.high)}, ${set.prompts} prompts)${beyond}.`;
+      : `; beyond what random features do that are active as often and as strongly: ${withInterval(beyond)}${rank === undefined ? "" : `, ${rank}`}`;
+  return `Removing ${many} ${verbOf(change)} the mean reward: ${withInterval(change)}, 95 % interval, ${set.prompts} prompts${compared}.${gainInWords(set)}`;
+}
+
+const namesInFindings: { readonly [K in Ablation["picked"]]: string } = {
+  attribution: "features that carry most of what tuning raised",
+  lowest: "features that hold down most what tuning raised",
+  relevant: "features relevant to the task",
+  weight: "features that weigh most in the probe",
+};
+
+function verbOf({ low, high }: Level): string {
+  if (high < 0) return "lowers";
+  return low > 0 ? "raises" : "does not measurably change";
+}
+
+function withInterval({ mean, low, high }: Level): string {
+  return `${showCell(mean)} (${showCell(low)} to ${showCell(high)})`;
+}
+
+function gainInWords({ base }: AblationResult): string {
+  if (base === null) return "";
+  const part = `the gain of tuned over base model changes by ${withInterval(base.gain)}`;
+  return isShown(base.gain)
+    ? ` Part of that belongs to tuning: ${part}.`
+    : ` That it belongs to tuning is not shown: ${part}.`;
+}
+
+function inBase(set: AblationResult): string[] {
+  if (set.base === null) return [];
+  const { change, gain } = set.base;
+  const verdict = isShown(gain)
+    ? "so that part of the effect belongs to what tuning made"
+    : "so that it is not shown that the effect belongs to what tuning made: the base model may need the same features for its own reward";
+  return [
+    `Removed from the base model instead, with the tuned model's dictionaries, the same features change the base model's reward by ${withInterval(change)}. ` +
+      `The gain of the tuned over the base model changes by ${withInterval(gain)}, ${verdict}.`,
+  ];
+}
+
+/** The interval leaves zero out. */
+function isShown({ low, high }: Level): boolean {
+  return high < 0 || low > 0;
+}
+
+/** How the set's change stands among those of the random sets; undefined where an earlier version did not count. */
+export function rankInWords({ below, draws }: NonNullable<AblationResult["random"]>): string | undefined {
+  if (below === null) return undefined;
+  if (below === 0) return draws === 1 ? "below the one draw" : `below all ${draws} draws`;
+  if (below === draws) return draws === 1 ? "above the one draw" : `above all ${draws} draws`;
+  return `above ${below} of ${draws} draws`;
+}
+
+function changeUnder({ conditions }: AblationResult): Level | null {
+  return conditions.find(({ kind }) => kind === "this")?.reward.change ?? null;
+}
+
+const choiceNames: { readonly [K in Ablation["picked"]]: string } = {
+  attribution: "carry most by attribution",
+  lowest: "hold down most by attribution",
+  relevant: "explanation relevant to the task (the paper)",
+  weight: "weigh most in the probe",
+};
+
+function nameOfChoice({ picked, result }: Ablation["beside"][number]): string {
+  const isDoubled = result.features.some(({ factor }) => factor !== 0);
+  return `${choiceNames[picked]}${isDoubled ? ", doubled instead" : ""}`;
+}
+
+function allChoices({ picked, set, beside }: Ablation): Ablation["beside"] {
+  return [{ picked, result: set }, ...beside];
+}
+
+/** Every choice of a set in one table, and the paper's. */
+function choicesTable(ablation: Ablation, source: Source): Table {
+  const { set } = ablation;
+  const rows = allChoices(ablation).map((choice): Cell[] => {
+    const { result } = choice;
+    const loss = result.conditions.find(({ kind }) => kind === "this")?.loss?.change ?? null;
+    return [
+      nameOfChoice(choice),
+      result.features.length,
+      ...levelCells(changeUnder(result)),
+      ...levelCells(result.beyondRandom),
+      result.random === null ? null : (rankInWords(result.random) ?? null),
+      loss?.mean ?? null,
+      result.random?.loss?.change.mean ?? null,
+    ];
+  });
+  const paper = table6.map(([name = "", before = 0, after = 0]): Cell[] => {
+    const change = typeof before === "number" && typeof after === "number" ? Number((after - before).toFixed(2)) : null;
+    return [
+      `${name} (${before} before, ${after} after)`,
+      null,
+      change,
+      ...levelCells(null),
+      null,
+      null,
+      null,
+      null,
+      null,
+    ];
+  });
+  return {
+    id: "table-6",
+    title: "Reward after ablation, by how the features were chosen (Table 6)",
+    source,
+    columns: [
+      "features removed",
+      "number",
+      "change of the reward",
+      "95 % low",
+      "95 % high",
+      "beyond random sets",
+      "95 % low",
+      "95 % high",
+      "among random sets",
+      "change of the loss",
+      "of random sets",
+    ],
+    rows: [...rows, ...paper],
+    notes: [
+      `${set.prompts} held-out prompts, ${set.completions === 1 ? "one completion" : `${set.completions} completions`} each, completed as in tuning. Random sets: as many features that are active about as often and as strongly; the interval beyond them is for other prompts and other ` +
+        `random sets. Attribution is worked out on tuning prompts, so that nothing here was chosen by what it is measured on.${energyNote(set)}`,
+      "The paper's rows are its rewards before and after; it reports no controls, and its published code removes coordinates of a reconstruction, not features (docs/method.md, D19).",
+    ],
+  };
+}
+
+function energyNote({ random }: AblationResult): string {
+  const energy = random?.energy ?? null;
+  return energy === null
+    ? ""
+    : ` Mean square of what is removed, summed over the features: ${showCell(energy.set)}, of the first set's random sets ${showCell(energy.draws)} on average.`;
+}
+
+/** Change of the mean reward by every choice. Undefined where there is only one. */
+function choicesFigure(ablation: Ablation, source: Source): Figure | undefined {
+  if (ablation.beside.length === 0) return undefined;
+  const rows = allChoices(ablation).flatMap((choice) => {
+    const change = changeUnder(choice.result);
+    if (change === null) return [];
+    const { mean: value, low, high } = change;
+    return [
+      { label: `${choice.result.features.length} that ${nameOfChoice(choice)}`, value, low, high, control: false },
+    ];
+  });
+  const { random, base } = ablation.set;
+  const control = (label: string, { mean: value, low, high }: Level) => ({ label, value, low, high, control: true });
+  return {
+    kind: "intervals",
+    id: "figure-choices",
+    title: "Ablation by how the features were chosen",
+    source,
+    x: "change of the mean reward",
+    rows: [
+      ...rows,
+      ...(random === null ? [] : [control("random sets for the first", random.change)]),
+      ...(base === null ? [] : [control("the first in the base model", base.change)]),
+    ],
+    notes: [`${ablation.set.prompts} held-out prompts; 95 % intervals.`],
+  };
 }
 
 /** What a condition did, in words. Where nothing is removed whole, features are scaled. */
@@ -48,14 +215,16 @@ function nameOfCondition({ features }: AblationResult, { kind, draw }: Pick<Cond
     this: removed ? "features removed" : "features scaled",
     mean: removed ? "features at their mean" : "features scaled about their mean",
     reconstruction: "reconstruction only, nothing removed",
-    random: removed ? "random features of the same density" : "random features of the same density, scaled",
+    random: removed
+      ? "random features, as often and as strongly active"
+      : "random features, as often and as strongly active, scaled",
   };
   return `${names[kind]}${draw === null ? "" : `, draw ${draw}`}`;
 }
 
 /** Rows of conditions as the command and the report show them. */
 export function rewardRows(result: AblationResult): Cell[][] {
-  const { features, conditions, random, beyondRandom } = result;
+  const { features, conditions, random, beyondRandom, base } = result;
   const rows: Cell[][] = conditions.map((condition) => [
     nameOfCondition(result, condition),
     ...levelCells(condition.reward.level),
@@ -67,31 +236,27 @@ export function rewardRows(result: AblationResult): Cell[][] {
   }
   const what = features.every(({ factor }) => factor === 0) ? "removed" : "scaled";
   if (beyondRandom !== null) rows.push([`${what} beyond random`, ...levelCells(null), ...levelCells(beyondRandom)]);
+  if (base !== null) {
+    rows.push([`${what} in the base model instead`, ...levelCells(null), ...levelCells(base.change)]);
+    rows.push(["gain of the tuned over the base model", ...levelCells(null), ...levelCells(base.gain)]);
+  }
   return rows;
 }
 
 /** Columns of `rewardRows`. */
 export const rewardColumns = ["", "mean reward", "95 % low", "95 % high", "change", "95 % low", "95 % high"] as const;
 
-function rewardTable(set: AblationResult, source: Source): Table {
-  const paper = table6.map(([name = "", before = 0, after = 0]) => [
-    `${name} (${before} before)`,
-    after,
-    null,
-    null,
-    typeof before === "number" && typeof after === "number" ? Number((after - before).toFixed(2)) : null,
-    null,
-    null,
-  ]);
+function controlsTable(set: AblationResult, source: Source): Table {
+  const rank = set.random === null ? undefined : rankInWords(set.random);
   return {
-    id: "table-6",
-    title: "Reward after ablation (Table 6)",
+    id: "ablation-controls",
+    title: "The first set of Table 6 and its controls",
     source,
     columns: [...rewardColumns],
-    rows: [...rewardRows(set), ...paper],
+    rows: rewardRows(set),
     notes: [
-      `${set.prompts} held-out prompts, completed as in tuning. The paper's rows are its rewards after ablation and their change; it reports no controls, and its published code removes coordinates of ` +
-        "a reconstruction, not features (docs/method.md, D19).",
+      `${set.prompts} held-out prompts. The set itself${set.base === null ? "" : ", in either model,"} and the model as it is have ${set.completions === 1 ? "one completion" : `${set.completions} completions`} of each; a control has one, ` +
+        `random sets in turn.${rank === undefined ? "" : ` The set's change is ${rank}.`}`,
     ],
   };
 }
@@ -114,7 +279,7 @@ export function besideTable(set: AblationResult, source: Source): Table {
     ]),
     notes: [
       `Loss: next-token cross-entropy in nats on ${set.texts} held-out texts. Separation: the probe's reading at positive words minus at negative ones, mean over ${set.triples} triples that it was not fitted on, ` +
-        "read anew from the changed model.",
+        "read anew from the changed model; of the random sets under the first few.",
     ],
   };
 }
@@ -129,7 +294,7 @@ function singleTable(single: readonly AblationResult[], source: Source): Table {
       features.map(({ id }) => id).join(", "),
       ...levelCells(conditions.find(({ kind }) => kind === "this")?.reward.change ?? null),
     ]),
-    notes: ["Those of the set that weigh most in the probe's output."],
+    notes: ["The first of the set by what it was chosen by."],
   };
 }
 
@@ -141,14 +306,14 @@ function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
     id: "table-7",
     title: "How often features are active, per cent of inputs (Table 7)",
     source,
-    columns: ["", "ablated features", "random features of the same density", "all features"],
+    columns: ["", "ablated features", "random features as often and as strongly active", "all features"],
     rows: [
       [`reading of ${threshold} or more (${highInputs} inputs)`, ablatedHigh, randomHigh, averageHigh],
       [`reading below ${threshold} (${otherInputs} inputs)`, ablatedOther, randomOther, averageOther],
       ...table7.map(([name = "", ablated = null, average = null]) => [name, ablated, null, average]),
     ],
     notes: [
-      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features, over those of the ${draws} random ${draws === 1 ? "set" : "sets"} of Table 6, ` +
+      `Inputs: target words of triples that the probe was not fitted on, counted as of high reward by the probe's reading. Mean over the ${set.features.length} ablated features, over those of the ${draws} random ${draws === 1 ? "set" : "sets"} that it is compared with, ` +
         "and over all features of the small dictionaries. The paper's rows are of high-reward inputs; it has no control for features that are active often everywhere.",
     ],
   };

@@ -32,10 +32,7 @@ export function ablationFigure(result: AblationResult, source: Source): Figure |
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
     change === null || kind === "none" || kind === "random" ? [] : [{ ...names[kind], change }],
   );
-  const all = [
-    ...own,
-    ...(random === null ? [] : [{ label: "random, same density", control: true, change: random.change }]),
-  ];
+  const all = [...own, ...(random === null ? [] : [{ label: "random sets", control: true, change: random.change }])];
   if (all.length === 0) return undefined;
   return {
     kind: "intervals",

@@ -76,12 +76,14 @@ it("later ablations stand in a last section of their own with what made them, an
     "tuned model as it is",
     "features scaled",
     "features scaled about their mean",
-    "random features of the same density, scaled, draw 1",
-    "random features of the same density, scaled, mean of 1",
+    "random features, as often and as strongly active, scaled, draw 1",
+    "random features, as often and as strongly active, scaled, mean of 1",
     "scaled beyond random",
   ]);
   expect(tables[2]?.rows[1]?.[0]).toBe("features removed");
-  expect(tables[2]?.notes.join(" ")).toMatch(/L2\/F6\. 256 held-out prompts.*seed 5.*1 random set matched by density/);
+  expect(tables[2]?.notes.join(" ")).toMatch(
+    /L2\/F6\. 256 held-out prompts.*seed 5.*1 random set as often and as strongly active/,
+  );
   expect(section?.figures.map(({ id }) => id)).toEqual(["later-1-ablation", "later-2-ablation"]);
   for (const { source } of [...(section?.tables ?? []), ...(section?.figures ?? [])])
     expect(source).toMatchObject({ seed: 5, measuredAfter: "2026-11-26T05:41:06.123Z" });

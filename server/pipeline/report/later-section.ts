@@ -90,7 +90,7 @@ function overview(found: readonly Measured[], source: Source): Table {
     rows,
     notes: [
       "Change: of the mean reward when the features' activations are multiplied by the factor, 0 where none is given. Towards the mean: the same with the features' means in the place of zero. " +
-        "Random features: other features that are active as often, mean over the sets.",
+        "Random features: other features that are active as often and as strongly, mean over the sets.",
     ],
   };
 }
@@ -100,7 +100,7 @@ function tablesOf(result: AblationResult, source: Source, number: number): Table
   const draws =
     random === null
       ? "no random sets"
-      : `${random.draws} random ${random.draws === 1 ? "set" : "sets"} matched by density`;
+      : `${random.draws} random ${random.draws === 1 ? "set" : "sets"} as often and as strongly active`;
   const how = `Features: ${listOf(result, result.features.length)}. ${prompts} held-out prompts, completed as in tuning from the same random numbers (seed ${seed}) under every condition; ${draws}; changes prompt by prompt, with 95 % intervals.`;
   const reward: Table = {
     id: `later-${number}-reward`,

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { ablationResult } from "../../ablate/result.ts";
+import { type AblationResult, ablationResult } from "../../ablate/result.ts";
 import { loadProbe } from "../../probe/format.ts";
-import { parseFeatureId } from "../../protocol/ablation.ts";
+import { featureId, parseFeatureId } from "../../protocol/ablation.ts";
 import { FeatureStore } from "../../store/store.ts";
+import { type Attributed, byAttribution, byWeight, type Choice, sortedByWeight } from "../ablation/choose.ts";
 import { effectsOf } from "../ablation/effects.ts";
 import { activationFrequencies, frequenciesSchema } from "../ablation/frequencies.ts";
 import { Journal } from "../ablation/journal.ts";
@@ -11,6 +12,7 @@ import { AblationBench } from "../ablation/measure.ts";
 import { type AblationSettings, openAblation } from "../ablation/open.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readDoubles, readFloats } from "./array-files.ts";
+import { attributionFile, attributionSchema } from "./attribute.ts";
 import { readCollected } from "./collect.ts";
 import { readJson, withDevice, writeJson } from "./common.ts";
 import { featuresFile } from "./examples.ts";
@@ -18,9 +20,16 @@ import { explanationsFile, explanationsSchema } from "./explain.ts";
 import { readTriples } from "./triples.ts";
 
 export interface AblateSettings extends AblationSettings {
+  readonly choose: Choice;
+  /** How many, where the choice does not say itself. */
+  readonly features: number;
+  /** Of every prompt, for the set; half as many for the other choices. */
+  readonly completions: number;
   /** Random sets to compare with. */
   readonly draws: number;
-  /** Features that are also removed one at a time: those of the set that weigh most. */
+  /** Random sets for each of the other choices. */
+  readonly drawsBeside: number;
+  /** Features that are also removed one at a time: the first of the set. */
   readonly single: number;
   readonly seed: number;
 }
@@ -28,26 +37,39 @@ export interface AblateSettings extends AblationSettings {
 /** File of the `ablate` stage. */
 export const ablationFile = "ablation.json";
 
+const choice = z.enum(["attribution", "lowest", "relevant", "weight"]) satisfies z.ZodType<Choice>;
 export const ablationSchema = z.object({
-  /** `relevant`: explained features that were judged to have to do with the task; `weight`: none were, so those that weigh most. */
-  picked: z.enum(["relevant", "weight"]),
+  /** How the set was chosen; `weight` also where no explained feature was relevant and these were asked for. */
+  picked: choice,
   set: ablationResult,
+  /** Other choices, and the set doubled. Runs of earlier versions have none. */
+  beside: z.array(z.object({ picked: choice, result: ablationResult })).default([]),
   /** Each removed alone. */
   single: z.array(ablationResult),
   frequencies: frequenciesSchema,
 });
 export type Ablation = z.infer<typeof ablationSchema>;
 
-type Inputs = "model" | "tuned" | "texts" | "saes" | "probe" | "triples" | "collected" | "examples" | "explain";
+type Inputs =
+  | "model"
+  | "tuned"
+  | "texts"
+  | "saes"
+  | "probe"
+  | "triples"
+  | "collected"
+  | "examples"
+  | "explain"
+  | "attribute";
 type Context = StageContext<AblateSettings, Inputs>;
 
 /** Removes the features that stand for the task, and measures what that does beside its controls. */
 export const ablateStage: Stage<AblateSettings, Inputs> = {
   name: "ablate",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     const { settings, input, output } = context;
-    const { picked, ids } = await pick(context);
+    const sets = await setsOf(context);
     await withDevice(context, async (device) => {
       const paths = {
         model: input("model"),
@@ -57,12 +79,14 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         probe: input("probe"),
         triples: input("triples"),
       };
-      const subject = await openAblation(device, paths, settings, context.random.fork("prompts"));
+      const random = context.random.fork("prompts");
+      const subject = await openAblation(device, paths, settings, new Set(["small"]), random);
       const bench = await AblationBench.open(subject, await journalOf(context));
-      const { set, single } = await measureAll(bench, ids, context);
+      const measured = await measureAll(bench, sets, context);
       await bench.dispose();
-      const frequencies = await frequenciesOf(ids, set, context);
-      await writeJson(output, ablationFile, ablationSchema.parse({ picked, set, single, frequencies }));
+      const frequencies = await frequenciesOf(sets.main.ids, measured.set, context);
+      const found = { picked: sets.main.picked, ...measured, frequencies };
+      await writeJson(output, ablationFile, ablationSchema.parse(found));
     });
   },
 };
@@ -84,40 +108,79 @@ async function journalOf({ resumed, stepDone }: Context): Promise<Journal> {
   );
 }
 
+interface ChosenSet {
+  readonly picked: Choice;
+  readonly ids: readonly string[];
+  readonly factor: number;
+}
+
+interface Sets {
+  readonly main: ChosenSet;
+  /** To stand beside it in one table. */
+  readonly beside: readonly ChosenSet[];
+}
+
 async function measureAll(
   bench: AblationBench,
-  ids: readonly string[],
+  { main, beside }: Sets,
   { settings, signal, progress }: Context,
-): Promise<Pick<Ablation, "set" | "single">> {
-  const { draws, seed } = settings;
-  const alone = ids.length === 1 ? [] : ids.slice(0, settings.single);
-  const total = 4 + draws + alone.length;
+): Promise<Pick<Ablation, "set" | "beside" | "single">> {
+  const { draws, drawsBeside, completions, seed } = settings;
+  const alone = main.ids.length === 1 ? [] : main.ids.slice(0, settings.single);
+  const total = 5 + draws + beside.length + alone.length;
   let done = 0;
   const advance = (): void => progress(Math.min(total, ++done), total, "conditions");
-  const features = ids.map((id) => ({ id, factor: 0 }));
-  const set = await bench.measure({ features, draws, seed, signal, onStep: advance });
-  const single: Ablation["single"] = [];
-  for (const id of alone) {
-    single.push(await bench.measure({ features: [{ id, factor: 0 }], draws: 0, seed, bare: true, signal }));
+  const common = { completions, seed, signal };
+  const featuresOf = ({ ids, factor }: ChosenSet) => ids.map((id) => ({ id, factor }));
+  const set = await bench.measure({ ...common, features: featuresOf(main), draws, onStep: advance });
+  const others: Ablation["beside"] = [];
+  for (const one of beside) {
+    // What random features do when they are doubled is another question than what these do.
+    const isDoubled = one.factor !== 0;
+    const ways = isDoubled ? { draws: 0 } : { draws: drawsBeside, completions: Math.ceil(completions / 2) };
+    const result = await bench.measure({ ...common, ...ways, features: featuresOf(one), extent: "beside" });
+    others.push({ picked: one.picked, result });
     advance();
   }
-  return { set, single };
+  const single: AblationResult[] = [];
+  for (const id of alone) {
+    single.push(await bench.measure({ ...common, features: [{ id, factor: 0 }], draws: 0, extent: "bare" }));
+    advance();
+  }
+  return { set, beside: others, single };
 }
 
-/** The set, by falling weight of its features in the probe's output. */
-async function pick({ input }: Context): Promise<{ picked: Ablation["picked"]; ids: string[] }> {
-  const { features } = await readJson(input("explain"), explanationsFile, explanationsSchema);
+/** The sets of every choice: the one that the settings name, it doubled, the others, and four times as many by attribution. */
+async function setsOf({ settings, input }: Context): Promise<Sets> {
+  const { choose, features: count } = settings;
+  const { dictionaries } = await readJson(input("attribute"), attributionFile, attributionSchema);
+  const attributed = dictionaries
+    .filter(({ size }) => size === "small")
+    .flatMap(({ layer, size, score }) =>
+      score.map(
+        (value, feature): Attributed => ({ id: featureId({ model: "tuned", size, layer, feature }), score: value }),
+      ),
+    );
+  const { features: explained } = await readJson(input("explain"), explanationsFile, explanationsSchema);
   using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
-  const weightOf = (id: string): number => Math.abs(store.need(id).row.contribution ?? 0);
-  const byWeight = (ids: readonly string[]): string[] => ids.toSorted((a, b) => weightOf(b) - weightOf(a));
-  const relevant = features.filter(({ detail }) => detail.relevance?.relevant === true).map(({ id }) => id);
-  if (relevant.length > 0) return { picked: "relevant", ids: byWeight(relevant) };
-  const all = features.length > 0 ? features.map(({ id }) => id) : store.mostSimilar(fallback);
-  return { picked: "weight", ids: byWeight(all).slice(0, fallback) };
+  const relevant = explained.filter(({ detail }) => detail.relevance?.relevant === true).map(({ id }) => id);
+  const idsBy: { readonly [K in Choice]: () => string[] } = {
+    attribution: () => byAttribution(attributed, "attribution", count),
+    lowest: () => byAttribution(attributed, "lowest", count),
+    relevant: () => sortedByWeight(store, relevant),
+    weight: () => byWeight(store, count),
+  };
+  const removed = (picked: Choice): ChosenSet => ({ picked, ids: idsBy[picked](), factor: 0 });
+  const named = removed(choose);
+  const main = named.ids.length > 0 ? named : removed("weight");
+  const many = byAttribution(attributed, "attribution", 4 * count);
+  const others: readonly ChosenSet[] = [
+    { ...main, factor: 2 },
+    ...(["attribution", "lowest", "relevant", "weight"] as const).filter((one) => one !== main.picked).map(removed),
+    ...(many.length > count ? [{ picked: "attribution" as const, ids: many, factor: 0 }] : []),
+  ];
+  return { main, beside: others.filter(({ ids }) => ids.length > 0) };
 }
-
-/** So many features stand in for relevant ones when there are none. */
-const fallback = 8;
 
 async function frequenciesOf(
   ids: readonly string[],
@@ -141,11 +204,12 @@ async function frequenciesOf(
 
 /** Puts the run's ablations into its living store. */
 export async function installAblations(output: string, runRoot: string, key: string): Promise<void> {
-  const { set, single } = await readJson(output, ablationFile, ablationSchema);
+  const { set, beside, single } = await readJson(output, ablationFile, ablationSchema);
+  const all = [set, ...single, ...beside.map(({ result }) => result)];
   using store = FeatureStore.open(join(runRoot, featuresFile));
   store.once("ablate", key, () => {
     store.addAblations(
-      [set, ...single].map((result, at) => ({ key: `${key} ${at}`, result, effects: effectsOf(result) })),
+      all.map((result, at) => ({ key: `${key} ${at}`, result, effects: effectsOf(result) })),
       true,
     );
   });

@@ -87,7 +87,7 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
     const folder = starterRunFolder();
     const report = reportSchema.parse(JSON.parse(await readFile(join(folder, "report.json"), "utf8")));
     const tables = new Map(report.sections.flatMap((section) => section.tables.map((table) => [table.id, table])));
-    const { rows = [], columns, notes } = tables.get("table-6") ?? {};
+    const { rows = [], columns, notes } = tables.get("ablation-controls") ?? tables.get("table-6") ?? {};
     expect(columns).toEqual(["", "mean reward", "95 % low", "95 % high", "change", "95 % low", "95 % high"]);
     expect(Number(/^(\d+) held-out prompts/.exec(notes?.[0] ?? "")?.[1])).toBeGreaterThanOrEqual(256);
     const conditions = [

@@ -13,5 +13,5 @@ export const tinyExperiment = {
   examples: { tokens: 4000, windowTokens: 8 },
   explain: { perLayer: 6 },
   attribute: { prompts: 24 },
-  ablate: { prompts: 16, draws: 1, single: 1 },
+  ablate: { features: 4, prompts: 16, completions: 2, draws: 2, drawsBeside: 1, single: 1 },
 };

@@ -1,0 +1,42 @@
+/** Which features an ablation is of: sets chosen by what is known of a run's small dictionaries. */
+import { FeatureQuery } from "../../protocol/features.ts";
+import type { FeatureStore } from "../../store/store.ts";
+
+/**
+ * `attribution`: those that carry most of what tuning raised; `lowest`: those that hold it down most; `relevant`: all whose explanation has to do
+ * with the task (the paper); `weight`: those that weigh most in the probe's output.
+ */
+export const choices = ["attribution", "lowest", "relevant", "weight"] as const;
+export type Choice = (typeof choices)[number];
+
+/** A feature with its attribution. */
+export interface Attributed {
+  readonly id: string;
+  readonly score: number;
+}
+
+/** Ids of at most `count` features by rising or falling attribution; features that were never active carry nothing. */
+export function byAttribution(
+  features: readonly Attributed[],
+  choice: "attribution" | "lowest",
+  count: number,
+): string[] {
+  const sign = choice === "attribution" ? 1 : -1;
+  return features
+    .filter(({ score }) => sign * score > 0)
+    .toSorted((a, b) => sign * (b.score - a.score))
+    .slice(0, count)
+    .map(({ id }) => id);
+}
+
+/** Ids of the small dictionaries' features of largest contribution to the probe's output, at most 500. */
+export function byWeight(store: FeatureStore, count: number): string[] {
+  const query = FeatureQuery.parse({ sort: "contribution" });
+  return store.query(query, { offset: 0, count: Math.min(count, 500) }).rows.map(({ id }) => id);
+}
+
+/** Some features by falling size of their contribution to the probe's output. */
+export function sortedByWeight(store: FeatureStore, ids: readonly string[]): string[] {
+  const weightOf = new Map(ids.map((id) => [id, Math.abs(store.need(id).row.contribution ?? 0)]));
+  return ids.toSorted((a, b) => (weightOf.get(b) ?? 0) - (weightOf.get(a) ?? 0));
+}

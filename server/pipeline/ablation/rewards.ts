@@ -1,0 +1,86 @@
+/** Rewards of completions that are sampled and scored as in tuning, by a model whose MLP outputs an edit may change. */
+import type { AblationEdit } from "../../ablate/edit.ts";
+import type { Unit } from "../../ablate/loss.ts";
+import { Random } from "../../common/random.ts";
+import { Generator } from "../../models/generate.ts";
+import type { Model } from "../../models/model.ts";
+import type { PpoConfig } from "../../tuning/ppo-config.ts";
+import { shapeOf } from "../../tuning/ppo-programs.ts";
+import { decodeText, drawLengths, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
+import type { AblationSubject } from "./subject.ts";
+
+/** Prompts in one batch, as long as their probabilities hold at most so many numbers; no fewer than tuning had. */
+const mostRows = 128;
+const probabilitiesAtOnce = 2 ** 23;
+
+export interface CompletionOptions {
+  /** Which of several completions of every prompt, from 0. */
+  readonly completion: number;
+  readonly seed: number;
+  readonly unit: Unit;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One compiled sampler for all conditions: the edit changes between its runs. Dispose it after use. */
+export class RewardMeter {
+  readonly #subject: AblationSubject;
+  readonly #generator: Generator;
+  readonly #rows: number;
+
+  private constructor(subject: AblationSubject, generator: Generator, rows: number) {
+    this.#subject = subject;
+    this.#generator = generator;
+    this.#rows = rows;
+  }
+
+  static async create(subject: AblationSubject, model: Model, edit: AblationEdit): Promise<RewardMeter> {
+    const { device, tokenizer, config, prompts } = subject;
+    const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
+    const batch = rowsOf(config, model.config.vocabSize, prompts.length);
+    const generator = await Generator.create(device, model, {
+      batch,
+      promptTokens,
+      maxNewTokens,
+      tokenizer,
+      frozen: true,
+      stores: edit.frozenStores,
+      liveStores: edit.liveStores,
+      editMlpOutput: edit.mlpOutput,
+    });
+    return new RewardMeter(subject, generator, batch);
+  }
+
+  /**
+   * A reward for every prompt, as the edit stands. Lengths and random numbers are those of seed and completion, whatever the model or the edit.
+   * Prompts whose completions are about as long run together, so that few steps are spent on rows that have ended.
+   */
+  async rewards({ completion, seed, unit, signal }: CompletionOptions): Promise<number[]> {
+    const { prompts, config, tokenizer, reward } = this.#subject;
+    const random = Random.fromSeed(seed).fork(`completion ${completion}`);
+    const lengths = drawLengths(prompts, config, random.fork("lengths"));
+    const order = [...prompts.keys()].sort((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b);
+    const rewards = new Array<number>(prompts.length).fill(0);
+    for (let start = 0; start < order.length; start += this.#rows) {
+      signal?.throwIfAborted();
+      const places = order.slice(start, start + this.#rows);
+      const batch = places.flatMap((place) => prompts[place] ?? []);
+      const own = places.map((place) => lengths[place] ?? 0);
+      const stream = random.fork(`batch at ${start}`);
+      const found = await unit(async () => {
+        const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream, own);
+        return rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward);
+      });
+      for (const [at, place] of places.entries()) rewards[place] = found[at] ?? 0;
+    }
+    return rewards;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#generator.dispose();
+  }
+}
+
+function rowsOf({ batchSize }: PpoConfig, vocabulary: number, prompts: number): number {
+  const rows = Math.max(batchSize, Math.min(mostRows, Math.floor(probabilitiesAtOnce / vocabulary)));
+  return Math.max(1, Math.min(rows, prompts));
+}

@@ -1,0 +1,43 @@
+import type { AblationEdit } from "../../ablate/edit.ts";
+import { FeatureCollection } from "../../probe/collect.ts";
+import { takeRows } from "../../probe/features.ts";
+import { probeRewards } from "../../probe/linear-probe.ts";
+import type { Journal } from "./journal.ts";
+import type { AblationSubject } from "./subject.ts";
+
+/** The probe's reading of the changed outputs, as the edit stands: at the positive word of each triple minus at the negative one. */
+export async function separationsOf(subject: AblationSubject, edit: AblationEdit, journal: Journal): Promise<number[]> {
+  const { device, model, tokenizer, probe, triples, prefixIds, multiToken, probed } = subject;
+  if (triples.length === 0) return [];
+  const byLayer = new Map(probed.map((one) => [one.layer, one]));
+  const collection = new FeatureCollection(triples, {
+    device,
+    model,
+    tokenizer,
+    layers: probe.layers.map(({ layer }) => layer),
+    encoders: {
+      z: {
+        stores: probed.map(({ store }) => store),
+        encode: (layer, output) => {
+          const dictionary = byLayer.get(layer);
+          if (dictionary === undefined) throw new TypeError(`the probe reads layer ${layer}, which has no dictionary`);
+          return dictionary.encode(output);
+        },
+      },
+    },
+    multiToken,
+    prefixIds,
+    edit: { stores: edit.frozenStores, live: edit.liveStores, mlpOutput: edit.mlpOutput },
+  });
+  await journal.collect(collection);
+  const { z } = await collection.finish();
+  const n = triples.length;
+  const rowsFrom = (first: number) =>
+    takeRows(
+      z.rows,
+      Int32Array.from({ length: n }, (_, at) => first + at),
+    );
+  const positive = probeRewards(probe, rowsFrom(0));
+  const negative = probeRewards(probe, rowsFrom(n));
+  return Array.from(positive, (value, at) => value - (negative[at] ?? 0));
+}
