@@ -13,6 +13,11 @@ export interface Device {
    * calls them where memory does not suffice.
    */
   createState(entries: readonly StateEntry[], purpose?: StatePurpose): Promise<StateStore>;
+  /**
+   * Throws the `DeviceError` that `createState` would throw for state of so many bytes, so that nothing is read, or made, that has no place. Reserves
+   * nothing. A device that cannot tell beforehand has none.
+   */
+  admitState?(bytes: number, purpose?: StatePurpose): Promise<void>;
   /** Verifies, simplifies and lowers a graph. Throws `InvalidGraphError` or `DeviceError`. */
   compile(spec: ProgramSpec): Promise<Program>;
   /** Frees everything. Programs and stores are unusable afterwards. */

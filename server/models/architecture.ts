@@ -15,7 +15,7 @@ export interface BaseConfig {
   /** Key and value heads; fewer than `heads` when queries share them. */
   readonly kvHeads: number;
   readonly headDim: number;
-  /** The most tokens that the model was made for. */
+  /** The most tokens that the model was made for, and that can be computed with. */
   readonly contextLength: number;
   /** Keys that a local layer sees back; undefined when every layer sees all. */
   readonly localWindow: number | undefined;

@@ -35,7 +35,10 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const { config, json } = await readConfig(folder);
   await using source = await openCheckpointTensors(folder);
-  const entries = await readParameters(source, parametersOf(config), config);
+  checkLayers(source, config);
+  const parameters = parametersOf(config);
+  await device.admitState?.(4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  const entries = await readParameters(source, parameters, config);
   const store = await device.createState(entries.map((entry) => ({ ...entry, name: prefix + entry.name })));
   return { ...modelOf(config, store, prefix), folder, configJson: json };
 }
@@ -87,6 +90,14 @@ export async function readFloats(store: StateStore, name: string): Promise<Float
   const values = await store.read(name);
   if (!(values instanceof Float32Array)) throw new CheckpointTensorError(`state '${name}' holds integers, not weights`);
   return values;
+}
+
+/** Before anything is made for every layer: the file has at least a tensor of each. Throws `CheckpointTensorError`. */
+function checkLayers({ path, tensors }: TensorSource, { layers }: ModelConfig): void {
+  if (layers > tensors.size)
+    throw new CheckpointTensorError(
+      `${path} holds ${tensors.size} tensors, but config.json says that the model has ${layers} layers; the two do not belong together`,
+    );
 }
 
 async function readParameters(

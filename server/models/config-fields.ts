@@ -8,9 +8,51 @@ export const count = z
   .int()
   .positive()
   .max(2 ** 24);
-export const epsilon = z.number().positive().max(0.1);
-export const tokenId = z.int().nonnegative().nullish();
-export const tokenIds = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish();
+/** The deepest models have a few hundred. */
+export const layerCount = z.int().positive().max(4096);
+/** What is smaller is 0 in F32, beside any other number. */
+export const epsilon = z.number().min(1e-30).max(0.1);
+const id = z
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1);
+export const tokenId = id.nullish();
+/** Real models end at a handful. */
+export const tokenIds = z.union([id, z.array(id).max(256)]).nullish();
+/** Beyond these every angle is the same, or none is, at any place that a text reaches. Real ones are 10^4 to 10^8. */
+export const ropeBase = z.number().min(1).max(1e12);
+
+/**
+ * Places that are computed with at most, of those that a model was made for: tables of the rotation are made for all of them, and attention over
+ * more, T by T for every head, fits into no memory.
+ */
+export function usableContext(positions: number): number {
+  return Math.min(positions, 2 ** 17);
+}
+
+/** Begin and end of text. Throws `ConfigError` where the model has no row for one: it would never be met, or could not be read. */
+export function specialIds({
+  vocab_size,
+  bos_token_id,
+  eos_token_id,
+}: {
+  readonly vocab_size: number;
+  readonly bos_token_id?: number | null | undefined;
+  readonly eos_token_id?: z.infer<typeof tokenIds>;
+}): { readonly bosId: number | undefined; readonly eosIds: readonly number[] } {
+  const eosIds = listOfIds(eos_token_id);
+  for (const [name, ids] of [
+    ["bos_token_id", listOfIds(bos_token_id)],
+    ["eos_token_id", eosIds],
+  ] as const) {
+    const beyond = ids.find((one) => one >= vocab_size);
+    if (beyond !== undefined)
+      throw new ConfigError(
+        `${name} is ${beyond}, but vocab_size is ${vocab_size}: expected an id below it, or null where the model has none`,
+      );
+  }
+  return { bosId: bos_token_id ?? undefined, eosIds };
+}
 
 /** transformers 5 gathers rotary settings here; before, they were fields of their own. Strict: any other key belongs to a scaled rotation. */
 export const ropeParameters = z
@@ -18,7 +60,7 @@ export const ropeParameters = z
     rope_type: z.string().nullish(),
     /** How transformers 4 spelled `rope_type` at first. */
     type: z.string().nullish(),
-    rope_theta: z.number().positive().optional(),
+    rope_theta: ropeBase.optional(),
     partial_rotary_factor: z.number().positive().max(1).optional(),
   })
   .nullish();
@@ -55,7 +97,7 @@ export function rotation(
   return { rotaryDims, rotaryBase: rotaryDims === wanted ? base : base ** (rotaryDims / wanted) };
 }
 
-export function listOfIds(value: z.infer<typeof tokenIds>): readonly number[] {
+function listOfIds(value: z.infer<typeof tokenIds>): readonly number[] {
   if (value === undefined || value === null) return [];
   return typeof value === "number" ? [value] : value;
 }

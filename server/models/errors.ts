@@ -1,4 +1,5 @@
 import { LfpError } from "../common/errors.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 
 /** A config.json that cannot be used, with what is wrong where. */
 export class ConfigError extends LfpError {
@@ -27,7 +28,7 @@ export class UnknownArchitectureError extends LfpError {
   readonly code = "input";
 
   constructor(got: string, supported: readonly string[]) {
-    super(`model type '${got}' is not supported; supported are ${supported.join(", ")}`);
+    super(`model type '${visibleLine(got, 100)}' is not supported; supported are ${supported.join(", ")}`);
   }
 }
 

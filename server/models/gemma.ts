@@ -18,13 +18,16 @@ import {
 import {
   count,
   epsilon,
-  listOfIds,
+  layerCount,
   refuseUnread,
   requirePlainRope,
+  ropeBase,
   ropeFields,
   ropeOf,
+  specialIds,
   tokenId,
   tokenIds,
+  usableContext,
 } from "./config-fields.ts";
 import { ConfigError } from "./errors.ts";
 
@@ -40,7 +43,7 @@ const schema = z.object({
   model_type: z.literal("gemma"),
   vocab_size: count,
   hidden_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   num_key_value_heads: count,
   head_dim: count.multipleOf(2),
@@ -48,7 +51,7 @@ const schema = z.object({
   // "gelu" in the first checkpoints was a slip: the model was trained with the tanh form, and transformers treats it so.
   hidden_act: z.enum(["gelu", "gelu_pytorch_tanh"]).nullish(),
   hidden_activation: z.enum(["gelu", "gelu_pytorch_tanh"]).nullish(),
-  rope_theta: z.number().positive().optional(),
+  rope_theta: ropeBase.optional(),
   ...ropeFields,
   max_position_embeddings: count,
   rms_norm_eps: epsilon.default(1e-6),
@@ -81,12 +84,11 @@ export function parseGemmaConfig(json: unknown): GemmaConfig {
     headDim: raw.head_dim,
     mlpWidth: raw.intermediate_size,
     rotaryBase: rope.rope_theta ?? raw.rope_theta ?? 10_000,
-    contextLength: raw.max_position_embeddings,
+    contextLength: usableContext(raw.max_position_embeddings),
     localWindow: undefined,
     eps: raw.rms_norm_eps,
     tiedHead: raw.tie_word_embeddings,
-    bosId: raw.bos_token_id ?? undefined,
-    eosIds: listOfIds(raw.eos_token_id),
+    ...specialIds(raw),
   };
 }
 

@@ -17,9 +17,10 @@ import {
   count,
   epsilon,
   headDimension,
-  listOfIds,
+  layerCount,
   refuseUnread,
   requireSame,
+  specialIds,
   tokenId,
   tokenIds,
 } from "./config-fields.ts";
@@ -42,11 +43,11 @@ const schema = z.object({
   model_type: z.literal("gpt_neo"),
   vocab_size: count,
   hidden_size: count,
-  num_layers: count,
+  num_layers: layerCount,
   num_heads: count,
   intermediate_size: count.nullish(),
   /** Other names of `num_layers` and `num_heads`. */
-  num_hidden_layers: count.nullish(),
+  num_hidden_layers: layerCount.nullish(),
   num_attention_heads: count.nullish(),
   head_dim: count.nullish(),
   attention_types: z.array(z.tuple([z.array(attentionKind), count])),
@@ -64,13 +65,12 @@ const schema = z.object({
 export function parseGptNeoConfig(json: unknown): GptNeoConfig {
   const raw = schema.parse(json);
   refuseUnread(json, schema);
+  const told = raw.attention_types.reduce((sum, [kinds, times]) => sum + kinds.length * times, 0);
+  if (told !== raw.num_layers)
+    throw new ConfigError(`attention_types tells of ${told} layers but num_layers is ${raw.num_layers}`);
   const attentionKinds = raw.attention_types.flatMap(([kinds, times]) =>
-    Array.from({ length: times }, () => kinds).flat(),
+    kinds.length === 0 ? [] : Array.from({ length: times }, () => kinds).flat(),
   );
-  if (attentionKinds.length !== raw.num_layers)
-    throw new ConfigError(
-      `attention_types tells of ${attentionKinds.length} layers but num_layers is ${raw.num_layers}`,
-    );
   if (raw.attention_layers && raw.attention_layers.join() !== attentionKinds.join())
     throw new ConfigError(
       "attention_layers and attention_types tell of different layers; only one of them can be meant",
@@ -95,8 +95,7 @@ export function parseGptNeoConfig(json: unknown): GptNeoConfig {
     attentionKinds,
     eps: raw.layer_norm_epsilon,
     tiedHead: raw.tie_word_embeddings,
-    bosId: raw.bos_token_id ?? undefined,
-    eosIds: listOfIds(raw.eos_token_id),
+    ...specialIds(raw),
   };
 }
 

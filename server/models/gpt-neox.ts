@@ -17,15 +17,18 @@ import {
   count,
   epsilon,
   headDimension,
-  listOfIds,
+  layerCount,
   refuseUnread,
   requirePlainRope,
   requireSame,
+  ropeBase,
   ropeFields,
   ropeOf,
   rotation,
+  specialIds,
   tokenId,
   tokenIds,
+  usableContext,
 } from "./config-fields.ts";
 
 export interface GptNeoXConfig extends BaseConfig {
@@ -46,12 +49,12 @@ const schema = z.object({
   model_type: z.literal("gpt_neox"),
   vocab_size: count,
   hidden_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   intermediate_size: count,
   hidden_act: z.string().default("gelu"),
   rotary_pct: z.number().positive().max(1).optional(),
-  rotary_emb_base: z.number().positive().optional(),
+  rotary_emb_base: ropeBase.optional(),
   ...ropeFields,
   /** Not read by transformers, which goes by `rotary_emb_base` and `rotary_pct`. */
   rope_theta: z.unknown().optional(),
@@ -86,14 +89,13 @@ export function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
     mlpWidth: raw.intermediate_size,
     activation: raw.hidden_act,
     ...rotation(Math.trunc(headDim * factor), headDim, rope.rope_theta ?? raw.rotary_emb_base ?? 10_000),
-    contextLength: raw.max_position_embeddings,
+    contextLength: usableContext(raw.max_position_embeddings),
     localWindow: undefined,
     eps: raw.layer_norm_eps,
     parallelResidual: raw.use_parallel_residual,
     attentionBias: raw.attention_bias,
     tiedHead: raw.tie_word_embeddings,
-    bosId: raw.bos_token_id ?? undefined,
-    eosIds: listOfIds(raw.eos_token_id),
+    ...specialIds(raw),
   };
 }
 

@@ -52,6 +52,10 @@ class CpuDevice implements Device {
     this.description = `CPU, ${threads} thread${threads === 1 ? "" : "s"}, ONNX Runtime`;
   }
 
+  async admitState(bytes: number): Promise<void> {
+    await this.#caller.call("admitState", { bytes });
+  }
+
   async createState(entries: readonly StateEntry[]): Promise<StateStore> {
     const buffers = entries.flatMap(({ values }) =>
       values !== undefined && ownsBuffer(values) ? [values.buffer] : [],

@@ -35,6 +35,11 @@ export class CpuExecutor {
     this.#threads = threads;
   }
 
+  /** Throws `DeviceError` where so many bytes more have no place. */
+  admitState(bytes: number): void {
+    this.#heap.admit(bytes);
+  }
+
   createState(entries: readonly StateEntry[]): number {
     const store = new Map<string, Buffer>();
     for (const { name, shape, values, dtype = "f32" } of entries) {

@@ -26,7 +26,7 @@ export class Heap {
   #end = alignment;
 
   constructor() {
-    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: 65_536 });
+    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages });
     const module = new WebAssembly.Module(Buffer.from(kernelsWasmBase64, "base64"));
     const { exports } = new WebAssembly.Instance(module, { engine: { memory: this.#memory } });
     // The module is assembled from kernels.wat beside this file, which exports exactly these.
@@ -47,6 +47,11 @@ export class Heap {
     this.#free.splice(index, 1, ...(rest.bytes > 0 ? [rest] : []));
     new Uint8Array(this.#memory.buffer, found.offset, needed).fill(0);
     return { offset: found.offset, bytes: needed };
+  }
+
+  /** Throws `DeviceError` where so many bytes more have no place, however they lie. */
+  admit(bytes: number): void {
+    if (this.usedBytes + bytes > mostPages * pageBytes) throw this.#tooMuch(bytes);
   }
 
   release(block: Block): void {
@@ -80,12 +85,18 @@ export class Heap {
     try {
       this.#memory.grow(pages);
     } catch (cause) {
-      const used = Math.round(this.usedBytes / 2 ** 20);
-      const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: take a smaller model, a smaller batch or shorter texts`;
-      throw new DeviceError(message, { cause });
+      throw this.#tooMuch(bytes, { cause });
     }
+  }
+
+  #tooMuch(bytes: number, options?: ErrorOptions): DeviceError {
+    const used = Math.round(this.usedBytes / 2 ** 20);
+    const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: take a smaller model, a smaller batch or shorter texts`;
+    return new DeviceError(message, options);
   }
 }
 
 const alignment = 64;
 const pageBytes = 65_536;
+/** What 32-bit addresses reach. */
+const mostPages = 65_536;

@@ -9,6 +9,7 @@ import type { CpuPlan } from "./plan.ts";
 
 /** Requests by kind, with their answers. */
 export interface Calls {
+  admitState: { ask: { bytes: number }; answer: undefined };
   createState: { ask: { entries: readonly StateEntry[] }; answer: number };
   readState: { ask: { store: number; name: string }; answer: Values };
   writeState: { ask: { store: number; name: string; values: Values }; answer: undefined };

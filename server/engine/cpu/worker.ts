@@ -8,6 +8,10 @@ const executor = new CpuExecutor({ threads: Number(workerData.threads) });
 const handlers: {
   readonly [K in CallKind]: (ask: Calls[K]["ask"]) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
 } = {
+  admitState: ({ bytes }) => {
+    executor.admitState(bytes);
+    return undefined;
+  },
   createState: ({ entries }) => executor.createState(entries),
   readState: ({ store, name }) => executor.readState(store, name),
   writeState: ({ store, name, values }) => {

@@ -100,6 +100,10 @@ class GpuDevice implements Device {
     this.description = description;
   }
 
+  admitState(bytes: number, purpose: StatePurpose = "weights"): Promise<void> {
+    return this.#context.inTurn(async () => this.#context.memory.admit([{ what: purpose, bytes }]));
+  }
+
   createState(entries: readonly StateEntry[], purpose?: StatePurpose): Promise<StateStore> {
     return this.#context.inTurn(() => GpuStateStore.create(this.#context, entries, purpose));
   }

@@ -1,4 +1,5 @@
 import { LfpError } from "../../common/errors.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
 
 /** The folder holds no tokenizer.json. */
 export class TokenizerNotFoundError extends LfpError {
@@ -28,7 +29,7 @@ export class UnsupportedTokenizerError extends LfpError {
 
   constructor(path: string, got: string) {
     super(
-      `${path}: ${got} is not supported. Supported are byte-level BPE (pre-tokenizer ByteLevel without prefix space, ` +
+      `${path}: ${visibleLine(got)} is not supported. Supported are byte-level BPE (pre-tokenizer ByteLevel without prefix space, ` +
         "normaliser none or NFC: GPT-2, GPT-Neo, GPT-NeoX, Pythia) and BPE with byte fallback (normaliser Replace of spaces by " +
         "U+2581, no prepended space: Gemma). Use a checkpoint of one of these families.",
     );

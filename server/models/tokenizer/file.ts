@@ -3,6 +3,7 @@ import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import { parseJson as parseJsonText } from "../../common/json.ts";
 import { type FileKind, readTextFile } from "../../common/text-file.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { TokenizerFileError, TokenizerNotFoundError } from "./errors.ts";
 import type { BpeModel } from "./pieces.ts";
@@ -29,6 +30,7 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   const file = await readIfThere(path, "tokenizer");
   if ("missing" in file) throw new TokenizerNotFoundError(path, file.missing);
   const value = parseJson(path, file.text);
+  checkSizes(path, value);
   const json = parse(path, pipelineSchema, value);
   const pipeline = recognisePipeline(path, json);
   const { model } = parse(path, bpeSchema, value);
@@ -41,7 +43,7 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
     const content = config[role];
     if (content === undefined) return undefined;
     const id = idOf.get(content);
-    if (id === undefined) throw new TokenizerFileError(configPath, `${role} "${content}" is not in tokenizer.json`);
+    if (id === undefined) throw new TokenizerFileError(configPath, `${role} ${show(content)} is not in tokenizer.json`);
     return id;
   };
   return {
@@ -53,6 +55,26 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
     eosId: idFor("eos_token"),
     padId: idFor("pad_token"),
   };
+}
+
+/** Several times what the largest vocabularies have: 262,144 tokens (Gemma 3), 901,629 (XLM-V). */
+const MOST_TOKENS = 2 ** 20;
+const mostEntries = { "model.vocab": MOST_TOKENS, "model.merges": 2 * MOST_TOKENS, added_tokens: 2 ** 16 } as const;
+const sizesSchema = z.object({
+  model: z.object({ vocab: z.unknown().optional(), merges: z.unknown().optional() }),
+  added_tokens: z.unknown().optional(),
+});
+
+/** Before anything is made for every entry, which for tens of millions takes minutes and gigabytes. */
+function checkSizes(path: string, value: unknown): void {
+  const { model, added_tokens } = sizesSchema.safeParse(value).data ?? {};
+  const lists = { "model.vocab": model?.vocab, "model.merges": model?.merges, added_tokens };
+  for (const name of ["model.vocab", "model.merges", "added_tokens"] as const) {
+    const list = lists[name];
+    const entries = typeof list === "object" && list !== null ? Object.keys(list).length : 0;
+    if (entries > mostEntries[name])
+      throw new TokenizerFileError(path, `${name} has ${entries} entries, and at most ${mostEntries[name]} are read`);
+  }
 }
 
 // Vocabulary and merges have hundreds of thousands of entries: checked in place, not copied.
@@ -119,7 +141,7 @@ function indexVocabulary(
 }
 
 function show(value: unknown): string {
-  return JSON.stringify(value);
+  return visibleLine(JSON.stringify(value), 200);
 }
 
 async function readIfThere(path: string, kind: FileKind): Promise<{ text: string } | { missing: unknown }> {
