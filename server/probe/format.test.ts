@@ -32,7 +32,9 @@ test("a probe that an earlier version fitted is loaded without familiarity, and 
   expect((await loadProbe(join(folder, "older"))).familiarity).toBeUndefined();
   const other = { means: Float32Array.of(1, 2), inverse: Float32Array.of(1, 0, 1), limit: 1 };
   await saveFamiliarity(join(folder, "older"), other);
-  await expect(loadProbe(join(folder, "older"))).rejects.toThrow(/about 2 features, but the probe reads 5/);
+  await expect(loadProbe(join(folder, "older"))).rejects.toThrow(
+    /holds 2 numbers as 'means', but probe.json beside it speaks of 5/,
+  );
   expect(familiarity?.inverse).toHaveLength(15);
 });
 
@@ -41,12 +43,42 @@ test("refuses a folder that holds no probe, or another's weights", async () => {
   await saveProbe(join(folder, "c"), saved);
   const wrong = { ...saved, probe: { ...saved.probe, layers: [{ layer: 0, start: 0, end: 9 }] } };
   await saveProbe(join(folder, "d"), wrong);
-  await expect(loadProbe(join(folder, "d"))).rejects.toThrow(/5 weights, .* speaks of 9 features/);
+  await expect(loadProbe(join(folder, "d"))).rejects.toThrow(
+    /holds 5 numbers as 'weight', but probe.json beside it speaks of 9/,
+  );
   const path = join(folder, "c", "probe.json");
   await writeFile(path, (await readFile(path, "utf8")).replace('"lfp-probe/1"', '"lfp-probe/9"'));
   await expect(loadProbe(join(folder, "c"))).rejects.toThrow(/is no probe/);
   await writeFile(path, "{");
   await expect(loadProbe(join(folder, "c"))).rejects.toThrow(/cannot be read/);
+});
+
+test("spans that overlap, leave columns out, run backwards or come in another order are refused", async () => {
+  await saveProbe(join(folder, "spans"), saved);
+  const path = join(folder, "spans", "probe.json");
+  const description: object = JSON.parse(await readFile(path, "utf8"));
+  const span = (layer: number, start: number, end: number) => ({ layer, start, end });
+  const wrong = [
+    [span(0, 0, 3), span(1, 2, 5)],
+    [span(0, 0, 5), span(1, 0, 5)],
+    [span(0, 0, 2), span(1, 3, 5)],
+    [span(0, 1, 5)],
+    [span(0, 0, 0), span(1, 0, 5)],
+    [span(1, 0, 2), span(0, 2, 5)],
+    [span(1, 0, 2), span(1, 2, 5)],
+    [span(0, 3, 5), span(1, 0, 3)],
+  ];
+  for (const layers of wrong) {
+    await writeFile(path, JSON.stringify({ ...description, layers }));
+    await expect(loadProbe(join(folder, "spans")), JSON.stringify(layers)).rejects.toThrow(
+      /expected layers in ascending/,
+    );
+  }
+  await writeFile(path, JSON.stringify({ ...description, layers: [span(3, 0, 2), span(7, 2, 5)] }));
+  expect((await loadProbe(join(folder, "spans"))).probe.layers).toHaveLength(2);
+  const many = Array.from({ length: 300_000 }, (_, at) => span(at, at, at + 1));
+  await writeFile(path, JSON.stringify({ ...description, layers: many }));
+  await expect(loadProbe(join(folder, "spans"))).rejects.toThrow(ProbeFileError);
 });
 
 test("never writes a report with a number that is none", async () => {

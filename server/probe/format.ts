@@ -5,7 +5,7 @@ import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
-import { openSafetensors, writeSafetensors } from "../models/safetensors.ts";
+import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import { probeReportSchema } from "./report-types.ts";
@@ -18,7 +18,8 @@ const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullab
 
 const descriptionSchema = z.strictObject({
   format: z.literal("lfp-probe/1"),
-  layers: z.array(z.strictObject({ layer: z.int().min(0), start: z.int().min(0), end: z.int().min(0) })),
+  /** At most so many as the deepest model has layers. */
+  layers: z.array(z.strictObject({ layer: z.int().min(0), start: z.int().min(0), end: z.int().min(0) })).max(4096),
   deltaScale: scaleSchema,
   outputScale: scaleSchema,
   /** What else a reader needs to know, such as model, encoder, lexicon and run. */
@@ -74,16 +75,36 @@ export async function saveProbe(
 export async function loadProbe(folder: string): Promise<SavedProbe> {
   const path = join(folder, DESCRIPTION);
   const { format: _, layers, deltaScale, outputScale, ...rest } = await readDescription(path);
+  checkSpans(layers, path);
   await using source = await openSafetensors(join(folder, WEIGHTS));
+  const expected = layers.at(-1)?.end ?? 0;
+  checkLength(source, "weight", expected);
+  checkLength(source, "bias", 1);
   const weights = await source.readFloat32("weight", { requireFinite: true });
   const [intercept = 0] = await source.readFloat32("bias", { requireFinite: true });
-  const expected = layers.at(-1)?.end ?? 0;
-  if (weights.length !== expected)
-    throw new ProbeFileError(
-      `${folder} holds ${weights.length} weights, but its ${DESCRIPTION} speaks of ${expected} features; fit the probe again`,
-    );
   const familiarity = await loadFamiliarity(folder, expected);
   return { probe: { layers, weights, intercept, deltaScale, outputScale }, familiarity, ...rest };
+}
+
+/** Spans of the layers' features fill the columns in order: where two overlap, or one is missing, a feature would count twice or not at all. */
+function checkSpans(layers: SavedProbe["probe"]["layers"], path: string): void {
+  let [column, before] = [0, -1];
+  for (const { layer, start, end } of layers) {
+    if (layer <= before || start !== column || end <= start)
+      throw new ProbeFileError(
+        `${path}: layer ${layer} has the columns ${start} to ${end}; expected layers in ascending order, each with columns of its own from ${column} on; fit the probe again`,
+      );
+    [column, before] = [end, layer];
+  }
+}
+
+/** From the file's header, before its values are read. */
+function checkLength({ path, tensors }: TensorSource, name: string, expected: number): void {
+  const found = tensors.get(name)?.shape.reduce((product, length) => product * length, 1) ?? expected;
+  if (found !== expected)
+    throw new ProbeFileError(
+      `${path} holds ${found} numbers as '${name}', but ${DESCRIPTION} beside it speaks of ${expected}; fit the probe again`,
+    );
 }
 
 /** Adds to a probe's folder what it lacks where an earlier version fitted it. */
@@ -103,13 +124,12 @@ async function loadFamiliarity(folder: string, features: number): Promise<Famili
   );
   if (!isThere) return undefined;
   await using source = await openSafetensors(path);
+  checkLength(source, "means", features);
+  checkLength(source, "inverse", (features * (features + 1)) / 2);
+  checkLength(source, "limit", 1);
   const means = await source.readFloat32("means", { requireFinite: true });
   const inverse = await source.readFloat32("inverse", { requireFinite: true });
   const [limit = 0] = await source.readFloat32("limit", { requireFinite: true });
-  if (means.length !== features || inverse.length !== (features * (features + 1)) / 2)
-    throw new ProbeFileError(
-      `${path} is about ${means.length} features, but the probe reads ${features}; fit the probe again`,
-    );
   return { means, inverse, limit };
 }
 
