@@ -1,5 +1,5 @@
 import { NoGradientError } from "./errors.ts";
-import { type Node, type NodeOf, type OpKind, type Shape, sizeOf, topologicalOrder } from "./graph.ts";
+import { type Node, type NodeOf, type OpKind, type Shape, sameShape, sizeOf, topologicalOrder } from "./graph.ts";
 import * as ops from "./ops.ts";
 
 /** A gradient that is best added onto what is there already (rows of a table), or makes a zero base if nothing is. */
@@ -14,14 +14,16 @@ export type GradRule<K extends OpKind> = (
 ) => readonly InputGradient[];
 
 /**
- * Reverse-mode gradients of a scalar with respect to nodes, as nodes of the same graph. A node that the scalar does not
- * depend on gets zeros. Throws `NoGradientError` when the path crosses an operator without one.
+ * Reverse-mode gradients of a scalar with respect to nodes, as nodes of the same graph. A state or an input stands for all nodes of its name, since
+ * each use may make its own; another node stands for itself. One that the scalar does not depend on gets zeros. Throws `NoGradientError` when the
+ * path crosses an operator without one.
  */
 export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
   if (sizeOf(loss.shape) !== 1)
     throw new TypeError(`gradients of [${loss.shape.join(", ")}]: the loss must be one number`);
   const order = topologicalOrder([loss]);
-  const needed = nodesThatReach(order, new Set(wrt));
+  const meant = wrt.map((node) => sameValue(order, node));
+  const needed = nodesThatReach(order, new Set(meant.flat()));
   const pending = new Map<Node, InputGradient[]>([[loss, [ops.fill(loss.shape, 1)]]]);
   const total = new Map<Node, Node>();
   for (const node of order.toReversed()) {
@@ -30,7 +32,25 @@ export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
     total.set(node, dY);
     if (node.inputs.some((input) => needed.has(input))) propagate(node, dY, needed, pending);
   }
-  return wrt.map((node) => total.get(node) ?? ops.fill(node.shape, 0));
+  return wrt.map((node, at) => {
+    const parts = (meant[at] ?? []).flatMap((one) => total.get(one) ?? []);
+    return (
+      parts.reduce<Node | undefined>((sum, part) => (sum ? ops.add(sum, part) : part), undefined) ??
+      ops.fill(node.shape, 0)
+    );
+  });
+}
+
+/** The nodes of a graph that stand for the same value as this one. Throws `TypeError` where one of its name has another shape. */
+function sameValue(order: readonly Node[], node: Node): readonly Node[] {
+  if (node.op !== "state" && node.op !== "input") return [node];
+  const found = order.filter((other) => other.op === node.op && other.attrs.name === node.attrs.name);
+  const strange = found.find(({ shape }) => !sameShape(shape, node.shape));
+  if (strange !== undefined)
+    throw new TypeError(
+      `gradients for ${node.op} '${node.attrs.name}' [${node.shape.join(", ")}]: in the graph it is [${strange.shape.join(", ")}]`,
+    );
+  return found;
 }
 
 /** One rule for every operator. */

@@ -1,5 +1,6 @@
 import * as ort from "onnxruntime-node";
 import { describe, expect, it, vi } from "vitest";
+import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import { CpuExecutor } from "../../server/engine/cpu/executor.ts";
 import { planProgram } from "../../server/engine/cpu/planner.ts";
 import { dump } from "../../server/engine/dump.ts";
@@ -87,6 +88,29 @@ describe("building a graph", () => {
     const x = ops.state("x", [3]);
     expect(() => gradients(ops.sum(ops.greater(x, ops.fill([], 0))), [x])).toThrow("greater has no gradient");
     expect(() => gradients(x, [x])).toThrow("the loss must be one number");
+  });
+
+  it("takes a state or an input for all nodes of its name, and refuses one of another shape", async () => {
+    const device = await createCpuDevice({ threads: 1 });
+    try {
+      const store = await device.createState([{ name: "w", shape: [2], values: Float32Array.of(3, -4) }]);
+      const [w, x] = [() => ops.state("w", [2]), () => ops.input("x", [2])];
+      // sum(w w x + x): d/dw = 2 w x, d/dx = w w + 1, although no two uses share a node.
+      const loss = ops.sum(ops.add(ops.mul(ops.mul(w(), w()), x()), x()));
+      const [dw = loss, dx = loss, none = loss] = gradients(loss, [w(), x(), ops.state("other", [1])]);
+      const program = await device.compile({ stores: [store], outputs: { dw, dx, none } });
+      const found = await program.run({ x: Float32Array.of(5, 7) });
+      expect(found).toEqual({
+        dw: Float32Array.of(30, -56),
+        dx: Float32Array.of(10, 17),
+        none: Float32Array.of(0),
+      });
+      expect(() => gradients(loss, [ops.state("w", [3])])).toThrow(
+        "gradients for state 'w' [3]: in the graph it is [2]",
+      );
+    } finally {
+      await device.close();
+    }
   });
 });
 
