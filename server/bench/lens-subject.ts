@@ -75,6 +75,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       tau: null,
       typicalSize: 1,
     },
+    lexicon: undefined,
     familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
     onCpu: undefined,
     close: async () => {

@@ -5,6 +5,7 @@
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
+import type { ScoredToken } from "../rewards/reward.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
@@ -12,6 +13,7 @@ import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
 import { familiarityOf } from "./familiarity.ts";
 import { keyOf, LensHost } from "./host.ts";
+import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
 import { PairPrograms } from "./pair-programs.ts";
@@ -162,6 +164,16 @@ export class Lens implements PairReader {
     return { starts, ends, features, column };
   }
 
+  /** Words of a text that the feedback rates, in order; none for a task that rates none. */
+  ratings(text: string): readonly ScoredToken[] {
+    return this.#subject.reward?.score(text).tokens ?? [];
+  }
+
+  /** What tuning did to rated words over the run's texts, where the run says so. */
+  get lexicon(): LensLexicon | undefined {
+    return this.#subject.lexicon;
+  }
+
   /** The feature behind a column of `Reading.features`. */
   featureAt(column: number): FeatureId {
     return featureId({ model: "tuned", size: "small", ...this.columns.placeOf(column) });
@@ -263,13 +275,13 @@ export class Lens implements PairReader {
   }
 
   async #scored(text: string, raw: DictionaryReading, model: "tuned" | "base", signal: AbortSignal): Promise<Reading> {
-    const { probe, reward, familiarity: known } = this.#subject;
+    const { probe, familiarity: known } = this.#subject;
     const sums = rowScores(raw.features, this.weights, this.intercept);
     const { low, high } = probe.rewardRange;
     const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
     const familiarity =
       known === undefined || model === "base" ? undefined : await familiarityOf(known, raw.features, signal);
-    return { ...raw, implicit, trueReward: wordRewards(raw, reward?.score(text).tokens ?? []), familiarity };
+    return { ...raw, implicit, trueReward: wordRewards(raw, this.ratings(text)), familiarity };
   }
 }
 

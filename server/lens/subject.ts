@@ -11,6 +11,7 @@ import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import type { RewardFunction } from "../rewards/reward.ts";
+import type { LensLexicon } from "./lexicon.ts";
 
 /** One layer's dictionary on the device, as graphs are built from it. */
 export interface LensDictionary {
@@ -79,6 +80,8 @@ export interface LensSubject {
   /** What the feedback gives to words; undefined for a task that rates none. */
   readonly reward: RewardFunction | undefined;
   readonly evidence: LensEvidence;
+  /** Undefined for a run that was made without. */
+  readonly lexicon: LensLexicon | undefined;
   /** Undefined where the run does not say. */
   readonly familiarity: LensFamiliarity | undefined;
   /** Opens the same on the CPU when the GPU has failed, with `info.device` saying so. Undefined where the CPU computes. */

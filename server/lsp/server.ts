@@ -137,8 +137,8 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
   dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
   serveReadings(dispatcher, { documents, reader, details, lenses, quarantine });
-  serveHover(dispatcher, { documents, reader, details, problems, features });
-  serveCodeActions(dispatcher, { documents, reader, details, problems });
+  serveHover(dispatcher, { session, documents, reader, details, problems, features });
+  serveCodeActions(dispatcher, { session, documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
   const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
   serveFeatureJobs(dispatcher, jobs);

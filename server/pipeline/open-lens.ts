@@ -20,6 +20,7 @@ import { loadExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { tripleSettingsOf } from "./experiment/schema.ts";
 import { evidenceOf } from "./lens-evidence.ts";
+import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 import { runPaths } from "./run-folder.ts";
 import { saeFolder } from "./stages/autoencoders.ts";
@@ -88,6 +89,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
     evidence: evidenceOf(saved.report, task.wordValues),
+    lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
     close: () => device.close(),

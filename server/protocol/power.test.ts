@@ -1,46 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Calibration, ReadingName, ReadingPower } from "./calibration.ts";
-import { PairInfo, RunInfo } from "./lens-state.ts";
+import { calibration, pairInfo as pair, power, runInfo as run } from "../../test/support/lens-info.ts";
 import { readingMode, trustSentence, whyNotOffered } from "./power.ts";
-
-const run = RunInfo.parse({
-  kind: "run",
-  runFolder: "/runs/one",
-  runName: "one",
-  task: "sentiment",
-  modelType: "gpt_neox",
-  layers: [1],
-  features: 8,
-  device: "CPU",
-  hasTrueReward: true,
-  hasFamiliarity: true,
-  hasBase: true,
-  hasFeatureStore: false,
-  calibration: null,
-});
-const pair = PairInfo.parse({
-  kind: "pair",
-  tuned: "/a",
-  base: "/b",
-  modelType: "gpt_neox",
-  bos: false,
-  device: "CPU",
-});
-
-function power(auroc: number, low: number, more: Partial<ReadingPower> = {}): ReadingPower {
-  const counts = { signs: { right: 7, of: 10 }, found: { count: 8, of: 10 } };
-  return { auroc, low, high: 1, threshold: 0.3, falsePositives: 0.05, ...counts, ...more };
-}
-
-function calibration(
-  best: ReadingName | null,
-  words: Readonly<Partial<Record<ReadingName, ReadingPower>>>,
-): Calibration {
-  const readings = Object.fromEntries(
-    Object.entries(words).map(([name, measured]) => [name, { words: measured, places: null }]),
-  );
-  return { format: 1, experiment: "x", sets: 5, nulls: 2, seeds: [1, 2], words: 100, readings, best };
-}
 
 describe("the reading that stands for what was learned", () => {
   it("is without a calibration the log-ratio, and without a base model the probe", () => {

@@ -64,9 +64,9 @@ export function powerOf(
 export function trustSentence(info: LensInfo, mode: ReadingMode): string {
   const subject = subjects[mode];
   if (info.kind === "pair")
-    return `How often the log-ratio is right was not measured for these two checkpoints; a run's calibration (\`lfp calibrate\`) measures it.`;
+    return "How often the log-ratio is right was not measured for these two checkpoints; the calibration of a run (lfp calibrate) measures it.";
   if (info.calibration === null)
-    return "This run has no calibration: how often such a reading is right was not measured (run `lfp calibrate`).";
+    return "This run has no calibration: how often such a reading is right was not measured (lfp calibrate measures it).";
   const power = powerOf(info, mode)?.words;
   if (power === undefined) return `The run's calibration did not measure ${subject}.`;
   const { found, falsePositives } = power;

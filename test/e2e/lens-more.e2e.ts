@@ -40,6 +40,8 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
   });
 
   it("fades what is unfamiliar to the probe, and says so", async () => {
+    await workbench.status.click();
+    await workbench.pick("Implicit reward");
     // The text's first word is one that no triple asks about.
     const [first] = await workbench.coloured(([word]) => word?.word === "I");
     expect(first).toMatchObject({ background: "rgba(0, 0, 0, 0)", line: "1px solid" });

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { FeatureId } from "../../protocol/ablation.ts";
-import { featureHover } from "../lens/hover-text.ts";
+import { featureHover } from "../lens/feature-hover-text.ts";
 import type { FeatureStores } from "./feature-stores.ts";
 
 /** Where features that texts name are looked up: the run that is looked through, if it may be loaded. */

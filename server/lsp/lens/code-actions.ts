@@ -4,14 +4,16 @@ import { ablateFeature, type EditorCommand, ignoreWord, showTokenFeatures } from
 import { MAX_WORD_UNITS, ProblemData } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
+import type { Session } from "../session.ts";
 import { CodeActionParams } from "../standard-params.ts";
 import { oneLine } from "../text/markdown.ts";
 import type { PassageReader } from "./passage-reader.ts";
 import { disagreementCode } from "./problem-finder.ts";
-import type { Problems } from "./problems.ts";
+import { judgeOf, type Problems } from "./problems.ts";
 import type { TokenDetails } from "./token-detail.ts";
 
 export interface CodeActionOptions {
+  readonly session: Session;
   readonly documents: Documents;
   readonly reader: PassageReader;
   readonly details: TokenDetails;
@@ -78,19 +80,20 @@ function stillThere({ text }: Snapshot, { start, end, word }: ProblemData): bool
   return text.slice(start, end) === word || (text.length > end && word.length >= MAX_WORD_UNITS);
 }
 
-/** The feature with the largest part in the wrong direction; undefined where the lens is not open. */
+/** The feature with the largest part in the direction that was not meant; undefined where the lens is not open, and where the reading has no parts. */
 async function strongestFeature(
   snapshot: Snapshot,
   { start }: ProblemData,
   signal: AbortSignal,
-  { reader, details, problems }: Omit<CodeActionOptions, "documents">,
+  { session, reader, details, problems }: Omit<CodeActionOptions, "documents">,
 ): Promise<FoundFeature | undefined> {
   const reading = reader.beginIfOpen(snapshot, signal);
   if (reading?.kind !== "run") return undefined;
   const question = { offset: start, ablation: problems.ablation, features: 20, withBase: false };
   const detail = await details.describe(reading, question);
-  const pulls = detail?.contributions.find(
-    ({ contribution }) => Math.sign(contribution) === Math.sign(detail.implicit),
-  );
+  if (detail === null) return undefined;
+  const { mode } = judgeOf(reading, session.settings.reading, problems.ablation);
+  const parts = mode === "learned" ? (detail.fitted?.contributions ?? []) : detail.contributions;
+  const pulls = parts.find(({ contribution }) => Math.sign(contribution) === -Math.sign(detail.trueReward ?? 0));
   return pulls === undefined ? undefined : { runFolder: reading.lens.info.runFolder, id: pulls.id };
 }

@@ -1,22 +1,117 @@
 import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { ablateFeature, commandLink, howToRead, openFeature } from "../../protocol/commands.ts";
-import type { FeatureDetail } from "../../protocol/features.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
+import { trustSentence } from "../../protocol/power.ts";
+import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import { percent, plain, probability, quoted, signed } from "../text/markdown.ts";
+import { type Judge, type Judgement, judge } from "./judging.ts";
+import { nats, timesAsLikely } from "./pair-hover.ts";
 
 export interface TokenHover {
   readonly detail: TokenDetail;
-  readonly info: RunInfo;
+  /** By which the word is held against its rating. */
+  readonly by: Judge;
   /** How many features the numbers are without or beside. */
   readonly ablated: number;
 }
 
-/** What a hover over a token says: the numbers, what they are made of, and how far to trust them. */
-export function tokenHover({ detail, info, ablated }: TokenHover): string {
-  const { text, implicit, trueReward, contributions, rest, intercept } = detail;
-  const truth = trueReward === null ? "" : `, true reward **${signed(trueReward)}**`;
-  const differ = trueReward !== null && Math.sign(trueReward) * Math.sign(implicit) === -1 ? " (they disagree)" : "";
+/** What a hover over a token of a run says: what was learned, what was meant, and how far to trust that; then the readings, and what they are made of. */
+export function tokenHover({ detail, by, ablated }: TokenHover): string {
+  const { info, mode } = by;
+  const judgement = judgementOf(detail, by);
+  return [
+    headline(detail, mode, judgement),
+    "",
+    ...(judgement === undefined ? [] : verdictLines(judgement, mode)),
+    trustSentence(info, mode),
+    "",
+    ...unfamiliarLines(detail),
+    ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`, ""]),
+    ...readingRows(detail),
+    "",
+    ...partRows(detail, info, mode),
+    "",
+    probeTrustLine(detail),
+    "",
+    `Run ${plain(info.runName)}. [How to read this](${commandLink(howToRead, {})})`,
+  ].join("\n");
+}
+
+/** A word's number in a mode's own units; undefined where it has none. */
+function numberOf({ learned, implicit, base }: TokenDetail, mode: ReadingMode): number | undefined {
+  if (mode === "learned") return learned?.word?.sum ?? learned?.logRatio ?? undefined;
+  if (mode === "implicit") return implicit;
+  return base === null ? undefined : implicit - base;
+}
+
+function judgementOf(detail: TokenDetail, by: Judge): Judgement | undefined {
+  const value = numberOf(detail, by.mode);
+  if (detail.trueReward === null || detail.trueReward === 0 || value === undefined) return undefined;
+  return judge({ word: detail.learned?.word?.text ?? detail.text, rating: detail.trueReward, value }, by);
+}
+
+const names: { readonly [K in ReadingMode]: string } = {
+  learned: "learned reward",
+  implicit: "implicit reward",
+  tunedMinusBase: "tuned minus base",
+};
+
+/** The value, the meant value, and the verdict. */
+function headline(detail: TokenDetail, mode: ReadingMode, judgement: Judgement | undefined): string {
+  const value = numberOf(detail, mode);
+  const shown = quoted((mode === "learned" ? (detail.learned?.word?.text ?? detail.text) : detail.text).trim());
+  const number = value === undefined ? "not known here" : `**${mode === "learned" ? nats(value) : signed(value)}**`;
+  const truth = detail.trueReward === null ? "" : `, true reward **${signed(detail.trueReward)}**`;
+  return `${shown} ${names[mode]} ${number}${truth}${judgement === undefined ? "" : ` (${verdict(judgement)})`}`;
+}
+
+function verdict({ isFlagged, score }: Judgement): string {
+  if (isFlagged) return "they disagree";
+  return score > 0 ? "they point apart, but not by as much as is flagged" : "they agree";
+}
+
+/** Of a log-ratio: by what it is judged, which is not always the number in the headline, and from where on it is flagged. */
+function verdictLines({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string[] {
+  if (mode !== "learned") return [];
+  const { value, interval, threshold, isCalibrated } = judgement;
+  const from = `lagged from ${threshold.toFixed(2)} nats on${isCalibrated ? "" : " (a setting: not calibrated)"}.`;
+  if (!isCentred) return [`F${from}`, ""];
+  const range = interval === undefined ? "" : ` (95 % interval ${signed(interval[0])} to ${signed(interval[1])})`;
+  const of = level === "word" ? `Over its ${places} places in the run's texts` : "At this place";
+  return [`${of}: **${nats(value)}**${range} against rated words on the mean; f${from}`, ""];
+}
+
+/** The readings side by side. */
+function readingRows({ learned, fitted, implicit, trueReward, familiarity }: TokenDetail): string[] {
+  const row = (value: string, name: string, words: string): string => `| ${value} | ${name} | ${words} |`;
+  const ratio = learned?.word?.sum ?? learned?.logRatio ?? null;
+  const unfamiliar = familiarity !== null && isUnfamiliar(familiarity) ? "; unfamiliar here" : "";
+  return [
+    "| value | reading | |",
+    "| ---: | --- | --- |",
+    ...(ratio === null ? [] : [row(nats(ratio), "learned reward", likelier(ratio))]),
+    ...(fitted === null ? [] : [row(nats(fitted.value), "of it by features", restOf(fitted.value, ratio))]),
+    row(signed(implicit), "implicit reward", `what the probe reads in the tuned model${unfamiliar}`),
+    ...(trueReward === null ? [] : [row(signed(trueReward), "true reward", "what the feedback gives to the word")]),
+    ...(learned?.kl == null
+      ? []
+      : [row(`${learned.kl.toFixed(2)} nats`, "divergence", "how far what would come next is from the base model's")]),
+  ];
+}
+
+function likelier(ratio: number): string {
+  return `log-ratio of tuned and base model: tuning made it ${timesAsLikely(ratio)}`;
+}
+
+function restOf(fitted: number, ratio: number | null): string {
+  return ratio === null ? "fitted to words" : `fitted to words; ${nats(ratio - fitted)} that no feature explains`;
+}
+
+/** What the number is made of: the fitted log-ratio where the run has one and problems go by log-ratios, else the probe's output. */
+function partRows({ fitted, ...probe }: TokenDetail, info: RunInfo, mode: ReadingMode): string[] {
+  const isFitted = mode === "learned" && fitted !== null;
+  const { contributions, rest, intercept } = isFitted ? fitted : probe;
   const row = (value: number, name: string, words: string): string => `| ${signed(value)} | ${name} | ${words} |`;
   // With spaces that do not break: the two stay on one line of the narrow column.
   const links = (id: string): string =>
@@ -25,25 +120,18 @@ export function tokenHover({ detail, info, ablated }: TokenHover): string {
   const unexplained = info.hasFeatureStore ? "not explained" : "";
   const others = rest.count === 1 ? "1 other feature" : `${rest.count} other features`;
   return [
-    `${quoted(text.trim())} implicit reward **${signed(implicit)}**${truth}${differ}`,
-    "",
-    ...unfamiliarLines(detail),
-    ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`, ""]),
-    "| part | feature | |",
+    `| part of the ${isFitted ? "learned reward, in nats" : "implicit reward"} | feature | |`,
     "| ---: | --- | --- |",
     ...contributions.map((one) =>
       row(one.contribution, links(one.id), one.explanation === null ? unexplained : plain(one.explanation, 120)),
     ),
     ...(rest.count === 0 ? [] : [row(rest.contribution, others, "")]),
     row(intercept, "constant", ""),
-    "",
-    trustLine(detail),
-    "",
-    `Run ${plain(info.runName)}. [How to read this](${commandLink(howToRead, {})})`,
-  ].join("\n");
+  ];
 }
 
-function trustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
+/** How far the probe is to be trusted, whatever the rest goes by. */
+function probeTrustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
   else if (!isUnfamiliar(familiarity)) sentences.push("The word is familiar to the probe.");
@@ -69,47 +157,4 @@ function unfamiliarLines({ familiarity }: TokenDetail): string[] {
       `(leverage ${times} times what 95 % of the test's unseen words stay below).`,
     "",
   ];
-}
-
-/** What a hover over a feature's name says. */
-export function featureHover(detail: FeatureDetail, runFolder: string, runName: string): string {
-  const { row, promotes } = detail;
-  const { id, explanation, density, probeWeight, ablation, labels } = row;
-  const score =
-    explanation?.score == null ? "" : ` (${explanation.score.method} score ${explanation.score.value.toFixed(2)})`;
-  const facts = [
-    `active on ${(100 * density).toFixed(density < 0.01 ? 2 : 1)} % of tokens`,
-    probeWeight === null ? "not read by the probe" : `probe weight ${signed(probeWeight)}`,
-    ...(ablation === null ? [] : [`without it the reward changes by ${signed(ablation.change)}`]),
-  ];
-  const top = detail.examples.find(({ group }) => group === "top")?.examples.slice(0, 3) ?? [];
-  return [
-    `**${id}** ${explanation === null ? "has no explanation yet" : `${plain(explanation.text)}${score}`}`,
-    "",
-    `${facts.join(", ")}.`,
-    ...(labels.length === 0 ? [] : ["", `Labels: ${labels.map((label) => plain(label)).join(", ")}.`]),
-    ...(promotes.length === 0
-      ? []
-      : [
-          "",
-          `Promotes ${promotes
-            .slice(0, 5)
-            .map(({ token }) => quoted(token, 30))
-            .join(", ")}.`,
-        ]),
-    ...top.flatMap(({ tokens, peak }) => ["", `> ${exampleLine(tokens, peak)}`]),
-    "",
-    `Run ${plain(runName)}. [Open](${commandLink(openFeature, { runFolder, id })}) · ` +
-      `[ablate](${commandLink(ablateFeature, { runFolder, id })})`,
-  ].join("\n");
-}
-
-/** The strongest token in bold, with what stands around it. */
-export function exampleLine(tokens: readonly string[], peak: number): string {
-  const before = tokens.slice(Math.max(0, peak - 12), peak).join("");
-  const after = tokens.slice(peak + 1, peak + 9).join("");
-  // Bold needs a letter at both ends.
-  const [, left = "", word = "", right = ""] = /^(\s*)(.*?)(\s*)$/su.exec(tokens[peak] ?? "") ?? [];
-  const strong = word === "" ? "" : `**${plain(word, 60)}**`;
-  return `${plain(before, 120)}${left === "" ? "" : " "}${strong}${right === "" ? "" : " "}${plain(after, 80)}`;
 }

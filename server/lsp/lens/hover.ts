@@ -3,14 +3,16 @@ import type { Dispatcher, RequestContext } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import type { FeatureHovers } from "../features/feature-hovers.ts";
 import { mentionAt } from "../features/mentions.ts";
+import type { Session } from "../session.ts";
 import { AtPosition } from "../standard-params.ts";
 import { tokenHover } from "./hover-text.ts";
 import { describePairToken } from "./pair-hover.ts";
 import type { PassageReader } from "./passage-reader.ts";
-import type { Problems } from "./problems.ts";
+import { judgeOf, type Problems } from "./problems.ts";
 import type { TokenDetails } from "./token-detail.ts";
 
 export interface HoverOptions {
+  readonly session: Session;
   readonly documents: Documents;
   readonly reader: PassageReader;
   readonly details: TokenDetails;
@@ -35,7 +37,7 @@ async function hoverToken(
   snapshot: Snapshot,
   offset: number,
   { signal }: RequestContext,
-  { reader, details, problems }: Pick<HoverOptions, "reader" | "details" | "problems">,
+  { session, reader, details, problems }: Omit<HoverOptions, "documents" | "features">,
 ): Promise<Hover | null> {
   const { ablation } = problems;
   const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
@@ -44,10 +46,13 @@ async function hoverToken(
     const found = await describePairToken(reader, reading, offset);
     return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
   }
-  const detail = await details.describe(reading, { offset, ablation, features: MOST_FEATURES, withBase: false });
+  const { settings } = session;
+  const by = { ...judgeOf(reading, settings.reading, ablation), threshold: settings.problems.threshold };
+  const withBase = by.mode === "tunedMinusBase";
+  const detail = await details.describe(reading, { offset, ablation, features: MOST_FEATURES, withBase });
   if (detail === null || detail.text.trim() === "") return null;
   const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
-  return hoverOf(snapshot, detail.start, detail.end, tokenHover({ detail, info: reading.lens.info, ablated }));
+  return hoverOf(snapshot, detail.start, detail.end, tokenHover({ detail, by, ablated }));
 }
 
 /** As many as one takes in at a glance. */

@@ -1,34 +1,34 @@
 import { DiagnosticSeverity, type DiagnosticSeverity as Severity } from "vscode-languageserver/node";
 import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { type Passage, toDocument } from "../../lens/passages.ts";
-import type { Reading } from "../../lens/reading.ts";
 import { sha256Of } from "../../pipeline/files.ts";
 import type { IgnoredWord, ProblemCode, ProblemData } from "../../protocol/problems.ts";
+import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import { oneLine, signed } from "../text/markdown.ts";
+import { type Judge, type Judgement, judge } from "./judging.ts";
+import type { RatedWord } from "./rated-words.ts";
 
-/** A word whose implicit and true reward differ in sign, in UTF-16 units of the document. */
+/** A word of which the model learned the opposite of what was meant, in UTF-16 units of the document. */
 export interface Disagreement extends ProblemData {
-  readonly implicit: number;
-  readonly trueReward: number;
+  readonly mode: ReadingMode;
+  readonly rating: number;
+  readonly judgement: Judgement;
 }
 
-/**
- * Words of a passage on which probe and feedback disagree, both at least `threshold` from zero. A word's implicit reward is the mean over its tokens;
- * so is its familiarity, which is not smaller than that of the mean of their features, and with `familiarOnly` an unfamiliar one is left out.
- */
+/** Of a passage's rated words those that are flagged. With `familiarOnly` a word that is unfamiliar to the probe is left out where the reading is the probe's. */
 export function disagreementsIn(
   passage: Passage,
-  reading: Reading,
-  { threshold, familiarOnly }: { readonly threshold: number; readonly familiarOnly: boolean },
+  words: readonly RatedWord[],
+  { familiarOnly, ...by }: Judge & { readonly familiarOnly: boolean },
 ): Disagreement[] {
   const name = passageName(passage);
-  return wordsOf(passage.text, reading).flatMap(({ start, end, implicit, familiarity, trueReward }): Disagreement[] => {
-    const differ = Math.sign(implicit) * Math.sign(trueReward) === -1;
-    if (!differ || (familiarOnly && isUnfamiliar(familiarity))) return [];
-    if (Math.abs(implicit) < threshold || Math.abs(trueReward) < threshold) return [];
+  return words.flatMap(({ start, end, rating, value, familiarity }): Disagreement[] => {
+    if (familiarOnly && isUnfamiliar(familiarity)) return [];
     const word = passage.text.slice(start, end);
+    const judgement = judge({ word, rating, value }, by);
+    if (!judgement.isFlagged) return [];
     const place = { start: toDocument(passage, start), end: toDocument(passage, end) };
-    return [{ ...place, word, passage: name, implicit, trueReward }];
+    return [{ ...place, word, passage: name, mode: by.mode, rating, judgement }];
   });
 }
 
@@ -40,12 +40,27 @@ export function isIgnored({ word, passage }: Disagreement, uri: string, ignored:
   );
 }
 
-export function problemMessage({ word, implicit, trueReward }: Disagreement): string {
-  const [learned, meant] = implicit > 0 ? ["good", "bad"] : ["bad", "good"];
-  return (
-    `“${oneLine(word.trim(), 60)}” is read as ${learned} (implicit reward ${signed(implicit)}); ` +
-    `the feedback says it is ${meant} (${signed(trueReward)}).`
-  );
+export function problemMessage({ word, mode, rating, judgement }: Disagreement): string {
+  const shown = `“${oneLine(word.trim(), 60)}”`;
+  const meant = `${rating > 0 ? "good" : "bad"} (${signed(rating)})`;
+  const { value } = judgement;
+  switch (mode) {
+    case "learned":
+      return `${shown} is rated ${meant}, but ${learnedWords(judgement)}.`;
+    case "implicit":
+      return `${shown} is read as ${value > 0 ? "good" : "bad"} (implicit reward ${signed(value)}); the feedback says it is ${meant}.`;
+    case "tunedMinusBase":
+      return `Tuning made the probe read ${shown} as ${value > 0 ? "better" : "worse"} (by ${signed(value)}); the feedback says it is ${meant}.`;
+  }
+}
+
+/** `tuning made it less likely than rated words are on the mean: −0.41 nats over 132 places of the run's texts`. */
+export function learnedWords({ level, places, value, isCentred }: Judgement): string {
+  const much = `tuning made it ${value > 0 ? "likelier" : "less likely"}`;
+  const than = isCentred ? " than rated words on the mean" : "";
+  return level === "word"
+    ? `${much}${than}: ${signed(value)} nats over ${places} places of the run's texts`
+    : `${much} here${than}: ${signed(value)} nats`;
 }
 
 export const problemSeverity: Severity = DiagnosticSeverity.Information;
@@ -54,35 +69,4 @@ export const disagreementCode: ProblemCode = "reward-disagreement";
 /** A passage by its text: an edit makes it another. */
 function passageName({ text }: Passage): string {
   return sha256Of(text).slice(0, 16);
-}
-
-interface ReadWord {
-  /** UTF-16 units of the passage's text. */
-  readonly start: number;
-  readonly end: number;
-  readonly implicit: number;
-  /** 0 where it is not known. */
-  readonly familiarity: number;
-  readonly trueReward: number;
-}
-
-/** Rated words: tokens one after the other with the same rating, of which only the first may begin with white space. */
-function wordsOf(text: string, { starts, ends, implicit, familiarity, trueReward }: Reading): ReadWord[] {
-  const words: (ReadWord & { readonly tokens: number })[] = [];
-  for (const [token, rating] of trueReward.entries()) {
-    if (rating === null) continue;
-    const [start = 0, end = 0, value = 0] = [starts[token], ends[token], implicit[token]];
-    const distance = familiarity?.[token] ?? 0;
-    const space = /^\s*/u.exec(text.slice(start, end))?.[0].length ?? 0;
-    const last = words.at(-1);
-    if (last !== undefined && last.end === start && space === 0 && last.trueReward === rating) {
-      const tokens = last.tokens + 1;
-      const meanWith = (mean: number, one: number): number => mean + (one - mean) / tokens;
-      const means = { implicit: meanWith(last.implicit, value), familiarity: meanWith(last.familiarity, distance) };
-      words[words.length - 1] = { ...last, ...means, end, tokens };
-    } else {
-      words.push({ start: start + space, end, implicit: value, familiarity: distance, trueReward: rating, tokens: 1 });
-    }
-  }
-  return words;
 }

@@ -3,12 +3,15 @@ import type { Diagnostic } from "vscode-languageserver/node";
 import { Pacer } from "../../common/pacer.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
+import { readingMode } from "../../protocol/power.ts";
 import { MAX_WORD_UNITS, type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
+import type { ReadingChoice, ReadingMode } from "../../protocol/reading-mode.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import { RequestCancelledError } from "../failures.ts";
 import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Session } from "../session.ts";
+import type { Judge } from "./judging.ts";
 import type { LensSession } from "./lens-session.ts";
 import { describeReading, type PassageReader, type RunReading } from "./passage-reader.ts";
 import {
@@ -19,6 +22,7 @@ import {
   problemMessage,
   problemSeverity,
 } from "./problem-finder.ts";
+import { ratedWords } from "./rated-words.ts";
 
 export interface ProblemsOptions {
   readonly session: Session;
@@ -28,7 +32,7 @@ export interface ProblemsOptions {
   readonly publish: (uri: string, version: number | undefined, diagnostics: Diagnostic[]) => void;
 }
 
-/** Publishes where implicit and true reward disagree, for the documents whose readings are shown, after every change and a pause. */
+/** Publishes words of which the model learned the opposite of what was meant, for the documents whose readings are shown, after every change and a pause. */
 export class Problems {
   readonly #options: ProblemsOptions;
   readonly #dispatcher: Dispatcher;
@@ -99,7 +103,7 @@ export class Problems {
 
   async #find(
     snapshot: Snapshot,
-    { problems: { threshold, limit }, fadeUnfamiliar: familiarOnly }: ServerSettings,
+    { problems: { threshold, limit }, fadeUnfamiliar: familiarOnly, reading: wanted }: ServerSettings,
     signal: AbortSignal,
   ): Promise<Diagnostic[] | undefined> {
     const reading = this.#options.reader.beginIfOpen(snapshot, signal);
@@ -107,15 +111,16 @@ export class Problems {
     // Two checkpoints say nothing of what was meant.
     if (reading.kind === "pair" || !reading.lens.info.hasTrueReward) return [];
     const { ignored } = this.#options.session.options;
+    const judge = { ...judgeOf(reading, wanted, this.#ablation), threshold, familiarOnly };
     const found: Disagreement[] = [];
     let more = 0;
     let tokens = 0;
     const pacer = new Pacer(reading.signal);
     for (const passage of reading.passages) {
       if (tokens >= MAX_TOKENS_AT_ONCE) break;
-      const read = await this.#readPassage(reading, passage);
-      tokens += read?.starts.length ?? 0;
-      for (const one of read === undefined ? [] : disagreementsIn(passage, read, { threshold, familiarOnly })) {
+      const { words, tokens: read } = await this.#readPassage(reading, passage, judge.mode);
+      tokens += read;
+      for (const one of disagreementsIn(passage, words, judge)) {
         if (isIgnored(one, snapshot.uri, ignored)) continue;
         if (found.length < limit) found.push(one);
         else more += 1;
@@ -128,19 +133,33 @@ export class Problems {
     ];
   }
 
-  /** Undefined for a passage that cannot be read; whoever reads it for the overlay is told why. */
-  async #readPassage(reading: RunReading, passage: RunReading["passages"][number]) {
+  /** Nothing for a passage that cannot be read; whoever reads it for the overlay is told why. */
+  async #readPassage(
+    reading: RunReading,
+    passage: RunReading["passages"][number],
+    mode: ReadingMode,
+  ): ReturnType<typeof ratedWords> {
     const { lens, signal } = reading;
     const ablation = this.#ablation;
     try {
-      return await this.#options.reader.read(reading, passage, describeReading("implicit", ablation), () =>
-        lens.read(passage.text, { ablation, signal }),
+      return await this.#options.reader.read(reading, passage, describeReading(mode, ablation), () =>
+        ratedWords(lens, passage.text, mode, { ablation, signal }),
       );
     } catch {
       signal.throwIfAborted();
-      return undefined;
+      return { words: [], tokens: 0 };
     }
   }
+}
+
+/** What words are judged by; an ablated model's are not judged by the lexicon, which is of the model as it was tuned. */
+export function judgeOf(
+  { lens }: Pick<RunReading, "lens">,
+  wanted: ReadingChoice,
+  ablation: AblationSet | null,
+): Omit<Judge, "threshold"> {
+  const isAblated = (ablation?.features.length ?? 0) > 0;
+  return { info: lens.info, mode: readingMode(lens.info, wanted), lexicon: isAblated ? undefined : lens.lexicon };
 }
 
 /** Typing goes on for longer than this between words. */

@@ -1,4 +1,5 @@
-import { fromDocument, toDocument } from "../../lens/passages.ts";
+import { learnedAt } from "../../lens/pair-reading.ts";
+import { fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
 import { type ShownPart, tokenAt } from "../../lens/reading.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
@@ -40,6 +41,7 @@ export class TokenDetails {
     ]);
     const token = read === undefined ? undefined : tokenAt(read, fromDocument(passage, offset));
     if (read === undefined || token === undefined) return null;
+    const learned = lens.info.hasBase ? await this.#learnedAt(reading, passage, token, ablation) : null;
     const detail = lens.explain(passage.text, read, token, features, base);
     const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
     const ids = [...new Set([...detail.contributions, ...(detail.fitted?.contributions ?? [])].map(({ id }) => id))];
@@ -50,11 +52,33 @@ export class TokenDetails {
       parts.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
     return {
       ...detail,
+      learned,
       start,
       end,
       text: snapshot.text.slice(start, end),
       contributions: explained(detail.contributions),
       fitted: detail.fitted && { ...detail.fitted, contributions: explained(detail.fitted.contributions) },
+    };
+  }
+
+  /** What tuning changed in the prediction of a token and its word, in document offsets. */
+  async #learnedAt(
+    reading: RunReading,
+    passage: Passage,
+    token: number,
+    ablation: AblationSet | null,
+  ): Promise<TokenDetail["learned"]> {
+    const { lens, signal } = reading;
+    const { text } = passage;
+    const read = await this.#reader.read(reading, passage, describeReading("learned", ablation), () =>
+      lens.readPair(text, { ablation, signal }),
+    );
+    const learned = learnedAt(read, text, token, lens.ratings(text));
+    const { word } = learned;
+    if (word === null) return learned;
+    return {
+      ...learned,
+      word: { ...word, start: toDocument(passage, word.start), end: toDocument(passage, word.end) },
     };
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { exampleLine } from "../lens/hover-text.ts";
+import { exampleLine } from "../lens/feature-hover-text.ts";
 import { oneLine, plain, probability, quoted, signed } from "./markdown.ts";
 
 const hostile = [

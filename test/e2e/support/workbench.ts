@@ -72,6 +72,21 @@ export class Workbench {
     await this.page.keyboard.press("Enter");
   }
 
+  /** Names a folder in the dialog that asks for one; `title` is in its title. */
+  async chooseFolder(path: string, title: string): Promise<void> {
+    const dialog = this.quickPick.filter({ hasText: title });
+    await dialog.locator(".monaco-list-row", { hasText: ".." }).waitFor();
+    const rows = dialog.locator(".monaco-list-row");
+    const input = dialog.locator("input.input");
+    // A dialog that is still looking into its first folder puts that folder's path back. A test's own limit ends this.
+    do {
+      await input.fill(`${path}/`);
+      await this.page.waitForFunction(() => true);
+    } while ((await input.inputValue()) !== `${path}/` || (await rows.count()) !== 1);
+    await dialog.getByRole("button", { name: /^Choose as / }).click();
+    await dialog.waitFor({ state: "hidden" });
+  }
+
   /** Chooses a colour theme and waits until the window has it and the choice is over. */
   async chooseTheme(theme: string, kind: "vs" | "vs-dark" | "hc-black" | "hc-light"): Promise<void> {
     await this.run("Preferences: Color Theme");

@@ -42,7 +42,11 @@ interface Started {
 /** A server that looks through the tiny run, unless it is not trusted. */
 async function start({ trusted = true, stateFolder, env }: Started = {}): Promise<LspClient> {
   const client = await LspClient.start({
-    options: { runsRoots: [join(root, "runs")], trusted, settings: { threads: 1, problems: { threshold: 0 } } },
+    options: {
+      runsRoots: [join(root, "runs")],
+      trusted,
+      settings: { threads: 1, reading: "implicit", problems: { threshold: 0 } },
+    },
     env: { ...env, LFP_STATE_DIR: stateFolder ?? (await scratchFolder()) },
   });
   clients.push(client);
@@ -280,7 +284,7 @@ test("with unfamiliar tokens faded they are in no list and no mean, and in no pr
 
   await client.tell(ProblemsWanted, { uri, wanted: true });
   const { diagnostics } = await client.heard(published);
-  const settings = { threads: 1, problems: { threshold: 0 }, fadeUnfamiliar: false };
+  const settings = { threads: 1, reading: "implicit", problems: { threshold: 0 }, fadeUnfamiliar: false };
   const options = { runsRoots: [join(root, "runs")], trusted: true, settings };
   await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse(options));
   const more = await client.heard(published, (told) => told.diagnostics.length !== diagnostics.length);
@@ -295,7 +299,7 @@ test("there are never more problems than the cap, which says how many are left o
   const most = every.diagnostics.length - 2;
   expect(most).toBeGreaterThan(0);
   const configure = async (problems: object): Promise<void> => {
-    const settings = { threads: 1, problems: { threshold: 0, ...problems } };
+    const settings = { threads: 1, reading: "implicit", problems: { threshold: 0, ...problems } };
     const options = { runsRoots: [join(root, "runs")], trusted: true, settings };
     await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse(options));
   };
@@ -343,7 +347,7 @@ test("a problem has quick fixes, and an ignored word is none", async () => {
   const ConfigurationParams = ConfigurationChanged.params.parse({
     runsRoots: [join(root, "runs")],
     trusted: true,
-    settings: { threads: 1, problems: { threshold: 0 } },
+    settings: { threads: 1, reading: "implicit", problems: { threshold: 0 } },
     ignored: [ignored],
   });
   await client.tell(ConfigurationChanged, ConfigurationParams);
@@ -356,7 +360,7 @@ test("the setting of the device is heeded, and without a GPU texts are read on t
   await client.open(uri, text);
   const read = await client.ask(ReadTokens, { ...all, mode: implicit });
   const before = client.told.length;
-  const settings = { threads: 1, device: "gpu", problems: { threshold: 0 } };
+  const settings = { threads: 1, reading: "implicit", device: "gpu", problems: { threshold: 0 } };
   const options = { runsRoots: [join(root, "runs")], trusted: true, settings };
   await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse(options));
   await expect

@@ -1,0 +1,180 @@
+/** What a server says of a run by its log-ratios: problems, hovers, and where a run has no base model. */
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { learnedWords } from "../../../server/lsp/lens/rated-words.ts";
+import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { DescribeToken, ReadTokens } from "../../../server/protocol/lens.ts";
+import { AblationChanged, ChooseRun, LensStateChanged } from "../../../server/protocol/lens-state.ts";
+import { ProblemsWanted } from "../../../server/protocol/problems.ts";
+import { LspClient, published } from "../../support/lsp-client.ts";
+import { makeTinyRun } from "../../support/tiny-run.ts";
+import { scratchFolder } from "../pipeline/scratch.ts";
+
+const uri = "untitled:a";
+const text =
+  "I saw a wonderful film, and a terrible one. It is great, and awful. Good and bad, happy and sad, fun and boring.";
+const THRESHOLD = 0.5;
+const CENTRE = 0.25;
+const clients: LspClient[] = [];
+let root: string;
+let run: string;
+
+const share = { right: 1, of: 2, share: 0.5, low: 0.1, high: 0.9 };
+const none = { value: null, low: null, high: null };
+const word = (name: string, rating: number, places: number, centred: number) => {
+  const interval = { low: centred - 0.125, high: centred + 0.125 };
+  return { word: name, rating, places, texts: places, mean: centred + CENTRE, centred, ...interval };
+};
+/** Tuning made "wonderful" less likely over many places; it says nothing of "terrible", which has few. */
+const learned = {
+  format: 1,
+  settings: { minPlaces: 20, resamples: 100 },
+  texts: 50,
+  tokens: 1000,
+  places: 35,
+  kl: none,
+  centre: CENTRE,
+  statistics: { words: 1, tau: none, auroc: none, signs: { positive: share, negative: share } },
+  words: [word("wonderful", 2.7, 30, -0.75), word("terrible", -2.1, 5, 9)],
+};
+
+beforeAll(async () => {
+  root = await scratchFolder();
+  run = (await makeTinyRun(root)).folder;
+  await mkdir(join(run, "learned"));
+  await writeFile(join(run, "learned", "learned.json"), JSON.stringify(learned));
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.stop();
+});
+
+async function start(folder = run, settings: object = {}): Promise<LspClient> {
+  const client = await LspClient.start({
+    options: {
+      runsRoots: [join(root, "runs")],
+      trusted: true,
+      settings: { threads: 1, problems: { threshold: THRESHOLD }, ...settings },
+    },
+    env: { LFP_STATE_DIR: await scratchFolder() },
+  });
+  clients.push(client);
+  await client.ask(ChooseRun, { runFolder: folder });
+  await client.open(uri, text);
+  return client;
+}
+
+async function hover(client: LspClient, at: string): Promise<string> {
+  const position = { line: 0, character: text.indexOf(at) + 1 };
+  const shown = await client.connection.sendRequest("textDocument/hover", { textDocument: { uri }, position });
+  return z.object({ contents: z.object({ value: z.string() }) }).parse(shown).contents.value;
+}
+
+test("problems are of the words whose log-ratio has the other sign than their rating, by the lexicon where it has the word", async () => {
+  const client = await start();
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics } = await client.heard(published);
+  const lens = await openLens(run, { threads: 1 });
+  const rated = learnedWords(text, await lens.readPair(text), lens.ratings(text));
+  await lens.close();
+  expect(rated.map(({ start, end }) => text.slice(start, end))).toContain("terrible");
+  const expected = rated.filter(({ start, rating, value }) => {
+    const isInLexicon = text.slice(start).startsWith("wonderful");
+    const score = -Math.sign(rating) * (isInLexicon ? -0.75 : value - CENTRE);
+    return score >= THRESHOLD;
+  });
+  expect(diagnostics.map(({ range }) => range.start.character)).toEqual(expected.map(({ start }) => start));
+  expect(diagnostics[0]).toMatchObject({
+    message:
+      "“wonderful” is rated good (+2.70), but tuning made it less likely than rated words on the mean: −0.75 nats over 30 places of the run's texts.",
+  });
+  // The tiny run's weights are random: some words at their places are flagged, and some are not.
+  expect(expected.length).toBeGreaterThan(1);
+  expect(expected.length).toBeLessThan(rated.length);
+  expect(diagnostics[1]?.message).toMatch(
+    /^“\w+” is rated .* here than rated words on the mean: [+−]\d+\.\d\d nats\.$/,
+  );
+});
+
+test("a hover begins with value, meant value, verdict and trust, and has the readings side by side", async () => {
+  const client = await start();
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  const [first = "", , verdict = "", , trust = "", , ...rest] = (await hover(client, "wonderful")).split("\n");
+  const detail = await client.ask(DescribeToken, {
+    ...{ uri, version: 1, ablation: null, features: 5 },
+    offset: text.indexOf("wonderful"),
+  });
+  const { sum = null, start: from, end } = detail?.learned?.word ?? {};
+  expect(text.slice(from, end)).toBe("wonderful");
+  const number = `${Math.abs(sum ?? Number.NaN).toFixed(2)} nats`;
+  expect(first).toMatch(
+    new RegExp(
+      `^“wonderful” learned reward \\*\\*.?${number}\\*\\*, true reward \\*\\*\\+2\\.70\\*\\* \\(they disagree\\)$`,
+    ),
+  );
+  expect(verdict).toBe(
+    "Over its 30 places in the run's texts: **−0.75 nats** (95 % interval −0.88 to −0.63) against rated words on the mean; flagged from 0.50 nats on (a setting: not calibrated).",
+  );
+  expect(trust).toMatch(/^This run has no calibration: how often such a reading is right was not measured/);
+  const readings = rest.filter((line) => line.startsWith("|")).map((line) => line.split("|")[2]?.trim());
+  expect(readings.slice(2, 6)).toEqual(["learned reward", "implicit reward", "true reward", "divergence"]);
+  expect(await hover(client, "film")).toMatch(/^“film” learned reward \*\*[+−]?\d+\.\d\d nats\*\*\n/);
+});
+
+test("under an ablation words are judged at their place, and the overlay's numbers are the ablated model's", async () => {
+  const client = await start();
+  const mode = { kind: "learned" as const };
+  const asked = { uri, version: 1, ranges: [{ start: 0, end: 1000 }], maxTokens: 1000, mode };
+  const ablation = { format: "lfp-ablation/1" as const, features: [{ id: "L0/F3", factor: 40 }] };
+  const valuesOf = async (set: typeof ablation | null) =>
+    (await client.ask(ReadTokens, { ...asked, ablation: set })).passages.flatMap(({ tokens }) => tokens.values);
+  expect(await valuesOf(ablation)).not.toEqual(await valuesOf(null));
+  await client.tell(AblationChanged, AblationChanged.params.parse({ ablation }));
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  const shown = await hover(client, "wonderful");
+  expect(shown).toMatch(/^Flagged from 0\.50 nats on/m);
+  expect(shown).toContain("With 1 feature ablated.");
+});
+
+test("problems go by the reading that somebody chose", async () => {
+  const client = await start(run, { reading: "tunedMinusBase", problems: { threshold: 0 }, fadeUnfamiliar: false });
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics } = await client.heard(published);
+  expect(diagnostics.length).toBeGreaterThan(0);
+  for (const { message } of diagnostics)
+    expect(message).toMatch(/^Tuning made the probe read “\w+” as (better|worse) \(by [+−]\d+\.\d\d\); the feedback/);
+  expect(await hover(client, "great")).toMatch(/^“great” tuned minus base \*\*[+−]\d+\.\d\d\*\*, true reward/);
+});
+
+test("a run whose base model is not on this machine is read by its probe, and says that nothing else is to be had", async () => {
+  const bare = join(root, "runs", "bare");
+  await cp(run, bare, { recursive: true });
+  await writeFile(
+    join(bare, "experiment.json"),
+    JSON.stringify({ preset: "quick", name: "bare", model: join(root, "gone") }),
+  );
+  const client = await start(bare);
+  const asked = { uri, version: 1, ranges: [{ start: 0, end: 1000 }], maxTokens: 1000, ablation: null };
+  expect(await client.failure(ReadTokens, { ...asked, mode: { kind: "learned" } })).toMatchObject({
+    message: expect.stringMatching(/no base model on this machine/),
+  });
+  expect((await client.ask(ReadTokens, { ...asked, mode: { kind: "implicit" } })).passages).toHaveLength(1);
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  expect(await hover(client, "great")).toMatch(/^“great” implicit reward \*\*/);
+});
+
+test("a learned lexicon that is none keeps the run from being opened, and says which file", async () => {
+  const broken = join(root, "runs", "broken");
+  await cp(run, broken, { recursive: true });
+  await writeFile(join(broken, "learned", "learned.json"), '{ "format": 1 }');
+  const client = await start(broken);
+  const asked = { uri, version: 1, ranges: [{ start: 0, end: 9 }], maxTokens: 9, ablation: null };
+  const failure = await client.failure(ReadTokens, { ...asked, mode: { kind: "learned" } });
+  expect(failure).toMatchObject({ code: "input", message: expect.stringContaining(join("learned", "learned.json")) });
+  await client.heard(LensStateChanged, ({ kind }) => kind === "failed");
+});
