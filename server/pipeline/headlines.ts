@@ -93,6 +93,19 @@ export const headlines: readonly Headline[] = [
   },
   { id: "ablation", name: "reward change by the ablation", stage: "ablate", read: ablationChange },
   { id: "beyond-random", name: "the same beyond random features", stage: "ablate", read: interval("set.beyondRandom") },
+  {
+    id: "ablation-loss",
+    name: "loss by the ablation beyond random features",
+    stage: "ablate",
+    read: interval("set.random.loss.beyond"),
+  },
+  {
+    id: "ablation-gain",
+    name: "change of the gain by the ablation",
+    stage: "ablate",
+    read: interval("set.base.gain"),
+  },
+  { id: "doubled", name: "reward change with the set doubled", stage: "ablate", read: doubledChange },
   ...(["attention", "mlp", "head"] as const).map((part): Headline => {
     const names = { attention: "attention", mlp: "the studied MLPs", head: "the head" };
     return {
@@ -147,6 +160,16 @@ export async function readHeadlines(
       return found === undefined ? [] : [[id, found]];
     }),
   );
+}
+
+function doubledChange(output: unknown): Measured | undefined {
+  const beside = z.array(z.unknown()).safeParse(at(output, "beside")).data ?? [];
+  const isDoubled = (one: unknown): boolean => {
+    const features = z.array(z.object({ factor: z.number() })).safeParse(at(one, "result.features")).data ?? [];
+    return features.length > 0 && features.every(({ factor }) => factor === 2);
+  };
+  const result = at(beside.find(isDoubled), "result");
+  return ablationChange({ set: result });
 }
 
 function ablationChange(output: unknown): Measured | undefined {

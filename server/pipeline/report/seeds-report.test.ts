@@ -59,7 +59,12 @@ it("reads the figures that an output has and leaves out the others", async () =>
   await writeFile(paths.evaluate, JSON.stringify({ difference: { mean: 0.4, low: 0.3, high: 0.5 }, kl: "lost" }));
   const change = { mean: -0.1, low: -0.2, high: 0 };
   const conditions = [{ kind: "none" }, { kind: "this", reward: { change } }];
-  await writeFile(paths.ablate, JSON.stringify({ set: { conditions, beyondRandom: null } }));
+  const doubled = { mean: 0.3, low: 0.1, high: 0.5 };
+  const beside = [
+    { result: { features: [{ id: "L1/F2", factor: 0 }], conditions } },
+    { result: { features: [{ id: "L1/F2", factor: 2 }], conditions: [{ kind: "this", reward: { change: doubled } }] } },
+  ];
+  await writeFile(paths.ablate, JSON.stringify({ set: { conditions, beyondRandom: null }, beside }));
   const part = (name: string, studied: boolean, mean: number, low: number, high: number) => ({
     part: name,
     studied,
@@ -74,6 +79,7 @@ it("reads the figures that an output has and leaves out the others", async () =>
   expect(await readHeadlines(paths)).toEqual({
     gain: { value: 0.4, low: 0.3, high: 0.5 },
     ablation: { value: -0.1, low: -0.2, high: 0 },
+    doubled: { value: 0.3, low: 0.1, high: 0.5 },
     "restore-attention": { value: -0.3, low: -0.4, high: -0.2 },
     "restore-mlp": { value: -0.1, low: -0.15, high: -0.05 },
   });

@@ -92,7 +92,7 @@ function findings(figures: readonly OverSeeds[], runs: readonly SeedRun[]): stri
     ),
     ...line(of("learned-tau"), "Tau-b of the learned lexicon with the ratings", [of("learned-auroc"), "AUROC"]),
     ...line(of("ablation"), "Change of the reward by the ablation"),
-    ...line(of("beyond-random"), "Beyond random features"),
+    ...line(of("beyond-random"), "Beyond random features", [of("ablation-loss"), "nats of loss beyond theirs"]),
     ...(lost.length === 0
       ? []
       : [`Seeds that did not finish and are in none of these figures: ${lost.join(", ")} (see the last section).`]),
