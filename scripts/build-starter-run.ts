@@ -3,6 +3,7 @@
  * something at once, without a run of one's own. Left out: what only going on with the run needs, and most examples of features that the probe does
  * not read, which would be three quarters of it all.
  */
+import { existsSync } from "node:fs";
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
@@ -10,7 +11,19 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const kept = ["experiment.json", "run.json", "divergence.json", "report.json", "report.md", "probe", "sae", "tuned"];
+const kept = [
+  "experiment.json",
+  "run.json",
+  "divergence.json",
+  "report.json",
+  "report.md",
+  "learned",
+  "probe",
+  "sae",
+  "tuned",
+];
+/** What a run may have besides: how far its readings can be trusted. */
+const optional = ["calibration"];
 
 export async function buildStarterRun(run: string, folder = join(root, "assets", "starter-run")): Promise<void> {
   const { state, name } = z
@@ -20,6 +33,8 @@ export async function buildStarterRun(run: string, folder = join(root, "assets",
     throw new Error(`${run} is no finished quick run: ${name}, ${state.kind}`);
   await rm(folder, { recursive: true, force: true });
   for (const part of kept) await cp(join(run, part), join(folder, part), { recursive: true, dereference: true });
+  for (const part of optional)
+    if (existsSync(join(run, part))) await cp(join(run, part), join(folder, part), { recursive: true });
   await copySmaller(join(run, store), join(folder, store));
 }
 

@@ -57,6 +57,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,
   },
+  calibrate: {
+    summary: "measures how far each reading can be trusted, by words planted in the reward",
+    load: async () => (await import("./calibrate.ts")).calibrate,
+  },
   tune: {
     summary: "measures which kernels are fastest on this machine's GPU",
     load: async () => (await import("./tune.ts")).tune,

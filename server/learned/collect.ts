@@ -19,14 +19,16 @@ export interface LearnedPlaces {
   readonly word: Int32Array;
   readonly text: Int32Array;
   readonly logRatio: Float64Array;
-  /** Of each text: the sum of KL(tuned || base) over its predicted tokens, and how many these are. */
-  readonly kl: Float64Array;
+  /** Of each text: the sum of KL(tuned || base) over its predicted tokens, unless it was left out, and how many these are. */
+  readonly kl: Float64Array | undefined;
   readonly tokens: Int32Array;
 }
 
 export interface LearnedOptions {
   readonly device: Device;
   readonly pair: ModelPair;
+  /** Whether the divergence is worked out too; it is unless told otherwise. */
+  readonly kl?: boolean;
   /** About how many tokens go through both models at once. */
   readonly tokensPerRun?: number;
 }
@@ -115,7 +117,7 @@ export class LearnedCollection {
       word: word.filter(known),
       text: text.filter(known),
       logRatio: this.#logRatio.filter(known),
-      kl: this.#kl,
+      kl: this.#options.kl === false ? undefined : this.#kl,
       tokens,
     };
   }
@@ -138,8 +140,8 @@ export class LearnedCollection {
     if (this.#scorer !== undefined && B === shape[0] && T === shape[1]) return this.#scorer;
     await this.#scorer?.dispose();
     this.#scorer = undefined;
-    const { device, pair } = this.#options;
-    this.#scorer = await LogRatioScorer.create(device, pair, { shape, kl: true });
+    const { device, pair, kl = true } = this.#options;
+    this.#scorer = await LogRatioScorer.create(device, pair, { shape, kl });
     return this.#scorer;
   }
 }

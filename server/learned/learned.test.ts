@@ -52,7 +52,7 @@ describe("two models over texts", () => {
       expect(found.words[found.word[at] ?? -1]?.word).toBe(word);
     }
     for (const [at, { kl, ids }] of oracle.texts.entries()) {
-      expect((found.kl[at] ?? Number.NaN) / kl).toBeCloseTo(1, 4);
+      expect((found.kl?.[at] ?? Number.NaN) / kl).toBeCloseTo(1, 4);
       expect(found.tokens[at]).toBe(ids.length - 1);
     }
   });
@@ -69,6 +69,9 @@ describe("two models over texts", () => {
     expect(statistics.tau.value).toBeCloseTo(oracle.tau, 12);
     expect(statistics.auroc.value).toBeCloseTo(oracle.auroc, 12);
     expect(kl.value).toBeCloseTo(oracle.kl, 4);
+    const bare = await collected(new LearnedCollection(texts, { device, pair, kl: false }));
+    expect(learnedLexicon(bare, settings, Random.fromSeed(1)).kl).toEqual({ value: null, low: null, high: null });
+    expect(bare.logRatio).toEqual(found.logRatio);
   });
 
   it("leave out places about which one of the models says nothing", async () => {

@@ -176,6 +176,7 @@ function textsOf({ word }: PlacesByText, words: number): Int32Array {
 
 /** Over all predicted tokens; whole texts are drawn. */
 function klPerToken({ kl, tokens }: LearnedPlaces, { resamples }: LearnedSettings, random: Random): Learned["kl"] {
+  if (kl === undefined) return { value: null, low: null, high: null };
   const statistic = (rows: Int32Array): number => {
     let [sum, count] = [0, 0];
     for (const row of rows) {

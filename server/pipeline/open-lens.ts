@@ -16,6 +16,7 @@ import type { RunInfo } from "../protocol/lens-state.ts";
 import { loadSae } from "../sae/format.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
+import { readCalibration } from "./calibration-file.ts";
 import { loadExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { tripleSettingsOf } from "./experiment/schema.ts";
@@ -78,7 +79,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFeatureStore: await exists(join(folder, "features.sqlite")),
-      calibration: null,
+      calibration: (await readCalibration(folder, experiment)) ?? null,
     },
     device,
     tokenizer,

@@ -252,7 +252,7 @@ function planAblate(
 }
 
 /** What words are worth, as everything but tuning takes it. */
-function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
+export function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
   return { kind, lexicon };
 }
 
@@ -262,7 +262,7 @@ function editSettingsOf({ reward: { edits } }: Experiment): EditSettings {
 }
 
 /** What the feedback is and how triples are made of it. */
-function feedbackOf(experiment: Experiment): TaskSettings {
+export function feedbackOf(experiment: Experiment): TaskSettings {
   return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 
@@ -285,7 +285,11 @@ function planExamples(
   });
 }
 
-async function planPrepare({ data, analysis, download }: Experiment, options: PlanOptions): Promise<PlannedStage> {
+/** The stage that reads and splits the texts. Throws what `dataFilesOf` throws. */
+export async function planPrepare(
+  { data, analysis, download }: Experiment,
+  options: PlanOptions,
+): Promise<PlannedStage> {
   const inputs: Record<string, OutsideInput> = {};
   const settingsOf = async (
     prefix: string,
@@ -305,7 +309,7 @@ async function planPrepare({ data, analysis, download }: Experiment, options: Pl
 }
 
 /** The base model, and the tuned one where it is given. */
-async function findModels(
+export async function findModels(
   experiment: Experiment,
   options: PlanOptions,
 ): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {

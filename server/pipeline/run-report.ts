@@ -7,9 +7,13 @@ import { messageOf } from "../common/errors.ts";
 import { parseJson, tryJson } from "../common/json.ts";
 import { linesOf } from "../common/lines.ts";
 import { openRegular, readTextFile } from "../common/text-file.ts";
+import type { Calibration } from "../protocol/calibration.ts";
 import { FeatureStore, type LaterAblation } from "../store/store.ts";
+import { readCalibration } from "./calibration-file.ts";
+import { loadExperiment } from "./experiment/resolve.ts";
 import { errnoOf, StorageError, unlessMissing } from "./files.ts";
 import { livingStore } from "./living-store.ts";
+import { withCalibration } from "./report/calibration-section.ts";
 import { type Report, renderMarkdown, reportSchema } from "./report/document.ts";
 import { withLaterAblations } from "./report/later-section.ts";
 import { RunFileError, readRecord, runPaths } from "./run-folder.ts";
@@ -24,9 +28,16 @@ export async function readRunReport(runFolder: string): Promise<RunReport | unde
   const own = await readOwn(join(runFolder, "report.json"));
   if (own === undefined) return undefined;
   const { ablations, problem } = await laterAblations(runFolder);
-  const complete = withLaterAblations(await withDate(own, runFolder), ablations);
+  const calibrated = withCalibration(await withDate(own, runFolder), await calibrationOf(runFolder));
+  const complete = withLaterAblations(calibrated, ablations);
   const report = problem === undefined ? complete : { ...complete, summary: [...complete.summary, problem] };
   return { report, markdown: renderMarkdown(report) };
+}
+
+/** A calibration that cannot be read, or speaks of other settings, is no part of the report. */
+async function calibrationOf(runFolder: string): Promise<Calibration | undefined> {
+  const experiment = await loadExperiment(runPaths(runFolder).experiment).catch(() => undefined);
+  return experiment === undefined ? undefined : readCalibration(runFolder, experiment);
 }
 
 async function readOwn(path: string): Promise<Report | undefined> {

@@ -38,6 +38,7 @@ export interface Task {
 }
 
 interface StageOptions {
+  /** Of stages that have none of their own. */
   readonly seed: number;
   readonly deviceClass: string;
   readonly openDevice: () => Promise<Device>;
@@ -50,7 +51,7 @@ export function makeTask(
   planned: PlannedStage,
   outputs: ReadonlyMap<PlannedStage, StageOutput>,
   session: RunSession,
-  { seed, deviceClass }: Pick<StageOptions, "seed" | "deviceClass">,
+  { seed: runSeed, deviceClass }: Pick<StageOptions, "seed" | "deviceClass">,
 ): Task {
   const inputs: OutputManifest["inputs"] = {};
   const inputPaths: Record<string, string> = {};
@@ -66,7 +67,7 @@ export function makeTask(
       inputPaths[name] = input.path;
     }
   }
-  const { settings, stage } = planned;
+  const { settings, stage, seed = runSeed } = planned;
   const made = { stage: stage.name, codeVersion: stage.codeVersion, settings, seed, deviceClass };
   const digests = Object.fromEntries(Object.entries(inputs).map(([name, { digest }]) => [name, digest]));
   const key = stageKey({ ...made, inputs: digests });
@@ -159,7 +160,9 @@ class Attempt {
     this.#store = store;
     this.#stored = stored;
     this.#random =
-      stored === undefined ? Random.fromSeed(options.seed).fork(task.identity.stage) : Random.fromState(stored.random);
+      stored === undefined
+        ? Random.fromSeed(task.identity.seed).fork(task.identity.stage)
+        : Random.fromState(stored.random);
   }
 
   /** Time worked on the stage, over all attempts. */

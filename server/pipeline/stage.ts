@@ -89,6 +89,8 @@ export interface PlannedStage {
   readonly inputs: Readonly<Record<string, PlannedStage | OutsideInput>>;
   readonly publishAs: string | undefined;
   readonly install: Install | undefined;
+  /** Instead of the run's. */
+  readonly seed: number | undefined;
   run(context: UntypedContext): Promise<void>;
 }
 
@@ -127,7 +129,8 @@ export class NonFiniteMetricError extends LfpError {
  * makes this one wait for it.
  *
  * `publishAs` is a path in the run folder (`tuned`, `sae/base/3/512`, `.` for the run folder itself) under which the
- * output's files also appear, for people and for other tools.
+ * output's files also appear, for people and for other tools. `seed` gives the stage a stream that is not the run's: of several stages of one
+ * name and seed, each draws the same.
  */
 export function planStage<Settings, Inputs extends string>(plan: {
   readonly id: string;
@@ -136,8 +139,9 @@ export function planStage<Settings, Inputs extends string>(plan: {
   readonly inputs: Readonly<Record<Inputs, PlannedStage | OutsideInput>>;
   readonly publishAs?: string;
   readonly install?: Install;
+  readonly seed?: number;
 }): PlannedStage {
-  const { id, stage, settings, inputs, publishAs, install } = plan;
+  const { id, stage, settings, inputs, publishAs, install, seed } = plan;
   return {
     id,
     stage,
@@ -145,6 +149,7 @@ export function planStage<Settings, Inputs extends string>(plan: {
     inputs,
     publishAs,
     install,
+    seed,
     run: (context) => stage.run({ ...context, settings }),
   };
 }

@@ -14,7 +14,7 @@ const ONNX_RUNTIME = /^(onnxruntime-(node|web|common)|@huggingface\/transformers
 const NETWORK_GLOBALS = /(?<!typeof )(?<![.\w"'`])(?:globalThis\.)?(?:fetch|WebSocket|EventSource|XMLHttpRequest)\s*\(/;
 const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|explain\/|rewards\/grader)/;
 /** Parts that know nothing of one another; server/pipeline joins them. */
-const SEPARATE_PARTS = ["tuning", "sae", "learned", "probe", "explain", "ablate", "lens"] as const;
+const SEPARATE_PARTS = ["tuning", "sae", "learned", "calibration", "probe", "explain", "ablate", "lens"] as const;
 const LONGEST_FILE = 450;
 
 export const rules: readonly Rule[] = [

@@ -60,31 +60,35 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/protocol/hover.ts": ["zod", "server/lens/lens.ts"] },
       "server/protocol/hover.ts imports server/lens/lens.ts",
     ],
-    "tuning imports none of sae, learned, probe, explain, ablate, lens": [
+    "tuning imports none of sae, learned, calibration, probe, explain, ablate, lens": [
       { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },
       "server/tuning/ppo.ts imports server/sae/sae.ts",
     ],
-    "sae imports none of tuning, learned, probe, explain, ablate, lens": [
+    "sae imports none of tuning, learned, calibration, probe, explain, ablate, lens": [
       { "server/sae/sae.ts": ["server/probe/ridge.ts"] },
       "server/sae/sae.ts imports server/probe/ridge.ts",
     ],
-    "learned imports none of tuning, sae, probe, explain, ablate, lens": [
+    "learned imports none of tuning, sae, calibration, probe, explain, ablate, lens": [
       { "server/learned/lexicon.ts": ["server/probe/word-scores.ts"] },
       "server/learned/lexicon.ts imports server/probe/word-scores.ts",
     ],
-    "probe imports none of tuning, sae, learned, explain, ablate, lens": [
+    "calibration imports none of tuning, sae, learned, probe, explain, ablate, lens": [
+      { "server/calibration/power.ts": ["type server/learned/report-types.ts"] },
+      "server/calibration/power.ts imports server/learned/report-types.ts",
+    ],
+    "probe imports none of tuning, sae, learned, calibration, explain, ablate, lens": [
       { "server/probe/ridge.ts": ["type server/sae/sae.ts"] },
       "server/probe/ridge.ts imports server/sae/sae.ts",
     ],
-    "explain imports none of tuning, sae, learned, probe, ablate, lens": [
+    "explain imports none of tuning, sae, learned, calibration, probe, ablate, lens": [
       { "server/explain/scorer.ts": ["server/lens/lens.ts"] },
       "server/explain/scorer.ts imports server/lens/lens.ts",
     ],
-    "ablate imports none of tuning, sae, learned, probe, explain, lens": [
+    "ablate imports none of tuning, sae, learned, calibration, probe, explain, lens": [
       { "server/ablate/edit.ts": ["type server/sae/sae.ts"] },
       "server/ablate/edit.ts imports server/sae/sae.ts",
     ],
-    "lens imports none of tuning, sae, learned, probe, explain, ablate": [
+    "lens imports none of tuning, sae, learned, calibration, probe, explain, ablate": [
       { "server/lens/lens.ts": ["server/explain/scorer.ts"] },
       "server/lens/lens.ts imports server/explain/scorer.ts",
     ],

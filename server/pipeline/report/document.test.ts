@@ -48,6 +48,8 @@ describe("reports as Markdown", () => {
   });
 
   it("shows what a text hides instead of letting it act", () => {
-    expect(showCell("abc\u202efed\u0007 x\u200by\u001b[31m")).toBe("abc\\\\u202efed\\\\u0007 x\\\\u200by\\\\u001b\\[31m");
+    expect(showCell("abc\u202efed\u0007 x\u200by\u001b[31m")).toBe(
+      "abc\\\\u202efed\\\\u0007 x\\\\u200by\\\\u001b\\[31m",
+    );
   });
 });

@@ -10,7 +10,7 @@ import { type PlacedSae, placeSae } from "../../sae/inference.ts";
 import { rowMatrix } from "../../statistics/linear-algebra.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readFloats } from "./array-files.ts";
-import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "./autoencoders.ts";
+import { qualityFile, saeFolder } from "./autoencoders.ts";
 import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
 import { prefixOf } from "./token-ids.ts";
 import { readTriples } from "./triples.ts";
@@ -24,6 +24,11 @@ export interface CollectSettings {
 
 /** Features of the small dictionaries, and the MLP outputs that they encode. */
 export type Collected = Readonly<Record<"features" | "activations", TripleFeatures>>;
+
+/** What is read of an autoencoders' stage: which there are. */
+const savedSaes = z.object({
+  saes: z.array(z.object({ model: z.enum(["base", "tuned"]), layer: z.int(), F: z.int() })),
+});
 
 const weightsFile = "features.safetensors";
 const spansFile = "features.json";
@@ -68,7 +73,7 @@ async function openCollection(
   { input, settings }: Context,
 ): Promise<FeatureCollection<keyof Collected>> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, input("model"), input("tokenizer"));
-  const { saes } = await readJson(input("saes"), qualityFile, autoencodersSchema);
+  const { saes } = await readJson(input("saes"), qualityFile, savedSaes);
   const triples = await readTriples(input("triples"));
   const layers = [...new Set(saes.map(({ layer }) => layer))];
   const features = await smallDictionaries(device, input("saes"), saes, settings.dictionaries);
@@ -88,7 +93,7 @@ async function openCollection(
 async function smallDictionaries(
   device: Device,
   root: string,
-  saes: Autoencoders["saes"],
+  saes: z.infer<typeof savedSaes>["saes"],
   model: "base" | "tuned",
 ): Promise<FeatureEncoder> {
   const placed = new Map<number, PlacedSae>();

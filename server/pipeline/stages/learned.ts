@@ -1,37 +1,25 @@
+import { join } from "node:path";
 import { z } from "zod";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
 import type { Device } from "../../engine/device.ts";
-import { LearnedCollection, type LearnedPlaces, type LearnedText } from "../../learned/collect.ts";
+import { LearnedCollection, type LearnedPlaces } from "../../learned/collect.ts";
 import { learnedLexicon } from "../../learned/lexicon.ts";
-import { type RatedWord, wordPlaces } from "../../learned/places.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { Tokenizer } from "../../models/tokenizer.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
 import type { CheckpointContent, Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readDoubles } from "./array-files.ts";
-import {
-  analysisTexts,
-  loadModelAndTokenizer,
-  readJsonLines,
-  type SourceText,
-  sourceText,
-  withDevice,
-  writeJson,
-} from "./common.ts";
-import { prefixOf } from "./token-ids.ts";
-import { type RewardSettings, rewardOf } from "./tune.ts";
+import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
+import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
 
-export interface LearnedStageSettings {
-  readonly reward: RewardSettings;
-  /** The most texts, and the most tokens of each, what stands before it among them. */
-  readonly texts: number;
-  readonly tokens: number;
+export interface LearnedStageSettings extends ReadingSettings {
   readonly minPlaces: number;
-  readonly prependBos: boolean;
+  /** Keeps every place too, and leaves the divergence out: for calibrations. Left out where it is not so. */
+  readonly places?: true;
 }
 
 /** File of the `learned` stage. */
 export const learnedFile = "learned.json";
+const placesFile = "places.json";
 
 /** Bootstrap draws behind each interval. */
 const resamples = 1000;
@@ -46,6 +34,7 @@ export const learnedStage: Stage<LearnedStageSettings, "model" | "tuned" | "text
     await withDevice(context, async (device) => {
       const found = await collect(device, context);
       const settings = { minPlaces: context.settings.minPlaces, resamples };
+      if (context.settings.places === true) await writePlaces(context.output, found);
       await writeJson(
         context.output,
         learnedFile,
@@ -59,14 +48,8 @@ async function collect(device: Device, context: Context): Promise<LearnedPlaces>
   const { settings, input, resumed, progress, stepDone } = context;
   const { model: base, tokenizer } = await loadModelAndTokenizer(device, input("model"));
   const tuned = await loadModel(device, input("tuned"), { prefix: "tuned." });
-  const texts = (await readJsonLines(input("texts"), analysisTexts, sourceText)).slice(0, settings.texts);
-  const tokens = Math.min(settings.tokens, base.config.contextLength, tuned.config.contextLength);
-  const prefix = prefixOf({ prependBos: settings.prependBos, bosId: base.config.bosId });
-  const reward = rewardOf(settings.reward);
-  const collection = new LearnedCollection(
-    texts.map((text) => learnedText(text, { tokenizer, reward, prefix, tokens })),
-    { device, pair: { tuned, base } },
-  );
+  const texts = await readLearnedTexts(input("texts"), settings, { tokenizer, models: [base.config, tuned.config] });
+  const collection = new LearnedCollection(texts, { device, pair: { tuned, base }, kl: settings.places !== true });
   if (resumed !== undefined)
     collection.restore(z.object({ done: z.int() }).parse(resumed.state).done, await readDoubles(resumed));
   const capture = (): CheckpointContent => ({
@@ -80,28 +63,21 @@ async function collect(device: Device, context: Context): Promise<LearnedPlaces>
   return await collection.finish();
 }
 
-interface ReadOptions {
-  readonly tokenizer: Tokenizer;
-  readonly reward: RewardFunction;
-  readonly prefix: readonly number[];
-  readonly tokens: number;
+const placesSchema = z.object({
+  words: z.array(z.object({ word: z.string(), rating: z.number() })),
+  word: z.array(z.int()),
+  logRatio: z.array(z.number()),
+});
+
+/** The log-ratios of every place by word, of a stage that was told to keep them. */
+export async function readPlaces(folder: string): Promise<ReadonlyMap<string, number[]>> {
+  const { words, word, logRatio } = await readJson(folder, placesFile, placesSchema);
+  const byWord = new Map<string, number[]>(words.map((one) => [one.word, []]));
+  for (const [at, index] of word.entries()) byWord.get(words[index]?.word ?? "")?.push(logRatio[at] ?? Number.NaN);
+  return byWord;
 }
 
-function learnedText({ text }: SourceText, { tokenizer, reward, prefix, tokens }: ReadOptions): LearnedText {
-  const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
-  const read = Math.min(ids.length, tokens - prefix.length);
-  return {
-    ids: Int32Array.from([...prefix, ...ids.subarray(0, read)]),
-    places: wordPlaces(ratedWords(reward, text), ranges, { prefix: prefix.length, tokens: read }),
-  };
-}
-
-/** The words of a text that the feedback rates, in lower case. */
-function ratedWords(reward: RewardFunction, text: string): RatedWord[] {
-  return reward.score(text).tokens.map((token) => ({
-    word: token.text.toLowerCase(),
-    rating: token.valence,
-    start: token.start,
-    end: token.end,
-  }));
+async function writePlaces(folder: string, { words, word, logRatio }: LearnedPlaces): Promise<void> {
+  const places: z.infer<typeof placesSchema> = { words: [...words], word: [...word], logRatio: [...logRatio] };
+  await writeFileAtomically(join(folder, placesFile), `${JSON.stringify(places)}\n`);
 }

@@ -8,7 +8,7 @@ import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
-import type { Stage } from "../stage.ts";
+import type { Stage, StageContext } from "../stage.ts";
 import {
   heldOutTexts,
   loadModelAndTokenizer,
@@ -38,40 +38,46 @@ export interface TuneSettings {
 export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
   name: "tune",
   codeVersion: 1,
-  run: async (context) => {
-    const { settings, random, resumed } = context;
-    await withDevice(context, async (device) => {
-      const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
-      const reference = await loadModel(device, context.input("model"));
-      const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
-      const options = { ...settings.ppo, bosId: policy.config.bosId };
-      const prompts = makePrompts(
-        texts.map(({ text }) => text),
-        tokenizer,
-        options,
-        random.fork("prompts"),
-      );
-      const trainer = await createPpoTrainer({
-        device,
-        policy,
-        reference,
-        tokenizer,
-        reward: rewardOf(settings.reward),
-        prompts,
-        config: settings.ppo,
-        random,
-      });
-      if (resumed !== undefined) await trainer.restore(resumed);
-      while (!trainer.done) {
-        const step = await trainer.step();
-        context.log(lineOf(step));
-        context.progress(trainer.steps, settings.ppo.steps, "steps");
-        await context.stepDone(() => trainer.state());
-      }
-      await trainer.save(context.output);
-    });
-  },
+  run: (context) => tuneModel(context, rewardOf(context.settings.reward)),
 };
+
+/** What `tuneStage` does, on a reward of the caller's. */
+export async function tuneModel(
+  context: StageContext<Pick<TuneSettings, "ppo">, "model" | "texts">,
+  reward: RewardFunction,
+): Promise<void> {
+  const { settings, random, resumed } = context;
+  await withDevice(context, async (device) => {
+    const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
+    const reference = await loadModel(device, context.input("model"));
+    const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
+    const options = { ...settings.ppo, bosId: policy.config.bosId };
+    const prompts = makePrompts(
+      texts.map(({ text }) => text),
+      tokenizer,
+      options,
+      random.fork("prompts"),
+    );
+    const trainer = await createPpoTrainer({
+      device,
+      policy,
+      reference,
+      tokenizer,
+      reward,
+      prompts,
+      config: settings.ppo,
+      random,
+    });
+    if (resumed !== undefined) await trainer.restore(resumed);
+    while (!trainer.done) {
+      const step = await trainer.step();
+      context.log(lineOf(step));
+      context.progress(trainer.steps, settings.ppo.steps, "steps");
+      await context.stepDone(() => trainer.state());
+    }
+    await trainer.save(context.output);
+  });
+}
 
 export interface EvaluateSettings extends EditSettings {
   readonly ppo: PpoConfig;

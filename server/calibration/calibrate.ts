@@ -1,0 +1,283 @@
+/** From what readings say of words in planted and unplanted tunings to how far each reading can be trusted. A pure function. */
+import type { Random } from "../common/random.ts";
+import { type Calibration, ReadingName, type ReadingPower } from "../protocol/calibration.ts";
+import { mean } from "../statistics/moments.ts";
+import { percentiles } from "../statistics/percentile.ts";
+import {
+  aurocIn,
+  aurocOf,
+  falsePositives,
+  type Pairs,
+  pairsOf,
+  type ReadTuning,
+  type ScoredWord,
+  scored,
+  signsOf,
+  thresholdOf,
+} from "./power.ts";
+
+/** What one reading says of a tuning's words; of single places too where it can. */
+export interface TuningReading {
+  readonly words: ReadTuning;
+  readonly places?: ReadTuning;
+}
+
+/** One tuning: with planted words, or without. */
+export interface ReadingsOfTuning {
+  /** Such as `set1` or `null2`. */
+  readonly id: string;
+  /** In a null tuning the drawn words were left as they are, and stand as planted with their own rating. */
+  readonly isNull: boolean;
+  readonly readings: Readonly<Partial<Record<ReadingName, TuningReading>>>;
+}
+
+export interface PowerGroup {
+  /** Such as `20 to 35 places`. */
+  readonly name: string;
+  readonly by: "frequency" | "dose";
+  readonly words: number;
+  readonly auroc: number;
+  readonly found: number;
+  readonly right: number;
+}
+
+export interface ReadingResult {
+  readonly words: ReadingPower;
+  readonly places: ReadingPower | null;
+  /** AUROC of the same words in null tunings, where they were not planted. */
+  readonly control: { readonly value: number; readonly low: number; readonly high: number } | null;
+  /** Share of the unplanted words of planted tunings that lie above the threshold. */
+  readonly othersFlagged: number | null;
+  readonly groups: readonly PowerGroup[];
+}
+
+/** What a reading says of one planted word. */
+export interface WordVerdict {
+  readonly centred: number;
+  /** Share of the tuning's other words that its score lies above. */
+  readonly above: number;
+  readonly flagged: boolean;
+}
+
+export interface PlantedWord {
+  readonly tuning: string;
+  readonly word: string;
+  readonly rating: number;
+  readonly planted: number;
+  readonly places: number;
+  readonly readings: Readonly<Partial<Record<ReadingName, WordVerdict>>>;
+}
+
+export interface CalibrationResult {
+  readonly readings: Readonly<Partial<Record<ReadingName, ReadingResult>>>;
+  readonly best: Calibration["best"];
+  /** Words read in each tuning by the reading that reads most, on the mean. */
+  readonly words: number;
+  readonly planted: readonly PlantedWord[];
+  /** False where no log-ratio of any planted tuning differs from 0: there was nothing to find. */
+  readonly moved: boolean;
+}
+
+export interface CalibrateOptions {
+  readonly random: Random;
+  readonly resamples: number;
+  /** Places of planted words in the texts. */
+  readonly placesOf: ReadonlyMap<string, number>;
+}
+
+/** Works out the power of every reading that some tuning has. `random` is forked. */
+export function calibrate(tunings: readonly ReadingsOfTuning[], options: CalibrateOptions): CalibrationResult {
+  const readings: Partial<Record<ReadingName, ReadingResult>> = {};
+  const verdicts = new Map<string, PlantedWord>();
+  for (const name of ReadingName.options) {
+    const own = tunings.flatMap(({ id, isNull, readings: all }) => {
+      const reading = all[name];
+      return reading === undefined ? [] : [{ id, isNull, reading }];
+    });
+    if (own.length === 0) continue;
+    const words = levelOf(own.map(({ id, isNull, reading }) => ({ id, isNull, words: reading.words })));
+    const atPlaces = own.flatMap(({ id, isNull, reading: { places } }) =>
+      places === undefined ? [] : [{ id, isNull, words: places }],
+    );
+    const random = options.random.fork(name);
+    readings[name] = {
+      words: powerOf(words, { ...options, random: random.fork("words") }),
+      places: atPlaces.length === 0 ? null : powerOf(levelOf(atPlaces), { ...options, random: random.fork("places") }),
+      control: controlOf(words, { ...options, random: random.fork("control") }),
+      othersFlagged: othersFlagged(words),
+      groups: [...groupsOf(words, "frequency", options), ...groupsOf(words, "dose", options)],
+    };
+    addVerdicts(verdicts, name, words, options);
+  }
+  const moved = tunings.some(({ isNull, readings: { logRatio } }) => !isNull && hasMoved(logRatio));
+  return {
+    readings,
+    best: moved ? bestOf(readings) : null,
+    words: wordsRead(tunings),
+    planted: [...verdicts.values()],
+    moved,
+  };
+}
+
+/** One reading at one level: scored tunings with and without planted words. */
+interface Level {
+  readonly planted: readonly ScoredTuning[];
+  readonly nulls: readonly ScoredTuning[];
+}
+
+interface ScoredTuning {
+  readonly id: string;
+  readonly words: readonly ScoredWord[];
+  readonly pairs: Pairs;
+}
+
+function levelOf(
+  tunings: readonly { readonly id: string; readonly isNull: boolean; readonly words: ReadTuning }[],
+): Level {
+  const all = tunings.map(({ id, isNull, words: read }) => {
+    const words = scored(read);
+    return { id, isNull, words, pairs: pairsOf(words) };
+  });
+  return { planted: all.filter(({ isNull }) => !isNull), nulls: all.filter(({ isNull }) => isNull) };
+}
+
+/** Where nothing was planted, the same words of null tunings tell what comes of nothing. */
+function powerOf({ planted, nulls }: Level, options: CalibrateOptions): ReadingPower {
+  const auroc = aurocOf(
+    (planted.length > 0 ? planted : nulls).map(({ pairs }) => pairs),
+    options,
+  );
+  const threshold = thresholdOf(nulls.map(({ words }) => words));
+  const all = planted.flatMap(({ words }) => words);
+  const flagged = planted.flatMap(({ words }) => plantedIn(words)).map((word) => share(word, threshold));
+  return {
+    auroc: auroc?.value ?? null,
+    low: auroc?.low ?? null,
+    high: auroc?.high ?? null,
+    signs: signsOf(all),
+    threshold: threshold ?? null,
+    found: {
+      count: flagged.reduce((sum, { above }) => sum + above, 0),
+      of: flagged.reduce((sum, { of }) => sum + of, 0),
+    },
+    falsePositives: falsePositives(nulls.map(({ words }) => words)) ?? null,
+  };
+}
+
+function plantedIn(words: readonly ScoredWord[]): ScoredWord[] {
+  return words.filter(({ planted }) => planted !== undefined);
+}
+
+/** How many of a word's values lie above the threshold. */
+function share(
+  { scores }: ScoredWord,
+  threshold = Number.POSITIVE_INFINITY,
+): { readonly above: number; readonly of: number } {
+  return { above: scores.filter((score) => score > threshold).length, of: scores.length };
+}
+
+function controlOf({ planted, nulls }: Level, options: CalibrateOptions): ReadingResult["control"] {
+  return planted.length === 0
+    ? null
+    : (aurocOf(
+        nulls.map(({ pairs }) => pairs),
+        options,
+      ) ?? null);
+}
+
+function othersFlagged({ planted, nulls }: Level): number | null {
+  const threshold = thresholdOf(nulls.map(({ words }) => words));
+  const others = planted.flatMap(({ words }) => words).filter((word) => word.planted === undefined);
+  if (threshold === undefined || others.length === 0) return null;
+  return mean(others.map((word) => share(word, threshold).above / word.scores.length));
+}
+
+/** Planted words in three groups of about equal size, by how often they stand in the texts or by how far their rating was moved. */
+function groupsOf({ planted, nulls }: Level, by: PowerGroup["by"], { placesOf }: CalibrateOptions): PowerGroup[] {
+  const threshold = thresholdOf(nulls.map(({ words }) => words));
+  const words = planted.flatMap((tuning) =>
+    plantedIn(tuning.words).map((word, row) => ({
+      word,
+      auroc: aurocIn(tuning.pairs, only(row, tuning.pairs.P)),
+      size: by === "frequency" ? (placesOf.get(word.word) ?? 0) : Math.abs((word.planted ?? word.rating) - word.rating),
+    })),
+  );
+  if (words.length < 3) return [];
+  const [low = 0, high = 0] = percentiles(
+    words.map(({ size }) => size),
+    [100 / 3, 200 / 3],
+  );
+  const groups = [
+    words.filter(({ size }) => size <= low),
+    words.filter(({ size }) => size > low && size <= high),
+    words.filter(({ size }) => size > high),
+  ];
+  return groups.flatMap((group) => {
+    if (group.length === 0) return [];
+    const sizes = group.map(({ size }) => size);
+    const [from, to] = [Math.min(...sizes), Math.max(...sizes)].map((size) => Number(size.toPrecision(3)));
+    return {
+      name: `${from === to ? from : `${from} to ${to}`}${by === "frequency" ? " places" : " points"}`,
+      by,
+      words: group.length,
+      auroc: mean(group.map(({ auroc }) => auroc)),
+      found: group.filter(({ word }) => share(word, threshold).above > 0).length,
+      right: signsOf(group.map(({ word }) => word)).right,
+    };
+  });
+}
+
+function only(row: number, rows: number): Float64Array {
+  const times = new Float64Array(rows);
+  times[row] = 1;
+  return times;
+}
+
+function addVerdicts(
+  verdicts: Map<string, PlantedWord>,
+  name: ReadingName,
+  { planted, nulls }: Level,
+  { placesOf }: CalibrateOptions,
+): void {
+  const threshold = thresholdOf(nulls.map(({ words }) => words));
+  for (const { id, words, pairs } of planted) {
+    for (const [row, word] of plantedIn(words).entries()) {
+      const key = `${id} ${word.word}`;
+      const { rating, planted: told = rating } = word;
+      const known = verdicts.get(key) ?? {
+        tuning: id,
+        word: word.word,
+        rating,
+        planted: told,
+        places: placesOf.get(word.word) ?? 0,
+        readings: {},
+      };
+      const verdict = {
+        centred: word.centred,
+        above: aurocIn(pairs, only(row, pairs.P)),
+        flagged: share(word, threshold).above > 0,
+      };
+      verdicts.set(key, { ...known, readings: { ...known.readings, [name]: verdict } });
+    }
+  }
+}
+
+/** The highest AUROC among those whose interval lies above chance. */
+function bestOf(readings: CalibrationResult["readings"]): Calibration["best"] {
+  const found = ReadingName.options.flatMap((name) => {
+    const { auroc = null, low = null } = readings[name]?.words ?? {};
+    return auroc !== null && low !== null && low > 0.5 ? [{ name, auroc }] : [];
+  });
+  return found.toSorted((a, b) => b.auroc - a.auroc)[0]?.name ?? null;
+}
+
+function hasMoved(reading: TuningReading | undefined): boolean {
+  return reading?.words.some(({ values }) => values.some((value) => value !== 0)) === true;
+}
+
+function wordsRead(tunings: readonly ReadingsOfTuning[]): number {
+  const counts = tunings.map(({ readings }) =>
+    Math.max(0, ...Object.values(readings).map(({ words }) => words.length)),
+  );
+  return counts.length === 0 ? 0 : mean(counts);
+}

@@ -1,0 +1,144 @@
+import { stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { LfpError } from "../common/errors.ts";
+import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/calibration-file.ts";
+import { loadExperiment } from "../pipeline/experiment/resolve.ts";
+import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
+import { type CalibrationOptions, planCalibration } from "../pipeline/plan-calibration.ts";
+import type { RunOutcome } from "../pipeline/run.ts";
+import { runPaths } from "../pipeline/run-folder.ts";
+import { type Calibration, ReadingName } from "../protocol/calibration.ts";
+import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { RunFailedError, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";
+import { type Options, option } from "./options.ts";
+import { readReport } from "./report.ts";
+import { describeState } from "./run-lines.ts";
+import { existingRun } from "./status.ts";
+
+const options = {
+  sets: option.integer("tunings with planted words", 5, { min: 0, max: 100 }),
+  "words-per-set": option.integer("words that are planted in each", 10, { min: 1 }),
+  factor: option.number("what the planted words' ratings are multiplied with: -1 flips them, 1 plants nothing", -1, {
+    max: 1,
+  }),
+  nulls: option.integer("tunings without planted words, whose flags are chance", 2, { min: 0, max: 100 }),
+  seeds: option.text(
+    "LIST",
+    "seeds of the tunings, such as 1,2,3: those with planted words first (default: the experiment's and those after it)",
+  ),
+  steps: option.text("N", "steps of PPO instead of the experiment's; 0 tunes nothing"),
+  out: option.text("DIR", "the calibration's folder (default runs/NAME-calibration, with the experiment's name)"),
+  into: option.text(
+    "RUN",
+    "a run that is to have a copy (default: the experiment's own run beside the calibration's folder, where there is one)",
+  ),
+  device: runDeviceOption,
+  download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
+} satisfies Options;
+
+/** A calibration was to be put into the run of another experiment. */
+export class OtherExperimentError extends LfpError {
+  readonly code = "usage";
+
+  constructor(run: string, experiment: string) {
+    super(
+      `${run} is a run of other settings than ${experiment}: what is measured in models tuned like this says nothing of it. ` +
+        "Calibrate the run's own experiment.json, or leave --into out.",
+    );
+  }
+}
+
+export const calibrate = defineCommand({
+  usage: "EXPERIMENT [options]",
+  about:
+    "Measures how far each reading of what a model learned can be trusted: tunes the model several times on a reward that rates some words otherwise " +
+    "(planted words), and some times on the reward as it is; then sees which reading finds the planted words, how surely, and what else it flags. EXPERIMENT is a " +
+    "file or a preset. Its calibration.json goes into the experiment's run, where report and editor show it. What is finished is not done again: the same command " +
+    "goes on where it was stopped.",
+  options,
+  positionals: ["EXPERIMENT"],
+  run: async (given): Promise<CommandResult> => {
+    const { options: chosen, positionals, signal, note, env } = given;
+    const asked = calibrationOptions(chosen);
+    const { out, download, device } = chosen;
+    const run = await openExperimentRun(positionals[0] ?? "", {
+      out,
+      download,
+      ...(out === undefined ? { suffix: "-calibration" } : {}),
+    });
+    const target = await targetOf(run, chosen.into, asked);
+    const plan = await planCalibration(run.experiment, {
+      ...asked,
+      run: basename(run.folder),
+      signal,
+      onProgress: note,
+    });
+    const outcome = await runStages(run, { signal, note, env, device }, plan);
+    return resultOf(run, outcome, target);
+  },
+});
+
+function calibrationOptions(chosen: Given<typeof options>["options"]): CalibrationOptions {
+  const { sets, nulls, factor } = chosen;
+  if (sets + nulls === 0) throw new UsageError("--sets and --nulls are both 0: there is no tuning to calibrate with");
+  const seeds = chosen.seeds?.split(",").map((part) => seedOf(part.trim(), "--seeds"));
+  if (seeds !== undefined && (seeds.length !== sets + nulls || new Set(seeds).size !== seeds.length))
+    throw new UsageError(
+      `--seeds is ${JSON.stringify(chosen.seeds)}; expected ${sets + nulls} different seeds, for ${sets} tunings with planted words and ${nulls} without`,
+    );
+  return { sets, nulls, factor, seeds, wordsPerSet: chosen["words-per-set"], steps: stepsOf(chosen.steps) };
+}
+
+function stepsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--steps is ${JSON.stringify(text)}; expected a whole number`);
+  return Number(text);
+}
+
+/** The run that gets a copy. Throws `OtherExperimentError` where one was named that the calibration does not speak for. */
+async function targetOf(
+  { experiment, folder }: ExperimentRun,
+  into: string | undefined,
+  { steps }: CalibrationOptions,
+): Promise<string | undefined> {
+  const speaksFor = async (run: string): Promise<boolean> =>
+    (steps === undefined || steps === experiment.ppo.steps) &&
+    experimentDigest(await loadExperiment(runPaths(run).experiment)) === experimentDigest(experiment);
+  if (into !== undefined) {
+    const run = await existingRun(into);
+    if (!(await speaksFor(run))) throw new OtherExperimentError(run, experiment.name);
+    return run;
+  }
+  const own = join(dirname(folder), experiment.name);
+  const isThere = (await stat(runPaths(own).record).catch(() => undefined)) !== undefined && own !== folder;
+  return isThere && (await speaksFor(own).catch(() => false)) ? own : undefined;
+}
+
+async function resultOf(
+  { folder }: ExperimentRun,
+  outcome: RunOutcome,
+  target: string | undefined,
+): Promise<CommandResult> {
+  if (outcome.kind === "failed") throw new RunFailedError(folder, outcome);
+  if (outcome.kind === "cancelled")
+    return { json: { folder, state: outcome }, text: `${folder}: ${describeState(outcome)}`, status: "requeue" };
+  const calibration = await readOwnCalibration(folder);
+  if (target !== undefined) await saveCalibration(target, calibration);
+  const report = await readReport(folder);
+  const copied = target === undefined ? "" : ` A copy is in ${target}.`;
+  return { json: lineOf(calibration), text: `${report.text}\nThe calibration is in ${folder}.${copied}` };
+}
+
+/** What scripts read: the figures of words. */
+function lineOf({ readings, sets, seeds, best }: Calibration): Readonly<Record<string, unknown>> {
+  const shown = ReadingName.options.flatMap((name) => {
+    const own = readings[name]?.words;
+    if (own === undefined) return [];
+    const { auroc, low, high, signs, falsePositives } = own;
+    return [
+      [name, { auroc, low, high, signs: signs.of === 0 ? null : signs.right / signs.of, falsePositives }] as const,
+    ];
+  });
+  return { name: "calibrate", check: "ok", readings: Object.fromEntries(shown), sets, seeds: seeds.length, best };
+}

@@ -1,0 +1,218 @@
+/** From an experiment to the stages of its calibration: tunings with planted words and without, and what each reading says of them. */
+import { invariant } from "../common/errors.ts";
+import { experimentDigest } from "./calibration-file.ts";
+import { ExperimentError, issueAt } from "./experiment/issues.ts";
+import { type Experiment, ppoConfigOf, probeSettingsOf } from "./experiment/schema.ts";
+import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
+import { calibrateStage } from "./stages/calibrate.ts";
+import { collectStage } from "./stages/collect.ts";
+import { dictionariesStage } from "./stages/dictionaries.ts";
+import { divergenceStage } from "./stages/divergence.ts";
+import { learnedStage } from "./stages/learned.ts";
+import { candidatesStage, plantedTuneStage, plantStage } from "./stages/plant.ts";
+import { triplesStage } from "./stages/triples.ts";
+import { tuneStage } from "./stages/tune.ts";
+import { wordReadingsStage } from "./stages/word-readings.ts";
+
+export interface CalibrationOptions {
+  /** Tunings with planted words. */
+  readonly sets: number;
+  readonly wordsPerSet: number;
+  /** What planted ratings are multiplied with. */
+  readonly factor: number;
+  /** Tunings without. */
+  readonly nulls: number;
+  /** Of the tunings with planted words and then of those without; that of the experiment and those after it unless given. */
+  readonly seeds?: readonly number[] | undefined;
+  /** Of PPO, instead of the experiment's. 0: nothing is tuned. */
+  readonly steps?: number | undefined;
+}
+
+/** One tuning of a calibration. */
+interface Tuning {
+  readonly id: string;
+  readonly isNull: boolean;
+  readonly seed: number;
+  /** From 0, among the tunings of its kind. */
+  readonly index: number;
+}
+
+interface Shared {
+  readonly experiment: Experiment;
+  readonly options: CalibrationOptions;
+  readonly model: OutsideInput;
+  readonly texts: PlannedStage;
+  readonly candidates: PlannedStage;
+  readonly triples: PlannedStage;
+}
+
+/**
+ * The stages of a calibration. Everything that does not depend on the tuning is done once: texts, triples, the layers (those that changed most in the
+ * first tuning without planted words, or the first with) and the base model's features. Throws what `planExperiment` throws, and `ExperimentError`
+ * where there is nothing to tune.
+ */
+export async function planCalibration(
+  asked: Experiment,
+  options: CalibrationOptions & PlanOptions,
+): Promise<PlannedStage[]> {
+  const experiment = withSteps(asked, options.steps);
+  const tunings = tuningsOf(experiment, options);
+  const { model } = await findModels(experiment, options);
+  const texts = await planPrepare(experiment, options);
+  const shared = { experiment, options, model, texts, ...planShared(experiment, options, model, texts) };
+  const tuned = tunings.map((tuning) => ({ tuning, ...planTuning(tuning, shared) }));
+  const first = tuned.find(({ tuning }) => tuning.isNull) ?? tuned[0];
+  invariant(first !== undefined, "a calibration has a tuning");
+  const divergence = planStage({
+    id: "divergence",
+    stage: divergenceStage,
+    settings: experiment.divergence,
+    inputs: { model, tuned: first.tuned },
+  });
+  const base = planReadings("base", model, divergence, shared);
+  const inputs: Record<string, PlannedStage> = { "readings-base": base };
+  for (const { tuning, planted, tuned: own } of tuned) {
+    inputs[`planted-${tuning.id}`] = planted;
+    inputs[`learned-${tuning.id}`] = planLearned(tuning, own, shared);
+    inputs[`readings-${tuning.id}`] = planReadings(tuning.id, own, divergence, shared);
+  }
+  const calibrate = planStage({
+    id: "calibrate",
+    stage: calibrateStage,
+    settings: {
+      run: options.run,
+      seed: experiment.seed,
+      reward: rewardSettingsOf(experiment),
+      experiment: experimentDigest(experiment),
+      minPlaces: experiment.learned.minPlaces,
+      factor: options.factor,
+      resamples: experiment.probe.resamples,
+      tunings: tunings.map(({ id, isNull, seed }) => ({ id, isNull, seed })),
+    },
+    inputs,
+    publishAs: ".",
+  });
+  // What can fail for want of words fails before anything is tuned.
+  const tunes = tuned.flatMap(({ tuned: own }) => ("stage" in own ? [own] : []));
+  return [shared.candidates, shared.triples, ...tunes, calibrate];
+}
+
+/** Throws `ExperimentError`. */
+function withSteps(experiment: Experiment, steps: number | undefined): Experiment {
+  const { tuned, reward, name } = experiment;
+  const fail = (key: string, message: string): never => {
+    throw new ExperimentError(`The calibration of ${name}`, [issueAt([key], message, "rule")]);
+  };
+  if (tuned !== null) fail("tuned", "names a model that is tuned already; a calibration makes tunings of its own");
+  if (reward.edits.length > 0) fail("reward", "has edits; a calibration plants words itself");
+  if (steps === undefined || steps === 0) return experiment;
+  const warmupSteps = Math.min(experiment.ppo.warmupSteps, steps - 1);
+  return { ...experiment, ppo: { ...experiment.ppo, steps, warmupSteps } };
+}
+
+function tuningsOf(experiment: Experiment, { sets, nulls, seeds }: CalibrationOptions): Tuning[] {
+  const seedAt = (at: number): number => seeds?.[at] ?? (experiment.seed + at) % 2 ** 32;
+  return Array.from({ length: sets + nulls }, (_, at) => {
+    const isNull = at >= sets;
+    const index = isNull ? at - sets : at;
+    return { id: `${isNull ? "null" : "set"}${index + 1}`, isNull, seed: seedAt(at), index };
+  });
+}
+
+function planShared(
+  experiment: Experiment,
+  { wordsPerSet }: CalibrationOptions,
+  model: OutsideInput,
+  texts: PlannedStage,
+): Pick<Shared, "candidates" | "triples"> {
+  const { seed, triples } = experiment;
+  return {
+    candidates: planStage({
+      id: "candidates",
+      stage: candidatesStage,
+      settings: { ...readingSettings(experiment), minPlaces: experiment.learned.minPlaces, wordsPerSet },
+      inputs: { model, texts },
+    }),
+    triples: planStage({
+      id: "triples",
+      stage: triplesStage,
+      settings: { ...feedbackOf(experiment), source: triples.texts, seed, limit: triples.limit },
+      inputs: { model, texts },
+    }),
+  };
+}
+
+/** The words of a tuning, which in a null tuning are left alone, and the tuned model: the base model itself after no steps. */
+function planTuning({ id, isNull, seed, index }: Tuning, { experiment, options, model, texts, candidates }: Shared) {
+  const { wordsPerSet, factor, steps } = options;
+  const planted = planStage({
+    id: `plant-${id}`,
+    stage: plantStage,
+    settings: {
+      set: index,
+      wordsPerSet,
+      minPlaces: experiment.learned.minPlaces,
+      factor: isNull ? 1 : factor,
+      seed: experiment.seed,
+    },
+    inputs: { candidates },
+  });
+  const settings = { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment) };
+  const tune = isNull
+    ? planStage({ id: `tune-${id}`, stage: tuneStage, settings, inputs: { model, texts }, seed })
+    : planStage({ id: `tune-${id}`, stage: plantedTuneStage, settings, inputs: { model, texts, planted }, seed });
+  return { planted, tuned: steps === 0 ? model : tune };
+}
+
+function planLearned(
+  { id }: Tuning,
+  tuned: PlannedStage | OutsideInput,
+  { experiment, model, texts }: Shared,
+): PlannedStage {
+  return planStage({
+    id: `learned-${id}`,
+    stage: learnedStage,
+    settings: { ...readingSettings(experiment), minPlaces: experiment.learned.minPlaces, places: true },
+    inputs: { model, tuned, texts },
+  });
+}
+
+/** What the probe reads through dictionaries of the model's own, from training them to the words' readings. */
+function planReadings(
+  id: string,
+  read: PlannedStage | OutsideInput,
+  divergence: PlannedStage,
+  { experiment, model, texts, triples }: Shared,
+): PlannedStage {
+  const role = id === "base" ? "base" : "tuned";
+  const { sae, ppo, probe } = experiment;
+  const saes = planStage({
+    id: `dictionaries-${id}`,
+    stage: dictionariesStage,
+    settings: {
+      sae,
+      prependBos: ppo.prependBos,
+      modelName: experiment.model.split("/").at(-1) ?? experiment.model,
+      role,
+    },
+    inputs: { tokenizer: model, model: read, texts, divergence },
+  });
+  const features = planStage({
+    id: `collect-${id}`,
+    stage: collectStage,
+    settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: ppo.prependBos },
+    inputs: { model: probe.model === "base" ? model : read, tokenizer: model, saes, triples },
+  });
+  return planStage({
+    id: `readings-${id}`,
+    stage: wordReadingsStage,
+    settings: { probe: probeSettingsOf(experiment) },
+    inputs: { triples, features },
+  });
+}
+
+function readingSettings(experiment: Experiment) {
+  const { texts, tokens } = experiment.learned;
+  return { reward: rewardSettingsOf(experiment), texts, tokens, prependBos: experiment.ppo.prependBos };
+}

@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import {
+  type CalibrationResult,
+  calibrate,
+  type ReadingsOfTuning,
+  type TuningReading,
+} from "../../calibration/calibrate.ts";
+import type { ReadWord } from "../../calibration/power.ts";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { Random } from "../../common/random.ts";
+import { learnedSchema } from "../../learned/report-types.ts";
+import { Calibration, type ReadingName } from "../../protocol/calibration.ts";
+import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
+import { calibrationFinding, calibrationSections } from "../report/calibration-section.ts";
+import { renderMarkdown, reportSchema } from "../report/document.ts";
+import type { Stage, StageContext } from "../stage.ts";
+import { readJson, writeJson } from "./common.ts";
+import { learnedFile, readPlaces } from "./learned.ts";
+import { readPlanted } from "./plant.ts";
+import type { RewardSettings } from "./tune.ts";
+import { readWordReadings } from "./word-readings.ts";
+
+export interface CalibrateSettings {
+  /** Name of the run, for the report. */
+  readonly run: string;
+  readonly seed: number;
+  readonly reward: RewardSettings;
+  /** See `Calibration`. */
+  readonly experiment: string;
+  readonly minPlaces: number;
+  /** What the planted words' ratings were multiplied with. */
+  readonly factor: number;
+  readonly resamples: number;
+  readonly tunings: readonly { readonly id: string; readonly isNull: boolean; readonly seed: number }[];
+}
+
+/** File of the `calibrate` stage. */
+export const calibrationFile = "calibration.json";
+
+/**
+ * Holds every reading against what was planted. Inputs: for each tuning ID `learned-ID`, `readings-ID` and `planted-ID` (in a null tuning, the words
+ * that were drawn and left alone), and `readings-base`.
+ */
+export const calibrateStage: Stage<CalibrateSettings, string> = {
+  name: "calibrate",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, input, output, progress } = context;
+    const { run, seed, experiment, resamples } = settings;
+    const base = (await readWordReadings(input("readings-base"))).byWord;
+    const tunings: ReadingsOfTuning[] = [];
+    const placesOf = new Map<string, number>();
+    for (const { id, isNull } of settings.tunings) {
+      const { words } = await readPlanted(input(`planted-${id}`));
+      for (const { word, places } of words) placesOf.set(word, places);
+      tunings.push({ id, isNull, readings: await readingsOf(id, isNull, base, context) });
+      progress(tunings.length, settings.tunings.length, "tunings");
+    }
+    const result = calibrate(tunings, { random: Random.fromSeed(seed).fork("calibrate"), resamples, placesOf });
+    const calibration = calibrationOf(result, settings, experiment);
+    const source = { run, stage: "calibrate", key: experiment.slice(0, 16), seed, seeds: [...calibration.seeds] };
+    const report = reportSchema.parse({
+      format: 1,
+      run,
+      seed,
+      summary: calibrationFinding(calibration, result),
+      sections: calibrationSections(calibration, result, source, settings.factor),
+    });
+    await writeJson(output, calibrationFile, calibration);
+    await writeJson(output, "planted-words.json", result.planted);
+    await writeJson(output, "report.json", report);
+    await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
+  },
+};
+
+function calibrationOf(
+  { readings, best, words }: CalibrationResult,
+  { tunings }: CalibrateSettings,
+  experiment: string,
+): Calibration {
+  return Calibration.parse({
+    format: 1,
+    experiment,
+    sets: tunings.filter(({ isNull }) => !isNull).length,
+    nulls: tunings.filter(({ isNull }) => isNull).length,
+    seeds: tunings.map(({ seed }) => seed),
+    words,
+    readings: Object.fromEntries(
+      Object.entries(readings).map(([name, own]) => [name, { words: own.words, places: own.places }]),
+    ),
+    best,
+  });
+}
+
+type Context = Pick<StageContext<CalibrateSettings, string>, "settings" | "input">;
+
+/** Every reading of one tuning, at the words that it reads. */
+async function readingsOf(
+  id: string,
+  isNull: boolean,
+  base: Readonly<Record<string, number>>,
+  { settings, input }: Context,
+): Promise<ReadingsOfTuning["readings"]> {
+  const { factor, words } = await readPlanted(input(`planted-${id}`));
+  const planted = new Map(words.map(({ word, rating }) => [word, isNull ? rating : factor * rating]));
+  const lexicon = vaderLexicon(settings.reward.lexicon);
+  const read = (word: string, values: readonly number[]): ReadWord[] => {
+    const rating = lexicon.get(word) ?? 0;
+    return rating === 0 || values.length === 0 ? [] : [{ word, rating, planted: planted.get(word), values }];
+  };
+  const ofProbe = (values: Readonly<Record<string, number>>): TuningReading => ({
+    words: Object.entries(values).flatMap(([word, value]) => read(word, [value])),
+  });
+  const learned = await readJson(input(`learned-${id}`), learnedFile, learnedSchema);
+  const places = await readPlaces(input(`learned-${id}`));
+  const enough = learned.words.filter((one) => one.places >= settings.minPlaces);
+  const { byTriple, byWord, fitted } = await readWordReadings(input(`readings-${id}`));
+  const minusBase = Object.entries(byWord).flatMap(([word, value]) => {
+    const before = base[word];
+    return before === undefined ? [] : [[word, value - before] as const];
+  });
+  const readings: Record<Exclude<ReadingName, "fittedLogRatio">, TuningReading> = {
+    logRatio: {
+      words: enough.flatMap(({ word, mean }) => read(word, [mean])),
+      places: enough.flatMap(({ word }) => read(word, places.get(word) ?? [])),
+    },
+    probeByTriple: ofProbe(byTriple),
+    probeByWord: ofProbe(byWord),
+    tunedMinusBase: ofProbe(Object.fromEntries(minusBase)),
+  };
+  return Object.keys(fitted).length === 0 ? readings : { ...readings, fittedLogRatio: ofProbe(fitted) };
+}

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { loadModel } from "../../models/checkpoint.ts";
+import { loadTokenizer } from "../../models/tokenizer.ts";
+import type { SaeConfig } from "../../sae/config.ts";
+import { saveSae } from "../../sae/format.ts";
+import { createSaeTrainer } from "../../sae/trainer.ts";
+import type { Stage } from "../stage.ts";
+import { arrayFiles, readFloats } from "./array-files.ts";
+import { qualityFile, saeFolder } from "./autoencoders.ts";
+import { analysisTexts, readJson, readJsonLines, sourceText, withDevice, writeJson } from "./common.ts";
+import { divergenceFile, divergenceSchema } from "./divergence.ts";
+import { tokenIdsOf } from "./token-ids.ts";
+
+export interface DictionarySettings {
+  /** Its smallest multiple alone is trained. */
+  readonly sae: SaeConfig;
+  readonly prependBos: boolean;
+  readonly modelName: string;
+  /** Which model it is to those that read the dictionaries. */
+  readonly role: "base" | "tuned";
+}
+
+const stateSchema = z.object({ step: z.int(), random: z.tuple([z.number(), z.number(), z.number(), z.number()]) });
+
+/**
+ * The smallest dictionaries of one model alone, on the layers that a divergence chose, trained as in a run and not measured: all that the probe
+ * reads. `collectStage` takes the output as it takes that of `autoencodersStage`.
+ */
+export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" | "texts" | "divergence"> = {
+  name: "dictionaries",
+  codeVersion: 1,
+  run: async (context) => {
+    const { settings, input, output, resumed, progress, stepDone, random } = context;
+    const { sae, prependBos, role, modelName } = settings;
+    await withDevice(context, async (device) => {
+      const tokenizer = await loadTokenizer(input("tokenizer"));
+      const model = await loadModel(device, input("model"));
+      const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+      const texts = await readJsonLines(input("texts"), analysisTexts, sourceText);
+      const trainer = await createSaeTrainer({
+        device,
+        models: [{ name: role, model }],
+        layers: chosen,
+        config: { ...sae, multiples: [Math.min(...sae.multiples)] },
+        texts: tokenIdsOf(tokenizer, texts, { prependBos, bosId: model.config.bosId }),
+        random,
+      });
+      if (resumed !== undefined)
+        await trainer.restore({ ...stateSchema.parse(resumed.state), tensors: await readFloats(resumed) });
+      for (let step = await trainer.step(); step !== undefined; step = await trainer.step()) {
+        if (step.kind === "update") progress(step.step * sae.batchTokens, trainer.steps * sae.batchTokens, "tokens");
+        await stepDone(async () => {
+          const { tensors, ...state } = await trainer.state();
+          return { state, files: arrayFiles(tensors) };
+        });
+      }
+      const saes: { readonly model: string; readonly layer: number; readonly F: number }[] = [];
+      for (const { id, layer } of trainer.saes) {
+        const trained = await trainer.sae(id);
+        const about = { modelName, layer, contextLength: sae.contextLength, dataset: null, extra: { lfp_model: role } };
+        await saveSae(saeFolder(output, role, layer, trained.F), trained, about);
+        saes.push({ model: role, layer, F: trained.F });
+      }
+      await trainer.dispose();
+      await writeJson(output, qualityFile, { trainingTokens: trainer.steps * sae.batchTokens, saes });
+    });
+  },
+};

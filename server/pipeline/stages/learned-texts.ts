@@ -1,0 +1,61 @@
+/** The analysis texts as both models read them for the learned lexicon: their ids and the places of rated words. */
+import type { LearnedText } from "../../learned/collect.ts";
+import { type RatedWord, wordPlaces } from "../../learned/places.ts";
+import type { Tokenizer } from "../../models/tokenizer.ts";
+import type { RewardFunction } from "../../rewards/reward.ts";
+import { analysisTexts, readJsonLines, type SourceText, sourceText } from "./common.ts";
+import { prefixOf } from "./token-ids.ts";
+import { type RewardSettings, rewardOf } from "./tune.ts";
+
+export interface ReadingSettings {
+  readonly reward: RewardSettings;
+  /** The most texts, and the most tokens of each, what stands before it among them. */
+  readonly texts: number;
+  readonly tokens: number;
+  readonly prependBos: boolean;
+}
+
+interface Reader {
+  readonly tokenizer: Tokenizer;
+  /** The first is the base model. */
+  readonly models: readonly { readonly bosId: number | undefined; readonly contextLength: number }[];
+}
+
+/** The texts of the folder that the stage `prepare` made. */
+export async function readLearnedTexts(
+  folder: string,
+  settings: ReadingSettings,
+  { tokenizer, models }: Reader,
+): Promise<LearnedText[]> {
+  const texts = (await readJsonLines(folder, analysisTexts, sourceText)).slice(0, settings.texts);
+  const tokens = Math.min(settings.tokens, ...models.map(({ contextLength }) => contextLength));
+  const prefix = prefixOf({ prependBos: settings.prependBos, bosId: models[0]?.bosId });
+  const reward = rewardOf(settings.reward);
+  return texts.map((text) => learnedText(text, { tokenizer, reward, prefix, tokens }));
+}
+
+interface ReadOptions {
+  readonly tokenizer: Tokenizer;
+  readonly reward: RewardFunction;
+  readonly prefix: readonly number[];
+  readonly tokens: number;
+}
+
+function learnedText({ text }: SourceText, { tokenizer, reward, prefix, tokens }: ReadOptions): LearnedText {
+  const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
+  const read = Math.min(ids.length, tokens - prefix.length);
+  return {
+    ids: Int32Array.from([...prefix, ...ids.subarray(0, read)]),
+    places: wordPlaces(ratedWords(reward, text), ranges, { prefix: prefix.length, tokens: read }),
+  };
+}
+
+/** The words of a text that the feedback rates, in lower case. */
+function ratedWords(reward: RewardFunction, text: string): RatedWord[] {
+  return reward.score(text).tokens.map((token) => ({
+    word: token.text.toLowerCase(),
+    rating: token.valence,
+    start: token.start,
+    end: token.end,
+  }));
+}

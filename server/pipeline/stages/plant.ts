@@ -1,0 +1,85 @@
+/** Planted divergences: which words may be planted, which are in a set, and a tuning on the reward that they change. */
+import { z } from "zod";
+import { type Candidate, plantedSet, TooFewWordsError } from "../../calibration/planting.ts";
+import { Random } from "../../common/random.ts";
+import { readConfig } from "../../models/config.ts";
+import { loadTokenizer } from "../../models/tokenizer.ts";
+import type { RewardEdit } from "../../rewards/edits.ts";
+import type { Stage } from "../stage.ts";
+import { readJson, writeJson } from "./common.ts";
+import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
+import { rewardOf, type TuneSettings, tuneModel } from "./tune.ts";
+
+export interface CandidateSettings extends ReadingSettings {
+  readonly minPlaces: number;
+  /** Words of a set, of which there must be twice as many. */
+  readonly wordsPerSet: number;
+}
+
+const candidatesFile = "candidates.json";
+const candidatesSchema = z.array(z.object({ word: z.string(), rating: z.number(), places: z.int() }));
+
+/** The rated words that stand often enough in the texts that are read. */
+export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
+  name: "candidates",
+  codeVersion: 1,
+  run: async ({ settings, input, output, progress }) => {
+    const tokenizer = await loadTokenizer(input("model"));
+    const { config } = await readConfig(input("model"));
+    const texts = await readLearnedTexts(input("texts"), settings, { tokenizer, models: [config] });
+    const found = new Map<string, Candidate>();
+    for (const { word, rating } of texts.flatMap(({ places }) => places))
+      found.set(word, { word, rating, places: (found.get(word)?.places ?? 0) + 1 });
+    const { minPlaces, wordsPerSet } = settings;
+    const candidates = [...found.values()].filter(({ places, rating }) => places >= minPlaces && rating !== 0);
+    if (candidates.length < 2 * wordsPerSet) throw new TooFewWordsError(candidates.length, wordsPerSet, minPlaces);
+    await writeJson(output, candidatesFile, candidates);
+    progress(texts.length, texts.length, "texts");
+  },
+};
+
+export interface PlantSettings {
+  /** From 0. */
+  readonly set: number;
+  readonly wordsPerSet: number;
+  readonly minPlaces: number;
+  /** What the words' ratings are multiplied with: -1 flips them, 1 leaves them as they are. */
+  readonly factor: number;
+  /** Decides which words are drawn; the same for all sets. */
+  readonly seed: number;
+}
+
+const plantedFile = "planted.json";
+const plantedSchema = z.object({
+  factor: z.number(),
+  words: z.array(z.object({ word: z.string(), rating: z.number(), places: z.int() })),
+});
+export type Planted = z.infer<typeof plantedSchema>;
+
+/** Draws the words of one set. */
+export const plantStage: Stage<PlantSettings, "candidates"> = {
+  name: "plant",
+  codeVersion: 1,
+  run: async ({ settings, input, output, progress }) => {
+    const { set: index, wordsPerSet: size, minPlaces, factor, seed } = settings;
+    const candidates = await readJson(input("candidates"), candidatesFile, candidatesSchema);
+    const words = plantedSet(candidates, { index, size, minPlaces }, Random.fromSeed(seed).fork("planted words"));
+    await writeJson(output, plantedFile, plantedSchema.parse({ factor, words }));
+    progress(words.length, words.length, "words");
+  },
+};
+
+export function readPlanted(folder: string): Promise<Planted> {
+  return readJson(folder, plantedFile, plantedSchema);
+}
+
+/** As `tuneStage`, on the reward that a planted set changes. */
+export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"> = {
+  name: "tune",
+  codeVersion: 1,
+  run: async (context) => {
+    const { factor, words } = await readPlanted(context.input("planted"));
+    const edits = words.map(({ word }): RewardEdit => ({ word, factor }));
+    await tuneModel(context, rewardOf({ ...context.settings.reward, edits }));
+  },
+};

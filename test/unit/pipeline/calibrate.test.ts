@@ -1,0 +1,185 @@
+/** `lfp calibrate` on the starter, as small as it goes. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readCalibration } from "../../../server/pipeline/calibration-file.ts";
+import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
+import { reportSchema } from "../../../server/pipeline/report/document.ts";
+import { prepareRun, readRecord } from "../../../server/pipeline/run-folder.ts";
+import { Calibration } from "../../../server/protocol/calibration.ts";
+import { jsonOf, runLfp } from "../../support/run-lfp.ts";
+import { lastingFiles } from "./lasting-files.ts";
+
+const tiny = {
+  preset: "quick",
+  name: "tiny",
+  data: { limit: 400, heldOut: 32 },
+  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  divergence: { layers: 1 },
+  sae: { multiples: [1], maxTokens: 4096, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
+  learned: { texts: 80, tokens: 48, minPlaces: 3 },
+  triples: { limit: 60 },
+  probe: { resamples: 50 },
+};
+const few = ["--sets", "1", "--nulls", "1", "--words-per-set", "4"];
+
+let folder: string;
+let experiment: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-calibrate-"));
+  process.env["LFP_STATE_DIR"] = join(folder, "state");
+  experiment = await write("tiny", tiny);
+});
+afterAll(async () => {
+  delete process.env["LFP_STATE_DIR"];
+  await rm(folder, { recursive: true });
+});
+
+async function write(name: string, contents: object): Promise<string> {
+  const path = join(folder, `${name}.json`);
+  await writeFile(path, JSON.stringify(contents));
+  return path;
+}
+
+const lfp = (args: readonly string[]) => runLfp(["calibrate", ...args], { env: process.env });
+const calibrationIn = async (run: string): Promise<Calibration> =>
+  Calibration.parse(JSON.parse(await readFile(join(run, "calibration.json"), "utf8")));
+
+/** Starts it as a process of its own, and kills that as soon as it says this. */
+async function killedAt(said: string, args: readonly string[]): Promise<void> {
+  const program = fileURLToPath(new URL("../../../server/cli.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, "calibrate", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  let text = "";
+  child.stderr.on("data", (chunk) => {
+    text += chunk;
+    if (text.includes(said)) child.kill("SIGKILL");
+  });
+  const [, signal] = await once(child, "exit");
+  expect(signal, text).toBe("SIGKILL");
+}
+
+describe("lfp calibrate", { timeout: 240_000 }, () => {
+  it("plants, tunes, reads and reports; its calibration goes into the experiment's run; a killed one ends with the same bytes", async () => {
+    const runs = join(folder, "whole");
+    const own = await prepareRun(runs, "tiny", parseExperiment({ ...tiny, seed: 9 }));
+    await writeFile(join(own, "run.json"), "{}");
+    const whole = join(runs, "tiny-calibration");
+    const ran = await lfp([experiment, ...few, "--out", whole, "--json"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(jsonOf(ran)).toMatchObject({
+      name: "calibrate",
+      check: "ok",
+      readings: {
+        logRatio: {
+          auroc: expect.any(Number),
+          low: expect.any(Number),
+          high: expect.any(Number),
+          signs: expect.any(Number),
+          falsePositives: null,
+        },
+        probeByTriple: {},
+        probeByWord: {},
+        tunedMinusBase: {},
+      },
+      sets: 1,
+      seeds: 2,
+    });
+    const calibration = await calibrationIn(whole);
+    expect(calibration).toMatchObject({ sets: 1, nulls: 1, seeds: [1, 2] });
+    expect(calibration.readings.logRatio?.words.found.of).toBe(4);
+    expect(await readCalibration(own, parseExperiment(tiny))).toEqual(calibration);
+    expect(await readCalibration(own, parseExperiment({ ...tiny, probe: { alpha: 3 } }))).toBeUndefined();
+    const report = reportSchema.parse(JSON.parse(await readFile(join(whole, "report.json"), "utf8")));
+    const tables = report.sections.flatMap((section) => section.tables);
+    expect(tables.map(({ id }) => id)).toEqual(["calibration", "calibration-power", "calibration-words"]);
+    for (const { rows, columns } of tables) for (const row of rows) expect(row).toHaveLength(columns.length);
+    expect(tables[2]?.rows).toHaveLength(4);
+
+    const cut = join(folder, "cut", "tiny-calibration");
+    await killedAt("tune-set1: started", [experiment, ...few, "--out", cut]);
+    await killedAt("learned-set1: started", [experiment, ...few, "--out", cut]);
+    const resumed = await lfp([experiment, ...few, "--out", cut, "--json"]);
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(await lastingFiles(cut)).toEqual(await lastingFiles(whole));
+
+    const more = await lfp([
+      experiment,
+      "--sets",
+      "1",
+      "--nulls",
+      "2",
+      "--words-per-set",
+      "4",
+      "--out",
+      whole,
+      "--json",
+    ]);
+    expect(jsonOf(more)).toMatchObject({ readings: { logRatio: { falsePositives: expect.any(Number) } }, seeds: 3 });
+    const done = (await readRecord(whole))?.stages.filter(({ status }) => status === "done").map(({ id }) => id);
+    expect(done).toEqual([
+      "plant-null2",
+      "tune-null2",
+      "learned-null2",
+      "dictionaries-null2",
+      "collect-null2",
+      "readings-null2",
+      "calibrate",
+    ]);
+  });
+
+  it("finds nothing where tuning took no step", async () => {
+    const out = join(folder, "still", "tiny-calibration");
+    const ran = await lfp([experiment, ...few, "--steps", "0", "--out", out, "--json"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(jsonOf(ran)).toMatchObject({
+      readings: { logRatio: { auroc: 0.5, low: 0.5, high: 0.5, signs: 0 } },
+      best: null,
+    });
+    expect((await readRecord(out))?.stages.map(({ id }) => id)).not.toContain("tune-set1");
+    expect(await readFile(join(out, "report.md"), "utf8")).toContain("The tunings changed nothing");
+  });
+
+  it("without planted words has an interval that holds 0.5", async () => {
+    const out = join(folder, "none", "tiny-calibration");
+    const ran = await lfp([experiment, "--sets", "0", "--nulls", "2", "--words-per-set", "5", "--out", out, "--json"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const { readings, best, sets } = await calibrationIn(out);
+    expect([sets, best]).toEqual([0, null]);
+    expect(readings.logRatio?.words.low).toBeLessThanOrEqual(0.5);
+    expect(readings.logRatio?.words.high).toBeGreaterThanOrEqual(0.5);
+    expect(readings.logRatio?.words).toMatchObject({ signs: { of: 0 }, found: { of: 0 } });
+    expect(await readFile(join(out, "report.md"), "utf8")).toContain("Nothing was planted");
+  });
+
+  it("refuses what cannot be calibrated, with the reason", async () => {
+    const into = await prepareRun(
+      join(folder, "runs"),
+      "other",
+      parseExperiment({ ...tiny, ppo: { ...tiny.ppo, steps: 3 } }),
+    );
+    const ofPair = await write("pair", { ...tiny, name: "pair", ppo: {}, tuned: "starter", model: "./elsewhere" });
+    const edited = await write("edited", { ...tiny, name: "edited", reward: { edits: [{ word: "bad", flip: true }] } });
+    const out = ["--out", join(folder, "refused", "tiny-calibration")];
+    const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+      [["fast"], 4, /fast cannot be read.*or a preset: quick/],
+      [[experiment, "--words-per-set", "500", ...out], 3, /rated words have 3 places or more.*500 are to be planted/],
+      [[experiment, "--sets", "0", "--nulls", "0", ...out], 2, /both 0/],
+      [[experiment, "--seeds", "1,2", ...out], 2, /expected 7 different seeds/],
+      [[experiment, ...few, "--seeds", "1,1", ...out], 2, /expected 2 different seeds/],
+      [[experiment, "--steps", "many", ...out], 2, /--steps is "many"/],
+      [[experiment, "--factor", "2", ...out], 2, /--factor is "2"; expected a number of at most 1/],
+      [[experiment, "--into", into, ...out], 2, /is a run of other settings/],
+      [[ofPair, ...out], 2, /names a model that is tuned already/],
+      [[edited, ...out], 2, /plants words itself/],
+    ];
+    for (const [args, code, message] of cases) {
+      const ran = await lfp(args);
+      expect(ran.stderr).toMatch(message);
+      expect(ran.code, ran.stderr).toBe(code);
+    }
+  });
+});
