@@ -1,15 +1,34 @@
+import { LfpError } from "./errors.ts";
+
+/** The longest line that is held, in UTF-16 units: nobody writes a text of so many. */
+export const MOST_LINE_UNITS = 2 ** 24;
+
+/** A line is longer than any that is read. */
+export class LongLineError extends LfpError {
+  readonly code = "input";
+
+  constructor(line: number) {
+    super(`line ${line} has more than ${MOST_LINE_UNITS} characters; expected one value a line`);
+  }
+}
+
 /**
  * The lines of a text, without their `\n` or `\r\n`. `node:readline` also breaks at U+2028 and U+2029, which JSON may have inside a
- * string. What comes after the last line break is a line unless it is empty.
+ * string. What comes after the last line break is a line unless it is empty. Throws `LongLineError`.
  */
 export async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   let parts: string[] = [];
+  let [units, number] = [0, 1];
   for await (const chunk of chunks) {
     const [first = "", ...rest] = chunk.split("\n");
     parts.push(first);
+    units += first.length;
+    if (units > MOST_LINE_UNITS) throw new LongLineError(number);
     for (const next of rest) {
       yield parts.join("").replace(/\r$/, "");
       parts = [next];
+      units = next.length;
+      number += 1;
     }
   }
   const last = parts.join("");

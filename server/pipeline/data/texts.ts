@@ -1,13 +1,14 @@
-import { createReadStream } from "node:fs";
 import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema, type RowGroup } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
-import { linesOf } from "../../common/lines.ts";
+import { parseJson } from "../../common/json.ts";
+import { linesOf, MOST_LINE_UNITS } from "../../common/lines.ts";
 import { Pacer } from "../../common/pacer.ts";
+import { openRegular } from "../../common/text-file.ts";
 
 /** One text of a data file. */
 export interface TextRecord {
@@ -32,6 +33,15 @@ export class DataFileError extends LfpError {
 /** Endings of the files that `readTexts` reads. */
 export const dataFileEndings: readonly string[] = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet"];
 
+/** Texts of one file, and their characters, at most: all are held in memory, because samples are drawn from all. */
+const MOST_ROWS = 2 ** 22;
+export const MOST_TEXT_UNITS = 2 ** 30;
+/** Line breaks of a file, which empty lines and cells of several lines have more of. */
+const MOST_LINES = 2 ** 24;
+/** Bytes of a column in a group of rows, and of one page of it: both are held in memory. */
+const MOST_COLUMN_BYTES = 2 ** 30;
+const MOST_PAGE_BYTES = 2 ** 28;
+
 /** The texts of a file, in its order. Throws `DataFileError` naming the row, and the signal's reason within the time of a block of rows. */
 export async function readTexts(
   path: string,
@@ -40,8 +50,13 @@ export async function readTexts(
   const texts: TextRecord[] = [];
   if (limit <= 0) return texts;
   const pacer = new Pacer(signal);
+  let units = 0;
   for await (const [row, value] of rowsOf(path, field)) {
-    texts.push({ row, text: textOf(value, field, `${path}, row ${row + 1}`) });
+    const text = textOf(value, field, `${path}, row ${row + 1}`);
+    units += text.length;
+    if (texts.length >= MOST_ROWS) throw new DataFileError(tooMuch(path, `${MOST_ROWS} rows`));
+    if (units > MOST_TEXT_UNITS) throw new DataFileError(tooMuch(path, `${MOST_TEXT_UNITS} characters of text`));
+    texts.push({ row, text });
     if (texts.length >= limit) break;
     await pacer.pause();
   }
@@ -49,13 +64,17 @@ export async function readTexts(
   return texts;
 }
 
+function tooMuch(path: string, most: string): string {
+  return `${path} has more than ${most}, which are the most that one file may hold: give a part of it`;
+}
+
 type Rows = AsyncGenerator<readonly [row: number, value: unknown]>;
 
 const readers: Readonly<Record<string, (path: string, field: string) => Rows>> = {
-  ".jsonl": (path) => jsonLines(path, inUtf8(createReadStream(path))),
-  ".jsonl.gz": (path) => jsonLines(path, inUtf8(createReadStream(path), createGunzip())),
-  ".csv": (path) => csvRows(path, inUtf8(createReadStream(path))),
-  ".csv.gz": (path) => csvRows(path, inUtf8(createReadStream(path), createGunzip())),
+  ".jsonl": (path) => jsonLines(path, opened(path)),
+  ".jsonl.gz": (path) => jsonLines(path, opened(path, createGunzip())),
+  ".csv": (path) => csvRows(path, opened(path)),
+  ".csv.gz": (path) => csvRows(path, opened(path, createGunzip())),
   ".parquet": parquetRows,
 };
 
@@ -69,10 +88,18 @@ function rowsOf(path: string, field: string): Rows {
   return reader(path, field);
 }
 
-async function* jsonLines(path: string, input: Readable): Rows {
+/** The text of a regular file. Throws `DataFileError`. */
+async function opened(path: string, ...through: readonly NodeJS.ReadWriteStream[]): Promise<Readable> {
+  const handle = await openRegular(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  return inUtf8(path, handle.createReadStream(), ...through);
+}
+
+async function* jsonLines(path: string, opening: Promise<Readable>): Rows {
   let row = 0;
   try {
-    for await (const read of linesOf(input)) {
+    for await (const read of linesOf(await opening)) {
       const line = row === 0 ? read.replace(/^\uFEFF/, "") : read;
       if (line.trim() !== "") yield [row, parseLine(line, path, row)];
       row += 1;
@@ -88,19 +115,21 @@ function unreadable(path: string, cause: unknown): DataFileError {
 
 function parseLine(line: string, path: string, row: number): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line);
   } catch (cause) {
     throw new DataFileError(`${path}, line ${row + 1} is not JSON: ${messageOf(cause)}`, { cause });
   }
 }
 
-async function* csvRows(path: string, input: Readable): Rows {
+async function* csvRows(path: string, opening: Promise<Readable>): Rows {
+  const input = await opening;
   const failed = failureOf(input);
   const parser = parseCsv({
     columns: (header: string[]) => differentColumns(path, header),
     bom: true,
     relax_column_count: false,
     skip_empty_lines: true,
+    max_record_size: MOST_LINE_UNITS,
   });
   input.on("error", () => parser.end());
   input.pipe(parser);
@@ -111,7 +140,8 @@ async function* csvRows(path: string, input: Readable): Rows {
     if (cause instanceof DataFileError) throw cause;
     throw new DataFileError(`${path}, row ${row + 1} is not CSV: ${messageOf(cause)}`, { cause });
   }
-  if (failed() !== undefined) throw unreadable(path, failed());
+  const failure = failed();
+  if (failure !== undefined) throw failure instanceof DataFileError ? failure : unreadable(path, failure);
 }
 
 /** Of two columns with one name, the rows would have the last without a word. */
@@ -124,22 +154,61 @@ function differentColumns(path: string, header: string[]): string[] {
 /** A row group at a time, and of its columns the one that is asked for: tables of many columns and gigabytes are usual. */
 async function* parquetRows(path: string, field: string): Rows {
   try {
+    await (await openRegular(path)).close();
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
     // Without that column the first row tells which there are.
     const asked = columns.includes(field) ? { columns: [field] } : {};
+    const rowCount = metadata.row_groups.reduce((sum, group) => sum + group.num_rows, 0n);
+    if (rowCount > MOST_ROWS) throw new DataFileError(tooMuch(path, `${MOST_ROWS} rows`));
     let rowStart = 0;
     for (const group of metadata.row_groups) {
+      checkGroup(path, group, asked.columns);
       const rowEnd = rowStart + Number(group.num_rows);
-      const rows = await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd, ...asked });
+      const rows = await parquetReadObjects({
+        file,
+        metadata,
+        compressors: boundedCompressors,
+        rowStart,
+        rowEnd,
+        ...asked,
+      });
       for (const [at, value] of rows.entries()) yield [rowStart + at, value];
       rowStart = rowEnd;
     }
   } catch (cause) {
+    if (cause instanceof DataFileError) throw cause;
     throw new DataFileError(`${path} cannot be read as Parquet: ${messageOf(cause)}`, { cause });
   }
 }
+
+/** Before the group is read: what its columns need when they are decompressed. */
+function checkGroup(path: string, group: RowGroup, columns: readonly string[] | undefined): void {
+  for (const { meta_data } of group.columns) {
+    const name = meta_data?.path_in_schema[0] ?? "";
+    if (columns !== undefined && !columns.includes(name)) continue;
+    const bytes = meta_data?.total_uncompressed_size ?? 0n;
+    if (bytes > MOST_COLUMN_BYTES)
+      throw new DataFileError(
+        `${path} has ${bytes} bytes in column '${name}' of one group of rows, and at most ${MOST_COLUMN_BYTES} are read at once: write it in smaller groups`,
+      );
+  }
+}
+
+/** The library makes room for as much as a page says that it holds. */
+const boundedCompressors: typeof compressors = Object.fromEntries(
+  Object.entries(compressors).map(([name, decompress]) => [
+    name,
+    (input: Uint8Array, outputBytes: number) => {
+      if (outputBytes > MOST_PAGE_BYTES)
+        throw new DataFileError(
+          `a page of it has ${outputBytes} bytes, and at most ${MOST_PAGE_BYTES} are read at once`,
+        );
+      return decompress(input, outputBytes);
+    },
+  ]),
+);
 
 const record = z.record(z.string(), z.unknown());
 
@@ -162,7 +231,8 @@ function textOf(value: unknown, field: string, where: string): string {
 }
 
 /** The text of some bytes, which fails where they are no UTF-8; an error of any of the streams reaches the last. */
-function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): Readable {
+function inUtf8(path: string, ...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): Readable {
+  let lines = 0;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const decode = (done: TransformCallback, bytes?: Uint8Array): void => {
     let text: string;
@@ -170,6 +240,11 @@ function inUtf8(...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWrite
       text = decoder.decode(bytes, { stream: bytes !== undefined });
     } catch {
       done(new Error("it is not UTF-8. Save it in that encoding"));
+      return;
+    }
+    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines += 1;
+    if (lines > MOST_LINES) {
+      done(new DataFileError(tooMuch(path, `${MOST_LINES} lines`)));
       return;
     }
     done(null, text);

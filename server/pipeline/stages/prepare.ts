@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
-import { readTexts } from "../data/texts.ts";
+import { DataFileError, MOST_TEXT_UNITS, readTexts } from "../data/texts.ts";
 import { heldOutCount } from "../experiment/schema.ts";
 import type { Stage } from "../stage.ts";
 import { analysisTexts, heldOutTexts, type SourceText, tuningTexts, writeJson, writeJsonLines } from "./common.ts";
@@ -68,10 +68,26 @@ async function sampled(
   signal: AbortSignal,
 ): Promise<SourceText[]> {
   const texts: SourceText[] = [];
+  let units = 0;
   for (const file of files) {
     const path = input(file);
-    for (const { row, text } of await readTexts(path, { field, signal }))
+    for (const { row, text } of await readTexts(path, { field, signal })) {
       texts.push({ id: `${basename(path)}/${row}`, text });
+      units += text.length;
+    }
+    if (units > MOST_TEXT_UNITS)
+      throw new DataFileError(
+        `the ${files.length} files have more than ${MOST_TEXT_UNITS} characters of text up to ${path}: give fewer of them`,
+      );
   }
-  return random.shuffled(texts).slice(0, limit ?? texts.length);
+  const drawn = random.shuffled(texts).slice(0, limit ?? texts.length);
+  const kept = drawn.reduce((sum, { text }) => sum + text.length, 0);
+  if (kept > MOST_KEPT_UNITS)
+    throw new DataFileError(
+      `the texts have ${kept} characters, and at most ${MOST_KEPT_UNITS} can be handed on: lower data.limit`,
+    );
+  return drawn;
 }
+
+/** What the stages after this one can read as one file, with room for JSON's escapes. */
+const MOST_KEPT_UNITS = 2 ** 27;
