@@ -24,9 +24,10 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"
   readonly seed: number | null;
 }
 
-/** Throws what `ablationPaths` throws, `AblationSetError`, and the signal's reason. */
+/** Throws what `ablationPaths` throws, `AblationSetError`, `ReadOnlyStoreError`, and the signal's reason. */
 export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
   const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
+  store.requireWritable();
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const seed = given ?? experiment.seed;
   const settings = {

@@ -81,11 +81,12 @@ export interface ExplainRunHooks {
 
 /**
  * Explains and scores; each feature is kept as soon as it is done, and answers by what was asked, so that the same call goes on where it was
- * stopped. Throws `EndpointError`, `NoFeatureError`, and the signal's reason.
+ * stopped. Throws `EndpointError`, `NoFeatureError`, `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
   const { store, endpoint, experiment } = options;
   const { signal, onProgress, concurrency = 4 } = hooks;
+  store.requireWritable();
   const { ids } = toExplain(options);
   const spend = new Spend(endpoint ?? { maxTokens: null, maxUsd: null, prices: null });
   const explainer = explainerFor(options, hooks, spend);

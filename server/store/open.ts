@@ -1,17 +1,31 @@
-import { mkdirSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { messageOf } from "../common/errors.ts";
-import { StoreError } from "./errors.ts";
+import { diskFailure, StoreError, storeFailure } from "./errors.ts";
 import { applicationId, migrate, storeVersion } from "./schema.ts";
 
 export interface OpenOptions {
+  /** Whether SQLite can write beside the file; found out unless given. */
+  readonly writable?: boolean;
   /** Makes the file if there is none. */
   readonly create?: boolean;
   /**
    * `wal`: read while written, for a run's living store. `single`: one file and nothing beside it, for a stage's output. `readOnly`: a finished
-   * output, of which no byte may change.
+   * output, of which no byte may change. Where nothing can be written all are read only.
    */
   readonly journal: "wal" | "single" | "readOnly";
 }
@@ -20,13 +34,14 @@ export interface OpenOptions {
  * Opens the database of a feature store and brings it to this program's version. Throws `StoreError` for a file that is none, that a newer
  * program wrote, or that is damaged.
  */
-export function openDatabase(path: string, { create = false, journal }: OpenOptions): DatabaseSync {
+export function openDatabase(path: string, { create = false, journal, writable }: OpenOptions): DatabaseSync {
   const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
   if (!there && !create)
     throw new StoreError(`${path} does not exist: the run has no features yet; \`lfp run\` makes them`, {
       code: "not-found",
     });
   if (!there) mkdirSync(dirname(path), { recursive: true });
+  if (there && journal !== "single" && !(writable ?? isWritable(path))) return openUnwritable(path);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: busyMs, readOnly: journal === "readOnly" });
@@ -41,13 +56,71 @@ export function openDatabase(path: string, { create = false, journal }: OpenOpti
     return db;
   } catch (error) {
     db?.close();
-    if (error instanceof StoreError) throw error;
-    throw new StoreError(
-      `${path} cannot be opened as a feature store (${messageOf(error)}). Move it aside and run \`lfp run\` again: what the run computed is made ` +
-        "again at once; labels and notes are in the moved file.",
-      { cause: error },
-    );
+    throw notOpened(path, error);
   }
+}
+
+/** Whether SQLite could write here: it makes files of its own beside the database's. */
+function isWritable(path: string): boolean {
+  try {
+    for (const place of [path, dirname(path)]) accessSync(place, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A store where nothing can be written, to read only. As it stands, or, where its newest rows are still in SQLite's log or an earlier version of the
+ * program wrote it, from a copy in the folder for temporary files.
+ */
+function openUnwritable(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    const url = pathToFileURL(path);
+    url.search = "?immutable=1";
+    db = new DatabaseSync(url, { readOnly: true });
+    checkOurs(db, path, true);
+    const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    if (!hasLog && versionOf(db) === storeVersion) return db;
+    db.close();
+    db = openCopy(path);
+    return db;
+  } catch (error) {
+    if (db?.isOpen === true) db.close();
+    throw notOpened(path, error);
+  }
+}
+
+function openCopy(path: string): DatabaseSync {
+  const folder = mkdtempSync(join(tmpdir(), "lfp-store-"));
+  try {
+    const copy = join(folder, "features.sqlite");
+    for (const suffix of ["", "-wal"])
+      if (suffix === "" || existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    // As readable as the original, and so perhaps not to be written.
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o600);
+    const db = openDatabase(copy, { journal: "wal" });
+    db.exec("PRAGMA journal_mode = DELETE; PRAGMA query_only = ON");
+    originals.set(db, path);
+    return db;
+  } finally {
+    // The open database keeps what is unlinked, but not on Windows, whose own clean-up takes it.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
+  }
+}
+
+/** Of databases that are copies. */
+const originals = new WeakMap<DatabaseSync, string>();
+
+/** The file that a person knows the database by. */
+export function pathOf(db: DatabaseSync): string {
+  return originals.get(db) ?? db.location() ?? "the feature store";
+}
+
+function notOpened(path: string, error: unknown): unknown {
+  if (error instanceof StoreError) return error;
+  return storeFailure(path, "cannot be opened as a feature store", error);
 }
 
 /** How long to wait for another process that writes. */
@@ -73,15 +146,16 @@ function pragma(db: DatabaseSync, name: "application_id" | "user_version"): numb
   return z.object({ n: z.int() }).parse(db.prepare(`SELECT ${name} AS n FROM pragma_${name}`).get()).n;
 }
 
-/** Runs some writes whole or not at all. */
+/** Runs some writes whole or not at all. What SQLite throws becomes a `StoreError`, or a `ReadOnlyStoreError`. */
 export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
-  db.exec("BEGIN IMMEDIATE");
   try {
+    db.exec("BEGIN IMMEDIATE");
     const result = work();
     db.exec("COMMIT");
     return result;
   } catch (error) {
-    db.exec("ROLLBACK");
-    throw error;
+    // SQLite has rolled back by itself where the disk is full.
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw diskFailure(pathOf(db), "could not be written", error);
   }
 }

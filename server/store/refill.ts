@@ -1,9 +1,9 @@
 /** Fills a living store from the file that a stage wrote, and keeps its search index. */
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { messageOf } from "../common/errors.ts";
-import { StoreError } from "./errors.ts";
-import { inTransaction } from "./open.ts";
+import { LfpError } from "../common/errors.ts";
+import { StoreError, storeFailure } from "./errors.ts";
+import { inTransaction, pathOf } from "./open.ts";
 import { firstRow, type Statements } from "./rows.ts";
 import { storeVersion } from "./schema.ts";
 
@@ -38,12 +38,21 @@ export function refill(db: DatabaseSync, statements: Statements, { path, key }: 
       finish();
     });
   } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError(`the feature store could not be filled from ${path}: ${messageOf(cause)}`, { cause });
+    if (cause instanceof LfpError) throw cause;
+    throw storeFailure(pathOf(db), `could not be filled from ${path}`, cause);
   } finally {
-    db.exec("DETACH DATABASE made");
+    detach(db);
   }
   return true;
+}
+
+/** A failure here would only hide the one before. */
+function detach(db: DatabaseSync): void {
+  try {
+    db.exec("DETACH DATABASE made");
+  } catch {
+    // Closing the store does it.
+  }
 }
 
 /** Brings the search index in line with the rows of some features. */

@@ -65,7 +65,8 @@ export function migrate(db: DatabaseSync, from: number): void {
     for (const script of migrations.slice(from)) db.exec(script);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${storeVersion}; COMMIT`);
   } catch (error) {
-    db.exec("ROLLBACK");
+    // SQLite has rolled back by itself where the disk is full.
+    if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError } from "./errors.ts";
 import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
-import { inTransaction, openDatabase } from "./open.ts";
+import { inTransaction, type OpenOptions, openDatabase } from "./open.ts";
 import { queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
@@ -49,8 +49,8 @@ export class FeatureStore implements Disposable {
     this.#statements = new Statements(db);
   }
 
-  /** Throws `StoreError`. */
-  static open(path: string, options: { readonly create?: boolean } = {}): FeatureStore {
+  /** To read only where nothing can be written. Throws `StoreError`. */
+  static open(path: string, options: Omit<OpenOptions, "journal"> = {}): FeatureStore {
     return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }));
   }
 
@@ -107,7 +107,9 @@ export class FeatureStore implements Disposable {
   once(what: string, key: string, work: () => void): void {
     if (this.meta(`done:${what}`) === key) return;
     work();
-    this.#statements.get("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`done:${what}`, key);
+    inTransaction(this.#db, () =>
+      this.#statements.get("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`done:${what}`, key),
+    );
   }
 
   /** Keeps what a person wrote. Throws `NoFeatureError`. */
@@ -197,9 +199,16 @@ export class FeatureStore implements Disposable {
   }
 
   keepAnswer(key: string, { answer, inputTokens, outputTokens }: StoredAnswer): void {
-    this.#statements
-      .get("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)")
-      .run(key, answer, inputTokens, outputTokens, new Date().toISOString());
+    inTransaction(this.#db, () =>
+      this.#statements
+        .get("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)")
+        .run(key, answer, inputTokens, outputTokens, new Date().toISOString()),
+    );
+  }
+
+  /** Throws `ReadOnlyStoreError` where nothing can be kept, before anything is paid or waited for. */
+  requireWritable(): void {
+    inTransaction(this.#db, () => this.#statements.get("DELETE FROM meta WHERE false").run());
   }
 
   /** Takes over what people wrote, paid for or measured in another store, see carry.ts. Throws `StoreError`. */

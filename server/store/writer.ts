@@ -1,7 +1,8 @@
 /** Writes what the pipeline computes: dictionaries, features, windows of text and examples. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import { countsToBlob, floatsToBlob } from "./blobs.ts";
+import { storeFailure } from "./errors.ts";
 import { type Dictionary, numberOfDictionary, numberOfFeature, spaceOf } from "./feature-number.ts";
 import { openDatabase } from "./open.ts";
 
@@ -91,18 +92,19 @@ export class StoreWriter {
   }
 
   meta(key: string, value: string): void {
-    this.#statements.meta.run(key, value);
+    this.#insert("meta", key, value);
   }
 
   dictionary({ model, size, layer, features, tokens, digest }: DictionaryRecord): void {
-    this.#statements.dictionary.run(model, size, layer, features, tokens);
+    this.#insert("dictionary", model, size, layer, features, tokens);
     this.meta(`digest:${numberOfDictionary({ model, size, layer })}`, digest);
   }
 
   feature(record: FeatureRecord): void {
     const { place, twin, baseTwin } = record;
     const id = numberOfFeature(place);
-    this.#statements.feature.run(
+    this.#insert(
+      "feature",
       id,
       spaceOf(place),
       place.layer,
@@ -118,7 +120,8 @@ export class StoreWriter {
     );
     const effects = (list: readonly LogitEffect[]): string =>
       JSON.stringify(list.map(({ token, logit }) => [token, logit]));
-    this.#statements.details.run(
+    this.#insert(
+      "details",
       id,
       record.activeTokens,
       countsToBlob(record.histogram),
@@ -129,27 +132,44 @@ export class StoreWriter {
 
   /** A window that is there already stays. */
   window({ id, source, text, ends }: WindowRecord): void {
-    this.#statements.window.run(id, source, text, countsToBlob(ends));
+    this.#insert("window", id, source, text, countsToBlob(ends));
   }
 
   example({ place, split, kind, rank, window, peak, activations }: ExampleRecord): void {
-    this.#statements.example.run(numberOfFeature(place), split, kind, rank, window, peak, floatsToBlob(activations));
+    this.#insert("example", numberOfFeature(place), split, kind, rank, window, peak, floatsToBlob(activations));
   }
 
   /** What was written so far is in the file, and stays there whatever happens. */
   commit(): void {
-    this.#db.exec("COMMIT; BEGIN");
+    this.#exec("COMMIT; BEGIN");
   }
 
   /** Commits and closes. */
   finish(): void {
-    this.#db.exec("COMMIT");
+    this.#exec("COMMIT");
     this.#db.close();
   }
 
   /** Closes without what came after the last commit. */
   abandon(): void {
-    this.#db.close();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #insert(what: keyof typeof insertions, ...values: SQLInputValue[]): void {
+    this.#guarded(() => this.#statements[what].run(...values));
+  }
+
+  #exec(sql: string): void {
+    this.#guarded(() => this.#db.exec(sql));
+  }
+
+  /** Throws `StoreError` for what SQLite throws. */
+  #guarded(write: () => unknown): void {
+    try {
+      write();
+    } catch (error) {
+      throw storeFailure(this.path, "could not be written", error);
+    }
   }
 }
 
