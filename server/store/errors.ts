@@ -1,4 +1,5 @@
-import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+import { type ErrorCode, LfpError } from "../common/errors.ts";
+import { DatabaseError, sqliteCodeOf } from "../common/system-errors.ts";
 
 /** A feature store cannot be opened, with what is wrong and what to do. */
 export class StoreError extends LfpError {
@@ -31,36 +32,18 @@ export class ReadOnlyStoreError extends LfpError {
   }
 }
 
-/** Result codes of SQLite that say something of the disk or of other processes, and nothing of the file. */
-const advices: ReadonlyMap<number, readonly [code: ErrorCode, advice: string]> = new Map([
-  [5, ["locked", "Another process writes to it: wait for it and run it again."]],
-  [6, ["locked", "Another process writes to it: wait for it and run it again."]],
-  [7, ["resource", "Memory does not suffice: close other programs and run it again."]],
-  [10, ["resource", "The disk may be full or failing: free some space and run it again."]],
-  [13, ["resource", "The disk or quota is full: free some space and run it again."]],
-  [14, ["resource", "Check that the folder may be written to and that the disk has room."]],
-]);
-
-/** SQLite's result code of an error that came from it (https://sqlite.org/rescode.html). */
-export function sqliteCodeOf(error: unknown): number | undefined {
-  const code = error instanceof Error && "errcode" in error ? error.errcode : undefined;
-  return typeof code === "number" ? code & 0xff : undefined;
-}
-
-/** As `storeFailure`, only for what the disk or another process brought about: other errors say more where they are understood. */
-export function diskFailure(path: string, action: string, error: unknown): unknown {
-  const code = sqliteCodeOf(error);
-  return code === 8 || (code !== undefined && advices.has(code)) ? storeFailure(path, action, error) : error;
-}
+/** SQLite's result codes that say something of the disk or of other processes, and nothing of the file. */
+const ofTheDisk = new Set([3, 5, 6, 7, 8, 10, 13, 14, 23]);
+const READONLY = 8;
 
 /** What SQLite threw while `action` was done with the file at `path`, as an error of ours; anything else as it is. */
 export function storeFailure(path: string, action: string, error: unknown): unknown {
   const code = sqliteCodeOf(error);
-  if (code === undefined) return error;
-  if (code === 8) return new ReadOnlyStoreError(path);
-  const [kind, advice] = advices.get(code) ?? [
-    "input" as const,
-    "Move it aside and run `lfp run` again: what the run computed is made again at once; labels and notes are in the moved file.",
-  ];
-  return new StoreError(`${path} ${action} (${messageOf(error)}). ${advice}`, { cause: error, code: kind });
+  if (code === READONLY) return new ReadOnlyStoreError(path);
+  return code === undefined ? error : new DatabaseError(`${path} ${action}`, error);
+}
+
+/** As `storeFailure`, only for what the disk or another process brought about: other errors say more where they are understood. */
+export function diskFailure(path: string, action: string, error: unknown): unknown {
+  return ofTheDisk.has(sqliteCodeOf(error) ?? 0) ? storeFailure(path, action, error) : error;
 }

@@ -31,7 +31,7 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the database of a feature store and brings it to this program's version. Throws `StoreError` for a file that is none, that a newer
+ * Opens the database of a feature store and brings it to this program's version. Throws `StoreError` and `DatabaseError` for a file that is none, that a newer
  * program wrote, or that is damaged.
  */
 export function openDatabase(path: string, { create = false, journal, writable }: OpenOptions): DatabaseSync {
@@ -146,7 +146,7 @@ function pragma(db: DatabaseSync, name: "application_id" | "user_version"): numb
   return z.object({ n: z.int() }).parse(db.prepare(`SELECT ${name} AS n FROM pragma_${name}`).get()).n;
 }
 
-/** Runs some writes whole or not at all. What SQLite throws becomes a `StoreError`, or a `ReadOnlyStoreError`. */
+/** Runs some writes whole or not at all. What SQLite throws of the disk becomes a `DatabaseError`, or a `ReadOnlyStoreError`. */
 export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
   try {
     db.exec("BEGIN IMMEDIATE");

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DatabaseError } from "../common/system-errors.ts";
 import { FeatureQuery } from "../protocol/features.ts";
-import { ReadOnlyStoreError, StoreError, storeFailure } from "./errors.ts";
+import { ReadOnlyStoreError, storeFailure } from "./errors.ts";
 import { inTransaction, openDatabase } from "./open.ts";
 import { migrations } from "./schema.ts";
 import { FeatureStore } from "./store.ts";
@@ -97,7 +98,7 @@ describe("a store where nothing can be written", () => {
     const path = join(folder, "text.sqlite");
     await writeFile(path, "no database at all, but long enough to have a header ".repeat(50));
     expect(() => FeatureStore.open(path, { writable: false })).toThrow(/cannot be opened as a feature store/);
-    expect(() => FeatureStore.open(path, { writable: false })).toThrow(StoreError);
+    expect(() => FeatureStore.open(path, { writable: false })).toThrow(DatabaseError);
   });
 });
 
@@ -120,7 +121,7 @@ describe("a full disk", () => {
     );
     expect(error).toMatchObject({ code: "resource" });
     expect(String(error)).toContain(
-      `${path} could not be written (database or disk is full). The disk or quota is full`,
+      `${path} could not be written: database or disk is full. The disk or quota is full`,
     );
     expect(db.isTransaction).toBe(false);
     db.close();
@@ -143,7 +144,7 @@ describe("a full disk", () => {
     const error = caught(() => store.refill({ path: made, key: "larger" }));
     prototype.exec = exec;
     expect(error).toMatchObject({ code: "resource" });
-    expect(String(error)).toContain(`${path} could not be written (database or disk is full)`);
+    expect(String(error)).toContain(`${path} could not be written: database or disk is full`);
     expect(store.features).toBe(60);
     store.close();
     using again = FeatureStore.open(path);
@@ -165,7 +166,7 @@ describe("a full disk", () => {
     });
     expect(error).toMatchObject({ code: "resource" });
     expect(String(error)).toContain(
-      `${path} could not be written (database or disk is full). The disk or quota is full`,
+      `${path} could not be written: database or disk is full. The disk or quota is full`,
     );
     writer.abandon();
   });
@@ -179,9 +180,9 @@ describe("a full disk", () => {
     [11, "input"],
     [26, "input"],
   ])("and SQLite's other refusals (%i) have codes of ours", (errcode, code) => {
-    const error = Object.assign(new Error("what SQLite says"), { errcode });
+    const error = Object.assign(new Error("what SQLite says"), { code: "ERR_SQLITE_ERROR", errcode });
     expect(storeFailure("/x", "could not be read", error)).toMatchObject({ code });
-    expect(String(storeFailure("/x", "could not be read", error))).toContain("/x could not be read (what SQLite says)");
+    expect(String(storeFailure("/x", "could not be read", error))).toContain("/x could not be read: what SQLite says.");
     const other = new TypeError("no error of SQLite");
     expect(storeFailure("/x", "could not be read", other)).toBe(other);
   });

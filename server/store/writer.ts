@@ -76,7 +76,7 @@ export class StoreWriter {
   readonly #db: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof insertions, StatementSync>>;
 
-  /** Throws `StoreError`. */
+  /** Throws `StoreError` and `DatabaseError`. */
   constructor(path: string) {
     this.path = path;
     this.#db = openDatabase(path, { create: true, journal: "single" });
@@ -163,7 +163,7 @@ export class StoreWriter {
     this.#guarded(() => this.#db.exec(sql));
   }
 
-  /** Throws `StoreError` for what SQLite throws. */
+  /** Throws `DatabaseError` for what SQLite throws. */
   #guarded(write: () => unknown): void {
     try {
       write();
