@@ -40,6 +40,8 @@ export interface Headline {
 const kendall = (path: string) => (output: unknown) =>
   measured(output, `${path}.tau`, `${path}.interval.low`, `${path}.interval.high`);
 const interval = (path: string) => (output: unknown) => measured(output, `${path}.mean`, `${path}.low`, `${path}.high`);
+const difference = (path: string) => (output: unknown) =>
+  measured(output, `${path}.difference`, `${path}.interval.low`, `${path}.interval.high`);
 const share = (path: string) => (output: unknown) => measured(output, `${path}.share`, `${path}.low`, `${path}.high`);
 const valued = (path: string) => (output: unknown) => measured(output, `${path}.value`, `${path}.low`, `${path}.high`);
 
@@ -60,6 +62,18 @@ export const headlines: readonly Headline[] = [
     name: "the same on raw activations",
     stage: "probe",
     read: kendall("report.byWord.rawActivations.kendall"),
+  },
+  {
+    id: "tau-embedding",
+    name: "the same on the base model's token embeddings",
+    stage: "probe",
+    read: kendall("report.byWord.staticEmbedding.kendall"),
+  },
+  {
+    id: "tau-beyond-base",
+    name: "tau-b by word, tuned less base model's features",
+    stage: "probe",
+    read: difference("report.byWord.differences.baseModel"),
   },
   {
     id: "signs-positive",
@@ -87,9 +101,15 @@ export const headlines: readonly Headline[] = [
   },
   {
     id: "fitted-tau",
-    name: "fitted log-ratio by word, tau-b",
+    name: "fitted log-ratio by word, tau-b with the log-ratio",
     stage: "fitted",
     read: kendall("report.byWord.probe.kendall"),
+  },
+  {
+    id: "fitted-tau-base",
+    name: "the same on the base model's features",
+    stage: "fitted",
+    read: kendall("report.byWord.baseModel.kendall"),
   },
   { id: "ablation", name: "reward change by the ablation", stage: "ablate", read: ablationChange },
   { id: "beyond-random", name: "the same beyond random features", stage: "ablate", read: interval("set.beyondRandom") },

@@ -13,6 +13,8 @@ it("names model, tuning, data, reward and settings, and says where the starter's
   );
   expect(factOf(facts, "data")).toContain("sampled from the starter model itself");
   expect(factOf(facts, "reward")).toMatch(/VADER \(lexicon of its repository, 2020\), of prompt and completion/);
+  const edited = parseExperiment({ preset: "quick", reward: { edits: [{ word: "funny", flip: true }] } });
+  expect(factOf(factsOf(edited), "reward")).toMatch(/; for tuning, one rating edited$/);
   expect(factOf(facts, "layers")).toBe("the 5 of highest divergence (mlpOnly)");
   expect(factOf(facts, "data of autoencoders and triples")).toBeUndefined();
 });

@@ -60,7 +60,9 @@ function tuningInWords({ ppo }: Experiment): string {
 function rewardInWords({ reward, task }: Experiment): string {
   const editions = { head: "lexicon of its repository, 2020", nltk2016: "lexicon of 2016, as NLTK has it" } as const;
   const what = { completion: "the completion alone", full: "prompt and completion" } as const;
-  return `VADER (${editions[reward.lexicon]}), of ${what[reward.text]}; task ${task}`;
+  const count = reward.edits.length;
+  const edited = count === 0 ? "" : `; for tuning, ${count === 1 ? "one rating" : `${count} ratings`} edited`;
+  return `VADER (${editions[reward.lexicon]}), of ${what[reward.text]}; task ${task}${edited}`;
 }
 
 function layersInWords({ divergence: { layers, choose, measure } }: Experiment): string {

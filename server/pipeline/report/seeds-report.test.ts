@@ -54,6 +54,8 @@ it("reads the figures that an output has and leaves out the others", async () =>
     evaluate: join(folder, "evaluation.json"),
     ablate: join(folder, "ablation.json"),
     restore: join(folder, "restore.json"),
+    probe: join(folder, "probe.json"),
+    fitted: join(folder, "fitted.json"),
     learned: join(folder, "none.json"),
   };
   await writeFile(paths.evaluate, JSON.stringify({ difference: { mean: 0.4, low: 0.3, high: 0.5 }, kl: "lost" }));
@@ -76,7 +78,17 @@ it("reads the figures that an output has and leaves out the others", async () =>
     part("mlp", true, -0.1, -0.15, -0.05),
   ];
   await writeFile(paths.restore, JSON.stringify({ parts }));
+  const kendall = { tau: 0.25, interval: { low: 0.1, high: 0.4 } };
+  const byWord = {
+    probe: { kendall },
+    differences: { baseModel: { difference: 0.03, interval: { low: -0.1, high: 0.2 } } },
+  };
+  await writeFile(paths.probe, JSON.stringify({ report: { byWord } }));
+  await writeFile(paths.fitted, JSON.stringify({ report: { byWord: { probe: { kendall }, baseModel: null } } }));
   expect(await readHeadlines(paths)).toEqual({
+    tau: { value: 0.25, low: 0.1, high: 0.4 },
+    "tau-beyond-base": { value: 0.03, low: -0.1, high: 0.2 },
+    "fitted-tau": { value: 0.25, low: 0.1, high: 0.4 },
     gain: { value: 0.4, low: 0.3, high: 0.5 },
     ablation: { value: -0.1, low: -0.2, high: 0 },
     doubled: { value: 0.3, low: 0.1, high: 0.5 },

@@ -89,7 +89,12 @@ function findings(figures: readonly OverSeeds[], runs: readonly SeedRun[]): stri
       "Kendall's tau-b of the probe on words that it never saw",
       [of("tau-base"), "on the base model's features"],
       [of("tau-raw"), "on raw activations"],
+      [of("tau-embedding"), "on the base model's token embeddings"],
     ),
+    ...line(of("fitted-tau"), "Tau-b of the fitted log-ratio with the log-ratio of unseen words", [
+      of("fitted-tau-base"),
+      "on the base model's features",
+    ]),
     ...line(of("learned-tau"), "Tau-b of the learned lexicon with the ratings", [of("learned-auroc"), "AUROC"]),
     ...line(of("ablation"), "Change of the reward by the ablation"),
     ...line(of("beyond-random"), "Beyond random features", [of("ablation-loss"), "nats of loss beyond theirs"]),
