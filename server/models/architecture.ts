@@ -54,6 +54,8 @@ export interface Architecture<C extends BaseConfig> {
   forward(config: C, context: ForwardContext): ForwardResult;
   /** The name of the matrix that turns hidden states into logits. */
   headName(config: C): string;
+  /** The name of the table [V, D] that token ids are looked up in. */
+  embeddingName(config: C): string;
   readonly finalNorm: FinalNorm;
   /** What a norm's scale holds before any training. */
   readonly initialNorm: number;

@@ -102,6 +102,7 @@ export const gemma: Architecture<GemmaConfig> = {
   bodyPrefix: "model.",
   headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  embeddingName: () => embeddingName,
   finalNorm: { scale: "model.norm.weight", offset: 1, centres: false },
   initialNorm: 0,
   forward: (config, context) => {

@@ -110,6 +110,7 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   bodyPrefix: "transformer.",
   headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  embeddingName: () => embeddingName,
   finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

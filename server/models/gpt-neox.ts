@@ -111,6 +111,7 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   // transformers 5 calls it lm_head in memory, and reads both.
   headNames: [headWeight, "lm_head.weight"],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
+  embeddingName: () => embeddingName,
   finalNorm: { scale: "gpt_neox.final_layer_norm.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

@@ -63,7 +63,7 @@ export class LogRatioScorer {
     const outputs = logRatioGraph(pair, options);
     const own = edit?.stores ?? [];
     const stores = [pair.tuned.store, pair.base.store, ...own];
-    const program = await device.compile({ stores, outputs, frozen: frozen ? [...matricesOf(pair), ...own] : [] });
+    const program = await device.compile({ stores, outputs, frozen: frozen ? [...pairMatrices(pair), ...own] : [] });
     return new LogRatioScorer(program, pair, options.shape);
   }
 
@@ -121,10 +121,10 @@ export function sharedVocabulary({ tuned, base }: ModelPair): number {
   return Math.min(tuned.config.vocabSize, base.config.vocabSize);
 }
 
-const idsNames = { tuned: "ids.tuned", base: "ids.base" } as const;
+export const idsNames = { tuned: "ids.tuned", base: "ids.base" } as const;
 
 /** Ids with a token that the model has in place of those that it does not have. */
-function readable(ids: Int32Array, { config }: Model): Int32Array {
+export function readable(ids: Int32Array, { config }: Model): Int32Array {
   const { vocabSize, bosId = config.eosIds[0] ?? 0 } = config;
   return ids.map((id) => (id < vocabSize ? id : bosId));
 }
@@ -132,24 +132,37 @@ function readable(ids: Int32Array, { config }: Model): Int32Array {
 /** Inputs of `idsNames`, `positions`, `targets` [B, T] and those of the edit; outputs [B * T]. */
 function logRatioGraph(pair: ModelPair, { shape, kl = false, edit }: LogRatioOptions): { logRatio: Node; kl?: Node } {
   const [B, T] = shape;
-  const V = sharedVocabulary(pair);
   const rows = B * T;
-  const R = Math.max(1, Math.min(rows, Math.floor(logitsAtOnce / V)));
   const hiddenOf = (which: keyof ModelPair): Node => {
     const edited = which === "tuned" && edit !== undefined ? { editMlpOutput: edit.editMlpOutput } : {};
     return ops.reshape(forward(pair[which], { shape, idsName: idsNames[which], ...edited }).hidden, [rows, -1]);
   };
-  const [tuned, base] = [hiddenOf("tuned"), hiddenOf("base")];
   const targets = ops.reshape(ops.input("targets", [B, T], "i32"), [rows, 1]);
+  return logRatioNodes(pair, { tuned: hiddenOf("tuned"), base: hiddenOf("base") }, targets, kl);
+}
+
+/**
+ * From hidden states of both models [N, D] and the tokens that come next, i32 [N, 1]: log-ratios [N] and, where it is asked for, divergences [N].
+ * R rows of logits are held at once.
+ */
+export function logRatioNodes(
+  pair: ModelPair,
+  hidden: Readonly<Record<keyof ModelPair, Node>>,
+  targets: Node,
+  kl = false,
+): { logRatio: Node; kl?: Node } {
+  const V = sharedVocabulary(pair);
+  const rows = targets.shape[0] ?? 0;
+  const R = Math.max(1, Math.min(rows, Math.floor(logitsAtOnce / V)));
   const ratios: Node[] = [];
   const divergences: Node[] = [];
   for (let start = 0; start < rows; start += R) {
     const end = Math.min(rows, start + R);
-    const logProbs = (model: Model, hidden: Node): Node => {
-      const logits = logitsOf(model, ops.slice(hidden, 0, start, end));
-      return ops.logSoftmax(model.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
+    const logProbs = (name: keyof ModelPair): Node => {
+      const logits = logitsOf(pair[name], ops.slice(hidden[name], 0, start, end));
+      return ops.logSoftmax(pair[name].config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
     };
-    const [p, q] = [logProbs(pair.tuned, tuned), logProbs(pair.base, base)];
+    const [p, q] = [logProbs("tuned"), logProbs("base")];
     const own = ops.slice(targets, 0, start, end);
     const ratio = ops.sub(p, q);
     ratios.push(ops.sub(ops.gatherRow(p, own), ops.gatherRow(q, own)));
@@ -164,7 +177,7 @@ function logRatioGraph(pair: ModelPair, { shape, kl = false, edit }: LogRatioOpt
 }
 
 /** Embeddings are looked up, not multiplied with: a copy of theirs would gain nothing. */
-function matricesOf({ tuned, base }: ModelPair): { readonly names: readonly string[] }[] {
+export function pairMatrices({ tuned, base }: ModelPair): { readonly names: readonly string[] }[] {
   return [tuned, base].map(({ parameters }) => ({
     names: parameters.filter(({ role }) => role !== "embedding").map(({ name }) => name),
   }));

@@ -94,6 +94,10 @@ export function initialNormOf(config: ModelConfig): number {
   return dispatch(config, (architecture) => architecture.initialNorm);
 }
 
+export function embeddingNameOf(config: ModelConfig): string {
+  return dispatch(config, (architecture, own) => architecture.embeddingName(own));
+}
+
 /** A model whose parameters are in a store under their own names, with `prefix` before each. */
 export function modelOf(config: ModelConfig, store: StateStore, prefix = ""): Model {
   const parameters = parametersOf(config);

@@ -2,7 +2,13 @@
 import { resolveReference } from "../models/open.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
-import { type Experiment, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./experiment/schema.ts";
+import {
+  type Experiment,
+  fittedSettingsOf,
+  ppoConfigOf,
+  probeSettingsOf,
+  tripleSettingsOf,
+} from "./experiment/schema.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
 import { factsOf } from "./report/about.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
@@ -15,8 +21,9 @@ import { divergenceStage } from "./stages/divergence.ts";
 import { examplesStage, installFeatures } from "./stages/examples.ts";
 import { explainStage, installExplanations } from "./stages/explain.ts";
 import { learnedStage } from "./stages/learned.ts";
+import { logRatioStage } from "./stages/log-ratio.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
-import { probeStage } from "./stages/probe.ts";
+import { fittedStage, probeStage } from "./stages/probe.ts";
 import { type ReportInput, reportStage } from "./stages/report.ts";
 import { restoreStage } from "./stages/restore.ts";
 import { similarityStage } from "./stages/similarity.ts";
@@ -49,13 +56,25 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     settings: {},
     inputs: { saes: autoencoders },
   });
-  const { triples, base, tunedFeatures, probe } = planProbe(planned, autoencoders);
+  const { triples, base, tunedFeatures, probe, logRatios, fitted } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
   const explain = planExplain(planned, examples);
   const attribute = planAttribute(planned, autoencoders);
   const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
   const ablate = planAblate(planned, made);
-  const found = { texts, evaluate, divergence, restore, learned, autoencoders, similarity, probe, explain, ablate };
+  const found = {
+    texts,
+    evaluate,
+    divergence,
+    restore,
+    learned,
+    autoencoders,
+    similarity,
+    probe,
+    fitted,
+    explain,
+    ablate,
+  };
   const report = planReport(experiment, options.run, { ...found, features: tunedFeatures });
   const tune = "stage" in tuned ? [tuned] : [];
   return [
@@ -71,6 +90,8 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
     base,
     tunedFeatures,
     probe,
+    logRatios,
+    fitted,
     examples,
     explain,
     attribute,
@@ -209,14 +230,28 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     });
   };
   const [base, tunedFeatures] = [collect("base"), collect("tuned")];
+  const read = { texts, triples, tuned: tunedFeatures, base };
   const probe = planStage({
     id: "probe",
     stage: probeStage,
     settings: { ...feedback, probe: probeSettingsOf(experiment) },
-    inputs: { texts, triples, tuned: tunedFeatures, base },
+    inputs: { ...read, model },
     publishAs: "probe",
   });
-  return { triples, base, tunedFeatures, probe };
+  const logRatios = planStage({
+    id: "log-ratio",
+    stage: logRatioStage,
+    settings: { prependBos: ppo.prependBos },
+    inputs: { model, tuned, triples },
+  });
+  const fitted = planStage({
+    id: "fitted",
+    stage: fittedStage,
+    settings: { ...feedback, probe: fittedSettingsOf(experiment) },
+    inputs: { ...read, model, logRatios },
+    publishAs: "fitted",
+  });
+  return { triples, base, tunedFeatures, probe, logRatios, fitted };
 }
 
 function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {

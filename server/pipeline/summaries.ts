@@ -49,6 +49,11 @@ const probe = z.object({
     byWord: z.object({ probe: z.object({ signAccuracy: z.object({ positive: proportion, negative: proportion }) }) }),
   }),
 });
+const fitted = z.object({
+  report: z.object({
+    byWord: z.object({ probe: z.object({ kendall: z.object({ tau: z.number().nullable() }) }) }),
+  }),
+});
 const quality = z.object({ saes: z.array(z.object({ fve: z.number(), l0: z.number() })) });
 
 const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> = {
@@ -77,6 +82,10 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     const { positive, negative } = (await readJson(folder, "probe.json", probe)).report.byWord.probe.signAccuracy;
     const [right, wrong] = [positive, negative].map((one) => (one.share === null ? "none" : share(one.share)));
     return `signs of unseen words right: positive ${right}, negative ${wrong}`;
+  },
+  fitted: async (folder) => {
+    const { tau } = (await readJson(folder, "probe.json", fitted)).report.byWord.probe.kendall;
+    return `log-ratio of unseen words: ${tau === null ? "no order" : `tau-b ${tau.toFixed(2)}`}`;
   },
   divergence: async (folder) => chosenInWords(await readJson(folder, "divergence.json", divergence)),
   autoencoders: async (folder) => {

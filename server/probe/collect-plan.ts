@@ -31,6 +31,8 @@ export interface PlanOptions {
   readonly multiToken: "average" | "firstPiece";
   readonly prefixIds: readonly number[];
   readonly tokensPerRun: number;
+  /** About how many targets a text has on average. */
+  readonly targetsPerText?: number;
 }
 
 /** Nothing of the text was tokenized into the target's place: the range is empty or outside. */
@@ -68,7 +70,10 @@ export function targetSequence(side: TripleSide, row: number, options: PlanOptio
 }
 
 /** Batches of one shape a bucket, shortest texts first, in an order that depends on the texts alone. */
-export function planBatches(sequences: readonly TargetSequence[], options: PlanOptions): CollectBatch[] {
+export function planBatches(
+  sequences: readonly TargetSequence[],
+  options: Pick<PlanOptions, "contextLength" | "tokensPerRun" | "targetsPerText">,
+): CollectBatch[] {
   const byLength = new Map<number, TargetSequence[]>();
   for (const sequence of sequences) {
     const tokens = Math.min(bucketLength(sequence.ids.length), options.contextLength);
@@ -76,9 +81,7 @@ export function planBatches(sequences: readonly TargetSequence[], options: PlanO
     if (bucket) bucket.push(sequence);
     else byLength.set(tokens, [sequence]);
   }
-  return [...byLength]
-    .sort(([a], [b]) => a - b)
-    .flatMap(([tokens, members]) => batchesOf(tokens, members, options.tokensPerRun));
+  return [...byLength].sort(([a], [b]) => a - b).flatMap(([tokens, members]) => batchesOf(tokens, members, options));
 }
 
 /** 8, 12, 16, 24, 32, 48 and so on: few shapes to compile, and less than half of a text is padding. */
@@ -88,10 +91,14 @@ function bucketLength(tokens: number): number {
   return length;
 }
 
-function batchesOf(tokens: number, members: readonly TargetSequence[], tokensPerRun: number): CollectBatch[] {
+function batchesOf(
+  tokens: number,
+  members: readonly TargetSequence[],
+  { tokensPerRun, targetsPerText = 1.25 }: Pick<PlanOptions, "tokensPerRun" | "targetsPerText">,
+): CollectBatch[] {
   const texts = Math.min(members.length, Math.max(1, Math.floor(tokensPerRun / tokens)));
   const mostPieces = members.reduce((most, { places }) => Math.max(most, places.length), 0);
-  const bucket = { texts, tokens, targets: Math.max(mostPieces, Math.ceil(1.25 * texts)) };
+  const bucket = { texts, tokens, targets: Math.max(mostPieces, Math.ceil(targetsPerText * texts)) };
   const batches: TargetSequence[][] = [];
   let current: TargetSequence[] = [];
   let targets = 0;

@@ -15,9 +15,9 @@ export function gatherRows(data: Floats, columns: number, wanted: Int32Array): F
 
 /** target[targetAt + j] += weight * source[sourceAt + j], for j < width. */
 export function addScaledRow(
-  target: Float32Array,
+  target: Floats,
   targetAt: number,
-  source: Float32Array,
+  source: Floats,
   sourceAt: number,
   width: number,
   weight: number,

@@ -4,9 +4,10 @@ import type { RowMatrix } from "../statistics/linear-algebra.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
 import { ridgeOf } from "../statistics/ridge.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
-import { type Normaliser, normaliserOf, rounded } from "./linear-probe.ts";
+import { type Normaliser, rounded } from "./linear-probe.ts";
 import type { ProbeSettings } from "./report-types.ts";
 import type { Fold } from "./splits.ts";
+import type { ProbeTarget } from "./targets.ts";
 
 const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
 
@@ -27,7 +28,7 @@ export type FoldResult = z.infer<typeof foldResultSchema>;
 
 export interface FoldProblem {
   readonly features: TripleFeatures;
-  readonly deltas: Float64Array;
+  readonly target: ProbeTarget;
   readonly fold: Fold;
   /** Which fold of its split it is. */
   readonly index: number;
@@ -39,12 +40,12 @@ export interface FoldProblem {
 }
 
 /** Fits the probe and its controls on the training rows and predicts the test rows; all share one factored matrix. */
-export function fitFold({ features, deltas, fold, index, words, settings, controls }: FoldProblem): FoldResult {
+export function fitFold({ features, target, fold, index, words, settings, controls }: FoldProblem): FoldResult {
   const rows = polarRows(features);
   const solve = ridgeOf(takeRows(rows, fold.train), settings.alpha);
   const tested = takeRows(rows, fold.test);
-  const trained = Float64Array.from(fold.train, (row) => deltas[row] ?? Number.NaN);
-  const normaliser = normaliserOf(settings.normalise, trained);
+  const trained = Float64Array.from(fold.train, (row) => target.values[row] ?? Number.NaN);
+  const normaliser = target.normaliser(trained);
   const own = fitted(solve, normaliser.targets(trained), tested, normaliser);
   const seeds = controls ? [...Array(settings.labelShuffles).keys()] : [];
   const random = Random.fromSeed(settings.seed);

@@ -46,6 +46,13 @@ export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numb
   };
 }
 
+/** Targets and predictions in the units in which they come. */
+export const unscaled: Normaliser = {
+  deltaScale: null,
+  targets: (values) => values,
+  finish: (values) => ({ values, outputScale: null }),
+};
+
 /** Predictions laid on the reward's range by their own percentiles, rounded to two digits. */
 export function laidOnRange(predicted: Float64Array): { values: Float64Array; outputScale: RewardScale } {
   const outputScale = rewardScale(predicted);

@@ -4,8 +4,10 @@ import { rowMatrix } from "../statistics/linear-algebra.ts";
 import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import { probeRewards } from "./linear-probe.ts";
-import { evaluateProbe, type PartStore, UnratedWordError } from "./regression.ts";
+import type { PartStore } from "./parts.ts";
+import { evaluateProbe, partsOf } from "./regression.ts";
 import { defaultProbeSettings, type ProbeSettings, probeReportSchema } from "./report-types.ts";
+import { UnratedWordError } from "./word-means.ts";
 
 const settings: ProbeSettings = {
   ...defaultProbeSettings,
@@ -14,6 +16,8 @@ const settings: ProbeSettings = {
   permutations: 199,
   xavierSeeds: 100,
   labelShuffles: 10,
+  foldDraws: 2,
+  refits: 99,
 };
 const plan = { triples: 300, words: 25, columns: 12, signal: 2, identity: 0.3, noise: 0.2, seed: 1 };
 const planted = plantedTriples(plan);
@@ -173,15 +177,87 @@ test("a cut evaluation goes on from its saved parts with the same JSON", async (
   expect(saved.size).toBe(7);
   const resumed = await evaluateProbe(planted, settings, cutAfter(100));
   expect(JSON.stringify(resumed)).toBe(JSON.stringify(uncut));
-  expect([...saved.keys()].toSorted()).toEqual(
-    [
-      ...[0, 1, 2, 3, 4].map((fold) => `familiarity/${fold}`),
-      "triple/probe/0",
-      "triple/untrained",
-      "word/untrained",
-      ...[0, 1, 2, 3, 4].map((fold) => `word/probe/${fold}`),
-    ].toSorted(),
+  expect([...saved.keys()].toSorted()).toEqual([...partsOf({}, settings)].toSorted());
+});
+
+/** A log-ratio that is linear in the features, with an offset, for every version. */
+function plantedLogRatios({ rows: { data, rows, columns } }: TripleFeatures, weights: readonly number[]): Float32Array {
+  return Float32Array.from({ length: rows }, (_, row) =>
+    weights.reduce((sum, weight, j) => sum + weight * (data[row * columns + j] ?? 0), 0.7),
   );
+}
+
+test("fitted to log-ratios, it gives back a target that is linear in the features, for words it never saw", async () => {
+  const weights = [0, 1.5, -2, 0, 0.5];
+  const logRatios = plantedLogRatios(planted.features, weights);
+  const exact = { ...settings, target: "logRatio" as const, alpha: 1e-6 };
+  const { report, probe } = await evaluateProbe({ ...planted, logRatios }, exact);
+  expect(probeReportSchema.parse(report)).toEqual(report);
+  for (const [j, weight] of [...probe.weights].entries()) expect(weight).toBeCloseTo(weights[j] ?? 0, 4);
+  expect(probe.intercept).toBeCloseTo(0.7, 4);
+  expect([probe.deltaScale, probe.outputScale]).toEqual([null, null]);
+  const { lexicon, probe: scores, meant, refitted } = report.byWord;
+  expect(scores.kendall.tau).toBeGreaterThan(0.99);
+  expect(scores.agreement?.pearson).toBeCloseTo(1, 6);
+  expect(scores.agreement?.r2).toBeCloseTo(1, 6);
+  for (const { word, true: truth, predicted, rating, occurrences } of lexicon) {
+    const rows = planted.triples.flatMap(({ positive, negative }, at) =>
+      [positive, negative].flatMap((one, side) => (one.word === word ? [at + side * planted.triples.length] : [])),
+    );
+    expect(rows).toHaveLength(occurrences);
+    expect(truth).toBeCloseTo(rows.reduce((sum, row) => sum + (logRatios[row] ?? 0), 0) / rows.length, 9);
+    expect(predicted).toBeCloseTo(truth, 3);
+    expect(rating).toBe(planted.wordValues.get(word));
+  }
+  expect(meant?.target.words).toBe(50);
+  // The planted weights leave out the column that holds the rating.
+  expect(Math.abs(meant?.target.kendall.tau ?? 1)).toBeLessThan(0.4);
+  expect(refitted).toMatchObject({ foldDraws: 2, refits: 99, p: 0.01 });
+});
+
+test("rows without a log-ratio are left out, and a tuning that did nothing finds nothing", async () => {
+  const logRatios = plantedLogRatios(planted.features, [1, 1]);
+  const [left, word] = [3, planted.triples[3]?.positive.word];
+  logRatios[left] = Number.NaN;
+  const fitted = { ...settings, target: "logRatio" as const, labelShuffles: 0, xavierSeeds: 0 };
+  const { report } = await evaluateProbe({ ...planted, logRatios }, fitted);
+  expect(report.byWord.lexicon.reduce((sum, { occurrences }) => sum + occurrences, 0)).toBe(599);
+  const places = planted.triples.filter(({ positive, negative }) =>
+    [positive.word, negative.word].includes(word ?? ""),
+  );
+  expect(report.byWord.lexicon.find((entry) => entry.word === word)?.occurrences).toBe(places.length - 1);
+  const still = (await evaluateProbe({ ...planted, logRatios: new Float32Array(900) }, fitted)).report;
+  expect(probeReportSchema.parse(still)).toEqual(still);
+  expect(still.byWord.probe.kendall).toMatchObject({ tau: null, p: null, permutationP: null });
+  expect(still.byWord.refitted).toMatchObject({ p: null, tau: { mean: null } });
+});
+
+test("by word, the mean over draws stands out of permuted labels where something was planted, and nowhere else", async () => {
+  const { refitted, probe } = (await evaluateProbe(planted, settings)).report.byWord;
+  expect(refitted?.taus).toHaveLength(2);
+  expect(refitted?.taus[0]).toBeCloseTo(probe.kendall.tau ?? Number.NaN, 6);
+  expect(refitted?.p).toBeCloseTo(1 / 100, 12);
+  expect(refitted?.permutedHigh).toBeLessThan(0.5);
+  const nothing = (await evaluateProbe(meaningless, settings)).report.byWord.refitted;
+  expect(nothing?.p).toBeGreaterThan(0.05);
+  // Fits of their own let chance reach further than the order of words alone does: sqrt(2 (2n + 5) / 9n(n - 1)) for n = 50 words.
+  expect(nothing?.permutedSd).toBeGreaterThan(0.08);
+});
+
+test("differences are paired: nothing to an equal input, more than to one without the reward", async () => {
+  const unrewarded = plantedTriples({ ...plan, signal: 0 });
+  const { byWord, byTriple } = (
+    await evaluateProbe({ ...planted, baseModel: unrewarded.features, staticEmbedding: planted.features }, settings)
+  ).report;
+  expect(byWord.differences?.rawActivations).toBeNull();
+  expect(byWord.differences?.staticEmbedding).toMatchObject({
+    difference: 0,
+    foldDraws: 2,
+    interval: { low: 0, high: 0 },
+  });
+  expect(byWord.differences?.baseModel?.interval.low).toBeGreaterThan(0.3);
+  expect(byTriple.differences?.baseModel?.foldDraws).toBe(1);
+  expect(byWord.staticEmbedding?.kendall.tau).toBe(byWord.probe.kendall.tau);
 });
 
 test("features that say nothing give nulls with reasons, and no NaN", async () => {

@@ -48,6 +48,24 @@ const rankingSchema = z.strictObject({
   share: maybe,
 });
 
+/** How well predictions meet values in the values' own units. */
+const agreementSchema = z.strictObject({
+  /** Pearson's correlation. */
+  pearson: maybe,
+  pearsonInterval: intervalSchema,
+  /** 1 - sum of squared errors / sum of squares about the mean; below 0: worse than the mean. */
+  r2: maybe,
+  r2Interval: intervalSchema,
+});
+
+/** Tau-b of one input less that of another over the same words; interval by bootstrap over words. */
+const differenceSchema = z.strictObject({
+  difference: maybe,
+  interval: intervalSchema,
+  /** Draws of folds that the difference is a mean over. */
+  foldDraws: count,
+});
+
 /** Predictions of words against their true values. */
 export const wordScoresSchema = z.strictObject({
   words: count,
@@ -80,6 +98,8 @@ export const wordScoresSchema = z.strictObject({
   spearman: z.strictObject({ rho: maybe, p: maybe, words: count, ...reason }),
   /** Chance that a positive word is predicted above a negative one; free of any threshold. */
   auroc: z.strictObject({ value: maybe, ...reason }),
+  /** Null where an earlier version scored. */
+  agreement: agreementSchema.nullable().default(null),
 });
 
 export const lexiconEntrySchema = z.strictObject({
@@ -89,6 +109,8 @@ export const lexiconEntrySchema = z.strictObject({
   occurrences: count,
   /** How often the word stands in the texts of the tuning; null where they were not given. */
   tuningCount: count.nullable(),
+  /** What the feedback gives to the word, where that is not `true` itself. */
+  rating: maybe.default(null),
 });
 
 const spreadSchema = z.strictObject({ mean: maybe, sd: maybe });
@@ -115,6 +137,36 @@ const splitReportSchema = z.strictObject({
   rawActivations: wordScoresSchema.nullable(),
   /** The same on features of the model before tuning. */
   baseModel: wordScoresSchema.nullable(),
+  /** The same on the base model's token embeddings: one vector a word, no context. Null where they were not given. */
+  staticEmbedding: wordScoresSchema.nullable().default(null),
+  /** Tau-b on features less that on what else was given; null where an earlier version fitted the probe. */
+  differences: z
+    .strictObject({
+      rawActivations: differenceSchema.nullable(),
+      baseModel: differenceSchema.nullable(),
+      staticEmbedding: differenceSchema.nullable(),
+    })
+    .nullable()
+    .default(null),
+  /** Split by word: other draws of its folds, and fits to permuted labels of the words. Null by triple, and where an earlier version fitted the probe. */
+  refitted: z
+    .strictObject({
+      foldDraws: count,
+      /** Tau-b of each draw; the first is the one of `probe`, but for rounding. */
+      taus: z.array(maybe),
+      tau: spreadSchema,
+      refits: count,
+      /** Of the mean tau over draws, under permuted labels. */
+      permutedSd: maybe,
+      /** 95 % of mean taus under permuted labels are smaller in size. */
+      permutedHigh: maybe,
+      /** Two-sided. */
+      p: maybe,
+    })
+    .nullable()
+    .default(null),
+  /** Where log-ratios are fitted: how these predictions, and the log-ratios themselves, stand to the ratings. */
+  meant: z.strictObject({ probe: wordScoresSchema, target: wordScoresSchema }).nullable().default(null),
   /** A probe with random weights (Xavier), rescaled as published. */
   untrainedProbe: seedScoresSchema,
   /** Probes fitted to deltas that were shuffled among the training rows. */
@@ -130,6 +182,8 @@ const splitReportSchema = z.strictObject({
 
 export const probeSettingsSchema = z.strictObject({
   seed: z.int(),
+  /** What is fitted: the activation deltas (the paper), or log pi_tuned - log pi_base at the word. */
+  target: z.enum(["deltas", "logRatio"]).default("deltas"),
   /** Ridge penalty. */
   alpha: z.number().positive(),
   /**
@@ -142,8 +196,12 @@ export const probeSettingsSchema = z.strictObject({
   wordFolds: z.int().min(2),
   resamples: z.int().min(1),
   permutations: z.int().min(1),
-  xavierSeeds: z.int().min(1),
-  labelShuffles: z.int().min(1),
+  xavierSeeds: z.int().min(0),
+  labelShuffles: z.int().min(0),
+  /** Draws of the split by word that tau is averaged over. */
+  foldDraws: z.int().min(1).default(1),
+  /** Fits to permuted labels of the words behind the p of that mean. */
+  refits: z.int().min(0).default(0),
 });
 
 export const probeReportSchema = z.strictObject({
@@ -155,7 +213,7 @@ export const probeReportSchema = z.strictObject({
     /** Share of the polar rows' features that are not zero. */
     nonZero: share,
   }),
-  /** 10th and 90th percentile of all deltas, in the units of the features. */
+  /** 10th and 90th percentile of all that was fitted: deltas in the units of the features, or log-ratios in nats. */
   deltas: z.strictObject({ low: z.number(), high: z.number() }),
   byTriple: splitReportSchema,
   byWord: splitReportSchema,
@@ -164,6 +222,8 @@ export const probeReportSchema = z.strictObject({
 export type KendallReport = z.infer<typeof kendallSchema>;
 export type WordScores = z.infer<typeof wordScoresSchema>;
 export type LexiconEntry = z.infer<typeof lexiconEntrySchema>;
+export type PairedDifference = z.infer<typeof differenceSchema>;
+export type Agreement = z.infer<typeof agreementSchema>;
 export type SeedScores = z.infer<typeof seedScoresSchema>;
 export type SplitReport = z.infer<typeof splitReportSchema>;
 export type ProbeSettings = z.infer<typeof probeSettingsSchema>;
@@ -171,6 +231,7 @@ export type ProbeReport = z.infer<typeof probeReportSchema>;
 
 export const defaultProbeSettings: ProbeSettings = {
   seed: 0,
+  target: "deltas",
   alpha: 1,
   normalise: "deltas",
   trainShare: 0.8,
@@ -179,4 +240,6 @@ export const defaultProbeSettings: ProbeSettings = {
   permutations: 9999,
   xavierSeeds: 100,
   labelShuffles: 10,
+  foldDraws: 5,
+  refits: 499,
 };

@@ -1,10 +1,10 @@
 import type { Random } from "../common/random.ts";
-import { type KendallResult, kendallTau, signOnlyTau, stringTau } from "../statistics/kendall.ts";
-import { mean, standardDeviation } from "../statistics/moments.ts";
+import { type KendallResult, kendallTau, orderedTau, signOnlyTau, stringTau } from "../statistics/kendall.ts";
+import { explainedShare, mean, pearson, standardDeviation } from "../statistics/moments.ts";
 import { auroc, type RankingAccuracy, samePolarityRanking, spearmanRho } from "../statistics/ranks.ts";
 import { bootstrapInterval, permutationTest, pick } from "../statistics/resampling.ts";
 import { wilsonInterval } from "../statistics/wilson.ts";
-import type { KendallReport, LexiconEntry, ProbeSettings, SeedScores, WordScores } from "./report-types.ts";
+import type { Agreement, KendallReport, LexiconEntry, ProbeSettings, SeedScores, WordScores } from "./report-types.ts";
 
 /** A word, what the probe says of it and what it is worth. */
 export type WordPrediction = Pick<LexiconEntry, "word" | "predicted" | "true" | "occurrences">;
@@ -55,6 +55,7 @@ export function wordScores(
           ),
       undefinedBecause: oneSided ? "there are no words of one of the polarities" : null,
     },
+    agreement: agreementOf(predicted, truth, settings, random.fork("agreement")),
   };
 }
 
@@ -118,13 +119,35 @@ function tauResampled(
     resamples,
     confidence: CONFIDENCE,
   });
-  const shuffledTau = (order: Int32Array): number => kendallTau(predicted, pick(truth, order), "asymptotic").tau;
-  const test = permutationTest(words.length, shuffledTau, { random: random.fork("permutation"), permutations });
+  const test = permutationTest(words.length, orderedTau(predicted, truth), {
+    random: random.fork("permutation"),
+    permutations,
+  });
   const { low, high, confidence, undefinedResamples } = interval;
   return {
     interval: { low: orNull(low), high: orNull(high), confidence, resamples, undefinedResamples },
     permutationP: orNull(test.p),
     permutations,
+  };
+}
+
+/** Correlation and explained variance over words, with intervals by bootstrap. */
+function agreementOf(
+  predicted: Float64Array,
+  truth: Float64Array,
+  { resamples }: Pick<ProbeSettings, "resamples">,
+  random: Random,
+): Agreement {
+  const intervalOf = (name: string, statistic: (rows: Int32Array) => number): Agreement["r2Interval"] => {
+    const options = { random: random.fork(name), resamples, confidence: CONFIDENCE };
+    const { low, high, confidence, undefinedResamples } = bootstrapInterval([...truth.keys()], statistic, options);
+    return { low: orNull(low), high: orNull(high), confidence, resamples, undefinedResamples };
+  };
+  return {
+    pearson: orNull(pearson(predicted, truth)),
+    pearsonInterval: intervalOf("pearson", (rows) => pearson(pick(predicted, rows), pick(truth, rows))),
+    r2: orNull(explainedShare(predicted, truth)),
+    r2Interval: intervalOf("r2", (rows) => explainedShare(pick(predicted, rows), pick(truth, rows))),
   };
 }
 
@@ -169,6 +192,7 @@ function tooFew(words: number): string {
   return `a rank correlation needs two words, and there ${words === 1 ? "is one" : "are none"}`;
 }
 
-function orNull(value: number): number | null {
+/** Null for what JSON cannot say. */
+export function orNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }

@@ -98,3 +98,91 @@ function sortCountingInversions(values: Float64Array): number {
   if (from !== values) values.set(from);
   return inversions;
 }
+
+/** Dense whole-number ranks from 0: equal values share one. */
+export function denseRanks(values: Float64Array): Int32Array {
+  const order = ascendingOrder(values);
+  const ranks = new Int32Array(values.length);
+  for (let i = 1; i < order.length; i++)
+    ranks[order[i]!] = ranks[order[i - 1]!]! + (values[order[i]!] === values[order[i - 1]!] ? 0 : 1);
+  return ranks;
+}
+
+/**
+ * Concordant less discordant pairs of x with y in many orders. `byX` are rows in ascending order of x, `xRanks` and `yRanks` dense ranks; everything that
+ * an order does not change is worked out once, and no memory is taken for an order.
+ */
+export class OrderedBalance {
+  readonly #byX: Uint32Array;
+  readonly #xRanks: Int32Array;
+  readonly #yRanks: Int32Array;
+  readonly #untied: number;
+  readonly #values: Int32Array;
+  readonly #other: Int32Array;
+
+  constructor(x: Float64Array, y: Float64Array) {
+    const { pairs, tiedX, tiedY } = pairCounts(x, y);
+    this.#byX = ascendingOrder(x);
+    this.#xRanks = denseRanks(x);
+    this.#yRanks = denseRanks(y);
+    this.#untied = pairs - tiedX.pairs - tiedY.pairs;
+    this.#values = new Int32Array(x.length);
+    this.#other = new Int32Array(x.length);
+  }
+
+  /** Row i of x beside row order[i] of y. */
+  of(order: Int32Array): number {
+    const values = this.#values;
+    const n = values.length;
+    for (let i = 0; i < n; i++) values[i] = this.#yRanks[order[this.#byX[i]!]!]!;
+    let tiedBoth = 0;
+    for (let start = 0, end = 0; start < n; start = end) {
+      const rank = this.#xRanks[this.#byX[start]!];
+      end = start + 1;
+      while (end < n && this.#xRanks[this.#byX[end]!] === rank) end++;
+      if (end - start > 1) tiedBoth += sortCountingTies(values, start, end);
+    }
+    return this.#untied + tiedBoth - 2 * countInversions(values, this.#other);
+  }
+}
+
+/** Sorts a stretch by insertion and returns how many of its pairs are equal. */
+function sortCountingTies(values: Int32Array, start: number, end: number): number {
+  let ties = 0;
+  for (let i = start + 1; i < end; i++) {
+    const value = values[i]!;
+    let at = i;
+    while (at > start && values[at - 1]! > value) {
+      values[at] = values[at - 1]!;
+      at--;
+    }
+    values[at] = value;
+    for (let k = at - 1; k >= start && values[k] === value; k--) ties++;
+  }
+  return ties;
+}
+
+/** Pairs in strictly descending order; uses up both arrays. */
+function countInversions(values: Int32Array, other: Int32Array): number {
+  const n = values.length;
+  let inversions = 0;
+  let from = values;
+  let to = other;
+  for (let width = 1; width < n; width *= 2) {
+    for (let start = 0; start < n; start += 2 * width) {
+      const middle = Math.min(start + width, n);
+      const end = Math.min(start + 2 * width, n);
+      let left = start;
+      let right = middle;
+      for (let k = start; k < end; k++) {
+        if (left < middle && (right >= end || from[left]! <= from[right]!)) to[k] = from[left++]!;
+        else {
+          inversions += middle - left;
+          to[k] = from[right++]!;
+        }
+      }
+    }
+    [from, to] = [to, from];
+  }
+  return inversions;
+}

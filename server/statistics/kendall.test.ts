@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
 import { Random } from "../common/random.ts";
-import { kendallTau, signOnlyTau, stringTau, TiedRanksError } from "./kendall.ts";
+import { kendallTau, orderedTau, signOnlyTau, stringTau, TiedRanksError } from "./kendall.ts";
 import { NotANumberError } from "./sample.ts";
 
 const stored = fixture("ranks");
@@ -78,6 +78,27 @@ describe("kendallTau", () => {
   test("two rows have an asymptotic p, where scipy divides by zero", () => {
     expectClose(kendallTau([1, 2], [1, 2], "asymptotic").p, 0.31731050786291404, 1e-13);
   });
+});
+
+test("tau over orders is the tau of each order, with and without ties, bit for bit", () => {
+  const random = Random.fromSeed(9);
+  for (const [levelsX, levelsY] of [
+    [1e9, 1e9],
+    [6, 1e9],
+    [1e9, 5],
+    [4, 3],
+    [1, 3],
+  ] as const) {
+    const x = Array.from({ length: 60 }, () => random.integer(levelsX));
+    const y = Array.from({ length: 60 }, () => random.integer(levelsY) - 2);
+    const tauOf = orderedTau(x, y);
+    for (let draw = 0; draw < 20; draw++) {
+      const order = Int32Array.from(random.shuffled(x.map((_, row) => row)));
+      const picked = Array.from(order, (row) => y[row] ?? Number.NaN);
+      expect(tauOf(order)).toBe(kendallTau(x, picked, "asymptotic").tau);
+    }
+  }
+  expect(orderedTau([1], [2])(Int32Array.of(0))).toBeNaN();
 });
 
 describe("stringTau", () => {

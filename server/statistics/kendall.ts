@@ -1,5 +1,5 @@
 import { invariant, LfpError } from "../common/errors.ts";
-import { inversionTail, type PairCounts, pairCounts } from "./kendall.loops.ts";
+import { inversionTail, OrderedBalance, type PairCounts, pairCounts } from "./kendall.loops.ts";
 import { ascendingOrder } from "./ranks.loops.ts";
 import { type Numbers, pairedSamples } from "./sample.ts";
 import { normalTwoSidedP } from "./special-functions.ts";
@@ -40,6 +40,19 @@ export function kendallTau(x: Numbers, y: Numbers, method: "auto" | "exact" | "a
   const defined = tiedX.pairs < pairs && tiedY.pairs < pairs;
   const p = exact ? exactP(n, discordant) : asymptoticP(n, counts);
   return { tau: tauB(counts), p: defined ? p : Number.NaN, n, method: exact ? "exact" : "asymptotic" };
+}
+
+/**
+ * Tau-b of x with y in any order: `tauOf(order)` is `kendallTau(x, y taken in this order).tau`, at a tenth of its cost. For permutation tests. Throws
+ * `NotANumberError` on NaN.
+ */
+export function orderedTau(x: Numbers, y: Numbers): (order: Int32Array) => number {
+  const [sampleX, sampleY] = pairedSamples(x, y, ["x", "y"]);
+  const { pairs, tiedX, tiedY } = pairCounts(sampleX, sampleY);
+  if (tiedX.pairs === pairs || tiedY.pairs === pairs) return () => Number.NaN;
+  const balance = new OrderedBalance(sampleX, sampleY);
+  const [rootX, rootY] = [Math.sqrt(pairs - tiedX.pairs), Math.sqrt(pairs - tiedY.pairs)];
+  return (order) => Math.min(1, Math.max(-1, balance.of(order) / rootX / rootY));
 }
 
 /**

@@ -174,6 +174,36 @@ export function shiftedTransposeProduct(data: Floats, shifts: Float64Array, v: F
   return out;
 }
 
+/** (X - shifts) W for n rows of d numbers and W [d, k]: n rows of k results. What is zero in X costs nothing. */
+export function shiftedProducts(data: Floats, shifts: Float64Array, w: Float64Array): Float64Array {
+  const d = shifts.length;
+  const k = w.length / d;
+  const shifted = new Float64Array(k);
+  for (let j = 0; j < d; j++) for (let c = 0; c < k; c++) shifted[c]! -= shifts[j]! * w[j * k + c]!;
+  const out = new Float64Array((data.length / d) * k);
+  for (let row = 0, to = 0; row < data.length; row += d, to += k) {
+    out.set(shifted, to);
+    for (let j = 0; j < d; j++) {
+      const value = data[row + j]!;
+      if (value === 0) continue;
+      const from = j * k;
+      for (let c = 0; c < k; c++) out[to + c]! += value * w[from + c]!;
+    }
+  }
+  return out;
+}
+
+/** Vᵀ y for n rows of k numbers and n numbers y: k results. */
+export function transposeProduct(rows: Float64Array, y: Float64Array): Float64Array {
+  const k = rows.length / y.length;
+  const out = new Float64Array(k);
+  for (let i = 0, at = 0; i < y.length; i++, at += k) {
+    const value = y[i]!;
+    for (let c = 0; c < k; c++) out[c]! += value * rows[at + c]!;
+  }
+  return out;
+}
+
 /** (X - shifts)ᵀ (X - shifts) v for n rows of d numbers and d numbers v, in one pass over the rows: d results. */
 export function shiftedScatterProduct(data: Floats, shifts: Float64Array, v: Float64Array): Float64Array {
   const d = v.length;

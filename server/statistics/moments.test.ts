@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { expectClose, fixture } from "../../test/unit/statistics/fixture.ts";
-import { mean, standardDeviation, sum, variance } from "./moments.ts";
+import { expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
+import { explainedShare, mean, pearson, standardDeviation, sum, variance } from "./moments.ts";
 
 const stored = fixture("samples").moments;
 
@@ -24,4 +24,24 @@ test("what is undefined is NaN", () => {
   expect(variance([5], 0)).toBe(0);
   expect(sum([Number.POSITIVE_INFINITY, 1])).toBe(Number.POSITIVE_INFINITY);
   expect(() => mean([Number.NaN])).toThrow(/NaN/);
+});
+
+test.each(fixture("agreement").agreement)(
+  "correlation and R squared equal scipy's and scikit-learn's: $name",
+  (stored) => {
+    const { n, share, offset, seeds } = stored;
+    const truth = levels(seeds[0], n, 2 ** -10);
+    const noise = levels(seeds[1], n, 2 ** -10);
+    const predicted = truth.map((value, row) => share * value + (noise[row] ?? Number.NaN) / 4 + offset);
+    expectClose(pearson(predicted, truth), stored.pearson, 1e-12);
+    expectClose(explainedShare(predicted, truth), stored.r2, 1e-11);
+  },
+);
+
+test("agreement with or of equal values is not defined, and a perfect one is exactly 1", () => {
+  expect(pearson([1, 1, 1], [1, 2, 3])).toBeNaN();
+  expect(pearson([1, 2, 3], [0.1, 0.1, 0.1])).toBeNaN();
+  expect(explainedShare([1, 2, 3], [2, 2, 2])).toBeNaN();
+  expect(explainedShare([], [])).toBeNaN();
+  expect([pearson([1, 2, 4], [2, 4, 8]), explainedShare([1, 2, 4], [1, 2, 4])]).toEqual([1, 1]);
 });

@@ -1,4 +1,5 @@
-import { type Numbers, sampleOf } from "./sample.ts";
+import { dot } from "./linear-algebra.loops.ts";
+import { type Numbers, pairedSamples, sampleOf } from "./sample.ts";
 
 /** The sum with compensation for rounding (Neumaier 1974): what the naive sum loses is carried beside it. */
 export function sum(values: Numbers): number {
@@ -32,4 +33,30 @@ export function variance(values: Numbers, ddof: 0 | 1 = 1): number {
 /** The square root of the variance. */
 export function standardDeviation(values: Numbers, ddof: 0 | 1 = 1): number {
   return Math.sqrt(variance(values, ddof));
+}
+
+/** Pearson's correlation, equal to `scipy.stats.pearsonr`; NaN below two rows and where all x or all y are equal. */
+export function pearson(x: Numbers, y: Numbers): number {
+  const [u, v] = pairedSamples(x, y, ["x", "y"]);
+  const [centredX, centredY] = [centred(u), centred(v)];
+  const size = Math.sqrt(dot(centredX, centredX)) * Math.sqrt(dot(centredY, centredY));
+  if (u.every((value) => value === u[0]) || v.every((value) => value === v[0])) return Number.NaN;
+  return Math.min(1, Math.max(-1, dot(centredX, centredY) / size));
+}
+
+/**
+ * R squared of predictions as they stand, equal to `sklearn.metrics.r2_score`: 1 - sum (y - p)² / sum (y - mean y)². NaN where all y are equal, and for
+ * no rows.
+ */
+export function explainedShare(predicted: Numbers, truth: Numbers): number {
+  const [p, y] = pairedSamples(predicted, truth, ["predicted", "truth"]);
+  if (y.every((value) => value === y[0])) return Number.NaN;
+  const errors = y.map((value, row) => value - (p[row] ?? Number.NaN));
+  const about = centred(y);
+  return 1 - dot(errors, errors) / dot(about, about);
+}
+
+function centred(values: Float64Array): Float64Array {
+  const middle = mean(values);
+  return values.map((value) => value - middle);
 }

@@ -1,5 +1,4 @@
 import { invariant } from "../common/errors.ts";
-import { compareNumbers } from "./ranks.loops.ts";
 import { type Numbers, sampleOf } from "./sample.ts";
 
 /**
@@ -12,7 +11,7 @@ export function percentile(values: Numbers, q: number): number {
 
 /** Several percentiles of one sample, sorted once; in the order asked. */
 export function percentiles(values: Numbers, asked: readonly number[]): number[] {
-  const sorted = sampleOf(values, "values").sort(compareNumbers);
+  const sorted = sampleOf(values, "values").sort();
   return asked.map((q) => {
     invariant(q >= 0 && q <= 100, `a percentile lies between 0 and 100, got ${q}`);
     const h = (sorted.length - 1) * (q / 100);

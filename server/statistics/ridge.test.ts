@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { expectAllClose, expectClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
 import { NonFiniteFeaturesError, NotPositiveDefiniteError, rowMatrix } from "./linear-algebra.ts";
 import { predictLinear } from "./linear-model.ts";
-import { fitRidge, ridgeOf } from "./ridge.ts";
+import { fitRidge, ridgeOf, ridgeSmoother } from "./ridge.ts";
 import { NotANumberError } from "./sample.ts";
 
 /** The features and targets of a stored case, as the Python script makes them. */
@@ -62,6 +62,24 @@ describe("fitRidge", () => {
       }
     },
   );
+
+  test.each([
+    [30, 6],
+    [6, 30],
+  ])("%i x %i features: what a smoother predicts is what fits of their own predict", (rows, columns) => {
+    const features = rowMatrix(
+      levels(51, rows * columns, 1 / 64).map((value) => Math.max(0, value - 1)),
+      rows,
+      columns,
+    );
+    const tests = rowMatrix(levels(52, 4 * columns, 1 / 64), 4, columns);
+    const smoother = ridgeSmoother(features, tests, 0.5);
+    for (const seed of [53, 54]) {
+      const targets = levels(seed, rows, 1 / 64);
+      expectAllClose(smoother(targets), [...predictLinear(fitRidge(features, targets, 0.5), tests)], 1e-12);
+    }
+    expect(() => smoother([1])).toThrow(/got 1 targets/);
+  });
 
   test("one row, or equal targets, give no weights and the mean as intercept", () => {
     expect(fitRidge(rowMatrix(Float32Array.of(1, 2), 1, 2), [3])).toEqual({

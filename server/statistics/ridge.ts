@@ -1,5 +1,12 @@
 import { invariant } from "../common/errors.ts";
-import { addScaled, dot, shiftedProduct, shiftedTransposeProduct } from "./linear-algebra.loops.ts";
+import {
+  addScaled,
+  dot,
+  shiftedProduct,
+  shiftedProducts,
+  shiftedTransposeProduct,
+  transposeProduct,
+} from "./linear-algebra.loops.ts";
 import { factor, meansOf, type RowMatrix, rowProducts, scatter } from "./linear-algebra.ts";
 import type { LinearModel } from "./linear-model.ts";
 import { mean } from "./moments.ts";
@@ -34,6 +41,52 @@ export function ridgeOf(features: RowMatrix, alpha = 1): (targets: Numbers) => L
     const weights = isPrimal ? primalWeights(problem, solve) : dualWeights(problem, solve);
     return { weights, intercept: targetMean - dot(means, weights) };
   };
+}
+
+/** What ridge regressions of one set of features predict at some rows, as a function of the targets: linear, and cheap once it is made. */
+export type RidgeSmoother = (targets: Numbers) => Float64Array;
+
+/**
+ * For fits with very many targets of which only the predictions at `tests` (k rows of d) matter:
+ *
+ *     ŷ = mean(y) + P y,   P = (T - m) (XᵀX + alpha I)⁻¹ Xᵀ,   X the features less their means m
+ *
+ * Every further fit costs n k. The predictions are those of `fitRidge` up to rounding. Throws as it does.
+ */
+export function ridgeSmoother(features: RowMatrix, tests: RowMatrix, alpha = 1): RidgeSmoother {
+  const { data, rows, columns } = features;
+  invariant(tests.columns === columns, `rows of ${tests.columns} features cannot be predicted from ${columns}`);
+  const means = meansOf(features);
+  const isPrimal = rows >= columns;
+  const solve = factor(isPrimal ? scatter(features, means) : rowProducts(features, means), alpha);
+  const k = tests.rows;
+  const length = isPrimal ? columns : rows;
+  // Primal: (T - m) (XᵀX + alpha I)⁻¹, times Xᵀ. Dual: (T - m) Xᵀ, times (XXᵀ + alpha I)⁻¹. Either way a column a test row.
+  const sides = new Float64Array(columns * k);
+  for (let test = 0; test < k; test++) {
+    const centred = means.map((mean, j) => (tests.data[test * columns + j] ?? Number.NaN) - mean);
+    setColumn(sides, k, test, isPrimal ? solve(centred) : centred);
+  }
+  const products = shiftedProducts(data, means, sides);
+  if (!isPrimal)
+    for (let test = 0; test < k; test++) setColumn(products, k, test, solve(columnOf(products, k, test, length)));
+  return (targets) => {
+    invariant(targets.length === rows, `${rows} rows of features got ${targets.length} targets`);
+    const sample = sampleOf(targets, "targets");
+    const targetMean = mean(sample);
+    return transposeProduct(
+      products,
+      sample.map((target) => target - targetMean),
+    ).map((value) => value + targetMean);
+  };
+}
+
+function setColumn(rows: Float64Array, k: number, at: number, column: Float64Array): void {
+  for (const [row, value] of column.entries()) rows[row * k + at] = value;
+}
+
+function columnOf(rows: Float64Array, k: number, at: number, length: number): Float64Array {
+  return Float64Array.from({ length }, (_, row) => rows[row * k + at] ?? Number.NaN);
 }
 
 interface Problem {

@@ -139,6 +139,8 @@ async function fitProbe(
     permutations: 3,
     xavierSeeds: 1,
     labelShuffles: 1,
+    foldDraws: 1,
+    refits: 3,
   };
   const counts = new Map([["wonderful", 7]]);
   const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };

@@ -44,7 +44,7 @@ const common = {
 
 const triples = { texts: "analysis", ...defaultTripleSettings, limit: null } as const;
 
-const { seed: _seed, ...probeDefaults } = defaultProbeSettings;
+const { seed: _seed, target: _target, ...probeDefaults } = defaultProbeSettings;
 const probe = { model: "tuned", multiToken: "average", ...probeDefaults } as const;
 
 const imdb = (split: "train" | "test") =>
@@ -109,7 +109,7 @@ export const experimentPresets = {
       // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
       sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
       triples,
-      probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero" },
+      probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero", foldDraws: 3, refits: 299 },
       learned: { texts: 1200, tokens: 256, minPlaces: 20 },
       examples: { tokens: 32_768, windowTokens: 16 },
       attribute: { prompts: 700, objective: "reward" },

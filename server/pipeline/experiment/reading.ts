@@ -69,6 +69,7 @@ export const learnedSchema = z
 
 const { alpha, normalise, trainShare, wordFolds, resamples, permutations, xavierSeeds, labelShuffles } =
   probeSettingsSchema.shape;
+const { foldDraws, refits } = probeSettingsSchema.shape;
 
 /** The probe, and what it reads. The seed is the run's. */
 export const probeSchema = z
@@ -98,6 +99,12 @@ export const probeSchema = z
     permutations: permutations.describe("Random orders of the words behind each permutation p."),
     xavierSeeds: xavierSeeds.describe("Untrained probes of random weights, for comparison (1 in the published code)."),
     labelShuffles: labelShuffles.describe("Probes fitted to shuffled deltas, for comparison."),
+    foldDraws: foldDraws.describe(
+      "How often the words are dealt into folds anew: tau by word is also given as a mean over these draws.",
+    ),
+    refits: refits.describe(
+      "Fits to permuted labels of the words, in every draw of folds, behind the p of that mean; 0 leaves it out.",
+    ),
   })
   .readonly()
   .describe("The probe that reads the implicit reward. It is always evaluated on both splits, by triple and by word.");

@@ -238,7 +238,15 @@ export function tripleSettingsOf({ triples }: Pick<Experiment, "triples">): Trip
 /** The settings of the probe's fit and statistics. */
 export function probeSettingsOf({ probe, seed }: Pick<Experiment, "probe" | "seed">): ProbeSettings {
   const { model: _, multiToken: __, ...settings } = probe;
-  return { ...settings, seed };
+  return { ...settings, seed, target: "deltas" };
+}
+
+/**
+ * The same probe fitted to log-ratios. Its controls with labels of their own are left out: they say of features and splits what they say beside the
+ * deltas.
+ */
+export function fittedSettingsOf(experiment: Pick<Experiment, "probe" | "seed">): ProbeSettings {
+  return { ...probeSettingsOf(experiment), target: "logRatio", xavierSeeds: 0, labelShuffles: 0 };
 }
 
 /** The settings of PPO, with what the reward says about them. */

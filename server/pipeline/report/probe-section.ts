@@ -1,4 +1,4 @@
-import type { ProbeReport, SeedScores, SplitReport, WordScores } from "../../probe/report-types.ts";
+import type { PairedDifference, ProbeReport, SeedScores, SplitReport, WordScores } from "../../probe/report-types.ts";
 import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
 import { frequencyFigure, predictionFigure } from "./figures.ts";
 import { reconstructed, table4, table5, table10 } from "./paper.ts";
@@ -15,6 +15,7 @@ export function probeSection(report: ProbeReport, source: Source, words: number)
     tables: [
       signTable(report, source),
       kendallTable(report, source),
+      ...controlTables(report, source),
       negativeTable(report, source),
       rankingTable(report, source),
       lexiconTable(report, source, words),
@@ -24,15 +25,40 @@ export function probeSection(report: ProbeReport, source: Source, words: number)
   };
 }
 
-/** One line for the top of the report. */
+/** One line for the top of the report: what is read of words that the probe never saw comes first, and what it is worth beside the base model. */
 export function probeFinding({ byTriple, byWord }: ProbeReport): string {
   const signs = ({ probe }: SplitReport): string =>
     `${percent(probe.signAccuracy.positive.share)} and ${percent(probe.signAccuracy.negative.share)}`;
   const { tau, interval, p } = byWord.probe.kendall;
   return (
-    `The probe has the sign of positive and negative words right for ${signs(byTriple)} when it knows them from other sentences, ` +
-    `and for ${signs(byWord)} when it has never seen them (there Kendall's tau-b is ${showCell(tau)}, 95 % interval ${showCell(interval.low)} to ${showCell(interval.high)}, p ${showCell(p)}).`
+    `The probe orders words that it has never seen with Kendall's tau-b ${showCell(tau)} (95 % interval ${showCell(interval.low)} to ${showCell(interval.high)}, p ${showCell(byWord.refitted?.p ?? p)}); ` +
+    `${baseCompared(byWord)}` +
+    `It has the sign of unseen positive and negative words right for ${signs(byWord)}. ` +
+    `(Of words that it remembers from other sentences: ${signs(byTriple)}, and random signs of words are remembered for ${percent(byTriple.wordMemory.signAccuracy.mean)}.)`
   );
+}
+
+/** Whether features of the tuned model say more of new words than what the base model knew. */
+function baseCompared({ differences, staticEmbedding }: SplitReport): string {
+  const { baseModel = null } = differences ?? {};
+  if (baseModel === null) return "";
+  const beside =
+    staticEmbedding === null
+      ? ""
+      : ` (its token embeddings alone, without any context: ${showCell(staticEmbedding.kendall.tau)})`;
+  return `${comparedInWords(baseModel, "the same on the base model's features")}${beside}. `;
+}
+
+/** A difference of tau-b in words: ours less theirs, and what may be said of it. */
+export function comparedInWords({ difference, interval: { low, high } }: PairedDifference, theirs: string): string {
+  if (difference === null || low === null || high === null) return `the difference to ${theirs} is not defined`;
+  const said =
+    low > 0
+      ? "more than there"
+      : high < 0
+        ? "less than there"
+        : "so it is not shown that more is read than the base model knew before tuning";
+  return `less ${theirs} ${showCell(difference)} (${showCell(low)} to ${showCell(high)}, word by word), ${said}`;
 }
 
 /** What it means that the two splits differ. */
@@ -48,12 +74,15 @@ function gapExplained({ byTriple, byWord }: ProbeReport): string {
 
 /** What stands between the probe and words that it never saw. */
 function limitsExplained({ byWord, features }: ProbeReport): string {
-  const { probe, rawActivations, baseModel, split } = byWord;
+  const { probe, rawActivations, baseModel, staticEmbedding, split } = byWord;
   const tested = split.folds.reduce((sum, { testWords }) => sum + testWords, 0) / split.folds.length;
   const taus = [
     `${showCell(probe.kendall.tau)} on features`,
     ...(rawActivations === null ? [] : [`${showCell(rawActivations.kendall.tau)} on raw activations`]),
     ...(baseModel === null ? [] : [`${showCell(baseModel.kendall.tau)} on the base model's features`]),
+    ...(staticEmbedding === null
+      ? []
+      : [`${showCell(staticEmbedding.kendall.tau)} on its token embeddings, one vector a word without any context`]),
   ];
   const low = probe.kendall.interval.low;
   const isOld = low !== null && (baseModel?.kendall.tau ?? Number.NEGATIVE_INFINITY) >= low;
@@ -77,6 +106,7 @@ function signTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
       ["95 % interval", ...signInterval(byTriple.probe), ...signInterval(byWord.probe)],
       signRow("probe on raw activations", byTriple.rawActivations, byWord.rawActivations),
       signRow("probe on the base model's features", byTriple.baseModel, byWord.baseModel),
+      signRow("probe on the base model's token embeddings", byTriple.staticEmbedding, byWord.staticEmbedding),
       seedRow("random probe, Xavier", byTriple.untrainedProbe, byWord.untrainedProbe),
       seedRow("shuffled deltas", byTriple.shuffledLabels, byWord.shuffledLabels),
       ...table5.map((cells) => [...cells, null, null]),
@@ -156,11 +186,60 @@ function kendallRows(name: string, split: SplitReport): Cell[][] {
     row("probe on features", probe),
     row("probe on raw activations", split.rawActivations),
     row("probe on the base model's features", split.baseModel),
+    row("probe on the base model's token embeddings", split.staticEmbedding),
     bare(`random probe, Xavier (mean of ${untrainedProbe.seeds})`, untrainedProbe.tau.mean, null, null),
     bare(`shuffled deltas (mean of ${shuffledLabels.seeds})`, shuffledLabels.tau.mean, null, null),
     bare("predictions shuffled within their sign", probe.signsAlone.shuffledTau, null, probe.words),
     bare("tau of strings, as published", published.tau, published.p, published.words),
   ];
+}
+
+/** By word: what features add to other inputs, and what tau comes to where labels say nothing. */
+export function controlTables({ byWord: { differences, refitted } }: ProbeReport, source: Source): Table[] {
+  const named = [
+    ["raw activations", differences?.rawActivations],
+    ["the base model's features", differences?.baseModel],
+    ["the base model's token embeddings", differences?.staticEmbedding],
+  ] as const;
+  const rows = named.flatMap(([name, found]): Cell[][] =>
+    found
+      ? [[`features less ${name}`, found.difference, found.interval.low, found.interval.high, found.foldDraws]]
+      : [],
+  );
+  const paired: Table = {
+    id: "differences",
+    title: "By word: tau-b on features less tau-b on other inputs",
+    source,
+    columns: ["", "difference", "95 % low", "95 % high", "draws of folds"],
+    rows,
+    notes: [
+      "Paired: intervals by bootstrap over words, both predictions of a word drawn together; means over draws of the folds.",
+    ],
+  };
+  return [...(rows.length > 0 ? [paired] : []), ...(refitted === null ? [] : [refitTable(refitted, source)])];
+}
+
+function refitTable(refitted: NonNullable<SplitReport["refitted"]>, source: Source): Table {
+  const { foldDraws, tau, refits, permutedSd, permutedHigh, p } = refitted;
+  return {
+    id: "refits",
+    title: "By word: tau-b over draws of the folds, and under permuted labels with fits of their own",
+    source,
+    columns: [
+      "draws of folds",
+      "mean tau-b",
+      "sd between draws",
+      "refits",
+      "sd under permuted labels",
+      "95 % below, in size",
+      "p",
+    ],
+    rows: [[foldDraws, tau.mean, tau.sd, refits, permutedSd, permutedHigh, p]],
+    notes: [
+      "Labels are dealt anew among the words, the probe is fitted anew to them in every fold, and tau-b is taken against the dealt labels, as a mean over the same draws. " +
+        "The permutation p of Table 4 leaves the fits as they are, which makes chance look narrower than it is.",
+    ],
+  };
 }
 
 function negativeTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
@@ -251,6 +330,6 @@ function share(value: number | null): number | null {
   return value === null ? null : 100 * value;
 }
 
-function percent(value: number | null): string {
+export function percent(value: number | null): string {
   return value === null ? "–" : `${Number((100 * value).toPrecision(3))} %`;
 }

@@ -1,58 +1,82 @@
 import { z } from "zod";
+import { readTokenEmbeddings } from "../../models/token-embeddings.ts";
+import { loadTokenizer } from "../../models/tokenizer.ts";
 import { saveProbe } from "../../probe/format.ts";
-import { evaluateProbe, type PartStore } from "../../probe/regression.ts";
+import type { PartStore } from "../../probe/parts.ts";
+import type { ProbeData } from "../../probe/probe-data.ts";
+import { evaluateProbe, partsOf } from "../../probe/regression.ts";
 import type { ProbeSettings } from "../../probe/report-types.ts";
+import { staticEmbeddings } from "../../probe/static-embedding.ts";
 import { countWords } from "../../tasks/sentiment/word-counts.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { readCollected } from "./collect.ts";
 import { readJsonLines, sourceText, tuningTexts } from "./common.ts";
+import { readLogRatios } from "./log-ratio.ts";
 import { readTriples, type TaskSettings, taskOf } from "./triples.ts";
 
 export interface ProbeStageSettings extends TaskSettings {
   readonly probe: ProbeSettings;
 }
 
-type Inputs = "texts" | "triples" | "tuned" | "base";
-type Context = StageContext<ProbeStageSettings, Inputs>;
+/** `model` is the base model, `tuned` and `base` what was collected of either. */
+type Inputs = "texts" | "triples" | "tuned" | "base" | "model";
+type Context<Names extends string> = StageContext<ProbeStageSettings, Names>;
 
 /** Fits the probe and holds it against its controls; the output is loadable with `loadProbe`. */
 export const probeStage: Stage<ProbeStageSettings, Inputs> = {
   name: "probe",
-  codeVersion: 2,
+  codeVersion: 3,
+  run: async (context) => fitAndSave(context, await dataOf(context)),
+};
+
+/** The same with what tuning changed in the prediction of each word as its target. */
+export const fittedStage: Stage<ProbeStageSettings, Inputs | "logRatios"> = {
+  name: "fitted",
+  codeVersion: 1,
   run: async (context) => {
-    const { settings, input, output } = context;
-    const tuned = await readCollected(input("tuned"));
-    const base = await readCollected(input("base"));
-    const texts = await readJsonLines(input("texts"), tuningTexts, sourceText);
-    const data = {
-      triples: await readTriples(input("triples")),
-      wordValues: taskOf(settings).wordValues,
-      features: tuned.features,
-      rawActivations: tuned.activations,
-      baseModel: base.features,
-      tuningCounts: countWords(texts.map(({ text }) => text)),
-    };
-    const { report, probe, testTriples, familiarity } = await evaluateProbe(data, settings.probe, partsOf(context));
-    await saveProbe(output, {
-      probe,
-      report,
-      testTriples,
-      familiarity,
-      about: { task: settings.task, lexicon: settings.reward.lexicon },
-    });
+    const logRatios = await readLogRatios(context.input("logRatios"));
+    await fitAndSave(context, { ...(await dataOf(context)), logRatios });
   },
 };
 
-/** Finished parts are the stage's checkpoint. */
-function partsOf({ resumed, stepDone, progress }: Context): PartStore {
+async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> {
+  const tuned = await readCollected(input("tuned"));
+  const base = await readCollected(input("base"));
+  const texts = await readJsonLines(input("texts"), tuningTexts, sourceText);
+  const triples = await readTriples(input("triples"));
+  const tokenizer = await loadTokenizer(input("model"));
+  return {
+    triples,
+    wordValues: taskOf(settings).wordValues,
+    features: tuned.features,
+    rawActivations: tuned.activations,
+    baseModel: base.features,
+    staticEmbedding: staticEmbeddings(triples, await readTokenEmbeddings(input("model")), tokenizer),
+    tuningCounts: countWords(texts.map(({ text }) => text)),
+  };
+}
+
+async function fitAndSave<Names extends string>(context: Context<Names>, data: ProbeData): Promise<void> {
+  const { settings, output } = context;
+  const parts = storeOf(context, partsOf(data, settings.probe).length);
+  const { report, probe, testTriples, familiarity } = await evaluateProbe(data, settings.probe, parts);
+  await saveProbe(output, {
+    probe,
+    report,
+    testTriples,
+    familiarity,
+    about: { task: settings.task, lexicon: settings.reward.lexicon },
+  });
+}
+
+/** Finished parts, of so many in all, are the stage's checkpoint. */
+function storeOf<Names extends string>({ resumed, stepDone, progress }: Context<Names>, total: number): PartStore {
   const parts = z.record(z.string(), z.unknown()).parse(resumed?.state ?? {});
-  let done = 0;
   return {
     find: (name) => parts[name],
     save: async (name, result) => {
       parts[name] = result;
-      done += 1;
-      progress(done, done, "parts");
+      progress(Object.keys(parts).length, total, "parts");
       await stepDone(() => ({ state: parts }));
     },
   };

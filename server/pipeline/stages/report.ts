@@ -17,6 +17,7 @@ import {
   type Source,
 } from "../report/document.ts";
 import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
+import { fittedFinding, fittedSection } from "../report/fitted-section.ts";
 import { learnedFinding, learnedSection } from "../report/learned-section.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
 import { editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
@@ -57,6 +58,7 @@ export type ReportInput =
   | "autoencoders"
   | "similarity"
   | "probe"
+  | "fitted"
   | "features"
   | "explain"
   | "ablate";
@@ -64,7 +66,7 @@ export type ReportInput =
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
-  codeVersion: 7,
+  codeVersion: 8,
   run: async ({ settings, input, output }) => {
     const { run, seed, lexicon, edits } = settings;
     const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
@@ -76,6 +78,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
+    const { report: fitted } = await loadProbe(input("fitted"));
     const { features } = await readCollected(input("features"));
     const separability = separabilityFigure(features, sourceOf("features"));
     const explanations = await readJson(input("explain"), explanationsFile, explanationsSchema);
@@ -94,6 +97,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
         gainFinding(restored, gain),
         saeFinding(saes),
         probeFinding(probe),
+        fittedFinding(fitted),
         explanationsFinding(explanations),
         ablationFinding(ablation),
       ],
@@ -104,6 +108,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
         saeSection(saes, similarity, sourceOf("autoencoders")),
         learnedSection(learned, sourceOf("learned"), settings.words),
         withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
+        fittedSection(fitted, sourceOf("fitted"), settings.words),
         explanationSection(explanations, saes.similarities, sourceOf("explain")),
         ablationSection(ablation, sourceOf("ablate")),
       ],

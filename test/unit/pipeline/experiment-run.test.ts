@@ -107,6 +107,10 @@ describe("lfp run", { timeout: 240_000 }, () => {
         "table-5",
         "table-9",
         "table-10",
+        "differences",
+        "refits",
+        "fitted",
+        "fitted-words",
         "learned",
         "learned-words",
         "learned-contrary",
@@ -128,6 +132,11 @@ describe("lfp run", { timeout: 240_000 }, () => {
     const [layer = ""] = await readdir(join(whole, "sae", "tuned"));
     expect((await loadSae(join(whole, "sae", "tuned", layer, "128"))).sae.F).toBe(128);
     expect((await loadProbe(join(whole, "probe"))).probe.weights).toHaveLength(128);
+    const fitted = await loadProbe(join(whole, "fitted"));
+    expect(fitted.probe.weights).toHaveLength(128);
+    expect(fitted.report.settings.target).toBe("logRatio");
+    const { lexicon } = (await loadProbe(join(whole, "probe"))).report.byWord;
+    expect(fitted.report.byWord.lexicon.map(({ word }) => word)).toEqual(lexicon.map(({ word }) => word));
 
     await checkFeatures(whole);
     await checkAblation(whole);

@@ -28,7 +28,7 @@ const endSchema = z.object({
 type End = z.output<typeof endSchema>;
 
 /** Stages whose work may take longer than anyone wants to lose. */
-const longStages = ["restore", "autoencoders", "collect-tuned", "probe", "examples", "attribute", "ablate"];
+const longStages = ["restore", "autoencoders", "collect-tuned", "probe", "fitted", "examples", "attribute", "ablate"];
 
 export interface Cut {
   /** Where the run was killed, in words. */

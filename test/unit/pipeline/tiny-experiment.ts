@@ -9,7 +9,7 @@ export const tinyExperiment = {
   sae: { multiples: [1, 2], maxTokens: 8192, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
   learned: { texts: 60, tokens: 64, minPlaces: 3 },
   triples: { limit: 120 },
-  probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2 },
+  probe: { resamples: 20, permutations: 19, xavierSeeds: 2, labelShuffles: 2, foldDraws: 2, refits: 9 },
   examples: { tokens: 4000, windowTokens: 8 },
   explain: { perLayer: 6 },
   attribute: { prompts: 24 },

@@ -114,7 +114,20 @@ export interface AssignmentFixture {
   }[];
 }
 
+export interface AgreementFixture {
+  readonly agreement: readonly {
+    name: string;
+    n: number;
+    share: number;
+    offset: number;
+    seeds: readonly [number, number];
+    pearson: number;
+    r2: number;
+  }[];
+}
+
 interface Fixtures {
+  readonly agreement: AgreementFixture;
   readonly ranks: RankFixture;
   readonly samples: SampleFixture;
   readonly linear: LinearFixture;

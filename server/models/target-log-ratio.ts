@@ -1,0 +1,84 @@
+/** The learned reward of chosen tokens. Letters: B texts, T token places, R tokens asked for. */
+import { invariant } from "../common/errors.ts";
+import type { Device, Program } from "../engine/device.ts";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { idsNames, logRatioNodes, type ModelPair, pairMatrices, readable, sharedVocabulary } from "./log-ratio.ts";
+import { forward, plainPositions } from "./model.ts";
+
+/** What may come after a text: `id` after the token at `place`. */
+export interface NextToken {
+  /** Which of the texts. */
+  readonly text: number;
+  readonly place: number;
+  readonly id: number;
+}
+
+/**
+ * log pi_tuned(id | text up to place) - log pi_base(the same), in nats, as `LogRatioScorer` has it, but only for the tokens asked for: logits are
+ * worked out for these alone, and they need not stand in the text.
+ */
+export class NextTokenLogRatios {
+  readonly #program: Program;
+  readonly #shape: readonly [B: number, T: number];
+  readonly #most: number;
+  readonly #pair: ModelPair;
+
+  private constructor(program: Program, pair: ModelPair, shape: readonly [number, number], most: number) {
+    this.#program = program;
+    this.#pair = pair;
+    this.#shape = shape;
+    this.#most = most;
+  }
+
+  /** For R = `most` tokens of a run. Throws `ContextLengthError`, and what `Device.compile` throws. */
+  static async create(
+    device: Device,
+    pair: ModelPair,
+    { shape, most }: { readonly shape: readonly [B: number, T: number]; readonly most: number },
+  ): Promise<NextTokenLogRatios> {
+    const [B, T] = shape;
+    const places = ops.input("places", [most], "i32");
+    const hiddenOf = (which: keyof ModelPair): Node => {
+      const { hidden } = forward(pair[which], { shape, idsName: idsNames[which] });
+      return ops.embedding(ops.reshape(hidden, [B * T, -1]), places);
+    };
+    const hidden = { tuned: hiddenOf("tuned"), base: hiddenOf("base") };
+    const outputs = logRatioNodes(pair, hidden, ops.reshape(ops.input("targets", [most], "i32"), [most, 1]));
+    const stores = [pair.tuned.store, pair.base.store];
+    const program = await device.compile({ stores, outputs, frozen: pairMatrices(pair) });
+    return new NextTokenLogRatios(program, pair, shape, most);
+  }
+
+  /** An entry for each of at most R tokens; NaN for one that only one of the models has. */
+  async score(texts: readonly Int32Array[], tokens: readonly NextToken[]): Promise<Float32Array> {
+    const [B, T] = this.#shape;
+    invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
+    invariant(tokens.length <= this.#most, `${tokens.length} tokens were asked of a program for ${this.#most}`);
+    const ids = new Int32Array(B * T);
+    for (const [b, text] of texts.entries()) ids.set(text, b * T);
+    const vocabulary = sharedVocabulary(this.#pair);
+    const isShared = (id: number): boolean => id < vocabulary;
+    const places = new Int32Array(this.#most);
+    const targets = new Int32Array(this.#most);
+    for (const [at, { text, place, id }] of tokens.entries()) {
+      const length = texts[text]?.length ?? 0;
+      invariant(place >= 0 && place < length, `place ${place} of a text of ${length} tokens`);
+      places[at] = text * T + place;
+      targets[at] = isShared(id) ? id : 0;
+    }
+    const { logRatio } = await this.#program.run({
+      [idsNames.tuned]: readable(ids, this.#pair.tuned),
+      [idsNames.base]: readable(ids, this.#pair.base),
+      places,
+      targets,
+      positions: plainPositions(this.#shape),
+    });
+    invariant(logRatio instanceof Float32Array, "a log-ratio program gave no log-ratios");
+    return Float32Array.from(tokens, ({ id }, at) => (isShared(id) ? (logRatio[at] ?? Number.NaN) : Number.NaN));
+  }
+
+  async dispose(): Promise<void> {
+    await this.#program.dispose();
+  }
+}

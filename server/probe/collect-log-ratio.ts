@@ -1,0 +1,152 @@
+/** The learned reward at the target words of triples: what tuning changed in the model's prediction of each word. Letters as in features.ts. */
+import { invariant } from "../common/errors.ts";
+import type { Device } from "../engine/device.ts";
+import type { ModelPair } from "../models/log-ratio.ts";
+import { type NextToken, NextTokenLogRatios } from "../models/target-log-ratio.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import type { Triple } from "../tasks/task.ts";
+import { type Bucket, type CollectBatch, planBatches, type TargetSequence, targetSequence } from "./collect-plan.ts";
+
+export interface LogRatioOptions {
+  readonly device: Device;
+  readonly pair: ModelPair;
+  readonly tokenizer: Tokenizer;
+  /** Token ids before every text, where the model was trained so. */
+  readonly prefixIds?: readonly number[];
+  /** About how many tokens go through the models at once. */
+  readonly tokensPerRun?: number;
+}
+
+/**
+ * lambda of the target word of every version of every triple, in nats and in the order of `TripleFeatures`:
+ *
+ *     lambda = sum over the word's tokens t of log pi_tuned(t | before) - log pi_base(t | before)
+ *
+ * It is about predicting the word, so it is read from what stands before each of its tokens, whereas features at these tokens see the word. One
+ * batch a step, so that it can be saved in between and taken up again. NaN where nothing stands before the word, or only one model has a token of it.
+ */
+export class LogRatioCollection {
+  /** Different beginnings of texts that are read: versions of a triple share theirs. */
+  readonly texts: number;
+  readonly #options: LogRatioOptions;
+  readonly #batches: readonly CollectBatch[];
+  /** What is asked of each beginning, and the row that it adds to. */
+  readonly #questions: readonly (readonly Question[])[];
+  readonly #rows: Float32Array<ArrayBuffer>;
+  #done = 0;
+  #doneTexts = 0;
+  #compiled: { readonly bucket: Bucket; readonly program: NextTokenLogRatios } | undefined;
+
+  /** Throws `ContextLengthError` for a text that the models cannot read up to its target. */
+  constructor(triples: readonly Triple[], options: LogRatioOptions) {
+    const { pair, tokenizer, prefixIds = [], tokensPerRun = 1024 } = options;
+    const contextLength = Math.min(pair.tuned.config.contextLength, pair.base.config.contextLength);
+    const plan = { tokenizer, contextLength, multiToken: "average" as const, prefixIds, tokensPerRun };
+    const sides = (["positive", "negative", "neutral"] as const).flatMap((side) =>
+      triples.map((triple) => triple[side]),
+    );
+    this.#options = options;
+    this.#rows = new Float32Array(sides.length);
+    const beginnings = new Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>();
+    for (const [row, side] of sides.entries()) {
+      const { ids, places } = targetSequence(side, row, plan);
+      if (places[0] === 0) this.#rows[row] = Number.NaN;
+      else ask(beginnings, row, ids, places);
+    }
+    const asked = [...beginnings.values()];
+    this.texts = asked.length;
+    this.#questions = asked.map(({ questions }) => questions);
+    const sequences = asked.map(
+      ({ ids, questions }, row): TargetSequence => ({ row, ids, places: questions.map(({ place }) => place) }),
+    );
+    const questions = sequences.reduce((sum, { places }) => sum + places.length, 0);
+    this.#batches = planBatches(sequences, {
+      ...plan,
+      targetsPerText: Math.max(1.25, (1.1 * questions) / Math.max(1, asked.length)),
+    });
+  }
+
+  get doneTexts(): number {
+    return this.#doneTexts;
+  }
+
+  /** Batches done so far. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Runs the next batch; false when there is none. */
+  async step(): Promise<boolean> {
+    const batch = this.#batches[this.#done];
+    if (batch === undefined) return false;
+    const program = await this.#programFor(batch.bucket);
+    const questions = batch.sequences.flatMap(({ row }, text) =>
+      (this.#questions[row] ?? []).map((question) => ({ ...question, text })),
+    );
+    const ratios = await program.score(
+      batch.sequences.map(({ ids }) => ids),
+      questions,
+    );
+    for (const [at, { row }] of questions.entries())
+      this.#rows[row] = (this.#rows[row] ?? Number.NaN) + (ratios[at] ?? Number.NaN);
+    this.#done += 1;
+    this.#doneTexts += batch.sequences.length;
+    return true;
+  }
+
+  /** What is there so far [3n], in place; goes into a checkpoint together with `done`. */
+  captured(): Float32Array<ArrayBuffer> {
+    return this.#rows;
+  }
+
+  /** Goes on from `done` batches and what was captured then. */
+  restore(done: number, captured: Float32Array): void {
+    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
+    invariant(captured.length === this.#rows.length, "the checkpoint's log-ratios are not of this collection");
+    this.#rows.set(captured);
+    this.#done = done;
+    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { sequences }) => sum + sequences.length, 0);
+  }
+
+  /** The log-ratios [3n], when every batch is done. Frees what the collection held on the device. */
+  async finish(): Promise<Float32Array<ArrayBuffer>> {
+    await this.dispose();
+    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
+    return this.#rows;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#compiled?.program.dispose();
+    this.#compiled = undefined;
+  }
+
+  /** One program lives at a time, as in `FeatureCollection`. */
+  async #programFor(bucket: Bucket): Promise<NextTokenLogRatios> {
+    if (this.#compiled?.bucket === bucket) return this.#compiled.program;
+    await this.dispose();
+    const { device, pair } = this.#options;
+    const { texts, tokens, targets } = bucket;
+    const program = await NextTokenLogRatios.create(device, pair, { shape: [texts, tokens], most: targets });
+    this.#compiled = { bucket, program };
+    return program;
+  }
+}
+
+/** A token of a row's word, and the place that it is predicted from. */
+interface Question extends Pick<NextToken, "place" | "id"> {
+  readonly row: number;
+}
+
+/** Adds a word's tokens to what is asked of its beginning: of all that stands before the word's last token. */
+function ask(
+  beginnings: Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>,
+  row: number,
+  ids: Int32Array,
+  places: readonly number[],
+): void {
+  const before = ids.subarray(0, -1);
+  const key = before.join(" ");
+  const beginning = beginnings.get(key) ?? { ids: before, questions: [] };
+  beginnings.set(key, beginning);
+  for (const place of places) beginning.questions.push({ row, place: place - 1, id: ids[place] ?? 0 });
+}

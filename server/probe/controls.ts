@@ -1,0 +1,45 @@
+/** What could score like the probe for nothing: random weights, and words that are only remembered. */
+import { Random } from "../common/random.ts";
+import { predictLinear } from "../statistics/linear-model.ts";
+import { polarRows, type TripleFeatures } from "./features.ts";
+import { randomSigns } from "./fold-fit.ts";
+import { laidOnRange } from "./linear-probe.ts";
+import type { ProbeSettings, SeedScores, SplitReport } from "./report-types.ts";
+import type { Split } from "./splits.ts";
+import { wordMeans } from "./word-means.ts";
+import { seedScores, signAccuracy, spread, type WordPrediction } from "./word-scores.ts";
+
+/** Xavier-uniform weights and no intercept, as `torch.nn.init.xavier_uniform_` draws for one output; laid on the range as published. */
+export function untrainedScores(
+  features: TripleFeatures,
+  split: Split,
+  { words, truth }: { readonly words: readonly string[]; readonly truth: Float64Array },
+  settings: Pick<ProbeSettings, "seed" | "xavierSeeds">,
+): SeedScores {
+  const rows = polarRows(features);
+  const bound = Math.sqrt(6 / (rows.columns + 1));
+  const predictions = Array.from({ length: settings.xavierSeeds }, (_, seed) => {
+    const random = Random.fromSeed(settings.seed).fork(`xavier ${seed}`);
+    const weights = new Float64Array(rows.columns).map(() => bound * (2 * random.uniform() - 1));
+    const all = predictLinear({ weights, intercept: 0 }, rows);
+    const tested = split.folds.map(({ test }) => [
+      ...laidOnRange(Float64Array.from(test, (row) => all[row] ?? Number.NaN)).values,
+    ]);
+    return wordMeans(split, words, truth, tested, { target: "deltas", normalise: "predictions" });
+  });
+  return seedScores(predictions);
+}
+
+/** The signs that the probes were fitted to, against what they say. */
+export function memoryScores(
+  predictions: readonly (readonly WordPrediction[])[],
+  words: readonly string[],
+  { seed }: Pick<ProbeSettings, "seed">,
+): SplitReport["wordMemory"] {
+  const shares = predictions.map((predicted, index) => {
+    const signs = randomSigns(words, index, Random.fromSeed(seed));
+    const relabelled = predicted.map((word) => ({ ...word, true: signs.get(word.word) ?? 0 }));
+    return signAccuracy(relabelled).share ?? Number.NaN;
+  });
+  return { seeds: predictions.length, signAccuracy: spread(shares) };
+}

@@ -1,0 +1,208 @@
+/** The probe on one split: its scores beside those of other inputs and of its controls. */
+import { Random } from "../common/random.ts";
+import { memoryScores, untrainedScores } from "./controls.ts";
+import { tauDifference, type WordValues } from "./differences.ts";
+import type { TripleFeatures } from "./features.ts";
+import { drawFolds, type FoldDraw, foldDrawSchema, refitTest } from "./fold-draws.ts";
+import { type FoldResult, fitFold, foldResultSchema } from "./fold-fit.ts";
+import type { Keep } from "./parts.ts";
+import { type ControlInput, controlInputs, type ProbeData } from "./probe-data.ts";
+import {
+  type LexiconEntry,
+  type PairedDifference,
+  type ProbeSettings,
+  type SplitReport,
+  seedScoresSchema,
+  type WordScores,
+} from "./report-types.ts";
+import type { Split, SplitKind } from "./splits.ts";
+import { type ProbeTarget, targetOf } from "./targets.ts";
+import { describeFold, type RatedRows, wordMeans } from "./word-means.ts";
+import { frequencyAndError, seedScores, type WordPrediction, wordScores } from "./word-scores.ts";
+
+export interface SplitContext {
+  readonly data: ProbeData;
+  readonly settings: ProbeSettings;
+  readonly rows: RatedRows;
+  readonly keep: Keep;
+}
+
+/** `features`, or a control. */
+type Input = "features" | ControlInput;
+
+export async function evaluateSplit(
+  split: Split,
+  context: SplitContext,
+): Promise<{ readonly report: SplitReport; readonly folds: readonly FoldResult[] }> {
+  const { data, settings, rows, keep } = context;
+  const random = Random.fromSeed(settings.seed).fork(`scores by ${split.kind}`);
+  const target = targetFor(data.features, context);
+  const folds = await foldResults("features", data.features, split, context);
+  const predictions = (of: (fold: FoldResult) => readonly number[] | undefined): WordPrediction[] =>
+    wordMeans(
+      split,
+      rows.words,
+      target.truth,
+      folds.map((fold) => of(fold) ?? []),
+      settings,
+    );
+  const own = predictions(({ predicted }) => predicted);
+  const lexicon = own.map((word) => lexiconEntry(word, data, settings));
+  const seeds = [...Array(settings.labelShuffles).keys()];
+  const controls = await controlWords(split, context);
+  const scored = (name: ControlInput): WordScores | null => {
+    const words = controls.get(name);
+    return words === undefined ? null : wordScores(words, settings, random.fork(name));
+  };
+  const draws = await foldDraws(split.kind, context);
+  const untrained = () => untrainedScores(data.features, split, { words: rows.words, truth: target.truth }, settings);
+  const report: SplitReport = {
+    split: { kind: split.kind, folds: split.folds.map((fold) => describeFold(fold, rows.words)) },
+    probe: wordScores(own, settings, random.fork("probe")),
+    lexicon,
+    rawActivations: scored("rawActivations"),
+    baseModel: scored("baseModel"),
+    staticEmbedding: scored("staticEmbedding"),
+    differences: differences(own, controls, draws, settings, random.fork("differences")),
+    refitted: split.kind === "word" ? refitTest(draws.get("features") ?? [], settings.refits) : null,
+    meant: settings.target === "deltas" ? null : meantScores(lexicon, settings, random.fork("meant")),
+    untrainedProbe: await keep(`${split.kind}/untrained`, seedScoresSchema, untrained),
+    shuffledLabels: seedScores(seeds.map((seed) => predictions(({ shuffled }) => shuffled[seed]))),
+    wordMemory: memoryScores(
+      seeds.map((seed) => predictions(({ memory }) => memory[seed])),
+      rows.words,
+      settings,
+    ),
+    frequencyAndError: frequencyAndError(lexicon),
+  };
+  return { report, folds };
+}
+
+/** Names of the parts of `evaluateSplit`, in order. */
+export function partsOfSplit(kind: SplitKind, data: Pick<ProbeData, ControlInput>, settings: ProbeSettings): string[] {
+  const folds = kind === "word" ? settings.wordFolds : 1;
+  const inputs: Input[] = ["features", ...controlInputs.filter((name) => data[name] !== undefined)];
+  const fits = inputs.flatMap((name) => Array.from({ length: folds }, (_, fold) => fitPart(kind, name, fold)));
+  const draws = kind === "triple" ? [] : drawnInputs.filter((name) => inputs.includes(name));
+  return [
+    ...fits,
+    ...draws.flatMap((name) => Array.from({ length: settings.foldDraws }, (_, draw) => drawPart(name, draw))),
+    `${kind}/untrained`,
+  ];
+}
+
+/** Raw activations are left out of further draws: they are dense, and take as long as all others together. */
+const drawnInputs: readonly Input[] = ["features", "baseModel", "staticEmbedding"];
+
+function fitPart(kind: SplitKind, name: Input, fold: number): string {
+  return `${kind}/${name}/${fold}`;
+}
+
+function drawPart(name: Input, draw: number): string {
+  return `draws/${name}/${draw}`;
+}
+
+function targetFor(features: TripleFeatures, { data, rows, settings }: SplitContext): ProbeTarget {
+  return targetOf({ features, ...rows, logRatios: data.logRatios, settings });
+}
+
+async function foldResults(
+  name: Input,
+  features: TripleFeatures,
+  split: Split,
+  context: SplitContext,
+): Promise<FoldResult[]> {
+  const { settings, rows, keep } = context;
+  const target = targetFor(features, context);
+  const controls = name === "features";
+  const results: FoldResult[] = [];
+  for (const [index, fold] of split.folds.entries()) {
+    const fit = () => fitFold({ features, target, fold, index, words: rows.words, settings, controls });
+    results.push(await keep(fitPart(split.kind, name, index), foldResultSchema, fit));
+  }
+  return results;
+}
+
+/** What the same probe on other inputs says of the words. */
+async function controlWords(
+  split: Split,
+  context: SplitContext,
+): Promise<ReadonlyMap<ControlInput, readonly WordPrediction[]>> {
+  const { data, rows, settings } = context;
+  const found = new Map<ControlInput, readonly WordPrediction[]>();
+  for (const name of controlInputs) {
+    const features = data[name];
+    if (features === undefined) continue;
+    const results = await foldResults(name, features, split, context);
+    const predicted = results.map((result) => result.predicted);
+    found.set(name, wordMeans(split, rows.words, targetFor(features, context).truth, predicted, settings));
+  }
+  return found;
+}
+
+/** Further draws of the folds by word, for the inputs that are compared over them. */
+async function foldDraws(kind: SplitKind, context: SplitContext): Promise<ReadonlyMap<Input, FoldDraw[]>> {
+  const { data, settings, keep } = context;
+  const found = new Map<Input, FoldDraw[]>();
+  if (kind === "triple") return found;
+  for (const name of drawnInputs) {
+    const features = data[name];
+    if (features === undefined) continue;
+    const target = targetFor(features, context);
+    const draws: FoldDraw[] = [];
+    for (let draw = 0; draw < settings.foldDraws; draw++) {
+      const problem = { triples: data.triples, features, target, settings, draw };
+      const drawn = () => drawFolds({ ...problem, permuted: name === "features" });
+      draws.push(await keep(drawPart(name, draw), foldDrawSchema, drawn));
+    }
+    found.set(name, draws);
+  }
+  return found;
+}
+
+/** Over the draws of folds where both inputs have them, else on the split itself. */
+function differences(
+  own: readonly WordPrediction[],
+  controls: ReadonlyMap<ControlInput, readonly WordPrediction[]>,
+  draws: ReadonlyMap<Input, FoldDraw[]>,
+  settings: ProbeSettings,
+  random: Random,
+): SplitReport["differences"] {
+  const onSplit = (words: readonly WordPrediction[]): WordValues[] => [
+    { predicted: words.map(({ predicted }) => predicted), truth: words.map((word) => word.true) },
+  ];
+  const differenceTo = (name: ControlInput): PairedDifference | null => {
+    const words = controls.get(name);
+    if (words === undefined) return null;
+    const [ours, theirs] = [draws.get("features"), draws.get(name)];
+    const isDrawn = ours !== undefined && theirs !== undefined;
+    return tauDifference(isDrawn ? ours : onSplit(own), isDrawn ? theirs : onSplit(words), settings, random.fork(name));
+  };
+  return {
+    rawActivations: differenceTo("rawActivations"),
+    baseModel: differenceTo("baseModel"),
+    staticEmbedding: differenceTo("staticEmbedding"),
+  };
+}
+
+function lexiconEntry(
+  word: WordPrediction,
+  { tuningCounts, wordValues }: ProbeData,
+  { target }: ProbeSettings,
+): LexiconEntry {
+  return {
+    ...word,
+    tuningCount: tuningCounts ? (tuningCounts.get(word.word) ?? 0) : null,
+    rating: target === "deltas" ? null : (wordValues.get(word.word) ?? null),
+  };
+}
+
+/** What was fitted and what it was fitted to, against the ratings. */
+function meantScores(lexicon: readonly LexiconEntry[], settings: ProbeSettings, random: Random): SplitReport["meant"] {
+  const rated = lexicon.map((entry) => ({ ...entry, true: entry.rating ?? Number.NaN }));
+  const measured = rated.map((entry, at) => ({ ...entry, predicted: lexicon[at]?.true ?? Number.NaN }));
+  return {
+    probe: wordScores(rated, settings, random.fork("probe")),
+    target: wordScores(measured, settings, random.fork("target")),
+  };
+}

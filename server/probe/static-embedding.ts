@@ -1,0 +1,37 @@
+/** The least that a probe can be fitted on: one vector a word, which knows of no sentence and no tuning. */
+import { invariant } from "../common/errors.ts";
+import type { TokenEmbeddings } from "../models/token-embeddings.ts";
+import type { Tokenizer } from "../models/tokenizer.ts";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
+import type { Triple } from "../tasks/task.ts";
+import { addScaledRow } from "./features.loops.ts";
+import type { TripleFeatures } from "./features.ts";
+
+/**
+ * For every target word the mean of the embedding rows of its tokens, as they stand after a space; equal for all places of a word. [3n, D], as
+ * `TripleFeatures` has it, under the layer 0 that it is the input of.
+ */
+export function staticEmbeddings(
+  triples: readonly Triple[],
+  { width, rows: table }: TokenEmbeddings,
+  tokenizer: Tokenizer,
+): TripleFeatures {
+  const sides = (["positive", "negative", "neutral"] as const).flatMap((side) => triples.map((triple) => triple[side]));
+  const known = new Map<string, Float32Array>();
+  const vectorOf = (word: string): Float32Array => {
+    const found = known.get(word) ?? new Float32Array(width);
+    if (known.has(word)) return found;
+    const { ids } = tokenizer.encode(` ${word}`, { addSpecialTokens: false });
+    invariant(ids.length > 0, `the word ${JSON.stringify(word)} has no token`);
+    for (const id of ids) addScaledRow(found, 0, table, id * width, width, 1 / ids.length);
+    known.set(word, found);
+    return found;
+  };
+  const data = new Float32Array(sides.length * width);
+  for (const [row, { word }] of sides.entries()) data.set(vectorOf(word), row * width);
+  return {
+    layers: [{ layer: 0, start: 0, end: width }],
+    triples: triples.length,
+    rows: rowMatrix(data, sides.length, width),
+  };
+}
