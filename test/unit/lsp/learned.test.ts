@@ -4,10 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { learnedWords } from "../../../server/lsp/lens/rated-words.ts";
+import { experimentDigest, saveCalibration } from "../../../server/pipeline/calibration-file.ts";
+import { loadExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { runPaths } from "../../../server/pipeline/run-folder.ts";
 import { DescribeToken, ReadTokens } from "../../../server/protocol/lens.ts";
 import { AblationChanged, ChooseRun, LensStateChanged } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
+import { calibration, power } from "../../support/lens-info.ts";
 import { LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../pipeline/scratch.ts";
@@ -122,6 +126,44 @@ test("a hover begins with value, meant value, verdict and trust, and has the rea
   const readings = rest.filter((line) => line.startsWith("|")).map((line) => line.split("|")[2]?.trim());
   expect(readings.slice(2, 6)).toEqual(["learned reward", "implicit reward", "true reward", "divergence"]);
   expect(await hover(client, "film")).toMatch(/^“film” learned reward \*\*[+−]?\d+\.\d\d nats\*\*\n/);
+});
+
+/** A copy of the run with a calibration whose thresholds are these, that speaks for it or for another. */
+async function calibrated(name: string, words: number, places: number, speaks = true): Promise<string> {
+  const folder = join(root, "runs", name);
+  await cp(run, folder, { recursive: true });
+  const experiment = experimentDigest(await loadExperiment(runPaths(folder).experiment));
+  const measured = power(0.9, 0.8, { threshold: words, found: { count: 38, of: 50 } });
+  const made = calibration("logRatio", { logRatio: measured }, power(0.7, 0.6, { threshold: places }));
+  await saveCalibration(folder, { ...made, experiment: speaks ? experiment : "another" });
+  return folder;
+}
+
+test("with a calibration its thresholds count, of words and of places, and its figures are said", async () => {
+  const low = await start(await calibrated("low", 0.5, 100));
+  await low.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics } = await low.heard(published);
+  expect(diagnostics.map(({ range }) => range.start.character)).toEqual([text.indexOf("wonderful")]);
+  const shown = await hover(low, "wonderful");
+  expect(shown).toContain("flagged from 0.50 nats on.\n");
+  expect(shown).toContain(
+    "The log-ratio found 38 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance.",
+  );
+  const high = await start(await calibrated("high", 1, 0.001));
+  await high.tell(ProblemsWanted, { uri, wanted: true });
+  const places = (await high.heard(published)).diagnostics.map(({ range }) => range.start.character);
+  expect(places).not.toContain(text.indexOf("wonderful"));
+  expect(places.length).toBeGreaterThan(1);
+  expect(await hover(high, "wonderful")).toContain("(they point apart, but not by as much as is flagged)");
+});
+
+test("a calibration of another experiment says nothing of a run", async () => {
+  const client = await start(await calibrated("other", 0.001, 0.001, false));
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  expect(await hover(client, "wonderful")).toContain("This run has no calibration");
+  const state = await client.heard(LensStateChanged, ({ kind }) => kind === "ready");
+  expect(state).toMatchObject({ info: { calibration: null } });
 });
 
 test("under an ablation words are judged at their place, and the overlay's numbers are the ablated model's", async () => {
