@@ -19,6 +19,7 @@ const detail: FeatureDetail = {
     maxActivation: 3.25,
     probeWeight: 1.92,
     contribution: -0.61,
+    attribution: null,
     twin: { id: "L4/F7@big", cosine: 0.97 },
     ablation: null,
     histogram: [3, 1],

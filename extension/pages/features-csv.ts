@@ -18,6 +18,7 @@ const columns: Readonly<Record<string, (row: FeatureRow) => Value>> = {
   max_activation: ({ maxActivation }) => maxActivation,
   probe_weight: ({ probeWeight }) => probeWeight,
   contribution: ({ contribution }) => contribution,
+  attribution: ({ attribution }) => attribution,
   twin: ({ twin }) => twin?.id ?? null,
   twin_cosine: ({ twin }) => twin?.cosine ?? null,
   ablation_change: ({ ablation }) => ablation?.change ?? null,

@@ -2,7 +2,8 @@ import type { AblationResult } from "../ablate/result.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { ablateRun } from "../pipeline/ablate-run.ts";
-import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
+import { choices, chosenInStore } from "../pipeline/ablation/choose.ts";
+import { rankInWords, rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
 import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
@@ -13,6 +14,14 @@ import { deviceOptions, withDevice } from "./with-device.ts";
 
 const options = {
   set: option.text("FILE", "an ablation set (.lfp-ablation.json) instead of FEATURE"),
+  choose: option.oneOf(
+    "WHICH",
+    "features of the small dictionaries instead of FEATURE: those that carry most of what tuning raised, that hold it down most, that are relevant by " +
+      "their explanation, or that weigh most in the probe",
+    choices,
+    "none",
+  ),
+  features: option.integer("how many --choose takes, at most", 16, { min: 1, max: 500 }),
   factor: option.number("what the features named are multiplied by: 0 removes them, 2 doubles them", 0, {
     min: -100,
     max: 100,
@@ -26,11 +35,12 @@ const options = {
 };
 
 export const ablate = defineCommand({
-  usage: "RUN (FEATURE... | --set FILE) [options]",
+  usage: "RUN (FEATURE... | --set FILE | --choose WHICH) [options]",
   about:
     "Removes features from a run's tuned model, or scales them, and measures what that does: to the task's reward on completions sampled as in tuning, to the " +
     "loss, and to the probe. Only the features' own contributions change; what the dictionary does not explain stays.\n\n" +
-    "Controls: the features at their mean instead of zero, the reconstruction alone with nothing removed, and random features that are active as often and as strongly. " +
+    "Controls: the features at their mean instead of zero, the reconstruction alone with nothing removed, random features that are active as often and as strongly, " +
+    "and the same features in the base model, with the change of the gain of tuned over base. " +
     "All conditions complete the same prompts from the same random numbers, and changes are taken prompt by prompt, with 95 % intervals.",
   options,
   positionals: ["RUN", "[FEATURE...]"],
@@ -38,9 +48,11 @@ export const ablate = defineCommand({
     const { options: chosen, signal, note } = given;
     const [run = "", ...ids] = given.positionals;
     const folder = await existingRun(run);
-    const set = await setOf(given, ids);
-    if (chosen.save !== undefined) await writeFileAtomically(chosen.save, `${JSON.stringify(set, undefined, 2)}\n`);
+    checkWays(given, ids);
     using store = await openRunFeatures(run);
+    const named = chosen.choose === undefined ? ids : chosenInStore(store, chosen.choose, chosen.features);
+    const set = await setOf(given, named);
+    if (chosen.save !== undefined) await writeFileAtomically(chosen.save, `${JSON.stringify(set, undefined, 2)}\n`);
     for (const { id } of set.features) store.need(id);
     const result = await withDevice({ ...chosen, signal, note, env: given.env }, (device) =>
       ablateRun({
@@ -60,14 +72,23 @@ export const ablate = defineCommand({
   },
 });
 
+/** One way alone says what to ablate. */
+function checkWays({ options: chosen }: Given<typeof options>, ids: readonly string[]): void {
+  const ways = [
+    ...(ids.length > 0 ? ["FEATURE"] : []),
+    ...(chosen.set === undefined ? [] : ["--set"]),
+    ...(chosen.choose === undefined ? [] : ["--choose"]),
+  ];
+  if (ways.length > 1) throw new UsageError(`${ways.join(" and ")} were both given; one of them says what to ablate`);
+  if (ways.length === 0) throw new UsageError("FEATURE is missing, or --set FILE, or --choose WHICH");
+}
+
 async function setOf({ options: chosen }: Given<typeof options>, ids: readonly string[]): Promise<AblationSet> {
   if (chosen.set !== undefined) {
-    if (ids.length > 0) throw new UsageError("FEATURE and --set were both given; one of them says what to ablate");
     const set = await readAblationSet(chosen.set);
     if (set.features.length === 0) throw new UsageError(`${chosen.set} names no features; there is nothing to ablate`);
     return set;
   }
-  if (ids.length === 0) throw new UsageError("FEATURE is missing, or --set FILE");
   for (const id of ids)
     if (parseFeatureId(id) === undefined)
       throw new UsageError(`${JSON.stringify(id.slice(0, 60))} is no feature; expected one such as L4/F43`);
@@ -76,7 +97,7 @@ async function setOf({ options: chosen }: Given<typeof options>, ids: readonly s
 }
 
 function asText(result: AblationResult): string {
-  const { features, prompts, texts, triples, conditions } = result;
+  const { features, prompts, completions, texts, triples, conditions, random } = result;
   const cells = (values: readonly (string | number | null)[]): string[] =>
     values.map((value) => (typeof value === "string" ? value : shown(value)));
   const reward = asColumns(
@@ -85,10 +106,14 @@ function asText(result: AblationResult): string {
   );
   const own = conditions.find(({ kind }) => kind === "this");
   const [loss, probe] = [own?.loss?.change, own?.probe?.change];
+  const rank = random === null ? undefined : rankInWords(random);
   const beside = [
+    ...(rank === undefined ? [] : [`Among the random sets the change of the reward is ${rank}.`]),
     ...(loss === null || loss === undefined
       ? []
-      : [`Loss: ${shown(loss.mean)} nats a token (${shown(loss.low)} to ${shown(loss.high)}) on ${texts} texts.`]),
+      : [
+          `Loss: ${shown(loss.mean)} nats a token (${shown(loss.low)} to ${shown(loss.high)}) on ${texts} texts${beyondLoss(result)}.`,
+        ]),
     ...(probe === null || probe === undefined
       ? []
       : [
@@ -98,7 +123,15 @@ function asText(result: AblationResult): string {
   const what = features
     .map(({ id, factor }) => `${id} ${factor === 0 ? "removed" : `times ${shown(factor)}`}`)
     .join(", ");
-  return [`${what}; ${prompts} prompts`, "", reward, "", ...beside].join("\n");
+  const each = completions === 1 ? "" : `, ${completions} completions each`;
+  return [`${what}; ${prompts} prompts${each}`, "", reward, "", ...beside].join("\n");
+}
+
+function beyondLoss({ random }: AblationResult): string {
+  const loss = random?.loss ?? null;
+  if (loss === null) return "";
+  const { change, beyond } = loss;
+  return `; random sets ${shown(change.mean)}, which leaves ${shown(beyond.mean)} (${shown(beyond.low)} to ${shown(beyond.high)}) beyond them`;
 }
 
 function seedOf(text: string | undefined): number | null {

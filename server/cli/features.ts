@@ -9,15 +9,20 @@ import { asColumns, isStoreFile, oneLine, openRunFeatures, rowCells, rowHead } f
 export const features = defineCommand({
   usage: "RUN [options]",
   about:
-    "Lists a run's features: how often each is active, the probe's weight, the mean contribution to the probe's output where it is active, the cosine " +
-    "with its twin in the other size, what removing it does to the reward, and its explanation with its score. A star marks pinned ones; labels stand in brackets.\n\n" +
+    "Lists a run's features: how often each is active, the probe's weight, the mean contribution to the probe's output where it is active, how much of " +
+    "what tuning raised it carries by attribution, the cosine with its twin in the other size, what removing it does to the reward, and its explanation with its score. A star marks pinned ones; labels stand in brackets.\n\n" +
     "--search looks in explanations, examples, labels and notes. RUN may also be a features.sqlite by itself, which is only read.",
   options: {
     search: option.text("TEXT", "only features whose texts hold all these words; the last may be a beginning"),
     layer: option.texts("N", "only features of this layer"),
     model: option.choice("MODEL", "whose dictionary", ["tuned", "base"], "tuned"),
     size: option.choice("SIZE", "which dictionary", ["small", "big"], "small"),
-    sort: option.choice("COLUMN", "order, signed numbers by their size", FeatureSort.options, "contribution"),
+    sort: option.choice(
+      "COLUMN",
+      "order, signed numbers by their size, attributions by their value",
+      FeatureSort.options,
+      "contribution",
+    ),
     rising: option.flag("smallest first"),
     relevant: option.flag("only features whose explanation is relevant to the task"),
     pinned: option.flag("only pinned features"),

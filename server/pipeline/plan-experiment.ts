@@ -14,7 +14,7 @@ import { factsOf } from "./report/about.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { outsideInput } from "./stage-key.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
-import { attributeStage } from "./stages/attribute.ts";
+import { attributeStage, installAttributions } from "./stages/attribute.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { divergenceStage } from "./stages/divergence.ts";
@@ -59,7 +59,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   const { triples, base, tunedFeatures, probe, logRatios, fitted } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
   const explain = planExplain(planned, examples);
-  const attribute = planAttribute(planned, autoencoders);
+  const attribute = planAttribute(planned, { saes: autoencoders, examples });
   const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
   const ablate = planAblate(planned, made);
   const found = {
@@ -254,12 +254,16 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
   return { triples, base, tunedFeatures, probe, logRatios, fitted };
 }
 
-function planAttribute({ experiment, model, tuned, texts }: Planned, saes: PlannedStage): PlannedStage {
+function planAttribute(
+  { experiment, model, tuned, texts }: Planned,
+  { saes, examples }: Readonly<Record<"saes" | "examples", PlannedStage>>,
+): PlannedStage {
   return planStage({
     id: "attribute",
     stage: attributeStage,
     settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
-    inputs: { model, tuned, texts, saes },
+    inputs: { model, tuned, texts, saes, examples },
+    install: installAttributions,
   });
 }
 

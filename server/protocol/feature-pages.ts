@@ -23,6 +23,7 @@ export const FeatureColumn = z.enum([
   "relevant",
   "probeWeight",
   "contribution",
+  "attribution",
   "density",
   "maxActivation",
   "histogram",

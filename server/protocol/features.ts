@@ -42,6 +42,8 @@ export const FeatureRow = z.object({
   probeWeight: z.number().nullable(),
   /** Mean over active tokens of weight times activation. */
   contribution: z.number().nullable(),
+  /** How much of what tuning raised it carries, per completion: below zero, it holds that down. Null where that is not known. */
+  attribution: z.number().nullable().default(null),
   /** The most similar feature of the other size. */
   twin: z.object({ id: FeatureId, cosine: z.number() }).nullable(),
   /** Change of the task's mean reward when it is removed, with its 95 % interval. */
@@ -60,6 +62,7 @@ export const FeatureSort = z.enum([
   "maxActivation",
   "probeWeight",
   "contribution",
+  "attribution",
   "twin",
   "score",
   "ablation",
@@ -81,7 +84,7 @@ export const FeatureQuery = z.object({
   /** Dead features are left out unless asked for. */
   includeDead: z.boolean().default(false),
   sort: FeatureSort.default("contribution"),
-  /** By size for signed numbers. */
+  /** By size for signed numbers; attributions by value. */
   descending: z.boolean().default(true),
 });
 export type FeatureQuery = z.infer<typeof FeatureQuery>;

@@ -138,7 +138,8 @@ function checkOurs(db: DatabaseSync, path: string, there: boolean): void {
     throw new StoreError(`${path} is a database of another program, not a feature store`);
 }
 
-function versionOf(db: DatabaseSync): number {
+/** The version of the format that a store has. */
+export function versionOf(db: DatabaseSync): number {
   return pragma(db, "user_version");
 }
 

@@ -102,7 +102,7 @@ export function matchOf(search: string): string | undefined {
   return words.map((word, at) => `"${word}"${at === words.length - 1 ? "*" : ""}`).join(" ");
 }
 
-/** Signed numbers by their size. Ties and features without the number come in the order of their ids. */
+/** Signed numbers by their size, but attributions by their value: those at either end are looked for. Ties and features without the number come in the order of their ids. */
 function order({ sort, descending }: FeatureQuery): string {
   const columns = {
     id: "f.layer, f.feature",
@@ -113,6 +113,7 @@ function order({ sort, descending }: FeatureQuery): string {
     twin: "f.twin_cosine",
     score: "f.score",
     ablation: "abs(f.ablation)",
+    attribution: "f.attribution",
   } satisfies Record<FeatureQuery["sort"], string>;
   if (sort === "id") return descending ? "f.layer DESC, f.feature DESC" : columns.id;
   // In falling order what is absent comes last by itself, and an index on the column can serve.

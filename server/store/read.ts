@@ -38,6 +38,7 @@ export function rowOf(statements: Statements, stored: StoredFeature): FeatureRow
     maxActivation: stored.max_activation,
     probeWeight: stored.probe_weight,
     contribution: stored.contribution,
+    attribution: stored.attribution,
     twin: twinOf(stored.twin, stored.twin_cosine),
     ablation: ablation === undefined ? null : { change: ablation.change, low: ablation.low, high: ablation.high },
     histogram: details === undefined ? [] : [...blobToCounts(details.histogram)],

@@ -5,7 +5,7 @@ import { LfpError } from "../common/errors.ts";
 import { StoreError, storeFailure } from "./errors.ts";
 import { inTransaction, pathOf } from "./open.ts";
 import { firstRow, type Statements } from "./rows.ts";
-import { storeVersion } from "./schema.ts";
+import { oldestSource, storeVersion } from "./schema.ts";
 
 export interface Refill {
   /** A file of `StoreWriter`. */
@@ -26,9 +26,9 @@ export function refill(db: DatabaseSync, statements: Statements, { path, key }: 
   db.prepare("ATTACH DATABASE ? AS made").run(path);
   try {
     const { user_version: version } = versionSchema.parse(db.prepare("PRAGMA made.user_version").get());
-    if (version !== storeVersion)
+    if (version < oldestSource || version > storeVersion)
       throw new StoreError(
-        `${path} has format ${version}, and this version of lfp writes ${storeVersion}: run \`lfp run\` again`,
+        `${path} has format ${version}, and this version of lfp reads ${oldestSource} to ${storeVersion}: run \`lfp run\` again`,
       );
     inTransaction(db, () => {
       db.exec(copying);
@@ -67,9 +67,13 @@ export function reindex(statements: Statements, features: readonly number[]): vo
 
 const versionSchema = z.object({ user_version: z.int() });
 
-const machineTables = ["dictionaries", "features", "details", "windows", "examples"] as const;
+/** Tables that are the same in every version that is read, and what every version has of the features. */
+const machineTables = ["dictionaries", "details", "windows", "examples"] as const;
+const featureColumns = `id, space, layer, feature, density, max_activation, probe_weight, contribution, twin, twin_cosine, base_twin, base_cosine, score,
+  relevant, ablation, pinned`;
 
 const copying = `${machineTables.map((table) => `DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM made.${table};`).join("\n")}
+  DELETE FROM features; INSERT INTO features (${featureColumns}) SELECT ${featureColumns} FROM made.features;
   DELETE FROM meta; INSERT INTO meta SELECT * FROM made.meta;
   DELETE FROM effects WHERE ablation IN (SELECT id FROM ablations WHERE by_run = 1);
   DELETE FROM ablations WHERE by_run = 1;

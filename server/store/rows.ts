@@ -18,6 +18,8 @@ export const featureRowSchema = z.object({
   twin_cosine: maybe,
   base_twin: maybe,
   base_cosine: maybe,
+  /** Stores of earlier versions, which are only read, have none. */
+  attribution: maybe.default(null),
   pinned: z.int(),
 });
 export type StoredFeature = z.infer<typeof featureRowSchema>;

@@ -52,7 +52,14 @@ export const migrations: readonly string[] = [
   `CREATE TABLE answers (
     key TEXT PRIMARY KEY, answer TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, created TEXT NOT NULL
   ) WITHOUT ROWID;`,
+  "ALTER TABLE features ADD COLUMN attribution REAL;",
 ];
+
+/** The earliest version whose files a stage may have written that this program still fills a store from. */
+export const oldestSource = 2;
+
+/** The first version that knows attributions. */
+export const versionWithAttribution = 3;
 
 /** The version that this program writes. */
 export const storeVersion = migrations.length;

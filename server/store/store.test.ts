@@ -290,6 +290,25 @@ describe("stores of other versions", () => {
     expect(store.need("L0/F5").note).toBe("old");
   });
 
+  it("of version 2, as runs of earlier versions have them, fill a store, and are read with no attributions", () => {
+    const path = join(folder, "two.sqlite");
+    copyFileSync(made, path);
+    const db = new DatabaseSync(path);
+    db.exec("ALTER TABLE features DROP COLUMN attribution; PRAGMA user_version = 2");
+    db.close();
+    using output = FeatureStore.openOutput(path);
+    expect(output.need("L0/F5").row.attribution).toBeNull();
+    expect(() => output.query(...page({ sort: "attribution" }))).toThrow(/earlier version of lfp/);
+    using store = FeatureStore.open(join(folder, "from-two.sqlite"), { create: true });
+    store.setAttributions([]);
+    store.refill({ path, key: "two" });
+    store.setAttributions([{ id: "L0/F5", score: 0.5 }]);
+    expect(store.need("L0/F5").row.attribution).toBe(0.5);
+    store.refill({ path: made, key: "made" });
+    expect(store.need("L0/F5").row.attribution).toBeNull();
+    expect(() => store.setAttributions([{ id: "L9/F5", score: 1 }])).toThrow(/L9\/F5/);
+  });
+
   it("of a newer version, of other programs, and damaged ones are refused with the reason", async () => {
     const newer = join(folder, "newer.sqlite");
     FeatureStore.open(newer, { create: true }).close();

@@ -7,13 +7,14 @@ import { z } from "zod";
 import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
 import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
-import { NoFeatureError } from "./errors.ts";
+import { NoFeatureError, StoreError } from "./errors.ts";
 import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
-import { inTransaction, type OpenOptions, openDatabase } from "./open.ts";
+import { inTransaction, type OpenOptions, openDatabase, versionOf } from "./open.ts";
 import { queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
 import { allRows, type ExplanationDetail, firstRow, numberOf, Statements } from "./rows.ts";
+import { versionWithAttribution } from "./schema.ts";
 
 /** What people write about a feature; absent fields stay as they are. */
 export interface Annotation {
@@ -61,6 +62,8 @@ export class FeatureStore implements Disposable {
 
   /** A page of the table. */
   query(query: FeatureQuery, page: { readonly offset: number; readonly count: number }) {
+    if (query.sort === "attribution" && versionOf(this.#db) < versionWithAttribution)
+      throw new StoreError(`${this.path} was written by an earlier version of lfp, which knew no attributions`);
     return this.#statements.onOneState(() => queryFeatures(this.#statements, query, page));
   }
 
@@ -154,6 +157,14 @@ export class FeatureStore implements Disposable {
       });
       this.#summarise(numbers);
       reindex(this.#statements, numbers);
+    });
+  }
+
+  /** Keeps how much of what tuning raised each feature carries; a run's, which go when it is made again. */
+  setAttributions(found: readonly { readonly id: string; readonly score: number }[]): void {
+    const update = this.#statements.get("UPDATE features SET attribution = ? WHERE id = ?");
+    inTransaction(this.#db, () => {
+      for (const { id, score } of found) update.run(score, this.#existing(id));
     });
   }
 

@@ -45,6 +45,7 @@ function fakeRow(at: number): FeatureRow {
     maxActivation: 3 + 2 * wave,
     probeWeight: 2 * wave,
     contribution: wave * Math.abs(Math.sin(at)),
+    attribution: at % 3 === 0 ? null : 0.01 * wave,
     twin: { id: `${id}@big`, cosine: 0.9 + 0.09 * wave },
     ablation: at % 5 === 0 ? { change: -0.2 * wave, low: -0.2 * wave - 0.04, high: -0.2 * wave + 0.04 } : null,
     histogram: Array.from({ length: 12 }, (_, bin) =>
@@ -82,6 +83,7 @@ const keys: Readonly<Record<FeatureQuery["sort"], (row: FeatureRow) => number>> 
   maxActivation: ({ maxActivation }) => maxActivation,
   probeWeight: ({ probeWeight }) => Math.abs(probeWeight ?? 0),
   contribution: ({ contribution }) => Math.abs(contribution ?? 0),
+  attribution: ({ attribution }) => attribution ?? 0,
   twin: ({ twin }) => twin?.cosine ?? 0,
   score: ({ explanation }) => explanation?.score?.value ?? 0,
   ablation: ({ ablation }) => Math.abs(ablation?.change ?? 0),

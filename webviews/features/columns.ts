@@ -39,6 +39,7 @@ export const columns: Readonly<Record<FeatureColumn, Column>> = {
   relevant: text("Relevant", "80px", relevantCell),
   probeWeight: number("Weight", "82px", "probeWeight", ({ probeWeight }) => signedOrNone(probeWeight)),
   contribution: number("Contribution", "116px", "contribution", ({ contribution }) => signedOrNone(contribution)),
+  attribution: number("Attribution", "108px", "attribution", ({ attribution }) => signedOrNone(attribution)),
   density: number("Density", "86px", "density", ({ density }) => percent(density)),
   maxActivation: number("Max", "64px", "maxActivation", ({ maxActivation }) => plain(maxActivation)),
   histogram: text("Activations", "106px", histogramCell),
@@ -56,7 +57,7 @@ export const columns: Readonly<Record<FeatureColumn, Column>> = {
 export const columnNames = Object.keys(columns).filter((name): name is FeatureColumn => name in columns);
 
 export const usualColumns: readonly FeatureColumn[] = columnNames.filter(
-  (name) => name !== "maxActivation" && name !== "labels",
+  (name) => name !== "maxActivation" && name !== "labels" && name !== "attribution",
 );
 
 function signedOrNone(value: number | null): string | undefined {

@@ -1,4 +1,5 @@
 /** Which features an ablation is of: sets chosen by what is known of a run's small dictionaries. */
+import { LfpError } from "../../common/errors.ts";
 import { FeatureQuery } from "../../protocol/features.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
@@ -32,7 +33,7 @@ export function byAttribution(
 /** Ids of the small dictionaries' features of largest contribution to the probe's output, at most 500. */
 export function byWeight(store: FeatureStore, count: number): string[] {
   const query = FeatureQuery.parse({ sort: "contribution" });
-  return store.query(query, { offset: 0, count: Math.min(count, 500) }).rows.map(({ id }) => id);
+  return store.query(query, { offset: 0, count: Math.min(count, mostChosen) }).rows.map(({ id }) => id);
 }
 
 /** Some features by falling size of their contribution to the probe's output. */
@@ -40,3 +41,42 @@ export function sortedByWeight(store: FeatureStore, ids: readonly string[]): str
   const weightOf = new Map(ids.map((id) => [id, Math.abs(store.need(id).row.contribution ?? 0)]));
   return ids.toSorted((a, b) => (weightOf.get(b) ?? 0) - (weightOf.get(a) ?? 0));
 }
+
+/** The store cannot say which features those are. */
+export class NoChoiceError extends LfpError {
+  readonly code = "input";
+}
+
+/** Ids of a run's features by a choice, at most `count` and 500; relevant ones by falling contribution. Throws `NoChoiceError`. */
+export function chosenInStore(store: FeatureStore, choice: Choice, count: number): string[] {
+  const page = (query: Partial<FeatureQuery>) =>
+    store.query(FeatureQuery.parse(query), { offset: 0, count: mostChosen }).rows;
+  const found: { readonly [K in Choice]: () => string[] } = {
+    attribution: () => attributed("attribution"),
+    lowest: () => attributed("lowest"),
+    relevant: () => page({ relevant: true }).map(({ id }) => id),
+    weight: () => byWeight(store, count),
+  };
+  const attributed = (end: "attribution" | "lowest"): string[] => {
+    const rows = page({ sort: "attribution", descending: end === "attribution" });
+    const known = rows.flatMap(({ id, attribution }) => (attribution === null ? [] : [{ id, score: attribution }]));
+    if (known.length === 0)
+      throw new NoChoiceError(
+        `${store.path} has no attributions, since an earlier version of lfp made the run: make it again with \`lfp run\`, or choose otherwise`,
+      );
+    return byAttribution(known, end, count);
+  };
+  const ids = found[choice]().slice(0, count);
+  if (ids.length === 0) throw new NoChoiceError(`${store.path} has ${noneOf[choice]}: choose otherwise`);
+  return ids;
+}
+
+const noneOf: { readonly [K in Choice]: string } = {
+  attribution: "no feature that carries what tuning raised",
+  lowest: "no feature that holds down what tuning raised",
+  relevant: "no feature whose explanation was judged relevant to the task",
+  weight: "no features",
+};
+
+/** Rows of one page of a store. */
+const mostChosen = 500;

@@ -112,6 +112,11 @@ function nameOfChoice({ picked, result }: Ablation["beside"][number]): string {
   return `${choiceNames[picked]}${isDoubled ? ", doubled instead" : ""}`;
 }
 
+function labelOfChoice(choice: Ablation["beside"][number]): string {
+  const relation = choice.picked === "relevant" ? "of" : "that";
+  return `${choice.result.features.length} ${relation} ${nameOfChoice(choice)}`;
+}
+
 function allChoices({ picked, set, beside }: Ablation): Ablation["beside"] {
   return [{ picked, result: set }, ...beside];
 }
@@ -186,9 +191,7 @@ function choicesFigure(ablation: Ablation, source: Source): Figure | undefined {
     const change = changeUnder(choice.result);
     if (change === null) return [];
     const { mean: value, low, high } = change;
-    return [
-      { label: `${choice.result.features.length} that ${nameOfChoice(choice)}`, value, low, high, control: false },
-    ];
+    return [{ label: labelOfChoice(choice), value, low, high, control: false }];
   });
   const { random, base } = ablation.set;
   const control = (label: string, { mean: value, low, high }: Level) => ({ label, value, low, high, control: true });

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type AblationResult, ablationResult } from "../../ablate/result.ts";
 import { loadProbe } from "../../probe/format.ts";
-import { featureId, parseFeatureId } from "../../protocol/ablation.ts";
+import { parseFeatureId } from "../../protocol/ablation.ts";
 import { FeatureStore } from "../../store/store.ts";
-import { type Attributed, byAttribution, byWeight, type Choice, sortedByWeight } from "../ablation/choose.ts";
+import { byAttribution, byWeight, type Choice, sortedByWeight } from "../ablation/choose.ts";
 import { effectsOf } from "../ablation/effects.ts";
 import { activationFrequencies, frequenciesSchema } from "../ablation/frequencies.ts";
 import { Journal } from "../ablation/journal.ts";
@@ -12,7 +12,7 @@ import { AblationBench } from "../ablation/measure.ts";
 import { type AblationSettings, openAblation } from "../ablation/open.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readDoubles, readFloats } from "./array-files.ts";
-import { attributionFile, attributionSchema } from "./attribute.ts";
+import { attributedFeatures, attributionFile, attributionSchema } from "./attribute.ts";
 import { readCollected } from "./collect.ts";
 import { readJson, withDevice, writeJson } from "./common.ts";
 import { featuresFile } from "./examples.ts";
@@ -153,14 +153,8 @@ async function measureAll(
 /** The sets of every choice: the one that the settings name, it doubled, the others, and four times as many by attribution. */
 async function setsOf({ settings, input }: Context): Promise<Sets> {
   const { choose, features: count } = settings;
-  const { dictionaries } = await readJson(input("attribute"), attributionFile, attributionSchema);
-  const attributed = dictionaries
-    .filter(({ size }) => size === "small")
-    .flatMap(({ layer, size, score }) =>
-      score.map(
-        (value, feature): Attributed => ({ id: featureId({ model: "tuned", size, layer, feature }), score: value }),
-      ),
-    );
+  const attribution = await readJson(input("attribute"), attributionFile, attributionSchema);
+  const attributed = attributedFeatures(attribution, ["small"]);
   const { features: explained } = await readJson(input("explain"), explanationsFile, explanationsSchema);
   using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
   const relevant = explained.filter(({ detail }) => detail.relevance?.relevant === true).map(({ id }) => id);

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { z } from "zod";
 import { Attributor, type Objective } from "../../ablate/attribution.ts";
 import type { AblatedDictionary } from "../../ablate/edit.ts";
@@ -6,16 +7,28 @@ import { loadModel } from "../../models/checkpoint.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
+import { featureId } from "../../protocol/ablation.ts";
+import { FeatureStore } from "../../store/store.ts";
 import { layOut } from "../../tuning/completion-batch.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { shapeOf } from "../../tuning/ppo-programs.ts";
 import { makePrompts, type Prompt } from "../../tuning/prompts.ts";
 import { decodeText, sampleRollouts } from "../../tuning/rollout.ts";
-import { placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
+import type { Attributed } from "../ablation/choose.ts";
+import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
 import { tokenValues } from "../ablation/token-values.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { arrayFiles, readDoubles } from "./array-files.ts";
-import { loadModelAndTokenizer, readJsonLines, sourceText, tuningTexts, withDevice, writeJson } from "./common.ts";
+import {
+  loadModelAndTokenizer,
+  readJson,
+  readJsonLines,
+  sourceText,
+  tuningTexts,
+  withDevice,
+  writeJson,
+} from "./common.ts";
+import { featuresFile } from "./examples.ts";
 import { type RewardSettings, rewardOf } from "./tune.ts";
 
 export interface AttributeSettings {
@@ -50,7 +63,8 @@ export const attributionSchema = z.object({
 });
 export type RunAttribution = z.infer<typeof attributionSchema>;
 
-type Inputs = "model" | "tuned" | "texts" | "saes";
+/** `examples` is not read: the run's store must have its features before it is told their attributions. */
+type Inputs = "model" | "tuned" | "texts" | "saes" | "examples";
 type Context = StageContext<AttributeSettings, Inputs>;
 
 /** Which features carry what tuning raised: gradient times activation over completions of tuning prompts by the tuned model. */
@@ -128,6 +142,25 @@ async function objectiveOf(
     );
   }
   return { kind: "logRatio", base: await loadModel(device, input("model"), { prefix: "base/" }) };
+}
+
+/** Puts the run's attributions into its living store. */
+export async function installAttributions(output: string, runRoot: string, key: string): Promise<void> {
+  const attribution = await readJson(output, attributionFile, attributionSchema);
+  using store = FeatureStore.open(join(runRoot, featuresFile));
+  store.once("attribute", key, () => store.setAttributions(attributedFeatures(attribution)));
+}
+
+/** Every feature of these sizes with its attribution. */
+export function attributedFeatures(
+  { dictionaries }: RunAttribution,
+  sizes: readonly DictionaryPlace["size"][] = ["small", "big"],
+): Attributed[] {
+  return dictionaries
+    .filter(({ size }) => sizes.includes(size))
+    .flatMap(({ layer, size, score: scores }) =>
+      scores.map((score, feature) => ({ id: featureId({ model: "tuned", size, layer, feature }), score })),
+    );
 }
 
 async function write({ output }: Context, attributor: Attributor, { kind }: Objective): Promise<void> {

@@ -69,6 +69,14 @@ async function checkAblation(run: string): Promise<void> {
   expect((await lfp(["ablate", run, "--set", file])).stderr).toContain("names a feature twice");
   expect((await lfp(["ablate", run, "base:L1/F1"])).stderr).toMatch(/has no feature|base model/);
   expect((await lfp(["ablate", run])).stderr).toContain("FEATURE is missing, or --set FILE");
+  expect((await lfp(["ablate", run, first, "--choose", "weight"])).stderr).toContain("FEATURE and --choose were both");
+  const byAttribution = JSON.parse((await lfp(["features", run, "--sort", "attribution", "--json"])).stdout).rows;
+  const ways = ["--choose", "attribution", "--features", "3", "--completions", "2"];
+  const chosen = await lfp(["ablate", run, ...ways, ...few.slice(0, 4)]);
+  expect(chosen.stdout, chosen.stderr).toContain(byAttribution.slice(0, 3).map(({ id }: { id: string }) => id)[2]);
+  expect(chosen.stdout).toMatch(
+    /16 prompts, 2 completions each[\s\S]*gain of the tuned over the base model[\s\S]*the one draw[\s\S]*random sets/,
+  );
 }
 
 /** The editor asks the same through the server. */
@@ -89,7 +97,7 @@ async function checkAblationThroughServer(run: string): Promise<void> {
   }
 }
 
-describe("lfp run", { timeout: 240_000 }, () => {
+describe("lfp run", { timeout: 360_000 }, () => {
   it("goes from feedback to a report; the second time nothing is done again; a cut run ends with the same bytes", async () => {
     const path = await experimentFile("tiny", tiny);
     const whole = join(folder, "a", "tiny");
