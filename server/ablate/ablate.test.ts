@@ -16,6 +16,7 @@ import {
   type DictionaryFacts,
   energyOf,
   matchedFeatures,
+  tooFewToDraw,
 } from "./conditions.ts";
 import { type AblatedDictionary, AblationEdit, type DictionaryChange } from "./edit.ts";
 import { LossMeter } from "./loss.ts";
@@ -222,6 +223,7 @@ describe("controls", () => {
 
   it("are zero, mean, reconstruction and random draws", () => {
     const conditions = conditionsOf(set, facts, { draws: 2, random: Random.fromSeed(1) });
+    expect(tooFewToDraw(set, facts)).toBeUndefined();
     expect(conditions.map(({ kind, draw }) => `${kind}${draw ?? ""}`)).toEqual([
       "none",
       "this",

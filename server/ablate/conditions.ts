@@ -36,7 +36,7 @@ export interface DictionaryFacts {
   readonly meanSquare: Float64Array;
 }
 
-/** The ablation and its controls. Throws `AblationSetError` when too few features are left to draw from. */
+/** The ablation and its controls; without random ones where `tooFewToDraw` says why. */
 export function conditionsOf(
   set: readonly ScaledFeature[],
   facts: ReadonlyMap<string, DictionaryFacts>,
@@ -52,12 +52,26 @@ export function conditionsOf(
     alone("this", set),
     alone("mean", set),
     alone("reconstruction", set),
-    ...Array.from({ length: draws }, (_, at) => ({
+    ...Array.from({ length: tooFewToDraw(set, facts) === undefined ? draws : 0 }, (_, at) => ({
       kind: "random" as const,
       draw: at + 1,
       features: matchedFeatures(set, facts, random.fork(`draw ${at + 1}`)),
     })),
   ];
+}
+
+/** Why no random features can stand in for the set's: most others of a dictionary may never be active. Undefined where they can. */
+export function tooFewToDraw(
+  set: readonly ScaledFeature[],
+  facts: ReadonlyMap<string, DictionaryFacts>,
+): string | undefined {
+  for (const [dictionary, known] of facts) {
+    const own = new Set(set.filter((one) => one.dictionary === dictionary).map(({ feature }) => feature));
+    const others = known.density.reduce((count, share, at) => count + Number(share > 0 && !own.has(at)), 0);
+    if (others < own.size)
+      return `beside the ${own.size} of the set, ${others} of the ${known.density.length} features of ${dictionary} are ever active, too few to draw random ones from`;
+  }
+  return undefined;
 }
 
 /** Drawn among so many features that are nearest. */

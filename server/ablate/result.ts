@@ -36,6 +36,8 @@ export const ablationResult = z.object({
   conditions: z.array(conditionResult),
   /** Change of the reward beyond what the random draws do on the mean, for other prompts and other draws; null without draws. */
   beyondRandom: level.nullable(),
+  /** Why random draws were left out although they were asked for. */
+  withoutRandom: z.string().optional(),
   /** The random draws together: mean over them, prompt by prompt. */
   random: z
     .object({

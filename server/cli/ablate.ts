@@ -97,7 +97,7 @@ async function setOf({ options: chosen }: Given<typeof options>, ids: readonly s
 }
 
 function asText(result: AblationResult): string {
-  const { features, prompts, completions, texts, triples, conditions, random } = result;
+  const { features, prompts, completions, texts, triples, conditions, random, withoutRandom } = result;
   const cells = (values: readonly (string | number | null)[]): string[] =>
     values.map((value) => (typeof value === "string" ? value : shown(value)));
   const reward = asColumns(
@@ -109,6 +109,7 @@ function asText(result: AblationResult): string {
   const rank = random === null ? undefined : rankInWords(random);
   const beside = [
     ...(rank === undefined ? [] : [`Among the random sets the change of the reward is ${rank}.`]),
+    ...(withoutRandom === undefined ? [] : [`Not compared with random features: ${withoutRandom}.`]),
     ...(loss === null || loss === undefined
       ? []
       : [

@@ -7,6 +7,7 @@ import {
   type DictionaryFacts,
   energyOf,
   type ScaledFeature,
+  tooFewToDraw,
 } from "../../ablate/conditions.ts";
 import { AblationEdit } from "../../ablate/edit.ts";
 import { LossMeter } from "../../ablate/loss.ts";
@@ -106,7 +107,9 @@ export class AblationBench {
     if (base !== undefined) await onStep?.(total, total);
     await this.#edit.set(new Map());
     const about = { features: [...features], seed, idOf: idInDictionary };
-    return summarise(samples, base === undefined ? about : { ...about, base });
+    const result = summarise(samples, base === undefined ? about : { ...about, base });
+    const withoutRandom = extent !== "bare" && draws > 0 ? tooFewToDraw(set, this.#facts) : undefined;
+    return withoutRandom === undefined ? result : { ...result, withoutRandom };
   }
 
   async dispose(): Promise<void> {

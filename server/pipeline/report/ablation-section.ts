@@ -13,6 +13,7 @@ export function ablationSection(ablation: Ablation, source: Source): Section {
     text: [
       `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen[picked]}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ` +
         "Every condition completes the same held-out prompts with the same lengths and random numbers, so changes are taken prompt by prompt.",
+      ...(set.withoutRandom === undefined ? [] : [`Not compared with random features: ${set.withoutRandom}.`]),
       ...inBase(set),
     ],
     tables: [
@@ -42,7 +43,9 @@ export function ablationFinding({ set, picked }: Ablation): string {
   const rank = random === null ? undefined : rankInWords(random);
   const compared =
     beyond === null
-      ? ""
+      ? set.withoutRandom === undefined
+        ? ""
+        : ", not compared with random features, of which too few are ever active"
       : `; beyond what random features do that are active as often and as strongly: ${withInterval(beyond)}${rank === undefined ? "" : `, ${rank}`}`;
   return `Removing ${many} ${verbOf(change)} the mean reward: ${withInterval(change)}, 95 % interval, ${set.prompts} prompts${compared}.${gainInWords(set)}`;
 }

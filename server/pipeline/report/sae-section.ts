@@ -108,5 +108,16 @@ export function saeFinding({ saes }: Autoencoders): string {
   const range = (values: readonly number[]): string =>
     `${showCell(Math.min(...values))} to ${showCell(Math.max(...values))}`;
   const recovered = saes.flatMap(({ lossRecovered }) => (lossRecovered === null ? [] : [lossRecovered]));
-  return `${saes.length} autoencoders explain ${range(saes.map(({ fve }) => fve))} of the variance with ${range(saes.map(({ l0 }) => l0))} active features a token and recover ${range(recovered)} of the loss.`;
+  return `${saes.length} autoencoders explain ${range(saes.map(({ fve }) => fve))} of the variance with ${range(saes.map(({ l0 }) => l0))} active features a token${recovered.length === 0 ? "" : ` and recover ${range(recovered)} of the loss`}.`;
+}
+
+/** For the top of a report whose dictionaries came to nothing: what is worked out from their features says little. Undefined where they did not. */
+export function deadFinding({ saes }: Pick<Autoencoders, "saes">): string | undefined {
+  const dead = saes.filter((sae) => 2 * sae.dead > sae.F);
+  const worst = dead.toSorted((a, b) => b.dead / b.F - a.dead / a.F)[0];
+  if (worst === undefined) return undefined;
+  return (
+    `Most features are dead in ${dead.length} of ${saes.length} autoencoders: ${worst.dead} of ${worst.F} features never fire (${worst.model}, layer ${worst.layer}). ` +
+    "What follows from features says little. Lower sae.learningRate, or ask for less sparsity (the coefficient of sae.sparsity, or a larger k), and run again."
+  );
 }

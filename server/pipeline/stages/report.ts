@@ -21,7 +21,7 @@ import { fittedFinding, fittedSection } from "../report/fitted-section.ts";
 import { learnedFinding, learnedSection } from "../report/learned-section.ts";
 import { probeFinding, probeSection } from "../report/probe-section.ts";
 import { editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
-import { saeFinding, saeSection } from "../report/sae-section.ts";
+import { deadFinding, saeFinding, saeSection } from "../report/sae-section.ts";
 import { separabilityFigure } from "../report/separability.ts";
 import type { Stage } from "../stage.ts";
 import { ablationFile, ablationSchema } from "./ablate.ts";
@@ -85,12 +85,14 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     const ablation = await readJson(input("ablate"), ablationFile, ablationSchema);
     const counts: TextCounts = await readJson(input("texts"), countsFile, countsSchema);
     const gain = evaluation.difference.mean;
+    const dead = deadFinding(saes);
     const report: Report = reportSchema.parse({
       format: 1,
       run,
       seed,
       about: withTextCounts(settings.about, counts),
       summary: [
+        ...(dead === undefined ? [] : [dead]),
         ...(planted === undefined ? [] : [editsFinding(planted)]),
         rewardFinding(evaluation),
         learnedFinding(learned),
