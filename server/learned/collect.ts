@@ -2,15 +2,10 @@
  * The log-ratio of tuned and base model at every rated word of some texts. Letters: B texts and T tokens a run.
  */
 import type { Device } from "../engine/device.ts";
-import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
-import type { WordPlace } from "./places.ts";
+import type { LogRatios, ModelPair } from "../models/log-ratio.ts";
+import { type LearnedText, openReader, piecesOf, type ReaderShape, type TextReader } from "./reader.ts";
 
-/** A text as both models read it. */
-export interface LearnedText {
-  /** With what stands before it; no longer than the models' context. */
-  readonly ids: Int32Array;
-  readonly places: readonly WordPlace[];
-}
+export type { LearnedText } from "./reader.ts";
 
 /** Every place of a rated word about which both models say something, in the order of the texts. */
 export interface LearnedPlaces {
@@ -27,7 +22,7 @@ export interface LearnedPlaces {
 export interface LearnedOptions {
   readonly device: Device;
   readonly pair: ModelPair;
-  /** Whether the divergence is worked out too; it is unless told otherwise. */
+  /** Whether the divergence is worked out too, which needs the logits of every token; it is unless told otherwise. */
   readonly kl?: boolean;
   /** About how many tokens go through both models at once. */
   readonly tokensPerRun?: number;
@@ -36,8 +31,7 @@ export interface LearnedOptions {
 /** Arrays by name, as `captured` gave them. */
 type Captured = Readonly<Partial<Record<"logRatio" | "kl", Float64Array>>>;
 
-interface Batch {
-  readonly shape: readonly [B: number, T: number];
+interface Batch extends ReaderShape {
   /** Indices of texts. */
   readonly texts: readonly number[];
 }
@@ -53,7 +47,7 @@ export class LearnedCollection {
   readonly #kl: Float64Array;
   #done = 0;
   #doneTexts = 0;
-  #scorer: LogRatioScorer | undefined;
+  #reader: TextReader | undefined;
 
   constructor(texts: readonly LearnedText[], options: LearnedOptions) {
     this.#options = options;
@@ -86,8 +80,8 @@ export class LearnedCollection {
   async step(): Promise<boolean> {
     const batch = this.#batches[this.#done];
     if (batch === undefined) return false;
-    const scorer = await this.#scorerFor(batch.shape);
-    const results = await scorer.score(batch.texts.map((at) => this.#texts[at]?.ids ?? new Int32Array()));
+    const reader = await this.#readerFor(batch);
+    const results = await reader.read(batch.texts.flatMap((at) => this.#texts[at] ?? []));
     for (const [row, at] of batch.texts.entries()) this.#keep(at, results[row]);
     this.#done += 1;
     this.#doneTexts += batch.texts.length;
@@ -107,8 +101,8 @@ export class LearnedCollection {
   }
 
   async finish(): Promise<LearnedPlaces> {
-    await this.#scorer?.dispose();
-    this.#scorer = undefined;
+    await this.#reader?.dispose();
+    this.#reader = undefined;
     const { words, word, text, tokens } = wordsOf(this.#texts);
     // Tokens that only one of the models has are nothing that tuning could have made likelier.
     const known = (_: number, at: number): boolean => !Number.isNaN(this.#logRatio[at]);
@@ -135,14 +129,14 @@ export class LearnedCollection {
     this.#kl[at] = (kl ?? new Float32Array()).subarray(0, ids.length - 1).reduce((sum, value) => sum + value, 0);
   }
 
-  async #scorerFor(shape: readonly [number, number]): Promise<LogRatioScorer> {
-    const [B, T] = this.#scorer?.shape ?? [0, 0];
-    if (this.#scorer !== undefined && B === shape[0] && T === shape[1]) return this.#scorer;
-    await this.#scorer?.dispose();
-    this.#scorer = undefined;
+  async #readerFor({ shape, pieces }: ReaderShape): Promise<TextReader> {
     const { device, pair, kl = true } = this.#options;
-    this.#scorer = await LogRatioScorer.create(device, pair, { shape, kl });
-    return this.#scorer;
+    const [B, T] = this.#reader?.of.shape ?? [0, 0];
+    if (this.#reader !== undefined && B === shape[0] && T === shape[1]) return this.#reader;
+    await this.#reader?.dispose();
+    this.#reader = undefined;
+    this.#reader = await openReader(device, pair, { shape, pieces }, kl);
+    return this.#reader;
   }
 }
 
@@ -164,10 +158,11 @@ function batchesOf(texts: readonly LearnedText[], tokensPerRun: number): Batch[]
       const B = Math.min(members.length, Math.max(1, Math.floor(tokensPerRun / length)));
       const T = members.reduce((longest, at) => Math.max(longest, texts[at]?.ids.length ?? 0), 0);
       const count = Math.ceil(members.length / B);
-      return Array.from({ length: count }, (_, index) => ({
-        shape: [B, T] as const,
-        texts: members.slice(index * B, (index + 1) * B),
-      }));
+      const batches = Array.from({ length: count }, (_, index) => members.slice(index * B, (index + 1) * B));
+      const piecesIn = (batch: readonly number[]): number =>
+        batch.reduce((sum, at) => sum + piecesOf(texts[at]?.places ?? []).length, 0);
+      const pieces = batches.reduce((most, batch) => Math.max(most, piecesIn(batch)), 0);
+      return batches.map((batch) => ({ shape: [B, T] as const, pieces, texts: batch }));
     });
 }
 

@@ -1,8 +1,9 @@
 /** From an experiment to the stages of its calibration: tunings with planted words and without, and what each reading says of them. */
 import { invariant } from "../common/errors.ts";
+import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { experimentDigest } from "./calibration-file.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
-import { type Experiment, ppoConfigOf, probeSettingsOf } from "./experiment/schema.ts";
+import { type Experiment, ppoConfigOf } from "./experiment/schema.ts";
 import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
@@ -10,10 +11,11 @@ import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { learnedStage } from "./stages/learned.ts";
+import { logRatioStage } from "./stages/log-ratio.ts";
 import { candidatesStage, plantedTuneStage, plantStage } from "./stages/plant.ts";
 import { triplesStage } from "./stages/triples.ts";
 import { tuneStage } from "./stages/tune.ts";
-import { wordReadingsStage } from "./stages/word-readings.ts";
+import { fittedReadingsStage, wordReadingsStage } from "./stages/word-readings.ts";
 
 export interface CalibrationOptions {
   /** Tunings with planted words. */
@@ -173,7 +175,7 @@ function planLearned(
   return planStage({
     id: `learned-${id}`,
     stage: learnedStage,
-    settings: { ...readingSettings(experiment), minPlaces: experiment.learned.minPlaces, places: true },
+    settings: { ...readingSettings(experiment), minPlaces: experiment.learned.minPlaces, onlyPlaces: true },
     inputs: { model, tuned, texts },
   });
 }
@@ -204,12 +206,21 @@ function planReadings(
     settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: ppo.prependBos },
     inputs: { model: probe.model === "base" ? model : read, tokenizer: model, saes, triples },
   });
-  return planStage({
-    id: `readings-${id}`,
-    stage: wordReadingsStage,
-    settings: { probe: probeSettingsOf(experiment) },
-    inputs: { triples, features },
+  const settings = { ...feedbackOf(experiment), probe: wordReadingSettingsOf(experiment) };
+  const place = { id: `readings-${id}`, settings };
+  if (role === "base") return planStage({ ...place, stage: wordReadingsStage, inputs: { triples, features } });
+  const logRatios = planStage({
+    id: `log-ratio-${id}`,
+    stage: logRatioStage,
+    settings: { prependBos: ppo.prependBos },
+    inputs: { model, tuned: read, triples },
   });
+  return planStage({ ...place, stage: fittedReadingsStage, inputs: { triples, features, logRatios } });
+}
+
+function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings {
+  const { alpha, normalise, trainShare, wordFolds } = probe;
+  return { seed, alpha, normalise, trainShare, wordFolds };
 }
 
 function readingSettings(experiment: Experiment) {

@@ -1,21 +1,19 @@
-/** What probes say of every word, without their statistics: what a calibration compares. */
+/** What probes say of every word, without their statistics and controls: what a calibration compares. */
 import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
+import { pick } from "../statistics/resampling.ts";
 import { ridgeOf } from "../statistics/ridge.ts";
-import type { Triple } from "../tasks/task.ts";
-import { activationDeltas } from "./deltas.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
-import { type Normaliser, normaliserOf, rounded } from "./linear-probe.ts";
+import { wordSplitOf } from "./fold-draws.ts";
+import { rounded } from "./linear-probe.ts";
+import type { ProbeData } from "./probe-data.ts";
 import type { ProbeSettings } from "./report-types.ts";
-import { type Fold, type Split, splitByTriple, splitByWord } from "./splits.ts";
+import { type Split, splitByTriple } from "./splits.ts";
+import { type ProbeTarget, targetOf } from "./targets.ts";
+import { ratedRows, wordMeans } from "./word-means.ts";
 
-/** What is read, with one target a polar row. */
-export interface ReadingProblem {
-  readonly triples: readonly Triple[];
-  readonly features: TripleFeatures;
-  /** What else than the activation deltas is fitted, in the order of `polarRows`; rows that are NaN are left out. */
-  readonly logRatio?: Float64Array;
-}
+/** What readings depend on. */
+export type WordReadingSettings = Pick<ProbeSettings, "seed" | "alpha" | "normalise" | "trainShare" | "wordFolds">;
 
 /** Predictions of words, each the mean over its test rows. */
 export interface WordReadings {
@@ -23,76 +21,60 @@ export interface WordReadings {
   readonly byTriple: ReadonlyMap<string, number>;
   /** The same, each word by the fold that did not see it. */
   readonly byWord: ReadonlyMap<string, number>;
-  /** Fitted to `logRatio`, by the same folds of words. */
+  /** Fitted to log-ratios where there are some, by the same folds of words. */
   readonly fitted: ReadonlyMap<string, number>;
 }
 
-/** The splits are those of `evaluateProbe` with the same settings. Throws `TooFewTriplesError`. */
-export function wordReadings({ triples, features, logRatio }: ReadingProblem, settings: ProbeSettings): WordReadings {
-  const random = Random.fromSeed(settings.seed);
-  const deltas = activationDeltas(features);
-  const words = [...triples.map(({ positive }) => positive.word), ...triples.map(({ negative }) => negative.word)];
-  const byTriple = splitByTriple(triples.length, settings.trainShare, random.fork("split by triple"));
-  const byWord = splitByWord(triples, settings.wordFolds, random.fork("split by word"));
-  const paper = { values: deltas, normaliser: (trained: Float64Array) => normaliserOf(settings.normalise, trained) };
-  const fitted = { values: logRatio ?? new Float64Array(), normaliser: () => asTheyAre };
-  const own = predicted(byWord, features, logRatio === undefined ? [paper] : [paper, fitted], settings.alpha);
+/**
+ * The lexicons of `evaluateProbe` with these settings, by triple and by word, and of the same with log-ratios as the target. Throws
+ * `TooFewTriplesError` and `UnratedWordError`.
+ */
+export function wordReadings(
+  data: Pick<ProbeData, "triples" | "wordValues" | "features" | "logRatios">,
+  settings: WordReadingSettings,
+): WordReadings {
+  const { triples, wordValues, features, logRatios } = data;
+  const rows = ratedRows(triples, wordValues);
+  const of = (target: ProbeSettings["target"]): ProbeTarget =>
+    targetOf({ features, ...rows, logRatios, settings: { target, normalise: settings.normalise } });
+  const deltas = of("deltas");
+  const random = Random.fromSeed(settings.seed).fork("split by triple");
+  const byTriple = splitByTriple(triples.length, settings.trainShare, random);
+  const byWord = wordSplitOf(triples, settings);
+  const lexicon = (split: Split, predicted: readonly (readonly number[])[] = [], target: ProbeSettings["target"]) => {
+    const means = wordMeans(split, rows.words, rows.ratings, predicted, { normalise: settings.normalise, target });
+    return new Map(means.map(({ word, predicted: value }) => [word, value]));
+  };
+  const [ofTriples] = predictions(byTriple, features, [deltas], settings.alpha);
+  const targets = logRatios === undefined ? [deltas] : [deltas, of("logRatio")];
+  const [ofWords, fitted] = predictions(byWord, features, targets, settings.alpha);
   return {
-    byTriple: meansOf(byTriple, words, predicted(byTriple, features, [paper], settings.alpha)[0]),
-    byWord: meansOf(byWord, words, own[0]),
-    fitted: meansOf(byWord, words, own[1]),
+    byTriple: lexicon(byTriple, ofTriples, "deltas"),
+    byWord: lexicon(byWord, ofWords, "deltas"),
+    fitted: fitted === undefined ? new Map() : lexicon(byWord, fitted, "logRatio"),
   };
 }
 
-/** One target of the fits, an entry a polar row. */
-interface Target {
-  readonly values: Float64Array;
-  readonly normaliser: (trained: Float64Array) => Normaliser;
-}
-
-const asTheyAre: Normaliser = {
-  deltaScale: null,
-  targets: (values) => values,
-  finish: (values) => ({ values, outputScale: null }),
-};
-
-/** For each target, each fold's predictions of its test rows. All targets share a fold's factored matrix, unless rows of one are missing. */
-function predicted(
-  split: Split,
+/** For each target, each fold's predictions of its test rows. Targets share a fold's factored matrix, unless rows of one are missing. */
+function predictions(
+  { folds }: Split,
   features: TripleFeatures,
-  targets: readonly Target[],
+  targets: readonly ProbeTarget[],
   alpha: number,
-): Float64Array[][] {
+): number[][][] {
   const rows = polarRows(features);
-  const results = targets.map((): Float64Array[] => []);
-  for (const { train, test } of split.folds) {
+  const results = targets.map((): number[][] => []);
+  for (const { train, test } of folds) {
     const tested = takeRows(rows, test);
     const solveAll = ridgeOf(takeRows(rows, train), alpha);
     for (const [at, { values, normaliser }] of targets.entries()) {
       const known = train.filter((row) => !Number.isNaN(values[row]));
       const solve = known.length === train.length ? solveAll : ridgeOf(takeRows(rows, known), alpha);
-      const trained = Float64Array.from(known, (row) => values[row] ?? Number.NaN);
+      const trained = pick(values, known);
       const own = normaliser(trained);
-      results[at]?.push(own.finish(predictLinear(rounded(solve(own.targets(trained))), tested)).values);
+      const { values: predicted } = own.finish(predictLinear(rounded(solve(own.targets(trained))), tested));
+      results[at]?.push([...predicted]);
     }
   }
   return results;
-}
-
-function meansOf(
-  { folds }: { readonly folds: readonly Fold[] },
-  words: readonly string[],
-  predictions: readonly Float64Array[] = [],
-): Map<string, number> {
-  const sums = new Map<string, { sum: number; count: number }>();
-  for (const [at, { test }] of folds.entries()) {
-    for (const [index, row] of test.entries()) {
-      const value = predictions[at]?.[index];
-      const word = words[row];
-      if (value === undefined || word === undefined) continue;
-      const { sum, count } = sums.get(word) ?? { sum: 0, count: 0 };
-      sums.set(word, { sum: sum + value, count: count + 1 });
-    }
-  }
-  return new Map([...sums].map(([word, { sum, count }]) => [word, sum / count]));
 }

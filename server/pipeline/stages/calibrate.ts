@@ -119,14 +119,15 @@ async function readingsOf(
     const before = base[word];
     return before === undefined ? [] : [[word, value - before] as const];
   });
-  const readings: Record<Exclude<ReadingName, "fittedLogRatio">, TuningReading> = {
+  const readings: Record<ReadingName, TuningReading> = {
     logRatio: {
       words: enough.flatMap(({ word, mean }) => read(word, [mean])),
       places: enough.flatMap(({ word }) => read(word, places.get(word) ?? [])),
     },
+    fittedLogRatio: ofProbe(fitted),
     probeByTriple: ofProbe(byTriple),
     probeByWord: ofProbe(byWord),
     tunedMinusBase: ofProbe(Object.fromEntries(minusBase)),
   };
-  return Object.keys(fitted).length === 0 ? readings : { ...readings, fittedLogRatio: ofProbe(fitted) };
+  return readings;
 }

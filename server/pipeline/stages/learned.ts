@@ -13,8 +13,8 @@ import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
 
 export interface LearnedStageSettings extends ReadingSettings {
   readonly minPlaces: number;
-  /** Keeps every place too, and leaves the divergence out: for calibrations. Left out where it is not so. */
-  readonly places?: true;
+  /** Reads the pieces of rated words alone, without the divergence, and keeps every place: for calibrations. Left out where it is not so. */
+  readonly onlyPlaces?: true;
 }
 
 /** File of the `learned` stage. */
@@ -34,7 +34,7 @@ export const learnedStage: Stage<LearnedStageSettings, "model" | "tuned" | "text
     await withDevice(context, async (device) => {
       const found = await collect(device, context);
       const settings = { minPlaces: context.settings.minPlaces, resamples };
-      if (context.settings.places === true) await writePlaces(context.output, found);
+      if (context.settings.onlyPlaces === true) await writePlaces(context.output, found);
       await writeJson(
         context.output,
         learnedFile,
@@ -49,7 +49,7 @@ async function collect(device: Device, context: Context): Promise<LearnedPlaces>
   const { model: base, tokenizer } = await loadModelAndTokenizer(device, input("model"));
   const tuned = await loadModel(device, input("tuned"), { prefix: "tuned." });
   const texts = await readLearnedTexts(input("texts"), settings, { tokenizer, models: [base.config, tuned.config] });
-  const collection = new LearnedCollection(texts, { device, pair: { tuned, base }, kl: settings.places !== true });
+  const collection = new LearnedCollection(texts, { device, pair: { tuned, base }, kl: settings.onlyPlaces !== true });
   if (resumed !== undefined)
     collection.restore(z.object({ done: z.int() }).parse(resumed.state).done, await readDoubles(resumed));
   const capture = (): CheckpointContent => ({

@@ -1,37 +1,55 @@
 import { z } from "zod";
-import type { ProbeSettings } from "../../probe/report-types.ts";
-import { wordReadings } from "../../probe/word-readings.ts";
-import type { Stage } from "../stage.ts";
+import { type WordReadingSettings, wordReadings } from "../../probe/word-readings.ts";
+import type { Stage, StageContext } from "../stage.ts";
 import { readCollected } from "./collect.ts";
 import { readJson, writeJson } from "./common.ts";
-import { readTriples } from "./triples.ts";
+import { readLogRatios } from "./log-ratio.ts";
+import { readTriples, type TaskSettings, taskOf } from "./triples.ts";
 
-export interface WordReadingSettings {
-  readonly probe: ProbeSettings;
+export interface WordReadingStageSettings extends TaskSettings {
+  readonly probe: WordReadingSettings;
 }
 
 const readingsFile = "readings.json";
 const byWord = z.record(z.string(), z.number());
 const readingsSchema = z.object({ byTriple: byWord, byWord, fitted: byWord });
 
+type Context<Names extends string> = StageContext<WordReadingStageSettings, Names>;
+
 /** What probes of one model's features say of every word. */
-export const wordReadingsStage: Stage<WordReadingSettings, "triples" | "features"> = {
+export const wordReadingsStage: Stage<WordReadingStageSettings, "triples" | "features"> = {
   name: "word-readings",
   codeVersion: 1,
-  run: async ({ settings, input, output, progress }) => {
-    const triples = await readTriples(input("triples"));
-    const { features } = await readCollected(input("features"));
-    const found = wordReadings({ triples, features }, settings.probe);
-    const plain = (values: ReadonlyMap<string, number>): Record<string, number> => Object.fromEntries(values);
-    const { byTriple, byWord: unseen, fitted } = found;
-    await writeJson(
-      output,
-      readingsFile,
-      readingsSchema.parse({ byTriple: plain(byTriple), byWord: plain(unseen), fitted: plain(fitted) }),
-    );
-    progress(1, 1, "probes");
-  },
+  run: (context) => write(context, undefined),
 };
+
+/** The same, with what the fit to log-ratios says. */
+export const fittedReadingsStage: Stage<WordReadingStageSettings, "triples" | "features" | "logRatios"> = {
+  name: "word-readings",
+  codeVersion: 1,
+  run: async (context) => write(context, await readLogRatios(context.input("logRatios"))),
+};
+
+async function write<Names extends string>(
+  { settings, input, output, progress }: Context<Names | "triples" | "features">,
+  logRatios: Float32Array | undefined,
+): Promise<void> {
+  const { features } = await readCollected(input("features"));
+  const found = wordReadings(
+    {
+      triples: await readTriples(input("triples")),
+      wordValues: taskOf(settings).wordValues,
+      features,
+      ...(logRatios === undefined ? {} : { logRatios }),
+    },
+    settings.probe,
+  );
+  const plain = (values: ReadonlyMap<string, number>): Record<string, number> => Object.fromEntries(values);
+  const { byTriple, byWord: unseen, fitted } = found;
+  const readings = { byTriple: plain(byTriple), byWord: plain(unseen), fitted: plain(fitted) };
+  await writeJson(output, readingsFile, readingsSchema.parse(readings));
+  progress(1, 1, "probes");
+}
 
 export function readWordReadings(folder: string): Promise<z.infer<typeof readingsSchema>> {
   return readJson(folder, readingsFile, readingsSchema);

@@ -126,6 +126,7 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
       "learned-null2",
       "dictionaries-null2",
       "collect-null2",
+      "log-ratio-null2",
       "readings-null2",
       "calibrate",
     ]);
