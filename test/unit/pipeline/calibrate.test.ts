@@ -121,8 +121,8 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     expect(jsonOf(more)).toMatchObject({ readings: { logRatio: { falsePositives: expect.any(Number) } }, seeds: 3 });
     const done = (await readRecord(whole))?.stages.filter(({ status }) => status === "done").map(({ id }) => id);
     expect(done).toEqual([
-      "plant-null2",
       "tune-null2",
+      "plant-null2",
       "learned-null2",
       "dictionaries-null2",
       "collect-null2",
