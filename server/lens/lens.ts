@@ -12,6 +12,7 @@ import { type ComparedCompletions, type CompletionRequest, compareCompletions } 
 import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
 import { familiarityOf } from "./familiarity.ts";
+import { fittedAt, split, type WordTokens } from "./fitted.ts";
 import { keyOf, LensHost } from "./host.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
@@ -29,6 +30,7 @@ import {
   bytesOfReading,
   contributionsAt,
   type DictionaryReading,
+  type FittedExplanation,
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
@@ -184,8 +186,7 @@ export class Lens implements PairReader {
     const [start = 0, end = 0] = [reading.starts[token], reading.ends[token]];
     const implicit = reading.implicit[token] ?? Number.NaN;
     const trueReward = reading.trueReward[token] ?? null;
-    const parts = contributionsAt(reading, token, this.weights);
-    const rest = parts.slice(most);
+    const { shown, rest } = split(contributionsAt(reading, token, this.weights), most, this.#featureAt);
     const { signAccuracy, tau } = this.evidence;
     return {
       start,
@@ -196,16 +197,20 @@ export class Lens implements PairReader {
       familiarity: reading.familiarity?.[token] ?? null,
       base: base?.implicit[token] ?? null,
       intercept: this.intercept,
-      contributions: parts.slice(0, most).map(({ column, ...numbers }) => ({ id: this.featureAt(column), ...numbers })),
-      rest: { count: rest.length, contribution: rest.reduce((sum, { contribution }) => sum + contribution, 0) },
-      learned: null,
-      fitted: null,
+      contributions: shown,
+      rest,
       trust: {
         seenInTuning: this.evidence.seenInTuning(text.slice(start, end).trim().toLowerCase()) ?? null,
         signAccuracy: implicit === 0 ? null : signAccuracy[implicit > 0 ? "positive" : "negative"],
         tau,
       },
     };
+  }
+
+  /** The fitted log-ratio of a word of `reading`, with its `most` largest parts; null where the run fitted none. */
+  explainFitted(reading: Reading, word: WordTokens, most: number): FittedExplanation | null {
+    const { fitted } = this.#subject;
+    return fitted === undefined ? null : fittedAt(reading, word, fitted, most, this.#featureAt);
   }
 
   /**
@@ -239,6 +244,8 @@ export class Lens implements PairReader {
   close(): Promise<void> {
     return this.#host.close();
   }
+
+  readonly #featureAt = (column: number): FeatureId => this.featureAt(column);
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
     return this.#host.surviving(() => resolveAblation(set, this.#subject.dictionaries));

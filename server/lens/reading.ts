@@ -76,12 +76,14 @@ export function bytesOfReading({ starts, features, ...rest }: DictionaryReading 
   return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
 }
 
-/** A token's number with the most important of its parts, as it is shown; explanations are the caller's to add. */
-export type TokenExplanation = Omit<TokenDetail, "contributions" | "fitted"> & {
+export type ShownPart = Omit<TokenDetail["contributions"][number], "explanation">;
+
+/** A token's number with the most important of its parts, as it is shown; explanations, and what belongs to its word, are the caller's to add. */
+export type TokenExplanation = Omit<TokenDetail, "contributions" | "learned" | "fitted"> & {
   readonly contributions: readonly ShownPart[];
-  readonly fitted:
-    | (Omit<NonNullable<TokenDetail["fitted"]>, "contributions"> & { readonly contributions: readonly ShownPart[] })
-    | null;
 };
 
-export type ShownPart = Omit<TokenDetail["contributions"][number], "explanation">;
+/** The fitted log-ratio of a word with the most important of its parts, as it is shown. */
+export type FittedExplanation = Omit<NonNullable<TokenDetail["fitted"]>, "contributions"> & {
+  readonly contributions: readonly ShownPart[];
+};

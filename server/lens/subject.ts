@@ -38,6 +38,14 @@ export interface LensProbe {
   readonly rewardRange: { readonly low: number; readonly high: number };
 }
 
+/** A ridge regression of the same features, in the same columns, on the log-ratio of words: `weights · features + intercept`, in nats. */
+export interface LensFitted {
+  readonly weights: Float64Array;
+  readonly intercept: number;
+  /** Features of a word of several tokens: their mean, or those of the first. */
+  readonly multiToken: "average" | "firstPiece";
+}
+
 /** How far features lie from those that the probe was fitted on. */
 export interface LensFamiliarity {
   /** A token's leverage. */
@@ -75,6 +83,8 @@ export interface LensSubject {
   /** Throws `LensMissingError` where the run has none. */
   readonly base: () => Promise<Model>;
   readonly probe: LensProbe;
+  /** Undefined for a run that was made without. */
+  readonly fitted: LensFitted | undefined;
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
   /** What the feedback gives to words; undefined for a task that rates none. */

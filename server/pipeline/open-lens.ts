@@ -6,7 +6,14 @@ import { messageOf } from "../common/errors.ts";
 import { LensMismatchError, LensMissingError } from "../lens/errors.ts";
 import { Lens } from "../lens/lens.ts";
 import type { LensOptions } from "../lens/options.ts";
-import type { DictionaryKind, LensDictionary, LensFamiliarity, LensProbe, LensSubject } from "../lens/subject.ts";
+import type {
+  DictionaryKind,
+  LensDictionary,
+  LensFamiliarity,
+  LensFitted,
+  LensProbe,
+  LensSubject,
+} from "../lens/subject.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { resolveReference } from "../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
@@ -87,6 +94,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
+    fitted: await loadFitted(folder, probe, experiment.probe.multiToken),
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
     evidence: evidenceOf(saved.report, task.wordValues),
@@ -101,6 +109,23 @@ function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined
   if (familiarity === undefined) return undefined;
   const { inverse, means, limit } = familiarity;
   return { leverage: centredForm(inverse, means), limit };
+}
+
+/** Older runs have none. Its columns must be the probe's. */
+async function loadFitted(
+  folder: string,
+  probe: LensProbe,
+  multiToken: LensFitted["multiToken"],
+): Promise<LensFitted | undefined> {
+  const place = join(folder, "fitted");
+  if (!(await exists(join(place, "probe.json")))) return undefined;
+  const { weights, intercept, layers } = (await loadProbe(place)).probe;
+  const spans = (of: LensProbe["layers"]): string => of.map(({ layer, end }) => `${layer}:${end}`).join();
+  if (spans(layers) !== spans(probe.layers))
+    throw new LensMismatchError(
+      `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
+    );
+  return { weights: Float64Array.from(weights), intercept, multiToken };
 }
 
 /** A finished run has these; what is missing says how far it got. */

@@ -9,6 +9,7 @@ import { createModel, loadModel, saveModel } from "../../server/models/checkpoin
 import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { collectFeatures } from "../../server/probe/collect.ts";
+import { LogRatioCollection } from "../../server/probe/collect-log-ratio.ts";
 import type { TripleFeatures } from "../../server/probe/features.ts";
 import { saveProbe } from "../../server/probe/format.ts";
 import type { LinearProbe } from "../../server/probe/linear-probe.ts";
@@ -146,5 +147,18 @@ async function fitProbe(
   const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };
   const { probe, report, testTriples, familiarity } = await evaluateProbe(data, settings);
   await saveProbe(join(folder, "probe"), { probe, report, testTriples, familiarity, about: { task: "sentiment" } });
+  const base = await loadModel(device, join(folder, "..", "..", "base"), { prefix: "base." });
+  const collection = new LogRatioCollection(triples, {
+    device,
+    pair: { tuned: model, base },
+    tokenizer,
+    prefixIds: [0],
+  });
+  while (await collection.step());
+  const fitted = await evaluateProbe(
+    { ...data, logRatios: await collection.finish() },
+    { ...settings, target: "logRatio", labelShuffles: 0, xavierSeeds: 0 },
+  );
+  await saveProbe(join(folder, "fitted"), { ...fitted, about: { task: "sentiment" } });
   return { triples, features, probe };
 }

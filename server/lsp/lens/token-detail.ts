@@ -1,6 +1,7 @@
+import type { WordTokens } from "../../lens/fitted.ts";
 import { learnedAt } from "../../lens/pair-reading.ts";
 import { fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
-import { type ShownPart, tokenAt } from "../../lens/reading.ts";
+import { type Reading, type ShownPart, tokenAt } from "../../lens/reading.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import { describeReading, type PassageReader, passageAt, type RunReading } from "./passage-reader.ts";
@@ -16,6 +17,21 @@ export interface TokenQuestion {
   readonly features: number;
   /** Whether the base model is asked too. */
   readonly withBase: boolean;
+}
+
+/** The tokens of the word that a token belongs to; the token alone where it belongs to none. */
+function wordTokens(
+  { starts, ends }: Pick<Reading, "starts" | "ends">,
+  passage: Passage,
+  token: number,
+  learned: TokenDetail["learned"],
+): WordTokens {
+  const word = learned?.word ?? null;
+  if (word === null) return { first: token, end: token + 1 };
+  const [from, to] = [fromDocument(passage, word.start), fromDocument(passage, word.end)];
+  const first = ends.findIndex((end) => end > from);
+  const after = starts.findIndex((start) => start >= to);
+  return { first, end: after < 0 ? starts.length : after };
 }
 
 /** Everything behind single tokens' numbers. */
@@ -44,7 +60,8 @@ export class TokenDetails {
     const learned = lens.info.hasBase ? await this.#learnedAt(reading, passage, token, ablation) : null;
     const detail = lens.explain(passage.text, read, token, features, base);
     const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
-    const ids = [...new Set([...detail.contributions, ...(detail.fitted?.contributions ?? [])].map(({ id }) => id))];
+    const fitted = lens.explainFitted(read, wordTokens(read, passage, token, learned), features);
+    const ids = [...new Set([...detail.contributions, ...(fitted?.contributions ?? [])].map(({ id }) => id))];
     const words = lens.info.hasFeatureStore
       ? await this.#words(lens.info.runFolder, ids)
       : new Map<FeatureId, string>();
@@ -57,7 +74,7 @@ export class TokenDetails {
       end,
       text: snapshot.text.slice(start, end),
       contributions: explained(detail.contributions),
-      fitted: detail.fitted && { ...detail.fitted, contributions: explained(detail.fitted.contributions) },
+      fitted: fitted && { ...fitted, contributions: explained(fitted.contributions) },
     };
   }
 

@@ -103,6 +103,27 @@ describe("a lens on a run", () => {
     }
   });
 
+  it("gives a word the value that was fitted at targets, by parts that sum to it", async () => {
+    const { probe } = await loadProbe(join(run.folder, "fitted"));
+    const expected = probeRewards(probe, polarRows(run.features));
+    let pieces = 0;
+    for (const [row, { positive: side }] of run.triples.entries()) {
+      const reading = await lens.read(side.text);
+      const inside = [...reading.starts.keys()].filter(
+        (token) => (reading.starts[token] ?? 0) < side.end && (reading.ends[token] ?? 0) > side.start,
+      );
+      const [first = 0] = inside;
+      const found = lens.explainFitted(reading, { first, end: first + inside.length }, 3);
+      if (found === null) throw new Error("the run holds no fitted log-ratios");
+      expect(found.value).toBeCloseTo(expected[row] ?? Number.NaN, 3);
+      const listed = found.contributions.reduce((sum, { contribution }) => sum + contribution, 0);
+      expect(listed + found.intercept + found.rest.contribution).toBeCloseTo(found.value, 9);
+      expect(found.contributions.length).toBeLessThanOrEqual(3);
+      pieces = Math.max(pieces, inside.length);
+    }
+    expect(pieces).toBeGreaterThan(1);
+  });
+
   it("gives words the feedback's own value and every other token none", async () => {
     const reading = await lens.read(text);
     const rated = new Map(

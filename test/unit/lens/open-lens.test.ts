@@ -39,9 +39,21 @@ it("a run of an earlier version opens, and says that it does not know what is fa
   await lens.close();
 }, 60_000);
 
+it("a run of an earlier version opens without fitted log-ratios", async () => {
+  const folder = await changed((run) => rm(join(run, "fitted"), { recursive: true }));
+  const lens = await openLens(folder, { threads: 1 });
+  expect(lens.explainFitted(await lens.read("A good film."), { first: 1, end: 2 }, 3)).toBeNull();
+  await lens.close();
+}, 60_000);
+
 describe("a run whose parts do not belong together is refused", { timeout: 60_000 }, () => {
   it.each<[what: string, change: (folder: string) => Promise<void>, message: RegExp]>([
     ["no probe", (folder) => rm(join(folder, "probe"), { recursive: true }), /has no probe\/probe\.json/],
+    [
+      "log-ratios fitted on other layers",
+      (folder) => rewrite(join(folder, "fitted", "probe.json"), (text) => text.replace('"layer": 1', '"layer": 3')),
+      /fitted was fitted on other features than the run's probe/,
+    ],
     ["no dictionaries", (folder) => rm(join(folder, "sae"), { recursive: true }), /has no sae/],
     ["no experiment", (folder) => rm(join(folder, "experiment.json")), /has no experiment\.json/],
     [
