@@ -1,4 +1,6 @@
 import type { AblationResult, ConditionResult, Level, Measured } from "../../ablate/result.ts";
+import { holmAdjusted } from "../../statistics/multiple.ts";
+import { normalTwoSidedP } from "../../statistics/special-functions.ts";
 import type { Ablation } from "../stages/ablate.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
@@ -291,17 +293,28 @@ export function besideTable(set: AblationResult, source: Source): Table {
 }
 
 function singleTable(single: readonly AblationResult[], source: Source): Table {
+  const changes = single.map(({ conditions }) => conditions.find(({ kind }) => kind === "this")?.reward.change ?? null);
+  const adjusted = holmAdjusted(changes.map((change) => (change === null ? null : pOf(change))));
   return {
     id: "ablation-single",
     title: "One feature removed at a time",
     source,
-    columns: ["feature", "change of the reward", "95 % low", "95 % high"],
-    rows: single.map(({ features, conditions }) => [
+    columns: ["feature", "change of the reward", "95 % low", "95 % high", "p, Holm"],
+    rows: single.map(({ features }, at) => [
       features.map(({ id }) => id).join(", "),
-      ...levelCells(conditions.find(({ kind }) => kind === "this")?.reward.change ?? null),
+      ...levelCells(changes[at] ?? null),
+      adjusted[at] ?? null,
     ]),
-    notes: ["The first of the set by what it was chosen by."],
+    notes: [
+      `The first of the set by what it was chosen by. Each interval is for its feature alone; p is two-sided and holds for the smallest of these ${single.length} too (Holm).`,
+    ],
   };
+}
+
+/** Of a mean with its 95 % interval of 1.96 standard errors to either side; null where nothing varies. */
+function pOf({ mean, low, high }: Level): number | null {
+  const error = (high - low) / (2 * 1.96);
+  return error > 0 ? normalTwoSidedP(mean / error) : null;
 }
 
 function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
