@@ -269,6 +269,7 @@ describe("controls", () => {
         sample(condition("this"), [less(none, 1), less(second, 2)], [3.5, 4.5]),
         sample(condition("random", 1), [none], [3, 4]),
         sample(condition("random", 2), [undefined, less(second, -0.5)], [3.25, 4.25]),
+        sample(condition("random", 3), [less(none, -0.25)]),
       ],
       {
         features: [],
@@ -280,9 +281,9 @@ describe("controls", () => {
     // Every prompt changes by the same, so the intervals of one set have no width, however the prompts differ.
     expect(result.conditions[1]?.reward.change).toEqual({ mean: -1.5, low: -1.5, high: -1.5 });
     expect(result.conditions[1]?.reward.level.mean).toBeCloseTo((17 + 12) / 8 - 1.5, 12);
-    // The draws are at 0 and 0.5: their spread alone, sd 0.354 of two.
-    const half = (1.959963984540054 * Math.sqrt(0.125)) / Math.sqrt(2);
-    expect(result.random).toMatchObject({ draws: 2, lowest: 0, highest: 0.5, below: 0, energy: { set: 2, draws: 1 } });
+    // The draws are at 0, 0.5 and 0.25: their spread alone, sd 0.25 of three. The third has no losses.
+    const half = (1.959963984540054 * 0.25) / Math.sqrt(3);
+    expect(result.random).toMatchObject({ draws: 3, lowest: 0, highest: 0.5, below: 0, energy: { set: 2, draws: 1 } });
     expect(result.random?.change.mean).toBeCloseTo(0.25, 12);
     expect(result.random?.change.low).toBeCloseTo(0.25 - half, 12);
     expect(result.beyondRandom?.mean).toBeCloseTo(-1.75, 12);

@@ -47,7 +47,7 @@ export const ablationResult = z.object({
       highest: z.number(),
       /** Draws under which the reward changed to less than under the set. */
       below: z.int().nullable().default(null),
-      /** Change of the loss, and that of the set beyond it. */
+      /** Change of the loss, over the draws under which it was measured, and that of the set beyond it. */
       loss: z.object({ change: level, beyond: level }).nullable().default(null),
       /** Sum of the features' mean squares: of the set, and mean of the draws. */
       energy: z.object({ set: z.number(), draws: z.number() }).nullable().default(null),
@@ -139,10 +139,11 @@ function randomOf(
   };
 }
 
-/** Null unless the loss was measured under the set and all draws. */
+/** Over the draws under which it was measured; null where it was under none, or not under the set. */
 function lossOf(none: Samples, own: Samples, draws: readonly Samples[]) {
-  if ([none, own, ...draws].some(({ losses }) => losses.length === 0)) return null;
-  const changes = draws.map(({ losses }) => differences(losses, none.losses));
+  const measured = draws.filter(({ losses }) => losses.length > 0);
+  if (measured.length === 0 || own.losses.length === 0) return null;
+  const changes = measured.map(({ losses }) => differences(losses, none.losses));
   const ownChange = differences(own.losses, none.losses);
   return {
     change: crossedInterval(changes),

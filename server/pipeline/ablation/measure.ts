@@ -48,7 +48,8 @@ interface Plan {
   readonly probe: boolean;
 }
 
-/** Random sets under which the probe is read too, which takes as long as the reward. */
+/** Random sets under which the loss is measured and the probe is read too, which take about as long as the reward. */
+const lossDraws = 10;
 const probedDraws = 3;
 
 /** Compiled once, for any number of ablations. */
@@ -205,7 +206,7 @@ function planOf({ kind, draw }: Condition, { completions, extent = "whole" }: Me
     case "random":
       return {
         completions: [((draw ?? 1) - 1) % completions],
-        loss: isWhole,
+        loss: isWhole && (draw ?? 1) <= lossDraws,
         probe: isWhole && (draw ?? 1) <= probedDraws,
       };
     default:

@@ -113,7 +113,7 @@ export const experimentPresets = {
       learned: { texts: 1200, tokens: 256, minPlaces: 20 },
       examples: { tokens: 32_768, windowTokens: 16 },
       attribute: { prompts: 700, objective: "reward" },
-      ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 4 },
+      ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 2 },
     },
   },
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },

@@ -287,7 +287,7 @@ export function besideTable(set: AblationResult, source: Source): Table {
     ]),
     notes: [
       `Loss: next-token cross-entropy in nats on ${set.texts} held-out texts. Separation: the probe's reading at positive words minus at negative ones, mean over ${set.triples} triples that it was not fitted on, ` +
-        "read anew from the changed model; of the random sets under the first few.",
+        "read anew from the changed model. Of the random sets only the first have these.",
     ],
   };
 }

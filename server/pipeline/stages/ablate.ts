@@ -66,7 +66,7 @@ type Context = StageContext<AblateSettings, Inputs>;
 /** Removes the features that stand for the task, and measures what that does beside its controls. */
 export const ablateStage: Stage<AblateSettings, Inputs> = {
   name: "ablate",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async (context) => {
     const { settings, input, output } = context;
     const sets = await setsOf(context);
