@@ -166,7 +166,8 @@ export class DocumentReading implements vscode.Disposable {
     if (answer.version !== document.version) throw new ServerFailure({ code: "stale", message: "" }, answer);
     this.#failure = undefined;
     this.#retries = 0;
-    this.#limit = answer.limit;
+    // A run without a store of features gives the largest value of each answer alone.
+    this.#limit = Math.max(this.#limit ?? 0, answer.limit);
     const known = new Set(this.#passages.map(({ start }) => start));
     const fresh = answer.passages.filter(({ start }) => !known.has(start));
     this.#passages = [...this.#passages, ...fresh].sort((one, other) => one.start - other.start);

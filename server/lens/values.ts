@@ -123,10 +123,19 @@ export function disagreements({ implicit, trueReward }: Pick<Reading, "implicit"
   });
 }
 
-/** The value at which a mode's colours are full: equal for all texts of a run, so that texts can be compared; a feature's own largest value. */
-export function displayLimit(lens: Pick<Lens, "evidence">, mode: LensMode, values: Iterable<number | null>): number {
+/**
+ * The value at which a mode's colours are full: equal for all texts of a run, so that texts can be compared. A feature's is `largest`, its largest activation
+ * in the run's texts; where that is not known, the largest of `values`.
+ */
+export function displayLimit(
+  lens: Pick<Lens, "evidence">,
+  mode: LensMode,
+  values: Iterable<number | null>,
+  largestKnown?: number,
+): number {
   if (isPairMode(mode)) return pairLimit(mode);
   if (mode.kind === "feature") {
+    if (largestKnown !== undefined && largestKnown > 0) return largestKnown;
     let largest = 0;
     for (const value of values) largest = Math.max(largest, value ?? 0);
     return largest > 0 ? largest : 1;

@@ -11,6 +11,7 @@ import {
 import { z } from "zod";
 import { packageVersion } from "../common/package-root.ts";
 import { stateFolder } from "../pipeline/machine-queue.ts";
+import type { FeatureId } from "../protocol/ablation.ts";
 import {
   ChooseRun,
   ComparePair,
@@ -136,7 +137,8 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   const features = new FeatureHovers(stores, { folder: () => lenses.folder });
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
   dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
-  serveReadings(dispatcher, { documents, reader, details, lenses, quarantine });
+  const largestActivation = (folder: string, id: FeatureId) => stores.largestActivation(folder, id);
+  serveReadings(dispatcher, { documents, reader, details, lenses, quarantine, largestActivation });
   serveHover(dispatcher, { session, documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { session, documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });

@@ -42,6 +42,7 @@ describe("the feature stores of runs", () => {
     const after = await stores.store(own);
     expect(after).not.toBe(before);
     expect(after.detail("L0/F0")).toBeDefined();
+    expect(await stores.largestActivation(own, "L0/F0")).toBe(after.need("L0/F0").row.maxActivation);
     stores.close();
   });
 
@@ -51,6 +52,7 @@ describe("the feature stores of runs", () => {
     const bare = join(folder, "bare");
     await mkdir(bare);
     expect(await stores.words(bare, ["L0/F0"])).toEqual(new Map());
+    expect(await stores.largestActivation(bare, "L0/F0")).toBeUndefined();
     expect(onFailure).not.toHaveBeenCalled();
     await writeFile(join(bare, "features.sqlite"), "no database");
     expect(await stores.words(bare, ["L0/F0"])).toEqual(new Map());

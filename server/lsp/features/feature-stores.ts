@@ -54,6 +54,16 @@ export class FeatureStores {
     }
   }
 
+  /** A feature's largest activation in its run's texts; undefined where the run has no store, or one that cannot be read. */
+  async largestActivation(runFolder: string, id: FeatureId): Promise<number | undefined> {
+    try {
+      return (await this.store(runFolder)).detail(id)?.row.maxActivation;
+    } catch (error) {
+      if (!isMissing(error)) this.#onFailure(error);
+      return undefined;
+    }
+  }
+
   close(): void {
     for (const path of [...this.#open.keys()]) this.#close(path);
   }

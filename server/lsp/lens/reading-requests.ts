@@ -1,7 +1,7 @@
 import { Pacer } from "../../common/pacer.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { displayLimit, isPairMode, type PairMode, pairLimit, readPairPassage, readPassage } from "../../lens/values.ts";
-import type { AblationSet } from "../../protocol/ablation.ts";
+import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
 import {
   CompareCompletions,
@@ -29,16 +29,25 @@ export interface ReadingRequestsOptions {
   readonly details: TokenDetails;
   readonly lenses: LensSession;
   readonly quarantine: Quarantine;
+  /** A feature's largest activation in its run's texts; undefined where the run has no store of features. */
+  readonly largestActivation: (runFolder: string, id: FeatureId) => Promise<number | undefined>;
 }
 
 /** Serves what overlays and lists of tokens are made of. */
 export function serveReadings(
   dispatcher: Dispatcher,
-  { documents, reader, details, lenses, quarantine }: ReadingRequestsOptions,
+  { documents, reader, details, lenses, quarantine, largestActivation }: ReadingRequestsOptions,
 ): void {
   dispatcher.request(ReadTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
-    return readTokens(reader, reading, asked);
+    const read = await readTokens(reader, reading, asked);
+    const values = read.passages.flatMap((passage) => passage.tokens.values);
+    const { mode } = asked;
+    const largest =
+      reading.kind === "run" && mode.kind === "feature"
+        ? await largestActivation(reading.lens.info.runFolder, mode.id)
+        : undefined;
+    return { ...read, limit: limitOf(reading, mode, values, largest) };
   });
 
   dispatcher.request(StrongestTokens, async (asked, { signal }) => {
@@ -77,7 +86,7 @@ async function readTokens(
   reader: PassageReader,
   reading: DocumentReading,
   { version, mode, ranges, ablation, maxTokens }: ParamsOf<typeof ReadTokens>,
-): Promise<ResultOf<typeof ReadTokens>> {
+): Promise<Omit<ResultOf<typeof ReadTokens>, "limit">> {
   requireOffered(reading, mode, ablation);
   const wanted = reading.passages.filter(({ start, end }) =>
     ranges.some((range) => start < range.end && end > range.start),
@@ -99,9 +108,8 @@ async function readTokens(
   }
   const [reason] = unread;
   if (passages.length === 0 && reason !== undefined) throw new UnreadError(reason.failure);
-  const values = passages.flatMap((passage) => passage.tokens.values);
   const complete = passages.length + unread.length === wanted.length;
-  return { version, passages, unread, complete, limit: limitOf(reading, mode, values) };
+  return { version, passages, unread, complete };
 }
 
 async function strongestTokens(
@@ -164,8 +172,13 @@ async function readOne(
   }
 }
 
-function limitOf(reading: DocumentReading, mode: LensMode, values: Iterable<number | null>): number {
-  return reading.kind === "pair" ? pairLimit(pairModeOf(mode)) : displayLimit(reading.lens, mode, values);
+function limitOf(
+  reading: DocumentReading,
+  mode: LensMode,
+  values: Iterable<number | null>,
+  largest: number | undefined,
+): number {
+  return reading.kind === "pair" ? pairLimit(pairModeOf(mode)) : displayLimit(reading.lens, mode, values, largest);
 }
 
 /** What `requireOffered` let through. */

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { cp } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
@@ -16,6 +16,8 @@ import {
 } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { StartRun } from "../../../server/protocol/runs.ts";
+import { FeatureStore } from "../../../server/store/store.ts";
+import { writeSyntheticStore } from "../../../server/store/synthetic.ts";
 import { failureIn, LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { PATIENT, scratchFolder } from "../pipeline/scratch.ts";
@@ -84,6 +86,24 @@ test("every character of the passages belongs to one token, and values follow th
   expect(part.passages[0]?.tokens.values[at]).toBe(2.7);
   const some = await client.ask(ReadTokens, { ...all, mode: implicit, maxTokens: 5 });
   expect({ passages: some.passages.length, complete: some.complete }).toEqual({ passages: 1, complete: false });
+});
+
+test("a feature's colours have one scale, whichever part of a text is read", async () => {
+  const folder = join(root, "runs", "with-store");
+  await cp(run, folder, { recursive: true });
+  const store = join(folder, "features.sqlite");
+  writeSyntheticStore(store, { layers: 2, features: 24 });
+  const client = await start();
+  await client.ask(ChooseRun, { runFolder: folder });
+  await client.open(uri, text);
+  const mode = { kind: "feature", id: "L0/F3" } as const;
+  const parts = [0, text.indexOf("An awful")].map((at) => [{ start: at, end: at + 1 }]);
+  const limits: number[] = [];
+  for (const ranges of parts) limits.push((await client.ask(ReadTokens, { ...all, mode, ranges })).limit);
+  using features = FeatureStore.openOutput(store);
+  const { maxActivation } = features.need("L0/F3").row;
+  expect(limits).toEqual([maxActivation, maxActivation]);
+  await rm(folder, { recursive: true });
 });
 
 test("what is behind a token sums to its number", async () => {
