@@ -66,7 +66,7 @@ const statePhrases: { readonly [K in AnyState["kind"]]: (state: StateOf<K>) => s
   running: ({ stage }) => `running stage ${stage}`,
   done: () => "done",
   failed: ({ stage, message, resumable }) =>
-    `failed${stage === undefined ? "" : ` in stage ${stage}`}: ${message}${resumable ? " The same command goes on from the last checkpoint." : ""}`,
+    `failed${stage === undefined ? "" : ` in stage ${stage}`}: ${withStop(message)}${resumable ? " The same command goes on from the last checkpoint." : ""}`,
   cancelled: () => "cancelled; the same command goes on from the last checkpoint",
   interrupted: () => "interrupted: its process is gone; running it again goes on from the last checkpoint",
   new: () => "never started",
@@ -81,3 +81,8 @@ export function duration(seconds: number): string {
 }
 
 const progressIntervalMs = 3000;
+
+/** Not every system's message ends as a sentence. */
+function withStop(message: string): string {
+  return /[.!?:]$/.test(message) ? message : `${message}.`;
+}

@@ -34,6 +34,13 @@ export class WholeFileError extends LfpError {
   readonly code = "input";
 }
 
+/** A clone without Git LFS has a few lines in place of each large file. */
+export class LfsPointerError extends WholeFileError {
+  constructor(path: string) {
+    super(`${path}: it is a Git LFS pointer, not the file itself: run \`git lfs pull\` in that folder`);
+  }
+}
+
 /**
  * What a text file says, without a byte order mark. Throws `WholeFileError`, also for bytes that are no UTF-8, which would come out as other characters,
  * and the system's errors.
@@ -50,6 +57,7 @@ export async function readTextFile(path: string, kind: FileKind): Promise<string
 /** The bytes of a file. Throws `WholeFileError` and the system's errors. */
 export async function readWholeFile(path: string, kind: FileKind): Promise<Buffer> {
   await using handle = await openRegular(path);
+  await refuseLfsPointer(handle, path);
   const { size } = await handle.stat();
   const most = mostBytes[kind];
   const fail = (got: string): never => {
@@ -81,6 +89,15 @@ export async function openRegular(path: string): Promise<FileHandle> {
     await handle.close();
     throw error;
   }
+}
+
+const lfsPointer = Buffer.from("version https://git-lfs.github.com/spec/");
+
+/** Throws `LfsPointerError`; where reading goes on is as it was. */
+export async function refuseLfsPointer(handle: FileHandle, path: string): Promise<void> {
+  const start = Buffer.alloc(lfsPointer.length);
+  const { bytesRead } = await handle.read(start, 0, start.length, 0);
+  if (bytesRead === start.length && start.equals(lfsPointer)) throw new LfsPointerError(path);
 }
 
 function kindOf(found: Stats): string {

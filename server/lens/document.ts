@@ -1,5 +1,5 @@
 /** Whole documents, passage by passage. */
-import { CombiningRunError } from "../models/tokenizer.ts";
+import { UnreadableTextError } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
@@ -153,7 +153,7 @@ async function unlessRefused<T>(read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof CombiningRunError)) throw error;
+    if (!(error instanceof UnreadableTextError)) throw error;
     return error.message;
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
 import { parseJson as parseJsonText } from "../common/json.ts";
-import { readTextFile } from "../common/text-file.ts";
+import { LfsPointerError, readTextFile } from "../common/text-file.ts";
 import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
 import { type GemmaConfig, parseGemmaConfig } from "./gemma.ts";
 import { type GptNeoConfig, parseGptNeoConfig } from "./gpt-neo.ts";
@@ -30,6 +30,7 @@ export async function readConfig(
   try {
     text = await readTextFile(path, "config");
   } catch (cause) {
+    if (cause instanceof LfsPointerError) throw cause;
     if (await isThere(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
     throw new ConfigError(
       `${path} cannot be read (${messageOf(cause)}): a model folder holds config.json, model.safetensors and tokenizer.json`,

@@ -16,10 +16,17 @@ export {
   TokenizerDriftError,
   TokenizerFileError,
   TokenizerNotFoundError,
+  UnreadableTextError,
   UnsupportedTokenizerError,
   VocabularyMismatchError,
 } from "./tokenizer/errors.ts";
-export { characterGroups, type TokenGroup, type TokenRange, trimmedRange } from "./tokenizer/offsets.ts";
+export {
+  characterGroups,
+  endlessMarksAt,
+  type TokenGroup,
+  type TokenRange,
+  trimmedRange,
+} from "./tokenizer/offsets.ts";
 export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } from "./tokenizer/types.ts";
 
 /**

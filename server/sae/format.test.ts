@@ -25,6 +25,7 @@ const metadata: SaeMetadata = {
   modelName: "pythia-70m",
   layer: 3,
   contextLength: 256,
+  prependBos: true,
   dataset: "stanfordnlp/imdb",
   extra: { run: "demo", seed: 7 },
 };
@@ -97,7 +98,7 @@ describe("what is saved here", () => {
         hook_head_index: null,
         model_class_name: "HookedTransformer",
         model_from_pretrained_kwargs: { center_writing_weights: false },
-        prepend_bos: false,
+        prepend_bos: true,
         context_size: 256,
         dataset_path: "stanfordnlp/imdb",
         neuronpedia_id: null,

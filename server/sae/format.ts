@@ -20,6 +20,8 @@ export interface SaeMetadata {
   readonly modelName: string;
   readonly layer: number;
   readonly contextLength: number;
+  /** Whether the begin-of-text token stood before the texts that it was trained on. */
+  readonly prependBos: boolean;
   /** Where the texts came from; null if there is nothing to name. */
   readonly dataset: string | null;
   /** Anything else that should stay with the file: run, stage, seed, tuned or base. */
@@ -100,7 +102,7 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
       model_class_name: "HookedTransformer",
       // TransformerLens would otherwise centre the MLP's output weights, and with them what was encoded here.
       model_from_pretrained_kwargs: { center_writing_weights: false },
-      prepend_bos: false,
+      prepend_bos: metadata.prependBos,
       context_size: metadata.contextLength,
       dataset_path: metadata.dataset,
       neuronpedia_id: null,

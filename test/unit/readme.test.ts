@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -45,6 +45,36 @@ describe("the README", () => {
     }
   });
 });
+
+describe("the documents", () => {
+  it("link to pages that exist, at headings that they have", async () => {
+    const docs = (await readdir(join(root, "docs")))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`);
+    let anchors = 0;
+    for (const page of ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", ...docs]) {
+      const text = await readFile(join(root, page), "utf8");
+      for (const [, link = "", anchor] of text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+        const target = link === "" ? join(root, page) : join(root, page, "..", link);
+        await expect(stat(target), `${page} links to ${link}`).resolves.toBeDefined();
+        if (anchor === undefined) continue;
+        anchors += 1;
+        expect(anchorsOf(await readFile(target, "utf8")), `${page} links to ${link}#${anchor}`).toContain(anchor);
+      }
+    }
+    expect(anchors).toBeGreaterThan(2);
+  });
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\- _]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 /** The output without what another processor may round to something else. */
 function shapeOf(output: string): string[] {

@@ -1,6 +1,7 @@
 import { Pacer } from "../../common/pacer.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { displayLimit, isPairMode, type PairMode, pairLimit, readPairPassage, readPassage } from "../../lens/values.ts";
+import { UnreadableTextError } from "../../models/tokenizer.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
 import {
@@ -167,7 +168,7 @@ async function readOne(
     signal.throwIfAborted();
     const failure = failureOf(error);
     // What is wrong with one passage only; anything else is wrong with the question.
-    if (failure.code === "quarantined") return { failure };
+    if (failure.code === "quarantined" || error instanceof UnreadableTextError) return { failure };
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { endianness } from "node:os";
 import { InternalError, invariant, LfpError } from "../../common/errors.ts";
+import { refuseLfsPointer } from "../../common/text-file.ts";
 import {
   ModelFileError,
   NonFiniteTensorError,
@@ -39,6 +40,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   if (!found.isFile()) throw new ModelFileError(path, new Error("it is no regular file"));
   const handle = await open(path, "r").catch((cause) => Promise.reject(new ModelFileError(path, cause)));
   try {
+    await refuseLfsPointer(handle, path);
     const stamp = await stampOf(handle);
     const fileBytes = Number(stamp.size);
     const prefix = Buffer.alloc(Math.min(PREFIX_BYTES, fileBytes));

@@ -36,10 +36,13 @@ export class UnsupportedTokenizerError extends LfpError {
   }
 }
 
-/** The tokens of a text do not spell the text, so that no offset could be trusted. */
-export class TokenizerDriftError extends LfpError {
+/** A text that cannot be cut into tokens; others can. Who reads many texts goes on with them, and says which was left out. */
+export abstract class UnreadableTextError extends LfpError {
   readonly code = "input";
+}
 
+/** The tokens of a text do not spell the text, so that no offset could be trusted. */
+export class TokenizerDriftError extends UnreadableTextError {
   constructor(got: string) {
     super(
       `the tokenizer does not reproduce the text: ${got}. Offsets would be wrong, so none are given. Its vocabulary probably lacks ` +
@@ -49,13 +52,13 @@ export class TokenizerDriftError extends LfpError {
 }
 
 /** A text piles up so many combining marks on one character that normalising it would take forever. */
-export class CombiningRunError extends LfpError {
-  readonly code = "input";
-
-  constructor(at: number, longest: number) {
+export class CombiningRunError extends UnreadableTextError {
+  /** `before`: the text before the marks. */
+  constructor(before: string, longest: number) {
+    const after = before === "" ? "" : ` after ${visibleLine(JSON.stringify(before.slice(-20).toWellFormed()), 60)}`;
     super(
-      `the text has more than ${longest} combining marks in a row at offset ${at} (UTF-16 units from the start of the text or from the ` +
-        "special token before it), which Unicode normalisation cannot handle in reasonable time. Remove the marks.",
+      `the text has more than ${longest} combining marks in a row${after}, which Unicode normalisation cannot handle in reasonable time. ` +
+        "Remove the marks.",
     );
   }
 }

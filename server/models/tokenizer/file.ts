@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import { parseJson as parseJsonText } from "../../common/json.ts";
-import { type FileKind, readTextFile } from "../../common/text-file.ts";
+import { type FileKind, LfsPointerError, readTextFile } from "../../common/text-file.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { TokenizerFileError, TokenizerNotFoundError } from "./errors.ts";
@@ -149,6 +149,7 @@ async function readIfThere(path: string, kind: FileKind): Promise<{ text: string
     return { text: await readTextFile(path, kind) };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return { missing: error };
+    if (error instanceof LfsPointerError) throw error;
     throw new TokenizerFileError(path, messageOf(error), { cause: error });
   }
 }

@@ -102,9 +102,14 @@ const MARK_RUN = new RegExp(`\\p{M}{1,${LONGEST_MARK_RUN + 1}}`, "gu");
  * program. Unicode's stream-safe format allows 30 in a row (UAX 15, section 13).
  */
 function refuseEndlessMarks(text: string): void {
-  for (const { 0: run, index } of text.matchAll(MARK_RUN)) {
-    if (run.length > LONGEST_MARK_RUN) throw new CombiningRunError(index, LONGEST_MARK_RUN);
-  }
+  const at = endlessMarksAt(text);
+  if (at !== undefined) throw new CombiningRunError(text.slice(0, at), LONGEST_MARK_RUN);
+}
+
+/** Where a text piles up more combining marks than can be normalised; undefined where it does not. */
+export function endlessMarksAt(text: string): number | undefined {
+  for (const { 0: run, index } of text.matchAll(MARK_RUN)) if (run.length > LONGEST_MARK_RUN) return index;
+  return undefined;
 }
 
 /** Cuts a stretch whose NFC is `target` wherever both sides normalise on their own; greedy, so the parts add up exactly. */

@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
@@ -8,7 +9,7 @@ import { LfpError, messageOf } from "../../common/errors.ts";
 import { parseJson } from "../../common/json.ts";
 import { linesOf, MOST_LINE_UNITS } from "../../common/lines.ts";
 import { Pacer } from "../../common/pacer.ts";
-import { openRegular } from "../../common/text-file.ts";
+import { openRegular, refuseLfsPointer } from "../../common/text-file.ts";
 
 /** One text of a data file. */
 export interface TextRecord {
@@ -90,10 +91,21 @@ function rowsOf(path: string, field: string): Rows {
 
 /** The text of a regular file. Throws `DataFileError`. */
 async function opened(path: string, ...through: readonly NodeJS.ReadWriteStream[]): Promise<Readable> {
-  const handle = await openRegular(path).catch((cause: unknown) => {
+  const handle = await openData(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   return inUtf8(path, handle.createReadStream(), ...through);
+}
+
+async function openData(path: string): Promise<FileHandle> {
+  const handle = await openRegular(path);
+  try {
+    await refuseLfsPointer(handle, path);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function* jsonLines(path: string, opening: Promise<Readable>): Rows {
@@ -154,7 +166,7 @@ function differentColumns(path: string, header: string[]): string[] {
 /** A row group at a time, and of its columns the one that is asked for: tables of many columns and gigabytes are usual. */
 async function* parquetRows(path: string, field: string): Rows {
   try {
-    await (await openRegular(path)).close();
+    await (await openData(path)).close();
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
@@ -215,19 +227,23 @@ const record = z.record(z.string(), z.unknown());
 function textOf(value: unknown, field: string, where: string): string {
   const parsed = record.safeParse(value);
   if (!parsed.success)
-    throw new DataFileError(
-      `${where} is ${String(JSON.stringify(value)).slice(0, 40)}; expected an object with a field '${field}'`,
-    );
+    throw new DataFileError(`${where} is ${inWords(value)}; expected an object with a field '${field}'`);
   const text = parsed.data[field];
   if (typeof text === "string") return text;
   if (Object.hasOwn(parsed.data, field))
     throw new DataFileError(
-      `${where} has ${String(JSON.stringify(text)).slice(0, 40)} in field '${field}'; expected a text: leave the row out, or name another field with data.field`,
+      `${where} has ${inWords(text)} in field '${field}'; expected a text: leave the row out, or name another field with data.field`,
     );
   const fields = Object.keys(parsed.data).slice(0, 8).join(", ");
   throw new DataFileError(
     `${where} has no text in field '${field}' (it has ${fields}); name the field with data.field`,
   );
+}
+
+/** A value for a message. JSON has no 64-bit integers, and a column of them has nothing else. */
+function inWords(value: unknown): string {
+  const json = JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
+  return String(typeof value === "bigint" ? value : json).slice(0, 40);
 }
 
 /** The text of some bytes, which fails where they are no UTF-8; an error of any of the streams reaches the last. */

@@ -21,7 +21,7 @@ import {
   writeJson,
 } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { tokenIdsOf } from "./token-ids.ts";
+import { prefixOf, tokenIdsOf } from "./token-ids.ts";
 
 export interface AutoencoderSettings {
   readonly sae: SaeConfig;
@@ -82,7 +82,7 @@ type Context = StageContext<AutoencoderSettings, "model" | "tuned" | "texts" | "
 /** Trains pairs of autoencoders, of base and tuned model, on the chosen layers, and measures them. */
 export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence"> = {
   name: "autoencoders",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
@@ -102,7 +102,8 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
         random: context.random,
       });
       const measured = await train(trainer, context);
-      const found = await measure(device, models, trainer, { texts: ids.slice(0, held), measured, context });
+      const hasBos = prefixOf({ prependBos, bosId: base.config.bosId }).length > 0;
+      const found = await measure(device, models, trainer, { texts: ids.slice(0, held), hasBos, measured, context });
       await writeJson(context.output, qualityFile, {
         trainingTokens: trainer.steps * config.batchTokens,
         steps: trainer.steps,
@@ -163,6 +164,8 @@ function lineOf({ step, tokens, metrics }: Extract<SaeStep, { kind: "update" }>)
 
 interface MeasureOptions {
   readonly texts: readonly Int32Array[];
+  /** The begin-of-text token stands before each. */
+  readonly hasBos: boolean;
   readonly measured: Measured;
   readonly context: Context;
 }
@@ -172,7 +175,7 @@ async function measure(
   device: Device,
   models: readonly SubjectModel[],
   trainer: SaeTrainer,
-  { texts, measured, context }: MeasureOptions,
+  { texts, hasBos, measured, context }: MeasureOptions,
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
   const done = { ...measured.models };
   let known = measured.counts;
@@ -182,7 +185,11 @@ async function measure(
     const own: (SaeKey & SubjectSae)[] = [];
     for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
     for (const { layer, F, sae } of own)
-      await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model.name, layer, context));
+      await saveSae(
+        saeFolder(context.output, model.name, layer, F),
+        sae,
+        metadataOf(model.name, layer, hasBos, context),
+      );
     similarities.push(...similaritiesOf(model.name, own));
     if (done[model.name] !== undefined) continue;
     const qualities = await measureSaes({
@@ -217,11 +224,12 @@ function similaritiesOf(model: string, saes: readonly (SaeKey & SubjectSae)[]): 
   });
 }
 
-function metadataOf(model: string, layer: number, { settings }: Context) {
+function metadataOf(model: string, layer: number, prependBos: boolean, { settings }: Context) {
   return {
     modelName: settings.modelName,
     layer,
     contextLength: settings.sae.contextLength,
+    prependBos,
     dataset: null,
     extra: { lfp_model: model },
   };

@@ -9,7 +9,7 @@ import { arrayFiles, readFloats } from "./array-files.ts";
 import { qualityFile, saeFolder } from "./autoencoders.ts";
 import { analysisTexts, readJson, readJsonLines, sourceText, withDevice, writeJson } from "./common.ts";
 import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { tokenIdsOf } from "./token-ids.ts";
+import { prefixOf, tokenIdsOf } from "./token-ids.ts";
 
 export interface DictionarySettings {
   /** Its smallest multiple alone is trained. */
@@ -28,7 +28,7 @@ const stateSchema = z.object({ step: z.int(), random: z.tuple([z.number(), z.num
  */
 export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" | "texts" | "divergence"> = {
   name: "dictionaries",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input, output, resumed, progress, stepDone, random } = context;
     const { sae, prependBos, role, modelName } = settings;
@@ -54,11 +54,18 @@ export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" 
           return { state, files: arrayFiles(tensors) };
         });
       }
+      const hasBos = prefixOf({ prependBos, bosId: model.config.bosId }).length > 0;
       const saes: { readonly model: string; readonly layer: number; readonly F: number }[] = [];
       for (const { id, layer } of trainer.saes) {
         const trained = await trainer.sae(id);
-        const about = { modelName, layer, contextLength: sae.contextLength, dataset: null, extra: { lfp_model: role } };
-        await saveSae(saeFolder(output, role, layer, trained.F), trained, about);
+        await saveSae(saeFolder(output, role, layer, trained.F), trained, {
+          modelName,
+          layer,
+          contextLength: sae.contextLength,
+          prependBos: hasBos,
+          dataset: null,
+          extra: { lfp_model: role },
+        });
         saes.push({ model: role, layer, F: trained.F });
       }
       await trainer.dispose();

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
+import { endlessMarksAt } from "../../models/tokenizer.ts";
 import { DataFileError, MOST_TEXT_UNITS, readTexts } from "../data/texts.ts";
 import { heldOutCount } from "../experiment/schema.ts";
 import type { Stage } from "../stage.ts";
@@ -40,12 +41,15 @@ export class TooFewTextsError extends LfpError {
 export const prepareStage: Stage<PrepareSettings, string> = {
   name: "prepare",
   codeVersion: 1,
-  run: async ({ settings, input, output, random, signal, progress }) => {
-    const texts = await sampled(settings.data, input, random, signal);
+  run: async ({ settings, input, output, random, signal, progress, message }) => {
+    const leftOut: string[] = [];
+    const texts = await sampled(settings.data, input, random, signal, leftOut);
     const kept = heldOutCount(settings.heldOut, texts.length);
     if (texts.length <= kept) throw new TooFewTextsError(texts.length, kept);
     progress(1, 2, "sources");
-    const analysis = settings.analysis === null ? texts : await sampled(settings.analysis, input, random, signal);
+    const analysis =
+      settings.analysis === null ? texts : await sampled(settings.analysis, input, random, signal, leftOut);
+    if (leftOut.length > 0) message(leftOutInWords(leftOut), "warning");
     const tuning = texts.slice(kept);
     const heldOut = kept === 0 ? analysis : texts.slice(0, kept);
     await writeJsonLines(output, tuningTexts, tuning);
@@ -60,20 +64,28 @@ export const prepareStage: Stage<PrepareSettings, string> = {
   },
 };
 
+function leftOutInWords(leftOut: readonly string[]): string {
+  const which = `${leftOut.slice(0, 5).join("; ")}${leftOut.length > 5 ? "; …" : ""}`;
+  return `${leftOut.length} ${leftOut.length === 1 ? "text was" : "texts were"} left out: so many combining marks in a row cannot be normalised (${which})`;
+}
+
 /** At most `limit` texts, drawn from all: files are often sorted by label, so that a first part of one is no sample of it. */
 async function sampled(
   { files, field, limit }: TextSettings,
   input: (name: string) => string,
   random: Random,
   signal: AbortSignal,
+  leftOut: string[],
 ): Promise<SourceText[]> {
   const texts: SourceText[] = [];
   let units = 0;
   for (const file of files) {
     const path = input(file);
     for (const { row, text } of await readTexts(path, { field, signal })) {
-      texts.push({ id: `${basename(path)}/${row}`, text });
       units += text.length;
+      // One such text would end the run in the first stage that cuts it into tokens.
+      if (endlessMarksAt(text) === undefined) texts.push({ id: `${basename(path)}/${row}`, text });
+      else leftOut.push(`${path}, row ${row + 1}`);
     }
     if (units > MOST_TEXT_UNITS)
       throw new DataFileError(
