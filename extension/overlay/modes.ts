@@ -22,6 +22,12 @@ export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
     unit: "nats",
     sign: "above zero: tuning made it likelier",
   },
+  fitted: {
+    label: "Learned reward by features",
+    detail: "What the features of the autoencoders explain of the learned reward, in nats",
+    unit: "nats",
+    sign: "above zero: tuning made such tokens likelier",
+  },
   implicit: { label: "Implicit reward", detail: "What the probe reads in the tuned model's activations" },
   true: { label: "True reward", detail: "What the feedback itself gives to the word" },
   disagreement: { label: "Disagreement", detail: "Implicit minus true reward, where the two differ in sign" },
@@ -67,7 +73,7 @@ export function withUnit(value: number, kind: LensMode["kind"]): string {
 
 /** Whether a mode reads what was learned, so that its power can be measured. */
 export function isReading(kind: LensMode["kind"]): kind is ReadingMode {
-  return kind === "learned" || kind === "implicit" || kind === "tunedMinusBase";
+  return kind === "learned" || kind === "fitted" || kind === "implicit" || kind === "tunedMinusBase";
 }
 
 /** Why a mode cannot be shown; undefined when it can, and while it is not known. */

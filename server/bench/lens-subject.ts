@@ -49,6 +49,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     hasTrueReward: true,
     hasFamiliarity: true,
     hasBase: false,
+    hasFitted: false,
     hasFeatureStore: false,
     calibration: null,
   };

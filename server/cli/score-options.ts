@@ -13,6 +13,7 @@ export const scoreModes = [
   "tuned-minus-base",
   "feature",
   "ablated-minus-not",
+  "fitted",
   ...pairModes,
 ] as const;
 export type ScoreMode = (typeof scoreModes)[number];
@@ -79,6 +80,7 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
 
 /** What colours mean, for the modes whose name alone does not say what is above zero. */
 export const legends: Readonly<Partial<Record<ScoreMode, string>>> = {
+  fitted: "fitted, in nats (what features explain of the log-ratio; blue: tuning made such tokens likelier)",
   learned: "learned, in nats (blue: tuning made the token likelier; orange: less likely)",
   kl: "kl, in nats (how far tuned and base model differ about what comes next)",
 };

@@ -116,7 +116,7 @@ function resultOf({ given, lens, mode, name, run, found, exported }: ResultParts
     export: exported,
     ...(chosen.out === undefined ? { passages } : {}),
   };
-  const unit = isPairMode(mode) ? " nats" : "";
+  const unit = isPairMode(mode) || mode.kind === "fitted" ? " nats" : "";
   const mean = summary.mean === null ? "no values" : `mean ${summary.mean.toFixed(3)}${unit}`;
   const lines = [
     shown(passages, { given, name, limit, summary }),
@@ -170,6 +170,7 @@ const isProbes: Readonly<Record<ScoreMode, boolean>> = {
   feature: false,
   "ablated-minus-not": true,
   learned: false,
+  fitted: true,
   kl: false,
 };
 
@@ -186,6 +187,7 @@ function modeOf(name: ScoreMode, feature: string | undefined): LensMode {
     case "true":
     case "disagreement":
     case "learned":
+    case "fitted":
     case "kl":
       return { kind: name };
     case "tuned-minus-base":

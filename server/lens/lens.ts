@@ -207,6 +207,16 @@ export class Lens implements PairReader {
     };
   }
 
+  /**
+   * The fitted log-ratio at every token, in nats; a word's is the mean over its tokens, or its first token's, as the run fitted. Throws
+   * `LensMissingError` where the run fitted none.
+   */
+  fittedValues({ features }: Pick<Reading, "features">): Float64Array {
+    const { fitted } = this.#subject;
+    if (fitted === undefined) throw new LensMissingError("the run did not fit the log-ratio to its features");
+    return rowScores(features, fitted.weights, fitted.intercept);
+  }
+
   /** The fitted log-ratio of a word of `reading`, with its `most` largest parts; null where the run fitted none. */
   explainFitted(reading: Reading, word: WordTokens, most: number): FittedExplanation | null {
     const { fitted } = this.#subject;

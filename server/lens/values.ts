@@ -53,6 +53,10 @@ const rules: { readonly [K in LensMode["kind"]]: ModeRule<K> } = {
     ]);
     return difference(ablated, not);
   },
+  fitted: async (lens, text, _, options) => {
+    const reading = await lens.read(text, options);
+    return withValues(reading, [...lens.fittedValues(reading)], unfamiliarTokens(reading));
+  },
   learned: readPairValues,
   kl: readPairValues,
 };
@@ -140,6 +144,7 @@ export function displayLimit(
     for (const value of values) largest = Math.max(largest, value ?? 0);
     return largest > 0 ? largest : 1;
   }
+  if (mode.kind === "fitted") return typicalFittedSize;
   const { typicalSize } = lens.evidence;
   return mode.kind === "true" || mode.kind === "disagreement"
     ? typicalTrueSize + (mode.kind === "true" ? 0 : typicalSize)
@@ -151,6 +156,8 @@ export function pairLimit({ kind }: PairMode): number {
   return pairLimits[kind];
 }
 
+/** What features explain of a log-ratio, in nats, is less than the whole. */
+const typicalFittedSize = 1;
 /** Most of VADER's ratings are smaller. */
 const typicalTrueSize = 3;
 /** In nats: seven times as likely, or a seventh of it; and about the largest divergence that the demo has. */

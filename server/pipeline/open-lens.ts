@@ -72,6 +72,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     () => true,
     () => false,
   );
+  const fitted = await loadFitted(folder, probe, experiment.probe.multiToken);
   return {
     info: {
       kind: "run",
@@ -85,6 +86,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       hasTrueReward: task.wordValues.size > 0,
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
+      hasFitted: fitted !== undefined,
       hasFeatureStore: await exists(join(folder, "features.sqlite")),
       calibration: (await readCalibration(folder, experiment)) ?? null,
     },
@@ -94,7 +96,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
-    fitted: await loadFitted(folder, probe, experiment.probe.multiToken),
+    fitted,
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
     evidence: evidenceOf(saved.report, task.wordValues),

@@ -31,6 +31,8 @@ export const RunInfo = z.object({
   /** Whether the run says how familiar a token is to its probe. */
   hasFamiliarity: z.boolean(),
   hasBase: z.boolean(),
+  /** Whether the run fitted the log-ratio to its features. */
+  hasFitted: z.boolean(),
   /** Whether `features.sqlite` is there. */
   hasFeatureStore: z.boolean(),
   /** How much power each reading has, where a calibration speaks for the run. */

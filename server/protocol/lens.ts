@@ -22,6 +22,8 @@ export const LensMode = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("ablatedMinusNot") }),
   /** The learned reward, log pi_tuned(token | before) - log pi_base(token | before) in nats: above zero, tuning made the token likelier. */
   z.object({ kind: z.literal("learned") }),
+  /** The part of the learned reward that a ridge regression on the tuned model's features explains, in nats. */
+  z.object({ kind: z.literal("fitted") }),
   /** KL(pi_tuned || pi_base) of what would come next after the token, in nats. */
   z.object({ kind: z.literal("kl") }),
 ]);

@@ -12,6 +12,9 @@ describe("the reading that stands for what was learned", () => {
   it("is with a calibration the best one that the run has, and the next one where it lacks that", () => {
     const probe = calibration("probeByWord", { logRatio: power(0.7, 0.6), probeByWord: power(0.9, 0.8) });
     expect(readingMode({ ...run, calibration: probe }, "auto")).toBe("implicit");
+    const fitted = calibration("fittedLogRatio", { logRatio: power(0.9, 0.8), fittedLogRatio: power(0.95, 0.9) });
+    expect(readingMode({ ...run, hasFitted: true, calibration: fitted }, "auto")).toBe("fitted");
+    expect(readingMode({ ...run, calibration: fitted }, "auto")).toBe("learned");
     const difference = calibration("tunedMinusBase", {
       logRatio: power(0.7, 0.6),
       probeByTriple: power(0.8, 0.7),
@@ -43,6 +46,8 @@ it("says why a mode is not to be had", () => {
   const bare = { ...run, hasBase: false, hasTrueReward: false };
   for (const kind of ["learned", "kl", "tunedMinusBase"] as const)
     expect(whyNotOffered(kind, bare)).toMatch(/no base model/);
+  expect(whyNotOffered("fitted", bare)).toMatch(/did not fit/);
+  expect(whyNotOffered("fitted", { ...bare, hasFitted: true })).toBeUndefined();
   for (const kind of ["true", "disagreement"] as const) expect(whyNotOffered(kind, bare)).toMatch(/rates no words/);
   for (const kind of ["implicit", "feature", "ablatedMinusNot"] as const)
     expect(whyNotOffered(kind, bare)).toBeUndefined();

@@ -6,7 +6,7 @@ import type { ReadingChoice, ReadingMode } from "./reading-mode.ts";
 
 const modes: { readonly [K in ReadingName]: ReadingMode } = {
   logRatio: "learned",
-  fittedLogRatio: "learned",
+  fittedLogRatio: "fitted",
   probeByTriple: "implicit",
   probeByWord: "implicit",
   tunedMinusBase: "tunedMinusBase",
@@ -15,6 +15,7 @@ const modes: { readonly [K in ReadingName]: ReadingMode } = {
 /** What a mode's power is measured by. A probe is asked about words that it did not see where the text is none of its own. */
 const readings: { readonly [K in ReadingMode]: ReadingName } = {
   learned: "logRatio",
+  fitted: "fittedLogRatio",
   implicit: "probeByWord",
   tunedMinusBase: "tunedMinusBase",
 };
@@ -27,6 +28,7 @@ export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | 
       : "two checkpoints have no probe, no features and no feedback; choose a run for it";
   if (!info.hasBase && (kind === "learned" || kind === "kl" || kind === "tunedMinusBase"))
     return "the run has no base model on this machine";
+  if (!info.hasFitted && kind === "fitted") return "the run did not fit the log-ratio to its features";
   if (!info.hasTrueReward && (kind === "true" || kind === "disagreement")) return "the run's task rates no words";
   return undefined;
 }
@@ -76,6 +78,7 @@ export function trustSentence(info: LensInfo, mode: ReadingMode): string {
 
 const subjects: { readonly [K in ReadingMode]: string } = {
   learned: "the log-ratio",
+  fitted: "the log-ratio fitted to features",
   implicit: "the probe",
   tunedMinusBase: "tuned minus base",
 };

@@ -2,7 +2,7 @@
 import * as z from "zod";
 
 /** Colours begin with one of them, and problems go by it. */
-export const ReadingMode = z.enum(["learned", "implicit", "tunedMinusBase"]);
+export const ReadingMode = z.enum(["learned", "fitted", "implicit", "tunedMinusBase"]);
 export type ReadingMode = z.infer<typeof ReadingMode>;
 
 /** The setting `lfpLens.reading`: one of them, or the one with the most measured power. */

@@ -15,6 +15,7 @@ export const runInfo: RunInfo = {
   hasTrueReward: true,
   hasFamiliarity: true,
   hasBase: true,
+  hasFitted: false,
   hasFeatureStore: false,
   calibration: null,
 };

@@ -93,7 +93,7 @@ async function strongestFeature(
   const detail = await details.describe(reading, question);
   if (detail === null) return undefined;
   const { mode } = judgeOf(reading, session.settings.reading, problems.ablation);
-  const parts = mode === "learned" ? (detail.fitted?.contributions ?? []) : detail.contributions;
+  const parts = mode === "learned" || mode === "fitted" ? (detail.fitted?.contributions ?? []) : detail.contributions;
   const pulls = parts.find(({ contribution }) => Math.sign(contribution) === -Math.sign(detail.trueReward ?? 0));
   return pulls === undefined ? undefined : { runFolder: reading.lens.info.runFolder, id: pulls.id };
 }

@@ -39,8 +39,9 @@ export function tokenHover({ detail, by, ablated }: TokenHover): string {
 }
 
 /** A word's number in a mode's own units; undefined where it has none. */
-function numberOf({ learned, implicit, base }: TokenDetail, mode: ReadingMode): number | undefined {
+function numberOf({ learned, fitted, implicit, base }: TokenDetail, mode: ReadingMode): number | undefined {
   if (mode === "learned") return learned?.word?.sum ?? learned?.logRatio ?? undefined;
+  if (mode === "fitted") return fitted?.value;
   if (mode === "implicit") return implicit;
   return base === null ? undefined : implicit - base;
 }
@@ -53,15 +54,21 @@ function judgementOf(detail: TokenDetail, by: Judge): Judgement | undefined {
 
 const names: { readonly [K in ReadingMode]: string } = {
   learned: "learned reward",
+  fitted: "learned reward by features",
   implicit: "implicit reward",
   tunedMinusBase: "tuned minus base",
 };
 
+/** Whether a mode's numbers are log-ratios of words, in nats. */
+function isOfTuning(mode: ReadingMode): boolean {
+  return mode === "learned" || mode === "fitted";
+}
+
 /** The value, the meant value, and the verdict. */
 function headline(detail: TokenDetail, mode: ReadingMode, judgement: Judgement | undefined): string {
   const value = numberOf(detail, mode);
-  const shown = quoted((mode === "learned" ? (detail.learned?.word?.text ?? detail.text) : detail.text).trim());
-  const number = value === undefined ? "not known here" : `**${mode === "learned" ? nats(value) : signed(value)}**`;
+  const shown = quoted((isOfTuning(mode) ? (detail.learned?.word?.text ?? detail.text) : detail.text).trim());
+  const number = value === undefined ? "not known here" : `**${isOfTuning(mode) ? nats(value) : signed(value)}**`;
   const truth = detail.trueReward === null ? "" : `, true reward **${signed(detail.trueReward)}**`;
   return `${shown} ${names[mode]} ${number}${truth}${judgement === undefined ? "" : ` (${verdict(judgement)})`}`;
 }
@@ -73,7 +80,7 @@ function verdict({ isFlagged, score }: Judgement): string {
 
 /** Of a log-ratio: by what it is judged, which is not always the number in the headline, and from where on it is flagged. */
 function verdictLines({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string[] {
-  if (mode !== "learned") return [];
+  if (!isOfTuning(mode)) return [];
   const { value, interval, threshold, isCalibrated } = judgement;
   const from = `lagged from ${threshold.toFixed(2)} nats on${isCalibrated ? "" : " (a setting: not calibrated)"}.`;
   if (!isCentred) return [`F${from}`, ""];
@@ -110,7 +117,7 @@ function restOf(fitted: number, ratio: number | null): string {
 
 /** What the number is made of: the fitted log-ratio where the run has one and problems go by log-ratios, else the probe's output. */
 function partRows({ fitted, ...probe }: TokenDetail, info: RunInfo, mode: ReadingMode): string[] {
-  const isFitted = mode === "learned" && fitted !== null;
+  const isFitted = isOfTuning(mode) && fitted !== null;
   const { contributions, rest, intercept } = isFitted ? fitted : probe;
   const row = (value: number, name: string, words: string): string => `| ${signed(value)} | ${name} | ${words} |`;
   // With spaces that do not break: the two stay on one line of the narrow column.

@@ -43,11 +43,12 @@ export interface Judgement {
 
 /**
  * Judges a word. A log-ratio is judged by the word's mean over the run's texts where the run's lexicon has the word often enough, which is surer than
- * one place. Thresholds of a calibration hold for log-ratios only: those of the probe were measured of words' means, which a text does not have.
+ * one place; one that is fitted to features, at its place. Thresholds of a calibration hold for log-ratios only: those of the probe were measured of words' means, which a text does not have.
  */
 export function judge({ word, rating, value }: RatedReading, { info, mode, lexicon, threshold }: Judge): Judgement {
-  const [power, known] = mode === "learned" ? [powerOf(info, mode), lexicon] : [];
-  const entry = known?.word(word.trim().toLowerCase());
+  const power = mode === "learned" || mode === "fitted" ? powerOf(info, mode) : undefined;
+  const known = mode === "learned" || mode === "fitted" ? lexicon : undefined;
+  const entry = mode === "learned" ? known?.word(word.trim().toLowerCase()) : undefined;
   const own = entry?.centred ?? value - (known?.centre ?? 0);
   const measured = (entry === undefined ? power?.places : power?.words)?.threshold ?? undefined;
   const score = Math.sign(rating) === 0 ? 0 : -Math.sign(rating) * own;

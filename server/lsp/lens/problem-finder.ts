@@ -47,6 +47,8 @@ export function problemMessage({ word, mode, rating, judgement }: Disagreement):
   switch (mode) {
     case "learned":
       return `${shown} is rated ${meant}, but ${learnedWords(judgement)}.`;
+    case "fitted":
+      return `${shown} is rated ${meant}, but its features are such as tuning made ${value > 0 ? "likelier" : "less likely"} (${signed(value)} nats, fitted).`;
     case "implicit":
       return `${shown} is read as ${value > 0 ? "good" : "bad"} (implicit reward ${signed(value)}); the feedback says it is ${meant}.`;
     case "tunedMinusBase":

@@ -27,6 +27,7 @@ connection.onInitialized(() => {
     hasTrueReward: true,
     hasFamiliarity: true,
     hasBase: true,
+    hasFitted: false,
     hasFeatureStore: false,
     calibration: null,
   };

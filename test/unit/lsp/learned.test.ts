@@ -124,7 +124,16 @@ test("a hover begins with value, meant value, verdict and trust, and has the rea
   );
   expect(trust).toMatch(/^This run has no calibration: how often such a reading is right was not measured/);
   const readings = rest.filter((line) => line.startsWith("|")).map((line) => line.split("|")[2]?.trim());
-  expect(readings.slice(2, 6)).toEqual(["learned reward", "implicit reward", "true reward", "divergence"]);
+  expect(readings.slice(2, 7)).toEqual([
+    ...["learned reward", "of it by features", "implicit reward"],
+    ...["true reward", "divergence"],
+  ]);
+  const { value = Number.NaN, intercept = Number.NaN, contributions = [], rest: others } = detail?.fitted ?? {};
+  const sumOfParts = contributions.reduce((total, { contribution }) => total + contribution, intercept);
+  expect(sumOfParts + (others?.contribution ?? 0)).toBeCloseTo(value, 6);
+  expect(rest.join("\n")).toContain(
+    `${((sum ?? Number.NaN) - value).toFixed(2).replace("-", "−")} nats that no feature`,
+  );
   expect(await hover(client, "film")).toMatch(/^“film” learned reward \*\*[+−]?\d+\.\d\d nats\*\*\n/);
 });
 
@@ -180,6 +189,32 @@ test("under an ablation words are judged at their place, and the overlay's numbe
   const shown = await hover(client, "wonderful");
   expect(shown).toMatch(/^Flagged from 0\.50 nats on/m);
   expect(shown).toContain("With 1 feature ablated.");
+});
+
+test("the fitted log-ratio is a reading of its own: colours, problems, hovers, and the feature that pulls most", async () => {
+  const client = await start(run, { reading: "fitted", problems: { threshold: 0 }, fadeUnfamiliar: false });
+  const mode = { kind: "fitted" as const };
+  const { passages } = await client.ask(ReadTokens, {
+    ...{ uri, version: 1, ranges: [{ start: 0, end: 1000 }], maxTokens: 1000, ablation: null, mode },
+  });
+  const offset = text.indexOf("great");
+  const detail = await client.ask(DescribeToken, { uri, version: 1, ablation: null, features: 20, offset });
+  expect(detail?.learned?.word?.text).toBe(detail?.text.trim());
+  const at = passages[0]?.tokens.starts.indexOf(detail?.start ?? -1) ?? -1;
+  expect(passages[0]?.tokens.values[at]).toBeCloseTo(detail?.fitted?.value ?? Number.NaN, 6);
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  const { diagnostics } = await client.heard(published);
+  expect(diagnostics.length).toBeGreaterThan(0);
+  for (const { message } of diagnostics)
+    expect(message).toMatch(/^“\w+” is rated .* its features are such as tuning made (likelier|less likely) \(/);
+  expect(await hover(client, "great")).toMatch(/^“great” learned reward by features \*\*[+−]?\d+\.\d\d nats\*\*/);
+  const [problem] = diagnostics;
+  const actions = await client.connection.sendRequest("textDocument/codeAction", {
+    textDocument: { uri },
+    range: problem?.range,
+    context: { diagnostics: [problem] },
+  });
+  expect(JSON.stringify(actions)).toMatch(/Ablate L\d+\/F\d+, the feature that pulls most/);
 });
 
 test("problems go by the reading that somebody chose", async () => {
