@@ -193,15 +193,16 @@ export const probeSettingsSchema = z.strictObject({
   normalise: z.enum(["deltas", "deltasKeepingZero", "predictions"]),
   /** Share of the triples to train on in the split by triple. */
   trainShare: z.number().gt(0).lt(1),
-  wordFolds: z.int().min(2),
-  resamples: z.int().min(1),
-  permutations: z.int().min(1),
-  xavierSeeds: z.int().min(0),
-  labelShuffles: z.int().min(0),
+  // Beyond these no digit that is shown changes, and a part of the evaluation, within which nobody is heard who asks to stop, takes minutes.
+  wordFolds: z.int().min(2).max(1000),
+  resamples: z.int().min(1).max(100_000),
+  permutations: z.int().min(1).max(100_000),
+  xavierSeeds: z.int().min(0).max(1000),
+  labelShuffles: z.int().min(0).max(1000),
   /** Draws of the split by word that tau is averaged over. */
-  foldDraws: z.int().min(1).default(1),
+  foldDraws: z.int().min(1).max(100).default(1),
   /** Fits to permuted labels of the words behind the p of that mean. */
-  refits: z.int().min(0).default(0),
+  refits: z.int().min(0).max(10_000).default(0),
 });
 
 export const probeReportSchema = z.strictObject({

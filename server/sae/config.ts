@@ -1,6 +1,10 @@
 import { z } from "zod";
 
 const count = z.int().positive();
+/** More than the largest corpora that language models are trained on. */
+const corpusTokens = count.max(1e13);
+/** Their activations, or what is computed from them, are held at once. */
+const heldTokens = count.max(2 ** 26);
 
 /** What keeps few features active: a penalty on their sum, or a fixed number of them. */
 const sparsitySchema = z.discriminatedUnion("kind", [
@@ -23,8 +27,9 @@ const sparsitySchema = z.discriminatedUnion("kind", [
  */
 export const saeConfigSchema = z.strictObject({
   multiples: z
-    .array(z.number().positive())
+    .array(z.number().positive().max(1024))
     .min(1)
+    .max(8)
     .refine(
       (all) => all.every((multiple, at) => at === 0 || multiple > (all[at - 1] ?? 0)),
       "sizes must grow from first to last",
@@ -46,13 +51,16 @@ export const saeConfigSchema = z.strictObject({
     .max(1)
     .default(1e-3)
     .describe("Learning rate of Adam with betas 0.9 and 0.999 and eps 1e-8."),
-  batchTokens: count.default(2048).describe("Tokens of one optimizer step."),
-  epochs: count.default(1).describe("Passes over the texts."),
-  maxTokens: count
+  batchTokens: heldTokens.default(2048).describe("Tokens of one optimizer step."),
+  epochs: count.max(10_000).default(1).describe("Passes over the texts."),
+  maxTokens: corpusTokens
     .nullable()
     .default(null)
     .describe("Training ends after so many tokens when the passes hold more; null: no such end."),
-  contextLength: count.default(256).describe("Texts are cut to so many tokens."),
+  contextLength: count
+    .max(2 ** 17)
+    .default(256)
+    .describe("Texts are cut to so many tokens."),
   maskPadding: z
     .boolean()
     .default(true)
@@ -61,12 +69,14 @@ export const saeConfigSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("Whether texts and tokens are mixed. The published code goes through a file that is sorted by label."),
-  bufferTokens: count
+  bufferTokens: heldTokens
     .default(32_768)
     .describe(
       "Token places whose activations are held at once to be mixed. Memory: places x width x 4 bytes for each layer of each model.",
     ),
-  deadAfterTokens: count.default(100_000).describe("A feature that has not fired for so many tokens counts as dead."),
+  deadAfterTokens: corpusTokens
+    .default(100_000)
+    .describe("A feature that has not fired for so many tokens counts as dead."),
 });
 
 export type SaeConfig = Readonly<z.infer<typeof saeConfigSchema>>;

@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 
-const count = z.int().positive();
+/** A million of anything here takes weeks on any machine. */
+const count = z.int().positive().max(1_000_000);
 const share = z.number().min(0).max(1);
 
 /** How the penalty for leaving the reference model is weighed. */
@@ -35,7 +36,7 @@ export const ppoFields = z.strictObject({
   batchSize: count.describe("Completions sampled in a step."),
   miniBatchSize: count.describe("Completions in one optimizer step; must divide the batch size."),
   epochs: count.describe("How often a step goes over its batch."),
-  learningRate: z.number().positive().describe("AdamW's learning rate after the warm-up."),
+  learningRate: z.number().positive().max(1).describe("AdamW's learning rate after the warm-up."),
   warmupSteps: z
     .int()
     .nonnegative()

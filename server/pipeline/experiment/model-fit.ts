@@ -13,6 +13,7 @@ export function modelFitIssues(
     ...layerIssues(experiment, model),
     ...contextIssues(experiment, model),
     ...dictionaryIssues(experiment, model),
+    ...memoryIssues(experiment, model),
     ...(tuned === undefined ? [] : tunedIssues(model, tuned)),
   ];
 }
@@ -60,6 +61,26 @@ function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width 
     issues.push(issueAt(["sae", "sparsity", "k"], message, "rule"));
   }
   return issues;
+}
+
+/** What no machine holds at once, by settings that nothing else bounds. A device's own limit is smaller, and its own to tell. */
+const MOST_BYTES = 2 ** 38;
+
+function memoryIssues({ sae, divergence }: Experiment, { width, layers }: ModelConfig): ExperimentIssue[] {
+  const chosen = Math.min(layers, typeof divergence.layers === "number" ? divergence.layers : divergence.layers.length);
+  const both = 2 * chosen;
+  const features = sae.multiples.reduce((sum, multiple) => sum + Math.round(multiple * width), 0);
+  const demands = [
+    ["bufferTokens", 4 * sae.bufferTokens * width * both, "the activations of both models' layers"],
+    // Encoder and decoder, each with two moments.
+    ["multiples", 4 * 6 * features * width * both, "the dictionaries of both models with what trains them"],
+    ["batchTokens", 4 * sae.batchTokens * features, "the features of one step"],
+  ] as const;
+  return demands.flatMap(([field, bytes, what]) => {
+    if (bytes <= MOST_BYTES) return [];
+    const [needed, most] = [Math.ceil(bytes / 2 ** 30), MOST_BYTES / 2 ** 30];
+    return [issueAt(["sae", field], `${what} would take ${needed} GiB; expected ${most} GiB at most`, "rule")];
+  });
 }
 
 function tunedIssues(model: ModelConfig, tuned: ModelConfig): ExperimentIssue[] {

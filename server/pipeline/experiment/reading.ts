@@ -3,7 +3,11 @@ import { z } from "zod";
 import { probeSettingsSchema } from "../../probe/report-types.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 
-const count = z.int().positive();
+/** More than any file of texts may hold rows. */
+const count = z
+  .int()
+  .positive()
+  .max(2 ** 22);
 
 const extentSchema = z.discriminatedUnion("kind", [
   z
@@ -57,7 +61,11 @@ export const triplesSchema = z
 export const learnedSchema = z
   .strictObject({
     texts: count.describe("The most analysis texts that both models read."),
-    tokens: z.int().min(8).describe("How many tokens of each text they read; no more than the model's context holds."),
+    tokens: z
+      .int()
+      .min(8)
+      .max(2 ** 17)
+      .describe("How many tokens of each text they read; no more than the model's context holds."),
     minPlaces: count.describe(
       "How many places a word must have in these texts for its mean to count in the statistics over words.",
     ),

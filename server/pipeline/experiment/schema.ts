@@ -12,6 +12,9 @@ import { learnedSchema, probeSchema, triplesSchema } from "./reading.ts";
 import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
 
+/** Each is completed by a model: a million take days. */
+const MOST_PROMPTS = 1_000_000;
+
 /** How a run's folder may be called. */
 const runName = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
@@ -61,7 +64,7 @@ const divergenceSchema = z
           "MLP's parameters, or the distance over the parameters' own norm.",
       ),
     layers: z
-      .union([z.int().positive(), z.array(z.int().nonnegative()).min(1)])
+      .union([z.int().positive().max(4096), z.array(z.int().nonnegative().max(4096)).min(1).max(4096)])
       .refine((layers) => typeof layers === "number" || new Set(layers).size === layers.length, {
         error: "names a layer twice",
       })
@@ -77,7 +80,7 @@ const divergenceSchema = z
 
 const evaluateSchema = z
   .strictObject({
-    prompts: z.int().positive().describe("Held-out prompts, at most, that both models complete."),
+    prompts: z.int().positive().max(MOST_PROMPTS).describe("Held-out prompts, at most, that both models complete."),
   })
   .readonly()
   .describe("The comparison of the tuned model's reward with the base model's.");
@@ -87,10 +90,12 @@ const examplesSchema = z
     tokens: z
       .int()
       .positive()
+      .max(1e12)
       .describe("How many tokens of the analysis texts are looked at for where each feature is active."),
     windowTokens: z
       .int()
       .min(4)
+      .max(4096)
       .describe("Examples are windows of so many tokens; half of the texts serve explanations, half their scoring."),
   })
   .readonly()
@@ -101,6 +106,7 @@ const explainSchema = z
     perLayer: z
       .int()
       .nonnegative()
+      .max(1_000_000)
       .describe(
         "How many features of each layer are explained, in the tuned and in the base model: those most similar to a feature of the other dictionary size (30 in the published code).",
       ),
@@ -113,6 +119,7 @@ const attributeSchema = z
     prompts: z
       .int()
       .min(16)
+      .max(MOST_PROMPTS)
       .describe(
         "Prompts of the tuning texts, at most, whose completions by the tuned model are attributed to features.",
       ),
@@ -142,6 +149,7 @@ const ablateSchema = z
     prompts: z
       .int()
       .min(16)
+      .max(MOST_PROMPTS)
       .describe("Held-out prompts, at most, that the changed model completes under each condition."),
     completions: z
       .int()
@@ -153,14 +161,16 @@ const ablateSchema = z
     draws: z
       .int()
       .nonnegative()
+      .max(1000)
       .describe(
         "Random sets of features, active as often and as strongly as those of the set, that are removed for comparison. With 19, a set that is below all of them is so " +
           "by chance in 5 of 100 cases.",
       ),
-    drawsBeside: z.int().nonnegative().describe("Random sets for each of the other choices of features."),
+    drawsBeside: z.int().nonnegative().max(1000).describe("Random sets for each of the other choices of features."),
     single: z
       .int()
       .nonnegative()
+      .max(500)
       .describe(
         "How many features of the set are also removed one at a time: the first by what the set was chosen by.",
       ),
@@ -170,10 +180,11 @@ const ablateSchema = z
 
 const reportSchema = z
   .strictObject({
-    samples: z.int().nonnegative().describe("Completions of both models that the report shows."),
+    samples: z.int().nonnegative().max(10_000).describe("Completions of both models that the report shows."),
     words: z
       .int()
       .nonnegative()
+      .max(1_000_000)
       .describe("Words of the reconstructed lexicon that the report's table shows (30 in the paper's Table 9)."),
   })
   .readonly()
