@@ -11,6 +11,7 @@ import {
   oneLine,
   openRunFeatures,
   shown,
+  tellDamage,
 } from "./run-features.ts";
 
 const options = {
@@ -30,7 +31,7 @@ export const feature = defineCommand({
     "With --note, --add-label, --remove-label, --pin or --unpin it keeps what you say about the feature first; a rebuild of the run leaves that alone.",
   options,
   positionals: ["RUN", "FEATURE"],
-  run: async ({ options: chosen, positionals: [run = "", id = ""] }): Promise<CommandResult> => {
+  run: async ({ options: chosen, positionals: [run = "", id = ""], note }): Promise<CommandResult> => {
     using store = await openRunFeatures(run);
     const before = store.need(id);
     const annotation = annotationOf(chosen, before);
@@ -38,6 +39,7 @@ export const feature = defineCommand({
       throw new UsageError(`${run} is a store by itself, which is only read; give the run to write about its features`);
     if (annotation !== undefined) store.annotate(id, annotation);
     const detail = annotation === undefined ? before : store.need(id);
+    tellDamage(store, note);
     return { json: { store: store.path, ...detail }, text: describe(detail, store, chosen.examples) };
   },
 });

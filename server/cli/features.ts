@@ -4,7 +4,7 @@ import type { FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
-import { asColumns, isStoreFile, oneLine, openRunFeatures, rowCells, rowHead } from "./run-features.ts";
+import { asColumns, isStoreFile, oneLine, openRunFeatures, rowCells, rowHead, tellDamage } from "./run-features.ts";
 
 export const features = defineCommand({
   usage: "RUN [options]",
@@ -33,7 +33,7 @@ export const features = defineCommand({
     offset: option.integer("rows to pass over", 0, { min: 0 }),
   },
   positionals: ["RUN"],
-  run: async ({ options: chosen, positionals: [run = ""] }): Promise<CommandResult> => {
+  run: async ({ options: chosen, positionals: [run = ""], note }): Promise<CommandResult> => {
     using store = await openRunFeatures(run);
     const { count, offset } = chosen;
     const query = FeatureQuery.parse({
@@ -51,6 +51,7 @@ export const features = defineCommand({
     const { total, rows } = store.query(query, { offset, count });
     const range = rows.length === 0 ? "none" : `${offset + 1} to ${offset + rows.length}`;
     const notes = chosen.annotated ? rows.flatMap(({ id }) => noteLines(store, id)) : [];
+    tellDamage(store, note);
     const earlier = isStoreFile(run) ? [] : await earlierStores(store.path);
     const text = [
       asColumns(rowHead, rows.map(rowCells)),

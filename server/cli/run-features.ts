@@ -12,6 +12,14 @@ export async function openRunFeatures(run: string): Promise<FeatureStore> {
   return FeatureStore.open(await livingStore(await existingRun(run)));
 }
 
+/** Says that rows were left out, once the store was read. */
+export function tellDamage({ damagedRows, path }: FeatureStore, note: (line: string) => void): void {
+  if (damagedRows > 0)
+    note(
+      `${path} is damaged: what ${damagedRows} of its rows say is left out. Move it aside and run \`lfp run\` again to make them anew.`,
+    );
+}
+
 /** A feature store by itself, such as that of an earlier version of the run that comes with the program. */
 export function isStoreFile(run: string): boolean {
   return run.endsWith(".sqlite");

@@ -15,8 +15,10 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
+import { messageOf } from "../common/errors.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import { diskFailure, StoreError, storeFailure } from "./errors.ts";
-import { applicationId, migrate, storeVersion } from "./schema.ts";
+import { applicationId, migrate, migrations, storeVersion } from "./schema.ts";
 
 export interface OpenOptions {
   /** Whether SQLite can write beside the file; found out unless given. */
@@ -35,7 +37,7 @@ export interface OpenOptions {
  * program wrote, or that is damaged.
  */
 export function openDatabase(path: string, { create = false, journal, writable }: OpenOptions): DatabaseSync {
-  const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
+  const there = isThere(path);
   if (!there && !create)
     throw new StoreError(`${path} does not exist: the run has no features yet; \`lfp run\` makes them`, {
       code: "not-found",
@@ -45,7 +47,8 @@ export function openDatabase(path: string, { create = false, journal, writable }
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: busyMs, readOnly: journal === "readOnly" });
-    checkOurs(db, path, there);
+    bound(db);
+    checkOurs(db, path, there && (!create || journal === "readOnly"));
     if (journal === "readOnly") return db;
     db.exec(
       journal === "wal"
@@ -80,6 +83,7 @@ function openUnwritable(path: string): DatabaseSync {
     const url = pathToFileURL(path);
     url.search = "?immutable=1";
     db = new DatabaseSync(url, { readOnly: true });
+    bound(db);
     checkOurs(db, path, true);
     const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
     if (!hasLog && versionOf(db) === storeVersion) return db;
@@ -123,19 +127,75 @@ function notOpened(path: string, error: unknown): unknown {
   return storeFailure(path, "cannot be opened as a feature store", error);
 }
 
+/** Whether there is a file. Throws `StoreError` where something else is: SQLite would wait for who writes into a pipe. */
+function isThere(path: string): boolean {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined || found.isFile()) return found !== undefined;
+  } catch (cause) {
+    throw new StoreError(`${path} cannot be opened as a feature store: ${messageOf(cause)}. Check the path`, { cause });
+  }
+  throw new StoreError(`${path} is no feature store: expected a regular file`);
+}
+
+/** Versions of Node that have no limits read a blob of a gigabyte. */
+function bound(db: DatabaseSync): void {
+  if (db.limits !== undefined) db.limits.length = MOST_VALUE_BYTES;
+}
+
+/** Of a text or blob; the largest that are written have some hundred kilobytes. */
+const MOST_VALUE_BYTES = 2 ** 26;
+
 /** How long to wait for another process that writes. */
 const busyMs = 10_000;
 
-function checkOurs(db: DatabaseSync, path: string, there: boolean): void {
+function checkOurs(db: DatabaseSync, path: string, isNeeded: boolean): void {
   const id = pragma(db, "application_id");
   const version = versionOf(db);
   if (version > storeVersion)
     throw new StoreError(
       `${path} was written by a newer version of lfp (format ${version}; this one reads up to ${storeVersion}): update lfp`,
     );
-  const empty = version === 0 && id === 0 && db.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
-  if (there && id !== applicationId && !empty)
-    throw new StoreError(`${path} is a database of another program, not a feature store`);
+  const found = schemaOf(db);
+  if (id === 0 && version === 0 && found.size === 0) {
+    if (isNeeded) throw new StoreError(`${path} holds no features: \`lfp run\` makes them`);
+    return;
+  }
+  if (id !== applicationId) throw new StoreError(`${path} is a database of another program, not a feature store`);
+  const expected = expectedSchema(version);
+  const strange = [...new Set([...expected.keys(), ...found.keys()])].find(
+    (name) => expected.get(name) !== found.get(name),
+  );
+  if (strange !== undefined)
+    throw new StoreError(
+      `${path} is damaged: ${found.has(strange) ? "it holds" : "it lacks"} ${visibleLine(JSON.stringify(strange), 100)}${found.has(strange) ? ", which this program does not make so" : ""}. ` +
+        "Move it aside and run `lfp run` again: what the run computed is made again at once; labels and notes are in the moved file.",
+    );
+}
+
+const schemaRow = z.object({ type: z.string(), name: z.string(), sql: z.string().nullable() });
+
+/** Tables, views, indices and triggers by name, as they were made. Parts of the search index differ between versions of SQLite. */
+function schemaOf(db: DatabaseSync): Map<string, string> {
+  const rows = z.array(schemaRow).parse(db.prepare("SELECT type, name, sql FROM sqlite_schema LIMIT 1000").all());
+  return new Map(rows.map(({ type, name, sql }) => [name, name.startsWith("search_") ? type : `${type} ${sql}`]));
+}
+
+const schemas = new Map<number, ReadonlyMap<string, string>>();
+
+/** What a store of a version holds: views that never end, and triggers, are no part of it. */
+function expectedSchema(version: number): ReadonlyMap<string, string> {
+  const known = schemas.get(version);
+  if (known !== undefined) return known;
+  const db = new DatabaseSync(":memory:");
+  try {
+    for (const script of migrations.slice(0, version)) db.exec(script);
+    const made = schemaOf(db);
+    schemas.set(version, made);
+    return made;
+  } finally {
+    db.close();
+  }
 }
 
 /** The version of the format that a store has. */

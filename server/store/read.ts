@@ -14,7 +14,6 @@ import {
   detailRowSchema,
   type ExplanationDetail,
   exampleRowSchema,
-  explanationDetail,
   explanationRowSchema,
   featureRowSchema,
   firstRow,
@@ -85,7 +84,7 @@ export function explanationsOf(statements: Statements, id: number): StoredExplan
     text: row.text,
     byRun: row.by_run === 1,
     created: row.created,
-    ...explanationDetail.parse(JSON.parse(row.detail)),
+    ...row.detail,
   }));
 }
 
@@ -175,10 +174,8 @@ function twinOf(twin: number | null, cosine: number | null): FeatureRow["twin"] 
   return twin === null || cosine === null ? null : { id: idOfNumber(twin), cosine };
 }
 
-const effectPairs = z.array(z.tuple([z.string(), z.number()]));
-
-function effectsOf(json: string | undefined): { token: string; logit: number }[] {
-  return effectPairs.parse(JSON.parse(json ?? "[]")).map(([token, logit]) => ({ token, logit }));
+function effectsOf(pairs: readonly (readonly [string, number])[] = []): { token: string; logit: number }[] {
+  return pairs.map(([token, logit]) => ({ token, logit }));
 }
 
 /** The digest of a feature's dictionary, for a condition on rows that carry one. */

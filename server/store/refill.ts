@@ -1,4 +1,5 @@
 /** Fills a living store from the file that a stage wrote, and keeps its search index. */
+
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";

@@ -1,22 +1,28 @@
 /** How rows of the store are read: every one is checked against its schema, since the file may come from anywhere. */
+
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { z } from "zod";
+import { tryJson } from "../common/json.ts";
+import { DatabaseError, sqliteCodeOf } from "../common/system-errors.ts";
 import { FeatureRelevance } from "../protocol/features.ts";
 
-const blob = z.instanceof(Uint8Array);
+/** Numbers of 32 bits each. */
+const blob = z.instanceof(Uint8Array).refine((bytes) => bytes.length % 4 === 0, "holds no whole number of numbers");
 const maybe = z.number().nullable();
 
+const number = z.int().nonnegative();
+
 export const featureRowSchema = z.object({
-  id: z.int(),
-  layer: z.int(),
-  feature: z.int(),
+  id: number,
+  layer: number,
+  feature: number,
   density: z.number(),
   max_activation: z.number(),
   probe_weight: maybe,
   contribution: maybe,
-  twin: maybe,
+  twin: number.nullable(),
   twin_cosine: maybe,
-  base_twin: maybe,
+  base_twin: number.nullable(),
   base_cosine: maybe,
   /** Stores of earlier versions, which are only read, have none. */
   attribution: maybe.default(null),
@@ -24,11 +30,13 @@ export const featureRowSchema = z.object({
 });
 export type StoredFeature = z.infer<typeof featureRowSchema>;
 
+const effectPairs = z.array(z.tuple([z.string(), z.number()]));
+
 export const detailRowSchema = z.object({
   active_tokens: z.int(),
   histogram: blob,
-  promotes: z.string(),
-  suppresses: z.string(),
+  promotes: jsonText(effectPairs),
+  suppresses: jsonText(effectPairs),
 });
 
 export const exampleRowSchema = z.object({
@@ -72,20 +80,59 @@ export type ExplanationDetail = z.infer<typeof explanationDetail>;
 export const explanationRowSchema = z.object({
   explainer: z.string(),
   text: z.string(),
-  detail: z.string(),
+  detail: jsonText(explanationDetail),
   by_run: z.int(),
   created: z.string(),
 });
 
-/** The first row that a statement gives, checked; undefined where it gives none. */
+/** The first row that a statement gives, checked; undefined where it gives none, or one that is damaged. Throws `DatabaseError`. */
 export function firstRow<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T | undefined {
-  const row = statement.get(...given);
-  return row === undefined ? undefined : schema.parse(row);
+  const row = asked(() => statement.get(...given));
+  return row === undefined ? undefined : sound(statement, schema, [row])[0];
 }
 
-/** All rows that a statement gives, each checked. */
+/** All rows that a statement gives, each checked; damaged ones are left out and counted. Throws `DatabaseError`. */
 export function allRows<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T[] {
-  return statement.all(...given).map((row) => schema.parse(row));
+  return sound(
+    statement,
+    schema,
+    asked(() => statement.all(...given)),
+  );
+}
+
+function sound<T>(statement: StatementSync, schema: z.ZodType<T>, rows: readonly unknown[]): T[] {
+  return rows.flatMap((row) => {
+    const parsed = schema.safeParse(row);
+    if (parsed.success) return [parsed.data];
+    const damage = damageOf.get(statement);
+    if (damage !== undefined) damage.rows += 1;
+    return [];
+  });
+}
+
+/** What SQLite itself finds damaged, or cannot read, is said as an error of ours. */
+function asked<T>(ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    throw sqliteCodeOf(error) === undefined ? error : new DatabaseError("the feature store could not be read", error);
+  }
+}
+
+/** Rows that were left out because they are not what the program writes, by the store that they are of. */
+interface Damage {
+  rows: number;
+}
+const damageOf = new WeakMap<StatementSync, Damage>();
+
+/** A column that holds JSON. */
+function jsonText<T>(schema: z.ZodType<T>) {
+  return z.string().transform((text, context): T => {
+    const { data, success } = schema.safeParse(tryJson(text));
+    if (success) return data;
+    context.addIssue({ code: "custom", message: "is not the JSON that is expected" });
+    return z.NEVER;
+  });
 }
 
 /** A number that a statement gives alone, under the name `n`. */
@@ -99,25 +146,34 @@ const numberSchema = z.object({ n: z.number() });
 export class Statements {
   readonly #db: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
+  readonly #damage: Damage = { rows: 0 };
 
   constructor(db: DatabaseSync) {
     this.#db = db;
   }
 
   get(sql: string): StatementSync {
-    const found = this.#prepared.get(sql) ?? this.#db.prepare(sql);
+    const found = this.#prepared.get(sql) ?? asked(() => this.#db.prepare(sql));
     this.#prepared.set(sql, found);
+    damageOf.set(found, this.#damage);
     return found;
+  }
+
+  /** How many damaged rows were left out so far; one that is read twice counts twice. */
+  get damagedRows(): number {
+    return this.#damage.rows;
   }
 
   /** Runs several statements that read on one state of the store, whatever other processes write meanwhile. */
   onOneState<T>(read: () => T): T {
     if (this.#db.isTransaction) return read();
-    this.#db.exec("BEGIN");
-    try {
-      return read();
-    } finally {
-      if (this.#db.isTransaction) this.#db.exec("COMMIT");
-    }
+    return asked(() => {
+      this.#db.exec("BEGIN");
+      try {
+        return read();
+      } finally {
+        if (this.#db.isTransaction) this.#db.exec("COMMIT");
+      }
+    });
   }
 }

@@ -2,8 +2,10 @@
  * The feature store of a run, `features.sqlite` in its folder: one object for a process that reads or annotates it. Other processes may read
  * and write the same file meanwhile.
  */
+
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
+import { tryJson } from "../common/json.ts";
 import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
 import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
@@ -193,12 +195,13 @@ export class FeatureStore implements Disposable {
   laterAblations(): LaterAblation[] {
     return this.#statements.onOneState(() => {
       const sql = "SELECT key, result, digest, created FROM ablations WHERE by_run = 0 ORDER BY id DESC";
-      return allRows(this.#statements.get(sql), laterSchema).map(({ key, result, digest, created }) => {
-        const parsed: unknown = JSON.parse(result);
+      return allRows(this.#statements.get(sql), laterSchema).flatMap(({ key, result, digest, created }) => {
+        const parsed = tryJson(result);
+        if (parsed === undefined) return [];
         const { data } = aboutSchema.safeParse(parsed);
         const now = data === undefined ? "" : this.#digestOfSet(data.features.map(({ id }) => id));
         // Sets had none in stores of earlier versions.
-        return { key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now };
+        return [{ key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now }];
       });
     });
   }
@@ -233,6 +236,11 @@ export class FeatureStore implements Disposable {
       const sql = "SELECT feature AS n FROM explanations UNION SELECT feature FROM effects";
       this.#summarise(allRows(this.#statements.get(sql), z.object({ n: z.int() })).map(({ n }) => n));
     });
+  }
+
+  /** How many rows were left out so far because they are damaged: not what this program writes. */
+  get damagedRows(): number {
+    return this.#statements.damagedRows;
   }
 
   get features(): number {
