@@ -178,7 +178,11 @@ const schemaRow = z.object({ type: z.string(), name: z.string(), sql: z.string()
 /** Tables, views, indices and triggers by name, as they were made. Parts of the search index differ between versions of SQLite. */
 function schemaOf(db: DatabaseSync): Map<string, string> {
   const rows = z.array(schemaRow).parse(db.prepare("SELECT type, name, sql FROM sqlite_schema LIMIT 1000").all());
-  return new Map(rows.map(({ type, name, sql }) => [name, name.startsWith("search_") ? type : `${type} ${sql}`]));
+  const plain = (sql: string | null): string =>
+    (sql ?? "").replace(/\s*([(),;])\s*|\s+/g, (_, mark?: string) => mark ?? " ");
+  return new Map(
+    rows.map(({ type, name, sql }) => [name, name.startsWith("search_") ? type : `${type} ${plain(sql)}`]),
+  );
 }
 
 const schemas = new Map<number, ReadonlyMap<string, string>>();

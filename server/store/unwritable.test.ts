@@ -82,7 +82,9 @@ describe("a store where nothing can be written", () => {
   it("of an earlier version is brought up to date in a copy", async () => {
     const { path, open } = await unwritable((at) => {
       const db = new DatabaseSync(at);
-      db.exec("DROP TABLE answers; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE");
+      db.exec(
+        "DROP TABLE answers; ALTER TABLE features DROP COLUMN attribution; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE",
+      );
       db.close();
     });
     using store = open();
