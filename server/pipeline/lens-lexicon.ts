@@ -1,6 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../common/errors.ts";
+import { parseJson } from "../common/json.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { learnedSchema } from "../learned/report-types.ts";
 import { LensMismatchError } from "../lens/errors.ts";
 import type { LensLexicon } from "../lens/lexicon.ts";
@@ -10,10 +11,10 @@ import { learnedFile } from "./stages/learned.ts";
 /** The learned lexicon of a run; undefined for a run that was made without. Throws `LensMismatchError` for a file that is none. */
 export async function loadLexicon(runFolder: string): Promise<LensLexicon | undefined> {
   const path = join(runFolder, "learned", learnedFile);
-  const text = await unlessMissing(readFile(path, "utf8"));
+  const text = await unlessMissing(readTextFile(path, "stage output"));
   if (text === undefined) return undefined;
   try {
-    const { centre, words, settings } = learnedSchema.parse(JSON.parse(text));
+    const { centre, words, settings } = learnedSchema.parse(parseJson(text));
     const often = new Map(words.filter(({ places }) => places >= settings.minPlaces).map((one) => [one.word, one]));
     return { centre, word: (word) => often.get(word) };
   } catch (cause) {
