@@ -300,6 +300,9 @@ describe("a server that is of no use", () => {
     const explainer = endpoint({ baseUrl });
     await expect(explainMany(10, { explainer })).rejects.toThrow(/could not be reached \(ECONNREFUSED\)/);
     expect(performance.now() - began).toBeLessThan(2000);
+    await expect(explainMany(1, { explainer: endpoint({ baseUrl: "http://127.0.0.1:9/v1" }) })).rejects.toThrow(
+      /could not be reached \(bad port\)/,
+    );
     server = await FakeOpenAi.start();
   });
 
@@ -372,7 +375,7 @@ describe("an answer without end", () => {
   ])("%s is given up at a bound on its decoded bytes", async (_, respond) => {
     intercept(respond);
     const before = process.memoryUsage().rss;
-    await expect(explainMany(1)).rejects.toThrow(/its answer has more than 4194304 bytes/);
+    await expect(explainMany(1)).rejects.toThrow(/its answer is too large: it has more than 4194304 bytes/);
     expect(process.memoryUsage().rss - before).toBeLessThan(400 * 2 ** 20);
   });
 });

@@ -1,5 +1,7 @@
 import * as fs from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { gitHash } from "../../test/support/fake-hub.ts";
 import {
@@ -134,4 +136,37 @@ test("models whose weights cannot be had", async () => {
     expect(await failing()).toBeInstanceOf(CheckpointIndexError);
   }
   expect(hub.filesSeen().filter(({ path }) => /bin|gguf/.test(path))).toEqual([]);
+});
+
+test("an answer without end is given up: its bytes, its time and its pages are bounded", async () => {
+  const head = { "content-type": "application/json" };
+  const endless: [RegExp, (response: ServerResponse) => void][] = [
+    [
+      /more than 33554432 bytes/,
+      (response) => {
+        response.writeHead(200, { ...head, "content-encoding": "gzip" });
+        const bomb = gzipSync(Buffer.alloc(2 ** 25, " "), { level: 9 });
+        for (let member = 0; member < 8; member++) response.write(bomb);
+        response.end();
+      },
+    ],
+    [/aborted due to timeout|in time/, (response) => void response.writeHead(200, head).write("[")],
+    [
+      /more than 200 pages/,
+      (response) => {
+        response.setHeader("Link", `<${hub.endpoint}/api/models/${ID}/tree/${COMMIT}?cursor=2>; rel="next"`);
+        response.writeHead(200, head).end("[]");
+      },
+    ],
+  ];
+  for (const [says, respond] of endless) {
+    hub.intercept = ({ path }, response) => {
+      if (!path.includes("/tree/")) return false;
+      respond(response);
+      return true;
+    };
+    const error = await failing({ patience: { retries: 0, retryDelayMs: 1, silenceMs: 1500 } });
+    expect(error).toBeInstanceOf(HubUnreachableError);
+    expect(error.message).toMatch(says);
+  }
 });

@@ -39,17 +39,18 @@ function ofTimeout({ origin, timeoutMs, answered }: Asked): Refusal {
   return { reason: `it did not answer within ${seconds}`, mayPass: true, retryAfterMs: null, mostTries: 2 };
 }
 
-/** Nothing but the address or the server itself can mend these. */
-const dead = /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ERR_TLS.*|ERR_SSL.*|CERT_.*|.*_CERT.*)$/;
+/** Nothing but the address or the server itself can mend these; a bad port is one that `fetch` opens for nobody. */
+const dead =
+  /^(bad port|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ERR_TLS.*|ERR_SSL.*|CERT_.*|.*_CERT.*)$/;
 
 function ofConnection(error: unknown, asked: Asked): Refusal {
-  const code = codeOf(error);
-  const reason = `it could not be reached (${code ?? said(messageOf(error), asked)})`;
-  if (!asked.answered && code !== undefined && dead.test(code))
+  const cause = innermost(error);
+  const why = cause.code ?? said(cause.message, asked);
+  if (!asked.answered && dead.test(why))
     throw new EndpointError(
-      `${asked.origin} could not be reached (${code}). Check the address, and that the server runs`,
+      `${asked.origin} could not be reached (${why}). Check the address, and that the server runs`,
     );
-  return { reason, mayPass: true, retryAfterMs: null };
+  return { reason: `it could not be reached (${why})`, mayPass: true, retryAfterMs: null };
 }
 
 function ofStatus(error: StatusError, asked: Asked): Refusal {
@@ -86,9 +87,12 @@ function said(text: string, { apiKey }: Pick<Asked, "apiKey">): string {
   return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 300);
 }
 
-/** Of the error, or of what brought it about. */
-function codeOf(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
-    if ("code" in at && typeof at.code === "string") return at.code;
-  return undefined;
+/** What brought an error about, as far down as that is told; the library's own says nothing. */
+function innermost(error: unknown): { readonly code: string | undefined; readonly message: string } {
+  let [code, message]: [string | undefined, string] = [undefined, messageOf(error)];
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if ("code" in at && typeof at.code === "string") code ??= at.code;
+    message = at.message;
+  }
+  return { code, message };
 }

@@ -3,6 +3,7 @@
  * status is kept, because it says what to do.
  */
 import { z } from "zod";
+import { bodyWithin, LargeBodyError } from "../../common/bounded-body.ts";
 
 /** The server answered with a status that is no success. */
 export class StatusError extends Error {
@@ -58,18 +59,12 @@ export async function fetchWhole(origin: string, url: URL, init: RequestInit): P
   return new Response(body === "" ? null : body, { status, headers: { "content-type": "text/plain" } });
 }
 
-/** Bytes are counted as they are decoded: a small compressed body may hold gigabytes. */
 async function textWithin({ body }: Response): Promise<string> {
-  if (body === null) return "";
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of body) {
-    bytes += part.byteLength;
-    // Leaving the loop closes the connection.
-    if (bytes > mostBytes) throw new UnfitAnswerError(`its answer has more than ${mostBytes} bytes`);
-    parts.push(part);
+  try {
+    return new TextDecoder().decode(await bodyWithin(body, mostBytes));
+  } catch (error) {
+    throw error instanceof LargeBodyError ? new UnfitAnswerError(`its answer is too large: ${error.message}`) : error;
   }
-  return new TextDecoder().decode(Buffer.concat(parts));
 }
 
 const message = z.string().min(1);

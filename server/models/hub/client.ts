@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { bodyWithin } from "../../common/bounded-body.ts";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { isCommit } from "./cache.ts";
 import { DownloadCancelledError, HubRefusedError, HubUnreachableError } from "./errors.ts";
@@ -25,6 +26,11 @@ export interface Patience {
 }
 
 export const DEFAULT_PATIENCE: Patience = { retries: 4, retryDelayMs: 1000, silenceMs: 60_000 };
+
+/** What the hub says of a repository, a page of a list at a time: far more than any has. */
+const MOST_ANSWER_BYTES = 2 ** 25;
+const MOST_PAGES = 200;
+const MOST_FILES = 100_000;
 
 /** SHA-1 or SHA-256 in hex. */
 const BLOB_NAME = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -86,6 +92,7 @@ export class HubClient {
         const sound = isSafePath(path) && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
         if (!sound) throw new Error("its list of files is malformed");
         files.push({ path, bytes: size, etag });
+        if (files.length > MOST_FILES) throw new Error(`its list has more than ${MOST_FILES} files`);
       }
       return files;
     });
@@ -106,9 +113,18 @@ export class HubClient {
     return await this.#request(url, { headers }, (status) => status === 416);
   }
 
+  /** For one question, which may need several requests: a list comes in pages. */
   get #connection() {
-    const request: typeof fetch = (input, init) =>
-      this.#request(input instanceof Request ? input.url : String(input), init ?? {}, () => false);
+    let requests = 0;
+    const request: typeof fetch = async (input, init) => {
+      requests += 1;
+      if (requests > MOST_PAGES) throw new Error(`it has more than ${MOST_PAGES} pages`);
+      const url = input instanceof Request ? input.url : String(input);
+      const { body, status, headers } = await this.#request(url, init ?? {}, () => false);
+      const signals = this.signal ? [this.signal] : [];
+      const inTime = AbortSignal.any([AbortSignal.timeout(this.patience.silenceMs), ...signals]);
+      return new Response(await bodyWithin(body, MOST_ANSWER_BYTES, inTime), { status, headers });
+    };
     return { hubUrl: this.#settings.endpoint, fetch: request };
   }
 
