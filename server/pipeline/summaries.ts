@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseJson } from "../common/json.ts";
 import { linesOf } from "../common/lines.ts";
 import { openRegular, readTextFile } from "../common/text-file.ts";
+import { Calibration } from "../protocol/calibration.ts";
 import { chosenInWords } from "./chosen-layers.ts";
 
 /**
@@ -34,6 +35,7 @@ const tuneManifest = z.object({
   settings: z.object({ reward: z.object({ edits: z.array(z.unknown()).optional() }) }),
 });
 const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.object({ mean: z.number() }) });
+const planted = z.object({ words: z.array(z.object({ word: z.string() })) });
 const learned = z.object({
   statistics: z.object({ words: z.int(), tau: z.object({ value: z.number().nullable() }) }),
 });
@@ -76,6 +78,15 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
   learned: async (folder) => {
     const { words, tau } = (await readJson(folder, "learned.json", learned)).statistics;
     return `${words} words, tau-b with the ratings ${tau.value === null ? "undefined" : tau.value.toFixed(2)}`;
+  },
+  calibrate: async (folder) => {
+    const { best, readings } = await readJson(folder, "calibration.json", Calibration);
+    const auroc = best === null ? undefined : readings[best]?.words.auroc?.toFixed(2);
+    return auroc === undefined ? "no reading finds planted words more often than chance" : `${best}: AUROC ${auroc}`;
+  },
+  plant: async (folder) => {
+    const { words } = await readJson(folder, "planted.json", planted);
+    return words.map(({ word }) => word).join(", ");
   },
   triples: async (folder) => `${await countLines(join(folder, "triples.jsonl"))} triples`,
   probe: async (folder) => {
