@@ -17,7 +17,7 @@ export class TooFewWordsError extends LfpError {
   constructor(words: number, wanted: number, minPlaces: number) {
     super(
       `${words} rated words have ${minPlaces} places or more in the texts; ${wanted} are to be planted in a tuning, and at least as many must remain to ` +
-        "compare with. Plant fewer words (--words-per-set), read more texts (learned.texts), or lower learned.minPlaces.",
+        "compare with. Plant fewer words (--words-per-set), read more texts (learned.texts), or ask for fewer places (learned.minPlaces, --met).",
     );
   }
 }

@@ -22,6 +22,11 @@ const options = {
   factor: option.number("what the planted words' ratings are multiplied with: -1 flips them, 1 plants nothing", -1, {
     max: 1,
   }),
+  met: option.integer(
+    "how often each tuning must be expected to sample a word for it to be planted: what it never met it cannot learn",
+    10,
+    { min: 0 },
+  ),
   nulls: option.integer("tunings without planted words, whose flags are chance", 2, { min: 0, max: 100 }),
   seeds: option.text(
     "LIST",
@@ -80,14 +85,14 @@ export const calibrate = defineCommand({
 });
 
 function calibrationOptions(chosen: Given<typeof options>["options"]): CalibrationOptions {
-  const { sets, nulls, factor } = chosen;
+  const { sets, nulls, factor, met } = chosen;
   if (sets + nulls === 0) throw new UsageError("--sets and --nulls are both 0: there is no tuning to calibrate with");
   const seeds = chosen.seeds?.split(",").map((part) => seedOf(part.trim(), "--seeds"));
   if (seeds !== undefined && (seeds.length !== sets + nulls || new Set(seeds).size !== seeds.length))
     throw new UsageError(
       `--seeds is ${JSON.stringify(chosen.seeds)}; expected ${sets + nulls} different seeds, for ${sets} tunings with planted words and ${nulls} without`,
     );
-  return { sets, nulls, factor, seeds, wordsPerSet: chosen["words-per-set"], steps: stepsOf(chosen.steps) };
+  return { sets, nulls, factor, met, seeds, wordsPerSet: chosen["words-per-set"], steps: stepsOf(chosen.steps) };
 }
 
 function stepsOf(text: string | undefined): number | undefined {

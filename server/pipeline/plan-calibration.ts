@@ -25,6 +25,8 @@ export interface CalibrationOptions {
   readonly factor: number;
   /** Tunings without. */
   readonly nulls: number;
+  /** How often a tuning must be expected to sample a word for it to be planted. */
+  readonly met: number;
   /** Of the tunings with planted words and then of those without; that of the experiment and those after it unless given. */
   readonly seeds?: readonly number[] | undefined;
   /** Of PPO, instead of the experiment's. 0: nothing is tuned. */
@@ -124,7 +126,7 @@ function tuningsOf(experiment: Experiment, { sets, nulls, seeds }: CalibrationOp
 
 function planShared(
   experiment: Experiment,
-  { wordsPerSet }: CalibrationOptions,
+  { wordsPerSet, met, steps }: CalibrationOptions,
   model: OutsideInput,
   texts: PlannedStage,
 ): Pick<Shared, "candidates" | "triples"> {
@@ -133,7 +135,13 @@ function planShared(
     candidates: planStage({
       id: "candidates",
       stage: candidatesStage,
-      settings: { ...readingSettings(experiment), minPlaces: experiment.learned.minPlaces, wordsPerSet },
+      settings: {
+        ...readingSettings(experiment),
+        minPlaces: experiment.learned.minPlaces,
+        wordsPerSet,
+        sampledTokens: steps === 0 ? 0 : sampledTokensOf(experiment),
+        met,
+      },
       inputs: { model, texts },
     }),
     triples: planStage({
@@ -154,7 +162,6 @@ function planTuning({ id, isNull, seed, index }: Tuning, { experiment, options, 
     settings: {
       set: index,
       wordsPerSet,
-      minPlaces: experiment.learned.minPlaces,
       factor: isNull ? 1 : factor,
       seed: experiment.seed,
     },
@@ -216,6 +223,11 @@ function planReadings(
     inputs: { model, tuned: read, triples },
   });
   return planStage({ ...place, stage: fittedReadingsStage, inputs: { triples, features, logRatios } });
+}
+
+/** Of all completions of a tuning, as long as they are on the mean. */
+function sampledTokensOf({ ppo: { steps, batchSize, newTokens } }: Experiment): number {
+  return (steps * batchSize * (newTokens.min + newTokens.max)) / 2;
 }
 
 function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings {

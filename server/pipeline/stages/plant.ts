@@ -14,12 +14,23 @@ export interface CandidateSettings extends ReadingSettings {
   readonly minPlaces: number;
   /** Words of a set, of which there must be twice as many. */
   readonly wordsPerSet: number;
+  /** How many tokens the tuning samples, and how often a word is to be expected among them. */
+  readonly sampledTokens: number;
+  readonly met: number;
 }
 
 const candidatesFile = "candidates.json";
-const candidatesSchema = z.array(z.object({ word: z.string(), rating: z.number(), places: z.int() }));
+const wordSchema = z.object({ word: z.string(), rating: z.number(), places: z.int() });
+const candidatesSchema = z.object({
+  /** Places that a word must have in the texts. */
+  minPlaces: z.int(),
+  words: z.array(wordSchema),
+});
 
-/** The rated words that stand often enough in the texts that are read. */
+/**
+ * The rated words that stand often enough in the texts that are read: for their mean to count, and for tuning to meet them. What tuning hardly met it
+ * cannot have learned otherwise, and says nothing of readings.
+ */
 export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
   name: "candidates",
   codeVersion: 1,
@@ -30,10 +41,13 @@ export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
     const found = new Map<string, Candidate>();
     for (const { word, rating } of texts.flatMap(({ places }) => places))
       found.set(word, { word, rating, places: (found.get(word)?.places ?? 0) + 1 });
-    const { minPlaces, wordsPerSet } = settings;
-    const candidates = [...found.values()].filter(({ places, rating }) => places >= minPlaces && rating !== 0);
-    if (candidates.length < 2 * wordsPerSet) throw new TooFewWordsError(candidates.length, wordsPerSet, minPlaces);
-    await writeJson(output, candidatesFile, candidates);
+    const { wordsPerSet, sampledTokens, met } = settings;
+    const read = texts.reduce((sum, { ids }) => sum + Math.max(0, ids.length - 1), 0);
+    const forTuning = sampledTokens === 0 ? 0 : Math.ceil((met * read) / sampledTokens);
+    const minPlaces = Math.max(settings.minPlaces, forTuning);
+    const words = [...found.values()].filter(({ places, rating }) => places >= minPlaces && rating !== 0);
+    if (words.length < 2 * wordsPerSet) throw new TooFewWordsError(words.length, wordsPerSet, minPlaces);
+    await writeJson(output, candidatesFile, candidatesSchema.parse({ minPlaces, words }));
     progress(texts.length, texts.length, "texts");
   },
 };
@@ -42,7 +56,6 @@ export interface PlantSettings {
   /** From 0. */
   readonly set: number;
   readonly wordsPerSet: number;
-  readonly minPlaces: number;
   /** What the words' ratings are multiplied with: -1 flips them, 1 leaves them as they are. */
   readonly factor: number;
   /** Decides which words are drawn; the same for all sets. */
@@ -52,7 +65,7 @@ export interface PlantSettings {
 const plantedFile = "planted.json";
 const plantedSchema = z.object({
   factor: z.number(),
-  words: z.array(z.object({ word: z.string(), rating: z.number(), places: z.int() })),
+  words: z.array(wordSchema),
 });
 export type Planted = z.infer<typeof plantedSchema>;
 
@@ -61,8 +74,8 @@ export const plantStage: Stage<PlantSettings, "candidates"> = {
   name: "plant",
   codeVersion: 1,
   run: async ({ settings, input, output, progress }) => {
-    const { set: index, wordsPerSet: size, minPlaces, factor, seed } = settings;
-    const candidates = await readJson(input("candidates"), candidatesFile, candidatesSchema);
+    const { set: index, wordsPerSet: size, factor, seed } = settings;
+    const { minPlaces, words: candidates } = await readJson(input("candidates"), candidatesFile, candidatesSchema);
     const words = plantedSet(candidates, { index, size, minPlaces }, Random.fromSeed(seed).fork("planted words"));
     await writeJson(output, plantedFile, plantedSchema.parse({ factor, words }));
     progress(words.length, words.length, "words");

@@ -25,7 +25,8 @@ const tiny = {
   triples: { limit: 60 },
   probe: { resamples: 50 },
 };
-const few = ["--sets", "1", "--nulls", "1", "--words-per-set", "4"];
+const small = ["--words-per-set", "4", "--met", "0"];
+const few = ["--sets", "1", "--nulls", "1", ...small];
 
 let folder: string;
 let experiment: string;
@@ -106,18 +107,7 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     expect(resumed.code, resumed.stderr).toBe(0);
     expect(await lastingFiles(cut)).toEqual(await lastingFiles(whole));
 
-    const more = await lfp([
-      experiment,
-      "--sets",
-      "1",
-      "--nulls",
-      "2",
-      "--words-per-set",
-      "4",
-      "--out",
-      whole,
-      "--json",
-    ]);
+    const more = await lfp([experiment, "--sets", "1", "--nulls", "2", ...small, "--out", whole, "--json"]);
     expect(jsonOf(more)).toMatchObject({ readings: { logRatio: { falsePositives: expect.any(Number) } }, seeds: 3 });
     const done = (await readRecord(whole))?.stages.filter(({ status }) => status === "done").map(({ id }) => id);
     expect(done).toEqual([
@@ -146,7 +136,20 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
 
   it("without planted words has an interval that holds 0.5", async () => {
     const out = join(folder, "none", "tiny-calibration");
-    const ran = await lfp([experiment, "--sets", "0", "--nulls", "2", "--words-per-set", "5", "--out", out, "--json"]);
+    const ran = await lfp([
+      experiment,
+      "--sets",
+      "0",
+      "--nulls",
+      "2",
+      "--words-per-set",
+      "5",
+      "--met",
+      "0",
+      "--out",
+      out,
+      "--json",
+    ]);
     expect(ran.code, ran.stderr).toBe(0);
     const { readings, best, sets } = await calibrationIn(out);
     expect([sets, best]).toEqual([0, null]);
@@ -167,7 +170,12 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     const out = ["--out", join(folder, "refused", "tiny-calibration")];
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["fast"], 4, /fast cannot be read.*or a preset: quick/],
-      [[experiment, "--words-per-set", "500", ...out], 3, /rated words have 3 places or more.*500 are to be planted/],
+      [
+        [experiment, "--words-per-set", "500", "--met", "0", ...out],
+        3,
+        /rated words have 3 places or more.*500 are to be planted/,
+      ],
+      [[experiment, "--met", "20", ...out], 3, /^failed.* [0-9] rated words have [0-9]{2,} places or more.*--met/m],
       [[experiment, "--sets", "0", "--nulls", "0", ...out], 2, /both 0/],
       [[experiment, "--seeds", "1,2", ...out], 2, /expected 7 different seeds/],
       [[experiment, ...few, "--seeds", "1,1", ...out], 2, /expected 2 different seeds/],
