@@ -77,6 +77,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       typicalSize: 1,
     },
     lexicon: undefined,
+    wordFolds: undefined,
     fitted: undefined,
     familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
     onCpu: undefined,

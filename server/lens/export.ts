@@ -22,8 +22,8 @@ const mostBytes = 2 ** 31 - 2 ** 24;
 
 /**
  * Token ids -> features -> token rewards, as the bytes of one ONNX file. Input `ids`, i32 [1, T], begins with what stands before every text
- * (`prefixIds`) and may be padded behind its end with any ids. Outputs: `rewards`, f32 [T], and `features.L<layer>`, f32 [T, F]. Throws
- * `LensTooLargeError`.
+ * (`prefixIds`) and may be padded behind its end with any ids. Outputs: `rewards`, f32 [T], and `features.L<layer>`, f32 [T, F]. Every
+ * word is read by the probe itself: a file that sees ids does not know which words the probe was fitted on. Throws `LensTooLargeError`.
  */
 export async function lensModel(subject: LensSubject, T: number): Promise<Uint8Array> {
   const { tuned, probe } = subject;

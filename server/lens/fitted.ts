@@ -12,15 +12,16 @@ export interface WordTokens {
 
 /**
  * The fitted value of a word, in nats, with its `most` largest parts: at the mean of its tokens' features, or at those of its first token, as the run
- * fitted. `fitted.weights` stand at the columns of `reading.features`.
+ * fitted; by the fold that did not see the word, where the run has one. `fitted.weights` stand at the columns of `reading.features`.
  */
 export function fittedAt(
-  { features }: Pick<Reading, "features">,
+  { features, folds }: Pick<Reading, "features" | "folds">,
   { first, end }: WordTokens,
-  { weights, intercept, multiToken }: LensFitted,
+  { wordFolds, multiToken, ...whole }: LensFitted,
   most: number,
   featureAt: (column: number) => FeatureId,
 ): FittedExplanation {
+  const { weights, intercept } = wordFolds?.models[folds[first] ?? -1] ?? whole;
   const mean = new SparseBuilder();
   mean.addMean(features, first, multiToken === "average" ? end : first + 1);
   mean.endRow();

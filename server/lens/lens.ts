@@ -34,8 +34,9 @@ import {
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
-import { rowScores, SparseBuilder, type SparseRows } from "./sparse.loops.ts";
+import { SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
+import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
 
@@ -186,7 +187,8 @@ export class Lens implements PairReader {
     const [start = 0, end = 0] = [reading.starts[token], reading.ends[token]];
     const implicit = reading.implicit[token] ?? Number.NaN;
     const trueReward = reading.trueReward[token] ?? null;
-    const { shown, rest } = split(contributionsAt(reading, token, this.weights), most, this.#featureAt);
+    const { weights, intercept } = this.#modelAt(reading, token);
+    const { shown, rest } = split(contributionsAt(reading, token, weights), most, this.#featureAt);
     const { signAccuracy, tau } = this.evidence;
     return {
       start,
@@ -196,7 +198,7 @@ export class Lens implements PairReader {
       trueReward,
       familiarity: reading.familiarity?.[token] ?? null,
       base: base?.implicit[token] ?? null,
-      intercept: this.intercept,
+      intercept,
       contributions: shown,
       rest,
       trust: {
@@ -211,10 +213,10 @@ export class Lens implements PairReader {
    * The fitted log-ratio at every token, in nats; a word's is the mean over its tokens, or its first token's, as the run fitted. Throws
    * `LensMissingError` where the run fitted none.
    */
-  fittedValues({ features }: Pick<Reading, "features">): Float64Array {
+  fittedValues({ features, folds }: Pick<Reading, "features" | "folds">): Float64Array {
     const { fitted } = this.#subject;
     if (fitted === undefined) throw new LensMissingError("the run did not fit the log-ratio to its features");
-    return rowScores(features, fitted.weights, fitted.intercept);
+    return scoresByFold(features, fitted, folds, fitted.wordFolds?.models);
   }
 
   /** The fitted log-ratio of a word of `reading`, with its `most` largest parts; null where the run fitted none. */
@@ -255,6 +257,11 @@ export class Lens implements PairReader {
     return this.#host.close();
   }
 
+  /** The probe behind a token's number. */
+  #modelAt({ folds }: Pick<Reading, "folds">, token: number): FoldModel {
+    return this.#subject.wordFolds?.models[folds[token] ?? -1] ?? this;
+  }
+
   readonly #featureAt = (column: number): FeatureId => this.featureAt(column);
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
@@ -292,13 +299,15 @@ export class Lens implements PairReader {
   }
 
   async #scored(text: string, raw: DictionaryReading, model: "tuned" | "base", signal: AbortSignal): Promise<Reading> {
-    const { probe, familiarity: known } = this.#subject;
-    const sums = rowScores(raw.features, this.weights, this.intercept);
+    const { probe, wordFolds, familiarity: known } = this.#subject;
+    const ratings = this.ratings(text);
+    const folds = foldsAt(raw, ratings, wordFolds);
+    const sums = scoresByFold(raw.features, this, folds, wordFolds?.models);
     const { low, high } = probe.rewardRange;
     const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
     const familiarity =
       known === undefined || model === "base" ? undefined : await familiarityOf(known, raw.features, signal);
-    return { ...raw, implicit, trueReward: wordRewards(raw, this.ratings(text)), familiarity };
+    return { ...raw, implicit, folds, trueReward: wordRewards(raw, ratings), familiarity };
   }
 }
 

@@ -13,6 +13,8 @@ export interface Reading {
   readonly ends: Int32Array;
   /** The probe's output. */
   readonly implicit: Float64Array;
+  /** Which fold's probe gave it: the one that did not see the token's word; -1: the probe itself, for words that it was not fitted on. */
+  readonly folds: Int32Array;
   /** What the feedback gives to the word that a token belongs to; null where it rates none. */
   readonly trueReward: readonly (number | null)[];
   /** Leverage of a token's features over its limit; see `isUnfamiliar`. Undefined where it is not known. */
@@ -72,7 +74,7 @@ export function tokenAt({ starts, ends }: Pick<Reading, "starts" | "ends">, offs
 
 /** About how much memory a reading takes. */
 export function bytesOfReading({ starts, features, ...rest }: DictionaryReading | Reading): number {
-  const perToken = "implicit" in rest ? 40 : 8;
+  const perToken = "implicit" in rest ? 44 : 8;
   return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
 }
 

@@ -12,6 +12,7 @@ import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import type { RewardFunction } from "../rewards/reward.ts";
 import type { LensLexicon } from "./lexicon.ts";
+import type { LensWordFolds } from "./unseen.ts";
 
 /** One layer's dictionary on the device, as graphs are built from it. */
 export interface LensDictionary {
@@ -42,6 +43,7 @@ export interface LensProbe {
 export interface LensFitted {
   readonly weights: Float64Array;
   readonly intercept: number;
+  readonly wordFolds: LensWordFolds | undefined;
   /** Features of a word of several tokens: their mean, or those of the first. */
   readonly multiToken: "average" | "firstPiece";
 }
@@ -83,6 +85,8 @@ export interface LensSubject {
   /** Throws `LensMissingError` where the run has none. */
   readonly base: () => Promise<Model>;
   readonly probe: LensProbe;
+  /** The probes of its split by word; undefined for a run that was made without. */
+  readonly wordFolds: LensWordFolds | undefined;
   /** Undefined for a run that was made without. */
   readonly fitted: LensFitted | undefined;
   /** By layer. Throws `LensMissingError`. */

@@ -3,6 +3,7 @@ import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../common/centred-form.loops.ts";
 import { messageOf } from "../common/errors.ts";
+import { scaledProbe } from "../lens/columns.ts";
 import { LensMismatchError, LensMissingError } from "../lens/errors.ts";
 import { Lens } from "../lens/lens.ts";
 import type { LensOptions } from "../lens/options.ts";
@@ -14,6 +15,7 @@ import type {
   LensProbe,
   LensSubject,
 } from "../lens/subject.ts";
+import type { LensWordFolds } from "../lens/unseen.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { resolveReference } from "../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
@@ -96,6 +98,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
+    wordFolds: wordFoldsOf(saved),
     fitted,
     dictionaries,
     reward: task.wordValues.size > 0 ? task.reward : undefined,
@@ -104,6 +107,15 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     familiarity: familiarityOf(saved),
     onCpu,
     close: () => device.close(),
+  };
+}
+
+function wordFoldsOf({ probe, wordFolds }: SavedProbe): LensWordFolds | undefined {
+  if (wordFolds === undefined) return undefined;
+  const { probes, foldOf } = wordFolds;
+  return {
+    models: probes.map((own) => scaledProbe({ layers: probe.layers, ...own, rewardRange })),
+    foldOf: (word) => foldOf.get(word),
   };
 }
 
@@ -121,13 +133,14 @@ async function loadFitted(
 ): Promise<LensFitted | undefined> {
   const place = join(folder, "fitted");
   if (!(await exists(join(place, "probe.json")))) return undefined;
-  const { weights, intercept, layers } = (await loadProbe(place)).probe;
+  const saved = await loadProbe(place);
+  const { weights, intercept, layers } = saved.probe;
   const spans = (of: LensProbe["layers"]): string => of.map(({ layer, end }) => `${layer}:${end}`).join();
   if (spans(layers) !== spans(probe.layers))
     throw new LensMismatchError(
       `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
     );
-  return { weights: Float64Array.from(weights), intercept, multiToken };
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved), multiToken };
 }
 
 /** A finished run has these; what is missing says how far it got. */

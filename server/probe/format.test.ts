@@ -22,14 +22,15 @@ test("what is saved is what is loaded, bit for bit, and saved again gives the sa
   const loaded = await loadProbe(join(folder, "a"));
   expect(loaded).toEqual(saved);
   await saveProbe(join(folder, "b"), loaded);
-  for (const name of ["weights.safetensors", "familiarity.safetensors", "probe.json"])
+  for (const name of ["weights.safetensors", "folds.safetensors", "familiarity.safetensors", "probe.json"])
     expect(await readFile(join(folder, "b", name))).toEqual(await readFile(join(folder, "a", name)));
 });
 
 test("a probe that an earlier version fitted is loaded without familiarity, and one of other features is refused", async () => {
-  const { familiarity, ...older } = saved;
+  const { familiarity, wordFolds, ...older } = saved;
   await saveProbe(join(folder, "older"), older);
-  expect((await loadProbe(join(folder, "older"))).familiarity).toBeUndefined();
+  expect(await loadProbe(join(folder, "older"))).toMatchObject({ familiarity: undefined, wordFolds: undefined });
+  expect([wordFolds?.probes.length, wordFolds?.foldOf.size]).toEqual([5, 12]);
   const other = { means: Float32Array.of(1, 2), inverse: Float32Array.of(1, 0, 1), limit: 1 };
   await saveFamiliarity(join(folder, "older"), other);
   await expect(loadProbe(join(folder, "older"))).rejects.toThrow(
@@ -79,6 +80,14 @@ test("spans that overlap, leave columns out, run backwards or come in another or
   const many = Array.from({ length: 300_000 }, (_, at) => span(at, at, at + 1));
   await writeFile(path, JSON.stringify({ ...description, layers: many }));
   await expect(loadProbe(join(folder, "spans"))).rejects.toThrow(ProbeFileError);
+});
+
+test("refuses folds that are another probe's", async () => {
+  await saveProbe(join(folder, "f"), saved);
+  const path = join(folder, "f", "probe.json");
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.replace('"good0": ', '"good0": 9'));
+  await expect(loadProbe(join(folder, "f"))).rejects.toThrow(/5 folds of 5 features are needed/);
 });
 
 test("never writes a report with a number that is none", async () => {

@@ -9,10 +9,12 @@ import { openSafetensors, type TensorSource, writeSafetensors } from "../models/
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import { probeReportSchema } from "./report-types.ts";
+import type { WordFolds } from "./word-folds.ts";
 
 const WEIGHTS = "weights.safetensors";
 const DESCRIPTION = "probe.json";
 const FAMILIARITY = "familiarity.safetensors";
+const FOLDS = "folds.safetensors";
 
 const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
 
@@ -25,6 +27,9 @@ const descriptionSchema = z.strictObject({
   /** What else a reader needs to know, such as model, encoder, lexicon and run. */
   about: z.record(z.string(), z.json()),
   testTriples: z.array(z.string()),
+  wordFolds: z
+    .strictObject({ outputScales: z.array(scaleSchema), words: z.record(z.string(), z.int().min(0)) })
+    .optional(),
   report: probeReportSchema,
 });
 
@@ -41,16 +46,18 @@ export interface SavedProbe {
   readonly testTriples: readonly string[];
   readonly about: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
   /** Undefined where an earlier version fitted the probe. */
+  readonly wordFolds?: WordFolds | undefined;
+  /** Undefined where an earlier version fitted the probe. */
   readonly familiarity?: Familiarity | undefined;
 }
 
 /**
- * Writes `weights.safetensors` (weight [F], bias [1]), `familiarity.safetensors` (means [F], inverse [F (F + 1) / 2], limit [1]; see `Familiarity`)
+ * Writes `weights.safetensors` (weight [F], bias [1]), `folds.safetensors` (weight [folds, F], bias [folds]), `familiarity.safetensors` (means [F], inverse [F (F + 1) / 2], limit [1]; see `Familiarity`)
  * and `probe.json` (layers, scales, split, seed, statistics) into a folder.
  */
 export async function saveProbe(
   folder: string,
-  { probe, report, testTriples, about, familiarity }: SavedProbe,
+  { probe, report, testTriples, about, wordFolds, familiarity }: SavedProbe,
 ): Promise<void> {
   const { layers, weights, intercept, deltaScale, outputScale } = probe;
   await mkdir(folder, { recursive: true });
@@ -59,6 +66,7 @@ export async function saveProbe(
     { name: "bias", dtype: "F32", shape: [1], data: Float32Array.of(intercept) },
   ]);
   if (familiarity !== undefined) await saveFamiliarity(folder, familiarity);
+  if (wordFolds !== undefined) await saveFolds(folder, wordFolds, weights.length);
   const description = descriptionSchema.parse({
     format: "lfp-probe/1",
     layers,
@@ -66,6 +74,7 @@ export async function saveProbe(
     outputScale,
     about,
     testTriples,
+    ...(wordFolds === undefined ? {} : { wordFolds: describeFolds(wordFolds) }),
     report,
   });
   await writeFileAtomically(join(folder, DESCRIPTION), `${JSON.stringify(description, undefined, 2)}\n`);
@@ -74,7 +83,7 @@ export async function saveProbe(
 /** Reads what `saveProbe` wrote. Throws `ProbeFileError`, and what `openSafetensors` and its reads throw. */
 export async function loadProbe(folder: string): Promise<SavedProbe> {
   const path = join(folder, DESCRIPTION);
-  const { format: _, layers, deltaScale, outputScale, ...rest } = await readDescription(path);
+  const { format: _, layers, deltaScale, outputScale, wordFolds: folds, ...rest } = await readDescription(path);
   checkSpans(layers, path);
   await using source = await openSafetensors(join(folder, WEIGHTS));
   const expected = layers.at(-1)?.end ?? 0;
@@ -83,7 +92,8 @@ export async function loadProbe(folder: string): Promise<SavedProbe> {
   const weights = await source.readFloat32("weight", { requireFinite: true });
   const [intercept = 0] = await source.readFloat32("bias", { requireFinite: true });
   const familiarity = await loadFamiliarity(folder, expected);
-  return { probe: { layers, weights, intercept, deltaScale, outputScale }, familiarity, ...rest };
+  const wordFolds = folds === undefined ? undefined : await loadFolds(folder, folds, expected);
+  return { probe: { layers, weights, intercept, deltaScale, outputScale }, wordFolds, familiarity, ...rest };
 }
 
 /** Spans of the layers' features fill the columns in order: where two overlap, or one is missing, a feature would count twice or not at all. */
@@ -114,6 +124,54 @@ export async function saveFamiliarity(folder: string, { means, inverse, limit }:
     { name: "inverse", dtype: "F32", shape: [inverse.length], data: inverse },
     { name: "limit", dtype: "F32", shape: [1], data: Float32Array.of(limit) },
   ]);
+}
+
+async function saveFolds(folder: string, { probes }: WordFolds, features: number): Promise<void> {
+  const weights = new Float32Array(probes.length * features);
+  for (const [fold, probe] of probes.entries()) weights.set(probe.weights, fold * features);
+  await writeSafetensors(join(folder, FOLDS), [
+    { name: "weight", dtype: "F32", shape: [probes.length, features], data: weights },
+    {
+      name: "bias",
+      dtype: "F32",
+      shape: [probes.length],
+      data: Float32Array.from(probes, ({ intercept }) => intercept),
+    },
+  ]);
+}
+
+function describeFolds({ probes, foldOf }: WordFolds): NonNullable<z.infer<typeof descriptionSchema>["wordFolds"]> {
+  return {
+    outputScales: probes.map(({ outputScale }) => outputScale),
+    words: Object.fromEntries([...foldOf].sort(([a], [b]) => Number(a > b) - Number(a < b))),
+  };
+}
+
+async function loadFolds(
+  folder: string,
+  { outputScales, words }: NonNullable<z.infer<typeof descriptionSchema>["wordFolds"]>,
+  features: number,
+): Promise<WordFolds> {
+  const path = join(folder, FOLDS);
+  await using source = await openSafetensors(path);
+  const weights = await source.readFloat32("weight", { requireFinite: true });
+  const intercepts = await source.readFloat32("bias", { requireFinite: true });
+  const folds = outputScales.length;
+  const foldOf = new Map(Object.entries(words));
+  if (
+    weights.length !== folds * features ||
+    intercepts.length !== folds ||
+    [...foldOf.values()].some((at) => at >= folds)
+  )
+    throw new ProbeFileError(
+      `${path} holds ${weights.length} weights, but ${folds} folds of ${features} features are needed; fit the probe again`,
+    );
+  const probes = outputScales.map((outputScale, fold) => ({
+    weights: weights.slice(fold * features, (fold + 1) * features),
+    intercept: intercepts[fold] ?? Number.NaN,
+    outputScale,
+  }));
+  return { probes, foldOf };
 }
 
 async function loadFamiliarity(folder: string, features: number): Promise<Familiarity | undefined> {

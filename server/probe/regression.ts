@@ -17,6 +17,7 @@ import type { ProbeReport, ProbeSettings } from "./report-types.ts";
 import { evaluateSplit, partsOfSplit } from "./split-report.ts";
 import { splitByTriple } from "./splits.ts";
 import { targetOf, withTargets } from "./targets.ts";
+import { type WordFolds, wordFoldsOf } from "./word-folds.ts";
 import { ratedRows } from "./word-means.ts";
 
 export interface ProbeEvaluation {
@@ -25,6 +26,8 @@ export interface ProbeEvaluation {
   readonly probe: LinearProbe;
   /** The triples that it was tested on. */
   readonly testTriples: readonly string[];
+  /** The probes whose tests are `report.byWord`. */
+  readonly wordFolds: WordFolds;
   /** Of features, whatever is fitted to them: left out where log-ratios are, since the probe of the deltas has it. */
   readonly familiarity: Familiarity | undefined;
 }
@@ -71,7 +74,13 @@ export async function evaluateProbe(
       heldOut: (fold, compute) => context.keep(`familiarity/${fold}`, leveragesSchema, compute),
     });
   const familiarity = settings.target === "deltas" ? await familiarityOfDeltas() : undefined;
-  return { report, probe: probeOf(first.folds[0], features), testTriples, familiarity };
+  return {
+    report,
+    probe: probeOf(first.folds[0], features),
+    testTriples,
+    wordFolds: wordFoldsOf(byWord, rows.words, second.folds),
+    familiarity,
+  };
 }
 
 /** The names of all parts that an evaluation keeps, in order. */

@@ -15,6 +15,7 @@ import { saveProbe } from "../../server/probe/format.ts";
 import type { LinearProbe } from "../../server/probe/linear-probe.ts";
 import { evaluateProbe } from "../../server/probe/regression.ts";
 import { defaultProbeSettings } from "../../server/probe/report-types.ts";
+import type { WordFolds } from "../../server/probe/word-folds.ts";
 import { saveSae } from "../../server/sae/format.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
@@ -29,6 +30,7 @@ export interface TinyRun {
   /** What the probe was fitted on. */
   readonly features: TripleFeatures;
   readonly probe: LinearProbe;
+  readonly wordFolds: WordFolds;
 }
 
 const shape = { D: 16, small: 24, big: 40, layers: [0, 1] } as const;
@@ -106,7 +108,7 @@ async function fitProbe(
   folder: string,
   small: ReadonlyMap<number, Sae>,
   normalise: "deltas" | "predictions",
-): Promise<Pick<TinyRun, "triples" | "features" | "probe">> {
+): Promise<Pick<TinyRun, "triples" | "features" | "probe" | "wordFolds">> {
   const tokenizer = await loadTokenizer(join(folder, "tuned"));
   const model = await loadModel(device, join(folder, "tuned"));
   const texts = (await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" })).slice(0, 800);
@@ -145,8 +147,9 @@ async function fitProbe(
   };
   const counts = new Map([["wonderful", 7]]);
   const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };
-  const { probe, report, testTriples, familiarity } = await evaluateProbe(data, settings);
-  await saveProbe(join(folder, "probe"), { probe, report, testTriples, familiarity, about: { task: "sentiment" } });
+  const evaluated = await evaluateProbe(data, settings);
+  const { probe, wordFolds } = evaluated;
+  await saveProbe(join(folder, "probe"), { ...evaluated, about: { task: "sentiment" } });
   const base = await loadModel(device, join(folder, "..", "..", "base"), { prefix: "base." });
   const collection = new LogRatioCollection(triples, {
     device,
@@ -160,5 +163,5 @@ async function fitProbe(
     { ...settings, target: "logRatio", labelShuffles: 0, xavierSeeds: 0 },
   );
   await saveProbe(join(folder, "fitted"), { ...fitted, about: { task: "sentiment" } });
-  return { triples, features, probe };
+  return { triples, features, probe, wordFolds };
 }

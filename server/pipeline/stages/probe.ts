@@ -25,14 +25,14 @@ type Context<Names extends string> = StageContext<ProbeStageSettings, Names>;
 /** Fits the probe and holds it against its controls; the output is loadable with `loadProbe`. */
 export const probeStage: Stage<ProbeStageSettings, Inputs> = {
   name: "probe",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async (context) => fitAndSave(context, await dataOf(context)),
 };
 
 /** The same with what tuning changed in the prediction of each word as its target. */
 export const fittedStage: Stage<ProbeStageSettings, Inputs | "logRatios"> = {
   name: "fitted",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const logRatios = await readLogRatios(context.input("logRatios"));
     await fitAndSave(context, { ...(await dataOf(context)), logRatios });
@@ -59,11 +59,12 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
 async function fitAndSave<Names extends string>(context: Context<Names>, data: ProbeData): Promise<void> {
   const { settings, output } = context;
   const parts = storeOf(context, partsOf(data, settings.probe).length);
-  const { report, probe, testTriples, familiarity } = await evaluateProbe(data, settings.probe, parts);
+  const { report, probe, testTriples, wordFolds, familiarity } = await evaluateProbe(data, settings.probe, parts);
   await saveProbe(output, {
     probe,
     report,
     testTriples,
+    wordFolds,
     familiarity,
     about: { task: settings.task, lexicon: settings.reward.lexicon },
   });

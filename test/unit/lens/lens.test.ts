@@ -5,9 +5,10 @@ import { activationsOf, tokenAt } from "../../../server/lens/reading.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
 import { openLens } from "../../../server/pipeline/open-lens.ts";
 import { leverages } from "../../../server/probe/familiarity.ts";
-import { polarRows } from "../../../server/probe/features.ts";
+import { polarRows, type TripleFeatures } from "../../../server/probe/features.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
-import { probeRewards } from "../../../server/probe/linear-probe.ts";
+import { type LinearProbe, probeRewards } from "../../../server/probe/linear-probe.ts";
+import type { WordFolds } from "../../../server/probe/word-folds.ts";
 import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
 import { vaderReward } from "../../../server/rewards/vader.ts";
 import { makeTinyRun, type TinyRun } from "../../support/tiny-run.ts";
@@ -46,8 +47,8 @@ describe("a lens on a run", () => {
     });
   });
 
-  it("gives at the targets of triples what the probe predicts for their rows", async () => {
-    const expected = probeRewards(run.probe, polarRows(run.features));
+  it("gives at the targets of triples what the fold that did not see the word predicts for their rows", async () => {
+    const byFold = foldPredictions(run.wordFolds, run.probe, run.features);
     const sides = [...run.triples.map(({ positive }) => positive), ...run.triples.map(({ negative }) => negative)];
     for (const [row, side] of sides.entries()) {
       const reading = await lens.read(side.text);
@@ -55,7 +56,20 @@ describe("a lens on a run", () => {
         (token) => (reading.starts[token] ?? 0) < side.end && (reading.ends[token] ?? 0) > side.start,
       );
       const mean = inside.reduce((sum, token) => sum + (reading.implicit[token] ?? 0), 0) / inside.length;
-      expect(mean).toBeCloseTo(expected[row] ?? Number.NaN, 4);
+      expect(mean).toBeCloseTo(byFold[run.wordFolds.foldOf.get(side.word) ?? -1]?.[row] ?? Number.NaN, 4);
+    }
+  });
+
+  it("reads words that the probe was not fitted on by the probe itself", async () => {
+    const unknown = "The fantabulous film. It was a table.";
+    const reading = await lens.read(unknown);
+    expect([...reading.folds].every((fold) => fold === -1)).toBe(true);
+    const { probe } = await loadProbe(join(run.folder, "probe"));
+    for (const [token, implicit] of reading.implicit.entries()) {
+      let sum = probe.intercept;
+      for (const [column, weight] of probe.weights.entries())
+        sum += weight * (activationsOf(reading, column)[token] ?? 0);
+      expect(implicit).toBeCloseTo(sum, 6);
     }
   });
 
@@ -104,8 +118,9 @@ describe("a lens on a run", () => {
   });
 
   it("gives a word the value that was fitted at targets, by parts that sum to it", async () => {
-    const { probe } = await loadProbe(join(run.folder, "fitted"));
-    const expected = probeRewards(probe, polarRows(run.features));
+    const { probe, wordFolds } = await loadProbe(join(run.folder, "fitted"));
+    if (wordFolds === undefined) throw new Error("the fitted log-ratios have no folds");
+    const byFold = foldPredictions(wordFolds, probe, run.features);
     let pieces = 0;
     for (const [row, { positive: side }] of run.triples.entries()) {
       const reading = await lens.read(side.text);
@@ -115,7 +130,7 @@ describe("a lens on a run", () => {
       const [first = 0] = inside;
       const found = lens.explainFitted(reading, { first, end: first + inside.length }, 3);
       if (found === null) throw new Error("the run holds no fitted log-ratios");
-      expect(found.value).toBeCloseTo(expected[row] ?? Number.NaN, 3);
+      expect(found.value).toBeCloseTo(byFold[wordFolds.foldOf.get(side.word) ?? -1]?.[row] ?? Number.NaN, 3);
       const listed = found.contributions.reduce((sum, { contribution }) => sum + contribution, 0);
       expect(listed + found.intercept + found.rest.contribution).toBeCloseTo(found.value, 9);
       expect(found.contributions.length).toBeLessThanOrEqual(3);
@@ -228,3 +243,8 @@ describe("a lens on a run", () => {
     expect((await other).starts.length).toBeGreaterThan(1000);
   });
 });
+
+/** Of every row, by every fold's probe. */
+function foldPredictions({ probes }: WordFolds, probe: LinearProbe, features: TripleFeatures): Float64Array[] {
+  return probes.map((fold) => probeRewards({ ...probe, ...fold }, polarRows(features)));
+}

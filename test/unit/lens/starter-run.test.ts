@@ -51,18 +51,17 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
 
   it("gives numbers that are sums of weights times activations, and that ablating nothing leaves as they are, bit for bit", async () => {
     const lens = await openLens(starterRunFolder(), { threads: 1 });
-    const { probe } = await loadProbe(join(starterRunFolder(), "probe"));
+    const { probe, wordFolds } = await loadProbe(join(starterRunFolder(), "probe"));
     const text =
       "A wonderful, moving film. The plot is terrible and boring, but I would recommend it to my best friend!";
     const reading = await lens.read(text);
-    const columns = Array.from(probe.weights, (weight, column) => ({
-      weight,
-      activations: activationsOf(reading, column),
-    }));
+    const activations = Array.from(probe.weights, (_, column) => activationsOf(reading, column));
     for (const [token, implicit] of reading.implicit.entries()) {
-      const parts = columns.reduce(
-        (sum, { weight, activations }) => sum + weight * (activations[token] ?? 0),
-        probe.intercept,
+      // A word that the probe was fitted on is read by the fold that did not see it.
+      const { weights, intercept: constant } = wordFolds?.probes[reading.folds[token] ?? -1] ?? probe;
+      const parts = activations.reduce(
+        (sum, column, at) => sum + (weights[at] ?? Number.NaN) * (column[token] ?? 0),
+        constant,
       );
       expect(Math.abs(parts - implicit)).toBeLessThan(1e-4);
       const { contributions, intercept, rest } = lens.explain(text, reading, token, 5);
