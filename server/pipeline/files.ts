@@ -52,6 +52,24 @@ export async function textIfThere(path: string, kind: FileKind): Promise<string 
   );
 }
 
+/**
+ * Makes a folder and those above it. Node's own way never ends where the system has no folder and refuses to make one, as below /proc. Throws the
+ * system's errors.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await nodeFiles.mkdir(path);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EEXIST" && (await nodeFiles.stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (errno !== "ENOENT" || parent === path || (await unlessMissing(nodeFiles.stat(parent))) !== undefined)
+      throw error;
+    await makeFolder(parent);
+    await makeFolder(path);
+  }
+}
+
 /** Removes a file or a folder with all it holds; nothing there is no error. */
 export async function remove(path: string, files: FileSystem): Promise<void> {
   await files.rm(path, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import * as nodeFs from "node:fs";
 import { isJson } from "../common/json.ts";
+import { WholeFileError } from "../common/text-file.ts";
 import type { FileSystem } from "./files.ts";
 
 const NEWLINE = 0x0a;
@@ -21,7 +22,12 @@ export class JsonLinesFile {
     this.path = path;
     this.#files = files;
     this.#descriptor = files.openSync(path, "a+");
-    const size = nodeFs.fstatSync(this.#descriptor).size;
+    const found = nodeFs.fstatSync(this.#descriptor);
+    if (!found.isFile()) {
+      files.closeSync(this.#descriptor);
+      throw new WholeFileError(`${path}: it is no regular file, and lines can be added to no other. Remove it`);
+    }
+    const { size } = found;
     this.#size = wholeLinesSize(this.#descriptor, size);
     if (this.#size < size) this.truncate(this.#size);
   }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
@@ -6,7 +6,7 @@ import { LfpError } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { RunState } from "../protocol/run-events.ts";
-import { disk, errnoOf, type FileSystem, remove, StorageError, unlessMissing } from "./files.ts";
+import { disk, errnoOf, type FileSystem, makeFolder, remove, StorageError, unlessMissing } from "./files.ts";
 import { LockedError, lockHolder } from "./run-lock.ts";
 
 /** Where everything of a run is. All paths are absolute or relative to the caller's folder, as `root` is. */
@@ -112,13 +112,24 @@ export async function runFolder(runsRoot: string, name: string): Promise<string>
  */
 export async function prepareRun(runsRoot: string, name: string, experiment: unknown): Promise<string> {
   checkRunName(name);
-  await mkdir(runsRoot, { recursive: true });
-  const folder = await runFolder(runsRoot, name);
-  await mkdir(folder, { recursive: true });
+  const folder = await inStorage(join(runsRoot, name), async () => {
+    await makeFolder(runsRoot);
+    const found = await runFolder(runsRoot, name);
+    await makeFolder(found);
+    return found;
+  });
   const holder = await lockHolder(runPaths(folder).lock);
   if (holder !== undefined) throw new LockedError(`run ${name}`, holder);
   await writeFileAtomically(runPaths(folder).experiment, `${JSON.stringify(experiment, null, 2)}\n`);
   return folder;
+}
+
+async function inStorage<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw errnoOf(error) === undefined ? error : new StorageError(`The run's folder ${folder} cannot be made`, error);
+  }
 }
 
 /** Names of the runs in a folder, sorted; other things in it are passed over. */

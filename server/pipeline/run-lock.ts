@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import { errnoOf, textIfThere, unlessMissing } from "./files.ts";
 import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
 
@@ -27,6 +28,17 @@ export class LockedError extends LfpError {
       `${what} is held by ${describeHolder(holder)}. Wait for it, or stop it with \`lfp cancel\`, then run this again.`,
     );
     this.holder = holder;
+  }
+}
+
+/** A lock's folder holds what no lock of ours has put there. */
+export class LockFolderError extends LfpError {
+  readonly code = "input";
+
+  constructor(folder: string, name: string) {
+    super(
+      `${folder} holds ${visibleLine(JSON.stringify(name), 60)}, and no lock has such a number: remove it and run this again.`,
+    );
   }
 }
 
@@ -183,11 +195,15 @@ function parseHolder(text: string): LockHolder | undefined {
 }
 
 async function highestNumber(folder: string): Promise<number> {
-  return Math.max(0, ...(await numbersIn(folder)));
+  return (await numbersIn(folder)).reduce((highest, number) => Math.max(highest, number), 0);
 }
 
 async function numbersIn(folder: string): Promise<number[]> {
-  return (await readdir(folder)).filter((name) => /^\d+$/.test(name)).map(Number);
+  const numbers = (await readdir(folder)).filter((name) => /^\d+$/.test(name));
+  // Beyond, two names are one number, and none is the next.
+  const strange = numbers.find((name) => Number(name) > Number.MAX_SAFE_INTEGER - 1);
+  if (strange !== undefined) throw new LockFolderError(folder, strange);
+  return numbers.map(Number);
 }
 
 /** Whether the rename took place; not when the name is taken, nor when `from` was swept away by another. */

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { invariant, LfpError, messageOf } from "../common/errors.ts";
 import { knownError } from "../common/system-errors.ts";
@@ -6,7 +6,7 @@ import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import type { RunEvent, RunState } from "../protocol/run-events.ts";
 import { CancelWatch, clearCancelRequest } from "./cancel.ts";
-import { errnoOf, type FileSystem, StorageError } from "./files.ts";
+import { errnoOf, type FileSystem, makeFolder, StorageError } from "./files.ts";
 import { takeTurn } from "./machine-queue.ts";
 import { checkRunName, runPaths } from "./run-folder.ts";
 import { isLockLost, Lock } from "./run-lock.ts";
@@ -59,21 +59,44 @@ export async function runPipeline(
   const stages = inOrder(plan);
   const lock = await lockRun(folder, name);
   const cancel = new CancelWatch(folder);
+  let outcome: RunOutcome | undefined;
   try {
     const signal = AbortSignal.any([cancel.signal, lock.lost, ...(options.signal ? [options.signal] : [])]);
-    const outcome = await workUnderLock(stages, folder, name, { ...options, signal });
+    outcome = await workUnderLock(stages, folder, name, { ...options, signal });
     if (lock.lost.aborted) throw lock.lost.reason;
     return outcome;
   } finally {
     cancel.close();
     if (cancel.signal.aborted) await clearCancelRequest(folder).catch(() => undefined);
+    await giveBack(lock, outcome);
+  }
+}
+
+/** Where a run has failed, a lock that cannot be given back says nothing more: this process's end frees it. */
+async function giveBack(lock: Lock, outcome: RunOutcome | undefined): Promise<void> {
+  try {
     await lock.release();
+  } catch (cause) {
+    if (outcome?.kind === "done")
+      throw new StorageError("The run is done, but its lock could not be given back", cause);
+  }
+}
+
+/** The folder that a run works in is no longer where it was. */
+export class RunGoneError extends LfpError {
+  readonly code = "not-found";
+
+  constructor(folder: string, cause: unknown) {
+    super(
+      `${folder} is gone: it was deleted, moved or renamed while the run worked in it. Where it was moved, move it back; the same command then goes on.`,
+      { cause },
+    );
   }
 }
 
 async function lockRun(folder: string, name: string): Promise<Lock> {
   try {
-    await mkdir(runPaths(folder).stages, { recursive: true });
+    await makeFolder(runPaths(folder).stages);
     return await Lock.acquire(runPaths(folder).lock, `run ${name}`, `run ${name}`);
   } catch (error) {
     throw errnoOf(error) === undefined ? error : new StorageError(`${folder} could not be locked`, error);
@@ -94,7 +117,11 @@ async function workUnderLock(
     await runStages(stages, session, options, turn);
     outcome = { kind: "done" };
   } catch (error) {
-    outcome = outcomeOf(error, session?.currentStage, options.signal);
+    const isGone = await stat(runPaths(folder).lock).then(
+      () => false,
+      (cause: unknown) => errnoOf(cause) === "ENOENT",
+    );
+    outcome = outcomeOf(isGone ? new RunGoneError(folder, error) : error, session?.currentStage, options.signal);
     if (knownError(error) === undefined) session?.tryMessage(stackOf(error));
   }
   if (!isLockLost(options.signal)) {
@@ -149,7 +176,8 @@ class Turn {
   }
 
   async end(): Promise<void> {
-    await this.#lock?.release();
+    // The state folder's disk failed: the end of this process frees the turn.
+    await this.#lock?.release().catch(() => undefined);
   }
 }
 
