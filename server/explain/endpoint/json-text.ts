@@ -14,8 +14,8 @@ export function withoutThinking(text: string): string {
 }
 
 /** Bounds the work on a text of nothing but braces. */
-const longest = 50_000;
-const triesAtMost = 500;
+const longest = 20_000;
+const triesAtMost = 300;
 
 /**
  * The JSON values in an answer, in order: the whole of it, or every object that stands in it whole and in no other. None of them stands in the
