@@ -5,7 +5,12 @@
 
 /** Every character that acts or hides, as `\u001b` or `\u{e0041}`. Line breaks and tabs stay; Windows' line breaks become plain ones. */
 export function visible(text: string): string {
-  return text.toWellFormed().replaceAll("\r\n", "\n").replace(acting, escapeOf);
+  return replaceActing(text.toWellFormed().replaceAll("\r\n", "\n"), escapeOf);
+}
+
+/** A text with something else in place of every character that acts or hides; line breaks and tabs stay. */
+export function replaceActing(text: string, by: (character: string) => string): string {
+  return text.replace(acting, by);
 }
 
 /** The same on one line: line breaks and tabs are shown too. `most` is in UTF-16 units. */

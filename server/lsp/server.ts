@@ -10,6 +10,7 @@ import {
 } from "vscode-languageserver/node";
 import { z } from "zod";
 import { packageVersion } from "../common/package-root.ts";
+import { message } from "../common/untrusted-text.ts";
 import { stateFolder } from "../pipeline/machine-queue.ts";
 import type { FeatureId } from "../protocol/ablation.ts";
 import {
@@ -190,8 +191,8 @@ function serveLifecycle(
 /** The editor shows these in the server's output. */
 function logOf(connection: Connection): ServerLog {
   return {
-    info: (line) => unlessClosed(() => connection.console.info(line)),
-    error: (line) => unlessClosed(() => connection.console.error(line)),
+    info: (line) => unlessClosed(() => connection.console.info(message(line))),
+    error: (line) => unlessClosed(() => connection.console.error(message(line))),
   };
 }
 

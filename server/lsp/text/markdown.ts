@@ -1,3 +1,5 @@
+import { replaceActing } from "../../common/untrusted-text.ts";
+
 /**
  * Markdown that says what it was meant to say. Whatever comes from a model, a data set or a person is text: none of it can become a link, a
  * command, an image, markup or a table's cell, nor turn the direction of what stands beside it.
@@ -55,16 +57,9 @@ function escaped(text: string): string {
 
 /** On one line; what is not to be seen, or changes how its neighbours are, becomes something that is. */
 function visible(text: string): string {
-  return (
-    text
-      .replace(/\r\n?|\n/g, "⏎")
-      .replaceAll("\t", "⇥")
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-      .replace(/[\x00-\x1f\x7f-\x9f]/g, "␦")
-      .replace(/[\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/gu, "␦")
-      // A half of a pair cannot be sent as UTF-8.
-      .toWellFormed()
-  );
+  const oneLine = text.replace(/\r\n?|\n/g, "⏎").replaceAll("\t", "⇥");
+  // A half of a pair cannot be sent as UTF-8.
+  return replaceActing(oneLine, () => "␦").toWellFormed();
 }
 
 function shortened(text: string, most: number): string {

@@ -151,6 +151,8 @@ async function* csvRows(path: string, opening: Promise<Readable>): Rows {
   } catch (cause) {
     if (cause instanceof DataFileError) throw cause;
     throw new DataFileError(`${path}, row ${row + 1} is not CSV: ${messageOf(cause)}`, { cause });
+  } finally {
+    input.destroy();
   }
   const failure = failed();
   if (failure !== undefined) throw failure instanceof DataFileError ? failure : unreadable(path, failure);
