@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { message, visibleLine } from "../common/untrusted-text.ts";
 import { followEvents } from "../pipeline/follow.ts";
 import { listRuns, runFolder, runPaths } from "../pipeline/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../pipeline/run-status.ts";
@@ -59,9 +60,11 @@ async function allRuns(root: string): Promise<string[]> {
 
 function describe(folder: string, status: RunStatus): string {
   const { state, process, record } = status;
-  const stages = (record?.stages ?? []).map((stage) => `  ${stage.id.padEnd(14)}${stageStatusOf(status, stage)}`);
+  const stages = (record?.stages ?? []).map(
+    (stage) => `  ${visibleLine(stage.id).padEnd(14)}${stageStatusOf(status, stage)}`,
+  );
   const where = process === undefined ? "" : ` (process ${process.pid} on ${process.host})`;
-  return [`${folder}: ${describeState(state)}${where}`, ...stages].join("\n");
+  return [message(`${folder}: ${describeState(state)}${where}`), ...stages].join("\n");
 }
 
 function plain(status: RunStatus) {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
-import { readTextFile } from "../common/text-file.ts";
+import { readTextFile, WholeFileError } from "../common/text-file.ts";
 import { RunState } from "../protocol/run-events.ts";
 import { disk, errnoOf, type FileSystem, makeFolder, remove, StorageError, unlessMissing } from "./files.ts";
 import { LockedError, lockHolder } from "./run-lock.ts";
@@ -167,6 +167,10 @@ export async function readRecord(folder: string): Promise<RunRecord | undefined>
     const text = await unlessMissing(readTextFile(path, "record"));
     return text === undefined ? undefined : RunRecord.parse(parseJson(text));
   } catch (cause) {
+    if (cause instanceof WholeFileError)
+      throw new RunFileError(`${cause.message}. Remove it: the finished stages and checkpoints are found without it.`, {
+        cause,
+      });
     if (errnoOf(cause) !== undefined) throw new StorageError(`${path} cannot be read`, cause);
     throw new RunFileError(
       `${path} is not a record that this version can read. If a newer version wrote it, use that one; if it is damaged, ` +

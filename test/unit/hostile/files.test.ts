@@ -36,20 +36,23 @@ describe.skipIf(process.platform === "win32")("a file that is read whole", () =>
   it.each(readers)("%s that is a pipe is refused at once", async (name, read) => {
     const folder = await scratchFolder();
     execFileSync("mkfifo", [join(folder, name)]);
-    await expect(read(folder)).rejects.toMatchObject({ code: "input", message: /a named pipe/ });
+    await expect(read(folder)).rejects.toMatchObject({ code: "input", message: expect.stringMatching(/a named pipe/) });
   });
 
   it.each(readers)("%s that leads to a device without an end is refused", async (name, read) => {
     const folder = await scratchFolder();
     await symlink("/dev/zero", join(folder, name));
-    await expect(read(folder)).rejects.toMatchObject({ code: "input", message: /a device/ });
+    await expect(read(folder)).rejects.toMatchObject({ code: "input", message: expect.stringMatching(/a device/) });
   });
 
   it.each(readers.filter(([name]) => name !== "anything"))("%s of 3 GB is refused by its size", async (name, read) => {
     const folder = await scratchFolder();
     await writeFile(join(folder, name), "");
     await truncate(join(folder, name), 3e9);
-    await expect(read(folder)).rejects.toMatchObject({ code: "input", message: /it has 3000000000 bytes; at most/ });
+    await expect(read(folder)).rejects.toMatchObject({
+      code: "input",
+      message: expect.stringMatching(/it has 3000000000 bytes; at most/),
+    });
   });
 
   it.each(readers.filter(([name]) => name !== "anything"))(
