@@ -18,6 +18,7 @@ const kept = [
   "report.json",
   "report.md",
   "learned",
+  "fitted",
   "probe",
   "sae",
   "tuned",
