@@ -193,7 +193,7 @@ describe("a tied head", () => {
       head(name, (values) => values),
     );
     const logits = await logitsIn(same);
-    expect(logits?.some((value) => value !== 0)).toBe(true);
+    expect(new Set(logits).size).toBeGreaterThan(1);
     if (model !== "gpt-neox") expectClose("logits", logits, plainLogits(model), { absolute: 2e-5, relative: 0 });
     const own = await changed(
       model,
