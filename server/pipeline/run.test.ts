@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
-import { everyNth, fakePlan, smallPlan, train } from "../../test/unit/pipeline/fake-stages.ts";
+import { everyNth, fakePlan, smallPlan, train, walk } from "../../test/unit/pipeline/fake-stages.ts";
 import { lastingFiles } from "../../test/unit/pipeline/lasting-files.ts";
 import { PATIENT, scratchFolder } from "../../test/unit/pipeline/scratch.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
@@ -74,6 +74,28 @@ describe("a run", () => {
     expect((await lastingFiles(other)).get("tuned/weights.bin")).not.toBe(
       (await lastingFiles(one)).get("tuned/weights.bin"),
     );
+  });
+
+  test("draws for a stage with a seed of its own as a run with that seed would, and the other stages keep the run's", async () => {
+    const [folder, other] = [await newFolder(), await newFolder()];
+    const walking = (id: string, seed?: number): PlannedStage =>
+      planStage({
+        id,
+        stage: walk,
+        settings: { steps: 3, rate: 0.1 },
+        inputs: {},
+        ...(seed === undefined ? {} : { seed }),
+      });
+    await run([walking("plain"), walking("seven", 7), walking("eight", 8)], folder);
+    await run([walking("plain")], other, { seed: 8 });
+    const keysOf = async (place: string) => (await readRecord(place))?.stages.map(({ key }) => key) ?? [];
+    const [plain, seven, eight] = await keysOf(folder);
+    expect(seven).toBe(plain);
+    expect([eight]).toEqual(await keysOf(other));
+    expect(eight).not.toBe(plain);
+    const [, , drawn] = (await readRecord(folder))?.stages ?? [];
+    const [asRun] = (await readRecord(other))?.stages ?? [];
+    expect(drawn?.digest).toBe(asRun?.digest);
   });
 
   test("run again takes everything as it is", async () => {
