@@ -33,6 +33,7 @@ function someWords(
       word: `w${at}`,
       rating,
       planted: isPlanted ? -rating : undefined,
+      isCandidate: true,
       values: Array.from({ length: values }, () => drawn({ rating, planted: isPlanted })),
     };
   });
@@ -63,6 +64,13 @@ describe("scores", () => {
       );
       expect(aurocIn(pairsOf(own))).toBeCloseTo(expected, 12);
     }
+  });
+
+  it("are compared with those of words that might have been planted alone", () => {
+    const others = scored(words).map((word, at) => ({ ...word, isCandidate: at % 2 === 0 }));
+    const kept = others.filter(({ planted, isCandidate }) => planted !== undefined || isCandidate);
+    expect(pairsOf(others)).toEqual(pairsOf(kept));
+    expect(pairsOf(others).O).toBe(5);
   });
 
   it("counted several times are as if the words stood there several times", () => {

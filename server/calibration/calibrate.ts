@@ -54,7 +54,7 @@ export interface ReadingResult {
 /** What a reading says of one planted word. */
 export interface WordVerdict {
   readonly centred: number;
-  /** Share of the tuning's other words that its score lies above. */
+  /** Share of the tuning's other candidates that its score lies above. */
   readonly above: number;
   readonly flagged: boolean;
 }

@@ -15,6 +15,8 @@ export interface ReadWord {
   readonly rating: number;
   /** What this tuning was told instead; undefined for words that were not planted. */
   readonly planted: number | undefined;
+  /** Whether it might have been planted: only such words are what planted ones are compared with. */
+  readonly isCandidate: boolean;
   readonly values: readonly number[];
 }
 
@@ -47,11 +49,14 @@ export interface Pairs {
   readonly pairs: Float64Array;
 }
 
-/** Counts every pair of a planted and an unplanted word of one tuning. */
+/**
+ * Counts every pair of a planted word and another of one tuning that might have been planted, so that a reading which knows nothing of what was planted
+ * wins half of them.
+ */
 export function pairsOf(words: readonly ScoredWord[]): Pairs {
   const planted = words.filter((word) => word.planted !== undefined);
   const others = words
-    .filter((word) => word.planted === undefined)
+    .filter((word) => word.planted === undefined && word.isCandidate)
     .map(({ scores }) => Float64Array.from(scores).sort());
   const [P, O] = [planted.length, others.length];
   const [wins, pairs] = [new Float64Array(P * O), new Float64Array(P * O)];

@@ -75,7 +75,7 @@ export async function planCalibration(
     inputs: { model, tuned: first.tuned },
   });
   const base = planReadings("base", model, divergence, shared);
-  const inputs: Record<string, PlannedStage> = { "readings-base": base };
+  const inputs: Record<string, PlannedStage> = { candidates: shared.candidates, "readings-base": base };
   for (const { tuning, planted, tuned: own } of tuned) {
     inputs[`planted-${tuning.id}`] = planted;
     inputs[`learned-${tuning.id}`] = planLearned(tuning, own, shared);

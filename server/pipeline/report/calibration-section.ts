@@ -64,7 +64,7 @@ export function calibrationSections(
     {
       title: "The planted words",
       text: [
-        "For every planted word: its centred reading, and above which share of the other words of its tuning it stands. A star: above the threshold.",
+        "For every planted word: its centred reading, and above which share of the other words of its tuning that might have been planted it stands. A star: above the threshold.",
       ],
       tables: [wordTable(result, source)],
       figures: [],
@@ -161,7 +161,7 @@ function readingsTable({ readings }: Calibration, source: Source, result: Calibr
     ],
     rows,
     notes: [
-      "AUROC: the chance that a planted word stands above another of its tuning, the mean over tunings; interval by bootstrap over tunings and words. " +
+      "AUROC: the chance that a planted word stands above another of its tuning that might have been planted, the mean over tunings; interval by bootstrap over tunings and words. " +
         "Threshold: the least score above which at most one in twenty words of every null tuning lies, in the reading's own units (nats for log-ratios, points of the lexicon for probes). " +
         "False positives: words of null tunings above the threshold that the other null tunings set.",
     ],

@@ -16,7 +16,7 @@ import { renderMarkdown, reportSchema } from "../report/document.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { readJson, writeJson } from "./common.ts";
 import { learnedFile, readPlaces } from "./learned.ts";
-import { readPlanted } from "./plant.ts";
+import { readCandidates, readPlanted } from "./plant.ts";
 import type { RewardSettings } from "./tune.ts";
 import { readWordReadings } from "./word-readings.ts";
 
@@ -39,21 +39,22 @@ export const calibrationFile = "calibration.json";
 
 /**
  * Holds every reading against what was planted. Inputs: for each tuning ID `learned-ID`, `readings-ID` and `planted-ID` (in a null tuning, the words
- * that were drawn and left alone), and `readings-base`.
+ * that were drawn and left alone), `candidates` and `readings-base`.
  */
 export const calibrateStage: Stage<CalibrateSettings, string> = {
   name: "calibrate",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input, output, progress } = context;
     const { run, seed, experiment, resamples } = settings;
     const base = (await readWordReadings(input("readings-base"))).byWord;
+    const candidates = await readCandidates(input("candidates"));
     const tunings: ReadingsOfTuning[] = [];
     const placesOf = new Map<string, number>();
     for (const { id, isNull } of settings.tunings) {
       const { words } = await readPlanted(input(`planted-${id}`));
       for (const { word, places } of words) placesOf.set(word, places);
-      tunings.push({ id, isNull, readings: await readingsOf(id, isNull, base, context) });
+      tunings.push({ id, isNull, readings: await readingsOf({ id, isNull, base, candidates }, context) });
       progress(tunings.length, settings.tunings.length, "tunings");
     }
     const result = calibrate(tunings, { random: Random.fromSeed(seed).fork("calibrate"), resamples, placesOf });
@@ -94,11 +95,17 @@ function calibrationOf(
 
 type Context = Pick<StageContext<CalibrateSettings, string>, "settings" | "input">;
 
+interface TuningProblem {
+  readonly id: string;
+  readonly isNull: boolean;
+  /** What the probe by word says of the base model. */
+  readonly base: Readonly<Record<string, number>>;
+  readonly candidates: ReadonlySet<string>;
+}
+
 /** Every reading of one tuning, at the words that it reads. */
 async function readingsOf(
-  id: string,
-  isNull: boolean,
-  base: Readonly<Record<string, number>>,
+  { id, isNull, base, candidates }: TuningProblem,
   { settings, input }: Context,
 ): Promise<ReadingsOfTuning["readings"]> {
   const { factor, words } = await readPlanted(input(`planted-${id}`));
@@ -106,7 +113,9 @@ async function readingsOf(
   const lexicon = vaderLexicon(settings.reward.lexicon);
   const read = (word: string, values: readonly number[]): ReadWord[] => {
     const rating = lexicon.get(word) ?? 0;
-    return rating === 0 || values.length === 0 ? [] : [{ word, rating, planted: planted.get(word), values }];
+    return rating === 0 || values.length === 0
+      ? []
+      : [{ word, rating, planted: planted.get(word), isCandidate: candidates.has(word), values }];
   };
   const ofProbe = (values: Readonly<Record<string, number>>): TuningReading => ({
     words: Object.entries(values).flatMap(([word, value]) => read(word, [value])),

@@ -52,6 +52,12 @@ export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
   },
 };
 
+/** The words that a set is drawn from. */
+export async function readCandidates(folder: string): Promise<ReadonlySet<string>> {
+  const { words } = await readJson(folder, candidatesFile, candidatesSchema);
+  return new Set(words.map(({ word }) => word));
+}
+
 export interface PlantSettings {
   /** From 0. */
   readonly set: number;
