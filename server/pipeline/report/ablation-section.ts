@@ -280,11 +280,9 @@ export function besideTable(set: AblationResult, source: Source): Table {
     title: "Loss and probe after ablation",
     source,
     columns: ["", "loss", "change", "95 % low", "95 % high", "probe's separation", "change", "95 % low", "95 % high"],
-    rows: set.conditions.map((condition) => [
-      nameOfCondition(set, condition),
-      ...cells(condition.loss),
-      ...cells(condition.probe),
-    ]),
+    rows: set.conditions
+      .filter(({ loss, probe }) => loss !== null || probe !== null)
+      .map((condition) => [nameOfCondition(set, condition), ...cells(condition.loss), ...cells(condition.probe)]),
     notes: [
       `Loss: next-token cross-entropy in nats on ${set.texts} held-out texts. Separation: the probe's reading at positive words minus at negative ones, mean over ${set.triples} triples that it was not fitted on, ` +
         "read anew from the changed model. Of the random sets only the first have these.",

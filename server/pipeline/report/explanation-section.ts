@@ -38,7 +38,7 @@ export function explanationSection(
 /** One line for the top of the report. */
 export function explanationsFinding({ features, base, explainer }: Explanations): string {
   const { mean } = meansOf(features, "detection");
-  const beside = `${relevantInWords(base)}${isMoreRelevant(features, base) ? "" : ", no fewer than chance allows"}`;
+  const beside = `${relevantInWords(base)}${isMoreRelevant(features, base) ? "" : ", not shown to be fewer"}`;
   return `Of the features explained (${explainer}), ${relevantInWords(features)} have to do with the task, and of the base model's ${beside}; explanations tell where a feature is active with a balanced accuracy of ${showCell(mean)}.`;
 }
 

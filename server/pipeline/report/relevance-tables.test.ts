@@ -89,7 +89,7 @@ it("says whether relevance marks anything that tuning made", () => {
   expect(explanationSection({ ...found, base: [] }, [], source).text).toHaveLength(1);
   const finding = (tuned: number, base: number) =>
     explanationsFinding({ ...found, features: of("", tuned, 150), base: of("base:", base, 150) });
-  expect(finding(16, 15)).toContain("15 of 150 (10 %), no fewer than chance allows;");
+  expect(finding(16, 15)).toContain("15 of 150 (10 %), not shown to be fewer;");
   expect(finding(40, 14)).toContain("14 of 150 (9.333 %);");
 });
 
