@@ -43,16 +43,23 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     await workbench.status.click();
     await workbench.pick("Implicit reward");
     // The text's first word is one that no triple asks about.
-    const [first] = await workbench.coloured(([word]) => word?.word === "I");
-    expect(first).toMatchObject({ background: "rgba(0, 0, 0, 0)", line: "1px solid" });
+    const isFaded = { word: "I", background: "rgba(0, 0, 0, 0)", line: "1px solid" };
+    // Until the answer comes, the colours are those of the reading before.
+    const [first] = await workbench.coloured(([word]) => word?.word === "I" && word.line === isFaded.line);
+    expect(first).toMatchObject(isFaded);
     await workbench.hoverOver("I", "Unfamiliar to the probe");
     await workbench.screenshot("hover unfamiliar");
     await workbench.page.keyboard.press("Escape");
   });
 
   it("is ablated from the hover: a feature stands in a file of the folder, and hover and status bar say so", async () => {
-    const before = JSON.stringify(await workbench.coloured(isRead));
-    const hover = await workbench.hoverOver("great", "implicit reward");
+    // The hover's parts are those of this number, so that the first one's end changes its colour.
+    const earlier = JSON.stringify(await workbench.coloured(isRead));
+    await workbench.status.click();
+    await workbench.pick("Learned reward by features");
+    const isOther = (words: readonly ColouredWord[]): boolean => isRead(words) && JSON.stringify(words) !== earlier;
+    const before = JSON.stringify(await workbench.coloured(isOther));
+    const hover = await workbench.hoverOver("great", "part of the learned reward");
     await hover
       .locator("a", { hasText: /^ablate$/ })
       .first()
