@@ -27,6 +27,7 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
     await page.getByRole("grid").locator(".id").first().waitFor();
     await page.getByRole("button", { name: /^Score/ }).click();
     await page.locator('[role="columnheader"][aria-sort="descending"]', { hasText: "Score" }).waitFor();
+    await page.getByRole("grid").locator(".id").first().waitFor();
     await workbench.screenshot("features");
     await page.getByRole("textbox", { name: "Search features" }).fill("could");
     await page
@@ -37,7 +38,8 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
   });
 
   it("a feature's page takes labels, reads one's own text, and ablates", async () => {
-    await row(/L\d\/F\d+/).click();
+    // Explained below: one that the run has not explained.
+    await row(/L\d\/F\d+ +not explained/).click();
     const page = await featurePage();
     await page.getByRole("heading", { name: "Examples" }).waitFor();
     await page.getByRole("textbox", { name: "New label" }).fill("by hand");
@@ -46,7 +48,10 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
     await row("[by hand]").waitFor();
     await page.getByRole("textbox", { name: "Your own text" }).fill("a great film with a weak story");
     await page.getByText("Read Text").click();
-    await page.getByText(/^strongest /).waitFor();
+    await page
+      .getByRole("status")
+      .getByText(/^strongest /)
+      .waitFor();
     await page.getByText("Ablate", { exact: true }).click();
     await page.getByText("ablated", { exact: true }).waitFor();
     await workbench.screenshot("feature");
