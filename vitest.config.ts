@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Small files that take long: left to the end, as Vitest leaves small files, they would run while the other cores have nothing to do. */
-const long = ["kill-real.test.ts", "lsp/fuzz.test.ts", "pipeline/kill.test.ts", "disk-errors.test.ts"];
+const long = ["kill-real.test.ts", "lsp/fuzz.test.ts", "runs/kill.test.ts", "disk-errors.test.ts"];
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

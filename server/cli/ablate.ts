@@ -1,8 +1,8 @@
 import type { AblationResult } from "../ablate/result.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
-import { ablateRun } from "../pipeline/ablate-run.ts";
 import { choices, chosenInStore } from "../pipeline/ablation/choose.ts";
+import { ablateRun } from "../pipeline/finished/ablate-run.ts";
 import { rankInWords, rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
 import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";

@@ -1,13 +1,13 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LfpError } from "../common/errors.ts";
-import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/calibration-file.ts";
+import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../pipeline/experiment/resolve.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { type CalibrationOptions, planCalibration } from "../pipeline/plan-calibration.ts";
-import type { RunOutcome } from "../pipeline/run.ts";
-import { runPaths } from "../pipeline/run-folder.ts";
 import { type Calibration, ReadingName } from "../protocol/calibration.ts";
+import type { RunOutcome } from "../runs/run.ts";
+import { runPaths } from "../runs/run-folder.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { RunFailedError, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
-import { LocalExecutor } from "../pipeline/local-executor.ts";
-import { runStatus } from "../pipeline/run-status.ts";
+import { LocalExecutor } from "../runs/local-executor.ts";
+import { runStatus } from "../runs/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
 import { describeState } from "./run-lines.ts";

@@ -6,8 +6,8 @@ import {
   type ExplainRunResult,
   explainRun,
   previewExplain,
-} from "../pipeline/explain-run.ts";
-import { runPaths } from "../pipeline/run-folder.ts";
+} from "../pipeline/finished/explain-run.ts";
+import { runPaths } from "../runs/run-folder.ts";
 import type { FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";

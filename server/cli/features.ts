@@ -1,4 +1,4 @@
-import { earlierStores } from "../pipeline/living-store.ts";
+import { earlierStores } from "../pipeline/finished/living-store.ts";
 import { earlierInWords, FeatureQuery, FeatureSort } from "../protocol/features.ts";
 import type { FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand } from "./command.ts";

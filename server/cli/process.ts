@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { message } from "../common/untrusted-text.ts";
-import { abortOnTermination } from "../pipeline/cancel.ts";
+import { abortOnTermination } from "../runs/cancel.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { main } from "./main.ts";
 

@@ -1,5 +1,5 @@
-import { readRunReport } from "../pipeline/run-report.ts";
-import { runStatus } from "../pipeline/run-status.ts";
+import { readRunReport } from "../pipeline/finished/run-report.ts";
+import { runStatus } from "../runs/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { NoReportError } from "./run-errors.ts";
 import { describeState } from "./run-lines.ts";

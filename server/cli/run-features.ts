@@ -1,7 +1,7 @@
 /** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
 import { resolve } from "node:path";
 import { visible } from "../common/untrusted-text.ts";
-import { livingStore } from "../pipeline/living-store.ts";
+import { livingStore } from "../pipeline/finished/living-store.ts";
 import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
 import { FeatureStore } from "../store/store.ts";
 import { existingRun } from "./status.ts";

@@ -4,7 +4,7 @@ import { LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planSeeds } from "../pipeline/plan-seeds.ts";
-import { type RunOutcome, runPipeline } from "../pipeline/run.ts";
+import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { type ExperimentOptions, RunFailedError, type RunIo, runStages, seedOf } from "./experiment-run.ts";

@@ -5,7 +5,7 @@ import { type PairDocumentWord, type ScoredPairPassage, scorePairPassages } from
 import { passagesOf } from "../lens/passages.ts";
 import { type PairMode, pairLimit } from "../lens/values.ts";
 import type { PairReferences } from "../models/pair.ts";
-import { openPairLens } from "../pipeline/open-pair.ts";
+import { openPairLens } from "../pipeline/finished/open-pair.ts";
 import type { PairInfo } from "../protocol/lens-state.ts";
 import type { CommandResult } from "./command.ts";
 import { progressNotes } from "./download.ts";

@@ -9,7 +9,7 @@ import { isUnfamiliar } from "../lens/familiarity.ts";
 import type { Lens } from "../lens/lens.ts";
 import { passagesOf } from "../lens/passages.ts";
 import { displayLimit, isPairMode } from "../lens/values.ts";
-import { openLens } from "../pipeline/open-lens.ts";
+import { openLens } from "../pipeline/finished/open-lens.ts";
 import { FeatureId } from "../protocol/ablation.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import type { CommandResult } from "./command.ts";

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { message, visibleLine } from "../common/untrusted-text.ts";
-import { followEvents } from "../pipeline/follow.ts";
-import { listRuns, runFolder, runPaths } from "../pipeline/run-folder.ts";
-import { type RunStatus, runStatus, stageStatusOf } from "../pipeline/run-status.ts";
+import { followEvents } from "../runs/follow.ts";
+import { listRuns, runFolder, runPaths } from "../runs/run-folder.ts";
+import { type RunStatus, runStatus, stageStatusOf } from "../runs/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";

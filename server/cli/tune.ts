@@ -11,9 +11,9 @@ import {
 } from "../bench/gpu-products.ts";
 import { BenchCheckError } from "../bench/timing.ts";
 import { messageOf } from "../common/errors.ts";
+import { stateFolder } from "../common/state-folder.ts";
 import { TuningAttempts, writeTuning } from "../common/tuning-file.ts";
 import { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
-import { stateFolder } from "../pipeline/machine-queue.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";

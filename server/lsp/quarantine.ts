@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { readTextFile } from "../common/text-file.ts";
-import { sha256Of } from "../pipeline/files.ts";
-import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../pipeline/process-identity.ts";
+import { sha256Of } from "../runs/files.ts";
+import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../runs/process-identity.ts";
 import { QuarantinedError } from "./failures.ts";
 
 /**

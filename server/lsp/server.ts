@@ -10,8 +10,8 @@ import {
 } from "vscode-languageserver/node";
 import { z } from "zod";
 import { packageVersion } from "../common/package-root.ts";
+import { stateFolder } from "../common/state-folder.ts";
 import { message } from "../common/untrusted-text.ts";
-import { stateFolder } from "../pipeline/machine-queue.ts";
 import type { FeatureId } from "../protocol/ablation.ts";
 import {
   ChooseRun,

@@ -1,8 +1,8 @@
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { starterRunFolder } from "../common/package-root.ts";
-import { runFolder } from "../pipeline/run-folder.ts";
 import { InitializationOptions, ServerSettings } from "../protocol/lens-state.ts";
+import { runFolder } from "../runs/run-folder.ts";
 
 /** Something that Restricted Mode does not allow was asked for. */
 export class RestrictedModeError extends LfpError {

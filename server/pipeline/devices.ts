@@ -1,13 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { Precision } from "../../kernels/matmul/choose.ts";
 import { gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
+import { stateFolder } from "../common/state-folder.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { NoAdapterError } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { slug } from "../protocol/slug.ts";
-import { stateFolder } from "./machine-queue.ts";
 
 /**
  * What computes, as people choose it. `auto` takes a GPU where there is one that is no software, else the CPU. `gpu-split` and `gpu-half`

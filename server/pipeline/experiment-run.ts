@@ -1,9 +1,9 @@
 import { basename, dirname, join, resolve } from "node:path";
+import { LocalExecutor } from "../runs/local-executor.ts";
+import { prepareRun, runPaths } from "../runs/run-folder.ts";
 import { presetNames } from "./experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
-import { LocalExecutor } from "./local-executor.ts";
-import { prepareRun, runPaths } from "./run-folder.ts";
 
 /** An experiment with the folder of its run, which exists and holds it. */
 export interface ExperimentRun {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { gpuIsHere } from "../../test/conformance/devices.ts";
-import { lastingFiles } from "../../test/unit/pipeline/lasting-files.ts";
-import { scratchFolder } from "../../test/unit/pipeline/scratch.ts";
+import { lastingFiles } from "../../test/unit/runs/lasting-files.ts";
+import { scratchFolder } from "../../test/unit/runs/scratch.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
@@ -12,9 +12,9 @@ import { createOptimizer } from "../engine/optimizer.ts";
 import { openAdapter } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice, gpuDeviceOn } from "../engine/webgpu/device.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
-import { runPipeline } from "./run.ts";
-import { readRecord } from "./run-folder.ts";
-import { planStage, type Stage } from "./stage.ts";
+import { runPipeline } from "../runs/run.ts";
+import { readRecord } from "../runs/run-folder.ts";
+import { planStage, type Stage } from "../runs/stage.ts";
 
 const names = ["w", "w.m", "w.v"];
 

@@ -1,11 +1,11 @@
 /** From an experiment to the stages of its calibration: tunings with planted words and without, and what each reading says of them. */
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
-import { experimentDigest } from "./calibration-file.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { experimentDigest } from "./artifacts/calibration-file.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, ppoConfigOf } from "./experiment/schema.ts";
 import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
-import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
 import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";

@@ -1,5 +1,8 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
+
 import { resolveReference } from "../models/open.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { outsideInput } from "../runs/stage-key.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import {
@@ -10,9 +13,8 @@ import {
   tripleSettingsOf,
 } from "./experiment/schema.ts";
 import { taskDescriptions } from "./experiment/tasks.ts";
+import type { EditSettings, RewardSettings, TaskSettings } from "./feedback.ts";
 import { factsOf } from "./report/about.ts";
-import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
-import { outsideInput } from "./stage-key.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
@@ -27,8 +29,8 @@ import { fittedStage, probeStage } from "./stages/probe.ts";
 import { type ReportInput, reportStage } from "./stages/report.ts";
 import { restoreStage } from "./stages/restore.ts";
 import { similarityStage } from "./stages/similarity.ts";
-import { type TaskSettings, triplesStage } from "./stages/triples.ts";
-import { type EditSettings, evaluateStage, type RewardSettings, tuneStage } from "./stages/tune.ts";
+import { triplesStage } from "./stages/triples.ts";
+import { evaluateStage, tuneStage } from "./stages/tune.ts";
 
 export interface PlanOptions {
   /** Name of the run, for the report. */

@@ -1,10 +1,10 @@
 /** From finished runs of one experiment with several seeds to the run that reports over them. */
 import { basename, join } from "node:path";
-import { unlessMissing } from "./files.ts";
-import { headlinePaths } from "./headlines.ts";
-import { readRecord } from "./run-folder.ts";
-import { type OutsideInput, type PlannedStage, planStage } from "./stage.ts";
-import { outsideInput } from "./stage-key.ts";
+import { unlessMissing } from "../runs/files.ts";
+import { readRecord } from "../runs/run-folder.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { outsideInput } from "../runs/stage-key.ts";
+import { headlinePaths } from "./artifacts/headlines.ts";
 import { type SeedsSettings, seedsStage } from "./stages/seeds.ts";
 
 /** A seed's run as its work on it ended. */

@@ -51,6 +51,26 @@ export const rules: readonly Rule[] = [
     forbidden: /^(server\/(?!protocol\/)|extension\/|webviews\/)/,
     types: true,
   }),
+  imports("runs knows no model, no experiment and no stage", {
+    from: /^server\/runs\//,
+    forbidden: /^server\/(?!runs\/|common\/|engine\/device\.ts|engine\/cpu\/device\.ts|protocol\/run-events\.ts)/,
+    types: true,
+  }),
+  imports("only plans of runs know stages", {
+    from: /^server\/(?!pipeline\/(stages\/|plan-[a-z]+\.ts))/,
+    forbidden: /^server\/pipeline\/stages\//,
+    types: true,
+  }),
+  imports("what stages write is read without knowing who writes or reads it", {
+    from: /^server\/pipeline\/artifacts\//,
+    forbidden: /^server\/pipeline\/(?!artifacts\/|ablation\/|experiment\/)/,
+    types: true,
+  }),
+  imports("what is done with finished runs is known to nothing that makes them", {
+    from: /^server\/pipeline\/(?!finished\/)/,
+    forbidden: /^server\/pipeline\/finished\//,
+    types: true,
+  }),
   ...SEPARATE_PARTS.map((part) =>
     imports(`${part} imports none of ${SEPARATE_PARTS.filter((other) => other !== part).join(", ")}`, {
       from: new RegExp(`^server/${part}/`),

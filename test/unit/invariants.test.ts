@@ -60,6 +60,25 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/protocol/hover.ts": ["zod", "server/lens/lens.ts"] },
       "server/protocol/hover.ts imports server/lens/lens.ts",
     ],
+    "runs knows no model, no experiment and no stage": [
+      { "server/runs/run.ts": ["server/common/errors.ts", "type server/models/model.ts"] },
+      "server/runs/run.ts imports server/models/model.ts",
+    ],
+    "only plans of runs know stages": [
+      {
+        "server/pipeline/plan-seeds.ts": ["server/pipeline/stages/seeds.ts"],
+        "server/pipeline/report/figures.ts": ["type server/pipeline/stages/tune.ts"],
+      },
+      "server/pipeline/report/figures.ts imports server/pipeline/stages/tune.ts",
+    ],
+    "what stages write is read without knowing who writes or reads it": [
+      { "server/pipeline/artifacts/texts.ts": ["server/pipeline/report/document.ts"] },
+      "server/pipeline/artifacts/texts.ts imports server/pipeline/report/document.ts",
+    ],
+    "what is done with finished runs is known to nothing that makes them": [
+      { "server/pipeline/stages/tune.ts": ["server/pipeline/finished/summaries.ts"] },
+      "server/pipeline/stages/tune.ts imports server/pipeline/finished/summaries.ts",
+    ],
     "tuning imports none of sae, learned, calibration, probe, explain, ablate, lens": [
       { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },
       "server/tuning/ppo.ts imports server/sae/sae.ts",

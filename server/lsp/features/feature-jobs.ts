@@ -1,8 +1,8 @@
 import { LfpError } from "../../common/errors.ts";
-import { runPaths } from "../../pipeline/run-folder.ts";
 import { ExplainFeatures, PreviewExplain } from "../../protocol/features.ts";
 import { JobProgress } from "../../protocol/job-progress.ts";
 import type { ParamsOf } from "../../protocol/message.ts";
+import { runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
 import { trustedRun } from "./feature-requests.ts";
@@ -38,14 +38,14 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
 
   dispatcher.request(PreviewExplain, async ({ runFolder, ids, endpoint }) => {
     const settings = await settingsOf(runFolder, ids);
-    const { previewExplain } = await import("../../pipeline/explain-run.ts");
+    const { previewExplain } = await import("../../pipeline/finished/explain-run.ts");
     return previewExplain({ ...settings, endpoint: endpoint === null ? null : endpointOf(endpoint, "", null) });
   });
 
   dispatcher.request(ExplainFeatures, async ({ runFolder, ids, endpoint, capUsd, job }, { signal }) => {
     if (endpoint !== null && (capUsd === null || endpoint.prices === null)) throw new NoCapError();
     const settings = await settingsOf(runFolder, ids);
-    const { explainRun } = await import("../../pipeline/explain-run.ts");
+    const { explainRun } = await import("../../pipeline/finished/explain-run.ts");
     const asked = endpoint === null ? null : endpointOf(endpoint, endpoint.apiKey, capUsd);
     const { explained, failed, stoppedAtCap, spentUsd } = await explainRun(
       { ...settings, endpoint: asked },

@@ -1,4 +1,4 @@
-import { earlierStores } from "../../pipeline/living-store.ts";
+import { earlierStores } from "../../pipeline/finished/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
 import {
   AnnotateFeature,

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { LfpError } from "../../common/errors.ts";
-import { livingStore } from "../../pipeline/living-store.ts";
+import { livingStore } from "../../pipeline/finished/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
 import type { FeatureStore } from "../../store/store.ts";
 

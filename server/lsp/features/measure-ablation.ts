@@ -13,7 +13,7 @@ export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, 
     const folder = await trustedRun(session, runFolder);
     const store = await stores.store(folder);
     for (const { id } of features) store.need(id);
-    const { ablateRun } = await import("../../pipeline/ablate-run.ts");
+    const { ablateRun } = await import("../../pipeline/finished/ablate-run.ts");
     const { rewardChanges } = await import("../../pipeline/ablation/effects.ts");
     const { openDevice } = await import("../../pipeline/devices.ts");
     const { device: wish, threads } = session.settings;

@@ -138,7 +138,7 @@ export class LensSession {
   async borrow(folder: string, signal: AbortSignal): Promise<{ lens: Lens; done: () => Promise<void> }> {
     const opened = folder === this.folder ? await this.open(signal) : undefined;
     if (opened?.kind === "run") return { lens: opened.lens, done: async () => undefined };
-    const { openLens } = await import("../../pipeline/open-lens.ts");
+    const { openLens } = await import("../../pipeline/finished/open-lens.ts");
     const lens = await openLens(folder, { ...this.#wish, signal });
     return { lens, done: () => lens.close() };
   }
@@ -258,12 +258,12 @@ export class LensSession {
     const options = { device, threads, signal: leave.signal, onFallback };
     if (target.kind === "run")
       return quarantine.guard(`The run ${target.folder}`, ["run", target.folder, updated ?? ""], async () => {
-        const { openLens } = await import("../../pipeline/open-lens.ts");
+        const { openLens } = await import("../../pipeline/finished/open-lens.ts");
         return { kind: "run", lens: await openLens(target.folder, options) };
       });
     const what = `The pair of ${target.tuned} and ${target.base}`;
     return quarantine.guard(what, ["pair", pairKey(target), updated ?? ""], async () => {
-      const { openPairLens } = await import("../../pipeline/open-pair.ts");
+      const { openPairLens } = await import("../../pipeline/finished/open-pair.ts");
       return { kind: "pair", lens: await openPairLens(target, options) };
     });
   }

@@ -1,9 +1,9 @@
 import { DiagnosticSeverity, type DiagnosticSeverity as Severity } from "vscode-languageserver/node";
 import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { type Passage, toDocument } from "../../lens/passages.ts";
-import { sha256Of } from "../../pipeline/files.ts";
 import type { IgnoredWord, ProblemCode, ProblemData } from "../../protocol/problems.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
+import { sha256Of } from "../../runs/files.ts";
 import { oneLine, signed } from "../text/markdown.ts";
 import { type Judge, type Judgement, judge } from "./judging.ts";
 import type { RatedWord } from "./rated-words.ts";

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { FolderWatch } from "../../pipeline/folder-watch.ts";
-import { listRuns } from "../../pipeline/run-folder.ts";
 import { hasEnded } from "../../protocol/run-events.ts";
 import type { RunView } from "../../protocol/runs.ts";
+import { FolderWatch } from "../../runs/folder-watch.ts";
+import { listRuns } from "../../runs/run-folder.ts";
 import { type SummaryCache, viewRun } from "./run-view.ts";
 
 /** Told of the runs that changed or appeared, and of the folders of those that went away. */

@@ -5,10 +5,10 @@ import { LfpError } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
 import { packageRoot } from "../../common/package-root.ts";
 import { openRegular } from "../../common/text-file.ts";
-import { unlessMissing } from "../../pipeline/files.ts";
-import { LocalExecutor } from "../../pipeline/local-executor.ts";
-import { checkRunName, runPaths } from "../../pipeline/run-folder.ts";
 import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
+import { unlessMissing } from "../../runs/files.ts";
+import { LocalExecutor } from "../../runs/local-executor.ts";
+import { checkRunName, runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
 import type { RunBoard } from "./run-board.ts";
@@ -68,7 +68,7 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
 
   dispatcher.request(ReadReport, async ({ folder: asked }) => {
     const folder = await session.checkRun(asked);
-    const { readRunReport } = await import("../../pipeline/run-report.ts");
+    const { readRunReport } = await import("../../pipeline/finished/run-report.ts");
     const found = await readRunReport(folder);
     if (found === undefined)
       throw new RunPartMissingError(`${folder} has no report.json yet; it is written by the run's last stage.`);

@@ -3,12 +3,12 @@ import { basename, join } from "node:path";
 import { messageOf } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
 import { openRegular } from "../../common/text-file.ts";
-import { unlessMissing } from "../../pipeline/files.ts";
-import { type RunRecord, runPaths } from "../../pipeline/run-folder.ts";
-import { type RunStatus, runStatus, stageStatusOf } from "../../pipeline/run-status.ts";
-import { summariseMetrics, summariseStage } from "../../pipeline/summaries.ts";
+import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
+import { unlessMissing } from "../../runs/files.ts";
+import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
+import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
 
 /** What finished stages say of themselves, by what names their output for good. */
 export type SummaryCache = Map<string, string | null>;

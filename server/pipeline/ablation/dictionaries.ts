@@ -1,4 +1,5 @@
 /** The tuned model's dictionaries on a device, and what they and their features are called. */
+
 import type { AblatedDictionary } from "../../ablate/edit.ts";
 import { invariant } from "../../common/errors.ts";
 import type { Device } from "../../engine/device.ts";
@@ -6,8 +7,8 @@ import { featureId } from "../../protocol/ablation.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { autoencodersSchema, qualityFile, saeFolder } from "../stages/autoencoders.ts";
-import { readJson } from "../stages/common.ts";
+import { autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { readJson } from "../artifacts/json-files.ts";
 
 /** Which of the tuned model's dictionaries. */
 export interface DictionaryPlace {

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { starterRunFolder } from "../../common/package-root.ts";
+import { readTriples } from "../artifacts/triples.ts";
 import { loadExperiment, parseExperiment } from "../experiment/resolve.ts";
-import { readTriples } from "../stages/triples.ts";
 import { ablationPaths, TextsChangedError, UnfinishedRunError } from "./inputs.ts";
 
 let state: string;

@@ -1,14 +1,15 @@
 /** Where an ablation finds what it needs of a run. */
+
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
+import { stateFolder } from "../../common/state-folder.ts";
 import { resolveReference } from "../../models/open.ts";
+import { unlessMissing } from "../../runs/files.ts";
+import { runPipeline } from "../../runs/run.ts";
+import { type RunRecord, readRecord } from "../../runs/run-folder.ts";
 import type { Experiment } from "../experiment/schema.ts";
-import { unlessMissing } from "../files.ts";
-import { stateFolder } from "../machine-queue.ts";
 import { planExperiment } from "../plan-experiment.ts";
-import { runPipeline } from "../run.ts";
-import { type RunRecord, readRecord } from "../run-folder.ts";
 import type { AblationPaths } from "./open.ts";
 
 /** The run has not come far enough. */

@@ -4,10 +4,12 @@ import { loadModel } from "../../models/checkpoint.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
-import { heldOutTexts, loadModelAndTokenizer, readJsonLines, sourceText } from "../stages/common.ts";
-import { prefixOf, tokenIdsOf } from "../stages/token-ids.ts";
-import { readTriples } from "../stages/triples.ts";
-import { type RewardSettings, rewardOf } from "../stages/tune.ts";
+import { readJsonLines } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer } from "../artifacts/loading.ts";
+import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
+import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
+import { readTriples } from "../artifacts/triples.ts";
+import { type RewardSettings, rewardOf } from "../feedback.ts";
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
 import type { AblationSubject } from "./subject.ts";
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
 import { parseJson } from "../../common/json.ts";
 import { readTextFile } from "../../common/text-file.ts";
-import { canonicalJson } from "../canonical-json.ts";
+import { canonicalJson } from "../../runs/canonical-json.ts";
 import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
 import { textIssues } from "./json-text.ts";

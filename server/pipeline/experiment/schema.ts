@@ -8,7 +8,7 @@ import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 import { PpoConfig, ppoFields } from "../../tuning/ppo-config.ts";
-import { learnedSchema, probeSchema, triplesSchema } from "./reading.ts";
+import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
 

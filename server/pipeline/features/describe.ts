@@ -2,6 +2,7 @@
  * Describes the features of a model's dictionaries: reads the texts through the model, looks where each feature is active, and writes what shows
  * it. Every step can be saved, with the store as far as it is written, and taken up again.
  */
+
 import { createReadStream } from "node:fs";
 import { z } from "zod";
 import { invariant } from "../../common/errors.ts";
@@ -11,11 +12,13 @@ import type { LoadedModel } from "../../models/checkpoint.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
+import type { StageContext } from "../../runs/stage.ts";
 import type { StoreWriter, Twin } from "../../store/writer.ts";
-import type { StageContext } from "../stage.ts";
-import { arrayFiles, readCounts, readFloats } from "../stages/array-files.ts";
-import { analysisTexts, loadModelAndTokenizer, readJsonLines, sourceText, withDevice } from "../stages/common.ts";
-import { prefixOf } from "../stages/token-ids.ts";
+import { arrayFiles, readCounts, readFloats } from "../artifacts/array-files.ts";
+import { readJsonLines } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { analysisTexts, sourceText } from "../artifacts/texts.ts";
+import { prefixOf } from "../artifacts/token-ids.ts";
 import { type FeatureActivations, statisticsOf } from "./activations.loops.ts";
 import { groupsOf, type ModelName, models, nameOf, type OpenDictionary } from "./dictionaries.ts";
 import { Harvest, type Harvested } from "./harvest.ts";

@@ -1,10 +1,11 @@
 /** The dictionaries of a run whose features are described. */
+
 import { join } from "node:path";
+import { checksumOf } from "../../runs/files.ts";
 import { loadSae } from "../../sae/format.ts";
 import type { Sae } from "../../sae/sae.ts";
-import { checksumOf } from "../files.ts";
-import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "../stages/autoencoders.ts";
-import { readJson } from "../stages/common.ts";
+import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { readJson } from "../artifacts/json-files.ts";
 
 /** Of one model's dictionaries; the tuned model's are described first. */
 export const models = ["tuned", "base"] as const;

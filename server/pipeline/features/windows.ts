@@ -1,7 +1,8 @@
 /** Texts cut into tokens and windows. A token has one number over all texts; what stands before every text is no token here. */
+
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { ExampleSplit } from "../../store/writer.ts";
-import type { SourceText } from "../stages/common.ts";
+import type { SourceText } from "../artifacts/texts.ts";
 
 export interface TextWindow {
   readonly id: number;

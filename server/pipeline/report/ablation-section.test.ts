@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { type AblationResult, ablationResult } from "../../ablate/result.ts";
-import { type Ablation, ablationSchema } from "../stages/ablate.ts";
+import { type Ablation, ablationSchema } from "../artifacts/ablation.ts";
 import { ablationFinding, ablationSection, rankInWords } from "./ablation-section.ts";
 import { renderMarkdown, reportSchema } from "./document.ts";
 

@@ -1,7 +1,7 @@
 import type { AblationResult, ConditionResult, Level, Measured } from "../../ablate/result.ts";
 import { holmAdjusted } from "../../statistics/multiple.ts";
 import { normalTwoSidedP } from "../../statistics/special-functions.ts";
-import type { Ablation } from "../stages/ablate.ts";
+import type { Ablation } from "../artifacts/ablation.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";

@@ -1,8 +1,9 @@
 /** Dictionaries that came to nothing: a run says so and goes on. */
+
 import { describe, expect, it } from "vitest";
 import { conditionsOf, type DictionaryFacts, type ScaledFeature, tooFewToDraw } from "../../ablate/conditions.ts";
 import { Random } from "../../common/random.ts";
-import type { Autoencoders } from "../stages/autoencoders.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
 import { deadFinding } from "./sae-section.ts";
 
 const sae = (layer: number, F: number, dead: number) =>

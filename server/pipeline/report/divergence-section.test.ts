@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { Divergence } from "../stages/divergence.ts";
-import type { Restore } from "../stages/restore.ts";
+import type { Divergence } from "../artifacts/divergence.ts";
+import type { Restore } from "../artifacts/restore.ts";
 import { divergenceSection, gainFinding, gainSection } from "./divergence-section.ts";
 
 const source = { run: "demo", stage: "divergence", key: "0123456789abcdef", seed: 1 };

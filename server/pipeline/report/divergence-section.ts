@@ -1,7 +1,8 @@
 /** Where the weights changed, and where in them the gain is. */
+
+import type { Divergence } from "../artifacts/divergence.ts";
+import type { Restore } from "../artifacts/restore.ts";
 import { chosenLayers } from "../chosen-layers.ts";
-import type { Divergence } from "../stages/divergence.ts";
-import type { Restore } from "../stages/restore.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { divergenceFigure } from "./figures.ts";
 

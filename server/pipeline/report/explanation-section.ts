@@ -1,5 +1,5 @@
-import type { Autoencoders } from "../stages/autoencoders.ts";
-import type { Explanations } from "../stages/explain.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
+import type { Explanations } from "../artifacts/explanations.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { table1 } from "./paper.ts";
 import {

@@ -1,8 +1,9 @@
 /** What a report's figures hold; how they are drawn is up to whoever shows them. */
+
 import type { AblationResult } from "../../ablate/result.ts";
 import type { LexiconEntry, ProbeReport } from "../../probe/report-types.ts";
-import type { Autoencoders } from "../stages/autoencoders.ts";
-import type { Divergence } from "../stages/divergence.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
+import type { Divergence } from "../artifacts/divergence.ts";
 import type { Figure, Source } from "./document.ts";
 
 /** Figure 3 of the paper's kind: how far each layer moved, by the measure that chose the layers. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { Autoencoders } from "../stages/autoencoders.ts";
-import type { Explanations } from "../stages/explain.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
+import type { Explanations } from "../artifacts/explanations.ts";
 import { explanationSection, explanationsFinding } from "./explanation-section.ts";
 import { relevanceTable, similarTable } from "./relevance-tables.ts";
 

@@ -3,8 +3,8 @@
 import { parseFeatureId } from "../../protocol/ablation.ts";
 import { fisherExactP } from "../../statistics/fisher.ts";
 import { wilsonInterval } from "../../statistics/wilson.ts";
-import type { Autoencoders } from "../stages/autoencoders.ts";
-import type { Explanations } from "../stages/explain.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
+import type { Explanations } from "../artifacts/explanations.ts";
 import { type Cell, type Source, showCell, type Table } from "./document.ts";
 import { table8 } from "./paper.ts";
 

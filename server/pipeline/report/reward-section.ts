@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { editInWords, type RewardEdit } from "../../rewards/edits.ts";
 import { type VaderEdition, vaderLexicon } from "../../rewards/vader-lexicon.ts";
-import type { evaluationSchema } from "../stages/tune.ts";
+import type { evaluationSchema } from "../artifacts/evaluation.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;

@@ -1,5 +1,5 @@
-import type { Autoencoders } from "../stages/autoencoders.ts";
-import type { Similarity } from "../stages/similarity.ts";
+import type { Autoencoders } from "../artifacts/autoencoders.ts";
+import type { Similarity } from "../artifacts/similarity.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { qualityFigure } from "./figures.ts";
 import { table11and12 } from "./paper.ts";

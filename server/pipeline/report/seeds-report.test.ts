@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { headlines, type Measured, readHeadlines } from "../headlines.ts";
+import { headlines, type Measured, readHeadlines } from "../artifacts/headlines.ts";
 import { renderMarkdown, reportSchema } from "./document.ts";
 import { figuresOverSeeds, type SeedRun, seedsReport } from "./seeds-report.ts";
 

@@ -1,6 +1,6 @@
 /** One experiment run with several seeds: what varies from seed to seed, beside the interval within one. */
 import { mean, standardDeviation } from "../../statistics/moments.ts";
-import { headlines, type Measured } from "../headlines.ts";
+import { headlines, type Measured } from "../artifacts/headlines.ts";
 import { type Cell, type Figure, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 
 /** What became of one seed. */

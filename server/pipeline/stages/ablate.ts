@@ -1,23 +1,24 @@
 import { join } from "node:path";
-import { z } from "zod";
-import { type AblationResult, ablationResult } from "../../ablate/result.ts";
+import type { AblationResult } from "../../ablate/result.ts";
 import { loadProbe } from "../../probe/format.ts";
 import { parseFeatureId } from "../../protocol/ablation.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { byAttribution, byWeight, type Choice, sortedByWeight } from "../ablation/choose.ts";
 import { effectsOf } from "../ablation/effects.ts";
-import { activationFrequencies, frequenciesSchema } from "../ablation/frequencies.ts";
+import { activationFrequencies } from "../ablation/frequencies.ts";
 import { Journal } from "../ablation/journal.ts";
 import { AblationBench } from "../ablation/measure.ts";
 import { type AblationSettings, openAblation } from "../ablation/open.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { arrayFiles, readDoubles, readFloats } from "./array-files.ts";
-import { attributedFeatures, attributionFile, attributionSchema } from "./attribute.ts";
-import { readCollected } from "./collect.ts";
-import { readJson, withDevice, writeJson } from "./common.ts";
-import { featuresFile } from "./examples.ts";
-import { explanationsFile, explanationsSchema } from "./explain.ts";
-import { readTriples } from "./triples.ts";
+import { type Ablation, ablationFile, ablationSchema } from "../artifacts/ablation.ts";
+import { arrayFiles, readDoubles, readFloats } from "../artifacts/array-files.ts";
+import { attributedFeatures, attributionFile, attributionSchema } from "../artifacts/attribution.ts";
+import { readCollected } from "../artifacts/collected.ts";
+import { explanationsFile, explanationsSchema } from "../artifacts/explanations.ts";
+import { featuresFile } from "../artifacts/features.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { withDevice } from "../artifacts/loading.ts";
+import { readTriples } from "../artifacts/triples.ts";
 
 export interface AblateSettings extends AblationSettings {
   readonly choose: Choice;
@@ -33,22 +34,6 @@ export interface AblateSettings extends AblationSettings {
   readonly single: number;
   readonly seed: number;
 }
-
-/** File of the `ablate` stage. */
-export const ablationFile = "ablation.json";
-
-const choice = z.enum(["attribution", "lowest", "relevant", "weight"]) satisfies z.ZodType<Choice>;
-export const ablationSchema = z.object({
-  /** How the set was chosen; `weight` also where no explained feature was relevant and these were asked for. */
-  picked: choice,
-  set: ablationResult,
-  /** Other choices, and the set doubled. Runs of earlier versions have none. */
-  beside: z.array(z.object({ picked: choice, result: ablationResult })).default([]),
-  /** Each removed alone. */
-  single: z.array(ablationResult),
-  frequencies: frequenciesSchema,
-});
-export type Ablation = z.infer<typeof ablationSchema>;
 
 type Inputs =
   | "model"

@@ -7,29 +7,27 @@ import { loadModel } from "../../models/checkpoint.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
-import { featureId } from "../../protocol/ablation.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { layOut } from "../../tuning/completion-batch.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { shapeOf } from "../../tuning/ppo-programs.ts";
 import { makePrompts, type Prompt } from "../../tuning/prompts.ts";
 import { decodeText, sampleRollouts } from "../../tuning/rollout.ts";
-import type { Attributed } from "../ablation/choose.ts";
-import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
+import { placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
 import { tokenValues } from "../ablation/token-values.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { arrayFiles, readDoubles } from "./array-files.ts";
+import { arrayFiles, readDoubles } from "../artifacts/array-files.ts";
 import {
-  loadModelAndTokenizer,
-  readJson,
-  readJsonLines,
-  sourceText,
-  tuningTexts,
-  withDevice,
-  writeJson,
-} from "./common.ts";
-import { featuresFile } from "./examples.ts";
-import { type RewardSettings, rewardOf } from "./tune.ts";
+  attributedFeatures,
+  attributionFile,
+  attributionSchema,
+  type RunAttribution,
+} from "../artifacts/attribution.ts";
+import { featuresFile } from "../artifacts/features.ts";
+import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { sourceText, tuningTexts } from "../artifacts/texts.ts";
+import { type RewardSettings, rewardOf } from "../feedback.ts";
 
 export interface AttributeSettings {
   readonly ppo: PpoConfig;
@@ -39,29 +37,6 @@ export interface AttributeSettings {
   /** `reward`: where it rates words; the log-ratio otherwise. */
   readonly objective: Objective["kind"];
 }
-
-/** File of the `attribute` stage. */
-export const attributionFile = "attribution.json";
-
-const perFeature = z.array(z.number());
-export const attributionSchema = z.object({
-  objective: z.enum(["reward", "logRatio"]),
-  completions: z.int(),
-  tokens: z.int(),
-  /** J, mean over completions. */
-  mean: z.number(),
-  dictionaries: z.array(
-    z.object({
-      layer: z.int(),
-      size: z.enum(["small", "big"]),
-      score: perFeature,
-      error: perFeature,
-      energy: perFeature,
-      density: perFeature,
-    }),
-  ),
-});
-export type RunAttribution = z.infer<typeof attributionSchema>;
 
 /** `examples` is not read: the run's store must have its features before it is told their attributions. */
 type Inputs = "model" | "tuned" | "texts" | "saes" | "examples";
@@ -149,18 +124,6 @@ export async function installAttributions(output: string, runRoot: string, key: 
   const attribution = await readJson(output, attributionFile, attributionSchema);
   using store = FeatureStore.open(join(runRoot, featuresFile));
   store.once("attribute", key, () => store.setAttributions(attributedFeatures(attribution)));
-}
-
-/** Every feature of these sizes with its attribution. */
-export function attributedFeatures(
-  { dictionaries }: RunAttribution,
-  sizes: readonly DictionaryPlace["size"][] = ["small", "big"],
-): Attributed[] {
-  return dictionaries
-    .filter(({ size }) => sizes.includes(size))
-    .flatMap(({ layer, size, score: scores }) =>
-      scores.map((score, feature) => ({ id: featureId({ model: "tuned", size, layer, feature }), score })),
-    );
 }
 
 async function write({ output }: Context, attributor: Attributor, { kind }: Objective): Promise<void> {

@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
 import type { SubjectModel } from "../../sae/activation-buffer.ts";
 import type { SaeConfig } from "../../sae/config.ts";
 import { saveSae } from "../../sae/format.ts";
@@ -9,19 +9,19 @@ import { measureSaes, qualityCountsSchema, type SubjectSae } from "../../sae/qua
 import { dictionarySimilarity } from "../../sae/similarity.ts";
 import type { SaeKey } from "../../sae/step-program.ts";
 import { createSaeTrainer, type SaeStep, type SaeTrainer } from "../../sae/trainer.ts";
-import type { CheckpointContent, Stage, StageContext } from "../stage.ts";
-import { arrayFiles, readFloats } from "./array-files.ts";
+import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
 import {
-  analysisTexts,
-  loadModelAndTokenizer,
-  readJson,
-  readJsonLines,
-  sourceText,
-  withDevice,
-  writeJson,
-} from "./common.ts";
-import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { prefixOf, tokenIdsOf } from "./token-ids.ts";
+  type Autoencoders,
+  qualityFile,
+  qualitySchema,
+  saeFolder,
+  similaritySchema,
+} from "../artifacts/autoencoders.ts";
+import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
+import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { analysisTexts, sourceText } from "../artifacts/texts.ts";
+import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface AutoencoderSettings {
   readonly sae: SaeConfig;
@@ -30,51 +30,6 @@ export interface AutoencoderSettings {
   readonly modelName: string;
   /** Texts kept from training, to measure quality on. */
   readonly qualityTexts: number;
-}
-
-/** File of the `autoencoders` stage. */
-export const qualityFile = "quality.json";
-
-const qualitySchema = z.object({
-  id: z.string(),
-  model: z.enum(["base", "tuned"]),
-  layer: z.int(),
-  /** Dictionary size and width of what it reads. */
-  F: z.int(),
-  D: z.int(),
-  tokens: z.number(),
-  l0: z.number(),
-  l1: z.number(),
-  fve: z.number(),
-  meanSquaredError: z.number(),
-  normalisedError: z.number(),
-  tableSparsity: z.number(),
-  dead: z.number(),
-  lossClean: z.number(),
-  lossZero: z.number(),
-  lossSpliced: z.number(),
-  lossRecovered: z.number().nullable(),
-});
-const similaritySchema = z.object({
-  model: z.enum(["base", "tuned"]),
-  layer: z.int(),
-  small: z.int(),
-  big: z.int(),
-  meanMaxCosine: z.number(),
-  /** Features of the small dictionary by falling cosine with their twins in the big one. */
-  matches: z.array(z.object({ small: z.int(), big: z.int(), cosine: z.number() })),
-});
-export const autoencodersSchema = z.object({
-  trainingTokens: z.number(),
-  steps: z.int(),
-  saes: z.array(qualitySchema),
-  similarities: z.array(similaritySchema),
-});
-export type Autoencoders = z.infer<typeof autoencodersSchema>;
-
-/** Folder of an autoencoder inside the stage's output. */
-export function saeFolder(root: string, model: string, layer: number, F: number): string {
-  return join(root, model, String(layer), String(F));
 }
 
 type Context = StageContext<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence">;

@@ -11,14 +11,14 @@ import { Random } from "../../common/random.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { Calibration, type ReadingName } from "../../protocol/calibration.ts";
 import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { learnedFile, readPlaces } from "../artifacts/learned.ts";
+import { readCandidates, readPlanted } from "../artifacts/planted.ts";
+import { readWordReadings } from "../artifacts/word-readings.ts";
+import type { RewardSettings } from "../feedback.ts";
 import { calibrationFinding, calibrationSections } from "../report/calibration-section.ts";
 import { renderMarkdown, reportSchema } from "../report/document.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { readJson, writeJson } from "./common.ts";
-import { learnedFile, readPlaces } from "./learned.ts";
-import { readCandidates, readPlanted } from "./plant.ts";
-import type { RewardSettings } from "./tune.ts";
-import { readWordReadings } from "./word-readings.ts";
 
 export interface CalibrateSettings {
   /** Name of the run, for the report. */

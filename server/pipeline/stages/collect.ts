@@ -1,19 +1,19 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
-import { openSafetensors, writeSafetensors } from "../../models/safetensors.ts";
+import { writeSafetensors } from "../../models/safetensors.ts";
 import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
-import type { TripleFeatures } from "../../probe/features.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
-import { rowMatrix } from "../../statistics/linear-algebra.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { arrayFiles, readFloats } from "./array-files.ts";
-import { qualityFile, saeFolder } from "./autoencoders.ts";
-import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
-import { prefixOf } from "./token-ids.ts";
-import { readTriples } from "./triples.ts";
+import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
+import { qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { prefixOf } from "../artifacts/token-ids.ts";
+import { readTriples } from "../artifacts/triples.ts";
 
 export interface CollectSettings {
   /** Whose autoencoders read the model. */
@@ -22,18 +22,10 @@ export interface CollectSettings {
   readonly prependBos: boolean;
 }
 
-/** Features of the small dictionaries, and the MLP outputs that they encode. */
-export type Collected = Readonly<Record<"features" | "activations", TripleFeatures>>;
-
 /** What is read of an autoencoders' stage: which there are. */
 const savedSaes = z.object({
   saes: z.array(z.object({ model: z.enum(["base", "tuned"]), layer: z.int(), F: z.int() })),
 });
-
-const weightsFile = "features.safetensors";
-const spansFile = "features.json";
-const spans = z.array(z.object({ layer: z.int(), start: z.int(), end: z.int() }));
-const spansSchema = z.object({ triples: z.int(), features: spans, activations: spans });
 
 type Context = StageContext<CollectSettings, "model" | "tokenizer" | "saes" | "triples">;
 
@@ -56,17 +48,6 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
     });
   },
 };
-
-/** What the stage wrote. */
-export async function readCollected(folder: string): Promise<Collected> {
-  const { triples, ...layers } = await readJson(folder, spansFile, spansSchema);
-  await using file = await openSafetensors(join(folder, weightsFile));
-  const read = async (name: "features" | "activations"): Promise<TripleFeatures> => {
-    const data = await file.readFloat32(name);
-    return { layers: layers[name], triples, rows: rowMatrix(data, 3 * triples, layers[name].at(-1)?.end ?? 0) };
-  };
-  return { features: await read("features"), activations: await read("activations") };
-}
 
 async function openCollection(
   device: Device,

@@ -1,15 +1,17 @@
 import { z } from "zod";
 import { loadModel } from "../../models/checkpoint.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
+import type { Stage } from "../../runs/stage.ts";
 import type { SaeConfig } from "../../sae/config.ts";
 import { saveSae } from "../../sae/format.ts";
 import { createSaeTrainer } from "../../sae/trainer.ts";
-import type { Stage } from "../stage.ts";
-import { arrayFiles, readFloats } from "./array-files.ts";
-import { qualityFile, saeFolder } from "./autoencoders.ts";
-import { analysisTexts, readJson, readJsonLines, sourceText, withDevice, writeJson } from "./common.ts";
-import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { prefixOf, tokenIdsOf } from "./token-ids.ts";
+import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
+import { qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
+import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
+import { withDevice } from "../artifacts/loading.ts";
+import { analysisTexts, sourceText } from "../artifacts/texts.ts";
+import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface DictionarySettings {
   /** Its smallest multiple alone is trained. */

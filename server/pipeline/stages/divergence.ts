@@ -1,11 +1,11 @@
-import { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import { readConfig } from "../../models/config.ts";
 import { parametersOf } from "../../models/model.ts";
 import { openCheckpointTensors } from "../../models/safetensors.ts";
+import type { Stage } from "../../runs/stage.ts";
 import { chooseLayers, type DivergenceMeasure, layerDivergences } from "../../sae/divergence.ts";
-import type { Stage } from "../stage.ts";
-import { writeJson } from "./common.ts";
+import { divergenceFile } from "../artifacts/divergence.ts";
+import { writeJson } from "../artifacts/json-files.ts";
 
 export interface DivergenceSettings {
   readonly measure: DivergenceMeasure;
@@ -13,24 +13,6 @@ export interface DivergenceSettings {
   readonly layers: number | readonly number[];
   readonly choose: "highest" | "lowest";
 }
-
-/** File of the `divergence` stage. */
-export const divergenceFile = "divergence.json";
-
-const layerSchema = z.object({
-  layer: z.int(),
-  sumOfNorms: z.number(),
-  jointL2: z.number(),
-  mlpOnly: z.number(),
-  relative: z.number(),
-});
-export const divergenceSchema = z.object({
-  measure: z.string(),
-  choose: z.string(),
-  layers: z.array(layerSchema),
-  chosen: z.array(z.int()),
-});
-export type Divergence = z.infer<typeof divergenceSchema>;
 
 /** Layers were asked for that the model does not have. */
 export class LayerChoiceError extends LfpError {

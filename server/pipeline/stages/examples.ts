@@ -1,18 +1,16 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import type { Stage } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
 import { StoreWriter } from "../../store/writer.ts";
+import { featuresFile } from "../artifacts/features.ts";
 import { type DescribeSettings, describeModel, describePlace, partialStore } from "../features/describe.ts";
 import { models, openDictionaries } from "../features/dictionaries.ts";
-import type { Stage } from "../stage.ts";
 
 export interface ExamplesSettings extends DescribeSettings {
   /** What the feedback is about, in words. */
   readonly task: string;
 }
-
-/** File of the `examples` stage, and the living one in the run's folder. */
-export const featuresFile = "features.sqlite";
 
 /** Looks where each feature of every dictionary is active, and keeps what shows it. */
 export const examplesStage: Stage<ExamplesSettings, "model" | "tuned" | "texts" | "saes" | "probe"> = {

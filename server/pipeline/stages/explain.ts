@@ -1,14 +1,13 @@
 import { join } from "node:path";
-import { z } from "zod";
 import { type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer } from "../../explain/offline.ts";
-import { explanationDetail } from "../../store/rows.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
+import { type Explanations, explanationsFile, explanationsSchema } from "../artifacts/explanations.ts";
+import { featuresFile } from "../artifacts/features.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { featureCase } from "../features/cases.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { readJson, writeJson } from "./common.ts";
-import { featuresFile } from "./examples.ts";
-import { type TaskSettings, taskOf } from "./triples.ts";
+import { type TaskSettings, taskOf } from "../feedback.ts";
 
 export interface ExplainSettings extends TaskSettings {
   /** Features of each layer, by falling similarity of the two sizes. */
@@ -16,19 +15,6 @@ export interface ExplainSettings extends TaskSettings {
   readonly seed: number;
 }
 
-/** File of the `explain` stage. */
-export const explanationsFile = "explanations.json";
-
-const explainedSchema = z.array(z.object({ id: z.string(), text: z.string(), detail: explanationDetail }));
-export const explanationsSchema = z.object({
-  explainer: z.string(),
-  task: z.string(),
-  features: explainedSchema,
-  /** The base model's features, chosen and explained alike: how many have to do with the task without any tuning. */
-  base: explainedSchema,
-  failed: z.array(z.object({ id: z.string(), reason: z.string() })),
-});
-export type Explanations = z.infer<typeof explanationsSchema>;
 type Context = StageContext<ExplainSettings, "examples">;
 
 /** Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores the explanations. */

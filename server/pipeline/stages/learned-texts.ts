@@ -1,11 +1,13 @@
 /** The analysis texts as both models read them for the learned lexicon: their ids and the places of rated words. */
+
 import type { LearnedText } from "../../learned/collect.ts";
 import { type RatedWord, wordPlaces } from "../../learned/places.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { RewardFunction } from "../../rewards/reward.ts";
-import { analysisTexts, readJsonLines, type SourceText, sourceText } from "./common.ts";
-import { prefixOf } from "./token-ids.ts";
-import { type RewardSettings, rewardOf } from "./tune.ts";
+import { readJsonLines } from "../artifacts/json-files.ts";
+import { analysisTexts, type SourceText, sourceText } from "../artifacts/texts.ts";
+import { prefixOf } from "../artifacts/token-ids.ts";
+import { type RewardSettings, rewardOf } from "../feedback.ts";
 
 export interface ReadingSettings {
   readonly reward: RewardSettings;

@@ -6,9 +6,11 @@ import { LearnedCollection, type LearnedPlaces } from "../../learned/collect.ts"
 import { learnedLexicon } from "../../learned/lexicon.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { CheckpointContent, Stage, StageContext } from "../stage.ts";
-import { arrayFiles, readDoubles } from "./array-files.ts";
-import { loadModelAndTokenizer, readJson, withDevice, writeJson } from "./common.ts";
+import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
+import { arrayFiles, readDoubles } from "../artifacts/array-files.ts";
+import { writeJson } from "../artifacts/json-files.ts";
+import { learnedFile, placesFile, type placesSchema } from "../artifacts/learned.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
 
 export interface LearnedStageSettings extends ReadingSettings {
@@ -16,10 +18,6 @@ export interface LearnedStageSettings extends ReadingSettings {
   /** Reads the pieces of rated words alone, without the divergence, and keeps every place: for calibrations. Left out where it is not so. */
   readonly onlyPlaces?: true;
 }
-
-/** File of the `learned` stage. */
-export const learnedFile = "learned.json";
-const placesFile = "places.json";
 
 /** Bootstrap draws behind each interval. */
 const resamples = 1000;
@@ -61,20 +59,6 @@ async function collect(device: Device, context: Context): Promise<LearnedPlaces>
     await stepDone(capture);
   }
   return await collection.finish();
-}
-
-const placesSchema = z.object({
-  words: z.array(z.object({ word: z.string(), rating: z.number() })),
-  word: z.array(z.int()),
-  logRatio: z.array(z.number()),
-});
-
-/** The log-ratios of every place by word, of a stage that was told to keep them. */
-export async function readPlaces(folder: string): Promise<ReadonlyMap<string, number[]>> {
-  const { words, word, logRatio } = await readJson(folder, placesFile, placesSchema);
-  const byWord = new Map<string, number[]>(words.map((one) => [one.word, []]));
-  for (const [at, index] of word.entries()) byWord.get(words[index]?.word ?? "")?.push(logRatio[at] ?? Number.NaN);
-  return byWord;
 }
 
 async function writePlaces(folder: string, { words, word, logRatio }: LearnedPlaces): Promise<void> {

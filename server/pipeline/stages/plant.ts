@@ -1,14 +1,16 @@
 /** Planted divergences: which words may be planted, which are in a set, and a tuning on the reward that they change. */
-import { z } from "zod";
+
 import { type Candidate, plantedSet, TooFewWordsError } from "../../calibration/planting.ts";
 import { Random } from "../../common/random.ts";
 import { readConfig } from "../../models/config.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
-import type { Stage } from "../stage.ts";
-import { readJson, writeJson } from "./common.ts";
+import type { Stage } from "../../runs/stage.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { candidatesFile, candidatesSchema, plantedFile, plantedSchema, readPlanted } from "../artifacts/planted.ts";
+import { rewardOf } from "../feedback.ts";
 import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
-import { rewardOf, type TuneSettings, tuneModel } from "./tune.ts";
+import { type TuneSettings, tuneModel } from "./tune.ts";
 
 export interface CandidateSettings extends ReadingSettings {
   readonly minPlaces: number;
@@ -18,14 +20,6 @@ export interface CandidateSettings extends ReadingSettings {
   readonly sampledTokens: number;
   readonly met: number;
 }
-
-const candidatesFile = "candidates.json";
-const wordSchema = z.object({ word: z.string(), rating: z.number(), places: z.int() });
-const candidatesSchema = z.object({
-  /** Places that a word must have in the texts. */
-  minPlaces: z.int(),
-  words: z.array(wordSchema),
-});
 
 /**
  * The rated words that stand often enough in the texts that are read: for their mean to count, and for tuning to meet them. What tuning hardly met it
@@ -52,12 +46,6 @@ export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
   },
 };
 
-/** The words that a set is drawn from. */
-export async function readCandidates(folder: string): Promise<ReadonlySet<string>> {
-  const { words } = await readJson(folder, candidatesFile, candidatesSchema);
-  return new Set(words.map(({ word }) => word));
-}
-
 export interface PlantSettings {
   /** From 0. */
   readonly set: number;
@@ -67,13 +55,6 @@ export interface PlantSettings {
   /** Decides which words are drawn; the same for all sets. */
   readonly seed: number;
 }
-
-const plantedFile = "planted.json";
-const plantedSchema = z.object({
-  factor: z.number(),
-  words: z.array(wordSchema),
-});
-export type Planted = z.infer<typeof plantedSchema>;
 
 /** Draws the words of one set. */
 export const plantStage: Stage<PlantSettings, "candidates"> = {
@@ -87,10 +68,6 @@ export const plantStage: Stage<PlantSettings, "candidates"> = {
     progress(words.length, words.length, "words");
   },
 };
-
-export function readPlanted(folder: string): Promise<Planted> {
-  return readJson(folder, plantedFile, plantedSchema);
-}
 
 /** As `tuneStage`, on the reward that a planted set changes. */
 export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"> = {

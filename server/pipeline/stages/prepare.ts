@@ -1,12 +1,12 @@
 import { basename } from "node:path";
-import { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
 import { endlessMarksAt } from "../../models/tokenizer.ts";
+import type { Stage } from "../../runs/stage.ts";
+import { writeJson, writeJsonLines } from "../artifacts/json-files.ts";
+import { analysisTexts, countsFile, heldOutTexts, type SourceText, tuningTexts } from "../artifacts/texts.ts";
 import { DataFileError, MOST_TEXT_UNITS, readTexts } from "../data/texts.ts";
 import { heldOutCount } from "../experiment/schema.ts";
-import type { Stage } from "../stage.ts";
-import { analysisTexts, heldOutTexts, type SourceText, tuningTexts, writeJson, writeJsonLines } from "./common.ts";
 
 /** Where texts come from: files in order, the field that holds the text, and how many rows. */
 export interface TextSettings {
@@ -23,10 +23,6 @@ export interface PrepareSettings {
   /** Another source for autoencoders and triples; null: the tuning texts and the held-out ones together. */
   readonly analysis: TextSettings | null;
 }
-
-/** File of the `prepare` stage: how many texts serve what. */
-export const countsFile = "counts.json";
-export const countsSchema = z.object({ tuning: z.int(), heldOut: z.int(), analysis: z.int() });
 
 /** There are fewer texts than the experiment asks to keep aside. */
 export class TooFewTextsError extends LfpError {

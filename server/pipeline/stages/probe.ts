@@ -7,12 +7,14 @@ import type { ProbeData } from "../../probe/probe-data.ts";
 import { evaluateProbe, partsOf } from "../../probe/regression.ts";
 import type { ProbeSettings } from "../../probe/report-types.ts";
 import { staticEmbeddings } from "../../probe/static-embedding.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { countWords } from "../../tasks/sentiment/word-counts.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { readCollected } from "./collect.ts";
-import { readJsonLines, sourceText, tuningTexts } from "./common.ts";
-import { readLogRatios } from "./log-ratio.ts";
-import { readTriples, type TaskSettings, taskOf } from "./triples.ts";
+import { readCollected } from "../artifacts/collected.ts";
+import { readJsonLines } from "../artifacts/json-files.ts";
+import { readLogRatios } from "../artifacts/log-ratios.ts";
+import { sourceText, tuningTexts } from "../artifacts/texts.ts";
+import { readTriples } from "../artifacts/triples.ts";
+import { type TaskSettings, taskOf } from "../feedback.ts";
 
 export interface ProbeStageSettings extends TaskSettings {
   readonly probe: ProbeSettings;

@@ -7,41 +7,23 @@ import { readConfig } from "../../models/config.ts";
 import { parametersOf } from "../../models/model.ts";
 import { openCheckpointTensors } from "../../models/safetensors.ts";
 import { assertMatchesVocabulary, loadTokenizer } from "../../models/tokenizer.ts";
+import type { Stage } from "../../runs/stage.ts";
 import { divergenceOf, type ParameterChange, parameterChanges } from "../../sae/divergence.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
 import { measureRestored, type RestoredPart } from "../../tuning/restore.ts";
-import type { Stage } from "../stage.ts";
-import { heldOutTexts, readJson, readJsonLines, sourceText, withDevice, writeJson } from "./common.ts";
-import { divergenceFile, divergenceSchema } from "./divergence.ts";
-import { evaluateStage, rewardOf, type TuneSettings } from "./tune.ts";
+import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
+import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
+import { withDevice } from "../artifacts/loading.ts";
+import { type Restore, restoreFile, restoreSchema } from "../artifacts/restore.ts";
+import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
+import { rewardOf } from "../feedback.ts";
+import { evaluateStage, type TuneSettings } from "./tune.ts";
 
 export interface RestoreSettings extends TuneSettings {
   /** Held-out prompts at most. */
   readonly prompts: number;
   readonly seed: number;
 }
-
-/** File of the `restore` stage. */
-export const restoreFile = "restore.json";
-
-const interval = z.object({ mean: z.number(), low: z.number(), high: z.number() });
-const partSchema = z.object({
-  part: z.enum(modelParts),
-  /** Only those of the layers that the run studies; else of all. */
-  studied: z.boolean(),
-  parameters: z.int(),
-  sumOfNorms: z.number(),
-  jointL2: z.number(),
-  relative: z.number(),
-  /** Of the squared change of all parameters; null where nothing changed. */
-  share: z.number().nullable(),
-  /** With the part's weights put back to the base model's. */
-  reward: interval,
-  /** Of the mean reward by that, prompt by prompt. */
-  change: interval,
-});
-export const restoreSchema = z.object({ prompts: z.int(), tuned: interval, parts: z.array(partSchema) });
-export type Restore = z.infer<typeof restoreSchema>;
 
 /** Which parts of the weights hold the gain: each put back to the base model's, on the prompts of the evaluation. */
 export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | "divergence"> = {

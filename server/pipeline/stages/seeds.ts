@@ -1,10 +1,11 @@
 import { basename, dirname, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
-import { type HeadlineStage, readHeadlines } from "../headlines.ts";
+import type { Stage } from "../../runs/stage.ts";
+import { type HeadlineStage, readHeadlines } from "../artifacts/headlines.ts";
+import { writeJson } from "../artifacts/json-files.ts";
+import { seedsFile } from "../artifacts/seeds.ts";
 import { renderMarkdown, reportSchema } from "../report/document.ts";
 import { figuresOverSeeds, type SeedRun, seedsReport } from "../report/seeds-report.ts";
-import type { Stage } from "../stage.ts";
-import { writeJson } from "./common.ts";
 
 export interface SeedsSettings {
   readonly run: string;
@@ -12,9 +13,6 @@ export interface SeedsSettings {
   /** The input that holds a stage's file of a seed's run; absent for what that run does not have. */
   readonly files: readonly { readonly seed: number; readonly stage: HeadlineStage; readonly input: string }[];
 }
-
-/** File of the `seeds` stage: every figure of every seed with its interval. */
-export const seedsFile = "seeds.json";
 
 /** Puts the headline figures of one experiment's runs with several seeds into one report. */
 export const seedsStage: Stage<SeedsSettings, string> = {

@@ -1,22 +1,9 @@
-import { z } from "zod";
+import type { Stage } from "../../runs/stage.ts";
 import { loadSae } from "../../sae/format.ts";
 import { similarityBaseline } from "../../sae/similarity.ts";
-import type { Stage } from "../stage.ts";
-import { autoencodersSchema, qualityFile, saeFolder } from "./autoencoders.ts";
-import { readJson, writeJson } from "./common.ts";
-
-/** File of the `similarity` stage. */
-export const similarityFile = "similarity.json";
-
-const baselineSchema = z.object({
-  model: z.enum(["base", "tuned"]),
-  layer: z.int(),
-  /** Mean max cosine of the small dictionary with random directions, and of random ones with random ones. */
-  withRandom: z.number(),
-  random: z.number(),
-});
-export const similaritySchema = z.object({ baselines: z.array(baselineSchema) });
-export type Similarity = z.infer<typeof similaritySchema>;
+import { autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
 
 /** How alike dictionaries are by chance: what the similarity of the two sizes of each layer has to be held against. */
 export const similarityStage: Stage<Record<string, never>, "saes"> = {

@@ -1,16 +1,9 @@
 import { loadTokenizer } from "../../models/tokenizer.ts";
-import { sentimentTask } from "../../tasks/sentiment/sentiment-task.ts";
-import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
-import { type Task, type Triple, tripleSchema } from "../../tasks/task.ts";
-import type { Stage } from "../stage.ts";
-import { analysisTexts, readJsonLines, sourceText, tuningTexts, writeJson, writeJsonLines } from "./common.ts";
-import type { RewardSettings } from "./tune.ts";
-
-export interface TaskSettings {
-  readonly task: "sentiment";
-  readonly reward: RewardSettings;
-  readonly triples: TripleSettings;
-}
+import type { Stage } from "../../runs/stage.ts";
+import { readJsonLines, writeJson, writeJsonLines } from "../artifacts/json-files.ts";
+import { analysisTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
+import { tripleCountsFile, triplesFile } from "../artifacts/triples.ts";
+import { type TaskSettings, taskOf } from "../feedback.ts";
 
 export interface TriplesStageSettings extends TaskSettings {
   /** Which texts they are made from. */
@@ -18,10 +11,6 @@ export interface TriplesStageSettings extends TaskSettings {
   readonly seed: number;
   readonly limit: number | null;
 }
-
-/** Files of the `triples` stage. */
-const triplesFile = "triples.jsonl";
-const tripleCountsFile = "counts.json";
 
 /** Contrastive triples of the analysis texts, or of the tuning ones. */
 export const triplesStage: Stage<TriplesStageSettings, "model" | "texts"> = {
@@ -46,12 +35,3 @@ export const triplesStage: Stage<TriplesStageSettings, "model" | "texts"> = {
     progress(triples.length, triples.length, "triples");
   },
 };
-
-/** The task of an experiment. */
-export function taskOf({ reward, triples }: TaskSettings): Task {
-  return sentimentTask({ lexicon: reward.lexicon, triples });
-}
-
-export function readTriples(folder: string): Promise<Triple[]> {
-  return readJsonLines(folder, triplesFile, tripleSchema);
-}

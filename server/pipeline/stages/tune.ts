@@ -1,33 +1,16 @@
-import { z } from "zod";
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { RewardEdit } from "../../rewards/edits.ts";
 import type { RewardFunction } from "../../rewards/reward.ts";
-import { vaderRewardFunction } from "../../rewards/vader.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import {
-  heldOutTexts,
-  loadModelAndTokenizer,
-  readJsonLines,
-  sourceText,
-  tuningTexts,
-  withDevice,
-  writeJson,
-} from "./common.ts";
-
-export interface RewardSettings {
-  readonly kind: "vader";
-  readonly lexicon: "head" | "nltk2016";
-}
-
-/** What edits of a reward are told with; left out where there are none, so that their absence has no key of its own. */
-export interface EditSettings {
-  readonly edits?: readonly RewardEdit[];
-}
+import { evaluationFile, pairsSchema } from "../artifacts/evaluation.ts";
+import { readJsonLines, writeJson } from "../artifacts/json-files.ts";
+import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { heldOutTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
+import { type EditSettings, type RewardSettings, rewardOf } from "../feedback.ts";
 
 export interface TuneSettings {
   readonly ppo: PpoConfig;
@@ -88,29 +71,6 @@ export interface EvaluateSettings extends EditSettings {
   readonly samples: number;
 }
 
-/** File of the `evaluate` stage. */
-export const evaluationFile = "evaluation.json";
-
-const pairsSchema = z.array(
-  z.object({
-    prompt: z.string(),
-    base: z.object({ completion: z.string(), reward: z.number() }),
-    tuned: z.object({ completion: z.string(), reward: z.number(), kl: z.number() }),
-  }),
-);
-const interval = z.looseObject({ mean: z.number(), low: z.number(), high: z.number() });
-/** What the report reads of an evaluation. */
-export const evaluationSchema = z.object({
-  prompts: z.int(),
-  base: interval,
-  tuned: interval,
-  difference: interval,
-  kl: interval,
-  samples: pairsSchema,
-  /** The same completions under the edited ratings that the model was tuned on, where there are edits. */
-  edited: z.object({ base: interval, tuned: interval, difference: interval }).optional(),
-});
-
 /** Rewards of base and tuned model on held-out prompts, pair by pair. */
 export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts"> = {
   name: "evaluate",
@@ -154,10 +114,6 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
     });
   },
 };
-
-export function rewardOf({ lexicon, edits = [] }: RewardSettings & EditSettings): RewardFunction {
-  return vaderRewardFunction({ lexicon, edits });
-}
 
 /** What tuning was told that the completions are worth, where that is not what they are worth. */
 function underEdits(

@@ -1,18 +1,15 @@
-import { z } from "zod";
 import { type WordReadingSettings, wordReadings } from "../../probe/word-readings.ts";
-import type { Stage, StageContext } from "../stage.ts";
-import { readCollected } from "./collect.ts";
-import { readJson, writeJson } from "./common.ts";
-import { readLogRatios } from "./log-ratio.ts";
-import { readTriples, type TaskSettings, taskOf } from "./triples.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
+import { readCollected } from "../artifacts/collected.ts";
+import { writeJson } from "../artifacts/json-files.ts";
+import { readLogRatios } from "../artifacts/log-ratios.ts";
+import { readTriples } from "../artifacts/triples.ts";
+import { readingsFile, readingsSchema } from "../artifacts/word-readings.ts";
+import { type TaskSettings, taskOf } from "../feedback.ts";
 
 export interface WordReadingStageSettings extends TaskSettings {
   readonly probe: WordReadingSettings;
 }
-
-const readingsFile = "readings.json";
-const byWord = z.record(z.string(), z.number());
-const readingsSchema = z.object({ byTriple: byWord, byWord, fitted: byWord });
 
 type Context<Names extends string> = StageContext<WordReadingStageSettings, Names>;
 
@@ -49,8 +46,4 @@ async function write<Names extends string>(
   const readings = { byTriple: plain(byTriple), byWord: plain(unseen), fitted: plain(fitted) };
   await writeJson(output, readingsFile, readingsSchema.parse(readings));
   progress(1, 1, "probes");
-}
-
-export function readWordReadings(folder: string): Promise<z.infer<typeof readingsSchema>> {
-  return readJson(folder, readingsFile, readingsSchema);
 }

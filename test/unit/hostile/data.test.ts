@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { createGzip, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { readTexts } from "../../../server/pipeline/data/texts.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 /** What reading says, and that it takes neither memory nor time without bound. */
 async function refusal(path: string): Promise<string> {

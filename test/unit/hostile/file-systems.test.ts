@@ -4,12 +4,12 @@ import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { packageRoot } from "../../../server/common/package-root.ts";
-import { makeFolder } from "../../../server/pipeline/files.ts";
-import { runPipeline } from "../../../server/pipeline/run.ts";
-import { prepareRun } from "../../../server/pipeline/run-folder.ts";
-import { Lock, lockHolder } from "../../../server/pipeline/run-lock.ts";
-import { smallPlan } from "../pipeline/fake-stages.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { makeFolder } from "../../../server/runs/files.ts";
+import { runPipeline } from "../../../server/runs/run.ts";
+import { prepareRun } from "../../../server/runs/run-folder.ts";
+import { Lock, lockHolder } from "../../../server/runs/run-lock.ts";
+import { smallPlan } from "../runs/fake-stages.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 describe.skipIf(process.platform === "win32")("a run's folder", () => {
   it.each([

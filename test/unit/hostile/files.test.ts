@@ -10,13 +10,13 @@ import { readConfig } from "../../../server/models/config.ts";
 import { openCheckpointTensors } from "../../../server/models/safetensors.ts";
 import { readTokenizer } from "../../../server/models/tokenizer/file.ts";
 import { loadExperiment } from "../../../server/pipeline/experiment/resolve.ts";
-import { checksumOf } from "../../../server/pipeline/files.ts";
-import { readRecord } from "../../../server/pipeline/run-folder.ts";
-import { readRunReport } from "../../../server/pipeline/run-report.ts";
-import { runStatus } from "../../../server/pipeline/run-status.ts";
+import { readRunReport } from "../../../server/pipeline/finished/run-report.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
+import { checksumOf } from "../../../server/runs/files.ts";
+import { readRecord } from "../../../server/runs/run-folder.ts";
+import { runStatus } from "../../../server/runs/run-status.ts";
 import { loadSae } from "../../../server/sae/format.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 /** Everything that reads a file whole, by the file that it reads. */
 const readers: readonly (readonly [name: string, read: (folder: string) => Promise<unknown>])[] = [

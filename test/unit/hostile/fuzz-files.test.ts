@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { fuzzFiles } from "../../fuzz/fuzz-files.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 // `npm run fuzz:files -- --minutes 60` for an hour of other seeds.
 test.skipIf(process.platform === "win32")(

@@ -6,7 +6,7 @@ import type { Device } from "../../../server/engine/device.ts";
 import { loadModel } from "../../../server/models/checkpoint.ts";
 import { parseConfig } from "../../../server/models/config.ts";
 import { loadTokenizer } from "../../../server/models/tokenizer.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const neox = {
   model_type: "gpt_neox",

@@ -8,7 +8,7 @@ import { Random } from "../../../server/common/random.ts";
 import { FeatureQuery } from "../../../server/protocol/features.ts";
 import { FeatureStore } from "../../../server/store/store.ts";
 import { writeSyntheticStore } from "../../../server/store/synthetic.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 let whole: string;
 beforeAll(async () => {

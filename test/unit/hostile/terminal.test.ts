@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { exitCodes } from "../../../server/cli/exit-codes.ts";
 import { main } from "../../../server/cli/main.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const acts = "\u001b[2J\u001b]0;title\u0007\u009b31m\u202eevil\nlfp: all is well";
 

@@ -1,10 +1,10 @@
 import * as ort from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { activationsOf, contributionsAt } from "../../../server/lens/reading.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { rewardRange } from "../../../server/probe/deltas.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 describe("a lens as an ONNX file", { timeout: 60_000 }, () => {
   it.each(["deltas", "predictions"] as const)(

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Lens } from "../../../server/lens/lens.ts";
 import { activationsOf, tokenAt } from "../../../server/lens/reading.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { leverages } from "../../../server/probe/familiarity.ts";
 import { polarRows, type TripleFeatures } from "../../../server/probe/features.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
@@ -12,7 +12,7 @@ import type { WordFolds } from "../../../server/probe/word-folds.ts";
 import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
 import { vaderReward } from "../../../server/rewards/vader.ts";
 import { makeTinyRun, type TinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const text = "This movie was a wonderful, moving film. The plot is terrible 😀 and boring!";
 

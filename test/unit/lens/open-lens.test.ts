@@ -6,9 +6,9 @@ import type { Device } from "../../../server/engine/device.ts";
 import { DeviceLostError } from "../../../server/engine/errors.ts";
 import { NoAdapterError } from "../../../server/engine/webgpu/adapter.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 let whole: string;
 beforeAll(async () => {

@@ -14,8 +14,8 @@ import { forward, logitsOf, plainPositions } from "../../../server/models/model.
 import { openPair, PairMismatchError } from "../../../server/models/pair.ts";
 import { openSafetensors, writeSafetensors } from "../../../server/models/safetensors.ts";
 import { loadTokenizer } from "../../../server/models/tokenizer.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
-import { openPairLens } from "../../../server/pipeline/open-pair.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
+import { openPairLens } from "../../../server/pipeline/finished/open-pair.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { loadSae } from "../../../server/sae/format.ts";
 import { encodeNode } from "../../../server/sae/graph.ts";
@@ -23,7 +23,7 @@ import { placeSae } from "../../../server/sae/inference.ts";
 import { modelFolder } from "../../conformance/fixtures.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const text = "A good film, and the plot is 😀 unbelievably wonderful.";
 const pairs = join(import.meta.dirname, "../../fixtures/pairs");

@@ -4,10 +4,10 @@ import { parse } from "csv-parse/sync";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { runLfp } from "../../support/run-lfp.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const token = z.object({
   start: z.number(),

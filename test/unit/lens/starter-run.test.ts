@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { starterRunFolder } from "../../../server/common/package-root.ts";
 import { activationsOf } from "../../../server/lens/reading.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
-import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { vaderLexicon } from "../../../server/rewards/vader-lexicon.ts";
+import { readRecord } from "../../../server/runs/run-folder.ts";
 
 describe("the run that comes with the program", { timeout: 60_000 }, () => {
   it("opens offline and reads text; its sentiment words have the signs of their ratings more often than chance has", async () => {

@@ -4,7 +4,7 @@ import { ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import { ChooseRun } from "../../../server/protocol/lens-state.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 let client: LspClient;
 beforeAll(async () => {

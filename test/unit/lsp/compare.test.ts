@@ -3,7 +3,7 @@ import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { openPairLens } from "../../../server/pipeline/open-pair.ts";
+import { openPairLens } from "../../../server/pipeline/finished/open-pair.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import {
   ChooseRun,
@@ -15,7 +15,7 @@ import {
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { failureIn, LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { PATIENT, scratchFolder } from "../pipeline/scratch.ts";
+import { PATIENT, scratchFolder } from "../runs/scratch.ts";
 
 let root: string;
 let run: string;

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { ConfigurationChanged } from "../../../server/protocol/lens-state.ts";
 import { LspClient, published } from "../../support/lsp-client.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const clients: LspClient[] = [];
 

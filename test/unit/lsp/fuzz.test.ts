@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { expect, test } from "vitest";
 import { fuzzServer } from "../../fuzz/fuzz-server.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 // `npm run fuzz -- --minutes 60` for an hour of other seeds.
 test.each([1])(

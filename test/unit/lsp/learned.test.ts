@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { learnedWords } from "../../../server/lsp/lens/rated-words.ts";
-import { experimentDigest, saveCalibration } from "../../../server/pipeline/calibration-file.ts";
+import { experimentDigest, saveCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../../../server/pipeline/experiment/resolve.ts";
-import { openLens } from "../../../server/pipeline/open-lens.ts";
-import { runPaths } from "../../../server/pipeline/run-folder.ts";
+import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { DescribeToken, ReadTokens } from "../../../server/protocol/lens.ts";
 import { AblationChanged, ChooseRun, LensStateChanged } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
+import { runPaths } from "../../../server/runs/run-folder.ts";
 import { calibration, power } from "../../support/lens-info.ts";
 import { LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const uri = "untitled:a";
 const text =

@@ -20,7 +20,7 @@ import { FeatureStore } from "../../../server/store/store.ts";
 import { writeSyntheticStore } from "../../../server/store/synthetic.ts";
 import { failureIn, LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
-import { PATIENT, scratchFolder } from "../pipeline/scratch.ts";
+import { PATIENT, scratchFolder } from "../runs/scratch.ts";
 
 let root: string;
 let run: string;

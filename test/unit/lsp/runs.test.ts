@@ -1,10 +1,6 @@
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { EventLog } from "../../../server/pipeline/event-log.ts";
-import { disk } from "../../../server/pipeline/files.ts";
-import { prepareRun, runPaths } from "../../../server/pipeline/run-folder.ts";
-import { runProcess } from "../../../server/pipeline/run-status.ts";
 import {
   CancelRun,
   ListRuns,
@@ -14,8 +10,12 @@ import {
   RunsChanged,
   StartRun,
 } from "../../../server/protocol/runs.ts";
+import { EventLog } from "../../../server/runs/event-log.ts";
+import { disk } from "../../../server/runs/files.ts";
+import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
+import { runProcess } from "../../../server/runs/run-status.ts";
 import { LspClient } from "../../support/lsp-client.ts";
-import { scratchFolder } from "../pipeline/scratch.ts";
+import { scratchFolder } from "../runs/scratch.ts";
 
 const clients: LspClient[] = [];
 const started: string[] = [];

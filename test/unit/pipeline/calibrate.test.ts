@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readCalibration } from "../../../server/pipeline/calibration-file.ts";
+import { readCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
-import { prepareRun, readRecord } from "../../../server/pipeline/run-folder.ts";
 import { Calibration } from "../../../server/protocol/calibration.ts";
+import { prepareRun, readRecord } from "../../../server/runs/run-folder.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
-import { lastingFiles } from "./lasting-files.ts";
+import { lastingFiles } from "../runs/lasting-files.ts";
 
 const tiny = {
   preset: "quick",

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
-import { readRecord } from "../../../server/pipeline/run-folder.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { MeasureAblation, QueryFeatures } from "../../../server/protocol/features.ts";
+import { readRecord } from "../../../server/runs/run-folder.ts";
 import { loadSae } from "../../../server/sae/format.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { runLfp } from "../../support/run-lfp.ts";
-import { lastingFiles } from "./lasting-files.ts";
+import { lastingFiles } from "../runs/lasting-files.ts";
 import { tinyExperiment as tiny } from "./tiny-experiment.ts";
 
 let folder: string;

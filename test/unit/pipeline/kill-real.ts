@@ -14,7 +14,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { Random } from "../../../server/common/random.ts";
-import { lastingFiles } from "./lasting-files.ts";
+import { lastingFiles } from "../runs/lasting-files.ts";
 
 /** What a run said at its end. */
 const endSchema = z.object({

@@ -1,8 +1,8 @@
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
-import { runPipeline } from "../../../server/pipeline/run.ts";
-import { everyNth } from "./fake-stages.ts";
-import { FaultyFiles } from "./faulty-files.ts";
+import { runPipeline } from "../../../server/runs/run.ts";
+import { everyNth } from "../runs/fake-stages.ts";
+import { FaultyFiles } from "../runs/faulty-files.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 
 /**

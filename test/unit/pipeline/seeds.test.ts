@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { seedsOf } from "../../../server/cli/run-seeds.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
-import { readRecord, runPaths } from "../../../server/pipeline/run-folder.ts";
-import { Lock } from "../../../server/pipeline/run-lock.ts";
+import { readRecord, runPaths } from "../../../server/runs/run-folder.ts";
+import { Lock } from "../../../server/runs/run-lock.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 

@@ -1,0 +1,20 @@
+import { z } from "zod";
+import { ablationResult } from "../../ablate/result.ts";
+import type { Choice } from "../ablation/choose.ts";
+import { frequenciesSchema } from "../ablation/frequencies.ts";
+
+/** File of the `ablate` stage. */
+export const ablationFile = "ablation.json";
+
+const choice = z.enum(["attribution", "lowest", "relevant", "weight"]) satisfies z.ZodType<Choice>;
+export const ablationSchema = z.object({
+  /** How the set was chosen; `weight` also where no explained feature was relevant and these were asked for. */
+  picked: choice,
+  set: ablationResult,
+  /** Other choices, and the set doubled. Runs of earlier versions have none. */
+  beside: z.array(z.object({ picked: choice, result: ablationResult })).default([]),
+  /** Each removed alone. */
+  single: z.array(ablationResult),
+  frequencies: frequenciesSchema,
+});
+export type Ablation = z.infer<typeof ablationSchema>;

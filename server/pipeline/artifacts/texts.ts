@@ -1,0 +1,14 @@
+import { z } from "zod";
+
+/** File of the `prepare` stage: how many texts serve what. */
+export const countsFile = "counts.json";
+export const countsSchema = z.object({ tuning: z.int(), heldOut: z.int(), analysis: z.int() });
+
+/** A text with the name of where it comes from, such as `reviews.jsonl/17`. */
+export const sourceText = z.strictObject({ id: z.string(), text: z.string() });
+export type SourceText = z.infer<typeof sourceText>;
+
+/** Files of the `prepare` stage. */
+export const tuningTexts = "tuning.jsonl";
+export const heldOutTexts = "held-out.jsonl";
+export const analysisTexts = "analysis.jsonl";

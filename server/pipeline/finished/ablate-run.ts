@@ -1,0 +1,49 @@
+/** Measures ablations of a finished run and keeps them in its store. */
+import type { AblationResult } from "../../ablate/result.ts";
+import { Random } from "../../common/random.ts";
+import type { Device } from "../../engine/device.ts";
+import { parseFeatureId } from "../../protocol/ablation.ts";
+import { canonicalDigest } from "../../runs/canonical-json.ts";
+import { runPaths } from "../../runs/run-folder.ts";
+import type { FeatureStore } from "../../store/store.ts";
+import { effectsOf } from "../ablation/effects.ts";
+import { ablationPaths } from "../ablation/inputs.ts";
+import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
+import { openAblation } from "../ablation/open.ts";
+import { loadExperiment } from "../experiment/resolve.ts";
+import { ppoConfigOf } from "../experiment/schema.ts";
+
+export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"> {
+  /** Absolute. */
+  readonly folder: string;
+  readonly device: Device;
+  readonly store: FeatureStore;
+  /** Held-out prompts, at most. */
+  readonly prompts: number;
+  /** Null: the run's. */
+  readonly seed: number | null;
+}
+
+/** Throws what `ablationPaths` throws, `AblationSetError`, `ReadOnlyStoreError`, and the signal's reason. */
+export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
+  const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
+  store.requireWritable();
+  const experiment = await loadExperiment(runPaths(folder).experiment);
+  const seed = given ?? experiment.seed;
+  const settings = {
+    ppo: ppoConfigOf(experiment),
+    reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
+    contextLength: experiment.sae.contextLength,
+    multiToken: experiment.probe.multiToken,
+    prompts,
+  };
+  const paths = await ablationPaths(folder, experiment);
+  const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
+  const subject = await openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
+  const bench = await AblationBench.open(subject);
+  const result = await bench.measure({ ...options, seed });
+  await bench.dispose();
+  const key = canonicalDigest({ features, prompts, completions, draws, seed, source: store.meta("source") ?? "" });
+  store.addAblations([{ key, result, effects: effectsOf(result) }], false);
+  return result;
+}

@@ -1,0 +1,153 @@
+/** Explains features of a finished run, offline or with a language model, and keeps the explanations in its store. */
+
+import { Random } from "../../common/random.ts";
+import { checkAddress, type Endpoint } from "../../explain/endpoint/chat.ts";
+import { endpointExplainer, estimateCost } from "../../explain/endpoint/endpoint-explainer.ts";
+import { costOf, type Prices, Spend, type Usage } from "../../explain/endpoint/spend.ts";
+import { EndpointError } from "../../explain/errors.ts";
+import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
+import { offlineExplainer, offlineName } from "../../explain/offline.ts";
+import type { Explainer } from "../../explain/types.ts";
+import type { FeatureStore } from "../../store/store.ts";
+import type { Experiment } from "../experiment/schema.ts";
+import { tripleSettingsOf } from "../experiment/schema.ts";
+import { featureCase } from "../features/cases.ts";
+import { taskOf } from "../feedback.ts";
+
+/** Who explains; null: the offline explainer. */
+export interface EndpointSettings extends Endpoint {
+  readonly prices: Prices | null;
+  /** At least one of the two bounds must be given. */
+  readonly maxTokens: number | null;
+  readonly maxUsd: number | null;
+  /** Room for thinking in every answer; default: none until an answer was cut. */
+  readonly thinkingTokens?: number | undefined;
+}
+
+export interface ExplainRunOptions {
+  readonly store: FeatureStore;
+  readonly experiment: Experiment;
+  /** Null: those that the method picks, `perLayer` of each layer by similarity of the two sizes. */
+  readonly ids: readonly string[] | null;
+  readonly perLayer: number;
+  /** Also features that this explainer has explained already. */
+  readonly again: boolean;
+  readonly endpoint: EndpointSettings | null;
+}
+
+export interface ExplainPreview {
+  readonly features: number;
+  /** Explained by this explainer already, and left out. */
+  readonly cached: number;
+  readonly requests: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Null when prices are not known; 0 for the offline explainer. */
+  readonly costUsd: number | null;
+  /** Where text would go. */
+  readonly origin: string | null;
+}
+
+/** What it would cost; nothing is sent. Throws `NoFeatureError` and `EndpointError`. */
+export function previewExplain(options: ExplainRunOptions): ExplainPreview {
+  const { store, endpoint } = options;
+  const { ids, cached } = toExplain(options);
+  if (endpoint === null)
+    return { features: ids.length, cached, requests: 0, inputTokens: 0, outputTokens: 0, costUsd: 0, origin: null };
+  const estimate = estimateCost(ids.map((id) => featureCase(store, id)));
+  return {
+    features: ids.length,
+    cached,
+    ...estimate,
+    costUsd: costOf(estimate, endpoint.prices),
+    origin: checkAddress(endpoint),
+  };
+}
+
+export interface ExplainRunResult extends ExplainResult {
+  readonly used: Usage;
+  readonly spentUsd: number | null;
+}
+
+export interface ExplainRunHooks {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly concurrency?: number;
+  /** For one answer, to its last byte. */
+  readonly timeoutMs?: number;
+  /** For tests. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+/**
+ * Explains and scores; each feature is kept as soon as it is done, and answers by what was asked, so that the same call goes on where it was
+ * stopped. Throws `EndpointError`, `NoFeatureError`, `ReadOnlyStoreError`, and the signal's reason.
+ */
+export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
+  const { store, endpoint, experiment } = options;
+  const { signal, onProgress, concurrency = 4 } = hooks;
+  store.requireWritable();
+  const { ids } = toExplain(options);
+  const spend = new Spend(endpoint ?? { maxTokens: null, maxUsd: null, prices: null });
+  const explainer = explainerFor(options, hooks, spend);
+  const result = await explainFeatures(
+    ids.map((id) => featureCase(store, id)),
+    {
+      explainer,
+      task: store.meta("task") ?? experiment.task,
+      seed: experiment.seed,
+      concurrency: endpoint === null ? 1 : concurrency,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+      onExplained: (explained) => keep(store, explained),
+    },
+  );
+  return { ...result, used: spend.used, spentUsd: endpoint === null ? 0 : spend.usd };
+}
+
+function explainerFor(
+  { store, experiment, endpoint }: ExplainRunOptions,
+  { signal, timeoutMs = 120_000, sleep }: ExplainRunHooks,
+  spend: Spend,
+): Explainer {
+  if (endpoint === null) {
+    const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
+    return offlineExplainer({ wordValues: task.wordValues, background: store.windows(1000) });
+  }
+  if (endpoint.maxTokens === null && endpoint.maxUsd === null)
+    throw new EndpointError("a bound on what may be spent is missing", "usage");
+  if (endpoint.maxUsd !== null && endpoint.prices === null)
+    throw new EndpointError("a bound in dollars needs the prices of the model's tokens", "usage");
+  return endpointExplainer({
+    endpoint: { baseUrl: endpoint.baseUrl, model: endpoint.model, apiKey: endpoint.apiKey },
+    spend,
+    cache: { get: (key) => store.answer(key), set: (key, answer) => store.keepAnswer(key, answer) },
+    patience: {
+      attempts: 6,
+      longestWaitMs: 120_000,
+      random: Random.fromSeed(experiment.seed).fork("waits"),
+      ...(sleep === undefined ? {} : { sleep }),
+    },
+    timeoutMs,
+    ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function toExplain({ store, ids, perLayer, again, endpoint }: ExplainRunOptions): { ids: string[]; cached: number } {
+  const asked = [...new Set(ids ?? store.mostSimilar(perLayer))];
+  const name = endpoint?.model ?? offlineName;
+  for (const id of asked) store.need(id);
+  const left = again
+    ? asked
+    : asked.filter((id) => !store.explanations(id).some(({ explainer }) => explainer === name));
+  return { ids: left, cached: asked.length - left.length };
+}
+
+function keep(store: FeatureStore, { id, explainer, explanation, scores, relevance }: ExplainedFeature): void {
+  const { text, terms } = explanation;
+  store.addExplanations(
+    [{ id, explanation: { explainer, text, terms: [...terms], scores: [...scores], relevance } }],
+    false,
+  );
+}

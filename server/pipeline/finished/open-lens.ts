@@ -1,0 +1,258 @@
+/** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
+
+import { access, readdir } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { centredForm } from "../../common/centred-form.loops.ts";
+import { messageOf } from "../../common/errors.ts";
+import { scaledProbe } from "../../lens/columns.ts";
+import { LensMismatchError, LensMissingError } from "../../lens/errors.ts";
+import { Lens } from "../../lens/lens.ts";
+import type { LensOptions } from "../../lens/options.ts";
+import type {
+  DictionaryKind,
+  LensDictionary,
+  LensFamiliarity,
+  LensFitted,
+  LensProbe,
+  LensSubject,
+} from "../../lens/subject.ts";
+import type { LensWordFolds } from "../../lens/unseen.ts";
+import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import { resolveReference } from "../../models/open.ts";
+import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
+import { rewardRange } from "../../probe/deltas.ts";
+import { loadProbe, type SavedProbe } from "../../probe/format.ts";
+import type { RunInfo } from "../../protocol/lens-state.ts";
+import { runPaths } from "../../runs/run-folder.ts";
+import { loadSae } from "../../sae/format.ts";
+import { encodeNode } from "../../sae/graph.ts";
+import { placeSae } from "../../sae/inference.ts";
+import { saeFolder } from "../artifacts/autoencoders.ts";
+import { readCalibration } from "../artifacts/calibration-file.ts";
+import { prefixOf } from "../artifacts/token-ids.ts";
+import { loadExperiment } from "../experiment/resolve.ts";
+import type { Experiment } from "../experiment/schema.ts";
+import { tripleSettingsOf } from "../experiment/schema.ts";
+import { taskOf } from "../feedback.ts";
+import { evidenceOf } from "./lens-evidence.ts";
+import { loadLexicon } from "./lens-lexicon.ts";
+import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
+
+export interface OpenLensOptions extends LensOptions<RunInfo>, OpenOnOptions {}
+
+/**
+ * Opens a run folder. Throws `LensMissingError` where the run is not finished or not there, `LensMismatchError` where its parts do not belong
+ * together, and what reading its files throws.
+ */
+export async function openLens(runFolder: string, options: OpenLensOptions = {}): Promise<Lens> {
+  const folder = resolve(runFolder);
+  options.signal?.throwIfAborted();
+  await requireParts(folder);
+  const experiment = await loadExperiment(runPaths(folder).experiment);
+  const saved = await loadProbe(join(folder, "probe"));
+  return new Lens(await openOnDevice(options, (own) => subjectOf({ folder, experiment, saved, ...own })), options);
+}
+
+interface Parts extends OwnDevice<LensSubject> {
+  readonly folder: string;
+  readonly experiment: Experiment;
+  readonly saved: SavedProbe;
+}
+
+async function subjectOf(parts: Parts): Promise<LensSubject> {
+  const { folder, experiment, saved, device, description, onCpu } = parts;
+  const tunedFolder = experiment.tuned === null ? join(folder, "tuned") : await modelFolder(experiment.tuned);
+  const tokenizer = await tokenizerOf(tunedFolder, experiment);
+  const tuned = await loadModel(device, tunedFolder);
+  assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
+  const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
+  const dictionaries = (kind: DictionaryKind) =>
+    remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
+  const probe = checkedProbe(saved, await dictionaries({ model: "tuned", size: "small" }), folder);
+  const base = new Map<string, Promise<LoadedModel>>();
+  const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
+  const hasBase = await modelFolder(experiment.model).then(
+    () => true,
+    () => false,
+  );
+  const fitted = await loadFitted(folder, probe, experiment.probe.multiToken);
+  return {
+    info: {
+      kind: "run",
+      runFolder: folder,
+      runName: basename(folder),
+      task: experiment.task,
+      modelType: tuned.config.modelType,
+      layers: probe.layers.map(({ layer }) => layer),
+      features: probe.weights.length,
+      device: description,
+      hasTrueReward: task.wordValues.size > 0,
+      hasFamiliarity: saved.familiarity !== undefined,
+      hasBase,
+      hasFitted: fitted !== undefined,
+      hasFeatureStore: await exists(join(folder, "features.sqlite")),
+      calibration: (await readCalibration(folder, experiment)) ?? null,
+    },
+    device,
+    tokenizer,
+    prefixIds: prefixOf({ prependBos: experiment.ppo.prependBos, bosId: tuned.config.bosId }),
+    tuned,
+    base: () => remembered(base, "base", () => loadBase(parts, tuned)),
+    probe,
+    wordFolds: wordFoldsOf(saved),
+    fitted,
+    dictionaries,
+    reward: task.wordValues.size > 0 ? task.reward : undefined,
+    evidence: evidenceOf(saved.report, task.wordValues),
+    lexicon: await loadLexicon(folder),
+    familiarity: familiarityOf(saved),
+    onCpu,
+    close: () => device.close(),
+  };
+}
+
+function wordFoldsOf({ probe, wordFolds }: SavedProbe): LensWordFolds | undefined {
+  if (wordFolds === undefined) return undefined;
+  const { probes, foldOf } = wordFolds;
+  return {
+    models: probes.map((own) => scaledProbe({ layers: probe.layers, ...own, rewardRange })),
+    foldOf: (word) => foldOf.get(word),
+  };
+}
+
+function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined {
+  if (familiarity === undefined) return undefined;
+  const { inverse, means, limit } = familiarity;
+  return { leverage: centredForm(inverse, means), limit };
+}
+
+/** Older runs have none. Its columns must be the probe's. */
+async function loadFitted(
+  folder: string,
+  probe: LensProbe,
+  multiToken: LensFitted["multiToken"],
+): Promise<LensFitted | undefined> {
+  const place = join(folder, "fitted");
+  if (!(await exists(join(place, "probe.json")))) return undefined;
+  const saved = await loadProbe(place);
+  const { weights, intercept, layers } = saved.probe;
+  const spans = (of: LensProbe["layers"]): string => of.map(({ layer, end }) => `${layer}:${end}`).join();
+  if (spans(layers) !== spans(probe.layers))
+    throw new LensMismatchError(
+      `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
+    );
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved), multiToken };
+}
+
+/** A finished run has these; what is missing says how far it got. */
+async function requireParts(folder: string): Promise<void> {
+  for (const part of ["experiment.json", "sae", "probe/probe.json"]) {
+    if (await exists(join(folder, part))) continue;
+    throw new LensMissingError(
+      `${folder} has no ${part}, so there is nothing to look through: name the folder of a finished run, or finish it with \`lfp run\``,
+    );
+  }
+}
+
+async function loadBase({ experiment, device }: Parts, tuned: LoadedModel): Promise<LoadedModel> {
+  const folder = await modelFolder(experiment.model).catch((cause: unknown) => {
+    throw new LensMissingError(`the run's base model ${experiment.model} is not on this machine: ${messageOf(cause)}`, {
+      cause,
+    });
+  });
+  const base = await loadModel(device, folder, { prefix: "base." });
+  if (
+    base.config.modelType !== tuned.config.modelType ||
+    base.config.width !== tuned.config.width ||
+    base.config.layers !== tuned.config.layers
+  )
+    throw new LensMismatchError(
+      `${folder} is of another shape than the run's tuned model; it is not the model that was tuned`,
+    );
+  return base;
+}
+
+/** Where a model lies on this machine; nothing is downloaded. */
+async function modelFolder(reference: string): Promise<string> {
+  return (await resolveReference(reference, { download: false })).folder;
+}
+
+/** A checkpoint that was given as tuned may lie without a tokenizer: then it is the base model's, as in the run. */
+async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
+  const own = await exists(join(tunedFolder, "tokenizer.json"));
+  return loadTokenizer(own && experiment.tuned === null ? tunedFolder : await modelFolder(experiment.model));
+}
+
+/** One dictionary a layer: the smallest or the largest. */
+async function loadDictionaries(
+  { folder, device }: Parts,
+  { model, size }: DictionaryKind,
+  { config }: LoadedModel,
+): Promise<ReadonlyMap<number, LensDictionary>> {
+  const root = join(folder, "sae");
+  const layers = await numbersIn(join(root, model));
+  if (layers.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
+  const found = new Map<number, LensDictionary>();
+  for (const layer of layers) {
+    const sizes = await numbersIn(join(root, model, `${layer}`));
+    const F = size === "small" ? sizes[0] : sizes.at(-1);
+    if (F === undefined || (size === "big" && sizes.length < 2)) continue;
+    const place = saeFolder(root, model, layer, F);
+    const { sae } = await loadSae(place);
+    if (sae.D !== config.width || layer >= config.layers)
+      throw new LensMismatchError(
+        `${place} reads layer ${layer} of a model of width ${sae.D}, but the tuned model has ${config.layers} layers of width ${config.width}; the two are not of one run`,
+      );
+    const { store, nodes } = await placeSae(device, `${model}.${size}.${layer}`, sae);
+    found.set(layer, { layer, features: sae.F, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder });
+  }
+  if (found.size === 0)
+    throw new LensMissingError(`${root} holds no ${size} dictionaries of the ${model} model; it has one size only`);
+  return found;
+}
+
+/** The probe's columns must be the dictionaries' features, layer by layer. */
+function checkedProbe(
+  { probe }: SavedProbe,
+  dictionaries: ReadonlyMap<number, LensDictionary>,
+  folder: string,
+): LensProbe {
+  for (const { layer, start, end } of probe.layers) {
+    const features = dictionaries.get(layer)?.features;
+    if (features === end - start) continue;
+    const has = features === undefined ? "there is none" : `the one in sae/tuned has ${features}`;
+    throw new LensMismatchError(
+      `${folder}: the probe reads ${end - start} features of layer ${layer}, but ${has}; probe and dictionaries are not of one run`,
+    );
+  }
+  const unread = [...dictionaries.keys()].filter((layer) => !probe.layers.some((span) => span.layer === layer));
+  if (unread.length > 0)
+    throw new LensMismatchError(
+      `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
+    );
+  return { ...probe, rewardRange };
+}
+
+/** Folders named by a number, ascending. */
+async function numbersIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Loads once; a failure is not remembered. */
+function remembered<T>(known: Map<string, Promise<T>>, key: string, load: () => Promise<T>): Promise<T> {
+  const loading = known.get(key) ?? load();
+  known.set(key, loading);
+  loading.catch(() => known.delete(key));
+  return loading;
+}

@@ -1,0 +1,72 @@
+/** Opens two checkpoints to look through, on a device of their own. No run is needed. */
+import { starterFolder } from "../../common/package-root.ts";
+import type { LensOptions } from "../../lens/options.ts";
+import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
+import type { ResolveOptions } from "../../models/hub.ts";
+import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
+import type { PairInfo } from "../../protocol/lens-state.ts";
+import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
+
+export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOptions {
+  /** Where and how hub ids are looked for; nothing is downloaded unless this says so. */
+  readonly resolve?: ResolveOptions;
+  /**
+   * Whether the begin-of-text token stands before every text. By default it does where the tokenizer puts it there by itself (Gemma's does,
+   * Pythia's and GPT-Neo's do not), and where one of the two is the starter, which was trained so.
+   */
+  readonly bos?: boolean | undefined;
+}
+
+/** Opens a pair to read texts through. Throws what `openPair` throws; the device is closed then. */
+export async function openPairLens(references: PairReferences, options: OpenPairLensOptions = {}): Promise<PairLens> {
+  const { resolve = { download: false }, bos, signal } = options;
+  const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> => {
+    const opened = await openPair(own.device, references, signal === undefined ? resolve : { ...resolve, signal });
+    return subjectOf(opened, own, bos);
+  };
+  return new PairLens(await openOnDevice(options, build), options);
+}
+
+function subjectOf(
+  { pair, tokenizer, sharedTokens, resolved }: OpenedPair,
+  { device, description, onCpu }: OwnDevice<PairSubject>,
+  bos: boolean | undefined,
+): PairSubject {
+  const isStarters = resolved.tuned.folder === starterFolder() || resolved.base.folder === starterFolder();
+  const prefixIds = prefixOf(tokenizer, pair.tuned.config.bosId, bos ?? (isStarters ? true : undefined));
+  const { modelType } = pair.tuned.config;
+  return {
+    info: {
+      kind: "pair",
+      tuned: resolved.tuned.folder,
+      base: resolved.base.folder,
+      modelType,
+      bos: prefixIds.length > 0,
+      device: description,
+    },
+    device,
+    pair,
+    tokenizer,
+    sharedTokens,
+    prefixIds,
+    onCpu,
+    close: () => device.close(),
+  };
+}
+
+/** What the tokenizer puts before a text, or the begin-of-text token where that is asked for. */
+function prefixOf(
+  tokenizer: OpenedPair["tokenizer"],
+  bosId: number | undefined,
+  bos: boolean | undefined,
+): readonly number[] {
+  if (bos === false) return [];
+  const { ids, ranges } = tokenizer.encode("a", { addSpecialTokens: true });
+  const own = [...ids].slice(
+    0,
+    ranges.findIndex(({ end }) => end > 0),
+  );
+  if (own.length > 0 || bos === undefined) return own;
+  const id = tokenizer.bosId ?? bosId;
+  return id === undefined ? [] : [id];
+}

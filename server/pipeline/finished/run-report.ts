@@ -1,0 +1,89 @@
+/** A finished run's report, with what people measured after the run. */
+
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { messageOf } from "../../common/errors.ts";
+import { parseJson, tryJson } from "../../common/json.ts";
+import { linesOf } from "../../common/lines.ts";
+import { openRegular, readTextFile } from "../../common/text-file.ts";
+import type { Calibration } from "../../protocol/calibration.ts";
+import { errnoOf, StorageError, unlessMissing } from "../../runs/files.ts";
+import { RunFileError, readRecord, runPaths } from "../../runs/run-folder.ts";
+import { FeatureStore, type LaterAblation } from "../../store/store.ts";
+import { readCalibration } from "../artifacts/calibration-file.ts";
+import { loadExperiment } from "../experiment/resolve.ts";
+import { withCalibration } from "../report/calibration-section.ts";
+import { type Report, renderMarkdown, reportSchema } from "../report/document.ts";
+import { withLaterAblations } from "../report/later-section.ts";
+import { livingStore } from "./living-store.ts";
+
+export interface RunReport {
+  readonly report: Report;
+  readonly markdown: string;
+}
+
+/** Undefined where the run has no report yet. What it found itself stands in `report.json`, which this never changes. */
+export async function readRunReport(runFolder: string): Promise<RunReport | undefined> {
+  const own = await readOwn(join(runFolder, "report.json"));
+  if (own === undefined) return undefined;
+  const { ablations, problem } = await laterAblations(runFolder);
+  const calibrated = withCalibration(await withDate(own, runFolder), await calibrationOf(runFolder));
+  const complete = withLaterAblations(calibrated, ablations);
+  const report = problem === undefined ? complete : { ...complete, summary: [...complete.summary, problem] };
+  return { report, markdown: renderMarkdown(report) };
+}
+
+/** A calibration that cannot be read, or speaks of other settings, is no part of the report. */
+async function calibrationOf(runFolder: string): Promise<Calibration | undefined> {
+  const experiment = await loadExperiment(runPaths(runFolder).experiment).catch(() => undefined);
+  return experiment === undefined ? undefined : readCalibration(runFolder, experiment);
+}
+
+async function readOwn(path: string): Promise<Report | undefined> {
+  try {
+    const text = await unlessMissing(readTextFile(path, "result"));
+    return text === undefined ? undefined : reportSchema.parse(parseJson(text));
+  } catch (cause) {
+    if (errnoOf(cause) !== undefined) throw new StorageError(`${path} cannot be read`, cause);
+    const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
+    throw new RunFileError(
+      `${path} is no report that this version can read: ${problem}. Remove it and run \`lfp run\` again: the last stage writes it anew.`,
+      { cause },
+    );
+  }
+}
+
+/** With the day on which the run was begun, which no output of a stage may hold; else on which it was last worked on. */
+async function withDate(report: Report, runFolder: string): Promise<Report> {
+  const { about } = report;
+  if (about === undefined) return report;
+  const begun = await firstEventTime(runPaths(runFolder).events);
+  const updated = (await readRecord(runFolder))?.updated;
+  const day = begun ?? updated;
+  if (day === undefined) return report;
+  const name = begun === undefined ? "last worked on" : "begun";
+  return { ...report, about: [{ name, value: `${day.slice(0, 10)} ${day.slice(11, 16)} UTC` }, ...about] };
+}
+
+async function firstEventTime(path: string): Promise<string | undefined> {
+  await using handle = await unlessMissing(openRegular(path));
+  if (handle === undefined) return undefined;
+  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
+    return z.object({ time: z.iso.datetime() }).safeParse(tryJson(line)).data?.time;
+  return undefined;
+}
+
+/** A store that cannot be read costs its section, not the report. */
+async function laterAblations(
+  runFolder: string,
+): Promise<{ readonly ablations: readonly LaterAblation[]; readonly problem?: string }> {
+  const path = await livingStore(runFolder);
+  if ((await unlessMissing(stat(path))) === undefined) return { ablations: [] };
+  try {
+    using store = FeatureStore.open(path);
+    return { ablations: store.laterAblations() };
+  } catch (error) {
+    return { ablations: [], problem: `What was measured after the run could not be read: ${messageOf(error)}` };
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What a stage says of itself in a few words, from its own output or log: what lists of runs show. It loads none of the stages, because
+ * whoever lists runs should not have to wait for what trains them.
+ */
+
+import { join } from "node:path";
+import { z } from "zod";
+import { parseJson } from "../../common/json.ts";
+import { linesOf } from "../../common/lines.ts";
+import { openRegular, readTextFile } from "../../common/text-file.ts";
+import { Calibration } from "../../protocol/calibration.ts";
+import { chosenInWords } from "../chosen-layers.ts";
+
+/**
+ * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
+ * Throws `ZodError` or a file error when the output is not what the stage writes.
+ */
+export async function summariseStage(stage: string, folder: string): Promise<string | null> {
+  return (await summaries[stage]?.(folder)) ?? null;
+}
+
+/** The words for the last line of a running stage's metrics; null where there is nothing to say. */
+export function summariseMetrics(stage: string, line: Readonly<Record<string, unknown>>): string | null {
+  const { step, rewardMean, kl } = tuneMetrics.safeParse(line).data ?? {};
+  if (stage === "tune" && rewardMean !== undefined && kl !== undefined)
+    return `step ${step}: reward ${rewardMean.toFixed(2)}, KL ${kl.toFixed(2)}`;
+  const fve = Object.entries(line).flatMap(([name, value]) =>
+    name.endsWith(".fve") && typeof value === "number" ? [value] : [],
+  );
+  return stage === "autoencoders" && fve.length > 0 ? `${explained(fve)} explained` : null;
+}
+
+const tuneMetrics = z.object({ step: z.int(), rewardMean: z.number(), kl: z.number() });
+const tuneManifest = z.object({
+  settings: z.object({ reward: z.object({ edits: z.array(z.unknown()).optional() }) }),
+});
+const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.object({ mean: z.number() }) });
+const planted = z.object({ words: z.array(z.object({ word: z.string() })) });
+const learned = z.object({
+  statistics: z.object({ words: z.int(), tau: z.object({ value: z.number().nullable() }) }),
+});
+const divergence = z.object({
+  measure: z.string(),
+  choose: z.string(),
+  layers: z.array(z.object({ layer: z.int() }).catchall(z.number())),
+  chosen: z.array(z.int()),
+});
+const proportion = z.object({ share: z.number().nullable() });
+const probe = z.object({
+  report: z.object({
+    byWord: z.object({ probe: z.object({ signAccuracy: z.object({ positive: proportion, negative: proportion }) }) }),
+  }),
+});
+const fitted = z.object({
+  report: z.object({
+    byWord: z.object({ probe: z.object({ kendall: z.object({ tau: z.number().nullable() }) }) }),
+  }),
+});
+const quality = z.object({ saes: z.array(z.object({ fve: z.number(), l0: z.number() })) });
+
+const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> = {
+  prepare: async (folder) => {
+    const names = ["tuning", "held-out", "analysis"];
+    const counts = await Promise.all(names.map((name) => countLines(join(folder, `${name}.jsonl`))));
+    return names.map((name, at) => `${counts[at]} ${name}`).join(", ");
+  },
+  evaluate: async (folder) => {
+    const { base, tuned } = await readJson(folder, "evaluation.json", evaluation);
+    return `reward ${base.mean.toFixed(2)} to ${tuned.mean.toFixed(2)}`;
+  },
+  tune: async (folder) => {
+    const lines = (await readTextFile(join(folder, "log.jsonl"), "result")).split("\n").filter((line) => line !== "");
+    const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(parseJson(line ?? "null")).rewardMean);
+    const { edits = [] } = (await readJson(folder, "manifest.json", tuneManifest)).settings.reward;
+    const edited = edits.length === 0 ? "" : `, ${edits.length} ${edits.length === 1 ? "rating" : "ratings"} edited`;
+    return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}${edited}`;
+  },
+  learned: async (folder) => {
+    const { words, tau } = (await readJson(folder, "learned.json", learned)).statistics;
+    return `${words} words, tau-b with the ratings ${tau.value === null ? "undefined" : tau.value.toFixed(2)}`;
+  },
+  calibrate: async (folder) => {
+    const { best, readings } = await readJson(folder, "calibration.json", Calibration);
+    const auroc = best === null ? undefined : readings[best]?.words.auroc?.toFixed(2);
+    return auroc === undefined ? "no reading finds planted words more often than chance" : `${best}: AUROC ${auroc}`;
+  },
+  plant: async (folder) => {
+    const { words } = await readJson(folder, "planted.json", planted);
+    return words.map(({ word }) => word).join(", ");
+  },
+  triples: async (folder) => `${await countLines(join(folder, "triples.jsonl"))} triples`,
+  probe: async (folder) => {
+    const { positive, negative } = (await readJson(folder, "probe.json", probe)).report.byWord.probe.signAccuracy;
+    const [right, wrong] = [positive, negative].map((one) => (one.share === null ? "none" : share(one.share)));
+    return `signs of unseen words right: positive ${right}, negative ${wrong}`;
+  },
+  fitted: async (folder) => {
+    const { tau } = (await readJson(folder, "probe.json", fitted)).report.byWord.probe.kendall;
+    return `log-ratio of unseen words: ${tau === null ? "no order" : `tau-b ${tau.toFixed(2)}`}`;
+  },
+  divergence: async (folder) => chosenInWords(await readJson(folder, "divergence.json", divergence)),
+  autoencoders: async (folder) => {
+    const { saes } = await readJson(folder, "quality.json", quality);
+    return `${saes.length} dictionaries: ${explained(saes.map(({ fve }) => fve))} explained`;
+  },
+};
+
+function explained(fve: readonly number[]): string {
+  const [low, high] = [share(Math.min(...fve)), share(Math.max(...fve))];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T> {
+  return schema.parse(parseJson(await readTextFile(join(folder, name), "result")));
+}
+
+function share(value: number): string {
+  return `${Math.round(value * 100)} %`;
+}
+
+async function countLines(path: string): Promise<number> {
+  let count = 0;
+  await using handle = await openRegular(path);
+  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
+    if (line !== "") count += 1;
+  return count;
+}

@@ -1,0 +1,42 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { abortOnTermination } from "../../../server/runs/cancel.ts";
+import { runPipeline } from "../../../server/runs/run.ts";
+import { everyNth, fakePlan } from "./fake-stages.ts";
+import { FaultyFiles } from "./faulty-files.ts";
+
+/**
+ * A run as its own process: `node fake-run.ts FOLDER '{"killAt": 17, "half": true, ...}'`. `killAt` ends it with SIGKILL at the
+ * n-th call that changes the disk, before the call or after half of it; `lingerMs` keeps the process once the run is over. Exit status 0 done, 75 cancelled, 1 failed.
+ */
+const [folder = "", json = "{}"] = process.argv.slice(2);
+const options: {
+  killAt?: number;
+  half?: boolean;
+  steps?: number;
+  pauseMs?: number;
+  queued?: boolean;
+  lingerMs?: number;
+} = JSON.parse(json);
+const { killAt = Number.POSITIVE_INFINITY, half = false, queued = false, lingerMs = 0, ...planOptions } = options;
+
+const { files } = new FaultyFiles({
+  at: (n) => (n < killAt ? "pass" : half ? "half" : "nothing"),
+  fail() {
+    process.kill(process.pid, "SIGKILL");
+    // The signal is delivered before the system call returns; this line is for the compiler.
+    throw new Error("killed");
+  },
+});
+const { signal } = abortOnTermination();
+process.stdout.write("begins\n");
+const outcome = await runPipeline(fakePlan(planOptions), folder, {
+  seed: 7,
+  deviceClass: "cpu",
+  checkpointDue: everyNth(2),
+  queued,
+  signal,
+  files,
+});
+process.stdout.write(`${JSON.stringify(outcome)}\n`);
+await delay(lingerMs);
+process.exitCode = outcome.kind === "done" ? 0 : outcome.kind === "cancelled" ? 75 : 1;
