@@ -3,9 +3,8 @@ import { Random } from "../../common/random.ts";
 import type { ModelParameter, ModelPart } from "../../models/architecture.ts";
 import { modelParts } from "../../models/architecture.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import { readConfig } from "../../models/config.ts";
 import { parametersOf } from "../../models/model.ts";
-import { openCheckpointTensors } from "../../models/safetensors.ts";
+import { openParameters } from "../../models/parameters.ts";
 import { assertMatchesVocabulary, loadTokenizer } from "../../models/tokenizer.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { divergenceOf, type ParameterChange, parameterChanges } from "../../sae/divergence.ts";
@@ -31,10 +30,10 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
   codeVersion: 1,
   run: async (context) => {
     const { settings, input, resumed } = context;
-    const { config } = await readConfig(input("model"));
     const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
-    await using base = await openCheckpointTensors(input("model"));
-    await using after = await openCheckpointTensors(input("tuned"));
+    await using base = await openParameters(input("model"));
+    await using after = await openParameters(input("tuned"));
+    const { config } = base;
     const changes = await parameterChanges(base, after, parametersOf(config));
     const parts = partsOf(changes, chosen);
     await withDevice(context, async (device) => {
