@@ -1,5 +1,6 @@
 /** What an experiment asks of its models that only their config.json can answer: said before the first stage, not after hours of tuning. */
 import type { ModelConfig } from "../../models/config.ts";
+import { sparsityRule } from "../../sae/sparsity.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import type { Experiment } from "./schema.ts";
 
@@ -56,10 +57,8 @@ function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width 
     const got = `with the model's width of ${width} the dictionaries have ${sizes.join(", ")} features`;
     issues.push(issueAt(["sae", "multiples"], `${got}; expected different numbers above 0`, "rule"));
   }
-  if (sparsity.kind === "topk" && sparsity.k > smallest) {
-    const message = `got ${sparsity.k}; the smallest dictionary has ${smallest} features`;
-    issues.push(issueAt(["sae", "sparsity", "k"], message, "rule"));
-  }
+  for (const { field, message } of sparsityRule(sparsity).issues(sparsity, smallest))
+    issues.push(issueAt(["sae", "sparsity", field], message, "rule"));
   return issues;
 }
 

@@ -1,4 +1,5 @@
 /** What a report's head says: of what the run was made. */
+import { sparsityRule } from "../../sae/sparsity.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import type { TextSource } from "../experiment/sources.ts";
 import type { Fact } from "./document.ts";
@@ -72,7 +73,7 @@ function layersInWords({ divergence: { layers, choose, measure } }: Experiment):
 }
 
 function saesInWords({ sae }: Experiment): string {
-  const sparsity = sae.sparsity.kind === "l1" ? `L1 of ${sae.sparsity.coefficient}` : `top ${sae.sparsity.k}`;
+  const sparsity = sparsityRule(sae.sparsity).inWords(sae.sparsity);
   const tokens = sae.maxTokens === null ? `${sae.epochs} passes over the texts` : `${sae.maxTokens} tokens at most`;
   return `dictionaries of ${sae.multiples.join(" and ")} times the width, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
 }
