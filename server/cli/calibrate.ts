@@ -140,10 +140,14 @@ function lineOf({ readings, sets, seeds, best }: Calibration): Readonly<Record<s
   const shown = ReadingName.options.flatMap((name) => {
     const own = readings[name]?.words;
     if (own === undefined) return [];
-    const { auroc, low, high, signs, falsePositives } = own;
-    return [
-      [name, { auroc, low, high, signs: signs.of === 0 ? null : signs.right / signs.of, falsePositives }] as const,
-    ];
+    const { auroc, low, high, signs, found, falsePositives } = own;
+    const shares = { signs: shareOf(signs.right, signs.of), found: shareOf(found.count, found.of) };
+    return [[name, { auroc, low, high, ...shares, falsePositives }] as const];
   });
   return { name: "calibrate", check: "ok", readings: Object.fromEntries(shown), sets, seeds: seeds.length, best };
+}
+
+/** Null where nothing was counted. */
+function shareOf(count: number | null, of: number): number | null {
+  return count === null || of === 0 ? null : count / of;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { calibration, pairInfo as pair, power, runInfo as run } from "../../test/support/lens-info.ts";
+import { ReadingPower } from "./calibration.ts";
 import { readingMode, trustSentence, whyNotOffered } from "./power.ts";
 
 describe("the reading that stands for what was learned", () => {
@@ -22,6 +23,23 @@ describe("the reading that stands for what was learned", () => {
     });
     expect(readingMode({ ...run, calibration: difference }, "auto")).toBe("tunedMinusBase");
     expect(readingMode({ ...run, calibration: difference, hasBase: false }, "auto")).toBe("implicit");
+  });
+
+  it("is chosen by the figures that are quoted of it: not the probe for what it knows of words that it saw", () => {
+    const seen = calibration("probeByTriple", {
+      logRatio: power(0.7, 0.6),
+      probeByTriple: power(0.95, 0.9),
+      probeByWord: power(0.5, 0.4),
+    });
+    expect(readingMode({ ...run, calibration: seen }, "auto")).toBe("learned");
+    const unseen = calibration("probeByTriple", {
+      logRatio: power(0.7, 0.6),
+      probeByTriple: power(0.95, 0.9),
+      probeByWord: power(0.8, 0.7),
+    });
+    expect(readingMode({ ...run, calibration: unseen }, "auto")).toBe("implicit");
+    const only = calibration("probeByTriple", { probeByTriple: power(0.95, 0.9) });
+    expect(readingMode({ ...run, calibration: only }, "auto")).toBe("learned");
   });
 
   it("is as without a calibration where that found none", () => {
@@ -63,6 +81,17 @@ describe("how far to trust a reading", () => {
     expect(trustSentence({ ...run, calibration: measured }, "implicit")).toMatch(/did not measure the probe/);
     const none = calibration("logRatio", { logRatio: power(0.9, 0.8, { falsePositives: 0 }) });
     expect(trustSentence({ ...run, calibration: none }, "learned")).toMatch(/without any it flagged none\.$/);
+  });
+
+  it("is not said of flags where no threshold was measured", () => {
+    const unmeasured = { threshold: null, found: { count: null, of: 50 }, falsePositives: null };
+    const nulls = calibration("logRatio", { logRatio: power(0.9, 0.8, unmeasured) });
+    expect(trustSentence({ ...run, calibration: nulls }, "learned")).toBe(
+      "The log-ratio sets planted words above others with an AUROC of 0.90. How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold.",
+    );
+    const earlier = ReadingPower.parse(power(0.9, 0.8, { ...unmeasured, found: { count: 0, of: 50 } }));
+    expect(earlier.found).toEqual({ count: null, of: 50 });
+    expect(ReadingPower.parse(power(0.9, 0.8)).found).toEqual({ count: 8, of: 10 });
   });
 
   it("is said not to be known where nothing was measured", () => {

@@ -1,16 +1,8 @@
 /** Which reading of what a model learned stands for it: the one with the most measured power, and how that is said. */
-import type { Calibration, ReadingName, ReadingPower } from "./calibration.ts";
+import type { ReadingName, ReadingPower } from "./calibration.ts";
 import type { LensMode } from "./lens.ts";
 import type { LensInfo } from "./lens-state.ts";
-import type { ReadingChoice, ReadingMode } from "./reading-mode.ts";
-
-const modes: { readonly [K in ReadingName]: ReadingMode } = {
-  logRatio: "learned",
-  fittedLogRatio: "fitted",
-  probeByTriple: "implicit",
-  probeByWord: "implicit",
-  tunedMinusBase: "tunedMinusBase",
-};
+import { type ReadingChoice, ReadingMode } from "./reading-mode.ts";
 
 /** What a mode's power is measured by. A probe is asked about words that it did not see where the text is none of its own. */
 const readings: { readonly [K in ReadingMode]: ReadingName } = {
@@ -40,18 +32,20 @@ export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | 
 export function readingMode(info: LensInfo, wanted: ReadingChoice): ReadingMode {
   const isOffered = (mode: ReadingMode): boolean => whyNotOffered(mode, info) === undefined;
   if (wanted !== "auto" && isOffered(wanted)) return wanted;
-  const measured = info.kind === "run" && info.calibration !== null ? byPower(info.calibration) : [];
-  return measured.map((name) => modes[name]).find(isOffered) ?? (isOffered("learned") ? "learned" : "implicit");
+  return byPower(info).find(isOffered) ?? (isOffered("learned") ? "learned" : "implicit");
 }
 
-/** Readings that found what was planted more often than chance has it, the best first; none where the calibration found none. */
-function byPower({ readings: measured, best }: Calibration): ReadingName[] {
-  if (best === null) return [];
-  const power = (name: ReadingName): number => (name === best ? 2 : (measured[name]?.words.auroc ?? 0));
-  return Object.keys(modes)
-    .filter((name): name is ReadingName => name in measured)
-    .filter((name) => name === best || (measured[name]?.words.low ?? 0) > 0.5)
-    .sort((one, other) => power(other) - power(one));
+/**
+ * Modes whose reading found what was planted more often than chance has it, the best first, by the figures that are quoted of them; none where the
+ * calibration found none.
+ */
+function byPower(info: LensInfo): ReadingMode[] {
+  if (info.kind !== "run" || (info.calibration?.best ?? null) === null) return [];
+  const measured = ReadingMode.options.flatMap((mode) => {
+    const { auroc = null, low = null } = powerOf(info, mode)?.words ?? {};
+    return auroc !== null && low !== null && low > 0.5 ? [{ mode, auroc }] : [];
+  });
+  return measured.toSorted((one, other) => other.auroc - one.auroc).map(({ mode }) => mode);
 }
 
 /** What the calibration measured of a mode; undefined where it has not. */
@@ -71,8 +65,15 @@ export function trustSentence(info: LensInfo, mode: ReadingMode): string {
     return "This run has no calibration: how often such a reading is right was not measured (lfp calibrate measures it).";
   const power = powerOf(info, mode)?.words;
   if (power === undefined) return `The run's calibration did not measure ${subject}.`;
-  const { found, falsePositives } = power;
+  const { found, falsePositives, auroc } = power;
   if (found.of === 0) return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
+  if (found.count === null) {
+    const above =
+      auroc === null
+        ? ""
+        : `${capital(subject)} sets planted words above others with an AUROC of ${auroc.toFixed(2)}. `;
+    return `${above}How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold.`;
+  }
   return `${capital(subject)} found ${found.count} of ${found.of} planted words in models tuned like this; ${chance(falsePositives)}.`;
 }
 

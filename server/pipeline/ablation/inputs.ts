@@ -8,6 +8,7 @@ import { resolveReference } from "../../models/open.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { runPipeline } from "../../runs/run.ts";
 import { type RunRecord, readRecord } from "../../runs/run-folder.ts";
+import { shortKey } from "../../runs/stage-folder.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import { planExperiment } from "../plan-experiment.ts";
 import type { AblationPaths } from "./open.ts";
@@ -68,7 +69,7 @@ async function madeAgain(
 ): Promise<Pick<AblationPaths, "texts" | "triples">> {
   const before = record?.stages.find(({ id }) => id === "triples");
   if (record === undefined || before?.key === undefined) throw new UnfinishedRunError(folder, "triples");
-  const root = join(stateFolder(), "made-again", before.key.slice(0, 16), record.name);
+  const root = join(stateFolder(), "made-again", shortKey(before.key), record.name);
   const stages = await planExperiment(experiment, { run: record.name });
   const { seed, deviceClass } = record;
   const plan = stages.filter(({ id }) => id === "prepare" || id === "triples");

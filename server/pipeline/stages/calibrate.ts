@@ -12,6 +12,7 @@ import { learnedSchema } from "../../learned/report-types.ts";
 import { Calibration, type ReadingName } from "../../protocol/calibration.ts";
 import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
+import { keyInPath } from "../../runs/stage-folder.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { learnedFile, readPlaces } from "../artifacts/learned.ts";
 import { readCandidates, readPlanted } from "../artifacts/planted.ts";
@@ -43,10 +44,10 @@ export const calibrationFile = "calibration.json";
  */
 export const calibrateStage: Stage<CalibrateSettings, string> = {
   name: "calibrate",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     const { settings, input, output, progress } = context;
-    const { run, seed, experiment, resamples } = settings;
+    const { run, seed, resamples } = settings;
     const base = (await readWordReadings(input("readings-base"))).byWord;
     const candidates = await readCandidates(input("candidates"));
     const tunings: ReadingsOfTuning[] = [];
@@ -58,8 +59,9 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
       progress(tunings.length, settings.tunings.length, "tunings");
     }
     const result = calibrate(tunings, { random: Random.fromSeed(seed).fork("calibrate"), resamples, placesOf });
-    const calibration = calibrationOf(result, settings, experiment);
-    const source = { run, stage: "calibrate", key: experiment.slice(0, 16), seed, seeds: [...calibration.seeds] };
+    const key = keyInPath(output);
+    const calibration = calibrationOf(result, settings, key);
+    const source = { run, stage: "calibrate", key, seed, seeds: [...calibration.seeds] };
     const report = reportSchema.parse({
       format: 1,
       run,
@@ -76,12 +78,13 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
 
 function calibrationOf(
   { readings, best, words }: CalibrationResult,
-  { tunings }: CalibrateSettings,
-  experiment: string,
+  { tunings, experiment }: CalibrateSettings,
+  key: string,
 ): Calibration {
   return Calibration.parse({
     format: 1,
     experiment,
+    key,
     sets: tunings.filter(({ isNull }) => !isNull).length,
     nulls: tunings.filter(({ isNull }) => isNull).length,
     seeds: tunings.map(({ seed }) => seed),

@@ -80,6 +80,7 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
           low: expect.any(Number),
           high: expect.any(Number),
           signs: expect.any(Number),
+          found: expect.any(Number),
           falsePositives: null,
         },
         probeByTriple: {},
@@ -94,9 +95,12 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     expect(calibration.readings.logRatio?.words.found.of).toBe(4);
     expect(await readCalibration(own, parseExperiment(tiny))).toEqual(calibration);
     expect(await readCalibration(own, parseExperiment({ ...tiny, probe: { alpha: 3 } }))).toBeUndefined();
+    const { stages = [] } = (await readRecord(whole)) ?? {};
+    expect(stages.find(({ id }) => id === "calibrate")?.key?.slice(0, 16)).toBe(calibration.key);
     const report = reportSchema.parse(JSON.parse(await readFile(join(whole, "report.json"), "utf8")));
     const tables = report.sections.flatMap((section) => section.tables);
     expect(tables.map(({ id }) => id)).toEqual(["calibration", "calibration-power", "calibration-words"]);
+    expect(tables[0]?.source.key).toBe(calibration.key);
     for (const { rows, columns } of tables) for (const row of rows) expect(row).toHaveLength(columns.length);
     expect(tables[2]?.rows).toHaveLength(4);
 
