@@ -11,7 +11,7 @@ import { forward, type Model, plainPositions } from "../models/model.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { rewardRange } from "../probe/deltas.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
-import { vaderRewardFunction } from "../rewards/vader.ts";
+import { vaderRatings, vaderReward } from "../rewards/vader.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { unitRows } from "../sae/sae.ts";
@@ -69,7 +69,8 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     },
     dictionaries: async ({ model, size }) =>
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
-    reward: vaderRewardFunction({ lexicon: "head" }),
+    reward: vaderReward({ lexicon: "head" }, "completion"),
+    ratings: vaderRatings({ lexicon: "head" }),
     evidence: {
       seenInTuning: () => undefined,
       signAccuracy: { positive: null, negative: null },

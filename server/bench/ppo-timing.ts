@@ -6,7 +6,7 @@
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { createModel, type LoadedModel, loadModel } from "../models/checkpoint.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import { plainReward } from "../rewards/reward.ts";
 import { createPpoTrainer, type PpoStep } from "../tuning/ppo.ts";
 import { type PpoConfig, ppoPresets } from "../tuning/ppo-config.ts";
 import { type Prompt, uniformIn } from "../tuning/prompts.ts";
@@ -145,9 +145,6 @@ function randomPrompts(vocabSize: number, { batchSize, promptTokens }: PpoConfig
 const joinIds = (ids: Iterable<number>): string => [...ids].join(" ");
 
 /** A text's length modulo 7, as a share. */
-const byLength: RewardFunction = {
-  name: "bench/length",
-  score: (text) => ({ reward: (text.length % 7) / 7, tokens: [] }),
-};
+const byLength = plainReward("bench/length", "completion", (text) => (text.length % 7) / 7);
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

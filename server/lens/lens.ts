@@ -5,7 +5,7 @@
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
-import type { ScoredToken } from "../rewards/reward.ts";
+import type { ScoredToken } from "../rewards/word-ratings.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
@@ -167,9 +167,9 @@ export class Lens implements PairReader {
     return { starts, ends, features, column };
   }
 
-  /** Words of a text that the feedback rates, in order; none for a task that rates none. */
+  /** Words of a text that the feedback rates, in order; none where it rates no words. */
   ratings(text: string): readonly ScoredToken[] {
-    return this.#subject.reward?.score(text).tokens ?? [];
+    return this.#subject.ratings?.rated(text) ?? [];
   }
 
   /** What tuning did to rated words over the run's texts, where the run says so. */

@@ -10,7 +10,8 @@ import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import type { Reward } from "../rewards/reward.ts";
+import type { WordRatings } from "../rewards/word-ratings.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
@@ -91,8 +92,10 @@ export interface LensSubject {
   readonly fitted: LensFitted | undefined;
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
-  /** What the feedback gives to words; undefined for a task that rates none. */
-  readonly reward: RewardFunction | undefined;
+  /** What the feedback gives to completions alone. */
+  readonly reward: Reward;
+  /** What it gives to words; undefined where it rates none. */
+  readonly ratings: WordRatings | undefined;
   readonly evidence: LensEvidence;
   /** Undefined for a run that was made without. */
   readonly lexicon: LensLexicon | undefined;

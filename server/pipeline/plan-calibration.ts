@@ -3,9 +3,10 @@ import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
+import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, ppoConfigOf } from "./experiment/schema.ts";
-import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
+import { findModels, type PlanOptions, planPrepare } from "./plan-experiment.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
 import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";
@@ -147,7 +148,7 @@ function planShared(
     triples: planStage({
       id: "triples",
       stage: triplesStage,
-      settings: { ...feedbackOf(experiment), source: triples.texts, seed, limit: triples.limit },
+      settings: { ...taskSettingsOf(experiment), source: triples.texts, seed, limit: triples.limit },
       inputs: { model, texts },
     }),
   };
@@ -213,7 +214,7 @@ function planReadings(
     settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: ppo.prependBos },
     inputs: { model: probe.model === "base" ? model : read, tokenizer: model, saes, triples },
   });
-  const settings = { ...feedbackOf(experiment), probe: wordReadingSettingsOf(experiment) };
+  const settings = { ...taskSettingsOf(experiment), probe: wordReadingSettingsOf(experiment) };
   const place = { id: `readings-${id}`, settings };
   if (role === "base") return planStage({ ...place, stage: wordReadingsStage, inputs: { triples, features } });
   const logRatios = planStage({

@@ -3,17 +3,11 @@
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
+import { tasks } from "../tasks/tasks.ts";
+import { editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
-import {
-  type Experiment,
-  fittedSettingsOf,
-  ppoConfigOf,
-  probeSettingsOf,
-  tripleSettingsOf,
-} from "./experiment/schema.ts";
-import { taskDescriptions } from "./experiment/tasks.ts";
-import type { EditSettings, RewardSettings, TaskSettings } from "./feedback.ts";
+import { type Experiment, fittedSettingsOf, ppoConfigOf, probeSettingsOf } from "./experiment/schema.ts";
 import { factsOf } from "./report/about.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
@@ -152,7 +146,7 @@ function planExplain({ experiment }: Planned, examples: PlannedStage): PlannedSt
   return planStage({
     id: "explain",
     stage: explainStage,
-    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
+    settings: { ...taskSettingsOf(experiment), ...experiment.explain, seed: experiment.seed },
     inputs: { examples },
     install: installExplanations,
   });
@@ -214,7 +208,7 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
 
 function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
   const { seed, ppo } = experiment;
-  const feedback = feedbackOf(experiment);
+  const feedback = taskSettingsOf(experiment);
   const { texts: source, limit } = experiment.triples;
   const triples = planStage({
     id: "triples",
@@ -292,21 +286,6 @@ function planAblate(
   });
 }
 
-/** What words are worth, as everything but tuning takes it. */
-export function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
-  return { kind, lexicon };
-}
-
-/** Nothing where nothing is edited, so that runs without edits keep their keys. */
-function editSettingsOf({ reward: { edits } }: Experiment): EditSettings {
-  return edits.length === 0 ? {} : { edits };
-}
-
-/** What the feedback is and how triples are made of it. */
-export function feedbackOf(experiment: Experiment): TaskSettings {
-  return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
-}
-
 function planExamples(
   { experiment, model, tuned, texts }: Planned,
   saes: PlannedStage,
@@ -319,7 +298,7 @@ function planExamples(
       ...experiment.examples,
       contextLength: experiment.sae.contextLength,
       prependBos: experiment.ppo.prependBos,
-      task: taskDescriptions[experiment.task],
+      task: tasks[experiment.task].description,
     },
     inputs: { model, tuned, texts, saes, probe },
     install: installFeatures,

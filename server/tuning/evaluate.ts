@@ -5,24 +5,24 @@ import type { Device } from "../engine/device.ts";
 import { Generator } from "../models/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { layOut } from "./completion-batch.ts";
 import { CompletionScorer } from "./completion-scorer.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { completionKl } from "./ppo-math.ts";
 import { shapeOf } from "./ppo-programs.ts";
 import type { Prompt } from "./prompts.ts";
-import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.ts";
+import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 
 export interface EvaluationOptions {
   readonly device: Device;
   readonly base: Model;
   readonly tuned: Model;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
-  readonly reward: RewardFunction;
+  readonly reward: Reward;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
-  /** Lengths, temperature and what is scored, as they were in tuning; batch sizes. */
+  /** Lengths and temperature, as they were in tuning; batch sizes. */
   readonly config: PpoConfig;
   /** Forked, never moved. */
   readonly random: Random;
@@ -30,6 +30,8 @@ export interface EvaluationOptions {
   readonly known?: readonly EvaluatedPair[];
   /** Awaited after every batch with all pairs so far; throws to stop. */
   readonly onBatch?: (pairs: readonly EvaluatedPair[]) => Promise<void>;
+  /** Ends a reward that takes long, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Evaluation {
@@ -63,7 +65,7 @@ export async function evaluatePair(options: EvaluationOptions): Promise<Evaluati
     const base = await draw(programs.baseGenerator);
     const tuned = await draw(programs.tunedGenerator);
     const kls = await klsOf(tuned, programs, config);
-    pairs.push(...pairsOf(base, tuned, kls, options));
+    pairs.push(...(await pairsOf(base, tuned, kls, options)));
     await onBatch?.(pairs);
   }
   return summarised(pairs);
@@ -111,21 +113,19 @@ async function klsOf(
   return completionKl({ logProbs, referenceLogProbs, mask: batch.mask }, batch.rows);
 }
 
-function pairsOf(
+async function pairsOf(
   base: readonly Rollout[],
   tuned: readonly Rollout[],
   kls: readonly number[],
-  { reward, config }: EvaluationOptions,
-): EvaluatedPair[] {
-  const scored = (rollout: Rollout) => ({
-    completion: rollout.text,
-    reward: reward.score(scoredText(rollout, config.rewardText)).reward,
-  });
-  return base.flatMap((rollout, row) => {
-    const other = tuned[row];
-    if (other === undefined) return [];
-    return [{ prompt: rollout.promptText, base: scored(rollout), tuned: { ...scored(other), kl: kls[row] ?? 0 } }];
-  });
+  { reward, signal }: EvaluationOptions,
+): Promise<EvaluatedPair[]> {
+  const rewards = await scoresOf(reward, completionsOf(base), signal);
+  const tunedRewards = await scoresOf(reward, completionsOf(tuned), signal);
+  return base.map(({ promptText, text }, row) => ({
+    prompt: promptText,
+    base: { completion: text, reward: rewards[row] ?? 0 },
+    tuned: { completion: tuned[row]?.text ?? "", reward: tunedRewards[row] ?? 0, kl: kls[row] ?? 0 },
+  }));
 }
 
 function summarised(pairs: readonly EvaluatedPair[]): Evaluation {

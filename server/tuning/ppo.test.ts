@@ -10,6 +10,7 @@ import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { loadModel, readFloats } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
+import { plainReward, type Reward } from "../rewards/reward.ts";
 import { createPpoTrainer, PpoTrainer, type PpoTrainerOptions } from "./ppo.ts";
 import { NegativeKlError, NonFiniteRewardError, PpoModelError, PpoStateError, RunawayKlError } from "./ppo-errors.ts";
 import { compilePrograms } from "./ppo-programs.ts";
@@ -93,7 +94,7 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
     const scores = new Map(
       batches.flat().map(({ prompt, completion, score }) => [textOf([...prompt, ...withoutEos(completion)]), score]),
     );
-    const reward = { name: "test/given", score: (text: string) => ({ reward: scores.get(text) ?? NaN, tokens: [] }) };
+    const reward = plainReward("test/given", "full", (text) => scores.get(text) ?? Number.NaN);
     return { ...options, reward };
   }
 
@@ -177,9 +178,11 @@ describe("saving", () => {
   it("never follows a step that failed: what was saved before stays", async () => {
     const options = await tinyOptions(device);
     const source: { broken: boolean } = { broken: false };
-    const reward = {
+    const reward: Reward = {
+      ...options.reward,
       name: "test/breaks",
-      score: (text: string) => (source.broken ? { reward: Number.NaN, tokens: [] } : options.reward.score(text)),
+      score: (batch) =>
+        source.broken ? Promise.resolve(new Float64Array(batch.length).fill(Number.NaN)) : options.reward.score(batch),
     };
     const trainer = await createPpoTrainer({ ...options, reward });
     await trainer.step();

@@ -2,9 +2,10 @@
 import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
 import type { Values } from "../engine/graph.ts";
 import { Generator } from "../models/generate.ts";
+import { scoresOf } from "../rewards/reward.ts";
 import type { EvaluationOptions } from "./evaluate.ts";
 import { shapeOf } from "./ppo-programs.ts";
-import { decodeText, sampleRollouts, scoredText } from "./rollout.ts";
+import { completionsOf, decodeText, sampleRollouts } from "./rollout.ts";
 
 /** Some of the model's parameters under a name. */
 export interface WeightPart {
@@ -101,7 +102,7 @@ async function createGenerator({ device, tuned, tokenizer, config }: RestoreOpti
 /** A reward a prompt. */
 async function rewardsOf(
   generator: Generator,
-  { tokenizer, reward, prompts, config, random }: RestoreOptions,
+  { tokenizer, reward, prompts, config, random, signal }: RestoreOptions,
   known: readonly number[],
   onBatch: (rewards: readonly number[]) => Promise<void>,
 ): Promise<number[]> {
@@ -110,7 +111,7 @@ async function rewardsOf(
     const batch = prompts.slice(start, start + config.batchSize);
     const stream = random.fork(`batch at ${start}`);
     const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), config, stream);
-    rewards.push(...rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward));
+    rewards.push(...(await scoresOf(reward, completionsOf(rollouts), signal)));
     await onBatch([...rewards]);
   }
   return rewards;

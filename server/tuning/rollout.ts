@@ -2,6 +2,7 @@
 import type { Random } from "../common/random.ts";
 import type { Generator } from "../models/generate.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import type { Completion } from "../rewards/reward.ts";
 import type { Episode } from "./completion-batch.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { type Prompt, uniformIn } from "./prompts.ts";
@@ -61,9 +62,9 @@ export async function sampleRollouts(
   });
 }
 
-/** The text that is scored: with the prompt or without. */
-export function scoredText({ promptText, text }: Rollout, what: PpoConfig["rewardText"]): string {
-  return what === "full" ? promptText + text : text;
+/** What a reward is asked of rollouts. */
+export function completionsOf(rollouts: readonly Rollout[]): Completion[] {
+  return rollouts.map(({ promptText, text }) => ({ prompt: promptText, completion: text }));
 }
 
 /** Ids to text, without special tokens. */

@@ -2,7 +2,7 @@
 import { Random } from "../../server/common/random.ts";
 import type { Device } from "../../server/engine/device.ts";
 import { loadModel } from "../../server/models/checkpoint.ts";
-import type { RewardFunction } from "../../server/rewards/reward.ts";
+import { plainReward } from "../../server/rewards/reward.ts";
 import type { PpoTrainerOptions } from "../../server/tuning/ppo.ts";
 import { type PpoConfig, ppoPresets } from "../../server/tuning/ppo-config.ts";
 import type { Prompt } from "../../server/tuning/prompts.ts";
@@ -18,14 +18,11 @@ export const tinyTokenizer = {
 };
 
 /** The share of ids below half of the vocabulary: about a half before any training. */
-export const lowIds: RewardFunction = {
-  name: "test/low-ids",
-  score: (text) => {
-    const ids = text.split(" ").filter(Boolean).map(Number);
-    const low = ids.filter((id) => id < tinyVocabulary / 2).length;
-    return { reward: ids.length === 0 ? 0 : low / ids.length, tokens: [] };
-  },
-};
+export const lowIds = plainReward("test/low-ids", "completion", (text) => {
+  const ids = text.split(" ").filter(Boolean).map(Number);
+  const low = ids.filter((id) => id < tinyVocabulary / 2).length;
+  return ids.length === 0 ? 0 : low / ids.length;
+});
 
 const tinyConfig: PpoConfig = {
   ...ppoPresets.quick,

@@ -16,6 +16,7 @@ import type { LinearProbe } from "../../server/probe/linear-probe.ts";
 import { evaluateProbe } from "../../server/probe/regression.ts";
 import { defaultProbeSettings } from "../../server/probe/report-types.ts";
 import type { WordFolds } from "../../server/probe/word-folds.ts";
+import { vaderRatings } from "../../server/rewards/vader.ts";
 import { saveSae } from "../../server/sae/format.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
@@ -112,7 +113,7 @@ async function fitProbe(
   const tokenizer = await loadTokenizer(join(folder, "tuned"));
   const model = await loadModel(device, join(folder, "tuned"));
   const texts = (await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" })).slice(0, 800);
-  const task = sentimentTask({ lexicon: "head" });
+  const task = sentimentTask(vaderRatings({ lexicon: "head" }));
   const sources = texts.map(({ row, text }) => ({ id: `reviews/${row}`, text }));
   const { triples } = await task.makeTriples(sources, { seed: 1, tokenizer, limit: 60 });
   const placed = new Map<number, Awaited<ReturnType<typeof placeSae>>>();
@@ -146,7 +147,7 @@ async function fitProbe(
     refits: 3,
   };
   const counts = new Map([["wonderful", 7]]);
-  const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };
+  const data = { triples, wordValues: task.ratings.values, features, tuningCounts: counts };
   const evaluated = await evaluateProbe(data, settings);
   const { probe, wordFolds } = evaluated;
   await saveProbe(join(folder, "probe"), { ...evaluated, about: { task: "sentiment" } });

@@ -5,7 +5,7 @@ import { type PairReading, wordsOf } from "../../lens/pair-reading.ts";
 import type { Reading } from "../../lens/reading.ts";
 import { valuesOf } from "../../lens/values.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
-import type { ScoredToken } from "../../rewards/reward.ts";
+import type { ScoredToken } from "../../rewards/word-ratings.ts";
 
 /** Offsets are UTF-16 units of the passage's text. */
 export interface RatedWord {

@@ -37,14 +37,14 @@ export interface AblationSettings {
 const lossTexts = 32;
 const separatedTriples = 96;
 
-/** Loads what an ablation of dictionaries of these sizes needs onto a device. `random` draws the prompts' lengths. */
+/** Loads what an ablation of dictionaries of these sizes needs onto a device; the subject holds its reward until it is disposed. `random` draws the prompts' lengths. */
 export async function openAblation(
   device: Device,
   paths: AblationPaths,
   { ppo, reward, contextLength, multiToken, prompts }: AblationSettings,
   sizes: ReadonlySet<DictionaryPlace["size"]>,
   random: Random,
-): Promise<AblationSubject> {
+): Promise<AblationSubject & AsyncDisposable> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
   const texts = await readJsonLines(paths.texts, heldOutTexts, sourceText);
   const { bosId, contextLength: longest } = model.config;
@@ -55,6 +55,7 @@ export async function openAblation(
   const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
   const plain = texts.map(({ text }) => text);
+  const opened = await rewardOf(reward, ppo.rewardText);
   return {
     device,
     model,
@@ -62,7 +63,7 @@ export async function openAblation(
     tokenizer,
     dictionaries: ofSizes(sizes),
     probed: ofSizes(new Set(["small"])),
-    reward: rewardOf(reward),
+    reward: opened,
     config: ppo,
     prompts: makePrompts(plain, tokenizer, { ...ppo, bosId }, random).slice(0, prompts),
     texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { prependBos: ppo.prependBos, bosId }),
@@ -71,5 +72,6 @@ export async function openAblation(
     multiToken,
     triples: triples.slice(0, separatedTriples),
     prefixIds: prefixOf({ prependBos: ppo.prependBos, bosId }),
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
 }

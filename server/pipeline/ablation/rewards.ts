@@ -4,9 +4,10 @@ import type { Unit } from "../../ablate/loss.ts";
 import { Random } from "../../common/random.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
+import { scoresOf } from "../../rewards/reward.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { shapeOf } from "../../tuning/ppo-programs.ts";
-import { decodeText, drawLengths, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
+import { completionsOf, decodeText, drawLengths, sampleRollouts } from "../../tuning/rollout.ts";
 import type { AblationSubject } from "./subject.ts";
 
 /** Prompts in one batch, as long as their probabilities hold at most so many numbers; no fewer than tuning had. */
@@ -68,7 +69,7 @@ export class RewardMeter {
       const stream = random.fork(`batch at ${start}`);
       const found = await unit(async () => {
         const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream, own);
-        return rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward);
+        return [...(await scoresOf(reward, completionsOf(rollouts), signal))];
       });
       for (const [at, place] of places.entries()) rewards[place] = found[at] ?? 0;
     }

@@ -3,7 +3,7 @@ import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import type { Reward } from "../../rewards/reward.ts";
 import type { Triple } from "../../tasks/task.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
@@ -20,7 +20,7 @@ export interface AblationSubject {
   readonly dictionaries: readonly AblatedDictionary[];
   /** Those that the probe reads. */
   readonly probed: readonly AblatedDictionary[];
-  readonly reward: RewardFunction;
+  readonly reward: Reward;
   readonly config: PpoConfig;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];

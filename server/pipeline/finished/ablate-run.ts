@@ -10,6 +10,7 @@ import { effectsOf } from "../ablation/effects.ts";
 import { ablationPaths } from "../ablation/inputs.ts";
 import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
 import { openAblation } from "../ablation/open.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import { ppoConfigOf } from "../experiment/schema.ts";
 
@@ -32,14 +33,14 @@ export async function ablateRun(options: AblateRunOptions): Promise<AblationResu
   const seed = given ?? experiment.seed;
   const settings = {
     ppo: ppoConfigOf(experiment),
-    reward: { kind: experiment.reward.kind, lexicon: experiment.reward.lexicon },
+    reward: rewardSettingsOf(experiment),
     contextLength: experiment.sae.contextLength,
     multiToken: experiment.probe.multiToken,
     prompts,
   };
   const paths = await ablationPaths(folder, experiment);
   const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
-  const subject = await openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
+  await using subject = await openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
   const bench = await AblationBench.open(subject);
   const result = await bench.measure({ ...options, seed });
   await bench.dispose();

@@ -9,8 +9,8 @@ import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../.
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
 import type { Explainer } from "../../explain/types.ts";
 import type { FeatureStore } from "../../store/store.ts";
+import { taskSettingsOf } from "../experiment/feedback-settings.ts";
 import type { Experiment } from "../experiment/schema.ts";
-import { tripleSettingsOf } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
 import { taskOf } from "../feedback.ts";
 
@@ -111,8 +111,8 @@ function explainerFor(
   spend: Spend,
 ): Explainer {
   if (endpoint === null) {
-    const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
-    return offlineExplainer({ wordValues: task.wordValues, background: store.windows(1000) });
+    const { ratings } = taskOf(taskSettingsOf(experiment));
+    return offlineExplainer({ wordValues: ratings.values, background: store.windows(1000) });
   }
   if (endpoint.maxTokens === null && endpoint.maxUsd === null)
     throw new EndpointError("a bound on what may be spent is missing", "usage");

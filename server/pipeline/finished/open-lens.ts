@@ -30,10 +30,10 @@ import { placeSae } from "../../sae/inference.ts";
 import { saeFolder } from "../artifacts/autoencoders.ts";
 import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
-import { tripleSettingsOf } from "../experiment/schema.ts";
-import { taskOf } from "../feedback.ts";
+import { ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
@@ -70,12 +70,14 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
   const probe = checkedProbe(saved, await dictionaries({ model: "tuned", size: "small" }), folder);
   const base = new Map<string, Promise<LoadedModel>>();
-  const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
+  const feedback = rewardSettingsOf(experiment);
+  const ratings = ratingsOf(feedback);
   const hasBase = await modelFolder(experiment.model).then(
     () => true,
     () => false,
   );
   const fitted = await loadFitted(folder, probe, experiment.probe.multiToken);
+  const reward = await rewardOf(feedback, "completion");
   return {
     info: {
       kind: "run",
@@ -86,7 +88,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       layers: probe.layers.map(({ layer }) => layer),
       features: probe.weights.length,
       device: description,
-      hasTrueReward: task.wordValues.size > 0,
+      hasTrueReward: ratings !== undefined,
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFitted: fitted !== undefined,
@@ -102,12 +104,16 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     wordFolds: wordFoldsOf(saved),
     fitted,
     dictionaries,
-    reward: task.wordValues.size > 0 ? task.reward : undefined,
-    evidence: evidenceOf(saved.report, task.wordValues),
+    reward,
+    ratings,
+    evidence: evidenceOf(saved.report, ratings?.values ?? new Map()),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
-    close: () => device.close(),
+    close: async () => {
+      await reward[Symbol.asyncDispose]();
+      await device.close();
+    },
   };
 }
 

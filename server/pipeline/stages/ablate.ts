@@ -65,7 +65,7 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         triples: input("triples"),
       };
       const random = context.random.fork("prompts");
-      const subject = await openAblation(device, paths, settings, new Set(["small"]), random);
+      await using subject = await openAblation(device, paths, settings, new Set(["small"]), random);
       const bench = await AblationBench.open(subject, await journalOf(context));
       const measured = await measureAll(bench, sets, context);
       await bench.dispose();

@@ -27,7 +27,7 @@ import { featuresFile } from "../artifacts/features.ts";
 import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { sourceText, tuningTexts } from "../artifacts/texts.ts";
-import { type RewardSettings, rewardOf } from "../feedback.ts";
+import { type RewardSettings, ratingsOf, rewardOf } from "../feedback.ts";
 
 export interface AttributeSettings {
   readonly ppo: PpoConfig;
@@ -106,11 +106,13 @@ async function attribute(context: Context, subject: Subject): Promise<void> {
 }
 
 async function objectiveOf(
-  { settings, input, message }: Context,
+  { settings, input, message, signal }: Context,
   { device, model, tokenizer }: Subject,
 ): Promise<Objective> {
   if (settings.objective === "reward") {
-    const values = tokenValues(tokenizer, rewardOf(settings.reward), model.config.vocabSize);
+    await using reward = await rewardOf(settings.reward, "completion");
+    const ratings = ratingsOf(settings.reward);
+    const values = ratings && (await tokenValues(tokenizer, { reward, ratings }, model.config.vocabSize, signal));
     if (values !== undefined) return { kind: "reward", values };
     message(
       "The feedback rates no word that is a single token: the log-ratio of tuned to base model is attributed instead.",

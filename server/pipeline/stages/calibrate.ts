@@ -10,14 +10,13 @@ import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { Random } from "../../common/random.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { Calibration, type ReadingName } from "../../protocol/calibration.ts";
-import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { learnedFile, readPlaces } from "../artifacts/learned.ts";
 import { readCandidates, readPlanted } from "../artifacts/planted.ts";
 import { readWordReadings } from "../artifacts/word-readings.ts";
-import type { RewardSettings } from "../feedback.ts";
+import { needRatings, type RewardSettings } from "../feedback.ts";
 import { calibrationFinding, calibrationSections } from "../report/calibration-section.ts";
 import { renderMarkdown, reportSchema } from "../report/document.ts";
 
@@ -113,7 +112,7 @@ async function readingsOf(
 ): Promise<ReadingsOfTuning["readings"]> {
   const { factor, words } = await readPlanted(input(`planted-${id}`));
   const planted = new Map(words.map(({ word, rating }) => [word, isNull ? rating : factor * rating]));
-  const lexicon = vaderLexicon(settings.reward.lexicon);
+  const { values: lexicon } = needRatings(settings.reward, "a calibration");
   const read = (word: string, values: readonly number[]): ReadWord[] => {
     const rating = lexicon.get(word) ?? 0;
     return rating === 0 || values.length === 0

@@ -26,7 +26,10 @@ export const explainStage: Stage<ExplainSettings, "examples"> = {
     using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
     const task = store.meta("task") ?? settings.task;
     const [ids, baseIds] = [store.mostSimilar(settings.perLayer), store.mostSimilar(settings.perLayer, "base")];
-    const explainer = offlineExplainer({ wordValues: taskOf(settings).wordValues, background: store.windows(1000) });
+    const explainer = offlineExplainer({
+      wordValues: taskOf(settings).ratings.values,
+      background: store.windows(1000),
+    });
     // Each list by itself: the control of an explanation is another one of its list.
     const explain = (some: readonly string[], before: number) =>
       explainFeatures(

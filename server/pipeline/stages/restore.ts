@@ -48,15 +48,17 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
         { ...settings.ppo, bosId: config.bosId },
         random.fork("prompts"),
       ).slice(0, settings.prompts);
+      await using reward = await rewardOf(settings.reward, settings.ppo.rewardText);
       const moved = parts.filter(({ changes: own }) => own.some(({ delta }) => delta > 0));
       const found = await measureRestored({
         device,
         tuned: await loadModel(device, input("tuned")),
         tokenizer,
-        reward: rewardOf(settings.reward),
+        reward,
         prompts,
         config: settings.ppo,
         random,
+        signal: context.signal,
         before: (name) => base.readFloat32(name),
         parts: moved.map(({ id, changes: own }) => ({ id, parameters: own.map(({ name }) => name) })),
         ...(resumed === undefined ? {} : { known: rewardsSchema.parse(resumed.state) }),

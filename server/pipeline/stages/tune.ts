@@ -1,6 +1,6 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
@@ -21,13 +21,17 @@ export interface TuneSettings {
 export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
   name: "tune",
   codeVersion: 1,
-  run: (context) => tuneModel(context, rewardOf(context.settings.reward)),
+  run: async (context) => {
+    const { ppo, reward } = context.settings;
+    await using opened = await rewardOf(reward, ppo.rewardText);
+    await tuneModel(context, opened);
+  },
 };
 
 /** What `tuneStage` does, on a reward of the caller's. */
 export async function tuneModel(
   context: StageContext<Pick<TuneSettings, "ppo">, "model" | "texts">,
-  reward: RewardFunction,
+  reward: Reward,
 ): Promise<void> {
   const { settings, random, resumed } = context;
   await withDevice(context, async (device) => {
@@ -50,6 +54,7 @@ export async function tuneModel(
       prompts,
       config: settings.ppo,
       random,
+      signal: context.signal,
     });
     if (resumed !== undefined) await trainer.restore(resumed);
     while (!trainer.done) {
@@ -88,7 +93,7 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         options,
         random.fork("prompts"),
       ).slice(0, settings.prompts);
-      const reward = rewardOf(settings.reward);
+      await using reward = await rewardOf(settings.reward, settings.ppo.rewardText);
       const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
         context.progress(pairs.length, prompts.length, "prompts");
         await context.stepDone(() => ({ state: pairs }));
@@ -102,6 +107,7 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         prompts,
         config: settings.ppo,
         random,
+        signal: context.signal,
         ...(resumed === undefined ? {} : { known: pairsSchema.parse(resumed.state) }),
         onBatch,
       });
@@ -109,29 +115,31 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         prompts: prompts.length,
         ...summary,
         samples: pairs.slice(0, settings.samples),
-        ...underEdits(pairs, settings),
+        ...(await underEdits(pairs, settings)),
       });
     });
   },
 };
 
 /** What tuning was told that the completions are worth, where that is not what they are worth. */
-function underEdits(
+async function underEdits(
   pairs: readonly EvaluatedPair[],
-  { ppo, reward, edits = [] }: EvaluateSettings,
-): { readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> } {
+  { ppo, reward: settings, edits = [] }: EvaluateSettings,
+): Promise<{ readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> }> {
   if (edits.length === 0) return {};
-  const { score } = rewardOf({ ...reward, edits });
-  const scored = pairs.map(({ prompt, base, tuned }) => {
-    const rewardFor = ({ completion }: { readonly completion: string }): number =>
-      score(ppo.rewardText === "full" ? prompt + completion : completion).reward;
-    return { base: rewardFor(base), tuned: rewardFor(tuned) };
-  });
+  await using reward = await rewardOf({ ...settings, edits }, ppo.rewardText);
+  const scored = async (model: "base" | "tuned"): Promise<number[]> => [
+    ...(await scoresOf(
+      reward,
+      pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[model].completion })),
+    )),
+  ];
+  const [base, tuned] = [await scored("base"), await scored("tuned")];
   return {
     edited: {
-      base: meanInterval(scored.map(({ base }) => base)),
-      tuned: meanInterval(scored.map(({ tuned }) => tuned)),
-      difference: meanInterval(scored.map(({ base, tuned }) => tuned - base)),
+      base: meanInterval(base),
+      tuned: meanInterval(tuned),
+      difference: meanInterval(tuned.map((value, at) => value - (base[at] ?? 0))),
     },
   };
 }

@@ -35,7 +35,7 @@ async function write<Names extends string>(
   const found = wordReadings(
     {
       triples: await readTriples(input("triples")),
-      wordValues: taskOf(settings).wordValues,
+      wordValues: taskOf(settings).ratings.values,
       features,
       ...(logRatios === undefined ? {} : { logRatios }),
     },

@@ -10,7 +10,7 @@ import { loadProbe } from "../../../server/probe/format.ts";
 import { type LinearProbe, probeRewards } from "../../../server/probe/linear-probe.ts";
 import type { WordFolds } from "../../../server/probe/word-folds.ts";
 import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
-import { vaderReward } from "../../../server/rewards/vader.ts";
+import { vaderScore } from "../../../server/rewards/vader.ts";
 import { makeTinyRun, type TinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
@@ -142,7 +142,7 @@ describe("a lens on a run", () => {
   it("gives words the feedback's own value and every other token none", async () => {
     const reading = await lens.read(text);
     const rated = new Map(
-      vaderReward(text, { lexicon: "head" }).tokens.map(({ text: word, valence }) => [word, valence]),
+      vaderScore(text, { lexicon: "head" }).tokens.map(({ text: word, valence }) => [word, valence]),
     );
     const found = [...reading.starts.keys()].flatMap((token) => {
       const value = reading.trueReward[token];
@@ -222,7 +222,7 @@ describe("a lens on a run", () => {
     const same = await lens.compareCompletions(request, { ablation: ablation({ "L0/F1": 1 }) });
     for (const { before, after, rewardBefore } of same.completions) {
       expect(after).toBe(before);
-      expect(rewardBefore).toBe(vaderReward(before, { lexicon: "head" }).reward);
+      expect(rewardBefore).toBe(vaderScore(before, { lexicon: "head" }).reward);
     }
     const none = await lens.compareCompletions(request, { ablation: ablation({ "L0/F1": 1 + 1e-12 }) });
     expect(none).toEqual(same);
