@@ -169,7 +169,7 @@ describe("lfp run", { timeout: 360_000 }, () => {
     const followed = await lfp(["status", whole, "--follow"]);
     expect(followed.stderr).toMatch(/^prepare: started\n[\s\S]*\nreport: done in \d+ s\ndone\n/);
     expect(followed.stdout).toBe((await lfp(["status", whole])).stdout);
-    expect((await lfp(["cancel", whole])).stdout).toContain("no process works on it");
+    expect((await lfp(["cancel", whole])).stdout).toContain("nothing works on it");
   });
 
   it("looks for a tuned checkpoint of one's own before anything is computed", async () => {
