@@ -1,6 +1,6 @@
 /** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
 
-import { access, readdir } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
 import { messageOf } from "../../common/errors.ts";
@@ -27,7 +27,7 @@ import { runPaths } from "../../runs/run-folder.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { saeFolder } from "../artifacts/autoencoders.ts";
+import { readDictionaries } from "../artifacts/autoencoders.ts";
 import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
@@ -196,14 +196,10 @@ async function loadDictionaries(
   { config }: LoadedModel,
 ): Promise<ReadonlyMap<number, LensDictionary>> {
   const root = join(folder, "sae");
-  const layers = await numbersIn(join(root, model));
-  if (layers.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
+  const own = (await readDictionaries(root)).filter((one) => one.model === model);
+  if (own.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
   const found = new Map<number, LensDictionary>();
-  for (const layer of layers) {
-    const sizes = await numbersIn(join(root, model, `${layer}`));
-    const F = size === "small" ? sizes[0] : sizes.at(-1);
-    if (F === undefined || (size === "big" && sizes.length < 2)) continue;
-    const place = saeFolder(root, model, layer, F);
+  for (const { layer, folder: place } of own.filter((one) => one.size === size)) {
     const { sae } = await loadSae(place);
     if (sae.D !== config.width || layer >= config.layers)
       throw new LensMismatchError(
@@ -237,15 +233,6 @@ function checkedProbe(
       `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
     );
   return { ...probe, rewardRange };
-}
-
-/** Folders named by a number, ascending. */
-async function numbersIn(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(() => []);
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .sort((a, b) => a - b);
 }
 
 async function exists(path: string): Promise<boolean> {
