@@ -8,6 +8,7 @@ import type { ParameterSpec } from "./architecture.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
+import { isTokenizerFile } from "./model-files.ts";
 import { openParameters } from "./parameters.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
@@ -108,11 +109,7 @@ function initialValues(
   return values.map(() => deviation * own.normal());
 }
 
-const tokenizerFiles = /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json)$/;
-
 async function copyTokenizer(from: string, to: string): Promise<void> {
   const names = await readdir(from);
-  await Promise.all(
-    names.filter((name) => tokenizerFiles.test(name)).map((name) => copyFile(join(from, name), join(to, name))),
-  );
+  await Promise.all(names.filter(isTokenizerFile).map((name) => copyFile(join(from, name), join(to, name))));
 }

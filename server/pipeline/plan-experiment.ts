@@ -1,5 +1,6 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
 
+import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
@@ -317,7 +318,8 @@ export async function planPrepare(
   ): Promise<TextSettings> => {
     const paths = await dataFilesOf(source, { download, ...downloading(options) });
     const files = paths.map((_, index) => `${prefix}${index}`);
-    for (const [index, path] of paths.entries()) inputs[`${prefix}${index}`] = await outsideInput(path);
+    for (const [index, path] of paths.entries())
+      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
     return { files, field, limit };
   };
   const settings = {
@@ -342,7 +344,7 @@ export async function findModels(
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
-  return outsideInput(folder);
+  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {
