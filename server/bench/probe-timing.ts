@@ -5,6 +5,7 @@ import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { collectFeatures, rawActivations } from "../probe/collect.ts";
 import { type Floats, largestDifference } from "../probe/features.loops.ts";
+import type { ProbeData } from "../probe/probe-data.ts";
 import { evaluateProbe } from "../probe/regression.ts";
 import { defaultProbeSettings } from "../probe/report-types.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
@@ -38,7 +39,7 @@ export interface ProbeBenchOptions {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly triples: readonly Triple[];
-  readonly wordValues: ReadonlyMap<string, number>;
+  readonly ratings: ProbeData["ratings"];
   readonly prefixIds?: readonly number[];
   /** Size of the ridge problem; 4,000 x 1,280 unless told. */
   readonly ridge?: { readonly rows: number; readonly columns: number };
@@ -46,7 +47,7 @@ export interface ProbeBenchOptions {
 
 /** Times collection, a ridge fit and the whole evaluation, and checks them: batching against single runs, the fit against its own optimum. */
 export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench> {
-  const { device, model, triples, wordValues, ridge = { rows: 4000, columns: 1280 } } = options;
+  const { device, model, triples, ratings, ridge = { rows: 4000, columns: 1280 } } = options;
   const collection = {
     ...options,
     layers: Array.from({ length: model.config.layers }, (_, layer) => layer),
@@ -62,7 +63,7 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
     ),
   );
   const [, evaluationSeconds] = await timed(() =>
-    evaluateProbe({ triples, wordValues, features: batched.raw }, defaultProbeSettings),
+    evaluateProbe({ triples, ratings, features: batched.raw }, defaultProbeSettings),
   );
   const problem = ridgeProblem(ridge);
   const [fit, ridgeSeconds] = await timed(async () => fitRidge(problem.features, problem.targets));

@@ -31,7 +31,7 @@ export const benchProbe = defineCommand({
         model,
         tokenizer,
         triples,
-        wordValues: task.ratings.values,
+        ratings: task.ratings,
         prefixIds,
       });
       const text = `starter on ${device.description}; check ${figures.check}\nreading      ${rounded(figures.collectTextsPerSecond)} texts a second\nridge        ${rounded(figures.ridgeSeconds)} s for ${figures.ridgeRows} x ${figures.ridgeColumns}\nevaluation   ${rounded(figures.evaluationSeconds)} s`;

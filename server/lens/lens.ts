@@ -303,8 +303,8 @@ export class Lens implements PairReader {
     const ratings = this.ratings(text);
     const folds = foldsAt(raw, ratings, wordFolds);
     const sums = scoresByFold(raw.features, this, folds, wordFolds?.models);
-    const { low, high } = probe.rewardRange;
-    const implicit = probe.outputScale === null ? sums : sums.map((value) => Math.min(high, Math.max(low, value)));
+    const range = probe.outputScale?.to;
+    const implicit = range === undefined ? sums : sums.map((value) => Math.min(range.high, Math.max(range.low, value)));
     const familiarity =
       known === undefined || model === "base" ? undefined : await familiarityOf(known, raw.features, signal);
     return { ...raw, implicit, folds, trueReward: wordRewards(raw, ratings), familiarity };

@@ -11,7 +11,7 @@ import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import type { Reward } from "../rewards/reward.ts";
-import type { WordRatings } from "../rewards/word-ratings.ts";
+import type { RatingRange, WordRatings } from "../rewards/word-ratings.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
@@ -35,9 +35,8 @@ export interface LensProbe {
   readonly layers: readonly { readonly layer: number; readonly start: number; readonly end: number }[];
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** Values that become the ends of `rewardRange`; what lies beyond is clamped. */
-  readonly outputScale: { readonly low: number; readonly high: number } | null;
-  readonly rewardRange: { readonly low: number; readonly high: number };
+  /** The values `from` become those of `to`, the range of ratings; what lies beyond is clamped. */
+  readonly outputScale: { readonly from: RatingRange; readonly to: RatingRange } | null;
 }
 
 /** A ridge regression of the same features, in the same columns, on the log-ratio of words: `weights · features + intercept`, in nats. */
@@ -64,8 +63,10 @@ export interface LensEvidence {
   /** On words that the probe was not fitted on, by their sign. */
   readonly signAccuracy: Readonly<Record<"positive" | "negative", SignAccuracy | null>>;
   readonly tau: { readonly value: number; readonly p: number } | null;
-  /** Size of the values that most words stay below, for scales. */
+  /** Size of the readings that most words stay below, for scales. */
   readonly typicalSize: number;
+  /** Size of the ratings that most words stay below; null where the feedback rates none. */
+  readonly typicalRating: number | null;
 }
 
 export interface SignAccuracy {

@@ -145,9 +145,9 @@ export function displayLimit(
     return largest > 0 ? largest : 1;
   }
   if (mode.kind === "fitted") return typicalFittedSize;
-  const { typicalSize } = lens.evidence;
+  const { typicalSize, typicalRating } = lens.evidence;
   return mode.kind === "true" || mode.kind === "disagreement"
-    ? typicalTrueSize + (mode.kind === "true" ? 0 : typicalSize)
+    ? (typicalRating ?? typicalSize) + (mode.kind === "true" ? 0 : typicalSize)
     : typicalSize;
 }
 
@@ -158,8 +158,6 @@ export function pairLimit({ kind }: PairMode): number {
 
 /** What features explain of a log-ratio, in nats, is less than the whole. */
 const typicalFittedSize = 1;
-/** Most of VADER's ratings are smaller. */
-const typicalTrueSize = 3;
 /** In nats: seven times as likely, or a seventh of it; and about the largest divergence that the demo has. */
 const pairLimits = { learned: 2, kl: 0.5 } as const;
 

@@ -147,7 +147,7 @@ async function fitProbe(
     refits: 3,
   };
   const counts = new Map([["wonderful", 7]]);
-  const data = { triples, wordValues: task.ratings.values, features, tuningCounts: counts };
+  const data = { triples, ratings: task.ratings, features, tuningCounts: counts };
   const evaluated = await evaluateProbe(data, settings);
   const { probe, wordFolds } = evaluated;
   await saveProbe(join(folder, "probe"), { ...evaluated, about: { task: "sentiment" } });

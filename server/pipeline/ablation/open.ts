@@ -9,7 +9,7 @@ import { loadModelAndTokenizer } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
-import { type RewardSettings, rewardOf } from "../feedback.ts";
+import { needRatings, type RewardSettings, rewardOf } from "../feedback.ts";
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
 import type { AblationSubject } from "./subject.ts";
 
@@ -55,6 +55,7 @@ export async function openAblation(
   const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
   const plain = texts.map(({ text }) => text);
+  const ratings = needRatings(reward, "an ablation, which reads the probe,");
   const opened = await rewardOf(reward, ppo.rewardText);
   return {
     device,
@@ -64,6 +65,7 @@ export async function openAblation(
     dictionaries: ofSizes(sizes),
     probed: ofSizes(new Set(["small"])),
     reward: opened,
+    ratings,
     config: ppo,
     prompts: makePrompts(plain, tokenizer, { ...ppo, bosId }, random).slice(0, prompts),
     texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { prependBos: ppo.prependBos, bosId }),

@@ -4,6 +4,7 @@ import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
 import type { Reward } from "../../rewards/reward.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 import type { Triple } from "../../tasks/task.ts";
 import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
@@ -21,6 +22,8 @@ export interface AblationSubject {
   /** Those that the probe reads. */
   readonly probed: readonly AblatedDictionary[];
   readonly reward: Reward;
+  /** On whose scale the probe reads. */
+  readonly ratings: WordRatings;
   readonly config: PpoConfig;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];

@@ -20,7 +20,6 @@ import type { LensWordFolds } from "../../lens/unseen.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { resolveReference } from "../../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
-import { rewardRange } from "../../probe/deltas.ts";
 import { loadProbe, type SavedProbe } from "../../probe/format.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import { runPaths } from "../../runs/run-folder.ts";
@@ -33,7 +32,7 @@ import { prefixOf } from "../artifacts/token-ids.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
-import { ratingsOf, rewardOf } from "../feedback.ts";
+import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
@@ -68,7 +67,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
   const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
   const dictionaries = (kind: DictionaryKind) =>
     remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
-  const probe = checkedProbe(saved, await dictionaries({ model: "tuned", size: "small" }), folder);
+  const probe = checkedProbe(parts, await dictionaries({ model: "tuned", size: "small" }));
   const base = new Map<string, Promise<LoadedModel>>();
   const feedback = rewardSettingsOf(experiment);
   const ratings = ratingsOf(feedback);
@@ -76,7 +75,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     () => true,
     () => false,
   );
-  const fitted = await loadFitted(folder, probe, experiment.probe.multiToken);
+  const fitted = await loadFitted(folder, probe, experiment);
   const reward = await rewardOf(feedback, "completion");
   return {
     info: {
@@ -101,12 +100,12 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
-    wordFolds: wordFoldsOf(saved),
+    wordFolds: wordFoldsOf(saved, experiment),
     fitted,
     dictionaries,
     reward,
     ratings,
-    evidence: evidenceOf(saved.report, ratings?.values ?? new Map()),
+    evidence: evidenceOf(saved.report, ratings),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
@@ -117,13 +116,22 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
   };
 }
 
-function wordFoldsOf({ probe, wordFolds }: SavedProbe): LensWordFolds | undefined {
+function wordFoldsOf({ wordFolds }: SavedProbe, experiment: Experiment): LensWordFolds | undefined {
   if (wordFolds === undefined) return undefined;
   const { probes, foldOf } = wordFolds;
   return {
-    models: probes.map((own) => scaledProbe({ layers: probe.layers, ...own, rewardRange })),
+    models: probes.map(({ weights, intercept, outputScale }) =>
+      scaledProbe({ weights, intercept, outputScale: outputScaleOf(outputScale, experiment) }),
+    ),
     foldOf: (word) => foldOf.get(word),
   };
+}
+
+/** A probe's own scale, and the range of ratings that it is laid on. Throws `NoWordRatingsError`. */
+function outputScaleOf(from: SavedProbe["probe"]["outputScale"], experiment: Experiment): LensProbe["outputScale"] {
+  return from === null
+    ? null
+    : { from, to: needRatings(rewardSettingsOf(experiment), "a probe on the scale of ratings").range };
 }
 
 function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined {
@@ -133,11 +141,7 @@ function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined
 }
 
 /** Older runs have none. Its columns must be the probe's. */
-async function loadFitted(
-  folder: string,
-  probe: LensProbe,
-  multiToken: LensFitted["multiToken"],
-): Promise<LensFitted | undefined> {
+async function loadFitted(folder: string, probe: LensProbe, experiment: Experiment): Promise<LensFitted | undefined> {
   const place = join(folder, "fitted");
   if (!(await exists(join(place, "probe.json")))) return undefined;
   const saved = await loadProbe(place);
@@ -147,7 +151,8 @@ async function loadFitted(
     throw new LensMismatchError(
       `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
     );
-  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved), multiToken };
+  const { multiToken } = experiment.probe;
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment), multiToken };
 }
 
 /** A finished run has these; what is missing says how far it got. */
@@ -215,9 +220,8 @@ async function loadDictionaries(
 
 /** The probe's columns must be the dictionaries' features, layer by layer. */
 function checkedProbe(
-  { probe }: SavedProbe,
+  { saved: { probe }, folder, experiment }: Parts,
   dictionaries: ReadonlyMap<number, LensDictionary>,
-  folder: string,
 ): LensProbe {
   for (const { layer, start, end } of probe.layers) {
     const features = dictionaries.get(layer)?.features;
@@ -232,7 +236,7 @@ function checkedProbe(
     throw new LensMismatchError(
       `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
     );
-  return { ...probe, rewardRange };
+  return { ...probe, outputScale: outputScaleOf(probe.outputScale, experiment) };
 }
 
 async function exists(path: string): Promise<boolean> {

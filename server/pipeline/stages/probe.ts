@@ -49,7 +49,7 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
   const tokenizer = await loadTokenizer(input("model"));
   return {
     triples,
-    wordValues: taskOf(settings).ratings.values,
+    ratings: taskOf(settings).ratings,
     features: tuned.features,
     rawActivations: tuned.activations,
     baseModel: base.features,

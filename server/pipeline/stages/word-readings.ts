@@ -35,7 +35,7 @@ async function write<Names extends string>(
   const found = wordReadings(
     {
       triples: await readTriples(input("triples")),
-      wordValues: taskOf(settings).ratings.values,
+      ratings: taskOf(settings).ratings,
       features,
       ...(logRatios === undefined ? {} : { logRatios }),
     },

@@ -244,7 +244,10 @@ describe("a lens on a run", () => {
   });
 });
 
+/** The scale of VADER's ratings. */
+const range = { low: -3.9, high: 3.4 };
+
 /** Of every row, by every fold's probe. */
 function foldPredictions({ probes }: WordFolds, probe: LinearProbe, features: TripleFeatures): Float64Array[] {
-  return probes.map((fold) => probeRewards({ ...probe, ...fold }, polarRows(features)));
+  return probes.map((fold) => probeRewards({ ...probe, ...fold }, polarRows(features), range));
 }
