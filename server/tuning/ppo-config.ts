@@ -171,8 +171,16 @@ export const ppoPresets = {
   quick,
 } as const satisfies Readonly<Record<string, PpoConfig>>;
 
-/** The learning rate of PPO step 0, 1, ...: transformers' linear schedule with warm-up, stepped once a PPO step. */
-export function learningRateAt({ learningRate, warmupSteps, schedule, steps }: PpoConfig, step: number): number {
+/** The learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */
+export function learningRateAt(
+  {
+    learningRate,
+    warmupSteps,
+    schedule,
+    steps,
+  }: Pick<PpoConfig, "learningRate" | "warmupSteps" | "schedule" | "steps">,
+  step: number,
+): number {
   if (step < warmupSteps) return (learningRate * step) / warmupSteps;
   return schedule === "constant" ? learningRate : (learningRate * Math.max(0, steps - step)) / (steps - warmupSteps);
 }
