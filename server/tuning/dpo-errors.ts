@@ -29,3 +29,12 @@ export class TooFewPairsError extends LfpError {
     super(`${got} pairs can be learned from, but a batch needs ${needed}: give more pairs, or lower batchSize`);
   }
 }
+
+/** A rule of tokenisation adds a token that the tokenizer does not name. */
+export class PairTokensError extends LfpError {
+  readonly code = "input";
+
+  constructor(name: "bos_token" | "eos_token") {
+    super(`pairs are framed with a ${name}, but the tokenizer's tokenizer_config.json names none: name one there`);
+  }
+}

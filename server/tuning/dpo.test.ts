@@ -26,9 +26,11 @@ const { settings } = fixture;
 
 /** Cut as TRL cuts: prompt and answer together keep their first tokens. */
 const pairs: TokenPair[] = fixture.pairs.map(({ prompt, chosen, rejected }) => {
-  const cut = (answer: readonly number[]): Int32Array =>
-    Int32Array.from(answer.slice(0, Math.max(0, settings.maxTokens - prompt.length)));
-  return { prompt: Int32Array.from(prompt), chosen: cut(chosen), rejected: cut(rejected) };
+  const cut = (answer: readonly number[]) => ({
+    prompt: Int32Array.from(prompt),
+    answer: Int32Array.from(answer.slice(0, settings.maxTokens - prompt.length)),
+  });
+  return { chosen: cut(chosen), rejected: cut(rejected) };
 });
 
 const config: DpoConfig = DpoConfig.parse({
@@ -152,7 +154,7 @@ describe("a trainer", () => {
       seen.push(tokens);
       await trainer.dispose();
     }
-    const all = few.reduce((sum, { chosen, rejected }) => sum + chosen.length + rejected.length, 0);
+    const all = few.reduce((sum, { chosen, rejected }) => sum + chosen.answer.length + rejected.answer.length, 0);
     for (const tokens of seen)
       for (const epoch of [tokens.slice(0, 2), tokens.slice(2)]) expect(epoch.reduce((a, b) => a + b, 0)).toBe(all);
     expect(seen[1]).toEqual(seen[0]);
@@ -160,7 +162,10 @@ describe("a trainer", () => {
   });
 
   it("learns from pairs without a prompt, whose first token nothing predicts", async () => {
-    const bare = pairs.map((pair) => ({ ...pair, prompt: new Int32Array() }));
+    const bare = pairs.map(({ chosen, rejected }) => ({
+      chosen: { ...chosen, prompt: new Int32Array() },
+      rejected: { ...rejected, prompt: new Int32Array() },
+    }));
     const trainer = await createDpoTrainer(await optionsOf(cpu, { steps: 20 }, { pairs: bare.slice(0, 4) }));
     let last: DpoMetrics | undefined;
     while (!trainer.done) last = await trainer.step();
@@ -181,10 +186,20 @@ describe("a trainer", () => {
     await trainer.dispose();
   });
 
+  it("refuses settings that contradict each other, with their place", () => {
+    const path = (changes: object): unknown => DpoConfig.safeParse({ ...config, ...changes }).error?.issues[0]?.path;
+    expect(path({})).toBeUndefined();
+    expect(path({ pairsAtOnce: 3 })).toEqual(["pairsAtOnce"]);
+    expect(path({ warmupSteps: 20 })).toEqual(["warmupSteps"]);
+    const tokens = { rule: "trl-0.7.7", maxTokens: 8, maxPromptTokens: 8 };
+    expect(path({ tokens })).toEqual(["tokens", "maxPromptTokens"]);
+  });
+
   it("refuses models and pairs that do not belong together", async () => {
     const options = await optionsOf(cpu);
     await expect(createDpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(DpoModelError);
-    const foreign = [...pairs.slice(0, 3), { ...(pairs[0] ?? emptyPair), chosen: Int32Array.of(97) }];
+    const own = { prompt: Int32Array.of(2), answer: Int32Array.of(3) };
+    const foreign = [...pairs.slice(0, 3), { chosen: own, rejected: { ...own, answer: Int32Array.of(97) } }];
     await expect(createDpoTrainer({ ...options, pairs: foreign })).rejects.toThrow(/pair 3 has a token id/);
     await expect(createDpoTrainer({ ...options, pairs: pairs.slice(0, 3) })).rejects.toThrow(TooFewPairsError);
   });
@@ -198,8 +213,6 @@ describe("a trainer", () => {
     await trainer.dispose();
   });
 });
-
-const emptyPair: TokenPair = { prompt: new Int32Array(), chosen: new Int32Array(), rejected: new Int32Array() };
 
 async function optionsOf(
   device: Device,

@@ -222,7 +222,10 @@ export class DpoTrainer {
   }
 
   #describe(batch: readonly number[], results: StepResults): DpoMetrics {
-    const tokens = this.#pairsAt(batch).reduce((sum, { chosen, rejected }) => sum + chosen.length + rejected.length, 0);
+    const tokens = this.#pairsAt(batch).reduce(
+      (sum, { chosen, rejected }) => sum + chosen.answer.length + rejected.answer.length,
+      0,
+    );
     return {
       step: this.#steps + 1,
       loss: results.loss,
@@ -303,8 +306,9 @@ function checkModels({ policy, reference, pairs }: DpoTrainerOptions): void {
     );
   if (policy.store === reference.store)
     throw new DpoModelError("policy and reference share their weights: load the reference on its own");
+  const isForeign = (ids: Int32Array): boolean => ids.some((id) => id >= policy.config.vocabSize);
   const foreign = pairs.findIndex((pair) =>
-    [pair.prompt, pair.chosen, pair.rejected].some((ids) => ids.some((id) => id >= policy.config.vocabSize)),
+    [pair.chosen, pair.rejected].some(({ prompt, answer }) => isForeign(prompt) || isForeign(answer)),
   );
   if (foreign >= 0)
     throw new DpoModelError(

@@ -10,11 +10,16 @@ import { type BatchShape, type Episode, layOut, modelInputs } from "./completion
 import { completionStates } from "./completion-scorer.ts";
 import type { OfPairs } from "./dpo-loss.ts";
 
-/** A prompt and two answers to it as token ids. An answer has at least one token that something stands before. */
-export interface TokenPair {
+/** A prompt and an answer to it as token ids: at least two, at least one of them the answer's. */
+export interface TokenizedAnswer {
   readonly prompt: Int32Array;
-  readonly chosen: Int32Array;
-  readonly rejected: Int32Array;
+  readonly answer: Int32Array;
+}
+
+/** Two answers to one prompt. Where tokens merge over its end the prompt's ids may differ. */
+export interface TokenPair {
+  readonly chosen: TokenizedAnswer;
+  readonly rejected: TokenizedAnswer;
 }
 
 /** Sums of log-probabilities of a pair's answers, in nats. */
@@ -34,7 +39,10 @@ export function placesOf(pairs: readonly TokenPair[]): BatchShape {
 export function pairInputs(pairs: readonly TokenPair[], shape: BatchShape): Record<string, Values> {
   const rows = pairs.map(episodesOf);
   const batch = layOut([...rows.map(([chosen]) => chosen), ...rows.map(([, rejected]) => rejected)], shape);
-  const lengths = [...pairs.map(({ chosen }) => chosen.length), ...pairs.map(({ rejected }) => rejected.length)];
+  const lengths = [
+    ...pairs.map(({ chosen }) => chosen.answer.length),
+    ...pairs.map(({ rejected }) => rejected.answer.length),
+  ];
   return { ...modelInputs(batch), mask: batch.mask, lengths: Float32Array.from(lengths) };
 }
 
@@ -93,11 +101,13 @@ export class PairScorer {
   }
 }
 
+function episodesOf({ chosen, rejected }: TokenPair): [chosen: Episode, rejected: Episode] {
+  return [episodeOf(chosen), episodeOf(rejected)];
+}
+
 /** Without a prompt nothing predicts an answer's first token, which is then read and not scored. */
-function episodesOf({ prompt, chosen, rejected }: TokenPair): [chosen: Episode, rejected: Episode] {
-  const episode = (answer: Int32Array): Episode =>
-    prompt.length > 0
-      ? { prompt, completion: answer }
-      : { prompt: answer.subarray(0, 1), completion: answer.subarray(1) };
-  return [episode(chosen), episode(rejected)];
+function episodeOf({ prompt, answer }: TokenizedAnswer): Episode {
+  return prompt.length > 0
+    ? { prompt, completion: answer }
+    : { prompt: answer.subarray(0, 1), completion: answer.subarray(1) };
 }
