@@ -1,6 +1,6 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LfpError } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../pipeline/experiment/resolve.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
@@ -116,7 +116,7 @@ async function targetOf(
     return run;
   }
   const own = join(dirname(folder), experiment.name);
-  const isThere = (await stat(runPaths(own).record).catch(() => undefined)) !== undefined && own !== folder;
+  const isThere = own !== folder && (await exists(runPaths(own).record));
   return isThere && (await speaksFor(own).catch(() => false)) ? own : undefined;
 }
 

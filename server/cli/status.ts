@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { exists } from "../common/exists.ts";
 import { message, visibleLine } from "../common/untrusted-text.ts";
 import { followEvents } from "../runs/follow.ts";
 import { listRuns, runFolder, runPaths } from "../runs/run-folder.ts";
@@ -39,7 +39,7 @@ export const status = defineCommand({
 export async function existingRun(run: string): Promise<string> {
   const folder = resolve(run);
   for (const path of [runPaths(folder).record, runPaths(folder).experiment]) {
-    if ((await stat(path).catch(() => undefined)) !== undefined) return folder;
+    if (await exists(path)) return folder;
   }
   throw new NoRunError(folder);
 }

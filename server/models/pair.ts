@@ -1,7 +1,8 @@
 /** Two checkpoints that can be compared: a tuned model and the one that it was tuned from. */
-import { access } from "node:fs/promises";
+
 import { join } from "node:path";
 import { LfpError } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
@@ -120,9 +121,6 @@ function bytesOf(values: Float32Array, count: number): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, 4 * count);
 }
 
-async function hasTokenizer(folder: string): Promise<boolean> {
-  return await access(join(folder, "tokenizer.json")).then(
-    () => true,
-    () => false,
-  );
+function hasTokenizer(folder: string): Promise<boolean> {
+  return exists(join(folder, "tokenizer.json"));
 }

@@ -1,8 +1,9 @@
-import { access, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
@@ -175,11 +176,7 @@ async function loadFolds(
 
 async function loadFamiliarity(folder: string, features: number): Promise<Familiarity | undefined> {
   const path = join(folder, FAMILIARITY);
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return undefined;
+  if (!(await exists(path))) return undefined;
   await using source = await openSafetensors(path);
   checkLength(source, "means", features);
   checkLength(source, "inverse", (features * (features + 1)) / 2);

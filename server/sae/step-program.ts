@@ -2,12 +2,12 @@
  * One optimizer step of all autoencoders that read the same layer of the same model, as one program: they share the gathered activations
  * and nothing else. Letters: N tokens of a step, D width, F features, R rows of the activation buffer.
  */
-import { invariant } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { AdamWOptions, Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer, requireFinite } from "../engine/optimizer.ts";
+import { readFloats } from "../models/checkpoint.ts";
 import type { SaeConfig } from "./config.ts";
 import { type SaeShape, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
 import { initialEntries } from "./initial.ts";
@@ -180,10 +180,4 @@ const adamDefaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxG
 /** Sum over tokens of ‖x - mean x‖². */
 function variationOf(x: Node): Node {
   return ops.sum(ops.square(ops.sub(x, ops.mean(x, { axes: [0], keepDims: true }))));
-}
-
-async function readFloats(store: StateStore, name: string): Promise<Float32Array> {
-  const values = await store.read(name);
-  invariant(values instanceof Float32Array, `'${name}' holds integers`);
-  return values;
 }

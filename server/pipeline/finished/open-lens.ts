@@ -1,9 +1,9 @@
 /** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
 
-import { access } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
 import { messageOf } from "../../common/errors.ts";
+import { exists } from "../../common/exists.ts";
 import { scaledProbe } from "../../lens/columns.ts";
 import { LensMismatchError, LensMissingError } from "../../lens/errors.ts";
 import { Lens } from "../../lens/lens.ts";
@@ -237,13 +237,6 @@ function checkedProbe(
       `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
     );
   return { ...probe, outputScale: outputScaleOf(probe.outputScale, experiment) };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Loads once; a failure is not remembered. */
