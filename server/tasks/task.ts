@@ -12,6 +12,13 @@ export interface SourceText {
   readonly text: string;
 }
 
+/** A place of a text: `text.slice(start, end)`, in UTF-16 units. */
+export interface Span {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
 const sideSchema = z
   .strictObject({
     text: z.string(),
@@ -44,6 +51,11 @@ export type TripleSide = z.infer<typeof sideSchema>;
 export type Triple = z.infer<typeof tripleSchema>;
 export const sides = ["positive", "neutral", "negative"] as const;
 export type Side = (typeof sides)[number];
+
+/** What is read of triples, in the order of `TripleFeatures`: all positive versions, all negative ones, all neutral ones. */
+export function spansOf(triples: readonly Triple[]): readonly TripleSide[] {
+  return (["positive", "negative", "neutral"] as const).flatMap((side) => triples.map((triple) => triple[side]));
+}
 
 /** What became of the texts that triples were asked of. */
 export interface TripleCounts {

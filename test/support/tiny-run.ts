@@ -10,7 +10,7 @@ import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { collectFeatures } from "../../server/probe/collect.ts";
 import { LogRatioCollection } from "../../server/probe/collect-log-ratio.ts";
-import type { TripleFeatures } from "../../server/probe/features.ts";
+import { type TripleFeatures, tripleFeatures } from "../../server/probe/features.ts";
 import { saveProbe } from "../../server/probe/format.ts";
 import type { LinearProbe } from "../../server/probe/linear-probe.ts";
 import { evaluateProbe } from "../../server/probe/regression.ts";
@@ -22,7 +22,7 @@ import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
 import { type Sae, unitRows } from "../../server/sae/sae.ts";
 import { sentimentTask } from "../../server/tasks/sentiment/sentiment-task.ts";
-import type { Triple } from "../../server/tasks/task.ts";
+import { spansOf, type Triple } from "../../server/tasks/task.ts";
 
 export interface TinyRun {
   readonly folder: string;
@@ -118,7 +118,7 @@ async function fitProbe(
   const { triples } = await task.makeTriples(sources, { seed: 1, tokenizer, limit: 60 });
   const placed = new Map<number, Awaited<ReturnType<typeof placeSae>>>();
   for (const [layer, sae] of small) placed.set(layer, await placeSae(device, `small.${layer}`, sae));
-  const { features } = await collectFeatures(triples, {
+  const { features: read } = await collectFeatures(spansOf(triples), {
     device,
     model,
     tokenizer,
@@ -136,6 +136,7 @@ async function fitProbe(
     },
     prefixIds: [0],
   });
+  const features = tripleFeatures(read);
   const settings = {
     ...defaultProbeSettings,
     normalise,
@@ -152,7 +153,7 @@ async function fitProbe(
   const { probe, wordFolds } = evaluated;
   await saveProbe(join(folder, "probe"), { ...evaluated, about: { task: "sentiment" } });
   const base = await loadModel(device, join(folder, "..", "..", "base"), { prefix: "base." });
-  const collection = new LogRatioCollection(triples, {
+  const collection = new LogRatioCollection(spansOf(triples), {
     device,
     pair: { tuned: model, base },
     tokenizer,

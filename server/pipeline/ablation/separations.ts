@@ -2,6 +2,7 @@ import type { AblationEdit } from "../../ablate/edit.ts";
 import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
+import { spansOf } from "../../tasks/task.ts";
 import type { Journal } from "./journal.ts";
 import type { AblationSubject } from "./subject.ts";
 
@@ -10,7 +11,7 @@ export async function separationsOf(subject: AblationSubject, edit: AblationEdit
   const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];
   const byLayer = new Map(probed.map((one) => [one.layer, one]));
-  const collection = new FeatureCollection(triples, {
+  const collection = new FeatureCollection(spansOf(triples), {
     device,
     model,
     tokenizer,

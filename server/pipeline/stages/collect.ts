@@ -3,10 +3,12 @@ import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
+import { tripleFeatures } from "../../probe/features.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
+import { spansOf } from "../../tasks/task.ts";
 import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
 import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";
@@ -39,7 +41,8 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
         context.progress(collection.doneTexts, collection.texts, "texts");
         await context.stepDone(() => ({ state: { done: collection.done }, files: arrayFiles(collection.captured()) }));
       }
-      await write(context.output, await collection.finish());
+      const { features, activations } = await collection.finish();
+      await write(context.output, { features: tripleFeatures(features), activations: tripleFeatures(activations) });
     });
   },
 };
@@ -56,7 +59,7 @@ async function openCollection(
   const layers = own.map(({ layer }) => layer);
   const features = await smallDictionaries(device, own);
   const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: model.config.bosId });
-  return new FeatureCollection(triples, {
+  return new FeatureCollection(spansOf(triples), {
     device,
     model,
     tokenizer,
