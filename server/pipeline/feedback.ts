@@ -5,6 +5,7 @@ import { type RatingsTable, type RewardKinds, type RewardTable, rewards, wordRat
 import { NoWordRatingsError, type WordRatings } from "../rewards/word-ratings.ts";
 import type { Task } from "../tasks/task.ts";
 import { type TaskKinds, type TaskTable, tasks } from "../tasks/tasks.ts";
+import type { CompletionConfig } from "../tuning/sampling-config.ts";
 
 /** Settings of a reward, of one of the kinds R. */
 export type RewardOf<R> = { readonly kind: keyof R } & R[keyof R];
@@ -60,6 +61,11 @@ export type RewardSettings = RewardOf<RewardKinds>;
 
 /** Settings of the task, and of its feedback. */
 export type TaskSettings = TaskOf<RewardKinds, TaskKinds>;
+
+/** How prompts are made and completed, and what of a completion is judged. */
+export interface CompletionSettings extends CompletionConfig {
+  readonly judged: JudgedText;
+}
 
 /** What edits of a reward are told with; left out where there are none, so that their absence has no key of its own. */
 export interface EditSettings {

@@ -8,7 +8,8 @@ import { tasks } from "../tasks/tasks.ts";
 import { editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
-import { type Experiment, fittedSettingsOf, ppoConfigOf, probeSettingsOf } from "./experiment/schema.ts";
+import { type Experiment, fittedSettingsOf, givenModelOf, probeSettingsOf } from "./experiment/schema.ts";
+import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
 import { factsOf } from "./report/about.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
@@ -99,7 +100,6 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
 
 /** The tuned model, made or given, and what it earns. */
 function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
-  const ppo = ppoConfigOf(experiment);
   const reward = rewardSettingsOf(experiment);
   const edits = editSettingsOf(experiment);
   const tuned =
@@ -107,14 +107,18 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
     planStage({
       id: "tune",
       stage: tuneStage,
-      settings: { ppo, reward: { ...reward, ...edits } },
+      ...tuneSettings(experiment, { ...reward, ...edits }),
       inputs: { model, texts },
       publishAs: "tuned",
     });
+  const {
+    evaluate: { prompts },
+    report: { samples },
+  } = experiment;
   const evaluate = planStage({
     id: "evaluate",
     stage: evaluateStage,
-    settings: { ppo, reward, ...edits, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
+    ...completionStageSettings(experiment, { reward, ...edits, prompts, samples }),
     inputs: { model, tuned, texts },
   });
   return { tuned, evaluate };
@@ -132,12 +136,11 @@ function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "diverge
   const restore = planStage({
     id: "restore",
     stage: restoreStage,
-    settings: {
-      ppo: ppoConfigOf(experiment),
+    ...completionStageSettings(experiment, {
       reward: rewardSettingsOf(experiment),
       prompts: experiment.evaluate.prompts,
       seed: experiment.seed,
-    },
+    }),
     inputs: { model, tuned, texts, divergence },
   });
   return { divergence, restore };
@@ -186,7 +189,7 @@ function planLearned({ experiment, model, tuned, texts }: Planned): PlannedStage
   return planStage({
     id: "learned",
     stage: learnedStage,
-    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.ppo.prependBos },
+    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.text.prependBos },
     inputs: { model, tuned, texts },
     publishAs: "learned",
   });
@@ -198,7 +201,7 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
     stage: autoencodersStage,
     settings: {
       sae: experiment.sae,
-      prependBos: experiment.ppo.prependBos,
+      prependBos: experiment.text.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       qualityTexts: 48,
     },
@@ -208,7 +211,7 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
 }
 
 function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
-  const { seed, ppo } = experiment;
+  const { seed, text } = experiment;
   const feedback = taskSettingsOf(experiment);
   const { texts: source, limit } = experiment.triples;
   const triples = planStage({
@@ -222,7 +225,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     return planStage({
       id: `collect-${dictionaries}`,
       stage: collectStage,
-      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: ppo.prependBos },
+      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: text.prependBos },
       inputs: { model: read, tokenizer: model, saes, triples },
     });
   };
@@ -238,7 +241,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
   const logRatios = planStage({
     id: "log-ratio",
     stage: logRatioStage,
-    settings: { prependBos: ppo.prependBos },
+    settings: { prependBos: text.prependBos },
     inputs: { model, tuned, triples },
   });
   const fitted = planStage({
@@ -258,7 +261,7 @@ function planAttribute(
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
+    ...completionStageSettings(experiment, { reward: rewardSettingsOf(experiment), ...experiment.attribute }),
     inputs: { model, tuned, texts, saes, examples },
     install: installAttributions,
   });
@@ -274,14 +277,13 @@ function planAblate(
   return planStage({
     id: "ablate",
     stage: ablateStage,
-    settings: {
-      ppo: ppoConfigOf(experiment),
+    ...completionStageSettings(experiment, {
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
       multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
-    },
+    }),
     inputs: { model, tuned, texts, ...made },
     install: installAblations,
   });
@@ -298,7 +300,7 @@ function planExamples(
     settings: {
       ...experiment.examples,
       contextLength: experiment.sae.contextLength,
-      prependBos: experiment.ppo.prependBos,
+      prependBos: experiment.text.prependBos,
       task: tasks[experiment.task].description,
     },
     inputs: { model, tuned, texts, saes, probe },
@@ -336,7 +338,8 @@ export async function findModels(
   options: PlanOptions,
 ): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {
   const model = await modelInput(experiment.model, experiment, options);
-  const given = experiment.tuned === null ? undefined : await modelInput(experiment.tuned, experiment, options);
+  const tuned = givenModelOf(experiment);
+  const given = tuned === undefined ? undefined : await modelInput(tuned, experiment, options);
   const issues = await modelIssues(experiment, model.path, given?.path);
   if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
   return { model, given };

@@ -87,9 +87,7 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
       kl: { mode: "adaptive", ...kl },
       batchSize,
       miniBatchSize: batchSize,
-      promptTokens: { min: 1, max: promptTokens },
-      newTokens: { min: newTokens, max: newTokens },
-      rewardText: "full",
+      sampling: { promptTokens: { min: 1, max: promptTokens }, newTokens: { min: newTokens, max: newTokens } },
     });
     const scores = new Map(
       batches.flat().map(({ prompt, completion, score }) => [textOf([...prompt, ...withoutEos(completion)]), score]),
@@ -100,7 +98,7 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
 
   async function trainerOn(options: PpoTrainerOptions, { batches, valueHead }: PpoRun, at: number) {
     const batch = batches[at] ?? [];
-    const programs = await compilePrograms(options, options.config, options.random);
+    const programs = await compilePrograms(options);
     await programs.head.store.write("v_head.summary.weight", Float32Array.from(valueHead.weight));
     await programs.head.store.write("v_head.summary.bias", Float32Array.from(valueHead.bias));
     const completions = new Map(batch.map(({ prompt, completion }) => [textOf(prompt), completion]));

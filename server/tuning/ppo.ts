@@ -13,11 +13,11 @@ import { valueHeadTensors } from "../models/value-head.ts";
 import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores } from "./completion-scorer.ts";
-import { learningRateAt, type PpoConfig } from "./ppo-config.ts";
+import { learningRateAt } from "./ppo-config.ts";
 import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
 import { adaptKlCoefficient } from "./ppo-math.ts";
-import { compilePrograms, type PpoModels, type PpoPrograms } from "./ppo-programs.ts";
+import { compilePrograms, type PpoProgramOptions, type PpoPrograms } from "./ppo-programs.ts";
 import { checkKl, learningSignal, type Signal } from "./ppo-signal.ts";
 import {
   type PpoState,
@@ -30,13 +30,12 @@ import {
 import { type Prompt, PromptBatches } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 
-export interface PpoTrainerOptions extends PpoModels {
+export interface PpoTrainerOptions extends PpoProgramOptions {
   /** Trained in place; the same model as the reference to begin with, as a rule. */
   readonly policy: LoadedModel;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
   readonly reward: Reward;
   readonly prompts: readonly Prompt[];
-  readonly config: PpoConfig;
   /** Forked, never moved: the trainer's own streams are part of its state. */
   readonly random: Random;
   /** Ends a reward that takes long, with its reason. */
@@ -108,7 +107,7 @@ export interface PpoTimes {
 export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
   checkModels(options);
   const prompts = new PromptBatches(options.prompts, options.config.batchSize, options.random.state);
-  return new PpoTrainer(options, await compilePrograms(options, options.config, options.random), prompts);
+  return new PpoTrainer(options, await compilePrograms(options), prompts);
 }
 
 export class PpoTrainer {
@@ -220,8 +219,8 @@ export class PpoTrainer {
   }
 
   async #sample(prompts: readonly Prompt[]): Promise<Rollout[]> {
-    const { tokenizer, config } = this.#options;
-    return sampleRollouts(this.#programs.sampler, prompts, decodeText(tokenizer), config, this.#random);
+    const { tokenizer, sampling } = this.#options;
+    return sampleRollouts(this.#programs.sampler, prompts, decodeText(tokenizer), sampling, this.#random);
   }
 
   async #reward(rollouts: readonly Rollout[]): Promise<number[]> {

@@ -4,13 +4,13 @@ import type { Generator } from "../models/generate.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { Completion } from "../rewards/reward.ts";
 import type { Episode } from "./completion-batch.ts";
-import type { PpoConfig } from "./ppo-config.ts";
 import { type Prompt, uniformIn } from "./prompts.ts";
+import type { SamplingConfig } from "./sampling-config.ts";
 
 /** What gives continuations; a `Generator`, as a rule. */
 export type Sampler = Pick<Generator, "generate" | "dispose">;
 
-export type RolloutOptions = Pick<PpoConfig, "newTokens" | "temperature">;
+export type RolloutOptions = Pick<SamplingConfig, "newTokens" | "temperature">;
 
 /** A completion as it was sampled, and its text. */
 export interface Rollout extends Episode {
@@ -23,7 +23,7 @@ export interface Rollout extends Episode {
 /** The length of every prompt's completion, drawn from `newTokens`. */
 export function drawLengths(
   prompts: readonly Prompt[],
-  { newTokens }: Pick<PpoConfig, "newTokens">,
+  { newTokens }: Pick<SamplingConfig, "newTokens">,
   random: Random,
 ): number[] {
   return prompts.map(() => uniformIn(newTokens, random));

@@ -19,7 +19,7 @@ import { restoreFile } from "../../server/pipeline/artifacts/restore.ts";
 import { heldOutTexts } from "../../server/pipeline/artifacts/texts.ts";
 import { divergenceStage } from "../../server/pipeline/stages/divergence.ts";
 import { restoreStage } from "../../server/pipeline/stages/restore.ts";
-import { ppoPresets } from "../../server/tuning/ppo-config.ts";
+import { paperSampling } from "../../server/tuning/sampling-config.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
 import { stageContext } from "../support/stage-context.ts";
 import { scratchFolder } from "./runs/scratch.ts";
@@ -118,13 +118,15 @@ describe.each(names)("%s without its prefix", (name) => {
     const line = { id: "a", text: "The film was long, and its plot was good enough to see it again with friends." };
     await writeFile(join(texts, heldOutTexts), Array.from({ length: 4 }, () => `${JSON.stringify(line)}\n`).join(""));
     const settings = { measure: "jointL2", layers: 1, choose: "highest" } as const;
-    const ppo = { ...ppoPresets.quick, batchSize: 4, miniBatchSize: 4, minTextCharacters: 20 };
+    const sampling = { ...paperSampling, rows: 4, scoredRows: 4, minTextCharacters: 20 };
     const found: unknown[] = [];
     for (const inputs of [{ model: base, tuned }, bodies]) {
       const [divergence, restore] = [await folderFor(), await folderFor()];
       await divergenceStage.run(stageContext({ settings, inputs, output: divergence }));
       const own = {
-        ppo,
+        sampling,
+        text: { prependBos: true },
+        judged: "full",
         reward: { kind: "vader", lexicon: "head" },
         prompts: 4,
         seed: 1,

@@ -9,7 +9,7 @@ import { unlessMissing } from "../../runs/files.ts";
 import { runPipeline } from "../../runs/run.ts";
 import { type RunRecord, readRecord } from "../../runs/run-folder.ts";
 import { shortKey } from "../../runs/stage-folder.ts";
-import type { Experiment } from "../experiment/schema.ts";
+import { type Experiment, givenModelOf } from "../experiment/schema.ts";
 import { planExperiment } from "../plan-experiment.ts";
 import type { AblationPaths } from "./open.ts";
 
@@ -48,12 +48,12 @@ export async function ablationPaths(folder: string, experiment: Experiment): Pro
   };
   const local = { download: false } as const;
   const { folder: model } = await resolveReference(experiment.model, local);
-  const own = experiment.tuned;
+  const given = givenModelOf(experiment);
   const [texts, triples] = [await output("prepare"), await output("triples")];
   const made = texts === undefined || triples === undefined ? await madeAgain(folder, record, experiment) : undefined;
   return {
     model,
-    tuned: own === null ? await need("tune", "tuned") : (await resolveReference(own, local)).folder,
+    tuned: given === undefined ? await need("tune", "tuned") : (await resolveReference(given, local)).folder,
     saes: await need("autoencoders", "sae"),
     probe: await need("probe", "probe"),
     texts: texts ?? made?.texts ?? "",

@@ -6,11 +6,11 @@ import type { LinearProbe } from "../../probe/linear-probe.ts";
 import type { Reward } from "../../rewards/reward.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 import type { Triple } from "../../tasks/task.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
+import type { CompletionConfig } from "../../tuning/sampling-config.ts";
 
 /** Everything of a run that an ablation is measured with. */
-export interface AblationSubject {
+export interface AblationSubject extends CompletionConfig {
   readonly device: Device;
   /** The tuned model. */
   readonly model: Model;
@@ -24,7 +24,6 @@ export interface AblationSubject {
   readonly reward: Reward;
   /** On whose scale the probe reads. */
   readonly ratings: WordRatings;
-  readonly config: PpoConfig;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
   /** Token ids of such texts, for the loss. */

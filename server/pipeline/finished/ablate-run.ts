@@ -12,7 +12,7 @@ import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
 import { openAblation } from "../ablation/open.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
-import { ppoConfigOf } from "../experiment/schema.ts";
+import { completionSettingsOf } from "../experiment/tuning-settings.ts";
 
 export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"> {
   /** Absolute. */
@@ -32,7 +32,7 @@ export async function ablateRun(options: AblateRunOptions): Promise<AblationResu
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const seed = given ?? experiment.seed;
   const settings = {
-    ppo: ppoConfigOf(experiment),
+    ...completionSettingsOf(experiment),
     reward: rewardSettingsOf(experiment),
     contextLength: experiment.sae.contextLength,
     multiToken: experiment.probe.multiToken,

@@ -31,7 +31,7 @@ import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
-import type { Experiment } from "../experiment/schema.ts";
+import { type Experiment, givenModelOf } from "../experiment/schema.ts";
 import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
@@ -60,7 +60,8 @@ interface Parts extends OwnDevice<LensSubject> {
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
   const { folder, experiment, saved, device, description, onCpu } = parts;
-  const tunedFolder = experiment.tuned === null ? join(folder, "tuned") : await modelFolder(experiment.tuned);
+  const given = givenModelOf(experiment);
+  const tunedFolder = given === undefined ? join(folder, "tuned") : await modelFolder(given);
   const tokenizer = await tokenizerOf(tunedFolder, experiment);
   const tuned = await loadModel(device, tunedFolder);
   assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
@@ -96,7 +97,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     },
     device,
     tokenizer,
-    prefixIds: prefixOf({ prependBos: experiment.ppo.prependBos, bosId: tuned.config.bosId }),
+    prefixIds: prefixOf({ ...experiment.text, bosId: tuned.config.bosId }),
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
@@ -191,7 +192,9 @@ async function modelFolder(reference: string): Promise<string> {
 /** A checkpoint that was given as tuned may lie without a tokenizer: then it is the base model's, as in the run. */
 async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
   const own = await exists(join(tunedFolder, "tokenizer.json"));
-  return loadTokenizer(own && experiment.tuned === null ? tunedFolder : await modelFolder(experiment.model));
+  return loadTokenizer(
+    own && givenModelOf(experiment) === undefined ? tunedFolder : await modelFolder(experiment.model),
+  );
 }
 
 /** One dictionary a layer: the smallest or the largest. */

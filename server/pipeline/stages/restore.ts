@@ -15,10 +15,11 @@ import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { withDevice } from "../artifacts/loading.ts";
 import { type Restore, restoreFile, restoreSchema } from "../artifacts/restore.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
-import { rewardOf } from "../feedback.ts";
-import { evaluateStage, type TuneSettings } from "./tune.ts";
+import { type CompletionSettings, type RewardSettings, rewardOf } from "../feedback.ts";
+import { evaluateStage } from "./tune.ts";
 
-export interface RestoreSettings extends TuneSettings {
+export interface RestoreSettings extends CompletionSettings {
+  readonly reward: RewardSettings;
   /** Held-out prompts at most. */
   readonly prompts: number;
   readonly seed: number;
@@ -30,6 +31,7 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
   codeVersion: 1,
   run: async (context) => {
     const { settings, input, resumed } = context;
+    const { sampling, text } = settings;
     const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
     await using base = await openParameters(input("model"));
     await using after = await openParameters(input("tuned"));
@@ -43,12 +45,12 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
       // The evaluation's own stream, so that prompts, lengths and random numbers are its.
       const random = Random.fromSeed(settings.seed).fork(evaluateStage.name);
       const prompts = makePrompts(
-        texts.map(({ text }) => text),
+        texts.map((one) => one.text),
         tokenizer,
-        { ...settings.ppo, bosId: config.bosId },
+        { ...sampling, ...text, bosId: config.bosId },
         random.fork("prompts"),
       ).slice(0, settings.prompts);
-      await using reward = await rewardOf(settings.reward, settings.ppo.rewardText);
+      await using reward = await rewardOf(settings.reward, settings.judged);
       const moved = parts.filter(({ changes: own }) => own.some(({ delta }) => delta > 0));
       const found = await measureRestored({
         device,
@@ -56,7 +58,8 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
         tokenizer,
         reward,
         prompts,
-        config: settings.ppo,
+        sampling,
+        text,
         random,
         signal: context.signal,
         before: (name) => base.readFloat32(name),

@@ -18,7 +18,8 @@ const tiny = {
   preset: "quick",
   name: "tiny",
   data: { limit: 400, heldOut: 32 },
-  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  tuning: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  sampling: { rows: 16, scoredRows: 8 },
   divergence: { layers: 1 },
   sae: { multiples: [1], maxTokens: 4096, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
   learned: { texts: 80, tokens: 48, minPlaces: 3 },
@@ -167,9 +168,14 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     const into = await prepareRun(
       join(folder, "runs"),
       "other",
-      parseExperiment({ ...tiny, ppo: { ...tiny.ppo, steps: 3 } }),
+      parseExperiment({ ...tiny, tuning: { ...tiny.tuning, steps: 3 } }),
     );
-    const ofPair = await write("pair", { ...tiny, name: "pair", ppo: {}, tuned: "starter", model: "./elsewhere" });
+    const ofPair = await write("pair", {
+      ...tiny,
+      name: "pair",
+      tuning: { kind: "given", model: "starter" },
+      model: "./elsewhere",
+    });
     const edited = await write("edited", { ...tiny, name: "edited", reward: { edits: [{ word: "bad", flip: true }] } });
     const out = ["--out", join(folder, "refused", "tiny-calibration")];
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [

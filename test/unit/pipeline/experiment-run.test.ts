@@ -173,8 +173,8 @@ describe("lfp run", { timeout: 360_000 }, () => {
   });
 
   it("looks for a tuned checkpoint of one's own before anything is computed", async () => {
-    const { ppo: _, ...rest } = tiny;
-    const own = { ...rest, name: "pair", tuned: "./starter-copy", model: "starter" };
+    const { tuning: _, ...rest } = tiny;
+    const own = { ...rest, name: "pair", tuning: { kind: "given", model: "./starter-copy" }, model: "starter" };
     const result = await lfp(["run", await experimentFile("pair", own), "--out", join(folder, "pair")]);
     expect(result.code).not.toBe(0);
     expect(result.stderr).toMatch(/starter-copy/);
@@ -195,7 +195,11 @@ describe("lfp run", { timeout: 360_000 }, () => {
   });
 
   it("names every wrong place of an experiment file and makes no run of it", async () => {
-    const path = await experimentFile("wrong", { preset: "quick", name: "wrong", ppo: { stepz: 3, batchSize: "x" } });
+    const path = await experimentFile("wrong", {
+      preset: "quick",
+      name: "wrong",
+      tuning: { stepz: 3, batchSize: "x" },
+    });
     const result = await lfp(["run", path, "--out", join(folder, "wrong")]);
     expect(result.code).toBe(2);
     expect(result.stderr).toMatch(/stepz/);
