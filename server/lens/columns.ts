@@ -27,22 +27,17 @@ export function columnsOf(spans: LensProbe["layers"]): FeatureColumns {
 }
 
 /** The probe with its output scale worked into weights and intercept, in double precision. */
-export function scaledProbe({
-  weights,
-  intercept,
-  outputScale,
-}: Pick<LensProbe, "weights" | "intercept" | "outputScale">): {
+export function scaledProbe({ weights, intercept, outputScale, rewardRange }: LensProbe): {
   weights: Float64Array;
   intercept: number;
 } {
   if (outputScale === null) return { weights: Float64Array.from(weights), intercept };
-  const { from, to } = outputScale;
-  const width = from.high - from.low;
+  const width = outputScale.high - outputScale.low;
   // A scale without width gives 0 for everything, as `toRewardRange` does.
   if (!(width > 0)) return { weights: new Float64Array(weights.length), intercept: 0 };
-  const unit = (to.high - to.low) / width;
+  const unit = (rewardRange.high - rewardRange.low) / width;
   return {
     weights: Float64Array.from(weights, (weight) => unit * weight),
-    intercept: unit * (intercept - from.low) + to.low,
+    intercept: unit * (intercept - outputScale.low) + rewardRange.low,
   };
 }

@@ -1,5 +1,6 @@
+import { readConfig } from "./config.ts";
 import { embeddingNameOf } from "./model.ts";
-import { openParameters } from "./parameters.ts";
+import { openCheckpointTensors } from "./safetensors.ts";
 
 /** What a model knows of tokens before it reads any text: a row of its embedding table for each. Letters: V vocabulary, D width. */
 export interface TokenEmbeddings {
@@ -9,9 +10,10 @@ export interface TokenEmbeddings {
   readonly rows: Float32Array;
 }
 
-/** Reads the table from a checkpoint's folder, without a device. Throws what `openParameters` throws. */
+/** Reads the table from a checkpoint's folder, without a device. Throws what `readConfig` and `openCheckpointTensors` throw. */
 export async function readTokenEmbeddings(folder: string): Promise<TokenEmbeddings> {
-  await using source = await openParameters(folder);
-  const rows = await source.readFloat32(embeddingNameOf(source.config), { requireFinite: true });
-  return { width: source.config.width, rows };
+  const { config } = await readConfig(folder);
+  await using source = await openCheckpointTensors(folder);
+  const rows = await source.readFloat32(embeddingNameOf(config), { requireFinite: true });
+  return { width: config.width, rows };
 }

@@ -2,13 +2,10 @@
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
-import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
-import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
-import { type Experiment, tuningOf } from "./experiment/schema.ts";
-import { tuneSettings } from "./experiment/tuning-settings.ts";
-import { findModels, type PlanOptions, planPrepare } from "./plan-experiment.ts";
+import { type Experiment, ppoConfigOf } from "./experiment/schema.ts";
+import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
 import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";
@@ -32,7 +29,7 @@ export interface CalibrationOptions {
   readonly met: number;
   /** Of the tunings with planted words and then of those without; that of the experiment and those after it unless given. */
   readonly seeds?: readonly number[] | undefined;
-  /** Of tuning, instead of the experiment's. 0: nothing is tuned. */
+  /** Of PPO, instead of the experiment's. 0: nothing is tuned. */
   readonly steps?: number | undefined;
 }
 
@@ -63,7 +60,7 @@ export async function planCalibration(
   asked: Experiment,
   options: CalibrationOptions & PlanOptions,
 ): Promise<PlannedStage[]> {
-  const experiment = tuningInSteps(asked, options.steps);
+  const experiment = withSteps(asked, options.steps);
   const tunings = tuningsOf(experiment, options);
   const { model } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
@@ -106,16 +103,16 @@ export async function planCalibration(
 }
 
 /** Throws `ExperimentError`. */
-function tuningInSteps(experiment: Experiment, steps: number | undefined): Experiment {
-  const { reward, name } = experiment;
-  const tuning = tuningOf(experiment);
+function withSteps(experiment: Experiment, steps: number | undefined): Experiment {
+  const { tuned, reward, name } = experiment;
   const fail = (key: string, message: string): never => {
     throw new ExperimentError(`The calibration of ${name}`, [issueAt([key], message, "rule")]);
   };
-  if (tuning === undefined)
-    return fail("tuning", "names a model that is tuned already; a calibration makes tunings of its own");
+  if (tuned !== null) fail("tuned", "names a model that is tuned already; a calibration makes tunings of its own");
   if (reward.edits.length > 0) fail("reward", "has edits; a calibration plants words itself");
-  return steps === undefined || steps === 0 ? experiment : { ...experiment, tuning: withSteps(tuning, steps) };
+  if (steps === undefined || steps === 0) return experiment;
+  const warmupSteps = Math.min(experiment.ppo.warmupSteps, steps - 1);
+  return { ...experiment, ppo: { ...experiment.ppo, steps, warmupSteps } };
 }
 
 function tuningsOf(experiment: Experiment, { sets, nulls, seeds }: CalibrationOptions): Tuning[] {
@@ -150,7 +147,7 @@ function planShared(
     triples: planStage({
       id: "triples",
       stage: triplesStage,
-      settings: { ...taskSettingsOf(experiment), source: triples.texts, seed, limit: triples.limit },
+      settings: { ...feedbackOf(experiment), source: triples.texts, seed, limit: triples.limit },
       inputs: { model, texts },
     }),
   };
@@ -170,10 +167,10 @@ function planTuning({ id, isNull, seed, index }: Tuning, { experiment, options, 
     },
     inputs: { candidates },
   });
-  const settings = tuneSettings(experiment, rewardSettingsOf(experiment));
+  const settings = { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment) };
   const tune = isNull
-    ? planStage({ id: `tune-${id}`, stage: tuneStage, ...settings, inputs: { model, texts }, seed })
-    : planStage({ id: `tune-${id}`, stage: plantedTuneStage, ...settings, inputs: { model, texts, planted }, seed });
+    ? planStage({ id: `tune-${id}`, stage: tuneStage, settings, inputs: { model, texts }, seed })
+    : planStage({ id: `tune-${id}`, stage: plantedTuneStage, settings, inputs: { model, texts, planted }, seed });
   return { planted, tuned: steps === 0 ? model : tune };
 }
 
@@ -198,13 +195,13 @@ function planReadings(
   { experiment, model, texts, triples }: Shared,
 ): PlannedStage {
   const role = id === "base" ? "base" : "tuned";
-  const { sae, text, probe } = experiment;
+  const { sae, ppo, probe } = experiment;
   const saes = planStage({
     id: `dictionaries-${id}`,
     stage: dictionariesStage,
     settings: {
       sae,
-      prependBos: text.prependBos,
+      prependBos: ppo.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       role,
     },
@@ -213,26 +210,24 @@ function planReadings(
   const features = planStage({
     id: `collect-${id}`,
     stage: collectStage,
-    settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: text.prependBos },
+    settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: ppo.prependBos },
     inputs: { model: probe.model === "base" ? model : read, tokenizer: model, saes, triples },
   });
-  const settings = { ...taskSettingsOf(experiment), probe: wordReadingSettingsOf(experiment) };
+  const settings = { ...feedbackOf(experiment), probe: wordReadingSettingsOf(experiment) };
   const place = { id: `readings-${id}`, settings };
   if (role === "base") return planStage({ ...place, stage: wordReadingsStage, inputs: { triples, features } });
   const logRatios = planStage({
     id: `log-ratio-${id}`,
     stage: logRatioStage,
-    settings: { prependBos: text.prependBos },
+    settings: { prependBos: ppo.prependBos },
     inputs: { model, tuned: read, triples },
   });
   return planStage({ ...place, stage: fittedReadingsStage, inputs: { triples, features, logRatios } });
 }
 
 /** Of all completions of a tuning, as long as they are on the mean. */
-function sampledTokensOf(experiment: Experiment): number {
-  const tuning = tuningOf(experiment);
-  const { min, max } = experiment.sampling.newTokens;
-  return tuning === undefined ? 0 : (factsOfTuning(tuning).completions * (min + max)) / 2;
+function sampledTokensOf({ ppo: { steps, batchSize, newTokens } }: Experiment): number {
+  return (steps * batchSize * (newTokens.min + newTokens.max)) / 2;
 }
 
 function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings {
@@ -242,5 +237,5 @@ function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings
 
 function readingSettings(experiment: Experiment) {
   const { texts, tokens } = experiment.learned;
-  return { reward: rewardSettingsOf(experiment), texts, tokens, prependBos: experiment.text.prependBos };
+  return { reward: rewardSettingsOf(experiment), texts, tokens, prependBos: experiment.ppo.prependBos };
 }

@@ -1,15 +1,19 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
 
-import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
-import { tasks } from "../tasks/tasks.ts";
-import { editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
-import { type Experiment, fittedSettingsOf, givenModelOf, probeSettingsOf } from "./experiment/schema.ts";
-import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
+import {
+  type Experiment,
+  fittedSettingsOf,
+  ppoConfigOf,
+  probeSettingsOf,
+  tripleSettingsOf,
+} from "./experiment/schema.ts";
+import { taskDescriptions } from "./experiment/tasks.ts";
+import type { EditSettings, RewardSettings, TaskSettings } from "./feedback.ts";
 import { factsOf } from "./report/about.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
@@ -100,6 +104,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
 
 /** The tuned model, made or given, and what it earns. */
 function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
+  const ppo = ppoConfigOf(experiment);
   const reward = rewardSettingsOf(experiment);
   const edits = editSettingsOf(experiment);
   const tuned =
@@ -107,18 +112,14 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
     planStage({
       id: "tune",
       stage: tuneStage,
-      ...tuneSettings(experiment, { ...reward, ...edits }),
+      settings: { ppo, reward: { ...reward, ...edits } },
       inputs: { model, texts },
       publishAs: "tuned",
     });
-  const {
-    evaluate: { prompts },
-    report: { samples },
-  } = experiment;
   const evaluate = planStage({
     id: "evaluate",
     stage: evaluateStage,
-    ...completionStageSettings(experiment, { reward, ...edits, prompts, samples }),
+    settings: { ppo, reward, ...edits, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
     inputs: { model, tuned, texts },
   });
   return { tuned, evaluate };
@@ -136,11 +137,12 @@ function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "diverge
   const restore = planStage({
     id: "restore",
     stage: restoreStage,
-    ...completionStageSettings(experiment, {
+    settings: {
+      ppo: ppoConfigOf(experiment),
       reward: rewardSettingsOf(experiment),
       prompts: experiment.evaluate.prompts,
       seed: experiment.seed,
-    }),
+    },
     inputs: { model, tuned, texts, divergence },
   });
   return { divergence, restore };
@@ -150,7 +152,7 @@ function planExplain({ experiment }: Planned, examples: PlannedStage): PlannedSt
   return planStage({
     id: "explain",
     stage: explainStage,
-    settings: { ...taskSettingsOf(experiment), ...experiment.explain, seed: experiment.seed },
+    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
     inputs: { examples },
     install: installExplanations,
   });
@@ -189,7 +191,7 @@ function planLearned({ experiment, model, tuned, texts }: Planned): PlannedStage
   return planStage({
     id: "learned",
     stage: learnedStage,
-    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.text.prependBos },
+    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.ppo.prependBos },
     inputs: { model, tuned, texts },
     publishAs: "learned",
   });
@@ -201,7 +203,7 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
     stage: autoencodersStage,
     settings: {
       sae: experiment.sae,
-      prependBos: experiment.text.prependBos,
+      prependBos: experiment.ppo.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       qualityTexts: 48,
     },
@@ -211,8 +213,8 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
 }
 
 function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
-  const { seed, text } = experiment;
-  const feedback = taskSettingsOf(experiment);
+  const { seed, ppo } = experiment;
+  const feedback = feedbackOf(experiment);
   const { texts: source, limit } = experiment.triples;
   const triples = planStage({
     id: "triples",
@@ -225,7 +227,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     return planStage({
       id: `collect-${dictionaries}`,
       stage: collectStage,
-      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: text.prependBos },
+      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: ppo.prependBos },
       inputs: { model: read, tokenizer: model, saes, triples },
     });
   };
@@ -241,7 +243,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
   const logRatios = planStage({
     id: "log-ratio",
     stage: logRatioStage,
-    settings: { prependBos: text.prependBos },
+    settings: { prependBos: ppo.prependBos },
     inputs: { model, tuned, triples },
   });
   const fitted = planStage({
@@ -261,7 +263,7 @@ function planAttribute(
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    ...completionStageSettings(experiment, { reward: rewardSettingsOf(experiment), ...experiment.attribute }),
+    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
     inputs: { model, tuned, texts, saes, examples },
     install: installAttributions,
   });
@@ -277,16 +279,32 @@ function planAblate(
   return planStage({
     id: "ablate",
     stage: ablateStage,
-    ...completionStageSettings(experiment, {
+    settings: {
+      ppo: ppoConfigOf(experiment),
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
       multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
-    }),
+    },
     inputs: { model, tuned, texts, ...made },
     install: installAblations,
   });
+}
+
+/** What words are worth, as everything but tuning takes it. */
+export function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
+  return { kind, lexicon };
+}
+
+/** Nothing where nothing is edited, so that runs without edits keep their keys. */
+function editSettingsOf({ reward: { edits } }: Experiment): EditSettings {
+  return edits.length === 0 ? {} : { edits };
+}
+
+/** What the feedback is and how triples are made of it. */
+export function feedbackOf(experiment: Experiment): TaskSettings {
+  return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 
 function planExamples(
@@ -300,8 +318,8 @@ function planExamples(
     settings: {
       ...experiment.examples,
       contextLength: experiment.sae.contextLength,
-      prependBos: experiment.text.prependBos,
-      task: tasks[experiment.task].description,
+      prependBos: experiment.ppo.prependBos,
+      task: taskDescriptions[experiment.task],
     },
     inputs: { model, tuned, texts, saes, probe },
     install: installFeatures,
@@ -320,8 +338,7 @@ export async function planPrepare(
   ): Promise<TextSettings> => {
     const paths = await dataFilesOf(source, { download, ...downloading(options) });
     const files = paths.map((_, index) => `${prefix}${index}`);
-    for (const [index, path] of paths.entries())
-      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
+    for (const [index, path] of paths.entries()) inputs[`${prefix}${index}`] = await outsideInput(path);
     return { files, field, limit };
   };
   const settings = {
@@ -338,8 +355,7 @@ export async function findModels(
   options: PlanOptions,
 ): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {
   const model = await modelInput(experiment.model, experiment, options);
-  const tuned = givenModelOf(experiment);
-  const given = tuned === undefined ? undefined : await modelInput(tuned, experiment, options);
+  const given = experiment.tuned === null ? undefined : await modelInput(experiment.tuned, experiment, options);
   const issues = await modelIssues(experiment, model.path, given?.path);
   if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
   return { model, given };
@@ -347,7 +363,7 @@ export async function findModels(
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
-  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
+  return outsideInput(folder);
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {

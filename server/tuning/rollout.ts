@@ -2,15 +2,14 @@
 import type { Random } from "../common/random.ts";
 import type { Generator } from "../models/generate.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { Completion } from "../rewards/reward.ts";
 import type { Episode } from "./completion-batch.ts";
+import type { PpoConfig } from "./ppo-config.ts";
 import { type Prompt, uniformIn } from "./prompts.ts";
-import type { SamplingConfig } from "./sampling-config.ts";
 
 /** What gives continuations; a `Generator`, as a rule. */
 export type Sampler = Pick<Generator, "generate" | "dispose">;
 
-export type RolloutOptions = Pick<SamplingConfig, "newTokens" | "temperature">;
+export type RolloutOptions = Pick<PpoConfig, "newTokens" | "temperature">;
 
 /** A completion as it was sampled, and its text. */
 export interface Rollout extends Episode {
@@ -23,7 +22,7 @@ export interface Rollout extends Episode {
 /** The length of every prompt's completion, drawn from `newTokens`. */
 export function drawLengths(
   prompts: readonly Prompt[],
-  { newTokens }: Pick<SamplingConfig, "newTokens">,
+  { newTokens }: Pick<PpoConfig, "newTokens">,
   random: Random,
 ): number[] {
   return prompts.map(() => uniformIn(newTokens, random));
@@ -62,9 +61,9 @@ export async function sampleRollouts(
   });
 }
 
-/** What a reward is asked of rollouts. */
-export function completionsOf(rollouts: readonly Rollout[]): Completion[] {
-  return rollouts.map(({ promptText, text }) => ({ prompt: promptText, completion: text }));
+/** The text that is scored: with the prompt or without. */
+export function scoredText({ promptText, text }: Rollout, what: PpoConfig["rewardText"]): string {
+  return what === "full" ? promptText + text : text;
 }
 
 /** Ids to text, without special tokens. */

@@ -2,13 +2,14 @@ import type { Random } from "../../common/random.ts";
 import type { Device } from "../../engine/device.ts";
 import { loadModel } from "../../models/checkpoint.ts";
 import { loadProbe } from "../../probe/format.ts";
+import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
-import { type CompletionSettings, needRatings, type RewardSettings, rewardOf } from "../feedback.ts";
+import { type RewardSettings, rewardOf } from "../feedback.ts";
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
 import type { AblationSubject } from "./subject.ts";
 
@@ -22,7 +23,8 @@ export interface AblationPaths {
   readonly triples: string;
 }
 
-export interface AblationSettings extends CompletionSettings {
+export interface AblationSettings {
+  readonly ppo: PpoConfig;
   readonly reward: RewardSettings;
   readonly contextLength: number;
   /** How the probe reads words of several tokens. */
@@ -35,14 +37,14 @@ export interface AblationSettings extends CompletionSettings {
 const lossTexts = 32;
 const separatedTriples = 96;
 
-/** Loads what an ablation of dictionaries of these sizes needs onto a device; the subject holds its reward until it is disposed. `random` draws the prompts' lengths. */
+/** Loads what an ablation of dictionaries of these sizes needs onto a device. `random` draws the prompts' lengths. */
 export async function openAblation(
   device: Device,
   paths: AblationPaths,
-  { sampling, text, judged, reward, contextLength, multiToken, prompts }: AblationSettings,
+  { ppo, reward, contextLength, multiToken, prompts }: AblationSettings,
   sizes: ReadonlySet<DictionaryPlace["size"]>,
   random: Random,
-): Promise<AblationSubject & AsyncDisposable> {
+): Promise<AblationSubject> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
   const texts = await readJsonLines(paths.texts, heldOutTexts, sourceText);
   const { bosId, contextLength: longest } = model.config;
@@ -52,9 +54,7 @@ export async function openAblation(
   const dictionaries = await placeDictionaries(device, paths.saes);
   const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
-  const plain = texts.map((one) => one.text);
-  const ratings = needRatings(reward, "an ablation, which reads the probe,");
-  const opened = await rewardOf(reward, judged);
+  const plain = texts.map(({ text }) => text);
   return {
     device,
     model,
@@ -62,17 +62,14 @@ export async function openAblation(
     tokenizer,
     dictionaries: ofSizes(sizes),
     probed: ofSizes(new Set(["small"])),
-    reward: opened,
-    ratings,
-    sampling,
-    text,
-    prompts: makePrompts(plain, tokenizer, { ...sampling, ...text, bosId }, random).slice(0, prompts),
-    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
+    reward: rewardOf(reward),
+    config: ppo,
+    prompts: makePrompts(plain, tokenizer, { ...ppo, bosId }, random).slice(0, prompts),
+    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { prependBos: ppo.prependBos, bosId }),
     contextTokens: Math.min(contextLength, longest),
     probe,
     multiToken,
     triples: triples.slice(0, separatedTriples),
-    prefixIds: prefixOf({ ...text, bosId }),
-    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+    prefixIds: prefixOf({ prependBos: ppo.prependBos, bosId }),
   };
 }

@@ -11,7 +11,7 @@ import { resolveReference } from "../../models/open.ts";
 import { dataFileEndings } from "../data/texts.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import { modelFitIssues } from "./model-fit.ts";
-import { type Experiment, givenModelOf } from "./schema.ts";
+import type { Experiment } from "./schema.ts";
 import type { TextSource } from "./sources.ts";
 
 /** A file that an experiment names is not there. */
@@ -53,14 +53,13 @@ export async function modelIssues(
  * not missed.
  */
 export async function missingInputs(experiment: Experiment): Promise<ExperimentIssue[]> {
-  const { model, data, analysis, download } = experiment;
-  const given = givenModelOf(experiment);
+  const { model, tuned, data, analysis, download } = experiment;
   const folders = new Map<string, string>();
-  const lookForModel = (role: "base" | "tuned", keys: readonly string[], reference: string) =>
+  const lookForModel = (key: "model" | "tuned", reference: string) =>
     [
-      keys,
+      [key],
       async () => {
-        folders.set(role, (await resolveReference(reference, NO_DOWNLOAD)).folder);
+        folders.set(key, (await resolveReference(reference, NO_DOWNLOAD)).folder);
         return [];
       },
     ] as const;
@@ -73,13 +72,13 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
       },
     ] as const;
   const looks: readonly Look[] = [
-    lookForModel("base", ["model"], model),
-    ...(given === undefined ? [] : [lookForModel("tuned", ["tuning", "model"], given)]),
+    lookForModel("model", model),
+    ...(tuned === null ? [] : [lookForModel("tuned", tuned)]),
     lookForData("data", data),
     ...(analysis === null ? [] : [lookForData("analysis", analysis)]),
   ];
   const found = await Promise.all(looks.map((look) => issuesOf(look, download)));
-  const folder = folders.get("base");
+  const folder = folders.get("model");
   const lookAtModels: Look = [
     ["model"],
     async () => (folder === undefined ? [] : await modelIssues(experiment, folder, folders.get("tuned"))),

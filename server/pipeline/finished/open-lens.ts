@@ -1,9 +1,9 @@
 /** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
 
+import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
 import { messageOf } from "../../common/errors.ts";
-import { exists } from "../../common/exists.ts";
 import { scaledProbe } from "../../lens/columns.ts";
 import { LensMismatchError, LensMissingError } from "../../lens/errors.ts";
 import { Lens } from "../../lens/lens.ts";
@@ -20,19 +20,20 @@ import type { LensWordFolds } from "../../lens/unseen.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { resolveReference } from "../../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
+import { rewardRange } from "../../probe/deltas.ts";
 import { loadProbe, type SavedProbe } from "../../probe/format.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import { runPaths } from "../../runs/run-folder.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { readDictionaries } from "../artifacts/autoencoders.ts";
+import { saeFolder } from "../artifacts/autoencoders.ts";
 import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
-import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
-import { type Experiment, givenModelOf } from "../experiment/schema.ts";
-import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
+import type { Experiment } from "../experiment/schema.ts";
+import { tripleSettingsOf } from "../experiment/schema.ts";
+import { taskOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
@@ -60,24 +61,21 @@ interface Parts extends OwnDevice<LensSubject> {
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
   const { folder, experiment, saved, device, description, onCpu } = parts;
-  const given = givenModelOf(experiment);
-  const tunedFolder = given === undefined ? join(folder, "tuned") : await modelFolder(given);
+  const tunedFolder = experiment.tuned === null ? join(folder, "tuned") : await modelFolder(experiment.tuned);
   const tokenizer = await tokenizerOf(tunedFolder, experiment);
   const tuned = await loadModel(device, tunedFolder);
   assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
   const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
   const dictionaries = (kind: DictionaryKind) =>
     remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
-  const probe = checkedProbe(parts, await dictionaries({ model: "tuned", size: "small" }));
+  const probe = checkedProbe(saved, await dictionaries({ model: "tuned", size: "small" }), folder);
   const base = new Map<string, Promise<LoadedModel>>();
-  const feedback = rewardSettingsOf(experiment);
-  const ratings = ratingsOf(feedback);
+  const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
   const hasBase = await modelFolder(experiment.model).then(
     () => true,
     () => false,
   );
-  const fitted = await loadFitted(folder, probe, experiment);
-  const reward = await rewardOf(feedback, "completion");
+  const fitted = await loadFitted(folder, probe);
   return {
     info: {
       kind: "run",
@@ -88,7 +86,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       layers: probe.layers.map(({ layer }) => layer),
       features: probe.weights.length,
       device: description,
-      hasTrueReward: ratings !== undefined,
+      hasTrueReward: task.wordValues.size > 0,
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFitted: fitted !== undefined,
@@ -97,42 +95,30 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     },
     device,
     tokenizer,
-    prefixIds: prefixOf({ ...experiment.text, bosId: tuned.config.bosId }),
+    prefixIds: prefixOf({ prependBos: experiment.ppo.prependBos, bosId: tuned.config.bosId }),
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
-    wordFolds: wordFoldsOf(saved, experiment),
+    wordFolds: wordFoldsOf(saved),
     fitted,
+    multiToken: experiment.probe.multiToken,
     dictionaries,
-    reward,
-    ratings,
-    evidence: evidenceOf(saved.report, ratings),
+    reward: task.wordValues.size > 0 ? task.reward : undefined,
+    evidence: evidenceOf(saved.report, task.wordValues),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
-    close: async () => {
-      await reward[Symbol.asyncDispose]();
-      await device.close();
-    },
+    close: () => device.close(),
   };
 }
 
-function wordFoldsOf({ wordFolds }: SavedProbe, experiment: Experiment): LensWordFolds | undefined {
+function wordFoldsOf({ probe, wordFolds }: SavedProbe): LensWordFolds | undefined {
   if (wordFolds === undefined) return undefined;
   const { probes, foldOf } = wordFolds;
   return {
-    models: probes.map(({ weights, intercept, outputScale }) =>
-      scaledProbe({ weights, intercept, outputScale: outputScaleOf(outputScale, experiment) }),
-    ),
+    models: probes.map((own) => scaledProbe({ layers: probe.layers, ...own, rewardRange })),
     foldOf: (word) => foldOf.get(word),
   };
-}
-
-/** A probe's own scale, and the range of ratings that it is laid on. Throws `NoWordRatingsError`. */
-function outputScaleOf(from: SavedProbe["probe"]["outputScale"], experiment: Experiment): LensProbe["outputScale"] {
-  return from === null
-    ? null
-    : { from, to: needRatings(rewardSettingsOf(experiment), "a probe on the scale of ratings").range };
 }
 
 function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined {
@@ -142,7 +128,7 @@ function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined
 }
 
 /** Older runs have none. Its columns must be the probe's. */
-async function loadFitted(folder: string, probe: LensProbe, experiment: Experiment): Promise<LensFitted | undefined> {
+async function loadFitted(folder: string, probe: LensProbe): Promise<LensFitted | undefined> {
   const place = join(folder, "fitted");
   if (!(await exists(join(place, "probe.json")))) return undefined;
   const saved = await loadProbe(place);
@@ -152,8 +138,7 @@ async function loadFitted(folder: string, probe: LensProbe, experiment: Experime
     throw new LensMismatchError(
       `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
     );
-  const { multiToken } = experiment.probe;
-  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment), multiToken };
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved) };
 }
 
 /** A finished run has these; what is missing says how far it got. */
@@ -192,9 +177,7 @@ async function modelFolder(reference: string): Promise<string> {
 /** A checkpoint that was given as tuned may lie without a tokenizer: then it is the base model's, as in the run. */
 async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
   const own = await exists(join(tunedFolder, "tokenizer.json"));
-  return loadTokenizer(
-    own && givenModelOf(experiment) === undefined ? tunedFolder : await modelFolder(experiment.model),
-  );
+  return loadTokenizer(own && experiment.tuned === null ? tunedFolder : await modelFolder(experiment.model));
 }
 
 /** One dictionary a layer: the smallest or the largest. */
@@ -204,10 +187,14 @@ async function loadDictionaries(
   { config }: LoadedModel,
 ): Promise<ReadonlyMap<number, LensDictionary>> {
   const root = join(folder, "sae");
-  const own = (await readDictionaries(root)).filter((one) => one.model === model);
-  if (own.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
+  const layers = await numbersIn(join(root, model));
+  if (layers.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
   const found = new Map<number, LensDictionary>();
-  for (const { layer, folder: place } of own.filter((one) => one.size === size)) {
+  for (const layer of layers) {
+    const sizes = await numbersIn(join(root, model, `${layer}`));
+    const F = size === "small" ? sizes[0] : sizes.at(-1);
+    if (F === undefined || (size === "big" && sizes.length < 2)) continue;
+    const place = saeFolder(root, model, layer, F);
     const { sae } = await loadSae(place);
     if (sae.D !== config.width || layer >= config.layers)
       throw new LensMismatchError(
@@ -223,8 +210,9 @@ async function loadDictionaries(
 
 /** The probe's columns must be the dictionaries' features, layer by layer. */
 function checkedProbe(
-  { saved: { probe }, folder, experiment }: Parts,
+  { probe }: SavedProbe,
   dictionaries: ReadonlyMap<number, LensDictionary>,
+  folder: string,
 ): LensProbe {
   for (const { layer, start, end } of probe.layers) {
     const features = dictionaries.get(layer)?.features;
@@ -239,7 +227,23 @@ function checkedProbe(
     throw new LensMismatchError(
       `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
     );
-  return { ...probe, outputScale: outputScaleOf(probe.outputScale, experiment) };
+  return { ...probe, rewardRange };
+}
+
+/** Folders named by a number, ascending. */
+async function numbersIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Loads once; a failure is not remembered. */

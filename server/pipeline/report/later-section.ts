@@ -2,7 +2,6 @@
 
 import type { AblationResult } from "../../ablate/result.ts";
 import { ablationResult } from "../../ablate/result.ts";
-import { shortKey } from "../../runs/stage-folder.ts";
 import type { LaterAblation } from "../../store/store.ts";
 import { besideTable, levelCells, rewardColumns, rewardRows } from "./ablation-section.ts";
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
@@ -31,7 +30,7 @@ function sectionOf(found: readonly Measured[], run: string): Section {
   const sources = found.map(({ key, created, result }) => ({
     run,
     stage: "lfp ablate",
-    key: shortKey(key),
+    key: key.slice(0, 16),
     seed: result.seed,
     measuredAfter: created,
   }));

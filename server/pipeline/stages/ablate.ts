@@ -19,7 +19,6 @@ import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { withDevice } from "../artifacts/loading.ts";
 import { readTriples } from "../artifacts/triples.ts";
-import { needRatings } from "../feedback.ts";
 
 export interface AblateSettings extends AblationSettings {
   readonly choose: Choice;
@@ -66,7 +65,7 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         triples: input("triples"),
       };
       const random = context.random.fork("prompts");
-      await using subject = await openAblation(device, paths, settings, new Set(["small"]), random);
+      const subject = await openAblation(device, paths, settings, new Set(["small"]), random);
       const bench = await AblationBench.open(subject, await journalOf(context));
       const measured = await measureAll(bench, sets, context);
       await bench.dispose();
@@ -165,7 +164,7 @@ async function setsOf({ settings, input }: Context): Promise<Sets> {
 async function frequenciesOf(
   ids: readonly string[],
   { conditions }: Ablation["set"],
-  { input, settings }: Context,
+  { input }: Context,
 ): Promise<Ablation["frequencies"]> {
   const { features } = await readCollected(input("collected"));
   const { probe, testTriples } = await loadProbe(input("probe"));
@@ -179,8 +178,7 @@ async function frequenciesOf(
       return place === undefined || span === undefined ? [] : [span.start + place.feature];
     });
   const random = conditions.filter(({ kind }) => kind === "random").flatMap((draw) => draw.features);
-  const ratings = needRatings(settings.reward, "stage ablate");
-  return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) }, ratings);
+  return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) });
 }
 
 /** Puts the run's ablations into its living store. */

@@ -35,7 +35,7 @@ async function write<Names extends string>(
   const found = wordReadings(
     {
       triples: await readTriples(input("triples")),
-      ratings: taskOf(settings).ratings,
+      wordValues: taskOf(settings).wordValues,
       features,
       ...(logRatios === undefined ? {} : { logRatios }),
     },
