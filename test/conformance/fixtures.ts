@@ -114,7 +114,6 @@ const operatorCase = z.discriminatedUnion("op", [
       "reciprocal",
       "negate",
       "abs",
-      "stopGradient",
       "add",
       "sub",
       "mul",
