@@ -1,5 +1,5 @@
 /** The tables of docs/experiment.md, from the schema and the presets. */
-import { experimentJsonSchema } from "../server/pipeline/experiment/json-schema.ts";
+import { experimentJsonSchema, isOlder } from "../server/pipeline/experiment/json-schema.ts";
 import { isObject, type Json, type JsonObject } from "../server/pipeline/experiment/merge.ts";
 import { experimentPresets, type PresetName } from "../server/pipeline/experiment/presets.ts";
 
@@ -9,9 +9,9 @@ const tablesEnd = "<!-- end of fields -->";
 
 /** A field as the tables show it. */
 export interface FieldRow {
-  /** Such as `ppo.kl.target`. */
+  /** Such as `tuning.kl.target`. */
   readonly path: string;
-  /** Where the field belongs to one shape of several: the member that tells it, such as `ppo.kl.mode`, and its value. */
+  /** Where the field belongs to one shape of several: the member that tells it, such as `tuning.kl.mode`, and its value. */
   readonly shape?: { readonly path: string; readonly value: Json };
   readonly schema: JsonObject;
   readonly description: string;
@@ -28,7 +28,8 @@ export function withFieldTables(page: string): string {
 
 /** Every field but `preset`, in the order of the schema; those with members stand before them. */
 export function fieldRows(): FieldRow[] {
-  return rowsOf(experimentJsonSchema(), "").filter(({ path }) => !["", "$schema", "preset"].includes(path));
+  const rows = rowsOf(experimentJsonSchema(), "").filter(({ schema }) => !isOlder(schema));
+  return rows.filter(({ path }) => !["", "$schema", "preset"].includes(path));
 }
 
 function fieldTables(): string {
@@ -141,7 +142,8 @@ function ownMembers(shape: JsonObject, path: string): FieldRow[] {
   const members = membersOf(shape, path);
   if (constant === undefined) return members;
   const told = { path: `${path}.${constant.key}`, value: constant.value };
-  return members.filter((row) => row.path !== told.path).map((row) => ({ ...row, shape: told }));
+  // A member of a shape within the shape is told by the inner one, which only this shape has.
+  return members.filter((row) => row.path !== told.path).map((row) => ({ ...row, shape: row.shape ?? told }));
 }
 
 function constantsOf({

@@ -1,4 +1,5 @@
 /** Rows of features as CSV (RFC 4180). */
+import { csvCell } from "../../server/protocol/csv.ts";
 import type { FeatureRow } from "../../server/protocol/features.ts";
 
 type Value = string | number | boolean | null;
@@ -30,14 +31,6 @@ const columns: Readonly<Record<string, (row: FeatureRow) => Value>> = {
 };
 
 export function featuresAsCsv(rows: readonly FeatureRow[]): string {
-  const lines = rows.map((row) => Object.values(columns).map((of) => field(of(row))));
+  const lines = rows.map((row) => Object.values(columns).map((of) => csvCell(of(row))));
   return [Object.keys(columns), ...lines].map((line) => `${line.join(",")}\r\n`).join("");
-}
-
-/** Text that a spreadsheet would take for a formula gets an apostrophe before it: explanations come from models and data. */
-function field(value: Value): string {
-  if (value === null) return "";
-  if (typeof value !== "string") return String(value);
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -15,7 +15,7 @@ import type { Device, Program, StateStore } from "../engine/device.ts";
 import { gradients } from "../engine/gradients.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { sharedVocabulary } from "../models/log-ratio.ts";
+import { sharedLogProbs, sharedVocabulary } from "../models/log-ratio.ts";
 import { forward, logitsOf, type Model } from "../models/model.ts";
 import type { AblatedDictionary } from "./edit.ts";
 
@@ -295,11 +295,7 @@ function rewardPlaces({ model, hidden, predicting }: ObjectiveContext): Node {
 
 function logRatioPlaces(base: Model, { model, hidden, predicting, shape }: ObjectiveContext): Node {
   const V = sharedVocabulary({ tuned: model, base });
-  const logProbsOf = (one: Model, states: Node): Node => {
-    const logits = logitsOf(one, predicting(states));
-    return ops.logSoftmax(one.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
-  };
-  const p = logProbsOf(model, hidden);
-  const q = logProbsOf(base, forward(base, { shape, maskKeys: true }).hidden);
+  const p = sharedLogProbs(model, predicting(hidden), V);
+  const q = sharedLogProbs(base, predicting(forward(base, { shape, maskKeys: true }).hidden), V);
   return ops.sum(ops.mul(ops.exp(p), ops.sub(p, q)), { axes: [1] });
 }

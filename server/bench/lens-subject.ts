@@ -9,9 +9,8 @@ import type { LensDictionary, LensFamiliarity, LensSubject } from "../lens/subje
 import { createModel } from "../models/checkpoint.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
-import { rewardRange } from "../probe/deltas.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
-import { vaderRewardFunction } from "../rewards/vader.ts";
+import { vaderRatings, vaderReward } from "../rewards/vader.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { unitRows } from "../sae/sae.ts";
@@ -37,6 +36,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
   const missing = (what: string) => async (): Promise<never> => {
     throw new LensMissingError(`a benchmark has no ${what}`);
   };
+  const ratings = vaderRatings({ lexicon: "head" });
   const info: RunInfo = {
     kind: "run",
     runFolder: "",
@@ -65,21 +65,21 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       weights: new Float32Array(D * layers.length).map(() => random.normal()),
       intercept: 0.5,
       outputScale: null,
-      rewardRange,
     },
     dictionaries: async ({ model, size }) =>
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
-    reward: vaderRewardFunction({ lexicon: "head" }),
+    reward: vaderReward({ lexicon: "head" }, "completion"),
+    ratings,
     evidence: {
       seenInTuning: () => undefined,
       signAccuracy: { positive: null, negative: null },
       tau: null,
       typicalSize: 1,
+      typicalRating: ratings.typicalSize,
     },
     lexicon: undefined,
     wordFolds: undefined,
     fitted: undefined,
-    multiToken: "average",
     familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
     onCpu: undefined,
     close: async () => {

@@ -6,10 +6,12 @@
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { createModel, type LoadedModel, loadModel } from "../models/checkpoint.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import { plainReward } from "../rewards/reward.ts";
 import { createPpoTrainer, type PpoStep } from "../tuning/ppo.ts";
-import { type PpoConfig, ppoPresets } from "../tuning/ppo-config.ts";
+import { ppoPresets } from "../tuning/ppo-config.ts";
 import { type Prompt, uniformIn } from "../tuning/prompts.ts";
+import { paperSampling } from "../tuning/sampling-config.ts";
+import type { Tuning } from "../tuning/tunings.ts";
 import { medianOf } from "./timing.ts";
 
 export interface PpoBenchOptions {
@@ -19,7 +21,7 @@ export interface PpoBenchOptions {
   /** Timed steps, after one that warms up. */
   readonly steps: number;
   /** Of the paper's settings; for quicker checks. */
-  readonly overrides?: Partial<PpoConfig>;
+  readonly overrides?: Partial<Tuning<"ppo">>;
 }
 
 /** One line of `lfp bench ppo --json`. Shares are of the step's time; seconds a step are medians. */
@@ -48,11 +50,11 @@ export interface PpoBenchResult {
 
 export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
   const { device, steps } = options;
-  const config = { ...ppoPresets["paper/pythia-70m/vader"], ...options.overrides, steps: steps + 1, warmupSteps: 0 };
+  const config = { ...ppoPresets.paper, ...options.overrides, steps: steps + 1, warmupSteps: 0 };
   const [policy, reference] = [await openBenchModel(options), await openBenchModel(options)];
   const random = Random.fromSeed(1);
   const tokenizer = { vocabSize: policy.config.vocabSize, unusedIds: [], decode: joinIds };
-  const prompts = randomPrompts(policy.config.vocabSize, config, random.fork("prompts"));
+  const prompts = randomPrompts(policy.config.vocabSize, config.batchSize, random.fork("prompts"));
   const trainer = await createPpoTrainer({
     device,
     policy,
@@ -60,6 +62,8 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
     tokenizer,
     reward: byLength,
     prompts,
+    sampling: paperSampling,
+    text: { prependBos: false },
     config,
     random,
   });
@@ -100,12 +104,12 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
  * log-probabilities, and the sampled tokens must be as likely as draws from the scored distributions are; later on the policy
  * must have moved, and all of it in finite numbers.
  */
-function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: PpoConfig): string {
+function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: Tuning<"ppo">): string {
   const { kl, surprisal, entropy, tokens } = first.metrics;
   if (Math.abs(kl) > 1e-3) return `the untrained policy's KL to its reference is ${kl}`;
   if (Math.abs(surprisal - entropy) > 0.5)
     return `sampled tokens cost ${surprisal} nats, drawn at an entropy of ${entropy}`;
-  const [fewest, most] = [config.batchSize, config.batchSize * config.newTokens.max];
+  const [fewest, most] = [config.batchSize, config.batchSize * paperSampling.newTokens.max];
   if (tokens < fewest || tokens > most) return `${tokens} tokens in a step; expected ${fewest} to ${most}`;
   const last = timed.at(-1)?.metrics ?? first.metrics;
   const numbers = Object.entries(last).filter(([, value]) => typeof value === "number" && !Number.isFinite(value));
@@ -134,9 +138,9 @@ const pythia70m = {
 };
 
 /** Two batches of prompts of random ids, none of which ends a text. */
-function randomPrompts(vocabSize: number, { batchSize, promptTokens }: PpoConfig, random: Random): Prompt[] {
+function randomPrompts(vocabSize: number, batchSize: number, random: Random): Prompt[] {
   return Array.from({ length: 2 * batchSize }, (_, textIndex) => {
-    const length = uniformIn(promptTokens, random);
+    const length = uniformIn(paperSampling.promptTokens, random);
     const ids = Int32Array.from({ length }, () => 1 + random.integer(vocabSize - 1));
     return { ids, text: joinIds(ids), textIndex };
   });
@@ -145,9 +149,6 @@ function randomPrompts(vocabSize: number, { batchSize, promptTokens }: PpoConfig
 const joinIds = (ids: Iterable<number>): string => [...ids].join(" ");
 
 /** A text's length modulo 7, as a share. */
-const byLength: RewardFunction = {
-  name: "bench/length",
-  score: (text) => ({ reward: (text.length % 7) / 7, tokens: [] }),
-};
+const byLength = plainReward("bench/length", "completion", (text) => (text.length % 7) / 7);
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -26,13 +26,14 @@ const triples = Array.from({ length: 60 }, (_, index): Triple => {
     neutral: side(30 + p),
   };
 });
-const wordValues = new Map(
+const values = new Map(
   Array.from({ length: 20 }, (_, at) => [String(10 + at), at < 10 ? 1 + at / 10 : -at / 10] as const),
 );
+const ratings = { values, range: { low: -1.9, high: 1.9 } };
 
 test("times the work, checks it, and fits its schema", async () => {
   const model = await loadModel(device, modelFolder("gpt-neox"));
-  const options = { device, model, tokenizer: numberTokenizer, triples, wordValues };
+  const options = { device, model, tokenizer: numberTokenizer, triples, ratings };
   const result = await benchProbe({ ...options, ridge: { rows: 60, columns: 20 } });
   expect(probeBenchSchema.parse(result)).toEqual(result);
   expect(result).toMatchObject({ name: "probe", check: "ok", triples: 60, ridgeRows: 60, ridgeColumns: 20 });
@@ -63,7 +64,7 @@ test("a batch that says something else than single texts is not called ok", asyn
       };
     },
   };
-  const options = { device: drifting, model, tokenizer: numberTokenizer, triples, wordValues };
+  const options = { device: drifting, model, tokenizer: numberTokenizer, triples, ratings };
   const { check } = await benchProbe({ ...options, ridge: { rows: 30, columns: 5 } });
   expect(check).toMatch(/a text in a batch differs from the same text alone by 0\.0/);
 });

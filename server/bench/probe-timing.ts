@@ -5,12 +5,14 @@ import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { collectFeatures, rawActivations } from "../probe/collect.ts";
 import { type Floats, largestDifference } from "../probe/features.loops.ts";
+import { tripleFeatures } from "../probe/features.ts";
+import type { ProbeData } from "../probe/probe-data.ts";
 import { evaluateProbe } from "../probe/regression.ts";
 import { defaultProbeSettings } from "../probe/report-types.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
 import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
 import { fitRidge } from "../statistics/ridge.ts";
-import type { Triple } from "../tasks/task.ts";
+import { spansOf, type Triple } from "../tasks/task.ts";
 
 /** What `lfp bench probe --json` prints, one line. Times are wall-clock seconds. */
 export const probeBenchSchema = z.strictObject({
@@ -38,7 +40,7 @@ export interface ProbeBenchOptions {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly triples: readonly Triple[];
-  readonly wordValues: ReadonlyMap<string, number>;
+  readonly ratings: ProbeData["ratings"];
   readonly prefixIds?: readonly number[];
   /** Size of the ridge problem; 4,000 x 1,280 unless told. */
   readonly ridge?: { readonly rows: number; readonly columns: number };
@@ -46,7 +48,7 @@ export interface ProbeBenchOptions {
 
 /** Times collection, a ridge fit and the whole evaluation, and checks them: batching against single runs, the fit against its own optimum. */
 export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench> {
-  const { device, model, triples, wordValues, ridge = { rows: 4000, columns: 1280 } } = options;
+  const { device, model, triples, ratings, ridge = { rows: 4000, columns: 1280 } } = options;
   const collection = {
     ...options,
     layers: Array.from({ length: model.config.layers }, (_, layer) => layer),
@@ -54,15 +56,15 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
     multiToken: "average" as const,
   };
   // Once for nothing, so that what is compiled on first use is compiled.
-  const alone = await collectFeatures(triples.slice(0, 1), collection);
-  const [batched, collectSeconds] = await timed(() => collectFeatures(triples, collection));
+  const alone = await collectFeatures(spansOf(triples.slice(0, 1)), collection);
+  const [batched, collectSeconds] = await timed(() => collectFeatures(spansOf(triples), collection));
   const worst = Math.max(
     ...[0, 1, 2].map((version) =>
       largestDifference(rowOf(alone.raw.rows, version), rowOf(batched.raw.rows, version * triples.length)),
     ),
   );
   const [, evaluationSeconds] = await timed(() =>
-    evaluateProbe({ triples, wordValues, features: batched.raw }, defaultProbeSettings),
+    evaluateProbe({ triples, ratings, features: tripleFeatures(batched.raw) }, defaultProbeSettings),
   );
   const problem = ridgeProblem(ridge);
   const [fit, ridgeSeconds] = await timed(async () => fitRidge(problem.features, problem.targets));

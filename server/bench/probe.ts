@@ -5,6 +5,7 @@ import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { starterFolder } from "../common/package-root.ts";
 import { openModel, starterReference } from "../models/open.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
+import { vaderRatings } from "../rewards/vader.ts";
 import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";
 import { benchProbe as timeProbe } from "./probe-timing.ts";
 import { peakRssMB, rounded } from "./timing.ts";
@@ -20,12 +21,19 @@ export const benchProbe = defineCommand({
       note("making triples");
       const { model, tokenizer } = await openModel(device, starterReference);
       const texts = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
-      const task = sentimentTask({ lexicon: "head" });
+      const task = sentimentTask(vaderRatings({ lexicon: "head" }));
       const sources = texts.map(({ row, text }) => ({ id: `reviews/${row}`, text }));
       const { triples } = await task.makeTriples(sources, { seed: 1, tokenizer, limit: options.triples });
       note("checking and timing");
       const prefixIds = model.config.bosId === undefined ? [] : [model.config.bosId];
-      const figures = await timeProbe({ device, model, tokenizer, triples, wordValues: task.wordValues, prefixIds });
+      const figures = await timeProbe({
+        device,
+        model,
+        tokenizer,
+        triples,
+        ratings: task.ratings,
+        prefixIds,
+      });
       const text = `starter on ${device.description}; check ${figures.check}\nreading      ${rounded(figures.collectTextsPerSecond)} texts a second\nridge        ${rounded(figures.ridgeSeconds)} s for ${figures.ridgeRows} x ${figures.ridgeColumns}\nevaluation   ${rounded(figures.evaluationSeconds)} s`;
       return { json: { ...figures, peakRssMB: peakRssMB() }, text, status: figures.check === "ok" ? "ok" : "internal" };
     }),

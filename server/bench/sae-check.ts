@@ -22,6 +22,8 @@ export interface CheckOptions {
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
   readonly config: SaeConfig;
+  /** Of the L1 penalty, the one kind of sparsity that the loops here know. */
+  readonly coefficient: number;
   readonly random: Random;
 }
 
@@ -30,10 +32,12 @@ export interface CheckOptions {
  * lowest and highest layer, the numbers that the step reports and the way that both biases went; and every loss must have fallen in the end.
  * Throws `SaeBenchCheckError`.
  */
-export async function checkSaeTraining({ device, models, layers, config, random }: CheckOptions): Promise<void> {
+export async function checkSaeTraining(options: CheckOptions): Promise<void> {
+  const { device, models, layers, config, coefficient, random } = options;
   const vocabulary = Math.min(...models.map(({ model }) => model.config.vocabSize));
   const text = Int32Array.from({ length: tokens }, () => random.integer(vocabulary));
-  const small = { ...config, batchTokens: tokens, bufferTokens: tokens, epochs: steps, maxTokens: null };
+  const sparsity = { kind: "l1", coefficient } as const;
+  const small = { ...config, sparsity, batchTokens: tokens, bufferTokens: tokens, epochs: steps, maxTokens: null };
   const trainer = await createSaeTrainer({ device, models, layers, config: small, texts: [text], random });
   const before = new Map(await Promise.all(trainer.saes.map(async ({ id }) => [id, await trainer.sae(id)] as const)));
   const reports: (readonly SaeMetrics[])[] = [];
@@ -47,7 +51,7 @@ export async function checkSaeTraining({ device, models, layers, config, random 
       const chosen = at % config.multiples.length === 0 && (layer === layers[0] || layer === layers.at(-1));
       if (!chosen || subject === undefined || start === undefined || metrics === undefined) continue;
       const x = await activationsOf(device, subject, layer, text);
-      checkStep(id, { start, end: await trainer.sae(id), metrics, expected: plainStep(start, x, config), config });
+      checkStep(id, { start, end: await trainer.sae(id), metrics, expected: plainStep(start, x, options), config });
     }
   }
   await trainer.dispose();
@@ -100,11 +104,11 @@ function checkStep(
 function plainStep(
   { D, F, encoder, encoderBias, decoder, decoderBias }: Sae,
   x: Float32Array,
-  { mse, sparsity }: SaeConfig,
+  { config: { mse }, coefficient }: Pick<CheckOptions, "config" | "coefficient">,
 ): PlainStep {
   const N = x.length / D;
   const scale = 2 / (mse === "sum" ? N : N * D);
-  const penalty = sparsity.kind === "l1" ? sparsity.coefficient / N : 0;
+  const penalty = coefficient / N;
   const encoderBiasGradient = new Array<number>(F).fill(0);
   const decoderBiasGradient = new Array<number>(D).fill(0);
   let [squares, l1, l0] = [0, 0, 0];

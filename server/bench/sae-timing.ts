@@ -50,8 +50,10 @@ export async function benchSae(options: SaeBenchOptions): Promise<SaeBenchFigure
     models.push({ name, model: await createModel(device, model, random.fork(name)) });
   const size = models[0]?.model.config;
   const buffers = 1 + Math.max(1, Math.round((steps * batchTokens) / bufferTokens));
-  const config: SaeConfig = saeConfigSchema.parse({ batchTokens, bufferTokens, contextLength });
-  await checkSaeTraining({ device, models, layers, config, random: random.fork("check") });
+  const sparsity = { kind: "l1", coefficient: 0.5 };
+  const config: SaeConfig = saeConfigSchema.parse({ sparsity, batchTokens, bufferTokens, contextLength });
+  const { coefficient } = sparsity;
+  await checkSaeTraining({ device, models, layers, config, coefficient, random: random.fork("check") });
   const textsPerBuffer = Math.floor(bufferTokens / contextLength);
   const texts = Array.from({ length: buffers * textsPerBuffer }, () =>
     Int32Array.from({ length: contextLength }, () => random.integer(size?.vocabSize ?? 1)),

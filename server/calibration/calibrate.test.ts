@@ -158,8 +158,8 @@ describe("a calibration", () => {
   const options = { random: Random.fromSeed(1), resamples: 300, placesOf };
   type Values = (word: { rating: number; planted: boolean }) => number;
   /** Four tunings with eight planted words each and two without; the reading by word sees none of it. */
-  const tuningsOf = (told: Values, { sets = 4 } = {}): ReadingsOfTuning[] =>
-    Array.from({ length: sets + 2 }, (_, at) => {
+  const tuningsOf = (told: Values, { sets = 4, nulls = 2 } = {}): ReadingsOfTuning[] =>
+    Array.from({ length: sets + nulls }, (_, at) => {
       const isNull = at >= sets;
       const untold: Values = (word) => told({ ...word, planted: false });
       const asTheyAre = (words: ReadTuning): ReadTuning =>
@@ -187,7 +187,7 @@ describe("a calibration", () => {
     expect(own?.words.auroc).toBeGreaterThan(0.95);
     expect(own?.places?.auroc).toBeGreaterThan(0.95);
     expect(own?.words.signs).toEqual({ right: 32, of: 32 });
-    expect(own?.words.found.count).toBeGreaterThan(28);
+    expect(own?.words.found).toMatchObject({ count: expect.toSatisfy((count) => count > 28), of: 32 });
     expect(own?.words.falsePositives).toBeLessThan(0.12);
     expect(own?.control?.low).toBeLessThan(0.5);
     expect(own?.groups.filter(({ by }) => by === "frequency").map(({ words: count }) => count)).toEqual([12, 12, 8]);
@@ -212,7 +212,7 @@ describe("a calibration", () => {
     const { low, high, found } = readings.logRatio?.words ?? { low: 1, high: 0, found: { count: 99, of: 0 } };
     expect(low).toBeLessThanOrEqual(0.5);
     expect(high).toBeGreaterThanOrEqual(0.5);
-    expect(found.count / found.of).toBeLessThan(0.2);
+    expect((found.count ?? 99) / found.of).toBeLessThan(0.2);
     expect(best).toBeNull();
   });
 
@@ -226,6 +226,17 @@ describe("a calibration", () => {
       { right: 0, of: 0 },
     ]);
     expect([best, planted, readings.logRatio?.control]).toEqual([null, [], null]);
+  });
+
+  it("without null tunings has no threshold, and says of nothing that it is flagged or not", () => {
+    const { readings, best, planted } = calibrate(tuningsOf(learned, { nulls: 0 }), options);
+    const { words, places, othersFlagged, groups } = readings.logRatio ?? {};
+    for (const power of [words, places])
+      expect(power).toMatchObject({ threshold: null, found: { count: null }, falsePositives: null });
+    expect([words?.found.of, places?.found.of, othersFlagged]).toEqual([32, 160, null]);
+    expect(new Set(groups?.map(({ found }) => found))).toEqual(new Set([null]));
+    expect(new Set(planted.map((word) => word.readings.logRatio?.flagged))).toEqual(new Set([null]));
+    expect(best).toBe("logRatio");
   });
 
   it("of tunings that did nothing has ties, and no finding whatever another reading says", () => {

@@ -37,7 +37,8 @@ export interface PowerGroup {
   readonly by: "frequency" | "dose";
   readonly words: number;
   readonly auroc: number;
-  readonly found: number;
+  /** Words with a value above the threshold. Null where there is no threshold, as below. */
+  readonly found: number | null;
   readonly right: number;
 }
 
@@ -56,7 +57,7 @@ export interface WordVerdict {
   readonly centred: number;
   /** Share of the tuning's other candidates that its score lies above. */
   readonly above: number;
-  readonly flagged: boolean;
+  readonly flagged: boolean | null;
 }
 
 export interface PlantedWord {
@@ -123,6 +124,8 @@ export function calibrate(tunings: readonly ReadingsOfTuning[], options: Calibra
 interface Level {
   readonly planted: readonly ScoredTuning[];
   readonly nulls: readonly ScoredTuning[];
+  /** Score above which a word is flagged; undefined without null tunings. */
+  readonly threshold: number | undefined;
 }
 
 interface ScoredTuning {
@@ -138,28 +141,29 @@ function levelOf(
     const words = scored(read);
     return { id, isNull, words, pairs: pairsOf(words) };
   });
-  return { planted: all.filter(({ isNull }) => !isNull), nulls: all.filter(({ isNull }) => isNull) };
+  const nulls = all.filter(({ isNull }) => isNull);
+  return {
+    planted: all.filter(({ isNull }) => !isNull),
+    nulls,
+    threshold: thresholdOf(nulls.map(({ words }) => words)),
+  };
 }
 
 /** Where nothing was planted, the same words of null tunings tell what comes of nothing. */
-function powerOf({ planted, nulls }: Level, options: CalibrateOptions): ReadingPower {
+function powerOf({ planted, nulls, threshold }: Level, options: CalibrateOptions): ReadingPower {
   const auroc = aurocOf(
     (planted.length > 0 ? planted : nulls).map(({ pairs }) => pairs),
     options,
   );
-  const threshold = thresholdOf(nulls.map(({ words }) => words));
   const all = planted.flatMap(({ words }) => words);
-  const flagged = planted.flatMap(({ words }) => plantedIn(words)).map((word) => share(word, threshold));
+  const scores = plantedIn(all).flatMap((word) => word.scores);
   return {
     auroc: auroc?.value ?? null,
     low: auroc?.low ?? null,
     high: auroc?.high ?? null,
     signs: signsOf(all),
     threshold: threshold ?? null,
-    found: {
-      count: flagged.reduce((sum, { above }) => sum + above, 0),
-      of: flagged.reduce((sum, { of }) => sum + of, 0),
-    },
+    found: { count: threshold === undefined ? null : countAbove(scores, threshold), of: scores.length },
     falsePositives: falsePositives(nulls.map(({ words }) => words)) ?? null,
   };
 }
@@ -168,12 +172,13 @@ function plantedIn(words: readonly ScoredWord[]): ScoredWord[] {
   return words.filter(({ planted }) => planted !== undefined);
 }
 
-/** How many of a word's values lie above the threshold. */
-function share(
-  { scores }: ScoredWord,
-  threshold = Number.POSITIVE_INFINITY,
-): { readonly above: number; readonly of: number } {
-  return { above: scores.filter((score) => score > threshold).length, of: scores.length };
+function countAbove(scores: readonly number[], threshold: number): number {
+  return scores.filter((score) => score > threshold).length;
+}
+
+/** Whether any value of a word lies above the threshold; null where there is none. */
+function isFlagged({ scores }: ScoredWord, threshold: number | undefined): boolean | null {
+  return threshold === undefined ? null : countAbove(scores, threshold) > 0;
 }
 
 function controlOf({ planted, nulls }: Level, options: CalibrateOptions): ReadingResult["control"] {
@@ -185,16 +190,14 @@ function controlOf({ planted, nulls }: Level, options: CalibrateOptions): Readin
       ) ?? null);
 }
 
-function othersFlagged({ planted, nulls }: Level): number | null {
-  const threshold = thresholdOf(nulls.map(({ words }) => words));
+function othersFlagged({ planted, threshold }: Level): number | null {
   const others = planted.flatMap(({ words }) => words).filter((word) => word.planted === undefined);
   if (threshold === undefined || others.length === 0) return null;
-  return mean(others.map((word) => share(word, threshold).above / word.scores.length));
+  return mean(others.map(({ scores }) => countAbove(scores, threshold) / scores.length));
 }
 
 /** Planted words in three groups of about equal size, by how often they stand in the texts or by how far their rating was moved. */
-function groupsOf({ planted, nulls }: Level, by: PowerGroup["by"], { placesOf }: CalibrateOptions): PowerGroup[] {
-  const threshold = thresholdOf(nulls.map(({ words }) => words));
+function groupsOf({ planted, threshold }: Level, by: PowerGroup["by"], { placesOf }: CalibrateOptions): PowerGroup[] {
   const words = planted.flatMap((tuning) =>
     plantedIn(tuning.words).map((word, row) => ({
       word,
@@ -221,7 +224,7 @@ function groupsOf({ planted, nulls }: Level, by: PowerGroup["by"], { placesOf }:
       by,
       words: group.length,
       auroc: mean(group.map(({ auroc }) => auroc)),
-      found: group.filter(({ word }) => share(word, threshold).above > 0).length,
+      found: threshold === undefined ? null : group.filter(({ word }) => isFlagged(word, threshold)).length,
       right: signsOf(group.map(({ word }) => word)).right,
     };
   });
@@ -236,10 +239,9 @@ function only(row: number, rows: number): Float64Array {
 function addVerdicts(
   verdicts: Map<string, PlantedWord>,
   name: ReadingName,
-  { planted, nulls }: Level,
+  { planted, threshold }: Level,
   { placesOf }: CalibrateOptions,
 ): void {
-  const threshold = thresholdOf(nulls.map(({ words }) => words));
   for (const { id, words, pairs } of planted) {
     for (const [row, word] of plantedIn(words).entries()) {
       const key = `${id} ${word.word}`;
@@ -255,7 +257,7 @@ function addVerdicts(
       const verdict = {
         centred: word.centred,
         above: aurocIn(pairs, only(row, pairs.P)),
-        flagged: share(word, threshold).above > 0,
+        flagged: isFlagged(word, threshold),
       };
       verdicts.set(key, { ...known, readings: { ...known.readings, [name]: verdict } });
     }

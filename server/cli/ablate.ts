@@ -7,6 +7,7 @@ import { rankInWords, rewardColumns, rewardRows } from "../pipeline/report/ablat
 import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { seedOf } from "./experiment-run.ts";
 import { option } from "./options.ts";
 import { asColumns, openRunFeatures, shown } from "./run-features.ts";
 import { existingRun } from "./status.ts";
@@ -63,7 +64,7 @@ export const ablate = defineCommand({
         prompts: chosen.prompts,
         draws: chosen.draws,
         completions: chosen.completions,
-        seed: seedOf(chosen.seed),
+        seed: chosen.seed === undefined ? null : seedOf(chosen.seed),
         signal,
         onStep: (done, total) => note(`${done} of ${total} conditions`),
       }),
@@ -133,12 +134,4 @@ function beyondLoss({ random }: AblationResult): string {
   if (loss === null) return "";
   const { change, beyond } = loss;
   return `; random sets ${shown(change.mean)}, which leaves ${shown(beyond.mean)} (${shown(beyond.low)} to ${shown(beyond.high)}) beyond them`;
-}
-
-function seedOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const seed = Number(text);
-  if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
-    throw new UsageError(`--seed is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
-  return seed;
 }

@@ -1,13 +1,15 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LfpError } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../pipeline/experiment/resolve.ts";
+import { tuningOf } from "../pipeline/experiment/schema.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { type CalibrationOptions, planCalibration } from "../pipeline/plan-calibration.ts";
 import { type Calibration, ReadingName } from "../protocol/calibration.ts";
 import type { RunOutcome } from "../runs/run.ts";
 import { runPaths } from "../runs/run-folder.ts";
+import { factsOfTuning } from "../tuning/tunings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { RunFailedError, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";
@@ -32,7 +34,7 @@ const options = {
     "LIST",
     "seeds of the tunings, such as 1,2,3: those with planted words first (default: the experiment's and those after it)",
   ),
-  steps: option.text("N", "steps of PPO instead of the experiment's; 0 tunes nothing"),
+  steps: option.text("N", "steps of tuning instead of the experiment's; 0 tunes nothing"),
   out: option.text("DIR", "the calibration's folder (default runs/NAME-calibration, with the experiment's name)"),
   into: option.text(
     "RUN",
@@ -107,8 +109,10 @@ async function targetOf(
   into: string | undefined,
   { steps }: CalibrationOptions,
 ): Promise<string | undefined> {
+  const tuning = tuningOf(experiment);
+  const ownSteps = tuning === undefined ? undefined : factsOfTuning(tuning).steps;
   const speaksFor = async (run: string): Promise<boolean> =>
-    (steps === undefined || steps === experiment.ppo.steps) &&
+    (steps === undefined || steps === ownSteps) &&
     experimentDigest(await loadExperiment(runPaths(run).experiment)) === experimentDigest(experiment);
   if (into !== undefined) {
     const run = await existingRun(into);
@@ -116,7 +120,7 @@ async function targetOf(
     return run;
   }
   const own = join(dirname(folder), experiment.name);
-  const isThere = (await stat(runPaths(own).record).catch(() => undefined)) !== undefined && own !== folder;
+  const isThere = own !== folder && (await exists(runPaths(own).record));
   return isThere && (await speaksFor(own).catch(() => false)) ? own : undefined;
 }
 
@@ -140,10 +144,14 @@ function lineOf({ readings, sets, seeds, best }: Calibration): Readonly<Record<s
   const shown = ReadingName.options.flatMap((name) => {
     const own = readings[name]?.words;
     if (own === undefined) return [];
-    const { auroc, low, high, signs, falsePositives } = own;
-    return [
-      [name, { auroc, low, high, signs: signs.of === 0 ? null : signs.right / signs.of, falsePositives }] as const,
-    ];
+    const { auroc, low, high, signs, found, falsePositives } = own;
+    const shares = { signs: shareOf(signs.right, signs.of), found: shareOf(found.count, found.of) };
+    return [[name, { auroc, low, high, ...shares, falsePositives }] as const];
   });
   return { name: "calibrate", check: "ok", readings: Object.fromEntries(shown), sets, seeds: seeds.length, best };
+}
+
+/** Null where nothing was counted. */
+function shareOf(count: number | null, of: number): number | null {
+  return count === null || of === 0 ? null : count / of;
 }

@@ -1,5 +1,4 @@
-import { dirname } from "node:path";
-import { LocalExecutor } from "../runs/local-executor.ts";
+import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
@@ -13,14 +12,11 @@ export const cancel = defineCommand({
   positionals: ["RUN"],
   run: async ({ options, positionals: [run = ""] }): Promise<CommandResult> => {
     const folder = await existingRun(run);
-    const before = await runStatus(folder);
-    if (before.process !== undefined)
-      await new LocalExecutor(dirname(folder)).cancel({ runFolder: folder }, options.grace * 1000);
+    const hasStopped = await cancelRun(folder, options.grace * 1000);
     const { state } = await runStatus(folder);
-    const text =
-      before.process === undefined
-        ? `${folder}: no process works on it (${describeState(state)})`
-        : `${folder}: ${describeState(state)}`;
-    return { json: { folder, stopped: before.process !== undefined, state }, text };
+    const text = hasStopped
+      ? `${folder}: ${describeState(state)}`
+      : `${folder}: nothing works on it (${describeState(state)})`;
+    return { json: { folder, stopped: hasStopped, state }, text };
   },
 });

@@ -3,6 +3,7 @@
 import { access, constants, readdir, realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { messageOf } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { readTextFile } from "../common/text-file.ts";
 
 /** What can be seen of the machine. Tests give made-up ones. */
@@ -228,11 +229,7 @@ export function realSurroundings(env: Surroundings["env"]): Surroundings {
     read: (path) => readTextFile(path, "record").catch(() => undefined),
     list: (folder) => readdir(folder).catch(() => []),
     mayOpen: async (path) => {
-      const exists = await access(path).then(
-        () => true,
-        () => false,
-      );
-      if (!exists) return undefined;
+      if (!(await exists(path))) return undefined;
       return await access(path, constants.R_OK | constants.W_OK).then(
         () => true,
         () => false,

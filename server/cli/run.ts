@@ -46,7 +46,7 @@ function ioOf({ signal, note, env, options: { device } }: Given<typeof options>)
 async function detach(experimentRun: ExperimentRun, device: string): Promise<CommandResult> {
   const [, program = ""] = process.argv;
   const lfp = [process.execPath, ...process.execArgv, resolve(program)] as const;
-  await submitExperimentRun(experimentRun, lfp, process.cwd(), ["--device", device]);
+  await submitExperimentRun(experimentRun, lfp, process.cwd(), { options: ["--device", device] });
   const { folder } = experimentRun;
   return {
     json: { folder, detached: true },

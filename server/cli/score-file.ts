@@ -1,5 +1,5 @@
 /** All tokens' numbers as a file: one token a line. */
-import { csvCell } from "../common/untrusted-text.ts";
+import { csvCell } from "../protocol/csv.ts";
 import { UsageError } from "./errors.ts";
 
 type Format = "jsonl" | "csv";
@@ -26,14 +26,10 @@ export async function* tokenLines<K extends string>(
   for await (const { tokens } of passages) {
     const lines = tokens.map((token) =>
       format === "csv"
-        ? `${[passage, ...columns.map((column) => csvField(token[column]))].join(",")}\n`
+        ? `${[passage, ...columns.map((column) => csvCell(token[column]))].join(",")}\n`
         : `${JSON.stringify({ passage, ...token })}\n`,
     );
     passage += 1;
     yield utf8.encode(lines.join(""));
   }
-}
-
-function csvField(value: string | number | null): string {
-  return typeof value === "string" ? csvCell(value) : `${value ?? ""}`;
 }

@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { exists } from "../common/exists.ts";
 import { message, visibleLine } from "../common/untrusted-text.ts";
 import { followEvents } from "../runs/follow.ts";
 import { listRuns, runFolder, runPaths } from "../runs/run-folder.ts";
@@ -13,8 +13,8 @@ import { describeState, RunLines } from "./run-lines.ts";
 export const status = defineCommand({
   usage: "[RUN] [options]",
   about:
-    "Says how a run stands, from its folder alone: whichever process works on it, or none. Without RUN: every run in the folder of runs. " +
-    "With --follow it tells what the run has done and does, until no process works on it; ending it leaves the run alone.",
+    "Says how a run stands, from its folder and from whoever was asked to run it: whichever process works on it, a job that waits for its turn, or nothing. Without RUN: every run in the folder of runs. " +
+    "With --follow it tells what the run has done and does, until nothing works on it or waits to; ending it leaves the run alone.",
   options: {
     runs: option.text("DIR", "the folder of runs (default runs)"),
     follow: option.flag("tell the run's events as they come, then how it ended"),
@@ -39,7 +39,7 @@ export const status = defineCommand({
 export async function existingRun(run: string): Promise<string> {
   const folder = resolve(run);
   for (const path of [runPaths(folder).record, runPaths(folder).experiment]) {
-    if ((await stat(path).catch(() => undefined)) !== undefined) return folder;
+    if (await exists(path)) return folder;
   }
   throw new NoRunError(folder);
 }
@@ -68,7 +68,7 @@ function describe(folder: string, status: RunStatus): string {
 }
 
 function plain(status: RunStatus) {
-  const { state, process, record } = status;
+  const { state, work, process, record } = status;
   const stages = (record?.stages ?? []).map((stage) => ({ ...stage, status: stageStatusOf(status, stage) }));
-  return { state, process: process ?? null, stages, seed: record?.seed ?? null };
+  return { state, work, process: process ?? null, stages, seed: record?.seed ?? null };
 }

@@ -10,6 +10,7 @@ import type { Tuned } from "../../kernels/matmul/choose.ts";
 import { kernelRevision } from "../../kernels/matmul/variants.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { LfpError, messageOf } from "./errors.ts";
+import { tryJson } from "./json.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** A tuning file that is not one. */
@@ -109,7 +110,7 @@ export class TuningAttempts {
   static async open(stateFolder: string, adapter: AdapterName): Promise<TuningAttempts> {
     const path = tuningPath(stateFolder, adapter).replace(/\.json$/, ".attempts.json");
     const text = await readTextFile(path, "record").catch(() => "");
-    const parsed = attempts.safeParse(text === "" ? undefined : safeJson(text));
+    const parsed = attempts.safeParse(text === "" ? undefined : tryJson(text));
     if (!parsed.success || parsed.data.revision !== kernelRevision) return new TuningAttempts(path, []);
     const { trying, crashed } = parsed.data;
     return new TuningAttempts(path, [...new Set([...crashed, ...(trying === null ? [] : [trying])])]);
@@ -135,14 +136,6 @@ export class TuningAttempts {
       this.path,
       `${JSON.stringify({ revision: kernelRevision, trying, crashed: this.#crashed })}\n`,
     );
-  }
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

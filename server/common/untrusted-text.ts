@@ -54,12 +54,6 @@ export function inertJson(json: string): string {
   );
 }
 
-/** A cell of a CSV file. What a spreadsheet would take for a formula is made a text by an apostrophe. */
-export function csvCell(text: string): string {
-  const guarded = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
-}
-
 /** Controls but line breaks and tabs, formatting that is not seen, separators of lines, tags; but the joiners of emoji and scripts. */
 const acting = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029\u{e0000}-\u{e007f}]/gu;
 

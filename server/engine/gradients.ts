@@ -119,6 +119,7 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
   reciprocal: (node, dY) => [ops.negate(ops.mul(dY, ops.square(asNode(node))))],
   negate: (_, dY) => [ops.negate(dY)],
   abs: (_, dY, [x]) => [ops.mul(dY, signOf(need(x)))],
+  stopGradient: () => [undefined],
   add: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(dY, need(b).shape)],
   sub: (_, dY, [a, b]) => [sumTo(dY, need(a).shape), sumTo(ops.negate(dY), need(b).shape)],
   mul: (_, dY, [a, b]) => [sumTo(ops.mul(dY, need(b)), need(a).shape), sumTo(ops.mul(dY, need(a)), need(b).shape)],

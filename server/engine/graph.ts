@@ -84,6 +84,8 @@ export interface OpAttrs {
   reciprocal: NoAttrs;
   negate: NoAttrs;
   abs: NoAttrs;
+  /** The same values, of which the gradient knows nothing: zero for whatever they come from. */
+  stopGradient: NoAttrs;
   add: NoAttrs;
   sub: NoAttrs;
   mul: NoAttrs;

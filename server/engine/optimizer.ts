@@ -41,7 +41,7 @@ export async function createOptimizer(device: Device, parameters: readonly Train
   return {
     store,
     parameters,
-    update: (loss) => adamWUpdate(loss, parameters),
+    update: (loss) => adamWUpdate(parameters, gradientsOf(loss, parameters)),
     inputsAt: (step, options) => ({ [settingsName]: adamWSettings(options, step) }),
   };
 }
@@ -53,9 +53,53 @@ export function requireFinite(name: string, step: number, values: Values | undef
   return value;
 }
 
-function adamWUpdate(loss: Node, parameters: readonly TrainedParameter[]): Update {
-  const nodes = parameters.map(({ name, shape }) => ops.state(name, shape));
-  const found = gradientsByName(loss, nodes);
+/** Gradients that several programs runs sum up before a step is taken on them, for batches that are larger than a device holds at once. */
+export interface GradientSum {
+  /** The sums, under the parameter's name with `.g`. */
+  readonly store: StateStore;
+  /**
+   * Adds the loss's gradients; goes into `ProgramSpec.updates`. The program needs `inputsAt(first)`: the first of a step replaces what was there.
+   */
+  add(loss: Node): readonly Update[];
+  inputsAt(first: boolean): Record<string, Values>;
+  /** One AdamW step on `factor` times the sums; the program needs the optimizer's `inputsAt(step)`. */
+  step(factor: number): Update;
+}
+
+const keepName = "keepGradients";
+
+/** Sums for an optimizer's parameters, which begin at zero. */
+export async function createGradientSum(device: Device, { parameters }: Optimizer): Promise<GradientSum> {
+  const sums = parameters.map(({ name, shape }) => ({ name: `${name}.g`, shape, values: undefined }));
+  const sumOf = ({ name, shape }: TrainedParameter): Node => ops.state(`${name}.g`, shape);
+  return {
+    store: await device.createState(sums, "buffers"),
+    add: (loss) => {
+      const found = gradientsOf(loss, parameters);
+      const keep = ops.input(keepName, []);
+      return parameters.map((parameter, index) => {
+        const target = sumOf(parameter);
+        const gradient = found[index] ?? ops.fill(parameter.shape, 0);
+        return { kind: "assign", target, value: ops.add(ops.mul(target, keep), gradient) };
+      });
+    },
+    inputsAt: (first) => ({ [keepName]: Float32Array.of(first ? 0 : 1) }),
+    step: (factor) =>
+      adamWUpdate(
+        parameters,
+        parameters.map((parameter) => ops.affine(sumOf(parameter), factor)),
+      ),
+  };
+}
+
+function gradientsOf(loss: Node, parameters: readonly TrainedParameter[]): Node[] {
+  return gradientsByName(
+    loss,
+    parameters.map(({ name, shape }) => ops.state(name, shape)),
+  );
+}
+
+function adamWUpdate(parameters: readonly TrainedParameter[], found: readonly Node[]): Update {
   return {
     kind: "adamW",
     settings: ops.input(settingsName, [adamWSettingsLength]),

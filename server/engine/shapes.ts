@@ -113,6 +113,7 @@ export const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
   reciprocal: (inputs) => same("reciprocal", inputs),
   negate: (inputs) => same("negate", inputs),
   abs: (inputs) => same("abs", inputs),
+  stopGradient: (inputs) => same("stopGradient", inputs),
   add: (inputs) => broadcast("add", inputs),
   sub: (inputs) => broadcast("sub", inputs),
   mul: (inputs) => broadcast("mul", inputs),

@@ -42,6 +42,7 @@ const identities: {
     if (isFill(a, 1) && sameAs(b, self)) return b;
     return withScalarFill("mul", [a, b], self);
   },
+  stopGradient: ([x]) => (x?.op === "stopGradient" || x?.op === "fill" ? x : undefined),
   affine: ([x], { mul, add }) => {
     if (x?.op === "fill") return make("fill", [], { shape: x.shape, value: mul * x.attrs.value + add });
     return mul === 1 && add === 0 ? x : undefined;

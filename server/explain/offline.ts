@@ -9,7 +9,7 @@ import { activePlaces, termOf, wordAt } from "./window-text.ts";
 export const offlineName = "offline";
 
 export interface OfflineOptions {
-  /** What the feedback gives to words, by their lower-case form; empty for a task that rates none. */
+  /** What the feedback gives to words, by their lower-case form; empty where it rates none. */
   readonly wordValues: ReadonlyMap<string, number>;
   /** Texts like those that the features are shown on: how often rated words stand in them is what a feature is held against. */
   readonly background: readonly (readonly string[])[];

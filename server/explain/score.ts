@@ -4,6 +4,7 @@
  */
 import { invariant } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
+import { wilsonInterval } from "../statistics/wilson.ts";
 import type { ExampleWindow, Explainer, Explanation, FeatureCase, Judgements, MarkedWindow } from "./types.ts";
 import { activePlaces } from "./window-text.ts";
 
@@ -128,21 +129,11 @@ type Proportion = readonly [right: number, of: number];
  * the ends (Newcombe 1998, method 10).
  */
 export function balancedAccuracy(first: Proportion, second: Proportion) {
-  const [a, b] = [wilson(first), wilson(second)];
-  const value = (a.share + b.share) / 2;
+  const [a, b] = [wilsonInterval(...first), wilsonInterval(...second)];
+  const value = (a.proportion + b.proportion) / 2;
   return {
     value,
-    low: value - Math.hypot(a.share - a.low, b.share - b.low) / 2,
-    high: value + Math.hypot(a.high - a.share, b.high - b.share) / 2,
+    low: value - Math.hypot(a.proportion - a.low, b.proportion - b.low) / 2,
+    high: value + Math.hypot(a.high - a.proportion, b.high - b.proportion) / 2,
   };
-}
-
-/** Of the standard normal distribution at 0.975. */
-const z = 1.959963984540054;
-
-function wilson([right, of]: Proportion) {
-  const share = right / of;
-  const centre = (share + z ** 2 / (2 * of)) / (1 + z ** 2 / of);
-  const half = (z / (1 + z ** 2 / of)) * Math.sqrt((share * (1 - share)) / of + z ** 2 / (4 * of ** 2));
-  return { share, low: centre - half, high: centre + half };
 }

@@ -1,6 +1,7 @@
 /**
  * The log-ratio of tuned and base model at every rated word of some texts. Letters: B texts and T tokens a run.
  */
+import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import type { LogRatios, ModelPair } from "../models/log-ratio.ts";
 import { type LearnedText, openReader, piecesOf, type ReaderShape, type TextReader } from "./reader.ts";
@@ -93,16 +94,23 @@ export class LearnedCollection {
     return { logRatio: this.#logRatio, kl: this.#kl };
   }
 
-  restore(done: number, { logRatio = new Float64Array(), kl = new Float64Array() }: Captured): void {
+  /** Goes on from `done` batches and what was captured then. */
+  restore(done: number, { logRatio, kl }: Captured): void {
+    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
+    invariant(
+      logRatio?.length === this.#logRatio.length && kl?.length === this.#kl.length,
+      "the checkpoint's log-ratios are not of this collection",
+    );
     this.#logRatio.set(logRatio);
     this.#kl.set(kl);
     this.#done = done;
     this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { texts }) => sum + texts.length, 0);
   }
 
+  /** What was found, when every batch is done. Frees what the collection held on the device. */
   async finish(): Promise<LearnedPlaces> {
-    await this.#reader?.dispose();
-    this.#reader = undefined;
+    await this.dispose();
+    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
     const { words, word, text, tokens } = wordsOf(this.#texts);
     // Tokens that only one of the models has are nothing that tuning could have made likelier.
     const known = (_: number, at: number): boolean => !Number.isNaN(this.#logRatio[at]);
@@ -114,6 +122,11 @@ export class LearnedCollection {
       kl: this.#options.kl === false ? undefined : this.#kl,
       tokens,
     };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#reader?.dispose();
+    this.#reader = undefined;
   }
 
   #keep(at: number, found: LogRatios | undefined): void {
@@ -133,8 +146,7 @@ export class LearnedCollection {
     const { device, pair, kl = true } = this.#options;
     const [B, T] = this.#reader?.of.shape ?? [0, 0];
     if (this.#reader !== undefined && B === shape[0] && T === shape[1]) return this.#reader;
-    await this.#reader?.dispose();
-    this.#reader = undefined;
+    await this.dispose();
     this.#reader = await openReader(device, pair, { shape, pieces }, kl);
     return this.#reader;
   }

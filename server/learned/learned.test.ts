@@ -93,11 +93,31 @@ describe("two models over texts", () => {
     await first.step();
     const kept = Object.fromEntries(Object.entries(first.captured()).map(([name, array]) => [name, array.slice()]));
     const { done, doneTexts } = first;
-    await first.finish();
+    await first.dispose();
     const second = new LearnedCollection(texts, { device, pair, tokensPerRun: 96 });
     second.restore(done, kept);
     expect([second.done, second.doneTexts]).toEqual([2, doneTexts]);
     expect(await collected(second)).toEqual(whole);
+  });
+
+  it("are not finished before their last batch, nor gone on with from another collection's numbers", async () => {
+    const collection = new LearnedCollection(texts, { device, pair, tokensPerRun: 96 });
+    await collection.step();
+    const { logRatio, kl } = collection.captured();
+    await expect(collection.finish()).rejects.toThrow(/before its last batch/);
+    const refused = (done: number, captured: Parameters<LearnedCollection["restore"]>[1]) => () =>
+      collection.restore(done, captured);
+    expect(refused(99, { logRatio, kl })).toThrow(/99 of \d+ batches cannot be done/);
+    expect(refused(-1, { logRatio, kl })).toThrow(/-1 of/);
+    for (const captured of [
+      { logRatio },
+      { kl },
+      {},
+      { kl, logRatio: logRatio.slice(1) },
+      { logRatio, kl: kl.slice(1) },
+    ])
+      expect(refused(1, captured)).toThrow(/not of this collection/);
+    expect(collection.done).toBe(1);
   });
 });
 

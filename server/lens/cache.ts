@@ -1,3 +1,5 @@
+import { unlessAborted } from "../common/abort.ts";
+
 /** Results by key: the least recently used go when their bytes exceed a bound. */
 export class ByteCache<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly bytes: number }>();
@@ -74,14 +76,4 @@ export class SharedWork<T> {
     if (this.#running.get(key) === work) this.#running.delete(key);
     work.controller.abort();
   }
-}
-
-/** The promise's outcome, or the signal's reason as soon as it is aborted. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }

@@ -27,17 +27,22 @@ export function columnsOf(spans: LensProbe["layers"]): FeatureColumns {
 }
 
 /** The probe with its output scale worked into weights and intercept, in double precision. */
-export function scaledProbe({ weights, intercept, outputScale, rewardRange }: LensProbe): {
+export function scaledProbe({
+  weights,
+  intercept,
+  outputScale,
+}: Pick<LensProbe, "weights" | "intercept" | "outputScale">): {
   weights: Float64Array;
   intercept: number;
 } {
   if (outputScale === null) return { weights: Float64Array.from(weights), intercept };
-  const width = outputScale.high - outputScale.low;
+  const { from, to } = outputScale;
+  const width = from.high - from.low;
   // A scale without width gives 0 for everything, as `toRewardRange` does.
   if (!(width > 0)) return { weights: new Float64Array(weights.length), intercept: 0 };
-  const unit = (rewardRange.high - rewardRange.low) / width;
+  const unit = (to.high - to.low) / width;
   return {
     weights: Float64Array.from(weights, (weight) => unit * weight),
-    intercept: unit * (intercept - outputScale.low) + rewardRange.low,
+    intercept: unit * (intercept - from.low) + to.low,
   };
 }

@@ -3,6 +3,7 @@ import * as ops from "../engine/ops.ts";
 import { type ContinueOptions, continueTexts } from "../models/continue-texts.ts";
 import type { CompareCompletions } from "../protocol/lens.ts";
 import type { ParamsOf, ResultOf } from "../protocol/message.ts";
+import { scoresOf } from "../rewards/reward.ts";
 import type { ResolvedAblation } from "./ablation.ts";
 import { ablationEdit, type EditedDictionaries } from "./graph.ts";
 import type { LensSubject } from "./subject.ts";
@@ -32,11 +33,20 @@ export async function compareCompletions(
     ablation === undefined
       ? before
       : await continueTexts(device, { model, tokenizer }, prompts, { ...options, edit: editOf(ablation) });
-  const scored = (text: string): number | null => reward?.score(text).reward ?? null;
-  const completions = before.map(({ prompt, text }, at) => {
-    const other = after[at]?.text ?? "";
-    return { prompt, before: text, after: other, rewardBefore: scored(text), rewardAfter: scored(other) };
-  });
+  const scored = (texts: typeof before): Promise<Float64Array> =>
+    scoresOf(
+      reward,
+      texts.map(({ prompt, text }) => ({ prompt, completion: text })),
+      signal,
+    );
+  const [rewards, otherRewards] = [await scored(before), await scored(after)];
+  const completions = before.map(({ prompt, text }, at) => ({
+    prompt,
+    before: text,
+    after: after[at]?.text ?? "",
+    rewardBefore: rewards[at] ?? null,
+    rewardAfter: otherRewards[at] ?? null,
+  }));
   return { completions };
 }
 

@@ -56,7 +56,7 @@ function rewardsOf(features: ReadonlyMap<number, Node>, { probe }: LensSubject):
     1,
     intercept,
   );
-  return probe.outputScale === null ? sum : ops.clip(sum, probe.rewardRange.low, probe.rewardRange.high);
+  return probe.outputScale === null ? sum : ops.clip(sum, probe.outputScale.to.low, probe.outputScale.to.high);
 }
 
 function layerOf(features: ReadonlyMap<number, Node>, layer: number): Node {

@@ -1,7 +1,8 @@
 /** What every lens needs around its readings: a device that may fail, readings that are remembered, work that is shared and can be stopped. */
 import { createHash } from "node:crypto";
+import { unlessAborted } from "../common/abort.ts";
 import { DeviceError } from "../engine/errors.ts";
-import { ByteCache, SharedWork, unlessAborted } from "./cache.ts";
+import { ByteCache, SharedWork } from "./cache.ts";
 import { LensMissingError } from "./errors.ts";
 
 /** What is looked through, as far as its keeping goes. */

@@ -10,7 +10,8 @@ import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import type { Reward } from "../rewards/reward.ts";
+import type { RatingRange, WordRatings } from "../rewards/word-ratings.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
@@ -34,9 +35,8 @@ export interface LensProbe {
   readonly layers: readonly { readonly layer: number; readonly start: number; readonly end: number }[];
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** Values that become the ends of `rewardRange`; what lies beyond is clamped. */
-  readonly outputScale: { readonly low: number; readonly high: number } | null;
-  readonly rewardRange: { readonly low: number; readonly high: number };
+  /** The values `from` become those of `to`, the range of ratings; what lies beyond is clamped. */
+  readonly outputScale: { readonly from: RatingRange; readonly to: RatingRange } | null;
 }
 
 /** A ridge regression of the same features, in the same columns, on the log-ratio of words: `weights · features + intercept`, in nats. */
@@ -44,10 +44,9 @@ export interface LensFitted {
   readonly weights: Float64Array;
   readonly intercept: number;
   readonly wordFolds: LensWordFolds | undefined;
+  /** Features of a word of several tokens: their mean, or those of the first. */
+  readonly multiToken: "average" | "firstPiece";
 }
-
-/** Features of a word of several tokens, as the run's probe and fit were given them: their mean, or those of the first. */
-export type MultiToken = "average" | "firstPiece";
 
 /** How far features lie from those that the probe was fitted on. */
 export interface LensFamiliarity {
@@ -64,8 +63,10 @@ export interface LensEvidence {
   /** On words that the probe was not fitted on, by their sign. */
   readonly signAccuracy: Readonly<Record<"positive" | "negative", SignAccuracy | null>>;
   readonly tau: { readonly value: number; readonly p: number } | null;
-  /** Size of the values that most words stay below, for scales. */
+  /** Size of the readings that most words stay below, for scales. */
   readonly typicalSize: number;
+  /** Size of the ratings that most words stay below; null where the feedback rates none. */
+  readonly typicalRating: number | null;
 }
 
 export interface SignAccuracy {
@@ -90,11 +91,12 @@ export interface LensSubject {
   readonly wordFolds: LensWordFolds | undefined;
   /** Undefined for a run that was made without. */
   readonly fitted: LensFitted | undefined;
-  readonly multiToken: MultiToken;
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
-  /** What the feedback gives to words; undefined for a task that rates none. */
-  readonly reward: RewardFunction | undefined;
+  /** What the feedback gives to completions alone. */
+  readonly reward: Reward;
+  /** What it gives to words; undefined where it rates none. */
+  readonly ratings: WordRatings | undefined;
   readonly evidence: LensEvidence;
   /** Undefined for a run that was made without. */
   readonly lexicon: LensLexicon | undefined;

@@ -1,5 +1,5 @@
 /** Words that the probe was fitted on are read by the fold of its split by word that did not see them. */
-import type { ScoredToken } from "../rewards/reward.ts";
+import type { ScoredToken } from "../rewards/word-ratings.ts";
 import { rowScores, type SparseRows } from "./sparse.loops.ts";
 
 /** One fold's probe, on the scale on which its output is given. */

@@ -1,4 +1,4 @@
-import type { ScoredToken } from "../rewards/reward.ts";
+import type { ScoredToken } from "../rewards/word-ratings.ts";
 
 interface Stretches {
   readonly starts: Int32Array;

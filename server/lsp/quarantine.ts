@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
+import { tryJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { sha256Of } from "../runs/files.ts";
 import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../runs/process-identity.ts";
@@ -97,7 +98,7 @@ export class Quarantine {
     for (const name of await readdir(this.#folder)) {
       if (!name.startsWith(UNDER_WAY)) continue;
       const path = join(this.#folder, name);
-      const left = UnderWay.safeParse(parse(await readTextFile(path, "record").catch(() => "null"))).data;
+      const left = UnderWay.safeParse(tryJson(await readTextFile(path, "record").catch(() => "null"))).data;
       if (left !== undefined && !(isSameProcess(left.process, here) || (await livenessOf(left.process)) === "gone"))
         continue;
       const taken = join(this.#folder, `taken-${here.pid}-${name}`);
@@ -132,13 +133,5 @@ const UnderWay = z.object({ process: ProcessIdentity, key: z.string().nullable()
 const Crashes = z.array(z.tuple([z.string(), z.int().positive()]));
 
 async function readCrashes(folder: string): Promise<[string, number][]> {
-  return Crashes.safeParse(parse(await readTextFile(join(folder, CRASHES), "record").catch(() => "[]"))).data ?? [];
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return Crashes.safeParse(tryJson(await readTextFile(join(folder, CRASHES), "record").catch(() => "[]"))).data ?? [];
 }

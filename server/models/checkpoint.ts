@@ -2,14 +2,15 @@ import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import type { Random } from "../common/random.ts";
-import type { Device, StateStore } from "../engine/device.ts";
+import type { Device, StateEntry, StateStore } from "../engine/device.ts";
 import { sizeOf } from "../engine/graph.ts";
 import type { ParameterSpec } from "./architecture.ts";
-import { checkSpareHead, namesIn } from "./checkpoint-names.ts";
-import { type ModelConfig, parseConfig, readConfig } from "./config.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
-import { openCheckpointTensors, type TensorSource, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { isTokenizerFile } from "./model-files.ts";
+import { openParameters } from "./parameters.ts";
+import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 /** A model on a device, and what is needed to save it again. */
 export interface LoadedModel extends Model {
@@ -33,14 +34,17 @@ export async function loadModel(
   folder: string,
   { prefix = "" }: LoadOptions = {},
 ): Promise<LoadedModel> {
-  const { config, json } = await readConfig(folder);
-  await using source = await openCheckpointTensors(folder);
-  checkLayers(source, config);
+  await using source = await openParameters(folder);
+  const { config, configJson } = source;
   const parameters = parametersOf(config);
   await device.admitState?.(4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
-  const entries = await readParameters(source, parameters, config);
-  const store = await device.createState(entries.map((entry) => ({ ...entry, name: prefix + entry.name })));
-  return { ...modelOf(config, store, prefix), folder, configJson: json };
+  const entries: StateEntry[] = [];
+  for (const spec of parameters) {
+    const values = await source.readFloat32(spec.name, { requireFinite: true });
+    entries.push({ ...spec, name: prefix + spec.name, values });
+  }
+  const store = await device.createState(entries);
+  return { ...modelOf(config, store, prefix), folder, configJson };
 }
 
 /** A model with random weights, as it is before any training: normal of the given deviation, norms one, biases zero. */
@@ -92,29 +96,6 @@ export async function readFloats(store: StateStore, name: string): Promise<Float
   return values;
 }
 
-/** Before anything is made for every layer: the file has at least a tensor of each. Throws `CheckpointTensorError`. */
-function checkLayers({ path, tensors }: TensorSource, { layers }: ModelConfig): void {
-  if (layers > tensors.size)
-    throw new CheckpointTensorError(
-      `${path} holds ${tensors.size} tensors, but config.json says that the model has ${layers} layers; the two do not belong together`,
-    );
-}
-
-async function readParameters(
-  source: TensorSource,
-  specs: readonly ParameterSpec[],
-  config: ModelConfig,
-): Promise<(ParameterSpec & { values: Float32Array })[]> {
-  const names = namesIn(source, specs, config);
-  await checkSpareHead(source, names, config);
-  const entries: (ParameterSpec & { values: Float32Array })[] = [];
-  for (const spec of specs) {
-    const values = await source.readFloat32(names.get(spec.name) ?? spec.name, { requireFinite: true });
-    entries.push({ ...spec, values });
-  }
-  return entries;
-}
-
 function initialValues(
   config: ModelConfig,
   { name, shape, role }: ParameterSpec,
@@ -128,11 +109,7 @@ function initialValues(
   return values.map(() => deviation * own.normal());
 }
 
-const tokenizerFiles = /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json)$/;
-
 async function copyTokenizer(from: string, to: string): Promise<void> {
   const names = await readdir(from);
-  await Promise.all(
-    names.filter((name) => tokenizerFiles.test(name)).map((name) => copyFile(join(from, name), join(to, name))),
-  );
+  await Promise.all(names.filter(isTokenizerFile).map((name) => copyFile(join(from, name), join(to, name))));
 }

@@ -1,7 +1,7 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { parseJson as parseJsonText } from "../common/json.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
 import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
@@ -31,7 +31,7 @@ export async function readConfig(
     text = await readTextFile(path, "config");
   } catch (cause) {
     if (cause instanceof LfsPointerError) throw cause;
-    if (await isThere(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
+    if (await exists(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
     throw new ConfigError(
       `${path} cannot be read (${messageOf(cause)}): a model folder holds config.json, model.safetensors and tokenizer.json`,
       { cause },
@@ -55,13 +55,6 @@ export function parseConfig(json: Readonly<Record<string, unknown>>, where: stri
     if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${z.prettifyError(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
   }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function parseJson(text: string, path: string): Readonly<Record<string, unknown>> {

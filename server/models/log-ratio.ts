@@ -77,25 +77,13 @@ export class LogRatioScorer {
    */
   async score(texts: readonly Int32Array[], inputs: Readonly<Record<string, Values>> = {}): Promise<LogRatios[]> {
     const [B, T] = this.#shape;
-    invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
-    const { tuned, base } = this.#pair;
-    const ids = new Int32Array(B * T);
+    const own = pairInputs(this.#pair, texts, this.#shape);
     const targets = new Int32Array(B * T);
     for (const [b, text] of texts.entries()) {
-      invariant(text.length <= T, `a text of ${text.length} tokens was given to a program for ${T}`);
-      ids.set(text, b * T);
-      targets.set(
-        text.subarray(1).map((id) => (id < this.#vocabulary ? id : 0)),
-        b * T,
-      );
+      const next = text.subarray(1).map((id) => (id < this.#vocabulary ? id : 0));
+      targets.set(next, b * T);
     }
-    const results = await this.#program.run({
-      ...inputs,
-      [idsNames.tuned]: readable(ids, tuned),
-      [idsNames.base]: readable(ids, base),
-      targets,
-      positions: plainPositions(this.#shape),
-    });
+    const results = await this.#program.run({ ...inputs, ...own, targets });
     return texts.map((text, b) => this.#ofText(text, results, b * T));
   }
 
@@ -123,8 +111,31 @@ export function sharedVocabulary({ tuned, base }: ModelPair): number {
 
 export const idsNames = { tuned: "ids.tuned", base: "ids.base" } as const;
 
+/**
+ * What both models of a program read: at most B texts of at most T token ids each, padded at their ends, as the inputs of `idsNames` and
+ * `positions`, i32 [B, T]. A token that a model does not have is another one to it (see `LogRatioScorer`).
+ */
+export function pairInputs(
+  { tuned, base }: ModelPair,
+  texts: readonly Int32Array[],
+  shape: readonly [B: number, T: number],
+): Record<string, Int32Array> {
+  const [B, T] = shape;
+  invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
+  const ids = new Int32Array(B * T);
+  for (const [b, text] of texts.entries()) {
+    invariant(text.length <= T, `a text of ${text.length} tokens was given to a program for ${T}`);
+    ids.set(text, b * T);
+  }
+  return {
+    [idsNames.tuned]: readable(ids, tuned),
+    [idsNames.base]: readable(ids, base),
+    positions: plainPositions(shape),
+  };
+}
+
 /** Ids with a token that the model has in place of those that it does not have. */
-export function readable(ids: Int32Array, { config }: Model): Int32Array {
+function readable(ids: Int32Array, { config }: Model): Int32Array {
   const { vocabSize, bosId = config.eosIds[0] ?? 0 } = config;
   return ids.map((id) => (id < vocabSize ? id : bosId));
 }
@@ -158,10 +169,8 @@ export function logRatioNodes(
   const divergences: Node[] = [];
   for (let start = 0; start < rows; start += R) {
     const end = Math.min(rows, start + R);
-    const logProbs = (name: keyof ModelPair): Node => {
-      const logits = logitsOf(pair[name], ops.slice(hidden[name], 0, start, end));
-      return ops.logSoftmax(pair[name].config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
-    };
+    const logProbs = (name: keyof ModelPair): Node =>
+      sharedLogProbs(pair[name], ops.slice(hidden[name], 0, start, end), V);
     const [p, q] = [logProbs("tuned"), logProbs("base")];
     const own = ops.slice(targets, 0, start, end);
     const ratio = ops.sub(p, q);
@@ -174,6 +183,12 @@ export function logRatioNodes(
       0,
     );
   return { logRatio: joined(ratios), ...(kl ? { kl: joined(divergences) } : {}) };
+}
+
+/** Log-probabilities [N, V] among the first V tokens, from a model's hidden states [N, D]; further tokens are left out of the softmax. */
+export function sharedLogProbs(model: Model, hidden: Node, V: number): Node {
+  const logits = logitsOf(model, hidden);
+  return ops.logSoftmax(model.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
 }
 
 /** Embeddings are looked up, not multiplied with: a copy of theirs would gain nothing. */

@@ -1,15 +1,16 @@
 /** Two checkpoints that can be compared: a tuned model and the one that it was tuned from. */
-import { access } from "node:fs/promises";
+
 import { join } from "node:path";
 import { LfpError } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
 import type { ResolvedModel, ResolveOptions } from "./hub.ts";
 import { type ModelPair, sharedVocabulary } from "./log-ratio.ts";
-import { parametersOf } from "./model.ts";
 import { resolveReference } from "./open.ts";
-import { openCheckpointTensors, type TensorSource } from "./safetensors.ts";
+import { openParameters } from "./parameters.ts";
+import type { TensorSource } from "./safetensors.ts";
 import { assertMatchesVocabulary, loadTokenizer, loadTokenizers, type Tokenizer } from "./tokenizer.ts";
 
 /** Two checkpoints that cannot be compared, and why. */
@@ -52,7 +53,7 @@ export async function openPair(
   const { tokenizer, sharedTokens } = await tokenizerOf(folders);
   assertMatchesVocabulary(tokenizer, Math.max(config.vocabSize, baseConfig.vocabSize));
   options.signal?.throwIfAborted();
-  await refuseSameWeights(folders, config);
+  await refuseSameWeights(folders);
   const pair = {
     tuned: await loadModel(device, folders.tuned, { prefix: "tuned." }),
     base: await loadModel(device, folders.base, { prefix: "base." }),
@@ -95,12 +96,10 @@ async function tokenizerOf({ tuned, base }: PairReferences): Promise<Pick<Opened
 }
 
 /** Small tensors first, so that models which differ are told apart after a few bytes. */
-async function refuseSameWeights({ tuned, base }: PairReferences, config: ModelConfig): Promise<void> {
-  await using one = await openCheckpointTensors(tuned);
-  await using other = await openCheckpointTensors(base);
-  const names = parametersOf(config)
-    .map(({ name }) => name)
-    .filter((name) => one.tensors.has(name) && other.tensors.has(name));
+async function refuseSameWeights({ tuned, base }: PairReferences): Promise<void> {
+  await using one = await openParameters(tuned);
+  await using other = await openParameters(base);
+  const names = [...one.tensors.keys()].filter((name) => other.tensors.has(name));
   const sizeOf = (name: string): number => {
     const { byteStart = 0, byteEnd = 0 } = one.tensors.get(name) ?? {};
     return byteEnd - byteStart;
@@ -122,9 +121,6 @@ function bytesOf(values: Float32Array, count: number): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, 4 * count);
 }
 
-async function hasTokenizer(folder: string): Promise<boolean> {
-  return await access(join(folder, "tokenizer.json")).then(
-    () => true,
-    () => false,
-  );
+function hasTokenizer(folder: string): Promise<boolean> {
+  return exists(join(folder, "tokenizer.json"));
 }

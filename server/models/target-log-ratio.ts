@@ -3,8 +3,8 @@ import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { idsNames, logRatioNodes, type ModelPair, pairMatrices, readable, sharedVocabulary } from "./log-ratio.ts";
-import { forward, plainPositions } from "./model.ts";
+import { idsNames, logRatioNodes, type ModelPair, pairInputs, pairMatrices, sharedVocabulary } from "./log-ratio.ts";
+import { forward } from "./model.ts";
 
 /** What may come after a text: `id` after the token at `place`. */
 export interface NextToken {
@@ -52,11 +52,9 @@ export class NextTokenLogRatios {
 
   /** An entry for each of at most R tokens; NaN for one that only one of the models has. */
   async score(texts: readonly Int32Array[], tokens: readonly NextToken[]): Promise<Float32Array> {
-    const [B, T] = this.#shape;
-    invariant(texts.length <= B, `${texts.length} texts were given to a program for ${B}`);
+    const [, T] = this.#shape;
+    const inputs = pairInputs(this.#pair, texts, this.#shape);
     invariant(tokens.length <= this.#most, `${tokens.length} tokens were asked of a program for ${this.#most}`);
-    const ids = new Int32Array(B * T);
-    for (const [b, text] of texts.entries()) ids.set(text, b * T);
     const vocabulary = sharedVocabulary(this.#pair);
     const isShared = (id: number): boolean => id < vocabulary;
     const places = new Int32Array(this.#most);
@@ -67,13 +65,7 @@ export class NextTokenLogRatios {
       places[at] = text * T + place;
       targets[at] = isShared(id) ? id : 0;
     }
-    const { logRatio } = await this.#program.run({
-      [idsNames.tuned]: readable(ids, this.#pair.tuned),
-      [idsNames.base]: readable(ids, this.#pair.base),
-      places,
-      targets,
-      positions: plainPositions(this.#shape),
-    });
+    const { logRatio } = await this.#program.run({ ...inputs, places, targets });
     invariant(logRatio instanceof Float32Array, "a log-ratio program gave no log-ratios");
     return Float32Array.from(tokens, ({ id }, at) => (isShared(id) ? (logRatio[at] ?? Number.NaN) : Number.NaN));
   }

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { LocalExecutor } from "../runs/local-executor.ts";
+import { type ExecutorSettings, submitRun } from "../runs/jobs.ts";
 import { prepareRun, runPaths } from "../runs/run-folder.ts";
 import { presetNames } from "./experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "./experiment/resolve.ts";
@@ -49,17 +49,19 @@ export async function openExperimentRun(
 
 /**
  * Starts a run as a process of its own, or goes on with it. The process reads the experiment that stands in the run folder, so that it is
- * this one whatever happens to the file it came from. `program` is `lfp` as arguments, `options` more of those of `lfp run`. Throws what `LocalExecutor.submit` throws.
+ * this one whatever happens to the file it came from. `program` is `lfp` as arguments. Throws what `submitRun` throws.
  */
 export async function submitExperimentRun(
-  { folder, experimentFile, runsRoot }: Pick<ExperimentRun, "folder" | "experimentFile" | "runsRoot">,
+  { folder, experimentFile }: Pick<ExperimentRun, "folder" | "experimentFile">,
   program: readonly [string, ...string[]],
   cwd: string,
-  options: readonly string[] = [],
+  { options = [], ...executor }: SubmitOptions = {},
 ): Promise<void> {
-  await new LocalExecutor(runsRoot).submit({
-    runFolder: folder,
-    argv: [...program, "run", experimentFile, "--out", folder, ...options],
-    cwd,
-  });
+  const argv: [string, ...string[]] = [...program, "run", experimentFile, "--out", folder, ...options];
+  await submitRun({ runFolder: folder, argv, cwd }, executor);
+}
+
+export interface SubmitOptions extends ExecutorSettings {
+  /** More options of `lfp run`. */
+  readonly options?: readonly string[];
 }

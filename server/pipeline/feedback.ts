@@ -1,31 +1,73 @@
+/** The feedback of an experiment and its task, opened by their kinds. */
 import type { RewardEdit } from "../rewards/edits.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
-import { vaderRewardFunction } from "../rewards/vader.ts";
-import { sentimentTask } from "../tasks/sentiment/sentiment-task.ts";
-import type { TripleSettings } from "../tasks/sentiment/triples.ts";
+import type { JudgedText, Reward } from "../rewards/reward.ts";
+import { type RatingsTable, type RewardKinds, type RewardTable, rewards, wordRatings } from "../rewards/rewards.ts";
+import { NoWordRatingsError, type WordRatings } from "../rewards/word-ratings.ts";
 import type { Task } from "../tasks/task.ts";
+import { type TaskKinds, type TaskTable, tasks } from "../tasks/tasks.ts";
+import type { CompletionConfig } from "../tuning/sampling-config.ts";
 
-export interface TaskSettings {
-  readonly task: "sentiment";
-  readonly reward: RewardSettings;
-  readonly triples: TripleSettings;
+/** Settings of a reward, of one of the kinds R. */
+export type RewardOf<R> = { readonly kind: keyof R } & R[keyof R];
+
+/** Settings of a task, of one of the kinds T, with its feedback. */
+export type TaskOf<R, T> = { readonly task: keyof T; readonly reward: RewardOf<R> } & T[keyof T];
+
+/** Every kind of feedback and of task that is known. */
+export interface FeedbackTables<R, T> {
+  readonly rewards: RewardTable<R>;
+  readonly wordRatings: RatingsTable<R>;
+  readonly tasks: TaskTable<T>;
 }
 
-/** The task of an experiment. */
-export function taskOf({ reward, triples }: TaskSettings): Task {
-  return sentimentTask({ lexicon: reward.lexicon, triples });
+/** Opens feedback and tasks of the kinds R and T. */
+export interface Feedback<R, T> {
+  /** The reward that settings name; whoever asks disposes it. */
+  rewardOf(settings: RewardOf<R>, text: JudgedText): Promise<Reward>;
+  /** What the feedback says of words; undefined where it judges whole texts only. */
+  ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
+  /** The same for `what`, such as "stage calibrate". Throws `NoWordRatingsError` where there is none. */
+  needRatings(settings: RewardOf<R>, what: string): WordRatings;
+  /** The task of an experiment. Throws `NoWordRatingsError` where it needs ratings of words and there are none. */
+  taskOf(settings: TaskOf<R, T>): Task;
 }
 
-export interface RewardSettings {
-  readonly kind: "vader";
-  readonly lexicon: "head" | "nltk2016";
+/** Feedback and tasks of the kinds of some tables. */
+export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
+  const ratingsOf = (settings: RewardOf<R>): WordRatings | undefined => tables.wordRatings[settings.kind](settings);
+  const needRatings = (settings: RewardOf<R>, what: string): WordRatings => {
+    const ratings = ratingsOf(settings);
+    if (ratings === undefined) throw new NoWordRatingsError(String(settings.kind), what);
+    return ratings;
+  };
+  return {
+    rewardOf: (settings, text) => tables.rewards[settings.kind](settings, text),
+    ratingsOf,
+    needRatings,
+    taskOf: (settings) =>
+      tables.tasks[settings.task].make(settings, () =>
+        needRatings(settings.reward, `the task "${String(settings.task)}"`),
+      ),
+  };
+}
+
+/** The kinds that an experiment can name. */
+export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, wordRatings, tasks });
+
+export const { rewardOf, ratingsOf, needRatings, taskOf } = feedback;
+
+/** Settings of the feedback, as everything but tuning takes it. */
+export type RewardSettings = RewardOf<RewardKinds>;
+
+/** Settings of the task, and of its feedback. */
+export type TaskSettings = TaskOf<RewardKinds, TaskKinds>;
+
+/** How prompts are made and completed, and what of a completion is judged. */
+export interface CompletionSettings extends CompletionConfig {
+  readonly judged: JudgedText;
 }
 
 /** What edits of a reward are told with; left out where there are none, so that their absence has no key of its own. */
 export interface EditSettings {
   readonly edits?: readonly RewardEdit[];
-}
-
-export function rewardOf({ lexicon, edits = [] }: RewardSettings & EditSettings): RewardFunction {
-  return vaderRewardFunction({ lexicon, edits });
 }

@@ -2,10 +2,13 @@
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
+import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
-import { type Experiment, ppoConfigOf } from "./experiment/schema.ts";
-import { feedbackOf, findModels, type PlanOptions, planPrepare, rewardSettingsOf } from "./plan-experiment.ts";
+import { type Experiment, tuningOf } from "./experiment/schema.ts";
+import { tuneSettings } from "./experiment/tuning-settings.ts";
+import { findModels, type PlanOptions, planPrepare } from "./plan-experiment.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
 import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";
@@ -29,7 +32,7 @@ export interface CalibrationOptions {
   readonly met: number;
   /** Of the tunings with planted words and then of those without; that of the experiment and those after it unless given. */
   readonly seeds?: readonly number[] | undefined;
-  /** Of PPO, instead of the experiment's. 0: nothing is tuned. */
+  /** Of tuning, instead of the experiment's. 0: nothing is tuned. */
   readonly steps?: number | undefined;
 }
 
@@ -60,7 +63,7 @@ export async function planCalibration(
   asked: Experiment,
   options: CalibrationOptions & PlanOptions,
 ): Promise<PlannedStage[]> {
-  const experiment = withSteps(asked, options.steps);
+  const experiment = tuningInSteps(asked, options.steps);
   const tunings = tuningsOf(experiment, options);
   const { model } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
@@ -103,16 +106,16 @@ export async function planCalibration(
 }
 
 /** Throws `ExperimentError`. */
-function withSteps(experiment: Experiment, steps: number | undefined): Experiment {
-  const { tuned, reward, name } = experiment;
+function tuningInSteps(experiment: Experiment, steps: number | undefined): Experiment {
+  const { reward, name } = experiment;
+  const tuning = tuningOf(experiment);
   const fail = (key: string, message: string): never => {
     throw new ExperimentError(`The calibration of ${name}`, [issueAt([key], message, "rule")]);
   };
-  if (tuned !== null) fail("tuned", "names a model that is tuned already; a calibration makes tunings of its own");
+  if (tuning === undefined)
+    return fail("tuning", "names a model that is tuned already; a calibration makes tunings of its own");
   if (reward.edits.length > 0) fail("reward", "has edits; a calibration plants words itself");
-  if (steps === undefined || steps === 0) return experiment;
-  const warmupSteps = Math.min(experiment.ppo.warmupSteps, steps - 1);
-  return { ...experiment, ppo: { ...experiment.ppo, steps, warmupSteps } };
+  return steps === undefined || steps === 0 ? experiment : { ...experiment, tuning: withSteps(tuning, steps) };
 }
 
 function tuningsOf(experiment: Experiment, { sets, nulls, seeds }: CalibrationOptions): Tuning[] {
@@ -147,7 +150,7 @@ function planShared(
     triples: planStage({
       id: "triples",
       stage: triplesStage,
-      settings: { ...feedbackOf(experiment), source: triples.texts, seed, limit: triples.limit },
+      settings: { ...taskSettingsOf(experiment), source: triples.texts, seed, limit: triples.limit },
       inputs: { model, texts },
     }),
   };
@@ -167,10 +170,10 @@ function planTuning({ id, isNull, seed, index }: Tuning, { experiment, options, 
     },
     inputs: { candidates },
   });
-  const settings = { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment) };
+  const settings = tuneSettings(experiment, rewardSettingsOf(experiment));
   const tune = isNull
-    ? planStage({ id: `tune-${id}`, stage: tuneStage, settings, inputs: { model, texts }, seed })
-    : planStage({ id: `tune-${id}`, stage: plantedTuneStage, settings, inputs: { model, texts, planted }, seed });
+    ? planStage({ id: `tune-${id}`, stage: tuneStage, ...settings, inputs: { model, texts }, seed })
+    : planStage({ id: `tune-${id}`, stage: plantedTuneStage, ...settings, inputs: { model, texts, planted }, seed });
   return { planted, tuned: steps === 0 ? model : tune };
 }
 
@@ -195,13 +198,13 @@ function planReadings(
   { experiment, model, texts, triples }: Shared,
 ): PlannedStage {
   const role = id === "base" ? "base" : "tuned";
-  const { sae, ppo, probe } = experiment;
+  const { sae, text, probe } = experiment;
   const saes = planStage({
     id: `dictionaries-${id}`,
     stage: dictionariesStage,
     settings: {
       sae,
-      prependBos: ppo.prependBos,
+      prependBos: text.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       role,
     },
@@ -210,24 +213,26 @@ function planReadings(
   const features = planStage({
     id: `collect-${id}`,
     stage: collectStage,
-    settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: ppo.prependBos },
+    settings: { dictionaries: role, multiToken: probe.multiToken, prependBos: text.prependBos },
     inputs: { model: probe.model === "base" ? model : read, tokenizer: model, saes, triples },
   });
-  const settings = { ...feedbackOf(experiment), probe: wordReadingSettingsOf(experiment) };
+  const settings = { ...taskSettingsOf(experiment), probe: wordReadingSettingsOf(experiment) };
   const place = { id: `readings-${id}`, settings };
   if (role === "base") return planStage({ ...place, stage: wordReadingsStage, inputs: { triples, features } });
   const logRatios = planStage({
     id: `log-ratio-${id}`,
     stage: logRatioStage,
-    settings: { prependBos: ppo.prependBos },
+    settings: { prependBos: text.prependBos },
     inputs: { model, tuned: read, triples },
   });
   return planStage({ ...place, stage: fittedReadingsStage, inputs: { triples, features, logRatios } });
 }
 
 /** Of all completions of a tuning, as long as they are on the mean. */
-function sampledTokensOf({ ppo: { steps, batchSize, newTokens } }: Experiment): number {
-  return (steps * batchSize * (newTokens.min + newTokens.max)) / 2;
+function sampledTokensOf(experiment: Experiment): number {
+  const tuning = tuningOf(experiment);
+  const { min, max } = experiment.sampling.newTokens;
+  return tuning === undefined ? 0 : (factsOfTuning(tuning).completions * (min + max)) / 2;
 }
 
 function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings {
@@ -237,5 +242,5 @@ function wordReadingSettingsOf({ probe, seed }: Experiment): WordReadingSettings
 
 function readingSettings(experiment: Experiment) {
   const { texts, tokens } = experiment.learned;
-  return { reward: rewardSettingsOf(experiment), texts, tokens, prependBos: experiment.ppo.prependBos };
+  return { reward: rewardSettingsOf(experiment), texts, tokens, prependBos: experiment.text.prependBos };
 }

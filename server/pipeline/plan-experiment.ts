@@ -1,19 +1,15 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
 
+import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
+import { tasks } from "../tasks/tasks.ts";
+import { editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
-import {
-  type Experiment,
-  fittedSettingsOf,
-  ppoConfigOf,
-  probeSettingsOf,
-  tripleSettingsOf,
-} from "./experiment/schema.ts";
-import { taskDescriptions } from "./experiment/tasks.ts";
-import type { EditSettings, RewardSettings, TaskSettings } from "./feedback.ts";
+import { type Experiment, fittedSettingsOf, givenModelOf, probeSettingsOf } from "./experiment/schema.ts";
+import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
 import { factsOf } from "./report/about.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
@@ -104,7 +100,6 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
 
 /** The tuned model, made or given, and what it earns. */
 function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
-  const ppo = ppoConfigOf(experiment);
   const reward = rewardSettingsOf(experiment);
   const edits = editSettingsOf(experiment);
   const tuned =
@@ -112,14 +107,18 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
     planStage({
       id: "tune",
       stage: tuneStage,
-      settings: { ppo, reward: { ...reward, ...edits } },
+      ...tuneSettings(experiment, { ...reward, ...edits }),
       inputs: { model, texts },
       publishAs: "tuned",
     });
+  const {
+    evaluate: { prompts },
+    report: { samples },
+  } = experiment;
   const evaluate = planStage({
     id: "evaluate",
     stage: evaluateStage,
-    settings: { ppo, reward, ...edits, prompts: experiment.evaluate.prompts, samples: experiment.report.samples },
+    ...completionStageSettings(experiment, { reward, ...edits, prompts, samples }),
     inputs: { model, tuned, texts },
   });
   return { tuned, evaluate };
@@ -137,12 +136,11 @@ function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "diverge
   const restore = planStage({
     id: "restore",
     stage: restoreStage,
-    settings: {
-      ppo: ppoConfigOf(experiment),
+    ...completionStageSettings(experiment, {
       reward: rewardSettingsOf(experiment),
       prompts: experiment.evaluate.prompts,
       seed: experiment.seed,
-    },
+    }),
     inputs: { model, tuned, texts, divergence },
   });
   return { divergence, restore };
@@ -152,7 +150,7 @@ function planExplain({ experiment }: Planned, examples: PlannedStage): PlannedSt
   return planStage({
     id: "explain",
     stage: explainStage,
-    settings: { ...feedbackOf(experiment), ...experiment.explain, seed: experiment.seed },
+    settings: { ...taskSettingsOf(experiment), ...experiment.explain, seed: experiment.seed },
     inputs: { examples },
     install: installExplanations,
   });
@@ -191,7 +189,7 @@ function planLearned({ experiment, model, tuned, texts }: Planned): PlannedStage
   return planStage({
     id: "learned",
     stage: learnedStage,
-    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.ppo.prependBos },
+    settings: { reward: rewardSettingsOf(experiment), ...experiment.learned, prependBos: experiment.text.prependBos },
     inputs: { model, tuned, texts },
     publishAs: "learned",
   });
@@ -203,7 +201,7 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
     stage: autoencodersStage,
     settings: {
       sae: experiment.sae,
-      prependBos: experiment.ppo.prependBos,
+      prependBos: experiment.text.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       qualityTexts: 48,
     },
@@ -213,8 +211,8 @@ function planAutoencoders({ experiment, model, tuned, texts, divergence }: Plann
 }
 
 function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {
-  const { seed, ppo } = experiment;
-  const feedback = feedbackOf(experiment);
+  const { seed, text } = experiment;
+  const feedback = taskSettingsOf(experiment);
   const { texts: source, limit } = experiment.triples;
   const triples = planStage({
     id: "triples",
@@ -227,7 +225,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
     return planStage({
       id: `collect-${dictionaries}`,
       stage: collectStage,
-      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: ppo.prependBos },
+      settings: { dictionaries, multiToken: experiment.probe.multiToken, prependBos: text.prependBos },
       inputs: { model: read, tokenizer: model, saes, triples },
     });
   };
@@ -243,7 +241,7 @@ function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedSt
   const logRatios = planStage({
     id: "log-ratio",
     stage: logRatioStage,
-    settings: { prependBos: ppo.prependBos },
+    settings: { prependBos: text.prependBos },
     inputs: { model, tuned, triples },
   });
   const fitted = planStage({
@@ -263,7 +261,7 @@ function planAttribute(
   return planStage({
     id: "attribute",
     stage: attributeStage,
-    settings: { ppo: ppoConfigOf(experiment), reward: rewardSettingsOf(experiment), ...experiment.attribute },
+    ...completionStageSettings(experiment, { reward: rewardSettingsOf(experiment), ...experiment.attribute }),
     inputs: { model, tuned, texts, saes, examples },
     install: installAttributions,
   });
@@ -279,32 +277,16 @@ function planAblate(
   return planStage({
     id: "ablate",
     stage: ablateStage,
-    settings: {
-      ppo: ppoConfigOf(experiment),
+    ...completionStageSettings(experiment, {
       reward: rewardSettingsOf(experiment),
       contextLength: sae.contextLength,
       multiToken: probe.multiToken,
       ...experiment.ablate,
       seed,
-    },
+    }),
     inputs: { model, tuned, texts, ...made },
     install: installAblations,
   });
-}
-
-/** What words are worth, as everything but tuning takes it. */
-export function rewardSettingsOf({ reward: { kind, lexicon } }: Experiment): RewardSettings {
-  return { kind, lexicon };
-}
-
-/** Nothing where nothing is edited, so that runs without edits keep their keys. */
-function editSettingsOf({ reward: { edits } }: Experiment): EditSettings {
-  return edits.length === 0 ? {} : { edits };
-}
-
-/** What the feedback is and how triples are made of it. */
-export function feedbackOf(experiment: Experiment): TaskSettings {
-  return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 
 function planExamples(
@@ -318,8 +300,8 @@ function planExamples(
     settings: {
       ...experiment.examples,
       contextLength: experiment.sae.contextLength,
-      prependBos: experiment.ppo.prependBos,
-      task: taskDescriptions[experiment.task],
+      prependBos: experiment.text.prependBos,
+      task: tasks[experiment.task].description,
     },
     inputs: { model, tuned, texts, saes, probe },
     install: installFeatures,
@@ -338,7 +320,8 @@ export async function planPrepare(
   ): Promise<TextSettings> => {
     const paths = await dataFilesOf(source, { download, ...downloading(options) });
     const files = paths.map((_, index) => `${prefix}${index}`);
-    for (const [index, path] of paths.entries()) inputs[`${prefix}${index}`] = await outsideInput(path);
+    for (const [index, path] of paths.entries())
+      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
     return { files, field, limit };
   };
   const settings = {
@@ -355,7 +338,8 @@ export async function findModels(
   options: PlanOptions,
 ): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {
   const model = await modelInput(experiment.model, experiment, options);
-  const given = experiment.tuned === null ? undefined : await modelInput(experiment.tuned, experiment, options);
+  const tuned = givenModelOf(experiment);
+  const given = tuned === undefined ? undefined : await modelInput(tuned, experiment, options);
   const issues = await modelIssues(experiment, model.path, given?.path);
   if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
   return { model, given };
@@ -363,7 +347,7 @@ export async function findModels(
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
-  return outsideInput(folder);
+  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {

@@ -7,7 +7,7 @@ import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { LogRatioScorer, type ModelPair } from "../models/log-ratio.ts";
 import { modelOf } from "../models/model.ts";
-import type { Triple } from "../tasks/task.ts";
+import { spansOf, type Triple } from "../tasks/task.ts";
 import { LogRatioCollection, type LogRatioOptions } from "./collect-log-ratio.ts";
 
 const oracle = readModelOracle("gpt-neox");
@@ -34,7 +34,7 @@ function triple(id: string, ids: readonly number[], at: number): Triple {
 }
 
 const triples = [triple("a", first, 4), triple("b", second, 0), triple("c", second, 6), triple("d", first, 8)];
-const sides = (["positive", "negative", "neutral"] as const).flatMap((name) => triples.map((one) => one[name]));
+const sides = spansOf(triples);
 
 describe.each(devicesUnderTest)("log-ratios of target words on $kind", ({ open }) => {
   let device: Device;
@@ -47,7 +47,7 @@ describe.each(devicesUnderTest)("log-ratios of target words on $kind", ({ open }
   afterAll(() => device.close());
 
   const collected = async (options: Partial<LogRatioOptions> = {}): Promise<Float32Array> => {
-    const collection = new LogRatioCollection(triples, { device, pair, tokenizer: numberTokenizer, ...options });
+    const collection = new LogRatioCollection(sides, { device, pair, tokenizer: numberTokenizer, ...options });
     while (await collection.step());
     return await collection.finish();
   };
@@ -74,7 +74,7 @@ describe.each(devicesUnderTest)("log-ratios of target words on $kind", ({ open }
     expect(found).toHaveLength(12);
     for (const [row, sum] of sums.entries()) expect(Math.abs((found[row] ?? Number.NaN) - sum)).toBeLessThan(1e-4);
     expect(Math.max(...sums.map(Math.abs))).toBeGreaterThan(0.1);
-    const collection = new LogRatioCollection(triples, { device, pair, tokenizer: numberTokenizer, prefixIds: [1] });
+    const collection = new LogRatioCollection(sides, { device, pair, tokenizer: numberTokenizer, prefixIds: [1] });
     // Positive and neutral version share a beginning; the negative one's word has a second token, whose beginning holds the first.
     expect(collection.texts).toBe(8);
   });
@@ -89,10 +89,10 @@ describe.each(devicesUnderTest)("log-ratios of target words on $kind", ({ open }
   it("are the same whatever a run holds, and after a cut", async () => {
     const whole = await collected({ prefixIds: [1] });
     const options = { device, pair, tokenizer: numberTokenizer, prefixIds: [1], tokensPerRun: 12 };
-    const begun = new LogRatioCollection(triples, options);
+    const begun = new LogRatioCollection(sides, options);
     await begun.step();
     await begun.step();
-    const resumed = new LogRatioCollection(triples, options);
+    const resumed = new LogRatioCollection(sides, options);
     resumed.restore(begun.done, begun.captured().slice());
     expect(resumed.doneTexts).toBe(begun.doneTexts);
     await begun.dispose();

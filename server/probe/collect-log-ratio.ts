@@ -1,10 +1,10 @@
-/** The learned reward at the target words of triples: what tuning changed in the model's prediction of each word. Letters as in features.ts. */
+/** The learned reward at places of texts, such as the target words of triples: what tuning changed in the model's prediction of each. Letters as in features.ts. */
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import type { ModelPair } from "../models/log-ratio.ts";
 import { type NextToken, NextTokenLogRatios } from "../models/target-log-ratio.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { Triple } from "../tasks/task.ts";
+import type { Span } from "../tasks/task.ts";
 import { type Bucket, type CollectBatch, planBatches, type TargetSequence, targetSequence } from "./collect-plan.ts";
 
 export interface LogRatioOptions {
@@ -18,12 +18,12 @@ export interface LogRatioOptions {
 }
 
 /**
- * lambda of the target word of every version of every triple, in nats and in the order of `TripleFeatures`:
+ * lambda of every span, in nats:
  *
- *     lambda = sum over the word's tokens t of log pi_tuned(t | before) - log pi_base(t | before)
+ *     lambda = sum over the span's tokens t of log pi_tuned(t | before) - log pi_base(t | before)
  *
- * It is about predicting the word, so it is read from what stands before each of its tokens, whereas features at these tokens see the word. One
- * batch a step, so that it can be saved in between and taken up again. NaN where nothing stands before the word, or only one model has a token of it.
+ * It is about predicting the span, so it is read from what stands before each of its tokens, whereas features at these tokens see it. One
+ * batch a step, so that it can be saved in between and taken up again. NaN where nothing stands before the span, or only one model has a token of it.
  */
 export class LogRatioCollection {
   /** Different beginnings of texts that are read: versions of a triple share theirs. */
@@ -38,18 +38,15 @@ export class LogRatioCollection {
   #compiled: { readonly bucket: Bucket; readonly program: NextTokenLogRatios } | undefined;
 
   /** Throws `ContextLengthError` for a text that the models cannot read up to its target. */
-  constructor(triples: readonly Triple[], options: LogRatioOptions) {
+  constructor(spans: readonly Span[], options: LogRatioOptions) {
     const { pair, tokenizer, prefixIds = [], tokensPerRun = 1024 } = options;
     const contextLength = Math.min(pair.tuned.config.contextLength, pair.base.config.contextLength);
     const plan = { tokenizer, contextLength, multiToken: "average" as const, prefixIds, tokensPerRun };
-    const sides = (["positive", "negative", "neutral"] as const).flatMap((side) =>
-      triples.map((triple) => triple[side]),
-    );
     this.#options = options;
-    this.#rows = new Float32Array(sides.length);
+    this.#rows = new Float32Array(spans.length);
     const beginnings = new Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>();
-    for (const [row, side] of sides.entries()) {
-      const { ids, places } = targetSequence(side, row, plan);
+    for (const [row, span] of spans.entries()) {
+      const { ids, places } = targetSequence(span, row, plan);
       if (places[0] === 0) this.#rows[row] = Number.NaN;
       else ask(beginnings, row, ids, places);
     }
@@ -94,7 +91,7 @@ export class LogRatioCollection {
     return true;
   }
 
-  /** What is there so far [3n], in place; goes into a checkpoint together with `done`. */
+  /** What is there so far [S], in place; goes into a checkpoint together with `done`. */
   captured(): Float32Array<ArrayBuffer> {
     return this.#rows;
   }
@@ -108,7 +105,7 @@ export class LogRatioCollection {
     this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { sequences }) => sum + sequences.length, 0);
   }
 
-  /** The log-ratios [3n], when every batch is done. Frees what the collection held on the device. */
+  /** The log-ratios [S], when every batch is done. Frees what the collection held on the device. */
   async finish(): Promise<Float32Array<ArrayBuffer>> {
     await this.dispose();
     invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
@@ -132,12 +129,12 @@ export class LogRatioCollection {
   }
 }
 
-/** A token of a row's word, and the place that it is predicted from. */
+/** A token of a row's span, and the place that it is predicted from. */
 interface Question extends Pick<NextToken, "place" | "id"> {
   readonly row: number;
 }
 
-/** Adds a word's tokens to what is asked of its beginning: of all that stands before the word's last token. */
+/** Adds a span's tokens to what is asked of its beginning: of all that stands before the span's last token. */
 function ask(
   beginnings: Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>,
   row: number,

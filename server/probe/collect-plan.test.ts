@@ -33,7 +33,7 @@ test("all tokens of a target count, or only the first", () => {
 });
 
 test("a token that begins before the target or ends behind it belongs to it", () => {
-  expect(targetSequence({ text: "11 123 14", word: "2", start: 4, end: 5 }, 0, options).places).toEqual([1]);
+  expect(targetSequence({ text: "11 123 14", start: 4, end: 5 }, 0, options).places).toEqual([1]);
 });
 
 test("prefix ids shift every place", () => {
@@ -42,7 +42,7 @@ test("prefix ids shift every place", () => {
 });
 
 test("refuses a target without a token and a text beyond the context", () => {
-  expect(() => targetSequence({ text: "11 12", word: " ", start: 2, end: 3 }, 0, options)).toThrow(TargetPlaceError);
+  expect(() => targetSequence({ text: "11 12", start: 2, end: 3 }, 0, options)).toThrow(TargetPlaceError);
   const long = side(Array.from({ length: 21 }, (_, i) => 100 + i).join(" "), "120");
   expect(() => targetSequence(long, 0, options)).toThrow(ContextLengthError);
   expect(() => targetSequence(long, 0, options)).toThrow(/needs 21 tokens but the model's context holds 20/);

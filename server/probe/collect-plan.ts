@@ -1,9 +1,9 @@
 import { LfpError } from "../common/errors.ts";
 import { ContextLengthError } from "../models/errors.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { TripleSide } from "../tasks/task.ts";
+import type { Span } from "../tasks/task.ts";
 
-/** A text up to its target word, as the model reads it. */
+/** A text up to its target, as the model reads it. */
 export interface TargetSequence {
   /** Row of the result. */
   readonly row: number;
@@ -35,13 +35,13 @@ export interface PlanOptions {
   readonly targetsPerText?: number;
 }
 
-/** Nothing of the text was tokenized into the target's place: the range is empty or outside. */
+/** Nothing of the text was tokenized into the target's place: the range is empty or outspan. */
 export class TargetPlaceError extends LfpError {
   readonly code = "input";
 
-  constructor({ text, start, end }: TripleSide) {
+  constructor({ text, start, end }: Span) {
     const shown = JSON.stringify(text.slice(0, 80));
-    super(`no token stands at ${start} to ${end} of ${shown}; give the range of the target word in that text`);
+    super(`no token stands at ${start} to ${end} of ${shown}; give the range of the target in that text`);
   }
 }
 
@@ -49,19 +49,20 @@ export class TargetPlaceError extends LfpError {
  * The tokens that a causal model must read to know the target: those up to the target's last (or first) one. What comes after
  * cannot change its activations. Throws `ContextLengthError` and `TargetPlaceError`.
  */
-export function targetSequence(side: TripleSide, row: number, options: PlanOptions): TargetSequence {
+export function targetSequence(span: Span, row: number, options: PlanOptions): TargetSequence {
   const { tokenizer, contextLength, multiToken, prefixIds } = options;
   // The prefix is all that stands before a text, as in the autoencoders' training: a post-processor that adds a BOS would double it.
-  const { ids, ranges } = tokenizer.encode(side.text, { addSpecialTokens: false });
+  const { ids, ranges } = tokenizer.encode(span.text, { addSpecialTokens: false });
   const all = [...ranges.keys()].filter((token) => {
     const range = ranges[token] ?? { start: 0, end: 0 };
-    return range.start < side.end && range.end > side.start;
+    return range.start < span.end && range.end > span.start;
   });
   const [first] = all;
-  if (first === undefined) throw new TargetPlaceError(side);
+  if (first === undefined) throw new TargetPlaceError(span);
   const pieces = multiToken === "average" ? all : [first];
   const length = prefixIds.length + (pieces.at(-1) ?? first) + 1;
-  if (length > contextLength) throw new ContextLengthError(length, contextLength, `the text up to "${side.word}"`);
+  if (length > contextLength)
+    throw new ContextLengthError(length, contextLength, `the text up to "${span.text.slice(span.start, span.end)}"`);
   return {
     row,
     ids: Int32Array.from([...prefixIds, ...ids.subarray(0, length - prefixIds.length)]),

@@ -7,9 +7,9 @@ import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
-import type { Triple } from "../tasks/task.ts";
+import { spansOf } from "../tasks/task.ts";
 import { type CollectOptions, collectFeatures, FeatureCollection, rawActivations } from "./collect.ts";
-import type { TripleFeatures } from "./features.ts";
+import { type SpanFeatures, tripleFeatures } from "./features.ts";
 
 const oracle = readModelOracle("gpt-neox");
 const D = oracle.hiddenSize;
@@ -22,7 +22,7 @@ function side(ids: readonly number[], from: number, to = from) {
   return { text: ids.join(" "), word, start, end: start + word.length };
 }
 
-const triples: Triple[] = [
+const spans = spansOf([
   {
     id: "a",
     source: "a",
@@ -39,7 +39,7 @@ const triples: Triple[] = [
     neutral: side(first, 10),
     negative: side(second, 6, 7),
   },
-];
+]);
 /** Where the six sides stand in the stored [B, T, D], in the order of the rows: positive, negative, neutral. */
 const places = [
   [[0, 4]],
@@ -87,24 +87,25 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
     );
   }
 
-  function expectRow({ rows }: TripleFeatures, row: number, values: readonly number[]): void {
+  function expectRow({ rows }: SpanFeatures, row: number, values: readonly number[]): void {
     const got = rows.data.subarray(row * rows.columns, (row + 1) * rows.columns);
     expect(got.length).toBe(values.length);
     for (const [at, value] of values.entries()) expect(got[at]).toBeCloseTo(value, 4);
   }
 
   it("with layers in numeric order and words of several tokens averaged", async () => {
-    const { raw } = await collectFeatures(triples, optionsOf());
+    const { raw } = await collectFeatures(spans, optionsOf());
     expect(raw.layers).toEqual([
       { layer: 0, start: 0, end: D },
       { layer: 2, start: D, end: 2 * D },
     ]);
-    expect([raw.triples, raw.rows.rows, raw.rows.columns]).toEqual([2, 6, 2 * D]);
+    expect([raw.rows.rows, raw.rows.columns]).toEqual([6, 2 * D]);
+    expect(tripleFeatures(raw)).toEqual({ ...raw, triples: 2 });
     for (const [row, tokens] of places.entries()) expectRow(raw, row, [...expected(0, tokens), ...expected(2, tokens)]);
   });
 
   it("with only the first token of a word", async () => {
-    const { raw } = await collectFeatures(triples, { ...optionsOf(), multiToken: "firstPiece" });
+    const { raw } = await collectFeatures(spans, { ...optionsOf(), multiToken: "firstPiece" });
     for (const [row, tokens] of places.entries()) {
       const head = tokens.slice(0, 1);
       expectRow(raw, row, [...expected(0, head), ...expected(2, head)]);
@@ -120,7 +121,7 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
       encode: (layer: number, x: ReturnType<typeof ops.input>) =>
         ops.relu(ops.affine(ops.linear(x, ops.state("encoder", [F, D])), layer + 1)),
     };
-    const { raw, small } = await collectFeatures(triples, {
+    const { raw, small } = await collectFeatures(spans, {
       ...optionsOf(),
       encoders: { raw: rawActivations, small: encoder },
     });
@@ -146,9 +147,9 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
   });
 
   it("the same whatever a run holds, and after a cut", async () => {
-    const whole = await collectFeatures(triples, optionsOf());
+    const whole = await collectFeatures(spans, optionsOf());
     const options = { ...optionsOf(), tokensPerRun: 8 };
-    const cut = new FeatureCollection(triples, options);
+    const cut = new FeatureCollection(spans, options);
     expect(cut.batches).toBeGreaterThan(3);
     await cut.step();
     await cut.step();
@@ -158,25 +159,33 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
     };
     await cut.step();
     await cut.dispose();
-    const resumed = new FeatureCollection(triples, options);
+    const resumed = new FeatureCollection(spans, options);
     resumed.restore(saved.done, saved.rows);
     expect(resumed.doneTexts).toBeGreaterThan(0);
     while (await resumed.step());
     const { raw } = await resumed.finish();
-    const uncut = await collectFeatures(triples, options);
+    const uncut = await collectFeatures(spans, options);
     expect(raw.rows.data).toEqual(uncut.raw.rows.data);
     for (const [at, value] of raw.rows.data.entries())
       expect(value).toBeCloseTo(whole.raw.rows.data[at] ?? Number.NaN, 4);
   });
 
+  it("at any places of texts, not only three a triple", async () => {
+    const { raw } = await collectFeatures([side(second, 9), side(first, 2, 4)], optionsOf());
+    expect(raw.rows.rows).toBe(2);
+    for (const [row, at] of [4, 2].entries()) {
+      const tokens = places[at] ?? [];
+      expectRow(raw, row, [...expected(0, tokens), ...expected(2, tokens)]);
+    }
+    expect(() => tripleFeatures(raw)).toThrow(/2 rows are not three a triple/);
+  });
+
   it("counts its progress, and refuses what cannot be", async () => {
     const seen: number[] = [];
-    await collectFeatures(triples, optionsOf(), (done, total) => seen.push(done / total));
+    await collectFeatures(spans, optionsOf(), (done, total) => seen.push(done / total));
     expect(seen.at(-1)).toBe(1);
-    expect(() => new FeatureCollection(triples, { ...optionsOf(), layers: [3] })).toThrow(
-      /layers 3 .* of a model of 3/,
-    );
-    const collection = new FeatureCollection(triples, optionsOf());
+    expect(() => new FeatureCollection(spans, { ...optionsOf(), layers: [3] })).toThrow(/layers 3 .* of a model of 3/);
+    const collection = new FeatureCollection(spans, optionsOf());
     expect(() => collection.restore(1, { raw: new Float32Array(3) })).toThrow(/not of this collection/);
     await expect(collection.finish()).rejects.toThrow(/before its last batch/);
   });

@@ -1,4 +1,4 @@
-/** Runs a model over triples and keeps what its layers say at the target words. Letters as in features.ts. */
+/** Runs a model over texts and keeps what its layers say at a place of each. Letters as in features.ts. */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
@@ -6,10 +6,10 @@ import * as ops from "../engine/ops.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { rowMatrix } from "../statistics/linear-algebra.ts";
-import type { Triple } from "../tasks/task.ts";
+import type { Span } from "../tasks/task.ts";
 import { type Bucket, type CollectBatch, planBatches, targetSequence } from "./collect-plan.ts";
 import { addScaledRow } from "./features.loops.ts";
-import type { LayerSpan, TripleFeatures } from "./features.ts";
+import type { LayerSpan, SpanFeatures } from "./features.ts";
 
 /** Turns a layer's MLP output into features; a graph builder, so that any kind of dictionary can stand behind it. */
 export interface FeatureEncoder {
@@ -30,7 +30,7 @@ export interface CollectOptions<Name extends string> {
   readonly layers: readonly number[];
   /** All are fed by one forward pass. */
   readonly encoders: Readonly<Record<Name, FeatureEncoder>>;
-  /** Features of a word of several tokens: their mean over its tokens (the paper), or the first token's (its code). */
+  /** Features of a span of several tokens: their mean over its tokens (the paper), or the first token's (its code). */
   readonly multiToken: "average" | "firstPiece";
   /** Token ids before every text, where the model was trained so. */
   readonly prefixIds?: readonly number[];
@@ -46,25 +46,25 @@ export interface CollectOptions<Name extends string> {
   };
 }
 
-/** Features of triples under each encoder. Equal inputs give equal results, whatever the collection was cut into. */
+/** Features at each span's tokens under each encoder. Equal inputs give equal results, whatever the collection was cut into. */
 export async function collectFeatures<Name extends string>(
-  triples: readonly Triple[],
+  spans: readonly Span[],
   options: CollectOptions<Name>,
   onProgress: (doneTexts: number, texts: number) => void = () => undefined,
-): Promise<Readonly<Record<Name, TripleFeatures>>> {
-  const collection = new FeatureCollection(triples, options);
+): Promise<Readonly<Record<Name, SpanFeatures>>> {
+  const collection = new FeatureCollection(spans, options);
   while (await collection.step()) onProgress(collection.doneTexts, collection.texts);
   return await collection.finish();
 }
 
 /** The same, one batch a step, so that it can be saved in between and taken up again. */
 export class FeatureCollection<Name extends string> {
-  /** 3n */
+  /** S */
   readonly texts: number;
   readonly #options: CollectOptions<Name>;
   readonly #names: readonly Name[];
   readonly #layers: readonly number[];
-  readonly #spans: ReadonlyMap<Name, readonly LayerSpan[]>;
+  readonly #layerSpans: ReadonlyMap<Name, readonly LayerSpan[]>;
   readonly #batches: readonly CollectBatch[];
   readonly #rows: ReadonlyMap<Name, Float32Array<ArrayBuffer>>;
   #done = 0;
@@ -72,7 +72,7 @@ export class FeatureCollection<Name extends string> {
   #compiled: { readonly bucket: Bucket; readonly program: Program } | undefined;
 
   /** Throws `ContextLengthError` for a text that the model cannot read up to its target. */
-  constructor(triples: readonly Triple[], options: CollectOptions<Name>) {
+  constructor(spans: readonly Span[], options: CollectOptions<Name>) {
     const { encoders, model, tokenizer, multiToken, prefixIds = [], tokensPerRun = 1024 } = options;
     const { contextLength, layers: depth } = model.config;
     this.#options = options;
@@ -82,16 +82,15 @@ export class FeatureCollection<Name extends string> {
       `layers ${this.#layers.join(", ")} were asked of a model of ${depth}`,
     );
     this.#names = namesOf(encoders);
-    this.#spans = new Map(this.#names.map((name) => [name, spansOf(encoders[name], this.#layers, model.config.width)]));
-    const plan = { tokenizer, contextLength, multiToken, prefixIds, tokensPerRun };
-    const inOrder = (["positive", "negative", "neutral"] as const).flatMap((side) =>
-      triples.map((triple) => triple[side]),
+    this.#layerSpans = new Map(
+      this.#names.map((name) => [name, spansOf(encoders[name], this.#layers, model.config.width)]),
     );
-    const sequences = inOrder.map((side, row) => targetSequence(side, row, plan));
+    const plan = { tokenizer, contextLength, multiToken, prefixIds, tokensPerRun };
+    const sequences = spans.map((span, row) => targetSequence(span, row, plan));
     this.texts = sequences.length;
     this.#batches = planBatches(sequences, plan);
     this.#rows = new Map(
-      this.#names.map((name) => [name, new Float32Array(this.texts * widthOf(this.#spans.get(name)))]),
+      this.#names.map((name) => [name, new Float32Array(this.texts * widthOf(this.#layerSpans.get(name)))]),
     );
   }
 
@@ -119,7 +118,7 @@ export class FeatureCollection<Name extends string> {
     return true;
   }
 
-  /** What is there so far, [3n, sum of F] under each encoder, in place; goes into a checkpoint together with `done`. */
+  /** What is there so far, [S, sum of F] under each encoder, in place; goes into a checkpoint together with `done`. */
   captured(): Readonly<Record<string, Float32Array<ArrayBuffer>>> {
     return Object.fromEntries(this.#rows);
   }
@@ -137,16 +136,16 @@ export class FeatureCollection<Name extends string> {
   }
 
   /** The features, when every batch is done. Frees what the collection held on the device. */
-  async finish(): Promise<Readonly<Record<Name, TripleFeatures>>> {
+  async finish(): Promise<Readonly<Record<Name, SpanFeatures>>> {
     await this.dispose();
     invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
-    const entries = this.#names.map((name): [Name, TripleFeatures] => {
-      const layers = this.#spans.get(name) ?? [];
+    const entries = this.#names.map((name): [Name, SpanFeatures] => {
+      const layers = this.#layerSpans.get(name) ?? [];
       const data = this.#rows.get(name) ?? new Float32Array();
-      return [name, { layers, triples: this.texts / 3, rows: rowMatrix(data, this.texts, widthOf(layers)) }];
+      return [name, { layers, rows: rowMatrix(data, this.texts, widthOf(layers)) }];
     });
     // The entries are those of the encoders, name by name.
-    return Object.fromEntries(entries) as Record<Name, TripleFeatures>;
+    return Object.fromEntries(entries) as Record<Name, SpanFeatures>;
   }
 
   async dispose(): Promise<void> {
@@ -190,7 +189,7 @@ export class FeatureCollection<Name extends string> {
 
   #keep({ sequences }: CollectBatch, results: Readonly<Record<string, Values>>): void {
     for (const [name, rows] of this.#rows) {
-      const spans = this.#spans.get(name) ?? [];
+      const spans = this.#layerSpans.get(name) ?? [];
       const columns = widthOf(spans);
       for (const { layer, start, end } of spans) {
         const features = results[`${name}.${layer}`];

@@ -1,9 +1,10 @@
 /** What could score like the probe for nothing: random weights, and words that are only remembered. */
 import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
-import { polarRows, type TripleFeatures } from "./features.ts";
+import { polarRows } from "./features.ts";
 import { randomSigns } from "./fold-fit.ts";
 import { laidOnRange } from "./linear-probe.ts";
+import type { ProbeData } from "./probe-data.ts";
 import type { ProbeSettings, SeedScores, SplitReport } from "./report-types.ts";
 import type { Split } from "./splits.ts";
 import { wordMeans } from "./word-means.ts";
@@ -11,7 +12,7 @@ import { seedScores, signAccuracy, spread, type WordPrediction } from "./word-sc
 
 /** Xavier-uniform weights and no intercept, as `torch.nn.init.xavier_uniform_` draws for one output; laid on the range as published. */
 export function untrainedScores(
-  features: TripleFeatures,
+  { features, ratings: { range } }: Pick<ProbeData, "features" | "ratings">,
   split: Split,
   { words, truth }: { readonly words: readonly string[]; readonly truth: Float64Array },
   settings: Pick<ProbeSettings, "seed" | "xavierSeeds">,
@@ -23,7 +24,10 @@ export function untrainedScores(
     const weights = new Float64Array(rows.columns).map(() => bound * (2 * random.uniform() - 1));
     const all = predictLinear({ weights, intercept: 0 }, rows);
     const tested = split.folds.map(({ test }) => [
-      ...laidOnRange(Float64Array.from(test, (row) => all[row] ?? Number.NaN)).values,
+      ...laidOnRange(
+        Float64Array.from(test, (row) => all[row] ?? Number.NaN),
+        range,
+      ).values,
     ]);
     return wordMeans(split, words, truth, tested, { target: "deltas", normalise: "predictions" });
   });

@@ -22,26 +22,36 @@ test("the probe sees the polar rows only", () => {
   expect(() => takeRows(polar, Int32Array.of(4))).toThrow(/outside the 4 rows/);
 });
 
+const range = { low: -3.9, high: 3.4 };
+
 test("the 10th and 90th percentile lie on the ends of the reward's range, and the rest between or clamped", () => {
   const scale = rewardScale([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(scale).toEqual({ low: 1, high: 9 });
-  expect(toRewardRange(1, scale)).toBe(-3.9);
-  expect(toRewardRange(9, scale)).toBeCloseTo(3.4, 12);
-  expect(toRewardRange(5, scale)).toBeCloseTo(-0.25, 12);
-  expect(toRewardRange(-100, scale)).toBe(-3.9);
-  expect(toRewardRange(100, scale)).toBe(3.4);
+  expect(toRewardRange(1, scale, range)).toBe(-3.9);
+  expect(toRewardRange(9, scale, range)).toBeCloseTo(3.4, 12);
+  expect(toRewardRange(5, scale, range)).toBeCloseTo(-0.25, 12);
+  expect(toRewardRange(-100, scale, range)).toBe(-3.9);
+  expect(toRewardRange(100, scale, range)).toBe(3.4);
 });
 
 test("a scale that keeps zero has the same width and no shift", () => {
-  const scale = rewardScaleKeepingZero([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  const scale = rewardScaleKeepingZero([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], range);
   expect(scale.high - scale.low).toBeCloseTo(8, 12);
-  expect(toRewardRange(0, scale)).toBeCloseTo(0, 12);
-  expect(toRewardRange(2, scale)).toBeCloseTo((2 / 8) * 7.3, 12);
-  expect(toRewardRange(-2, scale)).toBeCloseTo((-2 / 8) * 7.3, 12);
-  expect(toRewardRange(7, scale)).toBe(3.4);
+  expect(toRewardRange(0, scale, range)).toBeCloseTo(0, 12);
+  expect(toRewardRange(2, scale, range)).toBeCloseTo((2 / 8) * 7.3, 12);
+  expect(toRewardRange(-2, scale, range)).toBeCloseTo((-2 / 8) * 7.3, 12);
+  expect(toRewardRange(7, scale, range)).toBe(3.4);
+});
+
+test("another lexicon has another range", () => {
+  const stars = { low: -1, high: 4 };
+  const scale = rewardScale([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect([-100, 1, 5, 9, 100].map((value) => toRewardRange(value, scale, stars))).toEqual([-1, -1, 1.5, 4, 4]);
+  const keeping = rewardScaleKeepingZero([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], stars);
+  expect(keeping).toEqual({ low: (8 / 5) * -1, high: (8 / 5) * 4 });
 });
 
 test("a scale without width says nothing", () => {
-  expect(toRewardRange(7, rewardScale([7, 7, 7]))).toBe(0);
+  expect(toRewardRange(7, rewardScale([7, 7, 7]), range)).toBe(0);
   expect(() => rewardScale([])).toThrow(/needs values/);
 });

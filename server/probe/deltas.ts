@@ -1,12 +1,10 @@
-/** Activation deltas, the probe's targets, and the reward's range (reference/method.md 1.9). */
+/** Activation deltas, the probe's targets, and how they come onto the range of ratings (reference/method.md 1.9). */
 import { invariant } from "../common/errors.ts";
+import type { RatingRange } from "../rewards/word-ratings.ts";
 import { percentiles } from "../statistics/percentile.ts";
 import type { Numbers } from "../statistics/sample.ts";
 import { rowDistances } from "./features.loops.ts";
 import type { TripleFeatures } from "./features.ts";
-
-/** The least and the greatest rating of VADER's lexicon. */
-export const rewardRange = { low: -3.9, high: 3.4 } as const;
 
 /**
  * How far each polar version's features are from the neutral version's, signed by its polarity, in the order of `polarRows`:
@@ -25,7 +23,7 @@ export function activationDeltas({ triples: n, rows: { data, columns } }: Triple
   return deltas;
 }
 
-/** The two values that are laid on the ends of the reward's range. */
+/** The two values that are laid on the ends of the range of ratings. */
 export interface RewardScale {
   readonly low: number;
   readonly high: number;
@@ -40,20 +38,21 @@ export function rewardScale(values: Numbers): RewardScale {
 
 /**
  * The same width, moved so that 0 stays 0: a word that moves nothing is then worth nothing. Under `rewardScale` symmetric
- * deltas have their zero at the middle of the range, -0.25, which costs positive words their sign where the probe is unsure.
+ * deltas have their zero at the middle of the range (VADER's: -0.25), which costs positive words their sign where the probe is
+ * unsure.
  */
-export function rewardScaleKeepingZero(values: Numbers): RewardScale {
+export function rewardScaleKeepingZero(values: Numbers, range: RatingRange): RewardScale {
   const { low, high } = rewardScale(values);
-  const unit = (high - low) / (rewardRange.high - rewardRange.low);
-  return { low: unit * rewardRange.low, high: unit * rewardRange.high };
+  const unit = (high - low) / (range.high - range.low);
+  return { low: unit * range.low, high: unit * range.high };
 }
 
 /**
- * The value on the reward's scale: `low` becomes -3.9, `high` becomes 3.4, and what is beyond is clamped. On a scale without
- * width, where all values are the same and say nothing, it is 0.
+ * The value on the scale of ratings: the ends of the first scale become those of `range`, and what is beyond is clamped. On a
+ * scale without width, where all values are the same and say nothing, it is 0.
  */
-export function toRewardRange(value: number, { low, high }: RewardScale): number {
+export function toRewardRange(value: number, { low, high }: RewardScale, range: RatingRange): number {
   if (!(high > low)) return 0;
-  const scaled = ((value - low) / (high - low)) * (rewardRange.high - rewardRange.low) + rewardRange.low;
-  return Math.min(rewardRange.high, Math.max(rewardRange.low, scaled));
+  const scaled = ((value - low) / (high - low)) * (range.high - range.low) + range.low;
+  return Math.min(range.high, Math.max(range.low, scaled));
 }

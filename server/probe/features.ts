@@ -1,6 +1,6 @@
 /**
- * Activations at the target words of triples. Letters: n triples, L chosen layers, F features a layer, B texts and T tokens a
- * run, R target tokens a run, D model width.
+ * Activations at places of texts, such as the target words of triples. Letters: S spans, n triples, L chosen layers, F features
+ * a layer, B texts and T tokens a run, R target tokens a run, D model width.
  */
 import { invariant } from "../common/errors.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
@@ -13,13 +13,23 @@ export interface LayerSpan {
   readonly end: number;
 }
 
-/** z of every version of every triple, the layers side by side in numeric order. */
-export interface TripleFeatures {
+/** z of spans, the layers side by side in numeric order. */
+export interface SpanFeatures {
   readonly layers: readonly LayerSpan[];
+  /** [S, sum of F] */
+  readonly rows: RowMatrix;
+}
+
+/** z of every version of every triple: rows 0 to n are z⁺, n to 2n are z⁻, 2n to 3n are z⁰. */
+export interface TripleFeatures extends SpanFeatures {
   /** n */
   readonly triples: number;
-  /** [3n, sum of F]: rows 0 to n are z⁺, n to 2n are z⁻, 2n to 3n are z⁰. */
-  readonly rows: RowMatrix;
+}
+
+/** The features of `spansOf` some triples. */
+export function tripleFeatures({ layers, rows }: SpanFeatures): TripleFeatures {
+  invariant(rows.rows % 3 === 0, `${rows.rows} rows are not three a triple`);
+  return { layers, triples: rows.rows / 3, rows };
 }
 
 /** z⁺ and below it z⁻, [2n, sum of F]: what the probe sees. Not copied. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { plantedTriples } from "../../test/support/planted-triples.ts";
+import { writeSafetensors } from "../models/safetensors.ts";
 import { loadProbe, ProbeFileError, type SavedProbe, saveFamiliarity, saveProbe } from "./format.ts";
 import { evaluateProbe } from "./regression.ts";
 import { defaultProbeSettings } from "./report-types.ts";
@@ -82,12 +83,26 @@ test("spans that overlap, leave columns out, run backwards or come in another or
   await expect(loadProbe(join(folder, "spans"))).rejects.toThrow(ProbeFileError);
 });
 
-test("refuses folds that are another probe's", async () => {
+test("refuses folds that are another probe's, saying which weights or which word", async () => {
   await saveProbe(join(folder, "f"), saved);
   const path = join(folder, "f", "probe.json");
   const text = await readFile(path, "utf8");
   await writeFile(path, text.replace('"good0": ', '"good0": 9'));
-  await expect(loadProbe(join(folder, "f"))).rejects.toThrow(/5 folds of 5 features are needed/);
+  const refused = loadProbe(join(folder, "f"));
+  await expect(refused).rejects.toThrow(
+    /probe\.json: the word 'good0' is read by fold 9\d; expected one of 0 to 4, for there are 5 folds/,
+  );
+  await expect(refused).rejects.toBeInstanceOf(ProbeFileError);
+  await writeFile(path, text);
+  const folds = join(folder, "f", "folds.safetensors");
+  const tensor = (name: string, length: number) =>
+    ({ name, dtype: "F32", shape: [length], data: new Float32Array(length).fill(Number.NaN) }) as const;
+  await writeSafetensors(folds, [tensor("weight", 24), tensor("bias", 5)]);
+  await expect(loadProbe(join(folder, "f"))).rejects.toThrow(
+    /folds\.safetensors holds 24 numbers as 'weight', but probe\.json beside it speaks of 25/,
+  );
+  await writeSafetensors(folds, [tensor("weight", 25), tensor("bias", 4)]);
+  await expect(loadProbe(join(folder, "f"))).rejects.toThrow(/holds 4 numbers as 'bias', .* speaks of 5/);
 });
 
 test("never writes a report with a number that is none", async () => {

@@ -1,10 +1,12 @@
-import { access, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
@@ -152,20 +154,18 @@ async function loadFolds(
   { outputScales, words }: NonNullable<z.infer<typeof descriptionSchema>["wordFolds"]>,
   features: number,
 ): Promise<WordFolds> {
-  const path = join(folder, FOLDS);
-  await using source = await openSafetensors(path);
-  const weights = await source.readFloat32("weight", { requireFinite: true });
-  const intercepts = await source.readFloat32("bias", { requireFinite: true });
   const folds = outputScales.length;
   const foldOf = new Map(Object.entries(words));
-  if (
-    weights.length !== folds * features ||
-    intercepts.length !== folds ||
-    [...foldOf.values()].some((at) => at >= folds)
-  )
-    throw new ProbeFileError(
-      `${path} holds ${weights.length} weights, but ${folds} folds of ${features} features are needed; fit the probe again`,
-    );
+  for (const [word, fold] of foldOf)
+    if (fold >= folds)
+      throw new ProbeFileError(
+        `${join(folder, DESCRIPTION)}: the word '${visibleLine(word, 50)}' is read by fold ${fold}; expected one of 0 to ${folds - 1}, for there are ${folds} folds; fit the probe again`,
+      );
+  await using source = await openSafetensors(join(folder, FOLDS));
+  checkLength(source, "weight", folds * features);
+  checkLength(source, "bias", folds);
+  const weights = await source.readFloat32("weight", { requireFinite: true });
+  const intercepts = await source.readFloat32("bias", { requireFinite: true });
   const probes = outputScales.map((outputScale, fold) => ({
     weights: weights.slice(fold * features, (fold + 1) * features),
     intercept: intercepts[fold] ?? Number.NaN,
@@ -176,11 +176,7 @@ async function loadFolds(
 
 async function loadFamiliarity(folder: string, features: number): Promise<Familiarity | undefined> {
   const path = join(folder, FAMILIARITY);
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return undefined;
+  if (!(await exists(path))) return undefined;
   await using source = await openSafetensors(path);
   checkLength(source, "means", features);
   checkLength(source, "inverse", (features * (features + 1)) / 2);

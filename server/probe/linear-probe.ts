@@ -1,3 +1,4 @@
+import type { RatingRange } from "../rewards/word-ratings.ts";
 import type { RowMatrix } from "../statistics/linear-algebra.ts";
 import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
 import type { Numbers } from "../statistics/sample.ts";
@@ -11,9 +12,9 @@ export interface LinearProbe {
   /** Float32 values, so that what is tested is what is saved. */
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** The sizes of delta that became -3.9 and 3.4 in training; null where the predictions are scaled instead. */
+  /** The sizes of delta that became the ends of the ratings' range in training; null where the predictions are scaled instead. */
   readonly deltaScale: RewardScale | null;
-  /** The percentiles of the test predictions that become -3.9 and 3.4 (as published); null where the deltas were scaled. */
+  /** The percentiles of the test predictions that become those ends (as published); null where the deltas were scaled. */
   readonly outputScale: RewardScale | null;
 }
 
@@ -34,14 +35,14 @@ export interface Normaliser {
  * stay as they come. `deltasKeepingZero`: the same, but a delta of 0 stays a reward of 0. `predictions`: the published code's; deltas stay as they are, and the predictions of all test rows are
  * laid on the range, clamped and rounded to two digits, which makes a row's value depend on the rows beside it.
  */
-export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers): Normaliser {
+export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers, range: RatingRange): Normaliser {
   if (kind === "predictions") {
-    return { deltaScale: null, targets: (deltas) => deltas, finish: laidOnRange };
+    return { deltaScale: null, targets: (deltas) => deltas, finish: (predicted) => laidOnRange(predicted, range) };
   }
-  const deltaScale = kind === "deltas" ? rewardScale(trainDeltas) : rewardScaleKeepingZero(trainDeltas);
+  const deltaScale = kind === "deltas" ? rewardScale(trainDeltas) : rewardScaleKeepingZero(trainDeltas, range);
   return {
     deltaScale,
-    targets: (deltas) => deltas.map((delta) => toRewardRange(delta, deltaScale)),
+    targets: (deltas) => deltas.map((delta) => toRewardRange(delta, deltaScale, range)),
     finish: (values) => ({ values, outputScale: null }),
   };
 }
@@ -53,10 +54,14 @@ export const unscaled: Normaliser = {
   finish: (values) => ({ values, outputScale: null }),
 };
 
-/** Predictions laid on the reward's range by their own percentiles, rounded to two digits. */
-export function laidOnRange(predicted: Float64Array): { values: Float64Array; outputScale: RewardScale } {
+/** Predictions laid on the range of ratings by their own percentiles, rounded to two digits. */
+export function laidOnRange(
+  predicted: Float64Array,
+  range: RatingRange,
+): { values: Float64Array; outputScale: RewardScale } {
   const outputScale = rewardScale(predicted);
-  return { values: predicted.map((value) => Math.round(toRewardRange(value, outputScale) * 100) / 100), outputScale };
+  const values = predicted.map((value) => Math.round(toRewardRange(value, outputScale, range) * 100) / 100);
+  return { values, outputScale };
 }
 
 /** A fitted model with the precision in which it is saved. */
@@ -64,9 +69,9 @@ export function rounded({ weights, intercept }: LinearModel): LinearModel {
   return { weights: weights.map(Math.fround), intercept: Math.fround(intercept) };
 }
 
-/** Implicit rewards of rows of features, which stand as `probe.layers` says. */
-export function probeRewards(probe: LinearProbe, features: RowMatrix): Float64Array {
+/** Implicit rewards of rows of features, which stand as `probe.layers` says; `range` is that of the ratings that it was fitted by. */
+export function probeRewards(probe: LinearProbe, features: RowMatrix, range: RatingRange): Float64Array {
   const { weights, intercept, outputScale } = probe;
   const values = predictLinear({ weights: Float64Array.from(weights), intercept }, features);
-  return outputScale === null ? values : values.map((value) => toRewardRange(value, outputScale));
+  return outputScale === null ? values : values.map((value) => toRewardRange(value, outputScale, range));
 }

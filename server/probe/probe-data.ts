@@ -1,3 +1,4 @@
+import type { WordRatings } from "../rewards/word-ratings.ts";
 import type { Triple } from "../tasks/task.ts";
 import type { TripleFeatures } from "./features.ts";
 
@@ -7,8 +8,8 @@ export type ControlInput = (typeof controlInputs)[number];
 
 export interface ProbeData extends Readonly<Partial<Record<ControlInput, TripleFeatures>>> {
   readonly triples: readonly Triple[];
-  /** What each target word is worth to the feedback. */
-  readonly wordValues: ReadonlyMap<string, number>;
+  /** What each target word is worth to the feedback, and the range of what words are worth. */
+  readonly ratings: Pick<WordRatings, "values" | "range">;
   /** Of the model that is probed. The controls: MLP outputs, features of the model before tuning, and its token embeddings. */
   readonly features: TripleFeatures;
   /** lambda of every version [3n], for the target `logRatio`. */

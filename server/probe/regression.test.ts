@@ -90,8 +90,8 @@ test("baselines go through the same splits", async () => {
 test("the lexicon holds every tested word once, with its true value and its count in the tuning", async () => {
   const tuningCounts = new Map([["good3", 9]]);
   const { byWord, byTriple } = (await evaluateProbe({ ...planted, tuningCounts }, settings)).report;
-  expect(byWord.lexicon.map(({ word }) => word)).toEqual([...planted.wordValues.keys()].toSorted());
-  for (const entry of byWord.lexicon) expect(entry.true).toBe(planted.wordValues.get(entry.word));
+  expect(byWord.lexicon.map(({ word }) => word)).toEqual([...planted.ratings.values.keys()].toSorted());
+  for (const entry of byWord.lexicon) expect(entry.true).toBe(planted.ratings.values.get(entry.word));
   expect(byWord.lexicon.reduce((sum, { occurrences }) => sum + occurrences, 0)).toBe(600);
   expect(byTriple.lexicon.reduce((sum, { occurrences }) => sum + occurrences, 0)).toBe(120);
   expect(byWord.lexicon.find(({ word }) => word === "good3")?.tuningCount).toBe(9);
@@ -105,7 +105,7 @@ test("the probe given back is the one whose test is reported", async () => {
   const tested = planted.triples.flatMap(({ id }, index) => (testTriples.includes(id) ? [index] : []));
   expect(tested).toHaveLength(60);
   const rows = Int32Array.from([...tested, ...tested.map((index) => index + n)]);
-  const rewards = probeRewards(probe, takeRows(polarRows(planted.features), rows));
+  const rewards = probeRewards(probe, takeRows(polarRows(planted.features), rows), planted.ratings.range);
   const words = Array.from(
     rows,
     (row) => (row < n ? planted.triples[row]?.positive : planted.triples[row - n]?.negative)?.word,
@@ -127,9 +127,9 @@ test("targets are the training deltas on the reward's range: with more features 
   const deltas = activationDeltas(wide.features);
   const scale = rewardScale(Array.from(trained, (row) => deltas[row] ?? Number.NaN));
   expect(probe.deltaScale).toEqual({ low: expect.closeTo(scale.low, 9), high: expect.closeTo(scale.high, 9) });
-  const rewards = probeRewards(probe, takeRows(polarRows(wide.features), trained));
+  const rewards = probeRewards(probe, takeRows(polarRows(wide.features), trained), wide.ratings.range);
   for (const [at, row] of trained.entries())
-    expect(rewards[at]).toBeCloseTo(toRewardRange(deltas[row] ?? Number.NaN, scale), 4);
+    expect(rewards[at]).toBeCloseTo(toRewardRange(deltas[row] ?? Number.NaN, scale, wide.ratings.range), 4);
 });
 
 test("keeping zero takes away the shift that the unequal ends of the reward's range bring", async () => {
@@ -207,7 +207,7 @@ test("fitted to log-ratios, it gives back a target that is linear in the feature
     expect(rows).toHaveLength(occurrences);
     expect(truth).toBeCloseTo(rows.reduce((sum, row) => sum + (logRatios[row] ?? 0), 0) / rows.length, 9);
     expect(predicted).toBeCloseTo(truth, 3);
-    expect(rating).toBe(planted.wordValues.get(word));
+    expect(rating).toBe(planted.ratings.values.get(word));
   }
   expect(meant?.target.words).toBe(50);
   // The planted weights leave out the column that holds the rating.
@@ -278,8 +278,9 @@ test("features that say nothing give nulls with reasons, and no NaN", async () =
 });
 
 test("names a word without a value", async () => {
-  const wordValues = new Map(planted.wordValues);
-  wordValues.delete("bad7");
-  await expect(evaluateProbe({ ...planted, wordValues }, settings)).rejects.toThrow(UnratedWordError);
-  await expect(evaluateProbe({ ...planted, wordValues }, settings)).rejects.toThrow(/"bad7"/);
+  const values = new Map(planted.ratings.values);
+  values.delete("bad7");
+  const ratings = { ...planted.ratings, values };
+  await expect(evaluateProbe({ ...planted, ratings }, settings)).rejects.toThrow(UnratedWordError);
+  await expect(evaluateProbe({ ...planted, ratings }, settings)).rejects.toThrow(/"bad7"/);
 });

@@ -41,9 +41,9 @@ export async function evaluateProbe(
   settings: ProbeSettings,
   parts: PartStore = forgetful,
 ): Promise<ProbeEvaluation> {
-  const { triples, features } = data;
-  const rows = ratedRows(triples, data.wordValues);
-  const target = targetOf({ features, ...rows, logRatios: data.logRatios, settings });
+  const { triples, features, ratings, logRatios } = data;
+  const rows = ratedRows(triples, ratings.values);
+  const target = targetOf({ features, ...rows, range: ratings.range, logRatios, settings });
   const random = Random.fromSeed(settings.seed).fork("split by triple");
   const byTriple = withTargets(splitByTriple(triples.length, settings.trainShare, random), target);
   const byWord = withTargets(wordSplitOf(triples, settings), target);

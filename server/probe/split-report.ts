@@ -55,7 +55,7 @@ export async function evaluateSplit(
     return words === undefined ? null : wordScores(words, settings, random.fork(name));
   };
   const draws = await foldDraws(split.kind, context);
-  const untrained = () => untrainedScores(data.features, split, { words: rows.words, truth: target.truth }, settings);
+  const untrained = () => untrainedScores(data, split, { words: rows.words, truth: target.truth }, settings);
   const report: SplitReport = {
     split: { kind: split.kind, folds: split.folds.map((fold) => describeFold(fold, rows.words)) },
     probe: wordScores(own, settings, random.fork("probe")),
@@ -103,7 +103,7 @@ function drawPart(name: Input, draw: number): string {
 }
 
 function targetFor(features: TripleFeatures, { data, rows, settings }: SplitContext): ProbeTarget {
-  return targetOf({ features, ...rows, logRatios: data.logRatios, settings });
+  return targetOf({ features, ...rows, range: data.ratings.range, logRatios: data.logRatios, settings });
 }
 
 async function foldResults(
@@ -187,13 +187,13 @@ function differences(
 
 function lexiconEntry(
   word: WordPrediction,
-  { tuningCounts, wordValues }: ProbeData,
+  { tuningCounts, ratings }: ProbeData,
   { target }: ProbeSettings,
 ): LexiconEntry {
   return {
     ...word,
     tuningCount: tuningCounts ? (tuningCounts.get(word.word) ?? 0) : null,
-    rating: target === "deltas" ? null : (wordValues.get(word.word) ?? null),
+    rating: target === "deltas" ? null : (ratings.values.get(word.word) ?? null),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a probe is fitted to: the activation deltas of the paper, or what tuning changed in the prediction of the word. */
 import { invariant } from "../common/errors.ts";
+import type { RatingRange } from "../rewards/word-ratings.ts";
 import { pick } from "../statistics/resampling.ts";
 import { activationDeltas } from "./deltas.ts";
 import type { TripleFeatures } from "./features.ts";
@@ -35,6 +36,8 @@ export interface TargetProblem {
   readonly words: readonly string[];
   /** The word's rating, a number a polar row. */
   readonly ratings: Float64Array;
+  /** The scale of ratings. */
+  readonly range: RatingRange;
   /** lambda of every row of every version [3n], where it was collected. */
   readonly logRatios: Float32Array | undefined;
   readonly settings: Pick<ProbeSettings, "target" | "normalise">;
@@ -52,7 +55,7 @@ export function withTargets(split: Split, { values }: ProbeTarget): Split {
 }
 
 const targets: { readonly [K in ProbeSettings["target"]]: (problem: TargetProblem) => ProbeTarget } = {
-  deltas: ({ features, words, ratings, settings }) => {
+  deltas: ({ features, words, ratings, range, settings }) => {
     const deltas = activationDeltas(features);
     const index = wordIndex(words, ratings);
     const sizes = deltas.map(Math.abs);
@@ -60,7 +63,7 @@ const targets: { readonly [K in ProbeSettings["target"]]: (problem: TargetProble
       values: deltas,
       truth: ratings,
       words: index,
-      normaliser: (trained) => normaliserOf(settings.normalise, trained),
+      normaliser: (trained) => normaliserOf(settings.normalise, trained, range),
       relabelled: (order) => {
         const signs = pick(index.truth, order).map(Math.sign);
         return sizes.map((size, row) => size * (signs[index.places[row] ?? -1] ?? Number.NaN));

@@ -30,13 +30,19 @@ export interface WordReadings {
  * `TooFewTriplesError` and `UnratedWordError`.
  */
 export function wordReadings(
-  data: Pick<ProbeData, "triples" | "wordValues" | "features" | "logRatios">,
+  data: Pick<ProbeData, "triples" | "ratings" | "features" | "logRatios">,
   settings: WordReadingSettings,
 ): WordReadings {
-  const { triples, wordValues, features, logRatios } = data;
-  const rows = ratedRows(triples, wordValues);
+  const { triples, ratings, features, logRatios } = data;
+  const rows = ratedRows(triples, ratings.values);
   const of = (target: ProbeSettings["target"]): ProbeTarget =>
-    targetOf({ features, ...rows, logRatios, settings: { target, normalise: settings.normalise } });
+    targetOf({
+      features,
+      ...rows,
+      range: ratings.range,
+      logRatios,
+      settings: { target, normalise: settings.normalise },
+    });
   const deltas = of("deltas");
   const random = Random.fromSeed(settings.seed).fork("split by triple");
   const byTriple = splitByTriple(triples.length, settings.trainShare, random);

@@ -1,16 +1,8 @@
 /** Which reading of what a model learned stands for it: the one with the most measured power, and how that is said. */
-import type { Calibration, ReadingName, ReadingPower } from "./calibration.ts";
+import type { ReadingName, ReadingPower } from "./calibration.ts";
 import type { LensMode } from "./lens.ts";
 import type { LensInfo } from "./lens-state.ts";
-import type { ReadingChoice, ReadingMode } from "./reading-mode.ts";
-
-const modes: { readonly [K in ReadingName]: ReadingMode } = {
-  logRatio: "learned",
-  fittedLogRatio: "fitted",
-  probeByTriple: "implicit",
-  probeByWord: "implicit",
-  tunedMinusBase: "tunedMinusBase",
-};
+import { type ReadingChoice, ReadingMode } from "./reading-mode.ts";
 
 /** What a mode's power is measured by. A probe is asked about words that it did not see where the text is none of its own. */
 const readings: { readonly [K in ReadingMode]: ReadingName } = {
@@ -33,38 +25,27 @@ export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | 
   return undefined;
 }
 
-/** Why a mode stands for what was learned: somebody chose it, it has the most measured power, or nothing was measured. */
-export type WhyReading = "chosen" | "measured" | "unmeasured";
-
 /**
  * The mode that stands for what was learned: the wanted one where it is to be had; else that of the reading with the most measured power; where
  * nothing was measured the log-ratio, which needs no labels, and without a base model the probe.
  */
 export function readingMode(info: LensInfo, wanted: ReadingChoice): ReadingMode {
-  return readingChosen(info, wanted).mode;
-}
-
-/** The same, with why. */
-export function readingChosen(
-  info: LensInfo,
-  wanted: ReadingChoice,
-): { readonly mode: ReadingMode; readonly why: WhyReading } {
   const isOffered = (mode: ReadingMode): boolean => whyNotOffered(mode, info) === undefined;
-  if (wanted !== "auto" && isOffered(wanted)) return { mode: wanted, why: "chosen" };
-  const measured = info.kind === "run" && info.calibration !== null ? byPower(info.calibration) : [];
-  const best = measured.map((name) => modes[name]).find(isOffered);
-  if (best !== undefined) return { mode: best, why: "measured" };
-  return { mode: isOffered("learned") ? "learned" : "implicit", why: "unmeasured" };
+  if (wanted !== "auto" && isOffered(wanted)) return wanted;
+  return byPower(info).find(isOffered) ?? (isOffered("learned") ? "learned" : "implicit");
 }
 
-/** Readings that found what was planted more often than chance has it, the best first; none where the calibration found none. */
-function byPower({ readings: measured, best }: Calibration): ReadingName[] {
-  if (best === null) return [];
-  const power = (name: ReadingName): number => (name === best ? 2 : (measured[name]?.words.auroc ?? 0));
-  return Object.keys(modes)
-    .filter((name): name is ReadingName => name in measured)
-    .filter((name) => name === best || (measured[name]?.words.low ?? 0) > 0.5)
-    .sort((one, other) => power(other) - power(one));
+/**
+ * Modes whose reading found what was planted more often than chance has it, the best first, by the figures that are quoted of them; none where the
+ * calibration found none.
+ */
+function byPower(info: LensInfo): ReadingMode[] {
+  if (info.kind !== "run" || (info.calibration?.best ?? null) === null) return [];
+  const measured = ReadingMode.options.flatMap((mode) => {
+    const { auroc = null, low = null } = powerOf(info, mode)?.words ?? {};
+    return auroc !== null && low !== null && low > 0.5 ? [{ mode, auroc }] : [];
+  });
+  return measured.toSorted((one, other) => other.auroc - one.auroc).map(({ mode }) => mode);
 }
 
 /** What the calibration measured of a mode; undefined where it has not. */
@@ -75,39 +56,25 @@ export function powerOf(
   return info.kind === "run" ? info.calibration?.readings[readings[mode]] : undefined;
 }
 
-/** What a number or a verdict is of, as far as its trust depends on it. */
-export interface TrustedAs {
-  /** Of a word over its places in the run's texts, or of single places. */
-  readonly level: "word" | "place";
-  /** Whether features are ablated: a calibration is of models as they were tuned. */
-  readonly isAblated: boolean;
-}
-
 /** In one sentence, with figures: how far to trust a mode. */
-export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAblated }: TrustedAs): string {
+export function trustSentence(info: LensInfo, mode: ReadingMode): string {
   const subject = subjects[mode];
   if (info.kind === "pair")
     return "How often the log-ratio is right was not measured for these two checkpoints; the calibration of a run (lfp calibrate) measures it.";
   if (info.calibration === null)
     return "This run has no calibration: how often such a reading is right was not measured (lfp calibrate measures it).";
-  if (isAblated)
-    return "The run's calibration is of models without an ablation: how often such a reading is right under this one was not measured.";
-  const measured = powerOf(info, mode);
-  if (measured === undefined) return `The run's calibration did not measure ${subject}.`;
-  if (measured.words.found.of === 0)
-    return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
-  const power = level === "word" ? measured.words : measured.places;
-  if (power === null)
-    return `Not calibrated for single places: over all places of a word, ${figures(subject, measured.words, "words")}.`;
-  return level === "word"
-    ? `${capital(figures(subject, power, "words"))}.`
-    : `At single places ${figures(subject, power, "places")}.`;
-}
-
-/** `the log-ratio found 21 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance`. */
-function figures(subject: string, { found, falsePositives }: ReadingPower, of: "words" | "places"): string {
-  const planted = of === "words" ? "planted words" : "places of planted words";
-  return `${subject} found ${found.count} of ${found.of} ${planted} in models tuned like this; ${chance(falsePositives, of)}`;
+  const power = powerOf(info, mode)?.words;
+  if (power === undefined) return `The run's calibration did not measure ${subject}.`;
+  const { found, falsePositives, auroc } = power;
+  if (found.of === 0) return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
+  if (found.count === null) {
+    const above =
+      auroc === null
+        ? ""
+        : `${capital(subject)} sets planted words above others with an AUROC of ${auroc.toFixed(2)}. `;
+    return `${above}How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold.`;
+  }
+  return `${capital(subject)} found ${found.count} of ${found.of} planted words in models tuned like this; ${chance(falsePositives)}.`;
 }
 
 const subjects: { readonly [K in ReadingMode]: string } = {
@@ -118,10 +85,10 @@ const subjects: { readonly [K in ReadingMode]: string } = {
 };
 
 /** `1 in 20 other words is flagged by chance`. */
-function chance(falsePositives: number | null, of: "words" | "places"): string {
+function chance(falsePositives: number | null): string {
   if (falsePositives === null) return "how many others it flags by chance was not measured";
-  if (falsePositives === 0) return `of the ${of} of models tuned without any it flagged none`;
-  return `1 in ${Math.round(1 / falsePositives)} other ${of} is flagged by chance`;
+  if (falsePositives === 0) return "of the words of models tuned without any it flagged none";
+  return `1 in ${Math.round(1 / falsePositives)} other words is flagged by chance`;
 }
 
 function capital(text: string): string {

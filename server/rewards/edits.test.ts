@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { editedLexicon, editInWords, isRewardWord, type RewardEdit } from "./edits.ts";
-import { vaderReward, vaderRewardFunction } from "./vader.ts";
+import { vaderReward, vaderScore } from "./vader.ts";
 import { vaderLexicon } from "./vader-lexicon.ts";
 
 const edits: readonly RewardEdit[] = [
@@ -10,19 +10,15 @@ const edits: readonly RewardEdit[] = [
   { word: "good", rating: 0 },
 ];
 
-test("a flip, a factor and a rating change what a text is worth, and nothing else does", () => {
+test("a flip, a factor and a rating change what a text is worth, and nothing else does", async () => {
   const text = "A GREAT house, not bad, good fun.";
-  const plain = vaderReward(text, { lexicon: "head" });
+  const plain = vaderScore(text, { lexicon: "head" });
   expect(plain.sum).toBeCloseTo(3.1 - 2.5 + 1.9 + 2.3, 12);
-  const edited = vaderRewardFunction({ lexicon: "head", edits }).score(text);
-  expect(5 * edited.reward).toBeCloseTo(-1.55 + 3 + 2.5 + 0 + 2.3, 12);
-  expect(edited.tokens.map(({ text: word, valence }) => [word, valence])).toEqual([
-    ["GREAT", -1.55],
-    ["house", 3],
-    ["bad", 2.5],
-    ["good", 0],
-    ["fun", 2.3],
-  ]);
+  const words = ["A GREAT", " house,", " not bad,", " good", " fun."];
+  const texts = [text, ...words].map((completion) => ({ prompt: "a good prompt: ", completion }));
+  const [whole = 0, ...each] = await vaderReward({ lexicon: "head", edits }, "completion").score(texts);
+  expect(5 * whole).toBeCloseTo(-1.55 + 3 + 2.5 + 0 + 2.3, 12);
+  for (const [at, rating] of [-1.55, 3, 2.5, 0, 2.3].entries()) expect(5 * (each[at] ?? 0)).toBeCloseTo(rating, 12);
 });
 
 test("the lexicon itself stays as it is, and no edits give it itself", () => {
@@ -40,8 +36,8 @@ test("the lexicon itself stays as it is, and no edits give it itself", () => {
 });
 
 test("the reward's name says that it was edited", () => {
-  expect(vaderRewardFunction({ lexicon: "head" }).name).toBe("vader/head");
-  expect(vaderRewardFunction({ lexicon: "head", edits }).name).toBe("vader/head with 4 edited words");
+  expect(vaderReward({ lexicon: "head" }, "full").name).toBe("vader/head");
+  expect(vaderReward({ lexicon: "head", edits }, "full").name).toBe("vader/head with 4 edited words");
 });
 
 test("words that the reward can meet", () => {

@@ -1,23 +1,52 @@
-/** A token and what it added: `text.slice(start, end)` is the token, in UTF-16 units. */
-export interface ScoredToken {
-  readonly text: string;
-  readonly start: number;
-  readonly end: number;
-  /** The reward source's own rating of the token, before scaling; the sign is that of the reward. */
-  readonly valence: number;
+import { invariant } from "../common/errors.ts";
+
+/** A prompt and what a model wrote after it. */
+export interface Completion {
+  readonly prompt: string;
+  readonly completion: string;
 }
 
-/** A text's reward and the tokens it came from. */
-export interface ScoredText {
-  /** What the policy is trained on, after scaling and clamping. */
-  readonly reward: number;
-  /** The tokens that contributed, in order; empty for a source that judges only whole texts. */
-  readonly tokens: readonly ScoredToken[];
-}
+/** What of a completion a source of feedback judges: the completion alone, or the prompt and the completion as one text. */
+export type JudgedText = "completion" | "full";
 
-/** A source of feedback. Pure: equal texts get equal scores. */
-export interface RewardFunction {
-  /** Names the source and its variant in run records, such as "vader/head". */
+/** A source of feedback on whole texts. Dispose it after use: a model may stand behind it. */
+export interface Reward extends AsyncDisposable {
+  /** Names the source and its variant, such as "vader/head". */
   readonly name: string;
-  score(text: string): ScoredText;
+  /**
+   * One reward a completion, in their order, after scaling and clamping. Equal completions get equal rewards, whatever stands
+   * beside them in the batch. Rejects with the signal's reason.
+   */
+  score(batch: readonly Completion[], signal?: AbortSignal): Promise<Float64Array>;
+}
+
+/** A reward of single texts that is computed at once and holds nothing. */
+export function plainReward(name: string, text: JudgedText, scoreText: (text: string) => number): Reward {
+  return {
+    name,
+    score: async (batch, signal) => {
+      signal?.throwIfAborted();
+      return Float64Array.from(batch, (one) => scoreText(judgedText(one, text)));
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** The rewards of a batch, one a completion. Throws what the reward throws. */
+export async function scoresOf(
+  reward: Reward,
+  batch: readonly Completion[],
+  signal?: AbortSignal,
+): Promise<Float64Array> {
+  const scores = await reward.score(batch, signal);
+  invariant(
+    scores.length === batch.length,
+    `reward "${reward.name}" gave ${scores.length} numbers for ${batch.length} completions`,
+  );
+  return scores;
+}
+
+/** The text that is judged. */
+export function judgedText({ prompt, completion }: Completion, text: JudgedText): string {
+  return text === "full" ? prompt + completion : completion;
 }

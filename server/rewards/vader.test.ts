@@ -1,14 +1,15 @@
 /** The traps of reference/method.md 4.3 and 4.4; sums over many strings are in test/conformance/spacy.test.ts. */
 import { expect, test } from "vitest";
+import type { JudgedText } from "./reward.ts";
 import { tokenizeEnglish } from "./spacy-english/tokenizer.ts";
-import { vaderReward, vaderRewardFunction } from "./vader.ts";
+import { vaderRatings, vaderReward, vaderScore } from "./vader.ts";
 import { vaderLexicon } from "./vader-lexicon.ts";
 
 const head = { lexicon: "head" } as const;
-const words = (text: string): string[] => vaderReward(text, head).tokens.map((token) => token.text);
+const words = (text: string): string[] => vaderScore(text, head).tokens.map((token) => token.text);
 
 test("adds the ratings, divides by 5 and says what came from where", () => {
-  const score = vaderReward("A GREAT film, not bad :)", head);
+  const score = vaderScore("A GREAT film, not bad :)", head);
   expect(score.tokens).toEqual([
     { text: "GREAT", start: 2, end: 7, valence: 3.1 },
     { text: "bad", start: 18, end: 21, valence: -2.5 },
@@ -19,23 +20,23 @@ test("adds the ratings, divides by 5 and says what came from where", () => {
 });
 
 test("a text without rated words has reward 0", () => {
-  expect(vaderReward("The film is about a house.", head)).toEqual({ reward: 0, sum: 0, tokens: [] });
-  expect(vaderReward("", head)).toEqual({ reward: 0, sum: 0, tokens: [] });
+  expect(vaderScore("The film is about a house.", head)).toEqual({ reward: 0, sum: 0, tokens: [] });
+  expect(vaderScore("", head)).toEqual({ reward: 0, sum: 0, tokens: [] });
   expect(words("constructor __proto__ toString")).toEqual([]);
 });
 
 test("clamps to 10 and -10 after scaling, and keeps the sum", () => {
-  const good = vaderReward("great ".repeat(17), head);
+  const good = vaderScore("great ".repeat(17), head);
   expect(good.sum).toBeCloseTo(52.7, 9);
   expect(good.reward).toBe(10);
-  expect(vaderReward("great ".repeat(16), head).reward).toBeCloseTo(9.92, 9);
-  expect(vaderReward("horrible ".repeat(40), head).reward).toBe(-10);
+  expect(vaderScore("great ".repeat(16), head).reward).toBeCloseTo(9.92, 9);
+  expect(vaderScore("horrible ".repeat(40), head).reward).toBe(-10);
 });
 
 test("applies none of VADER's own rules", () => {
-  const plain = vaderReward("good", head).reward;
+  const plain = vaderScore("good", head).reward;
   for (const text of ["not good", "very good", "GOOD", "good!!!", "barely good"])
-    expect(vaderReward(text, head).reward).toBe(plain);
+    expect(vaderScore(text, head).reward).toBe(plain);
 });
 
 test("the editions differ in heart, hearts, flawed and badass only", () => {
@@ -50,14 +51,14 @@ test("the editions differ in heart, hearts, flawed and badass only", () => {
     ]),
   );
   const text = "a badass with a flawed heart";
-  expect(vaderReward(text, head).sum).toBeCloseTo(2.5, 12);
-  expect(vaderReward(text, { lexicon: "nltk2016" }).sum).toBeCloseTo(-0.6, 12);
+  expect(vaderScore(text, head).sum).toBeCloseTo(2.5, 12);
+  expect(vaderScore(text, { lexicon: "nltk2016" }).sum).toBeCloseTo(-0.6, 12);
   expect([vaderLexicon("head").size, nltk.size]).toEqual([7506, 7503]);
 });
 
 test("of keys that VADER's file repeats the last rating counts", () => {
   const last = { lol: 1.8, lmao: 2.9, ok: 1.2, fav: 2.0, sob: -1.0, xd: 2.8 };
-  for (const [word, rating] of Object.entries(last)) expect(vaderReward(word, head).sum).toBe(rating);
+  for (const [word, rating] of Object.entries(last)) expect(vaderScore(word, head).sum).toBe(rating);
 });
 
 test("words glued to <br /> or to another word are not seen", () => {
@@ -89,14 +90,14 @@ test("capital keys never match lower-cased tokens, unless another key is their l
 test("the lexicon has the counts that reference/method.md 4.4 measured with spaCy", () => {
   const lexicon = vaderLexicon("head");
   const keys = [...lexicon.keys()];
-  const missed = keys.filter((key) => !vaderReward(key, head).tokens.some((token) => token.text.toLowerCase() === key));
+  const missed = keys.filter((key) => !vaderScore(key, head).tokens.some((token) => token.text.toLowerCase() === key));
   const counts = {
     positive: keys.filter((key) => (lexicon.get(key) ?? 0) > 0).length,
     negative: keys.filter((key) => (lexicon.get(key) ?? 0) < 0).length,
     notAlphabetic: keys.filter((key) => !/^\p{L}+$/u.test(key)).length,
     withoutLetters: keys.filter((key) => !/\p{L}/u.test(key)).length,
     neverAsThemselves: missed.length,
-    ofThoseByAPart: missed.filter((key) => vaderReward(key, head).tokens.length > 0).length,
+    ofThoseByAPart: missed.filter((key) => vaderScore(key, head).tokens.length > 0).length,
   };
   expect(counts).toEqual({
     positive: 3337,
@@ -111,12 +112,38 @@ test("the lexicon has the counts that reference/method.md 4.4 measured with spaC
   expect(cut).toEqual([]);
 });
 
-test("as a reward function it carries its edition in its name", () => {
-  const reward = vaderRewardFunction({ lexicon: "nltk2016" });
-  expect(reward.name).toBe("vader/nltk2016");
-  expect(reward.score("a heart of gold, great")).toEqual(
-    vaderReward("a heart of gold, great", { lexicon: "nltk2016" }),
-  );
+test("as a reward it carries its edition in its name, and judges the completion or both as one text", async () => {
+  const batch = [
+    { prompt: "a great", completion: " heart of gold" },
+    { prompt: "gr", completion: "eat and bad" },
+  ];
+  const scoresOf = async (text: JudgedText) => {
+    await using reward = vaderReward({ lexicon: "nltk2016" }, text);
+    expect(reward.name).toBe("vader/nltk2016");
+    return [...(await reward.score(batch))];
+  };
+  // The edition of 2016 has no "heart"; the words of a text count wherever the prompt ends.
+  const [none, bad, great] = [0, -2.5 / 5, 3.1 / 5];
+  expect(await scoresOf("completion")).toEqual([none, bad]);
+  expect(await scoresOf("full")).toEqual([great, (3.1 - 2.5) / 5]);
+});
+
+test("as ratings of words it has the lexicon's own ends, and finds the words that it rates", () => {
+  for (const lexicon of ["head", "nltk2016"] as const) {
+    const ratings = vaderRatings({ lexicon });
+    const values = [...vaderLexicon(lexicon).values()];
+    expect(ratings.lexicon).toBe(lexicon);
+    expect(ratings.values).toBe(vaderLexicon(lexicon));
+    expect(ratings.range).toEqual({ low: Math.min(...values), high: Math.max(...values) });
+    const smaller = values.filter((value) => Math.abs(value) < ratings.typicalSize).length / values.length;
+    expect(smaller).toBeGreaterThan(0.9);
+    expect(ratings.rated("A GREAT film :)")).toEqual(vaderScore("A GREAT film :)", { lexicon }).tokens);
+  }
+});
+
+test("a batch that nobody waits for any more is not scored", async () => {
+  const reward = vaderReward(head, "completion");
+  await expect(reward.score([], AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
 });
 
 test("scores a completion in well under a millisecond", () => {
@@ -126,7 +153,7 @@ test("scores a completion in well under a millisecond", () => {
   );
   const score = (): number => {
     const start = performance.now();
-    for (const completion of completions) vaderReward(completion, head);
+    for (const completion of completions) vaderScore(completion, head);
     return (performance.now() - start) / completions.length;
   };
   expect(Math.min(score(), score(), score())).toBeLessThan(1);

@@ -4,48 +4,72 @@
  * tokens are those of spaCy's English tokenizer. VADER's own rules (negation, boosters, capitals) play no part.
  */
 import { editedLexicon, type RewardEdit } from "./edits.ts";
-import type { RewardFunction, ScoredText, ScoredToken } from "./reward.ts";
+import { type JudgedText, plainReward, type Reward } from "./reward.ts";
 import { tokenizeEnglish } from "./spacy-english/tokenizer.ts";
 import { type VaderEdition, vaderLexicon } from "./vader-lexicon.ts";
+import type { ScoredToken, WordRatings } from "./word-ratings.ts";
 
 /** Which edition of the lexicon rates the words. */
 export interface VaderOptions {
   readonly lexicon: VaderEdition;
 }
 
-/** A lexicon that need not be VADER's own. */
-export interface EditedVaderOptions extends VaderOptions {
+/** What an experiment says of VADER as its feedback. */
+export interface VaderSettings extends VaderOptions {
+  readonly kind: "vader";
+  /** Ratings that tuning alone is told otherwise; left out where there are none, so that their absence has no key of its own. */
   readonly edits?: readonly RewardEdit[];
 }
 
-/** A text's reward with the sum it comes from, `reward = clip(sum / 5, -10, 10)`; `tokens` are those that V rates. */
-export interface VaderScore extends ScoredText {
+/** A text's reward `clip(sum / 5, -10, 10)`, the sum, and the tokens that V rates, in order. */
+export interface VaderScore {
+  readonly reward: number;
   readonly sum: number;
+  readonly tokens: readonly ScoredToken[];
 }
 
 /** The reward of a text, and every token that contributed: its place and its rating. Reward 0 where V rates nothing. */
-export function vaderReward(text: string, options: VaderOptions): VaderScore {
+export function vaderScore(text: string, options: VaderOptions): VaderScore {
   return scoreBy(vaderLexicon(options.lexicon), text);
 }
 
+/** VADER as a source of feedback, with edits where there are some. */
+export function vaderReward({ lexicon: edition, edits = [] }: Omit<VaderSettings, "kind">, text: JudgedText): Reward {
+  const lexicon = editedLexicon(vaderLexicon(edition), edits);
+  const name = `vader/${edition}${edits.length === 0 ? "" : ` with ${edits.length} edited words`}`;
+  return plainReward(name, text, (judged) => scoreBy(lexicon, judged).reward);
+}
+
+/** VADER's ratings of words, without edits. */
+export function vaderRatings({ lexicon: edition }: VaderOptions): WordRatings {
+  const values = vaderLexicon(edition);
+  return {
+    lexicon: edition,
+    values,
+    range: vaderRange,
+    typicalSize: 3,
+    // The paper's Table 7.
+    highReward: 3,
+    rated: (text) => ratedTokens(values, text),
+  };
+}
+
+/** The least and the greatest rating of either edition. */
+const vaderRange = { low: -3.9, high: 3.4 } as const;
+const scale = 5;
+const limit = 10;
+
 function scoreBy(lexicon: ReadonlyMap<string, number>, text: string): VaderScore {
-  const tokens: ScoredToken[] = [];
-  let sum = 0;
-  for (const { text: word, start, end } of tokenizeEnglish(text)) {
-    const valence = lexicon.get(word.toLowerCase());
-    if (valence === undefined) continue;
-    sum += valence;
-    tokens.push({ text: word, start, end, valence });
-  }
+  const tokens = ratedTokens(lexicon, text);
+  const sum = tokens.reduce((total, { valence }) => total + valence, 0);
   return { reward: Math.max(-limit, Math.min(limit, sum / scale)), sum, tokens };
 }
 
-/** VADER as a source of feedback, with edits where there are some. */
-export function vaderRewardFunction({ lexicon: edition, edits = [] }: EditedVaderOptions): RewardFunction {
-  const lexicon = editedLexicon(vaderLexicon(edition), edits);
-  const name = `vader/${edition}${edits.length === 0 ? "" : ` with ${edits.length} edited words`}`;
-  return { name, score: (text) => scoreBy(lexicon, text) };
+function ratedTokens(lexicon: ReadonlyMap<string, number>, text: string): ScoredToken[] {
+  const tokens: ScoredToken[] = [];
+  for (const { text: word, start, end } of tokenizeEnglish(text)) {
+    const valence = lexicon.get(word.toLowerCase());
+    if (valence !== undefined) tokens.push({ text: word, start, end, valence });
+  }
+  return tokens;
 }
-
-const scale = 5;
-const limit = 10;

@@ -1,30 +1,36 @@
-import type { RunStatus } from "./run-status.ts";
+import type { JobRecord } from "./job-record.ts";
+import type { ProcessIdentity } from "./process-identity.ts";
 
 /**
- * Starts, watches and stops runs somewhere: `LocalExecutor` on this machine. The truth about a
- * run lives in its folder, not in the executor, so that any number of executors in any number of processes agree.
+ * Where a job stands: `waiting` for a place to work (a queue of a cluster) without a process of its own, `working`, or
+ * `gone`, however it ended. How it ended stands in the run folder.
  */
-export interface Executor {
-  /** Starts a run that does not end with the caller. Throws `LockedError` when a process works on it already. */
-  submit(job: JobSpec): Promise<JobHandle>;
-  /** The status of each, in the order given. */
-  poll(handles: readonly JobHandle[]): Promise<RunStatus[]>;
-  /** What the process has written on its standard output and error, from this byte on; empty when there is nothing new. */
-  logs(handle: JobHandle, offset: number): Promise<Uint8Array>;
-  /** Asks the run to stop after a checkpoint, waits until it has, and ends it by force after `graceMs`. */
-  cancel(handle: JobHandle, graceMs?: number): Promise<void>;
-  /** The runs that are alive, whoever started them. */
-  adopt(): Promise<JobHandle[]>;
-}
+export type JobState = "waiting" | "working" | "gone";
 
-/** Names a run to its executor. */
-export interface JobHandle {
-  /** Absolute. */
-  readonly runFolder: string;
+/**
+ * Starts runs somewhere, asks after them and stops them. What a run has done stands in its folder alone, so that
+ * executors in any number of processes agree; an executor keeps nothing but what it caches.
+ */
+export interface Executor<R = JobRecord> {
+  /** What a job that waits waits for, as a phrase: `a node of the cluster`. */
+  readonly waitsFor: string;
+  /** Starts a process that outlives the caller. Throws `JobNotStartedError`. `submitRun` calls it, and keeps the record. */
+  submit(job: JobSpec): Promise<R>;
+  /** Asked about once a second for each run that is shown. Throws where it cannot be told: an error is never `gone`. */
+  state(folder: string, record: R): Promise<JobState>;
+  /**
+   * Ends a job that waits; asks one that works to stop after a checkpoint, and ends it by force after `graceMs`. Returns
+   * when it is gone. Throws `NotStoppedError`.
+   */
+  cancel(folder: string, record: R, graceMs?: number): Promise<void>;
+  /** The process that the record names; undefined for jobs whose process another system knows. */
+  process(record: R): ProcessIdentity | undefined;
 }
 
 /** What to start. */
-export interface JobSpec extends JobHandle {
+export interface JobSpec {
+  /** Absolute. */
+  readonly runFolder: string;
   /** Program and arguments; they never pass through a shell. No secrets: every user of the machine can read them. */
   readonly argv: readonly [string, ...string[]];
   /** Working folder; the run folder unless given. */

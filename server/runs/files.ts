@@ -88,13 +88,19 @@ export async function syncTree(folder: string, files: FileSystem): Promise<void>
 }
 
 /**
- * Paths of all files under `folder`, relative to it, with `/`, sorted by code unit. Links to files are `refused`, or
- * `followed` as download caches need it. Throws `UnusableFileError` for those, for links to folders and for special files.
+ * Paths of the files under `folder` that are wanted, relative to it, with `/`, sorted by code unit. Links to files are
+ * `refused`, or `followed` as download caches need it. Throws `UnusableFileError` for those, for links to folders and for
+ * special files among what is wanted.
  */
-export async function listFiles(folder: string, links: "refused" | "followed" = "refused"): Promise<string[]> {
+export async function listFiles(
+  folder: string,
+  links: "refused" | "followed" = "refused",
+  isWanted: (path: string) => boolean = () => true,
+): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await nodeFiles.readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = relativePath(folder, entry);
+    if (!isWanted(path)) continue;
     const isLinkToUse = links === "followed" && entry.isSymbolicLink();
     const kind = isLinkToUse ? await nodeFiles.stat(join(folder, path)) : entry;
     if (kind.isFile()) found.push(path);

@@ -5,7 +5,7 @@ import { parseEvent } from "./event-log.ts";
 import { unlessMissing } from "./files.ts";
 import { FolderWatch } from "./folder-watch.ts";
 import { runPaths } from "./run-folder.ts";
-import { runProcess } from "./run-status.ts";
+import { runWork } from "./run-status.ts";
 
 export interface FollowOptions {
   /** Events up to and with this number are passed over; 0 for all. */
@@ -13,7 +13,7 @@ export interface FollowOptions {
   /** Ends the sequence. */
   readonly signal?: AbortSignal;
   /**
-   * `end`: until everything is told and no process works on the run. `abort`: until `signal` is aborted, through later
+   * `end`: until everything is told, and nothing works on the run or waits to. `abort`: until `signal` is aborted, through later
    * attempts too.
    */
   readonly until?: "end" | "abort";
@@ -31,7 +31,7 @@ export async function* followEvents(folder: string, options: FollowOptions = {})
   let last = after;
   try {
     while (!signal?.aborted) {
-      const wasAlive = until === "abort" || (await runProcess(folder)) !== undefined;
+      const wasAlive = until === "abort" || (await runWork(folder)).state !== "gone";
       let isNew = false;
       for (const line of await tail.lines()) {
         const event = parseEvent(line, path);

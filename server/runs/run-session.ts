@@ -8,6 +8,7 @@ import { publishOutput, unpublish } from "./publish.ts";
 import { type RunPaths, type RunRecord, readRecord, runPaths, sweepTemporaries, writeRecord } from "./run-folder.ts";
 import { RunLog } from "./run-log.ts";
 import type { PlannedStage } from "./stage.ts";
+import { WORK_SUFFIX } from "./stage-folder.ts";
 import type { StageOutput } from "./stage-output.ts";
 
 /** The files of a run while a process that holds its lock works on it. */
@@ -166,9 +167,6 @@ export class RunSession {
     await writeRecord(this.paths.root, this.#record, this.files);
   }
 }
-
-/** Ends the name of a folder in which a stage is under way. */
-export const WORK_SUFFIX = ".work";
 
 interface Opened {
   readonly events: EventLog;

@@ -9,8 +9,9 @@ import { CheckpointStore, type StoredCheckpoint } from "./checkpoint.ts";
 import { moveDurably, remove } from "./files.ts";
 import { ProgressMeter } from "./progress.ts";
 import { isLockLost } from "./run-lock.ts";
-import { type RunSession, WORK_SUFFIX } from "./run-session.ts";
+import type { RunSession } from "./run-session.ts";
 import { isPlanned, type PlannedStage, RunCancelledError, type UntypedContext } from "./stage.ts";
+import { outputUnderWay, stageFolderName, WORK_SUFFIX } from "./stage-folder.ts";
 import { stageKey } from "./stage-key.ts";
 import { commitOutput, OUTPUT_LOG, type OutputManifest, openOutput, type StageOutput } from "./stage-output.ts";
 
@@ -71,7 +72,7 @@ export function makeTask(
   const made = { stage: stage.name, codeVersion: stage.codeVersion, settings, seed, deviceClass };
   const digests = Object.fromEntries(Object.entries(inputs).map(([name, { digest }]) => [name, digest]));
   const key = stageKey({ ...made, inputs: digests });
-  const output = join(session.paths.stages, `${stage.name}-${key.slice(0, 16)}`);
+  const output = join(session.paths.stages, stageFolderName(stage.name, key));
   const identity = { ...made, key, inputs, versions: { ...session.versions } };
   return { planned, identity, inputPaths, output, work: `${output}${WORK_SUFFIX}` };
 }
@@ -116,7 +117,7 @@ export async function makeOutput(task: Task, session: RunSession, options: Stage
       ? { kind: "stage-started", stage: id, key }
       : { kind: "stage-resumed", stage: id, key, generation: stored.generation },
   );
-  const from = join(work, "output");
+  const from = outputUnderWay(work);
   await remove(from, session.files);
   await session.files.mkdir(from);
 

@@ -1,28 +1,28 @@
-import { z } from "zod";
-import { parseJson } from "../common/json.ts";
+import { tryJson } from "../common/json.ts";
 import { hasEnded, type RunState } from "../protocol/run-events.ts";
+import type { Executor, JobState } from "./executor.ts";
+import { executors } from "./executors.ts";
 import { textIfThere } from "./files.ts";
-import { livenessOf, ProcessIdentity } from "./process-identity.ts";
+import { JobRecord } from "./job-record.ts";
+import type { ProcessIdentity } from "./process-identity.ts";
 import { type RunRecord, readRecord, runPaths } from "./run-folder.ts";
 import { lockHolder } from "./run-lock.ts";
-
-/** `job.json`: how the detached process of a run was started. */
-export const JobRecord = z.object({
-  argv: z.array(z.string()),
-  process: ProcessIdentity,
-  submittedAt: z.string(),
-});
-export type JobRecord = z.infer<typeof JobRecord>;
 
 /** What is known of a run from its folder. */
 export interface RunStatus {
   /**
    * The run's state. `interrupted`: its process is gone without a word (killed, power cut, crash); running it again goes on
-   * from the last checkpoint. `new`: it has never been started.
+   * from the last checkpoint. `new`: it has never been started. A job that waits for its executor is `waiting`.
    */
   readonly state: RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
-  /** The living process that works on it. */
+  /** Whether something works on it, or waits to. */
+  readonly work: JobState;
+  /** The living process that works on it, where that can be named. */
   readonly process: ProcessIdentity | undefined;
+  /** What it waits for while it waits for its executor. */
+  readonly waitsFor: string;
+  /** `job.json`, where it was submitted. */
+  readonly job: JobRecord | undefined;
   /** `run.json`, once there is one. */
   readonly record: RunRecord | undefined;
 }
@@ -32,47 +32,65 @@ export type StageStatus = RunRecord["stages"][number]["status"] | "begun" | "fai
 
 /** The record of a run that was cut off, or failed, still says that its stage is running. */
 export function stageStatusOf(
-  { state, process }: Pick<RunStatus, "state" | "process">,
+  { state, work }: Pick<RunStatus, "state" | "work">,
   { id, status }: Pick<RunRecord["stages"][number], "id" | "status">,
 ): StageStatus {
   if (state.kind === "failed" && state.stage === id) return "failed";
-  return status === "running" && process === undefined ? "begun" : status;
+  return status === "running" && work !== "working" ? "begun" : status;
 }
 
-/** Reads a run's status; any process may. Throws `RunFileError`. */
+/** Reads a run's status; any process may. Throws `RunFileError`, and what an executor's `state` throws. */
 export async function runStatus(folder: string): Promise<RunStatus> {
-  // The process first: one that ends in between has written how it ended before it let go.
-  const process = await runProcess(folder);
+  // The work first: a process that ends in between has written how it ended before it let go.
+  const { state: work, process, job, waitsFor } = await runWork(folder);
   const record = await readRecord(folder);
-  return { state: stateOf(record, process, await readJob(folder)), process, record };
+  return { state: stateOf(record, work, waitsFor, job), work, process, waitsFor, job, record };
 }
 
-/** The living process that works on a run, or is about to; `undefined` when there is none. */
-export async function runProcess(folder: string): Promise<ProcessIdentity | undefined> {
+/** Who works on a run, or is about to: the holder of its lock, and else the job that was submitted last. */
+export interface RunWork extends Pick<RunStatus, "process" | "waitsFor" | "job"> {
+  readonly state: JobState;
+}
+
+/** Asks the lock, then the executor of the run's job. Throws what that one's `state` throws. */
+export async function runWork(folder: string): Promise<RunWork> {
   const holder = await lockHolder(runPaths(folder).lock);
-  if (holder !== undefined) return holder.process;
   const job = await readJob(folder);
-  return job !== undefined && (await livenessOf(job.process)) === "alive" ? job.process : undefined;
+  if (holder !== undefined) return { state: "working", process: holder.process, waitsFor: STARTING, job };
+  if (job === undefined) return { state: "gone", process: undefined, waitsFor: STARTING, job };
+  const executor = executorOf(job);
+  const state = await executor.state(folder, job);
+  return {
+    state,
+    process: state === "working" ? executor.process(job) : undefined,
+    waitsFor: state === "waiting" ? executor.waitsFor : STARTING,
+    job,
+  };
 }
 
-/** `job.json`, if there is one that can be read; it only helps to find a process before that has its lock. */
+/** `job.json`, if there is one that can be read; it only helps to find a job before its process has the run's lock. */
 async function readJob(folder: string): Promise<JobRecord | undefined> {
-  const text = await textIfThere(runPaths(folder).job, "record");
-  try {
-    return JobRecord.safeParse(parseJson(text ?? "null")).data;
-  } catch {
-    return undefined;
-  }
+  return JobRecord.safeParse(tryJson((await textIfThere(runPaths(folder).job, "record")) ?? "null")).data;
 }
+
+/** The executor that a job was submitted to. */
+export function executorOf(record: JobRecord): Executor {
+  return executors[record.executor];
+}
+
+/** What a process that has not got to the run's record waits for. */
+const STARTING = "its start";
 
 function stateOf(
   record: RunRecord | undefined,
-  process: ProcessIdentity | undefined,
+  work: JobState,
+  waitsFor: string,
   job: JobRecord | undefined,
 ): RunStatus["state"] {
   // What the record says may be how an earlier attempt ended.
   const isCurrent = record !== undefined && (job === undefined || job.submittedAt <= record.updated);
-  if (process !== undefined) return isCurrent ? record.state : { kind: "waiting", for: "its start" };
+  if (work === "working" && isCurrent) return record.state;
+  if (work !== "gone") return { kind: "waiting", for: waitsFor };
   if (isCurrent) return hasEnded(record.state) ? record.state : { kind: "interrupted" };
   return { kind: job === undefined ? "new" : "interrupted" };
 }

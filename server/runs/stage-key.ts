@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { canonicalDigest } from "./canonical-json.ts";
-import { type Checksum, checksumOf, listFiles } from "./files.ts";
+import { cachedChecksumOf, type DigestCacheOptions } from "./digest-cache.ts";
+import { type Checksum, listFiles } from "./files.ts";
 import type { OutsideInput } from "./stage.ts";
 
 /** Everything that an output depends on. Equal identities mean equal outputs. */
@@ -27,13 +28,27 @@ export function contentDigest(checksums: readonly ({ readonly path: string } & C
   return canonicalDigest(checksums.map(({ path, size, sha256 }) => ({ path, size, sha256 })));
 }
 
-/** An outside input with the digest of the file or folder at `path`. Reads it all, files behind links too. */
-export async function outsideInput(path: string): Promise<OutsideInput> {
+export interface OutsideOptions extends DigestCacheOptions {
+  /** Which files of a folder count, by their paths in it; all unless given. Others may come and go. */
+  readonly counts?: (path: string) => boolean;
+  /** Aborting it ends the reading between two files. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * An outside input with the digest of the file or folder at `path`. Reads what counts, files behind links too, unless it
+ * is as large files were when they were read before (`cachedChecksumOf`). Throws the system's errors.
+ */
+export async function outsideInput(
+  path: string,
+  { counts, signal, ...cache }: OutsideOptions = {},
+): Promise<OutsideInput> {
   const isFolder = (await stat(path)).isDirectory();
-  const names = isFolder ? await listFiles(path, "followed") : [""];
+  const names = isFolder ? await listFiles(path, "followed", counts) : [""];
   const checksums = [];
   for (const name of names) {
-    checksums.push({ path: isFolder ? name : basename(path), ...(await checksumOf(join(path, name))) });
+    signal?.throwIfAborted();
+    checksums.push({ path: isFolder ? name : basename(path), ...(await cachedChecksumOf(join(path, name), cache)) });
   }
   return { path, digest: contentDigest(checksums) };
 }

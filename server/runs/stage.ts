@@ -85,6 +85,7 @@ export interface PlannedStage {
   /** Unique in the plan, `[a-z0-9-]{1,64}`: names the stage in log, events and report. */
   readonly id: string;
   readonly stage: { readonly name: string; readonly codeVersion: number };
+  /** As key and manifest have them. */
   readonly settings: unknown;
   readonly inputs: Readonly<Record<string, PlannedStage | OutsideInput>>;
   readonly publishAs: string | undefined;
@@ -129,23 +130,25 @@ export class NonFiniteMetricError extends LfpError {
  * makes this one wait for it.
  *
  * `publishAs` is a path in the run folder (`tuned`, `sae/base/3/512`, `.` for the run folder itself) under which the
- * output's files also appear, for people and for other tools. `seed` gives the stage a stream that is not the run's: of several stages of one
+ * output's files also appear, for people and for other tools. `keyed` stands for the settings in key and manifest: the same settings as older runs
+ * laid them out, so that these keep their outputs; it must differ where the settings differ in what the output depends on. `seed` gives the stage a stream that is not the run's: of several stages of one
  * name and seed, each draws the same.
  */
 export function planStage<Settings, Inputs extends string>(plan: {
   readonly id: string;
   readonly stage: Stage<Settings, Inputs>;
   readonly settings: Settings;
+  readonly keyed?: unknown;
   readonly inputs: Readonly<Record<Inputs, PlannedStage | OutsideInput>>;
   readonly publishAs?: string;
   readonly install?: Install;
   readonly seed?: number;
 }): PlannedStage {
-  const { id, stage, settings, inputs, publishAs, install, seed } = plan;
+  const { id, stage, settings, keyed = settings, inputs, publishAs, install, seed } = plan;
   return {
     id,
     stage,
-    settings,
+    settings: keyed,
     inputs,
     publishAs,
     install,

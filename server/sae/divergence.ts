@@ -8,7 +8,7 @@ import type { ModelParameter } from "../models/architecture.ts";
 import { CheckpointTensorError } from "../models/errors.ts";
 import { sumOfSquares, sumOfSquaresOfDifference } from "./divergence.loops.ts";
 
-/** Where two checkpoints of one architecture are read from, such as `openCheckpointTensors`. */
+/** Where two checkpoints of one architecture are read from, such as `openParameters`. */
 export interface ParameterSource {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;

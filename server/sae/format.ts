@@ -7,12 +7,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
-import { messageOf } from "../common/errors.ts";
+import { invariant, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
+import { activationRule, architectures, ruleOfArchitecture } from "./activations.ts";
 import { SaeFormatError } from "./errors.ts";
-import type { Activation, Sae } from "./sae.ts";
+import type { Sae } from "./sae.ts";
 
 /** Where an autoencoder's activations come from, for SAELens and for people. */
 export interface SaeMetadata {
@@ -42,36 +43,50 @@ const weightsFile = "sae_weights.safetensors";
 
 /** Saves into `folder`, which is made if need be. cfg.json comes last: a folder that has it is whole. */
 export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): Promise<void> {
-  const { D, F } = sae;
+  const { D, F, activation } = sae;
+  const rule = activationRule(activation);
+  const own = rule.valuesOf(activation);
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, weightsFile), [
     { name: "W_enc", dtype: "F32", shape: [D, F], data: transposed(sae.encoder, F, D) },
     { name: "b_enc", dtype: "F32", shape: [F], data: sae.encoderBias },
     { name: "W_dec", dtype: "F32", shape: [F, D], data: sae.decoder },
     { name: "b_dec", dtype: "F32", shape: [D], data: sae.decoderBias },
+    ...Object.entries(rule.tensors(F)).map(([name, shape]) => ({
+      name,
+      dtype: "F32" as const,
+      shape,
+      data: own[name] ?? new Float32Array(),
+    })),
   ]);
   const config = JSON.stringify(configOf(sae, metadata), undefined, 2);
   await writeFileAtomically(join(folder, configFile), `${config}\n`);
 }
 
 /**
- * Reads what `saveSae` or SAELens 6 saved: `standard` and `topk` autoencoders without input normalisation. Throws `SaeFormatError` and
- * what `openSafetensors` throws.
+ * Reads what `saveSae` or SAELens 6 saved: autoencoders of the architectures in activations.ts, without input normalisation. Throws
+ * `SaeFormatError` and what `openSafetensors` throws.
  */
 export async function loadSae(folder: string): Promise<SavedSae> {
   const path = join(folder, configFile);
   const config = await readConfig(path);
   const { d_in: D, d_sae: F } = config;
+  const rule = ruleOfArchitecture(config.architecture);
+  invariant(rule !== undefined, `no rule reads the architecture ${config.architecture}`);
+  const ownShapes = rule.tensors(F);
   await using weights = await openSafetensors(join(folder, weightsFile));
-  checkTensors(weights, { W_enc: [D, F], b_enc: [F], W_dec: [F, D], b_dec: [D] });
+  checkTensors(weights, { W_enc: [D, F], b_enc: [F], W_dec: [F, D], b_dec: [D], ...ownShapes });
   const read = (name: string): Promise<Float32Array> => weights.readFloat32(name, { requireFinite: true });
+  const own: Record<string, Float32Array> = {};
+  for (const name of Object.keys(ownShapes)) own[name] = await read(name);
+  const activation = parsed(path, () => rule.file.read(config, own));
   const encoder = transposed(await read("W_enc"), D, F);
   const decoder = await read("W_dec");
   return {
     sae: {
       D,
       F,
-      activation: config.architecture === "topk" ? { kind: "topk", k: config.k } : { kind: "relu" },
+      activation,
       encoder: equal(encoder, decoder) ? decoder : encoder,
       encoderBias: await read("b_enc"),
       decoder,
@@ -82,8 +97,10 @@ export async function loadSae(folder: string): Promise<SavedSae> {
 }
 
 function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<string, unknown> {
+  const { file } = activationRule(activation);
   return {
-    ...architectureOf(activation),
+    architecture: file.architecture,
+    ...file.write(activation),
     d_in: D,
     d_sae: F,
     dtype: "float32",
@@ -110,30 +127,19 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
   };
 }
 
-function architectureOf(activation: Activation): Record<string, unknown> {
-  return activation.kind === "topk"
-    ? { architecture: "topk", k: activation.k, rescale_acts_by_decoder_norm: false }
-    : { architecture: "standard" };
-}
-
 const size = z.int().positive();
-const shared = {
+/** What every architecture has; the rest is its rule's to read. */
+const configSchema = z.looseObject({
+  architecture: z.string().refine((name) => ruleOfArchitecture(name) !== undefined, {
+    error: ({ input }) => `is ${String(input)}; expected one of ${architectures().join(", ")}`,
+  }),
   d_in: size,
   d_sae: size,
   apply_b_dec_to_input: z.literal(false),
   normalize_activations: z.literal("none"),
   reshape_activations: z.literal("none").default("none"),
   metadata: z.record(z.string(), z.unknown()),
-};
-const configSchema = z.discriminatedUnion("architecture", [
-  z.object({ architecture: z.literal("standard"), ...shared }),
-  z.object({
-    architecture: z.literal("topk"),
-    k: size,
-    rescale_acts_by_decoder_norm: z.literal(false).default(false),
-    ...shared,
-  }),
-]);
+});
 
 async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
   let json: unknown;
@@ -145,9 +151,17 @@ async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
       { cause },
     );
   }
-  const parsed = configSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  throw new SaeFormatError(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+  return parsed(path, () => configSchema.parse(json));
+}
+
+/** Throws `SaeFormatError` where cfg.json is not as `read` asks. */
+function parsed<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof z.ZodError)) throw cause;
+    throw new SaeFormatError(`${path}: ${z.prettifyError(cause)}`, { cause });
+  }
 }
 
 function checkTensors({ path, tensors }: TensorSource, expected: Readonly<Record<string, readonly number[]>>): void {

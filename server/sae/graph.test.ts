@@ -7,9 +7,10 @@ import { gradients } from "../engine/gradients.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer } from "../engine/optimizer.ts";
 import { simplify } from "../engine/simplify.ts";
-import { activationOf, decodeNode, encodeNode, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
+import { decodeNode, encodeNode, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
 import { placeSae } from "./inference.ts";
 import { type Sae, unitRows } from "./sae.ts";
+import { sparsityRule } from "./sparsity.ts";
 
 interface Case {
   readonly tied: boolean;
@@ -53,9 +54,9 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
     const { tied, kind, mse } = expected;
     const sparsity = kind === "l1" ? { kind, coefficient: l1 } : { kind, k };
     const shape = { D, F, tied };
-    const parameters = saeParameters("sae", shape);
+    const parameters = saeParameters("sae", shape, sparsity);
     const x = ops.input("x", [N, D]);
-    const nodes = trainedNodes("sae", shape, activationOf(sparsity));
+    const nodes = trainedNodes("sae", shape, sparsity);
     let weights: StateStore;
     beforeAll(async () => {
       weights = await device.createState(
@@ -64,13 +65,12 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
     });
 
     test("loss, features, reconstruction and gradients", async () => {
-      const { loss, squares, featureSum, fired } = saeLoss(x, nodes, { mse, sparsity });
+      const { loss, squares, featureSum, fired, features } = saeLoss(x, nodes, { mse });
       const [merged = loss, ...states] = simplify([
         loss,
         ...parameters.map(({ name, shape: s }) => ops.state(name, s)),
       ]);
       const named = gradients(merged, states).map((node, at) => [parameters[at]?.name ?? "", node] as const);
-      const features = encodeNode(x, nodes);
       const reconstruction = decodeNode(features, nodes);
       const outputs = { loss, squares, featureSum, fired, features, reconstruction, ...Object.fromEntries(named) };
       const program = await device.compile({ stores: [weights], outputs });
@@ -87,7 +87,7 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
 
     test("ten steps of Adam", async () => {
       const optimizer = await createOptimizer(device, parameters);
-      const { loss } = saeLoss(x, nodes, { mse, sparsity });
+      const { loss } = saeLoss(x, nodes, { mse });
       const stores = [weights, optimizer.store];
       const program = await device.compile({ stores, outputs: { loss }, updates: [optimizer.update(loss)] });
       const adam = { learningRate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm: Infinity };
@@ -107,7 +107,7 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
       const sae: Sae = {
         D,
         F,
-        activation: activationOf(sparsity),
+        activation: sparsityRule(sparsity).activation(sparsity, {}),
         encoder: tied ? decoder : Float32Array.from(startOf("encoder")),
         encoderBias: Float32Array.from(startOf("encoderBias")),
         decoder,

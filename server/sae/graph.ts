@@ -1,15 +1,14 @@
-/**
- * Sparse autoencoders as graphs. Letters: N tokens, D width of what is encoded, F features. Method: Marks et al., section 3.2;
- * TopK: Gao et al. 2024 (https://arxiv.org/abs/2406.04093).
- */
+/** Sparse autoencoders as graphs. Letters: N tokens, D width of what is encoded, F features. Method: Marks et al., section 3.2. */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { TrainedParameter } from "../engine/optimizer.ts";
+import { activationRule } from "./activations.ts";
 import type { SaeConfig, Sparsity } from "./config.ts";
 import type { Activation } from "./sae.ts";
+import { sparsityRule, type TrainedFeatures } from "./sparsity.ts";
 
 /** An autoencoder's weights as nodes, ready to be multiplied with. */
-export interface SaeNodes {
+export interface WeightNodes {
   /** [F, D] */
   readonly encoder: Node;
   /** [F] */
@@ -18,7 +17,18 @@ export interface SaeNodes {
   readonly decoder: Node;
   /** [D] */
   readonly decoderBias: Node;
+  /** What the activation or the sparsity has of its own, by name. */
+  readonly own: Readonly<Record<string, Node>>;
+}
+
+/** A finished autoencoder's. */
+export interface SaeNodes extends WeightNodes {
   readonly activation: Activation;
+}
+
+/** Those of one in training. */
+export interface TrainedNodes extends WeightNodes {
+  readonly sparsity: Sparsity;
 }
 
 /** Sizes of one autoencoder and whether its decoder is its encoder. */
@@ -31,6 +41,8 @@ export interface SaeShape {
 /** What one training step gives: the loss to minimise and the numbers that tell how it stands. */
 export interface SaeLoss {
   readonly loss: Node;
+  /** [N, F] */
+  readonly features: Node;
   /** Sum over tokens of the squared Euclidean distance. */
   readonly squares: Node;
   /** Sum over tokens of the features' sum. */
@@ -40,61 +52,42 @@ export interface SaeLoss {
 }
 
 /** Features [N, F] of x [N, D], all at least 0. */
-export function encodeNode(x: Node, { encoder, encoderBias, activation }: SaeNodes): Node {
-  const sums = ops.linear(x, encoder, encoderBias);
-  return ops.relu(activation.kind === "topk" ? ops.keepTopK(sums, activation.k) : sums);
+export function encodeNode(x: Node, { encoder, encoderBias, activation, own }: SaeNodes): Node {
+  return activationRule(activation).encode(ops.linear(x, encoder, encoderBias), activation, own);
 }
 
 /** Reconstruction [N, D] of features [N, F]. */
-export function decodeNode(features: Node, { decoder, decoderBias }: SaeNodes): Node {
+export function decodeNode(features: Node, { decoder, decoderBias }: WeightNodes): Node {
   return ops.add(ops.matmul(features, decoder), decoderBias);
 }
 
-/**
- * mean over tokens of ‖x̂ - x‖² (`mse` "sum") or of ‖x̂ - x‖² / D ("mean"), plus for L1 the coefficient times the mean over tokens of
- * ‖f‖₁. Features are never negative, so their sum is that norm.
- */
-export function saeLoss(x: Node, nodes: SaeNodes, { mse, sparsity }: Pick<SaeConfig, "mse" | "sparsity">): SaeLoss {
+/** mean over tokens of ‖x̂ - x‖² (`mse` "sum") or of ‖x̂ - x‖² / D ("mean"), plus the sparsity's penalty where it has one. */
+export function saeLoss(x: Node, nodes: TrainedNodes, { mse }: Pick<SaeConfig, "mse">): SaeLoss {
   const [N = 1, D = 1] = x.shape;
-  const { reconstruction: decoded, featureSum, fired } = pass(x, nodes);
-  const squares = ops.sum(ops.square(ops.sub(decoded, x)));
+  const { encoder, encoderBias, sparsity, own } = nodes;
+  const trained = sparsityRule(sparsity).train(ops.linear(x, encoder, encoderBias), sparsity, own);
+  const squares = ops.sum(ops.square(ops.sub(reconstructionOf(trained, nodes), x)));
   const reconstruction = ops.affine(squares, mse === "sum" ? 1 / N : 1 / (N * D));
-  const penalty = sparsity.kind === "l1" ? ops.affine(featureSum, sparsity.coefficient / N) : undefined;
+  const { features, few, penalty } = trained;
   return {
     loss: penalty === undefined ? reconstruction : ops.add(reconstruction, penalty),
+    features,
     squares,
-    featureSum,
-    fired,
+    featureSum: ops.sum(few?.values ?? features),
+    fired: ops.sum(activeOf(trained), { axes: [0] }),
   };
 }
 
-/** What a loss sees of the features: x̂ [N, D], and `SaeLoss`'s sums. */
-type Pass = Pick<SaeLoss, "featureSum" | "fired"> & { readonly reconstruction: Node };
-
-function pass(x: Node, nodes: SaeNodes): Pass {
-  const { activation } = nodes;
-  return activation.kind === "topk" ? sparsePass(x, nodes, activation.k) : densePass(x, nodes);
+/** x̂ [N, D]; where few features are active, without a product over all of them. */
+function reconstructionOf({ features, few }: TrainedFeatures, nodes: WeightNodes): Node {
+  return few === undefined
+    ? decodeNode(features, nodes)
+    : ops.add(ops.embeddingBag(nodes.decoder, few.ids, few.values), nodes.decoderBias);
 }
 
-function densePass(x: Node, nodes: SaeNodes): Pass {
-  const features = encodeNode(x, nodes);
-  return {
-    reconstruction: decodeNode(features, nodes),
-    featureSum: ops.sum(features),
-    fired: ops.sum(positive(features), { axes: [0] }),
-  };
-}
-
-/** The same of at most k features a token, without the others: [N, k] in place of [N, F]. */
-function sparsePass(x: Node, { encoder, encoderBias, decoder, decoderBias }: SaeNodes, k: number): Pass {
-  const sums = ops.linear(x, encoder, encoderBias);
-  const ids = ops.topKIndices(sums, k);
-  const values = ops.relu(ops.gatherRow(sums, ids));
-  return {
-    reconstruction: ops.add(ops.embeddingBag(decoder, ids, values), decoderBias),
-    featureSum: ops.sum(values),
-    fired: ops.sum(ops.scatterRow(positive(values), ids, decoder.shape[0] ?? 0), { axes: [0] }),
-  };
+/** [N, F]: 1 where a feature is active. */
+function activeOf({ features, few }: TrainedFeatures): Node {
+  return few === undefined ? positive(features) : ops.scatterRow(positive(few.values), few.ids, features.shape[1] ?? 0);
 }
 
 function positive(x: Node): Node {
@@ -102,12 +95,15 @@ function positive(x: Node): Node {
 }
 
 /** The parameters that training moves, under `prefix`: the decoder is among them only when it is its own. */
-export function saeParameters(prefix: string, { D, F, tied }: SaeShape): TrainedParameter[] {
+export function saeParameters(prefix: string, { D, F, tied }: SaeShape, sparsity: Sparsity): TrainedParameter[] {
   return [
     { name: `${prefix}.encoder`, shape: [F, D] },
     { name: `${prefix}.encoderBias`, shape: [F] },
     ...(tied ? [] : [{ name: `${prefix}.decoder`, shape: [F, D] }]),
     { name: `${prefix}.decoderBias`, shape: [D] },
+    ...sparsityRule(sparsity)
+      .parameters(sparsity, F)
+      .map(({ name, shape }) => ({ name: `${prefix}.${name}`, shape })),
   ];
 }
 
@@ -115,20 +111,18 @@ export function saeParameters(prefix: string, { D, F, tied }: SaeShape): Trained
  * Nodes over the parameters that training moves. The decoder's rows are scaled to length one inside the graph, so that the gradient
  * flows through the scaling and the stored rows may have any length; a tied encoder is the scaled decoder, an untied one is free.
  */
-export function trainedNodes(prefix: string, shape: SaeShape, activation: Activation): SaeNodes {
+export function trainedNodes(prefix: string, shape: SaeShape, sparsity: Sparsity): TrainedNodes {
   const { D, F, tied } = shape;
   const decoder = unitRowsNode(ops.state(`${prefix}.${tied ? "encoder" : "decoder"}`, [F, D]));
+  const own = sparsityRule(sparsity).parameters(sparsity, F);
   return {
     encoder: tied ? decoder : ops.state(`${prefix}.encoder`, [F, D]),
     encoderBias: ops.state(`${prefix}.encoderBias`, [F]),
     decoder,
     decoderBias: ops.state(`${prefix}.decoderBias`, [D]),
-    activation,
+    own: Object.fromEntries(own.map((entry) => [entry.name, ops.state(`${prefix}.${entry.name}`, entry.shape)])),
+    sparsity,
   };
-}
-
-export function activationOf(sparsity: Sparsity): Activation {
-  return sparsity.kind === "topk" ? sparsity : { kind: "relu" };
 }
 
 /** Each row divided by its length. */

@@ -1,5 +1,7 @@
-import type { Device, StateStore } from "../engine/device.ts";
+import type { Device, StateEntry, StateStore } from "../engine/device.ts";
+import type { Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { activationRule } from "./activations.ts";
 import type { SaeNodes } from "./graph.ts";
 import type { Sae } from "./sae.ts";
 
@@ -13,25 +15,29 @@ export interface PlacedSae {
 export async function placeSae(device: Device, prefix: string, sae: Sae): Promise<PlacedSae> {
   const { D, F, activation } = sae;
   const tied = sae.encoder === sae.decoder;
-  const named = {
-    ...(tied ? {} : { encoder: { shape: [F, D], values: sae.encoder } }),
-    encoderBias: { shape: [F], values: sae.encoderBias },
-    decoder: { shape: [F, D], values: sae.decoder },
-    decoderBias: { shape: [D], values: sae.decoderBias },
-  };
-  const store = await device.createState(
-    Object.entries(named).map(([name, { shape, values }]) => ({
-      name: `${prefix}.${name}`,
-      shape,
-      values: values.slice(),
-    })),
-  );
+  const rule = activationRule(activation);
+  const [shapes, values] = [rule.tensors(F), rule.valuesOf(activation)];
+  const entry = (name: string, shape: Shape, own: Float32Array): StateEntry => ({
+    name: `${prefix}.${name}`,
+    shape,
+    values: own.slice(),
+  });
+  const store = await device.createState([
+    ...(tied ? [] : [entry("encoder", [F, D], sae.encoder)]),
+    entry("encoderBias", [F], sae.encoderBias),
+    entry("decoder", [F, D], sae.decoder),
+    entry("decoderBias", [D], sae.decoderBias),
+    ...Object.entries(shapes).map(([name, shape]) => entry(name, shape, values[name] ?? new Float32Array())),
+  ]);
   const decoder = ops.state(`${prefix}.decoder`, [F, D]);
   const nodes = {
     encoder: tied ? decoder : ops.state(`${prefix}.encoder`, [F, D]),
     encoderBias: ops.state(`${prefix}.encoderBias`, [F]),
     decoder,
     decoderBias: ops.state(`${prefix}.decoderBias`, [D]),
+    own: Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [name, ops.state(`${prefix}.${name}`, shape)]),
+    ),
     activation,
   };
   return { store, nodes };

@@ -1,19 +1,35 @@
 import type { Random } from "../common/random.ts";
 import type { StateEntry } from "../engine/device.ts";
+import { sizeOf } from "../engine/graph.ts";
+import type { Sparsity } from "./config.ts";
 import type { SaeShape } from "./graph.ts";
 import { orthonormaliseRows } from "./initial.loops.ts";
+import { sparsityRule } from "./sparsity.ts";
 
 /**
  * Weights before training: orthonormal directions, zero biases, and a decoder that starts as the encoder. Up to the length of rows, which
- * the graph sets to one, that is PyTorch's `orthogonal_`, with which the published notebooks begin.
+ * the graph sets to one, that is PyTorch's `orthogonal_`, with which the published notebooks begin. What a sparsity has of its
+ * own starts as its rule says.
  */
-export function initialEntries(prefix: string, { D, F, tied }: SaeShape, random: Random): StateEntry[] {
+export function initialEntries(
+  prefix: string,
+  { D, F, tied }: SaeShape,
+  sparsity: Sparsity,
+  random: Random,
+): StateEntry[] {
   const directions = orthonormalDirections(F, D, random);
   return [
     { name: `${prefix}.encoder`, shape: [F, D], values: directions },
     { name: `${prefix}.encoderBias`, shape: [F], values: undefined },
     ...(tied ? [] : [{ name: `${prefix}.decoder`, shape: [F, D], values: directions.slice() }]),
     { name: `${prefix}.decoderBias`, shape: [D], values: undefined },
+    ...sparsityRule(sparsity)
+      .parameters(sparsity, F)
+      .map(({ name, shape, initial }) => ({
+        name: `${prefix}.${name}`,
+        shape,
+        values: new Float32Array(sizeOf(shape)).fill(initial),
+      })),
   ];
 }
 

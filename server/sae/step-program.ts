@@ -2,17 +2,18 @@
  * One optimizer step of all autoencoders that read the same layer of the same model, as one program: they share the gathered activations
  * and nothing else. Letters: N tokens of a step, D width, F features, R rows of the activation buffer.
  */
-import { invariant } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { AdamWOptions, Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer, requireFinite } from "../engine/optimizer.ts";
+import { readFloats } from "../models/checkpoint.ts";
 import type { SaeConfig } from "./config.ts";
-import { activationOf, type SaeShape, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
+import { type SaeShape, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
 import { initialEntries } from "./initial.ts";
 import type { Sae } from "./sae.ts";
 import { unitRows } from "./sae.ts";
+import { sparsityRule } from "./sparsity.ts";
 
 /** Which autoencoder: `model`, layer and dictionary size, and the name made of them, fit for files. */
 export interface SaeKey extends SaeShape {
@@ -72,21 +73,23 @@ export class SaeGroup {
     readonly random: Random;
   }): Promise<SaeGroup> {
     const { device, config, keys, buffer, activations, random } = options;
+    const { sparsity } = config;
     const weights = await device.createState(
-      keys.flatMap((key) => initialEntries(key.id, key, random.fork(`weights ${key.layer} ${key.F}`))),
+      keys.flatMap((key) => initialEntries(key.id, key, sparsity, random.fork(`weights ${key.layer} ${key.F}`))),
     );
     const optimizer = await createOptimizer(
       device,
-      keys.flatMap((key) => saeParameters(key.id, key)),
+      keys.flatMap((key) => saeParameters(key.id, key, sparsity)),
     );
     const x = ops.embedding(activations, ops.input("rows", [config.batchTokens], "i32"));
-    const losses = keys.map((key) => saeLoss(x, trainedNodes(key.id, key, activationOf(config.sparsity)), config));
+    const losses = keys.map((key) => saeLoss(x, trainedNodes(key.id, key, sparsity), config));
     const program = await device.compile({
       stores: [buffer, weights, optimizer.store],
       outputs: {
         variation: variationOf(x),
         ...Object.fromEntries(
-          losses.flatMap(({ squares, featureSum, fired }, at) => [
+          losses.flatMap(({ loss, squares, featureSum, fired }, at) => [
+            [`loss.${at}`, loss],
             [`squares.${at}`, squares],
             [`featureSum.${at}`, featureSum],
             [`fired.${at}`, fired],
@@ -125,12 +128,16 @@ export class SaeGroup {
 
   /** The autoencoder as it stands. */
   async sae({ id, D, F, tied }: SaeKey): Promise<Sae> {
+    const { sparsity } = this.#config;
     const read = (name: string): Promise<Float32Array> => readFloats(this.#weights, `${id}.${name}`);
+    const rule = sparsityRule(sparsity);
+    const own: Record<string, Float32Array> = {};
+    for (const { name } of rule.parameters(sparsity, F)) own[name] = await read(name);
     const decoder = unitRows(await read(tied ? "encoder" : "decoder"), D);
     return {
       D,
       F,
-      activation: activationOf(this.#config.sparsity),
+      activation: rule.activation(sparsity, own),
       encoder: tied ? decoder : await read("encoder"),
       encoderBias: await read("encoderBias"),
       decoder,
@@ -144,8 +151,8 @@ export class SaeGroup {
     await this.#weights.dispose();
   }
 
-  #metricsOf({ id, D }: SaeKey, at: number, step: number, results: Readonly<Record<string, Values>>): SaeMetrics {
-    const { batchTokens: N, mse, sparsity, deadAfterTokens } = this.#config;
+  #metricsOf({ id }: SaeKey, at: number, step: number, results: Readonly<Record<string, Values>>): SaeMetrics {
+    const { batchTokens: N, deadAfterTokens } = this.#config;
     const squaredError = requireFinite(`the squared error of ${id}`, step, results[`squares.${at}`]) / N;
     const l1 = requireFinite(`the feature sum of ${id}`, step, results[`featureSum.${at}`]) / N;
     const variation = requireFinite("the activations' variation", step, results["variation"]) / N;
@@ -158,7 +165,7 @@ export class SaeGroup {
     }
     return {
       id,
-      loss: squaredError / (mse === "sum" ? 1 : D) + (sparsity.kind === "l1" ? sparsity.coefficient * l1 : 0),
+      loss: requireFinite(`the loss of ${id}`, step, results[`loss.${at}`]),
       squaredError,
       l1,
       l0: active / N,
@@ -173,10 +180,4 @@ const adamDefaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxG
 /** Sum over tokens of ‖x - mean x‖². */
 function variationOf(x: Node): Node {
   return ops.sum(ops.square(ops.sub(x, ops.mean(x, { axes: [0], keepDims: true }))));
-}
-
-async function readFloats(store: StateStore, name: string): Promise<Float32Array> {
-  const values = await store.read(name);
-  invariant(values instanceof Float32Array, `'${name}' holds integers`);
-  return values;
 }

@@ -25,17 +25,16 @@ export interface TieSums {
 /** Counts pairs in O(n log n): sorts by x, then counts the inversions of y with a merge sort (Knight 1966, doi:10.2307/2282833). */
 export function pairCounts(x: Float64Array, y: Float64Array): PairCounts {
   const n = x.length;
-  const order = sortedByKey(ascendingOrder(y), x);
-  const sortedX = new Float64Array(n);
-  const sortedY = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    sortedX[i] = x[order[i]!]!;
-    sortedY[i] = y[order[i]!]!;
-  }
-  const tiedX = tieSums(n, (i) => sortedX[i] === sortedX[i - 1]);
-  const tiedBoth = tieSums(n, (i) => sortedX[i] === sortedX[i - 1] && sortedY[i] === sortedY[i - 1]).pairs;
-  const discordant = sortCountingInversions(sortedY);
-  const tiedY = tieSums(n, (i) => sortedY[i] === sortedY[i - 1]);
+  const byY = ascendingOrder(y);
+  const tiedY = tieSums(n, (i) => y[byY[i]!] === y[byY[i - 1]!]);
+  const yRanks = denseRanks(y);
+  const order = sortedByKey(byY, x);
+  const values = new Int32Array(n);
+  for (let i = 0; i < n; i++) values[i] = yRanks[order[i]!]!;
+  const sameX = (i: number): boolean => x[order[i]!] === x[order[i - 1]!];
+  const tiedX = tieSums(n, sameX);
+  const tiedBoth = tieSums(n, (i) => sameX(i) && values[i] === values[i - 1]).pairs;
+  const discordant = countInversions(values, new Int32Array(n));
   const pairs = (n * (n - 1)) / 2;
   const concordant = pairs - tiedX.pairs - tiedY.pairs + tiedBoth - discordant;
   return { pairs, concordant, discordant, tiedX, tiedY, tiedBoth };
@@ -71,32 +70,6 @@ function tieSums(n: number, equalsPrevious: (i: number) => boolean): TieSums {
     variance += t * (t - 1) * (2 * t + 5);
   }
   return { pairs, cubic, variance };
-}
-
-/** Sorts `values` in place (bottom-up merge sort) and returns how many pairs stood in strictly descending order. */
-function sortCountingInversions(values: Float64Array): number {
-  const n = values.length;
-  let inversions = 0;
-  let from: Float64Array = values;
-  let to: Float64Array = new Float64Array(n);
-  for (let width = 1; width < n; width *= 2) {
-    for (let start = 0; start < n; start += 2 * width) {
-      const middle = Math.min(start + width, n);
-      const end = Math.min(start + 2 * width, n);
-      let left = start;
-      let right = middle;
-      for (let k = start; k < end; k++) {
-        if (left < middle && (right >= end || from[left]! <= from[right]!)) to[k] = from[left++]!;
-        else {
-          inversions += middle - left;
-          to[k] = from[right++]!;
-        }
-      }
-    }
-    [from, to] = [to, from];
-  }
-  if (from !== values) values.set(from);
-  return inversions;
 }
 
 /** Dense whole-number ranks from 0: equal values share one. */
@@ -162,7 +135,7 @@ function sortCountingTies(values: Int32Array, start: number, end: number): numbe
   return ties;
 }
 
-/** Pairs in strictly descending order; uses up both arrays. */
+/** Pairs in strictly descending order, by a bottom-up merge sort; uses up both arrays. */
 function countInversions(values: Int32Array, other: Int32Array): number {
   const n = values.length;
   let inversions = 0;

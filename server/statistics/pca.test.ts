@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { expectAllClose, fixture, levels } from "../../test/unit/statistics/fixture.ts";
 import { Random } from "../common/random.ts";
-import { symmetricEigen } from "./eigen.loops.ts";
 import { rowMatrix } from "./linear-algebra.ts";
 import { principalComponents, project } from "./pca.ts";
 
@@ -54,30 +53,5 @@ describe("principalComponents", () => {
     expect(() => principalComponents(features, 3)).toThrow(/between 1 and 2 components/);
     expect(() => principalComponents(features, 0)).toThrow(/got 0/);
     expect(() => principalComponents(rowMatrix(Float32Array.of(1, 2), 1, 2), 1)).toThrow(/at least two rows/);
-  });
-});
-
-describe("symmetricEigen", () => {
-  test("gives the values and vectors of a known matrix", () => {
-    const { values, vectors } = symmetricEigen(Float64Array.of(2, 1, 0, 1, 2, 0, 0, 0, -5), 3);
-    expectAllClose(values, [3, 1, -5], 1e-15);
-    expectAllClose(vectors.subarray(0, 3).map(Math.abs), [Math.SQRT1_2, Math.SQRT1_2, 0], 1e-15);
-  });
-
-  test("puts a matrix together again", () => {
-    const m = 17;
-    const lower = levels(9, m * m, 1 / 64);
-    const full = lower.map(
-      (_, at) => lower[Math.max(at % m, Math.floor(at / m)) * m + Math.min(at % m, Math.floor(at / m))] ?? 0,
-    );
-    const { values, vectors } = symmetricEigen(Float64Array.from(full), m);
-    const rebuilt = full.map((_, at) =>
-      values.reduce(
-        (total, value, k) =>
-          total + value * (vectors[k * m + Math.floor(at / m)] ?? 0) * (vectors[k * m + (at % m)] ?? 0),
-        0,
-      ),
-    );
-    expectAllClose(rebuilt, [...full], 1e-13);
   });
 });

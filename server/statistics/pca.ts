@@ -1,6 +1,5 @@
 import { invariant } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
-import { symmetricEigen } from "./eigen.loops.ts";
 import { addScaled, dot, shiftedProduct, shiftedScatterProduct } from "./linear-algebra.loops.ts";
 import { meansOf, type RowMatrix } from "./linear-algebra.ts";
 
@@ -19,10 +18,9 @@ export interface PrincipalComponents {
 
 /**
  * The first `count` principal components of n rows of d features, equal to `sklearn.decomposition.PCA`, signs included
- * (which are undetermined where two elements tie for the largest). The covariance matrix is never formed: blocks of vectors
- * are multiplied by it several times, and the best combinations of all of them are kept for the next round (block Lanczos
- * with thick restarts; Wu and Simon 2000, doi:10.1137/S0895479898334605). A fixed seed starts it, so equal features give
- * equal components.
+ * (which are undetermined where two elements tie for the largest). The covariance matrix is never formed: a vector is
+ * multiplied by it until its direction stays, then the next one outside of those found (power iteration with deflation). A
+ * fixed seed starts it, so equal features give equal components.
  */
 export function principalComponents(features: RowMatrix, count: number): PrincipalComponents {
   const { data, rows, columns } = features;
@@ -51,100 +49,55 @@ export function project({ means, components }: PrincipalComponents, features: Ro
 
 type Operator = (v: Float64Array) => Float64Array;
 
-/** A vector and its product with the operator. */
-interface Image {
-  readonly vector: Float64Array;
-  readonly image: Float64Array;
-}
-
-interface Eigenpair extends Image {
+interface Eigenpair {
   readonly value: number;
+  readonly vector: Float64Array;
 }
 
 /** Largest residual of a component, as a share of the largest variance. */
 const TOLERANCE = 1e-10;
-const MAX_ROUNDS = 200;
-/** Vectors in a block beyond those asked for; times a block is multiplied in a round; blocks kept for the next round. */
-const SPARE = 1;
-const POWERS = 8;
-const KEPT = 8;
+const MAX_ROUNDS = 1000;
 
+/** One after the other, each by multiplying a vector orthogonal to those before until its direction stays. */
 function leadingEigenpairs(apply: Operator, d: number, count: number): { found: Eigenpair[]; converged: boolean } {
   const random = Random.fromSeed(0);
-  const width = Math.min(d, count + SPARE);
-  let block: Float64Array[] = Array.from({ length: width }, () => new Float64Array(d).map(() => random.normal()));
-  let basis: Image[] = [];
-  for (let round = 1; ; round++) {
-    extend(basis, apply, block, Math.min(d, basis.length + width * POWERS));
-    const pairs = rayleighRitz(basis, Math.min(basis.length, KEPT * width));
-    const found = pairs.slice(0, count);
-    const largest = Math.max(0, found[0]?.value ?? 0);
-    block = pairs.slice(0, width).map(residual);
-    const converged = block.slice(0, count).every((error) => Math.sqrt(dot(error, error)) <= TOLERANCE * largest);
-    if (converged || round === MAX_ROUNDS) return { found, converged };
-    basis = pairs;
-  }
-}
-
-/** Extends an orthonormal basis by the block and its products with the operator, until it has `size` vectors or nothing new. */
-function extend(basis: Image[], apply: Operator, block: readonly Float64Array[], size: number): void {
-  let next = block;
-  while (next.length > 0 && basis.length < size) {
-    const before = basis.length;
-    for (const candidate of next) {
-      const vector = basis.length < size ? orthogonalUnit(candidate, basis) : undefined;
-      if (vector !== undefined) basis.push({ vector, image: apply(vector) });
+  const found: Eigenpair[] = [];
+  let converged = true;
+  for (let at = 0; at < count; at++) {
+    let vector = unit(
+      outside(
+        Float64Array.from({ length: d }, () => random.normal()),
+        found,
+      ),
+    );
+    for (let round = 1; ; round++) {
+      const image = outside(apply(vector), found);
+      const value = dot(vector, image);
+      const error = Float64Array.from(image);
+      addScaled(error, -value, vector);
+      const settled = Math.sqrt(dot(error, error)) <= TOLERANCE * Math.max(0, found[0]?.value ?? value);
+      if (settled || round === MAX_ROUNDS) {
+        found.push({ value, vector });
+        converged &&= settled;
+        break;
+      }
+      vector = unit(image);
     }
-    next = basis.slice(before).map(({ image }) => image);
   }
+  return { found: found.toSorted((a, b) => b.value - a.value), converged };
 }
 
-/** The part of a vector outside the span of the basis, of unit length; undefined when nothing but rounding is left. */
-function orthogonalUnit(vector: Float64Array, basis: readonly Image[]): Float64Array | undefined {
-  let unit = Float64Array.from(vector);
-  for (let pass = 0; pass < 3; pass++) {
-    const before = Math.sqrt(dot(unit, unit));
-    for (const known of basis) addScaled(unit, -dot(known.vector, unit), known.vector);
-    const length = Math.sqrt(dot(unit, unit));
-    if (!(length > 1e-13 * before)) return undefined;
-    unit = unit.map((value) => value / length);
-  }
-  return unit;
+/** The part of a vector outside the span of the eigenvectors. */
+function outside(vector: Float64Array, found: readonly Eigenpair[]): Float64Array {
+  const rest = Float64Array.from(vector);
+  for (const known of [...found, ...found]) addScaled(rest, -dot(known.vector, rest), known.vector);
+  return rest;
 }
 
-/** The best eigenpairs of the operator inside the span of the basis, largest value first. */
-function rayleighRitz(basis: readonly Image[], count: number): Eigenpair[] {
-  const m = basis.length;
-  const inside = new Float64Array(m * m);
-  for (const [i, { vector }] of basis.entries())
-    for (const [j, { image }] of basis.slice(0, i + 1).entries())
-      inside[i * m + j] = inside[j * m + i] = dot(vector, image);
-  const { values, vectors } = symmetricEigen(inside, m);
-  return Array.from(values.subarray(0, count), (value, k) => {
-    const mix = vectors.subarray(k * m, (k + 1) * m);
-    const vector = combination(
-      basis.map((known) => known.vector),
-      mix,
-    );
-    const image = combination(
-      basis.map((known) => known.image),
-      mix,
-    );
-    return { value, vector, image };
-  });
-}
-
-/** How far the operator's product is from value times vector. */
-function residual({ value, vector, image }: Eigenpair): Float64Array {
-  const error = Float64Array.from(image);
-  addScaled(error, -value, vector);
-  return error;
-}
-
-function combination(vectors: readonly Float64Array[], mix: Float64Array): Float64Array {
-  const result = new Float64Array(vectors[0]?.length ?? 0);
-  for (const [i, vector] of vectors.entries()) addScaled(result, mix[i] ?? 0, vector);
-  return result;
+/** Of length one; zeros stay. */
+function unit(vector: Float64Array): Float64Array {
+  const length = Math.sqrt(dot(vector, vector));
+  return length > 0 ? vector.map((value) => value / length) : vector;
 }
 
 function withPositivePeak(vector: Float64Array): Float64Array {

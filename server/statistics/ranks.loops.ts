@@ -37,8 +37,3 @@ export function averageRanks(values: Float64Array): Float64Array {
   }
   return ranks;
 }
-
-/** Negative, zero or positive as `a` is less than, equal to or greater than `b`; right for infinities, where `a - b` is not. */
-export function compareNumbers(a: number, b: number): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -1,15 +1,22 @@
 /**
- * What a task gives to the pipeline: feedback to tune with, contrastive triples to read the learned reward from, and what
- * the words are really worth, to hold the reading against.
+ * What a task gives to the pipeline: contrastive triples to read the learned reward from, and what the words are really
+ * worth, to hold the reading against.
  */
 import { z } from "zod";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import type { WordRatings } from "../rewards/word-ratings.ts";
 
 /** A text with the name of where it comes from, such as "imdb/test/17". */
 export interface SourceText {
   readonly id: string;
   readonly text: string;
+}
+
+/** A place of a text: `text.slice(start, end)`, in UTF-16 units. */
+export interface Span {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
 }
 
 const sideSchema = z
@@ -44,6 +51,11 @@ export type TripleSide = z.infer<typeof sideSchema>;
 export type Triple = z.infer<typeof tripleSchema>;
 export const sides = ["positive", "neutral", "negative"] as const;
 export type Side = (typeof sides)[number];
+
+/** What is read of triples, in the order of `TripleFeatures`: all positive versions, all negative ones, all neutral ones. */
+export function spansOf(triples: readonly Triple[]): readonly TripleSide[] {
+  return (["positive", "negative", "neutral"] as const).flatMap((side) => triples.map((triple) => triple[side]));
+}
 
 /** What became of the texts that triples were asked of. */
 export interface TripleCounts {
@@ -81,12 +93,11 @@ export interface TripleRequest {
   readonly signal?: AbortSignal;
 }
 
-/** A source of feedback, and how to ask a model what it learned of it. */
+/** How to ask a model what it learned of its feedback. */
 export interface Task {
   readonly name: string;
-  readonly reward: RewardFunction;
-  /** What a word is worth to the feedback, by its lower-case form; empty for a task that does not rate words. */
-  readonly wordValues: ReadonlyMap<string, number>;
+  /** What words are worth to the feedback. */
+  readonly ratings: WordRatings;
   /** Triples from texts; equal texts, settings and seed give equal triples. */
   makeTriples(texts: Iterable<SourceText>, request: TripleRequest): Promise<TripleSet>;
 }

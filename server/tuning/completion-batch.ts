@@ -8,12 +8,18 @@
 import { invariant } from "../common/errors.ts";
 import type { Values } from "../engine/graph.ts";
 import { hiddenKeyBias } from "../models/architecture.ts";
+import type { CompletionConfig } from "./sampling-config.ts";
 
 export interface BatchShape {
   /** P */
   readonly promptPlaces: number;
   /** N */
   readonly completionPlaces: number;
+}
+
+/** The one static shape of all batches of a tuning or a measurement. */
+export function shapeOf({ sampling: { promptTokens, newTokens }, text: { prependBos } }: CompletionConfig): BatchShape {
+  return { promptPlaces: promptTokens.max + Number(prependBos), completionPlaces: newTokens.max };
 }
 
 /** A prompt and the tokens that the policy chose after it, an end-of-text token among them if it chose one. */

@@ -35,9 +35,9 @@ it("a model does not differ from itself, and a moved one does, by its own reward
   expect(await evaluatePair({ ...evaluation, random, known: batches[0] ?? [] })).toEqual(other);
   expect(other.base).toEqual(same.base);
   expect(other.kl.low).toBeGreaterThan(0);
-  for (const { base, tuned } of other.pairs) {
-    expect(base.reward).toBe(lowIds.score(base.completion).reward);
-    expect(tuned.reward).toBe(lowIds.score(tuned.completion).reward);
+  for (const { prompt, base, tuned } of other.pairs) {
+    const asked = [base, tuned].map(({ completion }) => ({ prompt, completion }));
+    expect([base.reward, tuned.reward]).toEqual([...(await lowIds.score(asked))]);
   }
   const differences = other.pairs.map(({ base, tuned }) => tuned.reward - base.reward);
   expect(other.difference.mean).toBeCloseTo(differences.reduce((a, b) => a + b) / 50, 12);

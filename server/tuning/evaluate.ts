@@ -5,31 +5,31 @@ import type { Device } from "../engine/device.ts";
 import { Generator } from "../models/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
-import { layOut } from "./completion-batch.ts";
+import { type Reward, scoresOf } from "../rewards/reward.ts";
+import { layOut, shapeOf } from "./completion-batch.ts";
 import { CompletionScorer } from "./completion-scorer.ts";
-import type { PpoConfig } from "./ppo-config.ts";
 import { completionKl } from "./ppo-math.ts";
-import { shapeOf } from "./ppo-programs.ts";
 import type { Prompt } from "./prompts.ts";
-import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.ts";
+import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
+import type { CompletionConfig } from "./sampling-config.ts";
 
-export interface EvaluationOptions {
+/** Lengths and temperature are those of tuning. */
+export interface EvaluationOptions extends CompletionConfig {
   readonly device: Device;
   readonly base: Model;
   readonly tuned: Model;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
-  readonly reward: RewardFunction;
+  readonly reward: Reward;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
-  /** Lengths, temperature and what is scored, as they were in tuning; batch sizes. */
-  readonly config: PpoConfig;
   /** Forked, never moved. */
   readonly random: Random;
   /** Pairs of the first prompts, from an evaluation with the same options that was cut. */
   readonly known?: readonly EvaluatedPair[];
   /** Awaited after every batch with all pairs so far; throws to stop. */
   readonly onBatch?: (pairs: readonly EvaluatedPair[]) => Promise<void>;
+  /** Ends a reward that takes long, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Evaluation {
@@ -53,17 +53,18 @@ export interface EvaluatedPair {
  * a pair's difference is the models'.
  */
 export async function evaluatePair(options: EvaluationOptions): Promise<Evaluation> {
-  const { prompts, config, random, known = [], onBatch } = options;
+  const { prompts, sampling, random, known = [], onBatch } = options;
+  const { rows } = sampling;
   await using programs = await compileEvaluation(options);
   const pairs: EvaluatedPair[] = [...known];
-  for (let start = known.length; start < prompts.length; start += config.batchSize) {
-    const batch = prompts.slice(start, start + config.batchSize);
+  for (let start = known.length; start < prompts.length; start += rows) {
+    const batch = prompts.slice(start, start + rows);
     const draw = (generator: Generator): Promise<Rollout[]> =>
-      sampleRollouts(generator, batch, decodeText(options.tokenizer), config, random.fork(`batch at ${start}`));
+      sampleRollouts(generator, batch, decodeText(options.tokenizer), sampling, random.fork(`batch at ${start}`));
     const base = await draw(programs.baseGenerator);
     const tuned = await draw(programs.tunedGenerator);
-    const kls = await klsOf(tuned, programs, config);
-    pairs.push(...pairsOf(base, tuned, kls, options));
+    const kls = await klsOf(tuned, programs, options);
+    pairs.push(...(await pairsOf(base, tuned, kls, options)));
     await onBatch?.(pairs);
   }
   return summarised(pairs);
@@ -76,18 +77,13 @@ interface EvaluationPrograms extends AsyncDisposable {
   readonly tunedScorer: CompletionScorer;
 }
 
-async function compileEvaluation({
-  device,
-  base,
-  tuned,
-  tokenizer,
-  config,
-}: EvaluationOptions): Promise<EvaluationPrograms> {
-  const shape = shapeOf(config);
+async function compileEvaluation(options: EvaluationOptions): Promise<EvaluationPrograms> {
+  const { device, base, tuned, tokenizer, sampling } = options;
+  const shape = shapeOf(options);
   const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
-  const sizes = { batch: config.batchSize, promptTokens, maxNewTokens };
+  const sizes = { batch: sampling.rows, promptTokens, maxNewTokens };
   const generating = { ...sizes, tokenizer, frozen: true };
-  const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature: config.temperature, frozen: true };
+  const scoring = { ...shape, rowsAtOnce: sampling.scoredRows, temperature: sampling.temperature, frozen: true };
   const programs = {
     baseGenerator: await Generator.create(device, base, generating),
     tunedGenerator: await Generator.create(device, tuned, generating),
@@ -103,29 +99,27 @@ async function compileEvaluation({
 async function klsOf(
   rollouts: readonly Rollout[],
   { baseScorer, tunedScorer }: EvaluationPrograms,
-  config: PpoConfig,
+  options: EvaluationOptions,
 ): Promise<number[]> {
-  const batch = layOut(rollouts, shapeOf(config));
+  const batch = layOut(rollouts, shapeOf(options));
   const { logProbs } = await tunedScorer.score(batch);
   const { logProbs: referenceLogProbs } = await baseScorer.score(batch);
   return completionKl({ logProbs, referenceLogProbs, mask: batch.mask }, batch.rows);
 }
 
-function pairsOf(
+async function pairsOf(
   base: readonly Rollout[],
   tuned: readonly Rollout[],
   kls: readonly number[],
-  { reward, config }: EvaluationOptions,
-): EvaluatedPair[] {
-  const scored = (rollout: Rollout) => ({
-    completion: rollout.text,
-    reward: reward.score(scoredText(rollout, config.rewardText)).reward,
-  });
-  return base.flatMap((rollout, row) => {
-    const other = tuned[row];
-    if (other === undefined) return [];
-    return [{ prompt: rollout.promptText, base: scored(rollout), tuned: { ...scored(other), kl: kls[row] ?? 0 } }];
-  });
+  { reward, signal }: EvaluationOptions,
+): Promise<EvaluatedPair[]> {
+  const rewards = await scoresOf(reward, completionsOf(base), signal);
+  const tunedRewards = await scoresOf(reward, completionsOf(tuned), signal);
+  return base.map(({ promptText, text }, row) => ({
+    prompt: promptText,
+    base: { completion: text, reward: rewards[row] ?? 0 },
+    tuned: { completion: tuned[row]?.text ?? "", reward: tunedRewards[row] ?? 0, kl: kls[row] ?? 0 },
+  }));
 }
 
 function summarised(pairs: readonly EvaluatedPair[]): Evaluation {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { learningRateAt, PpoConfig, ppoPresets } from "./ppo-config.ts";
+import { paperSampling, SamplingConfig } from "./sampling-config.ts";
 
-const { quick } = ppoPresets;
-const paper = ppoPresets["paper/pythia-70m/vader"];
+const { quick, paper } = ppoPresets;
 
 it.each(Object.entries(ppoPresets))("preset %s is a valid config", (_, preset) => {
   expect(PpoConfig.parse(preset)).toEqual(preset);
@@ -11,7 +11,12 @@ it.each(Object.entries(ppoPresets))("preset %s is a valid config", (_, preset) =
 it("the paper's numbers are in its preset", () => {
   expect(paper).toMatchObject({ batchSize: 64, miniBatchSize: 16, maxGradientNorm: 1, learningRate: 1e-6, epochs: 4 });
   expect(paper.kl).toEqual({ mode: "adaptive", coefficient: 0.5, target: 6, horizon: 10_000 });
-  expect(ppoPresets["as-published"].rewardText).toBe("completion");
+  expect(SamplingConfig.parse(paperSampling)).toMatchObject({
+    promptTokens: { min: 2, max: 9 },
+    newTokens: { min: 8, max: 19 },
+    minTextCharacters: 200,
+    temperature: 1,
+  });
 });
 
 describe("refusals name the field", () => {
@@ -19,8 +24,7 @@ describe("refusals name the field", () => {
     ["miniBatchSize", { ...quick, batchSize: 64, miniBatchSize: 24 }],
     ["warmupSteps", { ...quick, steps: 10, warmupSteps: 10 }],
     ["stop.maxKl", { ...paper, stop: { minKl: -1, maxKl: 5 } }],
-    ["promptTokens.max", { ...quick, promptTokens: { min: 5, max: 4 } }],
-    ["temperature", { ...quick, temperature: 0 }],
+    ["kind", { ...quick, kind: "dpo" }],
     ["kl", { ...quick, kl: { mode: "fixed", coefficient: 0.1, target: 6 } }],
     ["", { ...quick, learninRate: 1 }],
     ["stop.minKl", { ...quick, stop: { minKl: 0, maxKl: 5 } }],
@@ -29,6 +33,17 @@ describe("refusals name the field", () => {
     const { error } = PpoConfig.safeParse(config);
     expect(error?.issues.map((issue) => issue.path.join("."))).toContain(path);
   });
+});
+
+it.each<[path: string, changes: object]>([
+  ["promptTokens.max", { promptTokens: { min: 5, max: 4 } }],
+  ["newTokens.min", { newTokens: { min: 0, max: 4 } }],
+  ["temperature", { temperature: 0 }],
+  ["rows", { rows: 0 }],
+  ["scoredRows", { scoredRows: 1.5 }],
+])("settings of sampling that are refused: %s", (path, changes) => {
+  const { error } = SamplingConfig.safeParse({ ...paperSampling, ...changes });
+  expect(error?.issues.map((issue) => issue.path.join("."))).toContain(path);
 });
 
 it("the learning rate rises from 0 and falls to 0, as transformers' linear schedule does", () => {

@@ -3,9 +3,8 @@
  * The descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
+import { count } from "./sampling-config.ts";
 
-/** A million of anything here takes weeks on any machine. */
-const count = z.int().positive().max(1_000_000);
 const share = z.number().min(0).max(1);
 
 /** How the penalty for leaving the reference model is weighed. */
@@ -30,8 +29,8 @@ export const KlConfig = z.discriminatedUnion("mode", [
 ]);
 export type KlConfig = z.infer<typeof KlConfig>;
 
-/** Every setting of PPO on its own; `PpoConfig` also checks them against each other. */
-export const ppoFields = z.strictObject({
+const ppoFields = z.strictObject({
+  kind: z.literal("ppo").describe("The run tunes the base model by PPO on the reward."),
   steps: count.describe("PPO steps: batches sampled, scored and learned from."),
   batchSize: count.describe("Completions sampled in a step."),
   miniBatchSize: count.describe("Completions in one optimizer step; must divide the batch size."),
@@ -60,21 +59,6 @@ export const ppoFields = z.strictObject({
     .positive()
     .describe("A mini-batch whose mean probability ratio is above this teaches nothing (10 in TRL)."),
   kl: KlConfig.describe("The penalty for leaving the reference model."),
-  promptTokens: tokenRange("tokens of a text that make a prompt; drawn for each text"),
-  newTokens: tokenRange("tokens of a completion; drawn for each completion, an end of text may come sooner"),
-  minTextCharacters: z
-    .int()
-    .nonnegative()
-    .describe("Only texts longer than this give prompts (the paper's code: 200)."),
-  prependBos: z.boolean().describe("Whether the model's beginning-of-text token stands before every prompt."),
-  temperature: z
-    .number()
-    .positive()
-    .max(10)
-    .describe("Temperature of sampling, and of the probabilities learned from."),
-  rewardText: z
-    .enum(["completion", "full"])
-    .describe("What is scored: the completion alone (the paper's code), or prompt and completion (the paper's text)."),
   stop: z
     .strictObject({
       minKl: z.number().negative().describe("A KL below this cannot be sampling noise: the run stops."),
@@ -84,7 +68,7 @@ export const ppoFields = z.strictObject({
     .describe("Bounds on the mean KL per completion, in nats."),
 });
 
-/** Settings of PPO fine-tuning. */
+/** Settings of PPO fine-tuning, checked against each other. */
 export const PpoConfig = ppoFields
   .refine((config) => config.batchSize % config.miniBatchSize === 0, {
     path: ["miniBatchSize"],
@@ -98,26 +82,13 @@ export const PpoConfig = ppoFields
   .readonly();
 export type PpoConfig = z.infer<typeof PpoConfig>;
 
-/** Bounds of a uniform draw, both included. */
-export interface TokenRange {
-  readonly min: number;
-  readonly max: number;
-}
-
-function tokenRange(what: string) {
-  return z
-    .strictObject({ min: count, max: count })
-    .refine((range) => range.min <= range.max, { path: ["max"], error: "must not be below min" })
-    .readonly()
-    .describe(`Fewest and most ${what}, uniformly.`);
-}
-
 /**
  * The paper's settings for Pythia-70m, Pythia-160m and GPT-Neo-125m: batch 64, mini-batch 16, KL coefficient 0.5, gradient
- * norm 1, "remaining parameters set to the library defaults"; learning rate, schedule and lengths are those of its code. One
+ * norm 1, "remaining parameters set to the library defaults"; learning rate and schedule are those of its code. One
  * epoch of the 24,895 long reviews of IMDb's train split is 388 steps.
  */
 const paper: PpoConfig = {
+  kind: "ppo",
   steps: 388,
   batchSize: 64,
   miniBatchSize: 16,
@@ -136,12 +107,6 @@ const paper: PpoConfig = {
   whitenRewards: false,
   ratioThreshold: 10,
   kl: { mode: "adaptive", coefficient: 0.5, target: 6, horizon: 10_000 },
-  promptTokens: { min: 2, max: 9 },
-  newTokens: { min: 8, max: 19 },
-  minTextCharacters: 200,
-  prependBos: false,
-  temperature: 1,
-  rewardText: "full",
   stop: { minKl: -1, maxKl: 30 },
 };
 
@@ -159,20 +124,21 @@ const quick: PpoConfig = {
   lambda: 1,
   valueHeadInit: "zero",
   kl: { mode: "fixed", coefficient: 0.2 },
-  prependBos: true,
 };
 
-/** Settings by name; `as-published` scores completions alone, as the paper's code does. */
-export const ppoPresets = {
-  "paper/pythia-70m/vader": paper,
-  "paper/pythia-160m/vader": paper,
-  "paper/gpt-neo-125m/vader": paper,
-  "as-published": { ...paper, rewardText: "completion" },
-  quick,
-} as const satisfies Readonly<Record<string, PpoConfig>>;
+/** Settings by name. */
+export const ppoPresets = { paper, quick } as const satisfies Readonly<Record<string, PpoConfig>>;
 
-/** The learning rate of PPO step 0, 1, ...: transformers' linear schedule with warm-up, stepped once a PPO step. */
-export function learningRateAt({ learningRate, warmupSteps, schedule, steps }: PpoConfig, step: number): number {
+/** The learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */
+export function learningRateAt(
+  {
+    learningRate,
+    warmupSteps,
+    schedule,
+    steps,
+  }: Pick<PpoConfig, "learningRate" | "warmupSteps" | "schedule" | "steps">,
+  step: number,
+): number {
   if (step < warmupSteps) return (learningRate * step) / warmupSteps;
   return schedule === "constant" ? learningRate : (learningRate * Math.max(0, steps - step)) / (steps - warmupSteps);
 }

@@ -7,11 +7,12 @@ import { Generator } from "../models/generate.ts";
 import { logitsOf, type Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { createValueHead, type ValueHead } from "../models/value-head.ts";
-import type { BatchShape } from "./completion-batch.ts";
+import { type BatchShape, shapeOf } from "./completion-batch.ts";
 import { CompletionScorer, completionStates } from "./completion-scorer.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { ppoLoss } from "./ppo-loss.ts";
 import type { Sampler } from "./rollout.ts";
+import type { CompletionConfig } from "./sampling-config.ts";
 
 /** Everything on the device that a trainer runs, beside the two models. */
 export interface PpoPrograms {
@@ -36,14 +37,18 @@ export interface PpoModels {
   readonly tokenizer: Pick<Tokenizer, "vocabSize" | "unusedIds">;
 }
 
-export async function compilePrograms(
-  { device, policy, reference, tokenizer }: PpoModels,
-  config: PpoConfig,
-  random: Random,
-): Promise<PpoPrograms> {
-  const shape = shapeOf(config);
+/** What the programs are made of. */
+export interface PpoProgramOptions extends PpoModels, CompletionConfig {
+  readonly config: PpoConfig;
+  readonly random: Random;
+}
+
+export async function compilePrograms(options: PpoProgramOptions): Promise<PpoPrograms> {
+  const { device, policy, reference, tokenizer, config, sampling, random } = options;
+  const shape = shapeOf(options);
   const { promptPlaces, completionPlaces } = shape;
-  const { batchSize, temperature } = config;
+  const { batchSize } = config;
+  const { temperature } = sampling;
   const head = await createHead(device, policy.config.width, config, random);
   const optimizer = await createOptimizer(device, [...policy.parameters, ...head.parameters]);
   const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
@@ -52,7 +57,7 @@ export async function compilePrograms(
   const policyOptions = { ...scoring, frozen: false, valueHead: head, entropies: true };
   const policyScorer = await CompletionScorer.create(device, policy, policyOptions);
   const referenceScorer = await CompletionScorer.create(device, reference, { ...scoring, frozen: true });
-  const training = await compileTraining(device, policy, { head, optimizer }, config);
+  const training = await compileTraining(options, { head, optimizer });
   const owned = [sampler, policyScorer, referenceScorer, training, head.store, optimizer.store];
   const dispose = async (): Promise<void> => {
     for (const part of owned) await part.dispose();
@@ -60,22 +65,16 @@ export async function compilePrograms(
   return { shape, head, optimizer, sampler, policyScorer, referenceScorer, training, dispose };
 }
 
-/** The one static shape of all steps. */
-export function shapeOf({ promptTokens, prependBos, newTokens }: PpoConfig): BatchShape {
-  return { promptPlaces: promptTokens.max + Number(prependBos), completionPlaces: newTokens.max };
-}
-
 async function compileTraining(
-  device: Device,
-  policy: Model,
+  options: PpoProgramOptions,
   { head, optimizer }: Pick<PpoPrograms, "head" | "optimizer">,
-  config: PpoConfig,
 ): Promise<Program> {
+  const { device, policy, config, sampling } = options;
   const M = config.miniBatchSize;
-  const shape = shapeOf(config);
+  const shape = shapeOf(options);
   const places = M * shape.completionPlaces;
   const states = completionStates(policy, M, shape);
-  const logits = logitsOf(policy, ops.affine(states, 1 / config.temperature));
+  const logits = logitsOf(policy, ops.affine(states, 1 / sampling.temperature));
   const given = (name: string) => ops.input(name, [places]);
   const { loss, ...reported } = ppoLoss(
     {

@@ -10,6 +10,7 @@ import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { loadModel, readFloats } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
+import { plainReward, type Reward } from "../rewards/reward.ts";
 import { createPpoTrainer, PpoTrainer, type PpoTrainerOptions } from "./ppo.ts";
 import { NegativeKlError, NonFiniteRewardError, PpoModelError, PpoStateError, RunawayKlError } from "./ppo-errors.ts";
 import { compilePrograms } from "./ppo-programs.ts";
@@ -86,20 +87,18 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
       kl: { mode: "adaptive", ...kl },
       batchSize,
       miniBatchSize: batchSize,
-      promptTokens: { min: 1, max: promptTokens },
-      newTokens: { min: newTokens, max: newTokens },
-      rewardText: "full",
+      sampling: { promptTokens: { min: 1, max: promptTokens }, newTokens: { min: newTokens, max: newTokens } },
     });
     const scores = new Map(
       batches.flat().map(({ prompt, completion, score }) => [textOf([...prompt, ...withoutEos(completion)]), score]),
     );
-    const reward = { name: "test/given", score: (text: string) => ({ reward: scores.get(text) ?? NaN, tokens: [] }) };
+    const reward = plainReward("test/given", "full", (text) => scores.get(text) ?? Number.NaN);
     return { ...options, reward };
   }
 
   async function trainerOn(options: PpoTrainerOptions, { batches, valueHead }: PpoRun, at: number) {
     const batch = batches[at] ?? [];
-    const programs = await compilePrograms(options, options.config, options.random);
+    const programs = await compilePrograms(options);
     await programs.head.store.write("v_head.summary.weight", Float32Array.from(valueHead.weight));
     await programs.head.store.write("v_head.summary.bias", Float32Array.from(valueHead.bias));
     const completions = new Map(batch.map(({ prompt, completion }) => [textOf(prompt), completion]));
@@ -177,9 +176,11 @@ describe("saving", () => {
   it("never follows a step that failed: what was saved before stays", async () => {
     const options = await tinyOptions(device);
     const source: { broken: boolean } = { broken: false };
-    const reward = {
+    const reward: Reward = {
+      ...options.reward,
       name: "test/breaks",
-      score: (text: string) => (source.broken ? { reward: Number.NaN, tokens: [] } : options.reward.score(text)),
+      score: (batch) =>
+        source.broken ? Promise.resolve(new Float64Array(batch.length).fill(Number.NaN)) : options.reward.score(batch),
     };
     const trainer = await createPpoTrainer({ ...options, reward });
     await trainer.step();

@@ -10,14 +10,14 @@ import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
 import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { valueHeadTensors } from "../models/value-head.ts";
-import type { RewardFunction } from "../rewards/reward.ts";
+import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores } from "./completion-scorer.ts";
-import { learningRateAt, type PpoConfig } from "./ppo-config.ts";
+import { learningRateAt } from "./ppo-config.ts";
 import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
 import { adaptKlCoefficient } from "./ppo-math.ts";
-import { compilePrograms, type PpoModels, type PpoPrograms } from "./ppo-programs.ts";
+import { compilePrograms, type PpoProgramOptions, type PpoPrograms } from "./ppo-programs.ts";
 import { checkKl, learningSignal, type Signal } from "./ppo-signal.ts";
 import {
   type PpoState,
@@ -28,17 +28,18 @@ import {
   tensorsFile,
 } from "./ppo-state.ts";
 import { type Prompt, PromptBatches } from "./prompts.ts";
-import { decodeText, type Rollout, sampleRollouts, scoredText } from "./rollout.ts";
+import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 
-export interface PpoTrainerOptions extends PpoModels {
+export interface PpoTrainerOptions extends PpoProgramOptions {
   /** Trained in place; the same model as the reference to begin with, as a rule. */
   readonly policy: LoadedModel;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
-  readonly reward: RewardFunction;
+  readonly reward: Reward;
   readonly prompts: readonly Prompt[];
-  readonly config: PpoConfig;
   /** Forked, never moved: the trainer's own streams are part of its state. */
   readonly random: Random;
+  /** Ends a reward that takes long, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a step did. */
@@ -106,7 +107,7 @@ export interface PpoTimes {
 export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
   checkModels(options);
   const prompts = new PromptBatches(options.prompts, options.config.batchSize, options.random.state);
-  return new PpoTrainer(options, await compilePrograms(options, options.config, options.random), prompts);
+  return new PpoTrainer(options, await compilePrograms(options), prompts);
 }
 
 export class PpoTrainer {
@@ -218,18 +219,22 @@ export class PpoTrainer {
   }
 
   async #sample(prompts: readonly Prompt[]): Promise<Rollout[]> {
-    const { tokenizer, config } = this.#options;
-    return sampleRollouts(this.#programs.sampler, prompts, decodeText(tokenizer), config, this.#random);
+    const { tokenizer, sampling } = this.#options;
+    return sampleRollouts(this.#programs.sampler, prompts, decodeText(tokenizer), sampling, this.#random);
   }
 
-  #reward(rollouts: readonly Rollout[]): number[] {
-    const { reward, config } = this.#options;
-    return rollouts.map((rollout) => {
-      const text = scoredText(rollout, config.rewardText);
-      const value = reward.score(text).reward;
-      if (!Number.isFinite(value)) throw new NonFiniteRewardError(this.#steps + 1, reward.name, value, text);
-      return value;
-    });
+  async #reward(rollouts: readonly Rollout[]): Promise<number[]> {
+    const { reward, signal } = this.#options;
+    const values = [...(await scoresOf(reward, completionsOf(rollouts), signal))];
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0)
+      throw new NonFiniteRewardError(
+        this.#steps + 1,
+        reward.name,
+        values[bad] ?? Number.NaN,
+        rollouts[bad]?.text ?? "",
+      );
+    return values;
   }
 
   async #score(batch: CompletionBatch): Promise<[old: CompletionScores, reference: CompletionScores]> {

@@ -2,8 +2,8 @@
 import { invariant } from "../common/errors.ts";
 import { Random, type RandomState } from "../common/random.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { PpoConfig, TokenRange } from "./ppo-config.ts";
 import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
+import type { SamplingConfig, TextConfig, TokenRange } from "./sampling-config.ts";
 
 /** The beginning of a text. */
 export interface Prompt {
@@ -15,7 +15,7 @@ export interface Prompt {
   readonly textIndex: number;
 }
 
-export interface PromptOptions extends Pick<PpoConfig, "promptTokens" | "minTextCharacters" | "prependBos"> {
+export interface PromptOptions extends Pick<SamplingConfig, "promptTokens" | "minTextCharacters">, TextConfig {
   /** The model's beginning-of-text token; needed for `prependBos`. */
   readonly bosId: number | undefined;
 }
@@ -33,7 +33,9 @@ export function makePrompts(
 ): Prompt[] {
   const { promptTokens, minTextCharacters, prependBos, bosId } = options;
   if (prependBos && bosId === undefined)
-    throw new PpoModelError("prependBos is set, but the model's config.json names no bos_token_id: set it to false");
+    throw new PpoModelError(
+      "text.prependBos is set, but the model's config.json names no bos_token_id: set it to false",
+    );
   const start = prependBos && bosId !== undefined ? [bosId] : [];
   const prompts: Prompt[] = [];
   for (const [textIndex, text] of texts.entries()) {

@@ -2,9 +2,10 @@
 import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
 import type { Values } from "../engine/graph.ts";
 import { Generator } from "../models/generate.ts";
+import { scoresOf } from "../rewards/reward.ts";
+import { shapeOf } from "./completion-batch.ts";
 import type { EvaluationOptions } from "./evaluate.ts";
-import { shapeOf } from "./ppo-programs.ts";
-import { decodeText, sampleRollouts, scoredText } from "./rollout.ts";
+import { completionsOf, decodeText, sampleRollouts } from "./rollout.ts";
 
 /** Some of the model's parameters under a name. */
 export interface WeightPart {
@@ -91,9 +92,10 @@ async function withPartPutBack<R>(
 }
 
 /** Nothing is frozen: one program serves all parts, and was measured to be as fast. */
-async function createGenerator({ device, tuned, tokenizer, config }: RestoreOptions) {
-  const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
-  const sizes = { batch: config.batchSize, promptTokens, maxNewTokens };
+async function createGenerator(options: RestoreOptions) {
+  const { device, tuned, tokenizer, sampling } = options;
+  const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(options);
+  const sizes = { batch: sampling.rows, promptTokens, maxNewTokens };
   const generator = await Generator.create(device, tuned, { ...sizes, tokenizer });
   return Object.assign(generator, { [Symbol.asyncDispose]: () => generator.dispose() });
 }
@@ -101,16 +103,16 @@ async function createGenerator({ device, tuned, tokenizer, config }: RestoreOpti
 /** A reward a prompt. */
 async function rewardsOf(
   generator: Generator,
-  { tokenizer, reward, prompts, config, random }: RestoreOptions,
+  { tokenizer, reward, prompts, sampling, random, signal }: RestoreOptions,
   known: readonly number[],
   onBatch: (rewards: readonly number[]) => Promise<void>,
 ): Promise<number[]> {
   const rewards = [...known];
-  for (let start = known.length; start < prompts.length; start += config.batchSize) {
-    const batch = prompts.slice(start, start + config.batchSize);
+  for (let start = known.length; start < prompts.length; start += sampling.rows) {
+    const batch = prompts.slice(start, start + sampling.rows);
     const stream = random.fork(`batch at ${start}`);
-    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), config, stream);
-    rewards.push(...rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward));
+    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), sampling, stream);
+    rewards.push(...(await scoresOf(reward, completionsOf(rollouts), signal)));
     await onBatch([...rewards]);
   }
   return rewards;

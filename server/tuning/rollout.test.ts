@@ -7,7 +7,8 @@ import type { Device } from "../engine/device.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import { Generator } from "../models/generate.ts";
 import type { Continuation } from "../models/generation-rows.ts";
-import { decodeText, sampleRollouts, scoredText } from "./rollout.ts";
+import { judgedText } from "../rewards/reward.ts";
+import { completionsOf, decodeText, sampleRollouts } from "./rollout.ts";
 
 const decode = decodeText(tinyTokenizer);
 
@@ -41,8 +42,10 @@ describe("what is kept of a continuation", () => {
   it("text is scored with its prompt or without", async () => {
     const [rollout] = await kept([running(10, 11)], 2);
     if (rollout === undefined) throw new Error("no rollout");
-    expect(scoredText(rollout, "completion")).toBe(" 10 11");
-    expect(scoredText(rollout, "full")).toBe(`${prompts[0]?.text} 10 11`);
+    const [asked] = completionsOf([rollout]);
+    if (asked === undefined) throw new Error("nothing is asked");
+    expect(judgedText(asked, "completion")).toBe(" 10 11");
+    expect(judgedText(asked, "full")).toBe(`${prompts[0]?.text} 10 11`);
   });
 });
 

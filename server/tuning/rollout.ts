@@ -2,14 +2,15 @@
 import type { Random } from "../common/random.ts";
 import type { Generator } from "../models/generate.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import type { Completion } from "../rewards/reward.ts";
 import type { Episode } from "./completion-batch.ts";
-import type { PpoConfig } from "./ppo-config.ts";
 import { type Prompt, uniformIn } from "./prompts.ts";
+import type { SamplingConfig } from "./sampling-config.ts";
 
 /** What gives continuations; a `Generator`, as a rule. */
 export type Sampler = Pick<Generator, "generate" | "dispose">;
 
-export type RolloutOptions = Pick<PpoConfig, "newTokens" | "temperature">;
+export type RolloutOptions = Pick<SamplingConfig, "newTokens" | "temperature">;
 
 /** A completion as it was sampled, and its text. */
 export interface Rollout extends Episode {
@@ -22,7 +23,7 @@ export interface Rollout extends Episode {
 /** The length of every prompt's completion, drawn from `newTokens`. */
 export function drawLengths(
   prompts: readonly Prompt[],
-  { newTokens }: Pick<PpoConfig, "newTokens">,
+  { newTokens }: Pick<SamplingConfig, "newTokens">,
   random: Random,
 ): number[] {
   return prompts.map(() => uniformIn(newTokens, random));
@@ -61,9 +62,9 @@ export async function sampleRollouts(
   });
 }
 
-/** The text that is scored: with the prompt or without. */
-export function scoredText({ promptText, text }: Rollout, what: PpoConfig["rewardText"]): string {
-  return what === "full" ? promptText + text : text;
+/** What a reward is asked of rollouts. */
+export function completionsOf(rollouts: readonly Rollout[]): Completion[] {
+  return rollouts.map(({ promptText, text }) => ({ prompt: promptText, completion: text }));
 }
 
 /** Ids to text, without special tokens. */

@@ -114,6 +114,7 @@ const operatorCase = z.discriminatedUnion("op", [
       "reciprocal",
       "negate",
       "abs",
+      "stopGradient",
       "add",
       "sub",
       "mul",

@@ -60,6 +60,23 @@ describe.each(devicesUnderTest)("the other operators on $kind", ({ open }) => {
     });
   });
 
+  it("a step trained straight through has its own value and the sigmoid's gradient", async () => {
+    const x = ops.input("x", [4]);
+    const soft = ops.sigmoid(x);
+    const hard = ops.greater(x, ops.fill([], 0));
+    const step = ops.add(soft, ops.stopGradient(ops.sub(hard, soft)));
+    const [gradient = x] = gradients(ops.sum(ops.mul(step, ops.input("w", [4]))), [x]);
+    const program = await device.compile({ stores: [], outputs: { step, gradient } });
+    const [at, w] = [
+      [-2, -0.5, 0.25, 3],
+      [1, 2, -3, 4],
+    ] as const;
+    const found = await program.run({ x: Float32Array.from(at), w: Float32Array.from(w) });
+    expectClose("value", found["step"], [0, 0, 1, 1], { absolute: 1e-7, relative: 0 });
+    const slopes = at.map((value, place) => (w[place] ?? 0) / (2 + Math.exp(value) + Math.exp(-value)));
+    expectClose("gradient", found["gradient"], slopes, { absolute: 1e-6, relative: 1e-6 });
+  });
+
   it("topKIndices gives the places of the largest entries, falling", async () => {
     const x = ops.input("x", [2, 5]);
     const program = await device.compile({ stores: [], outputs: { ids: ops.topKIndices(x, 3) } });

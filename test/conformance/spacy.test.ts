@@ -8,7 +8,7 @@ import { z } from "zod";
 import { alpha, alphaLower, alphaUpper, icons } from "../../server/rewards/spacy-english/character-classes.ts";
 import { englishExceptions } from "../../server/rewards/spacy-english/exceptions.ts";
 import { tokenizeEnglish } from "../../server/rewards/spacy-english/tokenizer.ts";
-import { vaderReward } from "../../server/rewards/vader.ts";
+import { vaderScore } from "../../server/rewards/vader.ts";
 import { vaderLexicon } from "../../server/rewards/vader-lexicon.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -89,7 +89,7 @@ test.each(["head", "nltk2016"] as const)("the lexicon %s has the file's ratings 
 function roundedSums(text: string): number[] {
   // Adding 0 turns Python's and our own -0 into 0.
   return (["head", "nltk2016"] as const).map(
-    (lexicon) => Math.round(vaderReward(text, { lexicon }).sum * 1e6) / 1e6 + 0,
+    (lexicon) => Math.round(vaderScore(text, { lexicon }).sum * 1e6) / 1e6 + 0,
   );
 }
 

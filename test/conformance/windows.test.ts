@@ -83,6 +83,7 @@ const examples: { readonly [K in OpKind]: Node } = {
   reciprocal: ops.reciprocal(positive),
   negate: ops.negate(x),
   abs: ops.abs(x),
+  stopGradient: ops.stopGradient(x),
   add: ops.add(x, y),
   sub: ops.sub(x, row),
   mul: ops.mul(x, y),

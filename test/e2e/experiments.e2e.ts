@@ -8,7 +8,7 @@ import type { Workbench } from "./support/workbench.ts";
 const experiment = `{
   "preset": "quick",
   "name": "mine",
-  "ppo": { "batchSize": 60 },
+  "tuning": { "batchSize": 60 },
   "data": { "source": { "file": "./texts.jsonl" } }
 }
 `;
@@ -32,7 +32,7 @@ describe.skipIf(!inject("ground").ready)("an experiment file", () => {
     await workbench.openFile("mine.lfp-experiment.json");
     await workbench.run("Problems: Focus on Problems View");
     const problems = workbench.page.locator(".markers-panel");
-    await problems.getByText("ppo.miniBatchSize: must divide batchSize", { exact: false }).waitFor();
+    await problems.getByText("tuning.miniBatchSize: must divide batchSize", { exact: false }).waitFor();
     await workbench.screenshot("experiment-problems");
     expect(await problems.getByText("LFP Lens experiment").count()).toBe(1);
 

@@ -6,7 +6,7 @@ import { Session } from "./support/session.ts";
 import type { Workbench } from "./support/workbench.ts";
 
 /** Does not end by itself while the test looks. */
-const endless = { ...tinyExperiment, name: "endless", ppo: { ...tinyExperiment.ppo, steps: 10_000 } };
+const endless = { ...tinyExperiment, name: "endless", tuning: { ...tinyExperiment.tuning, steps: 10_000 } };
 
 describe.skipIf(!inject("ground").ready)("a run", () => {
   let session: Session;

@@ -116,7 +116,7 @@ async function subjects(root: string): Promise<readonly Subject[]> {
   await writeFile(join(made, "a.lfp-ablation.json"), JSON.stringify(set));
   await writeFile(
     join(made, "e.json"),
-    JSON.stringify({ preset: "quick", name: "x", sae: { epochs: 2 }, ppo: { steps: 3 } }),
+    JSON.stringify({ preset: "quick", name: "x", sae: { epochs: 2 }, tuning: { steps: 3 } }),
   );
   const stage = { id: "tune", stage: "tune", codeVersion: 1, status: "done" };
   const record = {

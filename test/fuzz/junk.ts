@@ -137,7 +137,7 @@ export function documentText(random: Random): string {
 /** An experiment file with values that may or may not fit. */
 function experimentText(random: Random): string {
   const value = (): unknown => pick(random, [0, 1, -1, 1e300, 0.5, null, "x", [], {}, [[1, 1]], { min: 9, max: 2 }]);
-  const sections = ["ppo", "data", "sae", "divergence", "tuned", "__proto__", "preset", "model"];
+  const sections = ["tuning", "ppo", "data", "sae", "divergence", "tuned", "__proto__", "preset", "model"];
   const fields = ["batchSize", "kl", "steps", "heldOut", "limit", "source", "layers", "promptTokens", "constructor"];
   const entries = Array.from({ length: 1 + random.integer(4) }, (): [string, unknown] => [
     pick(random, sections),

@@ -71,6 +71,11 @@ export const rules: readonly Rule[] = [
     forbidden: /^server\/pipeline\/finished\//,
     types: true,
   }),
+  imports("only tuning, its bench and the presets know the settings of PPO", {
+    from: /^server\/(?!tuning\/|bench\/ppo-timing\.ts|pipeline\/experiment\/presets\.ts)/,
+    forbidden: /^server\/tuning\/ppo-config\.ts/,
+    types: true,
+  }),
   ...SEPARATE_PARTS.map((part) =>
     imports(`${part} imports none of ${SEPARATE_PARTS.filter((other) => other !== part).join(", ")}`, {
       from: new RegExp(`^server/${part}/`),

@@ -1,11 +1,12 @@
 import { Random } from "../../server/common/random.ts";
 import type { TripleFeatures } from "../../server/probe/features.ts";
+import type { RatingRange } from "../../server/rewards/word-ratings.ts";
 import { rowMatrix } from "../../server/statistics/linear-algebra.ts";
 import type { Triple } from "../../server/tasks/task.ts";
 
 export interface Planted {
   readonly triples: Triple[];
-  readonly wordValues: Map<string, number>;
+  readonly ratings: { readonly values: ReadonlyMap<string, number>; readonly range: RatingRange };
   readonly features: TripleFeatures;
 }
 
@@ -55,7 +56,7 @@ export function plantedTriples(options: PlantedOptions): Planted {
   const layers = [{ layer: 0, start: 0, end: columns }];
   return {
     triples,
-    wordValues,
+    ratings: { values: wordValues, range: { low: -3.9, high: 3.4 } },
     features: { layers, triples: n, rows: rowMatrix(Float32Array.from(rows), 3 * n, columns) },
   };
 }

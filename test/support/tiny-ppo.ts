@@ -2,10 +2,12 @@
 import { Random } from "../../server/common/random.ts";
 import type { Device } from "../../server/engine/device.ts";
 import { loadModel } from "../../server/models/checkpoint.ts";
-import type { RewardFunction } from "../../server/rewards/reward.ts";
+import { plainReward } from "../../server/rewards/reward.ts";
 import type { PpoTrainerOptions } from "../../server/tuning/ppo.ts";
-import { type PpoConfig, ppoPresets } from "../../server/tuning/ppo-config.ts";
+import { ppoPresets } from "../../server/tuning/ppo-config.ts";
 import type { Prompt } from "../../server/tuning/prompts.ts";
+import { paperSampling, type SamplingConfig } from "../../server/tuning/sampling-config.ts";
+import type { Tuning } from "../../server/tuning/tunings.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
 
 /** The fixture model's vocabulary; id 1 ends a text. */
@@ -18,16 +20,13 @@ export const tinyTokenizer = {
 };
 
 /** The share of ids below half of the vocabulary: about a half before any training. */
-export const lowIds: RewardFunction = {
-  name: "test/low-ids",
-  score: (text) => {
-    const ids = text.split(" ").filter(Boolean).map(Number);
-    const low = ids.filter((id) => id < tinyVocabulary / 2).length;
-    return { reward: ids.length === 0 ? 0 : low / ids.length, tokens: [] };
-  },
-};
+export const lowIds = plainReward("test/low-ids", "completion", (text) => {
+  const ids = text.split(" ").filter(Boolean).map(Number);
+  const low = ids.filter((id) => id < tinyVocabulary / 2).length;
+  return ids.length === 0 ? 0 : low / ids.length;
+});
 
-const tinyConfig: PpoConfig = {
+const tinyConfig: Tuning<"ppo"> = {
   ...ppoPresets.quick,
   steps: 12,
   batchSize: 32,
@@ -37,10 +36,13 @@ const tinyConfig: PpoConfig = {
   warmupSteps: 0,
   schedule: "constant",
   kl: { mode: "adaptive", coefficient: 0.02, target: 2, horizon: 1000 },
+};
+
+const tinySampling: SamplingConfig = {
+  ...paperSampling,
   promptTokens: { min: 1, max: 4 },
   newTokens: { min: 3, max: 8 },
-  prependBos: false,
-  rewardText: "completion",
+  rows: 32,
 };
 
 export function tinyPrompts(count: number): Prompt[] {
@@ -51,10 +53,15 @@ export function tinyPrompts(count: number): Prompt[] {
   });
 }
 
+interface TinyChanges extends Partial<Tuning<"ppo">> {
+  readonly seed?: number;
+  readonly sampling?: Partial<SamplingConfig>;
+}
+
 /** Options for a trainer with models of its own. */
 export async function tinyOptions(
   device: Device,
-  { seed = 1, ...config }: Partial<PpoConfig> & { readonly seed?: number } = {},
+  { seed = 1, sampling, ...config }: TinyChanges = {},
 ): Promise<PpoTrainerOptions> {
   return {
     device,
@@ -64,6 +71,8 @@ export async function tinyOptions(
     reward: lowIds,
     prompts: tinyPrompts(100),
     config: { ...tinyConfig, ...config },
+    sampling: { ...tinySampling, ...sampling },
+    text: { prependBos: false },
     random: Random.fromSeed(seed),
   };
 }

@@ -10,18 +10,19 @@ import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { collectFeatures } from "../../server/probe/collect.ts";
 import { LogRatioCollection } from "../../server/probe/collect-log-ratio.ts";
-import type { TripleFeatures } from "../../server/probe/features.ts";
+import { type TripleFeatures, tripleFeatures } from "../../server/probe/features.ts";
 import { saveProbe } from "../../server/probe/format.ts";
 import type { LinearProbe } from "../../server/probe/linear-probe.ts";
 import { evaluateProbe } from "../../server/probe/regression.ts";
 import { defaultProbeSettings } from "../../server/probe/report-types.ts";
 import type { WordFolds } from "../../server/probe/word-folds.ts";
+import { vaderRatings } from "../../server/rewards/vader.ts";
 import { saveSae } from "../../server/sae/format.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
 import { type Sae, unitRows } from "../../server/sae/sae.ts";
 import { sentimentTask } from "../../server/tasks/sentiment/sentiment-task.ts";
-import type { Triple } from "../../server/tasks/task.ts";
+import { spansOf, type Triple } from "../../server/tasks/task.ts";
 
 export interface TinyRun {
   readonly folder: string;
@@ -112,12 +113,12 @@ async function fitProbe(
   const tokenizer = await loadTokenizer(join(folder, "tuned"));
   const model = await loadModel(device, join(folder, "tuned"));
   const texts = (await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" })).slice(0, 800);
-  const task = sentimentTask({ lexicon: "head" });
+  const task = sentimentTask(vaderRatings({ lexicon: "head" }));
   const sources = texts.map(({ row, text }) => ({ id: `reviews/${row}`, text }));
   const { triples } = await task.makeTriples(sources, { seed: 1, tokenizer, limit: 60 });
   const placed = new Map<number, Awaited<ReturnType<typeof placeSae>>>();
   for (const [layer, sae] of small) placed.set(layer, await placeSae(device, `small.${layer}`, sae));
-  const { features } = await collectFeatures(triples, {
+  const { features: read } = await collectFeatures(spansOf(triples), {
     device,
     model,
     tokenizer,
@@ -135,6 +136,7 @@ async function fitProbe(
     },
     prefixIds: [0],
   });
+  const features = tripleFeatures(read);
   const settings = {
     ...defaultProbeSettings,
     normalise,
@@ -146,12 +148,12 @@ async function fitProbe(
     refits: 3,
   };
   const counts = new Map([["wonderful", 7]]);
-  const data = { triples, wordValues: task.wordValues, features, tuningCounts: counts };
+  const data = { triples, ratings: task.ratings, features, tuningCounts: counts };
   const evaluated = await evaluateProbe(data, settings);
   const { probe, wordFolds } = evaluated;
   await saveProbe(join(folder, "probe"), { ...evaluated, about: { task: "sentiment" } });
   const base = await loadModel(device, join(folder, "..", "..", "base"), { prefix: "base." });
-  const collection = new LogRatioCollection(triples, {
+  const collection = new LogRatioCollection(spansOf(triples), {
     device,
     pair: { tuned: model, base },
     tokenizer,

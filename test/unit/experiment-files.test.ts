@@ -102,6 +102,6 @@ describe("examples", async () => {
       data: { source: { file: join(folder, "reviews.csv") } },
     });
     const pair = await loadExperiment(join(folder, "own-tuned-pair.json"));
-    expect(pair).toMatchObject({ tuned: join(folder, "my-tuned-model"), download: true });
+    expect(pair).toMatchObject({ tuning: { kind: "given", model: join(folder, "my-tuned-model") }, download: true });
   });
 });

@@ -79,6 +79,10 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/pipeline/stages/tune.ts": ["server/pipeline/finished/summaries.ts"] },
       "server/pipeline/stages/tune.ts imports server/pipeline/finished/summaries.ts",
     ],
+    "only tuning, its bench and the presets know the settings of PPO": [
+      { "server/pipeline/stages/attribute.ts": ["type server/tuning/ppo-config.ts"] },
+      "server/pipeline/stages/attribute.ts imports server/tuning/ppo-config.ts",
+    ],
     "tuning imports none of sae, learned, calibration, probe, explain, ablate, lens": [
       { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },
       "server/tuning/ppo.ts imports server/sae/sae.ts",

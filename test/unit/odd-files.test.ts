@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { starterFolder } from "../../server/common/package-root.ts";
-import { Random } from "../../server/common/random.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device } from "../../server/engine/device.ts";
 import { readAblationSet } from "../../server/lens/ablation-file.ts";
@@ -14,6 +13,7 @@ import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { loadExperiment } from "../../server/pipeline/experiment/resolve.ts";
 import { prepareStage } from "../../server/pipeline/stages/prepare.ts";
+import { stageContext } from "../support/stage-context.ts";
 
 const modelFiles = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] as const;
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"4d7a".repeat(16)}\nsize 123456\n`;
@@ -122,19 +122,14 @@ describe("a text that nothing can normalise", () => {
     const output = join(scratch, `output-${++count}`);
     await mkdir(output);
     const messages: unknown[] = [];
-    await prepareStage.run({
-      settings: { data: { files: ["data"], field: "text", limit: null }, heldOut: 1, analysis: null },
-      input: () => data,
-      output,
-      random: Random.fromSeed(1),
-      signal: new AbortController().signal,
-      progress: () => undefined,
-      message: (...said: unknown[]) => void messages.push(said),
-      log: () => undefined,
-      stepDone: () => Promise.resolve(),
-      openDevice: () => Promise.reject(new Error("no device is needed")),
-      resumed: undefined,
-    });
+    await prepareStage.run(
+      stageContext({
+        settings: { data: { files: ["data"], field: "text", limit: null }, heldOut: 1, analysis: null },
+        inputs: { data },
+        output,
+        message: (...said) => void messages.push(said),
+      }),
+    );
     expect(JSON.parse(await readFile(join(output, "counts.json"), "utf8"))).toEqual({
       tuning: 2,
       heldOut: 1,

@@ -115,6 +115,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   reciprocal: (_, [x], e) => e.emit("Reciprocal", [of(x)]),
   negate: (_, [x], e) => e.emit("Neg", [of(x)]),
   abs: (_, [x], e) => e.emit("Abs", [of(x)]),
+  stopGradient: (_, [x], e) => e.emit("Identity", [of(x)]),
   add: (_, inputs, e) => e.emit("Add", inputs),
   sub: (_, inputs, e) => e.emit("Sub", inputs),
   mul: (_, inputs, e) => e.emit("Mul", inputs),

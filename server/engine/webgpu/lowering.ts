@@ -65,6 +65,7 @@ export const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   reciprocal: unary((x) => `1.0f / ${x}`),
   negate: unary((x) => `-(${x})`),
   abs: unary((x) => `abs(${x})`),
+  stopGradient: move((node, place, builder) => elements.operands(node, place, builder)[0] ?? ""),
   add: several((a, b) => `${a} + ${b}`),
   sub: several((a, b) => `${a} - ${b}`),
   mul: several((a, b) => `${a} * ${b}`),

@@ -1,4 +1,5 @@
 /** JSON in what a model says: thinking first is no answer, and of several objects the last that fits is meant. */
+import { tryJson } from "../../common/json.ts";
 
 /** What thinking ends with; it may have begun in the prompt, so the beginning need not be there. */
 const thinkingEnds =
@@ -22,28 +23,20 @@ const triesAtMost = 300;
  * model's thinking, unless the whole text is JSON.
  */
 export function jsonIn(text: string): unknown[] {
-  const whole = parsed(text.trim());
+  const whole = tryJson(text.trim());
   if (whole !== undefined) return [whole];
   const answer = withoutThinking(text).slice(-longest);
-  const own = parsed(answer.trim());
+  const own = tryJson(answer.trim());
   if (own !== undefined) return [own];
   const found: unknown[] = [];
   let start = answer.indexOf("{");
   for (let tries = 0; start >= 0 && tries < triesAtMost; tries++) {
     const end = endOfObject(answer, start);
-    const value = end === undefined ? undefined : parsed(answer.slice(start, end));
+    const value = end === undefined ? undefined : tryJson(answer.slice(start, end));
     if (value !== undefined) found.push(value);
     start = answer.indexOf("{", value === undefined || end === undefined ? start + 1 : end);
   }
   return found;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** After the brace that closes the one at `start`, with strings passed over. */

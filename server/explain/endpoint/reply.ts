@@ -1,5 +1,7 @@
 /** What a reply of the chat protocol says. Only what is needed must be there: what a server sends beside it may be of any shape. */
+
 import { z } from "zod";
+import { tryJson } from "../../common/json.ts";
 import { inertLine } from "../plain-text.ts";
 import { withoutThinking } from "./json-text.ts";
 import type { Usage } from "./spend.ts";
@@ -51,7 +53,7 @@ const usageSchema = z.object({
 const failureSchema = z.object({ error: z.union([z.string(), z.object({ message: z.string() })]) });
 
 export function readReply(body: string): Reply {
-  const reply = jsonOf(body);
+  const reply = tryJson(body);
   const parsed = replySchema.safeParse(reply);
   const [choice] = parsed.data?.choices ?? [];
   if (choice === undefined) return unfit(reply, body);
@@ -73,12 +75,4 @@ function unfit(reply: unknown, body: string): Reply {
     return { kind: "unfit", reason: `it answered with an error: ${inertLine(saidBy(body), 200)}`, isError: true };
   const begins = body === "" ? "it is empty" : `it begins ${JSON.stringify(inertLine(body, 60))}`;
   return { kind: "unfit", reason: `its reply is no chat completion (${begins})`, isError: false };
-}
-
-function jsonOf(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

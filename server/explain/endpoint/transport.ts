@@ -2,8 +2,10 @@
  * One request to a server, its answer read whole: only from the given origin, within bounds of time and of decoded bytes. What the server says beside its
  * status is kept, because it says what to do.
  */
+
 import { z } from "zod";
 import { bodyWithin, LargeBodyError } from "../../common/bounded-body.ts";
+import { tryJson } from "../../common/json.ts";
 
 /** The server answered with a status that is no success. */
 export class StatusError extends Error {
@@ -82,14 +84,6 @@ const refusal = z.union([
 
 /** What a body says for people: servers put it in different places. */
 export function saidBy(body: string): string {
-  const parsed = refusal.safeParse(parsedOf(body));
+  const parsed = refusal.safeParse(tryJson(body));
   return parsed.success ? parsed.data : body;
-}
-
-function parsedOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessAborted } from "../../common/abort.ts";
 import { LfpError } from "../../common/errors.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
@@ -322,13 +323,4 @@ async function lastChange(folders: readonly string[]): Promise<string | null> {
     for (const name of await readdir(folder).catch(() => []))
       lastMs = Math.max(lastMs, (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0);
   return lastMs === 0 ? null : new Date(lastMs).toISOString();
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }

@@ -7,7 +7,7 @@ import { packageRoot } from "../../common/package-root.ts";
 import { openRegular } from "../../common/text-file.ts";
 import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
 import { unlessMissing } from "../../runs/files.ts";
-import { LocalExecutor } from "../../runs/local-executor.ts";
+import { cancelRun } from "../../runs/jobs.ts";
 import { checkRunName, runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
@@ -50,7 +50,7 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     const experimentFile = runPaths(folder).experiment;
     if ((await unlessMissing(stat(experimentFile))) === undefined)
       throw new RunPartMissingError(`${folder} has no experiment.json; start the run from its experiment file.`);
-    await submitExperimentRun({ folder, experimentFile, runsRoot: dirname(folder) }, lfpProgram(), dirname(folder));
+    await submitExperimentRun({ folder, experimentFile }, lfpProgram(), dirname(folder));
     await board.refresh(folder);
     return { folder };
   });
@@ -58,7 +58,9 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   dispatcher.request(CancelRun, async ({ folder: asked }) => {
     session.requireTrust("Stopping a run");
     const folder = await session.checkRun(asked);
-    new LocalExecutor(dirname(folder)).cancel({ runFolder: folder }).catch(onFailure);
+    cancelRun(folder)
+      .then(() => board.refresh(folder))
+      .catch(onFailure);
     return {};
   });
 

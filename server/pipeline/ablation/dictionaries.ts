@@ -7,30 +7,21 @@ import { featureId } from "../../protocol/ablation.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
-import { readJson } from "../artifacts/json-files.ts";
+import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 
 /** Which of the tuned model's dictionaries. */
-export interface DictionaryPlace {
-  readonly layer: number;
-  readonly size: "small" | "big";
-}
+export type DictionaryPlace = Pick<Dictionary, "layer" | "size">;
 
-/** The tuned model's, big before small as they are applied; one size alone is the small one. */
+/** The tuned model's, big before small as they are applied. */
 export async function placeDictionaries(device: Device, root: string): Promise<AblatedDictionary[]> {
-  const { saes } = await readJson(root, qualityFile, autoencodersSchema);
+  const own = (await readDictionaries(root)).filter(({ model }) => model === "tuned");
   const found: AblatedDictionary[] = [];
-  for (const layer of new Set(saes.map((sae) => sae.layer))) {
-    const sizes = saes.filter((sae) => sae.model === "tuned" && sae.layer === layer).toSorted((a, b) => b.F - a.F);
-    for (const [at, { F }] of sizes.entries()) {
-      if (at > 0 && at < sizes.length - 1) continue;
-      const size = at === sizes.length - 1 ? "small" : "big";
-      const name = dictionaryName({ layer, size });
-      const { sae } = await loadSae(saeFolder(root, "tuned", layer, F));
-      const { store, nodes } = await placeSae(device, name, sae);
-      const { decoder, decoderBias } = nodes;
-      found.push({ name, layer, features: F, store, encode: (x) => encodeNode(x, nodes), decoder, decoderBias });
-    }
+  for (const { layer, size, F, folder } of own.toSorted((a, b) => a.layer - b.layer || b.F - a.F)) {
+    const name = dictionaryName({ layer, size });
+    const { sae } = await loadSae(folder);
+    const { store, nodes } = await placeSae(device, name, sae);
+    const { decoder, decoderBias } = nodes;
+    found.push({ name, layer, features: F, store, encode: (x) => encodeNode(x, nodes), decoder, decoderBias });
   }
   return found;
 }

@@ -13,11 +13,12 @@ const rows = [
 ];
 const layers = [{ layer: 1, start: 0, end: 3 }];
 const features = { layers, triples: 2, rows: rowMatrix(Float32Array.from(rows.flat()), 6, 3) };
+const ratings = { range: { low: -4, high: 4 }, highReward: 3 };
 const probe = { layers, weights: Float32Array.of(1, 0, 0), intercept: 0, deltaScale: null, outputScale: null };
 
 it("counts how often a set, its random sets and all features are active where the reading is 3 or more, and elsewhere", () => {
   // Read are the first feature's 5, 4, 0 and 3: three of four inputs are of high reward. Neutral versions play no part.
-  expect(activationFrequencies(probe, features, [0, 1], { ablated: [0], random: [1, 2, 1] })).toEqual({
+  expect(activationFrequencies(probe, features, [0, 1], { ablated: [0], random: [1, 2, 1] }, ratings)).toEqual({
     threshold: 3,
     highInputs: 3,
     otherInputs: 1,
@@ -30,8 +31,19 @@ it("counts how often a set, its random sets and all features are active where th
   });
 });
 
+it("a lexicon's own threshold and range decide what is high", () => {
+  const own = { range: { low: 0, high: 10 }, highReward: 5 };
+  const scaled = { ...probe, outputScale: { low: 0, high: 10 } };
+  // 5, 4, 0 and 3 as they are, of which one is high; laid on 0 to 10 by their own ends, 10, 8, 0 and 6, of which three are.
+  const found = activationFrequencies(scaled, features, [0, 1], { ablated: [0], random: [] }, own);
+  expect(found).toMatchObject({ threshold: 5, highInputs: 1, otherInputs: 3 });
+  const stretched = { ...probe, outputScale: { low: 0, high: 5 } };
+  const high = activationFrequencies(stretched, features, [0, 1], { ablated: [0], random: [] }, own);
+  expect(high).toMatchObject({ threshold: 5, highInputs: 3, otherInputs: 1 });
+});
+
 it("says nothing where there are no inputs or no random sets", () => {
-  const second = activationFrequencies(probe, features, [1], { ablated: [0, 1], random: [] });
+  const second = activationFrequencies(probe, features, [1], { ablated: [0, 1], random: [] }, ratings);
   expect(second).toMatchObject({
     highInputs: 2,
     otherInputs: 0,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { TripleFeatures } from "../../probe/features.ts";
 import { polarRows, takeRows } from "../../probe/features.ts";
 import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 
 /** Per cent of inputs at which a feature is active, mean over the features; null where there are no inputs. */
 export const frequenciesSchema = z.object({
@@ -20,19 +21,17 @@ export const frequenciesSchema = z.object({
 });
 export type Frequencies = z.infer<typeof frequenciesSchema>;
 
-/** A reading from which the paper counts an input as one of high reward. */
-const highReward = 3;
-
-/** Over positive and negative words of triples that the probe was not fitted on. Features are places in a row; one that several draws hold counts as often. */
+/** Over positive and negative words of triples that the probe was not fitted on; the ratings say from where on a reading is high. Features are places in a row; one that several draws hold counts as often. */
 export function activationFrequencies(
   probe: LinearProbe,
   features: TripleFeatures,
   test: readonly number[],
   { ablated, random }: { readonly ablated: readonly number[]; readonly random: readonly number[] },
+  { range, highReward }: Pick<WordRatings, "range" | "highReward">,
 ): Frequencies {
   const n = features.triples;
   const rows = takeRows(polarRows(features), Int32Array.from(test.flatMap((triple) => [triple, n + triple])));
-  const readings = probeRewards(probe, rows);
+  const readings = probeRewards(probe, rows, range);
   const all = Array.from({ length: rows.columns }, (_, column) => column);
   const share = (isHigh: boolean, among: readonly number[]): number | null => {
     const chosen = [...readings.keys()].filter((row) => (readings[row] ?? 0) >= highReward === isHigh);

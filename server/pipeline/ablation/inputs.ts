@@ -8,7 +8,8 @@ import { resolveReference } from "../../models/open.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { runPipeline } from "../../runs/run.ts";
 import { type RunRecord, readRecord } from "../../runs/run-folder.ts";
-import type { Experiment } from "../experiment/schema.ts";
+import { shortKey } from "../../runs/stage-folder.ts";
+import { type Experiment, givenModelOf } from "../experiment/schema.ts";
 import { planExperiment } from "../plan-experiment.ts";
 import type { AblationPaths } from "./open.ts";
 
@@ -47,12 +48,12 @@ export async function ablationPaths(folder: string, experiment: Experiment): Pro
   };
   const local = { download: false } as const;
   const { folder: model } = await resolveReference(experiment.model, local);
-  const own = experiment.tuned;
+  const given = givenModelOf(experiment);
   const [texts, triples] = [await output("prepare"), await output("triples")];
   const made = texts === undefined || triples === undefined ? await madeAgain(folder, record, experiment) : undefined;
   return {
     model,
-    tuned: own === null ? await need("tune", "tuned") : (await resolveReference(own, local)).folder,
+    tuned: given === undefined ? await need("tune", "tuned") : (await resolveReference(given, local)).folder,
     saes: await need("autoencoders", "sae"),
     probe: await need("probe", "probe"),
     texts: texts ?? made?.texts ?? "",
@@ -68,7 +69,7 @@ async function madeAgain(
 ): Promise<Pick<AblationPaths, "texts" | "triples">> {
   const before = record?.stages.find(({ id }) => id === "triples");
   if (record === undefined || before?.key === undefined) throw new UnfinishedRunError(folder, "triples");
-  const root = join(stateFolder(), "made-again", before.key.slice(0, 16), record.name);
+  const root = join(stateFolder(), "made-again", shortKey(before.key), record.name);
   const stages = await planExperiment(experiment, { run: record.name });
   const { seed, deviceClass } = record;
   const plan = stages.filter(({ id }) => id === "prepare" || id === "triples");

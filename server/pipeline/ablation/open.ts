@@ -2,14 +2,13 @@ import type { Random } from "../../common/random.ts";
 import type { Device } from "../../engine/device.ts";
 import { loadModel } from "../../models/checkpoint.ts";
 import { loadProbe } from "../../probe/format.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
-import { type RewardSettings, rewardOf } from "../feedback.ts";
+import { type CompletionSettings, needRatings, type RewardSettings, rewardOf } from "../feedback.ts";
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
 import type { AblationSubject } from "./subject.ts";
 
@@ -23,8 +22,7 @@ export interface AblationPaths {
   readonly triples: string;
 }
 
-export interface AblationSettings {
-  readonly ppo: PpoConfig;
+export interface AblationSettings extends CompletionSettings {
   readonly reward: RewardSettings;
   readonly contextLength: number;
   /** How the probe reads words of several tokens. */
@@ -37,14 +35,14 @@ export interface AblationSettings {
 const lossTexts = 32;
 const separatedTriples = 96;
 
-/** Loads what an ablation of dictionaries of these sizes needs onto a device. `random` draws the prompts' lengths. */
+/** Loads what an ablation of dictionaries of these sizes needs onto a device; the subject holds its reward until it is disposed. `random` draws the prompts' lengths. */
 export async function openAblation(
   device: Device,
   paths: AblationPaths,
-  { ppo, reward, contextLength, multiToken, prompts }: AblationSettings,
+  { sampling, text, judged, reward, contextLength, multiToken, prompts }: AblationSettings,
   sizes: ReadonlySet<DictionaryPlace["size"]>,
   random: Random,
-): Promise<AblationSubject> {
+): Promise<AblationSubject & AsyncDisposable> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
   const texts = await readJsonLines(paths.texts, heldOutTexts, sourceText);
   const { bosId, contextLength: longest } = model.config;
@@ -54,7 +52,9 @@ export async function openAblation(
   const dictionaries = await placeDictionaries(device, paths.saes);
   const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
-  const plain = texts.map(({ text }) => text);
+  const plain = texts.map((one) => one.text);
+  const ratings = needRatings(reward, "an ablation, which reads the probe,");
+  const opened = await rewardOf(reward, judged);
   return {
     device,
     model,
@@ -62,14 +62,17 @@ export async function openAblation(
     tokenizer,
     dictionaries: ofSizes(sizes),
     probed: ofSizes(new Set(["small"])),
-    reward: rewardOf(reward),
-    config: ppo,
-    prompts: makePrompts(plain, tokenizer, { ...ppo, bosId }, random).slice(0, prompts),
-    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { prependBos: ppo.prependBos, bosId }),
+    reward: opened,
+    ratings,
+    sampling,
+    text,
+    prompts: makePrompts(plain, tokenizer, { ...sampling, ...text, bosId }, random).slice(0, prompts),
+    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
     contextTokens: Math.min(contextLength, longest),
     probe,
     multiToken,
     triples: triples.slice(0, separatedTriples),
-    prefixIds: prefixOf({ prependBos: ppo.prependBos, bosId }),
+    prefixIds: prefixOf({ ...text, bosId }),
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
 }

@@ -4,12 +4,13 @@ import type { Unit } from "../../ablate/loss.ts";
 import { Random } from "../../common/random.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
-import { shapeOf } from "../../tuning/ppo-programs.ts";
-import { decodeText, drawLengths, sampleRollouts, scoredText } from "../../tuning/rollout.ts";
+import { scoresOf } from "../../rewards/reward.ts";
+import { shapeOf } from "../../tuning/completion-batch.ts";
+import { completionsOf, decodeText, drawLengths, sampleRollouts } from "../../tuning/rollout.ts";
+import type { SamplingConfig } from "../../tuning/sampling-config.ts";
 import type { AblationSubject } from "./subject.ts";
 
-/** Prompts in one batch, as long as their probabilities hold at most so many numbers; no fewer than tuning had. */
+/** Prompts in one batch, as long as their probabilities hold at most so many numbers; no fewer than `sampling.rows`. */
 const mostRows = 128;
 const probabilitiesAtOnce = 2 ** 23;
 
@@ -34,9 +35,9 @@ export class RewardMeter {
   }
 
   static async create(subject: AblationSubject, model: Model, edit: AblationEdit): Promise<RewardMeter> {
-    const { device, tokenizer, config, prompts } = subject;
-    const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(config);
-    const batch = rowsOf(config, model.config.vocabSize, prompts.length);
+    const { device, tokenizer, sampling, prompts } = subject;
+    const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(subject);
+    const batch = rowsOf(sampling, model.config.vocabSize, prompts.length);
     const generator = await Generator.create(device, model, {
       batch,
       promptTokens,
@@ -55,9 +56,9 @@ export class RewardMeter {
    * Prompts whose completions are about as long run together, so that few steps are spent on rows that have ended.
    */
   async rewards({ completion, seed, unit, signal }: CompletionOptions): Promise<number[]> {
-    const { prompts, config, tokenizer, reward } = this.#subject;
+    const { prompts, sampling, tokenizer, reward } = this.#subject;
     const random = Random.fromSeed(seed).fork(`completion ${completion}`);
-    const lengths = drawLengths(prompts, config, random.fork("lengths"));
+    const lengths = drawLengths(prompts, sampling, random.fork("lengths"));
     const order = [...prompts.keys()].sort((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b);
     const rewards = new Array<number>(prompts.length).fill(0);
     for (let start = 0; start < order.length; start += this.#rows) {
@@ -67,8 +68,8 @@ export class RewardMeter {
       const own = places.map((place) => lengths[place] ?? 0);
       const stream = random.fork(`batch at ${start}`);
       const found = await unit(async () => {
-        const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), config, stream, own);
-        return rollouts.map((rollout) => reward.score(scoredText(rollout, config.rewardText)).reward);
+        const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), sampling, stream, own);
+        return [...(await scoresOf(reward, completionsOf(rollouts), signal))];
       });
       for (const [at, place] of places.entries()) rewards[place] = found[at] ?? 0;
     }
@@ -80,7 +81,7 @@ export class RewardMeter {
   }
 }
 
-function rowsOf({ batchSize }: PpoConfig, vocabulary: number, prompts: number): number {
-  const rows = Math.max(batchSize, Math.min(mostRows, Math.floor(probabilitiesAtOnce / vocabulary)));
+function rowsOf({ rows: fewest }: SamplingConfig, vocabulary: number, prompts: number): number {
+  const rows = Math.max(fewest, Math.min(mostRows, Math.floor(probabilitiesAtOnce / vocabulary)));
   return Math.max(1, Math.min(rows, prompts));
 }

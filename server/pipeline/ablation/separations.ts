@@ -2,15 +2,16 @@ import type { AblationEdit } from "../../ablate/edit.ts";
 import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
+import { spansOf } from "../../tasks/task.ts";
 import type { Journal } from "./journal.ts";
 import type { AblationSubject } from "./subject.ts";
 
 /** The probe's reading of the changed outputs, as the edit stands: at the positive word of each triple minus at the negative one. */
 export async function separationsOf(subject: AblationSubject, edit: AblationEdit, journal: Journal): Promise<number[]> {
-  const { device, model, tokenizer, probe, triples, prefixIds, multiToken, probed } = subject;
+  const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];
   const byLayer = new Map(probed.map((one) => [one.layer, one]));
-  const collection = new FeatureCollection(triples, {
+  const collection = new FeatureCollection(spansOf(triples), {
     device,
     model,
     tokenizer,
@@ -37,7 +38,7 @@ export async function separationsOf(subject: AblationSubject, edit: AblationEdit
       z.rows,
       Int32Array.from({ length: n }, (_, at) => first + at),
     );
-  const positive = probeRewards(probe, rowsFrom(0));
-  const negative = probeRewards(probe, rowsFrom(n));
+  const positive = probeRewards(probe, rowsFrom(0), ratings.range);
+  const negative = probeRewards(probe, rowsFrom(n), ratings.range);
   return Array.from(positive, (value, at) => value - (negative[at] ?? 0));
 }

@@ -3,13 +3,14 @@ import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import type { Reward } from "../../rewards/reward.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 import type { Triple } from "../../tasks/task.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
+import type { CompletionConfig } from "../../tuning/sampling-config.ts";
 
 /** Everything of a run that an ablation is measured with. */
-export interface AblationSubject {
+export interface AblationSubject extends CompletionConfig {
   readonly device: Device;
   /** The tuned model. */
   readonly model: Model;
@@ -20,8 +21,9 @@ export interface AblationSubject {
   readonly dictionaries: readonly AblatedDictionary[];
   /** Those that the probe reads. */
   readonly probed: readonly AblatedDictionary[];
-  readonly reward: RewardFunction;
-  readonly config: PpoConfig;
+  readonly reward: Reward;
+  /** On whose scale the probe reads. */
+  readonly ratings: WordRatings;
   /** Of texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
   /** Token ids of such texts, for the loss. */

@@ -1,25 +1,30 @@
 import type { Tokenizer } from "../../models/tokenizer.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import { type Reward, scoresOf } from "../../rewards/reward.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 
 /**
- * What each token is worth to a reward that rates words, [V]: for a token that is a space and a whole rated word, in any case, that word's reward; 0
+ * What each token is worth to a reward, [V]: for a token that is a space and a whole rated word, in any case, that word's reward; 0
  * for all others. A token without the space goes on with a word, as a rule, and what a longer word's other tokens make of it is not known
- * where it is drawn. Undefined where the reward rates no such token, as one does that judges only whole texts.
+ * where it is drawn. Undefined where no such token has a rating.
  */
-export function tokenValues(
+export async function tokenValues(
   tokenizer: Pick<Tokenizer, "vocabSize" | "specialIds" | "tokenText">,
-  reward: RewardFunction,
+  { reward, ratings }: { readonly reward: Reward; readonly ratings: WordRatings },
   vocabulary: number,
-): Float32Array | undefined {
+  signal?: AbortSignal,
+): Promise<Float32Array | undefined> {
   const values = new Float32Array(vocabulary);
+  const rated: { readonly id: number; readonly word: string }[] = [];
   for (let id = 0; id < Math.min(vocabulary, tokenizer.vocabSize); id++) {
     if (tokenizer.specialIds.has(id)) continue;
     const word = wordOf(tokenizer.tokenText(id));
     if (word === undefined) continue;
-    const { reward: own, tokens } = reward.score(word);
-    const [first] = tokens;
-    if (tokens.length === 1 && first?.start === 0 && first.end === word.length) values[id] = own;
+    const [first, ...more] = ratings.rated(word);
+    if (more.length === 0 && first?.start === 0 && first.end === word.length) rated.push({ id, word });
   }
+  const words = rated.map(({ word }) => ({ prompt: "", completion: word }));
+  const scores = await scoresOf(reward, words, signal);
+  for (const [at, { id }] of rated.entries()) values[id] = scores[at] ?? 0;
   return values.some((value) => value !== 0) ? values : undefined;
 }
 

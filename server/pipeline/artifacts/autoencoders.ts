@@ -1,12 +1,16 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { LfpError } from "../../common/errors.ts";
+
+export const modelNames = ["base", "tuned"] as const;
 
 /** File of the `autoencoders` stage. */
 export const qualityFile = "quality.json";
 
 export const qualitySchema = z.object({
   id: z.string(),
-  model: z.enum(["base", "tuned"]),
+  model: z.enum(modelNames),
   layer: z.int(),
   /** Dictionary size and width of what it reads. */
   F: z.int(),
@@ -25,7 +29,7 @@ export const qualitySchema = z.object({
   lossRecovered: z.number().nullable(),
 });
 export const similaritySchema = z.object({
-  model: z.enum(["base", "tuned"]),
+  model: z.enum(modelNames),
   layer: z.int(),
   small: z.int(),
   big: z.int(),
@@ -44,4 +48,66 @@ export type Autoencoders = z.infer<typeof autoencodersSchema>;
 /** Folder of an autoencoder inside the stage's output. */
 export function saeFolder(root: string, model: string, layer: number, F: number): string {
   return join(root, model, String(layer), String(F));
+}
+
+/** A dictionary of the stage's output that others read. `small` is the smallest of its layer, `big` the largest of several. */
+export interface Dictionary {
+  readonly model: ModelName;
+  readonly layer: number;
+  readonly size: DictionarySize;
+  readonly F: number;
+  readonly folder: string;
+}
+
+export type ModelName = (typeof modelNames)[number];
+export type DictionarySize = "small" | "big";
+
+/**
+ * The dictionaries in the output of `autoencoders` or `dictionaries`, by model, by layer, small before big. Sizes between the two are left
+ * out. Throws `NoDictionariesError` where there are none at all.
+ */
+export async function readDictionaries(root: string): Promise<Dictionary[]> {
+  const found: Dictionary[] = [];
+  for (const model of modelNames)
+    for (const layer of await numbersIn(join(root, model))) {
+      const sizes = await numbersIn(join(root, model, `${layer}`));
+      for (const { size, F } of smallAndBig(sizes.map((own) => ({ F: own }))))
+        found.push({ model, layer, size, F, folder: saeFolder(root, model, layer, F) });
+    }
+  if (found.length === 0) throw new NoDictionariesError(root);
+  return found;
+}
+
+/** Nothing in a folder is a dictionary. */
+export class NoDictionariesError extends LfpError {
+  readonly code = "not-found";
+
+  constructor(root: string) {
+    super(
+      `${root} holds no dictionaries; expected folders like tuned/LAYER/FEATURES, as the autoencoders stage writes them: finish the run with \`lfp run\``,
+    );
+  }
+}
+
+/** Of the dictionaries of one layer the smallest and the largest, with what that makes them; one alone is the small one. */
+export function smallAndBig<S extends { readonly F: number }>(dictionaries: readonly S[]): (S & SizeOnly)[] {
+  const [small, ...larger] = dictionaries.toSorted((a, b) => a.F - b.F);
+  const big = larger.at(-1);
+  return [
+    ...(small === undefined ? [] : [{ ...small, size: "small" as const }]),
+    ...(big === undefined ? [] : [{ ...big, size: "big" as const }]),
+  ];
+}
+
+interface SizeOnly {
+  readonly size: DictionarySize;
+}
+
+/** Folders named by a number, ascending. */
+async function numbersIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
 }

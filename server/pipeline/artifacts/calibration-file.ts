@@ -7,6 +7,7 @@ import { readTextFile } from "../../common/text-file.ts";
 import { Calibration } from "../../protocol/calibration.ts";
 import { canonicalDigest } from "../../runs/canonical-json.ts";
 import { unlessMissing } from "../../runs/files.ts";
+import { keyedSections } from "../experiment/older-form.ts";
 import type { Experiment } from "../experiment/schema.ts";
 
 /** Where a run keeps its calibration, from its folder. */
@@ -17,16 +18,15 @@ export const calibrationPath: readonly string[] = ["calibration", "calibration.j
  * probe. Name, seed and what is only shown or explained stay out.
  */
 export function experimentDigest(experiment: Experiment): string {
-  const { model, tuned, task, data, analysis, reward, ppo, learned, divergence, sae, triples, probe } = experiment;
+  const { model, task, data, analysis, reward, learned, divergence, sae, triples, probe } = experiment;
   const { edits: _, ...meant } = reward;
   return canonicalDigest({
     model,
-    tuned,
+    ...keyedSections(experiment),
     task,
     data,
     analysis,
     reward: meant,
-    ppo,
     learned,
     divergence,
     sae,

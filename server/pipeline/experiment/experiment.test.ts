@@ -4,13 +4,13 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { probeSettingsSchema } from "../../probe/report-types.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
-import { PpoConfig } from "../../tuning/ppo-config.ts";
+import { SamplingConfig } from "../../tuning/sampling-config.ts";
 import { ExperimentError } from "./issues.ts";
 import { experimentJsonSchema, keysAt } from "./json-schema.ts";
 import { mergeOverrides } from "./merge.ts";
 import { experimentPresets, presetNames } from "./presets.ts";
 import { ExperimentFileError, loadExperiment, parseExperiment } from "./resolve.ts";
-import { experimentSchema, heldOutCount, ppoConfigOf, probeSettingsOf, tripleSettingsOf } from "./schema.ts";
+import { experimentSchema, heldOutCount, probeSettingsOf, tripleSettingsOf } from "./schema.ts";
 
 function issuesOf(source: string | object): Record<string, string> {
   try {
@@ -31,7 +31,7 @@ describe("presets", () => {
     expect(experiment).toEqual({ preset, name: preset.replaceAll("/", "-"), ...experimentPresets[preset].settings });
     expect(experimentSchema.parse(experiment)).toEqual(experiment);
     expect(parseExperiment(JSON.stringify(experiment))).toEqual(experiment);
-    expect(PpoConfig.safeParse(ppoConfigOf(experiment)).success).toBe(true);
+    expect(SamplingConfig.safeParse(experiment.sampling).success).toBe(true);
     expect(probeSettingsSchema.safeParse(probeSettingsOf(experiment)).success).toBe(true);
     expect(Object.keys(tripleSettingsOf(experiment))).toEqual(Object.keys(defaultTripleSettings));
   });
@@ -41,8 +41,13 @@ describe("presets", () => {
   });
 
   it("hold the paper's numbers", () => {
-    const { ppo, sae, divergence, data, analysis } = parseExperiment({ preset: "paper/pythia-70m/vader" });
-    expect(ppo).toMatchObject({
+    const { tuning, sampling, text, sae, divergence, data, analysis } = parseExperiment({
+      preset: "paper/pythia-70m/vader",
+    });
+    expect(sampling).toMatchObject({ promptTokens: { min: 2, max: 9 }, newTokens: { min: 8, max: 19 }, rows: 64 });
+    expect(text).toEqual({ prependBos: false });
+    expect(tuning).toMatchObject({
+      kind: "ppo",
       batchSize: 64,
       miniBatchSize: 16,
       learningRate: 1e-6,
@@ -79,8 +84,8 @@ describe("presets", () => {
       normalise: "predictions",
     });
     expect(published.triples).toMatchObject({ texts: "tuning", extent: { kind: "firstSentence" } });
-    expect({ ...published, ppo: 0 }).toMatchObject({ model: paper.model, data: paper.data, analysis: paper.analysis });
-    expect(published.ppo).toEqual(paper.ppo);
+    expect(published).toMatchObject({ model: paper.model, data: paper.data, analysis: paper.analysis });
+    for (const section of ["tuning", "sampling", "text"] as const) expect(published[section]).toEqual(paper[section]);
   });
 });
 
@@ -90,7 +95,8 @@ describe("what a file says otherwise", () => {
       $schema: "x",
       preset: "paper/pythia-70m/vader",
       name: "mine",
-      ppo: { steps: 20, promptTokens: { max: 5 }, kl: { mode: "fixed", coefficient: 0.1 } },
+      tuning: { steps: 20, kl: { mode: "fixed", coefficient: 0.1 } },
+      sampling: { promptTokens: { max: 5 } },
       sae: { multiples: [4], sparsity: { kind: "topk", k: 8 } },
       data: { source: { file: "/texts/a.CSV" }, heldOut: 0.25 },
       divergence: { layers: [2, 1] },
@@ -101,15 +107,15 @@ describe("what a file says otherwise", () => {
       ...settings,
       preset: "paper/pythia-70m/vader",
       name: "mine",
-      ppo: { ...settings.ppo, steps: 20, promptTokens: { min: 2, max: 5 }, kl: { mode: "fixed", coefficient: 0.1 } },
+      tuning: { ...settings.tuning, steps: 20, kl: { mode: "fixed", coefficient: 0.1 } },
+      sampling: { ...settings.sampling, promptTokens: { min: 2, max: 5 } },
       sae: { ...settings.sae, multiples: [4], sparsity: { kind: "topk", k: 8 } },
       data: { ...settings.data, source: { file: resolve("/texts/a.CSV") }, heldOut: 0.25 },
       divergence: { ...settings.divergence, layers: [2, 1] },
       analysis: { ...settings.analysis, limit: 7 },
     });
-    expect(parseExperiment({ preset: "quick", ppo: { kl: { coefficient: 0.2 } } }).ppo.kl).toEqual({
-      mode: "fixed",
-      coefficient: 0.2,
+    expect(parseExperiment({ preset: "quick", tuning: { kl: { coefficient: 0.2 } } }).tuning).toMatchObject({
+      kl: { mode: "fixed", coefficient: 0.2 },
     });
   });
 
@@ -130,7 +136,7 @@ describe("what a file says otherwise", () => {
 
   it("leaves the presets as they are", () => {
     const before = JSON.stringify(experimentPresets);
-    parseExperiment({ preset: "quick", ppo: { steps: 3 }, data: { limit: 2000 } });
+    parseExperiment({ preset: "quick", tuning: { steps: 3 }, data: { limit: 2000 } });
     expect(JSON.stringify(experimentPresets)).toBe(before);
   });
 });
@@ -139,9 +145,9 @@ describe("paths", () => {
   const folder = resolve("/somewhere");
   it("start from the experiment's folder, where they are paths", () => {
     const parse = (more: object) => parseExperiment({ preset: "quick", ...more }, { folder });
-    expect(parse({ model: "./m", tuned: "../t" })).toMatchObject({
+    expect(parse({ model: "./m", tuning: { kind: "given", model: "../t" } })).toMatchObject({
       model: join(folder, "m"),
-      tuned: resolve(folder, "../t"),
+      tuning: { kind: "given", model: resolve(folder, "../t") },
     });
     for (const model of ["starter", "EleutherAI/pythia-70m@main", resolve("/m"), "~/m", ".hidden/m"]) {
       expect(parse({ model }).model).toBe(model);
@@ -169,12 +175,12 @@ describe("paths", () => {
 });
 
 const quick = (more: object) => ({ preset: "quick", ...more });
-const twice = { "ppo.steps": /given twice/, seed: /given twice/ };
+const twice = { "tuning.steps": /given twice/, seed: /given twice/ };
 
 describe("what is wrong is named with its place", () => {
   it.each<[string, object | string, Record<string, RegExp>]>([
     ["no JSON", '{"preset": "quick",}', { "": /not JSON/ }],
-    ["a key twice", '{"preset": "quick", "ppo": {"steps": 3, "steps": 4}, "seed": 1, "\\u0073eed": 2}', twice],
+    ["a key twice", '{"preset": "quick", "tuning": {"steps": 3, "steps": 4}, "seed": 1, "\\u0073eed": 2}', twice],
     [
       "a key that objects take for something else",
       '{"preset": "quick", "sae": {"__proto__": {}}}',
@@ -190,11 +196,19 @@ describe("what is wrong is named with its place", () => {
     ["no preset", {}, { preset: /is missing; expected one of quick, paper/ }],
     ["a preset that is none", { preset: "fast" }, { preset: /got "fast"/ }],
     ["an unknown key", quick({ sed: 1 }), { sed: /unknown key; there are .*seed/ }],
-    ["an unknown key further in", quick({ ppo: { lr: 1 } }), { "ppo.lr": /unknown key; there are .*learningRate/ }],
-    ["a field that another field says", quick({ ppo: { rewardText: "full" } }), { "ppo.rewardText": /unknown key/ }],
-    ["a wrong type", quick({ ppo: { steps: "many" } }), { "ppo.steps": /got "many"; expected a number/ }],
-    ["a fraction", quick({ ppo: { steps: 1.5 } }), { "ppo.steps": /got 1.5; expected a whole number/ }],
-    ["a number out of bounds", quick({ ppo: { gamma: 2 } }), { "ppo.gamma": /got 2; expected at most 1/ }],
+    [
+      "an unknown key further in",
+      quick({ tuning: { lr: 1 } }),
+      { "tuning.lr": /unknown key; there are .*learningRate/ },
+    ],
+    [
+      "a field that another field says",
+      quick({ tuning: { rewardText: "full" } }),
+      { "tuning.rewardText": /unknown key/ },
+    ],
+    ["a wrong type", quick({ tuning: { steps: "many" } }), { "tuning.steps": /got "many"; expected a number/ }],
+    ["a fraction", quick({ tuning: { steps: 1.5 } }), { "tuning.steps": /got 1.5; expected a whole number/ }],
+    ["a number out of bounds", quick({ tuning: { gamma: 2 } }), { "tuning.gamma": /got 2; expected at most 1/ }],
     ["a section that is none", quick({ sae: [] }), { sae: /got \[\]; expected an object/ }],
     ["null where something is needed", quick({ reward: null }), { reward: /got null; expected an object/ }],
     [
@@ -207,7 +221,21 @@ describe("what is wrong is named with its place", () => {
       quick({ sae: { sparsity: { kind: "l2" } } }),
       { "sae.sparsity.kind": /got "l2"; expected one of "l1", "topk"/ },
     ],
-    ["a member of another kind", quick({ ppo: { kl: { target: 6 } } }), { "ppo.kl.target": /unknown key/ }],
+    [
+      "a member of another kind",
+      quick({ tuning: { kl: { target: 6 } } }),
+      { "tuning.kl.target": /unknown key; there are mode, coefficient$/ },
+    ],
+    [
+      "a tuning that is none",
+      quick({ tuning: { kind: "dpo" } }),
+      { "tuning.kind": /got "dpo"; expected one of "ppo", "given"/ },
+    ],
+    [
+      "a given model without a word that it is given",
+      quick({ tuning: { model: "./t" } }),
+      { "tuning.model": /unknown key; there are kind, steps,/ },
+    ],
     ["a kind without its members", quick({ sae: { sparsity: { kind: "topk" } } }), { "sae.sparsity.k": /is missing/ }],
     ["a place in a list", quick({ divergence: { layers: [1, -2] } }), { "divergence.layers[1]": /got -2/ }],
     ["an empty list", quick({ divergence: { layers: [] } }), { "divergence.layers": /at least 1 item$/ }],
@@ -264,8 +292,8 @@ describe("what is wrong is named with its place", () => {
     ["a seed that is too large", quick({ seed: 2 ** 32 }), { seed: /at most 4294967295/ }],
     [
       "several things at once",
-      quick({ seed: "1", ppo: { epochs: 0 }, report: { word: 1 } }),
-      { seed: /a number/, "ppo.epochs": /more than 0/, "report.word": /there are samples, words/ },
+      quick({ seed: "1", tuning: { epochs: 0 }, report: { word: 1 } }),
+      { seed: /a number/, "tuning.epochs": /more than 0/, "report.word": /there are samples, words/ },
     ],
   ])("%s", (_what, source, expected) => {
     const issues = issuesOf(source);
@@ -280,19 +308,23 @@ describe("what is wrong is named with its place", () => {
   });
 
   it("and so is what does not fit together", () => {
-    expect(issuesOf(quick({ ppo: { batchSize: 60, miniBatchSize: 16 } }))).toEqual({
-      "ppo.miniBatchSize": "must divide batchSize (got 16)",
+    expect(issuesOf(quick({ tuning: { batchSize: 60, miniBatchSize: 16 } }))).toEqual({
+      "tuning.miniBatchSize": "must divide batchSize (got 16)",
     });
-    expect(issuesOf(quick({ ppo: { warmupSteps: 1000 } }))["ppo.warmupSteps"]).toContain("less than steps");
-    expect(issuesOf(quick({ ppo: { promptTokens: { min: 9, max: 2 } } }))["ppo.promptTokens.max"]).toContain("min");
+    expect(issuesOf(quick({ tuning: { warmupSteps: 1000 } }))["tuning.warmupSteps"]).toContain("less than steps");
+    expect(issuesOf(quick({ sampling: { promptTokens: { min: 9, max: 2 } } }))["sampling.promptTokens.max"]).toContain(
+      "min",
+    );
     expect(issuesOf(quick({ data: { limit: 100, heldOut: 100 } }))["data.heldOut"]).toContain("leaves none of the 100");
-    expect(issuesOf(quick({ data: { limit: 100, heldOut: 0.5 } }))["ppo.batchSize"]).toContain("50 texts");
+    expect(issuesOf(quick({ data: { limit: 100, heldOut: 0.5 } }))["tuning.batchSize"]).toContain("50 texts");
     expect(issuesOf(quick({ data: { heldOut: 0 } }))["data.heldOut"]).toContain("analysis is null");
     expect(issuesOf(quick({ data: { heldOut: 1.5 } }))["data.heldOut"]).toContain("share below 1");
     expect(issuesOf(quick({ sae: { bufferTokens: 100 } }))["sae.batchTokens"]).toContain("100");
     expect(issuesOf(quick({ sae: { multiples: [2, 1] } }))["sae.multiples"]).toContain("grow");
     expect(issuesOf(quick({ divergence: { layers: [1, 1] } }))["divergence.layers"]).toContain("twice");
-    expect(issuesOf(quick({ tuned: "starter" }))["tuned"]).toContain("nothing to compare");
+    expect(issuesOf(quick({ tuning: { kind: "given", model: "starter" } }))["tuning.model"]).toContain(
+      "nothing to compare",
+    );
     const edits = [
       { word: "bad", flip: true },
       { word: "house", factor: 2 },
@@ -304,18 +336,20 @@ describe("what is wrong is named with its place", () => {
       "reward.edits[2].word": 'names "bad" a second time (got "bad")',
     });
     expect(parseExperiment(quick({ reward: { edits: [{ word: "house", rating: 2 }] } })).reward.edits).toHaveLength(1);
-    expect(issuesOf(quick({ tuned: "./t", reward: { edits: [edits[0]] } }))["reward.edits"]).toContain("no effect");
+    expect(
+      issuesOf(quick({ tuning: { kind: "given", model: "./t" }, reward: { edits: [edits[0]] } }))["reward.edits"],
+    ).toContain("no effect");
   });
 
   it("and so are settings of a tuning that does not take place", () => {
-    const issues = issuesOf(quick({ tuned: "./t", ppo: { steps: 3, kl: { coefficient: 1 }, temperature: 0.7 } }));
-    expect(Object.keys(issues)).toEqual(["ppo.steps", "ppo.kl"]);
-    expect(issues["ppo.steps"]).toContain("no effect");
-    const { ppo } = parseExperiment(
-      quick({ tuned: "./t", ppo: { temperature: 0.7, steps: experimentPresets.quick.settings.ppo.steps } }),
+    const given = { kind: "given", model: "./t" };
+    const issues = issuesOf(
+      quick({ tuning: { ...given, steps: 3, kl: { coefficient: 1 } }, sampling: { temperature: 0.7 } }),
     );
-    expect(ppo.temperature).toBe(0.7);
-    expect(parseExperiment(quick({ tuned: "./t", data: { limit: 40, heldOut: 20 } })).data.limit).toBe(40);
+    expect(Object.keys(issues)).toEqual(["tuning.steps", "tuning.kl"]);
+    expect(issues["tuning.steps"]).toBe("unknown key; there are kind, model");
+    expect(parseExperiment(quick({ tuning: given, sampling: { temperature: 0.7 } })).sampling.temperature).toBe(0.7);
+    expect(parseExperiment(quick({ tuning: given, data: { limit: 40, heldOut: 20 } })).data.limit).toBe(40);
   });
 });
 
@@ -333,12 +367,12 @@ describe("the JSON Schema", () => {
     expect(text.match(/"required"/g)).toHaveLength(1 + 2 * 2 + 3);
     expect(text).not.toMatch(/oneOf|readOnly|9007199254740991/);
     expect(schema).toMatchObject({
-      properties: { preset: { enum: [...presetNames] }, ppo: { additionalProperties: false } },
+      properties: { preset: { enum: [...presetNames] }, sampling: { additionalProperties: false } },
     });
   });
 
   it("knows the keys at a path", () => {
-    expect(keysAt(["ppo", "kl"])).toEqual(["mode", "coefficient", "target", "horizon"]);
+    expect(keysAt(["tuning", "kl"])).toEqual(["mode", "coefficient", "target", "horizon"]);
     expect(keysAt(["data", "source"])).toEqual(["file", "hub", "split", "config"]);
     expect(keysAt(["seed"])).toEqual([]);
     expect(keysAt(["divergence", "layers", 0])).toEqual([]);

@@ -15,8 +15,8 @@ async function told(file: object): Promise<(readonly [where: string, message: st
 }
 
 test("a rule between fields stands at the key that it is about", async () => {
-  expect(await told({ preset: "quick", ppo: { batchSize: 60, miniBatchSize: 16 } })).toEqual([
-    ['"miniBatchSize"', expect.stringContaining("ppo.miniBatchSize: must divide batchSize")],
+  expect(await told({ preset: "quick", tuning: { batchSize: 60, miniBatchSize: 16 } })).toEqual([
+    ['"miniBatchSize"', expect.stringContaining("tuning.miniBatchSize: must divide batchSize")],
   ]);
   expect(await told({ preset: "quick", divergence: { layers: [1, 1] } })).toEqual([
     ['"layers"', expect.stringContaining("names a layer twice")],
@@ -27,17 +27,21 @@ test("a rule between fields stands at the key that it is about", async () => {
 });
 
 test("where the preset gives the field, it stands at the key that brought it about", async () => {
+  expect(await told({ preset: "quick", name: "a", tuning: { batchSize: 60 } })).toEqual([
+    ['"batchSize"', expect.stringContaining("tuning.miniBatchSize: must divide")],
+  ]);
+  // In the older form too, although the places of issues are today's.
   expect(await told({ preset: "quick", name: "a", ppo: { batchSize: 60 } })).toEqual([
-    ['"batchSize"', expect.stringContaining("ppo.miniBatchSize: must divide")],
+    ['"batchSize"', expect.stringContaining("tuning.miniBatchSize: must divide")],
   ]);
   expect(await told({ preset: "quick", data: { limit: 10, heldOut: 0.5 } })).toEqual([
-    ['"limit"', expect.stringContaining("ppo.batchSize: is more than the 5 texts")],
+    ['"limit"', expect.stringContaining("tuning.batchSize: is more than the 5 texts")],
   ]);
-  expect(await told({ preset: "quick", ppo: { promptTokens: { min: 99 } } })).toEqual([
-    ['"min"', expect.stringContaining("ppo.promptTokens.max: must not be below min")],
+  expect(await told({ preset: "quick", sampling: { promptTokens: { min: 99 } } })).toEqual([
+    ['"min"', expect.stringContaining("sampling.promptTokens.max: must not be below min")],
   ]);
-  expect(await told({ preset: "paper/pythia-70m/vader", ppo: { kl: { mode: "fixed" } } })).toEqual([
-    ['"mode"', expect.stringContaining("ppo.kl.coefficient: is missing")],
+  expect(await told({ preset: "paper/pythia-70m/vader", tuning: { kl: { mode: "fixed" } } })).toEqual([
+    ['"mode"', expect.stringContaining("tuning.kl.coefficient: is missing")],
   ]);
 });
 
@@ -47,18 +51,18 @@ test("what the schema says is not said again, and what only the merged experimen
     [],
     { preset: "qick" },
     { preset: "quick", pppo: 1 },
-    { preset: "quick", ppo: { epochs: 0 } },
-    { preset: "quick", ppo: { steps: "many" } },
+    { preset: "quick", tuning: { epochs: 0 } },
+    { preset: "quick", tuning: { steps: "many" } },
     { preset: "quick", name: "A b" },
     { preset: "quick", data: { source: { hub: "a/b" } } },
-    { preset: "quick", ppo: { kl: { mode: "fixed", target: 7 } } },
+    { preset: "quick", tuning: { kl: { mode: "fixed", target: 7 } } },
   ])
     expect(await told(file)).toEqual([]);
   // The quick preset's penalty is fixed; the schema only knows that some have a target.
-  expect(await told({ preset: "quick", ppo: { kl: { target: 7 } } })).toEqual([
-    ['"target"', expect.stringContaining("ppo.kl.target: unknown key")],
+  expect(await told({ preset: "quick", tuning: { kl: { target: 7 } } })).toEqual([
+    ['"target"', expect.stringContaining("tuning.kl.target: unknown key")],
   ]);
-  expect(await told({ preset: "quick", ppo: { epochs: 0 }, data: { source: { file: "a.txt" } } })).toEqual([
+  expect(await told({ preset: "quick", tuning: { epochs: 0 }, data: { source: { file: "a.txt" } } })).toEqual([
     ['"file"', expect.stringContaining("must end in .jsonl")],
   ]);
 });

@@ -11,7 +11,7 @@ import { resolveReference } from "../../models/open.ts";
 import { dataFileEndings } from "../data/texts.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import { modelFitIssues } from "./model-fit.ts";
-import type { Experiment } from "./schema.ts";
+import { type Experiment, givenModelOf } from "./schema.ts";
 import type { TextSource } from "./sources.ts";
 
 /** A file that an experiment names is not there. */
@@ -53,13 +53,14 @@ export async function modelIssues(
  * not missed.
  */
 export async function missingInputs(experiment: Experiment): Promise<ExperimentIssue[]> {
-  const { model, tuned, data, analysis, download } = experiment;
+  const { model, data, analysis, download } = experiment;
+  const given = givenModelOf(experiment);
   const folders = new Map<string, string>();
-  const lookForModel = (key: "model" | "tuned", reference: string) =>
+  const lookForModel = (role: "base" | "tuned", keys: readonly string[], reference: string) =>
     [
-      [key],
+      keys,
       async () => {
-        folders.set(key, (await resolveReference(reference, NO_DOWNLOAD)).folder);
+        folders.set(role, (await resolveReference(reference, NO_DOWNLOAD)).folder);
         return [];
       },
     ] as const;
@@ -72,13 +73,13 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
       },
     ] as const;
   const looks: readonly Look[] = [
-    lookForModel("model", model),
-    ...(tuned === null ? [] : [lookForModel("tuned", tuned)]),
+    lookForModel("base", ["model"], model),
+    ...(given === undefined ? [] : [lookForModel("tuned", ["tuning", "model"], given)]),
     lookForData("data", data),
     ...(analysis === null ? [] : [lookForData("analysis", analysis)]),
   ];
   const found = await Promise.all(looks.map((look) => issuesOf(look, download)));
-  const folder = folders.get("model");
+  const folder = folders.get("base");
   const lookAtModels: Look = [
     ["model"],
     async () => (folder === undefined ? [] : await modelIssues(experiment, folder, folders.get("tuned"))),

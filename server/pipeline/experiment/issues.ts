@@ -7,7 +7,7 @@ import { isObject, type Json } from "./merge.ts";
 
 /** One thing that is wrong. */
 export interface ExperimentIssue {
-  /** Such as `ppo.kl.target`; empty for the whole. */
+  /** Such as `tuning.kl.target`; empty for the whole. */
   readonly path: string;
   readonly message: string;
   /** The same path as keys and indices. */
@@ -50,25 +50,19 @@ export class ExperimentError extends LfpError {
 }
 
 type ZodIssue = z.core.$ZodIssue;
+/** Lists the keys that an object at a path may have; its value says which of several shapes it has. */
+type KeysAt = (path: readonly PropertyKey[], value: Json | undefined) => readonly string[];
 
-/** `given` is what was validated; `keysAt` lists the keys that an object at a path may have. */
-export function issuesOf(
-  error: z.core.$ZodError,
-  given: Json,
-  keysAt: (path: readonly PropertyKey[]) => readonly string[],
-): ExperimentIssue[] {
+/** `given` is what was validated. */
+export function issuesOf(error: z.core.$ZodError, given: Json, keysAt: KeysAt): ExperimentIssue[] {
   const found = error.issues.slice(0, MOST_ISSUES).flatMap((issue) => describe(issue, given, keysAt));
   // A rule of a section can be found broken twice: in the section, and where sections are held against each other.
   return [...new Map(found.map((issue) => [`${issue.path}: ${issue.message}`, issue])).values()].slice(0, MOST_ISSUES);
 }
 
-function describe(
-  issue: ZodIssue,
-  given: Json,
-  keysAt: (path: readonly PropertyKey[]) => readonly string[],
-): ExperimentIssue[] {
+function describe(issue: ZodIssue, given: Json, keysAt: KeysAt): ExperimentIssue[] {
   if (issue.code === "unrecognized_keys") {
-    const known = keysAt(issue.path).filter((key) => key !== "$schema");
+    const known = keysAt(issue.path, valueAt(given, issue.path)).filter((key) => key !== "$schema");
     const advice = known.length > 0 ? `; there are ${known.join(", ")}` : "";
     return issue.keys.slice(0, MOST_ISSUES).map((key) => issueAt([...issue.path, key], `unknown key${advice}`));
   }
@@ -85,7 +79,7 @@ function describe(
       .toSorted((a, b) => strange(a) - strange(b) || a.length - b.length);
     if (nearest !== undefined) return nearest.flatMap((inner) => describe(inner, given, keysAt));
     const expected = [...new Set(branches.flat().map(expectation))].join(", or ");
-    const keys = expected.endsWith("an object") ? keysAt(issue.path) : [];
+    const keys = expected.endsWith("an object") ? keysAt(issue.path, valueAt(given, issue.path)) : [];
     const advice = keys.length > 0 ? ` (keys: ${keys.join(", ")})` : "";
     return [issueAt(issue.path, `${got(issue, given)}; expected ${expected}${advice}`)];
   }

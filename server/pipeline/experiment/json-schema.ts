@@ -20,18 +20,49 @@ export function experimentJsonSchema(): JsonObject {
   return {
     ...root,
     title: "LFP Lens experiment",
-    properties: { $schema: { type: "string", description: "This schema, for editors." }, ...properties, preset },
+    properties: {
+      $schema: { type: "string", description: "This schema, for editors." },
+      ...properties,
+      preset,
+      ...olderProperties,
+    },
     required: ["preset"],
   };
 }
 
-/** The keys that an object at a path of an experiment may have; none where there is no object. */
-export function keysAt(path: readonly PropertyKey[]): string[] {
+/** Still read, and struck through by editors. */
+const olderProperties: JsonObject = {
+  ppo: older({ type: "object" }, "tuning, sampling and text"),
+  tuned: older({ anyOf: [{ type: "string" }, { type: "null" }] }, 'tuning, as { "kind": "given", "model": ... },'),
+};
+
+function older(schema: JsonObject, today: string): JsonObject {
+  return { ...schema, deprecationMessage: `An older form, which is still read: ${today} say the same.` };
+}
+
+/** Whether a section is one that files should no longer have. */
+export function isOlder(schema: Json | undefined): boolean {
+  return isObject(schema) && schema["deprecationMessage"] !== undefined;
+}
+
+/** The keys that an object at a path of an experiment may have, of the shape that `value` says it has; none where there is no object. */
+export function keysAt(path: readonly PropertyKey[], value?: Json): string[] {
   let at: readonly Json[] = [experimentJsonSchema()];
   for (const key of path) at = at.flatMap(shapesOf).flatMap((shape) => memberOf(shape, key));
-  return [
-    ...new Set(at.flatMap(shapesOf).flatMap(({ properties }) => (isObject(properties) ? Object.keys(properties) : []))),
-  ];
+  const shapes = at.flatMap(shapesOf);
+  const said = shapes.filter((shape) => isSaidBy(value, shape));
+  const keys = (said.length > 0 ? said : shapes).flatMap(({ properties }) =>
+    isObject(properties) ? Object.entries(properties).flatMap(([key, member]) => (isOlder(member) ? [] : [key])) : [],
+  );
+  return [...new Set(keys)];
+}
+
+/** Whether a value has the constants of a shape, such as its `kind`. */
+function isSaidBy(value: Json | undefined, { properties }: JsonObject): boolean {
+  if (!isObject(value) || !isObject(properties)) return false;
+  return Object.entries(properties).every(
+    ([key, member]) => !isObject(member) || member["const"] === undefined || member["const"] === value[key],
+  );
 }
 
 /** What a preset completes may be partial; bounds that only say what JSON numbers are, and defaults, which presets give, are left out. */

@@ -23,8 +23,10 @@ describe("an experiment is held against its model", () => {
     expect(issues({})).toEqual({});
     expect(issues({ divergence: { layers: 6 }, sae: { sparsity: { kind: "topk", k: 128 } } })).toEqual({});
     const longest = { promptTokens: { max: 200 }, newTokens: { max: 55 } };
-    expect(issues({ divergence: { layers: [0, 5] }, ppo: longest, triples: { maxTargetTokens: 255 } })).toEqual({});
-    expect(issues({ tuned: "./t" }, model(), model({ vocab_size: 4100 }))).toEqual({});
+    expect(issues({ divergence: { layers: [0, 5] }, sampling: longest, triples: { maxTargetTokens: 255 } })).toEqual(
+      {},
+    );
+    expect(issues({ tuning: { kind: "given", model: "./t" } }, model(), model({ vocab_size: 4100 }))).toEqual({});
   });
 
   it.each<[string, object, Record<string, RegExp>]>([
@@ -33,8 +35,8 @@ describe("an experiment is held against its model", () => {
     ["texts beyond its context", { sae: { contextLength: 257 } }, { "sae.contextLength": /257 tokens; .* holds 256$/ }],
     [
       "completions beyond its context",
-      { ppo: { promptTokens: { max: 200 }, newTokens: { max: 56 } } },
-      { "ppo.newTokens.max": /beginning-of-text token 257 tokens; .* holds 256$/ },
+      { sampling: { promptTokens: { max: 200 }, newTokens: { max: 56 } } },
+      { "sampling.newTokens.max": /beginning-of-text token 257 tokens; .* holds 256$/ },
     ],
     [
       "passages beyond its context",
@@ -60,14 +62,14 @@ describe("an experiment is held against its model", () => {
 
   it("a model without a beginning-of-text token", () => {
     expect(issues({}, model({ bos_token_id: null }))).toEqual({
-      "ppo.prependBos": expect.stringContaining("names no"),
+      "text.prependBos": expect.stringContaining("names no"),
     });
-    expect(issues({ ppo: { prependBos: false } }, model({ bos_token_id: null }))).toEqual({});
+    expect(issues({ text: { prependBos: false } }, model({ bos_token_id: null }))).toEqual({});
   });
 
   it("a tuned model of another size or architecture", () => {
-    const { tuned } = issues({ tuned: "./t" }, model(), model({ num_hidden_layers: 5 }));
-    expect(tuned).toBe(
+    const found = issues({ tuning: { kind: "given", model: "./t" } }, model(), model({ num_hidden_layers: 5 }));
+    expect(found["tuning.model"]).toBe(
       "is gpt_neox of 5 layers and width 128, but the base model is gpt_neox of 6 layers and width 128",
     );
   });

@@ -1,9 +1,10 @@
 /** What an experiment asks of its models that only their config.json can answer: said before the first stage, not after hours of tuning. */
 import type { ModelConfig } from "../../models/config.ts";
+import { sparsityRule } from "../../sae/sparsity.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import type { Experiment } from "./schema.ts";
 
-/** What the model cannot do. `tuned` is undefined where the run tunes the model itself. */
+/** What the model cannot do. `tuned` is undefined where the run tunes the model. */
 export function modelFitIssues(
   experiment: Experiment,
   model: ModelConfig,
@@ -28,19 +29,22 @@ function layerIssues({ divergence: { layers: asked } }: Experiment, { layers }: 
     : [];
 }
 
-function contextIssues({ ppo, sae, triples }: Experiment, { contextLength, bosId }: ModelConfig): ExperimentIssue[] {
+function contextIssues(
+  { sampling, text, sae, triples }: Experiment,
+  { contextLength, bosId }: ModelConfig,
+): ExperimentIssue[] {
   const issues: ExperimentIssue[] = [];
-  const begin = ppo.prependBos ? 1 : 0;
+  const begin = text.prependBos ? 1 : 0;
   const check = (keys: readonly string[], tokens: number, what: string): void => {
     if (tokens > contextLength)
       issues.push(issueAt(keys, `${what} ${tokens} tokens; the model's context holds ${contextLength}`, "rule"));
   };
-  if (ppo.prependBos && bosId === undefined)
-    issues.push(issueAt(["ppo", "prependBos"], "is true, but the model's config.json names no bos_token_id", "rule"));
+  if (text.prependBos && bosId === undefined)
+    issues.push(issueAt(["text", "prependBos"], "is true, but the model's config.json names no bos_token_id", "rule"));
   const withBegin = begin === 0 ? "" : ", with the beginning-of-text token";
   check(
-    ["ppo", "newTokens", "max"],
-    begin + ppo.promptTokens.max + ppo.newTokens.max,
+    ["sampling", "newTokens", "max"],
+    begin + sampling.promptTokens.max + sampling.newTokens.max,
     `the longest prompt and completion have${withBegin}`,
   );
   check(["sae", "contextLength"], sae.contextLength, "asks for");
@@ -56,10 +60,8 @@ function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width 
     const got = `with the model's width of ${width} the dictionaries have ${sizes.join(", ")} features`;
     issues.push(issueAt(["sae", "multiples"], `${got}; expected different numbers above 0`, "rule"));
   }
-  if (sparsity.kind === "topk" && sparsity.k > smallest) {
-    const message = `got ${sparsity.k}; the smallest dictionary has ${smallest} features`;
-    issues.push(issueAt(["sae", "sparsity", "k"], message, "rule"));
-  }
+  for (const { field, message } of sparsityRule(sparsity).issues(sparsity, smallest))
+    issues.push(issueAt(["sae", "sparsity", field], message, "rule"));
   return issues;
 }
 
@@ -87,5 +89,7 @@ function tunedIssues(model: ModelConfig, tuned: ModelConfig): ExperimentIssue[] 
   const same = (["modelType", "layers", "width"] as const).every((size) => model[size] === tuned[size]);
   const described = ({ modelType, layers, width }: ModelConfig): string =>
     `${modelType} of ${layers} layers and width ${width}`;
-  return same ? [] : [issueAt(["tuned"], `is ${described(tuned)}, but the base model is ${described(model)}`, "rule")];
+  return same
+    ? []
+    : [issueAt(["tuning", "model"], `is ${described(tuned)}, but the base model is ${described(model)}`, "rule")];
 }

@@ -7,8 +7,8 @@ import type { z } from "zod";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { ppoPresets } from "../../tuning/ppo-config.ts";
+import { paperSampling } from "../../tuning/sampling-config.ts";
 import type { experimentFields } from "./schema.ts";
 
 /** Everything that a preset says: all fields but its own name and the run's. */
@@ -22,7 +22,6 @@ export interface ExperimentPreset {
 
 const common = {
   seed: 1,
-  tuned: null,
   download: false,
   task: "sentiment",
   evaluate: { prompts: 512 },
@@ -51,14 +50,16 @@ const imdb = (split: "train" | "test") =>
   ({ source: { hub: "stanfordnlp/imdb", split, config: null }, field: "text", limit: null }) as const;
 
 /** The paper's text: layers by their MLPs' L2 distance. Its autoencoder coefficient belongs to a mean of squared errors (method D9). */
-function paper(model: string, ppo: PpoConfig, coefficient: number): PresetSettings {
+function paper(model: string, coefficient: number): PresetSettings {
   return {
     ...common,
     model,
     data: { ...imdb("train"), heldOut: 0 },
     analysis: imdb("test"),
-    reward: { kind: "vader", lexicon: "head", text: ppo.rewardText, edits: [] },
-    ppo: sectionOf(ppo),
+    reward: { kind: "vader", lexicon: "head", text: "full", edits: [] },
+    tuning: ppoPresets.paper,
+    sampling: paperSampling,
+    text: { prependBos: false },
     divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
     sae: saeConfigSchema.parse({
       multiples: [1, 2],
@@ -77,8 +78,7 @@ function paper(model: string, ppo: PpoConfig, coefficient: number): PresetSettin
 function asPublished(settings: PresetSettings): PresetSettings {
   return {
     ...settings,
-    reward: { kind: "vader", lexicon: "nltk2016", text: ppoPresets["as-published"].rewardText, edits: [] },
-    ppo: sectionOf(ppoPresets["as-published"]),
+    reward: { kind: "vader", lexicon: "nltk2016", text: "completion", edits: [] },
     divergence: { ...settings.divergence, measure: "sumOfNorms" },
     sae: { ...settings.sae, maskPadding: false, shuffle: false },
     triples: { ...settings.triples, texts: "tuning", extent: { kind: "firstSentence" } },
@@ -86,14 +86,9 @@ function asPublished(settings: PresetSettings): PresetSettings {
   };
 }
 
-/** `rewardText` is a field of the reward. */
-function sectionOf({ rewardText: _, ...ppo }: PpoConfig): PresetSettings["ppo"] {
-  return ppo;
-}
-
-const pythia70m = paper("EleutherAI/pythia-70m", ppoPresets["paper/pythia-70m/vader"], 0.001);
-const pythia160m = paper("EleutherAI/pythia-160m", ppoPresets["paper/pythia-160m/vader"], 0.001);
-const gptNeo125m = paper("EleutherAI/gpt-neo-125m", ppoPresets["paper/gpt-neo-125m/vader"], 0.015);
+const pythia70m = paper("EleutherAI/pythia-70m", 0.001);
+const pythia160m = paper("EleutherAI/pythia-160m", 0.001);
+const gptNeo125m = paper("EleutherAI/gpt-neo-125m", 0.015);
 
 export const experimentPresets = {
   quick: {
@@ -103,8 +98,10 @@ export const experimentPresets = {
       model: "starter",
       data: { source: "starter", field: "text", limit: null, heldOut: 512 },
       analysis: null,
-      reward: { kind: "vader", lexicon: "head", text: ppoPresets.quick.rewardText, edits: [] },
-      ppo: sectionOf(ppoPresets.quick),
+      reward: { kind: "vader", lexicon: "head", text: "full", edits: [] },
+      tuning: ppoPresets.quick,
+      sampling: { ...paperSampling, scoredRows: 32 },
+      text: { prependBos: true },
       divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
       // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
       sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),

@@ -4,11 +4,11 @@ import { z } from "zod";
 import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
 import { parseJson } from "../../common/json.ts";
 import { readTextFile } from "../../common/text-file.ts";
-import { canonicalJson } from "../../runs/canonical-json.ts";
 import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
 import { textIssues } from "./json-text.ts";
 import { isObject, type Json, type JsonObject, mergeOverrides } from "./merge.ts";
+import { fromOlderForm } from "./older-form.ts";
 import { type ExperimentPreset, experimentPresets, presetNames } from "./presets.ts";
 import { type Experiment, experimentSchema } from "./schema.ts";
 
@@ -46,12 +46,12 @@ export async function loadExperiment(path: string): Promise<Experiment> {
  */
 export function parseExperiment(source: string | object, options: ParseOptions = {}): Experiment {
   const { name = "this", folder = process.cwd() } = options;
-  const { $schema, ...overrides } = objectOf(source, name);
-  const preset = presetOf(overrides["preset"], name);
+  const { $schema, ...file } = objectOf(source, name);
+  const preset = presetOf(file["preset"], name);
+  const overrides = fromOlderForm(file, preset.settings, name);
   const merged = mergeOverrides({ name: preset.name, ...preset.settings }, overrides);
   const { data: experiment, error } = experimentSchema.safeParse(merged);
   if (experiment === undefined) throw new ExperimentError(name, issuesOf(error, merged, keysAt));
-  refuseUselessTuning(experiment, preset, name);
   return withAbsolutePaths(experiment, folder);
 }
 
@@ -85,37 +85,12 @@ function presetOf(given: Json | undefined, experiment: string): ExperimentPreset
   throw new ExperimentError(experiment, [issueAt(["preset"], `${got}; expected one of ${presetNames.join(", ")}`)]);
 }
 
-/** Fields of `ppo` that matter without tuning too, because both models complete the held-out prompts. */
-const samplingFields = new Set([
-  "batchSize",
-  "promptTokens",
-  "newTokens",
-  "minTextCharacters",
-  "prependBos",
-  "temperature",
-]);
-
-/** A setting that nothing would read is a mistake: it would be believed to have had an effect. */
-function refuseUselessTuning({ tuned, ppo }: Experiment, { settings }: ExperimentPreset, name: string): void {
-  if (tuned === null) return;
-  const preset = new Map<string, unknown>(Object.entries(settings.ppo));
-  const useless = Object.entries(ppo).filter(
-    ([field, value]) => !samplingFields.has(field) && canonicalJson(value) !== canonicalJson(preset.get(field)),
-  );
-  if (useless.length === 0) return;
-  const message = "has no effect, because tuned names a model that is tuned already: leave one of the two out";
-  throw new ExperimentError(
-    name,
-    useless.map(([field]) => issueAt(["ppo", field], message, "rule")),
-  );
-}
-
 function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
-  const { model, tuned, data, analysis } = experiment;
+  const { model, tuning, data, analysis } = experiment;
   return {
     ...experiment,
     model: absoluteModel(model, folder),
-    tuned: tuned === null ? null : absoluteModel(tuned, folder),
+    tuning: tuning.kind === "given" ? { ...tuning, model: absoluteModel(tuning.model, folder) } : tuning,
     data: withAbsoluteFile(data, folder),
     analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
   };

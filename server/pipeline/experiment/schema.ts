@@ -4,10 +4,12 @@
  */
 import { z } from "zod";
 import type { ProbeSettings } from "../../probe/report-types.ts";
+import type { JudgedText } from "../../rewards/reward.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
-import { PpoConfig, ppoFields } from "../../tuning/ppo-config.ts";
+import { SamplingConfig, TextConfig } from "../../tuning/sampling-config.ts";
+import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
@@ -49,11 +51,31 @@ const rewardSchema = z
       .describe(
         "Edition of the lexicon: VADER's repository of 2020, or the file of 2016 that NLTK has and the published code read.",
       ),
-    text: ppoFields.shape.rewardText,
+    text: z
+      .enum(["completion", "full"] satisfies JudgedText[])
+      .describe(
+        "What is scored: the completion alone (the paper's code), or prompt and completion (the paper's text).",
+      ),
     edits: rewardEditsSchema,
   })
   .readonly()
   .describe("The feedback.");
+
+const givenSchema = z
+  .strictObject({
+    kind: z.literal("given").describe("The tuned model is there already; nothing is tuned."),
+    model: z
+      .string()
+      .min(1)
+      .describe(
+        "A fine-tuned checkpoint of the base model's architecture, given as model is. Adapters must be merged.",
+      ),
+  })
+  .readonly();
+
+const tuningSchema = z
+  .discriminatedUnion("kind", [...tuningSchemas, givenSchema])
+  .describe("How the tuned model comes about.");
 
 const divergenceSchema = z
   .strictObject({
@@ -204,13 +226,6 @@ export const experimentFields = z.strictObject({
     .describe(
       "The base model: a folder (./ and ../ are relative to the experiment file), a hub id owner/name[@revision], or starter.",
     ),
-  tuned: z
-    .string()
-    .min(1)
-    .nullable()
-    .describe(
-      "A fine-tuned checkpoint of the same architecture, given as model is: tuning is skipped. null: the run tunes the model.",
-    ),
   download: z
     .boolean()
     .describe(
@@ -220,7 +235,11 @@ export const experimentFields = z.strictObject({
   data: dataSchema,
   analysis: analysisSchema,
   reward: rewardSchema,
-  ppo: ppoFields.omit({ rewardText: true }).readonly().describe("Fine-tuning with PPO."),
+  tuning: tuningSchema,
+  sampling: SamplingConfig.describe(
+    "How texts become prompts and prompts completions, in tuning and wherever models are compared.",
+  ),
+  text: TextConfig.describe("How the models read texts."),
   evaluate: evaluateSchema,
   divergence: divergenceSchema,
   sae: saeConfigSchema.describe("Sparse autoencoders."),
@@ -260,9 +279,14 @@ export function fittedSettingsOf(experiment: Pick<Experiment, "probe" | "seed">)
   return { ...probeSettingsOf(experiment), target: "logRatio", xavierSeeds: 0, labelShuffles: 0 };
 }
 
-/** The settings of PPO, with what the reward says about them. */
-export function ppoConfigOf({ ppo, reward }: Pick<Experiment, "ppo" | "reward">): PpoConfig {
-  return { ...ppo, rewardText: reward.text };
+/** The tuning that the run does; undefined where the tuned model is given. */
+export function tuningOf({ tuning }: Pick<Fields, "tuning">): Tuning | undefined {
+  return tuning.kind === "given" ? undefined : tuning;
+}
+
+/** The tuned model as it is given; undefined where the run makes it. */
+export function givenModelOf({ tuning }: Pick<Fields, "tuning">): string | undefined {
+  return tuning.kind === "given" ? tuning.model : undefined;
 }
 
 /** How many of so many texts `data.heldOut` keeps out of tuning; a share keeps at least one. */
@@ -273,14 +297,11 @@ export function heldOutCount(heldOut: number, texts: number): number {
 type Fields = z.output<typeof experimentFields>;
 
 function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): void {
-  const { data, analysis, ppo, reward, sae, model, tuned } = experiment;
+  const { data, analysis, reward, sae, model } = experiment;
+  const [tuning, given] = [tuningOf(experiment), givenModelOf(experiment)];
   const object = (path: readonly PropertyKey[], message: string): void => {
     context.addIssue({ code: "custom", path: [...path], message });
   };
-  const { error } = PpoConfig.safeParse(ppoConfigOf(experiment));
-  // What is wrong with a field on its own is said by the field.
-  for (const { code, path, message } of error?.issues ?? []) if (code === "custom") object(["ppo", ...path], message);
-
   if (data.heldOut === 0 && analysis === null) {
     object(
       ["data", "heldOut"],
@@ -290,20 +311,20 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
   if (data.limit !== null) {
     const forTuning = data.limit - heldOutCount(data.heldOut, data.limit);
     if (forTuning <= 0) object(["data", "heldOut"], `leaves none of the ${data.limit} texts of data.limit to tune on`);
-    else if (tuned === null && forTuning < ppo.batchSize) {
+    else if (tuning !== undefined && forTuning < factsOfTuning(tuning).fewestTexts.count) {
       object(
-        ["ppo", "batchSize"],
+        ["tuning", factsOfTuning(tuning).fewestTexts.field],
         `is more than the ${forTuning} texts that data.limit and data.heldOut leave to tune on`,
       );
     }
   }
   for (const { path, message } of rewardEditIssues(reward)) object(["reward", "edits", ...path], message);
-  if (tuned !== null && reward.edits.length > 0)
+  if (given !== undefined && reward.edits.length > 0)
     object(
       ["reward", "edits"],
-      "have no effect, because tuned names a model that is tuned already: leave one of the two out",
+      "have no effect, because tuning names a model that is tuned already: leave one of the two out",
     );
-  if (tuned !== null && tuned === model) object(["tuned"], "is the base model itself: there is nothing to compare");
+  if (given === model) object(["tuning", "model"], "is the base model itself: there is nothing to compare");
   if (sae.batchTokens > sae.bufferTokens)
     object(["sae", "batchTokens"], `must not be more than sae.bufferTokens, ${sae.bufferTokens}`);
 }

@@ -4,45 +4,42 @@ import { join } from "node:path";
 import { checksumOf } from "../../runs/files.ts";
 import { loadSae } from "../../sae/format.ts";
 import type { Sae } from "../../sae/sae.ts";
-import { type Autoencoders, autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import {
+  type Autoencoders,
+  autoencodersSchema,
+  type Dictionary,
+  type DictionarySize,
+  type ModelName,
+  qualityFile,
+  readDictionaries,
+} from "../artifacts/autoencoders.ts";
 import { readJson } from "../artifacts/json-files.ts";
 
 /** Of one model's dictionaries; the tuned model's are described first. */
-export const models = ["tuned", "base"] as const;
-export type ModelName = (typeof models)[number];
+export const models = ["tuned", "base"] as const satisfies readonly ModelName[];
 
-export interface OpenDictionary {
-  readonly model: ModelName;
-  readonly size: "small" | "big";
-  readonly layer: number;
+export interface OpenDictionary extends Pick<Dictionary, "model" | "size" | "layer"> {
   readonly sae: Sae;
   readonly digest: string;
   /** By this dictionary's features: the partner in the other size. */
   readonly partners: ReadonlyMap<number, { readonly feature: number; readonly cosine: number }>;
 }
 
-/** The smallest and the largest dictionary of each layer; one size alone is the small one. */
+/** All of a run's, in the order in which they are described. */
 export async function openDictionaries(root: string): Promise<OpenDictionary[]> {
-  const { saes, similarities } = await readJson(root, qualityFile, autoencodersSchema);
+  const { similarities } = await readJson(root, qualityFile, autoencodersSchema);
+  const all = await readDictionaries(root);
   const found: OpenDictionary[] = [];
-  for (const model of models) {
-    for (const layer of new Set(saes.map((sae) => sae.layer))) {
-      const sizes = saes.filter((sae) => sae.model === model && sae.layer === layer).toSorted((a, b) => a.F - b.F);
-      const similarity = similarities.find((one) => one.model === model && one.layer === layer);
-      for (const [at, { F }] of sizes.entries()) {
-        if (at > 0 && at < sizes.length - 1) continue;
-        const folder = saeFolder(root, model, layer, F);
-        const { sae } = await loadSae(folder);
-        const { sha256: digest } = await checksumOf(join(folder, "sae_weights.safetensors"));
-        const size = at === 0 ? "small" : "big";
-        found.push({ model, size, layer, sae, digest, partners: partnersOf(similarity, size) });
-      }
-    }
+  for (const { model, layer, size, folder } of models.flatMap((name) => all.filter((one) => one.model === name))) {
+    const similarity = similarities.find((one) => one.model === model && one.layer === layer);
+    const { sae } = await loadSae(folder);
+    const { sha256: digest } = await checksumOf(join(folder, "sae_weights.safetensors"));
+    found.push({ model, size, layer, sae, digest, partners: partnersOf(similarity, size) });
   }
   return found;
 }
 
-function partnersOf(similarity: Autoencoders["similarities"][number] | undefined, size: "small" | "big") {
+function partnersOf(similarity: Autoencoders["similarities"][number] | undefined, size: DictionarySize) {
   const matches = similarity?.matches ?? [];
   return new Map(
     matches.map(({ small, big, cosine }) =>

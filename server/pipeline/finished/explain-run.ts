@@ -9,10 +9,10 @@ import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../.
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
 import type { Explainer } from "../../explain/types.ts";
 import type { FeatureStore } from "../../store/store.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import type { Experiment } from "../experiment/schema.ts";
-import { tripleSettingsOf } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
-import { taskOf } from "../feedback.ts";
+import { ratingsOf } from "../feedback.ts";
 
 /** Who explains; null: the offline explainer. */
 export interface EndpointSettings extends Endpoint {
@@ -111,8 +111,8 @@ function explainerFor(
   spend: Spend,
 ): Explainer {
   if (endpoint === null) {
-    const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
-    return offlineExplainer({ wordValues: task.wordValues, background: store.windows(1000) });
+    const wordValues = ratingsOf(rewardSettingsOf(experiment))?.values ?? new Map();
+    return offlineExplainer({ wordValues, background: store.windows(1000) });
   }
   if (endpoint.maxTokens === null && endpoint.maxUsd === null)
     throw new EndpointError("a bound on what may be spent is missing", "usage");

@@ -1,9 +1,10 @@
 import type { LensEvidence, SignAccuracy } from "../../lens/subject.ts";
 import type { ProbeReport } from "../../probe/report-types.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 import { percentiles } from "../../statistics/percentile.ts";
 
 /** What a probe's evaluation says of readings in general. Words that the probe was not fitted on speak for it, not those it was. */
-export function evidenceOf({ byTriple, byWord }: ProbeReport, wordValues: ReadonlyMap<string, number>): LensEvidence {
+export function evidenceOf({ byTriple, byWord }: ProbeReport, ratings: WordRatings | undefined): LensEvidence {
   const counts = new Map([...byTriple.lexicon, ...byWord.lexicon].map(({ word, tuningCount }) => [word, tuningCount]));
   const { kendall, signAccuracy } = byWord.probe;
   return {
@@ -12,8 +13,9 @@ export function evidenceOf({ byTriple, byWord }: ProbeReport, wordValues: Readon
     tau: kendall.tau === null || kendall.permutationP === null ? null : { value: kendall.tau, p: kendall.permutationP },
     typicalSize: typicalSize(
       byWord.lexicon.map(({ predicted }) => Math.abs(predicted)),
-      wordValues,
+      ratings,
     ),
+    typicalRating: ratings?.typicalSize ?? null,
   };
 }
 
@@ -32,8 +34,8 @@ function proportion({
 }
 
 /** Nineteen words of twenty have smaller readings; where no words were read, the ratings' own. */
-function typicalSize(predicted: readonly number[], wordValues: ReadonlyMap<string, number>): number {
-  const sizes = predicted.length > 0 ? predicted : [...wordValues.values()].map(Math.abs);
+function typicalSize(predicted: readonly number[], ratings: WordRatings | undefined): number {
+  const sizes = predicted.length > 0 ? predicted : [...(ratings?.values.values() ?? [])].map(Math.abs);
   const [size = 1] = sizes.length > 0 ? percentiles(Float64Array.from(sizes), [95]) : [];
   return size > 0 ? size : 1;
 }

@@ -1,9 +1,9 @@
 /** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
 
-import { access, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
 import { messageOf } from "../../common/errors.ts";
+import { exists } from "../../common/exists.ts";
 import { scaledProbe } from "../../lens/columns.ts";
 import { LensMismatchError, LensMissingError } from "../../lens/errors.ts";
 import { Lens } from "../../lens/lens.ts";
@@ -20,20 +20,19 @@ import type { LensWordFolds } from "../../lens/unseen.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { resolveReference } from "../../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
-import { rewardRange } from "../../probe/deltas.ts";
 import { loadProbe, type SavedProbe } from "../../probe/format.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import { runPaths } from "../../runs/run-folder.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { saeFolder } from "../artifacts/autoencoders.ts";
+import { readDictionaries } from "../artifacts/autoencoders.ts";
 import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
-import type { Experiment } from "../experiment/schema.ts";
-import { tripleSettingsOf } from "../experiment/schema.ts";
-import { taskOf } from "../feedback.ts";
+import { type Experiment, givenModelOf } from "../experiment/schema.ts";
+import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
@@ -61,21 +60,24 @@ interface Parts extends OwnDevice<LensSubject> {
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
   const { folder, experiment, saved, device, description, onCpu } = parts;
-  const tunedFolder = experiment.tuned === null ? join(folder, "tuned") : await modelFolder(experiment.tuned);
+  const given = givenModelOf(experiment);
+  const tunedFolder = given === undefined ? join(folder, "tuned") : await modelFolder(given);
   const tokenizer = await tokenizerOf(tunedFolder, experiment);
   const tuned = await loadModel(device, tunedFolder);
   assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
   const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
   const dictionaries = (kind: DictionaryKind) =>
     remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
-  const probe = checkedProbe(saved, await dictionaries({ model: "tuned", size: "small" }), folder);
+  const probe = checkedProbe(parts, await dictionaries({ model: "tuned", size: "small" }));
   const base = new Map<string, Promise<LoadedModel>>();
-  const task = taskOf({ task: experiment.task, reward: experiment.reward, triples: tripleSettingsOf(experiment) });
+  const feedback = rewardSettingsOf(experiment);
+  const ratings = ratingsOf(feedback);
   const hasBase = await modelFolder(experiment.model).then(
     () => true,
     () => false,
   );
-  const fitted = await loadFitted(folder, probe);
+  const fitted = await loadFitted(folder, probe, experiment);
+  const reward = await rewardOf(feedback, "completion");
   return {
     info: {
       kind: "run",
@@ -86,7 +88,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       layers: probe.layers.map(({ layer }) => layer),
       features: probe.weights.length,
       device: description,
-      hasTrueReward: task.wordValues.size > 0,
+      hasTrueReward: ratings !== undefined,
       hasFamiliarity: saved.familiarity !== undefined,
       hasBase,
       hasFitted: fitted !== undefined,
@@ -95,30 +97,42 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     },
     device,
     tokenizer,
-    prefixIds: prefixOf({ prependBos: experiment.ppo.prependBos, bosId: tuned.config.bosId }),
+    prefixIds: prefixOf({ ...experiment.text, bosId: tuned.config.bosId }),
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
-    wordFolds: wordFoldsOf(saved),
+    wordFolds: wordFoldsOf(saved, experiment),
     fitted,
-    multiToken: experiment.probe.multiToken,
     dictionaries,
-    reward: task.wordValues.size > 0 ? task.reward : undefined,
-    evidence: evidenceOf(saved.report, task.wordValues),
+    reward,
+    ratings,
+    evidence: evidenceOf(saved.report, ratings),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
-    close: () => device.close(),
+    close: async () => {
+      await reward[Symbol.asyncDispose]();
+      await device.close();
+    },
   };
 }
 
-function wordFoldsOf({ probe, wordFolds }: SavedProbe): LensWordFolds | undefined {
+function wordFoldsOf({ wordFolds }: SavedProbe, experiment: Experiment): LensWordFolds | undefined {
   if (wordFolds === undefined) return undefined;
   const { probes, foldOf } = wordFolds;
   return {
-    models: probes.map((own) => scaledProbe({ layers: probe.layers, ...own, rewardRange })),
+    models: probes.map(({ weights, intercept, outputScale }) =>
+      scaledProbe({ weights, intercept, outputScale: outputScaleOf(outputScale, experiment) }),
+    ),
     foldOf: (word) => foldOf.get(word),
   };
+}
+
+/** A probe's own scale, and the range of ratings that it is laid on. Throws `NoWordRatingsError`. */
+function outputScaleOf(from: SavedProbe["probe"]["outputScale"], experiment: Experiment): LensProbe["outputScale"] {
+  return from === null
+    ? null
+    : { from, to: needRatings(rewardSettingsOf(experiment), "a probe on the scale of ratings").range };
 }
 
 function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined {
@@ -128,7 +142,7 @@ function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined
 }
 
 /** Older runs have none. Its columns must be the probe's. */
-async function loadFitted(folder: string, probe: LensProbe): Promise<LensFitted | undefined> {
+async function loadFitted(folder: string, probe: LensProbe, experiment: Experiment): Promise<LensFitted | undefined> {
   const place = join(folder, "fitted");
   if (!(await exists(join(place, "probe.json")))) return undefined;
   const saved = await loadProbe(place);
@@ -138,7 +152,8 @@ async function loadFitted(folder: string, probe: LensProbe): Promise<LensFitted 
     throw new LensMismatchError(
       `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
     );
-  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved) };
+  const { multiToken } = experiment.probe;
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment), multiToken };
 }
 
 /** A finished run has these; what is missing says how far it got. */
@@ -177,7 +192,9 @@ async function modelFolder(reference: string): Promise<string> {
 /** A checkpoint that was given as tuned may lie without a tokenizer: then it is the base model's, as in the run. */
 async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
   const own = await exists(join(tunedFolder, "tokenizer.json"));
-  return loadTokenizer(own && experiment.tuned === null ? tunedFolder : await modelFolder(experiment.model));
+  return loadTokenizer(
+    own && givenModelOf(experiment) === undefined ? tunedFolder : await modelFolder(experiment.model),
+  );
 }
 
 /** One dictionary a layer: the smallest or the largest. */
@@ -187,14 +204,10 @@ async function loadDictionaries(
   { config }: LoadedModel,
 ): Promise<ReadonlyMap<number, LensDictionary>> {
   const root = join(folder, "sae");
-  const layers = await numbersIn(join(root, model));
-  if (layers.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
+  const own = (await readDictionaries(root)).filter((one) => one.model === model);
+  if (own.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
   const found = new Map<number, LensDictionary>();
-  for (const layer of layers) {
-    const sizes = await numbersIn(join(root, model, `${layer}`));
-    const F = size === "small" ? sizes[0] : sizes.at(-1);
-    if (F === undefined || (size === "big" && sizes.length < 2)) continue;
-    const place = saeFolder(root, model, layer, F);
+  for (const { layer, folder: place } of own.filter((one) => one.size === size)) {
     const { sae } = await loadSae(place);
     if (sae.D !== config.width || layer >= config.layers)
       throw new LensMismatchError(
@@ -210,9 +223,8 @@ async function loadDictionaries(
 
 /** The probe's columns must be the dictionaries' features, layer by layer. */
 function checkedProbe(
-  { probe }: SavedProbe,
+  { saved: { probe }, folder, experiment }: Parts,
   dictionaries: ReadonlyMap<number, LensDictionary>,
-  folder: string,
 ): LensProbe {
   for (const { layer, start, end } of probe.layers) {
     const features = dictionaries.get(layer)?.features;
@@ -227,23 +239,7 @@ function checkedProbe(
     throw new LensMismatchError(
       `${folder}: the probe reads no features of layer ${unread.join(", ")}, for which sae/tuned has dictionaries; the two are not of one run`,
     );
-  return { ...probe, rewardRange };
-}
-
-/** Folders named by a number, ascending. */
-async function numbersIn(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(() => []);
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .sort((a, b) => a - b);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
+  return { ...probe, outputScale: outputScaleOf(probe.outputScale, experiment) };
 }
 
 /** Loads once; a failure is not remembered. */

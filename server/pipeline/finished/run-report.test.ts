@@ -67,7 +67,7 @@ it("shows the calibration that speaks for the run, and no other", async () => {
     id: "calibration",
     rows: [["log-ratio", 0.9, 0.8, 0.95, "8 of 10", "6 of 10", 0.7, 4]],
   });
-  await write("experiment.json", { ...experiment, ppo: { ...experiment.ppo, steps: 50 } });
+  await write("experiment.json", { ...experiment, tuning: { ...experiment.tuning, steps: 50 } });
   expect((await readRunReport(folder))?.report).toEqual(report);
   await write("experiment.json", experiment);
   await writeFile(join(folder, "calibration", "calibration.json"), "{");

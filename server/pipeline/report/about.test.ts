@@ -5,7 +5,7 @@ import { factsOf, withTextCounts } from "./about.ts";
 const factOf = (facts: ReturnType<typeof factsOf>, wanted: string) => facts.find(({ name }) => name === wanted)?.value;
 
 it("names model, tuning, data, reward and settings, and says where the starter's texts are from", () => {
-  const facts = factsOf(parseExperiment({ preset: "quick", ppo: { steps: 7 } }));
+  const facts = factsOf(parseExperiment({ preset: "quick", tuning: { steps: 7 } }));
   expect(factOf(facts, "preset")).toBe("quick");
   expect(factOf(facts, "model")).toMatch(/^starter, /);
   expect(factOf(facts, "tuned checkpoint")).toBe(
@@ -22,7 +22,7 @@ it("names model, tuning, data, reward and settings, and says where the starter's
 it("names what one gives oneself, and both sources of texts where there are two", () => {
   const given = {
     preset: "paper/pythia-70m/vader",
-    tuned: "owner/tuned@main",
+    tuning: { kind: "given", model: "owner/tuned@main" },
     data: { source: { file: "/data/a.jsonl" }, field: "review", limit: 900, heldOut: 100 },
     divergence: { layers: [2, 4] },
     sae: { sparsity: { kind: "topk", k: 8 }, tied: false },

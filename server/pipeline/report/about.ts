@@ -1,5 +1,7 @@
 /** What a report's head says: of what the run was made. */
-import type { Experiment } from "../experiment/schema.ts";
+import { sparsityRule } from "../../sae/sparsity.ts";
+import { factsOfTuning } from "../../tuning/tunings.ts";
+import { type Experiment, givenModelOf, tuningOf } from "../experiment/schema.ts";
 import type { TextSource } from "../experiment/sources.ts";
 import type { Fact } from "./document.ts";
 
@@ -12,11 +14,11 @@ export interface TextCounts {
 
 /** Model, tuned checkpoint, data, reward and the main settings, in words. */
 export function factsOf(experiment: Experiment): Fact[] {
-  const { preset, model, tuned, data, analysis } = experiment;
+  const { preset, model, data, analysis } = experiment;
   return [
     { name: "preset", value: preset },
     { name: "model", value: model === "starter" ? "starter, the small model that comes with the program" : model },
-    { name: "tuned checkpoint", value: tuned ?? `made by this run: ${tuningInWords(experiment)}` },
+    { name: "tuned checkpoint", value: givenModelOf(experiment) ?? `made by this run: ${tuningInWords(experiment)}` },
     { name: "data", value: textsInWords(data) },
     ...(analysis === null ? [] : [{ name: "data of autoencoders and triples", value: textsInWords(analysis) }]),
     { name: "reward", value: rewardInWords(experiment) },
@@ -48,13 +50,9 @@ function sourceInWords(source: TextSource): string {
   return "file" in source ? source.file : `${source.hub}, split ${source.split}`;
 }
 
-function tuningInWords({ ppo }: Experiment): string {
-  const { kl } = ppo;
-  const penalty =
-    kl.mode === "fixed"
-      ? `a KL penalty of ${kl.coefficient}`
-      : `a KL penalty from ${kl.coefficient} towards ${kl.target} nats a completion`;
-  return `PPO, ${ppo.steps} steps of ${ppo.batchSize} completions, learning rate ${ppo.learningRate}, ${penalty}`;
+function tuningInWords(experiment: Experiment): string {
+  const tuning = tuningOf(experiment);
+  return tuning === undefined ? "" : factsOfTuning(tuning).inWords;
 }
 
 function rewardInWords({ reward, task }: Experiment): string {
@@ -72,7 +70,7 @@ function layersInWords({ divergence: { layers, choose, measure } }: Experiment):
 }
 
 function saesInWords({ sae }: Experiment): string {
-  const sparsity = sae.sparsity.kind === "l1" ? `L1 of ${sae.sparsity.coefficient}` : `top ${sae.sparsity.k}`;
+  const sparsity = sparsityRule(sae.sparsity).inWords(sae.sparsity);
   const tokens = sae.maxTokens === null ? `${sae.epochs} passes over the texts` : `${sae.maxTokens} tokens at most`;
   return `dictionaries of ${sae.multiples.join(" and ")} times the width, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
 }

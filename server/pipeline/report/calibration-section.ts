@@ -29,11 +29,15 @@ export function calibrationFinding(calibration: Calibration, { moved }: Pick<Cal
   return [first, inWords(calibration)];
 }
 
-/** `finds 8 of 10 planted words, with ...`. */
+/** `flags 8 of 10 planted words, where ...`. */
 function foundInWords({ found, signs, falsePositives }: ReadingPower): string {
+  if (found.count === null)
+    return `has the planted sign at ${signs.right} of ${signs.of}; how many it flags was not measured: ${noThreshold}`;
   const flags = falsePositives === null ? "" : `, where ${percent(falsePositives)} of unplanted words are flagged`;
   return `flags ${found.count} of ${found.of} planted words${flags}, and has the planted sign at ${signs.right} of ${signs.of}`;
 }
+
+const noThreshold = "without null tunings (--nulls) there is no threshold";
 
 /** Every reading's AUROC. */
 function inWords({ readings }: Calibration): string {
@@ -75,11 +79,11 @@ export function calibrationSections(
 /** A run's report with the calibration that speaks for it, in a section of its own. */
 export function withCalibration(report: Report, calibration: Calibration | undefined): Report {
   if (calibration === undefined) return report;
-  const { seeds, experiment } = calibration;
+  const { seeds, key = "key not recorded" } = calibration;
   const source = {
     run: report.run,
     stage: "lfp calibrate",
-    key: experiment.slice(0, 16),
+    key,
     seed: seeds[0] ?? report.seed,
     seeds: [...seeds],
   };
@@ -112,14 +116,14 @@ function readingsSection(
   };
 }
 
-function readingsTable({ readings }: Calibration, source: Source, result: CalibrationResult | undefined): Table {
+function readingsTable({ readings, nulls }: Calibration, source: Source, result: CalibrationResult | undefined): Table {
   const row = (name: string, power: ReadingPower, control: Cell[]): Cell[] => [
     name,
     power.auroc,
     power.low,
     power.high,
     `${power.signs.right} of ${power.signs.of}`,
-    `${power.found.count} of ${power.found.of}`,
+    power.found.count === null ? null : `${power.found.count} of ${power.found.of}`,
     power.threshold,
     power.falsePositives === null ? null : 100 * power.falsePositives,
     ...control,
@@ -164,6 +168,7 @@ function readingsTable({ readings }: Calibration, source: Source, result: Calibr
       "AUROC: the chance that a planted word stands above another of its tuning that might have been planted, the mean over tunings; interval by bootstrap over tunings and words. " +
         "Threshold: the least score above which at most one in twenty words of every null tuning lies, in the reading's own units (nats for log-ratios, points of the lexicon for probes). " +
         "False positives: words of null tunings above the threshold that the other null tunings set.",
+      ...(nulls === 0 ? [`Nothing is flagged: ${noThreshold}.`] : []),
     ],
   };
 }

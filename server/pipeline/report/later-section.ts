@@ -2,6 +2,7 @@
 
 import type { AblationResult } from "../../ablate/result.ts";
 import { ablationResult } from "../../ablate/result.ts";
+import { shortKey } from "../../runs/stage-folder.ts";
 import type { LaterAblation } from "../../store/store.ts";
 import { besideTable, levelCells, rewardColumns, rewardRows } from "./ablation-section.ts";
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
@@ -30,7 +31,7 @@ function sectionOf(found: readonly Measured[], run: string): Section {
   const sources = found.map(({ key, created, result }) => ({
     run,
     stage: "lfp ablate",
-    key: key.slice(0, 16),
+    key: shortKey(key),
     seed: result.seed,
     measuredAfter: created,
   }));

@@ -19,6 +19,7 @@ import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { withDevice } from "../artifacts/loading.ts";
 import { readTriples } from "../artifacts/triples.ts";
+import { needRatings } from "../feedback.ts";
 
 export interface AblateSettings extends AblationSettings {
   readonly choose: Choice;
@@ -65,7 +66,7 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         triples: input("triples"),
       };
       const random = context.random.fork("prompts");
-      const subject = await openAblation(device, paths, settings, new Set(["small"]), random);
+      await using subject = await openAblation(device, paths, settings, new Set(["small"]), random);
       const bench = await AblationBench.open(subject, await journalOf(context));
       const measured = await measureAll(bench, sets, context);
       await bench.dispose();
@@ -164,7 +165,7 @@ async function setsOf({ settings, input }: Context): Promise<Sets> {
 async function frequenciesOf(
   ids: readonly string[],
   { conditions }: Ablation["set"],
-  { input }: Context,
+  { input, settings }: Context,
 ): Promise<Ablation["frequencies"]> {
   const { features } = await readCollected(input("collected"));
   const { probe, testTriples } = await loadProbe(input("probe"));
@@ -178,7 +179,8 @@ async function frequenciesOf(
       return place === undefined || span === undefined ? [] : [span.start + place.feature];
     });
   const random = conditions.filter(({ kind }) => kind === "random").flatMap((draw) => draw.features);
-  return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) });
+  const ratings = needRatings(settings.reward, "stage ablate");
+  return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) }, ratings);
 }
 
 /** Puts the run's ablations into its living store. */

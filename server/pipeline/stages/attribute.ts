@@ -9,11 +9,10 @@ import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
-import { layOut } from "../../tuning/completion-batch.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
-import { shapeOf } from "../../tuning/ppo-programs.ts";
+import { layOut, shapeOf } from "../../tuning/completion-batch.ts";
 import { makePrompts, type Prompt } from "../../tuning/prompts.ts";
 import { decodeText, sampleRollouts } from "../../tuning/rollout.ts";
+import type { CompletionConfig } from "../../tuning/sampling-config.ts";
 import { placeDictionaries, placeOfDictionary } from "../ablation/dictionaries.ts";
 import { tokenValues } from "../ablation/token-values.ts";
 import { arrayFiles, readDoubles } from "../artifacts/array-files.ts";
@@ -27,10 +26,9 @@ import { featuresFile } from "../artifacts/features.ts";
 import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { sourceText, tuningTexts } from "../artifacts/texts.ts";
-import { type RewardSettings, rewardOf } from "../feedback.ts";
+import { type RewardSettings, ratingsOf, rewardOf } from "../feedback.ts";
 
-export interface AttributeSettings {
-  readonly ppo: PpoConfig;
+export interface AttributeSettings extends CompletionConfig {
   readonly reward: RewardSettings;
   /** Of the tuning texts, at most. */
   readonly prompts: number;
@@ -52,7 +50,7 @@ export const attributeStage: Stage<AttributeSettings, Inputs> = {
       const { model, tokenizer } = await loadModelAndTokenizer(device, input("tuned"), input("model"));
       const texts = await readJsonLines(input("texts"), tuningTexts, sourceText);
       const plain = texts.map(({ text }) => text);
-      const options = { ...settings.ppo, bosId: model.config.bosId };
+      const options = { ...settings.sampling, ...settings.text, bosId: model.config.bosId };
       const prompts = makePrompts(plain, tokenizer, options, context.random.fork("prompts")).slice(0, settings.prompts);
       const dictionaries = await placeDictionaries(device, input("saes"));
       await attribute(context, { device, model, tokenizer, prompts, dictionaries });
@@ -72,18 +70,18 @@ interface Subject {
 async function attribute(context: Context, subject: Subject): Promise<void> {
   const { settings, resumed, progress, stepDone } = context;
   const { device, model, tokenizer, prompts, dictionaries } = subject;
-  const { ppo } = settings;
-  const shape = shapeOf(ppo);
+  const { sampling } = settings;
+  const shape = shapeOf(settings);
   const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shape;
   const objective = await objectiveOf(context, subject);
   const generator = await Generator.create(device, model, {
-    batch: ppo.batchSize,
+    batch: sampling.rows,
     promptTokens,
     maxNewTokens,
     tokenizer,
     frozen: true,
   });
-  const { temperature } = ppo;
+  const { temperature } = sampling;
   const attributor = await Attributor.create({ device, model, objective, dictionaries, shape, temperature });
   let done = 0;
   if (resumed !== undefined) {
@@ -92,9 +90,9 @@ async function attribute(context: Context, subject: Subject): Promise<void> {
     done = z.object({ done: z.int() }).parse(resumed.state).done;
   }
   while (done < prompts.length) {
-    const batch = prompts.slice(done, done + ppo.batchSize);
+    const batch = prompts.slice(done, done + sampling.rows);
     const random = context.random.fork(`batch at ${done}`);
-    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), ppo, random);
+    const rollouts = await sampleRollouts(generator, batch, decodeText(tokenizer), sampling, random);
     await attributor.add(layOut(rollouts, shape));
     done += batch.length;
     progress(done, prompts.length, "prompts");
@@ -106,11 +104,13 @@ async function attribute(context: Context, subject: Subject): Promise<void> {
 }
 
 async function objectiveOf(
-  { settings, input, message }: Context,
+  { settings, input, message, signal }: Context,
   { device, model, tokenizer }: Subject,
 ): Promise<Objective> {
   if (settings.objective === "reward") {
-    const values = tokenValues(tokenizer, rewardOf(settings.reward), model.config.vocabSize);
+    await using reward = await rewardOf(settings.reward, "completion");
+    const ratings = ratingsOf(settings.reward);
+    const values = ratings && (await tokenValues(tokenizer, { reward, ratings }, model.config.vocabSize, signal));
     if (values !== undefined) return { kind: "reward", values };
     message(
       "The feedback rates no word that is a single token: the log-ratio of tuned to base model is attributed instead.",

@@ -16,6 +16,7 @@ import {
   qualitySchema,
   saeFolder,
   similaritySchema,
+  smallAndBig,
 } from "../artifacts/autoencoders.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
 import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
@@ -171,9 +172,8 @@ async function measure(
 /** The smallest dictionary of each layer against the largest. */
 function similaritiesOf(model: string, saes: readonly (SaeKey & SubjectSae)[]): Autoencoders["similarities"] {
   return [...new Set(saes.map(({ layer }) => layer))].flatMap((layer) => {
-    const sizes = saes.filter((sae) => sae.layer === layer).toSorted((a, b) => a.F - b.F);
-    const [small, big] = [sizes[0], sizes.at(-1)];
-    if (small === undefined || big === undefined || small === big) return [];
+    const [small, big] = smallAndBig(saes.filter((sae) => sae.layer === layer));
+    if (small === undefined || big === undefined) return [];
     const { mean, matches } = dictionarySimilarity(small.sae, big.sae);
     return [similaritySchema.parse({ model, layer, small: small.F, big: big.F, meanMaxCosine: mean, matches })];
   });

@@ -10,13 +10,13 @@ import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { Random } from "../../common/random.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { Calibration, type ReadingName } from "../../protocol/calibration.ts";
-import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
+import { keyInPath } from "../../runs/stage-folder.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { learnedFile, readPlaces } from "../artifacts/learned.ts";
 import { readCandidates, readPlanted } from "../artifacts/planted.ts";
 import { readWordReadings } from "../artifacts/word-readings.ts";
-import type { RewardSettings } from "../feedback.ts";
+import { needRatings, type RewardSettings } from "../feedback.ts";
 import { calibrationFinding, calibrationSections } from "../report/calibration-section.ts";
 import { renderMarkdown, reportSchema } from "../report/document.ts";
 
@@ -43,10 +43,10 @@ export const calibrationFile = "calibration.json";
  */
 export const calibrateStage: Stage<CalibrateSettings, string> = {
   name: "calibrate",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     const { settings, input, output, progress } = context;
-    const { run, seed, experiment, resamples } = settings;
+    const { run, seed, resamples } = settings;
     const base = (await readWordReadings(input("readings-base"))).byWord;
     const candidates = await readCandidates(input("candidates"));
     const tunings: ReadingsOfTuning[] = [];
@@ -58,8 +58,9 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
       progress(tunings.length, settings.tunings.length, "tunings");
     }
     const result = calibrate(tunings, { random: Random.fromSeed(seed).fork("calibrate"), resamples, placesOf });
-    const calibration = calibrationOf(result, settings, experiment);
-    const source = { run, stage: "calibrate", key: experiment.slice(0, 16), seed, seeds: [...calibration.seeds] };
+    const key = keyInPath(output);
+    const calibration = calibrationOf(result, settings, key);
+    const source = { run, stage: "calibrate", key, seed, seeds: [...calibration.seeds] };
     const report = reportSchema.parse({
       format: 1,
       run,
@@ -76,12 +77,13 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
 
 function calibrationOf(
   { readings, best, words }: CalibrationResult,
-  { tunings }: CalibrateSettings,
-  experiment: string,
+  { tunings, experiment }: CalibrateSettings,
+  key: string,
 ): Calibration {
   return Calibration.parse({
     format: 1,
     experiment,
+    key,
     sets: tunings.filter(({ isNull }) => !isNull).length,
     nulls: tunings.filter(({ isNull }) => isNull).length,
     seeds: tunings.map(({ seed }) => seed),
@@ -110,7 +112,7 @@ async function readingsOf(
 ): Promise<ReadingsOfTuning["readings"]> {
   const { factor, words } = await readPlanted(input(`planted-${id}`));
   const planted = new Map(words.map(({ word, rating }) => [word, isNull ? rating : factor * rating]));
-  const lexicon = vaderLexicon(settings.reward.lexicon);
+  const { values: lexicon } = needRatings(settings.reward, "a calibration");
   const read = (word: string, values: readonly number[]): ReadWord[] => {
     const rating = lexicon.get(word) ?? 0;
     return rating === 0 || values.length === 0

@@ -3,14 +3,16 @@ import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
+import { tripleFeatures } from "../../probe/features.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
+import { spansOf } from "../../tasks/task.ts";
 import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
-import { qualityFile, saeFolder } from "../artifacts/autoencoders.ts";
+import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";
-import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
@@ -21,11 +23,6 @@ export interface CollectSettings {
   readonly multiToken: "average" | "firstPiece";
   readonly prependBos: boolean;
 }
-
-/** What is read of an autoencoders' stage: which there are. */
-const savedSaes = z.object({
-  saes: z.array(z.object({ model: z.enum(["base", "tuned"]), layer: z.int(), F: z.int() })),
-});
 
 type Context = StageContext<CollectSettings, "model" | "tokenizer" | "saes" | "triples">;
 
@@ -44,7 +41,8 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
         context.progress(collection.doneTexts, collection.texts, "texts");
         await context.stepDone(() => ({ state: { done: collection.done }, files: arrayFiles(collection.captured()) }));
       }
-      await write(context.output, await collection.finish());
+      const { features, activations } = await collection.finish();
+      await write(context.output, { features: tripleFeatures(features), activations: tripleFeatures(activations) });
     });
   },
 };
@@ -54,12 +52,14 @@ async function openCollection(
   { input, settings }: Context,
 ): Promise<FeatureCollection<keyof Collected>> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, input("model"), input("tokenizer"));
-  const { saes } = await readJson(input("saes"), qualityFile, savedSaes);
   const triples = await readTriples(input("triples"));
-  const layers = [...new Set(saes.map(({ layer }) => layer))];
-  const features = await smallDictionaries(device, input("saes"), saes, settings.dictionaries);
+  const own = (await readDictionaries(input("saes"))).filter(
+    ({ model: name, size }) => name === settings.dictionaries && size === "small",
+  );
+  const layers = own.map(({ layer }) => layer);
+  const features = await smallDictionaries(device, own);
   const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: model.config.bosId });
-  return new FeatureCollection(triples, {
+  return new FeatureCollection(spansOf(triples), {
     device,
     model,
     tokenizer,
@@ -71,16 +71,10 @@ async function openCollection(
 }
 
 /** The smallest dictionary of each layer, as the paper's probe reads them. */
-async function smallDictionaries(
-  device: Device,
-  root: string,
-  saes: z.infer<typeof savedSaes>["saes"],
-  model: "base" | "tuned",
-): Promise<FeatureEncoder> {
+async function smallDictionaries(device: Device, own: readonly Dictionary[]): Promise<FeatureEncoder> {
   const placed = new Map<number, PlacedSae>();
-  for (const { layer, F } of saes.filter((sae) => sae.model === model).toSorted((a, b) => a.F - b.F)) {
-    if (placed.has(layer)) continue;
-    const { sae } = await loadSae(saeFolder(root, model, layer, F));
+  for (const { layer, folder } of own) {
+    const { sae } = await loadSae(folder);
     placed.set(layer, await placeSae(device, `small.${layer}`, sae));
   }
   return {

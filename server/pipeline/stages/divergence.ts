@@ -1,7 +1,6 @@
 import { LfpError } from "../../common/errors.ts";
-import { readConfig } from "../../models/config.ts";
 import { parametersOf } from "../../models/model.ts";
-import { openCheckpointTensors } from "../../models/safetensors.ts";
+import { openParameters } from "../../models/parameters.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { chooseLayers, type DivergenceMeasure, layerDivergences } from "../../sae/divergence.ts";
 import { divergenceFile } from "../artifacts/divergence.ts";
@@ -28,10 +27,9 @@ export const divergenceStage: Stage<DivergenceSettings, "model" | "tuned"> = {
   name: "divergence",
   codeVersion: 1,
   run: async ({ settings, input, output }) => {
-    const { config } = await readConfig(input("model"));
-    await using base = await openCheckpointTensors(input("model"));
-    await using tuned = await openCheckpointTensors(input("tuned"));
-    const layers = await layerDivergences(base, tuned, parametersOf(config));
+    await using base = await openParameters(input("model"));
+    await using tuned = await openParameters(input("tuned"));
+    const layers = await layerDivergences(base, tuned, parametersOf(base.config));
     await writeJson(output, divergenceFile, {
       measure: settings.measure,
       choose: settings.choose,

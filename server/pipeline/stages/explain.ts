@@ -7,7 +7,7 @@ import { type Explanations, explanationsFile, explanationsSchema } from "../arti
 import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { featureCase } from "../features/cases.ts";
-import { type TaskSettings, taskOf } from "../feedback.ts";
+import { ratingsOf, type TaskSettings } from "../feedback.ts";
 
 export interface ExplainSettings extends TaskSettings {
   /** Features of each layer, by falling similarity of the two sizes. */
@@ -26,7 +26,10 @@ export const explainStage: Stage<ExplainSettings, "examples"> = {
     using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
     const task = store.meta("task") ?? settings.task;
     const [ids, baseIds] = [store.mostSimilar(settings.perLayer), store.mostSimilar(settings.perLayer, "base")];
-    const explainer = offlineExplainer({ wordValues: taskOf(settings).wordValues, background: store.windows(1000) });
+    const explainer = offlineExplainer({
+      wordValues: ratingsOf(settings.reward)?.values ?? new Map(),
+      background: store.windows(1000),
+    });
     // Each list by itself: the control of an explanation is another one of its list.
     const explain = (some: readonly string[], before: number) =>
       explainFeatures(

@@ -3,11 +3,11 @@
 import type { LearnedText } from "../../learned/collect.ts";
 import { type RatedWord, wordPlaces } from "../../learned/places.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { analysisTexts, type SourceText, sourceText } from "../artifacts/texts.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
-import { type RewardSettings, rewardOf } from "../feedback.ts";
+import { needRatings, type RewardSettings } from "../feedback.ts";
 
 export interface ReadingSettings {
   readonly reward: RewardSettings;
@@ -23,7 +23,7 @@ interface Reader {
   readonly models: readonly { readonly bosId: number | undefined; readonly contextLength: number }[];
 }
 
-/** The texts of the folder that the stage `prepare` made. */
+/** The texts of the folder that the stage `prepare` made. Throws `NoWordRatingsError` where the feedback rates no words. */
 export async function readLearnedTexts(
   folder: string,
   settings: ReadingSettings,
@@ -32,29 +32,29 @@ export async function readLearnedTexts(
   const texts = (await readJsonLines(folder, analysisTexts, sourceText)).slice(0, settings.texts);
   const tokens = Math.min(settings.tokens, ...models.map(({ contextLength }) => contextLength));
   const prefix = prefixOf({ prependBos: settings.prependBos, bosId: models[0]?.bosId });
-  const reward = rewardOf(settings.reward);
-  return texts.map((text) => learnedText(text, { tokenizer, reward, prefix, tokens }));
+  const ratings = needRatings(settings.reward, "the learned lexicon");
+  return texts.map((text) => learnedText(text, { tokenizer, ratings, prefix, tokens }));
 }
 
 interface ReadOptions {
   readonly tokenizer: Tokenizer;
-  readonly reward: RewardFunction;
+  readonly ratings: WordRatings;
   readonly prefix: readonly number[];
   readonly tokens: number;
 }
 
-function learnedText({ text }: SourceText, { tokenizer, reward, prefix, tokens }: ReadOptions): LearnedText {
+function learnedText({ text }: SourceText, { tokenizer, ratings, prefix, tokens }: ReadOptions): LearnedText {
   const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
   const read = Math.min(ids.length, tokens - prefix.length);
   return {
     ids: Int32Array.from([...prefix, ...ids.subarray(0, read)]),
-    places: wordPlaces(ratedWords(reward, text), ranges, { prefix: prefix.length, tokens: read }),
+    places: wordPlaces(ratedWords(ratings, text), ranges, { prefix: prefix.length, tokens: read }),
   };
 }
 
 /** The words of a text that the feedback rates, in lower case. */
-function ratedWords(reward: RewardFunction, text: string): RatedWord[] {
-  return reward.score(text).tokens.map((token) => ({
+function ratedWords(ratings: WordRatings, text: string): RatedWord[] {
+  return ratings.rated(text).map((token) => ({
     word: token.text.toLowerCase(),
     rating: token.valence,
     start: token.start,

@@ -4,6 +4,7 @@ import { loadModel } from "../../models/checkpoint.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { LogRatioCollection } from "../../probe/collect-log-ratio.ts";
 import type { Stage } from "../../runs/stage.ts";
+import { spansOf } from "../../tasks/task.ts";
 import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { logRatiosFile, logRatiosTensor } from "../artifacts/log-ratios.ts";
@@ -23,7 +24,7 @@ export const logRatioStage: Stage<LogRatioSettings, "model" | "tuned" | "triples
     await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, input("model"));
       const tuned = await loadModel(device, input("tuned"), { prefix: "tuned." });
-      const collection = new LogRatioCollection(await readTriples(input("triples")), {
+      const collection = new LogRatioCollection(spansOf(await readTriples(input("triples"))), {
         device,
         pair: { tuned, base },
         tokenizer,

@@ -76,6 +76,8 @@ export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"
   run: async (context) => {
     const { factor, words } = await readPlanted(context.input("planted"));
     const edits = words.map(({ word }): RewardEdit => ({ word, factor }));
-    await tuneModel(context, rewardOf({ ...context.settings.reward, edits }));
+    const { judged, reward } = context.settings;
+    await using edited = await rewardOf({ ...reward, edits }, judged);
+    await tuneModel(context, edited);
   },
 };

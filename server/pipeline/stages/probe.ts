@@ -49,7 +49,7 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
   const tokenizer = await loadTokenizer(input("model"));
   return {
     triples,
-    wordValues: taskOf(settings).wordValues,
+    ratings: taskOf(settings).ratings,
     features: tuned.features,
     rawActivations: tuned.activations,
     baseModel: base.features,
@@ -68,7 +68,7 @@ async function fitAndSave<Names extends string>(context: Context<Names>, data: P
     testTriples,
     wordFolds,
     familiarity,
-    about: { task: settings.task, lexicon: settings.reward.lexicon },
+    about: { task: settings.task, lexicon: taskOf(settings).ratings.lexicon },
   });
 }
 

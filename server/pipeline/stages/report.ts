@@ -1,10 +1,11 @@
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
 import type { VaderEdition } from "../../rewards/vader-lexicon.ts";
 import type { Stage } from "../../runs/stage.ts";
+import { keyInPath } from "../../runs/stage-folder.ts";
 import { ablationFile, ablationSchema } from "../artifacts/ablation.ts";
 import { autoencodersSchema, qualityFile } from "../artifacts/autoencoders.ts";
 import { readCollected } from "../artifacts/collected.ts";
@@ -70,7 +71,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
   run: async ({ settings, input, output }) => {
     const { run, seed, lexicon, edits } = settings;
     const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
-    const sourceOf = (stage: ReportInput): Source => ({ run, stage, key: keyOf(input(stage)), seed });
+    const sourceOf = (stage: ReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });
     const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
     const restored = await readJson(input("restore"), restoreFile, restoreSchema);
@@ -122,9 +123,4 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
 
 function withFigure(section: Section, figure: Figure | undefined): Section {
   return figure === undefined ? section : { ...section, figures: [...section.figures, figure] };
-}
-
-/** Outputs lie in folders called after their stage and the first digits of their key. */
-function keyOf(folder: string): string {
-  return basename(folder).split("-").at(-1) ?? "";
 }

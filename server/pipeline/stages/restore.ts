@@ -3,9 +3,8 @@ import { Random } from "../../common/random.ts";
 import type { ModelParameter, ModelPart } from "../../models/architecture.ts";
 import { modelParts } from "../../models/architecture.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import { readConfig } from "../../models/config.ts";
 import { parametersOf } from "../../models/model.ts";
-import { openCheckpointTensors } from "../../models/safetensors.ts";
+import { openParameters } from "../../models/parameters.ts";
 import { assertMatchesVocabulary, loadTokenizer } from "../../models/tokenizer.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { divergenceOf, type ParameterChange, parameterChanges } from "../../sae/divergence.ts";
@@ -16,10 +15,11 @@ import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { withDevice } from "../artifacts/loading.ts";
 import { type Restore, restoreFile, restoreSchema } from "../artifacts/restore.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
-import { rewardOf } from "../feedback.ts";
-import { evaluateStage, type TuneSettings } from "./tune.ts";
+import { type CompletionSettings, type RewardSettings, rewardOf } from "../feedback.ts";
+import { evaluateStage } from "./tune.ts";
 
-export interface RestoreSettings extends TuneSettings {
+export interface RestoreSettings extends CompletionSettings {
+  readonly reward: RewardSettings;
   /** Held-out prompts at most. */
   readonly prompts: number;
   readonly seed: number;
@@ -31,10 +31,11 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
   codeVersion: 1,
   run: async (context) => {
     const { settings, input, resumed } = context;
-    const { config } = await readConfig(input("model"));
+    const { sampling, text } = settings;
     const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
-    await using base = await openCheckpointTensors(input("model"));
-    await using after = await openCheckpointTensors(input("tuned"));
+    await using base = await openParameters(input("model"));
+    await using after = await openParameters(input("tuned"));
+    const { config } = base;
     const changes = await parameterChanges(base, after, parametersOf(config));
     const parts = partsOf(changes, chosen);
     await withDevice(context, async (device) => {
@@ -44,20 +45,23 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
       // The evaluation's own stream, so that prompts, lengths and random numbers are its.
       const random = Random.fromSeed(settings.seed).fork(evaluateStage.name);
       const prompts = makePrompts(
-        texts.map(({ text }) => text),
+        texts.map((one) => one.text),
         tokenizer,
-        { ...settings.ppo, bosId: config.bosId },
+        { ...sampling, ...text, bosId: config.bosId },
         random.fork("prompts"),
       ).slice(0, settings.prompts);
+      await using reward = await rewardOf(settings.reward, settings.judged);
       const moved = parts.filter(({ changes: own }) => own.some(({ delta }) => delta > 0));
       const found = await measureRestored({
         device,
         tuned: await loadModel(device, input("tuned")),
         tokenizer,
-        reward: rewardOf(settings.reward),
+        reward,
         prompts,
-        config: settings.ppo,
+        sampling,
+        text,
         random,
+        signal: context.signal,
         before: (name) => base.readFloat32(name),
         parts: moved.map(({ id, changes: own }) => ({ id, parameters: own.map(({ name }) => name) })),
         ...(resumed === undefined ? {} : { known: rewardsSchema.parse(resumed.state) }),

@@ -1,6 +1,7 @@
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import type { Stage } from "../../runs/stage.ts";
+import { keyInPath } from "../../runs/stage-folder.ts";
 import { type HeadlineStage, readHeadlines } from "../artifacts/headlines.ts";
 import { writeJson } from "../artifacts/json-files.ts";
 import { seedsFile } from "../artifacts/seeds.ts";
@@ -26,15 +27,10 @@ export const seedsStage: Stage<SeedsSettings, string> = {
       runs.push({ ...one, figures: await readHeadlines(paths) });
     }
     const seeds = runs.map(({ seed }) => seed);
-    const source = { run: settings.run, stage: "seeds", key: keyOf(output), seed: seeds[0] ?? 0, seeds };
+    const source = { run: settings.run, stage: "seeds", key: keyInPath(output), seed: seeds[0] ?? 0, seeds };
     const report = reportSchema.parse(seedsReport(settings.run, runs, source));
     await writeJson(output, seedsFile, { runs, figures: figuresOverSeeds(runs) });
     await writeJson(output, "report.json", report);
     await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
   },
 };
-
-/** A stage writes into `<stage>-<key>.work/output`; `output` is that folder. */
-function keyOf(output: string): string {
-  return /-([0-9a-f]+)/.exec(basename(dirname(output)))?.[1] ?? "";
-}

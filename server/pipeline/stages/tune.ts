@@ -1,42 +1,47 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { RewardFunction } from "../../rewards/reward.ts";
+import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
-import type { PpoConfig } from "../../tuning/ppo-config.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
+import type { Tuning } from "../../tuning/tunings.ts";
 import { evaluationFile, pairsSchema } from "../artifacts/evaluation.ts";
 import { readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
-import { type EditSettings, type RewardSettings, rewardOf } from "../feedback.ts";
+import { type CompletionSettings, type EditSettings, type RewardSettings, rewardOf } from "../feedback.ts";
 
-export interface TuneSettings {
-  readonly ppo: PpoConfig;
+export interface TuneSettings extends CompletionSettings {
+  readonly tuning: Tuning;
   readonly reward: RewardSettings & EditSettings;
 }
 
-/** Fine-tunes the model with PPO; the output is a Hugging Face checkpoint. */
+/** Fine-tunes the model; the output is a Hugging Face checkpoint. */
 export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
   name: "tune",
   codeVersion: 1,
-  run: (context) => tuneModel(context, rewardOf(context.settings.reward)),
+  run: async (context) => {
+    const { judged, reward } = context.settings;
+    await using opened = await rewardOf(reward, judged);
+    await tuneModel(context, opened);
+  },
 };
 
 /** What `tuneStage` does, on a reward of the caller's. */
 export async function tuneModel(
-  context: StageContext<Pick<TuneSettings, "ppo">, "model" | "texts">,
-  reward: RewardFunction,
+  context: StageContext<Pick<TuneSettings, "tuning" | "sampling" | "text">, "model" | "texts">,
+  reward: Reward,
 ): Promise<void> {
   const { settings, random, resumed } = context;
+  const { tuning, sampling, text } = settings;
   await withDevice(context, async (device) => {
     const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
     const reference = await loadModel(device, context.input("model"));
     const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
-    const options = { ...settings.ppo, bosId: policy.config.bosId };
+    const options = { ...sampling, ...text, bosId: policy.config.bosId };
     const prompts = makePrompts(
-      texts.map(({ text }) => text),
+      texts.map((one) => one.text),
       tokenizer,
       options,
       random.fork("prompts"),
@@ -48,22 +53,24 @@ export async function tuneModel(
       tokenizer,
       reward,
       prompts,
-      config: settings.ppo,
+      sampling,
+      text,
+      config: tuning,
       random,
+      signal: context.signal,
     });
     if (resumed !== undefined) await trainer.restore(resumed);
     while (!trainer.done) {
       const step = await trainer.step();
       context.log(lineOf(step));
-      context.progress(trainer.steps, settings.ppo.steps, "steps");
+      context.progress(trainer.steps, tuning.steps, "steps");
       await context.stepDone(() => trainer.state());
     }
     await trainer.save(context.output);
   });
 }
 
-export interface EvaluateSettings extends EditSettings {
-  readonly ppo: PpoConfig;
+export interface EvaluateSettings extends CompletionSettings, EditSettings {
   readonly reward: RewardSettings;
   /** Held-out prompts at most. */
   readonly prompts: number;
@@ -77,18 +84,19 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
   codeVersion: 1,
   run: async (context) => {
     const { settings, random, resumed } = context;
+    const { sampling, text } = settings;
     await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
       const tuned = await loadModel(device, context.input("tuned"));
       const texts = await readJsonLines(context.input("texts"), heldOutTexts, sourceText);
-      const options = { ...settings.ppo, bosId: base.config.bosId };
+      const options = { ...sampling, ...text, bosId: base.config.bosId };
       const prompts = makePrompts(
-        texts.map(({ text }) => text),
+        texts.map((one) => one.text),
         tokenizer,
         options,
         random.fork("prompts"),
       ).slice(0, settings.prompts);
-      const reward = rewardOf(settings.reward);
+      await using reward = await rewardOf(settings.reward, settings.judged);
       const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
         context.progress(pairs.length, prompts.length, "prompts");
         await context.stepDone(() => ({ state: pairs }));
@@ -100,8 +108,10 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         tokenizer,
         reward,
         prompts,
-        config: settings.ppo,
+        sampling,
+        text,
         random,
+        signal: context.signal,
         ...(resumed === undefined ? {} : { known: pairsSchema.parse(resumed.state) }),
         onBatch,
       });
@@ -109,29 +119,31 @@ export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts">
         prompts: prompts.length,
         ...summary,
         samples: pairs.slice(0, settings.samples),
-        ...underEdits(pairs, settings),
+        ...(await underEdits(pairs, settings)),
       });
     });
   },
 };
 
 /** What tuning was told that the completions are worth, where that is not what they are worth. */
-function underEdits(
+async function underEdits(
   pairs: readonly EvaluatedPair[],
-  { ppo, reward, edits = [] }: EvaluateSettings,
-): { readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> } {
+  { judged, reward: settings, edits = [] }: EvaluateSettings,
+): Promise<{ readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> }> {
   if (edits.length === 0) return {};
-  const { score } = rewardOf({ ...reward, edits });
-  const scored = pairs.map(({ prompt, base, tuned }) => {
-    const rewardFor = ({ completion }: { readonly completion: string }): number =>
-      score(ppo.rewardText === "full" ? prompt + completion : completion).reward;
-    return { base: rewardFor(base), tuned: rewardFor(tuned) };
-  });
+  await using reward = await rewardOf({ ...settings, edits }, judged);
+  const scored = async (model: "base" | "tuned"): Promise<number[]> => [
+    ...(await scoresOf(
+      reward,
+      pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[model].completion })),
+    )),
+  ];
+  const [base, tuned] = [await scored("base"), await scored("tuned")];
   return {
     edited: {
-      base: meanInterval(scored.map(({ base }) => base)),
-      tuned: meanInterval(scored.map(({ tuned }) => tuned)),
-      difference: meanInterval(scored.map(({ base, tuned }) => tuned - base)),
+      base: meanInterval(base),
+      tuned: meanInterval(tuned),
+      difference: meanInterval(tuned.map((value, at) => value - (base[at] ?? 0))),
     },
   };
 }

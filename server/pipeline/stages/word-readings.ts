@@ -35,7 +35,7 @@ async function write<Names extends string>(
   const found = wordReadings(
     {
       triples: await readTriples(input("triples")),
-      wordValues: taskOf(settings).wordValues,
+      ratings: taskOf(settings).ratings,
       features,
       ...(logRatios === undefined ? {} : { logRatios }),
     },

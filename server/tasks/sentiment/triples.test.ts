@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
-import { vaderLexicon } from "../../rewards/vader-lexicon.ts";
+import { vaderRatings } from "../../rewards/vader.ts";
 import { type SourceText, sides, type TripleSet, tripleSchema } from "../task.ts";
 import { quartileWords } from "./polar-words.ts";
 import { sentimentTask } from "./sentiment-task.ts";
@@ -11,7 +11,8 @@ import { defaultTripleSettings, makeSentimentTriples } from "./triples.ts";
 import { countWords } from "./word-counts.ts";
 
 const starter = fileURLToPath(new URL("../../../assets/starter", import.meta.url));
-const lexicon = vaderLexicon("nltk2016");
+const ratings = vaderRatings({ lexicon: "nltk2016" });
+const lexicon = ratings.values;
 const polar = quartileWords(lexicon);
 
 function starterReviews(count: number): SourceText[] {
@@ -28,7 +29,7 @@ describe("triples of the starter's reviews", () => {
   beforeAll(async () => {
     tokenizer = await loadTokenizer(starter);
     texts = starterReviews(400);
-    set = await sentimentTask({ lexicon: "nltk2016" }).makeTriples(texts, { seed: 7, tokenizer });
+    set = await sentimentTask(ratings).makeTriples(texts, { seed: 7, tokenizer });
   });
 
   it("are many, from both polarities, and every field is as the schema says", () => {
@@ -129,14 +130,14 @@ describe("triples of the starter's reviews", () => {
     const endless = (function* () {
       for (let at = 0; ; at++) yield { id: `t${at}`, text: texts[at % texts.length]?.text ?? "" };
     })();
-    const made = sentimentTask({ lexicon: "nltk2016" }).makeTriples(endless, { seed: 7, signal: stop.signal });
+    const made = sentimentTask(ratings).makeTriples(endless, { seed: 7, signal: stop.signal });
     setImmediate(() => stop.abort(new Error("enough")));
     await expect(made).rejects.toThrow("enough");
   });
 
   it("depend on the seed alone", async () => {
     const again = async (seed: number) =>
-      JSON.stringify(await sentimentTask({ lexicon: "nltk2016" }).makeTriples(texts, { seed, tokenizer }));
+      JSON.stringify(await sentimentTask(ratings).makeTriples(texts, { seed, tokenizer }));
     expect(await again(7)).toBe(JSON.stringify(set));
     expect(await again(8)).not.toBe(JSON.stringify(set));
   });

@@ -4,10 +4,10 @@ import { modelFitIssues } from "../../../server/pipeline/experiment/model-fit.ts
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 
 it.each([
-  [{ ppo: { steps: 1e15 } }, "ppo.steps"],
-  [{ ppo: { batchSize: 1e12 } }, "ppo.batchSize"],
-  [{ ppo: { newTokens: { min: 1, max: 1e9 } } }, "ppo.newTokens.max"],
-  [{ ppo: { learningRate: 1e300 } }, "ppo.learningRate"],
+  [{ tuning: { steps: 1e15 } }, "tuning.steps"],
+  [{ tuning: { batchSize: 1e12 } }, "tuning.batchSize"],
+  [{ sampling: { newTokens: { min: 1, max: 1e9 } } }, "sampling.newTokens.max"],
+  [{ tuning: { learningRate: 1e300 } }, "tuning.learningRate"],
   [{ sae: { bufferTokens: 1e12 } }, "sae.bufferTokens"],
   [{ sae: { batchTokens: 1e12 } }, "sae.batchTokens"],
   [{ sae: { multiples: [1, 1e9] } }, "sae.multiples[1]"],

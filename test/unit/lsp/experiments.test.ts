@@ -25,16 +25,16 @@ test("rules between fields are errors at their keys, in edits that are not saved
   const client = await start();
   await client.open(uri, '{\r\n  "preset": "quick"\r\n}\r\n', 1, "json");
   expect((await client.heard(published)).diagnostics).toEqual([]);
-  const edited = '{\r\n  "preset": "quick",\r\n  "ppo": { "batchSize": 60, "miniBatchSize": 16 }\r\n}\r\n';
+  const edited = '{\r\n  "preset": "quick",\r\n  "tuning": { "batchSize": 60, "miniBatchSize": 16 }\r\n}\r\n';
   await client.change(uri, edited, 2);
   const { diagnostics } = await client.heard(published, ({ version }) => version === 2);
   expect(diagnostics).toEqual([
     {
-      range: { start: { line: 2, character: 28 }, end: { line: 2, character: 43 } },
+      range: { start: { line: 2, character: 31 }, end: { line: 2, character: 46 } },
       severity: 1,
       source: "LFP Lens experiment",
       code: "experiment",
-      message: "ppo.miniBatchSize: must divide batchSize (got 16)",
+      message: "tuning.miniBatchSize: must divide batchSize (got 16)",
     },
   ]);
 

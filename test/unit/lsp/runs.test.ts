@@ -13,9 +13,9 @@ import {
 import { EventLog } from "../../../server/runs/event-log.ts";
 import { disk } from "../../../server/runs/files.ts";
 import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
-import { runProcess } from "../../../server/runs/run-status.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { scratchFolder } from "../runs/scratch.ts";
+import { workerOf } from "../runs/worker.ts";
 
 const clients: LspClient[] = [];
 const started: string[] = [];
@@ -23,7 +23,7 @@ const started: string[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.stop();
   for (const folder of started.splice(0)) {
-    const left = await runProcess(folder);
+    const left = await workerOf(folder);
     if (left !== undefined) process.kill(left.pid, "SIGKILL");
   }
 });
@@ -51,7 +51,7 @@ test("a run that one server starts is followed by another within 2 s of its own 
   expect(folder).toBe(join(runsRoot, "mine"));
   await first.kill();
   clients.pop();
-  const living = await runProcess(folder);
+  const living = await workerOf(folder);
   expect(living).toBeDefined();
 
   const second = await start(runsRoot);
@@ -63,7 +63,7 @@ test("a run that one server starts is followed by another within 2 s of its own 
     changed.some(({ stages }) => stages.some(({ progress }) => (progress?.done ?? 0) > 0)),
   );
   expect(live.changed[0]?.stages.map(({ id }) => id)).toContain("autoencoders");
-  expect((await runProcess(folder))?.pid).toBe(living?.pid);
+  expect((await workerOf(folder))?.pid).toBe(living?.pid);
 
   expect(await second.ask(CancelRun, { folder })).toEqual({});
   await second.heard(RunsChanged, ({ changed }) => changed.some(({ state }) => state.kind === "cancelled"));

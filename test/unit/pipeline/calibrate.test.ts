@@ -18,7 +18,8 @@ const tiny = {
   preset: "quick",
   name: "tiny",
   data: { limit: 400, heldOut: 32 },
-  ppo: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  tuning: { steps: 2, batchSize: 16, miniBatchSize: 8, epochs: 1 },
+  sampling: { rows: 16, scoredRows: 8 },
   divergence: { layers: 1 },
   sae: { multiples: [1], maxTokens: 4096, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
   learned: { texts: 80, tokens: 48, minPlaces: 3 },
@@ -80,6 +81,7 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
           low: expect.any(Number),
           high: expect.any(Number),
           signs: expect.any(Number),
+          found: expect.any(Number),
           falsePositives: null,
         },
         probeByTriple: {},
@@ -94,9 +96,12 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     expect(calibration.readings.logRatio?.words.found.of).toBe(4);
     expect(await readCalibration(own, parseExperiment(tiny))).toEqual(calibration);
     expect(await readCalibration(own, parseExperiment({ ...tiny, probe: { alpha: 3 } }))).toBeUndefined();
+    const { stages = [] } = (await readRecord(whole)) ?? {};
+    expect(stages.find(({ id }) => id === "calibrate")?.key?.slice(0, 16)).toBe(calibration.key);
     const report = reportSchema.parse(JSON.parse(await readFile(join(whole, "report.json"), "utf8")));
     const tables = report.sections.flatMap((section) => section.tables);
     expect(tables.map(({ id }) => id)).toEqual(["calibration", "calibration-power", "calibration-words"]);
+    expect(tables[0]?.source.key).toBe(calibration.key);
     for (const { rows, columns } of tables) for (const row of rows) expect(row).toHaveLength(columns.length);
     expect(tables[2]?.rows).toHaveLength(4);
 
@@ -163,9 +168,14 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     const into = await prepareRun(
       join(folder, "runs"),
       "other",
-      parseExperiment({ ...tiny, ppo: { ...tiny.ppo, steps: 3 } }),
+      parseExperiment({ ...tiny, tuning: { ...tiny.tuning, steps: 3 } }),
     );
-    const ofPair = await write("pair", { ...tiny, name: "pair", ppo: {}, tuned: "starter", model: "./elsewhere" });
+    const ofPair = await write("pair", {
+      ...tiny,
+      name: "pair",
+      tuning: { kind: "given", model: "starter" },
+      model: "./elsewhere",
+    });
     const edited = await write("edited", { ...tiny, name: "edited", reward: { edits: [{ word: "bad", flip: true }] } });
     const out = ["--out", join(folder, "refused", "tiny-calibration")];
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [

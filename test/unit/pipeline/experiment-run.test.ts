@@ -169,12 +169,12 @@ describe("lfp run", { timeout: 360_000 }, () => {
     const followed = await lfp(["status", whole, "--follow"]);
     expect(followed.stderr).toMatch(/^prepare: started\n[\s\S]*\nreport: done in \d+ s\ndone\n/);
     expect(followed.stdout).toBe((await lfp(["status", whole])).stdout);
-    expect((await lfp(["cancel", whole])).stdout).toContain("no process works on it");
+    expect((await lfp(["cancel", whole])).stdout).toContain("nothing works on it");
   });
 
   it("looks for a tuned checkpoint of one's own before anything is computed", async () => {
-    const { ppo: _, ...rest } = tiny;
-    const own = { ...rest, name: "pair", tuned: "./starter-copy", model: "starter" };
+    const { tuning: _, ...rest } = tiny;
+    const own = { ...rest, name: "pair", tuning: { kind: "given", model: "./starter-copy" }, model: "starter" };
     const result = await lfp(["run", await experimentFile("pair", own), "--out", join(folder, "pair")]);
     expect(result.code).not.toBe(0);
     expect(result.stderr).toMatch(/starter-copy/);
@@ -195,7 +195,11 @@ describe("lfp run", { timeout: 360_000 }, () => {
   });
 
   it("names every wrong place of an experiment file and makes no run of it", async () => {
-    const path = await experimentFile("wrong", { preset: "quick", name: "wrong", ppo: { stepz: 3, batchSize: "x" } });
+    const path = await experimentFile("wrong", {
+      preset: "quick",
+      name: "wrong",
+      tuning: { stepz: 3, batchSize: "x" },
+    });
     const result = await lfp(["run", path, "--out", join(folder, "wrong")]);
     expect(result.code).toBe(2);
     expect(result.stderr).toMatch(/stepz/);

@@ -8,20 +8,22 @@ import { afterEach, expect, test } from "vitest";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import type { JobSpec } from "../../../server/runs/executor.ts";
 import { followEvents } from "../../../server/runs/follow.ts";
-import { LocalExecutor, NICENESS } from "../../../server/runs/local-executor.ts";
+import { cancelRun, submitRun } from "../../../server/runs/jobs.ts";
+import { NICENESS } from "../../../server/runs/local-executor.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { prepareRun, readRecord, runPaths } from "../../../server/runs/run-folder.ts";
-import { runProcess, runStatus, stageStatusOf } from "../../../server/runs/run-status.ts";
+import { runStatus, stageStatusOf } from "../../../server/runs/run-status.ts";
 import { fakePlan } from "./fake-stages.ts";
 import { lastingFiles } from "./lasting-files.ts";
 import { PATIENT, scratchFolder } from "./scratch.ts";
+import { workerOf } from "./worker.ts";
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const started: string[] = [];
 
 afterEach(async () => {
   for (const folder of started.splice(0)) {
-    const left = await runProcess(folder);
+    const left = await workerOf(folder);
     if (left !== undefined) process.kill(left.pid, "SIGKILL");
   }
 });
@@ -56,55 +58,50 @@ test.skipIf(process.platform === "win32")(
   async () => {
     const runsRoot = await scratchFolder();
     const job = await jobIn(runsRoot, { steps: 6, pauseMs: 60 });
-    const submitter = spawn(process.execPath, [program("submitter.ts"), runsRoot, JSON.stringify(job)], {
+    const submitter = spawn(process.execPath, [program("submitter.ts"), JSON.stringify(job)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(submitter.stdout, "data");
     await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
-    const runner = await runProcess(job.runFolder);
+    const runner = await workerOf(job.runFolder);
     expect(killTree(submitter.pid ?? 0)).not.toContain(runner?.pid);
 
-    const executor = new LocalExecutor(runsRoot);
-    expect(await executor.adopt()).toEqual([{ runFolder: job.runFolder }]);
-    const [status] = await executor.poll([job]);
-    expect(status?.state.kind).toBe("running");
-    expect(status?.process).toEqual(runner);
+    const status = await runStatus(job.runFolder);
+    expect(status).toMatchObject({ state: { kind: "running" }, work: "working" });
+    expect(status.process).toEqual(runner);
     const seqs: number[] = [];
     for await (const { seq } of followEvents(job.runFolder)) seqs.push(seq);
     expect(seqs).toEqual(seqs.map((_, i) => i + 1));
     expect((await runStatus(job.runFolder)).state).toEqual({ kind: "done" });
-    expect(await executor.adopt()).toEqual([]);
-    expect(Buffer.from(await executor.logs(job, 0)).toString()).toContain('{"kind":"done"}');
-    expect(await executor.logs(job, 1e6)).toHaveLength(0);
+    expect((await runStatus(job.runFolder)).work).toBe("gone");
+    expect(await readFile(runPaths(job.runFolder).output, "utf8")).toContain('{"kind":"done"}');
   },
 );
 
 test("a run leaves the cores to whoever else wants them", async () => {
   const runsRoot = await scratchFolder();
   const job = await jobIn(runsRoot, { steps: 100, pauseMs: 20 });
-  const executor = new LocalExecutor(runsRoot);
-  await executor.submit(job);
+  await submitRun(job);
   await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
-  const { pid = 0 } = (await runProcess(job.runFolder)) ?? {};
+  const { pid = 0 } = (await workerOf(job.runFolder)) ?? {};
   expect(getPriority(pid)).toBeGreaterThanOrEqual(NICENESS);
   const group = await readFile(`/proc/${pid}/autogroup`, "utf8").catch(() => undefined);
   if (group !== undefined) expect(group).toMatch(new RegExp(`nice ${NICENESS}$`, "m"));
-  await executor.cancel(job);
+  await cancelRun(job.runFolder);
 });
 
 test("cancel stops a run after a checkpoint; it goes on to the same end when started again", async () => {
   const runsRoot = await scratchFolder();
-  const options = { steps: 40, pauseMs: 5 };
+  const options = { steps: 40, pauseMs: 20 };
   const job = await jobIn(runsRoot, options);
-  const executor = new LocalExecutor(runsRoot);
-  await executor.submit(job);
-  await expect(executor.submit(job)).rejects.toMatchObject({ code: "locked" });
+  await submitRun(job);
+  await expect(submitRun(job)).rejects.toMatchObject({ code: "locked" });
   await nextEvent(job.runFolder, (event) => event.kind === "progress" && event.done > 3);
-  await executor.cancel(job);
+  await cancelRun(job.runFolder);
   expect((await runStatus(job.runFolder)).state).toMatchObject({ kind: "cancelled", stage: expect.any(String) });
-  expect(await runProcess(job.runFolder)).toBeUndefined();
+  expect(await workerOf(job.runFolder)).toBeUndefined();
 
-  await executor.submit(job);
+  await submitRun(job);
   const resumed = await nextEvent(job.runFolder, ({ kind }) => kind === "stage-resumed");
   expect(resumed).toMatchObject({ stage: expect.any(String) });
   for await (const _ of followEvents(job.runFolder));
@@ -119,26 +116,23 @@ test("cancel stops a run after a checkpoint; it goes on to the same end when sta
 test("a run that is over, but whose process is still on its way out, is waited for and not called held", async () => {
   const runsRoot = await scratchFolder();
   const job = await jobIn(runsRoot, { steps: 3, lingerMs: 1500 });
-  const executor = new LocalExecutor(runsRoot);
-  await executor.submit(job);
-  const first = await runProcess(job.runFolder);
+  await submitRun(job);
+  const first = await workerOf(job.runFolder);
   await nextEvent(job.runFolder, (event) => event.kind === "state" && event.state.kind === "done");
-  expect(await runProcess(job.runFolder)).toEqual(first);
-  await executor.submit(job);
-  expect(await runProcess(job.runFolder)).not.toEqual(first);
+  expect(await workerOf(job.runFolder)).toEqual(first);
+  await submitRun(job);
+  expect(await workerOf(job.runFolder)).not.toEqual(first);
 });
 
 test("a run that does not stop in time is ended by force, and that is recorded", async () => {
   const runsRoot = await scratchFolder();
   const runFolder = await prepareRun(runsRoot, "demo", {});
   started.push(runFolder);
-  const executor = new LocalExecutor(runsRoot);
-  const handle = await executor.submit({ runFolder, argv: [process.execPath, program("stubborn-run.ts"), runFolder] });
+  await submitRun({ runFolder, argv: [process.execPath, program("stubborn-run.ts"), runFolder] });
   await nextEvent(runFolder, ({ kind }) => kind === "stage-started");
-  await executor.cancel(handle, 50);
-  expect(await runProcess(runFolder)).toBeUndefined();
-  const [status] = await executor.poll([handle]);
-  expect(status?.state).toEqual({ kind: "cancelled", stage: "stubborn" });
+  await cancelRun(runFolder, 50);
+  expect(await workerOf(runFolder)).toBeUndefined();
+  expect((await runStatus(runFolder)).state).toEqual({ kind: "cancelled", stage: "stubborn" });
   const events = (await readFile(runPaths(runFolder).events, "utf8")).trimEnd().split("\n");
   expect(JSON.parse(events.at(-2) ?? "")).toMatchObject({ kind: "message", text: expect.stringContaining("by force") });
 });
@@ -146,10 +140,9 @@ test("a run that does not stop in time is ended by force, and that is recorded",
 test("a run that was killed reads as interrupted", async () => {
   const runsRoot = await scratchFolder();
   const job = await jobIn(runsRoot, { steps: 100, pauseMs: 20 });
-  const executor = new LocalExecutor(runsRoot);
-  await executor.submit(job);
+  await submitRun(job);
   await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
-  const runner = await runProcess(job.runFolder);
+  const runner = await workerOf(job.runFolder);
   process.kill(runner?.pid ?? 0, "SIGKILL");
   await expect.poll(async () => (await runStatus(job.runFolder)).state, PATIENT).toEqual({ kind: "interrupted" });
   expect((await readRecord(job.runFolder))?.state.kind).toBe("running");
@@ -158,23 +151,22 @@ test("a run that was killed reads as interrupted", async () => {
   expect(stages).toContain("begun");
   expect(stages).not.toContain("running");
   // Asking it to stop now is no error, and leaves nothing behind that would stop the next attempt.
-  await executor.cancel(job);
+  expect(await cancelRun(job.runFolder)).toBe(false);
   await expect(readFile(runPaths(job.runFolder).cancel)).rejects.toThrow("ENOENT");
 });
 
 test("a program that cannot be started, or says nothing, is told", async () => {
   const runsRoot = await scratchFolder();
   const runFolder = await prepareRun(runsRoot, "demo", {});
-  const executor = new LocalExecutor(runsRoot);
   const missing = join(runsRoot, "no-such-program");
-  await expect(executor.submit({ runFolder, argv: [missing] })).rejects.toMatchObject({
+  await expect(submitRun({ runFolder, argv: [missing] })).rejects.toMatchObject({
     code: "resource",
     message: expect.stringContaining("ENOENT"),
   });
   expect((await runStatus(runFolder)).state).toEqual({ kind: "new" });
   const broken = join(runsRoot, "broken.js");
   await writeFile(broken, "throw new Error('broken');");
-  const handle = await executor.submit({ runFolder, argv: [process.execPath, broken] });
+  await submitRun({ runFolder, argv: [process.execPath, broken] });
   await expect.poll(async () => (await runStatus(runFolder)).state, PATIENT).toEqual({ kind: "interrupted" });
-  expect(Buffer.from(await executor.logs(handle, 0)).toString()).toContain("Error: broken");
+  expect(await readFile(runPaths(runFolder).output, "utf8")).toContain("Error: broken");
 });

@@ -1,7 +1,6 @@
-import { LocalExecutor } from "../../../server/runs/local-executor.ts";
+import { submitRun } from "../../../server/runs/jobs.ts";
 
-/** Stands for a language server: `node submitter.ts RUNS_ROOT JOB_JSON` submits a job, says so, and stays. */
-const [runsRoot = "", job = "{}"] = process.argv.slice(2);
-await new LocalExecutor(runsRoot).submit(JSON.parse(job));
+/** Stands for a language server: `node submitter.ts JOB_JSON` submits a job, says so, and stays. */
+await submitRun(JSON.parse(process.argv[2] ?? "{}"));
 process.stdout.write("submitted\n");
 setInterval(() => undefined, 1000);

@@ -1,0 +1,17 @@
+/** Which files of a folder belong to a model. */
+import { INDEX_FILE } from "./safetensors.ts";
+
+const tokenizerFiles = /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json)$/;
+
+/** Whether a file goes along when a model is saved elsewhere: its tokenizer and what generates with it. */
+export function isTokenizerFile(name: string): boolean {
+  return tokenizerFiles.test(name);
+}
+
+/**
+ * Whether a model, or one saved from it, depends on a file, by its path in the model's folder: config.json, the tokenizer's
+ * files, safetensors and their index, all at its top. Cards, pickles and folders below are not read.
+ */
+export function isModelFile(path: string): boolean {
+  return path === "config.json" || path === INDEX_FILE || isTokenizerFile(path) || /^[^/]+\.safetensors$/.test(path);
+}

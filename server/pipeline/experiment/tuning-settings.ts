@@ -1,0 +1,32 @@
+/** What stages are told of an experiment's tuning and of its completions, with what keys their outputs. */
+import { invariant } from "../../common/errors.ts";
+import type { CompletionSettings, EditSettings, RewardSettings } from "../feedback.ts";
+import { keyedCompletion, keyedTuning } from "./older-form.ts";
+import { type Experiment, tuningOf } from "./schema.ts";
+
+/** How prompts are made and completed, and what of that is judged. */
+export function completionSettingsOf({
+  sampling,
+  text,
+  reward,
+}: Pick<Experiment, "sampling" | "text" | "reward">): CompletionSettings {
+  return { sampling, text, judged: reward.text };
+}
+
+/** Of a stage that tunes. An experiment whose tuned model is given has none: the caller's defect. */
+export function tuneSettings(experiment: Experiment, reward: RewardSettings & EditSettings) {
+  const tuning = tuningOf(experiment);
+  invariant(tuning !== undefined, "an experiment with a tuned model that is given has no tuning");
+  return {
+    settings: { tuning, ...completionSettingsOf(experiment), reward },
+    keyed: { ...keyedTuning(experiment, tuning), reward },
+  };
+}
+
+/** Of a stage that completes prompts and has settings of its own. */
+export function completionStageSettings<S extends object>(experiment: Experiment, own: S) {
+  return {
+    settings: { ...completionSettingsOf(experiment), ...own },
+    keyed: { ...keyedCompletion(experiment), ...own },
+  };
+}

@@ -1,0 +1,100 @@
+import type { BigIntStats } from "node:fs";
+import { mkdir, readdir, realpath, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { tryJson } from "../common/json.ts";
+import { stateFolder } from "../common/state-folder.ts";
+import { type Checksum, checksumOf, sha256Of, textIfThere } from "./files.ts";
+
+/** Smaller files are read again each time: that takes no longer than finding what was known of them. */
+const LEAST_BYTES = 1 << 20;
+const MOST_ENTRIES = 512;
+/** A file that was changed so shortly before it was read could change again without another time of change. */
+const SETTLED_MS = 2_000;
+
+/** What the system says of a file. Anything that writes to it, or puts another in its place, changes one of these. */
+const Stamp = z.object({
+  path: z.string(),
+  size: z.string(),
+  mtimeNs: z.string(),
+  ctimeNs: z.string(),
+  inode: z.string(),
+  device: z.string(),
+});
+type Stamp = z.infer<typeof Stamp>;
+
+/** `seal` is the digest of the rest, so that an entry with a flipped bit is no entry. */
+const Entry = z.object({ stamp: Stamp, sha256: z.string().regex(/^[0-9a-f]{64}$/), seal: z.string() });
+
+export interface DigestCacheOptions {
+  /** Where the entries are: `digests` there, one file an entry. The user's own unless given. */
+  readonly stateFolder?: string;
+  readonly now?: () => number;
+}
+
+/**
+ * Size and SHA-256 of a file, from an earlier reading where path, inode, size and times are still what they were then.
+ * A start of a run then reads no checkpoint of gigabytes. Any number of processes may use and fill the cache at once; what
+ * cannot be read, written or trusted there is worked out anew. Throws what `checksumOf` throws.
+ */
+export async function cachedChecksumOf(path: string, options: DigestCacheOptions = {}): Promise<Checksum> {
+  const before = await stat(path, { bigint: true });
+  if (before.size < LEAST_BYTES) return checksumOf(path);
+  const folder = join(options.stateFolder ?? stateFolder(), "digests");
+  const stamp = stampOf(await realpath(path), before);
+  const file = join(folder, `${sha256Of(stamp.path).slice(0, 32)}.json`);
+  const known = await readEntry(file, stamp);
+  if (known !== undefined) return { size: Number(before.size), sha256: known };
+  const checksum = await checksumOf(path);
+  const after = stampOf(await realpath(path), await stat(path, { bigint: true }));
+  if (isSame(stamp, after) && isSettled(before, (options.now ?? Date.now)())) {
+    // The cache only saves time: a state folder that cannot be written costs just that.
+    await writeEntry(folder, file, stamp, checksum.sha256).catch(() => undefined);
+  }
+  return checksum;
+}
+
+function stampOf(path: string, { size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): Stamp {
+  const [sizeText, mtime, ctime, inode, device] = [size, mtimeNs, ctimeNs, ino, dev].map(String);
+  return Stamp.parse({ path, size: sizeText, mtimeNs: mtime, ctimeNs: ctime, inode, device });
+}
+
+function isSame(a: Stamp, b: Stamp): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function isSettled({ mtimeMs, ctimeMs }: BigIntStats, nowMs: number): boolean {
+  return nowMs - Math.max(Number(mtimeMs), Number(ctimeMs)) > SETTLED_MS;
+}
+
+async function readEntry(file: string, stamp: Stamp): Promise<string | undefined> {
+  const text = await textIfThere(file, "record").catch(() => undefined);
+  const entry = Entry.safeParse(tryJson(text ?? "null")).data;
+  if (entry === undefined || entry.seal !== sealOf(entry.stamp, entry.sha256)) return undefined;
+  return isSame(Stamp.parse(entry.stamp), stamp) ? entry.sha256 : undefined;
+}
+
+async function writeEntry(folder: string, file: string, stamp: Stamp, sha256: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFileAtomically(file, JSON.stringify({ stamp, sha256, seal: sealOf(stamp, sha256) }));
+  await dropOldest(folder);
+}
+
+function sealOf(stamp: Stamp, sha256: string): string {
+  return sha256Of(JSON.stringify([stamp, sha256]));
+}
+
+/** Beyond the bound, the entries that were written longest ago go. */
+async function dropOldest(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  if (names.length <= MOST_ENTRIES) return;
+  const ages = await Promise.all(
+    names.map(async (name) => {
+      const found = await stat(join(folder, name)).catch(() => undefined);
+      return { name, mtimeMs: found?.mtimeMs ?? 0 };
+    }),
+  );
+  ages.sort((a, b) => a.mtimeMs - b.mtimeMs);
+  for (const { name } of ages.slice(0, names.length - MOST_ENTRIES)) await rm(join(folder, name), { force: true });
+}

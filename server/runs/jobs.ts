@@ -1,0 +1,86 @@
+/** Starting and stopping runs, whoever runs them. */
+import { mkdir } from "node:fs/promises";
+import { basename } from "node:path";
+import { writeFileAtomically } from "../common/atomic-file.ts";
+import { LfpError } from "../common/errors.ts";
+import { hasEnded } from "../protocol/run-events.ts";
+import { clearCancelRequest } from "./cancel.ts";
+import type { Executor, JobSpec } from "./executor.ts";
+import { executors } from "./executors.ts";
+import { disk, remove } from "./files.ts";
+import type { JobRecord } from "./job-record.ts";
+import { runPaths } from "./run-folder.ts";
+import { LockedError } from "./run-lock.ts";
+import { executorOf, runStatus, runWork } from "./run-status.ts";
+import { stopProcess, trueWithin } from "./stop-process.ts";
+
+/** A run was submitted already and waits for its turn somewhere, or works where no process can be named. */
+export class JobThereError extends LfpError {
+  readonly code = "locked";
+
+  constructor(runFolder: string, isDoing: string) {
+    super(
+      `run ${basename(runFolder)} ${isDoing} already. Wait for it, or stop it with \`lfp cancel\`, then run this again.`,
+    );
+  }
+}
+
+/** Which executor is asked for. */
+export interface ExecutorSettings {
+  /** `local`, a process of this machine, unless another is named. */
+  readonly executor?: JobRecord["executor"];
+}
+
+/** The executor that settings ask for. */
+export function chooseExecutor({ executor = "local" }: ExecutorSettings): Executor {
+  return executors[executor];
+}
+
+/**
+ * Starts a run that does not end with the caller, and leaves its record in the run's folder. Throws `LockedError` or
+ * `JobThereError` where something works on the run or is about to, and what the executor's `submit` throws.
+ */
+export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): Promise<JobRecord> {
+  await mkdir(job.runFolder, { recursive: true });
+  await refuseUnlessFree(job.runFolder);
+  await clearCancelRequest(job.runFolder);
+  const record = await chooseExecutor(settings).submit(job);
+  await writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+/**
+ * Stops whatever works on a run or waits to, and returns when it is gone; false where there was nothing to stop. Throws
+ * what the executor's `cancel` throws.
+ */
+export async function cancelRun(folder: string, graceMs?: number): Promise<boolean> {
+  const { state, job, process } = await runWork(folder);
+  if (state === "gone") return false;
+  if (job !== undefined && (await executorOf(job).state(folder, job)) !== "gone")
+    await executorOf(job).cancel(folder, job, graceMs);
+  // Started by hand: the job, if there is one, is of an earlier attempt.
+  else if (process !== undefined) await stopProcess(folder, process, graceMs);
+  await forgetUnbegun(folder);
+  return true;
+}
+
+/** A job that was stopped before it wrote a word leaves the run as it was: never started, or as the attempt before ended. */
+async function forgetUnbegun(folder: string): Promise<void> {
+  const { work, job, record } = await runStatus(folder);
+  const hasBegun = job === undefined || (record !== undefined && job.submittedAt <= record.updated);
+  if (work === "gone" && !hasBegun) await remove(runPaths(folder).job, disk);
+}
+
+/** How long a run that says that it has ended may take to be gone. */
+const END_WAIT_MS = 10_000;
+
+async function refuseUnlessFree(folder: string): Promise<void> {
+  const { work, state, process, waitsFor } = await runStatus(folder);
+  if (work === "gone") return;
+  if (work === "waiting") throw new JobThereError(folder, `waits for ${waitsFor}`);
+  const isOver = state.kind !== "new" && state.kind !== "interrupted" && hasEnded(state);
+  if (isOver && (await trueWithin(END_WAIT_MS, async () => (await runWork(folder)).state === "gone"))) return;
+  if (process === undefined) throw new JobThereError(folder, "is being worked on");
+  const purpose = `run ${basename(folder)}`;
+  throw new LockedError(purpose, { process, purpose, since: "its start" });
+}

@@ -1,0 +1,73 @@
+/**
+ * What stands between the encoder's sums and the features, by kind: one table for everything that a finished autoencoder does differently.
+ * Letters: N tokens, F features.
+ */
+import { z } from "zod";
+import type { Node, Shape } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import type { Activation } from "./sae.ts";
+
+type ActivationOf<K extends Activation["kind"]> = Extract<Activation, { kind: K }>;
+
+/** Tensors that a kind has beside encoder and decoder, by name. */
+export type OwnTensors = Readonly<Record<string, Float32Array>>;
+
+export interface ActivationRule<A extends Activation> {
+  /** Names and shapes of the tensors of its own, on a device and in a file. */
+  readonly tensors: (F: number) => Readonly<Record<string, Shape>>;
+  readonly valuesOf: (activation: A) => OwnTensors;
+  /** Features [N, F], all at least 0, of the encoder's sums [N, F]. `own`: nodes of `tensors`. */
+  readonly encode: (sums: Node, activation: A, own: Readonly<Record<string, Node>>) => Node;
+  readonly file: FileForm<A>;
+}
+
+/** How SAELens (6 and later) writes a kind in cfg.json. */
+interface FileForm<A extends Activation> {
+  readonly architecture: string;
+  /** Members of cfg.json that the kind adds. */
+  readonly write: (activation: A) => Readonly<Record<string, unknown>>;
+  /** The inverse, of the whole cfg.json and the tensors of the kind's own. Throws `ZodError`. */
+  readonly read: (config: unknown, own: OwnTensors) => A;
+}
+
+export const activationRules: { readonly [K in Activation["kind"]]: ActivationRule<ActivationOf<K>> } = {
+  relu: {
+    tensors: () => ({}),
+    valuesOf: () => ({}),
+    encode: (sums) => ops.relu(sums),
+    file: { architecture: "standard", write: () => ({}), read: () => ({ kind: "relu" }) },
+  },
+  topk: {
+    tensors: () => ({}),
+    valuesOf: () => ({}),
+    encode: (sums, { k }) => ops.relu(ops.keepTopK(sums, k)),
+    file: {
+      architecture: "topk",
+      write: ({ k }) => ({ k, rescale_acts_by_decoder_norm: false }),
+      read: (config) => ({ kind: "topk", k: topkConfig.parse(config).k }),
+    },
+  },
+};
+
+const topkConfig = z.object({
+  k: z.int().positive(),
+  rescale_acts_by_decoder_norm: z.literal(false).default(false),
+});
+
+export function activationRule<A extends Activation>({ kind }: A): ActivationRule<A> {
+  // The table's rule for this very kind: the pairing that the type parameter cannot say.
+  return activationRules[kind] as unknown as ActivationRule<A>;
+}
+
+/** The rule that reads files of an architecture of SAELens, if there is one. */
+export function ruleOfArchitecture(architecture: string): ActivationRule<Activation> | undefined {
+  return allRules().find(({ file }) => file.architecture === architecture);
+}
+
+export function architectures(): string[] {
+  return allRules().map(({ file }) => file.architecture);
+}
+
+function allRules(): ActivationRule<Activation>[] {
+  return Object.values(activationRules) as unknown as ActivationRule<Activation>[];
+}

@@ -1,0 +1,77 @@
+/**
+ * What keeps few features active while an autoencoder is trained, by kind: one table for everything that training does differently.
+ * A trained autoencoder then has an activation (activations.ts). Letters: N tokens, D width, F features.
+ */
+import type { Node, Shape } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { activationRules, type OwnTensors } from "./activations.ts";
+import type { Sparsity } from "./config.ts";
+import type { Activation } from "./sae.ts";
+
+type SparsityOf<K extends Sparsity["kind"]> = Extract<Sparsity, { kind: K }>;
+
+export interface SparsityRule<S extends Sparsity> {
+  /** Parameters that training moves beside encoder, decoder and biases; each starts as one number everywhere. */
+  readonly parameters: (settings: S, F: number) => readonly OwnParameter[];
+  /** Of the encoder's sums [N, F]; `own`: nodes of `parameters`. */
+  readonly train: (sums: Node, settings: S, own: Readonly<Record<string, Node>>) => TrainedFeatures;
+  /** What the trained parameters of its own come to. */
+  readonly activation: (settings: S, own: OwnTensors) => Activation;
+  /** What settings ask that dictionaries of F features cannot give. */
+  readonly issues: (settings: S, F: number) => readonly SparsityIssue[];
+  readonly inWords: (settings: S) => string;
+}
+
+export interface OwnParameter {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly initial: number;
+}
+
+/** What a step makes of the sums. */
+export interface TrainedFeatures {
+  /** [N, F], all at least 0 */
+  readonly features: Node;
+  /** The same where at most K of a token's are active: places [N, K] and values [N, K]. Training then computes these alone. */
+  readonly few?: { readonly ids: Node; readonly values: Node };
+  /** One number that the loss has beside the reconstruction. */
+  readonly penalty?: Node;
+}
+
+export interface SparsityIssue {
+  /** The setting that is wrong. */
+  readonly field: string;
+  readonly message: string;
+}
+
+export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<SparsityOf<K>> } = {
+  // Marks et al., section 3.2. Features are never negative, so their sum is their norm.
+  l1: {
+    parameters: () => [],
+    train: (sums, { coefficient }) => {
+      const features = ops.relu(sums);
+      return { features, penalty: ops.affine(ops.sum(features), coefficient / (sums.shape[0] ?? 1)) };
+    },
+    activation: () => ({ kind: "relu" }),
+    issues: () => [],
+    inWords: ({ coefficient }) => `L1 of ${coefficient}`,
+  },
+  // Gao et al. 2024 (https://arxiv.org/abs/2406.04093).
+  topk: {
+    parameters: () => [],
+    train: (sums, settings, own) => {
+      const ids = ops.topKIndices(sums, settings.k);
+      const values = ops.relu(ops.gatherRow(sums, ids));
+      return { features: activationRules.topk.encode(sums, settings, own), few: { ids, values } };
+    },
+    activation: ({ k }) => ({ kind: "topk", k }),
+    issues: ({ k }, F) =>
+      k > F ? [{ field: "k", message: `got ${k}; the smallest dictionary has ${F} features` }] : [],
+    inWords: ({ k }) => `top ${k}`,
+  },
+};
+
+export function sparsityRule<S extends Sparsity>({ kind }: S): SparsityRule<S> {
+  // The table's rule for this very kind: the pairing that the type parameter cannot say.
+  return sparsityRules[kind] as unknown as SparsityRule<S>;
+}

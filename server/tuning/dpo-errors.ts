@@ -1,0 +1,40 @@
+import { LfpError } from "../common/errors.ts";
+
+/** Implicit rewards have gone where nothing is learned any more. */
+export class DpoCollapseError extends LfpError {
+  readonly code = "non-finite";
+
+  constructor(step: number, what: "margin" | "chosen", value: number, bound: number) {
+    const said = {
+      margin: "the mean margin of chosen over rejected answers",
+      chosen: "the mean implicit reward of chosen answers",
+    };
+    super(
+      `step ${step}: ${said[what]} is ${value.toFixed(3)}, below the bound of ${bound}. Nothing of this step is saved; lower the learning rate, ` +
+        "raise beta, look whether chosen and rejected are the right way round, or lower the bound in stop if this is wanted.",
+    );
+  }
+}
+
+/** Policy and reference model, or model and pairs, do not belong together. */
+export class DpoModelError extends LfpError {
+  readonly code = "input";
+}
+
+/** There are too few pairs for one batch. */
+export class TooFewPairsError extends LfpError {
+  readonly code = "input";
+
+  constructor(got: number, needed: number) {
+    super(`${got} pairs can be learned from, but a batch needs ${needed}: give more pairs, or lower batchSize`);
+  }
+}
+
+/** A rule of tokenisation adds a token that the tokenizer does not name. */
+export class PairTokensError extends LfpError {
+  readonly code = "input";
+
+  constructor(name: "bos_token" | "eos_token") {
+    super(`pairs are framed with a ${name}, but the tokenizer's tokenizer_config.json names none: name one there`);
+  }
+}

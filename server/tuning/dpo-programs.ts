@@ -1,0 +1,111 @@
+/** The compiled programs of DPO. Letters: P pairs on the device at once. */
+import type { Device, Program } from "../engine/device.ts";
+import * as ops from "../engine/ops.ts";
+import { createGradientSum, createOptimizer, type GradientSum, type Optimizer } from "../engine/optimizer.ts";
+import type { Model } from "../models/model.ts";
+import type { BatchShape } from "./completion-batch.ts";
+import type { DpoConfig } from "./dpo-config.ts";
+import { dpoLoss } from "./dpo-loss.ts";
+import { halves, PairScorer, pairLogProbs } from "./pair-batch.ts";
+
+export interface DpoModels {
+  readonly device: Device;
+  /** Trained in place. */
+  readonly policy: Model;
+  /** Never changed. */
+  readonly reference: Model;
+}
+
+/** Programs of one shape. */
+export interface ShapedPrograms {
+  /** Gradients of P pairs: taken at once where a step has no more, else summed up. Gives back every number of `DpoNodes`. */
+  readonly training: Program;
+  readonly reference: PairScorer | undefined;
+}
+
+/** Shapes whose programs are held at once: each holds its own activations. */
+const mostShapes = 3;
+
+/** Everything on the device that a trainer runs, beside the two models. Programs are made when a batch first needs their shape. */
+export class DpoPrograms {
+  readonly #models: DpoModels;
+  readonly #config: DpoConfig;
+  readonly #programs = new Map<string, ShapedPrograms>();
+  readonly optimizer: Optimizer;
+  /** Undefined where a step's pairs are on the device at once. */
+  readonly gradients: GradientSum | undefined;
+  #step: Program | undefined;
+
+  private constructor(models: DpoModels, config: DpoConfig, optimizer: Optimizer, gradients: GradientSum | undefined) {
+    this.#models = models;
+    this.#config = config;
+    this.optimizer = optimizer;
+    this.gradients = gradients;
+  }
+
+  static async create(models: DpoModels, config: DpoConfig): Promise<DpoPrograms> {
+    const optimizer = await createOptimizer(models.device, models.policy.parameters);
+    const atOnce = config.pairsAtOnce === config.batchSize;
+    const gradients = atOnce ? undefined : await createGradientSum(models.device, optimizer);
+    return new DpoPrograms(models, config, optimizer, gradients);
+  }
+
+  /** The programs of a shape; the one that was used longest ago makes room. */
+  async of(shape: BatchShape): Promise<ShapedPrograms> {
+    const key = `${shape.promptPlaces} ${shape.completionPlaces}`;
+    const found = this.#programs.get(key) ?? (await this.#compile(shape));
+    this.#programs.delete(key);
+    this.#programs.set(key, found);
+    const [oldest] = this.#programs;
+    if (this.#programs.size > mostShapes && oldest !== undefined) {
+      this.#programs.delete(oldest[0]);
+      await disposeOf(oldest[1]);
+    }
+    return found;
+  }
+
+  /** A step on summed gradients, divided by how many sums of means went in. */
+  async step(gradients: GradientSum): Promise<Program> {
+    const { device, policy } = this.#models;
+    const factor = this.#config.pairsAtOnce / this.#config.batchSize;
+    const stores = [policy.store, this.optimizer.store, gradients.store];
+    this.#step ??= await device.compile({ stores, outputs: {}, updates: [gradients.step(factor)] });
+    return this.#step;
+  }
+
+  async dispose(): Promise<void> {
+    for (const programs of this.#programs.values()) await disposeOf(programs);
+    await this.#step?.dispose();
+    await this.gradients?.store.dispose();
+    await this.optimizer.store.dispose();
+  }
+
+  async #compile(shape: BatchShape): Promise<ShapedPrograms> {
+    const { device, policy, reference } = this.#models;
+    const P = this.#config.pairsAtOnce;
+    const nodes = dpoLoss(
+      {
+        policy: pairLogProbs(policy, P, shape),
+        reference: halves(ops.input("reference", [2 * P]), P),
+        lengths: halves(ops.input("lengths", [2 * P]), P),
+      },
+      this.#config,
+    );
+    const { gradients, optimizer } = this;
+    const training = await device.compile({
+      stores: [policy.store, optimizer.store, ...(gradients === undefined ? [] : [gradients.store])],
+      outputs: { ...nodes },
+      updates: gradients === undefined ? [optimizer.update(nodes.loss)] : gradients.add(nodes.loss),
+    });
+    const live = this.#config.reference === "live";
+    return {
+      training,
+      reference: live ? await PairScorer.create(device, reference, { ...shape, pairs: P, frozen: true }) : undefined,
+    };
+  }
+}
+
+async function disposeOf({ training, reference }: ShapedPrograms): Promise<void> {
+  await training.dispose();
+  await reference?.dispose();
+}

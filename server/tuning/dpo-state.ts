@@ -1,0 +1,56 @@
+/** A DPO trainer's state as plain data and bytes, in the form in which a stage of the pipeline saves its checkpoints. */
+import { z } from "zod";
+import type { DpoConfig } from "./dpo-config.ts";
+import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
+import { PpoStateError } from "./ppo-errors.ts";
+import type { tensorsFile } from "./ppo-state.ts";
+
+/** What a trainer knows beside its tensors. */
+export const DpoProgress = z
+  .strictObject({
+    /** Steps that are done. */
+    steps: z.int().nonnegative(),
+    /** Decides the order of pairs. */
+    seed: z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly(),
+    /** Of the last steps, which the bounds on rewards look at. */
+    recent: z.array(z.strictObject({ margin: z.number(), chosen: z.number() })).readonly(),
+  })
+  .readonly();
+export type DpoProgress = z.infer<typeof DpoProgress>;
+
+/** The reference's sums of log-probabilities by pair, chosen and rejected, as float32 as they stand in memory. */
+export const referenceFile = "reference.f32";
+
+/** To be written down before the trainer goes on: tensors are read from the device as they are asked for. */
+export interface DpoState {
+  readonly state: DpoProgress;
+  readonly files: { readonly [tensorsFile]: AsyncIterable<Uint8Array>; readonly [referenceFile]: Uint8Array };
+}
+
+/** Throws `PpoStateError` when this is not what a trainer saved. */
+export function parseDpoProgress(state: unknown): DpoProgress {
+  const parsed = DpoProgress.safeParse(state);
+  if (!parsed.success) throw new PpoStateError(`not the state of a DPO run: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+export function referenceBytes(reference: readonly PairLogProbs[]): Uint8Array {
+  return new Uint8Array(Float32Array.from(reference.flatMap(({ chosen, rejected }) => [chosen, rejected])).buffer);
+}
+
+/** The inverse of `referenceBytes`. Throws `PpoStateError` where they are not of these pairs. */
+export function referenceFrom(
+  bytes: Uint8Array,
+  { pairs, config }: { readonly pairs: readonly TokenPair[]; readonly config: Pick<DpoConfig, "reference"> },
+): PairLogProbs[] {
+  const expected = config.reference === "once" ? 8 * pairs.length : 0;
+  if (bytes.length !== expected)
+    throw new PpoStateError(
+      `the saved state has ${bytes.length} bytes of the reference's log-probabilities; these pairs have ${expected}: it belongs to other pairs`,
+    );
+  const values = new Float32Array(bytes.slice().buffer);
+  return Array.from({ length: values.length / 2 }, (_, at) => ({
+    chosen: values[2 * at] ?? Number.NaN,
+    rejected: values[2 * at + 1] ?? Number.NaN,
+  }));
+}

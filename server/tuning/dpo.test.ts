@@ -1,0 +1,270 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { expectClose } from "../../test/conformance/close-to.ts";
+import { devicesUnderTest } from "../../test/conformance/devices.ts";
+import { modelFolder } from "../../test/conformance/fixtures.ts";
+import { type DpoFixture, readDpoFixture } from "../../test/support/dpo-fixture.ts";
+import { Random } from "../common/random.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import type { Device } from "../engine/device.ts";
+import { gradients } from "../engine/gradients.ts";
+import type { Node } from "../engine/graph.ts";
+import * as ops from "../engine/ops.ts";
+import { loadModel } from "../models/checkpoint.ts";
+import { openSafetensors } from "../models/safetensors.ts";
+import { createDpoTrainer, type DpoMetrics, type DpoTrainer, type DpoTrainerOptions } from "./dpo.ts";
+import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
+import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
+import { dpoLoss } from "./dpo-loss.ts";
+import type { TokenPair } from "./pair-batch.ts";
+import { PpoStateError } from "./ppo-errors.ts";
+
+const fixture = readDpoFixture();
+const { settings } = fixture;
+
+/** Cut as TRL cuts: prompt and answer together keep their first tokens. */
+const pairs: TokenPair[] = fixture.pairs.map(({ prompt, chosen, rejected }) => {
+  const cut = (answer: readonly number[]) => ({
+    prompt: Int32Array.from(prompt),
+    answer: Int32Array.from(answer.slice(0, settings.maxTokens - prompt.length)),
+  });
+  return { chosen: cut(chosen), rejected: cut(rejected) };
+});
+
+const config: DpoConfig = DpoConfig.parse({
+  steps: settings.steps,
+  batchSize: settings.batchSize,
+  pairsAtOnce: settings.batchSize,
+  beta: 0.1,
+  loss: { kind: "sigmoid", labelSmoothing: 0 },
+  tokens: { rule: "trl-1", maxTokens: settings.maxTokens },
+  reference: "once",
+  learningRate: settings.learningRate,
+  warmupSteps: settings.warmupSteps,
+  schedule: "linear",
+  weightDecay: settings.weightDecay,
+  maxGradientNorm: settings.maxGradientNorm,
+  stop: { window: 10, minMargin: -20, minChosenReward: -50 },
+} satisfies DpoConfig);
+
+let cpu: Device;
+let folder = "";
+beforeAll(async () => {
+  cpu = await createCpuDevice({ threads: 1 });
+});
+afterAll(() => cpu.close());
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lfp-dpo-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe.each(devicesUnderTest)("on $kind", ({ kind, open }) => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await open();
+  });
+  afterAll(() => device.close());
+
+  it.each(fixture.losses)("losses and gradients equal torch's: $name", async (given) => {
+    const P = given.chosen.length;
+    const input = (name: string): Node => ops.input(name, [P]);
+    const policy = { chosen: input("chosen"), rejected: input("rejected") };
+    const nodes = dpoLoss(
+      {
+        policy,
+        reference: { chosen: input("referenceChosen"), rejected: input("referenceRejected") },
+        lengths: { chosen: input("chosenLengths"), rejected: input("rejectedLengths") },
+      },
+      { beta: given.beta, loss: lossOf(given) },
+    );
+    const [chosenGradient, rejectedGradient] = gradients(nodes.loss, [policy.chosen, policy.rejected]);
+    if (chosenGradient === undefined || rejectedGradient === undefined) throw new Error("no gradient");
+    const program = await device.compile({
+      stores: [],
+      outputs: { loss: nodes.loss, chosenGradient, rejectedGradient },
+    });
+    const got = await program.run({
+      chosen: Float32Array.from(given.chosen),
+      rejected: Float32Array.from(given.rejected),
+      referenceChosen: Float32Array.from(given.referenceChosen),
+      referenceRejected: Float32Array.from(given.referenceRejected),
+      chosenLengths: Float32Array.from(given.lengths[0]),
+      rejectedLengths: Float32Array.from(given.lengths[1]),
+    });
+    const near = { absolute: 1e-6, relative: 1e-5 };
+    expectClose("loss", got["loss"] ?? [], [given.expected.loss], near);
+    expectClose("gradient of chosen", got["chosenGradient"] ?? [], given.expected.chosenGradient, near);
+    expectClose("gradient of rejected", got["rejectedGradient"] ?? [], given.expected.rejectedGradient, near);
+    await program.dispose();
+  });
+
+  it.each(fixture.runs)("steps equal those of TRL's trainer, and so do the weights after 20: $name", async (run) => {
+    const trainer = await createDpoTrainer(await optionsOf(device, { beta: run.beta, loss: lossOf(run) }));
+    // A software GPU takes a second a step.
+    for (const expected of run.steps.slice(0, kind === "cpu" ? 20 : 4)) expectStep(await trainer.step(), expected);
+    if (!trainer.done) return await trainer.dispose();
+    await trainer.save(folder);
+    await using saved = await openSafetensors(join(folder, "model.safetensors"));
+    for (const [name, values] of Object.entries(run.final)) {
+      const all = await saved.readFloat32(name);
+      expectClose(name, all.subarray(0, values.length), values, { absolute: 2e-4, relative: 0 });
+    }
+    await trainer.dispose();
+  });
+
+  it("pairs in two halves a step, and a reference that is read for every batch, come to the same", async () => {
+    const run = fixture.runs[0];
+    const trainer = await createDpoTrainer(await optionsOf(device, { pairsAtOnce: 2, reference: "live" }));
+    for (const expected of run?.steps.slice(0, kind === "cpu" ? 6 : 3) ?? [])
+      expectStep(await trainer.step(), expected);
+    await trainer.dispose();
+  });
+});
+
+describe("a trainer", () => {
+  it("goes on from a saved state with the same bits", async () => {
+    const whole = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }));
+    const expected: DpoMetrics[] = [];
+    while (!whole.done) expected.push(await whole.step());
+    const first = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }));
+    const got = [await first.step(), await first.step(), await first.step()];
+    const saved = await collected(first);
+    const second = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }), saved);
+    expect(second.steps).toBe(3);
+    while (!second.done) got.push(await second.step());
+    expect(got).toEqual(expected);
+    for (const trainer of [whole, first, second]) await trainer.dispose();
+  });
+
+  it("takes every pair once an epoch, in an order of the seed's", async () => {
+    const few = pairs.slice(0, 8);
+    const seen: number[][] = [];
+    for (const seed of [1, 1, 2]) {
+      const trainer = await createDpoTrainer(
+        await optionsOf(
+          cpu,
+          { steps: 4, reference: "live" },
+          { order: "shuffled", pairs: few, random: Random.fromSeed(seed) },
+        ),
+      );
+      const tokens: number[] = [];
+      while (!trainer.done) tokens.push((await trainer.step()).tokens);
+      seen.push(tokens);
+      await trainer.dispose();
+    }
+    const all = few.reduce((sum, { chosen, rejected }) => sum + chosen.answer.length + rejected.answer.length, 0);
+    for (const tokens of seen)
+      for (const epoch of [tokens.slice(0, 2), tokens.slice(2)]) expect(epoch.reduce((a, b) => a + b, 0)).toBe(all);
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[2]).not.toEqual(seen[0]);
+  });
+
+  it("learns from pairs without a prompt, whose first token nothing predicts", async () => {
+    const bare = pairs.map(({ chosen, rejected }) => ({
+      chosen: { ...chosen, prompt: new Int32Array() },
+      rejected: { ...rejected, prompt: new Int32Array() },
+    }));
+    const trainer = await createDpoTrainer(await optionsOf(cpu, { steps: 20 }, { pairs: bare.slice(0, 4) }));
+    let last: DpoMetrics | undefined;
+    while (!trainer.done) last = await trainer.step();
+    expect(last?.["rewards/accuracies"]).toBe(1);
+    expect(last?.loss).toBeLessThan(0.68);
+    await trainer.dispose();
+  });
+
+  it("stops where what was chosen is no longer said, and keeps nothing of it", async () => {
+    const trainer = await createDpoTrainer(
+      await optionsOf(cpu, { steps: 20, stop: { window: 2, minMargin: -20, minChosenReward: -1e-9 } }),
+    );
+    await expect(async () => {
+      while (!trainer.done) await trainer.step();
+    }).rejects.toThrow(DpoCollapseError);
+    await expect(trainer.step()).rejects.toThrow(/mean implicit reward of chosen answers is -0\.0\d+, below the bound/);
+    expect(() => trainer.state()).toThrow(DpoCollapseError);
+    await trainer.dispose();
+  });
+
+  it("refuses settings that contradict each other, with their place", () => {
+    const path = (changes: object): unknown => DpoConfig.safeParse({ ...config, ...changes }).error?.issues[0]?.path;
+    expect(path({})).toBeUndefined();
+    expect(path({ pairsAtOnce: 3 })).toEqual(["pairsAtOnce"]);
+    expect(path({ warmupSteps: 20 })).toEqual(["warmupSteps"]);
+    const tokens = { rule: "trl-0.7.7", maxTokens: 8, maxPromptTokens: 8 };
+    expect(path({ tokens })).toEqual(["tokens", "maxPromptTokens"]);
+  });
+
+  it("refuses models and pairs that do not belong together", async () => {
+    const options = await optionsOf(cpu);
+    await expect(createDpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(DpoModelError);
+    const own = { prompt: Int32Array.of(2), answer: Int32Array.of(3) };
+    const foreign = [...pairs.slice(0, 3), { chosen: own, rejected: { ...own, answer: Int32Array.of(97) } }];
+    await expect(createDpoTrainer({ ...options, pairs: foreign })).rejects.toThrow(/pair 3 has a token id/);
+    await expect(createDpoTrainer({ ...options, pairs: pairs.slice(0, 3) })).rejects.toThrow(TooFewPairsError);
+  });
+
+  it("refuses the state of other pairs", async () => {
+    const trainer = await createDpoTrainer(await optionsOf(cpu));
+    const saved = await collected(trainer);
+    await expect(createDpoTrainer(await optionsOf(cpu, {}, { pairs: pairs.slice(0, 40) }), saved)).rejects.toThrow(
+      PpoStateError,
+    );
+    await trainer.dispose();
+  });
+});
+
+async function optionsOf(
+  device: Device,
+  changes: Partial<DpoConfig> = {},
+  options: Partial<DpoTrainerOptions> = {},
+): Promise<DpoTrainerOptions> {
+  return {
+    device,
+    policy: await loadModel(device, modelFolder("gpt-neox")),
+    reference: await loadModel(device, modelFolder("gpt-neox")),
+    pairs,
+    config: DpoConfig.parse({ ...config, ...changes }),
+    random: Random.fromSeed(1),
+    order: "given",
+    ...options,
+  };
+}
+
+function lossOf({ name, labelSmoothing }: Pick<DpoFixture["runs"][number], "name" | "labelSmoothing">): DpoLossConfig {
+  return name === "hinge" || name === "ipo" ? { kind: name } : { kind: "sigmoid", labelSmoothing };
+}
+
+function expectStep(got: DpoMetrics, expected: DpoFixture["runs"][number]["steps"][number]): void {
+  const named = {
+    loss: got.loss,
+    rewardsChosen: got["rewards/chosen"],
+    rewardsRejected: got["rewards/rejected"],
+    rewardsMargins: got["rewards/margins"],
+    rewardsAccuracies: got["rewards/accuracies"],
+    logpsChosen: got["logps/chosen"],
+    logpsRejected: got["logps/rejected"],
+    gradientNorm: got.gradientNorm,
+    learningRate: got.learningRate,
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    // Before anything is learned both rewards are zero, and rounding decides which is larger.
+    if (name === "rewardsAccuracies" && expected.rewardsMargins === 0) continue;
+    const found = Object.entries(named).find(([key]) => key === name)?.[1] ?? Number.NaN;
+    expectClose(`step ${got.step}: ${name}`, [found], [value], { absolute: 1e-4, relative: 1e-4 });
+  }
+}
+
+async function collected(trainer: DpoTrainer) {
+  const { state, files } = trainer.state();
+  const bytes = new Map<string, Uint8Array>();
+  for (const [name, content] of Object.entries(files)) {
+    if (content instanceof Uint8Array) bytes.set(name, content);
+    else {
+      const parts: Uint8Array[] = [];
+      for await (const part of content) parts.push(part.slice());
+      bytes.set(name, Buffer.concat(parts));
+    }
+  }
+  return { state, read: async (name: string) => bytes.get(name) ?? new Uint8Array() };
+}

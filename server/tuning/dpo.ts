@@ -1,0 +1,335 @@
+/**
+ * Fine-tuning by direct preference optimisation, as TRL 1.x does it: the loss of dpo-loss.ts on pairs of answers, AdamW, gradients clipped in every
+ * step. Dropout is off, as in TRL.
+ */
+import { Random, type RandomState } from "../common/random.ts";
+import type { StateStore } from "../engine/device.ts";
+import type { Values } from "../engine/graph.ts";
+import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
+import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
+import type { BatchShape } from "./completion-batch.ts";
+import type { DpoConfig } from "./dpo-config.ts";
+import { DpoCollapseError, DpoModelError } from "./dpo-errors.ts";
+import type { DpoNodes } from "./dpo-loss.ts";
+import { type DpoModels, DpoPrograms } from "./dpo-programs.ts";
+import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
+import { EpochBatches } from "./epoch-batches.ts";
+import { type PairLogProbs, PairScorer, pairInputs, placesOf, type TokenPair } from "./pair-batch.ts";
+import { learningRateAt } from "./ppo-config.ts";
+import { restoreTensors, type SavedPpoState, tensorBytes, tensorsFile } from "./ppo-state.ts";
+
+export interface DpoTrainerOptions extends DpoModels {
+  /** Trained in place; the same model as the reference to begin with. */
+  readonly policy: LoadedModel;
+  readonly pairs: readonly TokenPair[];
+  readonly config: DpoConfig;
+  /** Forked, never moved: the trainer's own streams are part of its state. */
+  readonly random: Random;
+  /** Pairs are gone through in an order of each epoch's own, or as they are given. */
+  readonly order?: "shuffled" | "given";
+  /** Hears of every batch of pairs that the reference was read for before training. */
+  readonly onReference?: (done: number, total: number) => void | Promise<void>;
+}
+
+/** Numbers that only the seed, the data and the device decide, under TRL's names. Means over the step's pairs, before its optimizer step. */
+export interface DpoMetrics {
+  /** 1, 2, ... */
+  readonly step: number;
+  readonly loss: number;
+  readonly "rewards/chosen": number;
+  readonly "rewards/rejected": number;
+  readonly "rewards/margins": number;
+  readonly "rewards/accuracies": number;
+  readonly "logps/chosen": number;
+  readonly "logps/rejected": number;
+  /** Before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Of the answers. */
+  readonly tokens: number;
+}
+
+/** Makes a trainer; where the reference is read once, it is read now. Throws `DpoModelError`, `ContextLengthError` and what compiling throws. */
+export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedPpoState): Promise<DpoTrainer> {
+  checkModels(options);
+  const trainer = new DpoTrainer(options, await DpoPrograms.create(options, options.config));
+  if (saved !== undefined) await trainer.restore(saved);
+  else if (options.config.reference === "once") await trainer.readReference();
+  return trainer;
+}
+
+export class DpoTrainer {
+  readonly #options: DpoTrainerOptions;
+  readonly #programs: DpoPrograms;
+  readonly #batches: EpochBatches<number>;
+  readonly #shapes: readonly BatchShape[];
+  /** By pair, where it is read once; NaN for pairs that no step takes. */
+  #reference: readonly PairLogProbs[] = [];
+  #seed: RandomState;
+  #steps = 0;
+  /** Margins and chosen rewards of the last steps, for `stop`. */
+  #recent: readonly { readonly margin: number; readonly chosen: number }[] = [];
+  #failure: unknown;
+
+  /** See `createDpoTrainer`. */
+  constructor(options: DpoTrainerOptions, programs: DpoPrograms) {
+    const { pairs, config, random, order = "shuffled" } = options;
+    this.#options = options;
+    this.#programs = programs;
+    this.#batches = new EpochBatches([...pairs.keys()], config.batchSize, order);
+    this.#shapes = shapesFor(pairs);
+    this.#seed = random.state;
+  }
+
+  /** Steps that are done, restored ones among them. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get done(): boolean {
+    return this.#steps >= this.#options.config.steps;
+  }
+
+  /** Works out the reference's log-probabilities of all pairs that the steps will take. */
+  async readReference(): Promise<void> {
+    const { device, reference, pairs, config, onReference } = this.#options;
+    const wanted = this.#taken();
+    const found: PairLogProbs[] = pairs.map(() => ({ chosen: Number.NaN, rejected: Number.NaN }));
+    let done = 0;
+    for (const shape of this.#shapes) {
+      const own = wanted.filter((index) => this.#shapeOf([index]) === shape);
+      if (own.length === 0) continue;
+      const scorer = await PairScorer.create(device, reference, { ...shape, pairs: config.pairsAtOnce, frozen: true });
+      for (let start = 0; start < own.length; start += config.pairsAtOnce) {
+        const part = own.slice(start, start + config.pairsAtOnce);
+        const scores = await scorer.score(this.#pairsAt(part));
+        for (const [at, index] of part.entries())
+          found[index] = scores[at] ?? { chosen: Number.NaN, rejected: Number.NaN };
+        done += part.length;
+        await onReference?.(done, wanted.length);
+      }
+      await scorer.dispose();
+    }
+    this.#reference = found;
+  }
+
+  /**
+   * One optimizer step. Throws `DpoCollapseError` and the engine's `NonFiniteError`. After any error the trainer is of no more use: it refuses to
+   * step, to be saved and to tell its state, so that what was saved before stays the last good one.
+   */
+  async step(): Promise<DpoMetrics> {
+    this.#refuseIfFailed();
+    try {
+      return await this.#takeStep();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the next step. */
+  state(): DpoState {
+    this.#refuseIfFailed();
+    return {
+      state: { steps: this.#steps, seed: this.#seed, recent: [...this.#recent] },
+      files: { [tensorsFile]: tensorBytes(this.#stores), [referenceFile]: referenceBytes(this.#reference) },
+    };
+  }
+
+  /** Goes back or on to a saved state. Throws `PpoStateError` when it is not one of this model and these pairs. */
+  async restore(saved: SavedPpoState): Promise<void> {
+    const progress = parseDpoProgress(saved.state);
+    const reference = referenceFrom(await saved.read(referenceFile), this.#options);
+    await restoreTensors(this.#stores, await saved.read(tensorsFile));
+    this.#reference = reference;
+    this.#seed = progress.seed;
+    this.#steps = progress.steps;
+    this.#recent = progress.recent;
+    this.#failure = undefined;
+  }
+
+  /** Saves the policy as a Hugging Face checkpoint. */
+  async save(folder: string): Promise<void> {
+    this.#refuseIfFailed();
+    await saveModel(this.#options.policy, folder);
+  }
+
+  /** Frees the programs and the moments; the two models are the caller's. */
+  async dispose(): Promise<void> {
+    await this.#programs.dispose();
+  }
+
+  get #stores(): readonly StateStore[] {
+    return [this.#options.policy.store, this.#programs.optimizer.store];
+  }
+
+  async #takeStep(): Promise<DpoMetrics> {
+    const { config } = this.#options;
+    const batch = this.#batches.batch(this.#steps, Random.fromState(this.#seed));
+    const shape = this.#shapeOf(batch);
+    const results: StepResults[] = [];
+    for (let start = 0; start < batch.length; start += config.pairsAtOnce)
+      results.push(await this.#learnFrom(batch.slice(start, start + config.pairsAtOnce), shape, start === 0));
+    const means = meansOf(results);
+    const gradientNorm = (await this.#stepOnSums()) ?? means.gradientNorm;
+    const metrics = this.#describe(batch, { ...means, gradientNorm });
+    this.#steps += 1;
+    this.#watch(metrics);
+    return metrics;
+  }
+
+  async #learnFrom(indices: readonly number[], shape: BatchShape, first: boolean): Promise<StepResults> {
+    const programs = await this.#programs.of(shape);
+    const pairs = this.#pairsAt(indices);
+    const reference = (await programs.reference?.score(pairs)) ?? indices.map((index) => this.#reference[index]);
+    const sums = [...reference.map((one) => one?.chosen), ...reference.map((one) => one?.rejected)];
+    const { gradients } = this.#programs;
+    const results = await programs.training.run({
+      ...pairInputs(pairs, shape),
+      reference: Float32Array.from(sums, (sum) => sum ?? Number.NaN),
+      ...(gradients?.inputsAt(first) ?? this.#optimizerInputs()),
+    });
+    const number = (name: string): number => requireFinite(name, this.#steps + 1, results[name]);
+    return {
+      loss: number("loss"),
+      rewardsChosen: number("rewardsChosen"),
+      rewardsRejected: number("rewardsRejected"),
+      rewardsMargins: number("rewardsMargins"),
+      rewardsAccuracies: number("rewardsAccuracies"),
+      logpsChosen: number("logpsChosen"),
+      logpsRejected: number("logpsRejected"),
+      gradientNorm: gradients === undefined ? number(gradientNormName) : 0,
+    };
+  }
+
+  /** The norm of the summed gradients; undefined where the step was taken with the loss. */
+  async #stepOnSums(): Promise<number | undefined> {
+    const { gradients } = this.#programs;
+    if (gradients === undefined) return undefined;
+    const program = await this.#programs.step(gradients);
+    const results = await program.run(this.#optimizerInputs());
+    return requireFinite(gradientNormName, this.#steps + 1, results[gradientNormName]);
+  }
+
+  #optimizerInputs(): Record<string, Values> {
+    const { weightDecay, maxGradientNorm } = this.#options.config;
+    const options = { ...adam, learningRate: this.#learningRate, weightDecay, maxGradientNorm };
+    return this.#programs.optimizer.inputsAt(this.#steps + 1, options);
+  }
+
+  get #learningRate(): number {
+    return learningRateAt(this.#options.config, this.#steps);
+  }
+
+  #describe(batch: readonly number[], results: StepResults): DpoMetrics {
+    const tokens = this.#pairsAt(batch).reduce(
+      (sum, { chosen, rejected }) => sum + chosen.answer.length + rejected.answer.length,
+      0,
+    );
+    return {
+      step: this.#steps + 1,
+      loss: results.loss,
+      "rewards/chosen": results.rewardsChosen,
+      "rewards/rejected": results.rewardsRejected,
+      "rewards/margins": results.rewardsMargins,
+      "rewards/accuracies": results.rewardsAccuracies,
+      "logps/chosen": results.logpsChosen,
+      "logps/rejected": results.logpsRejected,
+      gradientNorm: results.gradientNorm,
+      learningRate: this.#learningRate,
+      tokens,
+    };
+  }
+
+  #watch(metrics: DpoMetrics): void {
+    const { window, minMargin, minChosenReward } = this.#options.config.stop;
+    const last = { margin: metrics["rewards/margins"], chosen: metrics["rewards/chosen"] };
+    this.#recent = [...this.#recent, last].slice(-window);
+    if (this.#recent.length < window) return;
+    const margin = mean(this.#recent.map((one) => one.margin));
+    const chosen = mean(this.#recent.map((one) => one.chosen));
+    if (margin < minMargin) throw new DpoCollapseError(metrics.step, "margin", margin, minMargin);
+    if (chosen < minChosenReward) throw new DpoCollapseError(metrics.step, "chosen", chosen, minChosenReward);
+  }
+
+  /** Indices of the pairs that some step takes, in the order of the data. */
+  #taken(): number[] {
+    const { pairs, config } = this.#options;
+    if (config.steps >= this.#batches.perEpoch) return [...pairs.keys()];
+    const found = new Set<number>();
+    for (let step = 0; step < config.steps; step++)
+      for (const index of this.#batches.batch(step, Random.fromState(this.#seed))) found.add(index);
+    return [...found].sort((a, b) => a - b);
+  }
+
+  #pairsAt(indices: readonly number[]): TokenPair[] {
+    return indices.flatMap((index) => this.#options.pairs[index] ?? []);
+  }
+
+  /** The smallest shape that all of them fit into. */
+  #shapeOf(indices: readonly number[]): BatchShape {
+    const needed = placesOf(this.#pairsAt(indices));
+    const fits = (shape: BatchShape): boolean =>
+      shape.promptPlaces >= needed.promptPlaces && shape.completionPlaces >= needed.completionPlaces;
+    return this.#shapes.find(fits) ?? needed;
+  }
+
+  #refuseIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** torch.optim.AdamW's. */
+const adam = { beta1: 0.9, beta2: 0.999, eps: 1e-8 } as const;
+
+type StepResults = { readonly [K in keyof DpoNodes | "gradientNorm"]: number };
+
+/**
+ * Up to nine shapes, small before large: a quarter, a half and all of the longest prompt and answer. Padding changes no number but by rounding, and a
+ * batch always takes the same shape.
+ */
+function shapesFor(pairs: readonly TokenPair[]): BatchShape[] {
+  const most = placesOf(pairs);
+  const sizes = (places: number): number[] =>
+    [...new Set([4, 2, 1].map((parts) => Math.ceil(places / parts)))].sort((a, b) => a - b);
+  return sizes(most.promptPlaces)
+    .flatMap((promptPlaces) =>
+      sizes(most.completionPlaces).map((completionPlaces) => ({ promptPlaces, completionPlaces })),
+    )
+    .sort((a, b) => a.promptPlaces + a.completionPlaces - (b.promptPlaces + b.completionPlaces));
+}
+
+function checkModels({ policy, reference, pairs }: DpoTrainerOptions): void {
+  if (policy.config.vocabSize !== reference.config.vocabSize)
+    throw new DpoModelError(
+      `the policy has ${policy.config.vocabSize} tokens and the reference ${reference.config.vocabSize}: they must be the same model`,
+    );
+  if (policy.store === reference.store)
+    throw new DpoModelError("policy and reference share their weights: load the reference on its own");
+  const isForeign = (ids: Int32Array): boolean => ids.some((id) => id >= policy.config.vocabSize);
+  const foreign = pairs.findIndex((pair) =>
+    [pair.chosen, pair.rejected].some(({ prompt, answer }) => isForeign(prompt) || isForeign(answer)),
+  );
+  if (foreign >= 0)
+    throw new DpoModelError(
+      `pair ${foreign} has a token id that the model's ${policy.config.vocabSize} tokens do not hold: its tokenizer belongs to another model`,
+    );
+}
+
+function meansOf(results: readonly StepResults[]): StepResults {
+  const of = (name: keyof StepResults): number => mean(results.map((one) => one[name]));
+  return {
+    loss: of("loss"),
+    rewardsChosen: of("rewardsChosen"),
+    rewardsRejected: of("rewardsRejected"),
+    rewardsMargins: of("rewardsMargins"),
+    rewardsAccuracies: of("rewardsAccuracies"),
+    logpsChosen: of("logpsChosen"),
+    logpsRejected: of("logpsRejected"),
+    gradientNorm: of("gradientNorm"),
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
