@@ -71,6 +71,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     reward: vaderReward({ lexicon: "head" }, "completion"),
     ratings,
     evidence: {
+      kind: "regression",
       seenInTuning: () => undefined,
       signAccuracy: { positive: null, negative: null },
       tau: null,

@@ -36,6 +36,7 @@ import {
 } from "./reading.ts";
 import { SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
+import { trustIn } from "./trust.ts";
 import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
@@ -189,7 +190,6 @@ export class Lens implements PairReader {
     const trueReward = reading.trueReward[token] ?? null;
     const { weights, intercept } = this.#modelAt(reading, token);
     const { shown, rest } = split(contributionsAt(reading, token, weights), most, this.#featureAt);
-    const { signAccuracy, tau } = this.evidence;
     return {
       start,
       end,
@@ -201,11 +201,7 @@ export class Lens implements PairReader {
       intercept,
       contributions: shown,
       rest,
-      trust: {
-        seenInTuning: this.evidence.seenInTuning(text.slice(start, end).trim().toLowerCase()) ?? null,
-        signAccuracy: implicit === 0 ? null : signAccuracy[implicit > 0 ? "positive" : "negative"],
-        tau,
-      },
+      trust: trustIn(this.evidence, { word: text.slice(start, end).trim().toLowerCase(), implicit }),
     };
   }
 

@@ -56,8 +56,12 @@ export interface LensFamiliarity {
   readonly limit: number;
 }
 
-/** How far to trust a reading: what the probe's evaluation found. */
-export interface LensEvidence {
+/** How far to trust a reading: what the evaluation of a probe of some kind found. */
+export type LensEvidence = RegressionEvidence;
+
+/** Of a regression on word ratings. */
+export interface RegressionEvidence {
+  readonly kind: "regression";
   /** How often a word, by its lower-case form, stands in the texts tuned on; undefined where it was not counted. */
   seenInTuning(word: string): number | undefined;
   /** On words that the probe was not fitted on, by their sign. */

@@ -3,6 +3,7 @@ import type { LensEvidence } from "./subject.ts";
 import { displayLimit } from "./values.ts";
 
 const evidence: LensEvidence = {
+  kind: "regression",
   seenInTuning: () => undefined,
   signAccuracy: { positive: null, negative: null },
   tau: null,

@@ -27,6 +27,16 @@ test("what is saved is what is loaded, bit for bit, and saved again gives the sa
     expect(await readFile(join(folder, "b", name))).toEqual(await readFile(join(folder, "a", name)));
 });
 
+test("a report of a regression names no kind in its file, and one of an unknown kind is refused", async () => {
+  await saveProbe(join(folder, "kind"), saved);
+  const path = join(folder, "kind", "probe.json");
+  const description = JSON.parse(await readFile(path, "utf8"));
+  expect(Object.keys(description.report)[0]).toBe("settings");
+  expect((await loadProbe(join(folder, "kind"))).report.kind).toBe("regression");
+  await writeFile(path, JSON.stringify({ ...description, report: { ...description.report, kind: "oracle" } }));
+  await expect(loadProbe(join(folder, "kind"))).rejects.toThrow(/is no probe[\s\S]*report\.kind/);
+});
+
 test("a probe that an earlier version fitted is loaded without familiarity, and one of other features is refused", async () => {
   const { familiarity, wordFolds, ...older } = saved;
   await saveProbe(join(folder, "older"), older);

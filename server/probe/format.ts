@@ -10,7 +10,7 @@ import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
-import { probeReportSchema } from "./report-types.ts";
+import { type ProbeReport, probeReportSchema } from "./report-types.ts";
 import type { WordFolds } from "./word-folds.ts";
 
 const WEIGHTS = "weights.safetensors";
@@ -32,7 +32,7 @@ const descriptionSchema = z.strictObject({
   wordFolds: z
     .strictObject({ outputScales: z.array(scaleSchema), words: z.record(z.string(), z.int().min(0)) })
     .optional(),
-  report: probeReportSchema,
+  report: z.preprocess(withKind, probeReportSchema),
 });
 
 /** A probe's folder cannot be used. */
@@ -43,7 +43,7 @@ export class ProbeFileError extends LfpError {
 /** A probe with the evaluation that it was fitted in. */
 export interface SavedProbe {
   readonly probe: LinearProbe;
-  readonly report: z.infer<typeof probeReportSchema>;
+  readonly report: ProbeReport;
   /** Ids of the triples that it was not fitted on. */
   readonly testTriples: readonly string[];
   readonly about: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
@@ -79,7 +79,20 @@ export async function saveProbe(
     ...(wordFolds === undefined ? {} : { wordFolds: describeFolds(wordFolds) }),
     report,
   });
-  await writeFileAtomically(join(folder, DESCRIPTION), `${JSON.stringify(description, undefined, 2)}\n`);
+  const written = { ...description, report: withoutKind(description.report) };
+  await writeFileAtomically(join(folder, DESCRIPTION), `${JSON.stringify(written, undefined, 2)}\n`);
+}
+
+/** A report that names no kind is of a regression. */
+function withKind(report: unknown): unknown {
+  return typeof report === "object" && report !== null && !("kind" in report)
+    ? { kind: "regression", ...report }
+    : report;
+}
+
+/** As `withKind` reads it: a regression's report is written as it was when there was no other kind. */
+function withoutKind({ kind, ...report }: ProbeReport): object {
+  return kind === "regression" ? report : { kind, ...report };
 }
 
 /** Reads what `saveProbe` wrote. Throws `ProbeFileError`, and what `openSafetensors` and its reads throw. */

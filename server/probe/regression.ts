@@ -13,7 +13,7 @@ import type { FoldResult } from "./fold-fit.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import { forgetful, keeper, type PartStore } from "./parts.ts";
 import type { ControlInput, ProbeData } from "./probe-data.ts";
-import type { ProbeReport, ProbeSettings } from "./report-types.ts";
+import type { ProbeSettings, RegressionReport } from "./report-types.ts";
 import { evaluateSplit, partsOfSplit } from "./split-report.ts";
 import { splitByTriple } from "./splits.ts";
 import { targetOf, withTargets } from "./targets.ts";
@@ -21,7 +21,7 @@ import { type WordFolds, wordFoldsOf } from "./word-folds.ts";
 import { ratedRows } from "./word-means.ts";
 
 export interface ProbeEvaluation {
-  readonly report: ProbeReport;
+  readonly report: RegressionReport;
   /** Fitted on the training triples of the split by triple: the one whose test is `report.byTriple`. */
   readonly probe: LinearProbe;
   /** The triples that it was tested on. */
@@ -51,7 +51,8 @@ export async function evaluateProbe(
   const first = await evaluateSplit(byTriple, context);
   const second = await evaluateSplit(byWord, context);
   const polar = polarRows(features);
-  const report: ProbeReport = {
+  const report: RegressionReport = {
+    kind: "regression",
     settings,
     triples: triples.length,
     features: {

@@ -205,7 +205,9 @@ export const probeSettingsSchema = z.strictObject({
   refits: z.int().min(0).max(10_000).default(0),
 });
 
-export const probeReportSchema = z.strictObject({
+/** What a regression on word ratings found. */
+export const regressionReportSchema = z.strictObject({
+  kind: z.literal("regression"),
   settings: probeSettingsSchema,
   triples: count,
   features: z.strictObject({
@@ -220,6 +222,9 @@ export const probeReportSchema = z.strictObject({
   byWord: splitReportSchema,
 });
 
+/** What a probe's evaluation found, by the kind of probe. */
+export const probeReportSchema = z.discriminatedUnion("kind", [regressionReportSchema]);
+
 export type KendallReport = z.infer<typeof kendallSchema>;
 export type WordScores = z.infer<typeof wordScoresSchema>;
 export type LexiconEntry = z.infer<typeof lexiconEntrySchema>;
@@ -229,6 +234,8 @@ export type SeedScores = z.infer<typeof seedScoresSchema>;
 export type SplitReport = z.infer<typeof splitReportSchema>;
 export type ProbeSettings = z.infer<typeof probeSettingsSchema>;
 export type ProbeReport = z.infer<typeof probeReportSchema>;
+export type ProbeKind = ProbeReport["kind"];
+export type RegressionReport = Extract<ProbeReport, { kind: "regression" }>;
 
 export const defaultProbeSettings: ProbeSettings = {
   seed: 0,

@@ -145,13 +145,17 @@ export const TokenDetail = z.object({
       rest: Rest,
     })
     .nullable(),
-  trust: z.object({
-    /** How often the word occurs in the texts tuned on. Null where it was not counted. */
-    seenInTuning: z.int().nullable(),
-    /** Share of unseen words of this sign that the probe got right, of `words`, with its 95 % interval. */
-    signAccuracy: z.object({ share: z.number(), low: z.number(), high: z.number(), words: z.int() }).nullable(),
-    tau: z.object({ value: z.number(), p: z.number() }).nullable(),
-  }),
+  /** By the kind of probe. */
+  trust: z.discriminatedUnion("kind", [
+    z.object({
+      kind: z.literal("regression"),
+      /** How often the word occurs in the texts tuned on. Null where it was not counted. */
+      seenInTuning: z.int().nullable(),
+      /** Share of unseen words of this sign that the probe got right, of `words`, with its 95 % interval. */
+      signAccuracy: z.object({ share: z.number(), low: z.number(), high: z.number(), words: z.int() }).nullable(),
+      tau: z.object({ value: z.number(), p: z.number() }).nullable(),
+    }),
+  ]),
 });
 export type TokenDetail = z.infer<typeof TokenDetail>;
 

@@ -138,21 +138,37 @@ function partRows({ fitted, ...probe }: TokenDetail, info: RunInfo, mode: Readin
 }
 
 /** How far the probe is to be trusted, whatever the rest goes by. */
-function probeTrustLine({ implicit, familiarity, trust: { seenInTuning, signAccuracy, tau } }: TokenDetail): string {
+function probeTrustLine({ implicit, familiarity, trust }: TokenDetail): string {
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
   else if (!isUnfamiliar(familiarity)) sentences.push("The word is familiar to the probe.");
-  if (signAccuracy !== null) {
-    const { share, low, high, words } = signAccuracy;
-    const kind = implicit > 0 ? "positive" : "negative";
-    sentences.push(
-      `Of ${words} ${kind} words that it had not seen, the probe has the sign of ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}).`,
-    );
-  }
-  if (tau !== null) sentences.push(`Kendall's tau ${signed(tau.value)}, p ${probability(tau.p)}.`);
-  if (seenInTuning !== null)
-    sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
+  sentences.push(...evaluationSentences(trust, implicit));
   return sentences.length === 0 ? "This run says nothing of how far to trust its probe." : sentences.join(" ");
+}
+
+type TrustKind = TokenDetail["trust"]["kind"];
+type Trusts = { readonly [K in TrustKind]: Extract<TokenDetail["trust"], { kind: K }> };
+
+/** What the probe's evaluation says of such a reading, by the kind of probe. */
+const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: number) => string[] } = {
+  regression: ({ seenInTuning, signAccuracy, tau }, implicit) => {
+    const sentences: string[] = [];
+    if (signAccuracy !== null) {
+      const { share, low, high, words } = signAccuracy;
+      const kind = implicit > 0 ? "positive" : "negative";
+      sentences.push(
+        `Of ${words} ${kind} words that it had not seen, the probe has the sign of ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}).`,
+      );
+    }
+    if (tau !== null) sentences.push(`Kendall's tau ${signed(tau.value)}, p ${probability(tau.p)}.`);
+    if (seenInTuning !== null)
+      sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
+    return sentences;
+  },
+};
+
+function evaluationSentences<K extends TrustKind>(trust: { readonly kind: K } & Trusts[K], implicit: number): string[] {
+  return sentencesOf[trust.kind](trust, implicit);
 }
 
 /** At the top, because it is about all that follows. */

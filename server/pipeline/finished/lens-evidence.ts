@@ -1,13 +1,28 @@
 import type { LensEvidence, SignAccuracy } from "../../lens/subject.ts";
-import type { ProbeReport } from "../../probe/report-types.ts";
+import type { ProbeKind, ProbeReport, RegressionReport } from "../../probe/report-types.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 import { percentiles } from "../../statistics/percentile.ts";
 
-/** What a probe's evaluation says of readings in general. Words that the probe was not fitted on speak for it, not those it was. */
-export function evidenceOf({ byTriple, byWord }: ProbeReport, ratings: WordRatings | undefined): LensEvidence {
+type Reports = { readonly [K in ProbeKind]: Extract<ProbeReport, { kind: K }> };
+
+const evidence: {
+  readonly [K in ProbeKind]: (report: Reports[K], ratings: WordRatings | undefined) => LensEvidence;
+} = { regression: evidenceOfRegression };
+
+/** What a probe's evaluation says of readings in general. */
+export function evidenceOf<K extends ProbeKind>(
+  report: { readonly kind: K } & Reports[K],
+  ratings: WordRatings | undefined,
+): LensEvidence {
+  return evidence[report.kind](report, ratings);
+}
+
+/** Words that the probe was not fitted on speak for it, not those it was. */
+function evidenceOfRegression({ byTriple, byWord }: RegressionReport, ratings: WordRatings | undefined): LensEvidence {
   const counts = new Map([...byTriple.lexicon, ...byWord.lexicon].map(({ word, tuningCount }) => [word, tuningCount]));
   const { kendall, signAccuracy } = byWord.probe;
   return {
+    kind: "regression",
     seenInTuning: (word) => counts.get(word) ?? undefined,
     signAccuracy: { positive: proportion(signAccuracy.positive), negative: proportion(signAccuracy.negative) },
     tau: kendall.tau === null || kendall.permutationP === null ? null : { value: kendall.tau, p: kendall.permutationP },

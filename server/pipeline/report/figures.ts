@@ -1,7 +1,7 @@
 /** What a report's figures hold; how they are drawn is up to whoever shows them. */
 
 import type { AblationResult } from "../../ablate/result.ts";
-import type { LexiconEntry, ProbeReport } from "../../probe/report-types.ts";
+import type { LexiconEntry, RegressionReport } from "../../probe/report-types.ts";
 import type { Autoencoders } from "../artifacts/autoencoders.ts";
 import type { Divergence } from "../artifacts/divergence.ts";
 import type { Figure, Source } from "./document.ts";
@@ -87,7 +87,7 @@ export function qualityFigure({ saes }: Autoencoders, source: Source): Figure {
 }
 
 /** The reconstructed lexicon of either split against the true one: one point a word. */
-export function predictionFigure({ byTriple, byWord }: ProbeReport, source: Source): Figure {
+export function predictionFigure({ byTriple, byWord }: RegressionReport, source: Source): Figure {
   const point = ({ word, true: x, predicted: y }: LexiconEntry) => ({ x, y, label: word });
   return {
     kind: "points",
@@ -106,7 +106,7 @@ export function predictionFigure({ byTriple, byWord }: ProbeReport, source: Sour
 }
 
 /** Figure 4 of the paper: words that are frequent in the tuning texts against how far the probe is off. */
-export function frequencyFigure({ byTriple, byWord }: ProbeReport, source: Source): Figure {
+export function frequencyFigure({ byTriple, byWord }: RegressionReport, source: Source): Figure {
   const points = (lexicon: readonly LexiconEntry[]) =>
     lexicon.flatMap(({ word, predicted, true: value, tuningCount }) =>
       tuningCount === null ? [] : [{ x: Math.log1p(tuningCount), y: Math.abs(predicted - value), label: word }],

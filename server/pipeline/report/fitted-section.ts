@@ -1,9 +1,9 @@
-import type { ProbeReport, WordScores } from "../../probe/report-types.ts";
+import type { RegressionReport, WordScores } from "../../probe/report-types.ts";
 import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
 import { comparedInWords, controlTables } from "./probe-section.ts";
 
 /** The features behind the learned reward: the probe fitted to log-ratios instead of deltas; so many words are shown. */
-export function fittedSection(report: ProbeReport, source: Source, words: number): Section {
+export function fittedSection(report: RegressionReport, source: Source, words: number): Section {
   return {
     title: "The features behind the learned reward",
     text: [
@@ -17,7 +17,7 @@ export function fittedSection(report: ProbeReport, source: Source, words: number
 }
 
 /** One line for the top of the report. */
-export function fittedFinding({ byWord: { probe, differences, meant } }: ProbeReport): string {
+export function fittedFinding({ byWord: { probe, differences, meant } }: RegressionReport): string {
   const { tau, interval, undefinedBecause } = probe.kendall;
   if (tau === null)
     return `Features were fitted to what tuning made likelier, but say nothing of words that no fit saw: ${undefinedBecause ?? "tau-b is not defined"}.`;
@@ -34,7 +34,9 @@ export function fittedFinding({ byWord: { probe, differences, meant } }: ProbeRe
   );
 }
 
-function fittedExplained({ byWord: { differences, baseModel, rawActivations, staticEmbedding } }: ProbeReport): string {
+function fittedExplained({
+  byWord: { differences, baseModel, rawActivations, staticEmbedding },
+}: RegressionReport): string {
   const found = [
     differences?.baseModel == null || baseModel === null
       ? []
@@ -56,7 +58,7 @@ function fittedExplained({ byWord: { differences, baseModel, rawActivations, sta
   return `Tau-b by word on features, ${found.join("; ")}.${conclusion}`;
 }
 
-function agreementTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function agreementTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   const row = (what: string, scores: WordScores | null): Cell[][] => {
     if (scores === null) return [];
     const { kendall, agreement } = scores;
@@ -99,7 +101,7 @@ function agreementTable({ byTriple, byWord }: ProbeReport, source: Source): Tabl
   };
 }
 
-function wordTable({ byWord: { lexicon } }: ProbeReport, source: Source, words: number): Table {
+function wordTable({ byWord: { lexicon } }: RegressionReport, source: Source, words: number): Table {
   const ranked = lexicon.toSorted((a, b) => b.true - a.true || Number(a.word > b.word) - 0.5);
   const half = Math.min(Math.ceil(words / 2), Math.floor(ranked.length / 2));
   const shown = [...ranked.slice(0, half), ...ranked.slice(ranked.length - half)];

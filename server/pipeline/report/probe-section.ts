@@ -1,10 +1,16 @@
-import type { PairedDifference, ProbeReport, SeedScores, SplitReport, WordScores } from "../../probe/report-types.ts";
+import type {
+  PairedDifference,
+  RegressionReport,
+  SeedScores,
+  SplitReport,
+  WordScores,
+} from "../../probe/report-types.ts";
 import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
 import { frequencyFigure, predictionFigure } from "./figures.ts";
 import { reconstructed, table4, table5, table10 } from "./paper.ts";
 
 /** What the probe reads, split by triple and by word, beside its controls and the paper's numbers; `words` of the lexicon are shown. */
-export function probeSection(report: ProbeReport, source: Source, words: number): Section {
+export function probeSection(report: RegressionReport, source: Source, words: number): Section {
   return {
     title: "The reward that the probe reads",
     text: [
@@ -26,7 +32,7 @@ export function probeSection(report: ProbeReport, source: Source, words: number)
 }
 
 /** One line for the top of the report: what is read of words that the probe never saw comes first, and what it is worth beside the base model. */
-export function probeFinding({ byTriple, byWord }: ProbeReport): string {
+export function probeFinding({ byTriple, byWord }: RegressionReport): string {
   const signs = ({ probe }: SplitReport): string =>
     `${percent(probe.signAccuracy.positive.share)} and ${percent(probe.signAccuracy.negative.share)}`;
   const { tau, interval, p } = byWord.probe.kendall;
@@ -62,7 +68,7 @@ export function comparedInWords({ difference, interval: { low, high } }: PairedD
 }
 
 /** What it means that the two splits differ. */
-function gapExplained({ byTriple, byWord }: ProbeReport): string {
+function gapExplained({ byTriple, byWord }: RegressionReport): string {
   const memory = byTriple.wordMemory.signAccuracy.mean;
   return (
     "Split by triple, as the paper does, the same words stand on both sides: a probe that only remembers which words are which does well there. " +
@@ -73,7 +79,7 @@ function gapExplained({ byTriple, byWord }: ProbeReport): string {
 }
 
 /** What stands between the probe and words that it never saw. */
-function limitsExplained({ byWord, features }: ProbeReport): string {
+function limitsExplained({ byWord, features }: RegressionReport): string {
   const { probe, rawActivations, baseModel, staticEmbedding, split } = byWord;
   const tested = split.folds.reduce((sum, { testWords }) => sum + testWords, 0) / split.folds.length;
   const taus = [
@@ -95,7 +101,7 @@ function limitsExplained({ byWord, features }: ProbeReport): string {
   );
 }
 
-function signTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function signTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   return {
     id: "table-5",
     title: "Signs of words, per cent right (Table 5)",
@@ -138,7 +144,7 @@ function seedRow(what: string, byTriple: SeedScores, byWord: SeedScores): Cell[]
   return [`${what} (mean of ${byTriple.seeds})`, ...shares(byTriple), ...shares(byWord)];
 }
 
-function kendallTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function kendallTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   const splits = [
     ["by triple", byTriple],
     ["by word", byWord],
@@ -195,7 +201,7 @@ function kendallRows(name: string, split: SplitReport): Cell[][] {
 }
 
 /** By word: what features add to other inputs, and what tau comes to where labels say nothing. */
-export function controlTables({ byWord: { differences, refitted } }: ProbeReport, source: Source): Table[] {
+export function controlTables({ byWord: { differences, refitted } }: RegressionReport, source: Source): Table[] {
   const named = [
     ["raw activations", differences?.rawActivations],
     ["the base model's features", differences?.baseModel],
@@ -242,7 +248,7 @@ function refitTable(refitted: NonNullable<SplitReport["refitted"]>, source: Sour
   };
 }
 
-function negativeTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function negativeTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   const row = (what: string, one: WordScores["kendallNegativeOnly"]): Cell[] => [what, one.tau, one.p, one.words];
   return {
     id: "table-10",
@@ -260,7 +266,7 @@ function negativeTable({ byTriple, byWord }: ProbeReport, source: Source): Table
   };
 }
 
-function rankingTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function rankingTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   const row = (what: string, { samePolarityRanking: { positive, negative }, auroc, spearman }: WordScores): Cell[] => [
     what,
     share(positive.share),
@@ -286,7 +292,7 @@ function rankingTable({ byTriple, byWord }: ProbeReport, source: Source): Table 
   };
 }
 
-function lexiconTable({ byTriple, byWord }: ProbeReport, source: Source, words: number): Table {
+function lexiconTable({ byTriple, byWord }: RegressionReport, source: Source, words: number): Table {
   const byWordOf = new Map(byWord.lexicon.map((entry) => [entry.word, entry]));
   // The paper's words first, then those with most occurrences.
   const ranked = byTriple.lexicon.toSorted(
@@ -314,7 +320,7 @@ function lexiconTable({ byTriple, byWord }: ProbeReport, source: Source, words: 
   };
 }
 
-function frequencyTable({ byTriple, byWord }: ProbeReport, source: Source): Table {
+function frequencyTable({ byTriple, byWord }: RegressionReport, source: Source): Table {
   const row = (what: string, { rho, p, words }: SplitReport["frequencyAndError"]): Cell[] => [what, rho, p, words];
   return {
     id: "figure-4",

@@ -32,7 +32,7 @@ import {
 import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
 import { fittedFinding, fittedSection } from "../report/fitted-section.ts";
 import { learnedFinding, learnedSection } from "../report/learned-section.ts";
-import { probeFinding, probeSection } from "../report/probe-section.ts";
+import { probeInReport } from "../report/probe-reports.ts";
 import { editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { deadFinding, saeFinding, saeSection } from "../report/sae-section.ts";
 import { separabilityFigure } from "../report/separability.ts";
@@ -80,6 +80,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
     const { report: fitted } = await loadProbe(input("fitted"));
+    const read = probeInReport(probe, sourceOf("probe"), settings.words);
     const { features } = await readCollected(input("features"));
     const separability = separabilityFigure(features, sourceOf("features"));
     const explanations = await readJson(input("explain"), explanationsFile, explanationsSchema);
@@ -99,7 +100,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
         learnedFinding(learned),
         gainFinding(restored, gain),
         saeFinding(saes),
-        probeFinding(probe),
+        read.finding,
         fittedFinding(fitted),
         explanationsFinding(explanations),
         ablationFinding(ablation),
@@ -110,7 +111,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
         gainSection(restored, gain, sourceOf("restore")),
         saeSection(saes, similarity, sourceOf("autoencoders")),
         learnedSection(learned, sourceOf("learned"), settings.words),
-        withFigure(probeSection(probe, sourceOf("probe"), settings.words), separability),
+        withFigure(read.section, separability),
         fittedSection(fitted, sourceOf("fitted"), settings.words),
         explanationSection(explanations, saes.similarities, sourceOf("explain")),
         ablationSection(ablation, sourceOf("ablate")),
