@@ -3,9 +3,7 @@
  * descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
-
-/** A million of anything here takes weeks on any machine. */
-const count = z.int().positive().max(1_000_000);
+import { count } from "./sampling-config.ts";
 
 /** What of a pair's scores the loss is; `dpo-loss.ts` has a row for each. */
 export const DpoLossConfig = z.discriminatedUnion("kind", [
@@ -46,8 +44,22 @@ export const PairTokensConfig = z.discriminatedUnion("rule", [
 ]);
 export type PairTokensConfig = z.infer<typeof PairTokensConfig>;
 
-/** Every setting of DPO on its own; `DpoConfig` also checks them against each other. */
-export const dpoFields = z.strictObject({
+/** Where the pairs come from. */
+export const PairSourceConfig = z
+  .strictObject({
+    from: z
+      .literal("reward")
+      .describe("Completions of the base model, of which the reward likes one best and one least."),
+    prompts: count.describe("Prompts of the tuning texts that are completed, at most."),
+    completions: z.int().min(2).max(64).describe("Completions of each prompt; the best is chosen, the worst rejected."),
+    promptsAtOnce: z.int().positive().max(4096).describe("Prompts that are completed at once."),
+  })
+  .readonly();
+export type PairSourceConfig = z.infer<typeof PairSourceConfig>;
+
+const dpoFields = z.strictObject({
+  kind: z.literal("dpo").describe("The run tunes the base model by DPO on pairs of answers."),
+  pairs: PairSourceConfig.describe("Where the pairs of answers come from."),
   steps: count.describe("Optimizer steps; pairs are gone through in epochs, each in an order of its own."),
   batchSize: count.describe("Pairs in one optimizer step."),
   pairsAtOnce: count.describe("Pairs on the device at once; must divide the batch size. Fewer need less memory."),
@@ -57,7 +69,6 @@ export const dpoFields = z.strictObject({
     .max(100)
     .describe("How strongly the model is held to the reference; larger holds it more."),
   loss: DpoLossConfig.describe("What is learned from a pair: sigmoid (DPO), hinge (SLiC) or ipo."),
-  tokens: PairTokensConfig.describe("How texts become tokens: by TRL 1.x, or as in the paper's code by TRL 0.7.7."),
   reference: z
     .enum(["once", "live"])
     .describe("Whether the reference's log-probabilities are worked out once before training, or for every batch."),
@@ -89,16 +100,35 @@ export const dpoFields = z.strictObject({
     .describe("Bounds on implicit rewards, beta times log-ratios."),
 });
 
-/** Settings of DPO. */
+/** Settings of DPO, checked against each other. */
 export const DpoConfig = dpoFields
   .refine((config) => config.batchSize % config.pairsAtOnce === 0, {
     path: ["pairsAtOnce"],
     error: "must divide batchSize",
   })
   .refine((config) => config.warmupSteps < config.steps, { path: ["warmupSteps"], error: "must be less than steps" })
-  .refine(({ tokens }) => tokens.rule === "trl-1" || tokens.maxPromptTokens < tokens.maxTokens, {
-    path: ["tokens", "maxPromptTokens"],
-    error: "must be less than maxTokens",
-  })
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
+
+/**
+ * Sized for the starter model: half a minute on two cores. Pairs of its own completions, ordered by the reward; a learning rate for 80 steps.
+ */
+const quick: DpoConfig = {
+  kind: "dpo",
+  pairs: { from: "reward", prompts: 1500, completions: 4, promptsAtOnce: 32 },
+  steps: 80,
+  batchSize: 32,
+  pairsAtOnce: 32,
+  beta: 0.1,
+  loss: { kind: "sigmoid", labelSmoothing: 0 },
+  reference: "once",
+  learningRate: 3e-4,
+  warmupSteps: 0,
+  schedule: "linear",
+  weightDecay: 0,
+  maxGradientNorm: 1,
+  stop: { window: 10, minMargin: -5, minChosenReward: -20 },
+};
+
+/** Settings by name. */
+export const dpoPresets = { "quick-preferences": quick } as const satisfies Readonly<Record<string, DpoConfig>>;

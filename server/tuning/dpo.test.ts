@@ -34,12 +34,13 @@ const pairs: TokenPair[] = fixture.pairs.map(({ prompt, chosen, rejected }) => {
 });
 
 const config: DpoConfig = DpoConfig.parse({
+  kind: "dpo",
+  pairs: { from: "reward", prompts: 10, completions: 2, promptsAtOnce: 2 },
   steps: settings.steps,
   batchSize: settings.batchSize,
   pairsAtOnce: settings.batchSize,
   beta: 0.1,
   loss: { kind: "sigmoid", labelSmoothing: 0 },
-  tokens: { rule: "trl-1", maxTokens: settings.maxTokens },
   reference: "once",
   learningRate: settings.learningRate,
   warmupSteps: settings.warmupSteps,
@@ -191,8 +192,6 @@ describe("a trainer", () => {
     expect(path({})).toBeUndefined();
     expect(path({ pairsAtOnce: 3 })).toEqual(["pairsAtOnce"]);
     expect(path({ warmupSteps: 20 })).toEqual(["warmupSteps"]);
-    const tokens = { rule: "trl-0.7.7", maxTokens: 8, maxPromptTokens: 8 };
-    expect(path({ tokens })).toEqual(["tokens", "maxPromptTokens"]);
   });
 
   it("refuses models and pairs that do not belong together", async () => {
