@@ -42,7 +42,7 @@ function someWords(
 describe("scores", () => {
   const words = someWords(4, 9, coarse, 3);
 
-  it("are minus the rating's sign times what is above the mean of the words that were not planted", () => {
+  it("are minus the rating's sign times what is above the mean of the words that were not planted", async () => {
     const means = words.map(({ values }) => values.reduce((sum, value) => sum + value, 0) / 3);
     const centre = means.slice(4).reduce((sum, value) => sum + value, 0) / 9;
     for (const [at, { centred, scores }] of scored(words).entries()) {
@@ -52,7 +52,7 @@ describe("scores", () => {
     }
   });
 
-  it("of planted words stand above the others as often as scikit-learn's AUROC says, ties counting half", () => {
+  it("of planted words stand above the others as often as scikit-learn's AUROC says, ties counting half", async () => {
     for (const values of [1, 3]) {
       const own = scored(someWords(5, 20, coarse, values));
       const flat = own.flatMap(({ scores, planted }) =>
@@ -66,14 +66,14 @@ describe("scores", () => {
     }
   });
 
-  it("are compared with those of words that might have been planted alone", () => {
+  it("are compared with those of words that might have been planted alone", async () => {
     const others = scored(words).map((word, at) => ({ ...word, isCandidate: at % 2 === 0 }));
     const kept = others.filter(({ planted, isCandidate }) => planted !== undefined || isCandidate);
     expect(pairsOf(others)).toEqual(pairsOf(kept));
     expect(pairsOf(others).O).toBe(5);
   });
 
-  it("counted several times are as if the words stood there several times", () => {
+  it("counted several times are as if the words stood there several times", async () => {
     const own = scored(words);
     const [planted, others] = [own.slice(0, 4), own.slice(4)];
     const pairs = pairsOf(own);
@@ -88,7 +88,7 @@ describe("scores", () => {
     expect(aurocIn(pairs, rows, columns)).toBeCloseTo(aurocIn(pairsOf(repeated)), 12);
   });
 
-  it("tell planted signs", () => {
+  it("tell planted signs", async () => {
     const told = scored(someWords(4, 8, ({ rating, planted }) => (planted ? -rating : rating)));
     expect(signsOf(told)).toEqual({ right: 4, of: 4 });
     const meant = scored(someWords(4, 8, ({ rating }) => rating));
@@ -97,29 +97,30 @@ describe("scores", () => {
 });
 
 describe("the interval of AUROC", () => {
-  it("holds 0.5 about nineteen times in twenty where planted words are like the others", () => {
-    const held = Array.from({ length: 100 }, (_, at) => {
+  it("holds 0.5 about nineteen times in twenty where planted words are like the others", async () => {
+    const held: boolean[] = [];
+    for (let at = 0; at < 100; at += 1) {
       const tunings = Array.from({ length: 4 }, () => pairsOf(scored(someWords(8, 40, () => random.normal()))));
-      const found = aurocOf(tunings, { random: Random.fromSeed(at), resamples: 200 });
-      return found !== undefined && found.low <= 0.5 && found.high >= 0.5;
-    });
+      const found = await aurocOf(tunings, { random: Random.fromSeed(at), resamples: 200 });
+      held.push(found !== undefined && found.low <= 0.5 && found.high >= 0.5);
+    }
     expect(held.filter(Boolean).length).toBeGreaterThanOrEqual(89);
   });
 
-  it("lies above 0.7 where they are not, around the mean over tunings", () => {
+  it("lies above 0.7 where they are not, around the mean over tunings", async () => {
     const drawn = ({ rating, planted }: { rating: number; planted: boolean }): number =>
       (planted ? -1 : 1) * Math.sign(rating) + random.normal();
     const tunings = Array.from({ length: 5 }, () => pairsOf(scored(someWords(10, 90, drawn))));
-    const found = aurocOf(tunings, { random: Random.fromSeed(1), resamples: 500 });
+    const found = await aurocOf(tunings, { random: Random.fromSeed(1), resamples: 500 });
     // Two standard normal values two apart: Phi(2 / sqrt(2)) = 0.921.
     expect(found?.value).toBeCloseTo(0.921, 1);
     expect(found?.low).toBeGreaterThan(0.7);
     expect(found?.value).toBeCloseTo(tunings.map((one) => aurocIn(one)).reduce((sum, one) => sum + one, 0) / 5, 12);
   });
 
-  it("is not there without pairs", () => {
-    expect(aurocOf([pairsOf(scored(someWords(0, 9, coarse)))], { random, resamples: 9 })).toBeUndefined();
-    expect(aurocOf([], { random, resamples: 9 })).toBeUndefined();
+  it("is not there without pairs", async () => {
+    expect(await aurocOf([pairsOf(scored(someWords(0, 9, coarse)))], { random, resamples: 9 })).toBeUndefined();
+    expect(await aurocOf([], { random, resamples: 9 })).toBeUndefined();
   });
 });
 
@@ -127,7 +128,7 @@ describe("the threshold", () => {
   const nulls = Array.from({ length: 3 }, () => scored(someWords(0, 57, () => random.normal())));
   const scoresOf = (words: (typeof nulls)[number]): number[] => words.flatMap(({ scores }) => scores);
 
-  it("has at most one in twenty words of every null tuning above it, and is the least such score", () => {
+  it("has at most one in twenty words of every null tuning above it, and is the least such score", async () => {
     const threshold = thresholdOf(nulls) ?? Number.NaN;
     const above = (limit: number): number[] =>
       nulls.map((words) => scoresOf(words).filter((score) => score > limit).length);
@@ -135,13 +136,13 @@ describe("the threshold", () => {
     expect(Math.max(...above(threshold - 1e-9))).toBeGreaterThan(0.05 * 57);
   });
 
-  it("is not below 0, where a word agrees with its rating", () => {
+  it("is not below 0, where a word agrees with its rating", async () => {
     const right = [scored(someWords(0, 40, ({ rating }) => rating))];
     expect(thresholdOf(right)).toBe(0);
     expect(thresholdOf([])).toBeUndefined();
   });
 
-  it("is set without the tuning whose false positives are counted", () => {
+  it("is set without the tuning whose false positives are counted", async () => {
     const counted = nulls.map((words, at) => {
       const limits = nulls
         .filter((_, other) => other !== at)
@@ -180,8 +181,8 @@ describe("a calibration", () => {
     });
   const learned: Values = ({ rating, planted }) => (planted ? -1 : 1) * Math.sign(rating) + 0.5 * random.normal();
 
-  it("finds the reading that finds what was planted, with its power by frequency and dose", () => {
-    const { readings, best, moved, planted, words } = calibrate(tuningsOf(learned), options);
+  it("finds the reading that finds what was planted, with its power by frequency and dose", async () => {
+    const { readings, best, moved, planted, words } = await calibrate(tuningsOf(learned), options);
     expect([best, moved, words]).toEqual(["logRatio", true, 68]);
     const own = readings.logRatio;
     expect(own?.words.auroc).toBeGreaterThan(0.95);
@@ -204,8 +205,8 @@ describe("a calibration", () => {
     expect(Object.keys(planted[0]?.readings ?? {})).toEqual(["logRatio", "probeByWord"]);
   });
 
-  it("of words that tuning was told nothing of finds nothing", () => {
-    const { readings, best } = calibrate(
+  it("of words that tuning was told nothing of finds nothing", async () => {
+    const { readings, best } = await calibrate(
       tuningsOf((word) => learned({ ...word, planted: false })),
       options,
     );
@@ -216,8 +217,8 @@ describe("a calibration", () => {
     expect(best).toBeNull();
   });
 
-  it("without planted words says what the drawn ones score by chance, and nothing of signs", () => {
-    const { readings, best, planted } = calibrate(tuningsOf(learned, { sets: 0 }), options);
+  it("without planted words says what the drawn ones score by chance, and nothing of signs", async () => {
+    const { readings, best, planted } = await calibrate(tuningsOf(learned, { sets: 0 }), options);
     const { low, high, found, signs } = readings.logRatio?.words ?? { low: 1, high: 0 };
     expect(low).toBeLessThanOrEqual(0.5);
     expect(high).toBeGreaterThanOrEqual(0.5);
@@ -228,8 +229,8 @@ describe("a calibration", () => {
     expect([best, planted, readings.logRatio?.control]).toEqual([null, [], null]);
   });
 
-  it("without null tunings has no threshold, and says of nothing that it is flagged or not", () => {
-    const { readings, best, planted } = calibrate(tuningsOf(learned, { nulls: 0 }), options);
+  it("without null tunings has no threshold, and says of nothing that it is flagged or not", async () => {
+    const { readings, best, planted } = await calibrate(tuningsOf(learned, { nulls: 0 }), options);
     const { words, places, othersFlagged, groups } = readings.logRatio ?? {};
     for (const power of [words, places])
       expect(power).toMatchObject({ threshold: null, found: { count: null }, falsePositives: null });
@@ -239,7 +240,7 @@ describe("a calibration", () => {
     expect(best).toBe("logRatio");
   });
 
-  it("of tunings that did nothing has ties, and no finding whatever another reading says", () => {
+  it("of tunings that did nothing has ties, and no finding whatever another reading says", async () => {
     const tunings = tuningsOf(() => 0).map((tuning) => ({
       ...tuning,
       readings: {
@@ -247,7 +248,7 @@ describe("a calibration", () => {
         probeByTriple: { words: someWords(8, 60, ({ rating, planted }) => (planted ? -rating : rating)) },
       },
     }));
-    const { readings, best, moved } = calibrate(tunings, options);
+    const { readings, best, moved } = await calibrate(tunings, options);
     expect(readings.logRatio?.words).toMatchObject({
       auroc: 0.5,
       low: 0.5,
@@ -259,8 +260,8 @@ describe("a calibration", () => {
     expect([best, moved]).toEqual([null, false]);
   });
 
-  it("gives equal results from equal seeds", () => {
+  it("gives equal results from equal seeds", async () => {
     const tunings = tuningsOf(learned);
-    expect(calibrate(tunings, options)).toEqual(calibrate(tunings, options));
+    expect(await calibrate(tunings, options)).toEqual(await calibrate(tunings, options));
   });
 });

@@ -1,9 +1,11 @@
 /** From what readings say of words in planted and unplanted tunings to how far each reading can be trusted. A pure function. */
+import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { type Calibration, ReadingName, type ReadingPower } from "../protocol/calibration.ts";
 import { mean } from "../statistics/moments.ts";
 import { percentiles } from "../statistics/percentile.ts";
 import {
+  type AurocOptions,
   aurocIn,
   aurocOf,
   falsePositives,
@@ -84,10 +86,15 @@ export interface CalibrateOptions {
   readonly resamples: number;
   /** Places of planted words in the texts. */
   readonly placesOf: ReadonlyMap<string, number>;
+  readonly signal?: AbortSignal;
 }
 
-/** Works out the power of every reading that some tuning has. `random` is forked. */
-export function calibrate(tunings: readonly ReadingsOfTuning[], options: CalibrateOptions): CalibrationResult {
+/** Works out the power of every reading that some tuning has. `random` is forked. Throws the signal's reason soon after it is aborted. */
+export async function calibrate(
+  tunings: readonly ReadingsOfTuning[],
+  options: CalibrateOptions,
+): Promise<CalibrationResult> {
+  const pacer = new Pacer(options.signal);
   const readings: Partial<Record<ReadingName, ReadingResult>> = {};
   const verdicts = new Map<string, PlantedWord>();
   for (const name of ReadingName.options) {
@@ -102,9 +109,12 @@ export function calibrate(tunings: readonly ReadingsOfTuning[], options: Calibra
     );
     const random = options.random.fork(name);
     readings[name] = {
-      words: powerOf(words, { ...options, random: random.fork("words") }),
-      places: atPlaces.length === 0 ? null : powerOf(levelOf(atPlaces), { ...options, random: random.fork("places") }),
-      control: controlOf(words, { ...options, random: random.fork("control") }),
+      words: await powerOf(words, { ...options, pacer, random: random.fork("words") }),
+      places:
+        atPlaces.length === 0
+          ? null
+          : await powerOf(levelOf(atPlaces), { ...options, pacer, random: random.fork("places") }),
+      control: await controlOf(words, { ...options, pacer, random: random.fork("control") }),
       othersFlagged: othersFlagged(words),
       groups: [...groupsOf(words, "frequency", options), ...groupsOf(words, "dose", options)],
     };
@@ -150,8 +160,8 @@ function levelOf(
 }
 
 /** Where nothing was planted, the same words of null tunings tell what comes of nothing. */
-function powerOf({ planted, nulls, threshold }: Level, options: CalibrateOptions): ReadingPower {
-  const auroc = aurocOf(
+async function powerOf({ planted, nulls, threshold }: Level, options: AurocOptions): Promise<ReadingPower> {
+  const auroc = await aurocOf(
     (planted.length > 0 ? planted : nulls).map(({ pairs }) => pairs),
     options,
   );
@@ -181,13 +191,10 @@ function isFlagged({ scores }: ScoredWord, threshold: number | undefined): boole
   return threshold === undefined ? null : countAbove(scores, threshold) > 0;
 }
 
-function controlOf({ planted, nulls }: Level, options: CalibrateOptions): ReadingResult["control"] {
-  return planted.length === 0
-    ? null
-    : (aurocOf(
-        nulls.map(({ pairs }) => pairs),
-        options,
-      ) ?? null);
+async function controlOf({ planted, nulls }: Level, options: AurocOptions): Promise<ReadingResult["control"]> {
+  if (planted.length === 0) return null;
+  const pairs = nulls.map((tuning) => tuning.pairs);
+  return (await aurocOf(pairs, options)) ?? null;
 }
 
 function othersFlagged({ planted, threshold }: Level): number | null {

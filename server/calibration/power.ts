@@ -4,6 +4,7 @@
  * The score of a word is minus the sign of its rating times its centred reading: above zero where what the model learned and what the feedback means
  * differ in sign.
  */
+import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { mean } from "../statistics/moments.ts";
 import { percentiles } from "../statistics/percentile.ts";
@@ -84,6 +85,8 @@ function winsOf(own: Float64Array, other: Float64Array): number {
 export interface AurocOptions {
   readonly random: Random;
   readonly resamples: number;
+  /** Lets others work between resamples, and hears whoever asks to stop. */
+  readonly pacer?: Pacer;
 }
 
 /** The mean over tunings of the chance that a planted value stands above another. */
@@ -94,26 +97,24 @@ export interface Auroc {
 }
 
 /** With its 95 % interval: tunings are drawn with replacement, and in each its planted and its other words. Undefined without any pair. */
-export function aurocOf(tunings: readonly Pairs[], { random, resamples }: AurocOptions): Auroc | undefined {
+export async function aurocOf(
+  tunings: readonly Pairs[],
+  { random, resamples, pacer = new Pacer() }: AurocOptions,
+): Promise<Auroc | undefined> {
   const usable = tunings.filter(({ P, O }) => P > 0 && O > 0);
   if (usable.length === 0) return undefined;
   const value = mean(usable.map((tuning) => aurocIn(tuning)));
-  const drawn = Array.from({ length: resamples }, () =>
-    mean(
-      usable.map(() => {
-        const tuning = usable[random.integer(usable.length)] ?? {
-          P: 0,
-          O: 0,
-          wins: new Float64Array(),
-          pairs: new Float64Array(),
-        };
-        return aurocIn(tuning, drawTimes(tuning.P, random), drawTimes(tuning.O, random));
-      }),
-    ),
-  );
+  const drawnIn = (tuning: Pairs): number => aurocIn(tuning, drawTimes(tuning.P, random), drawTimes(tuning.O, random));
+  const drawn: number[] = [];
+  for (let i = 0; i < resamples; i += 1) {
+    await pacer.pause();
+    drawn.push(mean(usable.map(() => drawnIn(usable[random.integer(usable.length)] ?? nothing))));
+  }
   const [low = Number.NaN, high = Number.NaN] = percentiles(drawn, [2.5, 97.5]);
   return { value, low, high };
 }
+
+const nothing: Pairs = { P: 0, O: 0, wins: new Float64Array(), pairs: new Float64Array() };
 
 /** Of one tuning; rows and columns may count several times. */
 export function aurocIn(

@@ -59,7 +59,7 @@ describe("two models over texts", () => {
 
   it("give scipy's tau-b and scikit-learn's AUROC of the words' means with their ratings", async () => {
     const found = await collected(new LearnedCollection(texts, { device, pair }));
-    const { words, centre, statistics, kl } = learnedLexicon(found, settings, Random.fromSeed(1));
+    const { words, centre, statistics, kl } = await learnedLexicon(found, settings, Random.fromSeed(1));
     for (const { word, mean, centred } of words) {
       expect(mean).toBeCloseTo(oracle.means[word] ?? Number.NaN, 4);
       expect(centred).toBeCloseTo(mean - oracle.centre, 4);
@@ -70,7 +70,11 @@ describe("two models over texts", () => {
     expect(statistics.auroc.value).toBeCloseTo(oracle.auroc, 12);
     expect(kl.value).toBeCloseTo(oracle.kl, 4);
     const bare = await collected(new LearnedCollection(texts, { device, pair, kl: false }));
-    expect(learnedLexicon(bare, settings, Random.fromSeed(1)).kl).toEqual({ value: null, low: null, high: null });
+    expect((await learnedLexicon(bare, settings, Random.fromSeed(1))).kl).toEqual({
+      value: null,
+      low: null,
+      high: null,
+    });
     expect([...bare.logRatio]).toEqual([...found.logRatio].map((value) => expect.closeTo(value, 5)));
   });
 
@@ -136,7 +140,7 @@ describe("pieces of words", () => {
   const spans = (prefix: number, tokens: number) =>
     wordPlaces(words, ranges, { prefix, tokens }).map(({ word, from, to }) => [word, from, to]);
 
-  it("are the tokens that overlap them, after the prefix", () => {
+  it("are the tokens that overlap them, after the prefix", async () => {
     expect(spans(1, 6)).toEqual([
       ["so", 1, 2],
       ["good", 3, 5],
@@ -144,7 +148,7 @@ describe("pieces of words", () => {
     ]);
   });
 
-  it("begin after something, and are read to their end", () => {
+  it("begin after something, and are read to their end", async () => {
     expect(spans(0, 6).map(([word]) => word)).toEqual(["good", "bad"]);
     expect(spans(1, 5).map(([word]) => word)).toEqual(["so", "good"]);
     expect(spans(1, 3).map(([word]) => word)).toEqual(["so"]);
@@ -168,21 +172,21 @@ describe("the learned lexicon", () => {
   const random = Random.fromSeed(3);
   const many = { minPlaces: 20, resamples: 1000 };
 
-  it("has intervals as wide as the normal approximation says where places are independent", () => {
+  it("has intervals as wide as the normal approximation says where places are independent", async () => {
     const deviates = Array.from({ length: 200 }, () => random.normal());
     const found = planted(200, [1, -1], (text) => deviates[text] ?? 0);
     // The noise is the text's, so that it cancels in the centred means; of one word alone it does not.
-    const { words } = learnedLexicon(found, many, Random.fromSeed(1));
+    const { words } = await learnedLexicon(found, many, Random.fromSeed(1));
     for (const { centred, low, high } of words)
       expect([low, high].map((end) => (end ?? 9) - centred)).toEqual([expect.closeTo(0, 9), expect.closeTo(0, 9)]);
     const apart = { ...found, logRatio: found.logRatio.map(() => random.normal()) };
-    const wide = learnedLexicon(apart, many, Random.fromSeed(1)).words;
+    const wide = (await learnedLexicon(apart, many, Random.fromSeed(1))).words;
     // Half the difference of two means of 200 standard normal values.
     for (const { low, high } of wide)
       expect(Math.abs(((high ?? 0) - (low ?? 0)) / ((2 * 1.96) / Math.sqrt(400)) - 1)).toBeLessThan(0.12);
   });
 
-  it("is not surer of a text that is long: places of one text are drawn together", () => {
+  it("is not surer of a text that is long: places of one text are drawn together", async () => {
     const draw = Array.from({ length: 100 }, () => random.normal());
     const sparse = planted(100, [1, -1], () => 0);
     const single = {
@@ -199,16 +203,17 @@ describe("the learned lexicon", () => {
       text: Int32Array.from(tripled(single.text)),
       logRatio: Float64Array.from(tripled(single.logRatio)),
     };
-    const [once, thrice] = [single, repeated].map((found) => learnedLexicon(found, many, Random.fromSeed(1)).words);
+    const both = [single, repeated].map((found) => learnedLexicon(found, many, Random.fromSeed(1)));
+    const [once, thrice] = (await Promise.all(both)).map(({ words }) => words);
     expect(thrice?.map(({ low, high }) => [low, high])).toEqual(
       once?.map(({ low, high }) => [expect.closeTo(low ?? 9, 9), expect.closeTo(high ?? 9, 9)]),
     );
     expect([once?.[0]?.places, thrice?.[0]?.places, thrice?.[0]?.texts]).toEqual([100, 300, 100]);
   });
 
-  it("counts words with enough places only, and says null where nothing can be said", () => {
+  it("counts words with enough places only, and says null where nothing can be said", async () => {
     const found = planted(30, [2, 1, -1, -2], () => 0);
-    const { statistics, centre, kl } = learnedLexicon(found, many, Random.fromSeed(1));
+    const { statistics, centre, kl } = await learnedLexicon(found, many, Random.fromSeed(1));
     expect(statistics).toMatchObject({
       words: 4,
       tau: { value: expect.closeTo(Math.sqrt(2 / 3), 12) },
@@ -216,7 +221,7 @@ describe("the learned lexicon", () => {
       signs: { positive: { right: 2, of: 2 }, negative: { right: 2, of: 2 } },
     });
     expect([centre, kl]).toEqual([0, { value: 0.5, low: 0.5, high: 0.5 }]);
-    const few = learnedLexicon(found, { ...many, minPlaces: 31 }, Random.fromSeed(1));
+    const few = await learnedLexicon(found, { ...many, minPlaces: 31 }, Random.fromSeed(1));
     expect(few.statistics).toEqual({
       words: 0,
       tau: { value: null, low: null, high: null },
@@ -228,9 +233,9 @@ describe("the learned lexicon", () => {
     });
     expect(few.words).toHaveLength(4);
     const nothing = planted(30, [0, 0], () => 0);
-    expect(learnedLexicon(nothing, many, Random.fromSeed(1)).statistics.tau.value).toBeNull();
+    expect((await learnedLexicon(nothing, many, Random.fromSeed(1))).statistics.tau.value).toBeNull();
     expect(
-      learnedLexicon(
+      await learnedLexicon(
         planted(0, [], () => 0),
         many,
         Random.fromSeed(1),
@@ -238,14 +243,14 @@ describe("the learned lexicon", () => {
     ).toMatchObject({ words: [], texts: 0, centre: 0 });
   });
 
-  it("has no interval for a word that few resamples have", () => {
+  it("has no interval for a word that few resamples have", async () => {
     const found = planted(30, [1, -1], () => 0);
     const rare = {
       ...found,
       word: found.word.map((word, at) => (at === 0 ? 2 : word)),
       words: [...found.words, { word: "rare", rating: 1 }],
     };
-    const { words } = learnedLexicon(rare, many, Random.fromSeed(1));
+    const { words } = await learnedLexicon(rare, many, Random.fromSeed(1));
     expect(words.find(({ word }) => word === "rare")).toMatchObject({ places: 1, low: null, high: null });
   });
 });

@@ -1,6 +1,7 @@
 /**
  * The learned lexicon: what tuning did to every rated word, from log-ratios alone, held against the ratings that they know nothing of.
  */
+import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { kendallTau } from "../statistics/kendall.ts";
 import { mean } from "../statistics/moments.ts";
@@ -12,9 +13,15 @@ import type { LearnedPlaces } from "./collect.ts";
 import type { Learned, LearnedSettings, LearnedWord } from "./report-types.ts";
 import { addDrawn, type PlacesByText } from "./text-bootstrap.loops.ts";
 
-/** A pure function of places and settings; `random` is forked. */
-export function learnedLexicon(found: LearnedPlaces, settings: LearnedSettings, random: Random): Learned {
-  const words = wordMeans(found, settings, random.fork("texts"));
+/** A pure function of places and settings; `random` is forked. Throws the signal's reason soon after it is aborted. */
+export async function learnedLexicon(
+  found: LearnedPlaces,
+  settings: LearnedSettings,
+  random: Random,
+  signal?: AbortSignal,
+): Promise<Learned> {
+  const pacer = new Pacer(signal);
+  const words = await wordMeans(found, settings, { random: random.fork("texts"), pacer });
   const { list, centre } = words;
   const tokens = found.tokens.reduce((sum, count) => sum + count, 0);
   return {
@@ -23,30 +30,39 @@ export function learnedLexicon(found: LearnedPlaces, settings: LearnedSettings, 
     texts: found.tokens.length,
     tokens,
     places: found.word.length,
-    kl: klPerToken(found, settings, random.fork("kl")),
+    kl: await klPerToken(found, settings, { random: random.fork("kl"), pacer }),
     centre,
-    statistics: statisticsOf(
+    statistics: await statisticsOf(
       list.filter(({ places }) => places >= settings.minPlaces),
       settings,
       random.fork("words"),
+      pacer,
     ),
     words: list,
   };
 }
 
+/** What a statistic that draws needs. */
+interface Draws {
+  readonly random: Random;
+  readonly pacer: Pacer;
+}
+
 type Statistics = Learned["statistics"];
 
 /** How well the centred means of some words order them as the ratings do. Intervals by bootstrap over words. */
-export function statisticsOf(
+export async function statisticsOf(
   words: readonly Pick<LearnedWord, "word" | "rating" | "centred">[],
   { resamples }: Pick<LearnedSettings, "resamples">,
   random: Random,
-): Statistics {
+  pacer: Pacer = new Pacer(),
+): Promise<Statistics> {
   const values = Float64Array.from(words, ({ centred }) => centred);
   const ratings = Float64Array.from(words, ({ rating }) => rating);
   const groups = words.map(({ word }) => word);
-  const overWords = (name: string, statistic: (rows: Int32Array) => number): Learned["kl"] => {
-    const { estimate, low, high } = bootstrapInterval(groups, statistic, { random: random.fork(name), resamples });
+  const overWords = async (name: string, statistic: (rows: Int32Array) => number): Promise<Learned["kl"]> => {
+    const options = { random: random.fork(name), resamples, pacer };
+    const { estimate, low, high } = await bootstrapInterval(groups, statistic, options);
     return { value: orNull(estimate), low: orNull(low), high: orNull(high) };
   };
   const rated = words.flatMap(({ rating }, row) => (rating === 0 ? [] : [row]));
@@ -59,8 +75,8 @@ export function statisticsOf(
   };
   return {
     words: words.length,
-    tau: overWords("tau", (rows) => kendallTau(pick(values, rows), pick(ratings, rows), "asymptotic").tau),
-    auroc: rated.length === 0 ? { value: null, low: null, high: null } : overWords("auroc", aurocOf),
+    tau: await overWords("tau", (rows) => kendallTau(pick(values, rows), pick(ratings, rows), "asymptotic").tau),
+    auroc: rated.length === 0 ? { value: null, low: null, high: null } : await overWords("auroc", aurocOf),
     signs: { positive: signsOf(words, 1), negative: signsOf(words, -1) },
   };
 }
@@ -79,11 +95,11 @@ function signsOf(
  * Means of words, and their distances from the words' mean with intervals: whole texts are drawn with replacement, and the words' mean is taken
  * anew in every resample.
  */
-function wordMeans(
+async function wordMeans(
   found: LearnedPlaces,
   { minPlaces, resamples }: LearnedSettings,
-  random: Random,
-): { readonly list: LearnedWord[]; readonly centre: number } {
+  { random, pacer }: Draws,
+): Promise<{ readonly list: LearnedWord[]; readonly centre: number }> {
   const { words } = found;
   const byText = placesByText(found);
   const counting = { sums: new Float64Array(words.length), counts: new Float64Array(words.length) };
@@ -104,6 +120,7 @@ function wordMeans(
   const drawn = words.map(() => new Float64Array(resamples).fill(Number.NaN));
   const times = new Uint16Array(found.tokens.length);
   for (let resample = 0; resample < resamples; resample += 1) {
+    await pacer.pause();
     drawInto(times, random);
     addDrawn(byText, times, sums, counts);
     const own = centredBy();
@@ -175,7 +192,11 @@ function textsOf({ word }: PlacesByText, words: number): Int32Array {
 }
 
 /** Over all predicted tokens; whole texts are drawn. */
-function klPerToken({ kl, tokens }: LearnedPlaces, { resamples }: LearnedSettings, random: Random): Learned["kl"] {
+async function klPerToken(
+  { kl, tokens }: LearnedPlaces,
+  { resamples }: LearnedSettings,
+  { random, pacer }: Draws,
+): Promise<Learned["kl"]> {
   if (kl === undefined) return { value: null, low: null, high: null };
   const statistic = (rows: Int32Array): number => {
     let [sum, count] = [0, 0];
@@ -185,7 +206,7 @@ function klPerToken({ kl, tokens }: LearnedPlaces, { resamples }: LearnedSetting
     }
     return sum / count;
   };
-  const { estimate, low, high } = bootstrapInterval([...kl.keys()], statistic, { random, resamples });
+  const { estimate, low, high } = await bootstrapInterval([...kl.keys()], statistic, { random, resamples, pacer });
   return { value: orNull(estimate), low: orNull(low), high: orNull(high) };
 }
 

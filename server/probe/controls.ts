@@ -1,4 +1,5 @@
 /** What could score like the probe for nothing: random weights, and words that are only remembered. */
+import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
 import { polarRows } from "./features.ts";
@@ -11,15 +12,18 @@ import { wordMeans } from "./word-means.ts";
 import { seedScores, signAccuracy, spread, type WordPrediction } from "./word-scores.ts";
 
 /** Xavier-uniform weights and no intercept, as `torch.nn.init.xavier_uniform_` draws for one output; laid on the range as published. */
-export function untrainedScores(
+export async function untrainedScores(
   { features, ratings: { range } }: Pick<ProbeData, "features" | "ratings">,
   split: Split,
   { words, truth }: { readonly words: readonly string[]; readonly truth: Float64Array },
   settings: Pick<ProbeSettings, "seed" | "xavierSeeds">,
-): SeedScores {
+  pacer: Pacer,
+): Promise<SeedScores> {
   const rows = polarRows(features);
   const bound = Math.sqrt(6 / (rows.columns + 1));
-  const predictions = Array.from({ length: settings.xavierSeeds }, (_, seed) => {
+  const predictions: WordPrediction[][] = [];
+  for (let seed = 0; seed < settings.xavierSeeds; seed++) {
+    await pacer.pause();
     const random = Random.fromSeed(settings.seed).fork(`xavier ${seed}`);
     const weights = new Float64Array(rows.columns).map(() => bound * (2 * random.uniform() - 1));
     const all = predictLinear({ weights, intercept: 0 }, rows);
@@ -29,8 +33,8 @@ export function untrainedScores(
         range,
       ).values,
     ]);
-    return wordMeans(split, words, truth, tested, { target: "deltas", normalise: "predictions" });
-  });
+    predictions.push(wordMeans(split, words, truth, tested, { target: "deltas", normalise: "predictions" }));
+  }
   return seedScores(predictions);
 }
 

@@ -1,4 +1,5 @@
 /** How much better one input of the probe orders words than another, word by word. */
+import type { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { kendallTau } from "../statistics/kendall.ts";
 import { mean } from "../statistics/moments.ts";
@@ -16,12 +17,12 @@ export interface WordValues {
  * Mean over draws of tau-b(ours) - tau-b(theirs) over the same words, with the interval by bootstrap over words: both predictions of a word are drawn
  * together. Null where the two speak of different words.
  */
-export function tauDifference(
+export async function tauDifference(
   ours: readonly WordValues[],
   theirs: readonly WordValues[],
   { resamples }: Pick<ProbeSettings, "resamples">,
-  random: Random,
-): PairedDifference | null {
+  { random, pacer }: { readonly random: Random; readonly pacer: Pacer },
+): Promise<PairedDifference | null> {
   const pairs = ours.flatMap((own, at) => {
     const other = theirs[at];
     return other !== undefined && other.truth.length === own.truth.length ? [{ own, other }] : [];
@@ -33,7 +34,7 @@ export function tauDifference(
   const difference = (rows: Int32Array): number =>
     meanOrNaN(pairs.map(({ own, other }) => tauOf(own, rows) - tauOf(other, rows)));
   const words = Array.from(first.truth.keys());
-  const interval = bootstrapInterval(words, difference, { random, resamples });
+  const interval = await bootstrapInterval(words, difference, { random, resamples, pacer });
   return {
     difference: orNull(interval.estimate),
     interval: {

@@ -17,20 +17,20 @@ const byWord = splitByWord(triples, 4, Random.fromSeed(2));
 const familiarity = await familiarityOf(features, { train, byWord, alpha });
 const rows = polarRows(features);
 
-test("a leverage is how much the ridge regression's prediction moves with the targets", () => {
+test("a leverage is how much the ridge regression's prediction moves with the targets", async () => {
   const trained = takeRows(rows, train);
   const found = leverages(trained, familiarity);
   const targets = new Float64Array(train.length);
   for (const i of [0, 5, train.length - 1]) {
     targets[i] = 1;
     // The prediction is linear in the targets: this is its derivative by target i, the intercept's 1 / n included.
-    const moved = predictLinear(fitRidge(trained, targets, alpha), trained)[i] ?? Number.NaN;
+    const moved = predictLinear(await fitRidge(trained, targets, alpha), trained)[i] ?? Number.NaN;
     expect(found[i]).toBeCloseTo(moved - 1 / train.length, 5);
     targets[i] = 0;
   }
 });
 
-test("it grows with the square of the distance from the mean, and is nothing there", () => {
+test("it grows with the square of the distance from the mean, and is nothing there", async () => {
   const away = Float32Array.from({ length: 7 }, (_, j) => (j === 2 ? 3 : j === 5 ? -1 : 0));
   const at = (times: number): number => {
     const z = familiarity.means.map((mean, j) => mean + times * (away[j] ?? 0));

@@ -1,6 +1,7 @@
 /** How far from what the probe was fitted on a token's features lie: their leverage, and how large that may be. */
 import { z } from "zod";
 import { centredForm, formsAt } from "../common/centred-form.loops.ts";
+import { Pacer } from "../common/pacer.ts";
 import { factor, meansOf, type RowMatrix, scatter } from "../statistics/linear-algebra.ts";
 import { percentiles } from "../statistics/percentile.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
@@ -30,25 +31,26 @@ export interface FamiliarityProblem {
   readonly train: Int32Array;
   readonly byWord: Split;
   readonly alpha: number;
+  readonly pacer?: Pacer;
   /** Gives the leverages of a fold's test rows, computed now or before. */
-  readonly heldOut?: (fold: number, compute: () => number[]) => Promise<readonly number[]>;
+  readonly heldOut?: (fold: number, compute: () => Promise<number[]>) => Promise<readonly number[]>;
 }
 
 /** The leverage's matrix for the rows that the probe is fitted on, and its limit from the folds of the split by word. */
 export async function familiarityOf(
   features: TripleFeatures,
-  { train, byWord, alpha, heldOut = async (_, compute) => compute() }: FamiliarityProblem,
+  { train, byWord, alpha, pacer = new Pacer(), heldOut = async (_, compute) => compute() }: FamiliarityProblem,
 ): Promise<Familiarity> {
   const rows = polarRows(features);
   const unseen: number[] = [];
   for (const [index, fold] of byWord.folds.entries()) {
-    const compute = (): number[] => [
-      ...leverages(takeRows(rows, fold.test), fitted(takeRows(rows, fold.train), alpha)),
+    const compute = async (): Promise<number[]> => [
+      ...leverages(takeRows(rows, fold.test), await fitted(takeRows(rows, fold.train), alpha, pacer)),
     ];
     for (const leverage of await heldOut(index, compute)) unseen.push(leverage);
   }
   const [limit = 0] = percentiles(Float64Array.from(unseen), [FAMILIAR_PERCENT]);
-  return { ...fitted(takeRows(rows, train), alpha), limit: Math.fround(limit) };
+  return { ...(await fitted(takeRows(rows, train), alpha, pacer)), limit: Math.fround(limit) };
 }
 
 /** Of one fold, as it is kept between parts of a long evaluation. */
@@ -71,13 +73,14 @@ export function leverages(
 }
 
 /** In the precision in which it is saved. */
-function fitted(rows: RowMatrix, alpha: number): Omit<Familiarity, "limit"> {
+async function fitted(rows: RowMatrix, alpha: number, pacer: Pacer): Promise<Omit<Familiarity, "limit">> {
   const means = meansOf(rows);
-  const solve = factor(scatter(rows, means), alpha);
+  const solve = await factor(await scatter(rows, means, pacer), alpha, pacer);
   const size = rows.columns;
   const inverse = new Float32Array((size * (size + 1)) / 2);
   const unit = new Float64Array(size);
   for (let i = 0; i < size; i++) {
+    await pacer.pause();
     unit[i] = 1;
     inverse.set(solve(unit).subarray(0, i + 1), (i * (i + 1)) / 2);
     unit[i] = 0;

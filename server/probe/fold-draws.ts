@@ -4,6 +4,7 @@
  * further one is a product (see `ridgeSmoother`).
  */
 import { z } from "zod";
+import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { kendallTau } from "../statistics/kendall.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
@@ -40,6 +41,7 @@ export interface FoldDrawProblem {
   readonly draw: number;
   /** Whether labels are permuted, `settings.refits` times: by the same permutations in every draw. */
   readonly permuted: boolean;
+  readonly pacer: Pacer;
 }
 
 /** The split by word that belongs to a draw. Throws `TooFewTriplesError`. */
@@ -53,10 +55,12 @@ export function wordSplitOf(
 }
 
 /** Throws `TooFewTriplesError`. */
-export function drawFolds({ triples, target, settings, draw, permuted, features }: FoldDrawProblem): FoldDraw {
+export async function drawFolds(problem: FoldDrawProblem): Promise<FoldDraw> {
+  const { triples, target, settings, draw, permuted, features, pacer } = problem;
   const { names, truth, places } = target.words;
   const split = withTargets(wordSplitOf(triples, settings, draw), target);
-  const fits = split.folds.map((fold) => smootherOf(fold, features, places, settings.alpha));
+  const fits: FoldSmoother[] = [];
+  for (const fold of split.folds) fits.push(await smootherOf(fold, features, places, { alpha: settings.alpha, pacer }));
   const predictedFrom = (values: Float64Array): Float64Array => {
     const predicted = new Float64Array(names.length);
     for (const { train, tested, smooth } of fits) {
@@ -74,11 +78,16 @@ export function drawFolds({ triples, target, settings, draw, permuted, features 
     Int32Array.from(random.shuffled(inOrder)),
   );
   const predicted = predictedFrom(target.values);
+  const permutedTaus: (number | null)[] = [];
+  for (const order of orders) {
+    await pacer.pause();
+    permutedTaus.push(tauOf(predictedFrom(target.relabelled(order)), pick(truth, order)));
+  }
   return {
     predicted: [...predicted],
     truth: [...truth],
     tau: tauOf(predicted, truth),
-    permutedTaus: orders.map((order) => tauOf(predictedFrom(target.relabelled(order)), pick(truth, order))),
+    permutedTaus,
   };
 }
 
@@ -117,14 +126,19 @@ interface FoldSmoother {
 }
 
 /** Predicts a word at the mean of its test rows, which is the mean of the predictions there. */
-function smootherOf({ train, test }: Fold, features: TripleFeatures, places: Int32Array, alpha: number): FoldSmoother {
+async function smootherOf(
+  { train, test }: Fold,
+  features: TripleFeatures,
+  places: Int32Array,
+  { alpha, pacer }: { readonly alpha: number; readonly pacer: Pacer },
+): Promise<FoldSmoother> {
   const rows = polarRows(features);
   const wanted = pick(places, test);
   const tested = [...new Set(wanted)];
   return {
     train,
     tested,
-    smooth: ridgeSmoother(takeRows(rows, train), meanRows(takeRows(rows, test), wanted, tested), alpha),
+    smooth: await ridgeSmoother(takeRows(rows, train), meanRows(takeRows(rows, test), wanted, tested), alpha, pacer),
   };
 }
 

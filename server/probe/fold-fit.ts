@@ -1,8 +1,9 @@
 import { z } from "zod";
+import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import type { RowMatrix } from "../statistics/linear-algebra.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
-import { ridgeOf } from "../statistics/ridge.ts";
+import { type RidgeFit, ridgeOf } from "../statistics/ridge.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import { type Normaliser, rounded } from "./linear-probe.ts";
 import type { ProbeSettings } from "./report-types.ts";
@@ -37,12 +38,14 @@ export interface FoldProblem {
   readonly settings: ProbeSettings;
   /** Whether the controls are wanted as well. */
   readonly controls: boolean;
+  readonly pacer: Pacer;
 }
 
 /** Fits the probe and its controls on the training rows and predicts the test rows; all share one factored matrix. */
-export function fitFold({ features, target, fold, index, words, settings, controls }: FoldProblem): FoldResult {
+export async function fitFold(problem: FoldProblem): Promise<FoldResult> {
+  const { features, target, fold, index, words, settings, controls, pacer } = problem;
   const rows = polarRows(features);
-  const solve = ridgeOf(takeRows(rows, fold.train), settings.alpha);
+  const solve = await ridgeOf(takeRows(rows, fold.train), settings.alpha, pacer);
   const tested = takeRows(rows, fold.test);
   const trained = Float64Array.from(fold.train, (row) => target.values[row] ?? Number.NaN);
   const normaliser = target.normaliser(trained);
@@ -50,15 +53,17 @@ export function fitFold({ features, target, fold, index, words, settings, contro
   const seeds = controls ? [...Array(settings.labelShuffles).keys()] : [];
   const random = Random.fromSeed(settings.seed);
   const predict = (targets: Float64Array): number[] => [...fitted(solve, targets, tested, normaliser).values];
-  const shuffled = seeds.map((seed) => {
+  const shuffled: number[][] = [];
+  const memory: number[][] = [];
+  for (const seed of seeds) {
+    await pacer.pause();
     const order = random.fork(`shuffle ${seed} in fold ${index}`).shuffled([...trained]);
-    return predict(normaliser.targets(Float64Array.from(order)));
-  });
-  const memory = seeds.map((seed) => {
+    shuffled.push(predict(normaliser.targets(Float64Array.from(order))));
+    await pacer.pause();
     const signs = randomSigns(words, seed, random);
     const relabelled = trained.map((delta, i) => Math.abs(delta) * (signs.get(words[fold.train[i] ?? -1] ?? "") ?? 0));
-    return predict(normaliser.targets(relabelled));
-  });
+    memory.push(predict(normaliser.targets(relabelled)));
+  }
   return {
     predicted: [...own.values],
     shuffled,
@@ -78,7 +83,7 @@ export function randomSigns(words: readonly string[], seed: number, random: Rand
 }
 
 function fitted(
-  solve: ReturnType<typeof ridgeOf>,
+  solve: RidgeFit,
   targets: Float64Array,
   tested: RowMatrix,
   normaliser: Normaliser,

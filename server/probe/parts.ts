@@ -8,13 +8,13 @@ export interface PartStore {
 }
 
 /** Gives a part as it was saved, if it is sound; else computes and saves it. */
-export type Keep = <T>(name: string, schema: z.ZodType<T>, compute: () => T) => Promise<T>;
+export type Keep = <T>(name: string, schema: z.ZodType<T>, compute: () => T | Promise<T>) => Promise<T>;
 
 export function keeper(parts: PartStore): Keep {
   return async (name, schema, compute) => {
     const saved = schema.safeParse(parts.find(name));
     if (saved.success) return saved.data;
-    const result = compute();
+    const result = await compute();
     await parts.save(name, result);
     return result;
   };

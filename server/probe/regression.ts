@@ -3,6 +3,7 @@
  * give back what the feedback says of it, or what tuning made of it (`settings.target`)? Answered twice, for words that the probe knows from other
  * sentences (split by triple) and for words that it never saw (split by word), each beside controls that could give the same number for nothing.
  */
+import { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { rewardScale } from "./deltas.ts";
 import { type Familiarity, familiarityOf, leveragesSchema } from "./familiarity.ts";
@@ -34,20 +35,22 @@ export interface ProbeEvaluation {
 
 /**
  * Fits and tests the probe. A pure function of data and settings: equal ones give equal JSON. Throws `TooFewTriplesError` and
- * `UnratedWordError`.
+ * `UnratedWordError`, and the signal's reason soon after it is aborted.
  */
 export async function evaluateProbe(
   data: ProbeData,
   settings: ProbeSettings,
   parts: PartStore = forgetful,
+  signal?: AbortSignal,
 ): Promise<ProbeEvaluation> {
   const { triples, features, ratings, logRatios } = data;
   const rows = ratedRows(triples, ratings.values);
+  const pacer = new Pacer(signal);
   const target = targetOf({ features, ...rows, range: ratings.range, logRatios, settings });
   const random = Random.fromSeed(settings.seed).fork("split by triple");
   const byTriple = withTargets(splitByTriple(triples.length, settings.trainShare, random), target);
   const byWord = withTargets(wordSplitOf(triples, settings), target);
-  const context = { data, settings, rows, keep: keeper(parts) };
+  const context = { data, settings, rows, keep: keeper(parts), pacer };
   const first = await evaluateSplit(byTriple, context);
   const second = await evaluateSplit(byWord, context);
   const polar = polarRows(features);
@@ -72,6 +75,7 @@ export async function evaluateProbe(
       train: byTriple.folds[0]?.train ?? new Int32Array(),
       byWord,
       alpha: settings.alpha,
+      pacer,
       heldOut: (fold, compute) => context.keep(`familiarity/${fold}`, leveragesSchema, compute),
     });
   const familiarity = settings.target === "deltas" ? await familiarityOfDeltas() : undefined;

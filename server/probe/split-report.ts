@@ -1,4 +1,5 @@
 /** The probe on one split: its scores beside those of other inputs and of its controls. */
+import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { memoryScores, untrainedScores } from "./controls.ts";
 import { tauDifference, type WordValues } from "./differences.ts";
@@ -25,6 +26,8 @@ export interface SplitContext {
   readonly settings: ProbeSettings;
   readonly rows: RatedRows;
   readonly keep: Keep;
+  /** Hears whoever asks to stop, within parts too. */
+  readonly pacer: Pacer;
 }
 
 /** `features`, or a control. */
@@ -34,7 +37,7 @@ export async function evaluateSplit(
   split: Split,
   context: SplitContext,
 ): Promise<{ readonly report: SplitReport; readonly folds: readonly FoldResult[] }> {
-  const { data, settings, rows, keep } = context;
+  const { data, settings, rows, keep, pacer } = context;
   const random = Random.fromSeed(settings.seed).fork(`scores by ${split.kind}`);
   const target = targetFor(data.features, context);
   const folds = await foldResults("features", data.features, split, context);
@@ -50,29 +53,36 @@ export async function evaluateSplit(
   const lexicon = own.map((word) => lexiconEntry(word, data, settings));
   const seeds = [...Array(settings.labelShuffles).keys()];
   const controls = await controlWords(split, context);
-  const scored = (name: ControlInput): WordScores | null => {
+  const scored = async (name: ControlInput): Promise<WordScores | null> => {
     const words = controls.get(name);
-    return words === undefined ? null : wordScores(words, settings, random.fork(name));
+    return words === undefined ? null : await wordScores(words, settings, random.fork(name), pacer);
+  };
+  const ofSeeds = async (listsOf: (fold: FoldResult) => readonly (readonly number[])[]) => {
+    const all: WordPrediction[][] = [];
+    for (const seed of seeds) {
+      await pacer.pause();
+      all.push(predictions((fold) => listsOf(fold)[seed]));
+    }
+    return all;
   };
   const draws = await foldDraws(split.kind, context);
-  const untrained = () => untrainedScores(data, split, { words: rows.words, truth: target.truth }, settings);
+  const untrained = () => untrainedScores(data, split, { words: rows.words, truth: target.truth }, settings, pacer);
   const report: SplitReport = {
     split: { kind: split.kind, folds: split.folds.map((fold) => describeFold(fold, rows.words)) },
-    probe: wordScores(own, settings, random.fork("probe")),
+    probe: await wordScores(own, settings, random.fork("probe"), pacer),
     lexicon,
-    rawActivations: scored("rawActivations"),
-    baseModel: scored("baseModel"),
-    staticEmbedding: scored("staticEmbedding"),
-    differences: differences(own, controls, draws, settings, random.fork("differences")),
+    rawActivations: await scored("rawActivations"),
+    baseModel: await scored("baseModel"),
+    staticEmbedding: await scored("staticEmbedding"),
+    differences: await differences({ own, controls, draws }, settings, { random: random.fork("differences"), pacer }),
     refitted: split.kind === "word" ? refitTest(draws.get("features") ?? [], settings.refits) : null,
-    meant: settings.target === "deltas" ? null : meantScores(lexicon, settings, random.fork("meant")),
+    meant:
+      settings.target === "deltas"
+        ? null
+        : await meantScores(lexicon, settings, { random: random.fork("meant"), pacer }),
     untrainedProbe: await keep(`${split.kind}/untrained`, seedScoresSchema, untrained),
-    shuffledLabels: seedScores(seeds.map((seed) => predictions(({ shuffled }) => shuffled[seed]))),
-    wordMemory: memoryScores(
-      seeds.map((seed) => predictions(({ memory }) => memory[seed])),
-      rows.words,
-      settings,
-    ),
+    shuffledLabels: seedScores(await ofSeeds(({ shuffled }) => shuffled)),
+    wordMemory: memoryScores(await ofSeeds(({ memory }) => memory), rows.words, settings),
     frequencyAndError: frequencyAndError(lexicon),
   };
   return { report, folds };
@@ -112,12 +122,12 @@ async function foldResults(
   split: Split,
   context: SplitContext,
 ): Promise<FoldResult[]> {
-  const { settings, rows, keep } = context;
+  const { settings, rows, keep, pacer } = context;
   const target = targetFor(features, context);
   const controls = name === "features";
   const results: FoldResult[] = [];
   for (const [index, fold] of split.folds.entries()) {
-    const fit = () => fitFold({ features, target, fold, index, words: rows.words, settings, controls });
+    const fit = () => fitFold({ features, target, fold, index, words: rows.words, settings, controls, pacer });
     results.push(await keep(fitPart(split.kind, name, index), foldResultSchema, fit));
   }
   return results;
@@ -142,7 +152,7 @@ async function controlWords(
 
 /** Further draws of the folds by word, for the inputs that are compared over them. */
 async function foldDraws(kind: SplitKind, context: SplitContext): Promise<ReadonlyMap<Input, FoldDraw[]>> {
-  const { data, settings, keep } = context;
+  const { data, settings, keep, pacer } = context;
   const found = new Map<Input, FoldDraw[]>();
   if (kind === "triple") return found;
   for (const name of drawnInputs) {
@@ -151,7 +161,7 @@ async function foldDraws(kind: SplitKind, context: SplitContext): Promise<Readon
     const target = targetFor(features, context);
     const draws: FoldDraw[] = [];
     for (let draw = 0; draw < settings.foldDraws; draw++) {
-      const problem = { triples: data.triples, features, target, settings, draw };
+      const problem = { triples: data.triples, features, target, settings, draw, pacer };
       const drawn = () => drawFolds({ ...problem, permuted: name === "features" });
       draws.push(await keep(drawPart(name, draw), foldDrawSchema, drawn));
     }
@@ -160,28 +170,39 @@ async function foldDraws(kind: SplitKind, context: SplitContext): Promise<Readon
   return found;
 }
 
+interface Compared {
+  readonly own: readonly WordPrediction[];
+  readonly controls: ReadonlyMap<ControlInput, readonly WordPrediction[]>;
+  readonly draws: ReadonlyMap<Input, FoldDraw[]>;
+}
+
+/** What a statistic that draws needs. */
+interface Draws {
+  readonly random: Random;
+  readonly pacer: Pacer;
+}
+
 /** Over the draws of folds where both inputs have them, else on the split itself. */
-function differences(
-  own: readonly WordPrediction[],
-  controls: ReadonlyMap<ControlInput, readonly WordPrediction[]>,
-  draws: ReadonlyMap<Input, FoldDraw[]>,
+async function differences(
+  { own, controls, draws }: Compared,
   settings: ProbeSettings,
-  random: Random,
-): SplitReport["differences"] {
+  { random, pacer }: Draws,
+): Promise<SplitReport["differences"]> {
   const onSplit = (words: readonly WordPrediction[]): WordValues[] => [
     { predicted: words.map(({ predicted }) => predicted), truth: words.map((word) => word.true) },
   ];
-  const differenceTo = (name: ControlInput): PairedDifference | null => {
+  const differenceTo = async (name: ControlInput): Promise<PairedDifference | null> => {
     const words = controls.get(name);
     if (words === undefined) return null;
     const [ours, theirs] = [draws.get("features"), draws.get(name)];
     const isDrawn = ours !== undefined && theirs !== undefined;
-    return tauDifference(isDrawn ? ours : onSplit(own), isDrawn ? theirs : onSplit(words), settings, random.fork(name));
+    const both = isDrawn ? ([ours, theirs] as const) : ([onSplit(own), onSplit(words)] as const);
+    return await tauDifference(...both, settings, { random: random.fork(name), pacer });
   };
   return {
-    rawActivations: differenceTo("rawActivations"),
-    baseModel: differenceTo("baseModel"),
-    staticEmbedding: differenceTo("staticEmbedding"),
+    rawActivations: await differenceTo("rawActivations"),
+    baseModel: await differenceTo("baseModel"),
+    staticEmbedding: await differenceTo("staticEmbedding"),
   };
 }
 
@@ -198,11 +219,15 @@ function lexiconEntry(
 }
 
 /** What was fitted and what it was fitted to, against the ratings. */
-function meantScores(lexicon: readonly LexiconEntry[], settings: ProbeSettings, random: Random): SplitReport["meant"] {
+async function meantScores(
+  lexicon: readonly LexiconEntry[],
+  settings: ProbeSettings,
+  { random, pacer }: Draws,
+): Promise<SplitReport["meant"]> {
   const rated = lexicon.map((entry) => ({ ...entry, true: entry.rating ?? Number.NaN }));
   const measured = rated.map((entry, at) => ({ ...entry, predicted: lexicon[at]?.true ?? Number.NaN }));
   return {
-    probe: wordScores(rated, settings, random.fork("probe")),
-    target: wordScores(measured, settings, random.fork("target")),
+    probe: await wordScores(rated, settings, random.fork("probe"), pacer),
+    target: await wordScores(measured, settings, random.fork("target"), pacer),
   };
 }

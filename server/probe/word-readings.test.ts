@@ -17,7 +17,7 @@ describe("readings of words", () => {
     async (normalise) => {
       const settings: ProbeSettings = { ...defaultProbeSettings, ...few, seed: 4, alpha: 2, normalise };
       const { report } = await evaluateProbe(planted, settings);
-      const { byTriple, byWord, fitted } = wordReadings(planted, settings);
+      const { byTriple, byWord, fitted } = await wordReadings(planted, settings);
       const lexicon = (split: typeof report.byWord) =>
         new Map(split.lexicon.map(({ word, predicted }) => [word, predicted]));
       expect(byTriple).toEqual(lexicon(report.byTriple));
@@ -30,8 +30,8 @@ describe("readings of words", () => {
   it("fitted to log-ratios are the lexicon of that fit, rows without one left out", async () => {
     const settings: ProbeSettings = { ...defaultProbeSettings, ...few, seed: 4, alpha: 2, target: "logRatio" };
     const { report } = await evaluateProbe({ ...planted, logRatios }, settings);
-    const { fitted, byWord } = wordReadings({ ...planted, logRatios }, settings);
-    expect(byWord).toEqual(wordReadings(planted, settings).byWord);
+    const { fitted, byWord } = await wordReadings({ ...planted, logRatios }, settings);
+    expect(byWord).toEqual((await wordReadings(planted, settings)).byWord);
     const whole = new Map(report.byWord.lexicon.map(({ word, predicted }) => [word, predicted]));
     const missing = planted.triples[7]?.positive.word;
     expect([...fitted].filter(([word]) => word !== missing)).toEqual([...whole].filter(([word]) => word !== missing));

@@ -1,4 +1,5 @@
 /** What probes say of every word, without their statistics and controls: what a calibration compares. */
+import { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
 import { pick } from "../statistics/resampling.ts";
@@ -27,12 +28,13 @@ export interface WordReadings {
 
 /**
  * The lexicons of `evaluateProbe` with these settings, by triple and by word, and of the same with log-ratios as the target. Throws
- * `TooFewTriplesError` and `UnratedWordError`.
+ * `TooFewTriplesError` and `UnratedWordError`, and the signal's reason soon after it is aborted.
  */
-export function wordReadings(
+export async function wordReadings(
   data: Pick<ProbeData, "triples" | "ratings" | "features" | "logRatios">,
   settings: WordReadingSettings,
-): WordReadings {
+  signal?: AbortSignal,
+): Promise<WordReadings> {
   const { triples, ratings, features, logRatios } = data;
   const rows = ratedRows(triples, ratings.values);
   const of = (target: ProbeSettings["target"]): ProbeTarget =>
@@ -51,9 +53,10 @@ export function wordReadings(
     const means = wordMeans(split, rows.words, rows.ratings, predicted, { normalise: settings.normalise, target });
     return new Map(means.map(({ word, predicted: value }) => [word, value]));
   };
-  const [ofTriples] = predictions(byTriple, features, [deltas], settings.alpha);
+  const options = { alpha: settings.alpha, pacer: new Pacer(signal) };
+  const [ofTriples] = await predictions(byTriple, features, [deltas], options);
   const targets = logRatios === undefined ? [deltas] : [deltas, of("logRatio")];
-  const [ofWords, fitted] = predictions(byWord, features, targets, settings.alpha);
+  const [ofWords, fitted] = await predictions(byWord, features, targets, options);
   return {
     byTriple: lexicon(byTriple, ofTriples, "deltas"),
     byWord: lexicon(byWord, ofWords, "deltas"),
@@ -62,20 +65,20 @@ export function wordReadings(
 }
 
 /** For each target, each fold's predictions of its test rows. Targets share a fold's factored matrix, unless rows of one are missing. */
-function predictions(
+async function predictions(
   { folds }: Split,
   features: TripleFeatures,
   targets: readonly ProbeTarget[],
-  alpha: number,
-): number[][][] {
+  { alpha, pacer }: { readonly alpha: number; readonly pacer: Pacer },
+): Promise<number[][][]> {
   const rows = polarRows(features);
   const results = targets.map((): number[][] => []);
   for (const { train, test } of folds) {
     const tested = takeRows(rows, test);
-    const solveAll = ridgeOf(takeRows(rows, train), alpha);
+    const solveAll = await ridgeOf(takeRows(rows, train), alpha, pacer);
     for (const [at, { values, normaliser }] of targets.entries()) {
       const known = train.filter((row) => !Number.isNaN(values[row]));
-      const solve = known.length === train.length ? solveAll : ridgeOf(takeRows(rows, known), alpha);
+      const solve = known.length === train.length ? solveAll : await ridgeOf(takeRows(rows, known), alpha, pacer);
       const trained = pick(values, known);
       const own = normaliser(trained);
       const { values: predicted } = own.finish(predictLinear(rounded(solve(own.targets(trained))), tested));

@@ -41,8 +41,8 @@ const table9: WordPrediction[] = (
   ] as const
 ).map(([word, predicted, value]) => ({ word, predicted, true: value, occurrences: 2 }));
 
-test("of the paper's Table 9: scipy's tau-b and p, and its signs counted by hand", () => {
-  const scores = wordScores(table9, settings, Random.fromSeed(1));
+test("of the paper's Table 9: scipy's tau-b and p, and its signs counted by hand", async () => {
+  const scores = await wordScores(table9, settings, Random.fromSeed(1));
   expect(wordScoresSchema.parse(scores)).toEqual(scores);
   expect(scores.kendall.tau).toBeCloseTo(0.5195820930350764, 12);
   expect(scores.kendall.p).toBeCloseTo(8.57931282468651e-5, 12);
@@ -57,9 +57,9 @@ test("of the paper's Table 9: scipy's tau-b and p, and its signs counted by hand
   expect(scores.kendallNegativeOnly.words).toBe(14);
 });
 
-test("a perfect reading scores 1 everywhere, a reversed one -1 or 0", () => {
+test("a perfect reading scores 1 everywhere, a reversed one -1 or 0", async () => {
   const perfect = table9.map((word) => ({ ...word, predicted: word.true / 2 }));
-  const scores = wordScores(perfect, settings, Random.fromSeed(1));
+  const scores = await wordScores(perfect, settings, Random.fromSeed(1));
   expect(scores.kendall.tau).toBeCloseTo(1, 12);
   expect(scores.stringTauAsPublished.tau).toBeCloseTo(1, 12);
   expect(scores.spearman.rho).toBeCloseTo(1, 12);
@@ -67,7 +67,7 @@ test("a perfect reading scores 1 everywhere, a reversed one -1 or 0", () => {
   expect(scores.samePolarityRanking.positive.share).toBe(1);
   expect(scores.samePolarityRanking.negative.share).toBe(1);
   expect(scores.signAccuracy.negative.share).toBe(1);
-  const reversed = wordScores(
+  const reversed = await wordScores(
     perfect.map((word) => ({ ...word, predicted: -word.predicted })),
     settings,
     Random.fromSeed(1),
@@ -77,15 +77,15 @@ test("a perfect reading scores 1 everywhere, a reversed one -1 or 0", () => {
   expect(reversed.signAccuracy.positive).toMatchObject({ right: 0, share: 0, low: 0 });
 });
 
-test("signs alone: all of tau comes from the polarity when predictions are only signs", () => {
+test("signs alone: all of tau comes from the polarity when predictions are only signs", async () => {
   const signs = table9.map((word) => ({ ...word, predicted: Math.sign(word.true) }));
-  const { signsAlone, kendall, samePolarityRanking } = wordScores(signs, settings, Random.fromSeed(1));
+  const { signsAlone, kendall, samePolarityRanking } = await wordScores(signs, settings, Random.fromSeed(1));
   expect(signsAlone.tau).toBeCloseTo(kendall.tau ?? Number.NaN, 12);
   expect(signsAlone.shuffledTau).toBeCloseTo(kendall.tau ?? Number.NaN, 12);
   expect(samePolarityRanking.positive.share).toBe(0.5);
 });
 
-test("a prediction of zero is a wrong sign", () => {
+test("a prediction of zero is a wrong sign", async () => {
   const words = [0, 1, -1].map((predicted) => ({ predicted, true: 2 }));
   expect(signAccuracy(words)).toMatchObject({ right: 1, of: 3 });
 });
@@ -95,8 +95,8 @@ test.each([
   ["one word", table9.slice(0, 1), /there is one/],
   ["equal predictions", table9.map((word) => ({ ...word, predicted: 1 })), /all predictions are equal/],
   ["equal values", table9.map((word) => ({ ...word, true: 1 })), /all true values are equal/],
-])("what is not defined is null and says why: %s", (_, words, why) => {
-  const scores = wordScores(words, settings, Random.fromSeed(1));
+])("what is not defined is null and says why: %s", async (_, words, why) => {
+  const scores = await wordScores(words, settings, Random.fromSeed(1));
   expect(JSON.stringify(wordScoresSchema.parse(scores))).not.toMatch(/NaN|Infinity/);
   expect(scores.kendall).toMatchObject({ tau: null, p: null, permutationP: null });
   expect(scores.kendall.undefinedBecause).toMatch(why);
@@ -104,8 +104,8 @@ test.each([
   expect(scores.spearman.undefinedBecause).toMatch(why);
 });
 
-test("the area under the curve needs both polarities", () => {
-  const { auroc } = wordScores(
+test("the area under the curve needs both polarities", async () => {
+  const { auroc } = await wordScores(
     table9.filter((word) => word.true > 0),
     settings,
     Random.fromSeed(1),
@@ -113,13 +113,13 @@ test("the area under the curve needs both polarities", () => {
   expect(auroc).toEqual({ value: null, undefinedBecause: "there are no words of one of the polarities" });
 });
 
-test("the same seed gives the same numbers", () => {
-  const once = wordScores(table9, settings, Random.fromSeed(5));
-  expect(wordScores(table9, settings, Random.fromSeed(5))).toEqual(once);
-  expect(wordScores(table9, settings, Random.fromSeed(6)).kendall.interval).not.toEqual(once.kendall.interval);
+test("the same seed gives the same numbers", async () => {
+  const once = await wordScores(table9, settings, Random.fromSeed(5));
+  expect(await wordScores(table9, settings, Random.fromSeed(5))).toEqual(once);
+  expect((await wordScores(table9, settings, Random.fromSeed(6))).kendall.interval).not.toEqual(once.kendall.interval);
 });
 
-test("frequency against error: Spearman over the words with a count", () => {
+test("frequency against error: Spearman over the words with a count", async () => {
   const words = [
     [0, 3],
     [1, 2.5],
@@ -135,7 +135,7 @@ test("frequency against error: Spearman over the words with a count", () => {
   expect(frequencyAndError(equal).undefinedBecause).toBe("all counts are equal");
 });
 
-test("scores over seeds are means and sample deviations", () => {
+test("scores over seeds are means and sample deviations", async () => {
   const perfect = table9.map((word) => ({ ...word, predicted: word.true }));
   const reversed = table9.map((word) => ({ ...word, predicted: -word.true }));
   expect(seedScores([perfect, reversed])).toEqual({

@@ -1,3 +1,4 @@
+import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { type KendallResult, kendallTau, orderedTau, signOnlyTau, stringTau } from "../statistics/kendall.ts";
 import { explainedShare, mean, pearson, standardDeviation } from "../statistics/moments.ts";
@@ -10,11 +11,12 @@ import type { Agreement, KendallReport, LexiconEntry, ProbeSettings, SeedScores,
 export type WordPrediction = Pick<LexiconEntry, "word" | "predicted" | "true" | "occurrences">;
 
 /** Every statistic of some words' predictions. `random` is used up; the words' order matters only to `stringTau`'s ties. */
-export function wordScores(
+export async function wordScores(
   words: readonly WordPrediction[],
   settings: Pick<ProbeSettings, "resamples" | "permutations">,
   random: Random,
-): WordScores {
+  pacer: Pacer = new Pacer(),
+): Promise<WordScores> {
   const predicted = Float64Array.from(words, (word) => word.predicted);
   const truth = Float64Array.from(words, (word) => word.true);
   const positive = words.filter((word) => word.true > 0);
@@ -31,7 +33,7 @@ export function wordScores(
     occurrences: words.reduce((sum, { occurrences }) => sum + occurrences, 0),
     kendall: {
       ...kendallOf(words),
-      ...tauResampled(predicted, truth, words, settings, random),
+      ...(await tauResampled({ predicted, truth, words, random, pacer }, settings)),
     },
     kendallPositiveOnly: kendallOf(positive),
     kendallNegativeOnly: kendallOf(negative),
@@ -55,7 +57,7 @@ export function wordScores(
           ),
       undefinedBecause: oneSided ? "there are no words of one of the polarities" : null,
     },
-    agreement: agreementOf(predicted, truth, settings, random.fork("agreement")),
+    agreement: await agreementOf({ predicted, truth, random: random.fork("agreement"), pacer }, settings),
   };
 }
 
@@ -105,23 +107,29 @@ export function signAccuracy(
 
 const CONFIDENCE = 0.95;
 
-function tauResampled(
-  predicted: Float64Array,
-  truth: Float64Array,
-  words: readonly WordPrediction[],
+interface Scored {
+  readonly predicted: Float64Array;
+  readonly truth: Float64Array;
+  readonly random: Random;
+  readonly pacer: Pacer;
+}
+
+async function tauResampled(
+  { predicted, truth, words, random, pacer }: Scored & { readonly words: readonly WordPrediction[] },
   { resamples, permutations }: Pick<ProbeSettings, "resamples" | "permutations">,
-  random: Random,
-): Pick<WordScores["kendall"], "interval" | "permutationP" | "permutations"> {
+): Promise<Pick<WordScores["kendall"], "interval" | "permutationP" | "permutations">> {
   const groups = words.map(({ word }) => word);
   const tauOf = (rows: Int32Array): number => kendallTau(pick(predicted, rows), pick(truth, rows), "asymptotic").tau;
-  const interval = bootstrapInterval(groups, tauOf, {
+  const interval = await bootstrapInterval(groups, tauOf, {
     random: random.fork("bootstrap"),
     resamples,
     confidence: CONFIDENCE,
+    pacer,
   });
-  const test = permutationTest(words.length, orderedTau(predicted, truth), {
+  const test = await permutationTest(words.length, orderedTau(predicted, truth), {
     random: random.fork("permutation"),
     permutations,
+    pacer,
   });
   const { low, high, confidence, undefinedResamples } = interval;
   return {
@@ -132,22 +140,24 @@ function tauResampled(
 }
 
 /** Correlation and explained variance over words, with intervals by bootstrap. */
-function agreementOf(
-  predicted: Float64Array,
-  truth: Float64Array,
+async function agreementOf(
+  { predicted, truth, random, pacer }: Scored,
   { resamples }: Pick<ProbeSettings, "resamples">,
-  random: Random,
-): Agreement {
-  const intervalOf = (name: string, statistic: (rows: Int32Array) => number): Agreement["r2Interval"] => {
-    const options = { random: random.fork(name), resamples, confidence: CONFIDENCE };
-    const { low, high, confidence, undefinedResamples } = bootstrapInterval([...truth.keys()], statistic, options);
+): Promise<Agreement> {
+  const intervalOf = async (
+    name: string,
+    statistic: (rows: Int32Array) => number,
+  ): Promise<Agreement["r2Interval"]> => {
+    const options = { random: random.fork(name), resamples, confidence: CONFIDENCE, pacer };
+    const found = await bootstrapInterval([...truth.keys()], statistic, options);
+    const { low, high, confidence, undefinedResamples } = found;
     return { low: orNull(low), high: orNull(high), confidence, resamples, undefinedResamples };
   };
   return {
     pearson: orNull(pearson(predicted, truth)),
-    pearsonInterval: intervalOf("pearson", (rows) => pearson(pick(predicted, rows), pick(truth, rows))),
+    pearsonInterval: await intervalOf("pearson", (rows) => pearson(pick(predicted, rows), pick(truth, rows))),
     r2: orNull(explainedShare(predicted, truth)),
-    r2Interval: intervalOf("r2", (rows) => explainedShare(pick(predicted, rows), pick(truth, rows))),
+    r2Interval: await intervalOf("r2", (rows) => explainedShare(pick(predicted, rows), pick(truth, rows))),
   };
 }
 

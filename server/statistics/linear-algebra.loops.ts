@@ -6,7 +6,7 @@
 export const TILE = 4;
 
 /** Numbers taken together before a tile is written back; TILE columns of that depth fit the first-level cache. */
-const DEPTH = 256;
+export const DEPTH = 256;
 
 export type Floats = Float32Array | Float64Array;
 
@@ -22,19 +22,22 @@ export interface VectorSet {
   readonly shiftBy: "vector" | "place";
 }
 
-/** Adds the inner products of all pairs of (shifted) vectors to a zeroed triangle: 16 sums at a time stay in registers. */
-export function addInnerProducts(triangle: Float64Array, stride: number, vectors: VectorSet): void {
-  const panels = new Float64Array(stride * DEPTH);
-  for (let from = 0; from < vectors.depth; from += DEPTH) {
-    const depth = Math.min(DEPTH, vectors.depth - from);
-    packPanels(panels, vectors, from, depth);
-    for (let i = 0; i < stride; i += TILE)
-      for (let j = 0; j <= i; j += TILE) addTile(triangle, i * stride + j, stride, panels, i * DEPTH, j * DEPTH, depth);
-  }
+/**
+ * Adds the inner products of vectors i to i + TILE - 1 with all up to them, over `depth` packed numbers, to a triangle that began
+ * as zeros: 16 sums at a time stay in registers.
+ */
+export function addTileRow(
+  triangle: Float64Array,
+  stride: number,
+  panels: Float64Array,
+  i: number,
+  depth: number,
+): void {
+  for (let j = 0; j <= i; j += TILE) addTile(triangle, i * stride + j, stride, panels, i * DEPTH, j * DEPTH, depth);
 }
 
-/** Lays TILE vectors side by side: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
-function packPanels(panels: Float64Array, vectors: VectorSet, from: number, depth: number): void {
+/** Lays TILE (shifted) vectors side by side: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
+export function packPanels(panels: Float64Array, vectors: VectorSet, from: number, depth: number): void {
   const { data, count, vectorStride, depthStride, shifts, shiftBy } = vectors;
   const byVector = shiftBy === "vector";
   for (let v = 0; v < count; v++) {
@@ -222,21 +225,25 @@ export function shiftedScatterProduct(data: Floats, shifts: Float64Array, v: Flo
 }
 
 /**
- * Cholesky factor L (L Lᵀ = A) of a triangle, in place, a tile of rows at a time. Returns the row whose pivot is not above
- * `smallest` times its diagonal element, or -1 when there is none. Padding rows must hold 1 on the diagonal.
+ * Rows i to i + TILE - 1 of the Cholesky factor L (L Lᵀ = A) of a triangle, in place, after those before them. Returns the row
+ * whose pivot is not above `smallest` times its diagonal element, or -1 when there is none. Padding rows must hold 1 on the
+ * diagonal.
  */
-export function factorInPlace(l: Float64Array, stride: number, smallest: number): number {
-  const diagonal = Float64Array.from({ length: stride }, (_, i) => l[i * stride + i]!);
-  for (let i = 0; i < stride; i += TILE) {
-    for (let j = 0; j <= i; j += TILE) {
-      subtractTile(l, i * stride, j * stride, i * stride + j, stride, j);
-      for (let row = i; row < i + TILE; row++) {
-        for (let column = j; column < j + TILE && column <= row; column++) {
-          let value = l[row * stride + column]!;
-          for (let k = j; k < column; k++) value -= l[row * stride + k]! * l[column * stride + k]!;
-          if (row === column && !(value > smallest * diagonal[row]!)) return row;
-          l[row * stride + column] = row === column ? Math.sqrt(value) : value / l[column * stride + column]!;
-        }
+export function factorTileRow(l: Float64Array, stride: number, i: number, smallest: number): number {
+  const diagonal = [
+    l[i * stride + i]!,
+    l[(i + 1) * (stride + 1)]!,
+    l[(i + 2) * (stride + 1)]!,
+    l[(i + 3) * (stride + 1)]!,
+  ];
+  for (let j = 0; j <= i; j += TILE) {
+    subtractTile(l, i * stride, j * stride, i * stride + j, stride, j);
+    for (let row = i; row < i + TILE; row++) {
+      for (let column = j; column < j + TILE && column <= row; column++) {
+        let value = l[row * stride + column]!;
+        for (let k = j; k < column; k++) value -= l[row * stride + k]! * l[column * stride + k]!;
+        if (row === column && !(value > smallest * diagonal[row - i]!)) return row;
+        l[row * stride + column] = row === column ? Math.sqrt(value) : value / l[column * stride + column]!;
       }
     }
   }

@@ -1,10 +1,13 @@
 import { invariant, LfpError } from "../common/errors.ts";
+import { Pacer } from "../common/pacer.ts";
 import {
-  addInnerProducts,
   addSparseProducts,
+  addTileRow,
   columnMeans,
+  DEPTH,
   type Floats,
-  factorInPlace,
+  factorTileRow,
+  packPanels,
   solveInPlace,
   TILE,
   type VectorSet,
@@ -58,37 +61,51 @@ export function meansOf({ data, rows, columns }: RowMatrix): Float64Array {
 
 /**
  * (X - means)ᵀ (X - means), of size `columns`: the scatter matrix. Exact zeros are made use of: features of sparse
- * autoencoders are mostly zero, and then only pairs of active features are multiplied.
+ * autoencoders are mostly zero, and then only pairs of active features are multiplied. Throws the reason of the pacer's signal.
  */
-export function scatter(matrix: RowMatrix, means: Float64Array): SymmetricMatrix {
+export async function scatter(
+  matrix: RowMatrix,
+  means: Float64Array,
+  pacer: Pacer = new Pacer(),
+): Promise<SymmetricMatrix> {
   const { data, rows, columns } = matrix;
   const zeros = zerosByColumn(data, columns);
   const mostlyZero = zeros.map((count) => (2 * count >= rows ? 1 : 0));
   const skipped = zeros.reduce((total, count, j) => total + (mostlyZero[j] === 1 ? count : 0), 0);
   if (skipped < SPARSE_SHARE * rows * columns)
-    return innerProducts({
-      data,
-      count: columns,
-      depth: rows,
-      vectorStride: 1,
-      depthStride: columns,
-      shifts: means,
-      shiftBy: "vector",
-    });
-  return sparseScatter(matrix, means, mostlyZero);
+    return await innerProducts(
+      {
+        data,
+        count: columns,
+        depth: rows,
+        vectorStride: 1,
+        depthStride: columns,
+        shifts: means,
+        shiftBy: "vector",
+      },
+      pacer,
+    );
+  return await sparseScatter(matrix, means, mostlyZero, pacer);
 }
 
-/** (X - means) (X - means)ᵀ, of size `rows`: the inner products of the rows. */
-export function rowProducts({ data, rows, columns }: RowMatrix, means: Float64Array): SymmetricMatrix {
-  return innerProducts({
-    data,
-    count: rows,
-    depth: columns,
-    vectorStride: columns,
-    depthStride: 1,
-    shifts: means,
-    shiftBy: "place",
-  });
+/** (X - means) (X - means)ᵀ, of size `rows`: the inner products of the rows. Throws the reason of the pacer's signal. */
+export async function rowProducts(
+  { data, rows, columns }: RowMatrix,
+  means: Float64Array,
+  pacer: Pacer = new Pacer(),
+): Promise<SymmetricMatrix> {
+  return await innerProducts(
+    {
+      data,
+      count: rows,
+      depth: columns,
+      vectorStride: columns,
+      depthStride: 1,
+      shifts: means,
+      shiftBy: "place",
+    },
+    pacer,
+  );
 }
 
 /** Solves A x = b for the matrix that was factored; `b` is left alone. */
@@ -96,17 +113,21 @@ export type Solver = (b: Float64Array) => Float64Array;
 
 /**
  * Factors A + penalty I by Cholesky, in the memory of A, which is used up. Throws `NotPositiveDefiniteError` when a pivot is
- * lost in rounding (at or below size * 2^-52 of its diagonal element): no digit of a solution would be right.
+ * lost in rounding (at or below size * 2^-52 of its diagonal element): no digit of a solution would be right. Throws the
+ * reason of the pacer's signal.
  */
-export function factor(matrix: SymmetricMatrix, penalty: number): Solver {
+export async function factor(matrix: SymmetricMatrix, penalty: number, pacer: Pacer = new Pacer()): Promise<Solver> {
   const { data, size, stride } = matrix;
   for (let i = 0; i < size; i++) data[i * stride + i] = (data[i * stride + i] ?? 0) + penalty;
   for (let i = size; i < stride; i++) data[i * stride + i] = 1;
-  const failed = factorInPlace(data, stride, size * Number.EPSILON);
-  if (failed >= 0)
-    throw new NotPositiveDefiniteError(
-      `the ${size} x ${size} normal matrix is singular at row ${failed} with penalty ${penalty}; raise the penalty, or drop constant and repeated columns`,
-    );
+  for (let i = 0; i < stride; i += TILE) {
+    await pacer.pause();
+    const failed = factorTileRow(data, stride, i, size * Number.EPSILON);
+    if (failed >= 0)
+      throw new NotPositiveDefiniteError(
+        `the ${size} x ${size} normal matrix is singular at row ${failed} with penalty ${penalty}; raise the penalty, or drop constant and repeated columns`,
+      );
+  }
   return (b) => {
     invariant(b.length === size, `a right side for size ${size} must have ${size} numbers, got ${b.length}`);
     const x = Float64Array.from(b);
@@ -117,10 +138,21 @@ export function factor(matrix: SymmetricMatrix, penalty: number): Solver {
 
 /** From this share of skippable numbers on, the sparse loop is the faster one. */
 const SPARSE_SHARE = 0.7;
+/** Between two pauses. */
+export const ROWS_AT_ONCE = 32;
 
-function innerProducts(vectors: VectorSet): SymmetricMatrix {
+/** Of all pairs of vectors. */
+async function innerProducts(vectors: VectorSet, pacer: Pacer): Promise<SymmetricMatrix> {
   const matrix = zeroTriangle(vectors.count);
-  addInnerProducts(matrix.data, matrix.stride, vectors);
+  const panels = new Float64Array(matrix.stride * DEPTH);
+  for (let from = 0; from < vectors.depth; from += DEPTH) {
+    const depth = Math.min(DEPTH, vectors.depth - from);
+    packPanels(panels, vectors, from, depth);
+    for (let i = 0; i < matrix.stride; i += TILE) {
+      await pacer.pause();
+      addTileRow(matrix.data, matrix.stride, panels, i, depth);
+    }
+  }
   return matrix;
 }
 
@@ -128,14 +160,19 @@ function innerProducts(vectors: VectorSet): SymmetricMatrix {
  * Columns that are mostly zero are not shifted while multiplying, and n mean_i mean_j is taken off afterwards. For such
  * columns n mean² is at most half the sum of squares (Cauchy and Schwarz), so the subtraction costs no more than a digit.
  */
-function sparseScatter(
+async function sparseScatter(
   { data, rows, columns }: RowMatrix,
   means: Float64Array,
   mostlyZero: Float64Array,
-): SymmetricMatrix {
+  pacer: Pacer,
+): Promise<SymmetricMatrix> {
   const matrix = zeroTriangle(columns);
   const shifts = means.map((mean, j) => (mostlyZero[j] === 1 ? 0 : mean));
-  addSparseProducts(matrix.data, matrix.stride, data, columns, shifts);
+  for (let row = 0; row < rows; row += ROWS_AT_ONCE) {
+    await pacer.pause();
+    const some = data.subarray(row * columns, (row + ROWS_AT_ONCE) * columns);
+    addSparseProducts(matrix.data, matrix.stride, some, columns, shifts);
+  }
   const rests = means.map((mean, j) => mean - (shifts[j] ?? 0));
   for (const [i, rest] of rests.entries()) {
     if (rest === 0) continue;

@@ -1,4 +1,5 @@
 import { invariant } from "../common/errors.ts";
+import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { standardDeviation } from "./moments.ts";
 import { percentiles } from "./percentile.ts";
@@ -9,6 +10,8 @@ export type RowStatistic = (rows: Int32Array) => number;
 
 export interface BootstrapOptions {
   readonly random: Random;
+  /** Lets others work between resamples, and hears whoever asks to stop. */
+  readonly pacer?: Pacer;
   /** How many resamples; 2,000 unless told. */
   readonly resamples?: number;
   /** Share of the resampled statistics inside the interval; 0.95 unless told. */
@@ -32,20 +35,23 @@ export interface BootstrapInterval {
 
 /**
  * Bootstrap interval of a statistic of `groups.length` rows. `groups[i]` names the group (the word) of row i: whole groups
- * are drawn with replacement, and all rows of a drawn group enter, because rows of one word are not independent.
+ * are drawn with replacement, and all rows of a drawn group enter, because rows of one word are not independent. Throws
+ * the reason of the pacer's signal.
  */
-export function bootstrapInterval(
+export async function bootstrapInterval(
   groups: readonly (string | number)[],
   statistic: RowStatistic,
   options: BootstrapOptions,
-): BootstrapInterval {
+): Promise<BootstrapInterval> {
   const members = rowsByGroup(groups);
   const resample = () => statistic(drawGroups(members, options.random));
-  return summarised(statistic(Int32Array.from(groups.keys())), resample, members.length, options);
+  return await summarised(statistic(Int32Array.from(groups.keys())), resample, members.length, options);
 }
 
 export interface PermutationOptions {
   readonly random: Random;
+  /** As of a bootstrap. */
+  readonly pacer?: Pacer;
   /** How many random orders; 9,999 unless told, so that the smallest p is 0.0001. */
   readonly permutations?: number;
   /** Which statistics count as at least as extreme: those above, below, or (the default) as far from zero. */
@@ -66,16 +72,21 @@ export interface PermutationResult {
  * Permutation test of a statistic of `rows` rows: `statistic(order)` pairs row i of one side with row order[i] of the
  * other, and is compared with its values under random orders. The observed order counts as one of them, so p is never 0
  * (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). `two-sided` compares absolute values: the statistic must be
- * centred at zero under the null hypothesis, as tau, rho and a difference of means are.
+ * centred at zero under the null hypothesis, as tau, rho and a difference of means are. Throws the reason of the pacer's signal.
  */
-export function permutationTest(rows: number, statistic: RowStatistic, options: PermutationOptions): PermutationResult {
-  const { random, permutations = 9999, alternative = "two-sided" } = options;
+export async function permutationTest(
+  rows: number,
+  statistic: RowStatistic,
+  options: PermutationOptions,
+): Promise<PermutationResult> {
+  const { random, permutations = 9999, alternative = "two-sided", pacer = new Pacer() } = options;
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const observed = statistic(order);
   const extremity = { "two-sided": Math.abs, greater: (t: number) => t, less: (t: number) => -t }[alternative];
   const reached = extremity(observed) - 1e-13 * Math.abs(observed);
   let asExtreme = 0;
   for (let i = 0; i < permutations; i++) {
+    await pacer.pause();
     shuffle(order, random);
     if (!(extremity(statistic(order)) < reached)) asExtreme++;
   }
@@ -90,15 +101,20 @@ export function pick(values: Numbers, rows: Int32Array): Float64Array {
   return picked;
 }
 
-function summarised(
+async function summarised(
   estimate: number,
   resample: () => number,
   units: number,
   options: BootstrapOptions,
-): BootstrapInterval {
-  const { resamples = 2000, confidence = 0.95 } = options;
+): Promise<BootstrapInterval> {
+  const { resamples = 2000, confidence = 0.95, pacer = new Pacer() } = options;
   invariant(confidence > 0 && confidence < 1, `confidence must lie between 0 and 1, got ${confidence}`);
-  const drawn = units === 0 ? [] : Array.from({ length: resamples }, resample).filter((value) => !Number.isNaN(value));
+  const drawn: number[] = [];
+  for (let i = 0; i < (units === 0 ? 0 : resamples); i++) {
+    await pacer.pause();
+    const value = resample();
+    if (!Number.isNaN(value)) drawn.push(value);
+  }
   const tail = 50 * (1 - confidence);
   const [low = Number.NaN, high = Number.NaN] = percentiles(drawn, [tail, 100 - tail]);
   const undefinedResamples = resamples - drawn.length;

@@ -1,4 +1,5 @@
 import { invariant } from "../common/errors.ts";
+import { Pacer } from "../common/pacer.ts";
 import {
   addScaled,
   dot,
@@ -7,7 +8,7 @@ import {
   shiftedTransposeProduct,
   transposeProduct,
 } from "./linear-algebra.loops.ts";
-import { factor, meansOf, type RowMatrix, rowProducts, scatter } from "./linear-algebra.ts";
+import { factor, meansOf, ROWS_AT_ONCE, type RowMatrix, rowProducts, scatter } from "./linear-algebra.ts";
 import type { LinearModel } from "./linear-model.ts";
 import { mean } from "./moments.ts";
 import { type Numbers, sampleOf } from "./sample.ts";
@@ -22,17 +23,24 @@ import { type Numbers, sampleOf } from "./sample.ts";
  * Throws `NonFiniteFeaturesError`, `NotANumberError`, and `NotPositiveDefiniteError` when alpha is too small for
  * dependent features.
  */
-export function fitRidge(features: RowMatrix, targets: Numbers, alpha = 1): LinearModel {
-  return ridgeOf(features, alpha)(targets);
+export async function fitRidge(features: RowMatrix, targets: Numbers, alpha = 1): Promise<LinearModel> {
+  return (await ridgeOf(features, alpha))(targets);
 }
 
-/** `fitRidge` for many targets of the same features, which are factored once: every further fit costs only n d. */
-export function ridgeOf(features: RowMatrix, alpha = 1): (targets: Numbers) => LinearModel {
+/** Ridge regressions of one set of features, as a function of the targets. */
+export type RidgeFit = (targets: Numbers) => LinearModel;
+
+/**
+ * `fitRidge` for many targets of the same features, which are factored once: every further fit costs only n d. Throws the
+ * reason of the pacer's signal too.
+ */
+export async function ridgeOf(features: RowMatrix, alpha = 1, pacer: Pacer = new Pacer()): Promise<RidgeFit> {
   const { data, rows, columns } = features;
   invariant(alpha >= 0 && Number.isFinite(alpha), `alpha must be a number >= 0, got ${alpha}`);
   const means = meansOf(features);
   const isPrimal = rows >= columns;
-  const solve = factor(isPrimal ? scatter(features, means) : rowProducts(features, means), alpha);
+  const products = isPrimal ? scatter(features, means, pacer) : rowProducts(features, means, pacer);
+  const solve = await factor(await products, alpha, pacer);
   return (targets) => {
     invariant(targets.length === rows, `${rows} rows of features got ${targets.length} targets`);
     const targetMean = mean(targets);
@@ -51,31 +59,44 @@ export type RidgeSmoother = (targets: Numbers) => Float64Array;
  *
  *     ŷ = mean(y) + P y,   P = (T - m) (XᵀX + alpha I)⁻¹ Xᵀ,   X the features less their means m
  *
- * Every further fit costs n k. The predictions are those of `fitRidge` up to rounding. Throws as it does.
+ * Every further fit costs n k. The predictions are those of `fitRidge` up to rounding. Throws as `ridgeOf` does.
  */
-export function ridgeSmoother(features: RowMatrix, tests: RowMatrix, alpha = 1): RidgeSmoother {
+export async function ridgeSmoother(
+  features: RowMatrix,
+  tests: RowMatrix,
+  alpha = 1,
+  pacer: Pacer = new Pacer(),
+): Promise<RidgeSmoother> {
   const { data, rows, columns } = features;
   invariant(tests.columns === columns, `rows of ${tests.columns} features cannot be predicted from ${columns}`);
   const means = meansOf(features);
   const isPrimal = rows >= columns;
-  const solve = factor(isPrimal ? scatter(features, means) : rowProducts(features, means), alpha);
+  const products = isPrimal ? scatter(features, means, pacer) : rowProducts(features, means, pacer);
+  const solve = await factor(await products, alpha, pacer);
   const k = tests.rows;
-  const length = isPrimal ? columns : rows;
   // Primal: (T - m) (XᵀX + alpha I)⁻¹, times Xᵀ. Dual: (T - m) Xᵀ, times (XXᵀ + alpha I)⁻¹. Either way a column a test row.
   const sides = new Float64Array(columns * k);
   for (let test = 0; test < k; test++) {
+    await pacer.pause();
     const centred = means.map((mean, j) => (tests.data[test * columns + j] ?? Number.NaN) - mean);
     setColumn(sides, k, test, isPrimal ? solve(centred) : centred);
   }
-  const products = shiftedProducts(data, means, sides);
-  if (!isPrimal)
-    for (let test = 0; test < k; test++) setColumn(products, k, test, solve(columnOf(products, k, test, length)));
+  const smoothing = new Float64Array(rows * k);
+  for (let row = 0; row < rows; row += ROWS_AT_ONCE) {
+    await pacer.pause();
+    const some = data.subarray(row * columns, (row + ROWS_AT_ONCE) * columns);
+    smoothing.set(shiftedProducts(some, means, sides), row * k);
+  }
+  for (let test = 0; test < (isPrimal ? 0 : k); test++) {
+    await pacer.pause();
+    setColumn(smoothing, k, test, solve(columnOf(smoothing, k, test, rows)));
+  }
   return (targets) => {
     invariant(targets.length === rows, `${rows} rows of features got ${targets.length} targets`);
     const sample = sampleOf(targets, "targets");
     const targetMean = mean(sample);
     return transposeProduct(
-      products,
+      smoothing,
       sample.map((target) => target - targetMean),
     ).map((value) => value + targetMean);
   };

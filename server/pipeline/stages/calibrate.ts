@@ -45,7 +45,7 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
   name: "calibrate",
   codeVersion: 3,
   run: async (context) => {
-    const { settings, input, output, progress } = context;
+    const { settings, input, output, progress, signal } = context;
     const { run, seed, resamples } = settings;
     const base = (await readWordReadings(input("readings-base"))).byWord;
     const candidates = await readCandidates(input("candidates"));
@@ -57,7 +57,8 @@ export const calibrateStage: Stage<CalibrateSettings, string> = {
       tunings.push({ id, isNull, readings: await readingsOf({ id, isNull, base, candidates }, context) });
       progress(tunings.length, settings.tunings.length, "tunings");
     }
-    const result = calibrate(tunings, { random: Random.fromSeed(seed).fork("calibrate"), resamples, placesOf });
+    const random = Random.fromSeed(seed).fork("calibrate");
+    const result = await calibrate(tunings, { random, resamples, placesOf, signal });
     const key = keyInPath(output);
     const calibration = calibrationOf(result, settings, key);
     const source = { run, stage: "calibrate", key, seed, seeds: [...calibration.seeds] };

@@ -36,7 +36,7 @@ export const learnedStage: Stage<LearnedStageSettings, "model" | "tuned" | "text
       await writeJson(
         context.output,
         learnedFile,
-        learnedSchema.parse(learnedLexicon(found, settings, context.random)),
+        learnedSchema.parse(await learnedLexicon(found, settings, context.random, context.signal)),
       );
     });
   },

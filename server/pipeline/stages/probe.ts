@@ -61,7 +61,12 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
 async function fitAndSave<Names extends string>(context: Context<Names>, data: ProbeData): Promise<void> {
   const { settings, output } = context;
   const parts = storeOf(context, partsOf(data, settings.probe).length);
-  const { report, probe, testTriples, wordFolds, familiarity } = await evaluateProbe(data, settings.probe, parts);
+  const { report, probe, testTriples, wordFolds, familiarity } = await evaluateProbe(
+    data,
+    settings.probe,
+    parts,
+    context.signal,
+  );
   await saveProbe(output, {
     probe,
     report,

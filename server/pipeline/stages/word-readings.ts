@@ -28,11 +28,11 @@ export const fittedReadingsStage: Stage<WordReadingStageSettings, "triples" | "f
 };
 
 async function write<Names extends string>(
-  { settings, input, output, progress }: Context<Names | "triples" | "features">,
+  { settings, input, output, progress, signal }: Context<Names | "triples" | "features">,
   logRatios: Float32Array | undefined,
 ): Promise<void> {
   const { features } = await readCollected(input("features"));
-  const found = wordReadings(
+  const found = await wordReadings(
     {
       triples: await readTriples(input("triples")),
       ratings: taskOf(settings).ratings,
@@ -40,6 +40,7 @@ async function write<Names extends string>(
       ...(logRatios === undefined ? {} : { logRatios }),
     },
     settings.probe,
+    signal,
   );
   const plain = (values: ReadonlyMap<string, number>): Record<string, number> => Object.fromEntries(values);
   const { byTriple, byWord: unseen, fitted } = found;
