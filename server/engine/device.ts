@@ -105,26 +105,42 @@ export interface AdamWOptions {
 
 /**
  * The per-step numbers of AdamW (Loshchilov and Hutter 2019, as in torch.optim.AdamW) for step 1, 2, ...: worked out in double precision
- * here, so that a device only multiplies. Layout: beta1, 1 - beta1, beta2, 1 - beta2, step size, root correction, eps, keep,
- * maximal norm, step.
+ * here, so that a device only multiplies. They stand as `adamWLayout` says.
  */
 export function adamWSettings(options: AdamWOptions, step: number): Float32Array {
   const { learningRate, beta1, beta2, eps, weightDecay, maxGradientNorm } = options;
-  const stepSize = learningRate / (1 - beta1 ** step);
-  const rootCorrection = 1 / Math.sqrt(1 - beta2 ** step);
-  const keep = 1 - learningRate * weightDecay;
-  return Float32Array.of(
+  const numbers: Readonly<Record<AdamWNumber, number>> = {
     beta1,
-    1 - beta1,
+    oneMinusBeta1: 1 - beta1,
     beta2,
-    1 - beta2,
-    stepSize,
-    rootCorrection,
+    oneMinusBeta2: 1 - beta2,
+    stepSize: learningRate / (1 - beta1 ** step),
+    root: 1 / Math.sqrt(1 - beta2 ** step),
     eps,
-    keep,
-    maxGradientNorm,
+    keep: 1 - learningRate * weightDecay,
+    maxNorm: maxGradientNorm,
     step,
-  );
+  };
+  const settings = new Float32Array(adamWSettingsLength);
+  for (const name of adamWNames) settings[adamWLayout[name]] = numbers[name];
+  return settings;
 }
 
-export const adamWSettingsLength = 10;
+/** Places of the numbers of `adamWSettings`, which the kernels count on. */
+export const adamWLayout = {
+  beta1: 0,
+  oneMinusBeta1: 1,
+  beta2: 2,
+  oneMinusBeta2: 3,
+  stepSize: 4,
+  root: 5,
+  eps: 6,
+  keep: 7,
+  maxNorm: 8,
+  step: 9,
+} as const;
+
+export type AdamWNumber = keyof typeof adamWLayout;
+
+const adamWNames = Object.keys(adamWLayout) as AdamWNumber[];
+export const adamWSettingsLength = adamWNames.length;

@@ -12,7 +12,7 @@ type ActivationOf<K extends Activation["kind"]> = Extract<Activation, { kind: K 
 /** Tensors that a kind has beside encoder and decoder, by name. */
 export type OwnTensors = Readonly<Record<string, Float32Array>>;
 
-export interface ActivationRule<A extends Activation> {
+export interface ActivationRule<A> {
   /** Names and shapes of the tensors of its own, on a device and in a file. */
   readonly tensors: (F: number) => Readonly<Record<string, Shape>>;
   readonly valuesOf: (activation: A) => OwnTensors;
@@ -22,7 +22,7 @@ export interface ActivationRule<A extends Activation> {
 }
 
 /** How SAELens (6 and later) writes a kind in cfg.json. */
-interface FileForm<A extends Activation> {
+interface FileForm<A> {
   readonly architecture: string;
   /** Members of cfg.json that the kind adds. */
   readonly write: (activation: A) => Readonly<Record<string, unknown>>;

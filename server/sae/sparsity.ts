@@ -10,7 +10,7 @@ import type { Activation } from "./sae.ts";
 
 type SparsityOf<K extends Sparsity["kind"]> = Extract<Sparsity, { kind: K }>;
 
-export interface SparsityRule<S extends Sparsity> {
+export interface SparsityRule<S> {
   /** Parameters that training moves beside encoder, decoder and biases; each starts as one number everywhere. */
   readonly parameters: (settings: S, F: number) => readonly OwnParameter[];
   /** Of the encoder's sums [N, F]; `own`: nodes of `parameters`. */

@@ -4,7 +4,7 @@
  */
 import type { Random } from "../common/random.ts";
 import type { AdamWOptions, Device, Program, StateStore } from "../engine/device.ts";
-import type { Node, Values } from "../engine/graph.ts";
+import { type Node, sizeOf, type Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer, requireFinite } from "../engine/optimizer.ts";
 import { readFloats } from "../models/checkpoint.ts";
@@ -117,6 +117,14 @@ export class SaeGroup {
     );
     const quiet = [...this.#quiet].map(([id, steps]) => [`${id}.quiet`, steps.slice()] as const);
     return Object.fromEntries([...stored, ...quiet]);
+  }
+
+  /** How many values each of `tensors` has; nothing is read. */
+  sizes(): ReadonlyMap<string, number> {
+    const moved = this.#optimizer.parameters.flatMap(({ name, shape }) =>
+      [name, `${name}.m`, `${name}.v`].map((own) => [own, sizeOf(shape)] as const),
+    );
+    return new Map([...moved, ...this.keys.map(({ id, F }) => [`${id}.quiet`, F] as const)]);
   }
 
   /** Takes what `tensors` gave. */

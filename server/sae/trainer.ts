@@ -140,7 +140,7 @@ export class SaeTrainer {
    * the chunk in which it stood are computed again. Throws `TrainingStateError` for another training's state.
    */
   async restore(state: SaeTrainerState): Promise<void> {
-    await this.#check(state);
+    this.#check(state);
     for (const group of this.#groups) await group.setTensors(state.tensors);
     this.#done = state.step;
     this.#chunk = undefined;
@@ -186,17 +186,16 @@ export class SaeTrainer {
     return { kind: "update", step, tokens: step * N, metrics: metrics.flat() };
   }
 
-  async #check({ step, random, tensors }: SaeTrainerState): Promise<void> {
+  #check({ step, random, tensors }: SaeTrainerState): void {
     if (random.join() !== this.#random.join())
       throw new TrainingStateError("the saved state is of a training with another seed; start this one afresh");
     if (!(Number.isSafeInteger(step) && step >= 0 && step <= this.steps))
       throw new TrainingStateError(`the saved state stands at step ${step}; this training has ${this.steps}`);
-    const { tensors: own } = await this.state();
-    for (const [name, values] of Object.entries(own)) {
+    for (const [name, size] of this.#groups.flatMap((group) => [...group.sizes()])) {
       const given = tensors[name]?.length;
-      if (given !== values.length)
+      if (given !== size)
         throw new TrainingStateError(
-          `the saved state has ${given ?? "no"} values for '${name}'; this training has ${values.length}`,
+          `the saved state has ${given ?? "no"} values for '${name}'; this training has ${size}`,
         );
     }
   }

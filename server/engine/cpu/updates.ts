@@ -1,4 +1,4 @@
-import type { AdamWEntry, Update } from "../device.ts";
+import { type AdamWEntry, type AdamWNumber, adamWLayout, type Update } from "../device.ts";
 import { DeviceError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { Buffer, Results } from "./buffers.ts";
@@ -45,47 +45,33 @@ const updateRules: { readonly [K in Update["kind"]]: UpdateRule<K> } = {
     return undefined;
   },
   adamW: (update, context) => {
-    const settings = Array.from(context.values(update.settings));
-    const [
-      beta1 = 0,
-      oneMinusBeta1 = 0,
-      beta2 = 0,
-      oneMinusBeta2 = 0,
-      stepSize = 0,
-      root = 0,
-      eps = 0,
-      keep = 0,
-      maxNorm = 0,
-      step = 0,
-    ] = settings;
-    const norm = gradientNorm(update.parameters, step, context);
-    const clip = Math.min(1, maxNorm / (norm + 1e-6));
+    const settings = context.values(update.settings);
+    const number = (name: AdamWNumber): number => settings[adamWLayout[name]] ?? Number.NaN;
+    const norm = gradientNorm(update.parameters, number("step"), context);
+    const clip = Math.min(1, number("maxNorm") / (norm + 1e-6));
     for (const { parameter, gradient, firstMoment, secondMoment } of update.parameters) {
       const [p, g, m, v] = [parameter, gradient, firstMoment, secondMoment].map(
         (operand) => context.place(operand).block,
       );
       if (p === undefined || g === undefined || m === undefined || v === undefined)
         throw new DeviceError("an AdamW entry lacks an operand");
-      context.kernels.adamw(
-        p.offset,
-        g.offset,
-        m.offset,
-        v.offset,
-        p.bytes,
-        beta1,
-        oneMinusBeta1,
-        beta2,
-        oneMinusBeta2,
-        stepSize,
-        root,
-        eps,
-        keep,
-        clip,
-      );
+      context.kernels.adamw(p.offset, g.offset, m.offset, v.offset, p.bytes, ...adamWFactors.map(number), clip);
     }
     return { [update.normName]: Float32Array.of(norm) };
   },
 };
+
+/** What the kernel takes between the places and the clipping factor. */
+const adamWFactors = [
+  "beta1",
+  "oneMinusBeta1",
+  "beta2",
+  "oneMinusBeta2",
+  "stepSize",
+  "root",
+  "eps",
+  "keep",
+] as const satisfies readonly AdamWNumber[];
 
 interface Places {
   readonly S: number;

@@ -1,4 +1,4 @@
-import type { Program } from "../device.ts";
+import { adamWLayout, type Program } from "../device.ts";
 import { DeviceError, NonFiniteError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { checkInputs } from "../program-inputs.ts";
@@ -134,7 +134,7 @@ export class GpuProgram implements Program {
     norm: number,
     inputs: Readonly<Record<string, Values>>,
   ): Promise<never> {
-    const step = settings.place.kind === "input" ? inputs[settings.place.name]?.[9] : undefined;
+    const step = settings.place.kind === "input" ? inputs[settings.place.name]?.[adamWLayout.step] : undefined;
     for (const { name, gradient } of parameters) {
       const values = await this.#memory.download(this.#memory.spanOf(gradient), gradient.size * 4);
       const bad = values.find((value) => !Number.isFinite(value));
