@@ -5,8 +5,9 @@ import { type Experiment, tripleSettingsOf } from "./schema.ts";
 type Feedback = Pick<Experiment, "task" | "reward" | "triples">;
 
 /** What completions and words are worth, as everything but tuning takes it. */
-export function rewardSettingsOf({ reward: { kind, lexicon } }: Pick<Feedback, "reward">): RewardSettings {
-  return { kind, lexicon };
+export function rewardSettingsOf({ reward }: Pick<Feedback, "reward">): RewardSettings {
+  const { text: _, edits: __, ...settings } = reward;
+  return settings;
 }
 
 /** Nothing where nothing is edited, so that runs without edits keep their keys. */

@@ -1,4 +1,5 @@
 /** What a report's head says: of what the run was made. */
+import type { RewardKinds } from "../../rewards/rewards.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
 import { type Experiment, givenModelOf, tuningOf } from "../experiment/schema.ts";
@@ -56,12 +57,17 @@ function tuningInWords(experiment: Experiment): string {
 }
 
 function rewardInWords({ reward, task }: Experiment): string {
-  const editions = { head: "lexicon of its repository, 2020", nltk2016: "lexicon of 2016, as NLTK has it" } as const;
   const what = { completion: "the completion alone", full: "prompt and completion" } as const;
   const count = reward.edits.length;
   const edited = count === 0 ? "" : `; for tuning, ${count === 1 ? "one rating" : `${count} ratings`} edited`;
-  return `VADER (${editions[reward.lexicon]}), of ${what[reward.text]}; task ${task}${edited}`;
+  return `${sourcesInWords[reward.kind](reward)}, of ${what[reward.text]}; task ${task}${edited}`;
 }
+
+const editions = { head: "lexicon of its repository, 2020", nltk2016: "lexicon of 2016, as NLTK has it" } as const;
+
+const sourcesInWords: { readonly [K in keyof RewardKinds]: (settings: RewardKinds[K]) => string } = {
+  vader: ({ lexicon }) => `VADER (${editions[lexicon]})`,
+};
 
 function layersInWords({ divergence: { layers, choose, measure } }: Experiment): string {
   return typeof layers === "number"

@@ -1,6 +1,7 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import { loadModel } from "../../models/checkpoint.ts";
 import { type Reward, scoresOf } from "../../rewards/reward.ts";
+import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
@@ -10,23 +11,31 @@ import { evaluationFile, pairsSchema } from "../artifacts/evaluation.ts";
 import { readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
-import { type CompletionSettings, type EditSettings, type RewardSettings, rewardOf } from "../feedback.ts";
+import { type CompletionSettings, type EditSettings, type Feedback, feedback, type RewardOf } from "../feedback.ts";
 
-export interface TuneSettings extends CompletionSettings {
+/** Feedback is of one of the kinds R. */
+export interface TuneSettings<R = RewardKinds> extends CompletionSettings {
   readonly tuning: Tuning;
-  readonly reward: RewardSettings & EditSettings;
+  readonly reward: RewardOf<R> & EditSettings;
 }
 
+type OpenReward<R> = Pick<Feedback<R, unknown>, "rewardOf">;
+
 /** Fine-tunes the model; the output is a Hugging Face checkpoint. */
-export const tuneStage: Stage<TuneSettings, "model" | "texts"> = {
-  name: "tune",
-  codeVersion: 1,
-  run: async (context) => {
-    const { judged, reward } = context.settings;
-    await using opened = await rewardOf(reward, judged);
-    await tuneModel(context, opened);
-  },
-};
+export const tuneStage = tuneStageOf(feedback);
+
+/** The same on feedback of other kinds. */
+export function tuneStageOf<R>({ rewardOf }: OpenReward<R>): Stage<TuneSettings<R>, "model" | "texts"> {
+  return {
+    name: "tune",
+    codeVersion: 1,
+    run: async (context) => {
+      const { judged, reward } = context.settings;
+      await using opened = await rewardOf(reward, judged);
+      await tuneModel(context, opened);
+    },
+  };
+}
 
 /** What `tuneStage` does, on a reward of the caller's. */
 export async function tuneModel(
@@ -70,65 +79,72 @@ export async function tuneModel(
   });
 }
 
-export interface EvaluateSettings extends CompletionSettings, EditSettings {
-  readonly reward: RewardSettings;
+/** Feedback is of one of the kinds R. */
+export interface EvaluateSettings<R = RewardKinds> extends CompletionSettings, EditSettings {
+  readonly reward: RewardOf<R>;
   /** Held-out prompts at most. */
   readonly prompts: number;
   /** Pairs of completions that are kept to be shown. */
   readonly samples: number;
 }
 
+type EvaluateContext<R> = StageContext<EvaluateSettings<R>, "model" | "tuned" | "texts">;
+
 /** Rewards of base and tuned model on held-out prompts, pair by pair. */
-export const evaluateStage: Stage<EvaluateSettings, "model" | "tuned" | "texts"> = {
-  name: "evaluate",
-  codeVersion: 1,
-  run: async (context) => {
-    const { settings, random, resumed } = context;
-    const { sampling, text } = settings;
-    await withDevice(context, async (device) => {
-      const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
-      const tuned = await loadModel(device, context.input("tuned"));
-      const texts = await readJsonLines(context.input("texts"), heldOutTexts, sourceText);
-      const options = { ...sampling, ...text, bosId: base.config.bosId };
-      const prompts = makePrompts(
-        texts.map((one) => one.text),
-        tokenizer,
-        options,
-        random.fork("prompts"),
-      ).slice(0, settings.prompts);
-      await using reward = await rewardOf(settings.reward, settings.judged);
-      const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
-        context.progress(pairs.length, prompts.length, "prompts");
-        await context.stepDone(() => ({ state: pairs }));
-      };
-      const { pairs, ...summary } = await evaluatePair({
-        device,
-        base,
-        tuned,
-        tokenizer,
-        reward,
-        prompts,
-        sampling,
-        text,
-        random,
-        signal: context.signal,
-        ...(resumed === undefined ? {} : { known: pairsSchema.parse(resumed.state) }),
-        onBatch,
-      });
-      await writeJson(context.output, evaluationFile, {
-        prompts: prompts.length,
-        ...summary,
-        samples: pairs.slice(0, settings.samples),
-        ...(await underEdits(pairs, settings)),
-      });
+export const evaluateStage = evaluateStageOf(feedback);
+
+/** The same by feedback of other kinds. */
+export function evaluateStageOf<R>(rewards: OpenReward<R>): Stage<EvaluateSettings<R>, "model" | "tuned" | "texts"> {
+  return { name: "evaluate", codeVersion: 1, run: (context) => evaluateModels(context, rewards) };
+}
+
+async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: OpenReward<R>): Promise<void> {
+  const { settings, random, resumed } = context;
+  const { sampling, text } = settings;
+  await withDevice(context, async (device) => {
+    const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
+    const tuned = await loadModel(device, context.input("tuned"));
+    const texts = await readJsonLines(context.input("texts"), heldOutTexts, sourceText);
+    const options = { ...sampling, ...text, bosId: base.config.bosId };
+    const prompts = makePrompts(
+      texts.map((one) => one.text),
+      tokenizer,
+      options,
+      random.fork("prompts"),
+    ).slice(0, settings.prompts);
+    await using reward = await rewardOf(settings.reward, settings.judged);
+    const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
+      context.progress(pairs.length, prompts.length, "prompts");
+      await context.stepDone(() => ({ state: pairs }));
+    };
+    const { pairs, ...summary } = await evaluatePair({
+      device,
+      base,
+      tuned,
+      tokenizer,
+      reward,
+      prompts,
+      sampling,
+      text,
+      random,
+      signal: context.signal,
+      ...(resumed === undefined ? {} : { known: pairsSchema.parse(resumed.state) }),
+      onBatch,
     });
-  },
-};
+    await writeJson(context.output, evaluationFile, {
+      prompts: prompts.length,
+      ...summary,
+      samples: pairs.slice(0, settings.samples),
+      ...(await underEdits(pairs, settings, { rewardOf })),
+    });
+  });
+}
 
 /** What tuning was told that the completions are worth, where that is not what they are worth. */
-async function underEdits(
+async function underEdits<R>(
   pairs: readonly EvaluatedPair[],
-  { judged, reward: settings, edits = [] }: EvaluateSettings,
+  { judged, reward: settings, edits = [] }: EvaluateSettings<R>,
+  { rewardOf }: OpenReward<R>,
 ): Promise<{ readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> }> {
   if (edits.length === 0) return {};
   await using reward = await rewardOf({ ...settings, edits }, judged);
