@@ -81,6 +81,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     lexicon: undefined,
     wordFolds: undefined,
     fitted: undefined,
+    multiToken: "average",
     familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
     onCpu: undefined,
     close: async () => {

@@ -12,7 +12,6 @@ import { type ComparedCompletions, type CompletionRequest, compareCompletions } 
 import { LensMissingError } from "./errors.ts";
 import { lensModel } from "./export.ts";
 import { familiarityOf } from "./familiarity.ts";
-import { fittedAt, split, type WordTokens } from "./fitted.ts";
 import { keyOf, LensHost } from "./host.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
@@ -28,18 +27,19 @@ import {
 } from "./programs.ts";
 import {
   bytesOfReading,
-  contributionsAt,
   type DictionaryReading,
   type FittedExplanation,
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
+import { fittedAt, spanParts, spanValue, split } from "./span-parts.ts";
 import { SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { trustIn } from "./trust.ts";
 import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
 import { windowsOf } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
+import type { TokenSpan } from "./words.ts";
 
 /** Programs that read features, and programs that read both models' predictions. */
 interface RunPrograms {
@@ -183,21 +183,21 @@ export class Lens implements PairReader {
     return featureId({ model: "tuned", size: "small", ...this.columns.placeOf(column) });
   }
 
-  /** Everything behind the number of one token of `reading`, with its `most` largest parts; `base` is the base model's reading of the same text. */
-  explain(text: string, reading: Reading, token: number, most: number, base?: Reading): TokenExplanation {
-    const [start = 0, end = 0] = [reading.starts[token], reading.ends[token]];
-    const implicit = reading.implicit[token] ?? Number.NaN;
-    const trueReward = reading.trueReward[token] ?? null;
-    const { weights, intercept } = this.#modelAt(reading, token);
-    const { shown, rest } = split(contributionsAt(reading, token, weights), most, this.#featureAt);
+  /** Everything behind the number of a word or token of `reading`, with its `most` largest parts; `base` is the base model's reading of the same text. */
+  explain(text: string, reading: Reading, span: TokenSpan, most: number, base?: Reading): TokenExplanation {
+    const { start, end, firstToken } = span;
+    const { weights, intercept } = this.#modelAt(reading, firstToken);
+    const parts = spanParts(reading, span, this.#subject.multiToken, weights);
+    const { shown, rest } = split(parts, { most, featureAt: this.#featureAt });
+    const implicit = this.implicitOf(reading, span);
     return {
       start,
       end,
       text: text.slice(start, end),
       implicit,
-      trueReward,
-      familiarity: reading.familiarity?.[token] ?? null,
-      base: base?.implicit[token] ?? null,
+      trueReward: reading.trueReward[firstToken] ?? null,
+      familiarity: this.familiarityOf(reading, span),
+      base: base === undefined ? null : this.implicitOf(base, span),
       intercept,
       contributions: shown,
       rest,
@@ -205,20 +205,33 @@ export class Lens implements PairReader {
     };
   }
 
-  /**
-   * The fitted log-ratio at every token, in nats; a word's is the mean over its tokens, or its first token's, as the run fitted. Throws
-   * `LensMissingError` where the run fitted none.
-   */
+  /** The probe's output for a word or token. */
+  implicitOf({ outputs }: Pick<Reading, "outputs">, span: TokenSpan): number {
+    return this.#limited(spanValue(outputs, span, this.#subject.multiToken));
+  }
+
+  /** Leverage of a word or token over its limit; null where it is not known. A word's is not smaller than that of the mean of its tokens' features. */
+  familiarityOf({ familiarity }: Pick<Reading, "familiarity">, span: TokenSpan): number | null {
+    return familiarity === undefined ? null : spanValue(familiarity, span, this.#subject.multiToken);
+  }
+
+  /** The fitted log-ratio at every token, in nats. Throws `LensMissingError` where the run fitted none. */
   fittedValues({ features, folds }: Pick<Reading, "features" | "folds">): Float64Array {
     const { fitted } = this.#subject;
     if (fitted === undefined) throw new LensMissingError("the run did not fit the log-ratio to its features");
     return scoresByFold(features, fitted, folds, fitted.wordFolds?.models);
   }
 
+  /** Of `fittedValues` that of a word. */
+  fittedOf(values: Float64Array, span: TokenSpan): number {
+    return spanValue(values, span, this.#subject.multiToken);
+  }
+
   /** The fitted log-ratio of a word of `reading`, with its `most` largest parts; null where the run fitted none. */
-  explainFitted(reading: Reading, word: WordTokens, most: number): FittedExplanation | null {
-    const { fitted } = this.#subject;
-    return fitted === undefined ? null : fittedAt(reading, word, fitted, most, this.#featureAt);
+  explainFitted(reading: Reading, word: TokenSpan, most: number): FittedExplanation | null {
+    const { fitted, multiToken } = this.#subject;
+    const shown = { most, featureAt: this.#featureAt };
+    return fitted === undefined ? null : fittedAt(reading, word, fitted, multiToken, shown);
   }
 
   /**
@@ -258,6 +271,12 @@ export class Lens implements PairReader {
     return this.#subject.wordFolds?.models[folds[token] ?? -1] ?? this;
   }
 
+  /** An output on a scale is a reward, and so within their range. */
+  #limited(output: number): number {
+    const range = this.#subject.probe.outputScale?.to;
+    return range === undefined ? output : Math.min(range.high, Math.max(range.low, output));
+  }
+
   readonly #featureAt = (column: number): FeatureId => this.featureAt(column);
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
@@ -295,15 +314,14 @@ export class Lens implements PairReader {
   }
 
   async #scored(text: string, raw: DictionaryReading, model: "tuned" | "base", signal: AbortSignal): Promise<Reading> {
-    const { probe, wordFolds, familiarity: known } = this.#subject;
+    const { wordFolds, familiarity: known } = this.#subject;
     const ratings = this.ratings(text);
     const folds = foldsAt(raw, ratings, wordFolds);
-    const sums = scoresByFold(raw.features, this, folds, wordFolds?.models);
-    const range = probe.outputScale?.to;
-    const implicit = range === undefined ? sums : sums.map((value) => Math.min(range.high, Math.max(range.low, value)));
+    const outputs = scoresByFold(raw.features, this, folds, wordFolds?.models);
+    const implicit = outputs.map((value) => this.#limited(value));
     const familiarity =
       known === undefined || model === "base" ? undefined : await familiarityOf(known, raw.features, signal);
-    return { ...raw, implicit, folds, trueReward: wordRewards(raw, ratings), familiarity };
+    return { ...raw, implicit, outputs, folds, trueReward: wordRewards(raw, ratings), familiarity };
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { learnedAt, type PairReading, pairReadingOf, wordsOf } from "./pair-reading.ts";
+import { tokenSpan } from "./words.ts";
 
 /** A reading of pieces, each with its number. */
 function readingOf(pieces: readonly (readonly [text: string, learned: number | null])[]): {
@@ -99,11 +100,11 @@ describe("the reading of two models", () => {
       ["ness", 2],
       [".", 4],
     ]);
-    expect(learnedAt(reading, text, 1)).toEqual({
+    expect(learnedAt(reading, text, tokenSpan(reading, 1))).toEqual({
       logRatio: 2,
       word: { start: 0, end: 8, text: "goodness", sum: 3 },
       kl: 1,
     });
-    expect(learnedAt(reading, text, 2)).toEqual({ logRatio: 4, word: null, kl: 2 });
+    expect(learnedAt(reading, text, tokenSpan(reading, 2))).toEqual({ logRatio: 4, word: null, kl: 2 });
   });
 });

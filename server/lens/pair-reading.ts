@@ -1,6 +1,7 @@
 /** What two models make of a passage: what tuning changed in their predictions, by token and by word. */
 import { characterGroups, type TokenRange } from "../models/tokenizer.ts";
 import type { TokenDetail } from "../protocol/lens.ts";
+import { type TokenSpan, wordAt, wordSpans } from "./words.ts";
 
 /** A passage's tokens, as in `Reading`: stretches of whole characters that tile the text. Numbers are in nats. */
 export interface PairReading {
@@ -17,14 +18,8 @@ export interface PairReading {
 }
 
 /** A word with what tuning changed. */
-export interface WordReading {
-  /** UTF-16 offsets in the passage's text. */
-  readonly start: number;
-  readonly end: number;
+export interface WordReading extends TokenSpan {
   readonly text: string;
-  /** The tokens that it is read as: from `firstToken` to before `endToken`. */
-  readonly firstToken: number;
-  readonly endToken: number;
   /** The learned reward of the word: the sum over its tokens. Null where one of them has none. */
   readonly learned: number | null;
   /** What the tuned model would write next after the word, against the base model: the divergence after its last token. */
@@ -48,68 +43,54 @@ export function pairReadingOf(
   };
 }
 
-/**
- * The words of a passage in order. Words are those that the feedback rates (`rated`, in order), and elsewhere what Unicode takes for words
- * (UAX 29). A token belongs to the first word that it is a part of.
- */
-export function wordsOf(
-  { starts, ends, learned, kl }: PairReading,
-  text: string,
-  rated: readonly TokenRange[] = [],
-): WordReading[] {
-  const words: WordReading[] = [];
-  let token = 0;
-  for (const { start, end } of wordRanges(text, rated)) {
-    while (token < starts.length && (ends[token] ?? 0) <= start) token += 1;
-    const firstToken = token;
-    while (token < starts.length && (starts[token] ?? 0) < end) token += 1;
-    if (token === firstToken) continue;
-    const parts = learned.slice(firstToken, token);
-    words.push({
-      start,
-      end,
-      text: text.slice(start, end),
-      firstToken,
-      endToken: token,
-      learned: parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0),
-      kl: kl[token - 1] ?? null,
-    });
-  }
-  return words;
+/** The words of a passage in order, as `wordSpans` has them. */
+export function wordsOf(reading: PairReading, text: string, rated: readonly TokenRange[] = []): WordReading[] {
+  return wordSpans(reading, text, rated).map((span) => ({
+    ...span,
+    text: text.slice(span.start, span.end),
+    learned: learnedOf(reading, span),
+    kl: klOf(reading, span),
+  }));
 }
 
-/** What is shown of one token, with the word that it belongs to: none for spaces and punctuation. Offsets are those of the passage's text. */
+/** The learned reward of tokens that are read as one: the sum over them. Null where one of them has none. */
+export function learnedOf({ learned }: PairReading, { firstToken, endToken }: TokenSpan): number | null {
+  const parts = learned.slice(firstToken, endToken);
+  return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0);
+}
+
+/** The divergence of what would come next after tokens that are read as one: that after the last of them. */
+export function klOf({ kl }: PairReading, { endToken }: TokenSpan): number | null {
+  return kl[endToken - 1] ?? null;
+}
+
+/**
+ * What is shown of tokens that are read as one, with the word that they belong to: none for spaces and punctuation. Offsets are those of the passage's
+ * text.
+ */
 export function learnedAt(
   reading: PairReading,
   text: string,
-  token: number,
+  span: TokenSpan,
   rated: readonly TokenRange[] = [],
 ): NonNullable<TokenDetail["learned"]> {
-  const word = wordsOf(reading, text, rated).find((one) => token >= one.firstToken && token < one.endToken);
+  const word = wordAt(wordSpans(reading, text, rated), span.firstToken);
   return {
-    logRatio: reading.learned[token] ?? null,
-    word: word === undefined ? null : { start: word.start, end: word.end, text: word.text, sum: word.learned },
-    kl: reading.kl[token] ?? null,
+    logRatio: learnedOf(reading, span),
+    word:
+      word === undefined
+        ? null
+        : {
+            start: word.start,
+            end: word.end,
+            text: text.slice(word.start, word.end),
+            sum: learnedOf(reading, word),
+          },
+    kl: klOf(reading, span),
   };
 }
 
 /** About how much memory a reading takes. */
 export function bytesOfPairReading({ starts }: PairReading): number {
   return 256 + 40 * starts.length;
-}
-
-/** In any language: no language has rules of its own for words that the readings of two models would depend on. */
-const segmenter = new Intl.Segmenter("en", { granularity: "word" });
-
-function* wordRanges(text: string, rated: readonly TokenRange[]): Generator<TokenRange> {
-  let at = 0;
-  let last = 0;
-  for (const { segment, index, isWordLike } of segmenter.segment(text)) {
-    const end = index + segment.length;
-    for (let next = rated[at]; next !== undefined && next.start < end; next = rated[++at]) {
-      yield { start: next.start, end: next.end };
-      last = next.end;
-    }
-    if (isWordLike === true && index >= last) yield { start: index, end };
-  }
 }

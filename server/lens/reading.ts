@@ -13,6 +13,8 @@ export interface Reading {
   readonly ends: Int32Array;
   /** The probe's output. */
   readonly implicit: Float64Array;
+  /** The same before it is limited to the range of rewards; that of several tokens is made from it. */
+  readonly outputs: Float64Array;
   /** Which fold's probe gave it: the one that did not see the token's word; -1: the probe itself, for words that it was not fitted on. */
   readonly folds: Int32Array;
   /** What the feedback gives to the word that a token belongs to; null where it rates none. */
@@ -74,14 +76,14 @@ export function tokenAt({ starts, ends }: Pick<Reading, "starts" | "ends">, offs
 
 /** About how much memory a reading takes. */
 export function bytesOfReading({ starts, features, ...rest }: DictionaryReading | Reading): number {
-  const perToken = "implicit" in rest ? 44 : 8;
+  const perToken = "implicit" in rest ? 52 : 8;
   return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
 }
 
 export type ShownPart = Omit<TokenDetail["contributions"][number], "explanation">;
 
-/** A token's number with the most important of its parts, as it is shown; explanations, and what belongs to its word, are the caller's to add. */
-export type TokenExplanation = Omit<TokenDetail, "contributions" | "learned" | "fitted"> & {
+/** The number of a word or token with the most important of its parts, as it is shown; explanations, and what the base model says, are the caller's to add. */
+export type TokenExplanation = Omit<TokenDetail, "tokens" | "contributions" | "learned" | "fitted" | "missing"> & {
   readonly contributions: readonly ShownPart[];
 };
 

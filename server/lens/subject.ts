@@ -44,9 +44,10 @@ export interface LensFitted {
   readonly weights: Float64Array;
   readonly intercept: number;
   readonly wordFolds: LensWordFolds | undefined;
-  /** Features of a word of several tokens: their mean, or those of the first. */
-  readonly multiToken: "average" | "firstPiece";
 }
+
+/** Features of a word of several tokens, as the run's probe and fit were given them: their mean, or those of the first. */
+export type MultiToken = "average" | "firstPiece";
 
 /** How far features lie from those that the probe was fitted on. */
 export interface LensFamiliarity {
@@ -95,6 +96,7 @@ export interface LensSubject {
   readonly wordFolds: LensWordFolds | undefined;
   /** Undefined for a run that was made without. */
   readonly fitted: LensFitted | undefined;
+  readonly multiToken: MultiToken;
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
   /** What the feedback gives to completions alone. */

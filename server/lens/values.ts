@@ -1,19 +1,20 @@
-/** What an overlay shows: one number a token, by mode. One rule a mode. */
+/** What an overlay shows by token: one number each, by mode. One rule a mode; by word it is word-values.ts. */
 import { invariant } from "../common/errors.ts";
-import type { LensMode, ReadPassage } from "../protocol/lens.ts";
+import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
-import { type Passage, toDocument } from "./passages.ts";
 import { activationsOf, type Reading, unfamiliarTokens } from "./reading.ts";
 
-/** Tokens of a text in UTF-16 offsets, each with its value; null where the mode has none. */
+/** Tokens or words of a text in UTF-16 offsets, each with its value; null where the mode has none. */
 export interface ModeValues {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   readonly values: readonly (number | null)[];
-  /** Tokens whose value is an extrapolation of the probe, ascending; none where the value is not the probe's, or where it is not known. */
+  /** Those whose value is an extrapolation of the probe, ascending; none where the value is not the probe's, or where it is not known. */
   readonly unfamiliar: readonly number[];
+  /** How many tokens were read for them. */
+  readonly read: number;
 }
 
 type Modes = { readonly [K in LensMode["kind"]]: Extract<LensMode, { kind: K }> };
@@ -85,46 +86,14 @@ export function valuesOf(lens: Lens, text: string, mode: LensMode, options: Read
   return byRule(lens, text, mode, options);
 }
 
-/** The same in document offsets, as it goes over the wire. */
-export async function readPassage(
-  lens: Lens,
-  passage: Passage,
-  mode: LensMode,
-  options: ReadOptions = {},
-): Promise<ReadPassage> {
-  return inDocument(passage, await valuesOf(lens, passage.text, mode, options));
-}
-
-/** The same as `readPassage`, of two models alone. */
-export async function readPairPassage(
-  reader: PairReader,
-  passage: Passage,
-  mode: PairMode,
-  options: ReadOptions = {},
-): Promise<ReadPassage> {
-  return inDocument(passage, await readPairValues(reader, passage.text, mode, options));
-}
-
-function inDocument(passage: Passage, { starts, ends, values, unfamiliar }: ModeValues): ReadPassage {
-  const place = (offset: number): number => toDocument(passage, offset);
-  return {
-    start: passage.start,
-    end: passage.end,
-    tokens: {
-      starts: Array.from(starts, place),
-      ends: Array.from(ends, place),
-      values: [...values],
-      unfamiliar: [...unfamiliar],
-    },
-  };
-}
-
 /** Implicit minus true where their signs differ; null elsewhere, and where either has no sign. */
 export function disagreements({ implicit, trueReward }: Pick<Reading, "implicit" | "trueReward">): (number | null)[] {
-  return trueReward.map((value, token) => {
-    const read = implicit[token] ?? 0;
-    return value !== null && Math.sign(value) * Math.sign(read) === -1 ? read - value : null;
-  });
+  return trueReward.map((meant, token) => disagreement(implicit[token] ?? 0, meant));
+}
+
+/** The same of one token or word. */
+export function disagreement(read: number, meant: number | null): number | null {
+  return meant !== null && Math.sign(meant) * Math.sign(read) === -1 ? read - meant : null;
 }
 
 /**
@@ -175,7 +144,7 @@ function withValues(
   values: ModeValues["values"],
   unfamiliar: ModeValues["unfamiliar"] = [],
 ): ModeValues {
-  return { starts, ends, values, unfamiliar };
+  return { starts, ends, values, unfamiliar, read: starts.length };
 }
 
 function difference(a: Reading, b: Reading): ModeValues {

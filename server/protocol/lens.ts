@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { AblationSet, FeatureId } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
+import { LensUnit } from "./lens-unit.ts";
 import { defineRequest } from "./message.ts";
 
 const offset = z.int().min(0);
@@ -29,13 +30,13 @@ export const LensMode = z.discriminatedUnion("kind", [
 ]);
 export type LensMode = z.infer<typeof LensMode>;
 
-/** Tokens one after the other, as parallel arrays of equal length. */
+/** Words or tokens one after the other, as parallel arrays of equal length. */
 export const TokenValues = z.object({
   starts: z.array(offset),
   ends: z.array(offset),
-  /** Null: the mode has no value for this token. */
+  /** Null: the mode has no value here. */
   values: z.array(z.number().nullable()),
-  /** Indices of tokens whose value is an extrapolation of the probe: their features lie far from those that it was fitted on. Empty where that is not known. */
+  /** Indices of those whose value is an extrapolation of the probe: their features lie far from those that it was fitted on. Empty where that is not known. */
   unfamiliar: z.array(z.int().min(0)),
 });
 export type TokenValues = z.infer<typeof TokenValues>;
@@ -51,6 +52,7 @@ export const ReadTokens = defineRequest(
     uri: z.string(),
     version: z.int(),
     mode: LensMode,
+    unit: LensUnit.default("token"),
     ranges: z.array(z.object({ start: offset, end: offset })).max(64),
     /** Applied to the tuned model. */
     ablation: AblationSet.nullable(),
@@ -75,15 +77,16 @@ export const StrongestTokens = defineRequest(
     uri: z.string(),
     version: z.int(),
     mode: LensMode,
+    unit: LensUnit.default("token"),
     ablation: AblationSet.nullable(),
     limit: z.int().min(1).max(1000),
-    /** Leaves out tokens whose value is an extrapolation of the probe, wherever that is known. */
+    /** Leaves out words or tokens whose value is an extrapolation of the probe, wherever that is known. */
     familiarOnly: z.boolean().default(false),
   }),
   z.object({
     version: z.int(),
     tokens: z.array(z.object({ start: offset, end: offset, text: z.string(), value: z.number() })),
-    /** Over all tokens with a value. */
+    /** Over all words or tokens with a value. */
     mean: z.number().nullable(),
     count: z.int(),
     /** How many tokens with a value were left out as unfamiliar. */
@@ -106,11 +109,13 @@ const Parts = z.array(
 /** What the features that are not listed add, and how many of them are active. */
 const Rest = z.object({ count: z.int(), contribution: z.number() });
 
-/** Everything behind one token's number; hovers are made from it, and pages may ask for it too. */
+/** Everything behind the number of one word or token; hovers are made from it, and pages may ask for it too. */
 export const TokenDetail = z.object({
   start: offset,
   end: offset,
   text: z.string(),
+  /** The model's tokens that it is read as. */
+  tokens: z.array(z.string()),
   implicit: z.number(),
   /** Null where the feedback rates no word here. */
   trueReward: z.number().nullable(),
@@ -123,14 +128,14 @@ export const TokenDetail = z.object({
   contributions: Parts,
   /** With the intercept and the list it sums to `implicit`. */
   rest: Rest,
-  /** What tuning changed in the prediction of this token, in nats. Null where base and tuned model cannot be compared. */
+  /** What tuning changed in the prediction of this word or token, in nats. Null where base and tuned model cannot be compared. */
   learned: z
     .object({
-      /** log pi_tuned - log pi_base at the token; null where nothing stands before it, or only one model has it. */
+      /** log pi_tuned - log pi_base, of a word the sum over its tokens; null where nothing stands before it, or only one model has it. */
       logRatio: z.number().nullable(),
-      /** The same, summed over the tokens of the word that this one belongs to. */
+      /** The same of the word that a token belongs to. */
       word: z.object({ start: offset, end: offset, text: z.string(), sum: z.number().nullable() }).nullable(),
-      /** KL(pi_tuned || pi_base) of what would come after the token. */
+      /** KL(pi_tuned || pi_base) of what would come next. */
       kl: z.number().nullable(),
     })
     .nullable(),
@@ -156,6 +161,8 @@ export const TokenDetail = z.object({
       tau: z.object({ value: z.number(), p: z.number() }).nullable(),
     }),
   ]),
+  /** Why what needs the base model is missing; null where it is not, or was not asked for. */
+  missing: z.string().nullable(),
 });
 export type TokenDetail = z.infer<typeof TokenDetail>;
 
@@ -165,6 +172,8 @@ export const DescribeToken = defineRequest(
     uri: z.string(),
     version: z.int(),
     offset,
+    /** Of punctuation by word the token is described. */
+    unit: LensUnit.default("token"),
     ablation: AblationSet.nullable(),
     features: z.int().min(1).max(100),
   }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { calibration, pairInfo as pair, power, runInfo as run } from "../../test/support/lens-info.ts";
 import { ReadingPower } from "./calibration.ts";
-import { readingMode, trustSentence, whyNotOffered } from "./power.ts";
+import { readingChosen, readingMode, trustSentence, whyNotOffered } from "./power.ts";
 
 describe("the reading that stands for what was learned", () => {
   it("is without a calibration the log-ratio, and without a base model the probe", () => {
@@ -49,6 +49,15 @@ describe("the reading that stands for what was learned", () => {
     expect(readingMode({ ...run, calibration: chance, hasBase: false }, "auto")).toBe("implicit");
   });
 
+  it("says why it is the one: only what was measured is said to have been", () => {
+    const best = calibration("logRatio", { logRatio: power(0.9, 0.8) });
+    expect(readingChosen({ ...run, calibration: best }, "auto").why).toBe("measured");
+    expect(readingChosen({ ...run, calibration: best }, "implicit").why).toBe("chosen");
+    const none = calibration(null, { logRatio: power(0.5, 0.4) });
+    for (const info of [run, pair, { ...run, calibration: none }])
+      expect(readingChosen(info, "auto")).toEqual({ mode: "learned", why: "unmeasured" });
+  });
+
   it("is the one that somebody chose, where it is to be had", () => {
     const best = calibration("logRatio", { logRatio: power(0.9, 0.8) });
     expect(readingMode({ ...run, calibration: best }, "implicit")).toBe("implicit");
@@ -74,19 +83,39 @@ it("says why a mode is not to be had", () => {
 describe("how far to trust a reading", () => {
   const measured = calibration("logRatio", { logRatio: power(0.9, 0.8, { found: { count: 38, of: 50 } }) });
 
+  const word = { level: "word", isAblated: false } as const;
+  const place = { level: "place", isAblated: false } as const;
+
+  it("is said of single places with the figures of places, and where these were not measured, so", () => {
+    const places = power(0.7, 0.6, { found: { count: 120, of: 400 }, falsePositives: 0.1 });
+    const both = calibration("logRatio", { logRatio: power(0.9, 0.8) }, places);
+    expect(trustSentence({ ...run, calibration: both }, "learned", place)).toBe(
+      "At single places: The log-ratio found 120 of 400 places of planted words in models tuned like this; 1 in 10 other places is flagged by chance.",
+    );
+    expect(trustSentence({ ...run, calibration: measured }, "learned", place)).toMatch(
+      /^Not calibrated for single places\. Over all places of a word: The log-ratio found 38 of 50 planted words/,
+    );
+  });
+
+  it("is said not to be known of an ablated model", () => {
+    const ablated = trustSentence({ ...run, calibration: measured }, "learned", { ...word, isAblated: true });
+    expect(ablated).toMatch(/is of models without an ablation: .* was not measured\.$/);
+    expect(ablated).not.toContain("38");
+  });
+
   it("is said with the figures that were measured", () => {
-    expect(trustSentence({ ...run, calibration: measured }, "learned")).toBe(
+    expect(trustSentence({ ...run, calibration: measured }, "learned", word)).toBe(
       "The log-ratio found 38 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance.",
     );
-    expect(trustSentence({ ...run, calibration: measured }, "implicit")).toMatch(/did not measure the probe/);
+    expect(trustSentence({ ...run, calibration: measured }, "implicit", word)).toMatch(/did not measure the probe/);
     const none = calibration("logRatio", { logRatio: power(0.9, 0.8, { falsePositives: 0 }) });
-    expect(trustSentence({ ...run, calibration: none }, "learned")).toMatch(/without any it flagged none\.$/);
+    expect(trustSentence({ ...run, calibration: none }, "learned", word)).toMatch(/without any it flagged none\.$/);
   });
 
   it("is not said of flags where no threshold was measured", () => {
     const unmeasured = { threshold: null, found: { count: null, of: 50 }, falsePositives: null };
     const nulls = calibration("logRatio", { logRatio: power(0.9, 0.8, unmeasured) });
-    expect(trustSentence({ ...run, calibration: nulls }, "learned")).toBe(
+    expect(trustSentence({ ...run, calibration: nulls }, "learned", word)).toBe(
       "The log-ratio sets planted words above others with an AUROC of 0.90. How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold.",
     );
     const earlier = ReadingPower.parse(power(0.9, 0.8, { ...unmeasured, found: { count: 0, of: 50 } }));
@@ -95,9 +124,9 @@ describe("how far to trust a reading", () => {
   });
 
   it("is said not to be known where nothing was measured", () => {
-    expect(trustSentence(run, "learned")).toMatch(/^This run has no calibration: .* was not measured/);
-    expect(trustSentence(pair, "learned")).toMatch(/was not measured for these two checkpoints/);
+    expect(trustSentence(run, "learned", word)).toMatch(/^This run has no calibration: .* was not measured/);
+    expect(trustSentence(pair, "learned", word)).toMatch(/was not measured for these two checkpoints/);
     const unplanted = calibration(null, { logRatio: power(0.5, 0.4, { found: { count: 0, of: 0 } }) });
-    expect(trustSentence({ ...run, calibration: unplanted }, "learned")).toMatch(/planted no words/);
+    expect(trustSentence({ ...run, calibration: unplanted }, "learned", word)).toMatch(/planted no words/);
   });
 });

@@ -25,14 +25,27 @@ export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | 
   return undefined;
 }
 
+/** Why a mode stands for what was learned: somebody chose it, it has the most measured power, or nothing was measured. */
+export type WhyReading = "chosen" | "measured" | "unmeasured";
+
 /**
  * The mode that stands for what was learned: the wanted one where it is to be had; else that of the reading with the most measured power; where
  * nothing was measured the log-ratio, which needs no labels, and without a base model the probe.
  */
 export function readingMode(info: LensInfo, wanted: ReadingChoice): ReadingMode {
+  return readingChosen(info, wanted).mode;
+}
+
+/** The same, with why. */
+export function readingChosen(
+  info: LensInfo,
+  wanted: ReadingChoice,
+): { readonly mode: ReadingMode; readonly why: WhyReading } {
   const isOffered = (mode: ReadingMode): boolean => whyNotOffered(mode, info) === undefined;
-  if (wanted !== "auto" && isOffered(wanted)) return wanted;
-  return byPower(info).find(isOffered) ?? (isOffered("learned") ? "learned" : "implicit");
+  if (wanted !== "auto" && isOffered(wanted)) return { mode: wanted, why: "chosen" };
+  const best = byPower(info).find(isOffered);
+  if (best !== undefined) return { mode: best, why: "measured" };
+  return { mode: isOffered("learned") ? "learned" : "implicit", why: "unmeasured" };
 }
 
 /**
@@ -56,25 +69,41 @@ export function powerOf(
   return info.kind === "run" ? info.calibration?.readings[readings[mode]] : undefined;
 }
 
+/** What a number or a verdict is of, as far as its trust depends on it. */
+export interface TrustedAs {
+  /** Of a word over its places in the run's texts, or of single places. */
+  readonly level: "word" | "place";
+  /** Whether features are ablated: a calibration is of models as they were tuned. */
+  readonly isAblated: boolean;
+}
+
 /** In one sentence, with figures: how far to trust a mode. */
-export function trustSentence(info: LensInfo, mode: ReadingMode): string {
+export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAblated }: TrustedAs): string {
   const subject = subjects[mode];
   if (info.kind === "pair")
     return "How often the log-ratio is right was not measured for these two checkpoints; the calibration of a run (lfp calibrate) measures it.";
   if (info.calibration === null)
     return "This run has no calibration: how often such a reading is right was not measured (lfp calibrate measures it).";
-  const power = powerOf(info, mode)?.words;
-  if (power === undefined) return `The run's calibration did not measure ${subject}.`;
-  const { found, falsePositives, auroc } = power;
-  if (found.of === 0) return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
-  if (found.count === null) {
-    const above =
-      auroc === null
-        ? ""
-        : `${capital(subject)} sets planted words above others with an AUROC of ${auroc.toFixed(2)}. `;
-    return `${above}How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold.`;
-  }
-  return `${capital(subject)} found ${found.count} of ${found.of} planted words in models tuned like this; ${chance(falsePositives)}.`;
+  if (isAblated)
+    return "The run's calibration is of models without an ablation: how often such a reading is right under this one was not measured.";
+  const measured = powerOf(info, mode);
+  if (measured === undefined) return `The run's calibration did not measure ${subject}.`;
+  const { words, places } = measured;
+  if (words.found.of === 0) return `The run's calibration planted no words, so what ${subject} finds was not measured.`;
+  if (level === "word") return `${figures(subject, words, "words")}.`;
+  return places === null
+    ? `Not calibrated for single places. Over all places of a word: ${figures(subject, words, "words")}.`
+    : `At single places: ${figures(subject, places, "places")}.`;
+}
+
+/** `The log-ratio found 21 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance`. */
+function figures(subject: string, { found, falsePositives, auroc }: ReadingPower, of: "words" | "places"): string {
+  const planted = of === "words" ? "planted words" : "places of planted words";
+  if (found.count !== null)
+    return `${capital(subject)} found ${found.count} of ${found.of} ${planted} in models tuned like this; ${chance(falsePositives, of)}`;
+  const above =
+    auroc === null ? "" : `${capital(subject)} sets ${planted} above others with an AUROC of ${auroc.toFixed(2)}. `;
+  return `${above}How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold`;
 }
 
 const subjects: { readonly [K in ReadingMode]: string } = {
@@ -85,10 +114,10 @@ const subjects: { readonly [K in ReadingMode]: string } = {
 };
 
 /** `1 in 20 other words is flagged by chance`. */
-function chance(falsePositives: number | null): string {
+function chance(falsePositives: number | null, of: "words" | "places"): string {
   if (falsePositives === null) return "how many others it flags by chance was not measured";
-  if (falsePositives === 0) return "of the words of models tuned without any it flagged none";
-  return `1 in ${Math.round(1 / falsePositives)} other words is flagged by chance`;
+  if (falsePositives === 0) return `of the ${of} of models tuned without any it flagged none`;
+  return `1 in ${Math.round(1 / falsePositives)} other ${of} is flagged by chance`;
 }
 
 function capital(text: string): string {

@@ -3,6 +3,8 @@
  * files, beyond what their JSON Schema says, as errors and warnings.
  */
 import * as z from "zod";
+import { LensMode } from "./lens.ts";
+import { LensUnit } from "./lens-unit.ts";
 import { defineNotification } from "./message.ts";
 
 export const problemSource = "LFP Lens";
@@ -47,7 +49,12 @@ export type ProblemData = z.infer<typeof ProblemData>;
  */
 export const ProblemsWanted = defineNotification(
   "lfp/problemsWanted",
-  z.object({ uri: z.string(), wanted: z.boolean() }),
+  z.object({
+    uri: z.string(),
+    wanted: z.boolean(),
+    /** What its colours are, which hovers begin with; null: the reading that problems go by, by word. */
+    shown: z.object({ mode: LensMode, unit: LensUnit }).nullable().default(null),
+  }),
 );
 
 /** A word that is no problem: in one passage of a document, or (null) anywhere in it. The editor keeps the list and sends it with its options. */

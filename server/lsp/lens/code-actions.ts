@@ -7,6 +7,7 @@ import type { Documents, Snapshot } from "../documents.ts";
 import type { Session } from "../session.ts";
 import { CodeActionParams } from "../standard-params.ts";
 import { oneLine } from "../text/markdown.ts";
+import { isLogRatio } from "./judging.ts";
 import type { PassageReader } from "./passage-reader.ts";
 import { disagreementCode } from "./problem-finder.ts";
 import { judgeOf, type Problems } from "./problems.ts";
@@ -89,11 +90,11 @@ async function strongestFeature(
 ): Promise<FoundFeature | undefined> {
   const reading = reader.beginIfOpen(snapshot, signal);
   if (reading?.kind !== "run") return undefined;
-  const question = { offset: start, ablation: problems.ablation, features: 20, withBase: false };
-  const detail = await details.describe(reading, question);
-  if (detail === null) return undefined;
-  const { mode } = judgeOf(reading, session.settings.reading, problems.ablation);
-  const parts = mode === "learned" || mode === "fitted" ? (detail.fitted?.contributions ?? []) : detail.contributions;
-  const pulls = parts.find(({ contribution }) => Math.sign(contribution) === -Math.sign(detail.trueReward ?? 0));
+  const { ablation } = problems;
+  const isFitted = isLogRatio(judgeOf(reading, session.settings.reading, ablation).mode);
+  const found = await details.parts(reading, { offset: start, ablation, isFitted, features: 20 });
+  if (found === undefined) return undefined;
+  const { contributions, trueReward } = found;
+  const pulls = contributions.find(({ contribution }) => Math.sign(contribution) === -Math.sign(trueReward ?? 0));
   return pulls === undefined ? undefined : { runFolder: reading.lens.info.runFolder, id: pulls.id };
 }

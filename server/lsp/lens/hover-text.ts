@@ -1,34 +1,41 @@
 import { isUnfamiliar } from "../../lens/familiarity.ts";
+import type { Shown } from "../../lens/read-passage.ts";
 import { ablateFeature, commandLink, howToRead, openFeature } from "../../protocol/commands.ts";
-import type { TokenDetail } from "../../protocol/lens.ts";
+import type { LensMode, TokenDetail } from "../../protocol/lens.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import { trustSentence } from "../../protocol/power.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import { percent, plain, probability, quoted, signed } from "../text/markdown.ts";
-import { type Judge, type Judgement, judge } from "./judging.ts";
+import { isLogRatio, type Judge, type Judgement, judge } from "./judging.ts";
 import { nats, timesAsLikely } from "./pair-hover.ts";
 
 export interface TokenHover {
   readonly detail: TokenDetail;
+  /** What the colours are, and the number that this place has there; null where it has none. */
+  readonly shown: Shown & { readonly value: number | null };
+  /** The number of the word in the reading that it is judged by; null where it has none. */
+  readonly judged: number | null;
   /** By which the word is held against its rating. */
   readonly by: Judge;
   /** How many features the numbers are without or beside. */
   readonly ablated: number;
 }
 
-/** What a hover over a token of a run says: what was learned, what was meant, and how far to trust that; then the readings, and what they are made of. */
-export function tokenHover({ detail, by, ablated }: TokenHover): string {
+/** What a hover over a word or token of a run says: what was learned, what was meant, and how far to trust that; then the readings, and what they are made of. */
+export function tokenHover(hover: TokenHover): string {
+  const { detail, shown, by, ablated } = hover;
   const { info, mode } = by;
-  const judgement = judgementOf(detail, by);
+  const judgement = judgementOf(hover);
   return [
-    headline(detail, mode, judgement),
+    headline(hover, judgement),
     "",
-    ...(judgement === undefined ? [] : verdictLines(judgement, mode)),
-    trustSentence(info, mode),
+    ...judgedLines(hover, judgement),
+    trustSentence(info, mode, { level: judgement?.level ?? "word", isAblated: ablated > 0 }),
     "",
+    ...(detail.missing === null ? [] : [`What needs the base model is missing: ${plain(detail.missing)}`, ""]),
     ...unfamiliarLines(detail),
     ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`, ""]),
-    ...readingRows(detail),
+    ...readingRows(detail, shown),
     "",
     ...partRows(detail, info, mode),
     "",
@@ -38,39 +45,52 @@ export function tokenHover({ detail, by, ablated }: TokenHover): string {
   ].join("\n");
 }
 
-/** A word's number in a mode's own units; undefined where it has none. */
-function numberOf({ learned, fitted, implicit, base }: TokenDetail, mode: ReadingMode): number | undefined {
-  if (mode === "learned") return learned?.word?.sum ?? learned?.logRatio ?? undefined;
-  if (mode === "fitted") return fitted?.value;
-  if (mode === "implicit") return implicit;
-  return base === null ? undefined : implicit - base;
+function judgementOf({ detail, judged, by }: TokenHover): Judgement | undefined {
+  if (detail.trueReward === null || detail.trueReward === 0 || judged === null) return undefined;
+  return judge({ word: detail.learned?.word?.text ?? detail.text, rating: detail.trueReward, value: judged }, by);
 }
 
-function judgementOf(detail: TokenDetail, by: Judge): Judgement | undefined {
-  const value = numberOf(detail, by.mode);
-  if (detail.trueReward === null || detail.trueReward === 0 || value === undefined) return undefined;
-  return judge({ word: detail.learned?.word?.text ?? detail.text, rating: detail.trueReward, value }, by);
+interface ModeWords {
+  readonly name: (mode: LensMode) => string;
+  readonly number: (value: number) => string;
+  /** Said where there is no number. */
+  readonly none: string;
 }
 
-const names: { readonly [K in ReadingMode]: string } = {
-  learned: "learned reward",
-  fitted: "learned reward by features",
-  implicit: "implicit reward",
-  tunedMinusBase: "tuned minus base",
+const named = (name: string) => () => name;
+const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
+  learned: { name: named("learned reward"), number: nats, none: "not known here" },
+  fitted: { name: named("learned reward by features"), number: nats, none: "not known here" },
+  implicit: { name: named("implicit reward"), number: signed, none: "not known here" },
+  tunedMinusBase: { name: named("tuned minus base"), number: signed, none: "not known here" },
+  true: { name: named("true reward"), number: signed, none: "none: the feedback does not rate it" },
+  disagreement: {
+    name: named("implicit minus true reward"),
+    number: signed,
+    none: "not shown: the two do not differ in sign",
+  },
+  kl: { name: named("divergence"), number: (value) => `${value.toFixed(2)} nats`, none: "not known here" },
+  feature: {
+    name: (mode) => (mode.kind === "feature" ? `activation of ${mode.id}` : "activation"),
+    number: (value) => value.toFixed(2),
+    none: "not known here",
+  },
+  ablatedMinusNot: { name: named("ablated minus not"), number: signed, none: "not known here" },
 };
 
-/** Whether a mode's numbers are log-ratios of words, in nats. */
-function isOfTuning(mode: ReadingMode): boolean {
-  return mode === "learned" || mode === "fitted";
+/** A mode's number in words: `learned reward **−0.41 nats**`. */
+function numberOf(mode: LensMode, value: number | null): string {
+  const { name, number, none } = modeWords[mode.kind];
+  return `${name(mode)} ${value === null ? none : `**${number(value)}**`}`;
 }
 
-/** The value, the meant value, and the verdict. */
-function headline(detail: TokenDetail, mode: ReadingMode, judgement: Judgement | undefined): string {
-  const value = numberOf(detail, mode);
-  const shown = quoted((isOfTuning(mode) ? (detail.learned?.word?.text ?? detail.text) : detail.text).trim());
-  const number = value === undefined ? "not known here" : `**${isOfTuning(mode) ? nats(value) : signed(value)}**`;
-  const truth = detail.trueReward === null ? "" : `, true reward **${signed(detail.trueReward)}**`;
-  return `${shown} ${names[mode]} ${number}${truth}${judgement === undefined ? "" : ` (${verdict(judgement)})`}`;
+/** The value that the colour shows, the meant value, and the verdict where it is by this value. */
+function headline({ detail, shown, by }: TokenHover, judgement: Judgement | undefined): string {
+  const truth =
+    detail.trueReward === null || shown.mode.kind === "true" ? "" : `, true reward **${signed(detail.trueReward)}**`;
+  const isOfVerdict = shown.mode.kind === by.mode && judgement !== undefined;
+  const text = quoted(detail.text.trim());
+  return `${text} ${numberOf(shown.mode, shown.value)}${truth}${isOfVerdict ? ` (${verdict(judgement)})` : ""}`;
 }
 
 function verdict({ isFlagged, score }: Judgement): string {
@@ -78,9 +98,22 @@ function verdict({ isFlagged, score }: Judgement): string {
   return score > 0 ? "they point apart, but not by as much as is flagged" : "they agree";
 }
 
+/** By what the word is judged where the headline does not say so, or not all: its number in the judging reading, and over its places. */
+function judgedLines({ shown, judged, by }: TokenHover, judgement: Judgement | undefined): string[] {
+  const isInHeadline = shown.mode.kind === by.mode;
+  const number =
+    isInHeadline || judged === null
+      ? []
+      : [
+          `${capital(numberOf({ kind: by.mode }, judged))}${judgement === undefined ? "" : ` (${verdict(judgement)})`}`,
+          "",
+        ];
+  return [...number, ...(judgement === undefined ? [] : verdictLines(judgement, by.mode))];
+}
+
 /** Of a log-ratio: by what it is judged, which is not always the number in the headline, and from where on it is flagged. */
 function verdictLines({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string[] {
-  if (!isOfTuning(mode)) return [];
+  if (!isLogRatio(mode)) return [];
   const { value, interval, threshold, isCalibrated } = judgement;
   const from = `lagged from ${threshold.toFixed(2)} nats on${isCalibrated ? "" : " (a setting: not calibrated)"}.`;
   if (!isCentred) return [`F${from}`, ""];
@@ -90,14 +123,16 @@ function verdictLines({ level, places, isCentred, ...judgement }: Judgement, mod
 }
 
 /** The readings side by side. */
-function readingRows({ learned, fitted, implicit, trueReward, familiarity }: TokenDetail): string[] {
+function readingRows(detail: TokenDetail, { unit }: Shown): string[] {
+  const { tokens, learned, fitted, implicit, trueReward, familiarity } = detail;
   const row = (value: string, name: string, words: string): string => `| ${value} | ${name} | ${words} |`;
-  const ratio = learned?.word?.sum ?? learned?.logRatio ?? null;
+  const ratio = (unit === "word" ? learned?.logRatio : (learned?.word?.sum ?? learned?.logRatio)) ?? null;
+  const pieces = tokens.length === 1 ? "" : `; read as ${tokens.map((token) => quoted(token.trim(), 20)).join(", ")}`;
   const unfamiliar = familiarity !== null && isUnfamiliar(familiarity) ? "; unfamiliar here" : "";
   return [
     "| value | reading | |",
     "| ---: | --- | --- |",
-    ...(ratio === null ? [] : [row(nats(ratio), "learned reward", likelier(ratio))]),
+    ...(ratio === null ? [] : [row(nats(ratio), "learned reward", `${likelier(ratio)}${pieces}`)]),
     ...(fitted === null ? [] : [row(nats(fitted.value), "of it by features", restOf(fitted.value, ratio))]),
     row(signed(implicit), "implicit reward", `what the probe reads in the tuned model${unfamiliar}`),
     ...(trueReward === null ? [] : [row(signed(trueReward), "true reward", "what the feedback gives to the word")]),
@@ -117,7 +152,7 @@ function restOf(fitted: number, ratio: number | null): string {
 
 /** What the number is made of: the fitted log-ratio where the run has one and problems go by log-ratios, else the probe's output. */
 function partRows({ fitted, ...probe }: TokenDetail, info: RunInfo, mode: ReadingMode): string[] {
-  const isFitted = isOfTuning(mode) && fitted !== null;
+  const isFitted = isLogRatio(mode) && fitted !== null;
   const { contributions, rest, intercept } = isFitted ? fitted : probe;
   const row = (value: number, name: string, words: string): string => `| ${signed(value)} | ${name} | ${words} |`;
   // With spaces that do not break: the two stay on one line of the narrow column.
@@ -180,4 +215,8 @@ function unfamiliarLines({ familiarity }: TokenDetail): string[] {
       `(leverage ${times} times what 95 % of the test's unseen words stay below).`,
     "",
   ];
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,4 +1,7 @@
 import type { Hover } from "vscode-languageserver/node";
+import type { Shown } from "../../lens/read-passage.ts";
+import type { AblationSet } from "../../protocol/ablation.ts";
+import { whyNotOffered } from "../../protocol/power.ts";
 import type { Dispatcher, RequestContext } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import type { FeatureHovers } from "../features/feature-hovers.ts";
@@ -6,10 +9,12 @@ import { mentionAt } from "../features/mentions.ts";
 import type { Session } from "../session.ts";
 import { AtPosition } from "../standard-params.ts";
 import { tokenHover } from "./hover-text.ts";
+import { infoOf } from "./looked-through.ts";
 import { describePairToken } from "./pair-hover.ts";
-import type { PassageReader } from "./passage-reader.ts";
+import type { PassageReader, RunReading } from "./passage-reader.ts";
 import { judgeOf, type Problems } from "./problems.ts";
-import type { TokenDetails } from "./token-detail.ts";
+import { isMissingPart, type TokenDetails } from "./token-detail.ts";
+import { unitAt } from "./unit-reading.ts";
 
 export interface HoverOptions {
   readonly session: Session;
@@ -42,17 +47,42 @@ async function hoverToken(
   const { ablation } = problems;
   const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
   if (reading === undefined) return null;
+  const { settings } = session;
+  const asked = problems.shownIn(snapshot.uri);
+  const isOffered = asked !== undefined && whyNotOffered(asked.mode.kind, infoOf(reading)) === undefined;
   if (reading.kind === "pair") {
-    const found = await describePairToken(reader, reading, offset);
+    const shown: Shown = isOffered ? asked : { mode: { kind: "learned" }, unit: "word" };
+    const found = await describePairToken(reader, reading, offset, shown);
     return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
   }
-  const { settings } = session;
   const by = { ...judgeOf(reading, settings.reading, ablation), threshold: settings.problems.threshold };
+  const shown: Shown = isOffered ? asked : { mode: { kind: by.mode }, unit: "word" };
+  const { unit } = shown;
   const withBase = by.mode === "tunedMinusBase";
-  const detail = await details.describe(reading, { offset, ablation, features: MOST_FEATURES, withBase });
+  const detail = await details.describe(reading, { offset, unit, ablation, features: MOST_FEATURES, withBase });
   if (detail === null || detail.text.trim() === "") return null;
+  const numberOf = (wanted: Shown): Promise<number | null> => valueAt(reader, reading, offset, wanted, ablation);
+  const value = await numberOf(shown);
+  const judged = await numberOf({ mode: { kind: by.mode }, unit: "word" });
   const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
-  return hoverOf(snapshot, detail.start, detail.end, tokenHover({ detail, by, ablated }));
+  const text = tokenHover({ detail, shown: { ...shown, value }, judged, by, ablated });
+  return hoverOf(snapshot, detail.start, detail.end, text);
+}
+
+/** What colours, lists and problems show of a place; null where the mode has nothing to say, or needs a base model that cannot be loaded. */
+async function valueAt(
+  reader: PassageReader,
+  reading: RunReading,
+  offset: number,
+  shown: Shown,
+  ablation: AblationSet | null,
+): Promise<number | null> {
+  try {
+    return (await unitAt(reader, reading, offset, shown, ablation))?.value ?? null;
+  } catch (error) {
+    if (isMissingPart(error)) return null;
+    throw error;
+  }
 }
 
 /** As many as one takes in at a glance. */

@@ -20,6 +20,7 @@ describe("a word is judged by its log-ratio", () => {
       places: 132,
       value: -0.4,
       isCentred: true,
+      here: 2,
       interval: [-0.55, -0.27],
       score: 0.4,
       threshold: 0.3,
@@ -56,6 +57,14 @@ describe("a word is judged by its log-ratio", () => {
       isCalibrated: false,
     });
     expect(judge({ word: "funny", rating: 2, value: 1 }, { ...by, info: noPlaces }).isCalibrated).toBe(true);
+  });
+
+  it("by the setting where the run has no lexicon: the calibration's thresholds are of centred scores", () => {
+    const noLexicon = { ...by, lexicon: undefined };
+    for (const mode of ["learned", "fitted"] as const) {
+      const judged = judge({ word: "bleak", rating: -2, value: 0.9 }, { ...noLexicon, mode });
+      expect(judged).toMatchObject({ isCentred: false, threshold: 0.5, isCalibrated: false, isFlagged: true });
+    }
   });
 
   it("as it stands where the run has no lexicon", () => {

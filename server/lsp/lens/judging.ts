@@ -30,6 +30,8 @@ export interface Judgement {
   /** The reading: of a log-ratio what is left of it without the mean of the run's rated words, where that is known (`isCentred`). */
   readonly value: number;
   readonly isCentred: boolean;
+  /** The reading of this place as it stands, which colours and lists show. */
+  readonly here: number;
   /** 95 % interval of `value`, where there is one. */
   readonly interval: readonly [low: number, high: number] | undefined;
   /** `value` against the rating's sign: above zero, the two differ. */
@@ -41,13 +43,20 @@ export interface Judgement {
   readonly isFlagged: boolean;
 }
 
+/** Whether a mode's numbers are log-ratios of words, in nats. */
+export function isLogRatio(mode: ReadingMode): boolean {
+  return mode === "learned" || mode === "fitted";
+}
+
 /**
  * Judges a word. A log-ratio is judged by the word's mean over the run's texts where the run's lexicon has the word often enough, which is surer than
- * one place; one that is fitted to features, at its place. Thresholds of a calibration hold for log-ratios only: those of the probe were measured of words' means, which a text does not have.
+ * one place; one that is fitted to features, at its place. Thresholds of a calibration hold for log-ratios only, and where the lexicon says what tuning did
+ * to rated words on the mean: those of the probe were measured of words' means, which a text does not have.
  */
 export function judge({ word, rating, value }: RatedReading, { info, mode, lexicon, threshold }: Judge): Judgement {
-  const power = mode === "learned" || mode === "fitted" ? powerOf(info, mode) : undefined;
-  const known = mode === "learned" || mode === "fitted" ? lexicon : undefined;
+  const known = isLogRatio(mode) ? lexicon : undefined;
+  // Thresholds were measured of centred scores.
+  const power = known === undefined ? undefined : powerOf(info, mode);
   const entry = mode === "learned" ? known?.word(word.trim().toLowerCase()) : undefined;
   const own = entry?.centred ?? value - (known?.centre ?? 0);
   const measured = (entry === undefined ? power?.places : power?.words)?.threshold ?? undefined;
@@ -58,6 +67,7 @@ export function judge({ word, rating, value }: RatedReading, { info, mode, lexic
     places: entry?.places ?? 1,
     value: own,
     isCentred: known !== undefined,
+    here: value,
     interval: entry === undefined || entry.low === null || entry.high === null ? undefined : [entry.low, entry.high],
     score,
     threshold: measured ?? threshold,

@@ -1,7 +1,10 @@
 /** What a hover says of a token where two checkpoints are compared. */
 import { learnedAt } from "../../lens/pair-reading.ts";
 import { fromDocument, toDocument } from "../../lens/passages.ts";
+import type { Shown } from "../../lens/read-passage.ts";
 import { tokenAt } from "../../lens/reading.ts";
+import type { PairMode } from "../../lens/values.ts";
+import { tokenSpan, wordSpans } from "../../lens/words.ts";
 import { commandLink, howToRead } from "../../protocol/commands.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
@@ -10,54 +13,82 @@ import { trustSentence } from "../../protocol/power.ts";
 import { plain, quoted, signed } from "../text/markdown.ts";
 import { infoOf } from "./looked-through.ts";
 import { describeReading, type PairDocumentReading, type PassageReader, passageAt } from "./passage-reader.ts";
+import { pairModeOf, unitAt } from "./unit-reading.ts";
 
-/** Undefined where no token stands. Throws what the reading throws. */
+/** Undefined where no token stands. `shown` is what the colours are. Throws what the reading throws. */
 export async function describePairToken(
   reader: PassageReader,
   reading: PairDocumentReading,
   offset: number,
+  shown: Shown,
 ): Promise<{ readonly start: number; readonly end: number; readonly value: string } | undefined> {
   const { lens, passages, signal } = reading;
   const passage = passageAt(passages, offset);
   const info = infoOf(reading);
   if (passage === undefined || info.kind !== "pair") return undefined;
+  const unit = await unitAt(reader, reading, offset, shown, null);
+  if (unit === undefined) return undefined;
   const read = await reader.read(reading, passage, describeReading("learned", null), () =>
     lens.readPair(passage.text, { signal }),
   );
-  const token = tokenAt(read, fromDocument(passage, offset));
-  if (token === undefined) return undefined;
-  const [start = 0, end = 0] = [read.starts[token], read.ends[token]];
+  const { start, end, value: number } = unit;
   const text = passage.text.slice(start, end);
-  if (text.trim() === "") return undefined;
-  const value = pairHover({ text, isFirst: token === 0, learned: learnedAt(read, passage.text, token), info });
+  const token = tokenAt(read, fromDocument(passage, offset));
+  if (text.trim() === "" || token === undefined) return undefined;
+  const words = wordSpans(read, passage.text);
+  const span = words.find((word) => word.start === start && word.end === end) ?? tokenSpan(read, token);
+  const learned = learnedAt(read, passage.text, span);
+  const tokens = span.endToken - span.firstToken;
+  const shownKind = pairModeOf(shown.mode).kind;
+  const value = pairHover({ text, shown: shownKind, number, tokens, isFirst: span.firstToken === 0, learned, info });
   return { start: toDocument(passage, start), end: toDocument(passage, end), value };
 }
 
 export interface PairHover {
+  /** The word or token. */
   readonly text: string;
+  /** What its colour is, and the number that it shows. */
+  readonly shown: PairMode["kind"];
+  readonly number: number | null;
+  /** How many tokens it is read as. */
+  readonly tokens: number;
   /** Whether it is the first of its passage. */
   readonly isFirst: boolean;
   readonly learned: NonNullable<TokenDetail["learned"]>;
   readonly info: PairInfo;
 }
 
-/** The token's number in words, that of its word where it is more, and how far to trust them. */
-export function pairHover({ text, isFirst, learned: { logRatio: value, word, kl }, info }: PairHover): string {
+/** The number that the colour shows, what it says, that of the word where it is more, and how far to trust them. */
+export function pairHover({ text, shown, number, tokens, isFirst, learned, info }: PairHover): string {
+  const { logRatio: value, word, kl } = learned;
+  const of = tokens === 1 ? "" : `, the sum over its ${tokens} tokens`;
+  const ratio = value === null ? missingWords(isFirst) : `Tuning made it ${timesAsLikely(value)} here${of}.`;
+  const divergence =
+    kl === null
+      ? ""
+      : `What would come next differs by ${kl.toFixed(2)} nats (KL of the tuned model from the base model).`;
   return [
-    `${quoted(text.trim())} ${value === null ? "has no learned reward" : `learned reward **${nats(value)}**`}`,
+    `${quoted(text.trim())} ${pairHeadlines[shown](number)}`,
     "",
-    value === null ? missingWords(isFirst) : `Tuning made it ${timesAsLikely(value)} here.`,
+    ...(shown === "kl" ? [divergence, "", withNumber(value, ratio)] : [ratio]),
     ...(word?.sum == null || word.text === text.trim()
       ? []
       : ["", `The word ${quoted(word.text)}, the sum over its tokens: **${nats(word.sum)}**.`]),
-    ...(kl === null
-      ? []
-      : ["", `What would come next differs by ${kl.toFixed(2)} nats (KL of the tuned model from the base model).`]),
+    ...(shown === "kl" || kl === null ? [] : ["", divergence]),
     "",
-    trustSentence(info, "learned"),
+    trustSentence(info, "learned", { level: "place", isAblated: false }),
     "",
     `${plain(pairName(info), 200)}. [How to read this](${commandLink(howToRead, {})})`,
   ].join("\n");
+}
+
+const pairHeadlines: { readonly [K in PairMode["kind"]]: (value: number | null) => string } = {
+  learned: (value) => (value === null ? "has no learned reward" : `learned reward **${nats(value)}**`),
+  kl: (value) => (value === null ? "has no divergence" : `divergence **${value.toFixed(2)} nats**`),
+};
+
+function withNumber(value: number | null, sentence: string): string {
+  return value === null ? sentence : `Learned reward ${nats(value)}: ${sentence}`;
 }
 
 export function nats(value: number): string {

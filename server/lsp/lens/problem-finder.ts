@@ -1,5 +1,4 @@
 import { DiagnosticSeverity, type DiagnosticSeverity as Severity } from "vscode-languageserver/node";
-import { isUnfamiliar } from "../../lens/familiarity.ts";
 import { type Passage, toDocument } from "../../lens/passages.ts";
 import type { IgnoredWord, ProblemCode, ProblemData } from "../../protocol/problems.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
@@ -22,8 +21,8 @@ export function disagreementsIn(
   { familiarOnly, ...by }: Judge & { readonly familiarOnly: boolean },
 ): Disagreement[] {
   const name = passageName(passage);
-  return words.flatMap(({ start, end, rating, value, familiarity }): Disagreement[] => {
-    if (familiarOnly && isUnfamiliar(familiarity)) return [];
+  return words.flatMap(({ start, end, rating, value, isUnfamiliar }): Disagreement[] => {
+    if (familiarOnly && isUnfamiliar) return [];
     const word = passage.text.slice(start, end);
     const judgement = judge({ word, rating, value }, by);
     if (!judgement.isFlagged) return [];
@@ -43,12 +42,12 @@ export function isIgnored({ word, passage }: Disagreement, uri: string, ignored:
 export function problemMessage({ word, mode, rating, judgement }: Disagreement): string {
   const shown = `“${oneLine(word.trim(), 60)}”`;
   const meant = `${rating > 0 ? "good" : "bad"} (${signed(rating)})`;
-  const { value } = judgement;
+  const { value, here } = judgement;
   switch (mode) {
     case "learned":
       return `${shown} is rated ${meant}, but ${learnedWords(judgement)}.`;
     case "fitted":
-      return `${shown} is rated ${meant}, but its features are such as tuning made ${value > 0 ? "likelier" : "less likely"} (${signed(value)} nats, fitted).`;
+      return `${shown} is rated ${meant}, but its features are such as tuning made ${value > 0 ? "likelier" : "less likely"} (${signed(here)} nats, fitted).`;
     case "implicit":
       return `${shown} is read as ${value > 0 ? "good" : "bad"} (implicit reward ${signed(value)}); the feedback says it is ${meant}.`;
     case "tunedMinusBase":
@@ -56,13 +55,14 @@ export function problemMessage({ word, mode, rating, judgement }: Disagreement):
   }
 }
 
-/** `tuning made it less likely than rated words are on the mean: −0.41 nats over 132 places of the run's texts`. */
-export function learnedWords({ level, places, value, isCentred }: Judgement): string {
+/** `tuning made it less likely than rated words are on the mean: −0.41 nats over 132 places of the run's texts (here +0.20)`. */
+export function learnedWords({ level, places, value, isCentred, here }: Judgement): string {
   const much = `tuning made it ${value > 0 ? "likelier" : "less likely"}`;
   const than = isCentred ? " than rated words on the mean" : "";
+  const own = isCentred ? ` (learned reward here ${signed(here)} nats)` : "";
   return level === "word"
-    ? `${much}${than}: ${signed(value)} nats over ${places} places of the run's texts`
-    : `${much} here${than}: ${signed(value)} nats`;
+    ? `${much}${than}: ${signed(value)} nats over ${places} places of the run's texts${own}`
+    : `${much} here${than}: ${signed(value)} nats${own}`;
 }
 
 export const problemSeverity: Severity = DiagnosticSeverity.Information;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Diagnostic } from "vscode-languageserver/node";
 import { Pacer } from "../../common/pacer.ts";
+import type { Shown } from "../../lens/read-passage.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
 import { readingMode } from "../../protocol/power.ts";
@@ -36,7 +37,8 @@ export interface ProblemsOptions {
 export class Problems {
   readonly #options: ProblemsOptions;
   readonly #dispatcher: Dispatcher;
-  readonly #shown = new Set<string>();
+  /** By document: what its colours are, where the editor said so. */
+  readonly #shown = new Map<string, Shown | null>();
   readonly #searches = new Map<string, AbortController>();
   #ablation: AblationSet | null = null;
 
@@ -44,14 +46,14 @@ export class Problems {
     this.#options = options;
     this.#dispatcher = dispatcher;
     const { session, documents, lenses } = options;
-    dispatcher.notification(ProblemsWanted, ({ uri, wanted }) => this.#want(uri, wanted));
+    dispatcher.notification(ProblemsWanted, ({ uri, wanted, shown }) => this.#want(uri, wanted, shown));
     dispatcher.notification(AblationChanged, ({ ablation }) => {
       this.#ablation = ablation;
       this.again();
     });
     session.listen(() => this.again());
     documents.listen((uri, snapshot) => {
-      if (snapshot === undefined) this.#want(uri, false);
+      if (snapshot === undefined) this.#want(uri, false, null);
       else if (this.#shown.has(uri)) this.#search(uri);
     });
     lenses.openWhen(() => this.#shown.size > 0);
@@ -67,12 +69,17 @@ export class Problems {
     return this.#shown.has(uri);
   }
 
-  /** Looks anew at all documents whose readings are shown. */
-  again(): void {
-    for (const uri of this.#shown) this.#search(uri);
+  /** What a document's colours are; undefined where the editor did not say. */
+  shownIn(uri: string): Shown | undefined {
+    return this.#shown.get(uri) ?? undefined;
   }
 
-  #want(uri: string, wanted: boolean): void {
+  /** Looks anew at all documents whose readings are shown. */
+  again(): void {
+    for (const uri of this.#shown.keys()) this.#search(uri);
+  }
+
+  #want(uri: string, wanted: boolean, shown: Shown | null): void {
     if (!wanted) {
       this.#searches.get(uri)?.abort(new RequestCancelledError());
       this.#searches.delete(uri);
@@ -80,7 +87,7 @@ export class Problems {
       return;
     }
     if (this.#options.documents.find(uri) === undefined || this.#shown.size >= MAX_OPEN_DOCUMENTS) return;
-    this.#shown.add(uri);
+    this.#shown.set(uri, shown);
     this.#options.lenses.needed();
     this.#search(uri);
   }
@@ -118,7 +125,7 @@ export class Problems {
     const pacer = new Pacer(reading.signal);
     for (const passage of reading.passages) {
       if (tokens >= MAX_TOKENS_AT_ONCE) break;
-      const { words, tokens: read } = await this.#readPassage(reading, passage, judge.mode);
+      const { words, read } = await this.#readPassage(reading, passage, judge.mode);
       tokens += read;
       for (const one of disagreementsIn(passage, words, judge)) {
         if (isIgnored(one, snapshot.uri, ignored)) continue;
@@ -147,7 +154,7 @@ export class Problems {
       );
     } catch {
       signal.throwIfAborted();
-      return { words: [], tokens: 0 };
+      return { words: [], read: 0 };
     }
   }
 }

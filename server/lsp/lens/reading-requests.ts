@@ -1,6 +1,7 @@
 import { Pacer } from "../../common/pacer.ts";
 import type { Passage } from "../../lens/passages.ts";
-import { displayLimit, isPairMode, type PairMode, pairLimit, readPairPassage, readPassage } from "../../lens/values.ts";
+import { inDocument, type Shown } from "../../lens/read-passage.ts";
+import { displayLimit, pairLimit } from "../../lens/values.ts";
 import { UnreadableTextError } from "../../models/tokenizer.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
@@ -11,6 +12,7 @@ import {
   type ReadPassage,
   ReadTokens,
   StrongestTokens,
+  type TokenValues,
 } from "../../protocol/lens.ts";
 import type { ParamsOf, ResultOf } from "../../protocol/message.ts";
 import type { Dispatcher } from "../dispatch.ts";
@@ -19,10 +21,11 @@ import { failureOf, WireError } from "../failures.ts";
 import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession } from "./lens-session.ts";
-import { NotOfferedError, requireOffered, requireRun } from "./looked-through.ts";
-import { type DocumentReading, describeReading, type PassageReader } from "./passage-reader.ts";
+import { requireOffered, requireRun } from "./looked-through.ts";
+import type { DocumentReading, PassageReader } from "./passage-reader.ts";
 import { Strongest } from "./strongest.ts";
 import type { TokenDetails } from "./token-detail.ts";
+import { pairModeOf, readUnits } from "./unit-reading.ts";
 
 export interface ReadingRequestsOptions {
   readonly documents: Documents;
@@ -66,10 +69,10 @@ export function serveReadings(
     return quarantine.guard("These prompts", parts, () => lens.compareCompletions(rest, options));
   });
 
-  dispatcher.request(DescribeToken, async ({ uri, version, offset, ablation, features }, { signal }) => {
+  dispatcher.request(DescribeToken, async ({ uri, version, ...question }, { signal }) => {
     const reading = await reader.begin(documents.at(uri, version), signal);
     requireRun(reading, "What is behind a token's number");
-    return details.describe(reading, { offset, ablation, features, withBase: reading.lens.info.hasBase });
+    return details.describe(reading, { ...question, withBase: reading.lens.info.hasBase });
   });
 }
 
@@ -86,9 +89,10 @@ class UnreadError extends WireError {
 async function readTokens(
   reader: PassageReader,
   reading: DocumentReading,
-  { version, mode, ranges, ablation, maxTokens }: ParamsOf<typeof ReadTokens>,
+  asked: ParamsOf<typeof ReadTokens>,
 ): Promise<Omit<ResultOf<typeof ReadTokens>, "limit">> {
-  requireOffered(reading, mode, ablation);
+  const { version, ranges, maxTokens } = asked;
+  requireOffered(reading, asked.mode, asked.ablation);
   const wanted = reading.passages.filter(({ start, end }) =>
     ranges.some((range) => start < range.end && end > range.start),
   );
@@ -98,12 +102,13 @@ async function readTokens(
   let tokens = 0;
   for (const passage of wanted) {
     if (tokens >= maxTokens) break;
-    const read = await readOne(reader, reading, passage, mode, ablation);
-    if ("failure" in read) {
-      unread.push({ start: passage.start, end: passage.end, failure: read.failure });
+    const { start, end } = passage;
+    const one = await readOne(reader, reading, passage, asked);
+    if ("failure" in one) {
+      unread.push({ start, end, failure: one.failure });
     } else {
-      tokens += read.tokens.starts.length;
-      if (tokens <= maxTokens || passages.length === 0) passages.push(read);
+      tokens += one.read;
+      if (tokens <= maxTokens || passages.length === 0) passages.push({ start, end, tokens: one.tokens });
     }
     await pacer.pause();
   }
@@ -116,9 +121,10 @@ async function readTokens(
 async function strongestTokens(
   reader: PassageReader,
   reading: DocumentReading,
-  { version, mode, ablation, limit, familiarOnly }: ParamsOf<typeof StrongestTokens>,
+  asked: ParamsOf<typeof StrongestTokens>,
 ): Promise<ResultOf<typeof StrongestTokens>> {
-  requireOffered(reading, mode, ablation);
+  const { version, limit, familiarOnly } = asked;
+  requireOffered(reading, asked.mode, asked.ablation);
   const strongest = new Strongest(limit);
   const pacer = new Pacer(reading.signal);
   let [read, sum, count, unfamiliar] = [0, 0, 0, 0];
@@ -126,10 +132,10 @@ async function strongestTokens(
   for (const passage of reading.passages) {
     if (read >= MAX_TOKENS_AT_ONCE) complete = false;
     if (!complete) break;
-    const one = await readOne(reader, reading, passage, mode, ablation);
+    const one = await readOne(reader, reading, passage, asked);
     if ("failure" in one) continue;
     const { starts, ends, values } = one.tokens;
-    read += starts.length;
+    read += one.read;
     const leftOut = new Set(familiarOnly ? one.tokens.unfamiliar : []);
     for (const [at, value] of values.entries()) {
       if (value === null) continue;
@@ -149,23 +155,18 @@ async function strongestTokens(
   return { version, tokens, mean, count, unfamiliar, complete };
 }
 
-/** A passage that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
+/** A passage's values; one that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
 async function readOne(
   reader: PassageReader,
   reading: DocumentReading,
   passage: Passage,
-  mode: LensMode,
-  ablation: AblationSet | null,
-): Promise<ReadPassage | { readonly failure: WireFailure }> {
-  const { signal } = reading;
+  { mode, unit, ablation }: Shown & { readonly ablation: AblationSet | null },
+): Promise<{ readonly tokens: TokenValues; readonly read: number } | { readonly failure: WireFailure }> {
   try {
-    return await reader.read(reading, passage, describeReading(mode.kind, ablation), () =>
-      reading.kind === "pair"
-        ? readPairPassage(reading.lens, passage, pairModeOf(mode), { signal })
-        : readPassage(reading.lens, passage, mode, { ablation, signal }),
-    );
+    const values = await readUnits(reader, reading, passage, { mode, unit }, ablation);
+    return { tokens: inDocument(passage, values), read: values.read };
   } catch (error) {
-    signal.throwIfAborted();
+    reading.signal.throwIfAborted();
     const failure = failureOf(error);
     // What is wrong with one passage only; anything else is wrong with the question.
     if (failure.code === "quarantined" || error instanceof UnreadableTextError) return { failure };
@@ -180,10 +181,4 @@ function limitOf(
   largest: number | undefined,
 ): number {
   return reading.kind === "pair" ? pairLimit(pairModeOf(mode)) : displayLimit(reading.lens, mode, values, largest);
-}
-
-/** What `requireOffered` let through. */
-function pairModeOf(mode: LensMode): PairMode {
-  if (!isPairMode(mode)) throw new NotOfferedError(`Two checkpoints do not offer the mode ${mode.kind}.`);
-  return mode;
 }

@@ -1,40 +1,42 @@
-import type { WordTokens } from "../../lens/fitted.ts";
+import { knownError } from "../../common/system-errors.ts";
 import { learnedAt } from "../../lens/pair-reading.ts";
 import { fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
 import { type Reading, type ShownPart, tokenAt } from "../../lens/reading.ts";
+import { type TokenSpan, tokenSpan, wordAt, wordSpans } from "../../lens/words.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
+import type { LensUnit } from "../../protocol/lens-unit.ts";
 import { describeReading, type PassageReader, passageAt, type RunReading } from "./passage-reader.ts";
 
 /** What features mean in words, where somebody has said so. */
 export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
 
-export interface TokenQuestion {
+/** A place of a document, as it is read. */
+export interface Place {
   /** UTF-16 units of the document. */
   readonly offset: number;
   readonly ablation: AblationSet | null;
+}
+
+export interface TokenQuestion extends Place {
+  /** The word at the place, or the token alone; of punctuation the token either way. */
+  readonly unit: LensUnit;
   /** How many of the features to list. */
   readonly features: number;
   /** Whether the base model is asked too. */
   readonly withBase: boolean;
 }
 
-/** The tokens of the word that a token belongs to; the token alone where it belongs to none. */
-function wordTokens(
-  { starts, ends }: Pick<Reading, "starts" | "ends">,
-  passage: Passage,
-  token: number,
-  learned: TokenDetail["learned"],
-): WordTokens {
-  const word = learned?.word ?? null;
-  if (word === null) return { first: token, end: token + 1 };
-  const [from, to] = [fromDocument(passage, word.start), fromDocument(passage, word.end)];
-  const first = ends.findIndex((end) => end > from);
-  const after = starts.findIndex((start) => start >= to);
-  return { first, end: after < 0 ? starts.length : after };
+/** What stands at a place, in the tuned model's reading of its passage. */
+interface Located {
+  readonly passage: Passage;
+  readonly read: Reading;
+  readonly token: number;
+  /** The word that the token belongs to; the token alone where it belongs to none. */
+  readonly word: TokenSpan;
 }
 
-/** Everything behind single tokens' numbers. */
+/** Everything behind the numbers of single words and tokens. */
 export class TokenDetails {
   readonly #reader: PassageReader;
   readonly #words: FeatureWords;
@@ -44,53 +46,83 @@ export class TokenDetails {
     this.#words = words;
   }
 
-  /** Null where no token stands. Throws what the reading throws. */
+  /** Null where no token stands. Throws what the reading throws, but of the base model, whose part is then missing and `missing` says why. */
   async describe(reading: RunReading, question: TokenQuestion): Promise<TokenDetail | null> {
-    const { lens, signal, passages, snapshot } = reading;
-    const { offset, ablation, features, withBase } = question;
-    const passage = passageAt(passages, offset);
-    if (passage === undefined) return null;
-    const how = describeReading(withBase ? "both" : "implicit", ablation);
-    const [read, base] = await this.#reader.read(reading, passage, how, async () => [
-      await lens.read(passage.text, { ablation, signal }),
-      withBase ? await lens.read(passage.text, { model: "base", signal }) : undefined,
-    ]);
-    const token = read === undefined ? undefined : tokenAt(read, fromDocument(passage, offset));
-    if (read === undefined || token === undefined) return null;
-    const learned = lens.info.hasBase ? await this.#learnedAt(reading, passage, token, ablation) : null;
-    const detail = lens.explain(passage.text, read, token, features, base);
+    const { lens, snapshot } = reading;
+    const { unit, ablation, features } = question;
+    const located = await this.#locate(reading, question);
+    if (located === undefined) return null;
+    const { passage, read, token, word } = located;
+    const span = unit === "word" ? word : tokenSpan(read, token);
+    const [base, learned] = [
+      question.withBase ? await this.#ofBase(() => this.#base(reading, passage)) : absent,
+      lens.info.hasBase ? await this.#ofBase(() => this.#learnedAt(reading, passage, span, ablation)) : absent,
+    ];
+    const detail = lens.explain(passage.text, read, span, features, base.found);
     const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
-    const fitted = lens.explainFitted(read, wordTokens(read, passage, token, learned), features);
-    const ids = [...new Set([...detail.contributions, ...(fitted?.contributions ?? [])].map(({ id }) => id))];
-    const words = lens.info.hasFeatureStore
-      ? await this.#words(lens.info.runFolder, ids)
-      : new Map<FeatureId, string>();
-    const explained = (parts: readonly ShownPart[]) =>
-      parts.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
+    const fitted = lens.explainFitted(read, word, features);
+    const explained = await this.#explained(reading, [detail.contributions, fitted?.contributions ?? []]);
     return {
       ...detail,
-      learned,
+      learned: learned.found ?? null,
       start,
       end,
       text: snapshot.text.slice(start, end),
+      tokens: tokensOf(read, passage, span),
       contributions: explained(detail.contributions),
       fitted: fitted && { ...fitted, contributions: explained(fitted.contributions) },
+      missing: base.missing ?? learned.missing ?? null,
     };
   }
 
-  /** What tuning changed in the prediction of a token and its word, in document offsets. */
+  /** The parts of a word's number by the probe or (`isFitted`) by the fit of log-ratios, and its rating. Undefined where no token stands. */
+  async parts(
+    reading: RunReading,
+    place: Place & { readonly isFitted: boolean; readonly features: number },
+  ): Promise<{ readonly contributions: readonly ShownPart[]; readonly trueReward: number | null } | undefined> {
+    const located = await this.#locate(reading, place);
+    if (located === undefined) return undefined;
+    const { passage, read, word } = located;
+    const { contributions } = place.isFitted
+      ? (reading.lens.explainFitted(read, word, place.features) ?? { contributions: [] })
+      : reading.lens.explain(passage.text, read, word, place.features);
+    return { contributions, trueReward: read.trueReward[word.firstToken] ?? null };
+  }
+
+  async #locate(reading: RunReading, { offset, ablation }: Place): Promise<Located | undefined> {
+    const { lens, signal, passages } = reading;
+    const passage = passageAt(passages, offset);
+    if (passage === undefined) return undefined;
+    const { text } = passage;
+    const read = await this.#reader.read(reading, passage, describeReading("implicit", ablation), () =>
+      lens.read(text, { ablation, signal }),
+    );
+    const token = tokenAt(read, fromDocument(passage, offset));
+    if (token === undefined) return undefined;
+    const word = wordAt(wordSpans(read, text, lens.ratings(text)), token) ?? tokenSpan(read, token);
+    return { passage, read, token, word };
+  }
+
+  #base(reading: RunReading, passage: Passage): Promise<Reading> {
+    const { lens, signal } = reading;
+    return this.#reader.read(reading, passage, describeReading("base", null), () =>
+      lens.read(passage.text, { model: "base", signal }),
+    );
+  }
+
+  /** What tuning changed in the prediction of a word or token, in document offsets. */
   async #learnedAt(
     reading: RunReading,
     passage: Passage,
-    token: number,
+    span: TokenSpan,
     ablation: AblationSet | null,
-  ): Promise<TokenDetail["learned"]> {
+  ): Promise<NonNullable<TokenDetail["learned"]>> {
     const { lens, signal } = reading;
     const { text } = passage;
     const read = await this.#reader.read(reading, passage, describeReading("learned", ablation), () =>
       lens.readPair(text, { ablation, signal }),
     );
-    const learned = learnedAt(read, text, token, lens.ratings(text));
+    const learned = learnedAt(read, text, span, lens.ratings(text));
     const { word } = learned;
     if (word === null) return learned;
     return {
@@ -98,4 +130,37 @@ export class TokenDetails {
       word: { ...word, start: toDocument(passage, word.start), end: toDocument(passage, word.end) },
     };
   }
+
+  /** A base model that cannot be loaded is a part that is missing, and no reason to say nothing of the rest. */
+  async #ofBase<T>(read: () => Promise<T>): Promise<{ readonly found?: T; readonly missing?: string }> {
+    try {
+      return { found: await read() };
+    } catch (error) {
+      if (!isMissingPart(error)) throw error;
+      return { missing: knownError(error)?.message ?? "" };
+    }
+  }
+
+  async #explained(
+    { lens }: RunReading,
+    lists: readonly (readonly ShownPart[])[],
+  ): Promise<(parts: readonly ShownPart[]) => TokenDetail["contributions"]> {
+    const ids = [...new Set(lists.flat().map(({ id }) => id))];
+    const words = lens.info.hasFeatureStore
+      ? await this.#words(lens.info.runFolder, ids)
+      : new Map<FeatureId, string>();
+    return (parts) => parts.map((one) => ({ ...one, explanation: words.get(one.id) ?? null }));
+  }
+}
+
+/** Whether what was thrown is that something cannot be had, and no defect of ours and no cancellation. */
+export function isMissingPart(error: unknown): boolean {
+  const code = knownError(error)?.code;
+  return code !== undefined && code !== "cancelled" && code !== "internal";
+}
+
+const absent: { readonly found?: undefined; readonly missing?: string } = {};
+
+function tokensOf({ starts, ends }: Reading, { text }: Passage, { firstToken, endToken }: TokenSpan): string[] {
+  return [...starts.subarray(firstToken, endToken)].map((start, at) => text.slice(start, ends[firstToken + at]));
 }

@@ -103,6 +103,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     probe,
     wordFolds: wordFoldsOf(saved, experiment),
     fitted,
+    multiToken: experiment.probe.multiToken,
     dictionaries,
     reward,
     ratings,
@@ -152,8 +153,7 @@ async function loadFitted(folder: string, probe: LensProbe, experiment: Experime
     throw new LensMismatchError(
       `${place} was fitted on other features than the run's probe; the two are not of one run: finish the run with \`lfp run\``,
     );
-  const { multiToken } = experiment.probe;
-  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment), multiToken };
+  return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment) };
 }
 
 /** A finished run has these; what is missing says how far it got. */

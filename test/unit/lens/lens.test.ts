@@ -1,8 +1,11 @@
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Lens } from "../../../server/lens/lens.ts";
 import { activationsOf, tokenAt } from "../../../server/lens/reading.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
+import { wordValuesOf } from "../../../server/lens/word-values.ts";
+import { type TokenSpan, tokenSpan, wordSpans } from "../../../server/lens/words.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { leverages } from "../../../server/probe/familiarity.ts";
 import { polarRows, type TripleFeatures } from "../../../server/probe/features.ts";
@@ -10,6 +13,7 @@ import { loadProbe } from "../../../server/probe/format.ts";
 import { type LinearProbe, probeRewards } from "../../../server/probe/linear-probe.ts";
 import type { WordFolds } from "../../../server/probe/word-folds.ts";
 import { AblationSet, type FeatureId } from "../../../server/protocol/ablation.ts";
+import type { LensMode } from "../../../server/protocol/lens.ts";
 import { vaderScore } from "../../../server/rewards/vader.ts";
 import { makeTinyRun, type TinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../runs/scratch.ts";
@@ -22,6 +26,16 @@ function ablation(features: Readonly<Record<FeatureId, number>>): AblationSet {
     features: Object.entries(features).map(([id, factor]) => ({ id, factor })),
   });
 }
+
+/** With words that the tiny run's tokenizer cuts into several tokens. */
+const long = "An unforgettable, unprecedented film. The plot is terrible 😀 and boring!";
+
+function spanOf({ start, end }: { start: number; end: number }, firstToken: number, tokens: number): TokenSpan {
+  return { start, end, firstToken, endToken: firstToken + tokens };
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+const meanOf = (values: readonly number[]): number => sumOf(values) / values.length;
 
 describe("a lens on a run", () => {
   let run: TinyRun;
@@ -106,7 +120,7 @@ describe("a lens on a run", () => {
   it("explains a number by parts that sum to it", async () => {
     const reading = await lens.read(text);
     for (const token of reading.starts.keys()) {
-      const { implicit, intercept, contributions, rest } = lens.explain(text, reading, token, 3);
+      const { implicit, intercept, contributions, rest } = lens.explain(text, reading, tokenSpan(reading, token), 3);
       const sum = contributions.reduce(
         (total, { contribution }) => total + contribution,
         intercept + rest.contribution,
@@ -128,7 +142,7 @@ describe("a lens on a run", () => {
         (token) => (reading.starts[token] ?? 0) < side.end && (reading.ends[token] ?? 0) > side.start,
       );
       const [first = 0] = inside;
-      const found = lens.explainFitted(reading, { first, end: first + inside.length }, 3);
+      const found = lens.explainFitted(reading, spanOf(side, first, inside.length), 3);
       if (found === null) throw new Error("the run holds no fitted log-ratios");
       expect(found.value).toBeCloseTo(byFold[wordFolds.foldOf.get(side.word) ?? -1]?.[row] ?? Number.NaN, 3);
       const listed = found.contributions.reduce((sum, { contribution }) => sum + contribution, 0);
@@ -137,6 +151,81 @@ describe("a lens on a run", () => {
       pieces = Math.max(pieces, inside.length);
     }
     expect(pieces).toBeGreaterThan(1);
+  });
+
+  it("gives words numbers: sums of log-ratios, and what reads features at their mean", async () => {
+    const ofWords = async (mode: LensMode) => (await wordValuesOf(lens, long, mode)).values;
+    const { starts, ends } = await wordValuesOf(lens, long, { kind: "implicit" });
+    const words = [...starts].map((start, at) => long.slice(start, ends[at]));
+    expect(words).toEqual([
+      "An",
+      "unforgettable",
+      "unprecedented",
+      "film",
+      "The",
+      "plot",
+      "is",
+      "terrible",
+      "and",
+      "boring",
+    ]);
+    const tokens = await lens.read(long);
+    const inside = (at: number) =>
+      [...tokens.starts.keys()].filter(
+        (token) => (tokens.starts[token] ?? 0) < (ends[at] ?? 0) && (tokens.ends[token] ?? 0) > (starts[at] ?? 0),
+      );
+    expect(Math.max(...words.map((_, at) => inside(at).length))).toBeGreaterThan(1);
+    const joins: readonly (readonly [LensMode, (values: number[]) => number])[] = [
+      [{ kind: "learned" }, sumOf],
+      [{ kind: "kl" }, (values) => values.at(-1) ?? Number.NaN],
+      [{ kind: "implicit" }, meanOf],
+      [{ kind: "tunedMinusBase" }, meanOf],
+      [{ kind: "fitted" }, meanOf],
+      [{ kind: "feature", id: "L1/F3" }, (values) => Math.max(...values)],
+      [{ kind: "true" }, meanOf],
+    ];
+    for (const [mode, join] of joins) {
+      const { values: byToken } = await valuesOf(lens, long, mode);
+      for (const [at, value] of (await ofWords(mode)).entries()) {
+        const parts = inside(at).map((token) => byToken[token] ?? null);
+        const known = parts.filter((part) => part !== null);
+        if (known.length < parts.length) expect(value).toBeNull();
+        else expect(value, `${mode.kind} ${words[at]}`).toBeCloseTo(join(known), 9);
+      }
+    }
+    const [read, meant, differing] = [
+      await ofWords({ kind: "implicit" }),
+      await ofWords({ kind: "true" }),
+      await ofWords({ kind: "disagreement" }),
+    ];
+    for (const [at, value] of differing.entries()) {
+      const [own = 0, rating = null] = [read[at], meant[at]];
+      const differ = rating !== null && rating * (own ?? 0) < 0;
+      expect(value).toBe(differ ? (own ?? 0) - rating : null);
+    }
+  });
+
+  it("reads words at their first token where the run's probe was fitted so", async () => {
+    const folder = join(await scratchFolder(), "first-piece");
+    await cp(run.folder, folder, { recursive: true });
+    const path = join(folder, "experiment.json");
+    const experiment = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...experiment, probe: { multiToken: "firstPiece" } }));
+    const first = await openLens(folder, { threads: 1 });
+    for (const kind of ["implicit", "fitted"] as const) {
+      const [byToken, byWord] = [await valuesOf(first, long, { kind }), await wordValuesOf(first, long, { kind })];
+      for (const [at, start] of byWord.starts.entries())
+        expect(byWord.values[at]).toBe(byToken.values[tokenAt(byToken, start) ?? -1]);
+      const whole = await wordValuesOf(lens, long, { kind });
+      expect(byWord.values).not.toEqual(whole.values);
+    }
+    const reading = await first.read(long);
+    const word = wordSpans(reading, long).find(({ firstToken, endToken }) => endToken > firstToken + 1);
+    if (word === undefined) throw new Error("no word of the text has several tokens");
+    const parts = first.explain(long, reading, word, 1000);
+    const sum = parts.contributions.reduce((total, { contribution }) => total + contribution, parts.intercept);
+    expect(sum).toBeCloseTo(reading.implicit[word.firstToken] ?? Number.NaN, 6);
+    await first.close();
   });
 
   it("gives words the feedback's own value and every other token none", async () => {

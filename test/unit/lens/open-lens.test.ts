@@ -6,6 +6,7 @@ import type { Device } from "../../../server/engine/device.ts";
 import { DeviceLostError } from "../../../server/engine/errors.ts";
 import { NoAdapterError } from "../../../server/engine/webgpu/adapter.ts";
 import { valuesOf } from "../../../server/lens/values.ts";
+import { tokenSpan } from "../../../server/lens/words.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../runs/scratch.ts";
@@ -34,7 +35,7 @@ it("a run of an earlier version opens, and says that it does not know what is fa
   expect(lens.info.hasFamiliarity).toBe(false);
   const reading = await lens.read("A good film.");
   expect(reading.familiarity).toBeUndefined();
-  expect(lens.explain("A good film.", reading, 1, 3).familiarity).toBeNull();
+  expect(lens.explain("A good film.", reading, tokenSpan(reading, 1), 3).familiarity).toBeNull();
   expect((await valuesOf(lens, "A good film.", { kind: "implicit" })).unfamiliar).toEqual([]);
   await lens.close();
 }, 60_000);
@@ -42,7 +43,8 @@ it("a run of an earlier version opens, and says that it does not know what is fa
 it("a run of an earlier version opens without fitted log-ratios", async () => {
   const folder = await changed((run) => rm(join(run, "fitted"), { recursive: true }));
   const lens = await openLens(folder, { threads: 1 });
-  expect(lens.explainFitted(await lens.read("A good film."), { first: 1, end: 2 }, 3)).toBeNull();
+  const reading = await lens.read("A good film.");
+  expect(lens.explainFitted(reading, tokenSpan(reading, 1), 3)).toBeNull();
   await lens.close();
 }, 60_000);
 

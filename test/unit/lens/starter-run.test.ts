@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { starterRunFolder } from "../../../server/common/package-root.ts";
 import { activationsOf } from "../../../server/lens/reading.ts";
+import { tokenSpan } from "../../../server/lens/words.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
@@ -64,7 +65,7 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
         constant,
       );
       expect(Math.abs(parts - implicit)).toBeLessThan(1e-4);
-      const { contributions, intercept, rest } = lens.explain(text, reading, token, 5);
+      const { contributions, intercept, rest } = lens.explain(text, reading, tokenSpan(reading, token), 5);
       const shown = contributions.reduce((sum, { contribution }) => sum + contribution, intercept + rest.contribution);
       expect(Math.abs(shown - implicit)).toBeLessThan(1e-4);
     }

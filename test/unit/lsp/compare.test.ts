@@ -74,7 +74,7 @@ test("colours, lists and hovers are of the pair, as it reads the text itself", a
   expect(Math.abs(tokens[0]?.value ?? 0)).toBe(Math.max(...values.map(Math.abs)));
 });
 
-test("a hover says a token's number, its word's sum and what it is worth, and why a first token has none", async () => {
+test("a hover says a word's number, a token's with its word's sum, and what it is worth, and why a first token has none", async () => {
   const client = await start();
   await client.ask(ComparePair, { ...pair, open: true });
   await client.open(uri, text);
@@ -96,11 +96,20 @@ test("a hover says a token's number, its word's sum and what it is worth, and wh
   const shown = await hover(2, "It is unf".length);
   expect(shown).toMatch(/^“.+” learned reward \*\*[+−]?\d+\.\d\d nats\*\*\n\nTuning made it .*\.$/m);
   const sumText = `${Math.abs(sum).toFixed(2)} nats`;
-  expect(shown).toMatch(new RegExp(`The word “unforgettable”, the sum over its tokens: \\*\\*.?${sumText}\\*\\*`));
+  expect(shown).toMatch(new RegExp(`^“unforgettable” learned reward \\*\\*.?${sumText}\\*\\*`));
+  expect(shown).toContain(`, the sum over its ${inside.length} tokens.`);
+  await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode: learned, unit: "token" } });
+  const ofToken = await hover(2, "It is unf".length);
+  expect(ofToken).not.toMatch(/^“unforgettable”/);
+  expect(ofToken).toMatch(new RegExp(`The word “unforgettable”, the sum over its tokens: \\*\\*.?${sumText}\\*\\*`));
+  expect(await hover(0, 0)).toMatch(/^“A” has no learned reward\n\nIt is the first token/);
+  await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode: { kind: "kl" }, unit: "word" } });
+  expect(await hover(2, "It is unf".length)).toMatch(
+    /^“unforgettable” divergence \*\*\d+\.\d\d nats\*\*\n\nWhat would/,
+  );
   expect(shown).toMatch(/What would come next differs by \d+\.\d\d nats/);
   expect(shown).toContain("was not measured for these two checkpoints");
   expect(shown).toContain("compared with");
-  expect(await hover(0, 0)).toMatch(/^“A” has no learned reward\n\nIt is the first token/);
 });
 
 test("what two checkpoints do not offer is refused, and says that a run does", async () => {

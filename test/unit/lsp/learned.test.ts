@@ -3,7 +3,8 @@ import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { learnedWords } from "../../../server/lsp/lens/rated-words.ts";
+import { ratedWords } from "../../../server/lsp/lens/rated-words.ts";
+import { signed } from "../../../server/lsp/text/markdown.ts";
 import { experimentDigest, saveCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
@@ -70,8 +71,8 @@ async function start(folder = run, settings: object = {}): Promise<LspClient> {
   return client;
 }
 
-async function hover(client: LspClient, at: string): Promise<string> {
-  const position = { line: 0, character: text.indexOf(at) + 1 };
+async function hover(client: LspClient, at: string, into = 1): Promise<string> {
+  const position = { line: 0, character: text.indexOf(at) + into };
   const shown = await client.connection.sendRequest("textDocument/hover", { textDocument: { uri }, position });
   return z.object({ contents: z.object({ value: z.string() }) }).parse(shown).contents.value;
 }
@@ -81,7 +82,7 @@ test("problems are of the words whose log-ratio has the other sign than their ra
   await client.tell(ProblemsWanted, { uri, wanted: true });
   const { diagnostics } = await client.heard(published);
   const lens = await openLens(run, { threads: 1 });
-  const rated = learnedWords(text, await lens.readPair(text), lens.ratings(text));
+  const { words: rated } = await ratedWords(lens, text, "learned", {});
   await lens.close();
   expect(rated.map(({ start, end }) => text.slice(start, end))).toContain("terrible");
   const expected = rated.filter(({ start, rating, value }) => {
@@ -90,15 +91,18 @@ test("problems are of the words whose log-ratio has the other sign than their ra
     return score >= THRESHOLD;
   });
   expect(diagnostics.map(({ range }) => range.start.character)).toEqual(expected.map(({ start }) => start));
+  const here = rated.find(({ start }) => text.startsWith("wonderful", start))?.value ?? Number.NaN;
   expect(diagnostics[0]).toMatchObject({
     message:
-      "“wonderful” is rated good (+2.70), but tuning made it less likely than rated words on the mean: −0.75 nats over 30 places of the run's texts.",
+      // What the colour shows is said too.
+      "“wonderful” is rated good (+2.70), but tuning made it less likely than rated words on the mean: −0.75 nats over 30 places of the run's texts (learned reward here " +
+      `${signed(here)} nats).`,
   });
   // The tiny run's weights are random: some words at their places are flagged, and some are not.
   expect(expected.length).toBeGreaterThan(1);
   expect(expected.length).toBeLessThan(rated.length);
   expect(diagnostics[1]?.message).toMatch(
-    /^“\w+” is rated .* here than rated words on the mean: [+−]\d+\.\d\d nats\.$/,
+    /^“\w+” is rated .* here than rated words on the mean: [+−]\d+\.\d\d nats \(learned reward here .*\)\.$/,
   );
 });
 
@@ -164,6 +168,35 @@ test("with a calibration its thresholds count, of words and of places, and its f
   expect(places).not.toContain(text.indexOf("wonderful"));
   expect(places.length).toBeGreaterThan(1);
   expect(await hover(high, "wonderful")).toContain("(they point apart, but not by as much as is flagged)");
+});
+
+test("a hover begins with what the colours show, by word or by token, in every mode, and says what it is", async () => {
+  const client = await start();
+  const modes = [
+    ...(["learned", "fitted", "implicit", "tunedMinusBase", "true", "disagreement", "kl"] as const).map((kind) => ({
+      kind,
+    })),
+    { kind: "feature", id: "L1/F3" } as const,
+  ];
+  const asked = { uri, version: 1, ranges: [{ start: 0, end: 1000 }], maxTokens: 1000, ablation: null };
+  const places = { word: ["wonderful", "film", "terrible", "is"], token: ["wonderful", "terrible", "film"] } as const;
+  for (const mode of modes)
+    for (const unit of ["word", "token"] as const) {
+      await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode, unit } });
+      const { passages } = await client.ask(ReadTokens, { ...asked, mode, unit });
+      const { starts = [], ends = [], values = [] } = passages[0]?.tokens ?? {};
+      for (const place of places[unit]) {
+        const offset = text.indexOf(place);
+        const at = starts.findIndex((start, i) => start <= offset && offset < (ends[i] ?? 0));
+        const value = values[at] ?? null;
+        const [first = ""] = (await hover(client, place, 0)).split("\n");
+        expect(first).toContain(`“${text.slice(starts[at], ends[at]).trim()}”`);
+        const shown =
+          value === null ? "" : `**${mode.kind === "feature" || mode.kind === "kl" ? value.toFixed(2) : signed(value)}`;
+        if (value === null) expect(first.split(", true reward")[0]).not.toContain("**");
+        else expect(first, mode.kind).toContain(shown);
+      }
+    }
 });
 
 test("a calibration of another experiment says nothing of a run", async () => {
@@ -243,6 +276,23 @@ test("a run whose base model is not on this machine is read by its probe, and sa
   await client.tell(ProblemsWanted, { uri, wanted: true });
   await client.heard(published);
   expect(await hover(client, "great")).toMatch(/^“great” implicit reward \*\*/);
+});
+
+test("a base model that cannot be loaded takes away its own part of a hover and no other", async () => {
+  const folder = join(root, "runs", "half");
+  await cp(run, folder, { recursive: true });
+  const base = join(root, "half-base");
+  await cp(join(root, "base"), base, { recursive: true });
+  await writeFile(join(base, "model.safetensors"), "no weights");
+  await writeFile(join(folder, "experiment.json"), JSON.stringify({ preset: "quick", name: "half", model: base }));
+  const client = await start(folder, { reading: "implicit" });
+  await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode: { kind: "implicit" }, unit: "word" } });
+  await client.heard(published);
+  const shown = await hover(client, "great");
+  expect(shown).toMatch(/^“great” implicit reward \*\*[+−]\d+\.\d\d\*\*/);
+  expect(shown).toMatch(/What needs the base model is missing: .*safetensors/);
+  await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode: { kind: "learned" }, unit: "word" } });
+  expect(await hover(client, "great")).toMatch(/^“great” learned reward not known here/);
 });
 
 test("a learned lexicon that is none keeps the run from being opened, and says which file", async () => {

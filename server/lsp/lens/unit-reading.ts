@@ -1,0 +1,57 @@
+/** The values that a document's words or tokens have in a mode: one function for colours, lists, hovers. Problems' words are read in rated-words.ts. */
+import { fromDocument, type Passage } from "../../lens/passages.ts";
+import { pairUnitValuesOf, type Shown, unitValuesOf } from "../../lens/read-passage.ts";
+import { tokenAt } from "../../lens/reading.ts";
+import { isPairMode, type ModeValues, type PairMode } from "../../lens/values.ts";
+import type { AblationSet } from "../../protocol/ablation.ts";
+import type { LensMode } from "../../protocol/lens.ts";
+import { NotOfferedError } from "./looked-through.ts";
+import { type DocumentReading, describeReading, type PassageReader, passageAt } from "./passage-reader.ts";
+
+/** The values of a passage, in offsets of its text. Throws what the reading throws, and `NotOfferedError`. */
+export function readUnits(
+  reader: PassageReader,
+  reading: DocumentReading,
+  passage: Passage,
+  { mode, unit }: Shown,
+  ablation: AblationSet | null,
+): Promise<ModeValues> {
+  const { signal } = reading;
+  const { text } = passage;
+  return reader.read(reading, passage, describeReading(mode.kind, ablation), () =>
+    reading.kind === "pair"
+      ? pairUnitValuesOf(reading.lens, text, { mode: pairModeOf(mode), unit }, { signal })
+      : unitValuesOf(reading.lens, text, { mode, unit }, { ablation, signal }),
+  );
+}
+
+/** A word or token of a document with its value; null where the mode has none. */
+export interface UnitValue {
+  /** UTF-16 units of the passage's text. */
+  readonly start: number;
+  readonly end: number;
+  readonly value: number | null;
+}
+
+/** What stands at an offset of the document: the word or the token, of punctuation the token either way; undefined where nothing is read. */
+export async function unitAt(
+  reader: PassageReader,
+  reading: DocumentReading,
+  offset: number,
+  shown: Shown,
+  ablation: AblationSet | null,
+): Promise<UnitValue | undefined> {
+  const passage = passageAt(reading.passages, offset);
+  if (passage === undefined) return undefined;
+  const found = await readUnits(reader, reading, passage, shown, ablation);
+  const at = tokenAt(found, fromDocument(passage, offset));
+  if (at !== undefined)
+    return { start: found.starts[at] ?? 0, end: found.ends[at] ?? 0, value: found.values[at] ?? null };
+  return shown.unit === "token" ? undefined : unitAt(reader, reading, offset, { ...shown, unit: "token" }, ablation);
+}
+
+/** What `requireOffered` let through. */
+export function pairModeOf(mode: LensMode): PairMode {
+  if (!isPairMode(mode)) throw new NotOfferedError(`Two checkpoints do not offer the mode ${mode.kind}.`);
+  return mode;
+}
