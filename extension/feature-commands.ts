@@ -1,6 +1,8 @@
 /** What hovers and quick fixes run. Their arguments come from documents and models by way of the server, so each is parsed before anything is done. */
+
 import * as vscode from "vscode";
 import { ablateFeature, howToRead, ignoreWord, openFeature, showTokenFeatures } from "../server/protocol/commands.ts";
+import type { LensMode } from "../server/protocol/lens.ts";
 import type { Extension } from "./context.ts";
 import { runInfoOf } from "./looked-through.ts";
 import { signed } from "./overlay/scale.ts";
@@ -31,26 +33,34 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
     uri: place.uri,
     version: document.version,
     offset: place.start,
+    unit: "word" as const,
     ablation: extension.ablation.set,
     features: MOST_FEATURES,
   };
   const { DescribeToken } = await import("../server/protocol/lens.ts");
   const detail = await extension.server.request(DescribeToken, question);
-  if (detail === null) throw new Error("There is no token at this place.");
-  const items = detail.contributions.map(({ id, contribution, activation, weight, explanation }) => ({
+  if (detail === null) throw new Error("There is no word at this place.");
+  const isFitted = isLogRatio(extension.overlay.mode?.kind) && detail.fitted !== null;
+  const { contributions, rest: others, intercept } = isFitted && detail.fitted !== null ? detail.fitted : detail;
+  const items = contributions.map(({ id, contribution, activation, weight, explanation }) => ({
     label: `${signed(contribution)}  ${id}`,
     description: `activation ${activation.toFixed(2)} × weight ${signed(weight)}`,
     ...(explanation === null ? {} : { detail: explanation }),
     id,
   }));
-  const rest = `${detail.rest.count} others ${signed(detail.rest.contribution)}, intercept ${signed(detail.intercept)}`;
+  const rest = `${others.count} others ${signed(others.contribution)}, constant ${signed(intercept)}`;
   const chosen = await vscode.window.showQuickPick(items, {
-    title: `“${detail.text.trim()}”: implicit reward ${signed(detail.implicit)}`,
+    title: `“${detail.text.trim()}”: ${isFitted ? `learned reward by features ${signed(detail.fitted?.value ?? 0)} nats` : `implicit reward ${signed(detail.implicit)}`}`,
     placeHolder: `${items.length} features by size; ${rest}`,
     matchOnDescription: true,
     matchOnDetail: true,
   });
   if (chosen !== undefined) await actOn(extension, chosen.id);
+}
+
+/** Whether a mode is of log-ratios, which the fit of log-ratios explains; else the probe. */
+function isLogRatio(kind: LensMode["kind"] | undefined): boolean {
+  return kind === "learned" || kind === "fitted" || kind === "kl";
 }
 
 async function actOn({ overlay, lens }: Extension, id: string): Promise<void> {

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import * as z from "zod";
 import type { ServerSettings } from "../server/protocol/lens-state.ts";
+import { LensUnit } from "../server/protocol/lens-unit.ts";
 import { ReadingChoice } from "../server/protocol/reading-mode.ts";
 
 /** Where VS Code takes a setting from: `machine` and `application` ones never from a folder that someone opened. */
@@ -21,6 +22,7 @@ export const settings = {
   device: setting("machine-overridable", z.enum(["auto", "cpu", "gpu"]).default("auto")),
   threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
   reading: setting("window", ReadingChoice.default("auto")),
+  "overlay.unit": setting("window", LensUnit.default("word")),
   "overlay.delayMs": setting("window", z.int().min(0).max(5000).default(200)),
   "overlay.maxTokens": setting("window", z.int().min(100).max(20_000).default(4000)),
   fadeUnfamiliar: setting("window", z.boolean().default(true)),

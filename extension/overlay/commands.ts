@@ -1,14 +1,15 @@
 /** Commands that show, hide and walk through the colours. */
 import * as vscode from "vscode";
 import type { LensState } from "../../server/protocol/lens-state.ts";
-import { trustSentence } from "../../server/protocol/power.ts";
+import type { LensUnit } from "../../server/protocol/lens-unit.ts";
+import { readingChosen, trustSentence, type WhyReading } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { runInfoOf } from "../looked-through.ts";
-import { readSetting } from "../settings.ts";
+import { readSetting, section } from "../settings.ts";
 import type { View } from "./document-reading.ts";
-import { isReading, modeLabel, modeShown, modeWords, whyNot, withUnit } from "./modes.ts";
+import { isReading, modeLabel, modeShown, modeWords, unitWords, whyNot, withUnit } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
@@ -17,6 +18,7 @@ export const overlayCommands = {
   "lfpLens.showReward": ({ overlay }: Extension) => overlay.show("auto"),
   "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
   "lfpLens.chooseMode": chooseMode,
+  "lfpLens.toggleUnit": toggleUnit,
   "lfpLens.listTokens": listTokens,
   "lfpLens.nextToken": (extension: Extension) => step(extension, 1),
   "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
@@ -44,12 +46,20 @@ async function chooseMode(extension: Extension): Promise<void> {
   });
   const auto = {
     label: `${overlay.choice === "auto" ? "$(check) " : ""}Automatic`,
-    detail: automaticWords(lens),
+    detail: automaticWords(lens, ablation.set !== null),
     mode: "auto" as const,
     reason: undefined,
   };
+  const other = otherUnit();
+  const unit = {
+    label: `$(symbol-text) Colour by ${unitWords[other].one}`,
+    detail: unitDetails[other],
+    mode: "unit" as const,
+    reason: undefined,
+  };
   const hide = { label: "$(eye-closed) Hide the colours", detail: "", mode: "off" as const, reason: undefined };
-  const chosen = await vscode.window.showQuickPick([auto, ...items, ...(overlay.mode === undefined ? [] : [hide])], {
+  const rest = overlay.mode === undefined ? [] : [unit, hide];
+  const chosen = await vscode.window.showQuickPick([auto, ...items, ...rest], {
     title: "LFP Lens: what the colours mean",
     placeHolder: overlay.mode === undefined ? "Off" : modeLabel(overlay.mode),
     matchOnDetail: true,
@@ -57,17 +67,45 @@ async function chooseMode(extension: Extension): Promise<void> {
   if (chosen === undefined) return;
   if (chosen.reason !== undefined) throw new Error(`${chosen.label} cannot be shown: ${chosen.reason}.`);
   if (chosen.mode === "off") overlay.hide();
+  else if (chosen.mode === "unit") await toggleUnit();
   else if (chosen.mode === "auto") overlay.show("auto");
   else if (chosen.mode !== "feature") overlay.show({ kind: chosen.mode });
   else await chooseFeature(extension);
 }
 
-/** What the colours are when nobody chooses. */
-function automaticWords(lens: LensState): string {
-  const mode = modeShown("auto", lens, readSetting("reading"));
-  const which = `Now ${modeLabel(mode).toLowerCase()}: the reading with the most measured power, or what lfpLens.reading says`;
-  return lens.kind === "ready" && isReading(mode.kind) ? `${which}. ${trustSentence(lens.info, mode.kind)}` : which;
+const unitDetails: { readonly [K in LensUnit]: string } = {
+  word: "One number a word: the sum of its tokens' log-ratios, or what is read at its features",
+  token: "One number for each token of the model, punctuation too",
+};
+
+function otherUnit(): LensUnit {
+  return readSetting("overlay.unit") === "word" ? "token" : "word";
 }
+
+/** From words to tokens and back, where the setting was made, or for the person. */
+async function toggleUnit(): Promise<void> {
+  const name = "overlay.unit";
+  const configuration = vscode.workspace.getConfiguration(section);
+  const { workspaceValue } = configuration.inspect(name) ?? {};
+  const { Global, Workspace } = vscode.ConfigurationTarget;
+  await configuration.update(name, otherUnit(), workspaceValue === undefined ? Global : Workspace);
+}
+
+/** What the colours are when nobody chooses. */
+export function automaticWords(lens: LensState, isAblated: boolean): string {
+  const mode = modeShown("auto", lens, readSetting("reading"));
+  const now = `Now ${modeLabel(mode).toLowerCase()}`;
+  if (lens.kind !== "ready" || !isReading(mode.kind)) return now;
+  const { why } = readingChosen(lens.info, readSetting("reading"));
+  const trust = trustSentence(lens.info, mode.kind, { level: "word", isAblated });
+  return `${now}: ${whyAutomatic[why]}. ${trust}`;
+}
+
+const whyAutomatic: { readonly [K in WhyReading]: string } = {
+  chosen: "what lfpLens.reading says",
+  measured: "the reading with the most measured power",
+  unmeasured: "no calibration says which reading finds most",
+};
 
 /** By the feature store if the run has one, else by name. */
 async function chooseFeature(extension: Extension): Promise<void> {
@@ -98,6 +136,7 @@ async function listTokens(extension: Extension): Promise<void> {
   const { editor, view } = subject(extension);
   const { tokens, count, unfamiliar, complete } = await strongest(extension, editor.document, view);
   const leftOut = unfamiliar === 0 ? "" : `, ${unfamiliar} unfamiliar ones left out`;
+  const { one, many } = unitWords[view.unit];
   const before = editor.selection;
   const items = tokens.map((token) => {
     const range = wordRangeOf(editor.document, token);
@@ -109,8 +148,8 @@ async function listTokens(extension: Extension): Promise<void> {
     };
   });
   const pick = vscode.window.createQuickPick<(typeof items)[number]>();
-  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} tokens${leftOut}, ${modeLabel(view.mode)}`;
-  pick.placeholder = tokens.length === 0 ? "No token has a value" : "Go to a token";
+  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} ${many}${leftOut}, ${modeLabel(view.mode)}`;
+  pick.placeholder = tokens.length === 0 ? `No ${one} has a value` : `Go to a ${one}`;
   pick.matchOnDescription = true;
   pick.items = items;
   let isAccepted = false;
@@ -139,7 +178,7 @@ async function step(extension: Extension, direction: 1 | -1): Promise<void> {
     .sort((one, other) => one.start - other.start);
   const next = nextToken(inOrder, document.offsetAt(editor.selection.start), direction);
   if (next === undefined) {
-    void vscode.window.showInformationMessage("LFP Lens: no token of this document has a value.");
+    void vscode.window.showInformationMessage(`LFP Lens: no ${unitWords[view.unit].one} of this document has a value.`);
     return;
   }
   select(editor, next.range);
@@ -151,7 +190,7 @@ function subject({ overlay }: Extension): { editor: vscode.TextEditor; view: Vie
   if (editor === undefined || !isReadable(editor.document))
     throw new Error("Open a text, Markdown, JSONL or untitled document first.");
   if (overlay.view === undefined) overlay.show("auto");
-  return { editor, view: overlay.view ?? { mode: { kind: "learned" }, ablation: null } };
+  return { editor, view: overlay.view ?? { mode: { kind: "learned" }, unit: "word", ablation: null } };
 }
 
 async function strongest({ summaries }: Extension, document: vscode.TextDocument, view: View): Promise<Strongest> {

@@ -5,6 +5,7 @@
 import * as vscode from "vscode";
 import type { AblationSet } from "../../server/protocol/ablation.ts";
 import type { LensMode, ReadPassage } from "../../server/protocol/lens.ts";
+import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
@@ -13,6 +14,7 @@ import type { Interval } from "./runs.ts";
 /** What the text is read for. */
 export interface View {
   readonly mode: LensMode;
+  readonly unit: LensUnit;
   readonly ablation: AblationSet | null;
 }
 
@@ -157,9 +159,8 @@ export class DocumentReading implements vscode.Disposable {
   async #ask(range: Interval, token: vscode.CancellationToken): Promise<void> {
     const { document, server, maxTokens } = this.#options;
     const version = this.#version;
-    const { mode, ablation } = this.#view;
     const uri = document.uri.toString();
-    const question = { uri, version, mode, ablation, ranges: [range], maxTokens: maxTokens() };
+    const question = { uri, version, ...this.#view, ranges: [range], maxTokens: maxTokens() };
     const { ReadTokens } = await import("../../server/protocol/lens.ts");
     const answer = await server.request(ReadTokens, question, token);
     if (token.isCancellationRequested || version !== this.#version) return;

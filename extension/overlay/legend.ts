@@ -1,10 +1,11 @@
 /** The scale in words and colours. */
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
+import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { trustSentence } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { nameOf } from "../looked-through.ts";
-import { isReading, modeLabel, modeWords, withUnit } from "./modes.ts";
+import { isReading, modeLabel, modeWords, unitWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
   fadedStepOf,
@@ -46,11 +47,11 @@ export function fadedEntries(): LegendEntry[] {
   }));
 }
 
-/** `41 tokens are unfamiliar to the probe, and faded`; undefined where there are none. */
-export function fadedSentence(summary: Pick<Summary, "strongest">): string | undefined {
+/** `41 of 90 words are unfamiliar to the probe: faded, and not in the mean`; undefined where there are none. */
+export function fadedSentence(summary: Pick<Summary, "strongest">, unit: LensUnit): string | undefined {
   const { unfamiliar = 0, count = 0 } = summary.strongest ?? {};
   if (unfamiliar === 0) return undefined;
-  return `${unfamiliar} of ${unfamiliar + count} tokens are unfamiliar to the probe: faded, and not in the mean`;
+  return `${unfamiliar} of ${unfamiliar + count} ${unitWords[unit].many} are unfamiliar to the probe: faded, and not in the mean`;
 }
 
 /** For the status bar: the scale, then what is looked through. */
@@ -73,12 +74,13 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   if (sign !== undefined) text.appendText(`${sign}\n\n`);
   if (mean !== null)
     text.appendText(
-      `mean ${withUnit(mean, mode.kind)} ${isWhole ? "over the document" : "over the part that was read"}`,
+      `mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${isWhole ? "over the document" : "over the part that was read"}`,
     );
-  const faded = fadedSentence(summary);
+  const faded = fadedSentence(summary, view.unit);
   if (faded !== undefined) text.appendText(`\n\n${faded}`);
   if (lens.kind === "ready") text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${lens.info.device}`);
-  if (lens.kind === "ready" && isReading(mode.kind)) text.appendText(`\n\n${trustSentence(lens.info, mode.kind)}`);
+  if (lens.kind === "ready" && isReading(mode.kind))
+    text.appendText(`\n\n${trustSentence(lens.info, mode.kind, { level: "place", isAblated: ablation !== null })}`);
   if (ablation !== null) {
     const count = ablation.features.length;
     text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);
@@ -87,7 +89,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   const links = [
     ["Mode", "lfpLens.chooseMode"],
     [lens.kind === "ready" && lens.info.kind === "pair" ? "Choose a run" : "Run", "lfpLens.chooseRun"],
-    ["Strongest tokens", "lfpLens.listTokens"],
+    [`Strongest ${unitWords[view.unit].many}`, "lfpLens.listTokens"],
     ["Hide", "lfpLens.hideReward"],
   ];
   text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);

@@ -1,6 +1,7 @@
 /** The modes of the overlay in words. */
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { type LensInfo, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
+import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { readingMode, whyNotOffered } from "../../server/protocol/power.ts";
 import type { ReadingChoice, ReadingMode } from "../../server/protocol/reading-mode.ts";
 import { signed } from "./scale.ts";
@@ -18,7 +19,7 @@ interface ModeWords {
 export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
   learned: {
     label: "Learned reward",
-    detail: "How much likelier tuning made the token: the log-ratio of tuned and base model, in nats",
+    detail: "How much likelier tuning made the word or token: the log-ratio of tuned and base model, in nats",
     unit: "nats",
     sign: "above zero: tuning made it likelier",
   },
@@ -26,7 +27,7 @@ export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
     label: "Learned reward by features",
     detail: "What the features of the autoencoders explain of the learned reward, in nats",
     unit: "nats",
-    sign: "above zero: tuning made such tokens likelier",
+    sign: "above zero: tuning made such words likelier",
   },
   implicit: { label: "Implicit reward", detail: "What the probe reads in the tuned model's activations" },
   true: { label: "True reward", detail: "What the feedback itself gives to the word" },
@@ -45,6 +46,12 @@ export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
     label: "Ablated minus not",
     detail: "What the active ablation set changes in the implicit reward",
   },
+};
+
+/** What has a number, in words. */
+export const unitWords: { readonly [K in LensUnit]: { readonly one: string; readonly many: string } } = {
+  word: { one: "word", many: "words" },
+  token: { one: "token", many: "tokens" },
 };
 
 /** A mode that a person chose, or the reading with the most measured power. */

@@ -55,7 +55,9 @@ export class Overlay implements vscode.Disposable {
       }),
       ablation.onDidChange(() => this.#restart()),
       vscode.workspace.onDidChangeConfiguration((change) => {
-        if (["fadeUnfamiliar", "reading"].some((name) => change.affectsConfiguration(`lfpLens.${name}`)))
+        if (
+          ["fadeUnfamiliar", "reading", "overlay.unit"].some((name) => change.affectsConfiguration(`lfpLens.${name}`))
+        )
           this.#restart();
       }),
     ];
@@ -76,7 +78,8 @@ export class Overlay implements vscode.Disposable {
   get view(): View | undefined {
     const { mode } = this;
     const isPair = targetOf(this.#extension.lens)?.kind === "pair";
-    return mode === undefined ? undefined : { mode, ablation: isPair ? null : this.#ablation.set };
+    if (mode === undefined) return undefined;
+    return { mode, unit: readSetting("overlay.unit"), ablation: isPair ? null : this.#ablation.set };
   }
 
   /** What is known of a document, while the overlay is on. */
@@ -197,7 +200,9 @@ export class Overlay implements vscode.Disposable {
   }
 
   #wantProblems(document: vscode.TextDocument, wanted: boolean): void {
-    const told = this.#extension.server.notify(ProblemsWanted, { uri: document.uri.toString(), wanted });
+    const { view } = this;
+    const shown = view === undefined ? null : { mode: view.mode, unit: view.unit };
+    const told = this.#extension.server.notify(ProblemsWanted, { uri: document.uri.toString(), wanted, shown });
     told.catch((error: unknown) => this.#extension.log.error(String(error)));
   }
 

@@ -1,9 +1,12 @@
-/** The side bar's view of the active document: the scale, and the strongest tokens to go to. */
+/** The side bar's view of the active document: the scale, means of its parts, and the strongest words to go to. */
 import * as vscode from "vscode";
+import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
-import { wordRangeOf } from "../documents.ts";
+import { rangeOf, wordRangeOf } from "../documents.ts";
+import { readSetting } from "../settings.ts";
 import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
-import { modeLabel, withUnit } from "./modes.ts";
+import { type MeanOf, meansByGroup, meansBySentence } from "./means.ts";
+import { modeLabel, unitWords, withUnit } from "./modes.ts";
 import { themeColor } from "./palette.ts";
 import { stepFor } from "./scale.ts";
 import type { StrongToken } from "./strongest.ts";
@@ -12,8 +15,17 @@ import type { Summary } from "./summary.ts";
 type Node =
   | { readonly kind: "scale" }
   | { readonly kind: "legend"; readonly entry: LegendEntry }
+  | { readonly kind: "means"; readonly parts: readonly PartMean[] }
+  | { readonly kind: "mean"; readonly part: PartMean; readonly summary: Summary }
   | { readonly kind: "strongest"; readonly count: number }
   | { readonly kind: "token"; readonly token: StrongToken; readonly summary: Summary };
+
+/** A paragraph, a record or a sentence. */
+interface PartMean extends MeanOf {
+  readonly name: "paragraph" | "record" | "sentence";
+  /** Of a paragraph: what its sentences are found in. */
+  readonly passage?: ReadPassage;
+}
 
 const MOST_SHOWN = 50;
 
@@ -43,34 +55,93 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   const { mode } = extension.overlay;
   if (summary?.limit === undefined || mode === undefined) return [];
   const tokens = summary.strongest?.tokens ?? [];
-  if (node === undefined) return [{ kind: "scale" }, { kind: "strongest", count: tokens.length }];
-  if (node.kind === "scale") {
-    const faded = (summary.strongest?.unfamiliar ?? 0) > 0 ? fadedEntries() : [];
-    return [...legendEntries(mode.kind, summary.limit), ...faded].map((entry) => ({
-      kind: "legend",
-      entry,
-    }));
+  switch (node?.kind) {
+    case undefined:
+      return [
+        { kind: "scale" },
+        { kind: "means", parts: meansOf(summary) },
+        { kind: "strongest", count: tokens.length },
+      ];
+    case "scale": {
+      const faded = (summary.strongest?.unfamiliar ?? 0) > 0 ? fadedEntries() : [];
+      return [...legendEntries(mode.kind, summary.limit), ...faded].map((entry) => ({ kind: "legend", entry }));
+    }
+    case "means":
+      return node.parts.slice(0, MOST_SHOWN).map((part) => ({ kind: "mean", part, summary }));
+    case "mean":
+      return sentencesOf(node.part, node.summary).map((part) => ({ kind: "mean", part, summary: node.summary }));
+    case "strongest":
+      return tokens.slice(0, MOST_SHOWN).map((token) => ({ kind: "token", token, summary }));
+    default:
+      return [];
   }
-  if (node.kind === "strongest") return tokens.slice(0, MOST_SHOWN).map((token) => ({ kind: "token", token, summary }));
-  return [];
+}
+
+/** Of what has been read: one mean a record where lines are records, else one a paragraph. */
+function meansOf({ document, passages }: Summary): PartMean[] {
+  const fades = readSetting("fadeUnfamiliar");
+  const isRecords = document.languageId === "jsonl";
+  if (isRecords) {
+    const lineOf = ({ start }: ReadPassage): number => document.positionAt(start).line;
+    return meansByGroup(passages, lineOf, fades).map((mean) => ({ ...mean, name: "record" }));
+  }
+  return passages.flatMap((passage) =>
+    meansByGroup([passage], () => 0, fades).map((mean) => ({ ...mean, name: "paragraph" as const, passage })),
+  );
+}
+
+function sentencesOf({ passage }: PartMean, { document }: Summary): PartMean[] {
+  if (passage === undefined) return [];
+  const text = document.getText(rangeOf(document, passage));
+  const sentences = meansBySentence(passage, text, readSetting("fadeUnfamiliar"));
+  return sentences.map((mean) => ({ ...mean, name: "sentence" }));
 }
 
 function itemOf(extension: Extension, node: Node): vscode.TreeItem {
   const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+  const { view } = extension.overlay;
+  const { many } = unitWords[view?.unit ?? "word"];
+  // With an id of its own a part stays open or closed when the mode changes.
+  const part = (id: string, label: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem =>
+    Object.assign(new vscode.TreeItem(label, state), { id });
   switch (node.kind) {
     case "scale":
-      return new vscode.TreeItem("Scale", Collapsed);
+      return part("scale", "Scale", Collapsed);
+    case "means":
+      return part("means", "Means", Collapsed);
     case "strongest":
-      return new vscode.TreeItem("Strongest tokens", node.count === 0 ? Collapsed : Expanded);
+      return part("strongest", `Strongest ${many}`, node.count === 0 ? Collapsed : Expanded);
     case "legend": {
       const item = new vscode.TreeItem(node.entry.range);
       item.description = node.entry.cue;
       item.iconPath = new vscode.ThemeIcon("circle-filled", themeColor(node.entry.step));
       return item;
     }
+    case "mean":
+      return meanItem(extension, node.part, node.summary);
     case "token":
       return tokenItem(extension, node.token, node.summary);
   }
+}
+
+/** `+0.31`, with `paragraph, line 3, 24 words`; it leads to its place. */
+function meanItem({ overlay }: Extension, part: PartMean, { document, limit }: Summary): vscode.TreeItem {
+  const mode = overlay.mode?.kind ?? "learned";
+  const { one, many } = unitWords[overlay.view?.unit ?? "word"];
+  const range = rangeOf(document, part);
+  const value = part.mean === null ? "no value" : withUnit(part.mean, mode);
+  const { Collapsed, None } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(value, part.passage === undefined || part.count === 0 ? None : Collapsed);
+  const counted = `${part.count} ${part.count === 1 ? one : many}`;
+  item.description = `${part.name}, line ${range.start.line + 1}, ${counted}`;
+  item.accessibilityInformation = { label: `mean ${spoken(value)}, ${item.description}` };
+  item.iconPath = iconOf(part.mean, limit ?? 1, mode);
+  item.command = {
+    command: "vscode.open",
+    title: `Go to ${part.name}`,
+    arguments: [document.uri, { selection: range }],
+  };
+  return item;
 }
 
 function tokenItem({ overlay }: Extension, token: StrongToken, { document, limit }: Summary): vscode.TreeItem {
@@ -80,9 +151,20 @@ function tokenItem({ overlay }: Extension, token: StrongToken, { document, limit
   const mode = overlay.mode?.kind ?? "learned";
   const value = withUnit(token.value, mode);
   item.description = `${value}, line ${line}`;
-  item.accessibilityInformation = { label: `${token.text.trim()}, ${value.replace("−", "minus ")}, line ${line}` };
-  const step = stepFor(token.value, limit ?? 1, mode);
-  item.iconPath = new vscode.ThemeIcon("circle-filled", step === undefined ? undefined : themeColor(step));
-  item.command = { command: "vscode.open", title: "Go to token", arguments: [document.uri, { selection: range }] };
+  item.accessibilityInformation = { label: `${token.text.trim()}, ${spoken(value)}, line ${line}` };
+  item.iconPath = iconOf(token.value, limit ?? 1, mode);
+  item.command = { command: "vscode.open", title: "Go to it", arguments: [document.uri, { selection: range }] };
   return item;
+}
+
+function spoken(value: string): string {
+  return value.replace("−", "minus ");
+}
+
+/** A dot in the colour of the value; a ring where it has none, since a dot without colour would look like the strongest. */
+function iconOf(...value: Parameters<typeof stepFor>): vscode.ThemeIcon {
+  const step = stepFor(...value);
+  return step === undefined
+    ? new vscode.ThemeIcon("circle-outline")
+    : new vscode.ThemeIcon("circle-filled", themeColor(step));
 }

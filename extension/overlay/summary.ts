@@ -1,10 +1,11 @@
 /** What the status bar and the side bar say of the document in the active editor. */
 import * as vscode from "vscode";
+import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { isObsolete, messageOf } from "../server-failure.ts";
 import { readSetting } from "../settings.ts";
-import type { Reading } from "./document-reading.ts";
+import { meanOver } from "./means.ts";
 import type { Overlay } from "./overlay.ts";
 import { type Strongest, StrongestCache } from "./strongest.ts";
 
@@ -20,6 +21,8 @@ export interface Summary {
   /** Of passages that could not be read: why. */
   readonly unread: readonly string[];
   readonly mean: number | null;
+  /** What has been read, in document order. */
+  readonly passages: readonly ReadPassage[];
   /** Whether mean and list are of the whole document or of what was read around the visible part. */
   readonly isWhole: boolean;
   readonly strongest: Strongest | undefined;
@@ -57,13 +60,15 @@ export class Summaries implements vscode.Disposable {
     const known = this.#overlay.of(document);
     const strongest = this.strongest.known(document, view);
     const reading = known?.current;
+    const fades = readSetting("fadeUnfamiliar");
     return {
       document,
       isReading: known?.isReading ?? false,
       failure: known?.failure,
       limit: reading?.limit,
       unread: reading?.unread ?? [],
-      mean: strongest === undefined ? meanOf(reading) : strongest.mean,
+      passages: reading?.passages ?? [],
+      mean: strongest === undefined ? meanOver(reading?.passages ?? [], fades).mean : strongest.mean,
       isWhole: strongest?.complete ?? false,
       strongest,
     };
@@ -95,13 +100,4 @@ export class Summaries implements vscode.Disposable {
 
 function lengthOf(document: vscode.TextDocument): number {
   return document.offsetAt(document.lineAt(document.lineCount - 1).range.end);
-}
-
-function meanOf(reading: Reading | undefined): number | null {
-  const fades = readSetting("fadeUnfamiliar");
-  const values = (reading?.passages ?? []).flatMap(({ tokens }) => {
-    const faded = new Set(fades ? tokens.unfamiliar : []);
-    return tokens.values.filter((value, index): value is number => value !== null && !faded.has(index));
-  });
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

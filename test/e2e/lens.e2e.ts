@@ -76,7 +76,7 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
   });
 
   it("is gone through by keyboard alone: the strongest tokens, and from one to the next", async () => {
-    await workbench.run("LFP Lens: List Strongest Tokens…");
+    await workbench.run("LFP Lens: List Strongest Words…");
     const row = workbench.quickPick.locator(".monaco-list-row.focused", { hasText: /[+−]\d\.\d\d nats, line \d/ });
     await row.waitFor();
     const first = await row.textContent();
