@@ -37,7 +37,7 @@ import { SparseBuilder, type SparseRows } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { trustIn } from "./trust.ts";
 import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
-import { windowsOf } from "./windows.ts";
+import { filledWindows } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
 import type { TokenSpan } from "./words.ts";
 
@@ -293,12 +293,9 @@ export class Lens implements PairReader {
     const edits = edit === undefined ? "" : `edit${edit.dictionaries.small.size}/${edit.dictionaries.big.size}`;
     const name = `${plan.model} ${plan.name} ${edits}`;
     const rows = new SparseBuilder();
-    const capacity = this.#window - prefixIds.length;
-    for (const { from, keep, to } of windowsOf(ids.length, capacity, Math.floor(capacity / 4))) {
-      signal.throwIfAborted();
-      const windowIds = Int32Array.from([...prefixIds, ...ids.subarray(from, to)]);
-      const request: WindowRequest = { name, model, read: plan.read, edit, ids: windowIds };
-      keepRows(rows, await features.run(request), prefixIds.length + keep - from, windowIds.length, plan.columns);
+    for (const one of filledWindows(ids, { window: this.#window, prefixIds }, signal)) {
+      const request: WindowRequest = { name, model, read: plan.read, edit, ids: one.ids };
+      keepRows(rows, await features.run(request), one.row, one.ids.length, plan.columns);
     }
     return grouped(characterGroups(ranges), rows.finish());
   }

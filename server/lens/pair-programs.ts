@@ -1,16 +1,14 @@
 /** Two models that read the same windows: the learned reward and the divergence of a passage's tokens. Letters as in log-ratio.ts. */
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
-import { sizeOf } from "../engine/graph.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
-import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { fedEdit } from "./graph.ts";
 import { type PairReading, pairReadingOf } from "./pair-reading.ts";
-import { bucketOf, ProgramCache } from "./program-cache.ts";
+import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
 import type { LensDictionary } from "./subject.ts";
-import { windowsOf } from "./windows.ts";
+import { filledWindows } from "./windows.ts";
 
 /** Two models and the tokenizer with which texts are read. */
 export interface PairSource {
@@ -45,15 +43,11 @@ export class PairPrograms {
     const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
     const logRatio = new Float64Array(ids.length).fill(Number.NaN);
     const kl = new Float64Array(ids.length).fill(Number.NaN);
-    const capacity = this.#options.window - prefixIds.length;
-    // At least one token, so that something stands before every token but the first.
-    const overlap = Math.min(capacity - 1, Math.ceil(capacity / 4));
-    for (const { from, keep, to } of windowsOf(ids.length, capacity, overlap)) {
-      signal.throwIfAborted();
-      const read = await this.#run(source.pair, Int32Array.from([...prefixIds, ...ids.subarray(from, to)]), edit);
-      for (let token = keep; token < to; token++) {
+    for (const one of filledWindows(ids, { window: this.#options.window, prefixIds }, signal)) {
+      const read = await this.#run(source.pair, one.ids, edit);
+      for (let row = one.row; row < one.ids.length; row++) {
+        const token = one.token + row - one.row;
         if ((ids[token] ?? 0) >= sharedTokens) continue;
-        const row = prefixIds.length + token - from;
         logRatio[token] = read.logRatio[row] ?? Number.NaN;
         kl[token] = read.kl?.[row] ?? Number.NaN;
       }
@@ -67,7 +61,7 @@ export class PairPrograms {
 
   async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined): Promise<LogRatios> {
     const { maxBytes } = this.#options;
-    const held = bytesOf(pair.tuned) + bytesOf(pair.base);
+    const held = heldBytes(pair.tuned, "logits") + heldBytes(pair.base, "logits");
     // Copies that do not fit are not made: programs are slower then, but need not be compiled again and again.
     const frozen = held <= maxBytes;
     const T = bucketOf(ids.length, { ...this.#options, fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY });
@@ -93,9 +87,3 @@ export class PairPrograms {
 }
 
 const noDictionaries = { small: new Map<number, LensDictionary>(), big: new Map<number, LensDictionary>() };
-
-/** What a program holds of a model: the weights of its matrix products, the head's too. */
-function bytesOf({ parameters }: Model): number {
-  const products = parameters.filter(({ role }) => role === "linear");
-  return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-}

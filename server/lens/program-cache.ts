@@ -1,4 +1,6 @@
 /** Compiled programs by key, kept while they fit in memory. */
+import { sizeOf } from "../engine/graph.ts";
+import { headNameOf, type Model } from "../models/model.ts";
 
 interface Disposable {
   dispose(): Promise<void>;
@@ -76,6 +78,19 @@ export class ProgramCache<P extends Disposable> {
 /** Frees a forgotten program unless it runs. */
 function free<P extends Disposable>({ program, running }: Compiled<P>): void {
   if (running === 0) program.then((compiled) => compiled.dispose()).catch(() => undefined);
+}
+
+/**
+ * Bytes that a program holds of a model, frozen: the weights of its matrix products in the kernels' layout. Those of the head count where the program
+ * works out logits, and not where it reads hidden states alone.
+ */
+export function heldBytes({ config, parameters }: Model, computed: "logits" | "states"): number {
+  const head = headNameOf(config);
+  const products = parameters.filter(
+    // A model beside another has a prefix before its names.
+    ({ name, role }) => role === "linear" && (computed === "logits" || !name.endsWith(head)),
+  );
+  return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
 export interface BucketOptions {

@@ -1,10 +1,10 @@
 /** Programs that read the features of one window of tokens, one for each length bucket. */
 import type { Program, StateStore } from "../engine/device.ts";
-import { sizeOf, type Values } from "../engine/graph.ts";
-import { headNameOf, type Model, plainPositions } from "../models/model.ts";
+import type { Values } from "../engine/graph.ts";
+import { type Model, plainPositions } from "../models/model.ts";
 import type { LayerChanges, ResolvedAblation } from "./ablation.ts";
 import { changeName, type Dictionaries, type EditedDictionaries, featuresGraph } from "./graph.ts";
-import { bucketOf, ProgramCache } from "./program-cache.ts";
+import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import type { LensSubject } from "./subject.ts";
 
 /** An ablation on the way through the model, and the dictionaries that it changes. */
@@ -50,7 +50,7 @@ export class LensPrograms {
 
   /** The tokens that the program for so many reads; see `bucketOf`. */
   bucketOf(tokens: number, model: Model): number {
-    return bucketOf(tokens, { ...this.#options, fitting: this.#options.maxBytes / bytesOf(model) });
+    return bucketOf(tokens, { ...this.#options, fitting: this.#options.maxBytes / heldBytes(model, "states") });
   }
 
   /** Reads one window. */
@@ -61,7 +61,7 @@ export class LensPrograms {
     const inputs = { ids, positions: plainPositions([1, T]), ...changesOf(request.edit) };
     const recipe = {
       key: `${request.name} ${T}`,
-      bytes: bytesOf(request.model),
+      bytes: heldBytes(request.model, "states"),
       compile: () => this.#compile(request, T),
     };
     const results = await this.#compiled.use(recipe, (program) => program.run(inputs));
@@ -102,12 +102,4 @@ export function changesOf(edit: WindowEdit | undefined): Record<string, Values> 
   add("small", edit.ablation.small);
   add("big", edit.ablation.big);
   return inputs;
-}
-
-/** What a program holds of a model: the weights of its matrix products, in the kernels' layout. The lens computes no logits. */
-function bytesOf({ config, parameters }: Model): number {
-  const head = headNameOf(config);
-  // A model beside another has a prefix before its names.
-  const products = parameters.filter(({ name, role }) => role === "linear" && !name.endsWith(head));
-  return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }

@@ -20,3 +20,33 @@ export function windowsOf(count: number, size: number, overlap: number): TokenWi
   }
   return windows;
 }
+
+/** What a model reads at once of a passage: the ids, and which rows are kept for which tokens. */
+export interface FilledWindow {
+  /** With the prefix before them. */
+  readonly ids: Int32Array;
+  /** The first row that is kept, and the token of the passage that it is of; all after it are kept. */
+  readonly row: number;
+  readonly token: number;
+}
+
+/**
+ * A passage's windows of at most `window` ids, the prefix included, one after the other: each token is kept once, with a quarter of a window before it
+ * where there is so much, and at least one token. The signal is looked at before each.
+ */
+export function* filledWindows(
+  ids: Int32Array,
+  { window, prefixIds }: { readonly window: number; readonly prefixIds: readonly number[] },
+  signal: AbortSignal,
+): Generator<FilledWindow> {
+  const capacity = window - prefixIds.length;
+  const overlap = Math.min(capacity - 1, Math.ceil(capacity / 4));
+  for (const { from, keep, to } of windowsOf(ids.length, capacity, overlap)) {
+    signal.throwIfAborted();
+    yield {
+      ids: Int32Array.from([...prefixIds, ...ids.subarray(from, to)]),
+      row: prefixIds.length + keep - from,
+      token: keep,
+    };
+  }
+}
