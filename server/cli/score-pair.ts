@@ -12,7 +12,6 @@ import { progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
 import { formatOf } from "./score-file.ts";
 import {
-  isColoured,
   klSentence,
   learnedSentence,
   legends,
@@ -20,8 +19,8 @@ import {
   type ScoreGiven,
   type ScoreMode,
 } from "./score-options.ts";
-import { RunningMean, throughPassages } from "./score-passages.ts";
-import { colouredText, type ShownToken, tokenTable } from "./score-view.ts";
+import { RunningMean, scoreResult, shownText, throughPassages } from "./score-passages.ts";
+import type { ShownToken } from "./score-view.ts";
 
 const columns = ["start", "end", "text", "learned", "kl", "word"] as const;
 
@@ -112,32 +111,18 @@ function resultOf(
   mode: PairMode["kind"],
   { passages, summary, extremes }: Found,
 ): CommandResult {
-  const { options: chosen } = given;
   const limit = pairLimit({ kind: mode });
-  const json = {
-    name: "score",
-    tuned,
-    base,
-    mode,
-    unit: "nats",
-    bos,
-    device,
-    limit,
-    summary,
-    out: chosen.out ?? null,
-    ...(chosen.out === undefined ? { passages } : {}),
-  };
+  const json = { tuned, base, mode, unit: "nats", bos, device, limit, summary };
   const tokens = passages.map((passage) => shownTokens(passage, mode));
-  const view = { legend: legends[mode] ?? mode, limit, isSigned: mode === "learned", rows: chosen.rows };
+  const view = { legend: legends[mode] ?? mode, limit, isSigned: mode === "learned" };
   const lines = [
-    (isColoured(given) ? colouredText : tokenTable)(tokens, { ...view, columns: ["learned", "kl", "word"] }),
+    shownText(given, tokens, { ...view, columns: ["learned", "kl", "word"] }),
     ...(summary.tokens === 0 ? ["0 tokens: there is no text to read"] : summaryLines(summary, extremes)),
     ...(bos || summary.tokens === 0
       ? []
       : ["the first token of a passage has no learned reward: nothing stands before it (--bos puts a token there)"]),
-    ...(chosen.out === undefined ? [] : [`every token is in ${visibleLine(chosen.out)}`]),
   ];
-  return { json, text: lines.filter((line) => line !== "").join("\n"), isSafe: isColoured(given) };
+  return scoreResult(given, { json, lines, passages });
 }
 
 function summaryLines({ tokens, mean, kl }: Found["summary"], { raised, lowered }: Found["extremes"]): string[] {

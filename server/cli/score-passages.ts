@@ -1,7 +1,11 @@
 import { resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import type { ScoredPassage } from "../lens/document.ts";
+import type { CommandResult } from "./command.ts";
 import { formatOf, type TokenFields, tokenLines } from "./score-file.ts";
+import { isColoured, type ScoreGiven } from "./score-options.ts";
+import { colouredText, type ShownToken, tokenTable, type ViewOptions } from "./score-view.ts";
 
 export interface ThroughOptions<K extends string, P> {
   /** Every token goes to this file, if one is named. */
@@ -33,6 +37,38 @@ export async function throughPassages<K extends string, P extends ScoredPassage<
   if (out !== undefined) await writeFileAtomically(resolve(out), tokenLines(watch(), columns, formatOf(out)));
   else for await (const _ of watch());
   return { passages, refused };
+}
+
+/** What `lfp score` answers with, in either of its uses: `json` and `lines` are its own. */
+export function scoreResult(
+  given: ScoreGiven,
+  {
+    json,
+    lines,
+    passages,
+  }: {
+    readonly json: Readonly<Record<string, unknown>>;
+    readonly lines: readonly string[];
+    readonly passages: readonly unknown[];
+  },
+): CommandResult {
+  const { out } = given.options;
+  const all = out === undefined ? lines : [...lines, `every token is in ${visibleLine(out)}`];
+  return {
+    json: { name: "score", ...json, out: out ?? null, ...(out === undefined ? { passages } : {}) },
+    text: all.filter((line) => line !== "").join("\n"),
+    isSafe: isColoured(given),
+  };
+}
+
+/** Tokens as the text itself, coloured, or as a table. */
+export function shownText(
+  given: ScoreGiven,
+  passages: readonly (readonly ShownToken[])[],
+  view: Omit<ViewOptions, "rows">,
+): string {
+  const { rows } = given.options;
+  return (isColoured(given) ? colouredText : tokenTable)(passages, { ...view, rows });
 }
 
 /** Means, one number at a time. */

@@ -16,7 +16,6 @@ import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { formatOf } from "./score-file.ts";
 import {
-  isColoured,
   klSentence,
   learnedSentence,
   legends,
@@ -24,8 +23,8 @@ import {
   type ScoreGiven,
   type ScoreMode,
 } from "./score-options.ts";
-import { RunningMean, throughPassages } from "./score-passages.ts";
-import { colouredText, type ShownToken, tokenTable } from "./score-view.ts";
+import { RunningMean, scoreResult, shownText, throughPassages } from "./score-passages.ts";
+import type { ShownToken } from "./score-view.ts";
 import { existingRun } from "./status.ts";
 
 const columns = ["start", "end", "text", "implicit", "trueReward", "familiarity", "value"] as const;
@@ -105,17 +104,8 @@ function resultOf({ given, lens, mode, name, run, found, exported }: ResultParts
     mode,
     passages.flatMap(({ tokens }) => tokens.map(({ value }) => value)),
   );
-  const json = {
-    name: "score",
-    run,
-    mode: name,
-    ...(chosen.feature === undefined ? {} : { feature: chosen.feature }),
-    limit,
-    summary,
-    out: chosen.out ?? null,
-    export: exported,
-    ...(chosen.out === undefined ? { passages } : {}),
-  };
+  const feature = chosen.feature === undefined ? {} : { feature: chosen.feature };
+  const json = { run, mode: name, ...feature, limit, summary, export: exported };
   const unit = isPairMode(mode) || mode.kind === "fitted" ? " nats" : "";
   const mean = summary.mean === null ? "no values" : `mean ${summary.mean.toFixed(3)}${unit}`;
   const lines = [
@@ -127,10 +117,9 @@ function resultOf({ given, lens, mode, name, run, found, exported }: ResultParts
           `${summary.unfamiliar} unfamiliar to the probe (familiarity above 1): there the implicit reward is an extrapolation`,
         ]),
     ...(isPairMode(mode) ? [mode.kind === "learned" ? learnedSentence : klSentence] : []),
-    ...(chosen.out === undefined ? [] : [`every token is in ${visibleLine(chosen.out)}`]),
     ...(chosen.export === undefined ? [] : [`the lens is in ${visibleLine(chosen.export)}`]),
   ];
-  return { json, text: lines.filter((line) => line !== "").join("\n"), isSafe: isColoured(given) };
+  return scoreResult(given, { json, lines, passages });
 }
 
 function shown(
@@ -140,12 +129,11 @@ function shown(
   const isKnown = summary.unfamiliar !== null;
   const tokens = passages.map((passage) => passage.tokens.map((token) => shownToken(token, name, isKnown)));
   const own = name === "implicit" ? [] : [name];
-  return (isColoured(given) ? colouredText : tokenTable)(tokens, {
+  return shownText(given, tokens, {
     legend: legends[name] ?? name,
     limit,
     isSigned: name !== "feature" && name !== "kl",
     columns: ["implicit", "true", ...own, ...(isKnown ? ["familiarity"] : [])],
-    rows: given.options.rows,
   });
 }
 
