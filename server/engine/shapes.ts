@@ -220,6 +220,9 @@ export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
   return result;
 }
 
+/** Added to a score or logit of what may not be chosen, it leaves a probability of exactly 0, and a number that is still finite. */
+export const maskedScore = -1e30;
+
 /** True where query row i (of Q) may see key column j (of K). */
 export function maskAllows(mask: AttentionMask, window: number, back: number): boolean {
   return mask === "none" || (back >= 0 && (mask === "causal" || back < window));

@@ -4,6 +4,7 @@
  */
 import type { Node, Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { maskedScore } from "../engine/shapes.ts";
 
 /** The sizes that shared code reads; each architecture adds its own. */
 export interface BaseConfig {
@@ -85,8 +86,8 @@ export interface ForwardContext {
   readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
 }
 
-/** Added to the score of a key that may not be seen, it leaves a probability of exactly 0, and a score that is still finite. */
-export const hiddenKeyBias = -1e30;
+/** Added to the score of a key that may not be seen. */
+export const hiddenKeyBias = maskedScore;
 
 /** Keys and values of earlier tokens, [B, kvHeads, S, headDim] a layer, and which of their places may be seen, [B, 1, 1, S]. */
 export interface CacheInputs {

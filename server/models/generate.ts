@@ -6,6 +6,7 @@ import type { Random } from "../common/random.ts";
 import type { Device, Program, StateStore, Update } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { maskedScore } from "../engine/shapes.ts";
 import type { CacheInputs, ForwardResult } from "./architecture.ts";
 import { ContextLengthError, PromptError, TokenIdError } from "./errors.ts";
 import { type Continuation, GenerationRows } from "./generation-rows.ts";
@@ -187,7 +188,7 @@ function samplingInputs(
 /** [V]; added to logits. */
 function idBiasOf(unusedIds: readonly number[], vocabSize: number): Float32Array {
   const bias = new Float32Array(vocabSize);
-  for (const id of unusedIds) bias[id] = -1e30;
+  for (const id of unusedIds) bias[id] = maskedScore;
   return bias;
 }
 

@@ -1,6 +1,6 @@
 import type { Node, NodeOf, OpKind, Reduction, Shape } from "../graph.ts";
 import { sizeOf } from "../graph.ts";
-import { maskAllows } from "../shapes.ts";
+import { maskAllows, maskedScore } from "../shapes.ts";
 import type { Emitter, Value } from "./emitter.ts";
 
 /** Writes one node's ONNX and gives the value that holds its result. */
@@ -191,7 +191,7 @@ function maskBias(shape: Shape, mask: NodeOf<"softmax">["attrs"]["mask"], window
     const values = new Float32Array(Q * K);
     // Large enough that exp underflows to exactly 0, small enough that adding a score stays finite.
     for (let at = 0; at < values.length; at++)
-      values[at] = maskAllows(mask, window, Math.floor(at / K) + K - Q - (at % K)) ? 0 : -1e30;
+      values[at] = maskAllows(mask, window, Math.floor(at / K) + K - Q - (at % K)) ? 0 : maskedScore;
     return [e.initializer("f32", [Q, K], values)];
   });
   return of(bias);
