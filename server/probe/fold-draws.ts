@@ -16,7 +16,7 @@ import type { Triple } from "../tasks/task.ts";
 import { addScaledRow } from "./features.loops.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import type { ProbeSettings, SplitReport } from "./report-types.ts";
-import { type Fold, type Split, splitByWord } from "./splits.ts";
+import { type Fold, type Split, splitByTriple, splitByWord } from "./splits.ts";
 import { type ProbeTarget, withTargets } from "./targets.ts";
 import { orNull, spread } from "./word-scores.ts";
 
@@ -42,6 +42,14 @@ export interface FoldDrawProblem {
   /** Whether labels are permuted, `settings.refits` times: by the same permutations in every draw. */
   readonly permuted: boolean;
   readonly pacer: Pacer;
+}
+
+/** The split by triple. Throws `TooFewTriplesError`. */
+export function tripleSplitOf(
+  triples: readonly Triple[],
+  { seed, trainShare }: Pick<ProbeSettings, "seed" | "trainShare">,
+): Split {
+  return splitByTriple(triples.length, trainShare, Random.fromSeed(seed).fork("split by triple"));
 }
 
 /** The split by word that belongs to a draw. Throws `TooFewTriplesError`. */

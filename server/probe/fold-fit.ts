@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { byCodeUnit } from "../common/order.ts";
 import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import type { RowMatrix } from "../statistics/linear-algebra.ts";
@@ -78,11 +79,12 @@ export async function fitFold(problem: FoldProblem): Promise<FoldResult> {
 /** A sign for every word, the same in every fold. */
 export function randomSigns(words: readonly string[], seed: number, random: Random): ReadonlyMap<string, 1 | -1> {
   const own = random.fork(`signs ${seed}`);
-  const different = [...new Set(words)].sort((a, b) => Number(a > b) - Number(a < b));
+  const different = [...new Set(words)].sort(byCodeUnit);
   return new Map(different.map((word) => [word, own.uniform() < 0.5 ? 1 : -1]));
 }
 
-function fitted(
+/** The probe of some targets (see `Normaliser`), rounded as it is saved, and what it predicts of the tested rows. */
+export function fitted(
   solve: RidgeFit,
   targets: Float64Array,
   tested: RowMatrix,

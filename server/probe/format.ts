@@ -5,6 +5,7 @@ import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { exists } from "../common/exists.ts";
 import { parseJson } from "../common/json.ts";
+import { byCodeUnit } from "../common/order.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
@@ -158,7 +159,7 @@ async function saveFolds(folder: string, { probes }: WordFolds, features: number
 function describeFolds({ probes, foldOf }: WordFolds): NonNullable<z.infer<typeof descriptionSchema>["wordFolds"]> {
   return {
     outputScales: probes.map(({ outputScale }) => outputScale),
-    words: Object.fromEntries([...foldOf].sort(([a], [b]) => Number(a > b) - Number(a < b))),
+    words: Object.fromEntries([...foldOf].sort(([a], [b]) => byCodeUnit(a, b))),
   };
 }
 

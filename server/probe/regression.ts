@@ -4,19 +4,17 @@
  * sentences (split by triple) and for words that it never saw (split by word), each beside controls that could give the same number for nothing.
  */
 import { Pacer } from "../common/pacer.ts";
-import { Random } from "../common/random.ts";
 import { rewardScale } from "./deltas.ts";
 import { type Familiarity, familiarityOf, leveragesSchema } from "./familiarity.ts";
 import { countNonZero } from "./features.loops.ts";
 import { polarRows, type TripleFeatures } from "./features.ts";
-import { wordSplitOf } from "./fold-draws.ts";
+import { tripleSplitOf, wordSplitOf } from "./fold-draws.ts";
 import type { FoldResult } from "./fold-fit.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import { forgetful, keeper, type PartStore } from "./parts.ts";
 import type { ControlInput, ProbeData } from "./probe-data.ts";
 import type { ProbeSettings, RegressionReport } from "./report-types.ts";
 import { evaluateSplit, partsOfSplit } from "./split-report.ts";
-import { splitByTriple } from "./splits.ts";
 import { targetOf, withTargets } from "./targets.ts";
 import { type WordFolds, wordFoldsOf } from "./word-folds.ts";
 import { ratedRows } from "./word-means.ts";
@@ -47,8 +45,7 @@ export async function evaluateProbe(
   const rows = ratedRows(triples, ratings.values);
   const pacer = new Pacer(signal);
   const target = targetOf({ features, ...rows, range: ratings.range, logRatios, settings });
-  const random = Random.fromSeed(settings.seed).fork("split by triple");
-  const byTriple = withTargets(splitByTriple(triples.length, settings.trainShare, random), target);
+  const byTriple = withTargets(tripleSplitOf(triples, settings), target);
   const byWord = withTargets(wordSplitOf(triples, settings), target);
   const context = { data, settings, rows, keep: keeper(parts), pacer };
   const first = await evaluateSplit(byTriple, context);

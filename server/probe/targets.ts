@@ -1,5 +1,7 @@
 /** What a probe is fitted to: the activation deltas of the paper, or what tuning changed in the prediction of the word. */
+
 import { invariant } from "../common/errors.ts";
+import { byCodeUnit } from "../common/order.ts";
 import type { RatingRange } from "../rewards/word-ratings.ts";
 import { pick } from "../statistics/resampling.ts";
 import { activationDeltas } from "./deltas.ts";
@@ -90,7 +92,7 @@ const targets: { readonly [K in ProbeSettings["target"]]: (problem: TargetProble
 /** Means over the rows that have a value; exact where all are equal, so that ties stay ties. */
 function wordIndex(words: readonly string[], truth: Float64Array): WordIndex {
   const valued = words.filter((_, row) => !Number.isNaN(truth[row]));
-  const names = [...new Set(valued)].sort((a, b) => Number(a > b) - Number(a < b));
+  const names = [...new Set(valued)].sort(byCodeUnit);
   const placeOf = new Map(names.map((name, place) => [name, place]));
   const places = Int32Array.from(words, (word) => placeOf.get(word) ?? -1);
   const first = new Float64Array(names.length).fill(Number.NaN);

@@ -1,5 +1,7 @@
 /** From rows to words: what a fold's rows say of each of its words. */
+
 import { LfpError } from "../common/errors.ts";
+import { byCodeUnit } from "../common/order.ts";
 import type { Triple } from "../tasks/task.ts";
 import type { ProbeSettings, SplitReport } from "./report-types.ts";
 import type { Split } from "./splits.ts";
@@ -50,7 +52,7 @@ export function wordMeans(
   }
   const isRounded = target === "deltas" && normalise === "predictions";
   return [...sums]
-    .sort(([a], [b]) => Number(a > b) - Number(a < b))
+    .sort(([a], [b]) => byCodeUnit(a, b))
     .map(([word, { predicted: sum, occurrences, truth: excess, first }]) => {
       const mean = sum / occurrences;
       const predicted = isRounded ? Math.round(mean * 1000) / 1000 : mean;

@@ -1,15 +1,13 @@
 /** What probes say of every word, without their statistics and controls: what a calibration compares. */
 import { Pacer } from "../common/pacer.ts";
-import { Random } from "../common/random.ts";
-import { predictLinear } from "../statistics/linear-model.ts";
 import { pick } from "../statistics/resampling.ts";
 import { ridgeOf } from "../statistics/ridge.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
-import { wordSplitOf } from "./fold-draws.ts";
-import { rounded } from "./linear-probe.ts";
+import { tripleSplitOf, wordSplitOf } from "./fold-draws.ts";
+import { fitted } from "./fold-fit.ts";
 import type { ProbeData } from "./probe-data.ts";
 import type { ProbeSettings } from "./report-types.ts";
-import { type Split, splitByTriple } from "./splits.ts";
+import type { Split } from "./splits.ts";
 import { type ProbeTarget, targetOf } from "./targets.ts";
 import { ratedRows, wordMeans } from "./word-means.ts";
 
@@ -46,8 +44,7 @@ export async function wordReadings(
       settings: { target, normalise: settings.normalise },
     });
   const deltas = of("deltas");
-  const random = Random.fromSeed(settings.seed).fork("split by triple");
-  const byTriple = splitByTriple(triples.length, settings.trainShare, random);
+  const byTriple = tripleSplitOf(triples, settings);
   const byWord = wordSplitOf(triples, settings);
   const lexicon = (split: Split, predicted: readonly (readonly number[])[] = [], target: ProbeSettings["target"]) => {
     const means = wordMeans(split, rows.words, rows.ratings, predicted, { normalise: settings.normalise, target });
@@ -56,11 +53,11 @@ export async function wordReadings(
   const options = { alpha: settings.alpha, pacer: new Pacer(signal) };
   const [ofTriples] = await predictions(byTriple, features, [deltas], options);
   const targets = logRatios === undefined ? [deltas] : [deltas, of("logRatio")];
-  const [ofWords, fitted] = await predictions(byWord, features, targets, options);
+  const [ofWords, ofLogRatios] = await predictions(byWord, features, targets, options);
   return {
     byTriple: lexicon(byTriple, ofTriples, "deltas"),
     byWord: lexicon(byWord, ofWords, "deltas"),
-    fitted: fitted === undefined ? new Map() : lexicon(byWord, fitted, "logRatio"),
+    fitted: ofLogRatios === undefined ? new Map() : lexicon(byWord, ofLogRatios, "logRatio"),
   };
 }
 
@@ -81,8 +78,7 @@ async function predictions(
       const solve = known.length === train.length ? solveAll : await ridgeOf(takeRows(rows, known), alpha, pacer);
       const trained = pick(values, known);
       const own = normaliser(trained);
-      const { values: predicted } = own.finish(predictLinear(rounded(solve(own.targets(trained))), tested));
-      results[at]?.push([...predicted]);
+      results[at]?.push([...fitted(solve, own.targets(trained), tested, own).values]);
     }
   }
   return results;

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { byCodeUnit } from "../../server/common/order.ts";
 import { alpha, alphaLower, alphaUpper, icons } from "../../server/rewards/spacy-english/character-classes.ts";
 import { englishExceptions } from "../../server/rewards/spacy-english/exceptions.ts";
 import { tokenizeEnglish } from "../../server/rewards/spacy-english/tokenizer.ts";
@@ -63,7 +64,7 @@ test.for(["train", "test"] as const)(
 );
 
 test("the exception table is spaCy's, entry by entry", () => {
-  const lines = [...englishExceptions()].map(([key, pieces]) => [key, ...pieces].join("\u0001")).sort(byUnits);
+  const lines = [...englishExceptions()].map(([key, pieces]) => [key, ...pieces].join("\u0001")).sort(byCodeUnit);
   expect({ count: lines.length, sha256: sha256(lines.join("\n")) }).toEqual(golden.exceptions);
 });
 
@@ -91,11 +92,6 @@ function roundedSums(text: string): number[] {
   return (["head", "nltk2016"] as const).map(
     (lexicon) => Math.round(vaderScore(text, { lexicon }).sum * 1e6) / 1e6 + 0,
   );
-}
-
-/** As Python sorts, all of these being in the basic plane. */
-function byUnits(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }
 
 function sha256(text: string): string {
