@@ -1,17 +1,9 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { runRecord } from "../../test/support/run-record.ts";
 import { scratchFolder } from "../../test/unit/runs/scratch.ts";
-import {
-  listRuns,
-  prepareRun,
-  RESERVED_NAMES,
-  type RunRecord,
-  readRecord,
-  runFolder,
-  runPaths,
-  writeRecord,
-} from "./run-folder.ts";
+import { listRuns, prepareRun, RESERVED_NAMES, readRecord, runFolder, runPaths, writeRecord } from "./run-folder.ts";
 import { Lock } from "./run-lock.ts";
 
 describe("names of runs", () => {
@@ -68,17 +60,11 @@ test("the names that the machinery keeps are those at the top of the folder", ()
 test("the record comes back as it was written; one that cannot be read says what to do", async () => {
   const folder = await scratchFolder();
   expect(await readRecord(folder)).toBeUndefined();
-  const record: RunRecord = {
-    format: 1,
-    name: "a",
+  const record = runRecord({
     state: { kind: "failed", code: "resource", message: "full", stage: "tune", resumable: true },
-    seed: 1,
-    deviceClass: "cpu",
     versions: { node: "v24" },
     stages: [{ id: "tune", stage: "tune", codeVersion: 1, status: "running", key: "k" }],
-    published: [],
-    updated: "2026-01-01T00:00:00.000Z",
-  };
+  });
   await writeRecord(folder, record);
   expect(await readRecord(folder)).toEqual(record);
   await writeFile(runPaths(folder).record, JSON.stringify({ ...record, format: 2 }));

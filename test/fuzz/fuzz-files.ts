@@ -21,6 +21,7 @@ import { runStatus } from "../../server/runs/run-status.ts";
 import { loadSae } from "../../server/sae/format.ts";
 import { FeatureStore } from "../../server/store/store.ts";
 import { writeSyntheticStore } from "../../server/store/synthetic.ts";
+import { runRecord } from "../support/run-record.ts";
 import { makeTinyRun } from "../support/tiny-run.ts";
 import { mutate, pick } from "./junk.ts";
 
@@ -118,18 +119,8 @@ async function subjects(root: string): Promise<readonly Subject[]> {
     join(made, "e.json"),
     JSON.stringify({ preset: "quick", name: "x", sae: { epochs: 2 }, tuning: { steps: 3 } }),
   );
-  const stage = { id: "tune", stage: "tune", codeVersion: 1, status: "done" };
-  const record = {
-    format: 1,
-    name: "x",
-    state: { kind: "done" },
-    seed: 0,
-    deviceClass: "cpu",
-    versions: {},
-    published: [],
-    updated: "",
-  };
-  await writeFile(join(made, "run.json"), JSON.stringify({ ...record, stages: [stage] }));
+  const stage = { id: "tune", stage: "tune", codeVersion: 1, status: "done" } as const;
+  await writeFile(join(made, "run.json"), JSON.stringify(runRecord({ stages: [stage] })));
   writeSyntheticStore(join(made, "features.sqlite"), { layers: 1, features: 30 });
   const tuned = join(run, "tuned");
   const starter = starterFolder();

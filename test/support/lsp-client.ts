@@ -16,6 +16,8 @@ import type { NotificationType, RequestType } from "../../server/protocol/messag
 
 const position = z.object({ line: z.int(), character: z.int() });
 
+const hovered = z.object({ contents: z.object({ value: z.string() }) }).nullable();
+
 /** What the server tells of a document's problems. */
 export const published = {
   method: "textDocument/publishDiagnostics",
@@ -109,6 +111,12 @@ export class LspClient {
       textDocument: { uri, version },
       contentChanges: [{ text }],
     });
+  }
+
+  /** The Markdown of the hover at a place; null where there is none. */
+  async hover(uri: string, place: z.infer<typeof position>): Promise<string | null> {
+    const shown = await this.connection.sendRequest("textDocument/hover", { textDocument: { uri }, position: place });
+    return hovered.parse(shown)?.contents.value ?? null;
   }
 
   /** The first message of this kind, told already or later, that is the one. */

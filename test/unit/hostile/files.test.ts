@@ -16,6 +16,7 @@ import { checksumOf } from "../../../server/runs/files.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../server/runs/run-status.ts";
 import { loadSae } from "../../../server/sae/format.ts";
+import { runRecord } from "../../support/run-record.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
 /** Everything that reads a file whole, by the file that it reads. */
@@ -85,23 +86,15 @@ describe.skipIf(process.platform === "win32")("a file that is read whole", () =>
 
   test("a record of 100,000 stages is none", async () => {
     const folder = await scratchFolder();
-    const stage = { id: "a", stage: "a", codeVersion: 1, status: "done" };
-    const record = {
-      format: 1,
-      name: "x",
-      state: { kind: "done" },
-      seed: 0,
-      deviceClass: "cpu",
-      versions: {},
-      published: [],
-      updated: "",
-    };
-    await writeFile(
-      join(folder, "run.json"),
-      JSON.stringify({ ...record, stages: Array.from({ length: 30_000 }, () => stage) }),
-    );
+    const stage = { id: "a", stage: "a", codeVersion: 1, status: "done" } as const;
+    const write = (stages: number): Promise<void> =>
+      writeFile(
+        join(folder, "run.json"),
+        JSON.stringify(runRecord({ stages: Array.from({ length: stages }, () => stage) })),
+      );
+    await write(30_000);
     await expect(readRecord(folder)).rejects.toMatchObject({ code: "input" });
-    await writeFile(join(folder, "run.json"), JSON.stringify({ ...record, stages: [stage] }));
+    await write(1);
     expect((await readRecord(folder))?.stages).toHaveLength(1);
   });
 });

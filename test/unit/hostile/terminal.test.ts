@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { exitCodes } from "../../../server/cli/exit-codes.ts";
 import { main } from "../../../server/cli/main.ts";
+import { runRecord } from "../../support/run-record.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
 const acts = "\u001b[2J\u001b]0;title\u0007\u009b31m\u202eevil\nlfp: all is well";
@@ -21,19 +22,10 @@ async function lfp(...args: readonly string[]): Promise<{ code: number; out: str
 async function hostileRun(): Promise<string> {
   const folder = join(await scratchFolder(), "x");
   await mkdir(folder);
-  const state = { kind: "failed", code: "input", message: acts, resumable: false };
-  const record = {
-    format: 1,
-    name: acts,
-    state,
-    seed: 0,
-    deviceClass: acts,
-    versions: {},
-    published: [],
-    updated: "2026",
-  };
-  const stage = { id: acts, stage: acts, codeVersion: 1, status: "done" };
-  await writeFile(join(folder, "run.json"), JSON.stringify({ ...record, stages: [stage] }));
+  const state = { kind: "failed", code: "input", message: acts, resumable: false } as const;
+  const stage = { id: acts, stage: acts, codeVersion: 1, status: "done" } as const;
+  const record = runRecord({ name: acts, state, deviceClass: acts, stages: [stage] });
+  await writeFile(join(folder, "run.json"), JSON.stringify(record));
   const event = { seq: 1, time: "2026-01-01T00:00:00.000Z", kind: "message", level: "warning", text: acts };
   await writeFile(join(folder, "events.jsonl"), `${JSON.stringify(event)}\n`);
   return folder;

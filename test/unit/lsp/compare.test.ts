@@ -2,7 +2,6 @@
 import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
 import { openPairLens } from "../../../server/pipeline/finished/open-pair.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import {
@@ -80,11 +79,7 @@ test("a hover says a word's number, a token's with its word's sum, and what it i
   await client.open(uri, text);
   await client.tell(ProblemsWanted, { uri, wanted: true });
   expect((await client.heard(published)).diagnostics).toEqual([]);
-  const hover = async (line: number, character: number): Promise<string> => {
-    const position = { line, character };
-    const shown = await client.connection.sendRequest("textDocument/hover", { textDocument: { uri }, position });
-    return z.object({ contents: z.object({ value: z.string() }) }).parse(shown).contents.value;
-  };
+  const hover = (line: number, character: number) => client.hover(uri, { line, character });
   const { passages } = await client.ask(ReadTokens, { ...all, mode: learned });
   const [, second] = passages;
   const word = text.indexOf("unforgettable");

@@ -2,7 +2,6 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
 import { ratedWords } from "../../../server/lsp/lens/rated-words.ts";
 import { signed } from "../../../server/lsp/text/markdown.ts";
 import { experimentDigest, saveCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
@@ -72,9 +71,7 @@ async function start(folder = run, settings: object = {}): Promise<LspClient> {
 }
 
 async function hover(client: LspClient, at: string, into = 1): Promise<string> {
-  const position = { line: 0, character: text.indexOf(at) + into };
-  const shown = await client.connection.sendRequest("textDocument/hover", { textDocument: { uri }, position });
-  return z.object({ contents: z.object({ value: z.string() }) }).parse(shown).contents.value;
+  return (await client.hover(uri, { line: 0, character: text.indexOf(at) + into })) ?? "";
 }
 
 test("problems are of the words whose log-ratio has the other sign than their rating, by the lexicon where it has the word", async () => {

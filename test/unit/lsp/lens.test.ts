@@ -200,11 +200,7 @@ test("a question that is taken back is answered within 100 ms, in the middle of 
 test("hovers and problems come once the document's readings are shown, and go with them", async () => {
   const client = await start();
   await client.open(uri, text);
-  const hover = (offset: number) =>
-    client.connection.sendRequest("textDocument/hover", {
-      textDocument: { uri },
-      position: { line: 0, character: offset },
-    });
+  const hover = (offset: number) => client.hover(uri, { line: 0, character: offset });
   expect(await hover(text.indexOf("wonderful"))).toBeNull();
   await client.tell(ProblemsWanted, { uri, wanted: true });
   const { diagnostics, version } = await client.heard(published);
@@ -223,9 +219,9 @@ test("hovers and problems come once the document's readings are shown, and go wi
   expect(diagnostics).toHaveLength(familiar.length);
   expect(familiar.length).toBeGreaterThan(0);
   expect(diagnostics[0]).toMatchObject({ severity: 3, source: "LFP Lens", code: "reward-disagreement" });
-  const shown = z.object({ contents: z.object({ value: z.string() }) }).parse(await hover(text.indexOf("wonderful")));
-  expect(shown.contents.value).toMatch(/^“wonderful” implicit reward \*\*.*true reward \*\*\+2\.70\*\*/);
-  expect(shown.contents.value).toMatch(/Of \d+ (positive|negative) words that it had not seen/);
+  const shown = await hover(text.indexOf("wonderful"));
+  expect(shown).toMatch(/^“wonderful” implicit reward \*\*.*true reward \*\*\+2\.70\*\*/);
+  expect(shown).toMatch(/Of \d+ (positive|negative) words that it had not seen/);
 
   await client.tell(ProblemsWanted, { uri, wanted: false });
   await client.heard(published, (told) => told.diagnostics.length === 0);
@@ -266,15 +262,11 @@ test("overlay, parts and hover are read under an ablation set, and the parts sti
   await client.tell(ProblemsWanted, { uri, wanted: true });
   await client.heard(published);
   await client.tell(AblationChanged, AblationChanged.params.parse({ ablation }));
-  const shown = await client.connection.sendRequest("textDocument/hover", {
-    textDocument: { uri },
-    position: { line: 1, character: "It is g".length },
-  });
-  const { contents } = z.object({ contents: z.object({ value: z.string() }) }).parse(shown);
+  const shown = await client.hover(uri, { line: 1, character: "It is g".length });
   const great = await client.ask(DescribeToken, { ...all, offset: text.indexOf("great"), ablation, features: 3 });
   const number = Math.abs(great?.implicit ?? Number.NaN).toFixed(2);
-  expect(contents.value).toMatch(new RegExp(`^“great” implicit reward \\*\\*[+−]?${number}\\*\\*`));
-  expect(contents.value).toContain("With 2 features ablated.");
+  expect(shown).toMatch(new RegExp(`^“great” implicit reward \\*\\*[+−]?${number}\\*\\*`));
+  expect(shown).toContain("With 2 features ablated.");
 });
 
 test("with unfamiliar tokens faded they are in no list and no mean, and in no problem; otherwise they are", async () => {

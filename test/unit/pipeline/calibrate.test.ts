@@ -1,17 +1,17 @@
 /** `lfp calibrate` on the starter, as small as it goes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { readCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { Calibration } from "../../../server/protocol/calibration.ts";
 import { prepareRun, readRecord } from "../../../server/runs/run-folder.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
+import { useStateFolder } from "../../support/state-folder.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
 
 const tiny = {
@@ -29,16 +29,12 @@ const tiny = {
 const small = ["--words-per-set", "4", "--met", "0"];
 const few = ["--sets", "1", "--nulls", "1", ...small];
 
+const stateFolder = useStateFolder("calibrate");
 let folder: string;
 let experiment: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "lfp-calibrate-"));
-  process.env["LFP_STATE_DIR"] = join(folder, "state");
+  folder = stateFolder();
   experiment = await write("tiny", tiny);
-});
-afterAll(async () => {
-  delete process.env["LFP_STATE_DIR"];
-  await rm(folder, { recursive: true });
 });
 
 async function write(name: string, contents: object): Promise<string> {

@@ -1,7 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
@@ -10,17 +9,14 @@ import { readRecord } from "../../../server/runs/run-folder.ts";
 import { loadSae } from "../../../server/sae/format.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { runLfp } from "../../support/run-lfp.ts";
+import { useStateFolder } from "../../support/state-folder.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
 import { tinyExperiment as tiny } from "./tiny-experiment.ts";
 
+const stateFolder = useStateFolder("run");
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "lfp-run-"));
-  process.env["LFP_STATE_DIR"] = join(folder, "state");
-});
-afterAll(async () => {
-  delete process.env["LFP_STATE_DIR"];
-  await rm(folder, { recursive: true });
+  folder = stateFolder();
 });
 
 const lfp = (args: readonly string[], signal = new AbortController().signal) =>

@@ -1,23 +1,19 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { seedsOf } from "../../../server/cli/run-seeds.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord, runPaths } from "../../../server/runs/run-folder.ts";
 import { Lock } from "../../../server/runs/run-lock.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
+import { useStateFolder } from "../../support/state-folder.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 
+const stateFolder = useStateFolder("seeds");
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "lfp-seeds-"));
-  process.env["LFP_STATE_DIR"] = join(folder, "state");
-});
-afterAll(async () => {
-  delete process.env["LFP_STATE_DIR"];
-  await rm(folder, { recursive: true });
+  folder = stateFolder();
 });
 
 const lfp = (args: readonly string[], signal = new AbortController().signal) =>
