@@ -44,6 +44,8 @@ export interface ModelParameter extends ParameterSpec {
 
 /** Everything that the rest of the program needs to know of an architecture. */
 export interface Architecture<C extends BaseConfig> {
+  /** Types and checks a parsed config.json. Throws `ConfigError` or `ZodError`. */
+  parseConfig(json: unknown): C;
   /** The parameters that a checkpoint must hold. */
   parameters(config: C): ModelParameter[];
   /** Names in real checkpoints that carry no information: masks, rotary tables; a value head, which is no part of the model. */

@@ -2,7 +2,7 @@
 import { describeShape } from "../engine/errors.ts";
 import { sameShape } from "../engine/graph.ts";
 import type { ParameterSpec } from "./architecture.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./architectures.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { fileNamesOf, headNameOf } from "./model.ts";
 import type { TensorSource } from "./safetensors.ts";

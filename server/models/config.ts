@@ -4,22 +4,10 @@ import { messageOf } from "../common/errors.ts";
 import { exists } from "../common/exists.ts";
 import { parseJson as parseJsonText } from "../common/json.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
+import { architectures, type ModelConfig, type ModelType } from "./architectures.ts";
 import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
-import { type GemmaConfig, parseGemmaConfig } from "./gemma.ts";
-import { type GptNeoConfig, parseGptNeoConfig } from "./gpt-neo.ts";
-import { type GptNeoXConfig, parseGptNeoXConfig } from "./gpt-neox.ts";
 
-/** A model's config.json, typed and checked; `modelType` tells which architecture. */
-export type ModelConfig = GptNeoXConfig | GptNeoConfig | GemmaConfig;
-export type ModelType = ModelConfig["modelType"];
-
-const parsers: { readonly [K in ModelType]: (json: unknown) => Extract<ModelConfig, { modelType: K }> } = {
-  gpt_neox: parseGptNeoXConfig,
-  gpt_neo: parseGptNeoConfig,
-  gemma: parseGemmaConfig,
-};
-
-export const supportedModelTypes: readonly string[] = Object.keys(parsers);
+export const supportedModelTypes: readonly string[] = Object.keys(architectures);
 
 /** Reads `config.json` of a model folder. Throws `ConfigError`, `AdaptersOnlyError` or `UnknownArchitectureError`. */
 export async function readConfig(
@@ -50,7 +38,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>, where: stri
     );
   if (!isSupported(modelType)) throw new UnknownArchitectureError(modelType, supportedModelTypes);
   try {
-    return parsers[modelType](json);
+    return architectures[modelType].parseConfig(json);
   } catch (error) {
     if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${z.prettifyError(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
@@ -66,5 +54,5 @@ function parseJson(text: string, path: string): Readonly<Record<string, unknown>
 }
 
 function isSupported(modelType: string): modelType is ModelType {
-  return Object.hasOwn(parsers, modelType);
+  return Object.hasOwn(architectures, modelType);
 }

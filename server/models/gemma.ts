@@ -62,7 +62,7 @@ const schema = z.object({
   eos_token_id: tokenIds,
 });
 
-export function parseGemmaConfig(json: unknown): GemmaConfig {
+function parseGemmaConfig(json: unknown): GemmaConfig {
   requirePlainRope(json);
   const raw = schema.parse(json);
   refuseUnread(json, schema);
@@ -97,6 +97,7 @@ const headWeight = "lm_head.weight";
 const layerName = (layer: number): string => `model.layers.${layer}`;
 
 export const gemma: Architecture<GemmaConfig> = {
+  parseConfig: parseGemmaConfig,
   parameters,
   ignorable: /\.rotary_emb\.inv_freq$|^v_head\./,
   bodyPrefix: "model.",

@@ -62,7 +62,7 @@ const schema = z.object({
   eos_token_id: tokenIds,
 });
 
-export function parseGptNeoConfig(json: unknown): GptNeoConfig {
+function parseGptNeoConfig(json: unknown): GptNeoConfig {
   const raw = schema.parse(json);
   refuseUnread(json, schema);
   const told = raw.attention_types.reduce((sum, [kinds, times]) => sum + kinds.length * times, 0);
@@ -105,6 +105,7 @@ const headWeight = "lm_head.weight";
 const layerName = (layer: number): string => `transformer.h.${layer}`;
 
 export const gptNeo: Architecture<GptNeoConfig> = {
+  parseConfig: parseGptNeoConfig,
   parameters,
   ignorable: /\.attn\.attention\.(bias|masked_bias)$|^v_head\./,
   bodyPrefix: "transformer.",

@@ -69,7 +69,7 @@ const schema = z.object({
   eos_token_id: tokenIds,
 });
 
-export function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
+function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
   requirePlainRope(json);
   const raw = schema.parse(json);
   const headDim = headDimension(raw.hidden_size, raw.num_attention_heads);
@@ -104,6 +104,7 @@ const headWeight = "embed_out.weight";
 const layerName = (layer: number): string => `gpt_neox.layers.${layer}`;
 
 export const gptNeoX: Architecture<GptNeoXConfig> = {
+  parseConfig: parseGptNeoXConfig,
   parameters,
   // Old checkpoints carry masks and rotary tables, and TRL's a value head.
   ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^v_head\./,

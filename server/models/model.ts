@@ -11,19 +11,8 @@ import {
   stateWeights,
   type Weights,
 } from "./architecture.ts";
-import type { ModelConfig, ModelType } from "./config.ts";
+import { type ModelConfig, withArchitecture } from "./architectures.ts";
 import { ContextLengthError } from "./errors.ts";
-import { gemma } from "./gemma.ts";
-import { gptNeo } from "./gpt-neo.ts";
-import { gptNeoX } from "./gpt-neox.ts";
-
-type ConfigOf<K extends ModelType> = Extract<ModelConfig, { modelType: K }>;
-
-const architectures: { readonly [K in ModelType]: Architecture<ConfigOf<K>> } = {
-  gpt_neox: gptNeoX,
-  gpt_neo: gptNeo,
-  gemma,
-};
 
 /** A model as graphs are built from it: its config and where its weights are. The weights themselves are in a state store. */
 export interface Model {
@@ -72,30 +61,30 @@ export function logitsOf(model: Pick<Model, "config" | "weights">, hidden: Node)
 
 /** The architecture's own parameters, each with the part and the layer that it belongs to. */
 export function parametersOf(config: ModelConfig): ModelParameter[] {
-  return dispatch(config, (architecture, own) => architecture.parameters(own));
+  return withArchitecture(config, (architecture, own) => architecture.parameters(own));
 }
 
 /** How files name tensors. */
 export function fileNamesOf(config: ModelConfig): Pick<Architecture<never>, "ignorable" | "bodyPrefix" | "headNames"> {
-  return dispatch(config, ({ ignorable, bodyPrefix, headNames }) => ({ ignorable, bodyPrefix, headNames }));
+  return withArchitecture(config, ({ ignorable, bodyPrefix, headNames }) => ({ ignorable, bodyPrefix, headNames }));
 }
 
 export function headNameOf(config: ModelConfig): string {
-  return dispatch(config, (architecture, own) => architecture.headName(own));
+  return withArchitecture(config, (architecture, own) => architecture.headName(own));
 }
 
 /** The norm before the head. */
 export function finalNormOf(config: ModelConfig): FinalNorm {
-  return dispatch(config, (architecture) => architecture.finalNorm);
+  return withArchitecture(config, (architecture) => architecture.finalNorm);
 }
 
 /** What a norm's scale holds before any training. */
 export function initialNormOf(config: ModelConfig): number {
-  return dispatch(config, (architecture) => architecture.initialNorm);
+  return withArchitecture(config, (architecture) => architecture.initialNorm);
 }
 
 export function embeddingNameOf(config: ModelConfig): string {
-  return dispatch(config, (architecture, own) => architecture.embeddingName(own));
+  return withArchitecture(config, (architecture, own) => architecture.embeddingName(own));
 }
 
 /** A model whose parameters are in a store under their own names, with `prefix` before each. */
@@ -120,23 +109,5 @@ export function cacheShape({ kvHeads, headDim }: ModelConfig, B: number, S: numb
 }
 
 function forwardOf(config: ModelConfig, context: Parameters<Architecture<never>["forward"]>[1]): ForwardResult {
-  return dispatch(config, (architecture, own) => architecture.forward(own, context));
-}
-
-/** Pairs a config with the architecture of its type; the pairing is what `architectures` is typed to say. */
-function dispatch<R>(
-  config: ModelConfig,
-  use: <C extends ModelConfig>(architecture: Architecture<C>, config: C) => R,
-): R {
-  switch (config.modelType) {
-    case "gpt_neox":
-      return use(architectures.gpt_neox, config);
-    case "gpt_neo":
-      return use(architectures.gpt_neo, config);
-    case "gemma":
-      return use(architectures.gemma, config);
-    default:
-      config satisfies never;
-      throw new TypeError("unknown model type");
-  }
+  return withArchitecture(config, (architecture, own) => architecture.forward(own, context));
 }

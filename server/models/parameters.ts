@@ -1,6 +1,8 @@
 /** A checkpoint's tensors under the names that this program gives parameters, whatever the file calls them. */
+
+import type { ModelConfig } from "./architectures.ts";
 import { checkSpareHead, namesIn } from "./checkpoint-names.ts";
-import { type ModelConfig, readConfig } from "./config.ts";
+import { readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorInfo, type TensorSource } from "./safetensors.ts";

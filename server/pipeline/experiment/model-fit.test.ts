@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { starterFolder } from "../../common/package-root.ts";
-import { type ModelConfig, parseConfig } from "../../models/config.ts";
+import type { ModelConfig } from "../../models/architectures.ts";
+import { parseConfig } from "../../models/config.ts";
 import { modelFitIssues } from "./model-fit.ts";
 import { parseExperiment } from "./resolve.ts";
 

@@ -1,5 +1,5 @@
 /** What an experiment asks of its models that only their config.json can answer: said before the first stage, not after hours of tuning. */
-import type { ModelConfig } from "../../models/config.ts";
+import type { ModelConfig } from "../../models/architectures.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import type { Experiment } from "./schema.ts";

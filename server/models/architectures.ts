@@ -1,0 +1,30 @@
+/** The table of architectures, by `model_type` of config.json. */
+import type { Architecture } from "./architecture.ts";
+import { gemma } from "./gemma.ts";
+import { gptNeo } from "./gpt-neo.ts";
+import { gptNeoX } from "./gpt-neox.ts";
+
+const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma };
+
+export type ModelType = keyof typeof table;
+type ConfigOf<K extends ModelType> = (typeof table)[K] extends Architecture<infer C> ? C : never;
+/** A model's config.json, typed and checked; `modelType` tells which architecture. */
+export type ModelConfig = { [K in ModelType]: ConfigOf<K> & { readonly modelType: K } }[ModelType];
+
+export const architectures: { readonly [K in ModelType]: Architecture<ConfigOf<K>> } = table;
+
+/** Pairs a config with the architecture of its type. */
+export function withArchitecture<R>(
+  config: ModelConfig,
+  use: <K extends ModelType>(architecture: Architecture<ConfigOf<K>>, config: ConfigOf<K>) => R,
+): R {
+  return paired(config.modelType, config, use);
+}
+
+function paired<K extends ModelType, R>(
+  modelType: K,
+  config: ConfigOf<K>,
+  use: (architecture: Architecture<ConfigOf<K>>, config: ConfigOf<K>) => R,
+): R {
+  return use(architectures[modelType], config);
+}
