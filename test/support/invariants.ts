@@ -76,6 +76,12 @@ export const rules: readonly Rule[] = [
     forbidden: /^server\/tuning\/ppo-config\.ts/,
     types: true,
   }),
+  // Edits of ratings are edits of VADER's.
+  imports("only rewards, edits of ratings and benches know VADER", {
+    from: /^server\/(?!rewards\/|bench\/|pipeline\/(experiment\/reward-edits|report\/reward-section|stages\/report)\.ts)/,
+    forbidden: /^server\/rewards\/vader/,
+    types: true,
+  }),
   ...SEPARATE_PARTS.map((part) =>
     imports(`${part} imports none of ${SEPARATE_PARTS.filter((other) => other !== part).join(", ")}`, {
       from: new RegExp(`^server/${part}/`),

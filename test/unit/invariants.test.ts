@@ -60,6 +60,13 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/protocol/hover.ts": ["zod", "server/lens/lens.ts"] },
       "server/protocol/hover.ts imports server/lens/lens.ts",
     ],
+    "only rewards, edits of ratings and benches know VADER": [
+      {
+        "server/rewards/rewards.ts": ["server/rewards/vader.ts"],
+        "server/probe/deltas.ts": ["type server/rewards/vader.ts"],
+      },
+      "server/probe/deltas.ts imports server/rewards/vader.ts",
+    ],
     "runs knows no model, no experiment and no stage": [
       { "server/runs/run.ts": ["server/common/errors.ts", "type server/models/model.ts"] },
       "server/runs/run.ts imports server/models/model.ts",
