@@ -87,6 +87,18 @@ export class FeatureStore implements Disposable {
     return found;
   }
 
+  /** The explanation that is shown first; undefined where there is none. Reads nothing else of the feature. */
+  explanationText(id: string): string | undefined {
+    const number = numberOfId(id);
+    return number === undefined ? undefined : explanationsOf(this.#statements, number)[0]?.text;
+  }
+
+  /** A feature's largest activation in the run's texts; undefined when there is none of this id. Reads nothing else of it. */
+  maxActivation(id: string): number | undefined {
+    const sql = "SELECT max_activation AS n FROM features WHERE id = ?";
+    return firstRow(this.#statements.get(sql), largestSchema, numberOfId(id) ?? -1)?.n;
+  }
+
   examples(id: string): StoredExample[] {
     const number = numberOfId(id);
     return number === undefined ? [] : examplesOf(this.#statements, number);
@@ -304,6 +316,7 @@ export interface LaterAblation {
   readonly earlier: boolean;
 }
 
+const largestSchema = z.object({ n: z.number() });
 const laterSchema = z.object({ key: z.string(), result: z.string(), digest: z.string(), created: z.string() });
 const aboutSchema = z.object({ features: z.array(z.object({ id: z.string() })) });
 

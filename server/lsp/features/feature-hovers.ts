@@ -23,8 +23,7 @@ export class FeatureHovers {
   async hover(id: FeatureId): Promise<string | undefined> {
     const folder = this.#run.folder();
     if (folder === undefined) return undefined;
-    const store = await this.#stores.store(folder).catch(() => undefined);
-    const detail = store?.detail(id);
+    const detail = await this.#stores.use(folder, (store) => store.detail(id)).catch(() => undefined);
     return detail === undefined ? undefined : featureHover(detail, folder, basename(folder));
   }
 }

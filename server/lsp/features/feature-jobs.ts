@@ -33,26 +33,25 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
     const folder = await trustedRun(session, runFolder);
     const { loadExperiment } = await import("../../pipeline/experiment/resolve.ts");
     const experiment = await loadExperiment(runPaths(folder).experiment);
-    return { store: await stores.store(folder), experiment, ids, perLayer: FEATURES_A_LAYER, again: false };
+    return { folder, experiment, ids, perLayer: FEATURES_A_LAYER, again: false };
   };
 
   dispatcher.request(PreviewExplain, async ({ runFolder, ids, endpoint }) => {
-    const settings = await settingsOf(runFolder, ids);
+    const { folder, ...settings } = await settingsOf(runFolder, ids);
     const { previewExplain } = await import("../../pipeline/finished/explain-run.ts");
-    return previewExplain({ ...settings, endpoint: endpoint === null ? null : endpointOf(endpoint, "", null) });
+    const asked = endpoint === null ? null : endpointOf(endpoint, "", null);
+    return stores.use(folder, (store) => previewExplain({ ...settings, store, endpoint: asked }));
   });
 
   dispatcher.request(ExplainFeatures, async ({ runFolder, ids, endpoint, capUsd, job }, { signal }) => {
     if (endpoint !== null && (capUsd === null || endpoint.prices === null)) throw new NoCapError();
-    const settings = await settingsOf(runFolder, ids);
+    const { folder, ...settings } = await settingsOf(runFolder, ids);
     const { explainRun } = await import("../../pipeline/finished/explain-run.ts");
     const asked = endpoint === null ? null : endpointOf(endpoint, endpoint.apiKey, capUsd);
-    const { explained, failed, stoppedAtCap, spentUsd } = await explainRun(
-      { ...settings, endpoint: asked },
-      {
-        signal,
-        onProgress: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} features` }),
-      },
+    const onProgress = (done: number, total: number): void =>
+      tell(JobProgress, { job, done, total, message: `${done} of ${total} features` });
+    const { explained, failed, stoppedAtCap, spentUsd } = await stores.use(folder, (store) =>
+      explainRun({ ...settings, store, endpoint: asked }, { signal, onProgress }),
     );
     const missing = [...failed, ...explained.flatMap(({ lost }) => lost)];
     const reasons = [...new Set(missing.map(({ reason }) => reason))].slice(0, 3);

@@ -8,6 +8,7 @@ import {
   QueryFeatures,
   TryFeature,
 } from "../../protocol/features.ts";
+import type { FeatureStore } from "../../store/store.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { LensSession } from "../lens/lens-session.ts";
 import type { Quarantine } from "../quarantine.ts";
@@ -24,18 +25,18 @@ export interface FeatureRequestsOptions {
 /** Serves what pages about features ask. In Restricted Mode only the program's own run is looked into. */
 export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOptions): void {
   const { session, stores } = options;
-  const storeOf = async (runFolder: string) => stores.store(await trustedRun(session, runFolder));
+  const use = async <T>(runFolder: string, work: (store: FeatureStore) => T | Promise<T>): Promise<T> =>
+    stores.use(await trustedRun(session, runFolder), work);
 
-  dispatcher.request(DescribeStore, async ({ runFolder }) => {
-    const store = await storeOf(runFolder);
-    return { ...store.describe(), earlier: await earlierStores(store.path) };
-  });
-  dispatcher.request(QueryFeatures, async ({ runFolder, query, offset, count }) =>
-    (await storeOf(runFolder)).query(query, { offset, count }),
+  dispatcher.request(DescribeStore, ({ runFolder }) =>
+    use(runFolder, async (store) => ({ ...store.describe(), earlier: await earlierStores(store.path) })),
   );
-  dispatcher.request(DescribeFeature, async ({ runFolder, id }) => (await storeOf(runFolder)).detail(id) ?? null);
-  dispatcher.request(AnnotateFeature, async ({ runFolder, id, ...annotation }) =>
-    (await storeOf(runFolder)).annotate(id, annotation),
+  dispatcher.request(QueryFeatures, ({ runFolder, query, offset, count }) =>
+    use(runFolder, (store) => store.query(query, { offset, count })),
+  );
+  dispatcher.request(DescribeFeature, ({ runFolder, id }) => use(runFolder, (store) => store.detail(id) ?? null));
+  dispatcher.request(AnnotateFeature, ({ runFolder, id, ...annotation }) =>
+    use(runFolder, (store) => store.annotate(id, annotation)),
   );
   dispatcher.request(TryFeature, async ({ runFolder, id, text }, { signal }) =>
     tryFeature(options, await trustedRun(session, runFolder), { id, text }, signal),

@@ -8,10 +8,15 @@ interface Opened {
   /** Device and inode of the file: another file may take its place. */
   readonly inode: string;
   readonly opening: Promise<FeatureStore>;
+  /** Requests that work with it now. */
+  users: number;
+  /** Whether it is closed as soon as nobody works with it. */
+  isLeft: boolean;
 }
 
-/** The feature stores of runs, opened when they are first asked for and kept open: a few at a time. */
+/** The feature stores of runs, opened when they are first asked for and kept open: a few at a time, those that were used last. */
 export class FeatureStores {
+  /** The least recently used first. */
   readonly #open = new Map<string, Opened>();
   readonly #onFailure: (error: unknown) => void;
 
@@ -20,63 +25,87 @@ export class FeatureStores {
     this.#onFailure = onFailure;
   }
 
-  /** The store of a run; requests at the same time share one opening. Throws `StoreError`. */
-  async store(runFolder: string): Promise<FeatureStore> {
-    const path = await livingStore(runFolder);
-    const found = await stat(path).catch(() => undefined);
-    const inode = `${found?.dev} ${found?.ino}`;
-    const known = this.#open.get(path);
-    if (known?.inode === inode) return await known.opening;
-    this.#close(path);
-    const opened = { inode, opening: openStore(path) };
-    this.#open.set(path, opened);
-    // A failure is not kept: the next request tries again.
-    opened.opening.catch(() => {
-      if (this.#open.get(path) === opened) this.#open.delete(path);
-    });
-    for (const oldest of this.#open.keys()) if (this.#open.size > MAX_OPEN) this.#close(oldest);
-    return await opened.opening;
+  /** Works with the store of a run, which stays open until the work is done; requests at the same time share one opening. Throws `StoreError`. */
+  async use<T>(runFolder: string, work: (store: FeatureStore) => T | Promise<T>): Promise<T> {
+    const opened = await this.#opened(await livingStore(runFolder));
+    try {
+      return await work(await opened.opening);
+    } finally {
+      opened.users -= 1;
+      closeUnused(opened);
+    }
   }
 
   /** What features mean, where someone has said so. A run without a store, or with one that cannot be read, has no words. */
   async words(runFolder: string, ids: readonly FeatureId[]): Promise<ReadonlyMap<FeatureId, string>> {
-    try {
-      const store = await this.store(runFolder);
-      return new Map(
-        ids.flatMap((id): [FeatureId, string][] => {
-          const text = store.detail(id)?.row.explanation?.text;
-          return text === undefined ? [] : [[id, text]];
-        }),
-      );
-    } catch (error) {
-      if (!isMissing(error)) this.#onFailure(error);
-      return new Map();
-    }
+    const found = await this.#lightly(runFolder, (store) =>
+      ids.flatMap((id): [FeatureId, string][] => {
+        const text = store.explanationText(id);
+        return text === undefined ? [] : [[id, text]];
+      }),
+    );
+    return new Map(found ?? []);
   }
 
   /** A feature's largest activation in its run's texts; undefined where the run has no store, or one that cannot be read. */
-  async largestActivation(runFolder: string, id: FeatureId): Promise<number | undefined> {
+  largestActivation(runFolder: string, id: FeatureId): Promise<number | undefined> {
+    return this.#lightly(runFolder, (store) => store.maxActivation(id));
+  }
+
+  /** Closes every store as soon as nobody works with it. */
+  close(): void {
+    for (const path of [...this.#open.keys()]) this.#leave(path);
+  }
+
+  /** Something that a reading can do without. */
+  async #lightly<T>(runFolder: string, read: (store: FeatureStore) => T): Promise<T | undefined> {
     try {
-      return (await this.store(runFolder)).detail(id)?.row.maxActivation;
+      return await this.use(runFolder, read);
     } catch (error) {
       if (!isMissing(error)) this.#onFailure(error);
       return undefined;
     }
   }
 
-  close(): void {
-    for (const path of [...this.#open.keys()]) this.#close(path);
+  /** The caller counts as a user from now on. */
+  async #opened(path: string): Promise<Opened> {
+    const found = await stat(path).catch(() => undefined);
+    const inode = `${found?.dev} ${found?.ino}`;
+    const known = this.#open.get(path);
+    const opened = known?.inode === inode ? known : this.#openNew(path, inode);
+    opened.users += 1;
+    this.#open.delete(path);
+    this.#open.set(path, opened);
+    for (const oldest of this.#open.keys()) if (this.#open.size > MAX_OPEN) this.#leave(oldest);
+    return opened;
   }
 
-  /** Whoever was just given the store uses it before this turn of the event loop ends. */
-  #close(path: string): void {
-    const opened = this.#open.get(path);
-    this.#open.delete(path);
-    opened?.opening.then(
-      (store) => setImmediate(() => store.close()),
-      () => undefined,
-    );
+  #openNew(path: string, inode: string): Opened {
+    this.#leave(path);
+    const opened: Opened = { inode, opening: openStore(path), users: 0, isLeft: false };
+    // A failure is not kept: the next request tries again.
+    opened.opening.catch(() => {
+      if (this.#open.get(path) === opened) this.#open.delete(path);
+    });
+    return opened;
   }
+
+  #leave(path: string): void {
+    const opened = this.#open.get(path);
+    if (opened === undefined) return;
+    this.#open.delete(path);
+    opened.isLeft = true;
+    closeUnused(opened);
+  }
+}
+
+function closeUnused({ isLeft, users, opening }: Opened): void {
+  if (!isLeft || users > 0) return;
+  opening.then(
+    (store) => store.close(),
+    // Whoever waited for it was told.
+    () => undefined,
+  );
 }
 
 async function openStore(path: string): Promise<FeatureStore> {

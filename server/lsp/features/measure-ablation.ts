@@ -11,29 +11,21 @@ const draws = 3;
 export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
   dispatcher.request(MeasureAblation, async ({ runFolder, features, prompts, seed, job }, { signal }) => {
     const folder = await trustedRun(session, runFolder);
-    const store = await stores.store(folder);
-    for (const { id } of features) store.need(id);
-    const { ablateRun } = await import("../../pipeline/finished/ablate-run.ts");
-    const { rewardChanges } = await import("../../pipeline/ablation/effects.ts");
-    const { openDevice } = await import("../../pipeline/devices.ts");
-    const { device: wish, threads } = session.settings;
-    const device = await openDevice({ device: wish, threads });
-    try {
-      const result = await ablateRun({
-        folder,
-        device,
-        store,
-        features,
-        prompts,
-        draws,
-        completions: 1,
-        seed,
-        signal,
-        onStep: (done, total) => tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` }),
-      });
-      return { ablations: rewardChanges(result) };
-    } finally {
-      await device.close();
-    }
+    return stores.use(folder, async (store) => {
+      for (const { id } of features) store.need(id);
+      const { ablateRun } = await import("../../pipeline/finished/ablate-run.ts");
+      const { rewardChanges } = await import("../../pipeline/ablation/effects.ts");
+      const { openDevice } = await import("../../pipeline/devices.ts");
+      const { device: wish, threads } = session.settings;
+      const device = await openDevice({ device: wish, threads });
+      try {
+        const settings = { folder, device, store, features, prompts, draws, completions: 1, seed, signal };
+        const onStep = (done: number, total: number): void =>
+          tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` });
+        return { ablations: rewardChanges(await ablateRun({ ...settings, onStep })) };
+      } finally {
+        await device.close();
+      }
+    });
   });
 }
