@@ -68,7 +68,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     },
     dictionaries: async ({ model, size }) =>
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
-    reward: vaderReward({ lexicon: "head" }, "completion"),
+    reward: async () => vaderReward({ lexicon: "head" }, "completion"),
     ratings,
     evidence: {
       kind: "regression",

@@ -26,13 +26,14 @@ export async function compareCompletions(
   { prompts, ...sampling }: CompletionRequest,
   signal: AbortSignal,
 ): Promise<ComparedCompletions> {
-  const { device, tuned: model, tokenizer, prefixIds, reward } = subject;
+  const { device, tuned: model, tokenizer, prefixIds } = subject;
   const options: ContinueOptions = { ...sampling, bos: prefixIds.length > 0, signal };
   const before = await continueTexts(device, { model, tokenizer }, prompts, options);
   const after =
     ablation === undefined
       ? before
       : await continueTexts(device, { model, tokenizer }, prompts, { ...options, edit: editOf(ablation) });
+  const reward = await subject.reward();
   const scored = (texts: typeof before): Promise<Float64Array> =>
     scoresOf(
       reward,

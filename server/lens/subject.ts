@@ -100,7 +100,7 @@ export interface LensSubject {
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
   /** What the feedback gives to completions alone. */
-  readonly reward: Reward;
+  readonly reward: () => Promise<Reward>;
   /** What it gives to words; undefined where it rates none. */
   readonly ratings: WordRatings | undefined;
   readonly evidence: LensEvidence;

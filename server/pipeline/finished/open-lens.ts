@@ -22,6 +22,7 @@ import { resolveReference } from "../../models/open.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 import { loadProbe, type SavedProbe } from "../../probe/format.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
+import type { Reward } from "../../rewards/reward.ts";
 import { runPaths } from "../../runs/run-folder.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
@@ -70,6 +71,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     remembered(loaded, `${kind.model} ${kind.size}`, () => loadDictionaries(parts, kind, tuned));
   const probe = checkedProbe(parts, await dictionaries({ model: "tuned", size: "small" }));
   const base = new Map<string, Promise<LoadedModel>>();
+  const rewards = new Map<string, Promise<Reward>>();
   const feedback = rewardSettingsOf(experiment);
   const ratings = ratingsOf(feedback);
   const hasBase = await modelFolder(experiment.model).then(
@@ -77,7 +79,6 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     () => false,
   );
   const fitted = await loadFitted(folder, probe, experiment);
-  const reward = await rewardOf(feedback, "completion");
   return {
     info: {
       kind: "run",
@@ -105,14 +106,14 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     fitted,
     multiToken: experiment.probe.multiToken,
     dictionaries,
-    reward,
+    reward: () => remembered(rewards, "reward", () => rewardOf(feedback, "completion")),
     ratings,
     evidence: evidenceOf(saved.report, ratings),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
     close: async () => {
-      await reward[Symbol.asyncDispose]();
+      for (const opening of rewards.values()) await (await opening)[Symbol.asyncDispose]();
       await device.close();
     },
   };
