@@ -11,7 +11,7 @@ import { createPpoTrainer, type PpoStep } from "../tuning/ppo.ts";
 import { ppoPresets } from "../tuning/ppo-config.ts";
 import { type Prompt, uniformIn } from "../tuning/prompts.ts";
 import { paperSampling } from "../tuning/sampling-config.ts";
-import type { Tuning } from "../tuning/tunings.ts";
+import type { TuningKinds } from "../tuning/tunings.ts";
 import { medianOf } from "./timing.ts";
 
 export interface PpoBenchOptions {
@@ -21,7 +21,7 @@ export interface PpoBenchOptions {
   /** Timed steps, after one that warms up. */
   readonly steps: number;
   /** Of the paper's settings; for quicker checks. */
-  readonly overrides?: Partial<Tuning<"ppo">>;
+  readonly overrides?: Partial<TuningKinds["ppo"]>;
 }
 
 /** One line of `lfp bench ppo --json`. Shares are of the step's time; seconds a step are medians. */
@@ -70,9 +70,9 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
   const first = await trainer.step();
   const start = process.cpuUsage();
   const timed: PpoStep[] = [];
-  while (!trainer.done) timed.push(await trainer.step());
+  while (trainer.done < trainer.steps) timed.push(await trainer.step());
   const cpu = process.cpuUsage(start);
-  await trainer.dispose();
+  await trainer[Symbol.asyncDispose]();
   const totals = timed.map(({ times }) => times.totalS);
   const stepSeconds = medianOf(totals);
   const share = (part: "sampleS" | "scoreS" | "trainS"): number =>
@@ -104,7 +104,7 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
  * log-probabilities, and the sampled tokens must be as likely as draws from the scored distributions are; later on the policy
  * must have moved, and all of it in finite numbers.
  */
-function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: Tuning<"ppo">): string {
+function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: TuningKinds["ppo"]): string {
   const { kl, surprisal, entropy, tokens } = first.metrics;
   if (Math.abs(kl) > 1e-3) return `the untrained policy's KL to its reference is ${kl}`;
   if (Math.abs(surprisal - entropy) > 0.5)

@@ -55,7 +55,13 @@ export interface StageContext<Settings, Inputs extends string> {
 
 /** One line of `log.jsonl`. */
 export type Metrics = { readonly [name: string]: MetricValue };
-type MetricValue = number | string | boolean | null | readonly (number | string | null)[];
+type MetricValue =
+  | number
+  | string
+  | boolean
+  | null
+  | readonly (number | string | null)[]
+  | readonly { readonly [name: string]: string | undefined }[];
 
 /** Everything a stage needs to go on from here. The random stream and the log so far are saved along. */
 export interface CheckpointContent {

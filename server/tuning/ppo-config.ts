@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { count } from "./sampling-config.ts";
+import type { TuningKind } from "./tuning-kind.ts";
 
 const share = z.number().min(0).max(1);
 
@@ -128,6 +129,24 @@ const quick: PpoConfig = {
 
 /** Settings by name. */
 export const ppoPresets = { paper, quick } as const satisfies Readonly<Record<string, PpoConfig>>;
+
+/** PPO as the rest of the program sees it before it runs. */
+export const ppoTuning: TuningKind<PpoConfig> = {
+  facts: ({ kl, steps, batchSize, learningRate }) => {
+    const penalty =
+      kl.mode === "fixed"
+        ? `a KL penalty of ${kl.coefficient}`
+        : `a KL penalty from ${kl.coefficient} towards ${kl.target} nats a completion`;
+    return {
+      inWords: `PPO, ${steps} steps of ${batchSize} completions, learning rate ${learningRate}, ${penalty}`,
+      fewestTexts: { field: "batchSize", count: batchSize },
+      steps,
+      completions: steps * batchSize,
+    };
+  },
+  withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
+  keyed: ({ kind: _, ...settings }) => settings,
+};
 
 /** The learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */
 export function learningRateAt(

@@ -33,7 +33,7 @@ afterEach(() => rm(folder, { recursive: true }));
 it("raises the reward it is given, and stays at the reference before it has learned", async () => {
   const trainer = await createPpoTrainer(await tinyOptions(device));
   const rewards: number[] = [];
-  while (!trainer.done) {
+  while (trainer.done < trainer.steps) {
     const { metrics, samples } = await trainer.step();
     if (metrics.step === 1) {
       expect(Math.abs(metrics.kl)).toBeLessThan(1e-3);
@@ -47,7 +47,7 @@ it("raises the reward it is given, and stays at the reference before it has lear
   }
   expect(meanOf(rewards.slice(0, 2))).toBeLessThan(0.6);
   expect(meanOf(rewards.slice(-2))).toBeGreaterThan(0.75);
-  await trainer.dispose();
+  await trainer[Symbol.asyncDispose]();
 });
 
 describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions, on $kind", ({ open }) => {
@@ -63,7 +63,7 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
     const [first, second] = [await trainerOn(options, run, 0), await trainerOn(options, run, 1)];
     const steps = [(await first.step()).metrics];
     // The second trainer shares the models; the rest comes from the state of the first.
-    await second.restore(await collected(first.state()));
+    await second.restore(await collected(first.capture()));
     steps.push((await second.step()).metrics);
     for (const [index, expected] of run.steps.entries()) {
       for (const [name, value] of Object.entries(expected)) {
@@ -75,8 +75,8 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
     await using saved = await openSafetensors(join(folder, "model.safetensors"));
     for (const [name, values] of Object.entries(run.final))
       expectClose(name, await saved.readFloat32(name), values, { absolute: 1e-4, relative: 0 });
-    await second.dispose();
-    await first.dispose();
+    await second[Symbol.asyncDispose]();
+    await first[Symbol.asyncDispose]();
   });
 
   async function runOptions({ settings, batches }: PpoRun): Promise<PpoTrainerOptions> {
@@ -126,34 +126,34 @@ describe("resuming", () => {
   it("goes on from the middle with the same bits, whatever seed the new trainer was made with", async () => {
     const uncut = await createPpoTrainer(await tinyOptions(device));
     const metrics = [(await uncut.step()).metrics, (await uncut.step()).metrics];
-    const middle = await collected(uncut.state());
+    const middle = await collected(uncut.capture());
     metrics.push((await uncut.step()).metrics, (await uncut.step()).metrics);
-    const end = await collected(uncut.state());
+    const end = await collected(uncut.capture());
 
     const resumed = await createPpoTrainer(await tinyOptions(device, { seed: 99 }));
     await resumed.step();
     await resumed.restore(middle);
-    expect(resumed.steps).toBe(2);
+    expect(resumed.done).toBe(2);
     expect([(await resumed.step()).metrics, (await resumed.step()).metrics]).toEqual(metrics.slice(2));
-    const again = await collected(resumed.state());
+    const again = await collected(resumed.capture());
     expect(again.state).toEqual(end.state);
     expect(Buffer.compare(await again.read("tensors.f32"), await end.read("tensors.f32"))).toBe(0);
     expect(Buffer.compare(await middle.read("tensors.f32"), await end.read("tensors.f32"))).not.toBe(0);
-    await uncut.dispose();
-    await resumed.dispose();
+    await uncut[Symbol.asyncDispose]();
+    await resumed[Symbol.asyncDispose]();
   });
 
   it("refuses what is not its state, and is as it was", async () => {
     const trainer = await createPpoTrainer(await tinyOptions(device));
-    const before = await collected(trainer.state());
+    const before = await collected(trainer.capture());
     const short: SavedPpoState = { state: before.state, read: async () => new Uint8Array(8) };
     await expect(trainer.restore(short)).rejects.toThrow(PpoStateError);
     const foreign: SavedPpoState = { ...before, state: { steps: -1 } };
     await expect(trainer.restore(foreign)).rejects.toThrow(/steps/);
-    const after = await collected(trainer.state());
+    const after = await collected(trainer.capture());
     expect(after.state).toEqual(before.state);
     expect(Buffer.compare(await after.read("tensors.f32"), await before.read("tensors.f32"))).toBe(0);
-    await trainer.dispose();
+    await trainer[Symbol.asyncDispose]();
   });
 });
 
@@ -170,7 +170,7 @@ describe("saving", () => {
     await using file = await openSafetensors(join(folder, "model.safetensors"));
     expect(file.tensors.get("v_head.summary.weight")?.shape).toEqual([1, again.config.width]);
     expect(file.tensors.get("v_head.summary.bias")?.shape).toEqual([1]);
-    await trainer.dispose();
+    await trainer[Symbol.asyncDispose]();
   });
 
   it("never follows a step that failed: what was saved before stays", async () => {
@@ -186,17 +186,17 @@ describe("saving", () => {
     await trainer.step();
     await trainer.save(folder);
     const good = await readFile(join(folder, "model.safetensors"));
-    const state = await collected(trainer.state());
+    const state = await collected(trainer.capture());
     source.broken = true;
     await expect(trainer.step()).rejects.toThrow(NonFiniteRewardError);
     await expect(trainer.step()).rejects.toThrow(NonFiniteRewardError);
     await expect(trainer.save(folder)).rejects.toThrow(NonFiniteRewardError);
-    expect(() => trainer.state()).toThrow(/'test\/breaks' gave NaN/);
+    expect(() => trainer.capture()).toThrow(/'test\/breaks' gave NaN/);
     expect(Buffer.compare(await readFile(join(folder, "model.safetensors")), good)).toBe(0);
     source.broken = false;
     await trainer.restore(state);
     expect((await trainer.step()).metrics.step).toBe(2);
-    await trainer.dispose();
+    await trainer[Symbol.asyncDispose]();
   });
 });
 
@@ -212,7 +212,7 @@ describe("bounds", () => {
     const trainer = await createPpoTrainer(options);
     await expect(trainer.step()).rejects.toThrow(RunawayKlError);
     expect(await readFloats(options.policy.store, embedding)).toEqual(before);
-    await trainer.dispose();
+    await trainer[Symbol.asyncDispose]();
   });
 
   it("KL at either bound, between and beyond", () => {
@@ -226,13 +226,13 @@ describe("bounds", () => {
 
   it("a mini-batch whose probabilities have run away teaches nothing", async () => {
     const trainer = await createPpoTrainer(await tinyOptions(device, { ratioThreshold: 1e-6, weightDecay: 0 }));
-    const before = await collected(trainer.state());
+    const before = await collected(trainer.capture());
     const { metrics } = await trainer.step();
     expect(metrics.skippedMiniBatches).toBe(4);
     expect(metrics.gradientNorm).toBe(0);
-    const after = await collected(trainer.state());
+    const after = await collected(trainer.capture());
     expect(Buffer.compare(await after.read("tensors.f32"), await before.read("tensors.f32"))).toBe(0);
-    await trainer.dispose();
+    await trainer[Symbol.asyncDispose]();
   });
 
   it("models that do not belong together are refused", async () => {

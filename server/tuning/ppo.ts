@@ -10,6 +10,7 @@ import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
 import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { valueHeadTensors } from "../models/value-head.ts";
+import { ppoMeasures } from "../protocol/measures.ts";
 import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores } from "./completion-scorer.ts";
@@ -29,6 +30,7 @@ import {
 } from "./ppo-state.ts";
 import { type Prompt, PromptBatches } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
+import type { Tuner, TunerStep } from "./tuner.ts";
 
 export interface PpoTrainerOptions extends PpoProgramOptions {
   /** Trained in place; the same model as the reference to begin with, as a rule. */
@@ -43,7 +45,7 @@ export interface PpoTrainerOptions extends PpoProgramOptions {
 }
 
 /** What a step did. */
-export interface PpoStep {
+export interface PpoStep extends TunerStep {
   readonly metrics: PpoMetrics;
   /** Every completion of the batch, in its order. */
   readonly samples: readonly PpoSample[];
@@ -51,40 +53,40 @@ export interface PpoStep {
 }
 
 /** Numbers that only the seed, the data and the device decide: a resumed run gives the same ones. */
-export interface PpoMetrics {
+export type PpoMetrics = Readonly<{
   /** 1, 2, ... */
-  readonly step: number;
-  readonly rewardMean: number;
-  readonly rewardSd: number;
+  step: number;
+  rewardMean: number;
+  rewardSd: number;
   /**
    * To the reference, before this step's learning: mean over completions of the sum over tokens of log p - log p_reference, in
    * nats.
    */
-  readonly kl: number;
+  kl: number;
   /** The one that this step's rewards were made with. */
-  readonly klCoefficient: number;
+  klCoefficient: number;
   /** Mean over tokens, before this step's learning, in nats. */
-  readonly entropy: number;
+  entropy: number;
   /** Mean over the sampled tokens of -log p: near the entropy, or sampling and scoring disagree. */
-  readonly surprisal: number;
-  readonly explainedVariance: number | null;
+  surprisal: number;
+  explainedVariance: number | null;
   /** Means over the step's mini-batches, each before its own optimizer step. */
-  readonly policyLoss: number;
-  readonly valueLoss: number;
+  policyLoss: number;
+  valueLoss: number;
   /** Half the mean square of log p - log p_old. */
-  readonly approxKl: number;
-  readonly clipFraction: number;
-  readonly valueClipFraction: number;
+  approxKl: number;
+  clipFraction: number;
+  valueClipFraction: number;
   /** Before clipping. */
-  readonly gradientNorm: number;
+  gradientNorm: number;
   /** Mini-batches that taught nothing because their probabilities had moved too far. */
-  readonly skippedMiniBatches: number;
-  readonly learningRate: number;
+  skippedMiniBatches: number;
+  learningRate: number;
   /** Chosen by the policy in this step, end-of-text tokens among them. */
-  readonly tokens: number;
+  tokens: number;
   /** Completions that came to an end of text. */
-  readonly endedShare: number;
-}
+  endedShare: number;
+}>;
 
 export interface PpoSample {
   readonly prompt: string;
@@ -110,7 +112,8 @@ export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoT
   return new PpoTrainer(options, await compilePrograms(options), prompts);
 }
 
-export class PpoTrainer {
+export class PpoTrainer implements Tuner {
+  readonly measures = ppoMeasures;
   readonly #options: PpoTrainerOptions;
   readonly #programs: PpoPrograms;
   #prompts: PromptBatches;
@@ -131,13 +134,12 @@ export class PpoTrainer {
     this.#klCoefficient = options.config.kl.coefficient;
   }
 
-  /** Steps that are done, restored ones among them. */
   get steps(): number {
-    return this.#steps;
+    return this.#options.config.steps;
   }
 
-  get done(): boolean {
-    return this.#steps >= this.#options.config.steps;
+  get done(): number {
+    return this.#steps;
   }
 
   /**
@@ -159,7 +161,7 @@ export class PpoTrainer {
    * Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the
    * next step.
    */
-  state(): PpoState {
+  capture(): PpoState {
     this.#refuseIfFailed();
     const state = {
       steps: this.#steps,
@@ -191,7 +193,7 @@ export class PpoTrainer {
   }
 
   /** Frees the programs, the value head and the moments; the two models are the caller's. */
-  async dispose(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.#programs.dispose();
   }
 
@@ -215,7 +217,8 @@ export class PpoTrainer {
     const metrics = { ...this.#describe(signal, rollouts), ...learned };
     this.#steps += 1;
     this.#adaptKl(signal.kl);
-    return { metrics, samples: samplesOf(rollouts, rewards, signal.kls), times: clock.times() };
+    const samples = samplesOf(rollouts, rewards, signal.kls);
+    return { metrics, samples, shown: bestAndWorst(samples), times: clock.times() };
   }
 
   async #sample(prompts: readonly Prompt[]): Promise<Rollout[]> {
@@ -344,6 +347,13 @@ function samplesOf(rollouts: readonly Rollout[], rewards: readonly number[], kls
     reward: rewards[row] ?? 0,
     kl: kls[row] ?? 0,
   }));
+}
+
+function bestAndWorst(samples: readonly PpoSample[]): Readonly<Record<"best" | "worst", string>> {
+  const byReward = samples.toSorted((a, b) => b.reward - a.reward);
+  const shown = (sample: PpoSample | undefined): string =>
+    sample === undefined ? "" : `${sample.prompt} → ${sample.completion}`;
+  return { best: shown(byReward[0]), worst: shown(byReward.at(-1)) };
 }
 
 /** Means over the mini-batches of a step. */

@@ -71,9 +71,9 @@ export const rules: readonly Rule[] = [
     forbidden: /^server\/pipeline\/finished\//,
     types: true,
   }),
-  imports("only tuning, its bench and the presets know the settings of PPO", {
-    from: /^server\/(?!tuning\/|bench\/ppo-timing\.ts|pipeline\/experiment\/presets\.ts)/,
-    forbidden: /^server\/tuning\/ppo-config\.ts/,
+  imports("only tuning, its benches and the presets know one way of tuning from another", {
+    from: /^server\/(?!tuning\/|bench\/[a-z]+-timing\.ts|pipeline\/experiment\/presets\.ts)/,
+    forbidden: /^server\/tuning\/(ppo|dpo)/,
     types: true,
   }),
   // Edits of ratings are edits of VADER's.

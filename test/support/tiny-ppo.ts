@@ -7,7 +7,7 @@ import type { PpoTrainerOptions } from "../../server/tuning/ppo.ts";
 import { ppoPresets } from "../../server/tuning/ppo-config.ts";
 import type { Prompt } from "../../server/tuning/prompts.ts";
 import { paperSampling, type SamplingConfig } from "../../server/tuning/sampling-config.ts";
-import type { Tuning } from "../../server/tuning/tunings.ts";
+import type { TuningKinds } from "../../server/tuning/tunings.ts";
 import { modelFolder } from "../conformance/fixtures.ts";
 
 /** The fixture model's vocabulary; id 1 ends a text. */
@@ -26,7 +26,7 @@ export const lowIds = plainReward("test/low-ids", "completion", (text) => {
   return ids.length === 0 ? 0 : low / ids.length;
 });
 
-const tinyConfig: Tuning<"ppo"> = {
+const tinyConfig: TuningKinds["ppo"] = {
   ...ppoPresets.quick,
   steps: 12,
   batchSize: 32,
@@ -53,7 +53,7 @@ export function tinyPrompts(count: number): Prompt[] {
   });
 }
 
-interface TinyChanges extends Partial<Tuning<"ppo">> {
+interface TinyChanges extends Partial<TuningKinds["ppo"]> {
   readonly seed?: number;
   readonly sampling?: Partial<SamplingConfig>;
 }

@@ -86,9 +86,9 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/pipeline/stages/tune.ts": ["server/pipeline/finished/summaries.ts"] },
       "server/pipeline/stages/tune.ts imports server/pipeline/finished/summaries.ts",
     ],
-    "only tuning, its bench and the presets know the settings of PPO": [
-      { "server/pipeline/stages/attribute.ts": ["type server/tuning/ppo-config.ts"] },
-      "server/pipeline/stages/attribute.ts imports server/tuning/ppo-config.ts",
+    "only tuning, its benches and the presets know one way of tuning from another": [
+      { "server/pipeline/stages/tune.ts": ["type server/tuning/ppo.ts"] },
+      "server/pipeline/stages/tune.ts imports server/tuning/ppo.ts",
     ],
     "tuning imports none of sae, learned, calibration, probe, explain, ablate, lens": [
       { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },

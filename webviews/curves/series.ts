@@ -1,4 +1,5 @@
 /** Lines of `log.jsonl` as charts. */
+import { type Measure, MeasuresLine, ppoMeasures } from "../../server/protocol/measures.ts";
 
 export type LogLine = Readonly<Record<string, unknown>>;
 
@@ -21,23 +22,7 @@ export interface Curve {
   readonly bandName?: string;
 }
 
-interface Column {
-  readonly id: string;
-  readonly title: string;
-  readonly column: string;
-  /** The column of a standard deviation. */
-  readonly spread?: string;
-}
-
-/** What tuning logs a step, in the order in which one looks at it. */
-const tuningColumns: readonly Column[] = [
-  { id: "reward", title: "Reward", column: "rewardMean", spread: "rewardSd" },
-  { id: "kl", title: "KL to the base, nats a completion", column: "kl" },
-  { id: "entropy", title: "Entropy, nats a token", column: "entropy" },
-  { id: "clip-fraction", title: "Clip fraction", column: "clipFraction" },
-  { id: "value-loss", title: "Value loss", column: "valueLoss" },
-  { id: "policy-loss", title: "Policy loss", column: "policyLoss" },
-];
+type Column = Pick<Measure, "id" | "title" | "column">;
 
 /** What each autoencoder logs; one curve a model and size, over its layers. */
 const autoencoderColumns: readonly Column[] = [
@@ -49,15 +34,27 @@ const autoencoderColumns: readonly Column[] = [
 
 /** The charts that these lines have numbers for. */
 export function chartsOf(lines: readonly LogLine[]): Chart[] {
-  const tuning = lines.filter((line) => line["rewardMean"] !== undefined);
+  const { measures, steps } = tuningOf(lines);
   const autoencoders = lines.filter(({ stage }) => stage === "autoencoders");
   return [
-    ...tuningColumns.flatMap((column) => tuningChart(column, tuning)),
+    ...measures.flatMap((measure) => tuningChart(measure, steps)),
     ...autoencoderColumns.flatMap((column) => autoencoderChart(column, autoencoders)),
   ];
 }
 
-function tuningChart({ id, title, column, spread }: Column, lines: readonly LogLine[]): Chart[] {
+/** What tuning measures, and its steps: of all stages that say so, and those of logs from before that was said. */
+function tuningOf(lines: readonly LogLine[]): { measures: readonly Measure[]; steps: readonly LogLine[] } {
+  const declared = lines.flatMap((line) => {
+    const found = line["measures"] === undefined ? undefined : MeasuresLine.safeParse(line).data;
+    return found === undefined ? [] : [{ stage: line["stage"], ...found }];
+  });
+  const stages = new Set(declared.map(({ stage }) => stage));
+  const isStep = (line: LogLine): boolean =>
+    line["measures"] === undefined && (stages.has(line["stage"]) || line["rewardMean"] !== undefined);
+  return { measures: declared[0]?.measures ?? ppoMeasures, steps: lines.filter(isStep) };
+}
+
+function tuningChart({ id, title, column, spread }: Measure, lines: readonly LogLine[]): Chart[] {
   const values = lines.map((line) => numberOf(line[column]));
   if (values.every((value) => value === null)) return [];
   const sds = spread === undefined ? undefined : lines.map((line) => numberOf(line[spread]));

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { messageOf } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
+import { linesOf } from "../../common/lines.ts";
 import { openRegular } from "../../common/text-file.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
@@ -10,7 +11,7 @@ import { unlessMissing } from "../../runs/files.ts";
 import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
 
-/** What finished stages say of themselves, by what names their output for good. */
+/** What is known of stages for good: what finished ones say of themselves, by what names their output, and first lines of the logs of those that run. */
 export type SummaryCache = Map<string, string | null>;
 
 /** A run as it stands in its folder. Never throws: a folder that cannot be read says so. */
@@ -56,7 +57,7 @@ async function viewStage(
   const summary = isFinished
     ? await finishedSummary(folder, record, summaries)
     : status === "running"
-      ? await runningSummary(folder, record.stage, id)
+      ? await runningSummary(folder, record, summaries)
       : null;
   return { id, status, progress, summary };
 }
@@ -86,11 +87,29 @@ async function finishedSummary(folder: string, record: StageRecord, summaries: S
   return summary;
 }
 
-async function runningSummary(folder: string, stage: string, id: string): Promise<string | null> {
-  const lines = await lastLines(runPaths(folder).log);
+async function runningSummary(
+  folder: string,
+  { stage, id, key = "" }: StageRecord,
+  summaries: SummaryCache,
+): Promise<string | null> {
+  const { log } = runPaths(folder);
+  const lines = await lastLines(log);
   const line = tryJson(lines.at(-1) ?? "null");
   if (typeof line !== "object" || line === null || !("stage" in line) || line.stage !== id) return null;
-  return summariseMetrics(stage, { ...line });
+  const name = `first line of ${folder} ${id} ${key}`;
+  const first = summaries.get(name) ?? (await firstLine(log, id));
+  summaries.set(name, first);
+  return summariseMetrics(stage, { ...line }, tryJson(first ?? "null"));
+}
+
+/** The first line that a stage logged. */
+async function firstLine(path: string, stage: string): Promise<string | null> {
+  await using handle = await unlessMissing(openRegular(path));
+  if (handle === undefined) return null;
+  const beginning = `{"stage":${JSON.stringify(stage)},`;
+  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
+    if (line.startsWith(beginning)) return line;
+  return null;
 }
 
 /** Whole lines at the end of a file. */

@@ -3,7 +3,7 @@
  * already. Files of that form are still read, and keys of stages and calibrations are still made of it, so that runs made before stand as they are.
  */
 import { canonicalJson } from "../../runs/canonical-json.ts";
-import type { Tuning, TuningKind } from "../../tuning/tunings.ts";
+import { keyedSettings, type Tuning } from "../../tuning/tunings.ts";
 import { ExperimentError, type ExperimentIssue, issueAt } from "./issues.ts";
 import { isObject, type JsonObject, mergeOverrides } from "./merge.ts";
 import { experimentPresets, type PresetSettings, presetNames } from "./presets.ts";
@@ -74,15 +74,6 @@ function uselessTuning({ ppo, tuned }: JsonObject, preset: PresetSettings): Expe
 }
 
 type Keyed = Readonly<Record<string, unknown>>;
-
-/** A tuning's settings as keys have them. */
-const keyed: { readonly [K in TuningKind]: (tuning: Tuning<K>) => Keyed } = {
-  ppo: ({ kind: _, ...settings }) => settings,
-};
-
-function keyedSettings<K extends TuningKind>(tuning: Tuning<K>): Keyed {
-  return keyed[tuning.kind](tuning);
-}
 
 /** What keys the stage that tunes, beside the reward. */
 export function keyedTuning(experiment: Experiment, tuning: Tuning): Keyed {

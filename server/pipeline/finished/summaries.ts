@@ -9,6 +9,7 @@ import { parseJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
 import { openRegular, readTextFile } from "../../common/text-file.ts";
 import { Calibration } from "../../protocol/calibration.ts";
+import { MeasuresLine, measuresBy } from "../../protocol/measures.ts";
 import { chosenInWords } from "../chosen-layers.ts";
 
 /**
@@ -19,18 +20,19 @@ export async function summariseStage(stage: string, folder: string): Promise<str
   return (await summaries[stage]?.(folder)) ?? null;
 }
 
-/** The words for the last line of a running stage's metrics; null where there is nothing to say. */
-export function summariseMetrics(stage: string, line: Readonly<Record<string, unknown>>): string | null {
-  const { step, rewardMean, kl } = tuneMetrics.safeParse(line).data ?? {};
-  if (stage === "tune" && rewardMean !== undefined && kl !== undefined)
-    return `step ${step}: reward ${rewardMean.toFixed(2)}, KL ${kl.toFixed(2)}`;
+/** The words for the last line of a running stage's metrics, whose first line is `first`; null where there is nothing to say. */
+export function summariseMetrics(
+  stage: string,
+  line: Readonly<Record<string, unknown>>,
+  first: unknown,
+): string | null {
+  if (stage === "tune") return stepInWords(line, first);
   const fve = Object.entries(line).flatMap(([name, value]) =>
     name.endsWith(".fve") && typeof value === "number" ? [value] : [],
   );
   return stage === "autoencoders" && fve.length > 0 ? `${explained(fve)} explained` : null;
 }
 
-const tuneMetrics = z.object({ step: z.int(), rewardMean: z.number(), kl: z.number() });
 const tuneManifest = z.object({
   settings: z.object({ reward: z.object({ edits: z.array(z.unknown()).optional() }) }),
 });
@@ -70,10 +72,11 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
   },
   tune: async (folder) => {
     const lines = (await readTextFile(join(folder, "log.jsonl"), "result")).split("\n").filter((line) => line !== "");
-    const rewards = [lines[0], lines.at(-1)].map((line) => tuneMetrics.parse(parseJson(line ?? "null")).rewardMean);
+    const [first, ...rest] = lines.map((line) => parseJson(line));
+    const steps = MeasuresLine.safeParse(first).success ? rest : [first, ...rest];
     const { edits = [] } = (await readJson(folder, "manifest.json", tuneManifest)).settings.reward;
     const edited = edits.length === 0 ? "" : `, ${edits.length} ${edits.length === 1 ? "rating" : "ratings"} edited`;
-    return `${lines.length} steps, reward ${rewards.map((reward) => reward.toFixed(2)).join(" to ")}${edited}`;
+    return `${steps.length} steps${overSteps(steps, first)}${edited}`;
   },
   learned: async (folder) => {
     const { words, tau } = (await readJson(folder, "learned.json", learned)).statistics;
@@ -104,6 +107,24 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     return `${saes.length} dictionaries: ${explained(saes.map(({ fve }) => fve))} explained`;
   },
 };
+
+/** A step of tuning by those of its measures that have a short name. */
+function stepInWords(line: Readonly<Record<string, unknown>>, first: unknown): string | null {
+  const told = measuresBy(first).flatMap(({ column, short }) => {
+    const value = line[column];
+    return short === undefined || typeof value !== "number" ? [] : [`${short} ${value.toFixed(2)}`];
+  });
+  return told.length === 0 ? null : `step ${line["step"]}: ${told.join(", ")}`;
+}
+
+/** The first of these measures, from the first step to the last; nothing where there is none. */
+function overSteps(steps: readonly unknown[], first: unknown): string {
+  const measure = measuresBy(first).find(({ short }) => short !== undefined);
+  if (measure === undefined) return "";
+  const row = z.looseObject({ [measure.column]: z.number() });
+  const values = [steps[0], steps.at(-1)].map((step) => Number(row.parse(step)[measure.column]));
+  return `, ${measure.short} ${values.map((value) => value.toFixed(2)).join(" to ")}`;
+}
 
 function explained(fve: readonly number[]): string {
   const [low, high] = [share(Math.min(...fve)), share(Math.max(...fve))];

@@ -6,6 +6,7 @@ import { readConfig } from "../../models/config.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
 import type { Stage } from "../../runs/stage.ts";
+import { tuners } from "../../tuning/tuners.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { candidatesFile, candidatesSchema, plantedFile, plantedSchema, readPlanted } from "../artifacts/planted.ts";
 import { rewardOf } from "../feedback.ts";
@@ -78,6 +79,6 @@ export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"
     const edits = words.map(({ word }): RewardEdit => ({ word, factor }));
     const { judged, reward } = context.settings;
     await using edited = await rewardOf({ ...reward, edits }, judged);
-    await tuneModel(context, edited);
+    await tuneModel(context, edited, tuners);
   },
 };

@@ -4,78 +4,66 @@ import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
-import { createPpoTrainer, type PpoSample, type PpoStep } from "../../tuning/ppo.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
-import type { Tuning } from "../../tuning/tunings.ts";
+import type { TunerTable } from "../../tuning/tuner.ts";
+import { tuners } from "../../tuning/tuners.ts";
+import type { TuningOf } from "../../tuning/tuning-kind.ts";
+import type { TuningKinds } from "../../tuning/tunings.ts";
 import { evaluationFile, pairsSchema } from "../artifacts/evaluation.ts";
 import { readJsonLines, writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
 import { type CompletionSettings, type EditSettings, type Feedback, feedback, type RewardOf } from "../feedback.ts";
 
-/** Feedback is of one of the kinds R. */
-export interface TuneSettings<R = RewardKinds> extends CompletionSettings {
-  readonly tuning: Tuning;
+/** Feedback is of one of the kinds R, tuning of one of the kinds K. */
+export interface TuneSettings<R = RewardKinds, K = TuningKinds> extends CompletionSettings {
+  readonly tuning: TuningOf<K>;
   readonly reward: RewardOf<R> & EditSettings;
 }
 
 type OpenReward<R> = Pick<Feedback<R, unknown>, "rewardOf">;
 
 /** Fine-tunes the model; the output is a Hugging Face checkpoint. */
-export const tuneStage = tuneStageOf(feedback);
+export const tuneStage = tuneStageOf(feedback, tuners);
 
-/** The same on feedback of other kinds. */
-export function tuneStageOf<R>({ rewardOf }: OpenReward<R>): Stage<TuneSettings<R>, "model" | "texts"> {
+/** The same on feedback and in ways of tuning of other kinds. */
+export function tuneStageOf<R, K>(
+  { rewardOf }: OpenReward<R>,
+  table: TunerTable<K>,
+): Stage<TuneSettings<R, K>, "model" | "texts"> {
   return {
     name: "tune",
     codeVersion: 1,
     run: async (context) => {
       const { judged, reward } = context.settings;
       await using opened = await rewardOf(reward, judged);
-      await tuneModel(context, opened);
+      await tuneModel(context, opened, table);
     },
   };
 }
 
 /** What `tuneStage` does, on a reward of the caller's. */
-export async function tuneModel(
-  context: StageContext<Pick<TuneSettings, "tuning" | "sampling" | "text">, "model" | "texts">,
+export async function tuneModel<K>(
+  context: StageContext<Pick<TuneSettings<never, K>, "tuning" | "sampling" | "text">, "model" | "texts">,
   reward: Reward,
+  table: TunerTable<K>,
 ): Promise<void> {
-  const { settings, random, resumed } = context;
+  const { settings, input, random, resumed, signal } = context;
   const { tuning, sampling, text } = settings;
   await withDevice(context, async (device) => {
-    const { model: policy, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
-    const reference = await loadModel(device, context.input("model"));
-    const texts = await readJsonLines(context.input("texts"), tuningTexts, sourceText);
-    const options = { ...sampling, ...text, bosId: policy.config.bosId };
-    const prompts = makePrompts(
-      texts.map((one) => one.text),
-      tokenizer,
-      options,
-      random.fork("prompts"),
-    );
-    const trainer = await createPpoTrainer({
-      device,
-      policy,
-      reference,
-      tokenizer,
-      reward,
-      prompts,
-      sampling,
-      text,
-      config: tuning,
-      random,
-      signal: context.signal,
-    });
-    if (resumed !== undefined) await trainer.restore(resumed);
-    while (!trainer.done) {
-      const step = await trainer.step();
-      context.log(lineOf(step));
-      context.progress(trainer.steps, tuning.steps, "steps");
-      await context.stepDone(() => trainer.state());
+    const { model: policy, tokenizer } = await loadModelAndTokenizer(device, input("model"));
+    const reference = await loadModel(device, input("model"));
+    const texts = (await readJsonLines(input("texts"), tuningTexts, sourceText)).map((one) => one.text);
+    const given = { device, policy, reference, tokenizer, texts, reward, sampling, text, random, signal };
+    await using tuner = await table[tuning.kind](given, tuning, resumed);
+    if (resumed === undefined) context.log({ measures: tuner.measures });
+    while (tuner.done < tuner.steps) {
+      const { metrics, shown } = await tuner.step();
+      context.log({ ...metrics, ...shown });
+      context.progress(tuner.done, tuner.steps, "steps");
+      await context.stepDone(() => tuner.capture());
     }
-    await trainer.save(context.output);
+    await tuner.save(context.output);
   });
 }
 
@@ -162,12 +150,4 @@ async function underEdits<R>(
       difference: meanInterval(tuned.map((value, at) => value - (base[at] ?? 0))),
     },
   };
-}
-
-/** Metrics of a step, and the best and the worst completion to look at. Times stay out: the log is the same whenever it is written. */
-function lineOf({ metrics, samples }: PpoStep): Record<string, number | string | null> {
-  const byReward = samples.toSorted((a, b) => b.reward - a.reward);
-  const shown = (sample: PpoSample | undefined): string =>
-    sample === undefined ? "" : `${sample.prompt} → ${sample.completion}`;
-  return { ...metrics, best: shown(byReward[0]), worst: shown(byReward.at(-1)) };
 }

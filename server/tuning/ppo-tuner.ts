@@ -1,0 +1,15 @@
+import type { Checkpoint } from "../runs/stage.ts";
+import { createPpoTrainer, type PpoTrainer } from "./ppo.ts";
+import type { PpoConfig } from "./ppo-config.ts";
+import { makePrompts } from "./prompts.ts";
+import type { TunerInput } from "./tuner.ts";
+
+/** PPO on the beginnings of the texts. Throws what `makePrompts`, `createPpoTrainer` and `PpoTrainer.restore` throw. */
+export async function openPpoTuner(input: TunerInput, config: PpoConfig, saved?: Checkpoint): Promise<PpoTrainer> {
+  const { texts, tokenizer, policy, sampling, text, random } = input;
+  const options = { ...sampling, ...text, bosId: policy.config.bosId };
+  const prompts = makePrompts(texts, tokenizer, options, random.fork("prompts"));
+  const trainer = await createPpoTrainer({ ...input, prompts, config });
+  if (saved !== undefined) await trainer.restore(saved);
+  return trainer;
+}
