@@ -29,6 +29,7 @@ import { readRecord } from "../../../server/runs/run-folder.ts";
 import { type PlannedStage, planStage } from "../../../server/runs/stage.ts";
 import type { SourceText, Task, Triple, TripleSet } from "../../../server/tasks/task.ts";
 import { type TaskKinds, type TaskTable, tasks } from "../../../server/tasks/tasks.ts";
+import { tuners } from "../../../server/tuning/tuners.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 
@@ -119,7 +120,7 @@ async function planOwn(): Promise<
   const completions = completionSettingsOf(experiment);
   const tuned = planStage({
     id: "tune",
-    stage: tuneStageOf(own),
+    stage: tuneStageOf(own, tuners),
     settings: { tuning, ...completions, reward: letters },
     inputs: { model, texts },
     publishAs: "tuned",
@@ -165,7 +166,8 @@ describe("a kind of feedback and a kind of task of one's own", { timeout: 120_00
     const record = await readRecord(folder);
     const output = (id: string): string =>
       join(folder, record?.stages.find((stage) => stage.id === id)?.output ?? "none");
-    const log = (await readFile(join(output("tune"), "log.jsonl"), "utf8")).trim().split("\n");
+    const [measured = "", ...log] = (await readFile(join(output("tune"), "log.jsonl"), "utf8")).trim().split("\n");
+    expect(JSON.parse(measured)).toHaveProperty("measures");
     expect(log).toHaveLength(tinyExperiment.tuning.steps);
     for (const { rewardMean, best, worst } of log.map((line) => JSON.parse(line))) {
       // Whole numbers over 16 completions: the letters, not VADER's fifths of tenths.
