@@ -15,6 +15,7 @@ import {
   type ModelPart,
   splitHeads,
 } from "./architecture.ts";
+import { type Attended, embeddingTable, joinMlp, linearWeight, normScale, ownHead, throughLayers } from "./blocks.ts";
 import {
   count,
   epsilon,
@@ -108,55 +109,35 @@ export const gemma: Architecture<GemmaConfig> = {
   initialNorm: 0,
   forward: (config, context) => {
     const { weights, ids } = context;
-    let residual = ops.affine(ops.embedding(weights.get(embeddingName), ids), Math.sqrt(config.width));
-    const layers = Array.from({ length: config.layers }, (_, layer) => {
-      const result = block(config, context, layer, residual);
-      residual = result.residual;
-      return result;
-    });
+    const embedded = ops.affine(ops.embedding(weights.get(embeddingName), ids), Math.sqrt(config.width));
+    const { residual, layers } = throughLayers(config.layers, embedded, (layer, x) => block(config, context, layer, x));
     return { hidden: rmsNorm(config, context, "model.norm.weight", residual), layers };
   },
 };
 
 function parameters(config: GemmaConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V, heads, kvHeads, headDim } = config;
-  const norm = (name: string, layer?: number): ModelParameter => ({
-    name,
-    shape: [D],
-    role: "norm",
-    part: "norm",
-    layer,
-  });
   const layers = Array.from({ length: config.layers }, (_, layer) => {
     const name = layerName(layer);
-    const linear = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter => ({
-      name: `${name}.${place}.weight`,
-      shape: [out, inputs],
-      role: "linear",
-      part,
-      layer,
-    });
+    const linear = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter =>
+      linearWeight(`${name}.${place}`, [out, inputs], { part, layer });
     return [
-      norm(`${name}.input_layernorm.weight`, layer),
+      normScale(`${name}.input_layernorm`, D, layer),
       linear("attention", "self_attn.q_proj", heads * headDim, D),
       linear("attention", "self_attn.k_proj", kvHeads * headDim, D),
       linear("attention", "self_attn.v_proj", kvHeads * headDim, D),
       linear("attention", "self_attn.o_proj", D, heads * headDim),
-      norm(`${name}.post_attention_layernorm.weight`, layer),
+      normScale(`${name}.post_attention_layernorm`, D, layer),
       linear("mlp", "mlp.gate_proj", mlpWidth, D),
       linear("mlp", "mlp.up_proj", mlpWidth, D),
       linear("mlp", "mlp.down_proj", D, mlpWidth),
     ];
   });
-  const outside = { shape: [V, D], layer: undefined };
-  const head: ModelParameter[] = config.tiedHead
-    ? []
-    : [{ ...outside, name: headWeight, role: "linear", part: "head" }];
   return [
-    { ...outside, name: embeddingName, role: "embedding", part: "embedding" },
+    embeddingTable(embeddingName, [V, D]),
     ...layers.flat(),
-    norm("model.norm.weight"),
-    ...head,
+    normScale("model.norm", D),
+    ...ownHead(headWeight, [V, D], config.tiedHead),
   ];
 }
 
@@ -164,23 +145,17 @@ function block(config: GemmaConfig, context: ForwardContext, layer: number, x: N
   const name = layerName(layer);
   const attended = attend(config, context, layer, rmsNorm(config, context, `${name}.input_layernorm.weight`, x));
   const middle = ops.add(x, attended.output);
-  const { weights, editMlpOutput } = context;
+  const { weights } = context;
   const read = rmsNorm(config, context, `${name}.post_attention_layernorm.weight`, middle);
   const gate = ops.geluTanh(weights.linear(read, `${name}.mlp.gate_proj.weight`));
   const plain = weights.linear(
     ops.mul(gate, weights.linear(read, `${name}.mlp.up_proj.weight`)),
     `${name}.mlp.down_proj.weight`,
   );
-  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
-  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+  return joinMlp(context, layer, { middle, plain, attended });
 }
 
-function attend(
-  config: GemmaConfig,
-  context: ForwardContext,
-  layer: number,
-  x: Node,
-): { output: Node; keys: Node; values: Node } {
+function attend(config: GemmaConfig, context: ForwardContext, layer: number, x: Node): Attended {
   const { heads, kvHeads, headDim, rotaryBase, contextLength } = config;
   const name = `${layerName(layer)}.self_attn`;
   const { weights, positions } = context;

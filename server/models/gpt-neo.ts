@@ -13,6 +13,17 @@ import {
   splitHeads,
 } from "./architecture.ts";
 import {
+  type Attended,
+  embeddingTable,
+  joinMlp,
+  layerNorm,
+  layerNormParameters,
+  linearBias,
+  linearWeight,
+  ownHead,
+  throughLayers,
+} from "./blocks.ts";
+import {
   activation,
   count,
   epsilon,
@@ -116,91 +127,56 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   initialNorm: 1,
   forward: (config, context) => {
     const { weights, ids, positions } = context;
-    let residual = ops.add(
+    const embedded = ops.add(
       ops.embedding(weights.get(embeddingName), ids),
       ops.embedding(weights.get(positionName), positions),
     );
-    const layers = Array.from({ length: config.layers }, (_, layer) => {
-      const result = block(config, context, layer, residual);
-      residual = result.residual;
-      return result;
-    });
-    return { hidden: layerNorm(config, context, "transformer.ln_f", residual), layers };
+    const { residual, layers } = throughLayers(config.layers, embedded, (layer, x) => block(config, context, layer, x));
+    return { hidden: layerNorm(context, "transformer.ln_f", residual, config.eps), layers };
   },
 };
 
 function parameters(config: GptNeoConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V, contextLength } = config;
-  const norm = (name: string, layer?: number): ModelParameter[] => [
-    { name: `${name}.weight`, shape: [D], role: "norm", part: "norm", layer },
-    { name: `${name}.bias`, shape: [D], role: "bias", part: "norm", layer },
-  ];
   const layers = Array.from({ length: config.layers }, (_, layer) => {
     const name = layerName(layer);
-    const weight = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter => ({
-      name: `${name}.${place}.weight`,
-      shape: [out, inputs],
-      role: "linear",
-      part,
-      layer,
-    });
-    const bias = (part: ModelPart, place: string, out: number): ModelParameter => ({
-      name: `${name}.${place}.bias`,
-      shape: [out],
-      role: "bias",
-      part,
-      layer,
-    });
-    const projections = ["q_proj", "k_proj", "v_proj", "out_proj"].map((part) =>
-      weight("attention", `attn.attention.${part}`, D, D),
-    );
-    const mlp = [
+    const weight = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter =>
+      linearWeight(`${name}.${place}`, [out, inputs], { part, layer });
+    const bias = (part: ModelPart, place: string, out: number): ModelParameter =>
+      linearBias(`${name}.${place}`, out, { part, layer });
+    return [
+      ...layerNormParameters(`${name}.ln_1`, D, layer),
+      ...["q_proj", "k_proj", "v_proj", "out_proj"].map((part) => weight("attention", `attn.attention.${part}`, D, D)),
+      bias("attention", "attn.attention.out_proj", D),
+      ...layerNormParameters(`${name}.ln_2`, D, layer),
       weight("mlp", "mlp.c_fc", mlpWidth, D),
       bias("mlp", "mlp.c_fc", mlpWidth),
       weight("mlp", "mlp.c_proj", D, mlpWidth),
       bias("mlp", "mlp.c_proj", D),
     ];
-    return [
-      ...norm(`${name}.ln_1`, layer),
-      ...projections,
-      bias("attention", "attn.attention.out_proj", D),
-      ...norm(`${name}.ln_2`, layer),
-      ...mlp,
-    ];
   });
-  const table = (name: string, rows: number): ModelParameter => ({
-    name,
-    shape: [rows, D],
-    role: "embedding",
-    part: "embedding",
-    layer: undefined,
-  });
-  const tables = [table(embeddingName, V), table(positionName, contextLength)];
-  const head: ModelParameter[] = config.tiedHead
-    ? []
-    : [{ name: headWeight, shape: [V, D], role: "linear", part: "head", layer: undefined }];
-  return [...tables, ...layers.flat(), ...norm("transformer.ln_f"), ...head];
+  return [
+    embeddingTable(embeddingName, [V, D]),
+    embeddingTable(positionName, [contextLength, D]),
+    ...layers.flat(),
+    ...layerNormParameters("transformer.ln_f", D),
+    ...ownHead(headWeight, [V, D], config.tiedHead),
+  ];
 }
 
 function block(config: GptNeoConfig, context: ForwardContext, layer: number, x: Node): LayerResult {
   const name = layerName(layer);
-  const attended = attend(config, context, layer, layerNorm(config, context, `${name}.ln_1`, x));
+  const attended = attend(config, context, layer, layerNorm(context, `${name}.ln_1`, x, config.eps));
   const middle = ops.add(x, attended.output);
-  const { weights, editMlpOutput } = context;
-  const read = layerNorm(config, context, `${name}.ln_2`, middle);
+  const { weights } = context;
+  const read = layerNorm(context, `${name}.ln_2`, middle, config.eps);
   const wide = activation(config.activation)(weights.linear(read, `${name}.mlp.c_fc.weight`, `${name}.mlp.c_fc.bias`));
   const plain = weights.linear(wide, `${name}.mlp.c_proj.weight`, `${name}.mlp.c_proj.bias`);
-  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
-  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+  return joinMlp(context, layer, { middle, plain, attended });
 }
 
 /** Scores are not scaled by the root of the head's width: GPT-Neo was trained without. */
-function attend(
-  config: GptNeoConfig,
-  context: ForwardContext,
-  layer: number,
-  x: Node,
-): { output: Node; keys: Node; values: Node } {
+function attend(config: GptNeoConfig, context: ForwardContext, layer: number, x: Node): Attended {
   const name = `${layerName(layer)}.attn.attention`;
   const project = (part: string): Node => splitHeads(context.weights.linear(x, `${name}.${part}.weight`), config.heads);
   const window = config.attentionKinds[layer] === "local" ? config.localWindow : undefined;
@@ -212,8 +188,4 @@ function attend(
     ...result,
     output: context.weights.linear(result.output, `${name}.out_proj.weight`, `${name}.out_proj.bias`),
   };
-}
-
-function layerNorm({ eps }: GptNeoConfig, { weights }: ForwardContext, name: string, x: Node): Node {
-  return ops.layerNorm(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`), eps);
 }

@@ -13,6 +13,17 @@ import {
   splitHeads,
 } from "./architecture.ts";
 import {
+  type Attended,
+  embeddingTable,
+  joinMlp,
+  layerNorm,
+  layerNormParameters,
+  linearBias,
+  linearWeight,
+  ownHead,
+  throughLayers,
+} from "./blocks.ts";
+import {
   activation,
   count,
   epsilon,
@@ -117,70 +128,53 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   initialNorm: 1,
   forward: (config, context) => {
     const { weights, ids } = context;
-    let residual = ops.embedding(weights.get(embeddingName), ids);
-    const layers = Array.from({ length: config.layers }, (_, layer) => {
-      const result = block(config, context, layer, residual);
-      residual = result.residual;
-      return result;
-    });
-    return { hidden: layerNorm(config, context, "gpt_neox.final_layer_norm", residual), layers };
+    const embedded = ops.embedding(weights.get(embeddingName), ids);
+    const { residual, layers } = throughLayers(config.layers, embedded, (layer, x) => block(config, context, layer, x));
+    return { hidden: layerNorm(context, "gpt_neox.final_layer_norm", residual, config.eps), layers };
   },
 };
 
 function parameters(config: GptNeoXConfig): ModelParameter[] {
   const { width: D, mlpWidth, vocabSize: V } = config;
-  const norm = (name: string, layer?: number): ModelParameter[] => [
-    { name: `${name}.weight`, shape: [D], role: "norm", part: "norm", layer },
-    { name: `${name}.bias`, shape: [D], role: "bias", part: "norm", layer },
-  ];
   const layers = Array.from({ length: config.layers }, (_, layer) => {
-    const linear = (name: string, out: number, inputs: number, part: ModelPart, bias = true): ModelParameter[] => [
-      { name: `${layerName(layer)}.${name}.weight`, shape: [out, inputs], role: "linear", part, layer },
-      ...(bias ? [{ name: `${layerName(layer)}.${name}.bias`, shape: [out], role: "bias", part, layer } as const] : []),
-    ];
+    const linear = (place: string, out: number, inputs: number, part: ModelPart, bias = true): ModelParameter[] => {
+      const name = `${layerName(layer)}.${place}`;
+      const own = { part, layer };
+      return [linearWeight(name, [out, inputs], own), ...(bias ? [linearBias(name, out, own)] : [])];
+    };
     return [
-      ...norm(`${layerName(layer)}.input_layernorm`, layer),
-      ...norm(`${layerName(layer)}.post_attention_layernorm`, layer),
+      ...layerNormParameters(`${layerName(layer)}.input_layernorm`, D, layer),
+      ...layerNormParameters(`${layerName(layer)}.post_attention_layernorm`, D, layer),
       ...linear("attention.query_key_value", 3 * D, D, "attention", config.attentionBias),
       ...linear("attention.dense", D, D, "attention", config.attentionBias),
       ...linear("mlp.dense_h_to_4h", mlpWidth, D, "mlp"),
       ...linear("mlp.dense_4h_to_h", D, mlpWidth, "mlp"),
     ];
   });
-  const outside = { shape: [V, D], layer: undefined };
-  const head: ModelParameter[] = config.tiedHead
-    ? []
-    : [{ ...outside, name: headWeight, role: "linear", part: "head" }];
   return [
-    { ...outside, name: embeddingName, role: "embedding", part: "embedding" },
+    embeddingTable(embeddingName, [V, D]),
     ...layers.flat(),
-    ...norm("gpt_neox.final_layer_norm"),
-    ...head,
+    ...layerNormParameters("gpt_neox.final_layer_norm", D),
+    ...ownHead(headWeight, [V, D], config.tiedHead),
   ];
 }
 
 /** x + attn(ln1(x)) + mlp(ln2(x)), or with the MLP reading x + attn(ln1(x)) when not parallel. */
 function block(config: GptNeoXConfig, context: ForwardContext, layer: number, x: Node): LayerResult {
   const name = layerName(layer);
-  const attended = attend(config, context, layer, layerNorm(config, context, `${name}.input_layernorm`, x));
+  const attended = attend(config, context, layer, layerNorm(context, `${name}.input_layernorm`, x, config.eps));
   const middle = ops.add(x, attended.output);
-  const read = layerNorm(config, context, `${name}.post_attention_layernorm`, config.parallelResidual ? x : middle);
-  const { weights, editMlpOutput } = context;
+  const read = layerNorm(context, `${name}.post_attention_layernorm`, config.parallelResidual ? x : middle, config.eps);
+  const { weights } = context;
   const wide = activation(config.activation)(
     weights.linear(read, `${name}.mlp.dense_h_to_4h.weight`, `${name}.mlp.dense_h_to_4h.bias`),
   );
   const plain = weights.linear(wide, `${name}.mlp.dense_4h_to_h.weight`, `${name}.mlp.dense_4h_to_h.bias`);
-  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
-  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+  return joinMlp(context, layer, { middle, plain, attended });
 }
 
 /** Queries, keys and values come interleaved by head from one projection: [B, T, H, 3 * headDim]. */
-function attend(
-  config: GptNeoXConfig,
-  context: ForwardContext,
-  layer: number,
-  x: Node,
-): { output: Node; keys: Node; values: Node } {
+function attend(config: GptNeoXConfig, context: ForwardContext, layer: number, x: Node): Attended {
   const { heads, headDim, rotaryDims, rotaryBase, attentionBias } = config;
   const name = `${layerName(layer)}.attention`;
   const biasOf = (part: string): string | undefined => (attentionBias ? `${name}.${part}.bias` : undefined);
@@ -197,8 +191,4 @@ function attend(
     context,
   );
   return { ...result, output: weights.linear(result.output, `${name}.dense.weight`, biasOf("dense")) };
-}
-
-function layerNorm({ eps }: GptNeoXConfig, { weights }: ForwardContext, name: string, x: Node): Node {
-  return ops.layerNorm(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`), eps);
 }
