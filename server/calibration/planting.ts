@@ -1,5 +1,7 @@
 /** Which words are planted: drawn by a seed, so that every set has frequent and rare, positive and negative, weakly and strongly rated ones. */
+
 import { LfpError } from "../common/errors.ts";
+import { byCodeUnit } from "../common/order.ts";
 import type { Random } from "../common/random.ts";
 
 /** A word that may be planted. */
@@ -55,7 +57,7 @@ function deal(strata: readonly (readonly Candidate[])[], random: Random): Candid
 
 /** Sign, then the rarer and the more frequent half of its words, then the weaker and the stronger half of these. */
 function strataOf(candidates: readonly Candidate[]): Candidate[][] {
-  const byName = candidates.toSorted((a, b) => Number(a.word > b.word) - Number(a.word < b.word));
+  const byName = candidates.toSorted((a, b) => byCodeUnit(a.word, b.word));
   return [1, -1].flatMap((sign) => {
     const own = byName.filter(({ rating }) => Math.sign(rating) === sign);
     return halves(own, ({ places }) => places).flatMap((half) => halves(half, ({ rating }) => Math.abs(rating)));

@@ -1,6 +1,7 @@
 /**
  * The learned lexicon: what tuning did to every rated word, from log-ratios alone, held against the ratings that they know nothing of.
  */
+import { byCodeUnit } from "../common/order.ts";
 import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { kendallTau } from "../statistics/kendall.ts";
@@ -139,7 +140,7 @@ async function wordMeans(
       ...interval,
     };
   });
-  return { list: list.sort((a, b) => b.places - a.places || Number(a.word > b.word) - 0.5), centre };
+  return { list: list.sort((a, b) => b.places - a.places || byCodeUnit(a.word, b.word)), centre };
 }
 
 /** Null where the word is missing in more than a fifth of the resamples: its interval would be one of the texts that happen to have it. */

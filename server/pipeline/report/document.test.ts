@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { renderMarkdown, showCell } from "./document.ts";
+import { extremes, renderMarkdown, showCell, showPercent } from "./document.ts";
 
 const source = { run: "demo", stage: "evaluate", key: "0123456789abcdef", seed: 7 };
 
@@ -52,4 +52,18 @@ describe("reports as Markdown", () => {
       "abc\\\\u202efed\\\\u0007 x\\\\u200by\\\\u001b\\[31m",
     );
   });
+});
+
+it("shows shares as per cent, and of a ranked list the ends, each once", () => {
+  expect([showPercent(null), showPercent(0), showPercent(0.12345), showPercent(1)]).toEqual([
+    "–",
+    "0 %",
+    "12.3 %",
+    "100 %",
+  ]);
+  const ranked = [1, 2, 3, 4, 5];
+  expect(extremes(ranked, 4)).toEqual([1, 2, 4, 5]);
+  expect(extremes(ranked, 3)).toEqual([1, 2, 4, 5]);
+  expect(extremes(ranked, 99)).toEqual([1, 2, 4, 5]);
+  expect(extremes(ranked, 0)).toEqual([]);
 });

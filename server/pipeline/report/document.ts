@@ -69,6 +69,17 @@ export function showCell(value: ReportCell): string {
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }
 
+/** A share as per cent, to three significant digits. */
+export function showPercent(share: number | null): string {
+  return share === null ? "–" : `${Number((100 * share).toPrecision(3))} %`;
+}
+
+/** The ends of a ranked list: half of `most` (rounded up) from each, and none twice. */
+export function extremes<T>(ranked: readonly T[], most: number): T[] {
+  const half = Math.min(Math.ceil(most / 2), Math.floor(ranked.length / 2));
+  return [...ranked.slice(0, half), ...ranked.slice(ranked.length - half)];
+}
+
 /** Nothing in a text of a data set or a model may hide, turn its neighbours' direction, or become a link, an image, markup or a new table cell; nor an address by itself. */
 function escapeMarkdown(text: string): string {
   return visible(text.replace(/\s+/g, " "))

@@ -1,5 +1,6 @@
+import { byCodeUnit } from "../../common/order.ts";
 import type { RegressionReport, WordScores } from "../../probe/report-types.ts";
-import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { type Cell, extremes, type Section, type Source, showCell, type Table } from "./document.ts";
 import { comparedInWords, controlTables } from "./probe-section.ts";
 
 /** The features behind the learned reward: the probe fitted to log-ratios instead of deltas; so many words are shown. */
@@ -102,9 +103,8 @@ function agreementTable({ byTriple, byWord }: RegressionReport, source: Source):
 }
 
 function wordTable({ byWord: { lexicon } }: RegressionReport, source: Source, words: number): Table {
-  const ranked = lexicon.toSorted((a, b) => b.true - a.true || Number(a.word > b.word) - 0.5);
-  const half = Math.min(Math.ceil(words / 2), Math.floor(ranked.length / 2));
-  const shown = [...ranked.slice(0, half), ...ranked.slice(ranked.length - half)];
+  const ranked = lexicon.toSorted((a, b) => b.true - a.true || byCodeUnit(a.word, b.word));
+  const shown = extremes(ranked, words);
   return {
     id: "fitted-words",
     title: "Words that tuning made likelier and unlikelier at their targets, with what features say of them unseen",

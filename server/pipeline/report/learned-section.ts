@@ -1,5 +1,5 @@
 import type { Learned, LearnedWord } from "../../learned/report-types.ts";
-import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { type Cell, extremes, type Section, type Source, showCell, showPercent, type Table } from "./document.ts";
 
 /** What tuning made likelier, from the two models alone; so many words are shown. */
 export function learnedSection(found: Learned, source: Source, words: number): Section {
@@ -26,7 +26,7 @@ export function learnedFinding({ statistics, kl }: Learned): string {
     return "What tuning made likelier cannot be held against the ratings: it says the same of all words that have enough places, or there are too few.";
   return (
     `Without any label, the log-ratio of tuned and base model orders ${words} words as their ratings do with Kendall's tau-b ${interval(tau)}, ` +
-    `and a word rated positive stands above one rated negative with AUROC ${interval(auroc)}; signs right: ${percent(signs.positive.share)} and ${percent(signs.negative.share)}. ` +
+    `and a word rated positive stands above one rated negative with AUROC ${interval(auroc)}; signs right: ${showPercent(signs.positive.share)} and ${showPercent(signs.negative.share)}. ` +
     `Tuning moved the next token's distribution by a KL of ${showCell(kl.value)} nats.`
   );
 }
@@ -66,8 +66,7 @@ function statisticsTable({ statistics, kl, settings }: Learned, source: Source):
 function strongestTable(found: Learned, source: Source, words: number): Table {
   const enough = found.words.filter(({ places }) => places >= found.settings.minPlaces);
   const byMean = enough.toSorted((a, b) => b.centred - a.centred);
-  const half = Math.min(Math.ceil(words / 2), Math.floor(byMean.length / 2));
-  const shown = [...byMean.slice(0, half), ...byMean.slice(byMean.length - half)];
+  const shown = extremes(byMean, words);
   return {
     id: "learned-words",
     title: "Words that tuning made likelier or unlikelier than others, the extremes",
@@ -103,8 +102,4 @@ const wordColumns = ["word", "rating", "mean λ", "centred", "95 % low", "95 % h
 
 function wordRow({ word, rating, mean, centred, low, high, places, texts }: LearnedWord): Cell[] {
   return [word, rating, mean, centred, low, high, places, texts];
-}
-
-function percent(value: number | null): string {
-  return value === null ? "–" : `${Number((100 * value).toPrecision(3))} %`;
 }

@@ -1,3 +1,4 @@
+import { byCodeUnit } from "../../common/order.ts";
 import type {
   PairedDifference,
   RegressionReport,
@@ -5,7 +6,7 @@ import type {
   SplitReport,
   WordScores,
 } from "../../probe/report-types.ts";
-import { type Cell, type Section, type Source, showCell, type Table } from "./document.ts";
+import { type Cell, type Section, type Source, showCell, showPercent, type Table } from "./document.ts";
 import { frequencyFigure, predictionFigure } from "./figures.ts";
 import { reconstructed, table4, table5, table10 } from "./paper.ts";
 
@@ -14,7 +15,7 @@ export function probeSection(report: RegressionReport, source: Source, words: nu
   return {
     title: "The reward that the probe reads",
     text: [
-      `${report.triples} triples, ${report.features.total} features of layers ${report.features.layers.map(({ layer }) => layer).join(", ")}, of which ${percent(report.features.nonZero)} are active at a target word.`,
+      `${report.triples} triples, ${report.features.total} features of layers ${report.features.layers.map(({ layer }) => layer).join(", ")}, of which ${showPercent(report.features.nonZero)} are active at a target word.`,
       gapExplained(report),
       limitsExplained(report),
     ],
@@ -34,13 +35,13 @@ export function probeSection(report: RegressionReport, source: Source, words: nu
 /** One line for the top of the report: what is read of words that the probe never saw comes first, and what it is worth beside the base model. */
 export function probeFinding({ byTriple, byWord }: RegressionReport): string {
   const signs = ({ probe }: SplitReport): string =>
-    `${percent(probe.signAccuracy.positive.share)} and ${percent(probe.signAccuracy.negative.share)}`;
+    `${showPercent(probe.signAccuracy.positive.share)} and ${showPercent(probe.signAccuracy.negative.share)}`;
   const { tau, interval, p } = byWord.probe.kendall;
   return (
     `The probe orders words that it has never seen with Kendall's tau-b ${showCell(tau)} (95 % interval ${showCell(interval.low)} to ${showCell(interval.high)}, p ${showCell(byWord.refitted?.p ?? p)}); ` +
     `${baseCompared(byWord)}` +
     `It has the sign of unseen positive and negative words right for ${signs(byWord)}. ` +
-    `(Of words that it remembers from other sentences: ${signs(byTriple)}, and random signs of words are remembered for ${percent(byTriple.wordMemory.signAccuracy.mean)}.)`
+    `(Of words that it remembers from other sentences: ${signs(byTriple)}, and random signs of words are remembered for ${showPercent(byTriple.wordMemory.signAccuracy.mean)}.)`
   );
 }
 
@@ -72,7 +73,7 @@ function gapExplained({ byTriple, byWord }: RegressionReport): string {
   const memory = byTriple.wordMemory.signAccuracy.mean;
   return (
     "Split by triple, as the paper does, the same words stand on both sides: a probe that only remembers which words are which does well there. " +
-    `How far memory goes is measured by probes fitted to random signs of the words: ${percent(memory)} of signs right by triple, ${percent(byWord.wordMemory.signAccuracy.mean)} by word. ` +
+    `How far memory goes is measured by probes fitted to random signs of the words: ${showPercent(memory)} of signs right by triple, ${showPercent(byWord.wordMemory.signAccuracy.mean)} by word. ` +
     "Only the split by word, in which no word stands on both sides, tells whether features carry the reward to new words; " +
     "what falls away between the two columns is memory of words, not a reading of the reward."
   );
@@ -133,7 +134,7 @@ function signRow(what: string, byTriple: WordScores | null, byWord: WordScores |
 }
 
 function signInterval({ signAccuracy: { positive, negative } }: WordScores): Cell[] {
-  return [positive, negative].map(({ low, high }) => `${percent(low)} to ${percent(high)}`);
+  return [positive, negative].map(({ low, high }) => `${showPercent(low)} to ${showPercent(high)}`);
 }
 
 function seedRow(what: string, byTriple: SeedScores, byWord: SeedScores): Cell[] {
@@ -299,9 +300,9 @@ function lexiconTable({ byTriple, byWord }: RegressionReport, source: Source, wo
     (a, b) =>
       Number(reconstructed.has(b.word)) - Number(reconstructed.has(a.word)) ||
       b.occurrences - a.occurrences ||
-      Number(a.word > b.word) - 0.5,
+      byCodeUnit(a.word, b.word),
   );
-  const shown = ranked.slice(0, words).toSorted((a, b) => b.true - a.true || Number(a.word > b.word) - 0.5);
+  const shown = ranked.slice(0, words).toSorted((a, b) => b.true - a.true || byCodeUnit(a.word, b.word));
   return {
     id: "table-9",
     title: "Reconstructed lexicon (Tables 2 and 9)",
@@ -334,8 +335,4 @@ function frequencyTable({ byTriple, byWord }: RegressionReport, source: Source):
 
 function share(value: number | null): number | null {
   return value === null ? null : 100 * value;
-}
-
-export function percent(value: number | null): string {
-  return value === null ? "–" : `${Number((100 * value).toPrecision(3))} %`;
 }
