@@ -1,6 +1,7 @@
 /**
  * The log-ratio of tuned and base model at every rated word of some texts. Letters: B texts and T tokens a run.
  */
+import { BatchCursor } from "../common/batch-cursor.ts";
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import type { LogRatios, ModelPair } from "../models/log-ratio.ts";
@@ -41,19 +42,17 @@ interface Batch extends ReaderShape {
 export class LearnedCollection {
   readonly #options: LearnedOptions;
   readonly #texts: readonly LearnedText[];
-  readonly #batches: readonly Batch[];
+  readonly #cursor: BatchCursor<Batch>;
   /** Where the places of each text begin. */
   readonly #starts: Int32Array;
   readonly #logRatio: Float64Array;
   readonly #kl: Float64Array;
-  #done = 0;
-  #doneTexts = 0;
   #reader: TextReader | undefined;
 
   constructor(texts: readonly LearnedText[], options: LearnedOptions) {
     this.#options = options;
     this.#texts = texts;
-    this.#batches = batchesOf(texts, options.tokensPerRun ?? 4096);
+    this.#cursor = new BatchCursor(batchesOf(texts, options.tokensPerRun ?? 4096), (batch) => batch.texts.length);
     this.#starts = new Int32Array(texts.length);
     let places = 0;
     for (const [at, text] of texts.entries()) {
@@ -69,23 +68,22 @@ export class LearnedCollection {
   }
 
   get doneTexts(): number {
-    return this.#doneTexts;
+    return this.#cursor.doneItems;
   }
 
   /** Batches done so far. */
   get done(): number {
-    return this.#done;
+    return this.#cursor.done;
   }
 
   /** Runs the next batch; false when there is none. */
   async step(): Promise<boolean> {
-    const batch = this.#batches[this.#done];
+    const batch = this.#cursor.next;
     if (batch === undefined) return false;
     const reader = await this.#readerFor(batch);
     const results = await reader.read(batch.texts.flatMap((at) => this.#texts[at] ?? []));
     for (const [row, at] of batch.texts.entries()) this.#keep(at, results[row]);
-    this.#done += 1;
-    this.#doneTexts += batch.texts.length;
+    this.#cursor.advance();
     return true;
   }
 
@@ -96,21 +94,19 @@ export class LearnedCollection {
 
   /** Goes on from `done` batches and what was captured then. */
   restore(done: number, { logRatio, kl }: Captured): void {
-    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
     invariant(
       logRatio?.length === this.#logRatio.length && kl?.length === this.#kl.length,
       "the checkpoint's log-ratios are not of this collection",
     );
+    this.#cursor.restore(done);
     this.#logRatio.set(logRatio);
     this.#kl.set(kl);
-    this.#done = done;
-    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { texts }) => sum + texts.length, 0);
   }
 
   /** What was found, when every batch is done. Frees what the collection held on the device. */
   async finish(): Promise<LearnedPlaces> {
     await this.dispose();
-    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
+    this.#cursor.requireAll();
     const { words, word, text, tokens } = wordsOf(this.#texts);
     // Tokens that only one of the models has are nothing that tuning could have made likelier.
     const known = (_: number, at: number): boolean => !Number.isNaN(this.#logRatio[at]);

@@ -1,4 +1,5 @@
 /** The learned reward at places of texts, such as the target words of triples: what tuning changed in the model's prediction of each. Letters as in features.ts. */
+import { BatchCursor } from "../common/batch-cursor.ts";
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import type { ModelPair } from "../models/log-ratio.ts";
@@ -29,12 +30,10 @@ export class LogRatioCollection {
   /** Different beginnings of texts that are read: versions of a triple share theirs. */
   readonly texts: number;
   readonly #options: LogRatioOptions;
-  readonly #batches: readonly CollectBatch[];
+  readonly #cursor: BatchCursor<CollectBatch>;
   /** What is asked of each beginning, and the row that it adds to. */
   readonly #questions: readonly (readonly Question[])[];
   readonly #rows: Float32Array<ArrayBuffer>;
-  #done = 0;
-  #doneTexts = 0;
   #compiled: { readonly bucket: Bucket; readonly program: NextTokenLogRatios } | undefined;
 
   /** Throws `ContextLengthError` for a text that the models cannot read up to its target. */
@@ -57,24 +56,25 @@ export class LogRatioCollection {
       ({ ids, questions }, row): TargetSequence => ({ row, ids, places: questions.map(({ place }) => place) }),
     );
     const questions = sequences.reduce((sum, { places }) => sum + places.length, 0);
-    this.#batches = planBatches(sequences, {
-      ...plan,
-      targetsPerText: Math.max(1.25, (1.1 * questions) / Math.max(1, asked.length)),
-    });
+    const targetsPerText = Math.max(1.25, (1.1 * questions) / Math.max(1, asked.length));
+    this.#cursor = new BatchCursor(
+      planBatches(sequences, { ...plan, targetsPerText }),
+      (batch) => batch.sequences.length,
+    );
   }
 
   get doneTexts(): number {
-    return this.#doneTexts;
+    return this.#cursor.doneItems;
   }
 
   /** Batches done so far. */
   get done(): number {
-    return this.#done;
+    return this.#cursor.done;
   }
 
   /** Runs the next batch; false when there is none. */
   async step(): Promise<boolean> {
-    const batch = this.#batches[this.#done];
+    const batch = this.#cursor.next;
     if (batch === undefined) return false;
     const program = await this.#programFor(batch.bucket);
     const questions = batch.sequences.flatMap(({ row }, text) =>
@@ -86,8 +86,7 @@ export class LogRatioCollection {
     );
     for (const [at, { row }] of questions.entries())
       this.#rows[row] = (this.#rows[row] ?? Number.NaN) + (ratios[at] ?? Number.NaN);
-    this.#done += 1;
-    this.#doneTexts += batch.sequences.length;
+    this.#cursor.advance();
     return true;
   }
 
@@ -98,17 +97,15 @@ export class LogRatioCollection {
 
   /** Goes on from `done` batches and what was captured then. */
   restore(done: number, captured: Float32Array): void {
-    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
     invariant(captured.length === this.#rows.length, "the checkpoint's log-ratios are not of this collection");
+    this.#cursor.restore(done);
     this.#rows.set(captured);
-    this.#done = done;
-    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { sequences }) => sum + sequences.length, 0);
   }
 
   /** The log-ratios [S], when every batch is done. Frees what the collection held on the device. */
   async finish(): Promise<Float32Array<ArrayBuffer>> {
     await this.dispose();
-    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
+    this.#cursor.requireAll();
     return this.#rows;
   }
 

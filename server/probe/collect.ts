@@ -1,4 +1,5 @@
 /** Runs a model over texts and keeps what its layers say at a place of each. Letters as in features.ts. */
+import { BatchCursor } from "../common/batch-cursor.ts";
 import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
@@ -65,10 +66,8 @@ export class FeatureCollection<Name extends string> {
   readonly #names: readonly Name[];
   readonly #layers: readonly number[];
   readonly #layerSpans: ReadonlyMap<Name, readonly LayerSpan[]>;
-  readonly #batches: readonly CollectBatch[];
+  readonly #cursor: BatchCursor<CollectBatch>;
   readonly #rows: ReadonlyMap<Name, Float32Array<ArrayBuffer>>;
-  #done = 0;
-  #doneTexts = 0;
   #compiled: { readonly bucket: Bucket; readonly program: Program } | undefined;
 
   /** Throws `ContextLengthError` for a text that the model cannot read up to its target. */
@@ -88,33 +87,32 @@ export class FeatureCollection<Name extends string> {
     const plan = { tokenizer, contextLength, multiToken, prefixIds, tokensPerRun };
     const sequences = spans.map((span, row) => targetSequence(span, row, plan));
     this.texts = sequences.length;
-    this.#batches = planBatches(sequences, plan);
+    this.#cursor = new BatchCursor(planBatches(sequences, plan), (batch) => batch.sequences.length);
     this.#rows = new Map(
       this.#names.map((name) => [name, new Float32Array(this.texts * widthOf(this.#layerSpans.get(name)))]),
     );
   }
 
   get doneTexts(): number {
-    return this.#doneTexts;
+    return this.#cursor.doneItems;
   }
 
   /** Batches done so far, of `batches`. */
   get done(): number {
-    return this.#done;
+    return this.#cursor.done;
   }
 
   get batches(): number {
-    return this.#batches.length;
+    return this.#cursor.batches;
   }
 
   /** Runs the next batch; false when there is none. */
   async step(): Promise<boolean> {
-    const batch = this.#batches[this.#done];
+    const batch = this.#cursor.next;
     if (batch === undefined) return false;
     const program = await this.#programFor(batch.bucket);
     this.#keep(batch, await program.run(inputsOf(batch)));
-    this.#done += 1;
-    this.#doneTexts += batch.sequences.length;
+    this.#cursor.advance();
     return true;
   }
 
@@ -125,20 +123,18 @@ export class FeatureCollection<Name extends string> {
 
   /** Goes on from `done` batches and what was captured then. */
   restore(done: number, captured: Readonly<Record<string, Float32Array>>): void {
-    invariant(done >= 0 && done <= this.#batches.length, `${done} of ${this.#batches.length} batches cannot be done`);
+    this.#cursor.restore(done);
     for (const [name, rows] of this.#rows) {
       const saved = captured[name];
       invariant(saved?.length === rows.length, `the checkpoint's features "${name}" are not of this collection`);
       rows.set(saved);
     }
-    this.#done = done;
-    this.#doneTexts = this.#batches.slice(0, done).reduce((sum, { sequences }) => sum + sequences.length, 0);
   }
 
   /** The features, when every batch is done. Frees what the collection held on the device. */
   async finish(): Promise<Readonly<Record<Name, SpanFeatures>>> {
     await this.dispose();
-    invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
+    this.#cursor.requireAll();
     const entries = this.#names.map((name): [Name, SpanFeatures] => {
       const layers = this.#layerSpans.get(name) ?? [];
       const data = this.#rows.get(name) ?? new Float32Array();
