@@ -2,66 +2,83 @@
  * Loops of the assignment. Letters: r rows and c columns of costs, r <= c, row after row.
  */
 
+/** The rows that are assigned so far, and what the next ones are found with. */
+export interface Assignment {
+  /** The column of every row; -1 where it has none yet. */
+  readonly columnOf: Int32Array;
+  readonly rowOf: Int32Array;
+  readonly rowPrice: Float64Array;
+  readonly columnPrice: Float64Array;
+  readonly distance: Float64Array;
+  readonly cameFrom: Int32Array;
+  readonly open: Int32Array;
+}
+
+/** No row has a column yet. */
+export function emptyAssignment(r: number, c: number): Assignment {
+  return {
+    columnOf: new Int32Array(r).fill(-1),
+    rowOf: new Int32Array(c).fill(-1),
+    rowPrice: new Float64Array(r),
+    columnPrice: new Float64Array(c),
+    distance: new Float64Array(c),
+    cameFrom: new Int32Array(c),
+    open: new Int32Array(c),
+  };
+}
+
 /**
- * The column of every row in the assignment of least total cost, each column used at most once: shortest augmenting paths
- * with dual prices (Jonker and Volgenant 1987, doi:10.1007/BF02278710, in the rectangular form of Crouse 2016,
- * doi:10.1109/TAES.2016.140952). O(r² c).
+ * Assigns one row more, those before it having been added in order. Once all are, each row has the column of the assignment of
+ * least total cost, each column used at most once: shortest augmenting paths with dual prices (Jonker and Volgenant 1987,
+ * doi:10.1007/BF02278710, in the rectangular form of Crouse 2016, doi:10.1109/TAES.2016.140952). O(r c) a row.
  */
-export function assignRows(costRC: Float64Array, r: number, c: number): Int32Array {
-  const columnOf = new Int32Array(r).fill(-1);
-  const rowOf = new Int32Array(c).fill(-1);
-  const rowPrice = new Float64Array(r);
-  const columnPrice = new Float64Array(c);
-  const distance = new Float64Array(c);
-  const cameFrom = new Int32Array(c);
-  const open = new Int32Array(c);
-  for (let start = 0; start < r; start++) {
-    for (let k = 0; k < c; k++) open[k] = k;
-    distance.fill(Number.POSITIVE_INFINITY);
-    let openCount = c;
-    let row = start;
-    let reached = 0;
-    let sink = -1;
-    while (sink < 0) {
-      const offset = reached - rowPrice[row]!;
-      let best = Number.POSITIVE_INFINITY;
-      let bestAt = 0;
-      for (let k = 0; k < openCount; k++) {
-        const column = open[k]!;
-        const through = offset + costRC[row * c + column]! - columnPrice[column]!;
-        if (through < distance[column]!) {
-          distance[column] = through;
-          cameFrom[column] = row;
-        }
-        const length = distance[column]!;
-        if (length < best || (length === best && rowOf[column] === -1)) {
-          best = length;
-          bestAt = k;
-        }
-      }
-      reached = best;
-      const column = open[bestAt]!;
-      open[bestAt] = open[--openCount]!;
-      open[openCount] = column;
-      if (rowOf[column] === -1) sink = column;
-      else row = rowOf[column]!;
-    }
-    rowPrice[start]! += reached;
-    for (let k = openCount; k < c; k++) {
+export function addRow(assignment: Assignment, costRC: Float64Array, start: number): void {
+  const { columnOf, rowOf, rowPrice, columnPrice, distance, cameFrom, open } = assignment;
+  const c = rowOf.length;
+  for (let k = 0; k < c; k++) open[k] = k;
+  distance.fill(Number.POSITIVE_INFINITY);
+  let openCount = c;
+  let row = start;
+  let reached = 0;
+  let sink = -1;
+  while (sink < 0) {
+    const offset = reached - rowPrice[row]!;
+    let best = Number.POSITIVE_INFINITY;
+    let bestAt = 0;
+    for (let k = 0; k < openCount; k++) {
       const column = open[k]!;
-      const slack = reached - distance[column]!;
-      columnPrice[column]! -= slack;
-      if (column !== sink) rowPrice[rowOf[column]!]! += slack;
+      const through = offset + costRC[row * c + column]! - columnPrice[column]!;
+      if (through < distance[column]!) {
+        distance[column] = through;
+        cameFrom[column] = row;
+      }
+      const length = distance[column]!;
+      if (length < best || (length === best && rowOf[column] === -1)) {
+        best = length;
+        bestAt = k;
+      }
     }
-    for (let column = sink, at = -1; at !== start; ) {
-      at = cameFrom[column]!;
-      rowOf[column] = at;
-      const freed = columnOf[at]!;
-      columnOf[at] = column;
-      column = freed;
-    }
+    reached = best;
+    const column = open[bestAt]!;
+    open[bestAt] = open[--openCount]!;
+    open[openCount] = column;
+    if (rowOf[column] === -1) sink = column;
+    else row = rowOf[column]!;
   }
-  return columnOf;
+  rowPrice[start]! += reached;
+  for (let k = openCount; k < c; k++) {
+    const column = open[k]!;
+    const slack = reached - distance[column]!;
+    columnPrice[column]! -= slack;
+    if (column !== sink) rowPrice[rowOf[column]!]! += slack;
+  }
+  for (let column = sink, at = -1; at !== start; ) {
+    at = cameFrom[column]!;
+    rowOf[column] = at;
+    const freed = columnOf[at]!;
+    columnOf[at] = column;
+    column = freed;
+  }
 }
 
 /** Rows of d numbers scaled to unit length, in float64; rows of zeros stay zero. */

@@ -1,5 +1,6 @@
 import { invariant, LfpError } from "../common/errors.ts";
-import { assignRows, innerProducts, unitRows } from "./assignment.loops.ts";
+import { Pacer } from "../common/pacer.ts";
+import { addRow, emptyAssignment, innerProducts, unitRows } from "./assignment.loops.ts";
 
 /** One matched pair of a cost matrix. */
 export interface AssignedPair {
@@ -16,9 +17,14 @@ export class NonFiniteCostError extends LfpError {
  * The assignment of least (or, if `maximise`, largest) total cost between `rows` rows and `columns` columns: min(rows,
  * columns) pairs, each row and column at most once, sorted by row. Its total equals that of
  * `scipy.optimize.linear_sum_assignment`; among equally good assignments another one may be chosen. Time grows with
- * min² · max. Throws `NonFiniteCostError`.
+ * min² · max. Throws `NonFiniteCostError`, and the reason of the pacer's signal.
  */
-export function assign(costs: Float64Array, rows: number, columns: number, maximise = false): AssignedPair[] {
+export async function assign(
+  costs: Float64Array,
+  rows: number,
+  columns: number,
+  { maximise = false, pacer = new Pacer() }: { readonly maximise?: boolean; readonly pacer?: Pacer } = {},
+): Promise<AssignedPair[]> {
   invariant(costs.length === rows * columns, `${rows} x ${columns} costs are ${rows * columns}, got ${costs.length}`);
   const at = costs.findIndex((cost) => !Number.isFinite(cost));
   if (at >= 0)
@@ -27,16 +33,22 @@ export function assign(costs: Float64Array, rows: number, columns: number, maxim
     );
   const sign = maximise ? -1 : 1;
   if (rows <= columns) {
-    const columnOf = assignRows(
-      costs.map((cost) => sign * cost),
-      rows,
-      columns,
-    );
+    const signed = costs.map((cost) => sign * cost);
+    const columnOf = await assignRows(signed, rows, columns, pacer);
     return Array.from(columnOf, (column, row) => ({ row, column }));
   }
   const transposed = costs.map((_, i) => sign * (costs[(i % rows) * columns + Math.floor(i / rows)] ?? Number.NaN));
-  const rowOf = assignRows(transposed, columns, rows);
+  const rowOf = await assignRows(transposed, columns, rows, pacer);
   return Array.from(rowOf, (row, column) => ({ row, column })).sort((a, b) => a.row - b.row);
+}
+
+async function assignRows(costs: Float64Array, rows: number, columns: number, pacer: Pacer): Promise<Int32Array> {
+  const assignment = emptyAssignment(rows, columns);
+  for (let row = 0; row < rows; row++) {
+    await pacer.pause();
+    addRow(assignment, costs, row);
+  }
+  return assignment.columnOf;
 }
 
 /** A feature of the small dictionary, its partner in the big one, and the cosine of the angle between them. */
@@ -58,15 +70,26 @@ export interface DictionarySimilarity {
  * that the cosines add up to the most possible (Hungarian assignment, as the paper's `calculate_MMCS_hungarian`), and the
  * mean of the matched cosines is taken. Features are the rows: `smallFD` and `bigFD` hold `d` numbers a feature, of any
  * length; a feature of zeros has cosine 0 with everything. The small dictionary must not be the larger one.
+ * Throws the reason of the pacer's signal.
  */
-export function meanMaxCosine(smallFD: Float32Array, bigFD: Float32Array, d: number): DictionarySimilarity {
+export async function meanMaxCosine(
+  smallFD: Float32Array,
+  bigFD: Float32Array,
+  d: number,
+  pacer: Pacer = new Pacer(),
+): Promise<DictionarySimilarity> {
   const [small, big] = [smallFD.length / d, bigFD.length / d];
   invariant(
     Number.isInteger(small) && Number.isInteger(big) && small <= big,
     `two dictionaries of ${d} numbers a feature, the smaller one first, are expected; got ${smallFD.length} and ${bigFD.length} numbers`,
   );
-  const cosines = innerProducts(unitRows(smallFD, d), unitRows(bigFD, d), d);
-  const matches = assign(cosines, small, big, true)
+  const [units, others] = [unitRows(smallFD, d), unitRows(bigFD, d)];
+  const cosines = new Float64Array(small * big);
+  for (let row = 0; row < small; row++) {
+    await pacer.pause();
+    cosines.set(innerProducts(units.subarray(row * d, (row + 1) * d), others, d), row * big);
+  }
+  const matches = (await assign(cosines, small, big, { maximise: true, pacer }))
     .map(({ row, column }) => ({ small: row, big: column, cosine: cosines[row * big + column] ?? Number.NaN }))
     .sort((a, b) => b.cosine - a.cosine || a.small - b.small);
   return { mean: matches.reduce((total, { cosine }) => total + cosine, 0) / small, matches };

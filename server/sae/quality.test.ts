@@ -134,7 +134,7 @@ describe.each(fastDevicesUnderTest)("quality on $kind", ({ open }) => {
   }
 });
 
-test("variation gathered in batches equals that of all at once", () => {
+test("variation gathered in batches equals that of all at once", async () => {
   const random = Random.fromSeed(2);
   const all = Array.from({ length: 50 }, () => [1e4 + random.normal(), random.normal()]);
   const whole = momentsOf(all);
@@ -152,13 +152,13 @@ test("variation gathered in batches equals that of all at once", () => {
   expect(gathered.variation).toBeCloseTo(whole.variation, 6);
 });
 
-test("a dictionary that holds another one's features is wholly similar to it", () => {
+test("a dictionary that holds another one's features is wholly similar to it", async () => {
   const big = randomSae(20);
   const shuffled = Random.fromSeed(1)
     .shuffled([...Array(20).keys()])
     .slice(0, 8);
   const decoder = Float32Array.from(shuffled.flatMap((f) => [...big.decoder.subarray(f * D, (f + 1) * D)]));
-  const { mean, matches } = dictionarySimilarity({ ...big, F: 8, decoder }, big);
+  const { mean, matches } = await dictionarySimilarity({ ...big, F: 8, decoder }, big);
   expect(mean).toBeCloseTo(1, 6);
   for (const match of matches) expect(match.big).toBe(shuffled[match.small]);
 });

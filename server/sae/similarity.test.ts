@@ -10,12 +10,13 @@ function dictionary(decoder: readonly number[], D: number): Sae {
   return { D, F, activation: { kind: "relu" }, encoder: rows, decoder: rows, ...biases };
 }
 
-it("is the closed form for one direction among n in three dimensions", () => {
+it("is the closed form for one direction among n in three dimensions", async () => {
   // A cosine with a uniform direction of the sphere in R^3 is uniform over -1 to 1 (Archimedes), so the largest of n has the mean (n - 1) / (n + 1).
   for (const n of [1, 2, 5, 12]) {
-    const found = Array.from({ length: 4000 }, (_, seed) =>
+    const baselines = Array.from({ length: 4000 }, (_, seed) =>
       similarityBaseline(dictionary([0, 0, 2], 3), { D: 3, F: n }, Random.fromSeed(seed)),
     );
+    const found = await Promise.all(baselines);
     const mean = (of: "withRandom" | "random"): number => found.reduce((sum, one) => sum + one[of], 0) / found.length;
     // Standard errors are at most 0.01.
     expect(Math.abs(mean("withRandom") - (n - 1) / (n + 1))).toBeLessThan(0.035);
@@ -23,7 +24,7 @@ it("is the closed form for one direction among n in three dimensions", () => {
   }
 });
 
-it("depends on the trained dictionary only where it is told to, and on nothing but the seed", () => {
+it("depends on the trained dictionary only where it is told to, and on nothing but the seed", async () => {
   const [random, D] = [Random.fromSeed(8), 16];
   const draw = (F: number) =>
     dictionary(
@@ -36,13 +37,16 @@ it("depends on the trained dictionary only where it is told to, and on nothing b
     dictionary(Array.from({ length: 12 }, () => Array.from({ length: D }, (_, at) => at + 1)).flat(), D),
   ];
   const of = (small: Sae) => similarityBaseline(small, { D, F: 24 }, Random.fromSeed(3));
-  expect(of(spread)).toEqual(of(spread));
-  expect(of(spread).random).toBe(of(alike).random);
-  expect(of(alike).withRandom).toBeLessThan(of(spread).withRandom);
-  expect(of(spread).withRandom).toBeGreaterThan(0.2);
-  expect(of(spread).withRandom).toBeLessThan(0.6);
+  const [ofSpread, ofAlike] = [await of(spread), await of(alike)];
+  expect(await of(spread)).toEqual(ofSpread);
+  expect(ofSpread.random).toBe(ofAlike.random);
+  expect(ofAlike.withRandom).toBeLessThan(ofSpread.withRandom);
+  expect(ofSpread.withRandom).toBeGreaterThan(0.2);
+  expect(ofSpread.withRandom).toBeLessThan(0.6);
 });
 
-it("refuses dictionaries of two widths", () => {
-  expect(() => similarityBaseline(dictionary([1, 0], 2), { D: 3, F: 4 }, Random.fromSeed(1))).toThrow(/one width/);
+it("refuses dictionaries of two widths", async () => {
+  await expect(similarityBaseline(dictionary([1, 0], 2), { D: 3, F: 4 }, Random.fromSeed(1))).rejects.toThrow(
+    /one width/,
+  );
 });

@@ -1,4 +1,5 @@
 import { invariant } from "../common/errors.ts";
+import type { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { type DictionarySimilarity, meanMaxCosine } from "./assignment.ts";
 import type { Sae } from "./sae.ts";
@@ -8,8 +9,8 @@ import type { Sae } from "./sae.ts";
  * directions that the decoders write, so that the cosines add up to the most possible. Features that appear in both sizes are likelier to be
  * the model's than the training's (Marks et al., section 3.2). Matches are sorted, the most similar first.
  */
-export function dictionarySimilarity(small: Sae, big: Sae): DictionarySimilarity {
-  return meanMaxCosine(small.decoder, big.decoder, small.D);
+export function dictionarySimilarity(small: Sae, big: Sae, pacer?: Pacer): Promise<DictionarySimilarity> {
+  return meanMaxCosine(small.decoder, big.decoder, small.D, pacer);
 }
 
 /** Mean max cosines where there is nothing in common: how high the paper's measure is by chance, at these sizes. */
@@ -21,13 +22,18 @@ export interface SimilarityBaseline {
 }
 
 /** The baseline of two dictionaries; directions are uniform over the sphere, each dictionary drawn from a stream of its own. */
-export function similarityBaseline(small: Sae, big: Pick<Sae, "D" | "F">, random: Random): SimilarityBaseline {
+export async function similarityBaseline(
+  small: Sae,
+  big: Pick<Sae, "D" | "F">,
+  random: Random,
+  pacer?: Pacer,
+): Promise<SimilarityBaseline> {
   const { D, F } = small;
   invariant(D === big.D, `dictionaries of one layer have one width, got ${D} and ${big.D}`);
   const others = randomDirections(big.F, D, random.fork("big"));
   return {
-    withRandom: meanMaxCosine(small.decoder, others, D).mean,
-    random: meanMaxCosine(randomDirections(F, D, random.fork("small")), others, D).mean,
+    withRandom: (await meanMaxCosine(small.decoder, others, D, pacer)).mean,
+    random: (await meanMaxCosine(randomDirections(F, D, random.fork("small")), others, D, pacer)).mean,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Pacer } from "../../common/pacer.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
@@ -146,7 +147,7 @@ async function measure(
         sae,
         metadataOf(model.name, layer, hasBos, context),
       );
-    similarities.push(...similaritiesOf(model.name, own));
+    similarities.push(...(await similaritiesOf(model.name, own, new Pacer(context.signal))));
     if (done[model.name] !== undefined) continue;
     const qualities = await measureSaes({
       device,
@@ -170,13 +171,19 @@ async function measure(
 }
 
 /** The smallest dictionary of each layer against the largest. */
-function similaritiesOf(model: string, saes: readonly (SaeKey & SubjectSae)[]): Autoencoders["similarities"] {
-  return [...new Set(saes.map(({ layer }) => layer))].flatMap((layer) => {
+async function similaritiesOf(
+  model: string,
+  saes: readonly (SaeKey & SubjectSae)[],
+  pacer: Pacer,
+): Promise<Autoencoders["similarities"]> {
+  const found: Autoencoders["similarities"] = [];
+  for (const layer of new Set(saes.map((sae) => sae.layer))) {
     const [small, big] = smallAndBig(saes.filter((sae) => sae.layer === layer));
-    if (small === undefined || big === undefined) return [];
-    const { mean, matches } = dictionarySimilarity(small.sae, big.sae);
-    return [similaritySchema.parse({ model, layer, small: small.F, big: big.F, meanMaxCosine: mean, matches })];
-  });
+    if (small === undefined || big === undefined) continue;
+    const { mean, matches } = await dictionarySimilarity(small.sae, big.sae, pacer);
+    found.push(similaritySchema.parse({ model, layer, small: small.F, big: big.F, meanMaxCosine: mean, matches }));
+  }
+  return found;
 }
 
 function metadataOf(model: string, layer: number, prependBos: boolean, { settings }: Context) {

@@ -11,6 +11,8 @@ import type { PartStore } from "../../../server/probe/parts.ts";
 import { evaluateProbe } from "../../../server/probe/regression.ts";
 import { defaultProbeSettings, type ProbeSettings } from "../../../server/probe/report-types.ts";
 import { wordReadings } from "../../../server/probe/word-readings.ts";
+import type { Sae } from "../../../server/sae/sae.ts";
+import { dictionarySimilarity } from "../../../server/sae/similarity.ts";
 import { factor, meansOf, rowMatrix, rowProducts, scatter } from "../../../server/statistics/linear-algebra.ts";
 import { bootstrapInterval, permutationTest } from "../../../server/statistics/resampling.ts";
 import { ridgeOf, ridgeSmoother } from "../../../server/statistics/ridge.ts";
@@ -61,6 +63,10 @@ test.each<[string, (signal: AbortSignal) => Promise<unknown>]>([
   ["a ridge regression", (signal) => ridgeOf(matrix(900, 700), 1, pacer(signal))],
   ["a smoother", (signal) => ridgeSmoother(matrix(500, 300), matrix(4000, 300), 1, pacer(signal))],
   ["the power of a reading", (signal) => aurocOf(pairs, { random: random(), resamples: 1e5, pacer: pacer(signal) })],
+  [
+    "the similarity of two dictionaries",
+    (signal) => dictionarySimilarity(dictionary(200), dictionary(400), pacer(signal)),
+  ],
   ["a learned lexicon", (signal) => learnedLexicon(places, { minPlaces: 1, resamples: 1e5 }, random(), signal)],
   ["readings of words", (signal) => wordReadings(wide, settings, signal)],
   [
@@ -127,6 +133,12 @@ test.each<[keyof ProbeSettings, number, string | undefined]>([
   await stop((signal) => evaluateProbe(planted, long, store, signal), reached.promise);
 });
 
+const dictionary = (F: number): Sae => {
+  const draw = random().fork(`${F}`);
+  const decoder = new Float32Array(F * 32).map(() => draw.normal());
+  const biases = { encoderBias: new Float32Array(F), decoderBias: new Float32Array(32) };
+  return { D: 32, F, activation: { kind: "relu" }, encoder: decoder, decoder, ...biases };
+};
 const pairs = [{ P: 60, O: 300, wins: new Float64Array(18_000).fill(1), pairs: new Float64Array(18_000).fill(2) }];
 const places: LearnedPlaces = {
   words: Array.from({ length: 50 }, (_, at) => ({ word: `w${at}`, rating: (at % 5) - 2 })),
