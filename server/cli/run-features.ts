@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { visible } from "../common/untrusted-text.ts";
 import { livingStore } from "../pipeline/finished/living-store.ts";
 import type { FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
+import { DamagedRowsError } from "../store/errors.ts";
 import { FeatureStore } from "../store/store.ts";
 import { existingRun } from "./status.ts";
 
@@ -14,10 +15,7 @@ export async function openRunFeatures(run: string): Promise<FeatureStore> {
 
 /** Says that rows were left out, once the store was read. */
 export function tellDamage({ damagedRows, path }: FeatureStore, note: (line: string) => void): void {
-  if (damagedRows > 0)
-    note(
-      `${path} is damaged: what ${damagedRows} of its rows say is left out. Move it aside and run \`lfp run\` again to make them anew.`,
-    );
+  if (damagedRows > 0) note(new DamagedRowsError(path, damagedRows).message);
 }
 
 /** A feature store by itself, such as that of an earlier version of the run that comes with the program. */

@@ -10,7 +10,7 @@ import type { Tuned } from "../../kernels/matmul/choose.ts";
 import { kernelRevision } from "../../kernels/matmul/variants.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { LfpError, messageOf } from "./errors.ts";
-import { tryJson } from "./json.ts";
+import { parseJson, tryJson } from "./json.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** A tuning file that is not one. */
@@ -141,7 +141,7 @@ export class TuningAttempts {
 
 function jsonOf(path: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new TuningFileError(path, messageOf(error));
   }

@@ -145,7 +145,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
   const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
   serveFeatureJobs(dispatcher, jobs);
-  serveMeasureAblation(dispatcher, jobs);
+  serveMeasureAblation(dispatcher, { ...jobs, lenses });
   return lenses;
 }
 

@@ -62,6 +62,14 @@ export async function createModel(
   return { ...modelOf(config, store), folder: undefined, configJson };
 }
 
+/** What is to be told of a model of which only the first places can be computed with; undefined where all can. */
+export function contextNote({ config, configJson }: Pick<LoadedModel, "config" | "configJson">): string | undefined {
+  const { max_position_embeddings: stated } = configJson;
+  return typeof stated === "number" && stated > config.contextLength
+    ? `the model was made for ${stated} tokens at once; lfp computes with the first ${config.contextLength} of them at most`
+    : undefined;
+}
+
 export interface SaveOptions {
   readonly dtype?: WeightDtype;
   /** Tensors beside the model's own, such as a value head. */

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, MOST_CONTEXT } from "./errors.ts";
 
 export const count = z
   .int()
@@ -27,7 +27,7 @@ export const ropeBase = z.number().min(1).max(1e12);
  * more, T by T for every head, fits into no memory.
  */
 export function usableContext(positions: number): number {
-  return Math.min(positions, 2 ** 17);
+  return Math.min(positions, MOST_CONTEXT);
 }
 
 /** Begin and end of text. Throws `ConfigError` where the model has no row for one: it would never be met, or could not be read. */

@@ -48,13 +48,16 @@ export class TokenIdError extends LfpError {
   }
 }
 
+/** Places that are computed with at most, of those that a model was made for; see `usableContext`. */
+export const MOST_CONTEXT = 2 ** 17;
+
 /** More tokens than the model's context holds. */
 export class ContextLengthError extends LfpError {
   readonly code = "input";
 
   constructor(tokens: number, contextLength: number, what: string) {
     super(
-      `${what} needs ${tokens} tokens but the model's context holds ${contextLength}: shorten the text or ask for fewer new tokens`,
+      `${what} needs ${tokens} tokens but the model's context holds ${contextLength}${contextLength === MOST_CONTEXT ? " (lfp computes with no more places, whatever a model was made for)" : ""}: shorten the text or ask for fewer new tokens`,
     );
   }
 }

@@ -108,7 +108,7 @@ export type EarlierStore = z.infer<typeof EarlierStore>;
 /** Where what people left is, in a sentence. */
 export function earlierInWords({ path, left, problem }: EarlierStore): string {
   if (problem !== null)
-    return `What people wrote on another version of this run is in ${path}, which cannot be read: ${problem}`;
+    return `What people wrote on another version of this run is in ${path}, which cannot be read as a whole: ${problem}`;
   const counts = Object.entries(left).filter(([, count]) => count > 0);
   const list = counts.map(([kind, count]) => `${count} ${count === 1 ? kind.replace(/s$/, "") : kind}`).join(", ");
   return `Kept from another version of this run, about features that this one does not have: ${list}, in ${path}`;

@@ -6,7 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { inTransaction, openDatabase } from "./open.ts";
 import { reindex } from "./refill.ts";
-import { allRows, firstRow, type Statements } from "./rows.ts";
+import { allRows, firstRow, Statements } from "./rows.ts";
 
 export const carriedKinds = ["notes", "labels", "pins", "explanations", "ablations"] as const;
 type CarriedKind = (typeof carriedKinds)[number];
@@ -17,6 +17,8 @@ export interface Carried {
   readonly left: CarriedCounts;
   /** Names every row that was looked at, to be passed over the next time. */
   readonly seen: readonly string[];
+  /** Rows that are not what this program writes: they stay in the other store alone. */
+  readonly damaged: number;
 }
 
 /** Takes what is not in `seen` and belongs here; what is here already stays as it is. Throws `StoreError` where the other cannot be read. */
@@ -27,6 +29,7 @@ export function carryOver(
   summarise: (features: readonly number[]) => void,
 ): Carried {
   const other = openDatabase(path, { journal: "readOnly" });
+  const there = new Statements(other, path);
   const left = { notes: 0, labels: 0, pins: 0, explanations: 0, ablations: 0 };
   const looked: string[] = [];
   const touched = new Set<number>();
@@ -40,7 +43,7 @@ export function carryOver(
     else left[kind] += 1;
   };
   try {
-    const reader: Reader = { db: other, here: statements, isNew, take };
+    const reader: Reader = { there, here: statements, isNew, take };
     inTransaction(db, () => {
       carryAnnotations(reader);
       carryExplanations(reader);
@@ -52,12 +55,12 @@ export function carryOver(
   } finally {
     other.close();
   }
-  return { left, seen: looked };
+  return { left, seen: looked, damaged: there.damagedRows };
 }
 
 interface Reader {
   /** The other store. */
-  readonly db: DatabaseSync;
+  readonly there: Statements;
   readonly here: Statements;
   readonly isNew: (key: string) => boolean;
   readonly take: (kind: CarriedKind, features: readonly number[], taken: boolean) => void;
@@ -74,9 +77,9 @@ function isHere(here: Statements, feature: number, digest: string): boolean {
 
 const annotation = z.object({ feature: z.int(), digest: z.string() });
 
-function carryAnnotations({ db, here, isNew, take }: Reader): void {
+function carryAnnotations({ there, here, isNew, take }: Reader): void {
   const notes = annotation.extend({ note: z.string(), updated: z.string() });
-  for (const { feature, note, digest, updated } of allRows(db.prepare("SELECT * FROM notes"), notes)) {
+  for (const { feature, note, digest, updated } of allRows(there.get("SELECT * FROM notes"), notes)) {
     if (!isNew(`note ${feature} ${updated}`)) continue;
     const fits =
       isHere(here, feature, digest) &&
@@ -85,13 +88,13 @@ function carryAnnotations({ db, here, isNew, take }: Reader): void {
     take("notes", [feature], fits);
   }
   const labels = annotation.extend({ label: z.string() });
-  for (const { feature, label, digest } of allRows(db.prepare("SELECT * FROM labels"), labels)) {
+  for (const { feature, label, digest } of allRows(there.get("SELECT * FROM labels"), labels)) {
     if (!isNew(`label ${feature} ${label}`)) continue;
     const fits = isHere(here, feature, digest);
     if (fits) here.get("INSERT OR IGNORE INTO labels VALUES (?, ?, ?)").run(feature, label, digest);
     take("labels", [feature], fits);
   }
-  for (const { feature, digest } of allRows(db.prepare("SELECT * FROM pins"), annotation)) {
+  for (const { feature, digest } of allRows(there.get("SELECT * FROM pins"), annotation)) {
     if (!isNew(`pin ${feature}`)) continue;
     const fits = isHere(here, feature, digest);
     if (fits) {
@@ -110,8 +113,8 @@ const explanation = annotation.extend({
 });
 
 /** Those that somebody asked for. One by the same explainer that is here already is as good. */
-function carryExplanations({ db, here, isNew, take }: Reader): void {
-  const rows = allRows(db.prepare("SELECT * FROM explanations WHERE by_run = 0 ORDER BY id"), explanation);
+function carryExplanations({ there, here, isNew, take }: Reader): void {
+  const rows = allRows(there.get("SELECT * FROM explanations WHERE by_run = 0 ORDER BY id"), explanation);
   for (const { feature, explainer, text, detail, digest, created } of rows) {
     if (!isNew(`explanation ${feature} ${explainer} ${created}`)) continue;
     const fits = isHere(here, feature, digest);
@@ -143,17 +146,17 @@ const effect = z.object({
 });
 
 /** Those that somebody measured. A set's digest joins those of its dictionaries. */
-function carryAblations({ db, here, isNew, take }: Reader): void {
+function carryAblations({ there, here, isNew, take }: Reader): void {
   const own = new Set(
     allRows(here.get("SELECT value FROM meta WHERE key LIKE 'digest:%'"), z.object({ value: z.string() })).map(
       ({ value }) => value,
     ),
   );
-  const rows = allRows(db.prepare("SELECT * FROM ablations WHERE by_run = 0 ORDER BY id"), ablation);
+  const rows = allRows(there.get("SELECT * FROM ablations WHERE by_run = 0 ORDER BY id"), ablation);
   for (const { id, key, result, digest, created } of rows) {
     if (!isNew(`ablation ${key} ${created}`)) continue;
     const fits = digest !== "" && digest.split(" ").every((one) => own.has(one));
-    const effects = allRows(db.prepare("SELECT * FROM effects WHERE ablation = ?"), effect, id);
+    const effects = allRows(there.get("SELECT * FROM effects WHERE ablation = ?"), effect, id);
     if (fits) {
       const { changes, lastInsertRowid } = here
         .get("INSERT OR IGNORE INTO ablations (key, result, by_run, digest, created) VALUES (?, ?, 0, ?, ?)")
@@ -172,8 +175,8 @@ function carryAblations({ db, here, isNew, take }: Reader): void {
 }
 
 /** Answers that were paid for serve whoever asks the same; stores of the first version have none. */
-function carryAnswers({ db, here }: Reader): void {
-  if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").get() === undefined) return;
+function carryAnswers({ there, here }: Reader): void {
+  if (there.get("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").get() === undefined) return;
   const answer = z.object({
     key: z.string(),
     answer: z.string(),
@@ -182,6 +185,6 @@ function carryAnswers({ db, here }: Reader): void {
     created: z.string(),
   });
   const insert = here.get("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)");
-  for (const row of allRows(db.prepare("SELECT * FROM answers"), answer))
+  for (const row of allRows(there.get("SELECT * FROM answers"), answer))
     insert.run(row.key, row.answer, row.input_tokens, row.output_tokens, row.created);
 }

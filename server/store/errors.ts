@@ -11,6 +11,17 @@ export class StoreError extends LfpError {
   }
 }
 
+/** Rows of a store are not what this program writes, and were left out. */
+export class DamagedRowsError extends LfpError {
+  readonly code = "input";
+
+  constructor(path: string, rows?: number) {
+    super(
+      `${path} is damaged: what ${rows === undefined ? "some" : rows} of its rows say is left out. Move it aside and run \`lfp run\` again to make them anew.`,
+    );
+  }
+}
+
 /** A feature was named that the store does not have. */
 export class NoFeatureError extends LfpError {
   readonly code = "not-found";

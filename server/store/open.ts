@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -97,6 +98,7 @@ function openUnwritable(path: string): DatabaseSync {
 }
 
 function openCopy(path: string): DatabaseSync {
+  checkRoomForCopy(path);
   const folder = mkdtempSync(join(tmpdir(), "lfp-store-"));
   try {
     const copy = join(folder, "features.sqlite");
@@ -109,9 +111,36 @@ function openCopy(path: string): DatabaseSync {
     originals.set(db, path);
     return db;
   } finally {
-    // The open database keeps what is unlinked, but not on Windows, whose own clean-up takes it.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
+    removeQuietly(folder);
   }
+}
+
+/** The open database keeps what is unlinked. Windows does not unlink what is open; its own clean-up takes that. */
+function removeQuietly(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
+  } catch {
+    // Nothing depends on it.
+  }
+}
+
+/** Larger than any run's store by far. */
+const MOST_COPY_BYTES = 2 ** 31;
+
+/** Throws `StoreError` where a copy would be larger than stores are, or than what is free. */
+function checkRoomForCopy(path: string): void {
+  const bytes = [path, `${path}-wal`].reduce(
+    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+  const { bavail, bsize } = statfsSync(tmpdir());
+  const most = Math.min(MOST_COPY_BYTES, bavail * bsize);
+  if (bytes > most)
+    throw new StoreError(
+      `${path} cannot be read where it is, because nothing can be written there, and its copy in ${tmpdir()} would have ${bytes} bytes; ` +
+        `${bytes > MOST_COPY_BYTES ? `at most ${MOST_COPY_BYTES} are copied` : `${most} are free`}. Copy the run's folder to where you may write, and use the copy`,
+      { code: "resource" },
+    );
 }
 
 /** Of databases that are copies. */

@@ -87,7 +87,7 @@ export const explanationRowSchema = z.object({
 
 /** The first row that a statement gives, checked; undefined where it gives none, or one that is damaged. Throws `DatabaseError`. */
 export function firstRow<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T | undefined {
-  const row = asked(() => statement.get(...given));
+  const row = asked(damageOf.get(statement)?.path, () => statement.get(...given));
   return row === undefined ? undefined : sound(statement, schema, [row])[0];
 }
 
@@ -96,7 +96,7 @@ export function allRows<T>(statement: StatementSync, schema: z.ZodType<T>, ...gi
   return sound(
     statement,
     schema,
-    asked(() => statement.all(...given)),
+    asked(damageOf.get(statement)?.path, () => statement.all(...given)),
   );
 }
 
@@ -104,25 +104,39 @@ function sound<T>(statement: StatementSync, schema: z.ZodType<T>, rows: readonly
   return rows.flatMap((row) => {
     const parsed = schema.safeParse(row);
     if (parsed.success) return [parsed.data];
-    const damage = damageOf.get(statement);
-    if (damage !== undefined) damage.rows += 1;
+    damageOf.get(statement)?.count();
     return [];
   });
 }
 
 /** What SQLite itself finds damaged, or cannot read, is said as an error of ours. */
-function asked<T>(ask: () => T): T {
+function asked<T>(path: string | undefined, ask: () => T): T {
   try {
     return ask();
   } catch (error) {
-    throw sqliteCodeOf(error) === undefined ? error : new DatabaseError("the feature store could not be read", error);
+    if (sqliteCodeOf(error) === undefined) throw error;
+    throw new DatabaseError(`${path ?? "the feature store"} could not be read`, error);
   }
 }
 
-/** Rows that were left out because they are not what the program writes, by the store that they are of. */
-interface Damage {
-  rows: number;
+/** Rows of one store that were left out because they are not what the program writes. */
+class Damage {
+  readonly path: string;
+  readonly #onFirst: (path: string) => void;
+  rows = 0;
+
+  constructor(path: string, onFirst: (path: string) => void) {
+    this.path = path;
+    this.#onFirst = onFirst;
+  }
+
+  count(): void {
+    this.rows += 1;
+    if (this.rows === 1) this.#onFirst(this.path);
+  }
 }
+
+/** Of the stores whose `Statements` prepared them. */
 const damageOf = new WeakMap<StatementSync, Damage>();
 
 /** A column that holds JSON. */
@@ -146,14 +160,16 @@ const numberSchema = z.object({ n: z.number() });
 export class Statements {
   readonly #db: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
-  readonly #damage: Damage = { rows: 0 };
+  readonly #damage: Damage;
 
-  constructor(db: DatabaseSync) {
+  /** `onDamage` is called once, with the path of the store, when the first damaged row is left out. */
+  constructor(db: DatabaseSync, path: string, onDamage: (path: string) => void = () => undefined) {
     this.#db = db;
+    this.#damage = new Damage(path, onDamage);
   }
 
   get(sql: string): StatementSync {
-    const found = this.#prepared.get(sql) ?? asked(() => this.#db.prepare(sql));
+    const found = this.#prepared.get(sql) ?? asked(this.#damage.path, () => this.#db.prepare(sql));
     this.#prepared.set(sql, found);
     damageOf.set(found, this.#damage);
     return found;
@@ -167,7 +183,7 @@ export class Statements {
   /** Runs several statements that read on one state of the store, whatever other processes write meanwhile. */
   onOneState<T>(read: () => T): T {
     if (this.#db.isTransaction) return read();
-    return asked(() => {
+    return asked(this.#damage.path, () => {
       this.#db.exec("BEGIN");
       try {
         return read();

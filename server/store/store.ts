@@ -46,15 +46,21 @@ export class FeatureStore implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
 
-  private constructor(path: string, db: DatabaseSync) {
+  private constructor(path: string, db: DatabaseSync, onDamage?: (path: string) => void) {
     this.path = path;
     this.#db = db;
-    this.#statements = new Statements(db);
+    this.#statements = new Statements(db, path, onDamage);
   }
 
-  /** To read only where nothing can be written. Throws `StoreError`. */
-  static open(path: string, options: Omit<OpenOptions, "journal"> = {}): FeatureStore {
-    return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }));
+  /**
+   * To read only where nothing can be written. `onDamage` is called once, when the first row is left out because it is damaged.
+   * Throws `StoreError`.
+   */
+  static open(
+    path: string,
+    { onDamage, ...options }: Omit<OpenOptions, "journal"> & { readonly onDamage?: (path: string) => void } = {},
+  ): FeatureStore {
+    return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }), onDamage);
   }
 
   /** What a stage wrote, to read only. Throws `StoreError`. */

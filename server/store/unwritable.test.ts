@@ -1,6 +1,6 @@
 /** Stores where nothing can be written, and disks that are full in the middle of a write. */
 import { copyFileSync, existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -63,6 +63,18 @@ describe("a store where nothing can be written", () => {
       expect(write).toThrow(ReadOnlyStoreError);
     expect(() => store.requireWritable()).toThrow(/folder is read-only.*use the copy/);
     expect(store.need("L0/F5").note).toBe("");
+  });
+
+  it("is not copied where the copy would be larger than stores are", async () => {
+    const { path, open } = await unwritable();
+    // Takes no room on the disk: it is a hole.
+    await writeFile(`${path}-wal`, "");
+    await truncate(`${path}-wal`, 2 ** 31);
+    const before = await readdir(tmpdir());
+    expect(open).toThrow(expect.objectContaining({ code: "resource", message: expect.stringContaining(path) }));
+    const stores = (names: string[]) => names.filter((name) => name.startsWith("lfp-store-"));
+    expect(stores(await readdir(tmpdir()))).toEqual(stores(before));
+    await rm(`${path}-wal`);
   });
 
   it("has its newest rows, which are in SQLite's log still", async () => {

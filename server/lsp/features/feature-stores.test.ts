@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { FeatureStore } from "../../store/store.ts";
 import { writeSyntheticStore } from "../../store/synthetic.ts";
@@ -98,6 +99,22 @@ describe("the feature stores of runs", () => {
     expect(await stores.words(own, [row.id, "L9/F1"])).toEqual(new Map([[row.id, "praise"]]));
     expect(detail).not.toHaveBeenCalled();
     detail.mockRestore();
+    stores.close();
+  });
+
+  it("tell of a damaged store once, with its path, whoever asks and however often", async () => {
+    const own = await run("damaged");
+    const path = join(own, "features.sqlite");
+    const db = new DatabaseSync(path);
+    db.exec("UPDATE details SET histogram = x'010203'");
+    db.close();
+    const onFailure = vi.fn();
+    const stores = new FeatureStores(onFailure);
+    for (let i = 0; i < 3; i++) expect(await stores.use(own, (store) => store.detail("L0/F1"))).toBeDefined();
+    await stores.words(own, ["L0/F0", "L0/F2"]);
+    stores.close();
+    expect(await stores.use(own, (store) => store.detail("L0/F1"))).toBeDefined();
+    expect(onFailure.mock.calls).toEqual([[expect.objectContaining({ message: expect.stringContaining(path) })]]);
     stores.close();
   });
 

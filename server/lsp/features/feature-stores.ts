@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { LfpError } from "../../common/errors.ts";
 import { livingStore } from "../../pipeline/finished/living-store.ts";
 import type { FeatureId } from "../../protocol/ablation.ts";
+import { DamagedRowsError } from "../../store/errors.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
 interface Opened {
@@ -18,9 +19,13 @@ interface Opened {
 export class FeatureStores {
   /** The least recently used first. */
   readonly #open = new Map<string, Opened>();
+  readonly #damaged = new Map<string, string>();
   readonly #onFailure: (error: unknown) => void;
 
-  /** `onFailure` is called with what keeps explanations from being read, other than that the run has no store. */
+  /**
+   * `onFailure` is called with what keeps explanations from being read, other than that the run has no store, and once for
+   * each store that has damaged rows.
+   */
   constructor(onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
   }
@@ -80,9 +85,21 @@ export class FeatureStores {
     return opened;
   }
 
+  /** A file is told of once, however often it is opened. */
+  #tellDamage(path: string, inode: string): void {
+    if (this.#damaged.get(path) === inode) return;
+    this.#damaged.set(path, inode);
+    this.#onFailure(new DamagedRowsError(path));
+  }
+
   #openNew(path: string, inode: string): Opened {
     this.#leave(path);
-    const opened: Opened = { inode, opening: openStore(path), users: 0, isLeft: false };
+    const opened: Opened = {
+      inode,
+      opening: openStore(path, (damaged) => this.#tellDamage(damaged, inode)),
+      users: 0,
+      isLeft: false,
+    };
     // A failure is not kept: the next request tries again.
     opened.opening.catch(() => {
       if (this.#open.get(path) === opened) this.#open.delete(path);
@@ -108,9 +125,9 @@ function closeUnused({ isLeft, users, opening }: Opened): void {
   );
 }
 
-async function openStore(path: string): Promise<FeatureStore> {
+async function openStore(path: string, onDamage: (path: string) => void): Promise<FeatureStore> {
   const { FeatureStore: Store } = await import("../../store/store.ts");
-  return Store.open(path);
+  return Store.open(path, { onDamage });
 }
 
 /** Whether the run just has no store. */

@@ -1,14 +1,22 @@
 import { MeasureAblation } from "../../protocol/features.ts";
 import { JobProgress } from "../../protocol/job-progress.ts";
 import type { Dispatcher } from "../dispatch.ts";
+import type { LensSession } from "../lens/lens-session.ts";
 import type { FeatureJobsOptions } from "./feature-jobs.ts";
 import { trustedRun } from "./feature-requests.ts";
 
 /** Random sets of features that an ablation is held against: fewer than for `lfp ablate`, since somebody waits. */
 const draws = 3;
 
+export interface MeasureAblationOptions extends FeatureJobsOptions {
+  readonly lenses: Pick<LensSession, "guardRun">;
+}
+
 /** Serves the measurement of an ablation: on a device of its own, so that reading goes on meanwhile; the store keeps what is found. */
-export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
+export function serveMeasureAblation(
+  dispatcher: Dispatcher,
+  { session, stores, lenses, tell }: MeasureAblationOptions,
+): void {
   dispatcher.request(MeasureAblation, async ({ runFolder, features, prompts, seed, job }, { signal }) => {
     const folder = await trustedRun(session, runFolder);
     return stores.use(folder, async (store) => {
@@ -22,7 +30,8 @@ export function serveMeasureAblation(dispatcher: Dispatcher, { session, stores, 
         const settings = { folder, device, store, features, prompts, draws, completions: 1, seed, signal };
         const onStep = (done: number, total: number): void =>
           tell(JobProgress, { job, done, total, message: `${done} of ${total} steps` });
-        return { ablations: rewardChanges(await ablateRun({ ...settings, onStep })) };
+        const guardOpening = <T>(open: () => Promise<T>): Promise<T> => lenses.guardRun(folder, open);
+        return { ablations: rewardChanges(await ablateRun({ ...settings, guardOpening, onStep })) };
       } finally {
         await device.close();
       }

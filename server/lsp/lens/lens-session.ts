@@ -139,9 +139,19 @@ export class LensSession {
   async borrow(folder: string, signal: AbortSignal): Promise<{ lens: Lens; done: () => Promise<void> }> {
     const opened = folder === this.folder ? await this.open(signal) : undefined;
     if (opened?.kind === "run") return { lens: opened.lens, done: async () => undefined };
-    const { openLens } = await import("../../pipeline/finished/open-lens.ts");
-    const lens = await openLens(folder, { ...this.#wish, signal });
+    const lens = await this.guardRun(folder, async () => {
+      const { openLens } = await import("../../pipeline/finished/open-lens.ts");
+      return await openLens(folder, { ...this.#wish, signal });
+    });
     return { lens, done: () => lens.close() };
+  }
+
+  /** Opens a run, or what is of it. Throws `QuarantinedError` where that has brought the server down before. */
+  async guardRun<T>(folder: string, work: () => Promise<T>): Promise<T> {
+    const { board, quarantine } = this.#options;
+    const view = board.known().find((run) => run.folder === folder);
+    const updated = view?.updated ?? (await choiceOf(folder))?.updated ?? null;
+    return await quarantine.guard(...runGuard(folder, updated), work);
   }
 
   /** The run that is looked through. */
@@ -258,7 +268,7 @@ export class LensSession {
     };
     const options = { device, threads, signal: leave.signal, onFallback };
     if (target.kind === "run")
-      return quarantine.guard(`The run ${target.folder}`, ["run", target.folder, updated ?? ""], async () => {
+      return quarantine.guard(...runGuard(target.folder, updated), async () => {
         const { openLens } = await import("../../pipeline/finished/open-lens.ts");
         return { kind: "run", lens: await openLens(target.folder, options) };
       });
@@ -300,6 +310,11 @@ interface Current extends Choice, Pick<ServerSettings, "device" | "threads"> {
   opening?: Promise<OpenSubject>;
   subject?: OpenSubject;
   failure?: WireFailure;
+}
+
+/** What a quarantine knows a run by: for people, and for good. */
+function runGuard(folder: string, updated: string | null): [string, string[]] {
+  return [`The run ${folder}`, ["run", folder, updated ?? ""]];
 }
 
 /** Two targets of one name are the same. */

@@ -1,7 +1,7 @@
-import { type FileHandle, open, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { InternalError, invariant, LfpError } from "../../common/errors.ts";
-import { refuseLfsPointer } from "../../common/text-file.ts";
+import { openRegular, refuseLfsPointer } from "../../common/text-file.ts";
 import {
   ModelFileError,
   NonFiniteTensorError,
@@ -35,10 +35,7 @@ export interface TensorSource extends AsyncDisposable {
  * than they need. Throws `ModelFileError` and, for a file that breaks any rule of the format, `SafetensorsError`.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  // Asked before opening, because opening a named pipe would wait for its writer.
-  const found = await stat(path).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
-  if (!found.isFile()) throw new ModelFileError(path, new Error("it is no regular file"));
-  const handle = await open(path, "r").catch((cause) => Promise.reject(new ModelFileError(path, cause)));
+  const handle = await openRegular(path).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
   try {
     await refuseLfsPointer(handle, path);
     const stamp = await stampOf(handle);

@@ -23,6 +23,8 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"
   readonly prompts: number;
   /** Null: the run's. */
   readonly seed: number | null;
+  /** Opens the run's models, where native code that fails is to be told apart from the measurement; left out, nothing is around it. */
+  readonly guardOpening?: <T>(open: () => Promise<T>) => Promise<T>;
 }
 
 /** Throws what `ablationPaths` throws, `AblationSetError`, `ReadOnlyStoreError`, and the signal's reason. */
@@ -40,7 +42,9 @@ export async function ablateRun(options: AblateRunOptions): Promise<AblationResu
   };
   const paths = await ablationPaths(folder, experiment);
   const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
-  await using subject = await openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
+  const { guardOpening = (open) => open() } = options;
+  const random = Random.fromSeed(seed).fork("prompts");
+  await using subject = await guardOpening(() => openAblation(device, paths, settings, sizes, random));
   const bench = await AblationBench.open(subject);
   const result = await bench.measure({ ...options, seed });
   await bench.dispose();

@@ -112,6 +112,19 @@ it("takes over what is written on the other copy later, once, and leaves what wa
   expect(store.need("L2/F6")).toMatchObject({ note: "mine now", row: { labels: [], pinned: false } });
 });
 
+it("says how much another version's copy has lost to damage, and takes the rest", async () => {
+  const env = { LFP_STATE_DIR: await scratch() };
+  const older = await olderCopy(env.LFP_STATE_DIR, "0123456789abcdef");
+  const db = new DatabaseSync(older);
+  db.exec("UPDATE notes SET note = x'00' WHERE note LIKE '%L2/F6'");
+  db.close();
+  const path = await livingStore(starterRunFolder(), env);
+  using store = FeatureStore.open(path);
+  expect(store.need("L2/F6")).toMatchObject({ note: "", row: { labels: ["praise"] } });
+  const [found] = await earlierStores(path);
+  expect(found).toMatchObject({ path: older, left: { notes: 1 }, problem: expect.stringMatching(/^1 of its rows/) });
+});
+
 it("says so where another version's copy cannot be read, and goes on", async () => {
   const env = { LFP_STATE_DIR: await scratch() };
   const broken = join(env.LFP_STATE_DIR, "starter-run", "fedcba9876543210", "features.sqlite");

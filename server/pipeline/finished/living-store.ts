@@ -96,7 +96,9 @@ async function taken(
     const left = Object.fromEntries(
       Object.entries(found.left).map(([kind, count]) => [kind, count + (before?.left[kind] ?? 0)]),
     );
-    return { stamp, seen: [...seen], left, problem: null };
+    const problem =
+      found.damaged === 0 ? null : `${found.damaged} of its rows are damaged, and what they say is not taken over`;
+    return { stamp, seen: [...seen], left, problem };
   } catch (error) {
     return { stamp, seen: [...seen], left: before?.left ?? {}, problem: messageOf(error) };
   }

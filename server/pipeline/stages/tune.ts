@@ -1,5 +1,5 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
-import { loadModel } from "../../models/checkpoint.ts";
+import { contextNote, loadModel } from "../../models/checkpoint.ts";
 import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
@@ -53,6 +53,8 @@ export async function tuneModel<K>(
   await withDevice(context, async (device) => {
     const { model: policy, tokenizer } = await loadModelAndTokenizer(device, input("model"));
     const reference = await loadModel(device, input("model"));
+    const cut = contextNote(policy);
+    if (cut !== undefined) context.message(cut);
     const texts = (await readJsonLines(input("texts"), tuningTexts, sourceText)).map((one) => one.text);
     const given = { device, policy, reference, tokenizer, texts, reward, sampling, text, random, signal };
     await using tuner = await table[tuning.kind](given, tuning, resumed);

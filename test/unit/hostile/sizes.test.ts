@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import type { Device } from "../../../server/engine/device.ts";
-import { loadModel } from "../../../server/models/checkpoint.ts";
+import { contextNote, loadModel } from "../../../server/models/checkpoint.ts";
 import { parseConfig } from "../../../server/models/config.ts";
+import { ContextLengthError } from "../../../server/models/errors.ts";
 import { loadTokenizer } from "../../../server/models/tokenizer.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
@@ -132,6 +133,12 @@ describe("sizes that only a configuration claims", () => {
   it("of a context make no tables for places that no text reaches", () => {
     const config = parseConfig({ ...neox, max_position_embeddings: 2 ** 24 }, "config.json");
     expect(config.contextLength).toBe(2 ** 17);
+    const configJson = { max_position_embeddings: 2 ** 24 };
+    expect(contextNote({ config, configJson })).toMatch(/made for 16777216 tokens.*first 131072/);
+    expect(contextNote({ config, configJson: { max_position_embeddings: 2 ** 17 } })).toBeUndefined();
+    const tooLong = new ContextLengthError(2 ** 18, config.contextLength, "a text");
+    expect(tooLong.message).toMatch(/holds 131072 \(lfp computes with no more places/);
+    expect(new ContextLengthError(600, 512, "a text").message).not.toContain("lfp computes");
   });
 
   it("of GPT-Neo's attention are summed before they are listed", () => {

@@ -3,9 +3,12 @@ import { copyFile, readFile, symlink, truncate, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beforeAll, describe, expect, it, test } from "vitest";
+import { z } from "zod";
 import { LfpError } from "../../../server/common/errors.ts";
 import { Random } from "../../../server/common/random.ts";
+import { DatabaseError } from "../../../server/common/system-errors.ts";
 import { FeatureQuery } from "../../../server/protocol/features.ts";
+import { allRows, Statements } from "../../../server/store/rows.ts";
 import { FeatureStore } from "../../../server/store/store.ts";
 import { writeSyntheticStore } from "../../../server/store/synthetic.ts";
 import { scratchFolder } from "../runs/scratch.ts";
@@ -141,13 +144,21 @@ describe("a damaged store", () => {
   }, 120_000);
 });
 
-test("what SQLite says of disks and other processes has their code", async () => {
-  const path = await copy();
-  const other = new DatabaseSync(path);
-  other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-  other.close();
-  const { DatabaseError } = await import("../../../server/common/system-errors.ts");
+test("what SQLite says of disks and other processes has their code", () => {
   const failure = (errcode: number) => Object.assign(new Error("x"), { code: "ERR_SQLITE_ERROR", errcode });
   const codes = [13, 10, 8, 14, 5, 6, 7, 11, 26, 1].map((errcode) => new DatabaseError("it", failure(errcode)).code);
   expect(codes).toEqual([...Array(4).fill("resource"), "locked", "locked", "resource", "input", "input", "input"]);
+});
+
+test("a store that another process holds is called locked, by its path", async () => {
+  const path = await copy();
+  const other = new DatabaseSync(path);
+  other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  const mine = new DatabaseSync(path, { timeout: 0 });
+  const statements = new Statements(mine, path);
+  const locked = expect.objectContaining({ code: "locked", message: expect.stringContaining(path) });
+  expect(() => allRows(statements.get("SELECT id AS n FROM features"), z.object({ n: z.int() }))).toThrow(locked);
+  other.close();
+  expect(allRows(statements.get("SELECT id AS n FROM features"), z.object({ n: z.int() })).length).toBeGreaterThan(0);
+  mine.close();
 });
