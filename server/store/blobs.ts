@@ -12,11 +12,11 @@ export function countsToBlob(values: Uint32Array): Uint8Array {
 
 /** A copy, since a blob need not begin where floats may. */
 export function blobToFloats(blob: Uint8Array): Float32Array {
-  return new Float32Array(blob.slice().buffer);
+  return new Float32Array(Uint8Array.from(blob).buffer);
 }
 
 export function blobToCounts(blob: Uint8Array): Uint32Array {
-  return new Uint32Array(blob.slice().buffer);
+  return new Uint32Array(Uint8Array.from(blob).buffer);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Uint32Array): Uint8Array {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { count } from "./sampling-config.ts";
+import type { TuningKind } from "./tuning-kind.ts";
 
 /** What of a pair's scores the loss is; `dpo-loss.ts` has a row for each. */
 export const DpoLossConfig = z.discriminatedUnion("kind", [
@@ -109,6 +110,20 @@ export const DpoConfig = dpoFields
   .refine((config) => config.warmupSteps < config.steps, { path: ["warmupSteps"], error: "must be less than steps" })
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
+
+/** What is known of DPO without running it. */
+export const dpoTuning: TuningKind<DpoConfig> = {
+  facts: ({ loss, beta, steps, batchSize, learningRate, pairs }) => ({
+    inWords:
+      `DPO (${loss.kind}, beta ${beta}), ${steps} steps of ${batchSize} pairs, learning rate ${learningRate}, on the best and the worst by the reward ` +
+      `of ${pairs.completions} completions of each of up to ${pairs.prompts} prompts`,
+    fewestTexts: { field: "batchSize", count: batchSize },
+    steps,
+    completions: pairs.prompts * pairs.completions,
+  }),
+  withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
+  keyed: (config) => config,
+};
 
 /**
  * Sized for the starter model: half a minute on two cores. Pairs of its own completions, ordered by the reward; a learning rate for 80 steps.

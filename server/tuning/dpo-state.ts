@@ -48,7 +48,7 @@ export function referenceFrom(
     throw new PpoStateError(
       `the saved state has ${bytes.length} bytes of the reference's log-probabilities; these pairs have ${expected}: it belongs to other pairs`,
     );
-  const values = new Float32Array(bytes.slice().buffer);
+  const values = new Float32Array(Uint8Array.from(bytes).buffer);
   return Array.from({ length: values.length / 2 }, (_, at) => ({
     chosen: values[2 * at] ?? Number.NaN,
     rejected: values[2 * at + 1] ?? Number.NaN,

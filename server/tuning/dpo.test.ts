@@ -104,7 +104,8 @@ describe.each(devicesUnderTest)("on $kind", ({ kind, open }) => {
   it.each(fixture.runs)("steps equal those of TRL's trainer, and so do the weights after 20: $name", async (run) => {
     const trainer = await createDpoTrainer(await optionsOf(device, { beta: run.beta, loss: lossOf(run) }));
     // A software GPU takes a second a step.
-    for (const expected of run.steps.slice(0, kind === "cpu" ? 20 : 4)) expectStep(await trainer.step(), expected);
+    for (const expected of run.steps.slice(0, kind === "cpu" ? 20 : 4))
+      expectStep((await trainer.step()).metrics, expected);
     if (!trainer.done) return await trainer.dispose();
     await trainer.save(folder);
     await using saved = await openSafetensors(join(folder, "model.safetensors"));
@@ -119,7 +120,7 @@ describe.each(devicesUnderTest)("on $kind", ({ kind, open }) => {
     const run = fixture.runs[0];
     const trainer = await createDpoTrainer(await optionsOf(device, { pairsAtOnce: 2, reference: "live" }));
     for (const expected of run?.steps.slice(0, kind === "cpu" ? 6 : 3) ?? [])
-      expectStep(await trainer.step(), expected);
+      expectStep((await trainer.step()).metrics, expected);
     await trainer.dispose();
   });
 });
@@ -128,13 +129,13 @@ describe("a trainer", () => {
   it("goes on from a saved state with the same bits", async () => {
     const whole = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }));
     const expected: DpoMetrics[] = [];
-    while (!whole.done) expected.push(await whole.step());
+    while (!whole.done) expected.push((await whole.step()).metrics);
     const first = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }));
-    const got = [await first.step(), await first.step(), await first.step()];
+    const got = [(await first.step()).metrics, (await first.step()).metrics, (await first.step()).metrics];
     const saved = await collected(first);
     const second = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }), saved);
     expect(second.steps).toBe(3);
-    while (!second.done) got.push(await second.step());
+    while (!second.done) got.push((await second.step()).metrics);
     expect(got).toEqual(expected);
     for (const trainer of [whole, first, second]) await trainer.dispose();
   });
@@ -151,7 +152,7 @@ describe("a trainer", () => {
         ),
       );
       const tokens: number[] = [];
-      while (!trainer.done) tokens.push((await trainer.step()).tokens);
+      while (!trainer.done) tokens.push((await trainer.step()).metrics.tokens);
       seen.push(tokens);
       await trainer.dispose();
     }
@@ -169,7 +170,7 @@ describe("a trainer", () => {
     }));
     const trainer = await createDpoTrainer(await optionsOf(cpu, { steps: 20 }, { pairs: bare.slice(0, 4) }));
     let last: DpoMetrics | undefined;
-    while (!trainer.done) last = await trainer.step();
+    while (!trainer.done) last = (await trainer.step()).metrics;
     expect(last?.["rewards/accuracies"]).toBe(1);
     expect(last?.loss).toBeLessThan(0.68);
     await trainer.dispose();

@@ -49,6 +49,12 @@ export interface DpoMetrics {
   readonly tokens: number;
 }
 
+/** What a step did, and which pairs it took, by their places. */
+export interface DpoStep {
+  readonly metrics: DpoMetrics;
+  readonly pairs: readonly number[];
+}
+
 /** Makes a trainer; where the reference is read once, it is read now. Throws `DpoModelError`, `ContextLengthError` and what compiling throws. */
 export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedPpoState): Promise<DpoTrainer> {
   checkModels(options);
@@ -117,7 +123,7 @@ export class DpoTrainer {
    * One optimizer step. Throws `DpoCollapseError` and the engine's `NonFiniteError`. After any error the trainer is of no more use: it refuses to
    * step, to be saved and to tell its state, so that what was saved before stays the last good one.
    */
-  async step(): Promise<DpoMetrics> {
+  async step(): Promise<DpoStep> {
     this.#refuseIfFailed();
     try {
       return await this.#takeStep();
@@ -163,7 +169,7 @@ export class DpoTrainer {
     return [this.#options.policy.store, this.#programs.optimizer.store];
   }
 
-  async #takeStep(): Promise<DpoMetrics> {
+  async #takeStep(): Promise<DpoStep> {
     const { config } = this.#options;
     const batch = this.#batches.batch(this.#steps, Random.fromState(this.#seed));
     const shape = this.#shapeOf(batch);
@@ -175,7 +181,7 @@ export class DpoTrainer {
     const metrics = this.#describe(batch, { ...means, gradientNorm });
     this.#steps += 1;
     this.#watch(metrics);
-    return metrics;
+    return { metrics, pairs: batch };
   }
 
   async #learnFrom(indices: readonly number[], shape: BatchShape, first: boolean): Promise<StepResults> {

@@ -58,8 +58,8 @@ export async function restoreTensors(stores: readonly StateStore[], bytes: Uint8
     throw new PpoStateError(
       `the saved state has ${bytes.length} bytes of tensors; this model and its moments have ${expected}: it belongs to another model`,
     );
-  // A copy begins at an offset that floats can be read from.
-  const floats = new Float32Array(bytes.slice().buffer);
+  // A copy begins at an offset that floats can be read from; a Buffer's own slice would be no copy.
+  const floats = new Float32Array(Uint8Array.from(bytes).buffer);
   let at = 0;
   for (const { store, name, length } of sizes) {
     await store.write(name, floats.slice(at, at + length));

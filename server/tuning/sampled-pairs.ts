@@ -35,7 +35,7 @@ export interface SampledPairOptions {
   readonly sampling: PairSampling;
   /** Forked, never moved. */
   readonly random: Random;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** From a run with the same options that was cut. */
   readonly known?: SampledPairs;
   /** Awaited after every batch with all so far; throws to stop. */

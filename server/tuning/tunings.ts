@@ -1,10 +1,11 @@
 /** The ways of tuning, and what the rest of the program asks of one without running it: this loads no engine. */
 import type { z } from "zod";
+import { DpoConfig, dpoTuning } from "./dpo-config.ts";
 import { PpoConfig, ppoTuning } from "./ppo-config.ts";
-import type { TuningFacts, TuningOf, TuningTable } from "./tuning-kind.ts";
+import type { TuningFacts, TuningKind, TuningOf, TuningTable } from "./tuning-kind.ts";
 
 /** The settings of every way of tuning, told apart by `kind`: what `tuning` of an experiment file may be. */
-export const tuningSchemas = [PpoConfig] as const;
+export const tuningSchemas = [PpoConfig, DpoConfig] as const;
 
 type Settings = z.infer<(typeof tuningSchemas)[number]>;
 export type TuningKinds = { readonly [K in Settings["kind"]]: Extract<Settings, { readonly kind: K }> };
@@ -12,18 +13,28 @@ export type Tuning = TuningOf<TuningKinds>;
 
 const tunings: TuningTable<TuningKinds> = {
   ppo: ppoTuning,
+  dpo: dpoTuning,
 };
 
 export function factsOfTuning(tuning: Tuning): TuningFacts {
-  return tunings[tuning.kind].facts(tuning);
+  return paired(tuning.kind, tuning, (row, own) => row.facts(own));
 }
 
 /** The same tuning with another number of steps, at least one. */
 export function withSteps(tuning: Tuning, steps: number): Tuning {
-  return tunings[tuning.kind].withSteps(tuning, steps);
+  return paired<keyof TuningKinds, Tuning>(tuning.kind, tuning, (row, own) => row.withSteps(own, steps));
 }
 
 /** A tuning's settings as they key what it makes. */
 export function keyedSettings(tuning: Tuning): Readonly<Record<string, unknown>> {
-  return tunings[tuning.kind].keyed(tuning);
+  return paired(tuning.kind, tuning, (row, own) => row.keyed(own));
+}
+
+/** Gives settings to the row of their kind. */
+function paired<K extends keyof TuningKinds, R>(
+  kind: K,
+  tuning: TuningKinds[K],
+  use: (row: TuningKind<TuningKinds[K]>, tuning: TuningKinds[K]) => R,
+): R {
+  return use(tunings[kind], tuning);
 }

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
+import { dpoPresets } from "../../tuning/dpo-config.ts";
 import { ppoPresets } from "../../tuning/ppo-config.ts";
 import { paperSampling } from "../../tuning/sampling-config.ts";
 import type { experimentFields } from "./schema.ts";
@@ -90,28 +91,34 @@ const pythia70m = paper("EleutherAI/pythia-70m", 0.001);
 const pythia160m = paper("EleutherAI/pythia-160m", 0.001);
 const gptNeo125m = paper("EleutherAI/gpt-neo-125m", 0.015);
 
+const quick: PresetSettings = {
+  ...common,
+  model: "starter",
+  data: { source: "starter", field: "text", limit: null, heldOut: 512 },
+  analysis: null,
+  reward: { kind: "vader", lexicon: "head", text: "full", edits: [] },
+  tuning: ppoPresets.quick,
+  sampling: { ...paperSampling, scoredRows: 32 },
+  text: { prependBos: true },
+  divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
+  // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
+  sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
+  triples,
+  probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero", foldDraws: 3, refits: 299 },
+  learned: { texts: 1200, tokens: 256, minPlaces: 20 },
+  examples: { tokens: 32_768, windowTokens: 16 },
+  attribute: { prompts: 700, objective: "reward" },
+  ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 2 },
+};
+
 export const experimentPresets = {
   quick: {
     about: "The whole pipeline on the starter model and its texts, in minutes on two cores.",
-    settings: {
-      ...common,
-      model: "starter",
-      data: { source: "starter", field: "text", limit: null, heldOut: 512 },
-      analysis: null,
-      reward: { kind: "vader", lexicon: "head", text: "full", edits: [] },
-      tuning: ppoPresets.quick,
-      sampling: { ...paperSampling, scoredRows: 32 },
-      text: { prependBos: true },
-      divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
-      // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
-      sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
-      triples,
-      probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero", foldDraws: 3, refits: 299 },
-      learned: { texts: 1200, tokens: 256, minPlaces: 20 },
-      examples: { tokens: 32_768, windowTokens: 16 },
-      attribute: { prompts: 700, objective: "reward" },
-      ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 2 },
-    },
+    settings: quick,
+  },
+  "quick-preferences": {
+    about: "The same with DPO, on pairs of the starter's own completions that the reward orders.",
+    settings: { ...quick, tuning: dpoPresets["quick-preferences"] },
   },
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },
   "paper/pythia-160m/vader": { about: "The paper's sentiment task with Pythia-160m and IMDb.", settings: pythia160m },
@@ -133,6 +140,7 @@ export const experimentPresets = {
 export type PresetName = keyof typeof experimentPresets;
 export const presetNames: readonly PresetName[] = [
   "quick",
+  "quick-preferences",
   "paper/pythia-70m/vader",
   "paper/pythia-160m/vader",
   "paper/gpt-neo-125m/vader",

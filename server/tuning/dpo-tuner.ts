@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { parseJson } from "../common/json.ts";
+import type { Measure } from "../protocol/measures.ts";
+import type { Checkpoint, CheckpointContent } from "../runs/stage.ts";
+import { createDpoTrainer, type DpoTrainer } from "./dpo.ts";
+import type { DpoConfig } from "./dpo-config.ts";
+import { makePrompts } from "./prompts.ts";
+import { createPairSampler, type SampledPairs, samplePairs, tokenPairOf } from "./sampled-pairs.ts";
+import type { Tuner, TunerInput, TunerStep } from "./tuner.ts";
+
+/** DPO on pairs of answers. Throws what `makePrompts`, `samplePairs`, `createDpoTrainer` and `DpoTrainer.restore` throw. */
+export async function openDpoTuner(input: TunerInput, config: DpoConfig, saved?: Checkpoint): Promise<Tuner> {
+  const made = saved === undefined ? await sampledBy(input, config) : await readPairs(saved);
+  const pairs = made.pairs.map(tokenPairOf);
+  return new DpoTuner(await createDpoTrainer({ ...input, pairs, config }, saved), config, made);
+}
+
+/** Pairs as they were sampled, so that going on does not sample them anew. */
+const pairsFile = "pairs.json";
+
+/** Under TRL's names; rewards are implicit, beta times log-ratios. */
+const measures: readonly Measure[] = [
+  { id: "loss", column: "loss", title: "Loss", short: "loss" },
+  { id: "margins", column: "rewards/margins", title: "Margin of chosen over rejected", short: "margin" },
+  {
+    id: "accuracies",
+    column: "rewards/accuracies",
+    title: "Share of pairs with the chosen answer above",
+    short: "accuracy",
+  },
+  { id: "chosen", column: "rewards/chosen", title: "Implicit reward of chosen answers" },
+  { id: "rejected", column: "rewards/rejected", title: "Implicit reward of rejected answers" },
+  { id: "gradient-norm", column: "gradientNorm", title: "Gradient norm before clipping" },
+];
+
+class DpoTuner implements Tuner {
+  readonly measures = measures;
+  readonly steps: number;
+  readonly #trainer: DpoTrainer;
+  readonly #made: SampledPairs;
+
+  constructor(trainer: DpoTrainer, { steps }: DpoConfig, made: SampledPairs) {
+    this.#trainer = trainer;
+    this.steps = steps;
+    this.#made = made;
+  }
+
+  get done(): number {
+    return this.#trainer.steps;
+  }
+
+  async step(): Promise<TunerStep> {
+    const { metrics, pairs } = await this.#trainer.step();
+    const [first] = pairs.flatMap((index) => this.#made.pairs[index] ?? []);
+    const shown =
+      first === undefined
+        ? {}
+        : { chosen: first.prompt + first.chosen.text, rejected: first.prompt + first.rejected.text };
+    return { metrics: { ...metrics }, shown };
+  }
+
+  capture(): CheckpointContent {
+    const { state, files } = this.#trainer.state();
+    return { state, files: { ...files, [pairsFile]: new TextEncoder().encode(JSON.stringify(this.#made)) } };
+  }
+
+  async save(folder: string): Promise<void> {
+    await this.#trainer.save(folder);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#trainer.dispose();
+  }
+}
+
+async function sampledBy(input: TunerInput, { pairs }: DpoConfig): Promise<SampledPairs> {
+  const { device, reference, tokenizer, texts, reward, random, signal } = input;
+  const options = { ...input.sampling, ...input.text, bosId: reference.config.bosId };
+  const prompts = makePrompts(texts, tokenizer, options, random.fork("prompts")).slice(0, pairs.prompts);
+  const sampling = { ...input.sampling, ...pairs };
+  const sampler = await createPairSampler(device, reference, { tokenizer, prompts, sampling });
+  try {
+    return await samplePairs({
+      sampler,
+      tokenizer,
+      reward,
+      prompts,
+      sampling,
+      random: random.fork("pairs"),
+      signal,
+      onBatch: async () => signal?.throwIfAborted(),
+    });
+  } finally {
+    await sampler.dispose();
+  }
+}
+
+const answer = z.object({
+  text: z.string(),
+  reward: z.number(),
+  promptIds: z.array(z.int()),
+  ids: z.array(z.int()),
+});
+const sampledPairs = z.object({
+  prompts: z.int(),
+  ties: z.int(),
+  pairs: z.array(z.object({ prompt: z.string(), chosen: answer, rejected: answer })),
+});
+
+async function readPairs(saved: Checkpoint): Promise<SampledPairs> {
+  return sampledPairs.parse(parseJson(new TextDecoder().decode(await saved.read(pairsFile))));
+}
