@@ -74,8 +74,8 @@ describe.each(ORACLE_MODELS)("padded scoring of %s equals the plain model on eac
       [3, 4],
       [4, 2],
     ].map(([prompt = 0, completion = 0]) => ({ prompt: ids(prompt), completion: ids(completion) }));
-    const options = { ...shape, rowsAtOnce: 2, temperature, frozen, valueHead, entropies: true };
-    const scorer = await CompletionScorer.create(device, model, options);
+    const options = { ...shape, rowsAtOnce: 2, temperature, frozen };
+    const scorer = await CompletionScorer.ofPolicy(device, model, valueHead, options);
     const batch = layOut(episodes, shape);
     const scores = await scorer.score(batch);
     for (const [row, episode] of episodes.entries()) {
@@ -87,6 +87,10 @@ describe.each(ORACLE_MODELS)("padded scoring of %s equals the plain model on eac
       expectClose(`values of row ${row}`, of(scores.values), alone.values, close);
     }
     expect(scores.logProbs).toHaveLength(25);
+    const plain = await CompletionScorer.create(device, model, options);
+    const alike = await plain.score(batch);
+    expect(Object.keys(alike)).toEqual(["logProbs"]);
+    expectClose("log-probabilities alone", alike.logProbs, [...scores.logProbs], close);
 
     async function plainScores({ prompt, completion }: Episode, temperatureHere: number) {
       const all = Int32Array.from([...prompt, ...completion]);

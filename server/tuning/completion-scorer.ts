@@ -17,63 +17,86 @@ export interface ScorerOptions extends BatchShape {
   readonly temperature: number;
   /** The weights will not change while the scorer lives; it is then faster. */
   readonly frozen: boolean;
-  /** Also gives values. */
-  readonly valueHead?: ValueHead;
-  /** Also gives entropies. */
-  readonly entropies?: boolean;
 }
 
 /** For every place of every completion, [B, N]; what stands at places without a token means nothing. */
 export interface CompletionScores {
   /** Of the tokens, at the temperature asked for. */
   readonly logProbs: Float32Array;
-  /** Of the states in which the tokens were chosen; empty without a value head. */
+}
+
+/** What is also known of the policy. */
+export interface PolicyScores extends CompletionScores {
+  /** Of the states in which the tokens were chosen. */
   readonly values: Float32Array;
-  /** Of the distributions from which the tokens were drawn, in nats; empty unless asked for. */
+  /** Of the distributions from which the tokens were drawn, in nats. */
   readonly entropies: Float32Array;
 }
 
 /** A compiled forward pass over completions. */
-export class CompletionScorer {
+export class CompletionScorer<Scores extends CompletionScores = CompletionScores> {
   readonly #program: Program;
   readonly #rowsAtOnce: number;
+  readonly #scoresOf: (read: (name: keyof PolicyScores) => Float32Array) => Scores;
 
-  private constructor(program: Program, rowsAtOnce: number) {
+  private constructor(
+    program: Program,
+    rowsAtOnce: number,
+    scoresOf: (read: (name: keyof PolicyScores) => Float32Array) => Scores,
+  ) {
     this.#program = program;
     this.#rowsAtOnce = rowsAtOnce;
+    this.#scoresOf = scoresOf;
   }
 
   static async create(device: Device, model: Model, options: ScorerOptions): Promise<CompletionScorer> {
-    const { rowsAtOnce: R, valueHead, frozen, temperature } = options;
-    const N = options.completionPlaces;
-    const states = completionStates(model, R, options);
-    const logits = logitsOf(model, ops.affine(states, 1 / temperature));
-    const logProbs = ops.logSoftmax(logits);
-    const targets = ops.reshape(ops.input("targets", [R, N], "i32"), [R * N, 1]);
-    const outputs = {
-      logProbs: ops.reshape(ops.gatherRow(logProbs, targets), [R, N]),
-      ...(options.entropies === true ? { entropies: entropyOf(logProbs) } : {}),
-      ...(valueHead === undefined ? {} : { values: valueHead.valuesOf(states) }),
-    };
-    const stores = [model.store, ...(valueHead === undefined ? [] : [valueHead.store])];
-    return new CompletionScorer(await device.compile({ stores, outputs, frozen: frozen ? stores : [] }), R);
+    const { logProbs } = scoreNodes(model, options);
+    const stores = [model.store];
+    const frozen = options.frozen ? stores : [];
+    const program = await device.compile({ stores, outputs: { logProbs }, frozen });
+    return new CompletionScorer(program, options.rowsAtOnce, (read) => ({ logProbs: read("logProbs") }));
   }
 
-  async score(batch: CompletionBatch): Promise<CompletionScores> {
-    const scores = { logProbs: [], values: [], entropies: [] } satisfies Record<keyof CompletionScores, Values[]>;
+  /** A scorer that also gives values and entropies. */
+  static async ofPolicy(
+    device: Device,
+    model: Model,
+    head: ValueHead,
+    options: ScorerOptions,
+  ): Promise<CompletionScorer<PolicyScores>> {
+    const { states, all, logProbs } = scoreNodes(model, options);
+    const stores = [model.store, head.store];
+    const outputs = { logProbs, entropies: entropyOf(all), values: head.valuesOf(states) };
+    const program = await device.compile({ stores, outputs, frozen: options.frozen ? stores : [] });
+    return new CompletionScorer(program, options.rowsAtOnce, (read) => ({
+      logProbs: read("logProbs"),
+      values: read("values"),
+      entropies: read("entropies"),
+    }));
+  }
+
+  async score(batch: CompletionBatch): Promise<Scores> {
     const parts: Partial<Record<string, Values>>[] = [];
     for (let start = 0; start < batch.rows; start += this.#rowsAtOnce) {
       // The last rows stand in for ones that are not there.
       const rows = Array.from({ length: this.#rowsAtOnce }, (_, at) => Math.min(start + at, batch.rows - 1));
       parts.push(await this.#program.run(modelInputs(rowsOf(batch, rows))));
     }
-    const all = (name: keyof typeof scores): Float32Array => joined(parts, name, batch);
-    return { logProbs: all("logProbs"), values: all("values"), entropies: all("entropies") };
+    return this.#scoresOf((name) => joined(parts, name, batch));
   }
 
   async dispose(): Promise<void> {
     await this.#program.dispose();
   }
+}
+
+/** The states that predict tokens [R * N, D], log-probabilities of the whole vocabulary there [R * N, V] and of the tokens [R, N]. */
+function scoreNodes(model: Model, options: ScorerOptions): Readonly<Record<"states" | "all" | "logProbs", Node>> {
+  const { rowsAtOnce: R, completionPlaces: N, temperature } = options;
+  const states = completionStates(model, R, options);
+  const all = ops.logSoftmax(logitsOf(model, ops.affine(states, 1 / temperature)));
+  const targets = ops.reshape(ops.input("targets", [R, N], "i32"), [R * N, 1]);
+  return { states, all, logProbs: ops.reshape(ops.gatherRow(all, targets), [R, N]) };
 }
 
 /** The final hidden states that predict the completions' tokens, of a forward pass over R completions: [R * N, D]. */
@@ -91,8 +114,6 @@ function joined(
   name: string,
   { rows, completionPlaces: N }: CompletionBatch,
 ): Float32Array {
-  const [first] = parts;
-  if (first?.[name] === undefined) return new Float32Array();
   const all = new Float32Array(rows * N);
   let at = 0;
   for (const part of parts) {

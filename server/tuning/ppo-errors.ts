@@ -43,7 +43,7 @@ export class TooFewPromptsError extends LfpError {
 
   constructor(got: number, needed: number) {
     super(
-      `${got} texts give a prompt, but a batch needs ${needed}: give more texts, or lower batchSize or minTextCharacters`,
+      `${got} texts give a prompt, but a batch needs ${needed}: give more texts, or lower tuning.batchSize or sampling.minTextCharacters`,
     );
   }
 }

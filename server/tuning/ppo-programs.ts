@@ -8,7 +8,7 @@ import { logitsOf, type Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { createValueHead, type ValueHead } from "../models/value-head.ts";
 import { type BatchShape, shapeOf } from "./completion-batch.ts";
-import { CompletionScorer, completionStates } from "./completion-scorer.ts";
+import { CompletionScorer, completionStates, type PolicyScores } from "./completion-scorer.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { ppoLoss } from "./ppo-loss.ts";
 import type { Sampler } from "./rollout.ts";
@@ -20,7 +20,7 @@ export interface PpoPrograms {
   readonly head: ValueHead;
   readonly optimizer: Optimizer;
   readonly sampler: Sampler;
-  readonly policyScorer: CompletionScorer;
+  readonly policyScorer: CompletionScorer<PolicyScores>;
   readonly referenceScorer: CompletionScorer;
   /** One optimizer step on M completions; gives back every number of `LossNodes`. */
   readonly training: Program;
@@ -54,8 +54,7 @@ export async function compilePrograms(options: PpoProgramOptions): Promise<PpoPr
   const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
   const sampler = await Generator.create(device, policy, { ...sizes, tokenizer });
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
-  const policyOptions = { ...scoring, frozen: false, valueHead: head, entropies: true };
-  const policyScorer = await CompletionScorer.create(device, policy, policyOptions);
+  const policyScorer = await CompletionScorer.ofPolicy(device, policy, head, { ...scoring, frozen: false });
   const referenceScorer = await CompletionScorer.create(device, reference, { ...scoring, frozen: true });
   const training = await compileTraining(options, { head, optimizer });
   const owned = [sampler, policyScorer, referenceScorer, training, head.store, optimizer.store];

@@ -1,6 +1,6 @@
 /** What a batch of scored completions teaches. Letters: B batch, N completion places. */
 import type { CompletionBatch } from "./completion-batch.ts";
-import type { CompletionScores } from "./completion-scorer.ts";
+import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { NegativeKlError, RunawayKlError } from "./ppo-errors.ts";
 import {
@@ -15,7 +15,7 @@ import {
 export interface SignalInputs {
   readonly batch: CompletionBatch;
   /** Of the policy that sampled. */
-  readonly old: CompletionScores;
+  readonly old: PolicyScores;
   readonly reference: CompletionScores;
   /** The reward source's, [B]. */
   readonly rewards: readonly number[];

@@ -13,7 +13,7 @@ import { valueHeadTensors } from "../models/value-head.ts";
 import { ppoMeasures } from "../protocol/measures.ts";
 import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
-import type { CompletionScores } from "./completion-scorer.ts";
+import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
@@ -240,20 +240,16 @@ export class PpoTrainer implements Tuner {
     return values;
   }
 
-  async #score(batch: CompletionBatch): Promise<[old: CompletionScores, reference: CompletionScores]> {
+  async #score(batch: CompletionBatch): Promise<[old: PolicyScores, reference: CompletionScores]> {
     const { policyScorer, referenceScorer } = this.#programs;
     return [await policyScorer.score(batch), await referenceScorer.score(batch)];
   }
 
   /** The optimizer steps: `epochs` times over the batch, in mini-batches of a new random order each time. */
-  async #train(
-    batch: CompletionBatch,
-    old: CompletionScores,
-    { advantages, returns }: Signal,
-  ): Promise<LearningMetrics> {
+  async #train(batch: CompletionBatch, old: PolicyScores, { advantages, returns }: Signal): Promise<LearningMetrics> {
     const { epochs, miniBatchSize, ratioThreshold } = this.#options.config;
     const order = [...Array(batch.rows).keys()];
-    const means = new Means();
+    const all: MiniBatchResults[] = [];
     let skippedMiniBatches = 0;
     for (let epoch = 0; epoch < epochs; epoch++) {
       const shuffled = this.#random.shuffled(order);
@@ -269,11 +265,11 @@ export class PpoTrainer implements Tuner {
           advantages: pick(advantages),
           returns: pick(returns),
         });
-        means.add(results);
+        all.push(results);
         if (results.ratio > ratioThreshold) skippedMiniBatches += 1;
       }
     }
-    const { ratio: _, loss: __, ...reported } = means.values();
+    const { ratio: _, loss: __, ...reported } = meansOf(all);
     return { ...reported, skippedMiniBatches, learningRate: this.#learningRate };
   }
 
@@ -357,27 +353,19 @@ function bestAndWorst(samples: readonly PpoSample[]): Readonly<Record<"best" | "
 }
 
 /** Means over the mini-batches of a step. */
-class Means {
-  readonly #all: MiniBatchResults[] = [];
-
-  add(results: MiniBatchResults): void {
-    this.#all.push(results);
-  }
-
-  values(): MiniBatchResults {
-    const mean = (name: keyof MiniBatchResults): number =>
-      this.#all.reduce((total, results) => total + results[name], 0) / this.#all.length;
-    return {
-      loss: mean("loss"),
-      policyLoss: mean("policyLoss"),
-      valueLoss: mean("valueLoss"),
-      ratio: mean("ratio"),
-      approxKl: mean("approxKl"),
-      clipFraction: mean("clipFraction"),
-      valueClipFraction: mean("valueClipFraction"),
-      gradientNorm: mean("gradientNorm"),
-    };
-  }
+function meansOf(all: readonly MiniBatchResults[]): MiniBatchResults {
+  const mean = (name: keyof MiniBatchResults): number =>
+    all.reduce((total, results) => total + results[name], 0) / all.length;
+  return {
+    loss: mean("loss"),
+    policyLoss: mean("policyLoss"),
+    valueLoss: mean("valueLoss"),
+    ratio: mean("ratio"),
+    approxKl: mean("approxKl"),
+    clipFraction: mean("clipFraction"),
+    valueClipFraction: mean("valueClipFraction"),
+    gradientNorm: mean("gradientNorm"),
+  };
 }
 
 type TimedPart = Exclude<keyof PpoTimes, "totalS">;

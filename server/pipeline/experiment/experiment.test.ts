@@ -224,7 +224,7 @@ describe("what is wrong is named with its place", () => {
     [
       "a member of another kind",
       quick({ tuning: { kl: { target: 6 } } }),
-      { "tuning.kl.target": /unknown key; there are mode, coefficient$/ },
+      { "tuning.kl.target": /unknown key here, one of another kind; there are mode, coefficient$/ },
     ],
     [
       "a tuning that is none",
@@ -234,7 +234,7 @@ describe("what is wrong is named with its place", () => {
     [
       "a given model without a word that it is given",
       quick({ tuning: { model: "./t" } }),
-      { "tuning.model": /unknown key; there are kind, steps,/ },
+      { "tuning.model": /unknown key here, one of another kind; there are kind, steps,/ },
     ],
     ["a kind without its members", quick({ sae: { sparsity: { kind: "topk" } } }), { "sae.sparsity.k": /is missing/ }],
     ["a place in a list", quick({ divergence: { layers: [1, -2] } }), { "divergence.layers[1]": /got -2/ }],
@@ -347,7 +347,7 @@ describe("what is wrong is named with its place", () => {
       quick({ tuning: { ...given, steps: 3, kl: { coefficient: 1 } }, sampling: { temperature: 0.7 } }),
     );
     expect(Object.keys(issues)).toEqual(["tuning.steps", "tuning.kl"]);
-    expect(issues["tuning.steps"]).toBe("unknown key; there are kind, model");
+    expect(issues["tuning.steps"]).toBe("unknown key here, one of another kind; there are kind, model");
     expect(parseExperiment(quick({ tuning: given, sampling: { temperature: 0.7 } })).sampling.temperature).toBe(0.7);
     expect(parseExperiment(quick({ tuning: given, data: { limit: 40, heldOut: 20 } })).data.limit).toBe(40);
   });

@@ -63,8 +63,11 @@ export function issuesOf(error: z.core.$ZodError, given: Json, keysAt: KeysAt): 
 function describe(issue: ZodIssue, given: Json, keysAt: KeysAt): ExperimentIssue[] {
   if (issue.code === "unrecognized_keys") {
     const known = keysAt(issue.path, valueAt(given, issue.path)).filter((key) => key !== "$schema");
+    const ofAnyShape = keysAt(issue.path, undefined);
     const advice = known.length > 0 ? `; there are ${known.join(", ")}` : "";
-    return issue.keys.slice(0, MOST_ISSUES).map((key) => issueAt([...issue.path, key], `unknown key${advice}`));
+    const what = (key: string): string =>
+      ofAnyShape.includes(key) ? "unknown key here, one of another kind" : "unknown key";
+    return issue.keys.slice(0, MOST_ISSUES).map((key) => issueAt([...issue.path, key], `${what(key)}${advice}`));
   }
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     const branches = issue.errors.map((errors) =>
