@@ -93,13 +93,13 @@ describe.each(devicesUnderTest)("log-ratios of target words on $kind", ({ open }
     await begun.step();
     await begun.step();
     const resumed = new LogRatioCollection(sides, options);
-    resumed.restore(begun.done, begun.captured().slice());
+    resumed.restore(begun.done, { logRatio: begun.captured().logRatio.slice() });
     expect(resumed.doneTexts).toBe(begun.doneTexts);
     await begun.dispose();
     while (await resumed.step());
     const found = await resumed.finish();
     for (const [row, value] of whole.entries()) expect(found[row]).toBeCloseTo(value, 4);
-    expect(() => resumed.restore(1, new Float32Array(3))).toThrow(/not of this collection/);
+    expect(() => resumed.restore(1, { logRatio: new Float32Array(3) })).toThrow(/not of this collection/);
   });
 
   it("are zero where nothing was tuned", async () => {

@@ -91,15 +91,15 @@ export class LogRatioCollection {
   }
 
   /** What is there so far [S], in place; goes into a checkpoint together with `done`. */
-  captured(): Float32Array<ArrayBuffer> {
-    return this.#rows;
+  captured(): Readonly<Record<"logRatio", Float32Array<ArrayBuffer>>> {
+    return { logRatio: this.#rows };
   }
 
   /** Goes on from `done` batches and what was captured then. */
-  restore(done: number, captured: Float32Array): void {
-    invariant(captured.length === this.#rows.length, "the checkpoint's log-ratios are not of this collection");
+  restore(done: number, { logRatio }: Readonly<Partial<Record<"logRatio", Float32Array>>>): void {
+    invariant(logRatio?.length === this.#rows.length, "the checkpoint's log-ratios are not of this collection");
     this.#cursor.restore(done);
-    this.#rows.set(captured);
+    this.#rows.set(logRatio);
   }
 
   /** The log-ratios [S], when every batch is done. Frees what the collection held on the device. */

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { z } from "zod";
 import type { Device } from "../../engine/device.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
@@ -9,9 +8,10 @@ import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
 import { spansOf } from "../../tasks/task.ts";
-import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
+import { readFloats } from "../artifacts/array-files.ts";
 import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";
+import { collectAll } from "../artifacts/collecting.ts";
 import { writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
@@ -33,15 +33,7 @@ export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes"
   run: async (context) => {
     await withDevice(context, async (device) => {
       const collection = await openCollection(device, context);
-      if (context.resumed !== undefined) {
-        const { done } = z.object({ done: z.int() }).parse(context.resumed.state);
-        collection.restore(done, await readFloats(context.resumed));
-      }
-      while (await collection.step()) {
-        context.progress(collection.doneTexts, collection.texts, "texts");
-        await context.stepDone(() => ({ state: { done: collection.done }, files: arrayFiles(collection.captured()) }));
-      }
-      const { features, activations } = await collection.finish();
+      const { features, activations } = await collectAll(collection, context, readFloats);
       await write(context.output, { features: tripleFeatures(features), activations: tripleFeatures(activations) });
     });
   },

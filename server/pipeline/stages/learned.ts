@@ -1,13 +1,14 @@
 import { join } from "node:path";
-import { z } from "zod";
+import type { z } from "zod";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import type { Device } from "../../engine/device.ts";
 import { LearnedCollection, type LearnedPlaces } from "../../learned/collect.ts";
 import { learnedLexicon } from "../../learned/lexicon.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { loadModel } from "../../models/checkpoint.ts";
-import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
-import { arrayFiles, readDoubles } from "../artifacts/array-files.ts";
+import type { Stage, StageContext } from "../../runs/stage.ts";
+import { readDoubles } from "../artifacts/array-files.ts";
+import { collectAll } from "../artifacts/collecting.ts";
 import { writeJson } from "../artifacts/json-files.ts";
 import { learnedFile, placesFile, type placesSchema } from "../artifacts/learned.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
@@ -43,22 +44,12 @@ export const learnedStage: Stage<LearnedStageSettings, "model" | "tuned" | "text
 };
 
 async function collect(device: Device, context: Context): Promise<LearnedPlaces> {
-  const { settings, input, resumed, progress, stepDone } = context;
+  const { settings, input } = context;
   const { model: base, tokenizer } = await loadModelAndTokenizer(device, input("model"));
   const tuned = await loadModel(device, input("tuned"), { prefix: "tuned." });
   const texts = await readLearnedTexts(input("texts"), settings, { tokenizer, models: [base.config, tuned.config] });
   const collection = new LearnedCollection(texts, { device, pair: { tuned, base }, kl: settings.onlyPlaces !== true });
-  if (resumed !== undefined)
-    collection.restore(z.object({ done: z.int() }).parse(resumed.state).done, await readDoubles(resumed));
-  const capture = (): CheckpointContent => ({
-    state: { done: collection.done },
-    files: arrayFiles(collection.captured()),
-  });
-  while (await collection.step()) {
-    progress(collection.doneTexts, collection.texts, "texts");
-    await stepDone(capture);
-  }
-  return await collection.finish();
+  return await collectAll(collection, context, readDoubles);
 }
 
 async function writePlaces(folder: string, { words, word, logRatio }: LearnedPlaces): Promise<void> {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { z } from "zod";
 import { loadModel } from "../../models/checkpoint.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { LogRatioCollection } from "../../probe/collect-log-ratio.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { spansOf } from "../../tasks/task.ts";
-import { arrayFiles, readFloats } from "../artifacts/array-files.ts";
+import { readFloats } from "../artifacts/array-files.ts";
+import { collectAll } from "../artifacts/collecting.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { logRatiosFile, logRatiosTensor } from "../artifacts/log-ratios.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
@@ -30,19 +30,7 @@ export const logRatioStage: Stage<LogRatioSettings, "model" | "tuned" | "triples
         tokenizer,
         prefixIds: prefixOf({ prependBos: settings.prependBos, bosId: base.config.bosId }),
       });
-      if (context.resumed !== undefined) {
-        const { done } = z.object({ done: z.int() }).parse(context.resumed.state);
-        const { [logRatiosTensor]: saved = new Float32Array() } = await readFloats(context.resumed);
-        collection.restore(done, saved);
-      }
-      while (await collection.step()) {
-        context.progress(collection.doneTexts, collection.texts, "texts");
-        await context.stepDone(() => ({
-          state: { done: collection.done },
-          files: arrayFiles({ [logRatiosTensor]: collection.captured() }),
-        }));
-      }
-      const data = await collection.finish();
+      const data = await collectAll(collection, context, readFloats);
       await writeSafetensors(join(output, logRatiosFile), [
         { name: logRatiosTensor, dtype: "F32", shape: [data.length], data },
       ]);
