@@ -1,5 +1,5 @@
 /** Which parts of a document have been read. Knows no editor. */
-import type { Interval } from "./runs.ts";
+import type { Interval } from "./colour-stretches.ts";
 
 /** Intervals in order, none touching another. */
 export type Coverage = readonly Interval[];

@@ -8,8 +8,8 @@ import type { LensMode, ReadPassage } from "../../server/protocol/lens.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
+import type { Interval } from "./colour-stretches.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
-import type { Interval } from "./runs.ts";
 
 /** What the text is read for. */
 export interface View {
@@ -19,7 +19,7 @@ export interface View {
 }
 
 /** What is known of the document's present version. */
-export interface Reading {
+export interface DocumentTokens {
   readonly version: number;
   readonly view: View;
   /** In document order. */
@@ -68,7 +68,7 @@ export class DocumentReading implements vscode.Disposable {
   }
 
   /** Undefined while nothing is known of the document's present version. */
-  get current(): Reading | undefined {
+  get current(): DocumentTokens | undefined {
     if (this.#limit === undefined || this.#version !== this.document.version) return undefined;
     return {
       version: this.#version,

@@ -1,9 +1,9 @@
 /** What one editor shows at present, so that only what differs is sent to it. */
 import * as vscode from "vscode";
 import { readSetting } from "../settings.ts";
-import type { Reading } from "./document-reading.ts";
+import { type Coloured, colouredStretches, type Interval } from "./colour-stretches.ts";
+import type { DocumentTokens } from "./document-reading.ts";
 import type { Palette } from "./palette.ts";
-import { type Coloured, colouredRuns, type Interval } from "./runs.ts";
 import { type Step, steps } from "./scale.ts";
 
 /** Editors draw slowly what has thousands of decorations; what is nearest the visible part comes first. */
@@ -22,12 +22,12 @@ export class EditorColours {
   }
 
   /** Colours what the reading says of this part; nothing for no reading. */
-  show(reading: Reading | undefined, part: Interval): void {
+  show(reading: DocumentTokens | undefined, part: Interval): void {
     if (reading === undefined) {
       this.clear();
       return;
     }
-    const byStep = Map.groupBy(this.#runs(reading, part), ({ step }) => step);
+    const byStep = Map.groupBy(this.#stretches(reading, part), ({ step }) => step);
     for (const step of steps) this.#set(step, byStep.get(step) ?? []);
   }
 
@@ -40,23 +40,25 @@ export class EditorColours {
     for (const step of this.#shown.keys()) this.#shown.set(step, "moved");
   }
 
-  #runs({ passages, limit, view }: Reading, part: Interval): Coloured[] {
+  #stretches({ passages, limit, view }: DocumentTokens, part: Interval): Coloured[] {
     const { document } = this.#editor;
     const near = passages.filter(({ start, end }) => end > part.start && start < part.end);
     const textOf = (start: number, end: number): string =>
       document.getText(new vscode.Range(document.positionAt(start), document.positionAt(end)));
     const scale = { mode: view.mode.kind, limit, fades: readSetting("fadeUnfamiliar") };
-    return colouredRuns(near, scale, part, textOf, MOST_RANGES);
+    return colouredStretches(near, scale, part, textOf, MOST_RANGES);
   }
 
-  #set(step: Step, runs: readonly Coloured[]): void {
-    const places = runs.map(({ start, end }) => `${start}-${end}`).join();
+  #set(step: Step, stretches: readonly Coloured[]): void {
+    const places = stretches.map(({ start, end }) => `${start}-${end}`).join();
     if ((this.#shown.get(step) ?? "") === places) return;
     const kind = this.#palette.get(step);
     if (kind === undefined) return;
     const { document } = this.#editor;
     // Plain ranges: VS Code sends these as one array of numbers.
-    const ranges = runs.map(({ start, end }) => new vscode.Range(document.positionAt(start), document.positionAt(end)));
+    const ranges = stretches.map(
+      ({ start, end }) => new vscode.Range(document.positionAt(start), document.positionAt(end)),
+    );
     this.#editor.setDecorations(kind, ranges);
     if (places === "") this.#shown.delete(step);
     else this.#shown.set(step, places);

@@ -1,6 +1,6 @@
 /** Means of values over stretches of a text: sentences, paragraphs, records. Knows no editor. */
 import type { ReadPassage } from "../../server/protocol/lens.ts";
-import type { Interval } from "./runs.ts";
+import type { Interval } from "./colour-stretches.ts";
 
 /** A stretch with the mean of the words or tokens in it that have a value. */
 export interface MeanOf extends Interval {

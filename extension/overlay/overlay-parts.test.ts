@@ -1,9 +1,9 @@
 /** The parts of the overlay that need no editor. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { colouredStretches } from "./colour-stretches.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
 import { nextToken } from "./next-token.ts";
-import { colouredRuns } from "./runs.ts";
 import { signed, stepFor, strengthStarts, strengths } from "./scale.ts";
 
 describe("the scale", () => {
@@ -34,7 +34,7 @@ describe("coloured stretches", () => {
   const limit = 4;
 
   /** Words with values as one passage, tokens as most tokenizers cut them: each with the space before it. */
-  function runsOf(
+  function stretchesOf(
     text: string,
     values: readonly (number | null)[],
     part = { start: 0, end: text.length },
@@ -53,13 +53,13 @@ describe("coloured stretches", () => {
       },
     };
     const textOf = (start: number, end: number): string => text.slice(start, end);
-    return colouredRuns([passage], { mode: "implicit", limit, fades: true }, part, textOf, most).map(
+    return colouredStretches([passage], { mode: "implicit", limit, fades: true }, part, textOf, most).map(
       ({ start, end, step }) => `${step} ${text.slice(start, end)}`,
     );
   }
 
   it("leave out the white space of tokens and join neighbours of one step", () => {
-    expect(runsOf("a great good film dreadful", [0, 4, 3.9, null, -4])).toEqual([
+    expect(stretchesOf("a great good film dreadful", [0, 4, 3.9, null, -4])).toEqual([
       "positive4 great good",
       "negative4 dreadful",
     ]);
@@ -67,7 +67,7 @@ describe("coloured stretches", () => {
 
   it("keep, where the probe extrapolates, the line of strong values alone", () => {
     const text = "so great , and so good . bad";
-    expect(runsOf(text, [1, 4, 3, -3, 1, 4, -1, -4], undefined, 100, [0, 2, 3, 6])).toEqual([
+    expect(stretchesOf(text, [1, 4, 3, -3, 1, 4, -1, -4], undefined, 100, [0, 2, 3, 6])).toEqual([
       "positive4 great",
       "positiveFaded ,",
       "negativeFaded and",
@@ -78,7 +78,7 @@ describe("coloured stretches", () => {
   });
 
   it("do not cross a line's end", () => {
-    expect(runsOf("so great\ngreat\r\ngreat", [0, 4, 4, 4])).toEqual([
+    expect(stretchesOf("so great\ngreat\r\ngreat", [0, 4, 4, 4])).toEqual([
       "positive4 great",
       "positive4 great",
       "positive4 great",
@@ -86,14 +86,14 @@ describe("coloured stretches", () => {
   });
 
   it("are those of the part that is asked for, and no more than asked for", () => {
-    expect(runsOf("good bad good", [4, -4, 4], { start: 4, end: 9 })).toEqual(["negative4 bad"]);
-    expect(runsOf("good bad good", [4, -4, 4], undefined, 2)).toHaveLength(2);
+    expect(stretchesOf("good bad good", [4, -4, 4], { start: 4, end: 9 })).toEqual(["negative4 bad"]);
+    expect(stretchesOf("good bad good", [4, -4, 4], undefined, 2)).toHaveLength(2);
   });
 
   it("keep to the words with emoji, combining marks and tokens of white space alone", () => {
-    expect(runsOf("🎬 né\t😀😀", [4, -4, 4])).toEqual(["positive4 🎬", "negative4 né", "positive4 😀😀"]);
+    expect(stretchesOf("🎬 né\t😀😀", [4, -4, 4])).toEqual(["positive4 🎬", "negative4 né", "positive4 😀😀"]);
     const blank = { start: 0, end: 3, tokens: { starts: [0], ends: [3], values: [4], unfamiliar: [] } };
-    expect(colouredRuns([blank], { mode: "implicit", limit, fades: true }, blank, () => "\n\t ", 10)).toEqual([]);
+    expect(colouredStretches([blank], { mode: "implicit", limit, fades: true }, blank, () => "\n\t ", 10)).toEqual([]);
   });
 });
 

@@ -10,11 +10,11 @@ import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { readSetting } from "../settings.ts";
+import type { Interval } from "./colour-stretches.ts";
 import { DocumentReading, type View } from "./document-reading.ts";
 import { EditorColours } from "./editor-colours.ts";
 import { type ModeChoice, modeShown } from "./modes.ts";
 import { createPalette } from "./palette.ts";
-import type { Interval } from "./runs.ts";
 
 /** VS Code draws no more of a line than this (`editor.stopRenderingLineAfter`). */
 const DRAWN_OF_LINE = 10_000;

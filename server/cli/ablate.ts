@@ -49,7 +49,7 @@ export const ablate = defineCommand({
     const { options: chosen, signal, note } = given;
     const [run = "", ...ids] = given.positionals;
     const folder = await existingRun(run);
-    checkWays(given, ids);
+    checkOneChoice(given, ids);
     using store = await openRunFeatures(run);
     const named = chosen.choose === undefined ? ids : chosenInStore(store, chosen.choose, chosen.features);
     const set = await setOf(given, named);
@@ -73,15 +73,15 @@ export const ablate = defineCommand({
   },
 });
 
-/** One way alone says what to ablate. */
-function checkWays({ options: chosen }: Given<typeof options>, ids: readonly string[]): void {
-  const ways = [
+/** What is ablated must be told in one way. Throws `UsageError`. */
+function checkOneChoice({ options: chosen }: Given<typeof options>, ids: readonly string[]): void {
+  const given = [
     ...(ids.length > 0 ? ["FEATURE"] : []),
     ...(chosen.set === undefined ? [] : ["--set"]),
     ...(chosen.choose === undefined ? [] : ["--choose"]),
   ];
-  if (ways.length > 1) throw new UsageError(`${ways.join(" and ")} were both given; one of them says what to ablate`);
-  if (ways.length === 0) throw new UsageError("FEATURE is missing, or --set FILE, or --choose WHICH");
+  if (given.length > 1) throw new UsageError(`${given.join(" and ")} were both given; one of them says what to ablate`);
+  if (given.length === 0) throw new UsageError("FEATURE is missing, or --set FILE, or --choose WHICH");
 }
 
 async function setOf({ options: chosen }: Given<typeof options>, ids: readonly string[]): Promise<AblationSet> {

@@ -21,10 +21,10 @@ import { separationsOf } from "./separations.ts";
 import type { AblationSubject } from "./subject.ts";
 
 /**
- * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward of random sets. `bare`: the
+ * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward of random sets. `rewardAlone`: the
  * set's reward alone, of one completion a prompt.
  */
-export type Extent = "whole" | "beside" | "bare";
+export type Extent = "whole" | "beside" | "rewardAlone";
 
 export interface MeasureOptions {
   readonly features: readonly { readonly id: string; readonly factor: number }[];
@@ -94,7 +94,7 @@ export class AblationBench {
     const { features, draws, seed, extent = "whole", onStep } = options;
     const set = features.map(({ id, factor }) => this.#scaled(id, factor));
     const all = conditionsOf(set, this.#facts, {
-      draws: extent === "bare" ? 0 : draws,
+      draws: extent === "rewardAlone" ? 0 : draws,
       random: Random.fromSeed(seed).fork("controls"),
     });
     const conditions = all.filter(({ kind }) => extent === "whole" || (kind !== "mean" && kind !== "reconstruction"));
@@ -109,7 +109,7 @@ export class AblationBench {
     await this.#edit.set(new Map());
     const about = { features: [...features], seed, idOf: idInDictionary };
     const result = summarise(samples, base === undefined ? about : { ...about, base });
-    const withoutRandom = extent !== "bare" && draws > 0 ? tooFewToDraw(set, this.#facts) : undefined;
+    const withoutRandom = extent !== "rewardAlone" && draws > 0 ? tooFewToDraw(set, this.#facts) : undefined;
     return withoutRandom === undefined ? result : { ...result, withoutRandom };
   }
 
@@ -197,7 +197,7 @@ function planOf({ kind, draw }: Condition, { completions, extent = "whole" }: Me
   switch (kind) {
     case "none":
     case "this":
-      return extent === "bare"
+      return extent === "rewardAlone"
         ? { completions: [0], loss: false, probe: false }
         : { completions: all, loss: true, probe: isWhole };
     case "mean":

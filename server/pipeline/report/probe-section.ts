@@ -178,7 +178,7 @@ function kendallRows(name: string, split: SplitReport): Cell[][] {
       scores?.words ?? null,
     ];
   };
-  const bare = (what: string, tau: number | null, p: number | null, words: number | null): Cell[] => [
+  const tauAlone = (what: string, tau: number | null, p: number | null, words: number | null): Cell[] => [
     `${name}: ${what}`,
     tau,
     null,
@@ -194,10 +194,10 @@ function kendallRows(name: string, split: SplitReport): Cell[][] {
     row("probe on raw activations", split.rawActivations),
     row("probe on the base model's features", split.baseModel),
     row("probe on the base model's token embeddings", split.staticEmbedding),
-    bare(`random probe, Xavier (mean of ${untrainedProbe.seeds})`, untrainedProbe.tau.mean, null, null),
-    bare(`shuffled deltas (mean of ${shuffledLabels.seeds})`, shuffledLabels.tau.mean, null, null),
-    bare("predictions shuffled within their sign", probe.signsAlone.shuffledTau, null, probe.words),
-    bare("tau of strings, as published", published.tau, published.p, published.words),
+    tauAlone(`random probe, Xavier (mean of ${untrainedProbe.seeds})`, untrainedProbe.tau.mean, null, null),
+    tauAlone(`shuffled deltas (mean of ${shuffledLabels.seeds})`, shuffledLabels.tau.mean, null, null),
+    tauAlone("predictions shuffled within their sign", probe.signsAlone.shuffledTau, null, probe.words),
+    tauAlone("tau of strings, as published", published.tau, published.p, published.words),
   ];
 }
 

@@ -123,14 +123,14 @@ async function measureAll(
   for (const one of beside) {
     // What random features do when they are doubled is another question than what these do.
     const isDoubled = one.factor !== 0;
-    const ways = isDoubled ? { draws: 0 } : { draws: drawsBeside, completions: Math.ceil(completions / 2) };
-    const result = await bench.measure({ ...common, ...ways, features: featuresOf(one), extent: "beside" });
+    const controls = isDoubled ? { draws: 0 } : { draws: drawsBeside, completions: Math.ceil(completions / 2) };
+    const result = await bench.measure({ ...common, ...controls, features: featuresOf(one), extent: "beside" });
     others.push({ picked: one.picked, result });
     advance();
   }
   const single: AblationResult[] = [];
   for (const id of alone) {
-    single.push(await bench.measure({ ...common, features: [{ id, factor: 0 }], draws: 0, extent: "bare" }));
+    single.push(await bench.measure({ ...common, features: [{ id, factor: 0 }], draws: 0, extent: "rewardAlone" }));
     advance();
   }
   return { set, beside: others, single };

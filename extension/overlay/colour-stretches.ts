@@ -27,7 +27,7 @@ export interface Scale {
  * @param textOf the document's text between two offsets
  * @param most where to stop, because editors draw slowly what has very many decorations
  */
-export function colouredRuns(
+export function colouredStretches(
   passages: readonly ReadPassage[],
   scale: Scale,
   part: Interval,
