@@ -47,7 +47,19 @@ export const activationRules: { readonly [K in Activation["kind"]]: ActivationRu
       read: (config) => ({ kind: "topk", k: topkConfig.parse(config).k }),
     },
   },
+  jumprelu: {
+    tensors: (F) => ({ threshold: [F] }),
+    valuesOf: ({ threshold }) => ({ threshold }),
+    encode: (sums, _, { threshold = none }) => ops.mul(ops.relu(sums), ops.greater(sums, threshold)),
+    file: {
+      architecture: "jumprelu",
+      write: () => ({}),
+      read: (_, { threshold = new Float32Array() }) => ({ kind: "jumprelu", threshold }),
+    },
+  },
 };
+
+const none = ops.fill([], 0);
 
 const topkConfig = z.object({
   k: z.int().positive(),

@@ -6,7 +6,7 @@ const corpusTokens = count.max(1e13);
 /** Their activations, or what is computed from them, are held at once. */
 const heldTokens = count.max(2 ** 26);
 
-/** What keeps few features active: a penalty on their sum, or a fixed number of them. */
+/** What keeps few features active: a penalty on their sum, a fixed number of them, or thresholds that are learned. */
 const sparsitySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("l1").describe("a penalty on the sum of the features, as in the paper."),
@@ -18,6 +18,30 @@ const sparsitySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("topk").describe("a fixed number of features."),
     k: count.describe("Features that may be active at a token (Gao et al. 2024, https://arxiv.org/abs/2406.04093)."),
+  }),
+  z.strictObject({
+    kind: z
+      .literal("jumprelu")
+      .describe("a learned threshold for each feature, and a penalty on the number of features."),
+    coefficient: z
+      .number()
+      .nonnegative()
+      .describe(
+        "Weight of the mean over tokens of the number of active features, relative to the reconstruction loss as mse says (Rajamanoharan et al. " +
+          "2024, https://arxiv.org/abs/2407.14435).",
+      ),
+    threshold: z
+      .number()
+      .positive()
+      .max(1e6)
+      .default(0.01)
+      .describe("Where every feature's threshold starts; 0.01 if it is not said."),
+    bandwidth: z
+      .number()
+      .positive()
+      .max(1e6)
+      .default(0.05)
+      .describe("Features within half of it around their threshold move the threshold; 0.05 if it is not said."),
   }),
 ]);
 

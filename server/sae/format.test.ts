@@ -17,7 +17,7 @@ import { type Sae, unitRows } from "./sae.ts";
 
 /** Saved by SAELens: test/fixtures/sae/make_saelens.py. */
 const saeLensFolder = fileURLToPath(new URL("../../test/fixtures/sae/saelens", import.meta.url));
-const expected: Readonly<Record<"standard" | "topk", { features: number[]; reconstruction: number[] }>> & {
+const expected: Readonly<Record<"standard" | "topk" | "jumprelu", { features: number[]; reconstruction: number[] }>> & {
   readonly x: number[];
 } = JSON.parse(readFileSync(join(saeLensFolder, "expected.json"), "utf8"));
 
@@ -37,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe("what SAELens saved", () => {
-  test.each(["standard", "topk"] as const)("computes here what it computes there: %s", async (name) => {
+  test.each(["standard", "topk", "jumprelu"] as const)("computes here what it computes there: %s", async (name) => {
     const { sae, metadata: found } = await loadSae(join(saeLensFolder, name));
     expect(found).toMatchObject({ model_name: "pythia-70m", hook_name: "blocks.1.hook_mlp_out" });
     expect(sae.encoder === sae.decoder).toBe(name === "standard");
@@ -67,6 +67,7 @@ describe("what is saved here", () => {
     ["tied", true, { kind: "relu" }],
     ["untied", false, { kind: "relu" }],
     ["TopK", true, { kind: "topk", k: 2 }],
+    ["JumpReLU", false, { kind: "jumprelu", threshold: Float32Array.of(0.1, 0.2, 0.3, 0.4, 0.5, 0.6) }],
   ] as const)("comes back bit for bit: %s", async (_, tied, activation) => {
     const sae = { ...randomSae(tied), activation };
     await saveSae(folder, sae, metadata);

@@ -7,6 +7,7 @@ import { gradients } from "../engine/gradients.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer } from "../engine/optimizer.ts";
 import { simplify } from "../engine/simplify.ts";
+import type { Sparsity } from "./config.ts";
 import { decodeNode, encodeNode, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
 import { placeSae } from "./inference.ts";
 import { type Sae, unitRows } from "./sae.ts";
@@ -14,7 +15,7 @@ import { sparsityRule } from "./sparsity.ts";
 
 interface Case {
   readonly tied: boolean;
-  readonly kind: "l1" | "topk";
+  readonly kind: "l1" | "topk" | "jumprelu";
   readonly mse: "sum" | "mean";
   readonly loss: number;
   readonly squares: number;
@@ -34,13 +35,20 @@ const stored: {
   readonly tokens: number;
   readonly l1: number;
   readonly k: number;
+  readonly l0: number;
+  readonly bandwidth: number;
   readonly learningRate: number;
   readonly batches: readonly (readonly number[])[];
   readonly start: Readonly<Record<string, readonly number[]>>;
   readonly cases: readonly Case[];
 } = JSON.parse(readFileSync(new URL("../../test/fixtures/sae/sae.json", import.meta.url), "utf8"));
 
-const { width: D, features: F, tokens: N, l1, k, learningRate } = stored;
+const { width: D, features: F, tokens: N, l1, k, l0, bandwidth, learningRate } = stored;
+const sparsities: { readonly [K in Sparsity["kind"]]: Sparsity } = {
+  l1: { kind: "l1", coefficient: l1 },
+  topk: { kind: "topk", k },
+  jumprelu: { kind: "jumprelu", coefficient: l0, bandwidth, threshold: 1 },
+};
 const tolerance = { absolute: 1e-5, relative: 1e-5 };
 
 describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ open }) => {
@@ -52,7 +60,7 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
 
   describe.each(stored.cases)("tied: $tied, $kind, $mse", (expected) => {
     const { tied, kind, mse } = expected;
-    const sparsity = kind === "l1" ? { kind, coefficient: l1 } : { kind, k };
+    const sparsity = sparsities[kind];
     const shape = { D, F, tied };
     const parameters = saeParameters("sae", shape, sparsity);
     const x = ops.input("x", [N, D]);
@@ -107,7 +115,9 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
       const sae: Sae = {
         D,
         F,
-        activation: sparsityRule(sparsity).activation(sparsity, {}),
+        activation: sparsityRule(sparsity).activation(sparsity, {
+          logThreshold: Float32Array.from(startOf("logThreshold")),
+        }),
         encoder: tied ? decoder : Float32Array.from(startOf("encoder")),
         encoderBias: Float32Array.from(startOf("encoderBias")),
         decoder,

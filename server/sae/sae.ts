@@ -1,7 +1,10 @@
 import { invariant } from "../common/errors.ts";
 
-/** What stands between the encoder's sums and the features: ReLU alone, or ReLU of the k largest. */
-export type Activation = { readonly kind: "relu" } | { readonly kind: "topk"; readonly k: number };
+/** What stands between the encoder's sums and the features: ReLU alone, of the k largest, or of those above a threshold [F]. */
+export type Activation =
+  | { readonly kind: "relu" }
+  | { readonly kind: "topk"; readonly k: number }
+  | { readonly kind: "jumprelu"; readonly threshold: Float32Array };
 
 /**
  * A trained sparse autoencoder: f = activation(encoder x + encoderBias), x̂ = fᵀ decoder + decoderBias. Letters: D width of what

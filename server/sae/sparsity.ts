@@ -69,7 +69,37 @@ export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<Spa
       k > F ? [{ field: "k", message: `got ${k}; the smallest dictionary has ${F} features` }] : [],
     inWords: ({ k }) => `top ${k}`,
   },
+  // Rajamanoharan et al. 2024 (https://arxiv.org/abs/2407.14435). Thresholds are kept as logarithms, so that they stay above 0.
+  jumprelu: {
+    parameters: ({ threshold }, F) => [{ name: "logThreshold", shape: [F], initial: Math.log(threshold) }],
+    train: (sums, { coefficient, bandwidth }, { logThreshold = ops.fill([], 0) }) => {
+      const threshold = ops.exp(logThreshold);
+      const active = ops.stopGradient(ops.greater(sums, threshold));
+      const density = ops.affine(nearEdge(sums, threshold, bandwidth), -1 / bandwidth);
+      const straight = (value: Node, slope: Node): Node => ops.add(value, withSlope(slope, threshold));
+      const features = straight(ops.mul(ops.relu(sums), active), ops.mul(density, threshold));
+      const count = ops.sum(straight(active, density));
+      return { features, penalty: ops.affine(count, coefficient / (sums.shape[0] ?? 1)) };
+    },
+    activation: (_, { logThreshold = new Float32Array() }) => ({
+      kind: "jumprelu",
+      threshold: logThreshold.map((value) => Math.exp(value)),
+    }),
+    issues: () => [],
+    inWords: ({ coefficient }) => `learned thresholds, L0 of ${coefficient}`,
+  },
 };
+
+/** [N, F]: 1 where a sum is within half the bandwidth of its feature's threshold, whatever is done to either. */
+function nearEdge(sums: Node, threshold: Node, bandwidth: number): Node {
+  const distance = ops.abs(ops.sub(sums, threshold));
+  return ops.stopGradient(ops.greater(ops.fill([], bandwidth / 2), distance));
+}
+
+/** Zero whose gradient for x is the slope: what a jump, which has none of its own, is taken to have. */
+function withSlope(slope: Node, x: Node): Node {
+  return ops.mul(ops.stopGradient(slope), ops.sub(x, ops.stopGradient(x)));
+}
 
 export function sparsityRule<S extends Sparsity>({ kind }: S): SparsityRule<S> {
   // The table's rule for this very kind: the pairing that the type parameter cannot say.
