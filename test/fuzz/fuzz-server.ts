@@ -15,6 +15,8 @@ import { MessageMaker, type Surroundings } from "./messages.ts";
 export interface FuzzOptions extends Surroundings {
   readonly seed: number;
   readonly seconds: number;
+  /** Messages that are sent even if that takes longer. */
+  readonly least?: number;
   readonly stateFolder: string;
 }
 
@@ -80,7 +82,9 @@ class Fuzzer {
   async run(): Promise<FuzzReport> {
     const startMs = performance.now();
     await this.#ask("initialize", this.#initialize(), START_MS);
-    while (this.#faults.length === 0 && performance.now() - startMs < this.#options.seconds * 1000) {
+    const { seconds, least = 0 } = this.#options;
+    const isOver = (): boolean => this.#messages >= least && performance.now() - startMs >= seconds * 1000;
+    while (this.#faults.length === 0 && !isOver()) {
       this.#recent = [];
       for (let i = 0; i < BATCH; i += 1) await this.#write(this.#next());
       await this.#ping();

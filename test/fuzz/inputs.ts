@@ -92,14 +92,22 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-/** Works through inputs of all kinds for so long. */
-export function fuzzInputs({ seed, seconds }: { readonly seed: number; readonly seconds: number }): InputReport {
+/** Works through inputs of all kinds for so long, and longer where by then there were fewer than `least`. */
+export function fuzzInputs({
+  seed,
+  seconds,
+  least = 0,
+}: {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly least?: number;
+}): InputReport {
   const random = Random.fromSeed(seed);
   const outcomes: Record<string, { taken: number; refused: number }> = {};
   const faults: string[] = [];
   const endMs = performance.now() + 1000 * seconds;
   let cases = 0;
-  for (; performance.now() < endMs && faults.length < 20; cases++) {
+  for (; (cases < least || performance.now() < endMs) && faults.length < 20; cases++) {
     const kind = pick(random, kinds);
     const tally = outcomes[kind.name] ?? { taken: 0, refused: 0 };
     outcomes[kind.name] = tally;

@@ -4,6 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
 import { openRegular } from "../../common/text-file.ts";
+import { message, visibleLine } from "../../common/untrusted-text.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
@@ -23,7 +24,7 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
     const events = await lastLines(runPaths(folder).events);
     return {
       ...base,
-      state: status.state,
+      state: shown(status.state),
       stages: await Promise.all(
         (record?.stages ?? []).map((stage) => viewStage(folder, stage, status, events, summaries)),
       ),
@@ -32,9 +33,16 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
       hasProbe: hasProbe(record),
     };
   } catch (error) {
-    const state = { kind: "unreadable", message: messageOf(error) } as const;
+    const state = { kind: "unreadable", message: message(messageOf(error)) } as const;
     return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false };
   }
+}
+
+/** `run.json` may come from anywhere: an editor is given its words with every character visible that acts. */
+function shown(state: RunStatus["state"]): RunStatus["state"] {
+  if (state.kind === "waiting") return { ...state, for: visibleLine(state.for) };
+  if (state.kind === "failed") return { ...state, message: message(state.message) };
+  return state;
 }
 
 /** How much of the end of a file is looked at for what is new. */

@@ -84,7 +84,7 @@ describe.skipIf(process.platform === "win32")("a file that is read whole", () =>
     expect((await runStatus(folder)).state.kind).toBe("new");
   });
 
-  test("a record of 100,000 stages is none", async () => {
+  test("a record of 30,000 stages is none", async () => {
     const folder = await scratchFolder();
     const stage = { id: "a", stage: "a", codeVersion: 1, status: "done" } as const;
     const write = (stages: number): Promise<void> =>

@@ -10,8 +10,10 @@ test.each([1])(
   async (seed) => {
     const { folder: run } = await makeTinyRun(await scratchFolder());
     const stateFolder = await scratchFolder();
-    const report = await fuzzServer({ seed, seconds: 60, runsRoot: dirname(run), run, stateFolder });
+    const report = await fuzzServer({ seed, seconds: 60, least: 500, runsRoot: dirname(run), run, stateFolder });
+    console.info(`${report.messages} messages: ${JSON.stringify(report.answers)}`);
     expect(report.faults).toEqual([]);
+    expect(report.messages).toBeGreaterThanOrEqual(500);
     // It was really asked, and really answered: some questions rightly, some wrongly put, some taken back.
     const { ok = 0, usage = 0, cancelled = 0 } = report.answers;
     expect({ ok: ok > 10, usage: usage > 10, cancelled: cancelled > 0 }).toEqual({

@@ -118,7 +118,7 @@ test("stages show their progress while their run lives on", async () => {
   const record = {
     format: 1,
     name: "demo",
-    state: { kind: "failed", code: "resource", message: "the disk is full", stage: "tune", resumable: true },
+    state: { kind: "failed", code: "resource", message: "the disk \u202eis full", stage: "tune", resumable: true },
     seed: 1,
     deviceClass: "cpu",
     versions: {},
@@ -140,6 +140,7 @@ test("stages show their progress while their run lives on", async () => {
     await writeFile(join(folder, "stages", "prepare-1", `${name}.jsonl`), "{}\n".repeat(lines));
   const client = await start(runsRoot);
   const { runs } = await client.ask(ListRuns, {});
+  expect(runs[0]?.state).toMatchObject({ kind: "failed", message: "the disk \\u202eis full" });
   expect(runs[0]?.stages).toEqual([
     { id: "prepare", status: "done", progress: null, summary: "3 tuning, 2 held-out, 0 analysis" },
     {
