@@ -54,17 +54,17 @@ export class LensSession {
   #wanted: LensTarget | null = null;
   #current: Current | undefined;
   #state: LensState = { kind: "none" };
-  /** How often the choice was thought over; a slower thought must not undo a later one. */
-  #thoughts = 0;
+  /** Number of the latest decision: one that finishes after a newer one began is discarded. */
+  #decision = 0;
   /** What is being closed: its threads must have ended before the process does. */
   readonly #leaving = new Set<Promise<void>>();
   #isNeeded: () => boolean = () => false;
 
   constructor(options: LensSessionOptions) {
     this.#options = options;
-    options.session.listen(() => this.#rethink());
+    options.session.listen(() => this.#decideAgain());
     options.board.listen((changed, gone) => {
-      if (gone.length > 0 || changed.some((run) => isUsable(run) || run.folder === this.folder)) this.#rethink();
+      if (gone.length > 0 || changed.some((run) => isUsable(run) || run.folder === this.folder)) this.#decideAgain();
     });
   }
 
@@ -180,14 +180,14 @@ export class LensSession {
     await this.#decide();
   }
 
-  #rethink(): void {
+  #decideAgain(): void {
     this.#decide().catch(this.#options.onFailure);
   }
 
   async #decide(): Promise<void> {
-    const thought = ++this.#thoughts;
+    const decision = ++this.#decision;
     const choice = await this.#choice();
-    if (thought !== this.#thoughts) return;
+    if (decision !== this.#decision) return;
     if (this.#isCurrent(choice)) return;
     this.#leave();
     if (choice === undefined) return this.#become({ kind: "none" });

@@ -17,11 +17,6 @@ export type DocumentReading = OpenedLens & {
 export type RunReading = Extract<DocumentReading, { readonly kind: "run" }>;
 export type PairDocumentReading = Extract<DocumentReading, { readonly kind: "pair" }>;
 
-export interface ReadingOptions {
-  readonly ablation: AblationSet | null;
-  readonly signal: AbortSignal;
-}
-
 /** What the server knows of documents under the lens. Passages are cut once a version, and read with the quarantine's eye on them. */
 export class PassageReader {
   readonly #lenses: LensSession;
