@@ -8,7 +8,7 @@ import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { runInfoOf } from "../looked-through.ts";
 import { readSetting, section } from "../settings.ts";
-import type { View } from "./document-reading.ts";
+import type { View } from "./document-reader.ts";
 import { isReading, modeLabel, modeShown, modeWords, unitWords, whyNot, withUnit } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { readSetting } from "../settings.ts";
 import { type Coloured, colouredStretches, type Interval } from "./colour-stretches.ts";
-import type { DocumentTokens } from "./document-reading.ts";
+import type { DocumentTokens } from "./document-reader.ts";
 import type { Palette } from "./palette.ts";
 import { type Step, steps } from "./scale.ts";
 

@@ -11,7 +11,7 @@ import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { readSetting } from "../settings.ts";
 import type { Interval } from "./colour-stretches.ts";
-import { DocumentReading, type View } from "./document-reading.ts";
+import { DocumentReader, type View } from "./document-reader.ts";
 import { EditorColours } from "./editor-colours.ts";
 import { type ModeChoice, modeShown } from "./modes.ts";
 import { createPalette } from "./palette.ts";
@@ -28,7 +28,7 @@ export class Overlay implements vscode.Disposable {
   readonly #ablation: AblationChoice;
   readonly #palette = createPalette();
   readonly #changed = new vscode.EventEmitter<vscode.TextDocument | undefined>();
-  readonly #readings = new Map<vscode.TextDocument, DocumentReading>();
+  readonly #readers = new Map<vscode.TextDocument, DocumentReader>();
   readonly #colours = new WeakMap<vscode.TextEditor, EditorColours>();
   readonly #subscriptions: vscode.Disposable[];
   #choice: ModeChoice | undefined;
@@ -83,8 +83,8 @@ export class Overlay implements vscode.Disposable {
   }
 
   /** What is known of a document, while the overlay is on. */
-  of(document: vscode.TextDocument): DocumentReading | undefined {
-    return this.#readings.get(document);
+  of(document: vscode.TextDocument): DocumentReader | undefined {
+    return this.#readers.get(document);
   }
 
   show(choice: ModeChoice): void {
@@ -97,7 +97,7 @@ export class Overlay implements vscode.Disposable {
   hide(): void {
     this.#choice = undefined;
     this.#tellContext();
-    for (const document of [...this.#readings.keys()]) this.#drop(document);
+    for (const document of [...this.#readers.keys()]) this.#drop(document);
     for (const editor of vscode.window.visibleTextEditors) this.#coloursOf(editor).clear();
     this.#changed.fire(undefined);
   }
@@ -105,7 +105,7 @@ export class Overlay implements vscode.Disposable {
   dispose(): void {
     clearTimeout(this.#scrollTimer);
     for (const part of this.#subscriptions) part.dispose();
-    for (const reading of this.#readings.values()) reading.dispose();
+    for (const reader of this.#readers.values()) reader.dispose();
     for (const kind of this.#palette.values()) kind.dispose();
     this.#changed.dispose();
   }
@@ -116,14 +116,14 @@ export class Overlay implements vscode.Disposable {
     if (view === undefined) return;
     for (const editor of vscode.window.visibleTextEditors) {
       if (!isReadable(editor.document)) continue;
-      const known = this.#readings.get(editor.document) ?? this.#take(editor.document, view);
+      const known = this.#readers.get(editor.document) ?? this.#take(editor.document, view);
       this.#draw(editor, known);
       known.read();
     }
   }
 
-  #take(document: vscode.TextDocument, view: View): DocumentReading {
-    const reading = new DocumentReading(
+  #take(document: vscode.TextDocument, view: View): DocumentReader {
+    const reader = new DocumentReader(
       {
         document,
         server: this.#extension.server,
@@ -133,16 +133,16 @@ export class Overlay implements vscode.Disposable {
       },
       view,
     );
-    this.#readings.set(document, reading);
+    this.#readers.set(document, reader);
     this.#wantProblems(document, true);
-    return reading;
+    return reader;
   }
 
   #drop(document: vscode.TextDocument): void {
-    const reading = this.#readings.get(document);
-    if (reading === undefined) return;
-    reading.dispose();
-    this.#readings.delete(document);
+    const reader = this.#readers.get(document);
+    if (reader === undefined) return;
+    reader.dispose();
+    this.#readers.delete(document);
     this.#wantProblems(document, false);
     this.#changed.fire(document);
   }
@@ -150,29 +150,29 @@ export class Overlay implements vscode.Disposable {
   #restart(): void {
     const { view } = this;
     if (view === undefined) return;
-    for (const [document, reading] of this.#readings) {
+    for (const [document, reader] of this.#readers) {
       this.#wantProblems(document, true);
-      reading.restart(view);
+      reader.restart(view);
     }
     this.#changed.fire(undefined);
   }
 
-  #read(reading: DocumentReading): void {
-    for (const editor of editorsOf(reading.document)) this.#draw(editor, reading);
-    this.#changed.fire(reading.document);
+  #read(reader: DocumentReader): void {
+    for (const editor of editorsOf(reader.document)) this.#draw(editor, reader);
+    this.#changed.fire(reader.document);
   }
 
-  #draw(editor: vscode.TextEditor, reading: DocumentReading): void {
-    const { current } = reading;
+  #draw(editor: vscode.TextEditor, reader: DocumentReader): void {
+    const { current } = reader;
     // While an edit waits to be read, VS Code moves the colours along with the words.
-    if (current === undefined && reading.isReading) return;
+    if (current === undefined && reader.isReading) return;
     this.#coloursOf(editor).show(current, drawnOf(editor));
   }
 
   #edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
-    const reading = this.#readings.get(document);
-    if (reading === undefined || contentChanges.length === 0) return;
-    reading.edited(readSetting("overlay.delayMs"));
+    const reader = this.#readers.get(document);
+    if (reader === undefined || contentChanges.length === 0) return;
+    reader.edited(readSetting("overlay.delayMs"));
     const isWithinLine = contentChanges.every(({ range, text }) => range.isSingleLine && !/[\r\n]/.test(text));
     for (const editor of editorsOf(document)) {
       // Ranges that an edit over lines removes would all fall together where it happened.

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { StrongestTokens } from "../../server/protocol/lens.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { readSetting } from "../settings.ts";
-import type { View } from "./document-reading.ts";
+import type { View } from "./document-reader.ts";
 
 export type Strongest = z.output<typeof StrongestTokens.result>;
 export type StrongToken = Strongest["tokens"][number];

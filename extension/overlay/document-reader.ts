@@ -29,14 +29,14 @@ export interface DocumentTokens {
   readonly unread: readonly string[];
 }
 
-export interface ReadingOptions {
+export interface DocumentReaderOptions {
   readonly document: vscode.TextDocument;
   readonly server: ServerConnection;
   readonly maxTokens: () => number;
   /** The parts of the document that are worth reading now, the most important first. */
   readonly wanted: () => readonly Interval[];
   /** Something was read, or nothing is known any more, or reading failed. */
-  readonly onChange: (reading: DocumentReading) => void;
+  readonly onChange: (reading: DocumentReader) => void;
 }
 
 /** For an answer that came too late though the text stands still: the server may be catching up. */
@@ -44,9 +44,9 @@ const MOST_RETRIES = 3;
 const RETRY_MS = 250;
 
 /** What is known of one document at its present version: read part by part, dropped by an edit, and read again. */
-export class DocumentReading implements vscode.Disposable {
+export class DocumentReader implements vscode.Disposable {
   readonly document: vscode.TextDocument;
-  readonly #options: ReadingOptions;
+  readonly #options: DocumentReaderOptions;
   #view: View;
   #version: number;
   #passages: readonly ReadPassage[] = [];
@@ -60,7 +60,7 @@ export class DocumentReading implements vscode.Disposable {
   #retries = 0;
   #isDisposed: boolean = false;
 
-  constructor(options: ReadingOptions, view: View) {
+  constructor(options: DocumentReaderOptions, view: View) {
     this.#options = options;
     this.document = options.document;
     this.#version = options.document.version;
