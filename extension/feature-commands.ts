@@ -1,7 +1,14 @@
 /** What hovers and quick fixes run. Their arguments come from documents and models by way of the server, so each is parsed before anything is done. */
 
 import * as vscode from "vscode";
-import { ablateFeature, howToRead, ignoreWord, openFeature, showTokenFeatures } from "../server/protocol/commands.ts";
+import {
+  ablateFeature,
+  copyText,
+  howToRead,
+  ignoreWord,
+  openFeature,
+  showTokenFeatures,
+} from "../server/protocol/commands.ts";
 import type { LensMode } from "../server/protocol/lens.ts";
 import type { Extension } from "./context.ts";
 import { runInfoOf } from "./looked-through.ts";
@@ -16,6 +23,8 @@ export const featureCommands = {
   [showTokenFeatures.id]: showFeatures,
   [ignoreWord.id]: ignore,
   "lfpLens.editIgnored": editIgnored,
+  [copyText.id]: async (_: Extension, given?: unknown) =>
+    vscode.env.clipboard.writeText(copyText.argument.parse(given).text),
   [howToRead.id]: ({ vscode: context }: Extension) =>
     vscode.commands.executeCommand(
       "markdown.showPreview",

@@ -9,6 +9,9 @@ export interface EditorCommand<Argument extends z.ZodType> {
   readonly argument: Argument;
 }
 
+/** UTF-16 units. */
+export const MAX_COPIED_UNITS = 4000;
+
 const feature = z.object({ runFolder: z.string(), id: FeatureId });
 const place = z.object({ uri: z.string(), start: z.int().min(0), end: z.int().min(0) });
 
@@ -23,8 +26,11 @@ export const showTokenFeatures = defineCommand("lfpLens.showTokenFeatures", plac
 /** Keeps an entry of the list of ignored words, and tells the server the whole list (`lfp/configurationChanged`). */
 export const ignoreWord = defineCommand("lfpLens.ignoreWord", IgnoredWord);
 
+/** Copies a hover's number, or what it says as Markdown. */
+export const copyText = defineCommand("lfpLens.copyText", z.object({ text: z.string().max(MAX_COPIED_UNITS) }));
+
 /** The only commands that a hover may link to. */
-export const hoverCommands: readonly string[] = [openFeature.id, ablateFeature.id, howToRead.id];
+export const hoverCommands: readonly string[] = [openFeature.id, ablateFeature.id, howToRead.id, copyText.id];
 
 /** A `command:` address for a Markdown link. */
 export function commandLink<Argument extends z.ZodType>(

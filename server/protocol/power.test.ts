@@ -90,7 +90,7 @@ describe("how far to trust a reading", () => {
     const places = power(0.7, 0.6, { found: { count: 120, of: 400 }, falsePositives: 0.1 });
     const both = calibration("logRatio", { logRatio: power(0.9, 0.8) }, places);
     expect(trustSentence({ ...run, calibration: both }, "learned", place)).toBe(
-      "At single places: The log-ratio found 120 of 400 places of planted words in models tuned like this; 1 in 10 other places is flagged by chance.",
+      "At single places: The log-ratio found 120 of 400 places of planted words in models tuned like this, and flags 1 in 10 others by chance.",
     );
     expect(trustSentence({ ...run, calibration: measured }, "learned", place)).toMatch(
       /^Not calibrated for single places\. Over all places of a word: The log-ratio found 38 of 50 planted words/,
@@ -105,7 +105,7 @@ describe("how far to trust a reading", () => {
 
   it("is said with the figures that were measured", () => {
     expect(trustSentence({ ...run, calibration: measured }, "learned", word)).toBe(
-      "The log-ratio found 38 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance.",
+      "The log-ratio found 38 of 50 planted words in models tuned like this, and flags 1 in 20 others by chance.",
     );
     expect(trustSentence({ ...run, calibration: measured }, "implicit", word)).toMatch(/did not measure the probe/);
     const none = calibration("logRatio", { logRatio: power(0.9, 0.8, { falsePositives: 0 }) });

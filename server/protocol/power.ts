@@ -100,7 +100,7 @@ export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAbla
 function figures(subject: string, { found, falsePositives, auroc }: ReadingPower, of: "words" | "places"): string {
   const planted = of === "words" ? "planted words" : "places of planted words";
   if (found.count !== null)
-    return `${capital(subject)} found ${found.count} of ${found.of} ${planted} in models tuned like this; ${chance(falsePositives, of)}`;
+    return `${capital(subject)} found ${found.count} of ${found.of} ${planted} in models tuned like this${chance(falsePositives, of)}`;
   const above =
     auroc === null ? "" : `${capital(subject)} sets ${planted} above others with an AUROC of ${auroc.toFixed(2)}. `;
   return `${above}How many it finds was not measured: the run's calibration tuned no model without planted words (lfp calibrate --nulls), so it has no threshold`;
@@ -113,11 +113,11 @@ const subjects: { readonly [K in ReadingMode]: string } = {
   tunedMinusBase: "tuned minus base",
 };
 
-/** `1 in 20 other words is flagged by chance`. */
+/** `, and flags 1 in 20 others by chance`. */
 function chance(falsePositives: number | null, of: "words" | "places"): string {
-  if (falsePositives === null) return "how many others it flags by chance was not measured";
-  if (falsePositives === 0) return `of the ${of} of models tuned without any it flagged none`;
-  return `1 in ${Math.round(1 / falsePositives)} other ${of} is flagged by chance`;
+  if (falsePositives === null) return "; how many others it flags by chance was not measured";
+  if (falsePositives === 0) return `; of the ${of} of models tuned without any it flagged none`;
+  return `, and flags 1 in ${Math.round(1 / falsePositives)} others by chance`;
 }
 
 function capital(text: string): string {

@@ -11,6 +11,10 @@ Then it turns weak, the jokes are awful, and the ending is dreadful.
 Still, it is beautifully shot and marvelous to listen to. A pity about the boring middle.
 `;
 
+function bottomOf(box: { readonly y: number; readonly height: number } | null): number {
+  return box === null ? Number.NaN : box.y + box.height;
+}
+
 describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
   let session: Session;
   let workbench: Workbench;
@@ -34,7 +38,10 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
   ] as const)("is coloured and explained in the theme %s", async (theme, kind) => {
     await workbench.chooseTheme(theme, kind);
     await workbench.coloured(isRead);
-    await workbench.hoverOver("great", "implicit reward");
+    const hover = await workbench.hoverOver("great", "implicit reward");
+    // All of it can be seen without scrolling, its last line too.
+    const [whole, last] = [await hover.boundingBox(), await hover.getByText("How to read this").boundingBox()];
+    expect(bottomOf(last)).toBeLessThanOrEqual(bottomOf(whole));
     await workbench.screenshot(`hover ${theme}`);
     await workbench.page.keyboard.press("Escape");
   });
@@ -59,7 +66,7 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
     await workbench.pick("Learned reward by features");
     const isOther = (words: readonly ColouredWord[]): boolean => isRead(words) && JSON.stringify(words) !== earlier;
     const before = JSON.stringify(await workbench.coloured(isOther));
-    const hover = await workbench.hoverOver("great", "part of the learned reward");
+    const hover = await workbench.hoverOver("great", "By features");
     await hover
       .locator("a", { hasText: /^ablate$/ })
       .first()

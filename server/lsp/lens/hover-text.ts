@@ -1,11 +1,11 @@
 import { isUnfamiliar } from "../../lens/familiarity.ts";
 import type { Shown } from "../../lens/read-passage.ts";
-import { ablateFeature, commandLink, howToRead, openFeature } from "../../protocol/commands.ts";
+import { ablateFeature, commandLink, openFeature } from "../../protocol/commands.ts";
 import type { LensMode, TokenDetail } from "../../protocol/lens.ts";
-import type { RunInfo } from "../../protocol/lens-state.ts";
 import { trustSentence } from "../../protocol/power.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
-import { percent, plain, probability, quoted, signed } from "../text/markdown.ts";
+import { percent, plain, quoted, signed } from "../text/markdown.ts";
+import { withLinks } from "./hover-links.ts";
 import { isLogRatio, type Judge, type Judgement, judge } from "./judging.ts";
 import { nats, timesAsLikely } from "./pair-hover.ts";
 
@@ -21,28 +21,23 @@ export interface TokenHover {
   readonly ablated: number;
 }
 
-/** What a hover over a word or token of a run says: what was learned, what was meant, and how far to trust that; then the readings, and what they are made of. */
+/**
+ * What a hover over a word or token of a run says: the number that its colour shows, what was meant, whether the two differ, and how far to trust that;
+ * then what the number is made of and the other readings. It fits into what VS Code shows of a hover without scrolling.
+ */
 export function tokenHover(hover: TokenHover): string {
-  const { detail, shown, by, ablated } = hover;
-  const { info, mode } = by;
-  const judgement = judgementOf(hover);
-  return [
-    headline(hover, judgement),
+  const { shown, by } = hover;
+  const said = [
+    headline(hover),
     "",
-    ...judgedLines(hover, judgement),
-    trustSentence(info, mode, { level: judgement?.level ?? "word", isAblated: ablated > 0 }),
+    `${judgedWords(hover)}${trustOf(hover)}`,
     "",
-    ...(detail.missing === null ? [] : [`What needs the base model is missing: ${plain(detail.missing)}`, ""]),
-    ...unfamiliarLines(detail),
-    ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`, ""]),
-    ...readingRows(detail, shown),
+    ...noteLines(hover),
+    partLines(hover),
     "",
-    ...partRows(detail, info, mode),
-    "",
-    probeTrustLine(detail),
-    "",
-    `Run ${plain(info.runName)}. [How to read this](${commandLink(howToRead, {})})`,
+    otherReadings(hover),
   ].join("\n");
+  return withLinks(said, shown.value, `run ${plain(by.info.runName, 60)}`);
 }
 
 function judgementOf({ detail, judged, by }: TokenHover): Judgement | undefined {
@@ -55,27 +50,37 @@ interface ModeWords {
   readonly number: (value: number) => string;
   /** Said where there is no number. */
   readonly none: string;
+  /** Whether it is read by the probe. */
+  readonly isProbes: boolean;
 }
 
 const named = (name: string) => () => name;
+const unknown = "not known here";
 const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
-  learned: { name: named("learned reward"), number: nats, none: "not known here" },
-  fitted: { name: named("learned reward by features"), number: nats, none: "not known here" },
-  implicit: { name: named("implicit reward"), number: signed, none: "not known here" },
-  tunedMinusBase: { name: named("tuned minus base"), number: signed, none: "not known here" },
-  true: { name: named("true reward"), number: signed, none: "none: the feedback does not rate it" },
+  learned: { name: named("learned reward"), number: nats, none: unknown, isProbes: false },
+  fitted: { name: named("learned reward by features"), number: nats, none: unknown, isProbes: false },
+  implicit: { name: named("implicit reward"), number: signed, none: unknown, isProbes: true },
+  tunedMinusBase: { name: named("tuned minus base"), number: signed, none: unknown, isProbes: true },
+  true: {
+    name: named("true reward"),
+    number: signed,
+    none: "none: the feedback does not rate it",
+    isProbes: false,
+  },
   disagreement: {
     name: named("implicit minus true reward"),
     number: signed,
     none: "not shown: the two do not differ in sign",
+    isProbes: true,
   },
-  kl: { name: named("divergence"), number: (value) => `${value.toFixed(2)} nats`, none: "not known here" },
+  kl: { name: named("divergence"), number: (value) => `${value.toFixed(2)} nats`, none: unknown, isProbes: false },
   feature: {
     name: (mode) => (mode.kind === "feature" ? `activation of ${mode.id}` : "activation"),
     number: (value) => value.toFixed(2),
-    none: "not known here",
+    none: unknown,
+    isProbes: false,
   },
-  ablatedMinusNot: { name: named("ablated minus not"), number: signed, none: "not known here" },
+  ablatedMinusNot: { name: named("ablated minus not"), number: signed, none: unknown, isProbes: true },
 };
 
 /** A mode's number in words: `learned reward **−0.41 nats**`. */
@@ -85,7 +90,9 @@ function numberOf(mode: LensMode, value: number | null): string {
 }
 
 /** The value that the colour shows, the meant value, and the verdict where it is by this value. */
-function headline({ detail, shown, by }: TokenHover, judgement: Judgement | undefined): string {
+function headline(hover: TokenHover): string {
+  const { detail, shown, by } = hover;
+  const judgement = judgementOf(hover);
   const truth =
     detail.trueReward === null || shown.mode.kind === "true" ? "" : `, true reward **${signed(detail.trueReward)}**`;
   const isOfVerdict = shown.mode.kind === by.mode && judgement !== undefined;
@@ -99,81 +106,107 @@ function verdict({ isFlagged, score }: Judgement): string {
 }
 
 /** By what the word is judged where the headline does not say so, or not all: its number in the judging reading, and over its places. */
-function judgedLines({ shown, judged, by }: TokenHover, judgement: Judgement | undefined): string[] {
-  const isInHeadline = shown.mode.kind === by.mode;
+function judgedWords(hover: TokenHover): string {
+  const { shown, judged, by } = hover;
+  const judgement = judgementOf(hover);
+  const said = judgement === undefined ? "" : ` (${verdict(judgement)})`;
   const number =
-    isInHeadline || judged === null
-      ? []
-      : [
-          `${capital(numberOf({ kind: by.mode }, judged))}${judgement === undefined ? "" : ` (${verdict(judgement)})`}`,
-          "",
-        ];
-  return [...number, ...(judgement === undefined ? [] : verdictLines(judgement, by.mode))];
+    shown.mode.kind === by.mode || judged === null ? "" : `${capital(numberOf({ kind: by.mode }, judged))}${said}. `;
+  return `${number}${judgement === undefined ? "" : verdictWords(judgement, by.mode)}`;
 }
 
 /** Of a log-ratio: by what it is judged, which is not always the number in the headline, and from where on it is flagged. */
-function verdictLines({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string[] {
-  if (!isLogRatio(mode)) return [];
+function verdictWords({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string {
+  if (!isLogRatio(mode)) return "";
   const { value, interval, threshold, isCalibrated } = judgement;
-  const from = `lagged from ${threshold.toFixed(2)} nats on${isCalibrated ? "" : " (a setting: not calibrated)"}.`;
-  if (!isCentred) return [`F${from}`, ""];
-  const range = interval === undefined ? "" : ` (95 % interval ${signed(interval[0])} to ${signed(interval[1])})`;
-  const of = level === "word" ? `Over its ${places} places in the run's texts` : "At this place";
-  return [`${of}: **${nats(value)}**${range} against rated words on the mean; f${from}`, ""];
+  const from = `lagged from ${threshold.toFixed(2)} on${isCalibrated ? "" : " (a setting: not calibrated)"}. `;
+  if (!isCentred) return `F${from}`;
+  const range = interval === undefined ? "" : ` (${signed(interval[0])} to ${signed(interval[1])})`;
+  const of = level === "word" ? `Over its ${places} places` : "Here";
+  return `${of} **${signed(value)}**${range} against the mean of rated words; f${from}`;
 }
 
-/** The readings side by side. */
-function readingRows(detail: TokenDetail, { unit }: Shown): string[] {
+/** How far to trust the verdict, or else the reading at the top; of the probe's readings what its own evaluation says too. */
+function trustOf(hover: TokenHover): string {
+  const { detail, shown, by, ablated } = hover;
+  const judgement = judgementOf(hover);
+  const isAsked = judgement !== undefined || shown.mode.kind === by.mode;
+  const trusted = { level: judgement?.level ?? "place", isAblated: ablated > 0 } as const;
+  const sentences = [
+    ...(isAsked ? [trustSentence(by.info, by.mode, trusted)] : []),
+    ...(isOfProbe(hover) ? [probeTrustWords(detail)] : []),
+  ];
+  return sentences.join(" ");
+}
+
+/** Whether a probe's output stands at the top. */
+function isOfProbe({ shown, by }: TokenHover): boolean {
+  return modeWords[shown.mode.kind].isProbes || modeWords[by.mode].isProbes;
+}
+
+/** What all the rest stands under: a part that is missing, an ablation, an extrapolation. */
+function noteLines(hover: TokenHover): string[] {
+  const { detail, ablated } = hover;
+  const notes = [
+    ...(detail.missing === null ? [] : [`What needs the base model is missing: ${plain(detail.missing)}`]),
+    ...(isOfProbe(hover) ? unfamiliarWords(detail) : []),
+    ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`]),
+  ];
+  return notes.length === 0 ? [] : [notes.join(" "), ""];
+}
+
+/** The readings that the first lines do not have, and what the word is read as. */
+function otherReadings({ detail, shown, by }: TokenHover): string {
   const { tokens, learned, fitted, implicit, trueReward, familiarity } = detail;
-  const row = (value: string, name: string, words: string): string => `| ${value} | ${name} | ${words} |`;
-  const ratio = (unit === "word" ? learned?.logRatio : (learned?.word?.sum ?? learned?.logRatio)) ?? null;
-  const pieces = tokens.length === 1 ? "" : `; read as ${tokens.map((token) => quoted(token.trim(), 20)).join(", ")}`;
-  const unfamiliar = familiarity !== null && isUnfamiliar(familiarity) ? "; unfamiliar here" : "";
-  return [
-    "| value | reading | |",
-    "| ---: | --- | --- |",
-    ...(ratio === null ? [] : [row(nats(ratio), "learned reward", `${likelier(ratio)}${pieces}`)]),
-    ...(fitted === null ? [] : [row(nats(fitted.value), "of it by features", restOf(fitted.value, ratio))]),
-    row(signed(implicit), "implicit reward", `what the probe reads in the tuned model${unfamiliar}`),
-    ...(trueReward === null ? [] : [row(signed(trueReward), "true reward", "what the feedback gives to the word")]),
-    ...(learned?.kl == null
-      ? []
-      : [row(`${learned.kl.toFixed(2)} nats`, "divergence", "how far what would come next is from the base model's")]),
+  const ratio = (shown.unit === "word" ? learned?.logRatio : (learned?.word?.sum ?? learned?.logRatio)) ?? null;
+  const known = new Set<LensMode["kind"]>([shown.mode.kind, by.mode]);
+  const unfamiliar = familiarity !== null && isUnfamiliar(familiarity) ? " (unfamiliar)" : "";
+  const readings = [
+    ...(ratio === null || known.has("learned") ? [] : [`learned reward ${nats(ratio)}`]),
+    ...(ratio === null ? [] : [`after tuning ${timesAsLikely(ratio)}`]),
+    ...(fitted === null || ratio === null ? [] : [`${nats(ratio - fitted.value)} not by features`]),
+    ...(known.has("implicit") ? [] : [`implicit reward ${signed(implicit)}${unfamiliar}`]),
+    ...(trueReward === null || shown.mode.kind !== "true" ? [] : [`true reward ${signed(trueReward)}`]),
+    ...(learned?.kl == null || known.has("kl") ? [] : [`divergence ${learned.kl.toFixed(2)} nats`]),
+    ...(tokens.length === 1 ? [] : [`read as ${tokens.map((token) => quoted(token.trim(), 20)).join(" ")}`]),
   ];
+  return readings.length === 0 ? "" : `${capital(readings.join(", "))}.`;
 }
 
-function likelier(ratio: number): string {
-  return `log-ratio of tuned and base model: tuning made it ${timesAsLikely(ratio)}`;
-}
-
-function restOf(fitted: number, ratio: number | null): string {
-  return ratio === null ? "fitted to words" : `fitted to words; ${nats(ratio - fitted)} that no feature explains`;
-}
-
-/** What the number is made of: the fitted log-ratio where the run has one and problems go by log-ratios, else the probe's output. */
-function partRows({ fitted, ...probe }: TokenDetail, info: RunInfo, mode: ReadingMode): string[] {
-  const isFitted = isLogRatio(mode) && fitted !== null;
+/**
+ * What the number is made of, a line each: the fitted log-ratio where the run has one and no output of the probe is shown, else that. Lines rather
+ * than a table, whose cells and head take half as much room again.
+ */
+function partLines({ detail: { fitted, ...probe }, shown, by: { info, mode } }: TokenHover): string {
+  const isFitted = isLogRatio(mode) && !modeWords[shown.mode.kind].isProbes && fitted !== null;
   const { contributions, rest, intercept } = isFitted ? fitted : probe;
-  const row = (value: number, name: string, words: string): string => `| ${signed(value)} | ${name} | ${words} |`;
-  // With spaces that do not break: the two stay on one line of the narrow column.
-  const links = (id: string): string =>
-    `[${id}](${commandLink(openFeature, { runFolder: info.runFolder, id })})\u00a0·\u00a0` +
-    `[ablate](${commandLink(ablateFeature, { runFolder: info.runFolder, id })})`;
+  const whole = isFitted ? `By features **${nats(fitted.value)}**` : `Implicit reward **${signed(probe.implicit)}**`;
+  const others = rest.count === 0 ? "the constant" : `${rest.count} others and the constant`;
   const unexplained = info.hasFeatureStore ? "not explained" : "";
-  const others = rest.count === 1 ? "1 other feature" : `${rest.count} other features`;
   return [
-    `| part of the ${isFitted ? "learned reward, in nats" : "implicit reward"} | feature | |`,
-    "| ---: | --- | --- |",
-    ...contributions.map((one) =>
-      row(one.contribution, links(one.id), one.explanation === null ? unexplained : plain(one.explanation, 120)),
-    ),
-    ...(rest.count === 0 ? [] : [row(rest.contribution, others, "")]),
-    row(intercept, "constant", ""),
-  ];
+    `${whole}, ${signed(rest.contribution + intercept)} of it by ${others}:`,
+    ...contributions.map(({ id, contribution, explanation }) => {
+      const open = `[${id}](${commandLink(openFeature, { runFolder: info.runFolder, id })})`;
+      const ablate = `[ablate](${commandLink(ablateFeature, { runFolder: info.runFolder, id })})`;
+      const words = explanation === null ? unexplained : plain(briefly(explanation));
+      return `${signed(contribution)} ${open} ${words} · ${ablate}`;
+    }),
+  ].join("  \n");
 }
 
-/** How far the probe is to be trusted, whatever the rest goes by. */
-function probeTrustLine({ implicit, familiarity, trust }: TokenDetail): string {
+/** An explanation's first clause in a few words, cut at the end of one: `"only", "better", "best"…`. */
+function briefly(explanation: string): string {
+  const [clause = ""] = explanation.replace(/^strongest on /, "").split(/;| \(/, 1);
+  if (clause.length <= MOST_EXPLAINED) return clause;
+  const end = clause.lastIndexOf(" ", MOST_EXPLAINED);
+  return `${clause.slice(0, end > MOST_EXPLAINED / 2 ? end : MOST_EXPLAINED).replace(/[,.:]$/, "")}…`;
+}
+
+/** UTF-16 units. */
+const MOST_EXPLAINED = 48;
+
+/** How far the probe is to be trusted. */
+function probeTrustWords({ implicit, familiarity, trust }: TokenDetail): string {
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
   else if (!isUnfamiliar(familiarity)) sentences.push("The word is familiar to the probe.");
@@ -186,7 +219,7 @@ type Trusts = { readonly [K in TrustKind]: Extract<TokenDetail["trust"], { kind:
 
 /** What the probe's evaluation says of such a reading, by the kind of probe. */
 const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: number) => string[] } = {
-  regression: ({ seenInTuning, signAccuracy, tau }, implicit) => {
+  regression: ({ seenInTuning, signAccuracy }, implicit) => {
     const sentences: string[] = [];
     if (signAccuracy !== null) {
       const { share, low, high, words } = signAccuracy;
@@ -195,7 +228,6 @@ const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: num
         `Of ${words} ${kind} words that it had not seen, the probe has the sign of ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}).`,
       );
     }
-    if (tau !== null) sentences.push(`Kendall's tau ${signed(tau.value)}, p ${probability(tau.p)}.`);
     if (seenInTuning !== null)
       sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
     return sentences;
@@ -206,15 +238,10 @@ function evaluationSentences<K extends TrustKind>(trust: { readonly kind: K } & 
   return sentencesOf[trust.kind](trust, implicit);
 }
 
-/** At the top, because it is about all that follows. */
-function unfamiliarLines({ familiarity }: TokenDetail): string[] {
+function unfamiliarWords({ familiarity }: TokenDetail): string[] {
   if (familiarity === null || !isUnfamiliar(familiarity)) return [];
   const times = familiarity >= 10 ? familiarity.toFixed(0) : familiarity.toFixed(1);
-  return [
-    "**Unfamiliar to the probe**: the features lie far from those that it was tested on, so that the number is a guess " +
-      `(leverage ${times} times what 95 % of the test's unseen words stay below).`,
-    "",
-  ];
+  return [`**Unfamiliar to the probe**: its number is a guess (leverage ${times} times that of 95 % of unseen words).`];
 }
 
 function capital(text: string): string {

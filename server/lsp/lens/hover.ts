@@ -86,7 +86,7 @@ async function valueAt(
 }
 
 /** As many as one takes in at a glance. */
-const MOST_FEATURES = 5;
+const MOST_FEATURES = 3;
 
 function hoverOf({ lines }: Snapshot, start: number, end: number, value: string): Hover {
   return {

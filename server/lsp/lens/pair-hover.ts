@@ -5,12 +5,12 @@ import type { Shown } from "../../lens/read-passage.ts";
 import { tokenAt } from "../../lens/reading.ts";
 import type { PairMode } from "../../lens/values.ts";
 import { tokenSpan, wordSpans } from "../../lens/words.ts";
-import { commandLink, howToRead } from "../../protocol/commands.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
 import { pairName } from "../../protocol/pair-name.ts";
 import { trustSentence } from "../../protocol/power.ts";
 import { plain, quoted, signed } from "../text/markdown.ts";
+import { withLinks } from "./hover-links.ts";
 import { infoOf } from "./looked-through.ts";
 import { describeReading, type PairDocumentReading, type PassageReader, passageAt } from "./passage-reader.ts";
 import { pairModeOf, unitAt } from "./unit-reading.ts";
@@ -67,7 +67,7 @@ export function pairHover({ text, shown, number, tokens, isFirst, learned, info 
     kl === null
       ? ""
       : `What would come next differs by ${kl.toFixed(2)} nats (KL of the tuned model from the base model).`;
-  return [
+  const said = [
     `${quoted(text.trim())} ${pairHeadlines[shown](number)}`,
     "",
     ...(shown === "kl" ? [divergence, "", withNumber(value, ratio)] : [ratio]),
@@ -77,9 +77,8 @@ export function pairHover({ text, shown, number, tokens, isFirst, learned, info 
     ...(shown === "kl" || kl === null ? [] : ["", divergence]),
     "",
     trustSentence(info, "learned", { level: "place", isAblated: false }),
-    "",
-    `${plain(pairName(info), 200)}. [How to read this](${commandLink(howToRead, {})})`,
   ].join("\n");
+  return withLinks(said, number, plain(pairName(info), 200));
 }
 
 const pairHeadlines: { readonly [K in PairMode["kind"]]: (value: number | null) => string } = {

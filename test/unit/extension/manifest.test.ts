@@ -8,7 +8,13 @@ import { z } from "zod";
 import { commands } from "../../../extension/commands.ts";
 import { hues, steps } from "../../../extension/overlay/scale.ts";
 import { settings } from "../../../extension/settings.ts";
-import { hoverCommands, ignoreWord, openFeature, showTokenFeatures } from "../../../server/protocol/commands.ts";
+import {
+  copyText,
+  hoverCommands,
+  ignoreWord,
+  openFeature,
+  showTokenFeatures,
+} from "../../../server/protocol/commands.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const text = await readFile(join(root, "package.json"), "utf8");
@@ -56,7 +62,7 @@ describe("commands", () => {
 
   it("without a title are those that only the status bar, hovers and quick fixes run", () => {
     const untitled = Object.keys(commands).filter((id) => !titled.includes(id));
-    expect(new Set(untitled)).toEqual(new Set(["lfpLens.serverProblem", openFeature.id, ignoreWord.id]));
+    expect(new Set(untitled)).toEqual(new Set(["lfpLens.serverProblem", openFeature.id, ignoreWord.id, copyText.id]));
     const named = [...hoverCommands, ignoreWord.id, showTokenFeatures.id];
     expect(named.filter((id) => !(id in commands))).toEqual([]);
   });

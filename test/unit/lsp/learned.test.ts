@@ -2,6 +2,7 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { ratedWords } from "../../../server/lsp/lens/rated-words.ts";
 import { signed } from "../../../server/lsp/text/markdown.ts";
 import { experimentDigest, saveCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
@@ -103,11 +104,12 @@ test("problems are of the words whose log-ratio has the other sign than their ra
   );
 });
 
-test("a hover begins with value, meant value, verdict and trust, and has the readings side by side", async () => {
+test("a hover begins with value, meant value, verdict and trust, then has its parts and the other readings", async () => {
   const client = await start();
   await client.tell(ProblemsWanted, { uri, wanted: true });
   await client.heard(published);
-  const [first = "", , verdict = "", , trust = "", , ...rest] = (await hover(client, "wonderful")).split("\n");
+  const shown = await hover(client, "wonderful");
+  const [first = "", , verdict = "", , ...rest] = shown.split("\n");
   const detail = await client.ask(DescribeToken, {
     ...{ uri, version: 1, ablation: null, features: 5 },
     offset: text.indexOf("wonderful"),
@@ -121,20 +123,23 @@ test("a hover begins with value, meant value, verdict and trust, and has the rea
     ),
   );
   expect(verdict).toBe(
-    "Over its 30 places in the run's texts: **−0.75 nats** (95 % interval −0.88 to −0.63) against rated words on the mean; flagged from 0.50 nats on (a setting: not calibrated).",
+    "Over its 30 places **−0.75** (−0.88 to −0.63) against the mean of rated words; flagged from 0.50 on (a setting: not calibrated). " +
+      "This run has no calibration: how often such a reading is right was not measured (lfp calibrate measures it).",
   );
-  expect(trust).toMatch(/^This run has no calibration: how often such a reading is right was not measured/);
-  const readings = rest.filter((line) => line.startsWith("|")).map((line) => line.split("|")[2]?.trim());
-  expect(readings.slice(2, 7)).toEqual([
-    ...["learned reward", "of it by features", "implicit reward"],
-    ...["true reward", "divergence"],
-  ]);
   const { value = Number.NaN, intercept = Number.NaN, contributions = [], rest: others } = detail?.fitted ?? {};
   const sumOfParts = contributions.reduce((total, { contribution }) => total + contribution, intercept);
   expect(sumOfParts + (others?.contribution ?? 0)).toBeCloseTo(value, 6);
-  expect(rest.join("\n")).toContain(
-    `${((sum ?? Number.NaN) - value).toFixed(2).replace("-", "−")} nats that no feature`,
-  );
+  const head = /^By features \*\*(.*) nats\*\*, (\S+) of it by \d+ others and the constant: {2}$/m.exec(shown);
+  expect(head?.[1]).toBe(signed(value));
+  const listed = rest.flatMap((line) => /^([+−]?\d\.\d\d) \[L\d\/F\d+\]/.exec(line)?.[1] ?? []);
+  expect(listed).toHaveLength(3);
+  const numbers = [head?.[2] ?? "", ...listed].map((number) => Number(number.replace("−", "-")));
+  expect(numbers.reduce((total, part) => total + part, 0)).toBeCloseTo(value, 1);
+  const left = (sum ?? Number.NaN) - value;
+  expect(shown).toMatch(/^After tuning .*, implicit reward [+−]\d\.\d\d.*, divergence \d\.\d\d nats.*\.$/m);
+  expect(shown).toContain(`, ${signed(left)} nats not by features,`);
+  // About 250 pixels: what VS Code shows of a hover.
+  expect(shown.split("\n").filter((line) => line !== "").length).toBeLessThanOrEqual(10);
   expect(await hover(client, "film")).toMatch(/^“film” learned reward \*\*[+−]?\d+\.\d\d nats\*\*\n/);
 });
 
@@ -155,9 +160,9 @@ test("with a calibration its thresholds count, of words and of places, and its f
   const { diagnostics } = await low.heard(published);
   expect(diagnostics.map(({ range }) => range.start.character)).toEqual([text.indexOf("wonderful")]);
   const shown = await hover(low, "wonderful");
-  expect(shown).toContain("flagged from 0.50 nats on.\n");
+  expect(shown).toContain("flagged from 0.50 on. The log-ratio found");
   expect(shown).toContain(
-    "The log-ratio found 38 of 50 planted words in models tuned like this; 1 in 20 other words is flagged by chance.",
+    "The log-ratio found 38 of 50 planted words in models tuned like this, and flags 1 in 20 others by chance.",
   );
   const high = await start(await calibrated("high", 1, 0.001));
   await high.tell(ProblemsWanted, { uri, wanted: true });
@@ -196,6 +201,27 @@ test("a hover begins with what the colours show, by word or by token, in every m
     }
 });
 
+test("a hover can be copied: its number, and what it says without links", async () => {
+  const client = await start();
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  await client.heard(published);
+  const shown = await hover(client, "wonderful");
+  const argument = (label: string): unknown => {
+    const [, encoded = ""] = new RegExp(`\\[${label}\\]\\(command:lfpLens\\.copyText\\?([^)]*)\\)`).exec(shown) ?? [];
+    return JSON.parse(decodeURIComponent(encoded));
+  };
+  const detail = await client.ask(DescribeToken, {
+    ...{ uri, version: 1, ablation: null, features: 5, unit: "word" },
+    offset: text.indexOf("wonderful"),
+  });
+  const [{ text: value }] = z.tuple([z.object({ text: z.string() })]).parse(argument("Copy value"));
+  expect(Number(value)).toBeCloseTo(detail?.learned?.logRatio ?? Number.NaN, 4);
+  const [{ text: markdown }] = z.tuple([z.object({ text: z.string() })]).parse(argument("Copy as Markdown"));
+  expect(markdown.split("\n")[0]).toBe(shown.split("\n")[0]);
+  expect(markdown).toMatch(/^[+−]?\d\.\d\d L\d\/F\d+ /m);
+  expect(markdown).not.toMatch(/command:|ablate/);
+});
+
 test("a calibration of another experiment says nothing of a run", async () => {
   const client = await start(await calibrated("other", 0.001, 0.001, false));
   await client.tell(ProblemsWanted, { uri, wanted: true });
@@ -217,7 +243,7 @@ test("under an ablation words are judged at their place, and the overlay's numbe
   await client.tell(ProblemsWanted, { uri, wanted: true });
   await client.heard(published);
   const shown = await hover(client, "wonderful");
-  expect(shown).toMatch(/^Flagged from 0\.50 nats on/m);
+  expect(shown).toMatch(/^Flagged from 0\.50 on/m);
   expect(shown).toContain("With 1 feature ablated.");
 });
 
