@@ -4,7 +4,7 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
-import { parseJson } from "../common/json.ts";
+import { tryJson } from "../common/json.ts";
 import { readTextFile } from "../common/text-file.ts";
 import type { HubCache } from "./hub/cache.ts";
 import {
@@ -146,11 +146,7 @@ async function whole(
 
 async function readNote(cache: HubCache, commit: string): Promise<CommitNote | undefined> {
   const text = await readTextFile(cache.notePath(commit), "record").catch(() => "");
-  try {
-    return noteSchema.safeParse(parseJson(text)).data;
-  } catch {
-    return undefined;
-  }
+  return noteSchema.safeParse(tryJson(text)).data;
 }
 
 async function writeNote(cache: HubCache, commit: string, note: CommitNote): Promise<void> {

@@ -44,8 +44,15 @@ export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): 
   await mkdir(job.runFolder, { recursive: true });
   await refuseUnlessFree(job.runFolder);
   await clearCancelRequest(job.runFolder);
-  const record = await chooseExecutor(settings).submit(job);
-  await writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+  const executor = chooseExecutor(settings);
+  const record = await executor.submit(job);
+  try {
+    await writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+  } catch (error) {
+    // Nobody could find the job again while it waits.
+    await executor.cancel(job.runFolder, record).catch(() => undefined);
+    throw error;
+  }
   return record;
 }
 

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { parseJson } from "../common/json.ts";
+import { tryJson } from "../common/json.ts";
 import { byCodeUnit } from "../common/order.ts";
 import { stateFolder } from "../common/state-folder.ts";
 import { textIfThere, unlessMissing } from "./files.ts";
@@ -85,9 +85,5 @@ async function firstLiving(queue: string, own: string): Promise<string | undefin
 }
 
 function parseTicket(text: string) {
-  try {
-    return Ticket.safeParse(parseJson(text)).data;
-  } catch {
-    return undefined;
-  }
+  return Ticket.safeParse(tryJson(text)).data;
 }

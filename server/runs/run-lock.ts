@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
-import { parseJson } from "../common/json.ts";
+import { tryJson } from "../common/json.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import { errnoOf, textIfThere, unlessMissing } from "./files.ts";
 import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./process-identity.ts";
@@ -187,11 +187,7 @@ async function fileServerNowMs(aside: string, holder: LockHolder): Promise<numbe
 }
 
 function parseHolder(text: string): LockHolder | undefined {
-  try {
-    return LockHolder.safeParse(parseJson(text)).data;
-  } catch {
-    return undefined;
-  }
+  return LockHolder.safeParse(tryJson(text)).data;
 }
 
 async function highestNumber(folder: string): Promise<number> {

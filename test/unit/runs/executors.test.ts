@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, expect, test, vi } from "vitest";
@@ -138,6 +138,13 @@ test("a job that is stopped while it waits leaves the run as it was", async () =
   expect((await runStatus(folder)).state.kind).toBe("waiting");
   await cancelRun(folder);
   expect((await runStatus(folder)).state).toEqual(before.state);
+});
+
+test("a job whose record cannot be kept is taken back, since nobody could find it again", async () => {
+  const folder = await prepareRun(await scratchFolder(), "demo", {});
+  await mkdir(join(runPaths(folder).job, "in the way"), { recursive: true });
+  await expect(submitRun({ runFolder: folder, argv: ["lfp"] }, toy)).rejects.toMatchObject({ code: "resource" });
+  expect(cluster.jobs.at(-1)?.state).toBe("gone");
 });
 
 test("a job that is gone without a word is interrupted; one that cannot be asked after is neither", async () => {
