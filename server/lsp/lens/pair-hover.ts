@@ -12,7 +12,7 @@ import { trustSentence } from "../../protocol/power.ts";
 import { plain, quoted, signed } from "../text/markdown.ts";
 import { withLinks } from "./hover-links.ts";
 import { infoOf } from "./looked-through.ts";
-import { describeReading, type PairDocumentReading, type PassageReader, passageAt } from "./passage-reader.ts";
+import { type PairDocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
 import { pairModeOf, unitAt } from "./unit-reading.ts";
 
 /** Undefined where no token stands. `shown` is what the colours are. Throws what the reading throws. */
@@ -28,7 +28,7 @@ export async function describePairToken(
   if (passage === undefined || info.kind !== "pair") return undefined;
   const unit = await unitAt(reader, reading, offset, shown, null);
   if (unit === undefined) return undefined;
-  const read = await reader.read(reading, passage, describeReading("learned", null), () =>
+  const read = await reader.read(reading, passage, readingKey("learned", null), () =>
     lens.readPair(passage.text, { signal }),
   );
   const { start, end, value: number } = unit;

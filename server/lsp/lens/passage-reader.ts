@@ -77,7 +77,7 @@ export function passageAt(passages: readonly Passage[], offset: number): Passage
   return undefined;
 }
 
-/** Names what a reading depends on besides the text. */
-export function describeReading(kind: string, ablation: AblationSet | null): string {
+/** The key of what a reading depends on besides the text, for the quarantine. */
+export function readingKey(kind: string, ablation: AblationSet | null): string {
   return `${kind} ${JSON.stringify(ablation?.features ?? [])}`;
 }

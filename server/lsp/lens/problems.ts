@@ -14,7 +14,7 @@ import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Session } from "../session.ts";
 import type { Judge } from "./judging.ts";
 import type { LensSession } from "./lens-session.ts";
-import { describeReading, type PassageReader, type RunReading } from "./passage-reader.ts";
+import { type PassageReader, type RunReading, readingKey } from "./passage-reader.ts";
 import {
   type Disagreement,
   disagreementCode,
@@ -149,7 +149,7 @@ export class Problems {
     const { lens, signal } = reading;
     const ablation = this.#ablation;
     try {
-      return await this.#options.reader.read(reading, passage, describeReading(mode, ablation), () =>
+      return await this.#options.reader.read(reading, passage, readingKey(mode, ablation), () =>
         ratedWords(lens, passage.text, mode, { ablation, signal }),
       );
     } catch {

@@ -6,7 +6,7 @@ import { type TokenSpan, tokenSpan, wordAt, wordSpans } from "../../lens/words.t
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import type { LensUnit } from "../../protocol/lens-unit.ts";
-import { describeReading, type PassageReader, passageAt, type RunReading } from "./passage-reader.ts";
+import { type PassageReader, passageAt, type RunReading, readingKey } from "./passage-reader.ts";
 
 /** What features mean in words, where somebody has said so. */
 export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
@@ -94,7 +94,7 @@ export class TokenDetails {
     const passage = passageAt(passages, offset);
     if (passage === undefined) return undefined;
     const { text } = passage;
-    const read = await this.#reader.read(reading, passage, describeReading("implicit", ablation), () =>
+    const read = await this.#reader.read(reading, passage, readingKey("implicit", ablation), () =>
       lens.read(text, { ablation, signal }),
     );
     const token = tokenAt(read, fromDocument(passage, offset));
@@ -105,7 +105,7 @@ export class TokenDetails {
 
   #base(reading: RunReading, passage: Passage): Promise<Reading> {
     const { lens, signal } = reading;
-    return this.#reader.read(reading, passage, describeReading("base", null), () =>
+    return this.#reader.read(reading, passage, readingKey("base", null), () =>
       lens.read(passage.text, { model: "base", signal }),
     );
   }
@@ -119,7 +119,7 @@ export class TokenDetails {
   ): Promise<NonNullable<TokenDetail["learned"]>> {
     const { lens, signal } = reading;
     const { text } = passage;
-    const read = await this.#reader.read(reading, passage, describeReading("learned", ablation), () =>
+    const read = await this.#reader.read(reading, passage, readingKey("learned", ablation), () =>
       lens.readPair(text, { ablation, signal }),
     );
     const learned = learnedAt(read, text, span, lens.ratings(text));

@@ -6,7 +6,7 @@ import { isPairMode, type ModeValues, type PairMode } from "../../lens/values.ts
 import type { AblationSet } from "../../protocol/ablation.ts";
 import type { LensMode } from "../../protocol/lens.ts";
 import { NotOfferedError } from "./looked-through.ts";
-import { type DocumentReading, describeReading, type PassageReader, passageAt } from "./passage-reader.ts";
+import { type DocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
 
 /** The values of a passage, in offsets of its text. Throws what the reading throws, and `NotOfferedError`. */
 export function readUnits(
@@ -18,7 +18,7 @@ export function readUnits(
 ): Promise<ModeValues> {
   const { signal } = reading;
   const { text } = passage;
-  return reader.read(reading, passage, describeReading(mode.kind, ablation), () =>
+  return reader.read(reading, passage, readingKey(mode.kind, ablation), () =>
     reading.kind === "pair"
       ? pairUnitValuesOf(reading.lens, text, { mode: pairModeOf(mode), unit }, { signal })
       : unitValuesOf(reading.lens, text, { mode, unit }, { ablation, signal }),
