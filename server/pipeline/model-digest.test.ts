@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { scratchFolder } from "../../test/unit/runs/scratch.ts";
 import { starterFolder } from "../common/package-root.ts";
 import { parseExperiment } from "./experiment/resolve.ts";
-import { findModels } from "./plan-experiment.ts";
+import { findModels } from "./plan-inputs.ts";
 
 /** The digest by which stages know an experiment's model. */
 async function digestOf(folder: string): Promise<string> {

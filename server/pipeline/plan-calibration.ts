@@ -1,4 +1,5 @@
 /** From an experiment to the stages of its calibration: tunings with planted words and without, and what each reading says of them. */
+
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
@@ -8,7 +9,7 @@ import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { tuneSettings } from "./experiment/tuning-settings.ts";
-import { findModels, type PlanOptions, planPrepare } from "./plan-experiment.ts";
+import { findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
 import { calibrateStage } from "./stages/calibrate.ts";
 import { collectStage } from "./stages/collect.ts";
 import { dictionariesStage } from "./stages/dictionaries.ts";

@@ -134,7 +134,11 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/a.ts": ["server/b.ts"], "server/b.ts": ["server/c.ts"], "server/c.ts": ["type server/b.ts"] },
       "server/b.ts -> server/c.ts -> server/b.ts",
     ],
-    "no file is longer than 450 lines": [{ "server/a.ts": "\n".repeat(450) }, "server/a.ts has 451 lines"],
+    "no file is longer than 450 lines": [{ "server/a.ts": "\n".repeat(451) }, "server/a.ts has 451 lines"],
+    "no file of the pipeline is longer than 300 lines": [
+      { "server/a.ts": "\n".repeat(400), "server/pipeline/stages/a.ts": "\n".repeat(301) },
+      "server/pipeline/stages/a.ts has 301 lines",
+    ],
   };
 
 describe("each rule can fail", () => {

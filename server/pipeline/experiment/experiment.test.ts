@@ -193,7 +193,7 @@ describe("what is wrong is named with its place", () => {
     ],
     ["no object", "[1]", { "": /got \[1\]; expected an object/ }],
     ["something that JSON cannot hold", { preset: "quick", seed: Number.NaN }, { "": /JSON cannot/ }],
-    ["no preset", {}, { preset: /is missing; expected one of quick, paper/ }],
+    ["no preset", {}, { preset: /is missing; expected one of quick, quick-preferences, paper/ }],
     ["a preset that is none", { preset: "fast" }, { preset: /got "fast"/ }],
     ["an unknown key", quick({ sed: 1 }), { sed: /unknown key; there are .*seed/ }],
     [
@@ -228,8 +228,8 @@ describe("what is wrong is named with its place", () => {
     ],
     [
       "a tuning that is none",
-      quick({ tuning: { kind: "dpo" } }),
-      { "tuning.kind": /got "dpo"; expected one of "ppo", "given"/ },
+      quick({ tuning: { kind: "sft" } }),
+      { "tuning.kind": /got "sft"; expected one of "ppo", "dpo", "given"/ },
     ],
     [
       "a given model without a word that it is given",

@@ -14,15 +14,16 @@ import { loadProbe } from "../../probe/format.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
 import type { StageContext } from "../../runs/stage.ts";
 import type { StoreWriter, Twin } from "../../store/writer.ts";
-import { arrayFiles, readCounts, readFloats } from "../artifacts/array-files.ts";
+import { arrayFiles } from "../artifacts/array-files.ts";
 import type { ModelName } from "../artifacts/autoencoders.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { type FeatureActivations, statisticsOf } from "./activations.loops.ts";
+import { type Activations, type NamedArrays, savedActivations, savedHarvest, unwritten } from "./describe-state.ts";
 import { groupsOf, models, nameOf, type OpenDictionary } from "./dictionaries.ts";
-import { Harvest, type Harvested } from "./harvest.ts";
+import { Harvest } from "./harvest.ts";
 import { type LogitEffects, logitEffects } from "./logit-effects.ts";
 import { ExampleSelector } from "./select.ts";
 import { nearestDirections } from "./twins.ts";
@@ -87,7 +88,7 @@ export async function describeModel(options: DescribeOptions): Promise<void> {
       const at = index === from?.group ? from.at : undefined;
       const activations =
         at?.doing === "writing"
-          ? await savedActivations(reader, group)
+          ? await savedActivations(reader.context.resumed, group.members, reader.texts.tokens)
           : await readActivations(reader, group, at?.texts ?? 0);
       await writeGroup(reader, group, activations, at?.doing === "writing" ? at : undefined);
     }
@@ -110,7 +111,6 @@ interface Group {
   readonly members: readonly OpenDictionary[];
 }
 
-type Activations = ReadonlyMap<string, FeatureActivations>;
 type Writing = Extract<DescribePlace["at"], { doing: "writing" }>;
 
 async function openReader(device: Device, options: DescribeOptions): Promise<Reader> {
@@ -187,8 +187,6 @@ async function writeGroup(reader: Reader, group: Group, found: Activations, from
   }
 }
 
-type NamedArrays = readonly (readonly [string, Float32Array | Uint32Array])[];
-
 /** The end of a step. `arrays` is asked for only to save; everything in the store must be committed. */
 async function saveAt(
   { model, writer, context }: Reader,
@@ -200,55 +198,6 @@ async function saveAt(
     state: { model, group: index, at } satisfies DescribePlace,
     files: { [partialStore]: createReadStream(writer.path), ...arrayFiles(Object.fromEntries(arrays())) },
   }));
-}
-
-function unwritten(members: readonly OpenDictionary[], found: Activations): NamedArrays {
-  return members.flatMap((dictionary) => {
-    const activations = found.get(nameOf(dictionary));
-    if (activations === undefined) return [];
-    const { starts, places, values } = activations;
-    const name = nameOf(dictionary);
-    return [
-      [`${name}.starts`, starts] as const,
-      [`${name}.places`, places] as const,
-      [`${name}.values`, values] as const,
-    ];
-  });
-}
-
-/** What `readActivations` saved. */
-async function savedHarvest(
-  resumed: Context["resumed"],
-  dictionaries: readonly { readonly name: string }[],
-): Promise<Harvested> {
-  const [counts, floats] = await savedArrays(resumed);
-  return Object.fromEntries(
-    dictionaries.flatMap(({ name }) => {
-      const { [`${name}.columns`]: columns, [`${name}.places`]: places } = counts;
-      const values = floats[`${name}.values`];
-      return columns && places && values ? [[name, { columns, places, values }]] : [];
-    }),
-  );
-}
-
-/** What `writeGroup` saved: of the dictionaries that were not written to their end. */
-async function savedActivations({ context, texts }: Reader, { members }: Group): Promise<Activations> {
-  const [counts, floats] = await savedArrays(context.resumed);
-  const found = new Map<string, FeatureActivations>();
-  for (const dictionary of members) {
-    const name = nameOf(dictionary);
-    const { [`${name}.starts`]: starts, [`${name}.places`]: places } = counts;
-    const values = floats[`${name}.values`];
-    if (starts === undefined || places === undefined || values === undefined) continue;
-    found.set(name, { features: dictionary.sae.F, tokens: texts.tokens, starts, places, values });
-  }
-  return found;
-}
-
-async function savedArrays(resumed: Context["resumed"]) {
-  return resumed === undefined
-    ? ([{}, {}] as const)
-    : ([await readCounts(resumed), await readFloats(resumed)] as const);
 }
 
 interface Described {

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { type AblationResult, ablationResult } from "../../ablate/result.ts";
 import { type Ablation, ablationSchema } from "../artifacts/ablation.ts";
-import { ablationFinding, ablationSection, rankInWords } from "./ablation-section.ts";
+import { ablationFinding, rankInWords } from "./ablation-finding.ts";
+import { ablationSection } from "./ablation-section.ts";
 import { renderMarkdown, reportSchema } from "./document.ts";
 
 const source = { run: "demo", stage: "ablate", key: "0123456789abcdef", seed: 1 };

@@ -2,6 +2,7 @@ import type { AblationResult, ConditionResult, Level, Measured } from "../../abl
 import { holmAdjusted } from "../../statistics/multiple.ts";
 import { normalTwoSidedP } from "../../statistics/special-functions.ts";
 import type { Ablation } from "../artifacts/ablation.ts";
+import { changeUnder, isShown, rankInWords, withInterval } from "./ablation-finding.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";
@@ -35,75 +36,6 @@ const whyChosen: { readonly [K in Ablation["picked"]]: string } = {
   relevant: "those whose explanation has to do with the task",
   weight: "the ones that weigh most in the probe's output",
 };
-
-/** One line for the top of the report. */
-export function ablationFinding({ set, picked }: Ablation): string {
-  const change = changeUnder(set);
-  if (change === null) return "No ablation was measured.";
-  const { beyondRandom: beyond, random } = set;
-  const many = `${set.features.length} ${namesInFindings[picked]}`;
-  const rank = random === null ? undefined : rankInWords(random);
-  const compared =
-    beyond === null
-      ? set.withoutRandom === undefined
-        ? ""
-        : ", not compared with random features, of which too few are ever active"
-      : `; beyond what random features do that are active as often and as strongly: ${withInterval(beyond)}${rank === undefined ? "" : `, ${rank}`}`;
-  return `Removing ${many} ${verbOf(change)} the mean reward: ${withInterval(change)}, 95 % interval, ${set.prompts} prompts${compared}.${gainInWords(set)}`;
-}
-
-const namesInFindings: { readonly [K in Ablation["picked"]]: string } = {
-  attribution: "features that carry most of what tuning raised",
-  lowest: "features that hold down most what tuning raised",
-  relevant: "features relevant to the task",
-  weight: "features that weigh most in the probe",
-};
-
-function verbOf({ low, high }: Level): string {
-  if (high < 0) return "lowers";
-  return low > 0 ? "raises" : "does not measurably change";
-}
-
-function withInterval({ mean, low, high }: Level): string {
-  return `${showCell(mean)} (${showCell(low)} to ${showCell(high)})`;
-}
-
-function gainInWords({ base }: AblationResult): string {
-  if (base === null) return "";
-  const part = `the gain of tuned over base model changes by ${withInterval(base.gain)}`;
-  return isShown(base.gain)
-    ? ` Part of that belongs to tuning: ${part}.`
-    : ` That it belongs to tuning is not shown: ${part}.`;
-}
-
-function inBase(set: AblationResult): string[] {
-  if (set.base === null) return [];
-  const { change, gain } = set.base;
-  const verdict = isShown(gain)
-    ? "so that part of the effect belongs to what tuning made"
-    : "so that it is not shown that the effect belongs to what tuning made: the base model may need the same features for its own reward";
-  return [
-    `Removed from the base model instead, with the tuned model's dictionaries, the same features change the base model's reward by ${withInterval(change)}. ` +
-      `The gain of the tuned over the base model changes by ${withInterval(gain)}, ${verdict}.`,
-  ];
-}
-
-/** The interval leaves zero out. */
-function isShown({ low, high }: Level): boolean {
-  return high < 0 || low > 0;
-}
-
-/** How the set's change stands among those of the random sets; undefined where an earlier version did not count. */
-export function rankInWords({ below, draws }: NonNullable<AblationResult["random"]>): string | undefined {
-  if (below === null) return undefined;
-  if (below === 0) return draws === 1 ? "below the one draw" : `below all ${draws} draws`;
-  if (below === draws) return draws === 1 ? "above the one draw" : `above all ${draws} draws`;
-  return `above ${below} of ${draws} draws`;
-}
-
-function changeUnder({ conditions }: AblationResult): Level | null {
-  return conditions.find(({ kind }) => kind === "this")?.reward.change ?? null;
-}
 
 const choiceNames: { readonly [K in Ablation["picked"]]: string } = {
   attribution: "carry most by attribution",
@@ -338,4 +270,16 @@ function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
 
 export function levelCells(level: Level | null): Cell[] {
   return [level?.mean ?? null, level?.low ?? null, level?.high ?? null];
+}
+
+function inBase(set: AblationResult): string[] {
+  if (set.base === null) return [];
+  const { change, gain } = set.base;
+  const verdict = isShown(gain)
+    ? "so that part of the effect belongs to what tuning made"
+    : "so that it is not shown that the effect belongs to what tuning made: the base model may need the same features for its own reward";
+  return [
+    `Removed from the base model instead, with the tuned model's dictionaries, the same features change the base model's reward by ${withInterval(change)}. ` +
+      `The gain of the tuned over the base model changes by ${withInterval(gain)}, ${verdict}.`,
+  ];
 }

@@ -1,7 +1,8 @@
 import { byCodeUnit } from "../../common/order.ts";
 import type { RegressionReport, WordScores } from "../../probe/report-types.ts";
 import { type Cell, extremes, type Section, type Source, showCell, type Table } from "./document.ts";
-import { comparedInWords, controlTables } from "./probe-section.ts";
+import { comparedInWords } from "./probe-finding.ts";
+import { controlTables } from "./probe-section.ts";
 
 /** The features behind the learned reward: the probe fitted to log-ratios instead of deltas; so many words are shown. */
 export function fittedSection(report: RegressionReport, source: Source, words: number): Section {

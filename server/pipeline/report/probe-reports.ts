@@ -1,7 +1,9 @@
 /** What a report says of a probe, by its kind. */
+
 import type { ProbeKind, ProbeReport } from "../../probe/report-types.ts";
 import type { Section, Source } from "./document.ts";
-import { probeFinding, probeSection } from "./probe-section.ts";
+import { probeFinding } from "./probe-finding.ts";
+import { probeSection } from "./probe-section.ts";
 
 interface ProbeWords<Report> {
   /** `words` of the lexicon are shown, where the probe has one. */

@@ -17,7 +17,8 @@ import { learnedFile } from "../artifacts/learned.ts";
 import { restoreFile, restoreSchema } from "../artifacts/restore.ts";
 import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
 import { countsFile, countsSchema } from "../artifacts/texts.ts";
-import { ablationFinding, ablationSection } from "../report/ablation-section.ts";
+import { ablationFinding } from "../report/ablation-finding.ts";
+import { ablationSection } from "../report/ablation-section.ts";
 import { type TextCounts, withTextCounts } from "../report/about.ts";
 import { divergenceSection, gainFinding, gainSection } from "../report/divergence-section.ts";
 import {

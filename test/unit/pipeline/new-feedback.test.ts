@@ -1,4 +1,6 @@
 /** Walks "To add a feedback" and "To add a task" of CONTRIBUTING.md: kinds of this test's own run through the stages of an experiment. */
+import { findModels } from "../../../server/pipeline/plan-inputs.ts";
+import { planPrepare } from "../../../server/pipeline/plan-inputs.ts";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -11,7 +13,6 @@ import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts"
 import { tuningOf } from "../../../server/pipeline/experiment/schema.ts";
 import { completionSettingsOf } from "../../../server/pipeline/experiment/tuning-settings.ts";
 import { feedbackOf } from "../../../server/pipeline/feedback.ts";
-import { findModels, planPrepare } from "../../../server/pipeline/plan-experiment.ts";
 import { logRatioStage } from "../../../server/pipeline/stages/log-ratio.ts";
 import { triplesStageOf } from "../../../server/pipeline/stages/triples.ts";
 import { evaluateStageOf, tuneStageOf } from "../../../server/pipeline/stages/tune.ts";

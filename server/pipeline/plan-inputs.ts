@@ -1,0 +1,71 @@
+/** What a run reads from outside: models and texts. */
+import { isModelFile } from "../models/model-files.ts";
+import { resolveReference } from "../models/open.ts";
+import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { outsideInput } from "../runs/stage-key.ts";
+import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
+import { ExperimentError } from "./experiment/issues.ts";
+import { type Experiment, givenModelOf } from "./experiment/schema.ts";
+import { prepareStage, type TextSettings } from "./stages/prepare.ts";
+
+export interface PlanOptions {
+  /** Name of the run, for the report. */
+  readonly run: string;
+  /** Told while something is downloaded. */
+  readonly onProgress?: (what: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** The stage that reads and splits the texts. Throws what `dataFilesOf` throws. */
+export async function planPrepare(
+  { data, analysis, download }: Experiment,
+  options: PlanOptions,
+): Promise<PlannedStage> {
+  const inputs: Record<string, OutsideInput> = {};
+  const settingsOf = async (
+    prefix: string,
+    { source, field, limit }: NonNullable<Experiment["analysis"]>,
+  ): Promise<TextSettings> => {
+    const paths = await dataFilesOf(source, { download, ...downloading(options) });
+    const files = paths.map((_, index) => `${prefix}${index}`);
+    for (const [index, path] of paths.entries())
+      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
+    return { files, field, limit };
+  };
+  const settings = {
+    data: await settingsOf("data", data),
+    heldOut: data.heldOut,
+    analysis: analysis === null ? null : await settingsOf("analysis", analysis),
+  };
+  return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
+}
+
+/** The base model, and the tuned one where it is given. */
+export async function findModels(
+  experiment: Experiment,
+  options: PlanOptions,
+): Promise<{ model: OutsideInput; given: OutsideInput | undefined }> {
+  const model = await modelInput(experiment.model, experiment, options);
+  const tuned = givenModelOf(experiment);
+  const given = tuned === undefined ? undefined : await modelInput(tuned, experiment, options);
+  const issues = await modelIssues(experiment, model.path, given?.path);
+  if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
+  return { model, given };
+}
+
+async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
+  const { folder } = await resolveReference(reference, { download, ...downloading(options) });
+  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
+}
+
+function downloading({ onProgress, signal }: PlanOptions) {
+  return {
+    ...(onProgress === undefined
+      ? {}
+      : {
+          onProgress: ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) =>
+            onProgress(`${file}: ${bytes} of ${totalBytes} bytes`),
+        }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
