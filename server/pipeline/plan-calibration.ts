@@ -5,7 +5,7 @@ import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
-import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
+import { checkFeedback, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { tuneSettings } from "./experiment/tuning-settings.ts";
@@ -66,6 +66,7 @@ export async function planCalibration(
 ): Promise<PlannedStage[]> {
   const experiment = tuningInSteps(asked, options.steps);
   const tunings = tuningsOf(experiment, options);
+  checkFeedback(experiment);
   const { model } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
   const shared = { experiment, options, model, texts, ...planShared(experiment, options, model, texts) };

@@ -1,7 +1,7 @@
 /** From an experiment to the stages of its run: what each is told, and what it waits for. */
 
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
-import { editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
+import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
 import { findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
@@ -24,9 +24,11 @@ import { evaluateStage, tuneStage } from "./stages/tune.ts";
 
 /**
  * The stages of an experiment by their ids, in order. Finds models and data, downloading them only where the experiment allows it. Throws
- * what `resolveReference`, `modelIssues` and `dataFilesOf` throw, and `ExperimentError` where the models cannot do what is asked of them.
+ * what `resolveReference`, `modelIssues` and `dataFilesOf` throw, and `ExperimentError` where the models cannot do what is asked of
+ * them, or the feedback cannot.
  */
 export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
+  checkFeedback(experiment);
   const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
   const { tuned, evaluate } = planTuning({ experiment, model, given, texts });

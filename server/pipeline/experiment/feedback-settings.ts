@@ -1,21 +1,50 @@
 /** What stages are told of an experiment's feedback and task: their outputs are kept by these settings. */
-import type { EditSettings, RewardSettings, TaskSettings } from "../feedback.ts";
+import { NoWordRatingsError } from "../../rewards/word-ratings.ts";
+import {
+  type EditSettings,
+  type Feedback,
+  feedback,
+  type RewardSettings,
+  type TaskOf,
+  type TaskSettings,
+} from "../feedback.ts";
+import { ExperimentError, type ExperimentIssue, issueAt } from "./issues.ts";
 import { type Experiment, tripleSettingsOf } from "./schema.ts";
 
-type Feedback = Pick<Experiment, "task" | "reward" | "triples">;
+type Sections = Pick<Experiment, "task" | "reward" | "triples">;
 
 /** What completions and words are worth, as everything but tuning takes it. */
-export function rewardSettingsOf({ reward }: Pick<Feedback, "reward">): RewardSettings {
+export function rewardSettingsOf({ reward }: Pick<Sections, "reward">): RewardSettings {
   const { text: _, edits: __, ...settings } = reward;
   return settings;
 }
 
 /** Nothing where nothing is edited, so that runs without edits keep their keys. */
-export function editSettingsOf({ reward: { edits } }: Pick<Feedback, "reward">): EditSettings {
+export function editSettingsOf({ reward: { edits } }: Pick<Sections, "reward">): EditSettings {
   return edits.length === 0 ? {} : { edits };
 }
 
 /** What the feedback is and how triples are made of it. */
-export function taskSettingsOf(experiment: Feedback): TaskSettings {
+export function taskSettingsOf(experiment: Sections): TaskSettings {
   return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
+}
+
+/** Refuses an experiment whose task needs more than its feedback says, before anything is computed. Throws `ExperimentError`. */
+export function checkFeedback(experiment: Sections & Pick<Experiment, "name">): void {
+  const issues = feedbackIssues(taskSettingsOf(experiment), feedback);
+  if (issues.length > 0) throw new ExperimentError(experiment.name, issues);
+}
+
+/** What a task misses in its feedback, whatever the kinds of both: ratings of words. */
+export function feedbackIssues<R, T>(
+  settings: TaskOf<R, T>,
+  { taskOf }: Pick<Feedback<R, T>, "taskOf">,
+): ExperimentIssue[] {
+  try {
+    taskOf(settings);
+    return [];
+  } catch (error) {
+    if (!(error instanceof NoWordRatingsError)) throw error;
+    return [issueAt(["reward", "kind"], error.message, "rule")];
+  }
 }

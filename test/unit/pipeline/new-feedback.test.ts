@@ -1,6 +1,5 @@
 /** Walks "To add a feedback" and "To add a task" of CONTRIBUTING.md: kinds of this test's own run through the stages of an experiment. */
-import { findModels } from "../../../server/pipeline/plan-inputs.ts";
-import { planPrepare } from "../../../server/pipeline/plan-inputs.ts";
+
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -8,11 +7,12 @@ import { evaluationFile, evaluationSchema } from "../../../server/pipeline/artif
 import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
 import { readLogRatios } from "../../../server/pipeline/artifacts/log-ratios.ts";
 import { readTriples } from "../../../server/pipeline/artifacts/triples.ts";
-import { rewardSettingsOf } from "../../../server/pipeline/experiment/feedback-settings.ts";
+import { feedbackIssues, rewardSettingsOf } from "../../../server/pipeline/experiment/feedback-settings.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { tuningOf } from "../../../server/pipeline/experiment/schema.ts";
 import { completionSettingsOf } from "../../../server/pipeline/experiment/tuning-settings.ts";
 import { feedbackOf } from "../../../server/pipeline/feedback.ts";
+import { findModels, planPrepare } from "../../../server/pipeline/plan-inputs.ts";
 import { logRatioStage } from "../../../server/pipeline/stages/log-ratio.ts";
 import { triplesStageOf } from "../../../server/pipeline/stages/triples.ts";
 import { evaluateStageOf, tuneStageOf } from "../../../server/pipeline/stages/tune.ts";
@@ -211,5 +211,13 @@ describe("a kind of feedback and a kind of task of one's own", { timeout: 120_00
     expect(
       own.taskOf({ task: "opposites", reward: { kind: "vader", lexicon: "head" }, words: ["a", "b", "c"] }).name,
     ).toBe("opposites");
+  });
+
+  it("are refused before anything is computed where the task needs ratings that the feedback does not have", () => {
+    const { limit: _, texts: __, ...triples } = parseExperiment(tinyExperiment).triples;
+    expect(feedbackIssues({ task: "sentiment", reward: { kind: "vader", lexicon: "head" }, triples }, own)).toEqual([]);
+    expect(feedbackIssues({ task: "sentiment", reward: letters, triples }, own)).toEqual([
+      expect.objectContaining({ path: "reward.kind", message: expect.stringContaining('"letters" rates none') }),
+    ]);
   });
 });
