@@ -2,6 +2,13 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { assembleKernels } from "../../scripts/build-wasm.ts";
+import {
+  readStageRecord,
+  recordCommand,
+  type StageRecord,
+  stageCodeOf,
+  staleness,
+} from "../../scripts/record-stage-code.ts";
 import { countTests, withUnexpectedSkips } from "../../scripts/test.ts";
 import { oldestNode } from "../../server/cli/node-version.ts";
 import { type Import, readImportGraph, type SourceFile, typeImports } from "../support/import-graph.ts";
@@ -26,6 +33,51 @@ describe("the project's import graph", () => {
 
   it.each(rules)("$name", ({ violations }) => {
     expect(violations(files)).toEqual([]);
+  });
+
+  it("a stage's codeVersion stands for the code that it computes with", async () => {
+    expect(staleness(await readStageRecord(), stageCodeOf(files))).toBe("");
+  });
+});
+
+describe("the record of what stages compute with", () => {
+  const file = (path: string, source: string, ...values: string[]): SourceFile => ({
+    path,
+    source,
+    imports: values.map((target) => ({ target, kind: "value" })),
+  });
+  const project = (stage: string, loss: string, error = ""): SourceFile[] => [
+    file("server/pipeline/stages/sae.ts", stage, "server/sae/loss.ts", "server/sae/errors.ts"),
+    file("server/sae/loss.ts", loss, "server/engine/ops.ts"),
+    file("server/sae/errors.ts", error),
+    file("server/engine/ops.ts", "export const add = 1;"),
+  ];
+  const stage = (version: number): string => `export const stage = { name: "sae", codeVersion: ${version}, run };`;
+  const written = 'import { add } from "../engine/ops.ts";\nexport const loss = (x: number): number => 2 * x;';
+  const recorded: StageRecord = stageCodeOf(project(stage(1), written));
+  const said = (files: SourceFile[]): string => staleness(recorded, stageCodeOf(files));
+
+  it("holds stages and what they load, without the engine and errors", () => {
+    expect(recorded.stages).toEqual({ "sae (sae.ts)": 1 });
+    expect(Object.keys(recorded.files)).toEqual(["server/pipeline/stages/sae.ts", "server/sae/loss.ts"]);
+  });
+
+  it("does not mind comments, types, formatting, other places of imports, or words of errors", () => {
+    const reworded = `/** Twice. */\nimport { add } from "../engine/sums.ts";\nexport const loss = (x: any) =>\n  2 * x;`;
+    expect(said(project(stage(1), reworded, 'throw new Error("no")'))).toBe("");
+  });
+
+  it("names the file and the stage where the code has changed at the same codeVersion, and what to do", () => {
+    const message = said(project(stage(1), written.replace("2 *", "3 *")));
+    expect(message).toContain("server/sae/loss.ts: sae (sae.ts)");
+    expect(message).toContain("raise codeVersion");
+    expect(message).toContain(recordCommand);
+  });
+
+  it("asks for no more than a record where codeVersion was raised", () => {
+    const message = said(project(stage(2), written.replace("2 *", "3 *")));
+    expect(message).not.toContain("has not");
+    expect(message).toContain(recordCommand);
   });
 });
 
