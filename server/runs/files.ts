@@ -58,15 +58,21 @@ export async function textIfThere(path: string, kind: FileKind): Promise<string 
  */
 export async function makeFolder(path: string): Promise<void> {
   try {
+    await makeInParent(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if (errnoOf(error) !== "ENOENT" || parent === path) throw error;
+    // A parent that is there was made by another in the meantime, or the system refuses: the second try tells.
+    if ((await unlessMissing(nodeFiles.stat(parent))) === undefined) await makeFolder(parent);
+    await makeInParent(path);
+  }
+}
+
+async function makeInParent(path: string): Promise<void> {
+  try {
     await nodeFiles.mkdir(path);
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "EEXIST" && (await nodeFiles.stat(path)).isDirectory()) return;
-    const parent = dirname(path);
-    if (errno !== "ENOENT" || parent === path || (await unlessMissing(nodeFiles.stat(parent))) !== undefined)
-      throw error;
-    await makeFolder(parent);
-    await makeFolder(path);
+    if (errnoOf(error) !== "EEXIST" || !(await nodeFiles.stat(path)).isDirectory()) throw error;
   }
 }
 

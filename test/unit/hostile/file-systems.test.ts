@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { packageRoot } from "../../../server/common/package-root.ts";
 import { makeFolder } from "../../../server/runs/files.ts";
@@ -73,6 +73,14 @@ test.skipIf(process.platform !== "linux")(
     await makeFolder(folder);
   },
 );
+
+test("many make the same new folders at once, and all succeed", async () => {
+  const root = await scratchFolder();
+  for (let round = 0; round < 200; round++) {
+    const folder = join(root, `${round}`, "a", "b", "c");
+    await Promise.all(Array.from({ length: 16 }, (_, at) => makeFolder(at % 2 === 0 ? folder : dirname(folder))));
+  }
+});
 
 describe.skipIf(process.platform !== "linux")("a full disk behind an output", () => {
   /** The exit status of `lfp` with its output or its notes on a full disk, and what the other one got. */
