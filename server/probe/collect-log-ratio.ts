@@ -1,4 +1,7 @@
-/** The learned reward at places of texts, such as the target words of triples: what tuning changed in the model's prediction of each. Letters as in features.ts. */
+/**
+ * The learned reward at spans of texts, such as the target words of triples: how tuning changed the model's
+ * prediction of each. Letters as in features.ts.
+ */
 import { BatchCursor } from "../common/batch-cursor.ts";
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
@@ -12,26 +15,27 @@ export interface LogRatioOptions {
   readonly device: Device;
   readonly pair: ModelPair;
   readonly tokenizer: Tokenizer;
-  /** Token ids before every text, where the model was trained so. */
+  /** Token ids before every text, if the model was trained with such a prefix. */
   readonly prefixIds?: readonly number[];
   /** About how many tokens go through the models at once. */
   readonly tokensPerRun?: number;
 }
 
 /**
- * lambda of every span, in nats:
+ * Collects lambda of every span, in nats:
  *
  *     lambda = sum over the span's tokens t of log pi_tuned(t | before) - log pi_base(t | before)
  *
- * It is about predicting the span, so it is read from what stands before each of its tokens, whereas features at these tokens see it. One
- * batch a step, so that it can be saved in between and taken up again. NaN where nothing stands before the span, or only one model has a token of it.
+ * Lambda scores the prediction of the span, so it is read at the token before each of the span's tokens, whereas
+ * features are read at these tokens themselves. Each step runs one batch, so that a caller can checkpoint in between
+ * and resume. NaN where nothing precedes the span, or only one model's vocabulary has one of its tokens.
  */
 export class LogRatioCollection {
-  /** Different beginnings of texts that are read: versions of a triple share theirs. */
+  /** Number of distinct text beginnings to read: versions of a triple share theirs. */
   readonly texts: number;
   readonly #options: LogRatioOptions;
   readonly #cursor: BatchCursor<CollectBatch>;
-  /** What is asked of each beginning, and the row that it adds to. */
+  /** The tokens to score after each beginning, and the row that each adds to. */
   readonly #questions: readonly (readonly Question[])[];
   readonly #rows: Float32Array<ArrayBuffer>;
   #compiled: { readonly bucket: Bucket; readonly program: NextTokenLogRatios } | undefined;
@@ -90,19 +94,19 @@ export class LogRatioCollection {
     return true;
   }
 
-  /** What is there so far [S], in place; goes into a checkpoint together with `done`. */
+  /** The partial result [S], not copied; the caller stores it in a checkpoint together with `done`. */
   captured(): Readonly<Record<"logRatio", Float32Array<ArrayBuffer>>> {
     return { logRatio: this.#rows };
   }
 
-  /** Goes on from `done` batches and what was captured then. */
+  /** Resumes after `done` batches from the values captured then. */
   restore(done: number, { logRatio }: Readonly<Partial<Record<"logRatio", Float32Array>>>): void {
     invariant(logRatio?.length === this.#rows.length, "the checkpoint's log-ratios are not of this collection");
     this.#cursor.restore(done);
     this.#rows.set(logRatio);
   }
 
-  /** The log-ratios [S], when every batch is done. Frees what the collection held on the device. */
+  /** Returns the log-ratios [S] once every batch is done, and frees the device memory of the collection. */
   async finish(): Promise<Float32Array<ArrayBuffer>> {
     await this.dispose();
     this.#cursor.requireAll();
@@ -114,7 +118,7 @@ export class LogRatioCollection {
     this.#compiled = undefined;
   }
 
-  /** One program lives at a time, as in `FeatureCollection`. */
+  /** Keeps one program at a time, as `FeatureCollection` does. */
   async #programFor(bucket: Bucket): Promise<NextTokenLogRatios> {
     if (this.#compiled?.bucket === bucket) return this.#compiled.program;
     await this.dispose();
@@ -126,12 +130,12 @@ export class LogRatioCollection {
   }
 }
 
-/** A token of a row's span, and the place that it is predicted from. */
+/** A token of a row's span, and the position that predicts it. */
 interface Question extends Pick<NextToken, "place" | "id"> {
   readonly row: number;
 }
 
-/** Adds a span's tokens to what is asked of its beginning: of all that stands before the span's last token. */
+/** Adds a span's tokens to the questions of its beginning: everything before the span's last token. */
 function ask(
   beginnings: Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>,
   row: number,

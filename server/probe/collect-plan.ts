@@ -8,7 +8,7 @@ export interface TargetSequence {
   /** Row of the result. */
   readonly row: number;
   readonly ids: Int32Array;
-  /** Places of the target's tokens in `ids`, ascending; at least one. */
+  /** Positions of the target's tokens in `ids`, ascending; at least one. */
   readonly places: readonly number[];
 }
 
@@ -31,11 +31,11 @@ export interface PlanOptions {
   readonly multiToken: "average" | "firstPiece";
   readonly prefixIds: readonly number[];
   readonly tokensPerRun: number;
-  /** About how many targets a text has on average. */
+  /** Expected mean number of targets a text. */
   readonly targetsPerText?: number;
 }
 
-/** Nothing of the text was tokenized into the target's place: the range is empty or outspan. */
+/** No token of the text covers the target: its range is empty or outspan. */
 export class TargetPlaceError extends LfpError {
   readonly code = "input";
 
@@ -51,7 +51,7 @@ export class TargetPlaceError extends LfpError {
  */
 export function targetSequence(span: Span, row: number, options: PlanOptions): TargetSequence {
   const { tokenizer, contextLength, multiToken, prefixIds } = options;
-  // The prefix is all that stands before a text, as in the autoencoders' training: a post-processor that adds a BOS would double it.
+  // The prefix precedes every text, as in the autoencoders' training: a post-processor that adds a BOS would double it.
   const { ids, ranges } = tokenizer.encode(span.text, { addSpecialTokens: false });
   const all = [...ranges.keys()].filter((token) => {
     const range = ranges[token] ?? { start: 0, end: 0 };
@@ -70,7 +70,10 @@ export function targetSequence(span: Span, row: number, options: PlanOptions): T
   };
 }
 
-/** Batches of one shape a bucket, shortest texts first, in an order that depends on the texts alone. */
+/**
+ * Groups texts into batches, each bucket with one static shape, shortest texts first; the order depends on the texts
+ * alone.
+ */
 export function planBatches(
   sequences: readonly TargetSequence[],
   options: Pick<PlanOptions, "contextLength" | "tokensPerRun" | "targetsPerText">,

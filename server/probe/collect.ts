@@ -1,4 +1,4 @@
-/** Runs a model over texts and keeps what its layers say at a place of each. Letters as in features.ts. */
+/** Runs a model over texts and collects its layers' activations at a span of each. Letters as in features.ts. */
 import { BatchCursor } from "../common/batch-cursor.ts";
 import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
@@ -25,19 +25,22 @@ export const rawActivations: FeatureEncoder = { stores: [], encode: (_, mlpOutpu
 
 export interface CollectOptions<Name extends string> {
   readonly device: Device;
-  /** The tuned policy, unless the base model is to be read (as the published code does). */
+  /**
+   * The tuned policy; the base model if `probe` reads that instead (as the published code does). Usually the tuned
+   * policy; the base model to probe that instead (as the published code does).
+   */
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly layers: readonly number[];
-  /** All are fed by one forward pass. */
+  /** One forward pass feeds all of them. */
   readonly encoders: Readonly<Record<Name, FeatureEncoder>>;
   /** Features of a span of several tokens: their mean over its tokens (the paper), or the first token's (its code). */
   readonly multiToken: "average" | "firstPiece";
-  /** Token ids before every text, where the model was trained so. */
+  /** Token ids before every text, if the model was trained with such a prefix. */
   readonly prefixIds?: readonly number[];
   /** About how many tokens go through the model at once. */
   readonly tokensPerRun?: number;
-  /** Changes MLP outputs on the way, as for `forward`; what is encoded is the changed output. */
+  /** Edits MLP outputs during the forward pass, as for `forward`; the encoders receive the edited output. */
   readonly edit?: {
     /** Where its weights live. */
     readonly stores: readonly StateStore[];
@@ -47,7 +50,10 @@ export interface CollectOptions<Name extends string> {
   };
 }
 
-/** Features at each span's tokens under each encoder. Equal inputs give equal results, whatever the collection was cut into. */
+/**
+ * Collects features at each span's tokens under each encoder. Equal inputs give equal results, however the
+ * collection was batched or resumed.
+ */
 export async function collectFeatures<Name extends string>(
   spans: readonly Span[],
   options: CollectOptions<Name>,
@@ -58,7 +64,7 @@ export async function collectFeatures<Name extends string>(
   return await collection.finish();
 }
 
-/** The same, one batch a step, so that it can be saved in between and taken up again. */
+/** Collects features one batch a step, so that a caller can checkpoint in between and resume. */
 export class FeatureCollection<Name extends string> {
   /** S */
   readonly texts: number;
@@ -116,12 +122,15 @@ export class FeatureCollection<Name extends string> {
     return true;
   }
 
-  /** What is there so far, [S, sum of F] under each encoder, in place; goes into a checkpoint together with `done`. */
+  /**
+   * The partial result, [S, sum of F] under each encoder, not copied; the caller stores it in a checkpoint together
+   * with `done`.
+   */
   captured(): Readonly<Record<string, Float32Array<ArrayBuffer>>> {
     return Object.fromEntries(this.#rows);
   }
 
-  /** Goes on from `done` batches and what was captured then. */
+  /** Resumes after `done` batches from the values captured then. */
   restore(done: number, captured: Readonly<Record<string, Float32Array>>): void {
     this.#cursor.restore(done);
     for (const [name, rows] of this.#rows) {
@@ -131,7 +140,7 @@ export class FeatureCollection<Name extends string> {
     }
   }
 
-  /** The features, when every batch is done. Frees what the collection held on the device. */
+  /** Returns the features once every batch is done, and frees the device memory of the collection. */
   async finish(): Promise<Readonly<Record<Name, SpanFeatures>>> {
     await this.dispose();
     this.#cursor.requireAll();
@@ -149,7 +158,7 @@ export class FeatureCollection<Name extends string> {
     this.#compiled = undefined;
   }
 
-  /** One program lives at a time: each holds its own copy of the weights in the kernels' layout. */
+  /** Keeps one program at a time: each holds its own copy of the weights in the kernels' layout. */
   async #programFor(bucket: Bucket): Promise<Program> {
     if (this.#compiled?.bucket === bucket) return this.#compiled.program;
     await this.dispose();
@@ -165,7 +174,7 @@ export class FeatureCollection<Name extends string> {
     return program;
   }
 
-  /** Right padding needs no mask: attention is causal, so no target sees what stands behind it. */
+  /** Right padding needs no mask: attention is causal, so no target sees the padding after it. */
   #outputsOf({ texts: B, tokens: T, targets: R }: Bucket): Record<string, Node> {
     const { model, encoders, edit } = this.#options;
     const { layers } = forward(model, {
@@ -202,7 +211,7 @@ export class FeatureCollection<Name extends string> {
   }
 }
 
-/** Token ids, positions, and the targets' places in the flattened batch; what is beyond the texts is never looked at. */
+/** Token ids, positions, and the targets' places in the flattened batch; nothing reads the entries beyond the texts. */
 function inputsOf({ bucket, sequences }: CollectBatch): Record<string, Values> {
   const { texts: B, tokens: T, targets: R } = bucket;
   const ids = new Int32Array(B * T);

@@ -1,4 +1,4 @@
-/** What could score like the probe for nothing: random weights, and words that are only remembered. */
+/** Control probes, which show what score costs nothing: random weights, and memorised words. */
 import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
@@ -11,7 +11,10 @@ import type { Split } from "./splits.ts";
 import { wordMeans } from "./word-means.ts";
 import { seedScores, signAccuracy, spread, type WordPrediction } from "./word-scores.ts";
 
-/** Xavier-uniform weights and no intercept, as `torch.nn.init.xavier_uniform_` draws for one output; laid on the range as published. */
+/**
+ * Scores of Xavier-uniform weights without an intercept, drawn as `torch.nn.init.xavier_uniform_` does for one
+ * output, and rescaled to the range as published.
+ */
 export async function untrainedScores(
   { features, ratings: { range } }: Pick<ProbeData, "features" | "ratings">,
   split: Split,
@@ -38,7 +41,7 @@ export async function untrainedScores(
   return seedScores(predictions);
 }
 
-/** The signs that the probes were fitted to, against what they say. */
+/** Scores the predictions against the random signs that the probes were fitted to. */
 export function memoryScores(
   predictions: readonly (readonly WordPrediction[])[],
   words: readonly string[],

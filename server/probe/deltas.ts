@@ -1,4 +1,4 @@
-/** Activation deltas, the probe's targets, and how they come onto the range of ratings (reference/method.md 1.9). */
+/** Activation deltas, the probe's targets, and their rescaling to the range of ratings (reference/method.md 1.9). */
 import { invariant } from "../common/errors.ts";
 import type { RatingRange } from "../rewards/word-ratings.ts";
 import { percentiles } from "../statistics/percentile.ts";
@@ -7,7 +7,8 @@ import { rowDistances } from "./features.loops.ts";
 import type { TripleFeatures } from "./features.ts";
 
 /**
- * How far each polar version's features are from the neutral version's, signed by its polarity, in the order of `polarRows`:
+ * Distance of each polar version's features from the neutral version's, signed by its polarity, in the order of
+ * `polarRows`:
  *
  *     Δ⁺ = ‖z⁺ - z⁰‖₂,   Δ⁻ = -‖z⁻ - z⁰‖₂
  */
@@ -23,13 +24,13 @@ export function activationDeltas({ triples: n, rows: { data, columns } }: Triple
   return deltas;
 }
 
-/** The two values that are laid on the ends of the range of ratings. */
+/** The two values that are rescaled to the ends of the range of ratings. */
 export interface RewardScale {
   readonly low: number;
   readonly high: number;
 }
 
-/** The 10th and the 90th percentile of some values, linearly interpolated. */
+/** The 10th and the 90th percentile of the values, linearly interpolated. */
 export function rewardScale(values: Numbers): RewardScale {
   invariant(values.length > 0, "a scale needs values");
   const [low = Number.NaN, high = Number.NaN] = percentiles(values, [10, 90]);
@@ -37,9 +38,9 @@ export function rewardScale(values: Numbers): RewardScale {
 }
 
 /**
- * The same width, moved so that 0 stays 0: a word that moves nothing is then worth nothing. Under `rewardScale` symmetric
- * deltas have their zero at the middle of the range (VADER's: -0.25), which costs positive words their sign where the probe is
- * unsure.
+ * A scale as wide as `rewardScale`'s, shifted so that 0 stays 0: a word that changes no feature is then worth
+ * nothing. Under `rewardScale`, symmetric deltas have their zero at the middle of the range (VADER's: -0.25), which
+ * costs positive words their sign where the probe is unsure.
  */
 export function rewardScaleKeepingZero(values: Numbers, range: RatingRange): RewardScale {
   const { low, high } = rewardScale(values);
@@ -48,8 +49,8 @@ export function rewardScaleKeepingZero(values: Numbers, range: RatingRange): Rew
 }
 
 /**
- * The value on the scale of ratings: the ends of the first scale become those of `range`, and what is beyond is clamped. On a
- * scale without width, where all values are the same and say nothing, it is 0.
+ * Rescales a value linearly from the first scale to `range`, clamping what lies beyond. A scale without width, where
+ * all values are equal and carry no information, gives 0.
  */
 export function toRewardRange(value: number, { low, high }: RewardScale, range: RatingRange): number {
   if (!(high > low)) return 0;

@@ -7,15 +7,15 @@ import { bootstrapInterval, pick } from "../statistics/resampling.ts";
 import type { PairedDifference, ProbeSettings } from "./report-types.ts";
 import { orNull } from "./word-scores.ts";
 
-/** Predictions of the same words, in one order, with what the words are worth. */
+/** Predictions of the same words, in one order, with the words' true values. */
 export interface WordValues {
   readonly predicted: readonly number[];
   readonly truth: readonly number[];
 }
 
 /**
- * Mean over draws of tau-b(ours) - tau-b(theirs) over the same words, with the interval by bootstrap over words: both predictions of a word are drawn
- * together. Null where the two speak of different words.
+ * Mean over draws of tau-b(ours) - tau-b(theirs) over the same words, with its bootstrap interval over words: a
+ * resample takes both predictions of a word together. Null if the two predict different words.
  */
 export async function tauDifference(
   ours: readonly WordValues[],

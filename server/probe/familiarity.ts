@@ -1,4 +1,4 @@
-/** How far from what the probe was fitted on a token's features lie: their leverage, and how large that may be. */
+/** Leverage: how far a token's features lie from the rows that the probe was fitted on, and the threshold for it. */
 import { z } from "zod";
 import { centredForm, formsAt } from "../common/centred-form.loops.ts";
 import { Pacer } from "../common/pacer.ts";
@@ -8,19 +8,22 @@ import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import type { Split } from "./splits.ts";
 
 /**
- * Leverage of features z, as the probe's ridge regression has it (but for the constant 1 / n of its intercept):
+ * Leverage of features z in the probe's ridge regression (without the constant 1 / n of its intercept):
  *
  *     h(z) = (z - m)ᵀ (XᵀX + alpha I)⁻¹ (z - m),    X the training rows less their mean m
  *
- * It is how much the fit's prediction at z would move with the targets (Hoaglin and Welsch 1978, doi:10.1080/00031305.1978.10479237), and
- * grows as z leaves the directions in which the training rows vary.
+ * It measures how much the fit's prediction at z would move with the targets (Hoaglin and Welsch 1978,
+ * doi:10.1080/00031305.1978.10479237), and grows as z leaves the directions in which the training rows vary.
  */
 export interface Familiarity {
   /** m [F] */
   readonly means: Float32Array;
   /** [F (F + 1) / 2]: the lower triangle of (XᵀX + alpha I)⁻¹, row after row. */
   readonly inverse: Float32Array;
-  /** 95 % of the rows of words that a fit did not see have a leverage up to this in it: so far the split by word speaks for the probe. */
+  /**
+   * 95th percentile of leverage among held-out words (split by word). Above it the probe extrapolates and its
+   * held-out accuracy does not apply.
+   */
   readonly limit: number;
 }
 
@@ -32,11 +35,14 @@ export interface FamiliarityProblem {
   readonly byWord: Split;
   readonly alpha: number;
   readonly pacer?: Pacer;
-  /** Gives the leverages of a fold's test rows, computed now or before. */
+  /** Returns the leverages of a fold's test rows: computes them, or reads them from an earlier, interrupted run. */
   readonly heldOut?: (fold: number, compute: () => Promise<number[]>) => Promise<readonly number[]>;
 }
 
-/** The leverage's matrix for the rows that the probe is fitted on, and its limit from the folds of the split by word. */
+/**
+ * Fits the leverage's matrix to the probe's training rows, and takes the threshold from the folds of the split by
+ * word.
+ */
 export async function familiarityOf(
   features: TripleFeatures,
   { train, byWord, alpha, pacer = new Pacer(), heldOut = async (_, compute) => compute() }: FamiliarityProblem,
@@ -53,10 +59,10 @@ export async function familiarityOf(
   return { ...(await fitted(takeRows(rows, train), alpha, pacer)), limit: Math.fround(limit) };
 }
 
-/** Of one fold, as it is kept between parts of a long evaluation. */
+/** Leverages of one fold, as stored between the parts of a long evaluation. */
 export const leveragesSchema = z.array(z.number().nonnegative());
 
-/** h of every row. */
+/** Leverage h of every row. */
 export function leverages(
   { data, rows, columns }: RowMatrix,
   { means, inverse }: Omit<Familiarity, "limit">,
@@ -72,7 +78,7 @@ export function leverages(
   });
 }
 
-/** In the precision in which it is saved. */
+/** The fitted matrix, rounded to the precision in which it is saved. */
 async function fitted(rows: RowMatrix, alpha: number, pacer: Pacer): Promise<Omit<Familiarity, "limit">> {
   const means = meansOf(rows);
   const solve = await factor(await scatter(rows, means, pacer), alpha, pacer);

@@ -2,7 +2,7 @@
 
 export type Floats = Float32Array | Float64Array;
 
-/** Copies the wanted rows one below the other. */
+/** Copies the wanted rows, in order, into a new matrix. */
 export function gatherRows(data: Floats, columns: number, wanted: Int32Array): Floats {
   const length = wanted.length * columns;
   const result = data instanceof Float32Array ? new Float32Array(length) : new Float64Array(length);
@@ -25,7 +25,7 @@ export function addScaledRow(
   for (let j = 0; j < width; j++) target[targetAt + j]! += weight * source[sourceAt + j]!;
 }
 
-/** Euclidean distances between row i of one matrix and row i of the other. */
+/** Euclidean distance between row i of one matrix and row i of the other, for each i. */
 export function rowDistances(a: Floats, b: Floats, rows: number, columns: number): Float64Array {
   const distances = new Float64Array(rows);
   for (let i = 0; i < rows; i++) {
@@ -45,7 +45,7 @@ export function countNonZero(values: Floats): number {
   return count;
 }
 
-/** Between numbers at the same place; infinite where the lengths differ or something is NaN. */
+/** Largest absolute difference of corresponding elements; infinite if the lengths differ or an element is NaN. */
 export function largestDifference(a: Floats, b: Floats): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let largest = 0;

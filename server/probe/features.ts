@@ -1,43 +1,43 @@
 /**
- * Activations at places of texts, such as the target words of triples. Letters: S spans, n triples, L chosen layers, F features
- * a layer, B texts and T tokens a run, R target tokens a run, D model width.
+ * Activations at spans of texts, such as the target words of triples. Letters: S spans, n triples, L chosen layers,
+ * F features a layer, B texts and T tokens a run, R target tokens a run, D model width.
  */
 import { invariant } from "../common/errors.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
 import { gatherRows } from "./features.loops.ts";
 
-/** Where a layer's features stand in a row: `start` to `end` (excluded). */
+/** Columns of a layer's features in a row: `start` to `end` (excluded). */
 export interface LayerSpan {
   readonly layer: number;
   readonly start: number;
   readonly end: number;
 }
 
-/** z of spans, the layers side by side in numeric order. */
+/** Features z of spans, the layers side by side in numeric order. */
 export interface SpanFeatures {
   readonly layers: readonly LayerSpan[];
   /** [S, sum of F] */
   readonly rows: RowMatrix;
 }
 
-/** z of every version of every triple: rows 0 to n are z⁺, n to 2n are z⁻, 2n to 3n are z⁰. */
+/** Features z of every version of every triple: rows 0 to n are z⁺, n to 2n are z⁻, 2n to 3n are z⁰. */
 export interface TripleFeatures extends SpanFeatures {
   /** n */
   readonly triples: number;
 }
 
-/** The features of `spansOf` some triples. */
+/** Features of triples, from those of their `spansOf`. */
 export function tripleFeatures({ layers, rows }: SpanFeatures): TripleFeatures {
   invariant(rows.rows % 3 === 0, `${rows.rows} rows are not three a triple`);
   return { layers, triples: rows.rows / 3, rows };
 }
 
-/** z⁺ and below it z⁻, [2n, sum of F]: what the probe sees. Not copied. */
+/** z⁺ and below it z⁻, [2n, sum of F]: the probe's input. Not copied. */
 export function polarRows({ triples, rows }: TripleFeatures): RowMatrix {
   return rowMatrix(rows.data.subarray(0, 2 * triples * rows.columns), 2 * triples, rows.columns);
 }
 
-/** Some rows of a matrix, copied in the order asked. */
+/** Copies the wanted rows of a matrix, in the order of `wanted`. */
 export function takeRows({ data, rows, columns }: RowMatrix, wanted: Int32Array): RowMatrix {
   invariant(
     wanted.every((row) => row >= 0 && row < rows),

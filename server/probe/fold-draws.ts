@@ -1,7 +1,9 @@
 /**
- * The split by word drawn several times, since which words are dealt into a fold together moves tau, and fitted anew for permuted labels of the words:
- * what tau comes to where nothing in the features has to do with a word's label. A fit of fixed features is linear in its targets, so that each
- * further one is a product (see `ridgeSmoother`).
+ * Repeated draws of the split by word, and refits to permuted labels of the words.
+ *
+ * Tau depends on which words share a fold, so it is averaged over several draws. The refits give tau's null
+ * distribution: features that are unrelated to a word's label. A fit of fixed features is linear in its targets, so
+ * each further refit is one product (see `ridgeSmoother`).
  */
 import { z } from "zod";
 import type { Pacer } from "../common/pacer.ts";
@@ -20,13 +22,13 @@ import { type Fold, type Split, splitByTriple, splitByWord } from "./splits.ts";
 import { type ProbeTarget, withTargets } from "./targets.ts";
 import { orNull, spread } from "./word-scores.ts";
 
-/** What one draw of folds gives. Plain JSON, so that it can be kept and taken up again. */
+/** Result of one draw of folds. Plain JSON, so that an interrupted evaluation can resume from it. */
 export const foldDrawSchema = z.strictObject({
-  /** Predictions of the words that are tested, in alphabetical order. */
+  /** Predictions of the test words, in alphabetical order. */
   predicted: z.array(z.number()),
   truth: z.array(z.number()),
   tau: z.number().nullable(),
-  /** Of fits to permuted labels. */
+  /** Tau of each fit to permuted labels. */
   permutedTaus: z.array(z.number().nullable()),
 });
 
@@ -37,9 +39,9 @@ export interface FoldDrawProblem {
   readonly features: TripleFeatures;
   readonly target: ProbeTarget;
   readonly settings: Pick<ProbeSettings, "seed" | "alpha" | "wordFolds" | "refits">;
-  /** Which draw; draw 0 is the split that the rest of the report is about. */
+  /** Number of the draw; draw 0 is the split that the rest of the report describes. */
   readonly draw: number;
-  /** Whether labels are permuted, `settings.refits` times: by the same permutations in every draw. */
+  /** Whether to refit to permuted labels as well, `settings.refits` times; every draw uses the same permutations. */
   readonly permuted: boolean;
   readonly pacer: Pacer;
 }
@@ -52,7 +54,7 @@ export function tripleSplitOf(
   return splitByTriple(triples.length, trainShare, Random.fromSeed(seed).fork("split by triple"));
 }
 
-/** The split by word that belongs to a draw. Throws `TooFewTriplesError`. */
+/** The split by word of a draw. Throws `TooFewTriplesError`. */
 export function wordSplitOf(
   triples: readonly Triple[],
   { seed, wordFolds }: Pick<ProbeSettings, "seed" | "wordFolds">,
@@ -100,8 +102,8 @@ export async function drawFolds(problem: FoldDrawProblem): Promise<FoldDraw> {
 }
 
 /**
- * The mean of tau over draws against the same mean under permuted labels: p is two-sided, (1 + as extreme) / (1 + refits). A mean that is not
- * defined counts as extreme.
+ * Tests the mean of tau over draws against its distribution under permuted labels: p is two-sided, (1 + as extreme)
+ * / (1 + refits). An undefined mean counts as extreme.
  */
 export function refitTest(draws: readonly FoldDraw[], refits: number): NonNullable<SplitReport["refitted"]> {
   const meanOf = (taus: readonly (number | null)[]): number =>
@@ -128,12 +130,15 @@ export function refitTest(draws: readonly FoldDraw[], refits: number): NonNullab
 
 interface FoldSmoother {
   readonly train: Int32Array;
-  /** Places of the fold's test words, in the order of the smoother's predictions. */
+  /** Indices of the fold's test words, in the order of the smoother's predictions. */
   readonly tested: readonly number[];
   readonly smooth: RidgeSmoother;
 }
 
-/** Predicts a word at the mean of its test rows, which is the mean of the predictions there. */
+/**
+ * Builds a smoother that predicts a word at the mean of its test rows, which equals the mean of the predictions
+ * there.
+ */
 async function smootherOf(
   { train, test }: Fold,
   features: TripleFeatures,
@@ -150,7 +155,7 @@ async function smootherOf(
   };
 }
 
-/** For each of some groups the mean of its rows. */
+/** Mean of the rows of each requested group. */
 function meanRows({ data, columns }: RowMatrix, groups: Float64Array, asked: readonly number[]): RowMatrix {
   const placeOf = new Map(asked.map((group, at) => [group, at]));
   const sums = new Float64Array(asked.length * columns);

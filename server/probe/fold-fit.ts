@@ -13,12 +13,15 @@ import type { ProbeTarget } from "./targets.ts";
 
 const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullable();
 
-/** What the probes of one fold say of its test rows, in their order. Plain JSON, so that it can be kept and taken up again. */
+/**
+ * Predictions of one fold's probes for its test rows, in their order. Plain JSON, so that an interrupted evaluation
+ * can resume from it.
+ */
 export const foldResultSchema = z.strictObject({
   predicted: z.array(z.number()),
-  /** Of probes fitted to shuffled deltas, one list a shuffle. */
+  /** Predictions of probes fitted to shuffled deltas, one list a shuffle. */
   shuffled: z.array(z.array(z.number())),
-  /** Of probes fitted to random signs of the words. */
+  /** Predictions of probes fitted to random signs of the words. */
   memory: z.array(z.array(z.number())),
   weights: z.array(z.number()),
   intercept: z.number(),
@@ -32,12 +35,12 @@ export interface FoldProblem {
   readonly features: TripleFeatures;
   readonly target: ProbeTarget;
   readonly fold: Fold;
-  /** Which fold of its split it is. */
+  /** Index of the fold in its split. */
   readonly index: number;
   /** The word of every polar row. */
   readonly words: readonly string[];
   readonly settings: ProbeSettings;
-  /** Whether the controls are wanted as well. */
+  /** Whether to fit the controls as well. */
   readonly controls: boolean;
   readonly pacer: Pacer;
 }
@@ -83,7 +86,7 @@ export function randomSigns(words: readonly string[], seed: number, random: Rand
   return new Map(different.map((word) => [word, own.uniform() < 0.5 ? 1 : -1]));
 }
 
-/** The probe of some targets (see `Normaliser`), rounded as it is saved, and what it predicts of the tested rows. */
+/** Fits a probe to the targets (see `Normaliser`), rounds it as it is saved, and predicts the tested rows. */
 export function fitted(
   solve: RidgeFit,
   targets: Float64Array,

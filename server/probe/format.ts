@@ -23,11 +23,11 @@ const scaleSchema = z.strictObject({ low: z.number(), high: z.number() }).nullab
 
 const descriptionSchema = z.strictObject({
   format: z.literal("lfp-probe/1"),
-  /** At most so many as the deepest model has layers. */
+  /** Upper bound: the number of layers of the deepest model. */
   layers: z.array(z.strictObject({ layer: z.int().min(0), start: z.int().min(0), end: z.int().min(0) })).max(4096),
   deltaScale: scaleSchema,
   outputScale: scaleSchema,
-  /** What else a reader needs to know, such as model, encoder, lexicon and run. */
+  /** Further facts for a reader, such as model, encoder, lexicon and run. */
   about: z.record(z.string(), z.json()),
   testTriples: z.array(z.string()),
   wordFolds: z
@@ -41,22 +41,25 @@ export class ProbeFileError extends LfpError {
   readonly code = "input";
 }
 
-/** A probe with the evaluation that it was fitted in. */
+/** A probe with the evaluation of the same fit. */
 export interface SavedProbe {
   readonly probe: LinearProbe;
   readonly report: ProbeReport;
-  /** Ids of the triples that it was not fitted on. */
+  /** Ids of the held-out triples. */
   readonly testTriples: readonly string[];
   readonly about: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
-  /** Undefined where an earlier version fitted the probe. */
+  /** Undefined if an earlier version fitted the probe. */
   readonly wordFolds?: WordFolds | undefined;
-  /** Undefined where an earlier version fitted the probe. */
+  /** Undefined if an earlier version fitted the probe. */
   readonly familiarity?: Familiarity | undefined;
 }
 
 /**
- * Writes `weights.safetensors` (weight [F], bias [1]), `folds.safetensors` (weight [folds, F], bias [folds]), `familiarity.safetensors` (means [F], inverse [F (F + 1) / 2], limit [1]; see `Familiarity`)
- * and `probe.json` (layers, scales, split, seed, statistics) into a folder.
+ * Writes a probe into a folder: `probe.json` and three tensor files.
+ *
+ * `weights.safetensors` has weight [F] and bias [1]; `folds.safetensors` weight [folds, F] and bias [folds];
+ * `familiarity.safetensors` means [F], inverse [F (F + 1) / 2] and limit [1] (see `Familiarity`). `probe.json` has
+ * layers, scales, split, seed and statistics.
  */
 export async function saveProbe(
   folder: string,
@@ -84,14 +87,14 @@ export async function saveProbe(
   await writeFileAtomically(join(folder, DESCRIPTION), `${JSON.stringify(written, undefined, 2)}\n`);
 }
 
-/** A report that names no kind is of a regression. */
+/** Adds the kind to a report without one: it is a regression's. */
 function withKind(report: unknown): unknown {
   return typeof report === "object" && report !== null && !("kind" in report)
     ? { kind: "regression", ...report }
     : report;
 }
 
-/** As `withKind` reads it: a regression's report is written as it was when there was no other kind. */
+/** Removes the kind, the inverse of `withKind`: a regression's report keeps the format from before there were kinds. */
 function withoutKind({ kind, ...report }: ProbeReport): object {
   return kind === "regression" ? report : { kind, ...report };
 }
@@ -112,7 +115,10 @@ export async function loadProbe(folder: string): Promise<SavedProbe> {
   return { probe: { layers, weights, intercept, deltaScale, outputScale }, wordFolds, familiarity, ...rest };
 }
 
-/** Spans of the layers' features fill the columns in order: where two overlap, or one is missing, a feature would count twice or not at all. */
+/**
+ * Checks that the layers' spans fill the columns in order: where two overlap or one is missing, a feature would
+ * count twice or not at all.
+ */
 function checkSpans(layers: SavedProbe["probe"]["layers"], path: string): void {
   let [column, before] = [0, -1];
   for (const { layer, start, end } of layers) {
@@ -124,7 +130,7 @@ function checkSpans(layers: SavedProbe["probe"]["layers"], path: string): void {
   }
 }
 
-/** From the file's header, before its values are read. */
+/** Checks a tensor's length in the file's header, before reading its values. */
 function checkLength({ path, tensors }: TensorSource, name: string, expected: number): void {
   const found = tensors.get(name)?.shape.reduce((product, length) => product * length, 1) ?? expected;
   if (found !== expected)
@@ -133,7 +139,7 @@ function checkLength({ path, tensors }: TensorSource, name: string, expected: nu
     );
 }
 
-/** Adds to a probe's folder what it lacks where an earlier version fitted it. */
+/** Adds the familiarity to the folder of a probe that an earlier version fitted without it. */
 export async function saveFamiliarity(folder: string, { means, inverse, limit }: Familiarity): Promise<void> {
   await writeSafetensors(join(folder, FAMILIARITY), [
     { name: "means", dtype: "F32", shape: [means.length], data: means },

@@ -6,24 +6,29 @@ import { type RewardScale, rewardScale, rewardScaleKeepingZero, toRewardRange } 
 import type { LayerSpan } from "./features.ts";
 import type { ProbeSettings } from "./report-types.ts";
 
-/** Reads the implicit reward of a token from its features: `weights · z + intercept`, then `outputScale` where there is one. */
+/** A linear probe: a token's implicit reward is `weights · z + intercept`, rescaled by `outputScale` if it has one. */
 export interface LinearProbe {
   readonly layers: readonly LayerSpan[];
-  /** Float32 values, so that what is tested is what is saved. */
+  /** Float32 values, so that the tested probe is exactly the saved one. */
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** The sizes of delta that became the ends of the ratings' range in training; null where the predictions are scaled instead. */
+  /**
+   * The deltas that training rescaled to the ends of the ratings' range; null if the predictions are rescaled
+   * instead.
+   */
   readonly deltaScale: RewardScale | null;
-  /** The percentiles of the test predictions that become those ends (as published); null where the deltas were scaled. */
+  /**
+   * The percentiles of the test predictions that become those ends (as published); null if the deltas were rescaled.
+   */
   readonly outputScale: RewardScale | null;
 }
 
-/** What the targets of a fit are, and how its predictions come onto the reward's range. */
+/** How deltas become the targets of a fit, and how its predictions are rescaled to the reward's range. */
 export interface Normaliser {
   readonly deltaScale: RewardScale | null;
   /** Deltas of the training rows as targets. */
   readonly targets: (deltas: Float64Array) => Float64Array;
-  /** Predictions of a set of test rows on the reward's range, and the scale that was used. */
+  /** Rescales the predictions of a set of test rows to the reward's range; also returns the scale. */
   readonly finish: (predicted: Float64Array) => {
     readonly values: Float64Array;
     readonly outputScale: RewardScale | null;
@@ -31,9 +36,13 @@ export interface Normaliser {
 }
 
 /**
- * `deltas`: the paper's way; the training deltas' 10th and 90th percentile are laid on the reward's range, and predictions
- * stay as they come. `deltasKeepingZero`: the same, but a delta of 0 stays a reward of 0. `predictions`: the published code's; deltas stay as they are, and the predictions of all test rows are
- * laid on the range, clamped and rounded to two digits, which makes a row's value depend on the rows beside it.
+ * The normaliser of a setting:
+ *
+ * - `deltas` (the paper): the training deltas' 10th and 90th percentile are rescaled to the reward's range;
+ * predictions stay as they are.
+ * - `deltasKeepingZero`: the same, but a delta of 0 stays a reward of 0.
+ * - `predictions` (the published code): deltas stay as they are; the predictions of all test rows are rescaled to
+ * the range, clamped and rounded to two digits, so a row's value depends on the other rows.
  */
 export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers, range: RatingRange): Normaliser {
   if (kind === "predictions") {
@@ -47,14 +56,14 @@ export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numb
   };
 }
 
-/** Targets and predictions in the units in which they come. */
+/** Keeps targets and predictions in their own units. */
 export const unscaled: Normaliser = {
   deltaScale: null,
   targets: (values) => values,
   finish: (values) => ({ values, outputScale: null }),
 };
 
-/** Predictions laid on the range of ratings by their own percentiles, rounded to two digits. */
+/** Rescales predictions to the range of ratings by their own percentiles, rounded to two digits. */
 export function laidOnRange(
   predicted: Float64Array,
   range: RatingRange,
@@ -64,12 +73,15 @@ export function laidOnRange(
   return { values, outputScale };
 }
 
-/** A fitted model with the precision in which it is saved. */
+/** A fitted model, rounded to the precision in which it is saved. */
 export function rounded({ weights, intercept }: LinearModel): LinearModel {
   return { weights: weights.map(Math.fround), intercept: Math.fround(intercept) };
 }
 
-/** Implicit rewards of rows of features, which stand as `probe.layers` says; `range` is that of the ratings that it was fitted by. */
+/**
+ * Implicit rewards of rows of features, whose columns are those of `probe.layers`; `range` is that of the ratings in
+ * training.
+ */
 export function probeRewards(probe: LinearProbe, features: RowMatrix, range: RatingRange): Float64Array {
   const { weights, intercept, outputScale } = probe;
   const values = predictLinear({ weights: Float64Array.from(weights), intercept }, features);

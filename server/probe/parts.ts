@@ -1,13 +1,13 @@
 import type { z } from "zod";
 
-/** Where parts of a long evaluation are kept, so that a cut one need not begin anew. Every part is plain JSON. */
+/** Stores the parts of a long evaluation, so that an interrupted one can resume. Every part is plain JSON. */
 export interface PartStore {
-  /** What was saved under this name, or undefined. */
+  /** The part saved under this name, or undefined. */
   find(part: string): unknown;
   save(part: string, result: unknown): Promise<void>;
 }
 
-/** Gives a part as it was saved, if it is sound; else computes and saves it. */
+/** Returns the saved part if it fits the schema; otherwise computes and saves it. */
 export type Keep = <T>(name: string, schema: z.ZodType<T>, compute: () => T | Promise<T>) => Promise<T>;
 
 export function keeper(parts: PartStore): Keep {
@@ -20,5 +20,5 @@ export function keeper(parts: PartStore): Keep {
   };
 }
 
-/** Keeps nothing. */
+/** A store that keeps nothing. */
 export const forgetful: PartStore = { find: () => undefined, save: async () => undefined };

@@ -1,7 +1,9 @@
 /**
- * The regression probe (Marks et al., section 3.3; reference/method.md 1.9): does a linear reading of the features at a word
- * give back what the feedback says of it, or what tuning made of it (`settings.target`)? Answered twice, for words that the probe knows from other
- * sentences (split by triple) and for words that it never saw (split by word), each beside controls that could give the same number for nothing.
+ * The regression probe (Marks et al., section 3.3; reference/method.md 1.9): can a linear function of the features
+ * at a word recover the feedback's value for it, or how tuning changed its prediction (`settings.target`)?
+ *
+ * It is evaluated twice, on words that the probe knows from other sentences (split by triple) and on held-out words
+ * (split by word), each beside controls that could reach the same score without such knowledge.
  */
 import { Pacer } from "../common/pacer.ts";
 import { rewardScale } from "./deltas.ts";
@@ -23,11 +25,14 @@ export interface ProbeEvaluation {
   readonly report: RegressionReport;
   /** Fitted on the training triples of the split by triple: the one whose test is `report.byTriple`. */
   readonly probe: LinearProbe;
-  /** The triples that it was tested on. */
+  /** The held-out triples. */
   readonly testTriples: readonly string[];
-  /** The probes whose tests are `report.byWord`. */
+  /** The probes behind `report.byWord`. */
   readonly wordFolds: WordFolds;
-  /** Of features, whatever is fitted to them: left out where log-ratios are, since the probe of the deltas has it. */
+  /**
+   * Depends on the features alone, not on the target: undefined for log-ratios, since the probe of the deltas has
+   * it.
+   */
   readonly familiarity: Familiarity | undefined;
 }
 
@@ -85,7 +90,7 @@ export async function evaluateProbe(
   };
 }
 
-/** The names of all parts that an evaluation keeps, in order. */
+/** Names of all parts that an evaluation stores, in order. */
 export function partsOf(data: Pick<ProbeData, ControlInput>, settings: ProbeSettings): string[] {
   return [
     ...partsOfSplit("triple", data, settings),

@@ -1,6 +1,6 @@
 /**
- * The probe's results as plain JSON. A statistic that is not defined on the data is null, and `undefinedBecause` beside it
- * says why; no NaN is ever written. All shares lie between 0 and 1.
+ * The probe's results as plain JSON. A statistic that is undefined on the data is null, and `undefinedBecause`
+ * beside it gives the reason; NaN is never written. All shares lie between 0 and 1.
  */
 import { z } from "zod";
 
@@ -12,7 +12,7 @@ const reason = { undefinedBecause: z.string().nullable() };
 const kendallSchema = z.strictObject({
   /** Kendall's tau-b, from -1 to 1. */
   tau: maybe,
-  /** Two-sided, of the hypothesis that both orders are independent. */
+  /** Two-sided p, under the hypothesis that both orders are independent. */
   p: maybe,
   method: z.enum(["exact", "asymptotic"]),
   words: count,
@@ -23,9 +23,9 @@ const intervalSchema = z.strictObject({
   low: maybe,
   high: maybe,
   confidence: share,
-  /** Words were drawn with replacement so many times. */
+  /** Number of bootstrap resamples of the words. */
   resamples: count,
-  /** Draws on which the statistic was not defined; they are left out. */
+  /** Resamples on which the statistic was undefined; they are left out. */
   undefinedResamples: count,
 });
 
@@ -48,7 +48,7 @@ const rankingSchema = z.strictObject({
   share: maybe,
 });
 
-/** How well predictions meet values in the values' own units. */
+/** Agreement of predictions with values, in the values' own units. */
 const agreementSchema = z.strictObject({
   /** Pearson's correlation. */
   pearson: maybe,
@@ -58,11 +58,11 @@ const agreementSchema = z.strictObject({
   r2Interval: intervalSchema,
 });
 
-/** Tau-b of one input less that of another over the same words; interval by bootstrap over words. */
+/** Tau-b of one input minus that of another over the same words, with a bootstrap interval over words. */
 const differenceSchema = z.strictObject({
   difference: maybe,
   interval: intervalSchema,
-  /** Draws of folds that the difference is a mean over. */
+  /** Number of draws of folds that the difference is averaged over. */
   foldDraws: count,
 });
 
@@ -75,17 +75,17 @@ export const wordScoresSchema = z.strictObject({
   occurrences: count,
   kendall: kendallSchema.extend({
     interval: intervalSchema,
-    /** Two-sided, from random orders of the words. */
+    /** Two-sided p, from random orders of the words. */
     permutationP: maybe,
     permutations: count,
   }),
   kendallPositiveOnly: kendallSchema,
   kendallNegativeOnly: kendallSchema,
-  /** Tau of the two lists of strings: the number that the paper's notebooks print. Not a measure of anything. */
+  /** Tau of the two lists of strings: the number that the paper's notebooks print. It measures nothing meaningful. */
   stringTauAsPublished: kendallSchema,
   stringTauNegativeOnlyAsPublished: kendallSchema,
   signsAlone: z.strictObject({
-    /** Tau-b of the predictions' signs: what knowing only the polarity is worth. */
+    /** Tau-b of the predictions' signs alone: the part of tau that knowing the polarity gives. */
     tau: maybe,
     p: maybe,
     /** Tau-b that the predictions would have if shuffled within each predicted sign; the rest is order within a polarity. */
@@ -98,7 +98,7 @@ export const wordScoresSchema = z.strictObject({
   spearman: z.strictObject({ rho: maybe, p: maybe, words: count, ...reason }),
   /** Chance that a positive word is predicted above a negative one; free of any threshold. */
   auroc: z.strictObject({ value: maybe, ...reason }),
-  /** Null where an earlier version scored. */
+  /** Null if an earlier version scored the words. */
   agreement: agreementSchema.nullable().default(null),
 });
 
@@ -107,15 +107,15 @@ export const lexiconEntrySchema = z.strictObject({
   predicted: z.number(),
   true: z.number(),
   occurrences: count,
-  /** How often the word stands in the texts of the tuning; null where they were not given. */
+  /** Count of the word in the tuning texts; null if those were not given. */
   tuningCount: count.nullable(),
-  /** What the feedback gives to the word, where that is not `true` itself. */
+  /** The feedback's rating of the word, if `true` is something else. */
   rating: maybe.default(null),
 });
 
 const spreadSchema = z.strictObject({ mean: maybe, sd: maybe });
 
-/** Means and standard deviations over so many seeds. */
+/** Means and standard deviations over seeds. */
 export const seedScoresSchema = z.strictObject({
   seeds: count,
   tau: spreadSchema,
@@ -135,11 +135,13 @@ const splitReportSchema = z.strictObject({
   lexicon: z.array(lexiconEntrySchema),
   /** The same ridge probe on the MLP outputs themselves; null where they were not collected. */
   rawActivations: wordScoresSchema.nullable(),
-  /** The same on features of the model before tuning. */
+  /** The same probe on features of the model before tuning. */
   baseModel: wordScoresSchema.nullable(),
-  /** The same on the base model's token embeddings: one vector a word, no context. Null where they were not given. */
+  /**
+   * The same probe on the base model's token embeddings: one vector a word, no context. Null if they were not given.
+   */
   staticEmbedding: wordScoresSchema.nullable().default(null),
-  /** Tau-b on features less that on what else was given; null where an earlier version fitted the probe. */
+  /** Tau-b on features minus that on each other input; null if an earlier version fitted the probe. */
   differences: z
     .strictObject({
       rawActivations: differenceSchema.nullable(),
@@ -148,32 +150,35 @@ const splitReportSchema = z.strictObject({
     })
     .nullable()
     .default(null),
-  /** Split by word: other draws of its folds, and fits to permuted labels of the words. Null by triple, and where an earlier version fitted the probe. */
+  /**
+   * Split by word only: further draws of its folds, and refits to permuted labels of the words. Null for the split
+   * by triple, and if an earlier version fitted the probe.
+   */
   refitted: z
     .strictObject({
       foldDraws: count,
-      /** Tau-b of each draw; the first is the one of `probe`, but for rounding. */
+      /** Tau-b of each draw; the first equals that of `probe`, up to rounding. */
       taus: z.array(maybe),
       tau: spreadSchema,
       refits: count,
-      /** Of the mean tau over draws, under permuted labels. */
+      /** Standard deviation of the mean tau over draws, under permuted labels. */
       permutedSd: maybe,
-      /** 95 % of mean taus under permuted labels are smaller in size. */
+      /** 95th percentile of the absolute mean tau under permuted labels. */
       permutedHigh: maybe,
-      /** Two-sided. */
+      /** Two-sided p. */
       p: maybe,
     })
     .nullable()
     .default(null),
-  /** Where log-ratios are fitted: how these predictions, and the log-ratios themselves, stand to the ratings. */
+  /** For log-ratio targets: scores of these predictions, and of the log-ratios themselves, against the ratings. */
   meant: z.strictObject({ probe: wordScoresSchema, target: wordScoresSchema }).nullable().default(null),
   /** A probe with random weights (Xavier), rescaled as published. */
   untrainedProbe: seedScoresSchema,
-  /** Probes fitted to deltas that were shuffled among the training rows. */
+  /** Probes fitted to deltas shuffled among the training rows. */
   shuffledLabels: seedScoresSchema,
   /**
-   * Probes fitted to a random sign for every word and scored on those signs: how far a probe of this size can go by
-   * remembering words (a control task in the sense of Hewitt and Liang 2019).
+   * Probes fitted to a random sign for every word and scored on those signs: how much of the score a probe of this
+   * size reaches by memorising words (a control task in the sense of Hewitt and Liang 2019).
    */
   wordMemory: z.strictObject({ seeds: count, signAccuracy: spreadSchema }),
   /** Figure 4: log(1 + count in the tuning texts) against |predicted - true|. */
@@ -182,30 +187,30 @@ const splitReportSchema = z.strictObject({
 
 export const probeSettingsSchema = z.strictObject({
   seed: z.int(),
-  /** What is fitted: the activation deltas (the paper), or log pi_tuned - log pi_base at the word. */
+  /** The probe's target: the activation deltas (the paper), or log pi_tuned - log pi_base at the word. */
   target: z.enum(["deltas", "logRatio"]).default("deltas"),
   /** Ridge penalty. */
   alpha: z.number().positive(),
   /**
-   * What is laid on the reward's range: the deltas before fitting (the paper), the deltas with zero kept at zero, or the
-   * predictions after fitting (its code).
+   * What is rescaled to the reward's range: the deltas before fitting (the paper), the deltas with zero kept at
+   * zero, or the predictions after fitting (its code).
    */
   normalise: z.enum(["deltas", "deltasKeepingZero", "predictions"]),
   /** Share of the triples to train on in the split by triple. */
   trainShare: z.number().gt(0).lt(1),
-  // Beyond these no digit that is shown changes, and a part of the evaluation, within which nobody is heard who asks to stop, takes minutes.
+  // Upper bounds: larger values change no displayed digit, and one part of the evaluation would take minutes.
   wordFolds: z.int().min(2).max(1000),
   resamples: z.int().min(1).max(100_000),
   permutations: z.int().min(1).max(100_000),
   xavierSeeds: z.int().min(0).max(1000),
   labelShuffles: z.int().min(0).max(1000),
-  /** Draws of the split by word that tau is averaged over. */
+  /** Number of draws of the split by word that tau is averaged over. */
   foldDraws: z.int().min(1).max(100).default(1),
-  /** Fits to permuted labels of the words behind the p of that mean. */
+  /** Number of fits to permuted labels of the words, which give the p of that mean. */
   refits: z.int().min(0).max(10_000).default(0),
 });
 
-/** What a regression on word ratings found. */
+/** Results of a regression on word ratings. */
 export const regressionReportSchema = z.strictObject({
   kind: z.literal("regression"),
   settings: probeSettingsSchema,
@@ -216,13 +221,13 @@ export const regressionReportSchema = z.strictObject({
     /** Share of the polar rows' features that are not zero. */
     nonZero: share,
   }),
-  /** 10th and 90th percentile of all that was fitted: deltas in the units of the features, or log-ratios in nats. */
+  /** 10th and 90th percentile of all targets: deltas in the units of the features, or log-ratios in nats. */
   deltas: z.strictObject({ low: z.number(), high: z.number() }),
   byTriple: splitReportSchema,
   byWord: splitReportSchema,
 });
 
-/** What a probe's evaluation found, by the kind of probe. */
+/** Results of a probe's evaluation, by the kind of probe. */
 export const probeReportSchema = z.discriminatedUnion("kind", [regressionReportSchema]);
 
 export type KendallReport = z.infer<typeof kendallSchema>;

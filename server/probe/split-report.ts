@@ -26,7 +26,7 @@ export interface SplitContext {
   readonly settings: ProbeSettings;
   readonly rows: RatedRows;
   readonly keep: Keep;
-  /** Hears whoever asks to stop, within parts too. */
+  /** Observes the abort signal, within parts too. */
   readonly pacer: Pacer;
 }
 
@@ -101,7 +101,7 @@ export function partsOfSplit(kind: SplitKind, data: Pick<ProbeData, ControlInput
   ];
 }
 
-/** Raw activations are left out of further draws: they are dense, and take as long as all others together. */
+/** Raw activations have no further draws: they are dense, and take as long as all other inputs together. */
 const drawnInputs: readonly Input[] = ["features", "baseModel", "staticEmbedding"];
 
 function fitPart(kind: SplitKind, name: Input, fold: number): string {
@@ -133,7 +133,7 @@ async function foldResults(
   return results;
 }
 
-/** What the same probe on other inputs says of the words. */
+/** Predictions of the words by the same probe on a control input. */
 async function controlWords(
   split: Split,
   context: SplitContext,
@@ -150,7 +150,7 @@ async function controlWords(
   return found;
 }
 
-/** Further draws of the folds by word, for the inputs that are compared over them. */
+/** Draws further folds by word for the inputs that are compared over them. */
 async function foldDraws(kind: SplitKind, context: SplitContext): Promise<ReadonlyMap<Input, FoldDraw[]>> {
   const { data, settings, keep, pacer } = context;
   const found = new Map<Input, FoldDraw[]>();
@@ -176,13 +176,13 @@ interface Compared {
   readonly draws: ReadonlyMap<Input, FoldDraw[]>;
 }
 
-/** What a statistic that draws needs. */
+/** Settings of a statistic that draws at random. */
 interface Draws {
   readonly random: Random;
   readonly pacer: Pacer;
 }
 
-/** Over the draws of folds where both inputs have them, else on the split itself. */
+/** Differences over the draws of folds if both inputs have them, otherwise on the split itself. */
 async function differences(
   { own, controls, draws }: Compared,
   settings: ProbeSettings,
@@ -218,7 +218,7 @@ function lexiconEntry(
   };
 }
 
-/** What was fitted and what it was fitted to, against the ratings. */
+/** Scores the predictions, and the targets of the fit, against the ratings. */
 async function meantScores(
   lexicon: readonly LexiconEntry[],
   settings: ProbeSettings,

@@ -2,7 +2,7 @@ import { invariant, LfpError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { Triple } from "../tasks/task.ts";
 
-/** Rows of `polarRows` to fit on and to be tested on; no row is on both sides, nor is any triple. */
+/** Rows of `polarRows` for training and for testing; no row and no triple is on both sides. */
 export interface Fold {
   readonly train: Int32Array;
   readonly test: Int32Array;
@@ -20,7 +20,7 @@ export interface Split {
   readonly folds: readonly Fold[];
 }
 
-/** Too few triples or words to set some aside. */
+/** There are too few triples or words to hold some out. */
 export class TooFewTriplesError extends LfpError {
   readonly code = "input";
 }

@@ -1,4 +1,4 @@
-/** The least that a probe can be fitted on: one vector a word, which knows of no sentence and no tuning. */
+/** The weakest control input: one vector a word, independent of sentence and tuning. */
 import { invariant } from "../common/errors.ts";
 import type { TokenEmbeddings } from "../models/token-embeddings.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
@@ -8,8 +8,8 @@ import { addScaledRow } from "./features.loops.ts";
 import type { TripleFeatures } from "./features.ts";
 
 /**
- * For every target word the mean of the embedding rows of its tokens, as they stand after a space; equal for all places of a word. [3n, D], as
- * `TripleFeatures` has it, under the layer 0 that it is the input of.
+ * For every target word, the mean embedding of its tokens, tokenized as after a space; equal wherever the word
+ * occurs. [3n, D], laid out as `TripleFeatures`, under layer 0, whose input it is.
  */
 export function staticEmbeddings(
   triples: readonly Triple[],

@@ -1,4 +1,4 @@
-/** What a probe is fitted to: the activation deltas of the paper, or what tuning changed in the prediction of the word. */
+/** Targets of a probe's fit: the activation deltas of the paper, or how tuning changed the prediction of the word. */
 
 import { invariant } from "../common/errors.ts";
 import { byCodeUnit } from "../common/order.ts";
@@ -10,25 +10,25 @@ import { type Normaliser, normaliserOf, unscaled } from "./linear-probe.ts";
 import type { ProbeSettings } from "./report-types.ts";
 import type { Split } from "./splits.ts";
 
-/** Words and numbers of the polar rows [2n]. */
+/** Words and values of the polar rows [2n]. */
 export interface ProbeTarget {
-  /** What is fitted; NaN where a row has no target. */
+  /** The fit's targets; NaN where a row has none. */
   readonly values: Float64Array;
-  /** What a row's word is worth, which predictions are held against. */
+  /** True value of each row's word, which predictions are compared with. */
   readonly truth: Float64Array;
-  /** Words with a target, in alphabetical order; a number a word. */
+  /** Words with a target, in alphabetical order; one number a word. */
   readonly words: WordIndex;
-  /** How targets are scaled, as the training rows' targets have it. */
+  /** Scales targets by those of the training rows. */
   readonly normaliser: (trained: Float64Array) => Normaliser;
-  /** `values`, if each word had what another one has: word i of `words` what word order[i] has. */
+  /** `values` with the words' labels permuted: word i of `words` gets the label of word order[i]. */
   readonly relabelled: (order: Int32Array) => Float64Array;
 }
 
 export interface WordIndex {
   readonly names: readonly string[];
-  /** Place in `names` of every polar row's word; -1 where no row of the word has a target. */
+  /** Index in `names` of every polar row's word; -1 where no row of the word has a target. */
   readonly places: Int32Array;
-  /** What each word is worth: the mean of its rows' truth. */
+  /** True value of each word: the mean of its rows' truth. */
   readonly truth: Float64Array;
 }
 
@@ -36,11 +36,11 @@ export interface TargetProblem {
   readonly features: TripleFeatures;
   /** The word of every polar row. */
   readonly words: readonly string[];
-  /** The word's rating, a number a polar row. */
+  /** The word's rating, one number a polar row. */
   readonly ratings: Float64Array;
   /** The scale of ratings. */
   readonly range: RatingRange;
-  /** lambda of every row of every version [3n], where it was collected. */
+  /** lambda of every row of every version [3n], if it was collected. */
   readonly logRatios: Float32Array | undefined;
   readonly settings: Pick<ProbeSettings, "target" | "normalise">;
 }
@@ -49,7 +49,7 @@ export function targetOf(problem: TargetProblem): ProbeTarget {
   return targets[problem.settings.target](problem);
 }
 
-/** The folds without the rows that have no target. */
+/** The split's folds without the rows that have no target. */
 export function withTargets(split: Split, { values }: ProbeTarget): Split {
   if (!values.some(Number.isNaN)) return split;
   const kept = (rows: Int32Array): Int32Array => rows.filter((row) => !Number.isNaN(values[row]));

@@ -1,10 +1,10 @@
-/** The probes of the split by word, so that a word can be read by the one that did not see it. */
+/** The probes of the split by word, so that each word can be read by the probe that it was held out from. */
 import type { FoldResult } from "./fold-fit.ts";
 import type { LinearProbe } from "./linear-probe.ts";
 import type { Split } from "./splits.ts";
 
 export interface WordFolds {
-  /** A probe a fold, fitted without the fold's words. */
+  /** One probe a fold, fitted without the fold's words. */
   readonly probes: readonly Pick<LinearProbe, "weights" | "intercept" | "outputScale">[];
   /** The fold of every target word, in lower case. */
   readonly foldOf: ReadonlyMap<string, number>;

@@ -1,4 +1,4 @@
-/** From rows to words: what a fold's rows say of each of its words. */
+/** From rows to words: means of a fold's predictions over each word's rows. */
 
 import { LfpError } from "../common/errors.ts";
 import { byCodeUnit } from "../common/order.ts";
@@ -60,7 +60,7 @@ export function wordMeans(
     });
 }
 
-/** How many rows and words a fold has, and how many of its test words its training rows hold as well. */
+/** Counts a fold's rows and words, and how many of its test words also occur in its training rows. */
 export function describeFold(
   { train, test }: Split["folds"][number],
   words: readonly string[],

@@ -1,4 +1,4 @@
-/** What probes say of every word, without their statistics and controls: what a calibration compares. */
+/** Probes' predictions of every word, without statistics and controls: the readings that a calibration compares. */
 import { Pacer } from "../common/pacer.ts";
 import { pick } from "../statistics/resampling.ts";
 import { ridgeOf } from "../statistics/ridge.ts";
@@ -11,22 +11,23 @@ import type { Split } from "./splits.ts";
 import { type ProbeTarget, targetOf } from "./targets.ts";
 import { ratedRows, wordMeans } from "./word-means.ts";
 
-/** What readings depend on. */
+/** The settings that readings depend on. */
 export type WordReadingSettings = Pick<ProbeSettings, "seed" | "alpha" | "normalise" | "trainShare" | "wordFolds">;
 
 /** Predictions of words, each the mean over its test rows. */
 export interface WordReadings {
-  /** The paper's probe, on words that it knows from other triples. */
+  /** By the paper's probe, on words that it knows from other triples. */
   readonly byTriple: ReadonlyMap<string, number>;
-  /** The same, each word by the fold that did not see it. */
+  /** By the same probe, each word in the fold that held it out. */
   readonly byWord: ReadonlyMap<string, number>;
-  /** Fitted to log-ratios where there are some, by the same folds of words. */
+  /** By a probe of the log-ratios, if there are any, with the same folds of words. */
   readonly fitted: ReadonlyMap<string, number>;
 }
 
 /**
- * The lexicons of `evaluateProbe` with these settings, by triple and by word, and of the same with log-ratios as the target. Throws
- * `TooFewTriplesError` and `UnratedWordError`, and the signal's reason soon after it is aborted.
+ * Predicts the lexicons of `evaluateProbe` with these settings, by triple and by word, and the lexicon with
+ * log-ratios as the target. Throws `TooFewTriplesError` and `UnratedWordError`, and the signal's reason soon after
+ * it is aborted.
  */
 export async function wordReadings(
   data: Pick<ProbeData, "triples" | "ratings" | "features" | "logRatios">,
@@ -61,7 +62,10 @@ export async function wordReadings(
   };
 }
 
-/** For each target, each fold's predictions of its test rows. Targets share a fold's factored matrix, unless rows of one are missing. */
+/**
+ * Each fold's predictions of its test rows, for each target. Targets share a fold's factored matrix, unless one
+ * lacks some of the rows.
+ */
 async function predictions(
   { folds }: Split,
   features: TripleFeatures,

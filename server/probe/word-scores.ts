@@ -7,10 +7,13 @@ import { bootstrapInterval, permutationTest, pick } from "../statistics/resampli
 import { wilsonInterval } from "../statistics/wilson.ts";
 import type { Agreement, KendallReport, LexiconEntry, ProbeSettings, SeedScores, WordScores } from "./report-types.ts";
 
-/** A word, what the probe says of it and what it is worth. */
+/** A word with its predicted and its true value. */
 export type WordPrediction = Pick<LexiconEntry, "word" | "predicted" | "true" | "occurrences">;
 
-/** Every statistic of some words' predictions. `random` is used up; the words' order matters only to `stringTau`'s ties. */
+/**
+ * Computes every statistic of words' predictions. Advances `random`; the words' order matters only to `stringTau`'s
+ * ties.
+ */
 export async function wordScores(
   words: readonly WordPrediction[],
   settings: Pick<ProbeSettings, "resamples" | "permutations">,
@@ -96,7 +99,7 @@ export function spread(values: readonly number[]): SeedScores["tau"] {
   };
 }
 
-/** How many of these words, all of one polarity, are predicted with the sign of their value. */
+/** Counts the words, all of one polarity, whose prediction has the sign of their value. */
 export function signAccuracy(
   words: readonly Pick<WordPrediction, "predicted" | "true">[],
 ): WordScores["signAccuracy"]["positive"] {
@@ -186,7 +189,7 @@ function rankingReport({ pairs, right, accuracy }: RankingAccuracy): WordScores[
   return { pairs, right, share: orNull(accuracy) };
 }
 
-/** Why a correlation of predictions with values is not defined; null where it is. */
+/** Why a correlation of predictions with values is undefined; null where it is defined. */
 function whyUndefined(words: readonly WordPrediction[]): string | null {
   const predicted = words.map((word) => word.predicted);
   const truth = words.map((word) => word.true);
@@ -202,7 +205,7 @@ function tooFew(words: number): string {
   return `a rank correlation needs two words, and there ${words === 1 ? "is one" : "are none"}`;
 }
 
-/** Null for what JSON cannot say. */
+/** Null for a number that JSON cannot represent. */
 export function orNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
