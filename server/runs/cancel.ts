@@ -8,18 +8,18 @@ import { runPaths } from "./run-folder.ts";
 /** `cancel.json`: asks one process, and no later one, to stop. */
 const CancelRequest = z.object({ target: ProcessIdentity, requestedAt: z.string() });
 
-/** Leaves a request for the process that works on a run; it stops at its next step, after a checkpoint. */
+/** Writes a cancel request for the process that works on a run; it stops at its next step, after a checkpoint. */
 export async function requestCancel(folder: string, target: ProcessIdentity): Promise<void> {
   const request = { target, requestedAt: new Date().toISOString() };
   await writeFileAtomically(runPaths(folder).cancel, JSON.stringify(request));
 }
 
-/** Takes a request back, or clears away one that has been met. */
+/** Removes a cancel request, withdrawn or fulfilled. */
 export async function clearCancelRequest(folder: string): Promise<void> {
   await remove(runPaths(folder).cancel, disk);
 }
 
-/** Looks for requests to this process until `close`; `signal` is aborted by one. */
+/** Polls for requests to this process until `close`; aborts `signal` when it finds one. */
 export class CancelWatch {
   readonly #controller = new AbortController();
   readonly #folder: string;
@@ -48,8 +48,8 @@ export class CancelWatch {
 }
 
 /**
- * Turns the signals by which systems ask a process to end (SIGTERM, SIGINT, SIGHUP) into an abort, for the main program of a
- * run. A second one ends the process at once, as it would have without us.
+ * Turns the signals by which systems ask a process to end (SIGTERM, SIGINT, SIGHUP) into an abort, for the main program
+ * of a run. A second signal ends the process at once, as by default.
  */
 export function abortOnTermination(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const controller = new AbortController();

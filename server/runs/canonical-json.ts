@@ -4,10 +4,10 @@ import { byCodeUnit } from "../common/order.ts";
 import { sha256Of } from "./files.ts";
 
 /**
- * The one text of a plain value: members sorted by UTF-16 code unit, no white space, members that are `undefined` left
- * out, numbers and strings as ECMAScript writes them. RFC 8785 (JSON Canonicalization Scheme), except that -0 stays -0,
- * because a checkpoint must give back the very numbers it was given. Throws `InternalError`, with the path, for anything
- * that JSON cannot hold: NaN, infinities, functions, class instances, typed arrays.
+ * The canonical JSON of a plain value: members sorted by UTF-16 code unit, no white space, `undefined` members omitted,
+ * numbers and strings as ECMAScript writes them. RFC 8785 (JSON Canonicalization Scheme), except that -0 stays -0,
+ * because a checkpoint must restore exactly the numbers that were saved. Throws `InternalError`, with the path, for
+ * values that JSON cannot hold: NaN, infinities, functions, class instances, typed arrays.
  */
 export function canonicalJson(value: unknown, path = "value"): string {
   if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
@@ -26,7 +26,9 @@ export function canonicalDigest(value: unknown): string {
   return sha256Of(canonicalJson(value));
 }
 
-/** Readable JSON of `body` with one more member, `seal`: the digest of all the others. `unseal` undoes and checks it. */
+/**
+ * Readable JSON of `body` with one more member, `seal`: the digest of all the others. `unseal` undoes and checks it.
+ */
 export function seal(body: object): string {
   return `${indent(canonicalJson({ ...body, seal: canonicalDigest(body) }))}\n`;
 }
@@ -48,7 +50,7 @@ function parseObject(text: string): object | undefined {
   }
 }
 
-/** `JSON.stringify` with indentation would write -0 as 0. */
+/** Indents JSON text token by token; parsing it and calling `JSON.stringify` would write -0 as 0. */
 function indent(json: string): string {
   let depth = 0;
   return json.replace(/"(?:[^"\\]|\\.)*"|\{\}|\[\]|[[{\]},:]/g, (token) => {

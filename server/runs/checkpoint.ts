@@ -18,7 +18,7 @@ import {
 } from "./files.ts";
 import type { Checkpoint, CheckpointContent } from "./stage.ts";
 
-/** A checkpoint as the machinery sees it: the stage's own part, and what it keeps for the stage. */
+/** A checkpoint as the run machinery sees it: the stage's own part, and what the machinery saves for the stage. */
 export interface StoredCheckpoint {
   readonly checkpoint: Checkpoint;
   /** 1, 2, 3 ... over the whole life of the stage. */
@@ -34,7 +34,7 @@ export interface CheckpointToSave extends Pick<StoredCheckpoint, "random" | "log
   readonly content: CheckpointContent;
 }
 
-/** The checkpoint could not be written. The ones before it stand. */
+/** The checkpoint could not be written; earlier ones are kept. */
 export class CheckpointNotSavedError extends LfpError {
   readonly code = "resource";
 
@@ -47,9 +47,9 @@ export class CheckpointNotSavedError extends LfpError {
 }
 
 /**
- * The checkpoints of one stage that has not finished: `folder/<generation>/` with the stage's files, its log and a sealed
- * manifest with a checksum of each. A generation is written aside and takes its name by a rename, so it is there whole or not
- * at all; the last two are kept. Bytes are checked before they are used: what does not verify is never loaded.
+ * The checkpoints of one unfinished stage: `folder/<generation>/` with the stage's files, its log and a sealed manifest
+ * with a checksum of each. A generation is written to a temporary folder and renamed, so it is complete or absent; the
+ * last two are kept. Checksums are verified before use: data that does not verify is never loaded.
  */
 export class CheckpointStore {
   readonly #folder: string;
@@ -57,7 +57,7 @@ export class CheckpointStore {
   readonly #files: FileSystem;
   #newest = 0;
 
-  /** `key` is the stage's key: checkpoints of any other are not ours. */
+  /** `key` is the stage's key; checkpoints with another key are rejected. */
   constructor(folder: string, key: string, files: FileSystem) {
     this.#folder = folder;
     this.#key = key;
@@ -65,8 +65,8 @@ export class CheckpointStore {
   }
 
   /**
-   * The newest checkpoint that verifies, or `undefined` for a fresh start. Every damaged one is named to `onDamaged`, and
-   * removed, so that it does not count among the two that are kept.
+   * The newest checkpoint that verifies, or `undefined` for a fresh start. Calls `onDamaged` for every damaged one and
+   * removes it, so that it does not count among the two that are kept.
    */
   async load(onDamaged: (message: string) => void): Promise<StoredCheckpoint | undefined> {
     await this.#files.mkdir(this.#folder, { recursive: true });
@@ -83,7 +83,7 @@ export class CheckpointStore {
     return undefined;
   }
 
-  /** Saves the next generation and drops the one before the last two. Throws `CheckpointNotSavedError`. */
+  /** Saves the next generation and removes all but the last two. Throws `CheckpointNotSavedError`. */
   async save(checkpoint: CheckpointToSave): Promise<number> {
     const generation = this.#newest + 1;
     const aside = join(this.#folder, ".saving");
@@ -96,7 +96,7 @@ export class CheckpointStore {
       for (const old of (await generationsIn(this.#folder)).slice(KEPT)) await this.#discard(old);
       return generation;
     } catch (error) {
-      // Gives the disk its space back; the first failure is the one to report.
+      // Frees the disk space; the first failure is the one to report.
       await remove(aside, this.#files).catch(() => undefined);
       if (error instanceof InternalError) throw error;
       throw new CheckpointNotSavedError(generation, error);
@@ -126,7 +126,7 @@ export class CheckpointStore {
     await writeFileAtomically(join(aside, MANIFEST), seal(manifest), this.#files);
   }
 
-  /** Removes what a cut left half done; returns the generations, newest first. */
+  /** Removes what an interrupted save left behind; returns the generations, newest first. */
   async #sweep(): Promise<number[]> {
     for (const name of await readdir(this.#folder)) {
       if (!GENERATION.test(name)) await remove(join(this.#folder, name), this.#files);
@@ -134,7 +134,7 @@ export class CheckpointStore {
     return generationsIn(this.#folder);
   }
 
-  /** By a rename first, so that a cut does not leave half a checkpoint that would look like a damaged one. */
+  /** Removes a generation, renaming it first: an interruption then leaves no half checkpoint that looks damaged. */
   async #discard(generation: number): Promise<void> {
     const discarded = join(this.#folder, ".discarded");
     await remove(discarded, this.#files);
@@ -163,7 +163,10 @@ const Manifest = z.object({
   files: z.record(z.string(), z.object({ size: z.int(), sha256: z.string() })),
 });
 
-/** The checkpoint in a folder, or what is wrong with it. Throws only for what says nothing about the bytes, such as EIO. */
+/**
+ * The checkpoint in a folder, or the reason why it does not verify. Throws only for errors that say nothing about the
+ * bytes, such as EIO.
+ */
 async function readCheckpoint(folder: string, generation: number, key: string): Promise<StoredCheckpoint | string> {
   const text = await textIfThere(join(folder, MANIFEST), "stage output");
   if (text === undefined) return `${MANIFEST} is missing`;
@@ -194,7 +197,7 @@ async function generationsIn(folder: string): Promise<number[]> {
     .sort((a, b) => b - a);
 }
 
-/** Takes the checksum of contents while they pass by. */
+/** Computes the checksum of contents while they are streamed. */
 class Digested {
   readonly #contents: FileContents;
   readonly #hash = createHash("sha256");

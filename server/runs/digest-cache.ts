@@ -7,13 +7,13 @@ import { tryJson } from "../common/json.ts";
 import { stateFolder } from "../common/state-folder.ts";
 import { type Checksum, checksumOf, sha256Of, textIfThere } from "./files.ts";
 
-/** Smaller files are read again each time: that takes no longer than finding what was known of them. */
+/** Smaller files bypass the cache: reading them takes no longer than looking them up. */
 const LEAST_BYTES = 1 << 20;
 const MOST_ENTRIES = 512;
-/** A file that was changed so shortly before it was read could change again without another time of change. */
+/** A file modified more recently than this could change again with the same time stamp, so its digest is not cached. */
 const SETTLED_MS = 2_000;
 
-/** What the system says of a file. Anything that writes to it, or puts another in its place, changes one of these. */
+/** A file's metadata. Anything that writes to the file, or replaces it, changes one of these. */
 const Stamp = z.object({
   path: z.string(),
   size: z.string(),
@@ -24,19 +24,19 @@ const Stamp = z.object({
 });
 type Stamp = z.infer<typeof Stamp>;
 
-/** `seal` is the digest of the rest, so that an entry with a flipped bit is no entry. */
+/** `seal` is the digest of the rest; an entry with a flipped bit is ignored. */
 const Entry = z.object({ stamp: Stamp, sha256: z.string().regex(/^[0-9a-f]{64}$/), seal: z.string() });
 
 export interface DigestCacheOptions {
-  /** Where the entries are: `digests` there, one file an entry. The user's own unless given. */
+  /** Folder above `digests`, which holds one file per entry; the user's own state folder by default. */
   readonly stateFolder?: string;
   readonly now?: () => number;
 }
 
 /**
- * Size and SHA-256 of a file, from an earlier reading where path, inode, size and times are still what they were then.
- * A start of a run then reads no checkpoint of gigabytes. Any number of processes may use and fill the cache at once; what
- * cannot be read, written or trusted there is worked out anew. Throws what `checksumOf` throws.
+ * Size and SHA-256 of a file, from the cache if path, inode, size and times have not changed. The start of a run then
+ * need not read checkpoints of gigabytes. Any number of processes may read and fill the cache at once; an entry that
+ * cannot be read, written or verified is recomputed. Throws what `checksumOf` throws.
  */
 export async function cachedChecksumOf(path: string, options: DigestCacheOptions = {}): Promise<Checksum> {
   const before = await stat(path, { bigint: true });
@@ -49,7 +49,7 @@ export async function cachedChecksumOf(path: string, options: DigestCacheOptions
   const checksum = await checksumOf(path);
   const after = stampOf(await realpath(path), await stat(path, { bigint: true }));
   if (isSame(stamp, after) && isSettled(before, (options.now ?? Date.now)())) {
-    // The cache only saves time: a state folder that cannot be written costs just that.
+    // A cache that cannot be written costs only time.
     await writeEntry(folder, file, stamp, checksum.sha256).catch(() => undefined);
   }
   return checksum;
@@ -85,7 +85,7 @@ function sealOf(stamp: Stamp, sha256: string): string {
   return sha256Of(JSON.stringify([stamp, sha256]));
 }
 
-/** Beyond the bound, the entries that were written longest ago go. */
+/** Evicts the entries written longest ago, down to `MOST_ENTRIES`. */
 async function dropOldest(folder: string): Promise<void> {
   const names = await readdir(folder);
   if (names.length <= MOST_ENTRIES) return;

@@ -4,13 +4,13 @@ import type { FileSystem } from "./files.ts";
 import { JsonLinesFile } from "./json-lines.ts";
 import { RunFileError } from "./run-folder.ts";
 
-/** `events.jsonl`: gives each event the next number and the time. Only for the lock's holder. */
+/** `events.jsonl`: numbers and time-stamps each event. Only for the lock's holder. */
 export class EventLog {
   readonly #file: JsonLinesFile;
   readonly #onEvent: ((event: RunEvent) => void) | undefined;
   #seq: number;
 
-  /** `onEvent` is also given every event, once it is in the file. */
+  /** Calls `onEvent` with every event after it has been written to the file. */
   constructor(path: string, files: FileSystem, onEvent?: (event: RunEvent) => void) {
     this.#file = new JsonLinesFile(path, files);
     this.#onEvent = onEvent;

@@ -2,25 +2,29 @@ import type { JobRecord } from "./job-record.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 
 /**
- * Where a job stands: `waiting` for a place to work (a queue of a cluster) without a process of its own, `working`, or
- * `gone`, however it ended. How it ended stands in the run folder.
+ * A job's state: `waiting` for a place to work (a cluster's queue) without a process of its own, `working`, or `gone`,
+ * however it ended; the run folder records how.
  */
 export type JobState = "waiting" | "working" | "gone";
 
 /**
- * Starts runs somewhere, asks after them and stops them. What a run has done stands in its folder alone, so that
- * executors in any number of processes agree; an executor keeps nothing but what it caches.
+ * Starts runs somewhere, queries their state and stops them. Only the run folder holds a run's results and state, so
+ * that executors in any number of processes agree; an executor keeps no state apart from caches.
  */
 export interface Executor<R = JobRecord> {
   /** What a job that waits waits for, as a phrase: `a node of the cluster`. */
   readonly waitsFor: string;
-  /** Starts a process that outlives the caller. Throws `JobNotStartedError`. `submitRun` calls it, and keeps the record. */
+  /**
+   * Starts a process that outlives the caller. Throws `JobNotStartedError`. `submitRun` calls it, and keeps the record.
+   */
   submit(job: JobSpec): Promise<R>;
-  /** Asked about once a second for each run that is shown. Throws where it cannot be told: an error is never `gone`. */
+  /**
+   * Called about once a second for each run that is shown. Throws when the state is unknown: an error is never `gone`.
+   */
   state(folder: string, record: R): Promise<JobState>;
   /**
-   * Ends a job that waits; asks one that works to stop after a checkpoint, and ends it by force after `graceMs`. Returns
-   * when it is gone. Throws `NotStoppedError`.
+   * Ends a waiting job; asks a working one to stop after a checkpoint, and kills it after `graceMs`. Returns when it is
+   * gone. Throws `NotStoppedError`.
    */
   cancel(folder: string, record: R, graceMs?: number): Promise<void>;
   /** The process that the record names; undefined for jobs whose process another system knows. */

@@ -8,12 +8,14 @@ import { byCodeUnit } from "../common/order.ts";
 import { errnoOf, StorageError } from "../common/system-errors.ts";
 import { type FileKind, openRegular, readTextFile, WholeFileError } from "../common/text-file.ts";
 
-/** Every call by which the run machinery changes the disk, so that a test can fail, cut short or kill at any one of them. */
+/**
+ * Every call by which the run machinery changes the disk, so that a test can make any of them fail, stop short or kill.
+ */
 export type FileSystem = AtomicFileSystem &
   Pick<typeof nodeFiles, "mkdir" | "rm" | "link" | "copyFile"> &
   Pick<typeof nodeFs, "openSync" | "writeSync" | "ftruncateSync" | "fsyncSync" | "closeSync">;
 
-/** The real thing. */
+/** The real file system. */
 export const disk: FileSystem = {
   open: nodeFiles.open,
   rename: nodeFiles.rename,
@@ -32,7 +34,7 @@ export const disk: FileSystem = {
 
 export { errnoOf, StorageError };
 
-/** `undefined` in place of the error that says that a file or folder is not there. */
+/** Returns `undefined` where the work fails because a file or folder does not exist. */
 export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -42,7 +44,7 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
   }
 }
 
-/** A file's text; undefined where there is no file, and empty where what is there cannot be a text of ours. */
+/** A file's text; `undefined` if the file is missing, and empty if it cannot be a text file of ours. */
 export async function textIfThere(path: string, kind: FileKind): Promise<string | undefined> {
   return await unlessMissing(
     readTextFile(path, kind).catch((error: unknown) => {
@@ -53,8 +55,8 @@ export async function textIfThere(path: string, kind: FileKind): Promise<string 
 }
 
 /**
- * Makes a folder and those above it. Node's own way never ends where the system has no folder and refuses to make one, as below /proc. Throws the
- * system's errors.
+ * Creates a folder and its parents. Node's recursive `mkdir` never returns where a parent is missing and the system
+ * refuses to create it, as below /proc. Throws the system's errors.
  */
 export async function makeFolder(path: string): Promise<void> {
   try {
@@ -76,12 +78,12 @@ async function makeInParent(path: string): Promise<void> {
   }
 }
 
-/** Removes a file or a folder with all it holds; nothing there is no error. */
+/** Removes a file or a folder with its contents; a missing one is no error. */
 export async function remove(path: string, files: FileSystem): Promise<void> {
   await files.rm(path, { recursive: true, force: true });
 }
 
-/** Renames a file or folder, and makes that last through a power cut. */
+/** Renames a file or folder durably: the rename survives a power cut. */
 export async function moveDurably(from: string, to: string, files: FileSystem): Promise<void> {
   await files.rename(from, to);
   await sync(dirname(to), files);
@@ -94,9 +96,9 @@ export async function syncTree(folder: string, files: FileSystem): Promise<void>
 }
 
 /**
- * Paths of the files under `folder` that are wanted, relative to it, with `/`, sorted by code unit. Links to files are
- * `refused`, or `followed` as download caches need it. Throws `UnusableFileError` for those, for links to folders and for
- * special files among what is wanted.
+ * Paths of the files under `folder` for which `isWanted` is true, relative to it, with `/`, sorted by code unit. Links
+ * to files are `refused`, or `followed`, which download caches need. Throws `UnusableFileError` for refused links,
+ * links to folders and special files among the wanted paths.
  */
 export async function listFiles(
   folder: string,
@@ -138,7 +140,7 @@ export function sha256Of(data: string | Uint8Array): string {
   return createHash("sha256").update(data).digest("hex");
 }
 
-/** Something among files is neither a file nor a folder. */
+/** An entry of a folder is neither a file nor a folder. */
 export class UnusableFileError extends LfpError {
   readonly code = "input";
 
@@ -151,7 +153,7 @@ export class UnusableFileError extends LfpError {
 async function sync(path: string, files: FileSystem): Promise<void> {
   const isFolder = (await files.stat(path)).isDirectory();
   if (isFolder && process.platform === "win32") return;
-  // Windows flushes only what is open for writing.
+  // Windows flushes only handles that are open for writing.
   const handle = await files.open(path, isFolder ? "r" : "r+");
   try {
     await handle.sync();

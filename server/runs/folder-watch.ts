@@ -1,8 +1,8 @@
 import { type FSWatcher, watch } from "node:fs";
 
 /**
- * Waits for changes in a folder: told by the system where it can, and looking again after a while in any case, because
- * network file systems and exhausted watch tables tell nothing.
+ * Waits for changes in a folder: watches it where the system can, and also returns after a timeout, because network
+ * file systems and exhausted watch tables send no notifications.
  */
 export class FolderWatch {
   #watcher: FSWatcher | undefined;
@@ -14,7 +14,7 @@ export class FolderWatch {
       this.#watcher = watch(folder, { persistent: false }, () => this.#changed());
       this.#watcher.on("error", () => this.close());
     } catch {
-      // Not there yet, or no watches left: looking again after a while must do.
+      // The folder does not exist yet, or the system has no watches left: rely on the timeout.
     }
   }
 

@@ -8,20 +8,20 @@ import { runPaths } from "./run-folder.ts";
 import { runWork } from "./run-status.ts";
 
 export interface FollowOptions {
-  /** Events up to and with this number are passed over; 0 for all. */
+  /** Skips events up to and including this number; 0 for none. */
   readonly after?: number;
   /** Ends the sequence. */
   readonly signal?: AbortSignal;
   /**
-   * `end`: until everything is told, and nothing works on the run or waits to. `abort`: until `signal` is aborted, through later
-   * attempts too.
+   * `end`: until every event has been yielded, and nothing works on the run or waits to. `abort`: until `signal` is
+   * aborted, through later attempts too.
    */
   readonly until?: "end" | "abort";
 }
 
 /**
- * The events of a run, from the past on into the future, each once and in order; any process may follow. Whole lines only: a
- * line that is still being written waits. Throws `RunFileError` for a line that this version does not know.
+ * The events of a run, past and future, each once and in order; any process may follow. Yields whole lines only: a line
+ * that is still being written waits. Throws `RunFileError` for a line that this version does not know.
  */
 export async function* followEvents(folder: string, options: FollowOptions = {}): AsyncGenerator<RunEvent> {
   const { after = 0, signal, until = "end" } = options;
@@ -63,11 +63,11 @@ class Tail {
     this.#path = path;
   }
 
-  /** The whole lines since the last call, of at most about a mebibyte; none when there is nothing new. */
+  /** The whole lines since the last call, at most about a mebibyte of them; empty when there are none. */
   async lines(): Promise<string[]> {
     const found = await unlessMissing(stat(this.#path));
     if (found === undefined) return [];
-    // A torn line was cut away, or the run was made anew: events that are known are passed over by their number.
+    // A torn line was truncated, or the run was recreated: read again; the caller skips known events by their number.
     if (found.size < this.#offset) this.#rewind();
     if (found.size === this.#offset) return [];
     const bytes = Buffer.concat([this.#rest, await this.#read(found.size)]);

@@ -11,7 +11,10 @@ const base = {
 export const LocalJob = z.object({ ...base, executor: z.literal("local"), process: ProcessIdentity });
 export type LocalJob = z.infer<typeof LocalJob>;
 
-/** `job.json`: how a run was started, and what its executor finds the job by. Records of before there were kinds are local. */
+/**
+ * `job.json`: how a run was started, and what its executor finds the job by. Records without `executor` (older ones)
+ * are local.
+ */
 export const JobRecord = z.preprocess(withExecutor, z.discriminatedUnion("executor", [LocalJob]));
 export type JobRecord = z.infer<typeof JobRecord>;
 

@@ -1,4 +1,4 @@
-/** Starting and stopping runs, whoever runs them. */
+/** Starting and stopping runs, with any executor. */
 import { mkdir } from "node:fs/promises";
 import { basename } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
@@ -14,7 +14,7 @@ import { LockedError } from "./run-lock.ts";
 import { executorOf, runStatus, runWork } from "./run-status.ts";
 import { stopProcess, trueWithin } from "./stop-process.ts";
 
-/** A run was submitted already and waits for its turn somewhere, or works where no process can be named. */
+/** A run has been submitted already and is queued, or works where no process can be named. */
 export class JobThereError extends LfpError {
   readonly code = "locked";
 
@@ -25,9 +25,9 @@ export class JobThereError extends LfpError {
   }
 }
 
-/** Which executor is asked for. */
+/** Which executor to use. */
 export interface ExecutorSettings {
-  /** `local`, a process of this machine, unless another is named. */
+  /** Default `local`, a process of this machine. */
   readonly executor?: JobRecord["executor"];
 }
 
@@ -37,8 +37,8 @@ export function chooseExecutor({ executor = "local" }: ExecutorSettings): Execut
 }
 
 /**
- * Starts a run that does not end with the caller, and leaves its record in the run's folder. Throws `LockedError` or
- * `JobThereError` where something works on the run or is about to, and what the executor's `submit` throws.
+ * Starts a run that outlives the caller, and writes its record to the run's folder. Throws `LockedError` or
+ * `JobThereError` where something works on the run or is queued to, and what the executor's `submit` throws.
  */
 export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): Promise<JobRecord> {
   await mkdir(job.runFolder, { recursive: true });
@@ -49,7 +49,7 @@ export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): 
   try {
     await writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
   } catch (error) {
-    // Nobody could find the job again while it waits.
+    // Without its record nobody could find the job while it waits.
     await executor.cancel(job.runFolder, record).catch(() => undefined);
     throw error;
   }
@@ -57,8 +57,8 @@ export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): 
 }
 
 /**
- * Stops whatever works on a run or waits to, and returns when it is gone; false where there was nothing to stop. Throws
- * what the executor's `cancel` throws.
+ * Stops the job or process that works on a run or waits to, and returns when it is gone; false if there was nothing to
+ * stop. Throws what the executor's `cancel` throws.
  */
 export async function cancelRun(folder: string, graceMs?: number): Promise<boolean> {
   const { state, job, process } = await runWork(folder);
@@ -71,14 +71,16 @@ export async function cancelRun(folder: string, graceMs?: number): Promise<boole
   return true;
 }
 
-/** A job that was stopped before it wrote a word leaves the run as it was: never started, or as the attempt before ended. */
+/**
+ * Removes the record of a job that was stopped before it started work: the run's state is again that before the job.
+ */
 async function forgetUnbegun(folder: string): Promise<void> {
   const { work, job, record } = await runStatus(folder);
   const hasBegun = job === undefined || (record !== undefined && job.submittedAt <= record.updated);
   if (work === "gone" && !hasBegun) await remove(runPaths(folder).job, disk);
 }
 
-/** How long a run that says that it has ended may take to be gone. */
+/** How long a run whose record says that it has ended may take to exit. */
 const END_WAIT_MS = 10_000;
 
 async function refuseUnlessFree(folder: string): Promise<void> {

@@ -6,9 +6,9 @@ import type { FileSystem } from "./files.ts";
 const NEWLINE = 0x0a;
 
 /**
- * A file of JSON lines that is only appended to. A line is there whole or not at all: what a failed write or a power cut
- * left of one is cut away before anything else is written. Calls are synchronous, so that a line is in the file (though
- * not yet through a power cut: see `sync`) when the call returns.
+ * An append-only file of JSON lines. A line is complete or absent: the torn rest of a failed write or a power cut is
+ * truncated before anything else is written. Calls are synchronous, so a line is in the file when the call returns
+ * (though it may not survive a power cut until `sync`).
  */
 export class JsonLinesFile {
   readonly path: string;
@@ -17,7 +17,7 @@ export class JsonLinesFile {
   #size: number;
   #hasDebris: boolean = false;
 
-  /** Opens or creates the file, and cuts away a torn end. */
+  /** Opens or creates the file, and truncates a torn end. */
   constructor(path: string, files: FileSystem) {
     this.path = path;
     this.#files = files;
@@ -32,7 +32,7 @@ export class JsonLinesFile {
     if (this.#size < size) this.truncate(this.#size);
   }
 
-  /** Bytes of whole lines. */
+  /** Size of the whole lines, in bytes. */
   get size(): number {
     return this.#size;
   }
@@ -53,7 +53,7 @@ export class JsonLinesFile {
     this.#size += bytes.length;
   }
 
-  /** Drops everything from this byte on, which must be the start of a line. */
+  /** Truncates the file at this byte, which must be the start of a line. */
   truncate(size: number): void {
     this.#files.ftruncateSync(this.#descriptor, size);
     this.#size = size;
@@ -72,12 +72,12 @@ export class JsonLinesFile {
     return this.read(start, this.#size - 1).toString();
   }
 
-  /** Makes what was appended last through a power cut. */
+  /** Flushes what was appended to the disk, so that it survives a power cut. */
   sync(): void {
     this.#files.fsyncSync(this.#descriptor);
   }
 
-  /** Cuts away what a failed append may have left, and closes the file. */
+  /** Truncates what a failed append may have left, and closes the file. */
   close(): void {
     try {
       if (this.#hasDebris) this.truncate(this.#size);
@@ -87,7 +87,7 @@ export class JsonLinesFile {
   }
 }
 
-/** How much of the file is whole lines of JSON: a power cut can leave a torn line, or a tail of zeros. */
+/** Size of the whole, valid JSON lines, in bytes: a power cut can leave a torn line, or a tail of zeros. */
 function wholeLinesSize(descriptor: number, size: number): number {
   let end = size;
   while (end > 0) {

@@ -21,10 +21,10 @@ export class JobNotStartedError extends LfpError {
 }
 
 /**
- * Runs on this machine, as processes that outlive whoever started them. An editor that closes kills the whole process tree
- * of its language server, so the process that works on a run is no descendant of its submitter: one in between starts it in
- * a session of its own and ends at once, which leaves it to the system's first process. Where cores are wanted by others, an editor say, it
- * has few of them; on an idle machine all.
+ * Runs on this machine, as processes that outlive their submitter. An editor that closes kills the whole process tree
+ * of its language server, so the run's process must not be a descendant of its submitter: a launcher starts it in a
+ * session of its own and exits at once, which leaves it to the system's first process. It has low priority: where other
+ * programs, an editor say, want the cores it gets few of them; on an idle machine all.
  */
 export const localExecutor: Executor<LocalJob> = {
   waitsFor: "its start",
@@ -40,7 +40,7 @@ export const localExecutor: Executor<LocalJob> = {
   },
 
   async cancel(folder, { process }, graceMs) {
-    // Whoever holds the lock works on the run; before, the process that was started is about to.
+    // The lock's holder works on the run; before the lock is taken, the process that was started is about to.
     const target = (await lockHolder(runPaths(folder).lock))?.process ?? process;
     if ((await livenessOf(target)) !== "gone") await stopProcess(folder, target, graceMs);
   },
@@ -48,12 +48,14 @@ export const localExecutor: Executor<LocalJob> = {
   process: ({ process }) => process,
 };
 
-/** Of a core that another process wants all the time it leaves a run about a quarter. */
+/** Nice value 5: a run that shares a core with a busy normal-priority process gets about a quarter of it. */
 export const NICENESS = 5;
 
 /**
- * Given to `node -e`, so that it needs no file of its own, whatever the program was bundled into. The child has the launcher's priority. Linux shares the
- * cores among sessions first (`man 7 sched`, "The autogroup feature"), so that the child's own is lowered too, where the system has that.
+ * The launcher's program, passed to `node -e`, so that it needs no file of its own, however the program was bundled.
+ * The child inherits the launcher's priority. Linux shares the cores among sessions first (`man 7 sched`, "The
+ * autogroup feature"), so the launcher also lowers the priority of the child's session, where the system has
+ * autogroups.
  */
 const LAUNCHER = `
   const { writeFileSync, openSync } = require("node:fs");
@@ -90,6 +92,6 @@ async function startDetached(job: JobSpec, output: string): Promise<ProcessIdent
   const reply = await Promise.race([text(launcher.stdout), failure]);
   const launched = reply === "" ? { error: "its launcher ended without a word" } : Launched.parse(JSON.parse(reply));
   if ("error" in launched) throw new JobNotStartedError(job.argv, launched.error);
-  // One that has ended already is named all the same: the run folder tells how it ended.
+  // A process that has ended already gets an identity too: the run folder tells how it ended.
   return (await identify(launched.pid)) ?? { ...(await thisProcess()), pid: launched.pid, startTime: "ended" };
 }

@@ -13,18 +13,18 @@ import { describeHolder, Lock, LockedError } from "./run-lock.ts";
 import { RunCancelledError } from "./stage.ts";
 
 /**
- * One training job at a time per machine and user: waits for its turn, first come first served, and returns the lock that
- * the job holds while it trains. `onWait` is told, once for each change, for whom it waits. Throws `RunCancelledError` when
- * `signal` is aborted while it waits.
+ * One training job at a time per machine and user: waits for its turn, first come first served, and returns the lock
+ * that the job holds while it trains. Calls `onWait` with a description of the holder or waiter ahead, once per change.
+ * Throws `RunCancelledError` when `signal` is aborted while it waits.
  */
 export async function takeTurn(turn: {
-  /** What for, as people would say it: `run imdb-quick`. */
+  /** Purpose, for people: `run imdb-quick`. */
   readonly purpose: string;
   readonly signal: AbortSignal;
   readonly onWait: (forWhom: string) => void | Promise<void>;
   readonly stateFolder?: string;
 }): Promise<Lock> {
-  // A home folder may be shared by many machines.
+  // Many machines may share one home folder.
   const queue = join(turn.stateFolder ?? stateFolder(), "queue", hostname().replace(/[^A-Za-z0-9.-]/g, "_"));
   await mkdir(queue, { recursive: true });
   const ticket = await drawTicket(queue, turn.purpose);
@@ -46,7 +46,10 @@ export async function takeTurn(turn: {
 }
 
 const POLL_MS = 500;
-/** The lock that decides stands beside the tickets, which only keep the order, so that a change of either is seen. */
+/**
+ * The lock that decides. It is beside the tickets, which only keep the order, so that one watch sees a change of
+ * either.
+ */
 const LOCK = "turn";
 const Ticket = ProcessIdentity.extend({ purpose: z.string() });
 
@@ -68,14 +71,14 @@ async function drawTicket(queue: string, purpose: string): Promise<string> {
   return name;
 }
 
-/** Who waits before us, described; the tickets of the dead are removed. */
+/** Describes the first living waiter ahead of us; removes the tickets of dead ones. */
 async function firstLiving(queue: string, own: string): Promise<string | undefined> {
   const tickets = (await readdir(queue)).filter((name) => name.endsWith(".json") && name < own).sort(byCodeUnit);
   for (const name of tickets) {
     const text = await textIfThere(join(queue, name), "record");
     if (text === undefined) continue;
     const ticket = parseTicket(text);
-    // One that cannot be read is still being written, or its writer died over it; the order is not worth a wait.
+    // Unreadable ticket: half written, or its writer crashed. Skip it; strict order is not worth blocking for.
     if (ticket === undefined) continue;
     const liveness = await livenessOf(ticket);
     if (liveness === "alive") return `${describeProcess(ticket)} (${ticket.purpose}, waiting too)`;

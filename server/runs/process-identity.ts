@@ -6,22 +6,22 @@ import { z } from "zod";
 import { readTextFile } from "../common/text-file.ts";
 import { errnoOf, unlessMissing } from "./files.ts";
 
-/** Names one process for good: process ids come round again, the same id with the same start in the same boot does not. */
+/** Identifies one process uniquely: process ids are reused, but not with the same start time in the same boot. */
 export const ProcessIdentity = z.object({
   pid: z.int().positive(),
-  /** When it started, in whatever form the system gives; empty where it gives none. */
+  /** Start time, in the form that the system gives; empty where it gives none. */
   startTime: z.string(),
-  /** Names the time since the machine was started; empty where the system does not tell. */
+  /** Identifies the machine's current boot; empty where the system does not tell. */
   bootId: z.string(),
   host: z.string(),
-  /** Process ids mean something only inside their namespace (one container); empty where there is no such thing. */
+  /** Process ids are valid only inside their namespace (one container); empty where the system has no namespaces. */
   pidNamespace: z.string(),
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
 /**
- * `alive` and `gone` are certain. `other-boot`: it ran on a machine of this name before it was started again. `elsewhere`:
- * another machine or container, where we cannot look.
+ * `alive` and `gone` are certain. `other-boot`: it ran on a machine of this name before a reboot. `elsewhere`: on
+ * another machine or in another container, where we cannot check.
  */
 export type Liveness = "alive" | "gone" | "other-boot" | "elsewhere";
 
@@ -36,13 +36,13 @@ export async function livenessOf(identity: ProcessIdentity): Promise<Liveness> {
   return isUnknown || startTime === identity.startTime ? "alive" : "gone";
 }
 
-/** The identity of a running process on this machine; `undefined` when there is none with this id. */
+/** The identity of a running process on this machine; `undefined` when no process has this id. */
 export async function identify(pid: number): Promise<ProcessIdentity | undefined> {
   const startTime = await lookUp(pid);
   return startTime === undefined ? undefined : { ...(await place()), pid, startTime };
 }
 
-/** The identity of the process that calls. */
+/** The identity of the calling process. */
 export function thisProcess(): Promise<ProcessIdentity> {
   self ??= identifySelf();
   return self;
@@ -70,7 +70,9 @@ async function identifySelf(): Promise<ProcessIdentity> {
   return { ...(await place()), pid: process.pid, startTime: (await lookUp(process.pid)) ?? "" };
 }
 
-/** The start time of a running process, empty when the system does not tell; `undefined` when there is no such process. */
+/**
+ * The start time of a running process, empty when the system does not tell; `undefined` when there is no such process.
+ */
 async function lookUp(pid: number): Promise<string | undefined> {
   try {
     process.kill(pid, 0);
@@ -82,10 +84,13 @@ async function lookUp(pid: number): Promise<string | undefined> {
   return process.platform === "win32" ? "" : startByPs(pid);
 }
 
-/** Fields 3 (state) and 22 (start time in clock ticks since boot) of proc_pid_stat(5); the name before may hold anything. */
+/**
+ * Reads fields 3 (state) and 22 (start time in clock ticks since boot) of proc_pid_stat(5); the name before them may
+ * contain anything.
+ */
 async function startOnLinux(pid: number): Promise<string | undefined> {
   const text = await unlessMissing(readTextFile(`/proc/${pid}/stat`, "record").catch(goneWhileReading));
-  // With /proc mounted so as to hide other users' processes there is nothing to read, yet it runs.
+  // If /proc hides other users' processes the file cannot be read, although the process runs.
   if (text === undefined) return stillThere(pid) ? "" : undefined;
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const isZombie = fields[0] === "Z" || fields[0] === "X";

@@ -3,8 +3,8 @@ import type { RunEventBody } from "../protocol/run-events.ts";
 type Progress = Extract<RunEventBody, { kind: "progress" }>;
 
 /**
- * Thins a stage's progress to at most four events a second, and to one in two seconds in long stages, so that the event
- * file stays small; the last one always passes. Adds rate and time left.
+ * Throttles a stage's progress to at most four events a second, falling to one in two seconds in long stages, so that
+ * the event file stays small; always emits the last one. Adds rate and time left.
  */
 export class ProgressMeter {
   readonly #stage: string;
@@ -24,7 +24,7 @@ export class ProgressMeter {
 
   tell(done: number, total: number, unit: string): void {
     const nowMs = this.#nowMs();
-    // What is counted in another unit is other work.
+    // A change of unit means other work: restart the rate.
     if (unit !== this.#unit) this.#first = undefined;
     this.#unit = unit;
     this.#first ??= { done, atMs: nowMs };

@@ -6,9 +6,9 @@ import { RESERVED_NAMES } from "./run-folder.ts";
 import { OUTPUT_LOG, type StageOutput } from "./stage-output.ts";
 
 /**
- * Lets an output's files also appear at `place` in the run folder, where people and other tools look for them. They are hard
- * links where the file system has them and copies elsewhere; each takes its place by a rename. Returns their paths in the
- * run folder.
+ * Publishes an output's files at `place` in the run folder, where people and other tools look for them. They are hard
+ * links where the file system supports them and copies elsewhere; a rename puts each in place atomically. Returns their
+ * paths in the run folder.
  */
 export async function publishOutput(
   root: string,
@@ -55,7 +55,7 @@ async function linkOrCopy(from: string, to: string, files: FileSystem): Promise<
   }
 }
 
-/** Settings choose places, so what they say is checked before anything is written or removed there. */
+/** Validates a path that comes from settings before anything is written or removed there. */
 function checkPlace(path: string): void {
   const parts = path.split("/");
   const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\\"));

@@ -9,10 +9,10 @@ import { RunState } from "../protocol/run-events.ts";
 import { disk, errnoOf, type FileSystem, makeFolder, remove, StorageError, unlessMissing } from "./files.ts";
 import { LockedError, lockHolder } from "./run-lock.ts";
 
-/** Where everything of a run is. All paths are absolute or relative to the caller's folder, as `root` is. */
+/** The paths of a run's files and folders. Absolute, or relative to the caller's folder, as `root` is. */
 export interface RunPaths {
   readonly root: string;
-  /** What was asked for; written by whoever makes the run. */
+  /** The experiment; written by whoever creates the run. */
   readonly experiment: string;
   /** `run.json`: state, lineage, versions (`RunRecord`). */
   readonly record: string;
@@ -20,18 +20,18 @@ export interface RunPaths {
   readonly log: string;
   /** `events.jsonl`: what happened when (`RunEvent`). */
   readonly events: string;
-  /** Finished outputs, `<stage>-<first 16 digits of key>/`; `*.work` are those under way with their checkpoints. */
+  /** Finished outputs, `<stage>-<first 16 digits of key>/`; `*.work` are unfinished ones with their checkpoints. */
   readonly stages: string;
   readonly lock: string;
   /** A request to stop. */
   readonly cancel: string;
   /** How the detached process was started. */
   readonly job: string;
-  /** What that process wrote on its standard output and error. */
+  /** The detached process's standard output and error. */
   readonly output: string;
 }
 
-/** Several times what the longest plan has: a record that says more was not written by a run. */
+/** Several times the longest plan's length: a record above it was not written by a run. */
 const MOST_STAGES = 256;
 const MOST_PUBLISHED = 10_000;
 
@@ -50,7 +50,7 @@ export const RunRecord = z.object({
         stage: z.string(),
         codeVersion: z.int(),
         status: z.enum(["todo", "running", "reused", "done"]),
-        /** Known once all its inputs are there. */
+        /** Known once all its inputs exist. */
         key: z.string().optional(),
         /** Folder in the run folder. */
         output: z.string().optional(),
@@ -66,7 +66,7 @@ export const RunRecord = z.object({
 });
 export type RunRecord = z.infer<typeof RunRecord>;
 
-/** The name of a run is not one that every system can hold. */
+/** A run name is invalid on some system. */
 export class RunNameError extends LfpError {
   readonly code = "usage";
 
@@ -78,7 +78,7 @@ export class RunNameError extends LfpError {
   }
 }
 
-/** A file of a run folder is not what this version of the program writes. */
+/** A file of a run folder is not in a format that this version writes. */
 export class RunFileError extends LfpError {
   readonly code = "input";
 }
@@ -92,7 +92,10 @@ export class RunOutsideError extends LfpError {
   }
 }
 
-/** The folder of a run, which need not be there yet. Throws `RunNameError`, or `RunOutsideError` for a link that leads away. */
+/**
+ * The folder of a run, which need not exist yet. Throws `RunNameError`, or `RunOutsideError` for a link that leads
+ * away.
+ */
 export async function runFolder(runsRoot: string, name: string): Promise<string> {
   checkRunName(name);
   const folder = join(runsRoot, name);
@@ -107,7 +110,7 @@ export async function runFolder(runsRoot: string, name: string): Promise<string>
 }
 
 /**
- * Makes the folder of a run and writes its `experiment.json`; one that is there already is kept and gets the new experiment.
+ * Creates the folder of a run and writes its `experiment.json`; keeps an existing folder and replaces the experiment.
  * Throws `RunNameError`, `RunOutsideError`, and `LockedError` when a process is working on the run.
  */
 export async function prepareRun(runsRoot: string, name: string, experiment: unknown): Promise<string> {
@@ -132,7 +135,7 @@ async function inStorage<T>(folder: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Names of the runs in a folder, sorted; other things in it are passed over. */
+/** Names of the runs in a folder, sorted; ignores other entries. */
 export async function listRuns(runsRoot: string): Promise<string[]> {
   const entries = (await unlessMissing(readdir(runsRoot, { withFileTypes: true }))) ?? [];
   return entries

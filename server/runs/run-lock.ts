@@ -11,14 +11,14 @@ import { describeProcess, livenessOf, ProcessIdentity, thisProcess } from "./pro
 /** Who holds a lock. */
 export const LockHolder = z.object({
   process: ProcessIdentity,
-  /** What for, as people would say it: `run imdb-quick`. */
+  /** Purpose, for people: `run imdb-quick`. */
   purpose: z.string(),
   /** ISO 8601. */
   since: z.string(),
 });
 export type LockHolder = z.infer<typeof LockHolder>;
 
-/** Another process holds what was asked for. */
+/** Another process holds the requested lock. */
 export class LockedError extends LfpError {
   readonly code = "locked";
   readonly holder: LockHolder;
@@ -31,7 +31,7 @@ export class LockedError extends LfpError {
   }
 }
 
-/** A lock's folder holds what no lock of ours has put there. */
+/** A lock's folder holds a number that no lock of ours wrote. */
 export class LockFolderError extends LfpError {
   readonly code = "input";
 
@@ -54,13 +54,13 @@ export class LockLostError extends LfpError {
 /**
  * At most one living process holds a lock folder.
  *
- * Each holding is a folder with the next higher number, put there by a rename, which fails when the number is taken. Whoever
- * made the highest number holds the lock. The highest number is never removed, only emptied of its `holder.json` on
- * release, so numbers never come round again: a process that was slow to take over from a dead holder finds either its number
- * taken or a higher one there, and never removes what belongs to another.
+ * Each holding is a folder with the next higher number, created by a rename, which fails when the number is taken. The
+ * creator of the highest number holds the lock. The highest number is never removed, only emptied of its `holder.json`
+ * on release, so numbers are never reused: a process that loses the race to take over from a dead holder finds either
+ * its number taken or a higher one present, and never removes another's.
  *
- * A holder is dead when its process is gone. Where we cannot look (another machine on a shared disk), it is when its
- * heartbeat, a file rewritten every ten seconds, has been silent for five minutes by the file server's own clock.
+ * A holder is dead when its process is gone. Where we cannot check (another machine on a shared disk), it is dead when
+ * its heartbeat, a file rewritten every ten seconds, has been silent for five minutes by the file server's own clock.
  */
 export class Lock {
   readonly #folder: string;
@@ -78,7 +78,10 @@ export class Lock {
     this.#heartbeat.unref();
   }
 
-  /** Takes the lock, from a dead holder too. Throws `LockedError` when a living one has it. `what` names it in that error. */
+  /**
+   * Acquires the lock, also from a dead holder. Throws `LockedError` when a living process holds it; `what` names the
+   * lock in that error.
+   */
   static async acquire(folder: string, what: string, purpose: string): Promise<Lock> {
     await mkdir(folder, { recursive: true });
     const holder: LockHolder = { process: await thisProcess(), purpose, since: new Date().toISOString() };
@@ -132,7 +135,9 @@ export async function lockHolder(folder: string): Promise<LockHolder | undefined
   }
 }
 
-/** Whether this is why a signal was aborted: the folder is another's now, and nothing more may be written to it. */
+/**
+ * Whether a signal was aborted because another process took the lock over; nothing more may be written to the folder.
+ */
 export function isLockLost(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof LockLostError;
 }
@@ -145,9 +150,9 @@ export function describeHolder(holder: LockHolder): string {
 const HOLDER = "holder.json";
 const HEARTBEAT = "heartbeat";
 const HEARTBEAT_MS = 10_000;
-/** Longer than the caches of network file systems and than a machine's short sleep. */
+/** Longer than network file systems cache and than a machine's short sleep. */
 const SILENT_ELSEWHERE_MS = 300_000;
-/** A machine of the same name started again: almost always the same one, so the wait is short. */
+/** A machine of the same name after a reboot: almost always the same one, so the wait is short. */
 const SILENT_OTHER_BOOT_MS = 30_000;
 
 async function prepare(aside: string, holder: LockHolder): Promise<void> {
@@ -155,12 +160,12 @@ async function prepare(aside: string, holder: LockHolder): Promise<void> {
     await mkdir(aside, { recursive: true });
     const write = (name: string, text: string) =>
       unlessMissing(writeFile(join(aside, name), text).then(() => "written"));
-    // Missing when a winner took us for dead and swept the folder away.
+    // Missing when the winner of the race took us for dead and removed the folder.
     if ((await write(HOLDER, JSON.stringify(holder))) && (await write(HEARTBEAT, "beat"))) return;
   }
 }
 
-/** The holder of this number if it lives; `now` is asked only where we cannot look. */
+/** The holder of this number if it is alive; calls `now` only where we cannot check the process. */
 async function livingHolder(
   folder: string,
   number: number,
@@ -169,7 +174,7 @@ async function livingHolder(
   const text = await textIfThere(join(folder, String(number), HOLDER), "record");
   if (text === undefined) return undefined;
   const holder = parseHolder(text);
-  // Cut by a power loss, which its process did not survive.
+  // Truncated by a power loss, which its process did not survive.
   if (holder === undefined) return undefined;
   const liveness = await livenessOf(holder.process);
   if (liveness === "alive") return holder;
@@ -179,7 +184,9 @@ async function livingHolder(
   return beat !== undefined && (await now()) - beat.mtimeMs < limitMs ? holder : undefined;
 }
 
-/** The file server's clock may differ from ours, so it is asked for the time of something written just now. */
+/**
+ * The file server's current time: the modification time of a file written just now, as its clock may differ from ours.
+ */
 async function fileServerNowMs(aside: string, holder: LockHolder): Promise<number> {
   await prepare(aside, holder);
   const written = await unlessMissing(stat(join(aside, HEARTBEAT)));
@@ -196,13 +203,13 @@ async function highestNumber(folder: string): Promise<number> {
 
 async function numbersIn(folder: string): Promise<number[]> {
   const numbers = (await readdir(folder)).filter((name) => /^\d+$/.test(name));
-  // Beyond, two names are one number, and none is the next.
+  // Above it, two names parse to the same number, and the next number is not representable.
   const strange = numbers.find((name) => Number(name) > Number.MAX_SAFE_INTEGER - 1);
   if (strange !== undefined) throw new LockFolderError(folder, strange);
   return numbers.map(Number);
 }
 
-/** Whether the rename took place; not when the name is taken, nor when `from` was swept away by another. */
+/** Whether the rename succeeded; false when the name is taken or another process has removed `from`. */
 async function renameUnlessTaken(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);
@@ -210,13 +217,13 @@ async function renameUnlessTaken(from: string, to: string): Promise<boolean> {
   } catch (error) {
     const errno = errnoOf(error) ?? "";
     if (["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errno)) return false;
-    // What Windows says when the name is taken.
+    // Windows's errors when the name is taken.
     if (["EPERM", "EACCES"].includes(errno) && (await unlessMissing(stat(to))) !== undefined) return false;
     throw error;
   }
 }
 
-/** Lower numbers, and what processes that died on their way here left. */
+/** Removes lower numbers, and the temporary folders of processes that died while acquiring. */
 async function removeSuperseded(folder: string, number: number): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
@@ -229,7 +236,7 @@ async function isOld(path: string): Promise<boolean> {
   return found !== undefined && Date.now() - found.mtimeMs > SILENT_OTHER_BOOT_MS;
 }
 
-/** Leftovers do no harm, so it does not matter when one cannot be removed, or is removed by two at once. */
+/** Removes a leftover, best effort: leftovers do no harm, and two processes may remove the same one. */
 async function sweep(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
 }

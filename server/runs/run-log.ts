@@ -3,8 +3,9 @@ import { JsonLinesFile } from "./json-lines.ts";
 import { type Metrics, NonFiniteMetricError } from "./stage.ts";
 
 /**
- * `log.jsonl` as one segment a stage, in the order of the plan. Where a stage's segment begins follows from the ones before
- * it, and what it holds from the stage's output or checkpoint, so that the file is the same however often the run was cut.
+ * `log.jsonl` as one segment per stage, in the order of the plan. The earlier segments determine where a segment
+ * starts, and the stage's output or checkpoint what it contains, so the file is the same however often the run was
+ * interrupted.
  */
 export class RunLog {
   readonly #file: JsonLinesFile;
@@ -14,7 +15,7 @@ export class RunLog {
     this.#file = new JsonLinesFile(path, files);
   }
 
-  /** Begins the next stage's segment with what is already known of it, whatever the file held there. */
+  /** Starts the next stage's segment with the lines `known` so far, replacing any others that the file holds there. */
   begin(known: Uint8Array): void {
     const start = this.#segmentStart;
     const there = this.#file.read(start, start + known.length);
@@ -46,14 +47,14 @@ export class RunLog {
     this.#segmentStart = this.#file.size;
   }
 
-  /** A finished stage's whole segment; what follows it in the file is kept for the stages to come. */
+  /** Writes a finished stage's whole segment; keeps what follows it in the file for the later stages. */
   place(segment: Uint8Array): void {
     const end = this.#segmentStart + segment.length;
     if (!this.#file.read(this.#segmentStart, end).equals(segment)) this.begin(segment);
     this.#segmentStart = end;
   }
 
-  /** Drops what is left of stages that the plan no longer has. */
+  /** Truncates the lines of stages that are no longer in the plan. */
   finish(): void {
     if (this.#file.size > this.#segmentStart) this.#file.truncate(this.#segmentStart);
     this.#file.sync();

@@ -19,7 +19,7 @@ export class RunSession {
   readonly events: EventLog;
   readonly log: RunLog;
   #record: RunRecord;
-  /** What earlier plans had published and this one has not published again so far. */
+  /** Paths that earlier plans published and this one has not published again so far. */
   readonly #outdated: Set<string>;
   #currentStage: string | undefined;
 
@@ -77,7 +77,7 @@ export class RunSession {
     }
   }
 
-  /** The stage that is being looked at or worked on. */
+  /** The stage that is being looked up or computed. */
   get currentStage(): string | undefined {
     return this.#currentStage;
   }
@@ -86,7 +86,7 @@ export class RunSession {
     return this.#record.versions;
   }
 
-  /** Goes on to another state, in `run.json` and as an event; the same state again is nothing new. */
+  /** Sets the run's state in `run.json` and emits an event if it has changed. */
   async setState(state: RunState, along: Partial<RunRecord> = {}): Promise<void> {
     const isNew = JSON.stringify(state) !== JSON.stringify(this.#record.state);
     await this.#write({ ...along, state });
@@ -94,7 +94,7 @@ export class RunSession {
     if (hasEnded(state)) this.events.sync();
   }
 
-  /** From now on this stage is looked at. */
+  /** Makes this the current stage. */
   lookAt(id: string): void {
     this.#currentStage = id;
   }
@@ -104,7 +104,7 @@ export class RunSession {
     await this.setState({ kind: "running", stage: id }, this.#withStage(id, { status: "running", key }));
   }
 
-  /** Records a stage's output, and lets it appear where the plan wants it. */
+  /** Records a stage's output, and publishes and installs it as the plan says. */
   async settle(planned: PlannedStage, output: StageOutput, status: "reused" | "done"): Promise<void> {
     const { key, digest } = output.manifest;
     const place = planned.publishAs;
@@ -117,7 +117,7 @@ export class RunSession {
     });
   }
 
-  /** After the last stage: drops what earlier plans and attempts left behind. */
+  /** After the last stage: removes what earlier plans and attempts left behind. */
   async finish(): Promise<void> {
     this.#currentStage = undefined;
     await unpublish(this.paths.root, [...this.#outdated], this.files);
@@ -142,18 +142,18 @@ export class RunSession {
     }
   }
 
-  /** A path as `run.json` has it. */
+  /** A path relative to the run folder, with `/`, as in `run.json`. */
   inRun(path: string): string {
     return relative(this.paths.root, path).replaceAll("\\", "/");
   }
 
-  /** Closes the files; what could not be written is reported as the outcome already. */
+  /** Closes the files; errors are ignored, as the outcome reports write failures already. */
   close(): void {
     for (const file of [this.log, this.events]) {
       try {
         file.close();
       } catch {
-        // A torn line that could not be cut away now is cut away when the file is opened again.
+        // A torn line that could not be truncated now is truncated when the file is next opened.
       }
     }
   }

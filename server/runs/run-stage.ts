@@ -15,31 +15,33 @@ import { outputUnderWay, stageFolderName, WORK_SUFFIX } from "./stage-folder.ts"
 import { stageKey } from "./stage-key.ts";
 import { commitOutput, OUTPUT_LOG, type OutputManifest, openOutput, type StageOutput } from "./stage-output.ts";
 
-/** Whether a checkpoint is due, given the time since the last one and how long that one took to save, in milliseconds. */
+/**
+ * Whether a checkpoint is due, given the time since the last one and how long that one took to save, in milliseconds.
+ */
 export type CheckpointPolicy = (sinceLastMs: number, lastSaveMs: number) => boolean;
 
 /**
- * Every 10 to 45 s, so that saving takes at most 2 % of the time where it takes below a second. Saves of more than 2 s
- * (hundreds of megabytes) come less often, at most every 10 minutes, so that they take at most 5 % of the time.
+ * Every 10 to 45 s, so that saving takes at most 2 % of the time if a save takes under a second. After saves of more
+ * than 2 s (hundreds of megabytes) the interval grows, up to 10 minutes, so that saving takes at most 5 % of the time.
  */
 export const checkpointDue: CheckpointPolicy = (sinceLastMs, lastSaveMs) => {
   const usualMs = Math.min(45_000, Math.max(10_000, 50 * lastSaveMs));
   return sinceLastMs >= Math.max(usualMs, Math.min(600_000, 20 * lastSaveMs));
 };
 
-/** A planned stage whose inputs are all there. */
+/** A planned stage whose inputs all exist. */
 export interface Task {
   readonly planned: PlannedStage;
   readonly identity: Omit<OutputManifest, "format" | "files" | "digest">;
   readonly inputPaths: Readonly<Record<string, string>>;
-  /** Where the output will be. */
+  /** Folder of the finished output. */
   readonly output: string;
-  /** Where it is under way. */
+  /** Working folder until then. */
   readonly work: string;
 }
 
 interface StageOptions {
-  /** Of stages that have none of their own. */
+  /** Seed of stages without their own. */
   readonly seed: number;
   readonly deviceClass: string;
   readonly openDevice: () => Promise<Device>;
@@ -47,7 +49,7 @@ interface StageOptions {
   readonly checkpointDue: CheckpointPolicy;
 }
 
-/** Works out a stage's key and places from the outputs of the stages before it. */
+/** Derives a stage's key and folders from the outputs of the stages before it. */
 export function makeTask(
   planned: PlannedStage,
   outputs: ReadonlyMap<PlannedStage, StageOutput>,
@@ -77,7 +79,7 @@ export function makeTask(
   return { planned, identity, inputPaths, output, work: `${output}${WORK_SUFFIX}` };
 }
 
-/** The output if it is there and sound; a damaged one is moved aside, with a message. */
+/** Finds an existing output that verifies; moves a damaged one aside, with a message, and returns `undefined`. */
 export async function findOutput(
   task: Task,
   session: RunSession,
@@ -135,7 +137,7 @@ export async function makeOutput(task: Task, session: RunSession, options: Stage
   return output;
 }
 
-/** One attempt at a stage: what stands behind the context that the stage sees. */
+/** One attempt at a stage: the implementation of the context that the stage receives. */
 class Attempt {
   readonly #task: Task;
   readonly #session: RunSession;
@@ -210,7 +212,7 @@ class Attempt {
     if (isStopping) throw new RunCancelledError();
   }
 
-  /** A stage that never waits for anything would keep signals, the heartbeat and requests to stop from being heard. */
+  /** Yields to the event loop: a stage that never waits would block signals, the heartbeat and cancel requests. */
   async #letOthersRun(): Promise<void> {
     if (performance.now() - this.#yieldedAtMs < YIELD_AFTER_MS) return;
     await nextTurn();

@@ -8,29 +8,30 @@ import type { ProcessIdentity } from "./process-identity.ts";
 import { type RunRecord, readRecord, runPaths } from "./run-folder.ts";
 import { lockHolder } from "./run-lock.ts";
 
-/** What is known of a run from its folder. */
+/** A run's status, read from its folder. */
 export interface RunStatus {
   /**
-   * The run's state. `interrupted`: its process is gone without a word (killed, power cut, crash); running it again goes on
-   * from the last checkpoint. `new`: it has never been started. A job that waits for its executor is `waiting`.
+   * The run's state. `interrupted`: its process is gone without recording an end (killed, power cut, crash); running it
+   * again resumes from the last checkpoint. `new`: it has never been started. A job that waits for its executor is
+   * `waiting`.
    */
   readonly state: RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
   /** Whether something works on it, or waits to. */
   readonly work: JobState;
-  /** The living process that works on it, where that can be named. */
+  /** The living process that works on it, if it can be named. */
   readonly process: ProcessIdentity | undefined;
   /** What it waits for while it waits for its executor. */
   readonly waitsFor: string;
   /** `job.json`, where it was submitted. */
   readonly job: JobRecord | undefined;
-  /** `run.json`, once there is one. */
+  /** `run.json`, if written. */
   readonly record: RunRecord | undefined;
 }
 
-/** How a stage stands. `begun`: whatever worked on it is gone; it goes on from its last checkpoint. */
+/** A stage's status. `begun`: its process is gone; it resumes from its last checkpoint. */
 export type StageStatus = RunRecord["stages"][number]["status"] | "begun" | "failed";
 
-/** The record of a run that was cut off, or failed, still says that its stage is running. */
+/** A stage's actual status; the record of an interrupted or failed run still says `running`. */
 export function stageStatusOf(
   { state, work }: Pick<RunStatus, "state" | "work">,
   { id, status }: Pick<RunRecord["stages"][number], "id" | "status">,
@@ -41,18 +42,18 @@ export function stageStatusOf(
 
 /** Reads a run's status; any process may. Throws `RunFileError`, and what an executor's `state` throws. */
 export async function runStatus(folder: string): Promise<RunStatus> {
-  // The work first: a process that ends in between has written how it ended before it let go.
+  // Read the work first: a process that ends in between has recorded its end before it released the lock.
   const { state: work, process, job, waitsFor } = await runWork(folder);
   const record = await readRecord(folder);
   return { state: stateOf(record, work, waitsFor, job), work, process, waitsFor, job, record };
 }
 
-/** Who works on a run, or is about to: the holder of its lock, and else the job that was submitted last. */
+/** The process or job that works on a run or is about to: the holder of its lock, or else the job submitted last. */
 export interface RunWork extends Pick<RunStatus, "process" | "waitsFor" | "job"> {
   readonly state: JobState;
 }
 
-/** Asks the lock, then the executor of the run's job. Throws what that one's `state` throws. */
+/** Queries the lock, then the executor of the run's job. Throws what that executor's `state` throws. */
 export async function runWork(folder: string): Promise<RunWork> {
   const holder = await lockHolder(runPaths(folder).lock);
   const job = await readJob(folder);
@@ -68,7 +69,7 @@ export async function runWork(folder: string): Promise<RunWork> {
   };
 }
 
-/** `job.json`, if there is one that can be read; it only helps to find a job before its process has the run's lock. */
+/** `job.json`, if it exists and is valid; it only helps to find a job before its process has the run's lock. */
 async function readJob(folder: string): Promise<JobRecord | undefined> {
   return JobRecord.safeParse(tryJson((await textIfThere(runPaths(folder).job, "record")) ?? "null")).data;
 }
@@ -78,7 +79,7 @@ export function executorOf(record: JobRecord): Executor {
   return executors[record.executor];
 }
 
-/** What a process that has not got to the run's record waits for. */
+/** What a process waits for that has not yet written the run's record. */
 const STARTING = "its start";
 
 function stateOf(
@@ -87,7 +88,7 @@ function stateOf(
   waitsFor: string,
   job: JobRecord | undefined,
 ): RunStatus["state"] {
-  // What the record says may be how an earlier attempt ended.
+  // The record may be an earlier attempt's.
   const isCurrent = record !== undefined && (job === undefined || job.submittedAt <= record.updated);
   if (work === "working" && isCurrent) return record.state;
   if (work !== "gone") return { kind: "waiting", for: waitsFor };

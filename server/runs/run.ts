@@ -18,20 +18,20 @@ import type { StageOutput } from "./stage-output.ts";
 export interface RunOptions {
   /** An integer; every stage's random stream comes from it. */
   readonly seed: number;
-  /** What computes, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
+  /** The device class, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
   readonly deviceClass: string;
-  /** Opens the device of that class for a stage; the CPU unless told otherwise. */
+  /** Opens the device of that class for a stage; the CPU by default. */
   readonly openDevice?: () => Promise<Device>;
   /** Versions to record besides those of Node and the platform. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Aborting it asks the run to stop at its next step, after a checkpoint. */
   readonly signal?: AbortSignal;
-  /** Given every event, once it is in `events.jsonl`. */
+  /** Called with every event after it has been written to `events.jsonl`. */
   readonly onEvent?: (event: RunEvent) => void;
-  /** How outputs that are already there are checked; `fast` reads only files whose time or size has changed. */
+  /** How existing outputs are verified; `fast` reads only files whose time or size has changed. */
   readonly check?: "fast" | "full";
   readonly checkpointDue?: CheckpointPolicy;
-  /** Whether stages wait for the machine's one turn to train; they do unless told otherwise. */
+  /** Whether stages wait for the machine's one turn to train; true by default. */
   readonly queued?: boolean;
   /** Where the machine's queue is; see `stateFolder`. */
   readonly stateFolder?: string;
@@ -42,12 +42,13 @@ export interface RunOptions {
 export type RunOutcome = Extract<RunState, { kind: "done" | "failed" | "cancelled" }>;
 
 /**
- * Works on a run until it is done, fails or is cancelled: takes the stages of the plan, and those they need, in the order of
- * their dependencies, reuses the outputs that are there, goes on from checkpoints where there are any, and records
- * everything in `folder`, whose last part is the run's name.
+ * Executes a run until it is done, fails or is cancelled. Takes the stages of the plan and their dependencies in
+ * dependency order, reuses existing outputs, resumes from checkpoints, and records everything in `folder`, whose last
+ * path component is the run's name.
  *
- * Returns the outcome, as it also stands in `run.json`. Throws only where nothing may be written to the run folder:
- * `LockedError` (another process works on it), `LockLostError`, `RunNameError`, and `StorageError` when it cannot even be locked.
+ * Returns the outcome, which `run.json` also holds. Throws only where it may not write to the run folder: `LockedError`
+ * (another process works on it), `LockLostError`, `RunNameError`, and `StorageError` when the folder cannot even be
+ * locked.
  */
 export async function runPipeline(
   plan: readonly PlannedStage[],
@@ -72,7 +73,7 @@ export async function runPipeline(
   }
 }
 
-/** Where a run has failed, a lock that cannot be given back says nothing more: this process's end frees it. */
+/** Releases the lock. After a failed run an error in this is ignored: the end of this process frees the lock. */
 async function giveBack(lock: Lock, outcome: RunOutcome | undefined): Promise<void> {
   try {
     await lock.release();
@@ -82,7 +83,7 @@ async function giveBack(lock: Lock, outcome: RunOutcome | undefined): Promise<vo
   }
 }
 
-/** The folder that a run works in is no longer where it was. */
+/** The run folder disappeared while the run worked in it. */
 export class RunGoneError extends LfpError {
   readonly code = "not-found";
 
@@ -125,8 +126,8 @@ async function workUnderLock(
     if (knownError(error) === undefined) session?.tryMessage(stackOf(error));
   }
   if (!isLockLost(options.signal)) {
-    // When the disk is full this may fail too. Then `run.json` still says `running`, which without a living process reads
-    // as interrupted, and the outcome is returned all the same.
+    // When the disk is full this may fail too. Then `run.json` still says `running`, which readers take for interrupted
+    // once the process is gone; the outcome is returned all the same.
     await session?.setState(outcome).catch(() => undefined);
   }
   session?.close();
@@ -160,7 +161,7 @@ async function runStages(
   await session.finish();
 }
 
-/** The machine's turn to train, taken when the first stage needs it. */
+/** The machine's turn to train, taken at the first stage that has to be computed. */
 class Turn {
   #lock: Lock | undefined;
 
@@ -181,7 +182,7 @@ class Turn {
   }
 }
 
-/** The given stages and all that they need, each after what it needs; otherwise in the order given. */
+/** The given stages and their dependencies in topological order; otherwise in the order given. */
 function inOrder(plan: readonly PlannedStage[]): PlannedStage[] {
   const ordered = new Set<PlannedStage>();
   const visit = (planned: PlannedStage) => {
@@ -207,7 +208,7 @@ function outcomeOf(error: unknown, stage: string | undefined, signal: AbortSigna
   }
   const known = knownError(error, "The run could not go on") ?? error;
   const code = known instanceof LfpError ? known.code : "internal";
-  // With the same settings and the same numbers these would end the same way.
+  // These are deterministic: a retry with the same settings would end the same way.
   const resumable = code !== "usage" && code !== "input" && code !== "non-finite";
   return { kind: "failed", code, message: messageOf(known), ...where, resumable };
 }

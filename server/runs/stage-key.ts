@@ -13,7 +13,7 @@ export interface StageIdentity {
   /** Content digest of each input. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly seed: number;
-  /** What computes, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
+  /** The device class, as far as it changes the numbers: `cpu`, `webgpu:nvidia-h200` ... */
   readonly deviceClass: string;
 }
 
@@ -29,15 +29,16 @@ export function contentDigest(checksums: readonly ({ readonly path: string } & C
 }
 
 export interface OutsideOptions extends DigestCacheOptions {
-  /** Which files of a folder count, by their paths in it; all unless given. Others may come and go. */
+  /** Filter on the paths inside a folder: which files enter the digest; all by default. Other files may come and go. */
   readonly counts?: (path: string) => boolean;
-  /** Aborting it ends the reading between two files. */
+  /** Aborting it stops the reading between two files. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * An outside input with the digest of the file or folder at `path`. Reads what counts, files behind links too, unless it
- * is as large files were when they were read before (`cachedChecksumOf`). Throws the system's errors.
+ * An outside input with the content digest of the file or folder at `path`. Reads every file that counts, following
+ * links to files, except large files that have not changed since an earlier reading (`cachedChecksumOf`). Throws the
+ * system's errors.
  */
 export async function outsideInput(
   path: string,

@@ -26,16 +26,16 @@ export interface StageOutput {
 const InputRecord = z.object({
   /** Digest of the input's contents, as it went into the key. */
   digest: z.string(),
-  /** Of a stage: its name and key. */
+  /** For a stage's output: its name and key. */
   stage: z.string().optional(),
   key: z.string().optional(),
-  /** From outside the run: where it was. */
+  /** For an input from outside the run: its path. */
   path: z.string().optional(),
 });
 
 /**
- * `manifest.json` of an output: what it is, what it was made from and what it holds. It says nothing about when or how
- * often the work was cut, so that equal work gives equal manifests; `receipt.json` beside it does.
+ * An output's `manifest.json`: its identity, inputs and files. It does not depend on when or how often the work was
+ * interrupted, so that equal work gives equal manifests; `receipt.json` beside it records that.
  */
 export const OutputManifest = z.object({
   format: z.literal(1),
@@ -60,7 +60,7 @@ const Receipt = z.object({
   finishedAt: z.string(),
   workedMs: z.number(),
   host: z.string(),
-  /** Modification times, so that an unchanged file need not be read again to be trusted. */
+  /** Modification times; the `fast` check trusts an unchanged file without reading it. */
   modifiedMs: z.record(z.string(), z.number()),
 });
 export type Receipt = z.infer<typeof Receipt>;
@@ -71,8 +71,8 @@ const MANIFEST = "manifest.json";
 const RECEIPT = "receipt.json";
 
 /**
- * Turns the folder that a stage has filled into a finished output at `folder`: adds its log, takes checksums, flushes
- * everything to disk and gives it its place by one rename.
+ * Turns the folder that a stage has filled into a finished output at `to`: adds its log, computes checksums, flushes
+ * everything to disk and renames the folder into place.
  */
 export async function commitOutput(commit: {
   readonly from: string;
@@ -105,7 +105,7 @@ export async function commitOutput(commit: {
 }
 
 /**
- * The output in a folder: `undefined` when there is none, a sentence saying what is wrong when it is damaged. `fast`
+ * The output in a folder: `undefined` if the folder is missing, a description of the problem if it is damaged. `fast`
  * trusts a file whose size and modification time are those of the receipt and reads the others; `full` reads them all.
  */
 export async function openOutput(

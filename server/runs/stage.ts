@@ -5,19 +5,20 @@ import type { Device } from "../engine/device.ts";
 
 /**
  * One kind of work of the pipeline: a pure function from settings, input folders and a random stream to an output
- * folder. Pure means that equal inputs give equal bytes on the same machine and device; that is what lets an output be
- * found by its key and a run go on after any cut as if nothing had happened.
+ * folder. Pure means that equal inputs give equal bytes on the same machine and device; therefore an output can be
+ * found by its key, and a run can resume after any interruption with the same result.
  *
- * `Settings` is plain data (objects, arrays, strings, finite numbers, booleans, null). `Inputs` names the input folders.
+ * `Settings` is plain data (objects, arrays, strings, finite numbers, booleans, null). `Inputs` names the input
+ * folders.
  */
 export interface Stage<Settings, Inputs extends string> {
   /** `[a-z0-9-]{1,40}`; names the output folder. */
   readonly name: string;
-  /** Raised by hand with every change of the code that changes the output, so that older outputs are not taken for new. */
+  /** Incremented by hand with every code change that changes the output, so that older outputs are not reused. */
   readonly codeVersion: number;
   /**
-   * Writes everything that it has to give into `context.output`. Throws an `LfpError` to fail with its code. After a cut
-   * it is called again with an empty output folder and with `context.resumed` set.
+   * Writes all its results into `context.output`. Throws an `LfpError` to fail with its code. After an interruption it
+   * is called again with an empty output folder and with `context.resumed` set.
    */
   run(context: StageContext<Settings, Inputs>): Promise<void>;
 }
@@ -27,28 +28,31 @@ export interface StageContext<Settings, Inputs extends string> {
   readonly settings: Settings;
   /** The folder (or file, for an outside input) that holds this input. Read only. */
   input(name: Inputs): string;
-  /** An empty folder to write into. It takes its place in the run only when `run` has returned. */
+  /** An empty folder to write into. It moves to its place in the run only after `run` has returned. */
   readonly output: string;
-  /** The stage's own stream. It goes on from the checkpoint when there is one; forks of it are the stage's to save. */
+  /**
+   * The stage's own stream, restored from the checkpoint when there is one. The stage saves the state of any forks
+   * itself.
+   */
   readonly random: Random;
-  /** Opens the run's device; whoever opens one closes it. */
+  /** Opens the run's device; the caller closes it. */
   openDevice(): Promise<Device>;
-  /** The last checkpoint of a run that was cut off; `undefined` at a fresh start. */
+  /** The last checkpoint of an interrupted run; `undefined` at a fresh start. */
   readonly resumed: Checkpoint | undefined;
-  /** Aborted when someone asks to stop. For long waits; work in steps need only call `stepDone`. */
+  /** Aborted when someone asks the run to stop. For long waits; work in steps need only call `stepDone`. */
   readonly signal: AbortSignal;
   /**
    * Appends a line to `log.jsonl`. No clock times here: a resumed run's log equals the uncut run's byte for byte.
    * Throws `NonFiniteMetricError` for NaN and infinities: a number that may be undefined is given as null.
    */
   log(metrics: Metrics): void;
-  /** Tells how far the work is; as often as one likes, it is thinned to four a second. */
+  /** Reports progress. May be called as often as one likes: events are throttled to four a second. */
   progress(done: number, total: number, unit: string): void;
-  /** Tells people something. */
+  /** Emits a message for people. */
   message(text: string, level?: "info" | "warning"): void;
   /**
-   * The boundary between two steps: to be awaited after every step of at most some seconds. Saves a checkpoint when one
-   * is due; when someone asked to stop, saves one and throws `RunCancelledError`. `capture` is called only to save.
+   * The boundary between two steps: await it after every step, of at most some seconds. Saves a checkpoint when one is
+   * due; after a cancel request, saves one and throws `RunCancelledError`. Calls `capture` only to save.
    */
   stepDone(capture: () => CheckpointContent | Promise<CheckpointContent>): Promise<void>;
 }
@@ -63,17 +67,20 @@ type MetricValue =
   | readonly (number | string | null)[]
   | readonly { readonly [name: string]: string | undefined }[];
 
-/** Everything a stage needs to go on from here. The random stream and the log so far are saved along. */
+/** Everything a stage needs to resume from here. The random stream and the log so far are saved with it. */
 export interface CheckpointContent {
   /** Plain data; small. */
   readonly state: unknown;
-  /** Weights, moments, buffers by name (`[A-Za-z0-9._-]+`). They are written before the stage goes on, so need no copy. */
+  /**
+   * Weights, moments, buffers by name (`[A-Za-z0-9._-]+`). They are written before the stage goes on, so need not be
+   * copied.
+   */
   readonly files?: Readonly<Record<string, FileContents>>;
 }
 
 /** A checkpoint whose every byte has been verified. */
 export interface Checkpoint {
-  /** As it was captured; parse it with a schema. */
+  /** As captured; parse it with a schema. */
   readonly state: unknown;
   readonly fileNames: readonly string[];
   /** The bytes saved under this name. */
@@ -91,26 +98,26 @@ export interface PlannedStage {
   /** Unique in the plan, `[a-z0-9-]{1,64}`: names the stage in log, events and report. */
   readonly id: string;
   readonly stage: { readonly name: string; readonly codeVersion: number };
-  /** As key and manifest have them. */
+  /** The settings that the key and the manifest contain. */
   readonly settings: unknown;
   readonly inputs: Readonly<Record<string, PlannedStage | OutsideInput>>;
   readonly publishAs: string | undefined;
   readonly install: Install | undefined;
-  /** Instead of the run's. */
+  /** Overrides the run's seed. */
   readonly seed: number | undefined;
   run(context: UntypedContext): Promise<void>;
 }
 
 /**
- * Brings what lives in the run's folder, such as a database that people also write to, in line with an output. Called whenever the output is
- * there, made or found; the second call for the same output must change nothing.
+ * Updates state in the run's folder, such as a database that people also write to, to match an output. Called whenever
+ * the output is available, computed or reused; must be idempotent for the same output.
  */
 export type Install = (output: string, runRoot: string, key: string) => void | Promise<void>;
 
-/** A context before the stage's own types are put on it. */
+/** A context without the stage's own types. */
 export type UntypedContext = Omit<StageContext<unknown, string>, "settings">;
 
-/** Someone asked to stop. */
+/** The run stopped because someone asked it to. */
 export class RunCancelledError extends LfpError {
   readonly code: ErrorCode = "cancelled";
 
@@ -132,13 +139,14 @@ export class NonFiniteMetricError extends LfpError {
 }
 
 /**
- * Gives a stage its place in a plan. An input that is itself a planned stage stands for that stage's output folder and
- * makes this one wait for it.
+ * Adds settings and inputs to a stage, for a plan. An input that is itself a planned stage stands for that stage's
+ * output folder and is a dependency.
  *
  * `publishAs` is a path in the run folder (`tuned`, `sae/base/3/512`, `.` for the run folder itself) under which the
- * output's files also appear, for people and for other tools. `keyed` stands for the settings in key and manifest: the same settings as older runs
- * laid them out, so that these keep their outputs; it must differ where the settings differ in what the output depends on. `seed` gives the stage a stream that is not the run's: of several stages of one
- * name and seed, each draws the same.
+ * output's files also appear, for people and for other tools. `keyed` replaces the settings in the key and the
+ * manifest: the same settings in the layout of older runs, so that their outputs stay valid; it must differ wherever
+ * the settings differ in what the output depends on. `seed` gives the stage its own stream instead of the run's;
+ * without it, stages of the same name draw the same numbers.
  */
 export function planStage<Settings, Inputs extends string>(plan: {
   readonly id: string;

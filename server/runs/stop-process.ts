@@ -41,7 +41,10 @@ export async function stopProcess(runFolder: string, target: ProcessIdentity, gr
 
 const KILL_WAIT_MS = 10_000;
 
-/** One that we started detached leads a process group, with its helpers in it; one started from a shell does not. */
+/**
+ * A process that we started detached leads a process group that includes its helpers; one started from a shell does
+ * not.
+ */
 function signalProcess({ pid }: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"): void {
   const targets = signal === "SIGKILL" && process.platform !== "win32" ? [-pid, pid] : [pid];
   for (const target of targets) {
@@ -61,7 +64,7 @@ async function endsWithin(runFolder: string, target: ProcessIdentity, limitMs: n
   });
 }
 
-/** Whether something comes true before a limit; asked again and again, at most half a second apart. */
+/** Polls a condition until it holds or the limit has passed, at intervals of at most half a second. */
 export async function trueWithin(limitMs: number, isTrue: () => Promise<boolean>): Promise<boolean> {
   const deadlineMs = performance.now() + limitMs;
   for (let waitMs = 20; ; waitMs = Math.min(500, waitMs * 2)) {
@@ -72,7 +75,7 @@ export async function trueWithin(limitMs: number, isTrue: () => Promise<boolean>
   }
 }
 
-/** A process that was killed could not write that it was. */
+/** Records the end of a run on behalf of its killed process, which could not. */
 async function recordKill(runFolder: string, graceMs: number): Promise<void> {
   const name = basename(runFolder);
   const lock = await Lock.acquire(runPaths(runFolder).lock, `run ${name}`, `ending run ${name}`);
