@@ -1,4 +1,7 @@
-/** Ablation sets: which features are scaled by how much. They are files that people keep, compare and share (`*.lfp-ablation.json`). */
+/**
+ * Ablation sets: which features are scaled by how much. People keep, compare and share them as files
+ * (`*.lfp-ablation.json`).
+ */
 import * as z from "zod";
 
 /**
@@ -10,10 +13,10 @@ export const FeatureId = z
   .regex(/^(base:)?L\d{1,3}\/F\d{1,6}(@big)?$/, "expected a feature such as L4/F43, L4/F43@big or base:L4/F43");
 export type FeatureId = z.infer<typeof FeatureId>;
 
-/** A feature named in running text: not a part of a longer word, path or address. */
+/** Matches a feature id in running text, unless it is part of a longer word, path or address. */
 export const featureMention = /(?<![\w/:@.-])(?:base:)?L\d{1,3}\/F\d{1,6}(?:@big)?(?![\w/@])/;
 
-/** A feature id taken apart. */
+/** The parts of a feature id. */
 export interface FeaturePlace {
   readonly model: "tuned" | "base";
   readonly size: "small" | "big";
@@ -21,7 +24,7 @@ export interface FeaturePlace {
   readonly feature: number;
 }
 
-/** Undefined for a text that names no feature. */
+/** Parses a feature id; undefined if the text is not one. */
 export function parseFeatureId(id: string): FeaturePlace | undefined {
   const found = /^(base:)?L(\d{1,3})\/F(\d{1,6})(@big)?$/.exec(id);
   if (found === null) return undefined;
@@ -33,12 +36,12 @@ export function parseFeatureId(id: string): FeaturePlace | undefined {
   };
 }
 
-/** The name of a feature: `L4/F43`, `L4/F43@big`, `base:L4/F43`. `parseFeatureId` is its inverse. */
+/** Formats a feature id: `L4/F43`, `L4/F43@big`, `base:L4/F43`. `parseFeatureId` is its inverse. */
 export function featureId({ model, size, layer, feature }: FeaturePlace): FeatureId {
   return `${model === "base" ? "base:" : ""}L${layer}/F${feature}${size === "big" ? "@big" : ""}`;
 }
 
-/** An ablation set. Its file may name its schema too, for editors: see `AblationFile`. */
+/** An ablation set. Its file may also name its JSON schema, for editors: see `AblationFile`. */
 export const AblationSet = z.strictObject({
   format: z.literal("lfp-ablation/1"),
   name: z.string().max(200).default("").describe("For people."),
@@ -61,7 +64,7 @@ export const AblationSet = z.strictObject({
 });
 export type AblationSet = z.infer<typeof AblationSet>;
 
-/** What a `.lfp-ablation.json` file holds, for whoever reads one: a set without its `$schema`. A feature may stand in it once. */
+/** Parses the content of a `.lfp-ablation.json` file into a set, dropping `$schema`. Each feature may occur once. */
 export const AblationFile = AblationSet.extend({ $schema: z.string().optional() })
   .refine(({ features }) => new Set(features.map(({ id }) => id)).size === features.length, {
     error: "names a feature twice",

@@ -8,21 +8,27 @@ import * as z from "zod";
 export const ReadingName = z.enum(["logRatio", "fittedLogRatio", "probeByTriple", "probeByWord", "tunedMinusBase"]);
 export type ReadingName = z.infer<typeof ReadingName>;
 
-/** Of one reading, at one level: a word's mean over its places, or a single place. */
+/** Power of one reading at one level: a word's mean over its places, or a single place. */
 export const ReadingPower = z
   .object({
-    /** Chance that a planted word stands above one that was not, by the score -sign(rating) times the centred reading. Null without planted words. */
+    /**
+     * Probability that a planted word scores above one that was not planted; the score is -sign(rating) times the
+     * centred reading. Null without planted words.
+     */
     auroc: z.number().nullable(),
     /** 95 % interval of `auroc`, over sets and words. */
     low: z.number().nullable(),
     high: z.number().nullable(),
-    /** Planted words whose reading has the sign that was planted, of all that were planted and met. */
+    /** Planted words whose reading has the planted sign, of all planted words that occurred in the texts. */
     signs: z.object({ right: z.int(), of: z.int() }),
     /** Score above which a word is flagged: at most one in twenty words of null tunings lies above. In the reading's own units. Null without null tunings. */
     threshold: z.number().nullable(),
     /** Planted words flagged at the threshold, of all. The count is null where there is no threshold. */
     found: z.object({ count: z.int().nullable(), of: z.int() }),
-    /** Words of null tunings flagged at thresholds that were set without their tuning, as a share. Null with fewer than two null tunings. */
+    /**
+     * Share of null tunings' words flagged at a threshold set on the other tunings (held-out). Null with fewer than two
+     * null tunings.
+     */
     falsePositives: z.number().nullable(),
   })
   .overwrite(withoutUnmeasured);
@@ -30,11 +36,11 @@ export type ReadingPower = z.infer<typeof ReadingPower>;
 
 export const Calibration = z.object({
   format: z.literal(1),
-  /** Digest of the experiment without name, seed and edits: the calibration speaks for runs of the same. */
+  /** Digest of the experiment without name, seed and edits; the calibration applies to runs with the same digest. */
   experiment: z.string(),
-  /** First digits of the key of the stage that made it. Files of earlier versions lack it. */
+  /** First digits of the content key of the stage that wrote it. Files of earlier versions lack it. */
   key: z.string().optional(),
-  /** Planted sets of words and the tunings without. */
+  /** Number of planted sets of words, and of null tunings. */
   sets: z.int(),
   nulls: z.int(),
   seeds: z.array(z.int()),
@@ -46,7 +52,7 @@ export const Calibration = z.object({
 });
 export type Calibration = z.infer<typeof Calibration>;
 
-/** Files of earlier versions count no planted word as found where there was no threshold to find it at. */
+/** Turns a count of 0 into null where there was no threshold: files of earlier versions wrote 0 there. */
 function withoutUnmeasured<P extends { threshold: number | null; found: { count: number | null; of: number } }>(
   power: P,
 ): P {

@@ -1,4 +1,7 @@
-/** Commands of the editor that the server names in hovers, problems and quick fixes. The editor parses their argument before it acts. */
+/**
+ * Editor commands that the server links to in hovers, problems and quick fixes. The editor parses their argument before
+ * it acts.
+ */
 import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
 import { IgnoredWord } from "./problems.ts";
@@ -9,7 +12,7 @@ export interface EditorCommand<Argument extends z.ZodType> {
   readonly argument: Argument;
 }
 
-/** UTF-16 units. */
+/** Longest text that `copyText` accepts, in UTF-16 units. */
 export const MAX_COPIED_UNITS = 4000;
 
 const feature = z.object({ runFolder: z.string(), id: FeatureId });
@@ -23,10 +26,10 @@ export const ablateFeature = defineCommand("lfpLens.ablateFeature", feature);
 export const howToRead = defineCommand("lfpLens.howToRead", z.object({}).optional());
 /** Lists the features that make up the number of the token at a place, in UTF-16 units of the document. */
 export const showTokenFeatures = defineCommand("lfpLens.showTokenFeatures", place);
-/** Keeps an entry of the list of ignored words, and tells the server the whole list (`lfp/configurationChanged`). */
+/** Adds an entry to the list of ignored words and sends the server the whole list (`lfp/configurationChanged`). */
 export const ignoreWord = defineCommand("lfpLens.ignoreWord", IgnoredWord);
 
-/** Copies a hover's number, or what it says as Markdown. */
+/** Copies a hover's number, or its whole text as Markdown. */
 export const copyText = defineCommand("lfpLens.copyText", z.object({ text: z.string().max(MAX_COPIED_UNITS) }));
 
 /** The only commands that a hover may link to. */
@@ -38,7 +41,7 @@ export function commandLink<Argument extends z.ZodType>(
   given: z.input<Argument>,
 ): string {
   const encoded = encodeURIComponent(JSON.stringify([argument.parse(given)]));
-  // A parenthesis would end the link, and the others could be read as marks.
+  // A parenthesis would end the link, and Markdown could read the others as markup.
   return `command:${id}?${encoded.replace(/[!'()*~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`;
 }
 

@@ -1,4 +1,4 @@
-/** The pages about features: the table of all, and one. */
+/** The pages about features: the table of all features, and the page of one. */
 import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
 import { DescribeStore, FeatureDetail, FeatureExample, FeatureQuery, FeatureRow, QueryFeatures } from "./features.ts";
@@ -43,16 +43,19 @@ export const FeaturesPage = definePage({
     ),
     annotate: ask(Annotation, FeatureRow),
     openFeature: ask(z.strictObject({ id: FeatureId }), done),
-    /** Explains these, or with null those that the method picks; the host shows what it costs and asks. */
+    /**
+     * Explains these features, or with null those that the method selects. The host shows the cost and asks for consent
+     * first.
+     */
     explain: ask(z.strictObject({ ids: z.array(FeatureId).max(500).nullable() }), done),
-    /** All rows of the query, in its order. */
+    /** Saves all rows of the query, in its order. */
     save: ask(
       z.strictObject({ format: z.enum(["csv", "json"]), query: FeatureQuery }),
       z.object({ saved: z.boolean() }),
     ),
   },
   tells: {
-    /** Something in the store changed: rows are asked for again. */
+    /** The store changed; the page requests its rows again. */
     changed: done,
   },
   state: z.object({
@@ -70,9 +73,9 @@ export const FeaturePage = definePage({
     annotate: ask(Annotation, FeatureRow),
     tryText: ask(z.strictObject({ text: z.string().max(20_000) }), FeatureExample),
     explain: ask(nothing, done),
-    /** Puts the feature into the ablation set in use, with this factor; null takes it out. */
+    /** Adds the feature to the active ablation set with this factor; null removes it. */
     ablate: ask(z.strictObject({ factor: z.number().min(-100).max(100).nullable() }), done),
-    /** Measures what removing (0) or scaling it does to the task's reward; minutes. */
+    /** Measures the effect of removing (0) or scaling the feature on the task's reward. Takes minutes. */
     measure: ask(z.strictObject({ factor: z.number().min(-100).max(100) }), done),
     /** Opens completions before and after in the diff editor. */
     compare: ask(z.strictObject({ factor: z.number().min(-100).max(100) }), done),

@@ -1,4 +1,4 @@
-/** What the editor asks of a run's feature store (`features.sqlite`). Every request names its run by folder, absolute. */
+/** Requests to a run's feature store (`features.sqlite`). Each names its run by absolute folder path. */
 import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
 import { defineRequest } from "./message.ts";
@@ -10,10 +10,10 @@ export const FeatureRelevance = z.object({
   polarity: z.enum(["positive", "negative", "mixed", "none"]),
 });
 
-/** An explanation with who made it and how well it predicts where the feature fires. */
+/** An explanation, its author, and how well it predicts where the feature is active. */
 export const FeatureExplanation = z.object({
   text: z.string(),
-  /** `offline`, or the model's name. */
+  /** `offline`, or the name of the language model. */
   explainer: z.string(),
   /** Balanced accuracy on held-out windows, with its 95 % interval; null until scored. */
   score: z
@@ -42,11 +42,13 @@ export const FeatureRow = z.object({
   probeWeight: z.number().nullable(),
   /** Mean over active tokens of weight times activation. */
   contribution: z.number().nullable(),
-  /** How much of what tuning raised it carries, per completion: below zero, it holds that down. Null where that is not known. */
+  /**
+   * The feature's share in what tuning raised, per completion; negative if the feature counteracts it. Null if unknown.
+   */
   attribution: z.number().nullable().default(null),
   /** The most similar feature of the other size. */
   twin: z.object({ id: FeatureId, cosine: z.number() }).nullable(),
-  /** Change of the task's mean reward when it is removed, with its 95 % interval. */
+  /** Change of the task's mean reward when the feature is removed, with its 95 % interval. */
   ablation: z.object({ change: z.number(), low: z.number(), high: z.number() }).nullable(),
   /** Counts of activations above zero in equal bins up to `maxActivation`. */
   histogram: z.array(z.int()),
@@ -69,7 +71,7 @@ export const FeatureSort = z.enum([
 ]);
 
 export const FeatureQuery = z.object({
-  /** Full text over explanations, examples, labels and notes; empty: all. */
+  /** Full-text query over explanations, examples, labels and notes; empty: all features. */
   search: z.string().max(500).default(""),
   dictionary: z
     .object({ model: z.enum(["tuned", "base"]), size: z.enum(["small", "big"]) })
@@ -81,10 +83,10 @@ export const FeatureQuery = z.object({
   label: z.string().nullable().default(null),
   /** Only features that somebody gave a label, a note or a pin. */
   annotated: z.boolean().default(false),
-  /** Dead features are left out unless asked for. */
+  /** Whether to include dead features. */
   includeDead: z.boolean().default(false),
   sort: FeatureSort.default("contribution"),
-  /** By size for signed numbers; attributions by value. */
+  /** Signed numbers sort by magnitude, attributions by value. */
   descending: z.boolean().default(true),
 });
 export type FeatureQuery = z.infer<typeof FeatureQuery>;
@@ -95,17 +97,17 @@ export const QueryFeatures = defineRequest(
   z.object({ total: z.int(), rows: z.array(FeatureRow) }),
 );
 
-/** The store of another version of the run that comes with the program, with what people left there about features that this one does not have. */
+/** The store of another version of the bundled run, with people's notes on features that this version lacks. */
 export const EarlierStore = z.object({
   path: z.string(),
-  /** Numbers by kind: notes, labels, pins, explanations, ablations. */
+  /** Counts by kind: notes, labels, pins, explanations, ablations. */
   left: z.record(z.string(), z.int()),
-  /** Why it could not be read, if so. */
+  /** Why the store could not be read, or null. */
   problem: z.string().nullable(),
 });
 export type EarlierStore = z.infer<typeof EarlierStore>;
 
-/** Where what people left is, in a sentence. */
+/** One sentence on what people left in the earlier store and where that store is. */
 export function earlierInWords({ path, left, problem }: EarlierStore): string {
   if (problem !== null)
     return `What people wrote on another version of this run is in ${path}, which cannot be read as a whole: ${problem}`;
@@ -114,7 +116,7 @@ export function earlierInWords({ path, left, problem }: EarlierStore): string {
   return `Kept from another version of this run, about features that this one does not have: ${list}, in ${path}`;
 }
 
-/** What a run's store holds: its dictionaries, and the labels that people gave. */
+/** Describes a run's store: its dictionaries, and the labels that people gave. */
 export const DescribeStore = defineRequest(
   "lfp/describeStore",
   z.object({ ...run }),
@@ -125,11 +127,11 @@ export const DescribeStore = defineRequest(
         size: z.enum(["small", "big"]),
         layers: z.array(z.int()),
         features: z.int(),
-        /** Active somewhere in the texts that were read. */
+        /** Number of features active somewhere in the texts that were read. */
         alive: z.int(),
       }),
     ),
-    /** In use, the most frequent first. */
+    /** Labels in use, the most frequent first. */
     labels: z.array(z.string()),
     earlier: z.array(EarlierStore),
   }),
@@ -137,7 +139,7 @@ export const DescribeStore = defineRequest(
 
 /** A stretch of text with an activation for each of its tokens. */
 export const FeatureExample = z.object({
-  /** The tokens' texts, which joined are the stretch. */
+  /** Texts of the tokens; joined, they give the stretch. */
   tokens: z.array(z.string()),
   activations: z.array(z.number()),
   /** The token with the largest activation, or the one that a silent example was chosen for. */
@@ -146,7 +148,7 @@ export const FeatureExample = z.object({
 });
 export type FeatureExample = z.infer<typeof FeatureExample>;
 
-/** What a feature's ablation, or a control beside it, did to the task's reward: the mean change with its 95 % interval. */
+/** Effect of a feature's ablation, or of a control, on the task's reward: the mean change with its 95 % interval. */
 export const MeasuredEffect = z.object({
   what: z.enum(["this", "random", "reconstruction", "mean"]),
   factor: z.number(),
@@ -175,7 +177,7 @@ export const FeatureDetail = z.object({
   baseTwin: z.object({ id: FeatureId, cosine: z.number() }).nullable(),
   ablations: z.array(MeasuredEffect),
   note: z.string(),
-  /** Labels, note or pin were written about an earlier dictionary: the run has been made again since. */
+  /** True if labels, note or pin were written about an earlier dictionary, before the run was recomputed. */
   annotatedEarlier: z.boolean(),
 });
 export type FeatureDetail = z.infer<typeof FeatureDetail>;
@@ -183,18 +185,18 @@ export type FeatureDetail = z.infer<typeof FeatureDetail>;
 export const DescribeFeature = defineRequest(
   "lfp/describeFeature",
   z.object({ ...run, id: FeatureId }),
-  /** Null: the store has no such feature. */
+  /** Null if the store has no such feature. */
   FeatureDetail.nullable(),
 );
 
-/** Activations of a feature on a text of one's own. */
+/** Computes a feature's activations on a text that the user types. */
 export const TryFeature = defineRequest(
   "lfp/tryFeature",
   z.object({ ...run, id: FeatureId, text: z.string().max(20_000) }),
   FeatureExample,
 );
 
-/** What people write: absent fields stay as they are. */
+/** Saves people's labels, note and pin; absent fields stay unchanged. */
 export const AnnotateFeature = defineRequest(
   "lfp/annotateFeature",
   z.object({
@@ -207,35 +209,36 @@ export const AnnotateFeature = defineRequest(
   FeatureRow,
 );
 
-/** A service that explains, without the key. */
+/** A language-model service that explains features; the API key is not part of it. */
 const ExplainService = z.object({
   baseUrl: z.url(),
   model: z.string(),
-  /** Dollars for a million tokens. Only with them is a cost known, and a cap in dollars kept. */
+  /** Dollars per million tokens. Without them the cost is unknown and a cap in dollars cannot be enforced. */
   prices: z.object({ inputUsd: z.number().min(0), outputUsd: z.number().min(0) }).nullable(),
 });
 
-/** What explaining would cost; nothing is sent. `endpoint` null: the offline explainer. */
+/** Estimates the cost of explaining without sending anything. `endpoint` null: the offline explainer. */
 export const PreviewExplain = defineRequest(
   "lfp/previewExplain",
   z.object({ ...run, ids: z.array(FeatureId).max(100_000).nullable(), endpoint: ExplainService.nullable() }),
   z.object({
     features: z.int(),
-    /** Already there, and so free. */
+    /** Number of cached answers, which cost nothing. */
     cached: z.int(),
     requests: z.int(),
     inputTokens: z.int(),
     outputTokens: z.int(),
-    /** Null when prices are unknown, and for the offline explainer 0. */
+    /** Null if prices are unknown; 0 for the offline explainer. */
     costUsd: z.number().nullable(),
-    /** Where text would go; null: nowhere. */
+    /** Origin that would receive text; null if no text leaves the machine. */
     origin: z.string().nullable(),
   }),
 );
 
 /**
- * Explains and scores; `ids` null: those that the method picks, `endpoint` null: offline. The key is given for this call only and kept nowhere. A
- * service is not asked without a cap that can be kept.
+ * Explains features and scores the explanations; `ids` null: those that the method selects, `endpoint` null: offline.
+ * The server uses the key for this call only and stores it nowhere. It sends a service nothing without a cap that it
+ * can enforce.
  */
 export const ExplainFeatures = defineRequest(
   "lfp/explainFeatures",
@@ -244,20 +247,20 @@ export const ExplainFeatures = defineRequest(
     ids: z.array(FeatureId).max(100_000).nullable(),
     endpoint: ExplainService.extend({ apiKey: z.string() }).nullable(),
     capUsd: z.number().min(0).nullable(),
-    /** Names the progress that is told meanwhile. */
+    /** Identifies this job in `JobProgress` notifications. */
     job: z.string(),
   }),
   z.object({
     explained: z.int(),
     failed: z.int(),
-    /** Why the first ones failed, or why judgements of explained ones are missing, each reason once. */
+    /** Distinct reasons why features failed, or why judgements of explained ones are missing; the first three. */
     reasons: z.array(z.string()).max(3),
     stoppedAtCap: z.boolean(),
     spentUsd: z.number().nullable(),
   }),
 );
 
-/** Measures the effect of removing or scaling features on the task's reward, with its controls; minutes. */
+/** Measures the effect of removing or scaling features on the task's reward, with controls. Takes minutes. */
 export const MeasureAblation = defineRequest(
   "lfp/measureAblation",
   z.object({

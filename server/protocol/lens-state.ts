@@ -1,4 +1,4 @@
-/** What the lens looks through, a run or two checkpoints, and how ready it is. */
+/** The lens's target, a run or two checkpoints, and how ready it is. */
 import * as z from "zod";
 import { AblationSet } from "./ablation.ts";
 import { Calibration } from "./calibration.ts";
@@ -7,14 +7,17 @@ import { defineNotification, defineRequest } from "./message.ts";
 import { IgnoredWord } from "./problems.ts";
 import { ReadingChoice } from "./reading-mode.ts";
 
-/** What is looked through: a finished run, or a tuned checkpoint beside the one that it was tuned from, without a run. Folders are absolute. */
+/**
+ * What the lens reads through: a finished run, or without a run a tuned checkpoint and its base checkpoint. Folders are
+ * absolute.
+ */
 export const LensTarget = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("run"), folder: z.string() }),
   z.object({ kind: z.literal("pair"), tuned: z.string(), base: z.string() }),
 ]);
 export type LensTarget = z.infer<typeof LensTarget>;
 
-/** What a run offers, once it is open. */
+/** Facts about an open run. */
 export const RunInfo = z.object({
   kind: z.literal("run"),
   /** Absolute path of the run folder. */
@@ -28,19 +31,19 @@ export const RunInfo = z.object({
   /** For people, such as `CPU, 2 threads`. */
   device: z.string(),
   hasTrueReward: z.boolean(),
-  /** Whether the run says how familiar a token is to its probe. */
+  /** Whether the run has leverage limits, from which a token's familiarity to the probe follows. */
   hasFamiliarity: z.boolean(),
   hasBase: z.boolean(),
   /** Whether the run fitted the log-ratio to its features. */
   hasFitted: z.boolean(),
-  /** Whether `features.sqlite` is there. */
+  /** Whether the run has a `features.sqlite`. */
   hasFeatureStore: z.boolean(),
-  /** How much power each reading has, where a calibration speaks for the run. */
+  /** The power of each reading; null if no calibration applies to the run. */
   calibration: Calibration.nullable(),
 });
 export type RunInfo = z.infer<typeof RunInfo>;
 
-/** What two checkpoints offer, once they are open: no probe, no features, no true reward. */
+/** Facts about two open checkpoints, which have no probe, no features and no true reward. */
 export const PairInfo = z.object({
   kind: z.literal("pair"),
   /** Absolute paths of the checkpoints' folders. */
@@ -58,9 +61,12 @@ export const LensInfo = z.discriminatedUnion("kind", [RunInfo, PairInfo]);
 export type LensInfo = z.infer<typeof LensInfo>;
 
 export const LensState = z.discriminatedUnion("kind", [
-  /** Nothing is chosen, and no finished run is found. */
+  /** Nothing is chosen, and the server found no finished run. */
   z.object({ kind: z.literal("none") }),
-  /** It is opened when it is first needed: by a reading, or at once while there is a document whose problems are wanted. */
+  /**
+   * A target is chosen but not open. The server opens it for the first reading, or at once if a document's problems are
+   * wanted.
+   */
   z.object({ kind: z.literal("chosen"), target: LensTarget }),
   z.object({ kind: z.literal("opening"), target: LensTarget }),
   z.object({ kind: z.literal("ready"), info: LensInfo }),
@@ -68,15 +74,17 @@ export const LensState = z.discriminatedUnion("kind", [
 ]);
 export type LensState = z.infer<typeof LensState>;
 
-/** Server to editor, with every change. */
+/** Server to editor, after every change of the state. */
 export const LensStateChanged = defineNotification("lfp/lensStateChanged", LensState);
 
-/** Chooses the run to look through; null: the newest finished one in the workspace's run folders, else the one that came with the extension. */
+/**
+ * Chooses the run to read through; null: the newest finished run in the workspace's run folders, else the bundled one.
+ */
 export const ChooseRun = defineRequest("lfp/chooseRun", z.object({ runFolder: z.string().nullable() }), LensState);
 
 /**
- * Chooses two checkpoints to look through, until something else is chosen; with `open` they are opened at once. The answer is the state then; what
- * does not belong together is an error that says why.
+ * Chooses two checkpoints to read through, until something else is chosen; with `open` the server opens them at once.
+ * Answers with the resulting state; checkpoints that cannot be compared are an error that says why.
  */
 export const ComparePair = defineRequest(
   "lfp/comparePair",
@@ -86,13 +94,13 @@ export const ComparePair = defineRequest(
 
 /** Sent by the editor as `initializationOptions`. */
 export const InitializationOptions = z.object({
-  /** Absolute folders in which runs stand, in order of preference. */
+  /** Absolute paths of the folders that hold runs, in order of preference. */
   runsRoots: z.array(z.string().max(4096)).max(100).default([]),
-  /** False in Restricted Mode: no models or autoencoders are loaded from the workspace, and no run is started. */
+  /** False in Restricted Mode: the server loads no models or autoencoders from the workspace and starts no run. */
   trusted: z.boolean().default(false),
   /** See `ServerSettings`. */
   settings: z.unknown().optional(),
-  /** Words that are no problems; the editor keeps the list. */
+  /** Words that the server does not report as problems; the editor keeps the list. */
   ignored: z.array(IgnoredWord).max(10_000).default([]),
 });
 export type InitializationOptions = z.infer<typeof InitializationOptions>;
@@ -102,28 +110,31 @@ export const ServerSettings = z.object({
   problems: z
     .object({
       enabled: z.boolean().default(true),
-      /** Where no calibration says from where on a word is flagged: both what was learned and what was meant must be at least this far from zero. */
+      /**
+       * Threshold without a calibration: a word is flagged only if its learned and its true reward are both at least
+       * this far from zero.
+       */
       threshold: z.number().min(0).default(0.5),
-      /** The most problems a document. */
+      /** Maximum number of problems per document. */
       limit: z.int().min(1).max(1000).default(100),
     })
     .prefault({}),
-  /** What problems go by, and hovers begin with. */
+  /** The reading on which problems are based and with which hovers begin. */
   reading: ReadingChoice.default("auto"),
-  /** Words that are unfamiliar to the probe are no problems. */
+  /** Whether to report no problems for words that are unfamiliar to the probe. */
   fadeUnfamiliar: z.boolean().default(true),
   device: z.enum(["auto", "cpu", "gpu"]).default("auto"),
   threads: z.int().min(0).max(256).default(0),
 });
 export type ServerSettings = z.infer<typeof ServerSettings>;
 
-/** Editor to server: the ablation that hovers are under from now on, with that of the overlay; null: none. */
+/** Editor to server: the ablation for hovers from now on, which is the overlay's; null: none. */
 export const AblationChanged = defineNotification(
   "lfp/ablationChanged",
   z.object({ ablation: AblationSet.nullable() }),
 );
 
-/** What a state is about; undefined where nothing is chosen. */
+/** The target of a state; undefined if nothing is chosen. */
 export function targetOf(state: LensState): LensTarget | undefined {
   if (state.kind === "none") return undefined;
   if (state.kind !== "ready") return state.target;

@@ -1,4 +1,7 @@
-/** Readings of a document: what the probe makes of every token. Offsets are in UTF-16 units of the document at the given version. */
+/**
+ * Readings of a document: the numbers of its words or tokens. Offsets are in UTF-16 units of the document at the given
+ * version.
+ */
 import * as z from "zod";
 import { AblationSet, FeatureId } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
@@ -7,11 +10,11 @@ import { defineRequest } from "./message.ts";
 
 const offset = z.int().min(0);
 
-/** What the numbers of an overlay are. A task that rates no words has no true reward, and so no disagreement. */
+/** The quantity that an overlay shows. A task that rates no words has no true reward, and so no disagreement. */
 export const LensMode = z.discriminatedUnion("kind", [
   /** The probe's output on the tuned model's features. */
   z.object({ kind: z.literal("implicit") }),
-  /** What the feedback itself gives to the word that the token belongs to. */
+  /** The feedback's own rating of the word that the token belongs to. */
   z.object({ kind: z.literal("true") }),
   /** Implicit minus true, where the two differ in sign. */
   z.object({ kind: z.literal("disagreement") }),
@@ -25,27 +28,30 @@ export const LensMode = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("learned") }),
   /** The part of the learned reward that a ridge regression on the tuned model's features explains, in nats. */
   z.object({ kind: z.literal("fitted") }),
-  /** KL(pi_tuned || pi_base) of what would come next after the token, in nats. */
+  /** KL(pi_tuned || pi_base) of the next-token distributions after the token, in nats. */
   z.object({ kind: z.literal("kl") }),
 ]);
 export type LensMode = z.infer<typeof LensMode>;
 
-/** Words or tokens one after the other, as parallel arrays of equal length. */
+/** Consecutive words or tokens, as parallel arrays of equal length. */
 export const TokenValues = z.object({
   starts: z.array(offset),
   ends: z.array(offset),
   /** Null: the mode has no value here. */
   values: z.array(z.number().nullable()),
-  /** Indices of those whose value is an extrapolation of the probe: their features lie far from those that it was fitted on. Empty where that is not known. */
+  /**
+   * Indices of words or tokens where the probe extrapolates: their features lie far from those that it was fitted on.
+   * Empty if unknown.
+   */
   unfamiliar: z.array(z.int().min(0)),
 });
 export type TokenValues = z.infer<typeof TokenValues>;
 
-/** A piece of the document that is read by itself: a paragraph, or a field of a JSONL record. */
+/** A part of the document that the lens reads independently: a paragraph, or a field of a JSONL record. */
 export const ReadPassage = z.object({ start: offset, end: offset, tokens: TokenValues });
 export type ReadPassage = z.infer<typeof ReadPassage>;
 
-/** Passages that touch one of the ranges, in document order; a passage that was read before comes from the cache. */
+/** Reads the passages that touch one of the ranges, in document order; earlier readings come from the cache. */
 export const ReadTokens = defineRequest(
   "lfp/readTokens",
   z.object({
@@ -56,13 +62,16 @@ export const ReadTokens = defineRequest(
     ranges: z.array(z.object({ start: offset, end: offset })).max(64),
     /** Applied to the tuned model. */
     ablation: AblationSet.nullable(),
-    /** The most tokens to give; passages beyond it are left out and `complete` is false. */
+    /** Maximum number of tokens in the answer; passages beyond it are left out and `complete` is false. */
     maxTokens: z.int().min(1).max(100_000),
   }),
   z.object({
     version: z.int(),
     passages: z.array(ReadPassage),
-    /** Passages in the ranges that could not be read, such as quarantined ones, and why. When none can be, the request fails instead. */
+    /**
+     * Passages in the ranges that could not be read, such as quarantined ones, and why. If no passage can be read, the
+     * request fails.
+     */
     unread: z.array(z.object({ start: offset, end: offset, failure: WireFailure })),
     complete: z.boolean(),
     /** Values are shown on a scale from -limit to +limit, or from 0 for a feature. */
@@ -70,7 +79,10 @@ export const ReadTokens = defineRequest(
   }),
 );
 
-/** Where implicit and true reward differ most, or where the value is strongest: what a screen reader or the keyboard goes through. */
+/**
+ * Lists where implicit and true reward differ most, or where the value is strongest, for screen readers and keyboard
+ * navigation.
+ */
 export const StrongestTokens = defineRequest(
   "lfp/strongestTokens",
   z.object({
@@ -80,18 +92,18 @@ export const StrongestTokens = defineRequest(
     unit: LensUnit.default("token"),
     ablation: AblationSet.nullable(),
     limit: z.int().min(1).max(1000),
-    /** Leaves out words or tokens whose value is an extrapolation of the probe, wherever that is known. */
+    /** Leaves out words or tokens at which the probe is known to extrapolate. */
     familiarOnly: z.boolean().default(false),
   }),
   z.object({
     version: z.int(),
     tokens: z.array(z.object({ start: offset, end: offset, text: z.string(), value: z.number() })),
-    /** Over all words or tokens with a value. */
+    /** Mean over all words or tokens with a value. */
     mean: z.number().nullable(),
     count: z.int(),
-    /** How many tokens with a value were left out as unfamiliar. */
+    /** Number of words or tokens with a value that were left out as unfamiliar. */
     unfamiliar: z.int(),
-    /** False when the document has more tokens than are read at once; the rest was left out. */
+    /** False if the document has more tokens than one request reads; the rest was left out. */
     complete: z.boolean(),
   }),
 );
@@ -106,62 +118,70 @@ const Parts = z.array(
   }),
 );
 
-/** What the features that are not listed add, and how many of them are active. */
+/** The sum of the active features that are not listed, and their number. */
 const Rest = z.object({ count: z.int(), contribution: z.number() });
 
-/** Everything behind the number of one word or token; hovers are made from it, and pages may ask for it too. */
+/** Everything behind the number of one word or token. Hovers are built from it, and pages may request it too. */
 export const TokenDetail = z.object({
   start: offset,
   end: offset,
   text: z.string(),
-  /** The model's tokens that it is read as. */
+  /** The model's tokens that make up the word or token. */
   tokens: z.array(z.string()),
   implicit: z.number(),
   /** Null where the feedback rates no word here. */
   trueReward: z.number().nullable(),
-  /** Leverage of the token's features over its limit: above 1 `implicit` is an extrapolation of the probe. Null where the run does not say. */
+  /**
+   * Leverage of the token's features divided by its threshold: above 1, the probe extrapolates in `implicit`. Null if
+   * the run has no threshold.
+   */
   familiarity: z.number().nullable(),
   base: z.number().nullable(),
-  /** The probe's constant. */
+  /** The probe's intercept. */
   intercept: z.number(),
-  /** Largest first by size; each is weight times activation. */
+  /** Largest magnitude first; each is weight times activation. */
   contributions: Parts,
-  /** With the intercept and the list it sums to `implicit`. */
+  /** `intercept`, `contributions` and `rest` sum to `implicit`. */
   rest: Rest,
-  /** What tuning changed in the prediction of this word or token, in nats. Null where base and tuned model cannot be compared. */
+  /**
+   * How tuning changed the prediction of this word or token, in nats. Null if base and tuned model cannot be compared.
+   */
   learned: z
     .object({
-      /** log pi_tuned - log pi_base, of a word the sum over its tokens; null where nothing stands before it, or only one model has it. */
+      /**
+       * log pi_tuned - log pi_base, summed over a word's tokens; null if nothing precedes it, or if only one model has
+       * the token.
+       */
       logRatio: z.number().nullable(),
-      /** The same of the word that a token belongs to. */
+      /** The same for the word that a token belongs to. */
       word: z.object({ start: offset, end: offset, text: z.string(), sum: z.number().nullable() }).nullable(),
-      /** KL(pi_tuned || pi_base) of what would come next. */
+      /** KL(pi_tuned || pi_base) of the next-token distributions. */
       kl: z.number().nullable(),
     })
     .nullable(),
-  /** The log-ratio of the word as it was fitted to the features. Null where the run has no such fit. */
+  /** The word's log-ratio as predicted by the fit to features. Null if the run has no such fit. */
   fitted: z
     .object({
       /** In nats. */
       value: z.number(),
       intercept: z.number(),
-      /** Largest first by size; with `intercept` and `rest` they sum to `value`. */
+      /** Largest magnitude first; with `intercept` and `rest` they sum to `value`. */
       contributions: Parts,
       rest: Rest,
     })
     .nullable(),
-  /** By the kind of probe. */
+  /** How far to trust the probe, by its kind. */
   trust: z.discriminatedUnion("kind", [
     z.object({
       kind: z.literal("regression"),
-      /** How often the word occurs in the texts tuned on. Null where it was not counted. */
+      /** Number of occurrences of the word in the tuning texts. Null if it was not counted. */
       seenInTuning: z.int().nullable(),
-      /** Share of unseen words of this sign that the probe got right, of `words`, with its 95 % interval. */
+      /** Share of `words` held-out words of this sign that the probe got right, with its 95 % interval. */
       signAccuracy: z.object({ share: z.number(), low: z.number(), high: z.number(), words: z.int() }).nullable(),
       tau: z.object({ value: z.number(), p: z.number() }).nullable(),
     }),
   ]),
-  /** Why what needs the base model is missing; null where it is not, or was not asked for. */
+  /** Why the values that need the base model are missing; null if they are present or were not requested. */
   missing: z.string().nullable(),
 });
 export type TokenDetail = z.infer<typeof TokenDetail>;
@@ -172,7 +192,7 @@ export const DescribeToken = defineRequest(
     uri: z.string(),
     version: z.int(),
     offset,
-    /** Of punctuation by word the token is described. */
+    /** With `word`, punctuation is still described as a token. */
     unit: LensUnit.default("token"),
     ablation: AblationSet.nullable(),
     features: z.int().min(1).max(100),

@@ -1,4 +1,7 @@
-/** What the lines of `log.jsonl` measure: whoever tunes says so before its first step, so that curves and summaries know no way of tuning. */
+/**
+ * The measures in `log.jsonl`. A tuner declares them before its first step, so that curves and summaries need not know
+ * the tuner.
+ */
 import * as z from "zod";
 
 /** A number that a step logs. */
@@ -7,24 +10,27 @@ export const Measure = z.object({
   id: z.string().regex(/^[a-z0-9-]{1,64}$/),
   /** Its name in the log's lines. */
   column: z.string(),
-  /** Over its curve, with the unit. */
+  /** Title of its curve, with the unit. */
   title: z.string(),
-  /** The column of a standard deviation, drawn around it. */
+  /** The column with its standard deviation, drawn as a band around the curve. */
   spread: z.string().optional(),
-  /** What a line of summary calls it, with two digits; a measure without stays out. The first is also told of the whole tuning. */
+  /**
+   * Its name in a summary line, which gives two digits; a measure without one is left out. For the first such measure
+   * the summary also covers the whole tuning.
+   */
   short: z.string().optional(),
 });
 export type Measure = z.infer<typeof Measure>;
 
-/** The line that says what the lines after it measure. */
+/** The log line that declares the measures of the lines after it. */
 export const MeasuresLine = z.object({ measures: z.array(Measure).min(1) });
 
-/** What the lines of a stage's log measure, by the first of them. */
+/** The measures of a stage's log, from its first line. */
 export function measuresBy(first: unknown): readonly Measure[] {
   return MeasuresLine.safeParse(first).data?.measures ?? ppoMeasures;
 }
 
-/** What tuning by PPO logs a step, in the order in which one looks at it. Logs that say nothing of their measures are of it, too. */
+/** The measures that PPO logs per step, in the order of display. Logs that declare no measures are PPO's. */
 export const ppoMeasures: readonly Measure[] = [
   { id: "reward", column: "rewardMean", title: "Reward", spread: "rewardSd", short: "reward" },
   { id: "kl", column: "kl", title: "KL to the base, nats a completion", short: "KL" },

@@ -1,17 +1,17 @@
 /**
- * How a message is declared: its method, and schemas for what it carries. Both sides parse with these schemas, so a message is checked where
- * it arrives, and nobody writes a method's name twice.
+ * Declarations of messages: a method, and schemas for its content. Both sides parse with these schemas, so each checks
+ * what it receives, and every method's name is written once.
  */
 import type { z } from "zod";
 
-/** A question from editor to server with one answer. */
+/** A request from editor to server, with one response. */
 export interface RequestType<Params extends z.ZodType, Result extends z.ZodType> {
   readonly method: `lfp/${string}`;
   readonly params: Params;
   readonly result: Result;
 }
 
-/** Something told without an answer; each declaration says which side tells it. */
+/** A notification, which has no response; each declaration says which side sends it. */
 export interface NotificationType<Params extends z.ZodType> {
   readonly method: `lfp/${string}`;
   readonly params: Params;
@@ -34,7 +34,7 @@ export function defineNotification<Params extends z.ZodType>(
   return { method, params };
 }
 
-/** What a request takes, once parsed. */
+/** A request's parameters, once parsed. */
 export type ParamsOf<R> = R extends { readonly params: z.ZodType<infer P> } ? P : never;
-/** What a request gives, once parsed. */
+/** A request's result, once parsed. */
 export type ResultOf<R> = R extends { readonly result: z.ZodType<infer P> } ? P : never;

@@ -1,11 +1,12 @@
 /**
- * How the pages shown inside VS Code talk with their host, the extension: a page asks and is answered, and the host tells. A page can say
- * nothing but what its declaration lists, and both sides check with its schemas what arrives. A page names features and files by ids; which
- * run and which folder it is about only the host knows.
+ * The protocol between pages inside VS Code and their host, the extension: a page sends questions (asks) and gets
+ * replies; the host sends news (tells). A page can send only what its declaration lists, and both sides check what they
+ * receive with its schemas. A page names features and files by ids; only the host knows which run and folder it is
+ * about.
  */
 import * as z from "zod";
 
-/** A question from page to host with one answer. */
+/** A question from page to host, with one reply. */
 export interface AskType<Params extends z.ZodType, Result extends z.ZodType> {
   readonly params: Params;
   readonly result: Result;
@@ -13,26 +14,26 @@ export interface AskType<Params extends z.ZodType, Result extends z.ZodType> {
 
 /** A page's questions, by name. */
 export type AskSchemas = Record<string, AskType<z.ZodType, z.ZodType>>;
-/** What a page is told, by name. */
+/** The host's news to a page, by name. */
 export type TellSchemas = Record<string, z.ZodType>;
 
 export interface PageType<Asks extends AskSchemas, Tells extends TellSchemas, State extends z.ZodType> {
-  /** Also the name of its script, and behind `lfpLens.` its view type. */
+  /** Also the name of its script; `lfpLens.` plus this name is its view type. */
   readonly name: string;
   readonly asks: Asks;
   readonly tells: Tells;
-  /** What the page keeps while it is hidden: small, and no data. */
+  /** State that the page keeps while it is hidden; small, and without data. */
   readonly state: State;
 }
 
-/** Declares a page; page and host parse with its schemas. */
+/** Declares a page; the page and the host parse with its schemas. */
 export function definePage<Asks extends AskSchemas, Tells extends TellSchemas, State extends z.ZodType>(
   page: PageType<Asks, Tells, State>,
 ): PageType<Asks, Tells, State> {
   return page;
 }
 
-/** A question with what it takes and what answers it. */
+/** Declares a question: its parameters and its result. */
 export function ask<Params extends z.ZodType, Result extends z.ZodType>(
   params: Params,
   result: Result,
@@ -40,10 +41,10 @@ export function ask<Params extends z.ZodType, Result extends z.ZodType>(
   return { params, result };
 }
 
-/** A question as it comes from a page. */
+/** A question as the host receives it from a page. */
 const AskMessage = z.strictObject({ ask: z.string().max(40), id: z.int().min(0), params: z.unknown() });
 
-/** What a host sends. */
+/** A message from the host: a reply, or news. */
 export const HostMessage = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("answer"), id: z.int().min(0), result: z.unknown() }),
   z.object({ kind: z.literal("refusal"), id: z.int().min(0), message: z.string() }),
@@ -51,7 +52,10 @@ export const HostMessage = z.discriminatedUnion("kind", [
 ]);
 export type HostMessage = z.infer<typeof HostMessage>;
 
-/** Which of the host's panels a page stands in: a number of the host's, which a page gives back when VS Code restores it. */
+/**
+ * Identifies the host's panel that shows a page: the host issues the id, and the page returns it when VS Code restores
+ * the page.
+ */
 export const PanelState = z.object({ panel: z.string().regex(/^[0-9a-f-]{36}$/), page: z.unknown() });
 export type PanelState = z.infer<typeof PanelState>;
 
@@ -60,17 +64,17 @@ export type AskHandlers<Asks extends AskSchemas> = {
   readonly [K in keyof Asks]: (params: z.output<Asks[K]["params"]>) => Promise<z.output<Asks[K]["result"]>>;
 };
 
-/** Why a message from a page is not looked at. */
+/** Why the host dropped a message from a page. */
 export interface Refused {
   readonly refused: string;
 }
 
-/** A page's messages are small; more than this is not read. */
+/** Maximum length of a page's message as JSON, in UTF-16 units; the host drops longer ones. */
 export const maxMessageLength = 1_000_000;
 
 /**
- * Gives what answers a page's messages: each gets the host's reply, or, when it is none of the page's questions, the reason why it is
- * dropped. Never throws.
+ * Returns a function that answers a page's messages: with the host's reply, or, if a message is not one of the page's
+ * questions, with the reason for dropping it. Never throws.
  */
 export function answering<Asks extends AskSchemas>(
   page: { readonly asks: Asks },
@@ -116,7 +120,7 @@ function checked<Ask extends AskType<z.ZodType, z.ZodType>>(
   };
 }
 
-/** Of the message as JSON; what cannot be written as JSON is no message. */
+/** Length of the message as JSON; what cannot be written as JSON is no message. */
 function lengthOf(raw: unknown): number {
   try {
     return JSON.stringify([raw]).length;

@@ -1,4 +1,4 @@
-/** Two checkpoints in words, by the ends of their paths that tell them apart: `dpo compared with pythia`. */
+/** Names two checkpoints by the ends of their paths that distinguish them: `dpo compared with pythia`. */
 export function pairName({ tuned, base }: { readonly tuned: string; readonly base: string }): string {
   const [one, other] = [partsOf(tuned), partsOf(base)];
   const most = Math.max(one.length, other.length);

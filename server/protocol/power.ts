@@ -1,10 +1,16 @@
-/** Which reading of what a model learned stands for it: the one with the most measured power, and how that is said. */
+/**
+ * Chooses the reading that represents what a model learned, the one with the most measured power, and puts its power
+ * into words.
+ */
 import type { ReadingName, ReadingPower } from "./calibration.ts";
 import type { LensMode } from "./lens.ts";
 import type { LensInfo } from "./lens-state.ts";
 import { type ReadingChoice, ReadingMode } from "./reading-mode.ts";
 
-/** What a mode's power is measured by. A probe is asked about words that it did not see where the text is none of its own. */
+/**
+ * The calibration's reading that measures each mode's power. A probe is measured by word (on words held out from its
+ * fit), because the user's text is not among its training texts.
+ */
 const readings: { readonly [K in ReadingMode]: ReadingName } = {
   learned: "logRatio",
   fitted: "fittedLogRatio",
@@ -12,7 +18,7 @@ const readings: { readonly [K in ReadingMode]: ReadingName } = {
   tunedMinusBase: "tunedMinusBase",
 };
 
-/** Why a mode is not to be had from what is looked through; undefined where it is. */
+/** Why the target does not offer a mode; undefined if it does. */
 export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | undefined {
   if (info.kind === "pair")
     return kind === "learned" || kind === "kl"
@@ -25,18 +31,19 @@ export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | 
   return undefined;
 }
 
-/** Why a mode stands for what was learned: somebody chose it, it has the most measured power, or nothing was measured. */
+/** Why a mode was selected: the user chose it, it has the most measured power, or nothing was measured. */
 export type WhyReading = "chosen" | "measured" | "unmeasured";
 
 /**
- * The mode that stands for what was learned: the wanted one where it is to be had; else that of the reading with the most measured power; where
- * nothing was measured the log-ratio, which needs no labels, and without a base model the probe.
+ * Selects the mode that represents what was learned: the wanted one if the target offers it; otherwise the one with the
+ * most measured power; if nothing was measured, the log-ratio, which needs no labels, or without a base model the
+ * probe.
  */
 export function readingMode(info: LensInfo, wanted: ReadingChoice): ReadingMode {
   return readingChosen(info, wanted).mode;
 }
 
-/** The same, with why. */
+/** Selects the mode like `readingMode`, and says why. */
 export function readingChosen(
   info: LensInfo,
   wanted: ReadingChoice,
@@ -49,8 +56,8 @@ export function readingChosen(
 }
 
 /**
- * Modes whose reading found what was planted more often than chance has it, the best first, by the figures that are quoted of them; none where the
- * calibration found none.
+ * Modes whose reading found planted words more often than chance, the best first by the figures that are quoted for
+ * them; empty if the calibration found none.
  */
 function byPower(info: LensInfo): ReadingMode[] {
   if (info.kind !== "run" || (info.calibration?.best ?? null) === null) return [];
@@ -61,7 +68,7 @@ function byPower(info: LensInfo): ReadingMode[] {
   return measured.toSorted((one, other) => other.auroc - one.auroc).map(({ mode }) => mode);
 }
 
-/** What the calibration measured of a mode; undefined where it has not. */
+/** The calibration's measurement of a mode; undefined if there is none. */
 export function powerOf(
   info: LensInfo,
   mode: ReadingMode,
@@ -69,15 +76,15 @@ export function powerOf(
   return info.kind === "run" ? info.calibration?.readings[readings[mode]] : undefined;
 }
 
-/** What a number or a verdict is of, as far as its trust depends on it. */
+/** What a number or a verdict refers to, as far as trust in it depends on that. */
 export interface TrustedAs {
-  /** Of a word over its places in the run's texts, or of single places. */
+  /** A word over its places in the run's texts, or a single place. */
   readonly level: "word" | "place";
-  /** Whether features are ablated: a calibration is of models as they were tuned. */
+  /** Whether features are ablated: a calibration applies only to models as they were tuned. */
   readonly isAblated: boolean;
 }
 
-/** In one sentence, with figures: how far to trust a mode. */
+/** One sentence, with figures, on how far to trust a mode. */
 export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAblated }: TrustedAs): string {
   const subject = subjects[mode];
   if (info.kind === "pair")

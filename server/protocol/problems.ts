@@ -1,6 +1,6 @@
 /**
- * Problems. Words whose implicit and true reward differ in sign are published as LSP diagnostics of severity Information; what is wrong with experiment
- * files, beyond what their JSON Schema says, as errors and warnings.
+ * Problems, published as LSP diagnostics: words whose implicit and true reward differ in sign, with severity
+ * Information; faults of experiment files beyond what their JSON Schema checks, as errors and warnings.
  */
 import * as z from "zod";
 import { LensMode } from "./lens.ts";
@@ -8,7 +8,7 @@ import { LensUnit } from "./lens-unit.ts";
 import { defineNotification } from "./message.ts";
 
 export const problemSource = "LFP Lens";
-/** What is wrong with experiment files, as errors and warnings. */
+/** `source` of the diagnostics of experiment files. */
 export const experimentSource = "LFP Lens experiment";
 
 /** Whether a document, by its URI or path, is an experiment file. */
@@ -18,18 +18,18 @@ export function isExperimentFile(uri: string): boolean {
 
 export const EXPERIMENT_ENDING = ".lfp-experiment.json";
 
-/** `code` of a diagnostic. */
+/** The `code` of a diagnostic. */
 export const ProblemCode = z.enum([
   /** Implicit and true reward of a word differ in sign. */
   "reward-disagreement",
-  /** Says that there are more than the setting's limit. */
+  /** More words disagree than the setting's limit allows to show. */
   "reward-disagreement-limit",
-  /** An experiment file asks for what cannot be run. */
+  /** An experiment file describes something that cannot run. */
   "experiment",
 ]);
 export type ProblemCode = z.infer<typeof ProblemCode>;
 
-/** Of a longer word the beginning stands for it. */
+/** Maximum length of a word, in UTF-16 units; a longer word is represented by its beginning. */
 export const MAX_WORD_UNITS = 1000;
 
 /** `data` of a `reward-disagreement`, which comes back with a request for code actions. */
@@ -38,26 +38,30 @@ export const ProblemData = z.object({
   start: z.int().min(0),
   end: z.int().min(0),
   word: z.string().max(MAX_WORD_UNITS),
-  /** Names the passage that the word stands in by its text. */
+  /** Identifies the word's passage by its text. */
   passage: z.string(),
 });
 export type ProblemData = z.infer<typeof ProblemData>;
 
 /**
- * Editor to server: whether a document's readings are shown, and so its problems and the hovers of its tokens are wanted. For a document that
- * this was never told of, or that is closed, nothing is read unasked; for problems `lfpLens.problems.enabled` off outweighs it.
+ * Editor to server: whether a document's readings are shown, and so its problems and token hovers wanted. The server
+ * reads nothing unasked for a document without this notification, or for a closed one; `lfpLens.problems.enabled` off
+ * switches problems off regardless.
  */
 export const ProblemsWanted = defineNotification(
   "lfp/problemsWanted",
   z.object({
     uri: z.string(),
     wanted: z.boolean(),
-    /** What its colours are, which hovers begin with; null: the reading that problems go by, by word. */
+    /** What the colours show, with which hovers begin; null: the reading on which problems are based, by word. */
     shown: z.object({ mode: LensMode, unit: LensUnit }).nullable().default(null),
   }),
 );
 
-/** A word that is no problem: in one passage of a document, or (null) anywhere in it. The editor keeps the list and sends it with its options. */
+/**
+ * A word not to report as a problem: in one passage of a document, or (null) anywhere in it. The editor keeps the list
+ * and sends it with its options.
+ */
 export const IgnoredWord = z.object({
   uri: z.string(),
   word: z.string().max(MAX_WORD_UNITS),

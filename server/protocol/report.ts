@@ -1,4 +1,4 @@
-/** `report.json`: all that a run found, as tables and figures with their sources. */
+/** Schema of `report.json`: a run's results, as tables and figures with their sources. */
 import * as z from "zod";
 
 /** Where a number comes from: every table and figure of a report carries it. */
@@ -8,14 +8,14 @@ export const ReportSource = z.object({
   stage: z.string(),
   key: z.string(),
   seed: z.int(),
-  /** All of them, where the number is over several runs; `seed` is then the first. */
+  /** All seeds if the number covers several runs; `seed` is then the first. */
   seeds: z.array(z.int()).optional(),
-  /** For what somebody measured after the run: when, as ISO 8601. */
+  /** Time of the measurement (ISO 8601) if someone made it after the run. */
   measuredAfter: z.string().optional(),
 });
 export type ReportSource = z.infer<typeof ReportSource>;
 
-/** A source in words, to stand after the run's name or at a sentence's beginning. */
+/** A source in words, to follow the run's name or to begin a sentence. */
 export function sourceInWords({ stage, key, seed, seeds, measuredAfter }: ReportSource): string {
   const when = measuredAfter?.replace(/T(\d\d:\d\d).*$/, " $1 UTC");
   return when === undefined
@@ -50,9 +50,9 @@ const head = {
 };
 const axes = { x: z.string(), y: z.string() };
 
-/** The numbers of a figure; how it is drawn is the page's. */
+/** The numbers of a figure; the page decides how to draw them. */
 export const ReportFigure = z.discriminatedUnion("kind", [
-  /** One bar a category and group. */
+  /** One bar per category and group. */
   z.object({
     ...head,
     kind: z.literal("bars"),
@@ -64,7 +64,7 @@ export const ReportFigure = z.discriminatedUnion("kind", [
     ...head,
     kind: z.literal("points"),
     ...axes,
-    /** Where both axes have the same unit: the line on which a perfect prediction would lie. */
+    /** Whether to draw the line of perfect prediction; for axes of the same unit. */
     diagonal: z.boolean(),
     groups: z.array(
       z.object({
@@ -73,7 +73,7 @@ export const ReportFigure = z.discriminatedUnion("kind", [
       }),
     ),
   }),
-  /** A value with its interval a row, on one axis with a line at zero. */
+  /** One value with its interval per row, on one axis with a line at zero. */
   z.object({
     ...head,
     kind: z.literal("intervals"),
@@ -91,12 +91,12 @@ export const ReportSection = z.object({
   tables: z.array(ReportTable),
   /** Reports of the first version have none. */
   figures: z.array(ReportFigure).default([]),
-  /** Nothing in it is the run's own: it was measured after the run. */
+  /** Set if everything in the section was measured after the run. */
   afterRun: z.literal(true).optional(),
 });
 export type ReportSection = z.infer<typeof ReportSection>;
 
-/** A line of the head: model, data, settings. */
+/** A line of the report's head: model, data or settings. */
 export const ReportFact = z.object({ name: z.string(), value: z.string() });
 export type ReportFact = z.infer<typeof ReportFact>;
 
@@ -104,11 +104,11 @@ export const Report = z.object({
   format: z.literal(1),
   run: z.string(),
   seed: z.int(),
-  /** Of a report over several runs of one experiment; `seed` is the first of them. */
+  /** All seeds if the report covers several runs of one experiment; `seed` is then the first. */
   seeds: z.array(z.int()).optional(),
-  /** Of what the run was made; reports of earlier versions have none. */
+  /** The run's model, data and settings; reports of earlier versions have none. */
   about: z.array(ReportFact).optional(),
-  /** One finding a line, each with its numbers. */
+  /** One finding per line, with its numbers. */
   summary: z.array(z.string()),
   sections: z.array(ReportSection),
 });

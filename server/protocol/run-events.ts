@@ -13,9 +13,9 @@ export const FailureCode = z.enum([
 ]);
 export type FailureCode = z.infer<typeof FailureCode>;
 
-/** The state of a run, as it stands in `run.json` and as its `state` events tell it. */
+/** The state of a run, as in `run.json` and in its `state` events. */
 export const RunState = z.discriminatedUnion("kind", [
-  /** Accepted, and held up; `for` says by whom or by what, as a phrase a person can read. */
+  /** Accepted but waiting; `for` says for whom or what, as a phrase for people. */
   z.object({ kind: z.literal("waiting"), for: z.string() }),
   /** Working on the stage with this id. */
   z.object({ kind: z.literal("running"), stage: z.string() }),
@@ -26,16 +26,16 @@ export const RunState = z.discriminatedUnion("kind", [
     message: z.string(),
     /** The stage it failed in; absent when no stage had begun. */
     stage: z.string().optional(),
-    /** Whether running it again, unchanged, goes on from the last checkpoint with a chance of success. */
+    /** Whether a rerun without changes would resume from the last checkpoint with a chance of success. */
     resumable: z.boolean(),
   }),
-  /** Someone asked to stop; running it again goes on from the last checkpoint. */
+  /** Someone cancelled the run; a rerun resumes from the last checkpoint. */
   z.object({ kind: z.literal("cancelled"), stage: z.string().optional() }),
 ]);
 export type RunState = z.infer<typeof RunState>;
 
 const base = {
-  /** 1, 2, 3 ... without gaps through the whole life of a run folder. */
+  /** Sequence number: 1, 2, 3 ... without gaps through the whole life of a run folder. */
   seq: z.int().positive(),
   /** ISO 8601, UTC. */
   time: z.iso.datetime(),
@@ -52,9 +52,9 @@ const stage = {
 export const RunEvent = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("state"), state: RunState }),
   z.object({ ...base, kind: z.literal("stage-started"), ...stage }),
-  /** Goes on from this checkpoint. */
+  /** The stage resumed from this checkpoint. */
   z.object({ ...base, kind: z.literal("stage-resumed"), ...stage, generation: z.int().positive() }),
-  /** Its output was there already. */
+  /** The stage's output existed already. */
   z.object({ ...base, kind: z.literal("stage-reused"), ...stage }),
   /** `workedMs` counts all attempts up to their last checkpoint, and the last one whole. */
   z.object({ ...base, kind: z.literal("stage-finished"), ...stage, workedMs: z.number() }),
@@ -64,9 +64,9 @@ export const RunEvent = z.discriminatedUnion("kind", [
     stage: z.string(),
     done: z.number(),
     total: z.number(),
-    /** What is counted: `steps`, `tokens`, `reviews` ... */
+    /** The unit of the counts: `steps`, `tokens`, `reviews` ... */
     unit: z.string(),
-    /** Units a second since this process took the stage up; null until it is known. */
+    /** Units per second since this process started or resumed the stage; null until known. */
     ratePerS: z.number().nullable(),
     secondsLeft: z.number().nullable(),
   }),
@@ -80,7 +80,7 @@ export const RunEvent = z.discriminatedUnion("kind", [
 ]);
 export type RunEvent = z.infer<typeof RunEvent>;
 
-/** An event before it has its number and time. */
+/** An event without its sequence number and time. */
 export type RunEventBody = WithoutStamp<RunEvent>;
 
 type WithoutStamp<T> = T extends unknown ? Omit<T, "seq" | "time"> : never;

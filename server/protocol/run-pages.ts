@@ -1,4 +1,4 @@
-/** The pages about a run: its curves while it goes, its report when it is done. */
+/** The pages about a run: its curves while it runs, its report once it has finished. */
 import * as z from "zod";
 import { ask, definePage } from "./pages.ts";
 import { Report } from "./report.ts";
@@ -7,13 +7,13 @@ import { RunSeries, RunView } from "./runs.ts";
 const nothing = z.strictObject({});
 const done = z.object({});
 
-/** Something that a page drew, to be kept as a file. The host asks where. */
+/** Saves a figure that a page drew. The host asks the person for a path. */
 export const SaveFigure = ask(
   z.discriminatedUnion("format", [
     z.strictObject({ format: z.literal("svg"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), text: z.string() }),
     z.strictObject({ format: z.literal("png"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), base64: z.base64() }),
   ]),
-  /** False: the person thought better of it. */
+  /** False if the person cancelled. */
   z.object({ saved: z.boolean() }),
 );
 
@@ -24,13 +24,13 @@ export const CurvesPage = definePage({
   name: "curves",
   asks: {
     open: ask(nothing, RunHead),
-    /** The host gives as many lines as one message holds; the page asks again from the offset until none come. */
+    /** The host returns as many lines as one message holds; the page asks again from the new offset until none come. */
     series: ask(z.strictObject({ offset: z.int().min(0) }), RunSeries.result),
     openLog: ask(nothing, done),
     save: SaveFigure,
   },
   tells: {
-    /** The run went on, or its state changed. */
+    /** The run advanced, or its state changed. */
     changed: RunHead,
   },
   state: z.object({ asTable: z.array(z.string()).default([]), scroll: z.number().default(0) }),
@@ -42,12 +42,12 @@ export const ReportPage = definePage({
   asks: {
     open: ask(nothing, Report),
     save: SaveFigure,
-    /** The whole report as a file. */
+    /** Saves the whole report as a file. */
     saveReport: ask(z.strictObject({ format: z.enum(["markdown", "json"]) }), z.object({ saved: z.boolean() })),
     openMarkdown: ask(nothing, done),
   },
   tells: {
-    /** Something in the run's store changed: what was measured after the run is asked for again. */
+    /** The run's store changed; the page requests the measurements made after the run again. */
     changed: done,
   },
   state: z.object({ scroll: z.number().default(0) }),

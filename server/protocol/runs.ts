@@ -1,4 +1,7 @@
-/** Runs as the editor sees them: found, started, followed, stopped. A run is a process of its own; these messages only look and ask. */
+/**
+ * Messages by which the editor finds, starts, follows and stops runs. A run is a process of its own; these only observe
+ * it and send it requests.
+ */
 import * as z from "zod";
 import { defineNotification, defineRequest } from "./message.ts";
 import { RunState } from "./run-events.ts";
@@ -16,13 +19,13 @@ export const StageView = z.object({
   id: z.string(),
   status: z.enum(["todo", "running", "reused", "done", "failed"]),
   progress: StageProgress.nullable(),
-  /** The stage's own words on how it went, such as `reward 0.07 to 0.58`. Null while there are none. */
+  /** The stage's own summary, such as `reward 0.07 to 0.58`. Null if it has none yet. */
   summary: z.string().nullable(),
 });
 export type StageView = z.infer<typeof StageView>;
 
 export const RunView = z.object({
-  /** Absolute. */
+  /** Absolute path of the run folder. */
   folder: z.string(),
   name: z.string(),
   state: z.union([
@@ -36,22 +39,22 @@ export const RunView = z.object({
   /** ISO 8601; null before its first start. */
   updated: z.string().nullable(),
   hasReport: z.boolean(),
-  /** Whether a lens can be made of it: tuned model, dictionaries and probe are there. */
+  /** Whether the lens can open the run: tuned model, dictionaries and probe exist. */
   hasProbe: z.boolean(),
 });
 export type RunView = z.infer<typeof RunView>;
 
 export const ListRuns = defineRequest("lfp/listRuns", z.object({}), z.object({ runs: z.array(RunView) }));
 
-/** Server to editor: these runs changed, appeared, or (in `gone`) went away; at most four a second. */
+/** Server to editor: these runs changed, appeared, or (in `gone`) disappeared; at most four notifications a second. */
 export const RunsChanged = defineNotification(
   "lfp/runsChanged",
   z.object({ changed: z.array(RunView), gone: z.array(z.string()) }),
 );
 
 /**
- * Starts an experiment, or goes on with it, as a process that outlives editor and server. `experiment` is a file's path or a preset's name.
- * Refused in Restricted Mode.
+ * Starts or resumes an experiment as a process that outlives editor and server. `experiment` is a file's path or a
+ * preset's name. Refused in Restricted Mode.
  */
 export const StartRun = defineRequest(
   "lfp/startRun",
@@ -59,28 +62,31 @@ export const StartRun = defineRequest(
   z.object({ folder: z.string() }),
 );
 
-/** Goes on with a run from its own `experiment.json`. */
+/** Resumes a run from its own `experiment.json`. */
 export const ResumeRun = defineRequest(
   "lfp/resumeRun",
   z.object({ folder: z.string() }),
   z.object({ folder: z.string() }),
 );
 
-/** Asks a run to stop after a checkpoint; answers when it has been asked, not when it has stopped. */
+/** Asks a run to stop after a checkpoint. The response confirms the request, not that the run has stopped. */
 export const CancelRun = defineRequest("lfp/cancelRun", z.object({ folder: z.string() }), z.object({}));
 
-/** Lines of `log.jsonl` from a byte offset on, for curves. */
+/** Reads lines of `log.jsonl` from a byte offset, for curves. */
 export const RunSeries = defineRequest(
   "lfp/runSeries",
   z.object({ folder: z.string(), offset: z.int().min(0), maxLines: z.int().min(1).max(20_000) }),
   z.object({
-    /** Where to go on. Smaller than the one asked from when the log was started anew: then `lines` begin at its start. */
+    /**
+     * Offset for the next request. If smaller than the requested one, the log was restarted and `lines` begin at its
+     * start.
+     */
     offset: z.int().min(0),
     lines: z.array(z.record(z.string(), z.unknown())),
   }),
 );
 
-/** `report.md` of a finished run. */
+/** Reads a finished run's `report.md`. */
 export const ReadReport = defineRequest(
   "lfp/readReport",
   z.object({ folder: z.string() }),

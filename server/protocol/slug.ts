@@ -1,4 +1,4 @@
-/** A name in lower case, its words joined by hyphens: `NVIDIA H200` gives `nvidia-h200`. */
+/** A name in lower case with its words joined by hyphens: `NVIDIA H200` gives `nvidia-h200`. */
 export function slug(name: string): string {
   return name
     .toLowerCase()
