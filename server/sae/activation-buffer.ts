@@ -1,6 +1,7 @@
 /**
- * The MLP outputs of chosen layers, held on the device a chunk at a time: one forward pass of each model gives the activations of all its
- * layers, and they never leave the device. Letters: B texts, T tokens, D width, R rows of the whole buffer.
+ * The MLP outputs of chosen layers, kept on the device one chunk at a time: one forward pass of each model gives the
+ * activations of all its layers, and they never leave the device. Letters: B texts, T tokens, D width, R rows of the
+ * whole buffer.
  */
 
 import type { Device, Program, StateStore, Update } from "../engine/device.ts";
@@ -12,12 +13,12 @@ import { forward, type Model, plainPositions } from "../models/model.ts";
 import { UnknownLayerError } from "./errors.ts";
 import type { TokenStream } from "./token-stream.ts";
 
-/** A model whose activations are read. Its weights must not change meanwhile. */
+/** A model whose activations are read. Its weights must not change while they are. */
 export interface SubjectModel {
-  /** Tells the models of one training apart: `base`, `tuned`. */
+  /** Identifies the model within one training: `base`, `tuned`. */
   readonly name: string;
   readonly model: Model;
-  /** Stores of adapters beside the model's own. */
+  /** Stores of adapters, besides the model's own. */
   readonly stores?: readonly StateStore[];
 }
 
@@ -27,13 +28,13 @@ export interface BufferOptions {
   readonly layers: readonly number[];
   readonly texts: readonly Int32Array[];
   readonly stream: TokenStream;
-  /** Whether padding may be read, so that keys that are padding have to be hidden from it. */
+  /** Whether training may read padding tokens, in which case attention must mask padding keys. */
   readonly readsPadding: boolean;
 }
 
 export interface ActivationBuffer {
   readonly store: StateStore;
-  /** Runs every model over some texts and puts the activations where pass number `pass` of a chunk has its rows. */
+  /** Runs every model over the texts and writes the activations to the rows of forward pass `pass` of a chunk. */
   fill(pass: number, texts: readonly number[]): Promise<void>;
   /** The activations of a layer, [R, D]. */
   rowsOf(model: string, layer: number): Node;
@@ -70,7 +71,7 @@ export async function createActivationBuffer(options: BufferOptions): Promise<Ac
   };
 }
 
-/** A forward pass up to the highest layer that is read; the rest of the model is not even compiled. */
+/** Compiles a forward pass up to the highest layer that is read; later layers are not compiled. */
 function compileHarvest(
   { device, layers, stream: { B, T }, readsPadding }: BufferOptions,
   { name, model, stores = [] }: SubjectModel,

@@ -1,6 +1,6 @@
 /**
- * What stands between the encoder's sums and the features, by kind: one table for everything that a finished autoencoder does differently.
- * Letters: N tokens, F features.
+ * Activations, which turn the encoder's sums into features, by kind: one table for all that differs between finished
+ * autoencoders. Letters: N tokens, F features.
  */
 import { z } from "zod";
 import type { Node, Shape } from "../engine/graph.ts";
@@ -9,24 +9,24 @@ import type { Activation } from "./sae.ts";
 
 type ActivationOf<K extends Activation["kind"]> = Extract<Activation, { kind: K }>;
 
-/** Tensors that a kind has beside encoder and decoder, by name. */
+/** Tensors of a kind besides encoder and decoder, by name. */
 export type OwnTensors = Readonly<Record<string, Float32Array>>;
 
 export interface ActivationRule<A> {
-  /** Names and shapes of the tensors of its own, on a device and in a file. */
+  /** Names and shapes of the kind's own tensors, on a device and in a file. */
   readonly tensors: (F: number) => Readonly<Record<string, Shape>>;
   readonly valuesOf: (activation: A) => OwnTensors;
-  /** Features [N, F], all at least 0, of the encoder's sums [N, F]. `own`: nodes of `tensors`. */
+  /** Computes features [N, F], all at least 0, from the encoder's sums [N, F]. `own`: nodes of `tensors`. */
   readonly encode: (sums: Node, activation: A, own: Readonly<Record<string, Node>>) => Node;
   readonly file: FileForm<A>;
 }
 
-/** How SAELens (6 and later) writes a kind in cfg.json. */
+/** The format of a kind in SAELens's (6 and later) cfg.json. */
 interface FileForm<A> {
   readonly architecture: string;
   /** Members of cfg.json that the kind adds. */
   readonly write: (activation: A) => Readonly<Record<string, unknown>>;
-  /** The inverse, of the whole cfg.json and the tensors of the kind's own. Throws `ZodError`. */
+  /** The inverse: reads the whole cfg.json and the kind's own tensors. Throws `ZodError`. */
   readonly read: (config: unknown, own: OwnTensors) => A;
 }
 
@@ -67,11 +67,11 @@ const topkConfig = z.object({
 });
 
 export function activationRule<A extends Activation>({ kind }: A): ActivationRule<A> {
-  // The table's rule for this very kind: the pairing that the type parameter cannot say.
+  // The table pairs each kind with its own rule; the type parameter cannot express that pairing.
   return activationRules[kind] as unknown as ActivationRule<A>;
 }
 
-/** The rule that reads files of an architecture of SAELens, if there is one. */
+/** The rule that reads files of a SAELens architecture, or undefined. */
 export function ruleOfArchitecture(architecture: string): ActivationRule<Activation> | undefined {
   return allRules().find(({ file }) => file.architecture === architecture);
 }

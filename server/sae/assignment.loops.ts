@@ -1,10 +1,8 @@
-/**
- * Loops of the assignment. Letters: r rows and c columns of costs, r <= c, row after row.
- */
+/** Loops of the assignment. Letters: r rows and c columns of costs, r <= c, in row-major order. */
 
-/** The rows that are assigned so far, and what the next ones are found with. */
+/** The rows assigned so far, and the state for assigning the next ones. */
 export interface Assignment {
-  /** The column of every row; -1 where it has none yet. */
+  /** The column of every row; -1 for an unassigned row. */
   readonly columnOf: Int32Array;
   readonly rowOf: Int32Array;
   readonly rowPrice: Float64Array;
@@ -14,7 +12,7 @@ export interface Assignment {
   readonly open: Int32Array;
 }
 
-/** No row has a column yet. */
+/** An assignment without any assigned row. */
 export function emptyAssignment(r: number, c: number): Assignment {
   return {
     columnOf: new Int32Array(r).fill(-1),
@@ -28,8 +26,8 @@ export function emptyAssignment(r: number, c: number): Assignment {
 }
 
 /**
- * Assigns one row more, those before it having been added in order. Once all are, each row has the column of the assignment of
- * least total cost, each column used at most once: shortest augmenting paths with dual prices (Jonker and Volgenant 1987,
+ * Assigns one more row, after all rows before it. Once all rows are added, they have the assignment of least total
+ * cost, each column used at most once: shortest augmenting paths with dual prices (Jonker and Volgenant 1987,
  * doi:10.1007/BF02278710, in the rectangular form of Crouse 2016, doi:10.1109/TAES.2016.140952). O(r c) a row.
  */
 export function addRow(assignment: Assignment, costRC: Float64Array, start: number): void {
@@ -93,7 +91,10 @@ export function unitRows(rows: Float32Array, d: number): Float64Array {
   return unit;
 }
 
-/** All inner products of the rows of a with the rows of b (d numbers each): one row of results a row of a. */
+/**
+ * All inner products of the rows of a with the rows of b (d numbers each): row i of the result belongs to row i of
+ * a.
+ */
 export function innerProducts(a: Float64Array, b: Float64Array, d: number): Float64Array {
   const columns = b.length / d;
   const out = new Float64Array((a.length / d) * columns);

@@ -14,10 +14,11 @@ export class NonFiniteCostError extends LfpError {
 }
 
 /**
- * The assignment of least (or, if `maximise`, largest) total cost between `rows` rows and `columns` columns: min(rows,
- * columns) pairs, each row and column at most once, sorted by row. Its total equals that of
- * `scipy.optimize.linear_sum_assignment`; among equally good assignments another one may be chosen. Time grows with
- * min² · max. Throws `NonFiniteCostError`, and the reason of the pacer's signal.
+ * Finds the assignment of least (or, if `maximise`, largest) total cost between `rows` rows and `columns` columns.
+ *
+ * Returns min(rows, columns) pairs, each row and column at most once, sorted by row. The total equals that of
+ * `scipy.optimize.linear_sum_assignment`; among equally good assignments the choice may differ. Time grows with min²
+ * · max. Throws `NonFiniteCostError`, and the reason of the pacer's signal.
  */
 export async function assign(
   costs: Float64Array,
@@ -66,11 +67,12 @@ export interface DictionarySimilarity {
 }
 
 /**
- * Mean max cosine similarity of two dictionaries of different size: every small feature gets a big feature of its own, so
- * that the cosines add up to the most possible (Hungarian assignment, as the paper's `calculate_MMCS_hungarian`), and the
- * mean of the matched cosines is taken. Features are the rows: `smallFD` and `bigFD` hold `d` numbers a feature, of any
- * length; a feature of zeros has cosine 0 with everything. The small dictionary must not be the larger one.
- * Throws the reason of the pacer's signal.
+ * Mean max cosine similarity of two dictionaries of different size.
+ *
+ * Pairs every small feature with its own big feature so that the sum of cosines is largest (Hungarian assignment, as
+ * the paper's `calculate_MMCS_hungarian`), and averages the matched cosines. Features are the rows: `smallFD` and
+ * `bigFD` hold `d` numbers a feature, of any length; a feature of zeros has cosine 0 with everything. The small
+ * dictionary must not be the larger one. Throws the reason of the pacer's signal.
  */
 export async function meanMaxCosine(
   smallFD: Float32Array,

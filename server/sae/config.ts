@@ -1,12 +1,12 @@
 import { z } from "zod";
 
 const count = z.int().positive();
-/** More than the largest corpora that language models are trained on. */
+/** Upper bound: more than the largest corpora that language models are trained on. */
 const corpusTokens = count.max(1e13);
-/** Their activations, or what is computed from them, are held at once. */
+/** Upper bound: the activations of these tokens, or values computed from them, are in memory at once. */
 const heldTokens = count.max(2 ** 26);
 
-/** What keeps few features active: a penalty on their sum, a fixed number of them, or thresholds that are learned. */
+/** How training keeps few features active: a penalty on their sum, a fixed number of them, or learned thresholds. */
 const sparsitySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("l1").describe("a penalty on the sum of the features, as in the paper."),
@@ -46,8 +46,9 @@ const sparsitySchema = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * How autoencoders are trained. Defaults are the paper's text (section 3.2); what the published code does otherwise is named, and
- * `asPublished` sets it. The descriptions are the documentation: they also reach the JSON Schema of the experiment file.
+ * Settings of the autoencoders' training. Defaults follow the paper's text (section 3.2); where the published code
+ * differs, the description says so and `asPublished` sets it. The descriptions are the documentation: they also
+ * reach the JSON Schema of the experiment file.
  */
 export const saeConfigSchema = z.strictObject({
   multiples: z
@@ -106,7 +107,7 @@ export const saeConfigSchema = z.strictObject({
 export type SaeConfig = Readonly<z.infer<typeof saeConfigSchema>>;
 export type Sparsity = SaeConfig["sparsity"];
 
-/** The published code's ways, for a comparison with its numbers: method notes D8 and D9. */
+/** The published code's settings, for a comparison with its numbers: method notes D8 and D9. */
 export const asPublished: Partial<SaeConfig> = {
   sparsity: { kind: "l1", coefficient: 0.001 },
   mse: "mean",

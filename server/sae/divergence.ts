@@ -1,6 +1,6 @@
 /**
- * How far fine-tuning moved each layer, and which layers to study (method 1.4). Letters: theta the parameters of one layer before, delta
- * what tuning added to them.
+ * How much fine-tuning changed each layer, and which layers to study (method 1.4). Letters: theta the parameters of
+ * one layer before tuning, delta their change.
  */
 import { describeShape } from "../engine/errors.ts";
 import { sameShape } from "../engine/graph.ts";
@@ -8,7 +8,7 @@ import type { ModelParameter } from "../models/architecture.ts";
 import { CheckpointTensorError } from "../models/errors.ts";
 import { sumOfSquares, sumOfSquaresOfDifference } from "./divergence.loops.ts";
 
-/** Where two checkpoints of one architecture are read from, such as `openParameters`. */
+/** Source of the two checkpoints of one architecture, such as `openParameters`. */
 export interface ParameterSource {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -29,7 +29,7 @@ export interface LayerDivergence {
 
 export type DivergenceMeasure = Exclude<keyof LayerDivergence, "layer">;
 
-/** How far one parameter moved: ||delta||^2, and ||theta||^2 before. */
+/** Change of one parameter: ||delta||^2, and ||theta||^2 before tuning. */
 export interface ParameterChange extends Pick<ModelParameter, "name" | "part" | "layer"> {
   readonly delta: number;
   readonly theta: number;
@@ -56,7 +56,7 @@ export async function parameterChanges(
   return changes;
 }
 
-/** How far some parameters moved together; 0 throughout for none. */
+/** Joint divergence of several parameters; 0 throughout for none. */
 export function divergenceOf(changes: readonly ParameterChange[]): Omit<LayerDivergence, "layer" | "mlpOnly"> {
   const total = (of: (change: ParameterChange) => number): number =>
     changes.reduce((sum, change) => sum + of(change), 0);
@@ -88,7 +88,7 @@ export async function layerDivergences(
     });
 }
 
-/** The layers that moved most (or least) by a measure, in layer order; ties go to the lower layer. */
+/** Chooses the layers that changed most (or least) by a measure, in layer order; ties go to the lower layer. */
 export function chooseLayers(
   divergences: readonly LayerDivergence[],
   measure: DivergenceMeasure,

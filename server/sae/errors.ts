@@ -1,6 +1,6 @@
 import { LfpError } from "../common/errors.ts";
 
-/** A layer was asked for that the model does not have. */
+/** A requested layer does not exist in the model. */
 export class UnknownLayerError extends LfpError {
   readonly code = "usage";
 
@@ -14,7 +14,7 @@ export class TrainingStateError extends LfpError {
   readonly code = "input";
 }
 
-/** A folder does not hold an autoencoder that can be used here. */
+/** A folder holds no autoencoder, or one that this version cannot read. */
 export class SaeFormatError extends LfpError {
   readonly code = "input";
 }

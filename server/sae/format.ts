@@ -15,33 +15,35 @@ import { activationRule, architectures, ruleOfArchitecture } from "./activations
 import { SaeFormatError } from "./errors.ts";
 import type { Sae } from "./sae.ts";
 
-/** Where an autoencoder's activations come from, for SAELens and for people. */
+/** Origin of an autoencoder's activations, for SAELens and for people. */
 export interface SaeMetadata {
-  /** The model's name in TransformerLens (`pythia-70m`), or any other. */
+  /** The model's name in TransformerLens (`pythia-70m`), or any other name. */
   readonly modelName: string;
   readonly layer: number;
   readonly contextLength: number;
-  /** Whether the begin-of-text token stood before the texts that it was trained on. */
+  /** Whether a begin-of-text token preceded the training texts. */
   readonly prependBos: boolean;
-  /** Where the texts came from; null if there is nothing to name. */
+  /** Source of the texts; null if it has no name. */
   readonly dataset: string | null;
-  /** Anything else that should stay with the file: run, stage, seed, tuned or base. */
+  /** Further facts to keep in the file: run, stage, seed, tuned or base. */
   readonly extra?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/** An autoencoder as it was found on disk. Its decoder's rows have length one if they had when it was saved; ours have. */
+/** An autoencoder as read from disk. Its decoder's rows have length one if they had when it was saved; ours have. */
 export interface SavedSae {
   readonly sae: Sae;
   /** As in the file. */
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** The SAELens whose format this is; readers take a file without a version, or below 6, for an older format. */
+/** The SAELens version whose format this is; readers treat a file without a version, or below 6, as an older format. */
 const saeLensVersion = "6.18.0";
 const configFile = "cfg.json";
 const weightsFile = "sae_weights.safetensors";
 
-/** Saves into `folder`, which is made if need be. cfg.json comes last: a folder that has it is whole. */
+/**
+ * Saves an autoencoder into `folder`, creating it if needed. Writes cfg.json last: a folder that has it is complete.
+ */
 export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): Promise<void> {
   const { D, F, activation } = sae;
   const rule = activationRule(activation);
@@ -64,8 +66,8 @@ export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): 
 }
 
 /**
- * Reads what `saveSae` or SAELens 6 saved: autoencoders of the architectures in activations.ts, without input normalisation. Throws
- * `SaeFormatError` and what `openSafetensors` throws.
+ * Reads an autoencoder that `saveSae` or SAELens 6 saved: one of the architectures in activations.ts, without input
+ * normalisation. Throws `SaeFormatError` and what `openSafetensors` throws.
  */
 export async function loadSae(folder: string): Promise<SavedSae> {
   const path = join(folder, configFile);
@@ -105,7 +107,7 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
     d_sae: F,
     dtype: "float32",
     device: "cpu",
-    // SAELens assumes the contrary when this is not said.
+    // SAELens's default for a missing value is true.
     apply_b_dec_to_input: false,
     normalize_activations: "none",
     reshape_activations: "none",
@@ -117,7 +119,8 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
       hook_name: `blocks.${metadata.layer}.hook_mlp_out`,
       hook_head_index: null,
       model_class_name: "HookedTransformer",
-      // TransformerLens would otherwise centre the MLP's output weights, and with them what was encoded here.
+      // Otherwise TransformerLens centres the MLP's output weights, and with them the activations that the autoencoder
+      // encodes.
       model_from_pretrained_kwargs: { center_writing_weights: false },
       prepend_bos: metadata.prependBos,
       context_size: metadata.contextLength,
@@ -128,7 +131,7 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
 }
 
 const size = z.int().positive();
-/** What every architecture has; the rest is its rule's to read. */
+/** The members that every architecture has; the architecture's rule reads the others. */
 const configSchema = z.looseObject({
   architecture: z.string().refine((name) => ruleOfArchitecture(name) !== undefined, {
     error: ({ input }) => `is ${String(input)}; expected one of ${architectures().join(", ")}`,
@@ -154,7 +157,7 @@ async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
   return parsed(path, () => configSchema.parse(json));
 }
 
-/** Throws `SaeFormatError` where cfg.json is not as `read` asks. */
+/** Runs `read`, and throws `SaeFormatError` where it finds cfg.json malformed. */
 function parsed<T>(path: string, read: () => T): T {
   try {
     return read();

@@ -1,4 +1,7 @@
-/** Sparse autoencoders as graphs. Letters: N tokens, D width of what is encoded, F features. Method: Marks et al., section 3.2. */
+/**
+ * Sparse autoencoders as graphs. Letters: N tokens, D width of the encoded activations, F features. Method: Marks et
+ * al., section 3.2.
+ */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { TrainedParameter } from "../engine/optimizer.ts";
@@ -7,7 +10,7 @@ import type { SaeConfig, Sparsity } from "./config.ts";
 import type { Activation } from "./sae.ts";
 import { sparsityRule, type TrainedFeatures } from "./sparsity.ts";
 
-/** An autoencoder's weights as nodes, ready to be multiplied with. */
+/** An autoencoder's weights as nodes, in the form that products take. */
 export interface WeightNodes {
   /** [F, D] */
   readonly encoder: Node;
@@ -17,37 +20,37 @@ export interface WeightNodes {
   readonly decoder: Node;
   /** [D] */
   readonly decoderBias: Node;
-  /** What the activation or the sparsity has of its own, by name. */
+  /** Own tensors of the activation or of the sparsity, by name. */
   readonly own: Readonly<Record<string, Node>>;
 }
 
-/** A finished autoencoder's. */
+/** Nodes of a finished autoencoder. */
 export interface SaeNodes extends WeightNodes {
   readonly activation: Activation;
 }
 
-/** Those of one in training. */
+/** Nodes of an autoencoder in training. */
 export interface TrainedNodes extends WeightNodes {
   readonly sparsity: Sparsity;
 }
 
-/** Sizes of one autoencoder and whether its decoder is its encoder. */
+/** Sizes of one autoencoder, and whether encoder and decoder are tied. */
 export interface SaeShape {
   readonly D: number;
   readonly F: number;
   readonly tied: boolean;
 }
 
-/** What one training step gives: the loss to minimise and the numbers that tell how it stands. */
+/** Outputs of one training step: the loss to minimise and the values behind its metrics. */
 export interface SaeLoss {
   readonly loss: Node;
   /** [N, F] */
   readonly features: Node;
-  /** Sum over tokens of the squared Euclidean distance. */
+  /** Sum over tokens of the squared Euclidean distance ‖x̂ - x‖². */
   readonly squares: Node;
-  /** Sum over tokens of the features' sum. */
+  /** Sum over tokens and features of the activations. */
   readonly featureSum: Node;
-  /** [F]: at how many tokens each feature is active. */
+  /** [F]: number of tokens at which each feature is active. */
   readonly fired: Node;
 }
 
@@ -61,7 +64,10 @@ export function decodeNode(features: Node, { decoder, decoderBias }: WeightNodes
   return ops.add(ops.matmul(features, decoder), decoderBias);
 }
 
-/** mean over tokens of ‖x̂ - x‖² (`mse` "sum") or of ‖x̂ - x‖² / D ("mean"), plus the sparsity's penalty where it has one. */
+/**
+ * The loss: mean over tokens of ‖x̂ - x‖² (`mse` "sum") or of ‖x̂ - x‖² / D ("mean"), plus the sparsity's penalty if
+ * it has one.
+ */
 export function saeLoss(x: Node, nodes: TrainedNodes, { mse }: Pick<SaeConfig, "mse">): SaeLoss {
   const [N = 1, D = 1] = x.shape;
   const { encoder, encoderBias, sparsity, own } = nodes;
@@ -78,7 +84,7 @@ export function saeLoss(x: Node, nodes: TrainedNodes, { mse }: Pick<SaeConfig, "
   };
 }
 
-/** x̂ [N, D]; where few features are active, without a product over all of them. */
+/** x̂ [N, D]; where few features are active, computed without a product over all features. */
 function reconstructionOf({ features, few }: TrainedFeatures, nodes: WeightNodes): Node {
   return few === undefined
     ? decodeNode(features, nodes)
@@ -94,7 +100,7 @@ function positive(x: Node): Node {
   return ops.greater(x, ops.fill([], 0));
 }
 
-/** The parameters that training moves, under `prefix`: the decoder is among them only when it is its own. */
+/** The parameters that training updates, under `prefix`: the decoder is among them only if it is untied. */
 export function saeParameters(prefix: string, { D, F, tied }: SaeShape, sparsity: Sparsity): TrainedParameter[] {
   return [
     { name: `${prefix}.encoder`, shape: [F, D] },
@@ -108,8 +114,9 @@ export function saeParameters(prefix: string, { D, F, tied }: SaeShape, sparsity
 }
 
 /**
- * Nodes over the parameters that training moves. The decoder's rows are scaled to length one inside the graph, so that the gradient
- * flows through the scaling and the stored rows may have any length; a tied encoder is the scaled decoder, an untied one is free.
+ * Nodes over the parameters that training updates. The graph scales the decoder's rows to length one, so the
+ * gradient flows through the scaling and the stored rows may have any length; a tied encoder is the scaled decoder,
+ * an untied one is free.
  */
 export function trainedNodes(prefix: string, shape: SaeShape, sparsity: Sparsity): TrainedNodes {
   const { D, F, tied } = shape;

@@ -5,13 +5,16 @@ import { activationRule } from "./activations.ts";
 import type { SaeNodes } from "./graph.ts";
 import type { Sae } from "./sae.ts";
 
-/** A trained autoencoder on a device: `encodeNode(x, nodes)` and `decodeNode(features, nodes)` read it in any program that has the store. */
+/**
+ * A trained autoencoder on a device: any program that has the store can apply it by `encodeNode(x, nodes)` and
+ * `decodeNode(features, nodes)`.
+ */
 export interface PlacedSae {
   readonly store: StateStore;
   readonly nodes: SaeNodes;
 }
 
-/** Puts an autoencoder's weights on a device, under names that begin with `prefix`. The weights are copied. */
+/** Copies an autoencoder's weights to a device, under names that begin with `prefix`. */
 export async function placeSae(device: Device, prefix: string, sae: Sae): Promise<PlacedSae> {
   const { D, F, activation } = sae;
   const tied = sae.encoder === sae.decoder;

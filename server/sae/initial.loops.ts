@@ -1,6 +1,7 @@
 /**
- * Makes the rows of [R, D], R at most D, orthonormal in place: each gives up its part along the ones before it, twice, since once
- * leaves rounding errors of the size of what was taken (Giraud et al. 2005, "twice is enough").
+ * Orthonormalises the rows of [R, D], R at most D, in place by Gram-Schmidt: subtracts from each row its projections
+ * on the ones before it, twice, since once leaves rounding errors of the size of what was subtracted (Giraud et al.
+ * 2005, "twice is enough").
  */
 export function orthonormaliseRows(rowsRD: Float64Array, D: number): void {
   for (let row = 0; row < rowsRD.length; row += D) {

@@ -7,9 +7,9 @@ import { orthonormaliseRows } from "./initial.loops.ts";
 import { sparsityRule } from "./sparsity.ts";
 
 /**
- * Weights before training: orthonormal directions, zero biases, and a decoder that starts as the encoder. Up to the length of rows, which
- * the graph sets to one, that is PyTorch's `orthogonal_`, with which the published notebooks begin. What a sparsity has of its
- * own starts as its rule says.
+ * Weights before training: orthonormal directions, zero biases, and a decoder equal to the encoder. Except for the
+ * length of the rows, which the graph sets to one, this is PyTorch's `orthogonal_`, with which the published
+ * notebooks begin. The sparsity's rule sets the initial values of its own parameters.
  */
 export function initialEntries(
   prefix: string,
@@ -33,7 +33,7 @@ export function initialEntries(
   ];
 }
 
-/** F unit rows of D, in blocks of at most D rows; within a block they are orthogonal and turned at random. */
+/** F unit rows of D, in blocks of at most D rows; the rows of a block are orthogonal, in random orientation. */
 export function orthonormalDirections(F: number, D: number, random: Random): Float32Array {
   const directions = new Float32Array(F * D);
   for (let first = 0; first < F; first += D) {

@@ -1,13 +1,13 @@
 /**
- * Variation of vectors about their common mean, gathered batch by batch without loss of digits (Chan, Golub and LeVeque 1979): batches bring their own
- * mean and their variation about it.
+ * Mean and variation of vectors, accumulated batch by batch without loss of precision (Chan, Golub and LeVeque
+ * 1979): each batch contributes its own mean and its variation about it.
  */
 export class Moments {
   #count = 0;
   #mean: readonly number[] = [];
   #variation = 0;
 
-  /** What `state` gave. */
+  /** Restores the result of `state`. */
   static fromState({ count, mean, variation }: MomentsState): Moments {
     const moments = new Moments();
     moments.#count = count;
@@ -25,7 +25,7 @@ export class Moments {
     return this.#variation;
   }
 
-  /** `count` vectors with mean [D] and the sum `variation` of their squared distances from it. */
+  /** Adds `count` vectors with mean [D] and the sum `variation` of their squared distances from it. */
   add(count: number, mean: ArrayLike<number>, variation: number): void {
     if (count === 0) return;
     const total = this.#count + count;
@@ -38,7 +38,7 @@ export class Moments {
   }
 }
 
-/** Everything there is to know of some moments, as plain JSON. */
+/** The complete state of some moments, as plain JSON. */
 export interface MomentsState {
   readonly count: number;
   readonly mean: readonly number[];

@@ -1,5 +1,6 @@
 /**
- * How good trained autoencoders are on held-out texts. Letters: B texts, T tokens, P = B T places, D width, F features.
+ * Measures the quality of trained autoencoders on held-out texts. Letters: B texts, T tokens, P = B T places, D
+ * width, F features.
  */
 import { z } from "zod";
 import type { Device, Program } from "../engine/device.ts";
@@ -25,53 +26,58 @@ export interface QualityOptions {
   readonly device: Device;
   readonly model: SubjectModel;
   readonly saes: readonly SubjectSae[];
-  /** Token ids of texts that no autoencoder was trained on. */
+  /** Token ids of held-out texts, which no autoencoder was trained on. */
   readonly texts: readonly Int32Array[];
   readonly contextLength: number;
-  /** What a measurement with the same options had counted before it was cut. */
+  /** Counts of an interrupted measurement with the same options, to resume from. */
   readonly known?: QualityCounts;
-  /** Awaited after every batch; what `counts` gives may be kept, to go on from there. Throws to stop. */
+  /** Callback awaited after every batch; it may store the result of `counts`, to resume from. It throws to stop. */
   readonly onBatch?: (textsDone: number, counts: () => QualityCounts) => Promise<void>;
 }
 
 const numbers = z.record(z.string(), z.number());
 export const qualityCountsSchema = z
   .strictObject({
-    /** Texts that are done. */
+    /** Number of texts done. */
     texts: z.int(),
     tokens: z.int(),
     predictions: z.int(),
     sums: numbers,
-    /** By autoencoder, how often each feature fired. */
+    /** How often each feature fired, by autoencoder. */
     fired: z.record(z.string(), z.array(z.number())),
-    /** By layer. */
+    /** Moments of the inputs, by layer. */
     moments: z.record(z.string(), z.strictObject({ count: z.int(), mean: z.array(z.number()), variation: z.number() })),
   })
   .readonly();
-/** What has been counted of some texts, as plain JSON. */
+/** Counts over the texts done so far, as plain JSON. */
 export type QualityCounts = z.infer<typeof qualityCountsSchema>;
 
 export interface SaeQuality {
   readonly id: string;
-  /** Tokens that the numbers are means over. */
+  /** Number of tokens that the means are over. */
   readonly tokens: number;
-  /** Active features a token, ‖f‖₀. */
+  /** Mean number of active features a token, ‖f‖₀. */
   readonly l0: number;
-  /** ‖f‖₁ a token. */
+  /** Mean ‖f‖₁ a token. */
   readonly l1: number;
   /** Fraction of variance explained: 1 - Σ‖x̂ - x‖² / Σ‖x - mean x‖². */
   readonly fve: number;
-  /** Mean over elements of (x̂ - x)²: what the published code logs as normalised reconstruction loss, and Tables 11 and 12 print. */
+  /**
+   * Mean over elements of (x̂ - x)²: the normalised reconstruction loss that the published code logs and Tables 11
+   * and 12 print.
+   */
   readonly meanSquaredError: number;
   /** Σ‖x̂ - x‖² / Σ‖x‖². */
   readonly normalisedError: number;
-  /** L0 / 100, which the sparsity column of Tables 11 and 12 is by all appearances (method notes, 1.6). */
+  /** L0 / 100: apparently the sparsity column of Tables 11 and 12 (method notes, 1.6). */
   readonly tableSparsity: number;
   /** Features that fired at none of the tokens. */
   readonly dead: number;
   /** Share of the tokens at which each feature is active, [F]. */
   readonly density: Float64Array;
-  /** Next-token cross-entropy in nats: untouched, with the MLP's output replaced by zeros, and by the reconstruction. */
+  /**
+   * Next-token cross-entropy in nats: unchanged, with the MLP's output replaced by zeros, and by the reconstruction.
+   */
   readonly lossClean: number;
   readonly lossZero: number;
   readonly lossSpliced: number;
@@ -99,12 +105,13 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
   return tally.result();
 }
 
-/** Logits of one batch hold at most so many numbers. */
+/** Upper bound on the number of logits of one batch. */
 const logitsLimit = 2 ** 23;
 
 /**
- * One program for all measurements of a model: each layer's MLP output x is x (1 - Σ gates) + Σ gate x̂ over a gate for zeros (x̂ = 0) and one for each
- * of its autoencoders. With every gate shut the model is untouched and the autoencoders read what they would.
+ * Compiles one program for all measurements of a model. It replaces each layer's MLP output x by x (1 - Σ gates) + Σ
+ * gate x̂ over a gate for zeros (x̂ = 0) and one for each of its autoencoders. With every gate at 0 the model is
+ * unchanged and the autoencoders read its own activations.
  */
 function compileSplicing(
   { device, model: { model, stores = [] }, saes }: QualityOptions,
@@ -146,7 +153,7 @@ function compileSplicing(
   return device.compile({ stores: frozen, frozen, outputs });
 }
 
-/** Over the real places of x [P, D]: the mean [D], and the sums of squared distances from it and from zero. */
+/** Over the non-padding places of x [P, D]: the mean [D], and the sums of squared distances from it and from zero. */
 function inputStatistics(layer: number, x: Node, real: Node): Record<string, Node> {
   const mean = ops.div(ops.sum(ops.mul(x, real), { axes: [0], keepDims: true }), ops.sum(real));
   return {
@@ -184,7 +191,7 @@ function batchOf(texts: readonly Int32Array[], B: number, T: number): Batch {
   return { texts: texts.length, inputs, tokens: sum(inputs.real), predictions: sum(inputs.weights) };
 }
 
-/** What has been counted so far, in double precision. */
+/** Accumulates the counts, in double precision. */
 class Tally {
   readonly #saes: readonly SubjectSae[];
   readonly #layers: readonly number[];

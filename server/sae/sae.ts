@@ -1,30 +1,33 @@
 import { invariant } from "../common/errors.ts";
 
-/** What stands between the encoder's sums and the features: ReLU alone, of the k largest, or of those above a threshold [F]. */
+/**
+ * The function from the encoder's sums to the features: ReLU of all, of the k largest, or of those above a threshold
+ * [F].
+ */
 export type Activation =
   | { readonly kind: "relu" }
   | { readonly kind: "topk"; readonly k: number }
   | { readonly kind: "jumprelu"; readonly threshold: Float32Array };
 
 /**
- * A trained sparse autoencoder: f = activation(encoder x + encoderBias), x̂ = fᵀ decoder + decoderBias. Letters: D width of what
- * is encoded, F features. Nothing is subtracted from x before it is encoded.
+ * A trained sparse autoencoder: f = activation(encoder x + encoderBias), x̂ = fᵀ decoder + decoderBias. Letters: D
+ * width of the encoded activations, F features. Nothing is subtracted from x before encoding.
  */
 export interface Sae {
   readonly D: number;
   readonly F: number;
   readonly activation: Activation;
-  /** [F, D], a feature a row. */
+  /** [F, D], one feature a row. */
   readonly encoder: Float32Array;
   /** [F] */
   readonly encoderBias: Float32Array;
-  /** [F, D], rows of length one: the features' directions. The encoder itself when the two are tied. */
+  /** [F, D], rows of length one: the features' directions. Equal to the encoder if the two are tied. */
   readonly decoder: Float32Array;
   /** [D] */
   readonly decoderBias: Float32Array;
 }
 
-/** Rows [R, D] scaled to length one; a row of zeros stays. */
+/** Scales rows [R, D] to length one; a row of zeros stays zero. */
 export function unitRows(rowsRD: Float32Array, D: number): Float32Array {
   invariant(rowsRD.length % D === 0, `${rowsRD.length} values are no rows of ${D}`);
   const unit = new Float32Array(rowsRD.length);

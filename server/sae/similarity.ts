@@ -5,23 +5,27 @@ import { type DictionarySimilarity, meanMaxCosine } from "./assignment.ts";
 import type { Sae } from "./sae.ts";
 
 /**
- * How alike two dictionaries of one layer are: every feature of the small one is paired with a feature of its own in the big one by the
- * directions that the decoders write, so that the cosines add up to the most possible. Features that appear in both sizes are likelier to be
- * the model's than the training's (Marks et al., section 3.2). Matches are sorted, the most similar first.
+ * Similarity of two dictionaries of one layer: pairs every feature of the small one with a feature of its own in the
+ * big one, by their decoder directions, so that the sum of cosines is largest. Features that appear in both sizes
+ * are likelier to belong to the model than to the training (Marks et al., section 3.2). Matches are sorted, the most
+ * similar first.
  */
 export function dictionarySimilarity(small: Sae, big: Sae, pacer?: Pacer): Promise<DictionarySimilarity> {
   return meanMaxCosine(small.decoder, big.decoder, small.D, pacer);
 }
 
-/** Mean max cosines where there is nothing in common: how high the paper's measure is by chance, at these sizes. */
+/** Chance level of the paper's measure at these sizes: mean max cosines of unrelated dictionaries. */
 export interface SimilarityBaseline {
-  /** Of the small dictionary with a big one of random directions. */
+  /** Between the small dictionary and a big one of random directions. */
   readonly withRandom: number;
-  /** Of a small with a big dictionary, both of random directions. */
+  /** Between a small and a big dictionary, both of random directions. */
   readonly random: number;
 }
 
-/** The baseline of two dictionaries; directions are uniform over the sphere, each dictionary drawn from a stream of its own. */
+/**
+ * Computes the baseline of two dictionaries; directions are uniform over the sphere, each dictionary drawn from a
+ * stream of its own.
+ */
 export async function similarityBaseline(
   small: Sae,
   big: Pick<Sae, "D" | "F">,

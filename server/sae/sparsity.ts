@@ -1,6 +1,6 @@
 /**
- * What keeps few features active while an autoencoder is trained, by kind: one table for everything that training does differently.
- * A trained autoencoder then has an activation (activations.ts). Letters: N tokens, D width, F features.
+ * Sparsity, which keeps few features active during training, by kind: one table for all that differs between
+ * trainings. A trained autoencoder then has an activation (activations.ts). Letters: N tokens, D width, F features.
  */
 import type { Node, Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -11,13 +11,16 @@ import type { Activation } from "./sae.ts";
 type SparsityOf<K extends Sparsity["kind"]> = Extract<Sparsity, { kind: K }>;
 
 export interface SparsityRule<S> {
-  /** Parameters that training moves beside encoder, decoder and biases; each starts as one number everywhere. */
+  /**
+   * Parameters that training updates besides encoder, decoder and biases; all elements of one start at the same
+   * number.
+   */
   readonly parameters: (settings: S, F: number) => readonly OwnParameter[];
-  /** Of the encoder's sums [N, F]; `own`: nodes of `parameters`. */
+  /** Computes the features from the encoder's sums [N, F]. `own`: nodes of `parameters`. */
   readonly train: (sums: Node, settings: S, own: Readonly<Record<string, Node>>) => TrainedFeatures;
-  /** What the trained parameters of its own come to. */
+  /** The activation of the finished autoencoder, from the trained own parameters. */
   readonly activation: (settings: S, own: OwnTensors) => Activation;
-  /** What settings ask that dictionaries of F features cannot give. */
+  /** Settings that dictionaries of F features cannot satisfy. */
   readonly issues: (settings: S, F: number) => readonly SparsityIssue[];
   readonly inWords: (settings: S) => string;
 }
@@ -28,13 +31,16 @@ export interface OwnParameter {
   readonly initial: number;
 }
 
-/** What a step makes of the sums. */
+/** What a training step computes from the sums. */
 export interface TrainedFeatures {
   /** [N, F], all at least 0 */
   readonly features: Node;
-  /** The same where at most K of a token's are active: places [N, K] and values [N, K]. Training then computes these alone. */
+  /**
+   * The same features where at most K of a token's are active: places [N, K] and values [N, K]. Training then
+   * computes these alone.
+   */
   readonly few?: { readonly ids: Node; readonly values: Node };
-  /** One number that the loss has beside the reconstruction. */
+  /** A scalar that is added to the reconstruction loss. */
   readonly penalty?: Node;
 }
 
@@ -45,7 +51,7 @@ export interface SparsityIssue {
 }
 
 export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<SparsityOf<K>> } = {
-  // Marks et al., section 3.2. Features are never negative, so their sum is their norm.
+  // Marks et al., section 3.2. Features are never negative, so their sum is their L1 norm.
   l1: {
     parameters: () => [],
     train: (sums, { coefficient }) => {
@@ -69,7 +75,8 @@ export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<Spa
       k > F ? [{ field: "k", message: `got ${k}; the smallest dictionary has ${F} features` }] : [],
     inWords: ({ k }) => `top ${k}`,
   },
-  // Rajamanoharan et al. 2024 (https://arxiv.org/abs/2407.14435). Thresholds are kept as logarithms, so that they stay above 0.
+  // Rajamanoharan et al. 2024 (https://arxiv.org/abs/2407.14435). Thresholds are stored as logarithms, so that they
+  // stay above 0.
   jumprelu: {
     parameters: ({ threshold }, F) => [{ name: "logThreshold", shape: [F], initial: Math.log(threshold) }],
     train: (sums, { coefficient, bandwidth }, { logThreshold = ops.fill([], 0) }) => {
@@ -90,18 +97,21 @@ export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<Spa
   },
 };
 
-/** [N, F]: 1 where a sum is within half the bandwidth of its feature's threshold, whatever is done to either. */
+/** [N, F]: 1 where a sum is within half the bandwidth of its feature's threshold; no gradient flows through it. */
 function nearEdge(sums: Node, threshold: Node, bandwidth: number): Node {
   const distance = ops.abs(ops.sub(sums, threshold));
   return ops.stopGradient(ops.greater(ops.fill([], bandwidth / 2), distance));
 }
 
-/** Zero whose gradient for x is the slope: what a jump, which has none of its own, is taken to have. */
+/**
+ * A node of value zero whose gradient for x is `slope`: the pseudo-derivative of a jump, which has no gradient of
+ * its own.
+ */
 function withSlope(slope: Node, x: Node): Node {
   return ops.mul(ops.stopGradient(slope), ops.sub(x, ops.stopGradient(x)));
 }
 
 export function sparsityRule<S extends Sparsity>({ kind }: S): SparsityRule<S> {
-  // The table's rule for this very kind: the pairing that the type parameter cannot say.
+  // The table pairs each kind with its own rule; the type parameter cannot express that pairing.
   return sparsityRules[kind] as unknown as SparsityRule<S>;
 }

@@ -1,6 +1,6 @@
 /**
- * One optimizer step of all autoencoders that read the same layer of the same model, as one program: they share the gathered activations
- * and nothing else. Letters: N tokens of a step, D width, F features, R rows of the activation buffer.
+ * One optimizer step of all autoencoders that read the same layer of the same model, as one program: they share only
+ * the gathered activations. Letters: N tokens of a step, D width, F features, R rows of the activation buffer.
  */
 import type { Random } from "../common/random.ts";
 import type { AdamWOptions, Device, Program, StateStore } from "../engine/device.ts";
@@ -15,14 +15,14 @@ import type { Sae } from "./sae.ts";
 import { unitRows } from "./sae.ts";
 import { sparsityRule } from "./sparsity.ts";
 
-/** Which autoencoder: `model`, layer and dictionary size, and the name made of them, fit for files. */
+/** Identifies an autoencoder by `model`, layer and dictionary size; `id` joins them into a file name. */
 export interface SaeKey extends SaeShape {
   readonly id: string;
   readonly model: string;
   readonly layer: number;
 }
 
-/** One autoencoder's numbers for one step, as means over the step's tokens. */
+/** One autoencoder's metrics of one step, as means over the step's tokens. */
 export interface SaeMetrics {
   readonly id: string;
   readonly loss: number;
@@ -34,18 +34,18 @@ export interface SaeMetrics {
   readonly l0: number;
   /** Fraction of variance explained: 1 - Σ‖x̂ - x‖² / Σ‖x - mean x‖². */
   readonly fve: number;
-  /** Features that have not fired for `deadAfterTokens`; none before so many tokens have been seen. */
+  /** Number of features that have not fired for `deadAfterTokens`; 0 before that many tokens. */
   readonly dead: number;
 }
 
-/** The autoencoders of one layer of one model, with all that their training needs. */
+/** The autoencoders of one layer of one model, with their training state. */
 export class SaeGroup {
   readonly keys: readonly SaeKey[];
   readonly #config: SaeConfig;
   readonly #weights: StateStore;
   readonly #optimizer: Optimizer;
   readonly #program: Program;
-  /** Steps since each feature fired last, by autoencoder. */
+  /** Number of steps since each feature last fired, by autoencoder. */
   readonly #quiet: ReadonlyMap<string, Float32Array>;
 
   private constructor(
@@ -101,14 +101,17 @@ export class SaeGroup {
     return new SaeGroup(keys, config, weights, optimizer, program);
   }
 
-  /** Trains on rows [N] of the buffer; `step` counts from 1. Throws `NonFiniteError`, and nothing is updated then. */
+  /**
+   * Trains on rows [N] of the buffer; `step` counts from 1. Throws `NonFiniteError`, in which case nothing is
+   * updated.
+   */
   async step(rows: Int32Array, step: number): Promise<SaeMetrics[]> {
     const adam: AdamWOptions = { ...adamDefaults, learningRate: this.#config.learningRate };
     const results = await this.#program.run({ rows, ...this.#optimizer.inputsAt(step, adam) });
     return this.keys.map((key, at) => this.#metricsOf(key, at, step, results));
   }
 
-  /** Every tensor that training moves, by a name fit for files. */
+  /** Every tensor that training updates, by names fit for files. */
   async tensors(): Promise<Record<string, Float32Array>> {
     const stored = await Promise.all(
       [this.#weights, this.#optimizer.store].flatMap((store) =>
@@ -119,7 +122,7 @@ export class SaeGroup {
     return Object.fromEntries([...stored, ...quiet]);
   }
 
-  /** How many values each of `tensors` has; nothing is read. */
+  /** Number of values of each of `tensors`, without reading them. */
   sizes(): ReadonlyMap<string, number> {
     const moved = this.#optimizer.parameters.flatMap(({ name, shape }) =>
       [name, `${name}.m`, `${name}.v`].map((own) => [own, sizeOf(shape)] as const),
@@ -127,14 +130,14 @@ export class SaeGroup {
     return new Map([...moved, ...this.keys.map(({ id, F }) => [`${id}.quiet`, F] as const)]);
   }
 
-  /** Takes what `tensors` gave. */
+  /** Restores the result of `tensors`. */
   async setTensors(tensors: Readonly<Record<string, Float32Array>>): Promise<void> {
     for (const store of [this.#weights, this.#optimizer.store])
       for (const name of store.names) await store.write(name, tensors[name] ?? new Float32Array());
     for (const [id, steps] of this.#quiet) steps.set(tensors[`${id}.quiet`] ?? []);
   }
 
-  /** The autoencoder as it stands. */
+  /** The autoencoder in its current state. */
   async sae({ id, D, F, tied }: SaeKey): Promise<Sae> {
     const { sparsity } = this.#config;
     const read = (name: string): Promise<Float32Array> => readFloats(this.#weights, `${id}.${name}`);

@@ -1,10 +1,10 @@
 /**
- * The order in which tokens train autoencoders. It is a pure function of the texts' lengths, the settings and a random root, so any
- * place of it can be made again without what came before. Letters: B texts and T token places of one forward pass, N tokens of one
- * optimizer step; a row is one token place of a chunk.
+ * The order in which tokens train autoencoders. It is a pure function of the texts' lengths, the settings and a
+ * random root, so any place of it can be recomputed without what came before. Letters: B texts and T token places of
+ * one forward pass, N tokens of one optimizer step; a row is one token place of a chunk.
  *
- * Each epoch shuffles the texts and cuts them into chunks of several forward passes. The activations of a chunk are held together; its
- * rows are shuffled and given out N at a time, and the fewer than N that are left over are dropped.
+ * Each epoch shuffles the texts and cuts them into chunks of several forward passes. The activations of a chunk are
+ * in memory together; its rows are shuffled and consumed N at a time, and a remainder of fewer than N is dropped.
  */
 import { LfpError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
@@ -27,7 +27,7 @@ export type StreamConfig = Pick<
   "batchTokens" | "epochs" | "maxTokens" | "contextLength" | "maskPadding" | "shuffle" | "bufferTokens"
 >;
 
-/** Where a step stands. */
+/** Position of a step in the stream. */
 export interface StreamPlace {
   readonly epoch: number;
   readonly chunk: number;
@@ -35,7 +35,7 @@ export interface StreamPlace {
   readonly offset: number;
 }
 
-/** Which texts each forward pass of a chunk reads, and which rows each of its steps takes. */
+/** The texts of each forward pass of a chunk, and the rows of each of its steps. */
 export interface Chunk {
   /** At most B texts a pass. */
   readonly passes: readonly (readonly number[])[];
@@ -56,7 +56,10 @@ export interface TokenStream {
   chunk(place: Pick<StreamPlace, "epoch" | "chunk">): Chunk;
 }
 
-/** About so many token places make a forward pass: enough to keep the matrix kernels busy, little enough to stay near the cores. */
+/**
+ * Approximate number of token places a forward pass: enough to keep the matrix kernels busy, few enough to stay in
+ * the cores' caches.
+ */
 const passTokens = 512;
 
 /** `lengths` are the texts' numbers of tokens. Throws `TooFewTokensError`. */
@@ -88,7 +91,7 @@ interface Layout {
   readonly passesPerChunk: number;
   readonly passes: number;
   readonly chunks: number;
-  /** Tokens of each text that are read. */
+  /** Number of tokens read of each text. */
   readonly lengths: readonly number[];
 }
 
@@ -103,7 +106,7 @@ function layoutOf(all: readonly number[], { contextLength, bufferTokens }: Strea
   return { B, T, passes, chunks, passesPerChunk: Math.ceil(passes / chunks), lengths };
 }
 
-/** The forward passes of each chunk of an epoch; the chunks are as equal as they can be. */
+/** Groups the forward passes of an epoch into chunks, whose sizes are as equal as possible. */
 function epochChunks(layout: Layout, { shuffle }: StreamConfig, random: Random, epoch: number): Passes[] {
   const { B, passes, chunks, lengths } = layout;
   const inFile = [...lengths.keys()];
@@ -114,7 +117,7 @@ function epochChunks(layout: Layout, { shuffle }: StreamConfig, random: Random, 
   );
 }
 
-/** Rows that may be trained on: real tokens, and with padding those up to the longest text of a pass. */
+/** Rows to train on: real tokens, and with padding also the places up to the longest text of a pass. */
 function rowsOf(passes: Passes, { B, T, lengths }: Layout, { maskPadding }: StreamConfig): number[] {
   return passes.flatMap((texts, pass) => {
     const own = texts.map((text) => lengths[text] ?? 0);

@@ -10,19 +10,19 @@ import { type Chunk, type StreamPlace, type TokenStream, tokenStream } from "./t
 
 export interface SaeTrainerOptions {
   readonly device: Device;
-  /** Usually base and tuned. Names must be fit for files and differ. */
+  /** Usually base and tuned. Names must be fit for files and distinct. */
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
   readonly config: SaeConfig;
   /** Token ids of each text. */
   readonly texts: readonly Int32Array[];
-  /** Root of every draw; its own stream does not move. */
+  /** Parent generator: only forked, never drawn from, so the caller's stream is unchanged. */
   readonly random: Random;
 }
 
-/** One piece of work of at most some seconds. */
+/** One unit of work of at most a few seconds. */
 export type SaeStep =
-  /** A forward pass of every model over a part of the chunk that comes next. */
+  /** A forward pass of every model over a part of the next chunk. */
   | { readonly kind: "activations"; readonly pass: number; readonly passes: number }
   /** One optimizer step of every autoencoder; `step` counts from 1. */
   | {
@@ -32,18 +32,18 @@ export type SaeStep =
       readonly metrics: readonly SaeMetrics[];
     };
 
-/** Everything that a training needs to go on where it stood. Tensors are by names fit for files. */
+/** The complete state of a training, to resume from. Tensors are by names fit for files. */
 export interface SaeTrainerState {
   /** Optimizer steps done. */
   readonly step: number;
-  /** The root that the training was made with. */
+  /** State of the generator that the training was created with. */
   readonly random: RandomState;
   readonly tensors: Readonly<Record<string, Float32Array>>;
 }
 
 /**
- * Autoencoders of several sizes on several layers of several models, all trained from one forward pass of each model over each batch of
- * texts. Throws `UnknownLayerError`, `TooFewTokensError`, `DeviceError`.
+ * Creates a training of autoencoders of several sizes on several layers of several models, all fed by one forward
+ * pass of each model over each batch of texts. Throws `UnknownLayerError`, `TooFewTokensError`, `DeviceError`.
  */
 export async function createSaeTrainer(options: SaeTrainerOptions): Promise<SaeTrainer> {
   const { device, models, layers, config, texts, random } = options;
@@ -75,7 +75,7 @@ export async function createSaeTrainer(options: SaeTrainerOptions): Promise<SaeT
   return new SaeTrainer(config, stream, buffer, groups, random.state);
 }
 
-/** A training in progress; made by `createSaeTrainer`. */
+/** A training in progress; create it by `createSaeTrainer`. */
 export class SaeTrainer {
   readonly saes: readonly SaeKey[];
   /** Optimizer steps of the whole training. */
@@ -86,7 +86,7 @@ export class SaeTrainer {
   readonly #groups: readonly SaeGroup[];
   readonly #random: RandomState;
   #done = 0;
-  /** The chunk whose activations are in the buffer, or on their way there. */
+  /** The chunk whose activations the buffer has, entirely or in part. */
   #chunk: (Chunk & Pick<StreamPlace, "epoch" | "chunk">) | undefined;
   #passesDone = 0;
   #failed = false;
@@ -113,8 +113,9 @@ export class SaeTrainer {
   }
 
   /**
-   * Does the next piece of work; undefined when the training is done. Throws `NonFiniteError` when a number leaves the finite range: some
-   * autoencoders may have taken the step then, so the trainer must be given a saved state, or left.
+   * Does the next unit of work; undefined once the training is done. Throws `NonFiniteError` when a value becomes
+   * NaN or infinite: some autoencoders may have taken the step by then, so the caller must restore a saved state or
+   * discard the trainer.
    */
   async step(): Promise<SaeStep | undefined> {
     invariant(!this.#failed, "an autoencoder training went on after a failed step");
@@ -129,15 +130,16 @@ export class SaeTrainer {
     }
   }
 
-  /** What `restore` goes on from. May be asked for between any two steps. */
+  /** The state for `restore`. May be called between any two steps. */
   async state(): Promise<SaeTrainerState> {
     const parts = await Promise.all(this.#groups.map((group) => group.tensors()));
     return { step: this.#done, random: this.#random, tensors: Object.assign({}, ...parts) };
   }
 
   /**
-   * Goes on from a state of a training with the same models, texts, settings and root, to the same result bit for bit. The activations of
-   * the chunk in which it stood are computed again. Throws `TrainingStateError` for another training's state.
+   * Resumes from a state of a training with the same models, texts, settings and root, with the same result bit for
+   * bit. Recomputes the activations of the chunk that was in progress. Throws `TrainingStateError` for another
+   * training's state.
    */
   async restore(state: SaeTrainerState): Promise<void> {
     this.#check(state);
@@ -147,7 +149,7 @@ export class SaeTrainer {
     this.#failed = false;
   }
 
-  /** An autoencoder as it stands, by the id of its key. */
+  /** The autoencoder with the given key's id, in its current state. */
   async sae(id: string): Promise<Sae> {
     for (const group of this.#groups) {
       const key = group.keys.find((candidate) => candidate.id === id);
@@ -201,7 +203,7 @@ export class SaeTrainer {
   }
 }
 
-/** An autoencoder was asked for that is not being trained. */
+/** A requested autoencoder is not among those in training. */
 export class UnknownSaeError extends LfpError {
   readonly code = "not-found";
 
