@@ -1,6 +1,6 @@
 /**
- * What every architecture says of itself, and the graph-building tools that they share. Letters: B batch, T tokens, D model width,
- * H heads, G query heads per key head, S cache places, V vocabulary.
+ * The interface that every architecture implements, and the graph-building helpers that they share. Letters: B batch,
+ * T tokens, D model width, H heads, G query heads per key head, S cache slots, V vocabulary.
  */
 import type { Node, Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -16,9 +16,9 @@ export interface BaseConfig {
   /** Key and value heads; fewer than `heads` when queries share them. */
   readonly kvHeads: number;
   readonly headDim: number;
-  /** The most tokens that the model was made for, and that can be computed with. */
+  /** Maximum number of tokens: what the model was trained for, capped at what this program computes. */
   readonly contextLength: number;
-  /** Keys that a local layer sees back; undefined when every layer sees all. */
+  /** Number of keys in a local layer's window; undefined when every layer attends to all. */
   readonly localWindow: number | undefined;
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
@@ -42,17 +42,20 @@ export interface ModelParameter extends ParameterSpec {
   readonly layer: number | undefined;
 }
 
-/** Everything that the rest of the program needs to know of an architecture. */
+/** Everything that the rest of the program needs to know about an architecture. */
 export interface Architecture<C extends BaseConfig> {
   /** Types and checks a parsed config.json. Throws `ConfigError` or `ZodError`. */
   parseConfig(json: unknown): C;
   /** The parameters that a checkpoint must hold. */
   parameters(config: C): ModelParameter[];
-  /** Names in real checkpoints that carry no information: masks, rotary tables; a value head, which is no part of the model. */
+  /**
+   * Tensor names in real checkpoints to skip: masks and rotary tables, and a value head, which the model does not
+   * use.
+   */
   readonly ignorable: RegExp;
-  /** Before the names of all but the head; files of the body alone lack it. */
+  /** Prefix of every parameter name but the head's; files of the body alone lack it. */
   readonly bodyPrefix: string;
-  /** What files call a head of its own, our name first. */
+  /** Names under which files store an untied head, ours first. */
   readonly headNames: readonly [string, ...string[]];
   forward(config: C, context: ForwardContext): ForwardResult;
   /** The name of the matrix that turns hidden states into logits. */
@@ -60,7 +63,7 @@ export interface Architecture<C extends BaseConfig> {
   /** The name of the table [V, D] that token ids are looked up in. */
   embeddingName(config: C): string;
   readonly finalNorm: FinalNorm;
-  /** What a norm's scale holds before any training. */
+  /** A norm's scale as stored before any training. */
   readonly initialNorm: number;
 }
 
@@ -68,9 +71,9 @@ export interface Architecture<C extends BaseConfig> {
 export interface FinalNorm {
   /** Name of its scale. */
   readonly scale: string;
-  /** Added to what is stored: 1 where a checkpoint holds the distance from one. */
+  /** Added to the stored scale: 1 where a checkpoint stores the scale minus one. */
   readonly offset: number;
-  /** Whether it takes the mean off (LayerNorm) or divides only (RMSNorm). */
+  /** Whether it subtracts the mean (LayerNorm) or only divides (RMSNorm). */
   readonly centres: boolean;
 }
 
@@ -91,7 +94,7 @@ export interface ForwardContext {
 /** Added to the score of a key that may not be seen. */
 export const hiddenKeyBias = maskedScore;
 
-/** Keys and values of earlier tokens, [B, kvHeads, S, headDim] a layer, and which of their places may be seen, [B, 1, 1, S]. */
+/** The key-value cache: [B, kvHeads, S, headDim] per layer, and the bias that masks its slots, [B, 1, 1, S]. */
 export interface CacheInputs {
   readonly keys: readonly Node[];
   readonly values: readonly Node[];
@@ -107,7 +110,7 @@ export interface ForwardResult {
 }
 
 export interface LayerResult {
-  /** As the model uses it, so after any edit. */
+  /** As the model uses it: after `editMlpOutput`. */
   readonly mlpOutput: Node;
   /** The residual stream after this layer. */
   readonly residual: Node;
@@ -116,7 +119,7 @@ export interface LayerResult {
   readonly values: Node;
 }
 
-/** How a forward pass finds its weights. Adapters live behind it, so that no architecture knows of them. */
+/** How a forward pass reads its weights. It hides adapters, so no architecture knows about them. */
 export interface Weights {
   get(name: string): Node;
   /** x @ weight^T + bias, with any adapter of that weight. */
@@ -158,7 +161,7 @@ export function attention(
   const S = cachedKeys.shape[2] ?? 0;
   const earlier = biased(scored(cachedKeys), input.window === undefined ? cache.bias : cache.localBias);
   const joined = ops.concat([earlier, own], 3);
-  // Places of the cache are not positions, so a window over it is the bias's business.
+  // A slot's index in the cache is not its position, so the cache's bias applies the window.
   const probs = ops.reshape(maskedSoftmax(joined, [B, H, T, S + T], undefined), joined.shape);
   const fromCache = ops.matmul(ops.slice(probs, 3, 0, S), cachedValues);
   const fromOwn = ops.matmul(ops.slice(probs, 3, S, S + T), values);
@@ -171,7 +174,7 @@ export function splitHeads(x: Node, heads: number): Node {
   return ops.reshape(x, [B, T, heads, width / heads]);
 }
 
-/** Weights as plain state nodes of the shapes that the specs tell; the store's names begin with `prefix`. */
+/** Weights as plain state nodes of the specs' shapes; names in the store begin with `prefix`. */
 export function stateWeights(specs: readonly ParameterSpec[], prefix = ""): Weights {
   const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
   const get = (name: string): Node => {
@@ -183,7 +186,7 @@ export function stateWeights(specs: readonly ParameterSpec[], prefix = ""): Weig
   return { get, linear: (x, weight, bias) => ops.linear(x, get(weight), bias === undefined ? undefined : get(bias)) };
 }
 
-/** One query to one key has nothing to mask. */
+/** Softmax with the causal or local mask, which a single query does not need. */
 function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined): Node {
   const [, , T = 0] = shapeBHTK;
   const perHead = ops.reshape(scores, shapeBHTK);

@@ -8,7 +8,7 @@ const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma };
 
 export type ModelType = keyof typeof table;
 type ConfigOf<K extends ModelType> = (typeof table)[K] extends Architecture<infer C> ? C : never;
-/** A model's config.json, typed and checked; `modelType` tells which architecture. */
+/** A model's config.json, typed and checked; `modelType` names the architecture. */
 export type ModelConfig = { [K in ModelType]: ConfigOf<K> & { readonly modelType: K } }[ModelType];
 
 export const architectures: { readonly [K in ModelType]: Architecture<ConfigOf<K>> } = table;

@@ -1,9 +1,9 @@
-/** What architectures are put together from: their parameters, and the steps that their layers share. Letters as in architecture.ts. */
+/** Building blocks of architectures: parameter specs and the steps that layers share. Letters as in architecture.ts. */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { ForwardContext, LayerResult, ModelParameter, ModelPart } from "./architecture.ts";
 
-/** Where a parameter belongs: what it is for, and in which layer, if in any. */
+/** Where a parameter belongs: its part of the model, and its layer, if any. */
 export type Place = Readonly<Pick<ModelParameter, "part" | "layer">>;
 
 /** `NAME.weight` of a Linear, [out, inputs]. */
@@ -41,7 +41,7 @@ export function ownHead(name: string, shape: readonly [V: number, D: number], is
   return isTied ? [] : [{ name, shape, role: "linear", part, layer: undefined }];
 }
 
-/** The residual stream through so many layers. */
+/** Passes the residual stream through the layers. */
 export function throughLayers(
   count: number,
   embedded: Node,

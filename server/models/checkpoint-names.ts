@@ -1,4 +1,4 @@
-/** Which tensor of a file is which parameter, and that no tensor of it is left out silently. */
+/** Maps a file's tensors to parameters, and refuses tensors that would be ignored silently. */
 import { describeShape } from "../engine/errors.ts";
 import { sameShape } from "../engine/graph.ts";
 import type { ParameterSpec } from "./architecture.ts";
@@ -8,8 +8,9 @@ import { fileNamesOf, headNameOf } from "./model.ts";
 import type { TensorSource } from "./safetensors.ts";
 
 /**
- * The tensor of each parameter, by the parameter's name: every parameter must be there in its shape, and nothing may be there that would be
- * silently left out. As transformers does, it reads a head under any of its names and a body without its prefix. Throws `CheckpointTensorError`.
+ * The tensor of each parameter, by the parameter's name. Every parameter must exist in its shape, and every tensor must
+ * belong to a parameter or be ignorable. Like transformers, it reads a head under any of its names and a body without
+ * its prefix. Throws `CheckpointTensorError`.
  */
 export function namesIn(
   source: Pick<TensorSource, "path" | "tensors">,
@@ -36,8 +37,9 @@ export function namesIn(
 }
 
 /**
- * A config.json that ties the head to the embedding beside a file with a head of its own: fine where the two are equal, as some programs save them. Where
- * they differ transformers 5 uses the head and transformers 4 the embedding, so nothing is loaded. Throws `CheckpointTensorError`.
+ * Checks a head that the file stores although config.json ties it to the embedding. Some programs save the tied head
+ * twice, which is fine. If the values differ, transformers 5 uses the head and transformers 4 the embedding, so the
+ * load is refused. Throws `CheckpointTensorError`.
  */
 export async function checkSpareHead(
   source: Pick<TensorSource, "path" | "tensors" | "readFloat32">,
@@ -63,7 +65,7 @@ function checkNothingElse(
 ): void {
   const { ignorable, headNames } = fileNamesOf(config);
   for (const name of source.tensors.keys()) {
-    // The values of a spare head are looked at later.
+    // `checkSpareHead` compares the values of a spare head later.
     if (used.has(name) || ignorable.test(name) || (config.tiedHead && headNames.includes(name))) continue;
     throw new CheckpointTensorError(
       `${source.path}: tensor '${name}' belongs to no part of a ${config.modelType} model of this config.json; it would be left out silently, so nothing was loaded`,

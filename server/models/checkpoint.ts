@@ -22,7 +22,9 @@ export interface LoadedModel extends Model {
 export type WeightDtype = TensorToWrite["dtype"];
 
 export interface LoadOptions {
-  /** Before every name in the store, so that one program can reach two models. A model that has one cannot be saved. */
+  /**
+   * Prefix of every name in the store, so that one program can use two models. A model with a prefix cannot be saved.
+   */
   readonly prefix?: string;
 }
 
@@ -48,7 +50,7 @@ export async function loadModel(
   return { ...modelOf(config, store, prefix), folder, configJson };
 }
 
-/** A model with random weights, as it is before any training: normal of the given deviation, norms one, biases zero. */
+/** An untrained model: weights normal with the given standard deviation, norms one, biases zero. */
 export async function createModel(
   device: Device,
   configJson: Readonly<Record<string, unknown>>,
@@ -62,7 +64,7 @@ export async function createModel(
   return { ...modelOf(config, store), folder: undefined, configJson };
 }
 
-/** What is to be told of a model of which only the first places can be computed with; undefined where all can. */
+/** A note for the user where only part of the model's context length is usable; undefined otherwise. */
 export function contextNote({ config, configJson }: Pick<LoadedModel, "config" | "configJson">): string | undefined {
   const { max_position_embeddings: stated } = configJson;
   return typeof stated === "number" && stated > config.contextLength

@@ -8,29 +8,34 @@ export const count = z
   .int()
   .positive()
   .max(2 ** 24);
-/** The deepest models have a few hundred. */
+/** Number of layers. The deepest models have a few hundred. */
 export const layerCount = z.int().positive().max(4096);
-/** What is smaller is 0 in F32, beside any other number. */
+/** A norm's epsilon. In F32 a smaller one added to any other number is lost. */
 export const epsilon = z.number().min(1e-30).max(0.1);
 const id = z
   .int()
   .nonnegative()
   .max(2 ** 31 - 1);
 export const tokenId = id.nullish();
-/** Real models end at a handful. */
+/** Token ids with a special meaning. Real models have a handful. */
 export const tokenIds = z.union([id, z.array(id).max(256)]).nullish();
-/** Beyond these every angle is the same, or none is, at any place that a text reaches. Real ones are 10^4 to 10^8. */
+/**
+ * Base of the rotary angles, 10^4 to 10^8 in real models. Beyond the bounds all frequencies are nearly equal or zero.
+ */
 export const ropeBase = z.number().min(1).max(1e12);
 
 /**
- * Places that are computed with at most, of those that a model was made for: tables of the rotation are made for all of them, and attention over
- * more, T by T for every head, fits into no memory.
+ * The context length that this program uses: the model's own, capped at `MOST_CONTEXT`. Rotary tables span all of it,
+ * and attention over more positions, T by T for every head, would exceed any memory.
  */
 export function usableContext(positions: number): number {
   return Math.min(positions, MOST_CONTEXT);
 }
 
-/** Begin and end of text. Throws `ConfigError` where the model has no row for one: it would never be met, or could not be read. */
+/**
+ * Ids of begin and end of text. Throws `ConfigError` for one without a row: it could never be sampled, or not be
+ * read.
+ */
 export function specialIds({
   vocab_size,
   bos_token_id,
@@ -70,7 +75,7 @@ export const ropeFields = { rope_parameters: ropeParameters, rope_scaling: ropeP
 
 type RopeParameters = z.infer<typeof ropeParameters>;
 
-/** The settings that count: transformers takes those of `rope_scaling` whole where there are any. */
+/** The effective settings: like transformers, `rope_scaling` replaces `rope_parameters` unless it is empty. */
 export function ropeOf({
   rope_parameters,
   rope_scaling,
@@ -83,8 +88,9 @@ export function ropeOf({
 }
 
 /**
- * The rotation of `wanted` dimensions of a head of `headDim` as one of an even number. transformers turns an odd number's last dimension with one more,
- * at the frequencies base^(-2i / wanted), which are those of a larger base over the even number. Throws `ConfigError`.
+ * Rounds the number of rotated dimensions up to an even one and adjusts the base to match. For an odd number
+ * transformers rotates one more dimension, at the frequencies base^(-2i / wanted): those of a larger base over the even
+ * number. Throws `ConfigError` where the head has no further dimension.
  */
 export function rotation(
   wanted: number,
@@ -105,8 +111,8 @@ function listOfIds(value: z.infer<typeof tokenIds>): readonly number[] {
 const ropeTypes = z.looseObject({ rope_type: z.unknown().optional(), type: z.unknown().optional() });
 
 /**
- * Only the plain rotation is built; scaled ones would be silently wrong. Looks before the schema does, which would name the other keys of a scaled
- * one first. Throws `ConfigError`.
+ * Throws `ConfigError` for a scaled rotation: only the plain one is implemented, and the numbers would be silently
+ * wrong. Called before the schema is checked, which would complain about the other keys of a scaled rotation first.
  */
 export function requirePlainRope(json: unknown): void {
   const { rope_parameters, rope_scaling } = z.record(z.string(), z.unknown()).parse(json);
@@ -120,14 +126,14 @@ export function requirePlainRope(json: unknown): void {
   }
 }
 
-/** Keys that say nothing of the forward pass, although their names hold one of the words below. */
+/** Keys that do not affect the forward pass, although their names contain one of the words below. */
 const inertKeys = /dropout|^summary_|^output_|^_?attn_implementation|_autoset$|^tokenizer_|^task_/;
 const forwardWords =
   /rope|rotary|alibi|position|attention|attn|head|softcap|logit_|window|sliding|expert|moe|quant|scale|scaling|residual|multiplier|norm|bias|activation|act_fn|embed|layer|pruned|mlp|query|adapter/i;
 
 /**
- * Throws `ConfigError` for a key that this program does not read and that, by its name, may change the forward pass: left out, numbers would be
- * silently wrong. What is null, false or empty changes nothing.
+ * Throws `ConfigError` for a key that this program does not read and that, by its name, may change the forward pass:
+ * to ignore it could make the numbers silently wrong. A key that is null, false or empty changes nothing.
  */
 export function refuseUnread(json: unknown, schema: z.ZodObject): void {
   for (const [key, value] of Object.entries(z.record(z.string(), z.unknown()).parse(json))) {
@@ -144,7 +150,7 @@ function isNothing(value: unknown): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
-/** Throws `ConfigError` where a second name of a field says something else. */
+/** Throws `ConfigError` where a second name of a field has a different value. */
 export function requireSame(name: string, got: number | null | undefined, expected: number, by: string): void {
   if (got !== null && got !== undefined && got !== expected)
     throw new ConfigError(`${name} is ${got}, but ${by} makes it ${expected}; only one of them can be meant`);
@@ -160,7 +166,7 @@ const activations: Readonly<Record<string, (x: Node) => Node>> = {
   swish: ops.silu,
 };
 
-/** The activation of that Hugging Face name. Throws `ConfigError` when it has none here. */
+/** The activation of that Hugging Face name. Throws `ConfigError` for one that is not implemented. */
 export function activation(name: string): (x: Node) => Node {
   const found = Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (found === undefined)

@@ -7,7 +7,9 @@ import type { Tokenizer } from "./tokenizer.ts";
 
 export interface ContinueOptions extends Partial<SamplingOptions> {
   readonly seed?: number;
-  /** Put the begin-of-text token before each prompt, where the tokenizer has one and does not do so itself. Default true. */
+  /**
+   * Prepend the begin-of-text token to each prompt if the tokenizer has one and does not do so itself. Default true.
+   */
   readonly bos?: boolean;
   /** May replace the output of an MLP, as for `forward`; `stores` hold what the edit reads beside the model. */
   readonly edit?: Required<Pick<GeneratorOptions, "editMlpOutput" | "stores">>;
@@ -21,15 +23,15 @@ export interface ContinuedText {
   readonly promptIds: Int32Array;
   /** New tokens, without the end-of-text token. */
   readonly ids: Int32Array;
-  /** What the new tokens say. */
+  /** The decoded new tokens. */
   readonly text: string;
-  /** Whether the model ended the text itself, rather than running into `maxNewTokens`. */
+  /** Whether the model sampled an end-of-text token, rather than reaching `maxNewTokens`. */
   readonly stoppedAtEos: boolean;
 }
 
 /**
  * Continues each prompt. Equal options, prompts and seed give equal texts on the same machine. Throws `ContextLengthError` naming the
- * prompt that does not fit, and `PromptError` for an empty one that no begin-of-text token makes whole.
+ * prompt that does not fit, and `PromptError` for an empty one to which no begin-of-text token is prepended.
  */
 export async function continueTexts(
   device: Device,
@@ -78,7 +80,7 @@ export function encodePrompt(tokenizer: Tokenizer, prompt: string, bos = true): 
   return Int32Array.from([tokenizer.bosId, ...ids]);
 }
 
-/** Rows that are sampled at once; more only make the cache larger. */
+/** Batch size of sampling; more rows only make the cache larger. */
 const batchRows = 64;
 
 function checkLength(promptTokens: number, newTokens: number, contextLength: number, what: string): void {

@@ -1,7 +1,7 @@
 import { LfpError } from "../common/errors.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 
-/** A config.json that cannot be used, with what is wrong where. */
+/** A config.json that cannot be used; the message says what is wrong where. */
 export class ConfigError extends LfpError {
   readonly code = "input";
 }
@@ -18,7 +18,7 @@ export class AdaptersOnlyError extends LfpError {
   }
 }
 
-/** Adapters that cannot be made as they were asked for. */
+/** Invalid options of adapters: rank, alpha or targets. */
 export class LoraOptionsError extends LfpError {
   readonly code = "usage";
 }
@@ -48,7 +48,7 @@ export class TokenIdError extends LfpError {
   }
 }
 
-/** Places that are computed with at most, of those that a model was made for; see `usableContext`. */
+/** Cap on a model's context length, in tokens; see `usableContext`. */
 export const MOST_CONTEXT = 2 ** 17;
 
 /** More tokens than the model's context holds. */

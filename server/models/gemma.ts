@@ -1,6 +1,6 @@
 /**
- * Gemma 1: Gemma Team 2024, https://arxiv.org/abs/2403.08295; names and order as in transformers. Where the padding id stands in a text its embedding has a
- * gradient here, which torch's `padding_idx` drops.
+ * Gemma 1: Gemma Team 2024, https://arxiv.org/abs/2403.08295; names and order as in transformers. The padding token's
+ * embedding gets a gradient here where the token occurs in a text; torch's `padding_idx` drops it.
  */
 import { z } from "zod";
 import type { Node } from "../engine/graph.ts";
@@ -172,7 +172,7 @@ function attend(config: GemmaConfig, context: ForwardContext, layer: number, x: 
   return { ...result, output: weights.linear(result.output, `${name}.o_proj.weight`) };
 }
 
-/** x / rms(x) * (1 + w): Gemma stores the distance from one. */
+/** x / rms(x) * (1 + w): Gemma stores the scale minus one. */
 function rmsNorm({ eps }: GemmaConfig, { weights }: ForwardContext, name: string, x: Node): Node {
   return ops.rmsNorm(x, ops.affine(weights.get(name), 1, 1), eps);
 }

@@ -1,6 +1,6 @@
 /**
- * Sampling with a cache of keys and values. Prompts of different lengths stand in one batch, padded on the left, so that every row
- * writes its next token at the same place. Letters: B rows, T prompt places, S cache places, V vocabulary.
+ * Sampling with a key-value cache. A batch holds prompts of different lengths, padded on the left, so that every row
+ * writes its next token to the same slot. Letters: B rows, T prompt slots, S cache slots, V vocabulary.
  */
 import type { Random } from "../common/random.ts";
 import type { Device, Program, StateStore, Update } from "../engine/device.ts";
@@ -21,7 +21,7 @@ export interface SamplingOptions {
   /** Only the smallest set of most probable tokens that holds this much probability; 1: all. */
   readonly topP: number;
   readonly maxNewTokens: number;
-  /** No end-of-text token before so many new ones. */
+  /** End-of-text tokens are not sampled before this many new tokens. */
   readonly minNewTokens: number;
 }
 
@@ -36,9 +36,9 @@ export interface GeneratorShape {
 }
 
 export interface GeneratorOptions extends GeneratorShape {
-  /** The weights will not change while the generator lives; it is then faster. Default false. */
+  /** Promises that the weights do not change while the generator lives, which makes it faster. Default false. */
   readonly frozen?: boolean;
-  /** Ids that its tokenizer has no token for, in a padded vocabulary or in a gap, are never drawn. Undefined: any may be. */
+  /** Ids without a token in this tokenizer (padded vocabulary, gaps) are never drawn. Undefined: any id may be. */
   readonly tokenizer?: Pick<Tokenizer, "vocabSize" | "unusedIds"> | undefined;
   /** Stores of adapters beside the model's own. */
   readonly stores?: readonly StateStore[];
@@ -74,7 +74,10 @@ export class Generator {
     this.#idBias = unusedIds.length === 0 ? undefined : { idBias: idBiasOf(unusedIds, model.config.vocabSize) };
   }
 
-  /** Compiles the passes over the prompt and over one token. Throws `ContextLengthError` when they cannot fit the model. */
+  /**
+   * Compiles the prefill and decode passes. Throws `ContextLengthError` when prompt and new tokens exceed the
+   * context.
+   */
   static async create(device: Device, model: Model, options: GeneratorOptions): Promise<Generator> {
     const { batch: B, promptTokens: T, maxNewTokens, frozen = false } = options;
     const total = T + maxNewTokens;
@@ -101,8 +104,9 @@ export class Generator {
   }
 
   /**
-   * Continues every prompt. Each step takes one number from `random` for every row of the batch, whether the row has stopped or not, so
-   * that what a row draws does not depend on the others. Throws `PromptError`, `TokenIdError`, `ContextLengthError`.
+   * Continues every prompt. Each step takes one number from `random` for every row of the batch, whether the row has
+   * stopped or not, so that a row's draws do not depend on the others. Throws `PromptError`, `TokenIdError`,
+   * `ContextLengthError`.
    */
   async generate(prompts: readonly Int32Array[], options: SamplingOptions, random: Random): Promise<Continuation[]> {
     const { batch: B, promptTokens: T, maxNewTokens } = this.#shape;
@@ -133,7 +137,7 @@ interface Pass {
   readonly updates: readonly Update[];
 }
 
-/** The whole prompt at once: fills the cache from place 0 and samples after the last place. */
+/** Prefill: the whole prompt at once. Fills the cache from slot 0 and samples the token after the last slot. */
 function prefillPass(model: Model, options: GeneratorOptions, S: number): Pass {
   const { batch: B, promptTokens: T, editMlpOutput } = options;
   const result = forward(model, {
@@ -145,7 +149,7 @@ function prefillPass(model: Model, options: GeneratorOptions, S: number): Pass {
   return { outputs: { ids: sampled(model, options, last) }, updates: cacheWrites(model, result, B, S) };
 }
 
-/** One token for every row, with the cache. */
+/** Decode: one token per row, with the cache. */
 function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
   const { batch: B, editMlpOutput } = options;
   const result = forward(model, {
@@ -159,7 +163,7 @@ function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
   };
 }
 
-/** Dividing the hidden state by the temperature divides the logits, which are many more. */
+/** Samples ids. Divides the hidden state by the temperature, not the far larger logits; the result is the same. */
 function sampled(model: Model, { tokenizer }: GeneratorOptions, hiddenBD: Node): Node {
   const [B = 0] = hiddenBD.shape;
   const logits = logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", [])));

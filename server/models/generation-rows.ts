@@ -12,17 +12,17 @@ export interface Continuation {
 export interface RowsShape {
   /** Rows */
   readonly B: number;
-  /** Prompt places */
+  /** Prompt slots */
   readonly T: number;
-  /** Cache places */
+  /** Cache slots */
   readonly S: number;
   readonly localWindow: number | undefined;
   readonly eosIds: readonly number[];
 }
 
 /**
- * The rows of one batch while they grow. A prompt of n tokens stands in places T - n .. T - 1, so that its k-th new token is at
- * place T + k in every row and at position n + k in its own text.
+ * The growing rows of one batch. A prompt of n tokens occupies slots T - n .. T - 1, so its k-th new token is at slot
+ * T + k in every row and at position n + k in its own text.
  */
 export class GenerationRows {
   readonly #shape: RowsShape;
@@ -40,7 +40,7 @@ export class GenerationRows {
     this.#last = new Int32Array(shape.B);
   }
 
-  /** Tokens that every row has been given so far, end-of-text tokens among them. */
+  /** Number of tokens sampled for every row so far, including end-of-text tokens. */
   get newTokens(): number {
     return this.#newTokens;
   }
@@ -64,7 +64,7 @@ export class GenerationRows {
     return { ids, positions, keyBias, cacheStart: Int32Array.of(0) };
   }
 
-  /** The inputs of the next step: the last token of every row stands at place T + newTokens - 1. */
+  /** The inputs of the next step: the last token of every row is at slot T + newTokens - 1. */
   decodeInputs(): Record<string, Values> {
     const { B, T, S, localWindow } = this.#shape;
     const place = T + this.#newTokens - 1;
@@ -102,5 +102,5 @@ export class GenerationRows {
   }
 }
 
-/** What an unused row of the batch continues. */
+/** The prompt of an unused row of the batch. */
 const placeholder = Int32Array.of(0);

@@ -42,7 +42,7 @@ export interface GptNeoConfig extends BaseConfig {
   readonly mlpWidth: number;
   readonly activation: string;
   readonly eps: number;
-  /** A layer each. */
+  /** One per layer. */
   readonly attentionKinds: readonly AttentionKind[];
   readonly tiedHead: boolean;
 }
@@ -62,7 +62,7 @@ const schema = z.object({
   num_attention_heads: count.nullish(),
   head_dim: count.nullish(),
   attention_types: z.array(z.tuple([z.array(attentionKind), count])),
-  /** What `attention_types` comes to, as transformers 4 saved it. */
+  /** `attention_types` written out per layer, as transformers 4 saved it. */
   attention_layers: z.array(attentionKind).nullish(),
   window_size: count.default(256),
   activation_function: z.string().default("gelu_new"),
@@ -175,7 +175,7 @@ function block(config: GptNeoConfig, context: ForwardContext, layer: number, x: 
   return joinMlp(context, layer, { middle, plain, attended });
 }
 
-/** Scores are not scaled by the root of the head's width: GPT-Neo was trained without. */
+/** Attention without the 1 / sqrt(headDim) scale on scores: GPT-Neo was trained so. */
 function attend(config: GptNeoConfig, context: ForwardContext, layer: number, x: Node): Attended {
   const name = `${layerName(layer)}.attn.attention`;
   const project = (part: string): Node => splitHeads(context.weights.linear(x, `${name}.${part}.weight`), config.heads);

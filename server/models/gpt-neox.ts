@@ -50,7 +50,10 @@ export interface GptNeoXConfig extends BaseConfig {
   readonly rotaryDims: number;
   readonly rotaryBase: number;
   readonly eps: number;
-  /** Attention and MLP read the same residual stream; otherwise the MLP reads what attention left. */
+  /**
+   * Whether attention and MLP read the same residual stream; otherwise the MLP reads it with attention's output
+   * added.
+   */
   readonly parallelResidual: boolean;
   readonly attentionBias: boolean;
   readonly tiedHead: boolean;
@@ -67,7 +70,7 @@ const schema = z.object({
   rotary_pct: z.number().positive().max(1).optional(),
   rotary_emb_base: ropeBase.optional(),
   ...ropeFields,
-  /** Not read by transformers, which goes by `rotary_emb_base` and `rotary_pct`. */
+  /** Ignored, as by transformers, which reads `rotary_emb_base` and `rotary_pct`. */
   rope_theta: z.unknown().optional(),
   partial_rotary_factor: z.unknown().optional(),
   head_dim: count.nullish(),

@@ -21,7 +21,7 @@ import { ModelFileError } from "./safetensors.ts";
 
 export type { DataSelection } from "./hub/data-files.ts";
 
-/** A split of a data set that lies in files on this machine. */
+/** A split of a data set, as files on this machine. */
 export interface ResolvedDataFiles {
   /** Absolute, in the split's order. */
   readonly paths: readonly string[];
@@ -34,12 +34,13 @@ export interface ResolvedDataFiles {
 }
 
 /**
- * Finds the files of one split of a data set on the hub, `owner/name[@revision]`, in the cache shared with all Hugging Face
- * tools; as `resolveModel` does, it asks the hub only with `download`, fetches what is missing of that split and nothing
- * else, resumes and checks, and goes on with what the cache holds when the network is off.
+ * Finds the files of one split of a data set on the hub, `owner/name[@revision]`, in the cache shared with all
+ * Hugging Face tools. Like `resolveModel` it makes requests only with `download`, fetches only the split's missing
+ * files, resumes and verifies downloads, and falls back to the cache when the network is off.
  *
- * The commit's list of files is kept in the cache, so that it is known offline whether a split is whole. Without that list,
- * because another tool filled the cache, only files that number themselves (`train-00000-of-00002.parquet`) are taken.
+ * The commit's list of files is kept in the cache, so that a split can be checked for completeness offline. Without
+ * that list, because another tool filled the cache, only numbered shards (`train-00000-of-00002.parquet`) are
+ * accepted.
  *
  * Throws `DataSetReferenceError`, `DataSplitError`, `NotCachedError`, `DiskTooSmallError`, `ModelFileError` (disk) and the
  * other errors of `hub/errors.ts`.
@@ -78,7 +79,7 @@ const noteSchema = z
   })
   .readonly();
 
-/** What is known of a commit: it never changes. */
+/** A commit's list of files and configurations, cached for good because a commit never changes. */
 type CommitNote = z.infer<typeof noteSchema>;
 
 async function fetchSplit(id: string, snapshot: SnapshotFetcher, selection: DataSelection): Promise<readonly string[]> {
@@ -114,7 +115,7 @@ async function findInCache(
   return await whole(folder, chosen, (path, size) => size === bytes.get(path));
 }
 
-/** What another tool left, if its names say that it is whole. */
+/** Files that another tool downloaded, if their shard numbers show that the split is complete. */
 async function findShards(
   id: string,
   folder: string,
@@ -131,7 +132,7 @@ async function findShards(
   return areAllShards(chosen) ? await whole(folder, chosen, () => true) : undefined;
 }
 
-/** The files' absolute paths, if each is there with a fitting size in bytes. */
+/** The files' absolute paths, or undefined unless each exists with the expected size in bytes. */
 async function whole(
   folder: string,
   names: readonly string[],

@@ -11,7 +11,7 @@ import { ModelFileError } from "./safetensors.ts";
 export { parseHubReference } from "./hub/reference.ts";
 export type { DownloadProgress, ResolveOptions } from "./hub/snapshot.ts";
 
-/** A model that lies in a folder on this machine. */
+/** A model in a folder on this machine. */
 export interface ResolvedModel {
   /** Absolute; holds config.json, the tokenizer and the weights. */
   readonly folder: string;
@@ -25,12 +25,12 @@ export interface ResolvedModel {
 
 /**
  * Finds the model that a reference names: a folder, or a hub id `owner/name[@revision]`, where a revision is a branch, a
- * tag or a commit (`main` if none is given). A folder of that name comes before the hub.
+ * tag or a commit (`main` if none is given). An existing folder of that name takes precedence over the hub.
  *
- * Hub models live in the cache shared with all Hugging Face tools. Without `download` no request is made. With it, the
- * hub is asked for the revision's newest commit and what is missing is fetched: config, tokenizer and safetensors, never
- * pickles, each resumed where an earlier try stopped and checked against the hub's checksum. With the network off, what
- * the cache holds is used.
+ * Hub models live in the cache shared with all Hugging Face tools. Without `download` it makes no request. With it, it
+ * asks the hub for the revision's newest commit and fetches what is missing: config, tokenizer and safetensors, never
+ * pickles. Downloads resume where an earlier try stopped and are checked against the hub's checksum. With the network
+ * off, it uses what the cache holds.
  *
  * Throws `ModelReferenceError`, `ModelFileError`, `NotCachedError`, `PickleRefusedError`, `NoWeightsError`,
  * `CheckpointIndexError`, `DiskTooSmallError` and the errors of `hub/errors.ts`.
@@ -53,7 +53,7 @@ export async function resolveModel(reference: string, options: ResolveOptions): 
         const folder = cache.snapshotFolder(at);
         return (await isWholeModel(folder)) ? folder : undefined;
       },
-      // The tokenizer is looked for because other tools fetch weights without it.
+      // Other tools fetch weights without the tokenizer.
       isFinal: (folder) => isFile(join(folder, "tokenizer.json")),
       fetch: async (snapshot) => {
         await fetchModel(id, snapshot);

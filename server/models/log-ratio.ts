@@ -1,6 +1,6 @@
 /**
- * What tuning changed in a model's predictions, token by token. Letters: B texts, T token places, V tokens that both models have, R rows of
- * logits held at once.
+ * What tuning changed in a model's predictions, token by token. Letters: B texts, T tokens, V tokens that both models
+ * have, R rows of logits held at once.
  */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
@@ -8,41 +8,47 @@ import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { type ForwardOptions, forward, logitsOf, type Model, plainPositions } from "./model.ts";
 
-/** Two models of one tokenizer on one device. Names in their stores differ: `loadModel` of one of them takes a prefix. */
+/** Two models with one tokenizer on one device. Load one with a prefix, so that their stores' names differ. */
 export interface ModelPair {
   readonly tuned: Model;
   readonly base: Model;
 }
 
-/** One text's numbers, in nats, an entry a token. */
+/** One text's values in nats, one entry per token. */
 export interface LogRatios {
   /**
-   * The learned reward, log pi_tuned(t | before) - log pi_base(t | before): above zero where tuning made the token likelier. NaN where nothing
-   * stands before (the first token), and for tokens that only one of the models has.
+   * The learned reward, log pi_tuned(t | before) - log pi_base(t | before): above zero where tuning made the token
+   * likelier. NaN for the first token, which nothing precedes, and for tokens that only one of the models has.
    */
   readonly logRatio: Float32Array;
-  /** KL(pi_tuned || pi_base) of what would come after the token; undefined where the scorer does not work it out. */
+  /**
+   * KL(pi_tuned || pi_base) of the next-token distribution after this token; undefined unless the scorer computes it.
+   */
   readonly kl: Float32Array | undefined;
 }
 
 export interface LogRatioOptions {
   /** B and T of one run. */
   readonly shape: readonly [B: number, T: number];
-  /** Works out the divergence too. */
+  /** Computes the divergence too. */
   readonly kl?: boolean;
-  /** Whether weights may be copied into a faster layout; they must not change then. Costs a copy of both models. */
+  /**
+   * Whether weights may be copied into a faster layout; they must not change afterwards. Costs a copy of both models.
+   */
   readonly frozen?: boolean;
-  /** Changes the tuned model's MLP outputs; `stores` hold what that reads beside the model, and are frozen as the models are. */
+  /**
+   * Edits the tuned model's MLP outputs; `stores` hold what the edit reads beside the model, and are frozen with it.
+   */
   readonly edit?: Required<Pick<ForwardOptions, "editMlpOutput">> & { readonly stores: readonly StateStore[] };
 }
 
-/** Logits of one model held at once: so many numbers. */
+/** Maximum number of logits of one model held at once. */
 const logitsAtOnce = 2 ** 22;
 
 /**
- * A compiled forward pass of both models over the same texts. Probabilities are over the tokens that both models have: where one vocabulary is
- * longer (padding columns, added tokens) its further columns are left out of the softmax. A model reads a token that it does not have as its
- * begin-of-text token, else its end-of-text token.
+ * A compiled forward pass of both models over the same texts. Probabilities are over the tokens that both models have:
+ * where one vocabulary is longer (padding columns, added tokens), the softmax leaves its further columns out. A model
+ * reads a token that it does not have as its begin-of-text token, else its end-of-text token.
  */
 export class LogRatioScorer {
   readonly #program: Program;
@@ -72,8 +78,8 @@ export class LogRatioScorer {
   }
 
   /**
-   * Numbers of at most B texts of at most T token ids each, with what stands before every text as their first ids. `inputs` are those of the
-   * edit.
+   * Scores at most B texts of at most T token ids each, whose first ids are whatever precedes the text, such as a
+   * begin-of-text token. `inputs` are those of the edit.
    */
   async score(texts: readonly Int32Array[], inputs: Readonly<Record<string, Values>> = {}): Promise<LogRatios[]> {
     const [B, T] = this.#shape;
@@ -91,7 +97,7 @@ export class LogRatioScorer {
     await this.#program.dispose();
   }
 
-  /** Row t of the program is about the token after t. */
+  /** One text's results. Row t of the program scores the token after t. */
   #ofText(text: Int32Array, results: Awaited<ReturnType<Program["run"]>>, start: number): LogRatios {
     const { logRatio: next, kl } = results;
     invariant(next instanceof Float32Array, "a log-ratio program gave no log-ratios");
@@ -99,7 +105,7 @@ export class LogRatioScorer {
     for (const [at, id] of text.entries())
       if (at > 0 && id < this.#vocabulary) logRatio[at] = next[start + at - 1] ?? Number.NaN;
     if (!(kl instanceof Float32Array)) return { logRatio, kl: undefined };
-    // A divergence is never below zero; a sum of rounded terms may be.
+    // A divergence is never negative, but rounding can make the sum so.
     return { logRatio, kl: kl.slice(start, start + text.length).map((value) => Math.max(0, value)) };
   }
 }
@@ -112,8 +118,8 @@ export function sharedVocabulary({ tuned, base }: ModelPair): number {
 export const idsNames = { tuned: "ids.tuned", base: "ids.base" } as const;
 
 /**
- * What both models of a program read: at most B texts of at most T token ids each, padded at their ends, as the inputs of `idsNames` and
- * `positions`, i32 [B, T]. A token that a model does not have is another one to it (see `LogRatioScorer`).
+ * Inputs of `idsNames` and `positions`, i32 [B, T], for at most B texts of at most T token ids each, padded at their
+ * ends. Tokens that a model does not have are replaced (see `LogRatioScorer`).
  */
 export function pairInputs(
   { tuned, base }: ModelPair,
@@ -134,7 +140,7 @@ export function pairInputs(
   };
 }
 
-/** Ids with a token that the model has in place of those that it does not have. */
+/** Replaces ids that the model does not have by one that it has. */
 function readable(ids: Int32Array, { config }: Model): Int32Array {
   const { vocabSize, bosId = config.eosIds[0] ?? 0 } = config;
   return ids.map((id) => (id < vocabSize ? id : bosId));
@@ -153,8 +159,8 @@ function logRatioGraph(pair: ModelPair, { shape, kl = false, edit }: LogRatioOpt
 }
 
 /**
- * From hidden states of both models [N, D] and the tokens that come next, i32 [N, 1]: log-ratios [N] and, where it is asked for, divergences [N].
- * R rows of logits are held at once.
+ * Log-ratios [N] and, if `kl`, divergences [N], from the hidden states of both models [N, D] and the next tokens, i32
+ * [N, 1]. Materialises R rows of logits at a time.
  */
 export function logRatioNodes(
   pair: ModelPair,
@@ -185,13 +191,13 @@ export function logRatioNodes(
   return { logRatio: joined(ratios), ...(kl ? { kl: joined(divergences) } : {}) };
 }
 
-/** Log-probabilities [N, V] among the first V tokens, from a model's hidden states [N, D]; further tokens are left out of the softmax. */
+/** Log-probabilities [N, V] from hidden states [N, D]; the softmax is over the first V tokens only. */
 export function sharedLogProbs(model: Model, hidden: Node, V: number): Node {
   const logits = logitsOf(model, hidden);
   return ops.logSoftmax(model.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
 }
 
-/** Embeddings are looked up, not multiplied with: a copy of theirs would gain nothing. */
+/** Parameters worth freezing: all but embeddings, which are looked up, so that a faster layout would gain nothing. */
 export function pairMatrices({ tuned, base }: ModelPair): { readonly names: readonly string[] }[] {
   return [tuned, base].map(({ parameters }) => ({
     names: parameters.filter(({ role }) => role !== "embedding").map(({ name }) => name),

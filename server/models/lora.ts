@@ -16,7 +16,7 @@ export interface LoraOptions {
   readonly targets: readonly string[];
 }
 
-/** A model with adapters: graphs built from `weights` use them, and only `parameters` of them are to be trained. */
+/** A model with adapters: graphs built from `weights` use them; train only `parameters`. */
 export interface AdaptedModel {
   readonly base: Model;
   readonly options: LoraOptions;
@@ -54,7 +54,7 @@ export async function mergeLora(model: AdaptedModel): Promise<void> {
   await addTimes(model, 1);
 }
 
-/** Takes merged adapters out again, to rounding. */
+/** Subtracts merged adapters again, exact up to rounding. */
 export async function unmergeLora(model: AdaptedModel): Promise<void> {
   await addTimes(model, -1);
 }

@@ -3,7 +3,7 @@ import { INDEX_FILE } from "./safetensors.ts";
 
 const tokenizerFiles = /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json)$/;
 
-/** Whether a file goes along when a model is saved elsewhere: its tokenizer and what generates with it. */
+/** Whether saving a model elsewhere copies this file: the tokenizer's files and generation_config.json. */
 export function isTokenizerFile(name: string): boolean {
   return tokenizerFiles.test(name);
 }

@@ -18,7 +18,7 @@ import { ContextLengthError } from "./errors.ts";
 export interface Model {
   readonly config: ModelConfig;
   readonly store: StateStore;
-  /** What the store holds of the architecture's own. */
+  /** The architecture's own parameters, under their names in the store. */
   readonly parameters: readonly ParameterSpec[];
   /** How graphs reach the weights, adapters included. */
   readonly weights: Weights;
@@ -31,7 +31,7 @@ export interface ForwardOptions {
   readonly maskKeys?: boolean;
   readonly cache?: CacheInputs;
   readonly editMlpOutput?: (layer: number, output: Node) => Node;
-  /** Name of the input of ids where it is not `ids`: two models in one program may read different ones. */
+  /** Name of the ids input, `ids` by default: two models in one program may read different ids. */
   readonly idsName?: string;
 }
 
@@ -78,7 +78,7 @@ export function finalNormOf(config: ModelConfig): FinalNorm {
   return withArchitecture(config, (architecture) => architecture.finalNorm);
 }
 
-/** What a norm's scale holds before any training. */
+/** A norm's scale as stored before any training. */
 export function initialNormOf(config: ModelConfig): number {
   return withArchitecture(config, (architecture) => architecture.initialNorm);
 }
@@ -93,12 +93,12 @@ export function modelOf(config: ModelConfig, store: StateStore, prefix = ""): Mo
   return { config, store, parameters: prefixed(parameters, prefix), weights: stateWeights(parameters, prefix) };
 }
 
-/** The parameters as a store holds them that has them beside those of another model. */
+/** The parameters with `prefix` before each name, for a store that holds two models. */
 export function prefixed(parameters: readonly ParameterSpec[], prefix: string): ParameterSpec[] {
   return parameters.map((spec) => ({ ...spec, name: prefix + spec.name }));
 }
 
-/** Positions 0 .. T - 1 for each of B rows, as the input `positions` wants them for unpadded text. */
+/** Positions 0 .. T - 1 for each of B rows: the input `positions` for unpadded text. */
 export function plainPositions([B, T]: readonly [number, number]): Int32Array {
   return Int32Array.from({ length: B * T }, (_, at) => at % T);
 }

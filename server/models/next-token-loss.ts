@@ -3,7 +3,7 @@ import * as ops from "../engine/ops.ts";
 import { forward, logitsOf, type Model, plainPositions } from "./model.ts";
 
 /**
- * Mean cross-entropy in nats of every token but the first, given the ones before it: what language models are trained on. Its program
+ * Language-model loss: mean cross-entropy in nats of every token but the first, given the ones before it. Its program
  * takes the inputs of `forward` and `targets`, i32 [B * (T - 1)], as `targetsOf` makes them.
  */
 export function nextTokenLoss(model: Pick<Model, "config" | "weights">, [B, T]: readonly [B: number, T: number]): Node {
@@ -21,21 +21,21 @@ export function targetsOf(ids: Int32Array, [B, T]: readonly [B: number, T: numbe
   );
 }
 
-/** Texts as the inputs of a program that weighs each prediction. Letters: B texts, T token places. */
+/** Texts as the inputs of a program that weights each prediction. Letters: B texts, T tokens. */
 export type TextBatch = {
-  /** [B, T], zeros behind a text's end. */
+  /** [B, T], zeros after a text's end. */
   readonly ids: Int32Array;
   /** [B, T] */
   readonly positions: Int32Array;
-  /** [B, T]: 1 where a text has a token. */
+  /** [B, T]: 1 for a token, 0 for padding. */
   readonly real: Float32Array;
   /** [B * (T - 1)] */
   readonly targets: Int32Array;
-  /** [B * (T - 1)]: what each prediction counts; 0 behind a text's end. */
+  /** [B * (T - 1)]: the weight of each prediction; 0 after a text's end. */
   readonly weights: Float32Array;
 };
 
-/** Up to B texts, cut to T tokens each. `weightOf` a text's number of predictions is what each of them counts. */
+/** Up to B texts, cut to T tokens each. `weightOf` maps a text's number of predictions to the weight of each. */
 export function textBatch(
   texts: readonly Int32Array[],
   [B, T]: readonly [B: number, T: number],

@@ -11,10 +11,10 @@ export interface OpenedModel {
   readonly resolved: ResolvedModel;
 }
 
-/** The model that comes with the program; `./starter` is a folder of that name. */
+/** The bundled model; to open a folder of that name write `./starter`. */
 export const starterReference = "starter";
 
-/** As `resolveModel`, and knows `starter`. */
+/** `resolveModel` that also accepts `starter`. */
 export async function resolveReference(reference: string, options: ResolveOptions): Promise<ResolvedModel> {
   if (reference === starterReference) return { folder: starterFolder(), source: "folder" };
   return await resolveModel(reference, options);
@@ -31,7 +31,7 @@ export async function openModel(
   options: ResolveOptions = { download: false },
 ): Promise<OpenedModel> {
   const resolved = await resolveReference(reference, options);
-  // Before the weights, which take longest: a wrong folder should say so at once.
+  // Before the weights, which take longest, so that a wrong folder fails at once.
   const tokenizer = await loadTokenizer(resolved.folder);
   const model = await loadModel(device, resolved.folder);
   assertMatchesVocabulary(tokenizer, model.config.vocabSize);

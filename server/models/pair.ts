@@ -29,26 +29,27 @@ export interface PairReferences {
 export interface OpenedPair {
   readonly pair: { readonly [K in keyof ModelPair]: LoadedModel };
   readonly tokenizer: Tokenizer;
-  /** Ids from here on stand for tokens that only one of the two has: its tokenizer, or the model itself. */
+  /** Ids from here on stand for tokens that only one of the two (tokenizer or model) has. */
   readonly sharedTokens: number;
   readonly resolved: { readonly tuned: ResolvedModel; readonly base: ResolvedModel };
 }
 
 /**
- * Opens two checkpoints of one architecture, shape and tokenizer on a device. Vocabularies may be of different lengths (added tokens, padding).
- * The tokenizer is the tuned model's own, or the base model's where the tuned one lies without. Nothing is downloaded unless the options allow
- * it. Throws `PairMismatchError` for what cannot be compared (the same weights, say), and what `openModel` throws.
+ * Opens two checkpoints of one architecture, shape and tokenizer on a device. Vocabularies may be of different lengths
+ * (added tokens, padding). The tokenizer is the tuned model's own, or the base model's where the tuned folder has none.
+ * Downloads nothing unless the options allow it. Throws `PairMismatchError` for checkpoints that cannot be compared
+ * (equal weights, say), and what `openModel` throws.
  */
 export async function openPair(
   device: Device,
   references: PairReferences,
   options: ResolveOptions = { download: false },
 ): Promise<OpenedPair> {
-  // One after the other: each may download.
+  // One after the other, because each may download.
   const tuned = await resolveReference(references.tuned, options);
   const base = await resolveReference(references.base, options);
   const folders = { tuned: tuned.folder, base: base.folder };
-  // What is quick to read first: a wrong folder should say so at once.
+  // Quick reads first, so that a wrong folder fails at once.
   const [{ config }, { config: baseConfig }] = [await readConfig(folders.tuned), await readConfig(folders.base)];
   refuseOtherShapes(folders, config, baseConfig);
   const { tokenizer, sharedTokens } = await tokenizerOf(folders);
@@ -96,7 +97,7 @@ async function tokenizerOf({ tuned, base }: PairReferences): Promise<Pick<Opened
   return { tokenizer, sharedTokens };
 }
 
-/** Small tensors first, so that models which differ are told apart after a few bytes. */
+/** Throws `PairMismatchError` if all weights are equal. Small tensors first: models that differ stop the read early. */
 async function refuseSameWeights({ tuned, base }: PairReferences): Promise<void> {
   await using one = await openParameters(tuned);
   await using other = await openParameters(base);
@@ -111,7 +112,7 @@ async function refuseSameWeights({ tuned, base }: PairReferences): Promise<void>
   );
 }
 
-/** As far as both go: a vocabulary that was made longer adds rows. */
+/** Compares the common prefix: a longer vocabulary only appends rows. */
 async function sameValues(one: TensorSource, other: TensorSource, name: string): Promise<boolean> {
   const [a, b] = [await one.readFloat32(name), await other.readFloat32(name)];
   const shared = Math.min(a.length, b.length);

@@ -1,4 +1,4 @@
-/** A checkpoint's tensors under the names that this program gives parameters, whatever the file calls them. */
+/** A checkpoint's tensors by parameter name, whatever the file calls them. */
 
 import type { ModelConfig } from "./architectures.ts";
 import { checkSpareHead, namesIn } from "./checkpoint-names.ts";
@@ -7,16 +7,17 @@ import { CheckpointTensorError } from "./errors.ts";
 import { parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorInfo, type TensorSource } from "./safetensors.ts";
 
-/** Weights of a model's folder by parameter, and the config.json that says which there are. */
+/** Weights of a model's folder by parameter name, and the config.json that determines the parameters. */
 export interface CheckpointParameters extends TensorSource {
   readonly config: ModelConfig;
   readonly configJson: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Opens the weights of a Hugging Face folder by the names that `parametersOf` gives: a file of the body alone, or with a head under another name,
- * reads like any other. Every parameter is there, in its shape. Throws `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming
- * the tensor, and what `openCheckpointTensors` throws.
+ * Opens the weights of a Hugging Face folder by the names that `parametersOf` gives: a file of the body alone, or
+ * with the head under another name, reads like any other. Checks that every parameter exists in its shape. Throws
+ * `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what
+ * `openCheckpointTensors` throws.
  */
 export async function openParameters(folder: string): Promise<CheckpointParameters> {
   const { config, json } = await readConfig(folder);
@@ -81,13 +82,15 @@ class NamedParameters implements CheckpointParameters {
     return this.close();
   }
 
-  /** A name that is no parameter's goes on as it is, and is refused by the file under that name. */
+  /** The file's name for a parameter. Any other name is passed on unchanged, and the file refuses it. */
   #held(name: string): string {
     return this.#names.get(name) ?? name;
   }
 }
 
-/** Before anything is made for every layer: the file has at least a tensor of each. Throws `CheckpointTensorError`. */
+/**
+ * Throws `CheckpointTensorError` if config.json claims more layers than the file has tensors, before allocating any.
+ */
 function checkLayers({ path, tensors }: TensorSource, { layers }: ModelConfig): void {
   if (layers > tensors.size)
     throw new CheckpointTensorError(

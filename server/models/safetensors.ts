@@ -1,6 +1,6 @@
 /**
  * Weights in the safetensors format: `openCheckpointTensors` for a model's folder, `openSafetensors` for one file,
- * `writeSafetensors` to save. What is inside `safetensors/` is reached through here.
+ * `writeSafetensors` to save. Other folders import `safetensors/` through this file.
  */
 export {
   CheckpointIndexError,

@@ -1,4 +1,4 @@
-/** The learned reward of chosen tokens. Letters: B texts, T token places, R tokens asked for. */
+/** The learned reward of chosen tokens. Letters: B texts, T tokens per text, R requested tokens. */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
@@ -6,7 +6,7 @@ import * as ops from "../engine/ops.ts";
 import { idsNames, logRatioNodes, type ModelPair, pairInputs, pairMatrices, sharedVocabulary } from "./log-ratio.ts";
 import { forward } from "./model.ts";
 
-/** What may come after a text: `id` after the token at `place`. */
+/** A candidate for the next token: `id` after the token at `place`. */
 export interface NextToken {
   /** Which of the texts. */
   readonly text: number;
@@ -15,8 +15,8 @@ export interface NextToken {
 }
 
 /**
- * log pi_tuned(id | text up to place) - log pi_base(the same), in nats, as `LogRatioScorer` has it, but only for the tokens asked for: logits are
- * worked out for these alone, and they need not stand in the text.
+ * log pi_tuned(id | text up to place) - log pi_base(the same), in nats, as in `LogRatioScorer`, but only for requested
+ * tokens: it computes logits for these alone, and they need not occur in the text.
  */
 export class NextTokenLogRatios {
   readonly #program: Program;
@@ -50,7 +50,7 @@ export class NextTokenLogRatios {
     return new NextTokenLogRatios(program, pair, shape, most);
   }
 
-  /** An entry for each of at most R tokens; NaN for one that only one of the models has. */
+  /** One entry per token, at most R; NaN for one that only one of the models has. */
   async score(texts: readonly Int32Array[], tokens: readonly NextToken[]): Promise<Float32Array> {
     const [, T] = this.#shape;
     const inputs = pairInputs(this.#pair, texts, this.#shape);

@@ -1,11 +1,11 @@
 import { embeddingNameOf } from "./model.ts";
 import { openParameters } from "./parameters.ts";
 
-/** What a model knows of tokens before it reads any text: a row of its embedding table for each. Letters: V vocabulary, D width. */
+/** A model's embedding table: what it knows about tokens without context. Letters: V vocabulary, D width. */
 export interface TokenEmbeddings {
   /** D */
   readonly width: number;
-  /** [V, D], as the checkpoint has it. */
+  /** [V, D], as stored in the checkpoint. */
   readonly rows: Float32Array;
 }
 

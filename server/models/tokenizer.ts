@@ -1,8 +1,8 @@
 /**
- * A model's tokenizer, read from its folder: `loadTokenizer`. BPE merges are `@huggingface/tokenizers` (what
- * @huggingface/transformers wraps; on its own it loads in 30 ms, without an ONNX runtime). That library gives no offsets and
- * always parses special tokens, so added tokens, normalisation and splitting are done here, where each keeps its place in the text.
- * What is inside `tokenizer/` is reached through here.
+ * A model's tokenizer, read from its folder: `loadTokenizer`. `@huggingface/tokenizers` applies the BPE merges (it is
+ * what @huggingface/transformers wraps; on its own it loads in 30 ms, without an ONNX runtime). That library gives no
+ * offsets and always parses special tokens, so this code handles added tokens, normalisation and splitting, and
+ * tracks offsets. Other folders import `tokenizer/` through this file.
  */
 import { BpeTokenizer } from "./tokenizer/bpe-tokenizer.ts";
 import { sharedIds, tokenizerDifference } from "./tokenizer/compare.ts";
@@ -31,14 +31,17 @@ export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } fr
 
 /**
  * Loads tokenizer.json (and tokenizer_config.json, where there is one) of a checkpoint's folder. Throws
- * `TokenizerNotFoundError`, `TokenizerFileError`, or `UnsupportedTokenizerError` for a pipeline outside the families
+ * `TokenizerNotFoundError`, `TokenizerFileError`, or `UnsupportedTokenizerError` for a pipeline of another family than
  * GPT-2/GPT-Neo, GPT-NeoX/Pythia and Gemma.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   return new BpeTokenizer(await readTokenizer(folder));
 }
 
-/** A tokenizer beside another: why they are not the same (see `tokenizerDifference`), and the ids that both have, those below `sharedTokens`. */
+/**
+ * A tokenizer compared with another: their difference (see `tokenizerDifference`); ids below `sharedTokens` are in
+ * both.
+ */
 export interface ComparedTokenizer {
   readonly tokenizer: Tokenizer;
   readonly difference: string | undefined;
@@ -55,7 +58,10 @@ export async function loadTokenizers(folder: string, other: string): Promise<Com
   };
 }
 
-/** Throws `VocabularyMismatchError` if the tokenizer can give an id that a model of this vocab_size has no row for. */
+/**
+ * Throws `VocabularyMismatchError` if the tokenizer can produce an id for which a model of this vocab_size has no
+ * row.
+ */
 export function assertMatchesVocabulary(tokenizer: Tokenizer, vocabSize: number): void {
   if (tokenizer.vocabSize > vocabSize) throw new VocabularyMismatchError(tokenizer.vocabSize - 1, vocabSize);
 }

@@ -1,4 +1,4 @@
-/** A linear value head on the last hidden state, under TRL's names, so that checkpoints are exchanged with it. */
+/** A linear value head on the last hidden state, under TRL's names, so that checkpoints are interchangeable. */
 import type { Device, StateStore } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -16,7 +16,7 @@ export interface ValueHead {
 const weightName = "v_head.summary.weight";
 const biasName = "v_head.summary.bias";
 
-/** A head for hidden states of width D; zero weights (every value 0) unless some are given. */
+/** A head for hidden states of width D; zero weights (every value 0) by default. */
 export async function createValueHead(
   device: Device,
   D: number,

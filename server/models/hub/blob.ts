@@ -10,9 +10,9 @@ import type { HubClient, RemoteFile } from "./client.ts";
 import { DownloadCancelledError, DownloadDamagedError, HubUnreachableError } from "./errors.ts";
 
 /**
- * Downloads a file to `blobPath`, where it appears whole and with the right checksum or not at all. What an earlier try
- * left is taken up again, a broken connection is too, and bytes that turn out wrong are fetched once more from the start.
- * `onBytes` is told how many bytes of the file are there; the number falls when a download starts over.
+ * Downloads a file to `blobPath`, where it appears whole and with the right checksum or not at all. It resumes earlier
+ * tries and broken connections, and downloads a resumed file with a wrong checksum once more from the start. `onBytes`
+ * is called with the number of bytes on disk; the number falls when a download restarts.
  *
  * Throws `DownloadDamagedError`, `DownloadCancelledError`, `ModelFileError` (disk) and what `HubClient.download` throws.
  */
@@ -48,7 +48,7 @@ export async function downloadBlob(
   }
 }
 
-/** A file on its way, and the checksum of what is there of it. */
+/** A download in progress, with the running checksum of its bytes. */
 class Transfer {
   bytes = 0;
   readonly #handle: FileHandle;
@@ -61,7 +61,7 @@ class Transfer {
     this.#hash = startedHash(file);
   }
 
-  /** Goes on after what is in the file already. */
+  /** Opens the file and resumes after the bytes that it already has. */
   static async open(path: string, file: RemoteFile): Promise<Transfer> {
     const transfer = new Transfer(await open(path, "a+"), file);
     const there = await stat(path);
@@ -79,7 +79,10 @@ class Transfer {
     this.bytes = 0;
   }
 
-  /** Fetches the rest, over as many connections as it takes, as long as each of them gets further than any before. */
+  /**
+   * Fetches the rest. Reconnects as long as it makes progress; without any, it retries as often as the client's
+   * patience.
+   */
   async finish(client: HubClient, url: string, onBytes: (bytes: number) => void): Promise<void> {
     onBytes(this.bytes);
     let furthest = this.bytes;
@@ -106,11 +109,11 @@ class Transfer {
     await this.#handle.close();
   }
 
-  /** One connection. Returns what broke it off, if something did. */
+  /** Fetches over one connection. Returns the error that broke it off, if any. */
   async #fetchRest(client: HubClient, url: string, onBytes: (bytes: number) => void): Promise<Error | undefined> {
     const response = await client.download(url, this.bytes);
     const start = /^bytes (\d+)-/.exec(response.headers.get("Content-Range") ?? "")?.[1];
-    // The hub did not go on where we stopped: take the whole file if that is what it sends, and ask for it otherwise.
+    // The hub did not resume where we stopped: restart with the whole file if it sends that, else request it.
     if (this.bytes > 0 && (response.status !== 206 || Number(start) !== this.bytes)) {
       await this.restart();
       if (response.status !== 200) {
@@ -154,7 +157,7 @@ function startedHash({ etag, bytes }: RemoteFile): Hash {
   return etag.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${bytes}\0`);
 }
 
-/** The next chunk, or undefined at the end. Throws when the connection breaks or nothing comes in time. */
+/** The next chunk, or undefined at the end. Throws when the connection breaks or on a timeout. */
 async function withinSilence(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   silenceMs: number,
@@ -174,8 +177,8 @@ async function withinSilence(
 let claimCount = 0;
 
 /**
- * A path for an unfinished download that no other process or thread writes to. What a finished process left there is
- * taken over by renaming it, which only one of several takers can do.
+ * A path for an unfinished download that no other process or thread writes to. It takes over the file of an ended
+ * process by renaming it; in a race only one rename succeeds.
  */
 async function claimPartial(blobPath: string): Promise<string> {
   const folder = dirname(blobPath);
@@ -192,13 +195,13 @@ async function claimPartial(blobPath: string): Promise<string> {
       await rename(join(folder, name), mine);
       return mine;
     } catch {
-      // Someone else took it first.
+      // Lost the race.
     }
   }
   return mine;
 }
 
-/** Leaves an unfinished download for the next one to take up. */
+/** Releases an unfinished download, so that the next one can resume it. */
 async function releasePartial(partial: string, blobPath: string): Promise<void> {
   await rename(partial, `${blobPath}.lfp.incomplete`).catch(() => undefined);
 }

@@ -7,7 +7,7 @@ import type { Repository } from "./repository.ts";
 
 /**
  * One repository's folder in the cache that all Hugging Face tools share: `blobs/<checksum>` hold the bytes,
- * `snapshots/<commit>/<file>` link to them, `refs/<branch or tag>` say which commit a name stands for.
+ * `snapshots/<commit>/<file>` link to them, `refs/<branch or tag>` hold the commit that a name points to.
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
 export class HubCache {
@@ -19,7 +19,7 @@ export class HubCache {
     this.blobsFolder = join(this.#folder, "blobs");
   }
 
-  /** The commit that a branch, tag or commit stood for when it was last asked about; undefined if it never was. */
+  /** The cached commit of a branch, tag or commit; undefined if it was never resolved. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
     const text = await readTextFile(join(this.#folder, "refs", revision), "record").catch(() => "");
@@ -30,7 +30,7 @@ export class HubCache {
     return join(this.#folder, "snapshots", commit);
   }
 
-  /** A file of our own about a commit, where other tools do not look. */
+  /** Path of our own notes on a commit, where other tools do not look. */
   notePath(commit: string): string {
     return join(this.#folder, ".lfp", `${commit}.json`);
   }
@@ -39,7 +39,7 @@ export class HubCache {
     return join(this.blobsFolder, etag);
   }
 
-  /** Whether the blob is there and as long as it should be. */
+  /** Whether the blob exists with the expected length. */
   async hasBlob(etag: string, bytes: number): Promise<boolean> {
     const found = await stat(this.blobPath(etag)).catch(() => undefined);
     return found?.isFile() === true && found.size === bytes;
@@ -55,7 +55,7 @@ export class HubCache {
     if (await sameFile(pointer, blob)) return;
     try {
       await mkdir(dirname(pointer), { recursive: true });
-      // A link may lead to nothing, or to a blob that was replaced.
+      // A link may be dangling, or point to a replaced blob.
       await rm(pointer, { force: true });
       await symlink(relative(dirname(pointer), blob), pointer);
     } catch (cause) {
@@ -66,7 +66,7 @@ export class HubCache {
     }
   }
 
-  /** Says which commit a branch or tag stands for. Throws `ModelFileError` and what `writeFileAtomically` throws. */
+  /** Records the commit of a branch or tag. Throws `ModelFileError` and what `writeFileAtomically` throws. */
   async writeRef(revision: string, commit: string): Promise<void> {
     if (isCommit(revision)) return;
     const path = join(this.#folder, "refs", revision);
@@ -80,7 +80,7 @@ export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
-/** Whether there is a file at a path, or a link to one. */
+/** Whether a path is a file, or a link to one. */
 export async function isFile(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() === true;

@@ -8,26 +8,26 @@ import type { HubSettings } from "./settings.ts";
 
 /** A file of a repository on the hub. */
 export interface RemoteFile {
-  /** In the repository, with slashes. */
+  /** Path in the repository, with slashes. */
   readonly path: string;
   readonly bytes: number;
   /** The name of its blob: the SHA-256 of its bytes if it is stored in LFS, git's SHA-1 of it otherwise; in hex. */
   readonly etag: string;
 }
 
-/** How patient a client is. */
+/** A client's retries and timeouts. */
 export interface Patience {
-  /** Repetitions of a request that fails through no fault of its own, and of a download that does not get on. */
+  /** Maximum retries of a request while the hub is busy or unreachable, and of a download that makes no progress. */
   readonly retries: number;
-  /** The wait before the first repetition; it doubles each time. */
+  /** Delay before the first retry; it doubles each time. */
   readonly retryDelayMs: number;
-  /** How long the hub may say nothing. */
+  /** Timeout while the hub sends nothing. */
   readonly silenceMs: number;
 }
 
 export const DEFAULT_PATIENCE: Patience = { retries: 4, retryDelayMs: 1000, silenceMs: 60_000 };
 
-/** What the hub says of a repository, a page of a list at a time: far more than any has. */
+/** Maximum size of one answer of the hub (a page, for lists), far above real ones. */
 const MOST_ANSWER_BYTES = 2 ** 25;
 const MOST_PAGES = 200;
 const MOST_FILES = 100_000;
@@ -35,7 +35,9 @@ const MOST_FILES = 100_000;
 /** SHA-1 or SHA-256 in hex. */
 const BLOB_NAME = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
-/** The few questions that we ask the hub about a repository, with its own client where that has them. Every answer is checked. */
+/**
+ * The few hub requests that this program needs, through the hub's own client where possible. It checks every answer.
+ */
 export class HubClient {
   readonly patience: Patience;
   readonly signal: AbortSignal | undefined;
@@ -59,7 +61,7 @@ export class HubClient {
     this.patience = options.patience ?? DEFAULT_PATIENCE;
   }
 
-  /** The commit that a branch, tag or commit of the repository is now. */
+  /** The current commit of a branch, tag or commit of the repository. */
   async commitOf(revision: string): Promise<string> {
     const { datasetInfo, modelInfo } = await import("@huggingface/hub");
     const { kind, id } = this.#repository;
@@ -69,7 +71,7 @@ export class HubClient {
     return String(info.sha);
   }
 
-  /** What a data set's card (the head of its README.md) says, as plain data. */
+  /** A data set's card (the head of its README.md), as plain data. */
   async card(commit: string): Promise<unknown> {
     const { datasetInfo } = await import("@huggingface/hub");
     const { id } = this.#repository;
@@ -88,7 +90,7 @@ export class HubClient {
       for await (const { type, path, size, oid, lfs } of listFiles(request)) {
         if (type !== "file") continue;
         const etag = String(lfs?.oid ?? oid);
-        // Path and checksum become file names, so that a hub could otherwise point them anywhere.
+        // Path and checksum become file names; unchecked, a hub could write anywhere.
         const sound = isSafePath(path) && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
         if (!sound) throw new Error("its list of files is malformed");
         files.push({ path, bytes: size, etag });
@@ -98,22 +100,22 @@ export class HubClient {
     });
   }
 
-  /** Where a file's bytes are asked for. */
+  /** URL of a file's bytes. */
   fileUrl(commit: string, path: string): string {
     const { kind, id } = this.#repository;
     const place = kind === "model" ? id : `datasets/${id}`;
     return `${this.#settings.endpoint}/${place}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   }
 
-  /** A file's bytes from `fromByte` on, if the answer's status is 206, and from its start if it is 200; 416: there are none. */
+  /** Requests a file from `fromByte` on. Status 206: from there; 200: from the start; 416: nothing is left. */
   async download(url: string, fromByte: number): Promise<Response> {
-    // Compression would make byte positions of the answer other than those of the file.
+    // With compression, byte positions of the answer would differ from the file's.
     const headers: Record<string, string> = { "Accept-Encoding": "identity" };
     if (fromByte > 0) headers["Range"] = `bytes=${fromByte}-`;
     return await this.#request(url, { headers }, (status) => status === 416);
   }
 
-  /** For one question, which may need several requests: a list comes in pages. */
+  /** Options for one call of the hub's client, which may take several requests: lists come in pages. */
   get #connection() {
     let requests = 0;
     const request: typeof fetch = async (input, init) => {
@@ -141,7 +143,7 @@ export class HubClient {
     return new HubUnreachableError(`${this.#settings.endpoint} (${what})`, error);
   }
 
-  /** A request that is repeated while the hub is busy or out of reach; any other refusal is an error at once. */
+  /** Sends a request; retries while the hub is busy or unreachable, and throws at once on any other refusal. */
   async #request(url: string, init: RequestInit, accept: (status: number) => boolean): Promise<Response> {
     for (let retry = 0; ; retry++) {
       let failure: unknown;
@@ -165,14 +167,14 @@ export class HubClient {
     }
   }
 
-  /** Waits before a repetition, unless the caller's signal ends it. */
+  /** Waits before a retry, unless the caller's signal aborts. */
   async wait(waitMs: number, url: string): Promise<void> {
     await delay(waitMs, undefined, this.signal ? { signal: this.signal } : {}).catch(() => {
       throw new DownloadCancelledError(url);
     });
   }
 
-  /** Follows redirects here, so that the token is sent to the endpoint's own origin only, whatever an answer says. */
+  /** Follows redirects itself, so that the token is sent only to the endpoint's own origin. */
   async #followed(url: string, init: RequestInit): Promise<Response> {
     let target = new URL(url);
     const endpoint = new URL(this.#settings.endpoint);
@@ -193,7 +195,7 @@ export class HubClient {
     throw new HubUnreachableError(url, new Error("it redirects without end"));
   }
 
-  /** One request, given up when no answer begins within the patience. */
+  /** Sends one request, with the timeout `silenceMs` for the start of the answer. */
   async #once(url: URL, init: RequestInit): Promise<Response> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(new Error("no answer in time")), this.patience.silenceMs);
@@ -222,7 +224,7 @@ export class HubClient {
           : `There is no such ${noun} or file`;
       return new HubRefusedError(status, url, `${what}: check the spelling.`);
     }
-    // The hub answers 401 for what does not exist, so as not to say which private repositories do.
+    // The hub answers 401 for missing repositories too, so as not to reveal which private ones exist.
     const reason = token === undefined ? `or it is private: ${login}` : "or the token may not read it: check the token";
     return new HubRefusedError(status, url, `There is no such ${noun} (check the spelling), ${reason}.`);
   }

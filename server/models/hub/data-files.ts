@@ -1,6 +1,6 @@
 /**
- * Which files of a data set's repository make a split. The card may say it (`configs`); otherwise names do, as they do for the
- * `datasets` library: https://huggingface.co/docs/hub/datasets-file-names-and-splits and
+ * Which files of a data set's repository form a split. The card may declare it (`configs`); otherwise file names
+ * decide, as in the `datasets` library: https://huggingface.co/docs/hub/datasets-file-names-and-splits and
  * https://huggingface.co/docs/hub/datasets-manual-configuration
  */
 
@@ -8,13 +8,13 @@ import { z } from "zod";
 import { byCodeUnit } from "../../common/order.ts";
 import { DataSplitError } from "./errors.ts";
 
-/** Which part of a data set is wanted. */
+/** Selects a part of a data set. */
 export interface DataSelection {
   /** Such as `train`. */
   readonly split: string;
   /** The configuration, which the hub's viewer calls subset; needed where there are several and none is the default. */
   readonly config?: string | undefined;
-  /** Endings of the files that can be read, such as `.parquet`; of several formats in a split, the one with most files is taken. */
+  /** Readable file extensions, such as `.parquet`; of several formats in a split, the one with most files wins. */
   readonly endings: readonly string[];
 }
 
@@ -26,13 +26,13 @@ const configSchema = z
   })
   .readonly();
 
-/** A configuration as the card gives it: for each split the patterns of its files. */
+/** A configuration as declared by the card: for each split the patterns of its files. */
 export type DataConfig = z.infer<typeof configSchema>;
 export const dataConfigsSchema = z.array(configSchema).readonly();
 
 /**
- * The split's files, in the order of their names. `configs` are what the card says, `paths` all files of the repository. Throws
- * `DataSplitError`.
+ * The split's files, in the order of their names. `configs` come from the card, `paths` are all files of the
+ * repository. Throws `DataSplitError`.
  */
 export function selectDataFiles(
   id: string,
@@ -51,7 +51,7 @@ export function selectDataFiles(
   throw new DataSplitError(id, `has no files of the split ${quoted(split)}${which}`, advice);
 }
 
-/** What a card declares, or no configurations where it declares none that name their files. */
+/** The configurations that a card declares; empty unless they name their files. */
 export function configsOfCard(card: unknown): readonly DataConfig[] {
   const parsed = cardSchema.safeParse(card);
   if (!parsed.success) return [];
@@ -82,7 +82,7 @@ const cardSchema = z.object({
 
 type CardFiles = z.infer<typeof cardSchema>["configs"][number]["data_files"];
 
-/** Files without a split are the training split. */
+/** The splits of a configuration; files without a split form the training split. */
 function splitsOf(files: CardFiles): { name: string; patterns: string[] }[] {
   return (files ?? []).map((item) =>
     typeof item === "string" ? { name: "train", patterns: [item] } : { name: item.split, patterns: item.path },
@@ -116,7 +116,7 @@ function declaredSplits(
   return splits;
 }
 
-/** Splits that names show. Where none shows any, all files are the training split. */
+/** Splits inferred from file names. Where no name shows one, all files form the training split. */
 function namedSplits(id: string, files: readonly string[], config: string | undefined): Map<string, string[]> {
   const inConfig = config === undefined ? files : files.filter((path) => path.split("/").slice(0, -1).includes(config));
   if (config !== undefined && inConfig.length === 0) {
@@ -137,7 +137,7 @@ function namedSplits(id: string, files: readonly string[], config: string | unde
   return splits.size > 0 ? splits : new Map([["train", [...inConfig]]]);
 }
 
-/** The split in the file's name or in that of a folder, the nearest one; any word before a shard number is a split. */
+/** The split named by the file or else its nearest folder; any word before a shard number is a split. */
 function splitShownBy(path: string): string | undefined {
   const [name = "", ...folders] = path.split("/").reverse();
   const sharded = SHARD.exec(name)?.[1];
@@ -153,7 +153,7 @@ function splitShownBy(path: string): string | undefined {
 /** `train-00000-of-00002.parquet`. */
 const SHARD = /^(\w[\w.-]*?)-(\d{4,})-of-(\d{4,})(?=[.-])/;
 
-/** Words that mean one split, by the `datasets` library. */
+/** Synonyms of split names, as in the `datasets` library. */
 const SPLIT_WORDS: ReadonlyMap<string, string> = new Map([
   ["train", "train"],
   ["training", "train"],
@@ -171,7 +171,7 @@ function canonicalSplit(split: string): string {
   return SPLIT_WORDS.get(split) ?? split;
 }
 
-/** Whether files are all shards of one, and none is missing. */
+/** Whether files are all the shards of one split, with none missing. */
 export function areAllShards(paths: readonly string[]): boolean {
   const shards = paths.map((path) => {
     const name = path.split("/").at(-1) ?? "";
@@ -209,7 +209,7 @@ function ofOneFormat(files: readonly string[], endings: readonly string[]): stri
   return [...byEnding.values()].reduce((most, some) => (some.length > most.length ? some : most), []);
 }
 
-/** The longest ending that fits, so that .jsonl.gz is not taken for another. */
+/** The longest matching ending, so that .jsonl.gz does not match a shorter one. */
 function endingOf(path: string, endings: readonly string[]): string | undefined {
   const name = path.toLowerCase();
   return endings.toSorted((a, b) => b.length - a.length).find((ending) => name.endsWith(ending));

@@ -1,7 +1,7 @@
 import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
 import { type Repository, repositoryNoun } from "./repository.ts";
 
-/** What was given names no model: neither a folder nor a hub id. */
+/** A reference that names no model: neither a folder nor a hub id. */
 export class ModelReferenceError extends LfpError {
   readonly code = "usage";
 
@@ -13,7 +13,7 @@ export class ModelReferenceError extends LfpError {
   }
 }
 
-/** What was given names no data set. */
+/** A reference that names no data set. */
 export class DataSetReferenceError extends LfpError {
   readonly code = "usage";
 
@@ -25,7 +25,7 @@ export class DataSetReferenceError extends LfpError {
   }
 }
 
-/** A data set has no files of the split or configuration that was asked for, or none that can be read. */
+/** A data set has no files of the requested split or configuration, or no readable ones. */
 export class DataSplitError extends LfpError {
   readonly code = "not-found";
 
@@ -43,7 +43,7 @@ export class HubSettingsError extends LfpError {
   }
 }
 
-/** Model or data set are not in the cache, and downloading was not asked for or is not possible. */
+/** The model or data set is not in the cache, and downloading was not allowed or not possible. */
 export class NotCachedError extends LfpError {
   readonly code = "not-found";
 
@@ -55,7 +55,7 @@ export class NotCachedError extends LfpError {
   }
 }
 
-/** The hub says no: there is no such repository or revision, or it does not let us have it. */
+/** The hub refuses: the repository or revision does not exist, or access is denied. */
 export class HubRefusedError extends LfpError {
   readonly code: ErrorCode;
   readonly status: number;
@@ -67,7 +67,7 @@ export class HubRefusedError extends LfpError {
   }
 }
 
-/** The hub could not be reached, broke off again and again, or answered with nonsense. What was downloaded is kept. */
+/** The hub is unreachable, broke off repeatedly, or sent a malformed answer. Bytes downloaded so far are kept. */
 export class HubUnreachableError extends LfpError {
   readonly code = "resource";
 
@@ -81,7 +81,7 @@ export class HubUnreachableError extends LfpError {
   }
 }
 
-/** A downloaded file is not what the hub says it is. It is thrown away. */
+/** A downloaded file does not match the hub's checksum. It is deleted. */
 export class DownloadDamagedError extends LfpError {
   readonly code = "resource";
 
@@ -103,7 +103,7 @@ export class DiskTooSmallError extends LfpError {
   }
 }
 
-/** The caller's signal stopped a download. What was downloaded is kept. */
+/** The caller's signal stopped a download. Bytes downloaded so far are kept. */
 export class DownloadCancelledError extends LfpError {
   readonly code = "cancelled";
 

@@ -1,4 +1,4 @@
-/** Which files of a repository make a model. */
+/** Which files of a repository form a model. */
 
 import { join } from "node:path";
 import { readTextFile } from "../../common/text-file.ts";
@@ -19,14 +19,14 @@ import type { SnapshotFetcher } from "./snapshot.ts";
 /** The files beside the weights that are needed to run a model. */
 const SMALL_FILES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$/;
 
-/** Whether config and weights are all there. */
+/** Whether a folder has the config and all weights. */
 export async function isWholeModel(folder: string): Promise<boolean> {
   return (await isFile(join(folder, "config.json"))) && (await hasWeights(folder));
 }
 
 /**
- * Brings config, tokenizer and safetensors into the cache, never pickles. Throws `NoWeightsError`, `PickleRefusedError`,
- * `CheckpointIndexError` and what fetching throws.
+ * Fetches config, tokenizer and safetensors into the cache, never pickles. Throws `NoWeightsError`,
+ * `PickleRefusedError`, `CheckpointIndexError` and what fetching throws.
  */
 export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise<void> {
   const listed = await snapshot.client.files(snapshot.commit, { recursive: false });

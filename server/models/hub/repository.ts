@@ -1,4 +1,4 @@
-/** What a repository on the hub holds, as the hub calls it. */
+/** Kind of a repository on the hub, in the hub's own words. */
 export type RepositoryKind = "model" | "dataset";
 
 /** A repository on the hub; `id` is `owner/name`. */
@@ -7,7 +7,7 @@ export interface Repository {
   readonly id: string;
 }
 
-/** How messages call it. */
+/** The noun for messages. */
 export function repositoryNoun(kind: RepositoryKind): string {
   return kind === "model" ? "model" : "data set";
 }

@@ -6,7 +6,7 @@ import { HubSettingsError } from "./errors.ts";
 /** Environment variables, as `process.env` holds them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where the hub is, where its files are kept, and who asks; what huggingface_hub's variables say. */
+/** The hub's endpoint, cache folder and access token, as set by huggingface_hub's environment variables. */
 export interface HubSettings {
   /** Without a slash at its end. */
   readonly endpoint: string;
@@ -14,7 +14,7 @@ export interface HubSettings {
   readonly cacheFolder: string;
   /** Sent to the endpoint's origin and nowhere else. */
   readonly token: string | undefined;
-  /** No request may be made. */
+  /** Forbids all requests. */
   readonly offline: boolean;
 }
 
@@ -46,7 +46,7 @@ async function tokenOf(env: Environment, home: string): Promise<string | undefin
   const variable = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
   const file = folderOf(env["HF_TOKEN_PATH"]) ?? join(home, "token");
   const token = (variable || (await readTextFile(file, "record").catch(() => ""))).trim();
-  // Checked here, because a refusal further down would quote the whole header.
+  // Checked here, because an error from fetch would quote the whole header.
   if (!/^[\x21-\x7e]*$/.test(token)) throw new HubSettingsError(variable ? "HF_TOKEN" : file, "an access token");
   return token === "" ? undefined : token;
 }

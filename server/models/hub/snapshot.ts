@@ -1,4 +1,4 @@
-/** What resolving a model and resolving a data set have in common: when the hub is asked, and how files get into the cache. */
+/** Shared by resolving models and data sets: when to ask the hub, and how to fetch files into the cache. */
 import { statfs } from "node:fs/promises";
 import { resolve } from "node:path";
 import { downloadBlob } from "./blob.ts";
@@ -8,36 +8,36 @@ import { DiskTooSmallError, HubUnreachableError, NotCachedError } from "./errors
 import { type Repository, repositoryNoun } from "./repository.ts";
 import { type Environment, type HubSettings, hubSettings } from "./settings.ts";
 
-/** How far a download is; `bytes` falls back when a damaged file is fetched anew. */
+/** Progress of a download; `bytes` falls when a damaged file is downloaded again. */
 export interface DownloadProgress {
-  /** The file that is on its way. */
+  /** The file being downloaded. */
   readonly file: string;
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
 export interface ResolveOptions {
-  /** Whether what is not in the cache may be fetched from the hub; nothing is otherwise. */
+  /** Whether files missing from the cache may be fetched from the hub. */
   readonly download: boolean;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;
-  /** Instead of the built-in one, such as for a proxy. */
+  /** Replaces the built-in fetch, such as for a proxy. */
   readonly fetch?: typeof fetch;
-  /** Instead of `process.env`. */
+  /** Replaces `process.env`. */
   readonly env?: Environment;
   readonly patience?: Patience;
 }
 
-/** What is wanted of a repository. */
+/** A request for some files of a repository. */
 export interface SnapshotRequest<T> {
   readonly repository: Repository;
   /** A branch, tag or commit. */
   readonly revision: string;
-  /** What of it is in the cache at a commit; undefined unless all is there. */
+  /** Finds the result in the cache at a commit; undefined unless it is complete. */
   readonly find: (cache: HubCache, commit: string) => Promise<T | undefined>;
-  /** Whether what was found at a commit that was asked for by its hash needs no look at the hub. */
+  /** Whether a cached result needs no request to the hub, given that the caller named the commit by its hash. */
   readonly isFinal: (found: T) => Promise<boolean>;
-  /** Brings all of it into the cache with `snapshot.fetch`. */
+  /** Fetches all of it into the cache with `snapshot.fetch`. */
   readonly fetch: (snapshot: SnapshotFetcher) => Promise<T>;
 }
 
@@ -48,8 +48,8 @@ export interface ResolvedSnapshot<T> {
 }
 
 /**
- * Without `download` no request is made. With it, the hub is asked for the revision's newest commit, and what is missing is
- * fetched. With the network off, what the cache holds is used.
+ * Resolves a request from the cache and, with `download`, from the hub: it asks for the revision's newest commit and
+ * fetches missing files. With the network off, it uses what the cache holds. Without `download` it makes no request.
  *
  * Throws `NotCachedError`, `DiskTooSmallError`, `ModelFileError`, the errors of `errors.ts` and those of the request.
  */
@@ -73,7 +73,7 @@ export async function resolveSnapshot<T>(
 
   let commit: string;
   try {
-    // Someone who has the files and is offline should not wait long to be told so.
+    // A user who is offline but has the files cached should not wait long.
     const patience = cached ? HASTE : options.patience;
     commit = await new HubClient(settings, repository, { ...options, patience }).commitOf(revision);
   } catch (error) {
@@ -89,7 +89,7 @@ export async function resolveSnapshot<T>(
 
 const HASTE: Patience = { retries: 0, retryDelayMs: 0, silenceMs: 10_000 };
 
-/** Brings files of one commit into the cache. */
+/** Fetches files of one commit into the cache. */
 export class SnapshotFetcher {
   readonly client: HubClient;
   readonly cache: HubCache;
@@ -104,12 +104,12 @@ export class SnapshotFetcher {
     this.#onProgress = onProgress;
   }
 
-  /** Files that had to be fetched so far. */
+  /** Number of files fetched so far. */
   get fetchedFiles(): number {
     return this.#fetchedFiles;
   }
 
-  /** Fetches what is missing of these files, each resumed where an earlier try stopped and checked against its checksum. */
+  /** Fetches those files that are missing; resumes earlier tries and verifies checksums. */
   async fetch(files: readonly RemoteFile[]): Promise<void> {
     const { client, cache, commit } = this;
     const missing: RemoteFile[] = [];
@@ -130,7 +130,7 @@ export class SnapshotFetcher {
   }
 }
 
-/** The nearest folder above that exists says how much room there is; a file system that does not say has enough. */
+/** Checks free space at the nearest existing parent folder; passes on a file system that does not report it. */
 async function checkSpace(folder: string, neededBytes: number): Promise<void> {
   const parent = resolve(folder, "..");
   const found = await statfs(folder).catch(() => undefined);

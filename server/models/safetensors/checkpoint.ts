@@ -11,7 +11,7 @@ import { openSafetensors, type SafetensorsFile, type TensorSource } from "./read
 export const WEIGHTS_FILE = "model.safetensors";
 export const INDEX_FILE = "model.safetensors.index.json";
 
-/** A folder without weights that can be read. */
+/** A folder without readable weights. */
 export class NoWeightsError extends LfpError {
   readonly code = "not-found";
 
@@ -24,7 +24,7 @@ export class NoWeightsError extends LfpError {
   }
 }
 
-/** Only pickle files are there, and unpickling runs whatever code the file's author put in. */
+/** The folder's only weights are pickle files, and unpickling can run any code that their author put in. */
 export class PickleRefusedError extends LfpError {
   readonly code = "input";
 
@@ -47,8 +47,8 @@ export class CheckpointIndexError extends LfpError {
 }
 
 /**
- * Opens all weights of a checkpoint folder as one source, whether they are in one file or in shards. Every file's header
- * is checked at once. Throws `ModelFileError`, `NoWeightsError`, `PickleRefusedError`, `CheckpointIndexError` and
+ * Opens all weights of a checkpoint folder as one source, whether they are in one file or in shards. Checks every
+ * file's header first. Throws `ModelFileError`, `NoWeightsError`, `PickleRefusedError`, `CheckpointIndexError` and
  * `SafetensorsError`.
  */
 export async function openCheckpointTensors(folder: string): Promise<TensorSource> {
@@ -66,7 +66,7 @@ export function isPickle(name: string): boolean {
 
 /**
  * Which shard holds each tensor, from the text of an index file. Shards are plain names of safetensors files beside the
- * index, so that no index can reach out of its folder. Throws `CheckpointIndexError`.
+ * index, so that no index can refer to files outside its folder. Throws `CheckpointIndexError`.
  */
 export function parseShardIndex(text: string, path: string): ReadonlyMap<string, string> {
   let index: unknown;

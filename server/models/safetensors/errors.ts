@@ -2,7 +2,7 @@ import { type ErrorCode, LfpError, messageOf } from "../../common/errors.ts";
 
 /** The rules of the format that a file can break; see `SafetensorsError`. */
 export type SafetensorsRule =
-  /** Fewer than the 8 bytes of the header's length. */
+  /** The file has fewer than the 8 bytes of the header's length. */
   | "header-too-small"
   /** A header of over 100,000,000 bytes. */
   | "header-too-large"
@@ -68,7 +68,7 @@ export class ModelFileError extends LfpError {
   }
 }
 
-/** A tensor was asked for by a name that the file or checkpoint does not hold. */
+/** The file or checkpoint has no tensor of the requested name. */
 export class TensorNotFoundError extends LfpError {
   readonly code = "not-found";
   readonly tensor: string;
@@ -83,7 +83,7 @@ export class TensorNotFoundError extends LfpError {
   }
 }
 
-/** A tensor was asked for as numbers and holds something else (booleans, integers, quantised weights). */
+/** A tensor to be read as floats has another dtype (booleans, integers, quantised weights). */
 export class TensorDtypeError extends LfpError {
   readonly code = "input";
 

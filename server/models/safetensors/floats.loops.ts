@@ -1,6 +1,6 @@
 /**
- * Conversions between f32 and the two half-precision formats, in bits, so that subnormals, infinities and the payloads
- * of NaNs come through exactly. Rounding is to nearest, ties to even (IEEE 754), as in PyTorch.
+ * Bitwise conversions between f32 and the two half-precision formats, which preserve subnormals, infinities and the
+ * payloads of NaNs exactly. Rounding is to nearest, ties to even (IEEE 754), as in PyTorch.
  */
 
 /** Widens f16 values into `target` from index `at` on. */
@@ -36,7 +36,7 @@ export function f32ToBf16(source: Float32Array, target: Uint16Array): number {
   for (let i = 0; i < bits.length; i++) {
     const value = bits[i]!;
     if ((value & 0x7fffffff) > F32_EXPONENT) {
-      // The quiet bit keeps a NaN whose payload is cut off from turning into an infinity.
+      // The quiet bit: without it, a NaN whose payload is cut off would become an infinity.
       const cut = value >>> 16;
       target[i] = cut & 0x7f ? cut : cut | 0x40;
       continue;

@@ -3,7 +3,7 @@ import { DTYPE_BITS, type Dtype, isDtype } from "./dtypes.ts";
 import { SafetensorsError, type SafetensorsRule, shown } from "./errors.ts";
 import { HeaderScanner } from "./scanner.ts";
 
-/** What a file says of one tensor. */
+/** A tensor's entry in the header. */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: Dtype;
@@ -11,11 +11,11 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** Where its bytes start in the file. */
   readonly byteStart: number;
-  /** Where they end: the first byte that is not its own. */
+  /** Where they end, exclusive. */
   readonly byteEnd: number;
 }
 
-/** A checked header: the tensors, in the order of the header, fill the file from the header's end to its own without hole or overlap. */
+/** A checked header: its tensors, in its order, tile the file from the header's end without hole or overlap. */
 export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
@@ -27,7 +27,7 @@ export const PREFIX_BYTES = 8;
 /** The format's own limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Ours, so that a header of nothing but tiny entries cannot fill the memory (about 1 kB each): no real file comes near. */
+/** Our own limit, far above real files: many tiny entries could otherwise exhaust memory (about 1 kB each). */
 export const MAX_ENTRIES = 1 << 16;
 
 /** PyTorch's limit. */
@@ -60,9 +60,9 @@ export function parseHeaderLength(prefix: Buffer, fileBytes: number, path: strin
 }
 
 /**
- * Reads and checks the JSON header of a file of `fileBytes` bytes: all that the format's own reader checks, and beyond it
- * duplicate keys and fields that the format does not know, which other readers may take differently.
- * Throws `SafetensorsError`. Format: https://github.com/huggingface/safetensors#format
+ * Reads and checks the JSON header of a file of `fileBytes` bytes. Beyond what the format's own reader checks, it
+ * refuses duplicate keys and unknown fields, which other readers may interpret differently. Throws
+ * `SafetensorsError`. Format: https://github.com/huggingface/safetensors#format
  */
 export function parseHeader(header: Buffer, fileBytes: number, path: string): SafetensorsHeader {
   if (!isUtf8(header)) throw new SafetensorsError(path, "utf8", "its header is not UTF-8");
@@ -128,7 +128,7 @@ function parseTensor(scanner: HeaderScanner, name: string, dataStart: number): T
   return { name, dtype, shape, byteStart: dataStart + begin, byteEnd: dataStart + end };
 }
 
-/** The tensors tile the bytes after the header, and each range is as long as shape and dtype say. */
+/** Checks that the tensors tile the bytes after the header, each range as long as shape and dtype imply. */
 function checkLayout(
   tensors: ReadonlyMap<string, TensorInfo>,
   dataStart: number,
@@ -149,7 +149,7 @@ function checkLayout(
   }
 }
 
-/** The tensor's range starts where the one before it ends, and is as long as shape and dtype say. */
+/** Checks that a tensor's range starts where the previous one ends, and is as long as shape and dtype imply. */
 function checkTensor(tensor: TensorInfo, expectedStart: number, dataStart: number, path: string): void {
   const { name, dtype, shape, byteStart, byteEnd } = tensor;
   const error = (rule: SafetensorsRule, detail: string) => {
@@ -167,7 +167,7 @@ function checkTensor(tensor: TensorInfo, expectedStart: number, dataStart: numbe
   }
 }
 
-/** The tensor's size, or undefined where a reader that counts in 64 bits would overflow on the way, from the left. */
+/** The tensor's size in bits; undefined if multiplying the dimensions left to right would overflow 64 bits. */
 function bitsOf({ dtype, shape }: TensorInfo): bigint | undefined {
   let elements = 1n;
   for (const length of shape) {

@@ -19,20 +19,20 @@ export interface TensorSource extends AsyncDisposable {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * The tensor's values in row-major order, F16 and BF16 widened exactly. Infinities and NaNs come through unless
-   * `requireFinite` is set. Throws `TensorNotFoundError`, `TensorDtypeError`, `NonFiniteTensorError`, and
+   * The tensor's values in row-major order, F16 and BF16 widened exactly. Infinities and NaNs are returned as they are
+   * unless `requireFinite` is set. Throws `TensorNotFoundError`, `TensorDtypeError`, `NonFiniteTensorError`, and
    * `SafetensorsError` if the file has changed since it was opened.
    */
   readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>>;
   /** The tensor's bytes as they are in the file, whatever its dtype. Throws as `readFloat32` does. */
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Gives the file back; reading afterwards is a defect. */
+  /** Closes the file; reading afterwards is a defect. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a safetensors file and checks its whole header; tensors are read when asked for, and no more memory is taken
- * than they need. Throws `ModelFileError` and, for a file that breaks any rule of the format, `SafetensorsError`.
+ * Opens a safetensors file and checks its whole header; each tensor is read on demand and takes no more memory than it
+ * needs. Throws `ModelFileError` and, for a file that breaks any rule of the format, `SafetensorsError`.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const handle = await openRegular(path).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
@@ -106,7 +106,7 @@ export class SafetensorsFile implements TensorSource {
     return info;
   }
 
-  /** A piece at a time, so that the narrow copy never exists whole beside the wide one. */
+  /** Reads half-precision values in chunks, so that the narrow copy never exists whole beside the wide one. */
   async #readHalves(info: TensorInfo, widen: typeof f16ToF32, values: Float32Array): Promise<void> {
     const piece = new Uint16Array(Math.min(values.length, PIECE_BYTES / 2));
     for (let at = 0; at < values.length; at += piece.length) {
@@ -130,7 +130,7 @@ export class SafetensorsFile implements TensorSource {
   }
 }
 
-/** What tells one state of a file from another. */
+/** Identifies a version of a file, to detect changes. */
 interface Stamp {
   readonly size: bigint;
   readonly mtimeNs: bigint;
@@ -138,7 +138,7 @@ interface Stamp {
 
 const PIECE_BYTES = 1 << 22;
 
-/** One read call stays below the 2 GiB that the operating systems give at once. */
+/** Maximum of one read call, below the operating systems' limit of 2 GiB. */
 const READ_BYTES = 1 << 28;
 
 async function stampOf(handle: FileHandle): Promise<Stamp> {

@@ -1,9 +1,9 @@
 import { SafetensorsError, type SafetensorsRule, shown } from "./errors.ts";
 
 /**
- * Reads JSON of a known shape straight from its bytes. There is no tree of values between the bytes and the reader, so
- * memory stays near the size of the input, nesting that the reader did not ask for ends at its first bracket, and
- * nothing (a second equal key, a fraction, 2^60) is quietly mended, all of which `JSON.parse` cannot promise.
+ * Streaming parser of JSON of a known shape. It builds no tree of values, so memory stays near the size of the input;
+ * it refuses unexpected nesting at its first bracket; and it reports duplicate keys, fractions and counts such as
+ * 2^60. `JSON.parse` can promise none of this.
  */
 export class HeaderScanner {
   readonly #bytes: Buffer;
@@ -16,7 +16,7 @@ export class HeaderScanner {
     this.#path = path;
   }
 
-  /** An object; `onField` is called once a key, with the scanner before the key's value. */
+  /** Reads an object; calls `onField` once per key, with the scanner before the key's value. */
   object(onField: (key: string) => void): void {
     this.#take(BRACE_OPEN, "an object");
     if (this.#takeIf(BRACE_CLOSE)) return;
@@ -28,7 +28,7 @@ export class HeaderScanner {
     this.#take(BRACE_CLOSE, "a comma or }");
   }
 
-  /** An array of at most `limit` counts: integers from 0 to 2^53 - 1. */
+  /** Reads an array of at most `limit` counts: integers from 0 to 2^53 - 1. */
   counts(limit: number): number[] {
     this.#take(BRACKET_OPEN, "an array of numbers");
     const counts: number[] = [];
@@ -41,7 +41,7 @@ export class HeaderScanner {
     return counts;
   }
 
-  /** A string, unescaped. `rule` is the one that anything else breaks. */
+  /** Reads a string and unescapes it. `rule` is the one that anything else breaks. */
   string(expected: string, rule: SafetensorsRule = "json"): string {
     this.#take(QUOTE, expected, rule);
     const start = this.#at;

@@ -8,11 +8,11 @@ import { MAX_ENTRIES, MAX_HEADER_BYTES, METADATA_KEY, PREFIX_BYTES } from "./hea
 /** A tensor to be saved. */
 export interface TensorToWrite {
   readonly name: string;
-  /** What it is stored as. */
+  /** The stored dtype. */
   readonly dtype: "F32" | "F16" | "BF16";
   /** Lengths of the dimensions, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
-  /** Row-major values, as many as the shape says. */
+  /** Row-major values, as many as the shape holds. */
   readonly data: Float32Array;
 }
 
@@ -38,10 +38,10 @@ export class TensorOverflowError extends LfpError {
 }
 
 /**
- * Saves tensors as a safetensors file, whole or not at all; a file already there, even one that is open for reading, is
- * replaced only at the end. F16 and BF16 are rounded to nearest, ties to even. Values are converted a piece at a time as
- * they are written. The bytes equal those of Python's `safetensors.torch.save_file`; `{ format: "pt" }` is what
- * transformers asks of a checkpoint.
+ * Saves tensors as a safetensors file, atomically: an existing file, even one that is open for reading, is replaced
+ * only at the end. F16 and BF16 are rounded to nearest, ties to even. Values are converted in chunks as they are
+ * written. The bytes equal those of Python's `safetensors.torch.save_file`; transformers requires the metadata `{
+ * format: "pt" }` of a checkpoint.
  *
  * Throws `TensorNotWritableError`, `TensorOverflowError` and what `writeFileAtomically` throws.
  */
@@ -61,7 +61,7 @@ export async function writeSafetensors(
   }
 }
 
-/** Wider types first, so that every tensor stays aligned to its own element, and then by name; Python's order. */
+/** Orders tensors as Python does: wider types first, so that each is aligned to its element size, then by name. */
 function checkedAndOrdered(path: string, tensors: readonly TensorToWrite[]): readonly TensorToWrite[] {
   const names = new Set<string>();
   for (const { name, shape, data } of tensors) {
@@ -105,7 +105,7 @@ function headerOf(path: string, tensors: readonly TensorToWrite[], metadata: Rea
   return header;
 }
 
-/** The tensor's bytes a piece at a time. Every piece of a converted tensor is the same memory, refilled. */
+/** The tensor's bytes in chunks. The chunks of a converted tensor share one buffer, refilled each time. */
 function* bytesOf(path: string, tensor: TensorToWrite): Generator<Uint8Array> {
   const { data, dtype } = tensor;
   const converted = new Uint16Array(dtype === "F32" ? 0 : Math.min(data.length, PIECE_ELEMENTS));

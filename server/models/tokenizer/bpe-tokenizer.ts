@@ -35,7 +35,8 @@ export class BpeTokenizer implements Tokenizer {
     for (const id of spec.tokenOf.keys()) if (id >= this.vocabSize) this.vocabSize = id + 1;
   }
 
-  // Asked for only once the vocabulary fits a model: a tokenizer alone may have any ids.
+  // Lazy: callers read it only after checking that the vocabulary fits a model; until then ids may be arbitrarily
+  // large.
   get unusedIds(): readonly number[] {
     const { tokenOf } = this.#spec;
     this.#unusedIds ??=
@@ -161,7 +162,7 @@ const utf8 = new TextEncoder();
 /** What an id without a token decodes to. */
 const noBytes = new Uint8Array();
 
-/** U+FEFF at the start is text here, not a mark to drop. */
+/** A decoder that keeps U+FEFF at the start as text. */
 function utf8Decoder(): TextDecoder {
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }

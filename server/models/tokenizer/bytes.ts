@@ -1,6 +1,7 @@
 /**
- * How a vocabulary spells text: "byte-level" one character of GPT-2's alphabet a byte (GPT-2, GPT-Neo, GPT-NeoX);
- * "byte-fallback" characters, with U+2581 for a space and `<0xNN>` for the bytes of characters that it lacks (Gemma).
+ * How a vocabulary spells text: "byte-level" as one character of GPT-2's alphabet per byte (GPT-2, GPT-Neo,
+ * GPT-NeoX); "byte-fallback" as characters, with U+2581 for a space and `<0xNN>` for each byte of a character that it
+ * lacks (Gemma).
  */
 export type TokenizerFamily = "byte-level" | "byte-fallback";
 
@@ -34,7 +35,7 @@ export function byteLevelSpelling(bytes: Uint8Array): string {
 
 /**
  * A one-line form for tables and hovers: a space as "·", line and tab characters as arrows, other control and invisible
- * characters as \u{..}, and bytes that are no whole character as \xNN.
+ * characters as \u{..}, and bytes of incomplete characters as \xNN.
  */
 export function visibleText(bytes: Uint8Array): string {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);

@@ -1,8 +1,8 @@
 import type { TokenizerSpec } from "./file.ts";
 
 /**
- * Why two tokenizers are not the same, in words that follow "they"; undefined where both read texts alike, which they also do where one has more
- * tokens (added ones, say) than the other. What a tokenizer puts around texts does not matter.
+ * How two tokenizers differ, as words that follow "they"; undefined where both encode texts alike. One may have more
+ * tokens than the other (added ones, say). Tokens that a tokenizer puts around texts do not matter.
  */
 export function tokenizerDifference(one: TokenizerSpec, other: TokenizerSpec): string | undefined {
   if (one.family !== other.family || one.nfc !== other.nfc) return "cut texts by other rules";
@@ -19,7 +19,7 @@ export function tokenizerDifference(one: TokenizerSpec, other: TokenizerSpec): s
   return undefined;
 }
 
-/** Ids below this are tokens of both, where neither leaves ids out. */
+/** Ids below this are tokens of both, gaps in the numbering aside. */
 export function sharedIds(one: TokenizerSpec, other: TokenizerSpec): number {
   return Math.min(idsOf(one), idsOf(other));
 }
@@ -30,7 +30,7 @@ function idsOf({ tokenOf }: TokenizerSpec): number {
   return end;
 }
 
-/** Two formats of one thing. */
+/** A merge as one string; files have two formats. */
 function spelled(merge: string | readonly [string, string]): string {
   return typeof merge === "string" ? merge : merge.join(" ");
 }

@@ -23,7 +23,7 @@ export class TokenizerFileError extends LfpError {
   }
 }
 
-/** The tokenizer is well formed, but its pipeline is not one whose offsets are known to be exact here. */
+/** The tokenizer is well formed, but exact offsets are not guaranteed for its pipeline. */
 export class UnsupportedTokenizerError extends LfpError {
   readonly code = "input";
 
@@ -36,12 +36,12 @@ export class UnsupportedTokenizerError extends LfpError {
   }
 }
 
-/** A text that cannot be cut into tokens; others can. Who reads many texts goes on with them, and says which was left out. */
+/** A text that cannot be tokenised. A caller that reads many texts skips it, and reports which it skipped. */
 export abstract class UnreadableTextError extends LfpError {
   readonly code = "input";
 }
 
-/** The tokens of a text do not spell the text, so that no offset could be trusted. */
+/** The tokens of a text do not spell the text, so its offsets cannot be trusted. */
 export class TokenizerDriftError extends UnreadableTextError {
   constructor(got: string) {
     super(
@@ -51,7 +51,7 @@ export class TokenizerDriftError extends UnreadableTextError {
   }
 }
 
-/** A text piles up so many combining marks on one character that normalising it would take forever. */
+/** A character with so many combining marks that normalising the text would take too long. */
 export class CombiningRunError extends UnreadableTextError {
   /** `before`: the text before the marks. */
   constructor(before: string, longest: number) {
@@ -63,7 +63,7 @@ export class CombiningRunError extends UnreadableTextError {
   }
 }
 
-/** The tokenizer can give ids that the model has no embedding for. */
+/** The tokenizer can produce ids for which the model has no embedding. */
 export class VocabularyMismatchError extends LfpError {
   readonly code = "input";
 

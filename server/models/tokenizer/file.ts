@@ -9,7 +9,7 @@ import { TokenizerFileError, TokenizerNotFoundError } from "./errors.ts";
 import type { BpeModel } from "./pieces.ts";
 import { type Pipeline, pipelineSchema, recognisePipeline } from "./pipeline.ts";
 
-/** All that a tokenizer is, read from its folder and checked. */
+/** A tokenizer's data, read from its folder and checked. */
 export interface TokenizerSpec extends Pipeline {
   readonly model: BpeModel;
   readonly addedTokens: readonly AddedToken[];
@@ -22,8 +22,8 @@ export interface TokenizerSpec extends Pipeline {
 
 /**
  * Reads tokenizer.json and, where there is one, tokenizer_config.json. Throws `TokenizerNotFoundError`,
- * `TokenizerFileError` or `UnsupportedTokenizerError`. `truncation` and `padding` in tokenizer.json are not applied:
- * a text is encoded whole, and a caller that cuts it knows that it does.
+ * `TokenizerFileError` or `UnsupportedTokenizerError`. Ignores `truncation` and `padding` in tokenizer.json: texts are
+ * encoded whole, and callers truncate explicitly.
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   const path = join(folder, "tokenizer.json");
@@ -57,7 +57,7 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   };
 }
 
-/** Several times what the largest vocabularies have: 262,144 tokens (Gemma 3), 901,629 (XLM-V). */
+/** Maximum number of tokens, above the largest vocabularies: 262,144 (Gemma 3), 901,629 (XLM-V). */
 const MOST_TOKENS = 2 ** 20;
 const mostEntries = { "model.vocab": MOST_TOKENS, "model.merges": 2 * MOST_TOKENS, added_tokens: 2 ** 16 } as const;
 const sizesSchema = z.object({
@@ -65,7 +65,7 @@ const sizesSchema = z.object({
   added_tokens: z.unknown().optional(),
 });
 
-/** Before anything is made for every entry, which for tens of millions takes minutes and gigabytes. */
+/** Checks sizes before anything is allocated per entry, which for tens of millions takes minutes and gigabytes. */
 function checkSizes(path: string, value: unknown): void {
   const { model, added_tokens } = sizesSchema.safeParse(value).data ?? {};
   const lists = { "model.vocab": model?.vocab, "model.merges": model?.merges, added_tokens };
@@ -77,7 +77,7 @@ function checkSizes(path: string, value: unknown): void {
   }
 }
 
-// Vocabulary and merges have hundreds of thousands of entries: checked in place, not copied.
+// Vocabulary and merges have hundreds of thousands of entries, so they are checked in place, not copied.
 const bpeSchema = z.object({
   model: z.object({
     unk_token: z.string().nullish(),
@@ -98,7 +98,7 @@ function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** One format throughout: the library looks at the first merge only. */
+/** Whether all merges have one format: the library infers it from the first merge only. */
 function areMerges(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
   return value.every(typeof value[0] === "string" ? isSpacedPair : isPair);
@@ -115,7 +115,10 @@ function isPair(value: unknown): boolean {
 /** Ids are kept in 32-bit integers. */
 const LARGEST_ID = 0x7fffffff;
 
-/** Both directions of the vocabulary, in one pass; throws where an id is none, or has two tokens, or a token two ids. */
+/**
+ * Both directions of the vocabulary, in one pass; throws for an invalid id, an id with two tokens or a token with two
+ * ids.
+ */
 function indexVocabulary(
   path: string,
   vocab: Readonly<Record<string, number>>,

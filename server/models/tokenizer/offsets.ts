@@ -1,6 +1,6 @@
 import { CombiningRunError, TokenizerDriftError } from "./errors.ts";
 
-/** A stretch of a text in UTF-16 code units, `end` excluded: what `text.slice(start, end)` takes. */
+/** A range of a text in UTF-16 code units, `end` excluded, as in `text.slice(start, end)`. */
 export interface TokenRange {
   readonly start: number;
   readonly end: number;
@@ -13,8 +13,9 @@ export interface TokenGroup extends TokenRange {
 }
 
 /**
- * Groups tokens so that the groups' ranges partition the text: tokens that share a character (because they split its bytes,
- * or because normalisation fused it) come together. Tokens with an empty range, such as a prepended BOS, are in no group.
+ * Groups tokens so that the groups' ranges partition the text: tokens that share a character (because they split its
+ * bytes, or because normalisation fused it) form one group. Tokens with an empty range, such as a prepended BOS, are
+ * in no group.
  */
 export function characterGroups(ranges: readonly TokenRange[]): TokenGroup[] {
   const groups: TokenGroup[] = [];
@@ -29,8 +30,8 @@ export function characterGroups(ranges: readonly TokenRange[]): TokenGroup[] {
 }
 
 /**
- * The range without the spaces (U+0020) at its ends, for display: " world" gives "world". A range of spaces alone
- * becomes empty at its end. The same convention as `trim_offsets` of Hugging Face tokenizers.
+ * The range without the spaces (U+0020) at its ends, for display: " world" gives "world". A range of only spaces
+ * becomes empty, at its end. Same convention as `trim_offsets` of Hugging Face tokenizers.
  */
 export function trimmedRange(text: string, range: TokenRange): TokenRange {
   let { start, end } = range;
@@ -39,7 +40,7 @@ export function trimmedRange(text: string, range: TokenRange): TokenRange {
   return { start, end };
 }
 
-/** A normalised text, and for each of its UTF-16 units the stretch of the original it stands for; no maps mean the same place. */
+/** A normalised text that maps each of its UTF-16 units to a range of the original; without maps they are identical. */
 export interface MappedText {
   readonly text: string;
   readonly starts?: Int32Array;
@@ -47,9 +48,9 @@ export interface MappedText {
 }
 
 /**
- * NFC of a well-formed text, mapped back. Where NFC changes something, each unit stands for the smallest stretch of the
+ * NFC of a well-formed text, mapped back. Where NFC changes something, each unit maps to the smallest range of the
  * original that normalises independently of its surroundings ("e" + U+0301 as one, a following "x" apart); within
- * combining sequences of more than 64 units that change, for the whole stretch. Throws `CombiningRunError`.
+ * changed combining sequences of more than 64 units, to the whole sequence. Throws `CombiningRunError`.
  */
 export function normaliseNfc(text: string): MappedText {
   refuseEndlessMarks(text);
@@ -64,7 +65,7 @@ export function normaliseNfc(text: string): MappedText {
     to += stretch.length;
     const source = text.slice(from, to);
     const target = source.normalize("NFC");
-    // A stretch that fuses with the next (characters newer than the pattern): take both together.
+    // This stretch fuses with the next (characters newer than the pattern), so take both together.
     if (!whole.startsWith(target, at)) continue;
     for (const part of independentParts(source, target)) {
       const same = part.source === part.target;
@@ -84,10 +85,12 @@ export function normaliseNfc(text: string): MappedText {
 
 const SPACE = 0x20;
 
-/** What can fuse with the character before it: marks, and the medial vowels and final consonants of conjoining Hangul. */
+/** Characters that can fuse with the one before: marks, and medial vowels and final consonants of conjoining Hangul. */
 const EXTENDING = "\\p{M}\\u1161-\\u1175\\u11A8-\\u11C2";
 
-/** ASCII runs, single characters with what extends them, stray marks. Bounded, so that the engine's stack is. */
+/**
+ * ASCII runs, single characters with what extends them, stray marks. Bounded repeats bound the regex engine's stack.
+ */
 const STRETCH = new RegExp(
   `[\\0-\\x7F]{1,4096}(?![${EXTENDING}])|[^${EXTENDING}][${EXTENDING}]{0,1024}|[${EXTENDING}]{1,1024}`,
   "gu",
@@ -98,15 +101,15 @@ const LONGEST_MARK_RUN = 1024;
 const MARK_RUN = new RegExp(`\\p{M}{1,${LONGEST_MARK_RUN + 1}}`, "gu");
 
 /**
- * Reordering marks takes time quadratic in their number (100,000 take a quarter of a minute), so a text could hang the
- * program. Unicode's stream-safe format allows 30 in a row (UAX 15, section 13).
+ * Throws `CombiningRunError` for too many marks in a row. Reordering marks takes quadratic time (15 seconds for
+ * 100,000), so a text could hang the program. Unicode's stream-safe format allows 30 in a row (UAX 15, section 13).
  */
 function refuseEndlessMarks(text: string): void {
   const at = endlessMarksAt(text);
   if (at !== undefined) throw new CombiningRunError(text.slice(0, at), LONGEST_MARK_RUN);
 }
 
-/** Where a text piles up more combining marks than can be normalised; undefined where it does not. */
+/** Index of the first run of too many combining marks; undefined without one. */
 export function endlessMarksAt(text: string): number | undefined {
   for (const { 0: run, index } of text.matchAll(MARK_RUN)) if (run.length > LONGEST_MARK_RUN) return index;
   return undefined;

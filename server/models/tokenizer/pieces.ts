@@ -13,8 +13,8 @@ export interface BpeModel {
   readonly merges: readonly string[] | readonly (readonly [string, string])[];
 }
 
-// The part of the library that is used. Its own types import files without extensions, which Node's module resolution
-// does not find, so that they come out empty.
+// Types of the part of the library that is used. Its own types import files without extensions, which Node's module
+// resolution does not find, so they resolve to nothing.
 declare module "@huggingface/tokenizers" {
   export class BPE {
     constructor(model: BpeModel);
@@ -27,7 +27,10 @@ declare module "@huggingface/tokenizers" {
   }
 }
 
-/** The tokens of a piece of normalised text: ids, and for each the UTF-16 range within the piece of the characters it touches. */
+/**
+ * The tokens of a piece of normalised text: ids, and per id the UTF-16 range (in the piece) of the characters it
+ * touches.
+ */
 export interface EncodedPiece {
   readonly ids: readonly number[];
   readonly starts: readonly number[];
@@ -35,8 +38,8 @@ export interface EncodedPiece {
 }
 
 /**
- * Cuts normalised text into pieces that no merge crosses, and encodes pieces with the library's BPE. Pieces seen before come
- * from a cache, so that ordinary text costs a look-up a word.
+ * Splits normalised text into pieces that no merge crosses, and encodes pieces with the library's BPE. It caches
+ * pieces, so ordinary text costs one look-up per word.
  */
 export class PieceEncoder {
   readonly #family: TokenizerFamily;
@@ -47,7 +50,7 @@ export class PieceEncoder {
   constructor(family: TokenizerFamily, model: BpeModel) {
     this.#family = family;
     this.#bpe = new BPE(model);
-    // Its own cache is slow on repeated hits (it deletes and sets again); the one here takes its place.
+    // The library's own cache is slow on repeated hits (it deletes and sets again); the cache here replaces it.
     this.#bpe.max_length_to_cache = 0;
     this.#joinable = joinablePairs(this.#bpe.merges);
   }
@@ -66,7 +69,7 @@ export class PieceEncoder {
     const encoded = this.#place(piece, bytes, this.#merge(bytes, piece));
     if (piece.length <= LONGEST_CACHED) {
       if (this.#cache.size >= CACHE_CAPACITY) this.#cache.clear();
-      // A key made afresh: a slice would keep the whole text that it came from in memory.
+      // Copy the key: a slice would keep the whole text that it came from in memory.
       this.#cache.set(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes), encoded);
     }
     return encoded;
@@ -102,8 +105,8 @@ export class PieceEncoder {
   }
 
   /**
-   * Cuts between two units wherever no merge joins them: a token holds two neighbouring characters only if some merge
-   * has the one at the end of its left side and the other at the start of its right side. So the cuts change no id.
+   * Splits between two units wherever no merge joins them: a token holds two neighbouring characters only if some merge
+   * has the one at the end of its left side and the other at the start of its right side. So splitting changes no id.
    */
   #splitUnjoinable(text: string, visit: (start: number, end: number) => void): void {
     let start = 0;

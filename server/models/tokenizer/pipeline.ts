@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SPACE_MARK, type TokenizerFamily } from "./bytes.ts";
 import { UnsupportedTokenizerError } from "./errors.ts";
 
-/** What the steps of tokenizer.json amount to. */
+/** The effect of tokenizer.json's steps. */
 export interface Pipeline {
   readonly family: TokenizerFamily;
   /** Whether text is brought to NFC first. */
@@ -47,8 +47,8 @@ export const pipelineSchema = z.object({
 export type PipelineJson = z.infer<typeof pipelineSchema>;
 
 /**
- * Recognises the pipelines for which ids equal Hugging Face's and offsets are exact; throws `UnsupportedTokenizerError`, which
- * names the step, for every other. Nothing is ignored but what cannot change ids or offsets.
+ * Recognises the pipelines for which ids equal Hugging Face's and offsets are exact. Throws `UnsupportedTokenizerError`
+ * naming the step for every other. It ignores only settings that cannot change ids or offsets.
  */
 export function recognisePipeline(path: string, json: PipelineJson): Pipeline {
   const unsupported = (got: string) => new UnsupportedTokenizerError(path, got);

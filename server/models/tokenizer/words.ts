@@ -25,7 +25,7 @@ function wordEnd(text: string, at: number): number {
   const kind = kindAt(text, from);
   if (kind !== END && kind !== WHITESPACE) return runEnd(text, from, kind);
   const end = runEnd(text, at, WHITESPACE);
-  // The last white space before a word is left for that word, unless it is the only one. White space has no surrogates.
+  // The last of several white-space characters is left for the word after it. White space has no surrogates.
   return end === text.length || end === at + 1 ? end : end - 1;
 }
 
