@@ -70,6 +70,7 @@ describe.skipIf(!inject("ground").ready)("two checkpoints", () => {
       "Automatic",
       "Learned reward",
       "Divergence",
+      "Colour by token",
       "Hide the colours",
     ]);
     await workbench.pick("Divergence");
