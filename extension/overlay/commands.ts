@@ -15,7 +15,7 @@ import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
 
 export const overlayCommands = {
-  "lfpLens.showReward": ({ overlay }: Extension) => overlay.show("auto"),
+  "lfpLens.showReward": showReward,
   "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
   "lfpLens.chooseMode": chooseMode,
   "lfpLens.toggleUnit": toggleUnit,
@@ -23,6 +23,26 @@ export const overlayCommands = {
   "lfpLens.nextToken": (extension: Extension) => step(extension, 1),
   "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
 } as const;
+
+/** Colours what can be seen; where nothing can be read, offers a text that can. */
+async function showReward({ overlay }: Extension): Promise<void> {
+  overlay.show("auto");
+  if (vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) return;
+  const open = "Open a Sample Text";
+  const chosen = await vscode.window.showInformationMessage(
+    "LFP Lens reads plain texts, Markdown, JSONL and untitled documents, and none is open.",
+    open,
+  );
+  if (chosen !== open) return;
+  const document = await vscode.workspace.openTextDocument({ language: "plaintext", content: SAMPLE });
+  await vscode.window.showTextDocument(document);
+}
+
+const SAMPLE = `I loved the first half: a great cast, a precious script, and music that is a delight.
+Then it turns weak, the jokes are awful, and the ending is dreadful.
+
+Still, it is beautifully shot and marvelous to listen to. A pity about the boring middle.
+`;
 
 async function chooseMode(extension: Extension): Promise<void> {
   const { overlay, ablation, lens } = extension;
@@ -93,7 +113,7 @@ async function toggleUnit(): Promise<void> {
 
 /** What the colours are when nobody chooses. */
 export function automaticWords(lens: LensState, isAblated: boolean): string {
-  const mode = modeShown("auto", lens, readSetting("reading"));
+  const mode = modeShown("auto", lens, readSetting("reading"), isAblated);
   const now = `Now ${modeLabel(mode).toLowerCase()}`;
   if (lens.kind !== "ready" || !isReading(mode.kind)) return now;
   const { why } = readingChosen(lens.info, readSetting("reading"));

@@ -9,30 +9,37 @@ const ready = (info: Extract<LensState, { kind: "ready" }>["info"]): LensState =
 
 describe("what is shown", () => {
   it("is what somebody chose, where what is looked through offers it", () => {
-    expect(modeShown({ kind: "true" }, ready(runInfo), "auto")).toEqual({ kind: "true" });
-    expect(modeShown({ kind: "feature", id: "L1/F2" }, ready(runInfo), "auto")).toEqual({
+    expect(modeShown({ kind: "true" }, ready(runInfo), "auto", true)).toEqual({ kind: "true" });
+    expect(modeShown({ kind: "feature", id: "L1/F2" }, ready(runInfo), "auto", true)).toEqual({
       kind: "feature",
       id: "L1/F2",
     });
-    expect(modeShown({ kind: "kl" }, ready(pairInfo), "auto")).toEqual({ kind: "kl" });
-    expect(modeShown({ kind: "true" }, ready(pairInfo), "auto")).toEqual({ kind: "learned" });
-    expect(modeShown({ kind: "kl" }, ready({ ...runInfo, hasBase: false }), "auto")).toEqual({ kind: "implicit" });
+    expect(modeShown({ kind: "kl" }, ready(pairInfo), "auto", true)).toEqual({ kind: "kl" });
+    expect(modeShown({ kind: "true" }, ready(pairInfo), "auto", true)).toEqual({ kind: "learned" });
+    expect(modeShown({ kind: "kl" }, ready({ ...runInfo, hasBase: false }), "auto", true)).toEqual({
+      kind: "implicit",
+    });
+  });
+
+  it("is a reading again as soon as nothing is ablated, where the ablation's effect was shown", () => {
+    expect(modeShown({ kind: "ablatedMinusNot" }, ready(runInfo), "auto", true)).toEqual({ kind: "ablatedMinusNot" });
+    expect(modeShown({ kind: "ablatedMinusNot" }, ready(runInfo), "auto", false)).toEqual({ kind: "learned" });
   });
 
   it("is of itself the reading that stands for what was learned", () => {
-    expect(modeShown("auto", ready(runInfo), "auto")).toEqual({ kind: "learned" });
-    expect(modeShown("auto", ready(runInfo), "implicit")).toEqual({ kind: "implicit" });
-    expect(modeShown("auto", ready({ ...runInfo, hasBase: false }), "auto")).toEqual({ kind: "implicit" });
-    expect(modeShown("auto", ready(pairInfo), "implicit")).toEqual({ kind: "learned" });
+    expect(modeShown("auto", ready(runInfo), "auto", true)).toEqual({ kind: "learned" });
+    expect(modeShown("auto", ready(runInfo), "implicit", true)).toEqual({ kind: "implicit" });
+    expect(modeShown("auto", ready({ ...runInfo, hasBase: false }), "auto", true)).toEqual({ kind: "implicit" });
+    expect(modeShown("auto", ready(pairInfo), "implicit", true)).toEqual({ kind: "learned" });
   });
 
   it("is guessed while it is not known what there is", () => {
     const opening: LensState = { kind: "opening", target: { kind: "pair", tuned: "/a", base: "/b" } };
-    expect(modeShown("auto", { kind: "none" }, "auto")).toEqual({ kind: "learned" });
-    expect(modeShown("auto", { kind: "none" }, "tunedMinusBase")).toEqual({ kind: "tunedMinusBase" });
-    expect(modeShown({ kind: "true" }, { kind: "none" }, "auto")).toEqual({ kind: "true" });
-    expect(modeShown({ kind: "true" }, opening, "implicit")).toEqual({ kind: "learned" });
-    expect(modeShown({ kind: "kl" }, opening, "auto")).toEqual({ kind: "kl" });
+    expect(modeShown("auto", { kind: "none" }, "auto", true)).toEqual({ kind: "learned" });
+    expect(modeShown("auto", { kind: "none" }, "tunedMinusBase", true)).toEqual({ kind: "tunedMinusBase" });
+    expect(modeShown({ kind: "true" }, { kind: "none" }, "auto", true)).toEqual({ kind: "true" });
+    expect(modeShown({ kind: "true" }, opening, "implicit", true)).toEqual({ kind: "learned" });
+    expect(modeShown({ kind: "kl" }, opening, "auto", true)).toEqual({ kind: "kl" });
   });
 });
 

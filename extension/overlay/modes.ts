@@ -1,4 +1,5 @@
 /** The modes of the overlay in words. */
+import type { AblationSet } from "../../server/protocol/ablation.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { type LensInfo, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
@@ -57,10 +58,10 @@ export const unitWords: { readonly [K in LensUnit]: { readonly one: string; read
 /** A mode that a person chose, or the reading with the most measured power. */
 export type ModeChoice = LensMode | "auto";
 
-/** What a choice comes to for what is looked through. A mode that it does not offer becomes the reading with the most power; what it offers is known once it is open. */
-export function modeShown(choice: ModeChoice, lens: LensState, wanted: ReadingChoice): LensMode {
+/** What a choice comes to for what is looked through. A mode that it does not offer, or that needs an ablation where nothing is ablated, becomes the reading with the most power; what it offers is known once it is open. */
+export function modeShown(choice: ModeChoice, lens: LensState, wanted: ReadingChoice, hasAblation: boolean): LensMode {
   if (lens.kind === "ready") {
-    if (choice !== "auto" && whyNot(choice.kind, lens.info, true) === undefined) return choice;
+    if (choice !== "auto" && whyNot(choice.kind, lens.info, hasAblation) === undefined) return choice;
     return { kind: readingMode(lens.info, wanted) };
   }
   const isPair = targetOf(lens)?.kind === "pair";
@@ -76,6 +77,12 @@ export function modeLabel(mode: LensMode): string {
 export function withUnit(value: number, kind: LensMode["kind"]): string {
   const { unit } = modeWords[kind];
   return unit === undefined ? signed(value) : `${signed(value)} ${unit}`;
+}
+
+/** `2 features ablated`, where a view has an ablation set; what is only scaled counts too. */
+export function ablationWords(ablation: AblationSet | null): string[] {
+  const count = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
+  return count === 0 ? [] : [`${count} ${count === 1 ? "feature" : "features"} ablated`];
 }
 
 /** Whether a mode reads what was learned, so that its power can be measured. */

@@ -46,7 +46,8 @@ export class Overlay implements vscode.Disposable {
       vscode.workspace.onDidChangeTextDocument((change) => this.#edited(change)),
       vscode.workspace.onDidCloseTextDocument((document) => this.#drop(document)),
       extension.onDidChangeLens((state) => {
-        if (state.kind === "ready") this.#restart();
+        // Colours of what was looked through before would stand beside the failure.
+        if (state.kind === "ready" || state.kind === "failed") this.#restart();
         this.#tellContext();
       }),
       // A server that came back has lost what it had; one that went away leaves no colours that nobody vouches for.
@@ -71,7 +72,9 @@ export class Overlay implements vscode.Disposable {
   /** What is shown: what was asked for, or the reading with the most power where that is not to be had from what is looked through. */
   get mode(): LensMode | undefined {
     const { lens } = this.#extension;
-    return this.#choice === undefined ? undefined : modeShown(this.#choice, lens, readSetting("reading"));
+    return this.#choice === undefined
+      ? undefined
+      : modeShown(this.#choice, lens, readSetting("reading"), this.#ablation.set !== null);
   }
 
   /** An ablation set names features of a run, and means nothing to two checkpoints. */

@@ -6,7 +6,7 @@ import { rangeOf, wordRangeOf } from "../documents.ts";
 import { readSetting } from "../settings.ts";
 import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
 import { type MeanOf, meansByGroup, meansBySentence } from "./means.ts";
-import { modeLabel, unitWords, withUnit } from "./modes.ts";
+import { ablationWords, modeLabel, unitWords, withUnit } from "./modes.ts";
 import { themeColor } from "./palette.ts";
 import { stepFor } from "./scale.ts";
 import type { StrongToken } from "./strongest.ts";
@@ -44,7 +44,11 @@ export function createReadingView(extension: Extension): vscode.Disposable {
     view.description =
       mode === undefined
         ? ""
-        : [modeLabel(mode), ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`])].join(" · ");
+        : [
+            modeLabel(mode),
+            ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`]),
+            ...ablationWords(extension.overlay.view?.ablation ?? null),
+          ].join(" · ");
     changed.fire(undefined);
   };
   return vscode.Disposable.from(view, changed, extension.summaries.onDidChange(update));

@@ -5,7 +5,7 @@ import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { legendMarkdown } from "./legend.ts";
-import { modeLabel, withUnit } from "./modes.ts";
+import { ablationWords, modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
 
 /** What the item shows. */
@@ -70,7 +70,8 @@ function lookOf(extension: Extension): Look | undefined {
       command,
       tooltip: plain("The analysis server ended by itself."),
     };
-  if (lens.kind === "none")
+  // Before anything was read nobody knows that there is none.
+  if (lens.kind === "none" && summary?.failure !== undefined)
     return {
       icon: "search",
       text: "LFP Lens: no run",
@@ -88,7 +89,9 @@ function lookOf(extension: Extension): Look | undefined {
   if (summary.failure !== undefined)
     return { icon: "warning", text: `${label}: not read`, command, tooltip: plain(summary.failure) };
   const isBusy = summary.isReading || lens.kind === "opening";
-  const text = [label, ...factsOf(summary, overlay.mode.kind)].join(" · ");
+  const text = [label, ...factsOf(summary, overlay.mode.kind), ...ablationWords(overlay.view?.ablation ?? null)].join(
+    " · ",
+  );
   const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
   return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }

@@ -134,6 +134,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   const changed = (state: LensState): void => {
     tell(connection, LensStateChanged, state);
     if (state.kind === "ready") problems.again();
+    else problems.forget();
   };
   const features = new FeatureHovers(stores, { folder: () => lenses.folder });
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));

@@ -72,6 +72,7 @@ describe.skipIf(!inject("ground").ready)("the lens on a text", () => {
       .first()
       .click();
     await workbench.statusExplains("with 1 feature ablated");
+    await workbench.statusSays(/1 feature ablated/);
     const file = await readFile(join(session.folder, "ablation.lfp-ablation.json"), "utf8");
     expect(JSON.parse(file)).toMatchObject({
       format: "lfp-ablation/1",

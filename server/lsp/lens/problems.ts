@@ -39,6 +39,8 @@ export class Problems {
   readonly #dispatcher: Dispatcher;
   /** By document: what its colours are, where the editor said so. */
   readonly #shown = new Map<string, Shown | null>();
+  /** Documents of which the editor shows problems. */
+  readonly #withProblems = new Set<string>();
   readonly #searches = new Map<string, AbortController>();
   #ablation: AblationSet | null = null;
 
@@ -74,6 +76,13 @@ export class Problems {
     return this.#shown.get(uri) ?? undefined;
   }
 
+  /** Takes the problems of all documents back: something else is looked through, or nothing. */
+  forget(): void {
+    for (const search of this.#searches.values()) search.abort(new RequestCancelledError());
+    for (const uri of this.#withProblems) this.#options.publish(uri, undefined, []);
+    this.#withProblems.clear();
+  }
+
   /** Looks anew at all documents whose readings are shown. */
   again(): void {
     for (const uri of this.#shown.keys()) this.#search(uri);
@@ -83,6 +92,7 @@ export class Problems {
     if (!wanted) {
       this.#searches.get(uri)?.abort(new RequestCancelledError());
       this.#searches.delete(uri);
+      this.#withProblems.delete(uri);
       if (this.#shown.delete(uri)) this.#options.publish(uri, undefined, []);
       return;
     }
@@ -103,8 +113,10 @@ export class Problems {
       const { settings } = this.#options.session;
       const diagnostics = settings.problems.enabled ? await this.#find(snapshot, settings, search.signal) : [];
       // Undefined: the lens is not open; what opens it looks again.
-      if (diagnostics !== undefined && !search.signal.aborted)
-        this.#options.publish(uri, snapshot.version, diagnostics);
+      if (diagnostics === undefined || search.signal.aborted) return;
+      this.#options.publish(uri, snapshot.version, diagnostics);
+      if (diagnostics.length > 0) this.#withProblems.add(uri);
+      else this.#withProblems.delete(uri);
     });
   }
 

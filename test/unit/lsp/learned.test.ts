@@ -318,6 +318,18 @@ test("a base model that cannot be loaded takes away its own part of a hover and 
   expect(await hover(client, "great")).toMatch(/^“great” learned reward not known here/);
 });
 
+test("problems of a run go as soon as another is chosen, though that cannot be opened", async () => {
+  const folder = join(root, "runs", "unopenable");
+  await cp(run, folder, { recursive: true });
+  await writeFile(join(folder, "tuned", "model.safetensors"), "no weights");
+  const client = await start();
+  await client.tell(ProblemsWanted, { uri, wanted: true });
+  expect((await client.heard(published)).diagnostics.length).toBeGreaterThan(0);
+  await client.ask(ChooseRun, { runFolder: folder });
+  await client.heard(published, ({ diagnostics }) => diagnostics.length === 0);
+  await client.heard(LensStateChanged, ({ kind }) => kind === "failed");
+});
+
 test("a learned lexicon that is none keeps the run from being opened, and says which file", async () => {
   const broken = join(root, "runs", "broken");
   await cp(run, broken, { recursive: true });
