@@ -20,7 +20,7 @@ type Context = StageContext<ExplainSettings, "examples">;
 /** Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores the explanations. */
 export const explainStage: Stage<ExplainSettings, "examples"> = {
   name: "explain",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     const { settings, input, output } = context;
     using store = FeatureStore.openOutput(join(input("examples"), featuresFile));

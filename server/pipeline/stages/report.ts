@@ -68,7 +68,7 @@ export type ReportInput =
 /** Puts what the stages found into one document. */
 export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
-  codeVersion: 10,
+  codeVersion: 11,
   run: async ({ settings, input, output }) => {
     const { run, seed, lexicon, edits } = settings;
     const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
