@@ -1,4 +1,4 @@
-/** Why the studied layers are studied, as far as their divergences tell. */
+/** The divergences from which the studied layers were chosen. */
 
 export interface LayerChoice {
   readonly measure: string;
@@ -8,20 +8,20 @@ export interface LayerChoice {
 }
 
 export interface ChosenLayers {
-  /** `named`: other ones moved more, or less, so that the experiment must have named these. */
+  /** `named`: other layers changed more, or less, so the experiment must have named these. */
   readonly how: "most" | "least" | "all" | "named";
-  /** The chosen layer and the other one that are nearest to one another by the measure; null for `all` and `named`. */
+  /** The measure of the chosen and of the other layer that are closest in it; null for `all` and `named`. */
   readonly edge: { readonly chosen: number; readonly other: number } | null;
-  /** Of all layers, by the measure. */
+  /** Range of the measure over all layers. */
   readonly range: { readonly low: number; readonly high: number };
   /** Whether these two differ by so little that the choice is close to a tie. */
   readonly isTie: boolean;
 }
 
-/** Layers that differ by less than this share are taken for equal. */
+/** Relative difference below which two layers count as equal. */
 const tieShare = 0.05;
 
-/** What the measure says of the chosen layers. */
+/** Explains the chosen layers by the measure. */
 export function chosenLayers({ measure, choose, layers, chosen }: LayerChoice): ChosenLayers {
   const valuesOf = (isChosen: boolean): number[] =>
     layers.filter(({ layer }) => chosen.includes(layer) === isChosen).map((one) => one[measure] ?? 0);

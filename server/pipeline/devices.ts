@@ -10,8 +10,9 @@ import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { slug } from "../protocol/slug.ts";
 
 /**
- * What computes, as people choose it. `auto` takes a GPU where there is one that is no software, else the CPU. `gpu-split` and `gpu-half`
- * take the factors of matrix products less exactly where the GPU has matrix units for halves (see `Precision`).
+ * The user's choice of device. `auto` takes a GPU if there is one that is not a software renderer, else the CPU.
+ * `gpu-split` and `gpu-half` compute matrix products with lower-precision factors where the GPU has matrix units for
+ * float16 (see `Precision`).
  */
 export const deviceChoices = ["cpu", "gpu", "gpu-split", "gpu-half", "auto"] as const;
 export type DeviceChoice = (typeof deviceChoices)[number];
@@ -25,17 +26,20 @@ const precisionOf: Readonly<Record<Exclude<DeviceChoice, "cpu">, Precision>> = {
 
 export interface DeviceWish {
   readonly device: DeviceChoice;
-  /** Of the CPU's matrix kernels; 0 or undefined: one for each core. */
+  /** Threads of the CPU's matrix kernels; 0 or undefined: one per core. */
   readonly threads?: number;
   readonly env?: NodeJS.ProcessEnv;
-  /** Told where `auto` ends on the CPU, and why. */
+  /** Called with the reason when `auto` falls back to the CPU. */
   readonly note?: (line: string) => void;
 }
 
-/** Why `auto` found no GPU in this process: looking again for every text takes a while, and drivers write to standard error each time. */
+/**
+ * Why `auto` found no GPU in this process, cached: a new search for every text takes a while, and drivers write to
+ * standard error each time.
+ */
 let noGpuHere: NoAdapterError | undefined;
 
-/** Opens what was wished for. Throws `NoAdapterError` where a GPU was asked for and none is there. */
+/** Opens the requested device. Throws `NoAdapterError` when a GPU was requested and none exists. */
 export async function openDevice(wish: DeviceWish): Promise<Device> {
   const { device, threads = 0, env = process.env, note } = wish;
   const openCpu = (): Promise<Device> => createCpuDevice(threads === 0 ? {} : { threads });
@@ -56,13 +60,19 @@ export async function openDevice(wish: DeviceWish): Promise<Device> {
   }
 }
 
-/** A device that can be opened again and again, and what it is called in the keys of outputs: as far as it changes their numbers. */
+/**
+ * A device that can be opened repeatedly, and its class in the keys of outputs, which names it as far as it changes
+ * their numbers.
+ */
 export interface ChosenDevice {
   readonly deviceClass: string;
   open(): Promise<Device>;
 }
 
-/** Settles which device a whole run computes on, so that no stage of it ends on another. Throws what `openDevice` throws. */
+/**
+ * Decides once which device a whole run computes on, so that all its stages use the same. Throws what `openDevice`
+ * throws.
+ */
 export async function chooseDevice(wish: DeviceWish): Promise<ChosenDevice> {
   if (wish.device === "cpu") return cpuDevice(wish);
   const device = await openDevice(wish);
@@ -73,10 +83,10 @@ export async function chooseDevice(wish: DeviceWish): Promise<ChosenDevice> {
   return { deviceClass: `${prefixes[own]}${slugOf(description)}`, open: () => openDevice({ ...wish, device: own }) };
 }
 
-/** How the classes of GPUs begin: numbers depend on how exactly factors are taken. */
+/** Prefixes of the classes of GPUs: numbers depend on the precision of the factors. */
 const prefixes = { gpu: "webgpu:", "gpu-split": "webgpu-split:", "gpu-half": "webgpu-half:" } as const;
 
-/** The choice that leads to devices of a class again. */
+/** The choice that opens devices of a class again. */
 export function choiceOfClass(deviceClass: string): DeviceChoice {
   const kinds = ["gpu", "gpu-split", "gpu-half"] as const;
   return kinds.find((kind) => deviceClass.startsWith(prefixes[kind])) ?? "cpu";

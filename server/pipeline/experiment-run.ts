@@ -5,7 +5,7 @@ import { presetNames } from "./experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
 
-/** An experiment with the folder of its run, which exists and holds it. */
+/** An experiment and the folder of its run, which exists and contains it. */
 export interface ExperimentRun {
   readonly experiment: Experiment;
   readonly runsRoot: string;
@@ -16,18 +16,19 @@ export interface ExperimentRun {
 export interface ExperimentRunOptions {
   /** The run's folder; `runs/` and the experiment's name unless given. */
   readonly out?: string | undefined;
-  /** Folder in which the run's folder stands unless `out` says where. */
+  /** Parent of the run's folder unless `out` is given. */
   readonly runsRoot?: string | undefined;
-  /** Put after the folder's name: several runs of one experiment stand side by side. */
+  /** Appended to the folder's name, so that several runs of one experiment can coexist. */
   readonly suffix?: string;
-  /** Instead of the experiment's. */
+  /** Overrides the experiment's seed. */
   readonly seed?: number | undefined;
   /** True allows downloads, whatever the experiment says. */
   readonly download?: boolean;
 }
 
 /**
- * Reads an experiment, or takes a preset by name, and makes its run's folder. Throws what `loadExperiment` and `prepareRun` throw.
+ * Reads an experiment, or takes a preset by name, and creates its run's folder. Throws what `loadExperiment` and
+ * `prepareRun` throw.
  */
 export async function openExperimentRun(
   reference: string,
@@ -48,8 +49,8 @@ export async function openExperimentRun(
 }
 
 /**
- * Starts a run as a process of its own, or goes on with it. The process reads the experiment that stands in the run folder, so that it is
- * this one whatever happens to the file it came from. `program` is `lfp` as arguments. Throws what `submitRun` throws.
+ * Starts or resumes a run as a process of its own. The process reads the experiment in the run folder, so that later
+ * changes to the original file have no effect. `program` is the command line of `lfp`. Throws what `submitRun` throws.
  */
 export async function submitExperimentRun(
   { folder, experimentFile }: Pick<ExperimentRun, "folder" | "experimentFile">,

@@ -1,4 +1,4 @@
-/** The feedback of an experiment and its task, opened by their kinds. */
+/** Opens an experiment's feedback and its task by their kinds. */
 import type { RewardEdit } from "../rewards/edits.ts";
 import type { JudgedText, Reward } from "../rewards/reward.ts";
 import { type RatingsTable, type RewardKinds, type RewardTable, rewards, wordRatings } from "../rewards/rewards.ts";
@@ -13,7 +13,7 @@ export type RewardOf<R> = { readonly kind: keyof R } & R[keyof R];
 /** Settings of a task, of one of the kinds T, with its feedback. */
 export type TaskOf<R, T> = { readonly task: keyof T; readonly reward: RewardOf<R> } & T[keyof T];
 
-/** Every kind of feedback and of task that is known. */
+/** Tables of every known kind of feedback and of task. */
 export interface FeedbackTables<R, T> {
   readonly rewards: RewardTable<R>;
   readonly wordRatings: RatingsTable<R>;
@@ -22,13 +22,15 @@ export interface FeedbackTables<R, T> {
 
 /** Opens feedback and tasks of the kinds R and T. */
 export interface Feedback<R, T> {
-  /** The reward that settings name; whoever asks disposes it. */
+  /** The reward that settings name; the caller disposes it. */
   rewardOf(settings: RewardOf<R>, text: JudgedText): Promise<Reward>;
-  /** What the feedback says of words; undefined where it judges whole texts only. */
+  /** The feedback's ratings of words; undefined if it judges whole texts only. */
   ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
-  /** The same for `what`, such as "stage calibrate". Throws `NoWordRatingsError` where there is none. */
+  /**
+   * The ratings of words that `what`, such as "stage calibrate", needs. Throws `NoWordRatingsError` if there are none.
+   */
   needRatings(settings: RewardOf<R>, what: string): WordRatings;
-  /** The task of an experiment. Throws `NoWordRatingsError` where it needs ratings of words and there are none. */
+  /** The task of an experiment. Throws `NoWordRatingsError` if it needs ratings of words and there are none. */
   taskOf(settings: TaskOf<R, T>): Task;
 }
 
@@ -56,18 +58,18 @@ export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, 
 
 export const { rewardOf, ratingsOf, needRatings, taskOf } = feedback;
 
-/** Settings of the feedback, as everything but tuning takes it. */
+/** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;
 
 /** Settings of the task, and of its feedback. */
 export type TaskSettings = TaskOf<RewardKinds, TaskKinds>;
 
-/** How prompts are made and completed, and what of a completion is judged. */
+/** How prompts are made and completed, and which text of a completion is judged. */
 export interface CompletionSettings extends CompletionConfig {
   readonly judged: JudgedText;
 }
 
-/** What edits of a reward are told with; left out where there are none, so that their absence has no key of its own. */
+/** Settings with a reward's edits; the member is absent if there are none, so that a stage's key does not change. */
 export interface EditSettings {
   readonly edits?: readonly RewardEdit[];
 }

@@ -1,4 +1,7 @@
-/** From an experiment to the stages of its calibration: tunings with planted words and without, and what each reading says of them. */
+/**
+ * Plans the stages of an experiment's calibration: tunings with and without planted words, and each reading's values
+ * for them.
+ */
 
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
@@ -22,18 +25,18 @@ import { tuneStage } from "./stages/tune.ts";
 import { fittedReadingsStage, wordReadingsStage } from "./stages/word-readings.ts";
 
 export interface CalibrationOptions {
-  /** Tunings with planted words. */
+  /** Number of tunings with planted words. */
   readonly sets: number;
   readonly wordsPerSet: number;
-  /** What planted ratings are multiplied with. */
+  /** Factor of planted ratings. */
   readonly factor: number;
-  /** Tunings without. */
+  /** Number of tunings without. */
   readonly nulls: number;
-  /** How often a tuning must be expected to sample a word for it to be planted. */
+  /** Minimum expected number of times that a tuning samples a word for it to be planted. */
   readonly met: number;
-  /** Of the tunings with planted words and then of those without; that of the experiment and those after it unless given. */
+  /** Seeds of the tunings with planted words, then of those without; by default the experiment's and those after it. */
   readonly seeds?: readonly number[] | undefined;
-  /** Of tuning, instead of the experiment's. 0: nothing is tuned. */
+  /** Overrides the experiment's steps of tuning. 0: nothing is tuned. */
   readonly steps?: number | undefined;
 }
 
@@ -42,7 +45,7 @@ interface Tuning {
   readonly id: string;
   readonly isNull: boolean;
   readonly seed: number;
-  /** From 0, among the tunings of its kind. */
+  /** Index from 0 among the tunings of its kind. */
   readonly index: number;
 }
 
@@ -56,9 +59,9 @@ interface Shared {
 }
 
 /**
- * The stages of a calibration. Everything that does not depend on the tuning is done once: texts, triples, the layers (those that changed most in the
- * first tuning without planted words, or the first with) and the base model's features. Throws what `planExperiment` throws, and `ExperimentError`
- * where there is nothing to tune.
+ * The stages of a calibration. Stages that do not depend on the tuning run once: texts, triples, the layers (those that
+ * changed most in the first tuning without planted words, or else the first with) and the base model's features. Throws
+ * what `planExperiment` throws, and `ExperimentError` when there is nothing to tune.
  */
 export async function planCalibration(
   asked: Experiment,
@@ -102,12 +105,12 @@ export async function planCalibration(
     inputs,
     publishAs: ".",
   });
-  // What can fail for want of words fails before anything is tuned.
+  // Stages that can fail for lack of words run before anything is tuned.
   const tunes = tuned.flatMap(({ tuned: own }) => ("stage" in own ? [own] : []));
   return [shared.candidates, shared.triples, ...tunes, calibrate];
 }
 
-/** Throws `ExperimentError`. */
+/** The experiment with this number of tuning steps. Throws `ExperimentError` if it cannot be calibrated. */
 function tuningInSteps(experiment: Experiment, steps: number | undefined): Experiment {
   const { reward, name } = experiment;
   const tuning = tuningOf(experiment);
@@ -158,7 +161,10 @@ function planShared(
   };
 }
 
-/** The words of a tuning, which in a null tuning are left alone, and the tuned model: the base model itself after no steps. */
+/**
+ * A tuning's planted words, whose ratings a null tuning leaves unchanged, and the tuned model: the base model itself
+ * for 0 steps.
+ */
 function planTuning({ id, isNull, seed, index }: Tuning, { experiment, options, model, texts, candidates }: Shared) {
   const { wordsPerSet, factor, steps } = options;
   const planted = planStage({
@@ -192,7 +198,7 @@ function planLearned(
   });
 }
 
-/** What the probe reads through dictionaries of the model's own, from training them to the words' readings. */
+/** The stages from training a model's own dictionaries to the probe's readings of words. */
 function planReadings(
   id: string,
   read: PlannedStage | OutsideInput,
@@ -230,7 +236,7 @@ function planReadings(
   return planStage({ ...place, stage: fittedReadingsStage, inputs: { triples, features, logRatios } });
 }
 
-/** Of all completions of a tuning, as long as they are on the mean. */
+/** Tokens in all completions of a tuning, at their mean length. */
 function sampledTokensOf(experiment: Experiment): number {
   const tuning = tuningOf(experiment);
   const { min, max } = experiment.sampling.newTokens;

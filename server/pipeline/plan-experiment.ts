@@ -1,4 +1,4 @@
-/** From an experiment to the stages of its run: what each is told, and what it waits for. */
+/** Plans the stages of an experiment's run: the settings and inputs of each. */
 
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
@@ -23,9 +23,9 @@ import { similarityStage } from "./stages/similarity.ts";
 import { evaluateStage, tuneStage } from "./stages/tune.ts";
 
 /**
- * The stages of an experiment by their ids, in order. Finds models and data, downloading them only where the experiment allows it. Throws
- * what `resolveReference`, `modelIssues` and `dataFilesOf` throw, and `ExperimentError` where the models cannot do what is asked of
- * them, or the feedback cannot.
+ * The stages of an experiment, in order. Finds models and data, downloading them only if the experiment allows it.
+ * Throws what `resolveReference`, `modelIssues` and `dataFilesOf` throw, and `ExperimentError` when the models cannot
+ * do what the experiment asks of them.
  */
 export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
   checkFeedback(experiment);
@@ -86,7 +86,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   ];
 }
 
-/** The tuned model, made or given, and what it earns. */
+/** The tuned model, trained or given, and the evaluation of its reward. */
 function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
   const reward = rewardSettingsOf(experiment);
   const edits = editSettingsOf(experiment);
@@ -112,7 +112,7 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
   return { tuned, evaluate };
 }
 
-/** Where the weights changed, and which of them hold the gain. */
+/** Measures where the weights changed, and which of them carry the gain. */
 function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "divergence">) {
   const divergence = planStage({
     id: "divergence",
@@ -150,7 +150,7 @@ function planReport(
   });
 }
 
-/** A tuned model that need not be made. */
+/** A tuned model that the experiment names, if any. */
 interface Given {
   readonly given: OutsideInput | undefined;
 }

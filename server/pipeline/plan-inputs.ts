@@ -1,4 +1,4 @@
-/** What a run reads from outside: models and texts. */
+/** A run's outside inputs: models and texts. */
 import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
@@ -11,7 +11,7 @@ import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 export interface PlanOptions {
   /** Name of the run, for the report. */
   readonly run: string;
-  /** Told while something is downloaded. */
+  /** Called with progress during downloads. */
   readonly onProgress?: (what: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -40,7 +40,7 @@ export async function planPrepare(
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
 }
 
-/** The base model, and the tuned one where it is given. */
+/** The base model, and the tuned one if the experiment names it. */
 export async function findModels(
   experiment: Experiment,
   options: PlanOptions,

@@ -1,4 +1,4 @@
-/** From finished runs of one experiment with several seeds to the run that reports over them. */
+/** Plans the run that reports over finished runs of one experiment with several seeds. */
 import { basename, join } from "node:path";
 import { unlessMissing } from "../runs/files.ts";
 import { readRecord } from "../runs/run-folder.ts";
@@ -7,15 +7,18 @@ import { outsideInput } from "../runs/stage-key.ts";
 import { headlinePaths } from "./artifacts/headlines.ts";
 import { type SeedsSettings, seedsStage } from "./stages/seeds.ts";
 
-/** A seed's run as its work on it ended. */
+/** How a seed's run ended. */
 export interface EndedSeed {
   readonly seed: number;
   readonly folder: string;
-  /** Why it did not finish; null where it did. */
+  /** Why it did not finish; null if it did. */
   readonly failure: string | null;
 }
 
-/** The one stage of the run `run` over these seeds. Throws `RunFileError` where a finished run's record cannot be read. */
+/**
+ * The single stage of the run `run` over these seeds. Throws `RunFileError` when a finished run's record cannot be
+ * read.
+ */
 export async function planSeeds(run: string, ended: readonly EndedSeed[]): Promise<PlannedStage> {
   const inputs: Record<string, OutsideInput> = {};
   const files: SeedsSettings["files"][number][] = [];

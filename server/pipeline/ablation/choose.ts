@@ -1,11 +1,12 @@
-/** Which features an ablation is of: sets chosen by what is known of a run's small dictionaries. */
+/** Chooses the features of an ablation, from what is known of a run's small dictionaries. */
 import { LfpError } from "../../common/errors.ts";
 import { FeatureQuery } from "../../protocol/features.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
 /**
- * `attribution`: those that carry most of what tuning raised; `lowest`: those that hold it down most; `relevant`: all whose explanation has to do
- * with the task (the paper); `weight`: those that weigh most in the probe's output.
+ * `attribution`: the features that carry most of what tuning raised; `lowest`: those that lower it most; `relevant`:
+ * all whose explanation relates to the task (the paper); `weight`: those with the largest contribution to the probe's
+ * output.
  */
 export const choices = ["attribution", "lowest", "relevant", "weight"] as const;
 export type Choice = (typeof choices)[number];
@@ -16,7 +17,10 @@ export interface Attributed {
   readonly score: number;
 }
 
-/** Ids of at most `count` features by rising or falling attribution; features that were never active carry nothing. */
+/**
+ * Ids of at most `count` features in ascending or descending order of attribution; skips features that were never
+ * active.
+ */
 export function byAttribution(
   features: readonly Attributed[],
   choice: "attribution" | "lowest",
@@ -36,18 +40,21 @@ export function byWeight(store: FeatureStore, count: number): string[] {
   return store.query(query, { offset: 0, count: Math.min(count, mostChosen) }).rows.map(({ id }) => id);
 }
 
-/** Some features by falling size of their contribution to the probe's output. */
+/** Features in descending order of the size of their contribution to the probe's output. */
 export function sortedByWeight(store: FeatureStore, ids: readonly string[]): string[] {
   const weightOf = new Map(ids.map((id) => [id, Math.abs(store.need(id).row.contribution ?? 0)]));
   return ids.toSorted((a, b) => (weightOf.get(b) ?? 0) - (weightOf.get(a) ?? 0));
 }
 
-/** The store cannot say which features those are. */
+/** The store lacks the data for a choice. */
 export class NoChoiceError extends LfpError {
   readonly code = "input";
 }
 
-/** Ids of a run's features by a choice, at most `count` and 500; relevant ones by falling contribution. Throws `NoChoiceError`. */
+/**
+ * Ids of a run's features by a choice, at most `count` and 500; relevant ones in descending order of contribution.
+ * Throws `NoChoiceError`.
+ */
 export function chosenInStore(store: FeatureStore, choice: Choice, count: number): string[] {
   const page = (query: Partial<FeatureQuery>) =>
     store.query(FeatureQuery.parse(query), { offset: 0, count: mostChosen }).rows;
@@ -78,5 +85,5 @@ const noneOf: { readonly [K in Choice]: string } = {
   weight: "no features",
 };
 
-/** Rows of one page of a store. */
+/** Maximum number of rows of one page of a store. */
 const mostChosen = 500;

@@ -1,4 +1,4 @@
-/** The tuned model's dictionaries on a device, and what they and their features are called. */
+/** The tuned model's dictionaries on a device, and the names of these and of their features. */
 
 import type { AblatedDictionary } from "../../ablate/edit.ts";
 import { invariant } from "../../common/errors.ts";
@@ -9,10 +9,10 @@ import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
 import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 
-/** Which of the tuned model's dictionaries. */
+/** One of the tuned model's dictionaries. */
 export type DictionaryPlace = Pick<Dictionary, "layer" | "size">;
 
-/** The tuned model's, big before small as they are applied. */
+/** Loads the tuned model's dictionaries onto a device, big before small, the order in which they are applied. */
 export async function placeDictionaries(device: Device, root: string): Promise<AblatedDictionary[]> {
   const own = (await readDictionaries(root)).filter(({ model }) => model === "tuned");
   const found: AblatedDictionary[] = [];

@@ -2,14 +2,17 @@ import type { AblationResult } from "../../ablate/result.ts";
 import type { FeatureDetail } from "../../protocol/features.ts";
 import type { NewAblation } from "../../store/store.ts";
 
-/** What an ablation of a single feature adds to that feature's page; a set of several adds to none. */
+/** The effects that an ablation of a single feature adds to the feature's page; empty for a set of several. */
 export function effectsOf(result: AblationResult): NewAblation["effects"] {
   const [only] = result.features;
   if (only === undefined || result.features.length > 1) return [];
   return rewardChanges(result).map((effect) => ({ id: only.id, ...effect }));
 }
 
-/** Changes of the mean reward under every condition that was compared with none; the factor of several features is that of the first. */
+/**
+ * Changes of the mean reward under every condition that has a comparison; for several features, `factor` is the first
+ * one's.
+ */
 export function rewardChanges({ features, prompts, conditions, random }: AblationResult): FeatureDetail["ablations"] {
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
     change === null || kind === "none" || kind === "random" ? [] : [{ what: kind, change }],

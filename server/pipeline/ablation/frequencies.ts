@@ -1,18 +1,18 @@
-/** How often features are active where the probe reads a high reward: the paper's Table 7. */
+/** How often features are active on inputs for which the probe reads a high reward: the paper's Table 7. */
 import { z } from "zod";
 import type { TripleFeatures } from "../../probe/features.ts";
 import { polarRows, takeRows } from "../../probe/features.ts";
 import { type LinearProbe, probeRewards } from "../../probe/linear-probe.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 
-/** Per cent of inputs at which a feature is active, mean over the features; null where there are no inputs. */
+/** Percentage of inputs at which a feature is active, mean over the features; null without inputs. */
 export const frequenciesSchema = z.object({
   /** Inputs with a reading of at least this count as high. */
   threshold: z.number(),
   highInputs: z.int(),
   otherInputs: z.int(),
   ablatedHigh: z.number().nullable(),
-  /** Of the random sets that the ablation is compared with; null without draws. */
+  /** For the random sets that the ablation is compared with; null without draws. */
   randomHigh: z.number().nullable(),
   averageHigh: z.number().nullable(),
   ablatedOther: z.number().nullable(),
@@ -21,7 +21,10 @@ export const frequenciesSchema = z.object({
 });
 export type Frequencies = z.infer<typeof frequenciesSchema>;
 
-/** Over positive and negative words of triples that the probe was not fitted on; the ratings say from where on a reading is high. Features are places in a row; one that several draws hold counts as often. */
+/**
+ * Computes the frequencies over positive and negative words of held-out triples; the ratings define the threshold of a
+ * high reading. Features are column indices; one that several draws contain counts as often.
+ */
 export function activationFrequencies(
   probe: LinearProbe,
   features: TripleFeatures,

@@ -1,4 +1,4 @@
-/** Where an ablation finds what it needs of a run. */
+/** Locates the parts of a run that an ablation needs. */
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { type Experiment, givenModelOf } from "../experiment/schema.ts";
 import { planExperiment } from "../plan-experiment.ts";
 import type { AblationPaths } from "./open.ts";
 
-/** The run has not come far enough. */
+/** A stage that the ablation needs has not finished. */
 export class UnfinishedRunError extends LfpError {
   readonly code = "not-found";
 
@@ -22,15 +22,15 @@ export class UnfinishedRunError extends LfpError {
   }
 }
 
-/** A run came without its texts, and these cannot be had again. */
+/** A run came without its texts, and they cannot be recomputed. */
 export class TextsChangedError extends LfpError {
   readonly code = "input";
 }
 
 /**
- * A run that came without its stages' outputs, as the one that comes with the program, still has model, dictionaries and probe where people look
- * for them. Its texts and triples are made again from the data, in the user's state folder, and must be those that it had. Throws
- * `UnfinishedRunError` and `TextsChangedError`.
+ * Paths of the parts of a run. A run without its stages' outputs, such as the bundled one, still has its published
+ * model, dictionaries and probe. Its texts and triples are recomputed from the data in the user's state folder, and
+ * must equal the run's own. Throws `UnfinishedRunError` and `TextsChangedError`.
  */
 export async function ablationPaths(folder: string, experiment: Experiment): Promise<AblationPaths> {
   const record = await readRecord(folder);
@@ -61,7 +61,7 @@ export async function ablationPaths(folder: string, experiment: Experiment): Pro
   };
 }
 
-/** Texts and triples need no device and take seconds; made once, they are found the next time. */
+/** Recomputes texts and triples, which takes seconds and no device; later calls reuse them. */
 async function madeAgain(
   folder: string,
   record: RunRecord | undefined,

@@ -1,6 +1,7 @@
 /**
- * What of a measurement is done. A measurement is a fixed order of pieces of work that give plain numbers; one that is begun again with the
- * journal of one that was cut finds the numbers instead of working them out again.
+ * The finished part of a measurement. A measurement is a fixed sequence of units of work that give plain numbers; a
+ * measurement that resumes with the journal of an interrupted one takes the numbers from it instead of recomputing
+ * them.
  */
 import { z } from "zod";
 import type { GatheredFacts, Unit } from "../../ablate/loss.ts";
@@ -10,13 +11,13 @@ import type { FeatureCollection } from "../../probe/collect.ts";
 const journalState = z.object({
   /** Passes over the texts, for the facts about dictionaries. */
   factPasses: z.int(),
-  /** The numbers of each unit, in their order. */
+  /** The numbers of each unit, in order. */
   units: z.array(z.array(z.number())),
-  /** Batches of triples, in the unit after those. */
+  /** Batches of triples done, in the unit after those. */
   batches: z.int(),
 });
 
-/** A journal as a checkpoint has it. */
+/** A journal in a checkpoint. */
 export interface SavedJournal {
   /** Plain data. */
   readonly state: unknown;
@@ -44,7 +45,7 @@ export class Journal {
     if (saved !== undefined && batches > 0) this.#collected = { batches, rows: saved.floats };
   }
 
-  /** The facts as far as they were gathered. */
+  /** The facts gathered so far. */
   get facts(): GatheredFacts | undefined {
     return this.#facts;
   }
@@ -54,7 +55,7 @@ export class Journal {
     await this.#onPiece(() => this.#capture());
   };
 
-  /** The numbers of the next piece of work, which is done only if it is not known. */
+  /** The numbers of the next unit of work; calls `work` only if the journal lacks them. */
   readonly unit: Unit = async (work) => {
     const known = this.#known.shift();
     const numbers = known ?? (await work());
@@ -63,7 +64,7 @@ export class Journal {
     return numbers;
   };
 
-  /** Runs all batches of a collection, inside of a unit; each is a piece of its own. */
+  /** Runs all batches of a collection, inside a unit; each batch is a piece of its own. */
   async collect(collection: FeatureCollection<string>): Promise<void> {
     if (this.#collected !== undefined) collection.restore(this.#collected.batches, this.#collected.rows);
     this.#collected = undefined;

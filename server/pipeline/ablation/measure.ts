@@ -1,4 +1,7 @@
-/** Measures what removing, scaling or replacing features of the tuned model does to the task's reward, to the loss and to the probe. */
+/**
+ * Measures the effect of removing, scaling or replacing features of the tuned model on the task's reward, the loss and
+ * the probe.
+ */
 import {
   AblationSetError,
   type Condition,
@@ -21,8 +24,8 @@ import { separationsOf } from "./separations.ts";
 import type { AblationSubject } from "./subject.ts";
 
 /**
- * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward of random sets. `rewardAlone`: the
- * set's reward alone, of one completion a prompt.
+ * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward
+ * of random sets. `rewardAlone`: only the set's reward, from one completion per prompt.
  */
 export type Extent = "whole" | "beside" | "rewardAlone";
 
@@ -30,29 +33,32 @@ export interface MeasureOptions {
   readonly features: readonly { readonly id: string; readonly factor: number }[];
   /** Random sets to compare with. */
   readonly draws: number;
-  /** Of every prompt under the set itself; under a control it is one. */
+  /** Completions of every prompt under the set itself; under a control it is one. */
   readonly completions: number;
-  /** Prompts are completed from the same random numbers under every condition. */
+  /** Seed of the completions: every condition uses the same random numbers. */
   readonly seed: number;
-  /** `whole` unless told. */
+  /** Default `whole`. */
   readonly extent?: Extent;
   readonly signal?: AbortSignal;
   /** Awaited after each condition; throws to stop. */
   readonly onStep?: (done: number, total: number) => Promise<void> | void;
 }
 
-/** What is measured under a condition. */
+/** The measurements under a condition. */
 interface Plan {
   readonly completions: readonly number[];
   readonly loss: boolean;
   readonly probe: boolean;
 }
 
-/** Random sets under which the loss is measured and the probe is read too, which take about as long as the reward. */
+/**
+ * Number of random sets for which the loss is measured and the probe is read too, each of which takes about as long as
+ * the reward.
+ */
 const lossDraws = 10;
 const probedDraws = 3;
 
-/** Compiled once, for any number of ablations. */
+/** Measures any number of ablations with programs that are compiled once. */
 export class AblationBench {
   readonly #subject: AblationSubject;
   readonly #edit: AblationEdit;
@@ -60,7 +66,7 @@ export class AblationBench {
   readonly #loss: LossMeter;
   readonly #facts: ReadonlyMap<string, DictionaryFacts>;
   readonly #journal: Journal;
-  /** Numbers of the models as they are, by what they are of: measured once. */
+  /** Cache of the unchanged models' numbers, by measurement. */
   readonly #unchanged = new Map<string, readonly number[]>();
 
   private constructor(
@@ -79,7 +85,7 @@ export class AblationBench {
     this.#journal = journal;
   }
 
-  /** A journal of the same measurements on the same subject lets them go on from where it ends. */
+  /** Prepares measurements. With a journal of the same measurements on the same subject they resume where it ends. */
   static async open(subject: AblationSubject, journal = new Journal()): Promise<AblationBench> {
     const { device, model, dictionaries, texts, contextTokens } = subject;
     const edit = await AblationEdit.create(device, dictionaries);
@@ -89,7 +95,7 @@ export class AblationBench {
     return new AblationBench(subject, edit, rewards, loss, facts, journal);
   }
 
-  /** Throws `AblationSetError`. */
+  /** Measures one ablation. Throws `AblationSetError`. */
   async measure(options: MeasureOptions): Promise<AblationResult> {
     const { features, draws, seed, extent = "whole", onStep } = options;
     const set = features.map(({ id, factor }) => this.#scaled(id, factor));
@@ -189,7 +195,8 @@ export class AblationBench {
 }
 
 /**
- * The set itself, and the model as it is, get every completion. A control gets one: random sets take turns, so that together they have all.
+ * What to measure under a condition. The set itself and the unchanged model get every completion, a control one: random
+ * sets take turns, so that together they cover all completions.
  */
 function planOf({ kind, draw }: Condition, { completions, extent = "whole" }: MeasureOptions): Plan {
   const all = Array.from({ length: completions }, (_, at) => at);

@@ -12,7 +12,7 @@ import { type CompletionSettings, needRatings, type RewardSettings, rewardOf } f
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
 import type { AblationSubject } from "./subject.ts";
 
-/** Folders of what a run made, and of its models. */
+/** Folders of a run's outputs and of its models. */
 export interface AblationPaths {
   readonly model: string;
   readonly tuned: string;
@@ -27,15 +27,18 @@ export interface AblationSettings extends CompletionSettings {
   readonly contextLength: number;
   /** How the probe reads words of several tokens. */
   readonly multiToken: "average" | "firstPiece";
-  /** At most. */
+  /** Maximum number of prompts. */
   readonly prompts: number;
 }
 
-/** At most so many, which are enough for the intervals to be narrow beside the effects. */
+/** Maximum numbers of texts and triples, enough for intervals that are narrow relative to the effects. */
 const lossTexts = 32;
 const separatedTriples = 96;
 
-/** Loads what an ablation of dictionaries of these sizes needs onto a device; the subject holds its reward until it is disposed. `random` draws the prompts' lengths. */
+/**
+ * Loads the subject of an ablation of dictionaries of these sizes onto a device; the subject owns its reward until it
+ * is disposed. `random` draws the prompts' lengths.
+ */
 export async function openAblation(
   device: Device,
   paths: AblationPaths,

@@ -1,4 +1,4 @@
-/** Rewards of completions that are sampled and scored as in tuning, by a model whose MLP outputs an edit may change. */
+/** Rewards of completions, sampled and scored as in tuning, by a model whose MLP outputs an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
 import type { Unit } from "../../ablate/loss.ts";
 import { Random } from "../../common/random.ts";
@@ -10,19 +10,25 @@ import { completionsOf, decodeText, drawLengths, sampleRollouts } from "../../tu
 import type { SamplingConfig } from "../../tuning/sampling-config.ts";
 import type { AblationSubject } from "./subject.ts";
 
-/** Prompts in one batch, as long as their probabilities hold at most so many numbers; no fewer than `sampling.rows`. */
+/**
+ * Maximum numbers of prompts in one batch and of values of their probabilities; but no fewer prompts than
+ * `sampling.rows`.
+ */
 const mostRows = 128;
 const probabilitiesAtOnce = 2 ** 23;
 
 export interface CompletionOptions {
-  /** Which of several completions of every prompt, from 0. */
+  /** Index of the completion among those of every prompt, from 0. */
   readonly completion: number;
   readonly seed: number;
   readonly unit: Unit;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One compiled sampler for all conditions: the edit changes between its runs. Dispose it after use. */
+/**
+ * Measures rewards with one compiled sampler for all conditions: the edit changes between its runs. Dispose it after
+ * use.
+ */
 export class RewardMeter {
   readonly #subject: AblationSubject;
   readonly #generator: Generator;
@@ -52,8 +58,9 @@ export class RewardMeter {
   }
 
   /**
-   * A reward for every prompt, as the edit stands. Lengths and random numbers are those of seed and completion, whatever the model or the edit.
-   * Prompts whose completions are about as long run together, so that few steps are spent on rows that have ended.
+   * A reward for every prompt, under the edit's current state. Seed and completion determine lengths and random
+   * numbers, whatever the model or the edit. Prompts with completions of similar length run together, so that few steps
+   * are spent on rows that have ended.
    */
   async rewards({ completion, seed, unit, signal }: CompletionOptions): Promise<number[]> {
     const { prompts, sampling, tokenizer, reward } = this.#subject;

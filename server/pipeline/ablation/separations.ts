@@ -6,7 +6,10 @@ import { spansOf } from "../../tasks/task.ts";
 import type { Journal } from "./journal.ts";
 import type { AblationSubject } from "./subject.ts";
 
-/** The probe's reading of the changed outputs, as the edit stands: at the positive word of each triple minus at the negative one. */
+/**
+ * The probe's separation of each triple under the edit's current state: its reading of the changed outputs at the
+ * positive word minus that at the negative one.
+ */
 export async function separationsOf(subject: AblationSubject, edit: AblationEdit, journal: Journal): Promise<number[]> {
   const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];

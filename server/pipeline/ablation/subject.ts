@@ -9,29 +9,31 @@ import type { Triple } from "../../tasks/task.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
 import type { CompletionConfig } from "../../tuning/sampling-config.ts";
 
-/** Everything of a run that an ablation is measured with. */
+/** The parts of a run that an ablation is measured with. */
 export interface AblationSubject extends CompletionConfig {
   readonly device: Device;
   /** The tuned model. */
   readonly model: Model;
-  /** The base model, in whose outputs the same features are changed; its store has names of its own. */
+  /**
+   * The base model, in whose outputs the same features are changed; its store's names differ from the tuned model's.
+   */
   readonly base: Model;
   readonly tokenizer: Tokenizer;
-  /** Of the tuned model, those whose features may be changed; `name` is `L4@small`. */
+  /** The tuned model's dictionaries whose features may be changed; `name` is `L4@small`. */
   readonly dictionaries: readonly AblatedDictionary[];
-  /** Those that the probe reads. */
+  /** The dictionaries that the probe reads. */
   readonly probed: readonly AblatedDictionary[];
   readonly reward: Reward;
-  /** On whose scale the probe reads. */
+  /** The ratings, on whose scale the probe reads. */
   readonly ratings: WordRatings;
-  /** Of texts that the tuning has not seen. */
+  /** Prompts from texts that the tuning has not seen. */
   readonly prompts: readonly Prompt[];
   /** Token ids of such texts, for the loss. */
   readonly texts: readonly Int32Array[];
   readonly contextTokens: number;
   readonly probe: LinearProbe;
   readonly multiToken: "average" | "firstPiece";
-  /** That the probe was not fitted on. */
+  /** Triples held out from the probe's fit. */
   readonly triples: readonly Triple[];
   readonly prefixIds: readonly number[];
 }

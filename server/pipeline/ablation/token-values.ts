@@ -3,9 +3,9 @@ import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 
 /**
- * What each token is worth to a reward, [V]: for a token that is a space and a whole rated word, in any case, that word's reward; 0
- * for all others. A token without the space goes on with a word, as a rule, and what a longer word's other tokens make of it is not known
- * where it is drawn. Undefined where no such token has a rating.
+ * The reward of each token, [V]: for a token that is a space and a whole rated word, in any case, that word's reward; 0
+ * for all others. A token without the space usually continues a word, and the effect of a longer word's later tokens is
+ * unknown when it is sampled. Undefined if no such token has a rating.
  */
 export async function tokenValues(
   tokenizer: Pick<Tokenizer, "vocabSize" | "specialIds" | "tokenText">,

@@ -8,10 +8,12 @@ export const ablationFile = "ablation.json";
 
 const choice = z.enum(["attribution", "lowest", "relevant", "weight"]) satisfies z.ZodType<Choice>;
 export const ablationSchema = z.object({
-  /** How the set was chosen; `weight` also where no explained feature was relevant and these were asked for. */
+  /**
+   * How the set was chosen; `weight` also where relevant features were requested but no explained feature was relevant.
+   */
   picked: choice,
   set: ablationResult,
-  /** Other choices, and the set doubled. Runs of earlier versions have none. */
+  /** Other choices, and the set doubled. Empty for runs of earlier versions. */
   beside: z.array(z.object({ picked: choice, result: ablationResult })).default([]),
   /** Each removed alone. */
   single: z.array(ablationResult),

@@ -1,9 +1,9 @@
-/** Numbers as files of a checkpoint: little-endian float32, float64 and uint32. */
+/** Typed arrays as files of a checkpoint: little-endian float32, float64 and uint32. */
 import { endianness } from "node:os";
 import { invariant } from "../../common/errors.ts";
 import type { Checkpoint } from "../../runs/stage.ts";
 
-/** Files by name with an ending for the kind: `f32`, `f64` or `u32`. They are views of the arrays, not copies. */
+/** Files by name, with an extension for the type: `f32`, `f64` or `u32`. They are views of the arrays, not copies. */
 export function arrayFiles(
   arrays: Readonly<Record<string, Float32Array | Float64Array | Uint32Array>>,
 ): Record<string, Uint8Array> {
@@ -44,7 +44,7 @@ async function readAll<A>(
   const arrays: Record<string, A> = {};
   for (const file of checkpoint.fileNames) {
     if (!file.endsWith(ending)) continue;
-    // A copy begins at an offset that numbers can be read from.
+    // A copy starts at an aligned offset, as typed arrays need.
     arrays[file.slice(0, -ending.length)] = arrayOf(Uint8Array.from(await checkpoint.read(file)).buffer);
   }
   return arrays;

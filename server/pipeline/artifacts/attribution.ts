@@ -26,7 +26,7 @@ export const attributionSchema = z.object({
 });
 export type RunAttribution = z.infer<typeof attributionSchema>;
 
-/** Every feature of these sizes with its attribution. */
+/** The features of the dictionaries of these sizes, with their attributions. */
 export function attributedFeatures(
   { dictionaries }: RunAttribution,
   sizes: readonly DictionaryPlace["size"][] = ["small", "big"],

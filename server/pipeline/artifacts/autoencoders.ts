@@ -12,7 +12,7 @@ export const qualitySchema = z.object({
   id: z.string(),
   model: z.enum(modelNames),
   layer: z.int(),
-  /** Dictionary size and width of what it reads. */
+  /** Dictionary size (features) and width of its input. */
   F: z.int(),
   D: z.int(),
   tokens: z.number(),
@@ -34,7 +34,7 @@ export const similaritySchema = z.object({
   small: z.int(),
   big: z.int(),
   meanMaxCosine: z.number(),
-  /** Features of the small dictionary by falling cosine with their twins in the big one. */
+  /** Features of the small dictionary in descending order of cosine with their twins in the big one. */
   matches: z.array(z.object({ small: z.int(), big: z.int(), cosine: z.number() })),
 });
 export const autoencodersSchema = z.object({
@@ -50,7 +50,10 @@ export function saeFolder(root: string, model: string, layer: number, F: number)
   return join(root, model, String(layer), String(F));
 }
 
-/** A dictionary of the stage's output that others read. `small` is the smallest of its layer, `big` the largest of several. */
+/**
+ * A dictionary in the stage's output that other stages read. `small` is the smallest of its layer, `big` the largest of
+ * several.
+ */
 export interface Dictionary {
   readonly model: ModelName;
   readonly layer: number;
@@ -63,8 +66,8 @@ export type ModelName = (typeof modelNames)[number];
 export type DictionarySize = "small" | "big";
 
 /**
- * The dictionaries in the output of `autoencoders` or `dictionaries`, by model, by layer, small before big. Sizes between the two are left
- * out. Throws `NoDictionariesError` where there are none at all.
+ * The dictionaries in the output of `autoencoders` or `dictionaries`, by model, by layer, small before big. Skips sizes
+ * between the two. Throws `NoDictionariesError` when there are none at all.
  */
 export async function readDictionaries(root: string): Promise<Dictionary[]> {
   const found: Dictionary[] = [];
@@ -78,7 +81,7 @@ export async function readDictionaries(root: string): Promise<Dictionary[]> {
   return found;
 }
 
-/** Nothing in a folder is a dictionary. */
+/** A folder holds no dictionaries. */
 export class NoDictionariesError extends LfpError {
   readonly code = "not-found";
 
@@ -89,7 +92,7 @@ export class NoDictionariesError extends LfpError {
   }
 }
 
-/** Of the dictionaries of one layer the smallest and the largest, with what that makes them; one alone is the small one. */
+/** The smallest and the largest of one layer's dictionaries, labelled with their size; a single one counts as small. */
 export function smallAndBig<S extends { readonly F: number }>(dictionaries: readonly S[]): (S & SizeOnly)[] {
   const [small, ...larger] = dictionaries.toSorted((a, b) => a.F - b.F);
   const big = larger.at(-1);

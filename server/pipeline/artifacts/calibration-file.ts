@@ -1,4 +1,4 @@
-/** The calibration that lies in a run's folder, and whether it speaks for the run. */
+/** The calibration in a run's folder, and whether it applies to the run. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
@@ -10,12 +10,12 @@ import { unlessMissing } from "../../runs/files.ts";
 import { keyedSections } from "../experiment/older-form.ts";
 import type { Experiment } from "../experiment/schema.ts";
 
-/** Where a run keeps its calibration, from its folder. */
+/** Path of a run's calibration, relative to its folder. */
 export const calibrationPath: readonly string[] = ["calibration", "calibration.json"];
 
 /**
- * What of an experiment decides how well readings of its runs work: models, data, the reward without its edits, tuning, dictionaries, triples and
- * probe. Name, seed and what is only shown or explained stay out.
+ * Digest of the settings that decide how well readings of an experiment's runs work: models, data, the reward without
+ * its edits, tuning, dictionaries, triples and probe. Excludes name, seed and what is only shown or explained.
  */
 export function experimentDigest(experiment: Experiment): string {
   const { model, task, data, analysis, reward, learned, divergence, sae, triples, probe } = experiment;
@@ -35,7 +35,10 @@ export function experimentDigest(experiment: Experiment): string {
   });
 }
 
-/** The calibration in a run's folder that speaks for its experiment; undefined where there is none, or one of other settings, or none that can be read. */
+/**
+ * The calibration in a run's folder; undefined if it is missing, unreadable or made with other settings than the
+ * experiment's.
+ */
 export async function readCalibration(runFolder: string, experiment: Experiment): Promise<Calibration | undefined> {
   try {
     const text = await unlessMissing(readTextFile(join(runFolder, ...calibrationPath), "result"));
@@ -46,12 +49,12 @@ export async function readCalibration(runFolder: string, experiment: Experiment)
   }
 }
 
-/** What a calibration's own run found. Throws a file error or `ZodError` where it has not finished. */
+/** The result in a calibration's own run folder. Throws a file error or `ZodError` when that run has not finished. */
 export async function readOwnCalibration(folder: string): Promise<Calibration> {
   return Calibration.parse(parseJson(await readTextFile(join(folder, "calibration.json"), "result")));
 }
 
-/** Puts a calibration into a run's folder, in the place of an older one. */
+/** Writes a calibration to a run's folder, replacing an older one. */
 export async function saveCalibration(runFolder: string, calibration: Calibration): Promise<void> {
   const path = join(runFolder, ...calibrationPath);
   await mkdir(join(path, ".."), { recursive: true });

@@ -13,7 +13,7 @@ export const spansFile = "features.json";
 const spans = z.array(z.object({ layer: z.int(), start: z.int(), end: z.int() }));
 const spansSchema = z.object({ triples: z.int(), features: spans, activations: spans });
 
-/** What the stage wrote. */
+/** Reads the stage's output. */
 export async function readCollected(folder: string): Promise<Collected> {
   const { triples, ...layers } = await readJson(folder, spansFile, spansSchema);
   await using file = await openSafetensors(join(folder, weightsFile));

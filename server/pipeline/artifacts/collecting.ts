@@ -1,13 +1,13 @@
-/** Stages that collect numbers over texts, batch by batch, and go on from a checkpoint. */
+/** Stages that collect numbers over texts, batch by batch, and resume from a checkpoint. */
 import { z } from "zod";
 import type { Checkpoint, StageContext } from "../../runs/stage.ts";
 import { arrayFiles } from "./array-files.ts";
 
-/** What is collected, such as a `FeatureCollection`. */
+/** A collection in progress, such as a `FeatureCollection`. */
 export interface Collecting<A extends Float32Array | Float64Array, Found> {
   readonly texts: number;
   readonly doneTexts: number;
-  /** Batches. */
+  /** Batches done. */
   readonly done: number;
   step(): Promise<boolean>;
   /** Arrays by name, which go into a checkpoint together with `done`. */
@@ -18,7 +18,10 @@ export interface Collecting<A extends Float32Array | Float64Array, Found> {
 
 const stateSchema = z.object({ done: z.int() });
 
-/** Works through a collection from where the stage was cut, if it was. `read` reads what was captured then. */
+/**
+ * Runs a collection to its end, resuming from the stage's checkpoint if there is one. `read` reads the captured arrays
+ * from it.
+ */
 export async function collectAll<A extends Float32Array | Float64Array, Found>(
   collection: Collecting<A, Found>,
   { resumed, progress, stepDone }: Pick<StageContext<unknown, never>, "resumed" | "progress" | "stepDone">,

@@ -11,7 +11,7 @@ export const pairsSchema = z.array(
   }),
 );
 const interval = z.looseObject({ mean: z.number(), low: z.number(), high: z.number() });
-/** What the report reads of an evaluation. */
+/** The part of an evaluation that the report reads. */
 export const evaluationSchema = z.object({
   prompts: z.int(),
   base: interval,

@@ -9,7 +9,9 @@ export const explanationsSchema = z.object({
   explainer: z.string(),
   task: z.string(),
   features: explainedSchema,
-  /** The base model's features, chosen and explained alike: how many have to do with the task without any tuning. */
+  /**
+   * The base model's features, chosen and explained in the same way: how many relate to the task without any tuning.
+   */
   base: explainedSchema,
   failed: z.array(z.object({ id: z.string(), reason: z.string() })),
 });

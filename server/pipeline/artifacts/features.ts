@@ -1,2 +1,2 @@
-/** File of the `examples` stage, and the living one in the run's folder. */
+/** File of the `examples` stage, and of the writable store in the run's folder. */
 export const featuresFile = "features.sqlite";

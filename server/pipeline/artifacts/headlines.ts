@@ -1,6 +1,6 @@
 /**
- * The headline figures of a finished run, read from its stages' outputs without knowing their whole format: a figure that an output lacks, because
- * the stage is older, or newer, or not in the plan, is left out.
+ * The headline figures of a finished run, read from its stages' outputs without their whole schema: omits a figure that
+ * an output lacks because the stage is older, newer or not in the plan.
  */
 
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { parseJson } from "../../common/json.ts";
 import { readTextFile } from "../../common/text-file.ts";
 import { unlessMissing } from "../../runs/files.ts";
 
-/** Outputs that headlines are read from: ids of stages and the file of each. */
+/** The outputs that contain headline figures: stage ids, with the file of each. */
 export const headlineFiles = {
   evaluate: "evaluation.json",
   autoencoders: "quality.json",
@@ -33,7 +33,7 @@ export interface Headline {
   readonly id: string;
   readonly name: string;
   readonly stage: HeadlineStage;
-  /** Undefined where the output does not hold it. */
+  /** Returns undefined if the output lacks the figure. */
   readonly read: (output: unknown) => Measured | undefined;
 }
 
@@ -155,7 +155,7 @@ export const headlines: readonly Headline[] = [
   },
 ];
 
-/** The files that headlines are read from, of the stages that a run has; `outputOf` gives a stage's output folder. */
+/** The files that contain headline figures, for the stages that a run has; `outputOf` gives a stage's output folder. */
 export function headlinePaths(
   outputOf: (stage: HeadlineStage) => string | undefined,
 ): { readonly stage: HeadlineStage; readonly path: string }[] {
@@ -165,7 +165,10 @@ export function headlinePaths(
   });
 }
 
-/** What one run's files say, by headline id; `files` has the path of each stage's file that is there. Throws where a file is no JSON. */
+/**
+ * One run's headline figures, by headline id; `files` has the path of each existing stage's file. Throws when a file is
+ * not JSON.
+ */
 export async function readHeadlines(
   files: Partial<Readonly<Record<HeadlineStage, string>>>,
 ): Promise<Record<string, Measured>> {
@@ -197,14 +200,14 @@ function ablationChange(output: unknown): Measured | undefined {
   return interval("reward.change")(conditions.find((condition) => at(condition, "kind") === "this"));
 }
 
-/** Of the studied layers' MLPs where they are not all; of other parts, which have one row. */
+/** The change for a part: for MLPs the studied layers' row if the run does not study all; other parts have one row. */
 function restoredChange(output: unknown, part: string): Measured | undefined {
   const parts = z.array(z.unknown()).safeParse(at(output, "parts")).data ?? [];
   const own = parts.filter((one) => at(one, "part") === part);
   return interval("change")(own.find((one) => at(one, "studied") === true) ?? own[0]);
 }
 
-/** The mean over the entries of a list that are the tuned model's; its spread over layers is no interval. */
+/** The mean over the tuned model's entries of a list, without an interval: the spread over layers is not one. */
 function meanOf(output: unknown, list: string, field: string): Measured | undefined {
   const entries = z.array(z.unknown()).safeParse(at(output, list)).data ?? [];
   const values = entries.flatMap((entry) => {
@@ -225,7 +228,7 @@ function measured(output: unknown, value: string, low: string, high: string): Me
   return { value: found, low: end(low), high: end(high) };
 }
 
-/** The value at `a.b.c`, undefined where the way ends. */
+/** The value at a path `a.b.c`; undefined if the path does not exist. */
 function at(value: unknown, path: string): unknown {
   let found = value;
   for (const name of path.split(".")) {

@@ -8,7 +8,7 @@ export async function writeJson(folder: string, name: string, value: unknown): P
   await writeFileAtomically(join(folder, name), `${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-/** Throws `ZodError` when the file is not what an earlier stage writes. */
+/** Reads and validates a JSON file of an earlier stage. Throws `ZodError` when it does not match the schema. */
 export async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>): Promise<T> {
   return schema.parse(parseJson(await readTextFile(join(folder, name), "stage output")));
 }

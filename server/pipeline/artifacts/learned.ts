@@ -11,7 +11,7 @@ export const placesSchema = z.object({
   logRatio: z.array(z.number()),
 });
 
-/** The log-ratios of every place by word, of a stage that was told to keep them. */
+/** The log-ratios of every place, by word, from a stage whose settings keep them. */
 export async function readPlaces(folder: string): Promise<ReadonlyMap<string, number[]>> {
   const { words, word, logRatio } = await readJson(folder, placesFile, placesSchema);
   const byWord = new Map<string, number[]>(words.map((one) => [one.word, []]));

@@ -4,7 +4,7 @@ import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 
-/** Gives the run's device to some work and frees it afterwards, however the work ends. */
+/** Runs `work` on the run's device and closes the device afterwards, however the work ends. */
 export async function withDevice<R>(
   { openDevice }: { readonly openDevice: () => Promise<Device> },
   work: (device: Device) => Promise<R>,
@@ -17,7 +17,10 @@ export async function withDevice<R>(
   }
 }
 
-/** A model and its tokenizer, which must belong together. A tuned checkpoint may lie without one: then it is the base model's. */
+/**
+ * Loads a model and its tokenizer and checks that their vocabularies match. For a tuned checkpoint without a tokenizer,
+ * `tokenizerFolder` is the base model's.
+ */
 export async function loadModelAndTokenizer(
   device: Device,
   folder: string,

@@ -4,7 +4,7 @@ import { readJson } from "./json-files.ts";
 export const candidatesFile = "candidates.json";
 const wordSchema = z.object({ word: z.string(), rating: z.number(), places: z.int() });
 export const candidatesSchema = z.object({
-  /** Places that a word must have in the texts. */
+  /** Minimum number of places of a word in the texts. */
   minPlaces: z.int(),
   words: z.array(wordSchema),
 });

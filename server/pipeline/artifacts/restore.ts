@@ -7,17 +7,17 @@ export const restoreFile = "restore.json";
 const interval = z.object({ mean: z.number(), low: z.number(), high: z.number() });
 const partSchema = z.object({
   part: z.enum(modelParts),
-  /** Only those of the layers that the run studies; else of all. */
+  /** Whether only the studied layers' weights were restored; else all layers'. */
   studied: z.boolean(),
   parameters: z.int(),
   sumOfNorms: z.number(),
   jointL2: z.number(),
   relative: z.number(),
-  /** Of the squared change of all parameters; null where nothing changed. */
+  /** Share of the squared change of all parameters; null if nothing changed. */
   share: z.number().nullable(),
-  /** With the part's weights put back to the base model's. */
+  /** Mean reward with the part's weights restored to the base model's. */
   reward: interval,
-  /** Of the mean reward by that, prompt by prompt. */
+  /** Change of the mean reward by that, paired by prompt. */
   change: interval,
 });
 export const restoreSchema = z.object({ prompts: z.int(), tuned: interval, parts: z.array(partSchema) });

@@ -1,10 +1,10 @@
 import { z } from "zod";
 
-/** File of the `prepare` stage: how many texts serve what. */
+/** File of the `prepare` stage: the number of texts for each purpose. */
 export const countsFile = "counts.json";
 export const countsSchema = z.object({ tuning: z.int(), heldOut: z.int(), analysis: z.int() });
 
-/** A text with the name of where it comes from, such as `reviews.jsonl/17`. */
+/** A text with an id for its source, such as `reviews.jsonl/17`. */
 export const sourceText = z.strictObject({ id: z.string(), text: z.string() });
 export type SourceText = z.infer<typeof sourceText>;
 

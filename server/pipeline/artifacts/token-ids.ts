@@ -2,17 +2,17 @@ import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { SourceText } from "./texts.ts";
 
 export interface PrefixOptions {
-  /** Whether the beginning-of-text token stands before every text, as the model was trained. */
+  /** Whether to prepend the beginning-of-text token to every text, as in the model's training. */
   readonly prependBos: boolean;
   readonly bosId: number | undefined;
 }
 
-/** Tokens that stand before every text. */
+/** Tokens to prepend to every text. */
 export function prefixOf({ prependBos, bosId }: PrefixOptions): readonly number[] {
   return prependBos && bosId !== undefined ? [bosId] : [];
 }
 
-/** Token ids of texts, each begun as the model expects it. */
+/** Token ids of texts, each with the prefix that the model expects. */
 export function tokenIdsOf(tokenizer: Tokenizer, texts: readonly SourceText[], options: PrefixOptions): Int32Array[] {
   const prefix = prefixOf(options);
   return texts.map(({ text }) =>

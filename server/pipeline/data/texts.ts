@@ -21,29 +21,35 @@ export interface TextRecord {
 export interface TextOptions {
   /** The field or column that holds the text. */
   readonly field: string;
-  /** Rows to read at most. */
+  /** Maximum number of rows to read. */
   readonly limit?: number;
   readonly signal?: AbortSignal;
 }
 
-/** A data file that cannot be read as what its name says. */
+/** A data file is not in the format that its name says. */
 export class DataFileError extends LfpError {
   readonly code = "input";
 }
 
-/** Endings of the files that `readTexts` reads. */
+/** Extensions of the files that `readTexts` reads. */
 export const dataFileEndings: readonly string[] = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet"];
 
-/** Texts of one file, and their characters, at most: all are held in memory, because samples are drawn from all. */
+/**
+ * Maximum number of texts of one file, and of their characters: all are held in memory, because samples are drawn from
+ * all.
+ */
 const MOST_ROWS = 2 ** 22;
 export const MOST_TEXT_UNITS = 2 ** 30;
-/** Line breaks of a file, which empty lines and cells of several lines have more of. */
+/** Maximum number of line breaks of a file, which can exceed the rows because of empty lines and multi-line cells. */
 const MOST_LINES = 2 ** 24;
-/** Bytes of a column in a group of rows, and of one page of it: both are held in memory. */
+/** Maximum bytes of a column in a row group, and of one page of it: both are held in memory. */
 const MOST_COLUMN_BYTES = 2 ** 30;
 const MOST_PAGE_BYTES = 2 ** 28;
 
-/** The texts of a file, in its order. Throws `DataFileError` naming the row, and the signal's reason within the time of a block of rows. */
+/**
+ * The texts of a file, in file order. Throws `DataFileError` naming the row, and, on abort, the signal's reason after
+ * at most one block of rows.
+ */
 export async function readTexts(
   path: string,
   { field, limit = Number.POSITIVE_INFINITY, signal }: TextOptions,
@@ -89,7 +95,7 @@ function rowsOf(path: string, field: string): Rows {
   return reader(path, field);
 }
 
-/** The text of a regular file. Throws `DataFileError`. */
+/** Opens a regular file as a stream of text. Throws `DataFileError`. */
 async function opened(path: string, ...through: readonly NodeJS.ReadWriteStream[]): Promise<Readable> {
   const handle = await openData(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
@@ -158,21 +164,21 @@ async function* csvRows(path: string, opening: Promise<Readable>): Rows {
   if (failure !== undefined) throw failure instanceof DataFileError ? failure : unreadable(path, failure);
 }
 
-/** Of two columns with one name, the rows would have the last without a word. */
+/** Rejects a header with two columns of one name: the rows would silently have the last. */
 function differentColumns(path: string, header: string[]): string[] {
   const twice = header.find((name, at) => header.indexOf(name) !== at);
   if (twice === undefined) return header;
   throw new DataFileError(`${path} has two columns '${twice}': rename one, so that it is clear which is meant`);
 }
 
-/** A row group at a time, and of its columns the one that is asked for: tables of many columns and gigabytes are usual. */
+/** Reads one row group at a time, and only the requested column: tables with many columns and gigabytes are usual. */
 async function* parquetRows(path: string, field: string): Rows {
   try {
     await (await openData(path)).close();
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
-    // Without that column the first row tells which there are.
+    // If the column is missing, the first row shows which there are.
     const asked = columns.includes(field) ? { columns: [field] } : {};
     const rowCount = metadata.row_groups.reduce((sum, group) => sum + group.num_rows, 0n);
     if (rowCount > MOST_ROWS) throw new DataFileError(tooMuch(path, `${MOST_ROWS} rows`));
@@ -197,7 +203,7 @@ async function* parquetRows(path: string, field: string): Rows {
   }
 }
 
-/** Before the group is read: what its columns need when they are decompressed. */
+/** Checks a group's decompressed size before it is read. */
 function checkGroup(path: string, group: RowGroup, columns: readonly string[] | undefined): void {
   for (const { meta_data } of group.columns) {
     const name = meta_data?.path_in_schema[0] ?? "";
@@ -210,7 +216,7 @@ function checkGroup(path: string, group: RowGroup, columns: readonly string[] | 
   }
 }
 
-/** The library makes room for as much as a page says that it holds. */
+/** Decompressors with a size limit: the library allocates as much as a page claims to contain. */
 const boundedCompressors: typeof compressors = Object.fromEntries(
   Object.entries(compressors).map(([name, decompress]) => [
     name,
@@ -242,13 +248,13 @@ function textOf(value: unknown, field: string, where: string): string {
   );
 }
 
-/** A value for a message. JSON has no 64-bit integers, and a column of them has nothing else. */
+/** Formats a value for a message; JSON cannot represent 64-bit integers. */
 function inWords(value: unknown): string {
   const json = JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
   return String(typeof value === "bigint" ? value : json).slice(0, 40);
 }
 
-/** The text of some bytes, which fails where they are no UTF-8; an error of any of the streams reaches the last. */
+/** Decodes bytes as UTF-8 and fails if they are not valid; an error of any of the streams reaches the last. */
 function inUtf8(path: string, ...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): Readable {
   let lines = 0;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -275,7 +281,7 @@ function inUtf8(path: string, ...streams: readonly [NodeJS.ReadableStream, ...No
   return checked.setEncoding("utf8");
 }
 
-/** Streams report errors by event, and line readers do not pass them on. */
+/** Captures a stream's error event, which line readers do not pass on. */
 function failureOf(input: Readable): () => unknown {
   let failure: unknown;
   input.on("error", (error) => {

@@ -1,4 +1,4 @@
-/** What stages are told of an experiment's feedback and task: their outputs are kept by these settings. */
+/** The stages' settings for an experiment's feedback and task, which enter the keys of their outputs. */
 import { NoWordRatingsError } from "../../rewards/word-ratings.ts";
 import {
   type EditSettings,
@@ -13,29 +13,32 @@ import { type Experiment, tripleSettingsOf } from "./schema.ts";
 
 type Sections = Pick<Experiment, "task" | "reward" | "triples">;
 
-/** What completions and words are worth, as everything but tuning takes it. */
+/** Settings of the reward without edits, as every stage except tuning takes them. */
 export function rewardSettingsOf({ reward }: Pick<Sections, "reward">): RewardSettings {
   const { text: _, edits: __, ...settings } = reward;
   return settings;
 }
 
-/** Nothing where nothing is edited, so that runs without edits keep their keys. */
+/** Settings of the edits; empty without edits, so that runs without them keep their keys. */
 export function editSettingsOf({ reward: { edits } }: Pick<Sections, "reward">): EditSettings {
   return edits.length === 0 ? {} : { edits };
 }
 
-/** What the feedback is and how triples are made of it. */
+/** Settings of the feedback, and of making triples with it. */
 export function taskSettingsOf(experiment: Sections): TaskSettings {
   return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 
-/** Refuses an experiment whose task needs more than its feedback says, before anything is computed. Throws `ExperimentError`. */
+/**
+ * Rejects an experiment whose task needs more than its feedback provides, before anything is computed. Throws
+ * `ExperimentError`.
+ */
 export function checkFeedback(experiment: Sections & Pick<Experiment, "name">): void {
   const issues = feedbackIssues(taskSettingsOf(experiment), feedback);
   if (issues.length > 0) throw new ExperimentError(experiment.name, issues);
 }
 
-/** What a task misses in its feedback, whatever the kinds of both: ratings of words. */
+/** What a task lacks in its feedback, whatever the kinds of both: ratings of words. */
 export function feedbackIssues<R, T>(
   settings: TaskOf<R, T>,
   { taskOf }: Pick<Feedback<R, T>, "taskOf">,

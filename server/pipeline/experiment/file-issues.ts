@@ -1,4 +1,7 @@
-/** What is wrong in the text of an experiment file, at the places where it is written: for editors, beside their check by JSON Schema. */
+/**
+ * Finds errors in the text of an experiment file, with their positions: for editors, in addition to their check by JSON
+ * Schema.
+ */
 
 import { z } from "zod";
 import { isJson } from "../../common/json.ts";
@@ -10,7 +13,7 @@ import { isObject, type Json, type JsonObject } from "./merge.ts";
 import { parseExperiment } from "./resolve.ts";
 import type { Experiment } from "./schema.ts";
 
-/** An issue with the key that it is about, in UTF-16 units of the text. */
+/** An issue with the position of its key, in UTF-16 units of the text. */
 export interface PlacedIssue extends JsonPlace {
   readonly path: string;
   readonly message: string;
@@ -18,13 +21,14 @@ export interface PlacedIssue extends JsonPlace {
 
 export interface FileCheck {
   readonly issues: readonly PlacedIssue[];
-  /** What the file asks for; undefined unless it can be run. */
+  /** The experiment; undefined unless it can be run. */
   readonly experiment: Experiment | undefined;
 }
 
 /**
- * Checks the text of an experiment file. What its JSON Schema says of it is left out, and so is everything of a text that is no JSON. An
- * issue about a field that the preset gives stands at the key of the file that brought it about. `folder` is where relative paths start.
+ * Checks the text of an experiment file. Omits issues that its JSON Schema reports, and all issues if the text is not
+ * JSON. An issue about a field from the preset is placed at the key of the file that caused it. `folder` is the base of
+ * relative paths.
  */
 export async function checkExperimentText(text: string, options: CheckOptions = {}): Promise<FileCheck> {
   if (!isJson(text)) return { issues: [], experiment: undefined };
@@ -36,12 +40,12 @@ export async function checkExperimentText(text: string, options: CheckOptions = 
 }
 
 export interface CheckOptions {
-  /** Where relative paths start. */
+  /** Base of relative paths. */
   readonly folder?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** Each issue at the key that it is about, or at the nearest that the file has. Throws the signal's reason. */
+/** Places each issue at its key, or at the nearest one in the file. Throws the signal's reason. */
 export async function placed(
   text: string,
   file: JsonObject,
@@ -64,7 +68,7 @@ export async function placed(
   return places;
 }
 
-/** Made once: it takes longer than all else here. */
+/** Cached: compiling it takes longer than everything else here. */
 let compiled: z.ZodType | undefined;
 function fileSchema(): z.ZodType {
   compiled ??= z.fromJSONSchema(experimentJsonSchema());
@@ -83,7 +87,7 @@ function tryExperiment(
   }
 }
 
-/** Path of the first member without which there would be no issue at a path; undefined where none alone is the cause. */
+/** Path of the first member whose removal alone removes the issue at a path; undefined if there is none. */
 type Causes = (path: string) => readonly string[] | undefined;
 
 async function causesOf(file: JsonObject, pacer: Pacer): Promise<Causes> {
@@ -95,7 +99,7 @@ async function causesOf(file: JsonObject, pacer: Pacer): Promise<Causes> {
   return (path) => tried.find(({ wrong }) => !wrong.has(path))?.leaf;
 }
 
-/** A file that says more is not one that a person wrote; each is tried. */
+/** Maximum number of members to try; a file with more was not written by a person. */
 const MOST_CAUSES = 200;
 
 function leavesOf(value: Json | undefined, path: readonly string[] = []): (readonly string[])[] {

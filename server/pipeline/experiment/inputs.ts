@@ -14,7 +14,7 @@ import { modelFitIssues } from "./model-fit.ts";
 import { type Experiment, givenModelOf } from "./schema.ts";
 import type { TextSource } from "./sources.ts";
 
-/** A file that an experiment names is not there. */
+/** A file that an experiment names is missing. */
 export class MissingDataFileError extends LfpError {
   readonly code = "not-found";
 
@@ -23,7 +23,10 @@ export class MissingDataFileError extends LfpError {
   }
 }
 
-/** Files of a source of texts, in order; those of the hub are found or downloaded. Throws `MissingDataFileError` and what `resolveDataFiles` throws. */
+/**
+ * Files of a source of texts, in order; finds or downloads those of the hub. Throws `MissingDataFileError` and what
+ * `resolveDataFiles` throws.
+ */
 export async function dataFilesOf(source: TextSource, options: ResolveOptions): Promise<readonly string[]> {
   if (source === "starter") return [join(starterFolder(), "reviews.jsonl")];
   if ("file" in source) {
@@ -37,7 +40,7 @@ export async function dataFilesOf(source: TextSource, options: ResolveOptions): 
   return paths;
 }
 
-/** What an experiment asks of the models in these folders and they cannot do. Throws what `readConfig` throws. */
+/** Demands of an experiment that the models in these folders cannot meet. Throws what `readConfig` throws. */
 export async function modelIssues(
   experiment: Experiment,
   modelFolder: string,
@@ -49,8 +52,8 @@ export async function modelIssues(
 }
 
 /**
- * What an experiment names and a run of it would not find, or find unfit. Nothing is downloaded to find out; what the experiment allows to be downloaded is
- * not missed.
+ * Inputs that an experiment names and a run would find missing or unsuitable. Downloads nothing; an input that the
+ * experiment allows to download is not reported as missing.
  */
 export async function missingInputs(experiment: Experiment): Promise<ExperimentIssue[]> {
   const { model, data, analysis, download } = experiment;
@@ -87,7 +90,7 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
   return [...found.flat(), ...(await issuesOf(lookAtModels, download))];
 }
 
-/** Where an experiment names something, and what is wrong with it there. */
+/** Where an experiment names an input, and a check of that input. */
 type Look = readonly [keys: readonly string[], look: () => Promise<ExperimentIssue[]>];
 
 async function issuesOf([keys, look]: Look, download: boolean): Promise<ExperimentIssue[]> {

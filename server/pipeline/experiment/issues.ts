@@ -1,11 +1,11 @@
-/** What is wrong with an experiment, in words that name the place. */
+/** Errors in an experiment, in sentences that name the place. */
 
 import type { z } from "zod";
 import { LfpError } from "../../common/errors.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
 import { isObject, type Json } from "./merge.ts";
 
-/** One thing that is wrong. */
+/** One error. */
 export interface ExperimentIssue {
   /** Such as `tuning.kl.target`; empty for the whole. */
   readonly path: string;
@@ -25,10 +25,10 @@ export function issueAt(
   return { path: pathText(keys), message, keys, kind };
 }
 
-/** Nobody mends more at once, and whoever looks for the place of each would do nothing else. */
+/** Maximum number of issues: nobody fixes more at once, and finding the position of each takes time. */
 export const MOST_ISSUES = 100;
 
-/** The places that a message names. */
+/** Maximum number of places in a message. */
 const MOST_NAMED = 20;
 
 /** An experiment cannot be run as it is written. The message names every place that is wrong, up to twenty. */
@@ -50,13 +50,13 @@ export class ExperimentError extends LfpError {
 }
 
 type ZodIssue = z.core.$ZodIssue;
-/** Lists the keys that an object at a path may have; its value says which of several shapes it has. */
+/** Lists the keys that an object at a path may have; its value selects one of several shapes. */
 type KeysAt = (path: readonly PropertyKey[], value: Json | undefined) => readonly string[];
 
-/** `given` is what was validated. */
+/** Converts Zod's issues to ours; `given` is the validated value. */
 export function issuesOf(error: z.core.$ZodError, given: Json, keysAt: KeysAt): ExperimentIssue[] {
   const found = error.issues.slice(0, MOST_ISSUES).flatMap((issue) => describe(issue, given, keysAt));
-  // A rule of a section can be found broken twice: in the section, and where sections are held against each other.
+  // A section's rule can be reported twice: in the section, and where sections are compared with each other.
   return [...new Map(found.map((issue) => [`${issue.path}: ${issue.message}`, issue])).values()].slice(0, MOST_ISSUES);
 }
 
@@ -91,7 +91,7 @@ function describe(issue: ZodIssue, given: Json, keysAt: KeysAt): ExperimentIssue
     : [issueAt(issue.path, `${got(issue, given)}; expected ${expectation(issue)}`)];
 }
 
-/** What an issue asks for, as a phrase. */
+/** The expected value of an issue, as a phrase. */
 function expectation(issue: ZodIssue): string {
   switch (issue.code) {
     case "invalid_type":
@@ -129,7 +129,7 @@ function got(issue: ZodIssue, given: Json): string {
   return value === undefined ? "is missing" : `got ${shown(value)}`;
 }
 
-/** For rules between fields, where the sentence already says what is asked for. */
+/** The value that a rule between fields got; the rule's sentence states the expected one. */
 function gotIn(issue: ZodIssue, given: Json): string {
   const value = valueAt(given, issue.path);
   return value === undefined || typeof value === "object" ? "" : ` (got ${shown(value)})`;

@@ -1,12 +1,14 @@
-/** The JSON Schema of experiment files, for editors; `npm run build:schema` writes it to schemas/experiment.schema.json. */
+/**
+ * The JSON Schema of experiment files, for editors; `npm run build:schema` writes it to schemas/experiment.schema.json.
+ */
 import { z } from "zod";
 import { isObject, type Json, type JsonObject, wholeMembers } from "./merge.ts";
 import { experimentPresets, presetNames } from "./presets.ts";
 import { experimentFields } from "./schema.ts";
 
 /**
- * JSON Schema (draft 7) of a file: everything but `preset` may be left out, because the preset says it. Rules between fields are
- * checked by `parseExperiment` only.
+ * JSON Schema (draft 7) of a file: every member except `preset` is optional, because the preset supplies it. Only
+ * `parseExperiment` checks rules between fields.
  */
 export function experimentJsonSchema(): JsonObject {
   const whole = partial(z.json().parse(z.toJSONSchema(experimentFields, { io: "input", target: "draft-7" })));
@@ -30,7 +32,7 @@ export function experimentJsonSchema(): JsonObject {
   };
 }
 
-/** Still read, and struck through by editors. */
+/** Deprecated members: still read, but editors strike them through. */
 const olderProperties: JsonObject = {
   ppo: older({ type: "object" }, "tuning, sampling and text"),
   tuned: older({ anyOf: [{ type: "string" }, { type: "null" }] }, 'tuning, as { "kind": "given", "model": ... },'),
@@ -40,12 +42,15 @@ function older(schema: JsonObject, today: string): JsonObject {
   return { ...schema, deprecationMessage: `An older form, which is still read: ${today} say the same.` };
 }
 
-/** Whether a section is one that files should no longer have. */
+/** Whether a section is deprecated. */
 export function isOlder(schema: Json | undefined): boolean {
   return isObject(schema) && schema["deprecationMessage"] !== undefined;
 }
 
-/** The keys that an object at a path of an experiment may have, of the shape that `value` says it has; none where there is no object. */
+/**
+ * The keys that an object at a path of an experiment may have, for the shape that `value` selects; empty if the path is
+ * not an object.
+ */
 export function keysAt(path: readonly PropertyKey[], value?: Json): string[] {
   let at: readonly Json[] = [experimentJsonSchema()];
   for (const key of path) at = at.flatMap(shapesOf).flatMap((shape) => memberOf(shape, key));
@@ -65,7 +70,10 @@ function isSaidBy(value: Json | undefined, { properties }: JsonObject): boolean 
   );
 }
 
-/** What a preset completes may be partial; bounds that only say what JSON numbers are, and defaults, which presets give, are left out. */
+/**
+ * Makes a schema's members optional where a preset completes them; drops defaults, which presets supply, and bounds
+ * that only restate the range of JSON numbers.
+ */
 function partial(schema: Json, isWhole = false): Json {
   if (Array.isArray(schema)) return schema.map((item) => partial(item, isWhole));
   if (!isObject(schema)) return schema;

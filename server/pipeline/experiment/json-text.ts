@@ -1,4 +1,7 @@
-/** What reading an experiment's JSON would lose without a word: keys given twice, numbers beyond the finite ones, `__proto__`. */
+/**
+ * Finds what parsing an experiment's JSON would silently lose: duplicate keys, numbers outside the finite range,
+ * `__proto__`.
+ */
 import { stringEnd } from "../../common/json-places.ts";
 import { type ExperimentIssue, issueAt, MOST_ISSUES } from "./issues.ts";
 
@@ -10,7 +13,7 @@ interface Open {
   next: string | number;
 }
 
-/** What is wrong with a text that `JSON.parse` takes, at most `MOST_ISSUES` things. */
+/** Errors in a text that `JSON.parse` accepts, at most `MOST_ISSUES`. */
 export function textIssues(json: string): ExperimentIssue[] {
   const issues: ExperimentIssue[] = [];
   const open: Open[] = [];
@@ -39,7 +42,10 @@ export function textIssues(json: string): ExperimentIssue[] {
   return issues;
 }
 
-/** Strings, with whether they are keys, brackets, commas and numbers of a text that is JSON; without recursion, however long one is. */
+/**
+ * Tokens of a JSON text: strings, with whether they are keys, brackets, commas and numbers. Without recursion, so that
+ * depth is no limit.
+ */
 function* tokensOf(json: string): Generator<readonly [token: string, isKey: boolean]> {
   for (let at = 0; at < json.length; ) {
     const character = json.charAt(at);

@@ -1,7 +1,7 @@
-/** Sections of the experiment file about what is measured of a tuned model. */
+/** Sections of the experiment file about the measurements of a tuned model. */
 import { z } from "zod";
 
-/** Each is completed by a model: a million take days. */
+/** Maximum number of prompts: a model completes each, and a million take days. */
 export const MOST_PROMPTS = 1_000_000;
 
 export const examplesSchema = z

@@ -4,14 +4,14 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** Members that are one choice among several shapes: an override replaces them whole. */
+/** Members that select one of several shapes: an override replaces them whole. */
 export const wholeMembers: ReadonlySet<string> = new Set(["source", "edits"]);
-/** Members whose value says which shape an object has: an override of another shape replaces the object whole. */
+/** Members whose value selects an object's shape: an override with another value replaces the object whole. */
 const shapeMembers: readonly string[] = ["kind", "mode"];
 
 /**
- * A preset with what an experiment says otherwise. Objects merge member by member; everything else, arrays too, is replaced. So is an
- * object of another `kind` or `mode`, because its other members belong to that kind.
+ * Merges an experiment's overrides into a preset. Objects merge member by member; everything else, including arrays, is
+ * replaced. So is an object of another `kind` or `mode`, because its other members belong to that kind.
  */
 export function mergeOverrides(preset: Json | undefined, override: Json): Json {
   if (!isObject(preset) || !isObject(override) || isOfOtherShape(preset, override)) return override;
@@ -22,7 +22,7 @@ export function mergeOverrides(preset: Json | undefined, override: Json): Json {
   return Object.fromEntries([...Object.entries(preset), ...merged]);
 }
 
-/** What JSON calls an object. */
+/** Whether a value is a JSON object. */
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

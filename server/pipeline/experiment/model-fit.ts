@@ -1,10 +1,13 @@
-/** What an experiment asks of its models that only their config.json can answer: said before the first stage, not after hours of tuning. */
+/**
+ * Checks an experiment's demands on its models against their config.json: before the first stage, not after hours of
+ * tuning.
+ */
 import type { ModelConfig } from "../../models/architectures.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import type { Experiment } from "./schema.ts";
 
-/** What the model cannot do. `tuned` is undefined where the run tunes the model. */
+/** Demands that the models cannot meet. `tuned` is undefined if the run tunes the model. */
 export function modelFitIssues(
   experiment: Experiment,
   model: ModelConfig,
@@ -65,7 +68,10 @@ function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width 
   return issues;
 }
 
-/** What no machine holds at once, by settings that nothing else bounds. A device's own limit is smaller, and its own to tell. */
+/**
+ * Memory that no machine has, for settings without another bound. A device's own limit is smaller; the device reports
+ * it itself.
+ */
 const MOST_BYTES = 2 ** 38;
 
 function memoryIssues({ sae, divergence }: Experiment, { width, layers }: ModelConfig): ExperimentIssue[] {
@@ -74,7 +80,7 @@ function memoryIssues({ sae, divergence }: Experiment, { width, layers }: ModelC
   const features = sae.multiples.reduce((sum, multiple) => sum + Math.round(multiple * width), 0);
   const demands = [
     ["bufferTokens", 4 * sae.bufferTokens * width * both, "the activations of both models' layers"],
-    // Encoder and decoder, each with two moments.
+    // Encoder and decoder, each with two Adam moments.
     ["multiples", 4 * 6 * features * width * both, "the dictionaries of both models with what trains them"],
     ["batchTokens", 4 * sae.batchTokens * features, "the features of one step"],
   ] as const;

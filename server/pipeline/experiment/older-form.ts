@@ -1,6 +1,7 @@
 /**
- * Experiments as they were written before tuning, sampling and texts had sections of their own: `ppo` held all three, and `tuned` named a model that was tuned
- * already. Files of that form are still read, and keys of stages and calibrations are still made of it, so that runs made before stand as they are.
+ * The older form of experiments, before tuning, sampling and texts had sections of their own: `ppo` held all three, and
+ * `tuned` named a model that was tuned already. Files in that form are still read, and keys of stages and calibrations
+ * are still computed from it, so that earlier runs stay valid.
  */
 import { canonicalJson } from "../../runs/canonical-json.ts";
 import { keyedSettings, type Tuning } from "../../tuning/tunings.ts";
@@ -9,17 +10,17 @@ import { isObject, type JsonObject, mergeOverrides } from "./merge.ts";
 import { experimentPresets, type PresetSettings, presetNames } from "./presets.ts";
 import { type Experiment, givenModelOf, tuningOf } from "./schema.ts";
 
-/** Sections that experiment files no longer have, with what says the same. */
+/** Deprecated sections of experiment files, with the sections that replace them. */
 export const olderSections = { ppo: ["tuning", "sampling", "text"], tuned: ["tuning"] } as const;
 
-/** What says today what a field of `ppo` said; every other one is a field of `tuning`. */
+/** The fields that replace a field of `ppo`; the fields not listed moved to `tuning`. */
 const movedFields: Readonly<Record<string, readonly (readonly [section: string, field: string])[]>> = {
   promptTokens: [["sampling", "promptTokens"]],
   newTokens: [["sampling", "newTokens"]],
   minTextCharacters: [["sampling", "minTextCharacters"]],
   temperature: [["sampling", "temperature"]],
   prependBos: [["text", "prependBos"]],
-  // The comparison's rows were those of tuning.
+  // The comparison used tuning's rows.
   batchSize: [
     ["tuning", "batchSize"],
     ["sampling", "rows"],
@@ -31,8 +32,8 @@ const movedFields: Readonly<Record<string, readonly (readonly [section: string, 
 };
 
 /**
- * What a file says, in today's form; a file of today's form is given back as it is. Throws `ExperimentError` where it says something in both forms, and
- * where it has settings of a tuning that does not take place.
+ * Converts a file to the current form; returns a file in the current form unchanged. Throws `ExperimentError` if the
+ * file sets something in both forms, or has settings of a tuning that does not take place.
  */
 export function fromOlderForm(file: JsonObject, preset: PresetSettings, name: string): JsonObject {
   const { ppo, tuned = null, ...rest } = file;
@@ -56,7 +57,10 @@ function twofold(file: JsonObject): ExperimentIssue[] {
   });
 }
 
-/** A setting that nothing would read is a mistake: it would be believed to have had an effect. Complete files repeat their preset's. */
+/**
+ * Rejects settings that nothing would read: the author would believe them to have an effect. Complete files repeat
+ * their preset's, which is allowed.
+ */
 function uselessTuning({ ppo, tuned }: JsonObject, preset: PresetSettings): ExperimentIssue[] {
   if (tuned === undefined || tuned === null || !isObject(ppo)) return [];
   const known = new Map<string, unknown>(Object.entries(preset.tuning));
@@ -75,17 +79,20 @@ function uselessTuning({ ppo, tuned }: JsonObject, preset: PresetSettings): Expe
 
 type Keyed = Readonly<Record<string, unknown>>;
 
-/** What keys the stage that tunes, beside the reward. */
+/** The tuning stage's part of its key, apart from the reward. */
 export function keyedTuning(experiment: Experiment, tuning: Tuning): Keyed {
   return { ppo: { ...keyedSettings(tuning), ...keyedSampling(experiment), rewardText: experiment.reward.text } };
 }
 
-/** What keys stages that complete prompts: the tuning too, and the rows of a comparison only where they are not the tuning's. */
+/**
+ * The key of stages that complete prompts: includes the tuning, and a comparison's rows only if they differ from the
+ * tuning's.
+ */
 export function keyedCompletion(experiment: Experiment): Keyed {
   return { ppo: { ...keyedComparison(experiment), rewardText: experiment.reward.text } };
 }
 
-/** `tuned` and `ppo` as digests of experiments have them. */
+/** `tuned` and `ppo` in the form that digests of experiments use. */
 export function keyedSections(experiment: Experiment): Keyed {
   return { tuned: givenModelOf(experiment) ?? null, ppo: keyedComparison(experiment) };
 }
@@ -94,7 +101,7 @@ function keyedComparison(experiment: Experiment): Keyed {
   const { rows, scoredRows } = experiment.sampling;
   const tuning = tuningOf(experiment);
   const sampling = keyedSampling(experiment);
-  // A given model was keyed by what its preset would have tuned with.
+  // A given model's key contained its preset's tuning.
   if (tuning === undefined)
     return { ...presetTuning(experiment), ...sampling, batchSize: rows, miniBatchSize: scoredRows };
   const settings = keyedSettings(tuning);

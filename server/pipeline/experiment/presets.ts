@@ -1,7 +1,7 @@
 /**
- * Complete settings by name. `paper/*` are the paper's models and numbers with the method of its text (reference/method.md sections
- * 1.2 to 1.9); `as-published/*` flip what the published code does otherwise, as far as that can be done (docs/experiment.md says what
- * cannot); `quick` is sized for the starter model on two cores.
+ * Complete settings by name. `paper/*` are the paper's models and numbers with the method of its text
+ * (reference/method.md sections 1.2 to 1.9); `as-published/*` switch to what the published code does differently, as
+ * far as possible (docs/experiment.md lists the rest); `quick` is sized for the starter model on two cores.
  */
 import type { z } from "zod";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
@@ -12,7 +12,7 @@ import { ppoPresets } from "../../tuning/ppo-config.ts";
 import { paperSampling } from "../../tuning/sampling-config.ts";
 import type { experimentFields } from "./schema.ts";
 
-/** Everything that a preset says: all fields but its own name and the run's. */
+/** A preset's settings: all fields except its own name and the run's. */
 export type PresetSettings = Omit<z.output<typeof experimentFields>, "preset" | "name">;
 
 export interface ExperimentPreset {
@@ -50,7 +50,10 @@ const probe = { model: "tuned", multiToken: "average", ...probeDefaults } as con
 const imdb = (split: "train" | "test") =>
   ({ source: { hub: "stanfordnlp/imdb", split, config: null }, field: "text", limit: null }) as const;
 
-/** The paper's text: layers by their MLPs' L2 distance. Its autoencoder coefficient belongs to a mean of squared errors (method D9). */
+/**
+ * The settings in the paper's text: layers by their MLPs' L2 distance. Its autoencoder coefficient assumes a mean of
+ * squared errors (method D9).
+ */
 function paper(model: string, coefficient: number): PresetSettings {
   return {
     ...common,
@@ -75,7 +78,7 @@ function paper(model: string, coefficient: number): PresetSettings {
   };
 }
 
-/** The published code's ways, each by its switch. */
+/** The published code's differences, each by its switch. */
 function asPublished(settings: PresetSettings): PresetSettings {
   return {
     ...settings,
@@ -101,7 +104,8 @@ const quick: PresetSettings = {
   sampling: { ...paperSampling, scoredRows: 32 },
   text: { prependBos: true },
   divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
-  // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in common.
+  // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in
+  // common.
   sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
   triples,
   probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero", foldDraws: 3, refits: 299 },

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { probeSettingsSchema } from "../../probe/report-types.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 
-/** More than any file of texts may hold rows. */
+/** A count, at most the maximum number of rows of a file of texts. */
 const count = z
   .int()
   .positive()
@@ -26,7 +26,7 @@ const extentSchema = z.discriminatedUnion("kind", [
     .readonly(),
 ]);
 
-/** What `makeSentimentTriples` is told. */
+/** Settings of `makeSentimentTriples`. */
 const sentimentTriples = {
   extent: extentSchema.describe(
     "What of a text may become a triple: a passage with positive or with negative words, but not both.",
@@ -79,7 +79,7 @@ const { alpha, normalise, trainShare, wordFolds, resamples, permutations, xavier
   probeSettingsSchema.shape;
 const { foldDraws, refits } = probeSettingsSchema.shape;
 
-/** The probe, and what it reads. The seed is the run's. */
+/** Settings of the probe and of its input. The seed is the run's. */
 export const probeSchema = z
   .strictObject({
     model: z

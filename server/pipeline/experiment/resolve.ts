@@ -13,13 +13,13 @@ import { type ExperimentPreset, experimentPresets, presetNames } from "./presets
 import { type Experiment, experimentSchema } from "./schema.ts";
 
 export interface ParseOptions {
-  /** What messages call the experiment. */
+  /** Name of the experiment in messages. */
   readonly name?: string;
   /** The folder that relative paths start from; the working directory by default. */
   readonly folder?: string;
 }
 
-/** There is no experiment file to read, or none that could be one. */
+/** The experiment file is missing or unreadable. */
 export class ExperimentFileError extends LfpError {
   readonly code: ErrorCode;
 
@@ -32,7 +32,10 @@ export class ExperimentFileError extends LfpError {
   }
 }
 
-/** Reads an experiment file; its relative paths start from its own folder. Throws `ExperimentFileError` and `ExperimentError`. */
+/**
+ * Reads an experiment file; its relative paths start from its own folder. Throws `ExperimentFileError` and
+ * `ExperimentError`.
+ */
 export async function loadExperiment(path: string): Promise<Experiment> {
   const text = await readTextFile(path, "experiment").catch((cause: unknown) => {
     throw new ExperimentFileError(path, cause);
@@ -41,8 +44,8 @@ export async function loadExperiment(path: string): Promise<Experiment> {
 }
 
 /**
- * The complete experiment that a file's text, or its parsed contents, asks for: its preset with what it says otherwise, validated,
- * with absolute paths. Parsing the result again gives it again. Throws `ExperimentError` naming every place that is wrong.
+ * The complete, validated experiment of a file's text or parsed contents: its preset with the file's overrides and
+ * absolute paths. Idempotent: parsing the result returns it. Throws `ExperimentError` naming every error.
  */
 export function parseExperiment(source: string | object, options: ParseOptions = {}): Experiment {
   const { name = "this", folder = process.cwd() } = options;
@@ -64,7 +67,10 @@ function objectOf(source: string | object, name: string): JsonObject {
   return isObject(json) ? json : fail(`got ${JSON.stringify(json).slice(0, 60)}; expected an object`);
 }
 
-/** Throws `ExperimentError` also for what JSON allows and a reader would lose. A byte order mark, which some editors write, is no matter. */
+/**
+ * Parses JSON. Throws `ExperimentError` also for what a parser would silently lose. Ignores a byte order mark, which
+ * some editors write.
+ */
 function parsedText(source: string, name: string): unknown {
   const text = source.replace(/^\uFEFF/, "");
   let value: unknown;
@@ -96,7 +102,10 @@ function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
   };
 }
 
-/** `owner/name` may be a hub id, so that only what begins with a dot is surely a path. */
+/**
+ * Resolves a model's path. `owner/name` may be a hub id, so only a reference that starts with a dot is certainly a
+ * path.
+ */
 function absoluteModel(reference: string, folder: string): string {
   return /^\.{1,2}([\\/]|$)/.test(reference) ? resolve(folder, reference) : reference;
 }

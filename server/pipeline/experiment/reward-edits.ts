@@ -22,7 +22,7 @@ export const rewardEditsSchema = z
       "Evaluation, triples, probe and report keep the lexicon. lfp calibrate plants such words by itself.",
   );
 
-/** What is wrong with edits as a list: words that come twice, and words whose rating is to be changed and is not there. */
+/** Errors in a list of edits: duplicate words, and words without a rating to change. */
 export function rewardEditIssues({
   lexicon: edition,
   edits,
@@ -33,7 +33,7 @@ export function rewardEditIssues({
   const lexicon = vaderLexicon(edition);
   return edits.flatMap((edit, at) => {
     const path = [at, "word"];
-    // Said by the word itself.
+    // The word's own schema reports it.
     if (!isRewardWord(edit.word)) return [];
     if (edits.findIndex((other) => other.word === edit.word) < at)
       return [{ path, message: `names "${edit.word}" a second time` }];

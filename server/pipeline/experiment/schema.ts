@@ -1,6 +1,6 @@
 /**
- * The experiment: everything that a run is told. Each field's description is its documentation: docs/experiment.md and the editor's
- * hovers are made from it. Sections that belong to one module are defined there.
+ * The experiment: all settings of a run. Each field's description is its documentation: docs/experiment.md and the
+ * editor's hovers are generated from it. Sections that belong to one module are defined there.
  */
 
 import { z } from "zod";
@@ -16,7 +16,7 @@ import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
 
-/** How a run's folder may be called. */
+/** Valid names of a run's folder. */
 const runName = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const dataSchema = z
@@ -159,10 +159,10 @@ export const experimentFields = z.strictObject({
   report: reportSchema,
 });
 
-/** An experiment whose fields also fit one another. */
+/** An experiment whose fields are also consistent with one another. */
 export const experimentSchema = experimentFields.superRefine(checkTogether).readonly();
 
-/** A complete experiment: what the stages are given. */
+/** A complete experiment, from which the stages get their settings. */
 export type Experiment = z.output<typeof experimentSchema>;
 
 /** The settings of triples as the task takes them. */
@@ -178,8 +178,8 @@ export function probeSettingsOf({ probe, seed }: Pick<Experiment, "probe" | "see
 }
 
 /**
- * The same probe fitted to log-ratios. Its controls with labels of their own are left out: they say of features and splits what they say beside the
- * deltas.
+ * The same probe fitted to log-ratios. Without the controls that have labels of their own: their results are the same
+ * as for the deltas.
  */
 export function fittedSettingsOf(experiment: Pick<Experiment, "probe" | "seed">): ProbeSettings {
   return { ...probeSettingsOf(experiment), target: "logRatio", xavierSeeds: 0, labelShuffles: 0 };
@@ -190,12 +190,12 @@ export function tuningOf({ tuning }: Pick<Fields, "tuning">): Tuning | undefined
   return tuning.kind === "given" ? undefined : tuning;
 }
 
-/** The tuned model as it is given; undefined where the run makes it. */
+/** The given tuned model; undefined if the run makes it. */
 export function givenModelOf({ tuning }: Pick<Fields, "tuning">): string | undefined {
   return tuning.kind === "given" ? tuning.model : undefined;
 }
 
-/** How many of so many texts `data.heldOut` keeps out of tuning; a share keeps at least one. */
+/** Number of held-out texts among `texts` for `data.heldOut`; a share holds out at least one. */
 export function heldOutCount(heldOut: number, texts: number): number {
   return heldOut > 0 && heldOut < 1 ? Math.max(1, Math.floor(heldOut * texts)) : heldOut;
 }

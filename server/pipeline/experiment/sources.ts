@@ -1,4 +1,4 @@
-/** Where texts come from. */
+/** Sources of texts. */
 import { z } from "zod";
 import { parseHubReference } from "../../models/hub.ts";
 import { dataFileEndings } from "../data/texts.ts";
@@ -32,13 +32,13 @@ const hubSource = z
   .readonly()
   .describe("A split of a data set on the hub.");
 
-/** Texts come from one of these. */
+/** One source of texts. */
 export const sourceSchema = z
   .union([z.literal("starter").describe("The 2,500 reviews that come with the program."), fileSource, hubSource])
   .describe('Where the texts come from: "starter", { "file": ... } or { "hub": ..., "split": ... }.');
 export type TextSource = z.output<typeof sourceSchema>;
 
-/** What every source of texts has. */
+/** Fields of every source of texts. */
 export const textsFields = {
   source: sourceSchema,
   field: z.string().min(1).default("text").describe("The field or column that holds the text."),

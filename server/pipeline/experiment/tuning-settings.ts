@@ -1,10 +1,10 @@
-/** What stages are told of an experiment's tuning and of its completions, with what keys their outputs. */
+/** The stages' settings for an experiment's tuning and completions, with what enters their keys. */
 import { invariant } from "../../common/errors.ts";
 import type { CompletionSettings, EditSettings, RewardSettings } from "../feedback.ts";
 import { keyedCompletion, keyedTuning } from "./older-form.ts";
 import { type Experiment, tuningOf } from "./schema.ts";
 
-/** How prompts are made and completed, and what of that is judged. */
+/** How prompts are made and completed, and which text is judged. */
 export function completionSettingsOf({
   sampling,
   text,
@@ -13,7 +13,7 @@ export function completionSettingsOf({
   return { sampling, text, judged: reward.text };
 }
 
-/** Of a stage that tunes. An experiment whose tuned model is given has none: the caller's defect. */
+/** Settings of a stage that tunes. Calling it for an experiment with a given tuned model is a bug. */
 export function tuneSettings(experiment: Experiment, reward: RewardSettings & EditSettings) {
   const tuning = tuningOf(experiment);
   invariant(tuning !== undefined, "an experiment with a tuned model that is given has no tuning");
@@ -23,7 +23,7 @@ export function tuneSettings(experiment: Experiment, reward: RewardSettings & Ed
   };
 }
 
-/** Of a stage that completes prompts and has settings of its own. */
+/** Settings of a stage that completes prompts and has settings of its own. */
 export function completionStageSettings<S extends object>(experiment: Experiment, own: S) {
   return {
     settings: { ...completionSettingsOf(experiment), ...own },

@@ -1,10 +1,15 @@
-/** Where each feature of a dictionary is active, and how strongly. Letters: N tokens of a pass, F features, K activations in all. */
+/**
+ * Where each feature of a dictionary is active, and how strongly. Letters: N tokens of a pass, F features, K
+ * activations in all.
+ */
 import { invariant } from "../../common/errors.ts";
 
-/** Column by column: feature f has `places[starts[f] .. starts[f + 1]]`, which rise, and `values` beside them. */
+/**
+ * A sparse matrix by columns: feature f has `places[starts[f] .. starts[f + 1]]`, ascending, and `values` beside them.
+ */
 export interface FeatureActivations {
   readonly features: number;
-  /** Tokens looked at. */
+  /** Number of tokens examined. */
   readonly tokens: number;
   /** [F + 1] */
   readonly starts: Uint32Array;
@@ -14,14 +19,14 @@ export interface FeatureActivations {
   readonly values: Float32Array;
 }
 
-/** One activation an index: its feature, its token number and its value. */
+/** Activations as parallel arrays: feature, token number and value. */
 export interface CollectedActivations {
   readonly columns: Uint32Array<ArrayBuffer>;
   readonly places: Uint32Array<ArrayBuffer>;
   readonly values: Float32Array<ArrayBuffer>;
 }
 
-/** Takes dense rows and keeps what is above zero. Rows must come in the order of their places. */
+/** Collects the positive entries of dense rows. Rows must come in the order of their places. */
 export class ActivationCollector {
   readonly #features: number;
   readonly #counts: Uint32Array;
@@ -54,7 +59,7 @@ export class ActivationCollector {
     this.#size = size;
   }
 
-  /** What is there so far, in place; goes into a checkpoint. */
+  /** Views of the activations so far, for a checkpoint. */
   captured(): CollectedActivations {
     const size = this.#size;
     return {
@@ -64,7 +69,7 @@ export class ActivationCollector {
     };
   }
 
-  /** Goes on from what was captured; takes the arrays for its own. */
+  /** Resumes from what was captured; takes ownership of the arrays. */
   restore({ columns, places, values }: CollectedActivations): void {
     invariant(
       columns.length === values.length && places.length === values.length,
@@ -131,14 +136,14 @@ export function statisticsOf({ starts, values }: FeatureActivations, feature: nu
   return { active: to - from, max, mean: to === from ? 0 : total / (to - from), histogram };
 }
 
-/** The strongest activation in each window that has any: its window, place and value, by rising window. */
+/** The strongest activation in each window that has any: its window, place and value, in ascending order of windows. */
 export interface WindowPeaks {
   readonly windows: Uint32Array;
   readonly places: Uint32Array;
   readonly values: Float32Array;
 }
 
-/** `windowOf` gives each token's window; the windows are stretches that follow one another. */
+/** The peaks of a feature; `windowOf` gives each token's window, and the windows are consecutive ranges of tokens. */
 export function peaksOf(
   { starts, places, values }: FeatureActivations,
   feature: number,
@@ -170,14 +175,14 @@ export function peaksOf(
   };
 }
 
-/** A feature's activations on the tokens `first` to `end`. */
+/** A feature's activations on the tokens from `first` up to, but not including, `end`. */
 export function activationsIn(
   { starts, places, values }: FeatureActivations,
   feature: number,
   [first, end]: readonly [number, number],
 ): Float32Array {
   const result = new Float32Array(end - first);
-  // The first place that is not below `first`.
+  // Binary search for the first place that is not below `first`.
   let [low, high] = [starts[feature]!, starts[feature + 1]!];
   const last = high;
   while (low < high) {

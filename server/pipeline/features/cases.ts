@@ -3,7 +3,7 @@ import type { StoredExample } from "../../store/read.ts";
 import type { FeatureStore } from "../../store/store.ts";
 import type { ExampleKind, ExampleSplit } from "../../store/writer.ts";
 
-/** What a kind of example is to an explainer; detection is not asked about the very strongest, which are the easiest. */
+/** How explainers use each kind of example; detection skips the very strongest, which are the easiest. */
 const uses: { readonly [S in ExampleSplit]: { readonly [K in ExampleKind]: "active" | "silent" | "unused" } } = {
   explain: {
     top: "active",
@@ -17,7 +17,7 @@ const uses: { readonly [S in ExampleSplit]: { readonly [K in ExampleKind]: "acti
   score: { top: "unused", q4: "active", q3: "active", q2: "active", q1: "active", silent: "silent", random: "silent" },
 };
 
-/** A stored feature as explainers see it. Throws `NoFeatureError`. */
+/** A stored feature in the form that explainers take. Throws `NoFeatureError`. */
 export function featureCase(store: FeatureStore, id: string): FeatureCase {
   const { row, promotes } = store.need(id);
   const examples = store.examples(id);

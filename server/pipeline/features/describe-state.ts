@@ -1,11 +1,11 @@
-/** What a description of features saves while it is under way, and reads again. */
+/** Saves and restores the state of an unfinished description of features. */
 import type { Checkpoint } from "../../runs/stage.ts";
 import { readCounts, readFloats } from "../artifacts/array-files.ts";
 import type { FeatureActivations } from "./activations.loops.ts";
 import { nameOf, type OpenDictionary } from "./dictionaries.ts";
 import type { Harvested } from "./harvest.ts";
 
-/** By the name of the dictionary. */
+/** Activations by the name of the dictionary. */
 export type Activations = ReadonlyMap<string, FeatureActivations>;
 
 export type NamedArrays = readonly (readonly [string, Float32Array | Uint32Array])[];
@@ -24,7 +24,7 @@ export function unwritten(members: readonly OpenDictionary[], found: Activations
   });
 }
 
-/** What `readActivations` saved. */
+/** Restores what `readActivations` saved. */
 export async function savedHarvest(
   resumed: Checkpoint | undefined,
   dictionaries: readonly { readonly name: string }[],
@@ -39,7 +39,7 @@ export async function savedHarvest(
   );
 }
 
-/** What `writeGroup` saved: of the dictionaries that were not written to their end. */
+/** Restores what `writeGroup` saved: the activations of dictionaries that are not fully written. */
 export async function savedActivations(
   resumed: Checkpoint | undefined,
   members: readonly OpenDictionary[],

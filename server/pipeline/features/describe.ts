@@ -1,6 +1,6 @@
 /**
- * Describes the features of a model's dictionaries: reads the texts through the model, looks where each feature is active, and writes what shows
- * it. Every step can be saved, with the store as far as it is written, and taken up again.
+ * Describes the features of a model's dictionaries: runs the model over the texts, finds where each feature is active,
+ * and writes examples. Can be saved after every step, with the partly written store, and resumed.
  */
 
 import { createReadStream } from "node:fs";
@@ -30,7 +30,7 @@ import { nearestDirections } from "./twins.ts";
 import { type WindowedTexts, windowTexts } from "./windows.ts";
 
 export interface DescribeSettings {
-  /** Texts are read until they hold so many tokens. */
+  /** Number of tokens to read: texts are taken until they hold so many. */
   readonly tokens: number;
   readonly windowTokens: number;
   readonly contextLength: number;
@@ -42,7 +42,7 @@ type Context = Pick<
   "settings" | "input" | "random" | "openDevice" | "resumed" | "progress" | "stepDone"
 >;
 
-/** Where the work stands, as a checkpoint has it; beside it lie the store and the activations that are still to be written. */
+/** The position of the work in a checkpoint; beside it are the store and the activations that are not written yet. */
 export const describePlace = z.object({
   model: z.enum(models),
   group: z.int(),
@@ -50,9 +50,9 @@ export const describePlace = z.object({
     z.object({ doing: z.literal("reading"), texts: z.int() }),
     z.object({
       doing: z.literal("writing"),
-      /** Of the group. */
+      /** Index in the group. */
       dictionary: z.int(),
-      /** Features of it that are written. */
+      /** Number of its features that are written. */
       features: z.int(),
       random: z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly(),
     }),
@@ -60,19 +60,19 @@ export const describePlace = z.object({
 });
 export type DescribePlace = z.infer<typeof describePlace>;
 
-/** File of a checkpoint that holds the store as far as it is written. */
+/** File of a checkpoint that holds the partly written store. */
 export const partialStore = "features.sqlite";
 
 export interface DescribeOptions {
   readonly model: ModelName;
-  /** Of both models. */
+  /** The dictionaries of both models. */
   readonly dictionaries: readonly OpenDictionary[];
-  /** Committed up to `from`. */
+  /** The store's writer, committed up to `from`. */
   readonly writer: StoreWriter;
   readonly context: Context;
-  /** Where `context.resumed` stands, if that is in this model. */
+  /** Position of `context.resumed`, if that is in this model. */
   readonly from: DescribePlace | undefined;
-  /** Bounds the activations that are kept at a time, as tokens times features. */
+  /** Limit on the activations in memory, as tokens times features. */
   readonly cellsAtOnce?: number;
 }
 
@@ -105,7 +105,7 @@ interface Reader extends DescribeOptions {
   readonly probe: LinearProbe;
 }
 
-/** Dictionaries that are read in one pass over the texts. */
+/** Dictionaries that share one pass over the texts. */
 interface Group {
   readonly index: number;
   readonly members: readonly OpenDictionary[];
@@ -126,7 +126,7 @@ async function openReader(device: Device, options: DescribeOptions): Promise<Rea
   return { ...options, device, opened, tokenizer, prefixIds, texts, selector: new ExampleSelector(texts), probe };
 }
 
-/** Reads the texts, from the checkpoint's place on where `textsDone` is not 0. */
+/** Reads the texts; resumes from the checkpoint if `textsDone` is not 0. */
 async function readActivations(reader: Reader, group: Group, textsDone: number): Promise<Activations> {
   const { device, opened, texts, prefixIds, context } = reader;
   const dictionaries = group.members.map((dictionary) => ({ ...dictionary, name: nameOf(dictionary) }));
@@ -145,7 +145,9 @@ async function readActivations(reader: Reader, group: Group, textsDone: number):
   return await harvest.finish();
 }
 
-/** The whole work is a pass over the texts for every layer of either model; passes that are shared count as several. */
+/**
+ * Reports progress. The total is one pass over the texts per layer of each model; a shared pass counts once per layer.
+ */
 function tellProgress({ model, dictionaries, context }: Reader, { members }: Group, share: number): void {
   const layersOf = (some: readonly OpenDictionary[]) => new Set(some.map(({ layer }) => layer)).size;
   const own = dictionaries.filter((dictionary) => dictionary.model === model);
@@ -155,7 +157,7 @@ function tellProgress({ model, dictionaries, context }: Reader, { members }: Gro
   context.progress(Math.round((100 * done) / (2 * layersOf(own))), 100, "%");
 }
 
-/** Features are written a few at a time, so that none of the pauses in between is far away. */
+/** Features written per step, so that the pauses in between come often. */
 const featuresAtOnce = 64;
 
 async function writeGroup(reader: Reader, group: Group, found: Activations, from: Writing | undefined): Promise<void> {
@@ -187,7 +189,7 @@ async function writeGroup(reader: Reader, group: Group, found: Activations, from
   }
 }
 
-/** The end of a step. `arrays` is asked for only to save; everything in the store must be committed. */
+/** Ends a step. Calls `arrays` only to save; everything in the store must be committed. */
 async function saveAt(
   { model, writer, context }: Reader,
   { index }: Group,
@@ -204,7 +206,7 @@ interface Described {
   readonly dictionary: OpenDictionary;
   readonly activations: FeatureActivations;
   readonly effects: readonly LogitEffects[];
-  /** By feature: the most similar one of the base model's dictionary of the same size. */
+  /** By feature: the most similar feature of the base model's dictionary of the same size. */
   readonly nearest: ReturnType<typeof nearestDirections>;
   readonly random: Random;
 }

@@ -15,17 +15,17 @@ import {
 } from "../artifacts/autoencoders.ts";
 import { readJson } from "../artifacts/json-files.ts";
 
-/** Of one model's dictionaries; the tuned model's are described first. */
+/** The models, in the order in which their dictionaries are described. */
 export const models = ["tuned", "base"] as const satisfies readonly ModelName[];
 
 export interface OpenDictionary extends Pick<Dictionary, "model" | "size" | "layer"> {
   readonly sae: Sae;
   readonly digest: string;
-  /** By this dictionary's features: the partner in the other size. */
+  /** By this dictionary's features: the partner in the dictionary of the other size. */
   readonly partners: ReadonlyMap<number, { readonly feature: number; readonly cosine: number }>;
 }
 
-/** All of a run's, in the order in which they are described. */
+/** Opens all of a run's dictionaries, in the order in which they are described. */
 export async function openDictionaries(root: string): Promise<OpenDictionary[]> {
   const { similarities } = await readJson(root, qualityFile, autoencodersSchema);
   const all = await readDictionaries(root);
@@ -48,12 +48,12 @@ function partnersOf(similarity: Autoencoders["similarities"][number] | undefined
   );
 }
 
-/** Tells the dictionaries of a model apart. */
+/** Name of a dictionary, unique in its model. */
 export function nameOf({ layer, size }: OpenDictionary): string {
   return `${layer}.${size}`;
 }
 
-/** Layers that are read in one pass: as many as keep what has to be remembered at once within bounds. */
+/** Groups the dictionaries into passes over the texts: as many layers each as the limit on memory allows. */
 export function groupsOf(
   dictionaries: readonly OpenDictionary[],
   tokens: number,

@@ -1,4 +1,7 @@
-/** Runs a model over texts and keeps where the features of its dictionaries are active. Letters: B texts, T places, F features. */
+/**
+ * Runs a model over texts and records where the features of its dictionaries are active. Letters: B texts, T places, F
+ * features.
+ */
 import { invariant } from "../../common/errors.ts";
 import type { Device, Program, StateStore } from "../../engine/device.ts";
 import type { Node, Values } from "../../engine/graph.ts";
@@ -21,13 +24,16 @@ export interface HarvestOptions {
   readonly prefixIds: readonly number[];
 }
 
-/** What a harvest has so far, by the dictionaries' names. */
+/** A harvest's activations so far, by the dictionaries' names. */
 export type Harvested = Readonly<Record<string, CollectedActivations>>;
 
-/** About so many token places make a forward pass. */
+/** Approximate number of token places of a forward pass. */
 const passTokens = 1024;
 
-/** One pass a step, so that it can be saved in between and taken up again. `finish` or `dispose` frees what it holds on the device. */
+/**
+ * Harvests activations, one pass per step, so that it can be saved in between and resumed. `finish` or `dispose` frees
+ * its memory on the device.
+ */
 export class Harvest {
   readonly #options: HarvestOptions;
   readonly #program: Program;
@@ -72,7 +78,7 @@ export class Harvest {
     return this.#done;
   }
 
-  /** Reads the next few texts; false when there are none. */
+  /** Reads the next few texts; returns false when none are left. */
   async step(): Promise<boolean> {
     const { texts } = this.#options;
     const [B, T] = this.#shape;
@@ -84,12 +90,12 @@ export class Harvest {
     return true;
   }
 
-  /** In place; goes into a checkpoint together with `done`. */
+  /** Views of the activations so far, for a checkpoint together with `done`. */
   captured(): Harvested {
     return Object.fromEntries([...this.#collectors].map(([name, collector]) => [name, collector.captured()]));
   }
 
-  /** Goes on from `done` texts and what was captured then. */
+  /** Resumes from `done` texts and what was captured then. */
   restore(done: number, harvested: Harvested): void {
     const { length } = this.#options.texts.ids;
     invariant(done >= 0 && done <= length, `${done} of ${length} texts cannot be done`);

@@ -1,6 +1,7 @@
 /**
- * Which tokens a feature promotes by what it writes to the residual stream: the decoder's row through the final norm's scale and the
- * unembedding, as if nothing stood in between (a logit lens). Letters: F features, D width, V vocabulary, K tokens kept.
+ * The tokens that a feature promotes by writing to the residual stream: the decoder's row through the final norm's
+ * scale and the unembedding, ignoring the layers in between (a logit lens). Letters: F features, D width, V vocabulary,
+ * K tokens kept.
  */
 import type { Device } from "../../engine/device.ts";
 import * as ops from "../../engine/ops.ts";
@@ -15,12 +16,12 @@ export interface LogitEffects {
 }
 
 const kept = 10;
-/** Logits of one batch hold at most so many numbers. */
+/** Maximum number of logits of one batch. */
 const logitsAtOnce = 2 ** 22;
 
 /**
- * For every feature. The norm's division by the stream's own size is left out, and the mean over the vocabulary is taken off since it changes
- * no probability: numbers compare within a model only.
+ * The effects of every feature. Omits the norm's division by the stream's own size, and subtracts the mean over the
+ * vocabulary, which changes no probability: numbers are comparable within a model only.
  */
 export async function logitEffects(
   device: Device,
@@ -63,13 +64,13 @@ export async function logitEffects(
   return found;
 }
 
-/** What the final norm multiplies with, [D]. */
+/** The final norm's scale, [D]. */
 async function finalNormScale({ config, store }: Model): Promise<Float32Array> {
   const { scale, offset } = finalNormOf(config);
   return Float32Array.from(await store.read(scale), (value) => value + offset);
 }
 
-/** Decoder rows with their mean taken off where the norm does so, times the scale. */
+/** Decoder rows times the scale, with their mean subtracted first where the norm does so. */
 function normedDirections({ D, decoder }: Sae, scale: Float32Array, centre: boolean): Float32Array {
   const result = new Float32Array(decoder.length);
   for (let first = 0; first < decoder.length; first += D) {

@@ -1,6 +1,6 @@
 /**
- * Which windows show what a feature is: the strongest, some of every strength, and some where it is silent. Explanations see one half of the
- * texts and are scored on the other (reference/method.md 3.4).
+ * Selects the windows that show what a feature is: the strongest, some of every strength, and some where it is silent.
+ * Explanations see one half of the texts and are scored on the other (reference/method.md 3.4).
  */
 import type { Random } from "../../common/random.ts";
 import type { ExampleKind, ExampleSplit } from "../../store/writer.ts";
@@ -17,13 +17,16 @@ export interface ChosenExample {
   readonly activations: Float32Array;
 }
 
-/** How many windows of each kind, for explaining and for scoring. */
+/** Number of windows of each kind, for explaining and for scoring. */
 const wanted: { readonly [S in ExampleSplit]: { readonly [K in ExampleKind]: number } } = {
   explain: { top: 10, q4: 2, q3: 2, q2: 3, q1: 3, silent: 5, random: 0 },
   score: { top: 5, q4: 5, q3: 5, q2: 5, q1: 5, silent: 10, random: 10 },
 };
 
-/** A window counts as silent below this share of the feature's maximum: it rounds to nothing on the scale from 0 to 10 that people are shown. */
+/**
+ * A window counts as silent below this share of the feature's maximum: it rounds to nothing on the scale from 0 to 10
+ * that people are shown.
+ */
 export const silentBelow = 0.1;
 /** At most this share of the strongest windows may peak on the same word, so that one word does not hide the others. */
 const sameWordShare = 0.3;
@@ -48,7 +51,7 @@ export class ExampleSelector {
     }
   }
 
-  /** Equal streams give equal examples. A dead feature has none. */
+  /** Chooses a feature's examples, reproducibly from the stream. Empty for a dead feature. */
   choose(activations: FeatureActivations, feature: number, random: Random): ChosenExample[] {
     const peaks = peaksOf(activations, feature, this.#texts.windowOf);
     const max = peaks.values.reduce((most, value) => Math.max(most, value), 0);
@@ -96,7 +99,7 @@ export class ExampleSelector {
     );
   }
 
-  /** From different texts, and not all peaking on one word as long as there are others. */
+  /** The strongest peaks, from different texts, and not all on one word while there are others. */
   #strongest(ranked: readonly Peak[], count: number): Peak[] {
     const texts = new Set<number>();
     const perWord = new Map<number, number>();
@@ -173,7 +176,7 @@ interface Placed {
   readonly window: TextWindow;
 }
 
-/** Some of the peaks, each as likely as the others, in their own order. */
+/** Draws some of the peaks uniformly; keeps their order. */
 function draw(peaks: readonly Peak[], count: number, random: Random): Peak[] {
   const picked = new Set<number>();
   while (picked.size < Math.min(count, peaks.length)) picked.add(random.integer(peaks.length));

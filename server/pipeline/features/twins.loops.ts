@@ -1,4 +1,4 @@
-/** For each row of `aAD` the row of `bBD` with the largest inner product. Rows have length one, as decoders' do. */
+/** For each row of `aAD`, the row of `bBD` with the largest inner product. Rows have unit length, as decoders' do. */
 export function nearestRows(
   aAD: Float32Array,
   bBD: Float32Array,

@@ -1,4 +1,4 @@
-/** Texts cut into tokens and windows. A token has one number over all texts; what stands before every text is no token here. */
+/** Texts cut into tokens and windows. Tokens are numbered over all texts; the prefix of every text does not count. */
 
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { ExampleSplit } from "../../store/writer.ts";
@@ -15,7 +15,7 @@ export interface TextWindow {
 
 export interface WindowedTexts {
   readonly texts: readonly SourceText[];
-  /** Of each text, as far as it is read. */
+  /** Token ids of each text, up to the context length. */
   readonly ids: readonly Int32Array[];
   /** Number of each text's first token. */
   readonly starts: Uint32Array;
@@ -25,7 +25,7 @@ export interface WindowedTexts {
   readonly windowOf: Uint32Array;
   /** [tokens]: the token in lower case without spaces, as a number; tokens of one word's spellings share it. */
   readonly wordOf: Uint32Array;
-  /** By the numbers of `wordOf`. */
+  /** Words, indexed by `wordOf`. */
   readonly words: readonly string[];
   /** A window's text and where its tokens end in it. */
   cut(window: TextWindow): { readonly source: string; readonly text: string; readonly ends: Uint32Array };
@@ -33,14 +33,14 @@ export interface WindowedTexts {
 
 export interface WindowOptions {
   readonly tokenizer: Tokenizer;
-  /** Texts are cut to so many tokens. */
+  /** Maximum number of tokens of a text. */
   readonly contextTokens: number;
   readonly windowTokens: number;
-  /** Texts are taken in order until they hold so many tokens. */
+  /** Number of tokens at which no further texts are taken. */
   readonly maxTokens: number;
 }
 
-/** Every other text belongs to the explanations, the others to their scoring. */
+/** Cuts texts into windows. Alternate texts belong to the explanations and to their scoring. */
 export function windowTexts(all: readonly SourceText[], options: WindowOptions): WindowedTexts {
   const { tokenizer, contextTokens, windowTokens, maxTokens } = options;
   const texts: SourceText[] = [];

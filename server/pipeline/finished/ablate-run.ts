@@ -1,4 +1,4 @@
-/** Measures ablations of a finished run and keeps them in its store. */
+/** Measures ablations of a finished run and saves them in its store. */
 import type { AblationResult } from "../../ablate/result.ts";
 import { Random } from "../../common/random.ts";
 import type { Device } from "../../engine/device.ts";
@@ -19,15 +19,21 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"
   readonly folder: string;
   readonly device: Device;
   readonly store: FeatureStore;
-  /** Held-out prompts, at most. */
+  /** Maximum number of held-out prompts. */
   readonly prompts: number;
   /** Null: the run's. */
   readonly seed: number | null;
-  /** Opens the run's models, where native code that fails is to be told apart from the measurement; left out, nothing is around it. */
+  /**
+   * Wraps the opening of the run's models, so that a crash of native code there can be told apart from one in the
+   * measurement; by default nothing wraps it.
+   */
   readonly guardOpening?: <T>(open: () => Promise<T>) => Promise<T>;
 }
 
-/** Throws what `ablationPaths` throws, `AblationSetError`, `ReadOnlyStoreError`, and the signal's reason. */
+/**
+ * Measures an ablation and adds it to the store. Throws what `ablationPaths` throws, `AblationSetError`,
+ * `ReadOnlyStoreError`, and the signal's reason.
+ */
 export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
   const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
   store.requireWritable();

@@ -1,4 +1,4 @@
-/** Explains features of a finished run, offline or with a language model, and keeps the explanations in its store. */
+/** Explains features of a finished run, offline or with a language model, and saves the explanations in its store. */
 
 import { Random } from "../../common/random.ts";
 import { checkAddress, type Endpoint } from "../../explain/endpoint/chat.ts";
@@ -14,41 +14,41 @@ import type { Experiment } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
 import { ratingsOf } from "../feedback.ts";
 
-/** Who explains; null: the offline explainer. */
+/** The language model that explains, with its prices and limits; null: the offline explainer. */
 export interface EndpointSettings extends Endpoint {
   readonly prices: Prices | null;
   /** At least one of the two bounds must be given. */
   readonly maxTokens: number | null;
   readonly maxUsd: number | null;
-  /** Room for thinking in every answer; default: none until an answer was cut. */
+  /** Tokens reserved for thinking in every answer; by default none until an answer is truncated. */
   readonly thinkingTokens?: number | undefined;
 }
 
 export interface ExplainRunOptions {
   readonly store: FeatureStore;
   readonly experiment: Experiment;
-  /** Null: those that the method picks, `perLayer` of each layer by similarity of the two sizes. */
+  /** Null: the `perLayer` most similar features of each layer, by similarity of the two sizes. */
   readonly ids: readonly string[] | null;
   readonly perLayer: number;
-  /** Also features that this explainer has explained already. */
+  /** Whether to include features that this explainer has explained already. */
   readonly again: boolean;
   readonly endpoint: EndpointSettings | null;
 }
 
 export interface ExplainPreview {
   readonly features: number;
-  /** Explained by this explainer already, and left out. */
+  /** Features that this explainer has explained already, which are skipped. */
   readonly cached: number;
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Null when prices are not known; 0 for the offline explainer. */
   readonly costUsd: number | null;
-  /** Where text would go. */
+  /** Origin of the server that would receive text. */
   readonly origin: string | null;
 }
 
-/** What it would cost; nothing is sent. Throws `NoFeatureError` and `EndpointError`. */
+/** Estimates the cost without sending anything. Throws `NoFeatureError` and `EndpointError`. */
 export function previewExplain(options: ExplainRunOptions): ExplainPreview {
   const { store, endpoint } = options;
   const { ids, cached } = toExplain(options);
@@ -73,15 +73,16 @@ export interface ExplainRunHooks {
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
   readonly concurrency?: number;
-  /** For one answer, to its last byte. */
+  /** Limit for one whole answer. */
   readonly timeoutMs?: number;
   /** For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
 /**
- * Explains and scores; each feature is kept as soon as it is done, and answers by what was asked, so that the same call goes on where it was
- * stopped. Throws `EndpointError`, `NoFeatureError`, `ReadOnlyStoreError`, and the signal's reason.
+ * Explains features and scores the explanations. Saves each feature as soon as it is done, and caches answers by
+ * request, so that the same call resumes where it stopped. Throws `EndpointError`, `NoFeatureError`,
+ * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
   const { store, endpoint, experiment } = options;

@@ -9,7 +9,7 @@ const evidence: {
   readonly [K in ProbeKind]: (report: Reports[K], ratings: WordRatings | undefined) => LensEvidence;
 } = { regression: evidenceOfRegression };
 
-/** What a probe's evaluation says of readings in general. */
+/** A probe's evaluation as evidence for readings in general. */
 export function evidenceOf<K extends ProbeKind>(
   report: { readonly kind: K } & Reports[K],
   ratings: WordRatings | undefined,
@@ -17,7 +17,7 @@ export function evidenceOf<K extends ProbeKind>(
   return evidence[report.kind](report, ratings);
 }
 
-/** Words that the probe was not fitted on speak for it, not those it was. */
+/** Uses held-out words only, not those that the probe was fitted on. */
 function evidenceOfRegression({ byTriple, byWord }: RegressionReport, ratings: WordRatings | undefined): LensEvidence {
   const counts = new Map([...byTriple.lexicon, ...byWord.lexicon].map(({ word, tuningCount }) => [word, tuningCount]));
   const { kendall, signAccuracy } = byWord.probe;
@@ -48,7 +48,7 @@ function proportion({
   return share === null ? null : { share, low, high, words: of };
 }
 
-/** Nineteen words of twenty have smaller readings; where no words were read, the ratings' own. */
+/** 95th percentile of the readings' sizes; of the ratings' if no words were read. */
 function typicalSize(predicted: readonly number[], ratings: WordRatings | undefined): number {
   const sizes = predicted.length > 0 ? predicted : [...(ratings?.values.values() ?? [])].map(Math.abs);
   const [size = 1] = sizes.length > 0 ? percentiles(Float64Array.from(sizes), [95]) : [];

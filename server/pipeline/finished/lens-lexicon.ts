@@ -8,7 +8,7 @@ import type { LensLexicon } from "../../lens/lexicon.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { learnedFile } from "../artifacts/learned.ts";
 
-/** The learned lexicon of a run; undefined for a run that was made without. Throws `LensMismatchError` for a file that is none. */
+/** The learned lexicon of a run; undefined for a run without one. Throws `LensMismatchError` for an invalid file. */
 export async function loadLexicon(runFolder: string): Promise<LensLexicon | undefined> {
   const path = join(runFolder, "learned", learnedFile);
   const text = await unlessMissing(readTextFile(path, "stage output"));

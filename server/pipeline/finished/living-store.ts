@@ -1,4 +1,4 @@
-/** Where the feature store of a run is written to. */
+/** Finds the writable feature store of a run. */
 
 import { createHash } from "node:crypto";
 import { mkdir, readdir, stat } from "node:fs/promises";
@@ -17,9 +17,10 @@ const STORE = "features.sqlite";
 const EARLIER = "earlier.json";
 
 /**
- * Path of a run's `features.sqlite`, which need not be there. The run that comes with the program may stand where nobody can write, and no
- * one's notes belong into an installed program: its store is copied into the user's state folder at first use, one copy for each version of it.
- * What people wrote on the copies of other versions is taken over where it is about the same features; `earlierStores` says what is not.
+ * Path of a run's `features.sqlite`, which need not exist. The bundled run may be in a read-only folder, and user notes
+ * must survive an update; so its store is copied to the user's state folder on first use, one copy per version. Users'
+ * additions to the copies of other versions are carried over where they concern the same features; `earlierStores`
+ * lists the rest.
  */
 export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const own = join(runFolder, STORE);
@@ -30,7 +31,7 @@ export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = pr
   const root = join(stateFolder(env), "starter-run");
   const folder = join(root, version);
   const copy = join(folder, STORE);
-  // It was put there by rename, so it is whole.
+  // A rename created it, so it is complete.
   if ((await unlessMissing(stat(copy))) === undefined) {
     await mkdir(folder, { recursive: true });
     await writeFileAtomically(copy, await readWholeFile(own, "store"));
@@ -39,7 +40,7 @@ export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = pr
   return copy;
 }
 
-/** Stores that hold something of people's which the store at `path` does not have. */
+/** Earlier stores with user data that the store at `path` lacks. */
 export async function earlierStores(path: string): Promise<EarlierStore[]> {
   const { stores } = await readKnown(join(path, "..", EARLIER));
   return Object.entries(stores)
@@ -47,15 +48,15 @@ export async function earlierStores(path: string): Promise<EarlierStore[]> {
     .filter(({ left, problem }) => problem !== null || Object.values(left).some((count) => count > 0));
 }
 
-/** What was taken from other versions so far, as it stands beside a copy. */
+/** What was carried over from other versions so far; saved beside a copy. */
 const knownSchema = z.object({
   format: z.literal(1),
   stores: z.record(
     z.string(),
     z.object({
-      /** Of the files as they were looked at; others are looked at again. */
+      /** Stamp of the files when last examined; changed ones are examined again. */
       stamp: z.string(),
-      /** Rows that were looked at. */
+      /** Rows that were examined. */
       seen: z.array(z.string()),
       left: z.record(z.string(), z.int()),
       problem: z.string().nullable(),
@@ -64,7 +65,7 @@ const knownSchema = z.object({
 });
 type Known = z.infer<typeof knownSchema>;
 
-/** Takes over what is new on the copies of other versions. */
+/** Carries over new data from the copies of other versions. */
 async function takeOver(root: string, version: string): Promise<void> {
   const file = join(root, version, EARLIER);
   const { stores } = await readKnown(file);
@@ -104,7 +105,10 @@ async function taken(
   }
 }
 
-/** Changes with every write to the store; undefined where there is none. A reader may leave an empty log behind. */
+/**
+ * A stamp that changes with every write to the store; undefined if it is missing. Ignores an empty write-ahead log,
+ * which a reader may leave behind.
+ */
 async function stampOf(path: string): Promise<string | undefined> {
   const [store, log] = [await unlessMissing(stat(path)), await unlessMissing(stat(`${path}-wal`))];
   if (store === undefined) return undefined;
@@ -113,7 +117,7 @@ async function stampOf(path: string): Promise<string | undefined> {
     .join("; ");
 }
 
-/** None where there is no file, or one that cannot be used: then all is looked at again, and what is here already stays. */
+/** Empty if the file is missing or invalid: then everything is examined again, and existing rows stay. */
 async function readKnown(file: string): Promise<Known> {
   const text = await textIfThere(file, "record");
   try {
@@ -123,7 +127,9 @@ async function readKnown(file: string): Promise<Known> {
   }
 }
 
-/** By size and time of the shipped file, which every question about a feature would else read whole. */
+/**
+ * Cache of versions by size and time of the bundled file, which every query about a feature would otherwise read whole.
+ */
 const versions = new Map<string, string>();
 
 async function versionOf(path: string, stamp: string): Promise<string> {

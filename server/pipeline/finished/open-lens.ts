@@ -1,4 +1,7 @@
-/** Opens a finished run to look through: joins its tuned model, dictionaries, probe and task, and refuses what does not belong together. */
+/**
+ * Opens a finished run for the lens: joins its tuned model, dictionaries, probe and task, and rejects parts that do not
+ * belong together.
+ */
 
 import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
@@ -41,8 +44,8 @@ import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-devi
 export interface OpenLensOptions extends LensOptions<RunInfo>, OpenOnOptions {}
 
 /**
- * Opens a run folder. Throws `LensMissingError` where the run is not finished or not there, `LensMismatchError` where its parts do not belong
- * together, and what reading its files throws.
+ * Opens a run folder. Throws `LensMissingError` when the run is missing or unfinished, `LensMismatchError` when its
+ * parts do not belong together, and what reading its files throws.
  */
 export async function openLens(runFolder: string, options: OpenLensOptions = {}): Promise<Lens> {
   const folder = resolve(runFolder);
@@ -130,7 +133,7 @@ function wordFoldsOf({ wordFolds }: SavedProbe, experiment: Experiment): LensWor
   };
 }
 
-/** A probe's own scale, and the range of ratings that it is laid on. Throws `NoWordRatingsError`. */
+/** A probe's own scale, and the range of ratings that it is rescaled to. Throws `NoWordRatingsError`. */
 function outputScaleOf(from: SavedProbe["probe"]["outputScale"], experiment: Experiment): LensProbe["outputScale"] {
   return from === null
     ? null
@@ -143,7 +146,7 @@ function familiarityOf({ familiarity }: SavedProbe): LensFamiliarity | undefined
   return { leverage: centredForm(inverse, means), limit };
 }
 
-/** Older runs have none. Its columns must be the probe's. */
+/** The probe fitted to the log-ratio; undefined for older runs. Its columns must be the probe's. */
 async function loadFitted(folder: string, probe: LensProbe, experiment: Experiment): Promise<LensFitted | undefined> {
   const place = join(folder, "fitted");
   if (!(await exists(join(place, "probe.json")))) return undefined;
@@ -157,7 +160,7 @@ async function loadFitted(folder: string, probe: LensProbe, experiment: Experime
   return { weights: Float64Array.from(weights), intercept, wordFolds: wordFoldsOf(saved, experiment) };
 }
 
-/** A finished run has these; what is missing says how far it got. */
+/** Checks that the parts of a finished run exist, in the order in which a run makes them. */
 async function requireParts(folder: string): Promise<void> {
   for (const part of ["experiment.json", "sae", "probe/probe.json"]) {
     if (await exists(join(folder, part))) continue;
@@ -185,12 +188,15 @@ async function loadBase({ experiment, device }: Parts, tuned: LoadedModel): Prom
   return base;
 }
 
-/** Where a model lies on this machine; nothing is downloaded. */
+/** Folder of a model on this machine; downloads nothing. */
 async function modelFolder(reference: string): Promise<string> {
   return (await resolveReference(reference, { download: false })).folder;
 }
 
-/** A checkpoint that was given as tuned may lie without a tokenizer: then it is the base model's, as in the run. */
+/**
+ * The tokenizer of the tuned model; the base model's if the experiment names the tuned model, which may lack one, as in
+ * the run.
+ */
 async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
   const own = await exists(join(tunedFolder, "tokenizer.json"));
   return loadTokenizer(
@@ -198,7 +204,7 @@ async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise
   );
 }
 
-/** One dictionary a layer: the smallest or the largest. */
+/** Loads one dictionary per layer: the smallest or the largest. */
 async function loadDictionaries(
   { folder, device }: Parts,
   { model, size }: DictionaryKind,
@@ -222,7 +228,7 @@ async function loadDictionaries(
   return found;
 }
 
-/** The probe's columns must be the dictionaries' features, layer by layer. */
+/** Checks that the probe's columns are the dictionaries' features, layer by layer. */
 function checkedProbe(
   { saved: { probe }, folder, experiment }: Parts,
   dictionaries: ReadonlyMap<number, LensDictionary>,
@@ -243,7 +249,7 @@ function checkedProbe(
   return { ...probe, outputScale: outputScaleOf(probe.outputScale, experiment) };
 }
 
-/** Loads once; a failure is not remembered. */
+/** Caches what `load` returns; does not cache a failure. */
 function remembered<T>(known: Map<string, Promise<T>>, key: string, load: () => Promise<T>): Promise<T> {
   const loading = known.get(key) ?? load();
   known.set(key, loading);

@@ -1,32 +1,38 @@
-/** What is looked through stands on a device of its own: a GPU where one is wished for and there, else the CPU. */
+/** Opens what a lens reads on a device of its own: a GPU if one is requested and available, else the CPU. */
 import type { Device } from "../../engine/device.ts";
 import { DeviceError, DeviceLostError } from "../../engine/errors.ts";
 import { type DeviceChoice, openDevice } from "../devices.ts";
 
 export interface OpenOnOptions {
-  /** What computes; the CPU unless told. A GPU that cannot be had, or fails, leaves what is opened on the CPU, and its description says why. */
+  /**
+   * The device; default the CPU. If a GPU is unavailable or fails, the CPU is used instead, and the description says
+   * why.
+   */
   readonly device?: DeviceChoice;
-  /** Of the CPU; 0 or undefined: one for each core. */
+  /** Threads of the CPU; 0 or undefined: one per core. */
   readonly threads?: number;
-  /** Where the device finds its settings and files; the process's own unless told. */
+  /** Environment from which the device takes its settings and files; default the process's. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Told why the CPU computes, where a GPU was wished for. */
+  /** Called with the reason when the CPU replaces a requested GPU. */
   readonly note?: (line: string) => void;
-  /** Opens the device, which closes with what is opened on it. */
+  /** Opens the device; closing what is opened on it closes the device too. */
   readonly open?: typeof openDevice;
   readonly signal?: AbortSignal;
 }
 
-/** A device and how to leave it. */
+/** A device, and how to move off it. */
 export interface OwnDevice<S> {
   readonly device: Device;
-  /** Of the device, for people. */
+  /** Description of the device, for people. */
   readonly description: string;
-  /** Opens the same on the CPU. Undefined where the CPU computes. */
+  /** Opens the same on the CPU. Undefined on the CPU itself. */
   readonly onCpu: ((cause: DeviceError) => Promise<S>) | undefined;
 }
 
-/** Opens a device and `build`s on it; where a GPU fails at that, on the CPU. Throws what `build` throws, with the device closed. */
+/**
+ * Opens a device and calls `build` with it; if a GPU fails at that, with the CPU. Closes the device and throws what
+ * `build` throws.
+ */
 export async function openOnDevice<S>(options: OpenOnOptions, build: (own: OwnDevice<S>) => Promise<S>): Promise<S> {
   const { device = "cpu", threads = 0, env = process.env, open = openDevice, signal, note } = options;
   const openOn = async (choice: DeviceChoice, cause?: DeviceError): Promise<S> => {
@@ -53,7 +59,7 @@ export async function openOnDevice<S>(options: OpenOnOptions, build: (own: OwnDe
   }
 }
 
-/** Why nothing is on the GPU, in few words. */
+/** A short reason for not using the GPU. */
 function failureOf(cause: DeviceError): string {
   return cause instanceof DeviceLostError ? `the GPU was lost: ${cause.reason}` : cause.message;
 }

@@ -1,4 +1,4 @@
-/** Opens two checkpoints to look through, on a device of their own. No run is needed. */
+/** Opens two checkpoints for the lens, on a device of their own. Needs no run. */
 import { starterFolder } from "../../common/package-root.ts";
 import type { LensOptions } from "../../lens/options.ts";
 import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
@@ -8,16 +8,17 @@ import type { PairInfo } from "../../protocol/lens-state.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 
 export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOptions {
-  /** Where and how hub ids are looked for; nothing is downloaded unless this says so. */
+  /** How to resolve hub ids; downloads nothing unless this says so. */
   readonly resolve?: ResolveOptions;
   /**
-   * Whether the begin-of-text token stands before every text. By default it does where the tokenizer puts it there by itself (Gemma's does,
-   * Pythia's and GPT-Neo's do not), and where one of the two is the starter, which was trained so.
+   * Whether to prepend the begin-of-text token to every text. By default where the tokenizer prepends it by itself
+   * (Gemma's does, Pythia's and GPT-Neo's do not), and where one of the two models is the starter, which was trained
+   * that way.
    */
   readonly bos?: boolean | undefined;
 }
 
-/** Opens a pair to read texts through. Throws what `openPair` throws; the device is closed then. */
+/** Opens a pair for reading texts. Throws what `openPair` throws, after closing the device. */
 export async function openPairLens(references: PairReferences, options: OpenPairLensOptions = {}): Promise<PairLens> {
   const { resolve = { download: false }, bos, signal } = options;
   const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> => {
@@ -54,7 +55,7 @@ function subjectOf(
   };
 }
 
-/** What the tokenizer puts before a text, or the begin-of-text token where that is asked for. */
+/** The tokens that the tokenizer prepends to a text, or the begin-of-text token if requested. */
 function prefixOf(
   tokenizer: OpenedPair["tokenizer"],
   bosId: number | undefined,

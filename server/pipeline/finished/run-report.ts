@@ -23,7 +23,10 @@ export interface RunReport {
   readonly markdown: string;
 }
 
-/** Undefined where the run has no report yet. What it found itself stands in `report.json`, which this never changes. */
+/**
+ * Reads a run's report and adds later measurements; undefined if the run has none yet. Never changes `report.json`,
+ * which holds what the run itself found.
+ */
 export async function readRunReport(runFolder: string): Promise<RunReport | undefined> {
   const own = await readOwn(join(runFolder, "report.json"));
   if (own === undefined) return undefined;
@@ -34,7 +37,7 @@ export async function readRunReport(runFolder: string): Promise<RunReport | unde
   return { report, markdown: renderMarkdown(report) };
 }
 
-/** A calibration that cannot be read, or speaks of other settings, is no part of the report. */
+/** The run's calibration; undefined if it cannot be read or was made with other settings. */
 async function calibrationOf(runFolder: string): Promise<Calibration | undefined> {
   const experiment = await loadExperiment(runPaths(runFolder).experiment).catch(() => undefined);
   return experiment === undefined ? undefined : readCalibration(runFolder, experiment);
@@ -54,7 +57,7 @@ async function readOwn(path: string): Promise<Report | undefined> {
   }
 }
 
-/** With the day on which the run was begun, which no output of a stage may hold; else on which it was last worked on. */
+/** Adds the time at which the run started, which no stage's output may contain; else of the last work on it. */
 async function withDate(report: Report, runFolder: string): Promise<Report> {
   const { about } = report;
   if (about === undefined) return report;
@@ -74,7 +77,7 @@ async function firstEventTime(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** A store that cannot be read costs its section, not the report. */
+/** Ablations measured after the run; if the store cannot be read, a sentence saying so replaces them. */
 async function laterAblations(
   runFolder: string,
 ): Promise<{ readonly ablations: readonly LaterAblation[]; readonly problem?: string }> {

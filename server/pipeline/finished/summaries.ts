@@ -1,6 +1,6 @@
 /**
- * What a stage says of itself in a few words, from its own output or log: what lists of runs show. It loads none of the stages, because
- * whoever lists runs should not have to wait for what trains them.
+ * Short summaries of stages for lists of runs, from a stage's output or log. Loads none of the stages, so that a list
+ * need not wait for the training code.
  */
 
 import { join } from "node:path";
@@ -13,14 +13,14 @@ import { MeasuresLine, measuresBy } from "../../protocol/measures.ts";
 import { chosenInWords } from "../chosen-layers.ts";
 
 /**
- * The words for a stage's output folder; null for a stage that has nothing to say. `stage` is the stage's name, of which a plan can have several.
- * Throws `ZodError` or a file error when the output is not what the stage writes.
+ * The summary of a stage's output folder; null for a stage without one. `stage` is the stage's name, of which a plan
+ * can have several. Throws `ZodError` or a file error when the output is not what the stage writes.
  */
 export async function summariseStage(stage: string, folder: string): Promise<string | null> {
   return (await summaries[stage]?.(folder)) ?? null;
 }
 
-/** The words for the last line of a running stage's metrics, whose first line is `first`; null where there is nothing to say. */
+/** The summary of a running stage, from the last line of its metrics and the `first`; null for a stage without one. */
 export function summariseMetrics(
   stage: string,
   line: Readonly<Record<string, unknown>>,
@@ -108,7 +108,7 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
   },
 };
 
-/** A step of tuning by those of its measures that have a short name. */
+/** A step of tuning, by its measures that have a short name. */
 function stepInWords(line: Readonly<Record<string, unknown>>, first: unknown): string | null {
   const told = measuresBy(first).flatMap(({ column, short }) => {
     const value = line[column];
@@ -117,7 +117,7 @@ function stepInWords(line: Readonly<Record<string, unknown>>, first: unknown): s
   return told.length === 0 ? null : `step ${line["step"]}: ${told.join(", ")}`;
 }
 
-/** The first of these measures, from the first step to the last; nothing where there is none. */
+/** The first such measure, from the first step to the last; empty if there is none. */
 function overSteps(steps: readonly unknown[], first: unknown): string {
   const measure = measuresBy(first).find(({ short }) => short !== undefined);
   if (measure === undefined) return "";

@@ -1,4 +1,4 @@
-/** What an ablation found, in a sentence. */
+/** An ablation's finding in one sentence. */
 import type { AblationResult, Level } from "../../ablate/result.ts";
 import type { Ablation } from "../artifacts/ablation.ts";
 import { showCell } from "./document.ts";
@@ -43,12 +43,12 @@ function gainInWords({ base }: AblationResult): string {
     : ` That it belongs to tuning is not shown: ${part}.`;
 }
 
-/** The interval leaves zero out. */
+/** Whether the interval excludes zero. */
 export function isShown({ low, high }: Level): boolean {
   return high < 0 || low > 0;
 }
 
-/** How the set's change stands among those of the random sets; undefined where an earlier version did not count. */
+/** Rank of the set's change among those of the random sets; undefined if an earlier version did not count it. */
 export function rankInWords({ below, draws }: NonNullable<AblationResult["random"]>): string | undefined {
   if (below === null) return undefined;
   if (below === 0) return draws === 1 ? "below the one draw" : `below all ${draws} draws`;

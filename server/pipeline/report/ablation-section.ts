@@ -7,7 +7,7 @@ import { type Cell, type Figure, type Section, type Source, showCell, type Table
 import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";
 
-/** What removing features did, choice by choice, beside its controls and the paper's numbers. */
+/** Effects of removing features, choice by choice, beside their controls and the paper's numbers. */
 export function ablationSection(ablation: Ablation, source: Source): Section {
   const { picked, set } = ablation;
   const ids = set.features.map(({ id }) => id).join(", ");
@@ -58,7 +58,7 @@ function allChoices({ picked, set, beside }: Ablation): Ablation["beside"] {
   return [{ picked, result: set }, ...beside];
 }
 
-/** Every choice of a set in one table, and the paper's. */
+/** Every choice of a set in one table, with the paper's. */
 function choicesTable(ablation: Ablation, source: Source): Table {
   const { set } = ablation;
   const rows = allChoices(ablation).map((choice): Cell[] => {
@@ -121,7 +121,7 @@ function energyNote({ random }: AblationResult): string {
     : ` Mean square of what is removed, summed over the features: ${showCell(energy.set)}, of the first set's random sets ${showCell(energy.draws)} on average.`;
 }
 
-/** Change of the mean reward by every choice. Undefined where there is only one. */
+/** Change of the mean reward for every choice. Undefined if there is only one. */
 function choicesFigure(ablation: Ablation, source: Source): Figure | undefined {
   if (ablation.beside.length === 0) return undefined;
   const rows = allChoices(ablation).flatMap((choice) => {
@@ -147,7 +147,7 @@ function choicesFigure(ablation: Ablation, source: Source): Figure | undefined {
   };
 }
 
-/** What a condition did, in words. Where nothing is removed whole, features are scaled. */
+/** A condition's name. Unless every feature is removed whole, features are "scaled". */
 function nameOfCondition({ features }: AblationResult, { kind, draw }: Pick<ConditionResult, "kind" | "draw">): string {
   const removed = features.every(({ factor }) => factor === 0);
   const names: { readonly [K in ConditionResult["kind"]]: string } = {
@@ -162,7 +162,7 @@ function nameOfCondition({ features }: AblationResult, { kind, draw }: Pick<Cond
   return `${names[kind]}${draw === null ? "" : `, draw ${draw}`}`;
 }
 
-/** Rows of conditions as the command and the report show them. */
+/** Rows of conditions for the command and the report. */
 export function rewardRows(result: AblationResult): Cell[][] {
   const { features, conditions, random, beyondRandom, base } = result;
   const rows: Cell[][] = conditions.map((condition) => [
@@ -201,7 +201,7 @@ function controlsTable(set: AblationResult, source: Source): Table {
   };
 }
 
-/** What the changes do beside the reward. */
+/** The changes' effects other than on the reward. */
 export function besideTable(set: AblationResult, source: Source): Table {
   const cells = (measured: Measured | null): Cell[] => [
     measured?.level.mean ?? null,
@@ -241,7 +241,7 @@ function singleTable(single: readonly AblationResult[], source: Source): Table {
   };
 }
 
-/** Of a mean with its 95 % interval of 1.96 standard errors to either side; null where nothing varies. */
+/** p-value of a mean from its 95 % interval of 1.96 standard errors to either side; null if nothing varies. */
 function pOf({ mean, low, high }: Level): number | null {
   const error = (high - low) / (2 * 1.96);
   return error > 0 ? normalTwoSidedP(mean / error) : null;

@@ -1,4 +1,4 @@
-/** What a report's head says: of what the run was made. */
+/** The head of a report: what the run was made from. */
 import type { RewardKinds } from "../../rewards/rewards.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
@@ -6,7 +6,7 @@ import { type Experiment, givenModelOf, tuningOf } from "../experiment/schema.ts
 import type { TextSource } from "../experiment/sources.ts";
 import type { Fact } from "./document.ts";
 
-/** How many texts served what. */
+/** Number of texts for each purpose. */
 export interface TextCounts {
   readonly tuning: number;
   readonly heldOut: number;
@@ -46,7 +46,7 @@ function textsInWords({ source, field, limit }: NonNullable<Experiment["analysis
 
 function sourceInWords(source: TextSource): string {
   if (source === "starter")
-    // As assets/starter/README.md says.
+    // From assets/starter/README.md.
     return "starter: reviews that were sampled from the starter model itself; people wrote none of them";
   return "file" in source ? source.file : `${source.hub}, split ${source.split}`;
 }

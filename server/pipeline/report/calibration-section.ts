@@ -1,9 +1,9 @@
-/** How far each reading can be trusted: the report of a calibration, and what a run's report shows of one. */
+/** How far each reading can be trusted: a calibration's report, and its section in a run's report. */
 import type { CalibrationResult, PlantedWord, PowerGroup } from "../../calibration/calibrate.ts";
 import { type Calibration, ReadingName, type ReadingPower } from "../../protocol/calibration.ts";
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 
-/** Readings as people call them. */
+/** Names of the readings, for people. */
 export const readingNames: { readonly [K in ReadingName]: string } = {
   logRatio: "log-ratio",
   fittedLogRatio: "fitted log-ratio, unseen words",
@@ -76,7 +76,7 @@ export function calibrationSections(
   ];
 }
 
-/** A run's report with the calibration that speaks for it, in a section of its own. */
+/** Adds the calibration that applies to a run to its report, in a section of its own. */
 export function withCalibration(report: Report, calibration: Calibration | undefined): Report {
   if (calibration === undefined) return report;
   const { seeds, key = "key not recorded" } = calibration;
@@ -95,7 +95,7 @@ export function withCalibration(report: Report, calibration: Calibration | undef
   };
 }
 
-/** The table of readings, also as a run's report shows it. */
+/** The table of readings, for the calibration's report and a run's. */
 function readingsSection(
   calibration: Calibration,
   source: Source,

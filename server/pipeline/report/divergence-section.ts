@@ -1,4 +1,4 @@
-/** Where the weights changed, and where in them the gain is. */
+/** Where the weights changed, and which of the changes carry the gain. */
 
 import type { Divergence } from "../artifacts/divergence.ts";
 import type { Restore } from "../artifacts/restore.ts";
@@ -6,7 +6,10 @@ import { chosenLayers } from "../chosen-layers.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { divergenceFigure } from "./figures.ts";
 
-/** How far layers and parts of the weights moved, which layers the rest of the run studies, and whether that choice is more than a tie. */
+/**
+ * How far layers and parts of the weights moved, which layers the rest of the run studies, and whether that choice is
+ * close to a tie.
+ */
 export function divergenceSection(found: Divergence, restored: Restore, source: Source): Section {
   const { measure, choose, layers, chosen } = found;
   const table: Table = {
@@ -57,7 +60,10 @@ function tieInWords(found: Divergence): string | undefined {
   );
 }
 
-/** What putting parts of the weights back takes from the reward that tuning gained; `gain` is the evaluation's, on the same prompts. */
+/**
+ * How much of the gained reward is lost by restoring parts of the weights; `gain` is the evaluation's, on the same
+ * prompts.
+ */
 export function gainSection({ prompts, parts }: Restore, gain: number, source: Source): Section {
   const table: Table = {
     id: "restore",
@@ -118,10 +124,10 @@ export function gainFinding({ parts }: Restore, gain: number): string {
   return `Putting parts of the weights back to the base model's changes the reward most for: ${listed.join(", ")}. ${studiedInWords(parts, gain)}`;
 }
 
-/** Below this share of the gain the studied MLPs hold little of it. */
+/** Below this share of the gain, the report says that the studied MLPs carry little of it. */
 const little = 1 / 3;
 
-/** How much of the gain is where autoencoders and probe look. */
+/** How much of the gain the weights carry that autoencoders and probe look into. */
 function studiedInWords(parts: Restore["parts"], gain: number): string {
   const studied = parts.find((part) => part.studied) ?? parts.find(({ part }) => part === "mlp");
   if (studied === undefined) return "The model has no MLPs to look into.";

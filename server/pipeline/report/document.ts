@@ -12,7 +12,7 @@ export {
 } from "../../protocol/report.ts";
 export type { Report };
 
-/** The report as Markdown. Text from models and data comes inside tables, escaped. */
+/** Renders the report as Markdown. Text from models and data appears inside tables, escaped. */
 export function renderMarkdown(report: Report): string {
   const { run, about = [], summary, sections } = report;
   const whole = sections.some(({ afterRun }) => afterRun === true)
@@ -60,7 +60,7 @@ function renderTable({ title, source, columns, rows, notes }: ReportTable): stri
   ];
 }
 
-/** Numbers to four significant digits; whole ones whole. */
+/** Formats numbers to four significant digits, integers whole. */
 export function showCell(value: ReportCell): string {
   if (value === null) return "–";
   if (typeof value === "string") return escapeMarkdown(value);
@@ -74,13 +74,16 @@ export function showPercent(share: number | null): string {
   return share === null ? "–" : `${Number((100 * share).toPrecision(3))} %`;
 }
 
-/** The ends of a ranked list: half of `most` (rounded up) from each, and none twice. */
+/** The ends of a ranked list: half of `most` (rounded up) from each, without repeats. */
 export function extremes<T>(ranked: readonly T[], most: number): T[] {
   const half = Math.min(Math.ceil(most / 2), Math.floor(ranked.length / 2));
   return [...ranked.slice(0, half), ...ranked.slice(ranked.length - half)];
 }
 
-/** Nothing in a text of a data set or a model may hide, turn its neighbours' direction, or become a link, an image, markup or a new table cell; nor an address by itself. */
+/**
+ * Escapes text of a data set or a model, so that nothing in it is hidden, changes its neighbours' direction or becomes
+ * a link, an image, markup, a new table cell or an automatic link.
+ */
 function escapeMarkdown(text: string): string {
   return visible(text.replace(/\s+/g, " "))
     .replace(/[\\`*_[\]<>|!#&~@]/g, "\\$&")

@@ -12,7 +12,7 @@ import {
   similarTable,
 } from "./relevance-tables.ts";
 
-/** What the features mean, as far as explanations without a language model can say, and how well those predict. */
+/** What the features mean according to explanations without a language model, and how well those predict. */
 export function explanationSection(
   found: Explanations,
   similarities: Autoencoders["similarities"],

@@ -1,4 +1,4 @@
-/** What a report's figures hold; how they are drawn is up to whoever shows them. */
+/** The data of a report's figures; drawing them is up to the viewer. */
 
 import type { AblationResult } from "../../ablate/result.ts";
 import type { LexiconEntry, RegressionReport } from "../../probe/report-types.ts";
@@ -26,7 +26,7 @@ export function divergenceFigure({ measure, layers, chosen }: Divergence, source
   };
 }
 
-/** Change of the mean reward when features are removed, beside its controls. Undefined where nothing was changed. */
+/** Change of the mean reward when features are removed, beside its controls. Undefined if nothing was changed. */
 export function ablationFigure(result: AblationResult, source: Source): Figure | undefined {
   const { features, conditions, random, prompts } = result;
   const names = features.every(({ factor }) => factor === 0) ? { ...changeNames, ...removalNames } : changeNames;
@@ -68,7 +68,7 @@ function measureOf(layer: Divergence["layers"][number], measure: string): number
   return Object.entries(layer).find(([name]) => name === measure)?.[1] ?? null;
 }
 
-/** Share of variance explained and of loss recovered, a bar an autoencoder. */
+/** Share of variance explained and of loss recovered, one bar per autoencoder. */
 export function qualityFigure({ saes }: Autoencoders, source: Source): Figure {
   return {
     kind: "bars",
@@ -86,7 +86,7 @@ export function qualityFigure({ saes }: Autoencoders, source: Source): Figure {
   };
 }
 
-/** The reconstructed lexicon of either split against the true one: one point a word. */
+/** The reconstructed lexicon of each split against the true one: one point per word. */
 export function predictionFigure({ byTriple, byWord }: RegressionReport, source: Source): Figure {
   const point = ({ word, true: x, predicted: y }: LexiconEntry) => ({ x, y, label: word });
   return {
@@ -105,7 +105,7 @@ export function predictionFigure({ byTriple, byWord }: RegressionReport, source:
   };
 }
 
-/** Figure 4 of the paper: words that are frequent in the tuning texts against how far the probe is off. */
+/** Figure 4 of the paper: a word's frequency in the tuning texts against the probe's error. */
 export function frequencyFigure({ byTriple, byWord }: RegressionReport, source: Source): Figure {
   const points = (lexicon: readonly LexiconEntry[]) =>
     lexicon.flatMap(({ word, predicted, true: value, tuningCount }) =>

@@ -4,7 +4,7 @@ import { type Cell, extremes, type Section, type Source, showCell, type Table } 
 import { comparedInWords } from "./probe-finding.ts";
 import { controlTables } from "./probe-section.ts";
 
-/** The features behind the learned reward: the probe fitted to log-ratios instead of deltas; so many words are shown. */
+/** The features behind the learned reward: the probe fitted to log-ratios instead of deltas. Shows `words` words. */
 export function fittedSection(report: RegressionReport, source: Source, words: number): Section {
   return {
     title: "The features behind the learned reward",

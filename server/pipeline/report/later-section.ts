@@ -1,4 +1,4 @@
-/** Ablations that people measured after the run: they stand in a section of their own, beside nothing that the run found itself. */
+/** Ablations measured after the run, in a section of their own, apart from what the run itself found. */
 
 import type { AblationResult } from "../../ablate/result.ts";
 import { ablationResult } from "../../ablate/result.ts";
@@ -8,7 +8,10 @@ import { besideTable, levelCells, rewardColumns, rewardRows } from "./ablation-s
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 
-/** The report with the ablations as its last section and a line about them; as it is where there are none. */
+/**
+ * Adds the ablations to a report as its last section, with a line about them; returns the report unchanged if there are
+ * none.
+ */
 export function withLaterAblations(report: Report, later: readonly LaterAblation[]): Report {
   const found = later.flatMap((ablation): Measured[] => {
     const { data: result } = ablationResult.safeParse(ablation.result);
@@ -55,7 +58,7 @@ function sectionOf(found: readonly Measured[], run: string): Section {
   };
 }
 
-/** What was done, and how, a line an ablation. */
+/** An overview of the ablations and their settings, one line each. */
 function overview(found: readonly Measured[], source: Source): Table {
   const rows = found.map(({ result, created, earlier }, at): Cell[] => {
     const change = (kind: "this" | "mean"): Cell[] =>
@@ -122,7 +125,7 @@ function figureOf(result: AblationResult, source: Source, number: number) {
   return [{ ...figure, id: `later-${number}-ablation`, title: `${number}. ${setInWords(result)}` }];
 }
 
-/** Short enough for a title. */
+/** The set's features, short enough for a title. */
 function setInWords(result: AblationResult): string {
   const verb = result.features.every(({ factor }) => factor === 0) ? " removed" : "";
   return `${listOf(result, 4)}${verb}`;

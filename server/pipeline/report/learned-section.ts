@@ -1,7 +1,7 @@
 import type { Learned, LearnedWord } from "../../learned/report-types.ts";
 import { type Cell, extremes, type Section, type Source, showCell, showPercent, type Table } from "./document.ts";
 
-/** What tuning made likelier, from the two models alone; so many words are shown. */
+/** What tuning made likelier, from the two models alone. Shows `words` words. */
 export function learnedSection(found: Learned, source: Source, words: number): Section {
   const { settings, texts, tokens } = found;
   return {

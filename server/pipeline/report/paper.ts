@@ -1,12 +1,18 @@
-/** Numbers of Marks et al., "Interpreting Learned Feedback Patterns in Large Language Models", to stand beside a run's own. */
+/**
+ * Numbers of Marks et al., "Interpreting Learned Feedback Patterns in Large Language Models", for comparison with a
+ * run's own.
+ */
 import type { Cell } from "./document.ts";
 
-/** Features of Table 1. All five stand in Table 8. */
+/** Features of Table 1. All five are in Table 8. */
 export const table1: readonly string[] = ["L2/F37", "L2/F99", "L2/F148", "L3/F23", "L4/F43"].map(
   (id) => `paper, ${id}`,
 );
 
-/** Rows of Table 4: Kendall's tau and p. The published code correlates strings (docs/method.md); only its baseline is a tau of numbers. */
+/**
+ * Rows of Table 4: Kendall's tau and p. The published code correlates strings (docs/method.md); only its baseline is a
+ * tau of numbers.
+ */
 export const table4: readonly Cell[][] = [
   ["paper, Pythia-70m", 0.042, 0.26],
   ["paper, Pythia-160m", 0.093, 0.014],
@@ -35,7 +41,10 @@ export const table7: readonly Cell[][] = [
   ["paper, GPT-Neo-125m", 13.9, 4.2],
 ];
 
-/** Rows of Table 8: the features of highest similarity of a layer, and how many of them are about opinions or reviews of movies, tuned and base. */
+/**
+ * Rows of Table 8: the features of highest similarity of a layer, and how many of them are about opinions or reviews of
+ * movies, tuned and base.
+ */
 export const table8: readonly Cell[][] = [
   ["paper, layer 1", "214, 324, 433, 363, 208, 273, 428, 85, 293, 131", null, null],
   ["paper, layer 2", "99, 39, 506, 377, 62, 428, 433, 148, 406, 37", null, null],

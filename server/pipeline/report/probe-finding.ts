@@ -1,8 +1,10 @@
-/** What the probe found, in a sentence. */
+/** The probe's finding in one sentence. */
 import type { PairedDifference, RegressionReport, SplitReport } from "../../probe/report-types.ts";
 import { showCell, showPercent } from "./document.ts";
 
-/** One line for the top of the report: what is read of words that the probe never saw comes first, and what it is worth beside the base model. */
+/**
+ * One line for the top of the report: first the probe's result on held-out words, then its gain over the base model.
+ */
 export function probeFinding({ byTriple, byWord }: RegressionReport): string {
   const signs = ({ probe }: SplitReport): string =>
     `${showPercent(probe.signAccuracy.positive.share)} and ${showPercent(probe.signAccuracy.negative.share)}`;
@@ -15,7 +17,7 @@ export function probeFinding({ byTriple, byWord }: RegressionReport): string {
   );
 }
 
-/** Whether features of the tuned model say more of new words than what the base model knew. */
+/** Whether the tuned model's features predict new words better than the base model's. */
 function baseCompared({ differences, staticEmbedding }: SplitReport): string {
   const { baseModel = null } = differences ?? {};
   if (baseModel === null) return "";
@@ -26,7 +28,7 @@ function baseCompared({ differences, staticEmbedding }: SplitReport): string {
   return `${comparedInWords(baseModel, "the same on the base model's features")}${beside}. `;
 }
 
-/** A difference of tau-b in words: ours less theirs, and what may be said of it. */
+/** A difference of tau-b in words: ours minus theirs, and what it shows. */
 export function comparedInWords({ difference, interval: { low, high } }: PairedDifference, theirs: string): string {
   if (difference === null || low === null || high === null) return `the difference to ${theirs} is not defined`;
   const said =

@@ -1,4 +1,4 @@
-/** What a report says of a probe, by its kind. */
+/** A probe's part of a report, by the probe's kind. */
 
 import type { ProbeKind, ProbeReport } from "../../probe/report-types.ts";
 import type { Section, Source } from "./document.ts";
@@ -6,7 +6,7 @@ import { probeFinding } from "./probe-finding.ts";
 import { probeSection } from "./probe-section.ts";
 
 interface ProbeWords<Report> {
-  /** `words` of the lexicon are shown, where the probe has one. */
+  /** Shows `words` words of the lexicon, if the probe has one. */
   readonly section: (report: Report, source: Source, words: number) => Section;
   /** One line for the top of the report. */
   readonly finding: (report: Report) => string;

@@ -5,7 +5,10 @@ import { frequencyFigure, predictionFigure } from "./figures.ts";
 import { reconstructed, table4, table5, table10 } from "./paper.ts";
 import { share } from "./probe-finding.ts";
 
-/** What the probe reads, split by triple and by word, beside its controls and the paper's numbers; `words` of the lexicon are shown. */
+/**
+ * What the probe reads, split by triple and by word, beside its controls and the paper's numbers. Shows `words` words
+ * of the lexicon.
+ */
 export function probeSection(report: RegressionReport, source: Source, words: number): Section {
   return {
     title: "The reward that the probe reads",
@@ -27,7 +30,7 @@ export function probeSection(report: RegressionReport, source: Source, words: nu
   };
 }
 
-/** What it means that the two splits differ. */
+/** Explains the difference between the two splits. */
 function gapExplained({ byTriple, byWord }: RegressionReport): string {
   const memory = byTriple.wordMemory.signAccuracy.mean;
   return (
@@ -38,7 +41,7 @@ function gapExplained({ byTriple, byWord }: RegressionReport): string {
   );
 }
 
-/** What stands between the probe and words that it never saw. */
+/** Explains what limits the probe on held-out words. */
 function limitsExplained({ byWord, features }: RegressionReport): string {
   const { probe, rawActivations, baseModel, staticEmbedding, split } = byWord;
   const tested = split.folds.reduce((sum, { testWords }) => sum + testWords, 0) / split.folds.length;
@@ -160,7 +163,7 @@ function kendallRows(name: string, split: SplitReport): Cell[][] {
   ];
 }
 
-/** By word: what features add to other inputs, and what tau comes to where labels say nothing. */
+/** By word: what features add to other inputs, and the value of tau when the labels carry no information. */
 export function controlTables({ byWord: { differences, refitted } }: RegressionReport, source: Source): Table[] {
   const named = [
     ["raw activations", differences?.rawActivations],

@@ -1,4 +1,7 @@
-/** How many of the features that both sizes found have to do with the task, in the tuned model and in the base model, layer by layer. */
+/**
+ * How many of the features that both sizes found relate to the task, in the tuned model and in the base model, layer by
+ * layer.
+ */
 
 import { parseFeatureId } from "../../protocol/ablation.ts";
 import { fisherExactP } from "../../statistics/fisher.ts";
@@ -16,10 +19,10 @@ export function isRelevant({ detail }: Explained): boolean {
   return detail.relevance?.relevant === true;
 }
 
-/** So many features of each layer the paper's Appendix B lists. */
+/** Features per layer in the paper's Appendix B. */
 const listed = 10;
 
-/** The features of highest similarity as the paper's Appendix B lists them, beside its own. */
+/** The features of highest similarity, in the form of the paper's Appendix B, beside the paper's own. */
 export function similarTable(found: Explanations, similarities: Similarities, source: Source): Table {
   const layers = layersOf(found).map((layer) => ({
     layer,
@@ -90,7 +93,10 @@ export function relevanceTable(found: Explanations, source: Source): Table {
   };
 }
 
-/** Whether relevance marks anything that tuning made: the counts of both models against one another. Nothing where either has no features. */
+/**
+ * Compares the counts of relevant features in both models, to show whether relevance marks anything that tuning made.
+ * Empty if either has no features.
+ */
 export function relevanceInWords({
   features,
   base,

@@ -6,7 +6,7 @@ import { type Section, type Source, showCell, type Table } from "./document.ts";
 
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
-/** Ratings that tuning was told otherwise than everything else. */
+/** Ratings that were edited for tuning only. */
 export interface PlantedEdits {
   readonly lexicon: VaderEdition;
   readonly edits: readonly RewardEdit[];
@@ -56,7 +56,7 @@ export function rewardSection(evaluation: Evaluation, source: Source, planted?: 
   return { title: "What tuning did to the reward", text, tables: [rewards, completions], figures: [] };
 }
 
-/** One line for the top of the report: the run was tuned on something else than it is held against. */
+/** One line for the top of the report: the run was tuned on another reward than it is evaluated with. */
 export function editsFinding({ edits }: PlantedEdits): string {
   const words = edits.length === 1 ? "one word" : `${edits.length} words`;
   return (

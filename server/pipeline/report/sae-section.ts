@@ -4,7 +4,7 @@ import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { qualityFigure } from "./figures.ts";
 import { table11and12 } from "./paper.ts";
 
-/** How good the autoencoders are, and how alike the dictionaries of two sizes. */
+/** Quality of the autoencoders, and similarity of the dictionaries of two sizes. */
 export function saeSection(found: Autoencoders, { baselines }: Similarity, source: Source): Section {
   return {
     title: "Autoencoders",
@@ -111,7 +111,10 @@ export function saeFinding({ saes }: Autoencoders): string {
   return `${saes.length} autoencoders explain ${range(saes.map(({ fve }) => fve))} of the variance with ${range(saes.map(({ l0 }) => l0))} active features a token${recovered.length === 0 ? "" : ` and recover ${range(recovered)} of the loss`}.`;
 }
 
-/** For the top of a report whose dictionaries came to nothing: what is worked out from their features says little. Undefined where they did not. */
+/**
+ * A warning for the top of a report whose dictionaries are mostly dead: results from their features say little.
+ * Undefined if none is.
+ */
 export function deadFinding({ saes }: Pick<Autoencoders, "saes">): string | undefined {
   const dead = saes.filter((sae) => 2 * sae.dead > sae.F);
   const worst = dead.toSorted((a, b) => b.dead / b.F - a.dead / a.F)[0];

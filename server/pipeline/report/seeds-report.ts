@@ -1,14 +1,14 @@
-/** One experiment run with several seeds: what varies from seed to seed, beside the interval within one. */
+/** One experiment run with several seeds: the variation between seeds, beside the interval within one. */
 import { mean, standardDeviation } from "../../statistics/moments.ts";
 import { headlines, type Measured } from "../artifacts/headlines.ts";
 import { type Cell, type Figure, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 
-/** What became of one seed. */
+/** The outcome of one seed. */
 export interface SeedRun {
   readonly seed: number;
   /** Name of its run's folder. */
   readonly run: string;
-  /** Why there are no figures; null for a finished run. */
+  /** Why the run did not finish; null for a finished one. */
   readonly failure: string | null;
   /** By headline id; empty for a run that did not finish. */
   readonly figures: Readonly<Record<string, Measured>>;
@@ -23,9 +23,9 @@ export interface OverSeeds {
   readonly mean: number;
   /** Standard deviation between seeds, with n - 1; null for one seed. */
   readonly sd: number | null;
-  /** Half the width of the 95 % interval within a run, mean over seeds; null where there is none. */
+  /** Half the width of the 95 % interval within a run, mean over seeds; null without intervals. */
   readonly halfWidth: number | null;
-  /** Seeds whose interval lies above zero, and below; null where there is none. */
+  /** Seeds whose interval lies above zero, and below; null without intervals. */
   readonly above: number | null;
   readonly below: number | null;
 }
@@ -59,7 +59,7 @@ export function figuresOverSeeds(runs: readonly SeedRun[]): OverSeeds[] {
   });
 }
 
-/** The report over seeds; `source` is that of the whole. */
+/** The report over seeds; `source` is the whole report's. */
 export function seedsReport(run: string, runs: readonly SeedRun[], source: Source): Report {
   const figures = figuresOverSeeds(runs);
   const finished = runs.filter(({ failure }) => failure === null);
@@ -166,7 +166,7 @@ function valuesTable(figures: readonly OverSeeds[], finished: readonly SeedRun[]
   };
 }
 
-/** One row a seed, where the runs have an interval. */
+/** A figure with one row per seed; none unless two runs have an interval. */
 function intervalFigure({ id, name, seeds, values, mean: centre, sd }: OverSeeds, source: Source): Figure[] {
   const rows = values.flatMap(({ value, low, high }, at) =>
     low === null || high === null ? [] : [{ label: `seed ${seeds[at]}`, value, low, high, control: false }],

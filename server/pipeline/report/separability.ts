@@ -2,12 +2,12 @@ import { polarRows, type TripleFeatures, takeRows } from "../../probe/features.t
 import { principalComponents, project } from "../../statistics/pca.ts";
 import type { Figure, Source } from "./document.ts";
 
-/** As many triples as one can see in a figure; evenly spread over all. */
+/** Maximum number of triples in the figure, evenly spaced over all. */
 const mostTriples = 400;
 
 /**
- * Figure 5 of the paper's kind: features at positive and at negative target words along the two directions in which they vary most. Undefined
- * where there are fewer than two triples or features.
+ * A figure like the paper's Figure 5: features at positive and at negative target words, along the two directions of
+ * largest variance. Undefined for fewer than two triples or features.
  */
 export function separabilityFigure(features: TripleFeatures, source: Source): Figure | undefined {
   const { triples, rows } = features;

@@ -23,15 +23,15 @@ import { needRatings } from "../feedback.ts";
 
 export interface AblateSettings extends AblationSettings {
   readonly choose: Choice;
-  /** How many, where the choice does not say itself. */
+  /** Number of features, where the choice itself does not fix it. */
   readonly features: number;
-  /** Of every prompt, for the set; half as many for the other choices. */
+  /** Completions of every prompt, for the set; half as many for the other choices. */
   readonly completions: number;
   /** Random sets to compare with. */
   readonly draws: number;
   /** Random sets for each of the other choices. */
   readonly drawsBeside: number;
-  /** Features that are also removed one at a time: the first of the set. */
+  /** Number of features that are also removed one at a time: the first of the set. */
   readonly single: number;
   readonly seed: number;
 }
@@ -49,7 +49,7 @@ type Inputs =
   | "attribute";
 type Context = StageContext<AblateSettings, Inputs>;
 
-/** Removes the features that stand for the task, and measures what that does beside its controls. */
+/** Removes the features that represent the task, and measures the effect beside its controls. */
 export const ablateStage: Stage<AblateSettings, Inputs> = {
   name: "ablate",
   codeVersion: 4,
@@ -102,7 +102,7 @@ interface ChosenSet {
 
 interface Sets {
   readonly main: ChosenSet;
-  /** To stand beside it in one table. */
+  /** Other sets, for the same table. */
   readonly beside: readonly ChosenSet[];
 }
 
@@ -121,7 +121,7 @@ async function measureAll(
   const set = await bench.measure({ ...common, features: featuresOf(main), draws, onStep: advance });
   const others: Ablation["beside"] = [];
   for (const one of beside) {
-    // What random features do when they are doubled is another question than what these do.
+    // Doubling random features answers another question than removing them, so a doubled set has no random controls.
     const isDoubled = one.factor !== 0;
     const controls = isDoubled ? { draws: 0 } : { draws: drawsBeside, completions: Math.ceil(completions / 2) };
     const result = await bench.measure({ ...common, ...controls, features: featuresOf(one), extent: "beside" });
@@ -136,7 +136,10 @@ async function measureAll(
   return { set, beside: others, single };
 }
 
-/** The sets of every choice: the one that the settings name, it doubled, the others, and four times as many by attribution. */
+/**
+ * The sets of every choice: the one that the settings name, the same doubled, the others, and four times as many by
+ * attribution.
+ */
 async function setsOf({ settings, input }: Context): Promise<Sets> {
   const { choose, features: count } = settings;
   const attribution = await readJson(input("attribute"), attributionFile, attributionSchema);
@@ -183,7 +186,7 @@ async function frequenciesOf(
   return activationFrequencies(probe, features, test, { ablated: columnsOf(ids), random: columnsOf(random) }, ratings);
 }
 
-/** Puts the run's ablations into its living store. */
+/** Adds the run's ablations to its writable store. */
 export async function installAblations(output: string, runRoot: string, key: string): Promise<void> {
   const { set, beside, single } = await readJson(output, ablationFile, ablationSchema);
   const all = [set, ...single, ...beside.map(({ result }) => result)];

@@ -30,17 +30,23 @@ import { type RewardSettings, ratingsOf, rewardOf } from "../feedback.ts";
 
 export interface AttributeSettings extends CompletionConfig {
   readonly reward: RewardSettings;
-  /** Of the tuning texts, at most. */
+  /** Maximum number of prompts, from the tuning texts. */
   readonly prompts: number;
-  /** `reward`: where it rates words; the log-ratio otherwise. */
+  /** `reward` if the feedback rates words; else the log-ratio. */
   readonly objective: Objective["kind"];
 }
 
-/** `examples` is not read: the run's store must have its features before it is told their attributions. */
+/**
+ * `examples` is not read; it is a dependency because the run's store must have the features before it receives their
+ * attributions.
+ */
 type Inputs = "model" | "tuned" | "texts" | "saes" | "examples";
 type Context = StageContext<AttributeSettings, Inputs>;
 
-/** Which features carry what tuning raised: gradient times activation over completions of tuning prompts by the tuned model. */
+/**
+ * Which features carry what tuning raised: gradient times activation over completions of tuning prompts by the tuned
+ * model.
+ */
 export const attributeStage: Stage<AttributeSettings, Inputs> = {
   name: "attribute",
   codeVersion: 1,
@@ -119,7 +125,7 @@ async function objectiveOf(
   return { kind: "logRatio", base: await loadModel(device, input("model"), { prefix: "base/" }) };
 }
 
-/** Puts the run's attributions into its living store. */
+/** Adds the run's attributions to its writable store. */
 export async function installAttributions(output: string, runRoot: string, key: string): Promise<void> {
   const attribution = await readJson(output, attributionFile, attributionSchema);
   using store = FeatureStore.open(join(runRoot, featuresFile));

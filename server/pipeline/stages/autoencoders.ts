@@ -28,9 +28,9 @@ import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 export interface AutoencoderSettings {
   readonly sae: SaeConfig;
   readonly prependBos: boolean;
-  /** What the files say that the model is called. */
+  /** The model's name in the files. */
   readonly modelName: string;
-  /** Texts kept from training, to measure quality on. */
+  /** Number of held-out texts, for measuring quality. */
   readonly qualityTexts: number;
 }
 
@@ -71,7 +71,7 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
   },
 };
 
-/** Trains to the end; gives what was measured already, where the run was cut after that. */
+/** Trains to the end; returns the measurements in the checkpoint if the run was interrupted after training. */
 async function train(trainer: SaeTrainer, context: Context): Promise<Measured> {
   const { resumed, log, progress, stepDone, settings } = context;
   let measured = nothingMeasured;
@@ -96,9 +96,9 @@ async function capture(trainer: SaeTrainer, measured: Measured): Promise<Checkpo
 }
 
 const measuredSchema = z.object({
-  /** The autoencoders of models that are done, by the model's name. */
+  /** Results of finished models, by the model's name. */
   models: z.record(z.string(), z.array(qualitySchema)),
-  /** What has been counted of the next model's. */
+  /** Counts so far for the next model. */
   counts: qualityCountsSchema.nullable(),
 });
 type Measured = z.infer<typeof measuredSchema>;
@@ -121,13 +121,13 @@ function lineOf({ step, tokens, metrics }: Extract<SaeStep, { kind: "update" }>)
 
 interface MeasureOptions {
   readonly texts: readonly Int32Array[];
-  /** The begin-of-text token stands before each. */
+  /** Whether each starts with the begin-of-text token. */
   readonly hasBos: boolean;
   readonly measured: Measured;
   readonly context: Context;
 }
 
-/** Saves all autoencoders and measures them model by model, so that one pass serves all of a model's. */
+/** Saves all autoencoders and measures them model by model, in one pass per model. */
 async function measure(
   device: Device,
   models: readonly SubjectModel[],
@@ -162,7 +162,7 @@ async function measure(
       },
     });
     known = null;
-    // Densities are the feature store's business, and are counted there over more texts.
+    // The feature store's own stage counts densities, over more texts.
     done[model.name] = qualities.map(({ density: _, ...quality }, at) =>
       qualitySchema.parse({ ...quality, model: model.name, layer: own[at]?.layer, F: own[at]?.F, D: own[at]?.D }),
     );

@@ -28,7 +28,7 @@ export interface CalibrateSettings {
   /** See `Calibration`. */
   readonly experiment: string;
   readonly minPlaces: number;
-  /** What the planted words' ratings were multiplied with. */
+  /** Factor of the planted words' ratings. */
   readonly factor: number;
   readonly resamples: number;
   readonly tunings: readonly { readonly id: string; readonly isNull: boolean; readonly seed: number }[];
@@ -38,8 +38,8 @@ export interface CalibrateSettings {
 export const calibrationFile = "calibration.json";
 
 /**
- * Holds every reading against what was planted. Inputs: for each tuning ID `learned-ID`, `readings-ID` and `planted-ID` (in a null tuning, the words
- * that were drawn and left alone), `candidates` and `readings-base`.
+ * Compares every reading with what was planted. Inputs: for each tuning ID `learned-ID`, `readings-ID` and `planted-ID`
+ * (in a null tuning, the words that were drawn and left unchanged), `candidates` and `readings-base`.
  */
 export const calibrateStage: Stage<CalibrateSettings, string> = {
   name: "calibrate",
@@ -101,7 +101,7 @@ type Context = Pick<StageContext<CalibrateSettings, string>, "settings" | "input
 interface TuningProblem {
   readonly id: string;
   readonly isNull: boolean;
-  /** What the probe by word says of the base model. */
+  /** The base model's readings by the probe by word. */
   readonly base: Readonly<Record<string, number>>;
   readonly candidates: ReadonlySet<string>;
 }

@@ -18,7 +18,7 @@ import { prefixOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
 
 export interface CollectSettings {
-  /** Whose autoencoders read the model. */
+  /** The model whose autoencoders encode the activations. */
   readonly dictionaries: "base" | "tuned";
   readonly multiToken: "average" | "firstPiece";
   readonly prependBos: boolean;
@@ -26,7 +26,7 @@ export interface CollectSettings {
 
 type Context = StageContext<CollectSettings, "model" | "tokenizer" | "saes" | "triples">;
 
-/** Runs a model over the triples and keeps its features at the target words. */
+/** Runs a model over the triples and saves its features at the target words. */
 export const collectStage: Stage<CollectSettings, "model" | "tokenizer" | "saes" | "triples"> = {
   name: "collect",
   codeVersion: 2,

@@ -14,19 +14,19 @@ import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface DictionarySettings {
-  /** Its smallest multiple alone is trained. */
+  /** Settings of the autoencoders, of which only the smallest multiple is trained. */
   readonly sae: SaeConfig;
   readonly prependBos: boolean;
   readonly modelName: string;
-  /** Which model it is to those that read the dictionaries. */
+  /** The model's role for the stages that read the dictionaries. */
   readonly role: "base" | "tuned";
 }
 
 const stateSchema = z.object({ step: z.int(), random: z.tuple([z.number(), z.number(), z.number(), z.number()]) });
 
 /**
- * The smallest dictionaries of one model alone, on the layers that a divergence chose, trained as in a run and not measured: all that the probe
- * reads. `collectStage` takes the output as it takes that of `autoencodersStage`.
+ * Trains only the smallest dictionaries of one model, on the layers that a divergence chose, as in a run but without
+ * measuring them: all that the probe reads. `collectStage` accepts this output in place of `autoencodersStage`'s.
  */
 export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" | "texts" | "divergence"> = {
   name: "dictionaries",

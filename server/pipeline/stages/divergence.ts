@@ -8,12 +8,12 @@ import { writeJson } from "../artifacts/json-files.ts";
 
 export interface DivergenceSettings {
   readonly measure: DivergenceMeasure;
-  /** So many layers by the measure, or these. */
+  /** The number of layers to choose by the measure, or their indices. */
   readonly layers: number | readonly number[];
   readonly choose: "highest" | "lowest";
 }
 
-/** Layers were asked for that the model does not have. */
+/** The settings name layers that the model does not have. */
 export class LayerChoiceError extends LfpError {
   readonly code = "input";
 
@@ -22,7 +22,7 @@ export class LayerChoiceError extends LfpError {
   }
 }
 
-/** Tells how far each layer moved and which ones to study. */
+/** Measures how far each layer moved and chooses the layers to study. */
 export const divergenceStage: Stage<DivergenceSettings, "model" | "tuned"> = {
   name: "divergence",
   codeVersion: 1,

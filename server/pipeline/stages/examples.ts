@@ -12,7 +12,7 @@ export interface ExamplesSettings extends DescribeSettings {
   readonly task: string;
 }
 
-/** Looks where each feature of every dictionary is active, and keeps what shows it. */
+/** Finds where each feature of every dictionary is active, and saves examples. */
 export const examplesStage: Stage<ExamplesSettings, "model" | "tuned" | "texts" | "saes" | "probe"> = {
   name: "examples",
   codeVersion: 1,
@@ -38,7 +38,7 @@ export const examplesStage: Stage<ExamplesSettings, "model" | "tuned" | "texts" 
   },
 };
 
-/** Brings the living store of a run in line with the stage's output; what people wrote stays. */
+/** Updates a run's writable store to the stage's output; keeps what people wrote. */
 export function installFeatures(output: string, runRoot: string, key: string): void {
   using store = FeatureStore.open(join(runRoot, featuresFile), { create: true });
   store.refill({ path: join(output, featuresFile), key });

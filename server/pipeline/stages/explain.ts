@@ -10,14 +10,17 @@ import { featureCase } from "../features/cases.ts";
 import { ratingsOf, type TaskSettings } from "../feedback.ts";
 
 export interface ExplainSettings extends TaskSettings {
-  /** Features of each layer, by falling similarity of the two sizes. */
+  /** Number of features of each layer, in descending order of similarity of the two sizes. */
   readonly perLayer: number;
   readonly seed: number;
 }
 
 type Context = StageContext<ExplainSettings, "examples">;
 
-/** Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores the explanations. */
+/**
+ * Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores
+ * the explanations.
+ */
 export const explainStage: Stage<ExplainSettings, "examples"> = {
   name: "explain",
   codeVersion: 3,
@@ -30,7 +33,7 @@ export const explainStage: Stage<ExplainSettings, "examples"> = {
       wordValues: ratingsOf(settings.reward)?.values ?? new Map(),
       background: store.windows(1000),
     });
-    // Each list by itself: the control of an explanation is another one of its list.
+    // Explain each list separately: the control of an explanation is another one of its list.
     const explain = (some: readonly string[], before: number) =>
       explainFeatures(
         some.map((id) => featureCase(store, id)),
@@ -49,7 +52,7 @@ export const explainStage: Stage<ExplainSettings, "examples"> = {
   },
 };
 
-/** One at a time; progress goes through both lists, each feature two steps of it. */
+/** Options of an explanation run: one feature at a time; progress counts both lists, two steps per feature. */
 function waysOf({ settings, progress, stepDone }: Context, featuresBefore: number, allFeatures: number) {
   return {
     seed: settings.seed,
@@ -67,7 +70,7 @@ function rowsOf({ explained }: ExplainResult): Explanations["features"] {
   }));
 }
 
-/** Puts the run's explanations into its living store. */
+/** Adds the run's explanations to its writable store. */
 export async function installExplanations(output: string, runRoot: string, key: string): Promise<void> {
   const found = await readJson(output, explanationsFile, explanationsSchema);
   using store = FeatureStore.open(join(runRoot, featuresFile));

@@ -1,4 +1,4 @@
-/** The analysis texts as both models read them for the learned lexicon: their ids and the places of rated words. */
+/** The analysis texts for the learned lexicon, tokenised for both models: their ids and the places of rated words. */
 
 import type { LearnedText } from "../../learned/collect.ts";
 import { type RatedWord, wordPlaces } from "../../learned/places.ts";
@@ -11,7 +11,7 @@ import { needRatings, type RewardSettings } from "../feedback.ts";
 
 export interface ReadingSettings {
   readonly reward: RewardSettings;
-  /** The most texts, and the most tokens of each, what stands before it among them. */
+  /** Maximum number of texts, and of tokens of each, including the prefix. */
   readonly texts: number;
   readonly tokens: number;
   readonly prependBos: boolean;
@@ -23,7 +23,10 @@ interface Reader {
   readonly models: readonly { readonly bosId: number | undefined; readonly contextLength: number }[];
 }
 
-/** The texts of the folder that the stage `prepare` made. Throws `NoWordRatingsError` where the feedback rates no words. */
+/**
+ * Reads and tokenises texts from the output of the stage `prepare`. Throws `NoWordRatingsError` if the feedback rates
+ * no words.
+ */
 export async function readLearnedTexts(
   folder: string,
   settings: ReadingSettings,

@@ -16,16 +16,19 @@ import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
 
 export interface LearnedStageSettings extends ReadingSettings {
   readonly minPlaces: number;
-  /** Reads the pieces of rated words alone, without the divergence, and keeps every place: for calibrations. Left out where it is not so. */
+  /**
+   * Reads only the pieces of rated words, without the divergence, and keeps every place: for calibrations. Absent
+   * otherwise.
+   */
   readonly onlyPlaces?: true;
 }
 
-/** Bootstrap draws behind each interval. */
+/** Bootstrap resamples for each interval. */
 const resamples = 1000;
 
 type Context = StageContext<LearnedStageSettings, "model" | "tuned" | "texts">;
 
-/** What tuning made likelier, at every rated word of the analysis texts. */
+/** Measures what tuning made likelier, at every rated word of the analysis texts. */
 export const learnedStage: Stage<LearnedStageSettings, "model" | "tuned" | "texts"> = {
   name: "learned",
   codeVersion: 1,

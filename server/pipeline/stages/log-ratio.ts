@@ -15,7 +15,10 @@ export interface LogRatioSettings {
   readonly prependBos: boolean;
 }
 
-/** What tuning changed in the prediction of each target word, in nats. `model` is the base model, whose tokenizer serves both. */
+/**
+ * Measures the change by tuning in the log-probability of each target word, in nats. `model` is the base model, whose
+ * tokenizer serves both.
+ */
 export const logRatioStage: Stage<LogRatioSettings, "model" | "tuned" | "triples"> = {
   name: "log-ratio",
   codeVersion: 1,

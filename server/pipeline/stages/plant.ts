@@ -1,4 +1,4 @@
-/** Planted divergences: which words may be planted, which are in a set, and a tuning on the reward that they change. */
+/** Planted divergences: which words may be planted, which words a set has, and a tuning on the edited reward. */
 
 import { type Candidate, plantedSet, TooFewWordsError } from "../../calibration/planting.ts";
 import { Random } from "../../common/random.ts";
@@ -15,16 +15,16 @@ import { type TuneSettings, tuneModel } from "./tune.ts";
 
 export interface CandidateSettings extends ReadingSettings {
   readonly minPlaces: number;
-  /** Words of a set, of which there must be twice as many. */
+  /** Number of words of a set; there must be twice as many candidates. */
   readonly wordsPerSet: number;
-  /** How many tokens the tuning samples, and how often a word is to be expected among them. */
+  /** Number of tokens that the tuning samples, and the minimum expected count of a word among them. */
   readonly sampledTokens: number;
   readonly met: number;
 }
 
 /**
- * The rated words that stand often enough in the texts that are read: for their mean to count, and for tuning to meet them. What tuning hardly met it
- * cannot have learned otherwise, and says nothing of readings.
+ * The rated words that are frequent enough in the texts: for a reliable mean, and for tuning to sample them. Tuning
+ * cannot have learned another rating for a word that it hardly sampled, so that word says nothing about readings.
  */
 export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
   name: "candidates",
@@ -48,12 +48,12 @@ export const candidatesStage: Stage<CandidateSettings, "model" | "texts"> = {
 };
 
 export interface PlantSettings {
-  /** From 0. */
+  /** Index of the set, from 0. */
   readonly set: number;
   readonly wordsPerSet: number;
-  /** What the words' ratings are multiplied with: -1 flips them, 1 leaves them as they are. */
+  /** Factor of the words' ratings: -1 flips them, 1 leaves them unchanged. */
   readonly factor: number;
-  /** Decides which words are drawn; the same for all sets. */
+  /** Seed of the draw; the same for all sets. */
   readonly seed: number;
 }
 
@@ -70,7 +70,7 @@ export const plantStage: Stage<PlantSettings, "candidates"> = {
   },
 };
 
-/** As `tuneStage`, on the reward that a planted set changes. */
+/** `tuneStage` with the reward that a planted set edits. */
 export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"> = {
   name: "tune",
   codeVersion: 1,

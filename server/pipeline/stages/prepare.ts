@@ -8,7 +8,7 @@ import { analysisTexts, countsFile, heldOutTexts, type SourceText, tuningTexts }
 import { DataFileError, MOST_TEXT_UNITS, readTexts } from "../data/texts.ts";
 import { heldOutCount } from "../experiment/schema.ts";
 
-/** Where texts come from: files in order, the field that holds the text, and how many rows. */
+/** A source of texts: files in order, the field that contains the text, and the maximum number of rows. */
 export interface TextSettings {
   /** Inputs of the stage, in order. */
   readonly files: readonly string[];
@@ -18,13 +18,13 @@ export interface TextSettings {
 
 export interface PrepareSettings {
   readonly data: TextSettings;
-  /** Texts kept from tuning, for the evaluation of the reward: a share below 1, or a number. 0: the analysis texts serve. */
+  /** Held-out texts for the evaluation of the reward: a share below 1, or a number. 0: the analysis texts are used. */
   readonly heldOut: number;
-  /** Another source for autoencoders and triples; null: the tuning texts and the held-out ones together. */
+  /** Another source for autoencoders and triples; null: the tuning and the held-out texts together. */
   readonly analysis: TextSettings | null;
 }
 
-/** There are fewer texts than the experiment asks to keep aside. */
+/** The data has fewer texts than the experiment holds out. */
 export class TooFewTextsError extends LfpError {
   readonly code = "input";
 
@@ -65,7 +65,10 @@ function leftOutInWords(leftOut: readonly string[]): string {
   return `${leftOut.length} ${leftOut.length === 1 ? "text was" : "texts were"} left out: so many combining marks in a row cannot be normalised (${which})`;
 }
 
-/** At most `limit` texts, drawn from all: files are often sorted by label, so that a first part of one is no sample of it. */
+/**
+ * Samples at most `limit` texts from all of them: files are often sorted by label, so their first rows are no random
+ * sample.
+ */
 async function sampled(
   { files, field, limit }: TextSettings,
   input: (name: string) => string,
@@ -79,7 +82,7 @@ async function sampled(
     const path = input(file);
     for (const { row, text } of await readTexts(path, { field, signal })) {
       units += text.length;
-      // One such text would end the run in the first stage that cuts it into tokens.
+      // Such a text would fail the first stage that tokenises it.
       if (endlessMarksAt(text) === undefined) texts.push({ id: `${basename(path)}/${row}`, text });
       else leftOut.push(`${path}, row ${row + 1}`);
     }
@@ -97,5 +100,5 @@ async function sampled(
   return drawn;
 }
 
-/** What the stages after this one can read as one file, with room for JSON's escapes. */
+/** Maximum text that later stages can read as one file, with room for JSON's escapes. */
 const MOST_KEPT_UNITS = 2 ** 27;

@@ -20,18 +20,18 @@ export interface ProbeStageSettings extends TaskSettings {
   readonly probe: ProbeSettings;
 }
 
-/** `model` is the base model, `tuned` and `base` what was collected of either. */
+/** `model` is the base model; `tuned` and `base` are the features collected from each model. */
 type Inputs = "texts" | "triples" | "tuned" | "base" | "model";
 type Context<Names extends string> = StageContext<ProbeStageSettings, Names>;
 
-/** Fits the probe and holds it against its controls; the output is loadable with `loadProbe`. */
+/** Fits the probe and compares it with its controls; the output is loadable with `loadProbe`. */
 export const probeStage: Stage<ProbeStageSettings, Inputs> = {
   name: "probe",
   codeVersion: 4,
   run: async (context) => fitAndSave(context, await dataOf(context)),
 };
 
-/** The same with what tuning changed in the prediction of each word as its target. */
+/** The same, with the log-ratio of each word as the target. */
 export const fittedStage: Stage<ProbeStageSettings, Inputs | "logRatios"> = {
   name: "fitted",
   codeVersion: 2,
@@ -77,7 +77,7 @@ async function fitAndSave<Names extends string>(context: Context<Names>, data: P
   });
 }
 
-/** Finished parts, of so many in all, are the stage's checkpoint. */
+/** A store of finished parts, `total` in all, which are the stage's checkpoint. */
 function storeOf<Names extends string>({ resumed, stepDone, progress }: Context<Names>, total: number): PartStore {
   const parts = z.record(z.string(), z.unknown()).parse(resumed?.state ?? {});
   return {

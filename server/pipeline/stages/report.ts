@@ -43,14 +43,14 @@ export interface ReportSettings {
   readonly seed: number;
   /** Words of the reconstructed lexicon to show. */
   readonly words: number;
-  /** Where the reward was edited for tuning: the lexicon, and how. */
+  /** If the reward was edited for tuning: the lexicon, and the edits. */
   readonly lexicon?: VaderEdition;
   readonly edits?: readonly RewardEdit[];
-  /** What the head says of the experiment. */
+  /** Facts about the experiment, for the head. */
   readonly about: readonly Fact[];
 }
 
-/** Stages that a report reads; `features` is what was collected from the tuned model. */
+/** Stages that a report reads; `features` are those collected from the tuned model. */
 export type ReportInput =
   | "texts"
   | "evaluate"
@@ -65,7 +65,7 @@ export type ReportInput =
   | "explain"
   | "ablate";
 
-/** Puts what the stages found into one document. */
+/** Joins the stages' findings into one document. */
 export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
   codeVersion: 11,

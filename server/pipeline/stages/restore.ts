@@ -20,12 +20,15 @@ import { evaluateStage } from "./tune.ts";
 
 export interface RestoreSettings extends CompletionSettings {
   readonly reward: RewardSettings;
-  /** Held-out prompts at most. */
+  /** Maximum number of held-out prompts. */
   readonly prompts: number;
   readonly seed: number;
 }
 
-/** Which parts of the weights hold the gain: each put back to the base model's, on the prompts of the evaluation. */
+/**
+ * Measures which parts of the weights carry the gain: restores each to the base model's, on the prompts of the
+ * evaluation.
+ */
 export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | "divergence"> = {
   name: "restore",
   codeVersion: 1,
@@ -42,7 +45,7 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
       const tokenizer = await loadTokenizer(input("model"));
       assertMatchesVocabulary(tokenizer, config.vocabSize);
       const texts = await readJsonLines(input("texts"), heldOutTexts, sourceText);
-      // The evaluation's own stream, so that prompts, lengths and random numbers are its.
+      // The evaluation's own stream, so that prompts, lengths and random numbers are the same.
       const random = Random.fromSeed(settings.seed).fork(evaluateStage.name);
       const prompts = makePrompts(
         texts.map((one) => one.text),
@@ -91,7 +94,7 @@ interface Part {
   readonly changes: readonly ParameterChange[];
 }
 
-/** Every part that the architecture has, and the MLPs of the studied layers where these are not all. */
+/** Every part of the architecture, and the MLPs of the studied layers unless these are all layers. */
 function partsOf(changes: readonly ParameterChange[], chosen: readonly number[]): Part[] {
   const isStudied = ({ layer }: Pick<ModelParameter, "layer">): boolean =>
     layer !== undefined && chosen.includes(layer);

@@ -11,11 +11,11 @@ import { figuresOverSeeds, type SeedRun, seedsReport } from "../report/seeds-rep
 export interface SeedsSettings {
   readonly run: string;
   readonly runs: readonly Omit<SeedRun, "figures">[];
-  /** The input that holds a stage's file of a seed's run; absent for what that run does not have. */
+  /** The input with a stage's file of a seed's run; absent if that run lacks it. */
   readonly files: readonly { readonly seed: number; readonly stage: HeadlineStage; readonly input: string }[];
 }
 
-/** Puts the headline figures of one experiment's runs with several seeds into one report. */
+/** Joins the headline figures of one experiment's runs with several seeds into one report. */
 export const seedsStage: Stage<SeedsSettings, string> = {
   name: "seeds",
   codeVersion: 1,

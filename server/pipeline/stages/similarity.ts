@@ -6,7 +6,7 @@ import { autoencodersSchema, qualityFile, saeFolder } from "../artifacts/autoenc
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
 
-/** How alike dictionaries are by chance: what the similarity of the two sizes of each layer has to be held against. */
+/** Measures the similarity of dictionaries by chance: the baseline for the similarity of each layer's two sizes. */
 export const similarityStage: Stage<Record<string, never>, "saes"> = {
   name: "similarity",
   codeVersion: 1,

@@ -8,19 +8,19 @@ import { tripleCountsFile, triplesFile } from "../artifacts/triples.ts";
 import { type Feedback, feedback, type TaskOf } from "../feedback.ts";
 
 interface TriplesSettings {
-  /** Which texts they are made from. */
+  /** The texts that the triples are made from. */
   readonly source: "analysis" | "tuning";
   readonly seed: number;
   readonly limit: number | null;
 }
 
-/** Feedback is of one of the kinds R, the task of one of the kinds T. */
+/** Settings with feedback of one of the kinds R and a task of one of the kinds T. */
 export type TriplesStageSettings<R = RewardKinds, T = TaskKinds> = TaskOf<R, T> & TriplesSettings;
 
 /** Contrastive triples of the analysis texts, or of the tuning ones. */
 export const triplesStage = triplesStageOf(feedback);
 
-/** The same of feedback and tasks of other kinds. */
+/** The same for feedback and tasks of other kinds. */
 export function triplesStageOf<R, T>({
   taskOf,
 }: Pick<Feedback<R, T>, "taskOf">): Stage<TriplesStageSettings<R, T>, "model" | "texts"> {

@@ -15,7 +15,7 @@ import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText, tuningTexts } from "../artifacts/texts.ts";
 import { type CompletionSettings, type EditSettings, type Feedback, feedback, type RewardOf } from "../feedback.ts";
 
-/** Feedback is of one of the kinds R, tuning of one of the kinds K. */
+/** Settings with feedback of one of the kinds R and tuning of one of the kinds K. */
 export interface TuneSettings<R = RewardKinds, K = TuningKinds> extends CompletionSettings {
   readonly tuning: TuningOf<K>;
   readonly reward: RewardOf<R> & EditSettings;
@@ -26,7 +26,7 @@ type OpenReward<R> = Pick<Feedback<R, unknown>, "rewardOf">;
 /** Fine-tunes the model; the output is a Hugging Face checkpoint. */
 export const tuneStage = tuneStageOf(feedback, tuners);
 
-/** The same on feedback and in ways of tuning of other kinds. */
+/** The same for feedback and tuning of other kinds. */
 export function tuneStageOf<R, K>(
   { rewardOf }: OpenReward<R>,
   table: TunerTable<K>,
@@ -42,7 +42,7 @@ export function tuneStageOf<R, K>(
   };
 }
 
-/** What `tuneStage` does, on a reward of the caller's. */
+/** Tunes as `tuneStage` does, on the caller's reward. */
 export async function tuneModel<K>(
   context: StageContext<Pick<TuneSettings<never, K>, "tuning" | "sampling" | "text">, "model" | "texts">,
   reward: Reward,
@@ -69,21 +69,21 @@ export async function tuneModel<K>(
   });
 }
 
-/** Feedback is of one of the kinds R. */
+/** Settings with feedback of one of the kinds R. */
 export interface EvaluateSettings<R = RewardKinds> extends CompletionSettings, EditSettings {
   readonly reward: RewardOf<R>;
-  /** Held-out prompts at most. */
+  /** Maximum number of held-out prompts. */
   readonly prompts: number;
-  /** Pairs of completions that are kept to be shown. */
+  /** Number of pairs of completions to save for display. */
   readonly samples: number;
 }
 
 type EvaluateContext<R> = StageContext<EvaluateSettings<R>, "model" | "tuned" | "texts">;
 
-/** Rewards of base and tuned model on held-out prompts, pair by pair. */
+/** Evaluates the rewards of base and tuned model on held-out prompts, paired. */
 export const evaluateStage = evaluateStageOf(feedback);
 
-/** The same by feedback of other kinds. */
+/** The same for feedback of other kinds. */
 export function evaluateStageOf<R>(rewards: OpenReward<R>): Stage<EvaluateSettings<R>, "model" | "tuned" | "texts"> {
   return { name: "evaluate", codeVersion: 1, run: (context) => evaluateModels(context, rewards) };
 }
@@ -130,7 +130,7 @@ async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: Open
   });
 }
 
-/** What tuning was told that the completions are worth, where that is not what they are worth. */
+/** The completions' rewards under the edited reward of tuning, if there are edits. */
 async function underEdits<R>(
   pairs: readonly EvaluatedPair[],
   { judged, reward: settings, edits = [] }: EvaluateSettings<R>,

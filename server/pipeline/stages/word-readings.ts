@@ -13,14 +13,14 @@ export interface WordReadingStageSettings extends TaskSettings {
 
 type Context<Names extends string> = StageContext<WordReadingStageSettings, Names>;
 
-/** What probes of one model's features say of every word. */
+/** Reads every word by probes of one model's features. */
 export const wordReadingsStage: Stage<WordReadingStageSettings, "triples" | "features"> = {
   name: "word-readings",
   codeVersion: 1,
   run: (context) => write(context, undefined),
 };
 
-/** The same, with what the fit to log-ratios says. */
+/** The same, with the readings of the fit to log-ratios. */
 export const fittedReadingsStage: Stage<WordReadingStageSettings, "triples" | "features" | "logRatios"> = {
   name: "word-readings",
   codeVersion: 1,
