@@ -1,4 +1,6 @@
-/** The build gives these as their text, for sheets that components adopt: a strict policy lets no `<style>` in. */
+/**
+ * The build imports these files as text, for style sheets that components adopt: the pages' policy forbids `<style>`.
+ */
 declare module "*.css" {
   const text: string;
   export default text;

@@ -1,4 +1,4 @@
-/** What VS Code gives to a page. It may be called once a page. */
+/** VS Code's API for a page; a page may call it once. */
 declare function acquireVsCodeApi(): {
   postMessage(message: unknown): void;
   getState(): unknown;

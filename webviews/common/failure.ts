@@ -1,7 +1,7 @@
-/** What went wrong with what a page asked of its host, and how a page says so. */
+/** Failures of a page's questions to its host, and how a page shows them. */
 import { html, nothing } from "lit";
 
-/** Waits for what was asked: what went wrong with it, or an empty text. Never rejects. */
+/** Awaits a question to the host; resolves to its error message, or to an empty text on success. Never rejects. */
 export async function failureOf(asked: Promise<unknown>): Promise<string> {
   try {
     await asked;
@@ -16,7 +16,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** A failure as screen readers announce it; nothing of an empty one. */
+/** An element that makes screen readers announce a failure; nothing for an empty text. */
 export function alertOf(failure: string) {
   return failure === "" ? nothing : html`<p class="error" role="alert">${failure}</p>`;
 }

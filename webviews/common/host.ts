@@ -1,4 +1,4 @@
-/** A page's side of `server/protocol/pages.ts`. */
+/** The page's side of `server/protocol/pages.ts`. */
 import * as z from "zod";
 import {
   type AskSchemas,
@@ -16,7 +16,7 @@ export class HostError extends Error {
 
 export interface Host<Asks extends AskSchemas, Tells extends TellSchemas, State extends z.ZodType> {
   ask<K extends keyof Asks & string>(name: K, params: z.input<Asks[K]["params"]>): Promise<z.output<Asks[K]["result"]>>;
-  /** Listens to one kind of news; there is one listener for each. */
+  /** Sets the listener for one kind of news; each kind has at most one. */
   on<K extends keyof Tells & string>(name: K, listener: (data: z.output<Tells[K]>) => void): void;
   readonly state: z.output<State>;
   keep(state: z.output<State>): void;
@@ -27,7 +27,10 @@ interface Waiting {
   readonly reject: (error: HostError) => void;
 }
 
-/** Connects a page with its host; once a page. Messages that do not fit their schemas are dropped, and said so on the console. */
+/**
+ * Connects a page to its host; call it once per page. It drops messages that do not fit their schemas and logs them to
+ * the console.
+ */
 export function connect<Asks extends AskSchemas, Tells extends TellSchemas, State extends z.ZodType>(
   page: PageType<Asks, Tells, State>,
 ): Host<Asks, Tells, State> {
@@ -41,7 +44,7 @@ export function connect<Asks extends AskSchemas, Tells extends TellSchemas, Stat
     state = next;
     api.setState({ panel: document.body.dataset["panel"] ?? "", page: next });
   };
-  // A page that nobody touches comes back after a reload too: the host finds its panel by what is kept.
+  // Stores the state at once, so that an untouched page is restored after a reload too: the host finds its panel by it.
   keep(state);
   return {
     async ask(name, params) {
@@ -85,7 +88,7 @@ function answerOf<Ask extends AskType<z.ZodType, z.ZodType>>({ result }: Ask, ra
   return z.parse<Ask["result"]>(result, raw);
 }
 
-/** What was kept, or the schema's defaults where nothing was or where it is of another version. */
+/** The stored state, or the schema's defaults if there is none or if it comes from another version. */
 function keptState<State extends z.ZodType>(
   page: { readonly state: State },
   api: ReturnType<typeof acquireVsCodeApi>,

@@ -1,8 +1,11 @@
-/** Menus that are `details` elements of the class `menu`: at most one is open, and it closes as menus do. */
+/**
+ * Behaviour of menus, which are `details` elements of the class `menu`: at most one is open, and it closes as menus do.
+ */
 
 /**
- * Closes the open menu on Escape, which gives the focus back to its button, when one of its buttons is chosen, and on a click anywhere else, which then does
- * nothing else. Menus stand in `root`, the shadow root of a page. The result takes the listeners away.
+ * Closes the open menu on Escape (and returns the focus to its button), when the user picks one of its buttons, and on
+ * a click anywhere else, which then has no other effect. `root` is the shadow root of the page that holds the menus.
+ * The result removes the listeners.
  */
 export function closeMenus(root: ParentNode): () => void {
   const open = (): HTMLDetailsElement[] => [...root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")];

@@ -1,4 +1,7 @@
-/** Imported before any schema: schemas are not to be compiled by `new Function`, which the pages' policy forbids and would report. */
+/**
+ * Stops zod from compiling schemas with `new Function`, which the pages' policy forbids and reports. Import it before
+ * any schema.
+ */
 import * as z from "zod";
 
 z.config({ jitless: true });

@@ -1,14 +1,14 @@
-/** Axes: from data to places, and round numbers to mark. */
+/** Scales of axes: data values to pixels, and round tick values. */
 
 export interface Scale {
   readonly from: number;
   readonly to: number;
   readonly ticks: readonly number[];
-  /** Place of a value between `start` and `end`, in pixels. */
+  /** Position of a value between `start` and `end`, in pixels. */
   at(value: number): number;
 }
 
-/** A scale with round ticks that holds all values and, when asked, zero. */
+/** A scale with round ticks that covers all values and, if requested, zero. */
 export function scaleOf(
   values: readonly number[],
   {
@@ -32,7 +32,7 @@ export function scaleOf(
   return { from, to, ticks: marks, at: (value) => start + ((value - from) / (to - from)) * (end - start) };
 }
 
-/** 1, 2 or 5 times a power of ten, not below. */
+/** Rounds a step up to 1, 2 or 5 times a power of ten. */
 function roundStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
   const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;

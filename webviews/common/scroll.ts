@@ -1,6 +1,6 @@
-/** How far down a page was scrolled: VS Code throws a page away when its tab is hidden, and makes it anew. */
+/** Keeps a page's scroll position: VS Code discards a page when its tab is hidden, and recreates it. */
 
-/** Goes back to where the page was left, and keeps from then on where it is; to be called once, when what it shows is drawn. */
+/** Restores the scroll position and from then on stores each change. Call it once, after the content is drawn. */
 export function keepScroll(leftAt: number, keep: (scroll: number) => void): void {
   window.scrollTo(0, leftAt);
   window.addEventListener("scrollend", () => keep(Math.round(window.scrollY)));

@@ -12,7 +12,7 @@ import { chartsOf, type LogLine } from "./series.ts";
 
 type Head = z.output<typeof CurvesPage.tells.changed>;
 
-/** The curves of a run, drawn on as it goes. */
+/** The curves of a run, which grow while it runs. */
 export class CurvesApp extends LitElement {
   static override properties = {
     head: { state: true },
@@ -28,7 +28,7 @@ export class CurvesApp extends LitElement {
   declare asTable: readonly string[];
   readonly #host = connect(CurvesPage);
   #offset = 0;
-  /** Readings of the log follow one another, so that no line is read twice. */
+  /** The latest reading of the log. Readings are chained, so that no line is read twice. */
   #reading: Promise<void> = Promise.resolve();
 
   constructor() {
@@ -83,7 +83,7 @@ export class CurvesApp extends LitElement {
   async #readNew(): Promise<void> {
     for (;;) {
       const { offset, lines } = await this.#host.ask("series", { offset: this.#offset });
-      // The log was begun anew: what is drawn is of an attempt that was thrown away.
+      // The log was restarted: the lines so far belong to a discarded attempt.
       if (offset < this.#offset) this.lines = [];
       if (offset === this.#offset) return;
       this.#offset = offset;

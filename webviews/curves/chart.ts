@@ -7,10 +7,10 @@ import { isHighContrast, onThemeChange, themeColour } from "../common/theme.ts";
 import { type Chart, type Curve, describe } from "./series.ts";
 
 const height = 170;
-/** The newest rows of the table; the log has them all. */
+/** Number of rows in the table, the newest; the log has all. */
 const tableRows = 200;
 
-/** One chart: title with the newest values, curves, the same in words, and as a table when asked. */
+/** One chart: title with the newest values, curves, a description in words, and a table on request. */
 export class ChartView extends LitElement {
   static override properties = {
     chart: { attribute: false },
@@ -92,7 +92,7 @@ export class ChartView extends LitElement {
       ${first > 0 ? html`<p class="small dim">The newest ${tableRows} of ${xs.length}; log.jsonl has all.</p>` : nothing}</div>`;
   }
 
-  /** Draws anew where colours or curves changed, and otherwise only gives the plot its new numbers. */
+  /** Recreates the plot if colours or curves changed; otherwise only passes it the new numbers. */
   #draw(anew: boolean): void {
     const box = this.renderRoot.querySelector(".plot");
     if (!(box instanceof HTMLElement)) return;
@@ -129,7 +129,7 @@ const colourVariables = [
   "--vscode-charts-green",
   "--vscode-charts-purple",
 ] as const;
-/** Lines are told apart by their dashes too. */
+/** Dash patterns, so that lines differ in more than colour. */
 const dashes = [[], [7, 3], [2, 3], [10, 3, 2, 3]] as const;
 
 function optionsOf({ curves }: Chart, width: number): uPlot.Options {
@@ -177,7 +177,7 @@ function optionsOf({ curves }: Chart, width: number): uPlot.Options {
   };
 }
 
-/** The colour at a fraction of its strength; a canvas knows no `color-mix` of a theme's colour in every host. */
+/** The colour with opacity `alpha`; not every host's canvas supports `color-mix` of a theme's colour. */
 function transparent(colour: string, alpha: number): string {
   const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})/i.exec(colour);
   if (hex === null) return `color-mix(in srgb, ${colour} ${100 * alpha}%, transparent)`;

@@ -1,4 +1,4 @@
-/** Lines of `log.jsonl` as charts. */
+/** Turns lines of `log.jsonl` into charts. */
 import { type Measure, MeasuresLine, ppoMeasures } from "../../server/protocol/measures.ts";
 
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -6,25 +6,25 @@ export type LogLine = Readonly<Record<string, unknown>>;
 export interface Chart {
   readonly id: string;
   readonly title: string;
-  /** What is counted along the axis. */
+  /** Name of the quantity on the x axis. */
   readonly x: string;
   readonly xs: readonly number[];
   readonly curves: readonly Curve[];
 }
 
-/** One value an x, null where the log has none, with a band around it where there is one. */
+/** One value per x, null where the log has none, optionally with a band around it. */
 export interface Curve {
   readonly name: string;
   readonly values: readonly (number | null)[];
   readonly low?: readonly (number | null)[];
   readonly high?: readonly (number | null)[];
-  /** What the band is. */
+  /** What the band shows. */
   readonly bandName?: string;
 }
 
 type Column = Pick<Measure, "id" | "title" | "column">;
 
-/** What each autoencoder logs; one curve a model and size, over its layers. */
+/** The columns that each autoencoder logs; one curve per model and size, over its layers. */
 const autoencoderColumns: readonly Column[] = [
   { id: "sae-loss", title: "Autoencoders: loss", column: "loss" },
   { id: "sae-fve", title: "Autoencoders: variance explained", column: "fve" },
@@ -32,7 +32,7 @@ const autoencoderColumns: readonly Column[] = [
   { id: "sae-dead", title: "Autoencoders: dead features", column: "dead" },
 ];
 
-/** The charts that these lines have numbers for. */
+/** The charts for which these lines have numbers. */
 export function chartsOf(lines: readonly LogLine[]): Chart[] {
   const { measures, steps } = tuningOf(lines);
   const autoencoders = lines.filter(({ stage }) => stage === "autoencoders");
@@ -42,7 +42,7 @@ export function chartsOf(lines: readonly LogLine[]): Chart[] {
   ];
 }
 
-/** What tuning measures, and its steps: of all stages that say so, and those of logs from before that was said. */
+/** The measures of tuning and its steps, from all stages that declare measures and from older logs that do not. */
 function tuningOf(lines: readonly LogLine[]): { measures: readonly Measure[]; steps: readonly LogLine[] } {
   const declared = lines.flatMap((line) => {
     const found = line["measures"] === undefined ? undefined : MeasuresLine.safeParse(line).data;
@@ -81,7 +81,7 @@ function autoencoderChart({ id, title, column }: Column, lines: readonly LogLine
   return curves.length === 0 ? [] : [{ id, title, x: "step", xs: stepsOf(lines), curves }];
 }
 
-/** Mean over layers, with the least and the largest as band. */
+/** Mean over layers, with minimum and maximum as the band. */
 function overLayers(name: string, columns: readonly string[], lines: readonly LogLine[]): Curve {
   const rows = lines.map((line) => columns.map((column) => numberOf(line[column])).filter((value) => value !== null));
   const each = (of: (values: readonly number[]) => number) => rows.map((row) => (row.length === 0 ? null : of(row)));
@@ -99,7 +99,7 @@ function numberOf(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-/** A chart in words: where its curves begin and end; of a single one, also where it is lowest and highest. */
+/** A chart in words: where its curves begin and end; for a single curve also its minimum and maximum. */
 export function describe(chart: Chart, show: (value: number) => string): string {
   return chart.curves
     .map((curve) => {

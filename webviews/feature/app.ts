@@ -16,7 +16,7 @@ import { ablationFigure, figureSheet, histogram } from "./figures.ts";
 type Opened = z.output<typeof FeaturePage.asks.open.result>;
 type Progress = z.output<typeof FeaturePage.tells.progress>;
 
-/** What a feature is: examples, effects, explanation, what people wrote; and what can be tried with it. */
+/** The page of one feature: examples, effects, explanation, people's notes, and experiments with it. */
 export class FeatureApp extends LitElement {
   static override properties = {
     opened: { state: true },

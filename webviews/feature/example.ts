@@ -3,8 +3,9 @@ import type { FeatureExample } from "../../server/protocol/features.ts";
 import { short } from "../common/format.ts";
 
 /**
- * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest step has a line under
- * it, so that colour is not the only cue. Ends of lines are shown as a sign, so that an example stays one line.
+ * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest
+ * step has a line under it, so that colour is not the only cue. Line breaks are shown as a sign, so that an example
+ * stays on one line.
  */
 export function heatText(
   { tokens, activations, source }: FeatureExample,
@@ -16,7 +17,7 @@ export function heatText(
     const step = activation <= 0 || largest <= 0 ? 0 : Math.min(3, Math.ceil((3 * activation) / largest));
     const shown = token.replaceAll("\n", "↵");
     if (step === 0) return shown;
-    // The space before a word belongs to its token, but shading it would only make the text restless.
+    // The space before a word belongs to its token, but shading it would only distract.
     const [space = ""] = /^\s*/.exec(shown) ?? [];
     const word = shown.slice(space.length);
     const title = `${word}: ${short(activation)}`;

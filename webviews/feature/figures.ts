@@ -6,7 +6,7 @@ import { scaleOf } from "../common/scale.ts";
 
 const width = 360;
 
-/** Counts of activations by size. Heights go with the square root: the rare strong ones are what one looks for. */
+/** Counts of activations by size. Heights follow the square root, because the rare strong activations matter most. */
 export function histogram(
   { histogram: bins, maxActivation }: FeatureRow,
   sign: "positive" | "negative",
@@ -31,7 +31,7 @@ const names: Readonly<Record<FeatureDetail["ablations"][number]["what"], string>
   mean: "set to its mean",
 };
 
-/** The feature first, then what it is held against. */
+/** Order of the bars: the feature first, then its controls. */
 const order: readonly FeatureDetail["ablations"][number]["what"][] = ["this", "mean", "random", "reconstruction"];
 
 /** Change of the task's mean reward with its interval, beside the controls, on one axis. */

@@ -19,7 +19,7 @@ import { FeatureTable, totalInWords } from "./table.ts";
 
 type Opened = z.output<typeof FeaturesPage.asks.open.result>;
 
-/** Typing is over when no key came for so long. */
+/** Delay after the last key before the search starts (debounce). */
 const searchDelayMs = 150;
 
 /** The page of all features: search, filters, columns, and the table. */
@@ -160,7 +160,7 @@ export class FeaturesApp extends LitElement {
     this.#renew();
   }
 
-  /** Asks for the first rows at once: what is in sight follows when their number is known. */
+  /** Requests the first rows at once; the visible ones follow when the total is known. */
   #renew(): void {
     this.#rows.renew();
     this.#rows.need(0, 0);
@@ -197,7 +197,7 @@ export class FeaturesApp extends LitElement {
     );
   }
 
-  /** Once, when the first rows are there, to where the page was left. */
+  /** Restores the scroll position, once, when the first rows have arrived. */
   async #scrollBack(): Promise<void> {
     const offset = this.#leftAt;
     if (offset === undefined) return;

@@ -1,4 +1,4 @@
-/** The table's columns: what each shows, how wide it is, and by what it sorts. */
+/** The table's columns: content, width and sort order of each. */
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { z } from "zod";
 import type { FeatureColumn } from "../../server/protocol/feature-pages.ts";
@@ -9,7 +9,7 @@ export type Sort = z.infer<typeof FeatureSort>;
 
 export interface Column {
   readonly title: string;
-  /** A track of the row's grid. */
+  /** Width of the column, as a track of the row's CSS grid. */
   readonly width: string;
   readonly isNumber: boolean;
   readonly sort: Sort | undefined;
@@ -83,7 +83,10 @@ function relevantCell({ explanation }: FeatureRow): TemplateResult | string {
   return html`<span class="chip ${relevance.polarity}">${relevance.polarity === "none" ? "yes" : relevance.polarity}</span>`;
 }
 
-/** Counts by strength as a small line, by the square root, so that the rare strong ones can be seen beside the many weak ones. */
+/**
+ * Counts by strength as a sparkline. Heights follow the square root, so that the rare strong ones are visible beside
+ * the many weak ones.
+ */
 function histogramCell({ histogram, contribution }: FeatureRow): TemplateResult | typeof nothing {
   const most = Math.max(...histogram, 1);
   if (histogram.length < 2) return nothing;

@@ -1,9 +1,9 @@
-/** Rows of a query as they come from the host: page by page, each asked for once, dropped when the query changes. */
+/** Caches a query's rows from the host: page by page, each requested once, dropped when the query changes. */
 import type { FeatureRow } from "../../server/protocol/features.ts";
 
-/** Rows a question. */
+/** Rows per request. */
 const pageSize = 100;
-/** Pages kept: a person who scrolls through everything does not fill the memory. */
+/** Maximum number of cached pages, so that scrolling through everything does not fill the memory. */
 const mostPages = 60;
 
 export interface RowPage {
@@ -11,13 +11,15 @@ export interface RowPage {
   readonly rows: readonly FeatureRow[];
 }
 
-/** Rows by their place in the query: `need` asks for them, and `changed` is called when they have come or cannot. */
+/**
+ * Rows by their index in the query: `need` requests them; `changed` is called when they arrive or the request fails.
+ */
 export class Rows {
   readonly #ask: (offset: number, count: number) => Promise<RowPage>;
   readonly #changed: (error: unknown) => void;
   readonly #pages = new Map<number, readonly FeatureRow[] | "asked">();
   #total: number | undefined;
-  /** Answers to questions of an earlier query are not looked at. */
+  /** Number of the current query; answers to an earlier query are discarded. */
   #generation = 0;
 
   constructor(ask: (offset: number, count: number) => Promise<RowPage>, changed: (error: unknown) => void) {
@@ -25,7 +27,7 @@ export class Rows {
     this.#changed = changed;
   }
 
-  /** Undefined until the first page is there. */
+  /** Total number of rows; undefined until the first page has arrived. */
   get total(): number | undefined {
     return this.#total;
   }
@@ -41,13 +43,13 @@ export class Rows {
     this.#pages.clear();
   }
 
-  /** Sees to it that the rows from `first` to `last` are there or asked for. */
+  /** Ensures that the rows from `first` to `last` are cached or requested. */
   need(first: number, last: number): void {
     for (let page = Math.floor(first / pageSize); page <= Math.floor(last / pageSize); page += 1)
       if (!this.#pages.has(page)) void this.#load(page);
   }
 
-  /** Takes over a row that was changed. */
+  /** Replaces a row that was changed. */
   replace(row: FeatureRow): void {
     for (const [page, rows] of this.#pages)
       if (rows !== "asked" && rows.some(({ id }) => id === row.id))

@@ -9,19 +9,21 @@ import { columns, type Sort } from "./columns.ts";
 import type { Rows } from "./rows.ts";
 
 const rowHeight = 28;
-/** Rows beyond the visible ones on either side; with the tallest screens there are still fewer than a hundred. */
+/**
+ * Rows rendered beyond the visible ones on either side; even on the tallest screens fewer than 100 are rendered in all.
+ */
 const overscan = 6;
 
 /**
- * The table of features: only the rows in sight are elements. Fires `sort-by` with a column's sort, `open-feature` with an id and `pin-feature`
- * with a row.
+ * The table of features, virtualised: only rows in sight are elements. Fires `sort-by` with a column's sort,
+ * `open-feature` with an id and `pin-feature` with a row.
  */
 export class FeatureTable extends LitElement {
   static override properties = {
     rows: { attribute: false },
     shown: { attribute: false },
     query: { attribute: false },
-    /** Counts up whenever rows came. */
+    /** Incremented whenever rows arrive. */
     version: { attribute: false },
     active: { state: true },
   };
@@ -46,7 +48,7 @@ export class FeatureTable extends LitElement {
     this.#virtualizer = undefined;
   }
 
-  /** Scrolls to a place in pixels; after a restart, for instance. */
+  /** Scrolls to an offset in pixels, for instance when a page is restored. */
   scrollToOffset(offset: number): void {
     this.#virtualizer?.scrollToOffset(offset);
   }
@@ -104,7 +106,7 @@ export class FeatureTable extends LitElement {
         return grid instanceof HTMLElement ? grid : null;
       },
       estimateSize: () => rowHeight,
-      // The heading stands above the rows and stays in sight.
+      // The heading is above the rows and stays in sight.
       scrollPaddingStart: rowHeight,
       overscan,
       observeElementRect,

@@ -92,7 +92,7 @@ function reportTable({ title, columns, rows, notes, source }: ReportTable) {
   </div>`;
 }
 
-/** Between backticks stands what one types, as in the report's Markdown. */
+/** Renders text between backticks as code, as in the report's Markdown. */
 function withCode(text: string) {
   return text.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : prose(part)));
 }

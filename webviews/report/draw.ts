@@ -7,7 +7,7 @@ import { type Scale, scaleOf } from "../common/scale.ts";
 type FigureOf<Kind extends ReportFigure["kind"]> = Extract<ReportFigure, { kind: Kind }>;
 
 export const width = 560;
-/** Most points of one group that are drawn; the data has all. */
+/** Maximum number of points drawn per group; the data has all. */
 const mostPoints = 3000;
 
 export function heightOf(figure: ReportFigure): number {
@@ -15,7 +15,7 @@ export function heightOf(figure: ReportFigure): number {
   return figure.kind === "points" ? 340 : 260;
 }
 
-/** A figure as SVG of `width` and `heightOf`. */
+/** Draws a figure as SVG, `width` by `heightOf` pixels. */
 export function drawFigure(figure: ReportFigure): TemplateResult {
   switch (figure.kind) {
     case "bars":

@@ -6,14 +6,14 @@ import { drawFigure, heightOf, width } from "./draw.ts";
 import { pngOf, standaloneSvg } from "./picture.ts";
 import { figureAsTable, figureInWords } from "./words.ts";
 
-/** Rows of the data table in the page; the exported JSON has all. */
+/** Maximum number of rows of the data table in the page; the exported JSON has all. */
 const tableRows = 200;
 
 export type SaveRequest =
   | { readonly format: "svg"; readonly figure: string; readonly text: string }
   | { readonly format: "png"; readonly figure: string; readonly base64: string };
 
-/** One figure: drawn, in words, as a table when asked, and as a file. Fires `save-figure`. */
+/** One figure: drawn, in words, as a table on request, and as a file. Fires `save-figure`. */
 export class FigureView extends LitElement {
   static override properties = { figure: { attribute: false }, asTable: { state: true } };
   static override styles = [shared, sheet()];

@@ -1,6 +1,6 @@
-/** An SVG of the page as a file of its own: colours and fonts, which come from the theme, are written into it. */
+/** Exports an SVG of the page as a standalone file, with the theme's colours and fonts written into it. */
 
-/** What each kind of element shows of the theme. */
+/** The style properties that shapes take from the theme. */
 const shape = ["fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray"];
 const shown: Readonly<Record<string, readonly string[]>> = {
   text: ["fill", "font-family", "font-size"],
@@ -9,7 +9,7 @@ const shown: Readonly<Record<string, readonly string[]>> = {
   line: shape,
   circle: shape,
 };
-/** What an SVG has without being told. */
+/** The defaults of SVG, which need not be written. */
 const usual = new Set([
   "fill-opacity: 1",
   "stroke: none",
@@ -45,11 +45,11 @@ export function standaloneSvg(drawn: SVGSVGElement): string {
   }))
     ground.setAttribute(name, value);
   copy.prepend(ground);
-  // Lit's markers are comments.
+  // Removes Lit's markers, which are comments.
   return new XMLSerializer().serializeToString(copy).replace(/<!--.*?-->/gs, "");
 }
 
-/** The same as a PNG at twice the size, in base64. */
+/** Renders the SVG as a PNG at twice the size, in base64. */
 export async function pngOf(
   text: string,
   { width, height }: { readonly width: number; readonly height: number },

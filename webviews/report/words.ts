@@ -1,8 +1,8 @@
-/** Figures in words, and as tables. */
+/** Describes figures in words, and as tables. */
 import type { ReportFigure } from "../../server/protocol/report.ts";
 import { count, short } from "../common/format.ts";
 
-/** What a figure shows, for those who do not see it. */
+/** Describes a figure, for readers who cannot see it. */
 export function figureInWords(figure: ReportFigure): string {
   switch (figure.kind) {
     case "bars":
@@ -31,7 +31,7 @@ function barsInWords(name: string, values: readonly (number | null)[], categorie
   return `${name}: from ${short(least.value)} (${least.category}) to ${short(most.value)} (${most.category}).`;
 }
 
-/** Pearson's; null where it is not defined. */
+/** Pearson's correlation; null where it is undefined. */
 export function correlation(points: readonly { readonly x: number; readonly y: number }[]): number | null {
   const mean = (of: (point: { readonly x: number; readonly y: number }) => number): number =>
     points.reduce((sum, point) => sum + of(point), 0) / points.length;
@@ -46,7 +46,7 @@ export interface FigureTable {
   readonly rows: readonly (readonly (string | number | null)[])[];
 }
 
-/** All numbers of a figure, one row a category, point or interval. */
+/** All numbers of a figure, one row per category, point or interval. */
 export function figureAsTable(figure: ReportFigure): FigureTable {
   switch (figure.kind) {
     case "bars":
