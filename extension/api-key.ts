@@ -1,6 +1,6 @@
 /**
- * Keys of explanation services. A key is kept in VS Code's secret storage for one origin, which its owner has confirmed, and is given out for that
- * origin only: an endpoint elsewhere has no key until someone enters one for it.
+ * API keys of explanation services. VS Code's secret storage keeps each key for one origin, which its owner has
+ * confirmed; it is used for that origin only. An endpoint elsewhere has no key until someone enters one for it.
  */
 import * as vscode from "vscode";
 import type { Extension } from "./context.ts";
@@ -10,7 +10,7 @@ import { readSetting } from "./settings.ts";
 export interface Service {
   readonly baseUrl: string;
   readonly model: string;
-  /** Dollars for a million tokens. */
+  /** Dollars per million tokens. */
   readonly prices: { readonly inputUsd: number; readonly outputUsd: number };
 }
 
@@ -25,14 +25,14 @@ export const apiKeyCommands = {
   "lfpLens.removeApiKey": removeKey,
 } as const;
 
-/** The endpoint of the settings with its key, which is asked for when there is none; undefined when the person declines. */
+/** The endpoint of the settings with its key. Asks for a missing key; undefined if the person declines. */
 export async function endpointWithKey(extension: Extension): Promise<Endpoint | undefined> {
   const url = endpointUrl();
   const apiKey = (await extension.vscode.secrets.get(secretFor(url))) ?? (await enterKey(extension, url));
   return apiKey === undefined ? undefined : { ...service(), apiKey };
 }
 
-/** The service of the settings. */
+/** The service that the settings name. */
 export function service(): Service {
   return {
     baseUrl: endpointUrl().href,
@@ -75,7 +75,7 @@ function endpointUrl(): URL {
   return checkedEndpoint(readSetting("explain.endpoint"));
 }
 
-/** @throws for what is no address, and for one over which a key could be read on its way */
+/** Parses an endpoint's address. Throws if `text` is no URL, or if a key sent there could be read in transit. */
 export function checkedEndpoint(text: string): URL {
   if (!URL.canParse(text)) throw new Error(`lfpLens.explain.endpoint is no address: “${text}”`);
   const url = new URL(text);

@@ -1,4 +1,4 @@
-/** Which run the lens looks through. */
+/** Lets people choose the run that the lens reads through. */
 import * as vscode from "vscode";
 import { ChooseRun } from "../server/protocol/lens-state.ts";
 import { ListRuns, type RunView } from "../server/protocol/runs.ts";

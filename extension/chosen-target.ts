@@ -1,20 +1,20 @@
-/** What people chose to look through. It is remembered with the workspace, and told to a server that comes back. */
+/** The chosen lens target. The workspace state remembers it, and a server that starts again receives it. */
 import type * as vscode from "vscode";
 import { ChooseRun, ComparePair, LensTarget } from "../server/protocol/lens-state.ts";
 import type { Extension } from "./context.ts";
 import { messageOf } from "./server-failure.ts";
 
 const KEY = "lfpLens.lookedThrough";
-/** Where versions before two checkpoints could be compared kept the run's folder. */
+/** State key of the run's folder in versions that could not yet compare two checkpoints. */
 const RUN_KEY = "lfpLens.chosenRun";
 
-/** Remembers a choice; null: the choice is the server's. */
+/** Remembers a choice; null: the server chooses. */
 export async function rememberTarget({ vscode: context }: Extension, target: LensTarget | null): Promise<void> {
   await context.workspaceState.update(RUN_KEY, undefined);
   await context.workspaceState.update(KEY, target ?? undefined);
 }
 
-/** Tells every server that starts of what was chosen before. */
+/** Sends the remembered choice to every server that starts. */
 export function retellTarget(extension: Extension): vscode.Disposable {
   return extension.server.onDidChangeState(({ kind }) => {
     const target = remembered(extension);

@@ -1,4 +1,4 @@
-/** Every command, once; package.json gives those that people see a title, and a test compares the two. */
+/** The table of all commands. package.json gives those that people see a title; a test compares the two. */
 import * as vscode from "vscode";
 import { ablationCommands } from "./ablation/commands.ts";
 import { apiKeyCommands } from "./api-key.ts";
@@ -47,7 +47,10 @@ export const commands = {
   "lfpLens.openRunExperiment": (extension, clicked) => openRunFile(extension, clicked, "experiment.json"),
 } as const satisfies Readonly<Record<`lfpLens.${string}`, Handler>>;
 
-/** Registers the table. What a command throws is told to whoever ran it, unless it only means that they no longer wait. */
+/**
+ * Registers all commands. Shows the user what a command throws, unless the error only means that nobody waits for the
+ * result.
+ */
 export function registerCommands(extension: Extension): void {
   for (const [id, handler] of Object.entries<Handler>(commands)) {
     const run = async (...args: readonly unknown[]): Promise<unknown> => {
@@ -64,7 +67,7 @@ export function registerCommands(extension: Extension): void {
   }
 }
 
-/** For a server that stays down. */
+/** Offers to restart a server that stays down. */
 export async function offerRestart({ server, log }: Extension): Promise<void> {
   const why = server.state.kind === "down" ? server.state.why : "The analysis server is running.";
   const [restart, show] = ["Restart", "Show Log"];

@@ -1,4 +1,4 @@
-/** Looks through two checkpoints without a run: what tuning changed in the predictions. */
+/** Compares two checkpoints without a run: how tuning changed the predictions. */
 import * as vscode from "vscode";
 import * as z from "zod";
 import { ComparePair } from "../server/protocol/lens-state.ts";
@@ -9,7 +9,10 @@ import type { Extension } from "./context.ts";
 const KEY = "lfpLens.comparedCheckpoints";
 const Folders = z.object({ tuned: z.string(), base: z.string() });
 
-/** Asks for both folders, opens them, and colours by what the tuned one has learned. Stays with what was looked through before where they cannot be opened. */
+/**
+ * Asks for both folders, opens them, and colours by what the tuned checkpoint learned. If they cannot be opened, the
+ * previous target stays.
+ */
 export async function compareCheckpoints(extension: Extension): Promise<void> {
   if (!vscode.workspace.isTrusted)
     throw new Error("Comparing checkpoints loads them, and needs a trusted workspace: see Manage Workspace Trust.");

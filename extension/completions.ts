@@ -24,7 +24,7 @@ export class CompletionDocuments implements vscode.Disposable {
     });
   }
 
-  /** Read-only documents of the two texts. */
+  /** Adds read-only documents of the two texts and returns their URIs. */
   add(before: string, after: string): readonly [before: vscode.Uri, after: vscode.Uri] {
     this.#count++;
     return [this.#add("before", before), this.#add("after", after)];

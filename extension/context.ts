@@ -1,4 +1,7 @@
-/** What the extension's parts share: the server, the log, what is chosen; and everything that has to be given back at the end. */
+/**
+ * State that the extension's parts share (the server, the log, what is chosen), and everything to dispose of at the
+ * end.
+ */
 import * as vscode from "vscode";
 import {
   ChooseRun,
@@ -22,7 +25,10 @@ import { ServerConnection } from "./server-connection.ts";
 import { messageOf } from "./server-failure.ts";
 import { section, serverSettings } from "./settings.ts";
 
-/** The parts of the extension, each made once, and what they share. What it owns ends with it. */
+/**
+ * Creates each part of the extension once and holds their shared state. VS Code disposes of what it owns on
+ * deactivation.
+ */
 export class Extension {
   readonly vscode: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
@@ -38,10 +44,10 @@ export class Extension {
   readonly reports: ReportDocuments;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
-  /** Folder of the run that is looked through, or was before two checkpoints were compared. */
+  /** Folder of the lens's run, or of the last one before two checkpoints were compared. */
   #run: string | undefined;
 
-  /** Which run the lens looks through changed, or how ready it is. */
+  /** Fires when the lens's target or its readiness changes. */
   readonly onDidChangeLens: vscode.Event<LensState>;
 
   constructor(context: vscode.ExtensionContext) {
@@ -78,8 +84,9 @@ export class Extension {
   }
 
   /**
-   * Folder of the run whose features are shown: the one that the lens looks through (or did before two checkpoints were compared), else the newest of the workspace that has some. Without
-   * any the server is asked to choose a run, which may be the one that comes with the extension.
+   * Folder of the run whose features are shown: the lens's run (or the last one before two checkpoints were compared),
+   * else the workspace's newest run that has features. If there is none, the server chooses a run, possibly the bundled
+   * one.
    */
   async featuresRun(): Promise<string | undefined> {
     const looked = this.#run;
@@ -91,15 +98,15 @@ export class Extension {
   }
 
   /**
-   * Folder of the run that is looked through, or was before two checkpoints were compared; where nothing is looked through the server is asked to
-   * choose one, which may be the one that comes with the extension.
+   * Folder of the lens's run, or of the last one before two checkpoints were compared. If the lens has no target, the
+   * server chooses a run, possibly the bundled one.
    */
   async lensRun(): Promise<string | undefined> {
     if (this.#lens.kind !== "none") return this.#run;
     return folderOf(await this.server.request(ChooseRun, { runFolder: null }));
   }
 
-  /** Gives `part` back when the extension ends. */
+  /** Registers `part` to be disposed of when the extension ends. */
   own<T extends vscode.Disposable>(part: T): T {
     this.vscode.subscriptions.push(part);
     return part;
@@ -126,7 +133,7 @@ export class Extension {
     );
   }
 
-  /** What the server is told at its start and with every change. */
+  /** The options that the server receives at its start and after every change. */
   #serverOptions(): InitializationOptions {
     return {
       runsRoots: runsRoots(),
@@ -137,7 +144,7 @@ export class Extension {
   }
 }
 
-/** The run that is looked through, opened yet or not. */
+/** Folder of the lens's run, whether or not it is open yet. */
 function folderOf(lens: LensState): string | undefined {
   const target = targetOf(lens);
   return target?.kind === "run" ? target.folder : undefined;

@@ -1,9 +1,9 @@
-/** Which documents are read. */
+/** Decides which documents the lens reads. */
 import * as vscode from "vscode";
 import { EXPERIMENT_ENDING } from "../server/protocol/problems.ts";
 
 const languages = ["plaintext", "markdown", "jsonl"] as const;
-/** Output, search results, diffs of version control and the like are nobody's text. */
+/** URI schemes of documents that people write, unlike output, search results or diffs of version control. */
 const schemes = ["file", "untitled", "vscode-vfs", "vscode-test-web"] as const;
 
 const texts = schemes.flatMap((scheme) => languages.map((language) => ({ scheme, language })));
@@ -11,20 +11,20 @@ const experiments = schemes.flatMap((scheme) =>
   ["json", "jsonc"].map((language) => ({ scheme, language, pattern: `**/*${EXPERIMENT_ENDING}` })),
 );
 
-/** What the server is told of: texts, and experiment files, which it checks. */
+/** Documents that VS Code sends to the server: texts, and experiment files, which it checks. */
 export const documentSelector = [...texts, ...experiments];
 
-/** Whether a document is a text that is read at all. */
+/** Whether a document is a text that the lens can read. */
 export function isReadable(document: vscode.TextDocument): boolean {
   return vscode.languages.match(texts, document) > 0;
 }
 
-/** Whether a document is an experiment file that is checked. */
+/** Whether a document is an experiment file, which the server checks. */
 export function isExperiment(document: vscode.TextDocument): boolean {
   return vscode.languages.match(experiments, document) > 0;
 }
 
-/** Offsets in UTF-16 units, as the server gives them, as a place of the document. */
+/** Converts the server's offsets (UTF-16 units) into a range of the document. */
 export function rangeOf(
   document: vscode.TextDocument,
   { start, end }: { readonly start: number; readonly end: number },
@@ -32,7 +32,7 @@ export function rangeOf(
   return new vscode.Range(document.positionAt(start), document.positionAt(end));
 }
 
-/** The same without the white space that most tokens begin with, which nobody means who goes to a word. */
+/** Like `rangeOf`, but without the white space with which most tokens begin; for navigation to a word. */
 export function wordRangeOf(
   document: vscode.TextDocument,
   token: { readonly start: number; readonly end: number },

@@ -3,7 +3,7 @@ import type { Extension } from "./context.ts";
 import { isExperiment } from "./documents.ts";
 import { messageOf } from "./server-failure.ts";
 
-/** Starts the server, which checks them as one types, when an experiment file is open. */
+/** Starts the server when an experiment file is open; the server checks such files while one types. */
 export function checkExperimentFiles({ server, log }: Extension): vscode.Disposable {
   const look = (document: vscode.TextDocument): void => {
     if (isExperiment(document) && server.state.kind === "off")

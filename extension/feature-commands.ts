@@ -1,4 +1,7 @@
-/** What hovers and quick fixes run. Their arguments come from documents and models by way of the server, so each is parsed before anything is done. */
+/**
+ * Commands that hovers and quick fixes run. Their arguments derive from documents and models, through the server, so
+ * each command parses them first.
+ */
 
 import * as vscode from "vscode";
 import {
@@ -34,7 +37,7 @@ export const featureCommands = {
 
 const MOST_FEATURES = 50;
 
-/** Lists the features behind a token, to go on from; without an argument, behind the token at the cursor. */
+/** Lists the features behind a token, for the user to pick one; without an argument, behind the token at the cursor. */
 async function showFeatures(extension: Extension, given?: unknown): Promise<void> {
   const place = given === undefined ? placeOfCursor() : showTokenFeatures.argument.parse(given);
   const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(place.uri, true));
@@ -67,7 +70,7 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
   if (chosen !== undefined) await actOn(extension, chosen.id);
 }
 
-/** Whether a mode is of log-ratios, which the fit of log-ratios explains; else the probe. */
+/** Whether the fit of log-ratios explains a mode's values; otherwise the probe does. */
 function isLogRatio(kind: LensMode["kind"] | undefined): boolean {
   return kind === "learned" || kind === "fitted" || kind === "kl";
 }

@@ -1,10 +1,10 @@
-/** Words that a person said are no problem. Kept with the workspace, outside its files. */
+/** Words that a person chose to ignore. Stored in the workspace state, outside its files. */
 import * as vscode from "vscode";
 import * as z from "zod";
 import { IgnoredWord } from "../server/protocol/problems.ts";
 
 const KEY = "lfpLens.ignoredWords";
-/** As many as the server takes; the oldest go first. */
+/** Maximum number of words that the server accepts; the oldest are dropped first. */
 const MOST = 10_000;
 
 /** The ignored words of this workspace; `onDidChange` fires after each change. */

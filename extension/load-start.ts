@@ -1,2 +1,2 @@
-/** Imported before all else: when the extension's code began to be run. */
+/** Time at which the extension's code began to run; imported before everything else. */
 export const loadStartMs = performance.now();

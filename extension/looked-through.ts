@@ -1,8 +1,8 @@
-/** What the lens looks through, in words, and what of it is a run's. Knows no editor. */
+/** The lens's target in words, and its run if it is one. Independent of VS Code. */
 import type { LensInfo, LensState, RunInfo } from "../server/protocol/lens-state.ts";
 import { pairName } from "../server/protocol/pair-name.ts";
 
-/** The run that is open; undefined while none is, or two checkpoints are compared. */
+/** The open run; undefined while none is open or two checkpoints are compared. */
 export function runInfoOf(lens: LensState): RunInfo | undefined {
   return lens.kind === "ready" && lens.info.kind === "run" ? lens.info : undefined;
 }

@@ -17,7 +17,7 @@ const loadedMs = performance.now();
 
 let extension: Extension | undefined;
 
-/** VS Code calls it once, when something of the extension is first needed. */
+/** Activates the extension; VS Code calls it once, when any part is first needed. */
 export function activate(context: vscode.ExtensionContext): void {
   const startMs = performance.now();
   const created = new Extension(context);
@@ -42,13 +42,13 @@ export function activate(context: vscode.ExtensionContext): void {
   void followRunsUnderWay(created);
 }
 
-/** A run that goes on, after a reload say, is followed again though nobody opens its view. */
+/** Follows runs that are still active, for instance after a reload, although nobody opens their view. */
 async function followRunsUnderWay({ runs, log }: Extension): Promise<void> {
   if (!vscode.workspace.isTrusted || !(await isRunUnderWay(runsRoots()))) return;
   await runs.model.all().catch((error: unknown) => log.warn(messageOf(error)));
 }
 
-/** VS Code waits for it before the window closes: the server ends with it. */
+/** Ends the server; VS Code awaits this before the window closes. */
 export async function deactivate(): Promise<void> {
   await extension?.server.dispose();
 }

@@ -1,4 +1,7 @@
-/** Imported before any schema: whether schemas may be compiled is tried in a way that VS Code logs as an error of ours. */
+/**
+ * Stops zod from testing whether it may compile schemas, which VS Code would log as this extension's error. Import it
+ * before any schema.
+ */
 import * as z from "zod";
 
 z.config({ jitless: true });

@@ -1,6 +1,6 @@
 /**
- * The analysis server as the extension sees it: a process that is started when it is first needed, asked through the protocol's messages, and
- * started again when it falls over, until it falls over too often.
+ * The extension's connection to the analysis server, a process that it starts on first use, talks to by the protocol's
+ * messages, and restarts after crashes, until these are too many.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import * as vscode from "vscode";
@@ -18,9 +18,9 @@ export type ServerState =
   | { readonly kind: "off" }
   | { readonly kind: "starting" }
   | { readonly kind: "running" }
-  /** It ended by itself and is being started again. */
+  /** The server crashed and is being restarted. */
   | { readonly kind: "restarting"; readonly crashes: number }
-  /** It stays down until someone restarts it. */
+  /** The server stays down until someone restarts it. */
   | { readonly kind: "down"; readonly why: string };
 
 export interface ServerOptions {
@@ -30,14 +30,20 @@ export interface ServerOptions {
   readonly initializationOptions: () => unknown;
 }
 
-/** A crash more than this within the window, and the server stays down. */
+/** Maximum number of crashes within the window; after one more the server stays down. */
 const MAX_CRASHES = 4;
 const CRASH_WINDOW_MS = 3 * 60_000;
-/** Opening a run and reading a long text take longer, but the server answers other things meanwhile. */
+/**
+ * Time after which an unanswered request causes a ping. Some requests take longer, but the server answers pings
+ * meanwhile.
+ */
 const PATIENCE_MS = 5000;
-/** Long, because a busy machine is no reason to end a server. */
+/**
+ * Time without an answer to a ping after which the server counts as hung. Long, so that a busy machine does not end a
+ * server.
+ */
 const SILENCE_MS = 20_000;
-/** Any answer to it, an error too, shows that the server lives. */
+/** Method of the ping; any answer, even an error, shows that the server is alive. */
 const PING = "lfp/ping";
 
 type ClientLibrary = typeof import("vscode-languageclient/node");
@@ -47,7 +53,7 @@ interface Listener {
   readonly receive: (params: unknown) => void;
 }
 
-/** Starts the server when it is first asked something, asks it and listens to it, and starts it again when it falls or hangs. */
+/** Starts the server on the first request, exchanges messages with it, and restarts it after a crash or a hang. */
 export class ServerConnection implements vscode.Disposable {
   readonly #options: ServerOptions;
   readonly #stateChanged = new vscode.EventEmitter<ServerState>();
@@ -62,7 +68,7 @@ export class ServerConnection implements vscode.Disposable {
   #client: LanguageClient | undefined;
   #process: ChildProcess | undefined;
   #starting: Promise<LanguageClient> | undefined;
-  /** How often it was ended; a start that was under way then comes to nothing. */
+  /** Number of times the server was ended; a start in progress at that time is abandoned. */
   #ends = 0;
   #crashTimes: number[] = [];
 
@@ -83,7 +89,7 @@ export class ServerConnection implements vscode.Disposable {
     return this.#starting;
   }
 
-  /** Ends the server if it runs, hung or not, and starts it anew with a clean record. */
+  /** Ends the server if it runs, hung or not, and starts a new one with the crash count at zero. */
   async restart(): Promise<void> {
     this.#crashTimes = [];
     await this.#end();
@@ -91,9 +97,9 @@ export class ServerConnection implements vscode.Disposable {
   }
 
   /**
-   * Asks the server, which is started for it if need be. Both the question and the answer are checked.
+   * Sends a request, starting the server if needed. Parses both the parameters and the result.
    *
-   * @throws ServerFailure as the server answered it, or with code `cancelled` or `internal`
+   * @throws ServerFailure with the server's failure, or with code `cancelled` or `internal`
    */
   async request<P extends z.ZodType, R extends z.ZodType>(
     type: RequestType<P, R>,
@@ -111,13 +117,16 @@ export class ServerConnection implements vscode.Disposable {
     }
   }
 
-  /** Tells the server, if it runs; when it starts it is told everything anyway. */
+  /** Sends a notification if the server is running; a server that starts receives everything anyway. */
   async notify<P extends z.ZodType>(type: NotificationType<P>, params: z.input<P>): Promise<void> {
     if (this.#state.kind !== "running") return;
     await this.#client?.sendNotification(type.method, type.params.parse(params));
   }
 
-  /** Calls back with each notification of this type, across restarts. One that its schema refuses is logged and dropped. */
+  /**
+   * Calls `receive` with each notification of this type, across restarts. Logs and drops those that do not fit the
+   * schema.
+   */
   onNotification<P extends z.ZodType>(
     type: NotificationType<P>,
     receive: (params: z.output<P>) => void,
@@ -145,7 +154,7 @@ export class ServerConnection implements vscode.Disposable {
   async #startClient(): Promise<LanguageClient> {
     this.#setState({ kind: "starting" });
     const ends = this.#ends;
-    // Loaded here, because it takes longer than all else of the extension's activation.
+    // Loaded lazily, because it takes longer than the rest of the extension's activation.
     const library = await import("vscode-languageclient/node");
     if (ends !== this.#ends) throw new Error("The analysis server was stopped before it had started.");
     const startMs = performance.now();
@@ -190,7 +199,7 @@ export class ServerConnection implements vscode.Disposable {
     return client;
   }
 
-  /** On VS Code's own Node: nothing has to be installed beside it. */
+  /** Runs the server on VS Code's own Node, so that nothing else has to be installed. */
   #spawn(script: string): ChildProcess {
     const env = { ...serverEnvironment, ...process.env, ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" };
     const child = spawn(process.execPath, [script, "--stdio", `--clientProcessId=${process.pid}`], { env });
@@ -198,7 +207,10 @@ export class ServerConnection implements vscode.Disposable {
     return child;
   }
 
-  /** The client says so before it has told the server of the open documents; `start` tells when that is done. */
+  /**
+   * Sets the state to running. The client reports it before it has sent the open documents; `start` resolves
+   * afterwards.
+   */
   async #running(client: LanguageClient): Promise<void> {
     try {
       await client.start();
@@ -208,7 +220,7 @@ export class ServerConnection implements vscode.Disposable {
     if (this.#client === client) this.#setState({ kind: "running" });
   }
 
-  /** Counts a crash. Gives what to say of the restart that follows; undefined: none does. */
+  /** Counts a crash. Returns the message for the restart that follows; undefined if none does. */
   #closed(client: LanguageClient): string | undefined {
     if (this.#client !== client) return undefined;
     const now = Date.now();
@@ -223,7 +235,7 @@ export class ServerConnection implements vscode.Disposable {
     return undefined;
   }
 
-  /** Counts as a crash. */
+  /** Ends and restarts a hung server; a hang counts as a crash. */
   async #hung(): Promise<void> {
     const client = this.#client;
     if (client === undefined) return;
@@ -241,7 +253,7 @@ export class ServerConnection implements vscode.Disposable {
     this.#setState({ kind: "down", why });
   }
 
-  /** Leaves no server behind, whatever state it is in. */
+  /** Ends the server, whatever state it is in. */
   async #end(): Promise<void> {
     const client = this.#client;
     this.#ends += 1;
@@ -251,7 +263,10 @@ export class ServerConnection implements vscode.Disposable {
     if (client !== undefined) await this.#endClient(client);
   }
 
-  /** A server that hangs does not answer the request to stop. Runs are no children of its, and go on. */
+  /**
+   * Stops the client, then kills the process, because a hung server does not answer the request to stop. Runs are not
+   * its children and continue.
+   */
   async #endClient(client: LanguageClient): Promise<void> {
     this.#watchdog.reset();
     const child = this.#process;
@@ -259,7 +274,7 @@ export class ServerConnection implements vscode.Disposable {
     child?.kill("SIGKILL");
   }
 
-  /** The client keeps one handler a method. */
+  /** Distributes a method's notifications to all listeners, because the client keeps one handler per method. */
   #listen(client: LanguageClient, method: string): void {
     client.onNotification(method, (params: unknown) => {
       for (const listener of this.#listeners) if (listener.method === method) listener.receive(params);

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { WireFailure } from "../server/protocol/failure.ts";
 
-/** Why the server did not give what it was asked for. `message` is for people. */
+/** Why the server failed a request. `message` is for people. */
 export class ServerFailure extends Error {
   readonly code: WireFailure["code"];
 
@@ -12,7 +12,7 @@ export class ServerFailure extends Error {
   }
 }
 
-/** What any error of a request means. */
+/** Converts any error of a request into a `ServerFailure`. */
 export function serverFailure(error: unknown, method: string): ServerFailure {
   if (error instanceof ServerFailure) return error;
   const response = errorResponse.safeParse(error).data;
@@ -22,7 +22,7 @@ export function serverFailure(error: unknown, method: string): ServerFailure {
   return new ServerFailure({ code: "internal", message: `${method} failed: ${messageOf(error)}` }, error);
 }
 
-/** Whether a failure means only that nobody waits for the answer any more. */
+/** Whether a failure only means that nobody waits for the answer any more. */
 export function isObsolete(failure: unknown): boolean {
   return failure instanceof ServerFailure && (failure.code === "cancelled" || failure.code === "stale");
 }
@@ -35,7 +35,7 @@ export function messageOf(error: unknown): string {
 /** What vscode-languageclient throws for an error response. */
 const errorResponse = z.object({ code: z.number(), data: WireFailure.optional().catch(undefined) });
 
-/** The Language Server Protocol's own codes for an answer that nobody needs: RequestCancelled, ContentModified, ServerCancelled. */
+/** The Language Server Protocol's codes for an obsolete request: RequestCancelled, ContentModified, ServerCancelled. */
 const codesByLspError: ReadonlyMap<number, WireFailure["code"]> = new Map([
   [-32800, "cancelled"],
   [-32801, "stale"],

@@ -1,11 +1,14 @@
-/** Every setting, once: its values, default and scope. package.json says the same to VS Code, and a test compares the two. */
+/**
+ * The table of all settings: values, default and scope. package.json declares the same to VS Code; a test compares the
+ * two.
+ */
 import * as vscode from "vscode";
 import * as z from "zod";
 import type { ServerSettings } from "../server/protocol/lens-state.ts";
 import { LensUnit } from "../server/protocol/lens-unit.ts";
 import { ReadingChoice } from "../server/protocol/reading-mode.ts";
 
-/** Where VS Code takes a setting from: `machine` and `application` ones never from a folder that someone opened. */
+/** Where VS Code reads a setting from: `machine` and `application` settings never from an opened folder. */
 export type SettingScope = "application" | "machine" | "machine-overridable" | "window" | "resource";
 
 interface Setting<S extends z.ZodType> {
@@ -44,7 +47,7 @@ export type SettingValue<N extends SettingName> = z.output<(typeof settings)[N][
 
 export const section = "lfpLens";
 
-/** A setting's value; its default where what stands in the settings is no value for it. */
+/** Reads a setting; returns its default if the configured value is invalid. */
 export function readSetting<N extends SettingName>(name: N): SettingValue<N>;
 export function readSetting(name: SettingName): unknown {
   const { schema } = settings[name];
@@ -52,7 +55,7 @@ export function readSetting(name: SettingName): unknown {
   return found.success ? found.data : schema.parse(undefined);
 }
 
-/** What of the settings the server needs. */
+/** The settings that the server needs. */
 export function serverSettings(): z.output<typeof ServerSettings> {
   return {
     problems: {

@@ -1,16 +1,16 @@
-/** Notices a server that runs but no longer answers. Knows no editor. */
+/** Detects a server that runs but no longer answers. Independent of VS Code. */
 
 export interface WatchdogOptions {
-  /** How long a question may stand unanswered before the server is asked whether it lives. */
+  /** How long a request may be unanswered before the watchdog pings the server. */
   readonly patienceMs: number;
-  /** How long it has to say so. */
+  /** How long the server has to answer the ping. */
   readonly silenceMs: number;
-  /** Settles, either way, when the server says anything. */
+  /** Settles, either way, when the server answers. */
   readonly ping: () => Promise<unknown>;
   readonly onHang: () => void;
 }
 
-/** A slow answer is no hang: what counts is whether the server answers something small meanwhile. */
+/** Distinguishes a hung server from a slow answer, by whether the server answers a ping meanwhile. */
 export class Watchdog {
   readonly #options: WatchdogOptions;
   readonly #unanswered = new Set<object>();
@@ -20,7 +20,7 @@ export class Watchdog {
     this.#options = options;
   }
 
-  /** Call with every question, and what it gives with its answer. */
+  /** Call it with every request, and the returned function when the answer arrives. */
   asked(): () => void {
     const question = {};
     this.#unanswered.add(question);

@@ -1,6 +1,6 @@
 /**
- * The active ablation set. Sets are files of the workspace (`*.lfp-ablation.json`), so that people can keep, compare and share them; which one is
- * active is remembered with the workspace. What stands in the file counts as soon as it is saved.
+ * The active ablation set. Sets are files of the workspace (`*.lfp-ablation.json`), so that people can keep, compare
+ * and share them; the workspace state remembers which one is active. A change takes effect when the file is saved.
  */
 import * as vscode from "vscode";
 import type { AblationSet, FeatureId } from "../../server/protocol/ablation.ts";
@@ -12,7 +12,7 @@ import { parseAblation, withFeature, withoutFeature } from "./file.ts";
 const KEY = "lfpLens.activeAblation";
 export const ABLATION_FILES = "**/*.lfp-ablation.json";
 
-/** Which ablation set of the workspace is active, and what stands in its file. It is remembered, watched, and told to the server. */
+/** The workspace's active ablation set and its content. Remembers it, watches its file, and sends it to the server. */
 export class AblationChoice implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #changed = new vscode.EventEmitter<void>();
@@ -22,7 +22,7 @@ export class AblationChoice implements vscode.Disposable {
   #watcher: vscode.Disposable | undefined;
   readonly #serverWatch: vscode.Disposable;
 
-  /** The active set or what stands in it changed. */
+  /** Fires when the active set or its content changes. */
   readonly onDidChange = this.#changed.event;
 
   constructor(extension: Extension) {
@@ -35,7 +35,7 @@ export class AblationChoice implements vscode.Disposable {
     else this.#tellContext();
   }
 
-  /** Null: nothing is ablated, or the file cannot be read. */
+  /** The active set; null if there is none or its file cannot be read. */
   get set(): AblationSet | null {
     return this.#set;
   }
@@ -44,7 +44,7 @@ export class AblationChoice implements vscode.Disposable {
     return this.#uri;
   }
 
-  /** What is wrong with the active file. */
+  /** The error in the active file, if any. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -59,13 +59,13 @@ export class AblationChoice implements vscode.Disposable {
     await this.#load();
   }
 
-  /** Puts a feature into the active set, which is made if there is none, and saves it. */
+  /** Adds a feature to the active set, creating one if needed, and saves it. */
   async add(id: FeatureId, factor: number): Promise<void> {
     const uri = this.#uri ?? newFile();
     await this.#write(uri, (before) => withFeature(before, id, factor));
   }
 
-  /** Takes a feature out of the active set, so that it has its own activation again. */
+  /** Removes a feature from the active set, so that it has its own activation again. */
   async remove(id: FeatureId): Promise<void> {
     const uri = this.#uri;
     if (uri !== undefined) await this.#write(uri, (before) => withoutFeature(before ?? "", id));

@@ -37,7 +37,7 @@ async function openAblation({ ablation }: Extension): Promise<void> {
   await vscode.window.showTextDocument(ablation.uri);
 }
 
-/** From a hover or quick fix with a feature, or from the palette with the question which. */
+/** Ablates the feature that a hover or quick fix passes; run from the palette, asks which. */
 async function ablate({ ablation }: Extension, given?: unknown): Promise<void> {
   const told = ablateFeature.argument.safeParse(given);
   const id = told.success ? told.data.id : await askForFeature("LFP Lens: the feature to ablate");

@@ -1,4 +1,4 @@
-/** An ablation set as the text of its file. Knows no editor. */
+/** Parses and edits the text of ablation files. Independent of VS Code. */
 import * as z from "zod";
 import { AblationFile, AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
 
@@ -6,7 +6,7 @@ export type ParsedAblation =
   | { readonly ok: true; readonly set: AblationSet }
   | { readonly ok: false; readonly problem: string };
 
-/** The set that a text holds, or what is wrong with it, in a line. */
+/** Parses a text into a set, or into a one-line error message. */
 export function parseAblation(text: string): ParsedAblation {
   let value: unknown;
   try {
@@ -25,14 +25,14 @@ export function parseAblation(text: string): ParsedAblation {
 
 const EXAMPLE = 'a set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}';
 
-/** The text of a file in which the feature has this factor; everything else that stands in `text` stays. */
+/** Sets a feature's factor in the text of a file; everything else in `text` stays. */
 export function withFeature(text: string | undefined, id: FeatureId, factor: number): string {
   const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text ?? EMPTY));
   const others = before.features.filter((feature) => feature.id !== id);
   return `${JSON.stringify({ ...before, features: [...others, { id, factor }] }, undefined, 2)}\n`;
 }
 
-/** The text of a file without the feature; everything else that stands in `text` stays. */
+/** Removes a feature from the text of a file; everything else in `text` stays. */
 export function withoutFeature(text: string, id: FeatureId): string {
   const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text));
   const others = before.features.filter((feature) => feature.id !== id);

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { FeatureId } from "../../server/protocol/ablation.ts";
 
-/** Asks for a feature's id, where there is nothing to choose from; undefined when the person gives none. */
+/** Asks for a feature's id where no list is available; undefined if the person enters none. */
 export async function askForFeature(title: string): Promise<string | undefined> {
   return await vscode.window.showInputBox({
     title,

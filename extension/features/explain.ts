@@ -1,4 +1,7 @@
-/** Explanations on demand: who is to explain, what it will cost, and a cap; nothing is sent before the person has agreed. */
+/**
+ * Explanations on demand. Asks for the explainer, shows the cost, and asks for a cap; sends nothing before the person
+ * has agreed.
+ */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import { type Endpoint, endpointWithKey, service } from "../api-key.ts";
@@ -7,7 +10,7 @@ import { readSetting } from "../settings.ts";
 import { spendText } from "./feature-text.ts";
 import { withJob } from "./jobs.ts";
 
-/** `ids` null: the features that the method picks. */
+/** Explains features; `ids` null: those that the method selects. */
 export async function explainFeatures(extension: Extension, runFolder: string, ids: string[] | null): Promise<void> {
   const explainer = await chooseExplainer();
   if (explainer === undefined) return;
@@ -39,7 +42,7 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   );
   extension.features.tellChanged(runFolder);
   const spent = result.spentUsd === null || explainer === "offline" ? "" : ` for $${result.spentUsd.toFixed(2)}`;
-  // Square brackets would make a link of a service's words.
+  // With square brackets, VS Code could render a service's words as a link.
   const reasons = result.reasons.join("; ").replace(/[[\]]/g, " ");
   const failed = result.failed > 0 ? `, ${result.failed} failed` : ", some judgements are missing";
   const text = `${result.explained} explained${spent}${reasons === "" ? "" : `${failed} (${reasons})`}`;
@@ -49,7 +52,10 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   else vscode.window.setStatusBarMessage(`LFP Lens: ${text}`, 8000);
 }
 
-/** What stands below the service's name; the offline explainer can be chosen whatever the setting holds. */
+/**
+ * The line below the service's name. Never throws: an invalid setting must not keep people from choosing the offline
+ * explainer.
+ */
 function endpointDetail(): string {
   try {
     return `At ${new URL(service().baseUrl).origin}. You are told what it costs before anything is sent.`;

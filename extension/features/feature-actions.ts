@@ -1,4 +1,4 @@
-/** What people do with one feature, from its page, the view or the palette. */
+/** Actions on one feature, from its page, the view or the palette. */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import * as z from "zod";
@@ -11,7 +11,7 @@ import type { FeaturePlace } from "./features-model.ts";
 import { findFeature } from "./find-feature.ts";
 import { withJob } from "./jobs.ts";
 
-/** Held-out prompts that an ablation is measured on, as the paper's table and the design have them. */
+/** Number of held-out prompts on which an ablation is measured, as in the paper's table and the design. */
 const prompts = 256;
 
 export const featureActions = {
@@ -47,7 +47,7 @@ export const featureActions = {
   },
 } as const;
 
-/** Measures with controls, and gives the store's new numbers to whoever looks. */
+/** Measures an ablation with its controls, and notifies the views of the store's new numbers. */
 export async function measureAblation(
   extension: Extension,
   { runFolder, id }: FeaturePlace,
@@ -76,7 +76,7 @@ export async function compareFeature(extension: Extension, place: FeaturePlace, 
   await showCompletions(extension, { prompts: beginnings, ablation, title: `Completions: before and after ${what}` });
 }
 
-/** Up to where the feature fires, so that it has its say in what follows. */
+/** Beginnings of the strongest examples, cut after the peak token, so that the feature affects what follows. */
 export function promptsOf({ examples }: FeatureDetail): string[] {
   const strongest = examples.find(({ group }) => group === "top")?.examples ?? [];
   const texts = strongest.map(({ tokens, peak }) =>
@@ -115,7 +115,7 @@ async function pin(extension: Extension, clicked: unknown, pinned: boolean): Pro
   if (place !== undefined) await extension.features.annotate(place, { pinned });
 }
 
-/** The feature that was clicked, else one that the person finds. */
+/** The clicked feature, else one that the person searches for. */
 async function placeOf(extension: Extension, clicked: unknown, title: string): Promise<FeaturePlace | undefined> {
   const told = Place.safeParse(clicked);
   if (told.success) return told.data;
@@ -125,7 +125,7 @@ async function placeOf(extension: Extension, clicked: unknown, title: string): P
 
 const Place = z.object({ runFolder: z.string(), id: FeatureId });
 
-/** Of a row in the Runs view. */
+/** Folder of the clicked row in the Runs view; undefined for anything else. */
 function folderOf(clicked: unknown): string | undefined {
   return z.object({ folder: z.string() }).safeParse(clicked).data?.folder;
 }

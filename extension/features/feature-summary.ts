@@ -1,8 +1,8 @@
-/** A feature as a page of plain text: nothing in it is ever rendered, whatever data sets or models wrote. */
+/** A feature as a page of plain text: nothing in it is rendered, whatever data sets or models wrote. */
 import type { FeatureDetail, FeatureExample } from "../../server/protocol/features.ts";
 import { contributionText } from "./feature-text.ts";
 
-/** Everything that a feature's page says, for the document that Go to Definition opens. */
+/** The content of a feature's page as text, for the document that Go to Definition opens. */
 export function featureSummary(detail: FeatureDetail, runName: string): string {
   const { row, note } = detail;
   const sections = [
@@ -69,7 +69,7 @@ function effectLines({ ablations }: FeatureDetail): string[] {
   );
 }
 
-/** The peak in brackets. */
+/** An example on one line, with its peak token in brackets. */
 function exampleLine({ tokens, peak }: FeatureExample): string {
   const parts = tokens.map((token, at) => {
     if (at !== peak) return token;

@@ -1,4 +1,4 @@
-/** Features in the few words that a tree or a pick has room for. */
+/** Describes features in the few words that fit into a tree or a quick pick. */
 import type { FeatureRow, PreviewExplain } from "../../server/protocol/features.ts";
 import type { ResultOf } from "../../server/protocol/message.ts";
 
@@ -15,7 +15,7 @@ export function meaningOf({ explanation, labels }: FeatureRow): string {
   return `${labelled}${explanation?.text ?? "not explained"}`;
 }
 
-/** For tooltips and screen readers. */
+/** A feature in a sentence, for tooltips and screen readers. */
 export function featureSentence(row: FeatureRow): string {
   const { id, explanation, density, probeWeight, contribution, pinned } = row;
   const parts = [
@@ -31,7 +31,7 @@ export function featureSentence(row: FeatureRow): string {
   return parts.filter((part) => part !== undefined).join(", ");
 }
 
-/** What is asked before a job that costs something: all of it in one message. */
+/** The confirmation message before a job that costs money: everything relevant in one message. */
 export function spendText(preview: ResultOf<typeof PreviewExplain>, capUsd: number): string {
   const { features, cached, requests, inputTokens, outputTokens, costUsd, origin } = preview;
   const cost = costUsd === null ? "at a price that is not known here" : `about $${costUsd.toFixed(2)}`;

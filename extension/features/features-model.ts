@@ -1,4 +1,4 @@
-/** A run's features as the editor asks for them, and who must look again when something was written about one. */
+/** Requests for runs' features, and change events for the views that show them. */
 import * as vscode from "vscode";
 import type { z } from "zod";
 import type { FeatureId } from "../../server/protocol/ablation.ts";
@@ -23,14 +23,14 @@ export interface FeaturePlace {
 export type Annotation = Omit<z.input<typeof AnnotateFeature.params>, "runFolder" | "id">;
 export type Progress = z.output<typeof JobProgress.params>;
 
-/** Features of runs as the server answers for them, and news of what changed about them. */
+/** Requests features of runs from the server, and fires an event when something about them changes. */
 export class FeaturesModel implements vscode.Disposable {
   readonly #server: ServerConnection;
   readonly #changed = new vscode.EventEmitter<string>();
   readonly #progress = new vscode.EventEmitter<Progress>();
   readonly #listening: vscode.Disposable;
 
-  /** Folder of a run whose features were explained, measured or written about. */
+  /** Fires with the folder of a run whose features were explained, measured or annotated. */
   readonly onDidChange = this.#changed.event;
   readonly onProgress = this.#progress.event;
 
@@ -43,7 +43,7 @@ export class FeaturesModel implements vscode.Disposable {
     return await this.#server.request((await messages()).DescribeStore, { runFolder });
   }
 
-  /** Runs that are not finished, or were made by an earlier version, have none. */
+  /** Whether a run has a feature store. Unfinished runs and runs of earlier versions have none. */
   async hasStore(runFolder: string): Promise<boolean> {
     try {
       return (await this.store(runFolder)).dictionaries.length > 0;
@@ -85,5 +85,8 @@ export class FeaturesModel implements vscode.Disposable {
   }
 }
 
-/** Made when they are first needed: schemas take their time, and activation waits for none that it does not use. */
+/**
+ * Loads the messages on first use: building schemas takes time, and activation must not wait for any that it does not
+ * use.
+ */
 const messages = async () => await import("../../server/protocol/features.ts");

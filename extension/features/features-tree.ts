@@ -1,11 +1,11 @@
-/** The Features view: of the run that the lens looks through, the pinned features and those that move the probe most. */
+/** The Features view of the lens's run: the pinned features and those that move the probe most. */
 import * as vscode from "vscode";
 import { openFeature } from "../../server/protocol/commands.ts";
 import type { FeatureRow } from "../../server/protocol/features.ts";
 import type { Extension } from "../context.ts";
 import { contributionText, featureSentence, meaningOf } from "./feature-text.ts";
 
-/** As many as one looks through; the page has all. */
+/** Maximum number of features in the view; the page has all. */
 const most = 40;
 
 export interface FeatureNode {
@@ -14,7 +14,7 @@ export interface FeatureNode {
   readonly row: FeatureRow;
 }
 
-/** The Features view: pinned features of the run that is looked through, then those that move the probe most. */
+/** Tree of the lens's run: its pinned features, then those that move the probe most. */
 export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscode.Disposable {
   readonly #extension: Extension;
   readonly #changed = new vscode.EventEmitter<undefined>();
@@ -64,7 +64,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
   }
 }
 
-/** Up and down, in the colours of the overlay: the shape says the sign too. */
+/** An arrow up or down in the colours of the overlay, so that the shape shows the sign too. */
 function signIcon(row: FeatureRow): vscode.ThemeIcon {
   const value = row.contribution ?? 0;
   if (value === 0) return new vscode.ThemeIcon("dash");

@@ -1,4 +1,4 @@
-/** The quick pick over all features: the server searches while one types. */
+/** A quick pick over all features; the server searches while one types. */
 import * as vscode from "vscode";
 import type { FeatureRow } from "../../server/protocol/features.ts";
 import type { Extension } from "../context.ts";
@@ -13,7 +13,7 @@ interface FeatureItem extends vscode.QuickPickItem {
   readonly row: FeatureRow;
 }
 
-/** Undefined when nothing was chosen. */
+/** Lets the person search for a feature; undefined if they choose none. */
 export async function findFeature(
   extension: Extension,
   runFolder: string,
@@ -34,7 +34,7 @@ export async function findFeature(
         { search: pick.value.slice(0, 500) },
         { offset: 0, count: shown },
       );
-      // An answer to what stood there before is not shown.
+      // Discards the answer to an earlier query.
       if (mine === asked) pick.items = rows.map(itemOf);
     } catch (error) {
       extension.log.error(`Searching features: ${messageOf(error)}`);
@@ -65,6 +65,6 @@ export async function findFeature(
 }
 
 function itemOf(row: FeatureRow): FeatureItem {
-  // What the server found is shown, whether or not VS Code finds the words in the row too.
+  // `alwaysShow`: VS Code must not filter the server's results again by the text of the row.
   return { label: row.id, description: contributionText(row), detail: meaningOf(row), alwaysShow: true, row };
 }

@@ -1,8 +1,11 @@
-/** Long requests: a notification that can be cancelled, since they cost time or money. */
+/** Runs long requests, which cost time or money, under a notification with a cancel button. */
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 
-/** Runs a request under a notification with its progress; cancelling that cancels the token. Gives what `run` gives. */
+/**
+ * Runs a request under a notification with its progress; cancelling the notification cancels the token. Returns `run`'s
+ * result.
+ */
 export async function withJob<T>(
   { features }: Extension,
   job: string,

@@ -1,4 +1,7 @@
-/** `L4/F43` in any document: a hover where the server does not read the language, and Go to Definition to a page of plain text everywhere. */
+/**
+ * Providers for mentions such as `L4/F43` in any document: a hover in languages that the server does not read, and
+ * everywhere Go to Definition to a page of plain text.
+ */
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import { FeatureId, featureMention } from "../../server/protocol/ablation.ts";
@@ -63,7 +66,7 @@ export class MentionProviders implements vscode.Disposable {
     const found = await this.#find(document, position);
     if (found === undefined) return [];
     const { runFolder, id, range } = found;
-    // The path is for people; the query is what is looked up.
+    // The path is for people; the provider looks up the query.
     const name = id.replaceAll(/[/:]/g, "-");
     const query = JSON.stringify({ runFolder, id });
     const targetUri = vscode.Uri.from({ scheme: SCHEME, path: `/${basename(runFolder)}/${name}.txt`, query });
@@ -75,7 +78,10 @@ export class MentionProviders implements vscode.Disposable {
     return featureSummary(await this.#extension.features.describe(place), basename(place.runFolder));
   }
 
-  /** Undefined where no feature stands, or the run has none of that name: then it may be something else. */
+  /**
+   * Finds the mentioned feature; undefined if there is no mention, or if the run has no such feature and the text may
+   * mean something else.
+   */
   async #find(document: vscode.TextDocument, position: vscode.Position): Promise<Found | undefined> {
     const mention = mentionAt(document, position);
     if (mention === undefined) return undefined;

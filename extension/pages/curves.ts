@@ -6,7 +6,7 @@ import type { Extension } from "../context.ts";
 import type { PageHost } from "./panels.ts";
 import { saveFigure } from "./save.ts";
 
-/** Lines a message: a page's first paint is not to wait for a long run's whole log. */
+/** Maximum number of log lines per message, so that a page's first paint does not wait for a long run's whole log. */
 const maxLines = 2000;
 
 export function curvesHost(extension: Extension): PageHost<"curves"> {

@@ -1,9 +1,9 @@
-/** What a page's files are called for it, and what the policy lets in. */
+/** The addresses of a page's files, and what its content security policy admits. */
 export interface PageFrame {
   readonly title: string;
-  /** The host's number for the panel. */
+  /** The host's id of the panel. */
   readonly panel: string;
-  /** Of one page only, and unguessable. */
+  /** Unguessable nonce for this page only. */
   readonly nonce: string;
   /** The origin of the extension's own files. */
   readonly cspSource: string;
@@ -12,7 +12,10 @@ export interface PageFrame {
   readonly codicons: string;
 }
 
-/** The policy of every page: one script, the extension's own styles, fonts and pictures, no connection, no form, no eval. */
+/**
+ * The content security policy of every page: one script, the extension's own styles, fonts and pictures; no connection,
+ * form or eval.
+ */
 export function contentPolicy({ nonce, cspSource }: Pick<PageFrame, "nonce" | "cspSource">): string {
   return [
     "default-src 'none'",
@@ -26,7 +29,7 @@ export function contentPolicy({ nonce, cspSource }: Pick<PageFrame, "nonce" | "c
   ].join("; ");
 }
 
-/** The whole of a page's HTML: everything in it is drawn by the script. */
+/** A page's complete HTML; the script draws all content. */
 export function pageHtml(frame: PageFrame): string {
   const { title, panel, nonce, script, style, codicons } = frame;
   return `<!doctype html>

@@ -1,4 +1,4 @@
-/** The pages as tabs of the editor: opened once a subject, restored with the window. Which subject a panel shows, the host keeps. */
+/** Pages as editor tabs: one per subject, restored with the window. The host remembers which subject a panel shows. */
 import { randomBytes, randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import * as z from "zod";
@@ -17,14 +17,14 @@ export type PageSubject = z.infer<typeof PageSubject>;
 export type PageName = PageSubject["page"];
 export type SubjectOf<Name extends PageName> = Extract<PageSubject, { page: Name }>;
 
-/** What a page's host part does: it is given the panel and answers the page's questions. */
+/** The host part of a page: receives the panel and answers the page's questions. */
 export type PageHost<Name extends PageName> = (subject: SubjectOf<Name>, panel: PagePanel) => vscode.Disposable;
 
 /** A panel as its host part sees it. */
 export interface PagePanel {
-  /** Answers the page's questions with these from now on. */
+  /** Sets the handlers that answer the page's questions from now on. */
   answer<Asks extends AskSchemas>(page: { readonly asks: Asks }, handlers: AskHandlers<Asks>): void;
-  /** Tells the page; a hidden page asks for everything anew when it is shown. */
+  /** Sends news to the page; a hidden page requests everything again when it is shown. */
   tell(name: string, data: unknown): void;
   title(title: string): void;
 }
@@ -34,16 +34,16 @@ export type PageHosts = { readonly [Name in PageName]: PageHost<Name> };
 interface PanelsOptions {
   readonly context: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
-  /** Asked for with each page: they are loaded with the first. */
+  /** Loads the host parts of all pages; called for each page, loaded with the first. */
   readonly hosts: () => Promise<PageHosts>;
 }
 
 const KEY = "lfpLens.panels";
-/** Subjects of panels that may come back; the oldest go first. */
+/** Maximum number of remembered subjects of panels that may be restored; the oldest are dropped first. */
 const MOST = 100;
 const Kept = z.array(z.tuple([z.uuid(), PageSubject]));
 
-/** Panels with pages: one a subject, brought to the front when asked for again, and back with the window. */
+/** Panels with pages: one per subject, brought to the front on a repeated request, restored with the window. */
 export class PagePanels implements vscode.Disposable {
   readonly #options: PanelsOptions;
   readonly #open = new Map<string, vscode.WebviewPanel>();
@@ -59,7 +59,7 @@ export class PagePanels implements vscode.Disposable {
     );
   }
 
-  /** Shows the subject's panel, which there is once. */
+  /** Shows the subject's panel, opening it if needed. */
   async show(subject: PageSubject): Promise<void> {
     const open = this.#open.get(JSON.stringify(subject));
     if (open !== undefined) return open.reveal();
@@ -79,7 +79,7 @@ export class PagePanels implements vscode.Disposable {
   async #restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const id = PanelState.safeParse(state).data?.panel;
     const subject = this.#kept().find(([kept]) => kept === id)?.[1];
-    // A panel whose subject is not known, or shown already, has nothing to show.
+    // Nothing to show: the panel's subject is unknown, or another panel shows it already.
     if (id === undefined || subject === undefined || this.#open.has(JSON.stringify(subject))) return panel.dispose();
     await this.#fill(panel, subject, id);
   }

@@ -1,4 +1,4 @@
-/** A run's report as Markdown, with what was measured after the run: a document that VS Code's own preview shows. */
+/** A run's report as a Markdown document for VS Code's preview, including what was measured after the run. */
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import * as z from "zod";
@@ -8,7 +8,7 @@ import type { ServerConnection } from "../server-connection.ts";
 const SCHEME = "lfp-report";
 const queryOf = z.object({ folder: z.string() });
 
-/** Reports as documents that are worked out anew whenever they are shown. */
+/** Provides reports as virtual documents that are recomputed whenever they are shown. */
 export class ReportDocuments implements vscode.Disposable {
   readonly #server: ServerConnection;
   readonly #changed = new vscode.EventEmitter<vscode.Uri>();

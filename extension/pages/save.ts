@@ -1,4 +1,4 @@
-/** Files that pages give: where they go, the person says. */
+/** Saves files from pages; the person chooses the path. */
 import { dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { z } from "zod";
@@ -12,7 +12,7 @@ const filters: Readonly<Record<string, string>> = {
   csv: "CSV table",
 };
 
-/** Asks for a place beside the run and writes the file there; false when the person thinks better of it. */
+/** Asks for a path, suggesting the run's folder, and writes the file there; false if the person cancels. */
 export async function saveFile(
   { runFolder, name, extension }: { readonly runFolder: string; readonly name: string; readonly extension: string },
   content: () => Promise<Uint8Array>,
@@ -26,7 +26,7 @@ export async function saveFile(
   return true;
 }
 
-/** What a page drew. */
+/** Saves a figure that a page drew. */
 export async function saveFigure(
   run: { readonly folder: string; readonly name: string },
   figure: z.output<typeof SaveFigure.params>,

@@ -1,11 +1,11 @@
-/** "New Experiment": three questions, and a file that says no more than was answered. */
+/** "New Experiment": asks three questions and writes a file with these answers only. */
 import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import * as z from "zod";
 import { slug } from "../../server/protocol/slug.ts";
 import type { Extension } from "../context.ts";
 
-/** What of the experiment files' schema is asked about. */
+/** The parts of the experiment schema that the questions use. */
 const schemaParts = z.object({
   properties: z.object({
     preset: z.object({ enum: z.array(z.string()), enumDescriptions: z.array(z.string()) }),
@@ -50,7 +50,7 @@ export async function newExperiment(extension: Extension): Promise<void> {
   });
 }
 
-/** An existing file is opened as it is. */
+/** Opens the experiment file, writing it first unless it exists. */
 async function openFile(uri: vscode.Uri, experiment: Readonly<Record<string, string>>): Promise<void> {
   const exists = await vscode.workspace.fs.stat(uri).then(
     () => true,

@@ -1,8 +1,11 @@
-/** Which rows of the Runs view are drawn anew for a run that changed. Knows no editor. */
+/** Decides which rows of the Runs view to redraw for a run that changed. Independent of VS Code. */
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
 import { runContext } from "./run-text.ts";
 
-/** A row's buttons are made anew with it, and a click on one that goes meanwhile is lost: time left alone changes a run's row only so often. */
+/**
+ * Minimum interval between redraws for the time left alone. A redraw replaces a row's buttons, and a click on one
+ * during it is lost.
+ */
 const ROW_MS = 5000;
 
 interface Drawn {
@@ -11,14 +14,14 @@ interface Drawn {
   readonly stages: ReadonlyMap<string, string>;
 }
 
-/** Keeps what was drawn of each run. */
+/** Remembers what the view last drew of each run. */
 export class RowChanges {
   readonly #drawn = new Map<string, Drawn>();
 
   /**
-   * What of a run is to be drawn: the run's row with all below it, or only the rows of some of its stages.
+   * What to redraw of a run: its row and all rows below, or only the rows of some stages (their ids).
    *
-   * @param nowMs any clock that goes forward
+   * @param nowMs any monotonic clock
    */
   of(run: RunView, nowMs: number): "run" | readonly string[] {
     const before = this.#drawn.get(run.folder);
@@ -31,7 +34,7 @@ export class RowChanges {
   }
 }
 
-/** All of a run's row, but for the time left. */
+/** The content of a run's row apart from the time left. */
 function lookOf(run: RunView): string {
   const stages = run.stages.map(({ id, status }: StageView) => [id, status]);
   return JSON.stringify([run.state, runContext(run), stages]);

@@ -1,4 +1,4 @@
-/** What people do with runs. */
+/** Commands on runs. */
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { isExperimentFile } from "../../server/protocol/problems.ts";
@@ -16,7 +16,7 @@ export async function startRun(extension: Extension, experiment: string): Promis
   await extension.runs.reveal(folder);
 }
 
-/** The experiment file that a menu or the editor means, else one that the person picks. */
+/** Starts the experiment file that a menu or the editor refers to, else one that the person picks. */
 export async function startExperimentFile(extension: Extension, clicked: unknown): Promise<void> {
   const uri = clicked instanceof vscode.Uri ? clicked : (experimentInEditor() ?? (await pickExperimentFile()));
   if (uri === undefined) return;
@@ -37,7 +37,7 @@ export async function cancelRun(extension: Extension, clicked: unknown): Promise
   if (run !== undefined) await extension.server.request(CancelRun, { folder: run.folder });
 }
 
-/** Which runs have which file. */
+/** The words of `runContext` by which a run has each file. */
 const fitFor = { "log.jsonl": /\bcurves\b/, "experiment.json": /\brun\b/ } as const;
 
 export async function openRunFile(
@@ -60,7 +60,10 @@ export async function showRunPage(extension: Extension, page: "curves" | "report
   if (runFolder !== undefined) await extension.pages.show({ page, runFolder });
 }
 
-/** Folder of the run whose page is meant. A workspace without a report is shown that of the run that is looked through: the extension's own has one. */
+/**
+ * Folder of the run whose page to show. Without any report in the workspace, that of the lens's run: the bundled run
+ * has a report.
+ */
 async function pageRun(extension: Extension, page: "curves" | "report", clicked: unknown): Promise<string | undefined> {
   const [fits, question] = runPages[page];
   if (page === "report" && folderOf(clicked) === undefined && (await fittingRuns(extension, fits)).length === 0)
@@ -77,7 +80,7 @@ async function fittingRuns(extension: Extension, fits: RegExp): Promise<RunView[
   return (await extension.runs.model.all()).filter((run) => fits.test(runContext(run)));
 }
 
-/** The run that was clicked, else the only fitting one, else one that the person picks. */
+/** The clicked run, else the only matching one, else one that the person picks. */
 async function runOf(
   extension: Extension,
   clicked: unknown,

@@ -1,9 +1,9 @@
-/** Runs and stages in the few words that a tree has room for. */
+/** Describes runs and stages in the few words that fit into a tree. */
 import type { RunView, StageProgress, StageView } from "../../server/protocol/runs.ts";
 
 export type RunStateKind = RunView["state"]["kind"];
 
-/** Right of a run's name: how far it is, or when it ended. */
+/** Text to the right of a run's name: its progress, or when it ended. */
 export function runDescription(run: RunView, now: Date): string {
   const { state } = run;
   switch (state.kind) {
@@ -26,7 +26,7 @@ export function runDescription(run: RunView, now: Date): string {
   }
 }
 
-/** Of the stage that a run works on: `autoencoders · 2:41 left`. */
+/** Progress of the stage that a run works on: `autoencoders · 2:41 left`. */
 export function progressOfRun({ state, stages }: RunView): string | undefined {
   if (state.kind !== "running") return undefined;
   const stage = stages.find(({ id }) => id === state.stage);
@@ -34,7 +34,7 @@ export function progressOfRun({ state, stages }: RunView): string | undefined {
   return left === null ? undefined : `${state.stage} · ${duration(left)} left`;
 }
 
-/** Right of a stage's name: `64 % · 41k tokens/s`, or what it found. */
+/** Text to the right of a stage's name: `64 % · 41k tokens/s`, or its result. */
 export function stageDescription({ status, progress, summary }: StageView): string {
   if (status === "running" && progress !== null) return progressText(progress);
   return summary ?? "";
@@ -45,7 +45,7 @@ function progressText({ done, total, unit, ratePerS }: StageProgress): string {
   return ratePerS === null ? share : `${share} · ${compact(ratePerS)} ${unit}/s`;
 }
 
-/** For the tooltip and for screen readers. */
+/** A run in a sentence, for the tooltip and for screen readers. */
 export function runSentence(run: RunView): string {
   const { name, state } = run;
   const done = run.stages.filter(({ status }) => status === "done" || status === "reused").length;
@@ -68,7 +68,7 @@ export function runSentence(run: RunView): string {
   }
 }
 
-/** Words that when-clauses look for: `run active`, `run resumable report curves`. */
+/** Context value with the words that when-clauses match: `run active`, `run resumable report curves`. */
 export function runContext({ state, stages, hasReport, hasProbe }: RunView): string {
   const words = ["run"];
   if (state.kind === "running" || state.kind === "waiting") words.push("active");

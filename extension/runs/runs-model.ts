@@ -1,4 +1,4 @@
-/** The runs of the workspace as the server last told them. */
+/** The runs of the workspace, as the server last reported them. */
 import * as vscode from "vscode";
 import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
@@ -11,10 +11,10 @@ export class RunsModel implements vscode.Disposable {
   readonly #parts: readonly vscode.Disposable[];
   #runs = new Map<string, RunView>();
   #listing: Promise<void> | undefined;
-  /** Context keys as they were last set: runs tell of their progress several times a second. */
+  /** Context keys as last set, to skip repeats: progress of runs arrives several times a second. */
   readonly #told = new Map<string, boolean>();
 
-  /** Folders of the runs that changed; undefined: which runs there are. */
+  /** Fires with the folders of the runs that changed; undefined if the list of runs changed. */
   readonly onDidChange = this.#changed.event;
 
   constructor(server: ServerConnection) {
@@ -22,21 +22,21 @@ export class RunsModel implements vscode.Disposable {
     this.#parts = [
       this.#changed,
       server.onNotification(RunsChanged, ({ changed, gone }) => this.#take(changed, gone)),
-      // A server that was started again has told nothing yet.
+      // A restarted server has not reported any runs yet.
       server.onDidChangeState(({ kind }) => {
         if (kind === "running" && this.#listing !== undefined) this.refresh();
       }),
     ];
   }
 
-  /** Those at work first, then the newest. Starts the server if need be. */
+  /** All runs: active ones first, then the newest. Starts the server if needed. */
   async all(): Promise<RunView[]> {
     this.#listing ??= this.#list();
     await this.#listing;
     return this.known();
   }
 
-  /** The same as far as it is known, without asking. */
+  /** The runs known so far, in the same order, without a request. */
   known(): RunView[] {
     const isActive = ({ state: { kind } }: RunView): boolean => kind === "running" || kind === "waiting";
     return [...this.#runs.values()].sort(
@@ -80,7 +80,10 @@ export class RunsModel implements vscode.Disposable {
     this.#changed.fire(isNew || moved ? undefined : changed.map(({ folder }) => folder));
   }
 
-  /** That there is none is said only when it is known: until then the palette offers commands that would look for one. */
+  /**
+   * Sets context keys for the absence of runs, but only once it is known: until then the palette offers commands that
+   * look for runs.
+   */
   #tellContexts(): void {
     const words = new Set([...this.#runs.values()].flatMap((run) => runContext(run).split(" ")));
     for (const [word, key] of Object.entries(noneKeys)) {

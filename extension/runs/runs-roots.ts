@@ -2,7 +2,10 @@ import { isAbsolute, join } from "node:path";
 import * as vscode from "vscode";
 import { readSetting } from "../settings.ts";
 
-/** Absolute folders in which runs are found and made, in order of preference; none without a folder of the disk in the workspace. */
+/**
+ * Absolute folders in which runs are found and created, in order of preference; empty if the workspace has no folder on
+ * disk.
+ */
 export function runsRoots(): string[] {
   const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file");
   return readSetting("runsFolders").flatMap((runs) =>

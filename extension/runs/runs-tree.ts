@@ -5,7 +5,7 @@ import { RowChanges } from "./row-changes.ts";
 import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";
 
-/** A row; the numbers come from the model when it is drawn. */
+/** A row of the tree; its numbers come from the model when VS Code draws it. */
 export type RunsNode =
   | { readonly kind: "run"; readonly folder: string }
   | { readonly kind: "stage"; readonly folder: string; readonly stage: string };
@@ -68,7 +68,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     return this.#same(`${folder}/${stage}`, { kind: "stage", folder, stage });
   }
 
-  /** The same object for the same row, by which VS Code knows it again. */
+  /** Returns the same object for the same row, because VS Code recognises rows by identity. */
   #same(key: string, node: RunsNode): RunsNode {
     const known = this.#nodes.get(key) ?? node;
     this.#nodes.set(key, known);
@@ -83,7 +83,8 @@ function runItem(run: RunView): vscode.TreeItem {
   const fold = run.stages.length === 0 ? None : isOpen ? Expanded : Collapsed;
   const item = new vscode.TreeItem(run.name, fold);
   const sentence = runSentence(run);
-  // VS Code keeps how a row with this id was folded: a run that begins or ends is another row, which opens or closes its stages.
+  // VS Code remembers by id whether a row was collapsed. A run that starts or ends gets a new id, which expands or
+  // collapses its stages.
   item.id = `${run.folder}:${fold}`;
   item.description = runDescription(run, new Date());
   item.iconPath = icons[kind];

@@ -4,7 +4,7 @@ import { RunsModel } from "./runs-model.ts";
 import { type RunsNode, RunsTree } from "./runs-tree.ts";
 import { showRunInStatusBar } from "./status-item.ts";
 
-/** The Runs view with what stands behind it. */
+/** The Runs view with its model and tree. */
 export class RunsView implements vscode.Disposable {
   readonly model: RunsModel;
   readonly #tree: RunsTree;
@@ -18,7 +18,7 @@ export class RunsView implements vscode.Disposable {
     this.#parts = vscode.Disposable.from(this.#view, this.#tree, showRunInStatusBar(this.model), this.model);
   }
 
-  /** Shows the view, with this run chosen and its stages open. */
+  /** Shows the view with this run selected and its stages expanded. */
   async reveal(folder: string): Promise<void> {
     await this.model.all();
     await this.#view.reveal(this.#tree.runNode(folder), { select: true, expand: true });

@@ -1,4 +1,4 @@
-/** While a run is at work: one spinning item at the left of the status bar, which leads to the view. */
+/** A spinning item at the left of the status bar while a run is active; it opens the view. */
 import * as vscode from "vscode";
 import { progressOfRun, runSentence } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";

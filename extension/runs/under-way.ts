@@ -1,4 +1,4 @@
-/** Whether a run goes on, as far as its folder says: cheap enough to be looked at in every window. */
+/** Checks by its folder whether a run is active: cheap enough to do in every window. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
@@ -8,8 +8,8 @@ const record = z.object({ state: RunState });
 const MOST_RUNS = 500;
 
 /**
- * Whether one of the runs in these folders was at work when it last wrote its state. It may have been killed since, which only the server
- * can tell. A folder or file that cannot be read has none at work.
+ * Whether one of the runs in these folders was active when it last wrote its state. It may have been killed since,
+ * which only the server can tell. Unreadable folders and files count as inactive.
  */
 export async function isRunUnderWay(runsRoots: readonly string[]): Promise<boolean> {
   const names = await Promise.all(runsRoots.map(async (root) => await runFiles(root)));
