@@ -1,21 +1,21 @@
 import type { DType, Node, Shape, Values } from "./graph.ts";
 
 /**
- * A compute device: it keeps named state, compiles graphs into programs, and runs them. Programs of one device run in the order
- * in which they are started, each to its end, and see the state that the ones before left.
+ * A compute device: it keeps named state, compiles graphs into programs, and runs them. Programs of one device run one
+ * after another, in the order of their start, and each sees the state that earlier ones left.
  */
 export interface Device {
   readonly kind: DeviceKind;
-  /** Adapter or processor and thread count, for people. */
+  /** Adapter, or processor and thread count, for display. */
   readonly description: string;
   /**
-   * Moves values onto the device. The arrays given are taken over: do not use them afterwards. `purpose`, weights by default, is what an error
-   * calls them where memory does not suffice.
+   * Moves values onto the device. It takes ownership of the arrays: do not use them afterwards. `purpose`, weights by
+   * default, names them in the error when memory does not suffice.
    */
   createState(entries: readonly StateEntry[], purpose?: StatePurpose): Promise<StateStore>;
   /**
-   * Throws the `DeviceError` that `createState` would throw for state of so many bytes, so that nothing is read, or made, that has no place. Reserves
-   * nothing. A device that cannot tell beforehand has none.
+   * Throws the `DeviceError` that `createState` would throw for state of that many bytes, so that the caller need not
+   * read or create it first. Reserves nothing. Undefined on a device that cannot tell beforehand.
    */
   admitState?(bytes: number, purpose?: StatePurpose): Promise<void>;
   /** Verifies, simplifies and lowers a graph. Throws `InvalidGraphError` or `DeviceError`. */
@@ -36,7 +36,7 @@ export interface StateEntry {
   readonly dtype?: DType;
 }
 
-/** Values that live on the device between runs, found by name from `state` nodes. */
+/** Values that live on the device between runs; `state` nodes refer to them by name. */
 export interface StateStore {
   readonly names: readonly string[];
   read(name: string): Promise<Values>;
@@ -45,13 +45,16 @@ export interface StateStore {
 }
 
 export interface ProgramSpec {
-  /** Where `state` nodes find their values; names must not repeat across stores. */
+  /** Stores that hold the values of `state` nodes; names must be unique across stores. */
   readonly stores: readonly StateStore[];
-  /** What a run gives back, by name. */
+  /** Results of a run, by name. */
   readonly outputs: Readonly<Record<string, Node>>;
-  /** What a run writes in place, in this order, after everything in `outputs` and every update's operands are computed. */
+  /** In-place writes of a run, in this order, after all `outputs` and all operands of updates are computed. */
   readonly updates?: readonly Update[];
-  /** State whose values will not change while this program lives, as stores or by name: it may copy it into a faster layout. */
+  /**
+   * State that does not change while this program lives, as stores or by name: the device may copy it to a faster
+   * layout.
+   */
   readonly frozen?: readonly Pick<StateStore, "names">[];
 }
 
@@ -64,7 +67,9 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
-/** In-place writes to state. `Target` is how a state value is named: its node here, its buffer inside a device. */
+/**
+ * In-place writes to state. `Operand` is how a value is referred to: by its node here, by its buffer inside a device.
+ */
 export type Update<Operand = Node> =
   | { readonly kind: "assign"; readonly target: Operand; readonly value: Operand }
   /** target += value */
@@ -74,8 +79,8 @@ export type Update<Operand = Node> =
    */
   | { readonly kind: "writeAt"; readonly target: Operand; readonly value: Operand; readonly start: Operand }
   /**
-   * One AdamW step over all parameters with the gradients clipped to a global norm; `settings` are the numbers of `adamWSettings`. The norm
-   * before clipping is given back under `normName`.
+   * One AdamW step over all parameters with the gradients clipped to a global norm; `settings` are the numbers of
+   * `adamWSettings`. The run returns the norm before clipping under `normName`.
    */
   | {
       readonly kind: "adamW";
@@ -104,8 +109,8 @@ export interface AdamWOptions {
 }
 
 /**
- * The per-step numbers of AdamW (Loshchilov and Hutter 2019, as in torch.optim.AdamW) for step 1, 2, ...: worked out in double precision
- * here, so that a device only multiplies. They stand as `adamWLayout` says.
+ * The per-step numbers of AdamW (Loshchilov and Hutter 2019, as in torch.optim.AdamW) for step 1, 2, ..., in the
+ * order of `adamWLayout`. Computed in double precision here, so that a device only multiplies.
  */
 export function adamWSettings(options: AdamWOptions, step: number): Float32Array {
   const { learningRate, beta1, beta2, eps, weightDecay, maxGradientNorm } = options;
@@ -126,7 +131,7 @@ export function adamWSettings(options: AdamWOptions, step: number): Float32Array
   return settings;
 }
 
-/** Places of the numbers of `adamWSettings`, which the kernels count on. */
+/** Indices of the numbers of `adamWSettings`; the kernels rely on them. */
 export const adamWLayout = {
   beta1: 0,
   oneMinusBeta1: 1,

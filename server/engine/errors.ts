@@ -10,7 +10,7 @@ export class ShapeMismatchError extends LfpError {
   }
 }
 
-/** A graph that must not be lowered: the node, what is wrong with it, and its inputs. */
+/** A graph that must not be lowered; the message has the node, what is wrong with it, and its inputs. */
 export class InvalidGraphError extends LfpError {
   readonly code = "internal";
 
@@ -19,7 +19,7 @@ export class InvalidGraphError extends LfpError {
   }
 }
 
-/** A gradient was asked of an operator that has none. */
+/** A gradient was requested through an operator that has none. */
 export class NoGradientError extends LfpError {
   readonly code = "internal";
 
@@ -38,7 +38,7 @@ export class InputMismatchError extends LfpError {
     super(`input '${name}': got ${got}; expected ${expected}`);
   }
 
-  /** The same error, as it came from another thread. */
+  /** Recreates an error that another thread sent. */
   static fromMessage(message: string): InputMismatchError {
     const error = new InputMismatchError("", "", "");
     error.message = message;
@@ -46,7 +46,7 @@ export class InputMismatchError extends LfpError {
   }
 }
 
-/** A loss, gradient, probability or weight is NaN or infinite. Where there is a step, it is not applied. */
+/** A loss, gradient, probability or weight is NaN or infinite. An optimizer step with such a value is not applied. */
 export class NonFiniteError extends LfpError {
   readonly code = "non-finite";
   readonly tensor: string;
@@ -71,11 +71,11 @@ export class DeviceError extends LfpError {
   readonly code = "resource";
 }
 
-/** The GPU went away in the middle of its work: driver, hardware or system took it. */
+/** The GPU was lost while working: by the driver, the hardware or the system. */
 export class DeviceLostError extends DeviceError {
   readonly reason: string;
 
-  /** `kernel`: the longest of what the GPU was given last, where it had not done that. */
+  /** `kernel`: the longest kernel of the last submit, if the GPU had not finished it. */
   constructor(reason: string, kernel?: string) {
     const during = kernel === undefined ? "" : `, in work whose longest kernel is '${kernel}'`;
     super(`the GPU was lost (${reason}${during}); what it held is gone. Resume the run, or use the CPU`);

@@ -2,7 +2,7 @@ import { NoGradientError } from "./errors.ts";
 import { type Node, type NodeOf, type OpKind, type Shape, sameShape, sizeOf, topologicalOrder } from "./graph.ts";
 import * as ops from "./ops.ts";
 
-/** A gradient that is best added onto what is there already (rows of a table), or makes a zero base if nothing is. */
+/** A sparse gradient (rows of a table): added onto the gradient so far, or onto zeros if there is none yet. */
 export type Accumulation = (base: Node | undefined) => Node;
 export type InputGradient = Node | Accumulation | undefined;
 
@@ -14,9 +14,9 @@ export type GradRule<K extends OpKind> = (
 ) => readonly InputGradient[];
 
 /**
- * Reverse-mode gradients of a scalar with respect to nodes, as nodes of the same graph. A state or an input stands for all nodes of its name, since
- * each use may make its own; another node stands for itself. One that the scalar does not depend on gets zeros. Throws `NoGradientError` when the
- * path crosses an operator without one.
+ * Reverse-mode gradients of a scalar with respect to nodes, as nodes of the same graph. A state or an input stands for
+ * all nodes of its name, since each use may create its own; another node stands for itself. A node that the scalar does
+ * not depend on gets zeros. Throws `NoGradientError` when the path crosses an operator without a gradient.
  */
 export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
   if (sizeOf(loss.shape) !== 1)
@@ -41,7 +41,7 @@ export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
   });
 }
 
-/** The nodes of a graph that stand for the same value as this one. Throws `TypeError` where one of its name has another shape. */
+/** All nodes of a graph with the same value as this one. Throws `TypeError` if one of its name has another shape. */
 function sameValue(order: readonly Node[], node: Node): readonly Node[] {
   if (node.op !== "state" && node.op !== "input") return [node];
   const found = order.filter((other) => other.op === node.op && other.attrs.name === node.attrs.name);
@@ -127,7 +127,7 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
     const dA = ops.div(dY, need(b));
     return [sumTo(dA, need(a).shape), sumTo(ops.negate(ops.mul(dA, asNode(node))), need(b).shape)];
   },
-  // On ties the gradient goes to the second operand, whole.
+  // On ties the whole gradient goes to the second operand.
   minimum: (_, dY, [a, b]) => chosen(dY, need(a), need(b), ops.greater(need(b), need(a))),
   maximum: (_, dY, [a, b]) => chosen(dY, need(a), need(b), ops.greater(need(a), need(b))),
   greater: none,
@@ -140,7 +140,7 @@ const gradRules: { readonly [K in OpKind]: GradRule<K> } = {
     ];
   },
   affine: ({ attrs }, dY) => [ops.affine(dY, attrs.mul)],
-  // At a bound the slope is 1, as PyTorch has it.
+  // At a bound the slope is 1, as in PyTorch.
   clip: ({ attrs: { low, high } }, dY, [x]) => {
     const outside = ops.add(ops.greater(ops.fill([], low), need(x)), ops.greater(need(x), ops.fill([], high)));
     return [ops.mul(dY, ops.affine(outside, -1, 1))];
@@ -201,7 +201,7 @@ function ruleOf<K extends OpKind>(node: NodeOf<K>): (dY: Node) => readonly Input
   return (dY) => rule(node, dY, node.inputs);
 }
 
-/** Sums plain gradients first; accumulations go on top, so that a sparse one never makes a dense copy of its own. */
+/** Sums plain gradients first, then applies accumulations to the sum, so that sparse ones need no dense copy. */
 function combine(parts: readonly InputGradient[]): Node | undefined {
   let total: Node | undefined;
   for (const part of parts)
@@ -274,6 +274,6 @@ function need(node: Node | undefined): Node {
 }
 
 function asNode<K extends OpKind>(node: NodeOf<K>): Node {
-  // See `make`: a member of the union, seen through a type parameter.
+  // As in `make`: a member of the union, which the compiler cannot see through the type parameter.
   return node as unknown as Node;
 }

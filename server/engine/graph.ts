@@ -1,6 +1,6 @@
 /**
- * The graph: immutable, typed nodes with static shapes, linked by their inputs. A graph is nothing but the nodes that can
- * be reached from some outputs, so a builder needs no context object and any node can be marked as an output.
+ * The graph: immutable, typed nodes with static shapes, linked by their inputs. A graph is just the set of nodes that
+ * are reachable from some outputs, so a builder needs no context object and any node can be an output.
  */
 
 export type DType = "f32" | "i32";
@@ -27,8 +27,8 @@ export interface OpAttrs {
   /** (base [V, D], ids [...], rows [..., D]) -> base with every row added at its id. The gradient of `embedding`. */
   scatterAddRows: NoAttrs;
   /**
-   * (table [V, D], ids [N, K], weights [N, K]) -> [N, D]: the sum of K rows of the table, each times its weight. What a product of [N, V] with
-   * the table would be, of which all but K entries a row are 0.
+   * (table [V, D], ids [N, K], weights [N, K]) -> [N, D]: the weighted sum of K rows of the table. Equals a product
+   * of a sparse [N, V] matrix, with K entries per row, and the table.
    */
   embeddingBag: NoAttrs;
   /** (table, ids, dY [N, D]) -> gradient for the weights, [N, K]. */
@@ -84,7 +84,7 @@ export interface OpAttrs {
   reciprocal: NoAttrs;
   negate: NoAttrs;
   abs: NoAttrs;
-  /** The same values, of which the gradient knows nothing: zero for whatever they come from. */
+  /** The identity, with zero gradient for its input. */
   stopGradient: NoAttrs;
   add: NoAttrs;
   sub: NoAttrs;
@@ -118,8 +118,8 @@ export interface OpAttrs {
   /** (values [N, K], ids [N, K]) -> [N, width], values added at their ids. */
   scatterRow: { readonly width: number };
   /**
-   * (probabilities [N, V], uniforms [N], settings [4]) -> ids [N]. Settings: top-k (0: all), top-p (1: all), greedy (0 or 1), and whether the
-   * ids of `bannable` are out (0 or 1). Ids from `limit` on are never drawn.
+   * (probabilities [N, V], uniforms [N], settings [4]) -> ids [N]. Settings: top-k (0: all), top-p (1: all), greedy
+   * (0 or 1), and whether the ids of `bannable` are excluded (0 or 1). Ids from `limit` on are never drawn.
    */
   sampleRows: { readonly bannable: readonly number[]; readonly limit: number };
 }
@@ -142,7 +142,7 @@ export interface NodeOf<K extends OpKind> {
 
 export type Node = { [K in OpKind]: NodeOf<K> }[OpKind];
 
-/** Nodes that `outputs` need, inputs before users, each once, in an order that depends on the graph alone. */
+/** Nodes that `outputs` depend on, each once, inputs before users, in an order that depends on the graph alone. */
 export function topologicalOrder(outputs: readonly Node[]): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();

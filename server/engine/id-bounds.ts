@@ -1,9 +1,9 @@
 import type { Node } from "./graph.ts";
 
 /**
- * How many rows the tables have that an i32 input's values are looked up in, by the input's name; where there are several, the fewest.
- * A device refuses values outside 0 .. rows - 1: kernels read such ids in different ways (ONNX counts negative ones from the end), and
- * a number from the wrong row looks like any other.
+ * Exclusive upper bounds of i32 inputs that are used as ids, by input name: the rows of the smallest table indexed
+ * with the input. A device refuses values outside 0 .. rows - 1: kernels treat them differently (ONNX counts negative
+ * ids from the end), and values from the wrong row would go unnoticed.
  */
 export function idBounds(order: readonly Node[]): ReadonlyMap<string, number> {
   const bounds = new Map<string, number>();
@@ -21,7 +21,7 @@ interface IdUse {
   readonly rows: number;
 }
 
-/** Which operand of a node is ids, and into how many rows. */
+/** The operand of a node that holds ids, and the number of rows that they index. */
 function idsOf(node: Node): IdUse | undefined {
   const [first, second] = node.inputs;
   switch (node.op) {

@@ -1,9 +1,9 @@
-/** Builders of nodes. Each checks shapes at once, so a mistake is reported where it is made. */
+/** Builders of nodes. Each checks shapes at once, so that the stack trace of an error points to the mistake. */
 import type { AttentionMask, DType, Node, NodeOf, OpAttrs, OpKind, Reduction, Shape } from "./graph.ts";
 import { sameShape } from "./graph.ts";
 import { type ShapeRule, shapeRules } from "./shapes.ts";
 
-/** Makes a node of any kind; throws `ShapeMismatchError` naming the operands. */
+/** Creates a node of any kind; throws `ShapeMismatchError` naming the operands. */
 export function make<K extends OpKind>(op: K, inputs: readonly Node[], attrs: OpAttrs[K]): Node {
   const rule: ShapeRule<K> = shapeRules[op];
   const { shape, dtype } = rule(inputs, attrs);
@@ -97,7 +97,7 @@ export const maximum = binary("maximum");
 export const greater = binary("greater");
 export const where = (condition: Node, a: Node, b: Node): Node => make("where", [condition, a, b], {});
 
-/** factor * x + offset, for numbers that never change. */
+/** factor * x + offset, for constants. */
 export const affine = (x: Node, factor: number, offset = 0): Node => make("affine", [x], { mul: factor, add: offset });
 export const clip = (x: Node, low: number, high: number): Node => make("clip", [x], { low, high });
 
@@ -146,12 +146,12 @@ export function linear(x: Node, weight: Node, bias?: Node): Node {
   return bias === undefined ? product : add(product, bias);
 }
 
-/** Mean of -log softmax(logits)[n, ids[n]] weighted by weights [N] (their sum divides). */
+/** Mean of -log softmax(logits)[n, ids[n]], weighted by weights [N] and divided by their sum. */
 export function crossEntropy(logits: Node, ids: Node, weights: Node): Node {
   return div(negate(sum(mul(gatherLogProbs(logits, ids), weights))), sum(weights));
 }
 
-/** A scalar is its own sum, mean and maximum. */
+/** Builds a reduction; a scalar is returned as it is. */
 function reduced(op: "sum" | "mean" | "max", x: Node, options?: ReduceOptions): Node {
   return x.shape.length === 0 ? x : make(op, [x], reduction(x, options));
 }

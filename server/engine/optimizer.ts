@@ -22,17 +22,20 @@ export interface Optimizer {
   /** The moments, under the parameter's name with `.m` and `.v`. */
   readonly store: StateStore;
   readonly parameters: readonly TrainedParameter[];
-  /** One step on the loss's gradients; goes into `ProgramSpec.updates`. The program then needs `inputsAt(step)`. */
+  /**
+   * One step with the loss's gradients, for `ProgramSpec.updates`. The program then needs the inputs
+   * `inputsAt(step)`.
+   */
   update(loss: Node): Update;
   /** The per-step numbers for step 1, 2, ... as program inputs. */
   inputsAt(step: number, options: AdamWOptions): Record<string, Values>;
 }
 
-/** The name under which a training program gives back the gradient norm before clipping. */
+/** The name under which a training program returns the gradient norm before clipping. */
 export const gradientNormName = "gradientNorm";
 const settingsName = "optimizerSettings";
 
-/** Moments that start at zero. */
+/** Creates an optimizer whose moments start at zero. */
 export async function createOptimizer(device: Device, parameters: readonly TrainedParameter[]): Promise<Optimizer> {
   const moments = parameters.flatMap(({ name, shape }) =>
     [`${name}.m`, `${name}.v`].map((moment) => ({ name: moment, shape, values: undefined })),
@@ -53,12 +56,13 @@ export function requireFinite(name: string, step: number, values: Values | undef
   return value;
 }
 
-/** Gradients that several programs runs sum up before a step is taken on them, for batches that are larger than a device holds at once. */
+/** Gradient accumulation: several runs add up gradients before one step, for batches larger than a device's memory. */
 export interface GradientSum {
   /** The sums, under the parameter's name with `.g`. */
   readonly store: StateStore;
   /**
-   * Adds the loss's gradients; goes into `ProgramSpec.updates`. The program needs `inputsAt(first)`: the first of a step replaces what was there.
+   * Adds the loss's gradients, for `ProgramSpec.updates`. The program needs the inputs `inputsAt(first)`; the first
+   * run of a step overwrites the old sums.
    */
   add(loss: Node): readonly Update[];
   inputsAt(first: boolean): Record<string, Values>;
@@ -68,7 +72,7 @@ export interface GradientSum {
 
 const keepName = "keepGradients";
 
-/** Sums for an optimizer's parameters, which begin at zero. */
+/** Creates gradient sums for an optimizer's parameters, initially zero. */
 export async function createGradientSum(device: Device, { parameters }: Optimizer): Promise<GradientSum> {
   const sums = parameters.map(({ name, shape }) => ({ name: `${name}.g`, shape, values: undefined }));
   const sumOf = ({ name, shape }: TrainedParameter): Node => ops.state(`${name}.g`, shape);
@@ -115,7 +119,8 @@ function adamWUpdate(parameters: readonly TrainedParameter[], found: readonly No
 }
 
 /**
- * Gradients for states by name: a graph may hold several nodes of one state (each use makes its own), and `simplify` makes them one.
+ * Gradients for states by name: a graph may hold several nodes of one state (each use creates its own), and `simplify`
+ * merges them.
  */
 function gradientsByName(loss: Node, states: readonly Node[]): Node[] {
   const [merged = loss, ...found] = simplify([loss, ...states]);

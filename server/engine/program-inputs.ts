@@ -1,4 +1,4 @@
-/** What programs are given at each run, and the check of it that every device makes. */
+/** A program's inputs, and the check of their values that every device makes at each run. */
 import { InputMismatchError } from "./errors.ts";
 import { type DType, type Node, type Shape, sizeOf, type Values } from "./graph.ts";
 import { idBounds } from "./id-bounds.ts";
@@ -11,7 +11,7 @@ export interface BufferSpec {
 export interface PlannedInput {
   readonly name: string;
   readonly spec: BufferSpec;
-  /** When its values are ids: they are 0 or more, and less than this. */
+  /** Where its values are ids: the exclusive upper bound; the lower bound is 0. */
   readonly idsBelow: number | undefined;
 }
 

@@ -11,7 +11,7 @@ import {
   sizeOf,
 } from "./graph.ts";
 
-/** What an operator makes of its inputs. Throws `ShapeMismatchError` when they do not fit. */
+/** Infers an operator's result from its inputs. Throws `ShapeMismatchError` when they do not fit. */
 export type ShapeRule<K extends OpKind> = (
   inputs: readonly Node[],
   attrs: OpAttrs[K],
@@ -220,7 +220,7 @@ export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
   return result;
 }
 
-/** Added to a score or logit of what may not be chosen, it leaves a probability of exactly 0, and a number that is still finite. */
+/** Added to a masked score or logit: the probability becomes exactly 0, and the sum stays finite. */
 export const maskedScore = -1e30;
 
 /** True where query row i (of Q) may see key column j (of K). */

@@ -2,8 +2,8 @@ import { type Node, type NodeOf, type OpAttrs, type OpKind, sameShape, topologic
 import { make } from "./ops.ts";
 
 /**
- * The same outputs with every repeated sub-expression computed once and steps that change nothing left out. Gradient
- * rules may therefore write what reads best and say things twice.
+ * The same outputs after common-subexpression elimination and removal of identity operators. Gradient rules may
+ * therefore favour readability and repeat expressions.
  */
 export function simplify(outputs: readonly Node[]): Node[] {
   const rewritten = new Map<Node, Node>();
@@ -28,7 +28,7 @@ function withInputs<K extends OpKind>(node: NodeOf<K>, inputs: readonly Node[]):
   return make(node.op, inputs, node.attrs);
 }
 
-/** What a node comes to without computing anything, by rule of its kind; kinds that always compute have none. */
+/** Rules by operator that replace a node by an equal, cheaper one; operators that always compute have none. */
 const identities: {
   readonly [K in OpKind]?: (inputs: readonly Node[], attrs: OpAttrs[K], self: NodeOf<K>) => Node | undefined;
 } = {
@@ -65,7 +65,7 @@ function withoutEffect<K extends OpKind>(node: NodeOf<K>): Node | undefined {
   return rule?.(node.inputs, node.attrs, node);
 }
 
-/** One number that is added to or multiplied with a whole tensor need not be spread out before. */
+/** Replaces a uniform `fill` operand of addition or multiplication by its scalar, which needs no broadcast tensor. */
 function withScalarFill(
   op: "add" | "mul",
   [a, b]: readonly (Node | undefined)[],

@@ -1,4 +1,4 @@
-/** The operands of updates, whatever stands for them. */
+/** Helpers over the operands of updates, generic in how operands are represented. */
 import type { AdamWEntry, ProgramSpec, Update } from "./device.ts";
 import type { Node } from "./graph.ts";
 import { simplify } from "./simplify.ts";
@@ -43,7 +43,7 @@ export function operandsOf(update: Update): Node[] {
   return operands;
 }
 
-/** What a program computes, checked and with everything computed once. Throws `InvalidGraphError`. */
+/** Verifies and simplifies a program's outputs and updates. Throws `InvalidGraphError`. */
 export function simplifyProgram({ outputs, updates = [] }: Pick<ProgramSpec, "outputs" | "updates">): {
   readonly outputs: ReadonlyMap<string, Node>;
   readonly updates: readonly Update[];

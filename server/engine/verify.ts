@@ -5,8 +5,8 @@ import { type DType, type Node, type NodeOf, type OpKind, type Shape, sameShape,
 import { type ShapeRule, shapeRules } from "./shapes.ts";
 
 /**
- * Checks a graph before it is lowered: every node's shape and dtype follow from its inputs, attributes are finite, and a
- * name stands for one leaf only. Throws `InvalidGraphError` naming the node.
+ * Checks a graph before it is lowered: every node's shape and dtype follow from its inputs, attributes are finite, and
+ * every name belongs to one leaf only. Throws `InvalidGraphError` naming the node.
  */
 export function verify(outputs: readonly Node[]): void {
   const order = topologicalOrder(outputs);

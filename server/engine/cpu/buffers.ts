@@ -1,9 +1,9 @@
-/** What the CPU device holds values in, and what a run gives back. */
+/** The CPU device's buffers and the results of a run. */
 import type { Values } from "../graph.ts";
 import type { BufferSpec } from "../program-inputs.ts";
 import type { Block } from "./heap.ts";
 
-/** Held values: a block of the heap and what it means. */
+/** A buffer: a block of the heap, with dtype and shape. */
 export interface Buffer {
   readonly block: Block;
   readonly spec: BufferSpec;

@@ -16,7 +16,7 @@ export interface CpuDeviceOptions {
 /** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
 export async function createCpuDevice({ threads = availableParallelism() }: CpuDeviceOptions = {}): Promise<Device> {
   silenceRuntime();
-  // Beside this file stands worker.ts; in the bundle, where names of sources are gone, cpu-worker.js.
+  // From source worker.ts is beside this file; in the bundle it is cpu-worker.js.
   const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./cpu-worker.js";
   const worker = new Worker(new URL(file, import.meta.url), { workerData: { threads } });
   const caller = new Caller(worker);
@@ -24,9 +24,10 @@ export async function createCpuDevice({ threads = availableParallelism() }: CpuD
 }
 
 /**
- * ONNX Runtime 1.29 and later reports its sessions to Microsoft over HTTPS and leaves a device id in the user's cache, unless this is set
- * before it is loaded (its docs/Privacy.md; Linux and macOS, where nothing else switches it off from Node). The environment of a worker is
- * a copy that native code does not see, so it is set on the thread that starts the worker.
+ * Disables ONNX Runtime's telemetry. Version 1.29 and later reports its sessions to Microsoft over HTTPS and leaves a
+ * device id in the user's cache, unless this variable is set before it is loaded (its docs/Privacy.md; Linux and macOS,
+ * where Node has no other way to disable it). A worker's environment is a copy that native code does not see, so the
+ * thread that starts the worker sets it.
  *
  * @throws {DeviceError} on a worker thread whose process has not set it: setting it there would have no effect
  */
@@ -118,7 +119,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Questions to the worker and their answers, matched by number. */
+/** Sends requests to the worker and matches replies by id. */
 class Caller {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -131,7 +132,7 @@ class Caller {
     this.#ended = new Promise((resolve) => {
       worker.once("exit", () => resolve());
     });
-    // An idle device does not keep the process alive; a question that waits for its answer does.
+    // An idle device does not keep the process alive; a pending request does.
     worker.unref();
     worker.on("message", (reply: Reply) => this.#settle(reply));
     worker.on("error", (error) => this.#fail(new DeviceError(`the CPU device's thread failed: ${messageOf(error)}`)));
@@ -154,7 +155,10 @@ class Caller {
     });
   }
 
-  /** Refuses what waits, and ends the thread after the run that is under way: ONNX Runtime aborts the whole process if it is cut off. */
+  /**
+   * Rejects pending requests and ends the thread after the current run: killed mid-run, ONNX Runtime aborts the
+   * process.
+   */
   async close(): Promise<void> {
     this.#fail(new DeviceError("the device was closed"));
     this.#worker.ref();
@@ -165,7 +169,7 @@ class Caller {
   #settle(reply: Reply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
-    // Once it is closing, the thread is waited for.
+    // While closing, the process stays alive until the thread has ended.
     if (this.#waiting.size === 0 && this.#gone === undefined) this.#worker.unref();
     if ("failure" in reply) waiting?.reject(toError(reply.failure));
     else waiting?.resolve(reply.answer);
@@ -178,7 +182,7 @@ class Caller {
   }
 }
 
-/** A view of part of a buffer must not be transferred: it would take its neighbours along. */
+/** Whether values span their whole buffer: to transfer a partial view would detach its neighbours too. */
 function ownsBuffer(values: Values): values is Values & { buffer: ArrayBuffer } {
   return values.buffer instanceof ArrayBuffer && values.byteLength === values.buffer.byteLength;
 }

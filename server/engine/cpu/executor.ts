@@ -19,11 +19,11 @@ interface LoadedProgram {
   readonly session: ort.InferenceSession | undefined;
   readonly stores: readonly number[];
   readonly buffers: readonly Buffer[];
-  /** Rows that the last run added to a table that starts from zeros, by buffer. */
+  /** Rows that the last run wrote to a table that starts from zeros, by buffer. */
   readonly touched: Map<number, Int32Array>;
 }
 
-/** Runs plans on the thread that it lives on. `CpuDevice` puts it on a worker, because ONNX Runtime blocks while it runs. */
+/** Runs plans on its own thread. `CpuDevice` creates it on a worker, because ONNX Runtime blocks while it runs. */
 export class CpuExecutor {
   readonly #heap = new Heap();
   readonly #threads: number;
@@ -35,7 +35,7 @@ export class CpuExecutor {
     this.#threads = threads;
   }
 
-  /** Throws `DeviceError` where so many bytes more have no place. */
+  /** Throws `DeviceError` if that many more bytes do not fit. */
   admitState(bytes: number): void {
     this.#heap.admit(bytes);
   }
@@ -86,7 +86,7 @@ export class CpuExecutor {
     const result = (index: number): Values => this.#view(bufferAt(program.buffers, index));
     for (const step of program.plan.steps) runHostStep(step, { values, result, touched: program.touched });
     const results: Results = {};
-    // Outputs are copied before updates, which may write over what an output shows.
+    // Copy outputs before updates, which may overwrite state that an output views.
     for (const { name, operand } of program.plan.outputs) results[name] = values(operand).slice();
     for (const update of program.plan.updates) {
       Object.assign(
@@ -126,7 +126,7 @@ export class CpuExecutor {
         graphOptimizationLevel: "all",
         logSeverityLevel: 3,
         externalData,
-        // Spinning workers would take the cores from the loops that run between two models; denormal numbers are slow.
+        // Spinning workers would take the cores from the loops that run between two models; denormals are slow.
         extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
       });
     } catch (cause) {

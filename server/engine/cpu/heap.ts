@@ -2,7 +2,7 @@ import { DeviceError } from "../errors.ts";
 import type { DType, Values } from "../graph.ts";
 import { kernelsWasmBase64 } from "./kernels.wasm.ts";
 
-/** A place in the heap; its values are read through `Heap.view`, because growth replaces every view. */
+/** A range of the heap. Read its values through `Heap.view`, because growth invalidates every view. */
 export interface Block {
   readonly offset: number;
   readonly bytes: number;
@@ -15,8 +15,8 @@ export interface Kernels {
 }
 
 /**
- * One WebAssembly memory that holds all state, gradients and results of the CPU device: ONNX Runtime reads and writes it without
- * a copy, and the SIMD kernels run on it. Blocks are 64-byte aligned and zero-filled.
+ * One WebAssembly memory that holds all state, gradients and results of the CPU device: ONNX Runtime reads and writes
+ * it without a copy, and the SIMD kernels run on it. Blocks are 64-byte aligned and zero-filled.
  */
 export class Heap {
   readonly kernels: Kernels;
@@ -49,7 +49,7 @@ export class Heap {
     return { offset: found.offset, bytes: needed };
   }
 
-  /** Throws `DeviceError` where so many bytes more have no place, however they lie. */
+  /** Throws `DeviceError` if that many more bytes do not fit, fragmentation aside. */
   admit(bytes: number): void {
     if (this.usedBytes + bytes > mostPages * pageBytes) throw this.#tooMuch(bytes);
   }
@@ -98,5 +98,5 @@ export class Heap {
 
 const alignment = 64;
 const pageBytes = 65_536;
-/** What 32-bit addresses reach. */
+/** The maximum of 32-bit addresses: 4 GiB. */
 const mostPages = 65_536;

@@ -1,21 +1,21 @@
 import type { Node, NodeOf, OpKind } from "../graph.ts";
 import type { HostStep, Operand } from "./plan.ts";
 
-/** Operators that plain loops compute after the ONNX model, where nothing of the model comes after them. */
+/** Operators that plain loops compute after the ONNX model has run, where no ONNX node depends on them. */
 export type HostOp = HostStep["kind"] & OpKind;
 export type HostNode = { [K in HostOp]: NodeOf<K> }[HostOp];
 
-/** How a step reaches its operands and its result while a program is planned. */
+/** A step's access to its operands and result while a program is planned. */
 export interface HostPlanner {
   operand(node: Node | undefined): Operand;
-  /** The buffer of the node's result; made when first asked for. */
+  /** The buffer of the node's result, created on first use. */
   result(node: Node): number;
-  /** Lets `node` write over `operand`, when nothing else reads that. */
+  /** Lets `node` overwrite `operand` if nothing else reads it. */
   takeOver(node: Node, operand: Node): void;
 }
 
 interface HostRule<K extends HostOp> {
-  /** Inputs that must be computed for the step. */
+  /** Inputs that must be computed before the step. */
   reads(node: NodeOf<K>): readonly Node[];
   plan(node: NodeOf<K>, planner: HostPlanner): Extract<HostStep, { kind: K }>;
 }

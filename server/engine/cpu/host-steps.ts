@@ -3,11 +3,11 @@ import type { Values } from "../graph.ts";
 import { clearRows, sampleRows, scatterAddRows } from "./host.loops.ts";
 import type { HostStep, Operand } from "./plan.ts";
 
-/** How a step reaches its values while a program runs. */
+/** A step's access to its values while a program runs. */
 export interface StepContext {
   values(operand: Operand): Values;
   result(index: number): Values;
-  /** Rows that the last run added to a table that starts from zeros, by buffer. */
+  /** Rows that the last run wrote to a table that starts from zeros, by buffer. */
   readonly touched: Map<number, Int32Array>;
 }
 

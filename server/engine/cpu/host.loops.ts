@@ -1,4 +1,4 @@
-/** Plain loops over typed arrays that ONNX Runtime does slower or not at all. */
+/** Plain loops over typed arrays for operators that ONNX Runtime lacks or computes slower. */
 import { NonFiniteError } from "../errors.ts";
 
 /** result[ids[i], :] += rows[i, :], in the order of i. Ids outside the table throw `RangeError`. */
@@ -13,7 +13,7 @@ export function scatterAddRows(resultVD: Float32Array, ids: Int32Array, rowsND: 
   }
 }
 
-/** Zeroes the rows that an earlier `scatterAddRows` from zeros touched, instead of the whole table. */
+/** Zeroes only the rows that an earlier `scatterAddRows` from zeros wrote, instead of the whole table. */
 export function clearRows(resultVD: Float32Array, ids: Int32Array, D: number): void {
   for (let i = 0; i < ids.length; i++) resultVD.fill(0, ids[i]! * D, (ids[i]! + 1) * D);
 }
@@ -26,14 +26,14 @@ export interface SampleSettings {
   readonly greedy: boolean;
   /** Ids that must not be drawn. */
   readonly banned: readonly number[];
-  /** Ids from here on must not be drawn either: models pad their vocabulary with ids that mean nothing. */
+  /** Ids from here on must not be drawn either: models pad their vocabulary with unused ids. */
   readonly limit: number;
 }
 
 /**
- * One token per row: the most probable one when greedy, else by inverting the distribution at uniforms[n] in [0, 1), within the tokens
- * that top-k and then top-p leave. Ties go to the lower id. Probabilities of banned ids are set to 0 where they stand. Throws
- * `NonFiniteError` for a row that is NaN.
+ * Samples one token per row: the most probable one when greedy, else by inverting the distribution at uniforms[n] in
+ * [0, 1), within the tokens that top-k and then top-p leave. Ties go to the lower id. Sets probabilities of banned
+ * ids to 0 in place. Throws `NonFiniteError` for a row that is NaN.
  */
 export function sampleRows(
   probsNV: Float32Array,
@@ -46,7 +46,7 @@ export function sampleRows(
   const whole = (settings.topK <= 0 || settings.topK >= settings.limit) && settings.topP >= 1;
   for (let n = 0; n < N; n++) {
     const row = probsNV.subarray(n * V, n * V + Math.min(V, settings.limit));
-    // Softmax makes all of a row NaN or none of it.
+    // After a softmax, either all of a row is NaN or none.
     if (Number.isNaN(row[0]!)) throw new NonFiniteError(`row ${n} of the sampling probabilities`, undefined, row[0]!);
     for (const id of settings.banned) row[id] = 0;
     if (settings.greedy) ids[n] = argmax(row);
@@ -56,7 +56,7 @@ export function sampleRows(
   return ids;
 }
 
-/** The place of the first value that is NaN or infinite, or -1. */
+/** The index of the first value that is NaN or infinite, or -1. */
 export function findNonFinite(values: Float32Array): number {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return i;
   return -1;

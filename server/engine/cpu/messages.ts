@@ -1,4 +1,4 @@
-/** What the CPU device's two threads say to each other. */
+/** Messages between the CPU device's two threads. */
 
 import { messageOf } from "../../common/errors.ts";
 import type { StateEntry } from "../device.ts";
@@ -23,14 +23,14 @@ export type CallKind = keyof Calls;
 export type Request = {
   [K in CallKind]: { readonly id: number; readonly kind: K; readonly ask: Calls[K]["ask"] };
 }[CallKind];
-/** Asks the thread to end after the request that it works on; those that wait behind it are dropped. */
+/** Tells the thread to end after the current request; queued ones are dropped. */
 export const closeRequest = "close";
 
 export type Reply =
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly failure: Failure };
 
-/** An error as plain data; `toFailure` and `toError` are inverse for the errors that callers tell apart. */
+/** An error as plain data; `toFailure` and `toError` are inverse for the errors that callers distinguish. */
 export type Failure =
   | {
       readonly kind: "non-finite";

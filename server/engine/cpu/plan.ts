@@ -1,8 +1,8 @@
-/** A compiled program as plain data, so that it can be handed to the worker that runs it. */
+/** A compiled program as plain data, which can be posted to the worker that runs it. */
 import type { Update } from "../device.ts";
 import type { BufferSpec, PlannedInput } from "../program-inputs.ts";
 
-/** Where a value is found while a program runs. */
+/** Where a value is stored while a program runs. */
 export type Operand =
   | { readonly from: "state"; readonly name: string }
   | { readonly from: "input"; readonly name: string }
@@ -15,12 +15,12 @@ export interface Feed {
 }
 
 export interface CpuPlan {
-  /** Undefined when nothing is left for ONNX Runtime to do. */
+  /** Undefined when the program has no work for ONNX Runtime. */
   readonly model: Uint8Array | undefined;
   readonly feeds: readonly Feed[];
   /** State baked into the model, by ONNX name; only when the program is frozen. */
   readonly frozen: readonly Feed[];
-  /** What the ONNX model writes, by ONNX name, each into a buffer of its own. */
+  /** Outputs of the ONNX model, by ONNX name, each with a buffer of its own. */
   readonly fetches: readonly { readonly onnxName: string; readonly index: number }[];
   readonly buffers: readonly BufferSpec[];
   readonly steps: readonly HostStep[];
@@ -29,11 +29,11 @@ export interface CpuPlan {
   readonly outputs: readonly { readonly name: string; readonly operand: Operand; readonly spec: BufferSpec }[];
 }
 
-/** What plain loops compute after the ONNX model has run. */
+/** A step that a plain loop computes after the ONNX model has run. */
 export type HostStep =
   | {
       readonly kind: "scatterAddRows";
-      /** Undefined: the result starts from zeros. It may be the result's own buffer, which is then added to in place. */
+      /** Undefined: the result starts from zeros. If it is the result's own buffer, the step adds in place. */
       readonly base: Operand | undefined;
       readonly ids: Operand;
       readonly rows: Operand;

@@ -14,7 +14,7 @@ export function planProgram(spec: PlanSpec): CpuPlan {
   return new Planner(spec).plan();
 }
 
-/** A program without its stores: what is frozen is told by name. */
+/** A program without its stores; frozen state is given by name. */
 export interface PlanSpec extends Pick<ProgramSpec, "outputs" | "updates"> {
   readonly frozenNames?: ReadonlySet<string>;
 }
@@ -58,7 +58,7 @@ class Planner {
     };
   }
 
-  /** Lowers what ONNX computes: everything that a root or a host loop needs, except leaves and the loops themselves. */
+  /** Lowers the ONNX part: everything that a root or a host loop needs, except leaves and the loops themselves. */
   #lower(order: readonly Node[], roots: readonly Node[], hostNodes: ReadonlySet<Node>): OnnxModel {
     const wanted = [...roots, ...[...hostNodes].filter(isHostNode).flatMap((node) => hostReads(node))];
     const placed = inputsToPlace(this.#updates);
@@ -93,7 +93,7 @@ class Planner {
     this.#emitter.bind(node, onnxName);
   }
 
-  /** A product that only one loop reads may be written over where it stands. */
+  /** The planner for host loops. A loop may overwrite an operand that it alone reads. */
   #hostPlanner(hostNodes: ReadonlySet<Node>, roots: readonly Node[]): HostPlanner {
     const readers = (operand: Node): number => [...hostNodes].filter((node) => node.inputs.includes(operand)).length;
     return {
@@ -121,7 +121,7 @@ class Planner {
   }
 }
 
-/** Inputs that an update's kernels read, for which they have to stand in the device's memory. */
+/** Inputs that an update's kernels read, which must therefore be in the device's memory. */
 function inputsToPlace(updates: readonly Update[]): Set<Node> {
   const read = updates.flatMap((update) => {
     if (update.kind === "accumulate") return [update.value];
@@ -130,7 +130,7 @@ function inputsToPlace(updates: readonly Update[]): Set<Node> {
   return new Set(read.filter((node) => node.op === "input"));
 }
 
-/** Nodes that loops compute better than ONNX, where nothing after them is ONNX's. */
+/** Nodes that loops compute better than ONNX, if no ONNX node depends on them. */
 function terminalHostNodes(order: readonly Node[]): Set<HostNode> {
   const used = new Set(order.flatMap((node) => node.inputs));
   return new Set(order.filter(isHostNode).filter((node) => !used.has(node)));

@@ -6,7 +6,7 @@ import type { Kernels } from "./heap.ts";
 import { findNonFinite } from "./host.loops.ts";
 import type { Operand } from "./plan.ts";
 
-/** How an update reaches its operands. */
+/** An update's access to its operands. */
 export interface UpdateContext {
   place(operand: Operand): Buffer;
   values(operand: Operand): Values;
@@ -14,7 +14,7 @@ export interface UpdateContext {
   readonly kernels: Kernels;
 }
 
-/** Writes state in place and gives back what the update reports. */
+/** Writes state in place and returns the update's results. */
 export function applyUpdate<K extends Update["kind"]>(update: UpdateOf<K>, context: UpdateContext): Results {
   const rule: UpdateRule<K> = updateRules[update.kind];
   return rule(update, context) ?? {};
@@ -61,7 +61,7 @@ const updateRules: { readonly [K in Update["kind"]]: UpdateRule<K> } = {
   },
 };
 
-/** What the kernel takes between the places and the clipping factor. */
+/** The kernel's arguments between the addresses and the clipping factor. */
 const adamWFactors = [
   "beta1",
   "oneMinusBeta1",
@@ -88,7 +88,9 @@ function writePlaces(target: Values, value: Values, { S, D, start, rows }: Place
     target.set(value.subarray(row * length, (row + 1) * length), (row * S + start) * D);
 }
 
-/** Root of the sum of squares over all gradients. Throws `NonFiniteError` naming the first tensor that is to blame. */
+/**
+ * Root of the sum of squares over all gradients. Throws `NonFiniteError` naming the first tensor that is not finite.
+ */
 function gradientNorm(
   parameters: readonly AdamWEntry<Operand>[],
   step: number,

@@ -33,7 +33,7 @@ const handlers: {
 let last: Promise<void> = Promise.resolve();
 let closing = false;
 
-// One request at a time, in order: programs of one device see the state that the ones before left.
+// One request at a time, in order: each program sees the state that earlier ones left.
 parentPort?.on("message", (request: Request | typeof closeRequest) => {
   if (request === closeRequest) {
     closing = true;
@@ -57,7 +57,7 @@ function handle<K extends CallKind>(request: {
   return handlers[request.kind](request.ask);
 }
 
-/** Results are copies made for the caller, so their memory is handed over. */
+/** Buffers to transfer: results are copies made for the caller. */
 function buffersOf(result: unknown): ArrayBuffer[] {
   const values = ArrayBuffer.isView(result)
     ? [result]

@@ -34,7 +34,7 @@ export class Emitter {
     return output;
   }
 
-  /** Adds a standard operator whose output has a name that users of the model see. */
+  /** Adds a standard operator whose output has a name visible to users of the model. */
   emitAs(name: Value, op: string, inputs: readonly Value[]): void {
     this.nodes.push({ op, inputs, outputs: [name], attributes: {}, domain: "" });
   }
@@ -57,7 +57,7 @@ export class Emitter {
     return outputs;
   }
 
-  /** Values made once per key, for sub-expressions that several rules share. */
+  /** Values created once per key, for sub-expressions that several rules share. */
   once(key: string, make: () => readonly Value[]): readonly Value[] {
     const known = this.#memo.get(key);
     if (known !== undefined) return known;

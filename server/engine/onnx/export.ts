@@ -7,17 +7,19 @@ import { lowerNode } from "./lowering.ts";
 import { encodeModel, type OnnxValue } from "./model-writer.ts";
 
 export interface ExportSpec {
-  /** What the model gives, by the names that its users see. */
+  /** The model's outputs, by the names visible to its users. */
   readonly outputs: Readonly<Record<string, Node>>;
   /** The value of every `state` node, by name. */
   readonly state: ReadonlyMap<string, Values>;
-  /** Values of inputs that are the same in every run; the other inputs are the model's own, under their names. */
+  /**
+   * Values of inputs that are constant in the model; all other inputs remain inputs of the model, under their names.
+   */
   readonly fixed?: Readonly<Record<string, Values>>;
 }
 
 /**
- * A graph with its weights as one ONNX model, for ONNX Runtime 1.23 or newer (it uses a few operators of ONNX Runtime's own). Throws
- * `InvalidGraphError` for a graph that does not hold together or a state without values.
+ * A graph with its weights as one ONNX model, for ONNX Runtime 1.23 or newer (it uses a few operators of ONNX Runtime's
+ * own). Throws `InvalidGraphError` for an inconsistent graph or a state without values.
  */
 export function exportOnnx({ outputs, state, fixed = {} }: ExportSpec): Uint8Array {
   const roots = Object.values(outputs);

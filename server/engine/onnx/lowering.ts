@@ -3,7 +3,7 @@ import { sizeOf } from "../graph.ts";
 import { maskAllows, maskedScore } from "../shapes.ts";
 import type { Emitter, Value } from "./emitter.ts";
 
-/** Writes one node's ONNX and gives the value that holds its result. */
+/** Emits one node's ONNX and returns the value that holds its result. */
 export type LoweringRule<K extends OpKind> = (node: NodeOf<K>, inputs: readonly Value[], emitter: Emitter) => Value;
 
 /** Lowers a node whose inputs have been lowered. */
@@ -91,7 +91,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
     return e.emit("Mul", [difference, e.emit("Unsqueeze", [of(dY), e.ints([1])])]);
   },
   rotary: lowerRotary,
-  // In this order ONNX Runtime makes one Gelu of the chain, unless a gradient shares a part of it.
+  // In this order ONNX Runtime fuses the chain into one Gelu, unless a gradient shares a part of it.
   gelu: (_, [x], e) => e.emit("Mul", [e.emit("Mul", [of(x), twiceNormalCdf(of(x), e)]), e.float(0.5)]),
   // Phi(x) + x phi(x)
   geluGrad: (_, [x, dY], e) => {
@@ -167,7 +167,10 @@ function lowerFill(shape: Shape, value: number, e: Emitter): Value {
   return e.emit("Expand", [e.float(value), e.ints(shape)]);
 }
 
-/** Two-dimensional products go to Gemm, straight to the matrix kernel; batched ones to FusedMatMul, which transposes as it packs. */
+/**
+ * Lowers 2-D products to Gemm, which calls the matrix kernel directly; batched ones to FusedMatMul, which packs
+ * transposed.
+ */
 function lowerMatmul(node: NodeOf<"matmul">, [a, b]: readonly Value[], e: Emitter): Value {
   const { transA, transB, alpha } = node.attrs;
   const [left, right] = node.inputs;
@@ -249,8 +252,9 @@ function scatteredRow(shape: Shape, values: Value | undefined, ids: Value | unde
 }
 
 /**
- * Whether a bag's rows are so few of the table's that taking them out costs less than a product with all. Measured in training with bags of 32
- * rows of 512, with their memory in mind: 0.9 of the time at 1024 rows, 0.63 at 8192.
+ * Whether a bag uses so few of the table's rows that gathering them costs less than a product with all. Measured in
+ * training with bags of 32 rows of 512, and chosen with their memory in mind: 0.9 of the time at 1024 rows, 0.63 at
+ * 8192.
  */
 function isFewOfMany({ inputs: [table, ids] }: Pick<Node, "inputs">): boolean {
   return (table?.shape[0] ?? 0) >= 64 * (ids?.shape[1] ?? 0);

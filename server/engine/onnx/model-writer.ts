@@ -23,7 +23,7 @@ export interface OnnxValue {
 }
 
 export interface OnnxInitializer extends OnnxValue {
-  /** Undefined: the bytes are given to the session beside the model, under the tensor's name. */
+  /** Undefined: the bytes are passed to the session separately, under the tensor's name. */
   readonly data: Values | BigInt64Array | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface OnnxModel {
   readonly initializers: readonly OnnxInitializer[];
 }
 
-/** ONNX Runtime 1.30 reads IR versions to 10 and opsets to 24. */
+/** ONNX Runtime 1.30 reads IR versions up to 10 and opsets up to 24. */
 const irVersion = 10;
 const opsetVersion = 23;
 
@@ -57,7 +57,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   );
 }
 
-/** The model as text, a node a line, for people and for tests. */
+/** The model as text, one node per line, for debugging and tests. */
 export function describeModel(model: OnnxModel): string {
   return model.nodes
     .map(({ op, inputs, outputs, attributes }) => {
