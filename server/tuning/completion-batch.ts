@@ -1,8 +1,9 @@
 /**
- * Prompts and completions as model inputs of one static shape. Letters: B completions, P prompt places, N completion places, T
- * = P + N - 1 tokens read (the last token of a completion is only predicted). A prompt is padded on the left and a completion
- * on the right, so that completion place n is always predicted at place P - 1 + n: the head's product is computed for those N
- * places only.
+ * Prompts and completions as model inputs of one static shape.
+ *
+ * Letters: B completions, P prompt places, N completion places, T = P + N - 1 tokens read (the last token of a
+ * completion is only predicted). Prompts are padded on the left and completions on the right, so place P - 1 + n
+ * always predicts completion place n, and the head's product is computed for those N places only.
  */
 
 import { invariant } from "../common/errors.ts";
@@ -17,12 +18,12 @@ export interface BatchShape {
   readonly completionPlaces: number;
 }
 
-/** The one static shape of all batches of a tuning or a measurement. */
+/** The static shape that all batches of a tuning or a measurement share. */
 export function shapeOf({ sampling: { promptTokens, newTokens }, text: { prependBos } }: CompletionConfig): BatchShape {
   return { promptPlaces: promptTokens.max + Number(prependBos), completionPlaces: newTokens.max };
 }
 
-/** A prompt and the tokens that the policy chose after it, an end-of-text token among them if it chose one. */
+/** A prompt and the tokens that the policy sampled after it, including an end-of-text token if it sampled one. */
 export interface Episode {
   readonly prompt: Int32Array;
   /** At least one token. */
@@ -42,7 +43,7 @@ export interface CompletionBatch extends BatchShape {
   readonly mask: Float32Array;
 }
 
-/** Lays episodes out. A prompt longer than P or a completion longer than N is a defect of the caller. */
+/** Arranges episodes as a batch. A prompt longer than P or a completion longer than N is a defect of the caller. */
 export function layOut(
   episodes: readonly Episode[],
   { promptPlaces: P, completionPlaces: N }: BatchShape,
@@ -71,7 +72,7 @@ export function layOut(
   return { rows: B, promptPlaces: P, completionPlaces: N, ids, positions, keyBias, targets, mask };
 }
 
-/** Some rows of a batch, in the order given. */
+/** The given rows of a batch, in the order given. */
 export function rowsOf(batch: CompletionBatch, rows: readonly number[]): CompletionBatch {
   return {
     ...batch,
@@ -84,12 +85,12 @@ export function rowsOf(batch: CompletionBatch, rows: readonly number[]): Complet
   };
 }
 
-/** Rows of a row-major array that has `total` of them, as the device reads them. */
+/** The given rows of a row-major array of `total` rows, as float32 for the device. */
 export function takeFloats(values: ArrayLike<number>, rows: readonly number[], total: number): Float32Array {
   return take(values, rows, total, (length) => new Float32Array(length));
 }
 
-/** What a program reads of a batch: the inputs of `forward`, and `targets`. */
+/** A batch as inputs of a program: those of `forward`, and `targets`. */
 export function modelInputs({ ids, positions, keyBias, targets }: CompletionBatch): Record<string, Values> {
   return { ids, positions, keyBias, targets };
 }

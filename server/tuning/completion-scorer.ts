@@ -1,6 +1,6 @@
 /**
- * What a model says of completions that are there already. Letters: see completion-batch.ts; R rows scored at once, V
- * vocabulary.
+ * Scores given completions: log-probability per token, optionally value and entropy. Letters: see
+ * completion-batch.ts; R rows scored at once, V vocabulary.
  */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
@@ -12,24 +12,24 @@ import { type BatchShape, type CompletionBatch, modelInputs, rowsOf } from "./co
 import { entropyOf } from "./ppo-loss.ts";
 
 export interface ScorerOptions extends BatchShape {
-  /** R: the head's product and its softmax are held for so many completions at once. */
+  /** R: number of completions whose head product and softmax are in memory at once. */
   readonly rowsAtOnce: number;
   readonly temperature: number;
-  /** The weights will not change while the scorer lives; it is then faster. */
+  /** Promises that the weights do not change during the scorer's life, which makes it faster. */
   readonly frozen: boolean;
 }
 
-/** For every place of every completion, [B, N]; what stands at places without a token means nothing. */
+/** Scores for every place of every completion, [B, N]; those at places without a token are meaningless. */
 export interface CompletionScores {
-  /** Of the tokens, at the temperature asked for. */
+  /** Log-probabilities of the tokens, at the requested temperature. */
   readonly logProbs: Float32Array;
 }
 
-/** What is also known of the policy. */
+/** Scores by a policy, which has values and entropies as well. */
 export interface PolicyScores extends CompletionScores {
-  /** Of the states in which the tokens were chosen. */
+  /** Values of the states in which the tokens were sampled. */
   readonly values: Float32Array;
-  /** Of the distributions from which the tokens were drawn, in nats. */
+  /** Entropies of the distributions that the tokens were sampled from, in nats. */
   readonly entropies: Float32Array;
 }
 
@@ -57,7 +57,7 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
     return new CompletionScorer(program, options.rowsAtOnce, (read) => ({ logProbs: read("logProbs") }));
   }
 
-  /** A scorer that also gives values and entropies. */
+  /** Creates a scorer that also returns values and entropies. */
   static async ofPolicy(
     device: Device,
     model: Model,
@@ -78,7 +78,7 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
   async score(batch: CompletionBatch): Promise<Scores> {
     const parts: Partial<Record<string, Values>>[] = [];
     for (let start = 0; start < batch.rows; start += this.#rowsAtOnce) {
-      // The last rows stand in for ones that are not there.
+      // Repeats the last row to fill the batch.
       const rows = Array.from({ length: this.#rowsAtOnce }, (_, at) => Math.min(start + at, batch.rows - 1));
       parts.push(await this.#program.run(modelInputs(rowsOf(batch, rows))));
     }
@@ -90,7 +90,10 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
   }
 }
 
-/** The states that predict tokens [R * N, D], log-probabilities of the whole vocabulary there [R * N, V] and of the tokens [R, N]. */
+/**
+ * The states that predict tokens [R * N, D], and their log-probabilities: of the whole vocabulary [R * N, V] and of
+ * the tokens [R, N].
+ */
 function scoreNodes(model: Model, options: ScorerOptions): Readonly<Record<"states" | "all" | "logProbs", Node>> {
   const { rowsAtOnce: R, completionPlaces: N, temperature } = options;
   const states = completionStates(model, R, options);
@@ -99,7 +102,7 @@ function scoreNodes(model: Model, options: ScorerOptions): Readonly<Record<"stat
   return { states, all, logProbs: ops.reshape(ops.gatherRow(all, targets), [R, N]) };
 }
 
-/** The final hidden states that predict the completions' tokens, of a forward pass over R completions: [R * N, D]. */
+/** The final hidden states that predict the completions' tokens, in a forward pass over R completions: [R * N, D]. */
 export function completionStates(
   model: Pick<Model, "config" | "weights">,
   R: number,

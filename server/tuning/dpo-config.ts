@@ -6,7 +6,7 @@ import { z } from "zod";
 import { count } from "./sampling-config.ts";
 import type { TuningKind } from "./tuning-kind.ts";
 
-/** What of a pair's scores the loss is; `dpo-loss.ts` has a row for each. */
+/** Loss of a pair's scores; `dpo-loss.ts` has one row for each. */
 export const DpoLossConfig = z.discriminatedUnion("kind", [
   z
     .strictObject({
@@ -23,7 +23,7 @@ export const DpoLossConfig = z.discriminatedUnion("kind", [
 ]);
 export type DpoLossConfig = z.infer<typeof DpoLossConfig>;
 
-/** How a pair's texts become tokens; `preference-tokens.ts` has a row for each. */
+/** Tokenisation of a pair's texts; `preference-tokens.ts` has one row for each rule. */
 export const PairTokensConfig = z.discriminatedUnion("rule", [
   z
     .strictObject({
@@ -45,7 +45,7 @@ export const PairTokensConfig = z.discriminatedUnion("rule", [
 ]);
 export type PairTokensConfig = z.infer<typeof PairTokensConfig>;
 
-/** Where the pairs come from. */
+/** Source of the pairs. */
 export const PairSourceConfig = z
   .strictObject({
     from: z
@@ -111,7 +111,7 @@ export const DpoConfig = dpoFields
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
 
-/** What is known of DPO without running it. */
+/** The facts about DPO that need no running. */
 export const dpoTuning: TuningKind<DpoConfig> = {
   facts: ({ loss, beta, steps, batchSize, learningRate, pairs }) => ({
     inWords:
@@ -126,7 +126,8 @@ export const dpoTuning: TuningKind<DpoConfig> = {
 };
 
 /**
- * Sized for the starter model: half a minute on two cores. Pairs of its own completions, ordered by the reward; a learning rate for 80 steps.
+ * Sized for the starter model: half a minute on two cores. The pairs are its own completions, ordered by the reward;
+ * the learning rate suits 80 steps.
  */
 const quick: DpoConfig = {
   kind: "dpo",
@@ -145,5 +146,5 @@ const quick: DpoConfig = {
   stop: { window: 10, minMargin: -5, minChosenReward: -20 },
 };
 
-/** Settings by name. */
+/** Presets of DPO's settings, by name. */
 export const dpoPresets = { "quick-preferences": quick } as const satisfies Readonly<Record<string, DpoConfig>>;

@@ -1,6 +1,6 @@
 import { LfpError } from "../common/errors.ts";
 
-/** Implicit rewards have gone where nothing is learned any more. */
+/** The implicit rewards have left the range in which the policy still learns. */
 export class DpoCollapseError extends LfpError {
   readonly code = "non-finite";
 
@@ -30,7 +30,7 @@ export class TooFewPairsError extends LfpError {
   }
 }
 
-/** A rule of tokenisation adds a token that the tokenizer does not name. */
+/** A tokenisation rule adds a special token that the tokenizer lacks. */
 export class PairTokensError extends LfpError {
   readonly code = "input";
 

@@ -1,26 +1,30 @@
 /**
- * The losses of direct preference optimisation as graphs. Letters: P pairs. Formulas: DPO, Rafailov et al. 2023 eq. 7; label smoothing, Mitchell 2023
- * (https://ericmitchell.ai/cdpo.pdf); hinge, SLiC, Zhao et al. 2023; IPO, Azar et al. 2023 eq. 17 on log-ratios per token, as its authors told TRL.
+ * The losses of direct preference optimisation as graphs. Letters: P pairs. Formulas: DPO, Rafailov et al. 2023 eq.
+ * 7; label smoothing, Mitchell 2023 (https://ericmitchell.ai/cdpo.pdf); hinge, SLiC, Zhao et al. 2023; IPO, Azar et
+ * al. 2023 eq. 17 on log-ratios per token, as its authors advised TRL.
  */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { DpoLossConfig } from "./dpo-config.ts";
 
-/** A number of each pair's two answers, both [P]. */
+/** One number for each of the pairs' two answers, both [P]. */
 export interface OfPairs {
   readonly chosen: Node;
   readonly rejected: Node;
 }
 
 export interface DpoInputs {
-  /** Sums over an answer's tokens of log p, in nats. */
+  /** Log-probabilities, summed over an answer's tokens, in nats. */
   readonly policy: OfPairs;
   readonly reference: OfPairs;
-  /** Tokens of the answers. */
+  /** Lengths of the answers in tokens. */
   readonly lengths: OfPairs;
 }
 
-/** The loss and what is reported of it, each one number, a mean over pairs. Rewards are implicit: beta (log p - log p_reference). */
+/**
+ * The loss and its metrics, each one number, a mean over pairs. Rewards are implicit: beta (log p - log
+ * p_reference).
+ */
 export interface DpoNodes {
   readonly loss: Node;
   readonly rewardsChosen: Node;
@@ -63,7 +67,7 @@ interface Scores {
   readonly beta: number;
 }
 
-/** Each gives the losses of pairs [P]. */
+/** Loss of each pair, [P], by the kind of loss. */
 const losses: { readonly [K in DpoLossConfig["kind"]]: LossRule<K> } = {
   // -log sigmoid(x) = softplus(-x)
   sigmoid: ({ margins }, { labelSmoothing }) =>

@@ -10,29 +10,35 @@ import { halves, PairScorer, pairLogProbs } from "./pair-batch.ts";
 
 export interface DpoModels {
   readonly device: Device;
-  /** Trained in place. */
+  /** The policy, trained in place. */
   readonly policy: Model;
-  /** Never changed. */
+  /** The reference, never changed. */
   readonly reference: Model;
 }
 
-/** Programs of one shape. */
+/** The programs of one shape. */
 export interface ShapedPrograms {
-  /** Gradients of P pairs: taken at once where a step has no more, else summed up. Gives back every number of `DpoNodes`. */
+  /**
+   * Computes the gradients of P pairs: applies them at once if a step has no more pairs, otherwise adds them to the
+   * sum. Returns every number of `DpoNodes`.
+   */
   readonly training: Program;
   readonly reference: PairScorer | undefined;
 }
 
-/** Shapes whose programs are held at once: each holds its own activations. */
+/** Number of shapes whose programs are cached: each has its own activations in memory. */
 const mostShapes = 3;
 
-/** Everything on the device that a trainer runs, beside the two models. Programs are made when a batch first needs their shape. */
+/**
+ * Everything on the device that a trainer runs, besides the two models. Compiles the programs of a shape when a
+ * batch first needs it.
+ */
 export class DpoPrograms {
   readonly #models: DpoModels;
   readonly #config: DpoConfig;
   readonly #programs = new Map<string, ShapedPrograms>();
   readonly optimizer: Optimizer;
-  /** Undefined where a step's pairs are on the device at once. */
+  /** Undefined if a step's pairs fit on the device at once. */
   readonly gradients: GradientSum | undefined;
   #step: Program | undefined;
 
@@ -50,7 +56,7 @@ export class DpoPrograms {
     return new DpoPrograms(models, config, optimizer, gradients);
   }
 
-  /** The programs of a shape; the one that was used longest ago makes room. */
+  /** The programs of a shape; evicts the least recently used ones when the cache is full. */
   async of(shape: BatchShape): Promise<ShapedPrograms> {
     const key = `${shape.promptPlaces} ${shape.completionPlaces}`;
     const found = this.#programs.get(key) ?? (await this.#compile(shape));
@@ -64,7 +70,7 @@ export class DpoPrograms {
     return found;
   }
 
-  /** A step on summed gradients, divided by how many sums of means went in. */
+  /** Compiles a step on accumulated gradients, divided by the number of means in the sum. */
   async step(gradients: GradientSum): Promise<Program> {
     const { device, policy } = this.#models;
     const factor = this.#config.pairsAtOnce / this.#config.batchSize;

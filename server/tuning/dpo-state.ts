@@ -5,29 +5,29 @@ import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
 import { PpoStateError } from "./ppo-errors.ts";
 import type { tensorsFile } from "./ppo-state.ts";
 
-/** What a trainer knows beside its tensors. */
+/** A trainer's state apart from its tensors. */
 export const DpoProgress = z
   .strictObject({
-    /** Steps that are done. */
+    /** Number of steps done. */
     steps: z.int().nonnegative(),
-    /** Decides the order of pairs. */
+    /** Seed of the order of pairs. */
     seed: z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly(),
-    /** Of the last steps, which the bounds on rewards look at. */
+    /** Rewards of the last steps, which are checked against the bounds of `stop`. */
     recent: z.array(z.strictObject({ margin: z.number(), chosen: z.number() })).readonly(),
   })
   .readonly();
 export type DpoProgress = z.infer<typeof DpoProgress>;
 
-/** The reference's sums of log-probabilities by pair, chosen and rejected, as float32 as they stand in memory. */
+/** File of the reference's summed log-probabilities by pair, chosen and rejected, as float32 in memory order. */
 export const referenceFile = "reference.f32";
 
-/** To be written down before the trainer goes on: tensors are read from the device as they are asked for. */
+/** A trainer's state. Save it before the trainer's next step: tensors are read from the device only when requested. */
 export interface DpoState {
   readonly state: DpoProgress;
   readonly files: { readonly [tensorsFile]: AsyncIterable<Uint8Array>; readonly [referenceFile]: Uint8Array };
 }
 
-/** Throws `PpoStateError` when this is not what a trainer saved. */
+/** Parses a saved state. Throws `PpoStateError` if no trainer saved it. */
 export function parseDpoProgress(state: unknown): DpoProgress {
   const parsed = DpoProgress.safeParse(state);
   if (!parsed.success) throw new PpoStateError(`not the state of a DPO run: ${z.prettifyError(parsed.error)}`);
@@ -38,7 +38,7 @@ export function referenceBytes(reference: readonly PairLogProbs[]): Uint8Array {
   return new Uint8Array(Float32Array.from(reference.flatMap(({ chosen, rejected }) => [chosen, rejected])).buffer);
 }
 
-/** The inverse of `referenceBytes`. Throws `PpoStateError` where they are not of these pairs. */
+/** The inverse of `referenceBytes`. Throws `PpoStateError` if the bytes do not fit these pairs. */
 export function referenceFrom(
   bytes: Uint8Array,
   { pairs, config }: { readonly pairs: readonly TokenPair[]; readonly config: Pick<DpoConfig, "reference"> },

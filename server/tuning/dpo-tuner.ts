@@ -8,17 +8,20 @@ import { makePrompts } from "./prompts.ts";
 import { createPairSampler, type SampledPairs, samplePairs, tokenPairOf } from "./sampled-pairs.ts";
 import type { Tuner, TunerInput, TunerStep } from "./tuner.ts";
 
-/** DPO on pairs of answers. Throws what `makePrompts`, `samplePairs`, `createDpoTrainer` and `DpoTrainer.restore` throw. */
+/**
+ * Opens a DPO tuner on pairs of answers. Throws what `makePrompts`, `samplePairs`, `createDpoTrainer` and
+ * `DpoTrainer.restore` throw.
+ */
 export async function openDpoTuner(input: TunerInput, config: DpoConfig, saved?: Checkpoint): Promise<Tuner> {
   const made = saved === undefined ? await sampledBy(input, config) : await readPairs(saved);
   const pairs = made.pairs.map(tokenPairOf);
   return new DpoTuner(await createDpoTrainer({ ...input, pairs, config }, saved), config, made);
 }
 
-/** Pairs as they were sampled, so that going on does not sample them anew. */
+/** File of the sampled pairs, so that a resumed tuning does not sample them again. */
 const pairsFile = "pairs.json";
 
-/** Under TRL's names; rewards are implicit, beta times log-ratios. */
+/** Named as in TRL; rewards are implicit, beta times log-ratios. */
 const measures: readonly Measure[] = [
   { id: "loss", column: "loss", title: "Loss", short: "loss" },
   { id: "margins", column: "rewards/margins", title: "Margin of chosen over rejected", short: "margin" },

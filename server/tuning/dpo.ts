@@ -1,6 +1,6 @@
 /**
- * Fine-tuning by direct preference optimisation, as TRL 1.x does it: the loss of dpo-loss.ts on pairs of answers, AdamW, gradients clipped in every
- * step. Dropout is off, as in TRL.
+ * Fine-tuning by direct preference optimisation, as in TRL 1.x: the loss of dpo-loss.ts on pairs of answers, AdamW,
+ * gradients clipped in every step. Dropout is off, as in TRL.
  */
 import { Random, type RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
@@ -19,19 +19,22 @@ import { learningRateAt } from "./ppo-config.ts";
 import { restoreTensors, type SavedPpoState, tensorBytes, tensorsFile } from "./ppo-state.ts";
 
 export interface DpoTrainerOptions extends DpoModels {
-  /** Trained in place; the same model as the reference to begin with. */
+  /** Trained in place; initially the same model as the reference. */
   readonly policy: LoadedModel;
   readonly pairs: readonly TokenPair[];
   readonly config: DpoConfig;
-  /** Forked, never moved: the trainer's own streams are part of its state. */
+  /** Parent generator: only forked, never drawn from; the trainer's own streams are part of its state. */
   readonly random: Random;
-  /** Pairs are gone through in an order of each epoch's own, or as they are given. */
+  /** Order of the pairs: reshuffled in every epoch, or as given. */
   readonly order?: "shuffled" | "given";
-  /** Hears of every batch of pairs that the reference was read for before training. */
+  /** Callback after every batch of pairs that the reference scored before training. */
   readonly onReference?: (done: number, total: number) => void | Promise<void>;
 }
 
-/** Numbers that only the seed, the data and the device decide, under TRL's names. Means over the step's pairs, before its optimizer step. */
+/**
+ * Metrics that depend only on seed, data and device, named as in TRL. Means over the step's pairs, before its
+ * optimizer step.
+ */
 export interface DpoMetrics {
   /** 1, 2, ... */
   readonly step: number;
@@ -42,20 +45,23 @@ export interface DpoMetrics {
   readonly "rewards/accuracies": number;
   readonly "logps/chosen": number;
   readonly "logps/rejected": number;
-  /** Before clipping. */
+  /** Norm before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
-  /** Of the answers. */
+  /** Number of tokens of the answers. */
   readonly tokens: number;
 }
 
-/** What a step did, and which pairs it took, by their places. */
+/** Result of a step: its metrics, and the indices of its pairs. */
 export interface DpoStep {
   readonly metrics: DpoMetrics;
   readonly pairs: readonly number[];
 }
 
-/** Makes a trainer; where the reference is read once, it is read now. Throws `DpoModelError`, `ContextLengthError` and what compiling throws. */
+/**
+ * Creates a trainer; if the reference is scored only once, scores it now. Throws `DpoModelError`,
+ * `ContextLengthError` and what compiling throws.
+ */
 export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedPpoState): Promise<DpoTrainer> {
   checkModels(options);
   const trainer = new DpoTrainer(options, await DpoPrograms.create(options, options.config));
@@ -69,11 +75,11 @@ export class DpoTrainer {
   readonly #programs: DpoPrograms;
   readonly #batches: EpochBatches<number>;
   readonly #shapes: readonly BatchShape[];
-  /** By pair, where it is read once; NaN for pairs that no step takes. */
+  /** The reference's log-probabilities by pair, if they are computed only once; NaN for pairs that no step takes. */
   #reference: readonly PairLogProbs[] = [];
   #seed: RandomState;
   #steps = 0;
-  /** Margins and chosen rewards of the last steps, for `stop`. */
+  /** Margins and chosen rewards of the last steps, which are checked against `stop`. */
   #recent: readonly { readonly margin: number; readonly chosen: number }[] = [];
   #failure: unknown;
 
@@ -87,7 +93,7 @@ export class DpoTrainer {
     this.#seed = random.state;
   }
 
-  /** Steps that are done, restored ones among them. */
+  /** Number of steps done, including restored ones. */
   get steps(): number {
     return this.#steps;
   }
@@ -96,7 +102,7 @@ export class DpoTrainer {
     return this.#steps >= this.#options.config.steps;
   }
 
-  /** Works out the reference's log-probabilities of all pairs that the steps will take. */
+  /** Computes the reference's log-probabilities of all pairs that the steps will take. */
   async readReference(): Promise<void> {
     const { device, reference, pairs, config, onReference } = this.#options;
     const wanted = this.#taken();
@@ -120,8 +126,8 @@ export class DpoTrainer {
   }
 
   /**
-   * One optimizer step. Throws `DpoCollapseError` and the engine's `NonFiniteError`. After any error the trainer is of no more use: it refuses to
-   * step, to be saved and to tell its state, so that what was saved before stays the last good one.
+   * Runs one optimizer step. Throws `DpoCollapseError` and the engine's `NonFiniteError`. After any error the
+   * trainer refuses to step, to be saved and to return its state, so that the last good state stays the saved one.
    */
   async step(): Promise<DpoStep> {
     this.#refuseIfFailed();
@@ -133,7 +139,10 @@ export class DpoTrainer {
     }
   }
 
-  /** Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the next step. */
+  /**
+   * The complete state: a trainer with the same options resumes from it bit for bit. Read its files before the next
+   * step.
+   */
   state(): DpoState {
     this.#refuseIfFailed();
     return {
@@ -142,7 +151,7 @@ export class DpoTrainer {
     };
   }
 
-  /** Goes back or on to a saved state. Throws `PpoStateError` when it is not one of this model and these pairs. */
+  /** Resets the trainer to a saved state. Throws `PpoStateError` if it belongs to another model or other pairs. */
   async restore(saved: SavedPpoState): Promise<void> {
     const progress = parseDpoProgress(saved.state);
     const reference = referenceFrom(await saved.read(referenceFile), this.#options);
@@ -160,7 +169,7 @@ export class DpoTrainer {
     await saveModel(this.#options.policy, folder);
   }
 
-  /** Frees the programs and the moments; the two models are the caller's. */
+  /** Frees the programs and the moments; the caller frees the two models. */
   async dispose(): Promise<void> {
     await this.#programs.dispose();
   }
@@ -208,7 +217,7 @@ export class DpoTrainer {
     };
   }
 
-  /** The norm of the summed gradients; undefined where the step was taken with the loss. */
+  /** Returns the norm of the accumulated gradients; undefined if the loss's program already took the step. */
   async #stepOnSums(): Promise<number | undefined> {
     const { gradients } = this.#programs;
     if (gradients === undefined) return undefined;
@@ -258,7 +267,7 @@ export class DpoTrainer {
     if (chosen < minChosenReward) throw new DpoCollapseError(metrics.step, "chosen", chosen, minChosenReward);
   }
 
-  /** Indices of the pairs that some step takes, in the order of the data. */
+  /** Indices of the pairs that steps take, in the order of the data. */
   #taken(): number[] {
     const { pairs, config } = this.#options;
     if (config.steps >= this.#batches.perEpoch) return [...pairs.keys()];
@@ -272,7 +281,7 @@ export class DpoTrainer {
     return indices.flatMap((index) => this.#options.pairs[index] ?? []);
   }
 
-  /** The smallest shape that all of them fit into. */
+  /** The smallest shape that fits all of these pairs. */
   #shapeOf(indices: readonly number[]): BatchShape {
     const needed = placesOf(this.#pairsAt(indices));
     const fits = (shape: BatchShape): boolean =>
@@ -285,14 +294,14 @@ export class DpoTrainer {
   }
 }
 
-/** torch.optim.AdamW's. */
+/** Defaults of torch.optim.AdamW. */
 const adam = { beta1: 0.9, beta2: 0.999, eps: 1e-8 } as const;
 
 type StepResults = { readonly [K in keyof DpoNodes | "gradientNorm"]: number };
 
 /**
- * Up to nine shapes, small before large: a quarter, a half and all of the longest prompt and answer. Padding changes no number but by rounding, and a
- * batch always takes the same shape.
+ * Up to nine shapes, small before large: a quarter, a half and all of the longest prompt and answer. Padding changes
+ * results by rounding only, and a given batch always has the same shape.
  */
 function shapesFor(pairs: readonly TokenPair[]): BatchShape[] {
   const most = placesOf(pairs);

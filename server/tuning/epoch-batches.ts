@@ -2,8 +2,9 @@ import type { Random } from "../common/random.ts";
 import { TooFewPairsError } from "./dpo-errors.ts";
 
 /**
- * Batches without end: every epoch goes through all items, in an order of its own or as they are given, and drops what does not fill a batch. Batch
- * number k is a function of the seed and k, so there is nothing to save but k.
+ * An endless sequence of batches: every epoch takes all items, shuffled anew or in the given order, and drops the
+ * remainder that does not fill a batch. Batch number k is a function of the seed and k, so k is the only state to
+ * save.
  */
 export class EpochBatches<T> {
   readonly #items: readonly T[];
@@ -22,7 +23,7 @@ export class EpochBatches<T> {
     return Math.floor(this.#items.length / this.#batchSize);
   }
 
-  /** `random` is forked, never moved. */
+  /** `random` is only forked, never drawn from. */
   batch(number: number, random: Random): readonly T[] {
     const epoch = Math.floor(number / this.perEpoch);
     const items = this.#order === "given" ? this.#items : random.fork(`pairs of epoch ${epoch}`).shuffled(this.#items);

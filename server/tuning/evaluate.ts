@@ -1,4 +1,4 @@
-/** Held-out evaluation: what tuning did to the reward, prompt by prompt, and how far it moved the model. */
+/** Held-out evaluation: how tuning changed the reward, prompt by prompt, and how far the model moved from its base. */
 import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
 import type { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
@@ -13,22 +13,22 @@ import type { Prompt } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 import type { CompletionConfig } from "./sampling-config.ts";
 
-/** Lengths and temperature are those of tuning. */
+/** Lengths and temperature equal those of tuning. */
 export interface EvaluationOptions extends CompletionConfig {
   readonly device: Device;
   readonly base: Model;
   readonly tuned: Model;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
   readonly reward: Reward;
-  /** Of texts that the tuning has not seen. */
+  /** Prompts from held-out texts. */
   readonly prompts: readonly Prompt[];
-  /** Forked, never moved. */
+  /** Parent generator: only forked, never drawn from, so the caller's stream is unchanged. */
   readonly random: Random;
-  /** Pairs of the first prompts, from an evaluation with the same options that was cut. */
+  /** Pairs of the first prompts, from an interrupted evaluation with the same options. */
   readonly known?: readonly EvaluatedPair[];
-  /** Awaited after every batch with all pairs so far; throws to stop. */
+  /** Callback awaited after every batch with all pairs so far; it throws to stop. */
   readonly onBatch?: (pairs: readonly EvaluatedPair[]) => Promise<void>;
-  /** Ends a reward that takes long, with its reason. */
+  /** Aborts a slow reward, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface Evaluation {
   readonly tuned: MeanInterval;
   /** Reward of the tuned model's completion minus that of the base's, for each prompt. */
   readonly difference: MeanInterval;
-  /** Of the tuned model to the base, over the tuned model's completions, in nats a completion. */
+  /** KL of the tuned model from the base, over the tuned model's completions, in nats a completion. */
   readonly kl: MeanInterval;
   readonly pairs: readonly EvaluatedPair[];
 }
@@ -49,8 +49,8 @@ export interface EvaluatedPair {
 }
 
 /**
- * One completion of every prompt by each model. Both get the same lengths and the same random numbers, so that what is left of
- * a pair's difference is the models'.
+ * Samples one completion of every prompt by each model. Both models get the same lengths and random numbers, so that
+ * a pair's difference is due to the models alone.
  */
 export async function evaluatePair(options: EvaluationOptions): Promise<Evaluation> {
   const { prompts, sampling, random, known = [], onBatch } = options;

@@ -10,32 +10,32 @@ import { type BatchShape, type Episode, layOut, modelInputs } from "./completion
 import { completionStates } from "./completion-scorer.ts";
 import type { OfPairs } from "./dpo-loss.ts";
 
-/** A prompt and an answer to it as token ids: at least two, at least one of them the answer's. */
+/** A prompt and an answer to it as token ids: at least two in all, at least one of them in the answer. */
 export interface TokenizedAnswer {
   readonly prompt: Int32Array;
   readonly answer: Int32Array;
 }
 
-/** Two answers to one prompt. Where tokens merge over its end the prompt's ids may differ. */
+/** Two answers to one prompt. The prompt's ids may differ between them if tokens merge across its end. */
 export interface TokenPair {
   readonly chosen: TokenizedAnswer;
   readonly rejected: TokenizedAnswer;
 }
 
-/** Sums of log-probabilities of a pair's answers, in nats. */
+/** Summed log-probabilities of a pair's answers, in nats. */
 export interface PairLogProbs {
   readonly chosen: number;
   readonly rejected: number;
 }
 
-/** The places that some pairs need. */
+/** The numbers of places that these pairs need. */
 export function placesOf(pairs: readonly TokenPair[]): BatchShape {
   const episodes = pairs.flatMap(episodesOf);
   const most = (key: keyof Episode): number => episodes.reduce((found, row) => Math.max(found, row[key].length), 1);
   return { promptPlaces: most("prompt"), completionPlaces: most("completion") };
 }
 
-/** What a program of `pairLogProbs` reads, and `lengths` [2 P]. */
+/** Inputs for a program of `pairLogProbs`, with `lengths` [2 P]. */
 export function pairInputs(pairs: readonly TokenPair[], shape: BatchShape): Record<string, Values> {
   const rows = pairs.map(episodesOf);
   const batch = layOut([...rows.map(([chosen]) => chosen), ...rows.map(([, rejected]) => rejected)], shape);
@@ -46,7 +46,7 @@ export function pairInputs(pairs: readonly TokenPair[], shape: BatchShape): Reco
   return { ...modelInputs(batch), mask: batch.mask, lengths: Float32Array.from(lengths) };
 }
 
-/** Sums over the answers' tokens of log p, [P] each. */
+/** log p, summed over each answer's tokens, [P] each. */
 export function pairLogProbs(model: Pick<Model, "config" | "weights">, pairs: number, shape: BatchShape): OfPairs {
   const N = shape.completionPlaces;
   const rows = 2 * pairs;
@@ -73,7 +73,7 @@ export class PairScorer {
     this.#shape = shape;
   }
 
-  /** The model's weights must not change while a `frozen` scorer lives; it is then faster. */
+  /** Creates a scorer. A `frozen` one is faster, but the model's weights must not change during its life. */
   static async create(
     device: Device,
     model: Model,
@@ -84,9 +84,9 @@ export class PairScorer {
     return new PairScorer(await device.compile({ stores, outputs, frozen: frozen ? stores : [] }), pairs, shape);
   }
 
-  /** Of at most as many pairs as the program takes, and at least one. */
+  /** Scores at least one pair, and at most as many as the program takes. */
   async score(pairs: readonly TokenPair[]): Promise<PairLogProbs[]> {
-    // The last pair stands in for those that are not there.
+    // Repeats the last pair to fill the batch.
     const padded = Array.from({ length: this.#pairs }, (_, at) => pairs[Math.min(at, pairs.length - 1)]);
     const { lengths: _, ...inputs } = pairInputs(
       padded.filter((pair) => pair !== undefined),
@@ -105,7 +105,7 @@ function episodesOf({ chosen, rejected }: TokenPair): [chosen: Episode, rejected
   return [episodeOf(chosen), episodeOf(rejected)];
 }
 
-/** Without a prompt nothing predicts an answer's first token, which is then read and not scored. */
+/** Without a prompt nothing predicts an answer's first token: it becomes the prompt and is not scored. */
 function episodeOf({ prompt, answer }: TokenizedAnswer): Episode {
   return prompt.length > 0
     ? { prompt, completion: answer }

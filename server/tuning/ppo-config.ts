@@ -8,7 +8,7 @@ import type { TuningKind } from "./tuning-kind.ts";
 
 const share = z.number().min(0).max(1);
 
-/** How the penalty for leaving the reference model is weighed. */
+/** How the KL penalty's coefficient is set. */
 export const KlConfig = z.discriminatedUnion("mode", [
   z
     .strictObject({
@@ -84,8 +84,8 @@ export const PpoConfig = ppoFields
 export type PpoConfig = z.infer<typeof PpoConfig>;
 
 /**
- * The paper's settings for Pythia-70m, Pythia-160m and GPT-Neo-125m: batch 64, mini-batch 16, KL coefficient 0.5, gradient
- * norm 1, "remaining parameters set to the library defaults"; learning rate and schedule are those of its code. One
+ * The paper's settings for Pythia-70m, Pythia-160m and GPT-Neo-125m: batch 64, mini-batch 16, KL coefficient 0.5,
+ * gradient norm 1, "remaining parameters set to the library defaults"; learning rate and schedule from its code. One
  * epoch of the 24,895 long reviews of IMDb's train split is 388 steps.
  */
 const paper: PpoConfig = {
@@ -112,8 +112,9 @@ const paper: PpoConfig = {
 };
 
 /**
- * Sized for the starter model: about a minute on two cores. Where it leaves the paper's settings: a learning rate for 40 steps
- * in place of 388, larger mini-batches, and lambda 1, because each of the three moves a small model further for the same KL.
+ * Sized for the starter model: about a minute on two cores. It differs from the paper's settings in a learning rate
+ * for 40 steps instead of 388, larger mini-batches, and lambda 1, because each of the three moves a small model
+ * further for the same KL.
  */
 const quick: PpoConfig = {
   ...paper,
@@ -127,10 +128,10 @@ const quick: PpoConfig = {
   kl: { mode: "fixed", coefficient: 0.2 },
 };
 
-/** Settings by name. */
+/** Presets of PPO's settings, by name. */
 export const ppoPresets = { paper, quick } as const satisfies Readonly<Record<string, PpoConfig>>;
 
-/** PPO as the rest of the program sees it before it runs. */
+/** The facts about PPO that need no running. */
 export const ppoTuning: TuningKind<PpoConfig> = {
   facts: ({ kl, steps, batchSize, learningRate }) => {
     const penalty =
@@ -148,7 +149,7 @@ export const ppoTuning: TuningKind<PpoConfig> = {
   keyed: ({ kind: _, ...settings }) => settings,
 };
 
-/** The learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */
+/** Learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */
 export function learningRateAt(
   {
     learningRate,

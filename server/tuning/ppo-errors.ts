@@ -1,6 +1,6 @@
 import { LfpError } from "../common/errors.ts";
 
-/** The policy has moved to where the KL estimate is impossible: it exploits the estimate and no longer speaks the language. */
+/** The KL estimate is negative beyond its bound: the policy exploits the estimate and no longer produces language. */
 export class NegativeKlError extends LfpError {
   readonly code = "non-finite";
 
@@ -13,7 +13,7 @@ export class NegativeKlError extends LfpError {
   }
 }
 
-/** The policy has run away from the reference model. */
+/** The policy's KL from the reference model exceeds its bound. */
 export class RunawayKlError extends LfpError {
   readonly code = "non-finite";
 
@@ -25,7 +25,7 @@ export class RunawayKlError extends LfpError {
   }
 }
 
-/** The source of rewards gave a number that cannot be learned from. */
+/** The reward source returned NaN or an infinite number. */
 export class NonFiniteRewardError extends LfpError {
   readonly code = "non-finite";
 
@@ -37,7 +37,7 @@ export class NonFiniteRewardError extends LfpError {
   }
 }
 
-/** There is too little to draw prompts from. */
+/** There are too few prompts for one batch. */
 export class TooFewPromptsError extends LfpError {
   readonly code = "input";
 

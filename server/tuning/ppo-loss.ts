@@ -1,6 +1,6 @@
 /**
- * PPO's loss as engine nodes (Schulman et al. 2017; TRL 0.7.7's `loss`, reference/method.md 1.2). Letters: B completions, N
- * completion places, V vocabulary; [B, N] stands as [B * N].
+ * PPO's loss as engine nodes (Schulman et al. 2017; TRL 0.7.7's `loss`, reference/method.md 1.2). Letters: B
+ * completions, N completion places, V vocabulary; arrays [B, N] are flattened to [B * N].
  */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
@@ -8,9 +8,9 @@ import type { PpoConfig } from "./ppo-config.ts";
 
 export type LossSettings = Pick<PpoConfig, "clipRange" | "valueClipRange" | "valueCoefficient" | "ratioThreshold">;
 
-/** What the policy says now, and what it said when it sampled; all [B * N]. */
+/** The policy's current outputs, and its outputs when it sampled; all [B * N]. */
 export interface LossInputs {
-  /** Of the sampled tokens. */
+  /** Log-probabilities of the sampled tokens. */
   readonly logProbs: Node;
   readonly values: Node;
   readonly oldLogProbs: Node;
@@ -21,9 +21,9 @@ export interface LossInputs {
   readonly mask: Node;
 }
 
-/** The loss and what is reported of it, each one number; means are over the mask. */
+/** The loss and its metrics, each one number; means are over the mask. */
 export interface LossNodes {
-  /** policyLoss + valueCoefficient * valueLoss; 0 where the mean ratio is above the threshold. */
+  /** policyLoss + valueCoefficient * valueLoss; 0 if the mean ratio is above the threshold. */
   readonly loss: Node;
   readonly policyLoss: Node;
   readonly valueLoss: Node;
@@ -31,7 +31,7 @@ export interface LossNodes {
   readonly ratio: Node;
   /** Half the mean of (log p - log p_old)^2. */
   readonly approxKl: Node;
-  /** Share of tokens whose policy term is the clipped one. */
+  /** Share of tokens whose policy term is clipped. */
   readonly clipFraction: Node;
   readonly valueClipFraction: Node;
 }

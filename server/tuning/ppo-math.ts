@@ -1,28 +1,28 @@
 /**
- * The arithmetic of PPO outside the model, in double precision, as in TRL 0.7.7 (reference/method.md 1.2). Letters: B
- * completions, N completion places. Everything [B, N] is row-major; `mask` is 1 where a completion has a token, else 0;
- * what stands elsewhere counts for nothing (it must be finite).
+ * The arithmetic of PPO outside the model, in double precision, as in TRL 0.7.7 (reference/method.md 1.2). Letters:
+ * B completions, N completion places. Everything [B, N] is row-major; `mask` is 1 where a completion has a token,
+ * else 0; values elsewhere are ignored (but must be finite).
  */
 
-/** Values over [B, N] and which of them count. */
+/** Values over [B, N] with their mask. */
 export interface MaskedRows {
   readonly values: ArrayLike<number>;
   readonly mask: ArrayLike<number>;
 }
 
 export interface RewardInputs {
-  /** Of the policy that sampled, [B, N]. */
+  /** Log-probabilities by the policy that sampled, [B, N]. */
   readonly logProbs: ArrayLike<number>;
   readonly referenceLogProbs: ArrayLike<number>;
   readonly mask: ArrayLike<number>;
-  /** One for each completion, [B]. */
+  /** One score a completion, [B]. */
   readonly scores: ArrayLike<number>;
   readonly klCoefficient: number;
 }
 
 /**
- * Per-token rewards [B, N]: -beta * (log p - log p_reference) everywhere (the k1 estimate of KL), and the score on top at the
- * last token.
+ * Per-token rewards [B, N]: -beta * (log p - log p_reference) everywhere (the k1 estimate of KL), plus the score at
+ * the last token.
  */
 export function tokenRewards(inputs: RewardInputs): Float64Array {
   const { logProbs, referenceLogProbs, mask, scores, klCoefficient } = inputs;
@@ -41,7 +41,7 @@ export function tokenRewards(inputs: RewardInputs): Float64Array {
 export interface AdvantageInputs {
   /** [B, N] */
   readonly rewards: ArrayLike<number>;
-  /** Of the states in which the tokens were chosen, [B, N]. */
+  /** Values of the states in which the tokens were sampled, [B, N]. */
   readonly values: ArrayLike<number>;
   readonly mask: ArrayLike<number>;
   /** B */
@@ -53,7 +53,7 @@ export interface AdvantageInputs {
 export interface Advantages {
   /** Not whitened, [B, N]. */
   readonly advantages: Float64Array;
-  /** Advantage plus value: what the value head learns, [B, N]. */
+  /** Advantage plus value: the value head's target, [B, N]. */
   readonly returns: Float64Array;
 }
 
@@ -80,8 +80,7 @@ export function estimateAdvantages({ rewards, values, mask, rows, gamma, lambda 
 }
 
 /**
- * (x - mean) / sqrt(variance + 1e-8) with the moments of what the mask lets through; `keepMean` scales only. Places outside
- * the mask get 0.
+ * (x - mean) / sqrt(variance + 1e-8) with the masked moments; `keepMean` scales only. Places outside the mask get 0.
  */
 export function whiten({ values, mask }: MaskedRows, { keepMean = false }: { keepMean?: boolean } = {}): Float64Array {
   const { mean, variance } = maskedMoments({ values, mask });
@@ -95,11 +94,11 @@ export function whiten({ values, mask }: MaskedRows, { keepMean = false }: { kee
 export interface Moments {
   readonly count: number;
   readonly mean: number;
-  /** Unbiased (n - 1); 0 for a single value. */
+  /** Unbiased variance (n - 1); 0 for a single value. */
   readonly variance: number;
 }
 
-/** Moments of what the mask lets through. */
+/** Moments over the mask. */
 export function maskedMoments({ values, mask }: MaskedRows): Moments {
   let count = 0;
   let total = 0;
@@ -140,7 +139,10 @@ export function adaptKlCoefficient(
   return coefficient * (1 + (error * episodes) / horizon);
 }
 
-/** 1 - Var(returns - values) / Var(returns): 1 when the values foresee the returns; undefined when these are all equal. */
+/**
+ * 1 - Var(returns - values) / Var(returns): 1 when the values predict the returns; undefined when these are all
+ * equal.
+ */
 export function explainedVariance(
   values: ArrayLike<number>,
   returns: ArrayLike<number>,
@@ -157,7 +159,7 @@ function lastPlace(mask: ArrayLike<number>, row: number, N: number): number {
   return -1;
 }
 
-/** Indices here come from the arrays' own lengths; 0 would only ever stand for a place outside. */
+/** Indices here come from the arrays' own lengths, so the 0 for an index out of range is never used. */
 function valueAt(values: ArrayLike<number>, index: number): number {
   return values[index] ?? 0;
 }

@@ -14,7 +14,7 @@ import { ppoLoss } from "./ppo-loss.ts";
 import type { Sampler } from "./rollout.ts";
 import type { CompletionConfig } from "./sampling-config.ts";
 
-/** Everything on the device that a trainer runs, beside the two models. */
+/** Everything on the device that a trainer runs, besides the two models. */
 export interface PpoPrograms {
   readonly shape: BatchShape;
   readonly head: ValueHead;
@@ -22,22 +22,22 @@ export interface PpoPrograms {
   readonly sampler: Sampler;
   readonly policyScorer: CompletionScorer<PolicyScores>;
   readonly referenceScorer: CompletionScorer;
-  /** One optimizer step on M completions; gives back every number of `LossNodes`. */
+  /** One optimizer step on M completions; returns every number of `LossNodes`. */
   readonly training: Program;
   dispose(): Promise<void>;
 }
 
 export interface PpoModels {
   readonly device: Device;
-  /** Trained in place. */
+  /** The policy, trained in place. */
   readonly policy: Model;
-  /** Never changed. */
+  /** The reference, never changed. */
   readonly reference: Model;
-  /** No id that it has no token for is sampled. */
+  /** Ids without a token are never sampled. */
   readonly tokenizer: Pick<Tokenizer, "vocabSize" | "unusedIds">;
 }
 
-/** What the programs are made of. */
+/** Models and settings that the programs are compiled for. */
 export interface PpoProgramOptions extends PpoModels, CompletionConfig {
   readonly config: PpoConfig;
   readonly random: Random;
@@ -91,7 +91,7 @@ async function compileTraining(
   return device.compile({ stores, outputs: { loss, ...reported }, updates: [optimizer.update(loss)] });
 }
 
-/** Zero, or as torch begins a Linear: weights and bias uniform within 1 / sqrt(D). */
+/** Creates the value head: zero, or initialised as torch's Linear: weights and bias uniform within 1 / sqrt(D). */
 async function createHead(device: Device, D: number, { valueHeadInit }: PpoConfig, random: Random): Promise<ValueHead> {
   if (valueHeadInit === "zero") return createValueHead(device, D);
   const own = random.fork("value head");

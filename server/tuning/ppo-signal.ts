@@ -1,4 +1,7 @@
-/** What a batch of scored completions teaches. Letters: B batch, N completion places. */
+/**
+ * The training signal of a batch of scored completions: advantages and returns. Letters: B batch, N completion
+ * places.
+ */
 import type { CompletionBatch } from "./completion-batch.ts";
 import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import type { PpoConfig } from "./ppo-config.ts";
@@ -14,10 +17,10 @@ import {
 
 export interface SignalInputs {
   readonly batch: CompletionBatch;
-  /** Of the policy that sampled. */
+  /** Scores by the policy that sampled. */
   readonly old: PolicyScores;
   readonly reference: CompletionScores;
-  /** The reward source's, [B]. */
+  /** Rewards from the reward source, [B]. */
   readonly rewards: readonly number[];
   readonly klCoefficient: number;
 }
@@ -30,13 +33,13 @@ export interface Signal {
   readonly kls: readonly number[];
   readonly kl: number;
   readonly rewardMean: number;
-  /** With n - 1; 0 for a single completion. */
+  /** Standard deviation with n - 1; 0 for a single completion. */
   readonly rewardSd: number;
   /** Mean over tokens, in nats. */
   readonly entropy: number;
-  /** Mean over the sampled tokens of -log p, in nats: near the entropy when what was sampled from is what is scored. */
+  /** Mean over the sampled tokens of -log p, in nats: near the entropy if sampling and scoring agree. */
   readonly surprisal: number;
-  /** Of the returns by the values before learning; null when all returns are equal. */
+  /** Variance of the returns that the values explain, before learning; null when all returns are equal. */
   readonly explainedVariance: number | null;
   readonly tokens: number;
 }

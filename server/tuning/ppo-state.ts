@@ -7,35 +7,37 @@ import { PpoStateError } from "./ppo-errors.ts";
 
 const randomState = z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly();
 
-/** What a trainer knows beside its tensors. */
+/** A trainer's state apart from its tensors. */
 export const PpoProgress = z
   .strictObject({
-    /** PPO steps that are done. */
+    /** Number of PPO steps done. */
     steps: z.int().nonnegative(),
-    /** Mini-batches that are done: AdamW's step number. */
+    /** Number of mini-batches done: AdamW's step number. */
     optimizerSteps: z.int().nonnegative(),
     klCoefficient: z.number().nonnegative(),
-    /** Decides the order of prompts. */
+    /** Seed of the order of prompts. */
     seed: randomState,
-    /** Where the stream of lengths, samples and mini-batches stands. */
+    /** State of the stream of lengths, samples and mini-batches. */
     random: randomState,
   })
   .readonly();
 export type PpoProgress = z.infer<typeof PpoProgress>;
 
-/** To be written down before the trainer goes on: tensors are read from the device as they are asked for. */
+/** A trainer's state. Save it before the trainer's next step: tensors are read from the device only when requested. */
 export interface PpoState {
   readonly state: PpoProgress;
   readonly files: { readonly [tensorsFile]: AsyncIterable<Uint8Array> };
 }
 
-/** A saved state: `read` gives the bytes of a file. */
+/** A saved state: `read` returns the bytes of a file. */
 export interface SavedPpoState {
   readonly state: unknown;
   read(name: string): Promise<Uint8Array>;
 }
 
-/** Weights, value head and moments, one after the other as little-endian float32, in the order of the stores' names. */
+/**
+ * File of weights, value head and moments, concatenated as little-endian float32, in the order of the stores' names.
+ */
 export const tensorsFile = "tensors.f32";
 
 export async function* tensorBytes(stores: readonly StateStore[]): AsyncGenerator<Uint8Array> {
@@ -48,7 +50,7 @@ export async function* tensorBytes(stores: readonly StateStore[]): AsyncGenerato
   }
 }
 
-/** Writes every tensor back. Throws `PpoStateError` when the bytes are not those of these stores; nothing is written then. */
+/** Restores every tensor. Throws `PpoStateError`, and writes nothing, if the bytes do not fit these stores. */
 export async function restoreTensors(stores: readonly StateStore[], bytes: Uint8Array): Promise<void> {
   const sizes: { store: StateStore; name: string; length: number }[] = [];
   for (const store of stores)
@@ -58,7 +60,7 @@ export async function restoreTensors(stores: readonly StateStore[], bytes: Uint8
     throw new PpoStateError(
       `the saved state has ${bytes.length} bytes of tensors; this model and its moments have ${expected}: it belongs to another model`,
     );
-  // A copy begins at an offset that floats can be read from; a Buffer's own slice would be no copy.
+  // Uint8Array.from copies, so the floats are aligned; `slice` of a Buffer would not copy.
   const floats = new Float32Array(Uint8Array.from(bytes).buffer);
   let at = 0;
   for (const { store, name, length } of sizes) {
@@ -67,7 +69,7 @@ export async function restoreTensors(stores: readonly StateStore[], bytes: Uint8
   }
 }
 
-/** Throws `PpoStateError` when this is not what a trainer saved. */
+/** Parses a saved state. Throws `PpoStateError` if no trainer saved it. */
 export function parseProgress(state: unknown): PpoProgress {
   const parsed = PpoProgress.safeParse(state);
   if (!parsed.success) throw new PpoStateError(`not the state of a PPO run: ${z.prettifyError(parsed.error)}`);

@@ -4,7 +4,10 @@ import type { PpoConfig } from "./ppo-config.ts";
 import { makePrompts } from "./prompts.ts";
 import type { TunerInput } from "./tuner.ts";
 
-/** PPO on the beginnings of the texts. Throws what `makePrompts`, `createPpoTrainer` and `PpoTrainer.restore` throw. */
+/**
+ * Opens a PPO tuner on the beginnings of the texts. Throws what `makePrompts`, `createPpoTrainer` and
+ * `PpoTrainer.restore` throw.
+ */
 export async function openPpoTuner(input: TunerInput, config: PpoConfig, saved?: Checkpoint): Promise<PpoTrainer> {
   const { texts, tokenizer, policy, sampling, text, random } = input;
   const options = { ...sampling, ...text, bosId: policy.config.bosId };

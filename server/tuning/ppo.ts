@@ -1,7 +1,7 @@
 /**
- * Fine-tuning by PPO as the paper did it with TRL 0.7.7 (reference/method.md 1.2), with two of its bugs mended: a completion
- * never reaches back into its prompt when it ends early, and gradients are clipped in every mini-batch. Letters: B batch, N
- * completion places.
+ * Fine-tuning by PPO as in the paper, which used TRL 0.7.7 (reference/method.md 1.2), with two of its bugs fixed: a
+ * completion that ends early never includes tokens of its prompt, and gradients are clipped in every mini-batch.
+ * Letters: B batch, N completion places.
  */
 import { Random, type RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
@@ -33,18 +33,18 @@ import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollo
 import type { Tuner, TunerStep } from "./tuner.ts";
 
 export interface PpoTrainerOptions extends PpoProgramOptions {
-  /** Trained in place; the same model as the reference to begin with, as a rule. */
+  /** Trained in place; usually the same model as the reference initially. */
   readonly policy: LoadedModel;
   readonly tokenizer: Pick<Tokenizer, "decode" | "vocabSize" | "unusedIds">;
   readonly reward: Reward;
   readonly prompts: readonly Prompt[];
-  /** Forked, never moved: the trainer's own streams are part of its state. */
+  /** Parent generator: only forked, never drawn from; the trainer's own streams are part of its state. */
   readonly random: Random;
-  /** Ends a reward that takes long, with its reason. */
+  /** Aborts a slow reward, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a step did. */
+/** Result of a step. */
 export interface PpoStep extends TunerStep {
   readonly metrics: PpoMetrics;
   /** Every completion of the batch, in its order. */
@@ -52,22 +52,22 @@ export interface PpoStep extends TunerStep {
   readonly times: PpoTimes;
 }
 
-/** Numbers that only the seed, the data and the device decide: a resumed run gives the same ones. */
+/** Metrics that depend only on seed, data and device: a resumed run gives the same ones. */
 export type PpoMetrics = Readonly<{
   /** 1, 2, ... */
   step: number;
   rewardMean: number;
   rewardSd: number;
   /**
-   * To the reference, before this step's learning: mean over completions of the sum over tokens of log p - log p_reference, in
-   * nats.
+   * KL from the reference before this step's learning: mean over completions of the sum over tokens of log p - log
+   * p_reference, in nats.
    */
   kl: number;
-  /** The one that this step's rewards were made with. */
+  /** The coefficient in this step's rewards. */
   klCoefficient: number;
   /** Mean over tokens, before this step's learning, in nats. */
   entropy: number;
-  /** Mean over the sampled tokens of -log p: near the entropy, or sampling and scoring disagree. */
+  /** Mean over the sampled tokens of -log p: near the entropy unless sampling and scoring disagree. */
   surprisal: number;
   explainedVariance: number | null;
   /** Means over the step's mini-batches, each before its own optimizer step. */
@@ -77,14 +77,14 @@ export type PpoMetrics = Readonly<{
   approxKl: number;
   clipFraction: number;
   valueClipFraction: number;
-  /** Before clipping. */
+  /** Norm before clipping. */
   gradientNorm: number;
-  /** Mini-batches that taught nothing because their probabilities had moved too far. */
+  /** Mini-batches that were skipped because the mean probability ratio exceeded the threshold. */
   skippedMiniBatches: number;
   learningRate: number;
-  /** Chosen by the policy in this step, end-of-text tokens among them. */
+  /** Number of tokens that the policy sampled in this step, including end-of-text tokens. */
   tokens: number;
-  /** Completions that came to an end of text. */
+  /** Share of completions that reached an end of text. */
   endedShare: number;
 }>;
 
@@ -99,13 +99,13 @@ export interface PpoSample {
 export interface PpoTimes {
   readonly sampleS: number;
   readonly rewardS: number;
-  /** Policy and reference over the sampled completions. */
+  /** Scoring the sampled completions by policy and reference. */
   readonly scoreS: number;
   readonly trainS: number;
   readonly totalS: number;
 }
 
-/** Makes a trainer. Throws `TooFewPromptsError`, `PpoModelError`, `ContextLengthError` and what compiling throws. */
+/** Creates a trainer. Throws `TooFewPromptsError`, `PpoModelError`, `ContextLengthError` and what compiling throws. */
 export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
   checkModels(options);
   const prompts = new PromptBatches(options.prompts, options.config.batchSize, options.random.state);
@@ -143,9 +143,9 @@ export class PpoTrainer implements Tuner {
   }
 
   /**
-   * One PPO step. Throws `NegativeKlError`, `RunawayKlError`, `NonFiniteRewardError` and the engine's `NonFiniteError`. After
-   * any error the trainer is of no more use: it refuses to step, to be saved and to tell its state, so that what was saved
-   * before stays the last good one.
+   * Runs one PPO step. Throws `NegativeKlError`, `RunawayKlError`, `NonFiniteRewardError` and the engine's
+   * `NonFiniteError`. After any error the trainer refuses to step, to be saved and to return its state, so that the
+   * last good state stays the saved one.
    */
   async step(): Promise<PpoStep> {
     this.#refuseIfFailed();
@@ -158,8 +158,8 @@ export class PpoTrainer implements Tuner {
   }
 
   /**
-   * Everything that a trainer with the same options needs to go on from here with the same bits. Read its files before the
-   * next step.
+   * The complete state: a trainer with the same options resumes from it bit for bit. Read its files before the next
+   * step.
    */
   capture(): PpoState {
     this.#refuseIfFailed();
@@ -173,7 +173,10 @@ export class PpoTrainer implements Tuner {
     return { state, files: { [tensorsFile]: tensorBytes(this.#stores) } };
   }
 
-  /** Goes back or on to a saved state. Throws `PpoStateError`, and changes nothing, when it is not one of this model. */
+  /**
+   * Resets the trainer to a saved state. Throws `PpoStateError`, and changes nothing, if it belongs to another
+   * model.
+   */
   async restore(saved: SavedPpoState): Promise<void> {
     const progress = parseProgress(saved.state);
     await restoreTensors(this.#stores, await saved.read(tensorsFile));
@@ -192,7 +195,7 @@ export class PpoTrainer implements Tuner {
     await saveModel(this.#options.policy, folder, { extra: await valueHeadTensors(this.#programs.head) });
   }
 
-  /** Frees the programs, the value head and the moments; the two models are the caller's. */
+  /** Frees the programs, the value head and the moments; the caller frees the two models. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#programs.dispose();
   }
@@ -245,7 +248,7 @@ export class PpoTrainer implements Tuner {
     return [await policyScorer.score(batch), await referenceScorer.score(batch)];
   }
 
-  /** The optimizer steps: `epochs` times over the batch, in mini-batches of a new random order each time. */
+  /** Runs the optimizer steps: `epochs` passes over the batch, in mini-batches of a new random order each time. */
   async #train(batch: CompletionBatch, old: PolicyScores, { advantages, returns }: Signal): Promise<LearningMetrics> {
     const { epochs, miniBatchSize, ratioThreshold } = this.#options.config;
     const order = [...Array(batch.rows).keys()];
@@ -315,7 +318,7 @@ export class PpoTrainer implements Tuner {
   }
 }
 
-/** torch.optim.AdamW's. */
+/** Defaults of torch.optim.AdamW. */
 const adam = { beta1: 0.9, beta2: 0.999, eps: 1e-8 } as const;
 
 type MiniBatchResults = { readonly [K in keyof LossNodes | "gradientNorm"]: number };

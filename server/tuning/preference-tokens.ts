@@ -1,8 +1,11 @@
 /**
- * Preference pairs as token ids, by the rules of two versions of TRL. `trl-1` is that of 1.16 (trl/trainer/dpo_trainer.py, _prepare_dataset): the
- * end-of-text token is appended as text, an answer begins where the tokens of prompt and prompt + answer part, and what is longer than `maxTokens` loses
- * its end. `trl-0.7.7` is what the paper's code used: ids of begin and end of text are always added, a prompt that is cut keeps its last tokens and so
- * loses the first of them, and an answer that is cut loses the last.
+ * Preference pairs as token ids, by the rules of two versions of TRL.
+ *
+ * - `trl-1`, as in 1.16 (trl/trainer/dpo_trainer.py, _prepare_dataset): appends the end-of-text token as text,
+ * starts an answer where the tokens of prompt and prompt + answer diverge, and cuts the end of what is longer than
+ * `maxTokens`.
+ * - `trl-0.7.7`, as in the paper's code: always adds the ids of begin and end of text; cuts a prompt at its
+ * beginning and an answer at its end.
  */
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { PairTokensConfig } from "./dpo-config.ts";
@@ -15,10 +18,10 @@ export interface PreferencePair {
   readonly rejected: string;
 }
 
-/** Why nothing can be learned from a pair. */
+/** Reasons why nothing can be learned from a pair. */
 export type PairLoss = keyof typeof pairLosses;
 
-/** In words, for counts of pairs that were left out. */
+/** The reasons in words, for counts of pairs that were left out. */
 export const pairLosses = {
   longPrompt: "the prompt alone is as long as the limit",
   noTokens: "an answer has no token that something stands before",
@@ -26,14 +29,14 @@ export const pairLosses = {
   equal: "both answers have the same tokens",
 } as const;
 
-/** What became of a pair: its tokens and what was cut, or why it is left out. */
+/** Result for a pair: its tokens and what was cut, or the reason for leaving it out. */
 export type PairTokens =
   | { readonly kind: "pair"; readonly pair: TokenPair; readonly cut: readonly ("prompt" | "chosen" | "rejected")[] }
   | { readonly kind: "lost"; readonly reason: PairLoss };
 
 export type PairTokenizer = Pick<Tokenizer, "encode" | "decode" | "bosId" | "eosId">;
 
-/** Throws `PairTokensError` where the tokenizer lacks a token that the rule adds. */
+/** Tokenises a pair. Throws `PairTokensError` if the tokenizer lacks a token that the rule adds. */
 export function pairTokens(pair: PreferencePair, tokenizer: PairTokenizer, config: PairTokensConfig): PairTokens {
   const made = byRule(pair, tokenizer, config);
   if (made.kind === "lost") return made;
@@ -107,7 +110,7 @@ function joined(prompt: string, answer: string, tokenizer: PairTokenizer): Token
     tokenizer.encode(text, { addSpecialTokens: false, parseSpecialTokens: true }).ids;
   const [own, whole] = [encode(prompt), encode(prompt + answer)];
   if (whole.length < own.length) return undefined;
-  // A token that merges over the border belongs to the answer, with what it has of the prompt.
+  // A token that merges across the border belongs to the answer, including its part of the prompt.
   const start = own.length - Number(sharedStart(own, whole) < own.length);
   return {
     prompt: Int32Array.from([idOf(tokenizer, "bosId"), ...whole.subarray(0, start)]),
@@ -121,7 +124,7 @@ function idOf(tokenizer: PairTokenizer, name: "bosId" | "eosId"): number {
   return id;
 }
 
-/** How many ids two sequences begin with alike. */
+/** Length of the longest common prefix of two sequences of ids. */
 function sharedStart(a: Int32Array, b: Int32Array): number {
   const most = Math.min(a.length, b.length);
   let at = 0;

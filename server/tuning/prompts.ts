@@ -1,4 +1,6 @@
-/** Prompts: the beginnings of texts. Which texts, how many tokens of each, and in which order, is decided by the seed alone. */
+/**
+ * Prompts: the beginnings of texts. The seed alone decides which texts, how many tokens of each, and in which order.
+ */
 import { invariant } from "../common/errors.ts";
 import { Random, type RandomState } from "../common/random.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
@@ -7,11 +9,11 @@ import type { SamplingConfig, TextConfig, TokenRange } from "./sampling-config.t
 
 /** The beginning of a text. */
 export interface Prompt {
-  /** As the model reads it, with the beginning-of-text token if there is one. */
+  /** Ids that the model reads, including the beginning-of-text token if there is one. */
   readonly ids: Int32Array;
-  /** What the ids say, without special tokens. */
+  /** The ids decoded, without special tokens. */
   readonly text: string;
-  /** Place of the text among those given. */
+  /** Index of the text among the given ones. */
   readonly textIndex: number;
 }
 
@@ -21,9 +23,9 @@ export interface PromptOptions extends Pick<SamplingConfig, "promptTokens" | "mi
 }
 
 /**
- * The first n tokens of every text that is long enough, with n uniform over `promptTokens` and drawn once for each, as the
- * paper's code does. A text of fewer tokens is taken whole; one without any gives no prompt. Throws `PpoModelError` when a
- * missing BOS token is asked for.
+ * Makes a prompt of each text: its first n tokens, with n uniform over `promptTokens` and drawn once a text, as in
+ * the paper's code. A text of fewer tokens is taken whole; an empty one gives no prompt. Throws `PpoModelError` if
+ * `prependBos` needs a BOS token that is missing.
  */
 export function makePrompts(
   texts: readonly string[],
@@ -47,14 +49,14 @@ export function makePrompts(
   return prompts;
 }
 
-/** An integer of the range, each equally likely. */
+/** An integer of the range, uniformly drawn. */
 export function uniformIn({ min, max }: TokenRange, random: Random): number {
   return min + random.integer(max - min + 1);
 }
 
 /**
- * Batches of prompts without end: every epoch goes through all prompts in an order of its own and drops what does not fill a
- * batch. Batch number k is a function of the seed and k, so there is nothing to save but k.
+ * An endless sequence of batches of prompts: every epoch takes all prompts in a new order and drops the remainder
+ * that does not fill a batch. Batch number k is a function of the seed and k, so k is the only state to save.
  */
 export class PromptBatches {
   readonly #prompts: readonly Prompt[];
@@ -91,8 +93,8 @@ export class PromptBatches {
 }
 
 /**
- * Only as much of the text is encoded as surely holds n tokens: it is cut before a space, and the tokens near the cut, which
- * the rest of the text could change, are not used.
+ * Encodes only as much of the text as surely contains n tokens: cuts it before a space, and discards the tokens near
+ * the cut, which the rest of the text could change.
  */
 function firstTokens(text: string, n: number, tokenizer: Pick<Tokenizer, "encode">): number[] {
   const cut = text.indexOf(" ", charactersPerToken * n);
@@ -102,6 +104,6 @@ function firstTokens(text: string, n: number, tokenizer: Pick<Tokenizer, "encode
   return [...ids.subarray(0, n)];
 }
 
-/** Many more than a token of prose has. */
+/** Far above the mean number of characters of a token of prose. */
 const charactersPerToken = 32;
 const tokensNearCut = 8;

@@ -1,4 +1,4 @@
-/** Where in the weights the gain is: the reward when some of them are put back to what they were before tuning. */
+/** Locates the gain in the weights: the reward after resetting parts of them to their values before tuning. */
 import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
 import type { Values } from "../engine/graph.ts";
 import { Generator } from "../models/generate.ts";
@@ -7,7 +7,7 @@ import { shapeOf } from "./completion-batch.ts";
 import type { EvaluationOptions } from "./evaluate.ts";
 import { completionsOf, decodeText, sampleRollouts } from "./rollout.ts";
 
-/** Some of the model's parameters under a name. */
+/** A named group of the model's parameters. */
 export interface WeightPart {
   readonly id: string;
   readonly parameters: readonly string[];
@@ -17,13 +17,13 @@ export interface RestoreOptions extends Omit<EvaluationOptions, "base" | "known"
   /** A parameter's values before tuning. */
   readonly before: (parameter: string) => Promise<Float32Array>;
   readonly parts: readonly WeightPart[];
-  /** Rewards of the first prompts, from a measurement with the same options that was cut. */
+  /** Rewards of the first prompts, from an interrupted measurement with the same options. */
   readonly known?: RestoredRewards;
-  /** Awaited after every batch with all rewards so far; throws to stop. */
+  /** Callback awaited after every batch with all rewards so far; it throws to stop. */
   readonly onBatch?: (rewards: RestoredRewards) => Promise<void>;
 }
 
-/** Rewards prompt by prompt, of the tuned model as it is and with each part put back, by the part's id. */
+/** Rewards prompt by prompt, of the tuned model unchanged and with each part reset, by the part's id. */
 export interface RestoredRewards {
   readonly tuned: readonly number[];
   readonly parts: Readonly<Record<string, readonly number[]>>;
@@ -32,7 +32,7 @@ export interface RestoredRewards {
 export interface RestoredPart {
   readonly id: string;
   readonly reward: MeanInterval;
-  /** Of the reward by putting the part back, prompt by prompt. */
+  /** Change of the reward by resetting the part, prompt by prompt. */
   readonly change: MeanInterval;
 }
 
@@ -42,8 +42,9 @@ export interface Restored {
 }
 
 /**
- * Completes the prompts with the tuned model, and with each part of its weights put back in turn: always with the lengths and random numbers of
- * `evaluatePair` on the same options, so that changes are paired. The weights are as they were when it returns or throws.
+ * Completes the prompts with the tuned model, then with each part of its weights reset in turn, always with the
+ * lengths and random numbers of `evaluatePair` on the same options, so that changes are paired. Restores the weights
+ * before it returns or throws.
  */
 export async function measureRestored(options: RestoreOptions): Promise<Restored> {
   const { parts, known = { tuned: [], parts: {} }, onBatch } = options;
@@ -91,7 +92,7 @@ async function withPartPutBack<R>(
   }
 }
 
-/** Nothing is frozen: one program serves all parts, and was measured to be as fast. */
+/** Nothing is frozen, so that one program serves all parts; measured to be as fast. */
 async function createGenerator(options: RestoreOptions) {
   const { device, tuned, tokenizer, sampling } = options;
   const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(options);
@@ -100,7 +101,7 @@ async function createGenerator(options: RestoreOptions) {
   return Object.assign(generator, { [Symbol.asyncDispose]: () => generator.dispose() });
 }
 
-/** A reward a prompt. */
+/** Rewards, one a prompt. */
 async function rewardsOf(
   generator: Generator,
   { tokenizer, reward, prompts, sampling, random, signal }: RestoreOptions,

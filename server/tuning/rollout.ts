@@ -1,4 +1,4 @@
-/** Sampling completions: batched, each of its own length. */
+/** Samples completions in batches, each completion of its own length. */
 import type { Random } from "../common/random.ts";
 import type { Generator } from "../models/generate.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
@@ -7,12 +7,12 @@ import type { Episode } from "./completion-batch.ts";
 import { type Prompt, uniformIn } from "./prompts.ts";
 import type { SamplingConfig } from "./sampling-config.ts";
 
-/** What gives continuations; a `Generator`, as a rule. */
+/** The source of continuations; usually a `Generator`. */
 export type Sampler = Pick<Generator, "generate" | "dispose">;
 
 export type RolloutOptions = Pick<SamplingConfig, "newTokens" | "temperature">;
 
-/** A completion as it was sampled, and its text. */
+/** A sampled completion and its text. */
 export interface Rollout extends Episode {
   readonly promptText: string;
   /** Without an end-of-text token. */
@@ -20,7 +20,7 @@ export interface Rollout extends Episode {
   readonly ended: boolean;
 }
 
-/** The length of every prompt's completion, drawn from `newTokens`. */
+/** Draws the length of every prompt's completion from `newTokens`. */
 export function drawLengths(
   prompts: readonly Prompt[],
   { newTokens }: Pick<SamplingConfig, "newTokens">,
@@ -30,9 +30,9 @@ export function drawLengths(
 }
 
 /**
- * Samples a completion for every prompt, with its length drawn from `newTokens` unless `lengths` has it. A completion that ends early is just that:
- * the end-of-text token is its last token, and nothing of the prompt enters it (the published code cut `gen_len` tokens off
- * the end of prompt and completion together).
+ * Samples a completion for every prompt, with its length drawn from `newTokens` unless `lengths` has it. A
+ * completion may end early: the end-of-text token is then its last one, and it contains nothing of the prompt (the
+ * published code cut `gen_len` tokens off the end of prompt and completion together).
  */
 export async function sampleRollouts(
   sampler: Sampler,
@@ -62,12 +62,12 @@ export async function sampleRollouts(
   });
 }
 
-/** What a reward is asked of rollouts. */
+/** Rollouts as input for a reward. */
 export function completionsOf(rollouts: readonly Rollout[]): Completion[] {
   return rollouts.map(({ promptText, text }) => ({ prompt: promptText, completion: text }));
 }
 
-/** Ids to text, without special tokens. */
+/** A decoder of ids to text, without special tokens. */
 export function decodeText(tokenizer: Pick<Tokenizer, "decode">): (ids: Int32Array) => string {
   return (ids) => tokenizer.decode(ids, { skipSpecialTokens: true });
 }

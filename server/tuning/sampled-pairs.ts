@@ -1,6 +1,7 @@
 /**
- * Preference pairs out of a reward: several completions of a prompt from one model, of which the best is chosen and the worst rejected. What a model
- * tuned on them should have learned is then known, and no preference data is needed.
+ * Preference pairs from a reward: samples several completions of a prompt from one model, chooses the best and
+ * rejects the worst. The preference that a model tuned on them should learn is then known, and no preference data is
+ * needed.
  */
 import type { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
@@ -21,9 +22,9 @@ import {
 } from "./rollout.ts";
 
 export interface PairSampling extends RolloutOptions {
-  /** Completions of every prompt, at least two. */
+  /** Number of completions of every prompt, at least two. */
   readonly completions: number;
-  /** Prompts sampled at once. */
+  /** Number of prompts in a batch. */
   readonly promptsAtOnce: number;
 }
 
@@ -33,19 +34,19 @@ export interface SampledPairOptions {
   readonly reward: Reward;
   readonly prompts: readonly Prompt[];
   readonly sampling: PairSampling;
-  /** Forked, never moved. */
+  /** Parent generator: only forked, never drawn from, so the caller's stream is unchanged. */
   readonly random: Random;
   readonly signal?: AbortSignal | undefined;
-  /** From a run with the same options that was cut. */
+  /** Pairs from an interrupted run with the same options. */
   readonly known?: SampledPairs;
-  /** Awaited after every batch with all so far; throws to stop. */
+  /** Callback awaited after every batch with all pairs so far; it throws to stop. */
   readonly onBatch?: (made: SampledPairs) => Promise<void>;
 }
 
 export interface SampledPairs {
-  /** Prompts that were sampled from. */
+  /** Number of prompts that were sampled from. */
   readonly prompts: number;
-  /** Prompts whose completions all had one reward: nothing is preferred there. */
+  /** Number of prompts whose completions all had the same reward, so that they give no preference. */
   readonly ties: number;
   readonly pairs: readonly SampledPair[];
 }
@@ -59,12 +60,12 @@ export interface SampledPair {
 export interface SampledAnswer {
   readonly text: string;
   readonly reward: number;
-  /** With the prompt's, as they were sampled. */
+  /** Ids of prompt and answer, as they were sampled. */
   readonly promptIds: readonly number[];
   readonly ids: readonly number[];
 }
 
-/** A generator for `samplePairs`. Throws `ContextLengthError` where prompt and completion do not fit. */
+/** Creates a generator for `samplePairs`. Throws `ContextLengthError` if prompt and completion do not fit. */
 export async function createPairSampler(
   device: Device,
   model: Model,
@@ -85,7 +86,10 @@ export async function createPairSampler(
   });
 }
 
-/** One pair of every prompt whose completions are not worth the same. All completions of a prompt have one length, so that none is preferred for it. */
+/**
+ * Makes one pair of every prompt whose completions differ in reward. All completions of a prompt have one length, so
+ * that length decides no preference.
+ */
 export async function samplePairs(options: SampledPairOptions): Promise<SampledPairs> {
   const { prompts, sampling, random, known, onBatch } = options;
   let made: SampledPairs = known ?? { prompts: 0, ties: 0, pairs: [] };
@@ -102,7 +106,7 @@ export async function samplePairs(options: SampledPairOptions): Promise<SampledP
   return made;
 }
 
-/** Of the ids that were sampled. */
+/** A pair of the ids that were sampled. */
 export function tokenPairOf({ chosen, rejected }: SampledPair): TokenPair {
   const answer = ({ promptIds, ids }: SampledAnswer): TokenPair["chosen"] => ({
     prompt: Int32Array.from(promptIds),

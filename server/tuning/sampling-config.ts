@@ -1,10 +1,10 @@
 /**
- * Settings of what is sampled and scored, which every way of tuning and every measurement of completions shares. The descriptions are the documentation: they
- * also reach the JSON Schema of the experiment file.
+ * Settings of sampling and scoring, which every kind of tuning and every measurement of completions shares. The
+ * descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
 
-/** A million of anything here takes weeks on any machine. */
+/** Upper bound: a million of anything here takes weeks on any machine. */
 export const count = z.int().positive().max(1_000_000);
 
 /** Bounds of a uniform draw, both included. */
@@ -21,7 +21,7 @@ function tokenRange(what: string) {
     .describe(`Fewest and most ${what}, uniformly.`);
 }
 
-/** How texts become prompts, and prompts completions. */
+/** Settings of how texts become prompts, and prompts completions. */
 export const SamplingConfig = z
   .strictObject({
     promptTokens: tokenRange("tokens of a text that make a prompt; drawn for each text"),
@@ -45,7 +45,7 @@ export const SamplingConfig = z
   .readonly();
 export type SamplingConfig = z.infer<typeof SamplingConfig>;
 
-/** How the models read texts. */
+/** Settings of how the models read texts. */
 export const TextConfig = z
   .strictObject({
     prependBos: z
@@ -55,7 +55,7 @@ export const TextConfig = z
   .readonly();
 export type TextConfig = z.infer<typeof TextConfig>;
 
-/** All that says how prompts are made and completed. */
+/** All settings for making and completing prompts. */
 export interface CompletionConfig {
   readonly sampling: SamplingConfig;
   readonly text: TextConfig;

@@ -1,4 +1,4 @@
-/** A way of tuning, as everything outside of it sees one: what it is given, what a step does, what is saved. */
+/** The interface of a tuner, for every kind of tuning: its input, its steps, its checkpoints. */
 import type { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import type { LoadedModel } from "../models/checkpoint.ts";
@@ -8,7 +8,7 @@ import type { Reward } from "../rewards/reward.ts";
 import type { Checkpoint, CheckpointContent, Metrics } from "../runs/stage.ts";
 import type { CompletionConfig } from "./sampling-config.ts";
 
-/** What every way of tuning is given. Models and reward are the caller's to free. */
+/** Input of every tuner. The caller frees models and reward. */
 export interface TunerInput extends CompletionConfig {
   readonly device: Device;
   /** Trained in place. */
@@ -16,39 +16,48 @@ export interface TunerInput extends CompletionConfig {
   /** The same model with weights of its own, never changed. */
   readonly reference: LoadedModel;
   readonly tokenizer: Tokenizer;
-  /** Those to tune on. */
+  /** Texts to tune on. */
   readonly texts: readonly string[];
   readonly reward: Reward;
-  /** Forked, never moved: streams that move are part of a tuner's state. */
+  /** Parent generator: only forked, never drawn from; streams that advance are part of a tuner's state. */
   readonly random: Random;
-  /** Ends waits that are long, with its reason. */
+  /** Aborts long waits, which then throw the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a step did. */
+/** Result of a step. */
 export interface TunerStep {
-  /** Numbers that only the seed, the data and the device decide: a resumed tuning gives the same ones. Those of `Tuner.measures` are among them. */
+  /**
+   * Metrics that depend only on seed, data and device: a resumed tuning gives the same ones. Those of
+   * `Tuner.measures` are among them.
+   */
   readonly metrics: Metrics;
-  /** Texts to look at, by what they are. */
+  /** Texts for display, by label. */
   readonly shown: Readonly<Record<string, string>>;
 }
 
-/** A tuning under way. Disposing it frees what it made on the device. */
+/** A tuning in progress. Disposing it frees what it allocated on the device. */
 export interface Tuner extends AsyncDisposable {
-  /** What its steps log, in the order in which one looks at it. */
+  /** Measures that its steps log, in the order of display. */
   readonly measures: readonly Measure[];
   readonly steps: number;
-  /** Steps that are done, restored ones among them. */
+  /** Number of steps done, including restored ones. */
   readonly done: number;
-  /** Takes one step. After any error it refuses to step, to be saved and to be captured, so that what was saved before stays the last good one. */
+  /**
+   * Takes one step. After any error the tuner refuses to step, to be saved and to be captured, so that the last good
+   * state stays the saved one.
+   */
   step(): Promise<TunerStep>;
-  /** Everything that a tuner with the same input and settings needs to go on from here with the same bits. Its files are read before the next step. */
+  /**
+   * The complete state: a tuner with the same input and settings resumes from it bit for bit. Read its files before
+   * the next step.
+   */
   capture(): CheckpointContent;
   /** Saves the tuned model as a Hugging Face checkpoint. */
   save(folder: string): Promise<void>;
 }
 
-/** How a tuning of each kind begins, or goes on from a checkpoint that it captured. */
+/** Opens a tuner of each kind, afresh or from a checkpoint that it captured. */
 export type TunerTable<Kinds> = {
   readonly [K in keyof Kinds]: (input: TunerInput, config: Kinds[K], saved?: Checkpoint) => Promise<Tuner>;
 };

@@ -1,4 +1,4 @@
-/** The ways of tuning as they run; `tunings.ts` has what is known of them before. */
+/** The table of tuners; `tunings.ts` has the facts about them that need no engine. */
 import { openDpoTuner } from "./dpo-tuner.ts";
 import { openPpoTuner } from "./ppo-tuner.ts";
 import type { TunerTable } from "./tuner.ts";

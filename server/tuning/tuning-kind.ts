@@ -1,22 +1,22 @@
-/** What the rest of the program asks of a way of tuning without running it. */
+/** The interface of a kind of tuning, as far as it needs no running. */
 
-/** What is known of a tuning before it runs. */
+/** Facts about a tuning that are known before it runs. */
 export interface TuningFacts {
-  /** For the head of a report. */
+  /** Summary for the head of a report. */
   readonly inWords: string;
-  /** The fewest texts that it can learn from, and the field that says so. */
+  /** The least number of texts that it can learn from, and the field that requires it. */
   readonly fewestTexts: { readonly field: string; readonly count: number };
   readonly steps: number;
-  /** That it learns from, all steps together. */
+  /** Number of completions that it learns from, over all steps. */
   readonly completions: number;
 }
 
-/** A way of tuning whose settings are a `Config`. */
+/** A kind of tuning whose settings are a `Config`. */
 export interface TuningKind<Config> {
   facts(config: Config): TuningFacts;
-  /** The same with another number of steps, at least one. */
+  /** The same settings with another number of steps, at least one. */
   withSteps(config: Config, steps: number): Config;
-  /** The settings as they key what they make: `kind` and all, unless runs were made before there were kinds. */
+  /** The settings as part of cache keys: with `kind`, except for the kind whose runs are older than `kind`. */
   keyed(config: Config): Readonly<Record<string, unknown>>;
 }
 

@@ -1,10 +1,10 @@
-/** The ways of tuning, and what the rest of the program asks of one without running it: this loads no engine. */
+/** The table of kinds of tuning, as far as it needs no running: importing it loads no engine. */
 import type { z } from "zod";
 import { DpoConfig, dpoTuning } from "./dpo-config.ts";
 import { PpoConfig, ppoTuning } from "./ppo-config.ts";
 import type { TuningFacts, TuningKind, TuningOf, TuningTable } from "./tuning-kind.ts";
 
-/** The settings of every way of tuning, told apart by `kind`: what `tuning` of an experiment file may be. */
+/** Schemas of the settings of every kind, discriminated by `kind`: what `tuning` of an experiment file may be. */
 export const tuningSchemas = [PpoConfig, DpoConfig] as const;
 
 type Settings = z.infer<(typeof tuningSchemas)[number]>;
@@ -25,12 +25,12 @@ export function withSteps(tuning: Tuning, steps: number): Tuning {
   return paired<keyof TuningKinds, Tuning>(tuning.kind, tuning, (row, own) => row.withSteps(own, steps));
 }
 
-/** A tuning's settings as they key what it makes. */
+/** A tuning's settings as part of cache keys. */
 export function keyedSettings(tuning: Tuning): Readonly<Record<string, unknown>> {
   return paired(tuning.kind, tuning, (row, own) => row.keyed(own));
 }
 
-/** Gives settings to the row of their kind. */
+/** Passes settings to the row of their kind. */
 function paired<K extends keyof TuningKinds, R>(
   kind: K,
   tuning: TuningKinds[K],
