@@ -4,27 +4,31 @@ import type { NotificationType, RequestType } from "../protocol/message.ts";
 import { failureOf, ParamsError, RequestCancelledError, responseErrorOf } from "./failures.ts";
 import { MAX_REQUESTS_AT_ONCE } from "./limits.ts";
 
-/** What a handler is given besides its parameters. */
+/** What a handler receives besides its parameters. */
 export interface RequestContext {
-  /** Aborted when the asker takes the question back; its reason is what the asker is told. Long work looks at it between slices. */
+  /**
+   * Aborted when the client cancels the request; the client receives its reason as the error. Long work checks it
+   * between slices.
+   */
   readonly signal: AbortSignal;
 }
 
-/** Where the boundary writes what it sees. */
+/** The log of the boundary. */
 export interface ServerLog {
   readonly info: (line: string) => void;
   readonly error: (line: string) => void;
 }
 
 /**
- * The one boundary between the wire and the features: every message's parameters are parsed with its schema, every answer is measured, every
- * cancellation answered at once, and every error becomes a `WireFailure`. A handler that throws takes nothing else down.
+ * The only boundary between the wire and the handlers: it parses every message's parameters with the message's schema,
+ * times every response, answers every cancellation at once, and turns every error into a `WireFailure`. A handler that
+ * throws affects nothing else.
  */
 export class Dispatcher {
   readonly #connection: Connection;
   readonly #log: ServerLog;
   #underWay = 0;
-  /** What is asked to stop and waited for at the end, answered already or not. */
+  /** Work in progress, whether or not its request was answered; `close` aborts and awaits it. */
   readonly #working = new Map<Promise<unknown>, AbortController>();
   #isClosed = false;
 
@@ -40,7 +44,7 @@ export class Dispatcher {
     this.standardRequest(method, schema, handle);
   }
 
-  /** A request of LSP itself, with a schema for the part of its parameters that is used. */
+  /** Handles one of LSP's own requests, with a schema for those of its parameters that are used. */
   standardRequest<P extends z.ZodType>(
     method: string,
     schema: P,
@@ -65,7 +69,7 @@ export class Dispatcher {
     });
   }
 
-  /** Runs something that nobody waits for; its failure is logged. */
+  /** Runs work that nobody awaits, and logs its failure. */
   guard(what: string, work: () => void | Promise<void>): void {
     const logFailure = (error: unknown): void => {
       const failure = failureOf(error);
@@ -79,8 +83,8 @@ export class Dispatcher {
   }
 
   /**
-   * Takes every question back and waits until the work on each has ended: handlers give back in the end what they have borrowed or opened, and a thread
-   * must have ended before the process does.
+   * Cancels every request and waits until the work on each has ended: handlers release at their end what they borrowed
+   * or opened, and threads must end before the process does.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -111,7 +115,7 @@ export class Dispatcher {
     const startMs = performance.now();
     this.#underWay += 1;
     try {
-      // The asker hears of the end at once; the work ends when it next looks at its signal.
+      // The client receives the cancellation at once; the work ends when it next checks its signal.
       return await Promise.race([
         rejectedBy(controller.signal),
         this.#track(inOrder(work, controller.signal), controller),
@@ -143,7 +147,7 @@ function rejectedBy(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** The library gives the parameters, if there are any, and then the token. */
+/** Splits the library's arguments: the parameters, if any, and then the token. */
 function takeApart(given: readonly unknown[]): { params: unknown; token: CancellationToken } {
   const token = given.at(-1);
   if (!isToken(token)) throw new ParamsError("a request came without a token");

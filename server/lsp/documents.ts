@@ -6,24 +6,24 @@ import { StaleDocumentError } from "./failures.ts";
 import { MAX_DOCUMENT_UNITS, MAX_OPEN_DOCUMENTS, MAX_OPEN_UNITS, MAX_URI_UNITS } from "./limits.ts";
 import { applyChanges, ContentChange } from "./text-edits.ts";
 
-/** A document at one version, which never changes. */
+/** An immutable copy of a document at one version. */
 export interface Snapshot {
   readonly uri: string;
   readonly languageId: string;
   readonly version: number;
   readonly text: string;
-  /** Offsets from positions and back, in UTF-16 units. */
+  /** Converts between positions and offsets, in UTF-16 units. */
   readonly lines: Pick<TextDocument, "offsetAt" | "positionAt">;
   /** Aborted, with a `StaleDocumentError`, when the document changes or is closed. */
   readonly left: AbortSignal;
 }
 
-/** A document is not read because of its size or because it is out of step. */
+/** The server does not read a document because it is too large or out of sync. */
 export class DocumentRefusedError extends LfpError {
   readonly code = "resource";
 }
 
-/** A document was asked about that the editor has not opened. */
+/** A request names a document that the editor has not opened. */
 export class DocumentNotOpenError extends LfpError {
   readonly code = "not-found";
 
@@ -32,18 +32,18 @@ export class DocumentNotOpenError extends LfpError {
   }
 }
 
-/** Told of every document that is opened, changed, refused or closed. */
+/** Called for every document that is opened, changed, refused or closed; with undefined for the last two. */
 export type DocumentListener = (uri: string, snapshot: Snapshot | undefined) => void;
 
-/** The open documents, kept in step with the editor by their changes. */
+/** The open documents, kept in sync with the editor by incremental changes. */
 export class Documents {
   readonly #open = new Map<string, OpenDocument>();
-  /** Documents that are open in the editor and not read, with the reason. */
+  /** Documents that are open in the editor but that the server does not read, with the reason. */
   readonly #refused = new Map<string, string>();
   readonly #listeners: DocumentListener[] = [];
   #units = 0;
 
-  /** Takes the notifications of `textDocument/*`. */
+  /** Handles the notifications `textDocument/*`. */
   serve(dispatcher: Dispatcher, onRefused: (uri: string, reason: string) => void): void {
     dispatcher.standardNotification("textDocument/didOpen", DidOpen, ({ textDocument }) => {
       this.#close(textDocument.uri);
@@ -66,14 +66,14 @@ export class Documents {
     this.#listeners.push(listener);
   }
 
-  /** From now on the document is not read, until it is opened again. */
+  /** Stops reading a document until the editor opens it again. */
   refuse(uri: string, reason: string): void {
     this.#close(uri);
     if (this.#refused.size < MAX_OPEN_DOCUMENTS) this.#refused.set(uri, reason);
     this.#tell(uri, undefined);
   }
 
-  /** The document as it is now. Throws `DocumentNotOpenError` and `DocumentRefusedError`. */
+  /** The document's current snapshot. Throws `DocumentNotOpenError` and `DocumentRefusedError`. */
   get(uri: string): Snapshot {
     const found = this.#open.get(uri);
     if (found !== undefined) return found.snapshot;
@@ -89,7 +89,7 @@ export class Documents {
     return found;
   }
 
-  /** Undefined where `get` throws. */
+  /** Like `get`, but undefined where `get` throws. */
   find(uri: string): Snapshot | undefined {
     return this.#open.get(uri)?.snapshot;
   }
@@ -100,7 +100,7 @@ export class Documents {
 
   #settle(uri: string, onRefused: (uri: string, reason: string) => void, make: () => TextDocument | undefined): void {
     const before = this.#open.get(uri);
-    // The library changes a document in place; its size before is what was counted.
+    // The library changes a document in place, so the size to subtract is the one before the change.
     const unitsBefore = before?.snapshot.text.length ?? 0;
     const document = make();
     const reason =
@@ -116,7 +116,7 @@ export class Documents {
     const leave = new AbortController();
     const text = document.getText();
     const { languageId, version } = document;
-    // Positions are asked for long after; the library's document will have changed by then.
+    // A copy, because callers convert positions long after the library's document has changed.
     const lines = TextDocument.create(uri, languageId, version, text);
     const snapshot: Snapshot = { uri, languageId, version, text, lines, left: leave.signal };
     this.#units += text.length - unitsBefore;

@@ -4,7 +4,7 @@ import { knownError } from "../common/system-errors.ts";
 import { message } from "../common/untrusted-text.ts";
 import type { WireFailure } from "../protocol/failure.ts";
 
-/** Base of errors whose code only the wire knows. */
+/** Base class of errors whose code exists only on the wire. */
 export abstract class WireError extends Error {
   abstract readonly wireCode: WireFailure["code"];
 
@@ -14,7 +14,7 @@ export abstract class WireError extends Error {
   }
 }
 
-/** The document is not, or no longer, what was asked about. */
+/** The document is not, or no longer, at the requested version. */
 export class StaleDocumentError extends WireError {
   readonly wireCode = "stale";
 
@@ -27,12 +27,12 @@ export class StaleDocumentError extends WireError {
   }
 }
 
-/** This input has brought the server down before. */
+/** This input has crashed the server before. */
 export class QuarantinedError extends WireError {
   readonly wireCode = "quarantined";
 }
 
-/** The asker took its question back. */
+/** The client cancelled the request. */
 export class RequestCancelledError extends WireError {
   readonly wireCode = "cancelled";
 
@@ -41,12 +41,15 @@ export class RequestCancelledError extends WireError {
   }
 }
 
-/** A message's parameters are not what its declaration says. */
+/** A message's parameters do not match its declaration. */
 export class ParamsError extends WireError {
   readonly wireCode = "usage";
 }
 
-/** Whatever was thrown, as the editor is told of it. What is no error of ours is a defect of ours. */
+/**
+ * Converts anything thrown into the failure that the editor receives. An unknown error counts as a defect of the
+ * server.
+ */
 export function failureOf(error: unknown): WireFailure {
   if (error instanceof WireError) return { code: error.wireCode, message: error.message };
   const known = knownError(error);
@@ -57,7 +60,7 @@ export function failureOf(error: unknown): WireFailure {
   };
 }
 
-/** A failure as an answer: `data` is the whole failure, and the number is the nearest that LSP has. */
+/** Converts a failure into an error response: `data` is the whole failure, and the code is LSP's nearest. */
 export function responseErrorOf(failure: WireFailure): ResponseError<WireFailure> {
   return new ResponseError(responseCodes[failure.code], failure.message, failure);
 }

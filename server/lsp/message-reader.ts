@@ -3,7 +3,7 @@ import { AbstractMessageReader, type DataCallback, type Disposable, type Message
 import { messageOf } from "../common/errors.ts";
 import { MAX_HEADER_BYTES, MAX_MESSAGE_BYTES } from "./limits.ts";
 
-/** What is known of a message that was skipped because of its size. */
+/** What the reader knows about a message that it skipped because of its size. */
 export interface SkippedMessage {
   readonly bytes: number;
   /** Undefined for a notification. */
@@ -15,13 +15,13 @@ export interface SkippedMessage {
 export interface MessageReaderOptions {
   readonly maxBytes?: number;
   readonly onSkipped: (message: SkippedMessage) => void;
-  /** Told of bytes that are no message; reading goes on with the next one. */
+  /** Called for bytes that are no message; reading continues with the next message. */
   readonly onMalformed: (reason: string) => void;
 }
 
 /**
- * Reads JSON-RPC messages as the library's reader does, and withstands what that one does not: messages of any size are skipped without being
- * kept, headers are bounded, and after bytes that are no message reading goes on with the next header.
+ * Reads JSON-RPC messages like the library's reader, and is robust where that one is not: it skips oversized messages
+ * without buffering them, bounds headers, and after bytes that are no message continues with the next header.
  */
 export class BoundedMessageReader extends AbstractMessageReader {
   readonly #input: Readable;
@@ -59,13 +59,13 @@ export class BoundedMessageReader extends AbstractMessageReader {
           rest = this.#takeSkipped(this.#state, rest);
           break;
       }
-      // A message without a body needs no further byte.
+      // A message without a body is complete now.
       if (this.#state.kind === "body" && this.#state.length === 0) this.#takeBody(this.#state, rest, callback);
     }
   }
 
   #takeHeader(state: Extract<ReadState, { kind: "header" }>, chunk: Buffer): Buffer {
-    // Only so much that a header's end is in it, however large the chunk.
+    // Bounded, however large the chunk; long enough to contain a header's end.
     const taken = chunk.subarray(0, MAX_HEADER_BYTES);
     const bytes = Buffer.concat([state.bytes, taken]);
     const end = bytes.indexOf(HEADER_END);
@@ -128,17 +128,17 @@ type ReadState =
   | { readonly kind: "skip"; readonly length: number; left: number; head: Buffer };
 
 const HEADER_END = "\r\n\r\n";
-/** Of bytes that are no header so much is kept that a header which has begun in them is found. */
+/** Number of bytes to keep of bytes that are no header, so that a header which begins in them is found. */
 const HEADER_TAIL_BYTES = 128;
 const SKIPPED_HEAD_BYTES = 4096;
 
-/** The last one counts: what stands before it may be the rest of a message that was cut off. */
+/** The last Content-Length of a header: what precedes it may be the rest of a truncated message. */
 function contentLength(header: string): number | undefined {
   const found = [...header.matchAll(/content-length:[ \t]*(\d{1,15})[ \t]*\r\n/gi)].at(-1);
   return found === undefined ? undefined : Number(found[1]);
 }
 
-/** An id as JSON-RPC has them, and params (by name, as LSP has them) or a result. */
+/** Whether a value is a JSON-RPC message: valid id, and params (by name, as in LSP) or a result. */
 function isMessage(value: unknown): value is Message {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const id = "id" in value ? value.id : undefined;
@@ -154,7 +154,7 @@ function isId(id: unknown): boolean {
   return typeof id === "number" || typeof id === "string";
 }
 
-/** From the beginning of a message that is not read: editors write ids, method and uri before the text. */
+/** Extracts id, method and uri from the beginning of a skipped message: editors write them before the text. */
 function headOf(head: string): Omit<SkippedMessage, "bytes"> {
   const method = /"method"\s*:\s*"([^"\\]{1,200})"/.exec(head)?.[1];
   const uri = /"uri"\s*:\s*("(?:[^"\\]|\\.){1,4000}")/.exec(head)?.[1];

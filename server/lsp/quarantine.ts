@@ -10,16 +10,17 @@ import { isSameProcess, livenessOf, ProcessIdentity, thisProcess } from "../runs
 import { QuarantinedError } from "./failures.ts";
 
 /**
- * Remembers across crashes what was under way when the server fell, and refuses it the third time. Before anything that native code works on,
- * its digest is written to a file; a server that finds such a file of a process that is gone counts it as a crash.
+ * Remembers across crashes what the server was working on, and refuses it the third time. Before native code works on
+ * an input, its digest is written to a file; a server that finds such a file of a dead process counts a crash of that
+ * input.
  *
- * One thing at a time is under way, so that the one that is blamed is the one that did it.
+ * Only one input is processed at a time, so that the blame falls on the right one.
  */
 export class Quarantine {
   readonly #folder: string;
   readonly #ready: Promise<void>;
   readonly #crashes = new Map<string, number>();
-  /** Digests of what has been through once: the same computation will not do otherwise now. */
+  /** Digests of inputs that succeeded once; the same computation will not crash now. */
   readonly #proven = new Set<string>();
   #own: { readonly path: string; readonly process: ProcessIdentity } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -27,13 +28,13 @@ export class Quarantine {
 
   constructor(folder: string) {
     this.#folder = folder;
-    // A state folder that cannot be used costs this protection, not the work.
+    // Without a usable state folder this protection is lost, but the work continues.
     this.#ready = this.#open().catch(() => undefined);
   }
 
   /**
-   * Does something that could bring the process down. `parts` name it for good: the same parts are the same input. `what` is for people. Throws
-   * `QuarantinedError` when it has done so twice.
+   * Runs work that could crash the process. `parts` identify the input permanently: the same parts are the same input.
+   * `what` is for people. Throws `QuarantinedError` if this input has crashed the server twice.
    */
   async guard<T>(what: string, parts: readonly string[], work: () => Promise<T>): Promise<T> {
     await this.#ready;
@@ -49,7 +50,7 @@ export class Quarantine {
     return done;
   }
 
-  /** Nothing is under way any more: the process ends as it should. */
+  /** Clears the mark, for an orderly end of the process. */
   close(): void {
     clearTimeout(this.#clearing);
     this.#mark(undefined);
@@ -67,14 +68,14 @@ export class Quarantine {
       this.#mark(undefined);
       return result;
     } catch (error) {
-      // What was cancelled may still be under way in the device's thread.
+      // Cancelled work may still be running in the device's thread.
       this.#clearing = setTimeout(() => this.#mark(undefined), CANCELLED_LASTS_MS);
       this.#clearing.unref();
       throw error;
     }
   }
 
-  /** Synchronously, so that it stands before the work begins. It need not outlast a power cut. */
+  /** Writes the mark synchronously, so that it exists before the work begins. It need not survive a power cut. */
   #mark(key: string | undefined): void {
     if (this.#own === undefined) return;
     try {
@@ -92,7 +93,7 @@ export class Quarantine {
     this.#own = { path: join(this.#folder, `${UNDER_WAY}${process.pid}.json`), process };
   }
 
-  /** Takes over what servers that are gone have left. Whoever renames a file first counts it. */
+  /** Counts the crashes that dead servers left behind. The first server to rename a file counts it. */
   async #countFallen(here: ProcessIdentity): Promise<boolean> {
     let found = false;
     for (const name of await readdir(this.#folder)) {

@@ -49,18 +49,18 @@ import { Session } from "./session.ts";
 export interface ServerOptions {
   readonly input: Readable;
   readonly output: Writable;
-  /** Called when the editor has gone or has asked for the end, and nothing computes any more. */
+  /** Called when the editor has disconnected or requested the end, and all computation has stopped. */
   readonly onEnd: (status: number) => void;
-  /** Called where a computation does not let go in time: ended in the ordinary way, the process would be brought down by it. */
+  /** Called if a computation does not stop in time: an ordinary exit would then crash the process. */
   readonly onStuck: () => void;
 }
 
 export interface RunningServer {
-  /** Ends in good order: what is under way is stopped, and `onEnd` is called with the status. */
+  /** Shuts down in order: stops work in progress, then calls `onEnd` with the status. */
   end(status: number): void;
 }
 
-/** Serves an editor over two streams until it goes. */
+/** Serves an editor over two streams until it disconnects. */
 export function startServer({ input, output, onEnd, onStuck }: ServerOptions): RunningServer {
   const writer = new StreamMessageWriter(output);
   const malformed = limited((line: string) => log.error(line));
@@ -118,7 +118,7 @@ interface LensParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Everything that looks through a run. */
+/** Serves everything that reads through the lens. */
 function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensParts): LensSession {
   const { session, board, documents, quarantine, onFailure } = parts;
   const lenses = new LensSession({ session, board, quarantine, onFailure, tell: (state) => changed(state) });
@@ -150,13 +150,13 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   return lenses;
 }
 
-/** Tells the editor something. */
+/** Sends the editor a notification. */
 export function tell<P extends z.ZodType>(
   connection: Connection,
   { method }: NotificationType<P>,
   params: z.output<P>,
 ): void {
-  // The editor may have gone; then there is nobody to tell.
+  // Fails only if the editor has disconnected.
   connection.sendNotification(method, params).catch(() => undefined);
 }
 
@@ -189,7 +189,7 @@ function serveLifecycle(
   dispatcher.standardNotification("initialized", z.unknown(), () => undefined);
 }
 
-/** The editor shows these in the server's output. */
+/** A log whose lines the editor shows in the server's output channel. */
 function logOf(connection: Connection): ServerLog {
   return {
     info: (line) => unlessClosed(() => connection.console.info(message(line))),
@@ -197,7 +197,7 @@ function logOf(connection: Connection): ServerLog {
   };
 }
 
-/** What still happens after the editor has gone has nobody to be told to. */
+/** Ignores writes after the editor has disconnected. */
 function unlessClosed(write: () => void): void {
   try {
     write();
@@ -206,7 +206,7 @@ function unlessClosed(write: () => void): void {
   }
 }
 
-/** Passes on so many lines a minute; a broken client must not flood the log. */
+/** Limits the number of lines per minute, so that a broken client does not flood the log. */
 function limited(write: (line: string) => void): (line: string) => void {
   let [windowStartMs, count] = [0, 0];
   return (line) => {
@@ -219,5 +219,5 @@ function limited(write: (line: string) => void): (line: string) => void {
 }
 
 const MALFORMED_LINES = 20;
-/** Editors wait for two seconds or so before they end a server by force. */
+/** Time to stop computations at the end. Editors kill a server after about two seconds. */
 const END_WAIT_MS = 1500;

@@ -4,7 +4,7 @@ import { starterRunFolder } from "../common/package-root.ts";
 import { InitializationOptions, ServerSettings } from "../protocol/lens-state.ts";
 import { runFolder } from "../runs/run-folder.ts";
 
-/** Something that Restricted Mode does not allow was asked for. */
+/** A request needs what Restricted Mode forbids. */
 export class RestrictedModeError extends LfpError {
   readonly code = "usage";
 
@@ -13,7 +13,7 @@ export class RestrictedModeError extends LfpError {
   }
 }
 
-/** A folder was named that is none of the workspace's runs. */
+/** A request names a folder that is none of the workspace's runs. */
 export class ForeignFolderError extends LfpError {
   readonly code = "usage";
 
@@ -24,7 +24,7 @@ export class ForeignFolderError extends LfpError {
   }
 }
 
-/** A folder was named in a way that says not where it is. */
+/** A request names a folder by something other than an absolute path. */
 export class FolderNameError extends LfpError {
   readonly code = "usage";
 
@@ -33,7 +33,7 @@ export class FolderNameError extends LfpError {
   }
 }
 
-/** What the editor has said of itself, and what follows from it. */
+/** The editor's options (folders of runs, trust, settings), and the checks that follow from them. */
 export class Session {
   #options: InitializationOptions = InitializationOptions.parse({});
   #settings: ServerSettings = ServerSettings.parse({});
@@ -47,18 +47,21 @@ export class Session {
     return this.#settings;
   }
 
-  /** The folders of runs, absolute. */
+  /** The absolute paths of the folders that hold runs. */
   get runsRoots(): readonly string[] {
     const roots = this.#options.runsRoots.filter((root) => isAbsolute(root) && !root.includes("\0"));
     return [...new Set(roots.map((root) => resolve(root)))];
   }
 
-  /** The run that came with the program. */
+  /** Folder of the bundled run. */
   get starterRun(): string {
     return starterRunFolder();
   }
 
-  /** Takes what the editor sends at the start and after a change. Settings that are wrong are the defaults. */
+  /**
+   * Takes the options that the editor sends at the start and after a change. If any setting is invalid, all get their
+   * defaults.
+   */
   configure(options: InitializationOptions): void {
     this.#options = options;
     this.#settings = ServerSettings.safeParse(options.settings ?? {}).data ?? ServerSettings.parse({});
@@ -75,8 +78,8 @@ export class Session {
   }
 
   /**
-   * A run's folder as it was named, if it is one that may be looked at: in one of the folders of runs, or the program's own. Throws
-   * `ForeignFolderError`, and what `runFolder` throws.
+   * Returns a run's folder as named, if the server may open it: in one of the folders of runs, or the bundled run.
+   * Throws `ForeignFolderError`, and what `runFolder` throws.
    */
   async checkRun(folder: string): Promise<string> {
     const wanted = resolve(folder);
@@ -84,12 +87,12 @@ export class Session {
     return runFolder(this.checkRoot(dirname(wanted)), basename(wanted));
   }
 
-  /** Whether a run's folder is the program's own, which no workspace can have changed. */
+  /** Whether a folder is the bundled run's, which no workspace can have changed. */
   isOwnRun(folder: string): boolean {
     return resolve(folder) === this.starterRun;
   }
 
-  /** An absolute path of a folder that people named. Throws `FolderNameError`. */
+  /** Checks that a folder that people named is an absolute path. Throws `FolderNameError`. */
   checkFolder(folder: string): string {
     if (!isAbsolute(folder) || folder.includes("\0")) throw new FolderNameError(folder);
     return resolve(folder);

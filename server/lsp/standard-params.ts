@@ -1,4 +1,4 @@
-/** What is used of the parameters of LSP's own requests. */
+/** Schemas of the used parameters of LSP's own requests. */
 import { z } from "zod";
 import { MAX_URI_UNITS } from "./limits.ts";
 

@@ -11,8 +11,8 @@ export const ContentChange = z.object({
 export type ContentChange = z.infer<typeof ContentChange>;
 
 /**
- * Applies changes as LSP orders them: each speaks of the text that the one before has left. Editors send those of one step from the end of the
- * text to its beginning; such are applied in one pass. Undefined where the others would take too long.
+ * Applies changes in LSP's order: each refers to the text after the previous one. Editors order the changes of one step
+ * from the end of the text to its beginning; these are applied in one pass. Undefined if others would take too long.
  */
 export function applyChanges(
   document: TextDocument,
@@ -25,10 +25,10 @@ export function applyChanges(
   return TextDocument.update(document, changes.map(plain), version);
 }
 
-/** Units copied, at about 2 to 5 in a nanosecond. */
+/** Maximum number of UTF-16 units to copy, at about 2 to 5 per nanosecond. */
 const MAX_CHANGED_UNITS = 2e9;
 
-/** Undefined unless every change ends before the one ahead of it in the list begins. */
+/** Applies changes in one pass; undefined unless each ends before its predecessor in the list begins. */
 function applyFromTheEnd(document: TextDocument, changes: readonly ContentChange[]): string | undefined {
   const before = document.getText();
   const pieces: string[] = [];

@@ -16,8 +16,9 @@ export interface ExperimentProblemsOptions {
 }
 
 /**
- * Publishes what is wrong with open experiment files beyond what their JSON Schema says, after every change and a pause: rules between
- * fields as errors; models and data that are not there as warnings, which go by themselves when they are. Without trust no path of the file is looked up.
+ * Publishes faults of open experiment files that their JSON Schema cannot express, after every change and a pause.
+ * Broken rules between fields are errors; missing models and data are warnings, which disappear once these exist.
+ * Without workspace trust it looks up no path of the file.
  */
 export class ExperimentProblems {
   readonly #options: ExperimentProblemsOptions;
@@ -48,7 +49,7 @@ export class ExperimentProblems {
     this.#dispatcher.guard(`problems of ${uri.slice(-100)}`, () => this.#work(uri, check.signal));
   }
 
-  /** Looks again as long as something is missing: it may come without the file being edited. */
+  /** Checks a file, and repeats the check while something is missing, which may appear without an edit of the file. */
   async #work(uri: string, signal: AbortSignal): Promise<void> {
     let [pauseMs, told] = [PAUSE_MS, ""];
     for (;;) {
@@ -74,7 +75,8 @@ export class ExperimentProblems {
   ): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
     if (text.length > MAX_UNITS) return { wrong: [], missing: [] };
     const folder = folderOf(uri);
-    // Loaded here, because both bring more than all else of the server's start, and most people edit no experiment file.
+    // Loaded lazily: both modules are larger than the rest of the server's start, and most people edit no experiment
+    // file.
     const { checkExperimentText, placed } = await import("../../pipeline/experiment/file-issues.ts");
     const { issues, experiment } = await checkExperimentText(text, { folder, signal });
     const isLookedUp = experiment !== undefined && folder !== undefined && this.#options.session.options.trusted;
@@ -88,15 +90,18 @@ export class ExperimentProblems {
 
 const PAUSE_MS = 150;
 const LOOK_AGAIN_MS = 3000;
-/** Nobody writes a longer one. */
+/** Maximum length of a checked file, in UTF-16 units; no real experiment file is longer. */
 const MAX_UNITS = 1_000_000;
 
-/** Only where an editor checks the file by its schema; as a text it has other problems. */
+/**
+ * Whether the document is an experiment file in a language that the editor checks by its schema. Any other is read as a
+ * text.
+ */
 function isExperiment({ uri, languageId }: Snapshot): boolean {
   return isExperimentFile(uri) && (languageId === "json" || languageId === "jsonc");
 }
 
-/** Undefined where the document is no file of this machine. */
+/** The document's folder; undefined if it is no file on this machine. */
 function folderOf(uri: string): string | undefined {
   try {
     return dirname(fileURLToPath(uri));

@@ -3,13 +3,13 @@ import type { FeatureId } from "../../protocol/ablation.ts";
 import { featureHover } from "../lens/feature-hover-text.ts";
 import type { FeatureStores } from "./feature-stores.ts";
 
-/** Where features that texts name are looked up: the run that is looked through, if it may be loaded. */
+/** The run in which mentioned features are looked up: the lens's run, if the server may load it. */
 export interface ChosenRun {
-  /** Undefined where no run is chosen. */
+  /** The run's folder; undefined if no run is chosen. */
   readonly folder: () => string | undefined;
 }
 
-/** What is said of features that texts name. */
+/** Hovers for features that texts mention. */
 export class FeatureHovers {
   readonly #stores: FeatureStores;
   readonly #run: ChosenRun;
@@ -19,7 +19,10 @@ export class FeatureHovers {
     this.#run = run;
   }
 
-  /** Undefined where there is no run, or its store does not know the feature: then it may be something else than a feature. */
+  /**
+   * The hover's text; undefined if there is no run, or if its store has no such feature and the text may mean something
+   * else.
+   */
   async hover(id: FeatureId): Promise<string | undefined> {
     const folder = this.#run.folder();
     if (folder === undefined) return undefined;

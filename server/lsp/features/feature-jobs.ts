@@ -8,7 +8,7 @@ import type { Session } from "../session.ts";
 import { trustedRun } from "./feature-requests.ts";
 import type { FeatureStores } from "./feature-stores.ts";
 
-/** Something that costs money was asked for without a bound that can be kept. */
+/** A job that costs money was requested without a cap that the server can enforce. */
 export class NoCapError extends LfpError {
   readonly code = "usage";
 
@@ -27,7 +27,10 @@ export interface FeatureJobsOptions {
 
 type Service = NonNullable<ParamsOf<typeof PreviewExplain>["endpoint"]>;
 
-/** Serves what takes long or costs money: previews first, then the work, with its progress. Nothing is sent anywhere unasked. */
+/**
+ * Serves jobs that take long or cost money: previews, then the work with its progress. Sends nothing anywhere without a
+ * request.
+ */
 export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
   const settingsOf = async (runFolder: string, ids: readonly string[] | null) => {
     const folder = await trustedRun(session, runFolder);
@@ -59,7 +62,7 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
   });
 }
 
-/** As `lfp explain` picks them unless told otherwise. */
+/** The default of `lfp explain`. */
 const FEATURES_A_LAYER = 30;
 
 function endpointOf({ baseUrl, model, prices }: Service, apiKey: string, maxUsd: number | null) {

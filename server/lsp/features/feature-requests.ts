@@ -22,7 +22,7 @@ export interface FeatureRequestsOptions {
   readonly quarantine: Quarantine;
 }
 
-/** Serves what pages about features ask. In Restricted Mode only the program's own run is looked into. */
+/** Serves the requests of pages about features. In Restricted Mode the server opens only the bundled run. */
 export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOptions): void {
   const { session, stores } = options;
   const use = async <T>(runFolder: string, work: (store: FeatureStore) => T | Promise<T>): Promise<T> =>
@@ -43,14 +43,17 @@ export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOp
   );
 }
 
-/** Throws what `Session.checkRun` throws, and `RestrictedModeError`. */
+/**
+ * Checks that the run's folder may be opened, and returns it. Throws what `Session.checkRun` throws, and
+ * `RestrictedModeError`.
+ */
 export async function trustedRun(session: Session, runFolder: string): Promise<string> {
   const folder = await session.checkRun(runFolder);
   if (!session.isOwnRun(folder)) session.requireTrust("Looking into a run of the workspace");
   return folder;
 }
 
-/** Through the lens that is open where it is the run's own; another run is opened for the question. */
+/** Reads a feature in a text. Uses the open lens if it is this run's; otherwise opens the run for this request. */
 async function tryFeature(
   { lenses, quarantine }: FeatureRequestsOptions,
   folder: string,

@@ -6,31 +6,34 @@ import { DamagedRowsError } from "../../store/errors.ts";
 import type { FeatureStore } from "../../store/store.ts";
 
 interface Opened {
-  /** Device and inode of the file: another file may take its place. */
+  /** Device and inode, which reveal that another file has replaced this one. */
   readonly inode: string;
   readonly opening: Promise<FeatureStore>;
-  /** Requests that work with it now. */
+  /** Number of requests that use it now. */
   users: number;
-  /** Whether it is closed as soon as nobody works with it. */
+  /** Whether to close it as soon as no request uses it. */
   isLeft: boolean;
 }
 
-/** The feature stores of runs, opened when they are first asked for and kept open: a few at a time, those that were used last. */
+/** Cache of runs' open feature stores: opened on first use; keeps only the few most recently used ones open. */
 export class FeatureStores {
-  /** The least recently used first. */
+  /** Open stores by path, the least recently used first. */
   readonly #open = new Map<string, Opened>();
   readonly #damaged = new Map<string, string>();
   readonly #onFailure: (error: unknown) => void;
 
   /**
-   * `onFailure` is called with what keeps explanations from being read, other than that the run has no store, and once for
-   * each store that has damaged rows.
+   * Calls `onFailure` with errors that prevent reading explanations, except for a missing store, and once for each
+   * store with damaged rows.
    */
   constructor(onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
   }
 
-  /** Works with the store of a run, which stays open until the work is done; requests at the same time share one opening. Throws `StoreError`. */
+  /**
+   * Runs `work` with a run's store, which stays open until the work is done. Concurrent requests share one opening.
+   * Throws `StoreError`.
+   */
   async use<T>(runFolder: string, work: (store: FeatureStore) => T | Promise<T>): Promise<T> {
     const opened = await this.#opened(await livingStore(runFolder));
     try {
@@ -41,7 +44,7 @@ export class FeatureStores {
     }
   }
 
-  /** What features mean, where someone has said so. A run without a store, or with one that cannot be read, has no words. */
+  /** Explanations of features, for those that have one. Empty if the run has no store or an unreadable one. */
   async words(runFolder: string, ids: readonly FeatureId[]): Promise<ReadonlyMap<FeatureId, string>> {
     const found = await this.#lightly(runFolder, (store) =>
       ids.flatMap((id): [FeatureId, string][] => {
@@ -52,17 +55,17 @@ export class FeatureStores {
     return new Map(found ?? []);
   }
 
-  /** A feature's largest activation in its run's texts; undefined where the run has no store, or one that cannot be read. */
+  /** A feature's largest activation in its run's texts; undefined if the run has no store or an unreadable one. */
   largestActivation(runFolder: string, id: FeatureId): Promise<number | undefined> {
     return this.#lightly(runFolder, (store) => store.maxActivation(id));
   }
 
-  /** Closes every store as soon as nobody works with it. */
+  /** Closes every store as soon as no request uses it. */
   close(): void {
     for (const path of [...this.#open.keys()]) this.#leave(path);
   }
 
-  /** Something that a reading can do without. */
+  /** Reads something optional from a store; undefined if the store is missing or unreadable. */
   async #lightly<T>(runFolder: string, read: (store: FeatureStore) => T): Promise<T | undefined> {
     try {
       return await this.use(runFolder, read);
@@ -72,7 +75,7 @@ export class FeatureStores {
     }
   }
 
-  /** The caller counts as a user from now on. */
+  /** Returns an open store and counts the caller as one of its users. */
   async #opened(path: string): Promise<Opened> {
     const found = await stat(path).catch(() => undefined);
     const inode = `${found?.dev} ${found?.ino}`;
@@ -85,7 +88,7 @@ export class FeatureStores {
     return opened;
   }
 
-  /** A file is told of once, however often it is opened. */
+  /** Reports damaged rows once per file, however often it is opened. */
   #tellDamage(path: string, inode: string): void {
     if (this.#damaged.get(path) === inode) return;
     this.#damaged.set(path, inode);
@@ -100,7 +103,7 @@ export class FeatureStores {
       users: 0,
       isLeft: false,
     };
-    // A failure is not kept: the next request tries again.
+    // A failed opening is not cached: the next request tries again.
     opened.opening.catch(() => {
       if (this.#open.get(path) === opened) this.#open.delete(path);
     });
@@ -120,7 +123,7 @@ function closeUnused({ isLeft, users, opening }: Opened): void {
   if (!isLeft || users > 0) return;
   opening.then(
     (store) => store.close(),
-    // Whoever waited for it was told.
+    // The requests that awaited the opening received its error.
     () => undefined,
   );
 }
@@ -130,7 +133,7 @@ async function openStore(path: string, onDamage: (path: string) => void): Promis
   return Store.open(path, { onDamage });
 }
 
-/** Whether the run just has no store. */
+/** Whether an error only means that the run has no store. */
 function isMissing(error: unknown): boolean {
   return error instanceof LfpError && error.code === "not-found";
 }

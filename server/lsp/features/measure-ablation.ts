@@ -5,14 +5,19 @@ import type { LensSession } from "../lens/lens-session.ts";
 import type { FeatureJobsOptions } from "./feature-jobs.ts";
 import { trustedRun } from "./feature-requests.ts";
 
-/** Random sets of features that an ablation is held against: fewer than for `lfp ablate`, since somebody waits. */
+/**
+ * Number of random feature sets as controls of an ablation; fewer than for `lfp ablate`, because a person is waiting.
+ */
 const draws = 3;
 
 export interface MeasureAblationOptions extends FeatureJobsOptions {
   readonly lenses: Pick<LensSession, "guardRun">;
 }
 
-/** Serves the measurement of an ablation: on a device of its own, so that reading goes on meanwhile; the store keeps what is found. */
+/**
+ * Serves measurements of ablations, on a separate device, so that reading continues meanwhile. Saves the results in the
+ * store.
+ */
 export function serveMeasureAblation(
   dispatcher: Dispatcher,
   { session, stores, lenses, tell }: MeasureAblationOptions,

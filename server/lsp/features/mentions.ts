@@ -1,13 +1,13 @@
 import { FeatureId, featureMention } from "../../protocol/ablation.ts";
 
-/** A feature that a text names, such as `L4/F43`, with its place in UTF-16 units. */
+/** A mention of a feature in a text, such as `L4/F43`, with its position in UTF-16 units. */
 export interface Mention {
   readonly id: FeatureId;
   readonly start: number;
   readonly end: number;
 }
 
-/** The feature that is named where an offset stands, if one is. Looks at its surroundings only, however long the line is. */
+/** Finds the mention at an offset, if any. Searches only its surroundings, however long the line is. */
 export function mentionAt(text: string, offset: number): Mention | undefined {
   const from = Math.max(0, offset - REACH);
   for (const { 0: id, index } of text.slice(from, offset + REACH).matchAll(MENTION)) {
@@ -18,6 +18,6 @@ export function mentionAt(text: string, offset: number): Mention | undefined {
   return undefined;
 }
 
-/** More than the longest mention. */
+/** Distance searched to either side; more than the longest mention. */
 const REACH = 40;
 const MENTION = new RegExp(featureMention, "g");

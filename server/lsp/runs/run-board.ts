@@ -6,12 +6,12 @@ import { FolderWatch } from "../../runs/folder-watch.ts";
 import { listRuns } from "../../runs/run-folder.ts";
 import { type SummaryCache, viewRun } from "./run-view.ts";
 
-/** Told of the runs that changed or appeared, and of the folders of those that went away. */
+/** Called with the runs that changed or appeared, and the folders of those that disappeared. */
 export type RunListener = (changed: RunView[], gone: string[]) => void;
 
 /**
- * All runs in some folders, looked at again when the system tells of a change, and from time to time because it may not. What changes within a
- * quarter of a second is told together.
+ * Tracks all runs in some folders. It re-reads a run when the operating system reports a change, and by polling in case
+ * it does not. It batches changes within a quarter of a second into one notification.
  */
 export class RunBoard {
   readonly #onFailure: (error: unknown) => void;
@@ -33,14 +33,14 @@ export class RunBoard {
     this.#listeners.push(listener);
   }
 
-  /** Looks into these folders from now on; runs in others are gone. */
+  /** Watches these folders from now on; runs in other folders are dropped. */
   watch(roots: readonly string[]): Promise<void> {
     const [before, after] = [JSON.stringify(this.#roots), JSON.stringify(roots)];
     if (before !== after) this.#settled = this.#watch(roots);
     return this.#settled;
   }
 
-  /** Returns when every run in the folders has been looked at once. */
+  /** Waits until every run in the folders has been read once. */
   async settled(): Promise<void> {
     await this.#settled.catch(() => undefined);
   }
@@ -66,19 +66,19 @@ export class RunBoard {
       );
   }
 
-  /** All runs as they stand now, in the order of the folders and by name. */
+  /** Reads all runs again and returns them in the order of the folders and by name. */
   async list(): Promise<RunView[]> {
     await Promise.all(this.#roots.map((root) => this.#scan(root)));
     await this.#lookAt([...this.#runs.keys()]);
     return this.known();
   }
 
-  /** All runs as they were when they were last looked at. */
+  /** All runs as last read. */
   known(): RunView[] {
     return [...this.#runs.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
   }
 
-  /** Looks at one run now. */
+  /** Reads one run now. */
   async refresh(folder: string): Promise<void> {
     await Promise.all(this.#roots.map((root) => this.#scan(root)));
     this.#mark(folder);
@@ -103,7 +103,7 @@ export class RunBoard {
     if (gone.length > 0) this.#tell([], gone);
   }
 
-  /** A folder that cannot be read has no runs for now; that is told once. */
+  /** Names of the runs in a folder. Empty for an unreadable folder, which is reported once. */
   async #namesIn(root: string): Promise<string[]> {
     try {
       return await listRuns(root);
@@ -126,7 +126,7 @@ export class RunBoard {
     );
   }
 
-  /** A process that is killed changes no file, so what lives is looked at more often. */
+  /** Polling interval of a run: shorter for active runs, because a killed process changes no file. */
   #pollMs(folder: string): number {
     const state = this.#runs.get(folder)?.view?.state;
     const isAtRest = state === undefined || state.kind === "unreadable" || state.kind === "new" || isOver(state);
@@ -136,7 +136,7 @@ export class RunBoard {
   #loop(folder: string, signal: AbortSignal, pollMs: () => number, look: () => Promise<void>): void {
     const run = async (): Promise<void> => {
       while (!signal.aborted) {
-        // Made anew each time: a folder that was not there, or was replaced, is watched from the next look on.
+        // Recreated each time, so that a folder that was missing or replaced is watched from the next round on.
         const watch = new FolderWatch(folder);
         try {
           await watch.next(pollMs(), signal);
@@ -162,14 +162,14 @@ export class RunBoard {
     await this.#lookAt(dirty);
   }
 
-  /** Looks at runs and tells of those that have changed. */
+  /** Reads runs and notifies the listeners of those that have changed. */
   async #lookAt(folders: readonly string[]): Promise<void> {
     const changed = await Promise.all(folders.map((folder) => this.#look(folder)));
     const views = changed.filter((view) => view !== undefined);
     if (views.length > 0) this.#tell(views, []);
   }
 
-  /** The run's view if it has changed since the last look. */
+  /** Reads a run; returns its view if it has changed since the last read. */
   async #look(folder: string): Promise<RunView | undefined> {
     const view = await viewRun(folder, this.#summaries);
     const known = this.#runs.get(folder);
@@ -183,7 +183,7 @@ export class RunBoard {
   }
 }
 
-/** At most four times a second. */
+/** Interval between notifications: at most four a second. */
 const FLUSH_MS = 250;
 const LIVE_POLL_MS = 1000;
 const RESTING_POLL_MS = 5000;

@@ -13,19 +13,21 @@ import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
 import type { RunBoard } from "./run-board.ts";
 
-/** A run has no report, or no experiment to go on with. */
+/** A run has no report, or no experiment from which to resume. */
 export class RunPartMissingError extends LfpError {
   readonly code = "not-found";
 }
 
-/** A request to stop a run is met in its own time; a failure to stop it is told through `onFailure`. */
+/** Options of `serveRuns`. A run stops some time after the request; a failure to stop it goes to `onFailure`. */
 export interface RunRequestsOptions {
   readonly session: Session;
   readonly board: RunBoard;
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Serves lists of runs, their start, end and results. A run is a process of its own; nothing here is its parent. */
+/**
+ * Serves lists of runs, their start, cancellation and results. A run is a process of its own, not a child of this one.
+ */
 export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }: RunRequestsOptions): void {
   dispatcher.request(ListRuns, async () => ({ runs: await board.list() }));
 
@@ -78,10 +80,13 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   });
 }
 
-/** At once; the rest comes with the next question. */
+/** Maximum number of bytes read per request; the next request reads on. */
 const PIECE_BYTES = 1 << 22;
 
-/** Whole lines of a file of JSON lines from a byte on. A file that no longer has a line's start there was begun anew, and is read from its own. */
+/**
+ * Reads whole lines of a JSON Lines file from a byte offset. If no line starts there, the file was restarted and is
+ * read from its beginning.
+ */
 async function readLines(
   path: string,
   asked: number,
@@ -115,7 +120,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
-/** `lfp`, from the bundle or from source as this server itself is. */
+/** Command of `lfp`: from the bundle or from source, like this server. */
 function lfpProgram(): [string, ...string[]] {
   const isSource = fileURLToPath(import.meta.url).endsWith(".ts");
   return [process.execPath, join(packageRoot(), isSource ? "server/cli.ts" : "dist/lfp.js")];

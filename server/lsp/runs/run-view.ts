@@ -12,10 +12,13 @@ import { unlessMissing } from "../../runs/files.ts";
 import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
 
-/** What is known of stages for good: what finished ones say of themselves, by what names their output, and first lines of the logs of those that run. */
+/**
+ * Cache of facts about stages that no longer change: summaries of finished stages, keyed by what identifies their
+ * output, and the first log lines of running ones.
+ */
 export type SummaryCache = Map<string, string | null>;
 
-/** A run as it stands in its folder. Never throws: a folder that cannot be read says so. */
+/** Reads a run from its folder. Never throws: an unreadable folder gives a view that says so. */
 export async function viewRun(folder: string, summaries: SummaryCache): Promise<RunView> {
   const base = { folder, name: basename(folder) };
   try {
@@ -38,14 +41,14 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
   }
 }
 
-/** `run.json` may come from anywhere: an editor is given its words with every character visible that acts. */
+/** Escapes control characters in the texts of `run.json`, which may come from anywhere. */
 function shown(state: RunStatus["state"]): RunStatus["state"] {
   if (state.kind === "waiting") return { ...state, for: visibleLine(state.for) };
   if (state.kind === "failed") return { ...state, message: message(state.message) };
   return state;
 }
 
-/** How much of the end of a file is looked at for what is new. */
+/** Number of bytes at the end of a file that are searched for the newest lines. */
 const TAIL_BYTES = 1 << 16;
 
 type StageRecord = RunRecord["stages"][number];
@@ -70,7 +73,7 @@ async function viewStage(
   return { id, status, progress, summary };
 }
 
-/** A stage that tells no progress since it was started anew has none. */
+/** A stage's latest progress; null if it has reported none since it was last started. */
 function lastProgress(lines: readonly string[], stage: string): StageProgress | null {
   for (const line of lines.toReversed()) {
     if (!line.includes(`"${stage}"`)) continue;
@@ -89,7 +92,7 @@ async function finishedSummary(folder: string, record: StageRecord, summaries: S
   const key = `${folder} ${digest} ${stage}`;
   const known = summaries.get(key);
   if (known !== undefined) return known;
-  // A summary is a courtesy: an output that cannot be read is the run's to complain of.
+  // The summary is optional: reporting an unreadable output is the run's task.
   const summary = await summariseStage(stage, join(folder, output)).catch(() => null);
   summaries.set(key, summary);
   return summary;

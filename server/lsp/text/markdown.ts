@@ -1,26 +1,26 @@
 import { replaceActing } from "../../common/untrusted-text.ts";
 
 /**
- * Markdown that says what it was meant to say. Whatever comes from a model, a data set or a person is text: none of it can become a link, a
- * command, an image, markup or a table's cell, nor turn the direction of what stands beside it.
+ * Safe Markdown. Whatever comes from a model, a data set or a person is rendered as text: it cannot become a link, a
+ * command, an image, markup or a table cell, nor change the direction of the text beside it.
  */
 
-/** The longest text that is shown of one thing. */
+/** Default maximum length of a shown text, in UTF-16 units. */
 const MOST_UNITS = 300;
 
-/** A text as Markdown that shows it, on one line, cut short where it is long. */
+/** Escapes a text for Markdown, on one line, truncated to `most` units. */
 export function plain(text: string, most = MOST_UNITS): string {
   return escaped(shortened(visible(text), most));
 }
 
-/** A text in a code span's look without a code span's rules: quoted, with its white space to be seen. */
+/** Quotes a text with visible white space, without the parsing rules of a code span. */
 export function quoted(text: string, most = 80): string {
   const [, before = "", inner = "", after = ""] = /^(\s*)(.*?)(\s*)$/su.exec(text) ?? [];
   const shown = `${before.replaceAll(" ", "␣")}${inner}${after.replaceAll(" ", "␣")}`;
   return `“${plain(shown, most)}”`;
 }
 
-/** The same for places that show plain text, such as a problem's message. */
+/** Like `plain`, but for places that show plain text, such as a problem's message. */
 export function oneLine(text: string, most = MOST_UNITS): string {
   return shortened(visible(text), most);
 }
@@ -50,15 +50,18 @@ function raised(digits: string): string {
   return [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)] ?? digit).join("");
 }
 
-/** Every mark that CommonMark or its extensions could read as one; an address needs `:` or `.`, a mention `@`. */
+/**
+ * Escapes every character that CommonMark or its extensions could read as markup; an address needs `:` or `.`, a
+ * mention `@`.
+ */
 function escaped(text: string): string {
   return text.replace(/[!-/:-@[-`{-~]/g, "\\$&");
 }
 
-/** On one line; what is not to be seen, or changes how its neighbours are, becomes something that is. */
+/** Puts a text on one line, with visible substitutes for characters that are invisible or affect their neighbours. */
 function visible(text: string): string {
   const oneLine = text.replace(/\r\n?|\n/g, "⏎").replaceAll("\t", "⇥");
-  // A half of a pair cannot be sent as UTF-8.
+  // Half a surrogate pair cannot be encoded as UTF-8.
   return replaceActing(oneLine, () => "␦").toWellFormed();
 }
 
