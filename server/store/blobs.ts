@@ -1,4 +1,4 @@
-/** Number arrays as they stand in the store: little-endian, without padding. */
+/** Number arrays in the store's format: little-endian, without padding. */
 import { endianness } from "node:os";
 import { invariant } from "../common/errors.ts";
 
@@ -10,7 +10,7 @@ export function countsToBlob(values: Uint32Array): Uint8Array {
   return bytesOf(values);
 }
 
-/** A copy, since a blob need not begin where floats may. */
+/** Returns a copy, because a blob need not be aligned for floats. */
 export function blobToFloats(blob: Uint8Array): Float32Array {
   return new Float32Array(Uint8Array.from(blob).buffer);
 }

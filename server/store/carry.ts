@@ -1,6 +1,7 @@
 /**
- * What people wrote, paid for or measured, taken over from another store, such as that of an earlier version of the run. A row is about a feature of
- * the dictionary whose digest it carries: only where this store has that very dictionary is it taken. The other store is only read.
+ * Carries over what people wrote, paid for or measured in another store, such as that of an earlier version of the run.
+ * A row carries the digest of its feature's dictionary, and is carried over only if this store has that very
+ * dictionary. The other store is only read.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
@@ -13,15 +14,18 @@ type CarriedKind = (typeof carriedKinds)[number];
 export type CarriedCounts = { readonly [K in CarriedKind]: number };
 
 export interface Carried {
-  /** What could not be taken, and stays in the other store alone. */
+  /** Counts of rows that could not be carried over and remain only in the other store. */
   readonly left: CarriedCounts;
-  /** Names every row that was looked at, to be passed over the next time. */
+  /** Keys of the rows examined, which the next call skips. */
   readonly seen: readonly string[];
-  /** Rows that are not what this program writes: they stay in the other store alone. */
+  /** Number of rows that this program did not write in this form; they remain only in the other store. */
   readonly damaged: number;
 }
 
-/** Takes what is not in `seen` and belongs here; what is here already stays as it is. Throws `StoreError` where the other cannot be read. */
+/**
+ * Carries over the rows that are not in `seen` and whose feature this store has; keeps existing rows. Throws
+ * `StoreError` if the other store cannot be read.
+ */
 export function carryOver(
   db: DatabaseSync,
   statements: Statements,
@@ -33,7 +37,7 @@ export function carryOver(
   const left = { notes: 0, labels: 0, pins: 0, explanations: 0, ablations: 0 };
   const looked: string[] = [];
   const touched = new Set<number>();
-  /** Counts a row, unless it is known; true where it is new. */
+  /** Records a row as examined; true if it is new. */
   const isNew = (key: string): boolean => {
     looked.push(key);
     return !seen.has(key);
@@ -68,7 +72,7 @@ interface Reader {
 
 const digestSql = "SELECT value FROM meta WHERE key = 'digest:' || (? >> 20)";
 
-/** Whether this store has the dictionary that a row about a feature was written for, and the feature. */
+/** Whether this store has a row's dictionary and feature. */
 function isHere(here: Statements, feature: number, digest: string): boolean {
   const own = firstRow(here.get(digestSql), z.object({ value: z.string() }), feature);
   const there = here.get("SELECT 1 AS n FROM features WHERE id = ?").get(feature);
@@ -112,7 +116,7 @@ const explanation = annotation.extend({
   created: z.string(),
 });
 
-/** Those that somebody asked for. One by the same explainer that is here already is as good. */
+/** Carries over explanations that a user requested. An existing one by the same explainer is kept. */
 function carryExplanations({ there, here, isNew, take }: Reader): void {
   const rows = allRows(there.get("SELECT * FROM explanations WHERE by_run = 0 ORDER BY id"), explanation);
   for (const { feature, explainer, text, detail, digest, created } of rows) {
@@ -145,7 +149,7 @@ const effect = z.object({
   high: z.number(),
 });
 
-/** Those that somebody measured. A set's digest joins those of its dictionaries. */
+/** Carries over ablations that a user measured. A set's digest joins those of its dictionaries. */
 function carryAblations({ there, here, isNew, take }: Reader): void {
   const own = new Set(
     allRows(here.get("SELECT value FROM meta WHERE key LIKE 'digest:%'"), z.object({ value: z.string() })).map(
@@ -174,7 +178,7 @@ function carryAblations({ there, here, isNew, take }: Reader): void {
   }
 }
 
-/** Answers that were paid for serve whoever asks the same; stores of the first version have none. */
+/** Carries over paid answers, which any equal request can reuse; stores of the first version have none. */
 function carryAnswers({ there, here }: Reader): void {
   if (there.get("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").get() === undefined) return;
   const answer = z.object({

@@ -1,4 +1,4 @@
-/** What a store holds, in a few numbers for those who choose from it. */
+/** A store's contents in a few numbers, for choosing from it. */
 import { z } from "zod";
 import type { DescribeStore } from "../protocol/features.ts";
 import type { ResultOf } from "../protocol/message.ts";

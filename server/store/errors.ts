@@ -1,7 +1,7 @@
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { DatabaseError, sqliteCodeOf } from "../common/system-errors.ts";
 
-/** A feature store cannot be opened, with what is wrong and what to do. */
+/** A feature store cannot be opened; the message says what is wrong and what to do. */
 export class StoreError extends LfpError {
   readonly code: ErrorCode;
 
@@ -11,7 +11,7 @@ export class StoreError extends LfpError {
   }
 }
 
-/** Rows of a store are not what this program writes, and were left out. */
+/** Rows of a store are not in the form that this program writes, and were skipped. */
 export class DamagedRowsError extends LfpError {
   readonly code = "input";
 
@@ -22,7 +22,7 @@ export class DamagedRowsError extends LfpError {
   }
 }
 
-/** A feature was named that the store does not have. */
+/** The store has no feature with the given id. */
 export class NoFeatureError extends LfpError {
   readonly code = "not-found";
 
@@ -31,7 +31,7 @@ export class NoFeatureError extends LfpError {
   }
 }
 
-/** A store that can only be read, because its file or folder cannot be written. */
+/** A store is read-only, because its file or folder cannot be written. */
 export class ReadOnlyStoreError extends LfpError {
   readonly code = "resource";
 
@@ -43,18 +43,21 @@ export class ReadOnlyStoreError extends LfpError {
   }
 }
 
-/** SQLite's result codes that say something of the disk or of other processes, and nothing of the file. */
+/** SQLite's result codes that are about the disk or other processes, not about the file's contents. */
 const ofTheDisk = new Set([3, 5, 6, 7, 8, 10, 13, 14, 23]);
 const READONLY = 8;
 
-/** What SQLite threw while `action` was done with the file at `path`, as an error of ours; anything else as it is. */
+/** Converts an error of SQLite's from `action` on the file at `path` to one of ours; returns other errors unchanged. */
 export function storeFailure(path: string, action: string, error: unknown): unknown {
   const code = sqliteCodeOf(error);
   if (code === READONLY) return new ReadOnlyStoreError(path);
   return code === undefined ? error : new DatabaseError(`${path} ${action}`, error);
 }
 
-/** As `storeFailure`, only for what the disk or another process brought about: other errors say more where they are understood. */
+/**
+ * As `storeFailure`, but only for errors caused by the disk or another process: the caller's handlers explain the
+ * others better.
+ */
 export function diskFailure(path: string, action: string, error: unknown): unknown {
   return ofTheDisk.has(sqliteCodeOf(error) ?? 0) ? storeFailure(path, action, error) : error;
 }

@@ -20,17 +20,20 @@ export function dictionaryOfSpace(space: number): Pick<FeaturePlace, "model" | "
   return spaces[space] ?? spaces[0];
 }
 
-/** A feature as the key of a row; the same in every store, so that people's rows find their feature after a rebuild. */
+/**
+ * A feature's number, the key of its rows; the same in every store, so that users' rows find their feature after a
+ * rebuild.
+ */
 export function numberOfFeature(place: FeaturePlace): number {
   return numberOfDictionary(place) * featuresAtMost + place.feature;
 }
 
-/** What the numbers of a dictionary's features have in common: they are this times 2^20 and more. */
+/** A dictionary's number: its features' numbers are this times 2^20, plus the feature. */
 export function numberOfDictionary(dictionary: Dictionary): number {
   return dictionary.layer * spaces.length + spaceOf(dictionary);
 }
 
-/** As `numberOfFeature`; undefined for a text that names no feature. */
+/** As `numberOfFeature`, from an id; undefined for an invalid id. */
 export function numberOfId(id: string): number | undefined {
   const place = parseFeatureId(id);
   return place === undefined ? undefined : numberOfFeature(place);
@@ -46,5 +49,5 @@ export function idOfNumber(number: number): FeatureId {
   return featureId(placeOfNumber(number));
 }
 
-/** Of one dictionary: a feature's number has six digits at most. */
+/** Upper bound on the features of one dictionary: a feature's index has six digits at most. */
 const featuresAtMost = 2 ** 20;

@@ -22,20 +22,20 @@ import { diskFailure, StoreError, storeFailure } from "./errors.ts";
 import { applicationId, migrate, migrations, storeVersion } from "./schema.ts";
 
 export interface OpenOptions {
-  /** Whether SQLite can write beside the file; found out unless given. */
+  /** Whether SQLite can write beside the file; by default this is detected. */
   readonly writable?: boolean;
-  /** Makes the file if there is none. */
+  /** Creates the file if it is missing. */
   readonly create?: boolean;
   /**
-   * `wal`: read while written, for a run's living store. `single`: one file and nothing beside it, for a stage's output. `readOnly`: a finished
-   * output, of which no byte may change. Where nothing can be written all are read only.
+   * `wal`: readable while written, for a run's writable store. `single`: one file and nothing beside it, for a stage's
+   * output. `readOnly`: a finished output, of which no byte may change. Without write access every mode is read-only.
    */
   readonly journal: "wal" | "single" | "readOnly";
 }
 
 /**
- * Opens the database of a feature store and brings it to this program's version. Throws `StoreError` and `DatabaseError` for a file that is none, that a newer
- * program wrote, or that is damaged.
+ * Opens the database of a feature store and migrates it to this program's version. Throws `StoreError` and
+ * `DatabaseError` for a file that is not a store, is newer than this program, or is damaged.
  */
 export function openDatabase(path: string, { create = false, journal, writable }: OpenOptions): DatabaseSync {
   const there = isThere(path);
@@ -64,7 +64,7 @@ export function openDatabase(path: string, { create = false, journal, writable }
   }
 }
 
-/** Whether SQLite could write here: it makes files of its own beside the database's. */
+/** Whether SQLite could write here: it creates its own files beside the database. */
 function isWritable(path: string): boolean {
   try {
     for (const place of [path, dirname(path)]) accessSync(place, constants.W_OK);
@@ -75,8 +75,8 @@ function isWritable(path: string): boolean {
 }
 
 /**
- * A store where nothing can be written, to read only. As it stands, or, where its newest rows are still in SQLite's log or an earlier version of the
- * program wrote it, from a copy in the folder for temporary files.
+ * Opens a store without write access, read-only: in place, or from a copy in the folder for temporary files if its
+ * newest rows are still in SQLite's log or an earlier version of the program wrote it.
  */
 function openUnwritable(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
@@ -104,7 +104,7 @@ function openCopy(path: string): DatabaseSync {
     const copy = join(folder, "features.sqlite");
     for (const suffix of ["", "-wal"])
       if (suffix === "" || existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    // As readable as the original, and so perhaps not to be written.
+    // The copy has the original's permissions, perhaps read-only.
     for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o600);
     const db = openDatabase(copy, { journal: "wal" });
     db.exec("PRAGMA journal_mode = DELETE; PRAGMA query_only = ON");
@@ -115,19 +115,22 @@ function openCopy(path: string): DatabaseSync {
   }
 }
 
-/** The open database keeps what is unlinked. Windows does not unlink what is open; its own clean-up takes that. */
+/**
+ * Removes the copy's folder; the open database keeps the unlinked files. Windows does not unlink open files; its own
+ * clean-up removes them.
+ */
 function removeQuietly(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
   } catch {
-    // Nothing depends on it.
+    // Best effort: nothing depends on it.
   }
 }
 
 /** Larger than any run's store by far. */
 const MOST_COPY_BYTES = 2 ** 31;
 
-/** Throws `StoreError` where a copy would be larger than stores are, or than what is free. */
+/** Throws `StoreError` if a copy would exceed the size limit or the free space. */
 function checkRoomForCopy(path: string): void {
   const bytes = [path, `${path}-wal`].reduce(
     (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
@@ -143,10 +146,10 @@ function checkRoomForCopy(path: string): void {
     );
 }
 
-/** Of databases that are copies. */
+/** The original paths of databases that are copies. */
 const originals = new WeakMap<DatabaseSync, string>();
 
-/** The file that a person knows the database by. */
+/** The path of a database for people: of the original if it is a copy. */
 export function pathOf(db: DatabaseSync): string {
   return originals.get(db) ?? db.location() ?? "the feature store";
 }
@@ -156,7 +159,10 @@ function notOpened(path: string, error: unknown): unknown {
   return storeFailure(path, "cannot be opened as a feature store", error);
 }
 
-/** Whether there is a file. Throws `StoreError` where something else is: SQLite would wait for who writes into a pipe. */
+/**
+ * Whether the file exists. Throws `StoreError` if the path is something else: opening a pipe, SQLite would wait for a
+ * writer.
+ */
 function isThere(path: string): boolean {
   try {
     const found = statSync(path, { throwIfNoEntry: false });
@@ -167,15 +173,15 @@ function isThere(path: string): boolean {
   throw new StoreError(`${path} is no feature store: expected a regular file`);
 }
 
-/** Versions of Node that have no limits read a blob of a gigabyte. */
+/** Limits the length of values; versions of Node without limits read blobs of a gigabyte. */
 function bound(db: DatabaseSync): void {
   if (db.limits !== undefined) db.limits.length = MOST_VALUE_BYTES;
 }
 
-/** Of a text or blob; the largest that are written have some hundred kilobytes. */
+/** Maximum size of a text or blob; the largest written ones have some hundred kilobytes. */
 const MOST_VALUE_BYTES = 2 ** 26;
 
-/** How long to wait for another process that writes. */
+/** How long to wait for another process's write lock. */
 const busyMs = 10_000;
 
 function checkOurs(db: DatabaseSync, path: string, isNeeded: boolean): void {
@@ -204,7 +210,10 @@ function checkOurs(db: DatabaseSync, path: string, isNeeded: boolean): void {
 
 const schemaRow = z.object({ type: z.string(), name: z.string(), sql: z.string().nullable() });
 
-/** Tables, views, indices and triggers by name, as they were made. Parts of the search index differ between versions of SQLite. */
+/**
+ * Tables, views, indices and triggers by name, with their SQL. Parts of the search index differ between versions of
+ * SQLite.
+ */
 function schemaOf(db: DatabaseSync): Map<string, string> {
   const rows = z.array(schemaRow).parse(db.prepare("SELECT type, name, sql FROM sqlite_schema LIMIT 1000").all());
   const plain = (sql: string | null): string =>
@@ -216,7 +225,10 @@ function schemaOf(db: DatabaseSync): Map<string, string> {
 
 const schemas = new Map<number, ReadonlyMap<string, string>>();
 
-/** What a store of a version holds: views that never end, and triggers, are no part of it. */
+/**
+ * The schema of a store of a version, against which a file is checked: a foreign view could run for ever, and a trigger
+ * act.
+ */
 function expectedSchema(version: number): ReadonlyMap<string, string> {
   const known = schemas.get(version);
   if (known !== undefined) return known;
@@ -231,7 +243,7 @@ function expectedSchema(version: number): ReadonlyMap<string, string> {
   }
 }
 
-/** The version of the format that a store has. */
+/** The version of a store's format. */
 export function versionOf(db: DatabaseSync): number {
   return pragma(db, "user_version");
 }
@@ -240,7 +252,10 @@ function pragma(db: DatabaseSync, name: "application_id" | "user_version"): numb
   return z.object({ n: z.int() }).parse(db.prepare(`SELECT ${name} AS n FROM pragma_${name}`).get()).n;
 }
 
-/** Runs some writes whole or not at all. What SQLite throws of the disk becomes a `DatabaseError`, or a `ReadOnlyStoreError`. */
+/**
+ * Runs writes in one transaction. Converts SQLite's errors about the disk to a `DatabaseError` or a
+ * `ReadOnlyStoreError`.
+ */
 export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
   try {
     db.exec("BEGIN IMMEDIATE");
@@ -248,7 +263,7 @@ export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
     db.exec("COMMIT");
     return result;
   } catch (error) {
-    // SQLite has rolled back by itself where the disk is full.
+    // SQLite rolls back by itself when the disk is full.
     if (db.isTransaction) db.exec("ROLLBACK");
     throw diskFailure(pathOf(db), "could not be written", error);
   }

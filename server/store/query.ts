@@ -6,7 +6,7 @@ import { numberOfId, spaceOf } from "./feature-number.ts";
 import { rowOf } from "./read.ts";
 import { allRows, featureRowSchema, numberOf, type Statements } from "./rows.ts";
 
-/** What to show from `offset` on, and how many there are in all. */
+/** The rows to show from `offset` on, and the number of all matches. */
 export function queryFeatures(
   statements: Statements,
   query: FeatureQuery,
@@ -25,40 +25,40 @@ interface Statement {
   readonly given: readonly SQLInputValue[];
 }
 
-/** What counts the features. */
+/** The statement that counts the matching features. */
 function totalStatement(query: FeatureQuery): Statement {
   const { from, where, given } = conditions(query, searchFirst);
   return { sql: `SELECT count(*) AS n FROM ${from} WHERE ${where}`, given };
 }
 
-/** What gives a page of so many features in all; it is given a limit and an offset too. */
+/** The statement for a page, given the `total` number of matches; its last parameters are limit and offset. */
 export function pageStatement(query: FeatureQuery, total: number): Statement {
   const { from, where, given } = conditions(query, isIndexed(query) && total > few ? searchLooked : searchFirst);
   return { sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`, given };
 }
 
-/** Sooner sorted than met on a way through all features. */
+/** Up to this many matches, sorting them is faster than scanning an index over all features. */
 const few = 10_000;
 
-/** How full-text search comes into a statement. */
+/** Full-text search as parts of a statement. */
 interface Search {
   readonly from: string;
   readonly where: string;
 }
 
-/** Reads the search index once and looks each feature up: the fastest way through all that match. */
+/** Reads the search index once and looks each feature up: the fastest way to visit all matches. */
 const searchFirst: Search = {
   from: "search CROSS JOIN features AS f ON f.id = search.rowid",
   where: "search MATCH ?",
 };
 
-/** Goes through an index in the order asked for, and ends when the page is full: half the time where most features match. */
+/** Scans an index in the requested order, and stops when the page is full: half the time where most features match. */
 const searchLooked: Search = {
   from: "features AS f",
   where: "f.id IN (SELECT rowid FROM search WHERE search MATCH ?)",
 };
 
-/** The orders that have an index, see schema.ts. */
+/** Whether an order has an index, see schema.ts. */
 function isIndexed({ sort, descending }: FeatureQuery): boolean {
   return descending && (sort === "contribution" || sort === "density");
 }
@@ -72,7 +72,7 @@ interface Conditions {
 function conditions(query: FeatureQuery, way: Search): Conditions {
   const { search, dictionary, layers, relevant, pinned, label, annotated, includeDead, sort } = query;
   const parts: [sql: string, ...given: SQLInputValue[]][] = [["f.space = ?", spaceOf(dictionary)]];
-  // The plus keeps the index on density out of it, so that the one on the order can serve.
+  // The plus excludes the index on density, so that SQLite can use the one on the order.
   if (!includeDead) parts.push([sort === "density" ? "f.density > 0" : "+f.density > 0"]);
   if (layers.length > 0) parts.push([`f.layer IN (${layers.map(() => "?").join()})`, ...layers]);
   if (relevant !== null) parts.push(["f.relevant = ?", Number(relevant)]);
@@ -93,8 +93,8 @@ function conditions(query: FeatureQuery, way: Search): Conditions {
 }
 
 /**
- * What people type as a query of FTS5: all words, the last as a beginning. Everything is quoted, so nothing in it is an operator. Undefined for
- * a text without a word.
+ * Converts the user's text to an FTS5 query: all words, the last as a prefix. Every word is quoted, so none acts as an
+ * operator. Undefined for a text without a word.
  */
 export function matchOf(search: string): string | undefined {
   const words = search.match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
@@ -102,7 +102,10 @@ export function matchOf(search: string): string | undefined {
   return words.map((word, at) => `"${word}"${at === words.length - 1 ? "*" : ""}`).join(" ");
 }
 
-/** Signed numbers by their size, but attributions by their value: those at either end are looked for. Ties and features without the number come in the order of their ids. */
+/**
+ * The order of rows: signed numbers by absolute value, but attributions by value, as both ends are of interest. Ties
+ * and features without the number are ordered by id.
+ */
 function order({ sort, descending }: FeatureQuery): string {
   const columns = {
     id: "f.layer, f.feature",
@@ -116,7 +119,7 @@ function order({ sort, descending }: FeatureQuery): string {
     attribution: "f.attribution",
   } satisfies Record<FeatureQuery["sort"], string>;
   if (sort === "id") return descending ? "f.layer DESC, f.feature DESC" : columns.id;
-  // In falling order what is absent comes last by itself, and an index on the column can serve.
+  // In descending order NULLs come last by default, and SQLite can use an index on the column.
   return descending ? `${columns[sort]} DESC, f.id DESC` : `${columns[sort]} ASC NULLS LAST, f.id`;
 }
 

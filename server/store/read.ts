@@ -1,4 +1,4 @@
-/** Single features as the editor and the commands see them. */
+/** Reads single features for the editor and the commands. */
 import { z } from "zod";
 import {
   type FeatureDetail,
@@ -47,7 +47,7 @@ export function rowOf(statements: Statements, stored: StoredFeature): FeatureRow
   };
 }
 
-/** Undefined for a feature that the store does not have. */
+/** A feature's details; undefined if the store does not have it. */
 export function detailOf(statements: Statements, id: number): FeatureDetail | undefined {
   const stored = firstRow(statements.get("SELECT * FROM features WHERE id = ?"), featureRowSchema, id);
   if (stored === undefined) return undefined;
@@ -69,7 +69,7 @@ export function detailOf(statements: Statements, id: number): FeatureDetail | un
   };
 }
 
-/** An explanation with all that is known about it. */
+/** An explanation with its details. */
 export interface StoredExplanation extends ExplanationDetail {
   readonly explainer: string;
   readonly text: string;
@@ -77,7 +77,10 @@ export interface StoredExplanation extends ExplanationDetail {
   readonly created: string;
 }
 
-/** Those of the dictionary as it is now, the one to show first: a model's before the offline one, the newest before older ones. */
+/**
+ * Explanations made for the current dictionary, the one to show first: a language model's before the offline one, then
+ * the newest first.
+ */
 export function explanationsOf(statements: Statements, id: number): StoredExplanation[] {
   return allRows(statements.get(explanations), explanationRowSchema, id).map((row) => ({
     explainer: row.explainer,
@@ -101,12 +104,12 @@ function plainExplanation({ text, explainer, scores, relevance }: StoredExplanat
   };
 }
 
-/** An example with its place among the examples. */
+/** An example with its position among the examples. */
 export interface StoredExample extends FeatureExample {
   readonly split: ExampleSplit;
   readonly kind: ExampleKind;
   readonly rank: number;
-  /** Tells windows apart. */
+  /** Id of the window. */
   readonly window: number;
 }
 
@@ -124,7 +127,7 @@ export function examplesOf(statements: Statements, id: number): StoredExample[] 
   }));
 }
 
-/** The tokens of the first windows of text. */
+/** The tokens of the first `count` windows of text. */
 export function windowsOf(statements: Statements, count: number): string[][] {
   const sql = "SELECT text, ends FROM windows ORDER BY id LIMIT ?";
   return allRows(statements.get(sql), windowRowSchema, count).map(({ text, ends }) =>
@@ -134,7 +137,7 @@ export function windowsOf(statements: Statements, count: number): string[][] {
 
 const windowRowSchema = exampleRowSchema.pick({ text: true, ends: true });
 
-/** Texts of tokens that end at `ends`; one that shares its only character with the token before is empty. */
+/** Texts of the tokens that end at `ends`; a token that shares its only character with the one before is empty. */
 function tokensOf(text: string, ends: Uint32Array): string[] {
   let start = 0;
   return Array.from(ends, (end) => {
@@ -166,7 +169,7 @@ function noteOf(statements: Statements, id: number): string {
   return firstRow(statements.get("SELECT note FROM notes WHERE feature = ?"), noteSchema, id)?.note ?? "";
 }
 
-// Made once: a schema takes longer to make than a row to read, and a page asks for both of every row.
+// Built once: building a schema takes longer than reading a row, and a page needs both for every row.
 const labelSchema = z.object({ label: z.string() });
 const noteSchema = z.object({ note: z.string() });
 
@@ -190,7 +193,7 @@ const effects = `SELECT what, factor, prompts, change, low, high FROM effects WH
 const examples = `SELECT e.*, w.source, w.text, w.ends FROM examples AS e JOIN windows AS w ON w.id = e.window WHERE e.feature = ?
   ORDER BY e.split, e.kind, e.rank`;
 
-/** Rows of people about another dictionary of this layer, model and size. */
+/** Counts users' rows about another dictionary of this layer, model and size. */
 const earlier = `SELECT count(*) AS n FROM (SELECT feature, digest FROM labels WHERE feature = ?
   UNION ALL SELECT feature, digest FROM notes WHERE feature = ? UNION ALL SELECT feature, digest FROM pins WHERE feature = ?)
   WHERE digest <> coalesce(${digest}, '') AND feature = ?`;

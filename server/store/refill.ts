@@ -1,4 +1,4 @@
-/** Fills a living store from the file that a stage wrote, and keeps its search index. */
+/** Refills a run's writable store from the file that a stage wrote, and maintains its search index. */
 
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
@@ -11,15 +11,15 @@ import { oldestSource, storeVersion } from "./schema.ts";
 export interface Refill {
   /** A file of `StoreWriter`. */
   readonly path: string;
-  /** The stage's key: a store that has it is not filled again. */
+  /** The stage's key: a store with this key is not refilled. */
   readonly key: string;
 }
 
 const keyOf = "SELECT value FROM meta WHERE key = 'source'";
 
 /**
- * One transaction: a reader sees the old rows or the new ones. `finish` runs at its end. False, and nothing is done, when the store has this
- * source already. Throws `StoreError`.
+ * Refills the store in one transaction: a reader sees the old rows or the new ones. Calls `finish` at its end. Returns
+ * false without changes if the store has this source already. Throws `StoreError`.
  */
 export function refill(db: DatabaseSync, statements: Statements, { path, key }: Refill, finish: () => void): boolean {
   const found = firstRow(statements.get(keyOf), z.object({ value: z.string() }));
@@ -47,16 +47,16 @@ export function refill(db: DatabaseSync, statements: Statements, { path, key }: 
   return true;
 }
 
-/** A failure here would only hide the one before. */
+/** Detaches the database, ignoring errors, which would hide an earlier one. */
 function detach(db: DatabaseSync): void {
   try {
     db.exec("DETACH DATABASE made");
   } catch {
-    // Closing the store does it.
+    // Closing the store detaches it.
   }
 }
 
-/** Brings the search index in line with the rows of some features. */
+/** Updates the search index for some features. */
 export function reindex(statements: Statements, features: readonly number[]): void {
   const remove = statements.get("DELETE FROM search WHERE rowid = ?");
   const add = statements.get(`${indexing} WHERE id = ?`);
@@ -68,7 +68,7 @@ export function reindex(statements: Statements, features: readonly number[]): vo
 
 const versionSchema = z.object({ user_version: z.int() });
 
-/** Tables that are the same in every version that is read, and what every version has of the features. */
+/** Tables with the same columns in every supported version, and the columns of `features` that every version has. */
 const machineTables = ["dictionaries", "details", "windows", "examples"] as const;
 const featureColumns = `id, space, layer, feature, density, max_activation, probe_weight, contribution, twin, twin_cosine, base_twin, base_cosine, score,
   relevant, ablation, pinned`;
@@ -83,7 +83,7 @@ const copying = `${machineTables.map((table) => `DELETE FROM ${table}; INSERT IN
 
 const annotated = "SELECT feature FROM labels UNION SELECT feature FROM notes UNION SELECT feature FROM explanations";
 
-/** What is searched: all explanations, labels, the note, and the strongest windows. */
+/** The searchable text: all explanations, labels, the note, and the strongest windows. */
 const indexing = `INSERT INTO search (rowid, explanation, labels, note, examples) SELECT id,
   (SELECT group_concat(text, ' ') FROM explanations WHERE feature = features.id),
   (SELECT group_concat(label, ' ') FROM labels WHERE feature = features.id),

@@ -1,4 +1,4 @@
-/** How rows of the store are read: every one is checked against its schema, since the file may come from anywhere. */
+/** Reads rows of the store and validates each against its schema, since the file may come from anywhere. */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { tryJson } from "../common/json.ts";
 import { DatabaseError, sqliteCodeOf } from "../common/system-errors.ts";
 import { FeatureRelevance } from "../protocol/features.ts";
 
-/** Numbers of 32 bits each. */
+/** An array of 32-bit numbers. */
 const blob = z.instanceof(Uint8Array).refine((bytes) => bytes.length % 4 === 0, "holds no whole number of numbers");
 const maybe = z.number().nullable();
 
@@ -24,7 +24,7 @@ export const featureRowSchema = z.object({
   twin_cosine: maybe,
   base_twin: number.nullable(),
   base_cosine: maybe,
-  /** Stores of earlier versions, which are only read, have none. */
+  /** Missing in stores of earlier versions, which are only read. */
   attribution: maybe.default(null),
   pinned: z.int(),
 });
@@ -51,26 +51,26 @@ export const exampleRowSchema = z.object({
   ends: blob,
 });
 
-/** How well an explanation predicts where its feature fires. */
+/** How well an explanation predicts where its feature is active. */
 const explanationScore = z.object({
   method: z.enum(["detection", "fuzzing"]),
   /** Balanced accuracy, with its 95 % interval. */
   value: z.number(),
   low: z.number(),
   high: z.number(),
-  /** Windows that were judged; those with an answer that could not be used are left out. */
+  /** Number of judged windows, without those whose answer was unusable. */
   windows: z.int(),
   unusable: z.int(),
   truePositives: z.int(),
   positives: z.int(),
   trueNegatives: z.int(),
   negatives: z.int(),
-  /** The same windows judged by another feature's explanation. */
+  /** Balanced accuracy on the same windows with another feature's explanation. */
   control: z.number().nullable(),
 });
 
 export const explanationDetail = z.object({
-  /** Words that the explanation stands on, for judges that have no language model. */
+  /** Words that the explanation is based on, for judges without a language model. */
   terms: z.array(z.string()),
   scores: z.array(explanationScore),
   relevance: FeatureRelevance.extend({ confidence: z.number(), why: z.string() }).nullable(),
@@ -85,13 +85,13 @@ export const explanationRowSchema = z.object({
   created: z.string(),
 });
 
-/** The first row that a statement gives, checked; undefined where it gives none, or one that is damaged. Throws `DatabaseError`. */
+/** A statement's first row, validated; undefined if there is none or it is damaged. Throws `DatabaseError`. */
 export function firstRow<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T | undefined {
   const row = asked(damageOf.get(statement)?.path, () => statement.get(...given));
   return row === undefined ? undefined : sound(statement, schema, [row])[0];
 }
 
-/** All rows that a statement gives, each checked; damaged ones are left out and counted. Throws `DatabaseError`. */
+/** All of a statement's rows, validated; skips and counts damaged ones. Throws `DatabaseError`. */
 export function allRows<T>(statement: StatementSync, schema: z.ZodType<T>, ...given: SQLInputValue[]): T[] {
   return sound(
     statement,
@@ -109,7 +109,7 @@ function sound<T>(statement: StatementSync, schema: z.ZodType<T>, rows: readonly
   });
 }
 
-/** What SQLite itself finds damaged, or cannot read, is said as an error of ours. */
+/** Runs a query; converts SQLite's errors about damage or reading to ours. */
 function asked<T>(path: string | undefined, ask: () => T): T {
   try {
     return ask();
@@ -119,7 +119,7 @@ function asked<T>(path: string | undefined, ask: () => T): T {
   }
 }
 
-/** Rows of one store that were left out because they are not what the program writes. */
+/** Counts one store's rows that were skipped because they are not in the form that the program writes. */
 class Damage {
   readonly path: string;
   readonly #onFirst: (path: string) => void;
@@ -136,10 +136,10 @@ class Damage {
   }
 }
 
-/** Of the stores whose `Statements` prepared them. */
+/** The counter of the store that each statement belongs to. */
 const damageOf = new WeakMap<StatementSync, Damage>();
 
-/** A column that holds JSON. */
+/** The schema of a column with JSON. */
 function jsonText<T>(schema: z.ZodType<T>) {
   return z.string().transform((text, context): T => {
     const { data, success } = schema.safeParse(tryJson(text));
@@ -149,20 +149,20 @@ function jsonText<T>(schema: z.ZodType<T>) {
   });
 }
 
-/** A number that a statement gives alone, under the name `n`. */
+/** The single number of a statement's result, in the column `n`. */
 export function numberOf(statement: StatementSync, ...given: SQLInputValue[]): number {
   return firstRow(statement, numberSchema, ...given)?.n ?? 0;
 }
 
 const numberSchema = z.object({ n: z.number() });
 
-/** Statements by their text, each prepared once. */
+/** Cache of prepared statements, by their text. */
 export class Statements {
   readonly #db: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
   readonly #damage: Damage;
 
-  /** `onDamage` is called once, with the path of the store, when the first damaged row is left out. */
+  /** Calls `onDamage` once, with the path of the store, when the first damaged row is skipped. */
   constructor(db: DatabaseSync, path: string, onDamage: (path: string) => void = () => undefined) {
     this.#db = db;
     this.#damage = new Damage(path, onDamage);
@@ -175,12 +175,12 @@ export class Statements {
     return found;
   }
 
-  /** How many damaged rows were left out so far; one that is read twice counts twice. */
+  /** Number of damaged rows skipped so far; one that is read twice counts twice. */
   get damagedRows(): number {
     return this.#damage.rows;
   }
 
-  /** Runs several statements that read on one state of the store, whatever other processes write meanwhile. */
+  /** Runs several reads on one snapshot of the store, whatever other processes write meanwhile. */
   onOneState<T>(read: () => T): T {
     if (this.#db.isTransaction) return read();
     return asked(this.#damage.path, () => {

@@ -1,15 +1,16 @@
 /**
- * The tables of `features.sqlite`, version by version: a store is brought from the version it has to this program's by the scripts in
- * between, so a published script never changes. What the pipeline computes can be made again at any time; labels, notes, pins, answers of
- * endpoints and what commands added belong to people and stay.
+ * The tables of `features.sqlite`, version by version: scripts migrate a store from its version to this program's, so a
+ * published script never changes. The pipeline's rows can be recomputed at any time; labels, notes, pins, endpoints'
+ * answers and what commands added belong to users and are kept.
  */
 import type { DatabaseSync } from "node:sqlite";
 
-/** Marks our files ("LFPF"), so that another program's database is not taken for a store. */
+/** Marks our files ("LFPF"), so that another program's database is not mistaken for a store. */
 export const applicationId = 0x4c465046;
 
 /**
- * Script i brings a store from version i to i + 1. `features.id` is `numberOfFeature`'s; `space` is 0 tuned small, 1 tuned big, 2 base small, 3 base big.
+ * Script i migrates a store from version i to i + 1. `features.id` is `numberOfFeature`'s; `space` is 0 tuned small, 1
+ * tuned big, 2 base small, 3 base big.
  */
 export const migrations: readonly string[] = [
   `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -55,16 +56,16 @@ export const migrations: readonly string[] = [
   "ALTER TABLE features ADD COLUMN attribution REAL;",
 ];
 
-/** The earliest version whose files a stage may have written that this program still fills a store from. */
+/** The earliest version of a stage's file from which this program refills a store. */
 export const oldestSource = 2;
 
-/** The first version that knows attributions. */
+/** The first version with attributions. */
 export const versionWithAttribution = 3;
 
 /** The version that this program writes. */
 export const storeVersion = migrations.length;
 
-/** Brings a store, or an empty database, to this program's version, whole or not at all. */
+/** Migrates a store, or an empty database, to this program's version in one transaction. */
 export function migrate(db: DatabaseSync, from: number): void {
   if (from === storeVersion) return;
   db.exec("BEGIN IMMEDIATE");
@@ -72,7 +73,7 @@ export function migrate(db: DatabaseSync, from: number): void {
     for (const script of migrations.slice(from)) db.exec(script);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${storeVersion}; COMMIT`);
   } catch (error) {
-    // SQLite has rolled back by itself where the disk is full.
+    // SQLite rolls back by itself when the disk is full.
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
   }

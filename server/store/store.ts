@@ -1,6 +1,6 @@
 /**
- * The feature store of a run, `features.sqlite` in its folder: one object for a process that reads or annotates it. Other processes may read
- * and write the same file meanwhile.
+ * The feature store of a run, `features.sqlite` in its folder: one object for a process that reads or annotates it.
+ * Other processes may read and write the same file meanwhile.
  */
 
 import type { DatabaseSync } from "node:sqlite";
@@ -32,11 +32,11 @@ export interface NewExplanation extends ExplanationDetail {
 
 /** Effects on the task's reward, with where they were measured. */
 export interface NewAblation {
-  /** Of everything that the numbers depend on; the same key again replaces. */
+  /** Digest of everything that the numbers depend on; a row with the same key is replaced. */
   readonly key: string;
   /** As the commands print it. */
   readonly result: unknown;
-  /** For a set of one feature: what stands on that feature's page. */
+  /** For a set of one feature: the effects on that feature's page. */
   readonly effects: readonly (MeasuredEffect & { readonly id: string })[];
 }
 
@@ -53,8 +53,8 @@ export class FeatureStore implements Disposable {
   }
 
   /**
-   * To read only where nothing can be written. `onDamage` is called once, when the first row is left out because it is damaged.
-   * Throws `StoreError`.
+   * Opens a store, read-only without write access. Calls `onDamage` once, when the first damaged row is skipped. Throws
+   * `StoreError`.
    */
   static open(
     path: string,
@@ -63,7 +63,7 @@ export class FeatureStore implements Disposable {
     return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }), onDamage);
   }
 
-  /** What a stage wrote, to read only. Throws `StoreError`. */
+  /** Opens a stage's output read-only. Throws `StoreError`. */
   static openOutput(path: string): FeatureStore {
     return new FeatureStore(path, openDatabase(path, { journal: "readOnly" }));
   }
@@ -79,7 +79,7 @@ export class FeatureStore implements Disposable {
     return this.#statements.onOneState(() => describeStore(this.#statements));
   }
 
-  /** Everything about a feature; undefined when there is none of this id. */
+  /** Everything about a feature; undefined if no feature has this id. */
   detail(id: string): FeatureDetail | undefined {
     const number = numberOfId(id);
     if (number === undefined) return;
@@ -93,13 +93,15 @@ export class FeatureStore implements Disposable {
     return found;
   }
 
-  /** The explanation that is shown first; undefined where there is none. Reads nothing else of the feature. */
+  /** The text of the explanation that is shown first; undefined if there is none. Reads nothing else of the feature. */
   explanationText(id: string): string | undefined {
     const number = numberOfId(id);
     return number === undefined ? undefined : explanationsOf(this.#statements, number)[0]?.text;
   }
 
-  /** A feature's largest activation in the run's texts; undefined when there is none of this id. Reads nothing else of it. */
+  /**
+   * A feature's largest activation in the run's texts; undefined if no feature has this id. Reads nothing else of it.
+   */
   maxActivation(id: string): number | undefined {
     const sql = "SELECT max_activation AS n FROM features WHERE id = ?";
     return firstRow(this.#statements.get(sql), largestSchema, numberOfId(id) ?? -1)?.n;
@@ -110,7 +112,7 @@ export class FeatureStore implements Disposable {
     return number === undefined ? [] : examplesOf(this.#statements, number);
   }
 
-  /** The tokens of the first windows of text, at most so many. */
+  /** The tokens of the first windows of text, at most `count`. */
   windows(count: number): string[][] {
     return windowsOf(this.#statements, count);
   }
@@ -126,7 +128,7 @@ export class FeatureStore implements Disposable {
     return firstRow(this.#statements.get("SELECT value FROM meta WHERE key = ?"), schema, key)?.value;
   }
 
-  /** Does what an output of the run asks for, unless it was done; `key` is the output's. A refill forgets it. */
+  /** Runs `work` once per output; `key` is the output's. A refill resets this. */
   once(what: string, key: string, work: () => void): void {
     if (this.meta(`done:${what}`) === key) return;
     work();
@@ -135,7 +137,7 @@ export class FeatureStore implements Disposable {
     );
   }
 
-  /** Keeps what a person wrote. Throws `NoFeatureError`. */
+  /** Saves what a person wrote. Throws `NoFeatureError`. */
   annotate(id: string, { note, labels, pinned }: Annotation): FeatureRow {
     return inTransaction(this.#db, () => {
       const number = this.#existing(id);
@@ -160,7 +162,7 @@ export class FeatureStore implements Disposable {
     });
   }
 
-  /** Keeps explanations; those of the same explainer are replaced. `byRun` ones go when the run is made again. */
+  /** Saves explanations, replacing those of the same explainer. `byRun` ones are removed when the run is recomputed. */
   addExplanations(
     found: readonly { readonly id: string; readonly explanation: NewExplanation }[],
     byRun: boolean,
@@ -180,7 +182,7 @@ export class FeatureStore implements Disposable {
     });
   }
 
-  /** Keeps how much of what tuning raised each feature carries; a run's, which go when it is made again. */
+  /** Saves how much of what tuning raised each feature carries; removed when the run is recomputed. */
   setAttributions(found: readonly { readonly id: string; readonly score: number }[]): void {
     const update = this.#statements.get("UPDATE features SET attribution = ? WHERE id = ?");
     inTransaction(this.#db, () => {
@@ -188,7 +190,7 @@ export class FeatureStore implements Disposable {
     });
   }
 
-  /** Keeps measured effects. Those of the run go when it is made again. */
+  /** Saves measured effects. The run's own are removed when it is recomputed. */
   addAblations(found: readonly NewAblation[], byRun: boolean): void {
     inTransaction(this.#db, () => {
       for (const ablation of found) this.#addAblation(ablation, byRun);
@@ -218,13 +220,13 @@ export class FeatureStore implements Disposable {
         if (parsed === undefined) return [];
         const { data } = aboutSchema.safeParse(parsed);
         const now = data === undefined ? "" : this.#digestOfSet(data.features.map(({ id }) => id));
-        // Sets had none in stores of earlier versions.
+        // Sets have no digest in stores of earlier versions.
         return [{ key, result: parsed, created, earlier: data !== undefined && digest !== "" && digest !== now }];
       });
     });
   }
 
-  /** An answer that an endpoint gave to this very request before. */
+  /** The cached answer of an endpoint to this very request. */
   answer(key: string): StoredAnswer | undefined {
     const row = firstRow(this.#statements.get("SELECT * FROM answers WHERE key = ?"), answerSchema, key);
     return row && { answer: row.answer, inputTokens: row.input_tokens, outputTokens: row.output_tokens };
@@ -238,17 +240,20 @@ export class FeatureStore implements Disposable {
     );
   }
 
-  /** Throws `ReadOnlyStoreError` where nothing can be kept, before anything is paid or waited for. */
+  /** Throws `ReadOnlyStoreError` without write access, before any cost or wait. */
   requireWritable(): void {
     inTransaction(this.#db, () => this.#statements.get("DELETE FROM meta WHERE false").run());
   }
 
-  /** Takes over what people wrote, paid for or measured in another store, see carry.ts. Throws `StoreError`. */
+  /** Carries over what people wrote, paid for or measured in another store, see carry.ts. Throws `StoreError`. */
   carryOver(from: { readonly path: string; readonly seen: ReadonlySet<string> }): Carried {
     return carryOver(this.#db, this.#statements, from, (features) => this.#summarise(features));
   }
 
-  /** Replaces all that a run computed by what its stage wrote; what people wrote stays. False when it is that already. */
+  /**
+   * Replaces the run's computed rows by its stage's output; keeps what people wrote. Returns false if the store has
+   * that output already.
+   */
   refill(source: Refill): boolean {
     return refill(this.#db, this.#statements, source, () => {
       const sql = "SELECT feature AS n FROM explanations UNION SELECT feature FROM effects";
@@ -256,7 +261,7 @@ export class FeatureStore implements Disposable {
     });
   }
 
-  /** How many rows were left out so far because they are damaged: not what this program writes. */
+  /** Number of damaged rows skipped so far: not in the form that this program writes. */
   get damagedRows(): number {
     return this.#statements.damagedRows;
   }
@@ -285,13 +290,13 @@ export class FeatureStore implements Disposable {
     return this.meta(`digest:${Math.floor(number / 2 ** 20)}`) ?? "";
   }
 
-  /** Of the dictionaries that a set's features are of; that of a single one is the dictionary's own. */
+  /** Joined digests of the dictionaries of a set's features; for a single dictionary, its own digest. */
   #digestOfSet(ids: readonly string[]): string {
     const digests = ids.map((id) => this.#digestOf(numberOfId(id) ?? 0));
     return [...new Set(digests)].sort().join(" ");
   }
 
-  /** Brings the table's columns of these features in line with the rows that they summarise. */
+  /** Updates the summary columns of these features from the rows that they summarise. */
   #summarise(numbers: readonly number[]): void {
     const update = this.#statements.get("UPDATE features SET score = ?, relevant = ?, ablation = ? WHERE id = ?");
     for (const number of numbers) {
@@ -302,7 +307,10 @@ export class FeatureStore implements Disposable {
     }
   }
 
-  /** Ids of the features most similar to their twin in the other size, `perLayer` of each layer: those that the method explains. */
+  /**
+   * Ids of the features most similar to their twin in the other size, `perLayer` of each layer: those that the method
+   * explains.
+   */
   mostSimilar(perLayer: number, model: "tuned" | "base" = "tuned"): string[] {
     const sql = `SELECT id AS n FROM (SELECT id, twin_cosine, row_number() OVER (PARTITION BY layer ORDER BY twin_cosine DESC, id) AS place
       FROM features WHERE space = ? AND density > 0 AND twin_cosine IS NOT NULL) WHERE place <= ? ORDER BY id`;
@@ -312,13 +320,13 @@ export class FeatureStore implements Disposable {
 }
 
 export interface LaterAblation {
-  /** Of everything that the numbers depend on. */
+  /** Digest of everything that the numbers depend on. */
   readonly key: string;
   /** As the command prints it. */
   readonly result: unknown;
   /** ISO 8601. */
   readonly created: string;
-  /** The dictionaries that it is about have been trained anew since. */
+  /** Whether its dictionaries have been retrained since. */
   readonly earlier: boolean;
 }
 

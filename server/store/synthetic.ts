@@ -1,10 +1,10 @@
-/** A feature store of any size whose every number is known: for the benchmark and tests of queries. */
+/** A synthetic feature store of any size whose every number is known: for the benchmark and tests of queries. */
 import { Random } from "../common/random.ts";
 import { type ExampleKind, StoreWriter } from "./writer.ts";
 
 export interface SyntheticOptions {
   readonly layers: number;
-  /** Of each layer, in the tuned model's small dictionary. */
+  /** Features per layer, in the tuned model's small dictionary. */
   readonly features: number;
   readonly digest?: string;
   readonly seed?: number;
@@ -14,18 +14,21 @@ const syntheticWords = [
   "film", "great", "boring", "plot", "actor", "music", "weak", "scene", "loved", "ending", "script", "dull", "funny", "camera", "story", "cast",
 ]; // biome-ignore format: a list of words
 
-/** The planted word of a feature: its strongest windows speak of it and of no other planted one. */
+/** The planted word of a feature: its strongest windows contain it and no other planted one. */
 export function plantedWord(feature: number): string {
   return `planted${feature % 1000}x`;
 }
 
-/** How many living features of a layer have the planted word of this one. */
+/** Number of living features of a layer with the planted word of this one. */
 export function plantedCopies(feature: number, features: number): number {
   const own = feature % 1000;
   return Math.ceil((features - own) / 1000) - Number(own === 0);
 }
 
-/** Writes the file. Feature f of layer l has contribution (f - features / 2) / features and density f / (10 features); feature 0 is dead. */
+/**
+ * Writes the file. Feature f of layer l has contribution (f - features / 2) / features and density f / (10 features);
+ * feature 0 is dead.
+ */
 export function writeSyntheticStore(path: string, options: SyntheticOptions): void {
   const { layers, features, digest = "a".repeat(64), seed = 1 } = options;
   const random = Random.fromSeed(seed);

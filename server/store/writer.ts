@@ -8,9 +8,9 @@ import { openDatabase } from "./open.ts";
 
 export interface DictionaryRecord extends Dictionary {
   readonly features: number;
-  /** Tokens that the numbers are from. */
+  /** Number of tokens that the statistics are computed from. */
   readonly tokens: number;
-  /** Of the autoencoder's weights: tells whether a note is about this dictionary or an earlier one. */
+  /** Digest of the autoencoder's weights: tells whether a note is about this dictionary or an earlier one. */
   readonly digest: string;
 }
 
@@ -40,7 +40,7 @@ export interface FeatureRecord {
   readonly suppresses: readonly LogitEffect[];
 }
 
-/** A stretch of a text, cut into tokens. */
+/** A range of a text, cut into tokens. */
 export interface WindowRecord {
   readonly id: number;
   readonly source: string;
@@ -50,12 +50,12 @@ export interface WindowRecord {
 }
 
 /**
- * `top`: the strongest windows; `q1` (weakest) to `q4`: by quarters of the activation's size; `silent`: the same words, not active;
- * `random`: any window where it is not active.
+ * `top`: the strongest windows; `q1` (weakest) to `q4`: by quarters of the activation's size; `silent`: the same words,
+ * not active; `random`: any window where it is not active.
  */
 const exampleKinds = ["top", "q1", "q2", "q3", "q4", "silent", "random"] as const;
 export type ExampleKind = (typeof exampleKinds)[number];
-/** Explanations are made from `explain` and held against `score`: no text stands in both. */
+/** Explanations are made from `explain` and scored on `score`, which share no text. */
 export type ExampleSplit = "explain" | "score";
 
 export interface ExampleRecord {
@@ -64,13 +64,16 @@ export interface ExampleRecord {
   readonly kind: ExampleKind;
   readonly rank: number;
   readonly window: number;
-  /** Token of the window. */
+  /** Index of the peak's token in the window. */
   readonly peak: number;
   /** One for each token of the window. */
   readonly activations: Float32Array;
 }
 
-/** Fills a new file, or one that another writer filled up to a `commit`. Equal calls give equal bytes, whichever writer they came through. */
+/**
+ * Fills a new file, or continues one that another writer filled up to a `commit`. Equal calls give equal bytes, through
+ * one writer or several.
+ */
 export class StoreWriter {
   readonly path: string;
   readonly #db: DatabaseSync;
@@ -130,7 +133,7 @@ export class StoreWriter {
     );
   }
 
-  /** A window that is there already stays. */
+  /** Writes a window; keeps an existing one. */
   window({ id, source, text, ends }: WindowRecord): void {
     this.#insert("window", id, source, text, countsToBlob(ends));
   }
@@ -139,7 +142,7 @@ export class StoreWriter {
     this.#insert("example", numberOfFeature(place), split, kind, rank, window, peak, floatsToBlob(activations));
   }
 
-  /** What was written so far is in the file, and stays there whatever happens. */
+  /** Commits what was written so far. */
   commit(): void {
     this.#exec("COMMIT; BEGIN");
   }
@@ -150,7 +153,7 @@ export class StoreWriter {
     this.#db.close();
   }
 
-  /** Closes without what came after the last commit. */
+  /** Closes the file and discards what came after the last commit. */
   abandon(): void {
     if (this.#db.isOpen) this.#db.close();
   }
