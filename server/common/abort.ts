@@ -1,4 +1,7 @@
-/** The promise's outcome, or the signal's reason as soon as it is aborted, at once where it was before. What the promise does goes on. */
+/**
+ * The promise's outcome, or a rejection with the signal's reason as soon as it is aborted, at once if it is already.
+ * Does not stop the promise's work.
+ */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

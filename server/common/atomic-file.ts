@@ -3,7 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, LfpError, messageOf } from "./errors.ts";
 
-/** What a file can be written from. Chunks are pulled one at a time, each only once the one before is on its way to the disk. */
+/**
+ * Contents of a file. Chunks are pulled one at a time, each only after the one before has been passed to the system.
+ */
 export type FileContents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** The calls that this module makes, so that a test can fail any one of them. */
@@ -25,7 +27,9 @@ export class FileNotCommittedError extends LfpError {
   }
 }
 
-/** The new contents are in place, but the file system did not confirm it: a power cut now could bring the old ones back. */
+/**
+ * The new contents are in place, but the file system did not confirm it: a power cut now could bring the old ones back.
+ */
 export class FileDurabilityError extends LfpError {
   readonly code = "resource";
   readonly path: string;
@@ -79,7 +83,7 @@ async function openTemporarySibling(path: string, files: AtomicFileSystem) {
     .stat(path)
     .catch((error) => (errnoOf(error) === "ENOENT" ? undefined : Promise.reject(error)));
   const mode = existing === undefined ? 0o666 : existing.mode & 0o777;
-  // Cut short, because the longest legal name has no room for a suffix.
+  // Truncated, because the longest legal name has no room for a suffix.
   const stem = basename(path).slice(0, 48);
   for (;;) {
     const temporary = join(dirname(path), `.${stem}.${process.pid}-${temporaryCount++}.tmp`);
@@ -96,7 +100,7 @@ function chunksOf(contents: FileContents): Iterable<Uint8Array> | AsyncIterable<
   return contents instanceof Uint8Array ? [contents] : contents;
 }
 
-/** One write call stays below the 2 GiB that the operating systems take at once. */
+/** Maximum bytes of one write call, below the systems' limit of 2 GiB. */
 const WRITE_BYTES = 1 << 28;
 
 async function writeAll(handle: nodeFiles.FileHandle, chunk: Uint8Array): Promise<void> {
@@ -106,7 +110,9 @@ async function writeAll(handle: nodeFiles.FileHandle, chunk: Uint8Array): Promis
   }
 }
 
-/** Windows refuses a rename for the moment in which a virus scanner or an indexer looks at either file. */
+/**
+ * Renames, with retries on Windows, which rejects a rename while a virus scanner or an indexer has either file open.
+ */
 async function renameWithRetry(from: string, to: string, files: AtomicFileSystem): Promise<void> {
   const waitsMs = process.platform === "win32" ? [10, 30, 100, 300, 1000] : [];
   for (const waitMs of waitsMs) {
@@ -121,7 +127,7 @@ async function renameWithRetry(from: string, to: string, files: AtomicFileSystem
   await files.rename(from, to);
 }
 
-/** Some network and user-space file systems have no flush for folders; Windows has none at all. */
+/** Flushes a folder. Some network and user-space file systems do not support it; Windows does not at all. */
 async function syncFolder(folder: string, files: AtomicFileSystem): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await files.open(folder, "r");

@@ -1,19 +1,19 @@
 import { invariant } from "./errors.ts";
 
-/** How far work has come that goes through batches one by one, and is saved in between. */
+/** The position of work that goes through batches one by one and can be saved in between. */
 export class BatchCursor<B> {
   readonly #batches: readonly B[];
   readonly #sizeOf: (batch: B) => number;
   #done = 0;
   #doneItems = 0;
 
-  /** `sizeOf` says how many items a batch has. */
+  /** `sizeOf` returns a batch's number of items. */
   constructor(batches: readonly B[], sizeOf: (batch: B) => number) {
     this.#batches = batches;
     this.#sizeOf = sizeOf;
   }
 
-  /** The batch that comes next; undefined after the last. */
+  /** The next batch; undefined after the last. */
   get next(): B | undefined {
     return this.#batches[this.#done];
   }
@@ -27,19 +27,19 @@ export class BatchCursor<B> {
     return this.#done;
   }
 
-  /** Items of these. */
+  /** Items in these batches. */
   get doneItems(): number {
     return this.#doneItems;
   }
 
-  /** The next batch is done. */
+  /** Marks the next batch as done. */
   advance(): void {
     invariant(this.#done < this.#batches.length, "a batch was done after the last one");
     this.#doneItems += this.next === undefined ? 0 : this.#sizeOf(this.next);
     this.#done += 1;
   }
 
-  /** A number of batches that was saved. */
+  /** Restores a saved number of batches. */
   restore(done: number): void {
     invariant(
       Number.isInteger(done) && done >= 0 && done <= this.#batches.length,
@@ -49,7 +49,7 @@ export class BatchCursor<B> {
     this.#doneItems = this.#batches.slice(0, done).reduce((sum, batch) => sum + this.#sizeOf(batch), 0);
   }
 
-  /** A result is wanted, so that every batch must be done. */
+  /** Throws unless every batch is done, before a result is computed. */
   requireAll(): void {
     invariant(this.#done === this.#batches.length, "a collection was finished before its last batch");
   }

@@ -1,9 +1,15 @@
-/** Bodies of answers, read whole within bounds: a server can send gigabytes in a few compressed kilobytes, or a byte a minute. */
+/**
+ * Reads whole bodies of answers within limits: a server can send gigabytes in a few compressed kilobytes, or a byte a
+ * minute.
+ */
 
-/** An answer has more bytes than anything of its kind. */
+/** An answer exceeds the size limit of its kind. */
 export class LargeBodyError extends Error {}
 
-/** The decoded bytes of a body. Throws `LargeBodyError` above `mostBytes`, and the signal's reason; either closes the connection. */
+/**
+ * The decoded bytes of a body. Throws `LargeBodyError` above `mostBytes`, and the signal's reason; closes the
+ * connection in both cases.
+ */
 export async function bodyWithin(
   body: ReadableStream<Uint8Array> | null,
   mostBytes: number,

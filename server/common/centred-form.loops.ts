@@ -9,7 +9,7 @@ export interface CentredForm {
   readonly constant: number;
 }
 
-/** Works out once what does not depend on z. */
+/** Precomputes the parts that do not depend on z. */
 export function centredForm(packed: Float32Array, means: Float32Array): CentredForm {
   const product = packedProduct(packed, means);
   let constant = 0;
@@ -17,7 +17,7 @@ export function centredForm(packed: Float32Array, means: Float32Array): CentredF
   return { packed, product, constant };
 }
 
-/** Vectors, of which only what is not zero is kept: those of vector i stand at rowStarts[i] to rowStarts[i + 1], by ascending column. */
+/** Sparse vectors: the entries of vector i are at rowStarts[i] to rowStarts[i + 1], by ascending column. */
 export interface SparseVectors {
   readonly rowStarts: Int32Array;
   readonly columns: Int32Array;
@@ -32,16 +32,17 @@ export function formsAt(form: CentredForm, vectors: SparseVectors): Float64Array
 }
 
 /**
- * The form at every vector, in pieces. A row of M is used for all vectors that have its column, while it is at hand: vector by vector M would be fetched
- * from memory anew each time, which takes several times as long where it is larger than the caches.
+ * Evaluates the form at every vector, in pieces. It uses a row of M for all vectors that have its column while the row
+ * is cached: vector by vector, M would be read from memory each time, which takes several times as long if M is larger
+ * than the caches.
  */
 export class FormsWork {
-  /** Right once `goOn` has said so. */
+  /** Valid after `goOn` has returned true. */
   readonly forms: Float64Array;
   readonly #form: CentredForm;
   readonly #vectors: SparseVectors;
   readonly #places: ColumnPlaces;
-  /** The row of M under way, and the place from which on it has not been used. */
+  /** The current row of M, and the first place for which it has not been used. */
   #row = 0;
   #at = 0;
 
@@ -52,7 +53,7 @@ export class FormsWork {
     this.forms = new Float64Array(vectors.rowStarts.length - 1).fill(form.constant);
   }
 
-  /** Goes on for about so many multiplications, and says whether all is done. */
+  /** Continues for about this many multiplications; returns true when everything is done. */
   goOn(multiplications: number): boolean {
     const { packed, product } = this.#form;
     const { rowStarts, columns, values } = this.#vectors;
@@ -77,7 +78,7 @@ export class FormsWork {
       }
     }
     [this.#row, this.#at] = [product.length, at];
-    // Rounding takes it below zero where a vector is m.
+    // Rounding can make it negative for a vector equal to m.
     for (let row = 0; row < forms.length; row++) forms[row] = Math.max(0, forms[row]!);
     return true;
   }
@@ -89,7 +90,10 @@ interface ColumnPlaces {
   readonly places: Int32Array;
 }
 
-/** Which vectors have a column, and where: those of column i stand at starts[i] to starts[i + 1]. */
+/**
+ * The vectors that have each column, and the places of their entries: those of column i are at starts[i] to starts[i +
+ * 1].
+ */
 function byColumn(count: number, rowStarts: Int32Array, columns: Int32Array): ColumnPlaces {
   const starts = new Int32Array(count + 1);
   for (let place = 0; place < columns.length; place++) starts[columns[place]! + 1]! += 1;

@@ -1,6 +1,6 @@
 /**
- * Base of every error that a user can cause or mend. The message says what was got, what was expected and what to do;
- * `code` is what crosses the wire and what `lfp` turns into its exit status.
+ * Base of every error that a user can cause or fix. The message says what was got, what was expected and what to do;
+ * `code` is sent over the wire, and `lfp` maps it to its exit status.
  */
 export abstract class LfpError extends Error {
   abstract readonly code: ErrorCode;
@@ -17,20 +17,20 @@ export type ErrorCode =
   | "usage"
   /** A file, checkpoint or text that was given cannot be used. */
   | "input"
-  /** Something that was asked for does not exist. */
+  /** Something requested does not exist. */
   | "not-found"
   /** Numbers left the finite range. */
   | "non-finite"
   /** The machine lacks something: memory, disk, a device, a network. */
   | "resource"
-  /** Another process holds what was asked for. */
+  /** Another process holds the requested resource. */
   | "locked"
   /** Someone asked to stop. */
   | "cancelled"
-  /** Ours: a promise that this program makes to itself is broken. */
+  /** A bug: an invariant of this program is violated. */
   | "internal";
 
-/** A promise that the program makes to itself is broken: always a defect here, never the user's. */
+/** An invariant of the program is violated: always a bug here, never the user's error. */
 export class InternalError extends LfpError {
   readonly code = "internal";
 }

@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 
-/** Whether a file or folder is there, as far as this process may see. */
+/** Whether a file or folder exists, as far as this process has access. */
 export function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

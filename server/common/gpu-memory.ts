@@ -1,4 +1,7 @@
-/** How much memory a GPU has. Dawn does not say, so it is asked for where the system tells: each answer says where it was read. */
+/**
+ * Determines a GPU's memory. Dawn does not report it, so other sources of the system are queried; each answer names its
+ * source.
+ */
 
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
@@ -10,32 +13,32 @@ import { readTextFile } from "./text-file.ts";
 
 export interface GpuMemory {
   readonly bytes: number;
-  /** Where that stands, for people. */
+  /** The source of the number, for people. */
   readonly source: string;
 }
 
-/** What tells one GPU from another. */
+/** Identifies a GPU. */
 export interface GpuName {
-  /** One word, as Dawn has it: `nvidia`, `amd`, `intel`, `apple`, ... */
+  /** One word, as in Dawn: `nvidia`, `amd`, `intel`, `apple`, ... */
   readonly vendor: string;
   readonly architecture: string;
   /** Lower case, words joined by hyphens: `nvidia-h200`. */
   readonly description: string;
-  /** It runs on the processor. */
+  /** Whether it is a software renderer on the processor. */
   readonly software: boolean;
 }
 
-/** What can be asked of the machine. Tests give made-up ones. */
+/** The machine's sources of information. Tests supply fakes. */
 export interface MemorySources {
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Of the machine, or of the container if that is less. */
+  /** Memory of the machine, or of the container if that is less. */
   readonly machineBytes: number;
-  /** Names in a folder; none where it is not there. */
+  /** Names in a folder; empty if it does not exist. */
   list(folder: string): Promise<readonly string[]>;
-  /** A file's text; undefined where it cannot be read. */
+  /** A file's text; undefined if it cannot be read. */
   read(path: string): Promise<string | undefined>;
-  /** What a program writes; undefined where it is missing, fails or takes too long. */
+  /** A program's standard output; undefined if it is missing, fails or takes too long. */
   run(program: string, args: readonly string[]): Promise<string | undefined>;
 }
 
@@ -52,7 +55,7 @@ export class GpuMemoryVariableError extends LfpError {
 const variable = "LFP_GPU_MEMORY_MB";
 const mebibyte = 2 ** 20;
 
-/** The memory of a GPU, or undefined where nothing here tells. Throws `GpuMemoryVariableError`. */
+/** A GPU's memory, or undefined if no source reports it. Throws `GpuMemoryVariableError`. */
 export async function gpuMemory(gpu: GpuName, from: MemorySources): Promise<GpuMemory | undefined> {
   const set = from.env[variable];
   if (set !== undefined && set !== "") {
@@ -72,9 +75,9 @@ export async function gpuMemory(gpu: GpuName, from: MemorySources): Promise<GpuM
   return onChip.has(gpu.vendor) ? shared : undefined;
 }
 
-/** Apple's drivers recommend two thirds to three quarters: what is more than that is slow or fails. */
+/** Usable share on a Mac. Apple's drivers recommend two thirds to three quarters; more is slow or fails. */
 const macShare = 0.75;
-/** Vendors whose GPUs are parts of processors. */
+/** Vendors whose GPUs are integrated into processors. */
 const onChip: ReadonlySet<string> = new Set(["arm", "broadcom", "qualcomm", "img-tec", "samsung"]);
 
 const query = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
@@ -82,7 +85,7 @@ const query = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
 async function ofNvidia(gpu: GpuName, from: MemorySources, shared: GpuMemory): Promise<GpuMemory | undefined> {
   const cards = nvidiaCards((await from.run("nvidia-smi", query)) ?? "");
   const named = cards.filter(({ name }) => slug(name) === slug(gpu.description));
-  // Where names do not tell which card it is, only what no card holds is refused.
+  // If names do not identify the card, take the largest, so that only what no card can hold is rejected.
   const largest = (named.length > 0 ? named : cards).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))[0];
   if (largest === undefined) return undefined;
   return largest.bytes === undefined ? shared : { bytes: largest.bytes, source: "nvidia-smi" };
@@ -100,7 +103,7 @@ export function nvidiaCards(text: string): { readonly name: string; readonly byt
 
 const cards = "/sys/class/drm";
 
-/** A processor's own GPU has a small part of memory to itself and takes the rest from what the system lets it map. */
+/** Memory of an AMD GPU. An integrated one has little memory of its own and uses what the system lets it map. */
 async function ofAmd(from: MemorySources): Promise<GpuMemory | undefined> {
   const found: GpuMemory[] = [];
   for (const name of await from.list(cards)) {
@@ -115,7 +118,7 @@ async function ofAmd(from: MemorySources): Promise<GpuMemory | undefined> {
   return found.toSorted((a, b) => b.bytes - a.bytes)[0];
 }
 
-/** No card of today has less of its own; a processor's GPU mostly has. */
+/** Minimum memory of a discrete card; integrated GPUs mostly have less of their own. */
 const leastCard = 4 * 2 ** 30;
 
 async function ofIntel(
@@ -143,7 +146,7 @@ export function machineMemory(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/** This machine. Programs are run once for a process: cards do not change while it lives. */
+/** The real machine's sources. Each program runs once per process: cards do not change during its life. */
 export function realMemorySources(env: MemorySources["env"]): MemorySources {
   return {
     platform: process.platform,
@@ -161,7 +164,7 @@ export function realMemorySources(env: MemorySources["env"]): MemorySources {
 }
 
 const ran = new Map<string, Promise<string | undefined>>();
-/** Without a daemon that keeps drivers loaded, asking eight cards takes seconds. */
+/** Timeout of a program: without a daemon that keeps drivers loaded, querying eight cards takes seconds. */
 const patienceMs = 10_000;
 
 async function outputOf(program: string, args: readonly string[]): Promise<string | undefined> {

@@ -1,12 +1,13 @@
-/** Where a value of a JSON text is written, in UTF-16 units. */
+/** Range of a value in a JSON text, in UTF-16 units. */
 export interface JsonPlace {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Where the member or item that a path names is written in a text that is JSON: a member by its name with the quotes, an item by its value.
- * Of members of one name it is the last, as with `JSON.parse`. An empty path is the whole value. Undefined where nothing has this path.
+ * The range in a JSON text of the member or item at a path: of a member its quoted name, of an item its value. For
+ * duplicate names it is the last one, as with `JSON.parse`. An empty path is the whole value. Undefined if nothing has
+ * this path.
  */
 export function placeIn(json: string, path: readonly PropertyKey[]): JsonPlace | undefined {
   let value = skipSpace(json, 0);
@@ -19,7 +20,7 @@ export function placeIn(json: string, path: readonly PropertyKey[]): JsonPlace |
   return place;
 }
 
-/** Where the string whose contents begin at `from` has its closing quote. */
+/** Index of the closing quote of the string whose contents start at `from`. */
 export function stringEnd(json: string, from: number): number {
   let at = from;
   while (at < json.length && json.charCodeAt(at) !== QUOTE) at += json.charCodeAt(at) === BACKSLASH ? 2 : 1;
@@ -29,11 +30,11 @@ export function stringEnd(json: string, from: number): number {
 interface Child {
   readonly name: string | number;
   readonly place: JsonPlace;
-  /** Where the value begins. */
+  /** Start of the value. */
   readonly value: number;
 }
 
-/** Members or items of the value that begins at `at`; none of other values. */
+/** Members or items of the value that starts at `at`; empty for other values. */
 function childrenOf(json: string, at: number): Child[] {
   const isObject = json.charAt(at) === "{";
   if (!isObject && json.charAt(at) !== "[") return [];
@@ -51,7 +52,7 @@ function childrenOf(json: string, at: number): Child[] {
   return children;
 }
 
-/** Nested however deep, because it holds no place on a stack. */
+/** End of the value at `from`. Not recursive, so any depth of nesting works. */
 function valueEnd(json: string, from: number): number {
   let [at, depth] = [from, 0];
   do {

@@ -1,15 +1,15 @@
 import { stringEnd } from "./json-places.ts";
 
-/** How deep arrays and objects may stand in one another: whoever walks through a value calls itself that often. */
+/** Maximum nesting of arrays and objects, as code that walks through a value recurses that deep. */
 export const MOST_DEPTH = 256;
 
-/** The value of a JSON text. Throws `SyntaxError`, also where it is nested deeper than `MOST_DEPTH`. */
+/** Parses a JSON text. Throws `SyntaxError`, also for nesting deeper than `MOST_DEPTH`. */
 export function parseJson(text: string): unknown {
   checkDepth(text);
   return JSON.parse(text);
 }
 
-/** The value of a JSON text, or undefined where it is none that `parseJson` takes. */
+/** Parses a JSON text; undefined if `parseJson` would throw. */
 export function tryJson(text: string): unknown {
   try {
     return parseJson(text);
@@ -18,7 +18,7 @@ export function tryJson(text: string): unknown {
   }
 }
 
-/** Whether a text is JSON that `parseJson` takes. */
+/** Whether `parseJson` accepts a text. */
 export function isJson(text: string): boolean {
   try {
     parseJson(text);
@@ -28,7 +28,7 @@ export function isJson(text: string): boolean {
   }
 }
 
-/** Without recursion, and before anything is built. */
+/** Checks the nesting without recursion, before parsing. */
 function checkDepth(json: string): void {
   let depth = 0;
   for (let at = 0; at < json.length; at++) {
@@ -45,6 +45,6 @@ function checkDepth(json: string): void {
 }
 
 const QUOTE = 0x22;
-/** Closing ones come two after. */
+/** The closing ones' codes are larger by two. */
 const BRACKET = 0x5b;
 const BRACE = 0x7b;

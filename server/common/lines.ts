@@ -1,9 +1,9 @@
 import { LfpError } from "./errors.ts";
 
-/** The longest line that is held, in UTF-16 units: nobody writes a text of so many. */
+/** Maximum length of a line, in UTF-16 units, longer than any that a person writes. */
 export const MOST_LINE_UNITS = 2 ** 24;
 
-/** A line is longer than any that is read. */
+/** A line exceeds the maximum length. */
 export class LongLineError extends LfpError {
   readonly code = "input";
 
@@ -13,8 +13,9 @@ export class LongLineError extends LfpError {
 }
 
 /**
- * The lines of a text, without their `\n` or `\r\n`. `node:readline` also breaks at U+2028 and U+2029, which JSON may have inside a
- * string. What comes after the last line break is a line unless it is empty. Throws `LongLineError`.
+ * The lines of a text, without their `\n` or `\r\n`. Unlike this, `node:readline` also breaks at U+2028 and U+2029,
+ * which JSON allows inside a string. Text after the last line break is a line unless it is empty. Throws
+ * `LongLineError`.
  */
 export async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   let parts: string[] = [];

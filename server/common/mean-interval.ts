@@ -1,10 +1,12 @@
-/** The mean of a sample and how far to trust it. */
+/** The mean of a sample with its 95 % interval. */
 export interface MeanInterval {
   readonly count: number;
   readonly mean: number;
-  /** With n - 1; 0 for a single value. */
+  /** Standard deviation with n - 1; 0 for a single value. */
   readonly sd: number;
-  /** Ends of the 95 % interval by the normal approximation, mean -+ 1.96 sd / sqrt(n): for some tens of values or more. */
+  /**
+   * Ends of the 95 % interval by the normal approximation, mean -+ 1.96 sd / sqrt(n): for some tens of values or more.
+   */
   readonly low: number;
   readonly high: number;
 }
@@ -19,5 +21,5 @@ export function meanInterval(values: readonly number[]): MeanInterval {
   return { count, mean, sd, low: mean - half, high: mean + half };
 }
 
-/** Of the standard normal distribution at 0.975. */
+/** Quantile of the standard normal distribution at 0.975. */
 const normalQuantile = 1.959963984540054;

@@ -1,6 +1,6 @@
 /**
- * Lets the event loop turn when a loop has kept it for long: what comes from a cache is there without waiting, and meanwhile no cancellation
- * would be heard. Throws the signal's reason.
+ * Yields to the event loop when a loop has blocked it for long: values from a cache resolve without a wait, so
+ * cancellations would not be received meanwhile. Throws the signal's reason.
  */
 export class Pacer {
   readonly #signal: AbortSignal | undefined;

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InternalError } from "./errors.ts";
 
-/** The folder of our package.json, from a source file and from the bundle alike. */
+/** The folder of our package.json, for a source file and for the bundle. */
 export function packageRoot(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, "package.json"))) return folder;
@@ -18,12 +18,12 @@ export function packageVersion(): string {
   throw new InternalError(`${packageRoot()}/package.json has no version`);
 }
 
-/** Where the starter model and its texts lie. */
+/** Folder of the starter model and its texts. */
 export function starterFolder(): string {
   return join(packageRoot(), "assets", "starter");
 }
 
-/** Where the finished run lies that was made with the starter model and comes with the program. */
+/** Folder of the bundled finished run of the starter model. */
 export function starterRunFolder(): string {
   return join(packageRoot(), "assets", "starter-run");
 }

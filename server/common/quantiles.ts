@@ -1,4 +1,4 @@
-/** The middle value and the one that nineteen of twenty do not exceed (nearest rank), to the hundredth. */
+/** The median and the 95th percentile (nearest rank), to two decimals. */
 export function quantiles(values: readonly number[]): { readonly p50: number; readonly p95: number } {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): number => {

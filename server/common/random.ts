@@ -1,6 +1,7 @@
 /**
- * The one source of randomness: xoshiro128** (Blackman and Vigna, https://prng.di.unimi.it/), seeded through
- * splitmix32. Its whole state is four integers, saved with every checkpoint, so that a resumed run draws what the uncut run would have drawn.
+ * The only source of randomness: xoshiro128** (Blackman and Vigna, https://prng.di.unimi.it/), seeded through
+ * splitmix32. Its whole state is four integers, saved with every checkpoint, so that a resumed run draws what the
+ * uninterrupted run would have drawn.
  */
 export class Random {
   readonly #state: Uint32Array;
@@ -33,7 +34,7 @@ export class Random {
     return [a, b, c, d];
   }
 
-  /** An independent generator for a named purpose; the parent's stream does not move. */
+  /** An independent generator for a named purpose; the parent's stream is unchanged. */
   fork(purpose: string): Random {
     let hash = 0x811c9dc5;
     for (const char of `${purpose}:${this.state.join(",")}`)
@@ -69,7 +70,9 @@ export class Random {
     return drawn % bound;
   }
 
-  /** A standard normal number (Box and Muller; the second of each pair is dropped, so that the state says everything). */
+  /**
+   * A standard normal number (Box and Muller; the second of each pair is dropped, so that the state says everything).
+   */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
@@ -87,5 +90,5 @@ export class Random {
   }
 }
 
-/** Everything there is to know about a `Random`. */
+/** The complete state of a `Random`. */
 export type RandomState = readonly [number, number, number, number];

@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Where the program keeps what belongs to the machine and not to a run: `LFP_STATE_DIR`, or `lfp-lens` in the place that
- * the system has for such things (https://specifications.freedesktop.org/basedir-spec).
+ * The folder for the program's data about the machine rather than a run: `LFP_STATE_DIR`, or `lfp-lens` in the system's
+ * place for state (https://specifications.freedesktop.org/basedir-spec).
  */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
   const own = env["LFP_STATE_DIR"];

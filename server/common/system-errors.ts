@@ -1,4 +1,7 @@
-/** Errors of the operating system and of SQLite as errors of ours: what a disk, a database or a user's path does is no defect of the program. */
+/**
+ * Converts errors of the operating system and of SQLite to ours: failures of a disk, a database or a user's path are
+ * not bugs of the program.
+ */
 
 import { type ErrorCode, LfpError, messageOf } from "./errors.ts";
 
@@ -9,7 +12,7 @@ export function errnoOf(error: unknown): string | undefined {
     : undefined;
 }
 
-/** The operating system refused something on disk. */
+/** The operating system rejected an operation on a file. */
 export class StorageError extends LfpError {
   readonly code: ErrorCode;
 
@@ -25,7 +28,7 @@ export class StorageError extends LfpError {
   }
 }
 
-/** SQLite refused something: the file is damaged, the disk full, another process holds it. */
+/** SQLite rejected an operation: the file is damaged, the disk full, another process holds it. */
 export class DatabaseError extends LfpError {
   readonly code: ErrorCode;
 
@@ -64,7 +67,7 @@ const kinds: Readonly<Record<number, { readonly code: ErrorCode; readonly advice
   13: { code: "resource", advice: "The disk or quota is full: free some space and run it again." },
 };
 
-/** Whatever was thrown, where it is an error of ours, of the system or of SQLite; undefined for a defect. `action` is what could not be done. */
+/** The error as one of ours if it is ours, the system's or SQLite's; undefined for a bug. `action` says what failed. */
 export function knownError(error: unknown, action = "something could not be read or written"): LfpError | undefined {
   if (error instanceof LfpError) return error;
   if (errnoOf(error) !== undefined) return new StorageError(action, error);

@@ -3,11 +3,11 @@ import { type FileHandle, open } from "node:fs/promises";
 import { LfpError } from "./errors.ts";
 
 /**
- * The largest file of each kind that is read whole, in bytes: several times what programs write and people keep, and little enough that its
- * text and what is parsed from it fit into memory.
+ * Maximum size in bytes of a file of each kind that is read whole: several times what programs write and people keep,
+ * and small enough for its text and parsed form to fit into memory.
  */
 const mostBytes = {
-  /** Of a model: config.json, tokenizer_config.json. */
+  /** A model's config.json, tokenizer_config.json. */
   config: 2 ** 23,
   /** tokenizer.json: 33 MB for 262,000 tokens with their merges. */
   tokenizer: 2 ** 27,
@@ -15,13 +15,13 @@ const mostBytes = {
   "checkpoint index": 2 ** 25,
   experiment: 2 ** 22,
   "ablation set": 2 ** 24,
-  /** What a run, its lock and its process say of themselves, and small files of settings. */
+  /** State of a run, its lock and its process, and small files of settings. */
   record: 2 ** 22,
   /** probe.json and report.json. */
   result: 2 ** 26,
-  /** What one stage hands to the next. */
+  /** A stage's output for later stages. */
   "stage output": 2 ** 29,
-  /** A state that a stage goes on from, and a feature store that is copied: what one read of the system gives. */
+  /** A stage's checkpoint file, and a feature store to copy: the most that one read call of the system returns. */
   checkpoint: 2 ** 31 - 1,
   store: 2 ** 31 - 1,
   /** Texts to read or to continue. */
@@ -29,12 +29,12 @@ const mostBytes = {
 } as const;
 export type FileKind = keyof typeof mostBytes;
 
-/** What a path names cannot be read whole: it is no regular file, larger than a file of its kind may be, or no text. */
+/** A path cannot be read whole: it is not a regular file, exceeds the limit of its kind, or is not text. */
 export class WholeFileError extends LfpError {
   readonly code = "input";
 }
 
-/** A clone without Git LFS has a few lines in place of each large file. */
+/** The file is a Git LFS pointer: a clone without Git LFS has a few lines in place of each large file. */
 export class LfsPointerError extends WholeFileError {
   constructor(path: string) {
     super(`${path}: it is a Git LFS pointer, not the file itself: run \`git lfs pull\` in that folder`);
@@ -42,8 +42,8 @@ export class LfsPointerError extends WholeFileError {
 }
 
 /**
- * What a text file says, without a byte order mark. Throws `WholeFileError`, also for bytes that are no UTF-8, which would come out as other characters,
- * and the system's errors.
+ * A text file's contents, without a byte order mark. Throws `WholeFileError`, also for invalid UTF-8, which would
+ * otherwise decode to other characters, and the system's errors.
  */
 export async function readTextFile(path: string, kind: FileKind): Promise<string> {
   const bytes = await readWholeFile(path, kind);
@@ -64,7 +64,7 @@ export async function readWholeFile(path: string, kind: FileKind): Promise<Buffe
     throw new WholeFileError(`${path}: it has ${got} bytes; at most ${most} are read of a file of its kind (${kind})`);
   };
   if (size > most) fail(`${size}`);
-  // A byte more than it has tells whether it ends there. Files of the system say 0 and have more.
+  // One spare byte detects the end of the file. Files of the system report size 0 and have more.
   let bytes = Buffer.allocUnsafe(size + 1);
   for (let filled = 0; ; ) {
     const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, null);
@@ -76,10 +76,11 @@ export async function readWholeFile(path: string, kind: FileKind): Promise<Buffe
 }
 
 /**
- * Opens a regular file to read. A named pipe or a device is refused instead of waited for. Throws `WholeFileError` and the system's errors.
+ * Opens a regular file for reading. Rejects a named pipe or a device instead of waiting for it. Throws `WholeFileError`
+ * and the system's errors.
  */
 export async function openRegular(path: string): Promise<FileHandle> {
-  // Without the flag, opening a pipe waits for whoever writes into it. Windows has neither.
+  // Without the flag, opening a pipe waits for a writer. Windows has neither.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const found = await handle.stat();
@@ -93,7 +94,7 @@ export async function openRegular(path: string): Promise<FileHandle> {
 
 const lfsPointer = Buffer.from("version https://git-lfs.github.com/spec/");
 
-/** Throws `LfsPointerError`; where reading goes on is as it was. */
+/** Throws `LfsPointerError` for a Git LFS pointer; does not move the read position. */
 export async function refuseLfsPointer(handle: FileHandle, path: string): Promise<void> {
   const start = Buffer.alloc(lfsPointer.length);
   const { bytesRead } = await handle.read(start, 0, start.length, 0);

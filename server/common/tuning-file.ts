@@ -1,6 +1,6 @@
 /**
- * What `lfp tune` measured on this machine: for each adapter a file of the kernels that were found to be faster than the built-in table's.
- * It is small, can be deleted at any time, and is not used after the kernels have changed.
+ * The results of `lfp tune` on this machine: one file per adapter, with the kernels that are faster than the built-in
+ * table's. It is small, can be deleted at any time, and is ignored after the kernels have changed.
  */
 
 import { mkdir } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { LfpError, messageOf } from "./errors.ts";
 import { parseJson, tryJson } from "./json.ts";
 import { readTextFile } from "./text-file.ts";
 
-/** A tuning file that is not one. */
+/** A tuning file is invalid. */
 export class TuningFileError extends LfpError {
   readonly code = "input";
 
@@ -22,7 +22,7 @@ export class TuningFileError extends LfpError {
   }
 }
 
-/** How an adapter is told from others; a new driver can be another adapter, since its compiler is. */
+/** Identifies an adapter; a new driver can be another adapter, since its compiler is. */
 export interface AdapterName {
   readonly vendor: string;
   readonly architecture: string;
@@ -67,7 +67,9 @@ export function tuningPath(stateFolder: string, { vendor, architecture, descript
   return join(stateFolder, "gpu", `${name.replaceAll(/^[-.]+|-+$/g, "").slice(0, 120)}.json`);
 }
 
-/** What was measured for an adapter; nothing where it was not tuned, or before the kernels changed. Throws `TuningFileError`. */
+/**
+ * The results for an adapter; empty if it was not tuned, or the kernels have changed since. Throws `TuningFileError`.
+ */
 export async function readTuning(stateFolder: string, adapter: AdapterName): Promise<Tuned> {
   const path = tuningPath(stateFolder, adapter);
   const text = await readTextFile(path, "record").catch((error: NodeJS.ErrnoException) => {
@@ -80,7 +82,7 @@ export async function readTuning(stateFolder: string, adapter: AdapterName): Pro
   return parsed.data.revision === kernelRevision ? parsed.data.products : {};
 }
 
-/** Adds to what was measured before. Returns the file's path. */
+/** Merges results into the earlier ones. Returns the file's path. */
 export async function writeTuning(stateFolder: string, adapter: AdapterName, tuned: Tuned): Promise<string> {
   const path = tuningPath(stateFolder, adapter);
   const before = await readTuning(stateFolder, adapter).catch((error: unknown) => {
@@ -93,10 +95,10 @@ export async function writeTuning(stateFolder: string, adapter: AdapterName, tun
   return path;
 }
 
-/** Variants that are not to be tried again: with them `lfp tune` ended in mid-try. Kept beside what was measured, and only for these kernels. */
+/** Variants to skip: `lfp tune` ended while it tried them. Stored beside the results, for the current kernels only. */
 const attempts = z.object({ revision: z.int(), trying: z.string().nullable(), crashed: z.array(z.string()) });
 
-/** The notes of what is tried, so that a variant that brings down the process, or the machine, is known the next time. */
+/** A journal of tried variants, so that a later run skips a variant that crashed the process or the machine. */
 export class TuningAttempts {
   readonly path: string;
   readonly #crashed: string[];
@@ -106,7 +108,7 @@ export class TuningAttempts {
     this.#crashed = crashed;
   }
 
-  /** Reads the notes; what was being tried when they were written counts as crashed. Notes that cannot be read are begun anew. */
+  /** Reads the journal; the variant that it marks as being tried counts as crashed. Replaces an unreadable journal. */
   static async open(stateFolder: string, adapter: AdapterName): Promise<TuningAttempts> {
     const path = tuningPath(stateFolder, adapter).replace(/\.json$/, ".attempts.json");
     const text = await readTextFile(path, "record").catch(() => "");
@@ -120,12 +122,12 @@ export class TuningAttempts {
     return this.#crashed.includes(attempt);
   }
 
-  /** On the disk before the variant is run. */
+  /** Records a variant on disk before it is run. */
   async begin(attempt: string): Promise<void> {
     await this.#write(attempt);
   }
 
-  /** Whatever was tried has ended, well or with an error. */
+  /** Records that the attempt has ended, with or without an error. */
   async end(): Promise<void> {
     await this.#write(null);
   }

@@ -1,14 +1,18 @@
 /**
- * Text that we did not write (of files, models, data sets, endpoints, the command line) as a terminal, a log or Markdown may be given it: what moves
- * the cursor, acts, hides or turns the direction of what stands beside it becomes visible, and nothing is longer than it may be.
+ * Makes text that we did not write (from files, models, data sets, endpoints, the command line) safe for a terminal, a
+ * log or Markdown: characters that move the cursor, act, hide or change the direction of their neighbours become
+ * visible, and lengths are limited.
  */
 
-/** Every character that acts or hides, as `\u001b` or `\u{e0041}`. Line breaks and tabs stay; Windows' line breaks become plain ones. */
+/**
+ * Every character that acts or hides, as `\u001b` or `\u{e0041}`. Line breaks and tabs stay; Windows' line breaks
+ * become plain ones.
+ */
 export function visible(text: string): string {
   return replaceActing(text.toWellFormed().replaceAll("\r\n", "\n"), escapeOf);
 }
 
-/** A text with something else in place of every character that acts or hides; line breaks and tabs stay. */
+/** Replaces every character that acts or hides; line breaks and tabs stay. */
 export function replaceActing(text: string, by: (character: string) => string): string {
   return text.replace(acting, by);
 }
@@ -18,15 +22,15 @@ export function visibleLine(text: string, most = 300): string {
   return shortened(text, most, (part) => visible(part).replace(/[\n\t]/g, escapeOf));
 }
 
-/** The first `most` units of a text as `show` gives them, and how many there are in all. */
+/** The first `most` units of a text, formatted by `show`, with its total length. */
 function shortened(text: string, most: number, show: (part: string) => string): string {
   if (text.length <= most) return show(text);
   return `${show(withoutHalf(text.slice(0, most)))}… (${text.length} characters in all)`;
 }
 
 /**
- * A message of several lines for a terminal: each line at most `mostALine` units long and all of them `most`, and every line but the first moved in, so
- * that no text inside can pass for a message of its own.
+ * A message of several lines for a terminal: each line has at most `mostALine` units and all of them at most `most`,
+ * and every line but the first is indented, so that no text inside can pass for a message of its own.
  */
 export function message(text: string, { most = 8000, mostALine = 2000 } = {}): string {
   const plain = (part: string): string => part;
@@ -47,14 +51,19 @@ export function page(text: string, mostALine = 100_000): string {
     .join("\n");
 }
 
-/** A JSON text that says the same with escapes in place of characters that act: JSON itself escapes only the first of them. */
+/**
+ * An equivalent JSON text with escapes in place of characters that act: JSON itself requires escapes only below U+0020.
+ */
 export function inertJson(json: string): string {
   return json.replace(acting, (character) =>
     character.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
   );
 }
 
-/** Controls but line breaks and tabs, formatting that is not seen, separators of lines, tags; but the joiners of emoji and scripts. */
+/**
+ * Control characters except line breaks and tabs, invisible formatting, line separators and tags; excludes the joiners
+ * of emoji and scripts.
+ */
 const acting = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029\u{e0000}-\u{e007f}]/gu;
 
 function escapeOf(character: string): string {
@@ -64,7 +73,7 @@ function escapeOf(character: string): string {
   return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
-/** A cut may have left the first half of a pair at the end. */
+/** Drops half of a surrogate pair at the end of a truncated text. */
 function withoutHalf(text: string): string {
   return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
 }
