@@ -74,7 +74,7 @@ export const ablate = defineCommand({
   },
 });
 
-/** What is ablated must be told in one way. Throws `UsageError`. */
+/** Checks that exactly one option says what to ablate. Throws `UsageError`. */
 function checkOneChoice({ options: chosen }: Given<typeof options>, ids: readonly string[]): void {
   const given = [
     ...(ids.length > 0 ? ["FEATURE"] : []),

@@ -44,7 +44,7 @@ const options = {
   download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
 } satisfies Options;
 
-/** A calibration was to be put into the run of another experiment. */
+/** The target run of a calibration belongs to another experiment. */
 export class OtherExperimentError extends LfpError {
   readonly code = "usage";
 
@@ -103,7 +103,10 @@ function stepsOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-/** The run that gets a copy. Throws `OtherExperimentError` where one was named that the calibration does not speak for. */
+/**
+ * The run that receives a copy. Throws `OtherExperimentError` if the named run is one that the calibration does not
+ * apply to.
+ */
 async function targetOf(
   { experiment, folder }: ExperimentRun,
   into: string | undefined,
@@ -139,7 +142,7 @@ async function resultOf(
   return { json: lineOf(calibration), text: `${report.text}\nThe calibration is in ${folder}.${copied}` };
 }
 
-/** What scripts read: the figures of words. */
+/** The JSON output: the figures of words. */
 function lineOf({ readings, sets, seeds, best }: Calibration): Readonly<Record<string, unknown>> {
   const shown = ReadingName.options.flatMap((name) => {
     const own = readings[name]?.words;
@@ -151,7 +154,7 @@ function lineOf({ readings, sets, seeds, best }: Calibration): Readonly<Record<s
   return { name: "calibrate", check: "ok", readings: Object.fromEntries(shown), sets, seeds: seeds.length, best };
 }
 
-/** Null where nothing was counted. */
+/** A share; null if nothing was counted. */
 function shareOf(count: number | null, of: number): number | null {
   return count === null || of === 0 ? null : count / of;
 }

@@ -2,43 +2,51 @@ import { UsageError } from "./errors.ts";
 import type { ExitStatus } from "./exit-codes.ts";
 import { commonOptions, describeOptions, type Options, parseOptions, type ValuesOf, wrapped } from "./options.ts";
 
-/** What a command is, as its file says it with `defineCommand`. */
+/** A command's definition, for `defineCommand`. */
 export interface CommandDefinition<O extends Options> {
   /** The usage line's rest, after the command's name: `--model MODEL [options]`. */
   readonly usage: string;
-  /** A paragraph or two (with an empty line between) for `--help`: what it does, what it prints, what it leaves on disk. Broken into lines there. */
+  /**
+   * A paragraph or two (with an empty line between) for `--help`, which wraps them: what it does, prints and leaves on
+   * disk.
+   */
   readonly about: string;
   readonly options: O;
-  /** What is given without an option, by name, in order; `[NAME]` may be left out, `NAME...` takes the rest. None by default. */
+  /** Positional arguments by name, in order; `[NAME]` is optional, `NAME...` takes the rest. None by default. */
   readonly positionals?: readonly string[];
   readonly run: (given: Given<O>) => Promise<CommandResult>;
 }
 
-/** What a run of a command is given. */
+/** The input of a command's run. */
 export interface Given<O extends Options> {
   readonly options: ValuesOf<O>;
   readonly positionals: readonly string[];
-  /** Aborted when someone asks to stop. Long work ends soon after; whatever it throws then counts as cancelled. */
+  /**
+   * Aborted when someone asks to stop. Long work ends soon after; any error that it then throws counts as cancellation.
+   */
   readonly signal: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A line for people on standard output at once, with every character that acts made visible, as in `note`; dropped with --json. For long commands: most give `text` at the end. */
+  /**
+   * Prints a line for people on standard output at once, with every control character made visible, as in `note`;
+   * dropped with --json. For long commands: most return `text` at the end.
+   */
   readonly say: (line: string) => void;
-  /** A line for people on standard error, with --json too: progress and warnings. */
+  /** Prints a line for people on standard error, with --json too: progress and warnings. */
   readonly note: (line: string) => void;
 }
 
 export interface CommandResult {
   /** Printed on one line with --json. */
   readonly json: Readonly<Record<string, unknown>>;
-  /** Printed without --json, with every character that acts on a terminal made visible. */
+  /** Printed without --json, with every character that a terminal acts on made visible. */
   readonly text: string;
-  /** Whether the text is printed as it is: it holds colours, and the command has seen to what stands between them. */
+  /** Whether the text is printed unchanged: it contains colours, and the command has escaped the rest. */
   readonly isSafe?: boolean;
-  /** `ok` unless said otherwise. A failure without a result of its own is thrown instead. */
+  /** Default `ok`. A failure without a result of its own is thrown instead. */
   readonly status?: ExitStatus;
 }
 
-/** A command without the types of its options, as the table holds it. */
+/** A command without the types of its options, for the table. */
 export interface Command {
   readonly help: (name: string, summary: string) => string;
   /** Throws `UsageError` for wrong arguments, and what the command throws. */

@@ -1,6 +1,6 @@
 import type { Command } from "./command.ts";
 
-/** A command as the table holds it; its file is loaded only when it is used. */
+/** An entry of the table of commands; the command's file is loaded on first use. */
 export interface CommandEntry {
   /** One line for `lfp --help`, without a full stop. */
   readonly summary: string;

@@ -32,7 +32,7 @@ export const doctor = defineCommand({
   },
 });
 
-/** What is missing or wrong, and what to do about it. */
+/** A problem and its remedy. */
 interface Problem {
   readonly what: string;
   readonly remedy: string;
@@ -108,10 +108,10 @@ async function checkCpuDevice({ env, signal }: Surrounding): Promise<Checked<Cpu
 interface GpuResult {
   readonly ok: boolean;
   readonly description?: string;
-  /** It computes on the processor. */
+  /** Whether it is a software renderer on the processor. */
   readonly software?: boolean;
   readonly driver?: string;
-  /** What its memory is taken to be, and where that is from; neither where nothing here tells. */
+  /** Its memory, and the source of that number; absent if no source reports it. */
   readonly memoryMB?: number;
   readonly memorySource?: string;
   readonly f16?: boolean;
@@ -122,7 +122,10 @@ interface GpuResult {
   readonly remedy?: string;
 }
 
-/** A product, and an addition into state, whose answers are known: on the CPU, ONNX Runtime and our own kernels both have to work. */
+/**
+ * Checks a product, and an addition into state, with known answers: on the CPU this needs both ONNX Runtime and our own
+ * kernels.
+ */
 async function selfCheck(device: Device): Promise<void> {
   const store = await device.createState([{ name: "sum", shape: [2, 2], values: Float32Array.of(1, 1, 1, 1) }]);
   const product = ops.matmul(ops.input("a", [2, 2]), ops.input("b", [2, 2]));
@@ -138,7 +141,10 @@ async function selfCheck(device: Device): Promise<void> {
     throw new DeviceError(`the ${device.kind.toUpperCase()} device computed ${numbers}; the answers are ${expected}`);
 }
 
-/** Computes on the adapter, or finds out why there is none. That is a problem only where there is a GPU or somebody set one up. */
+/**
+ * Computes on the adapter, or finds out why there is none. That is a problem only if the machine has a GPU or is set up
+ * for one.
+ */
 async function checkGpuDevice(
   env: Given<Record<never, never>>["env"],
   signal: AbortSignal,
@@ -273,16 +279,16 @@ async function onnxRuntimeVersion(): Promise<string | undefined> {
     : undefined;
 }
 
-/** The C library's version on Linux; undefined elsewhere and where it is musl. */
+/** The glibc version on Linux; undefined elsewhere and with musl. */
 function glibcVersion(): string | undefined {
   if (process.platform !== "linux") return undefined;
-  // Host names of open connections are looked up otherwise; the typings do not know it yet.
+  // Otherwise the report looks up host names of open connections; the typings lack this property so far.
   Object.assign(process.report, { excludeNetwork: true });
   const report: { header?: { glibcVersionRuntime?: string } } = process.report.getReport();
   return report.header?.glibcVersionRuntime;
 }
 
-/** Cores that are not two threads of one; known on Linux only. */
+/** Number of physical cores; known on Linux only. */
 async function physicalCores(): Promise<number | undefined> {
   const text = await readTextFile("/proc/cpuinfo", "record").catch(() => "");
   const cores = text.split("\n\n").flatMap((block) => {
@@ -293,7 +299,7 @@ async function physicalCores(): Promise<number | undefined> {
   return cores.length === 0 ? undefined : new Set(cores).size;
 }
 
-/** What this process may have: the machine's memory, or less in a container. */
+/** Free space on the disk of a folder, in MB; undefined if the system does not tell. */
 async function freeDisk(folder: string): Promise<number | undefined> {
   const found = await statfs(folder).catch(() => undefined);
   return found === undefined ? undefined : megabytes(found.bavail * found.bsize);

@@ -5,7 +5,7 @@ export const downloadOption = option.flag(
   "fetch what is missing of a hub model into the Hugging Face cache; nothing is fetched otherwise",
 );
 
-/** One line for each file, and then one at each tenth of the whole. */
+/** Returns a callback that notes one line per file, and then one at each tenth of its size. */
 export function progressNotes(note: (line: string) => void): (progress: DownloadProgress) => void {
   let last = "";
   return ({ file, bytes, totalBytes }) => {

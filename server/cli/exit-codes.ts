@@ -1,10 +1,10 @@
 import { type ErrorCode, messageOf } from "../common/errors.ts";
 import { knownError } from "../common/system-errors.ts";
 
-/** How a command can end. Everything but `ok` and `requeue` is the code of an error. */
+/** How a command can end. Every status except `ok` and `requeue` is an error's code. */
 export type ExitStatus = ErrorCode | "ok" | "requeue";
 
-/** The exit codes of `lfp`: the one place that says them. Help and docs/cli.md show this table. */
+/** The exit codes of `lfp`, defined only here. Help and docs/cli.md show this table. */
 export const exitCodes: { readonly [K in ExitStatus]: { readonly code: number; readonly meaning: string } } = {
   ok: { code: 0, meaning: "done" },
   internal: { code: 1, meaning: "a defect in lfp" },
@@ -18,7 +18,7 @@ export const exitCodes: { readonly [K in ExitStatus]: { readonly code: number; r
   cancelled: { code: 130, meaning: "stopped because someone asked (Ctrl-C)" },
 };
 
-/** A failure as people, scripts and the shell are told of it. */
+/** A failure, as reported to people, scripts and the shell. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
@@ -26,11 +26,11 @@ export interface Failure {
   readonly stack: string;
 }
 
-/** Whatever was thrown, as a failure. What is no error of ours is a defect of ours. */
+/** Converts anything thrown to a failure. An unknown error counts as a bug of ours. */
 export function failureOf(error: unknown, cancelled: boolean): Failure {
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : String(error);
   const message = messageOf(error);
-  // Whatever a stopped command throws on its way out is due to the stop.
+  // Any error that a stopped command throws is due to the stop.
   if (cancelled) return { code: "cancelled", message: "cancelled", stack };
   const known = knownError(error);
   if (known !== undefined) return { code: known.code, message: known.message, stack };

@@ -1,4 +1,4 @@
-/** What the commands that work on a run share. */
+/** Shared by the commands that work on a run. */
 import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
@@ -20,7 +20,7 @@ export interface ExperimentOptions {
   readonly download: boolean;
 }
 
-/** A run ended without its result; the code is that of what stopped it. */
+/** A run failed; the error has the code of the failure. */
 export class RunFailedError extends LfpError {
   readonly code: ErrorCode;
 
@@ -30,7 +30,9 @@ export class RunFailedError extends LfpError {
   }
 }
 
-/** The run that a command's options ask for. Throws what the pipeline's `openExperimentRun` throws, and `UsageError`. */
+/**
+ * Opens the run that a command's options name. Throws what the pipeline's `openExperimentRun` throws, and `UsageError`.
+ */
 export async function openRun(reference: string, { out, seed, download }: ExperimentOptions): Promise<ExperimentRun> {
   return openExperimentRun(reference, { out, download, seed: seed === undefined ? undefined : seedOf(seed) });
 }
@@ -42,7 +44,10 @@ export async function plannedStages(
   return planExperiment(experiment, { run: basename(folder), signal, onProgress: note });
 }
 
-/** The device option of commands that work on a run: outputs made on one device are not gone on with on another. */
+/**
+ * The device option of commands that work on a run: a run whose outputs were made on one device does not continue on
+ * another.
+ */
 export const runDeviceOption = option.choice(
   "DEVICE",
   "what computes; same: what this run was computed on before, else the CPU",
@@ -54,7 +59,7 @@ export interface RunIo extends Pick<CommandIo, "signal" | "note" | "env"> {
   readonly device: "same" | DeviceChoice;
 }
 
-/** Works on the run to its end, telling its events. All stages unless some are given. */
+/** Executes the run to its end and prints its events. Takes all stages unless `only` names some. */
 export async function runStages(
   experimentRun: ExperimentRun,
   io: RunIo,
@@ -77,7 +82,7 @@ export async function runStages(
   });
 }
 
-/** What the command prints: the report of a whole run, or where a stage's output is. Throws `RunFailedError`. */
+/** The command's result: the report of a whole run, or the location of a stage's output. Throws `RunFailedError`. */
 export async function outcomeResult(
   { folder }: ExperimentRun,
   outcome: RunOutcome,
@@ -98,7 +103,7 @@ async function deviceOf(folder: string, wished: RunIo["device"]): Promise<Device
   return record === undefined ? "cpu" : choiceOfClass(record.deviceClass);
 }
 
-/** A seed as an option gives it. Throws `UsageError`. */
+/** Parses a seed option. Throws `UsageError`. */
 export function seedOf(text: string, flag = "--seed"): number {
   const seed = Number(text);
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))

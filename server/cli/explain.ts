@@ -85,7 +85,7 @@ export const explain = defineCommand({
   },
 });
 
-/** With the name of the variable that its key is from. */
+/** Endpoint settings with the name of the environment variable of the key. */
 type KeyedEndpoint = EndpointSettings & { readonly keyFrom: string | null };
 type KeyedPreview = ExplainPreview & Pick<KeyedEndpoint, "keyFrom">;
 
@@ -115,7 +115,7 @@ function resultOf(result: ExplainRunResult, preview: KeyedPreview, store: Featur
   };
 }
 
-/** Judgements that scores lack, by reason. */
+/** Lines about judgements that are missing from scores, by reason. */
 function lostLines(explained: ExplainRunResult["explained"]): string[] {
   const byReason = new Map<string, { judgements: number; features: Set<string> }>();
   for (const { id, lost } of explained) {
@@ -148,7 +148,7 @@ function keyLine(keyFrom: string | null, env: Given<typeof options>["env"]): str
   return unsent ? `without a key (${openAi.variable} goes elsewhere only where --key-env names it)` : "without a key";
 }
 
-/** From options and environment; the key comes from the environment alone. Throws `UsageError`. */
+/** Endpoint settings from options and environment; the key comes from the environment only. Throws `UsageError`. */
 function endpointOf({ options: chosen, env }: Given<typeof options>): KeyedEndpoint | null {
   const { endpoint: baseUrl, model } = chosen;
   if (baseUrl === undefined) {
@@ -156,7 +156,7 @@ function endpointOf({ options: chosen, env }: Given<typeof options>): KeyedEndpo
     return null;
   }
   if (model === undefined) throw new UsageError("--endpoint needs --model, the name of the model there");
-  // A key is its owner's and one service's: it goes nowhere else by itself.
+  // A key belongs to its owner and one service: by default it is sent nowhere else.
   const isOwner = URL.parse(baseUrl)?.origin === openAi.origin;
   const variable = chosen["key-env"] ?? (isOwner ? openAi.variable : undefined);
   const apiKey = variable === undefined ? "" : (env[variable] ?? "");

@@ -86,7 +86,7 @@ async function promptsOf({ options: chosen }: Given<typeof options>): Promise<re
   return lines;
 }
 
-/** The file of prompts cannot be used. */
+/** The file of prompts is unusable. */
 class PromptFileError extends LfpError {
   readonly code;
 

@@ -5,7 +5,7 @@ import { type CommandEntry, commands } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import { exitCodes, type Failure, failureOf } from "./exit-codes.ts";
 
-/** Where a run of `lfp` reads and writes: the process's own, or a test's. */
+/** The environment of a run of `lfp`: the process's own, or a test's. */
 export interface Surroundings {
   readonly signal: AbortSignal;
   readonly env: CommandIo["env"];
@@ -15,7 +15,7 @@ export interface Surroundings {
   readonly commands?: Readonly<Record<string, CommandEntry>>;
 }
 
-/** Runs `lfp` with these arguments to its end and gives the exit code. Never throws. */
+/** Runs `lfp` with these arguments to its end and returns the exit code. Never throws. */
 export async function main(args: readonly string[], surroundings: Surroundings): Promise<number> {
   const { signal, env, stdout, stderr } = surroundings;
   const json = asksFor(args, "--json");
@@ -68,14 +68,14 @@ function ioOf(json: boolean, { signal, env, stdout, stderr }: Surroundings): Com
 }
 
 interface Found {
-  /** The command's name, or the first word of several commands. */
+  /** The command's name, or the first word of a group of commands. */
   readonly name: string;
   /** Undefined when only a first word was given. */
   readonly entry: CommandEntry | undefined;
   readonly rest: readonly string[];
 }
 
-/** The command that the arguments begin with. Throws `UsageError` when there is none. */
+/** Finds the command that the arguments start with. Throws `UsageError` if there is none. */
 function find(args: readonly string[], table: Readonly<Record<string, CommandEntry>>): Found {
   const [first, second] = args;
   if (first === undefined) throw new UsageError(`a command is missing. \`lfp --help\` lists them`);
@@ -96,7 +96,7 @@ function namesUnder(table: Readonly<Record<string, CommandEntry>>, word: string)
   return Object.keys(table).filter((name) => name.startsWith(`${word} `));
 }
 
-/** Says where the options are listed when one was wrong. */
+/** Adds to a `UsageError` where the options are listed. */
 async function withAdvice<T>(name: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -131,7 +131,10 @@ function overview(table: Readonly<Record<string, CommandEntry>>, under?: string)
   ].join("\n");
 }
 
-/** Whether an option that every command takes was given, whatever else is wrong. What follows `--` is no option. */
+/**
+ * Whether one of these common options was given, even if other arguments are invalid. Arguments after `--` are not
+ * options.
+ */
 function asksFor(args: readonly string[], ...names: readonly string[]): boolean {
   const end = args.indexOf("--");
   return (end < 0 ? args : args.slice(0, end)).some((arg) => names.includes(arg));

@@ -1,4 +1,6 @@
-/** Why no GPU adapter is found on this machine, and how to mend it. Looks at files and libraries only; asks no driver for anything. */
+/**
+ * Finds out why this machine has no GPU adapter, and the remedy. Looks at files and libraries only; queries no driver.
+ */
 
 import { access, constants, readdir, realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
@@ -6,19 +8,19 @@ import { messageOf } from "../common/errors.ts";
 import { exists } from "../common/exists.ts";
 import { readTextFile } from "../common/text-file.ts";
 
-/** What can be seen of the machine. Tests give made-up ones. */
+/** The machine's files and libraries. Tests supply fakes. */
 export interface Surroundings {
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A file's text; undefined where it cannot be read. */
+  /** A file's text; undefined if it cannot be read. */
   read(path: string): Promise<string | undefined>;
-  /** Names in a folder; none where it is not there. */
+  /** Names in a folder; empty if it does not exist. */
   list(folder: string): Promise<readonly string[]>;
-  /** Whether this user may open a device file for reading and writing; undefined where it is not there. */
+  /** Whether this user may open a device file for reading and writing; undefined if it does not exist. */
   mayOpen(path: string): Promise<boolean | undefined>;
   /** Why the system's loader cannot load a shared library; undefined if it can. */
   loadingFails(library: string): string | undefined;
-  /** Where a path leads, links followed; undefined where nowhere. */
+  /** The target of a path, following links; undefined if it does not exist. */
   target(path: string): Promise<string | undefined>;
 }
 
@@ -26,11 +28,11 @@ export interface MissingGpu {
   readonly cause: keyof typeof remedies;
   readonly what: string;
   readonly remedy: string;
-  /** There is a GPU, or someone set things up for one: then this is a problem and not just how it is. */
+  /** Whether the machine has a GPU or is set up for one: then a missing adapter is a problem. */
   readonly expected: boolean;
 }
 
-/** Total table of causes: what to do about each. */
+/** The remedy of each cause. */
 const remedies = {
   "package does not load":
     "Dawn, which reaches the GPU, has binaries for Linux (glibc 2.34 or newer) and Windows on x64 and arm64, and for macOS. Run `npm ci` again; " +
@@ -67,8 +69,8 @@ const remedies = {
 } as const;
 
 /**
- * The first cause that explains why there is no adapter, from the bottom up: package, loader, driver's description, driver, permission.
- * `packageError` is what loading the package said, if it did not load.
+ * The first cause that explains the missing adapter, from the bottom up: package, loader, driver's description, driver,
+ * permission. `packageError` is the message if the package did not load.
  */
 export async function whyNoAdapter(around: Surroundings, packageError?: string): Promise<MissingGpu> {
   if (packageError !== undefined) return missing("package does not load", packageError, true);
@@ -156,7 +158,7 @@ function doesNotLoad(path: string, failure: string): MissingGpu {
   return missing("driver does not load", what, true);
 }
 
-/** NVIDIA's libraries have their version in their names; the kernel module says its own. */
+/** Compares the versions of NVIDIA's libraries, from their names, with the kernel module's. */
 async function versionsDiffer(around: Surroundings): Promise<MissingGpu | undefined> {
   const kernel = /Kernel Module\D*(\d+\.[\d.]+\d)/.exec((await around.read("/proc/driver/nvidia/version")) ?? "")?.[1];
   if (kernel === undefined) return undefined;
@@ -221,7 +223,7 @@ function missing(cause: MissingGpu["cause"], what: string, expected: boolean): M
   return { cause, what, remedy: remedies[cause], expected };
 }
 
-/** This machine. */
+/** The real machine. */
 export function realSurroundings(env: Surroundings["env"]): Surroundings {
   return {
     platform: process.platform,
@@ -240,7 +242,7 @@ export function realSurroundings(env: Surroundings["env"]): Surroundings {
         process.dlopen({ exports: {} }, library);
         return undefined;
       } catch (error) {
-        // The system's loader has loaded it by then, and Node finds that it is no addon.
+        // The system's loader has loaded the library by then, and Node rejects it because it is not an addon.
         return /self-register/.test(messageOf(error)) ? undefined : messageOf(error);
       }
     },

@@ -1,7 +1,12 @@
-/** The oldest Node that the bundle runs on, as `engines` in package.json says: the first of the 22 line that runs our sources too. */
+/**
+ * The oldest Node that the bundle runs on, equal to `engines` in package.json: the first of the 22 line that runs our
+ * sources too.
+ */
 export const oldestNode = "22.18.0";
 
-/** What to do about a Node that is too old; undefined when it is not. This file imports nothing, so that any Node can read it. */
+/**
+ * Advice for a Node that is too old; undefined if it is not. This file imports nothing, so that any Node can read it.
+ */
 export function olderNodeProblem(version: string): string | undefined {
   const parts = version.split(".").map(Number);
   const needed = oldestNode.split(".").map(Number);

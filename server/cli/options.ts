@@ -1,16 +1,16 @@
-/** How a command declares its options, and how they are read: `values["max-new-tokens"]` is a number because its option says so. */
+/** Declares and parses a command's options: `values["max-new-tokens"]` is a number because its option declares so. */
 import { parseArgs } from "node:util";
 import { messageOf } from "../common/errors.ts";
 import { UsageError } from "./errors.ts";
 
-/** One option. Made by the functions of `option`. */
+/** One option, created by the functions of `option`. */
 export interface Option<T> {
-  /** What stands for the value in help; undefined for a switch. */
+  /** Placeholder of the value in help; undefined for a switch. */
   readonly value: string | undefined;
-  /** What it does, in one sentence without a full stop; defaults and bounds are added by themselves. */
+  /** What it does, in one sentence without a full stop; defaults and bounds are appended automatically. */
   readonly help: string;
   readonly repeatable: boolean;
-  /** From what was given, in order; nothing when the option was absent. Throws `UsageError`. */
+  /** Parses the given values, in order; empty if the option is absent. Throws `UsageError`. */
   readonly read: (given: readonly string[], flag: string) => T;
 }
 
@@ -47,7 +47,7 @@ export const option = {
       chosen(given.at(-1) ?? byDefault, flag, choices);
     return { value, help: `${help}: ${choices.join(", ")} (default ${byDefault})`, repeatable: false, read };
   },
-  /** A choice without a default of its own; `byDefault` says in words what is done without it. */
+  /** A choice without a default value; `byDefault` describes what happens without it. */
   oneOf<const C extends readonly string[]>(value: string, help: string, choices: C, byDefault: string) {
     const read = (given: readonly string[], flag: string): C[number] | undefined => {
       const last = given.at(-1);
@@ -63,7 +63,7 @@ export const option = {
   },
 };
 
-/** What every command takes. */
+/** Options of every command. */
 export const commonOptions = {
   json: option.flag("print the result as one line of JSON, last on standard output; errors too"),
   help: option.flag("show this help"),
@@ -74,7 +74,7 @@ export interface Parsed<O extends Options> {
   readonly positionals: readonly string[];
 }
 
-/** Reads arguments by their options. Throws `UsageError`. */
+/** Parses arguments by their options. Throws `UsageError`. */
 export function parseOptions<O extends Options>(args: readonly string[], options: O): Parsed<O> {
   const config = Object.fromEntries(
     Object.entries(options).map(([name, { value }]) => [
@@ -91,7 +91,7 @@ export function parseOptions<O extends Options>(args: readonly string[], options
     if (texts.length > 1 && !repeatable) throw new UsageError(`--${name} was given ${texts.length} times`);
     return [name, read(texts, `--${name}`)] as const;
   });
-  // Each value was read by the option of its name, which is what `ValuesOf` says.
+  // The option of the same name has parsed each value, as `ValuesOf` states.
   return { values: Object.fromEntries(values) as ValuesOf<O>, positionals };
 }
 
@@ -107,7 +107,7 @@ export function describeOptions(options: Options): string {
 
 const LINE = 110;
 
-/** Text broken into lines, all of them to the right of `left`. */
+/** Wraps text into lines, all to the right of `left`. */
 export function wrapped(left: string, text: string): string {
   const width = LINE - left.length;
   const lines: string[] = [];
@@ -154,7 +154,10 @@ function shown(text: string): string {
   return JSON.stringify(text.slice(0, 100));
 }
 
-/** Node's own messages are good; only the first sentence of some is about us. */
+/**
+ * Rethrows Node's argument errors as `UsageError`. The messages are good, but only the first sentence of some applies
+ * here.
+ */
 function strictly<T>(parse: () => T): T {
   try {
     return parse();

@@ -4,16 +4,19 @@ import { abortOnTermination } from "../runs/cancel.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { main } from "./main.ts";
 
-/** `lfp` as a process: its own arguments, streams and signals. The first Ctrl-C asks the command to stop, the second ends it at once. */
+/**
+ * `lfp` as a process: its own arguments, streams and signals. The first Ctrl-C asks the command to stop, the second
+ * ends it at once.
+ */
 export async function runProcess(): Promise<void> {
   const { signal: terminated, dispose } = abortOnTermination();
   const unread = new AbortController();
   let lost: Error | undefined;
-  // Whoever reads our output may stop early, as `head` does: no error, but nothing is left to do.
+  // The reader of our output may stop early, as `head` does: not an error, but the command can end.
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") unread.abort();
-      // What a command writes elsewhere is worth its end, and notes that nobody can be given are no reason to stop.
+      // A command still finishes what it writes elsewhere, and notes that cannot be printed are no reason to stop.
       else if (stream === process.stdout) lost ??= error;
     });
   const code = await main(process.argv.slice(2), {
@@ -23,7 +26,7 @@ export async function runProcess(): Promise<void> {
     stderr: (text) => process.stderr.write(text),
   });
   dispose();
-  // An error of the last write comes after it.
+  // An error of the last write is emitted after it.
   await setImmediate();
   if (lost !== undefined)
     process.stderr.write(

@@ -1,6 +1,6 @@
 import { LfpError } from "../common/errors.ts";
 
-/** A folder was named that holds no run. */
+/** The given folder holds no run. */
 export class NoRunError extends LfpError {
   readonly code = "not-found";
 

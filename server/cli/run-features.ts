@@ -1,4 +1,4 @@
-/** What the commands about features share: a run's store, ids, and texts of other people's making as a terminal may be given them. */
+/** Shared by the commands about features: a run's store, ids, and untrusted text made safe for a terminal. */
 import { resolve } from "node:path";
 import { visible } from "../common/untrusted-text.ts";
 import { livingStore } from "../pipeline/finished/living-store.ts";
@@ -7,34 +7,37 @@ import { DamagedRowsError } from "../store/errors.ts";
 import { FeatureStore } from "../store/store.ts";
 import { existingRun } from "./status.ts";
 
-/** The feature store of a run, or the one in a file (`.sqlite`), which is only read. Throws `NoRunError` and `StoreError`. */
+/**
+ * The feature store of a run, or the one in a file (`.sqlite`), which is opened read-only. Throws `NoRunError` and
+ * `StoreError`.
+ */
 export async function openRunFeatures(run: string): Promise<FeatureStore> {
   if (isStoreFile(run)) return FeatureStore.openOutput(resolve(run));
   return FeatureStore.open(await livingStore(await existingRun(run)));
 }
 
-/** Says that rows were left out, once the store was read. */
+/** Notes that damaged rows were skipped, after the store was read. */
 export function tellDamage({ damagedRows, path }: FeatureStore, note: (line: string) => void): void {
   if (damagedRows > 0) note(new DamagedRowsError(path, damagedRows).message);
 }
 
-/** A feature store by itself, such as that of an earlier version of the run that comes with the program. */
+/** Whether the argument is a feature store by itself, such as that of an earlier version of the bundled run. */
 export function isStoreFile(run: string): boolean {
   return run.endsWith(".sqlite");
 }
 
-/** Numbers to three significant digits, whole ones whole. */
+/** Formats numbers to three significant digits, integers whole. */
 export function shown(value: number | null): string {
   if (value === null) return "–";
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
 }
 
-/** On one line; nothing in it moves the cursor. */
+/** A text on one line, in which nothing moves the cursor. */
 export function oneLine(text: string): string {
   return visible(text).replaceAll("\n", "↵").replaceAll("\t", " ");
 }
 
-/** Columns as wide as their widest cell; numbers to the right. */
+/** Formats columns as wide as their widest cell, with numbers right-aligned. */
 export function asColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const isNumeric = head.map((_, at) => rows.every((row) => /^[-–\d.e+%]*$/.test(row[at] ?? "")));
@@ -56,7 +59,7 @@ export function explanationLine({ text, explainer, score, relevance }: FeatureEx
   return `${oneLine(text)} (${explainer}; ${scored}${relevant})`;
 }
 
-/** The stretch around the peak, which stands in brackets. */
+/** The text around the peak, which is in brackets. */
 export function exampleLine({ tokens, activations, peak }: FeatureExample): string {
   const part = (from: number, to: number): string => oneLine(tokens.slice(Math.max(0, from), to).join(""));
   return `${shown(activations[peak] ?? 0).padStart(6)}  ${part(peak - 12, peak)}[${part(peak, peak + 1)}]${part(peak + 1, peak + 6)}`;

@@ -1,6 +1,6 @@
 import type { RunEvent, RunState } from "../protocol/run-events.ts";
 
-/** Lines for people that tell a run's events as they come; progress at most every few seconds a stage. */
+/** Formats a run's events as lines for people; progress at most every few seconds per stage. */
 export class RunLines {
   readonly #now: () => number;
   #lastProgressMs = Number.NEGATIVE_INFINITY;
@@ -9,7 +9,7 @@ export class RunLines {
     this.#now = now;
   }
 
-  /** The line for an event, or undefined where there is nothing to say. */
+  /** The line for an event, or undefined for events that are not shown. */
   lineOf(event: RunEvent): string | undefined {
     if (event.kind === "progress") return this.#progress(event);
     return lineOfEvent(event);
@@ -72,7 +72,7 @@ const statePhrases: { readonly [K in AnyState["kind"]]: (state: StateOf<K>) => s
   new: () => "never started",
 };
 
-/** Seconds as people say them. */
+/** A duration, for people. */
 export function duration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
   const minutes = Math.floor(seconds / 60);
@@ -82,7 +82,7 @@ export function duration(seconds: number): string {
 
 const progressIntervalMs = 3000;
 
-/** Not every system's message ends as a sentence. */
+/** Adds a full stop to a message without one. */
 function withStop(message: string): string {
   return /[.!?:]$/.test(message) ? message : `${message}.`;
 }

@@ -1,4 +1,4 @@
-/** `lfp run --seeds`: one run a seed, one after the other, then a report over them. */
+/** `lfp run --seeds`: one run per seed, one after the other, then a report over them. */
 import { basename } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
@@ -11,16 +11,16 @@ import { type ExperimentOptions, RunFailedError, type RunIo, runStages, seedOf }
 import { readReport } from "./report.ts";
 import { describeState } from "./run-lines.ts";
 
-/** One seed's run, as the work on it ended. */
+/** How one seed's run ended. */
 interface Ended {
   readonly seed: number;
   readonly folder: string;
   readonly state: RunOutcome;
-  /** What was thrown or would be, were this the only run. */
+  /** The error that the command would throw if this were the only run. */
   readonly failure: LfpError | null;
 }
 
-/** Most runs that one command makes. */
+/** Maximum number of runs of one command. */
 const mostSeeds = 100;
 
 /** `5`: seeds 1 to 5; `1,4,9`: these. Throws `UsageError`. */
@@ -45,8 +45,9 @@ export function seedsOf(text: string): number[] {
 }
 
 /**
- * Makes the runs of all seeds, goes on with those that are begun, and passes over what is finished; then reports over those that did finish.
- * Throws what the first failed run threw where none finished, and what `runPipeline` throws of the report's own folder.
+ * Executes the runs of all seeds, resuming unfinished and skipping finished ones; then reports over those that
+ * finished. Throws the first failed run's error if none finished, and what `runPipeline` throws for the report's own
+ * folder.
  */
 export async function runSeeds(
   reference: string,
@@ -88,7 +89,7 @@ async function runSeed(
     const state = await runStages(run, io);
     return { seed, folder, state, failure: state.kind === "failed" ? new RunFailedError(folder, state) : null };
   } catch (error) {
-    // A run that could not even begin costs its own seed only; what is no error of ours is a defect and ends the command.
+    // A run that could not start affects its own seed only; an error that is not ours is a bug and ends the command.
     if (!(error instanceof LfpError) || error.code === "internal" || io.signal.aborted) throw error;
     io.note(`seed ${seed}: ${error.message}`);
     const { code, message } = error;
@@ -96,7 +97,7 @@ async function runSeed(
   }
 }
 
-/** Runs the one stage of the folder over all seeds; its report. Throws `RunFailedError`. */
+/** Runs the single stage over all seeds and returns its report. Throws `RunFailedError`. */
 async function reportOver(folder: string, ended: readonly Ended[], { signal }: RunIo): Promise<CommandResult> {
   const runs = ended.map(({ seed, folder: run, failure }) => ({
     seed,

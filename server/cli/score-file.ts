@@ -1,20 +1,20 @@
-/** All tokens' numbers as a file: one token a line. */
+/** Writes all tokens' numbers to a file: one token per line. */
 import { csvCell } from "../protocol/csv.ts";
 import { UsageError } from "./errors.ts";
 
 type Format = "jsonl" | "csv";
 
-/** By the file's ending. Throws `UsageError`. */
+/** The format for a file's extension. Throws `UsageError`. */
 export function formatOf(path: string): Format {
   const ending = /\.(jsonl|csv)$/i.exec(path)?.[1]?.toLowerCase();
   if (ending === "jsonl" || ending === "csv") return ending;
   throw new UsageError(`--out is ${JSON.stringify(path)}; expected a file that ends in .jsonl or .csv`);
 }
 
-/** A token's numbers: what the lines hold, and CSV in this order. */
+/** A token's numbers: the fields of a line. */
 export type TokenFields<K extends string> = Readonly<Record<K, string | number | null>>;
 
-/** The file's bytes, passage by passage; `columns` are CSV's, behind the passage's number. */
+/** The file's bytes, passage by passage; `columns` are CSV's, after the passage's number. */
 export async function* tokenLines<K extends string>(
   passages: AsyncIterable<{ readonly tokens: readonly TokenFields<K>[] }>,
   columns: readonly K[],

@@ -1,4 +1,4 @@
-/** What `lfp score` is told, in its two uses: through a run, and through two models. */
+/** Options of `lfp score`, for both its uses: through a run, and through two models. */
 import { pairModes } from "../lens/values.ts";
 import type { Given } from "./command.ts";
 import { downloadOption } from "./download.ts";
@@ -56,7 +56,10 @@ export interface ScoreDocument {
   readonly languageId: string;
 }
 
-/** Refuses what does not go together: a run and two models, one model alone, and options of the one use in the other. Throws `UsageError`. */
+/**
+ * Rejects conflicting options: a run and two models, one model alone, and options of the one use in the other. Throws
+ * `UsageError`.
+ */
 export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">): void {
   const { tuned, base } = chosen;
   const refuse = (names: readonly (keyof typeof chosen)[], why: string): void => {
@@ -78,19 +81,19 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
   if (chosen.bos && chosen["no-bos"]) throw new UsageError("--bos and --no-bos were both given; one of them at most");
 }
 
-/** What colours mean, for the modes whose name alone does not say what is above zero. */
+/** The meaning of colours, for the modes whose name alone does not say what is positive. */
 export const legends: Readonly<Partial<Record<ScoreMode, string>>> = {
   fitted: "fitted, in nats (what features explain of the log-ratio; blue: tuning made such tokens likelier)",
   learned: "learned, in nats (blue: tuning made the token likelier; orange: less likely)",
   kl: "kl, in nats (how far tuned and base model differ about what comes next)",
 };
 
-/** The numbers of two models in a sentence. */
+/** The numbers of two models, one sentence each. */
 export const learnedSentence =
   "learned: log p(tuned) - log p(base) of the token in nats, above zero where tuning made it likelier";
 export const klSentence = "kl: KL(tuned || base) of what would come next after the token, in nats";
 
-/** Whether the text is coloured rather than given as a table. */
+/** Whether to print coloured text instead of a table. */
 export function isColoured({ options: { color }, env }: Pick<ScoreGiven, "options" | "env">): boolean {
   return color === "always" || (color === "auto" && process.stdout.isTTY === true && !env["NO_COLOR"]);
 }

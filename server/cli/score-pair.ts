@@ -51,17 +51,17 @@ function modeOf(name: ScoreMode | undefined): PairMode["kind"] {
 }
 
 interface Found {
-  /** None when they go to a file. */
+  /** Empty if they go to a file. */
   readonly passages: readonly ScoredPairPassage[];
   readonly summary: {
     readonly tokens: number;
     readonly words: number;
-    /** Of the tokens' learned reward and divergence. */
+    /** Means of the tokens' learned reward and divergence. */
     readonly mean: number | null;
     readonly kl: number | null;
     readonly refused: number;
   };
-  /** The words that tuning made most likely, and least. */
+  /** The words that tuning made more likely and less likely by the most. */
   readonly extremes: { readonly raised: readonly PairDocumentWord[]; readonly lowered: readonly PairDocumentWord[] };
 }
 
@@ -96,7 +96,7 @@ async function gather(
   };
 }
 
-/** Words that are listed of each sign. */
+/** Number of words listed of each sign. */
 const listed = 5;
 
 /** The first and last few by learned reward, the largest first. */
@@ -144,7 +144,7 @@ function wordsLine(what: string, words: readonly PairDocumentWord[]): string[] {
   return [`${what}: ${words.map(({ text, learned }) => `${visibleLine(text)} ${learned?.toFixed(2)}`).join(", ")}`];
 }
 
-/** A word's sum stands at its first token. */
+/** Tokens to show; a word's sum is at its first token. */
 function shownTokens({ tokens, words }: ScoredPairPassage, mode: PairMode["kind"]): ShownToken[] {
   let at = 0;
   return tokens.map(({ start, end, text, learned, kl }): ShownToken => {

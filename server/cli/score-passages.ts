@@ -8,15 +8,15 @@ import { isColoured, type ScoreGiven } from "./score-options.ts";
 import { colouredText, type ShownToken, tokenTable, type ViewOptions } from "./score-view.ts";
 
 export interface ThroughOptions<K extends string, P> {
-  /** Every token goes to this file, if one is named. */
+  /** The file to write every token to, if any. */
   readonly out: string | undefined;
-  /** Of its lines, as CSV orders them. */
+  /** The fields of its lines, in CSV's order. */
   readonly columns: readonly K[];
   readonly note: (line: string) => void;
   readonly visit: (passage: P) => void;
 }
 
-/** Goes through all passages; those that go to a file are not held in memory. */
+/** Visits all passages; those that go to a file are not held in memory. */
 export async function throughPassages<K extends string, P extends ScoredPassage<TokenFields<K>>>(
   scored: AsyncIterable<P>,
   { out, columns, note, visit }: ThroughOptions<K, P>,
@@ -39,7 +39,7 @@ export async function throughPassages<K extends string, P extends ScoredPassage<
   return { passages, refused };
 }
 
-/** What `lfp score` answers with, in either of its uses: `json` and `lines` are its own. */
+/** The result of `lfp score`, for both uses: `json` and `lines` are specific to the use. */
 export function scoreResult(
   given: ScoreGiven,
   {
@@ -71,7 +71,7 @@ export function shownText(
   return (isColoured(given) ? colouredText : tokenTable)(passages, { ...view, rows });
 }
 
-/** Means, one number at a time. */
+/** A mean, updated one number at a time. */
 export class RunningMean {
   #sum = 0;
   #count = 0;
@@ -82,7 +82,7 @@ export class RunningMean {
     this.#count += 1;
   }
 
-  /** Null of nothing. */
+  /** Null without values. */
   get value(): number | null {
     return this.#count === 0 ? null : this.#sum / this.#count;
   }

@@ -29,7 +29,7 @@ import { existingRun } from "./status.ts";
 
 const columns = ["start", "end", "text", "implicit", "trueReward", "familiarity", "value"] as const;
 
-/** Reads the document through the run that was named, or only exports its lens where there is none. */
+/** Reads the document through the given run, or only exports its lens if there is no document. */
 export async function scoreRun(given: ScoreGiven, document: ScoreDocument | undefined): Promise<CommandResult> {
   const { options: chosen, signal, note } = given;
   const { mode: name = "implicit", device, threads } = chosen;
@@ -54,13 +54,13 @@ export async function scoreRun(given: ScoreGiven, document: ScoreDocument | unde
 }
 
 interface Found {
-  /** None when they go to a file. */
+  /** Empty if they go to a file. */
   readonly passages: readonly ScoredPassage[];
   readonly summary: {
     readonly tokens: number;
     readonly mean: number | null;
     readonly disagreements: number;
-    /** Tokens at which the implicit reward is an extrapolation; null where the run does not say. */
+    /** Number of tokens at which the implicit reward is an extrapolation; null if the run cannot tell. */
     readonly unfamiliar: number | null;
     readonly refused: number;
   };

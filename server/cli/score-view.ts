@@ -1,33 +1,36 @@
-/** Numbers of tokens for people: the text itself, coloured, or a table. */
+/** Shows tokens' numbers to people: as coloured text, or a table. */
 import { visible } from "../common/untrusted-text.ts";
 
-/** A token as it is shown. */
+/** A token to show. */
 export interface ShownToken {
   /** UTF-16 units of the document. */
   readonly start: number;
   readonly text: string;
-  /** What colours it; null: nothing. */
+  /** The value that determines its colour; null: none. */
   readonly value: number | null;
   /** Whether the value is an extrapolation. */
   readonly isFaded: boolean;
-  /** A number a column of the table. */
+  /** One number per column of the table. */
   readonly cells: readonly (number | null)[];
 }
 
 export interface ViewOptions {
-  /** What colours mean. */
+  /** The meaning of the colours. */
   readonly legend: string;
-  /** The value at which colours are full. */
+  /** The value of the strongest colour. */
   readonly limit: number;
-  /** Whether values may lie below zero. */
+  /** Whether values may be negative. */
   readonly isSigned: boolean;
   /** Names of the table's columns. */
   readonly columns: readonly string[];
-  /** The most tokens to show. */
+  /** Maximum number of tokens to show. */
   readonly rows: number;
 }
 
-/** Backgrounds of the terminal's 256 colours from weak to strong, orange below zero and blue above: told apart by colour-blind eyes too. */
+/**
+ * Background colours of the terminal's 256, from weak to strong, orange for negative and blue for positive values,
+ * which colour-blind people can tell apart.
+ */
 const below = [223, 216, 209, 202] as const;
 const above = [153, 117, 75, 33] as const;
 
@@ -44,7 +47,7 @@ export function colouredText(passages: readonly (readonly ShownToken[])[], optio
   return [`${legend}: ${samples}`, "", texts.join("\n\n"), "", ...more(hidden)].join("\n");
 }
 
-/** One token a line with its numbers. */
+/** A table with one token per line. */
 export function tokenTable(
   passages: readonly (readonly ShownToken[])[],
   { columns, rows }: Pick<ViewOptions, "columns" | "rows">,
@@ -83,7 +86,7 @@ function more(hidden: number): string[] {
   return hidden === 0 ? [] : [`... and ${hidden} tokens more: --rows N shows more, --out FILE writes all`];
 }
 
-/** Behind the text; where the value is an extrapolation, a line below it if it is strong, and nothing otherwise. */
+/** Colours the background of a text; for an extrapolation, underlines it if the value is strong. */
 function paint(text: string, value: number, limit: number, isFaded = false): string {
   const share = Math.min(1, Math.abs(value) / limit);
   // The weakest eighth stays plain.

@@ -24,7 +24,7 @@ export const score = defineCommand({
   },
 });
 
-/** What to read; undefined when only the lens is exported. */
+/** The text to read; undefined if only the lens is exported. */
 async function documentOf({ options: chosen, positionals: [file] }: ScoreGiven): Promise<ScoreDocument | undefined> {
   if (file !== undefined && chosen.text !== undefined)
     throw new UsageError("FILE and --text were both given; one of them says what to read");
@@ -43,7 +43,7 @@ async function readDocument(file: string): Promise<string> {
   }
 }
 
-/** The text to read cannot be read. */
+/** The input text is unreadable. */
 class DocumentError extends LfpError {
   readonly code;
 

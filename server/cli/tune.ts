@@ -43,7 +43,7 @@ export const tune = defineCommand({
       };
       const work = { ...options, signal, note, attempts, keep };
       const { found, failure } = await measureAll(timer, productSizes[options.shape], work);
-      // The built-in choice has to be right: said when nothing can be lost by it any more.
+      // The built-in choice must work: throw its failure only after all results are stored.
       if (failure !== undefined) throw failure;
       const products = found.map(({ name, best, gain, tflops }) => ({
         name,
@@ -68,7 +68,7 @@ export const tune = defineCommand({
   },
 });
 
-/** What is less than this much faster than the built-in choice may be so by chance. */
+/** Minimum speed-up over the built-in choice; a smaller one may be due to chance. */
 const leastGain = 1.03;
 
 interface Found {
@@ -76,7 +76,7 @@ interface Found {
   readonly key: string;
   readonly best: Variant;
   readonly tflops: number;
-  /** Times as fast as the built-in choice; null where that one failed. */
+  /** Speed relative to the built-in choice; null if that one failed. */
   readonly gain: number | null;
 }
 
@@ -91,7 +91,7 @@ interface Work {
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
   readonly attempts: TuningAttempts;
-  /** Stores what is faster than the built-in choice. */
+  /** Stores a result that is faster than the built-in choice. */
   readonly keep: (found: Found) => Promise<void>;
 }
 
@@ -101,7 +101,7 @@ interface Measured {
   readonly failure: unknown;
 }
 
-/** Product by product, each stored when it is done. */
+/** Measures product by product and stores each result at once. */
 async function measureAll(timer: KernelTimer, sizes: ProductSizes, work: Work): Promise<Measured> {
   const all: Found[] = [];
   let failure: unknown;
@@ -123,7 +123,7 @@ async function measureAll(timer: KernelTimer, sizes: ProductSizes, work: Work): 
   return { found: all, failure };
 }
 
-/** Undefined where no variant could be timed. `onFailure` hears why the built-in choice could not. */
+/** Undefined if no variant could be timed. Calls `onFailure` with the reason if the built-in choice could not. */
 async function measureProduct(
   timer: KernelTimer,
   { name, shape }: { readonly name: string; readonly shape: MatmulShape },

@@ -10,7 +10,7 @@ const threadsOption = option.integer("threads of the matrix kernels; 0: one for 
 const deviceOption = option.choice("DEVICE", "what computes", deviceChoices, "cpu");
 export const deviceOptions = { device: deviceOption, threads: threadsOption };
 
-/** Opens a device for as long as `use` runs. An abort closes it at once, which makes whatever waits for it throw. */
+/** Opens a device while `use` runs. An abort closes it at once, which makes pending calls throw. */
 export async function withDevice<T>(
   { signal, ...wish }: DeviceWish & Required<Pick<DeviceWish, "env">> & { readonly signal: AbortSignal },
   use: (device: Device) => Promise<T>,
