@@ -8,14 +8,17 @@ import { type LoadedModel, readFloats } from "../models/checkpoint.ts";
 import { nextTokenLoss } from "../models/next-token-loss.ts";
 import { BenchCheckError } from "./timing.ts";
 
-/** Weights that are nearly zero make every token nearly as likely as any other: a loss of ln V, and a little for their spread. */
+/**
+ * Checks the first loss: weights near zero make every token nearly equally likely, a loss of ln V plus a little for
+ * their spread.
+ */
 export function checkFirstLoss(loss: number, vocabSize: number): void {
   const expected = Math.log(vocabSize);
   if (!(Math.abs(loss - expected) < 0.5))
     throw new BenchCheckError("the first loss", loss.toFixed(4), `near ln V = ${expected.toFixed(4)}`);
 }
 
-/** Steps on one batch have to lower its loss. */
+/** Checks that steps on one batch lower its loss. */
 export function checkLearns(losses: readonly number[]): void {
   const [first = Number.NaN, last = Number.NaN] = [losses[0], losses.at(-1)];
   if (!(last < first))
@@ -27,8 +30,8 @@ export function checkLearns(losses: readonly number[]): void {
 }
 
 /**
- * Gradients of parameters from one end of the model to the other: along its gradient g, a loss must change by |g| for each unit of
- * the way, (loss(p + h g / |g|) - loss(p - h g / |g|)) / 2h.
+ * Checks gradients of parameters from one end of the model to the other: along its gradient g, a loss must change by
+ * |g| per unit of distance, (loss(p + h g / |g|) - loss(p - h g / |g|)) / 2h.
  */
 export async function checkGradients(
   device: Device,
@@ -74,7 +77,7 @@ export async function checkGradients(
   await program.dispose();
 }
 
-/** Small enough for the second derivative to cancel, large enough to stand out of rounding. */
+/** Small enough for the second derivative to cancel, large enough to exceed rounding. */
 const step = 0.02;
 
 /** The embedding, a product and a norm of some layers, and the head. */

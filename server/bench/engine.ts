@@ -79,7 +79,9 @@ async function measure(device: Device, model: LoadedModel, { shape, timing, note
   };
 }
 
-/** As in test/bench/pytorch_engine.py, with the learning rate at which a few steps on one batch visibly lower its loss. */
+/**
+ * As in test/bench/pytorch_engine.py, with a learning rate at which a few steps on one batch visibly lower its loss.
+ */
 export const adamW = {
   learningRate: 1e-3,
   beta1: 0.9,
@@ -104,7 +106,10 @@ export async function trainingProgram(
   return { optimizer, program };
 }
 
-/** Logits of every place are computed; one number of each row is copied out, so that the copy costs nothing. */
+/**
+ * Times forward passes that compute the logits of every place; copies out one number of each row, so that the copy
+ * costs nothing.
+ */
 async function timeForward(
   device: Device,
   model: LoadedModel,
@@ -119,7 +124,7 @@ async function timeForward(
   return seconds;
 }
 
-/** GFLOP/s of products [512, 512] x [512, 2048]; four in one program, so that the call itself does not count. */
+/** GFLOP/s of products [512, 512] x [512, 2048]; four per program, so that the overhead of the call is negligible. */
 async function timeMatmul(device: Device, signal: AbortSignal): Promise<number> {
   const [m, k, n, products] = [512, 512, 2048, 4];
   const random = Random.fromSeed(3);

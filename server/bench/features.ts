@@ -9,10 +9,10 @@ import { FeatureStore } from "../store/store.ts";
 import { plantedCopies, plantedWord, writeSyntheticStore } from "../store/synthetic.ts";
 import { BenchCheckError, peakRssMB } from "./timing.ts";
 
-/** What a person may wait for the table: its first page, and the page after a key in the search field. */
+/** The longest acceptable wait for the table: for its first page, and for the page after a key in the search field. */
 const budget = { features: 100_000, firstPageMs: 200, searchMs: 100 } as const;
 const layers = 5;
-/** One that few features have, one that nearly all have, two with a beginning, none. */
+/** Searches: a word that few features have, one that nearly all have, one with a prefix, one without matches. */
 const searches = [plantedWord(7), "film", "film gre", "zzz"];
 const rowsPerPage = 200;
 
@@ -69,7 +69,7 @@ function madeStore(folder: string, perLayer: number): string {
   return path;
 }
 
-/** Of a store opened anew, so that nothing of it lies in SQLite's cache. */
+/** Reads the first page of a newly opened store, so that SQLite's cache is empty. */
 function firstPage(path: string, perLayer: number): void {
   using store = FeatureStore.open(path);
   const { total, rows } = pageOf(store, "");
@@ -85,7 +85,7 @@ function checkedSearch(store: FeatureStore, search: string, perLayer: number): n
   const { total } = pageOf(store, search);
   if (search === plantedWord(7)) check(`features with "${search}"`, total, layers * plantedCopies(7, perLayer));
   if (search === "zzz") check(`features with "${search}"`, total, 0);
-  // Each of a feature's windows has 31 words of 16: hardly one is without this word.
+  // Each of a feature's windows has 31 words drawn from 16: hardly any lacks this word.
   if (search === "film" && total < 0.9 * layers * perLayer)
     throw new BenchCheckError(`features with "${search}"`, `${total}`, "nearly all");
   return total;
@@ -104,7 +104,7 @@ function timesOf(repeats: number, work: () => unknown): Times {
   return quantiles(ms);
 }
 
-/** The budget is for so many features; nothing is said of other stores. */
+/** Compares the times with the budget; null for a store of another size. */
 function judged(features: number, first: Times, found: readonly { readonly ms: Times }[]) {
   if (features !== budget.features) return null;
   const gotFirstPageMs = first.p95;

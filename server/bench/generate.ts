@@ -73,7 +73,7 @@ function checkLengths(continuations: readonly { readonly ids: Int32Array }[], ex
       throw new BenchCheckError("the number of new tokens", String(ids.length), String(expected));
 }
 
-/** The most probable next token, again and again, by whole forward passes over ever longer texts. */
+/** Checks greedy continuations against whole forward passes over growing texts, without a cache. */
 async function checkGreedy(
   device: Device,
   model: LoadedModel,

@@ -1,4 +1,7 @@
-/** The parts of `lfp bench gpu` that run whole programs: each is done on the CPU device first, at a size that it can take, and compared. */
+/**
+ * The parts of `lfp bench gpu` that run whole programs: each first runs on the CPU device, at a size suitable for it,
+ * and is compared.
+ */
 import type { Precision } from "../../kernels/matmul/choose.ts";
 import { messageOf } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
@@ -30,7 +33,7 @@ export interface DeviceWork {
   readonly note: (line: string) => void;
 }
 
-/** What is timed, and the smaller work that is compared with the CPU device's. */
+/** Sizes of the timed work, and of the smaller work that is compared with the CPU device's. */
 interface Sizes {
   readonly train: readonly [texts: number, tokens: number];
   readonly checkedTrain: readonly [texts: number, tokens: number];
@@ -42,16 +45,19 @@ interface Sizes {
 const large: Sizes = { train: [8, 512], checkedTrain: [2, 24], prompts: 64, newTokens: 20, rows: 2048 };
 const tiny: Sizes = { train: [2, 9], checkedTrain: [2, 9], prompts: 3, newTokens: 3, rows: 17 };
 
-/** How far a loss or norm may be from the CPU's, as a share: factors round by so much, and a step carries the difference on. */
+/**
+ * Relative tolerance of a loss or norm against the CPU's: factors are rounded this much, and steps propagate the
+ * difference.
+ */
 const tolerances: Readonly<Record<Precision, number>> = { f32: 1e-4, split: 1e-4, half: 2e-2 };
 
-/** A step that is wrong, or that the device does not take, costs its own figure and no other's. */
+/** The figures. A step that is wrong, or that the device rejects, lacks its own figure only. */
 export interface Measured {
   readonly figures: Partial<GpuFigures>;
   readonly refused: readonly { readonly name: StepName; readonly reason: string }[];
 }
 
-/** Checks training steps, sampling and autoencoder steps against the CPU device, and times those that are right. */
+/** Checks training steps, sampling and autoencoder steps against the CPU device, and times those that are correct. */
 export async function measureOnDevices(device: Device, work: DeviceWork): Promise<Measured> {
   const parts = { ...work, sizes: work.shape === "tiny" ? tiny : large, tolerance: tolerances[work.precision] };
   const refused: { name: StepName; reason: string }[] = [];
@@ -104,7 +110,7 @@ const steps: {
   },
   sampling: {
     check: async (cpu, device, parts) => {
-      // Ties between tokens may fall otherwise when factors are rounded; training has checked the pass itself.
+      // Rounded factors may break ties between tokens differently; training has checked the forward pass itself.
       if (parts.precision === "f32") compareTokens(await greedyTokens(cpu, parts), await greedyTokens(device, parts));
     },
     time: async (device, parts) => {
@@ -231,7 +237,7 @@ async function timeSampling(
   return seconds;
 }
 
-/** Tied autoencoders of one and two times the width, on activations that were drawn once. */
+/** Tied autoencoders of one and two times the width, on fixed random activations. */
 async function createSaes(device: Device, shape: DeviceWork["shape"], rows: number) {
   const D = benchShapes[shape].hidden_size;
   const random = Random.fromSeed(6);

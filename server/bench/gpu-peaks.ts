@@ -4,23 +4,23 @@ import type { KernelTimer } from "../engine/webgpu/kernel-timer.ts";
 import { timingOf } from "./gpu-products.ts";
 import { BenchCheckError } from "./timing.ts";
 
-/** TFLOP/s that kernels reach which only multiply and add in registers; matrices only where the adapter has them. */
+/** Peak TFLOP/s, from kernels that only multiply and add in registers; of matrices only if the adapter has them. */
 export interface Peaks {
   readonly f32Tflops: number;
   readonly f32MatrixTflops?: number;
   readonly halfMatrixTflops?: number;
 }
 
-/** What is asked of the timer. */
+/** The timer's members that are used here. */
 export type PeakTimer = Pick<KernelTimer, "traits" | "adapter" | "fill" | "run" | "seconds" | "free">;
 
-/** Checks and times the kernels of kernels/peak.ts. The fastest kind of matrix counts. */
+/** Checks and times the kernels of kernels/peak.ts. Of the kinds of matrix, the fastest counts. */
 export async function measurePeaks(timer: PeakTimer): Promise<Peaks> {
   const groups = timer.traits.software ? 2 : 2048;
   const f32Tflops = await measure(timer, (iterations) => ({
     peak: f32Peak(groups, iterations),
     x: Float32Array.of(0.5, 1),
-    // Every number has run to its fixed point x = x / 2 + 1.
+    // Every number has converged to its fixed point x = x / 2 + 1.
     first: 64,
   }));
   const component = async (type: string): Promise<number | undefined> => {
@@ -50,14 +50,17 @@ async function measureMatrices(timer: PeakTimer, config: MatrixConfig): Promise<
   }));
 }
 
-/** A kernel that does nothing but `iterations` of arithmetic, what it is given, and what its first number has to be. */
+/** A kernel that does only `iterations` of arithmetic, its input, and the expected value of its first number. */
 interface PeakRun {
   readonly peak: Peak;
   readonly x: Float32Array<ArrayBuffer>;
   readonly first: number;
 }
 
-/** Longer than launching takes, by far, and shorter than any watchdog waits: how long is found by a first, short run. */
+/**
+ * Duration of a run: far longer than a launch, and shorter than any watchdog's limit. A first, short run determines the
+ * iterations for it.
+ */
 const launchSeconds = 0.01;
 const fewestIterations = 8;
 const mostIterations = 2 ** 14;
@@ -67,7 +70,7 @@ async function measure(timer: PeakTimer, make: (iterations: number) => PeakRun):
   let seconds = await checkedSeconds(timer, make(iterations));
   while (!timer.traits.software && seconds < launchSeconds / 2 && iterations < mostIterations) {
     const wanted = iterations * Math.min(16, launchSeconds / seconds);
-    // Powers of two, so that what has to come out is a number in F32.
+    // Powers of two, so that F32 represents the expected result exactly.
     iterations = Math.min(mostIterations, 2 ** Math.ceil(Math.log2(wanted)));
     seconds = await checkedSeconds(timer, make(iterations));
   }

@@ -1,4 +1,4 @@
-/** The matrix products that this project spends its time on, and how one is checked and timed on a GPU. */
+/** The matrix products that dominate this project's run time, and how to check and time one on a GPU. */
 import { matmulPlaceReference, type Place } from "../../kernels/matmul/reference.loops.ts";
 import { floatOperations, type MatmulShape } from "../../kernels/matmul/shape.ts";
 import { describeVariant, factorErrors, planMatmul, type Variant } from "../../kernels/matmul/variants.ts";
@@ -7,7 +7,7 @@ import { Random } from "../common/random.ts";
 import type { KernelTimer, TimerOptions } from "../engine/webgpu/kernel-timer.ts";
 import { BenchCheckError } from "./timing.ts";
 
-/** What the extents of products follow from. */
+/** Sizes that determine the extents of products. */
 export interface ProductSizes {
   /** Texts of a training step, and tokens of each. */
   readonly texts: number;
@@ -16,14 +16,14 @@ export interface ProductSizes {
   readonly inner: number;
   readonly heads: number;
   readonly vocab: number;
-  /** Prompts that are sampled for at a time. */
+  /** Prompts that are completed at a time. */
   readonly prompts: number;
   /** Rows and features of an autoencoder's step. */
   readonly rows: number;
   readonly features: number;
 }
 
-/** By the model's name; `tiny` is for tests and adapters that compute on the processor. */
+/** Sizes by the model's name; `tiny` is for tests and software adapters. */
 export const productSizes = {
   "pythia-70m": {
     texts: 8,
@@ -83,7 +83,7 @@ function product(M: number, N: number, K: number, more: Partial<MatmulShape> = {
   return { batch: 1, M, N, K, transA: false, transB: false, alpha: 1, sharedB: false, ...more };
 }
 
-/** Long enough to be exact on a GPU, and short enough not to take the screen away; on the processor just something. */
+/** Long enough for exact times on a GPU, and short enough not to block the display; minimal on a software adapter. */
 export function timingOf(timer: Pick<KernelTimer, "traits">): TimerOptions {
   return timer.traits.software ? { repeats: 1, submitMs: 1 } : { repeats: 7, submitMs: 20 };
 }
@@ -94,15 +94,18 @@ export interface TimedVariant {
   readonly tflops: number;
 }
 
-/** Who hears of each variant before it is tried, and of those that are left out and why. What either throws ends the timing. */
+/**
+ * Callbacks: before each variant is tried, and for each that is skipped, with the reason. What either throws ends the
+ * timing.
+ */
 export interface Attempts {
   readonly onTry?: (variant: Variant) => Promise<void>;
   readonly onRefused: (variant: Variant, reason: unknown) => void;
 }
 
 /**
- * Times variants of a product after checking some places of each result against the CPU, in f64. A variant whose result is wrong, that
- * the adapter's compiler refuses, or with which the device is lost, is left out; the device is opened again then.
+ * Times variants of a product after checking some places of each result against the CPU, in f64. Skips a variant whose
+ * result is wrong, that the adapter's compiler rejects, or that loses the device, which is then reopened.
  */
 export async function timeProduct(
   timer: KernelTimer,
@@ -147,7 +150,7 @@ function factorsOf({ batch, M, N, K, sharedB }: MatmulShape): Record<"a" | "b", 
 
 const checkedPlaces = 256;
 
-/** Throws `BenchCheckError` when a place is further from the CPU's value than rounding explains. */
+/** Throws `BenchCheckError` if a place differs from the CPU's value by more than rounding explains. */
 function checkPlaces(
   shape: MatmulShape,
   variant: Variant,

@@ -74,18 +74,20 @@ interface ProductFigures {
   readonly name: string;
   readonly variant: string;
   readonly tflops: number;
-  /** Of the peak of the units that the kernel uses, from 0 to 1; of `split`, a third of the peak of halves. */
+  /**
+   * Share of the peak of the units that the kernel uses, from 0 to 1; for `split`, of a third of the peak of float16.
+   */
   readonly share: number;
 }
 
-/** What is not timed, as it is wrong or the adapter does not take it; of a product, with its kernel. */
+/** Work that is not timed, because its result is wrong or the adapter rejects it; for a product, with its kernel. */
 interface Refused {
   readonly name: string;
   readonly variant?: string;
   readonly reason: string;
 }
 
-/** A product that is refused costs its own figure and no other's. */
+/** The products' figures. A rejected product lacks its own figure only. */
 interface Products {
   readonly timed: readonly ProductFigures[];
   readonly refused: readonly Refused[];

@@ -1,4 +1,4 @@
-/** Something to look through without a run: a random model, random dictionaries on its last layers, and a random probe. */
+/** A subject for the lens without a run: a random model, random dictionaries on its last layers, and a random probe. */
 import { centredForm } from "../common/centred-form.loops.ts";
 import { starterFolder } from "../common/package-root.ts";
 import { Random } from "../common/random.ts";
@@ -16,11 +16,11 @@ import { placeSae } from "../sae/inference.ts";
 import { unitRows } from "../sae/sae.ts";
 import { type BenchShape, benchShapes } from "./shapes.ts";
 
-/** Layers that the paper studies. */
+/** Number of layers that the paper studies. */
 const studied = 5;
 /**
- * Share of a dictionary's features that are active at a token, as about in the starter's run (Table 7 of its report: 18.9 %): random numbers exceed 0.88
- * times their standard deviation as often.
+ * Share of a dictionary's features that are active at a token, similar to the starter's run (Table 7 of its report:
+ * 18.9 %): normal random numbers exceed 0.88 times their standard deviation that often.
  */
 const activeShare = 0.19;
 const activeFrom = 0.878;
@@ -105,7 +105,10 @@ async function outputSizes(device: Device, model: Model, random: Random): Promis
   return layers.map((_, layer) => Math.sqrt(results[`${layer}`]?.[0] ?? 0));
 }
 
-/** Any symmetric matrix takes as long; this one is the identity's size of a probe fitted on a thousand triples. */
+/**
+ * A random leverage. Any symmetric matrix takes as long; this one is of the size of a probe's fitted on a thousand
+ * triples.
+ */
 function randomLeverage(F: number, random: Random): LensFamiliarity["leverage"] {
   const packed = new Float32Array((F * (F + 1)) / 2).map(() => 1e-6 * random.normal());
   for (let f = 0; f < F; f++) packed[(f * (f + 3)) / 2] = 1e-3;
@@ -115,7 +118,7 @@ function randomLeverage(F: number, random: Random): LensFamiliarity["leverage"] 
   );
 }
 
-/** `outputSize`: root mean square of what it encodes. */
+/** `outputSize`: root mean square of its input. */
 async function randomDictionary(
   device: Device,
   layer: number,

@@ -9,14 +9,14 @@ import { forward, plainPositions } from "../models/model.ts";
 
 const times = z.strictObject({ p50: z.number(), p95: z.number() });
 
-/** Milliseconds for paragraphs of so many tokens. */
+/** Milliseconds for paragraphs of this length. */
 const lensTimesSchema = z.strictObject({
   tokens: z.int(),
-  /** Of the features that the probe reads, at a token of the last paragraph. Sparse features take less. */
+  /** Share of the probe's features that are active at a token of the last paragraph. Sparse features take less time. */
   activeShare: z.number(),
-  /** The first paragraph of its length: the program for it is compiled on the way. */
+  /** The first paragraph of its length, which includes compiling its program. */
   coldMs: times,
-  /** A paragraph that was not read before, with its program there. */
+  /** A paragraph that was not read before, with its program compiled. */
   warmMs: times,
   /** A paragraph that was read before. */
   cachedMs: times,
@@ -31,7 +31,7 @@ export interface LensBenchOptions {
   readonly signal: AbortSignal;
 }
 
-/** A text of exactly so many tokens, another one for every number. */
+/** A text of exactly `tokens` tokens, different for every `number`. */
 export type TextOfTokens = (tokens: number, number: number) => string;
 
 /** Times reads of a subject's lens. */
@@ -47,7 +47,7 @@ export async function timeLens(
   for (const tokens of lengths) {
     const [cold, warm, cached]: [number[], number[], number[]] = [[], [], []];
     for (let at = 0; at < coldRepeats; at++) {
-      // The subject is the caller's: closing a lens of it must leave it open.
+      // The caller owns the subject: closing a lens of it must leave it open.
       const lens = new Lens({ ...subject, close: async () => undefined });
       cold.push(await timed(lens, nextText(tokens), signal));
       await lens.close();
@@ -74,8 +74,8 @@ export async function timeLens(
 }
 
 /**
- * The largest difference between a lens's numbers for a text that fits one window and those of a plain forward pass of exactly its tokens, with
- * weights that are not frozen and sums in another order; relative to the largest of them.
+ * The largest difference between a lens's numbers for a text that fits one window and those of a plain forward pass
+ * over exactly its tokens, with unfrozen weights and another order of summation; relative to the largest number.
  */
 export async function lensError(subject: LensSubject, text: string): Promise<number> {
   const { device, tokenizer, prefixIds, tuned, probe } = subject;

@@ -10,7 +10,7 @@ import { type LensTimes, lensError, timeLens } from "./lens-timing.ts";
 import type { BenchShape } from "./shapes.ts";
 import { BenchCheckError, peakRssMB } from "./timing.ts";
 
-/** Design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
+/** The design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
 const budget = { model: "pythia-70m", tokens: 128, p95Ms: 250 } as const;
 const tolerance = 1e-4;
 
@@ -61,7 +61,7 @@ export const benchLens = defineCommand({
     }),
 });
 
-/** Texts of exactly so many tokens from the starter's reviews, each cut from another place. */
+/** Texts of exactly the given number of tokens from the starter's reviews, each cut at another place. */
 async function paragraphs(): Promise<(tokens: number, number: number) => string> {
   const tokenizer = await loadTokenizer(starterFolder());
   const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
@@ -70,7 +70,7 @@ async function paragraphs(): Promise<(tokens: number, number: number) => string>
     .map(({ text }) => text)
     .join(" ");
   const { ranges } = tokenizer.encode(all, { addSpecialTokens: false });
-  // A cut between two words tokenizes as it did before.
+  // A text cut between two words keeps its tokens.
   const starts = ranges.flatMap(({ start }, token) => (all[start] === " " ? [token] : []));
   return (tokens, number) => {
     for (let at = (number * 61) % starts.length; ; at = (at + 1) % starts.length) {

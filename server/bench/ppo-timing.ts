@@ -1,6 +1,7 @@
 /**
- * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens, completions of
- * 8 to 19, 4 epochs in mini-batches of 16), random ids as prompts, and a reward that costs next to nothing on both sides.
+ * Times PPO steps as test/bench/pytorch_ppo.py does in PyTorch: the paper's sizes (64 prompts of 2 to 9 tokens,
+ * completions of 8 to 19, 4 epochs in mini-batches of 16), random ids as prompts, and a reward that costs next to
+ * nothing on both sides.
  */
 
 import { Random } from "../common/random.ts";
@@ -20,11 +21,11 @@ export interface PpoBenchOptions {
   readonly model: { readonly folder: string; readonly name: string } | "pythia-70m";
   /** Timed steps, after one that warms up. */
   readonly steps: number;
-  /** Of the paper's settings; for quicker checks. */
+  /** Overrides of the paper's settings, for quicker checks. */
   readonly overrides?: Partial<TuningKinds["ppo"]>;
 }
 
-/** One line of `lfp bench ppo --json`. Shares are of the step's time; seconds a step are medians. */
+/** One line of `lfp bench ppo --json`. Shares are of the step's time; seconds per step are medians. */
 export interface PpoBenchResult {
   readonly name: "ppo";
   readonly device: string;
@@ -41,7 +42,7 @@ export interface PpoBenchResult {
   readonly samplingShare: number;
   readonly scoringShare: number;
   readonly trainingShare: number;
-  /** Of the whole process, all threads. */
+  /** CPU time of the whole process, all threads. */
   readonly cpuSecondsPerStep: number;
   readonly peakRssMB: number;
   /** "ok", or what is wrong with the numbers that the timed steps computed. */
@@ -100,9 +101,9 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
 }
 
 /**
- * Before anything is learned, policy and reference (two programs, one with its weights frozen) must give the same
- * log-probabilities, and the sampled tokens must be as likely as draws from the scored distributions are; later on the policy
- * must have moved, and all of it in finite numbers.
+ * Before any learning, policy and reference (two programs, one with frozen weights) must give the same
+ * log-probabilities, and the sampled tokens must be as likely as draws from the scored distributions; later the policy
+ * must have moved, and all numbers must be finite.
  */
 function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: TuningKinds["ppo"]): string {
   const { kl, surprisal, entropy, tokens } = first.metrics;
@@ -117,7 +118,7 @@ function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: TuningKin
   return last.approxKl < rounding ? "the policy did not learn" : "ok";
 }
 
-/** Two programs give log-probabilities that differ by some 1e-6; approxKl is half the square of that. */
+/** The two programs' log-probabilities differ by about 1e-6; approxKl is half the square of that. */
 const rounding = 1e-10;
 
 async function openBenchModel({ device, model }: PpoBenchOptions): Promise<LoadedModel> {
@@ -137,7 +138,7 @@ const pythia70m = {
   eos_token_id: 0,
 };
 
-/** Two batches of prompts of random ids, none of which ends a text. */
+/** Two batches of prompts of random ids, none of which is the end-of-text token. */
 function randomPrompts(vocabSize: number, batchSize: number, random: Random): Prompt[] {
   return Array.from({ length: 2 * batchSize }, (_, textIndex) => {
     const length = uniformIn(paperSampling.promptTokens, random);

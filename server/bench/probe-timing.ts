@@ -14,10 +14,10 @@ import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
 import { fitRidge } from "../statistics/ridge.ts";
 import { spansOf, type Triple } from "../tasks/task.ts";
 
-/** What `lfp bench probe --json` prints, one line. Times are wall-clock seconds. */
+/** One line of `lfp bench probe --json`. Times are wall-clock seconds. */
 export const probeBenchSchema = z.strictObject({
   name: z.literal("probe"),
-  /** "ok", or what came out wrong: speed counts only beside right results. */
+  /** "ok", or what is wrong: speed counts only with correct results. */
   check: z.string(),
   device: z.string(),
   triples: z.int(),
@@ -42,11 +42,14 @@ export interface ProbeBenchOptions {
   readonly triples: readonly Triple[];
   readonly ratings: ProbeData["ratings"];
   readonly prefixIds?: readonly number[];
-  /** Size of the ridge problem; 4,000 x 1,280 unless told. */
+  /** Size of the ridge problem; default 4,000 x 1,280. */
   readonly ridge?: { readonly rows: number; readonly columns: number };
 }
 
-/** Times collection, a ridge fit and the whole evaluation, and checks them: batching against single runs, the fit against its own optimum. */
+/**
+ * Times collection, a ridge fit and the whole evaluation, and checks them: batching against single runs, the fit
+ * against its own optimum.
+ */
 export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench> {
   const { device, model, triples, ratings, ridge = { rows: 4000, columns: 1280 } } = options;
   const collection = {
@@ -55,7 +58,7 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
     encoders: { raw: rawActivations },
     multiToken: "average" as const,
   };
-  // Once for nothing, so that what is compiled on first use is compiled.
+  // A warm-up, so that everything compiled on first use is compiled.
   const alone = await collectFeatures(spansOf(triples.slice(0, 1)), collection);
   const [batched, collectSeconds] = await timed(() => collectFeatures(spansOf(triples), collection));
   const worst = Math.max(
@@ -100,14 +103,14 @@ async function timed<T>(work: () => Promise<T>): Promise<[result: T, seconds: nu
   return [result, (performance.now() - start) / 1000];
 }
 
-/** Dense features, which are the slow case. */
+/** A ridge problem with dense features, the slow case. */
 function ridgeProblem({ rows, columns }: { rows: number; columns: number }): RidgeProblem {
   const random = Random.fromSeed(1);
   const data = new Float32Array(rows * columns).map(() => random.uniform() - 0.5);
   return { features: rowMatrix(data, rows, columns), targets: new Float64Array(rows).map(() => random.normal()) };
 }
 
-/** The largest partial derivative of the ridge objective (alpha 1) at a model, next to that at weight 0. */
+/** The largest partial derivative of the ridge objective (alpha 1) at a model, relative to that at weight 0. */
 function slopeAt(model: LinearModel, { features, targets }: RidgeProblem): number {
   const errors = predictLinear(model, features).map((value, row) => (targets[row] ?? Number.NaN) - value);
   const slope = new Float64Array(features.columns);

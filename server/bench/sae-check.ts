@@ -8,7 +8,7 @@ import type { Sae } from "../sae/sae.ts";
 import type { SaeMetrics } from "../sae/step-program.ts";
 import { createSaeTrainer } from "../sae/trainer.ts";
 
-/** A trained number is not what plain loops make it, so the speed is of no interest. */
+/** A trained number differs from that of plain loops, so speed is irrelevant. */
 export class SaeBenchCheckError extends InternalError {
   constructor(what: string, got: number, expected: string) {
     super(
@@ -22,15 +22,15 @@ export interface CheckOptions {
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
   readonly config: SaeConfig;
-  /** Of the L1 penalty, the one kind of sparsity that the loops here know. */
+  /** Coefficient of the L1 penalty, the only kind of sparsity that the loops here support. */
   readonly coefficient: number;
   readonly random: Random;
 }
 
 /**
- * Trains on one short text and holds the first step against loops in double precision: for the smallest autoencoder of each model on the
- * lowest and highest layer, the numbers that the step reports and the way that both biases went; and every loss must have fallen in the end.
- * Throws `SaeBenchCheckError`.
+ * Trains on one short text and compares the first step with loops in double precision: for the smallest autoencoder of
+ * each model on the lowest and highest layer, the numbers that the step reports and the change of both biases; in the
+ * end every loss must have fallen. Throws `SaeBenchCheckError`.
  */
 export async function checkSaeTraining(options: CheckOptions): Promise<void> {
   const { device, models, layers, config, coefficient, random } = options;
@@ -90,7 +90,7 @@ function checkStep(
   }
   for (const name of ["encoderBias", "decoderBias"] as const) {
     for (const [at, gradient] of expected[`${name}Gradient`].entries()) {
-      // Adam's first step has the same length whatever the gradient's, unless that is next to nothing.
+      // Adam's first step has the same size for any gradient that is not nearly zero.
       if (Math.abs(gradient) < 1e-5) continue;
       const moved = (end[name][at] ?? Number.NaN) - (start[name][at] ?? Number.NaN);
       const wanted = -config.learningRate * Math.sign(gradient);
@@ -100,7 +100,10 @@ function checkStep(
   }
 }
 
-/** One step's numbers and the gradients of both biases, of a ReLU autoencoder under the config's loss. x: [N, D]. */
+/**
+ * Plain loops for one step's numbers and the gradients of both biases, of a ReLU autoencoder under the config's loss.
+ * x: [N, D].
+ */
 function plainStep(
   { D, F, encoder, encoderBias, decoder, decoderBias }: Sae,
   x: Float32Array,

@@ -31,16 +31,16 @@ export interface SaeBenchFigures {
   readonly batchTokens: number;
   readonly bufferTokens: number;
   readonly contextLength: number;
-  /** Tokens of text a second; each goes through both models once and into every autoencoder. */
+  /** Text tokens per second; each goes through both models once and into every autoencoder. */
   readonly tokensPerSecond: number;
-  /** That times the number of autoencoders. */
+  /** The same times the number of autoencoders. */
   readonly saeTokensPerSecond: number;
 }
 
 /**
- * Times the training of tied L1 autoencoders of one and two times the width on some layers of two models: the median over buffers of a buffer's
- * forward passes and optimizer steps, after one buffer as warm-up. The result is checked first (`SaeBenchCheckError`).
- * test/bench/pytorch_sae.py times the same work in PyTorch.
+ * Times the training of tied L1 autoencoders of one and two times the width on some layers of two models: the median
+ * over buffers of a buffer's forward passes and optimizer steps, after one buffer as warm-up. The result is checked
+ * first (`SaeBenchCheckError`). test/bench/pytorch_sae.py times the same work in PyTorch.
  */
 export async function benchSae(options: SaeBenchOptions): Promise<SaeBenchFigures> {
   const { device, model, layers, batchTokens = 2048, bufferTokens = 16_384, contextLength = 256, steps = 32 } = options;
@@ -75,7 +75,7 @@ export async function benchSae(options: SaeBenchOptions): Promise<SaeBenchFigure
   };
 }
 
-/** The median over buffers, without the first one, of a buffer's time by its optimizer steps. */
+/** The median over buffers, without the first one, of a buffer's time per optimizer step. */
 async function secondsPerStep(trainer: SaeTrainer, buffers: number, signal: AbortSignal | undefined): Promise<number> {
   const perBuffer = trainer.steps / buffers;
   const times: number[] = [];

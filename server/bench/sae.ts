@@ -5,7 +5,7 @@ import { benchSae as timeSaes } from "./sae-timing.ts";
 import { benchShapes } from "./shapes.ts";
 import { peakRssMB, rounded } from "./timing.ts";
 
-/** Layers whose autoencoders are timed: as in the demo, and the paper's for Pythia-70m. */
+/** Layers whose autoencoders are timed: the demo's, and the paper's for Pythia-70m. */
 const layersOf = { starter: [2, 4], "pythia-70m": [1, 2, 3, 4, 5] } as const;
 
 export const benchSae = defineCommand({

@@ -1,4 +1,4 @@
-/** Models of the sizes that benchmarks run on, with random weights: only the shape matters to speed. */
+/** Shapes of the benchmarks' models, whose weights are random: only the shape affects speed. */
 
 const gptNeoX = {
   model_type: "gpt_neox",

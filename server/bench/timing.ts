@@ -1,8 +1,8 @@
-/** What every benchmark shares: medians after warm-ups, and the memory that the process has held at most. */
+/** Shared by all benchmarks: medians after warm-ups, and the process's peak memory. */
 
 import { InternalError } from "../common/errors.ts";
 
-/** The device gave a wrong number, so its speed is of no interest. */
+/** The device gave a wrong number, so its speed is irrelevant. */
 export class BenchCheckError extends InternalError {
   constructor(what: string, got: string, expected: string) {
     super(
@@ -36,12 +36,12 @@ export function medianOf(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** The most memory that this process has held, in MB of 2^20 bytes. */
+/** The process's peak memory, in MB of 2^20 bytes. */
 export function peakRssMB(): number {
   return Math.round(process.resourceUsage().maxRSS / 1024);
 }
 
-/** To one decimal. */
+/** Rounds to one decimal. */
 export function rounded(value: number): number {
   return Math.round(10 * value) / 10;
 }
