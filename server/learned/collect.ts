@@ -9,14 +9,17 @@ import { type LearnedText, openReader, piecesOf, type ReaderShape, type TextRead
 
 export type { LearnedText } from "./reader.ts";
 
-/** Every place of a rated word about which both models say something, in the order of the texts. */
+/** Every place of a rated word that both models' vocabularies cover, in the order of the texts. */
 export interface LearnedPlaces {
   readonly words: readonly { readonly word: string; readonly rating: number }[];
-  /** Which of `words`, in which text, and the sum of its pieces' log-ratios, in nats; an entry a place. */
+  /** Index in `words`, index of the text, and the sum of the pieces' log-ratios in nats; one entry a place. */
   readonly word: Int32Array;
   readonly text: Int32Array;
   readonly logRatio: Float64Array;
-  /** Of each text: the sum of KL(tuned || base) over its predicted tokens, unless it was left out, and how many these are. */
+  /**
+   * For each text, the sum of KL(tuned || base) over its predicted tokens (undefined if it was not computed), and
+   * the number of these tokens.
+   */
   readonly kl: Float64Array | undefined;
   readonly tokens: Int32Array;
 }
@@ -24,13 +27,13 @@ export interface LearnedPlaces {
 export interface LearnedOptions {
   readonly device: Device;
   readonly pair: ModelPair;
-  /** Whether the divergence is worked out too, which needs the logits of every token; it is unless told otherwise. */
+  /** Whether to compute the divergence too, which needs the logits of every token; true by default. */
   readonly kl?: boolean;
-  /** About how many tokens go through both models at once. */
+  /** Approximate number of tokens that go through both models at once. */
   readonly tokensPerRun?: number;
 }
 
-/** Arrays by name, as `captured` gave them. */
+/** Arrays by name, as `captured` returned them. */
 type Captured = Readonly<Partial<Record<"logRatio" | "kl", Float64Array>>>;
 
 interface Batch extends ReaderShape {
@@ -38,12 +41,12 @@ interface Batch extends ReaderShape {
   readonly texts: readonly number[];
 }
 
-/** Works through the texts, one batch a step, so that it can be saved in between and taken up again. */
+/** Collects log-ratios one batch of texts a step, so that a caller can checkpoint in between and resume. */
 export class LearnedCollection {
   readonly #options: LearnedOptions;
   readonly #texts: readonly LearnedText[];
   readonly #cursor: BatchCursor<Batch>;
-  /** Where the places of each text begin. */
+  /** Index of each text's first place. */
   readonly #starts: Int32Array;
   readonly #logRatio: Float64Array;
   readonly #kl: Float64Array;
@@ -71,7 +74,7 @@ export class LearnedCollection {
     return this.#cursor.doneItems;
   }
 
-  /** Batches done so far. */
+  /** Number of batches done. */
   get done(): number {
     return this.#cursor.done;
   }
@@ -87,12 +90,12 @@ export class LearnedCollection {
     return true;
   }
 
-  /** What was found so far; together with `done` it is all that `restore` needs. */
+  /** The partial result; together with `done` it is all that `restore` needs. */
   captured(): Readonly<Record<"logRatio" | "kl", Float64Array>> {
     return { logRatio: this.#logRatio, kl: this.#kl };
   }
 
-  /** Goes on from `done` batches and what was captured then. */
+  /** Resumes after `done` batches from the values captured then. */
   restore(done: number, { logRatio, kl }: Captured): void {
     invariant(
       logRatio?.length === this.#logRatio.length && kl?.length === this.#kl.length,
@@ -103,12 +106,12 @@ export class LearnedCollection {
     this.#kl.set(kl);
   }
 
-  /** What was found, when every batch is done. Frees what the collection held on the device. */
+  /** Returns the result once every batch is done, and frees the device memory of the collection. */
   async finish(): Promise<LearnedPlaces> {
     await this.dispose();
     this.#cursor.requireAll();
     const { words, word, text, tokens } = wordsOf(this.#texts);
-    // Tokens that only one of the models has are nothing that tuning could have made likelier.
+    // Tuning could not have made a token likelier that only one of the models has.
     const known = (_: number, at: number): boolean => !Number.isNaN(this.#logRatio[at]);
     return {
       words,
@@ -134,7 +137,7 @@ export class LearnedCollection {
       for (let piece = from; piece < to; piece += 1) sum += logRatio[piece] ?? Number.NaN;
       this.#logRatio[start + index] = sum;
     }
-    // What would come after the last token predicts nothing of the text.
+    // The prediction after the last token is of nothing in the text.
     this.#kl[at] = (kl ?? new Float32Array()).subarray(0, ids.length - 1).reduce((sum, value) => sum + value, 0);
   }
 
@@ -148,10 +151,10 @@ export class LearnedCollection {
   }
 }
 
-/** Lengths are rounded up to a multiple of this: few programs, little padding. */
+/** Lengths are rounded up to a multiple of this: few programs to compile, little padding. */
 const lengthStep = 32;
 
-/** Texts of like length together, the shortest first, in an order that depends on the texts alone. */
+/** Groups texts of similar length, the shortest first; the order depends on the texts alone. */
 function batchesOf(texts: readonly LearnedText[], tokensPerRun: number): Batch[] {
   const byLength = new Map<number, number[]>();
   for (const [at, { ids }] of texts.entries()) {

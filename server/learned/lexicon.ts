@@ -1,5 +1,6 @@
 /**
- * The learned lexicon: what tuning did to every rated word, from log-ratios alone, held against the ratings that they know nothing of.
+ * The learned lexicon: how tuning changed the probability of every rated word, computed from log-ratios alone and
+ * compared with the ratings, which do not enter it.
  */
 import { byCodeUnit } from "../common/order.ts";
 import { Pacer } from "../common/pacer.ts";
@@ -14,7 +15,10 @@ import type { LearnedPlaces } from "./collect.ts";
 import type { Learned, LearnedSettings, LearnedWord } from "./report-types.ts";
 import { addDrawn, type PlacesByText } from "./text-bootstrap.loops.ts";
 
-/** A pure function of places and settings; `random` is forked. Throws the signal's reason soon after it is aborted. */
+/**
+ * Computes the learned lexicon, a pure function of places and settings; `random` is only forked. Throws the signal's
+ * reason soon after it is aborted.
+ */
 export async function learnedLexicon(
   found: LearnedPlaces,
   settings: LearnedSettings,
@@ -43,7 +47,7 @@ export async function learnedLexicon(
   };
 }
 
-/** What a statistic that draws needs. */
+/** Settings of a statistic that draws at random. */
 interface Draws {
   readonly random: Random;
   readonly pacer: Pacer;
@@ -51,7 +55,7 @@ interface Draws {
 
 type Statistics = Learned["statistics"];
 
-/** How well the centred means of some words order them as the ratings do. Intervals by bootstrap over words. */
+/** Agreement of the order of words by centred means with their order by ratings. Intervals by bootstrap over words. */
 export async function statisticsOf(
   words: readonly Pick<LearnedWord, "word" | "rating" | "centred">[],
   { resamples }: Pick<LearnedSettings, "resamples">,
@@ -93,8 +97,8 @@ function signsOf(
 }
 
 /**
- * Means of words, and their distances from the words' mean with intervals: whole texts are drawn with replacement, and the words' mean is taken
- * anew in every resample.
+ * Means of words, and their distances from the mean over words, with intervals: a bootstrap over whole texts, which
+ * recomputes the mean over words in every resample.
  */
 async function wordMeans(
   found: LearnedPlaces,
@@ -143,7 +147,10 @@ async function wordMeans(
   return { list: list.sort((a, b) => b.places - a.places || byCodeUnit(a.word, b.word)), centre };
 }
 
-/** Null where the word is missing in more than a fifth of the resamples: its interval would be one of the texts that happen to have it. */
+/**
+ * Null if more than a fifth of the resamples lack the word: the interval would describe only the texts that happen
+ * to have it.
+ */
 function middleOf(values: Float64Array): Pick<LearnedWord, "low" | "high"> {
   const known = values.filter((value) => !Number.isNaN(value));
   if (known.length < 0.8 * values.length || known.length === 0) return { low: null, high: null };
@@ -151,7 +158,7 @@ function middleOf(values: Float64Array): Pick<LearnedWord, "low" | "high"> {
   return { low, high };
 }
 
-/** How often each of so many texts is drawn when as many are. */
+/** Draws as many texts as there are, with replacement, and counts how often each was drawn. */
 function drawInto(times: Uint16Array, random: Random): void {
   times.fill(0);
   for (let draw = 0; draw < times.length; draw += 1) {
@@ -160,7 +167,7 @@ function drawInto(times: Uint16Array, random: Random): void {
   }
 }
 
-/** Places are in the order of texts; those of one word in one text become one entry. */
+/** Groups places, which are in the order of texts; those of one word in one text become one entry. */
 function placesByText({ word, text, logRatio, tokens }: LearnedPlaces): PlacesByText {
   const starts = new Int32Array(tokens.length + 1);
   const entries: { word: number; sum: number; count: number }[] = [];
@@ -192,7 +199,7 @@ function textsOf({ word }: PlacesByText, words: number): Int32Array {
   return texts;
 }
 
-/** Over all predicted tokens; whole texts are drawn. */
+/** KL over all predicted tokens, with its bootstrap interval over whole texts. */
 async function klPerToken(
   { kl, tokens }: LearnedPlaces,
   { resamples }: LearnedSettings,
@@ -211,7 +218,7 @@ async function klPerToken(
   return { value: orNull(estimate), low: orNull(low), high: orNull(high) };
 }
 
-/** Words without places have no mean; of no words the mean is put at 0. */
+/** Mean of the values; 0 if there are none, since words without places have no mean. */
 function meanOrZero(values: readonly number[]): number {
   return values.length === 0 ? 0 : mean(values);
 }

@@ -9,15 +9,16 @@ export interface RatedWord {
   readonly end: number;
 }
 
-/** A word's pieces in a row of token ids: `from` to `to`, excluded. */
+/** A word's pieces in a row of token ids: `from` to `to` (excluded). */
 export interface WordPlace extends Pick<RatedWord, "word" | "rating"> {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * The pieces of rated words. `ranges` are the text's tokens, of which `tokens` are read, after a prefix of so many ids. Words that are not read to
- * their end are left out, and so is one whose first piece has nothing before it: nothing says how likely that was.
+ * Finds the pieces of rated words. `ranges` are the text's tokens, of which the model reads `tokens`, after a prefix
+ * of the given number of ids. Leaves out words that the model does not read to their end, and a word whose first
+ * piece has nothing before it, since no prediction of it exists.
  */
 export function wordPlaces(
   words: readonly RatedWord[],

@@ -1,4 +1,7 @@
-/** Two models over texts of one shape: log-ratios of every token with divergences, or, much sooner, of the pieces of rated words alone. */
+/**
+ * Runs two models over texts of one shape: log-ratios of every token with divergences, or, much faster, of the
+ * pieces of rated words alone.
+ */
 import type { Device } from "../engine/device.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
 import { NextTokenLogRatios } from "../models/target-log-ratio.ts";
@@ -6,12 +9,12 @@ import type { WordPlace } from "./places.ts";
 
 /** A text as both models read it. */
 export interface LearnedText {
-  /** With what stands before it; no longer than the models' context. */
+  /** Ids including the prefix; no longer than the models' context. */
   readonly ids: Int32Array;
   readonly places: readonly WordPlace[];
 }
 
-/** B texts of T tokens, with at most so many pieces of words between them. */
+/** B texts of T tokens, with an upper bound on the pieces of words between them. */
 export interface ReaderShape {
   readonly shape: readonly [B: number, T: number];
   readonly pieces: number;
@@ -19,7 +22,7 @@ export interface ReaderShape {
 
 export interface TextReader {
   readonly of: ReaderShape;
-  /** Log-ratios that were not asked for are NaN. */
+  /** Log-ratios that were not requested are NaN. */
   read(texts: readonly LearnedText[]): Promise<LogRatios[]>;
   dispose(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The learned lexicon as `learned.json` holds it. */
+/** The learned lexicon in the form of `learned.json`. */
 import { z } from "zod";
 
 const intervalled = z.strictObject({
@@ -16,22 +16,22 @@ const signs = z.strictObject({
 
 const learnedWordSchema = z.strictObject({
   word: z.string(),
-  /** What the feedback says of it; no other number here knows of it. */
+  /** The feedback's rating of the word; no other number here depends on it. */
   rating: z.number(),
   places: z.int(),
-  /** Texts that have it. */
+  /** Number of texts that contain it. */
   texts: z.int(),
-  /** Of the log-ratio over its places, in nats: above zero where tuning made the word likelier. */
+  /** Mean of the log-ratio over its places, in nats: above zero if tuning made the word likelier. */
   mean: z.number(),
-  /** `mean` less the centre. */
+  /** `mean` minus the centre. */
   centred: z.number(),
-  /** 95 % interval of `centred`, by bootstrap over texts; null where too few resamples have the word. */
+  /** 95 % bootstrap interval of `centred` over texts; null if too few resamples have the word. */
   low: z.number().nullable(),
   high: z.number().nullable(),
 });
 
 export const learnedSettingsSchema = z.strictObject({
-  /** Places that a word needs to count in the statistics over words and in the centre. */
+  /** Minimum number of places for a word to enter the centre and the statistics over words. */
   minPlaces: z.int().positive(),
   resamples: z.int().positive(),
 });
@@ -40,24 +40,24 @@ export const learnedSchema = z.strictObject({
   format: z.literal(1),
   settings: learnedSettingsSchema,
   texts: z.int(),
-  /** Tokens that were predicted. */
+  /** Number of predicted tokens. */
   tokens: z.int(),
   places: z.int(),
-  /** KL(tuned || base) in nats a token, with its interval over texts. */
+  /** KL(tuned || base) in nats a token, with its bootstrap interval over texts. */
   kl: intervalled,
-  /** Mean over words of their means: over those with enough places, or all where none has. */
+  /** Mean over words of their means: over those with enough places, or over all if none has. */
   centre: z.number(),
-  /** Over the words with enough places, by their centred means. */
+  /** Statistics of the centred means, over the words with enough places. */
   statistics: z.strictObject({
     words: z.int(),
     /** Kendall's tau-b with the rating; intervals by bootstrap over words. */
     tau: intervalled,
-    /** That a word rated positive stands above one rated negative. */
+    /** Chance that a word rated positive stands above one rated negative. */
     auroc: intervalled,
     /** Wilson's intervals. */
     signs: z.strictObject({ positive: signs, negative: signs }),
   }),
-  /** The words with most places first. */
+  /** Words, those with most places first. */
   words: z.array(learnedWordSchema),
 });
 

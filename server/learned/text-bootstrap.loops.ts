@@ -1,4 +1,7 @@
-/** Places by text: those of text t are `starts[t]` to `starts[t + 1]` of `word`, `sum` and `count`, an entry a word of the text. */
+/**
+ * Places by text: those of text t are `starts[t]` to `starts[t + 1]` of `word`, `sum` and `count`, one entry for
+ * each of its words.
+ */
 export interface PlacesByText {
   readonly starts: Int32Array;
   readonly word: Int32Array;
@@ -6,7 +9,7 @@ export interface PlacesByText {
   readonly count: Float64Array;
 }
 
-/** Adds up sums and counts of every word over the drawn texts; `drawn` says how often each text was. */
+/** Adds up sums and counts of every word over the drawn texts; `drawn` counts how often each text was drawn. */
 export function addDrawn(
   { starts, word, sum, count }: PlacesByText,
   drawn: Uint16Array,
