@@ -1,4 +1,7 @@
-/** From what readings say of words in planted and unplanted tunings to how far each reading can be trusted. A pure function. */
+/**
+ * Estimates the power of readings, that is how far each can be trusted, from their values for words in planted and
+ * unplanted tunings. A pure function.
+ */
 import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { type Calibration, ReadingName, type ReadingPower } from "../protocol/calibration.ts";
@@ -18,7 +21,7 @@ import {
   thresholdOf,
 } from "./power.ts";
 
-/** What one reading says of a tuning's words; of single places too where it can. */
+/** One reading's values for a tuning's words, and for single places if it has those. */
 export interface TuningReading {
   readonly words: ReadTuning;
   readonly places?: ReadTuning;
@@ -28,7 +31,7 @@ export interface TuningReading {
 export interface ReadingsOfTuning {
   /** Such as `set1` or `null2`. */
   readonly id: string;
-  /** In a null tuning the drawn words were left as they are, and stand as planted with their own rating. */
+  /** In a null tuning the drawn words kept their own rating, which stands as the planted one. */
   readonly isNull: boolean;
   readonly readings: Readonly<Partial<Record<ReadingName, TuningReading>>>;
 }
@@ -39,7 +42,7 @@ export interface PowerGroup {
   readonly by: "frequency" | "dose";
   readonly words: number;
   readonly auroc: number;
-  /** Words with a value above the threshold. Null where there is no threshold, as below. */
+  /** Number of words with a value above the threshold; null without a threshold. See below. */
   readonly found: number | null;
   readonly right: number;
 }
@@ -54,10 +57,10 @@ export interface ReadingResult {
   readonly groups: readonly PowerGroup[];
 }
 
-/** What a reading says of one planted word. */
+/** One reading's result for one planted word. */
 export interface WordVerdict {
   readonly centred: number;
-  /** Share of the tuning's other candidates that its score lies above. */
+  /** Share of the tuning's other candidates that have a lower score. */
   readonly above: number;
   readonly flagged: boolean | null;
 }
@@ -74,22 +77,25 @@ export interface PlantedWord {
 export interface CalibrationResult {
   readonly readings: Readonly<Partial<Record<ReadingName, ReadingResult>>>;
   readonly best: Calibration["best"];
-  /** Words read in each tuning by the reading that reads most, on the mean. */
+  /** Mean number of words in a tuning, of the reading that covers most. */
   readonly words: number;
   readonly planted: readonly PlantedWord[];
-  /** False where no log-ratio of any planted tuning differs from 0: there was nothing to find. */
+  /** False if every log-ratio of every planted tuning is 0: there was nothing to find. */
   readonly moved: boolean;
 }
 
 export interface CalibrateOptions {
   readonly random: Random;
   readonly resamples: number;
-  /** Places of planted words in the texts. */
+  /** Number of places of each planted word in the texts. */
   readonly placesOf: ReadonlyMap<string, number>;
   readonly signal?: AbortSignal;
 }
 
-/** Works out the power of every reading that some tuning has. `random` is forked. Throws the signal's reason soon after it is aborted. */
+/**
+ * Computes the power of every reading that at least one tuning has. `random` is only forked. Throws the signal's
+ * reason soon after it is aborted.
+ */
 export async function calibrate(
   tunings: readonly ReadingsOfTuning[],
   options: CalibrateOptions,
@@ -159,7 +165,7 @@ function levelOf(
   };
 }
 
-/** Where nothing was planted, the same words of null tunings tell what comes of nothing. */
+/** The same words of null tunings, where nothing was planted, are the control. */
 async function powerOf({ planted, nulls, threshold }: Level, options: AurocOptions): Promise<ReadingPower> {
   const auroc = await aurocOf(
     (planted.length > 0 ? planted : nulls).map(({ pairs }) => pairs),
@@ -186,7 +192,7 @@ function countAbove(scores: readonly number[], threshold: number): number {
   return scores.filter((score) => score > threshold).length;
 }
 
-/** Whether any value of a word lies above the threshold; null where there is none. */
+/** Whether any value of a word lies above the threshold; null without a threshold. */
 function isFlagged({ scores }: ScoredWord, threshold: number | undefined): boolean | null {
   return threshold === undefined ? null : countAbove(scores, threshold) > 0;
 }
@@ -203,7 +209,10 @@ function othersFlagged({ planted, threshold }: Level): number | null {
   return mean(others.map(({ scores }) => countAbove(scores, threshold) / scores.length));
 }
 
-/** Planted words in three groups of about equal size, by how often they stand in the texts or by how far their rating was moved. */
+/**
+ * Planted words in three groups of about equal size, by their frequency in the texts or by the shift of their
+ * rating.
+ */
 function groupsOf({ planted, threshold }: Level, by: PowerGroup["by"], { placesOf }: CalibrateOptions): PowerGroup[] {
   const words = planted.flatMap((tuning) =>
     plantedIn(tuning.words).map((word, row) => ({

@@ -1,4 +1,7 @@
-/** Which words are planted: drawn by a seed, so that every set has frequent and rare, positive and negative, weakly and strongly rated ones. */
+/**
+ * Draws the words to plant by a seed, so that every set has frequent and rare, positive and negative, weakly and
+ * strongly rated ones.
+ */
 
 import { LfpError } from "../common/errors.ts";
 import { byCodeUnit } from "../common/order.ts";
@@ -8,11 +11,11 @@ import type { Random } from "../common/random.ts";
 export interface Candidate {
   readonly word: string;
   readonly rating: number;
-  /** In the texts that are read. */
+  /** Number of places in the texts that are read. */
   readonly places: number;
 }
 
-/** The texts have too few words to plant some among others. */
+/** The texts contain too few words to plant some and keep others for comparison. */
 export class TooFewWordsError extends LfpError {
   readonly code = "input";
 
@@ -25,9 +28,9 @@ export class TooFewWordsError extends LfpError {
 }
 
 /**
- * Set number `index` (from 0) of `size` words. Candidates are dealt from strata by sign, frequency and size of rating, each as often as its share
- * asks for; sets have no word in common until all words are dealt. A set depends on candidates, size and `random` alone, and not on how many sets there
- * are. Throws `TooFewWordsError`.
+ * Draws set number `index` (from 0) of `size` words. Deals candidates from strata by sign, frequency and size of
+ * rating in proportion to their sizes; sets are disjoint until all words are dealt. A set depends on candidates,
+ * size and `random` alone, not on the number of sets. Throws `TooFewWordsError`.
  */
 export function plantedSet(
   candidates: readonly Candidate[],
@@ -42,11 +45,12 @@ export function plantedSet(
   return dealt.slice(start, start + size);
 }
 
-/** All candidates in turns from the strata, so that any stretch has about each stratum's share. */
+/** Interleaves the candidates of all strata, so that any stretch has about each stratum's share. */
 function deal(strata: readonly (readonly Candidate[])[], random: Random): Candidate[] {
   const shuffled = strata.map((stratum, at) => random.fork(`stratum ${at}`).shuffled(stratum));
   const start = strata.map((_, at) => random.fork(`start ${at}`).uniform());
-  // Of a stratum of n words the i-th stands at (i + u) / n of the whole, u drawn once a stratum: systematic sampling.
+  // Systematic sampling: the i-th of a stratum's n words is placed at (i + u) / n of the whole, with u drawn once a
+  // stratum.
   return shuffled
     .flatMap((stratum, at) =>
       stratum.map((candidate, i) => ({ candidate, at: (i + (start[at] ?? 0)) / stratum.length })),
@@ -55,7 +59,7 @@ function deal(strata: readonly (readonly Candidate[])[], random: Random): Candid
     .map(({ candidate }) => candidate);
 }
 
-/** Sign, then the rarer and the more frequent half of its words, then the weaker and the stronger half of these. */
+/** Splits by sign, then into a rarer and a more frequent half, then each of these into a weaker and a stronger half. */
 function strataOf(candidates: readonly Candidate[]): Candidate[][] {
   const byName = candidates.toSorted((a, b) => byCodeUnit(a.word, b.word));
   return [1, -1].flatMap((sign) => {

@@ -1,37 +1,38 @@
 /**
- * How well a reading finds words whose reward was edited for tuning. Letters: P planted words and O others of one tuning.
+ * How well a reading finds words whose reward was edited for tuning. Letters: P planted words and O others of one
+ * tuning.
  *
- * The score of a word is minus the sign of its rating times its centred reading: above zero where what the model learned and what the feedback means
- * differ in sign.
+ * The score of a word is minus the sign of its rating times its centred reading: above zero if the sign that the
+ * model learned contradicts the sign of the feedback's rating.
  */
 import { Pacer } from "../common/pacer.ts";
 import type { Random } from "../common/random.ts";
 import { mean } from "../statistics/moments.ts";
 import { percentiles } from "../statistics/percentile.ts";
 
-/** A word of one tuning with one reading's numbers: one, or one a place. */
+/** A word of one tuning with one reading's values: a single one, or one a place. */
 export interface ReadWord {
   readonly word: string;
-  /** What the feedback means; not 0. */
+  /** The feedback's own rating; not 0. */
   readonly rating: number;
-  /** What this tuning was told instead; undefined for words that were not planted. */
+  /** The rating that this tuning received instead; undefined for words that were not planted. */
   readonly planted: number | undefined;
-  /** Whether it might have been planted: only such words are what planted ones are compared with. */
+  /** Whether it was eligible for planting: planted words are compared with eligible words only. */
   readonly isCandidate: boolean;
   readonly values: readonly number[];
 }
 
-/** What a reading says of the words of one tuning. */
+/** One reading's values for the words of one tuning. */
 export type ReadTuning = readonly ReadWord[];
 
 export interface ScoredWord extends ReadWord {
-  /** The mean of its values less the centre. */
+  /** The mean of its values minus the centre. */
   readonly centred: number;
-  /** An entry a value. */
+  /** Scores, one a value. */
   readonly scores: readonly number[];
 }
 
-/** Scores of a tuning's words. The centre is the mean over the words that were not planted of their means. */
+/** Scores a tuning's words. The centre is the mean of the means of the words that were not planted. */
 export function scored(words: ReadTuning): ScoredWord[] {
   const others = words.filter(({ planted }) => planted === undefined);
   const centre = others.length === 0 ? 0 : mean(others.map(({ values }) => mean(values)));
@@ -42,7 +43,10 @@ export function scored(words: ReadTuning): ScoredWord[] {
   }));
 }
 
-/** Pairs of a planted word's value and another word's, and how many of them the planted one wins (a tie is half). [P * O] */
+/**
+ * Pairs of a planted word's value and another word's, and how many of them the planted one wins (a tie counts half).
+ * [P * O]
+ */
 export interface Pairs {
   readonly P: number;
   readonly O: number;
@@ -51,8 +55,8 @@ export interface Pairs {
 }
 
 /**
- * Counts every pair of a planted word and another of one tuning that might have been planted, so that a reading which knows nothing of what was planted
- * wins half of them.
+ * Counts every pair of a planted word and another candidate of one tuning, so that a reading independent of the
+ * planting wins half of them.
  */
 export function pairsOf(words: readonly ScoredWord[]): Pairs {
   const planted = words.filter((word) => word.planted !== undefined);
@@ -71,7 +75,7 @@ export function pairsOf(words: readonly ScoredWord[]): Pairs {
   return { P, O, wins, pairs };
 }
 
-/** Of sorted values: how many pairs have the first above the second, a tie counting half. */
+/** Over sorted values: number of pairs in which the first is above the second, a tie counting half. */
 function winsOf(own: Float64Array, other: Float64Array): number {
   let [wins, below, notAbove] = [0, 0, 0];
   for (const value of own) {
@@ -85,18 +89,21 @@ function winsOf(own: Float64Array, other: Float64Array): number {
 export interface AurocOptions {
   readonly random: Random;
   readonly resamples: number;
-  /** Lets others work between resamples, and hears whoever asks to stop. */
+  /** Yields to other work between resamples, and observes the abort signal. */
   readonly pacer?: Pacer;
 }
 
-/** The mean over tunings of the chance that a planted value stands above another. */
+/** Mean over tunings of the chance that a planted value lies above another. */
 export interface Auroc {
   readonly value: number;
   readonly low: number;
   readonly high: number;
 }
 
-/** With its 95 % interval: tunings are drawn with replacement, and in each its planted and its other words. Undefined without any pair. */
+/**
+ * AUROC with its 95 % bootstrap interval: resamples tunings, and within each its planted and its other words.
+ * Undefined without any pair.
+ */
 export async function aurocOf(
   tunings: readonly Pairs[],
   { random, resamples, pacer = new Pacer() }: AurocOptions,
@@ -116,7 +123,7 @@ export async function aurocOf(
 
 const nothing: Pairs = { P: 0, O: 0, wins: new Float64Array(), pairs: new Float64Array() };
 
-/** Of one tuning; rows and columns may count several times. */
+/** AUROC within one tuning; rows and columns may occur several times. */
 export function aurocIn(
   { P, O, wins, pairs }: Pairs,
   rows: ArrayLike<number> = new Float64Array(P).fill(1),
@@ -144,12 +151,12 @@ function drawTimes(count: number, random: Random): Float64Array {
   return times;
 }
 
-/** Share of what was not planted that may be flagged. */
+/** Share of unplanted values that may be flagged. */
 export const flaggedByChance = 0.05;
 
 /**
- * The least score above which at most one in twenty values of every null tuning lies, and not below zero, where signs agree. Undefined without
- * null tunings.
+ * The threshold: the least score, but at least zero (where signs agree), that at most one in twenty values of every
+ * null tuning exceeds. Undefined without null tunings.
  */
 export function thresholdOf(nulls: readonly (readonly ScoredWord[])[]): number | undefined {
   const thresholds = nulls.flatMap((words) => {
@@ -159,7 +166,10 @@ export function thresholdOf(nulls: readonly (readonly ScoredWord[])[]): number |
   return thresholds.length === 0 ? undefined : Math.max(0, ...thresholds);
 }
 
-/** Share of the values of null tunings that lie above the threshold of the other null tunings. Undefined where there are fewer than two. */
+/**
+ * Share of the values of each null tuning above the threshold from the other null tunings. Undefined if there are
+ * fewer than two.
+ */
 export function falsePositives(nulls: readonly (readonly ScoredWord[])[]): number | undefined {
   if (nulls.length < 2) return undefined;
   let [flagged, all] = [0, 0];
@@ -172,7 +182,7 @@ export function falsePositives(nulls: readonly (readonly ScoredWord[])[]): numbe
   return all === 0 ? undefined : flagged / all;
 }
 
-/** Planted words whose reading has the sign that was planted, of those that have one. */
+/** Counts planted words whose reading has the planted sign, among those whose planted rating has a sign. */
 export function signsOf(words: readonly ScoredWord[]): { readonly right: number; readonly of: number } {
   const planted = words.filter((word) => word.planted !== undefined && word.planted !== 0);
   return {
