@@ -1,14 +1,17 @@
 /**
- * Attribution: how much of what tuning raised each feature carries, by gradient times activation. Letters: M completions at once, P prompt places,
- * N completion places, T = P + N - 1 places read, D width, F features of a dictionary, V vocabulary.
+ * Attribution: how much of what tuning raised each feature carries, by gradient times activation. Letters: M
+ * completions at once, P prompt places, N completion places, T = P + N - 1 places read, D width, F features of a
+ * dictionary, V vocabulary.
  *
- * With J a number of a completion, x the MLP output of a layer, f the features of x and d the decoder's rows, feature j gets
+ * With J a scalar of a completion, x the MLP output of a layer, f the features of x and d the decoder's rows,
+ * feature j gets
  *
  *     A_j = Σ_t f_j,t (d_j · ∂J/∂x_t)
  *
- * which is ∂J/∂k_j at k_j = 1 of the edit in edit.ts: to first order J falls by A_j when the feature is removed, and rises by as much when it is
- * doubled. Above zero the feature carries J, below zero it holds J down. (Integrated gradients with one step: Sundararajan et al. 2017,
- * https://arxiv.org/abs/1703.01365; of features with the error term kept: Marks et al. 2024, https://arxiv.org/abs/2403.19647.)
+ * which is ∂J/∂k_j at k_j = 1 of the edit in edit.ts: to first order J falls by A_j when the feature is removed, and
+ * rises by as much when it is doubled. A feature above zero raises J, one below zero lowers it. (Integrated
+ * gradients with one step: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365; of features with the error
+ * term kept: Marks et al. 2024, https://arxiv.org/abs/2403.19647.)
  */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
@@ -19,13 +22,17 @@ import { sharedLogProbs, sharedVocabulary } from "../models/log-ratio.ts";
 import { forward, logitsOf, type Model } from "../models/model.ts";
 import type { AblatedDictionary } from "./edit.ts";
 
-/** What is attributed: J of a completion is a sum over its places, each about the distribution from which its token was drawn. */
+/**
+ * The attributed quantity: J of a completion sums over its places a function of the distribution that the token was
+ * sampled from.
+ */
 export type Objective =
   /** Σ_w p(w) value(w): the expected reward of the next token. `values` is [V]. */
   | { readonly kind: "reward"; readonly values: Float32Array }
   /**
-   * Σ_w p(w) (log p(w) - log q(w)), q of the base model: the same with the learned reward of each token in the place of its rating. Not the log-ratio
-   * of the tokens drawn, whose gradient is noise: its expectation over the draws is zero. The base model's store has names of its own.
+   * Σ_w p(w) (log p(w) - log q(w)), q of the base model: the learned reward of each token in place of its rating.
+   * The log-ratio of the sampled tokens would not do: the expectation of its gradient over the samples is zero, so
+   * that gradient is noise. The base model's store must have names of its own.
    */
   | { readonly kind: "logRatio"; readonly base: Model };
 
@@ -35,9 +42,9 @@ export interface AttributionOptions {
   readonly model: Model;
   readonly objective: Objective;
   readonly dictionaries: readonly AblatedDictionary[];
-  /** Of the completions to come. */
+  /** Shape of the completions that `add` will receive. */
   readonly shape: { readonly promptPlaces: number; readonly completionPlaces: number };
-  /** That completions were drawn with. */
+  /** Temperature that the completions were sampled at. */
   readonly temperature: number;
 }
 
@@ -48,13 +55,13 @@ export interface CompletionRows {
   /** [R, T] */
   readonly ids: Int32Array;
   readonly positions: Int32Array;
-  /** [R, T]: below zero where a prompt is padded. */
+  /** [R, T]: below zero at the padding of a prompt. */
   readonly keyBias: Float32Array;
   /** [R, N]: 1 where a completion has a token. */
   readonly mask: Float32Array;
 }
 
-/** Of one dictionary's features, [F] each. */
+/** Attribution of one dictionary's features, [F] each. */
 export interface FeatureAttribution {
   /** A_j, mean over completions. */
   readonly score: number[];
@@ -75,19 +82,19 @@ export interface Attribution {
   readonly dictionaries: ReadonlyMap<string, FeatureAttribution>;
 }
 
-/** Logits of one batch hold at most so many numbers. */
+/** Upper bound on the number of logits of one batch. */
 const logitsAtOnce = 2 ** 22;
 const mostRows = 64;
-/** Sums over completions, then over tokens. */
+/** The accumulated sums: over completions the first two, over tokens the others. */
 const parts = ["score", "squares", "active", "energy"] as const;
 
-/** One compiled pass forward and back, and what it has summed up so far. Dispose it after use. */
+/** One compiled forward and backward pass, and the sums accumulated so far. Dispose it after use. */
 export class Attributor {
   readonly #options: AttributionOptions;
   readonly #program: Program;
   readonly #values: StateStore | undefined;
   readonly #rows: number;
-  /** Completions, tokens, the sum of J; then of every dictionary the sums of `parts`. */
+  /** Numbers of completions and tokens, the sum of J; then for every dictionary the sums of `parts`. */
   readonly #numbers: Float64Array<ArrayBuffer>;
 
   private constructor(options: AttributionOptions, program: Program, values: StateStore | undefined, rows: number) {
@@ -110,7 +117,7 @@ export class Attributor {
     return new Attributor(options, program, values, rows);
   }
 
-  /** Adds completions to what is summed up. */
+  /** Adds completions to the sums. */
   async add(batch: CompletionRows): Promise<void> {
     for (let start = 0; start < batch.rows; start += this.#rows) {
       const count = Math.min(this.#rows, batch.rows - start);
@@ -120,12 +127,12 @@ export class Attributor {
     }
   }
 
-  /** All sums so far, in place, for a checkpoint. */
+  /** All sums so far, not copied, for a checkpoint. */
   get captured(): Float64Array<ArrayBuffer> {
     return this.#numbers;
   }
 
-  /** Goes on from sums that were captured. */
+  /** Resumes from captured sums. */
   restore(numbers: Float64Array): void {
     invariant(
       numbers.length === this.#numbers.length,
@@ -158,7 +165,7 @@ export class Attributor {
     await this.#values?.dispose();
   }
 
-  /** What is beyond the batch has no token, and so adds nothing. */
+  /** Rows beyond the batch have no token, so they add nothing. */
   #inputs(batch: CompletionRows, start: number, count: number) {
     const { promptPlaces: P, completionPlaces: N } = this.#options.shape;
     const [M, T] = [this.#rows, P + N - 1];
@@ -171,7 +178,7 @@ export class Attributor {
     positions.set(batch.positions.subarray(start * T, (start + count) * T));
     keyBias.set(batch.keyBias.subarray(start * T, (start + count) * T));
     mask.set(batch.mask.subarray(start * N, (start + count) * N));
-    // A completion's last token is only predicted: J does not depend on what is read there.
+    // A completion's last token is only predicted: J does not depend on the activations there.
     for (let at = 0; at < count * T; at++) {
       const [row, place] = [Math.floor(at / T), at % T];
       const isReal = place < P ? keyBias[at] === 0 : mask[row * N + place - P + 1] === 1;
@@ -200,10 +207,10 @@ export class Attributor {
   }
 }
 
-/** Numbers before those of the dictionaries. */
+/** Count of the numbers before those of the dictionaries. */
 const totals = 3;
 
-/** Of the mean of n values with this sum and sum of squares; 0 for one value. */
+/** Standard error of the mean of n values with this sum and sum of squares; 0 for one value. */
 function standardError(sum: number, squares: number, n: number): number {
   if (n < 2) return 0;
   return Math.sqrt(Math.max(0, squares - sum ** 2 / n) / (n - 1) / n);
@@ -271,11 +278,11 @@ interface ObjectiveContext {
   /** The tuned model's hidden states, [M, T, D]. */
   readonly hidden: Node;
   readonly shape: readonly [M: number, T: number];
-  /** [M, T, D] -> those that predict the completions' tokens, over the temperature, [M * N, D]. */
+  /** [M, T, D] -> the states that predict the completions' tokens, divided by the temperature, [M * N, D]. */
   readonly predicting: (states: Node) => Node;
 }
 
-/** J's part of every completion place, [M * N]. */
+/** Contribution of every completion place to J, [M * N]. */
 function placesOf(objective: Objective, context: ObjectiveContext): Node {
   switch (objective.kind) {
     case "reward":

@@ -1,9 +1,9 @@
-/** What is measured beside the ablation itself, so that its effect can be told from what any change does. */
+/** Conditions of an ablation: the ablation itself and the controls, which show what effect an arbitrary change has. */
 import { invariant, LfpError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { DictionaryChange } from "./edit.ts";
 
-/** A feature with what its activation is multiplied by. */
+/** A feature with the factor for its activation. */
 export interface ScaledFeature {
   /** The dictionary's name. */
   readonly dictionary: string;
@@ -11,32 +11,37 @@ export interface ScaledFeature {
   readonly factor: number;
 }
 
-/** `none`: nothing is changed. `this`: the set. `mean`: the set towards its means instead of zero. `random`: other features in its place. */
+/**
+ * `none`: the unchanged model. `this`: the set ablated. `mean`: the set moved towards its means instead of zero.
+ * `random`: other features in place of the set.
+ */
 export type ConditionKind = "none" | "this" | "mean" | "reconstruction" | "random";
 
-/** One way in which the model is changed before its completions and losses are measured. */
+/** One change of the model under which completions and losses are measured. */
 export interface Condition {
   readonly kind: ConditionKind;
-  /** Of several random ones, from 1. */
+  /** Number of a random condition, from 1; null for the others. */
   readonly draw: number | null;
   readonly features: readonly ScaledFeature[];
 }
 
-/** The set cannot be ablated as it is. */
+/** The set cannot be ablated as given. */
 export class AblationSetError extends LfpError {
   readonly code = "input";
 }
 
-/** What is known of a dictionary's features over many tokens, [F] each. */
+/** Statistics of a dictionary's features over many tokens, [F] each. */
 export interface DictionaryFacts {
   /** Share of tokens on which the feature is above zero. */
   readonly density: Float64Array;
   readonly mean: Float64Array;
-  /** Of its activation, zeros among them: what removing it takes out of an output of unit decoder rows. */
+  /**
+   * Mean square of its activation, including zeros: what removing it takes out of an output, with unit decoder rows.
+   */
   readonly meanSquare: Float64Array;
 }
 
-/** The ablation and its controls; without random ones where `tooFewToDraw` says why. */
+/** The ablation and its controls; without random ones if `tooFewToDraw` gives a reason. */
 export function conditionsOf(
   set: readonly ScaledFeature[],
   facts: ReadonlyMap<string, DictionaryFacts>,
@@ -60,7 +65,10 @@ export function conditionsOf(
   ];
 }
 
-/** Why no random features can stand in for the set's: most others of a dictionary may never be active. Undefined where they can. */
+/**
+ * Reason why no random features can replace the set's, such as a dictionary most of whose others are never active;
+ * undefined if they can.
+ */
 export function tooFewToDraw(
   set: readonly ScaledFeature[],
   facts: ReadonlyMap<string, DictionaryFacts>,
@@ -74,12 +82,13 @@ export function tooFewToDraw(
   return undefined;
 }
 
-/** Drawn among so many features that are nearest. */
+/** Number of nearest features among which one is drawn. */
 const candidates = 8;
 
 /**
- * For every feature of the set another one of its dictionary that is active about as often and as strongly, none twice and none of the set: near in
- * the logarithms of density and mean square. Features of the set are served in a random order, so that none has always the first choice.
+ * Draws for every feature of the set another one of its dictionary of similar frequency and strength, none twice and
+ * none of the set: near in the logarithms of density and mean square. Features of the set choose in random order, so
+ * that none always has the first choice.
  */
 export function matchedFeatures(
   set: readonly ScaledFeature[],
@@ -108,13 +117,16 @@ export function matchedFeatures(
   return set.flatMap((wanted) => chosen.get(wanted) ?? []);
 }
 
-/** Of two features in (log density, log mean square). One that was never active counts as active on less than a token of a million. */
+/**
+ * Distance of two features in (log density, log mean square). A feature that was never active counts as active on
+ * less than one token in a million.
+ */
 function distanceOf({ density, meanSquare }: DictionaryFacts, a: number, b: number): number {
   const log = (values: Float64Array, at: number): number => Math.log(Math.max(1e-6, values[at] ?? 0));
   return Math.hypot(log(density, a) - log(density, b), log(meanSquare, a) - log(meanSquare, b));
 }
 
-/** What removing features takes out: the sum of their mean squares. */
+/** Energy that removing the features takes out: the sum of their mean squares. */
 export function energyOf(
   features: readonly Pick<ScaledFeature, "dictionary" | "feature">[],
   facts: ReadonlyMap<string, DictionaryFacts>,
@@ -122,7 +134,7 @@ export function energyOf(
   return features.reduce((sum, { dictionary, feature }) => sum + (facts.get(dictionary)?.meanSquare[feature] ?? 0), 0);
 }
 
-/** What a condition writes into the dictionaries' controls. */
+/** The dictionaries' changes under a condition. */
 export function changesOf(
   { kind, features }: Condition,
   facts: ReadonlyMap<string, DictionaryFacts>,

@@ -1,20 +1,21 @@
 /**
- * Ablation as a change of MLP outputs in graphs. Letters: N tokens, D width, F features of a dictionary.
+ * Ablation as an edit of MLP outputs in graphs. Letters: N tokens, D width, F features of a dictionary.
  *
  * With features f of x, decoder rows d, factors k and levels t, an output x becomes
  *
  *     x' = x - Σ_j (1 - k_j) (f_j - t_j) d_j
  *
- * so only the chosen features' contributions change: k = 0 with t = 0 removes them, another k steers by it, and t = the mean puts them at
- * their mean. What the dictionary does not explain of x stays. The control `reconstruction` is x' = x̂ instead.
+ * so only the chosen features' contributions change: k = 0 with t = 0 removes them, another k steers by them, and t
+ * = the mean sets them to their mean. The part of x that the dictionary does not explain stays. The control
+ * `reconstruction` is x' = x̂ instead.
  */
 import type { Device, StateStore } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 
-/** A dictionary of one layer on the device, as graphs are built from it. */
+/** A dictionary of one layer on the device, in the form that graphs are built from. */
 export interface AblatedDictionary {
-  /** Tells dictionaries apart. */
+  /** Identifies the dictionary. */
   readonly name: string;
   readonly layer: number;
   /** F */
@@ -28,18 +29,19 @@ export interface AblatedDictionary {
   readonly decoderBias: Node;
 }
 
-/** What one dictionary's features are to become. */
+/** The change of one dictionary's features. */
 export interface DictionaryChange {
-  /** 1 - k of each feature, [F]; 0 leaves it. */
+  /** 1 - k of each feature, [F]; 0 leaves it unchanged. */
   readonly strength: Float32Array;
   /** t of each feature, [F]. */
   readonly level: Float32Array;
-  /** Put the reconstruction in the place of the output. */
+  /** Whether the reconstruction replaces the output. */
   readonly reconstruct: boolean;
 }
 
 /**
- * Programs that are compiled with `mlpOutput` ask these stores for what to do, so that one program serves every condition.
+ * The edit as device stores: programs compiled with `mlpOutput` read it from there, so that one program serves every
+ * condition.
  */
 export class AblationEdit {
   readonly #dictionaries: readonly AblatedDictionary[];
@@ -50,7 +52,7 @@ export class AblationEdit {
     this.#controls = controls;
   }
 
-  /** Changes nothing until `set`. */
+  /** Creates an edit that changes nothing until `set`. */
   static async create(device: Device, dictionaries: readonly AblatedDictionary[]): Promise<AblationEdit> {
     const controls = await device.createState(
       dictionaries.flatMap(({ name, features }) => [
@@ -62,17 +64,20 @@ export class AblationEdit {
     return new AblationEdit(dictionaries, controls);
   }
 
-  /** Weights that never change. */
+  /** Stores of weights that never change. */
   get frozenStores(): readonly StateStore[] {
     return this.#dictionaries.map(({ store }) => store);
   }
 
-  /** What `set` writes. */
+  /** Stores that `set` writes to. */
   get liveStores(): readonly StateStore[] {
     return [this.#controls];
   }
 
-  /** Changes by the dictionaries' names; the others change nothing. Programs that run later see it. */
+  /**
+   * Sets the changes by the dictionaries' names; unnamed dictionaries change nothing. Takes effect in later program
+   * runs.
+   */
   async set(changes: ReadonlyMap<string, DictionaryChange>): Promise<void> {
     for (const { name, features } of this.#dictionaries) {
       const change = changes.get(name);
@@ -82,7 +87,7 @@ export class AblationEdit {
     }
   }
 
-  /** For `forward`, as a function of its own. */
+  /** The hook for `forward`; bound, so that it can be passed as a function. */
   readonly mlpOutput = (layer: number, output: Node): Node => {
     const own = this.#dictionaries.filter((dictionary) => dictionary.layer === layer);
     if (own.length === 0) return output;

@@ -1,4 +1,7 @@
-/** Next-token loss text by text, and how active features are on those texts. Letters: B texts, T token places, P = B T, F features. */
+/**
+ * Next-token loss text by text, and the features' statistics on those texts. Letters: B texts, T token places, P = B
+ * T, F features.
+ */
 import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
@@ -13,25 +16,25 @@ export interface LossOptions {
   readonly model: Model;
   readonly dictionaries: readonly AblatedDictionary[];
   readonly edit: AblationEdit;
-  /** Token ids; cut to `tokens`. */
+  /** Token ids; truncated to `tokens`. */
   readonly texts: readonly Int32Array[];
   readonly tokens: number;
 }
 
-/** A piece of work that gives plain numbers: done, or known from before. */
+/** Runs a unit of work that returns plain numbers, or returns its cached result. */
 export type Unit = (work: () => Promise<number[]>) => Promise<number[]>;
 
-/** Facts as far as they are gathered, to be saved. */
+/** Partially gathered facts, to be saved. */
 export interface GatheredFacts {
   readonly passes: number;
-  /** Changed in place by the next pass. */
+  /** The next pass changes them in place. */
   readonly numbers: Float64Array;
 }
 
-/** Logits of one batch hold at most so many numbers. */
+/** Upper bound on the number of logits of one batch. */
 const logitsAtOnce = 2 ** 22;
 
-/** One program for all conditions: the edit changes between its runs. Dispose it after use. */
+/** Measures losses with one program for all conditions: the edit changes between its runs. Dispose it after use. */
 export class LossMeter {
   readonly #program: Program;
   readonly #options: LossOptions;
@@ -57,7 +60,10 @@ export class LossMeter {
     return new LossMeter(program, options, [B, T]);
   }
 
-  /** Mean loss of each text in nats a token, as the edit stands. `unit` does, or knows, each pass. */
+  /**
+   * Mean loss of each text in nats a token, under the current edit. `unit` runs each pass, or returns its cached
+   * result.
+   */
   async losses(unit: Unit = (work) => work()): Promise<number[]> {
     const losses: number[] = [];
     for (let pass = 0; pass < this.#passes; pass++) {
@@ -72,7 +78,8 @@ export class LossMeter {
   }
 
   /**
-   * Of every dictionary by name, over the tokens of the texts, in the model as it is. Goes on from `saved`, and tells after each pass what it has.
+   * Facts of every dictionary by name, over the tokens of the texts, in the unchanged model. Resumes from `saved`,
+   * and reports the partial result after each pass.
    */
   async facts(
     saved?: GatheredFacts,

@@ -1,4 +1,4 @@
-/** What an ablation did, as it is kept, printed and reported. */
+/** The result of an ablation, in the form that is stored, printed and reported. */
 import { z } from "zod";
 import { invariant } from "../common/errors.ts";
 import { meanInterval } from "../common/mean-interval.ts";
@@ -8,7 +8,7 @@ import { crossedInterval } from "./crossed-interval.ts";
 const level = z.object({ mean: z.number(), low: z.number(), high: z.number() });
 export type Level = z.infer<typeof level>;
 
-/** A quantity under a condition, and its change from the unchanged model, pair by pair; intervals are of 95 %. */
+/** A quantity under a condition, and its paired change from the unchanged model; 95 % intervals. */
 const measured = z.object({ level, change: level.nullable() });
 export type Measured = z.infer<typeof measured>;
 
@@ -18,9 +18,9 @@ const conditionResult = z.object({
   /** Ids of the features that were changed. */
   features: z.array(z.string()),
   reward: measured,
-  /** Nats a token; null where it was not measured. */
+  /** Loss in nats a token; null if it was not measured. */
   loss: measured.nullable(),
-  /** The probe's output at positive words minus that at negative ones. */
+  /** The probe's output at positive words minus that at negative ones; null if it was not measured. */
   probe: measured.nullable(),
 });
 export type ConditionResult = z.infer<typeof conditionResult>;
@@ -28,46 +28,51 @@ export type ConditionResult = z.infer<typeof conditionResult>;
 export const ablationResult = z.object({
   features: z.array(z.object({ id: z.string(), factor: z.number() })),
   prompts: z.int(),
-  /** Of every prompt under the set itself; a control may have fewer. */
+  /** Number of completions of every prompt under the set itself; a control may have fewer. */
   completions: z.int().default(1),
   texts: z.int(),
   triples: z.int(),
   seed: z.int(),
   conditions: z.array(conditionResult),
-  /** Change of the reward beyond what the random draws do on the mean, for other prompts and other draws; null without draws. */
+  /**
+   * Change of the reward beyond the mean of the random draws, for other prompts and other draws; null without draws.
+   */
   beyondRandom: level.nullable(),
-  /** Why random draws were left out although they were asked for. */
+  /** Reason why requested random draws were left out. */
   withoutRandom: z.string().optional(),
-  /** The random draws together: mean over them, prompt by prompt. */
+  /** The random draws together: their mean, prompt by prompt. */
   random: z
     .object({
       draws: z.int(),
       change: level,
       lowest: z.number(),
       highest: z.number(),
-      /** Draws under which the reward changed to less than under the set. */
+      /** Number of draws whose change of the reward was below the set's. */
       below: z.int().nullable().default(null),
-      /** Change of the loss, over the draws under which it was measured, and that of the set beyond it. */
+      /** Change of the loss, over the draws with a measured loss, and the set's change beyond it. */
       loss: z.object({ change: level, beyond: level }).nullable().default(null),
-      /** Sum of the features' mean squares: of the set, and mean of the draws. */
+      /** Energy, the sum of the features' mean squares: of the set, and mean of the draws. */
       energy: z.object({ set: z.number(), draws: z.number() }).nullable().default(null),
     })
     .nullable(),
-  /** The same features changed in the base model: what that does to its reward, and what both do to the gain of tuned over base. */
+  /**
+   * The same features changed in the base model: the change of its reward, and the change of the gain of tuned over
+   * base.
+   */
   base: z.object({ change: level, gain: level }).nullable().default(null),
 });
 export type AblationResult = z.infer<typeof ablationResult>;
 
-/** By completion, a prompt each; absent where that completion was not sampled under the condition. */
+/** Rewards by completion, one a prompt each; undefined where that completion was not sampled under the condition. */
 export type Rewards = readonly (readonly number[] | undefined)[];
 
-/** What was measured under one condition, in the same order for all. */
+/** Measurements under one condition, in the same order for all. */
 export interface Samples {
   readonly condition: Condition;
   readonly rewards: Rewards;
-  /** A text each; empty when it was not measured. */
+  /** Losses, one a text; empty if they were not measured. */
   readonly losses: readonly number[];
-  /** A triple each; empty when it was not measured. */
+  /** Separations, one a triple; empty if they were not measured. */
   readonly separations: readonly number[];
   /** Sum of the changed features' mean squares. */
   readonly energy: number;
@@ -75,11 +80,11 @@ export interface Samples {
 
 export interface SummaryOptions extends Pick<AblationResult, "features" | "seed"> {
   readonly idOf: (dictionary: string, feature: number) => string;
-  /** Rewards of the base model as it is and with the features changed. */
+  /** Rewards of the base model, unchanged and with the features changed. */
   readonly base?: Readonly<Record<"none" | "this", Rewards>>;
 }
 
-/** Levels and paired changes of all conditions; the first is the unchanged model. */
+/** Summarises all conditions as levels and paired changes; the first condition is the unchanged model. */
 export function summarise(samples: readonly Samples[], { features, seed, idOf, base }: SummaryOptions): AblationResult {
   const [none] = samples;
   invariant(none !== undefined, "an ablation without its unchanged model was summarised");
@@ -139,7 +144,7 @@ function randomOf(
   };
 }
 
-/** Over the draws under which it was measured; null where it was under none, or not under the set. */
+/** Loss over the draws that have one; null if no draw has, or the set has none. */
 function lossOf(none: Samples, own: Samples, draws: readonly Samples[]) {
   const measured = draws.filter(({ losses }) => losses.length > 0);
   if (measured.length === 0 || own.losses.length === 0) return null;
@@ -160,13 +165,13 @@ function gainOf(
   return { change: levelOf(inBase), gain: levelOf(differences(changesOf(own.rewards, none.rewards), inBase)) };
 }
 
-/** Mean over the completions that there are, a prompt each. */
+/** Mean over the completions that were sampled, one a prompt. */
 function levelsOf(rewards: Rewards): number[] {
   const there = rewards.filter((one) => one !== undefined);
   return meanOf(there);
 }
 
-/** The same of the change from `from`, completion by completion. */
+/** Mean change from `from` over the completions that both have, one a prompt. */
 function changesOf(rewards: Rewards, from: Rewards): number[] {
   return meanOf(
     rewards.flatMap((own, completion) => {
