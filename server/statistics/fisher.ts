@@ -1,14 +1,15 @@
 import { invariant } from "../common/errors.ts";
 
-/** So many of so many have a property. */
+/** A count: how many of a group have a property. */
 export interface Count {
   readonly hits: number;
   readonly of: number;
 }
 
 /**
- * Two-sided p of Fisher's exact test that two shares are equal: the chance, given how many have the property in all, of a table that is no likelier
- * than the one seen (Fisher 1935; `scipy.stats.fisher_exact`). 1 where either group is empty.
+ * Two-sided p of Fisher's exact test that two shares are equal: the probability, with the margins fixed, of all
+ * tables that are no likelier than the observed one (Fisher 1935; `scipy.stats.fisher_exact`). 1 if either group is
+ * empty.
  */
 export function fisherExactP(a: Count, b: Count): number {
   for (const { hits, of } of [a, b])
@@ -19,7 +20,8 @@ export function fisherExactP(a: Count, b: Count): number {
   const hits = a.hits + b.hits;
   const lowest = Math.max(0, hits - b.of);
   const highest = Math.min(hits, a.of);
-  // Chances relative to that of the mode, outwards from it, so that nothing overflows and what underflows adds nothing.
+  // Probabilities relative to that of the mode, outwards from it, so that nothing overflows and what underflows adds
+  // nothing.
   const mode = Math.min(highest, Math.max(lowest, Math.floor(((hits + 1) * (a.of + 1)) / (a.of + b.of + 2))));
   const up = (k: number): number => ((a.of - k) * (hits - k)) / ((k + 1) * (b.of - hits + k + 1));
   const chances = new Float64Array(highest - lowest + 1);
@@ -32,5 +34,5 @@ export function fisherExactP(a: Count, b: Count): number {
   return Math.min(1, extreme / total);
 }
 
-/** Tables whose chances differ by less are equally likely: rounding keeps them apart. */
+/** Tables whose probabilities differ by less are equally likely; the difference is rounding. */
 const tolerance = 1e-9;

@@ -41,8 +41,8 @@ export function pairCounts(x: Float64Array, y: Float64Array): PairCounts {
 }
 
 /**
- * Share of the n! orders of n things that have at most `most` inversions: the left tail of the Mahonian distribution.
- * One thing at a time is added: the j-th can stand in j places and adds 0 to j-1 inversions, each with chance 1/j.
+ * Share of the n! orders of n items that have at most `most` inversions: the left tail of the Mahonian distribution.
+ * Adds one item at a time: the j-th has j possible places and adds 0 to j-1 inversions, each with probability 1/j.
  */
 export function inversionTail(n: number, most: number): number {
   const share = new Float64Array(most + 1);
@@ -82,8 +82,9 @@ export function denseRanks(values: Float64Array): Int32Array {
 }
 
 /**
- * Concordant less discordant pairs of x with y in many orders. `byX` are rows in ascending order of x, `xRanks` and `yRanks` dense ranks; everything that
- * an order does not change is worked out once, and no memory is taken for an order.
+ * Concordant minus discordant pairs of x with y in many orders. `byX` are rows in ascending order of x, `xRanks` and
+ * `yRanks` dense ranks. The constructor computes everything that does not depend on the order, and `of` allocates no
+ * memory.
  */
 export class OrderedBalance {
   readonly #byX: Uint32Array;
@@ -119,7 +120,7 @@ export class OrderedBalance {
   }
 }
 
-/** Sorts a stretch by insertion and returns how many of its pairs are equal. */
+/** Sorts a range by insertion and returns how many of its pairs are equal. */
 function sortCountingTies(values: Int32Array, start: number, end: number): number {
   let ties = 0;
   for (let i = start + 1; i < end; i++) {
@@ -135,7 +136,7 @@ function sortCountingTies(values: Int32Array, start: number, end: number): numbe
   return ties;
 }
 
-/** Pairs in strictly descending order, by a bottom-up merge sort; uses up both arrays. */
+/** Counts pairs in strictly descending order, by a bottom-up merge sort; overwrites both arrays. */
 function countInversions(values: Int32Array, other: Int32Array): number {
   const n = values.length;
   let inversions = 0;

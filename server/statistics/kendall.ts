@@ -13,7 +13,7 @@ export interface KendallResult {
   readonly method: "exact" | "asymptotic";
 }
 
-/** An exact p-value was asked for, and there are ties. */
+/** An exact p-value was requested for data with ties. */
 export class TiedRanksError extends LfpError {
   readonly code = "usage";
 }
@@ -70,11 +70,11 @@ export function stringTau(words: readonly string[], truth: Numbers, predicted: N
   return kendallTau(listed(trueValues), listed(predictedValues));
 }
 
-/** What the signs of the predictions alone are worth. */
+/** Tau of the predictions' signs alone. */
 export interface SignOnlyTau extends KendallResult {
   /**
-   * The tau-b that `predicted` would have on average if its values were shuffled among the words of equal predicted sign.
-   * What the real tau-b has above this is order within a polarity. NaN where tau is undefined.
+   * The tau-b that `predicted` would have on average if its values were shuffled among the words of equal predicted
+   * sign. The excess of the real tau-b over this is order within a polarity. NaN where tau is undefined.
    */
   readonly shuffledTau: number;
 }
@@ -115,7 +115,7 @@ function asymptoticP(n: number, { concordant, discordant, tiedX, tiedY }: PairCo
   return normalTwoSidedP((concordant - discordant) / Math.sqrt(variance));
 }
 
-/** For each word its place in the alphabetical order of the different words. */
+/** For each word its index in the alphabetical order of the distinct words. */
 function alphabeticalPlaces(words: readonly string[]): number[] {
   const sorted = [...new Set(words)].sort(compareCodePoints);
   const places = new Map(sorted.map((word, place) => [word, place]));

@@ -5,26 +5,26 @@ import { addScaled, dot } from "./linear-algebra.loops.ts";
 export type Objective = (at: Float64Array, gradient: Float64Array) => number;
 
 export interface LbfgsOptions {
-  /** Stop when no element of the gradient is larger in size. */
+  /** Stop once no element of the gradient is larger in absolute value. */
   readonly tolerance: number;
   readonly maxIterations: number;
-  /** How many past steps stand for the curvature; 10 unless told. */
+  /** Number of past steps that approximate the curvature; 10 by default. */
   readonly memory?: number;
 }
 
 export interface Minimum {
   readonly at: Float64Array;
   readonly value: number;
-  /** The largest element of the gradient, in size. */
+  /** The largest absolute value of an element of the gradient. */
   readonly gradientMax: number;
   readonly iterations: number;
-  /** Whether the tolerance was reached; else iterations ran out or no step makes the value smaller. */
+  /** Whether the tolerance was reached; otherwise the iterations ran out or no step lowers the value. */
   readonly converged: boolean;
 }
 
 /**
- * L-BFGS (Liu and Nocedal 1989; Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5) with a strong Wolfe
- * line search, from `start`, which is left alone.
+ * Minimises by L-BFGS (Liu and Nocedal 1989; Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5)
+ * with a strong Wolfe line search, from `start`, which it does not change.
  */
 export function minimise(objective: Objective, start: Float64Array, options: LbfgsOptions): Minimum {
   const { tolerance, maxIterations, memory = 10 } = options;
@@ -59,7 +59,7 @@ export function minimise(objective: Objective, start: Float64Array, options: Lbf
   return { at: here.at, value: here.value, gradientMax, iterations, converged: gradientMax <= tolerance };
 }
 
-/** One past step: how far, and by how much the gradient changed. */
+/** One past step, and the change of the gradient over it. */
 interface Curvature {
   readonly step: Float64Array;
   readonly change: Float64Array;

@@ -1,11 +1,14 @@
-/** A point on a line through the space of a function: how far along, the value and the slope there. */
+/** A point on a line through a function's domain: distance along the line, and value and slope there. */
 export interface LinePoint {
   readonly step: number;
   readonly value: number;
   readonly slope: number;
 }
 
-/** A step must keep this share of the decrease that the slope promises, and end where at most that share of the slope is left. */
+/**
+ * Wolfe conditions: a step must achieve this share of the decrease that the slope predicts, and end where at most
+ * that share of the slope is left.
+ */
 const SUFFICIENT_DECREASE = 1e-4;
 const REMAINING_SLOPE = 0.9;
 const MAX_EVALUATIONS = 40;
@@ -68,7 +71,7 @@ function rounding(origin: LinePoint): number {
   return 64 * Number.EPSILON * Math.max(1, Math.abs(origin.value));
 }
 
-/** The minimum of the cubic through both ends, kept off the ends; the middle where there is none. */
+/** The minimum of the cubic through both ends, kept away from the ends; the midpoint if the cubic has no minimum. */
 function stepBetween(a: LinePoint, b: LinePoint): number {
   const width = b.step - a.step;
   const chord = a.slope + b.slope - (3 * (b.value - a.value)) / width;

@@ -5,7 +5,9 @@
  */
 export const TILE = 4;
 
-/** Numbers taken together before a tile is written back; TILE columns of that depth fit the first-level cache. */
+/**
+ * Depth of the sums accumulated before a tile is written back; TILE columns of that depth fit the first-level cache.
+ */
 export const DEPTH = 256;
 
 export type Floats = Float32Array | Float64Array;
@@ -17,7 +19,7 @@ export interface VectorSet {
   readonly depth: number;
   readonly vectorStride: number;
   readonly depthStride: number;
-  /** Taken off each number: one shift a vector, or one a place. */
+  /** Subtracted from each number: one shift a vector, or one a place. */
   readonly shifts: Float64Array;
   readonly shiftBy: "vector" | "place";
 }
@@ -36,7 +38,7 @@ export function addTileRow(
   for (let j = 0; j <= i; j += TILE) addTile(triangle, i * stride + j, stride, panels, i * DEPTH, j * DEPTH, depth);
 }
 
-/** Lays TILE (shifted) vectors side by side: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
+/** Interleaves TILE (shifted) vectors: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
 export function packPanels(panels: Float64Array, vectors: VectorSet, from: number, depth: number): void {
   const { data, count, vectorStride, depthStride, shifts, shiftBy } = vectors;
   const byVector = shiftBy === "vector";
@@ -104,7 +106,7 @@ function addRow(out: Float64Array, at: number, s0: number, s1: number, s2: numbe
   out[at + 3]! += s3;
 }
 
-/** The same for the columns of n rows of d numbers that are mostly equal to their shift: only the others are multiplied. */
+/** The same for the columns of n rows of d numbers that mostly equal their shift: multiplies only the others. */
 export function addSparseProducts(
   triangle: Float64Array,
   stride: number,
@@ -137,7 +139,7 @@ export function zerosByColumn(data: Floats, d: number): Float64Array {
   return zeros;
 }
 
-/** Column means of n rows of d numbers; a second pass takes off the rounding of the first. */
+/** Column means of n rows of d numbers; a second pass removes the rounding of the first. */
 export function columnMeans(data: Floats, d: number): Float64Array {
   const means = new Float64Array(d);
   const n = data.length / d;
@@ -177,7 +179,7 @@ export function shiftedTransposeProduct(data: Floats, shifts: Float64Array, v: F
   return out;
 }
 
-/** (X - shifts) W for n rows of d numbers and W [d, k]: n rows of k results. What is zero in X costs nothing. */
+/** (X - shifts) W for n rows of d numbers and W [d, k]: n rows of k results. Zeros in X cost nothing. */
 export function shiftedProducts(data: Floats, shifts: Float64Array, w: Float64Array): Float64Array {
   const d = shifts.length;
   const k = w.length / d;
@@ -250,7 +252,10 @@ export function factorTileRow(l: Float64Array, stride: number, i: number, smalle
   return -1;
 }
 
-/** Takes from a tile the inner products of the first `depth` numbers of four rows from `left` and four rows from `right`. */
+/**
+ * Subtracts from a tile the inner products of the first `depth` numbers of four rows from `left` and four rows from
+ * `right`.
+ */
 function subtractTile(l: Float64Array, left: number, right: number, at: number, stride: number, depth: number): void {
   for (let i = 0; i < TILE; i += 2) {
     const [a, b] = [left + i * stride, left + (i + 1) * stride];

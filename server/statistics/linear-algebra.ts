@@ -14,14 +14,14 @@ import {
   zerosByColumn,
 } from "./linear-algebra.loops.ts";
 
-/** `rows` rows of `columns` numbers, row after row. */
+/** `rows` rows of `columns` numbers, in row-major order. */
 export interface RowMatrix {
   readonly data: Floats;
   readonly rows: number;
   readonly columns: number;
 }
 
-/** A symmetric matrix, of which only the lower triangle is kept: element (i, j <= i) is `data[i * stride + j]`. */
+/** A symmetric matrix, stored as its lower triangle: element (i, j <= i) is `data[i * stride + j]`. */
 export interface SymmetricMatrix {
   readonly data: Float64Array;
   readonly size: number;
@@ -38,7 +38,7 @@ export class NonFiniteFeaturesError extends LfpError {
   readonly code = "non-finite";
 }
 
-/** A matrix over existing numbers; they are not copied. */
+/** A matrix over existing numbers, which are not copied. */
 export function rowMatrix(data: Floats, rows: number, columns: number): RowMatrix {
   invariant(
     data.length === rows * columns,
@@ -60,8 +60,9 @@ export function meansOf({ data, rows, columns }: RowMatrix): Float64Array {
 }
 
 /**
- * (X - means)ᵀ (X - means), of size `columns`: the scatter matrix. Exact zeros are made use of: features of sparse
- * autoencoders are mostly zero, and then only pairs of active features are multiplied. Throws the reason of the pacer's signal.
+ * The scatter matrix (X - means)ᵀ (X - means), of size `columns`. Exploits exact zeros: features of sparse
+ * autoencoders are mostly zero, and then it multiplies only pairs of active features. Throws the reason of the
+ * pacer's signal.
  */
 export async function scatter(
   matrix: RowMatrix,
@@ -108,12 +109,12 @@ export async function rowProducts(
   );
 }
 
-/** Solves A x = b for the matrix that was factored; `b` is left alone. */
+/** Solves A x = b for the factored matrix; does not change `b`. */
 export type Solver = (b: Float64Array) => Float64Array;
 
 /**
- * Factors A + penalty I by Cholesky, in the memory of A, which is used up. Throws `NotPositiveDefiniteError` when a pivot is
- * lost in rounding (at or below size * 2^-52 of its diagonal element): no digit of a solution would be right. Throws the
+ * Factors A + penalty I by Cholesky, overwriting A. Throws `NotPositiveDefiniteError` when a pivot is lost in
+ * rounding (at or below size * 2^-52 of its diagonal element): no digit of a solution would be right. Throws the
  * reason of the pacer's signal.
  */
 export async function factor(matrix: SymmetricMatrix, penalty: number, pacer: Pacer = new Pacer()): Promise<Solver> {
@@ -136,12 +137,12 @@ export async function factor(matrix: SymmetricMatrix, penalty: number, pacer: Pa
   };
 }
 
-/** From this share of skippable numbers on, the sparse loop is the faster one. */
+/** Sparsity threshold: from this share of skippable numbers on, the sparse loop is faster. */
 const SPARSE_SHARE = 0.7;
-/** Between two pauses. */
+/** Number of rows between two pauses of the pacer. */
 export const ROWS_AT_ONCE = 32;
 
-/** Of all pairs of vectors. */
+/** Inner products of all pairs of vectors. */
 async function innerProducts(vectors: VectorSet, pacer: Pacer): Promise<SymmetricMatrix> {
   const matrix = zeroTriangle(vectors.count);
   const panels = new Float64Array(matrix.stride * DEPTH);
@@ -157,8 +158,9 @@ async function innerProducts(vectors: VectorSet, pacer: Pacer): Promise<Symmetri
 }
 
 /**
- * Columns that are mostly zero are not shifted while multiplying, and n mean_i mean_j is taken off afterwards. For such
- * columns n mean² is at most half the sum of squares (Cauchy and Schwarz), so the subtraction costs no more than a digit.
+ * Columns that are mostly zero are not shifted while multiplying; n mean_i mean_j is subtracted afterwards. For such
+ * columns n mean² is at most half the sum of squares (Cauchy and Schwarz), so the subtraction costs no more than a
+ * digit.
  */
 async function sparseScatter(
   { data, rows, columns }: RowMatrix,

@@ -10,11 +10,11 @@ export class OneClassError extends LfpError {
 }
 
 export interface LogisticOptions {
-  /** C: how much the data weighs against the penalty; 1 unless told. */
+  /** C, the weight of the data against the penalty; 1 by default. */
   readonly inverseStrength?: number;
-  /** Largest element of the gradient of the objective divided by C n at which to stop; 1e-4 unless told. */
+  /** Largest element of the gradient of the objective divided by C n at which to stop; 1e-4 by default. */
   readonly tolerance?: number;
-  /** 100 unless told. */
+  /** 100 by default. */
   readonly maxIterations?: number;
 }
 
@@ -23,7 +23,7 @@ export interface LogisticModel extends LinearModel {
   /** ½‖w‖² + C Σ log(1 + exp(-s(w·x + b))) at the end. */
   readonly objective: number;
   readonly iterations: number;
-  /** False when iterations ran out first: the weights are usable, but not yet the minimum's. */
+  /** False if the iterations ran out first: the weights are usable, but not yet the minimum's. */
   readonly converged: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { dot } from "./linear-algebra.loops.ts";
 import { type Numbers, pairedSamples, sampleOf } from "./sample.ts";
 
-/** The sum with compensation for rounding (Neumaier 1974): what the naive sum loses is carried beside it. */
+/** The sum with compensation for rounding (Neumaier 1974): carries what the naive sum loses in a second variable. */
 export function sum(values: Numbers): number {
   let total = 0;
   let lost = 0;
@@ -45,8 +45,8 @@ export function pearson(x: Numbers, y: Numbers): number {
 }
 
 /**
- * R squared of predictions as they stand, equal to `sklearn.metrics.r2_score`: 1 - sum (y - p)² / sum (y - mean y)². NaN where all y are equal, and for
- * no rows.
+ * R squared of the predictions without refitting, equal to `sklearn.metrics.r2_score`: 1 - sum (y - p)² / sum (y -
+ * mean y)². NaN if all y are equal, and for no rows.
  */
 export function explainedShare(predicted: Numbers, truth: Numbers): number {
   const [p, y] = pairedSamples(predicted, truth, ["predicted", "truth"]);

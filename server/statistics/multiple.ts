@@ -1,6 +1,7 @@
 /**
- * P-values that still hold when the smallest of them is the one that is looked at, by Holm's step-down (Scand. J. Statist. 6, 1979): the i-th
- * smallest of m, counted from 0, times m - i, never below one before it, at most 1. In the order given; a null stays null and does not count.
+ * P-values corrected for multiple testing, so that the smallest still holds, by Holm's step-down (Scand. J. Statist.
+ * 6, 1979): the i-th smallest of m, counted from 0, times m - i, never below one before it, at most 1. In the given
+ * order; a null stays null and does not count.
  */
 export function holmAdjusted(ps: readonly (number | null)[]): (number | null)[] {
   const ranked = [...ps.entries()].flatMap(([at, p]) => (p === null ? [] : [{ at, p }])).toSorted((a, b) => a.p - b.p);

@@ -6,21 +6,24 @@ import { meansOf, type RowMatrix } from "./linear-algebra.ts";
 /** The directions in which rows of features vary most. */
 export interface PrincipalComponents {
   readonly means: Float64Array;
-  /** Orthogonal unit vectors, the one of largest variance first; the element of largest size in each is positive. */
+  /**
+   * Orthogonal unit vectors in descending order of variance; the element of largest absolute value in each is
+   * positive.
+   */
   readonly components: readonly Float64Array[];
   /** The variance (over n - 1) along each. */
   readonly variances: Float64Array;
-  /** The same as shares of the total variance; NaN when all rows are equal. */
+  /** The variances as shares of the total; NaN if all rows are equal. */
   readonly shares: Float64Array;
   /** Whether every component meets the tolerance (residual below 1e-10 of the largest variance). */
   readonly converged: boolean;
 }
 
 /**
- * The first `count` principal components of n rows of d features, equal to `sklearn.decomposition.PCA`, signs included
- * (which are undetermined where two elements tie for the largest). The covariance matrix is never formed: a vector is
- * multiplied by it until its direction stays, then the next one outside of those found (power iteration with deflation). A
- * fixed seed starts it, so equal features give equal components.
+ * The first `count` principal components of n rows of d features, equal to `sklearn.decomposition.PCA`, signs
+ * included (which are undetermined where two elements tie for the largest). Uses power iteration with deflation,
+ * without forming the covariance matrix: multiplies a vector by it until its direction converges, then finds the
+ * next one orthogonal to those found. The start has a fixed seed, so equal features give equal components.
  */
 export function principalComponents(features: RowMatrix, count: number): PrincipalComponents {
   const { data, rows, columns } = features;
@@ -58,7 +61,10 @@ interface Eigenpair {
 const TOLERANCE = 1e-10;
 const MAX_ROUNDS = 1000;
 
-/** One after the other, each by multiplying a vector orthogonal to those before until its direction stays. */
+/**
+ * Finds one eigenpair after the other, each by multiplying a vector orthogonal to the earlier ones until its
+ * direction converges.
+ */
 function leadingEigenpairs(apply: Operator, d: number, count: number): { found: Eigenpair[]; converged: boolean } {
   const random = Random.fromSeed(0);
   const found: Eigenpair[] = [];
@@ -87,14 +93,14 @@ function leadingEigenpairs(apply: Operator, d: number, count: number): { found: 
   return { found: found.toSorted((a, b) => b.value - a.value), converged };
 }
 
-/** The part of a vector outside the span of the eigenvectors. */
+/** The component of a vector orthogonal to the eigenvectors. */
 function outside(vector: Float64Array, found: readonly Eigenpair[]): Float64Array {
   const rest = Float64Array.from(vector);
   for (const known of [...found, ...found]) addScaled(rest, -dot(known.vector, rest), known.vector);
   return rest;
 }
 
-/** Of length one; zeros stay. */
+/** Scales a vector to length one; a zero vector stays zero. */
 function unit(vector: Float64Array): Float64Array {
   const length = Math.sqrt(dot(vector, vector));
   return length > 0 ? vector.map((value) => value / length) : vector;

@@ -9,7 +9,7 @@ export function percentile(values: Numbers, q: number): number {
   return percentiles(values, [q])[0] ?? Number.NaN;
 }
 
-/** Several percentiles of one sample, sorted once; in the order asked. */
+/** Several percentiles of one sample, sorted once; in the order of `asked`. */
 export function percentiles(values: Numbers, asked: readonly number[]): number[] {
   const sorted = sampleOf(values, "values").sort();
   return asked.map((q) => {

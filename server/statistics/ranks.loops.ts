@@ -1,4 +1,4 @@
-/** Row indices in ascending order of value; equal values (zero and negative zero too) keep the order they came in. */
+/** Row indices in ascending order of value; stable for equal values (zero and negative zero are equal). */
 export function ascendingOrder(values: Float64Array): Uint32Array {
   return sortedByKey(
     new Uint32Array(values.length).map((_, i) => i),
@@ -6,7 +6,7 @@ export function ascendingOrder(values: Float64Array): Uint32Array {
   );
 }
 
-/** The rows of `order` sorted by their key, rows with equal keys in the order they came in (bottom-up merge sort); uses `order` up. */
+/** Sorts the rows of `order` by their key (stable bottom-up merge sort); overwrites `order`. */
 export function sortedByKey(order: Uint32Array, keys: Float64Array): Uint32Array {
   const n = order.length;
   let from: Uint32Array = order;

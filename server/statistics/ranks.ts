@@ -28,8 +28,8 @@ export function spearmanRho(x: Numbers, y: Numbers): SpearmanResult {
 }
 
 /**
- * Area under the ROC curve: the chance that a row with label 1 (or true) scores above a row with label 0 (or false), a tie
- * counting half. Equal to `sklearn.metrics.roc_auc_score`. NaN when one of the classes is empty.
+ * Area under the ROC curve: the probability that a row with label 1 (or true) scores above a row with label 0 (or
+ * false), a tie counting half. Equal to `sklearn.metrics.roc_auc_score`. NaN when one of the classes is empty.
  */
 export function auroc(scores: Numbers, labels: ArrayLike<number | boolean>): number {
   const [sample, positive] = pairedSamples(scores, Array.from(labels, Number), ["scores", "labels"]);
@@ -39,7 +39,7 @@ export function auroc(scores: Numbers, labels: ArrayLike<number | boolean>): num
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * (sample.length - positives));
 }
 
-/** How often a prediction orders two words of the same true sign as the truth does. */
+/** How often a prediction orders two words of the same true sign correctly. */
 export interface RankingAccuracy {
   /** Pairs of rows whose true values have this sign and differ. */
   readonly pairs: number;

@@ -5,16 +5,16 @@ import { standardDeviation } from "./moments.ts";
 import { percentiles } from "./percentile.ts";
 import type { Numbers } from "./sample.ts";
 
-/** A statistic of the rows with these indices; the same index may come more than once. */
+/** A statistic of the rows with these indices; an index may repeat. */
 export type RowStatistic = (rows: Int32Array) => number;
 
 export interface BootstrapOptions {
   readonly random: Random;
-  /** Lets others work between resamples, and hears whoever asks to stop. */
+  /** Yields to other work between resamples, and observes the abort signal. */
   readonly pacer?: Pacer;
-  /** How many resamples; 2,000 unless told. */
+  /** Number of resamples; 2,000 by default. */
   readonly resamples?: number;
-  /** Share of the resampled statistics inside the interval; 0.95 unless told. */
+  /** Share of the resampled statistics inside the interval; 0.95 by default. */
   readonly confidence?: number;
 }
 
@@ -34,9 +34,9 @@ export interface BootstrapInterval {
 }
 
 /**
- * Bootstrap interval of a statistic of `groups.length` rows. `groups[i]` names the group (the word) of row i: whole groups
- * are drawn with replacement, and all rows of a drawn group enter, because rows of one word are not independent. Throws
- * the reason of the pacer's signal.
+ * Bootstrap interval of a statistic of `groups.length` rows. `groups[i]` names the group (the word) of row i.
+ * Resamples whole groups with replacement, each with all its rows, because rows of one word are not independent.
+ * Throws the reason of the pacer's signal.
  */
 export async function bootstrapInterval(
   groups: readonly (string | number)[],
@@ -50,9 +50,9 @@ export async function bootstrapInterval(
 
 export interface PermutationOptions {
   readonly random: Random;
-  /** As of a bootstrap. */
+  /** See `BootstrapOptions`. */
   readonly pacer?: Pacer;
-  /** How many random orders; 9,999 unless told, so that the smallest p is 0.0001. */
+  /** Number of random orders; 9,999 by default, so that the smallest p is 0.0001. */
   readonly permutations?: number;
   /** Which statistics count as at least as extreme: those above, below, or (the default) as far from zero. */
   readonly alternative?: "two-sided" | "greater" | "less";
@@ -94,7 +94,7 @@ export async function permutationTest(
   return { observed, p, asExtreme, permutations };
 }
 
-/** The values with these indices, in this order: what most row statistics begin with. */
+/** The values with these indices, in this order, as most row statistics need them. */
 export function pick(values: Numbers, rows: Int32Array): Float64Array {
   const picked = new Float64Array(rows.length);
   for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i] ?? -1] ?? Number.NaN;
@@ -121,7 +121,7 @@ async function summarised(
   return { estimate, low, high, standardError: standardDeviation(drawn), confidence, resamples, undefinedResamples };
 }
 
-/** The rows of as many groups as there are, drawn with replacement. */
+/** Draws as many groups as there are, with replacement, and returns their rows. */
 function drawGroups(members: readonly (readonly number[])[], random: Random): Int32Array {
   const drawn = members.map(() => members[random.integer(members.length)] ?? []);
   const rows = new Int32Array(drawn.reduce((length, group) => length + group.length, 0));
@@ -140,7 +140,7 @@ function rowsByGroup(groups: readonly (string | number)[]): number[][] {
   return [...rows.values()];
 }
 
-/** Fisher and Yates, in place. */
+/** Shuffles in place (Fisher and Yates). */
 function shuffle(order: Int32Array, random: Random): void {
   for (let i = order.length - 1; i > 0; i--) {
     const j = random.integer(i + 1);

@@ -31,8 +31,8 @@ export async function fitRidge(features: RowMatrix, targets: Numbers, alpha = 1)
 export type RidgeFit = (targets: Numbers) => LinearModel;
 
 /**
- * `fitRidge` for many targets of the same features, which are factored once: every further fit costs only n d. Throws the
- * reason of the pacer's signal too.
+ * `fitRidge` for many targets of the same features, which it factors once: every further fit costs only n d. Throws
+ * the reason of the pacer's signal too.
  */
 export async function ridgeOf(features: RowMatrix, alpha = 1, pacer: Pacer = new Pacer()): Promise<RidgeFit> {
   const { data, rows, columns } = features;
@@ -51,7 +51,10 @@ export async function ridgeOf(features: RowMatrix, alpha = 1, pacer: Pacer = new
   };
 }
 
-/** What ridge regressions of one set of features predict at some rows, as a function of the targets: linear, and cheap once it is made. */
+/**
+ * Predictions of ridge regressions of one set of features at some rows, as a function of the targets: linear, and
+ * cheap once it is made.
+ */
 export type RidgeSmoother = (targets: Numbers) => Float64Array;
 
 /**

@@ -3,12 +3,15 @@ import { invariant, LfpError } from "../common/errors.ts";
 /** Any array of numbers; nothing here changes the array it is given. */
 export type Numbers = ArrayLike<number>;
 
-/** A NaN stands where a statistic needs a number. */
+/** The input has a NaN where a statistic needs a number. */
 export class NotANumberError extends LfpError {
   readonly code = "non-finite";
 }
 
-/** A float64 copy of `values`. Throws `NotANumberError` on a NaN, because a NaN has no rank and no mean; infinities may pass. */
+/**
+ * A float64 copy of `values`. Throws `NotANumberError` on a NaN, because a NaN has no rank and no mean; infinities
+ * are allowed.
+ */
 export function sampleOf(values: Numbers, name: string): Float64Array {
   const sample = new Float64Array(values);
   const at = sample.findIndex(Number.isNaN);

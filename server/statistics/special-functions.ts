@@ -11,7 +11,7 @@ export function normalTwoSidedP(z: number): number {
   return complementaryError(Math.abs(z) * Math.SQRT1_2);
 }
 
-/** The z below which a share `p` (between 0 and 1) of the standard normal distribution lies. */
+/** The quantile: the z below which a share `p` (between 0 and 1) of the standard normal distribution lies. */
 export function normalQuantile(p: number): number {
   invariant(p > 0 && p < 1, `a normal quantile needs a share between 0 and 1, got ${p}`);
   if (p > 0.5) return -normalQuantile(1 - p);
@@ -31,8 +31,8 @@ export function studentTwoSidedP(t: number, dof: number): number {
 }
 
 /**
- * The regularised incomplete beta function I_x(a, b) for a, b > 0 (DLMF 8.17). `complement` is 1 - x, asked for because a
- * caller often knows it more exactly than the subtraction gives it.
+ * The regularised incomplete beta function I_x(a, b) for a, b > 0 (DLMF 8.17). `complement` is 1 - x, a parameter
+ * because a caller often knows it more exactly than the subtraction gives it.
  */
 export function regularisedBeta(x: number, complement: number, a: number, b: number): number {
   if (x <= 0) return 0;

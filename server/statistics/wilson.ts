@@ -1,7 +1,7 @@
 import { invariant } from "../common/errors.ts";
 import { normalQuantile } from "./special-functions.ts";
 
-/** A proportion with the interval in which the true one lies. */
+/** A proportion with its confidence interval. */
 export interface ProportionInterval {
   /** successes / trials; NaN without trials. */
   readonly proportion: number;
