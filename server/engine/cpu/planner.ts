@@ -67,8 +67,9 @@ class Planner {
     for (const node of order) if (inside.has(node)) this.#lowerOne(node);
     for (const node of fetched)
       this.#fetches.push({ onnxName: this.#emitter.valueOf(node), index: this.#buffer(node) });
-    // Each output is the work of an ONNX node and has a name of its own; a constant, an input given on, or a value that stands for two
-    // graph nodes (a shared sub-expression) is copied.
+    // Each output must come from an ONNX node and have a name of its own, so a constant, an input that is passed on,
+    // or a
+    // value of two graph nodes (a shared sub-expression) is copied.
     const unclaimed = new Set(this.#emitter.nodes.flatMap((node) => node.outputs));
     for (const fetch of this.#fetches)
       if (!unclaimed.delete(fetch.onnxName)) fetch.onnxName = this.#emitter.emit("Identity", [fetch.onnxName]);

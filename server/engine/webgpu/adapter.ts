@@ -1,4 +1,4 @@
-/** Finds a GPU through Dawn, with the switches that training needs and everything that the adapter allows. */
+/** Opens a GPU through Dawn, with the toggles that training needs and the adapter's own limits and features. */
 import type { MatrixConfig } from "../../../kernels/matmul/matrix-text.ts";
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import { messageOf } from "../../common/errors.ts";
@@ -9,19 +9,19 @@ export interface AdapterOptions {
   readonly adapter?: string;
   /** Compiles and validates everything and computes nothing: Dawn's null backend, which needs no driver. */
   readonly compileOnly?: boolean;
-  /** Takes no adapter that is software: those compute on the processor, and slower than the CPU device. */
+  /** Skips software adapters: they compute on the processor, more slowly than the CPU device. */
   readonly hardwareOnly?: boolean;
-  /** Leaves out the checks that keep a faulty kernel inside its buffers. Never in tests. */
+  /** Disables the bounds checks that keep a faulty kernel inside its buffers. Never in tests. */
   readonly fast?: boolean;
 }
 
-/** What the adapter offers that kernels are chosen by. */
+/** The adapter's properties that the choice of kernels depends on. */
 export interface AdapterTraits {
   readonly vendor: string;
   readonly architecture: string;
-  /** The adapter's name, as Dawn writes it: `nvidia-h200`. */
+  /** The adapter's name, as Dawn reports it: `nvidia-h200`. */
   readonly description: string;
-  /** The driver's name and version, as far as Dawn says them. */
+  /** The driver's name and version, as far as Dawn reports them. */
   readonly driver: string;
   /** Runs on the processor. */
   readonly software: boolean;
@@ -33,11 +33,11 @@ export interface AdapterTraits {
 export interface OpenedAdapter {
   readonly device: GPUDevice;
   readonly traits: AdapterTraits;
-  /** Holds the instance: Dawn ends it when nothing does. */
+  /** A reference to the instance, which Dawn destroys when it is garbage-collected. */
   readonly instance: GPU;
 }
 
-/** Why there is no GPU device here: to be told to people, with what `lfp doctor` finds out. */
+/** Why no GPU device is available, as a message for the user and `lfp doctor`. */
 export class NoAdapterError extends DeviceError {}
 
 const wantedFeatures = [
@@ -48,7 +48,7 @@ const wantedFeatures = [
   "timestamp-query",
 ] as const;
 
-/** Requested at the adapter's own value: the defaults are what every telephone has. */
+/** Limits requested at the adapter's maximum; the defaults fit the smallest phones. */
 const wantedLimits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -78,7 +78,7 @@ export async function openAdapter(options: AdapterOptions = {}): Promise<OpenedA
   return { device, traits, instance };
 }
 
-/** What the choice of products goes by. */
+/** The properties by which product kernels are chosen. */
 export function matmulAdapterOf({ device, traits }: Pick<OpenedAdapter, "device" | "traits">): MatmulAdapter {
   return {
     software: traits.software,
@@ -96,7 +96,7 @@ async function createInstance({ adapter, compileOnly = false, fast = false }: Ad
   if (compileOnly) settings.push("backend=null");
   if (adapter !== undefined) settings.push(`adapter=${adapter}`);
   try {
-    // Loaded only when a GPU is asked for: the native part needs glibc 2.34 and a few hundred milliseconds.
+    // Loaded only on demand: the native part needs glibc 2.34 and takes a few hundred milliseconds.
     const { create } = await import("webgpu");
     return create(settings);
   } catch (cause) {
@@ -114,7 +114,7 @@ function traitsOf({ info, features }: GPUAdapter): AdapterTraits {
     N: config.N,
     K: config.K,
   }));
-  // Dawn describes by the driver and names the adapter itself in `device`, in lower case with hyphens.
+  // Dawn's `description` is the driver's; the adapter's name is in `device`, in lower case with hyphens.
   const name = info.device === "" ? info.description : info.device.replaceAll(/^-+|-+$/g, "");
   return {
     vendor: info.vendor,

@@ -1,8 +1,8 @@
-/** What of a GPU's memory is held, by what for, and what is let in. */
+/** Accounts for GPU memory by purpose, and refuses allocations beyond a limit. */
 import { DeviceError } from "../errors.ts";
 import { sizeText } from "./values.ts";
 
-/** What needs memory, and how much. */
+/** A purpose and the bytes that it needs. */
 export interface Demand {
   readonly what: string;
   readonly bytes: number;
@@ -10,11 +10,11 @@ export interface Demand {
 
 export interface MemoryLimit {
   readonly bytes: number;
-  /** Where that number is from, for people. */
+  /** Origin of that number, for messages. */
   readonly source: string;
 }
 
-/** What to lower where a kind of memory is most of what is needed; else the batch. */
+/** What the user should reduce, by the purpose that needs most memory; the batch for all others. */
 const advice: Readonly<Record<string, string>> = {
   weights: "take a smaller model",
   moments: "take a smaller model",
@@ -28,7 +28,7 @@ export class MemoryLedger {
   readonly #limit: MemoryLimit | undefined;
   readonly #held = new Map<string, number>();
 
-  /** Without a limit it is the driver that refuses. */
+  /** Without a limit only the driver refuses allocations. */
   constructor(limit: MemoryLimit | undefined) {
     this.#limit = limit;
   }
@@ -37,7 +37,7 @@ export class MemoryLedger {
     return [...this.#held.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** Throws `DeviceError` with the sum by kind when memory for these does not suffice. Nothing has been allocated then. */
+  /** Throws `DeviceError` with the totals by purpose if these do not fit. Nothing has been allocated by then. */
   admit(demands: readonly Demand[]): void {
     const needed = demands.reduce((sum, { bytes }) => sum + bytes, 0);
     const limit = this.#limit;

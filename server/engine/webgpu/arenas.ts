@@ -1,10 +1,10 @@
-/** Where tensors that live long stand: one after another in as few buffers as the adapter's limits allow. */
+/** Layout of long-lived tensors: contiguous, in as few buffers (arenas) as the adapter's limits allow. */
 import { DeviceError } from "../errors.ts";
 import { type Shape, sizeOf } from "../graph.ts";
 import { aligned, type BindingLimits, bytesOf, sizeText } from "./values.ts";
 
 export interface ArenaPlace {
-  /** The number of the arena, and where in it, in bytes. */
+  /** The index of the arena, and the offset in it, in bytes. */
   readonly arena: number;
   readonly offset: number;
 }
@@ -17,8 +17,9 @@ export interface ArenaLayout {
 }
 
 /**
- * An arena is no larger than what is bound at once, so that kernels reach all of it; an entry that is larger has one of its own, which is bound in
- * windows. Throws `DeviceError` for what no buffer holds.
+ * Assigns entries to arenas. An arena is no larger than one binding, so that kernels can address all of it; a larger
+ * entry gets an arena of its own, which kernels bind in windows. Throws `DeviceError` for an entry larger than any
+ * buffer.
  */
 export function layOut(
   entries: readonly { readonly name: string; readonly shape: Shape }[],

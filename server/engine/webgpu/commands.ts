@@ -1,4 +1,4 @@
-/** Launches as the GPU is given them: compiled, bound, cut to lengths that no watchdog stops, and handed over in submits. */
+/** From launches to GPU commands: compiled, bound, sliced below the watchdog's timeout, and grouped into submits. */
 import { type Slice, slicedKernel, slicesOf } from "../../../kernels/slices.ts";
 import type { Grid, Kernel, Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
@@ -10,7 +10,7 @@ export interface BoundLaunch {
   readonly spans: readonly Span[];
 }
 
-/** A launch with its buffers, or a slice of one, ready to be recorded. */
+/** A launch or a slice of one with its bind group, ready to be recorded. */
 export interface Command {
   readonly name: string;
   readonly pipeline: GPUComputePipeline;
@@ -21,30 +21,38 @@ export interface Command {
   readonly work: number;
 }
 
-/** The most that is given to the GPU at a time, in floating-point operations as `workOf` estimates them. */
+/** Maximum work per dispatch and per submit, in floating-point operations as `workOf` estimates them. */
 export interface WorkLimits {
   readonly dispatch: number;
   readonly submit: number;
 }
 
 /**
- * Systems take a GPU for hung that does not answer for some time, reset it, and every program on it loses its device: Windows after 2 seconds,
- * macOS and Linux's drivers after some more. What they wait for is the end of what they can stop: on newer cards a dispatch or less,
- * on others a whole buffer of commands, and Dawn makes one of each submit (its queues hand over to the driver at the end of `submit`). So both are
- * kept short: 0.2 and 0.8 seconds at 170 GFLOP/s, which is slow even for a small processor's GPU. A large card has submits of
- * milliseconds then, of which one costs some tens of microseconds; the steps of small models stay one submit.
+ * Work limits that stay below the operating systems' GPU watchdogs. A watchdog resets a GPU that does not respond,
+ * and every program on it loses its device: on Windows after 2 seconds, on macOS and with Linux's drivers after
+ * somewhat more. It waits for the smallest unit that it can preempt: a dispatch or less on newer cards, a whole
+ * command buffer on others, and Dawn creates one per submit (its queues flush to the driver at the end of `submit`).
+ * So both are kept short: 0.2 and 0.8 seconds at 170 GFLOP/s, which is slow even for a small integrated GPU. On a
+ * large card submits then take milliseconds, at an overhead of some tens of microseconds each; a step of a small
+ * model stays one submit.
  */
 export const defaultWorkLimits: WorkLimits = { dispatch: 2 ** 35, submit: 2 ** 37 };
 
-/** A byte is as much work as so many operations: 21 GB/s at 170 GFLOP/s. */
+/** Operations that take as long as one byte of memory traffic: 21 GB/s at 170 GFLOP/s. */
 const operationsPerByte = 8;
 
-/** Kernels but products and reductions read and write what they bind about once, and that is what they take time for. */
+/**
+ * Estimated work. Kernels other than products and reductions are memory-bound: they access each bound byte about
+ * once.
+ */
 export function workOf({ operations = 0 }: Launch, spans: readonly Pick<Span, "bytes">[]): number {
   return Math.max(operations, operationsPerByte * spans.reduce((sum, { bytes }) => sum + bytes, 0));
 }
 
-/** Compiles and binds launches, and cuts those that are too much work at once. All pipelines are compiled at once; equal ones once. */
+/**
+ * Compiles and binds launches, and slices those above the work limit. Compiles all pipelines in parallel, equal ones
+ * once.
+ */
 export async function prepare(context: LaunchContext, launches: readonly BoundLaunch[]): Promise<Command[]> {
   const prepared = await Promise.all(launches.map((launch) => prepareOne(context, launch)));
   return prepared.flat();
@@ -90,14 +98,16 @@ function encode(kernel: Kernel, params: readonly number[]): Uint32Array<ArrayBuf
   return words;
 }
 
-/** What is handed over at once: results are copied out between a program's steps and its updates, which may write over what a result shows. */
+/**
+ * One submit. Results are copied between a program's steps and its updates, which may overwrite state that they view.
+ */
 export interface Submit {
   readonly steps: readonly Command[];
   readonly copiesResults: boolean;
   readonly updates: readonly Command[];
 }
 
-/** The commands in their order, in submits of no more work than the limit or of one command. One at least. */
+/** Groups commands, in order, into submits within the work limit or of a single command. At least one submit. */
 export function planSubmits(steps: readonly Command[], updates: readonly Command[], limits: WorkLimits): Submit[] {
   const parts: Command[][] = [[]];
   let work = 0;

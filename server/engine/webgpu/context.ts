@@ -8,7 +8,7 @@ import { type Command, defaultWorkLimits, type WorkLimits } from "./commands.ts"
 import type { Pipeline } from "./span.ts";
 import { type BindingLimits, bindingAlignment, sizeText } from "./values.ts";
 
-/** Numbers that the standard fixes; the package's globals would have to be installed to name them. */
+/** Flags with the standard's values; the named constants would require installing the package's globals. */
 export const bufferUsage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
 const mapForReading = 1;
 const computeStage = 4;
@@ -16,26 +16,26 @@ const computeStage = 4;
 type Work = Pick<Command, "name" | "work">;
 
 export interface ContextOptions {
-  /** Memory that may be used; more is refused before anything is allocated. By default whatever the driver gives. */
+  /** Memory limit; allocations beyond it are refused up front. By default only the driver limits memory. */
   readonly memory?: MemoryLimit | undefined;
-  /** Of a tensor that a kernel binds at once, where that shall be less than the adapter allows. */
+  /** Maximum bytes of one binding, to go below the adapter's limit. */
   readonly maxBindingBytes?: number;
-  /** Of a dispatch and of a submit, where that shall be less than is safe everywhere. */
+  /** Maximum work of a dispatch and of a submit; `defaultWorkLimits` by default. */
   readonly workLimits?: WorkLimits;
 }
 
 /**
- * The adapter's device with everything that may go wrong with it: Dawn drops work that it finds invalid or has no memory for and
- * goes on, so every error is kept and thrown to whoever waits next.
+ * The adapter's device with its error handling. Dawn drops invalid work and work without memory, and continues; so the
+ * context keeps the first error and throws it to every later caller.
  */
 export class GpuContext {
   readonly device: GPUDevice;
   readonly traits: AdapterTraits;
-  /** Held here, because Dawn ends when nobody holds it. */
+  /** Kept alive here: Dawn shuts down when its instance is garbage-collected. */
   readonly instance: GPU;
   readonly limits: BindingLimits;
   readonly workLimits: WorkLimits;
-  /** What is held. */
+  /** Allocated memory, by purpose. */
   readonly memory: MemoryLedger;
   readonly #kinds = new Map<GPUBuffer, string>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
@@ -43,7 +43,7 @@ export class GpuContext {
   #failure: DeviceError | undefined;
   #closed: DeviceError | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  /** What was handed over last, while nobody has its results. */
+  /** The last submit's commands, until its results have been read. */
   #inHand: readonly Work[] = [];
 
   constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
@@ -69,7 +69,7 @@ export class GpuContext {
     });
   }
 
-  /** Runs work after all work that was asked for before, alone. */
+  /** Queues work: it runs alone, after all work queued earlier. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(() => {
       this.check();
@@ -79,19 +79,19 @@ export class GpuContext {
     return turn;
   }
 
-  /** Throws what went wrong since the device was opened: nothing that it computed afterwards can be trusted. */
+  /** Throws the device's first error, if any: nothing computed after it can be trusted. */
   check(): void {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Hands over what was recorded from some commands. */
+  /** Submits an encoder that recorded these commands. */
   submit(commands: readonly Work[], encoder: GPUCommandEncoder): void {
     this.#inHand = commands;
     this.device.queue.submit([encoder.finish()]);
   }
 
-  /** A buffer, zeroed; `what` is how it is counted. Throws `DeviceError` when there is no memory for it. */
+  /** Allocates a zeroed buffer, accounted for under `what`. Throws `DeviceError` when memory does not suffice. */
   async allocate(what: string, bytes: number, usage: number): Promise<GPUBuffer> {
     const limit = this.device.limits.maxBufferSize;
     if (bytes > limit)
@@ -119,7 +119,7 @@ export class GpuContext {
     buffer.destroy();
   }
 
-  /** The pipeline of a kernel, made once for equal text. Throws `DeviceError` naming the kernel. */
+  /** The pipeline of a kernel, cached by text. Throws `DeviceError` naming the kernel. */
   pipeline(kernel: Kernel): Promise<Pipeline> {
     const known = this.#pipelines.get(kernel.code);
     if (known !== undefined) return known;
@@ -128,9 +128,9 @@ export class GpuContext {
     return made;
   }
 
-  /** The bytes of a buffer made for reading, when all work before is done. `expectedMs` is how long that took before. */
+  /** Reads a mappable buffer after all earlier work. `expectedMs` is how long that took last time. */
   async readMapped(buffer: GPUBuffer, bytes: number, expectedMs: number): Promise<ArrayBuffer> {
-    // Dawn's wait keeps a core busy, so most of the time is slept through first.
+    // Dawn's wait spins on a core, so sleep through most of the time first.
     if (expectedMs > 4) await sleep(expectedMs * 0.8);
     try {
       await buffer.mapAsync(mapForReading, 0, bytes);
@@ -147,7 +147,7 @@ export class GpuContext {
     }
   }
 
-  /** Ends the device: what waits is refused. */
+  /** Closes the device and rejects queued work. */
   async close(): Promise<void> {
     this.#closed ??= new DeviceError("the device was closed");
     await this.#last;
@@ -158,7 +158,7 @@ export class GpuContext {
   async #makePipeline(kernel: Kernel): Promise<Pipeline> {
     const { name, code, bindings, params } = kernel;
     const layout = this.#layout(bindings.map(({ access }) => access));
-    // Caught here, an error concerns this kernel and not the device.
+    // With an error scope, an error concerns this kernel and not the whole device.
     this.device.pushErrorScope("validation");
     const module = this.device.createShaderModule({ label: name, code });
     const invalid = this.device.popErrorScope();
@@ -196,7 +196,7 @@ function longestOf(commands: readonly Work[]): string | undefined {
   return commands.toSorted((a, b) => b.work - a.work)[0]?.name;
 }
 
-/** Dawn's messages end in a trace of what it was doing; the first lines say what is wrong. */
+/** The first lines of Dawn's message, which say what is wrong; the rest traces what Dawn was doing. */
 function firstLines(message: string): string {
   return message.split("\n").slice(0, 3).join(" ").trim();
 }

@@ -19,13 +19,16 @@ import { GpuProgram } from "./program.ts";
 import { GpuStateStore } from "./state.ts";
 
 export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes" | "workLimits"> {
-  /** Finds how much memory the adapter that was opened has: more is refused before anything is allocated. By default it is the driver that refuses. */
+  /**
+   * Finds the opened adapter's memory limit; allocations beyond it are refused up front. By default only the driver
+   * refuses.
+   */
   readonly memory?: (adapter: AdapterTraits) => Promise<MemoryLimit | undefined>;
-  /** Elements of logits in memory at once, where a program wants only their log-probabilities of some ids; by default 2^25. */
+  /** Maximum elements of logits materialised at once if a program needs only log-probabilities of ids; default 2^25. */
   readonly mostLogits?: number;
-  /** How exactly the factors of matrix products are taken, where the adapter has faster units for less. */
+  /** Precision of the factors of matrix products, where the adapter has faster units at lower precision. */
   readonly precision?: Precision;
-  /** Finds the kernels of products that were measured to be the fastest on the adapter that was opened. */
+  /** Finds the product kernels that were measured to be the fastest on the opened adapter. */
   readonly tuned?: (adapter: AdapterTraits) => Promise<Tuned>;
 }
 
@@ -34,7 +37,7 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
   return await gpuDeviceOn(await openAdapter(options), options);
 }
 
-/** The device of an adapter that is open; it closes with the device. */
+/** A device on an open adapter; closing the device closes the adapter too. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
   const { mostLogits, precision = "f32", tuned, compileOnly = false } = options;
   const { maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
@@ -69,7 +72,9 @@ async function memoryOf(
   }
 }
 
-/** Matrix units are used only where they compute rightly; nothing is computed where nothing can be. */
+/**
+ * Keeps matrix units only where they pass `checkMatrices`; the null backend, which computes nothing, is not checked.
+ */
 async function checkedAdapter(
   context: GpuContext,
   precision: Precision,

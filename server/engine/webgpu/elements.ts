@@ -1,9 +1,9 @@
-/** Formulas of single elements: the operators that move elements, gather them or turn them. */
+/** Per-element formulas of operators that move, gather or rotate elements. */
 import { type Node, type NodeOf, type OpKind, type Shape, sizeOf } from "../graph.ts";
 import type { FragmentBuilder, Place } from "./fragment-builder.ts";
 import type { Lowering } from "./lowering-types.ts";
 
-/** The elements of all operands that broadcast to the node's place. */
+/** The operands' elements that broadcast to the node's element. */
 export function operands<K extends OpKind>(node: NodeOf<K>, place: Place, builder: FragmentBuilder): string[] {
   return node.inputs.map((input) => builder.load(input, builder.broadcast(place, input.shape)));
 }
@@ -12,7 +12,7 @@ export function broadcastTo(node: NodeOf<"broadcastTo">, place: Place, builder: 
   return operands(node, place, builder)[0] ?? "";
 }
 
-/** Row-major order does not change, so neither does a place's number. */
+/** Keeps the row-major index: a reshape does not change the order of elements. */
 export function reshape({ inputs }: NodeOf<"reshape">, place: Place, builder: FragmentBuilder): string {
   const x = need(inputs[0]);
   return builder.load(x, { shape: x.shape, linear: builder.linear(place), coordinates: undefined });
@@ -34,7 +34,7 @@ export function slice({ inputs, attrs }: NodeOf<"slice">, place: Place, builder:
   return builder.load(x, at(x.shape, coordinates.with(axis, moved)));
 }
 
-/** Beyond its ends the operand is read at the nearest place that it has, and 0 taken instead. */
+/** Zero outside the operand; the discarded read there is clamped to the nearest valid index. */
 export function pad({ inputs, attrs }: NodeOf<"pad">, place: Place, builder: FragmentBuilder): string {
   const x = need(inputs[0]);
   const { axis, before } = attrs;
@@ -64,8 +64,8 @@ export function gatherRow({ inputs }: NodeOf<"gatherRow">, place: Place, builder
 }
 
 /**
- * x [B, T, H, D]: the pair (d, d + half) is turned by position * base^(-2 d / rotaryDims). Angles come from a table in double precision, because
- * WGSL promises sine and cosine only to 2^-11.
+ * x [B, T, H, D]: rotates the pair (d, d + half) by position * base^(-2 d / rotaryDims). Sines and cosines come from a
+ * table computed in double precision, because WGSL guarantees them only to 2^-11.
  */
 export function rotary(node: NodeOf<"rotary">, place: Place, builder: FragmentBuilder, lowering: Lowering): string {
   const { rotaryDims, base, maxPositions, inverse } = node.attrs;
@@ -81,7 +81,7 @@ export function rotary(node: NodeOf<"rotary">, place: Place, builder: FragmentBu
   const cosine = builder.read(table, pair);
   const sine = builder.read(table, `${pair} + 1u`);
   const isFirst = builder.name(`${d} < ${half}u`);
-  // Places that are not turned read themselves.
+  // Dimensions that are not rotated read themselves.
   const partner = builder.name(
     rotaryDims === D
       ? `select(${d} - ${half}u, ${d} + ${half}u, ${isFirst})`

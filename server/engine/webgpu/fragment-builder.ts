@@ -3,21 +3,21 @@ import { type Fragment, infinityDeclaration } from "../../../kernels/wgsl.ts";
 import { type Node, type Shape, sizeOf } from "../graph.ts";
 import type { Value } from "./values.ts";
 
-/** A place in a tensor: by its number in row-major order, by coordinates, or both. Whichever is missing is worked out when asked for. */
+/** An element's place in a tensor: row-major index, coordinates, or both. The missing form is computed on demand. */
 export interface Place {
   readonly shape: Shape;
   linear: string | undefined;
   coordinates: readonly string[] | undefined;
 }
 
-/** How a builder reaches the nodes that its fragment reads. */
+/** A builder's access to the nodes that its fragment reads. */
 export interface Sources {
-  /** Writes a node's expression at a place into the builder, or undefined when the node is to be read from memory. */
+  /** Emits a node's expression at a place into the builder; undefined when the node is to be read from memory. */
   inline(node: Node, place: Place, builder: FragmentBuilder): string | undefined;
   valueOf(node: Node): Value;
 }
 
-/** Writes the code that computes one element of a node, down to what is read from memory. */
+/** Generates the code that computes one element of a node, down to its reads from memory. */
 export class FragmentBuilder {
   readonly #sources: Sources;
   readonly #statements: string[] = [];
@@ -28,7 +28,7 @@ export class FragmentBuilder {
   readonly #mostExtents: number;
   #next = 0;
 
-  /** `mostExtents`: how many extents the kernel can pass as parameters; further ones become part of the text. */
+  /** `mostExtents`: maximum number of extents passed as parameters; further ones become literals in the text. */
   constructor(sources: Sources, mostExtents: number) {
     this.#sources = sources;
     this.#mostExtents = mostExtents;
@@ -39,7 +39,7 @@ export class FragmentBuilder {
     return [...this.#leaves.keys()];
   }
 
-  /** The fragment for a node at the place that `at` numbers. */
+  /** The fragment for a node at the row-major index `at`. */
   build(node: Node, at = "at"): Fragment {
     const result = this.load(node, { shape: node.shape, linear: at, coordinates: undefined });
     const text = this.#statements.join("\n");
@@ -73,7 +73,7 @@ export class FragmentBuilder {
     return this.name(`${binding}[${linear}]`);
   }
 
-  /** Gives an expression a name; names and literals keep theirs. */
+  /** Assigns an expression to a variable and returns its name; names and literals are returned as they are. */
   name(expression: string): string {
     if (/^(?!p\.)[\w.-]+$/.test(expression)) return expression;
     const name = `t${this.#next}`;
@@ -82,7 +82,7 @@ export class FragmentBuilder {
     return name;
   }
 
-  /** A number of the graph's shapes, as code. */
+  /** An extent of the graph's shapes, as code. */
   extent(value: number): string {
     if (value <= 1) return `${value}u`;
     const known = this.#extents.indexOf(value);

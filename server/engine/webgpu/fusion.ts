@@ -1,25 +1,31 @@
-/** Decides which nodes are computed inside the kernel of whoever reads them, and which are kept in memory. */
+/** Kernel fusion: decides which nodes are inlined into their readers' kernels, and which are materialised. */
 import { type Node, sizeOf } from "../graph.ts";
 import { ruleOf } from "./lowering.ts";
 import { findRowLogits, type RowLogits } from "./row-logits.ts";
 import { type BindingLimits, bytesOf, unlimited, windowCount } from "./values.ts";
 
 export interface Fusion {
-  /** Computed where it is read, never in memory. */
+  /** Whether each reader computes it inline, so that it is never in memory. */
   isInlined(node: Node | undefined): boolean;
-  /** In memory; everything else that is no leaf is inlined or a product that waits to be taken into its reader's kernel. */
+  /**
+   * Whether the result is materialised. Other non-leaf nodes are inlined, or are matmuls fused into their only
+   * consumer.
+   */
   isStored(node: Node): boolean;
-  /** A product that its one reader may take into its own kernel. */
+  /** Whether it is a matmul that its only consumer may fuse with as its epilogue. */
   isAbsorbable(node: Node): boolean;
-  /** The logits that a node is a part of the work on; it is computed with them. */
+  /** The group of row logits that a node belongs to and is computed with. */
   rowLogitsOf(node: Node): RowLogits | undefined;
-  /** A view of state that has to keep its values while the state is written. */
+  /** Whether a view of state must be copied, because it must keep its values while updates write the state. */
   needsCopy(node: Node): boolean;
 }
 
-/** Buffers that the code of one element may read: with two operands of a product and the result, what every adapter binds. */
+/**
+ * Maximum buffers that one element's code reads: with a product's two operands and the result, all adapters bind that
+ * many.
+ */
 const mostLeaves = 5;
-/** Operators in one kernel; past this a kernel is only longer to compile. */
+/** Maximum operators in one kernel; beyond it kernels only take longer to compile. */
 const mostOperators = 48;
 
 interface Cost {
@@ -27,14 +33,14 @@ interface Cost {
   readonly operators: number;
 }
 
-/** What has been decided of the nodes so far. */
+/** Decisions so far. */
 interface Decided {
   readonly limits: BindingLimits;
   readonly inlined: Map<Node, Cost>;
   readonly absorbable: Set<Node>;
 }
 
-/** Nodes must come inputs first. */
+/** Decides for all nodes of a graph; `order` must be topological. */
 export function decideFusion(
   order: readonly Node[],
   roots: ReadonlySet<Node>,
@@ -76,7 +82,7 @@ function mayInline(node: Node, moves: boolean, readers: readonly Node[], uses: R
   );
 }
 
-/** Whether a reader computes this operand as it reads it. */
+/** Whether a reader can compute this operand inline. */
 function readsElements(reader: Node, operand: Node): boolean {
   if (reader.op === "concat") return true;
   if (reader.op === "scatterAddRows" || reader.op === "embeddingBagGradTable")
@@ -94,8 +100,8 @@ function sameSizeReader(node: Node, readers: readonly Node[]): boolean {
 }
 
 /**
- * What a node's code reads and how long it is. Operands that make it too much are taken out of `inlined`, into memory, and then products out of
- * `absorbable`.
+ * A node's cost: the leaves that its code reads and its number of operators. If that exceeds the limits, it removes
+ * operands from `inlined`, so that they are materialised, and then products from `absorbable`.
  */
 function costOf(node: Node, decided: Decided): Cost {
   const { inlined, absorbable, limits } = decided;
@@ -120,7 +126,10 @@ function costOf(node: Node, decided: Decided): Cost {
   }
 }
 
-/** Of the kernel that computes a node: its result, what it reads, and of the product that it may be the end of the factors and their scales. */
+/**
+ * Bindings of a node's kernel: the result, its leaves, and, if a product fuses with it, the product's factors and
+ * scales.
+ */
 function bindingsOf(node: Node, leaves: ReadonlySet<Node>, { limits, absorbable }: Decided): number {
   const windows = ({ shape }: Node): number => windowCount(bytesOf({ size: sizeOf(shape) }), limits);
   let product = 0;
@@ -151,7 +160,10 @@ function consumersOf(order: readonly Node[]): Map<Node, Node[]> {
   return consumers;
 }
 
-/** How often a node would be computed if everybody did so on reading: moving an element does not compute it, whoever reads it then does. */
+/**
+ * How often each node would be computed if all readers inlined it. Readers that only move elements count by their own
+ * uses.
+ */
 function usesOf(
   order: readonly Node[],
   consumers: ReadonlyMap<Node, readonly Node[]>,

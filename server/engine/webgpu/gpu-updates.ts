@@ -1,4 +1,4 @@
-/** Updates as launches: all gradient norms first, since none of a program's updates may happen when one is not finite. */
+/** Plans updates as launches. The gradient norm comes first: if it is not finite, no update may happen. */
 import { applyLaunch, writeAtLaunch } from "../../../kernels/updates.ts";
 import type { Update } from "../device.ts";
 import { DeviceError, InvalidGraphError } from "../errors.ts";
@@ -34,7 +34,7 @@ export async function planUpdates(
   };
 }
 
-/** Throws `DeviceError` where a write would go beyond its cache: `start` is an input, so that this is known before the run. */
+/** Throws `DeviceError` if a write would go beyond its cache; `start` is an input, so this is known before the run. */
 export function checkWrites(updates: readonly Update<Value>[], inputs: Readonly<Record<string, Values>>): void {
   for (const update of updates) {
     if (update.kind !== "writeAt") continue;

@@ -1,4 +1,4 @@
-/** Runs and times single kernels on an adapter, outside of any program: for choosing between kernels and for measuring peaks. */
+/** Runs and times single kernels on an adapter, outside any program: to choose kernels and to measure peaks. */
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import type { Launch } from "../../../kernels/wgsl.ts";
 import { DeviceError } from "../errors.ts";
@@ -15,7 +15,7 @@ export interface TimedStep {
 
 export interface TimerOptions {
   readonly repeats: number;
-  /** One submit takes about so long; kernels are run again and again to fill it. */
+  /** Target duration of one submit; kernels repeat to fill it. */
   readonly submitMs: number;
 }
 
@@ -27,7 +27,7 @@ export class KernelTimer {
   readonly #options: AdapterOptions | undefined;
   readonly #buffers = new Map<string, GPUBuffer>();
 
-  /** On a device that is open already, which stays open. */
+  /** Uses an open device, and leaves it open. */
   constructor(context: GpuContext, options?: AdapterOptions) {
     this.#context = context;
     this.#options = options;
@@ -35,14 +35,14 @@ export class KernelTimer {
     this.adapter = matmulAdapterOf(context);
   }
 
-  /** On a device of its own, for `close` to close. Throws `NoAdapterError`. */
+  /** Opens a device of its own, which `close` closes. Throws `NoAdapterError`. */
   static async open(options: AdapterOptions = {}): Promise<KernelTimer> {
     return new KernelTimer(new GpuContext(await openAdapter(options)), options);
   }
 
   /**
-   * True where the device was lost or can no longer be trusted, and has been opened again: its buffers are gone. Throws what went wrong where the
-   * device is not the timer's own, and `NoAdapterError`.
+   * Reopens the device if it was lost or failed, and returns whether it did; the buffers are gone then. Throws the
+   * device's error if the device is not the timer's own, and `NoAdapterError`.
    */
   async reopenIfLost(): Promise<boolean> {
     try {
@@ -57,7 +57,7 @@ export class KernelTimer {
     return true;
   }
 
-  /** Gives buffers values, or zeros where a number of elements stands. What was there under a name is freed. */
+  /** Creates buffers with values, or with zeros for a number of elements. Frees earlier buffers of the same names. */
   async fill(buffers: Readonly<Record<string, Float32Array<ArrayBuffer> | number>>): Promise<void> {
     for (const [name, values] of Object.entries(buffers)) {
       this.free([name]);
@@ -77,7 +77,10 @@ export class KernelTimer {
     }
   }
 
-  /** Runs the steps once and reads so many elements of a buffer. Throws `DeviceError` naming the kernel that does not compile. */
+  /**
+   * Runs the steps once and reads `elements` of buffer `name`. Throws `DeviceError` naming a kernel that does not
+   * compile.
+   */
   async run(steps: readonly TimedStep[], name: string, elements: number): Promise<Float32Array<ArrayBuffer>> {
     const { device } = this.#context;
     const bytes = Math.ceil(elements / 4) * 16;
@@ -96,7 +99,7 @@ export class KernelTimer {
   async seconds(steps: readonly TimedStep[], { repeats, submitMs }: TimerOptions): Promise<number> {
     let calls = 1;
     let took = await this.#submit(steps, calls);
-    // What the first run spent on compiling is not counted.
+    // Discard the first run's time, which includes compilation.
     took = await this.#submit(steps, calls);
     while (took * 1000 < submitMs / 2 && calls < mostCalls) {
       calls = Math.min(mostCalls, Math.ceil(calls * Math.min(8, submitMs / 1000 / Math.max(took, 1e-5))));

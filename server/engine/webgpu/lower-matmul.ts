@@ -7,7 +7,7 @@ import { type NodeOf, sizeOf } from "../graph.ts";
 import type { Lowering } from "./lowering-types.ts";
 import type { Value } from "./values.ts";
 
-/** What comes after a product in the same kernel: code over `value` and `at`, the values that it reads, and where the result goes. */
+/** A product's fused epilogue: code over `value` and `at`, the values that it reads, and the result. */
 export interface AfterMatmul {
   readonly epilogue: Fragment;
   readonly values: readonly Value[];
@@ -24,11 +24,11 @@ export interface ProductOperands {
   readonly b: Value;
   readonly result: Value;
   readonly after?: Omit<AfterMatmul, "result"> | undefined;
-  /** The product is added to what the result holds. */
+  /** Whether to add the product to the result's old values. */
   readonly accumulate?: boolean;
 }
 
-/** The one place where products are chosen. */
+/** Chooses a product's kernel and runs it; all products go through here. */
 export function runProduct(shape: MatmulShape, operands: ProductOperands, lowering: Lowering): void {
   const { a, b, result, accumulate = false } = operands;
   const { epilogue = plainFragment, values = [] } = operands.after ?? {};
@@ -56,7 +56,7 @@ export function runProduct(shape: MatmulShape, operands: ProductOperands, loweri
     );
 }
 
-/** Products with one right operand for all of a batch are one product of more rows. */
+/** A product's shape. A batch with a shared right operand becomes one product of more rows. */
 export function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
   const { transA, transB, alpha } = node.attrs;
   const [left, right] = node.inputs;
@@ -67,8 +67,8 @@ export function matmulShapeOf(node: NodeOf<"matmul">): MatmulShape {
 }
 
 /**
- * Tiles of such a product would be mostly empty, and take longer to compile than to run: the more so on a processor, where a kernel takes
- * seconds to compile.
+ * Whether a product is too small for tiles: they would be mostly empty, and compiling would take longer than running;
+ * more so on a software adapter, where compiling a kernel takes seconds.
  */
 function isSmall({ batch, M, N, K }: MatmulShape, { software }: MatmulAdapter): boolean {
   return batch * M * N * K <= 2 ** (software ? 23 : 20);

@@ -9,7 +9,7 @@ import { reduceInto, reduceShape } from "./lower-reduction.ts";
 import type { Lowering } from "./lowering-types.ts";
 import type { Value } from "./values.ts";
 
-/** The base is copied, computed as it is read, and rows are added to the copy. */
+/** Copies the base, which may be inlined, and adds the rows to the copy. */
 export function lowerScatterAddRows(node: NodeOf<"scatterAddRows">, lowering: Lowering): void {
   const [idValue, rowValue] = [lowering.read(node.inputs[1]), lowering.read(node.inputs[2])];
   const result = copyOfBase(node, lowering);
@@ -19,7 +19,7 @@ export function lowerScatterAddRows(node: NodeOf<"scatterAddRows">, lowering: Lo
   lowering.run(addLinkedRowsLaunch(idValue.size, width), [idValue, links, rowValue, result]);
 }
 
-/** Which rows have which id is marked in one bit each, and every row of the table sums those that have it. */
+/** Marks in a bit matrix which bags use which id; then each row of the table sums over the bags that use it. */
 export function lowerBagGradTable(node: NodeOf<"embeddingBagGradTable">, lowering: Lowering): void {
   const shape = bagsOf(node);
   const [ids, weights, dY] = node.inputs.slice(1).map((input) => lowering.read(input));
@@ -46,7 +46,7 @@ function copyOfBase(node: NodeOf<"scatterAddRows"> | NodeOf<"embeddingBagGradTab
   return result;
 }
 
-/** Each part is written to its places, computed as it is read. */
+/** Writes each part, which may be inlined, to its range of the result. */
 export function lowerConcat(node: NodeOf<"concat">, lowering: Lowering): void {
   const result = lowering.result(node);
   const inside = sizeOf(node.shape.slice(node.attrs.axis + 1));

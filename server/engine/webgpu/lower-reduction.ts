@@ -8,7 +8,7 @@ import { plainFragment } from "../../../kernels/wgsl.ts";
 import { type Node, type NodeOf, type Shape, sizeOf } from "../graph.ts";
 import type { Lowering } from "./lowering-types.ts";
 
-/** A sum or maximum over axes of a node whose elements are computed as they are read. */
+/** Lowers a sum or maximum over axes; the operand may be inlined. */
 export function lowerReduction(
   node: NodeOf<"sum"> | NodeOf<"mean"> | NodeOf<"max">,
   { kind, scale }: Pick<ReduceShape, "kind" | "scale">,
@@ -28,7 +28,7 @@ export interface Reduction {
   readonly shape: ReduceShape & { readonly neighbours: boolean };
 }
 
-/** One launch, or two when many elements make few results: chunks first, then those. */
+/** One launch, or two if there are few results of many elements: first per chunk, then over chunks. */
 export function reduceInto(node: Node, { fragment, values, shape }: Reduction, lowering: Lowering): void {
   const chunks = chunksOf(shape);
   const launch = shape.neighbours || shape.reduced <= 8 ? reduceByInvocationLaunch : reduceByWorkgroupLaunch;
@@ -46,7 +46,7 @@ export function reduceInto(node: Node, { fragment, values, shape }: Reduction, l
 const columnsPlace = "r * p.outputs + o";
 const rowsPlace = "o * p.reduced + r";
 
-/** Enough chunks to fill a large GPU, each of a useful length. */
+/** The number of chunks: enough to fill a large GPU, each long enough to be worthwhile. */
 function chunksOf({ outputs, reduced, neighbours }: Reduction["shape"]): number {
   const wanted = neighbours ? Math.ceil(32_768 / outputs) : Math.ceil(512 / outputs);
   const most = Math.floor(reduced / (neighbours ? 32 : 4096));
@@ -54,11 +54,11 @@ function chunksOf({ outputs, reduced, neighbours }: Reduction["shape"]): number 
 }
 
 export interface ReduceOptions extends Pick<ReduceShape, "kind" | "scale"> {
-  /** How extents are written. */
+  /** Formats extents as code. */
   readonly extent?: (value: number) => string;
 }
 
-/** Which element of x is number r of those that result o is made of. Neighbouring axes of one kind are one axis. */
+/** The reduction's sizes, and the place in x of element r of result o. Merges adjacent axes of the same kind. */
 export function reduceShape(
   shape: Shape,
   axes: readonly number[],

@@ -1,4 +1,4 @@
-/** What the rules that bring operators to the device are given, and what a rule is; lowering.ts has the table of them. */
+/** Types of the GPU lowering rules and their context; lowering.ts has the table of rules. */
 import type { Precision, Tuned } from "../../../kernels/matmul/choose.ts";
 import type { MatmulAdapter } from "../../../kernels/matmul/variants.ts";
 import type { Launch } from "../../../kernels/wgsl.ts";
@@ -6,28 +6,28 @@ import type { Node, NodeOf, OpKind } from "../graph.ts";
 import type { FragmentBuilder, Place } from "./fragment-builder.ts";
 import type { BindingLimits, Value } from "./values.ts";
 
-/** What products are chosen by. */
+/** What the choice of a product's kernel depends on. */
 export interface MatmulChoice {
   readonly adapter: MatmulAdapter;
   readonly precision: Precision;
   readonly tuned: Tuned;
 }
 
-/** How a rule reaches operands and results while a program is planned. */
+/** A rule's access to operands and results while a program is planned. */
 export interface Lowering {
   readonly matmul: MatmulChoice;
-  /** How many elements of logits may be in memory at once where only some of them are wanted. */
+  /** Maximum elements of logits materialised at once if only log-probabilities of ids are needed. */
   readonly mostLogits: number;
   readonly limits: BindingLimits;
-  /** A node's elements in memory; computed now if they are not there yet. */
+  /** A node's value in memory; plans its computation if that is not done yet. */
   read(node: Node | undefined): Value;
-  /** Where the result of the node that is being lowered goes. */
+  /** The value that the lowered node's result is written to. */
   result(node: Node): Value;
   scratch(size: number): Value;
   constant(key: string, make: () => Float32Array): Value;
-  /** A number that the host checks after the run; it starts at 2^32 - 1. */
+  /** A status word that the host checks after the run; it starts at 2^32 - 1. */
   status(what: Node): Value;
-  /** The code that computes a node's element, for kernels that compute their operand as they read it. */
+  /** A builder for a node's per-element code, for kernels that inline their operand. */
   builder(mostExtents: number): FragmentBuilder;
   run(launch: Launch, values: readonly Value[]): void;
 }
@@ -41,9 +41,9 @@ export type ElementRule<K extends OpKind> = (
 ) => string;
 
 /**
- * How an operator comes to the device. `leaf`: it is there already. `element`: each element is a formula over elements of operands, so that it
- * can be computed inside the kernel of whoever reads it. Elements that only `move` cost nothing. `kernel`: launches of its own, which may
- * `fuse` the code of their operand.
+ * How an operator is lowered. `leaf`: its value is on the device already. `element`: each element is a formula over
+ * elements of operands, so readers' kernels can inline it; rules that only `move` elements cost nothing. `kernel`:
+ * launches of its own, which may `fuse` their operand's code.
  */
 export type LoweringRule<K extends OpKind> =
   | { readonly kind: "leaf" }

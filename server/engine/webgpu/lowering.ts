@@ -48,7 +48,7 @@ export const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   geluGrad: viaSlope("geluSlope"),
   geluTanh: viaFunction("geluTanhOf"),
   geluTanhGrad: viaSlope("geluTanhSlope"),
-  // Written so that NaN stays NaN.
+  // This form propagates NaN.
   relu: unary((x) => `select(${x}, 0.0f, ${x} < 0.0f)`),
   silu: formula((node, place, b) => {
     b.use("sigmoidOf");
@@ -120,7 +120,7 @@ export const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
 };
 
 export function ruleOf(node: Node): LoweringRule<OpKind> {
-  // A rule of the table for the node's own kind: the pairing that the type parameter cannot say.
+  // The table's rule for the node's own kind; the compiler cannot see that they match.
   return loweringRules[node.op] as unknown as LoweringRule<OpKind>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Subgroup matrices are experimental in Dawn and new in drivers, and a wrong product would train on without a word. So before they are
- * used, two small products of known result are computed with them on the adapter at hand.
+ * Self-test of subgroup matrices. They are experimental in Dawn and new in drivers, and wrong products would go
+ * unnoticed in training. So before their first use, this computes two small products of known result on the adapter.
  */
 import { candidates, type Precision } from "../../../kernels/matmul/choose.ts";
 import { matmulPlaceReference } from "../../../kernels/matmul/reference.loops.ts";
@@ -18,19 +18,19 @@ export type RunPlan = (
 ) => Promise<Float32Array>;
 
 export interface CheckedAdapter {
-  /** The same, without matrices if they are not to be trusted. */
+  /** The adapter, with an empty `matrices` list if they failed. */
   readonly adapter: MatmulAdapter;
-  /** Why they were left out. */
+  /** Why they were excluded. */
   readonly problem: string | undefined;
 }
 
-/** Whole tiles with both factors as they lie, and what crosses edges with both transposed. */
+/** One of whole tiles without transposes, and one that crosses tile edges with both factors transposed. */
 const shapes: readonly MatmulShape[] = [
   { batch: 1, M: 128, N: 128, K: 64, transA: false, transB: false, alpha: 1, sharedB: false },
   { batch: 2, M: 140, N: 75, K: 50, transA: true, transB: true, alpha: 0.5, sharedB: false },
 ];
 
-/** Leaves matrices out where they compute wrongly or are refused by the adapter's compiler. */
+/** Excludes matrices that compute wrong results or that the adapter's compiler refuses. */
 export async function checkMatrices(
   adapter: MatmulAdapter,
   precision: Precision,
@@ -41,7 +41,7 @@ export async function checkMatrices(
     if (variant === undefined || variant.kind !== "matrices") return { adapter, problem: undefined };
     const { batch, M, N, K } = shape;
     const random = Random.fromSeed(1);
-    // Small enough that halves would lose them without scales.
+    // So small that halves would underflow without scales.
     const values = (length: number) => Float32Array.from({ length }, () => 1e-6 * random.normal());
     const factors = { a: values(batch * M * K), b: values(batch * K * N) };
     const without = { ...adapter, matrices: [] };
@@ -57,7 +57,7 @@ export async function checkMatrices(
   return { adapter, problem: undefined };
 }
 
-/** The largest error of all places as a share of what rounding explains; NaN if there is one. */
+/** The largest error of any element, relative to its rounding bound; NaN if any is NaN. */
 function worstShare(
   shape: MatmulShape,
   { a, b }: Readonly<Record<"a" | "b", Float32Array>>,

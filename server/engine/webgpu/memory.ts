@@ -11,7 +11,7 @@ import { checkSizes } from "./windows.ts";
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
-/** All buffers of one program, and where each value stands in them. */
+/** All buffers of one program, and the span of each value. */
 export class Memory {
   readonly #context: GpuContext;
   readonly #plan: GpuPlan;
@@ -45,7 +45,7 @@ export class Memory {
     this.#inputBytes = end;
   }
 
-  /** Adds up what the plan needs, and allocates it if that is there. Throws `DeviceError`. */
+  /** Checks that the plan's memory is available, then allocates it. Throws `DeviceError`. */
   static async create(context: GpuContext, plan: GpuPlan, stores: readonly GpuStateStore[]): Promise<Memory> {
     checkSizes(plan, context.limits);
     const memory = new Memory(context, plan, stores);
@@ -64,7 +64,7 @@ export class Memory {
     return need(this.#readBack, "read-back");
   }
 
-  /** The run's number, then a word for each status, by 256 bytes. */
+  /** The run's number, then one word per status, each at a stride of 256 bytes. */
   get status(): Span {
     return { buffer: need(this.#status, "status"), offset: 0, bytes: 256 * (this.#plan.statuses.length + 1) };
   }
@@ -103,7 +103,7 @@ export class Memory {
     }
   }
 
-  /** A buffer of the program's own with these words in it. */
+  /** Uploads words to a new buffer of the program. */
   async upload(what: string, values: Values | Uint32Array): Promise<Span> {
     const bytes = bytesOf({ size: values.length });
     const buffer = await this.#own(what, bytes, usage);
@@ -140,7 +140,7 @@ export class Memory {
     this.#context.device.queue.writeBuffer(need(this.#status, "status"), 0, words);
   }
 
-  /** Values of a span, read apart from a run. */
+  /** Reads a span's values outside a run. */
   async download({ buffer, offset }: Span, bytes: number): Promise<Float32Array> {
     const target = await this.#context.allocate("a read-out", bytes, bufferUsage.mapRead | bufferUsage.copyTarget);
     try {
@@ -225,7 +225,7 @@ function valuesOf(plan: GpuPlan): Set<Value> {
   ]);
 }
 
-/** Of the buffer that a run is read from: outputs, statuses and a gradient norm. */
+/** Bytes of the read-back buffer: outputs, statuses and a gradient norm. */
 function resultBytes({ outputs, statuses }: GpuPlan): number {
   const status = 256 * (statuses.length + 2);
   return outputs.reduce((sum, { value }) => sum + aligned(bytesOf(value)), status);
@@ -235,7 +235,7 @@ function constantsOf(plan: GpuPlan): Value[] {
   return [...valuesOf(plan)].filter(({ place }) => place.kind === "constant");
 }
 
-/** What is read after the last step: results, and what updates take. */
+/** Values that are read after the last step: outputs and operands of updates. */
 function keptValues(plan: GpuPlan): Set<Value> {
   const kept = new Set(plan.outputs.map(({ value }) => value));
   for (const update of plan.updates) {

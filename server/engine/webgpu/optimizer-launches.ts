@@ -1,4 +1,4 @@
-/** AdamW as launches over arenas: blocks of parameters, in as few launches as buffers and what is bound at once allow. */
+/** AdamW as launches over arenas: blocks of parameters, in as few launches as buffers and binding sizes allow. */
 import {
   type AdamWArenas,
   adamWBlock,
@@ -28,7 +28,9 @@ export interface PlannedOptimizer {
   readonly plan: OptimizerPlan;
 }
 
-/** Blocks whose four values stand in the same four buffers, within reach of one binding, are one launch: with arenas, nearly all of them. */
+/**
+ * Plans AdamW. Blocks with the same four buffers, within one binding's size, share a launch: with arenas, nearly all.
+ */
 export async function planOptimizer(
   update: Extract<Update<Value>, { kind: "adamW" }>,
   memory: Memory,
@@ -58,7 +60,7 @@ export async function planOptimizer(
 }
 
 const roles = ["parameters", "gradients", "first", "second"] as const;
-/** Where the four values of an entry, or of a part of it, stand. */
+/** The spans of an entry's four values, or of parts of them. */
 type EntrySpans = { readonly [K in (typeof roles)[number]]: Span };
 
 function spansOf({ parameter, gradient, firstMoment, secondMoment }: AdamWEntry<Value>, memory: Memory): EntrySpans {
@@ -70,7 +72,7 @@ function spansOf({ parameter, gradient, firstMoment, secondMoment }: AdamWEntry<
   };
 }
 
-/** What one workgroup steps each. */
+/** Splits an entry into blocks of one workgroup each. */
 function blocksOf(entry: AdamWEntry<Value>, memory: Memory, limits: BindingLimits): EntrySpans[] {
   const spans = spansOf(entry, memory);
   const total = bytesOf(entry.parameter);
@@ -109,13 +111,13 @@ function bufferKey(spans: EntrySpans): string {
   return roles.map((role) => numberOf(spans[role].buffer)).join();
 }
 
-/** Blocks of one launch, and what is bound of each buffer to reach all of them. */
+/** The blocks of one launch, and the span of each buffer that covers them. */
 interface Reachable {
   readonly blocks: EntrySpans[];
   reach: ReadonlyMap<GPUBuffer, Span>;
 }
 
-/** Cuts blocks of the same buffers where what they reach from first to last is more than one binding shows. */
+/** Splits blocks of the same buffers into groups whose spans each fit one binding. */
 function reachable(blocks: readonly EntrySpans[], { bytes: most }: BindingLimits): Reachable[] {
   const groups: Reachable[] = [];
   for (const block of blocks) {
@@ -129,7 +131,7 @@ function reachable(blocks: readonly EntrySpans[], { bytes: most }: BindingLimits
   return groups;
 }
 
-/** What has to be bound of each buffer to reach a block too. */
+/** The spans, widened to cover another block. */
 function widened(reach: ReadonlyMap<GPUBuffer, Span>, block: EntrySpans): Map<GPUBuffer, Span> {
   const wider = new Map(reach);
   for (const { buffer, offset, bytes } of Object.values(block)) {
@@ -142,9 +144,9 @@ function widened(reach: ReadonlyMap<GPUBuffer, Span>, block: EntrySpans): Map<GP
 }
 
 interface Arenas {
-  /** One name for each buffer. */
+  /** One name per distinct buffer. */
   readonly names: AdamWArenas;
-  /** What is bound of each: blocks are found in it by the table. */
+  /** The bound span of each; the table locates blocks within it. */
   readonly spans: EntrySpans;
 }
 
@@ -163,7 +165,7 @@ function arenasOf({ blocks: [own], reach }: Reachable): Arenas {
   };
 }
 
-/** Rows of `blockFields` numbers, by four elements: where a block starts in what is bound of each buffer, and its length. */
+/** Rows of `blockFields` numbers, in units of four elements: a block's start in each bound span, and its length. */
 function blockTable(group: readonly EntrySpans[], bound: EntrySpans): Uint32Array {
   const table = new Uint32Array(group.length * blockFields);
   for (const [index, block] of group.entries()) {

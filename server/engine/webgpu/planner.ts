@@ -13,15 +13,15 @@ import type { Lowering, MatmulChoice } from "./lowering-types.ts";
 import { lowerRowLogits, mostLogits as usualLogits } from "./row-logits.ts";
 import { type BindingLimits, type Step, unlimited, type Value } from "./values.ts";
 
-/** A program as launches on values, before anything is allocated. */
+/** A program as launches on symbolic values, before allocation. */
 export interface GpuPlan {
   readonly steps: readonly Step[];
   readonly inputs: readonly PlannedInput[];
   readonly outputs: readonly { readonly name: string; readonly value: Value; readonly node: Node }[];
   readonly updates: readonly Update<Value>[];
-  /** What stands in the arenas that the optimizer steps over, in its order there. */
+  /** Gradients in the optimizer's arenas, in arena order. */
   readonly gradients: readonly Value[];
-  /** Numbers that the host checks, by slot: the node that set them. */
+  /** Status words that the host checks, by slot: the node that sets each. */
   readonly statuses: readonly Node[];
 }
 
@@ -74,7 +74,7 @@ class Planner implements Lowering {
 
   plan(): GpuPlan {
     const roots = [...this.#outputs.values(), ...this.#updates.flatMap(operandsOf)];
-    // In the graph's order, so that what is kept in memory is computed once, before those who read it.
+    // In topological order, so that materialised nodes are computed once, before their readers.
     for (const node of this.#order) if (this.#fusion.isStored(node)) this.read(node);
     for (const root of roots) this.read(root);
     return {
@@ -157,7 +157,7 @@ class Planner implements Lowering {
     };
     if (node.op === "state" || node.op === "input") return value({ kind: node.op, name: node.attrs.name });
     if (node.op === "constant") return value({ kind: "constant", values: node.attrs.values });
-    // The same elements in the same order, unless somebody has to own a copy.
+    // A reshape aliases its input, unless it needs a copy of its own.
     if (node.op === "reshape" && !this.#fusion.isInlined(node.inputs[0]) && !this.#fusion.needsCopy(node)) {
       const same = this.read(node.inputs[0]);
       this.#values.set(node, same);
@@ -167,7 +167,7 @@ class Planner implements Lowering {
   }
 
   #compute(node: Node): void {
-    // What is computed on the way to another kernel is no part of that kernel.
+    // A nested node's kernel is not part of the kernel being built, so save and restore the outer one.
     const outer = this.#writing;
     this.#writing = undefined;
     const rule = ruleOf(node);
@@ -179,7 +179,7 @@ class Planner implements Lowering {
     this.#writing = outer;
   }
 
-  /** One kernel for a node and all that is computed inside it: a kernel of its own, or the end of a product's. */
+  /** Plans one kernel for a node and everything inlined into it: its own kernel, or a product's epilogue. */
   #computeElements(node: Node): void {
     const writing: Writing = { root: node, product: undefined };
     this.#writing = writing;
@@ -187,7 +187,7 @@ class Planner implements Lowering {
     const fragment = builder.build(node);
     const result = this.result(node);
     if (writing.product !== undefined) {
-      // A product's kernel has no room for parameters of what comes after it.
+      // A product's kernel has no room for its epilogue's parameters.
       const fixed = this.builder(0);
       lowerMatmul(writing.product, this, { epilogue: fixed.build(node), values: fixed.values, result });
       return;
@@ -210,12 +210,12 @@ class Planner implements Lowering {
     return rule.kind === "element" ? rule.element(node, place, builder, this) : undefined;
   }
 
-  /** A product's kernel can end in code that reads each of its elements once, at its own place. */
+  /** Whether a product can fuse here: an epilogue must read each product element once, at its own index. */
   #mayAbsorb(node: Node, place: Place, { product }: Writing): boolean {
     return this.#fusion.isAbsorbable(node) && place.linear === "at" && (product === undefined || product === node);
   }
 
-  /** Gradients that only the optimizer reads stand one after another in arenas, so that it steps over all of them in one launch. */
+  /** Assigns gradients that only the optimizer reads to arenas, so that one launch steps over all of them. */
   #placeGradients(): void {
     const read = new Set(this.#order.flatMap((node) => node.inputs));
     for (const update of this.#updates) {
@@ -228,7 +228,7 @@ class Planner implements Lowering {
     }
   }
 
-  /** The node that computes what a gradient shows, if nobody else reads either. */
+  /** The node that computes a gradient (through a reshape), if nothing else reads either. */
   #sourceOf(gradient: Node, read: ReadonlySet<Node>): Node | undefined {
     if (read.has(gradient)) return undefined;
     if (gradient.op !== "reshape") return ruleOf(gradient).kind === "leaf" ? undefined : gradient;
@@ -239,7 +239,7 @@ class Planner implements Lowering {
   }
 }
 
-/** The node whose elements a kernel writes, and the product that the kernel turned out to be the end of. */
+/** The kernel being built: the node that it writes, and the product that it became the epilogue of. */
 interface Writing {
   readonly root: Node;
   product: NodeOf<"matmul"> | undefined;

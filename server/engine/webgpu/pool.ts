@@ -1,4 +1,4 @@
-/** Which transient values share buffers: those that nobody reads any more make room for those that come after. */
+/** Buffer reuse among transient values: a value's buffer is free after its last read. */
 import { bytesOf, type Step, type Value, wholeOf } from "./values.ts";
 
 export interface Pool {
@@ -7,7 +7,7 @@ export interface Pool {
   readonly bufferOf: ReadonlyMap<Value, number>;
 }
 
-/** `kept` values are read after the last step. */
+/** Assigns buffers; `kept` values are read after the last step. */
 export function assignBuffers(steps: readonly Step[], kept: ReadonlySet<Value>): Pool {
   const lastUse = new Map<Value, number>();
   for (const [index, { values }] of steps.entries()) for (const value of values) lastUse.set(wholeOf(value), index);
@@ -40,7 +40,7 @@ function choose(bytes: number, sizes: number[], free: ReadonlySet<number>): numb
     if (largest === undefined || size > (sizes[largest] ?? 0)) largest = buffer;
   }
   if (fitting !== undefined) return fitting;
-  // A small buffer made much larger would not be there for small values.
+  // Do not grow a buffer more than fourfold: it should stay available for small values.
   if (largest !== undefined && (sizes[largest] ?? 0) * 4 >= bytes) {
     sizes[largest] = bytes;
     return largest;

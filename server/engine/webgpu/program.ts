@@ -11,7 +11,7 @@ import type { Span } from "./span.ts";
 import type { GpuStateStore } from "./state.ts";
 import { aligned, bytesOf } from "./values.ts";
 
-/** A plan with its memory and pipelines: everything that does not change from run to run. */
+/** A plan with its memory and pipelines: everything that is fixed across runs. */
 export class GpuProgram implements Program {
   readonly #context: GpuContext;
   readonly #plan: GpuPlan;
@@ -92,7 +92,7 @@ export class GpuProgram implements Program {
     return this.#results(data);
   }
 
-  /** Each submit copies the run's number beside the results, so that one that is missing is noticed. */
+  /** Records a submit, which also copies the run's number beside the results, so that a dropped submit is detected. */
   #submit({ steps, copiesResults, updates }: Submit, at: number): void {
     const { outputs, after, marksAt } = this.#readBack;
     const encoder = this.#context.device.createCommandEncoder();
@@ -108,7 +108,7 @@ export class GpuProgram implements Program {
     encoder.copyBufferToBuffer(buffer, offset, this.#memory.readBack, at, bytes);
   }
 
-  /** Throws what the run itself reported. */
+  /** Throws errors that the run itself reported. */
   async #check(data: ArrayBuffer, inputs: Readonly<Record<string, Values>>): Promise<void> {
     const marks = new Uint32Array(data, this.#readBack.marksAt, this.#submits.length);
     if (marks.some((run) => run !== this.#runs))
@@ -128,7 +128,10 @@ export class GpuProgram implements Program {
     return new Float32Array(data, this.#readBack.normsAt + index * 256, 1)[0] ?? Number.NaN;
   }
 
-  /** Finds the first gradient that is not finite. The gradients stand where they were: nobody writes over them before the next run. */
+  /**
+   * Finds the first gradient that is not finite. The gradients are intact: nothing overwrites them before the next
+   * run.
+   */
   async #blame(
     { parameters, settings, normName }: UpdatePlan["optimizers"][number],
     norm: number,
@@ -156,7 +159,7 @@ export class GpuProgram implements Program {
   }
 }
 
-/** How people call what a kernel looked at. */
+/** Names for messages of what a kernel checked. */
 const namesOf: Readonly<Record<string, string>> = { sampleRows: "the sampling probabilities" };
 
 interface ReadBack {
@@ -165,13 +168,13 @@ interface ReadBack {
   readonly after: readonly { readonly span: Span; readonly at: number }[];
   readonly statusAt: number;
   readonly normsAt: number;
-  /** A word for each submit. */
+  /** Offset of one word per submit. */
   readonly marksAt: number;
 }
 
 const markBytes = 4;
 
-/** Where everything that a run gives back stands in the one buffer that is mapped at its end. */
+/** Layout of the read-back buffer, which is mapped at the end of a run and holds all its results. */
 function planReadBack(plan: GpuPlan, updates: UpdatePlan, memory: Memory, submits: number): ReadBack {
   let end = 0;
   const place = (span: Span): { span: Span; at: number } => {

@@ -1,6 +1,7 @@
 /**
- * Logits [N, V] of which only the log-probabilities of one id a row are wanted, as in losses of language models: they are the largest
- * tensors of training, so they are made, used and made into their own gradient some rows at a time. Letters: N rows, V vocabulary.
+ * Logits [N, V] of which only the log-probability of one id per row is needed, as in language-model losses. They are
+ * the largest tensors of training, so they are computed, used and overwritten by their own gradient some rows at a
+ * time. Letters: N rows, V vocabulary.
  */
 import { gatherLogProbsInPlaceLaunch, gatherLogProbsLaunch } from "../../../kernels/rows.ts";
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
@@ -8,28 +9,31 @@ import { matmulShapeOf, runProduct } from "./lower-matmul.ts";
 import type { Lowering } from "./lowering-types.ts";
 import { partAlignment, partOf, type Value } from "./values.ts";
 
-/** Elements of logits in memory at once: 128 MiB, which every adapter binds; products of so many rows lose no speed. */
+/**
+ * Maximum elements of logits materialised at once: 128 MiB, which every adapter binds and at which products run at
+ * full speed.
+ */
 export const mostLogits = 2 ** 25;
 
-/** A product that nobody reads but these, so that it need not be there as a whole, nor its gradient. */
+/** A product with no readers but these nodes, so that neither it nor its gradient must be materialised whole. */
 export interface RowLogits {
   readonly logits: NodeOf<"matmul">;
   readonly ids: Node;
   readonly logProbs: NodeOf<"gatherLogProbs"> | undefined;
   readonly gradient: NodeOf<"gatherLogProbsGrad"> | undefined;
-  /** What the gradient goes into. */
+  /** The products that read the gradient. */
   readonly products: readonly GradientProduct[];
-  /** All logits, where they wait for their gradient in one piece. */
+  /** All logits, if they fit in one chunk and wait for their gradient. */
   held: Value | undefined;
 }
 
 interface GradientProduct {
   readonly node: NodeOf<"matmul">;
-  /** gradient^T @ other, summed over rows; else gradient @ other, a row for a row. */
+  /** True: gradient^T @ other, summed over rows. False: gradient @ other, row by row. */
   readonly sums: boolean;
 }
 
-/** By each of its nodes. `consumers` lists every reader once. */
+/** Maps every node of each group to its group. `consumers` lists every reader once. */
 export function findRowLogits(
   order: readonly Node[],
   consumers: ReadonlyMap<Node, readonly Node[]>,
@@ -46,7 +50,7 @@ export function findRowLogits(
   return found;
 }
 
-/** Computes what `asked` for, and with the log-probabilities all else of the group unless that waits for them. */
+/** Lowers the node `asked` of a group, and with it the rest, unless the gradient depends on the log-probabilities. */
 export function lowerRowLogits(group: RowLogits, asked: Node, lowering: Lowering): void {
   const { logProbs, gradient } = group;
   const waits = gradient === undefined || (logProbs !== undefined && reaches(gradient.inputs[2], logProbs));
@@ -90,7 +94,7 @@ function lowerForward(group: RowLogits, logProbs: Node, lowering: Lowering): voi
   }
 }
 
-/** Logits that did not fit at once are computed again where their gradient had to wait for their log-probabilities. */
+/** Lowers the gradient with its products. If it had to wait, logits that did not fit at once are recomputed. */
 function lowerBoth(
   group: RowLogits,
   gradient: NodeOf<"gatherLogProbsGrad">,
@@ -98,7 +102,7 @@ function lowerBoth(
   lowering: Lowering,
 ): void {
   const [rows, ids] = [lowering.read(group.logits.inputs[0]), lowering.read(group.ids)];
-  // Reading it has the log-probabilities computed that it waits for.
+  // This read also lowers the log-probabilities, if the gradient depends on them.
   const slopes = lowering.read(gradient.inputs[2]);
   const others = group.products.map(({ node }) => lowering.read(node.inputs[1]));
   const chunks = chunksOf(group.logits, lowering.mostLogits);
@@ -126,7 +130,7 @@ interface Chunk {
   readonly rows: number;
 }
 
-/** Nearly equal parts of the rows, of which each begins where a binding may. */
+/** Splits the rows into nearly equal chunks, each aligned as bindings require. */
 function chunksOf({ shape: [N = 1, V = 1] }: Node, most: number): Chunk[] {
   if (N * V <= most) return [{ N, start: 0, rows: N }];
   const atOnce = Math.max(1, Math.floor(most / V / partAlignment)) * partAlignment;
@@ -151,7 +155,7 @@ function runLogits(
   runProduct({ ...matmulShapeOf(node), M: chunk.rows }, operands, lowering);
 }
 
-/** The chunk's rows of a value that has one or more elements for each row. */
+/** The chunk's rows of a value that has one or more elements per row. */
 function own(value: Value, { N, start, rows }: Chunk): Value {
   const each = value.size / N;
   return partOf(value, start * each, rows * each);

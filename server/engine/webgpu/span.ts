@@ -1,4 +1,4 @@
-/** Ranges of buffers, and what turns kernels on them into commands. */
+/** Ranges of buffers, and the context that turns kernels on them into commands. */
 import type { Kernel } from "../../../kernels/wgsl.ts";
 import type { BindingLimits } from "./values.ts";
 
@@ -14,7 +14,7 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** What binding a launch needs of the device's context. */
+/** The part of the device's context that binding a launch needs. */
 export interface LaunchContext {
   readonly device: Pick<GPUDevice, "createBindGroup">;
   readonly limits: BindingLimits;

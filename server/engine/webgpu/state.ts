@@ -6,13 +6,13 @@ import { bufferUsage, type GpuContext } from "./context.ts";
 import type { Span } from "./span.ts";
 import { bytesOf } from "./values.ts";
 
-/** Where a state stands, and what it is. */
+/** A state's span, dtype and shape. */
 export interface HeldState extends Span {
   readonly shape: Shape;
   readonly dtype: DType;
 }
 
-/** State in arenas: entries one after another in as few buffers as the adapter's limits allow. */
+/** State in arenas: contiguous entries in as few buffers as the adapter's limits allow. */
 export class GpuStateStore implements StateStore {
   readonly names: readonly string[];
   readonly #context: GpuContext;
@@ -94,7 +94,7 @@ export class GpuStateStore implements StateStore {
 }
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
-/** Written in parts, because Dawn keeps a copy of what is being written. */
+/** Chunk size of writes, because Dawn keeps a copy of each write. */
 const writeBytes = 64 * 2 ** 20;
 
 function write({ device }: GpuContext, name: string, { buffer, offset, shape }: HeldState, values: Values): void {

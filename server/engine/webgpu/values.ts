@@ -1,7 +1,7 @@
 import type { Launch } from "../../../kernels/wgsl.ts";
 import type { DType, Shape, Values } from "../graph.ts";
 
-/** Elements on the device while a program is planned. Where transient ones stand follows from who reads them last. */
+/** A symbolic tensor on the device while a program is planned. The pool places transient ones by their last read. */
 export interface Value {
   readonly shape: Shape;
   readonly size: number;
@@ -13,12 +13,12 @@ export type Place =
   | { readonly kind: "transient" }
   | { readonly kind: "state"; readonly name: string }
   | { readonly kind: "input"; readonly name: string }
-  /** The gradient of a parameter, in the arenas that the optimizer steps over: its number among them. */
+  /** A parameter's gradient in the optimizer's arenas, by index. */
   | { readonly kind: "gradient"; readonly index: number }
   | { readonly kind: "constant"; readonly values: Values | Uint32Array }
   /** Elements of another value from `start` on. */
   | { readonly kind: "part"; readonly of: Value; readonly start: number }
-  /** A number that the host looks at after a run: by 256 bytes. */
+  /** A status word that the host reads after a run, at a stride of 256 bytes. */
   | { readonly kind: "status"; readonly slot: number };
 
 /** A launch with what it binds, in the order of its kernel's bindings. */
@@ -27,9 +27,9 @@ export interface Step {
   readonly values: readonly Value[];
 }
 
-/** What WebGPU asks of the offset of a binding. */
+/** WebGPU's alignment of binding offsets, in bytes. */
 export const bindingAlignment = 256;
-/** Parts must begin at multiples of so many elements. */
+/** Alignment of the starts of parts, in elements. */
 export const partAlignment = bindingAlignment / 4;
 
 /** Elements `start` to `start + size` of a value, as kernels bind them. */
@@ -38,34 +38,34 @@ export function partOf(value: Value, start: number, size: number): Value {
   return { shape: [size], size, dtype: value.dtype, place: { kind: "part", of: value, start } };
 }
 
-/** The value that has a place of its own. */
+/** The underlying value that is allocated. */
 export function wholeOf(value: Value): Value {
   return value.place.kind === "part" ? wholeOf(value.place.of) : value;
 }
 
-/** What an adapter binds and holds. */
+/** An adapter's limits on bindings and buffers. */
 export interface BindingLimits {
-  /** Of a tensor that one binding shows; whole multiples of `bindingAlignment`. */
+  /** Maximum bytes of one binding; a multiple of `bindingAlignment`. */
   readonly bytes: number;
-  /** Buffers of one kernel. */
+  /** Maximum bindings of one kernel. */
   readonly count: number;
-  /** Of one buffer. */
+  /** Maximum bytes of one buffer. */
   readonly bufferBytes: number;
 }
 
-/** Nothing is too large: for plans that are only looked at. */
+/** No limits, for plans that are only inspected. */
 export const unlimited: BindingLimits = {
   bytes: Number.POSITIVE_INFINITY,
   count: Number.POSITIVE_INFINITY,
   bufferBytes: Number.POSITIVE_INFINITY,
 };
 
-/** How many bindings a tensor takes. */
+/** The number of bindings that a tensor takes. */
 export function windowCount(bytes: number, limits: BindingLimits): number {
   return Math.max(1, Math.ceil(bytes / limits.bytes));
 }
 
-/** Bytes that a value takes: whole quads, so that kernels may read by four. */
+/** Bytes of a value, rounded up to whole quads, so that kernels may read vec4s. */
 export function bytesOf(value: Pick<Value, "size">): number {
   return Math.ceil(value.size / 4) * 16;
 }
@@ -74,7 +74,7 @@ export function aligned(bytes: number): number {
   return Math.ceil(bytes / bindingAlignment) * bindingAlignment;
 }
 
-/** Sizes as people read them. */
+/** Formats a size for messages. */
 export function sizeText(bytes: number): string {
   let value = bytes;
   let unit: string = "bytes";

@@ -1,14 +1,17 @@
-/** Launches whose tensors are larger than what the adapter binds at once, and what cannot be launched. */
+/** Launches on tensors larger than one binding, and the check for launches that are impossible. */
 import { type Windows, windowedKernel } from "../../../kernels/windows.ts";
 import { DeviceError } from "../errors.ts";
 import type { GpuPlan } from "./planner.ts";
 import type { Span } from "./span.ts";
 import { type BindingLimits, bytesOf, type Step, sizeText, type Value, wholeOf, windowCount } from "./values.ts";
 
-/** Places of elements are counted in 32 bits, and a launch may count a little past the end. */
+/** Maximum elements of a tensor: indices have 32 bits, and a launch may count a little past the end. */
 const mostElements = 2 ** 32 - 2 ** 26;
 
-/** Throws `DeviceError` for a tensor that no buffer holds, and for a kernel that would bind more buffers than the adapter does. */
+/**
+ * Throws `DeviceError` for a tensor larger than any buffer, and for a kernel with more bindings than the adapter
+ * allows.
+ */
 export function checkSizes({ steps }: GpuPlan, limits: BindingLimits): void {
   for (const step of steps) {
     for (const value of step.values) checkSize(step, wholeOf(value), limits);
@@ -49,7 +52,7 @@ function nameOf({ place, shape }: Value): string {
   return `${place.kind === "gradient" ? "the gradient" : "the tensor"} ${extents}`;
 }
 
-/** The same launch with windows in the place of spans that are too large for one binding. Throws `DeviceError` where they are too many. */
+/** The launch with spans larger than one binding replaced by windows. Throws `DeviceError` for too many bindings. */
 export function inWindows<T extends { readonly launch: Step["launch"]; readonly spans: readonly Span[] }>(
   bound: T,
   limits: BindingLimits,
