@@ -1,4 +1,4 @@
-/** From tokens with values to stretches of one colour. Knows no editor. */
+/** Turns tokens with values into stretches of one colour. Independent of VS Code. */
 import type { LensMode, ReadPassage } from "../../server/protocol/lens.ts";
 import { type Step, stepFor } from "./scale.ts";
 
@@ -15,17 +15,17 @@ export interface Coloured extends Interval {
 export interface Scale {
   readonly mode: LensMode["kind"];
   readonly limit: number;
-  /** Whether tokens that are unfamiliar to the probe are faded. */
+  /** Whether to fade tokens that are unfamiliar to the probe. */
   readonly fades: boolean;
 }
 
 /**
- * The stretches to colour, in document order: neighbours of one step are joined, white space at the ends is left out, and no stretch crosses a
- * line's end.
+ * Computes the stretches to colour, in document order. Joins neighbours of the same step, leaves out white space at the
+ * ends, and splits at line ends.
  *
- * @param part only tokens within it are looked at
+ * @param part only tokens within this interval count
  * @param textOf the document's text between two offsets
- * @param most where to stop, because editors draw slowly what has very many decorations
+ * @param most maximum number of stretches, because editors draw very many decorations slowly
  */
 export function colouredStretches(
   passages: readonly ReadPassage[],
@@ -59,7 +59,7 @@ export function colouredStretches(
   return found.slice(0, most);
 }
 
-/** A token without the white space that most tokenizers put at its start; undefined when nothing is left. */
+/** A token without the white space with which most tokenizers begin it; undefined if nothing is left. */
 function trimmed(text: string, base: number, start: number, end: number): Interval | undefined {
   const token = text.slice(start - base, end - base);
   const leading = token.length - token.trimStart().length;

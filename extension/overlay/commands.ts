@@ -24,7 +24,7 @@ export const overlayCommands = {
   "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
 } as const;
 
-/** Colours what can be seen; where nothing can be read, offers a text that can. */
+/** Colours the visible text; if none can be read, offers a text that can. */
 async function showReward({ overlay }: Extension): Promise<void> {
   overlay.show("auto");
   if (vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) return;
@@ -51,7 +51,7 @@ async function chooseMode(extension: Extension): Promise<void> {
   const order = Object.keys(modeWords);
   const kinds = LensMode.options
     .map((option) => option.shape.kind.value)
-    // Two checkpoints have two modes; of a run that lacks something it is said what.
+    // Two checkpoints list only the modes that they offer; a run lists all, and says what a missing one lacks.
     .filter((kind) => info?.kind !== "pair" || whyNot(kind, info, false) === undefined)
     .sort((one, other) => order.indexOf(one) - order.indexOf(other));
   const items = kinds.map((kind) => {
@@ -102,7 +102,7 @@ function otherUnit(): LensUnit {
   return readSetting("overlay.unit") === "word" ? "token" : "word";
 }
 
-/** From words to tokens and back, where the setting was made, or for the person. */
+/** Toggles between words and tokens, in the scope in which the setting is made, or else in the user's settings. */
 async function toggleUnit(): Promise<void> {
   const name = "overlay.unit";
   const configuration = vscode.workspace.getConfiguration(section);
@@ -111,7 +111,7 @@ async function toggleUnit(): Promise<void> {
   await configuration.update(name, otherUnit(), workspaceValue === undefined ? Global : Workspace);
 }
 
-/** What the colours are when nobody chooses. */
+/** Describes what the colours show if nobody chooses a mode. */
 export function automaticWords(lens: LensState, isAblated: boolean): string {
   const mode = modeShown("auto", lens, readSetting("reading"), isAblated);
   const now = `Now ${modeLabel(mode).toLowerCase()}`;
@@ -127,7 +127,7 @@ const whyAutomatic: { readonly [K in WhyReading]: string } = {
   unmeasured: "no calibration says which reading finds most",
 };
 
-/** By the feature store if the run has one, else by name. */
+/** Lets the person choose a feature: from the run's feature store if there is one, else by id. */
 async function chooseFeature(extension: Extension): Promise<void> {
   const { lens, overlay } = extension;
   const run = runInfoOf(lens);
@@ -187,7 +187,7 @@ async function listTokens(extension: Extension): Promise<void> {
   pick.show();
 }
 
-/** Goes to the next strong token after the cursor, or before it, and shows its hover, which screen readers can read. */
+/** Moves the cursor to the next or previous strong token and shows its hover, which screen readers can read. */
 async function step(extension: Extension, direction: 1 | -1): Promise<void> {
   const { editor, view } = subject(extension);
   const { tokens } = await strongest(extension, editor.document, view);

@@ -1,7 +1,7 @@
-/** Which parts of a document have been read. Knows no editor. */
+/** Tracks which parts of a document have been read. Independent of VS Code. */
 import type { Interval } from "./colour-stretches.ts";
 
-/** Intervals in order, none touching another. */
+/** Sorted intervals that neither overlap nor touch. */
 export type Coverage = readonly Interval[];
 
 export function withInterval(coverage: Coverage, { start, end }: Interval): Coverage {
@@ -14,7 +14,7 @@ export function withInterval(coverage: Coverage, { start, end }: Interval): Cove
   return [...apart, joined].sort((one, other) => one.start - other.start);
 }
 
-/** What of the wanted intervals is not covered, in the order in which it is wanted. */
+/** The parts of the wanted intervals that are not covered, in the order of `wanted`. */
 export function missing(coverage: Coverage, wanted: readonly Interval[]): Interval[] {
   return wanted.flatMap((whole) => {
     const gaps: Interval[] = [];

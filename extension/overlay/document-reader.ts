@@ -1,6 +1,6 @@
 /**
- * What has been read of one document, and the asking for more. Answers for an older version of the text are dropped, so that a number never
- * stands beside a word that it was not read from.
+ * Caches what has been read of one document and requests more. Drops answers for an older version of the text, so that
+ * no number stands beside a word from which it was not computed.
  */
 import * as vscode from "vscode";
 import type { AblationSet } from "../../server/protocol/ablation.ts";
@@ -11,21 +11,21 @@ import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
 import type { Interval } from "./colour-stretches.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
 
-/** What the text is read for. */
+/** What to read from the text. */
 export interface View {
   readonly mode: LensMode;
   readonly unit: LensUnit;
   readonly ablation: AblationSet | null;
 }
 
-/** What is known of the document's present version. */
+/** What has been read of the document's current version. */
 export interface DocumentTokens {
   readonly version: number;
   readonly view: View;
   /** In document order. */
   readonly passages: readonly ReadPassage[];
   readonly limit: number;
-  /** Of passages that could not be read: why. */
+  /** Why passages could not be read. */
   readonly unread: readonly string[];
 }
 
@@ -33,17 +33,19 @@ export interface DocumentReaderOptions {
   readonly document: vscode.TextDocument;
   readonly server: ServerConnection;
   readonly maxTokens: () => number;
-  /** The parts of the document that are worth reading now, the most important first. */
+  /** The parts of the document to read now, the most important first. */
   readonly wanted: () => readonly Interval[];
-  /** Something was read, or nothing is known any more, or reading failed. */
+  /** Called when something was read, when the cache was cleared, and when reading failed. */
   readonly onChange: (reading: DocumentReader) => void;
 }
 
-/** For an answer that came too late though the text stands still: the server may be catching up. */
+/** Maximum number of retries after a stale answer without an edit: the server may be catching up. */
 const MOST_RETRIES = 3;
 const RETRY_MS = 250;
 
-/** What is known of one document at its present version: read part by part, dropped by an edit, and read again. */
+/**
+ * Cache of one document's readings at its current version: filled part by part, invalidated by an edit, and read again.
+ */
 export class DocumentReader implements vscode.Disposable {
   readonly document: vscode.TextDocument;
   readonly #options: DocumentReaderOptions;
@@ -52,7 +54,7 @@ export class DocumentReader implements vscode.Disposable {
   #passages: readonly ReadPassage[] = [];
   #coverage: Coverage = [];
   #limit: number | undefined;
-  /** By where the passage starts. */
+  /** Reasons by the start of the passage. */
   #unread: ReadonlyMap<number, string> = new Map();
   #failure: string | undefined;
   #asking: vscode.CancellationTokenSource | undefined;
@@ -67,7 +69,7 @@ export class DocumentReader implements vscode.Disposable {
     this.#view = view;
   }
 
-  /** Undefined while nothing is known of the document's present version. */
+  /** What has been read; undefined while that is nothing at the document's current version. */
   get current(): DocumentTokens | undefined {
     if (this.#limit === undefined || this.#version !== this.document.version) return undefined;
     return {
@@ -79,7 +81,7 @@ export class DocumentReader implements vscode.Disposable {
     };
   }
 
-  /** Why the last attempt failed; undefined after one that did not. */
+  /** Why the last attempt failed; undefined after a successful one. */
   get failure(): string | undefined {
     return this.#failure;
   }
@@ -88,7 +90,7 @@ export class DocumentReader implements vscode.Disposable {
     return this.#asking !== undefined || this.#timer !== undefined;
   }
 
-  /** Forgets everything and reads for another view, or anew for the same one. */
+  /** Clears the cache and reads again, for another view or the same one. */
   restart(view: View): void {
     this.#view = view;
     this.#forget();
@@ -96,13 +98,13 @@ export class DocumentReader implements vscode.Disposable {
     this.read();
   }
 
-  /** The text changed: what was read is void, and the new text is read once it has stood for a while. */
+  /** Invalidates the cache after an edit and reads the new text after a pause (debounced). */
   edited(delayMs: number): void {
     this.#forget();
     this.read(delayMs);
   }
 
-  /** Reads what is wanted and not read yet, now or after a while; a later call puts an earlier one off. */
+  /** Reads what is wanted and not read yet, after `delayMs`; a later call replaces an earlier one that still waits. */
   read(delayMs = 0): void {
     clearTimeout(this.#timer);
     if (this.#isDisposed) return;
@@ -130,7 +132,7 @@ export class DocumentReader implements vscode.Disposable {
     this.#failure = undefined;
   }
 
-  /** Asks, one question at a time, until all that is wanted has been read. */
+  /** Sends one request at a time until everything wanted has been read. */
   async #readOn(): Promise<void> {
     const asking = new vscode.CancellationTokenSource();
     this.#asking = asking;
@@ -139,7 +141,7 @@ export class DocumentReader implements vscode.Disposable {
         const [next] = missing(this.#coverage, this.#options.wanted());
         if (next === undefined) break;
         await this.#ask(next, asking.token);
-        // Someone else asks now, for another text or view.
+        // A newer loop has taken over, for another text or view.
         if (this.#asking !== asking) return;
         this.#options.onChange(this);
       }
@@ -167,7 +169,7 @@ export class DocumentReader implements vscode.Disposable {
     if (answer.version !== document.version) throw new ServerFailure({ code: "stale", message: "" }, answer);
     this.#failure = undefined;
     this.#retries = 0;
-    // A run without a store of features gives the largest value of each answer alone.
+    // Without a feature store, `limit` is only the largest value of each answer.
     this.#limit = Math.max(this.#limit ?? 0, answer.limit);
     const known = new Set(this.#passages.map(({ start }) => start));
     const fresh = answer.passages.filter(({ start }) => !known.has(start));
@@ -177,7 +179,8 @@ export class DocumentReader implements vscode.Disposable {
     for (const { start, end } of [...answer.passages, ...answer.unread])
       this.#coverage = withInterval(this.#coverage, { start, end });
     const last = answer.passages.at(-1);
-    // An answer that was cut short covers the range as far as it goes; one without any passage must not be asked for again.
+    // A truncated answer covers the range up to its last passage. One without any passage counts as complete, so as not
+    // to be requested again.
     const isCut = !answer.complete && last !== undefined && last.end > range.start;
     this.#coverage = withInterval(this.#coverage, isCut ? { start: range.start, end: last.end } : range);
   }

@@ -1,4 +1,4 @@
-/** What one editor shows at present, so that only what differs is sent to it. */
+/** Remembers what one editor shows, so that only differences are sent to it. */
 import * as vscode from "vscode";
 import { readSetting } from "../settings.ts";
 import { type Coloured, colouredStretches, type Interval } from "./colour-stretches.ts";
@@ -6,14 +6,14 @@ import type { DocumentTokens } from "./document-reader.ts";
 import type { Palette } from "./palette.ts";
 import { type Step, steps } from "./scale.ts";
 
-/** Editors draw slowly what has thousands of decorations; what is nearest the visible part comes first. */
+/** Maximum number of ranges, because editors draw thousands of decorations slowly. */
 const MOST_RANGES = 2000;
 
 /** An editor's decorations by step. */
 export class EditorColours {
   readonly #editor: vscode.TextEditor;
   readonly #palette: Palette;
-  /** By step: the offsets that stand there. A step that is missing shows nothing. */
+  /** The shown offsets by step. A missing step shows nothing. */
   #shown = new Map<Step, string>();
 
   constructor(editor: vscode.TextEditor, palette: Palette) {
@@ -21,7 +21,7 @@ export class EditorColours {
     this.#palette = palette;
   }
 
-  /** Colours what the reading says of this part; nothing for no reading. */
+  /** Colours this part by the reading; without a reading, removes the colours. */
   show(reading: DocumentTokens | undefined, part: Interval): void {
     if (reading === undefined) {
       this.clear();
@@ -35,7 +35,7 @@ export class EditorColours {
     for (const step of [...this.#shown.keys()]) this.#set(step, []);
   }
 
-  /** An edit moved what stands there, so that it no longer is where it was put. */
+  /** Notes that an edit moved the decorations, so that the remembered offsets are out of date. */
   moved(): void {
     for (const step of this.#shown.keys()) this.#shown.set(step, "moved");
   }
@@ -55,7 +55,7 @@ export class EditorColours {
     const kind = this.#palette.get(step);
     if (kind === undefined) return;
     const { document } = this.#editor;
-    // Plain ranges: VS Code sends these as one array of numbers.
+    // Plain ranges, which VS Code sends as one array of numbers.
     const ranges = stretches.map(
       ({ start, end }) => new vscode.Range(document.positionAt(start), document.positionAt(end)),
     );

@@ -25,11 +25,11 @@ export interface LegendEntry {
   readonly step: Step;
   /** `+1.00 to +2.00`. */
   readonly range: string;
-  /** How it looks beside its colour, such as `solid line`. */
+  /** The cue besides its colour, such as `solid line`. */
   readonly cue: string;
 }
 
-/** From the most positive to the most negative, or from the strongest activation or divergence down. */
+/** The steps from the most positive to the most negative, or from the strongest activation or divergence down. */
 export function legendEntries(mode: LensMode["kind"], limit: number): LegendEntry[] {
   if (isOneSided(mode)) return strengths.toReversed().map((strength) => entry("feature", strength, limit));
   return [
@@ -38,7 +38,7 @@ export function legendEntries(mode: LensMode["kind"], limit: number): LegendEntr
   ];
 }
 
-/** What is left of strong values where the probe extrapolates. */
+/** The entries for strong values at which the probe extrapolates, which are faded. */
 export function fadedEntries(): LegendEntry[] {
   return signHues.map((hue) => ({
     step: fadedStepOf(hue),
@@ -54,7 +54,7 @@ export function fadedSentence(summary: Pick<Summary, "strongest">, unit: LensUni
   return `${unfamiliar} of ${unfamiliar + count} ${unitWords[unit].many} are unfamiliar to the probe: faded, and not in the mean`;
 }
 
-/** For the status bar: the scale, then what is looked through. */
+/** Tooltip of the status bar: the scale, then the lens's target. */
 export function legendMarkdown(extension: Extension, summary: Summary): vscode.MarkdownString {
   const { limit, mean, isWhole, unread } = summary;
   const { overlay, lens } = extension;

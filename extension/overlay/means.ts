@@ -1,15 +1,18 @@
-/** Means of values over stretches of a text: sentences, paragraphs, records. Knows no editor. */
+/** Means of values over stretches of a text: sentences, paragraphs, records. Independent of VS Code. */
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { Interval } from "./colour-stretches.ts";
 
 /** A stretch with the mean of the words or tokens in it that have a value. */
 export interface MeanOf extends Interval {
-  /** Null where none has a value. */
+  /** Null if none has a value. */
   readonly mean: number | null;
   readonly count: number;
 }
 
-/** Over some passages, or what of them lies within `part`. With `fades` those that are unfamiliar to the probe do not count. */
+/**
+ * Mean over passages, or over what of them lies within `part`. With `fades`, words or tokens unfamiliar to the probe do
+ * not count.
+ */
 export function meanOver(
   passages: readonly ReadPassage[],
   fades: boolean,
@@ -31,7 +34,10 @@ export function meanOver(
   return { start: Math.min(start, end), end, mean: count === 0 ? null : sum / count, count };
 }
 
-/** One mean a group of passages: `groupOf` names the group, such as the line of a record. In the order of the first passage of each. */
+/**
+ * One mean per group of passages, in the order of each group's first passage; `groupOf` gives the group, such as the
+ * line of a record.
+ */
 export function meansByGroup(
   passages: readonly ReadPassage[],
   groupOf: (passage: ReadPassage) => number,
@@ -42,7 +48,7 @@ export function meansByGroup(
 
 const segmenter = new Intl.Segmenter("en", { granularity: "sentence" });
 
-/** One mean a sentence of a passage whose text in the document is `text`; sentences without values are left out. */
+/** One mean per sentence of a passage whose text in the document is `text`; sentences without values are left out. */
 export function meansBySentence(passage: ReadPassage, text: string, fades: boolean): MeanOf[] {
   return [...segmenter.segment(text)]
     .map(({ segment, index }) => {

@@ -10,13 +10,13 @@ import { signed } from "./scale.ts";
 interface ModeWords {
   readonly label: string;
   readonly detail: string;
-  /** What its numbers are counted in, where they have a unit. */
+  /** The unit of its numbers, if they have one. */
   readonly unit?: "nats";
-  /** What its sign means, where that is not plain from the label. */
+  /** The meaning of its sign, where the label does not make it plain. */
   readonly sign?: string;
 }
 
-/** In the order in which they are offered. */
+/** The modes' words, in the order in which the modes are offered. */
 export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
   learned: {
     label: "Learned reward",
@@ -49,16 +49,19 @@ export const modeWords: { readonly [K in LensMode["kind"]]: ModeWords } = {
   },
 };
 
-/** What has a number, in words. */
+/** Names of the units. */
 export const unitWords: { readonly [K in LensUnit]: { readonly one: string; readonly many: string } } = {
   word: { one: "word", many: "words" },
   token: { one: "token", many: "tokens" },
 };
 
-/** A mode that a person chose, or the reading with the most measured power. */
+/** A mode that a person chose, or `auto`: the reading with the most measured power. */
 export type ModeChoice = LensMode | "auto";
 
-/** What a choice comes to for what is looked through. A mode that it does not offer, or that needs an ablation where nothing is ablated, becomes the reading with the most power; what it offers is known once it is open. */
+/**
+ * Resolves a choice for the lens's target. A mode that the target does not offer, or one that needs an ablation where
+ * there is none, becomes the reading with the most power. What a target offers is known once it is open.
+ */
 export function modeShown(choice: ModeChoice, lens: LensState, wanted: ReadingChoice, hasAblation: boolean): LensMode {
   if (lens.kind === "ready") {
     if (choice !== "auto" && whyNot(choice.kind, lens.info, hasAblation) === undefined) return choice;
@@ -79,7 +82,7 @@ export function withUnit(value: number, kind: LensMode["kind"]): string {
   return unit === undefined ? signed(value) : `${signed(value)} ${unit}`;
 }
 
-/** `2 features ablated`, where a view has an ablation set; what is only scaled counts too. */
+/** `2 features ablated`, if the view has an ablation set; features that are only scaled count too. */
 export function ablationWords(ablation: AblationSet | null): string[] {
   const count = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
   return count === 0 ? [] : [`${count} ${count === 1 ? "feature" : "features"} ablated`];
@@ -90,7 +93,7 @@ export function isReading(kind: LensMode["kind"]): kind is ReadingMode {
   return kind === "learned" || kind === "fitted" || kind === "implicit" || kind === "tunedMinusBase";
 }
 
-/** Why a mode cannot be shown; undefined when it can, and while it is not known. */
+/** Why a mode cannot be shown; undefined if it can, or while that is unknown. */
 export function whyNot(kind: LensMode["kind"], info: LensInfo | undefined, hasAblation: boolean): string | undefined {
   const reason = info === undefined ? undefined : whyNotOffered(kind, info);
   if (reason !== undefined) return reason;

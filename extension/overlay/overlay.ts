@@ -1,6 +1,7 @@
 /**
- * The colours over the text: which documents are read, for which view, and what each editor shows of it. Off until asked for. Documents are
- * kept by themselves and editors look at them, so that split editors agree and a text that is opened again is simply read again.
+ * The colours over the text: which documents are read, for which view, and what each editor shows. Off until a person
+ * switches it on. Readings belong to documents and editors only show them, so that split editors agree, and a text that
+ * is opened again is simply read again.
  */
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
@@ -16,9 +17,9 @@ import { EditorColours } from "./editor-colours.ts";
 import { type ModeChoice, modeShown } from "./modes.ts";
 import { createPalette } from "./palette.ts";
 
-/** VS Code draws no more of a line than this (`editor.stopRenderingLineAfter`). */
+/** Number of characters that VS Code draws of a line (`editor.stopRenderingLineAfter`). */
 const DRAWN_OF_LINE = 10_000;
-/** Lines beyond the visible ones that are read and coloured too, so that scrolling finds them done. */
+/** Minimum number of lines beyond the visible ones to read and colour in advance of scrolling. */
 const LEAST_MARGIN_LINES = 30;
 const SCROLL_MS = 50;
 
@@ -34,7 +35,7 @@ export class Overlay implements vscode.Disposable {
   #choice: ModeChoice | undefined;
   #scrollTimer: NodeJS.Timeout | undefined;
 
-  /** What is known of a document changed; undefined: the view did. */
+  /** Fires with the document whose readings changed; with undefined if the view changed. */
   readonly onDidChange = this.#changed.event;
 
   constructor(extension: Extension, ablation: AblationChoice) {
@@ -46,11 +47,11 @@ export class Overlay implements vscode.Disposable {
       vscode.workspace.onDidChangeTextDocument((change) => this.#edited(change)),
       vscode.workspace.onDidCloseTextDocument((document) => this.#drop(document)),
       extension.onDidChangeLens((state) => {
-        // Colours of what was looked through before would stand beside the failure.
+        // On a failure too: otherwise the previous target's colours would stay beside the message.
         if (state.kind === "ready" || state.kind === "failed") this.#restart();
         this.#tellContext();
       }),
-      // A server that came back has lost what it had; one that went away leaves no colours that nobody vouches for.
+      // After a restart the server's cache is empty; while it is down the colours may be stale. So re-read or clear.
       extension.server.onDidChangeState(({ kind }) => {
         if (kind === "running" || kind === "down") this.#restart();
       }),
@@ -64,12 +65,15 @@ export class Overlay implements vscode.Disposable {
     ];
   }
 
-  /** What was asked for; undefined: off. */
+  /** The mode that a person chose; undefined: off. */
   get choice(): ModeChoice | undefined {
     return this.#choice;
   }
 
-  /** What is shown: what was asked for, or the reading with the most power where that is not to be had from what is looked through. */
+  /**
+   * The mode that is shown: the chosen one, or the reading with the most power if the lens's target does not offer
+   * that.
+   */
   get mode(): LensMode | undefined {
     const { lens } = this.#extension;
     return this.#choice === undefined
@@ -77,7 +81,7 @@ export class Overlay implements vscode.Disposable {
       : modeShown(this.#choice, lens, readSetting("reading"), this.#ablation.set !== null);
   }
 
-  /** An ablation set names features of a run, and means nothing to two checkpoints. */
+  /** What the overlay shows. Two checkpoints get no ablation, since an ablation set names features of a run. */
   get view(): View | undefined {
     const { mode } = this;
     const isPair = targetOf(this.#extension.lens)?.kind === "pair";
@@ -85,7 +89,7 @@ export class Overlay implements vscode.Disposable {
     return { mode, unit: readSetting("overlay.unit"), ablation: isPair ? null : this.#ablation.set };
   }
 
-  /** What is known of a document, while the overlay is on. */
+  /** The reader of a document, while the overlay is on. */
   of(document: vscode.TextDocument): DocumentReader | undefined {
     return this.#readers.get(document);
   }
@@ -113,7 +117,7 @@ export class Overlay implements vscode.Disposable {
     this.#changed.dispose();
   }
 
-  /** Reads what has come into sight, and colours every editor by what is known already, at once. */
+  /** Colours every editor at once by what has been read, and reads what has come into sight. */
   #look(): void {
     const { view } = this;
     if (view === undefined) return;
@@ -178,7 +182,7 @@ export class Overlay implements vscode.Disposable {
     reader.edited(readSetting("overlay.delayMs"));
     const isWithinLine = contentChanges.every(({ range, text }) => range.isSingleLine && !/[\r\n]/.test(text));
     for (const editor of editorsOf(document)) {
-      // Ranges that an edit over lines removes would all fall together where it happened.
+      // Ranges that a multi-line edit removes would all collapse at the place of the edit.
       if (isWithinLine) this.#coloursOf(editor).moved();
       else this.#coloursOf(editor).clear();
     }
@@ -219,7 +223,7 @@ function editorsOf(document: vscode.TextDocument): vscode.TextEditor[] {
   return vscode.window.visibleTextEditors.filter((editor) => editor.document === document);
 }
 
-/** First what can be seen, then what is near. */
+/** The parts of a document to read: first the visible ones, then those nearby. */
 function wantedOf(document: vscode.TextDocument): Interval[] {
   const editors = editorsOf(document);
   return [
@@ -228,7 +232,7 @@ function wantedOf(document: vscode.TextDocument): Interval[] {
   ];
 }
 
-/** What can be seen in an editor, and about a screen before and after it. */
+/** The visible part of an editor, plus about a screen before and after it. */
 function drawnOf({ document, visibleRanges }: vscode.TextEditor): Interval {
   const first = Math.min(...visibleRanges.map(({ start }) => start.line), document.lineCount - 1);
   const last = Math.max(...visibleRanges.map(({ end }) => end.line), 0);

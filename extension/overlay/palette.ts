@@ -1,4 +1,4 @@
-/** The kinds of decoration, made once: at most sixteen, in the theme's own colours. */
+/** The decoration types, created once: at most sixteen, in the theme's own colours. */
 import * as vscode from "vscode";
 import { fadedStepOf, type Hue, hues, type Step, type Strength, signHues, stepOf, strengths } from "./scale.ts";
 
@@ -27,7 +27,7 @@ export function themeColor(step: Step): vscode.ThemeColor {
   return new vscode.ThemeColor(`lfpLens.${step}`);
 }
 
-/** The line alone: it still says which side of zero a strong value is on. */
+/** A faded look: the line alone, which still shows the sign of a strong value. */
 function fadedLookOf(hue: (typeof signHues)[number]): vscode.DecorationRenderOptions {
   return {
     borderWidth: "0 0 1px 0",
@@ -44,7 +44,7 @@ function lookOf(hue: Hue, strength: Strength): vscode.DecorationRenderOptions {
     borderWidth: lineWidths[strength],
     borderStyle: lines[hue],
     borderColor: new vscode.ThemeColor(`lfpLens.${hue}Line`),
-    // Typing beside a coloured word must not colour what is typed.
+    // Text typed beside a coloured word must not take its colour.
     rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
   };
 }

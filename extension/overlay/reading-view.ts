@@ -1,4 +1,4 @@
-/** The side bar's view of the active document: the scale, means of its parts, and the strongest words to go to. */
+/** The side bar's view of the active document: the scale, means of its parts, and links to the strongest words. */
 import * as vscode from "vscode";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
@@ -23,7 +23,7 @@ type Node =
 /** A paragraph, a record or a sentence. */
 interface PartMean extends MeanOf {
   readonly name: "paragraph" | "record" | "sentence";
-  /** Of a paragraph: what its sentences are found in. */
+  /** A paragraph's passage, in which its sentences are found. */
   readonly passage?: ReadPassage;
 }
 
@@ -81,7 +81,7 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   }
 }
 
-/** Of what has been read: one mean a record where lines are records, else one a paragraph. */
+/** Means of what has been read: one per record if lines are records, else one per paragraph. */
 function meansOf({ document, passages }: Summary): PartMean[] {
   const fades = readSetting("fadeUnfamiliar");
   const isRecords = document.languageId === "jsonl";
@@ -105,7 +105,7 @@ function itemOf(extension: Extension, node: Node): vscode.TreeItem {
   const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
   const { view } = extension.overlay;
   const { many } = unitWords[view?.unit ?? "word"];
-  // With an id of its own a part stays open or closed when the mode changes.
+  // A stable id keeps a part expanded or collapsed when the mode changes.
   const part = (id: string, label: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem =>
     Object.assign(new vscode.TreeItem(label, state), { id });
   switch (node.kind) {
@@ -128,7 +128,7 @@ function itemOf(extension: Extension, node: Node): vscode.TreeItem {
   }
 }
 
-/** `+0.31`, with `paragraph, line 3, 24 words`; it leads to its place. */
+/** A row such as `+0.31`, with `paragraph, line 3, 24 words`; a click goes to the part. */
 function meanItem({ overlay }: Extension, part: PartMean, { document, limit }: Summary): vscode.TreeItem {
   const mode = overlay.mode?.kind ?? "learned";
   const { one, many } = unitWords[overlay.view?.unit ?? "word"];
@@ -165,7 +165,7 @@ function spoken(value: string): string {
   return value.replace("−", "minus ");
 }
 
-/** A dot in the colour of the value; a ring where it has none, since a dot without colour would look like the strongest. */
+/** A dot in the value's colour, or a ring if it has none: a dot without colour would look like the strongest value. */
 function iconOf(...value: Parameters<typeof stepFor>): vscode.ThemeIcon {
   const step = stepFor(...value);
   return step === undefined

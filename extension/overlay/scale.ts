@@ -1,17 +1,22 @@
-/** How values become colours: a scale of few steps, so that VS Code keeps few kinds of decoration. Knows no editor. */
+/**
+ * Maps values to colours on a scale of few steps, so that VS Code needs few decoration types. Independent of VS Code.
+ */
 import type { LensMode } from "../../server/protocol/lens.ts";
 
-/** From weakest to strongest. Values nearer to zero than the first step have no colour. */
+/** Strengths from weakest to strongest. Values nearer to zero than the first have no colour. */
 export const strengths = [1, 2, 3, 4] as const;
 export type Strength = (typeof strengths)[number];
 
 export const hues = ["positive", "negative", "feature"] as const;
 export type Hue = (typeof hues)[number];
 
-/** Hues that the probe's own output can have, and with it tokens that are unfamiliar to it. */
+/** Hues of the probe's output, and so of tokens that may be unfamiliar to it. */
 export const signHues = ["positive", "negative"] as const satisfies Hue[];
 
-/** One step of the scale, `positive3`, or what is left of the strong ones where the probe extrapolates. Each is a theme colour `lfpLens.positive3` and a kind of decoration. */
+/**
+ * One step of the scale, such as `positive3`, or a faded step for strong values at which the probe extrapolates. Each
+ * has a theme colour (`lfpLens.positive3`) and a decoration type.
+ */
 export type Step = `${Hue}${Strength}` | FadedStep;
 export type FadedStep = `${(typeof signHues)[number]}Faded`;
 
@@ -23,12 +28,12 @@ export const steps: readonly Step[] = [
 /** Where each strength begins, as a share of the scale's limit. */
 export const strengthStarts: Readonly<Record<Strength, number>> = { 1: 0.15, 2: 0.35, 3: 0.6, 4: 0.85 };
 
-/** Of values that are faded, those from this strength on are shown. */
+/** Lowest strength at which faded values are still shown. */
 const FADED_FROM: Strength = 3;
 
 /**
- * The step that shows a value on a scale to `limit`; undefined for what is near zero, missing or no number, and, where it is faded, for what is not
- * strong.
+ * The step for a value on a scale to `limit`; undefined for values that are near zero, missing or not a number, and for
+ * faded ones that are not strong.
  */
 export function stepFor(
   value: number | null,
@@ -46,7 +51,7 @@ export function stepFor(
   return stepOf(hue, strength);
 }
 
-/** Whether a mode's numbers are never below zero: they have the hue of a feature's activation. */
+/** Whether a mode's numbers are never negative; such modes use the hue of a feature's activation. */
 export function isOneSided(mode: LensMode["kind"]): boolean {
   return mode === "feature" || mode === "kl";
 }

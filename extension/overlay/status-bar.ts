@@ -1,4 +1,4 @@
-/** The one item of the status bar: what the colours mean, what they sum up to, and what is wrong when something is. */
+/** The overlay's status bar item: the meaning of the colours, their summary, and errors if there are any. */
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
@@ -70,7 +70,7 @@ function lookOf(extension: Extension): Look | undefined {
       command,
       tooltip: plain("The analysis server ended by itself."),
     };
-  // Before anything was read nobody knows that there is none.
+  // Before the first reading it is unknown whether there is a run.
   if (lens.kind === "none" && summary?.failure !== undefined)
     return {
       icon: "search",

@@ -1,4 +1,4 @@
-/** The tokens with the largest values: what the keyboard and screen readers go through, and what the summary counts. */
+/** The tokens with the largest values, for keyboard navigation, screen readers and the summary. */
 import type * as vscode from "vscode";
 import type { z } from "zod";
 import type { StrongestTokens } from "../../server/protocol/lens.ts";
@@ -11,7 +11,9 @@ export type StrongToken = Strongest["tokens"][number];
 
 const MOST_LISTED = 200;
 
-/** The last answer for each document, for as long as neither text nor view changes; whoever changes the run clears it. */
+/**
+ * Caches the last answer for each document, valid while neither text nor view changes; a change of run must clear it.
+ */
 export class StrongestCache {
   readonly #server: ServerConnection;
   #known = new WeakMap<vscode.TextDocument, { readonly key: string; readonly answer: Strongest }>();
@@ -20,13 +22,13 @@ export class StrongestCache {
     this.#server = server;
   }
 
-  /** What is known without asking. */
+  /** The cached answer, without a request. */
   known(document: vscode.TextDocument, view: View): Strongest | undefined {
     const found = this.#known.get(document);
     return found?.key === keyOf(document, view) ? found.answer : undefined;
   }
 
-  /** Reads the whole document, which may take a while for a long one. */
+  /** Requests the strongest tokens of the whole document, which may take a while for a long one. */
   async ask(document: vscode.TextDocument, view: View, token?: vscode.CancellationToken): Promise<Strongest> {
     const known = this.known(document, view);
     if (known !== undefined) return known;

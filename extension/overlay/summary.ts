@@ -1,4 +1,4 @@
-/** What the status bar and the side bar say of the document in the active editor. */
+/** Summaries of the active editor's document, for the status bar and the side bar. */
 import * as vscode from "vscode";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { Extension } from "../context.ts";
@@ -9,21 +9,21 @@ import { meanOver } from "./means.ts";
 import type { Overlay } from "./overlay.ts";
 import { type Strongest, StrongestCache } from "./strongest.ts";
 
-/** Texts up to this length are read whole without being asked to. */
+/** Maximum length of a text that is read whole unasked, in UTF-16 units. */
 const READ_WHOLE_CHARACTERS = 30_000;
 
-/** What status bar and side bar say about a document. */
+/** The facts about a document that status bar and side bar show. */
 export interface Summary {
   readonly document: vscode.TextDocument;
   readonly isReading: boolean;
   readonly failure: string | undefined;
   readonly limit: number | undefined;
-  /** Of passages that could not be read: why. */
+  /** Why passages could not be read. */
   readonly unread: readonly string[];
   readonly mean: number | null;
-  /** What has been read, in document order. */
+  /** The passages read so far, in document order. */
   readonly passages: readonly ReadPassage[];
-  /** Whether mean and list are of the whole document or of what was read around the visible part. */
+  /** Whether mean and list cover the whole document, or only what was read around the visible part. */
   readonly isWhole: boolean;
   readonly strongest: Strongest | undefined;
 }
@@ -52,7 +52,7 @@ export class Summaries implements vscode.Disposable {
     ];
   }
 
-  /** Undefined when the overlay is off or the active editor shows nothing that is read. */
+  /** The current summary; undefined if the overlay is off or the active editor shows no readable document. */
   get current(): Summary | undefined {
     const document = vscode.window.activeTextEditor?.document;
     const { view } = this.#overlay;

@@ -21,7 +21,7 @@ export interface CodeActionOptions {
   readonly problems: Problems;
 }
 
-/** Serves the quick fixes of problems. Each is a command of the editor. */
+/** Serves the quick fixes of problems, each of which is an editor command. */
 export function serveCodeActions(dispatcher: Dispatcher, { documents, ...options }: CodeActionOptions): void {
   dispatcher.standardRequest(
     "textDocument/codeAction",
@@ -34,7 +34,7 @@ export function serveCodeActions(dispatcher: Dispatcher, { documents, ...options
         const data = ProblemData.safeParse(given.data).data;
         if (data === undefined || !stillThere(snapshot, data)) continue;
         const strongest = await strongestFeature(snapshot, data, signal, options);
-        // What the editor sent is what it wants to be named again.
+        // Returns the diagnostic as the editor sent it, which is how the editor matches it.
         actions.push(...actionsFor(snapshot.uri, data, strongest, given as Diagnostic));
       }
       return actions;
@@ -76,12 +76,15 @@ function actionsFor(
   ];
 }
 
-/** An edit that has not been looked at yet may have moved the word. */
+/** Whether the word is still at its place; an edit after the last check may have moved it. */
 function stillThere({ text }: Snapshot, { start, end, word }: ProblemData): boolean {
   return text.slice(start, end) === word || (text.length > end && word.length >= MAX_WORD_UNITS);
 }
 
-/** The feature with the largest part in the direction that was not meant; undefined where the lens is not open, and where the reading has no parts. */
+/**
+ * The feature that contributes most against the rating's sign; undefined if the lens is not open or the reading has no
+ * parts.
+ */
 async function strongestFeature(
   snapshot: Snapshot,
   { start }: ProblemData,

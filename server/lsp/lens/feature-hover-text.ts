@@ -36,11 +36,11 @@ export function featureHover(detail: FeatureDetail, runFolder: string, runName: 
   ].join("\n");
 }
 
-/** The strongest token in bold, with what stands around it. */
+/** An example with its strongest token in bold. */
 export function exampleLine(tokens: readonly string[], peak: number): string {
   const before = tokens.slice(Math.max(0, peak - 12), peak).join("");
   const after = tokens.slice(peak + 1, peak + 9).join("");
-  // Bold needs a letter at both ends.
+  // Markdown's bold must not begin or end with white space.
   const [, left = "", word = "", right = ""] = /^(\s*)(.*?)(\s*)$/su.exec(tokens[peak] ?? "") ?? [];
   const strong = word === "" ? "" : `**${plain(word, 60)}**`;
   return `${plain(before, 120)}${left === "" ? "" : " "}${strong}${right === "" ? "" : " "}${plain(after, 80)}`;

@@ -1,7 +1,13 @@
-/** What ends every hover over a word: its number and its text to copy, and what they mean. */
+/**
+ * The last line of every hover over a word: links to copy its number or its text, and to the explanation of the
+ * numbers.
+ */
 import { commandLink, copyText, howToRead, MAX_COPIED_UNITS } from "../../protocol/commands.ts";
 
-/** A hover's Markdown with its links, and at its end what is looked through. `value` is the number that it begins with; null where there is none. */
+/**
+ * A hover's Markdown with its links, ending with the lens's target. `value` is the number with which it begins; null if
+ * there is none.
+ */
 export function withLinks(said: string, value: number | null, through: string): string {
   const links = [
     ...(value === null ? [] : [copyLink("Copy value", String(Number(value.toPrecision(6))))]),
@@ -16,7 +22,10 @@ function copyLink(label: string, text: string): string {
   return `[${label}](${commandLink(copyText, { text: text.slice(0, MAX_COPIED_UNITS) })})`;
 }
 
-/** For where nobody can run them: what would only act goes, the rest stays as text. */
+/**
+ * Removes command links, for Markdown copied to where they cannot run: links that only act go, the text of others
+ * stays.
+ */
 function withoutCommands(markdown: string): string {
   return markdown.replace(/ · \[ablate\]\(command:[^)]*\)/g, "").replace(/\[([^\]]*)\]\(command:[^)]*\)/g, "$1");
 }

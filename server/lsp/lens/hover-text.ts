@@ -11,19 +11,20 @@ import { nats, timesAsLikely } from "./pair-hover.ts";
 
 export interface TokenHover {
   readonly detail: TokenDetail;
-  /** What the colours are, and the number that this place has there; null where it has none. */
+  /** What the colours show, and this place's number there; null if it has none. */
   readonly shown: Shown & { readonly value: number | null };
-  /** The number of the word in the reading that it is judged by; null where it has none. */
+  /** The word's number in the reading by which it is judged; null if it has none. */
   readonly judged: number | null;
-  /** By which the word is held against its rating. */
+  /** The judge that compares the word with its rating. */
   readonly by: Judge;
-  /** How many features the numbers are without or beside. */
+  /** Number of features that are ablated in these numbers. */
   readonly ablated: number;
 }
 
 /**
- * What a hover over a word or token of a run says: the number that its colour shows, what was meant, whether the two differ, and how far to trust that;
- * then what the number is made of and the other readings. It fits into what VS Code shows of a hover without scrolling.
+ * Writes the hover over a word or token of a run: the number that its colour shows, its rating, whether the two
+ * disagree, and how far to trust that; then the parts of the number and the other readings. It fits into VS Code's
+ * hover without scrolling.
  */
 export function tokenHover(hover: TokenHover): string {
   const { shown, by } = hover;
@@ -48,9 +49,9 @@ function judgementOf({ detail, judged, by }: TokenHover): Judgement | undefined 
 interface ModeWords {
   readonly name: (mode: LensMode) => string;
   readonly number: (value: number) => string;
-  /** Said where there is no number. */
+  /** Text used if there is no number. */
   readonly none: string;
-  /** Whether it is read by the probe. */
+  /** Whether the number is the probe's. */
   readonly isProbes: boolean;
 }
 
@@ -89,7 +90,7 @@ function numberOf(mode: LensMode, value: number | null): string {
   return `${name(mode)} ${value === null ? none : `**${number(value)}**`}`;
 }
 
-/** The value that the colour shows, the meant value, and the verdict where it is by this value. */
+/** The value that the colour shows, the rating, and the verdict if it is based on this value. */
 function headline(hover: TokenHover): string {
   const { detail, shown, by } = hover;
   const judgement = judgementOf(hover);
@@ -105,7 +106,10 @@ function verdict({ isFlagged, score }: Judgement): string {
   return score > 0 ? "they point apart, but not by as much as is flagged" : "they agree";
 }
 
-/** By what the word is judged where the headline does not say so, or not all: its number in the judging reading, and over its places. */
+/**
+ * The basis of the verdict as far as the headline lacks it: the word's number in the judging reading, and over its
+ * places.
+ */
 function judgedWords(hover: TokenHover): string {
   const { shown, judged, by } = hover;
   const judgement = judgementOf(hover);
@@ -115,7 +119,10 @@ function judgedWords(hover: TokenHover): string {
   return `${number}${judgement === undefined ? "" : verdictWords(judgement, by.mode)}`;
 }
 
-/** Of a log-ratio: by what it is judged, which is not always the number in the headline, and from where on it is flagged. */
+/**
+ * A log-ratio's verdict: the number on which it is based, which is not always the headline's, and the threshold for
+ * flagging.
+ */
 function verdictWords({ level, places, isCentred, ...judgement }: Judgement, mode: ReadingMode): string {
   if (!isLogRatio(mode)) return "";
   const { value, interval, threshold, isCalibrated } = judgement;
@@ -126,7 +133,7 @@ function verdictWords({ level, places, isCentred, ...judgement }: Judgement, mod
   return `${of} **${signed(value)}**${range} against the mean of rated words; f${from}`;
 }
 
-/** How far to trust the verdict, or else the reading at the top; of the probe's readings what its own evaluation says too. */
+/** How far to trust the verdict, or else the reading at the top; for the probe's readings also its own evaluation. */
 function trustOf(hover: TokenHover): string {
   const { detail, shown, by, ablated } = hover;
   const judgement = judgementOf(hover);
@@ -139,12 +146,12 @@ function trustOf(hover: TokenHover): string {
   return sentences.join(" ");
 }
 
-/** Whether a probe's output stands at the top. */
+/** Whether the headline shows a probe's output. */
 function isOfProbe({ shown, by }: TokenHover): boolean {
   return modeWords[shown.mode.kind].isProbes || modeWords[by.mode].isProbes;
 }
 
-/** What all the rest stands under: a part that is missing, an ablation, an extrapolation. */
+/** Caveats for the whole hover: a missing part, an ablation, an extrapolation. */
 function noteLines(hover: TokenHover): string[] {
   const { detail, ablated } = hover;
   const notes = [
@@ -155,7 +162,7 @@ function noteLines(hover: TokenHover): string[] {
   return notes.length === 0 ? [] : [notes.join(" "), ""];
 }
 
-/** The readings that the first lines do not have, and what the word is read as. */
+/** The readings that the first lines do not show, and the tokens of the word. */
 function otherReadings({ detail, shown, by }: TokenHover): string {
   const { tokens, learned, fitted, implicit, trueReward, familiarity } = detail;
   const ratio = (shown.unit === "word" ? learned?.logRatio : (learned?.word?.sum ?? learned?.logRatio)) ?? null;
@@ -174,8 +181,8 @@ function otherReadings({ detail, shown, by }: TokenHover): string {
 }
 
 /**
- * What the number is made of, a line each: the fitted log-ratio where the run has one and no output of the probe is shown, else that. Lines rather
- * than a table, whose cells and head take half as much room again.
+ * The parts of the number, one per line: of the fitted log-ratio if the run has one and the hover shows no output of
+ * the probe, else of the probe's output. Lines, because a table's cells and head take half as much room again.
  */
 function partLines({ detail: { fitted, ...probe }, shown, by: { info, mode } }: TokenHover): string {
   const isFitted = isLogRatio(mode) && !modeWords[shown.mode.kind].isProbes && fitted !== null;
@@ -194,7 +201,7 @@ function partLines({ detail: { fitted, ...probe }, shown, by: { info, mode } }: 
   ].join("  \n");
 }
 
-/** An explanation's first clause in a few words, cut at the end of one: `"only", "better", "best"…`. */
+/** An explanation's first clause, cut at the end of a word: `"only", "better", "best"…`. */
 function briefly(explanation: string): string {
   const [clause = ""] = explanation.replace(/^strongest on /, "").split(/;| \(/, 1);
   if (clause.length <= MOST_EXPLAINED) return clause;
@@ -202,10 +209,10 @@ function briefly(explanation: string): string {
   return `${clause.slice(0, end > MOST_EXPLAINED / 2 ? end : MOST_EXPLAINED).replace(/[,.:]$/, "")}…`;
 }
 
-/** UTF-16 units. */
+/** Maximum length of a shortened explanation, in UTF-16 units. */
 const MOST_EXPLAINED = 48;
 
-/** How far the probe is to be trusted. */
+/** How far to trust the probe. */
 function probeTrustWords({ implicit, familiarity, trust }: TokenDetail): string {
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
@@ -217,7 +224,7 @@ function probeTrustWords({ implicit, familiarity, trust }: TokenDetail): string 
 type TrustKind = TokenDetail["trust"]["kind"];
 type Trusts = { readonly [K in TrustKind]: Extract<TokenDetail["trust"], { kind: K }> };
 
-/** What the probe's evaluation says of such a reading, by the kind of probe. */
+/** The probe's evaluation for such a reading, by the kind of probe. */
 const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: number) => string[] } = {
   regression: ({ seenInTuning, signAccuracy }, implicit) => {
     const sentences: string[] = [];

@@ -69,7 +69,10 @@ async function hoverToken(
   return hoverOf(snapshot, detail.start, detail.end, text);
 }
 
-/** What colours, lists and problems show of a place; null where the mode has nothing to say, or needs a base model that cannot be loaded. */
+/**
+ * The value that colours, lists and problems show at a place; null if the mode has none, or needs a base model that
+ * cannot be loaded.
+ */
 async function valueAt(
   reader: PassageReader,
   reading: RunReading,
@@ -85,7 +88,7 @@ async function valueAt(
   }
 }
 
-/** As many as one takes in at a glance. */
+/** Maximum number of features in a hover, few enough to read at a glance. */
 const MOST_FEATURES = 3;
 
 function hoverOf({ lines }: Snapshot, start: number, end: number, value: string): Hover {

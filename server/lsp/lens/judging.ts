@@ -1,15 +1,18 @@
-/** Whether what was learned of a word and what was meant differ: by which reading, from where on, and how that is known. */
+/**
+ * Judges whether what was learned about a word contradicts its rating: by which reading, from which threshold on, and
+ * on what evidence.
+ */
 import type { LensLexicon } from "../../lens/lexicon.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import { powerOf } from "../../protocol/power.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
 
-/** A rated word in a text, as a reading has it. */
+/** A rated word in a text, with its value in a reading. */
 export interface RatedReading {
   readonly word: string;
-  /** What the feedback gives to it. */
+  /** The feedback's rating of the word. */
   readonly rating: number;
-  /** Of this place, in the reading's own units. */
+  /** The value at this place, in the reading's units. */
   readonly value: number;
 }
 
@@ -17,26 +20,28 @@ export interface RatedReading {
 export interface Judge {
   readonly info: RunInfo;
   readonly mode: ReadingMode;
-  /** Undefined where the run has none, or an ablation makes it another model's. */
+  /** Undefined if the run has none, or if an ablation means that it describes another model. */
   readonly lexicon: LensLexicon | undefined;
-  /** Where no calibration says from where on a word is flagged: so far from zero must both rating and reading be. */
+  /**
+   * Threshold without a calibration: a word is flagged only if rating and reading are both at least this far from zero.
+   */
   readonly threshold: number;
 }
 
 export interface Judgement {
-  /** Of the word over its places in the run's texts, or of this place alone. */
+  /** Whether `value` is over the word's places in the run's texts, or of this place alone. */
   readonly level: "word" | "place";
   readonly places: number;
-  /** The reading: of a log-ratio what is left of it without the mean of the run's rated words, where that is known (`isCentred`). */
+  /** The reading; a log-ratio minus the mean of the run's rated words if that is known (`isCentred`). */
   readonly value: number;
   readonly isCentred: boolean;
-  /** The reading of this place as it stands, which colours and lists show. */
+  /** The uncentred reading at this place, which colours and lists show. */
   readonly here: number;
-  /** 95 % interval of `value`, where there is one. */
+  /** 95 % interval of `value`, if there is one. */
   readonly interval: readonly [low: number, high: number] | undefined;
-  /** `value` against the rating's sign: above zero, the two differ. */
+  /** `value` times minus the rating's sign: positive if the two disagree. */
   readonly score: number;
-  /** Scores from here on are flagged. */
+  /** Threshold from which scores are flagged. */
   readonly threshold: number;
   /** Whether the threshold was measured; otherwise it is the setting's. */
   readonly isCalibrated: boolean;
@@ -49,13 +54,14 @@ export function isLogRatio(mode: ReadingMode): boolean {
 }
 
 /**
- * Judges a word. A log-ratio is judged by the word's mean over the run's texts where the run's lexicon has the word often enough, which is surer than
- * one place; one that is fitted to features, at its place. Thresholds of a calibration hold for log-ratios only, and where the lexicon says what tuning did
- * to rated words on the mean: those of the probe were measured of words' means, which a text does not have.
+ * Judges a word. A log-ratio is judged by the word's mean over the run's texts if the run's lexicon has enough
+ * occurrences, which is more certain than one place; a fitted log-ratio is judged at its place. A calibration's
+ * thresholds apply only to log-ratios, and only if the lexicon knows the mean effect of tuning on rated words; the
+ * probe's were measured on words' means, which a single text does not give.
  */
 export function judge({ word, rating, value }: RatedReading, { info, mode, lexicon, threshold }: Judge): Judgement {
   const known = isLogRatio(mode) ? lexicon : undefined;
-  // Thresholds were measured of centred scores.
+  // The calibration measured its thresholds on centred scores.
   const power = known === undefined ? undefined : powerOf(info, mode);
   const entry = mode === "learned" ? known?.word(word.trim().toLowerCase()) : undefined;
   const own = entry?.centred ?? value - (known?.centre ?? 0);

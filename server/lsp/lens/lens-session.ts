@@ -12,12 +12,12 @@ import type { RunBoard } from "../runs/run-board.ts";
 import type { Session } from "../session.ts";
 import { infoOf, type OpenSubject, pairKey } from "./looked-through.ts";
 
-/** There is no finished run to look through. */
+/** There is no finished run to read through. */
 export class NoLensError extends LfpError {
   readonly code = "not-found";
 }
 
-/** What is chosen could not be opened; it is not tried again before it changes or is chosen again. */
+/** The chosen target could not be opened. The session does not retry until it changes or is chosen again. */
 class LensFailedError extends WireError {
   readonly wireCode: WireFailure["code"];
 
@@ -27,7 +27,7 @@ class LensFailedError extends WireError {
   }
 }
 
-/** Something else is looked through now; what was asked of what was before is asked again. */
+/** The target changed during the request; the client repeats the request for the new one. */
 class LensChangedError extends WireError {
   readonly wireCode = "stale";
 
@@ -36,7 +36,7 @@ class LensChangedError extends WireError {
   }
 }
 
-/** What is looked through with the signal that is aborted when it no longer is. */
+/** The open target, with a signal that is aborted when another replaces it. */
 export type OpenedLens = OpenSubject & { readonly left: AbortSignal };
 
 export interface LensSessionOptions {
@@ -47,16 +47,19 @@ export interface LensSessionOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** What is looked through, opened when it is first needed: a run, chosen by people or the newest finished one, or two checkpoints that people chose. */
+/**
+ * The lens's target, opened on first use: a run (chosen by people, or the newest finished one), or two checkpoints
+ * chosen by people.
+ */
 export class LensSession {
   readonly #options: LensSessionOptions;
-  /** What people chose; null leaves the choice to us. */
+  /** The target that people chose; null lets the session choose. */
   #wanted: LensTarget | null = null;
   #current: Current | undefined;
   #state: LensState = { kind: "none" };
   /** Number of the latest decision: one that finishes after a newer one began is discarded. */
   #decision = 0;
-  /** What is being closed: its threads must have ended before the process does. */
+  /** Targets being closed; their threads must end before the process does. */
   readonly #leaving = new Set<Promise<void>>();
   #isNeeded: () => boolean = () => false;
 
@@ -72,12 +75,14 @@ export class LensSession {
     return this.#state;
   }
 
-  /** Says whether someone waits for readings; then a run is opened as soon as it is chosen. */
+  /** Sets the check of whether readings are wanted; if so, a target is opened as soon as it is chosen. */
   openWhen(isNeeded: () => boolean): void {
     this.#isNeeded = isNeeded;
   }
 
-  /** Chooses a run, or (null) leaves the choice to us. Throws what `Session.checkRun` throws, and `RestrictedModeError`. */
+  /**
+   * Chooses a run, or (null) lets the session choose. Throws what `Session.checkRun` throws, and `RestrictedModeError`.
+   */
   async choose(folder: string | null): Promise<LensState> {
     const { session } = this.#options;
     const checked = folder === null ? null : await session.checkRun(folder);
@@ -87,8 +92,9 @@ export class LensSession {
   }
 
   /**
-   * Chooses two checkpoints by their folders, and opens them at once where that is wanted: if they cannot be opened, what was looked through before
-   * is again. Throws `RestrictedModeError`, what `Session.checkFolder` throws, and with `isOpened` what `open` throws.
+   * Chooses two checkpoints by their folders, and with `isOpened` opens them at once; if that fails, restores the
+   * previous target. Throws `RestrictedModeError`, what `Session.checkFolder` throws, and with `isOpened` what `open`
+   * throws.
    */
   async compare(
     { tuned, base }: { readonly tuned: string; readonly base: string },
@@ -104,14 +110,17 @@ export class LensSession {
     try {
       await this.open(signal);
     } catch (error) {
-      // Whoever chose something else meanwhile has it.
+      // Unless someone has chosen another target meanwhile.
       if (this.#wanted === pair) await this.#want(before);
       throw error;
     }
     return this.#state;
   }
 
-  /** What is looked through, opened if need be. Rejects with the signal's reason as soon as it is aborted, while the opening goes on. */
+  /**
+   * The target, opened if needed. Rejects with the signal's reason as soon as it is aborted, while the opening
+   * continues.
+   */
   async open(signal: AbortSignal): Promise<OpenedLens> {
     signal.throwIfAborted();
     if (this.#current === undefined && this.#state.kind === "none") await this.#decide();
@@ -126,15 +135,15 @@ export class LensSession {
     return { ...subject, left: current.leave.signal };
   }
 
-  /** The same if it is open. */
+  /** The target if it is open. */
   get opened(): OpenedLens | undefined {
     const current = this.#current;
     return current?.subject === undefined ? undefined : { ...current.subject, left: current.leave.signal };
   }
 
   /**
-   * A lens on a run, whichever is looked through: the open one where it is the run's, else one that is opened for as long as the borrower
-   * needs it. Rejects as `openLens` does.
+   * Borrows a lens on a run, independently of the target: the open lens if it is this run's, else one opened for the
+   * borrower. Rejects as `openLens` does.
    */
   async borrow(folder: string, signal: AbortSignal): Promise<{ lens: Lens; done: () => Promise<void> }> {
     const opened = folder === this.folder ? await this.open(signal) : undefined;
@@ -146,7 +155,7 @@ export class LensSession {
     return { lens, done: () => lens.close() };
   }
 
-  /** Opens a run, or what is of it. Throws `QuarantinedError` where that has brought the server down before. */
+  /** Opens a run or part of it under quarantine. Throws `QuarantinedError` if that has crashed the server before. */
   async guardRun<T>(folder: string, work: () => Promise<T>): Promise<T> {
     const { board, quarantine } = this.#options;
     const view = board.known().find((run) => run.folder === folder);
@@ -154,18 +163,18 @@ export class LensSession {
     return await quarantine.guard(...runGuard(folder, updated), work);
   }
 
-  /** The run that is looked through. */
+  /** Folder of the run, if the target is one. */
   get folder(): string | undefined {
     const target = this.#current?.target;
     return target?.kind === "run" ? target.folder : undefined;
   }
 
-  /** Someone began to wait for readings. */
+  /** Called when readings become wanted. */
   needed(): void {
     const current = this.#current;
     if (current === undefined || current.failure !== undefined || current.opening !== undefined) return;
     current.opening = this.#openCurrent(current);
-    // Whoever asks is told of the failure.
+    // Callers of `open` receive the failure.
     current.opening.catch(() => undefined);
   }
 
@@ -206,18 +215,21 @@ export class LensSession {
       current.threads !== threads
     )
       return false;
-    // What was not known when it was chosen is no change.
+    // A time that was unknown at the choice is not a change.
     current.updated ??= choice.updated;
     return choice.updated === null || current.updated === choice.updated;
   }
 
-  /** What computes, as the settings have it. */
+  /** Device and threads from the settings. */
   get #wish(): Pick<ServerSettings, "device" | "threads"> {
     const { device, threads } = this.#options.session.settings;
     return { device, threads };
   }
 
-  /** In Restricted Mode only the program's own run; otherwise what was chosen, else the newest finished run, else the program's own. */
+  /**
+   * Decides on a target: in Restricted Mode only the bundled run; otherwise the chosen target, else the newest finished
+   * run, else the bundled one.
+   */
   async #choice(): Promise<Choice | undefined> {
     const { session, board } = this.#options;
     const own = await choiceOf(session.starterRun);
@@ -285,7 +297,7 @@ export class LensSession {
     current?.leave.abort(new LensChangedError());
     const left = current?.opening?.then(
       ({ lens }) => lens.close().catch(this.#options.onFailure),
-      // It closed what it had opened, and told whoever waited.
+      // A failed opening closed what it had opened and rejected its callers.
       () => undefined,
     );
     if (left === undefined) return;
@@ -301,7 +313,7 @@ export class LensSession {
 
 interface Choice {
   readonly target: LensTarget;
-  /** Another value is another content; null: not known. */
+  /** Time of the last change; another value means changed content; null: unknown. */
   updated: string | null;
 }
 
@@ -312,12 +324,12 @@ interface Current extends Choice, Pick<ServerSettings, "device" | "threads"> {
   failure?: WireFailure;
 }
 
-/** What a quarantine knows a run by: for people, and for good. */
+/** A run's name for people and its permanent identity, for the quarantine. */
 function runGuard(folder: string, updated: string | null): [string, string[]] {
   return [`The run ${folder}`, ["run", folder, updated ?? ""]];
 }
 
-/** Two targets of one name are the same. */
+/** A target's key: targets with the same key are the same. */
 function nameOfTarget(target: LensTarget): string {
   return target.kind === "run" ? target.folder : pairKey(target);
 }
@@ -331,7 +343,7 @@ async function choiceOf(folder: string): Promise<Choice | undefined> {
   return found && { target: { kind: "run", folder }, updated: found.mtime.toISOString() };
 }
 
-/** When a file of the folders was last changed; null where there is none. */
+/** Time of the latest change of any file in the folders; null if there is none. */
 async function lastChange(folders: readonly string[]): Promise<string | null> {
   let lastMs = 0;
   for (const folder of folders)

@@ -1,4 +1,4 @@
-/** What a lens session looks through once it is open: a run, or two checkpoints. */
+/** The open target of a lens session: a run, or two checkpoints. */
 import { LfpError } from "../../common/errors.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { PairLens } from "../../lens/pair-lens.ts";
@@ -19,7 +19,7 @@ export interface OpenPair {
 
 export type OpenSubject = OpenRun | OpenPair;
 
-/** Something was asked of what is looked through that it does not offer. */
+/** A request needs what the target does not offer. */
 export class NotOfferedError extends LfpError {
   readonly code = "not-found";
 }
@@ -28,7 +28,7 @@ export function infoOf(subject: OpenSubject): LensInfo {
   return subject.lens.info;
 }
 
-/** Names what is looked through for good; see `Quarantine.guard`. */
+/** Identifies the target permanently; see `Quarantine.guard`. */
 export function nameOf(subject: OpenSubject): string {
   return subject.kind === "run" ? subject.lens.info.runFolder : pairKey(subject.lens.info);
 }
@@ -37,7 +37,7 @@ export function pairKey({ tuned, base }: { readonly tuned: string; readonly base
   return `${tuned}\0${base}`;
 }
 
-/** Throws `NotOfferedError` for a mode that is not to be had here, and for an ablation of what has no features. */
+/** Throws `NotOfferedError` for a mode that the target does not offer, and for an ablation if it has no features. */
 export function requireOffered(subject: OpenSubject, { kind }: LensMode, ablation: AblationSet | null): void {
   const reason = whyNotOffered(kind, infoOf(subject));
   if (reason !== undefined) throw new NotOfferedError(`The mode ${kind} cannot be shown here: ${reason}.`);
@@ -45,7 +45,7 @@ export function requireOffered(subject: OpenSubject, { kind }: LensMode, ablatio
     throw new NotOfferedError("An ablation set names features of a run, and two checkpoints have none.");
 }
 
-/** Throws `NotOfferedError` unless a run is looked through. `what` begins the sentence. */
+/** Throws `NotOfferedError` unless the target is a run. `what` begins the sentence. */
 export function requireRun<S extends OpenSubject>(
   subject: S,
   what: string,

@@ -1,4 +1,4 @@
-/** What a hover says of a token where two checkpoints are compared. */
+/** The hover over a token when two checkpoints are compared. */
 import { learnedAt } from "../../lens/pair-reading.ts";
 import { fromDocument, toDocument } from "../../lens/passages.ts";
 import type { Shown } from "../../lens/read-passage.ts";
@@ -15,7 +15,10 @@ import { infoOf } from "./looked-through.ts";
 import { type PairDocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
 import { pairModeOf, unitAt } from "./unit-reading.ts";
 
-/** Undefined where no token stands. `shown` is what the colours are. Throws what the reading throws. */
+/**
+ * Describes the token at a place; undefined if there is none. `shown` is what the colours show. Throws what the reading
+ * throws.
+ */
 export async function describePairToken(
   reader: PassageReader,
   reading: PairDocumentReading,
@@ -47,10 +50,10 @@ export async function describePairToken(
 export interface PairHover {
   /** The word or token. */
   readonly text: string;
-  /** What its colour is, and the number that it shows. */
+  /** The mode that its colour shows. */
   readonly shown: PairMode["kind"];
   readonly number: number | null;
-  /** How many tokens it is read as. */
+  /** Number of tokens that make it up. */
   readonly tokens: number;
   /** Whether it is the first of its passage. */
   readonly isFirst: boolean;
@@ -58,7 +61,10 @@ export interface PairHover {
   readonly info: PairInfo;
 }
 
-/** The number that the colour shows, what it says, that of the word where it is more, and how far to trust them. */
+/**
+ * The number that the colour shows, its meaning, the word's number if the word has several tokens, and how far to trust
+ * them.
+ */
 export function pairHover({ text, shown, number, tokens, isFirst, learned, info }: PairHover): string {
   const { logRatio: value, word, kl } = learned;
   const of = tokens === 1 ? "" : `, the sum over its ${tokens} tokens`;

@@ -5,19 +5,19 @@ import type { Quarantine } from "../quarantine.ts";
 import type { LensSession, OpenedLens } from "./lens-session.ts";
 import { nameOf } from "./looked-through.ts";
 
-/** A document as a request reads it: its passages, the lens, and the signal that ends the reading. */
+/** A document in the course of a request: its passages, the lens, and the signal that ends the reading. */
 export type DocumentReading = OpenedLens & {
   readonly snapshot: Snapshot;
   readonly passages: readonly Passage[];
-  /** Aborted when the request, this version of the document or the lens is gone. */
+  /** Aborted when the request is cancelled, the document changes, or the target changes. */
   readonly signal: AbortSignal;
 };
 
-/** The same where a run is looked through. */
+/** A `DocumentReading` whose target is a run. */
 export type RunReading = Extract<DocumentReading, { readonly kind: "run" }>;
 export type PairDocumentReading = Extract<DocumentReading, { readonly kind: "pair" }>;
 
-/** What the server knows of documents under the lens. Passages are cut once a version, and read with the quarantine's eye on them. */
+/** Reads passages of documents through the lens. Cuts passages once per version, and reads them under quarantine. */
 export class PassageReader {
   readonly #lenses: LensSession;
   readonly #quarantine: Quarantine;
@@ -28,7 +28,7 @@ export class PassageReader {
     this.#quarantine = quarantine;
   }
 
-  /** Opens the lens and the document under it. Throws what `LensSession.open` throws. */
+  /** Opens the lens and cuts the document into passages. Throws what `LensSession.open` throws. */
   async begin(snapshot: Snapshot, asked: AbortSignal): Promise<DocumentReading> {
     const opened = await this.#lenses.open(AbortSignal.any([asked, snapshot.left]));
     return {
@@ -39,7 +39,7 @@ export class PassageReader {
     };
   }
 
-  /** The same where the lens is open already; undefined where it is not. */
+  /** Like `begin` if the lens is open already; undefined if it is not. */
   beginIfOpen(snapshot: Snapshot, asked: AbortSignal): DocumentReading | undefined {
     const { opened } = this.#lenses;
     if (opened === undefined) return undefined;
@@ -51,7 +51,10 @@ export class PassageReader {
     };
   }
 
-  /** Reads a passage. `how` names what else the computation depends on. Throws `QuarantinedError`, and what `work` throws. */
+  /**
+   * Reads a passage under quarantine. `how` names what else the computation depends on. Throws `QuarantinedError`, and
+   * what `work` throws.
+   */
   read<T>(reading: DocumentReading, passage: Passage, how: string, work: () => Promise<T>): Promise<T> {
     return this.#quarantine.guard("A passage of this document", ["passage", nameOf(reading), how, passage.text], work);
   }
@@ -63,7 +66,7 @@ export class PassageReader {
   }
 }
 
-/** The passage that a document offset stands in. */
+/** The passage that contains a document offset. */
 export function passageAt(passages: readonly Passage[], offset: number): Passage | undefined {
   let [low, high] = [0, passages.length - 1];
   while (low <= high) {
@@ -77,7 +80,7 @@ export function passageAt(passages: readonly Passage[], offset: number): Passage
   return undefined;
 }
 
-/** The key of what a reading depends on besides the text, for the quarantine. */
+/** The quarantine's key for what a reading depends on besides the text. */
 export function readingKey(kind: string, ablation: AblationSet | null): string {
   return `${kind} ${JSON.stringify(ablation?.features ?? [])}`;
 }

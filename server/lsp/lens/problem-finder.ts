@@ -7,14 +7,17 @@ import { oneLine, signed } from "../text/markdown.ts";
 import { type Judge, type Judgement, judge } from "./judging.ts";
 import type { RatedWord } from "./rated-words.ts";
 
-/** A word of which the model learned the opposite of what was meant, in UTF-16 units of the document. */
+/** A word about which the model learned the opposite of its rating; offsets in UTF-16 units of the document. */
 export interface Disagreement extends ProblemData {
   readonly mode: ReadingMode;
   readonly rating: number;
   readonly judgement: Judgement;
 }
 
-/** Of a passage's rated words those that are flagged. With `familiarOnly` a word that is unfamiliar to the probe is left out where the reading is the probe's. */
+/**
+ * The flagged words among a passage's rated words. With `familiarOnly`, readings of the probe leave out words that are
+ * unfamiliar to it.
+ */
 export function disagreementsIn(
   passage: Passage,
   words: readonly RatedWord[],
@@ -31,7 +34,7 @@ export function disagreementsIn(
   });
 }
 
-/** Whether a person said that this is no problem. */
+/** Whether a person chose to ignore this problem. */
 export function isIgnored({ word, passage }: Disagreement, uri: string, ignored: readonly IgnoredWord[]): boolean {
   const key = word.toLowerCase();
   return ignored.some(
@@ -68,7 +71,7 @@ export function learnedWords({ level, places, value, isCentred, here }: Judgemen
 export const problemSeverity: Severity = DiagnosticSeverity.Information;
 export const disagreementCode: ProblemCode = "reward-disagreement";
 
-/** A passage by its text: an edit makes it another. */
+/** Identifies a passage by its text, so that an edit makes it another. */
 function passageName({ text }: Passage): string {
   return sha256Of(text).slice(0, 16);
 }

@@ -33,13 +33,16 @@ export interface ProblemsOptions {
   readonly publish: (uri: string, version: number | undefined, diagnostics: Diagnostic[]) => void;
 }
 
-/** Publishes words of which the model learned the opposite of what was meant, for the documents whose readings are shown, after every change and a pause. */
+/**
+ * Publishes words about which the model learned the opposite of their rating. Covers documents whose readings are
+ * shown; checks after every change and a pause.
+ */
 export class Problems {
   readonly #options: ProblemsOptions;
   readonly #dispatcher: Dispatcher;
-  /** By document: what its colours are, where the editor said so. */
+  /** What each document's colours show, as far as the editor has sent it. */
   readonly #shown = new Map<string, Shown | null>();
-  /** Documents of which the editor shows problems. */
+  /** Documents for which the editor shows problems. */
   readonly #withProblems = new Set<string>();
   readonly #searches = new Map<string, AbortController>();
   #ablation: AblationSet | null = null;
@@ -61,29 +64,29 @@ export class Problems {
     lenses.openWhen(() => this.#shown.size > 0);
   }
 
-  /** What hovers and problems are read with. */
+  /** The ablation for hovers and problems. */
   get ablation(): AblationSet | null {
     return this.#ablation;
   }
 
-  /** Whether a document's readings are shown, so that more may be read of it unasked. */
+  /** Whether a document's readings are shown, so that the server may read it unasked. */
   isShown(uri: string): boolean {
     return this.#shown.has(uri);
   }
 
-  /** What a document's colours are; undefined where the editor did not say. */
+  /** What a document's colours show; undefined if the editor has not sent it. */
   shownIn(uri: string): Shown | undefined {
     return this.#shown.get(uri) ?? undefined;
   }
 
-  /** Takes the problems of all documents back: something else is looked through, or nothing. */
+  /** Withdraws the problems of all documents, after a change of target. */
   forget(): void {
     for (const search of this.#searches.values()) search.abort(new RequestCancelledError());
     for (const uri of this.#withProblems) this.#options.publish(uri, undefined, []);
     this.#withProblems.clear();
   }
 
-  /** Looks anew at all documents whose readings are shown. */
+  /** Checks all documents again whose readings are shown. */
   again(): void {
     for (const uri of this.#shown.keys()) this.#search(uri);
   }
@@ -112,7 +115,7 @@ export class Problems {
       if (search.signal.aborted || snapshot === undefined) return;
       const { settings } = this.#options.session;
       const diagnostics = settings.problems.enabled ? await this.#find(snapshot, settings, search.signal) : [];
-      // Undefined: the lens is not open; what opens it looks again.
+      // Undefined: the lens is not open; opening it starts another check.
       if (diagnostics === undefined || search.signal.aborted) return;
       this.#options.publish(uri, snapshot.version, diagnostics);
       if (diagnostics.length > 0) this.#withProblems.add(uri);
@@ -127,7 +130,7 @@ export class Problems {
   ): Promise<Diagnostic[] | undefined> {
     const reading = this.#options.reader.beginIfOpen(snapshot, signal);
     if (reading === undefined) return undefined;
-    // Two checkpoints say nothing of what was meant.
+    // Two checkpoints have no ratings.
     if (reading.kind === "pair" || !reading.lens.info.hasTrueReward) return [];
     const { ignored } = this.#options.session.options;
     const judge = { ...judgeOf(reading, wanted, this.#ablation), threshold, familiarOnly };
@@ -152,7 +155,7 @@ export class Problems {
     ];
   }
 
-  /** Nothing for a passage that cannot be read; whoever reads it for the overlay is told why. */
+  /** Problems of a passage; none if it cannot be read. The overlay's request for it reports why. */
   async #readPassage(
     reading: RunReading,
     passage: RunReading["passages"][number],
@@ -171,7 +174,7 @@ export class Problems {
   }
 }
 
-/** What words are judged by; an ablated model's are not judged by the lexicon, which is of the model as it was tuned. */
+/** The judge of words. Under an ablation it has no lexicon, because that describes the model as tuned. */
 export function judgeOf(
   { lens }: Pick<RunReading, "lens">,
   wanted: ReadingChoice,
@@ -181,7 +184,7 @@ export function judgeOf(
   return { info: lens.info, mode: readingMode(lens.info, wanted), lexicon: isAblated ? undefined : lens.lexicon };
 }
 
-/** Typing goes on for longer than this between words. */
+/** Pause after the last edit before the check (debounce). */
 const PAUSE_MS = 400;
 
 function diagnosticOf({ lines }: Snapshot, one: Disagreement): Diagnostic {

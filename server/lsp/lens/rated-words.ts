@@ -1,4 +1,4 @@
-/** Words of a passage that the feedback rates, as a reading has them. */
+/** Words of a passage that the feedback rates, with their values in a reading. */
 import type { Lens } from "../../lens/lens.ts";
 import type { ReadOptions } from "../../lens/options.ts";
 import type { ModeValues } from "../../lens/values.ts";
@@ -6,19 +6,22 @@ import { wordValuesOf } from "../../lens/word-values.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import type { ScoredToken } from "../../rewards/word-ratings.ts";
 
-/** Offsets are UTF-16 units of the passage's text. */
+/** A rated word; offsets are UTF-16 units of the passage's text. */
 export interface RatedWord {
   readonly start: number;
   readonly end: number;
-  /** What the feedback gives to it. */
+  /** The feedback's rating of the word. */
   readonly rating: number;
   /** In the reading's own units. */
   readonly value: number;
-  /** Whether the value is an extrapolation of the probe. */
+  /** Whether the probe extrapolates here. */
   readonly isUnfamiliar: boolean;
 }
 
-/** By the same function as colours by word; and how many tokens were read. Throws what the reading throws. */
+/**
+ * Reads rated words by the same function as the colours by word, and counts the tokens read. Throws what the reading
+ * throws.
+ */
 export async function ratedWords(
   lens: Lens,
   text: string,
@@ -29,7 +32,7 @@ export async function ratedWords(
   return { words: ratedOf(values, lens.ratings(text)), read: values.read };
 }
 
-/** Of words with values those that are rated. Words without a value, at a passage's start say, are left out. */
+/** Selects the rated words. Leaves out words without a value, for instance at a passage's start. */
 export function ratedOf(
   { starts, ends, values, unfamiliar }: Omit<ModeValues, "read">,
   ratings: readonly ScoredToken[],

@@ -33,11 +33,11 @@ export interface ReadingRequestsOptions {
   readonly details: TokenDetails;
   readonly lenses: LensSession;
   readonly quarantine: Quarantine;
-  /** A feature's largest activation in its run's texts; undefined where the run has no store of features. */
+  /** A feature's largest activation in its run's texts; undefined if the run has no feature store. */
   readonly largestActivation: (runFolder: string, id: FeatureId) => Promise<number | undefined>;
 }
 
-/** Serves what overlays and lists of tokens are made of. */
+/** Serves the readings for overlays and for lists of tokens. */
 export function serveReadings(
   dispatcher: Dispatcher,
   { documents, reader, details, lenses, quarantine, largestActivation }: ReadingRequestsOptions,
@@ -76,7 +76,7 @@ export function serveReadings(
   });
 }
 
-/** Nothing of what was asked for can be read. */
+/** No requested passage can be read. */
 class UnreadError extends WireError {
   readonly wireCode: WireFailure["code"];
 
@@ -155,7 +155,10 @@ async function strongestTokens(
   return { version, tokens, mean, count, unfamiliar, complete };
 }
 
-/** A passage's values; one that cannot be read says why, so that the others still can be. Throws what ends the whole reading. */
+/**
+ * Reads a passage's values. Returns the failure of an unreadable passage, so that the others can still be read; throws
+ * failures that affect the whole request.
+ */
 async function readOne(
   reader: PassageReader,
   reading: DocumentReading,
@@ -168,7 +171,7 @@ async function readOne(
   } catch (error) {
     reading.signal.throwIfAborted();
     const failure = failureOf(error);
-    // What is wrong with one passage only; anything else is wrong with the question.
+    // These failures concern one passage only; any other concerns the request.
     if (failure.code === "quarantined" || error instanceof UnreadableTextError) return { failure };
     throw error;
   }

@@ -1,4 +1,6 @@
-/** Keeps the so many tokens with the largest values by size, of any number that are offered, in memory of that many. */
+/**
+ * Selects the tokens with the largest magnitudes from any number of tokens, in memory proportional to the number kept.
+ */
 export class Strongest {
   readonly #limit: number;
   #kept: StrongToken[] = [];
@@ -14,7 +16,7 @@ export class Strongest {
     if (this.#kept.length >= 4 * this.#limit) this.#prune();
   }
 
-  /** Largest first by size; equal ones as they stand in the document. */
+  /** The kept tokens, largest magnitude first; ties in document order. */
   sorted(): readonly StrongToken[] {
     this.#prune();
     return this.#kept;

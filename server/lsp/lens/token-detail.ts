@@ -8,10 +8,10 @@ import type { TokenDetail } from "../../protocol/lens.ts";
 import type { LensUnit } from "../../protocol/lens-unit.ts";
 import { type PassageReader, passageAt, type RunReading, readingKey } from "./passage-reader.ts";
 
-/** What features mean in words, where somebody has said so. */
+/** Looks up the explanations of features, for those that have one. */
 export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
 
-/** A place of a document, as it is read. */
+/** A place in a document, with its reading. */
 export interface Place {
   /** UTF-16 units of the document. */
   readonly offset: number;
@@ -19,24 +19,24 @@ export interface Place {
 }
 
 export interface TokenQuestion extends Place {
-  /** The word at the place, or the token alone; of punctuation the token either way. */
+  /** Whether to describe the word at the place or the token alone; punctuation is always a token. */
   readonly unit: LensUnit;
-  /** How many of the features to list. */
+  /** Number of features to list. */
   readonly features: number;
-  /** Whether the base model is asked too. */
+  /** Whether to read the base model too. */
   readonly withBase: boolean;
 }
 
-/** What stands at a place, in the tuned model's reading of its passage. */
+/** The token and word at a place, in the tuned model's reading of its passage. */
 interface Located {
   readonly passage: Passage;
   readonly read: Reading;
   readonly token: number;
-  /** The word that the token belongs to; the token alone where it belongs to none. */
+  /** The word that the token belongs to, or the token alone if there is none. */
   readonly word: TokenSpan;
 }
 
-/** Everything behind the numbers of single words and tokens. */
+/** Computes everything behind the numbers of single words and tokens. */
 export class TokenDetails {
   readonly #reader: PassageReader;
   readonly #words: FeatureWords;
@@ -46,7 +46,10 @@ export class TokenDetails {
     this.#words = words;
   }
 
-  /** Null where no token stands. Throws what the reading throws, but of the base model, whose part is then missing and `missing` says why. */
+  /**
+   * Describes the word or token at a place; null if there is none. Throws what the reading throws, except for the base
+   * model: its part is then missing and `missing` says why.
+   */
   async describe(reading: RunReading, question: TokenQuestion): Promise<TokenDetail | null> {
     const { lens, snapshot } = reading;
     const { unit, ablation, features } = question;
@@ -75,7 +78,10 @@ export class TokenDetails {
     };
   }
 
-  /** The parts of a word's number by the probe or (`isFitted`) by the fit of log-ratios, and its rating. Undefined where no token stands. */
+  /**
+   * The parts of a word's number in the probe or (`isFitted`) in the fit of log-ratios, and its rating. Undefined if
+   * there is no token.
+   */
   async parts(
     reading: RunReading,
     place: Place & { readonly isFitted: boolean; readonly features: number },
@@ -110,7 +116,7 @@ export class TokenDetails {
     );
   }
 
-  /** What tuning changed in the prediction of a word or token, in document offsets. */
+  /** How tuning changed the prediction of a word or token, in document offsets. */
   async #learnedAt(
     reading: RunReading,
     passage: Passage,
@@ -131,7 +137,7 @@ export class TokenDetails {
     };
   }
 
-  /** A base model that cannot be loaded is a part that is missing, and no reason to say nothing of the rest. */
+  /** Reads from the base model. If it cannot be loaded, returns why, so that the rest can still be described. */
   async #ofBase<T>(read: () => Promise<T>): Promise<{ readonly found?: T; readonly missing?: string }> {
     try {
       return { found: await read() };
@@ -153,7 +159,7 @@ export class TokenDetails {
   }
 }
 
-/** Whether what was thrown is that something cannot be had, and no defect of ours and no cancellation. */
+/** Whether an error means that something is unavailable, rather than a defect of the server or a cancellation. */
 export function isMissingPart(error: unknown): boolean {
   const code = knownError(error)?.code;
   return code !== undefined && code !== "cancelled" && code !== "internal";

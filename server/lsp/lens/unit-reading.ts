@@ -1,4 +1,7 @@
-/** The values that a document's words or tokens have in a mode: one function for colours, lists, hovers. Problems' words are read in rated-words.ts. */
+/**
+ * The values of a document's words or tokens in a mode: one function for colours, lists and hovers. rated-words.ts
+ * reads words for problems.
+ */
 import { fromDocument, type Passage } from "../../lens/passages.ts";
 import { pairUnitValuesOf, type Shown, unitValuesOf } from "../../lens/read-passage.ts";
 import { tokenAt } from "../../lens/reading.ts";
@@ -8,7 +11,7 @@ import type { LensMode } from "../../protocol/lens.ts";
 import { NotOfferedError } from "./looked-through.ts";
 import { type DocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
 
-/** The values of a passage, in offsets of its text. Throws what the reading throws, and `NotOfferedError`. */
+/** Reads a passage's values, in offsets of its text. Throws what the reading throws, and `NotOfferedError`. */
 export function readUnits(
   reader: PassageReader,
   reading: DocumentReading,
@@ -27,13 +30,15 @@ export function readUnits(
 
 /** A word or token of a document with its value; null where the mode has none. */
 export interface UnitValue {
-  /** UTF-16 units of the passage's text. */
+  /** Offsets in UTF-16 units of the passage's text. */
   readonly start: number;
   readonly end: number;
   readonly value: number | null;
 }
 
-/** What stands at an offset of the document: the word or the token, of punctuation the token either way; undefined where nothing is read. */
+/**
+ * The word or token at an offset of the document; punctuation is always a token. Undefined if nothing is read there.
+ */
 export async function unitAt(
   reader: PassageReader,
   reading: DocumentReading,
@@ -50,7 +55,7 @@ export async function unitAt(
   return shown.unit === "token" ? undefined : unitAt(reader, reading, offset, { ...shown, unit: "token" }, ablation);
 }
 
-/** What `requireOffered` let through. */
+/** Narrows a mode that `requireOffered` has admitted for two checkpoints. */
 export function pairModeOf(mode: LensMode): PairMode {
   if (!isPairMode(mode)) throw new NotOfferedError(`Two checkpoints do not offer the mode ${mode.kind}.`);
   return mode;
