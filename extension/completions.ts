@@ -41,7 +41,9 @@ export class CompletionDocuments implements vscode.Disposable {
   }
 }
 
-/** Continues the selection or the paragraph up to the cursor with and without the active set, and shows the difference. */
+/**
+ * Continues the selection or the paragraph up to the cursor with and without the active set, and shows the difference.
+ */
 export async function compareCompletions(extension: Extension): Promise<void> {
   const { ablation } = extension;
   if (ablation.set === null || ablation.uri === undefined)

@@ -23,7 +23,9 @@ const DRAWN_OF_LINE = 10_000;
 const LEAST_MARGIN_LINES = 30;
 const SCROLL_MS = 50;
 
-/** The colours of all visible editors in one mode: which documents are read, and what each editor shows of the readings. */
+/**
+ * The colours of all visible editors in one mode: which documents are read, and what each editor shows of the readings.
+ */
 export class Overlay implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #ablation: AblationChoice;

@@ -4,7 +4,9 @@ import { fadedStepOf, type Hue, hues, type Step, type Strength, signHues, stepOf
 
 export type Palette = ReadonlyMap<Step, vscode.TextEditorDecorationType>;
 
-/** A line below the strong steps tells them apart without colour: solid above zero, dashed below, dotted for a feature. */
+/**
+ * A line below the strong steps tells them apart without colour: solid above zero, dashed below, dotted for a feature.
+ */
 export const lines: Readonly<Record<Hue, "solid" | "dashed" | "dotted">> = {
   positive: "solid",
   negative: "dashed",

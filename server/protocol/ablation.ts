@@ -5,8 +5,8 @@
 import * as z from "zod";
 
 /**
- * Names a feature: `L4/F43` is feature 43 of layer 4 in the tuned model's small dictionary; `L4/F43@big` in its big one; `base:L4/F43` in the
- * base model's.
+ * Names a feature: `L4/F43` is feature 43 of layer 4 in the tuned model's small dictionary; `L4/F43@big` in its big
+ * one; `base:L4/F43` in the base model's.
  */
 export const FeatureId = z
   .string()

@@ -1,6 +1,7 @@
 /**
- * How much power each reading of what a model learned has, as `lfp calibrate` measures it: in tunings whose reward was edited for known words
- * (planted divergences), beside tunings without (null). The file `calibration/calibration.json` of a run holds it; the editor shows it.
+ * How much power each reading of what a model learned has, as `lfp calibrate` measures it: in tunings whose reward was
+ * edited for known words (planted divergences), beside tunings without (null). The file `calibration/calibration.json`
+ * of a run holds it; the editor shows it.
  */
 import * as z from "zod";
 
@@ -21,7 +22,10 @@ export const ReadingPower = z
     high: z.number().nullable(),
     /** Planted words whose reading has the planted sign, of all planted words that occurred in the texts. */
     signs: z.object({ right: z.int(), of: z.int() }),
-    /** Score above which a word is flagged: at most one in twenty words of null tunings lies above. In the reading's own units. Null without null tunings. */
+    /**
+     * Score above which a word is flagged: at most one in twenty words of null tunings lies above. In the reading's own
+     * units. Null without null tunings.
+     */
     threshold: z.number().nullable(),
     /** Planted words flagged at the threshold, of all. The count is null where there is no threshold. */
     found: z.object({ count: z.int().nullable(), of: z.int() }),

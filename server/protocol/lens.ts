@@ -18,13 +18,18 @@ export const LensMode = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("true") }),
   /** Implicit minus true, where the two differ in sign. */
   z.object({ kind: z.literal("disagreement") }),
-  /** Implicit reward read in the tuned model, minus that read in the base model with the same dictionaries and probe. */
+  /**
+   * Implicit reward read in the tuned model, minus that read in the base model with the same dictionaries and probe.
+   */
   z.object({ kind: z.literal("tunedMinusBase") }),
   /** One feature's activation. */
   z.object({ kind: z.literal("feature"), id: FeatureId }),
   /** Implicit reward with the request's ablation, minus that without. */
   z.object({ kind: z.literal("ablatedMinusNot") }),
-  /** The learned reward, log pi_tuned(token | before) - log pi_base(token | before) in nats: above zero, tuning made the token likelier. */
+  /**
+   * The learned reward, log pi_tuned(token | before) - log pi_base(token | before) in nats: above zero, tuning made the
+   * token likelier.
+   */
   z.object({ kind: z.literal("learned") }),
   /** The part of the learned reward that a ridge regression on the tuned model's features explains, in nats. */
   z.object({ kind: z.literal("fitted") }),

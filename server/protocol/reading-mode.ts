@@ -1,4 +1,7 @@
-/** The modes that read what a model learned; see `LensMode`. A file of their own because settings need them before anything is read. */
+/**
+ * The modes that read what a model learned; see `LensMode`. A file of their own because settings need them before
+ * anything is read.
+ */
 import * as z from "zod";
 
 /** A reading of what the model learned: the first colours show it, and problems are based on it. */

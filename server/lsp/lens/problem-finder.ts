@@ -58,7 +58,10 @@ export function problemMessage({ word, mode, rating, judgement }: Disagreement):
   }
 }
 
-/** `tuning made it less likely than rated words are on the mean: −0.41 nats over 132 places of the run's texts (here +0.20)`. */
+/**
+ * `tuning made it less likely than rated words are on the mean: −0.41 nats over 132 places of the run's texts (here
+ * +0.20)`.
+ */
 export function learnedWords({ level, places, value, isCentred, here }: Judgement): string {
   const much = `tuning made it ${value > 0 ? "likelier" : "less likely"}`;
   const than = isCentred ? " than rated words on the mean" : "";
