@@ -12,7 +12,10 @@ import { BenchCheckError, peakRssMB } from "./timing.ts";
 /** The longest acceptable wait for the table: for its first page, and for the page after a key in the search field. */
 const budget = { features: 100_000, firstPageMs: 200, searchMs: 100 } as const;
 const layers = 5;
-/** Searches: a word that few features have, one that nearly all have, one with a prefix, one without matches. */
+/**
+ * Searches: a word that few features have, one that nearly all have, two words of which the second is incomplete, one
+ * without matches.
+ */
 const searches = [plantedWord(7), "film", "film gre", "zzz"];
 const rowsPerPage = 200;
 

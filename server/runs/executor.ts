@@ -12,7 +12,7 @@ export type JobState = "waiting" | "working" | "gone";
  * that executors in any number of processes agree; an executor keeps no state apart from caches.
  */
 export interface Executor<R = JobRecord> {
-  /** What a job that waits waits for, as a phrase: `a node of the cluster`. */
+  /** What a waiting job waits for, as a phrase: `a node of the cluster`. */
   readonly waitsFor: string;
   /**
    * Starts a process that outlives the caller. Throws `JobNotStartedError`. `submitRun` calls it, and keeps the record.

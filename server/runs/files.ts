@@ -64,7 +64,8 @@ export async function makeFolder(path: string): Promise<void> {
   } catch (error) {
     const parent = dirname(path);
     if (errnoOf(error) !== "ENOENT" || parent === path) throw error;
-    // A parent that is there was made by another in the meantime, or the system refuses: the second try tells.
+    // If the parent exists, another process created it meanwhile, or the system rejects the folder: the second attempt
+    // shows which.
     if ((await unlessMissing(nodeFiles.stat(parent))) === undefined) await makeFolder(parent);
     await makeInParent(path);
   }

@@ -99,7 +99,7 @@ function wholeLinesSize(descriptor: number, size: number): number {
   return 0;
 }
 
-/** Where the line that holds the byte at `position` begins; a line break belongs to the line that it ends. */
+/** Start of the line that contains the byte at `position`; a line break belongs to the line that it ends. */
 function lineStart(descriptor: number, position: number): number {
   for (let window = 4096; ; window *= 4) {
     const from = Math.max(0, position - window);

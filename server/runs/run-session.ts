@@ -99,7 +99,7 @@ export class RunSession {
     this.#currentStage = id;
   }
 
-  /** Records that the work on a stage begins. */
+  /** Records that a stage has started. */
   async begin(id: string, key: string): Promise<void> {
     await this.setState({ kind: "running", stage: id }, this.#withStage(id, { status: "running", key }));
   }

@@ -79,7 +79,7 @@ export function executorOf(record: JobRecord): Executor {
   return executors[record.executor];
 }
 
-/** What a process waits for that has not yet written the run's record. */
+/** What a started process waits for before it has written the run's record. */
 const STARTING = "its start";
 
 function stateOf(

@@ -10,8 +10,8 @@ export function effectsOf(result: AblationResult): NewAblation["effects"] {
 }
 
 /**
- * Changes of the mean reward under every condition that has a comparison; for several features, `factor` is the first
- * one's.
+ * Changes of the mean reward from the unchanged model under every condition; for several features, `factor` is the
+ * first one's.
  */
 export function rewardChanges({ features, prompts, conditions, random }: AblationResult): FeatureDetail["ablations"] {
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
