@@ -1,4 +1,4 @@
-/** What the kernels of adamw.ts compute, as a plain loop in double precision; places are elements. */
+/** Reference for the kernels of adamw.ts: a plain loop in double precision; offsets are in elements. */
 
 export interface AdamWState {
   readonly parameters: Float64Array;
@@ -6,7 +6,7 @@ export interface AdamWState {
   readonly second: Float64Array;
 }
 
-/** Steps in place and gives the norm before clipping. Settings as `adamWSettings` orders them. */
+/** Steps in place and returns the norm before clipping. Settings in the order of `adamWSettings`. */
 export function adamWReference(
   { parameters, first, second }: AdamWState,
   gradients: Float32Array,

@@ -1,11 +1,14 @@
-/** AdamW over arenas: the gradient norm, then one step for every parameter, with what a step needs read from buffers. */
+/** AdamW over arenas: the gradient norm, then one step for every parameter, with settings read from buffers. */
 import { type Binding, defineKernel, foldedGrid, type Kernel, type Launch, sumAll } from "./wgsl.ts";
 
-/** Elements by four that one workgroup steps. */
+/** Quads (four elements) that one workgroup steps. */
 export const adamWBlock = 1024;
 const size = 256;
 
-/** Numbers of a block in the table: where it starts in the parameters, gradients, first and second moments (by four), and how many. */
+/**
+ * Numbers per block in the table: its start in parameters, gradients, first and second moments, and its length, in
+ * quads.
+ */
 export const blockFields = 5;
 
 /** (gradients, blocks [n, 5]) -> partial [first .. first + n]: the sum of squares of each block. */
@@ -39,8 +42,8 @@ export function squaresLaunch(blocks: number, first = 0): Launch {
 }
 
 /**
- * (partial [n], settings) -> result [2]: the norm, and the factor that clips it; the factor is negative when the norm is not finite, which
- * stops every update of the program.
+ * (partial [n], settings) -> result [2]: the norm and the clipping factor. The factor is negative when the norm is not
+ * finite, which stops every update of the program.
  */
 export function normLaunchOf(count: number): Launch {
   const kernel = defineKernel({
@@ -67,7 +70,7 @@ export function normLaunchOf(count: number): Launch {
   return { kernel, params: [count], grid: [1, 1, 1] };
 }
 
-/** Which of the four arenas are one buffer: those share a binding. Each names the binding that it is read through. */
+/** The binding through which each of the four arenas is accessed; arenas in the same buffer share one. */
 export interface AdamWArenas {
   readonly parameters: string;
   readonly gradients: string;
@@ -76,8 +79,8 @@ export interface AdamWArenas {
 }
 
 /**
- * One step: m = beta1 m + (1 - beta1) c g, v = beta2 v + (1 - beta2) (c g)^2, p = keep p - stepSize m / (sqrt(v) root + eps), with the settings'
- * numbers (see `adamWSettings`) and c the clipping factor.
+ * One step: m = beta1 m + (1 - beta1) c g, v = beta2 v + (1 - beta2) (c g)^2, p = keep p - stepSize m / (sqrt(v) root +
+ * eps), with the settings of `adamWSettings` and c the clipping factor.
  */
 export function adamWLaunch(arenas: AdamWArenas, blocks: number): Launch {
   const kernel = adamWKernel(arenas);

@@ -1,4 +1,4 @@
-/** What the kernels of bags.ts compute, as plain loops in double precision. */
+/** References for the kernels of bags.ts: plain loops in double precision. */
 import type { BagShape } from "./bags.ts";
 
 export function embeddingBagReference(

@@ -1,6 +1,6 @@
 /**
- * Embedding bags: N rows, each the sum of K rows of a table with weights, and their gradients. Sums are in the order of rows and of K, without
- * float atomics, so that two runs are equal.
+ * Embedding bags: N rows, each the weighted sum of K rows of a table, and their gradients. Sums run in a fixed order
+ * (of rows and of K), without float atomics, so that results are deterministic.
  */
 import { defineKernel, foldedGrid, type Launch, type Param, sumAll } from "./wgsl.ts";
 
@@ -16,7 +16,7 @@ export interface BagShape {
 }
 
 const lanes = 64;
-/** Rows whose weights are held in workgroup memory at once: whole words of marks. */
+/** Rows whose weights are in workgroup memory at once: whole words of marks. */
 const heldRows = lanes;
 
 const u32 = (...names: string[]): Param[] => names.map((name) => ({ name, type: "u32" }));
@@ -42,7 +42,7 @@ export function embeddingBagLaunch({ rows, each, width }: BagShape): Launch {
   return { kernel, params: [rows * width, each, width], grid: foldedGrid(Math.ceil((rows * width) / lanes)) };
 }
 
-/** (table [V, D], ids [N, K], dY [N, D]) -> [N, K]: the product of each row of the table that was taken with the row's dY. */
+/** (table [V, D], ids [N, K], dY [N, D]) -> [N, K]: dot products of each used row of the table with the row's dY. */
 export function bagDotsLaunch({ rows, each, width }: BagShape): Launch {
   const kernel = defineKernel({
     name: "bagDots",
@@ -62,7 +62,7 @@ export function bagDotsLaunch({ rows, each, width }: BagShape): Launch {
   return { kernel, params: [rows * each, each, width], grid: foldedGrid(rows * each) };
 }
 
-/** Words of marks: for each row of the table, one bit for each of the N rows. */
+/** Number of words of marks: for each row of the table, one bit per row of N. */
 export function bagMarks({ rows, table }: BagShape): number {
   return table * Math.ceil(rows / 32);
 }
@@ -81,7 +81,7 @@ export function clearMarksLaunch(shape: BagShape): Launch {
   return { kernel, params: [bagMarks(shape)], grid: foldedGrid(Math.ceil(bagMarks(shape) / lanes)) };
 }
 
-/** (ids [N, K], marks [V, N / 32] of zeros) -> marks of the rows that have each id. */
+/** (ids [N, K], marks [V, N / 32] of zeros) -> marks of the rows that contain each id. */
 export function markBagsLaunch({ rows, each }: BagShape): Launch {
   const kernel = defineKernel({
     name: "markBags",

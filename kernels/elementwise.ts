@@ -1,8 +1,8 @@
-/** Kernels around generated fragments: one result a place, and reductions over axes. */
+/** Kernels around generated fragments: elementwise results, and reductions over axes. */
 import { defineKernel, extentParams, type Fragment, foldedGrid, type Launch, lowest, maxAll, sumAll } from "./wgsl.ts";
 
 const lanes = 256;
-/** Extents of fragments that these kernels have room for. */
+/** Maximum number of a fragment's extents that these kernels can pass as parameters. */
 export const mostElementwiseExtents = 14;
 export const mostReductionExtents = 10;
 
@@ -11,7 +11,7 @@ export function elementwiseLaunch(name: string, fragment: Fragment, size: number
   return placeLaunch(name, fragment, "at", size, type);
 }
 
-/** y[to] = fragment, for `at` below `size`: `to`, an expression over `at`, is a place in a larger tensor. */
+/** y[to] = fragment, for `at` below `size`: `to`, an expression over `at`, is an index in a larger tensor. */
 export function placeLaunch(name: string, fragment: Fragment, to: string, size: number, type: "f32" | "i32"): Launch {
   const kernel = defineKernel({
     name,
@@ -30,17 +30,18 @@ ${fragment.statements}
 
 export interface ReduceShape {
   readonly kind: "sum" | "max";
-  /** Results, and elements that each is made of. */
+  /** The number of results, and of elements per result. */
   readonly outputs: number;
   readonly reduced: number;
-  /** The place of element `r` of result `o`, an expression over the two. */
+  /** The index of element `r` of result `o`, as an expression over the two. */
   readonly place: string;
-  /** What the result is multiplied with in the end. */
+  /** Factor of the final result. */
   readonly scale: number;
 }
 
 /**
- * One invocation a result and chunk, for results that are neighbours in memory: y [chunks, outputs]. The fragment is over `at`.
+ * One invocation per result and chunk, for results that are adjacent in memory: y [chunks, outputs]. The fragment is
+ * over `at`.
  */
 export function reduceByInvocationLaunch(fragment: Fragment, shape: ReduceShape, chunks: number): Launch {
   const { outputs, reduced } = shape;
@@ -67,7 +68,7 @@ ${fragment.statements}
   return { kernel, params, grid: foldedGrid(Math.ceil((outputs * chunks) / size)), operations: operationsOf(shape) };
 }
 
-/** One workgroup a result and chunk: y [chunks, outputs]. The fragment is over `at`. */
+/** One workgroup per result and chunk: y [chunks, outputs]. The fragment is over `at`. */
 export function reduceByWorkgroupLaunch(fragment: Fragment, shape: ReduceShape, chunks: number): Launch {
   const { kind, outputs, reduced } = shape;
   const size = reduced / chunks <= 512 ? 32 : 256;
@@ -96,7 +97,7 @@ ${fragment.statements}
   return { kernel, params, grid: foldedGrid(outputs * chunks), operations: operationsOf(shape) };
 }
 
-/** Elements that are nowhere in memory count as those that are: about as many operations as reading them would cost. */
+/** Estimated operations. Inlined elements count as much as stored ones: computing costs about as much as reading. */
 function operationsOf({ outputs, reduced }: ReduceShape): number {
   return 32 * outputs * reduced;
 }

@@ -1,9 +1,9 @@
 /**
- * Functions of one number in WGSL. The language's own tanh may be made of exponentials that overflow, and it has no erf; these
- * stay within a few units in the last place of 1.
+ * Functions of one number in WGSL. The built-in tanh may be implemented with exponentials that overflow, and WGSL has
+ * no erf; these are accurate to a few units in the last place of 1.
  */
 
-/** Functions by name, each with those it calls. */
+/** Functions by name, each with the functions that it calls. */
 export const functions = {
   tanhOf: {
     needs: [],
@@ -65,7 +65,7 @@ export const functions = {
 
 export type FunctionName = keyof typeof functions;
 
-/** The text of some functions and of all that they call, each once. */
+/** The text of some functions and of all functions that they call, each once. */
 export function functionsText(names: Iterable<FunctionName>): string {
   const found = new Set<FunctionName>();
   const take = (name: FunctionName): void => {

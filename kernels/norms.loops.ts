@@ -1,4 +1,4 @@
-/** What the kernels of norms.ts compute, as plain loops in double precision. */
+/** References for the kernels of norms.ts: plain loops in double precision. */
 import type { NormShape } from "./norms.ts";
 
 /** [rows, 2]: mean (0 if not centred) and 1 / sqrt(variance + eps). */

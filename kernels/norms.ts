@@ -1,11 +1,11 @@
-/** LayerNorm and RMSNorm over rows, forward and backward. One workgroup works on one row; statistics are taken in two passes. */
+/** LayerNorm and RMSNorm over rows, forward and backward. One workgroup per row; statistics in two passes. */
 import { defineKernel, foldedGrid, type Launch, lanesFor, sumAll } from "./wgsl.ts";
 
 export interface NormShape {
   readonly rows: number;
   readonly columns: number;
   readonly eps: number;
-  /** LayerNorm takes the mean away; RMSNorm does not. */
+  /** LayerNorm subtracts the mean; RMSNorm does not. */
   readonly centred: boolean;
 }
 
@@ -64,7 +64,7 @@ export function normGradXLaunch(shape: NormShape): Launch {
   );
 }
 
-/** x -> [rows, 2]: mean and scale, which the gradient for gamma sums over rows with. */
+/** x -> [rows, 2]: mean and scale, which the gradient for gamma, a sum over rows, needs. */
 export function normStatisticsLaunch(shape: NormShape): Launch {
   return launch(
     shape,

@@ -1,22 +1,22 @@
-/** Kernels that do nothing but multiply and add in registers: what share of an adapter's peak a product reaches is measured against these. */
+/** Kernels that only multiply and add in registers: they measure the adapter's peak, to which products are compared. */
 import type { MatrixConfig } from "./matmul/matrix-text.ts";
 import { subgroupMatrices } from "./matmul/matrix-text.ts";
 import { defineKernel, foldedGrid, type Launch } from "./wgsl.ts";
 
-/** A launch and the floating-point operations that it does. */
+/** A launch and its number of floating-point operations. */
 export interface Peak {
   readonly launch: Launch;
   readonly operations: number;
-  /** Elements that it writes. */
+  /** Number of elements that it writes. */
   readonly results: number;
 }
 
 const lanes = 256;
-/** Sums that do not wait for one another. */
+/** Number of independent sums, which can run in parallel. */
 const chains = 8;
 const unrolled = 4;
 
-/** y [groups, 256]: x[0] and x[1] multiplied and added `iterations` times over. Bindings: x [2], y. */
+/** y [groups, 256]: multiplies and adds x[0] and x[1] `iterations` times. Bindings: x [2], y. */
 export function f32Peak(groups: number, iterations: number): Peak {
   const numbers = Array.from({ length: chains }, (_, at) => at);
   const step = numbers.map((at) => `    c${at} = fma(c${at}, a, b);`).join("\n");
@@ -51,8 +51,8 @@ ${Array.from({ length: unrolled }, () => step).join("\n")}
 }
 
 /**
- * y [groups, subgroups, 8, M, N]: place i of the eight is iterations * K * (i + 1) * x. Bindings: x [1], y. The eight left matrices differ,
- * since equal products would be computed once.
+ * y [groups, subgroups, 8, M, N]: matrix i of the eight is iterations * K * (i + 1) * x. Bindings: x [1], y. The eight
+ * left matrices differ, because a compiler would compute equal products once.
  */
 export function matrixPeak(
   config: MatrixConfig,

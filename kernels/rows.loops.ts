@@ -1,7 +1,7 @@
-/** What the kernels of rows.ts compute, as plain loops in double precision. */
+/** References for the kernels of rows.ts: plain loops in double precision. */
 import type { MaskedRows, RowsShape } from "./rows.ts";
 
-/** Which columns a row may see: from, and up to but without. */
+/** The range of columns that a row may attend to, end exclusive. */
 export function visible(row: number, { columns, queries, causal, window }: MaskedRows): [begin: number, end: number] {
   const place = (row % queries) + columns - queries;
   return [window === 0 ? 0 : Math.max(0, place + 1 - window), causal ? place + 1 : columns];
@@ -40,7 +40,7 @@ export function logSoftmaxReference(x: Float32Array, { rows, columns }: RowsShap
   return softmaxReference(x, plain).map((p, at) => (p > 0 ? Math.log(p) : logOfTiny(x, at, columns)));
 }
 
-/** Where a probability underflows even in double precision. */
+/** Logit minus the row's maximum: the log-probability where the probability underflows even in double precision. */
 function logOfTiny(x: Float32Array, at: number, columns: number): number {
   const base = at - (at % columns);
   let top = Number.NEGATIVE_INFINITY;

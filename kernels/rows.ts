@@ -1,4 +1,7 @@
-/** Softmax and log-softmax over rows, forward and backward, and log-probabilities of one entry a row. One workgroup works on one row. */
+/**
+ * Softmax and log-softmax over rows, forward and backward, and log-probabilities of one id per row. One workgroup per
+ * row.
+ */
 import {
   defineKernel,
   foldedGrid,
@@ -17,17 +20,17 @@ export interface RowsShape {
 }
 
 export interface MaskedRows extends RowsShape {
-  /** Rows that share one set of keys: row r is query r mod `queries`, at place r mod queries + columns - queries. */
+  /** Rows that share one set of keys: row r is query r mod `queries`, at position r mod queries + columns - queries. */
   readonly queries: number;
-  /** A query sees the keys at its own place and before. */
+  /** Whether a query attends only to keys at its own position and before. */
   readonly causal: boolean;
-  /** And only this many of them; 0: all. */
+  /** Maximum number of those keys, the latest; 0: all. */
   readonly window: number;
 }
 
 const u32 = (...names: string[]): Param[] => names.map((name) => ({ name, type: "u32" }));
 
-/** x [rows, columns] -> softmax of what each row may see, 0 elsewhere. */
+/** x [rows, columns] -> softmax over the columns that each row may attend to, 0 elsewhere. */
 export function softmaxLaunch({ rows, columns, queries, causal, window }: MaskedRows): Launch {
   const size = lanesFor(columns);
   const body = `
@@ -66,7 +69,7 @@ export function softmaxGradLaunch(shape: RowsShape): Launch {
   );
 }
 
-/** `top` and `logTotal` of a row, read once: what has been summed shrinks when something larger comes. */
+/** `top` and `logTotal` of a row in one pass (online softmax): a new maximum rescales the sum so far. */
 const logSumExp = (size: number): string => `
   var top = ${lowest};
   var total = 0.0f;
@@ -123,7 +126,7 @@ export function gatherLogProbsLaunch(shape: RowsShape): Launch {
 }
 
 /**
- * (ids [N], dY [N], logits [N, V] in place) -> log softmax at the id, [N]; and in place of the logits stands the gradient for them,
+ * (ids [N], dY [N], logits [N, V] in place) -> log softmax at the id, [N]; overwrites the logits with their gradient,
  * (onehot - softmax) dY.
  */
 export function gatherLogProbsInPlaceLaunch(shape: RowsShape): Launch {

@@ -1,7 +1,8 @@
 /**
- * Drawing one id a row from probabilities, on the device: greedy, the whole distribution, or within top-k and then top-p. Nothing is
- * sorted: places in the order of falling probability are found digit by digit in the bits of non-negative floats, whose order as numbers is
- * their order as integers, by adding up in workgroup memory what the entries with each digit hold. One workgroup a row.
+ * Samples one id per row from probabilities, on the device: greedy, the whole distribution, or within top-k and then
+ * top-p. It does not sort: a radix select finds thresholds in descending order of probability, digit by digit over
+ * the bits of non-negative floats (which order like integers), with a histogram in workgroup memory of the weight per
+ * digit. One workgroup per row.
  */
 import { defineKernel, foldedGrid, type Launch, lanesFor, sumAll } from "./wgsl.ts";
 
@@ -10,13 +11,13 @@ export interface SampleShape {
   readonly columns: number;
   /** Ids from here on are never drawn. */
   readonly limit: number;
-  /** Ids that are out when the fourth setting says so. */
+  /** Ids that are excluded if the fourth setting is not 0. */
   readonly bannable: readonly number[];
 }
 
 /**
- * (probabilities [rows, columns], uniforms [rows], settings [top-k, top-p, greedy, ban]) -> ids [rows]. `failed` [1], 2^32 - 1 before,
- * becomes the least row that is NaN.
+ * (probabilities [rows, columns], uniforms [rows], settings [top-k, top-p, greedy, ban]) -> ids [rows]. `failed` [1],
+ * initially 2^32 - 1, becomes the first row that is NaN.
  */
 export function sampleLaunch({ rows, columns, limit, bannable }: SampleShape): Launch {
   const size = lanesFor(columns);
@@ -45,8 +46,8 @@ ${helpers(size, columns)}`,
 }
 
 /**
- * Integers in place of probabilities, so that the order in which invocations add them does not matter: 24 bits of the sum of all, then `lowBits`
- * more in a second word, of which so many can be added as there are entries.
+ * Fixed-point weights instead of probabilities, so that the order of additions does not matter: 24 bits relative to the
+ * sum of all, then `lowBits` more in a second word, chosen so that adding all entries cannot overflow it.
  */
 function helpers(size: number, columns: number): string {
   const digit = Math.log2(size);
@@ -160,8 +161,8 @@ fn reach(base: u32, lane: u32, wanted: vec2u, counted: bool, edge: u32, ties: u3
 }
 
 /**
- * Three searches: the k-th most probable entry, the least probable one that top-p needs, and the one at which the running sum from the most
- * probable on passes the uniform's share.
+ * Three searches: the k-th most probable entry, the least probable one within top-p, and the one at which the
+ * cumulative sum, from the most probable on, exceeds the uniform's share.
  */
 const searches = `
     let one = vec2u(0u, 1u);

@@ -1,4 +1,4 @@
-/** What the kernels of scatter.ts compute, as plain loops in double precision. */
+/** References for the kernels of scatter.ts: plain loops in double precision. */
 
 export function addRowsReference(
   table: Float32Array,

@@ -1,11 +1,11 @@
 /**
- * Adding rows at ids without float atomics, so that sums are in one order and two runs are equal. Places with equal ids become a linked
- * list; who comes first in it sums the list.
+ * Scatter-add of rows at ids without float atomics, so that sums have a fixed order and results are deterministic.
+ * Places with equal ids form a linked list; the first place in it sums the list.
  */
 import { defineKernel, foldedGrid, type Launch } from "./wgsl.ts";
 
 const linkSize = 64;
-/** What `links` says of a place whose id an earlier place has too; its row is summed by that one. */
+/** Flag in `links` of a place whose id an earlier place has too; that one sums its row. */
 const notFirst = 0x8000_0000;
 
 /** ids [count] -> links [count]: the next place with the same id, or `count`; with the bit `notFirst` set if an earlier place has it. */
@@ -62,7 +62,7 @@ export function addLinkedRowsLaunch(count: number, width: number): Launch {
   return { kernel, params: [count, width], grid: foldedGrid(count * Math.ceil(width / linkSize)) };
 }
 
-/** (values [N, K], ids [N, K]) -> [N, width]: values added at their ids, in the order of k. One workgroup a row. */
+/** (values [N, K], ids [N, K]) -> [N, width]: values added at their ids, in the order of k. One workgroup per row. */
 export function scatterRowLaunch(rows: number, k: number, width: number): Launch {
   const kernel = defineKernel({
     name: "scatterRow",

@@ -1,10 +1,11 @@
 /**
- * Launches that may take long, cut into several that run one after another, each over a part of the grid's workgroups. A workgroup computes the
- * same whichever slice it is in, so results are the same to the byte. All kernels take their place from `group` (wgsl.ts), so any can be cut.
+ * Splits long launches into slices that run one after another, each over a part of the grid's workgroups. A workgroup
+ * computes the same in any slice, so results are bit-identical. All kernels derive their indices from `group`
+ * (wgsl.ts), so any kernel can be sliced.
  */
 import { defineKernel, foldedGrid, type Grid, type Kernel, maxWorkgroupsPerAxis } from "./wgsl.ts";
 
-/** Some of a grid's workgroups: the first of them, and the grid that is dispatched for it and those after it. */
+/** A slice of a grid's workgroups: the first, and the grid to dispatch from it on. */
 export interface Slice {
   readonly first: number;
   readonly grid: Grid;
@@ -16,8 +17,8 @@ export function slicedKernel(kernel: Kernel): Kernel {
 }
 
 /**
- * About `count` nearly equal slices, without overlap: kernels that add to what is there must meet no group twice. Only the last may go beyond
- * the grid, as folded grids do.
+ * About `count` nearly equal slices, without overlap: kernels that accumulate must not run a group twice. Only the last
+ * may exceed the grid, as folded grids do.
  */
 export function slicesOf([x, y]: Grid, count: number, axis = maxWorkgroupsPerAxis): Slice[] {
   const groups = x * y;
@@ -25,7 +26,7 @@ export function slicesOf([x, y]: Grid, count: number, axis = maxWorkgroupsPerAxi
   const each = even <= axis ? even : Math.ceil(even / axis) * axis;
   return Array.from({ length: Math.ceil(groups / each) }, (_, at) => {
     const own = Math.min(each, groups - at * each);
-    // A whole slice above an axis is a multiple of it, and so fills its folded grid.
+    // A full slice larger than an axis is a multiple of it, and so fills its folded grid.
     return { first: at * each, grid: own === each && own > axis ? [axis, own / axis, 1] : foldedGrid(own, axis) };
   });
 }

@@ -1,7 +1,8 @@
 /**
- * The k largest entries of long rows without k passes: four passes over a row find the k-th largest value, eight bits at a time, by counting
- * in workgroup memory. Values are compared as integers in the same order. What is selected is then sorted, so that the order in which
- * invocations came by does not matter. One workgroup a row; ties go to the lower place.
+ * The k largest entries of long rows without k passes: a radix select finds the k-th largest value in four passes
+ * over a row, eight bits at a time, with a histogram in workgroup memory. Values are compared as integers in the same
+ * order. The selected entries are then sorted, so that the order of invocations does not matter. One workgroup per
+ * row; ties go to the lower index.
  */
 import { defineKernel, foldedGrid, type Launch, type Param } from "./wgsl.ts";
 
@@ -13,11 +14,11 @@ export interface TopKShape {
 
 export type TopKResult = "values" | "indices" | "kept";
 
-/** One for each value of eight bits. */
+/** One lane per value of eight bits. */
 const lanes = 256;
 const mostSorted = 512;
 
-/** Where this is faster than one pass for each of the k. */
+/** Whether this is faster than one pass for each of the k. */
 export function selectPays({ columns, k }: TopKShape): boolean {
   return columns >= lanes && k > 4 && k <= mostSorted;
 }
@@ -28,7 +29,10 @@ const params: readonly Param[] = [
   { name: "k", type: "u32" },
 ];
 
-/** x [rows, columns] -> `values` or `indices` [rows, k], falling, or `kept` [rows, columns]: x where it is among the k, else 0. */
+/**
+ * x [rows, columns] -> `values` or `indices` [rows, k], descending, or `kept` [rows, columns]: x where in the top k,
+ * else 0.
+ */
 export function selectLaunch(result: TopKResult, shape: TopKShape): Launch {
   const { rows, columns, k } = shape;
   const sorted = 2 ** Math.ceil(Math.log2(k));
@@ -49,7 +53,10 @@ export function selectLaunch(result: TopKResult, shape: TopKShape): Launch {
   return { kernel, params: [rows, columns, k], grid: foldedGrid(rows) };
 }
 
-/** `kthLargest` gives the key of the k-th largest entry, how many entries with that key belong to the k, and how many have it. */
+/**
+ * `kthLargest` returns the k-th largest entry's key, how many entries with that key are in the k, and how many have
+ * it.
+ */
 const threshold = `
 struct Least { key: u32, taken: u32, equal: u32 }
 var<workgroup> counts: array<atomic<u32>, ${lanes}>;
@@ -135,7 +142,7 @@ const keptBody = `
     }
   }`;
 
-/** What is selected, as pairs of key and place, and a bitonic sort of them: largest key first, then lowest place. */
+/** The selected entries as pairs of key and index, and a bitonic sort of them: largest key first, then lowest index. */
 const sortText = (sorted: number): string => `
 var<workgroup> keys: array<u32, ${sorted}>;
 var<workgroup> places: array<u32, ${sorted}>;

@@ -1,6 +1,6 @@
 /**
- * The k largest entries of each row, falling; ties go to the lower place. One workgroup a row, and one pass for each of the k; where that is
- * slow, by selection (top-k-select.ts).
+ * The k largest entries of each row, descending; ties go to the lower index. One workgroup per row, and one pass for
+ * each of the k; where that is slow, a radix select (top-k-select.ts).
  */
 import { selectLaunch, selectPays, type TopKShape } from "./top-k-select.ts";
 import { defineKernel, foldedGrid, type Kernel, type Launch, lanesFor, lowest, type Param } from "./wgsl.ts";
@@ -11,7 +11,9 @@ const params: readonly Param[] = [
   { name: "k", type: "u32" },
 ];
 
-/** Each round finds the largest entry that comes after the last one found, so that nothing has to be struck out. */
+/**
+ * Each round finds the largest entry after the last one found in sort order, so that no entry must be marked as used.
+ */
 const nextLargest = (size: number): string => `
 var<workgroup> bestValues: array<f32, ${size}>;
 var<workgroup> bestPlaces: array<u32, ${size}>;
@@ -58,7 +60,7 @@ export function topKValuesLaunch(shape: TopKShape): Launch {
   return launch("topKValues", "f32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = last; }"));
 }
 
-/** x [rows, columns] -> the places [rows, k]. */
+/** x [rows, columns] -> the indices [rows, k]. */
 export function topKIndicesLaunch(shape: TopKShape): Launch {
   if (selectPays(shape)) return selectLaunch("indices", shape);
   return launch("topKIndices", "i32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = i32(lastPlace); }"));

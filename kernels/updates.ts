@@ -4,9 +4,12 @@ import { defineKernel, foldedGrid, type Launch } from "./wgsl.ts";
 const lanes = 256;
 
 export interface WriteOptions {
-  /** Binds `clipping` last, whose second number stops the write when it is negative. */
+  /** Whether to bind `clipping` last, whose second number, if negative, stops the write. */
   readonly guarded: boolean;
-  /** Target and value stand in one buffer: it is then bound writable twice, since WebGPU allows one way of use at a time. */
+  /**
+   * Whether target and value share a buffer. Both are then bound as writable: WebGPU allows one usage of a buffer at
+   * a time.
+   */
   readonly sharesBuffer: boolean;
 }
 
@@ -34,7 +37,9 @@ export function applyLaunch(
   return { kernel, params: [size], grid: foldedGrid(Math.ceil(size / lanes)) };
 }
 
-/** target [rows, S, D] gets value [rows, T, D] at places start .. start + T. Bindings: target, value, start[, clipping]. */
+/**
+ * Writes value [rows, T, D] to target [rows, S, D] at start .. start + T. Bindings: target, value, start[, clipping].
+ */
 export function writeAtLaunch(shape: { rows: number; S: number; T: number; D: number }, options: WriteOptions): Launch {
   const { rows, S, T, D } = shape;
   const kernel = defineKernel({

@@ -1,4 +1,4 @@
-/** How a kernel is written down: WGSL text, what it binds, and how much work one launch is. */
+/** Representation of kernels: WGSL text and bindings; and of their launches: parameters, grid and estimated work. */
 
 export type ElementType = "f32" | "i32" | "u32" | "f16" | "vec4f" | "vec2f" | "atomic<u32>";
 
@@ -8,14 +8,16 @@ export interface Binding {
   readonly access: "read" | "read_write";
 }
 
-/** A compute shader. Kernels of equal text are one pipeline, so extents that vary are parameters and not part of the text. */
+/**
+ * A compute shader. Kernels of equal text share a pipeline, so varying extents are parameters, not part of the text.
+ */
 export interface Kernel {
   readonly name: string;
   readonly code: string;
   readonly bindings: readonly Binding[];
-  /** Names of the u32 or f32 numbers that a launch passes, in order. */
+  /** The u32 or f32 parameters that a launch passes, in order. */
   readonly params: readonly Param[];
-  /** What the text was made from, for variants of it (windows.ts). */
+  /** The source of the text, from which variants are made (windows.ts). */
   readonly source: KernelSource;
 }
 
@@ -24,12 +26,12 @@ export interface Param {
   readonly type: "u32" | "f32";
 }
 
-/** One use of a kernel: its numbers and its grid of workgroups. */
+/** One use of a kernel: its parameters and its grid of workgroups. */
 export interface Launch {
   readonly kernel: Kernel;
   readonly params: readonly number[];
   readonly grid: Grid;
-  /** Multiplications and additions, where they are many for the memory that is bound (slices.ts). */
+  /** Multiplications and additions, where they outweigh memory traffic (slices.ts). */
   readonly operations?: number;
 }
 
@@ -39,7 +41,7 @@ export interface KernelSource {
   readonly name: string;
   readonly bindings: readonly Binding[];
   readonly params?: readonly Param[];
-  /** Invocations of a workgroup. */
+  /** Invocations per workgroup. */
   readonly size: number;
   /** Module-scope declarations and functions. */
   readonly declarations?: string;
@@ -50,16 +52,19 @@ export interface KernelSource {
   readonly builtins?: readonly string[];
   /** More attributes of the entry point, such as `@subgroup_size(32)`. */
   readonly attributes?: readonly string[];
-  /** A last parameter says with which group of the whole grid a launch begins (slices.ts). */
+  /** Adds a last parameter: the first group of the whole grid that the launch computes (slices.ts). */
   readonly sliced?: boolean;
 }
 
-/** The most workgroups along one axis that every implementation of WebGPU allows. */
+/** Maximum workgroups along one axis that every implementation of WebGPU allows. */
 export const maxWorkgroupsPerAxis = 65_535;
-/** Numbers that a kernel can be written over: Dawn passes 64 bytes with a launch, and four of them are kept for a slice's beginning. */
+/**
+ * Maximum number of a kernel's parameters: Dawn passes 64 bytes with a launch, four of them reserved for a slice's
+ * start.
+ */
 export const maxParams = 15;
 
-/** Writes a kernel's text. Bindings stand in group 0 in their order. */
+/** Generates a kernel's text. Bindings are in group 0, in their order. */
 export function defineKernel(source: KernelSource): Kernel {
   const {
     name,
@@ -103,14 +108,14 @@ export function defineKernel(source: KernelSource): Kernel {
   return { name, code: lines.filter((line) => line !== "").join("\n"), bindings, params, source };
 }
 
-/** A grid of `count` workgroups, folded into two axes where one does not hold them; a kernel must leave out those beyond. */
+/** A grid of `count` workgroups, folded into two axes if one is too short; a kernel must skip excess groups. */
 export function foldedGrid(count: number, axis = maxWorkgroupsPerAxis): Grid {
   if (count <= axis) return [count, 1, 1];
   const y = Math.ceil(count / axis);
   return [Math.ceil(count / y), y, 1];
 }
 
-/** A number as WGSL f32 text. Numbers that f32 does not have come from bits, which no constant expression may. */
+/** A number as WGSL f32 text. Infinities and NaN come from bits, which constant expressions cannot contain. */
 export function literal(value: number): string {
   const rounded = Math.fround(value);
   if (Number.isFinite(rounded)) return Object.is(rounded, -0) ? "-0.0f" : `${rounded}f`;
@@ -118,10 +123,13 @@ export function literal(value: number): string {
   return rounded > 0 ? "bitcast<f32>(bitsOfInfinity)" : "-bitcast<f32>(bitsOfInfinity)";
 }
 
-/** What text made with `literal` of an infinity or NaN needs. */
+/** Declaration that `literal`'s text for an infinity or NaN needs. */
 export const infinityDeclaration = "var<private> bitsOfInfinity: u32 = 0x7f800000u;";
 
-/** A tree over a workgroup's lanes. `name(value, lane)` gives every lane the result; all lanes must take part. */
+/**
+ * A tree reduction over a workgroup's lanes. `name(value, lane)` returns the result to every lane; all must take
+ * part.
+ */
 export function workgroupReduction(name: string, type: "f32" | "u32", size: number, combine: string): string {
   return `
 var<workgroup> ${name}Lanes: array<${type}, ${size}>;
@@ -143,12 +151,12 @@ fn ${name}(value: ${type}, lane: u32) -> ${type} {
 export const sumAll = (size: number): string => workgroupReduction("sumAll", "f32", size, "a + b");
 export const maxAll = (size: number): string => workgroupReduction("maxAll", "f32", size, "max(a, b)");
 
-/** Lanes for a row of so many columns: a power of two. Few sizes, so that few pipelines are made. */
+/** Lanes for a row of that many columns: a power of two. Few sizes, so that few pipelines are compiled. */
 export function lanesFor(columns: number): number {
   return columns <= 128 ? 32 : 256;
 }
 
-/** Lowest finite f32: what a maximum starts from. */
+/** Lowest finite f32: the initial value of a maximum. */
 export const lowest = "-3.4028234e38f";
 
 const wgslTypes: { readonly [K in ElementType]?: string } = { vec4f: "vec4<f32>", vec2f: "vec2<f32>" };
@@ -157,13 +165,17 @@ function wgslType(type: ElementType): string {
   return wgslTypes[type] ?? type;
 }
 
-/** A piece of generated code that a kernel takes in: what it binds besides, and an expression that its statements prepare. */
+/**
+ * Generated code to insert into a kernel: extra bindings, and a result expression with the statements that it needs.
+ */
 export interface Fragment {
   readonly bindings: readonly Binding[];
   readonly declarations: string;
   readonly statements: string;
   readonly result: string;
-  /** Extents that its text calls p.n0, p.n1, ...: parameters of the kernel, so that tensors of other extents have the same text. */
+  /**
+   * Extents, p.n0, p.n1, ... in its text: parameters of the kernel, so that tensors of other extents share the text.
+   */
   readonly extents?: readonly number[];
 }
 
@@ -172,5 +184,5 @@ export function extentParams({ extents = [] }: Fragment): Param[] {
   return extents.map((_, at) => ({ name: `n${at}`, type: "u32" }));
 }
 
-/** The fragment that changes nothing. A kernel that writes takes it over a number `value`. */
+/** The identity fragment: its result is `value`, which the surrounding kernel defines. */
 export const plainFragment: Fragment = { bindings: [], declarations: "", statements: "", result: "value" };

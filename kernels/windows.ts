@@ -1,21 +1,22 @@
 /**
- * Tensors larger than an adapter binds at once (2 GiB on NVIDIA): the kernel binds them as several windows, one after another, and each access
- * picks the window that its place lies in. The arithmetic and its order stay as they are, so that results are the same to the byte. Any kernel can
- * be rewritten so, since all of them reach memory by the place of an element; what stands in the way is only how many buffers an adapter binds.
+ * Tensors larger than an adapter's maximum binding (2 GiB on NVIDIA): the kernel binds them as several consecutive
+ * windows, and each access selects its window by index. The arithmetic and its order do not change, so results are
+ * bit-identical. Any kernel can be rewritten so, since all of them address memory by element index; the only limit is
+ * the adapter's maximum number of bindings.
  */
 import { type Binding, defineKernel, type ElementType, type Kernel } from "./wgsl.ts";
 
-/** How one binding's tensor is cut. */
+/** How one binding's tensor is split into windows. */
 export interface Windows {
   readonly count: number;
-  /** Of each window but the last; a multiple of 16. */
+  /** Bytes of each window but the last; a multiple of 16. */
   readonly bytes: number;
 }
 
-/** A kernel that cannot be rewritten: a mistake of ours in its text. */
+/** A kernel that cannot be rewritten: a bug in its text. */
 export class WindowError extends TypeError {}
 
-/** The kernel with the named bindings in windows; these stand in the place of the binding, in their order. */
+/** The kernel with windows, in order, in place of each named binding. */
 export function windowedKernel(kernel: Kernel, windows: ReadonlyMap<string, Windows>): Kernel {
   const { source, bindings } = kernel;
   const cut = bindings.flatMap((binding) => {
@@ -41,7 +42,7 @@ function windowBindings(binding: Binding, own: Windows | undefined): Binding[] {
 
 const windowName = (name: string, at: number): string => `${name}Window${at}`;
 
-/** Of elements that can be windowed. */
+/** Bytes per element; undefined for types that cannot be windowed. */
 const elementBytes: { readonly [K in ElementType]: number | undefined } = {
   f32: 4,
   i32: 4,
@@ -49,11 +50,11 @@ const elementBytes: { readonly [K in ElementType]: number | undefined } = {
   f16: 2,
   vec2f: 8,
   vec4f: 16,
-  // Atomics are reached through pointers.
+  // Atomics are accessed through pointers.
   "atomic<u32>": undefined,
 };
 
-/** `NAMEAt(place)`, and for what is written `NAMEPut(place, value)`. */
+/** Generates `NAMEAt(place)`, and for writable bindings `NAMEPut(place, value)`. */
 function accessorText({ name, type, access }: Binding, { count, bytes }: Windows): string {
   const each = elementBytes[type];
   if (each === undefined) throw new WindowError(`atomics cannot be bound in windows: '${name}'`);
@@ -85,7 +86,7 @@ function rewriteAccesses(text: string, names: ReadonlySet<string>, kernel: strin
     written += rest.slice(0, found.index);
     rest = rest.slice(found.index + whole.length);
     if (bracket === undefined) {
-      // A local name of the same letters.
+      // A local variable of the same name.
       written += whole;
       continue;
     }
@@ -107,7 +108,7 @@ function rewriteAccesses(text: string, names: ReadonlySet<string>, kernel: strin
   }
 }
 
-/** Where the bracket that stands open before `text` closes. */
+/** The index in `text` of the bracket that closes one opened before it. */
 function closingBracket(text: string): number {
   let open = 1;
   for (let at = 0; at < text.length; at++) {

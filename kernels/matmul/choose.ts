@@ -1,4 +1,4 @@
-/** Which kernel a product is computed by: what was measured on the adapter, else a table made from the shape. */
+/** Chooses a product's kernel: a variant measured on the adapter if there is one, else by a table over shapes. */
 
 import { type FactorPrecision, type MatrixTile, tileExtents } from "./matrices.ts";
 import type { MatrixConfig } from "./matrix-text.ts";
@@ -7,13 +7,13 @@ import type { Tile } from "./tiled.ts";
 import { fits, type MatmulAdapter, type Variant } from "./variants.ts";
 
 /**
- * How exactly factors are taken. `f32`: wholly. `split`: 22 bits, where matrices of halves are faster than f32. `half`: 11 bits, as in
- * mixed-precision training. Without such matrices all three are f32. Sums are always in f32.
+ * Precision of a product's factors. `f32`: full. `split`: 22 bits, where matrices of halves are faster than f32.
+ * `half`: 11 bits, as in mixed-precision training. Without such matrices all three are f32. Sums are always in f32.
  */
 export const precisions = ["f32", "split", "half"] as const;
 export type Precision = (typeof precisions)[number];
 
-/** Variants that were found to be faster than the table's, by `shapeClass`. */
+/** Variants that were measured to be faster than the table's, by `shapeClass`. */
 export type Tuned = Readonly<Record<string, Variant>>;
 
 /** The variant for a product: a tuned one if the adapter can run it, else the table's. */
@@ -29,14 +29,16 @@ export function chooseVariant(
   return matricesChoice(shape, adapter, precision) ?? tilesChoice(shape, adapter);
 }
 
-/** Products of one class are computed by one variant: extents by powers of two, since speed hardly depends on more. */
+/**
+ * The class of a shape, for which one variant is tuned: extents by powers of two, since speed hardly depends on more.
+ */
 export function shapeClass(shape: MatmulShape, precision: Precision): string {
   const { batch, M, N, K, transA, transB } = flattened(shape);
   const near = (extent: number): number => 2 ** Math.round(Math.log2(extent));
   return `${precision} ${transA ? "t" : "n"}${transB ? "t" : "n"} ${near(batch)}x${near(M)}x${near(N)}x${near(K)}`;
 }
 
-/** Everything worth measuring for a product on an adapter; the table's own choice comes first. */
+/** Candidate variants to measure for a product on an adapter; the table's own choice comes first. */
 export function candidates(given: MatmulShape, adapter: MatmulAdapter, precision: Precision): Variant[] {
   const shape = flattened(given);
   const first = chooseVariant(shape, adapter, precision);
@@ -76,14 +78,14 @@ const tileTable = {
 } as const;
 
 /**
- * Workgroups that keep a GPU busy: about two for each of the 50 to 150 processors that cards have, of which WebGPU does not say the
- * number; half as many of matrices, whose groups do more each.
+ * Workgroups that keep a GPU busy: about two for each of a card's 50 to 150 multiprocessors, whose number WebGPU does
+ * not report; half as many with matrices, whose groups do more work each.
  */
 const busyGroups = { tiles: 256, matrices: 128 } as const;
 const mostSplits = 16;
-/** Of the inner extent, that a part should have at least. */
+/** Minimum inner extent of a split. */
 const leastPart = 256;
-/** Elements of the parts of a split product: 256 MB. */
+/** Maximum elements of all partial results of a split product: 256 MB. */
 const mostParts = 2 ** 26;
 
 function tilesChoice(shape: MatmulShape, adapter: MatmulAdapter): Variant {
@@ -115,7 +117,7 @@ function matricesChoice(shape: MatmulShape, adapter: MatmulAdapter, precision: P
 
 type MatrixVariant = Variant & { readonly kind: "matrices" };
 
-/** From the largest tile to the smallest. */
+/** Matrix variants, from the largest tile to the smallest. */
 function matrixVariants(adapter: MatmulAdapter, precision: Precision): MatrixVariant[] {
   const config = bestConfig(adapter, precision);
   const { subgroups } = adapter;
@@ -136,7 +138,10 @@ function matrixVariants(adapter: MatmulAdapter, precision: Precision): MatrixVar
   });
 }
 
-/** Sums in f32 only; halves where they will do, and the largest matrices, since their loads are the fewest. */
+/**
+ * The best configuration with sums in f32: halves if the precision allows, then the largest, which needs fewest
+ * loads.
+ */
 function bestConfig(adapter: MatmulAdapter, precision: Precision): MatrixConfig | undefined {
   const usable = adapter.matrices.filter(
     ({ componentType, resultComponentType, M, N, K }) =>
@@ -153,7 +158,7 @@ function groupsOf({ batch, M, N }: MatmulShape, rows: number, columns: number): 
   return batch * Math.ceil(M / rows) * Math.ceil(N / columns);
 }
 
-/** Parts of the inner extent, so that as many workgroups run as keep a GPU busy. */
+/** The number of splits of the inner extent that gives enough workgroups to keep a GPU busy. */
 function splitsFor(shape: MatmulShape, groups: number, busy: number): number {
   const wanted = Math.floor(busy / groups);
   const room = Math.floor(mostParts / (shape.batch * shape.M * shape.N));

@@ -1,7 +1,7 @@
 import { defineKernel, foldedGrid, type Launch, type Param } from "../wgsl.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
-/** C = alpha op(A) op(B) without workgroup memory, one invocation a place: for products so small that tiles would be mostly empty. */
+/** C = alpha op(A) op(B) without workgroup memory, one invocation per element: for products too small for tiles. */
 export function directMatmulLaunch(
   { batch, M, N, K, transA, transB, alpha, sharedB }: MatmulShape,
   { epilogue, accumulate }: Finish,

@@ -1,4 +1,4 @@
-/** How a product's sums get into y, and in which order workgroups take tiles: the same for every kind of product. */
+/** Shared by all product kernels: how sums are written to y, and the order in which workgroups take tiles. */
 import {
   type Binding,
   defineKernel,
@@ -10,15 +10,16 @@ import {
 } from "../wgsl.ts";
 import { type Finish, floatOperations, type MatmulShape } from "./shape.ts";
 
-/** Bindings and declarations that a product needs to hand over its sums: a function `place`, and what the epilogue asks for. */
+/** Bindings and declarations with which a kernel writes its sums: a function `place`, and the epilogue's own. */
 interface FinishText {
   readonly bindings: readonly Binding[];
   readonly declarations: string;
 }
 
 /**
- * Writes `place(value, row, column, base)`, which puts a sum where it belongs unless it lies beyond the edge. `base` is the place of the
- * matrix in y. `quads`: `value` is four neighbours of a row, and y is bound by four.
+ * Generates `place(value, row, column, base)`, which applies the finish to a sum and stores it, unless it is beyond
+ * the edge. `base` is the matrix's offset in y. `value` is four adjacent elements of a row; with `quads` y is bound
+ * as vec4s.
  */
 export function finishText(
   { splits, epilogue, accumulate }: Finish & { splits: number },
@@ -55,7 +56,7 @@ export function storeBinding(splits: number, type: ElementType): Binding {
   return { name: splits > 1 ? "parts" : "y", type, access: "read_write" };
 }
 
-/** The parameters of a product by tiles, as `tileGrid` fills them. */
+/** The parameters of a tiled product, as filled by `tileGrid`. */
 export const tileParams: readonly Param[] = [
   ...["M", "N", "K", "strideA", "strideB", "tilesM", "tilesN", "batch", "splits", "part"].map(
     (name): Param => ({ name, type: "u32" }),
@@ -63,7 +64,7 @@ export const tileParams: readonly Param[] = [
   { name: "alpha", type: "f32" },
 ];
 
-/** One workgroup for each tile, item of the batch and part of the inner extent; parts are whole multiples of the tile's `inner`. */
+/** One workgroup per tile, batch item and split; splits are whole multiples of the tile's `inner`. */
 export function tileGrid(
   shape: MatmulShape,
   tile: { readonly rows: number; readonly columns: number; readonly inner: number },
@@ -80,8 +81,8 @@ export function tileGrid(
 }
 
 /**
- * How a kernel that is launched on a `tileGrid` begins: `slice` and its `item` of the batch, where that begins in the factors (`baseA`, `baseB`),
- * `row0` and `column0` of the tile, and `begin` and `end` of the part of the inner extent.
+ * The beginning of a kernel on a `tileGrid`: defines `slice` and its batch `item`, that item's offsets in the factors
+ * (`baseA`, `baseB`), `row0` and `column0` of the tile, and `begin` and `end` of the split of the inner extent.
  */
 export function tileStart(rows: number, columns: number): string {
   return `  let tiles = p.tilesM * p.tilesN;
@@ -97,8 +98,8 @@ ${bandedTile(rows, columns)}
 }
 
 /**
- * `row0` and `column0` of the tile of this workgroup. Tiles are taken in bands of some rows of tiles, down a band's columns first: workgroups
- * that run at one time then share rows of A and columns of B in the adapter's cache.
+ * `row0` and `column0` of this workgroup's tile. Tiles are ordered in bands of several tile rows, column by column
+ * within a band, so that concurrent workgroups share rows of A and columns of B in the adapter's cache.
  */
 function bandedTile(rows: number, columns: number): string {
   return `  let tile = group % (p.tilesM * p.tilesN);

@@ -1,11 +1,11 @@
 /**
- * The power of two that brings a tensor's largest magnitude to between 2^13 and 2^14, so that halves hold it: what is 2^38 times smaller
- * is lost then, and sums of many products still fit an f32.
+ * The power of two that scales a tensor's largest magnitude to between 2^13 and 2^14, so that it fits into halves.
+ * Values 2^38 times smaller underflow, and sums of many products still fit into f32.
  */
 import { defineKernel, foldedGrid, type Launch, workgroupReduction } from "../wgsl.ts";
 
 const size = 256;
-/** Most partial results, and about the least elements that one is made of. */
+/** Maximum number of partial results, and about the minimum number of elements of each. */
 const mostGroups = 1024;
 const groupElements = 8192;
 
@@ -71,5 +71,5 @@ export function halfScaleLaunches(elements: number, slot: number): readonly [Lau
   ];
 }
 
-/** Magnitudes of floats are in the order of their bits; NaN comes last and so is never hidden. */
+/** Maximum of magnitudes by their bits, which order them; NaN is the largest, so it is never hidden. */
 const maxBits = workgroupReduction("mostAll", "u32", size, "max(a, b)");

@@ -1,39 +1,41 @@
 /**
- * Products by subgroup matrices ("tensor cores"): a workgroup computes a tile of y, each of its subgroups some fragments of that,
- * [M, N] of the adapter's configuration each, from halves in workgroup memory and with sums in f32. Written after the builtins
- * of chromium_experimental_subgroup_matrix as Dawn has them since June 2026 (majorness as a template argument).
+ * Products with subgroup matrices ("tensor cores"): a workgroup computes a tile of y, each of its subgroups some
+ * fragments of that, [M, N] of the adapter's configuration each, from halves in workgroup memory and with sums in f32.
+ * Uses the builtins of chromium_experimental_subgroup_matrix as in Dawn since June 2026 (majorness as a template
+ * argument).
  *
- * Halves hold 11 bits over 2^-24 to 2^16, and gradients are often smaller than that. So both factors are first brought to a common range by
- * powers of two (`halfScaleLaunches`), which the result takes back. `split` adds what rounding to halves left over as a second
- * half: (a + a')(b + b') without a'b' is three products, good to about 2^-21 of the terms, nearly as good as f32.
+ * Halves hold 11 bits over 2^-24 to 2^16, and gradients are often smaller than that. So both factors are first scaled
+ * to a common range by powers of two (`halfScaleLaunches`), and the result is scaled back. `split` keeps each
+ * factor's rounding remainder as a second half: (a + a')(b + b') without a'b' is three products, accurate to about
+ * 2^-21 of the terms, nearly as good as f32.
  */
 import { defineKernel, type ElementType, type Launch, plainFragment } from "../wgsl.ts";
 import { finishText, storeBinding, tileGrid, tileParams, tileStart } from "./finish.ts";
 import { type MatrixConfig, type MatrixText, type Operand, subgroupMatrices } from "./matrix-text.ts";
 import type { Finish, MatmulShape } from "./shape.ts";
 
-/** How a workgroup's tile is made up. */
+/** The layout of a workgroup's tile. */
 export interface MatrixTile {
   readonly config: MatrixConfig;
-  /** Subgroups of a workgroup: down the rows of y and across its columns. */
+  /** Subgroups per workgroup: down the rows of y and across its columns. */
   readonly subgroups: readonly [down: number, across: number];
-  /** Fragments of a subgroup. */
+  /** Fragments per subgroup. */
   readonly fragments: readonly [down: number, across: number];
-  /** Of the inner extent, held in workgroup memory at a time: a multiple of 4 and of the configuration's K. */
+  /** Inner extent in workgroup memory at a time: a multiple of 4 and of the configuration's K. */
   readonly inner: number;
   readonly subgroupSize: number;
-  /** The adapter has several subgroup sizes: ask for this one. */
+  /** Whether to request this subgroup size, because the adapter has several. */
   readonly pinned: boolean;
 }
 
-/** How much of an f32 the factors keep: all (where the adapter has f32 matrices), 11 bits, or 22. */
+/** Precision of the factors: full f32 (where the adapter has f32 matrices), 11 bits, or 22. */
 export type FactorPrecision = "f32" | "half" | "split";
 
 export interface MatricesOptions extends Finish {
   readonly tile: MatrixTile;
   readonly precision: FactorPrecision;
   readonly splits: number;
-  /** How matrices are written; another one stands in for them where an adapter has none. */
+  /** The WGSL of matrices; replaced by an emulation where an adapter has none. */
   readonly text?: MatrixText;
 }
 
@@ -53,7 +55,7 @@ export function tileExtents({ config, subgroups, fragments }: MatrixTile): [rows
 export const matrixInvocations = ({ subgroups, subgroupSize }: MatrixTile): number =>
   subgroups[0] * subgroups[1] * subgroupSize;
 
-/** Bytes of workgroup memory, for either layout of the factors. */
+/** Bytes of workgroup memory, enough for either layout of the factors. */
 export function matrixStorage(tile: MatrixTile, precision: FactorPrecision): number {
   const bytes = { f32: 4, half: 2, split: 4 }[precision];
   const side = (extent: number): number => bytes * Math.max(extent * (tile.inner + pad), tile.inner * (extent + pad));
@@ -62,20 +64,20 @@ export function matrixStorage(tile: MatrixTile, precision: FactorPrecision): num
   return side(rows) + side(columns) + staging;
 }
 
-/** Elements beside each line in workgroup memory, so that lines start in different banks. */
+/** Padding after each line in workgroup memory, in elements, so that lines start in different banks. */
 const pad = 8;
 
 interface Side {
   readonly name: "a" | "b";
   readonly along: "M" | "N";
-  /** Lines in workgroup memory lie as in global memory: along the inner axis, or along the other one. */
+  /** Whether lines in workgroup memory, which lie as in global memory, run along the inner axis, not the other one. */
   readonly alongInner: boolean;
   readonly lines: number;
   readonly length: number;
   readonly wide: boolean;
 }
 
-/** `whole`: y is bound at once and made of whole tiles. */
+/** `whole`: y fits one binding and consists of whole tiles. */
 function matricesKernel({ transA, transB, M, N, K }: MatmulShape, options: MatricesOptions, whole: boolean) {
   const { tile, precision, splits, accumulate, epilogue, text = subgroupMatrices(tile.config, tile.pinned) } = options;
   const [rows, columns] = tileExtents(tile);
@@ -121,14 +123,14 @@ ${text.declarations}`,
   });
 }
 
-/** Names of what stands in workgroup memory of each factor: its halves, and what rounding left over. */
+/** Names of a factor's arrays in workgroup memory: its halves, and with `split` the rounding remainders. */
 function layersOf(precision: FactorPrecision): readonly string[] {
   return precision === "split" ? ["High", "Low"] : ["High"];
 }
 
 /**
- * To the nearest number of 11 bits, ties to even. In integers, since compilers may take a conversion to halves and back for nothing done (Mesa's
- * do), and what it left over for zero.
+ * Rounds to the nearest number of 11 bits, ties to even. In integers, because compilers may optimise away a
+ * conversion to halves and back (Mesa's do), and so take the remainder for zero.
  */
 const keep11Bits = `
 fn keep11Bits(value: vec4f) -> vec4f {
@@ -212,7 +214,7 @@ ${precision === "f32" ? "" : `      value *= scale${name === "a" ? "A" : "B"};\n
     }`;
 }
 
-/** One step along the inner axis: loads a subgroup's rows and columns of fragments and multiplies each with each. */
+/** One step along the inner axis: loads a subgroup's row and column fragments and multiplies all pairs. */
 function multiply(tile: MatrixTile, precision: FactorPrecision, left: Side, right: Side, text: MatrixText): string {
   const [down, across] = tile.fragments;
   const layers = layersOf(precision);
@@ -221,13 +223,13 @@ function multiply(tile: MatrixTile, precision: FactorPrecision, left: Side, righ
     const own = `(own${side.name === "a" ? "Row" : "Column"} + ${at * extent}u)`;
     const stride = (side.length + pad) / 4;
     const offset = side.alongInner ? `${own} * ${stride}u + kk / 4u` : `kk * ${stride}u + ${own} / 4u`;
-    // A's lines are rows when they lie along the inner axis, B's when they do not.
+    // A's lines are rows if they run along the inner axis, B's if they do not.
     const rowMajor = side.alongInner === (side.name === "a");
     return { name: `${side.name}${layer}${at}`, store: `${side.name}${layer}`, offset, stride, rowMajor };
   };
   const lefts = layers.map((layer) => range(down).map((i) => operand(left, layer, i)));
   const rights = layers.map((layer) => range(across).map((j) => operand(right, layer, j)));
-  // Both high; then each high with the other's low.
+  // Product of the high halves; then each high half with the other's low.
   const products =
     precision === "split"
       ? [
@@ -245,7 +247,10 @@ function multiply(tile: MatrixTile, precision: FactorPrecision, left: Side, righ
   return [...lefts.flat().map(text.loadLeft), ...rights.flat().map(text.loadRight), ...steps].join("\n");
 }
 
-/** Hands a fragment over: at once where the tile cannot cross an edge and nothing is added, else through workgroup memory. */
+/**
+ * Stores a fragment: directly where the tile cannot cross an edge and nothing is added, else through workgroup
+ * memory.
+ */
 function store(tile: MatrixTile, i: number, j: number, text: MatrixText, direct: boolean, target: string): string {
   const { config, subgroupSize } = tile;
   const [row, column] = [`row0 + ownRow + ${i * config.M}u`, `column0 + ownColumn + ${j * config.N}u`];

@@ -1,6 +1,6 @@
-/** The WGSL of subgroup matrices, in one place, since it is experimental: another adapter or a later Dawn may want it otherwise. */
+/** The WGSL of subgroup matrices, in one place: it is experimental, and other adapters or Dawn versions may differ. */
 
-/** A product that one subgroup does at once, [M, K] x [K, N], as the adapter lists it. */
+/** A product that one subgroup computes at once, [M, K] x [K, N], as listed by the adapter. */
 export interface MatrixConfig {
   readonly componentType: string;
   readonly resultComponentType: string;
@@ -9,7 +9,7 @@ export interface MatrixConfig {
   readonly K: number;
 }
 
-/** A factor in workgroup memory: where in the array, in elements of the array, and how its lines lie. */
+/** A factor in workgroup memory: its array, offset and stride in elements, and the direction of its lines. */
 export interface Operand {
   readonly name: string;
   readonly store: string;
@@ -25,7 +25,7 @@ export interface MatrixText {
   readonly builtins: readonly string[];
   readonly declarations: string;
   attributes(subgroupSize: number): readonly string[];
-  /** The number of the subgroup in its workgroup, as the compiler must see it to know that it is uniform. */
+  /** The index of the subgroup in its workgroup, in a form that the compiler recognises as uniform. */
   subgroup(subgroupSize: number): string;
   zero(name: string): string;
   loadLeft(operand: Operand): string;

@@ -1,7 +1,7 @@
-/** What the kernels of this folder have to compute, as plain loops in double precision. */
+/** References for the kernels of this folder: plain loops in double precision. */
 import type { MatmulShape } from "./shape.ts";
 
-/** A place of y. */
+/** An element's place in y. */
 export interface Place {
   readonly item: number;
   readonly row: number;
@@ -9,8 +9,9 @@ export interface Place {
 }
 
 /**
- * One place of a product, and how far from it a kernel's result may be when every factor is off by a share of `factorError` and sums are
- * rounded in f32: that share of the sum of magnitudes. Rounding errors of K additions grow with the root of K; four standard deviations.
+ * One element of a product, and the error bound of a kernel's result when factors have a relative error of
+ * `factorError` and sums are rounded in f32, in proportion to the sum of magnitudes. Rounding errors of K additions
+ * grow with the root of K; the bound is four standard deviations.
  */
 export function matmulPlaceReference(
   shape: MatmulShape,
@@ -34,7 +35,7 @@ export function matmulPlaceReference(
   return { value: alpha * sum, bound: share * Math.abs(alpha) * magnitudes + 1e-30 };
 }
 
-/** The power of two that takes the largest magnitude to between 2^13 and 2^14; 1 where there is nothing to scale by. */
+/** The power of two that scales the largest magnitude to between 2^13 and 2^14; 1 where it is 0 or not finite. */
 export function halfScaleReference(x: Float32Array): number {
   let largest = 0;
   for (const value of x) largest = Math.max(largest, Math.abs(value));

@@ -1,7 +1,7 @@
 /**
- * Products in f32 for every adapter, by tiles in workgroup memory: a workgroup computes a tile [rows, columns] of y, an invocation
- * `perRow` x `perColumn` places of it in registers. With `splits` above 1 a workgroup sums one part of the inner extent, and
- * `sumSplitsLaunch` adds the parts up, always in the same order.
+ * Products in f32 for every adapter, with tiles in workgroup memory: a workgroup computes a tile [rows, columns] of
+ * y, an invocation `perRow` x `perColumn` of its elements in registers. With `splits` above 1 a workgroup sums one
+ * part of the inner extent, and `sumSplitsLaunch` adds up the parts in a fixed order.
  */
 import { defineKernel, type Kernel, type Launch } from "../wgsl.ts";
 import { finishText, storeBinding, tileGrid, tileParams, tileStart } from "./finish.ts";
@@ -11,7 +11,7 @@ export interface Tile {
   readonly rows: number;
   readonly columns: number;
   readonly inner: number;
-  /** Places of one invocation; multiples of 4. */
+  /** Elements per invocation; multiples of 4. */
   readonly perRow: number;
   readonly perColumn: number;
 }
@@ -35,7 +35,7 @@ export const tileStorage = ({ rows, columns, inner }: Tile): number =>
 
 function tiledKernel({ transA, transB, M, N, K }: MatmulShape, options: TiledOptions): Kernel {
   const { tile } = options;
-  // Along which of its axes an operand is contiguous, and whether it can be read there by four.
+  // Whether the extent of each operand's contiguous axis allows reads of four.
   const wideA = (transA ? M : K) % 4 === 0;
   const wideB = (transB ? K : N) % 4 === 0;
   const wideY = N % 4 === 0;
@@ -79,12 +79,12 @@ interface Side {
   /** The axis beside the inner one. */
   readonly along: "M" | "N";
   readonly extent: number;
-  /** Neighbours in memory are neighbours along the inner axis. */
+  /** Whether the operand is contiguous along the inner axis. */
   readonly contiguousInner: boolean;
   readonly wide: boolean;
 }
 
-/** One more than needed, so that writes down a column fall into different banks. */
+/** One quad more than needed, so that writes down a column hit different banks. */
 function paddedQuads(extent: number): number {
   return extent / 4 + 1;
 }

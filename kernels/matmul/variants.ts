@@ -1,4 +1,4 @@
-/** The kinds of kernel that a product can be computed by, and what each needs of an adapter. */
+/** The kinds of product kernel, and what each requires of an adapter. */
 
 import type { Launch } from "../wgsl.ts";
 import { sumSplitsLaunch } from "./finish.ts";
@@ -8,16 +8,16 @@ import type { MatrixConfig } from "./matrix-text.ts";
 import { type Finish, flattened, type MatmulShape } from "./shape.ts";
 import { type Tile, tiledLaunch, tileInvocations, tileStorage } from "./tiled.ts";
 
-/** What a kernel is chosen by. */
+/** The adapter's properties by which a kernel is chosen. */
 export interface MatmulAdapter {
-  /** Computes on the processor: compiling costs more than running there. */
+  /** Whether it computes on the processor, where compiling costs more than running. */
   readonly software: boolean;
   readonly subgroups: { readonly min: number; readonly max: number } | undefined;
-  /** Empty where there are none, where f16 is missing, and where the device found them to compute wrongly. */
+  /** Empty if it has none, if f16 is missing, or if they failed the device's check. */
   readonly matrices: readonly MatrixConfig[];
-  /** Bytes of workgroup memory. */
+  /** Maximum bytes of workgroup memory. */
   readonly workgroupStorage: number;
-  /** Invocations of a workgroup. */
+  /** Maximum invocations per workgroup. */
   readonly invocations: number;
 }
 
@@ -33,7 +33,7 @@ export type Variant =
 /** The launches of a product in their order. */
 export interface MatmulPlan {
   readonly steps: readonly MatmulStep[];
-  /** Elements of 4 bytes that steps hand to each other, by name. */
+  /** Workspaces shared between steps, in elements of 4 bytes, by name. */
   readonly workspaces: Readonly<Record<string, number>>;
 }
 
@@ -43,13 +43,13 @@ export interface MatmulStep {
   readonly operands: readonly string[];
 }
 
-/** By what share a factor may be off. */
+/** Maximum relative error of a factor. */
 export const factorErrors: Readonly<Record<FactorPrecision, number>> = { f32: 0, split: 2 ** -21, half: 2 ** -11 };
 
-/** Changes whenever the kernels do, so that what was measured of others is not used. */
+/** Increased whenever the kernels change, to invalidate measurements of earlier ones. */
 export const kernelRevision = 2;
 
-/** Writes a product down as launches. y must not overlap a or b. */
+/** Plans a product as launches. y must not overlap a or b. */
 export function planMatmul(given: MatmulShape, variant: Variant, finish: Finish): MatmulPlan {
   const shape = flattened(given);
   const { splits } = variant;
@@ -71,7 +71,7 @@ export function planMatmul(given: MatmulShape, variant: Variant, finish: Finish)
   return { steps, workspaces };
 }
 
-/** True where the adapter can run a variant. */
+/** Whether the adapter can run a variant. */
 export function fits(variant: Variant, { invocations, workgroupStorage, matrices, subgroups }: MatmulAdapter): boolean {
   if (variant.kind === "tiles")
     return tileInvocations(variant.tile) <= invocations && tileStorage(variant.tile) <= workgroupStorage;
@@ -92,7 +92,7 @@ export function fits(variant: Variant, { invocations, workgroupStorage, matrices
   );
 }
 
-/** One word or so, for people. */
+/** A short name, for messages. */
 export function describeVariant(variant: Variant): string {
   const split = variant.splits > 1 ? `, ${variant.splits} parts` : "";
   if (variant.kind === "tiles") {
