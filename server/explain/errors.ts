@@ -1,6 +1,6 @@
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 
-/** No more may be spent. */
+/** The spending cap is reached. */
 export class CapReachedError extends LfpError {
   readonly code = "resource";
 
@@ -11,7 +11,7 @@ export class CapReachedError extends LfpError {
   }
 }
 
-/** An endpoint cannot be used at all: wrong address, refused key, unknown model. */
+/** An endpoint cannot be used at all: wrong address, rejected key, unknown model. */
 export class EndpointError extends LfpError {
   readonly code: ErrorCode;
 

@@ -1,4 +1,4 @@
-/** Explains many features and scores the explanations: several at a time, until all are done or the cap is reached. */
+/** Explains many features and scores the explanations, several at a time, until all are done or the cap is reached. */
 import { Random } from "../common/random.ts";
 import { CapReachedError } from "./errors.ts";
 import { inertLine } from "./plain-text.ts";
@@ -7,13 +7,13 @@ import type { Explainer, Explanation, FeatureCase, Relevance } from "./types.ts"
 
 export interface ExplainOptions {
   readonly explainer: Explainer;
-  /** What the feedback is about, in words. */
+  /** Description of what the feedback is about. */
   readonly task: string;
   readonly seed: number;
-  /** Features at a time. */
+  /** Number of features processed concurrently. */
   readonly concurrency: number;
   readonly signal?: AbortSignal;
-  /** Called with each feature when it is done; what it keeps is there whatever happens later. */
+  /** Called with each feature as it is done; what it saves survives later failures. */
   readonly onExplained?: (explained: ExplainedFeature) => void | Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -24,7 +24,7 @@ export interface ExplainedFeature {
   readonly explanation: Explanation;
   readonly scores: readonly Score[];
   readonly relevance: Relevance | null;
-  /** What could not be judged, and why. */
+  /** Judgements that are missing, with the reasons. */
   readonly lost: readonly Lost[];
 }
 
@@ -32,14 +32,17 @@ export interface ExplainResult {
   readonly explained: readonly ExplainedFeature[];
   /** Features without an explanation, with the reason. */
   readonly failed: readonly { readonly id: string; readonly reason: string }[];
-  /** Features that were not come to, because no more may be spent. */
+  /** Whether features were left out because the cap was reached. */
   readonly stoppedAtCap: boolean;
 }
 
-/** Longest explanation that is kept, in characters. */
+/** Longest stored explanation, in characters. */
 const explanationLength = 300;
 
-/** Explains all, then scores all: an explanation's control is another feature's. Throws what the explainer throws, other than at its cap. */
+/**
+ * Explains all features, then scores all: an explanation's control is another feature's. Throws what the explainer
+ * throws, except at its cap.
+ */
 export async function explainFeatures(
   features: readonly FeatureCase[],
   options: ExplainOptions,
@@ -99,7 +102,7 @@ async function judge(
   };
 }
 
-/** The explanation of the feature half a list away: the same one for the same list. */
+/** The explanation of the feature half a list away; deterministic for a given list. */
 function otherThan(
   feature: FeatureCase,
   all: readonly FeatureCase[],
@@ -109,7 +112,10 @@ function otherThan(
   return other === undefined || other === feature ? undefined : explanations.get(other);
 }
 
-/** Works on the items, a few at a time. True when the cap ended it; the first other error ends it too, and is thrown. */
+/**
+ * Works on the items, a few at a time. Returns true if the cap ended it; the first other error ends it too, and is
+ * thrown.
+ */
 async function inTurns<T>(
   items: readonly T[],
   { concurrency, signal }: ExplainOptions,

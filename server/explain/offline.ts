@@ -1,6 +1,7 @@
 /**
- * Explanations without a language model: which tokens a feature is strongest on, which it promotes, and how much of its strength lies on words
- * that the feedback rates. No key, no network; scored as any other, and marked as what it is.
+ * Explanations without a language model: the tokens that a feature is strongest on, the tokens that it promotes, and
+ * the share of its strength on words that the feedback rates. No key, no network; scored as any other, and marked as
+ * offline.
  */
 import { inertLine } from "./plain-text.ts";
 import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow, Relevance } from "./types.ts";
@@ -9,27 +10,27 @@ import { activePlaces, termOf, wordAt } from "./window-text.ts";
 export const offlineName = "offline";
 
 export interface OfflineOptions {
-  /** What the feedback gives to words, by their lower-case form; empty where it rates none. */
+  /** The feedback's rating of words, by their lower-case form; empty if it rates none. */
   readonly wordValues: ReadonlyMap<string, number>;
-  /** Texts like those that the features are shown on: how often rated words stand in them is what a feature is held against. */
+  /** Texts like those of the features' examples: the frequency of rated words in them is the baseline for a feature. */
   readonly background: readonly (readonly string[])[];
 }
 
-/** Shares of a feature's strength in the windows that it is explained by. */
+/** Shares of a feature's strength in its explanation windows. */
 interface Strength {
-  /** By token, the strongest first. */
+  /** Shares by token, the strongest first. */
   readonly terms: readonly (readonly [term: string, share: number])[];
   readonly positive: number;
   readonly negative: number;
 }
 
-/** Relevant when rated words have so many times the share of the feature's strength that they have of the texts. */
+/** Threshold of relevance: rated words' share of the feature's strength, as a multiple of their share of the texts. */
 const relevantTimes = 2;
 const termsAtMost = 8;
-/** Terms are taken until they hold this share of the strength. */
+/** Terms are added until they have this share of the strength. */
 const termsShare = 0.8;
 
-/** Explains by the words that a feature is strongest on, and judges windows by whether they hold them. */
+/** Explains by the words that a feature is strongest on, and judges windows by whether they contain them. */
 export function offlineExplainer({ wordValues, background }: OfflineOptions): Explainer {
   const usual = ratedShare(background, wordValues);
   return {
@@ -91,8 +92,8 @@ function explanationOf({ promotes }: FeatureCase, { terms, positive, negative }:
 }
 
 /**
- * The shares travel with the terms, so that relevance can be judged from the explanation alone. No token is such a term, since tokens in lower
- * case hold no capitals.
+ * Encodes the shares as terms, so that relevance can be judged from the explanation alone. No token equals such a
+ * term, since tokens in lower case have no capitals.
  */
 function ratingTerms(positive: number, negative: number): string[] {
   return [`LIKED ${positive}`, `DISLIKED ${negative}`];

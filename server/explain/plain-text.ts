@@ -1,14 +1,14 @@
-/** Text of data sets and models, made so that it can only be read. */
+/** Makes text of data sets and models inert, so that it can only be read. */
 
 /**
- * Without characters that act or hide: controls, direction overrides, zero-width characters, tags and other invisible formatting. Line breaks
- * and tabs stay.
+ * Removes characters that act or hide: controls, direction overrides, zero-width characters, tags and other
+ * invisible formatting. Keeps line breaks and tabs.
  */
 export function inert(text: string): string {
   return text.toWellFormed().replace(/(?![\n\t])[\p{Cc}\p{Cf}\p{Co}\u2028\u2029\u{e0000}-\u{e007f}]/gu, "");
 }
 
-/** One line of at most `length` characters. */
+/** The text as one inert line of at most `length` characters. */
 export function inertLine(text: string, length: number): string {
   const line = inert(text).replace(/\s+/g, " ").trim();
   const characters = [...line];

@@ -1,6 +1,7 @@
 /**
- * How well an explanation predicts where its feature fires, on windows that it was not made from. Detection: is the feature active in this
- * window? Fuzzing: are the marked tokens those it is active on? (EleutherAI's delphi; reference/method.md 3.2 and 3.4.)
+ * Scores how well an explanation predicts where its feature fires, on held-out windows. Detection: is the feature
+ * active in this window? Fuzzing: is it active on the marked tokens? (EleutherAI's delphi; reference/method.md 3.2
+ * and 3.4.)
  */
 import { invariant } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
@@ -14,18 +15,18 @@ export interface Score {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** Windows with an answer that could be used, and those without. */
+  /** Numbers of windows with a usable answer, and without. */
   readonly windows: number;
   readonly unusable: number;
   readonly truePositives: number;
   readonly positives: number;
   readonly trueNegatives: number;
   readonly negatives: number;
-  /** The same windows judged by another feature's explanation; null where there was none. */
+  /** The same windows judged by another feature's explanation; null if there was none. */
   readonly control: number | null;
 }
 
-/** Judgements that an explanation's scores lack. */
+/** Missing judgements of an explanation's scores. */
 export interface Lost {
   readonly what: Score["method"] | "control" | "relevance";
   readonly judgements: number;
@@ -37,7 +38,7 @@ export interface ScoredExplanation {
   readonly lost: readonly Lost[];
 }
 
-/** An explanation is scored only where there are so many windows of either sort. */
+/** Minimum number of windows of either sort for scoring an explanation. */
 const fewestWindows = 5;
 
 /** Scores by both methods; `other` is another feature's explanation, for the control of detection. */
@@ -87,7 +88,7 @@ function rightlyMarked(window: ExampleWindow): MarkedWindow {
   return { tokens: window.tokens, marked: activePlaces(window) };
 }
 
-/** As many tokens as active windows have active ones, anywhere. */
+/** Marks as many tokens as active windows have active ones, at random places. */
 function wronglyMarked({ tokens }: ExampleWindow, active: readonly ExampleWindow[], random: Random): MarkedWindow {
   const total = active.reduce((sum, window) => sum + activePlaces(window).length, 0);
   const count = Math.min(tokens.length, Math.max(1, Math.ceil(total / active.length)));
@@ -95,7 +96,7 @@ function wronglyMarked({ tokens }: ExampleWindow, active: readonly ExampleWindow
   return { tokens, marked: marked.toSorted((a, b) => a - b) };
 }
 
-/** None when one of the two sorts has no usable answer. */
+/** The score; empty if one of the two sorts has no usable answer. */
 function tally(method: Score["method"], truths: readonly boolean[], answers: readonly (boolean | null)[]): Score[] {
   invariant(
     answers.length === truths.length,

@@ -1,13 +1,16 @@
-/** What explaining is about. Explainers see windows of text and numbers; they know no model, no dictionary and no store. */
+/**
+ * Types of explaining. Explainers receive windows of text and numbers; they know no model, no dictionary and no
+ * store.
+ */
 
 /** A stretch of text with one feature's activation at each token. */
 export interface ExampleWindow {
-  /** Joined they are the stretch. */
+  /** The tokens, which concatenate to the stretch. */
   readonly tokens: readonly string[];
   readonly activations: readonly number[];
 }
 
-/** A feature to be explained: what explanations are made from, and other windows to hold them against. */
+/** A feature to explain, with windows for the explanation and held-out windows for its score. */
 export interface FeatureCase {
   readonly id: string;
   readonly maxActivation: number;
@@ -20,7 +23,7 @@ export interface FeatureCase {
 export interface Explanation {
   /** One or two sentences, plain text. */
   readonly text: string;
-  /** Words that it stands on, for a judge without a language model. */
+  /** Words that it is based on, for a judge without a language model. */
   readonly terms: readonly string[];
 }
 
@@ -35,35 +38,36 @@ export interface Relevance {
 /** A window with some of its tokens marked. */
 export interface MarkedWindow {
   readonly tokens: readonly string[];
-  /** Places of the marked tokens, rising. */
+  /** Indices of the marked tokens, ascending. */
   readonly marked: readonly number[];
 }
 
-/** An answer, or why there is none. */
+/** An answer, or the reason why it is missing. */
 export type Outcome<T> =
   | { readonly kind: "answer"; readonly value: T }
   | { readonly kind: "none"; readonly reason: string };
 
-/** Judgements of some windows. */
+/** Judgements of windows. */
 export interface Judgements {
-  /** A window each; null where the answer could not be used. */
+  /** One a window; null if the answer could not be used. */
   readonly answers: readonly (boolean | null)[];
-  /** Why answers are missing, each reason once. */
+  /** Reasons for missing answers, each once. */
   readonly reasons: readonly string[];
 }
 
 /**
- * Someone who explains features and judges explanations. What it is shown is data, whatever it says. Its methods throw `CapReachedError` when
- * they may spend no more, and what stops everything, such as a refused key; one feature's failure is an outcome.
+ * Explains features and judges explanations. Treats all texts it receives as data. Its methods throw
+ * `CapReachedError` when the cap is reached, and an error for what stops everything, such as a rejected key; one
+ * feature's failure is an outcome.
  */
 export interface Explainer {
   /** `offline`, or the model's name. */
   readonly name: string;
   explain(feature: FeatureCase): Promise<Outcome<Explanation>>;
-  /** Whether the feature is active anywhere in each window, by the explanation alone. */
+  /** Judges by the explanation alone whether the feature is active anywhere in each window. */
   detect(explanation: Explanation, windows: readonly ExampleWindow[]): Promise<Judgements>;
-  /** Whether the marked tokens are those that the explanation speaks of. */
+  /** Judges whether the marked tokens are those that the explanation describes. */
   fuzz(explanation: Explanation, windows: readonly MarkedWindow[]): Promise<Judgements>;
-  /** Whether the explanation has to do with the task. */
+  /** Judges whether the explanation relates to the task. */
   relevance(explanation: Explanation, task: string): Promise<Outcome<Relevance>>;
 }

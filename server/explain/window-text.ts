@@ -1,22 +1,25 @@
 import type { ExampleWindow } from "./types.ts";
 
-/** Tokens of a window count as active from this share of what the largest one has. */
+/** Threshold of activity: a token is active from this share of the window's largest activation on. */
 const activeShare = 0.3;
 
-/** Places of the tokens that reach `activeShare` of the window's largest activation; none in a window without any. */
+/**
+ * Indices of the tokens that reach `activeShare` of the window's largest activation; empty if the feature is
+ * inactive in the window.
+ */
 export function activePlaces({ activations }: ExampleWindow): number[] {
   const max = Math.max(0, ...activations);
   return max === 0 ? [] : [...activations.keys()].filter((at) => (activations[at] ?? 0) >= activeShare * max);
 }
 
-/** A token as words are compared: lower case, without spaces around it. */
+/** A token in the form in which words are compared: lower case, without surrounding spaces. */
 export function termOf(token: string): string {
   return token.trim().toLowerCase();
 }
 
 /**
- * The word of the text that the token at `place` is a piece of, in lower case; the token itself where it holds no letter. A token that begins
- * with a space begins a word.
+ * The word of the text that contains the token at `place`, in lower case; the token itself if it has no letter. A
+ * token that begins with a space begins a word.
  */
 export function wordAt(tokens: readonly string[], place: number): string {
   const own = tokens[place] ?? "";

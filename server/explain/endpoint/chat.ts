@@ -1,6 +1,7 @@
 /**
- * Questions to an OpenAI-compatible endpoint, answered as JSON of a given shape: temperature 0, no streaming, answers kept by content. The key
- * goes to the given origin only, redirects are refused, and no message, log or error carries it.
+ * Asks an OpenAI-compatible endpoint questions, answered as JSON of a given shape: temperature 0, no streaming,
+ * answers cached by content. The key goes to the given origin only, redirects are refused, and no message, log or
+ * error contains it.
  */
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionTimeoutError } from "openai";
@@ -17,14 +18,14 @@ import { nothing, type Reservation, type Spend, sumOf, type Usage } from "./spen
 import { fetchWhole, StatusError } from "./transport.ts";
 
 export interface Endpoint {
-  /** Ends before `/chat/completions`: `https://api.openai.com/v1`, `http://localhost:11434/v1`. */
+  /** The URL before `/chat/completions`: `https://api.openai.com/v1`, `http://localhost:11434/v1`. */
   readonly baseUrl: string;
   readonly model: string;
-  /** Empty for a server that asks for none. */
+  /** Empty for a server that needs none. */
   readonly apiKey: string;
 }
 
-/** Answers by what was asked. */
+/** Answers by the content of the question. */
 export interface AnswerCache {
   get(key: string): (Usage & { readonly answer: string }) | undefined;
   set(key: string, answer: Usage & { readonly answer: string }): void;
@@ -35,15 +36,18 @@ export interface ChatOptions {
   readonly spend: Spend;
   readonly cache: AnswerCache;
   readonly patience: PatienceOptions;
-  /** For one request, to the last byte of its answer. */
+  /** Timeout of one request, up to the last byte of its answer. */
   readonly timeoutMs: number;
-  /** Room for thinking in every answer, beside the answer itself, from the first question on. Default 0: none until an answer was cut. */
+  /**
+   * Tokens for thinking in every answer, besides the answer itself, from the first question on. Default 0: none
+   * until an answer was cut.
+   */
   readonly thinkingTokens?: number;
   readonly signal?: AbortSignal;
 }
 
 export interface Question<T> {
-  /** Names the answer's schema. */
+  /** Name of the answer's schema. */
   readonly name: string;
   readonly system: string;
   readonly user: string;
@@ -53,20 +57,20 @@ export interface Question<T> {
 
 type Message = { readonly role: "system" | "user" | "assistant"; readonly content: string };
 
-/** Asks one model of one server. Learns which forms of request the server refuses, and does not use them again. */
+/** Asks one model of one server. Remembers which forms of request the server refuses, and does not use them again. */
 export class Chat {
   readonly #options: ChatOptions;
   readonly #origin: string;
   readonly #client: OpenAI;
   readonly #patience: Patience;
-  /** What this server took, by the kind of question: a schema may be too much for it and another not. */
+  /** The form that this server accepted, by the kind of question: it may reject one schema and accept another. */
   readonly #formats = new Map<string, Format>();
   #takes: Form;
   #answered = false;
-  /** Questions in a row that all tries brought no answer to. */
+  /** Number of consecutive questions without an answer after all retries. */
   #lost = 0;
 
-  /** Throws `EndpointError` for an address that a key must not go to. */
+  /** Throws `EndpointError` for an address that a key must not be sent to. */
   constructor(options: ChatOptions) {
     const { endpoint, timeoutMs, patience, thinkingTokens = 0 } = options;
     this.#options = options;
@@ -76,9 +80,9 @@ export class Chat {
     this.#origin = origin;
     this.#client = new OpenAI({
       baseURL: endpoint.baseUrl,
-      // The library insists on one.
+      // The library requires a non-empty key.
       apiKey: endpoint.apiKey === "" ? "none" : endpoint.apiKey,
-      // What the environment holds is not what the user confirmed.
+      // Otherwise the library reads it from the environment, which the user did not confirm.
       organization: null,
       project: null,
       maxRetries: 0,
@@ -91,14 +95,17 @@ export class Chat {
     });
   }
 
-  /** The key of a question in the cache: it says who is asked what, and nothing of the API key. */
+  /** The cache key of a question: depends on server, model and question, not on the API key. */
   keyOf({ name, system, user, maxOutputTokens }: Question<unknown>): string {
     const { baseUrl, model } = this.#options.endpoint;
     const asked = [promptFormat, baseUrl, model, name, system, user, maxOutputTokens];
     return createHash("sha256").update(JSON.stringify(asked)).digest("hex");
   }
 
-  /** Throws `CapReachedError`, and `EndpointError` for what every other question would meet too. */
+  /**
+   * Asks a question. Throws `CapReachedError`, and `EndpointError` for a failure that every other question would
+   * meet too.
+   */
   async ask<T>(question: Question<T>): Promise<Outcome<T>> {
     const { cache } = this.#options;
     const key = this.keyOf(question);
@@ -113,7 +120,7 @@ export class Chat {
     if (first.kind === "none") return first;
     const found = understood(first.value.text, question.schema);
     if (found.kind === "answer") return this.#kept(key, first.value, found);
-    // One chance to mend it.
+    // One chance for the model to correct its answer.
     const second = await this.#complete(question, [
       ...messages,
       { role: "assistant", content: first.value.text.slice(0, 4000) },
@@ -133,7 +140,7 @@ export class Chat {
     return outcome;
   }
 
-  /** One completion, tried again as long as that may help, in whatever form the server takes. */
+  /** Requests one completion, retried as long as that may help, in a form that the server accepts. */
   async #complete(question: Question<unknown>, messages: readonly Message[]): Promise<Outcome<Completion>> {
     const { signal } = this.#options;
     let form: Form = { ...this.#takes, format: this.#formats.get(question.name) ?? this.#takes.format };
@@ -160,7 +167,7 @@ export class Chat {
     }
   }
 
-  /** The form to ask in again where the answer was cut by the bound; all later questions get the same room. */
+  /** The form for a retry if the token bound cut the answer; all later questions get the same bound. */
   #roomier(question: Question<unknown>, { text, cut }: Answer, form: Form): Form | undefined {
     if (!cut || understood(text, question.schema).kind === "answer") return undefined;
     const thinkingTokens = Math.max(roomToThink, this.#takes.thinkingTokens);
@@ -171,7 +178,7 @@ export class Chat {
 
   #outcome(question: Question<unknown>, { text, cut, thought }: Answer, form: Form, used: Usage): Outcome<Completion> {
     this.#lost = 0;
-    // The form has proven itself.
+    // The server accepted the form.
     this.#formats.set(question.name, form.format);
     this.#takes = { ...weakest(this.#takes, form), format: this.#takes.format };
     if (cut && understood(text, question.schema).kind === "none") {
@@ -187,7 +194,7 @@ export class Chat {
     return { kind: "answer", value: { text, ...used } };
   }
 
-  /** A question without an answer. Throws `EndpointError` where that has become the rule. */
+  /** Records a question without an answer. Throws `EndpointError` after too many in a row. */
   #lostTo({ reason, mayPass }: Refusal, tries: number): Outcome<Completion> {
     if (!mayPass) return { kind: "none", reason };
     this.#lost++;
@@ -218,7 +225,7 @@ export class Chat {
       this.#answered = true;
       return settled(readReply(typeof reply === "string" ? reply : ""), reservation);
     } catch (error) {
-      // A request that ran out of time may have been worked on, and charged.
+      // The server may have worked on a request that timed out, and charged for it.
       const used = error instanceof APIConnectionTimeoutError ? reservation.most : nothing;
       reservation.settle(used);
       signal?.throwIfAborted();
@@ -236,13 +243,13 @@ export class Chat {
   }
 }
 
-/** Raised when what a question means changes. */
+/** Increment when the meaning of a question changes. */
 const promptFormat = 1;
-/** For roles and the answer's schema. */
+/** Allowance for roles and the answer's schema. */
 const overheadTokens = 1200;
-/** What a model that thinks gets beside the answer's own tokens, once an answer was cut. */
+/** Extra tokens for a model that thinks, once an answer was cut. */
 const roomToThink = 4000;
-/** After so many questions in a row without an answer nothing more is asked. */
+/** Number of consecutive questions without an answer after which no more are asked. */
 const mostLost = 5;
 
 interface Completion extends Usage {
@@ -258,7 +265,7 @@ type Sent = { readonly used: Usage } & (
   | { readonly kind: "refused"; readonly refusal: Refusal }
 );
 
-/** Books what a reply has cost: what the server says, the most where it does not say, nothing for an error behind it. */
+/** Settles a reply's cost: the server's usage, the most if it gives none, nothing for an error behind the server. */
 function settled(reply: Reply, reservation: Reservation): Sent {
   const used =
     reply.kind === "unfit" ? (reply.isError ? nothing : reservation.most) : (reply.usage ?? reservation.most);
@@ -269,7 +276,7 @@ function settled(reply: Reply, reservation: Reservation): Sent {
   return { kind: "refused", refusal: isError ? refusal : { ...refusal, mostTries: 2 }, used };
 }
 
-/** Of several values the last that fits is meant. */
+/** Of several values, takes the last that fits the schema. */
 function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
   const found = jsonIn(text);
   for (const json of found.toReversed()) {
@@ -281,7 +288,7 @@ function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
   return { kind: "none", reason: inertLine(error === undefined ? "" : z.prettifyError(error), 300) };
 }
 
-/** A server without schemas is told the shape in words. */
+/** Describes the shape in words to a server without schemas. */
 function withShape(messages: readonly Message[], schema: z.ZodType, format: Format): Message[] {
   if (format === "schema") return [...messages];
   const shape = `Answer with one JSON object of this schema and nothing else: ${JSON.stringify(jsonSchemaOf(schema))}`;
@@ -306,7 +313,10 @@ function bytesOf(texts: readonly string[]): number {
   return texts.reduce((total, text) => total + Buffer.byteLength(text), 0);
 }
 
-/** What is sent beside the question. The library adds headers of its own, and the environment's (OPENAI_CUSTOM_HEADERS), meant for another server. */
+/**
+ * Headers of a request. Drops those that the library adds, and those of the environment (OPENAI_CUSTOM_HEADERS),
+ * which are meant for another server.
+ */
 function headersFor({ apiKey }: Pick<Endpoint, "apiKey">, made: Headers): Headers {
   const kept = ["accept", "content-type"].flatMap((name): [string, string][] => {
     const value = made.get(name);
@@ -315,7 +325,7 @@ function headersFor({ apiKey }: Pick<Endpoint, "apiKey">, made: Headers): Header
   return new Headers(apiKey === "" ? kept : [...kept, ["authorization", `Bearer ${apiKey}`]]);
 }
 
-/** The origin that requests may go to. A key travels encrypted or stays on the machine. */
+/** Returns the origin that requests may go to. A key must travel encrypted or stay on the machine. */
 export function checkAddress({ baseUrl, apiKey }: Pick<Endpoint, "baseUrl" | "apiKey">): string {
   const url = URL.parse(baseUrl);
   if (url === null || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.search !== "")

@@ -13,7 +13,7 @@ import { Chat, type ChatOptions, type Question } from "./chat.ts";
 import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
 import type { Usage } from "./spend.ts";
 
-/** Windows of one question: one is cleanest, more are cheaper (reference/method.md 3.2). */
+/** Number of windows in one question: one is cleanest, more are cheaper (reference/method.md 3.2). */
 const windowsAtOnce = 5;
 
 /** Explains and judges with a language model behind an OpenAI-compatible endpoint. Throws `EndpointError` for an unfit address. */
@@ -49,7 +49,7 @@ async function inParts<T>(
   return { answers, reasons: [...reasons] };
 }
 
-/** Both wordings have to agree on relevance; where they differ on polarity it is mixed. */
+/** Both wordings must agree on relevance; if they differ on polarity it is mixed. */
 async function agreed(chat: Chat, explanation: Explanation, task: string): Promise<Outcome<Relevance>> {
   const [first, second] = await Promise.all(
     relevanceQuestions(explanation, task).map((question) => chat.ask(question)),
@@ -73,17 +73,17 @@ function quotedIn(text: string): string[] {
   return [...text.matchAll(/["“']([^"”']{1,30})["”']/gu)].map(([, word = ""]) => termOf(word));
 }
 
-/** What explaining would cost, from the questions themselves; answers that are kept already cost nothing. */
+/** Estimated cost of explaining, from the questions themselves. It counts cached answers too, which cost nothing. */
 export interface CostEstimate extends Usage {
   readonly requests: number;
 }
 
-/** Of characters a token, about what English has. */
+/** Approximate number of characters a token of English text. */
 const charactersPerToken = 4;
-/** What explanations and judgements usually have. */
+/** Typical tokens of explanations and judgements. */
 const usualOutputTokens = { explanation: 60, detection: 15, fuzzing: 15, relevance: 60 } as const;
 
-/** Nothing is sent. */
+/** Estimates the cost without sending anything. */
 export function estimateCost(features: readonly FeatureCase[]): CostEstimate {
   let [requests, inputTokens, outputTokens] = [0, 0, 0];
   const add = ({ system, user }: Question<unknown>, output: number): void => {
@@ -98,7 +98,7 @@ export function estimateCost(features: readonly FeatureCase[]): CostEstimate {
     for (let first = 0; first < windows.length; first += windowsAtOnce) {
       const part = windows.slice(first, first + windowsAtOnce);
       const marked: MarkedWindow[] = part.map(({ tokens }) => ({ tokens, marked: [0] }));
-      // Once with its own explanation and once with another feature's.
+      // Once with the feature's own explanation and once with another feature's.
       for (let turn = 0; turn < 2; turn++) add(detectQuestion(assumed, part), usualOutputTokens.detection);
       add(fuzzQuestion(assumed, marked), usualOutputTokens.fuzzing);
     }

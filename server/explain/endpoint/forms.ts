@@ -1,14 +1,14 @@
-/** The forms of request that servers take. One that a server refuses is given up for the next weaker one, request by request. */
+/** Forms of request that servers accept. When a server refuses one, the next request uses the next weaker form. */
 import type { StatusError } from "./transport.ts";
 
-/** How an answer's shape is asked for; servers differ in what they know. From the strongest to the weakest. */
+/** Ways to request an answer's shape, which servers support to different degrees; from the strongest to the weakest. */
 const formats = ["schema", "object", "text"] as const;
 export type Format = (typeof formats)[number];
 
-/** What newer models call the bound on an answer; older servers know only `max_tokens`. */
+/** Names of the bound on an answer's tokens: newer models use the second, older servers know only `max_tokens`. */
 const boundNames = ["max_tokens", "max_completion_tokens"] as const;
 
-/** How much the model is asked to think: not mentioned, little, or not mentioned because the server refused the word. */
+/** Requested reasoning effort: not mentioned, low, or not mentioned because the server refused the parameter. */
 const efforts = ["unsaid", "low", "refused"] as const;
 
 export interface Form {
@@ -16,7 +16,7 @@ export interface Form {
   readonly sendsTemperature: boolean;
   readonly boundName: (typeof boundNames)[number];
   readonly effort: (typeof efforts)[number];
-  /** Room beside the answer itself for what a model thinks before it. */
+  /** Tokens for a model's thinking, besides those of the answer. */
   readonly thinkingTokens: number;
 }
 
@@ -25,8 +25,9 @@ export function firstForm(thinkingTokens: number): Form {
 }
 
 /**
- * The form to try after a server refused the request (400 or 422): without what the message names, or, where it names nothing known, with a weaker way
- * to ask for the shape. Undefined where that is no cure. It goes by what this request sent, whatever others have learned meanwhile.
+ * The form to try after a server refused the request (400 or 422): without the parameter that the message names, or,
+ * if it names no known one, with a weaker way to request the shape. Undefined if no weaker form would help. Depends
+ * on what this request sent, not on what others have learned meanwhile.
  */
 export function weakerForm(sent: Form, { body }: Pick<StatusError, "body">): Form | undefined {
   if (/context.?length|context.?window|context_length_exceeded|too long|too many tokens/i.test(body)) return undefined;
@@ -43,7 +44,7 @@ export function weakerForm(sent: Form, { body }: Pick<StatusError, "body">): For
   return format === undefined ? undefined : { ...sent, format };
 }
 
-/** The weaker of two in everything: what one request has learned takes nothing back of what another has. */
+/** The weaker of two in every respect: concurrent requests cannot undo what another has learned. */
 export function weakest(a: Form, b: Form): Form {
   return {
     format: later(formats, a.format, b.format),

@@ -1,12 +1,12 @@
-/** JSON in what a model says: thinking first is no answer, and of several objects the last that fits is meant. */
+/** Extracts JSON from a model's output: skips its thinking, and offers every object of the rest. */
 import { tryJson } from "../../common/json.ts";
 
-/** What thinking ends with; it may have begun in the prompt, so the beginning need not be there. */
+/** Markers of the end of thinking; the beginning may be in the prompt, so it may be missing. */
 const thinkingEnds =
   /<\/(?:think|thinking|thought|reasoning)>|\[\/THINK\]|◁\/think▷|<\|channel\|>final<\|message\|>/giu;
 const thinkingBegins = /<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷|<\|channel\|>analysis<\|message\|>/iu;
 
-/** The text after the model's thinking; empty where it thought to the end. */
+/** The text after the model's thinking; empty if all of it is thinking. */
 export function withoutThinking(text: string): string {
   const last = [...text.matchAll(thinkingEnds)].at(-1);
   const rest = last === undefined ? text : text.slice(last.index + last[0].length);
@@ -14,13 +14,13 @@ export function withoutThinking(text: string): string {
   return begin === null ? rest : rest.slice(0, begin.index);
 }
 
-/** Bounds the work on a text of nothing but braces. */
+/** Bounds the work on a text that is all braces. */
 const longest = 20_000;
 const triesAtMost = 300;
 
 /**
- * The JSON values in an answer, in order: the whole of it, or every object that stands in it whole and in no other. None of them stands in the
- * model's thinking, unless the whole text is JSON.
+ * The JSON values in an answer, in order: the whole of it, or every complete object that is inside no other. Skips
+ * the model's thinking, unless the whole text is JSON.
  */
 export function jsonIn(text: string): unknown[] {
   const whole = tryJson(text.trim());
@@ -39,7 +39,7 @@ export function jsonIn(text: string): unknown[] {
   return found;
 }
 
-/** After the brace that closes the one at `start`, with strings passed over. */
+/** Offset after the brace that closes the one at `start`, ignoring braces in strings. */
 function endOfObject(text: string, start: number): number | undefined {
   let depth = 0;
   let inString = false;

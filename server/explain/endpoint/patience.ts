@@ -1,14 +1,14 @@
-/** When to try again, and how long to wait: what the server says, or twice as long each time. */
+/** Retry policy: whether to retry, and how long to wait: as long as the server says, or twice as long each time. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../common/random.ts";
 
 export interface PatienceOptions {
-  /** Tries of one request. */
+  /** Maximum number of tries of one request. */
   readonly attempts: number;
-  /** A server that asks for a longer wait is not waited for. */
+  /** Longest wait: if the server asks for a longer one, the request is not retried. */
   readonly longestWaitMs: number;
   readonly random: Random;
-  /** For tests. */
+  /** Replaced in tests. */
   readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
@@ -21,12 +21,12 @@ export class Patience {
     this.#options = options;
   }
 
-  /** Ends when nobody is asked to wait. */
+  /** Resolves once no wait is pending. */
   async turn(): Promise<void> {
     await this.#waiting;
   }
 
-  /** Whether another try makes sense after `tries` of them, of which the last was answered so; if so, it has waited. */
+  /** Decides, after `tries` tries of which the last was refused so, whether to retry; if so, waits first. */
   async again(tries: number, refusal: Refusal, signal: AbortSignal | undefined): Promise<boolean> {
     const { attempts, longestWaitMs, random, sleep = defaultSleep } = this.#options;
     if (!refusal.mayPass || tries >= Math.min(attempts, refusal.mostTries ?? attempts)) return false;
@@ -34,7 +34,7 @@ export class Patience {
     const ms = refusal.retryAfterMs ?? usual;
     if (ms > longestWaitMs) return false;
     const slept = sleep(ms, signal);
-    // Only what the server asks for holds up the others.
+    // Only a wait that the server asks for delays the other requests.
     if (refusal.retryAfterMs !== null)
       this.#waiting = Promise.all([this.#waiting, slept]).then(nothingMore, nothingMore);
     await slept;
@@ -42,18 +42,18 @@ export class Patience {
   }
 }
 
-/** Why a request brought no answer. */
+/** Reason why a request got no answer. */
 export interface Refusal {
-  /** For people; without keys. */
+  /** For people; contains no key. */
   readonly reason: string;
   /** Whether the same request may succeed later. */
   readonly mayPass: boolean;
   readonly retryAfterMs: number | null;
-  /** Fewer tries than others get; undefined: as many. */
+  /** A lower limit on tries than the usual one; undefined: the usual one. */
   readonly mostTries?: number;
 }
 
-/** `retry-after-ms`, or `retry-after` in seconds or as a date; null where neither can be read. */
+/** Wait in `retry-after-ms`, or `retry-after` in seconds or as a date; null if neither can be parsed. */
 export function retryAfterOf(headers: Pick<Headers, "get"> | undefined, nowMs: number): number | null {
   const inMs = Number(headers?.get("retry-after-ms") ?? Number.NaN);
   if (Number.isFinite(inMs) && inMs >= 0) return inMs;

@@ -1,6 +1,6 @@
 /**
- * What a language model is asked. Texts of data sets are given as JSON strings and called data, so that nothing in them stands where an
- * instruction would; answers have a schema that leaves room for little else.
+ * Prompts for a language model. Texts of data sets are JSON strings and are called data, so that nothing in them
+ * stands in the place of an instruction; answers have a schema that leaves room for little else.
  */
 import { z } from "zod";
 import { inert } from "../plain-text.ts";
@@ -14,7 +14,10 @@ const dataNotice =
 
 const explanationAnswer = z.strictObject({ explanation: z.string().min(1).max(2000) });
 
-/** Windows that show where the feature fires, and some that look alike where it does not (reference/method.md 3.4). */
+/**
+ * Asks for an explanation, from windows where the feature fires and similar ones where it does not
+ * (reference/method.md 3.4).
+ */
 export function explainQuestion({ maxActivation, explain, promotes }: FeatureCase): Question<{ explanation: string }> {
   const active = explain.active.map((window) => ({
     text: plain(window.tokens),
@@ -42,7 +45,7 @@ export function explainQuestion({ maxActivation, explain, promotes }: FeatureCas
 const flags = (count: number) =>
   z.strictObject({ answers: z.array(z.union([z.literal(0), z.literal(1)])).length(count) });
 
-/** Whether the described feature is active in each window: an answer of 0 or 1 for each. */
+/** Asks whether the described feature is active in each window: 0 or 1 for each. */
 export function detectQuestion(
   { text }: Explanation,
   windows: readonly ExampleWindow[],
@@ -58,7 +61,7 @@ export function detectQuestion(
   };
 }
 
-/** Whether the marked tokens of each window are those that the feature is active on: an answer of 0 or 1 for each. */
+/** Asks whether the feature is active on the marked tokens of each window: 0 or 1 for each. */
 export function fuzzQuestion(
   { text }: Explanation,
   windows: readonly MarkedWindow[],
@@ -83,7 +86,7 @@ const relevanceAnswer = z.strictObject({
 });
 export type RelevanceAnswer = z.infer<typeof relevanceAnswer>;
 
-/** The same question in two wordings: only what both answer alike counts. */
+/** Asks about relevance in two wordings: an answer counts only if both agree. */
 export function relevanceQuestions({ text }: Explanation, task: string): readonly Question<RelevanceAnswer>[] {
   const shared = { name: "relevance", schema: relevanceAnswer, maxOutputTokens: 150 };
   const polarity =

@@ -1,4 +1,7 @@
-/** What it means that a request brought no answer: that later may do, that this question has none, or that no other question would have one either. */
+/**
+ * Classifies requests without an answer: a retry may succeed, this question has no answer, or no question would get
+ * one.
+ */
 import { APIConnectionError, APIConnectionTimeoutError } from "openai";
 import { messageOf } from "../../common/errors.ts";
 import { EndpointError } from "../errors.ts";
@@ -12,16 +15,16 @@ export interface Asked {
   readonly model: string;
   readonly apiKey: string;
   readonly timeoutMs: number;
-  /** The server has answered something before. */
+  /** Whether the server has answered any request before. */
   readonly answered: boolean;
 }
 
-/** The error below the library's own. */
+/** The error that the library's own error wraps. */
 export function causeOf(error: unknown): unknown {
   return error instanceof APIConnectionError && error.cause !== undefined ? error.cause : error;
 }
 
-/** Throws `EndpointError` for what every other question would meet too. */
+/** Classifies an error. Throws `EndpointError` for a failure that every other question would meet too. */
 export function refusalOf(error: unknown, asked: Asked): Refusal {
   const cause = causeOf(error);
   if (cause instanceof StatusError) return ofStatus(cause, asked);
@@ -39,7 +42,7 @@ function ofTimeout({ origin, timeoutMs, answered }: Asked): Refusal {
   return { reason: `it did not answer within ${seconds}`, mayPass: true, retryAfterMs: null, mostTries: 2 };
 }
 
-/** Nothing but the address or the server itself can mend these; a bad port is one that `fetch` opens for nobody. */
+/** Errors that only a change of the address or of the server can fix; a bad port is one that `fetch` always refuses. */
 const dead =
   /^(bad port|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ERR_TLS.*|ERR_SSL.*|CERT_.*|.*_CERT.*)$/;
 
@@ -57,7 +60,7 @@ function ofStatus(error: StatusError, asked: Asked): Refusal {
   const { status, headers, body } = error;
   const { origin, path, model, apiKey } = asked;
   const words = said(error.said, asked);
-  // Words about a key may hold parts of it.
+  // A server's message about a key may quote parts of it.
   if (status === 401 && apiKey !== "") throw new EndpointError(`${origin} refused the key (401)`, "usage");
   if (status === 401 || status === 403)
     throw new EndpointError(
@@ -82,12 +85,12 @@ function ofStatus(error: StatusError, asked: Asked): Refusal {
   };
 }
 
-/** Text of a server on one line; it may have put the key into it. */
+/** The server's message on one line, without the key, which it may quote. */
 function said(text: string, { apiKey }: Pick<Asked, "apiKey">): string {
   return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 300);
 }
 
-/** What brought an error about, as far down as that is told; the library's own says nothing. */
+/** The innermost cause of an error; the library's own error says nothing. */
 function innermost(error: unknown): { readonly code: string | undefined; readonly message: string } {
   let [code, message]: [string | undefined, string] = [undefined, messageOf(error)];
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {

@@ -1,4 +1,4 @@
-/** What a reply of the chat protocol says. Only what is needed must be there: what a server sends beside it may be of any shape. */
+/** Parses a reply of the chat protocol. Only the needed members must be present; further ones may be of any shape. */
 
 import { z } from "zod";
 import { tryJson } from "../../common/json.ts";
@@ -11,19 +11,19 @@ export type Reply =
   | {
       readonly kind: "answer";
       readonly text: string;
-      /** Null: the server does not say, or not so that it can be read. */
+      /** Null if the server sends no usage, or none that can be parsed. */
       readonly usage: Usage | null;
-      /** It was ended by the bound on its tokens. */
+      /** Whether the bound on tokens cut the answer. */
       readonly cut: boolean;
-      /** The model thought before it answered. */
+      /** Whether the model thought before it answered. */
       readonly thought: boolean;
     }
-  /** There is no answer, and another try would bring none. */
+  /** There is no answer, and a retry would bring none. */
   | { readonly kind: "none"; readonly reason: string; readonly usage: Usage | null }
-  /** It is no reply of this protocol; `isError`: it says that something went wrong behind the server. */
+  /** It is no reply of this protocol; `isError`: it reports a failure behind the server. */
   | { readonly kind: "unfit"; readonly reason: string; readonly isError: boolean };
 
-/** Some servers send a list of parts. */
+/** Some servers send a list of content parts. */
 const content = z.union([
   z.string(),
   z

@@ -1,15 +1,15 @@
 import { CapReachedError } from "../errors.ts";
 
-/** What a million tokens cost, in dollars. */
+/** Prices of a million tokens, in dollars. */
 export interface Prices {
   readonly inputUsd: number;
   readonly outputUsd: number;
 }
 
 export interface SpendOptions {
-  /** The most tokens, input and output together, that may be used; null: no such bound. */
+  /** Upper bound on tokens, input and output together; null: no such bound. */
   readonly maxTokens: number | null;
-  /** The most that may be spent; needs prices. */
+  /** Upper bound on the cost in dollars; needs prices. */
   readonly maxUsd: number | null;
   readonly prices: Prices | null;
 }
@@ -20,8 +20,8 @@ export interface Usage {
 }
 
 /**
- * Keeps spending below a cap. Every request reserves the most that it can cost before it is sent, so that requests under way together cannot go
- * beyond the cap either; afterwards the reservation becomes what was used.
+ * Keeps spending below a cap. Every request first reserves the most that it can cost, so that concurrent requests
+ * cannot exceed the cap either; afterwards the actual usage replaces the reservation.
  */
 export class Spend {
   readonly #options: SpendOptions;
@@ -63,13 +63,13 @@ export class Spend {
 
 export interface Reservation {
   readonly most: Usage;
-  /** Ends the reservation with what was used; later calls do nothing. */
+  /** Replaces the reservation by the actual usage; later calls do nothing. */
   settle(used: Usage): void;
 }
 
 export const nothing: Usage = { inputTokens: 0, outputTokens: 0 };
 
-/** In dollars; null without prices. */
+/** Cost in dollars; null without prices. */
 export function costOf({ inputTokens, outputTokens }: Usage, prices: Prices | null): number | null {
   return prices === null ? null : (inputTokens * prices.inputUsd + outputTokens * prices.outputUsd) / 1e6;
 }

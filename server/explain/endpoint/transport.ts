@@ -1,23 +1,23 @@
 /**
- * One request to a server, its answer read whole: only from the given origin, within bounds of time and of decoded bytes. What the server says beside its
- * status is kept, because it says what to do.
+ * One request to a server, with its complete answer: only from the given origin, within bounds of time and of
+ * decoded bytes. Keeps the body of a refusal too, because it says what to change.
  */
 
 import { z } from "zod";
 import { bodyWithin, LargeBodyError } from "../../common/bounded-body.ts";
 import { tryJson } from "../../common/json.ts";
 
-/** The server answered with a status that is no success. */
+/** The server answered with an error status. */
 export class StatusError extends Error {
   readonly status: number;
   readonly headers: Headers;
-  /** Its message, for people; may be empty, and may hold anything. */
+  /** The server's message, for people; may be empty, and may contain anything. */
   readonly said: string;
-  /** The whole body, as far as it is looked at: codes and parameters stand beside the message. */
+  /** The whole body up to a bound: codes and parameters are beside the message. */
   readonly body: string;
 
   constructor(status: number, headers: Headers, body: string) {
-    // Not the server's words: the library takes messages with some of them for its own timeouts.
+    // Omits the server's message: the library takes some wordings for its own timeouts.
     super(`status ${status}`);
     this.status = status;
     this.headers = headers;
@@ -26,7 +26,7 @@ export class StatusError extends Error {
   }
 }
 
-/** An answer that no other try would mend: too large, or from another place. */
+/** An answer that a retry would not change: too large, or from another origin. */
 export class UnfitAnswerError extends Error {
   readonly problem: string;
 
@@ -36,14 +36,14 @@ export class UnfitAnswerError extends Error {
   }
 }
 
-/** Far more than any answer has, with all its thinking. */
+/** Far above the size of any answer, including its thinking. */
 const mostBytes = 4 * 2 ** 20;
-/** As much of a refusal is looked at. */
+/** Upper bound on the part of a refusal that is read. */
 const mostRefusal = 20_000;
 
 /**
- * As `fetch` of that origin, with the body read before it returns, so that the caller's bound on time holds for all of it. Throws `StatusError`,
- * `UnfitAnswerError`, and what `fetch` throws.
+ * `fetch` for that origin which reads the body before it returns, so that the caller's timeout covers all of it.
+ * Throws `StatusError`, `UnfitAnswerError`, and what `fetch` throws.
  */
 export async function fetchWhole(origin: string, url: URL, init: RequestInit): Promise<Response> {
   if (url.origin !== origin) throw new UnfitAnswerError(`a request would have gone to ${url.origin}, not to ${origin}`);
@@ -57,7 +57,7 @@ export async function fetchWhole(origin: string, url: URL, init: RequestInit): P
   }
   const body = await textWithin(response);
   if (!response.ok) throw new StatusError(status, headers, body.slice(0, mostRefusal));
-  // As text, whatever the server calls it: who reads the reply sees what it is.
+  // Returns text, whatever content type the server declares: the reader of the reply checks what it is.
   return new Response(body === "" ? null : body, { status, headers: { "content-type": "text/plain" } });
 }
 
@@ -82,7 +82,7 @@ const refusal = z.union([
     .transform(({ detail }) => detail.map(({ msg, loc }) => [...loc, msg].join(" ")).join("; ")),
 ]);
 
-/** What a body says for people: servers put it in different places. */
+/** The message for people in a body: servers put it in different places. */
 export function saidBy(body: string): string {
   const parsed = refusal.safeParse(tryJson(body));
   return parsed.success ? parsed.data : body;
