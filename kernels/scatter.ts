@@ -8,7 +8,10 @@ const linkSize = 64;
 /** Flag in `links` of a place whose id an earlier place has too; that one sums its row. */
 const notFirst = 0x8000_0000;
 
-/** ids [count] -> links [count]: the next place with the same id, or `count`; with the bit `notFirst` set if an earlier place has it. */
+/**
+ * ids [count] -> links [count]: the next place with the same id, or `count`; plus `notFirst` if an earlier place has
+ * it.
+ */
 export function linkLaunch(count: number): Launch {
   const kernel = defineKernel({
     name: "linkEqualIds",

@@ -45,7 +45,7 @@ export interface KernelSource {
   readonly size: number;
   /** Module-scope declarations and functions. */
   readonly declarations?: string;
-  /** Statements of the entry point; `group` (of a folded grid), `lane`, `wg` and, where there are parameters, `p` are in scope. */
+  /** Statements of the entry point; in scope are `group` (of a folded grid), `lane`, `wg` and, with parameters, `p`. */
   readonly body: string;
   readonly enables?: readonly string[];
   /** More built-in values of the entry point, such as `@builtin(subgroup_id) subgroup: u32`. */

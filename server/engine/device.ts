@@ -60,8 +60,9 @@ export interface ProgramSpec {
 
 export interface Program {
   /**
-   * Runs once. Every `input` node of the graph needs its values; throws `InputMismatchError` naming one that is missing or of the
-   * wrong length, and `NonFiniteError` when an optimizer update meets a gradient that is not finite (nothing is updated then).
+   * Runs once. Every `input` node of the graph needs its values; throws `InputMismatchError` naming one that is
+   * missing or of the wrong length, and `NonFiniteError` when an optimizer update meets a gradient that is not finite
+   * (nothing is updated then).
    */
   run(inputs: Readonly<Record<string, Values>>): Promise<Record<string, Values>>;
   dispose(): Promise<void>;

@@ -80,7 +80,10 @@ export const square = unary("square");
 export const reciprocal = unary("reciprocal");
 export const negate = unary("negate");
 export const abs = unary("abs");
-/** x as a constant to `gradients`. A straight-through step is add(soft, stopGradient(sub(hard, soft))): hard's value, soft's gradient. */
+/**
+ * x, which `gradients` treats as a constant. A straight-through step is add(soft, stopGradient(sub(hard, soft))):
+ * hard's value, soft's gradient.
+ */
 export const stopGradient = unary("stopGradient");
 
 type BinaryKind = "add" | "sub" | "mul" | "div" | "minimum" | "maximum" | "greater";

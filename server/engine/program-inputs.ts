@@ -27,7 +27,9 @@ export function inputsOf(order: readonly Node[]): PlannedInput[] {
   return [...named.values()];
 }
 
-/** Throws `InputMismatchError` naming an input that is missing, of the wrong length or kind, or holds ids outside their table. */
+/**
+ * Throws `InputMismatchError` naming an input that is missing, has the wrong length or kind, or has ids out of range.
+ */
 export function checkInputs(inputs: readonly PlannedInput[], given: Readonly<Record<string, Values>>): void {
   for (const { name, spec, idsBelow } of inputs) {
     const values = given[name];

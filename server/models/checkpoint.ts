@@ -29,8 +29,9 @@ export interface LoadOptions {
 }
 
 /**
- * Loads a Hugging Face folder (config.json, safetensors) onto a device. Weights are F32 there, whatever the file holds. Throws `ConfigError`,
- * `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what `openCheckpointTensors` throws.
+ * Loads a Hugging Face folder (config.json, safetensors) onto a device. Weights are F32 there, whatever the file
+ * holds. Throws `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what
+ * `openCheckpointTensors` throws.
  */
 export async function loadModel(
   device: Device,
@@ -79,8 +80,8 @@ export interface SaveOptions {
 }
 
 /**
- * Saves in Hugging Face layout: config.json, model.safetensors, and the tokenizer's files when the model came from a folder that has
- * them. F32 by default, which loses nothing.
+ * Saves in Hugging Face layout: config.json, model.safetensors, and the tokenizer's files when the model came from a
+ * folder that has them. F32 by default, which loses nothing.
  */
 export async function saveModel(
   model: LoadedModel,

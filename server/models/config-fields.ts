@@ -59,7 +59,10 @@ export function specialIds({
   return { bosId: bos_token_id ?? undefined, eosIds };
 }
 
-/** transformers 5 gathers rotary settings here; before, they were fields of their own. Strict: any other key belongs to a scaled rotation. */
+/**
+ * Rotary settings as transformers 5 groups them; earlier versions have separate fields. Strict: any other key belongs
+ * to a scaled rotation.
+ */
 export const ropeParameters = z
   .strictObject({
     rope_type: z.string().nullish(),

@@ -30,8 +30,9 @@ export interface ContinuedText {
 }
 
 /**
- * Continues each prompt. Equal options, prompts and seed give equal texts on the same machine. Throws `ContextLengthError` naming the
- * prompt that does not fit, and `PromptError` for an empty one to which no begin-of-text token is prepended.
+ * Continues each prompt. Equal options, prompts and seed give equal texts on the same machine. Throws
+ * `ContextLengthError` naming the prompt that does not fit, and `PromptError` for an empty one to which no
+ * begin-of-text token is prepended.
  */
 export async function continueTexts(
   device: Device,

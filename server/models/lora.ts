@@ -1,4 +1,7 @@
-/** Low-rank adapters (Hu et al. 2021, https://arxiv.org/abs/2106.09685): W + (alpha / rank) B A, with A [rank, in] and B [out, rank]. */
+/**
+ * Low-rank adapters (Hu et al. 2021, https://arxiv.org/abs/2106.09685): W + (alpha / rank) B A, with A [rank, in] and
+ * B [out, rank].
+ */
 import type { Random } from "../common/random.ts";
 import type { Device, StateStore } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
@@ -27,8 +30,8 @@ export interface AdaptedModel {
 }
 
 /**
- * New adapters that change nothing yet: A is random, B zero. Throws `LoraOptionsError`, and `CheckpointTensorError` for a target that is no
- * Linear weight.
+ * New adapters that change nothing yet: A is random, B zero. Throws `LoraOptionsError`, and `CheckpointTensorError`
+ * for a target that is no Linear weight.
  */
 export async function addLora(
   device: Device,

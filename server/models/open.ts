@@ -21,9 +21,9 @@ export async function resolveReference(reference: string, options: ResolveOption
 }
 
 /**
- * Opens the model that a reference names (`starter`, a folder, or a hub id `owner/name[@revision]`) and its tokenizer. Nothing is
- * downloaded unless the options allow it. Throws what `resolveModel`, `loadTokenizer` and `loadModel` throw, and
- * `VocabularyMismatchError` when the two do not belong together.
+ * Opens the model that a reference names (`starter`, a folder, or a hub id `owner/name[@revision]`) and its tokenizer.
+ * Downloads nothing unless the options allow it. Throws what `resolveModel`, `loadTokenizer` and `loadModel` throw, and
+ * `VocabularyMismatchError` when tokenizer and model do not match.
  */
 export async function openModel(
   device: Device,

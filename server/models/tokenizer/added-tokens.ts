@@ -15,7 +15,7 @@ export interface TextPart {
   readonly id?: number;
 }
 
-/** Splits a text at added tokens, the longest one first where several start at the same place; the parts partition the text. */
+/** Splits a text at added tokens, preferring the longest where several start together; the parts partition the text. */
 export type AddedTokenSplitter = (text: string) => Iterable<TextPart>;
 
 /** A splitter for these tokens, by content. */
