@@ -5,7 +5,7 @@ import { errnoOf } from "../common/system-errors.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { AblationFile, type AblationSet } from "../protocol/ablation.ts";
 
-/** A file is no ablation set, or cannot be read. */
+/** A file is unreadable or is no ablation set. */
 export class AblationFileError extends LfpError {
   readonly code;
 

@@ -1,11 +1,11 @@
-/** Ablation sets as numbers: what each feature's contribution is multiplied by, layer by layer. */
+/** Ablation sets as numbers: the factor of each feature's contribution, layer by layer. */
 import { type AblationSet, parseFeatureId } from "../protocol/ablation.ts";
 import { AblationError } from "./errors.ts";
 import type { DictionaryKind, LensDictionary } from "./subject.ts";
 
-/** A set ready to be fed to programs. */
+/** A set in the form that programs take as input. */
 export interface ResolvedAblation {
-  /** Equal for sets that do the same. */
+  /** Cache key: equal for sets of equal effect. */
   readonly key: string;
   readonly small: LayerChanges;
   readonly big: LayerChanges;
@@ -15,8 +15,8 @@ export interface ResolvedAblation {
 export type LayerChanges = ReadonlyMap<number, Float32Array>;
 
 /**
- * The set's changes; undefined when it changes nothing. Throws `AblationError` for a feature that the run does not have, is of the base model, or
- * is named twice.
+ * Resolves a set to its changes; undefined if it changes nothing. Throws `AblationError` for a feature that the run
+ * does not have, is of the base model, or is named twice.
  */
 export async function resolveAblation(
   set: AblationSet | null | undefined,

@@ -1,6 +1,6 @@
 import { unlessAborted } from "../common/abort.ts";
 
-/** Results by key: the least recently used go when their bytes exceed a bound. */
+/** An LRU cache bounded in bytes. */
 export class ByteCache<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly bytes: number }>();
   readonly #maxBytes: number;
@@ -22,7 +22,7 @@ export class ByteCache<T> {
     return entry.value;
   }
 
-  /** Something larger than the whole bound is not kept. */
+  /** A value larger than the whole bound is not cached. */
   set(key: string, value: T, bytes: number): void {
     this.#remove(key);
     if (bytes > this.#maxBytes) return;
@@ -46,11 +46,11 @@ interface Work<T> {
   waiting: number;
 }
 
-/** Lets askers of the same thing share the work on it. It is stopped when none of them waits any longer. */
+/** Shares work between concurrent callers with the same key. Aborts it when the last of them stops waiting. */
 export class SharedWork<T> {
   readonly #running = new Map<string, Work<T>>();
 
-  /** Rejects with the signal's reason as soon as it is aborted, whatever the work does. */
+  /** Rejects with the signal's reason as soon as it is aborted, even if the work continues. */
   async run(key: string, signal: AbortSignal | undefined, start: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     const work = this.#running.get(key) ?? this.#start(key, start);
@@ -66,7 +66,7 @@ export class SharedWork<T> {
   #start(key: string, start: (signal: AbortSignal) => Promise<T>): Work<T> {
     const controller = new AbortController();
     const work: Work<T> = { promise: start(controller.signal), controller, waiting: 0 };
-    // Nobody may be waiting when it fails.
+    // Prevents an unhandled rejection: all callers may have stopped waiting when the work fails.
     work.promise.catch(() => undefined);
     this.#running.set(key, work);
     return work;

@@ -1,15 +1,15 @@
 import type { LensProbe } from "./subject.ts";
 
-/** Where the features of each layer stand side by side. */
+/** Columns of the features of all layers, side by side. */
 export interface FeatureColumns {
   readonly spans: LensProbe["layers"];
   readonly count: number;
-  /** Undefined for a feature that is not there. */
+  /** Undefined for a feature without a column. */
   columnOf(layer: number, feature: number): number | undefined;
   placeOf(column: number): { readonly layer: number; readonly feature: number };
 }
 
-/** The columns that the spans of the layers make up. Layers and features that are not there have none. */
+/** The columns that the layers' spans define. Layers and features outside them have none. */
 export function columnsOf(spans: LensProbe["layers"]): FeatureColumns {
   return {
     spans,
@@ -26,7 +26,7 @@ export function columnsOf(spans: LensProbe["layers"]): FeatureColumns {
   };
 }
 
-/** The probe with its output scale worked into weights and intercept, in double precision. */
+/** The probe with its output scale folded into weights and intercept, in double precision. */
 export function scaledProbe({
   weights,
   intercept,

@@ -1,4 +1,4 @@
-/** What the tuned model writes with and without an ablation. */
+/** Compares the tuned model's completions with and without an ablation. */
 import * as ops from "../engine/ops.ts";
 import { type ContinueOptions, continueTexts } from "../models/continue-texts.ts";
 import type { CompareCompletions } from "../protocol/lens.ts";
@@ -17,8 +17,8 @@ export interface CompletionAblation {
 }
 
 /**
- * Continues the prompts twice from the same random numbers; without an ablation both are the same. Rewards are those of the completions
- * alone. Throws what `continueTexts` throws.
+ * Continues the prompts twice from the same random numbers; without an ablation both completions are equal. Rewards
+ * are those of the completions alone. Throws what `continueTexts` throws.
  */
 export async function compareCompletions(
   subject: LensSubject,
@@ -51,7 +51,7 @@ export async function compareCompletions(
   return { completions };
 }
 
-/** The factors are part of the graph here: a generator is compiled for each comparison anyway. */
+/** The factors are constants of the graph here: each comparison compiles a generator anyway. */
 function editOf({ resolved, dictionaries }: CompletionAblation): NonNullable<ContinueOptions["edit"]> {
   const { editMlpOutput } = ablationEdit(dictionaries, (size, { layer, features }) =>
     ops.constant([features], resolved[size].get(layer) ?? new Float32Array(features)),

@@ -1,4 +1,4 @@
-/** Whole documents, passage by passage. */
+/** Reads whole documents, passage by passage. */
 import { UnreadableTextError } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
@@ -8,21 +8,24 @@ import { wordsOf } from "./pair-reading.ts";
 import { type Passage, toDocument } from "./passages.ts";
 import { valuesOf } from "./values.ts";
 
-/** A token of a document: its place there, what the model read there, and its numbers. */
+/** A token of a document: its range there, its text in the passage, and its values. */
 export interface ScoredDocumentToken {
   readonly start: number;
   readonly end: number;
   readonly text: string;
-  /** Without an ablation. */
+  /** Implicit reward without an ablation. */
   readonly implicit: number;
   readonly trueReward: number | null;
-  /** Leverage of the token's features over its limit, without an ablation: above 1 `implicit` is an extrapolation. Null where the run does not say. */
+  /**
+   * Leverage of the token's features divided by the limit, without an ablation: above 1, `implicit` is an
+   * extrapolation. Null if the run has no limit.
+   */
   readonly familiarity: number | null;
   /** The mode's value. */
   readonly value: number | null;
 }
 
-/** A token of a document as two models read it. Numbers are in nats. */
+/** A token of a document with the values of two models, in nats. */
 export interface PairDocumentToken {
   readonly start: number;
   readonly end: number;
@@ -30,11 +33,14 @@ export interface PairDocumentToken {
   /** See `PairReading`. */
   readonly learned: number | null;
   readonly kl: number | null;
-  /** The learned reward of the word that the token belongs to, the sum over its tokens. Null outside words, and where one of them has none. */
+  /**
+   * The learned reward of the word that the token belongs to, the sum over its tokens. Null outside words, and if
+   * one of the word's tokens has none.
+   */
   readonly word: number | null;
 }
 
-/** A passage's tokens; `refused` says why a passage has none. */
+/** A passage's tokens; `refused` is the reason if it has none. */
 export interface ScoredPassage<T = ScoredDocumentToken> {
   readonly start: number;
   readonly end: number;
@@ -42,14 +48,17 @@ export interface ScoredPassage<T = ScoredDocumentToken> {
   readonly refused: string | undefined;
 }
 
-/** A word of a document as two models read it. */
+/** A word of a document with the values of two models. */
 export interface PairDocumentWord extends Omit<PairDocumentToken, "word"> {}
 
 export interface ScoredPairPassage extends ScoredPassage<PairDocumentToken> {
   readonly words: readonly PairDocumentWord[];
 }
 
-/** Reads passages in order; while one is handed out, the next is under way. A passage that cannot be tokenized is told, and the rest goes on. */
+/**
+ * Reads passages in order, one ahead of the consumer. A passage that cannot be tokenized yields its reason, and the
+ * rest continues.
+ */
 export function scorePassages(
   lens: Lens,
   passages: readonly Passage[],
@@ -59,7 +68,7 @@ export function scorePassages(
   return oneAhead(passages, (passage) => scorePassage(lens, passage, mode, options));
 }
 
-/** The same through two models alone. */
+/** The same, by two models alone. */
 export function scorePairPassages(
   reader: PairReader,
   passages: readonly Passage[],
@@ -72,7 +81,7 @@ async function* oneAhead<T>(passages: readonly Passage[], score: (passage: Passa
   const start = (at: number): Promise<T> | undefined => {
     const passage = passages[at];
     const scored = passage === undefined ? undefined : score(passage);
-    // Whoever waits for it hears of a failure; nobody may come to wait.
+    // Prevents an unhandled rejection: the consumer, who receives the failure, may stop early.
     scored?.catch(() => undefined);
     return scored;
   };
@@ -139,7 +148,7 @@ function placeOf({ start, end }: Passage): Pick<Passage, "start" | "end"> {
   return { start, end };
 }
 
-/** A stretch of a passage, at its place in the document. */
+/** A range of a passage, in document offsets. */
 function inDocument(passage: Passage, from: number, to: number): { start: number; end: number; text: string } {
   return { start: toDocument(passage, from), end: toDocument(passage, to), text: passage.text.slice(from, to) };
 }
@@ -148,7 +157,7 @@ function refusal(refused: string): { tokens: []; refused: string } {
   return { tokens: [], refused };
 }
 
-/** What was read, or why the text cannot be. */
+/** The result, or the reason why the text cannot be read. */
 async function unlessRefused<T>(read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();

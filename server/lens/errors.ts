@@ -5,7 +5,7 @@ export class LensMismatchError extends LfpError {
   readonly code = "input";
 }
 
-/** Something was asked of a run that it does not have. */
+/** The run lacks what was requested. */
 export class LensMissingError extends LfpError {
   readonly code = "not-found";
 }

@@ -9,7 +9,7 @@ import { scaledProbe } from "./columns.ts";
 import { featuresGraph } from "./graph.ts";
 import type { LensSubject } from "./subject.ts";
 
-/** A model with its dictionaries is more than one ONNX file can hold. */
+/** A model with its dictionaries exceeds the size limit of an ONNX file. */
 export class LensTooLargeError extends LfpError {
   readonly code = "resource";
 
@@ -21,9 +21,10 @@ export class LensTooLargeError extends LfpError {
 const mostBytes = 2 ** 31 - 2 ** 24;
 
 /**
- * Token ids -> features -> token rewards, as the bytes of one ONNX file. Input `ids`, i32 [1, T], begins with what stands before every text
- * (`prefixIds`) and may be padded behind its end with any ids. Outputs: `rewards`, f32 [T], and `features.L<layer>`, f32 [T, F]. Every
- * word is read by the probe itself: a file that sees ids does not know which words the probe was fitted on. Throws `LensTooLargeError`.
+ * Token ids -> features -> token rewards, as the bytes of one ONNX file. Input `ids`, i32 [1, T], begins with the
+ * prefix of every text (`prefixIds`) and may be padded after its end with any ids. Outputs: `rewards`, f32 [T], and
+ * `features.L<layer>`, f32 [T, F]. The probe itself reads every word, not a fold: a graph that sees only ids does
+ * not know which words the probe was fitted on. Throws `LensTooLargeError`.
  */
 export async function lensModel(subject: LensSubject, T: number): Promise<Uint8Array> {
   const { tuned, probe } = subject;
@@ -65,7 +66,10 @@ function layerOf(features: ReadonlyMap<number, Node>, layer: number): Node {
   return found;
 }
 
-/** Names of the state that a graph reads: layers above the last dictionary and the model's head stay out of the file. */
+/**
+ * Names of the state that a graph reads: leaves layers above the last dictionary and the model's head out of the
+ * file.
+ */
 function namesIn(outputs: readonly Node[]): Set<string> {
   const names = topologicalOrder(outputs).flatMap((node) => (node.op === "state" ? [node.attrs.name] : []));
   return new Set(names);

@@ -1,17 +1,20 @@
-/** How far a passage's tokens lie from what the probe was fitted on. */
+/** Leverage of a passage's tokens: how far they lie from what the probe was fitted on. */
 import { FormsWork } from "../common/centred-form.loops.ts";
 import { Pacer } from "../common/pacer.ts";
 import type { SparseRows } from "./sparse.loops.ts";
 import type { LensFamiliarity } from "./subject.ts";
 
-/** Whether a token is so far that the probe's output is an extrapolation. `familiarity` as in `Reading`; null: not known. */
+/**
+ * Whether a token is so far that the probe's output is an extrapolation. `familiarity` as in `Reading`; null:
+ * unknown.
+ */
 export function isUnfamiliar(familiarity: number | null): boolean {
   return familiarity !== null && familiarity > 1;
 }
 
 /**
- * Leverage of every token's features over its limit. A long passage with dense features takes seconds: the event loop turns meanwhile, and an aborted signal
- * ends it with its reason.
+ * Leverage of every token's features divided by the limit. A long passage with dense features takes seconds: the
+ * function yields to the event loop meanwhile, and rejects with an aborted signal's reason.
  */
 export async function familiarityOf(
   { leverage, limit }: LensFamiliarity,
@@ -24,5 +27,5 @@ export async function familiarityOf(
   return work.forms.map((form) => form / limit);
 }
 
-/** About a millisecond's work. */
+/** Operations between two yields: about a millisecond. */
 const PIECE = 2 ** 20;

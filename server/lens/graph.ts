@@ -1,6 +1,6 @@
 /**
- * The lens as a graph: token ids -> MLP outputs of the chosen layers -> features, with or without an ablation on the way. Letters as in
- * subject.ts.
+ * The lens as a graph: token ids -> MLP outputs of the chosen layers -> features, optionally under an ablation.
+ * Letters as in subject.ts.
  */
 import { invariant } from "../common/errors.ts";
 import type { Node } from "../engine/graph.ts";
@@ -10,13 +10,13 @@ import type { LensDictionary } from "./subject.ts";
 
 export type Dictionaries = ReadonlyMap<number, LensDictionary>;
 
-/** The dictionaries whose features are changed, each with the change that is fed to its input. */
+/** The dictionaries whose features an ablation changes; each reads its change from an input. */
 export interface EditedDictionaries {
   readonly small: Dictionaries;
   readonly big: Dictionaries;
 }
 
-/** Name of the input [F] that says factor - 1 of each feature. */
+/** Name of the input [F] with factor - 1 of each feature. */
 export function changeName(size: "small" | "big", layer: number): string {
   return `change.${size}.${layer}`;
 }
@@ -24,17 +24,18 @@ export function changeName(size: "small" | "big", layer: number): string {
 /** Factor - 1 of each feature of a dictionary, [F]. */
 export type ChangeOf = (size: "small" | "big", dictionary: LensDictionary) => Node;
 
-/** Changes MLP outputs, and remembers what became of the features that it changed. */
+/** Edits MLP outputs, and records the changed features. */
 export interface AblationEdit {
-  /** For `forward`; outputs [..., D]. */
+  /** The hook for `forward`; outputs [..., D]. */
   editMlpOutput(layer: number, output: Node): Node;
-  /** The changed features [N, F] of each dictionary that was met. */
+  /** The changed features [N, F] of each dictionary that the forward pass reached. */
   readonly changed: ReadonlyMap<LensDictionary, Node>;
 }
 
 /**
- * An MLP's output x becomes x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then for the small one's: what the
- * dictionary does not explain of x, the error term, stays as it is, and layers above read the changed x.
+ * Replaces an MLP's output x by x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then
+ * for the small one's. The error term, which the dictionary does not explain of x, is unchanged, and layers above
+ * read the changed x.
  */
 export function ablationEdit(edited: EditedDictionaries, changeOf: ChangeOf): AblationEdit {
   const changed = new Map<LensDictionary, Node>();
@@ -54,15 +55,15 @@ export function ablationEdit(edited: EditedDictionaries, changeOf: ChangeOf): Ab
   return { editMlpOutput, changed };
 }
 
-/** An edit whose changes are fed to the inputs of `changeName`. */
+/** An edit that reads its changes from the inputs of `changeName`. */
 export function fedEdit(edited: EditedDictionaries): AblationEdit {
   return ablationEdit(edited, (size, { layer, features }) => ops.input(changeName(size, layer), [features]));
 }
 
 /**
- * Features [T, F] of each layer that `read` has, for one window of T tokens. With `edited`, the model is ablated; how is said by inputs of the
- * names of `changeName`. The features of an edited dictionary are given as changed, factor_j f_j; neighbours in the same dictionary keep their
- * values.
+ * Features [T, F] of each layer of `read`, for one window of T tokens. With `edited`, the model is ablated by the
+ * inputs named by `changeName`. The features of an edited dictionary are those after the change, factor_j f_j; other
+ * features of the same dictionary keep their values.
  */
 export function featuresGraph(
   model: Model,

@@ -1,31 +1,34 @@
-/** What every lens needs around its readings: a device that may fail, readings that are remembered, work that is shared and can be stopped. */
+/**
+ * Services of every lens around its readings: fallback to the CPU, a cache, work shared between callers, and
+ * cancellation.
+ */
 import { createHash } from "node:crypto";
 import { unlessAborted } from "../common/abort.ts";
 import { DeviceError } from "../engine/errors.ts";
 import { ByteCache, SharedWork } from "./cache.ts";
 import { LensMissingError } from "./errors.ts";
 
-/** What is looked through, as far as its keeping goes. */
+/** The resources of a lens: what its host opens, moves and closes. */
 export interface Hosted<S> {
-  /** Opens the same on the CPU when the GPU has failed. Undefined where the CPU computes. */
+  /** Reopens the subject on the CPU after a GPU failure. Undefined if it is on the CPU already. */
   readonly onCpu: ((cause: DeviceError) => Promise<S>) | undefined;
-  /** Frees what it holds, the device included where it is its own. */
+  /** Frees what it holds, including the device if it owns it. */
   readonly close: () => Promise<void>;
 }
 
 export interface HostOptions<S, P> {
-  /** Programs of a subject; made again when the subject moves to the CPU. */
+  /** Creates the programs of a subject; called again when the subject moves to the CPU. */
   readonly programsOf: (subject: S) => P;
-  /** What readings may take in memory before the oldest are forgotten. */
+  /** Upper bound on the cached readings, in bytes. */
   readonly cacheBytes: number;
-  /** Told when the subject moved to the CPU. */
+  /** Called after the subject moved to the CPU. */
   readonly onMoved: (subject: S) => void;
 }
 
-/** A kind of reading among all that a host remembers. */
+/** One kind of reading among those that a host caches. */
 export interface ReadingKind<R, T extends R> {
   readonly is: (reading: R) => reading is T;
-  /** About how much memory a reading takes. */
+  /** Approximate memory of a reading. */
   readonly bytesOf: (reading: T) => number;
 }
 
@@ -34,7 +37,7 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
   readonly #options: HostOptions<S, P>;
   #subject: S;
   #programs: P;
-  /** To the CPU, once: whatever failed on the GPU waits for it. */
+  /** The one-time move to the CPU after a GPU failure; failed requests await it, then retry. */
   #moving: Promise<void> | undefined;
   readonly #cache: ByteCache<R>;
   readonly #shared = new SharedWork<R>();
@@ -55,12 +58,12 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
     return this.#programs;
   }
 
-  /** Aborted when the host is closed, or the asker's own signal is. */
+  /** A signal that is aborted when the host is closed, or the caller's own signal is. */
   stopOf(signal: AbortSignal | undefined): AbortSignal {
     return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
   }
 
-  /** Does the work, and where the GPU fails under it once more on the CPU. */
+  /** Runs the work, and retries it once on the CPU if the GPU fails. */
   async surviving<T>(work: () => Promise<T>, stop = this.#closing.signal): Promise<T> {
     const began = this.#subject;
     try {
@@ -76,7 +79,7 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
     }
   }
 
-  /** The reading of a key, from the cache, from who reads it already, or read now. */
+  /** The reading of a key: from the cache, from a concurrent caller's work, or read now. */
   async cached<T extends R>(
     key: string,
     kind: ReadingKind<R, T>,
@@ -91,7 +94,7 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
     return reading;
   }
 
-  /** Does work that nobody shares; see `surviving`. */
+  /** Runs work that is not shared; see `surviving`. */
   async once<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stop = this.stopOf(signal);
     stop.throwIfAborted();
@@ -101,7 +104,7 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
     );
   }
 
-  /** Frees everything; what is under way rejects. */
+  /** Frees everything; work in progress rejects. */
   async close(): Promise<void> {
     this.#closing.abort(new LensMissingError("the lens was closed"));
     await this.#moving?.catch(() => undefined);
@@ -115,14 +118,14 @@ export class LensHost<S extends Hosted<S>, P extends { dispose(): Promise<void> 
     this.#subject = next;
     this.#programs = this.#options.programsOf(next);
     await programs.dispose();
-    // What a GPU that failed held is gone whether or not it closes well.
+    // A failed GPU's memory is lost whether or not closing succeeds.
     await subject.close().catch(() => undefined);
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     this.#options.onMoved(next);
   }
 }
 
-/** A digest, so that the cache does not keep the document alive that a passage was cut from. */
+/** A digest of the text, since the text itself would keep its whole document in memory. */
 export function keyOf(parts: readonly string[], text: string): string {
   return createHash("sha256")
     .update(`${parts.join("\0")}\0`)

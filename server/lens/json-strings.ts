@@ -2,17 +2,17 @@ import { isJson } from "../common/json.ts";
 import { stringEnd } from "../common/json-places.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
 
-/** A string value of a JSON text: what it says, and where it is written. */
+/** A string value of a JSON text, with its range there. */
 export interface JsonString {
   readonly value: string;
   /** Between the quotes. */
   readonly start: number;
   readonly end: number;
-  /** How `value` is written between the quotes; undefined: as it is. */
+  /** Maps `value` to its escaped form between the quotes; undefined if nothing is escaped. */
   readonly written: OffsetMap | undefined;
 }
 
-/** The string values of a JSON text at any depth, in order, without the names of members; none when it is not JSON. */
+/** The string values of a JSON text at any depth, in order, without the names of members; empty if it is not JSON. */
 export function jsonStrings(json: string): JsonString[] {
   if (!isJson(json)) return [];
   const found: JsonString[] = [];
@@ -25,7 +25,7 @@ export function jsonStrings(json: string): JsonString[] {
   return found;
 }
 
-/** Whether the next thing after a string is a colon. */
+/** Whether the next character after a string, white space aside, is a colon. */
 function isName(json: string, from: number): boolean {
   let at = from;
   while (at < json.length && json.charCodeAt(at) <= 0x20) at += 1;
@@ -41,6 +41,6 @@ function decoded(json: string, start: number, end: number): JsonString {
     at = raw.indexOf("\\", at + length);
   }
   const written = map.finish();
-  // The whole JSON text was parsed before, so this string of it can be.
+  // The caller parsed the whole JSON text before, so parsing this string cannot fail.
   return { value: written === undefined ? raw : String(JSON.parse(`"${raw}"`)), start, end, written };
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the implicit reward of texts in a run's tuned model, token by token, in the way in which the run's probe was fitted. Letters as in
- * subject.ts.
+ * Reads the implicit reward of texts in a run's tuned model, token by token, in the same way as when the run's probe
+ * was fitted. Letters as in subject.ts.
  */
 import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
@@ -50,10 +50,10 @@ interface RunPrograms {
 
 type AnyReading = DictionaryReading | Reading | PairReading;
 
-/** Reads texts through one run: through what `LensSubject` joins. */
+/** Reads texts through one run, given as a `LensSubject`. */
 export class Lens implements PairReader {
   readonly evidence: LensEvidence;
-  /** The probe's weights by column and its constant, on the scale on which its output is given. */
+  /** The probe's weights by column and its intercept, with its output scale folded in. */
   readonly weights: Float64Array;
   readonly intercept: number;
   /** Columns of `Reading.features`. */
@@ -83,8 +83,8 @@ export class Lens implements PairReader {
   }
 
   /**
-   * Reads a passage in the tuned model, or in the base model with the tuned one's dictionaries and probe. Throws the tokenizer's errors,
-   * `AblationError`, and `LensMissingError` for a base model that is not there.
+   * Reads a passage in the tuned model, or in the base model with the tuned one's dictionaries and probe. Throws the
+   * tokenizer's errors, `AblationError`, and `LensMissingError` if the base model is missing.
    */
   async read(
     text: string,
@@ -103,7 +103,10 @@ export class Lens implements PairReader {
     });
   }
 
-  /** Features of any dictionary of the run: the tuned model's read the tuned model, the base model's the base model. */
+  /**
+   * Features of any dictionary of the run: the tuned model's dictionaries read the tuned model, the base model's
+   * read the base model.
+   */
   async readDictionary(
     text: string,
     kind: DictionaryKind,
@@ -128,8 +131,8 @@ export class Lens implements PairReader {
   }
 
   /**
-   * What tuning changed in the predictions: the tuned model against the base model. Throws `AblationError`, and `LensMissingError` for a base
-   * model that is not there.
+   * Compares the predictions of the tuned and the base model. Throws `AblationError`, and `LensMissingError` if the
+   * base model is missing.
    */
   async readPair(text: string, { ablation, signal }: ReadOptions = {}): Promise<PairReading> {
     const resolved = await this.#resolve(ablation);
@@ -168,12 +171,12 @@ export class Lens implements PairReader {
     return { starts, ends, features, column };
   }
 
-  /** Words of a text that the feedback rates, in order; none where it rates no words. */
+  /** Words of a text that the feedback rates, in order; empty if it rates no words. */
   ratings(text: string): readonly ScoredToken[] {
     return this.#subject.ratings?.rated(text) ?? [];
   }
 
-  /** What tuning did to rated words over the run's texts, where the run says so. */
+  /** How tuning changed the predictions of rated words over the run's texts; undefined if the run has no lexicon. */
   get lexicon(): LensLexicon | undefined {
     return this.#subject.lexicon;
   }
@@ -183,7 +186,10 @@ export class Lens implements PairReader {
     return featureId({ model: "tuned", size: "small", ...this.columns.placeOf(column) });
   }
 
-  /** Everything behind the number of a word or token of `reading`, with its `most` largest parts; `base` is the base model's reading of the same text. */
+  /**
+   * Explains the value of a word or token of `reading`, with its `most` largest contributions; `base` is the base
+   * model's reading of the same text.
+   */
   explain(text: string, reading: Reading, span: TokenSpan, most: number, base?: Reading): TokenExplanation {
     const { start, end, firstToken } = span;
     const { weights, intercept } = this.#modelAt(reading, firstToken);
@@ -210,24 +216,29 @@ export class Lens implements PairReader {
     return this.#limited(spanValue(outputs, span, this.#subject.multiToken));
   }
 
-  /** Leverage of a word or token over its limit; null where it is not known. A word's is not smaller than that of the mean of its tokens' features. */
+  /**
+   * Leverage of a word or token divided by the limit; null if unknown. A word's is not smaller than that of the mean
+   * of its tokens' features.
+   */
   familiarityOf({ familiarity }: Pick<Reading, "familiarity">, span: TokenSpan): number | null {
     return familiarity === undefined ? null : spanValue(familiarity, span, this.#subject.multiToken);
   }
 
-  /** The fitted log-ratio at every token, in nats. Throws `LensMissingError` where the run fitted none. */
+  /** The fitted log-ratio at every token, in nats. Throws `LensMissingError` if the run fitted none. */
   fittedValues({ features, folds }: Pick<Reading, "features" | "folds">): Float64Array {
     const { fitted } = this.#subject;
     if (fitted === undefined) throw new LensMissingError("the run did not fit the log-ratio to its features");
     return scoresByFold(features, fitted, folds, fitted.wordFolds?.models);
   }
 
-  /** Of `fittedValues` that of a word. */
+  /** The fitted log-ratio of a word, from `fittedValues`. */
   fittedOf(values: Float64Array, span: TokenSpan): number {
     return spanValue(values, span, this.#subject.multiToken);
   }
 
-  /** The fitted log-ratio of a word of `reading`, with its `most` largest parts; null where the run fitted none. */
+  /**
+   * The fitted log-ratio of a word of `reading`, with its `most` largest contributions; null if the run fitted none.
+   */
   explainFitted(reading: Reading, word: TokenSpan, most: number): FittedExplanation | null {
     const { fitted, multiToken } = this.#subject;
     const shown = { most, featureAt: this.#featureAt };
@@ -235,7 +246,8 @@ export class Lens implements PairReader {
   }
 
   /**
-   * What the tuned model writes with and without an ablation, from the same random numbers. Throws what `compareCompletions` and `read` throw.
+   * Compares the tuned model's completions with and without an ablation, from the same random numbers. Throws what
+   * `compareCompletions` and `read` throw.
    */
   async compareCompletions(
     request: CompletionRequest,
@@ -248,30 +260,30 @@ export class Lens implements PairReader {
     });
   }
 
-  /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default what this lens reads at once. */
+  /** The lens as one ONNX file; see `lensModel`. `tokens` is T, by default the window of this lens. */
   exportOnnx(tokens = this.#window): Promise<Uint8Array> {
     return this.#host.surviving(() =>
       lensModel(this.#subject, Math.min(tokens, this.#subject.tuned.config.contextLength)),
     );
   }
 
-  /** Token ids as the model reads a text: with what stands before every text. */
+  /** Token ids that the model reads for a text, including the prefix. */
   tokenIds(text: string): Int32Array {
     const { tokenizer, prefixIds } = this.#subject;
     return Int32Array.from([...prefixIds, ...tokenizer.encode(text, { addSpecialTokens: false }).ids]);
   }
 
-  /** Frees everything; reads that are under way reject. */
+  /** Frees everything; reads in progress reject. */
   close(): Promise<void> {
     return this.#host.close();
   }
 
-  /** The probe behind a token's number. */
+  /** The probe that gave a token's value. */
   #modelAt({ folds }: Pick<Reading, "folds">, token: number): FoldModel {
     return this.#subject.wordFolds?.models[folds[token] ?? -1] ?? this;
   }
 
-  /** An output on a scale is a reward, and so within their range. */
+  /** Clamps an output to the range of rewards, if the probe has an output scale. */
   #limited(output: number): number {
     const range = this.#subject.probe.outputScale?.to;
     return range === undefined ? output : Math.min(range.high, Math.max(range.low, output));
@@ -283,7 +295,7 @@ export class Lens implements PairReader {
     return this.#host.surviving(() => resolveAblation(set, this.#subject.dictionaries));
   }
 
-  /** Tokens and their features, window by window; the signal is looked at before each. */
+  /** Reads tokens and their features, window by window; checks the signal before each. */
   async #readWindows(text: string, plan: ReadPlan, signal: AbortSignal): Promise<DictionaryReading> {
     const { tokenizer, prefixIds } = this.#subject;
     const { features } = this.#host.programs;
@@ -346,7 +358,7 @@ function keepRows(
   }
 }
 
-/** Tokens that share characters become one, with the mean of their features. */
+/** Merges tokens that share characters into one, with the mean of their features. */
 function grouped(groups: readonly TokenGroup[], rows: SparseRows): DictionaryReading {
   const starts = Int32Array.from(groups, ({ start }) => start);
   const ends = Int32Array.from(groups, ({ end }) => end);

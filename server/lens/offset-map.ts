@@ -1,11 +1,11 @@
 /**
- * How a text is written where some of its UTF-16 units take more than one unit to write, such as JSON's `\n`. Holds only those units, so it is
- * small where they are few.
+ * Maps offsets of a text to its written form, in which some UTF-16 units are longer, such as JSON's `\n`. Stores
+ * only those units, so it is small where they are few.
  */
 export class OffsetMap {
-  /** The units that are written longer, ascending. */
+  /** The units with a longer written form, ascending. */
   readonly #units: Int32Array;
-  /** How many units the text as written is ahead behind each of them. */
+  /** Difference between written offset and text offset after each of them. */
   readonly #ahead: Int32Array;
 
   constructor(units: Int32Array, ahead: Int32Array) {
@@ -13,24 +13,24 @@ export class OffsetMap {
     this.#ahead = ahead;
   }
 
-  /** Where unit `unit` of the text begins as written; for the text's length, where the text ends. */
+  /** Written offset of unit `unit` of the text; for the text's length, the written end. */
   written(unit: number): number {
     return unit + this.#aheadAfter(this.#countWhere((index) => (this.#units[index] ?? 0) < unit));
   }
 
-  /** The unit of the text that the written unit at `offset` is part of. */
+  /** The unit of the text whose written form contains `offset`. */
   unitAt(offset: number): number {
     const begun = this.#countWhere((index) => (this.#units[index] ?? 0) + this.#aheadAfter(index) <= offset);
     if (begun === 0) return offset;
     return Math.max(this.#units[begun - 1] ?? 0, offset - this.#aheadAfter(begun));
   }
 
-  /** Ahead behind the first `count` longer units. */
+  /** Offset difference after the first `count` longer units. */
   #aheadAfter(count: number): number {
     return count === 0 ? 0 : (this.#ahead[count - 1] ?? 0);
   }
 
-  /** How many of the longer units meet a condition that the first ones do and the rest do not. */
+  /** Number of longer units with a property that holds for the first ones and not for the rest (binary search). */
   #countWhere(holds: (index: number) => boolean): number {
     let [low, high] = [0, this.#units.length];
     while (low < high) {
@@ -42,7 +42,10 @@ export class OffsetMap {
   }
 }
 
-/** A map from the longer units as they are met: `add(at, length)` for a unit written at `at` that takes `length` units. */
+/**
+ * Builds a map from the longer units in order: `add(at, length)` for a unit at written offset `at` that takes
+ * `length` units.
+ */
 export class OffsetMapBuilder {
   readonly #units: number[] = [];
   readonly #ahead: number[] = [];
@@ -54,7 +57,7 @@ export class OffsetMapBuilder {
     this.#ahead.push(this.#total);
   }
 
-  /** Undefined where every unit is written as itself. */
+  /** Undefined if every unit is written as itself. */
   finish(): OffsetMap | undefined {
     return this.#units.length === 0
       ? undefined

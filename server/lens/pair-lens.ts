@@ -1,4 +1,4 @@
-/** Reads texts through two models of one tokenizer: what tuning changed in the predictions. Needs no run. */
+/** Reads texts through two models of one tokenizer: how tuning changed the predictions. Needs no run. */
 import type { Device } from "../engine/device.ts";
 import type { PairInfo } from "../protocol/lens-state.ts";
 import { type Hosted, keyOf, LensHost } from "./host.ts";
@@ -12,13 +12,13 @@ export interface PairSubject extends PairSource, Hosted<PairSubject> {
   readonly device: Device;
 }
 
-/** Whatever reads a text through two models: a pair, or a run with its base model. */
+/** Reads a text through two models: a pair, or a run with its base model. */
 export interface PairReader {
   /** Throws the tokenizer's errors. */
   readPair(text: string, options?: ReadOptions): Promise<PairReading>;
 }
 
-/** Reads texts through a pair. An ablation set means nothing to it: there are no dictionaries. */
+/** Reads texts through a pair. Ignores ablation sets: it has no dictionaries. */
 export class PairLens implements PairReader {
   readonly #host: LensHost<PairSubject, PairPrograms, PairReading>;
 
@@ -43,7 +43,7 @@ export class PairLens implements PairReader {
     );
   }
 
-  /** Frees everything; reads that are under way reject. */
+  /** Frees everything; reads in progress reject. */
   close(): Promise<void> {
     return this.#host.close();
   }

@@ -1,4 +1,7 @@
-/** Two models that read the same windows: the learned reward and the divergence of a passage's tokens. Letters as in log-ratio.ts. */
+/**
+ * Runs two models over the same windows: the learned reward and the divergence of a passage's tokens. Letters as in
+ * log-ratio.ts.
+ */
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
@@ -10,13 +13,13 @@ import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts"
 import type { LensDictionary } from "./subject.ts";
 import { filledWindows } from "./windows.ts";
 
-/** Two models and the tokenizer with which texts are read. */
+/** Two models and their tokenizer. */
 export interface PairSource {
   readonly pair: ModelPair;
   readonly tokenizer: Tokenizer;
   /** Token ids before every text. */
   readonly prefixIds: readonly number[];
-  /** Ids from here on stand for tokens that only one of the two tokenizers has. */
+  /** First id of the tokens that only one of the two tokenizers has. */
   readonly sharedTokens: number;
 }
 
@@ -32,7 +35,7 @@ export class PairPrograms {
     this.#scorers = new ProgramCache(options.maxBytes);
   }
 
-  /** Reads a passage window by window; the signal is looked at before each. `edit` acts on the tuned model. */
+  /** Reads a passage window by window; checks the signal before each. `edit` acts on the tuned model. */
   async read(
     source: PairSource,
     text: string,
@@ -62,7 +65,8 @@ export class PairPrograms {
   async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined): Promise<LogRatios> {
     const { maxBytes } = this.#options;
     const held = heldBytes(pair.tuned, "logits") + heldBytes(pair.base, "logits");
-    // Copies that do not fit are not made: programs are slower then, but need not be compiled again and again.
+    // If frozen copies of the weights do not fit, the programs do without: they are slower, but are not evicted and
+    // recompiled again and again.
     const frozen = held <= maxBytes;
     const T = bucketOf(ids.length, { ...this.#options, fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY });
     const { small, big } = edit?.dictionaries ?? noDictionaries;

@@ -1,32 +1,38 @@
-/** What two models make of a passage: what tuning changed in their predictions, by token and by word. */
+/** Readings of a passage by two models: how tuning changed their predictions, by token and by word. */
 import { characterGroups, type TokenRange } from "../models/tokenizer.ts";
 import type { TokenDetail } from "../protocol/lens.ts";
 import { type TokenSpan, wordAt, wordSpans } from "./words.ts";
 
-/** A passage's tokens, as in `Reading`: stretches of whole characters that tile the text. Numbers are in nats. */
+/** A passage's tokens, as in `Reading`: ranges of whole characters that tile the text. Values are in nats. */
 export interface PairReading {
   /** UTF-16 offsets in the passage's text. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   /**
-   * The learned reward, log pi_tuned(token | before) - log pi_base(token | before), above zero where tuning made the token likelier; a sum where
-   * several of the model's tokens share characters. Null where nothing stands before, and for tokens that only one of the models has.
+   * The learned reward, log pi_tuned(token | before) - log pi_base(token | before), above zero if tuning made the
+   * token likelier; a sum where several of the model's tokens share characters. Null where nothing precedes, and for
+   * tokens that only one of the models has.
    */
   readonly learned: readonly (number | null)[];
-  /** KL(pi_tuned || pi_base) of what would come next after the token. Null for tokens that only one of the models has. */
+  /**
+   * KL(pi_tuned || pi_base) of the next-token distributions after the token. Null for tokens that only one of the
+   * models has.
+   */
   readonly kl: readonly (number | null)[];
 }
 
-/** A word with what tuning changed. */
+/** A word with its change by tuning. */
 export interface WordReading extends TokenSpan {
   readonly text: string;
-  /** The learned reward of the word: the sum over its tokens. Null where one of them has none. */
+  /** The learned reward of the word: the sum over its tokens. Null if one of them has none. */
   readonly learned: number | null;
-  /** What the tuned model would write next after the word, against the base model: the divergence after its last token. */
+  /**
+   * KL of the tuned model's next-token distribution from the base model's after the word: that after its last token.
+   */
   readonly kl: number | null;
 }
 
-/** Numbers of the model's own tokens, joined to those of whole characters; NaN stands for none. */
+/** Joins values of the model's own tokens to those of whole characters; NaN means none. */
 export function pairReadingOf(
   ranges: readonly TokenRange[],
   { logRatio, kl }: { readonly logRatio: Float64Array; readonly kl: Float64Array },
@@ -53,20 +59,20 @@ export function wordsOf(reading: PairReading, text: string, rated: readonly Toke
   }));
 }
 
-/** The learned reward of tokens that are read as one: the sum over them. Null where one of them has none. */
+/** The learned reward of tokens that are read as one: the sum over them. Null if one of them has none. */
 export function learnedOf({ learned }: PairReading, { firstToken, endToken }: TokenSpan): number | null {
   const parts = learned.slice(firstToken, endToken);
   return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0);
 }
 
-/** The divergence of what would come next after tokens that are read as one: that after the last of them. */
+/** The divergence after tokens that are read as one: that after the last of them. */
 export function klOf({ kl }: PairReading, { endToken }: TokenSpan): number | null {
   return kl[endToken - 1] ?? null;
 }
 
 /**
- * What is shown of tokens that are read as one, with the word that they belong to: none for spaces and punctuation. Offsets are those of the passage's
- * text.
+ * Values for display of tokens that are read as one, with their word, if they are part of one. Offsets are those of
+ * the passage's text.
  */
 export function learnedAt(
   reading: PairReading,
@@ -90,7 +96,7 @@ export function learnedAt(
   };
 }
 
-/** About how much memory a reading takes. */
+/** Approximate memory of a reading. */
 export function bytesOfPairReading({ starts }: PairReading): number {
   return 256 + 40 * starts.length;
 }

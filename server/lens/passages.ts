@@ -1,6 +1,7 @@
 /**
- * Documents as passages that are read each by itself. A passage's text is what the model reads; its characters map back to the document,
- * where some may be written otherwise (JSON's escapes, CRLF). Nothing here takes more than linear time.
+ * Cuts documents into passages, each of which is read by itself. A passage's text is the model's input; its
+ * characters map back to the document, which may write some of them differently (JSON's escapes, CRLF). All
+ * functions take linear time.
  */
 import { jsonStrings } from "./json-strings.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
@@ -10,27 +11,27 @@ export interface Passage {
   /** UTF-16 offsets in the document. */
   readonly start: number;
   readonly end: number;
-  /** As the model reads it. */
+  /** The model's input. */
   readonly text: string;
-  /** Undefined: `text` stands in the document as it is. */
+  /** Undefined if the document contains `text` unchanged. */
   readonly written: WrittenText | undefined;
 }
 
-/** A text in a document that is written otherwise, and where a part of it begins. */
+/** Maps the text to a document that writes it differently, and locates the passage in it. */
 interface WrittenText {
   readonly map: OffsetMap;
-  /** Where the map's text begins in the document. */
+  /** Document offset of the beginning of the map's text. */
   readonly origin: number;
-  /** The unit of the map's text at which the part begins. */
+  /** The unit of the map's text at which the passage begins. */
   readonly from: number;
 }
 
-/** Where an offset of a passage's text stands in the document. */
+/** Document offset of an offset of a passage's text. */
 export function toDocument({ start, written }: Passage, offset: number): number {
   return written === undefined ? start + offset : written.origin + written.map.written(written.from + offset);
 }
 
-/** The unit of a passage's text that a document offset inside the passage belongs to. */
+/** The unit of a passage's text for a document offset inside the passage. */
 export function fromDocument({ start, written }: Passage, offset: number): number {
   return written === undefined ? offset - start : written.map.unitAt(offset - written.origin) - written.from;
 }
@@ -39,9 +40,10 @@ export function fromDocument({ start, written }: Passage, offset: number): numbe
 const recordLanguages: ReadonlySet<string> = new Set(["jsonl", "ndjson", "jsonlines", "json-lines"]);
 
 /**
- * The passages of a document, in order and apart: of records (JSON Lines) every string with at least two words, of any other text its
- * paragraphs, which blank lines separate, without white space around them. One longer than about 8,000 characters is cut, at the end of a
- * sentence where there is one. Lines that are no JSON have no passages.
+ * The passages of a document, in order and disjoint: of records (JSON Lines) every string with at least two words,
+ * of any other text its paragraphs, which blank lines separate, without surrounding white space. A passage longer
+ * than about 8,000 characters is cut, at the end of a sentence where possible. Lines that are not JSON have no
+ * passages.
  */
 export function passagesOf(text: string, languageId: string): Passage[] {
   const whole = recordLanguages.has(languageId) ? recordPassages(text) : paragraphs(text);
@@ -87,7 +89,7 @@ function recordPassages(text: string): Passage[] {
   return passages;
 }
 
-/** CRLF is read as a line break of one character, so that a document reads the same on every system. */
+/** Reads CRLF as a line break of one character, so that readings do not depend on the system. */
 function plainPassage(document: string, start: number, end: number): Passage {
   const raw = document.slice(start, end);
   const map = new OffsetMapBuilder();
@@ -105,7 +107,7 @@ const wordLimit = softLimit + 1024;
 const hardLimit = wordLimit + 1024;
 const sentenceEnd = /[.!?…。！？]["'”’)\]]*\s|\n/gu;
 
-/** Where a long passage is cut depends on what stands near the cut, so an edit moves few of the cuts behind it. */
+/** The cuts of a long passage depend only on the text near them, so an edit moves few of the cuts after it. */
 function cutToSize(passage: Passage): Passage[] {
   if (passage.text.length <= hardLimit) return [passage];
   const parts: Passage[] = [];
@@ -132,7 +134,7 @@ function cutAfter(text: string, start: number): number {
   return characterEnd(text, start + hardLimit);
 }
 
-/** Not between the halves of a surrogate pair, nor before what changes the character that it follows. */
+/** Never between the halves of a surrogate pair, nor before a character that modifies the previous one. */
 function characterEnd(text: string, at: number): number {
   let end = at;
   const latest = Math.min(text.length, at + 1024);

@@ -1,4 +1,4 @@
-/** Compiled programs by key, kept while they fit in memory. */
+/** Caches compiled programs by key while they fit in memory. */
 import { sizeOf } from "../engine/graph.ts";
 import { headNameOf, type Model } from "../models/model.ts";
 
@@ -9,31 +9,31 @@ interface Disposable {
 interface Compiled<P> {
   readonly program: Promise<P>;
   readonly bytes: number;
-  /** Uses that were begun and have not ended. */
+  /** Number of uses in progress. */
   running: number;
-  /** No longer in the table; freed when the last use ends. */
+  /** Evicted from the table; freed when the last use ends. */
   forgotten: boolean;
 }
 
-/** How to make a program that is not there, and what it holds of weights. */
+/** How to compile a missing program, and the bytes of weights that it copies. */
 export interface ProgramRecipe<P> {
   readonly key: string;
   readonly bytes: number;
   readonly compile: () => Promise<P>;
 }
 
-/** Makes programs as they are needed, and forgets those that were not used for longest. */
+/** Compiles programs on demand, and evicts the least recently used ones. */
 export class ProgramCache<P extends Disposable> {
   readonly #maxBytes: number;
   /** Least recently used first. */
   readonly #compiled = new Map<string, Compiled<P>>();
 
-  /** `maxBytes`: what all programs may hold together; one is always kept. */
+  /** `maxBytes`: upper bound on all programs together; one is always kept. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Gives the program to `work`, and keeps it whole until that ends. */
+  /** Passes the program to `work`, and does not free it until that ends. */
   async use<T>(recipe: ProgramRecipe<P>, work: (program: P) => Promise<T>): Promise<T> {
     const compiled = this.#compiledFor(recipe);
     compiled.running += 1;
@@ -75,36 +75,37 @@ export class ProgramCache<P extends Disposable> {
   }
 }
 
-/** Frees a forgotten program unless it runs. */
+/** Frees an evicted program unless it is running. */
 function free<P extends Disposable>({ program, running }: Compiled<P>): void {
   if (running === 0) program.then((compiled) => compiled.dispose()).catch(() => undefined);
 }
 
 /**
- * Bytes that a program holds of a model, frozen: the weights of its matrix products in the kernels' layout. Those of the head count where the program
- * works out logits, and not where it reads hidden states alone.
+ * Bytes of a model's weights that a frozen program copies: those of its matrix products, in the kernels' layout.
+ * Includes the head if the program computes logits, not if it reads hidden states alone.
  */
 export function heldBytes({ config, parameters }: Model, computed: "logits" | "states"): number {
   const head = headNameOf(config);
   const products = parameters.filter(
-    // A model beside another has a prefix before its names.
+    // The second of two models has a prefix before its names.
     ({ name, role }) => role === "linear" && (computed === "logits" || !name.endsWith(head)),
   );
   return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
 export interface BucketOptions {
-  /** Tokens that the longest program reads. */
+  /** Number of tokens of the longest program. */
   readonly window: number;
-  /** Tokens that stand before every text. */
+  /** Number of tokens before every text. */
   readonly before: number;
-  /** How many programs fit in memory. */
+  /** Number of programs that fit in memory. */
   readonly fitting: number;
 }
 
 /**
- * The tokens that the program for so many reads, what stands before every text included. Texts of 16, 32, 64 ... tokens fit exactly; where many
- * programs fit into memory there are lengths halfway between too, and where few do only every second one.
+ * Length of the program for the given number of tokens, both including the prefix of `before` tokens. Lengths after
+ * the prefix are powers of two; also 1.5 times these if at least 10 programs fit in memory; powers of four if fewer
+ * than 5 do. At most `window`.
  */
 export function bucketOf(tokens: number, { window, before, fitting }: BucketOptions): number {
   let length = 16;

@@ -7,36 +7,36 @@ import { changeName, type Dictionaries, type EditedDictionaries, featuresGraph }
 import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import type { LensSubject } from "./subject.ts";
 
-/** An ablation on the way through the model, and the dictionaries that it changes. */
+/** An ablation inside the forward pass, with the dictionaries that it changes. */
 export interface WindowEdit {
   readonly dictionaries: EditedDictionaries;
   readonly ablation: ResolvedAblation;
 }
 
-/** What one window is read with. */
+/** Input of the read of one window. */
 export interface WindowRequest {
-  /** Which model and dictionaries, for finding programs again. */
+  /** Names model and dictionaries, for the cache of programs. */
   readonly name: string;
   readonly model: Model;
   readonly read: Dictionaries;
   readonly edit: WindowEdit | undefined;
-  /** Token ids with what stands before every text, at most the longest bucket. */
+  /** Token ids including the prefix, at most the longest bucket. */
   readonly ids: Int32Array;
 }
 
-/** Features [T, F] by layer, where T is the bucket's length and rows beyond the ids mean nothing. */
+/** Features [T, F] by layer, where T is the bucket's length; rows beyond the ids are meaningless. */
 export type WindowFeatures = ReadonlyMap<number, Float32Array>;
 
 export interface ProgramsOptions {
-  /** Tokens that the longest program reads. */
+  /** Number of tokens of the longest program. */
   readonly window: number;
-  /** Tokens that stand before every text. */
+  /** Number of tokens before every text. */
   readonly before: number;
-  /** What all programs may hold together; one is always kept. */
+  /** Upper bound on all programs together; one is always kept. */
   readonly maxBytes: number;
 }
 
-/** Compiles programs as they are needed, and forgets those that were not used for longest. */
+/** Compiles programs on demand, and evicts the least recently used ones. */
 export class LensPrograms {
   readonly #subject: Pick<LensSubject, "device">;
   readonly #options: ProgramsOptions;
@@ -48,7 +48,7 @@ export class LensPrograms {
     this.#compiled = new ProgramCache(options.maxBytes);
   }
 
-  /** The tokens that the program for so many reads; see `bucketOf`. */
+  /** Length of the program for the given number of tokens; see `bucketOf`. */
   bucketOf(tokens: number, model: Model): number {
     return bucketOf(tokens, { ...this.#options, fitting: this.#options.maxBytes / heldBytes(model, "states") });
   }
@@ -84,14 +84,14 @@ export class LensPrograms {
     ]);
     const stores = [...new Set<StateStore>([model.store, ...dictionaries.map(({ store }) => store)])];
     const outputs = Object.fromEntries([...features].map(([layer, node]) => [`${layer}`, node]));
-    // Embeddings are looked up, not multiplied with: a copy in each program would gain nothing.
+    // Embeddings are looked up, not multiplied: a copy in each program would gain nothing.
     const embeddings = new Set(model.parameters.filter(({ role }) => role === "embedding").map(({ name }) => name));
     const frozen = stores.map(({ names }) => ({ names: names.filter((name) => !embeddings.has(name)) }));
     return this.#subject.device.compile({ stores, frozen, outputs });
   }
 }
 
-/** What is fed to the inputs of an edit. */
+/** Values for the inputs of an edit. */
 export function changesOf(edit: WindowEdit | undefined): Record<string, Values> {
   if (edit === undefined) return {};
   const inputs: Record<string, Values> = {};

@@ -8,7 +8,7 @@ import { type Passage, toDocument } from "./passages.ts";
 import { type ModeValues, type PairMode, readPairValues, valuesOf } from "./values.ts";
 import { readPairWordValues, wordValuesOf } from "./word-values.ts";
 
-/** What a passage's values are. */
+/** The mode and unit of a passage's values. */
 export interface Shown<M extends LensMode = LensMode> {
   readonly mode: M;
   readonly unit: LensUnit;
@@ -20,7 +20,7 @@ const pairByUnit: { readonly [K in LensUnit]: typeof readPairValues } = {
   token: readPairValues,
 };
 
-/** The values of a passage, in offsets of its text. Throws what `Lens.read` and `Lens.readFeature` throw. */
+/** The values of a passage, with offsets in its text. Throws what `Lens.read` and `Lens.readFeature` throw. */
 export function unitValuesOf(
   lens: Lens,
   text: string,
@@ -30,7 +30,7 @@ export function unitValuesOf(
   return byUnit[unit](lens, text, mode, options);
 }
 
-/** The same of two models alone. Throws what `PairReader.readPair` throws. */
+/** The same, by two models alone. Throws what `PairReader.readPair` throws. */
 export function pairUnitValuesOf(
   reader: PairReader,
   text: string,
@@ -40,7 +40,7 @@ export function pairUnitValuesOf(
   return pairByUnit[unit](reader, text, mode, options);
 }
 
-/** Values as they go over the wire, in document offsets. */
+/** Values in wire format, in document offsets. */
 export function inDocument(passage: Passage, { starts, ends, values, unfamiliar }: ModeValues): TokenValues {
   const place = (offset: number): number => toDocument(passage, offset);
   return {

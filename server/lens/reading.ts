@@ -1,11 +1,12 @@
-/** What a lens makes of a passage. */
+/** A lens's reading of a passage. */
 import type { TokenDetail } from "../protocol/lens.ts";
 import { isUnfamiliar } from "./familiarity.ts";
 import { columnOf, type SparseRows } from "./sparse.loops.ts";
 
 /**
- * A passage's tokens with their numbers, as arrays of length N. A token here is the smallest stretch of whole characters that the model reads
- * as one: the two or three byte tokens of one emoji come as one, with the mean of their numbers. The stretches tile the text.
+ * A passage's tokens with their values, as arrays of length N. A token here is the smallest range of whole
+ * characters that the model reads as one: the two or three byte tokens of one emoji become one, with the mean of
+ * their values. The ranges tile the text.
  */
 export interface Reading {
   /** UTF-16 offsets in the passage's text. */
@@ -13,13 +14,16 @@ export interface Reading {
   readonly ends: Int32Array;
   /** The probe's output. */
   readonly implicit: Float64Array;
-  /** The same before it is limited to the range of rewards; that of several tokens is made from it. */
+  /** The output before clamping to the range of rewards; a word's value is computed from its tokens' ones. */
   readonly outputs: Float64Array;
-  /** Which fold's probe gave it: the one that did not see the token's word; -1: the probe itself, for words that it was not fitted on. */
+  /**
+   * Fold whose probe gave the output: the one that held out the token's word; -1: the probe itself, for words that
+   * it was not fitted on.
+   */
   readonly folds: Int32Array;
-  /** What the feedback gives to the word that a token belongs to; null where it rates none. */
+  /** The feedback's rating of the word that a token belongs to; null if it has none. */
   readonly trueReward: readonly (number | null)[];
-  /** Leverage of a token's features over its limit; see `isUnfamiliar`. Undefined where it is not known. */
+  /** Leverage of a token's features divided by the limit; see `isUnfamiliar`. Undefined if unknown. */
   readonly familiarity: Float64Array | undefined;
   /** Features that the probe reads, at the columns that `Lens.featureAt` names. */
   readonly features: SparseRows;
@@ -28,7 +32,7 @@ export interface Reading {
 /** Features of one dictionary on a passage. */
 export interface DictionaryReading extends Pick<Reading, "starts" | "ends" | "features"> {}
 
-/** A feature's part in a token's number: weight times activation. */
+/** A feature's contribution to a token's value: weight times activation. */
 export interface Contribution {
   readonly column: number;
   readonly activation: number;
@@ -36,7 +40,10 @@ export interface Contribution {
   readonly contribution: number;
 }
 
-/** The parts of one token's number, largest first by size; with the intercept they sum to the probe's output before clamping. */
+/**
+ * The contributions to one token's value, largest absolute value first; with the intercept they sum to the probe's
+ * output before clamping.
+ */
 export function contributionsAt(
   { features }: Pick<Reading, "features">,
   token: number,
@@ -74,7 +81,7 @@ export function tokenAt({ starts, ends }: Pick<Reading, "starts" | "ends">, offs
   return undefined;
 }
 
-/** About how much memory a reading takes. */
+/** Approximate memory of a reading. */
 export function bytesOfReading({ starts, features, ...rest }: DictionaryReading | Reading): number {
   const perToken = "implicit" in rest ? 52 : 8;
   return 256 + starts.length * perToken + 4 * features.rowStarts.length + 8 * features.columns.length;
@@ -82,12 +89,15 @@ export function bytesOfReading({ starts, features, ...rest }: DictionaryReading 
 
 export type ShownPart = Omit<TokenDetail["contributions"][number], "explanation">;
 
-/** The number of a word or token with the most important of its parts, as it is shown; explanations, and what the base model says, are the caller's to add. */
+/**
+ * The value of a word or token with its largest contributions, for display; the caller adds explanations and the
+ * base model's reading.
+ */
 export type TokenExplanation = Omit<TokenDetail, "tokens" | "contributions" | "learned" | "fitted" | "missing"> & {
   readonly contributions: readonly ShownPart[];
 };
 
-/** The fitted log-ratio of a word with the most important of its parts, as it is shown. */
+/** The fitted log-ratio of a word with its largest contributions, for display. */
 export type FittedExplanation = Omit<NonNullable<TokenDetail["fitted"]>, "contributions"> & {
   readonly contributions: readonly ShownPart[];
 };

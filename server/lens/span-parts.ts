@@ -1,11 +1,17 @@
-/** The numbers of words of one or several tokens, and what features make of them, as the run's probe and fit were given words. */
+/**
+ * Values of words of one or several tokens, and the features' contributions to them, computed as for the words that
+ * the run's probe was fitted on.
+ */
 import type { FeatureId } from "../protocol/ablation.ts";
 import { type Contribution, contributionsAt, type FittedExplanation, type Reading, type ShownPart } from "./reading.ts";
 import { SparseBuilder } from "./sparse.loops.ts";
 import type { LensFitted, MultiToken } from "./subject.ts";
 import type { TokenSpan } from "./words.ts";
 
-/** Of numbers of tokens that of a word: their mean, or that of the first. For what is linear in features, it is that at the word's features. */
+/**
+ * A word's value from those of its tokens: their mean, or that of the first. For a value that is linear in the
+ * features, this equals the value at the word's features.
+ */
 export function spanValue(
   values: ArrayLike<number>,
   { firstToken, endToken }: TokenSpan,
@@ -17,7 +23,7 @@ export function spanValue(
   return sum / (end - firstToken);
 }
 
-/** The parts of a word's number at its features, largest first by size. */
+/** The contributions to a word's value at its features, largest absolute value first. */
 export function spanParts(
   { features }: Pick<Reading, "features">,
   { firstToken, endToken }: TokenSpan,
@@ -31,8 +37,8 @@ export function spanParts(
 }
 
 /**
- * The fitted value of a word, in nats, with its `most` largest parts; by the fold that did not see the word, where the run has one. `fitted.weights`
- * stand at the columns of `reading.features`.
+ * The fitted value of a word, in nats, with its `most` largest contributions; by the fold that held out the word, if
+ * the run has one. `fitted.weights` have the columns of `reading.features`.
  */
 export function fittedAt(
   reading: Pick<Reading, "features" | "folds">,
@@ -53,7 +59,7 @@ export interface ShownParts {
   readonly featureAt: (column: number) => FeatureId;
 }
 
-/** The largest parts by name, and what the others add. */
+/** The largest contributions by name, and the sum of the others. */
 export function split(
   parts: readonly Contribution[],
   { most, featureAt }: ShownParts,

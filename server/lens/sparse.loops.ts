@@ -1,6 +1,6 @@
-/** Loops over features: rows that are mostly zero, kept as their places and values. */
+/** Loops over features: rows that are mostly zero, stored as columns and values. */
 
-/** Rows of features, N of them: the active columns of row i stand at rowStarts[i] to rowStarts[i + 1], ascending. */
+/** Rows of features, N of them: the active columns of row i are at rowStarts[i] to rowStarts[i + 1], ascending. */
 export interface SparseRows {
   /** [N + 1] */
   readonly rowStarts: Int32Array;
@@ -8,7 +8,7 @@ export interface SparseRows {
   readonly values: Float32Array;
 }
 
-/** Grows row by row; `finish` gives arrays of the exact size. */
+/** Builds rows one by one; `finish` returns arrays of the exact size. */
 export class SparseBuilder {
   #rowStarts = new Int32Array(256);
   #columns = new Int32Array(4096);
@@ -20,7 +20,7 @@ export class SparseBuilder {
     return this.#rows;
   }
 
-  /** Adds to the row under way what is not zero of `width` values from `at`, at columns from `firstColumn` on. */
+  /** Appends to the current row the non-zeros of `width` values from `at`, at columns from `firstColumn` on. */
   addDense(source: Float32Array, at: number, width: number, firstColumn: number): void {
     this.#reserve(width);
     let count = this.#count;
@@ -34,7 +34,7 @@ export class SparseBuilder {
     this.#count = count;
   }
 
-  /** Adds to the row under way the mean of rows `from` to `to` (excluded) of others. */
+  /** Appends to the current row the mean of rows `from` to `to` (excluded) of another matrix. */
   addMean({ rowStarts, columns, values }: SparseRows, from: number, to: number): void {
     const [start, end] = [rowStarts[from]!, rowStarts[to]!];
     this.#reserve(end - start);

@@ -1,6 +1,6 @@
 /**
- * What a lens looks through: a tuned model, its dictionaries and a probe, as the pipeline hands them over. Letters: D model width, F features
- * of one dictionary, T tokens of a window, N tokens of a passage.
+ * The subject of a lens: a tuned model, its dictionaries and a probe, as the pipeline provides them. Letters: D
+ * model width, F features of one dictionary, T tokens of a window, N tokens of a passage.
  */
 import type { CentredForm } from "../common/centred-form.loops.ts";
 import type { Device, StateStore } from "../engine/device.ts";
@@ -15,7 +15,7 @@ import type { RatingRange, WordRatings } from "../rewards/word-ratings.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
-/** One layer's dictionary on the device, as graphs are built from it. */
+/** One layer's dictionary on the device, in the form that graphs are built from. */
 export interface LensDictionary {
   readonly layer: number;
   /** F */
@@ -23,19 +23,19 @@ export interface LensDictionary {
   readonly store: StateStore;
   /** MLP outputs [T, D] -> features [T, F] */
   encode(mlpOutput: Node): Node;
-  /** [F, D]: what a feature adds to the MLP output, a feature a row. */
+  /** [F, D]: what a feature adds to the MLP output, one feature a row. */
   readonly decoder: Node;
 }
 
-/** Which of a run's dictionaries. */
+/** Identifies one of a run's dictionaries. */
 export type DictionaryKind = Pick<FeaturePlace, "model" | "size">;
 
-/** `weights · features + intercept`, on `outputScale` where there is one: see `LinearProbe`. */
+/** `weights · features + intercept`, rescaled by `outputScale` if it has one: see `LinearProbe`. */
 export interface LensProbe {
   readonly layers: readonly { readonly layer: number; readonly start: number; readonly end: number }[];
   readonly weights: Float32Array;
   readonly intercept: number;
-  /** The values `from` become those of `to`, the range of ratings; what lies beyond is clamped. */
+  /** Rescales the values `from` to those of `to`, the range of ratings; clamps what lies beyond. */
   readonly outputScale: { readonly from: RatingRange; readonly to: RatingRange } | null;
 }
 
@@ -46,31 +46,31 @@ export interface LensFitted {
   readonly wordFolds: LensWordFolds | undefined;
 }
 
-/** Features of a word of several tokens, as the run's probe and fit were given them: their mean, or those of the first. */
+/** Features of a word of several tokens, as in the fit of the run's probe: their mean, or those of the first. */
 export type MultiToken = "average" | "firstPiece";
 
 /** How far features lie from those that the probe was fitted on. */
 export interface LensFamiliarity {
   /** A token's leverage. */
   readonly leverage: CentredForm;
-  /** The leverage up to which the probe's test speaks for its output. */
+  /** Leverage threshold: above it, the probe's held-out accuracy does not apply. */
   readonly limit: number;
 }
 
-/** How far to trust a reading: what the evaluation of a probe of some kind found. */
+/** Evidence for trust in a reading: results of the evaluation of a probe, by kind. */
 export type LensEvidence = RegressionEvidence;
 
-/** Of a regression on word ratings. */
+/** Evidence for a regression on word ratings. */
 export interface RegressionEvidence {
   readonly kind: "regression";
-  /** How often a word, by its lower-case form, stands in the texts tuned on; undefined where it was not counted. */
+  /** Count of a word, by its lower-case form, in the tuning texts; undefined if it was not counted. */
   seenInTuning(word: string): number | undefined;
-  /** On words that the probe was not fitted on, by their sign. */
+  /** Sign accuracy on held-out words, by the sign of their value. */
   readonly signAccuracy: Readonly<Record<"positive" | "negative", SignAccuracy | null>>;
   readonly tau: { readonly value: number; readonly p: number } | null;
-  /** Size of the readings that most words stay below, for scales. */
+  /** Absolute value that most words' readings stay below, for colour scales. */
   readonly typicalSize: number;
-  /** Size of the ratings that most words stay below; null where the feedback rates none. */
+  /** Absolute value that most words' ratings stay below; null if the feedback rates none. */
   readonly typicalRating: number | null;
 }
 
@@ -81,35 +81,38 @@ export interface SignAccuracy {
   readonly words: number;
 }
 
-/** Everything that a lens needs. What is rarely looked at is loaded when it is first asked for. */
+/** Everything that a lens needs. Rarely used parts are loaded on first use. */
 export interface LensSubject {
   readonly info: RunInfo;
   readonly device: Device;
   readonly tokenizer: Tokenizer;
-  /** Token ids before every text, as the probe was fitted. */
+  /** Token ids before every text, as when the probe was fitted. */
   readonly prefixIds: readonly number[];
   readonly tuned: Model;
-  /** Throws `LensMissingError` where the run has none. */
+  /** Throws `LensMissingError` if the run has none. */
   readonly base: () => Promise<Model>;
   readonly probe: LensProbe;
-  /** The probes of its split by word; undefined for a run that was made without. */
+  /** The probes of its split by word; undefined for an older run without them. */
   readonly wordFolds: LensWordFolds | undefined;
-  /** Undefined for a run that was made without. */
+  /** Undefined for a run without one. */
   readonly fitted: LensFitted | undefined;
   readonly multiToken: MultiToken;
   /** By layer. Throws `LensMissingError`. */
   readonly dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>;
-  /** What the feedback gives to completions alone. */
+  /** The feedback's reward of completions alone. */
   readonly reward: () => Promise<Reward>;
-  /** What it gives to words; undefined where it rates none. */
+  /** The feedback's ratings of words; undefined if it rates none. */
   readonly ratings: WordRatings | undefined;
   readonly evidence: LensEvidence;
-  /** Undefined for a run that was made without. */
+  /** Undefined for a run without one. */
   readonly lexicon: LensLexicon | undefined;
-  /** Undefined where the run does not say. */
+  /** Undefined for a run without it. */
   readonly familiarity: LensFamiliarity | undefined;
-  /** Opens the same on the CPU when the GPU has failed, with `info.device` saying so. Undefined where the CPU computes. */
+  /**
+   * Reopens the subject on the CPU after a GPU failure, with the reason in `info.device`. Undefined if it is on the
+   * CPU already.
+   */
   readonly onCpu: ((cause: DeviceError) => Promise<LensSubject>) | undefined;
-  /** Frees what the subject holds, the device included where it is its own. */
+  /** Frees what the subject holds, including the device if it owns it. */
   readonly close: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What a probe's evaluation says of one word's reading. One rule a kind of probe. */
+/** Trust in one word's reading, from the probe's evaluation. One rule for each kind of probe. */
 import type { TokenDetail } from "../protocol/lens.ts";
 import type { LensEvidence } from "./subject.ts";
 

@@ -1,8 +1,8 @@
-/** Words that the probe was fitted on are read by the fold of its split by word that did not see them. */
+/** Reads words that the probe was fitted on by the fold of its split by word that held them out. */
 import type { ScoredToken } from "../rewards/word-ratings.ts";
 import { rowScores, type SparseRows } from "./sparse.loops.ts";
 
-/** One fold's probe, on the scale on which its output is given. */
+/** One fold's probe, with its output scale folded in. */
 export interface FoldModel {
   readonly weights: Float64Array;
   readonly intercept: number;
@@ -14,7 +14,7 @@ export interface LensWordFolds {
   foldOf(word: string): number | undefined;
 }
 
-/** For each stretch of a text the fold that did not see its word; -1 where its word has none. Both are in order. */
+/** For each range of a text the fold that held out its word; -1 if its word has none. Both are in order. */
 export function foldsAt(
   { starts, ends }: { readonly starts: Int32Array; readonly ends: Int32Array },
   words: readonly ScoredToken[],
@@ -32,7 +32,7 @@ export function foldsAt(
   return found;
 }
 
-/** A number for every row of features: by the fold's model where `folds` names one, else by `whole`. */
+/** A value for every row of features: by the fold's model where `folds` names one, otherwise by `whole`. */
 export function scoresByFold(
   features: SparseRows,
   whole: FoldModel,

@@ -1,4 +1,7 @@
-/** What an overlay shows by token: one number each, by mode. One rule a mode; by word it is word-values.ts. */
+/**
+ * Values of an overlay by token: one number each, by mode. One rule for each mode; values by word are in
+ * word-values.ts.
+ */
 import { invariant } from "../common/errors.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
@@ -6,14 +9,17 @@ import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
 import { activationsOf, type Reading, unfamiliarTokens } from "./reading.ts";
 
-/** Tokens or words of a text in UTF-16 offsets, each with its value; null where the mode has none. */
+/** Tokens or words of a text in UTF-16 offsets, each with its value; null where the mode gives none. */
 export interface ModeValues {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   readonly values: readonly (number | null)[];
-  /** Those whose value is an extrapolation of the probe, ascending; none where the value is not the probe's, or where it is not known. */
+  /**
+   * Indices of the values that are extrapolations of the probe, ascending; empty if the value is not the probe's, or
+   * if that is unknown.
+   */
   readonly unfamiliar: readonly number[];
-  /** How many tokens were read for them. */
+  /** Number of tokens that were read for them. */
   readonly read: number;
 }
 
@@ -91,14 +97,14 @@ export function disagreements({ implicit, trueReward }: Pick<Reading, "implicit"
   return trueReward.map((meant, token) => disagreement(implicit[token] ?? 0, meant));
 }
 
-/** The same of one token or word. */
+/** Disagreement of one token or word. */
 export function disagreement(read: number, meant: number | null): number | null {
   return meant !== null && Math.sign(meant) * Math.sign(read) === -1 ? read - meant : null;
 }
 
 /**
- * The value at which a mode's colours are full: equal for all texts of a run, so that texts can be compared. A feature's is `largest`, its largest activation
- * in the run's texts; where that is not known, the largest of `values`.
+ * The value of full colour: equal for all texts of a run, so that texts can be compared. A feature's is `largest`,
+ * its largest activation in the run's texts, or if that is unknown, the largest of `values`.
  */
 export function displayLimit(
   lens: Pick<Lens, "evidence">,
@@ -120,14 +126,14 @@ export function displayLimit(
     : typicalSize;
 }
 
-/** The same for two models alone, in nats. */
+/** The value of full colour for two models alone, in nats. */
 export function pairLimit({ kind }: PairMode): number {
   return pairLimits[kind];
 }
 
-/** What features explain of a log-ratio, in nats, is less than the whole. */
+/** In nats; lower than the whole log-ratio's, since features explain only a part of it. */
 const typicalFittedSize = 1;
-/** In nats: seven times as likely, or a seventh of it; and about the largest divergence that the demo has. */
+/** In nats: a factor of seven up or down in probability; and about the largest divergence in the demo. */
 const pairLimits = { learned: 2, kl: 0.5 } as const;
 
 function byRule<K extends LensMode["kind"]>(

@@ -1,4 +1,4 @@
-/** A stretch of a passage's tokens that goes through the model at once: `from` to `to` are read, those from `keep` on are kept. */
+/** A window of a passage's tokens: the model reads `from` to `to` at once, and the tokens from `keep` on are kept. */
 export interface TokenWindow {
   readonly from: number;
   readonly keep: number;
@@ -6,8 +6,8 @@ export interface TokenWindow {
 }
 
 /**
- * Windows of at most `size` tokens over `count` tokens. Every token is kept once, with at least `overlap` tokens of the passage before it where
- * there are so many.
+ * Windows of at most `size` tokens over `count` tokens. Every token is kept once, preceded by at least `overlap`
+ * tokens of the passage where it has as many.
  */
 export function windowsOf(count: number, size: number, overlap: number): TokenWindow[] {
   const windows: TokenWindow[] = [];
@@ -21,18 +21,19 @@ export function windowsOf(count: number, size: number, overlap: number): TokenWi
   return windows;
 }
 
-/** What a model reads at once of a passage: the ids, and which rows are kept for which tokens. */
+/** A window's input: its ids, and the rows to keep with their tokens. */
 export interface FilledWindow {
-  /** With the prefix before them. */
+  /** Ids including the prefix. */
   readonly ids: Int32Array;
-  /** The first row that is kept, and the token of the passage that it is of; all after it are kept. */
+  /** The first row to keep, and its token in the passage; all rows after it are kept. */
   readonly row: number;
   readonly token: number;
 }
 
 /**
- * A passage's windows of at most `window` ids, the prefix included, one after the other: each token is kept once, with a quarter of a window before it
- * where there is so much, and at least one token. The signal is looked at before each.
+ * A passage's windows of at most `window` ids, including the prefix, one after the other: each token is kept once,
+ * preceded by a quarter of a window (at least one token) where the passage has as much. Checks the signal before
+ * each.
  */
 export function* filledWindows(
   ids: Int32Array,

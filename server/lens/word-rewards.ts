@@ -5,7 +5,10 @@ interface Stretches {
   readonly ends: Int32Array;
 }
 
-/** For each stretch of a text, the rating of the first rated word that it is a part of; null where there is none. Both are in order. */
+/**
+ * For each range of a text, the rating of the first rated word that it is a part of; null if there is none. Both are
+ * in order.
+ */
 export function wordRewards({ starts, ends }: Stretches, words: readonly ScoredToken[]): (number | null)[] {
   const values: (number | null)[] = [];
   let at = 0;

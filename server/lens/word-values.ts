@@ -1,6 +1,6 @@
 /**
- * What an overlay shows by word: one number each, by mode. A log-ratio is summed over a word's tokens; what reads features is read at the word's
- * features, as the run's probe was given words. One rule a mode.
+ * Values of an overlay by word: one number each, by mode. A log-ratio is summed over a word's tokens; a value of
+ * features is computed at the word's features, as in the fit of the run's probe. One rule for each mode.
  */
 import type { LensMode } from "../protocol/lens.ts";
 import { isUnfamiliar } from "./familiarity.ts";
@@ -12,11 +12,11 @@ import { activationsOf, type Reading } from "./reading.ts";
 import { disagreement, type ModeValues, type PairMode } from "./values.ts";
 import { type TokenPlaces, type TokenSpan, wordSpans } from "./words.ts";
 
-/** A passage's reading as a mode has it: its tokens, and the value of tokens that are read as one. */
+/** A passage's reading in a mode: its tokens, and the value of tokens that are read as one. */
 interface SpanReading {
   readonly tokens: TokenPlaces;
   numberOf(span: TokenSpan): number | null;
-  /** Where the value is the probe's: leverage over its limit, null where it is not known. */
+  /** For values of the probe: leverage divided by the limit, null if unknown. */
   readonly familiarityOf?: (span: TokenSpan) => number | null;
 }
 
@@ -81,7 +81,7 @@ export async function wordValuesOf(
   return valuesAt(reading, wordSpans(reading.tokens, text, lens.ratings(text)));
 }
 
-/** The same of two models alone. Throws what `PairReader.readPair` throws. */
+/** The same, by two models alone. Throws what `PairReader.readPair` throws. */
 export async function readPairWordValues(
   reader: PairReader,
   text: string,

@@ -1,4 +1,4 @@
-/** The words of a passage, and which of its tokens each is read as. */
+/** The words of a passage, and the tokens that each is read from. */
 import type { TokenRange } from "../models/tokenizer.ts";
 
 /** Tokens of a reading that are read as one: a word, or one token by itself. */
@@ -11,15 +11,16 @@ export interface TokenSpan {
   readonly endToken: number;
 }
 
-/** A passage's tokens: stretches of whole characters that tile its text. */
+/** A passage's tokens: ranges of whole characters that tile its text. */
 export interface TokenPlaces {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
 }
 
 /**
- * The words of a passage in order. Words are those that the feedback rates (`rated`, in order), and elsewhere what Unicode takes for words
- * (UAX 29). A token belongs to the first word that it is a part of; a word whose tokens all belong to one before it is left out.
+ * The words of a passage in order: those that the feedback rates (`rated`, in order), and elsewhere the words of
+ * Unicode's segmentation (UAX 29). A token belongs to the first word that it is a part of; a word whose tokens all
+ * belong to an earlier one is left out.
  */
 export function wordSpans({ starts, ends }: TokenPlaces, text: string, rated: readonly TokenRange[] = []): TokenSpan[] {
   const spans: TokenSpan[] = [];
@@ -43,7 +44,7 @@ export function wordAt(words: readonly TokenSpan[], token: number): TokenSpan | 
   return words.find(({ firstToken, endToken }) => token >= firstToken && token < endToken);
 }
 
-/** In any language: no language has rules of its own for words that the readings of two models would depend on. */
+/** For any language: no locale has word rules of its own that readings would depend on. */
 const segmenter = new Intl.Segmenter("en", { granularity: "word" });
 
 function* wordRanges(text: string, rated: readonly TokenRange[]): Generator<TokenRange> {
