@@ -1,26 +1,26 @@
 import { invariant } from "../common/errors.ts";
 
-/** A prompt and what a model wrote after it. */
+/** A prompt and a model's completion of it. */
 export interface Completion {
   readonly prompt: string;
   readonly completion: string;
 }
 
-/** What of a completion a source of feedback judges: the completion alone, or the prompt and the completion as one text. */
+/** The text that feedback judges: the completion alone, or prompt and completion as one text. */
 export type JudgedText = "completion" | "full";
 
-/** A source of feedback on whole texts. Dispose it after use: a model may stand behind it. */
+/** A source of feedback on whole texts. Dispose it after use: it may hold a model. */
 export interface Reward extends AsyncDisposable {
-  /** Names the source and its variant, such as "vader/head". */
+  /** Name of the source and its variant, such as "vader/head". */
   readonly name: string;
   /**
-   * One reward a completion, in their order, after scaling and clamping. Equal completions get equal rewards, whatever stands
-   * beside them in the batch. Rejects with the signal's reason.
+   * Scores a batch: one reward a completion, in their order, after scaling and clamping. Equal completions get equal
+   * rewards, independent of the rest of the batch. Rejects with the signal's reason.
    */
   score(batch: readonly Completion[], signal?: AbortSignal): Promise<Float64Array>;
 }
 
-/** A reward of single texts that is computed at once and holds nothing. */
+/** A reward that scores single texts synchronously and holds no resources. */
 export function plainReward(name: string, text: JudgedText, scoreText: (text: string) => number): Reward {
   return {
     name,
@@ -46,7 +46,7 @@ export async function scoresOf(
   return scores;
 }
 
-/** The text that is judged. */
+/** The text to judge. */
 export function judgedText({ prompt, completion }: Completion, text: JudgedText): string {
   return text === "full" ? prompt + completion : completion;
 }

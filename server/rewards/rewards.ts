@@ -1,4 +1,4 @@
-/** The kinds of feedback: what a run is told of each, and how it is opened. */
+/** The kinds of feedback: the settings of each, and how to open it. */
 import type { JudgedText, Reward } from "./reward.ts";
 import { type VaderSettings, vaderRatings, vaderReward } from "./vader.ts";
 import type { WordRatings } from "./word-ratings.ts";
@@ -10,12 +10,12 @@ export interface RewardKinds {
 
 export type RewardSettings = RewardKinds[keyof RewardKinds];
 
-/** How feedback of each kind is opened, and what of a completion it judges. */
+/** Opens feedback of each kind, which judges the given part of a completion. */
 export type RewardTable<Kinds> = {
   readonly [K in keyof Kinds]: (settings: Kinds[K], text: JudgedText) => Promise<Reward>;
 };
 
-/** What feedback of each kind says of single words; undefined for one that judges whole texts only. */
+/** Ratings of single words by feedback of each kind; undefined if it judges whole texts only. */
 export type RatingsTable<Kinds> = { readonly [K in keyof Kinds]: (settings: Kinds[K]) => WordRatings | undefined };
 
 export const rewards: RewardTable<RewardKinds> = {

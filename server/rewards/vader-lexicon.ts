@@ -10,7 +10,7 @@ import { invariant } from "../common/errors.ts";
 export type VaderEdition = "head" | "nltk2016";
 
 /**
- * Key to rating, in the order of a Python dict read from the edition's file: the paper's quartiles cut ties by it.
+ * Key to rating, in the order of a Python dict read from the edition's file: the paper's quartiles break ties by it.
  * 7,506 keys for `head`, 7,503 for `nltk2016`; where the file repeats a key, its last rating counts. Keys keep the
  * file's case, so the 14 with a capital (":D") match no lower-cased token, as in the paper.
  */
@@ -18,7 +18,7 @@ export function vaderLexicon(edition: VaderEdition): ReadonlyMap<string, number>
   return editions[edition];
 }
 
-/** What the file of 2020 changed. */
+/** Changes in the file of 2020. */
 const changesIn2020: ReadonlyMap<string, number> = new Map([
   ["heart", 3.2],
   ["hearts", 3.3],

@@ -9,15 +9,18 @@ import { tokenizeEnglish } from "./spacy-english/tokenizer.ts";
 import { type VaderEdition, vaderLexicon } from "./vader-lexicon.ts";
 import type { ScoredToken, WordRatings } from "./word-ratings.ts";
 
-/** Which edition of the lexicon rates the words. */
+/** Edition of the lexicon that rates the words. */
 export interface VaderOptions {
   readonly lexicon: VaderEdition;
 }
 
-/** What an experiment says of VADER as its feedback. */
+/** An experiment's settings of VADER as its feedback. */
 export interface VaderSettings extends VaderOptions {
   readonly kind: "vader";
-  /** Ratings that tuning alone is told otherwise; left out where there are none, so that their absence has no key of its own. */
+  /**
+   * Edits of ratings, which only tuning receives; absent if there are none, so that the settings' cache key stays
+   * the same.
+   */
   readonly edits?: readonly RewardEdit[];
 }
 
@@ -33,7 +36,7 @@ export function vaderScore(text: string, options: VaderOptions): VaderScore {
   return scoreBy(vaderLexicon(options.lexicon), text);
 }
 
-/** VADER as a source of feedback, with edits where there are some. */
+/** VADER as a source of feedback, with its edits. */
 export function vaderReward({ lexicon: edition, edits = [] }: Omit<VaderSettings, "kind">, text: JudgedText): Reward {
   const lexicon = editedLexicon(vaderLexicon(edition), edits);
   const name = `vader/${edition}${edits.length === 0 ? "" : ` with ${edits.length} edited words`}`;
@@ -54,7 +57,7 @@ export function vaderRatings({ lexicon: edition }: VaderOptions): WordRatings {
   };
 }
 
-/** The least and the greatest rating of either edition. */
+/** The least and the greatest rating in the two editions. */
 const vaderRange = { low: -3.9, high: 3.4 } as const;
 const scale = 5;
 const limit = 10;

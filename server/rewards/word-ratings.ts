@@ -15,23 +15,23 @@ export interface RatingRange {
   readonly high: number;
 }
 
-/** A lexicon: what words are worth to a source of feedback, on the lexicon's own scale. */
+/** A lexicon: a feedback's values of words, on the lexicon's own scale. */
 export interface WordRatings {
-  /** Names the lexicon among those of its kind, such as "head". */
+  /** Name of the lexicon among those of its kind, such as "head". */
   readonly lexicon: string;
   /** By lower-case form, in the lexicon's order. */
   readonly values: ReadonlyMap<string, number>;
-  /** The least and the greatest rating: the scale on which a probe reads implicit rewards. */
+  /** The least and the greatest rating: the scale of a probe's implicit rewards. */
   readonly range: RatingRange;
-  /** Most ratings are smaller in size: where colours of ratings are full. */
+  /** Absolute value that most ratings stay below, which is shown in full colour. */
   readonly typicalSize: number;
-  /** The rating from which a word counts as one of high reward. */
+  /** The rating from which on a word counts as one of high reward. */
   readonly highReward: number;
   /** The words of a text that have a rating, in order. */
   rated(text: string): readonly ScoredToken[];
 }
 
-/** The feedback judges whole texts and rates no words, and something was asked of it that needs ratings. */
+/** An operation needs ratings of words, but the feedback judges whole texts only. */
 export class NoWordRatingsError extends LfpError {
   readonly code = "input";
 

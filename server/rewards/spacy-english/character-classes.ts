@@ -61,7 +61,7 @@ export const punctuation = "… …… , : ; ! ? ¿ ؟ ¡ ( ) [ ] { } < > _ # * 
 /** Quotation marks of every kind, CJK brackets among them. */
 export const quotes = [..."'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉\u2329\u232a⟦⟧"];
 
-/** What joins the parts of a compound word. */
+/** Characters that join the parts of a compound word. */
 export const hyphens = "- – — -- --- —— ~".split(" ");
 
 /** Currency signs. */

@@ -21,7 +21,7 @@ export function englishExceptions(): ReadonlyMap<string, readonly string[]> {
   return new Map([...kept, ...curly].map((pieces) => [pieces.join(""), pieces]));
 }
 
-/** Contractions that are more often words of their own, and stay whole. */
+/** Contractions that are more often words of their own, and are not split. */
 const ambiguous = new Set(
   ["ill", "its", "hell", "shell", "shed", "were", "well", "whore"].flatMap((word) => [word, titled(word)]),
 );

@@ -39,13 +39,13 @@ export function suffixLength(text: string): number {
 }
 
 /**
- * Where the infixes of `text` stand, in order. None stands at the very start of a text without a prefix: an infix that
- * needs nothing before it is a prefix, too.
+ * The infixes of `text`, in order. None is at the very start of a text without a prefix: an infix that needs nothing
+ * before it is a prefix, too.
  */
 export function infixesOf(text: string): { start: number; end: number }[] {
   if (plainWord.test(text)) return [];
   const found: { start: number; end: number }[] = [];
-  // `matchAll` would build the pattern anew each time. A finished search leaves `lastIndex` at 0.
+  // `matchAll` would rebuild the pattern each time. A finished search leaves `lastIndex` at 0.
   for (let match = infixPattern.exec(text); match !== null; match = infixPattern.exec(text))
     found.push({ start: match.index, end: infixPattern.lastIndex });
   return found;

@@ -9,7 +9,7 @@
 import { englishExceptions } from "./exceptions.ts";
 import { hasAffix, infixesOf, isUrl, prefixLength, suffixLength } from "./rules.ts";
 
-/** A token and where it stands: `text.slice(start, end)` is the token, in UTF-16 units. */
+/** A token and its position: `text.slice(start, end)` is the token, in UTF-16 units. */
 export interface Token {
   readonly text: string;
   readonly start: number;
@@ -59,7 +59,7 @@ function isPythonSpace(code: number): boolean {
 const exceptions = englishExceptions();
 const longestException = Math.max(...Array.from(exceptions.keys(), (key) => key.length));
 
-/** What a short chunk splits into does not depend on its surroundings, and reviews repeat their words. */
+/** A cache of short chunks: their tokens do not depend on their surroundings, and reviews repeat their words. */
 const knownChunks = new Map<string, readonly string[]>();
 const knownChunksLimit = 16_384;
 /** V8 copies a slice this short; a longer one would keep the whole text it came from alive. */
@@ -77,7 +77,7 @@ function piecesOf(chunk: string): readonly string[] {
 
 type FindException = (text: string) => readonly string[] | undefined;
 
-/** The length test keeps long chunks from being hashed once a split. */
+/** Checks the length first, so that a long chunk is not hashed at every split. */
 function exceptionAt(text: string): readonly string[] | undefined {
   return text.length > longestException ? undefined : exceptions.get(text);
 }
@@ -121,7 +121,7 @@ function splitCore(core: string, find: FindException): readonly string[] {
   return pieces;
 }
 
-/** A node of the tree of token sequences that the rules alone make of the exceptions they cut. */
+/** A node of the tree of token sequences that the rules make of the exceptions they split. */
 interface Phrase {
   readonly next: Map<string, Phrase>;
   isWhole: boolean;
@@ -155,7 +155,7 @@ function joinExceptions(text: string, tokens: Token[]): Token[] {
     const start = tokens[first]?.start ?? 0;
     const end = tokens[last]?.end ?? 0;
     const pieces = exceptionAt(text.slice(start, end));
-    // The words fit but stand apart ("Mr ."): no exception, leave them.
+    // The tokens match but are apart ("Mr ."): no exception.
     if (pieces === undefined) continue;
     let pieceStart = start;
     for (const piece of pieces) {
@@ -178,7 +178,7 @@ interface TokenSpan {
   readonly last: number;
 }
 
-/** Every run of tokens that reads like a cut exception, whatever stands between them. */
+/** Every run of tokens that equals a split exception, ignoring what is between them. */
 function phrasesIn(tokens: readonly Token[]): TokenSpan[] {
   const found: TokenSpan[] = [];
   for (let first = 0; first < tokens.length; first++) {
@@ -192,7 +192,7 @@ function phrasesIn(tokens: readonly Token[]): TokenSpan[] {
   return found;
 }
 
-/** Longest first, then leftmost; as in spaCy, a span that was turned down still blocks those that touch it later. */
+/** Longest first, then leftmost; as in spaCy, a rejected span still blocks later ones that overlap it. */
 function disjoint(spans: readonly TokenSpan[]): TokenSpan[] {
   if (spans.length < 2) return [...spans];
   const byLength = spans.toSorted((a, b) => b.last - b.first - (a.last - a.first) || a.first - b.first);
