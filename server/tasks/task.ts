@@ -1,18 +1,18 @@
 /**
- * What a task gives to the pipeline: contrastive triples to read the learned reward from, and what the words are really
- * worth, to hold the reading against.
+ * A task's contribution to the pipeline: contrastive triples to read the learned reward from, and the feedback's
+ * values of words to compare the reading with.
  */
 import { z } from "zod";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { WordRatings } from "../rewards/word-ratings.ts";
 
-/** A text with the name of where it comes from, such as "imdb/test/17". */
+/** A text with the name of its source, such as "imdb/test/17". */
 export interface SourceText {
   readonly id: string;
   readonly text: string;
 }
 
-/** A place of a text: `text.slice(start, end)`, in UTF-16 units. */
+/** A range of a text: `text.slice(start, end)`, in UTF-16 units. */
 export interface Span {
   readonly text: string;
   readonly start: number;
@@ -24,22 +24,22 @@ const sideSchema = z
     text: z.string(),
     /** The target word in lower case: the key of its value. */
     word: z.string().min(1),
-    /** `text.slice(start, end)` is the target word as it is written, in UTF-16 units. */
+    /** `text.slice(start, end)` is the target word in the text's letter case, in UTF-16 units. */
     start: z.int().min(0),
     end: z.int().min(1),
   })
   .readonly();
 
 /**
- * One sentence in three versions, equal but for the polar words: as the feedback likes it, as it is indifferent to it, and
- * as it dislikes it. The target is the first of those words, so that all three are equal up to it.
+ * One sentence in three versions that differ only in their polar words: one that the feedback likes, one that leaves
+ * it indifferent, one that it dislikes. The target is the first of those words, so all three are equal before it.
  */
 export const tripleSchema = z
   .strictObject({
     id: z.string().min(1),
-    /** The `SourceText` that it was made from. */
+    /** Name of the `SourceText` that it was made from. */
     source: z.string(),
-    /** The version that is the source's own wording. */
+    /** Which version is the source's own wording. */
     original: z.enum(["positive", "negative"]),
     positive: sideSchema,
     neutral: sideSchema,
@@ -52,27 +52,33 @@ export type Triple = z.infer<typeof tripleSchema>;
 export const sides = ["positive", "neutral", "negative"] as const;
 export type Side = (typeof sides)[number];
 
-/** What is read of triples, in the order of `TripleFeatures`: all positive versions, all negative ones, all neutral ones. */
+/**
+ * The spans to read of triples, in the order of `TripleFeatures`: all positive versions, all negative ones, all
+ * neutral ones.
+ */
 export function spansOf(triples: readonly Triple[]): readonly TripleSide[] {
   return (["positive", "negative", "neutral"] as const).flatMap((side) => triples.map((triple) => triple[side]));
 }
 
-/** What became of the texts that triples were asked of. */
+/** Outcomes of making triples from texts, as counts. */
 export interface TripleCounts {
   readonly texts: number;
-  /** Passages looked at: one or more a text. */
+  /** Number of passages examined: one or more a text. */
   readonly passages: number;
   /** Passages with words of this polarity and none of the other. */
   readonly positivePassages: number;
   readonly negativePassages: number;
   readonly triples: number;
-  /** Different target words on each side. */
+  /** Number of distinct target words of each polarity. */
   readonly positiveWords: number;
   readonly neutralWords: number;
   readonly negativeWords: number;
-  /** Triples whose three target words have equally many tokens; 0 where no tokenizer was given. */
+  /** Triples whose three target words have the same number of tokens; 0 without a tokenizer. */
   readonly equalTokens: number;
-  /** Passages left out because their target is not among the chosen words, had its share already, or stands too far back. */
+  /**
+   * Passages left out because their target is not among the chosen words, has reached its maximum of uses, or is too
+   * far from the beginning.
+   */
   readonly unlisted: number;
   readonly overCap: number;
   readonly tooLong: number;
@@ -85,19 +91,19 @@ export interface TripleSet {
 
 export interface TripleRequest {
   readonly seed: number;
-  /** The model's tokenizer: replacements then have as many tokens as the word that they stand for, where possible. */
+  /** The model's tokenizer: with it, replacements have as many tokens as the replaced word where possible. */
   readonly tokenizer?: Tokenizer;
-  /** The most triples to make; all that the texts give unless told. */
+  /** Maximum number of triples; without it, all that the texts give. */
   readonly limit?: number;
-  /** Ends the work with its reason within the time of a text. */
+  /** Aborts the work within the time of one text, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** How to ask a model what it learned of its feedback. */
+/** A task: how to ask a model what it learned of its feedback. */
 export interface Task {
   readonly name: string;
-  /** What words are worth to the feedback. */
+  /** The feedback's values of words. */
   readonly ratings: WordRatings;
-  /** Triples from texts; equal texts, settings and seed give equal triples. */
+  /** Makes triples from texts; equal texts, settings and seed give equal triples. */
   makeTriples(texts: Iterable<SourceText>, request: TripleRequest): Promise<TripleSet>;
 }

@@ -1,18 +1,21 @@
-/** The kinds of tasks: what each is about, and how its contrasts are made. */
+/** The kinds of tasks: the subject of each, and how to make its contrasts. */
 import type { WordRatings } from "../rewards/word-ratings.ts";
 import { sentimentTask } from "./sentiment/sentiment-task.ts";
 import type { TripleSettings } from "./sentiment/triples.ts";
 import type { Task } from "./task.ts";
 
-/** What a run is told of a task, by kind. */
+/** A run's settings of a task, by kind. */
 export interface TaskKinds {
   readonly sentiment: { readonly triples: TripleSettings };
 }
 
 export interface TaskKind<Settings> {
-  /** What the feedback is about, in words: what features are held against when they are judged relevant or not. */
+  /** What the feedback is about; explainers judge the relevance of features to it. */
   readonly description: string;
-  /** Makes the task. `ratings` gives what the feedback says of words, and throws `NoWordRatingsError` where it rates none. */
+  /**
+   * Makes the task. `ratings` returns the feedback's ratings of words, and throws `NoWordRatingsError` if it rates
+   * none.
+   */
   readonly make: (settings: Settings, ratings: () => WordRatings) => Task;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Rows of preference data in every layout that TRL takes (docs/source/dataset_formats.md of 1.16), and Anthropic's transcripts: where the prompt ends and
- * the answers begin. Every row is looked at on its own, so that a data set of several layouts is not read by the first row's.
+ * Parses rows of preference data in every layout that TRL accepts (docs/source/dataset_formats.md of 1.16), and
+ * Anthropic's transcripts: finds where the prompt ends and the answers begin. Parses each row on its own, so that a
+ * data set may mix layouts.
  */
 import { z } from "zod";
 
@@ -20,7 +21,7 @@ export type Preference =
       readonly rejected: readonly Message[];
     };
 
-/** How a row was split. */
+/** Rules by which a row is split. */
 export const preferenceRules = {
   given: "the prompt has a field of its own",
   transcript: 'the prompt ends with the last "\\n\\nAssistant:" of the chosen transcript',
@@ -29,7 +30,7 @@ export const preferenceRules = {
 } as const;
 export type PreferenceRule = keyof typeof preferenceRules;
 
-/** Why a row gives no pair. */
+/** Reasons why a row gives no pair. */
 export const preferenceFaults = {
   fields: "no fields chosen and rejected that are both texts or both lists of messages",
   promptKind: "a prompt that is neither a text nor a list of messages",
@@ -46,7 +47,7 @@ export type PreferenceRow =
   | { readonly kind: "pair"; readonly rule: PreferenceRule; readonly preference: Preference }
   | { readonly kind: "fault"; readonly fault: PreferenceFault };
 
-/** Splits one row of preference data. Never throws: what is wrong with a row is its fault, to be counted. */
+/** Splits one row of preference data. Never throws: returns the fault of a malformed row, for the counts. */
 export function preferenceOf(row: unknown): PreferenceRow {
   const read = rowSchema.safeParse(row).data;
   if (read === undefined) return fault("fields");
@@ -62,7 +63,7 @@ export function preferenceOf(row: unknown): PreferenceRow {
 }
 
 const rowSchema = z.looseObject({ prompt: z.unknown().optional(), chosen: z.unknown(), rejected: z.unknown() });
-/** Parts of a message that are no text (images, calls of tools) have no place in a text model's prompt. */
+/** A text model's prompt has no place for parts of a message that are not text (images, tool calls). */
 const content = z.union([
   z.string(),
   z
@@ -76,7 +77,7 @@ interface Answers<T> {
   readonly rejected: T;
 }
 
-/** Fields such as `rejected_2` or `answer_3`, which data sets of more than two answers have. */
+/** Fields such as `rejected_2` or `answer_3`, in data sets of more than two answers. */
 function answersBeside(others: Readonly<Record<string, unknown>>): string[] {
   return Object.keys(others).filter((name) => /^(?:chosen|rejected|answer|response|completion)_?\d+$/.test(name));
 }
@@ -96,19 +97,19 @@ function ofTexts(prompt: unknown, answers: Answers<string>): PreferenceRow {
 const humanTurn = "\n\nHuman:";
 const assistantTurn = "\n\nAssistant:";
 
-/** The rule of the code that Anthropic's data came to DPO with: answers keep the space before their first word. */
+/** The rule of the code that prepared Anthropic's data for DPO: answers keep the space before their first word. */
 function ofTranscript({ chosen, rejected }: Answers<string>, end: number): PreferenceRow {
   const prompt = chosen.slice(0, end);
   if (!rejected.startsWith(prompt)) return fault("otherPrompt");
   return checked("transcript", { kind: "texts", prompt, chosen: chosen.slice(end), rejected: rejected.slice(end) });
 }
 
-/** TRL's `extract_prompt`: the longest shared beginning, less a space at its end, which belongs to the answers. */
+/** TRL's `extract_prompt`: the longest common prefix, except a space at its end, which belongs to the answers. */
 function ofSharedText({ chosen, rejected }: Answers<string>): PreferenceRow {
   let end = 0;
   const most = Math.min(chosen.length, rejected.length);
   while (end < most && chosen[end] === rejected[end]) end += 1;
-  // Never between the halves of a character.
+  // Never between the halves of a surrogate pair.
   if (end > 0 && isHighSurrogate(chosen.charCodeAt(end - 1))) end -= 1;
   if (end > 0 && chosen[end - 1] === " ") end -= 1;
   if (chosen === rejected) return fault("equalAnswers");
@@ -128,7 +129,7 @@ function isHighSurrogate(unit: number): boolean {
 function ofMessages(prompt: unknown, answers: Answers<readonly Message[]>): PreferenceRow {
   const given = messages.safeParse(prompt).data;
   if (given !== undefined) return checked("given", { kind: "messages", prompt: given, ...answers });
-  // A text beside whole conversations is what they begin with, told once more.
+  // A prompt as text beside whole conversations repeats their beginning.
   if (prompt !== undefined && prompt !== null && typeof prompt !== "string") return fault("promptKind");
   const { chosen, rejected } = answers;
   const most = Math.min(chosen.length, rejected.length);

@@ -1,6 +1,6 @@
 /**
- * Words that carry grammar and no content of their own: pronouns, articles, prepositions, conjunctions, auxiliaries, and the
- * commonest adverbs of degree and place. None of them may stand in for a content word.
+ * Words of grammar without content of their own: pronouns, articles, prepositions, conjunctions, auxiliaries, and
+ * the commonest adverbs of degree and place. None of them may replace a content word.
  */
 export const functionWords: ReadonlySet<string> = new Set(
   `a an the this that these those i me my mine myself you your yours yourself he him his himself she her hers herself it its

@@ -1,29 +1,29 @@
 import type { Token } from "../../rewards/spacy-english/tokenizer.ts";
 
 /**
- * What of a text may become a triple. `firstSentence` is what the paper's code uses; `everySentence` gives several times as
- * many triples; `firstTokens` is the paper's text, in which whole entries are rewritten.
+ * The part of a text that may become a triple. `firstSentence` is that of the paper's code; `everySentence` gives
+ * several times as many triples; `firstTokens` follows the paper's text, which rewrites whole entries.
  */
 export type PassageExtent =
   | { readonly kind: "firstSentence" }
   | { readonly kind: "everySentence" }
   | { readonly kind: "firstTokens"; readonly tokens: number };
 
-/** A word of letters, without the punctuation that the tokenizer leaves on some: `text.slice(start, end)`. */
+/** A word of letters, without punctuation that the tokenizer left attached: `text.slice(start, end)`. */
 export interface Word {
-  /** Lower-cased: how lexicons name it. */
+  /** The word in lower case: its key in lexicons. */
   readonly key: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** A stretch of a text; its words' places count from its own beginning. */
+/** A part of a text; its words' offsets count from its own beginning. */
 export interface Passage {
   readonly text: string;
   readonly words: readonly Word[];
 }
 
-/** The passages of a text that was cut into these tokens, in order; without white space at their ends. */
+/** The passages of a tokenized text, in order; without white space at their ends. */
 export function passagesOf(text: string, tokens: readonly Token[], extent: PassageExtent): Passage[] {
   if (extent.kind === "firstTokens") return passageOf(text, tokens.slice(0, extent.tokens));
   const passages: Passage[] = [];
@@ -34,7 +34,7 @@ export function passagesOf(text: string, tokens: readonly Token[], extent: Passa
   return passages;
 }
 
-/** The token's word, or undefined for numbers, punctuation, emoticons, addresses. */
+/** The token's word; undefined for numbers, punctuation, emoticons, addresses. */
 export function wordOf({ text, start }: Token): Word | undefined {
   const found = WORD.exec(text);
   const [, before = "", word = ""] = found ?? [];
@@ -47,9 +47,9 @@ export function wordOf({ text, start }: Token): Word | undefined {
 const WORD = /^([!-/:-@[-`{-~]*)(\p{L}+(?:['’-]\p{L}+)*)[!-/:-@[-`{-~]*$/u;
 
 /**
- * Sentences by rule, as spaCy's sentencizer finds them: one begins at the first token after a full stop, question or
- * exclamation mark that is not punctuation itself. Unlike there, punctuation that stands apart (an opening quote) begins one
- * too, and so does what comes after a line break.
+ * Splits sentences by the rule of spaCy's sentencizer: one begins at the first token after a full stop, question or
+ * exclamation mark that is not punctuation itself. Unlike there, punctuation that stands apart (an opening quote)
+ * begins one too, and so does the first token after a line break.
  */
 function* sentencesOf(tokens: readonly Token[]): Generator<readonly Token[]> {
   let first = 0;
@@ -72,7 +72,7 @@ const ENDING = /^[.!?…]+$/u;
 const CLOSING = /^[.!?…\s]+$/u;
 const PUNCTUATION = /^\p{P}+$/u;
 
-/** No passage where the tokens hold nothing but white space. */
+/** No passage if the tokens are all white space. */
 function passageOf(text: string, tokens: readonly Token[]): Passage[] {
   const solid = tokens.filter((token) => token.text.trim() !== "");
   const start = solid[0]?.start ?? 0;

@@ -1,4 +1,4 @@
-/** The words that carry sentiment strongly, as the paper picks them (reference/method.md 1.8, step 1). */
+/** The words of strong sentiment, by the paper's rule (reference/method.md 1.8, step 1). */
 
 export interface PolarWords {
   readonly positive: ReadonlySet<string>;
@@ -6,8 +6,9 @@ export interface PolarWords {
 }
 
 /**
- * The lowest and the highest quarter of a lexicon of n keys, sorted by value with ties in file order: the first ⌊n/4⌋ keys
- * and those from ⌊3n/4⌋ on. The cut falls inside a run of equal values, so of words rated alike some are in and some out.
+ * The lowest and the highest quarter of a lexicon of n keys, sorted by value with ties in file order: the first
+ * ⌊n/4⌋ keys and those from ⌊3n/4⌋ on. Each cut falls inside a run of equal values, so of the words with that rating
+ * some are in and some out.
  */
 export function quartileWords(lexicon: ReadonlyMap<string, number>): PolarWords {
   const keys = [...lexicon].sort(([, a], [, b]) => a - b).map(([key]) => key);

@@ -1,20 +1,20 @@
 /**
- * Words to put in the place of another. Chosen by spelling, tokens and frequency, because no parser is at hand; every choice
- * is made by the seed alone.
+ * Chooses replacements of words. By spelling, tokens and frequency, because no parser is available; deterministic
+ * for a given seed.
  */
 import type { Random } from "../../common/random.ts";
 import { endingOf, inCase, type LetterCase, letterCaseOf, startsWithVowel } from "./word-shape.ts";
 
-/** The place of a word in a text. */
+/** A word in its context, to be replaced. */
 export interface Slot {
-  /** The word as it is written there. */
+  /** The word in the letter case of the text. */
   readonly written: string;
   /** The text before it. */
   readonly before: string;
 }
 
 export interface Replacement {
-  /** Lower-cased. */
+  /** The word in lower case. */
   readonly word: string;
   /** In the letter case of the word that it replaces. */
   readonly written: string;
@@ -22,12 +22,12 @@ export interface Replacement {
 
 export interface PoolOptions {
   readonly words: Iterable<string>;
-  /** How often a word occurs in the texts at hand; words of frequency 0 are no candidates. */
+  /** Frequency of a word in the given texts; words of frequency 0 are no candidates. */
   readonly frequencyOf: (word: string) => number;
-  /** How many tokens the model makes of a text. */
+  /** Number of the model's tokens in a text. */
   readonly tokensOf: (text: string) => number;
   readonly random: Random;
-  /** How often a word may be a target; `use` counts. */
+  /** Maximum number of times that a word may be a target; `use` counts. */
   readonly maxUses: number;
 }
 
@@ -39,12 +39,12 @@ interface Candidate {
   uses: number;
 }
 
-/** Candidates of one kind (positive, neutral or negative words), and how often each was used. */
+/** Candidates of one kind (positive, neutral or negative words), with the number of uses of each. */
 export class ReplacementPool {
   readonly #candidates: readonly Candidate[];
   readonly #options: PoolOptions;
   readonly #byWord: ReadonlyMap<string, Candidate>;
-  /** Tokens of every candidate, by letter case and by what stands before. */
+  /** Number of tokens of every candidate, by letter case and by the preceding text. */
   readonly #tokens = new Map<string, readonly number[]>();
 
   constructor(options: PoolOptions) {
@@ -67,7 +67,7 @@ export class ReplacementPool {
     return (this.#byWord.get(word)?.uses ?? 0) < this.#options.maxUses;
   }
 
-  /** Counts a word as used once more. */
+  /** Counts one more use of a word. */
   use(word: string): void {
     const candidate = this.#byWord.get(word);
     if (candidate !== undefined) candidate.uses += 1;
@@ -78,7 +78,7 @@ export class ReplacementPool {
    *
    *     8 [tokens differ] + 4 [ending differs] + 2 [disagrees with "a" or "an"] + |log₂ frequency ratio| + log₂(1 + uses)
    *
-   * Undefined when every candidate has been used as often as it may.
+   * Undefined when every candidate has reached its maximum of uses.
    */
   choose({ written, before }: Slot): Replacement | undefined {
     const original = written.toLowerCase();

@@ -1,6 +1,7 @@
 /**
- * Contrastive triples from texts and a lexicon, offline. The paper asks GPT-4 for the rewriting and publishes nothing for the
- * neutral version (reference/method.md 1.8); here all three versions differ only in their polar words, by rule and seed.
+ * Makes contrastive triples from texts and a lexicon, offline. The paper has GPT-4 rewrite the texts and publishes
+ * nothing for the neutral version (reference/method.md 1.8); here all three versions differ only in their polar
+ * words, by rule and seed.
  */
 import { byCodeUnit } from "../../common/order.ts";
 import { Pacer } from "../../common/pacer.ts";
@@ -15,17 +16,17 @@ import { ReplacementPool } from "./replacements.ts";
 export interface TripleSettings {
   readonly extent: PassageExtent;
   /**
-   * How many positive and how many negative words may be targets: those that the texts use most. A probe can only learn what a
-   * word is worth from several of its uses; the paper's test split has 180 positive and 128 negative words.
+   * Maximum numbers of positive and of negative target words: the ones most frequent in the texts. A probe can only
+   * learn a word's value from several of its uses; the paper's test split has 180 positive and 128 negative words.
    */
   readonly wordsPerList: number;
-  /** How often a word may be the positive, or the negative, target. */
+  /** Maximum number of times that a word may be the positive, or the negative, target. */
   readonly maxPerWord: number;
-  /** The most tokens up to and with the target; counts only where a tokenizer is given. */
+  /** Maximum number of tokens up to and including the target; ignored without a tokenizer. */
   readonly maxTargetTokens: number;
   /**
-   * How often a word must occur in the texts, in lower case, to serve as neutral; of those, four times `wordsPerList` are
-   * taken, the most used.
+   * Minimum count of a word in the texts, in lower case, to serve as neutral; of those, the four times
+   * `wordsPerList` most frequent ones are taken.
    */
   readonly minNeutralCount: number;
 }
@@ -39,9 +40,11 @@ export const defaultTripleSettings: TripleSettings = {
 };
 
 /**
- * Triples of the passages that hold at least one word of one polarity's quartile and none of the other's. Passages of both
- * polarities serve, in turns and in random order, so that either word list is met in its own surroundings and in the
- * other's, and a limit leaves a balanced sample. Every polar word of a passage is replaced; the first of them is the target.
+ * Makes triples of the passages that contain at least one word of one polarity's quartile and none of the other's.
+ *
+ * Passages of both polarities alternate in random order, so that words of either list occur in their own
+ * surroundings and in the other's, and a limit leaves a balanced sample. Every polar word of a passage is replaced;
+ * the first of them is the target.
  */
 export async function makeSentimentTriples(
   texts: Iterable<SourceText>,
@@ -79,14 +82,14 @@ interface Candidate {
   readonly hits: readonly [Word, ...Word[]];
 }
 
-/** One reading of all texts. */
+/** Results of one pass over all texts. */
 interface Survey {
   readonly texts: number;
   readonly passages: number;
   readonly positive: readonly Candidate[];
   readonly negative: readonly Candidate[];
   readonly frequencies: ReadonlyMap<string, number>;
-  /** Occurrences in lower case: proper names have few. */
+  /** Counts in lower case: low for proper names. */
   readonly lowerCase: ReadonlyMap<string, number>;
 }
 
@@ -158,7 +161,7 @@ function poolsOf(
   };
 }
 
-/** Builds triples and keeps count. */
+/** Builds triples and counts outcomes. */
 class TripleMaker {
   readonly triples: Triple[] = [];
   unlisted = 0;
@@ -206,7 +209,7 @@ class TripleMaker {
     this.triples.push({ id, source, original, ...polar, neutral });
   }
 
-  /** The passage with every hit replaced by a word of this kind; undefined when there is none left. */
+  /** The passage with every hit replaced by a word of this kind; undefined when no candidate is left. */
   #rewritten(passage: Passage, hits: readonly Word[], kind: keyof Pools): TripleSide | undefined {
     let text = "";
     let at = 0;
@@ -223,7 +226,7 @@ class TripleMaker {
     return target === undefined ? undefined : { text: text + passage.text.slice(at), ...target };
   }
 
-  /** Tokens up to and with the target, and of the target alone; 0 without a tokenizer. */
+  /** Numbers of tokens up to and including the target, and of the target alone; 0 without a tokenizer. */
   #tokensOf({ text, start, end }: TripleSide): { readonly upTo: number; readonly target: number } {
     const ranges = this.#tokenizer?.encode(text.slice(0, end), { addSpecialTokens: false }).ranges ?? [];
     return { upTo: ranges.length, target: ranges.filter((range) => range.end > start).length };
@@ -250,7 +253,7 @@ function countsOf({ texts, passages, positive, negative }: Survey, maker: Triple
   };
 }
 
-/** One from each list by turns, then the rest of the longer. */
+/** Alternates between the lists, then yields the rest of the longer one. */
 function* inTurns<T>(a: readonly T[], b: readonly T[]): Generator<T> {
   for (let i = 0; i < Math.max(a.length, b.length); i++) yield* [...a.slice(i, i + 1), ...b.slice(i, i + 1)];
 }

@@ -1,7 +1,7 @@
 import { tokenizeEnglish } from "../../rewards/spacy-english/tokenizer.ts";
 import { wordOf } from "./passages.ts";
 
-/** How often each word occurs, by its lower-case form; words as in triples. */
+/** Count of each word, by its lower-case form; words as in triples. */
 export function countWords(texts: Iterable<string>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const text of texts) {

@@ -1,4 +1,4 @@
-/** What a word shows of its grammar, as far as spelling goes. */
+/** Grammatical features of a word, as far as its spelling shows them. */
 
 export type LetterCase = "lower" | "capitalised" | "upper";
 
@@ -8,7 +8,7 @@ export function letterCaseOf(written: string): LetterCase {
   return written.length > 1 && written === written.toUpperCase() ? "upper" : "capitalised";
 }
 
-/** A lower-case word in this case. */
+/** A lower-case word, converted to this case. */
 export function inCase(word: string, letterCase: LetterCase): string {
   if (letterCase === "lower") return word;
   if (letterCase === "upper") return word.toUpperCase();
