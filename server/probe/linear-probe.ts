@@ -39,10 +39,10 @@ export interface Normaliser {
  * The normaliser of a setting:
  *
  * - `deltas` (the paper): the training deltas' 10th and 90th percentile are rescaled to the reward's range;
- * predictions stay as they are.
+ *   predictions stay as they are.
  * - `deltasKeepingZero`: the same, but a delta of 0 stays a reward of 0.
  * - `predictions` (the published code): deltas stay as they are; the predictions of all test rows are rescaled to
- * the range, clamped and rounded to two digits, so a row's value depends on the other rows.
+ *   the range, clamped and rounded to two digits, so a row's value depends on the other rows.
  */
 export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers, range: RatingRange): Normaliser {
   if (kind === "predictions") {

@@ -2,10 +2,10 @@
  * Preference pairs as token ids, by the rules of two versions of TRL.
  *
  * - `trl-1`, as in 1.16 (trl/trainer/dpo_trainer.py, _prepare_dataset): appends the end-of-text token as text,
- * starts an answer where the tokens of prompt and prompt + answer diverge, and cuts the end of what is longer than
- * `maxTokens`.
+ *   starts an answer where the tokens of prompt and prompt + answer diverge, and cuts the end of what is longer than
+ *   `maxTokens`.
  * - `trl-0.7.7`, as in the paper's code: always adds the ids of begin and end of text; cuts a prompt at its
- * beginning and an answer at its end.
+ *   beginning and an answer at its end.
  */
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { PairTokensConfig } from "./dpo-config.ts";
