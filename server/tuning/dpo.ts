@@ -2,14 +2,14 @@
  * Fine-tuning by direct preference optimisation, as in TRL 1.x: the loss of dpo-loss.ts on pairs of answers, AdamW,
  * gradients clipped in every step. Dropout is off, as in TRL.
  */
-import { Random, type RandomState } from "../common/random.ts";
+import type { Random, RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
 import type { Values } from "../engine/graph.ts";
 import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
 import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
 import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
-import { DpoCollapseError, DpoModelError } from "./dpo-errors.ts";
+import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
 import type { DpoNodes } from "./dpo-loss.ts";
 import { type DpoModels, DpoPrograms } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
@@ -59,7 +59,7 @@ export interface DpoStep {
 }
 
 /**
- * Creates a trainer; if the reference is scored only once, scores it now. Throws `DpoModelError`,
+ * Creates a trainer; if the reference is scored only once, scores it now. Throws `TooFewPairsError`, `DpoModelError`,
  * `ContextLengthError` and what compiling throws.
  */
 export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedPpoState): Promise<DpoTrainer> {
@@ -73,7 +73,7 @@ export async function createDpoTrainer(options: DpoTrainerOptions, saved?: Saved
 export class DpoTrainer {
   readonly #options: DpoTrainerOptions;
   readonly #programs: DpoPrograms;
-  readonly #batches: EpochBatches<number>;
+  #batches: EpochBatches<number>;
   readonly #shapes: readonly BatchShape[];
   /** The reference's log-probabilities by pair, if they are computed only once; NaN for pairs that no step takes. */
   #reference: readonly PairLogProbs[] = [];
@@ -88,7 +88,12 @@ export class DpoTrainer {
     const { pairs, config, random, order = "shuffled" } = options;
     this.#options = options;
     this.#programs = programs;
-    this.#batches = new EpochBatches([...pairs.keys()], config.batchSize, order);
+    this.#batches = new EpochBatches([...pairs.keys()], {
+      batchSize: config.batchSize,
+      seed: random.state,
+      name: "pairs",
+      order,
+    });
     this.#shapes = shapesFor(pairs);
     this.#seed = random.state;
   }
@@ -108,9 +113,7 @@ export class DpoTrainer {
     const wanted = this.#taken();
     const found: PairLogProbs[] = pairs.map(() => ({ chosen: Number.NaN, rejected: Number.NaN }));
     let done = 0;
-    for (const shape of this.#shapes) {
-      const own = wanted.filter((index) => this.#shapeOf([index]) === shape);
-      if (own.length === 0) continue;
+    for (const [shape, own] of Map.groupBy(wanted, (index) => this.#shapeOf([index]))) {
       const scorer = await PairScorer.create(device, reference, { ...shape, pairs: config.pairsAtOnce, frozen: true });
       for (let start = 0; start < own.length; start += config.pairsAtOnce) {
         const part = own.slice(start, start + config.pairsAtOnce);
@@ -158,6 +161,7 @@ export class DpoTrainer {
     await restoreTensors(this.#stores, await saved.read(tensorsFile));
     this.#reference = reference;
     this.#seed = progress.seed;
+    this.#batches = this.#batches.withSeed(progress.seed);
     this.#steps = progress.steps;
     this.#recent = progress.recent;
     this.#failure = undefined;
@@ -180,7 +184,7 @@ export class DpoTrainer {
 
   async #takeStep(): Promise<DpoStep> {
     const { config } = this.#options;
-    const batch = this.#batches.batch(this.#steps, Random.fromState(this.#seed));
+    const batch = this.#batches.batch(this.#steps);
     const shape = this.#shapeOf(batch);
     const results: StepResults[] = [];
     for (let start = 0; start < batch.length; start += config.pairsAtOnce)
@@ -272,8 +276,7 @@ export class DpoTrainer {
     const { pairs, config } = this.#options;
     if (config.steps >= this.#batches.perEpoch) return [...pairs.keys()];
     const found = new Set<number>();
-    for (let step = 0; step < config.steps; step++)
-      for (const index of this.#batches.batch(step, Random.fromState(this.#seed))) found.add(index);
+    for (let step = 0; step < config.steps; step++) for (const index of this.#batches.batch(step)) found.add(index);
     return [...found].sort((a, b) => a - b);
   }
 
@@ -314,7 +317,8 @@ function shapesFor(pairs: readonly TokenPair[]): BatchShape[] {
     .sort((a, b) => a.promptPlaces + a.completionPlaces - (b.promptPlaces + b.completionPlaces));
 }
 
-function checkModels({ policy, reference, pairs }: DpoTrainerOptions): void {
+function checkModels({ policy, reference, pairs, config }: DpoTrainerOptions): void {
+  if (pairs.length < config.batchSize) throw new TooFewPairsError(pairs.length, config.batchSize);
   if (policy.config.vocabSize !== reference.config.vocabSize)
     throw new DpoModelError(
       `the policy has ${policy.config.vocabSize} tokens and the reference ${reference.config.vocabSize}: they must be the same model`,

@@ -1,5 +1,15 @@
-import type { Random } from "../common/random.ts";
-import { TooFewPairsError } from "./dpo-errors.ts";
+import { invariant } from "../common/errors.ts";
+import { Random, type RandomState } from "../common/random.ts";
+
+export interface EpochOptions {
+  /** At most as many as there are items. */
+  readonly batchSize: number;
+  readonly seed: RandomState;
+  /** Names the items' stream of randomness. */
+  readonly name: string;
+  /** Each epoch in an order of its own, or as the items are given. */
+  readonly order?: "shuffled" | "given";
+}
 
 /**
  * An endless sequence of batches: every epoch takes all items, shuffled anew or in the given order, and drops the
@@ -8,26 +18,36 @@ import { TooFewPairsError } from "./dpo-errors.ts";
  */
 export class EpochBatches<T> {
   readonly #items: readonly T[];
-  readonly #batchSize: number;
-  readonly #order: "shuffled" | "given";
+  readonly #options: EpochOptions;
+  #epoch = -1;
+  #order: readonly T[] = [];
 
-  /** Throws `TooFewPairsError`. */
-  constructor(items: readonly T[], batchSize: number, order: "shuffled" | "given") {
-    if (items.length < batchSize) throw new TooFewPairsError(items.length, batchSize);
+  constructor(items: readonly T[], options: EpochOptions) {
+    invariant(items.length >= options.batchSize, `${items.length} ${options.name} for batches of ${options.batchSize}`);
     this.#items = items;
-    this.#batchSize = batchSize;
-    this.#order = order;
+    this.#options = options;
+  }
+
+  /** The same items in the order of another seed. */
+  withSeed(seed: RandomState): EpochBatches<T> {
+    return new EpochBatches(this.#items, { ...this.#options, seed });
   }
 
   get perEpoch(): number {
-    return Math.floor(this.#items.length / this.#batchSize);
+    return Math.floor(this.#items.length / this.#options.batchSize);
   }
 
-  /** `random` is only forked, never drawn from. */
-  batch(number: number, random: Random): readonly T[] {
+  batch(number: number): readonly T[] {
+    const { batchSize, seed, name, order = "shuffled" } = this.#options;
     const epoch = Math.floor(number / this.perEpoch);
-    const items = this.#order === "given" ? this.#items : random.fork(`pairs of epoch ${epoch}`).shuffled(this.#items);
-    const start = (number % this.perEpoch) * this.#batchSize;
-    return items.slice(start, start + this.#batchSize);
+    if (epoch !== this.#epoch) {
+      const shuffled = (): T[] => Random.fromState(seed).fork(`${name} of epoch ${epoch}`).shuffled(this.#items);
+      this.#order = order === "given" ? this.#items : shuffled();
+      this.#epoch = epoch;
+    }
+    const start = (number % this.perEpoch) * batchSize;
+    const batch = this.#order.slice(start, start + batchSize);
+    invariant(batch.length === batchSize, `batch ${number} of an epoch of ${this.perEpoch} is short`);
+    return batch;
   }
 }

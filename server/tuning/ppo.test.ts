@@ -16,7 +16,7 @@ import { NegativeKlError, NonFiniteRewardError, PpoModelError, PpoStateError, Ru
 import { compilePrograms } from "./ppo-programs.ts";
 import { checkKl } from "./ppo-signal.ts";
 import type { PpoState, SavedPpoState } from "./ppo-state.ts";
-import { PromptBatches } from "./prompts.ts";
+import { promptBatches } from "./prompts.ts";
 import type { Sampler } from "./rollout.ts";
 
 let device: Device;
@@ -117,7 +117,7 @@ describe.each(devicesUnderTest)("two steps equal PyTorch's, on given completions
       text: textOf(prompt),
       textIndex,
     }));
-    const order = new PromptBatches(prompts, batch.length, options.random.state);
+    const order = promptBatches(prompts, batch.length, options.random.state);
     return new PpoTrainer(options, { ...programs, sampler }, order);
   }
 });

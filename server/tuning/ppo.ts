@@ -14,6 +14,7 @@ import { ppoMeasures } from "../protocol/measures.ts";
 import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
+import type { EpochBatches } from "./epoch-batches.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
@@ -28,7 +29,7 @@ import {
   tensorBytes,
   tensorsFile,
 } from "./ppo-state.ts";
-import { type Prompt, PromptBatches } from "./prompts.ts";
+import { type Prompt, promptBatches } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 import type { Tuner, TunerStep } from "./tuner.ts";
 
@@ -108,7 +109,7 @@ export interface PpoTimes {
 /** Creates a trainer. Throws `TooFewPromptsError`, `PpoModelError`, `ContextLengthError` and what compiling throws. */
 export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
   checkModels(options);
-  const prompts = new PromptBatches(options.prompts, options.config.batchSize, options.random.state);
+  const prompts = promptBatches(options.prompts, options.config.batchSize, options.random.state);
   return new PpoTrainer(options, await compilePrograms(options), prompts);
 }
 
@@ -116,7 +117,7 @@ export class PpoTrainer implements Tuner {
   readonly measures = ppoMeasures;
   readonly #options: PpoTrainerOptions;
   readonly #programs: PpoPrograms;
-  #prompts: PromptBatches;
+  #prompts: EpochBatches<Prompt>;
   #seed: RandomState;
   #random: Random;
   #steps = 0;
@@ -125,7 +126,7 @@ export class PpoTrainer implements Tuner {
   #failure: unknown;
 
   /** See `createPpoTrainer`. */
-  constructor(options: PpoTrainerOptions, programs: PpoPrograms, prompts: PromptBatches) {
+  constructor(options: PpoTrainerOptions, programs: PpoPrograms, prompts: EpochBatches<Prompt>) {
     this.#options = options;
     this.#programs = programs;
     this.#prompts = prompts;

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../common/random.ts";
 import { loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
+import type { EpochBatches } from "./epoch-batches.ts";
 import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
-import { makePrompts, type Prompt, PromptBatches, uniformIn } from "./prompts.ts";
+import { makePrompts, type Prompt, promptBatches, uniformIn } from "./prompts.ts";
 
 const words = "a good film with some of the best acting that one has ever seen, and an awful lot of bad jokes ";
 const texts = [
@@ -63,18 +64,19 @@ describe("batches", () => {
     textIndex,
   }));
   const seed = Random.fromSeed(8).state;
-  const drawn = (batches: PromptBatches, number: number) => batches.batch(number).map(({ textIndex }) => textIndex);
+  const drawn = (batches: EpochBatches<Prompt>, number: number) =>
+    batches.batch(number).map(({ textIndex }) => textIndex);
 
   it("an epoch gives every prompt at most once, the next one in another order", () => {
-    const batches = new PromptBatches(prompts, 3, seed);
+    const batches = promptBatches(prompts, 3, seed);
     const epochs = [0, 1].map((epoch) => [0, 1, 2].flatMap((batch) => drawn(batches, 3 * epoch + batch)));
     for (const epoch of epochs) expect(new Set(epoch).size).toBe(9);
     expect(epochs[0]).not.toEqual(epochs[1]);
   });
 
   it("a batch depends on the seed and its number alone", () => {
-    const forwards = new PromptBatches(prompts, 3, seed);
-    const backwards = new PromptBatches(prompts, 3, Random.fromSeed(9).state).withSeed(seed);
+    const forwards = promptBatches(prompts, 3, seed);
+    const backwards = promptBatches(prompts, 3, Random.fromSeed(9).state).withSeed(seed);
     const numbers = [0, 1, 2, 3, 4, 5, 6];
     const expected = numbers.map((number) => drawn(forwards, number));
     const got = numbers.toReversed().map((number) => drawn(backwards, number));
@@ -82,8 +84,8 @@ describe("batches", () => {
   });
 
   it("too few prompts are an error with both numbers", () => {
-    expect(() => new PromptBatches(prompts, 11, seed)).toThrow(TooFewPromptsError);
-    expect(() => new PromptBatches(prompts, 11, seed)).toThrow(/10 texts.*needs 11/);
+    expect(() => promptBatches(prompts, 11, seed)).toThrow(TooFewPromptsError);
+    expect(() => promptBatches(prompts, 11, seed)).toThrow(/10 texts.*needs 11/);
   });
 });
 

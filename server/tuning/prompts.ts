@@ -1,9 +1,9 @@
 /**
  * Prompts: the beginnings of texts. The seed alone decides which texts, how many tokens of each, and in which order.
  */
-import { invariant } from "../common/errors.ts";
-import { Random, type RandomState } from "../common/random.ts";
+import type { Random, RandomState } from "../common/random.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import { EpochBatches } from "./epoch-batches.ts";
 import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
 import type { SamplingConfig, TextConfig, TokenRange } from "./sampling-config.ts";
 
@@ -54,42 +54,10 @@ export function uniformIn({ min, max }: TokenRange, random: Random): number {
   return min + random.integer(max - min + 1);
 }
 
-/**
- * An endless sequence of batches of prompts: every epoch takes all prompts in a new order and drops the remainder
- * that does not fill a batch. Batch number k is a function of the seed and k, so k is the only state to save.
- */
-export class PromptBatches {
-  readonly #prompts: readonly Prompt[];
-  readonly #batchSize: number;
-  readonly #seed: RandomState;
-  #epoch = -1;
-  #order: readonly Prompt[] = [];
-
-  /** Throws `TooFewPromptsError`. */
-  constructor(prompts: readonly Prompt[], batchSize: number, seed: RandomState) {
-    if (prompts.length < batchSize) throw new TooFewPromptsError(prompts.length, batchSize);
-    this.#prompts = prompts;
-    this.#batchSize = batchSize;
-    this.#seed = seed;
-  }
-
-  /** The same prompts in the order of another seed. */
-  withSeed(seed: RandomState): PromptBatches {
-    return new PromptBatches(this.#prompts, this.#batchSize, seed);
-  }
-
-  batch(number: number): readonly Prompt[] {
-    const perEpoch = Math.floor(this.#prompts.length / this.#batchSize);
-    const epoch = Math.floor(number / perEpoch);
-    if (epoch !== this.#epoch) {
-      this.#order = Random.fromState(this.#seed).fork(`prompts of epoch ${epoch}`).shuffled(this.#prompts);
-      this.#epoch = epoch;
-    }
-    const start = (number % perEpoch) * this.#batchSize;
-    const batch = this.#order.slice(start, start + this.#batchSize);
-    invariant(batch.length === this.#batchSize, `batch ${number} of an epoch of ${perEpoch} is short`);
-    return batch;
-  }
+/** Batches of prompts, each epoch in an order of its own. Throws `TooFewPromptsError`. */
+export function promptBatches(prompts: readonly Prompt[], batchSize: number, seed: RandomState): EpochBatches<Prompt> {
+  if (prompts.length < batchSize) throw new TooFewPromptsError(prompts.length, batchSize);
+  return new EpochBatches(prompts, { batchSize, seed, name: "prompts" });
 }
 
 /**
