@@ -34,17 +34,36 @@ export class Workbench {
   }
 
   async run(command: string): Promise<void> {
-    await this.page.keyboard.press("F1");
-    await this.search(`>${command}`);
-    await this.pick(command);
+    await this.#quickOpen({ key: "F1", text: `>${command}`, label: command });
   }
 
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press("Control+P");
-    await this.search(name);
-    await this.pick(name);
+    await this.#quickOpen({ key: "Control+P", text: name, label: name });
     await this.tabShown(name);
     await this.editor.locator(".view-line").first().waitFor();
+  }
+
+  /**
+   * Opens the quick pick and chooses an entry. Opens it anew until the entry is there: what VS Code lists while its extensions are still registering
+   * (it waits 800 ms for them) lacks their commands, and the list is not made again while it is open.
+   */
+  async #quickOpen({ key, text, label }: { key: string; text: string; label: string }): Promise<void> {
+    for (;;) {
+      await this.page.keyboard.press(key);
+      await this.search(text);
+      if (await comes(this.#entry(label))) break;
+      // A test's own limit ends this.
+      await this.page.keyboard.press("Escape");
+      await this.quickPick.waitFor({ state: "hidden" });
+    }
+    await this.pick(label);
+  }
+
+  #entry(label: string): Locator {
+    return this.quickPick
+      .locator(".monaco-list-row")
+      .filter({ has: this.page.getByText(label, { exact: true }) })
+      .first();
   }
 
   /** Types into the quick pick that is open, in the place of what stands there. */
@@ -59,10 +78,7 @@ export class Workbench {
    * drawn anew as it is filtered and a click may fall on what stood elsewhere before.
    */
   async pick(label: string): Promise<void> {
-    const row = this.quickPick
-      .locator(".monaco-list-row")
-      .filter({ has: this.page.getByText(label, { exact: true }) })
-      .first();
+    const row = this.#entry(label);
     await row.waitFor();
     // A test's own limit ends this.
     while (!(await row.evaluate((element) => element.classList.contains("focused")))) {
