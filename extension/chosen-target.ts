@@ -19,11 +19,11 @@ export function retellTarget(extension: Extension): vscode.Disposable {
   return extension.server.onDidChangeState(({ kind }) => {
     const target = remembered(extension);
     if (kind !== "running" || target === undefined) return;
-    const told =
+    const sent =
       target.kind === "run"
         ? extension.server.request(ChooseRun, { runFolder: target.folder })
         : extension.server.request(ComparePair, { tuned: target.tuned, base: target.base, open: false });
-    told.catch((error: unknown) =>
+    sent.catch((error: unknown) =>
       extension.log.warn(`What was looked through before cannot be now: ${messageOf(error)}`),
     );
   });

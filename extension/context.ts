@@ -120,8 +120,8 @@ export class Extension {
 
   #tellChanges(): void {
     const tell = (): void => {
-      const told = this.server.notify(ConfigurationChanged, this.#serverOptions());
-      told.catch((error: unknown) => this.log.error(messageOf(error)));
+      const sent = this.server.notify(ConfigurationChanged, this.#serverOptions());
+      sent.catch((error: unknown) => this.log.error(messageOf(error)));
     };
     this.own(vscode.workspace.onDidChangeWorkspaceFolders(tell));
     this.own(vscode.workspace.onDidGrantWorkspaceTrust(tell));

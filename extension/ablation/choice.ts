@@ -110,8 +110,8 @@ export class AblationChoice implements vscode.Disposable {
   }
 
   #tell(): void {
-    const told = this.#extension.server.notify(AblationChanged, { ablation: this.#set });
-    told.catch((error: unknown) => this.#extension.log.error(messageOf(error)));
+    const sent = this.#extension.server.notify(AblationChanged, { ablation: this.#set });
+    sent.catch((error: unknown) => this.#extension.log.error(messageOf(error)));
   }
 
   #tellContext(): void {

@@ -39,8 +39,8 @@ async function openAblation({ ablation }: Extension): Promise<void> {
 
 /** Ablates the feature that a hover or quick fix passes; run from the palette, asks which. */
 async function ablate({ ablation }: Extension, given?: unknown): Promise<void> {
-  const told = ablateFeature.argument.safeParse(given);
-  const id = told.success ? told.data.id : await askForFeature("LFP Lens: the feature to ablate");
+  const parsed = ablateFeature.argument.safeParse(given);
+  const id = parsed.success ? parsed.data.id : await askForFeature("LFP Lens: the feature to ablate");
   if (id === undefined) return;
   await ablation.add(id, 0);
   const name = ablation.uri === undefined ? "" : ` in ${nameOf(ablation.uri)}`;

@@ -117,8 +117,8 @@ async function pin(extension: Extension, clicked: unknown, pinned: boolean): Pro
 
 /** The clicked feature, else one that the person searches for. */
 async function placeOf(extension: Extension, clicked: unknown, title: string): Promise<FeaturePlace | undefined> {
-  const told = Place.safeParse(clicked);
-  if (told.success) return told.data;
+  const parsed = Place.safeParse(clicked);
+  if (parsed.success) return parsed.data;
   const runFolder = await featuresRunOrSay(extension);
   return runFolder === undefined ? undefined : await findFeature(extension, runFolder, title);
 }

@@ -211,8 +211,8 @@ export class Overlay implements vscode.Disposable {
   #wantProblems(document: vscode.TextDocument, wanted: boolean): void {
     const { view } = this;
     const shown = view === undefined ? null : { mode: view.mode, unit: view.unit };
-    const told = this.#extension.server.notify(ProblemsWanted, { uri: document.uri.toString(), wanted, shown });
-    told.catch((error: unknown) => this.#extension.log.error(String(error)));
+    const sent = this.#extension.server.notify(ProblemsWanted, { uri: document.uri.toString(), wanted, shown });
+    sent.catch((error: unknown) => this.#extension.log.error(String(error)));
   }
 
   #tellContext(): void {

@@ -12,7 +12,7 @@ export class RunsModel implements vscode.Disposable {
   #runs = new Map<string, RunView>();
   #listing: Promise<void> | undefined;
   /** Context keys as last set, to skip repeats: progress of runs arrives several times a second. */
-  readonly #told = new Map<string, boolean>();
+  readonly #contexts = new Map<string, boolean>();
 
   /** Fires with the folders of the runs that changed; undefined if the list of runs changed. */
   readonly onDidChange = this.#changed.event;
@@ -88,8 +88,8 @@ export class RunsModel implements vscode.Disposable {
     const words = new Set([...this.#runs.values()].flatMap((run) => runContext(run).split(" ")));
     for (const [word, key] of Object.entries(noneKeys)) {
       const isNone = !words.has(word);
-      if (this.#told.get(key) === isNone) continue;
-      this.#told.set(key, isNone);
+      if (this.#contexts.get(key) === isNone) continue;
+      this.#contexts.set(key, isNone);
       void vscode.commands.executeCommand("setContext", key, isNone);
     }
   }

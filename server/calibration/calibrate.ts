@@ -261,12 +261,12 @@ function addVerdicts(
   for (const { id, words, pairs } of planted) {
     for (const [row, word] of plantedIn(words).entries()) {
       const key = `${id} ${word.word}`;
-      const { rating, planted: told = rating } = word;
+      const { rating, planted: plantedRating = rating } = word;
       const known = verdicts.get(key) ?? {
         tuning: id,
         word: word.word,
         rating,
-        planted: told,
+        planted: plantedRating,
         places: placesOf.get(word.word) ?? 0,
         readings: {},
       };

@@ -186,7 +186,7 @@ export function falsePositives(nulls: readonly (readonly ScoredWord[])[]): numbe
 export function signsOf(words: readonly ScoredWord[]): { readonly right: number; readonly of: number } {
   const planted = words.filter((word) => word.planted !== undefined && word.planted !== 0);
   return {
-    right: planted.filter(({ planted: told = 0, centred }) => Math.sign(centred) === Math.sign(told)).length,
+    right: planted.filter(({ planted: rating = 0, centred }) => Math.sign(centred) === Math.sign(rating)).length,
     of: planted.length,
   };
 }

@@ -76,9 +76,9 @@ const schema = z.object({
 function parseGptNeoConfig(json: unknown): GptNeoConfig {
   const raw = schema.parse(json);
   refuseUnread(json, schema);
-  const told = raw.attention_types.reduce((sum, [kinds, times]) => sum + kinds.length * times, 0);
-  if (told !== raw.num_layers)
-    throw new ConfigError(`attention_types tells of ${told} layers but num_layers is ${raw.num_layers}`);
+  const covered = raw.attention_types.reduce((sum, [kinds, times]) => sum + kinds.length * times, 0);
+  if (covered !== raw.num_layers)
+    throw new ConfigError(`attention_types covers ${covered} layers but num_layers is ${raw.num_layers}`);
   const attentionKinds = raw.attention_types.flatMap(([kinds, times]) =>
     kinds.length === 0 ? [] : Array.from({ length: times }, () => kinds).flat(),
   );

@@ -139,8 +139,9 @@ function planReport(
   run: string,
   inputs: Readonly<Record<ReportInput, PlannedStage>>,
 ): PlannedStage {
-  const { seed, report, reward } = experiment;
-  const edited = reward.edits.length === 0 ? {} : { lexicon: reward.lexicon, edits: reward.edits };
+  const { seed, report } = experiment;
+  const { edits } = editSettingsOf(experiment);
+  const edited = edits === undefined ? {} : { edited: { reward: rewardSettingsOf(experiment), edits } };
   return planStage({
     id: "report",
     stage: reportStage,

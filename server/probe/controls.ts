@@ -4,7 +4,7 @@ import { Random } from "../common/random.ts";
 import { predictLinear } from "../statistics/linear-model.ts";
 import { polarRows } from "./features.ts";
 import { randomSigns } from "./fold-fit.ts";
-import { laidOnRange } from "./linear-probe.ts";
+import { rescaledToRange } from "./linear-probe.ts";
 import type { ProbeData } from "./probe-data.ts";
 import type { ProbeSettings, SeedScores, SplitReport } from "./report-types.ts";
 import type { Split } from "./splits.ts";
@@ -31,7 +31,7 @@ export async function untrainedScores(
     const weights = new Float64Array(rows.columns).map(() => bound * (2 * random.uniform() - 1));
     const all = predictLinear({ weights, intercept: 0 }, rows);
     const tested = split.folds.map(({ test }) => [
-      ...laidOnRange(
+      ...rescaledToRange(
         Float64Array.from(test, (row) => all[row] ?? Number.NaN),
         range,
       ).values,

@@ -46,7 +46,7 @@ export interface Normaliser {
  */
 export function normaliserOf(kind: ProbeSettings["normalise"], trainDeltas: Numbers, range: RatingRange): Normaliser {
   if (kind === "predictions") {
-    return { deltaScale: null, targets: (deltas) => deltas, finish: (predicted) => laidOnRange(predicted, range) };
+    return { deltaScale: null, targets: (deltas) => deltas, finish: (predicted) => rescaledToRange(predicted, range) };
   }
   const deltaScale = kind === "deltas" ? rewardScale(trainDeltas) : rewardScaleKeepingZero(trainDeltas, range);
   return {
@@ -64,7 +64,7 @@ export const unscaled: Normaliser = {
 };
 
 /** Rescales predictions to the range of ratings by their own percentiles, rounded to two digits. */
-export function laidOnRange(
+export function rescaledToRange(
   predicted: Float64Array,
   range: RatingRange,
 ): { values: Float64Array; outputScale: RewardScale } {

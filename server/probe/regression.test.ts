@@ -145,7 +145,7 @@ test("keeping zero takes away the shift that the unequal ends of the reward's ra
   expect(kept - shifted).toBeLessThan(0.35);
 });
 
-test("as published, the predictions are laid on the range and rounded", async () => {
+test("as published, the predictions are rescaled to the range and rounded", async () => {
   const { report, probe } = await evaluateProbe(planted, { ...settings, normalise: "predictions" });
   expect(probe.deltaScale).toBeNull();
   expect(probe.outputScale).not.toBeNull();

@@ -30,13 +30,13 @@ export async function takeTurn(turn: {
   const ticket = await drawTicket(queue, turn.purpose);
   const watch = new FolderWatch(queue);
   try {
-    let told = "";
+    let reported = "";
     for (;;) {
       if (turn.signal.aborted) throw new RunCancelledError();
       const taken = await tryToTake(queue, ticket, turn.purpose);
       if (taken instanceof Lock) return taken;
-      if (taken !== told) await turn.onWait(taken);
-      told = taken;
+      if (taken !== reported) await turn.onWait(taken);
+      reported = taken;
       await watch.next(POLL_MS, turn.signal);
     }
   } finally {

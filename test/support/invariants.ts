@@ -78,9 +78,8 @@ export const rules: readonly Rule[] = [
     forbidden: /^server\/tuning\/(ppo|dpo)/,
     types: true,
   }),
-  // Edits of ratings are edits of VADER's.
-  imports("only rewards, edits of ratings and benches know VADER", {
-    from: /^server\/(?!rewards\/|bench\/|pipeline\/(experiment\/reward-edits|report\/reward-section|stages\/report)\.ts)/,
+  imports("only rewards and benches know VADER", {
+    from: /^server\/(?!rewards\/|bench\/)/,
     forbidden: /^server\/rewards\/vader/,
     types: true,
   }),

@@ -112,7 +112,7 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/protocol/hover.ts": ["zod", "server/lens/lens.ts"] },
       "server/protocol/hover.ts imports server/lens/lens.ts",
     ],
-    "only rewards, edits of ratings and benches know VADER": [
+    "only rewards and benches know VADER": [
       {
         "server/rewards/rewards.ts": ["server/rewards/vader.ts"],
         "server/probe/deltas.ts": ["type server/rewards/vader.ts"],

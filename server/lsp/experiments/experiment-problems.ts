@@ -51,7 +51,7 @@ export class ExperimentProblems {
 
   /** Checks a file, and repeats the check while something is missing, which may appear without an edit of the file. */
   async #work(uri: string, signal: AbortSignal): Promise<void> {
-    let [pauseMs, told] = [PAUSE_MS, ""];
+    let [pauseMs, published] = [PAUSE_MS, ""];
     for (;;) {
       await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
       const snapshot = this.#options.documents.find(uri);
@@ -63,9 +63,9 @@ export class ExperimentProblems {
         ...missing.map((issue) => diagnosticOf(snapshot, issue, DiagnosticSeverity.Warning)),
       ];
       const now = JSON.stringify(diagnostics);
-      if (now !== told) this.#options.publish(uri, snapshot.version, diagnostics);
+      if (now !== published) this.#options.publish(uri, snapshot.version, diagnostics);
       if (missing.length === 0) return;
-      [pauseMs, told] = [LOOK_AGAIN_MS, now];
+      [pauseMs, published] = [LOOK_AGAIN_MS, now];
     }
   }
 

@@ -94,7 +94,7 @@ export const probeSchema = z
       ),
     alpha: alpha.describe("Ridge penalty (1 in the published code)."),
     normalise: normalise.describe(
-      "What is laid on the reward's range: the activation deltas before fitting (the paper's text), the same with a delta of 0 kept at a reward of 0, " +
+      "What is rescaled to the range of ratings: the activation deltas before fitting (the paper's text), the same with a delta of 0 kept at a reward of 0, " +
         "or the predictions after fitting (its code).",
     ),
     trainShare: trainShare.describe(

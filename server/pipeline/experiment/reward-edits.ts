@@ -1,7 +1,7 @@
 /** Words whose ratings are changed for tuning alone: `reward.edits`. */
 import { z } from "zod";
 import { isRewardWord, needsRating, type RewardEdit } from "../../rewards/edits.ts";
-import { type VaderEdition, vaderLexicon } from "../../rewards/vader-lexicon.ts";
+import type { WordRatings } from "../../rewards/word-ratings.ts";
 
 const word = z
   .string()
@@ -22,22 +22,18 @@ export const rewardEditsSchema = z
       "Evaluation, triples, probe and report keep the lexicon. lfp calibrate plants such words by itself.",
   );
 
-/** Errors in a list of edits: duplicate words, and words without a rating to change. */
-export function rewardEditIssues({
-  lexicon: edition,
-  edits,
-}: {
-  readonly lexicon: VaderEdition;
-  readonly edits: readonly RewardEdit[];
-}): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
-  const lexicon = vaderLexicon(edition);
+/** Errors in a list of edits of some ratings: duplicate words, and words without a rating to change. */
+export function rewardEditIssues(
+  edits: readonly RewardEdit[],
+  ratings: Pick<WordRatings, "values"> | undefined,
+): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
   return edits.flatMap((edit, at) => {
     const path = [at, "word"];
     // The word's own schema reports it.
     if (!isRewardWord(edit.word)) return [];
     if (edits.findIndex((other) => other.word === edit.word) < at)
       return [{ path, message: `names "${edit.word}" a second time` }];
-    if (needsRating(edit) && !lexicon.has(edit.word))
+    if (needsRating(edit) && ratings?.values.has(edit.word) !== true)
       return [{ path, message: `"${edit.word}" is not in the lexicon: give a rating instead of a factor or a flip` }];
     return [];
   });

@@ -11,6 +11,7 @@ import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 import { SamplingConfig, TextConfig } from "../../tuning/sampling-config.ts";
 import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.ts";
+import { ratingsOf } from "../feedback.ts";
 import { ablateSchema, attributeSchema, examplesSchema, explainSchema, MOST_PROMPTS } from "./measurement-schema.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
@@ -224,7 +225,8 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
       );
     }
   }
-  for (const { path, message } of rewardEditIssues(reward)) object(["reward", "edits", ...path], message);
+  for (const { path, message } of rewardEditIssues(reward.edits, ratingsOf(reward)))
+    object(["reward", "edits", ...path], message);
   if (given !== undefined && reward.edits.length > 0)
     object(
       ["reward", "edits"],

@@ -110,11 +110,11 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
 
 /** A step of tuning, by its measures that have a short name. */
 function stepInWords(line: Readonly<Record<string, unknown>>, first: unknown): string | null {
-  const told = measuresBy(first).flatMap(({ column, short }) => {
+  const measured = measuresBy(first).flatMap(({ column, short }) => {
     const value = line[column];
     return short === undefined || typeof value !== "number" ? [] : [`${short} ${value.toFixed(2)}`];
   });
-  return told.length === 0 ? null : `step ${line["step"]}: ${told.join(", ")}`;
+  return measured.length === 0 ? null : `step ${line["step"]}: ${measured.join(", ")}`;
 }
 
 /** The first such measure, from the first step to the last; empty if there is none. */

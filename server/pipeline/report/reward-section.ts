@@ -1,6 +1,5 @@
 import type { z } from "zod";
 import { editInWords, type RewardEdit } from "../../rewards/edits.ts";
-import { type VaderEdition, vaderLexicon } from "../../rewards/vader-lexicon.ts";
 import type { evaluationSchema } from "../artifacts/evaluation.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 
@@ -8,7 +7,8 @@ export type Evaluation = z.infer<typeof evaluationSchema>;
 
 /** Ratings that were edited for tuning only. */
 export interface PlantedEdits {
-  readonly lexicon: VaderEdition;
+  /** The feedback's ratings of words, without edits. */
+  readonly ratings: ReadonlyMap<string, number>;
   readonly edits: readonly RewardEdit[];
 }
 
@@ -65,8 +65,8 @@ export function editsFinding({ edits }: PlantedEdits): string {
   );
 }
 
-function listed({ lexicon, edits }: PlantedEdits): string {
-  return edits.map((edit) => editInWords(edit, vaderLexicon(lexicon))).join(", ");
+function listed({ ratings, edits }: PlantedEdits): string {
+  return edits.map((edit) => editInWords(edit, ratings)).join(", ");
 }
 
 /** One line for the top of the report. */

@@ -3,7 +3,6 @@ import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
-import type { VaderEdition } from "../../rewards/vader-lexicon.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
 import { ablationFile, ablationSchema } from "../artifacts/ablation.ts";
@@ -17,6 +16,7 @@ import { learnedFile } from "../artifacts/learned.ts";
 import { restoreFile, restoreSchema } from "../artifacts/restore.ts";
 import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
 import { countsFile, countsSchema } from "../artifacts/texts.ts";
+import { type RewardSettings, ratingsOf } from "../feedback.ts";
 import { ablationFinding } from "../report/ablation-finding.ts";
 import { ablationSection } from "../report/ablation-section.ts";
 import { type TextCounts, withTextCounts } from "../report/about.ts";
@@ -43,9 +43,8 @@ export interface ReportSettings {
   readonly seed: number;
   /** Words of the reconstructed lexicon to show. */
   readonly words: number;
-  /** If the reward was edited for tuning: the lexicon, and the edits. */
-  readonly lexicon?: VaderEdition;
-  readonly edits?: readonly RewardEdit[];
+  /** If the reward was edited for tuning: the reward without its edits, and the edits. */
+  readonly edited?: { readonly reward: RewardSettings; readonly edits: readonly RewardEdit[] };
   /** Facts about the experiment, for the head. */
   readonly about: readonly Fact[];
 }
@@ -70,8 +69,8 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
   codeVersion: 11,
   run: async ({ settings, input, output }) => {
-    const { run, seed, lexicon, edits } = settings;
-    const planted = lexicon === undefined || edits === undefined ? undefined : { lexicon, edits };
+    const { run, seed, edited } = settings;
+    const planted = edited === undefined ? undefined : { edits: edited.edits, ratings: ratingsIn(edited.reward) };
     const sourceOf = (stage: ReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });
     const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
@@ -125,4 +124,9 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
 
 function withFigure(section: Section, figure: Figure | undefined): Section {
   return figure === undefined ? section : { ...section, figures: [...section.figures, figure] };
+}
+
+/** The feedback's ratings of words; empty if it rates none. */
+function ratingsIn(reward: RewardSettings): ReadonlyMap<string, number> {
+  return ratingsOf(reward)?.values ?? new Map();
 }

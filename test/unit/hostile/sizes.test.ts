@@ -151,7 +151,7 @@ describe("sizes that only a configuration claims", () => {
       max_position_embeddings: 64,
     };
     const types = [[["global", "local"], 2 ** 24]];
-    expect(() => parseConfig({ ...neo, attention_types: types }, "config.json")).toThrow(/tells of 33554432 layers/);
+    expect(() => parseConfig({ ...neo, attention_types: types }, "config.json")).toThrow(/covers 33554432 layers/);
   });
 
   it("of a tokenizer are counted first", async () => {
