@@ -12,7 +12,8 @@ import { defaultProbeSettings } from "../probe/report-types.ts";
 import { type RowMatrix, rowMatrix } from "../statistics/linear-algebra.ts";
 import { type LinearModel, predictLinear } from "../statistics/linear-model.ts";
 import { fitRidge } from "../statistics/ridge.ts";
-import { spansOf, type Triple } from "../tasks/task.ts";
+import { spansOf } from "../tasks/contrast.ts";
+import type { Triple } from "../tasks/task.ts";
 
 /** One line of `lfp bench probe --json`. Times are wall-clock seconds. */
 export const probeBenchSchema = z.strictObject({

@@ -7,7 +7,8 @@ import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { LogRatioScorer, type ModelPair } from "../models/log-ratio.ts";
 import { modelOf } from "../models/model.ts";
-import { spansOf, type Triple } from "../tasks/task.ts";
+import { spansOf } from "../tasks/contrast.ts";
+import type { Triple } from "../tasks/task.ts";
 import { LogRatioCollection, type LogRatioOptions } from "./collect-log-ratio.ts";
 
 const oracle = readModelOracle("gpt-neox");

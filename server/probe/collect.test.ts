@@ -7,7 +7,7 @@ import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
-import { spansOf } from "../tasks/task.ts";
+import { spansOf } from "../tasks/contrast.ts";
 import { type CollectOptions, collectFeatures, FeatureCollection, rawActivations } from "./collect.ts";
 import { type SpanFeatures, tripleFeatures } from "./features.ts";
 

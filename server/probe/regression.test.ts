@@ -4,9 +4,9 @@ import { rowMatrix } from "../statistics/linear-algebra.ts";
 import { activationDeltas, rewardScale, toRewardRange } from "./deltas.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
 import { probeRewards } from "./linear-probe.ts";
-import type { PartStore } from "./parts.ts";
 import { evaluateProbe, partsOf } from "./regression.ts";
 import { defaultProbeSettings, type ProbeSettings, probeReportSchema } from "./report-types.ts";
+import type { PartStore } from "./saved-parts.ts";
 import { UnratedWordError } from "./word-means.ts";
 
 const settings: ProbeSettings = {

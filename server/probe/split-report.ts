@@ -6,7 +6,6 @@ import { tauDifference, type WordValues } from "./differences.ts";
 import type { TripleFeatures } from "./features.ts";
 import { drawFolds, type FoldDraw, foldDrawSchema, refitTest } from "./fold-draws.ts";
 import { type FoldResult, fitFold, foldResultSchema } from "./fold-fit.ts";
-import type { Keep } from "./parts.ts";
 import { type ControlInput, controlInputs, type ProbeData } from "./probe-data.ts";
 import {
   type LexiconEntry,
@@ -16,6 +15,7 @@ import {
   seedScoresSchema,
   type WordScores,
 } from "./report-types.ts";
+import type { Keep } from "./saved-parts.ts";
 import type { Split, SplitKind } from "./splits.ts";
 import { type ProbeTarget, targetOf } from "./targets.ts";
 import { describeFold, type RatedRows, wordMeans } from "./word-means.ts";

@@ -52,14 +52,6 @@ export type Triple = z.infer<typeof tripleSchema>;
 export const sides = ["positive", "neutral", "negative"] as const;
 export type Side = (typeof sides)[number];
 
-/**
- * The spans to read of triples, in the order of `TripleFeatures`: all positive versions, all negative ones, all
- * neutral ones.
- */
-export function spansOf(triples: readonly Triple[]): readonly TripleSide[] {
-  return (["positive", "negative", "neutral"] as const).flatMap((side) => triples.map((triple) => triple[side]));
-}
-
 /** Outcomes of making triples from texts, as counts. */
 export interface TripleCounts {
   readonly texts: number;

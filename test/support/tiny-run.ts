@@ -21,8 +21,9 @@ import { saveSae } from "../../server/sae/format.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
 import { type Sae, unitRows } from "../../server/sae/sae.ts";
+import { spansOf } from "../../server/tasks/contrast.ts";
 import { sentimentTask } from "../../server/tasks/sentiment/sentiment-task.ts";
-import { spansOf, type Triple } from "../../server/tasks/task.ts";
+import type { Triple } from "../../server/tasks/task.ts";
 
 export interface TinyRun {
   readonly folder: string;

@@ -2,7 +2,7 @@ import type { AblationEdit } from "../../ablate/edit.ts";
 import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
-import { spansOf } from "../../tasks/task.ts";
+import { spansOf } from "../../tasks/contrast.ts";
 import type { Journal } from "./journal.ts";
 import type { AblationSubject } from "./subject.ts";
 

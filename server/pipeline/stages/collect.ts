@@ -7,7 +7,7 @@ import type { Stage, StageContext } from "../../runs/stage.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { type PlacedSae, placeSae } from "../../sae/inference.ts";
-import { spansOf } from "../../tasks/task.ts";
+import { spansOf } from "../../tasks/contrast.ts";
 import { readFloats } from "../artifacts/array-files.ts";
 import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";

@@ -3,7 +3,7 @@ import { loadModel } from "../../models/checkpoint.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
 import { LogRatioCollection } from "../../probe/collect-log-ratio.ts";
 import type { Stage } from "../../runs/stage.ts";
-import { spansOf } from "../../tasks/task.ts";
+import { spansOf } from "../../tasks/contrast.ts";
 import { readFloats } from "../artifacts/array-files.ts";
 import { collectAll } from "../artifacts/collecting.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
