@@ -1,7 +1,7 @@
 /** Explains many features and scores the explanations, several at a time, until all are done or the cap is reached. */
 import { Random } from "../common/random.ts";
-import { CapReachedError } from "./errors.ts";
-import { inertLine } from "./plain-text.ts";
+import { CapReachedError } from "../endpoint/errors.ts";
+import { inertLine } from "../endpoint/plain-text.ts";
 import { type Lost, type Score, scoreExplanation } from "./score.ts";
 import type { Explainer, Explanation, FeatureCase, Relevance } from "./types.ts";
 

@@ -4,12 +4,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson, sensibleAnswer } from "../../test/support/fake-openai.ts";
 import { greatFeature } from "../../test/support/great-feature.ts";
 import { Random } from "../common/random.ts";
-import { endpointExplainer } from "./endpoint/endpoint-explainer.ts";
-import { firstForm, weakerForm } from "./endpoint/forms.ts";
-import { jsonIn, withoutThinking } from "./endpoint/json-text.ts";
-import { readReply } from "./endpoint/reply.ts";
-import { Spend } from "./endpoint/spend.ts";
-import { saidBy } from "./endpoint/transport.ts";
+import { firstForm, weakerForm } from "../endpoint/forms.ts";
+import { jsonIn, withoutThinking } from "../endpoint/json-text.ts";
+import { readReply } from "../endpoint/reply.ts";
+import { Spend } from "../endpoint/spend.ts";
+import { saidBy } from "../endpoint/transport.ts";
+import { endpointExplainer } from "./endpoint-explainer.ts";
 import { type ExplainOptions, explainFeatures } from "./explain-features.ts";
 
 type Respond = (chat: SeenChat, response: Parameters<typeof sendAnswer>[0]) => void;

@@ -3,7 +3,7 @@
  * the share of its strength on words that the feedback rates. No key, no network; scored as any other, and marked as
  * offline.
  */
-import { inertLine } from "./plain-text.ts";
+import { inertLine } from "../endpoint/plain-text.ts";
 import type { ExampleWindow, Explainer, Explanation, FeatureCase, MarkedWindow, Relevance } from "./types.ts";
 import { activePlaces, termOf, wordAt } from "./window-text.ts";
 

@@ -2,6 +2,7 @@
  * Types of explaining. Explainers receive windows of text and numbers; they know no model, no dictionary and no
  * store.
  */
+import type { Outcome } from "../endpoint/outcome.ts";
 
 /** A stretch of text with one feature's activation at each token. */
 export interface ExampleWindow {
@@ -41,11 +42,6 @@ export interface MarkedWindow {
   /** Indices of the marked tokens, ascending. */
   readonly marked: readonly number[];
 }
-
-/** An answer, or the reason why it is missing. */
-export type Outcome<T> =
-  | { readonly kind: "answer"; readonly value: T }
-  | { readonly kind: "none"; readonly reason: string };
 
 /** Judgements of windows. */
 export interface Judgements {

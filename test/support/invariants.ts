@@ -12,9 +12,19 @@ const FILES = /^(node:)?(fs|child_process|sqlite)(\/|$)/;
 const ONNX_RUNTIME = /^(onnxruntime-(node|web|common)|@huggingface\/transformers)(\/|$)/;
 /** Globals that open a connection; `typeof fetch` in a type does not. */
 const NETWORK_GLOBALS = /(?<!typeof )(?<![.\w"'`])(?:globalThis\.)?(?:fetch|WebSocket|EventSource|XMLHttpRequest)\s*\(/;
-const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|explain\/|rewards\/grader)/;
+const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|endpoint\/)/;
 /** Parts that know nothing of one another; server/pipeline joins them. */
-const SEPARATE_PARTS = ["tuning", "sae", "learned", "calibration", "probe", "explain", "ablate", "lens"] as const;
+const SEPARATE_PARTS = [
+  "tuning",
+  "sae",
+  "learned",
+  "calibration",
+  "probe",
+  "explain",
+  "grading",
+  "ablate",
+  "lens",
+] as const;
 const LONGEST_FILE = 450;
 /** The pipeline joins everything, and would grow most. */
 const LONGEST_PIPELINE_FILE = 300;
@@ -91,7 +101,7 @@ export const rules: readonly Rule[] = [
     }),
   ),
   {
-    name: "only models/hub, explain and rewards/grader open connections",
+    name: "only models/hub and endpoint open connections",
     violations: (files) => {
       const others = files.filter(({ path }) => path.startsWith("server/") && !MAY_CONNECT.test(path));
       const calls = others.flatMap(({ path, source }) =>
@@ -100,6 +110,16 @@ export const rules: readonly Rule[] = [
       return [...broken(others, ({ kind, target }) => kind === "value" && NETWORK.test(target)), ...calls];
     },
   },
+  imports("only explain, grading and the grader ask an endpoint, and pipeline and cli have them ask", {
+    from: /^server\/(?!endpoint\/|explain\/|grading\/|rewards\/grader|pipeline\/|cli\/)/,
+    forbidden: /^server\/endpoint\//,
+    types: true,
+  }),
+  imports("endpoint knows no feature, no data set and no run", {
+    from: /^server\/endpoint\//,
+    forbidden: /^server\/(?!endpoint\/|common\/)/,
+    types: true,
+  }),
   {
     name: "only models compares names of architectures",
     violations: (files) =>

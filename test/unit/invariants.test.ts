@@ -142,41 +142,53 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/pipeline/stages/tune.ts": ["type server/tuning/ppo.ts"] },
       "server/pipeline/stages/tune.ts imports server/tuning/ppo.ts",
     ],
-    "tuning imports none of sae, learned, calibration, probe, explain, ablate, lens": [
+    "tuning imports none of sae, learned, calibration, probe, explain, grading, ablate, lens": [
       { "server/tuning/ppo.ts": ["server/sae/sae.ts"] },
       "server/tuning/ppo.ts imports server/sae/sae.ts",
     ],
-    "sae imports none of tuning, learned, calibration, probe, explain, ablate, lens": [
+    "sae imports none of tuning, learned, calibration, probe, explain, grading, ablate, lens": [
       { "server/sae/sae.ts": ["server/probe/ridge.ts"] },
       "server/sae/sae.ts imports server/probe/ridge.ts",
     ],
-    "learned imports none of tuning, sae, calibration, probe, explain, ablate, lens": [
+    "learned imports none of tuning, sae, calibration, probe, explain, grading, ablate, lens": [
       { "server/learned/lexicon.ts": ["server/probe/word-scores.ts"] },
       "server/learned/lexicon.ts imports server/probe/word-scores.ts",
     ],
-    "calibration imports none of tuning, sae, learned, probe, explain, ablate, lens": [
+    "calibration imports none of tuning, sae, learned, probe, explain, grading, ablate, lens": [
       { "server/calibration/power.ts": ["type server/learned/report-types.ts"] },
       "server/calibration/power.ts imports server/learned/report-types.ts",
     ],
-    "probe imports none of tuning, sae, learned, calibration, explain, ablate, lens": [
+    "probe imports none of tuning, sae, learned, calibration, explain, grading, ablate, lens": [
       { "server/probe/ridge.ts": ["type server/sae/sae.ts"] },
       "server/probe/ridge.ts imports server/sae/sae.ts",
     ],
-    "explain imports none of tuning, sae, learned, calibration, probe, ablate, lens": [
+    "explain imports none of tuning, sae, learned, calibration, probe, grading, ablate, lens": [
       { "server/explain/scorer.ts": ["server/lens/lens.ts"] },
       "server/explain/scorer.ts imports server/lens/lens.ts",
     ],
-    "ablate imports none of tuning, sae, learned, calibration, probe, explain, lens": [
+    "grading imports none of tuning, sae, learned, calibration, probe, explain, ablate, lens": [
+      { "server/grading/questions.ts": ["type server/explain/types.ts"] },
+      "server/grading/questions.ts imports server/explain/types.ts",
+    ],
+    "ablate imports none of tuning, sae, learned, calibration, probe, explain, grading, lens": [
       { "server/ablate/edit.ts": ["type server/sae/sae.ts"] },
       "server/ablate/edit.ts imports server/sae/sae.ts",
     ],
-    "lens imports none of tuning, sae, learned, calibration, probe, explain, ablate": [
+    "lens imports none of tuning, sae, learned, calibration, probe, explain, grading, ablate": [
       { "server/lens/lens.ts": ["server/explain/scorer.ts"] },
       "server/lens/lens.ts imports server/explain/scorer.ts",
     ],
-    "only models/hub, explain and rewards/grader open connections": [
+    "only models/hub and endpoint open connections": [
       { "server/models/hub/client.ts": ["node:https"], "server/rewards/vader.ts": "const page = await fetch(url);" },
       "server/rewards/vader.ts calls fetch or opens a socket",
+    ],
+    "only explain, grading and the grader ask an endpoint, and pipeline and cli have them ask": [
+      { "server/tasks/pairs/contrasts.ts": ["type server/endpoint/chat.ts"] },
+      "server/tasks/pairs/contrasts.ts imports server/endpoint/chat.ts",
+    ],
+    "endpoint knows no feature, no data set and no run": [
+      { "server/endpoint/chat.ts": ["type server/explain/types.ts"] },
+      "server/endpoint/chat.ts imports server/explain/types.ts",
     ],
     "only models compares names of architectures": [
       { "server/pipeline/logits.ts": 'const centres = config.modelType !== "gemma";' },

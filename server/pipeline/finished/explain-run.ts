@@ -1,10 +1,10 @@
 /** Explains features of a finished run, offline or with a language model, and saves the explanations in its store. */
 
 import { Random } from "../../common/random.ts";
-import { checkAddress, type Endpoint } from "../../explain/endpoint/chat.ts";
-import { endpointExplainer, estimateCost } from "../../explain/endpoint/endpoint-explainer.ts";
-import { costOf, type Prices, Spend, type Usage } from "../../explain/endpoint/spend.ts";
-import { EndpointError } from "../../explain/errors.ts";
+import { checkAddress, type Endpoint } from "../../endpoint/chat.ts";
+import { EndpointError } from "../../endpoint/errors.ts";
+import { costOf, type Prices, Spend, type Usage } from "../../endpoint/spend.ts";
+import { endpointExplainer, estimateCost } from "../../explain/endpoint-explainer.ts";
 import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
 import type { Explainer } from "../../explain/types.ts";

@@ -1,3 +1,7 @@
+import { Chat, type ChatOptions, type Question } from "../endpoint/chat.ts";
+import type { Outcome } from "../endpoint/outcome.ts";
+import type { Usage } from "../endpoint/spend.ts";
+import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
 import type {
   ExampleWindow,
   Explainer,
@@ -5,13 +9,9 @@ import type {
   FeatureCase,
   Judgements,
   MarkedWindow,
-  Outcome,
   Relevance,
-} from "../types.ts";
-import { termOf } from "../window-text.ts";
-import { Chat, type ChatOptions, type Question } from "./chat.ts";
-import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
-import type { Usage } from "./spend.ts";
+} from "./types.ts";
+import { termOf } from "./window-text.ts";
 
 /** Number of windows in one question: one is cleanest, more are cheaper (reference/method.md 3.2). */
 const windowsAtOnce = 5;

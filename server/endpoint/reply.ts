@@ -1,9 +1,9 @@
 /** Parses a reply of the chat protocol. Only the needed members must be present; further ones may be of any shape. */
 
 import { z } from "zod";
-import { tryJson } from "../../common/json.ts";
-import { inertLine } from "../plain-text.ts";
+import { tryJson } from "../common/json.ts";
 import { withoutThinking } from "./json-text.ts";
+import { inertLine } from "./plain-text.ts";
 import type { Usage } from "./spend.ts";
 import { saidBy } from "./transport.ts";
 

@@ -1,4 +1,4 @@
-import { CapReachedError } from "../errors.ts";
+import { CapReachedError } from "./errors.ts";
 
 /** Prices of a million tokens, in dollars. */
 export interface Prices {

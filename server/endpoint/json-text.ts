@@ -1,5 +1,5 @@
 /** Extracts JSON from a model's output: skips its thinking, and offers every object of the rest. */
-import { tryJson } from "../../common/json.ts";
+import { tryJson } from "../common/json.ts";
 
 /** Markers of the end of thinking; the beginning may be in the prompt, so it may be missing. */
 const thinkingEnds =

@@ -6,12 +6,12 @@
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionTimeoutError } from "openai";
 import { z } from "zod";
-import { EndpointError } from "../errors.ts";
-import { inertLine } from "../plain-text.ts";
-import type { Outcome } from "../types.ts";
+import { EndpointError } from "./errors.ts";
 import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
 import { jsonIn } from "./json-text.ts";
+import type { Outcome } from "./outcome.ts";
 import { Patience, type PatienceOptions, type Refusal } from "./patience.ts";
+import { inertLine } from "./plain-text.ts";
 import { causeOf, refusalOf } from "./refusals.ts";
 import { type Reply, readReply } from "./reply.ts";
 import { nothing, type Reservation, type Spend, sumOf, type Usage } from "./spend.ts";

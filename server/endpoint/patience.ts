@@ -1,6 +1,6 @@
 /** Retry policy: whether to retry, and how long to wait: as long as the server says, or twice as long each time. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Random } from "../../common/random.ts";
+import type { Random } from "../common/random.ts";
 
 export interface PatienceOptions {
   /** Maximum number of tries of one request. */

@@ -4,8 +4,8 @@
  */
 
 import { z } from "zod";
-import { bodyWithin, LargeBodyError } from "../../common/bounded-body.ts";
-import { tryJson } from "../../common/json.ts";
+import { bodyWithin, LargeBodyError } from "../common/bounded-body.ts";
+import { tryJson } from "../common/json.ts";
 
 /** The server answered with an error status. */
 export class StatusError extends Error {

@@ -3,10 +3,10 @@
  * one.
  */
 import { APIConnectionError, APIConnectionTimeoutError } from "openai";
-import { messageOf } from "../../common/errors.ts";
-import { EndpointError } from "../errors.ts";
-import { inertLine } from "../plain-text.ts";
+import { messageOf } from "../common/errors.ts";
+import { EndpointError } from "./errors.ts";
 import { type Refusal, retryAfterOf } from "./patience.ts";
+import { inertLine } from "./plain-text.ts";
 import { StatusError, UnfitAnswerError } from "./transport.ts";
 
 export interface Asked {
