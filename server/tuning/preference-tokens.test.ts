@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { loadTokenizer } from "../models/tokenizer.ts";
-import type { PairTokensConfig } from "./dpo-config.ts";
 import { PairTokensError } from "./dpo-errors.ts";
+import type { PairTokensConfig } from "./pair-tokens-config.ts";
 import { type PairTokens, type PreferencePair, pairTokens } from "./preference-tokens.ts";
 
 const root = new URL("../../", import.meta.url);

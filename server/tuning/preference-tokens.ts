@@ -8,9 +8,9 @@
  *   beginning and an answer at its end.
  */
 import type { Tokenizer } from "../models/tokenizer.ts";
-import type { PairTokensConfig } from "./dpo-config.ts";
 import { PairTokensError } from "./dpo-errors.ts";
 import type { TokenizedAnswer, TokenPair } from "./pair-batch.ts";
+import type { PairTokensConfig } from "./pair-tokens-config.ts";
 
 export interface PreferencePair {
   readonly prompt: string;

@@ -8,7 +8,7 @@ import { DataSplitError, NotCachedError } from "../../models/hub/errors.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { resolveDataFiles } from "../../models/hub-data.ts";
 import { resolveReference } from "../../models/open.ts";
-import { dataFileEndings } from "../data/texts.ts";
+import { dataFileEndings } from "../data/rows.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import { modelFitIssues } from "./model-fit.ts";
 import { type Experiment, givenModelOf } from "./schema.ts";

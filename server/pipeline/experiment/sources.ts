@@ -1,7 +1,7 @@
 /** Sources of texts. */
 import { z } from "zod";
 import { parseHubReference } from "../../models/hub.ts";
-import { dataFileEndings } from "../data/texts.ts";
+import { dataFileEndings } from "../data/rows.ts";
 
 const fileSource = z
   .strictObject({

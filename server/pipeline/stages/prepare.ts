@@ -5,7 +5,8 @@ import { endlessMarksAt } from "../../models/tokenizer.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { writeJson, writeJsonLines } from "../artifacts/json-files.ts";
 import { analysisTexts, countsFile, heldOutTexts, type SourceText, tuningTexts } from "../artifacts/texts.ts";
-import { DataFileError, MOST_TEXT_UNITS, readTexts } from "../data/texts.ts";
+import { DataFileError, MOST_TEXT_UNITS } from "../data/rows.ts";
+import { readTexts } from "../data/texts.ts";
 import { heldOutCount } from "../experiment/schema.ts";
 
 /** A source of texts: files in order, the field that contains the text, and the maximum number of rows. */
