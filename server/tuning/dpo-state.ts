@@ -2,8 +2,7 @@
 import { z } from "zod";
 import type { DpoConfig } from "./dpo-config.ts";
 import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
-import { PpoStateError } from "./ppo-errors.ts";
-import type { tensorsFile } from "./ppo-state.ts";
+import { TrainerStateError, type tensorsFile } from "./trainer-state.ts";
 
 /** A trainer's state apart from its tensors. */
 export const DpoProgress = z
@@ -27,10 +26,10 @@ export interface DpoState {
   readonly files: { readonly [tensorsFile]: AsyncIterable<Uint8Array>; readonly [referenceFile]: Uint8Array };
 }
 
-/** Parses a saved state. Throws `PpoStateError` if no trainer saved it. */
+/** Parses a saved state. Throws `TrainerStateError` if no trainer saved it. */
 export function parseDpoProgress(state: unknown): DpoProgress {
   const parsed = DpoProgress.safeParse(state);
-  if (!parsed.success) throw new PpoStateError(`not the state of a DPO run: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new TrainerStateError(`not the state of a DPO run: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }
 
@@ -38,14 +37,14 @@ export function referenceBytes(reference: readonly PairLogProbs[]): Uint8Array {
   return new Uint8Array(Float32Array.from(reference.flatMap(({ chosen, rejected }) => [chosen, rejected])).buffer);
 }
 
-/** The inverse of `referenceBytes`. Throws `PpoStateError` if the bytes do not fit these pairs. */
+/** The inverse of `referenceBytes`. Throws `TrainerStateError` if the bytes do not fit these pairs. */
 export function referenceFrom(
   bytes: Uint8Array,
   { pairs, config }: { readonly pairs: readonly TokenPair[]; readonly config: Pick<DpoConfig, "reference"> },
 ): PairLogProbs[] {
   const expected = config.reference === "once" ? 8 * pairs.length : 0;
   if (bytes.length !== expected)
-    throw new PpoStateError(
+    throw new TrainerStateError(
       `the saved state has ${bytes.length} bytes of the reference's log-probabilities; these pairs have ${expected}: it belongs to other pairs`,
     );
   const values = new Float32Array(Uint8Array.from(bytes).buffer);

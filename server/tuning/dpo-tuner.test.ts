@@ -3,17 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { collected } from "../../test/support/saved-state.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { plainReward } from "../rewards/reward.ts";
-import type { Checkpoint } from "../runs/stage.ts";
+import type { CheckpointContent } from "../runs/stage.ts";
 import { DpoConfig, dpoPresets } from "./dpo-config.ts";
 import { openDpoTuner } from "./dpo-tuner.ts";
 import { paperSampling } from "./sampling-config.ts";
-import type { Tuner, TunerInput } from "./tuner.ts";
+import type { PreparationProgress, TunerInput } from "./tuner.ts";
 
 let device: Device;
 let folder = "";
@@ -44,7 +45,7 @@ it("samples its pairs once, learns from them, and goes on from a checkpoint with
   while (whole.done < whole.steps) expected.push(await whole.step());
   await using first = await openDpoTuner(await inputOf([]), config);
   const got: unknown[] = [await first.step(), await first.step()];
-  const saved = await collected(first);
+  const saved = await collected(first.capture());
   const askedAgain: number[] = [];
   await using second = await openDpoTuner(await inputOf(askedAgain), config, saved);
   expect(askedAgain).toEqual([]);
@@ -53,6 +54,38 @@ it("samples its pairs once, learns from them, and goes on from a checkpoint with
   expect(got).toEqual(expected);
   await second.save(folder);
   expect((await loadModel(device, folder)).config.modelType).toBe("gpt_neox");
+}, 60_000);
+
+it("tells how many pairs it has, and goes on sampling from a checkpoint with the same bits", async () => {
+  const told: PreparationProgress[] = [];
+  const captured: CheckpointContent[] = [];
+  const watched = async (asked: number[]): Promise<TunerInput> => ({
+    ...(await inputOf(asked)),
+    onPrepared: async (progress, capture) => {
+      told.push(progress);
+      captured.push(capture());
+    },
+  });
+  await using whole = await openDpoTuner(await watched([]), config);
+  const [first, second, third, ...read] = told;
+  expect([first, second, third].map((one) => one?.unit)).toEqual(["pairs", "pairs", "pairs"]);
+  expect(first?.done).toBeGreaterThan(0);
+  expect(third?.done).toBe(third?.total);
+  expect(read.map(({ unit }) => unit)).toContain("pairs read by the reference");
+  const saved = captured.slice(0, 2);
+  for (const [at, content] of [...saved, captured.at(-1)].entries()) {
+    if (content === undefined) throw new Error("nothing was captured");
+    const asked: number[] = [];
+    await using again = await openDpoTuner(await watched(asked), config, await collected(content));
+    expect(asked).toEqual(Array.from({ length: Math.max(0, 2 - at) }, () => 24));
+    expect((await collected(again.capture())).state).toEqual((await collected(whole.capture())).state);
+    expect(await (await collected(again.capture())).read("pairs.json")).toEqual(
+      await (await collected(whole.capture())).read("pairs.json"),
+    );
+  }
+  await expect(
+    openDpoTuner({ ...(await inputOf([])), onPrepared: () => Promise.reject(new Error("asked to stop")) }, config),
+  ).rejects.toThrow("asked to stop");
 }, 60_000);
 
 it("shows what it learned from, and logs what it says that it measures", async () => {
@@ -96,22 +129,5 @@ async function inputOf(asked: number[]): Promise<TunerInput> {
     random: Random.fromSeed(1),
     sampling: { ...paperSampling, rows: 8, scoredRows: 8 },
     text: { prependBos: true },
-  };
-}
-
-async function collected(tuner: Tuner): Promise<Checkpoint> {
-  const { state, files = {} } = tuner.capture();
-  const bytes = new Map<string, Uint8Array>();
-  for (const [name, content] of Object.entries(files)) {
-    const parts: Uint8Array[] = [];
-    if (typeof content === "string") parts.push(Buffer.from(content));
-    else if (content instanceof Uint8Array) parts.push(content);
-    else for await (const part of content) parts.push(part.slice());
-    bytes.set(name, Buffer.concat(parts));
-  }
-  return {
-    state,
-    fileNames: [...bytes.keys()],
-    read: async (name) => bytes.get(name) ?? new Uint8Array(),
   };
 }

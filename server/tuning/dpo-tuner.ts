@@ -6,6 +6,7 @@ import { createDpoTrainer, type DpoTrainer } from "./dpo.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { makePrompts } from "./prompts.ts";
 import { createPairSampler, type SampledPairs, samplePairs, tokenPairOf } from "./sampled-pairs.ts";
+import { tensorsFile } from "./trainer-state.ts";
 import type { Tuner, TunerInput, TunerStep } from "./tuner.ts";
 
 /**
@@ -13,9 +14,15 @@ import type { Tuner, TunerInput, TunerStep } from "./tuner.ts";
  * `DpoTrainer.restore` throw.
  */
 export async function openDpoTuner(input: TunerInput, config: DpoConfig, saved?: Checkpoint): Promise<Tuner> {
-  const made = saved === undefined ? await sampledBy(input, config) : await readPairs(saved);
+  // A checkpoint without tensors is of the time before the first step.
+  const trained = saved?.fileNames.includes(tensorsFile) === true ? saved : undefined;
+  const known = saved === undefined ? undefined : await readPairs(saved);
+  const made = trained === undefined || known === undefined ? await sampledBy(input, config, known) : known;
   const pairs = made.pairs.map(tokenPairOf);
-  return new DpoTuner(await createDpoTrainer({ ...input, pairs, config }, saved), config, made);
+  const onReference = async (done: number, total: number): Promise<void> => {
+    await input.onPrepared?.({ done, total, unit: "pairs read by the reference" }, () => pairsOnly(made));
+  };
+  return new DpoTuner(await createDpoTrainer({ ...input, pairs, config, onReference }, trained), config, made);
 }
 
 /** File of the sampled pairs, so that a resumed tuning does not sample them again. */
@@ -64,7 +71,7 @@ class DpoTuner implements Tuner {
 
   capture(): CheckpointContent {
     const { state, files } = this.#trainer.state();
-    return { state, files: { ...files, [pairsFile]: new TextEncoder().encode(JSON.stringify(this.#made)) } };
+    return { state, files: { ...files, [pairsFile]: bytesOf(this.#made) } };
   }
 
   async save(folder: string): Promise<void> {
@@ -76,8 +83,12 @@ class DpoTuner implements Tuner {
   }
 }
 
-async function sampledBy(input: TunerInput, { pairs }: DpoConfig): Promise<SampledPairs> {
-  const { device, reference, tokenizer, texts, reward, random, signal } = input;
+async function sampledBy(
+  input: TunerInput,
+  { pairs }: DpoConfig,
+  known: SampledPairs | undefined,
+): Promise<SampledPairs> {
+  const { device, reference, tokenizer, texts, reward, random, signal, onPrepared } = input;
   const options = { ...input.sampling, ...input.text, bosId: reference.config.bosId };
   const prompts = makePrompts(texts, tokenizer, options, random.fork("prompts")).slice(0, pairs.prompts);
   const sampling = { ...input.sampling, ...pairs };
@@ -91,11 +102,26 @@ async function sampledBy(input: TunerInput, { pairs }: DpoConfig): Promise<Sampl
       sampling,
       random: random.fork("pairs"),
       signal,
-      onBatch: async () => signal?.throwIfAborted(),
+      ...(known === undefined ? {} : { known }),
+      onBatch: async (made) => {
+        signal?.throwIfAborted();
+        // A prompt whose completions tie gives no pair.
+        const progress = { done: made.pairs.length, total: prompts.length - made.ties, unit: "pairs" };
+        await onPrepared?.(progress, () => pairsOnly(made));
+      },
     });
   } finally {
     await sampler.dispose();
   }
+}
+
+/** A checkpoint before the first step: the pairs so far. */
+function pairsOnly(made: SampledPairs): CheckpointContent {
+  return { state: { steps: 0 }, files: { [pairsFile]: bytesOf(made) } };
+}
+
+function bytesOf(made: SampledPairs): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(made));
 }
 
 const answer = z.object({

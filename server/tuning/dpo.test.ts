@@ -6,20 +6,22 @@ import { expectClose } from "../../test/conformance/close-to.ts";
 import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { modelFolder } from "../../test/conformance/fixtures.ts";
 import { type DpoFixture, readDpoFixture } from "../../test/support/dpo-fixture.ts";
+import { collected } from "../../test/support/saved-state.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
+import { NonFiniteError } from "../engine/errors.ts";
 import { gradients } from "../engine/gradients.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
-import { createDpoTrainer, type DpoMetrics, type DpoTrainer, type DpoTrainerOptions } from "./dpo.ts";
+import { createDpoTrainer, type DpoMetrics, type DpoTrainerOptions } from "./dpo.ts";
 import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
 import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
 import { dpoLoss } from "./dpo-loss.ts";
 import type { TokenPair } from "./pair-batch.ts";
-import { PpoStateError } from "./ppo-errors.ts";
+import { TrainerStateError } from "./trainer-state.ts";
 
 const fixture = readDpoFixture();
 const { settings } = fixture;
@@ -132,7 +134,7 @@ describe("a trainer", () => {
     while (!whole.done) expected.push((await whole.step()).metrics);
     const first = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }));
     const got = [(await first.step()).metrics, (await first.step()).metrics, (await first.step()).metrics];
-    const saved = await collected(first);
+    const saved = await collected(first.state());
     const second = await createDpoTrainer(await optionsOf(cpu, { steps: 8 }, { order: "shuffled" }), saved);
     expect(second.steps).toBe(3);
     while (!second.done) got.push((await second.step()).metrics);
@@ -188,6 +190,48 @@ describe("a trainer", () => {
     await trainer.dispose();
   });
 
+  it("stops where the margin has collapsed: chosen and rejected the wrong way round", async () => {
+    // The reference likes each chosen answer ten nats more than the policy does, so every margin starts at beta times -10.
+    const trainer = await createDpoTrainer(
+      await optionsOf(cpu, {
+        steps: 20,
+        learningRate: 1e-6,
+        stop: { window: 3, minMargin: -0.5, minChosenReward: -50 },
+      }),
+    );
+    const before = await collected(trainer.state());
+    const reference = Float32Array.from({ length: 2 * pairs.length }, (_, at) => (at % 2 === 0 ? -20 : -30));
+    await trainer.restore({
+      state: before.state,
+      read: async (name) => (name === "reference.f32" ? new Uint8Array(reference.buffer) : await before.read(name)),
+    });
+    const margins: number[] = [];
+    await expect(async () => {
+      while (!trainer.done) margins.push((await trainer.step()).metrics["rewards/margins"]);
+    }).rejects.toThrow(
+      /step \d+: the mean margin of chosen over rejected answers is -\d+\.\d+, below the bound of -0\.5/,
+    );
+    expect(margins.length).toBeGreaterThanOrEqual(2);
+    await expect(trainer.save(folder)).rejects.toThrow(DpoCollapseError);
+    await trainer.dispose();
+  });
+
+  it("stops at a loss that is no number, and keeps the last good state", async () => {
+    const trainer = await createDpoTrainer(await optionsOf(cpu, { steps: 20 }));
+    const good = await collected(trainer.state());
+    const reference = new Float32Array(2 * pairs.length).fill(Number.NaN);
+    await trainer.restore({
+      state: good.state,
+      read: async (name) => (name === "reference.f32" ? new Uint8Array(reference.buffer) : await good.read(name)),
+    });
+    await expect(trainer.step()).rejects.toThrow(NonFiniteError);
+    await expect(trainer.step()).rejects.toThrow(NonFiniteError);
+    expect(() => trainer.state()).toThrow(NonFiniteError);
+    await trainer.restore(good);
+    expect((await trainer.step()).metrics.loss).toBeCloseTo(Math.log(2), 4);
+    await trainer.dispose();
+  });
+
   it("refuses settings that contradict each other, with their place", () => {
     const path = (changes: object): unknown => DpoConfig.safeParse({ ...config, ...changes }).error?.issues[0]?.path;
     expect(path({})).toBeUndefined();
@@ -206,9 +250,9 @@ describe("a trainer", () => {
 
   it("refuses the state of other pairs", async () => {
     const trainer = await createDpoTrainer(await optionsOf(cpu));
-    const saved = await collected(trainer);
+    const saved = await collected(trainer.state());
     await expect(createDpoTrainer(await optionsOf(cpu, {}, { pairs: pairs.slice(0, 40) }), saved)).rejects.toThrow(
-      PpoStateError,
+      TrainerStateError,
     );
     await trainer.dispose();
   });
@@ -253,18 +297,4 @@ function expectStep(got: DpoMetrics, expected: DpoFixture["runs"][number]["steps
     const found = Object.entries(named).find(([key]) => key === name)?.[1] ?? Number.NaN;
     expectClose(`step ${got.step}: ${name}`, [found], [value], { absolute: 1e-4, relative: 1e-4 });
   }
-}
-
-async function collected(trainer: DpoTrainer) {
-  const { state, files } = trainer.state();
-  const bytes = new Map<string, Uint8Array>();
-  for (const [name, content] of Object.entries(files)) {
-    if (content instanceof Uint8Array) bytes.set(name, content);
-    else {
-      const parts: Uint8Array[] = [];
-      for await (const part of content) parts.push(part.slice());
-      bytes.set(name, Buffer.concat(parts));
-    }
-  }
-  return { state, read: async (name: string) => bytes.get(name) ?? new Uint8Array() };
 }

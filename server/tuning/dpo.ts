@@ -16,7 +16,7 @@ import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referen
 import { EpochBatches } from "./epoch-batches.ts";
 import { type PairLogProbs, PairScorer, pairInputs, placesOf, type TokenPair } from "./pair-batch.ts";
 import { learningRateAt } from "./ppo-config.ts";
-import { restoreTensors, type SavedPpoState, tensorBytes, tensorsFile } from "./ppo-state.ts";
+import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
 
 export interface DpoTrainerOptions extends DpoModels {
   /** Trained in place; initially the same model as the reference. */
@@ -62,7 +62,7 @@ export interface DpoStep {
  * Creates a trainer; if the reference is scored only once, scores it now. Throws `TooFewPairsError`, `DpoModelError`,
  * `ContextLengthError` and what compiling throws.
  */
-export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedPpoState): Promise<DpoTrainer> {
+export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedState): Promise<DpoTrainer> {
   checkModels(options);
   const trainer = new DpoTrainer(options, await DpoPrograms.create(options, options.config));
   if (saved !== undefined) await trainer.restore(saved);
@@ -154,8 +154,8 @@ export class DpoTrainer {
     };
   }
 
-  /** Resets the trainer to a saved state. Throws `PpoStateError` if it belongs to another model or other pairs. */
-  async restore(saved: SavedPpoState): Promise<void> {
+  /** Resets the trainer to a saved state. Throws `TrainerStateError` if it belongs to another model or other pairs. */
+  async restore(saved: SavedState): Promise<void> {
     const progress = parseDpoProgress(saved.state);
     const reference = referenceFrom(await saved.read(referenceFile), this.#options);
     await restoreTensors(this.#stores, await saved.read(tensorsFile));

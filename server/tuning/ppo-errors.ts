@@ -48,11 +48,6 @@ export class TooFewPromptsError extends LfpError {
   }
 }
 
-/** A saved state belongs to other settings or another model. */
-export class PpoStateError extends LfpError {
-  readonly code = "input";
-}
-
 /** Policy and reference model, or model and prompts, do not belong together. */
 export class PpoModelError extends LfpError {
   readonly code = "input";

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { expectClose } from "../../test/conformance/close-to.ts";
 import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { type PpoRun, readPpoFixture } from "../../test/support/ppo-fixture.ts";
+import { collected } from "../../test/support/saved-state.ts";
 import { tinyOptions, tinyTokenizer } from "../../test/support/tiny-ppo.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -12,12 +13,12 @@ import { loadModel, readFloats } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
 import { plainReward, type Reward } from "../rewards/reward.ts";
 import { createPpoTrainer, PpoTrainer, type PpoTrainerOptions } from "./ppo.ts";
-import { NegativeKlError, NonFiniteRewardError, PpoModelError, PpoStateError, RunawayKlError } from "./ppo-errors.ts";
+import { NegativeKlError, NonFiniteRewardError, PpoModelError, RunawayKlError } from "./ppo-errors.ts";
 import { compilePrograms } from "./ppo-programs.ts";
 import { checkKl } from "./ppo-signal.ts";
-import type { PpoState, SavedPpoState } from "./ppo-state.ts";
 import { promptBatches } from "./prompts.ts";
 import type { Sampler } from "./rollout.ts";
+import { type SavedState, TrainerStateError } from "./trainer-state.ts";
 
 let device: Device;
 let folder = "";
@@ -146,9 +147,9 @@ describe("resuming", () => {
   it("refuses what is not its state, and is as it was", async () => {
     const trainer = await createPpoTrainer(await tinyOptions(device));
     const before = await collected(trainer.capture());
-    const short: SavedPpoState = { state: before.state, read: async () => new Uint8Array(8) };
-    await expect(trainer.restore(short)).rejects.toThrow(PpoStateError);
-    const foreign: SavedPpoState = { ...before, state: { steps: -1 } };
+    const short: SavedState = { state: before.state, read: async () => new Uint8Array(8) };
+    await expect(trainer.restore(short)).rejects.toThrow(TrainerStateError);
+    const foreign: SavedState = { ...before, state: { steps: -1 } };
     await expect(trainer.restore(foreign)).rejects.toThrow(/steps/);
     const after = await collected(trainer.capture());
     expect(after.state).toEqual(before.state);
@@ -251,11 +252,3 @@ const exactly = { absolute: 1e-12, relative: 0 };
 const textOf = (ids: Iterable<number>): string => tinyTokenizer.decode(ids);
 const withoutEos = (ids: readonly number[]): number[] => ids.filter((id) => id !== eos);
 const meanOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-
-/** A state as it stands now, in memory. */
-async function collected({ state, files }: PpoState): Promise<SavedPpoState> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of files["tensors.f32"]) chunks.push(chunk);
-  const bytes = Buffer.concat(chunks);
-  return { state, read: async () => bytes };
-}

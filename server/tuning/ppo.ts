@@ -21,16 +21,10 @@ import type { LossNodes } from "./ppo-loss.ts";
 import { adaptKlCoefficient } from "./ppo-math.ts";
 import { compilePrograms, type PpoProgramOptions, type PpoPrograms } from "./ppo-programs.ts";
 import { checkKl, learningSignal, type Signal } from "./ppo-signal.ts";
-import {
-  type PpoState,
-  parseProgress,
-  restoreTensors,
-  type SavedPpoState,
-  tensorBytes,
-  tensorsFile,
-} from "./ppo-state.ts";
+import { type PpoState, parseProgress } from "./ppo-state.ts";
 import { type Prompt, promptBatches } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
+import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
 import type { Tuner, TunerStep } from "./tuner.ts";
 
 export interface PpoTrainerOptions extends PpoProgramOptions {
@@ -175,10 +169,10 @@ export class PpoTrainer implements Tuner {
   }
 
   /**
-   * Resets the trainer to a saved state. Throws `PpoStateError`, and changes nothing, if it belongs to another
+   * Resets the trainer to a saved state. Throws `TrainerStateError`, and changes nothing, if it belongs to another
    * model.
    */
-  async restore(saved: SavedPpoState): Promise<void> {
+  async restore(saved: SavedState): Promise<void> {
     const progress = parseProgress(saved.state);
     await restoreTensors(this.#stores, await saved.read(tensorsFile));
     this.#seed = progress.seed;

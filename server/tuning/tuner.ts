@@ -23,6 +23,18 @@ export interface TunerInput extends CompletionConfig {
   readonly random: Random;
   /** Aborts long waits, which then throw the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Awaited after every part of the work before the first step. `capture` gives a checkpoint to go on from there; it
+   * throws to stop.
+   */
+  readonly onPrepared?: (progress: PreparationProgress, capture: () => CheckpointContent) => Promise<void>;
+}
+
+/** How much of the work before the first step is done: `done` of `total` of `unit`, such as pairs. */
+export interface PreparationProgress {
+  readonly done: number;
+  readonly total: number;
+  readonly unit: string;
 }
 
 /** Result of a step. */

@@ -5,7 +5,7 @@ import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type EvaluatedPair, evaluatePair } from "../../tuning/evaluate.ts";
 import { makePrompts } from "../../tuning/prompts.ts";
-import type { TunerTable } from "../../tuning/tuner.ts";
+import type { TunerInput, TunerTable } from "../../tuning/tuner.ts";
 import { tuners } from "../../tuning/tuners.ts";
 import type { TuningOf } from "../../tuning/tuning-kind.ts";
 import type { TuningKinds } from "../../tuning/tunings.ts";
@@ -56,9 +56,13 @@ export async function tuneModel<K>(
     const cut = contextNote(policy);
     if (cut !== undefined) context.message(cut);
     const texts = (await readJsonLines(input("texts"), tuningTexts, sourceText)).map((one) => one.text);
-    const given = { device, policy, reference, tokenizer, texts, reward, sampling, text, random, signal };
+    const onPrepared: TunerInput["onPrepared"] = async ({ done, total, unit }, capture) => {
+      context.progress(done, total, unit);
+      await context.stepDone(capture);
+    };
+    const given = { device, policy, reference, tokenizer, texts, reward, sampling, text, random, signal, onPrepared };
     await using tuner = await table[tuning.kind](given, tuning, resumed);
-    if (resumed === undefined) context.log({ measures: tuner.measures });
+    if (tuner.done === 0) context.log({ measures: tuner.measures });
     while (tuner.done < tuner.steps) {
       const { metrics, shown } = await tuner.step();
       context.log({ ...metrics, ...shown });
