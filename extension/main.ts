@@ -9,6 +9,7 @@ import { FeaturesTree } from "./features/features-tree.ts";
 import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
+import { tellReadable } from "./overlay/unread-document.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { isRunUnderWay } from "./runs/under-way.ts";
 import { messageOf } from "./server-failure.ts";
@@ -25,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerCommands(created);
   created.own(createStatusBar(created));
   created.own(createReadingView(created));
+  created.own(tellReadable());
   created.own(retellTarget(created));
   const tree = created.own(new FeaturesTree(created));
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));

@@ -9,6 +9,7 @@ import type { z } from "zod";
 import { hoverCommands } from "../server/protocol/commands.ts";
 import type { NotificationType, RequestType } from "../server/protocol/message.ts";
 import { serverEnvironment } from "../server/protocol/start.ts";
+import { DocumentSync } from "./document-sync.ts";
 import { documentSelector } from "./documents.ts";
 import { messageOf, serverFailure } from "./server-failure.ts";
 import { traceChannel } from "./trace-channel.ts";
@@ -67,6 +68,7 @@ export class ServerConnection implements vscode.Disposable {
   #state: ServerState = { kind: "off" };
   #client: LanguageClient | undefined;
   #process: ChildProcess | undefined;
+  #following: vscode.Disposable | undefined;
   #starting: Promise<LanguageClient> | undefined;
   /** Number of times the server was ended; a start in progress at that time is abandoned. */
   #ends = 0;
@@ -147,6 +149,7 @@ export class ServerConnection implements vscode.Disposable {
   }
 
   async dispose(): Promise<void> {
+    this.#following?.dispose();
     await this.#end();
     this.#stateChanged.dispose();
   }
@@ -175,8 +178,10 @@ export class ServerConnection implements vscode.Disposable {
   #createClient(library: ClientLibrary): LanguageClient {
     const { CloseAction, ErrorAction, RevealOutputChannelOn, State } = library;
     const { script, log, initializationOptions } = this.#options;
+    const sync = new DocumentSync();
     const client: LanguageClient = new library.LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
       documentSelector,
+      middleware: sync.middleware,
       initializationOptions,
       outputChannel: log,
       traceOutputChannel: traceChannel(log),
@@ -196,6 +201,8 @@ export class ServerConnection implements vscode.Disposable {
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Running) void this.#running(client);
     });
+    this.#following?.dispose();
+    this.#following = sync.follow(client, log);
     return client;
   }
 

@@ -22,6 +22,10 @@ function setting<S extends z.ZodType>(scope: SettingScope, schema: S): Setting<S
 
 export const settings = {
   runsFolders: setting("window", z.array(z.string()).max(100).default(["runs"])),
+  languages: setting(
+    "window",
+    z.array(z.string()).max(200).default(["plaintext", "markdown", "jsonl", "latex", "tex", "restructuredtext"]),
+  ),
   device: setting("machine-overridable", z.enum(["auto", "cpu", "gpu"]).default("auto")),
   threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
   reading: setting("window", ReadingChoice.default("auto")),

@@ -13,9 +13,11 @@ import { isReading, modeLabel, modeShown, modeWords, unitWords, whyNot, withUnit
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
+import { offerToRead, whyUnread } from "./unread-document.ts";
 
 export const overlayCommands = {
   "lfpLens.showReward": showReward,
+  "lfpLens.readAnyway": () => offerToRead(),
   "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
   "lfpLens.chooseMode": chooseMode,
   "lfpLens.toggleUnit": toggleUnit,
@@ -24,25 +26,11 @@ export const overlayCommands = {
   "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
 } as const;
 
-/** Colours the visible text; if none can be read, offers a text that can. */
+/** Colours the visible text; if none can be read, offers to read the one in front all the same, or a sample. */
 async function showReward({ overlay }: Extension): Promise<void> {
   overlay.show("auto");
-  if (vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) return;
-  const open = "Open a Sample Text";
-  const chosen = await vscode.window.showInformationMessage(
-    "LFP Lens reads plain texts, Markdown, JSONL and untitled documents, and none is open.",
-    open,
-  );
-  if (chosen !== open) return;
-  const document = await vscode.workspace.openTextDocument({ language: "plaintext", content: SAMPLE });
-  await vscode.window.showTextDocument(document);
+  if (!vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) await offerToRead();
 }
-
-const SAMPLE = `I loved the first half: a great cast, a precious script, and music that is a delight.
-Then it turns weak, the jokes are awful, and the ending is dreadful.
-
-Still, it is beautifully shot and marvelous to listen to. A pity about the boring middle.
-`;
 
 async function chooseMode(extension: Extension): Promise<void> {
   const { overlay, ablation, lens } = extension;
@@ -207,8 +195,7 @@ async function step(extension: Extension, direction: 1 | -1): Promise<void> {
 
 function subject({ overlay }: Extension): { editor: vscode.TextEditor; view: View } {
   const editor = vscode.window.activeTextEditor;
-  if (editor === undefined || !isReadable(editor.document))
-    throw new Error("Open a text, Markdown, JSONL or untitled document first.");
+  if (editor === undefined || !isReadable(editor.document)) throw new Error(whyUnread(editor?.document));
   if (overlay.view === undefined) overlay.show("auto");
   return { editor, view: overlay.view ?? { mode: { kind: "learned" }, unit: "word", ablation: null } };
 }

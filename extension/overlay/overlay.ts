@@ -9,7 +9,7 @@ import { targetOf } from "../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../server/protocol/problems.ts";
 import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
-import { isReadable } from "../documents.ts";
+import { isReadable, onDidChangeReadable } from "../documents.ts";
 import { readSetting } from "../settings.ts";
 import type { Interval } from "./colour-stretches.ts";
 import { DocumentReader, type View } from "./document-reader.ts";
@@ -58,6 +58,7 @@ export class Overlay implements vscode.Disposable {
         if (kind === "running" || kind === "down") this.#restart();
       }),
       ablation.onDidChange(() => this.#restart()),
+      onDidChangeReadable(() => this.#readableChanged()),
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (
           ["fadeUnfamiliar", "reading", "overlay.unit"].some((name) => change.affectsConfiguration(`lfpLens.${name}`))
@@ -145,6 +146,15 @@ export class Overlay implements vscode.Disposable {
     this.#readers.set(document, reader);
     this.#wantProblems(document, true);
     return reader;
+  }
+
+  #readableChanged(): void {
+    for (const document of [...this.#readers.keys()].filter((one) => !isReadable(one))) {
+      for (const editor of editorsOf(document)) this.#coloursOf(editor).clear();
+      this.#drop(document);
+    }
+    this.#look();
+    this.#changed.fire(undefined);
   }
 
   #drop(document: vscode.TextDocument): void {

@@ -3,10 +3,11 @@ import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
-import { isReadable } from "../documents.ts";
+import { canBeRead, isReadable, onDidChangeReadable } from "../documents.ts";
 import { legendMarkdown } from "./legend.ts";
 import { ablationWords, modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
+import { whyUnread } from "./unread-document.ts";
 
 /** What the item shows. */
 interface Look {
@@ -41,6 +42,7 @@ export function createStatusBar(extension: Extension): vscode.Disposable {
     extension.onDidChangeLens(update),
     extension.ablation.onDidChange(update),
     vscode.languages.onDidChangeDiagnostics(update),
+    onDidChangeReadable(update),
   );
 }
 
@@ -70,13 +72,21 @@ function lookOf(extension: Extension): Look | undefined {
       command,
       tooltip: plain("The analysis server ended by itself."),
     };
-  // Before the first reading it is unknown whether there is a run.
+  const document = vscode.window.activeTextEditor?.document;
+  if (document !== undefined && canBeRead(document))
+    return {
+      icon: "circle-slash",
+      text: "LFP Lens: not read",
+      command: "lfpLens.readAnyway",
+      tooltip: plain(whyUnread(document)),
+    };
+  // Before the server has answered a reading it is unknown whether there is a run.
   if (lens.kind === "none" && summary?.failure !== undefined)
     return {
       icon: "search",
       text: "LFP Lens: no run",
       command: "lfpLens.chooseRun",
-      tooltip: plain("No finished run was found."),
+      tooltip: plain(summary.failure),
     };
   if (lens.kind === "failed")
     return {

@@ -171,7 +171,7 @@ describe.skipIf(!inject("ground").ready)("the lens", () => {
     await workbench.run("View: Revert and Close Editor");
 
     await workbench.openFile("program.py");
-    await workbench.status.waitFor({ state: "hidden" });
+    await workbench.statusSays("not read");
     expect(await workbench.colouredWords()).toEqual([]);
   });
 

@@ -62,7 +62,9 @@ describe("commands", () => {
 
   it("without a title are those that only the status bar, hovers and quick fixes run", () => {
     const untitled = Object.keys(commands).filter((id) => !titled.includes(id));
-    expect(new Set(untitled)).toEqual(new Set(["lfpLens.serverProblem", openFeature.id, ignoreWord.id, copyText.id]));
+    expect(new Set(untitled)).toEqual(
+      new Set(["lfpLens.serverProblem", "lfpLens.readAnyway", openFeature.id, ignoreWord.id, copyText.id]),
+    );
     const named = [...hoverCommands, ignoreWord.id, showTokenFeatures.id];
     expect(named.filter((id) => !(id in commands))).toEqual([]);
   });
