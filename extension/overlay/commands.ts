@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { LensState } from "../../server/protocol/lens-state.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
+import { modeWords } from "../../server/protocol/mode-words.ts";
 import { readingChosen, trustSentence, type WhyReading } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
@@ -9,7 +10,7 @@ import { askForFeature } from "../features/ask-for-feature.ts";
 import { runInfoOf } from "../looked-through.ts";
 import { readSetting, section } from "../settings.ts";
 import type { View } from "./document-reader.ts";
-import { isReading, modeLabel, modeShown, modeWords, unitWords, whyNot, withUnit } from "./modes.ts";
+import { isReading, modeLabel, modeShown, unitWords, whyNot, withUnit } from "./modes.ts";
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";

@@ -2,10 +2,11 @@
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
+import { modeWords } from "../../server/protocol/mode-words.ts";
 import { trustSentence } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { nameOf } from "../looked-through.ts";
-import { isReading, modeLabel, modeWords, unitWords, withUnit } from "./modes.ts";
+import { isReading, modeLabel, unitWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
   fadedStepOf,

@@ -6,11 +6,12 @@ import { ablateRun } from "../pipeline/finished/ablate-run.ts";
 import { rankInWords } from "../pipeline/report/ablation-finding.ts";
 import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
 import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
+import { asColumns, shown } from "../questions/feature-text.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { seedOf } from "./experiment-run.ts";
 import { option } from "./options.ts";
-import { asColumns, openRunFeatures, shown } from "./run-features.ts";
+import { openRunFeatures } from "./run-features.ts";
 import { existingRun } from "./status.ts";
 import { deviceOptions, withDevice } from "./with-device.ts";
 

@@ -9,13 +9,13 @@ import { type CalibrationOptions, planCalibration } from "../pipeline/plan-calib
 import { type Calibration, ReadingName } from "../protocol/calibration.ts";
 import type { RunOutcome } from "../runs/run.ts";
 import { runPaths } from "../runs/run-folder.ts";
+import { describeState } from "../runs/state-words.ts";
 import { factsOfTuning } from "../tuning/tunings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { RunFailedError, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
 import { readReport } from "./report.ts";
-import { describeState } from "./run-lines.ts";
 import { existingRun } from "./status.ts";
 
 const options = {

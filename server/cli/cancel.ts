@@ -1,8 +1,8 @@
 import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
+import { describeState } from "../runs/state-words.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
-import { describeState } from "./run-lines.ts";
 import { existingRun } from "./status.ts";
 
 export const cancel = defineCommand({

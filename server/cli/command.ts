@@ -42,6 +42,8 @@ export interface CommandResult {
   readonly text: string;
   /** Whether the text is printed unchanged: it contains colours, and the command has escaped the rest. */
   readonly isSafe?: boolean;
+  /** Whether nothing is printed: standard output carries messages of a protocol. */
+  readonly isSilent?: boolean;
   /** Default `ok`. A failure without a result of its own is thrown instead. */
   readonly status?: ExitStatus;
 }

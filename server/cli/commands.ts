@@ -53,6 +53,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "removes or scales features and measures what that does",
     load: async () => (await import("./ablate.ts")).ablate,
   },
+  mcp: {
+    summary: "answers assistants' questions about runs, by the Model Context Protocol",
+    load: async () => (await import("./mcp.ts")).mcp,
+  },
   stage: {
     summary: "runs one stage of an experiment",
     load: async () => (await import("./stage.ts")).stage,

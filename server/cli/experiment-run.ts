@@ -1,4 +1,5 @@
 /** Shared by the commands that work on a run. */
+
 import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
@@ -8,11 +9,12 @@ import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import { readRecord } from "../runs/run-folder.ts";
 import type { PlannedStage } from "../runs/stage.ts";
+import { describeState } from "../runs/state-words.ts";
 import type { CommandIo, CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 import { readReport } from "./report.ts";
-import { describeState, RunLines } from "./run-lines.ts";
+import { RunLines } from "./run-lines.ts";
 
 export interface ExperimentOptions {
   readonly out: string | undefined;

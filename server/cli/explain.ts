@@ -7,12 +7,13 @@ import {
   explainRun,
   previewExplain,
 } from "../pipeline/finished/explain-run.ts";
+import { explanationLine } from "../questions/feature-text.ts";
 import { runPaths } from "../runs/run-folder.ts";
 import type { FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
-import { explanationLine, openRunFeatures } from "./run-features.ts";
+import { openRunFeatures } from "./run-features.ts";
 import { existingRun } from "./status.ts";
 
 const options = {

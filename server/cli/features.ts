@@ -1,10 +1,11 @@
 import { earlierStores } from "../pipeline/finished/living-store.ts";
 import { earlierInWords, FeatureQuery, FeatureSort } from "../protocol/features.ts";
+import { asColumns, oneLine, rowCells, rowHead } from "../questions/feature-text.ts";
 import type { FeatureStore } from "../store/store.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
-import { asColumns, isStoreFile, oneLine, openRunFeatures, rowCells, rowHead, tellDamage } from "./run-features.ts";
+import { isStoreFile, openRunFeatures, tellDamage } from "./run-features.ts";
 
 export const features = defineCommand({
   usage: "RUN [options]",

@@ -21,7 +21,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
   const json = asksFor(args, "--json");
   try {
     const answer = await answerTo(args, json, surroundings);
-    stdout(`${answer.output}\n`);
+    if (answer.output !== undefined) stdout(`${answer.output}\n`);
     return answer.code;
   } catch (error) {
     const failure = failureOf(error, signal.aborted);
@@ -34,7 +34,8 @@ export async function main(args: readonly string[], surroundings: Surroundings):
 }
 
 interface Answer {
-  readonly output: string;
+  /** Undefined if nothing is printed. */
+  readonly output: string | undefined;
   readonly code: number;
 }
 
@@ -52,8 +53,10 @@ async function answerTo(args: readonly string[], json: boolean, surroundings: Su
   const command = await entry.load();
   if (asksFor(rest, "--help", "-h")) return { output: command.help(name, entry.summary), code: exitCodes.ok.code };
   const result = await withAdvice(name, () => command.run(rest, ioOf(json, surroundings)));
+  const { code } = exitCodes[result.status ?? "ok"];
+  if (result.isSilent === true) return { output: undefined, code };
   const text = result.isSafe === true ? result.text : page(result.text);
-  return { output: json ? inertJson(JSON.stringify(result.json)) : text, code: exitCodes[result.status ?? "ok"].code };
+  return { output: json ? inertJson(JSON.stringify(result.json)) : text, code };
 }
 
 function ioOf(json: boolean, { signal, env, stdout, stderr }: Surroundings): CommandIo {

@@ -1,8 +1,8 @@
 import { readRunReport } from "../pipeline/finished/run-report.ts";
 import { runStatus } from "../runs/run-status.ts";
+import { describeState } from "../runs/state-words.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { NoReportError } from "./run-errors.ts";
-import { describeState } from "./run-lines.ts";
 import { existingRun } from "./status.ts";
 
 export const report = defineCommand({

@@ -1,4 +1,5 @@
-import type { RunEvent, RunState } from "../protocol/run-events.ts";
+import type { RunEvent } from "../protocol/run-events.ts";
+import { describeState } from "../runs/state-words.ts";
 
 /** Formats a run's events as lines for people; progress at most every few seconds per stage. */
 export class RunLines {
@@ -50,28 +51,6 @@ const eventLines: { readonly [K in Told]: (event: Extract<RunEvent, { kind: K }>
     `${stage === undefined ? "" : `${stage}: `}${level === "warning" ? "warning: " : ""}${text}`,
 };
 
-export type AnyState = RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
-
-/** A state in a phrase. */
-export function describeState<K extends AnyState["kind"]>(state: AnyState & { readonly kind: K }): string {
-  const describe: (one: StateOf<K>) => string = statePhrases[state.kind];
-  // A state of kind K is the member of that kind; the compiler cannot see that through the type parameter.
-  return describe(state as unknown as StateOf<K>);
-}
-
-type StateOf<K extends AnyState["kind"]> = Extract<AnyState, { kind: K }>;
-
-const statePhrases: { readonly [K in AnyState["kind"]]: (state: StateOf<K>) => string } = {
-  waiting: (state) => `waiting for ${state.for}`,
-  running: ({ stage }) => `running stage ${stage}`,
-  done: () => "done",
-  failed: ({ stage, message, resumable }) =>
-    `failed${stage === undefined ? "" : ` in stage ${stage}`}: ${withStop(message)}${resumable ? " The same command goes on from the last checkpoint." : ""}`,
-  cancelled: () => "cancelled; the same command goes on from the last checkpoint",
-  interrupted: () => "interrupted: its process is gone; running it again goes on from the last checkpoint",
-  new: () => "never started",
-};
-
 /** A duration, for people. */
 export function duration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
@@ -81,8 +60,3 @@ export function duration(seconds: number): string {
 }
 
 const progressIntervalMs = 3000;
-
-/** Adds a full stop to a message without one. */
-function withStop(message: string): string {
-  return /[.!?:]$/.test(message) ? message : `${message}.`;
-}

@@ -1,15 +1,16 @@
 /** `lfp run --seeds`: one run per seed, one after the other, then a report over them. */
+
 import { basename } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planSeeds } from "../pipeline/plan-seeds.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
+import { describeState } from "../runs/state-words.ts";
 import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { type ExperimentOptions, RunFailedError, type RunIo, runStages, seedOf } from "./experiment-run.ts";
 import { readReport } from "./report.ts";
-import { describeState } from "./run-lines.ts";
 
 /** How one seed's run ended. */
 interface Ended {

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { exists } from "../common/exists.ts";
-import { message, visibleLine } from "../common/untrusted-text.ts";
+import { statusText } from "../questions/run-answers.ts";
 import { followEvents } from "../runs/follow.ts";
 import { listRuns, runFolder, runPaths } from "../runs/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../runs/run-status.ts";
@@ -8,7 +8,7 @@ import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
 import { NoRunError } from "./run-errors.ts";
-import { describeState, RunLines } from "./run-lines.ts";
+import { RunLines } from "./run-lines.ts";
 
 export const status = defineCommand({
   usage: "[RUN] [options]",
@@ -27,7 +27,7 @@ export const status = defineCommand({
     }
     const folders = run === undefined ? await allRuns(options.runs ?? "runs") : [await existingRun(run)];
     const found = await Promise.all(folders.map(async (folder) => ({ folder, status: await runStatus(folder) })));
-    const text = found.map(({ folder, status: one }) => describe(folder, one)).join("\n");
+    const text = found.map(({ folder, status: one }) => statusText(folder, one)).join("\n");
     return {
       json: { runs: found.map(({ folder, status: one }) => ({ folder, ...plain(one) })) },
       text: text === "" ? "no runs" : text,
@@ -56,15 +56,6 @@ async function follow(folder: string, signal: AbortSignal, note: (line: string) 
 async function allRuns(root: string): Promise<string[]> {
   const names = await listRuns(root);
   return Promise.all(names.map((name) => runFolder(root, name)));
-}
-
-function describe(folder: string, status: RunStatus): string {
-  const { state, process, record } = status;
-  const stages = (record?.stages ?? []).map(
-    (stage) => `  ${visibleLine(stage.id).padEnd(14)}${stageStatusOf(status, stage)}`,
-  );
-  const where = process === undefined ? "" : ` (process ${process.pid} on ${process.host})`;
-  return [message(`${folder}: ${describeState(state)}${where}`), ...stages].join("\n");
 }
 
 function plain(status: RunStatus) {

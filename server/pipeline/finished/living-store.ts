@@ -28,7 +28,7 @@ export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = pr
   const found = await unlessMissing(stat(own));
   if (found === undefined) return own;
   const version = await versionOf(own, `${found.size} ${found.mtimeMs}`);
-  const root = join(stateFolder(env), "starter-run");
+  const root = copiesFolder(env);
   const folder = join(root, version);
   const copy = join(folder, STORE);
   // A rename created it, so it is complete.
@@ -38,6 +38,23 @@ export async function livingStore(runFolder: string, env: NodeJS.ProcessEnv = pr
   }
   await takeOver(root, version);
   return copy;
+}
+
+/**
+ * Path of the store to read a run's features from, which need not exist: as `livingStore`, but copies nothing, so the
+ * bundled run's own store is read until there is a copy.
+ */
+export async function storeToRead(runFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const own = join(runFolder, STORE);
+  if (resolve(runFolder) !== starterRunFolder()) return own;
+  const found = await unlessMissing(stat(own));
+  if (found === undefined) return own;
+  const copy = join(copiesFolder(env), await versionOf(own, `${found.size} ${found.mtimeMs}`), STORE);
+  return (await unlessMissing(stat(copy))) === undefined ? own : copy;
+}
+
+function copiesFolder(env: NodeJS.ProcessEnv): string {
+  return join(stateFolder(env), "starter-run");
 }
 
 /** Earlier stores with user data that the store at `path` lacks. */

@@ -16,7 +16,7 @@ import { loadExperiment } from "../experiment/resolve.ts";
 import { withCalibration } from "../report/calibration-section.ts";
 import { type Report, renderMarkdown, reportSchema } from "../report/document.ts";
 import { withLaterAblations } from "../report/later-section.ts";
-import { livingStore } from "./living-store.ts";
+import { livingStore, storeToRead } from "./living-store.ts";
 
 export interface RunReport {
   readonly report: Report;
@@ -25,12 +25,16 @@ export interface RunReport {
 
 /**
  * Reads a run's report and adds later measurements; undefined if the run has none yet. Never changes `report.json`,
- * which holds what the run itself found.
+ * which holds what the run itself found. With `isReadOnly` it writes nothing at all; otherwise SQLite may write beside
+ * the store.
  */
-export async function readRunReport(runFolder: string): Promise<RunReport | undefined> {
+export async function readRunReport(
+  runFolder: string,
+  { isReadOnly = false }: { readonly isReadOnly?: boolean } = {},
+): Promise<RunReport | undefined> {
   const own = await readOwn(join(runFolder, "report.json"));
   if (own === undefined) return undefined;
-  const { ablations, problem } = await laterAblations(runFolder);
+  const { ablations, problem } = await laterAblations(runFolder, isReadOnly);
   const calibrated = withCalibration(await withDate(own, runFolder), await calibrationOf(runFolder));
   const complete = withLaterAblations(calibrated, ablations);
   const report = problem === undefined ? complete : { ...complete, summary: [...complete.summary, problem] };
@@ -80,11 +84,12 @@ async function firstEventTime(path: string): Promise<string | undefined> {
 /** Ablations measured after the run; if the store cannot be read, a sentence saying so replaces them. */
 async function laterAblations(
   runFolder: string,
+  isReadOnly: boolean,
 ): Promise<{ readonly ablations: readonly LaterAblation[]; readonly problem?: string }> {
-  const path = await livingStore(runFolder);
+  const path = await (isReadOnly ? storeToRead : livingStore)(runFolder);
   if ((await unlessMissing(stat(path))) === undefined) return { ablations: [] };
   try {
-    using store = FeatureStore.open(path);
+    using store = FeatureStore.open(path, isReadOnly ? { writable: false } : {});
     return { ablations: store.laterAblations() };
   } catch (error) {
     return { ablations: [], problem: `What was measured after the run could not be read: ${messageOf(error)}` };
