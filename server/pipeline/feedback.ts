@@ -1,7 +1,7 @@
 /** Opens an experiment's feedback and its task by their kinds. */
 import type { RewardEdit } from "../rewards/edits.ts";
 import type { JudgedText, Reward } from "../rewards/reward.ts";
-import { type RatingsTable, type RewardKinds, type RewardTable, rewards, wordRatings } from "../rewards/rewards.ts";
+import { type RewardKinds, type RewardTable, rewards } from "../rewards/rewards.ts";
 import { NoWordRatingsError, type WordRatings } from "../rewards/word-ratings.ts";
 import type { Task } from "../tasks/task.ts";
 import { type TaskKinds, type TaskTable, tasks } from "../tasks/tasks.ts";
@@ -16,7 +16,6 @@ export type TaskOf<R, T> = { readonly task: keyof T; readonly reward: RewardOf<R
 /** Tables of every known kind of feedback and of task. */
 export interface FeedbackTables<R, T> {
   readonly rewards: RewardTable<R>;
-  readonly wordRatings: RatingsTable<R>;
   readonly tasks: TaskTable<T>;
 }
 
@@ -24,6 +23,8 @@ export interface FeedbackTables<R, T> {
 export interface Feedback<R, T> {
   /** The reward that settings name; the caller disposes it. */
   rewardOf(settings: RewardOf<R>, text: JudgedText): Promise<Reward>;
+  /** The source of the feedback in words, for the head of a report. */
+  sourceOf(settings: RewardOf<R>): string;
   /** The feedback's ratings of words; undefined if it judges whole texts only. */
   ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
   /**
@@ -36,14 +37,15 @@ export interface Feedback<R, T> {
 
 /** Feedback and tasks of the kinds of some tables. */
 export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
-  const ratingsOf = (settings: RewardOf<R>): WordRatings | undefined => tables.wordRatings[settings.kind](settings);
+  const ratingsOf = (settings: RewardOf<R>): WordRatings | undefined => tables.rewards[settings.kind].ratings(settings);
   const needRatings = (settings: RewardOf<R>, what: string): WordRatings => {
     const ratings = ratingsOf(settings);
     if (ratings === undefined) throw new NoWordRatingsError(String(settings.kind), what);
     return ratings;
   };
   return {
-    rewardOf: (settings, text) => tables.rewards[settings.kind](settings, text),
+    rewardOf: (settings, text) => tables.rewards[settings.kind].open(settings, text),
+    sourceOf: (settings) => tables.rewards[settings.kind].inWords(settings),
     ratingsOf,
     needRatings,
     taskOf: (settings) =>
@@ -54,9 +56,9 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
 }
 
 /** The kinds that an experiment can name. */
-export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, wordRatings, tasks });
+export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, tasks });
 
-export const { rewardOf, ratingsOf, needRatings, taskOf } = feedback;
+export const { rewardOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
 
 /** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;

@@ -8,7 +8,7 @@ import type { WordReadingSettings } from "../probe/word-readings.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
-import { checkFeedback, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
+import { checkFeedback, editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { tuneSettings } from "./experiment/tuning-settings.ts";
@@ -112,14 +112,14 @@ export async function planCalibration(
 
 /** The experiment with this number of tuning steps. Throws `ExperimentError` if it cannot be calibrated. */
 function tuningInSteps(experiment: Experiment, steps: number | undefined): Experiment {
-  const { reward, name } = experiment;
+  const { name } = experiment;
   const tuning = tuningOf(experiment);
   const fail = (key: string, message: string): never => {
     throw new ExperimentError(`The calibration of ${name}`, [issueAt([key], message, "rule")]);
   };
   if (tuning === undefined)
     return fail("tuning", "names a model that is tuned already; a calibration makes tunings of its own");
-  if (reward.edits.length > 0) fail("reward", "has edits; a calibration plants words itself");
+  if (editSettingsOf(experiment).edits !== undefined) fail("reward", "has edits; a calibration plants words itself");
   return steps === undefined || steps === 0 ? experiment : { ...experiment, tuning: withSteps(tuning, steps) };
 }
 

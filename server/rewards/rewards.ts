@@ -1,27 +1,35 @@
-/** The kinds of feedback: the settings of each, and how to open it. */
+/** The table of kinds of feedback: how each is opened, and what is known of it before. */
+import type { RewardEdit } from "./edits.ts";
 import type { JudgedText, Reward } from "./reward.ts";
-import { type VaderSettings, vaderRatings, vaderReward } from "./vader.ts";
+import type { RewardConfig } from "./reward-configs.ts";
+import { vaderInWords, vaderRatings, vaderReward } from "./vader.ts";
 import type { WordRatings } from "./word-ratings.ts";
 
-/** Settings of feedback, by kind. */
-export interface RewardKinds {
-  readonly vader: VaderSettings;
-}
+/** Settings of feedback by kind, as stages take them: without what is judged, and with edits only if there are some. */
+export type RewardKinds = {
+  readonly [K in RewardConfig["kind"]]: Omit<Extract<RewardConfig, { readonly kind: K }>, "text" | "edits"> & {
+    readonly edits?: readonly RewardEdit[];
+  };
+};
 
 export type RewardSettings = RewardKinds[keyof RewardKinds];
 
-/** Opens feedback of each kind, which judges the given part of a completion. */
-export type RewardTable<Kinds> = {
-  readonly [K in keyof Kinds]: (settings: Kinds[K], text: JudgedText) => Promise<Reward>;
-};
+/** A kind of feedback whose settings are `Settings`. */
+export interface RewardKind<Settings> {
+  /** Opens the feedback, which judges the given part of a completion. */
+  open(settings: Settings, text: JudgedText): Promise<Reward>;
+  /** Its ratings of single words, without edits; undefined if it judges whole texts only. */
+  ratings(settings: Settings): WordRatings | undefined;
+  /** The source of the feedback, for the head of a report. */
+  inWords(settings: Settings): string;
+}
 
-/** Ratings of single words by feedback of each kind; undefined if it judges whole texts only. */
-export type RatingsTable<Kinds> = { readonly [K in keyof Kinds]: (settings: Kinds[K]) => WordRatings | undefined };
+export type RewardTable<Kinds> = { readonly [K in keyof Kinds]: RewardKind<Kinds[K]> };
 
 export const rewards: RewardTable<RewardKinds> = {
-  vader: async (settings, text) => vaderReward(settings, text),
-};
-
-export const wordRatings: RatingsTable<RewardKinds> = {
-  vader: vaderRatings,
+  vader: {
+    open: async (settings, text) => vaderReward(settings, text),
+    ratings: vaderRatings,
+    inWords: vaderInWords,
+  },
 };

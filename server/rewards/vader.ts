@@ -14,13 +14,8 @@ export interface VaderOptions {
   readonly lexicon: VaderEdition;
 }
 
-/** An experiment's settings of VADER as its feedback. */
-export interface VaderSettings extends VaderOptions {
-  readonly kind: "vader";
-  /**
-   * Edits of ratings, which only tuning receives; absent if there are none, so that the settings' cache key stays
-   * the same.
-   */
+/** The same with edits of ratings, which only tuning receives. */
+interface EditedVaderOptions extends VaderOptions {
   readonly edits?: readonly RewardEdit[];
 }
 
@@ -37,7 +32,7 @@ export function vaderScore(text: string, options: VaderOptions): VaderScore {
 }
 
 /** VADER as a source of feedback, with its edits. */
-export function vaderReward({ lexicon: edition, edits = [] }: Omit<VaderSettings, "kind">, text: JudgedText): Reward {
+export function vaderReward({ lexicon: edition, edits = [] }: EditedVaderOptions, text: JudgedText): Reward {
   const lexicon = editedLexicon(vaderLexicon(edition), edits);
   const name = `vader/${edition}${edits.length === 0 ? "" : ` with ${edits.length} edited words`}`;
   return plainReward(name, text, (judged) => scoreBy(lexicon, judged).reward);
@@ -55,6 +50,15 @@ export function vaderRatings({ lexicon: edition }: VaderOptions): WordRatings {
     highReward: 3,
     rated: (text) => ratedTokens(values, text),
   };
+}
+
+const editions: Readonly<Record<VaderEdition, string>> = {
+  head: "lexicon of its repository, 2020",
+  nltk2016: "lexicon of 2016, as NLTK has it",
+};
+
+export function vaderInWords({ lexicon }: VaderOptions): string {
+  return `VADER (${editions[lexicon]})`;
 }
 
 /** The least and the greatest rating in the two editions. */

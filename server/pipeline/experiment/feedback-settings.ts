@@ -1,4 +1,5 @@
 /** The stages' settings for an experiment's feedback and task, which enter the keys of their outputs. */
+import { editsOf } from "../../rewards/reward-configs.ts";
 import { NoWordRatingsError } from "../../rewards/word-ratings.ts";
 import {
   type EditSettings,
@@ -15,12 +16,15 @@ type Sections = Pick<Experiment, "task" | "reward" | "triples">;
 
 /** Settings of the reward without edits, as every stage except tuning takes them. */
 export function rewardSettingsOf({ reward }: Pick<Sections, "reward">): RewardSettings {
-  const { text: _, edits: __, ...settings } = reward;
-  return settings;
+  const { text: _, ...settings } = reward;
+  if (!("edits" in settings)) return settings;
+  const { edits: __, ...unedited } = settings;
+  return unedited;
 }
 
 /** Settings of the edits; empty without edits, so that runs without them keep their keys. */
-export function editSettingsOf({ reward: { edits } }: Pick<Sections, "reward">): EditSettings {
+export function editSettingsOf({ reward }: Pick<Sections, "reward">): EditSettings {
+  const edits = editsOf(reward);
   return edits.length === 0 ? {} : { edits };
 }
 

@@ -5,7 +5,8 @@
 
 import { z } from "zod";
 import type { ProbeSettings } from "../../probe/report-types.ts";
-import type { JudgedText } from "../../rewards/reward.ts";
+import { rewardEditIssues } from "../../rewards/edits-config.ts";
+import { editsOf, rewardSchemas } from "../../rewards/reward-configs.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
@@ -14,7 +15,6 @@ import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.
 import { ratingsOf } from "../feedback.ts";
 import { ablateSchema, attributeSchema, examplesSchema, explainSchema, MOST_PROMPTS } from "./measurement-schema.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
-import { rewardEditIssues, rewardEditsSchema } from "./reward-edits.ts";
 import { textsFields } from "./sources.ts";
 
 /** Valid names of a run's folder. */
@@ -41,25 +41,7 @@ const analysisSchema = z
   .nullable()
   .describe("Other texts for autoencoders and triples, such as a test split; null: all texts of data.");
 
-const rewardSchema = z
-  .strictObject({
-    kind: z
-      .literal("vader")
-      .describe("VADER's word ratings, summed over spaCy's tokens, divided by 5 and clamped to -10 and 10."),
-    lexicon: z
-      .enum(["head", "nltk2016"])
-      .describe(
-        "Edition of the lexicon: VADER's repository of 2020, or the file of 2016 that NLTK has and the published code read.",
-      ),
-    text: z
-      .enum(["completion", "full"] satisfies JudgedText[])
-      .describe(
-        "What is scored: the completion alone (the paper's code), or prompt and completion (the paper's text).",
-      ),
-    edits: rewardEditsSchema,
-  })
-  .readonly()
-  .describe("The feedback.");
+const rewardSchema = z.discriminatedUnion("kind", rewardSchemas).describe("The feedback.");
 
 const givenSchema = z
   .strictObject({
@@ -225,9 +207,9 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
       );
     }
   }
-  for (const { path, message } of rewardEditIssues(reward.edits, ratingsOf(reward)))
+  for (const { path, message } of rewardEditIssues(editsOf(reward), ratingsOf(reward)))
     object(["reward", "edits", ...path], message);
-  if (given !== undefined && reward.edits.length > 0)
+  if (given !== undefined && editsOf(reward).length > 0)
     object(
       ["reward", "edits"],
       "have no effect, because tuning names a model that is tuned already: leave one of the two out",

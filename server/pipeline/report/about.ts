@@ -1,9 +1,10 @@
 /** The head of a report: what the run was made from. */
-import type { RewardKinds } from "../../rewards/rewards.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
+import { editSettingsOf, rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { type Experiment, givenModelOf, tuningOf } from "../experiment/schema.ts";
 import type { TextSource } from "../experiment/sources.ts";
+import { sourceOf } from "../feedback.ts";
 import type { Fact } from "./document.ts";
 
 /** Number of texts for each purpose. */
@@ -56,18 +57,13 @@ function tuningInWords(experiment: Experiment): string {
   return tuning === undefined ? "" : factsOfTuning(tuning).inWords;
 }
 
-function rewardInWords({ reward, task }: Experiment): string {
+function rewardInWords(experiment: Experiment): string {
+  const { reward, task } = experiment;
   const what = { completion: "the completion alone", full: "prompt and completion" } as const;
-  const count = reward.edits.length;
+  const count = editSettingsOf(experiment).edits?.length ?? 0;
   const edited = count === 0 ? "" : `; for tuning, ${count === 1 ? "one rating" : `${count} ratings`} edited`;
-  return `${sourcesInWords[reward.kind](reward)}, of ${what[reward.text]}; task ${task}${edited}`;
+  return `${sourceOf(rewardSettingsOf(experiment))}, of ${what[reward.text]}; task ${task}${edited}`;
 }
-
-const editions = { head: "lexicon of its repository, 2020", nltk2016: "lexicon of 2016, as NLTK has it" } as const;
-
-const sourcesInWords: { readonly [K in keyof RewardKinds]: (settings: RewardKinds[K]) => string } = {
-  vader: ({ lexicon }) => `VADER (${editions[lexicon]})`,
-};
 
 function layersInWords({ divergence: { layers, choose, measure } }: Experiment): string {
   return typeof layers === "number"

@@ -17,13 +17,7 @@ import { logRatioStage } from "../../../server/pipeline/stages/log-ratio.ts";
 import { triplesStageOf } from "../../../server/pipeline/stages/triples.ts";
 import { evaluateStageOf, tuneStageOf } from "../../../server/pipeline/stages/tune.ts";
 import { type JudgedText, plainReward } from "../../../server/rewards/reward.ts";
-import {
-  type RatingsTable,
-  type RewardKinds,
-  type RewardTable,
-  rewards,
-  wordRatings,
-} from "../../../server/rewards/rewards.ts";
+import { type RewardKinds, type RewardTable, rewards } from "../../../server/rewards/rewards.ts";
 import { NoWordRatingsError, type WordRatings } from "../../../server/rewards/word-ratings.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
@@ -48,9 +42,12 @@ const lettersReward = ({ letter }: LettersSettings, text: JudgedText) =>
 type Rewards = RewardKinds & { readonly letters: LettersSettings };
 const allRewards: RewardTable<Rewards> = {
   ...rewards,
-  letters: async (settings, text) => lettersReward(settings, text),
+  letters: {
+    open: async (settings, text) => lettersReward(settings, text),
+    ratings: () => undefined,
+    inWords: ({ letter }) => `number of "${letter}"`,
+  },
 };
-const allRatings: RatingsTable<Rewards> = { ...wordRatings, letters: () => undefined };
 
 /** A task whose triples are sentences with one word, with its opposite instead, and with a word without a rating. */
 interface OppositesSettings {
@@ -106,7 +103,7 @@ const allTasks: TaskTable<Tasks> = {
   },
 };
 
-const own = feedbackOf<Rewards, Tasks>({ rewards: allRewards, wordRatings: allRatings, tasks: allTasks });
+const own = feedbackOf<Rewards, Tasks>({ rewards: allRewards, tasks: allTasks });
 const letters = { kind: "letters", letter: "e" } as const;
 
 /** The experiment's stages on feedback and task of this test's own; the last one asks the letters for ratings of words. */

@@ -1,7 +1,7 @@
 /** Words whose ratings are changed for tuning alone: `reward.edits`. */
 import { z } from "zod";
-import { isRewardWord, needsRating, type RewardEdit } from "../../rewards/edits.ts";
-import type { WordRatings } from "../../rewards/word-ratings.ts";
+import { isRewardWord, needsRating, type RewardEdit } from "./edits.ts";
+import type { WordRatings } from "./word-ratings.ts";
 
 const word = z
   .string()

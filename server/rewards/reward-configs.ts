@@ -1,0 +1,14 @@
+/** Schemas of the settings of every kind of feedback, discriminated by `kind`: what `reward` of an experiment file may be. */
+import type { z } from "zod";
+import type { RewardEdit } from "./edits.ts";
+import { VaderConfig } from "./vader-config.ts";
+
+export const rewardSchemas = [VaderConfig] as const;
+
+/** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
+export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;
+
+/** The edits of ratings; none where the kind rates no words. */
+export function editsOf(reward: RewardConfig): readonly RewardEdit[] {
+  return "edits" in reward ? reward.edits : [];
+}
