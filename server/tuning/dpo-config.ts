@@ -3,37 +3,38 @@
  * descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
+import { DpoLossConfig } from "./pair-loss-config.ts";
+import { PairTokensConfig, trlTokens } from "./pair-tokens-config.ts";
 import { count } from "./sampling-config.ts";
 import type { TuningKind } from "./tuning-kind.ts";
 
-/** Loss of a pair's scores; `dpo-loss.ts` has one row for each. */
-export const DpoLossConfig = z.discriminatedUnion("kind", [
+export { DpoLossConfig };
+
+/** Source of the pairs; `dpo-pairs.ts` has one row for each. */
+export const PairSourceConfig = z.discriminatedUnion("from", [
   z
     .strictObject({
-      kind: z.literal("sigmoid"),
-      labelSmoothing: z
-        .number()
-        .min(0)
-        .lt(0.5)
-        .describe("Share of pairs that are taken to be labelled the wrong way round (conservative DPO); 0: none."),
+      from: z
+        .literal("reward")
+        .describe("Completions of the base model, of which the reward likes one best and one least."),
+      prompts: count.describe("Prompts of the tuning texts that are completed, at most."),
+      completions: z
+        .int()
+        .min(2)
+        .max(64)
+        .describe("Completions of each prompt; the best is chosen, the worst rejected."),
+      promptsAtOnce: z.int().positive().max(4096).describe("Prompts that are completed at once."),
     })
     .readonly(),
-  z.strictObject({ kind: z.literal("hinge") }).readonly(),
-  z.strictObject({ kind: z.literal("ipo") }).readonly(),
+  z
+    .strictObject({
+      from: z.literal("data").describe("The pairs of the data, for tasks about pairs of answers."),
+      tokens: PairTokensConfig.default(trlTokens).describe(
+        "How a pair becomes tokens: trl-1 as TRL does since 1.0, trl-0.7.7 as the paper's code did.",
+      ),
+    })
+    .readonly(),
 ]);
-export type DpoLossConfig = z.infer<typeof DpoLossConfig>;
-
-/** Source of the pairs. */
-export const PairSourceConfig = z
-  .strictObject({
-    from: z
-      .literal("reward")
-      .describe("Completions of the base model, of which the reward likes one best and one least."),
-    prompts: count.describe("Prompts of the tuning texts that are completed, at most."),
-    completions: z.int().min(2).max(64).describe("Completions of each prompt; the best is chosen, the worst rejected."),
-    promptsAtOnce: z.int().positive().max(4096).describe("Prompts that are completed at once."),
-  })
-  .readonly();
 export type PairSourceConfig = z.infer<typeof PairSourceConfig>;
 
 const dpoFields = z.strictObject({
@@ -51,6 +52,12 @@ const dpoFields = z.strictObject({
   reference: z
     .enum(["once", "live"])
     .describe("Whether the reference's log-probabilities are worked out once before training, or for every batch."),
+  optimizer: z
+    .enum(["adamw", "adamw-hf"])
+    .default("adamw")
+    .describe(
+      "adamw, as PyTorch's; adamw-hf, as transformers had it before 5 and the paper's code used it: its epsilon weighs more in early steps.",
+    ),
   learningRate: z.number().positive().max(1).describe("AdamW's learning rate after the warm-up."),
   warmupSteps: z
     .int()
@@ -85,6 +92,10 @@ export const DpoConfig = dpoFields
     path: ["pairsAtOnce"],
     error: "must divide batchSize",
   })
+  .refine((config) => config.optimizer === "adamw" || config.weightDecay === 0, {
+    path: ["weightDecay"],
+    error: "must be 0 with adamw-hf, which decayed weights after the step",
+  })
   .refine((config) => config.warmupSteps < config.steps, { path: ["warmupSteps"], error: "must be less than steps" })
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
@@ -93,15 +104,24 @@ export type DpoConfig = z.infer<typeof DpoConfig>;
 export const dpoTuning: TuningKind<DpoConfig> = {
   facts: ({ loss, beta, steps, batchSize, learningRate, pairs }) => ({
     inWords:
-      `DPO (${loss.kind}, beta ${beta}), ${steps} steps of ${batchSize} pairs, learning rate ${learningRate}, on the best and the worst by the reward ` +
-      `of ${pairs.completions} completions of each of up to ${pairs.prompts} prompts`,
+      `DPO (${loss.kind}, beta ${beta}), ${steps} steps of ${batchSize} pairs, learning rate ${learningRate}, on ` +
+      `${pairsInWords(pairs)}`,
     fewestTexts: { field: "batchSize", count: batchSize },
     steps,
-    completions: pairs.prompts * pairs.completions,
+    completions: pairs.from === "reward" ? pairs.prompts * pairs.completions : 2 * steps * batchSize,
+    learnsFrom: pairs.from === "reward" ? "reward" : "pairs",
+    preference: { beta, loss, tokens: pairs.from === "reward" ? trlTokens : pairs.tokens },
   }),
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
-  keyed: (config) => config,
+  // Runs older than the choice of an optimizer have none in their keys.
+  keyed: ({ optimizer, ...config }) => (optimizer === "adamw" ? config : { ...config, optimizer }),
 };
+
+function pairsInWords(pairs: PairSourceConfig): string {
+  return pairs.from === "reward"
+    ? `the best and the worst by the reward of ${pairs.completions} completions of each of up to ${pairs.prompts} prompts`
+    : `the pairs of the data, as tokens by ${pairs.tokens.rule}`;
+}
 
 /**
  * Sized for the starter model: half a minute on two cores. The pairs are its own completions, ordered by the reward;
@@ -116,6 +136,7 @@ const quick: DpoConfig = {
   beta: 0.1,
   loss: { kind: "sigmoid", labelSmoothing: 0 },
   reference: "once",
+  optimizer: "adamw",
   learningRate: 3e-4,
   warmupSteps: 0,
   schedule: "linear",

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { collected } from "../../test/support/saved-state.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
@@ -103,6 +103,38 @@ it("ends with the reason of its signal while it samples", async () => {
   );
 });
 
+describe("pairs of the data", () => {
+  const fromData = DpoConfig.parse({
+    ...config,
+    pairs: { from: "data", tokens: { rule: "trl-1", maxTokens: 64 } },
+  });
+  const pairs = Array.from({ length: 20 }, (_, at) => ({
+    prompt: `Film ${at} was`,
+    chosen: ` good, and ${at} people said so.`,
+    rejected: ` bad, and ${at} people left.`,
+  }));
+
+  it("are learned from without sampling or reward, and resume with the same bits, and no text of theirs is shown", async () => {
+    const asked: number[] = [];
+    const input = async () => ({ ...(await inputOf(asked)), texts: [], pairs });
+    await using whole = await openDpoTuner(await input(), fromData);
+    const expected: unknown[] = [];
+    while (whole.done < whole.steps) expected.push(await whole.step());
+    await using first = await openDpoTuner(await input(), fromData);
+    const got = [await first.step(), await first.step()];
+    await using second = await openDpoTuner(await input(), fromData, await collected(first.capture()));
+    while (second.done < second.steps) got.push(await second.step());
+    expect(got).toEqual(expected);
+    expect(got.map(({ shown }) => shown)).toEqual([{}, {}, {}, {}]);
+    expect(asked).toEqual([]);
+  }, 60_000);
+
+  it("of which too few are left for a batch are refused", async () => {
+    const input = { ...(await inputOf([])), texts: [], pairs: pairs.slice(0, 7) };
+    await expect(openDpoTuner(input, fromData)).rejects.toThrow("7 pairs can be learned from, but a batch needs 8");
+  });
+});
+
 /** How often a text says e: a reward of the completion alone, so that whole texts of one prompt are ordered alike. */
 const countOf = (text: string): number => text.split("e").length;
 
@@ -119,6 +151,7 @@ async function inputOf(asked: number[]): Promise<TunerInput> {
       { length: 30 },
       (_, at) => `Film number ${at} was seen by everyone. ${"It went on and on. ".repeat(20)}`,
     ),
+    pairs: [],
     reward: {
       ...reward,
       score: async (batch, signal) => {

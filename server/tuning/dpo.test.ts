@@ -44,6 +44,7 @@ const config: DpoConfig = DpoConfig.parse({
   beta: 0.1,
   loss: { kind: "sigmoid", labelSmoothing: 0 },
   reference: "once",
+  optimizer: "adamw",
   learningRate: settings.learningRate,
   warmupSteps: settings.warmupSteps,
   schedule: "linear",

@@ -231,8 +231,9 @@ export class DpoTrainer {
   }
 
   #optimizerInputs(): Record<string, Values> {
-    const { weightDecay, maxGradientNorm } = this.#options.config;
-    const options = { ...adam, learningRate: this.#learningRate, weightDecay, maxGradientNorm };
+    const { weightDecay, maxGradientNorm, optimizer } = this.#options.config;
+    const eps = epsAt(optimizer, this.#steps + 1);
+    const options = { ...adam, eps, learningRate: this.#learningRate, weightDecay, maxGradientNorm };
     return this.#programs.optimizer.inputsAt(this.#steps + 1, options);
   }
 
@@ -298,7 +299,16 @@ export class DpoTrainer {
 }
 
 /** Defaults of torch.optim.AdamW. */
-const adam = { beta1: 0.9, beta2: 0.999, eps: 1e-8 } as const;
+const adam = { beta1: 0.9, beta2: 0.999 } as const;
+const EPS = 1e-8;
+
+/**
+ * AdamW's epsilon in step 1, 2, ... The optimizer adds it to the corrected root of the second moment, as PyTorch does;
+ * that of transformers before 5 added 1e-8 to the uncorrected root, which is the same as this much added to the corrected one.
+ */
+export function epsAt(optimizer: DpoConfig["optimizer"], step: number): number {
+  return optimizer === "adamw" ? EPS : EPS / Math.sqrt(1 - adam.beta2 ** step);
+}
 
 type StepResults = { readonly [K in keyof DpoNodes | "gradientNorm"]: number };
 

@@ -23,3 +23,6 @@ export const PairTokensConfig = z.discriminatedUnion("rule", [
     .readonly(),
 ]);
 export type PairTokensConfig = z.infer<typeof PairTokensConfig>;
+
+/** What TRL does by default since 1.0. */
+export const trlTokens: PairTokensConfig = { rule: "trl-1", maxTokens: 1024 };

@@ -143,6 +143,8 @@ export const ppoTuning: TuningKind<PpoConfig> = {
       fewestTexts: { field: "batchSize", count: batchSize },
       steps,
       completions: steps * batchSize,
+      learnsFrom: "reward",
+      preference: null,
     };
   },
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),

@@ -6,6 +6,7 @@ import type { Tokenizer } from "../models/tokenizer.ts";
 import type { Measure } from "../protocol/measures.ts";
 import type { Reward } from "../rewards/reward.ts";
 import type { Checkpoint, CheckpointContent, Metrics } from "../runs/stage.ts";
+import type { PreferencePair } from "./preference-tokens.ts";
 import type { CompletionConfig } from "./sampling-config.ts";
 
 /** Input of every tuner. The caller frees models and reward. */
@@ -16,8 +17,10 @@ export interface TunerInput extends CompletionConfig {
   /** The same model with weights of its own, never changed. */
   readonly reference: LoadedModel;
   readonly tokenizer: Tokenizer;
-  /** Texts to tune on. */
+  /** Texts to tune on; empty where the data are pairs. */
   readonly texts: readonly string[];
+  /** Pairs of answers to tune on; empty where the data are texts. */
+  readonly pairs: readonly PreferencePair[];
   readonly reward: Reward;
   /** Parent generator: only forked, never drawn from; streams that advance are part of a tuner's state. */
   readonly random: Random;

@@ -1,4 +1,5 @@
 /** The interface of a kind of tuning, as far as it needs no running. */
+import type { PreferenceSettings } from "./preference-settings.ts";
 
 /** Facts about a tuning that are known before it runs. */
 export interface TuningFacts {
@@ -9,6 +10,10 @@ export interface TuningFacts {
   readonly steps: number;
   /** Number of completions that it learns from, over all steps. */
   readonly completions: number;
+  /** What it learns from: rewards of completions, or pairs of answers in the data. */
+  readonly learnsFrom: "reward" | "pairs";
+  /** How it scores a pair of answers; null if it scores none. */
+  readonly preference: PreferenceSettings | null;
 }
 
 /** A kind of tuning whose settings are a `Config`. */

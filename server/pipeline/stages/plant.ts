@@ -11,7 +11,7 @@ import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { candidatesFile, candidatesSchema, plantedFile, plantedSchema, readPlanted } from "../artifacts/planted.ts";
 import { rewardOf } from "../feedback.ts";
 import { type ReadingSettings, readLearnedTexts } from "./learned-texts.ts";
-import { type TuneSettings, tuneModel } from "./tune.ts";
+import { type TuneSettings, tuneModel, tuningTextsOf } from "./tune.ts";
 
 export interface CandidateSettings extends ReadingSettings {
   readonly minPlaces: number;
@@ -79,6 +79,6 @@ export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"
     const edits = words.map(({ word }): RewardEdit => ({ word, factor }));
     const { judged, reward } = context.settings;
     await using edited = await rewardOf({ ...reward, edits }, judged);
-    await tuneModel(context, edited, tuners);
+    await tuneModel(context, edited, tuners, await tuningTextsOf(context.input("texts")));
   },
 };

@@ -37,16 +37,25 @@ export function tuneStageOf<R, K>(
     run: async (context) => {
       const { judged, reward } = context.settings;
       await using opened = await rewardOf(reward, judged);
-      await tuneModel(context, opened, table);
+      await tuneModel(context, opened, table, await tuningTextsOf(context.input("texts")));
     },
   };
 }
 
-/** Tunes as `tuneStage` does, on the caller's reward. */
+/** What is tuned on: the texts of the data, or its pairs. */
+export type TuningData = Pick<TunerInput, "texts" | "pairs">;
+
+/** The texts that a run on texts tunes on. */
+export async function tuningTextsOf(folder: string): Promise<TuningData> {
+  return { texts: (await readJsonLines(folder, tuningTexts, sourceText)).map(({ text }) => text), pairs: [] };
+}
+
+/** Tunes as `tuneStage` does, on the caller's reward and data. */
 export async function tuneModel<K>(
   context: StageContext<Pick<TuneSettings<never, K>, "tuning" | "sampling" | "text">, "model" | "texts">,
   reward: Reward,
   table: TunerTable<K>,
+  data: TuningData,
 ): Promise<void> {
   const { settings, input, random, resumed, signal } = context;
   const { tuning, sampling, text } = settings;
@@ -55,12 +64,12 @@ export async function tuneModel<K>(
     const reference = await loadModel(device, input("model"));
     const cut = contextNote(policy);
     if (cut !== undefined) context.message(cut);
-    const texts = (await readJsonLines(input("texts"), tuningTexts, sourceText)).map((one) => one.text);
     const onPrepared: TunerInput["onPrepared"] = async ({ done, total, unit }, capture) => {
       context.progress(done, total, unit);
       await context.stepDone(capture);
     };
-    const given = { device, policy, reference, tokenizer, texts, reward, sampling, text, random, signal, onPrepared };
+    const models = { device, policy, reference, tokenizer, reward };
+    const given = { ...models, ...data, sampling, text, random, signal, onPrepared };
     await using tuner = await table[tuning.kind](given, tuning, resumed);
     if (tuner.done === 0) context.log({ measures: tuner.measures });
     while (tuner.done < tuner.steps) {

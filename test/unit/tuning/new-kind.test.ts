@@ -43,6 +43,8 @@ const tunings: TuningTable<Kinds> = {
       fewestTexts: { field: "steps", count: 1 },
       steps,
       completions: 0,
+      learnsFrom: "reward",
+      preference: null,
     }),
     withSteps: (config, steps) => ({ ...config, steps }),
     keyed: (config) => ({ ...config }),
