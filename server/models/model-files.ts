@@ -1,9 +1,10 @@
 /** Which files of a folder belong to a model. */
 import { INDEX_FILE } from "./safetensors.ts";
 
-const tokenizerFiles = /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json)$/;
+const tokenizerFiles =
+  /^(tokenizer.*\.json|special_tokens_map\.json|vocab\.json|merges\.txt|generation_config\.json|chat_template\.jinja)$/;
 
-/** Whether saving a model elsewhere copies this file: the tokenizer's files and generation_config.json. */
+/** Whether saving a model elsewhere copies this file: the tokenizer's files, its chat template and generation_config.json. */
 export function isTokenizerFile(name: string): boolean {
   return tokenizerFiles.test(name);
 }

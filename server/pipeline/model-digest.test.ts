@@ -37,6 +37,7 @@ test.each([
   "special_tokens_map.json",
   "vocab.json",
   "merges.txt",
+  "chat_template.jinja",
   "model.safetensors.index.json",
   "other.safetensors",
 ])("%s counts", async (name) => {

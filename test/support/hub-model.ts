@@ -14,11 +14,12 @@ export const NEWER = "b".repeat(40);
 export const config = Buffer.from('{"model_type":"gpt_neox"}');
 export const tokenizer = noise(5000, 1);
 export const weights = noise(300_000, 2);
-/** What the model's repository holds; the first six are what a download brings. */
+/** What the model's repository holds; the first seven are what a download brings. */
 export const files = {
   "config.json": config,
   "tokenizer.json": tokenizer,
   "tokenizer_config.json": Buffer.from("{}"),
+  "chat_template.jinja": Buffer.from("{{ messages[0].content }}"),
   "special_tokens_map.json": Buffer.from('{"eos_token":"x"}'),
   "generation_config.json": Buffer.alloc(0),
   "model.safetensors": weights,
@@ -28,7 +29,7 @@ export const files = {
   "README.md": Buffer.from("# A model"),
   "modeling_custom.py": Buffer.from("print('no')"),
 };
-export const needed = Object.keys(files).slice(0, 6);
+export const needed = Object.keys(files).slice(0, 7);
 
 /** Those of the present test. */
 export let hub: FakeHub;

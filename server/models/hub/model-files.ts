@@ -17,7 +17,8 @@ import type { RemoteFile } from "./client.ts";
 import type { SnapshotFetcher } from "./snapshot.ts";
 
 /** The files beside the weights that are needed to run a model. */
-const SMALL_FILES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$/;
+const SMALL_FILES =
+  /^((config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json|chat_template\.jinja)$/;
 
 /** Whether a folder has the config and all weights. */
 export async function isWholeModel(folder: string): Promise<boolean> {

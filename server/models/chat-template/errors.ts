@@ -1,0 +1,86 @@
+import { LfpError } from "../../common/errors.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
+
+/** A file of chat templates cannot be read, or does not hold what Hugging Face writes there. */
+export class ChatTemplateFileError extends LfpError {
+  readonly code = "input";
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`${path}: ${visibleLine(problem)}. Copy the file again from the model that it belongs to.`, options);
+  }
+}
+
+/** The model has no chat template, and one was asked for. */
+export class NoChatTemplateError extends LfpError {
+  readonly code = "input";
+
+  constructor(folder: string, named?: { readonly name: string; readonly names: readonly string[] }) {
+    const there =
+      named === undefined
+        ? "no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json"
+        : `no chat template named ${visibleLine(named.name, 60)}, only ${visibleLine(named.names.join(", "))}`;
+    super(
+      `${folder} has ${there}. Use a model that was tuned for conversations, or give plain text instead of messages.`,
+    );
+  }
+}
+
+/** A template is not Jinja, or uses what this program's Jinja lacks. */
+export class ChatTemplateSyntaxError extends LfpError {
+  readonly code = "input";
+
+  constructor(where: string, problem: string, options?: ErrorOptions) {
+    super(
+      `${where}: the chat template cannot be parsed (${visibleLine(problem)}). Use the template that came with the model.`,
+      options,
+    );
+  }
+}
+
+/** A template refuses these messages by `raise_exception`. */
+export class ChatTemplateRefusal extends LfpError {
+  readonly code = "input";
+
+  constructor(where: string, said: string, options?: ErrorOptions) {
+    super(
+      `${where}: the chat template refuses these messages: ${visibleLine(said)}. Change them to what it takes.`,
+      options,
+    );
+  }
+}
+
+/** A template fails on these messages, or uses what this program's Jinja lacks. */
+export class ChatTemplateRenderError extends LfpError {
+  readonly code = "input";
+
+  constructor(where: string, problem: string, options?: ErrorOptions) {
+    super(
+      `${where}: the chat template fails on these messages (${visibleLine(problem)}). It may require certain roles or fields ` +
+        "of messages. Templates that need today's date (strftime_now) are not supported, because the same messages must always give the same text.",
+      options,
+    );
+  }
+}
+
+/** A template computes or writes more than any template for conversations needs. */
+export class ChatTemplateLimitError extends LfpError {
+  readonly code = "input";
+
+  constructor(where: string, limit: string, options?: ErrorOptions) {
+    super(
+      `${where}: the chat template was stopped: ${limit}. Use the template that came with the model, or fewer messages.`,
+      options,
+    );
+  }
+}
+
+/** An argument for the template that is not its own: the messages have places of their own. */
+export class ChatTemplateArgumentError extends LfpError {
+  readonly code = "input";
+
+  constructor(name: string) {
+    super(
+      `chat_template_kwargs names "${visibleLine(name, 60)}", which the messages themselves set: leave it out there.`,
+    );
+  }
+}
