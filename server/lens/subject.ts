@@ -58,17 +58,32 @@ export interface LensFamiliarity {
 }
 
 /** Evidence for trust in a reading: results of the evaluation of a probe, by kind. */
-export type LensEvidence = RegressionEvidence;
+export type LensEvidence = RegressionEvidence | ClassificationEvidence;
 
 /** Evidence for a regression on word ratings. */
-export interface RegressionEvidence {
+export interface RegressionEvidence extends ReadingSizes {
   readonly kind: "regression";
   /** Count of a word, by its lower-case form, in the tuning texts; undefined if it was not counted. */
   seenInTuning(word: string): number | undefined;
   /** Sign accuracy on held-out words, by the sign of their value. */
   readonly signAccuracy: Readonly<Record<"positive" | "negative", SignAccuracy | null>>;
   readonly tau: { readonly value: number; readonly p: number } | null;
-  /** Absolute value that most words' readings stay below, for colour scales. */
+}
+
+/** Evidence for a classification of answers, whose numbers are log-odds. */
+export interface ClassificationEvidence extends ReadingSizes {
+  readonly kind: "classification";
+  /** Accuracy on held-out answers, half being chance. */
+  readonly accuracy: { readonly share: number; readonly low: number; readonly high: number } | null;
+  /** Accuracy of the same classifier on the length of the answers alone. */
+  readonly lengthAccuracy: number | null;
+  /** Number of contrasts, of a liked and a disliked answer each. */
+  readonly contrasts: number;
+}
+
+/** Sizes of readings, for colour scales. */
+interface ReadingSizes {
+  /** Absolute value that most readings stay below. */
   readonly typicalSize: number;
   /** Absolute value that most words' ratings stay below; null if the feedback rates none. */
   readonly typicalRating: number | null;

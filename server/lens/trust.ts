@@ -19,6 +19,12 @@ const rules: { readonly [K in Kind]: (evidence: Evidence[K], read: ReadWord) => 
     signAccuracy: implicit === 0 ? null : signAccuracy[implicit > 0 ? "positive" : "negative"],
     tau,
   }),
+  classification: ({ accuracy, lengthAccuracy, contrasts }) => ({
+    kind: "classification",
+    accuracy,
+    lengthAccuracy,
+    contrasts,
+  }),
 };
 
 /** How far to trust the reading of a word. */

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { plantedTriples } from "../../test/support/planted-triples.ts";
 import { writeSafetensors } from "../models/safetensors.ts";
-import { loadProbe, ProbeFileError, type SavedProbe, saveFamiliarity, saveProbe } from "./format.ts";
+import { rowMatrix } from "../statistics/linear-algebra.ts";
+import { evaluateClassification } from "./classification.ts";
+import { defaultClassificationSettings } from "./classification-types.ts";
+import { loadProbe, loadRegression, ProbeFileError, type SavedProbe, saveFamiliarity, saveProbe } from "./format.ts";
 import { evaluateProbe } from "./regression.ts";
 import { defaultProbeSettings } from "./report-types.ts";
 
@@ -118,4 +121,29 @@ test("refuses folds that are another probe's, saying which weights or which word
 test("never writes a report with a number that is none", async () => {
   const broken = { ...saved, report: { ...saved.report, deltas: { low: Number.NaN, high: 1 } } };
   await expect(saveProbe(join(folder, "e"), broken)).rejects.toThrow();
+});
+
+test("a classification is saved and loaded as it is, and is refused where ratings of words are meant", async () => {
+  const groups = Array.from({ length: 12 }, (_, at) => `prompt ${at % 6}`);
+  const answer = { text: "so it is", start: 0, end: 8 };
+  const contrasts = groups.map((group, at) => ({
+    id: `${at}`,
+    source: "",
+    group,
+    positive: answer,
+    negative: answer,
+  }));
+  const rows = rowMatrix(
+    Float32Array.from({ length: 48 }, (_, at) => (at * 7) % 5),
+    24,
+    2,
+  );
+  const features = { layers: [{ layer: 1, start: 0, end: 2 }], rows };
+  const settings = { ...defaultClassificationSettings, resamples: 5, labelShuffles: 1 };
+  const found = await evaluateClassification({ contrasts, features, tokens: new Int32Array(24).fill(3) }, settings);
+  const classification: SavedProbe = { ...found, testTriples: [], about: { task: "pairs" } };
+  await saveProbe(join(folder, "classification"), classification);
+  expect(await loadProbe(join(folder, "classification"))).toEqual(classification);
+  await expect(loadRegression(join(folder, "classification"))).rejects.toThrow(/is of a classification; expected/);
+  expect((await loadRegression(join(folder, "a"))).report.kind).toBe("regression");
 });

@@ -11,7 +11,7 @@ import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import type { Familiarity } from "./familiarity.ts";
 import type { LinearProbe } from "./linear-probe.ts";
-import { type ProbeReport, probeReportSchema } from "./report-types.ts";
+import { type ProbeReport, probeReportSchema, type RegressionReport } from "./report-types.ts";
 import type { WordFolds } from "./word-folds.ts";
 
 const WEIGHTS = "weights.safetensors";
@@ -113,6 +113,16 @@ export async function loadProbe(folder: string): Promise<SavedProbe> {
   const familiarity = await loadFamiliarity(folder, expected);
   const wordFolds = folds === undefined ? undefined : await loadFolds(folder, folds, expected);
   return { probe: { layers, weights, intercept, deltaScale, outputScale }, wordFolds, familiarity, ...rest };
+}
+
+/** Reads a probe of word ratings. Throws `ProbeFileError` for one of another kind, and what `loadProbe` throws. */
+export async function loadRegression(folder: string): Promise<SavedProbe & { readonly report: RegressionReport }> {
+  const saved = await loadProbe(folder);
+  const { report } = saved;
+  if (report.kind === "regression") return { ...saved, report };
+  throw new ProbeFileError(
+    `${join(folder, DESCRIPTION)} is of a ${report.kind}; expected a regression on ratings of words, as runs on words make it`,
+  );
 }
 
 /**

@@ -3,6 +3,7 @@
  * beside it gives the reason; NaN is never written. All shares lie between 0 and 1.
  */
 import { z } from "zod";
+import { classificationReportSchema } from "./classification-types.ts";
 
 const count = z.int().min(0);
 const maybe = z.number().nullable();
@@ -228,7 +229,7 @@ export const regressionReportSchema = z.strictObject({
 });
 
 /** Results of a probe's evaluation, by the kind of probe. */
-export const probeReportSchema = z.discriminatedUnion("kind", [regressionReportSchema]);
+export const probeReportSchema = z.discriminatedUnion("kind", [regressionReportSchema, classificationReportSchema]);
 
 export type KendallReport = z.infer<typeof kendallSchema>;
 export type WordScores = z.infer<typeof wordScoresSchema>;

@@ -185,6 +185,14 @@ export const TokenDetail = z.object({
       signAccuracy: z.object({ share: z.number(), low: z.number(), high: z.number(), words: z.int() }).nullable(),
       tau: z.object({ value: z.number(), p: z.number() }).nullable(),
     }),
+    z.object({
+      kind: z.literal("classification"),
+      /** Held-out answers that the probe puts on the right side, and on how many contrasts it was tested. */
+      accuracy: z.object({ share: z.number(), low: z.number(), high: z.number() }).nullable(),
+      /** The same by the length of the answers alone. */
+      lengthAccuracy: z.number().nullable(),
+      contrasts: z.int(),
+    }),
   ]),
   /** Why the values that need the base model are missing; null if they are present or were not requested. */
   missing: z.string().nullable(),

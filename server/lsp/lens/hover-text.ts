@@ -239,6 +239,17 @@ const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: num
       sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
     return sentences;
   },
+  classification: ({ accuracy, lengthAccuracy, contrasts }) => {
+    const meaning =
+      "This is the token's part of the log-odds that an answer is liked: an answer's are the mean over its tokens.";
+    if (accuracy === null) return [meaning];
+    const { share, low, high } = accuracy;
+    const byLength = lengthAccuracy === null ? "" : `; by length alone ${percent(lengthAccuracy)}`;
+    return [
+      meaning,
+      `Of the answers of ${contrasts} pairs, whose prompts it had not seen, the probe tells ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}${byLength}; chance is 50 %).`,
+    ];
+  },
 };
 
 function evaluationSentences<K extends TrustKind>(trust: { readonly kind: K } & Trusts[K], implicit: number): string[] {

@@ -1,4 +1,5 @@
 import type { LensEvidence, SignAccuracy } from "../../lens/subject.ts";
+import type { ClassificationReport } from "../../probe/classification-types.ts";
 import type { ProbeKind, ProbeReport, RegressionReport } from "../../probe/report-types.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 import { percentiles } from "../../statistics/percentile.ts";
@@ -7,7 +8,7 @@ type Reports = { readonly [K in ProbeKind]: Extract<ProbeReport, { kind: K }> };
 
 const evidence: {
   readonly [K in ProbeKind]: (report: Reports[K], ratings: WordRatings | undefined) => LensEvidence;
-} = { regression: evidenceOfRegression };
+} = { regression: evidenceOfRegression, classification: evidenceOfClassification };
 
 /** A probe's evaluation as evidence for readings in general. */
 export function evidenceOf<K extends ProbeKind>(
@@ -31,6 +32,23 @@ function evidenceOfRegression({ byTriple, byWord }: RegressionReport, ratings: W
       ratings,
     ),
     typicalRating: ratings?.typicalSize ?? null,
+  };
+}
+
+function evidenceOfClassification({
+  probe: { accuracy },
+  baselines: { length },
+  contrasts,
+  typicalSize: size,
+}: ClassificationReport): LensEvidence {
+  const { value, low, high } = accuracy;
+  return {
+    kind: "classification",
+    accuracy: value === null || low === null || high === null ? null : { share: value, low, high },
+    lengthAccuracy: length?.accuracy.value ?? null,
+    contrasts,
+    typicalSize: size > 0 ? size : 1,
+    typicalRating: null,
   };
 }
 

@@ -9,6 +9,14 @@ export const table1: readonly string[] = ["L2/F37", "L2/F99", "L2/F148", "L3/F23
   (id) => `paper, ${id}`,
 );
 
+/** Rows of Table 3: answers classified right, per cent, of helpful-harmless and of toxicity data. */
+export const table3: readonly Cell[][] = [
+  ["paper, Pythia-70m", 99.92, 99.88],
+  ["paper, Pythia-160m", 100, 99.9],
+  ["paper, GPT-Neo-125m", 99.9, 99.8],
+  ["paper, Gemma-2b-it", 99.97, 99.88],
+];
+
 /**
  * Rows of Table 4: Kendall's tau and p. The published code correlates strings (docs/method.md); only its baseline is a
  * tau of numbers.

@@ -1,6 +1,7 @@
 /** A probe's part of a report, by the probe's kind. */
 
 import type { ProbeKind, ProbeReport } from "../../probe/report-types.ts";
+import { classificationFinding, classificationSection } from "./classification-section.ts";
 import type { Section, Source } from "./document.ts";
 import { probeFinding } from "./probe-finding.ts";
 import { probeSection } from "./probe-section.ts";
@@ -16,6 +17,7 @@ type Reports = { readonly [K in ProbeKind]: Extract<ProbeReport, { kind: K }> };
 
 const words: { readonly [K in ProbeKind]: ProbeWords<Reports[K]> } = {
   regression: { section: probeSection, finding: probeFinding },
+  classification: { section: classificationSection, finding: classificationFinding },
 };
 
 /** The section on a probe, and its line at the top of the report. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { rowMatrix } from "../../statistics/linear-algebra.ts";
-import { separabilityFigure } from "./separability.ts";
+import { ofAnswers, separabilityFigure } from "./separability.ts";
 
 const source = { run: "demo", stage: "collect-tuned", key: "0123456789abcdef", seed: 1 };
 
@@ -24,6 +24,14 @@ describe("the figure of separability", () => {
     expect(negative?.points.every(({ x }) => Math.abs(x + 2) < 0.01)).toBe(true);
     expect(figure.x).toBe("component 1 (99.9 % of the variance)");
     expect(figure.notes).toEqual(["400 of 1000 triples. The components know nothing of the words' signs."]);
+  });
+
+  it("speaks of answers for contrasts of answers", () => {
+    expect(separabilityFigure(planted(4, 2), source, ofAnswers)).toMatchObject({
+      title: expect.stringContaining("mean features of answers"),
+      groups: [{ name: "liked answers" }, { name: "disliked answers" }],
+      notes: [expect.stringContaining("4 of 4 pairs.")],
+    });
   });
 
   it("is left out where nothing can be drawn, and names no share where nothing varies", () => {

@@ -5,11 +5,41 @@ import type { Figure, Source } from "./document.ts";
 /** Maximum number of triples in the figure, evenly spaced over all. */
 const mostTriples = 400;
 
+/** How a figure names what its points are. */
+export interface SeparabilityWords {
+  readonly title: string;
+  readonly positive: string;
+  readonly negative: string;
+  readonly many: string;
+  readonly note: string;
+}
+
+const ofTriples: SeparabilityWords = {
+  title: "Separability: features at target words by their principal components",
+  positive: "positive words",
+  negative: "negative words",
+  many: "triples",
+  note: "The components know nothing of the words' signs.",
+};
+
+/** For the features of answers, the inputs of the paper's logistic regression. */
+export const ofAnswers: SeparabilityWords = {
+  title: "Separability: mean features of answers by their principal components (Figure 5)",
+  positive: "liked answers",
+  negative: "disliked answers",
+  many: "pairs",
+  note: "The components know nothing of which answer is liked; what varies most need not be what tells them apart.",
+};
+
 /**
- * A figure like the paper's Figure 5: features at positive and at negative target words, along the two directions of
- * largest variance. Undefined for fewer than two triples or features.
+ * A figure like the paper's Figure 5: features of the positive and of the negative side of contrasts, along the two
+ * directions of largest variance. Undefined for fewer than two contrasts or features.
  */
-export function separabilityFigure(features: TripleFeatures, source: Source): Figure | undefined {
+export function separabilityFigure(
+  features: TripleFeatures,
+  source: Source,
+  words: SeparabilityWords = ofTriples,
+): Figure | undefined {
   const { triples, rows } = features;
   if (triples < 2 || rows.columns < 2) return undefined;
   const shown = Math.min(triples, mostTriples);
@@ -28,15 +58,15 @@ export function separabilityFigure(features: TripleFeatures, source: Source): Fi
   return {
     kind: "points",
     id: "figure-separability",
-    title: "Separability: features at target words by their principal components",
+    title: words.title,
     source,
     x: axis(0),
     y: axis(1),
     diagonal: false,
     groups: [
-      { name: "positive words", points: points(0) },
-      { name: "negative words", points: points(shown) },
+      { name: words.positive, points: points(0) },
+      { name: words.negative, points: points(shown) },
     ],
-    notes: [`${shown} of ${triples} triples. The components know nothing of the words' signs.`],
+    notes: [`${shown} of ${triples} ${words.many}. ${words.note}`],
   };
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
-import { loadProbe } from "../../probe/format.ts";
+import { loadProbe, loadRegression } from "../../probe/format.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
@@ -79,7 +79,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const { report: probe } = await loadProbe(input("probe"));
-    const { report: fitted } = await loadProbe(input("fitted"));
+    const { report: fitted } = await loadRegression(input("fitted"));
     const read = probeInReport(probe, sourceOf("probe"), settings.words);
     const { features } = await readCollected(input("features"));
     const separability = separabilityFigure(features, sourceOf("features"));

@@ -16,7 +16,9 @@ describe("the run that comes with the program", { timeout: 60_000 }, () => {
     const lens = await openLens(starterRunFolder(), { threads: 1 });
     expect(lens.info).toMatchObject({ hasBase: true, hasTrueReward: true, task: "sentiment" });
     const rated = [...vaderLexicon("head")].filter(([word, value]) => Math.abs(value) > 2.5 && /^[a-z]+$/.test(word));
-    const words = rated.filter(([word]) => (lens.evidence.seenInTuning(word) ?? 0) > 20).slice(0, 60);
+    const { evidence } = lens;
+    if (evidence.kind !== "regression") throw new Error(`the run has a ${evidence.kind}`);
+    const words = rated.filter(([word]) => (evidence.seenInTuning(word) ?? 0) > 20).slice(0, 60);
     expect(words.length).toBeGreaterThan(15);
     let right = 0;
     for (const [word, value] of words) {

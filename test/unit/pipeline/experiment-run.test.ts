@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
-import { loadProbe } from "../../../server/probe/format.ts";
+import { loadProbe, loadRegression } from "../../../server/probe/format.ts";
 import { AblationSet } from "../../../server/protocol/ablation.ts";
 import { MeasureAblation, QueryFeatures } from "../../../server/protocol/features.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
@@ -136,10 +136,10 @@ describe("lfp run", { timeout: 360_000 }, () => {
     const [layer = ""] = await readdir(join(whole, "sae", "tuned"));
     expect((await loadSae(join(whole, "sae", "tuned", layer, "128"))).sae.F).toBe(128);
     expect((await loadProbe(join(whole, "probe"))).probe.weights).toHaveLength(128);
-    const fitted = await loadProbe(join(whole, "fitted"));
+    const fitted = await loadRegression(join(whole, "fitted"));
     expect(fitted.probe.weights).toHaveLength(128);
     expect(fitted.report.settings.target).toBe("logRatio");
-    const { lexicon } = (await loadProbe(join(whole, "probe"))).report.byWord;
+    const { lexicon } = (await loadRegression(join(whole, "probe"))).report.byWord;
     expect(fitted.report.byWord.lexicon.map(({ word }) => word)).toEqual(lexicon.map(({ word }) => word));
 
     await checkFeatures(whole);
