@@ -1,6 +1,7 @@
 import { loadStartMs } from "./load-start.ts";
 import "./no-eval.ts";
 import * as vscode from "vscode";
+import { ChatTools } from "./chat-tools.ts";
 import { retellTarget } from "./chosen-target.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
@@ -32,6 +33,7 @@ export function activate(context: vscode.ExtensionContext): void {
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
   created.own(new MentionProviders(created));
   created.own(checkExperimentFiles(created));
+  created.own(new ChatTools(created));
   created.own(
     created.server.onDidChangeState(({ kind }) => {
       if (kind === "down") void offerRestart(created);

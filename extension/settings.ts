@@ -39,6 +39,7 @@ export const settings = {
   "completions.maxNewTokens": setting("window", z.int().min(1).max(512).default(40)),
   "completions.temperature": setting("window", z.number().min(0).max(10).default(0.7)),
   "completions.seed": setting("window", z.int().min(0).max(2_147_483_647).default(1)),
+  "chatTools.enabled": setting("application", z.boolean().default(false)),
   "explain.endpoint": setting("machine", z.string().max(2000).default("https://api.openai.com/v1")),
   "explain.model": setting("machine", z.string().max(200).default("gpt-4.1")),
   "explain.inputUsd": setting("machine", z.number().min(0).max(10_000).default(2)),

@@ -42,6 +42,7 @@ import { TokenDetails } from "./lens/token-detail.ts";
 import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import { BoundedMessageReader, type SkippedMessage } from "./message-reader.ts";
 import { Quarantine } from "./quarantine.ts";
+import { serveQuestions } from "./questions.ts";
 import { RunBoard } from "./runs/run-board.ts";
 import { serveRuns } from "./runs/run-requests.ts";
 import { Session } from "./session.ts";
@@ -144,6 +145,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveHover(dispatcher, { session, documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { session, documents, reader, details, problems });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
+  serveQuestions(dispatcher, { session, stores, lenses, quarantine });
   const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
   serveFeatureJobs(dispatcher, jobs);
   serveMeasureAblation(dispatcher, { ...jobs, lenses });

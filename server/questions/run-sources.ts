@@ -37,6 +37,10 @@ export class RunSources implements Sources, AsyncDisposable {
     }
   }
 
+  guard<T>(_parts: readonly string[], work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
   async useStore<T>(folder: string, work: (store: FeatureStore) => T): Promise<T> {
     using store = FeatureStore.open(await storeToRead(folder), { writable: false });
     return work(store);

@@ -35,7 +35,8 @@ export async function scoreAnswer(
     const words: Word[] = [];
     const problems: string[] = [];
     for (const [at, passage] of passagesOf(input.text, "plaintext").entries()) {
-      const read = await readWords(lens, passage, at, mode, signal);
+      const parts = ["ask", folder, passage.text, JSON.stringify(mode)];
+      const read = await sources.guard(parts, () => readWords(lens, passage, at, mode, signal));
       if (typeof read === "string") problems.push(`Paragraph ${at + 1} was left out: ${read}`);
       else words.push(...read);
     }

@@ -17,6 +17,8 @@ export interface Sources {
   readonly preferred: string | undefined;
   /** Opens a run for reading; `done` gives it back. Throws what `openLens` throws. */
   borrowLens(folder: string, signal: AbortSignal): Promise<{ readonly lens: Lens; readonly done: () => Promise<void> }>;
+  /** Runs work of native code on an input, which `parts` identify permanently. */
+  guard<T>(parts: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Runs `work` with a run's feature store. Throws `StoreError`. */
   useStore<T>(folder: string, work: (store: FeatureStore) => T): Promise<T>;
   /** Reads a run's report; undefined if it has none yet. */

@@ -54,3 +54,29 @@ export const workspace = {
   getConfiguration: (section: string) => ({ get: (name: string): unknown => settings.get(`${section}.${name}`) }),
   onDidChangeConfiguration: configured.event,
 };
+
+export class LanguageModelTextPart {
+  readonly value: string;
+
+  constructor(value: string) {
+    this.value = value;
+  }
+}
+
+export class LanguageModelToolResult {
+  readonly content: readonly LanguageModelTextPart[];
+
+  constructor(content: readonly LanguageModelTextPart[]) {
+    this.content = content;
+  }
+}
+
+/** For tests: the tools that are registered, by name. */
+export const registeredTools = new Map<string, unknown>();
+
+export const lm = {
+  registerTool: (name: string, tool: unknown): Disposable => {
+    registeredTools.set(name, tool);
+    return new Disposable(() => registeredTools.delete(name));
+  },
+};

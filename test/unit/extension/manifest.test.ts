@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { toolName } from "../../../extension/chat-tools.ts";
 import { commands } from "../../../extension/commands.ts";
 import { hues, steps } from "../../../extension/overlay/scale.ts";
 import { settings } from "../../../extension/settings.ts";
@@ -15,6 +16,7 @@ import {
   openFeature,
   showTokenFeatures,
 } from "../../../server/protocol/commands.ts";
+import { QuestionName, questionCaution, questionInputs, questionWords } from "../../../server/protocol/questions.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const text = await readFile(join(root, "package.json"), "utf8");
@@ -41,6 +43,19 @@ const manifest = z
           id: z.string(),
           description: z.string(),
           defaults: z.record(z.enum(["dark", "light", "highContrast", "highContrastLight"]), z.string()),
+        }),
+      ),
+      languageModelTools: z.array(
+        z.strictObject({
+          name: z.string(),
+          displayName: z.string(),
+          toolReferenceName: z.string(),
+          canBeReferencedInPrompt: z.literal(true),
+          icon: z.string(),
+          userDescription: z.string(),
+          modelDescription: z.string(),
+          when: z.string(),
+          inputSchema: z.record(z.string(), z.unknown()),
         }),
       ),
       configuration: z.object({ properties: z.record(z.string(), z.record(z.string(), z.unknown())) }),
@@ -207,6 +222,32 @@ describe("settings", () => {
     expect(new Set(restricted)).toEqual(new Set(dangerous.map((name) => `lfpLens.${name}`)));
     for (const name of Object.keys(settings))
       if (name.startsWith("explain.")) expect(properties[`lfpLens.${name}`]?.["scope"]).toBe("machine");
+  });
+});
+
+describe("tools for chat", () => {
+  it.each(QuestionName.options)(
+    "lfpLens_%s takes the question's input, says that its texts are data, and is off at first",
+    (question) => {
+      const tool = contributes.languageModelTools.find(({ name }) => name === toolName(question));
+      const { $schema: _, ...input } = z.toJSONSchema(questionInputs[question], { io: "input" });
+      expect(tool?.inputSchema).toEqual(input);
+      expect(tool?.modelDescription).toBe(`${questionWords[question].about} ${questionCaution}`);
+      expect(tool).toMatchObject({
+        displayName: questionWords[question].title,
+        when: "config.lfpLens.chatTools.enabled",
+      });
+      expect(contributes.configuration.properties["lfpLens.chatTools.enabled"]).toMatchObject({
+        default: false,
+        scope: "application",
+      });
+    },
+  );
+
+  it("are the questions and no more, each with a name of its own in prompts", () => {
+    const tools = contributes.languageModelTools;
+    expect(tools.map(({ name }) => name)).toEqual(QuestionName.options.map(toolName));
+    expect(new Set(tools.map(({ toolReferenceName }) => toolReferenceName)).size).toBe(tools.length);
   });
 });
 
