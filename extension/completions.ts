@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { z } from "zod";
 import type { AblationSet } from "../server/protocol/ablation.ts";
 import type { CompareCompletions } from "../server/protocol/lens.ts";
-import { nameOf } from "./ablation/choice.ts";
+import { nameOf } from "./ablation/set-file.ts";
 import type { Extension } from "./context.ts";
 import { signed } from "./overlay/scale.ts";
 import { readSetting } from "./settings.ts";
@@ -46,16 +46,21 @@ export class CompletionDocuments implements vscode.Disposable {
  */
 export async function compareCompletions(extension: Extension): Promise<void> {
   const { ablation } = extension;
-  if (ablation.set === null || ablation.uri === undefined)
-    throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
+  const { acting, uri, idle } = ablation;
+  if (acting === null || uri === undefined)
+    throw new Error(
+      idle === undefined
+        ? "No ablation set is active: choose one, or ablate a feature from a hover."
+        : `${idle}. Choose a set of the run that is looked through.`,
+    );
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined) throw new Error("Open a text whose selection or paragraph is to be completed.");
   const prompts = promptsOf(editor);
   if (prompts.length === 0) throw new Error("There is no text before the cursor to complete.");
   await showCompletions(extension, {
     prompts,
-    ablation: ablation.set,
-    title: `Completions: before and after ${nameOf(ablation.uri)}`,
+    ablation: acting,
+    title: `Completions: before and after ${nameOf(uri)}`,
   });
 }
 

@@ -46,7 +46,7 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
     version: document.version,
     offset: place.start,
     unit: "word" as const,
-    ablation: extension.ablation.set,
+    ablation: extension.ablation.acting,
     features: MOST_FEATURES,
   };
   const { DescribeToken } = await import("../server/protocol/lens.ts");

@@ -1,43 +1,88 @@
 /**
  * The active ablation set. Sets are files of the workspace (`*.lfp-ablation.json`), so that people can keep, compare
- * and share them; the workspace state remembers which one is active. A change takes effect when the file is saved.
+ * and share them; the workspace state remembers which one is active. A change takes effect when the file is saved. A set
+ * says which run its features belong to, and acts on no other.
  */
+import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { AblationSet, FeatureId } from "../../server/protocol/ablation.ts";
-import { AblationChanged } from "../../server/protocol/lens-state.ts";
-import type { Extension } from "../context.ts";
+import { type AblationSet, belongsTo, type RunIdentity } from "../../server/protocol/ablation.ts";
+import { AblationChanged, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
+import type { FeaturePlace } from "../features/features-model.ts";
+import type { ServerState } from "../server-connection.ts";
 import { messageOf } from "../server-failure.ts";
-import { parseAblation, withFeature, withoutFeature } from "./file.ts";
+import { parseAblation, withFeature, withoutFeature, withRun } from "./file.ts";
+import { changeSetFile, isUntitled, nameOf, readSetFile } from "./set-file.ts";
 
 const KEY = "lfpLens.activeAblation";
 export const ABLATION_FILES = "**/*.lfp-ablation.json";
+/** Ending of the name of an ablation set's file. */
+export const ABLATION_ENDING = ".lfp-ablation.json";
+
+/** What the choice needs of the extension. */
+export interface AblationParts {
+  readonly vscode: Pick<vscode.ExtensionContext, "workspaceState">;
+  readonly log: Pick<vscode.LogOutputChannel, "error">;
+  readonly lens: LensState;
+  readonly onDidChangeLens: vscode.Event<LensState>;
+  readonly runs: {
+    readonly model: {
+      get(folder: string): { readonly dictionaries: string | null } | undefined;
+      identity(folder: string): Promise<RunIdentity>;
+    };
+  };
+  readonly server: {
+    readonly onDidChangeState: vscode.Event<ServerState>;
+    notify(type: typeof AblationChanged, params: { ablation: AblationSet | null }): Promise<void>;
+  };
+}
 
 /** The workspace's active ablation set and its content. Remembers it, watches its file, and sends it to the server. */
 export class AblationChoice implements vscode.Disposable {
-  readonly #extension: Extension;
+  readonly #parts: AblationParts;
   readonly #changed = new vscode.EventEmitter<void>();
   #uri: vscode.Uri | undefined;
   #set: AblationSet | null = null;
   #problem: string | undefined;
   #watcher: vscode.Disposable | undefined;
-  readonly #serverWatch: vscode.Disposable;
+  readonly #subscriptions: readonly vscode.Disposable[];
+  /** What acted when `onDidChange` last fired. */
+  #acted = "null";
+  /** Files and runs about which a person was asked. */
+  readonly #asked = new Set<string>();
 
-  /** Fires when the active set or its content changes. */
+  /** Fires when the active set, its content, or whether it acts changes. */
   readonly onDidChange = this.#changed.event;
 
-  constructor(extension: Extension) {
-    this.#extension = extension;
-    this.#serverWatch = extension.server.onDidChangeState(({ kind }) => {
-      if (kind === "running") this.#tell();
-    });
-    const remembered = extension.vscode.workspaceState.get<unknown>(KEY);
+  constructor(parts: AblationParts) {
+    this.#parts = parts;
+    this.#subscriptions = [
+      parts.server.onDidChangeState(({ kind }) => {
+        if (kind === "running") this.#tell();
+      }),
+      parts.onDidChangeLens(() => this.#settle()),
+    ];
+    const remembered = parts.vscode.workspaceState.get<unknown>(KEY);
     if (typeof remembered === "string") void this.choose(vscode.Uri.parse(remembered));
     else this.#tellContext();
   }
 
-  /** The active set; null if there is none or its file cannot be read. */
+  /** The active set, whichever run it belongs to; null if there is none or its file cannot be read. */
   get set(): AblationSet | null {
     return this.#set;
+  }
+
+  /** The active set if it belongs to the run that the lens looks through; null otherwise. */
+  get acting(): AblationSet | null {
+    const run = this.#lensRun();
+    return this.#set !== null && run !== undefined && belongsTo(this.#set, run) ? this.#set : null;
+  }
+
+  /** Why the active set does not act, in a sentence; undefined if it does, or if it would change nothing. */
+  get idle(): string | undefined {
+    const [set, uri] = [this.#set, this.#uri];
+    if (set === null || uri === undefined || set.features.length === 0 || this.acting !== null) return undefined;
+    if (set.run === undefined) return `${nameOf(uri)} says of no run, and is not applied`;
+    return `${nameOf(uri)} belongs to ${set.run.name}, and is not applied here`;
   }
 
   get uri(): vscode.Uri | undefined {
@@ -54,41 +99,91 @@ export class AblationChoice implements vscode.Disposable {
     this.#watcher?.dispose();
     this.#watcher = undefined;
     this.#uri = uri;
-    await this.#extension.vscode.workspaceState.update(KEY, uri?.toString());
+    for (const key of [...this.#asked]) if (key.startsWith(`${uri?.toString()} `)) this.#asked.delete(key);
+    // An untitled document does not outlive its window.
+    const kept = uri === undefined || isUntitled(uri) ? undefined : uri.toString();
+    await this.#parts.vscode.workspaceState.update(KEY, kept);
     if (uri !== undefined) this.#watcher = this.#watch(uri);
     await this.#load();
   }
 
-  /** Adds a feature to the active set, creating one if needed, and saves it. */
-  async add(id: FeatureId, factor: number): Promise<void> {
-    const uri = this.#uri ?? newFile();
-    await this.#write(uri, (before) => withFeature(before, id, factor));
+  /** Sets a feature's factor in the set of its run, which becomes the active one; creates it if needed, and saves it. */
+  async add({ runFolder, id }: FeaturePlace, factor: number): Promise<void> {
+    const run = await this.#parts.runs.model.identity(runFolder);
+    const uri = await this.#fileOf(run);
+    await this.#write(uri, (before) => withRun(withFeature(before, id, factor), run));
   }
 
-  /** Removes a feature from the active set, so that it has its own activation again. */
-  async remove(id: FeatureId): Promise<void> {
-    const uri = this.#uri;
-    if (uri !== undefined) await this.#write(uri, (before) => withoutFeature(before ?? "", id));
+  /** Removes a feature from the active set if that is its run's, so that it has its own activation again. */
+  async remove({ runFolder, id }: FeaturePlace): Promise<void> {
+    const [set, uri] = [this.#set, this.#uri];
+    if (set === null || uri === undefined) return;
+    if (belongsTo(set, await this.#parts.runs.model.identity(runFolder)))
+      await this.#write(uri, (before) => withoutFeature(before ?? "", id));
+  }
+
+  /** The factor of a run's feature in the active set; null if the set is another run's or leaves the feature alone. */
+  async factorOf({ runFolder, id }: FeaturePlace): Promise<number | null> {
+    const set = this.#set;
+    const found = set?.features.find((feature) => feature.id === id);
+    if (set === null || found === undefined) return null;
+    return belongsTo(set, await this.#parts.runs.model.identity(runFolder)) ? found.factor : null;
   }
 
   dispose(): void {
-    this.#serverWatch.dispose();
+    for (const part of this.#subscriptions) part.dispose();
     this.#watcher?.dispose();
     this.#changed.dispose();
   }
 
+  /** The run that the lens looks through, as far as it is known before it is open. */
+  #lensRun(): RunIdentity | undefined {
+    const { lens, runs } = this.#parts;
+    if (lens.kind === "ready")
+      return lens.info.kind === "run" ? { name: lens.info.runName, dictionaries: lens.info.dictionaries } : undefined;
+    const target = targetOf(lens);
+    if (target?.kind !== "run") return undefined;
+    return { name: basename(target.folder), dictionaries: runs.model.get(target.folder)?.dictionaries ?? null };
+  }
+
+  /** The active file if it is this run's or holds nothing, else one of this run's beside it, which may be new. */
+  async #fileOf(run: RunIdentity): Promise<vscode.Uri> {
+    const [set, uri] = [this.#set, this.#uri];
+    if (uri !== undefined && (set === null || set.features.length === 0 || belongsTo(set, run))) return uri;
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+    for (let count = 1; ; count++) {
+      const name = count === 1 ? "ablation" : count === 2 ? run.name : `${run.name}-${count - 1}`;
+      const candidate = candidateNamed(folder, `${name}${ABLATION_ENDING}`);
+      const text = await readSetFile(candidate);
+      if (text === undefined) return candidate;
+      const parsed = parseAblation(text);
+      if (parsed.ok && belongsTo(parsed.set, run)) return candidate;
+    }
+  }
+
   async #write(uri: vscode.Uri, change: (before: string | undefined) => string): Promise<void> {
-    const before = await readText(uri);
-    const parsed = before === undefined ? undefined : parseAblation(before);
-    if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
-    await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(change(before)));
+    await changeSetFile(uri, (before) => {
+      const parsed = before === undefined || before.trim() === "" ? undefined : parseAblation(before);
+      if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
+      return change(parsed === undefined ? undefined : before);
+    });
     await this.choose(uri);
   }
 
   #watch(uri: vscode.Uri): vscode.Disposable {
+    const load = (): void => void this.#load();
+    if (isUntitled(uri))
+      return vscode.Disposable.from(
+        vscode.workspace.onDidChangeTextDocument(({ document }) => {
+          if (document.uri.toString() === uri.toString()) load();
+        }),
+        vscode.workspace.onDidCloseTextDocument((document) => {
+          if (document.uri.toString() === uri.toString()) void this.choose(undefined);
+        }),
+      );
     const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), nameOf(uri));
     const watcher = vscode.workspace.createFileSystemWatcher(pattern);
-    for (const event of [watcher.onDidChange, watcher.onDidCreate, watcher.onDidDelete]) event(() => void this.#load());
+    for (const event of [watcher.onDidChange, watcher.onDidCreate, watcher.onDidDelete]) event(load);
     return watcher;
   }
 
@@ -103,15 +198,40 @@ export class AblationChoice implements vscode.Disposable {
     }
     const isChanged = JSON.stringify(this.#set) !== before || loaded.problem !== this.#problem;
     this.#problem = loaded.problem;
+    this.#settle(isChanged);
+  }
+
+  /** Sends the server what acts now, and fires if that or the set (`isChanged`) is other than before. */
+  #settle(isChanged = false): void {
     this.#tellContext();
-    if (!isChanged) return;
-    this.#tell();
-    this.#changed.fire();
+    const acting = JSON.stringify(this.acting);
+    const acts = acting !== this.#acted;
+    this.#acted = acting;
+    if (acts) this.#tell();
+    if (acts || isChanged) this.#changed.fire();
+    this.#ask().catch((error: unknown) => this.#parts.log.error(messageOf(error)));
+  }
+
+  /** Asks once whether a set that names no run, as those of earlier versions, belongs to the lens's. */
+  async #ask(): Promise<void> {
+    const [set, uri, run] = [this.#set, this.#uri, this.#lensRun()];
+    const isOpen = this.#parts.lens.kind === "ready";
+    if (set === null || uri === undefined || run === undefined || !isOpen || set.run !== undefined) return;
+    const key = `${uri.toString()} ${run.name} ${run.dictionaries}`;
+    if (set.features.length === 0 || this.#asked.has(key)) return;
+    this.#asked.add(key);
+    const apply = `Apply to ${run.name}`;
+    const answer = await vscode.window.showWarningMessage(
+      `LFP Lens: ${nameOf(uri)} does not say which run its features belong to, and is not applied. Are they features of ${run.name}? The file will say so.`,
+      apply,
+      "Leave It",
+    );
+    if (answer === apply && uri === this.#uri) await this.#write(uri, (before) => withRun(before, run));
   }
 
   #tell(): void {
-    const sent = this.#extension.server.notify(AblationChanged, { ablation: this.#set });
-    sent.catch((error: unknown) => this.#extension.log.error(messageOf(error)));
+    const told = this.#parts.server.notify(AblationChanged, { ablation: this.acting });
+    told.catch((error: unknown) => this.#parts.log.error(messageOf(error)));
   }
 
   #tellContext(): void {
@@ -120,7 +240,7 @@ export class AblationChoice implements vscode.Disposable {
 }
 
 async function load(uri: vscode.Uri): Promise<{ set: AblationSet | null; problem: string | undefined }> {
-  const text = await readText(uri);
+  const text = await readSetFile(uri);
   if (text === undefined) return { set: null, problem: `${nameOf(uri)} cannot be read.` };
   const parsed = parseAblation(text);
   return parsed.ok
@@ -128,20 +248,7 @@ async function load(uri: vscode.Uri): Promise<{ set: AblationSet | null; problem
     : { set: null, problem: `${nameOf(uri)}: ${parsed.problem}` };
 }
 
-async function readText(uri: vscode.Uri): Promise<string | undefined> {
-  try {
-    return new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
-  } catch {
-    return undefined;
-  }
-}
-
-function newFile(): vscode.Uri {
-  const folder = vscode.workspace.workspaceFolders?.[0];
-  if (folder === undefined) throw new Error("Ablation sets are files: open a folder to keep them in.");
-  return vscode.Uri.joinPath(folder.uri, "ablation.lfp-ablation.json");
-}
-
-export function nameOf(uri: vscode.Uri): string {
-  return uri.path.slice(uri.path.lastIndexOf("/") + 1);
+/** A set's file in the workspace's first folder; without a folder an untitled document. */
+export function candidateNamed(folder: vscode.Uri | undefined, name: string): vscode.Uri {
+  return folder === undefined ? vscode.Uri.from({ scheme: "untitled", path: name }) : vscode.Uri.joinPath(folder, name);
 }

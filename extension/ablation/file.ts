@@ -1,6 +1,6 @@
 /** Parses and edits the text of ablation files. Independent of VS Code. */
 import * as z from "zod";
-import { AblationFile, AblationSet, type FeatureId } from "../../server/protocol/ablation.ts";
+import { AblationFile, AblationSet, type FeatureId, type RunIdentity } from "../../server/protocol/ablation.ts";
 
 export type ParsedAblation =
   | { readonly ok: true; readonly set: AblationSet }
@@ -37,6 +37,12 @@ export function withoutFeature(text: string, id: FeatureId): string {
   const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text));
   const others = before.features.filter((feature) => feature.id !== id);
   return `${JSON.stringify({ ...before, features: others }, undefined, 2)}\n`;
+}
+
+/** Says in the text of a file which run the set belongs to; everything else in `text` stays. */
+export function withRun(text: string | undefined, run: RunIdentity): string {
+  const { format, ...before } = z.looseObject({ format: z.unknown() }).parse(JSON.parse(text ?? EMPTY));
+  return `${JSON.stringify({ format, ...before, run }, undefined, 2)}\n`;
 }
 
 const EMPTY = '{ "format": "lfp-ablation/1", "name": "", "note": "", "features": [] }';

@@ -44,7 +44,7 @@ async function chooseMode(extension: Extension): Promise<void> {
     .filter((kind) => info?.kind !== "pair" || whyNot(kind, info, false) === undefined)
     .sort((one, other) => order.indexOf(one) - order.indexOf(other));
   const items = kinds.map((kind) => {
-    const reason = whyNot(kind, info, ablation.set !== null);
+    const reason = whyNot(kind, info, ablation.acting !== null);
     const isCurrent = overlay.choice !== "auto" && kind === overlay.mode?.kind;
     return {
       label: `${isCurrent ? "$(check) " : ""}${modeWords[kind].label}`,
@@ -55,7 +55,7 @@ async function chooseMode(extension: Extension): Promise<void> {
   });
   const auto = {
     label: `${overlay.choice === "auto" ? "$(check) " : ""}Automatic`,
-    detail: automaticWords(lens, ablation.set !== null),
+    detail: automaticWords(lens, ablation.acting !== null),
     mode: "auto" as const,
     reason: undefined,
   };

@@ -86,6 +86,8 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     const count = ablation.features.length;
     text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);
   }
+  const { idle } = extension.ablation;
+  if (idle !== undefined) text.appendText(`\n\n${idle}`);
   for (const reason of new Set(unread)) text.appendText(`\n\n${reason}`);
   const links = [
     ["Mode", "lfpLens.chooseMode"],

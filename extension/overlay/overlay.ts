@@ -5,7 +5,6 @@
  */
 import * as vscode from "vscode";
 import type { LensMode } from "../../server/protocol/lens.ts";
-import { targetOf } from "../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../server/protocol/problems.ts";
 import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
@@ -81,15 +80,14 @@ export class Overlay implements vscode.Disposable {
     const { lens } = this.#extension;
     return this.#choice === undefined
       ? undefined
-      : modeShown(this.#choice, lens, readSetting("reading"), this.#ablation.set !== null);
+      : modeShown(this.#choice, lens, readSetting("reading"), this.#ablation.acting !== null);
   }
 
-  /** What the overlay shows. Two checkpoints get no ablation, since an ablation set names features of a run. */
+  /** What the overlay shows. An ablation set is part of it only where it belongs to the lens's run. */
   get view(): View | undefined {
     const { mode } = this;
-    const isPair = targetOf(this.#extension.lens)?.kind === "pair";
     if (mode === undefined) return undefined;
-    return { mode, unit: readSetting("overlay.unit"), ablation: isPair ? null : this.#ablation.set };
+    return { mode, unit: readSetting("overlay.unit"), ablation: this.#ablation.acting };
   }
 
   /** The reader of a document, while the overlay is on. */

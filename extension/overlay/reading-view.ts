@@ -48,6 +48,7 @@ export function createReadingView(extension: Extension): vscode.Disposable {
             modeLabel(mode),
             ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`]),
             ...ablationWords(extension.overlay.view?.ablation ?? null),
+            ...(extension.ablation.idle === undefined ? [] : ["ablation set of another run"]),
           ].join(" · ");
     changed.fire(undefined);
   };

@@ -20,13 +20,13 @@ export function featureHost(extension: Extension): PageHost<"feature"> {
       open: async () => ({
         runName: basename(runFolder),
         detail: await features.describe(place),
-        ablatedBy: ablation.set?.features.find((feature) => feature.id === id)?.factor ?? null,
+        ablatedBy: await ablation.factorOf(place),
       }),
       openFeature: async (other) => await done(pages.show({ page: "feature", runFolder, id: other.id })),
       annotate: async ({ id: _, ...annotation }) => await features.annotate(place, annotation),
       tryText: async ({ text }) => await server.request(TryFeature, { ...place, text }),
       explain: async () => await done(explainFeatures(extension, runFolder, [id])),
-      ablate: async ({ factor }) => await done(factor === null ? ablation.remove(id) : ablation.add(id, factor)),
+      ablate: async ({ factor }) => await done(factor === null ? ablation.remove(place) : ablation.add(place, factor)),
       measure: async ({ factor }) => await done(measureAblation(extension, place, factor)),
       compare: async ({ factor }) => await done(compareFeature(extension, place, factor)),
     });

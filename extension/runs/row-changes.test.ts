@@ -18,6 +18,7 @@ const at = (done: number, state: RunView["state"] = { kind: "running", stage: "t
   updated: null,
   hasReport: false,
   hasProbe: false,
+  dictionaries: null,
 });
 
 describe("the rows that are drawn anew", () => {

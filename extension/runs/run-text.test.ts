@@ -21,6 +21,7 @@ function run(more: Partial<RunView>): RunView {
     updated: null,
     hasReport: false,
     hasProbe: false,
+    dictionaries: null,
     ...more,
   };
 }

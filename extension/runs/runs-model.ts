@@ -1,5 +1,7 @@
 /** The runs of the workspace, as the server last reported them. */
+import { basename } from "node:path";
 import * as vscode from "vscode";
+import type { RunIdentity } from "../../server/protocol/ablation.ts";
 import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { runContext } from "./run-text.ts";
@@ -10,6 +12,8 @@ export class RunsModel implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<readonly string[] | undefined>();
   readonly #parts: readonly vscode.Disposable[];
   #runs = new Map<string, RunView>();
+  #bundled: RunView | null = null;
+  #misnamed: readonly string[] = [];
   #listing: Promise<void> | undefined;
   /** Context keys as last set, to skip repeats: progress of runs arrives several times a second. */
   readonly #contexts = new Map<string, boolean>();
@@ -21,7 +25,10 @@ export class RunsModel implements vscode.Disposable {
     this.#server = server;
     this.#parts = [
       this.#changed,
-      server.onNotification(RunsChanged, ({ changed, gone }) => this.#take(changed, gone)),
+      server.onNotification(RunsChanged, ({ changed, gone, misnamed }) => {
+        this.#misnamed = misnamed;
+        this.#take(changed, gone);
+      }),
       // A restarted server has not reported any runs yet.
       server.onDidChangeState(({ kind }) => {
         if (kind === "running" && this.#listing !== undefined) this.refresh();
@@ -51,6 +58,23 @@ export class RunsModel implements vscode.Disposable {
     return this.#runs.get(folder);
   }
 
+  /** The run that comes with the extension; null until the runs have been listed. */
+  get bundled(): RunView | null {
+    return this.#bundled;
+  }
+
+  /** Folders that hold a run but are left out, because no run can have their name. */
+  get misnamed(): readonly string[] {
+    return this.#misnamed;
+  }
+
+  /** What an ablation set says of a run that it belongs to. Starts the server if needed. */
+  async identity(folder: string): Promise<RunIdentity> {
+    await this.all();
+    const run = this.#runs.get(folder) ?? (this.#bundled?.folder === folder ? this.#bundled : undefined);
+    return { name: run?.name ?? basename(folder), dictionaries: run?.dictionaries ?? null };
+  }
+
   refresh(): void {
     this.#listing = undefined;
     this.#changed.fire(undefined);
@@ -62,7 +86,9 @@ export class RunsModel implements vscode.Disposable {
 
   async #list(): Promise<void> {
     try {
-      const { runs } = await this.#server.request(ListRuns, {});
+      const { runs, bundled, misnamed } = await this.#server.request(ListRuns, {});
+      this.#bundled = bundled;
+      this.#misnamed = misnamed;
       this.#runs = new Map(runs.map((run) => [run.folder, run]));
       this.#tellContexts();
     } catch (error) {
@@ -72,7 +98,8 @@ export class RunsModel implements vscode.Disposable {
   }
 
   #take(changed: readonly RunView[], gone: readonly string[]): void {
-    const isNew = changed.some(({ folder }) => !this.#runs.has(folder)) || gone.length > 0;
+    // Without changed runs only the list itself changed: runs that are gone, or that are left out.
+    const isNew = changed.length === 0 || changed.some(({ folder }) => !this.#runs.has(folder)) || gone.length > 0;
     const moved = changed.some((run) => this.#runs.get(run.folder)?.state.kind !== run.state.kind);
     for (const run of changed) this.#runs.set(run.folder, run);
     for (const folder of gone) this.#runs.delete(folder);

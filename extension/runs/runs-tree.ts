@@ -1,6 +1,8 @@
 /** The Runs view: runs, and under each its stages. */
+import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
+import { slug } from "../../server/protocol/slug.ts";
 import { RowChanges } from "./row-changes.ts";
 import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";
@@ -8,7 +10,9 @@ import type { RunsModel } from "./runs-model.ts";
 /** A row of the tree; its numbers come from the model when VS Code draws it. */
 export type RunsNode =
   | { readonly kind: "run"; readonly folder: string }
-  | { readonly kind: "stage"; readonly folder: string; readonly stage: string };
+  | { readonly kind: "stage"; readonly folder: string; readonly stage: string }
+  /** A folder that is left out, because no run can have its name. */
+  | { readonly kind: "misnamed"; readonly folder: string };
 
 /** The Runs view: runs, and below each its stages. */
 export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
@@ -28,13 +32,17 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
-    if (node === undefined) return (await this.#model.all()).map(({ folder }) => this.#runNode(folder));
-    if (node.kind === "stage") return [];
+    if (node === undefined) {
+      const runs = (await this.#model.all()).map(({ folder }) => this.#runNode(folder));
+      return [...runs, ...this.#model.misnamed.map((folder) => this.#same(folder, { kind: "misnamed", folder }))];
+    }
+    if (node.kind !== "run") return [];
     const stages = this.#model.get(node.folder)?.stages ?? [];
     return stages.map(({ id }) => this.#stageNode(node.folder, id));
   }
 
   getTreeItem(node: RunsNode): vscode.TreeItem {
+    if (node.kind === "misnamed") return misnamedItem(node.folder);
     const run = this.#model.get(node.folder);
     if (node.kind === "run") return run === undefined ? new vscode.TreeItem(node.folder) : runItem(run);
     const stage = run?.stages.find(({ id }) => id === node.stage);
@@ -91,6 +99,19 @@ function runItem(run: RunView): vscode.TreeItem {
   item.tooltip = `${sentence}\n${run.folder}`;
   item.contextValue = runContext(run);
   item.accessibilityInformation = { label: sentence };
+  return item;
+}
+
+/** A row that says why a folder is no run, and what to do. */
+function misnamedItem(folder: string): vscode.TreeItem {
+  const item = new vscode.TreeItem(basename(folder));
+  const why = "left out: a run's folder is named with a-z, 0-9 and hyphens";
+  item.id = `misnamed:${folder}`;
+  item.description = why;
+  item.iconPath = icons.unreadable;
+  item.tooltip = `${folder} is ${why}. Rename it, for instance to ${slug(basename(folder))}.`;
+  item.contextValue = "misnamed";
+  item.accessibilityInformation = { label: `${basename(folder)}, ${why}` };
   return item;
 }
 

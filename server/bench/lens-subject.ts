@@ -41,6 +41,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     kind: "run",
     runFolder: "",
     runName: "random",
+    dictionaries: null,
     task: "sentiment",
     modelType: tuned.config.modelType,
     layers,

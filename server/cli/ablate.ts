@@ -1,11 +1,14 @@
+import { basename } from "node:path";
 import type { AblationResult } from "../ablate/result.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
+import { requireOwner } from "../lens/ablation.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { choices, chosenInStore } from "../pipeline/ablation/choose.ts";
 import { ablateRun } from "../pipeline/finished/ablate-run.ts";
+import { dictionariesIn } from "../pipeline/finished/run-identity.ts";
 import { rankInWords } from "../pipeline/report/ablation-finding.ts";
 import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
-import { AblationSet, parseFeatureId } from "../protocol/ablation.ts";
+import { AblationSet, parseFeatureId, type RunIdentity } from "../protocol/ablation.ts";
 import { asColumns, shown } from "../questions/feature-text.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
@@ -54,8 +57,10 @@ export const ablate = defineCommand({
     checkOneChoice(given, ids);
     using store = await openRunFeatures(run);
     const named = chosen.choose === undefined ? ids : chosenInStore(store, chosen.choose, chosen.features);
-    const set = await setOf(given, named);
+    const owner = { name: basename(folder), dictionaries: await dictionariesIn(folder) };
+    const set = await setOf(given, named, owner);
     if (chosen.save !== undefined) await writeFileAtomically(chosen.save, `${JSON.stringify(set, undefined, 2)}\n`);
+    requireOwner(set, { runName: owner.name, dictionaries: owner.dictionaries });
     for (const { id } of set.features) store.need(id);
     const result = await withDevice({ ...chosen, signal, note, env: given.env }, (device) =>
       ablateRun({
@@ -86,7 +91,11 @@ function checkOneChoice({ options: chosen }: Given<typeof options>, ids: readonl
   if (given.length === 0) throw new UsageError("FEATURE is missing, or --set FILE, or --choose WHICH");
 }
 
-async function setOf({ options: chosen }: Given<typeof options>, ids: readonly string[]): Promise<AblationSet> {
+async function setOf(
+  { options: chosen }: Given<typeof options>,
+  ids: readonly string[],
+  run: RunIdentity,
+): Promise<AblationSet> {
   if (chosen.set !== undefined) {
     const set = await readAblationSet(chosen.set);
     if (set.features.length === 0) throw new UsageError(`${chosen.set} names no features; there is nothing to ablate`);
@@ -96,7 +105,7 @@ async function setOf({ options: chosen }: Given<typeof options>, ids: readonly s
     if (parseFeatureId(id) === undefined)
       throw new UsageError(`${JSON.stringify(id.slice(0, 60))} is no feature; expected one such as L4/F43`);
   const features = [...new Set(ids)].map((id) => ({ id, factor: chosen.factor }));
-  return AblationSet.parse({ format: "lfp-ablation/1", features });
+  return AblationSet.parse({ format: "lfp-ablation/1", run, features });
 }
 
 function asText(result: AblationResult): string {

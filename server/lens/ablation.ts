@@ -1,7 +1,8 @@
 /** Ablation sets as numbers: the factor of each feature's contribution, layer by layer. */
-import { type AblationSet, parseFeatureId } from "../protocol/ablation.ts";
+import { type AblationSet, belongsTo, parseFeatureId } from "../protocol/ablation.ts";
+import type { RunInfo } from "../protocol/lens-state.ts";
 import { AblationError } from "./errors.ts";
-import type { DictionaryKind, LensDictionary } from "./subject.ts";
+import type { LensSubject } from "./subject.ts";
 
 /** A set in the form that programs take as input. */
 export interface ResolvedAblation {
@@ -15,13 +16,14 @@ export interface ResolvedAblation {
 export type LayerChanges = ReadonlyMap<number, Float32Array>;
 
 /**
- * Resolves a set to its changes; undefined if it changes nothing. Throws `AblationError` for a feature that the run
- * does not have, is of the base model, or is named twice.
+ * Resolves a set to its changes; undefined if it changes nothing. Throws `AblationError` for a set of another run, and
+ * for a feature that the run does not have, is of the base model, or is named twice.
  */
 export async function resolveAblation(
   set: AblationSet | null | undefined,
-  dictionaries: (kind: DictionaryKind) => Promise<ReadonlyMap<number, LensDictionary>>,
+  { info, dictionaries }: Pick<LensSubject, "info" | "dictionaries">,
 ): Promise<ResolvedAblation | undefined> {
+  requireOwner(set, info);
   const changed = (set?.features ?? []).filter(({ factor }) => factor !== 1);
   refuseRepeats(set?.features.map(({ id }) => id) ?? []);
   if (changed.length === 0) return undefined;
@@ -51,6 +53,18 @@ export async function resolveAblation(
   }
   const parts = changed.map(({ id, factor }) => `${id}*${factor}`).sort();
   return { key: parts.join(","), ...changes };
+}
+
+/** Throws `AblationError` if a set says that it is another run's. One that names no run may act on any. */
+export function requireOwner(
+  set: AblationSet | null | undefined,
+  run: Pick<RunInfo, "runName" | "dictionaries">,
+): void {
+  if (set?.run === undefined || belongsTo(set, { name: run.runName, dictionaries: run.dictionaries })) return;
+  const other = set.run.name === run.runName ? "another state of its dictionaries" : `the run ${set.run.name}`;
+  throw new AblationError(
+    `the ablation set was made for ${other}, whose features are not those of ${run.runName}; use a set of this run, or take "run" out of the file to apply it all the same`,
+  );
 }
 
 function refuseRepeats(ids: readonly string[]): void {

@@ -292,7 +292,7 @@ export class Lens implements PairReader {
   readonly #featureAt = (column: number): FeatureId => this.featureAt(column);
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
-    return this.#host.surviving(() => resolveAblation(set, this.#subject.dictionaries));
+    return this.#host.surviving(() => resolveAblation(set, this.#subject));
   }
 
   /** Reads tokens and their features, window by window; checks the signal before each. */

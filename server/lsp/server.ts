@@ -103,7 +103,7 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): R
   serveLifecycle(connection, dispatcher, session, end);
   documents.serve(dispatcher, (_uri, reason) => log.error(reason));
   serveRuns(dispatcher, { session, board, onFailure });
-  board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone }));
+  board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone, misnamed: board.misnamed }));
   session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
   const lenses = serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
   reader.onClose(() => end(0));

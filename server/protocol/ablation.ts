@@ -41,11 +41,24 @@ export function featureId({ model, size, layer, feature }: FeaturePlace): Featur
   return `${model === "base" ? "base:" : ""}L${layer}/F${feature}${size === "big" ? "@big" : ""}`;
 }
 
+/**
+ * What makes a run the same run for an ablation set: its dictionaries, whose features a set names. `dictionaries` is a
+ * digest of them; null if the run does not record one.
+ */
+export const RunIdentity = z.strictObject({
+  name: z.string().max(300),
+  dictionaries: z.string().max(100).nullable().default(null),
+});
+export type RunIdentity = z.infer<typeof RunIdentity>;
+
 /** An ablation set. Its file may also name its JSON schema, for editors: see `AblationFile`. */
 export const AblationSet = z.strictObject({
   format: z.literal("lfp-ablation/1"),
   name: z.string().max(200).default("").describe("For people."),
   note: z.string().max(10_000).default("").describe("For people."),
+  run: RunIdentity.describe(
+    "The run whose features these are: its name, and a digest of its dictionaries. Without it the set is applied to no run before somebody says to which.",
+  ).optional(),
   features: z
     .array(
       z.strictObject({
@@ -63,6 +76,13 @@ export const AblationSet = z.strictObject({
     .max(10_000),
 });
 export type AblationSet = z.infer<typeof AblationSet>;
+
+/** Whether a set was made for a run: the same dictionaries, or where one side does not know them, the same name. */
+export function belongsTo({ run: owner }: AblationSet, run: RunIdentity): boolean {
+  if (owner === undefined) return false;
+  if (owner.dictionaries !== null && run.dictionaries !== null) return owner.dictionaries === run.dictionaries;
+  return owner.name === run.name;
+}
 
 /** Parses the content of a `.lfp-ablation.json` file into a set, dropping `$schema`. Each feature may occur once. */
 export const AblationFile = AblationSet.extend({ $schema: z.string().optional() })

@@ -23,6 +23,8 @@ export const RunInfo = z.object({
   /** Absolute path of the run folder. */
   runFolder: z.string(),
   runName: z.string(),
+  /** Digest of the run's dictionaries; null if the run does not record one. See `RunIdentity`. */
+  dictionaries: z.string().nullable().default(null),
   task: z.string(),
   modelType: z.string(),
   layers: z.array(z.int()),

@@ -41,15 +41,25 @@ export const RunView = z.object({
   hasReport: z.boolean(),
   /** Whether the lens can open the run: tuned model, dictionaries and probe exist. */
   hasProbe: z.boolean(),
+  /** Digest of the run's dictionaries; null before they are trained. See `RunIdentity`. */
+  dictionaries: z.string().nullable().default(null),
 });
 export type RunView = z.infer<typeof RunView>;
 
-export const ListRuns = defineRequest("lfp/listRuns", z.object({}), z.object({ runs: z.array(RunView) }));
+/** Folders that hold a run but are left out, because no run can have their name. */
+const misnamed = z.array(z.string()).default([]);
+
+/** `bundled`: the run that comes with the extension, which is in none of the folders of runs. */
+export const ListRuns = defineRequest(
+  "lfp/listRuns",
+  z.object({}),
+  z.object({ runs: z.array(RunView), bundled: RunView.nullable().default(null), misnamed }),
+);
 
 /** Server to editor: these runs changed, appeared, or (in `gone`) disappeared; at most four notifications a second. */
 export const RunsChanged = defineNotification(
   "lfp/runsChanged",
-  z.object({ changed: z.array(RunView), gone: z.array(z.string()) }),
+  z.object({ changed: z.array(RunView), gone: z.array(z.string()), misnamed }),
 );
 
 /**

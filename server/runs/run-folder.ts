@@ -3,6 +3,7 @@ import { isAbsolute, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { parseJson } from "../common/json.ts";
 import { readTextFile, WholeFileError } from "../common/text-file.ts";
 import { RunState } from "../protocol/run-events.ts";
@@ -142,6 +143,19 @@ export async function listRuns(runsRoot: string): Promise<string[]> {
     .filter((entry) => entry.isDirectory() && isRunName(entry.name))
     .map((entry) => entry.name)
     .sort();
+}
+
+/** Names of folders that hold a run but are not called as a run can be, sorted; `listRuns` leaves them out. */
+export async function listMisnamedRuns(runsRoot: string): Promise<string[]> {
+  const entries = (await unlessMissing(readdir(runsRoot, { withFileTypes: true }))) ?? [];
+  const names = entries.filter((entry) => entry.isDirectory() && !isRunName(entry.name)).map(({ name }) => name);
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const { record, experiment } = runPaths(join(runsRoot, name));
+      return (await exists(record)) || (await exists(experiment)) ? [name] : [];
+    }),
+  );
+  return found.flat().sort();
 }
 
 /** The layout of a run folder. */

@@ -7,6 +7,7 @@ export const runInfo: RunInfo = {
   kind: "run",
   runFolder: "/runs/one",
   runName: "one",
+  dictionaries: null,
   task: "sentiment",
   modelType: "gpt_neox",
   layers: [1],

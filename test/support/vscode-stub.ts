@@ -1,4 +1,6 @@
 /** Stands for the module `vscode` where code of the extension is tested outside the editor; holds what such tests need of it. */
+import { posix } from "node:path";
+
 const settings = new Map<string, unknown>();
 
 type Listener<T> = (event: T) => unknown;
@@ -50,9 +52,179 @@ export function setConfiguration(name: string, value: unknown): void {
   configured.fire({ affectsConfiguration: (asked) => name === asked || name.startsWith(`${asked}.`) });
 }
 
+export class Uri {
+  readonly scheme: string;
+  readonly path: string;
+
+  private constructor(scheme: string, path: string) {
+    this.scheme = scheme;
+    this.path = path;
+  }
+
+  static from({ scheme, path }: { readonly scheme: string; readonly path: string }): Uri {
+    return new Uri(scheme, path);
+  }
+
+  static file(path: string): Uri {
+    return new Uri("file", path);
+  }
+
+  static parse(text: string): Uri {
+    const [, scheme = "file", path = ""] = /^(\w+):(?:\/\/)?(.*)$/.exec(text) ?? [];
+    return new Uri(scheme, path);
+  }
+
+  static joinPath({ scheme, path }: Uri, ...parts: readonly string[]): Uri {
+    return new Uri(scheme, posix.join(path, ...parts));
+  }
+
+  get fsPath(): string {
+    return this.path;
+  }
+
+  toString(): string {
+    return `${this.scheme}://${this.path}`;
+  }
+}
+
+export class Range {
+  readonly start: { readonly line: number; readonly character: number };
+  readonly end: { readonly line: number; readonly character: number };
+
+  constructor(startLine: number, startCharacter: number, endLine: number, endCharacter: number) {
+    this.start = { line: startLine, character: startCharacter };
+    this.end = { line: endLine, character: endCharacter };
+  }
+}
+
+export class RelativePattern {
+  readonly uri: Uri;
+
+  constructor(folder: Uri, pattern: string) {
+    this.uri = Uri.joinPath(folder, pattern);
+  }
+}
+
+export class FileSystemError extends Error {
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** An edit that replaces whole documents, which is all that tests need. */
+export class WorkspaceEdit {
+  readonly texts = new Map<string, string>();
+
+  replace(uri: Uri, _: Range, text: string): void {
+    this.texts.set(uri.toString(), text);
+  }
+}
+
+/** A document in an editor; saving it writes the file. */
+export class TextDocument {
+  readonly uri: Uri;
+  #text: string;
+  isDirty = false;
+
+  constructor(uri: Uri, text: string) {
+    this.uri = uri;
+    this.#text = text;
+  }
+
+  get lineCount(): number {
+    return this.#text.split("\n").length;
+  }
+
+  getText(): string {
+    return this.#text;
+  }
+
+  /** As a person types. */
+  type(text: string): void {
+    this.#text = text;
+    this.isDirty = true;
+    edited.fire({ document: this });
+  }
+
+  async save(): Promise<boolean> {
+    this.isDirty = false;
+    writeFile(this.uri, this.#text);
+    return true;
+  }
+}
+
+const edited = new EventEmitter<{ readonly document: TextDocument }>();
+const closed = new EventEmitter<TextDocument>();
+const fileChanged = new EventEmitter<Uri>();
+
+/** For tests: the files of the disk, by the text of their URI. */
+export const files = new Map<string, string>();
+/** For tests: folders in which nothing can be written. */
+export const readOnlyFolders = new Set<string>();
+
+/** For tests: writes a file as another program would. */
+export function writeFile(uri: Uri, text: string): void {
+  files.set(uri.toString(), text);
+  fileChanged.fire(uri);
+}
+
+/** For tests: what a person answers to the next messages; undefined: nothing. */
+export const answers: (string | undefined)[] = [];
+/** For tests: the messages that were shown. */
+export const messages: string[] = [];
+
+async function message(text: string, ...choices: readonly string[]): Promise<string | undefined> {
+  messages.push(text);
+  if (choices.length === 0) return undefined;
+  return answers.shift();
+}
+
+export const window = { showWarningMessage: message, showInformationMessage: message, showErrorMessage: message };
+
+export const commands = { executeCommand: async (): Promise<void> => undefined };
+
 export const workspace = {
   getConfiguration: (section: string) => ({ get: (name: string): unknown => settings.get(`${section}.${name}`) }),
   onDidChangeConfiguration: configured.event,
+  onDidChangeTextDocument: edited.event,
+  onDidCloseTextDocument: closed.event,
+  textDocuments: [] as TextDocument[],
+  workspaceFolders: undefined as { readonly uri: Uri }[] | undefined,
+  openTextDocument: async (uri: Uri): Promise<TextDocument> => {
+    const document = new TextDocument(uri, files.get(uri.toString()) ?? "");
+    workspace.textDocuments.push(document);
+    return document;
+  },
+  applyEdit: async ({ texts }: WorkspaceEdit): Promise<boolean> => {
+    for (const document of workspace.textDocuments) {
+      const text = texts.get(document.uri.toString());
+      if (text !== undefined) document.type(text);
+    }
+    return true;
+  },
+  createFileSystemWatcher: ({ uri }: RelativePattern) => {
+    const changes = new EventEmitter<Uri>();
+    const listening = fileChanged.event((changed) => {
+      if (changed.toString() === uri.toString()) changes.fire(changed);
+    });
+    const never = new EventEmitter<Uri>().event;
+    return { onDidChange: changes.event, onDidCreate: never, onDidDelete: never, dispose: () => listening.dispose() };
+  },
+  fs: {
+    readFile: async (uri: Uri): Promise<Uint8Array> => {
+      const text = files.get(uri.toString());
+      if (text === undefined) throw new FileSystemError(`${uri.path} is not there`, "FileNotFound");
+      return new TextEncoder().encode(text);
+    },
+    writeFile: async (uri: Uri, bytes: Uint8Array): Promise<void> => {
+      if (readOnlyFolders.has(posix.dirname(uri.path)))
+        throw new FileSystemError(`EPERM: operation not permitted, open '${uri.path}'`, "Unknown");
+      writeFile(uri, new TextDecoder().decode(bytes));
+    },
+  },
 };
 
 export class LanguageModelTextPart {

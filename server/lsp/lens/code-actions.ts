@@ -93,7 +93,7 @@ async function strongestFeature(
 ): Promise<FoundFeature | undefined> {
   const reading = reader.beginIfOpen(snapshot, signal);
   if (reading?.kind !== "run") return undefined;
-  const { ablation } = problems;
+  const ablation = problems.ablationOn(reading);
   const isFitted = isLogRatio(judgeOf(reading, session.settings.reading, ablation).mode);
   const found = await details.parts(reading, { offset: start, ablation, isFitted, features: 20 });
   if (found === undefined) return undefined;

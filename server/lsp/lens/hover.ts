@@ -44,7 +44,6 @@ async function hoverToken(
   { signal }: RequestContext,
   { session, reader, details, problems }: Omit<HoverOptions, "documents" | "features">,
 ): Promise<Hover | null> {
-  const { ablation } = problems;
   const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
   if (reading === undefined) return null;
   const { settings } = session;
@@ -55,6 +54,7 @@ async function hoverToken(
     const found = await describePairToken(reader, reading, offset, shown);
     return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
   }
+  const ablation = problems.ablationOn(reading);
   const by = { ...judgeOf(reading, settings.reading, ablation), threshold: settings.problems.threshold };
   const shown: Shown = isOffered ? asked : { mode: { kind: by.mode }, unit: "word" };
   const { unit } = shown;

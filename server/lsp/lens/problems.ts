@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Diagnostic } from "vscode-languageserver/node";
 import { Pacer } from "../../common/pacer.ts";
 import type { Shown } from "../../lens/read-passage.ts";
-import type { AblationSet } from "../../protocol/ablation.ts";
+import { type AblationSet, belongsTo } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
 import { readingMode } from "../../protocol/power.ts";
 import { MAX_WORD_UNITS, type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
@@ -64,9 +64,11 @@ export class Problems {
     lenses.openWhen(() => this.#shown.size > 0);
   }
 
-  /** The ablation for hovers and problems. */
-  get ablation(): AblationSet | null {
-    return this.#ablation;
+  /** The ablation for hovers and problems read through a run; null if the set is another run's. */
+  ablationOn({ lens }: RunReading): AblationSet | null {
+    const { runName: name, dictionaries } = lens.info;
+    const set = this.#ablation;
+    return set?.run !== undefined && !belongsTo(set, { name, dictionaries }) ? null : set;
   }
 
   /** Whether a document's readings are shown, so that the server may read it unasked. */
@@ -133,7 +135,7 @@ export class Problems {
     // Two checkpoints have no ratings.
     if (reading.kind === "pair" || !reading.lens.info.hasTrueReward) return [];
     const { ignored } = this.#options.session.options;
-    const judge = { ...judgeOf(reading, wanted, this.#ablation), threshold, familiarOnly };
+    const judge = { ...judgeOf(reading, wanted, this.ablationOn(reading)), threshold, familiarOnly };
     const found: Disagreement[] = [];
     let more = 0;
     let tokens = 0;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { hasEnded } from "../../protocol/run-events.ts";
 import type { RunView } from "../../protocol/runs.ts";
 import { FolderWatch } from "../../runs/folder-watch.ts";
-import { listRuns } from "../../runs/run-folder.ts";
+import { listMisnamedRuns, listRuns } from "../../runs/run-folder.ts";
 import { type SummaryCache, viewRun } from "./run-view.ts";
 
 /** Called with the runs that changed or appeared, and the folders of those that disappeared. */
@@ -20,6 +20,8 @@ export class RunBoard {
   readonly #summaries: SummaryCache = new Map();
   #roots: readonly string[] = [];
   readonly #unreadable = new Set<string>();
+  /** Folders of runs whose names no run can have, by the folder of runs. */
+  readonly #misnamed = new Map<string, readonly string[]>();
   #watching = new AbortController();
   #dirty = new Set<string>();
   #flushing: Promise<void> | undefined;
@@ -78,6 +80,11 @@ export class RunBoard {
     return [...this.#runs.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
   }
 
+  /** Folders that hold a run but are left out, because no run can have their name. */
+  get misnamed(): string[] {
+    return this.#roots.flatMap((root) => (this.#misnamed.get(root) ?? []).map((name) => join(root, name)));
+  }
+
   /** Reads one run now. */
   async refresh(folder: string): Promise<void> {
     await Promise.all(this.#roots.map((root) => this.#scan(root)));
@@ -100,7 +107,16 @@ export class RunBoard {
       this.#runs.get(folder)?.loop.abort();
       this.#runs.delete(folder);
     }
-    if (gone.length > 0) this.#tell([], gone);
+    const isMisnamed = await this.#lookForMisnamed(root);
+    if (gone.length > 0 || isMisnamed) this.#tell([], gone);
+  }
+
+  /** Looks for folders that are left out; returns whether they are others than before. */
+  async #lookForMisnamed(root: string): Promise<boolean> {
+    const before = this.#misnamed.get(root) ?? [];
+    const names = (await listMisnamedRuns(root).catch(() => [])).slice(0, MAX_RUNS);
+    this.#misnamed.set(root, names);
+    return names.join("/") !== before.join("/");
   }
 
   /** Names of the runs in a folder. Empty for an unreadable folder, which is reported once. */

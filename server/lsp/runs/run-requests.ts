@@ -12,6 +12,7 @@ import { checkRunName, runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
 import type { RunBoard } from "./run-board.ts";
+import { viewRun } from "./run-view.ts";
 
 /** A run has no report, or no experiment from which to resume. */
 export class RunPartMissingError extends LfpError {
@@ -29,7 +30,11 @@ export interface RunRequestsOptions {
  * Serves lists of runs, their start, cancellation and results. A run is a process of its own, not a child of this one.
  */
 export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }: RunRequestsOptions): void {
-  dispatcher.request(ListRuns, async () => ({ runs: await board.list() }));
+  dispatcher.request(ListRuns, async () => ({
+    runs: await board.list(),
+    bundled: await viewRun(session.starterRun, new Map()),
+    misnamed: board.misnamed,
+  }));
 
   dispatcher.request(StartRun, async ({ experiment, runsRoot, name }) => {
     session.requireTrust("Starting a run");

@@ -5,6 +5,7 @@ import { tryJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
 import { openRegular } from "../../common/text-file.ts";
 import { message, visibleLine } from "../../common/untrusted-text.ts";
+import { dictionariesOf } from "../../pipeline/finished/run-identity.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
@@ -34,10 +35,11 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
       updated: record?.updated ?? null,
       hasReport: (await unlessMissing(stat(join(folder, "report.json")))) !== undefined,
       hasProbe: hasProbe(record),
+      dictionaries: dictionariesOf(record),
     };
   } catch (error) {
     const state = { kind: "unreadable", message: message(messageOf(error)) } as const;
-    return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false };
+    return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false, dictionaries: null };
   }
 }
 

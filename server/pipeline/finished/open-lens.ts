@@ -40,6 +40,7 @@ import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
+import { dictionariesIn } from "./run-identity.ts";
 
 export interface OpenLensOptions extends LensOptions<RunInfo>, OpenOnOptions {}
 
@@ -87,6 +88,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       kind: "run",
       runFolder: folder,
       runName: basename(folder),
+      dictionaries: await dictionariesIn(folder),
       task: experiment.task,
       modelType: tuned.config.modelType,
       layers: probe.layers.map(({ layer }) => layer),

@@ -109,7 +109,7 @@ describe("the palette", () => {
   const atFirst = { isWorkspaceTrusted: true, workspaceFolderCount: 1, editorLangId: "markdown" };
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun"];
-  const needFolder = ["chooseAblation", "ablateFeature", "newExperiment", ...needTrust.slice(2)];
+  const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
   const ofRuns = ["showCurves", "openRunLog", "openRunExperiment"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));

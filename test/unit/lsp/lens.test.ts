@@ -267,6 +267,15 @@ test("overlay, parts and hover are read under an ablation set, and the parts sti
   const number = Math.abs(great?.implicit ?? Number.NaN).toFixed(2);
   expect(shown).toMatch(new RegExp(`^“great” implicit reward \\*\\*[+−]?${number}\\*\\*`));
   expect(shown).toContain("With 2 features ablated.");
+
+  // A set that says it is another run's: no reading takes it, and hovers leave it alone.
+  const foreign = { ...ablation, run: { name: "other", dictionaries: null } };
+  const refused = await client.failure(ReadTokens, { ...all, mode: implicit, ablation: foreign });
+  expect(refused).toMatchObject({ code: "input", message: expect.stringContaining("made for the run other") });
+  await client.tell(AblationChanged, AblationChanged.params.parse({ ablation: foreign }));
+  expect(await client.hover(uri, { line: 1, character: "It is g".length })).not.toContain("ablated");
+  const own = { ...ablation, run: { name: "tiny", dictionaries: null } };
+  expect((await client.ask(ReadTokens, { ...all, mode: implicit, ablation: own })).passages.length).toBeGreaterThan(0);
 });
 
 test("with unfamiliar tokens faded they are in no list and no mean, and in no problem; otherwise they are", async () => {

@@ -94,7 +94,11 @@ test("curves are read in pieces, and from the start again when the log was", asy
 test("a run that appears, moves on and goes away is told, and one that cannot be read says why", async () => {
   const runsRoot = await runsFolder();
   const client = await start(runsRoot);
-  expect(await client.ask(ListRuns, {})).toEqual({ runs: [] });
+  expect(await client.ask(ListRuns, {})).toMatchObject({
+    runs: [],
+    bundled: { name: "starter-run", hasProbe: true, dictionaries: expect.stringMatching(/^[0-9a-f]{16}$/) },
+    misnamed: [],
+  });
   const folder = await prepareRun(runsRoot, "demo", {});
   await client.heard(RunsChanged, ({ changed }) => changed.some(({ state }) => state.kind === "new"));
   await writeFile(runPaths(folder).record, "{");
@@ -105,6 +109,16 @@ test("a run that appears, moves on and goes away is told, and one that cannot be
   await disk.rm(folder, { recursive: true });
   const { gone } = await client.heard(RunsChanged, (told) => told.gone.length > 0);
   expect(gone).toEqual([folder]);
+
+  // What looks like a run but is not named like one is told; an ordinary folder is not.
+  for (const name of ["Quick", "seed_2", "mein lauf é"]) {
+    await mkdir(join(runsRoot, name));
+    await writeFile(runPaths(join(runsRoot, name)).record, "{}");
+  }
+  await mkdir(join(runsRoot, "Notes"));
+  const told = await client.heard(RunsChanged, ({ misnamed }) => misnamed.length === 3);
+  expect(told.misnamed).toEqual(["Quick", "mein lauf é", "seed_2"].map((name) => join(runsRoot, name)));
+  expect((await client.ask(ListRuns, {})).misnamed).toEqual(told.misnamed);
 });
 
 test("stages show their progress while their run lives on", async () => {
