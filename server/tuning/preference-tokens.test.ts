@@ -2,15 +2,36 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { ChatTemplate, ChatTemplateRefusal } from "../models/chat-template.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
+import { pairTextsOf } from "../tasks/pairs/pair-texts.ts";
 import { PairTokensError } from "./dpo-errors.ts";
 import type { PairTokensConfig } from "./pair-tokens-config.ts";
 import { type PairTokens, type PreferencePair, pairTokens } from "./preference-tokens.ts";
 
 const root = new URL("../../", import.meta.url);
 const ids = z.array(z.int());
+const special = z
+  .union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
+  .nullish()
+  .transform((text) => text ?? undefined);
+const message = z.strictObject({ role: z.string(), content: z.string() });
 const fixture = z
   .strictObject({
+    maxChatTokens: z.int(),
+    chats: z.array(
+      z.strictObject({
+        template: z.string(),
+        row: z.strictObject({
+          prompt: z.array(message),
+          chosen: z.array(message),
+          rejected: z.array(message),
+          tools: z.array(z.unknown()).optional(),
+          chat_template_kwargs: z.record(z.string(), z.unknown()).optional(),
+        }),
+      }),
+    ),
+    chatFamilies: z.record(z.string(), z.array(z.tuple([ids, ids, ids, z.int()]).nullable())),
     maxTokens: z.int(),
     maxPromptTokens: z.int(),
     pairs: z.array(z.strictObject({ prompt: z.string(), chosen: z.string(), rejected: z.string() })),
@@ -56,6 +77,55 @@ describe.each(Object.entries(folders))(
         else compare(at, pair, got, trl077);
       }
     });
+  },
+);
+
+describe.each(Object.entries(fixture.chatFamilies))(
+  "hostile conversations have TRL's tokens with the tokenizer of %s",
+  async (family, expected) => {
+    const folder = fileURLToPath(new URL(folders[family as keyof typeof folders], root));
+    const tokenizer = await loadTokenizer(folder);
+    const config = z
+      .object({ bos_token: special, eos_token: special })
+      .parse(JSON.parse(readFileSync(`${folder}/tokenizer_config.json`, "utf8")));
+    const templateOf = (name: string): ChatTemplate => {
+      const file = new URL(`test/fixtures/chat-templates/templates/${name}.jinja`, root);
+      const templates = new Map([["default", readFileSync(file, "utf8")]]);
+      return new ChatTemplate({ templates, specialTokens: config, where: name });
+    };
+    const templates = new Map(fixture.chats.map(({ template }) => [template, templateOf(template)]));
+
+    it("by 1.16, prompts that templates write otherwise alone among them", () => {
+      let [same, unshared] = [0, 0];
+      for (const [at, { template, row }] of fixture.chats.entries()) {
+        const stored = expected[at] ?? null;
+        const made = tokensOf(row, templates.get(template));
+        if (stored === null) {
+          expect(made, `conversation ${at}`).toMatchObject({ kind: "lost" });
+          continue;
+        }
+        const [prompt, chosen, rejected, left] = stored;
+        const pair = { prompt: JSON.stringify(row.prompt), chosen: template, rejected: "" };
+        compare(at, pair, made === undefined ? [] : idsOf(made), [prompt, chosen, prompt, rejected]);
+        if (made?.kind !== "pair") continue;
+        expect(made.unshared, `conversation ${at}`).toHaveLength(left);
+        same += 1;
+        unshared += Number(left > 0);
+      }
+      expect(same).toBeGreaterThan(80);
+      expect(unshared).toBeGreaterThan(15);
+    });
+
+    function tokensOf(row: (typeof fixture.chats)[number]["row"], template: ChatTemplate | undefined): PairTokens {
+      const { chat_template_kwargs: templateArguments, ...others } = row;
+      try {
+        const texts = pairTextsOf({ kind: "messages", ...others, templateArguments }, template);
+        return pairTokens(texts, tokenizer, { rule: "trl-1", maxTokens: fixture.maxChatTokens });
+      } catch (error) {
+        if (error instanceof ChatTemplateRefusal) return { kind: "lost", reason: "longPrompt" };
+        throw error;
+      }
+    }
   },
 );
 

@@ -5,7 +5,9 @@
  *   starts an answer where the tokens of prompt and prompt + answer diverge, and cuts the end of what is longer than
  *   `maxTokens`.
  * - `trl-0.7.7`, as in the paper's code: always adds the ids of begin and end of text; cuts a prompt at its
- *   beginning and an answer at its end.
+ *   beginning and an answer at its end. It knows no chat templates: what one wrote is text like any other.
+ *
+ * What a chat template wrote has its begin and end of text already: `trl-1` adds neither.
  */
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { PairTokensError } from "./dpo-errors.ts";
@@ -16,6 +18,10 @@ export interface PreferencePair {
   readonly prompt: string;
   readonly chosen: string;
   readonly rejected: string;
+  /** How the texts came about (`PairForm`); plain texts if undefined. */
+  readonly form?: "texts" | "template" | "plain";
+  /** The prompt as a template writes it alone, where prompt and answer together do not begin with it. */
+  readonly promptAlone?: string | undefined;
 }
 
 /** Reasons why nothing can be learned from a pair. */
@@ -31,7 +37,13 @@ export const pairLosses = {
 
 /** Result for a pair: its tokens and what was cut, or the reason for leaving it out. */
 export type PairTokens =
-  | { readonly kind: "pair"; readonly pair: TokenPair; readonly cut: readonly ("prompt" | "chosen" | "rejected")[] }
+  | {
+      readonly kind: "pair";
+      readonly pair: TokenPair;
+      readonly cut: readonly ("prompt" | "chosen" | "rejected")[];
+      /** Tokens at the end of the prompt alone with which prompt and answer together do not go on: TRL warns of them. */
+      readonly unshared: readonly number[];
+    }
   | { readonly kind: "lost"; readonly reason: PairLoss };
 
 export type PairTokenizer = Pick<Tokenizer, "encode" | "decode" | "bosId" | "eosId">;
@@ -57,14 +69,7 @@ type Rules = {
 
 const rules: Rules = {
   "trl-1": (pair, tokenizer, { maxTokens }) => {
-    const end = tokenizer.decode([idOf(tokenizer, "eosId")]);
-    const ended = (answer: string): string => (answer.endsWith(end) ? answer : answer + end);
-    const encode = (text: string): Int32Array => tokenizer.encode(text, { parseSpecialTokens: true }).ids;
-    const prompt = encode(pair.prompt);
-    const ids = {
-      chosen: encode(pair.prompt + ended(pair.chosen)),
-      rejected: encode(pair.prompt + ended(pair.rejected)),
-    };
+    const { prompt, ids } = pair.form === "template" ? templated(pair, tokenizer) : ended(pair, tokenizer);
     const start = Math.min(sharedStart(prompt, ids.chosen), sharedStart(prompt, ids.rejected));
     if (start >= maxTokens) return lost("longPrompt");
     const answerOf = (whole: Int32Array): TokenizedAnswer => ({
@@ -72,7 +77,8 @@ const rules: Rules = {
       answer: whole.subarray(start, maxTokens),
     });
     const cut = (["chosen", "rejected"] as const).filter((name) => ids[name].length > maxTokens);
-    return { kind: "pair", pair: { chosen: answerOf(ids.chosen), rejected: answerOf(ids.rejected) }, cut };
+    const made = { chosen: answerOf(ids.chosen), rejected: answerOf(ids.rejected) };
+    return { kind: "pair", pair: made, cut, unshared: [...prompt.subarray(start)] };
   },
   "trl-0.7.7": (pair, tokenizer, { maxTokens, maxPromptTokens }) => {
     const parts = {
@@ -91,7 +97,7 @@ const rules: Rules = {
       return { prompt: kept, answer: answer.subarray(0, maxTokens - maxPromptTokens) };
     };
     const made = { chosen: fitted("chosen", parts.chosen), rejected: fitted("rejected", parts.rejected) };
-    return { kind: "pair", pair: made, cut: [...cut] };
+    return { kind: "pair", pair: made, cut: [...cut], unshared: [] };
   },
 };
 
@@ -102,6 +108,34 @@ function byRule<K extends PairTokensConfig["rule"]>(
 ): PairTokens {
   const rule: Rules[K] = rules[config.rule as K];
   return rule(pair, tokenizer, config);
+}
+
+/** The ids of a prompt alone and of prompt and answer together. */
+interface WholeIds {
+  readonly prompt: Int32Array;
+  readonly ids: { readonly chosen: Int32Array; readonly rejected: Int32Array };
+}
+
+function wholeIds(pair: PreferencePair, encode: (text: string) => Int32Array, end = ""): WholeIds {
+  const ended = (answer: string): string => (answer.endsWith(end) ? answer : answer + end);
+  return {
+    prompt: encode(pair.promptAlone ?? pair.prompt),
+    ids: {
+      chosen: encode(pair.prompt + ended(pair.chosen)),
+      rejected: encode(pair.prompt + ended(pair.rejected)),
+    },
+  };
+}
+
+/** With what the tokenizer adds, and the end of text after the answers. */
+function ended(pair: PreferencePair, tokenizer: PairTokenizer): WholeIds {
+  const end = tokenizer.decode([idOf(tokenizer, "eosId")]);
+  return wholeIds(pair, (text) => tokenizer.encode(text, { parseSpecialTokens: true }).ids, end);
+}
+
+/** As the template wrote it. */
+function templated(pair: PreferencePair, tokenizer: PairTokenizer): WholeIds {
+  return wholeIds(pair, (text) => tokenizer.encode(text, { addSpecialTokens: false, parseSpecialTokens: true }).ids);
 }
 
 /** Both encoded together, without what the tokenizer adds, with ids of begin and end around; undefined where the prompt's tokens are more. */

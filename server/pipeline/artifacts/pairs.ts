@@ -22,6 +22,7 @@ const fault = z.enum([
   "emptyAnswer",
   "equalAnswers",
   "lastTurn",
+  "templateFields",
 ] satisfies PreferenceFault[]);
 const loss = z.enum(["longPrompt", "noTokens", "merged", "equal"] satisfies PairLoss[]);
 
@@ -38,6 +39,8 @@ export const pairRecord = z.strictObject({
   prompt: z.string(),
   chosen: z.string(),
   rejected: z.string(),
+  /** The prompt as the template writes it alone, where prompt and answer together do not begin with it. */
+  promptAlone: z.string().optional(),
 });
 export type PairRecord = z.infer<typeof pairRecord>;
 

@@ -1,5 +1,5 @@
 /** The texts of a preference: its own, or its messages written out as a model reads them. */
-import type { Message, Preference } from "./preference-rows.ts";
+import type { Message, Preference, TemplateFields } from "./preference-rows.ts";
 
 /** Where the texts of a pair come from. */
 export const pairForms = {
@@ -12,27 +12,34 @@ export type PairForm = keyof typeof pairForms;
 /** A pair as texts: a model reads the prompt followed by either answer. */
 export interface PairTexts {
   readonly form: PairForm;
+  /** Where prompt and answer together begin alike, which need not be the end of the prompt alone. */
   readonly prompt: string;
   readonly chosen: string;
   readonly rejected: string;
+  /** The prompt as the template writes it alone, where prompt and answer together do not begin with it. */
+  readonly promptAlone?: string;
 }
 
-/** Writes messages out as a model reads them; with a prompt for an answer at the end where one is to follow. */
-export type MessageWriter = (messages: readonly Message[], answerFollows: boolean) => string;
+/** Writes messages out as a model reads them: a model's `ChatTemplate`. */
+export interface MessageWriter {
+  render(messages: readonly Message[], options: TemplateFields & { readonly addGenerationPrompt?: boolean }): string;
+}
 
 /**
- * The texts of a preference. `template` writes messages out by the model's chat template; undefined where it has none.
- * Throws what `template` throws.
+ * The texts of a preference. `template` is the model's chat template; undefined where it has none. Throws what the
+ * template throws, of which `ChatTemplateRefusal` and `ChatTemplateRenderError` are about this row.
  */
 export function pairTextsOf(preference: Preference, template: MessageWriter | undefined): PairTexts {
   if (preference.kind === "texts") {
     const { prompt, chosen, rejected } = preference;
     return { form: "texts", prompt, chosen, rejected };
   }
-  const write = template ?? transcript;
-  const chosen = write([...preference.prompt, ...preference.chosen], false);
-  const rejected = write([...preference.prompt, ...preference.rejected], false);
-  const prompt = write(preference.prompt, true);
+  const { prompt: turns, tools, templateArguments } = preference;
+  const fields = { tools, templateArguments };
+  const { render } = template === undefined ? transcript : { render: template.render.bind(template) };
+  const chosen = render([...turns, ...preference.chosen], fields);
+  const rejected = render([...turns, ...preference.rejected], fields);
+  const prompt = render(turns, { ...fields, addGenerationPrompt: true });
   // A template may write the same turns otherwise once an answer follows them; what differs belongs to the answers.
   const end = Math.min(sharedLength(prompt, chosen), sharedLength(prompt, rejected));
   return {
@@ -40,17 +47,20 @@ export function pairTextsOf(preference: Preference, template: MessageWriter | un
     prompt: prompt.slice(0, end),
     chosen: chosen.slice(end),
     rejected: rejected.slice(end),
+    ...(end < prompt.length && { promptAlone: prompt }),
   };
 }
 
 const speakers: Readonly<Record<string, string>> = { user: "Human", assistant: "Assistant" };
 
 /** The form of Anthropic's transcripts; a system's message stands before them as it is. */
-const transcript: MessageWriter = (messages, answerFollows) => {
-  const turns = messages.map(({ role, content }) =>
-    role === "system" ? content : `\n\n${speakers[role] ?? role}: ${content}`,
-  );
-  return turns.join("") + (answerFollows ? "\n\nAssistant:" : "");
+const transcript: MessageWriter = {
+  render(messages, { addGenerationPrompt = false }) {
+    const turns = messages.map(({ role, content }) =>
+      role === "system" ? content : `\n\n${speakers[role] ?? role}: ${content}`,
+    );
+    return turns.join("") + (addGenerationPrompt ? "\n\nAssistant:" : "");
+  },
 };
 
 /** Length of the longest common prefix of two texts that does not end between the halves of a surrogate pair. */

@@ -52,6 +52,29 @@ describe("a row of preference data", () => {
       expect(preferenceOf(row)).toEqual({ kind: "pair", rule: "sharedMessages", preference });
   });
 
+  it("what chat templates read beside the messages, and further fields of messages but no empty ones", () => {
+    const fields = { tools: '[{"name": "t"}]', chat_template_kwargs: { enable_thinking: false } };
+    const [prompt, rejected] = [[user("How?")], [assistant("No.")]];
+    const chosen = [{ ...assistant("So."), reasoning_content: "because", name: null }];
+    expect(preferenceOf({ prompt, chosen, rejected, ...fields })).toEqual({
+      kind: "pair",
+      rule: "given",
+      preference: {
+        kind: "messages",
+        prompt,
+        chosen: [{ ...assistant("So."), reasoning_content: "because" }],
+        rejected,
+        tools: [{ name: "t" }],
+        templateArguments: { enable_thinking: false },
+      },
+    });
+    for (const wrong of [{ tools: "no list" }, { tools: 3 }, { chat_template_kwargs: [1] }])
+      expect(preferenceOf({ prompt, chosen, rejected, ...wrong })).toEqual({ kind: "fault", fault: "templateFields" });
+    expect(preferenceOf({ prompt, chosen, rejected, tools: null, chat_template_kwargs: null })).toMatchObject({
+      kind: "pair",
+    });
+  });
+
   it("the text of messages in parts, and no part that is no text", () => {
     const parts = (text: string) => [{ role: "assistant", content: [{ type: "text", text }] }];
     expect(preferenceOf({ prompt: [user("a")], chosen: parts("b"), rejected: parts("c") })).toMatchObject({

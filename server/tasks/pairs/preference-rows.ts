@@ -4,22 +4,30 @@
  * data set may mix layouts.
  */
 import { z } from "zod";
+import { tryJson } from "../../common/json.ts";
 
-/** A turn of a conversation. */
+/** A turn of a conversation, with further fields that chat templates read, such as `reasoning_content`. */
 export interface Message {
   readonly role: string;
   readonly content: string;
+  readonly [field: string]: unknown;
+}
+
+/** Columns beside the messages that chat templates read. */
+export interface TemplateFields {
+  readonly tools?: readonly unknown[] | undefined;
+  readonly templateArguments?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Two answers to a prompt: texts, or messages for a chat template. */
 export type Preference =
   | { readonly kind: "texts"; readonly prompt: string; readonly chosen: string; readonly rejected: string }
-  | {
+  | ({
       readonly kind: "messages";
       readonly prompt: readonly Message[];
       readonly chosen: readonly Message[];
       readonly rejected: readonly Message[];
-    };
+    } & TemplateFields);
 
 /** Rules by which a row is split. */
 export const preferenceRules = {
@@ -40,6 +48,7 @@ export const preferenceFaults = {
   emptyAnswer: "an answer is empty",
   equalAnswers: "both answers are the same",
   lastTurn: "a conversation that does not end with an answer of the assistant",
+  templateFields: "tools that are not a list, or chat_template_kwargs that are not an object",
 } as const;
 export type PreferenceFault = keyof typeof preferenceFaults;
 
@@ -57,12 +66,32 @@ export function preferenceOf(row: unknown): PreferenceRow {
   if (texts.chosen !== undefined && texts.rejected !== undefined)
     return ofTexts(prompt, { chosen: texts.chosen, rejected: texts.rejected });
   const lists = { chosen: messages.safeParse(chosen).data, rejected: messages.safeParse(rejected).data };
-  if (lists.chosen !== undefined && lists.rejected !== undefined)
-    return ofMessages(prompt, { chosen: lists.chosen, rejected: lists.rejected });
-  return fault("fields");
+  if (lists.chosen === undefined || lists.rejected === undefined) return fault("fields");
+  const fields = templateFields.safeParse(read).data;
+  if (fields === undefined) return fault("templateFields");
+  return ofMessages(prompt, { chosen: lists.chosen, rejected: lists.rejected }, fields);
 }
 
 const rowSchema = z.looseObject({ prompt: z.unknown().optional(), chosen: z.unknown(), rejected: z.unknown() });
+
+/** As TRL reads them: tools may be JSON in a text. */
+const templateFields = z
+  .object({
+    tools: z
+      .union([
+        z
+          .string()
+          .transform((text) => tryJson(text))
+          .pipe(z.array(z.unknown())),
+        z.array(z.unknown()),
+      ])
+      .nullish(),
+    chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
+  })
+  .transform(({ tools, chat_template_kwargs: templateArguments }) => ({
+    ...(tools ? { tools } : {}),
+    ...(templateArguments ? { templateArguments } : {}),
+  }));
 /** A text model's prompt has no place for parts of a message that are not text (images, tool calls). */
 const content = z.union([
   z.string(),
@@ -70,7 +99,12 @@ const content = z.union([
     .array(z.object({ type: z.literal("text"), text: z.string() }))
     .transform((parts) => parts.map(({ text }) => text).join("")),
 ]);
-const messages: z.ZodType<readonly Message[]> = z.array(z.object({ role: z.string(), content })).min(1);
+/** Parquet gives every message each field that any has, empty ones as null. */
+const message = z.looseObject({ role: z.string(), content }).transform(({ role, content: text, ...more }): Message => {
+  const given = Object.entries(more).filter(([, value]) => value !== null && value !== undefined);
+  return { ...Object.fromEntries(given), role, content: text };
+});
+const messages: z.ZodType<readonly Message[]> = z.array(message).min(1);
 
 interface Answers<T> {
   readonly chosen: T;
@@ -126,9 +160,9 @@ function isHighSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit < 0xdc00;
 }
 
-function ofMessages(prompt: unknown, answers: Answers<readonly Message[]>): PreferenceRow {
+function ofMessages(prompt: unknown, answers: Answers<readonly Message[]>, fields: TemplateFields): PreferenceRow {
   const given = messages.safeParse(prompt).data;
-  if (given !== undefined) return checked("given", { kind: "messages", prompt: given, ...answers });
+  if (given !== undefined) return checked("given", { kind: "messages", prompt: given, ...answers, ...fields });
   // A prompt as text beside whole conversations repeats their beginning.
   if (prompt !== undefined && prompt !== null && typeof prompt !== "string") return fault("promptKind");
   const { chosen, rejected } = answers;
@@ -142,11 +176,12 @@ function ofMessages(prompt: unknown, answers: Answers<readonly Message[]>): Pref
     prompt: chosen.slice(0, end),
     chosen: chosen.slice(end),
     rejected: rejected.slice(end),
+    ...fields,
   });
 }
 
 function isSame(a: Message | undefined, b: Message | undefined): boolean {
-  return a?.role === b?.role && a?.content === b?.content;
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function checked(rule: PreferenceRule, preference: Preference): PreferenceRow {
