@@ -25,6 +25,8 @@ export interface Feedback<R, T> {
   rewardOf(settings: RewardOf<R>, text: JudgedText): Promise<Reward>;
   /** The source of the feedback in words, for the head of a report. */
   sourceOf(settings: RewardOf<R>): string;
+  /** Paths of files whose contents decide the rewards, if they exist. */
+  filesOf(settings: RewardOf<R>): readonly string[];
   /** The feedback's ratings of words; undefined if it judges whole texts only. */
   ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
   /**
@@ -45,6 +47,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
   };
   return {
     rewardOf: (settings, text) => tables.rewards[settings.kind].open(settings, text),
+    filesOf: (settings) => tables.rewards[settings.kind].files(settings),
     sourceOf: (settings) => tables.rewards[settings.kind].inWords(settings),
     ratingsOf,
     needRatings,
@@ -58,7 +61,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
 /** The kinds that an experiment can name. */
 export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, tasks });
 
-export const { rewardOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
+export const { rewardOf, filesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
 
 /** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;

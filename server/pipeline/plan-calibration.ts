@@ -5,6 +5,7 @@
 
 import { invariant } from "../common/errors.ts";
 import type { WordReadingSettings } from "../probe/word-readings.ts";
+import { hasEdits } from "../rewards/reward-configs.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
@@ -119,6 +120,11 @@ function tuningInSteps(experiment: Experiment, steps: number | undefined): Exper
   };
   if (tuning === undefined)
     return fail("tuning", "names a model that is tuned already; a calibration makes tunings of its own");
+  if (!hasEdits(experiment.reward))
+    fail(
+      "reward",
+      "gives no ratings of words that could be edited, so that nothing can be planted: give a lexicon, such as vader",
+    );
   if (editSettingsOf(experiment).edits !== undefined) fail("reward", "has edits; a calibration plants words itself");
   return steps === undefined || steps === 0 ? experiment : { ...experiment, tuning: withSteps(tuning, steps) };
 }

@@ -4,7 +4,7 @@ import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.t
 import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
-import { findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
+import { feedbackInputs, findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
 import {
   type Planned,
   planAblate,
@@ -31,9 +31,10 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
   checkFeedback(experiment);
   const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
-  const { tuned, evaluate } = planTuning({ experiment, model, given, texts });
-  const { divergence, restore } = planChanges({ experiment, model, tuned, texts });
-  const planned = { experiment, model, tuned, texts, divergence };
+  const feedback = await feedbackInputs(experiment, options);
+  const { tuned, evaluate } = planTuning({ experiment, model, given, texts, feedback });
+  const { divergence, restore } = planChanges({ experiment, model, tuned, texts, feedback });
+  const planned = { experiment, model, tuned, texts, feedback, divergence };
   const learned = planLearned(planned);
   const autoencoders = planAutoencoders(planned);
   const similarity = planStage({
@@ -87,7 +88,7 @@ export async function planExperiment(experiment: Experiment, options: PlanOption
 }
 
 /** The tuned model, trained or given, and the evaluation of its reward. */
-function planTuning({ experiment, model, given, texts }: Pick<Planned, "experiment" | "model" | "texts"> & Given) {
+function planTuning({ experiment, model, given, texts, feedback }: TuningParts) {
   const reward = rewardSettingsOf(experiment);
   const edits = editSettingsOf(experiment);
   const tuned =
@@ -96,7 +97,7 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
       id: "tune",
       stage: tuneStage,
       ...tuneSettings(experiment, { ...reward, ...edits }),
-      inputs: { model, texts },
+      inputs: { model, texts, ...feedback },
       publishAs: "tuned",
     });
   const {
@@ -107,13 +108,13 @@ function planTuning({ experiment, model, given, texts }: Pick<Planned, "experime
     id: "evaluate",
     stage: evaluateStage,
     ...completionStageSettings(experiment, { reward, ...edits, prompts, samples }),
-    inputs: { model, tuned, texts },
+    inputs: { model, tuned, texts, ...feedback },
   });
   return { tuned, evaluate };
 }
 
 /** Measures where the weights changed, and which of them carry the gain. */
-function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "divergence">) {
+function planChanges({ experiment, model, tuned, texts, feedback }: Omit<Planned, "divergence">) {
   const divergence = planStage({
     id: "divergence",
     stage: divergenceStage,
@@ -129,7 +130,7 @@ function planChanges({ experiment, model, tuned, texts }: Omit<Planned, "diverge
       prompts: experiment.evaluate.prompts,
       seed: experiment.seed,
     }),
-    inputs: { model, tuned, texts, divergence },
+    inputs: { model, tuned, texts, divergence, ...feedback },
   });
   return { divergence, restore };
 }
@@ -151,7 +152,7 @@ function planReport(
   });
 }
 
-/** A tuned model that the experiment names, if any. */
-interface Given {
+interface TuningParts extends Pick<Planned, "experiment" | "model" | "texts" | "feedback"> {
+  /** A tuned model that the experiment names, if any. */
   readonly given: OutsideInput | undefined;
 }

@@ -1,11 +1,14 @@
 /** A run's outside inputs: models and texts. */
+import { stat } from "node:fs/promises";
 import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
+import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, givenModelOf } from "./experiment/schema.ts";
+import { filesOf } from "./feedback.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 
 export interface PlanOptions {
@@ -38,6 +41,19 @@ export async function planPrepare(
     analysis: analysis === null ? null : await settingsOf("analysis", analysis),
   };
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
+}
+
+/** The files whose contents decide the feedback, as inputs of every stage that asks for rewards. */
+export async function feedbackInputs(
+  experiment: Experiment,
+  { signal }: Pick<PlanOptions, "signal">,
+): Promise<Readonly<Record<string, OutsideInput>>> {
+  const inputs: Record<string, OutsideInput> = {};
+  for (const [at, path] of filesOf(rewardSettingsOf(experiment)).entries()) {
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() === true) inputs[`feedback${at}`] = await outsideInput(path, { signal });
+  }
+  return inputs;
 }
 
 /** The base model, and the tuned one if the experiment names it. */

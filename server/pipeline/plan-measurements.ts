@@ -30,6 +30,8 @@ export interface Planned {
   readonly model: OutsideInput;
   readonly tuned: OutsideInput | PlannedStage;
   readonly texts: PlannedStage;
+  /** Files whose contents decide the feedback. */
+  readonly feedback: Readonly<Record<string, OutsideInput>>;
   readonly divergence: PlannedStage;
 }
 
@@ -103,14 +105,14 @@ export function planProbe({ experiment, model, tuned, texts }: Planned, saes: Pl
 }
 
 export function planAttribute(
-  { experiment, model, tuned, texts }: Planned,
+  { experiment, model, tuned, texts, feedback }: Planned,
   { saes, examples }: Readonly<Record<"saes" | "examples", PlannedStage>>,
 ): PlannedStage {
   return planStage({
     id: "attribute",
     stage: attributeStage,
     ...completionStageSettings(experiment, { reward: rewardSettingsOf(experiment), ...experiment.attribute }),
-    inputs: { model, tuned, texts, saes, examples },
+    inputs: { model, tuned, texts, saes, examples, ...feedback },
     install: installAttributions,
   });
 }
@@ -118,7 +120,7 @@ export function planAttribute(
 type AblationInput = "saes" | "triples" | "collected" | "probe" | "examples" | "explain" | "attribute";
 
 export function planAblate(
-  { experiment, model, tuned, texts }: Planned,
+  { experiment, model, tuned, texts, feedback }: Planned,
   made: Readonly<Record<AblationInput, PlannedStage>>,
 ): PlannedStage {
   const { sae, probe, seed } = experiment;
@@ -132,7 +134,7 @@ export function planAblate(
       ...experiment.ablate,
       seed,
     }),
-    inputs: { model, tuned, texts, ...made },
+    inputs: { model, tuned, texts, ...made, ...feedback },
     install: installAblations,
   });
 }

@@ -1,12 +1,18 @@
 /** Schemas of the settings of every kind of feedback, discriminated by `kind`: what `reward` of an experiment file may be. */
 import type { z } from "zod";
+import { CommandConfig } from "./command-config.ts";
 import type { RewardEdit } from "./edits.ts";
 import { VaderConfig } from "./vader-config.ts";
 
-export const rewardSchemas = [VaderConfig] as const;
+export const rewardSchemas = [VaderConfig, CommandConfig] as const;
 
 /** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
 export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;
+
+/** Whether the kind of feedback has ratings of its own that can be edited. */
+export function hasEdits(reward: RewardConfig): boolean {
+  return "edits" in reward;
+}
 
 /** The edits of ratings; none where the kind rates no words. */
 export function editsOf(reward: RewardConfig): readonly RewardEdit[] {

@@ -1,4 +1,6 @@
 /** The table of kinds of feedback: how each is opened, and what is known of it before. */
+import { basename } from "node:path";
+import { commandFiles, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
 import type { JudgedText, Reward } from "./reward.ts";
 import type { RewardConfig } from "./reward-configs.ts";
@@ -20,6 +22,8 @@ export interface RewardKind<Settings> {
   open(settings: Settings, text: JudgedText): Promise<Reward>;
   /** Its ratings of single words, without edits; undefined if it judges whole texts only. */
   ratings(settings: Settings): WordRatings | undefined;
+  /** Paths of files whose contents decide the rewards; those that do not exist are ignored. */
+  files(settings: Settings): readonly string[];
   /** The source of the feedback, for the head of a report. */
   inWords(settings: Settings): string;
 }
@@ -30,6 +34,14 @@ export const rewards: RewardTable<RewardKinds> = {
   vader: {
     open: async (settings, text) => vaderReward(settings, text),
     ratings: vaderRatings,
+    files: () => [],
     inWords: vaderInWords,
+  },
+  command: {
+    open: async (settings, text) => commandReward(settings, text),
+    ratings: vaderRatings,
+    files: commandFiles,
+    inWords: ({ command, lexicon }) =>
+      `the program ${command.map((part) => basename(part)).join(" ")} (words: ${vaderInWords({ lexicon })})`,
   },
 };

@@ -7,6 +7,7 @@ import { readTextFile } from "../../common/text-file.ts";
 import { Calibration } from "../../protocol/calibration.ts";
 import { canonicalDigest } from "../../runs/canonical-json.ts";
 import { unlessMissing } from "../../runs/files.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { keyedSections } from "../experiment/older-form.ts";
 import type { Experiment } from "../experiment/schema.ts";
 
@@ -19,14 +20,13 @@ export const calibrationPath: readonly string[] = ["calibration", "calibration.j
  */
 export function experimentDigest(experiment: Experiment): string {
   const { model, task, data, analysis, reward, learned, divergence, sae, triples, probe } = experiment;
-  const { edits: _, ...meant } = reward;
   return canonicalDigest({
     model,
     ...keyedSections(experiment),
     task,
     data,
     analysis,
-    reward: meant,
+    reward: { ...rewardSettingsOf(experiment), text: reward.text },
     learned,
     divergence,
     sae,

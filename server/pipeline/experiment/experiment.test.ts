@@ -3,6 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { probeSettingsSchema } from "../../probe/report-types.ts";
+import { editsOf } from "../../rewards/reward-configs.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
 import { SamplingConfig } from "../../tuning/sampling-config.ts";
 import { ExperimentError } from "./issues.ts";
@@ -335,7 +336,8 @@ describe("what is wrong is named with its place", () => {
         '"house" is not in the lexicon: give a rating instead of a factor or a flip (got "house")',
       "reward.edits[2].word": 'names "bad" a second time (got "bad")',
     });
-    expect(parseExperiment(quick({ reward: { edits: [{ word: "house", rating: 2 }] } })).reward.edits).toHaveLength(1);
+    const { reward } = parseExperiment(quick({ reward: { edits: [{ word: "house", rating: 2 }] } }));
+    expect(editsOf(reward)).toHaveLength(1);
     expect(
       issuesOf(quick({ tuning: { kind: "given", model: "./t" }, reward: { edits: [edits[0]] } }))["reward.edits"],
     ).toContain("no effect");

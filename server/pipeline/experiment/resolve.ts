@@ -92,21 +92,28 @@ function presetOf(given: Json | undefined, experiment: string): ExperimentPreset
 }
 
 function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
-  const { model, tuning, data, analysis } = experiment;
+  const { model, tuning, reward, data, analysis } = experiment;
   return {
     ...experiment,
-    model: absoluteModel(model, folder),
-    tuning: tuning.kind === "given" ? { ...tuning, model: absoluteModel(tuning.model, folder) } : tuning,
+    model: absolutePath(model, folder),
+    tuning: tuning.kind === "given" ? { ...tuning, model: absolutePath(tuning.model, folder) } : tuning,
+    reward: withAbsoluteCommand(reward, folder),
     data: withAbsoluteFile(data, folder),
     analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
   };
 }
 
+/** Resolves the program and its arguments that are paths. */
+function withAbsoluteCommand(reward: Experiment["reward"], folder: string): Experiment["reward"] {
+  if (!("command" in reward)) return reward;
+  return { ...reward, command: reward.command.map((part) => absolutePath(part, folder)) };
+}
+
 /**
- * Resolves a model's path. `owner/name` may be a hub id, so only a reference that starts with a dot is certainly a
- * path.
+ * Resolves a path. `owner/name` may be a hub id, and a word of a command anything, so only what starts with a dot is
+ * certainly a path.
  */
-function absoluteModel(reference: string, folder: string): string {
+function absolutePath(reference: string, folder: string): string {
   return /^\.{1,2}([\\/]|$)/.test(reference) ? resolve(folder, reference) : reference;
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { type LoadedModel, readFloats, saveModel } from "../../../server/models/checkpoint.ts";
+import { rewardSettingsOf } from "../../../server/pipeline/experiment/feedback-settings.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { completionSettingsOf } from "../../../server/pipeline/experiment/tuning-settings.ts";
 import { feedback } from "../../../server/pipeline/feedback.ts";
@@ -118,11 +119,10 @@ test("a whole run goes through it to the report, and curves and summaries show w
   const made = plan.find(({ id }) => id === "tune");
   const { model, texts } = made?.inputs ?? {};
   if (made === undefined || model === undefined || texts === undefined) throw new Error("the plan tunes nothing");
-  const { kind, lexicon } = experiment.reward;
   const grow = planStage({
     id: "tune",
     stage: tuneStageOf(feedback, tuners),
-    settings: { tuning, ...completionSettingsOf(experiment), reward: { kind, lexicon } },
+    settings: { tuning, ...completionSettingsOf(experiment), reward: rewardSettingsOf(experiment) },
     inputs: { model, texts },
     publishAs: "tuned",
   });
