@@ -9,7 +9,7 @@ import { z } from "zod";
 import { EndpointError } from "./errors.ts";
 import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
 import { jsonIn } from "./json-text.ts";
-import type { Outcome } from "./outcome.ts";
+import type { AnswerSource, Asked, NoAnswer, Outcome } from "./outcome.ts";
 import { Patience, type PatienceOptions, type Refusal } from "./patience.ts";
 import { inertLine } from "./plain-text.ts";
 import { causeOf, refusalOf } from "./refusals.ts";
@@ -25,10 +25,20 @@ export interface Endpoint {
   readonly apiKey: string;
 }
 
+export interface CachedAnswer extends Usage {
+  readonly answer: string;
+  readonly source?: AnswerSource | null;
+}
+
 /** Answers by the content of the question. */
 export interface AnswerCache {
-  get(key: string): (Usage & { readonly answer: string }) | undefined;
-  set(key: string, answer: Usage & { readonly answer: string }): void;
+  get(key: string): CachedAnswer | undefined;
+  set(key: string, answer: CachedAnswer): void;
+  /** Questions that the model did not answer, for a cache that has none of them asked again. */
+  readonly unanswered?: {
+    get(key: string): NoAnswer | undefined;
+    set(key: string, cause: NoAnswer): void;
+  };
 }
 
 export interface ChatOptions {
@@ -43,7 +53,13 @@ export interface ChatOptions {
    * until an answer was cut.
    */
   readonly thinkingTokens?: number;
+  /** Sent with every request where the server accepts one. Default 0. */
+  readonly seed?: number;
+  /** Whether messages omit the server's words, which may quote what it was sent. Default false. */
+  readonly isPrivate?: boolean;
   readonly signal?: AbortSignal;
+  /** Whether the signal lets requests finish that were sent already: they may be charged for. Default false. */
+  readonly finishesRequests?: boolean;
 }
 
 export interface Question<T> {
@@ -97,8 +113,9 @@ export class Chat {
 
   /** The cache key of a question: depends on server, model and question, not on the API key. */
   keyOf({ name, system, user, maxOutputTokens }: Question<unknown>): string {
-    const { baseUrl, model } = this.#options.endpoint;
-    const asked = [promptFormat, baseUrl, model, name, system, user, maxOutputTokens];
+    const { endpoint, seed = 0 } = this.#options;
+    const { baseUrl, model } = endpoint;
+    const asked = [promptFormat, baseUrl, model, name, system, user, maxOutputTokens, ...(seed === 0 ? [] : [seed])];
     return createHash("sha256").update(JSON.stringify(asked)).digest("hex");
   }
 
@@ -106,12 +123,32 @@ export class Chat {
    * Asks a question. Throws `CapReachedError`, and `EndpointError` for a failure that every other question would
    * meet too.
    */
-  async ask<T>(question: Question<T>): Promise<Outcome<T>> {
+  async ask<T>(question: Question<T>): Promise<Asked<T>> {
+    const known = this.known(question);
+    if (known !== undefined) return known;
+    const key = this.keyOf(question);
+    const asked = await this.#asked(question);
+    if (asked.kind === "none") {
+      if (isFinal[asked.cause]) this.#options.cache.unanswered?.set(key, asked.cause);
+      return asked;
+    }
+    const { value, text, inputTokens, outputTokens, source } = asked;
+    this.#options.cache.set(key, { answer: text, inputTokens, outputTokens, source });
+    return { kind: "answer", value, source };
+  }
+
+  /** What the cache holds about a question; undefined where it has to be asked. */
+  known<T>(question: Question<T>): Asked<T> | undefined {
     const { cache } = this.#options;
     const key = this.keyOf(question);
+    const cause = cache.unanswered?.get(key);
+    if (cause !== undefined) return { kind: "none", reason: "it was asked before, and got no answer", cause };
     const known = cache.get(key);
     const parsed = known === undefined ? undefined : understood(known.answer, question.schema);
-    if (parsed?.kind === "answer") return parsed;
+    return parsed?.kind === "answer" ? { ...parsed, source: known?.source ?? null } : undefined;
+  }
+
+  async #asked<T>(question: Question<T>): Promise<Accepted<T> | Unanswered> {
     const messages: Message[] = [
       { role: "system", content: question.system },
       { role: "user", content: question.user },
@@ -119,7 +156,7 @@ export class Chat {
     const first = await this.#complete(question, messages);
     if (first.kind === "none") return first;
     const found = understood(first.value.text, question.schema);
-    if (found.kind === "answer") return this.#kept(key, first.value, found);
+    if (found.kind === "answer") return { ...first.value, ...found };
     // One chance for the model to correct its answer.
     const second = await this.#complete(question, [
       ...messages,
@@ -132,16 +169,13 @@ export class Chat {
     if (second.kind === "none") return second;
     const mended = understood(second.value.text, question.schema);
     const usage = sumOf(first.value, second.value);
-    return mended.kind === "answer" ? this.#kept(key, { ...second.value, ...usage }, mended) : mended;
-  }
-
-  #kept<T>(key: string, { text, inputTokens, outputTokens }: Completion, outcome: Outcome<T>): Outcome<T> {
-    this.#options.cache.set(key, { answer: text, inputTokens, outputTokens });
-    return outcome;
+    return mended.kind === "answer"
+      ? { ...second.value, ...usage, ...mended }
+      : { kind: "none", reason: mended.reason, cause: "unusable" };
   }
 
   /** Requests one completion, retried as long as that may help, in a form that the server accepts. */
-  async #complete(question: Question<unknown>, messages: readonly Message[]): Promise<Outcome<Completion>> {
+  async #complete(question: Question<unknown>, messages: readonly Message[]): Promise<Completed> {
     const { signal } = this.#options;
     let form: Form = { ...this.#takes, format: this.#formats.get(question.name) ?? this.#takes.format };
     let used = nothing;
@@ -157,7 +191,7 @@ export class Chat {
         continue;
       }
       signal?.throwIfAborted();
-      if (sent.kind === "none") return { kind: "none", reason: sent.reason };
+      if (sent.kind === "none") return { kind: "none", reason: sent.reason, cause: "refused" };
       if (sent.kind === "otherForm") {
         form = sent.form;
         continue;
@@ -176,7 +210,8 @@ export class Chat {
     return { ...form, thinkingTokens, effort: form.effort === "unsaid" ? "low" : form.effort };
   }
 
-  #outcome(question: Question<unknown>, { text, cut, thought }: Answer, form: Form, used: Usage): Outcome<Completion> {
+  #outcome(question: Question<unknown>, answer: Answer, form: Form, used: Usage): Completed {
+    const { text, cut, thought } = answer;
     this.#lost = 0;
     // The server accepted the form.
     this.#formats.set(question.name, form.format);
@@ -187,26 +222,30 @@ export class Chat {
       return {
         kind: "none",
         reason: `the answer was cut at ${bound} tokens${why} (--thinking-tokens gives it more room)`,
+        cause: "unusable",
       };
     }
-    if (text === "")
-      return { kind: "none", reason: `the answer is empty${thought ? "; the model thought and did not answer" : ""}` };
-    return { kind: "answer", value: { text, ...used } };
+    if (text === "") {
+      const why = thought ? "; the model thought and did not answer" : "";
+      return { kind: "none", reason: `the answer is empty${why}`, cause: "unusable" };
+    }
+    const source = { ...answer.source, temperature: form.sendsTemperature ? (0 as const) : null };
+    return { kind: "answer", value: { text, ...used, source } };
   }
 
   /** Records a question without an answer. Throws `EndpointError` after too many in a row. */
-  #lostTo({ reason, mayPass }: Refusal, tries: number): Outcome<Completion> {
-    if (!mayPass) return { kind: "none", reason };
+  #lostTo({ reason, mayPass }: Refusal, tries: number): Unanswered {
+    if (!mayPass) return { kind: "none", reason, cause: "rejected" };
     this.#lost++;
     const after = `${reason}, after ${tries} ${tries === 1 ? "try" : "tries"}`;
-    if (this.#lost < mostLost) return { kind: "none", reason: after };
+    if (this.#lost < mostLost) return { kind: "none", reason: after, cause: "unreachable" };
     throw new EndpointError(
       `${this.#origin} left ${this.#lost} questions in a row without an answer: ${after}. The same command goes on from here`,
     );
   }
 
   async #send(question: Question<unknown>, messages: readonly Message[], form: Form): Promise<Sent> {
-    const { endpoint, signal, spend, timeoutMs } = this.#options;
+    const { endpoint, signal, spend, timeoutMs, seed = 0, isPrivate = false, finishesRequests } = this.#options;
     const shaped = withShape(messages, question.schema, form.format);
     const outputTokens = question.maxOutputTokens + form.thinkingTokens;
     const inputTokens = bytesOf(messages.map(({ content }) => content)) + overheadTokens;
@@ -217,13 +256,14 @@ export class Chat {
         messages: shaped,
         stream: false,
         [form.boundName]: outputTokens,
-        ...(form.sendsTemperature ? { temperature: 0, seed: 0 } : {}),
+        ...(form.sendsTemperature ? { temperature: 0, seed } : {}),
         ...(form.effort === "low" ? { reasoning_effort: "low" as const } : {}),
         ...formatField(form.format, question),
       } satisfies OpenAI.ChatCompletionCreateParamsNonStreaming;
-      const reply: unknown = await this.#client.chat.completions.create(body, signal === undefined ? {} : { signal });
+      const stops = signal === undefined || finishesRequests === true ? {} : { signal };
+      const reply: unknown = await this.#client.chat.completions.create(body, stops);
       this.#answered = true;
-      return settled(readReply(typeof reply === "string" ? reply : ""), reservation);
+      return settled(readReply(typeof reply === "string" ? reply : ""), reservation, isPrivate);
     } catch (error) {
       // The server may have worked on a request that timed out, and charged for it.
       const used = error instanceof APIConnectionTimeoutError ? reservation.most : nothing;
@@ -237,7 +277,8 @@ export class Chat {
       }
       const { baseUrl, model, apiKey } = endpoint;
       const path = `${new URL(baseUrl).pathname.replace(/\/$/, "")}/chat/completions`;
-      const asked = { origin: this.#origin, path, model, apiKey, timeoutMs, answered: this.#answered };
+      const server = { origin: this.#origin, path, model, apiKey };
+      const asked = { ...server, timeoutMs, answered: this.#answered, quotes: !isPrivate };
       return { kind: "refused", refusal: refusalOf(error, asked), used };
     }
   }
@@ -254,7 +295,20 @@ const mostLost = 5;
 
 interface Completion extends Usage {
   readonly text: string;
+  readonly source: AnswerSource;
 }
+
+type Unanswered = Extract<Asked<unknown>, { kind: "none" }>;
+type Completed = { readonly kind: "answer"; readonly value: Completion } | Unanswered;
+type Accepted<T> = Completion & { readonly kind: "answer"; readonly value: T };
+
+/** Whether asking the same question again would lead to the same. */
+const isFinal: Readonly<Record<NoAnswer, boolean>> = {
+  refused: true,
+  unusable: true,
+  rejected: false,
+  unreachable: false,
+};
 
 type Answer = Extract<Reply, { kind: "answer" }>;
 
@@ -266,13 +320,14 @@ type Sent = { readonly used: Usage } & (
 );
 
 /** Settles a reply's cost: the server's usage, the most if it gives none, nothing for an error behind the server. */
-function settled(reply: Reply, reservation: Reservation): Sent {
+function settled(reply: Reply, reservation: Reservation, isPrivate: boolean): Sent {
   const used =
     reply.kind === "unfit" ? (reply.isError ? nothing : reservation.most) : (reply.usage ?? reservation.most);
   reservation.settle(used);
   if (reply.kind !== "unfit") return { ...reply, used };
-  const { reason, isError } = reply;
-  const refusal = { reason, mayPass: true, retryAfterMs: null };
+  const { isError } = reply;
+  const withoutWords = isError ? "it answered with an error" : "its reply is no chat completion";
+  const refusal = { reason: isPrivate ? withoutWords : reply.reason, mayPass: true, retryAfterMs: null };
   return { kind: "refused", refusal: isError ? refusal : { ...refusal, mostTries: 2 }, used };
 }
 

@@ -17,6 +17,8 @@ export interface Asked {
   readonly timeoutMs: number;
   /** Whether the server has answered any request before. */
   readonly answered: boolean;
+  /** Whether messages may quote the server, which may quote what it was sent. */
+  readonly quotes: boolean;
 }
 
 /** The error that the library's own error wraps. */
@@ -28,7 +30,7 @@ export function causeOf(error: unknown): unknown {
 export function refusalOf(error: unknown, asked: Asked): Refusal {
   const cause = causeOf(error);
   if (cause instanceof StatusError) return ofStatus(cause, asked);
-  if (cause instanceof UnfitAnswerError) throw new EndpointError(`${asked.origin}: ${said(cause.problem, asked)}`);
+  if (cause instanceof UnfitAnswerError) throw new EndpointError(`${asked.origin}: ${keyless(cause.problem, asked)}`);
   if (error instanceof APIConnectionTimeoutError) return ofTimeout(asked);
   return ofConnection(cause, asked);
 }
@@ -48,7 +50,7 @@ const dead =
 
 function ofConnection(error: unknown, asked: Asked): Refusal {
   const cause = innermost(error);
-  const why = cause.code ?? said(cause.message, asked);
+  const why = cause.code ?? keyless(cause.message, asked);
   if (!asked.answered && dead.test(why))
     throw new EndpointError(
       `${asked.origin} could not be reached (${why}). Check the address, and that the server runs`,
@@ -59,25 +61,26 @@ function ofConnection(error: unknown, asked: Asked): Refusal {
 function ofStatus(error: StatusError, asked: Asked): Refusal {
   const { status, headers, body } = error;
   const { origin, path, model, apiKey } = asked;
-  const words = said(error.said, asked);
+  const words = asked.quotes ? keyless(error.said, asked) : "";
+  const answer = words === "" ? `${status}` : `${status}: ${words}`;
   // A server's message about a key may quote parts of it.
   if (status === 401 && apiKey !== "") throw new EndpointError(`${origin} refused the key (401)`, "usage");
   if (status === 401 || status === 403)
     throw new EndpointError(
-      apiKey === "" ? `${origin} wants a key (${status}: ${words})` : `${origin} refused the key (${status}: ${words})`,
+      apiKey === "" ? `${origin} wants a key (${answer})` : `${origin} refused the key (${answer})`,
       "usage",
     );
   if (status === 402 || /insufficient_quota|billing_hard_limit|exceeded your current quota/i.test(body))
-    throw new EndpointError(`${origin} takes no more requests (${status}: ${words})`);
+    throw new EndpointError(`${origin} takes no more requests (${answer})`);
   if (status === 404 && /model/i.test(body))
-    throw new EndpointError(`${origin} knows no model ${model} (${status}: ${words})`, "not-found");
+    throw new EndpointError(`${origin} knows no model ${model} (${answer})`, "not-found");
   if (status === 404 || status === 405)
     throw new EndpointError(
-      `${origin} has nothing at ${path} (${status}: ${words}). Check the address: those of OpenAI-compatible servers mostly end in /v1`,
+      `${origin} has nothing at ${path} (${answer}). Check the address: those of OpenAI-compatible servers mostly end in /v1`,
       "not-found",
     );
   if (status === 400 || status === 422)
-    return { reason: `it refused the request (${status}: ${words})`, mayPass: false, retryAfterMs: null };
+    return { reason: `it refused the request (${answer})`, mayPass: false, retryAfterMs: null };
   return {
     reason: `it answered with status ${status}${words === "" ? "" : ` (${words})`}`,
     mayPass: status === 408 || status === 409 || status === 429 || status >= 500,
@@ -85,8 +88,8 @@ function ofStatus(error: StatusError, asked: Asked): Refusal {
   };
 }
 
-/** The server's message on one line, without the key, which it may quote. */
-function said(text: string, { apiKey }: Pick<Asked, "apiKey">): string {
+/** A message on one line, without the key, which it may quote. */
+function keyless(text: string, { apiKey }: Pick<Asked, "apiKey">): string {
   return inertLine(apiKey === "" ? text : text.replaceAll(apiKey, "[key]"), 300);
 }
 

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { tryJson } from "../common/json.ts";
 import { withoutThinking } from "./json-text.ts";
+import type { AnswerSource } from "./outcome.ts";
 import { inertLine } from "./plain-text.ts";
 import type { Usage } from "./spend.ts";
 import { saidBy } from "./transport.ts";
@@ -17,6 +18,7 @@ export type Reply =
       readonly cut: boolean;
       /** Whether the model thought before it answered. */
       readonly thought: boolean;
+      readonly source: Omit<AnswerSource, "temperature">;
     }
   /** There is no answer, and a retry would bring none. */
   | { readonly kind: "none"; readonly reason: string; readonly usage: Usage | null }
@@ -50,6 +52,16 @@ const replySchema = z.object({
 const usageSchema = z.object({
   usage: z.object({ prompt_tokens: z.int().min(0), completion_tokens: z.int().min(0) }),
 });
+/** A name that a server gives something; it may be any text. */
+const name = z
+  .string()
+  .min(1)
+  .transform((text) => inertLine(text, 200))
+  .nullable()
+  .catch(null);
+const sourceSchema = z
+  .object({ id: name, model: name, provider: name, system_fingerprint: name })
+  .transform(({ system_fingerprint, ...named }) => ({ ...named, fingerprint: system_fingerprint }));
 const failureSchema = z.object({ error: z.union([z.string(), z.object({ message: z.string() })]) });
 
 export function readReply(body: string): Reply {
@@ -66,7 +78,14 @@ export function readReply(body: string): Reply {
     return { kind: "none", reason: "the endpoint's filter kept the answer", usage };
   const text = choice.message.content ?? "";
   const thought = [reasoning, reasoning_content].some(Boolean) || withoutThinking(text) !== text;
-  return { kind: "answer", text, usage, cut: choice.finish_reason === "length", thought };
+  return {
+    kind: "answer",
+    text,
+    usage,
+    cut: choice.finish_reason === "length",
+    thought,
+    source: sourceSchema.parse(reply),
+  };
 }
 
 /** A proxy or a provider behind the server reports a failure with status 200. */

@@ -12,6 +12,15 @@ export interface SpendOptions {
   /** Upper bound on the cost in dollars; needs prices. */
   readonly maxUsd: number | null;
   readonly prices: Prices | null;
+  /** What was used before, which counts against the bounds too. */
+  readonly before?: Usage;
+  readonly ledger?: Ledger;
+}
+
+/** Told of the most that a request can cost before it is sent, and of what it cost, so that no kill hides a cost. */
+export interface Ledger {
+  reserved(request: number, most: Usage): void;
+  settled(request: number, used: Usage): void;
 }
 
 export interface Usage {
@@ -27,11 +36,13 @@ export class Spend {
   readonly #options: SpendOptions;
   readonly #reserved = new Set<Usage>();
   #used: Usage = { inputTokens: 0, outputTokens: 0 };
+  #requests = 0;
 
   constructor(options: SpendOptions) {
     this.#options = options;
   }
 
+  /** Without what was used before. */
   get used(): Usage {
     return this.#used;
   }
@@ -43,19 +54,22 @@ export class Spend {
 
   /** Throws `CapReachedError` when the request could go beyond the cap. */
   reserve(most: Usage): Reservation {
-    const committed = [this.#used, ...this.#reserved, most].reduce(sumOf);
-    const { maxTokens, maxUsd, prices } = this.#options;
+    const { maxTokens, maxUsd, prices, before = nothing, ledger } = this.#options;
+    const spent = sumOf(before, this.#used);
+    const committed = [spent, ...this.#reserved, most].reduce(sumOf);
     const tokens = committed.inputTokens + committed.outputTokens;
     const usd = costOf(committed, prices);
-    if (maxTokens !== null && tokens > maxTokens) {
-      const spent = this.#used.inputTokens + this.#used.outputTokens;
-      throw new CapReachedError(`${spent} tokens`, `${maxTokens} tokens`);
-    }
+    if (maxTokens !== null && tokens > maxTokens)
+      throw new CapReachedError(`${spent.inputTokens + spent.outputTokens} tokens`, `${maxTokens} tokens`);
     if (maxUsd !== null && usd !== null && usd > maxUsd)
-      throw new CapReachedError(`$${(this.usd ?? 0).toFixed(4)}`, `$${maxUsd}`);
+      throw new CapReachedError(`$${(costOf(spent, prices) ?? 0).toFixed(4)}`, `$${maxUsd}`);
     this.#reserved.add(most);
+    const request = this.#requests++;
+    ledger?.reserved(request, most);
     const settle = (used: Usage): void => {
-      if (this.#reserved.delete(most)) this.#used = sumOf(this.#used, used);
+      if (!this.#reserved.delete(most)) return;
+      this.#used = sumOf(this.#used, used);
+      ledger?.settled(request, used);
     };
     return { settle, most };
   }

@@ -1,6 +1,6 @@
 /** Explains many features and scores the explanations, several at a time, until all are done or the cap is reached. */
 import { Random } from "../common/random.ts";
-import { CapReachedError } from "../endpoint/errors.ts";
+import { inTurns } from "../endpoint/in-turns.ts";
 import { inertLine } from "../endpoint/plain-text.ts";
 import { type Lost, type Score, scoreExplanation } from "./score.ts";
 import type { Explainer, Explanation, FeatureCase, Relevance } from "./types.ts";
@@ -110,33 +110,4 @@ function otherThan(
 ): Explanation | undefined {
   const other = all[(all.indexOf(feature) + Math.max(1, Math.floor(all.length / 2))) % all.length];
   return other === undefined || other === feature ? undefined : explanations.get(other);
-}
-
-/**
- * Works on the items, a few at a time. Returns true if the cap ended it; the first other error ends it too, and is
- * thrown.
- */
-async function inTurns<T>(
-  items: readonly T[],
-  { concurrency, signal }: ExplainOptions,
-  work: (item: T) => Promise<void>,
-): Promise<boolean> {
-  const queue = items.values();
-  let capped = false;
-  let failure: { readonly error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    for (const item of queue) {
-      if (capped || failure !== undefined) return;
-      try {
-        signal?.throwIfAborted();
-        await work(item);
-      } catch (error) {
-        if (error instanceof CapReachedError) capped = true;
-        else failure ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(concurrency, items.length)) }, worker));
-  if (failure !== undefined) throw failure.error;
-  return capped;
 }

@@ -120,7 +120,14 @@ describe("a reply", () => {
       refusal: 7,
     };
     const reply = JSON.stringify({ choices: [{ finish_reason: 3, message }] });
-    expect(readReply(reply)).toEqual({ kind: "answer", text: "x", usage: null, cut: false, thought: false });
+    expect(readReply(reply)).toEqual({
+      kind: "answer",
+      text: "x",
+      usage: null,
+      cut: false,
+      thought: false,
+      source: { id: null, model: null, provider: null, fingerprint: null },
+    });
   });
 
   it("with an error in it says the error, and costs nothing", async () => {

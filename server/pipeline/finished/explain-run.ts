@@ -1,9 +1,9 @@
 /** Explains features of a finished run, offline or with a language model, and saves the explanations in its store. */
 
 import { Random } from "../../common/random.ts";
-import { checkAddress, type Endpoint } from "../../endpoint/chat.ts";
-import { EndpointError } from "../../endpoint/errors.ts";
-import { costOf, type Prices, Spend, type Usage } from "../../endpoint/spend.ts";
+import { checkAddress } from "../../endpoint/chat.ts";
+import { checkBounds, type EndpointSettings, usualPatience } from "../../endpoint/endpoint-settings.ts";
+import { costOf, Spend, type Usage } from "../../endpoint/spend.ts";
 import { endpointExplainer, estimateCost } from "../../explain/endpoint-explainer.ts";
 import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
@@ -14,16 +14,6 @@ import type { Experiment } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
 import { ratingsOf } from "../feedback.ts";
 
-/** The language model that explains, with its prices and limits; null: the offline explainer. */
-export interface EndpointSettings extends Endpoint {
-  readonly prices: Prices | null;
-  /** At least one of the two bounds must be given. */
-  readonly maxTokens: number | null;
-  readonly maxUsd: number | null;
-  /** Tokens reserved for thinking in every answer; by default none until an answer is truncated. */
-  readonly thinkingTokens?: number | undefined;
-}
-
 export interface ExplainRunOptions {
   readonly store: FeatureStore;
   readonly experiment: Experiment;
@@ -32,6 +22,7 @@ export interface ExplainRunOptions {
   readonly perLayer: number;
   /** Whether to include features that this explainer has explained already. */
   readonly again: boolean;
+  /** The language model that explains; null: the offline explainer. */
   readonly endpoint: EndpointSettings | null;
 }
 
@@ -115,20 +106,12 @@ function explainerFor(
     const wordValues = ratingsOf(rewardSettingsOf(experiment))?.values ?? new Map();
     return offlineExplainer({ wordValues, background: store.windows(1000) });
   }
-  if (endpoint.maxTokens === null && endpoint.maxUsd === null)
-    throw new EndpointError("a bound on what may be spent is missing", "usage");
-  if (endpoint.maxUsd !== null && endpoint.prices === null)
-    throw new EndpointError("a bound in dollars needs the prices of the model's tokens", "usage");
+  checkBounds(endpoint);
   return endpointExplainer({
     endpoint: { baseUrl: endpoint.baseUrl, model: endpoint.model, apiKey: endpoint.apiKey },
     spend,
     cache: { get: (key) => store.answer(key), set: (key, answer) => store.keepAnswer(key, answer) },
-    patience: {
-      attempts: 6,
-      longestWaitMs: 120_000,
-      random: Random.fromSeed(experiment.seed).fork("waits"),
-      ...(sleep === undefined ? {} : { sleep }),
-    },
+    patience: usualPatience(Random.fromSeed(experiment.seed).fork("waits"), sleep),
     timeoutMs,
     ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
     ...(signal === undefined ? {} : { signal }),
