@@ -1,0 +1,67 @@
+/** How a graded contrast came about: a line's `provenance`. */
+import { z } from "zod";
+import { gradedTasks, highestGrade, lowestGrade } from "./gradings.ts";
+
+export const gradedSides = ["positive", "neutral", "negative"] as const;
+export type GradedSide = (typeof gradedSides)[number];
+
+/** Reasons why a question has no answer. */
+export const noAnswers = {
+  refused: "the model refused",
+  unusable: "the model's answer was not what was asked for",
+  rejected: "the server rejected the request",
+  unreachable: "the server did not answer",
+} as const;
+
+/** Why a contrast has no neutral side. */
+export const neutralFaults = {
+  ...noAnswers,
+  length: "it is more than twice as long as the harmless side, or less than half as long",
+  grade: "it is graded two worse than the harmless side, or more",
+} as const;
+export type NeutralFault = keyof typeof neutralFaults;
+
+const graded = z.strictObject({ grade: z.int().min(lowestGrade).max(highestGrade), why: z.string() });
+
+/** What the server said about the completion; null where it said nothing. */
+const request = z
+  .strictObject({
+    id: z.string().nullable(),
+    model: z.string().nullable(),
+    provider: z.string().nullable(),
+    fingerprint: z.string().nullable(),
+    temperature: z.literal(0).nullable(),
+  })
+  .nullable();
+
+/** Grades of a contrast's sides, shown to the grader in this order. */
+const gradingSchema = z.strictObject({
+  order: z.array(z.enum(gradedSides)),
+  grades: z.partialRecord(z.enum(gradedSides), graded),
+  request,
+});
+export type SideGrading = z.infer<typeof gradingSchema>;
+
+export const gradedProvenance = z.strictObject({
+  kind: z.literal("graded"),
+  task: z.enum(gradedTasks),
+  /** Origin of the server. */
+  endpoint: z.string(),
+  model: z.string(),
+  /** Version of the questions. */
+  prompts: z.int(),
+  seed: z.int(),
+  /** The answer of the data set that stands as it was; the other one was rewritten. */
+  kept: z.enum(["chosen", "rejected"]),
+  /** The answers as they stood in the data set. */
+  found: z.strictObject({ chosen: graded, rejected: graded, request }),
+  /** Null where the other answer had the highest grade and stands as it was. */
+  rewritten: z.strictObject({ wanted: z.int(), request }).nullable(),
+  neutral: z.union([
+    z.strictObject({ request }),
+    z.strictObject({ fault: z.enum(Object.keys(neutralFaults) as [NeutralFault, ...NeutralFault[]]) }),
+  ]),
+  /** The grading that counts, and the second one, in the opposite order. */
+  gradings: z.tuple([gradingSchema, gradingSchema]),
+});
+export type GradedProvenance = z.infer<typeof gradedProvenance>;
