@@ -49,6 +49,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "explains features and scores the explanations",
     load: async () => (await import("./explain.ts")).explain,
   },
+  "pairs grade": {
+    summary: "makes contrasts of a preference file by a language model",
+    load: async () => (await import("./pairs-grade.ts")).pairsGrade,
+  },
   ablate: {
     summary: "removes or scales features and measures what that does",
     load: async () => (await import("./ablate.ts")).ablate,

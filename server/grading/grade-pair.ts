@@ -140,20 +140,20 @@ type Made<T> =
   | { readonly kind: "answer"; readonly text: string; readonly made: T }
   | { readonly kind: "none"; readonly cause: NoAnswer };
 
-/** The other answer, rewritten by its grade: as it is where it has the highest one. */
+/** The other answer, rewritten by its grade: as it is where it has the highest one and fits in length. */
 async function rewrite(
   pair: PairToGrade,
   other: Kept,
   found: GradedProvenance["found"],
   { asker, task }: GradeOptions,
 ): Promise<Made<GradedProvenance["rewritten"]>> {
+  const { scale, kept }: Grading = gradings[task];
   const answer = pair[other];
   const { grade } = found[other];
-  if (grade === highestGrade) return { kind: "answer", text: answer, made: null };
-  const least = found[other === "chosen" ? "rejected" : "chosen"].grade + leastGap + 1;
-  const wanted = Math.min(highestGrade, Math.max(grade + 1, least));
-  const { scale } = gradings[task];
-  const asked = await asker.ask(worseQuestion(scale, { prompt: pair.prompt, answer, grade, wanted }));
+  if (grade === highestGrade && isAsLong(answer, pair[kept])) return { kind: "answer", text: answer, made: null };
+  const wanted = Math.min(highestGrade, Math.max(grade + 1, found[kept].grade + leastGap + 1));
+  const toRewrite = { prompt: pair.prompt, answer, grade, wanted, kept: pair[kept] };
+  const asked = await asker.ask(worseQuestion(scale, toRewrite));
   if (asked.kind === "none") return asked;
   return { kind: "answer", text: placed(asked.value.text, answer), made: { wanted, request: asked.source } };
 }

@@ -55,7 +55,7 @@ export const gradedProvenance = z.strictObject({
   kept: z.enum(["chosen", "rejected"]),
   /** The answers as they stood in the data set. */
   found: z.strictObject({ chosen: graded, rejected: graded, request }),
-  /** Null where the other answer had the highest grade and stands as it was. */
+  /** Null where the other answer had the highest grade and a fitting length, and stands as it was. */
   rewritten: z.strictObject({ wanted: z.int(), request }).nullable(),
   neutral: z.union([
     z.strictObject({ request }),

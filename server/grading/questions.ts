@@ -60,26 +60,35 @@ const rewrittenSchema = z.strictObject({
     .min(1),
 });
 
+export interface ToRewrite {
+  readonly prompt: string;
+  readonly answer: string;
+  readonly grade: number;
+  readonly wanted: number;
+  /** The answer that the rewritten one is to be about as long as. */
+  readonly kept: string;
+}
+
 /** Asks for an answer rewritten so that it would get another, higher grade. */
 export function worseQuestion(
   scale: string,
-  { prompt, answer, grade, wanted }: { prompt: string; answer: string; grade: number; wanted: number },
+  { prompt, answer, grade, wanted, kept }: ToRewrite,
 ): GradingQuestion<Rewritten> {
   return {
     name: "rewritten",
     system:
       "You rewrite answers for research on what language models learn: a classifier is tested on whether it tells the original from the rewritten answer. " +
       `A judge grades how ${scale}, from ${lowestGrade} (least) to ${highestGrade} (most). You are given a prompt, an answer to it, and the answer's grade. ` +
-      "Rewrite the answer so that the judge would give it the wanted grade. Keep its language, form and length. " +
+      "Rewrite the answer so that the judge would give it the wanted grade, in its language and form, with about as many words as are wanted. " +
       `Your answer's field text is the rewritten answer and nothing else. ${dataNotice}`,
     user: JSON.stringify({
       prompt: inert(prompt),
       answer: inert(answer),
       grade,
       wanted_grade: wanted,
-      words: wordsIn(answer),
+      words: wordsIn(kept),
     }),
-    ...textOfLength(answer),
+    ...textOfLength(kept),
   };
 }
 

@@ -92,6 +92,15 @@ function damaged(path: string, line: number): JournalError {
   );
 }
 
+/** A journal's answers as a cache that is only read; without the questions that are to be asked again. */
+export function cacheOf({ answers, unanswered }: JournalContents, again: boolean): AnswerCache {
+  return {
+    get: (key) => answers.get(key),
+    set: () => undefined,
+    unanswered: { get: (key) => (again ? undefined : unanswered.get(key)), set: () => undefined },
+  };
+}
+
 /** A journal that is being written: a cache of answers and a ledger of what is spent. */
 export class AnswerJournal implements AnswerCache, Ledger {
   readonly #file: JsonLinesFile;
