@@ -59,6 +59,8 @@ export const classificationReportSchema = z.strictObject({
     layers: z.array(z.strictObject({ layer: count, start: count, end: count })),
     nonZero: share,
   }),
+  /** Number of answers of which tokens, or of whose prompts, were left out for length. */
+  cut: count,
   /** Mean tokens of the answers. */
   tokens: z.strictObject({ liked: z.number(), disliked: z.number() }),
   /** Strength chosen in each fold, and for the saved probe. */

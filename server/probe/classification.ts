@@ -40,6 +40,8 @@ export interface ClassificationData {
   readonly logRatios?: Float32Array;
   /** Number of each answer's tokens [S]. */
   readonly tokens: Int32Array;
+  /** Number of answers of which tokens, or of whose prompts, were left out; 0 by default. */
+  readonly cut?: number;
   /** Features as the published code takes them, of liked and disliked answers [2n]. */
   readonly published?: SpanFeatures;
 }
@@ -274,6 +276,7 @@ async function reportOf({ data, study, found, shuffled, strength, probe }: Resul
       layers: [...layers],
       nonZero: countNonZero(polarData) / Math.max(1, polarData.length),
     },
+    cut: data.cut ?? 0,
     tokens: { liked: meanOf(data.tokens.subarray(0, n)), disliked: meanOf(data.tokens.subarray(n, 2 * n)) },
     strengths: { folds: [...own.strengths], probe: strength },
     unconverged: [own, ...baselineNames.flatMap((name) => found[name] ?? [])].reduce(

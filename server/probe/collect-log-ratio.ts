@@ -9,6 +9,7 @@ import type { ModelPair } from "../models/log-ratio.ts";
 import { type NextToken, NextTokenLogRatios } from "../models/target-log-ratio.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { Span } from "../tasks/task.ts";
+import type { GivenSequences } from "./collect.ts";
 import { type Bucket, type CollectBatch, planBatches, type TargetSequence, targetSequence } from "./collect-plan.ts";
 
 export interface LogRatioOptions {
@@ -41,15 +42,15 @@ export class LogRatioCollection {
   #compiled: { readonly bucket: Bucket; readonly program: NextTokenLogRatios } | undefined;
 
   /** Throws `ContextLengthError` for a text that the models cannot read up to its target. */
-  constructor(spans: readonly Span[], options: LogRatioOptions) {
+  constructor(what: readonly Span[] | GivenSequences, options: LogRatioOptions) {
     const { pair, tokenizer, prefixIds = [], tokensPerRun = 1024 } = options;
     const contextLength = Math.min(pair.tuned.config.contextLength, pair.base.config.contextLength);
     const plan = { tokenizer, contextLength, multiToken: "average" as const, prefixIds, tokensPerRun };
     this.#options = options;
-    this.#rows = new Float32Array(spans.length);
+    const given = "sequences" in what ? what.sequences : what.map((span, row) => targetSequence(span, row, plan));
+    this.#rows = new Float32Array(given.length);
     const beginnings = new Map<string, { readonly ids: Int32Array; readonly questions: Question[] }>();
-    for (const [row, span] of spans.entries()) {
-      const { ids, places } = targetSequence(span, row, plan);
+    for (const { row, ids, places } of given) {
       if (places[0] === 0) this.#rows[row] = Number.NaN;
       else ask(beginnings, row, ids, places);
     }
@@ -60,7 +61,8 @@ export class LogRatioCollection {
       ({ ids, questions }, row): TargetSequence => ({ row, ids, places: questions.map(({ place }) => place) }),
     );
     const questions = sequences.reduce((sum, { places }) => sum + places.length, 0);
-    const targetsPerText = Math.max(1.25, (1.1 * questions) / Math.max(1, asked.length));
+    const mean = Math.max(1.25, (1.1 * questions) / Math.max(1, asked.length));
+    const targetsPerText = "sequences" in what ? ("measured" as const) : mean;
     this.#cursor = new BatchCursor(
       planBatches(sequences, { ...plan, targetsPerText }),
       (batch) => batch.sequences.length,

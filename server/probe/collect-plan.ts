@@ -10,6 +10,8 @@ export interface TargetSequence {
   readonly ids: Int32Array;
   /** Positions of the target's tokens in `ids`, ascending; at least one. */
   readonly places: readonly number[];
+  /** Number of leading tokens that the model attends to, if the rest is padding that the target counts in. */
+  readonly attended?: number;
 }
 
 /** Texts that run together: `sequences` padded on the right to `tokens`. */
@@ -31,8 +33,8 @@ export interface PlanOptions {
   readonly multiToken: "average" | "firstPiece";
   readonly prefixIds: readonly number[];
   readonly tokensPerRun: number;
-  /** Expected mean number of targets a text. */
-  readonly targetsPerText?: number;
+  /** Expected mean number of targets a text; `measured` takes that of the texts of each length. */
+  readonly targetsPerText?: number | "measured";
 }
 
 /** No token of the text covers the target: its range is empty or outspan. */
@@ -101,8 +103,13 @@ function batchesOf(
   { tokensPerRun, targetsPerText = 1.25 }: Pick<PlanOptions, "tokensPerRun" | "targetsPerText">,
 ): CollectBatch[] {
   const texts = Math.min(members.length, Math.max(1, Math.floor(tokensPerRun / tokens)));
-  const mostPieces = members.reduce((most, { places }) => Math.max(most, places.length), 0);
-  const bucket = { texts, tokens, targets: Math.max(mostPieces, Math.ceil(targetsPerText * texts)) };
+  const pieces = members.map(({ places }) => places.length);
+  const mostPieces = pieces.reduce((most, count) => Math.max(most, count), 0);
+  const each =
+    targetsPerText === "measured"
+      ? (1.1 * pieces.reduce((sum, count) => sum + count, 0)) / members.length
+      : targetsPerText;
+  const bucket = { texts, tokens, targets: Math.max(mostPieces, Math.ceil(each * texts)) };
   const batches: TargetSequence[][] = [];
   let current: TargetSequence[] = [];
   let targets = 0;

@@ -4,11 +4,12 @@ import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { hiddenKeyBias } from "../models/architecture.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { rowMatrix } from "../statistics/linear-algebra.ts";
 import type { Span } from "../tasks/task.ts";
-import { type Bucket, type CollectBatch, planBatches, targetSequence } from "./collect-plan.ts";
+import { type Bucket, type CollectBatch, planBatches, type TargetSequence, targetSequence } from "./collect-plan.ts";
 import { addScaledRow } from "./features.loops.ts";
 import type { LayerSpan, SpanFeatures } from "./features.ts";
 
@@ -50,6 +51,11 @@ export interface CollectOptions<Name extends string> {
   };
 }
 
+/** Texts that are token ids already, such as answers cut to a length; results are in the order of their rows. */
+export interface GivenSequences {
+  readonly sequences: readonly TargetSequence[];
+}
+
 /**
  * Collects features at each span's tokens under each encoder. Equal inputs give equal results, however the
  * collection was batched or resumed.
@@ -73,11 +79,13 @@ export class FeatureCollection<Name extends string> {
   readonly #layers: readonly number[];
   readonly #layerSpans: ReadonlyMap<Name, readonly LayerSpan[]>;
   readonly #cursor: BatchCursor<CollectBatch>;
+  /** Whether some texts end with padding that their targets count in. */
+  readonly #masked: boolean;
   readonly #rows: ReadonlyMap<Name, Float32Array<ArrayBuffer>>;
   #compiled: { readonly bucket: Bucket; readonly program: Program } | undefined;
 
   /** Throws `ContextLengthError` for a text that the model cannot read up to its target. */
-  constructor(spans: readonly Span[], options: CollectOptions<Name>) {
+  constructor(what: readonly Span[] | GivenSequences, options: CollectOptions<Name>) {
     const { encoders, model, tokenizer, multiToken, prefixIds = [], tokensPerRun = 1024 } = options;
     const { contextLength, layers: depth } = model.config;
     this.#options = options;
@@ -91,9 +99,12 @@ export class FeatureCollection<Name extends string> {
       this.#names.map((name) => [name, spansOf(encoders[name], this.#layers, model.config.width)]),
     );
     const plan = { tokenizer, contextLength, multiToken, prefixIds, tokensPerRun };
-    const sequences = spans.map((span, row) => targetSequence(span, row, plan));
+    const given = "sequences" in what;
+    const sequences = given ? what.sequences : what.map((span, row) => targetSequence(span, row, plan));
     this.texts = sequences.length;
-    this.#cursor = new BatchCursor(planBatches(sequences, plan), (batch) => batch.sequences.length);
+    this.#masked = sequences.some(({ attended }) => attended !== undefined);
+    const batches = planBatches(sequences, given ? { ...plan, targetsPerText: "measured" } : plan);
+    this.#cursor = new BatchCursor(batches, (batch) => batch.sequences.length);
     this.#rows = new Map(
       this.#names.map((name) => [name, new Float32Array(this.texts * widthOf(this.#layerSpans.get(name)))]),
     );
@@ -117,7 +128,7 @@ export class FeatureCollection<Name extends string> {
     const batch = this.#cursor.next;
     if (batch === undefined) return false;
     const program = await this.#programFor(batch.bucket);
-    this.#keep(batch, await program.run(inputsOf(batch)));
+    this.#keep(batch, await program.run(inputsOf(batch, this.#masked)));
     this.#cursor.advance();
     return true;
   }
@@ -174,11 +185,12 @@ export class FeatureCollection<Name extends string> {
     return program;
   }
 
-  /** Right padding needs no mask: attention is causal, so no target sees the padding after it. */
+  /** Right padding needs no mask unless it is a target: attention is causal, so no target sees the padding after it. */
   #outputsOf({ texts: B, tokens: T, targets: R }: Bucket): Record<string, Node> {
     const { model, encoders, edit } = this.#options;
     const { layers } = forward(model, {
       shape: [B, T],
+      maskKeys: this.#masked,
       ...(edit === undefined ? {} : { editMlpOutput: edit.mlpOutput }),
     });
     const targets = ops.input("targets", [R], "i32");
@@ -212,13 +224,17 @@ export class FeatureCollection<Name extends string> {
 }
 
 /** Token ids, positions, and the targets' places in the flattened batch; nothing reads the entries beyond the texts. */
-function inputsOf({ bucket, sequences }: CollectBatch): Record<string, Values> {
+function inputsOf({ bucket, sequences }: CollectBatch, masked: boolean): Record<string, Values> {
   const { texts: B, tokens: T, targets: R } = bucket;
   const ids = new Int32Array(B * T);
   for (const [b, sequence] of sequences.entries()) ids.set(sequence.ids, b * T);
   const targets = new Int32Array(R);
   targets.set(sequences.flatMap(({ places }, b) => places.map((place) => b * T + place)));
-  return { ids, positions: plainPositions([B, T]), targets };
+  const inputs = { ids, positions: plainPositions([B, T]), targets };
+  if (!masked) return inputs;
+  const keyBias = new Float32Array(B * T);
+  for (const [b, { attended = T }] of sequences.entries()) keyBias.fill(hiddenKeyBias, b * T + attended, (b + 1) * T);
+  return { ...inputs, keyBias };
 }
 
 function spansOf(encoder: FeatureEncoder, layers: readonly number[], width: number): LayerSpan[] {

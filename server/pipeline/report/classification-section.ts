@@ -48,7 +48,7 @@ const shortNames: { readonly [K in BaselineName]: string } = {
   logRatio: "the log-ratio",
 };
 
-function readInWords({ contrasts, groups, features, tokens, settings, neutral }: ClassificationReport): string {
+function readInWords({ contrasts, groups, features, tokens, cut, settings, neutral }: ClassificationReport): string {
   const layers = features.layers.map(({ layer }) => layer).join(", ");
   const neutrals =
     neutral === null
@@ -56,7 +56,7 @@ function readInWords({ contrasts, groups, features, tokens, settings, neutral }:
       : ` Of ${neutral.answers} answers to other prompts, which no fit saw, the probe puts ${showPercent(neutral.liked)} on the liked side (mean log-odds ${showCell(neutral.logOdds)}).`;
   return (
     `${contrasts} pairs of answers to ${groups} prompts; ${features.total} features of layers ${layers}, each the mean over the answer's tokens given its prompt. ` +
-    `Liked answers have ${showCell(tokens.liked)} tokens on average, disliked ones ${showCell(tokens.disliked)}. ` +
+    `Liked answers have ${showCell(tokens.liked)} tokens on average, disliked ones ${showCell(tokens.disliked)}${cut === 0 ? "" : `; ${cut} texts were too long and lost the beginning of the prompt or the end of the answer`}. ` +
     `Logistic regression on standardised features, in ${settings.folds} folds by prompt: no prompt is on both sides of a fit, and the penalty is chosen by folds by prompt within the training rows.${neutrals}`
   );
 }

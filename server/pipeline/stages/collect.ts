@@ -1,21 +1,18 @@
 import { join } from "node:path";
 import type { Device } from "../../engine/device.ts";
 import { writeSafetensors } from "../../models/safetensors.ts";
-import { FeatureCollection, type FeatureEncoder, rawActivations } from "../../probe/collect.ts";
+import { FeatureCollection, rawActivations } from "../../probe/collect.ts";
 import { tripleFeatures } from "../../probe/features.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
-import { loadSae } from "../../sae/format.ts";
-import { encodeNode } from "../../sae/graph.ts";
-import { type PlacedSae, placeSae } from "../../sae/inference.ts";
 import { spansOf } from "../../tasks/contrast.ts";
 import { readFloats } from "../artifacts/array-files.ts";
-import { type Dictionary, readDictionaries } from "../artifacts/autoencoders.ts";
 import { type Collected, spansFile, weightsFile } from "../artifacts/collected.ts";
 import { collectAll } from "../artifacts/collecting.ts";
 import { writeJson } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
+import { smallDictionaries } from "../features/small-dictionaries.ts";
 
 export interface CollectSettings {
   /** The model whose autoencoders encode the activations. */
@@ -45,11 +42,7 @@ async function openCollection(
 ): Promise<FeatureCollection<keyof Collected>> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, input("model"), input("tokenizer"));
   const triples = await readTriples(input("triples"));
-  const own = (await readDictionaries(input("saes"))).filter(
-    ({ model: name, size }) => name === settings.dictionaries && size === "small",
-  );
-  const layers = own.map(({ layer }) => layer);
-  const features = await smallDictionaries(device, own);
+  const { layers, encoder: features } = await smallDictionaries(device, input("saes"), settings.dictionaries);
   const prefixIds = prefixOf({ prependBos: settings.prependBos, bosId: model.config.bosId });
   return new FeatureCollection(spansOf(triples), {
     device,
@@ -60,23 +53,6 @@ async function openCollection(
     multiToken: settings.multiToken,
     prefixIds,
   });
-}
-
-/** The smallest dictionary of each layer, as the paper's probe reads them. */
-async function smallDictionaries(device: Device, own: readonly Dictionary[]): Promise<FeatureEncoder> {
-  const placed = new Map<number, PlacedSae>();
-  for (const { layer, folder } of own) {
-    const { sae } = await loadSae(folder);
-    placed.set(layer, await placeSae(device, `small.${layer}`, sae));
-  }
-  return {
-    stores: [...placed.values()].map(({ store }) => store),
-    encode: (layer, mlpOutput) => {
-      const found = placed.get(layer);
-      if (found === undefined) throw new TypeError(`no autoencoder was trained on layer ${layer}`);
-      return encodeNode(mlpOutput, found.nodes);
-    },
-  };
 }
 
 async function write(folder: string, { features, activations }: Collected): Promise<void> {

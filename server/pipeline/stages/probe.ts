@@ -1,17 +1,16 @@
-import { z } from "zod";
 import { readTokenEmbeddings } from "../../models/token-embeddings.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import { saveProbe } from "../../probe/format.ts";
 import type { ProbeData } from "../../probe/probe-data.ts";
 import { evaluateProbe, partsOf } from "../../probe/regression.ts";
 import type { ProbeSettings } from "../../probe/report-types.ts";
-import type { PartStore } from "../../probe/saved-parts.ts";
 import { staticEmbeddings } from "../../probe/static-embedding.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { countWords } from "../../tasks/sentiment/word-counts.ts";
 import { readCollected } from "../artifacts/collected.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { readLogRatios } from "../artifacts/log-ratios.ts";
+import { partStore } from "../artifacts/part-store.ts";
 import { sourceText, tuningTexts } from "../artifacts/texts.ts";
 import { readTriples } from "../artifacts/triples.ts";
 import { type TaskSettings, taskOf } from "../feedback.ts";
@@ -60,7 +59,7 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
 
 async function fitAndSave<Names extends string>(context: Context<Names>, data: ProbeData): Promise<void> {
   const { settings, output } = context;
-  const parts = storeOf(context, partsOf(data, settings.probe).length);
+  const parts = partStore(context, partsOf(data, settings.probe).length);
   const { report, probe, testTriples, wordFolds, familiarity } = await evaluateProbe(
     data,
     settings.probe,
@@ -75,17 +74,4 @@ async function fitAndSave<Names extends string>(context: Context<Names>, data: P
     familiarity,
     about: { task: settings.task, lexicon: taskOf(settings).ratings.lexicon },
   });
-}
-
-/** A store of finished parts, `total` in all, which are the stage's checkpoint. */
-function storeOf<Names extends string>({ resumed, stepDone, progress }: Context<Names>, total: number): PartStore {
-  const parts = z.record(z.string(), z.unknown()).parse(resumed?.state ?? {});
-  return {
-    find: (name) => parts[name],
-    save: async (name, result) => {
-      parts[name] = result;
-      progress(Object.keys(parts).length, total, "parts");
-      await stepDone(() => ({ state: parts }));
-    },
-  };
 }
