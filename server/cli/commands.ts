@@ -57,6 +57,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "removes or scales features and measures what that does",
     load: async () => (await import("./ablate.ts")).ablate,
   },
+  "pairs inspect": {
+    summary: "shows how preference pairs become tokens",
+    load: async () => (await import("./pairs-inspect.ts")).pairsInspect,
+  },
   mcp: {
     summary: "answers assistants' questions about runs, by the Model Context Protocol",
     load: async () => (await import("./mcp.ts")).mcp,

@@ -65,6 +65,51 @@ describe.skipIf(!gpuIsHere)("lfp tune", () => {
   });
 });
 
+describe("lfp pairs inspect", () => {
+  const inspect = (...args: readonly string[]) => lfp(["pairs", "inspect", ...args]);
+  let file: string;
+  beforeAll(async () => {
+    file = join(scratch, "pairs.jsonl");
+    const rows = [
+      { prompt: "The film", chosen: " is good", rejected: " is bad" },
+      { prompt: "The film", chosen: " is a long secret", rejected: " is bad" },
+    ];
+    await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  });
+
+  it("counts a file without its texts, and lists the tokens of a row as text, Markdown and JSON", async () => {
+    const counted = await inspect(file, "--model", "starter", "--max-length", "5");
+    expect(counted.code, counted.stderr).toBe(0);
+    expect(counted.stdout).toContain("2 rows, 2 pairs");
+    expect(counted.stdout).toContain("1  the end of the chosen answer was cut");
+    expect(counted.stdout + counted.stderr).not.toContain("secret");
+    const row = [file, "--model", "starter", "--row", "1"];
+    expect((await inspect(...row)).stdout).toContain("·long");
+    const markdown = await inspect(...row, "--markdown", "--tokens", "0.7.7");
+    expect(markdown.stdout).toMatch(/^# Tokens of preference pairs\n\n```text\n/);
+    expect(markdown.stdout).toContain("as TRL 0.7.7 did (256 tokens at most; of a prompt the last 128 are kept)");
+    expect(jsonOf(await inspect(...row, "--json"))).toMatchObject({
+      name: "pairs inspect",
+      tokens: { rule: "trl-1", maxTokens: 1024 },
+      totals: { rows: 1, pairs: 1 },
+      rows: [{ row: 1, kind: "pair", split: { rule: "given", form: "texts" }, unshared: [] }],
+    });
+  });
+
+  it.each([
+    [["--row", "x"], '--row is "x"'],
+    [["--row", "1", "--rows", "1..2"], "both given"],
+    [["--rows", "2..1"], "expected A..B"],
+    [["--rows", "0..1000"], "at most 1000 rows"],
+    [["--max-prompt-length", "3"], "is for --tokens 0.7.7"],
+    [["--max-length", "0"], "--max-length is 0"],
+  ])("refuses %s", async (args, said) => {
+    const ran = await inspect(file, "--model", "starter", ...args);
+    expect(ran.code).toBe(exitCodes.usage.code);
+    expect(ran.stderr).toContain(said);
+  });
+});
+
 describe("lfp doctor", () => {
   it("computes on the CPU device, and on a GPU where there is one, and says what is there", async () => {
     const ran = await lfp(["doctor", "--json"]);

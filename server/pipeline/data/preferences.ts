@@ -68,7 +68,7 @@ export function faultsInWords(faults: PreferenceRows["faults"]): string[] {
 }
 
 /** The columns that decide how a row is split: others, such as scores, are not read. */
-function isOfPreferences(name: string): boolean {
+export function isOfPreferences(name: string): boolean {
   return /^(?:prompt|tools|chat_template_kwargs|(?:chosen|rejected|answer|response|completion)(?:_?\d+)?)$/.test(name);
 }
 
