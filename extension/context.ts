@@ -3,6 +3,7 @@
  * end.
  */
 import * as vscode from "vscode";
+import { Complete } from "../server/protocol/complete.ts";
 import {
   ChooseRun,
   ConfigurationChanged,
@@ -13,6 +14,7 @@ import {
 } from "../server/protocol/lens-state.ts";
 import { AblationChoice } from "./ablation/choice.ts";
 import { CompletionDocuments } from "./completions.ts";
+import { EditorModels } from "./features/editor-models.ts";
 import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
 import { Overlay } from "./overlay/overlay.ts";
@@ -36,6 +38,7 @@ export class Extension {
   readonly server: ServerConnection;
   readonly runs: RunsView;
   readonly features: FeaturesModel;
+  readonly models = new EditorModels();
   readonly pages: PagePanels;
   readonly ablation: AblationChoice;
   readonly overlay: Overlay;
@@ -61,6 +64,7 @@ export class Extension {
     });
     this.runs = this.own(new RunsView(this.server));
     this.features = this.own(new FeaturesModel(this.server));
+    this.server.onRequest(Complete, (question, token) => this.models.complete(question, token));
     this.pages = this.own(
       new PagePanels({
         context,

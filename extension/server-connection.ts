@@ -54,11 +54,18 @@ interface Listener {
   readonly receive: (params: unknown) => void;
 }
 
+/** A question of the server, with its answer. */
+interface Answerer {
+  readonly method: string;
+  readonly answer: (params: unknown, token: vscode.CancellationToken) => Promise<unknown>;
+}
+
 /** Starts the server on the first request, exchanges messages with it, and restarts it after a crash or a hang. */
 export class ServerConnection implements vscode.Disposable {
   readonly #options: ServerOptions;
   readonly #stateChanged = new vscode.EventEmitter<ServerState>();
   #listeners: readonly Listener[] = [];
+  #answerers: readonly Answerer[] = [];
   readonly #watchdog = new Watchdog({
     patienceMs: PATIENCE_MS,
     silenceMs: SILENCE_MS,
@@ -148,6 +155,19 @@ export class ServerConnection implements vscode.Disposable {
     });
   }
 
+  /** Answers the server's requests of this type, across restarts. Parses both the parameters and the result. */
+  onRequest<P extends z.ZodType, R extends z.ZodType>(
+    type: RequestType<P, R>,
+    answer: (params: z.output<P>, token: vscode.CancellationToken) => Promise<z.input<R>>,
+  ): void {
+    const answerer: Answerer = {
+      method: type.method,
+      answer: async (params, token) => type.result.parse(await answer(type.params.parse(params), token)),
+    };
+    this.#answerers = [...this.#answerers, answerer];
+    this.#client?.onRequest(answerer.method, answerer.answer);
+  }
+
   async dispose(): Promise<void> {
     this.#following?.dispose();
     await this.#end();
@@ -164,6 +184,7 @@ export class ServerConnection implements vscode.Disposable {
     const client = this.#createClient(library);
     this.#client = client;
     for (const method of new Set(this.#listeners.map((listener) => listener.method))) this.#listen(client, method);
+    for (const { method, answer } of this.#answerers) client.onRequest(method, answer);
     try {
       await client.start();
     } catch (error) {

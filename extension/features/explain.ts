@@ -4,44 +4,56 @@
  */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
+import type { ExplainFeatures } from "../../server/protocol/features.ts";
+import type { ResultOf } from "../../server/protocol/message.ts";
 import { type Endpoint, endpointWithKey, service } from "../api-key.ts";
 import type { Extension } from "../context.ts";
 import { readSetting } from "../settings.ts";
-import { spendText } from "./feature-text.ts";
+import { editorSpendText, spendText } from "./feature-text.ts";
 import { withJob } from "./jobs.ts";
 
 /** Explains features; `ids` null: those that the method selects. */
 export async function explainFeatures(extension: Extension, runFolder: string, ids: string[] | null): Promise<void> {
-  const explainer = await chooseExplainer();
+  const explainer = await chooseExplainer(await extension.models.list());
   if (explainer === undefined) return;
   const capUsd = readSetting("explain.capUsd");
   const { ExplainFeatures, PreviewExplain } = await import("../../server/protocol/features.ts");
+  const editorModel = explainer.kind === "editor" ? { vendor: explainer.model.vendor, id: explainer.model.id } : null;
   const preview = await extension.server.request(PreviewExplain, {
     runFolder,
     ids,
-    endpoint: explainer === "offline" ? null : service(),
+    endpoint: explainer.kind === "endpoint" ? service() : null,
+    editorModel,
   });
-  let endpoint: Endpoint | null = null;
-  if (explainer === "endpoint") {
+  if (explainer.kind !== "offline") {
     const agreed = await vscode.window.showWarningMessage(
-      `Explain with ${readSetting("explain.model")}?`,
-      { modal: true, detail: spendText(preview, capUsd) },
+      `Explain with ${nameOf(explainer)}?`,
+      {
+        modal: true,
+        detail: explainer.kind === "editor" ? editorSpendText(preview, nameOf(explainer)) : spendText(preview, capUsd),
+      },
       "Explain",
     );
     if (agreed !== "Explain") return;
+  }
+  let endpoint: Endpoint | null = null;
+  if (explainer.kind === "endpoint") {
     endpoint = (await endpointWithKey(extension)) ?? null;
     if (endpoint === null) return;
   }
   const job = randomUUID();
-  const result = await withJob(extension, job, "explaining features", async (token) =>
-    extension.server.request(
-      ExplainFeatures,
-      { runFolder, ids, endpoint, capUsd: explainer === "offline" ? null : capUsd, job },
-      token,
-    ),
-  );
+  const question = { runFolder, ids, endpoint, editorModel, capUsd: endpoint === null ? null : capUsd, job };
+  const ask = (): Promise<ResultOf<typeof ExplainFeatures>> =>
+    withJob(extension, job, "explaining features", async (token) =>
+      extension.server.request(ExplainFeatures, question, token),
+    );
+  const result = await (explainer.kind === "editor" ? extension.models.during(job, explainer.model, ask) : ask());
   extension.features.tellChanged(runFolder);
-  const spent = result.spentUsd === null || explainer === "offline" ? "" : ` for $${result.spentUsd.toFixed(2)}`;
+  tellResult(result, capUsd, explainer.kind === "endpoint");
+}
+
+function tellResult(result: ResultOf<typeof ExplainFeatures>, capUsd: number, isPaid: boolean): void {
+  const spent = result.spentUsd === null || !isPaid ? "" : ` for $${result.spentUsd.toFixed(2)}`;
   // With square brackets, VS Code could render a service's words as a link.
   const reasons = result.reasons.join("; ").replace(/[[\]]/g, " ");
   const failed = result.failed > 0 ? `, ${result.failed} failed` : ", some judgements are missing";
@@ -50,6 +62,18 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
     void vscode.window.showWarningMessage(`LFP Lens: stopped at the cap of $${capUsd.toFixed(2)}. ${text}.`);
   else if (reasons !== "") void vscode.window.showWarningMessage(`LFP Lens: ${text}.`);
   else vscode.window.setStatusBarMessage(`LFP Lens: ${text}`, 8000);
+}
+
+/** Who explains: this program, the service of the settings, or a language model of VS Code. */
+type ExplainerChoice =
+  | { readonly kind: "offline" }
+  | { readonly kind: "endpoint" }
+  | { readonly kind: "editor"; readonly model: vscode.LanguageModelChat };
+
+function nameOf(explainer: Exclude<ExplainerChoice, { kind: "offline" }>): string {
+  return explainer.kind === "endpoint"
+    ? readSetting("explain.model")
+    : `${explainer.model.name} (${explainer.model.vendor})`;
 }
 
 /**
@@ -64,23 +88,30 @@ function endpointDetail(): string {
   }
 }
 
-async function chooseExplainer(): Promise<"offline" | "endpoint" | undefined> {
-  const items = [
+async function chooseExplainer(models: readonly vscode.LanguageModelChat[]): Promise<ExplainerChoice | undefined> {
+  const items: (vscode.QuickPickItem & { readonly explainer: ExplainerChoice })[] = [
     {
       label: "$(device-desktop) Offline",
       detail: "From peak tokens, promoted tokens and the lexicon. Free, at once, and nothing leaves this machine.",
-      explainer: "offline",
+      explainer: { kind: "offline" },
     },
     {
       label: `$(cloud) ${readSetting("explain.model")}`,
       detail: endpointDetail(),
-      explainer: "endpoint",
+      explainer: { kind: "endpoint" },
     },
-  ] as const;
+    ...models.map((model) => ({
+      label: `$(chip) ${model.name}`,
+      description: model.vendor,
+      detail: "A language model of VS Code: no key; VS Code asks for your consent, and your plan there counts.",
+      explainer: { kind: "editor", model } as const,
+    })),
+  ];
   return (
     await vscode.window.showQuickPick(items, {
       title: "LFP Lens: who explains?",
       placeHolder: "Scored the same way either way",
+      matchOnDescription: true,
     })
   )?.explainer;
 }

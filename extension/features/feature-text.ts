@@ -43,3 +43,13 @@ export function spendText(preview: ResultOf<typeof PreviewExplain>, capUsd: numb
       : `It stops by itself at $${capUsd.toFixed(2)}; what is explained by then stays.`,
   ].join("\n");
 }
+
+/** The same for a language model of VS Code, which costs no dollars that are known here. */
+export function editorSpendText(preview: ResultOf<typeof PreviewExplain>, model: string): string {
+  const { features, requests, inputTokens, outputTokens } = preview;
+  return [
+    `${features} ${features === 1 ? "feature is" : "features are"} explained. Example texts of the run go to ${model} through VS Code.`,
+    `${requests} requests, about ${inputTokens} tokens of questions and ${outputTokens} of answers, count against your plan there. VS Code asks for your consent first.`,
+    "It can be stopped at any time; what is explained by then stays.",
+  ].join("\n");
+}

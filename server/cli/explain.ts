@@ -40,17 +40,18 @@ export const explain = defineCommand({
     const [run = "", ...ids] = given.positionals;
     using store = await openRunFeatures(run);
     const { options: chosen, signal, note } = given;
-    const settings: ExplainRunOptions & { readonly endpoint: KeyedEndpoint | null } = {
+    const endpoint = endpointOf(given);
+    const settings: ExplainRunOptions = {
       store,
       experiment: await loadExperiment(runPaths(await existingRun(run)).experiment),
       ids: ids.length === 0 ? null : ids,
       perLayer: chosen["per-layer"],
       again: chosen.again,
-      endpoint: endpointOf(given),
+      by: endpoint === null ? { kind: "offline" } : { kind: "endpoint", endpoint },
     };
-    const preview = { ...previewExplain(settings), keyFrom: settings.endpoint?.keyFrom ?? null };
-    if (settings.endpoint !== null) note(previewLine(preview, settings.endpoint, given.env));
-    if (settings.endpoint !== null && !chosen.yes)
+    const preview = { ...previewExplain(settings), keyFrom: endpoint?.keyFrom ?? null };
+    if (endpoint !== null) note(previewLine(preview, endpoint, given.env));
+    if (endpoint !== null && !chosen.yes)
       return { json: { preview, sent: false }, text: "Nothing was sent: --yes does it." };
     let tenths = 0;
     const result = await explainRun(settings, {

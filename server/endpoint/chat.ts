@@ -71,10 +71,15 @@ export interface Question<T> {
   readonly maxOutputTokens: number;
 }
 
+/** Whoever answers questions. One question's failure is an outcome; what every other would meet too is thrown. */
+export interface Asker {
+  ask<T>(question: Question<T>): Promise<Outcome<T>>;
+}
+
 type Message = { readonly role: "system" | "user" | "assistant"; readonly content: string };
 
 /** Asks one model of one server. Remembers which forms of request the server refuses, and does not use them again. */
-export class Chat {
+export class Chat implements Asker {
   readonly #options: ChatOptions;
   readonly #origin: string;
   readonly #client: OpenAI;
@@ -332,7 +337,7 @@ function settled(reply: Reply, reservation: Reservation, isPrivate: boolean): Se
 }
 
 /** Of several values, takes the last that fits the schema. */
-function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
+export function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
   const found = jsonIn(text);
   for (const json of found.toReversed()) {
     const parsed = schema.safeParse(json);
@@ -346,10 +351,15 @@ function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
 /** Describes the shape in words to a server without schemas. */
 function withShape(messages: readonly Message[], schema: z.ZodType, format: Format): Message[] {
   if (format === "schema") return [...messages];
-  const shape = `Answer with one JSON object of this schema and nothing else: ${JSON.stringify(jsonSchemaOf(schema))}`;
+  const shape = shapeInWords(schema);
   return messages.map((message, at) =>
     at === 0 ? { ...message, content: `${message.content}\n\n${shape}` } : message,
   );
+}
+
+/** Asks for an answer of a shape. */
+export function shapeInWords(schema: z.ZodType): string {
+  return `Answer with one JSON object of this schema and nothing else: ${JSON.stringify(jsonSchemaOf(schema))}`;
 }
 
 function formatField(format: Format, { name, schema }: Question<unknown>) {

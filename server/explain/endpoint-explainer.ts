@@ -1,4 +1,4 @@
-import { Chat, type ChatOptions, type Question } from "../endpoint/chat.ts";
+import { type Asker, Chat, type ChatOptions, type Question } from "../endpoint/chat.ts";
 import type { Outcome } from "../endpoint/outcome.ts";
 import type { Usage } from "../endpoint/spend.ts";
 import { detectQuestion, explainQuestion, fuzzQuestion, relevanceQuestions } from "./prompts.ts";
@@ -18,9 +18,13 @@ const windowsAtOnce = 5;
 
 /** Explains and judges with a language model behind an OpenAI-compatible endpoint. Throws `EndpointError` for an unfit address. */
 export function endpointExplainer(options: ChatOptions): Explainer {
-  const chat = new Chat(options);
+  return modelExplainer(options.endpoint.model, new Chat(options));
+}
+
+/** Explains and judges with a language model, whoever reaches it. */
+export function modelExplainer(name: string, chat: Asker): Explainer {
   return {
-    name: options.endpoint.model,
+    name,
     explain: async (feature) => {
       const outcome = await chat.ask(explainQuestion(feature));
       if (outcome.kind === "none") return outcome;
@@ -50,7 +54,7 @@ async function inParts<T>(
 }
 
 /** Both wordings must agree on relevance; if they differ on polarity it is mixed. */
-async function agreed(chat: Chat, explanation: Explanation, task: string): Promise<Outcome<Relevance>> {
+async function agreed(chat: Asker, explanation: Explanation, task: string): Promise<Outcome<Relevance>> {
   const [first, second] = await Promise.all(
     relevanceQuestions(explanation, task).map((question) => chat.ask(question)),
   );

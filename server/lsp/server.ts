@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import {
+  CancellationTokenSource,
   CodeActionKind,
   type Connection,
   createConnection,
@@ -13,6 +14,7 @@ import { packageVersion } from "../common/package-root.ts";
 import { stateFolder } from "../common/state-folder.ts";
 import { message } from "../common/untrusted-text.ts";
 import type { FeatureId } from "../protocol/ablation.ts";
+import { Complete } from "../protocol/complete.ts";
 import {
   ChooseRun,
   ComparePair,
@@ -21,7 +23,7 @@ import {
   type LensState,
   LensStateChanged,
 } from "../protocol/lens-state.ts";
-import type { NotificationType } from "../protocol/message.ts";
+import type { NotificationType, RequestType } from "../protocol/message.ts";
 import { RunsChanged } from "../protocol/runs.ts";
 import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
@@ -147,7 +149,10 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
   serveQuestions(dispatcher, { session, stores, lenses, quarantine });
   const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
-  serveFeatureJobs(dispatcher, jobs);
+  serveFeatureJobs(dispatcher, {
+    ...jobs,
+    complete: (params, signal) => askEditor(connection, Complete, params, signal),
+  });
   serveMeasureAblation(dispatcher, { ...jobs, lenses });
   return lenses;
 }
@@ -160,6 +165,28 @@ export function tell<P extends z.ZodType>(
 ): void {
   // Fails only if the editor has disconnected.
   connection.sendNotification(method, params).catch(() => undefined);
+}
+
+/** Asks the editor. Rejects with the signal's reason when it is aborted. */
+async function askEditor<P extends z.ZodType, R extends z.ZodType>(
+  connection: Connection,
+  { method, result }: RequestType<P, R>,
+  params: z.output<P>,
+  signal: AbortSignal | undefined,
+): Promise<z.output<R>> {
+  signal?.throwIfAborted();
+  const source = new CancellationTokenSource();
+  const cancel = (): void => source.cancel();
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    return result.parse(await connection.sendRequest<unknown>(method, params, source.token));
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    source.dispose();
+  }
 }
 
 function serveLifecycle(

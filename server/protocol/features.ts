@@ -1,6 +1,7 @@
 /** Requests to a run's feature store (`features.sqlite`). Each names its run by absolute folder path. */
 import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
+import { EditorModel } from "./complete.ts";
 import { defineRequest } from "./message.ts";
 
 const run = { runFolder: z.string() };
@@ -217,10 +218,18 @@ const ExplainService = z.object({
   prices: z.object({ inputUsd: z.number().min(0), outputUsd: z.number().min(0) }).nullable(),
 });
 
-/** Estimates the cost of explaining without sending anything. `endpoint` null: the offline explainer. */
+/**
+ * Estimates the cost of explaining without sending anything, by the endpoint, by the editor's model, or if both are
+ * null, offline.
+ */
 export const PreviewExplain = defineRequest(
   "lfp/previewExplain",
-  z.object({ ...run, ids: z.array(FeatureId).max(100_000).nullable(), endpoint: ExplainService.nullable() }),
+  z.object({
+    ...run,
+    ids: z.array(FeatureId).max(100_000).nullable(),
+    endpoint: ExplainService.nullable(),
+    editorModel: EditorModel.nullable().default(null),
+  }),
   z.object({
     features: z.int(),
     /** Number of cached answers, which cost nothing. */
@@ -236,7 +245,8 @@ export const PreviewExplain = defineRequest(
 );
 
 /**
- * Explains features and scores the explanations; `ids` null: those that the method selects, `endpoint` null: offline.
+ * Explains features and scores the explanations; `ids` null: those that the method selects. Who explains: the endpoint,
+ * the editor's model (which the server asks by `Complete`), or if both are null, the offline explainer.
  * The server uses the key for this call only and stores it nowhere. It sends a service nothing without a cap that it
  * can enforce.
  */
@@ -246,6 +256,7 @@ export const ExplainFeatures = defineRequest(
     ...run,
     ids: z.array(FeatureId).max(100_000).nullable(),
     endpoint: ExplainService.extend({ apiKey: z.string() }).nullable(),
+    editorModel: EditorModel.nullable().default(null),
     capUsd: z.number().min(0).nullable(),
     /** Identifies this job in `JobProgress` notifications. */
     job: z.string(),

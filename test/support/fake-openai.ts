@@ -82,7 +82,7 @@ export function sendJson(
   response.end(JSON.stringify(body));
 }
 
-function nameBy({ messages }: SeenChat["body"]): string {
+export function nameBy({ messages }: SeenChat["body"]): string {
   const question = messages[1]?.content ?? "";
   if (question.includes("examples_with_activation")) return "explanation";
   if (question.includes('"texts"')) return question.includes("⟦") ? "fuzzing" : "detection";

@@ -246,6 +246,46 @@ export class LanguageModelToolResult {
 /** For tests: the tools that are registered, by name. */
 export const registeredTools = new Map<string, unknown>();
 
+export class LanguageModelChatMessage {
+  readonly role: string;
+  readonly content: string;
+
+  constructor(role: string, content: string) {
+    this.role = role;
+    this.content = content;
+  }
+
+  static User(content: string): LanguageModelChatMessage {
+    return new LanguageModelChatMessage("user", content);
+  }
+
+  static Assistant(content: string): LanguageModelChatMessage {
+    return new LanguageModelChatMessage("assistant", content);
+  }
+}
+
+/** VS Code's codes are the names of these makers. */
+export class LanguageModelError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message?: string) {
+    super(message);
+    this.code = code;
+  }
+
+  static NoPermissions(message?: string): LanguageModelError {
+    return new LanguageModelError("NoPermissions", message);
+  }
+
+  static Blocked(message?: string): LanguageModelError {
+    return new LanguageModelError("Blocked", message);
+  }
+
+  static NotFound(message?: string): LanguageModelError {
+    return new LanguageModelError("NotFound", message);
+  }
+}
+
 export const lm = {
   registerTool: (name: string, tool: unknown): Disposable => {
     registeredTools.set(name, tool);

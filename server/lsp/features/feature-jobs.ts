@@ -1,4 +1,6 @@
-import { LfpError } from "../../common/errors.ts";
+import { InternalError, LfpError } from "../../common/errors.ts";
+import type { EditorSettings, ExplainBy } from "../../pipeline/finished/explain-run.ts";
+import { type Complete, type Completed, type EditorModel, editorModelName } from "../../protocol/complete.ts";
 import { ExplainFeatures, PreviewExplain } from "../../protocol/features.ts";
 import { JobProgress } from "../../protocol/job-progress.ts";
 import type { ParamsOf } from "../../protocol/message.ts";
@@ -19,19 +21,37 @@ export class NoCapError extends LfpError {
   }
 }
 
+/** A request names two language models. */
+export class TwoExplainersError extends LfpError {
+  readonly code = "usage";
+
+  constructor() {
+    super("An endpoint and a model of the editor were both given; one of them explains.");
+  }
+}
+
 export interface FeatureJobsOptions {
   readonly session: Session;
   readonly stores: FeatureStores;
   readonly tell: (type: typeof JobProgress, params: ParamsOf<typeof JobProgress>) => void;
 }
 
+export interface ExplainJobsOptions extends FeatureJobsOptions {
+  /** Asks the editor for a completion by the model that a job was started with. */
+  readonly complete: (params: ParamsOf<typeof Complete>, signal: AbortSignal | undefined) => Promise<Completed>;
+}
+
+type EndpointSettings = Extract<ExplainBy, { readonly kind: "endpoint" }>["endpoint"];
 type Service = NonNullable<ParamsOf<typeof PreviewExplain>["endpoint"]>;
 
 /**
  * Serves jobs that take long or cost money: previews, then the work with its progress. Sends nothing anywhere without a
  * request.
  */
-export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell }: FeatureJobsOptions): void {
+export function serveFeatureJobs(
+  dispatcher: Dispatcher,
+  { session, stores, tell, complete }: ExplainJobsOptions,
+): void {
   const settingsOf = async (runFolder: string, ids: readonly string[] | null) => {
     const folder = await trustedRun(session, runFolder);
     const { loadExperiment } = await import("../../pipeline/experiment/resolve.ts");
@@ -39,22 +59,26 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
     return { folder, experiment, ids, perLayer: FEATURES_A_LAYER, again: false };
   };
 
-  dispatcher.request(PreviewExplain, async ({ runFolder, ids, endpoint }) => {
+  dispatcher.request(PreviewExplain, async ({ runFolder, ids, endpoint, editorModel }) => {
     const { folder, ...settings } = await settingsOf(runFolder, ids);
     const { previewExplain } = await import("../../pipeline/finished/explain-run.ts");
-    const asked = endpoint === null ? null : endpointOf(endpoint, "", null);
-    return stores.use(folder, (store) => previewExplain({ ...settings, store, endpoint: asked }));
+    const by = explainBy(endpoint === null ? null : endpointOf(endpoint, "", null), editorModel, neverAsked);
+    return stores.use(folder, (store) => previewExplain({ ...settings, store, by }));
   });
 
-  dispatcher.request(ExplainFeatures, async ({ runFolder, ids, endpoint, capUsd, job }, { signal }) => {
+  dispatcher.request(ExplainFeatures, async ({ runFolder, ids, endpoint, editorModel, capUsd, job }, { signal }) => {
     if (endpoint !== null && (capUsd === null || endpoint.prices === null)) throw new NoCapError();
     const { folder, ...settings } = await settingsOf(runFolder, ids);
     const { explainRun } = await import("../../pipeline/finished/explain-run.ts");
-    const asked = endpoint === null ? null : endpointOf(endpoint, endpoint.apiKey, capUsd);
+    const by = explainBy(
+      endpoint === null ? null : endpointOf(endpoint, endpoint.apiKey, capUsd),
+      editorModel,
+      (messages, stop) => complete({ job, messages: [...messages] }, stop),
+    );
     const onProgress = (done: number, total: number): void =>
       tell(JobProgress, { job, done, total, message: `${done} of ${total} features` });
     const { explained, failed, stoppedAtCap, spentUsd } = await stores.use(folder, (store) =>
-      explainRun({ ...settings, store, endpoint: asked }, { signal, onProgress }),
+      explainRun({ ...settings, store, by }, { signal, onProgress }),
     );
     const missing = [...failed, ...explained.flatMap(({ lost }) => lost)];
     const reasons = [...new Set(missing.map(({ reason }) => reason))].slice(0, 3);
@@ -65,6 +89,19 @@ export function serveFeatureJobs(dispatcher: Dispatcher, { session, stores, tell
 /** The default of `lfp explain`. */
 const FEATURES_A_LAYER = 30;
 
-function endpointOf({ baseUrl, model, prices }: Service, apiKey: string, maxUsd: number | null) {
+function explainBy(
+  endpoint: EndpointSettings | null,
+  model: EditorModel | null,
+  complete: EditorSettings["complete"],
+): ExplainBy {
+  if (endpoint !== null && model !== null) throw new TwoExplainersError();
+  if (endpoint !== null) return { kind: "endpoint", endpoint };
+  return model === null ? { kind: "offline" } : { kind: "editor", editor: { name: editorModelName(model), complete } };
+}
+
+/** For previews, which send nothing. */
+const neverAsked: EditorSettings["complete"] = () => Promise.reject(new InternalError("a preview asked a model"));
+
+function endpointOf({ baseUrl, model, prices }: Service, apiKey: string, maxUsd: number | null): EndpointSettings {
   return { baseUrl, model, apiKey, prices, maxUsd, maxTokens: null };
 }

@@ -1,10 +1,11 @@
 /** Explains features of a finished run, offline or with a language model, and saves the explanations in its store. */
 
 import { Random } from "../../common/random.ts";
-import { checkAddress } from "../../endpoint/chat.ts";
+import { type AnswerCache, checkAddress } from "../../endpoint/chat.ts";
+import { EditorModel, type EditorModelOptions } from "../../endpoint/editor-model.ts";
 import { checkBounds, type EndpointSettings, usualPatience } from "../../endpoint/endpoint-settings.ts";
 import { costOf, Spend, type Usage } from "../../endpoint/spend.ts";
-import { endpointExplainer, estimateCost } from "../../explain/endpoint-explainer.ts";
+import { endpointExplainer, estimateCost, modelExplainer } from "../../explain/endpoint-explainer.ts";
 import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
 import type { Explainer } from "../../explain/types.ts";
@@ -14,6 +15,15 @@ import type { Experiment } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
 import { ratingsOf } from "../feedback.ts";
 
+/** A language model that the editor reaches. */
+export type EditorSettings = Pick<EditorModelOptions, "name" | "complete">;
+
+/** Who explains: nobody but this program, a model behind an address, or one of the editor's. */
+export type ExplainBy =
+  | { readonly kind: "offline" }
+  | { readonly kind: "endpoint"; readonly endpoint: EndpointSettings }
+  | { readonly kind: "editor"; readonly editor: EditorSettings };
+
 export interface ExplainRunOptions {
   readonly store: FeatureStore;
   readonly experiment: Experiment;
@@ -22,8 +32,7 @@ export interface ExplainRunOptions {
   readonly perLayer: number;
   /** Whether to include features that this explainer has explained already. */
   readonly again: boolean;
-  /** The language model that explains; null: the offline explainer. */
-  readonly endpoint: EndpointSettings | null;
+  readonly by: ExplainBy;
 }
 
 export interface ExplainPreview {
@@ -41,17 +50,17 @@ export interface ExplainPreview {
 
 /** Estimates the cost without sending anything. Throws `NoFeatureError` and `EndpointError`. */
 export function previewExplain(options: ExplainRunOptions): ExplainPreview {
-  const { store, endpoint } = options;
+  const { store, by } = options;
   const { ids, cached } = toExplain(options);
-  if (endpoint === null)
+  if (by.kind === "offline")
     return { features: ids.length, cached, requests: 0, inputTokens: 0, outputTokens: 0, costUsd: 0, origin: null };
   const estimate = estimateCost(ids.map((id) => featureCase(store, id)));
   return {
     features: ids.length,
     cached,
     ...estimate,
-    costUsd: costOf(estimate, endpoint.prices),
-    origin: checkAddress(endpoint),
+    costUsd: by.kind === "editor" ? null : costOf(estimate, by.endpoint.prices),
+    origin: by.kind === "editor" ? null : checkAddress(by.endpoint),
   };
 }
 
@@ -76,51 +85,81 @@ export interface ExplainRunHooks {
  * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
-  const { store, endpoint, experiment } = options;
+  const { store, by, experiment } = options;
   const { signal, onProgress, concurrency = 4 } = hooks;
   store.requireWritable();
   const { ids } = toExplain(options);
-  const spend = new Spend(endpoint ?? { maxTokens: null, maxUsd: null, prices: null });
-  const explainer = explainerFor(options, hooks, spend);
+  const spend = new Spend(by.kind === "endpoint" ? by.endpoint : { maxTokens: null, maxUsd: null, prices: null });
+  const explainer = explainerBy(by, options, hooks, spend);
   const result = await explainFeatures(
     ids.map((id) => featureCase(store, id)),
     {
       explainer,
       task: store.meta("task") ?? experiment.task,
       seed: experiment.seed,
-      concurrency: endpoint === null ? 1 : concurrency,
+      concurrency: by.kind === "offline" ? 1 : concurrency,
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
       onExplained: (explained) => keep(store, explained),
     },
   );
-  return { ...result, used: spend.used, spentUsd: endpoint === null ? 0 : spend.usd };
+  return { ...result, used: spend.used, spentUsd: by.kind === "offline" ? 0 : spend.usd };
 }
 
-function explainerFor(
-  { store, experiment, endpoint }: ExplainRunOptions,
-  { signal, timeoutMs = 120_000, sleep }: ExplainRunHooks,
+type Explainers = { readonly [K in ExplainBy["kind"]]: Extract<ExplainBy, { kind: K }> };
+type MakeExplainer<K extends ExplainBy["kind"]> = (
+  by: Explainers[K],
+  options: ExplainRunOptions,
+  hooks: ExplainRunHooks,
   spend: Spend,
-): Explainer {
-  if (endpoint === null) {
+) => Explainer;
+
+const explainers: { readonly [K in ExplainBy["kind"]]: MakeExplainer<K> } = {
+  offline: (_, { store, experiment }) => {
     const wordValues = ratingsOf(rewardSettingsOf(experiment))?.values ?? new Map();
     return offlineExplainer({ wordValues, background: store.windows(1000) });
-  }
-  checkBounds(endpoint);
-  return endpointExplainer({
-    endpoint: { baseUrl: endpoint.baseUrl, model: endpoint.model, apiKey: endpoint.apiKey },
-    spend,
-    cache: { get: (key) => store.answer(key), set: (key, answer) => store.keepAnswer(key, answer) },
-    patience: usualPatience(Random.fromSeed(experiment.seed).fork("waits"), sleep),
-    timeoutMs,
-    ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
-    ...(signal === undefined ? {} : { signal }),
-  });
+  },
+  endpoint: ({ endpoint }, { store, experiment }, { signal, timeoutMs = 120_000, sleep }, spend) => {
+    checkBounds(endpoint);
+    return endpointExplainer({
+      endpoint: { baseUrl: endpoint.baseUrl, model: endpoint.model, apiKey: endpoint.apiKey },
+      spend,
+      cache: cacheOf(store),
+      patience: usualPatience(Random.fromSeed(experiment.seed).fork("waits"), sleep),
+      timeoutMs,
+      ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  },
+  editor: ({ editor: { name, complete } }, { store }, { signal }) =>
+    modelExplainer(
+      name,
+      new EditorModel({ name, complete, cache: cacheOf(store), ...(signal === undefined ? {} : { signal }) }),
+    ),
+};
+
+function explainerBy<K extends ExplainBy["kind"]>(
+  by: { readonly kind: K } & Explainers[K],
+  options: ExplainRunOptions,
+  hooks: ExplainRunHooks,
+  spend: Spend,
+): Explainer {
+  return explainers[by.kind](by, options, hooks, spend);
 }
 
-function toExplain({ store, ids, perLayer, again, endpoint }: ExplainRunOptions): { ids: string[]; cached: number } {
+/** Answers are kept in the run's store. */
+function cacheOf(store: FeatureStore): AnswerCache {
+  return { get: (key) => store.answer(key), set: (key, answer) => store.keepAnswer(key, answer) };
+}
+
+/** The name under which explanations are kept. */
+function nameOf(by: ExplainBy): string {
+  return by.kind === "offline" ? offlineName : by.kind === "endpoint" ? by.endpoint.model : by.editor.name;
+}
+
+function toExplain({ store, ids, perLayer, again, by }: ExplainRunOptions): { ids: string[]; cached: number } {
   const asked = [...new Set(ids ?? store.mostSimilar(perLayer))];
-  const name = endpoint?.model ?? offlineName;
+  const name = nameOf(by);
   for (const id of asked) store.need(id);
   const left = again
     ? asked
