@@ -6,7 +6,8 @@ import { endOf, type NewsParts, RunNews } from "./run-news.ts";
 
 function run(state: RunView["state"], folder = "/runs/quick"): RunView {
   const name = folder.slice("/runs/".length);
-  return { folder, name, state, stages: [], updated: null, hasReport: true, hasProbe: true, dictionaries: null };
+  const own = { dictionaries: null, stopping: false, overall: null };
+  return { folder, name, state, stages: [], updated: null, hasReport: true, hasProbe: true, ...own };
 }
 
 const through = (folder: string): LensState => ({ kind: "chosen", target: { kind: "run", folder } });
