@@ -109,7 +109,7 @@ export const defaultClassificationSettings: ClassificationSettings = {
   innerFolds: 3,
   strengths: [1e-4, 1e-3, 1e-2, 1e-1, 1],
   maxIterations: 1000,
-  resamples: 2000,
+  resamples: 1000,
   labelShuffles: 10,
   words: 2000,
   lengthRatio: 1.1,

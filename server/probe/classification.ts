@@ -25,7 +25,14 @@ import {
 } from "./classification-types.ts";
 import { countNonZero } from "./features.loops.ts";
 import type { SpanFeatures } from "./features.ts";
-import { type ClassifierInput, chooseStrength, fitClassifier, fixedInput, named } from "./grouped-classifier.ts";
+import {
+  type ClassifierInput,
+  chooseStrength,
+  classifierOf,
+  fixedInput,
+  named,
+  roughly,
+} from "./grouped-classifier.ts";
 import { type LinearProbe, rounded } from "./linear-probe.ts";
 import { forgetful, type Keep, keeper, type PartStore } from "./saved-parts.ts";
 
@@ -179,7 +186,7 @@ async function crossValidated(name: InputName, input: ClassifierInput, study: St
     const fold = await keep(`${name}/${index}`, foldSchema, async () => {
       const strength = await chooseStrength(input, study, train, settings, pacer);
       const columns = input(train);
-      const { model, converged } = fitClassifier(columns(train), named(labels, train), { ...settings, strength });
+      const { model, converged } = classifierOf(columns(train))(named(labels, train), { ...settings, strength });
       return { scores: [...predictLinear(rounded(model), columns(test))], strength, converged };
     });
     for (const [at, row] of test.entries()) scores[row] = fold.scores[at] ?? Number.NaN;
@@ -204,14 +211,15 @@ async function shuffledScores(
   for (const [index, { train, test }] of folds.entries()) {
     const own = await keep(`shuffled/${index}`, shuffledSchema, async () => {
       const columns = input(train);
-      const [fitted, tested] = [columns(train), columns(test)];
+      const classifier = classifierOf(columns(train));
+      const tested = columns(test);
       const found: number[][] = [];
       for (const shuffle of all.keys()) {
         await pacer.pause();
         const random = Random.fromSeed(settings.seed).fork(`exchange ${shuffle}`);
         const exchanged = Array.from({ length: n }, () => random.uniform() < 0.5);
         const given = Array.from(train, (row) => (labels[row] ?? false) !== (exchanged[row % n] ?? false));
-        const { model } = fitClassifier(fitted, given, { ...settings, strength: strengths[index] ?? 1 });
+        const { model } = classifier(given, { ...settings, strength: strengths[index] ?? 1, tolerance: roughly });
         found.push([...predictLinear(model, tested)]);
       }
       return found;
@@ -233,7 +241,7 @@ async function fitOnAll(
   const { weights, intercept, strength } = await keep("probe", probeSchema, async () => {
     const rows = Int32Array.from(labels.keys());
     const chosen = await chooseStrength(input, study, rows, settings, pacer);
-    const { model } = fitClassifier(input(rows)(rows), labels, { ...settings, strength: chosen });
+    const { model } = classifierOf(input(rows)(rows))(labels, { ...settings, strength: chosen });
     const { weights: w, intercept: b } = rounded(model);
     return { weights: [...w], intercept: b, strength: chosen };
   });

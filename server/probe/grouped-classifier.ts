@@ -31,19 +31,24 @@ export interface FittedClassifier {
 
 type FitSettings = Pick<ClassificationSettings, "innerFolds" | "strengths" | "maxIterations">;
 
-/** Fits at one strength. Throws `OneClassError`. */
-export function fitClassifier(
-  features: RowMatrix,
-  labels: readonly boolean[],
-  { strength, maxIterations }: { readonly strength: number; readonly maxIterations: number },
-): FittedClassifier {
+export interface Fitting {
+  readonly strength: number;
+  readonly maxIterations: number;
+  /** As for `fitLogistic`; by default so small that nothing but rounding parts the fit from the minimum. */
+  readonly tolerance?: number;
+}
+
+/** Tolerance of fits that only choose a strength, or show chance. */
+export const roughly = 1e-4;
+
+/** Fits classifiers to the same rows, which are standardised once. A fit throws `OneClassError`. */
+export function classifierOf(features: RowMatrix): (labels: readonly boolean[], fitting: Fitting) => FittedClassifier {
   const standardiser = standardiserOf(features);
-  const fit = fitLogistic(standardised(standardiser, features), labels, {
-    inverseStrength: strength,
-    tolerance: 1e-8,
-    maxIterations,
-  });
-  return { model: unstandardised(standardiser, fit), converged: fit.converged };
+  const rows = standardised(standardiser, features);
+  return (labels, { strength, maxIterations, tolerance = 1e-8 }) => {
+    const fit = fitLogistic(rows, labels, { inverseStrength: strength, tolerance, maxIterations });
+    return { model: unstandardised(standardiser, fit), converged: fit.converged };
+  };
 }
 
 /**
@@ -64,10 +69,11 @@ export async function chooseStrength(
   for (const fold of groupFolds(named(groups, train), innerFolds)) {
     const rows = inner(train, fold);
     const columns = input(rows.train);
-    const [fitted, held] = [columns(rows.train), columns(rows.test)];
+    const classifier = classifierOf(columns(rows.train));
+    const held = columns(rows.test);
     for (const [at, strength] of strengths.entries()) {
       await pacer.pause();
-      const { model } = fitClassifier(fitted, named(labels, rows.train), { strength, maxIterations });
+      const { model } = classifier(named(labels, rows.train), { strength, maxIterations, tolerance: roughly });
       losses[at] = (losses[at] ?? 0) + logLoss(predictLinear(model, held), named(labels, rows.test));
     }
   }

@@ -88,6 +88,36 @@ export const headlines: readonly Headline[] = [
     read: share("report.byWord.probe.signAccuracy.negative"),
   },
   {
+    id: "answers",
+    name: "probe, held-out answers told right",
+    stage: "probe",
+    read: valued("report.probe.accuracy"),
+  },
+  {
+    id: "answers-auroc",
+    name: "the same, AUROC",
+    stage: "probe",
+    read: valued("report.probe.auroc"),
+  },
+  {
+    id: "answers-length",
+    name: "the same by the answers' length alone, AUROC",
+    stage: "probe",
+    read: valued("report.baselines.length.auroc"),
+  },
+  {
+    id: "answers-base",
+    name: "the same on the base model's features, AUROC",
+    stage: "probe",
+    read: valued("report.baselines.baseModel.auroc"),
+  },
+  {
+    id: "answers-beyond-base",
+    name: "AUROC of answers, tuned less base model's features",
+    stage: "probe",
+    read: valued("report.differences.baseModel"),
+  },
+  {
     id: "learned-tau",
     name: "learned lexicon, tau-b with the rating",
     stage: "learned",

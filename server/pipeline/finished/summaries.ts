@@ -48,6 +48,12 @@ const divergence = z.object({
   chosen: z.array(z.int()),
 });
 const proportion = z.object({ share: z.number().nullable() });
+const classified = z.object({
+  report: z.object({
+    kind: z.literal("classification"),
+    probe: z.object({ accuracy: z.object({ value: z.number() }) }),
+  }),
+});
 const probe = z.object({
   report: z.object({
     byWord: z.object({ probe: z.object({ signAccuracy: z.object({ positive: proportion, negative: proportion }) }) }),
@@ -93,7 +99,9 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
   },
   triples: async (folder) => `${await countLines(join(folder, "triples.jsonl"))} triples`,
   probe: async (folder) => {
-    const { positive, negative } = (await readJson(folder, "probe.json", probe)).report.byWord.probe.signAccuracy;
+    const read = (await readJson(folder, "probe.json", z.union([classified, probe]))).report;
+    if ("kind" in read) return `held-out answers told right: ${share(read.probe.accuracy.value)}`;
+    const { positive, negative } = read.byWord.probe.signAccuracy;
     const [right, wrong] = [positive, negative].map((one) => (one.share === null ? "none" : share(one.share)));
     return `signs of unseen words right: positive ${right}, negative ${wrong}`;
   },
