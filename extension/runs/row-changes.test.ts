@@ -19,8 +19,6 @@ const at = (done: number, state: RunView["state"] = { kind: "running", stage: "t
   hasReport: false,
   hasProbe: false,
   dictionaries: null,
-  stopping: false,
-  overall: null,
 });
 
 describe("the rows that are drawn anew", () => {

@@ -1,4 +1,5 @@
 /** Opens an experiment's feedback and its task by their kinds. */
+import type { Device } from "../engine/device.ts";
 import type { RewardEdit } from "../rewards/edits.ts";
 import type { JudgedText, Reward } from "../rewards/reward.ts";
 import { type RewardKinds, type RewardTable, rewards } from "../rewards/rewards.ts";
@@ -21,10 +22,12 @@ export interface FeedbackTables<R, T> {
 
 /** Opens feedback and tasks of the kinds R and T. */
 export interface Feedback<R, T> {
-  /** The reward that settings name; the caller disposes it. */
-  rewardOf(settings: RewardOf<R>, text: JudgedText): Promise<Reward>;
+  /** The reward that settings name; a reward that is a model is on the device. The caller disposes it. */
+  rewardOf(settings: RewardOf<R>, text: JudgedText, device: Device): Promise<Reward>;
   /** The source of the feedback in words, for the head of a report. */
   sourceOf(settings: RewardOf<R>): string;
+  /** Models that give the rewards, as an experiment names them. */
+  modelsOf(settings: RewardOf<R>): readonly string[];
   /** Paths of files whose contents decide the rewards, if they exist. */
   filesOf(settings: RewardOf<R>): readonly string[];
   /** The feedback's ratings of words; undefined if it judges whole texts only. */
@@ -46,7 +49,8 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
     return ratings;
   };
   return {
-    rewardOf: (settings, text) => tables.rewards[settings.kind].open(settings, text),
+    rewardOf: (settings, text, device) => tables.rewards[settings.kind].open(settings, text, device),
+    modelsOf: (settings) => tables.rewards[settings.kind].models(settings),
     filesOf: (settings) => tables.rewards[settings.kind].files(settings),
     sourceOf: (settings) => tables.rewards[settings.kind].inWords(settings),
     ratingsOf,
@@ -61,7 +65,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
 /** The kinds that an experiment can name. */
 export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, tasks });
 
-export const { rewardOf, filesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
+export const { rewardOf, modelsOf, filesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
 
 /** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;

@@ -1,16 +1,14 @@
 /** A run's outside inputs: models and texts. */
 import { stat } from "node:fs/promises";
-import { adapterBaseFolder, isAdapterFolder } from "../models/adapter.ts";
 import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
-import { canonicalDigest } from "../runs/canonical-json.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
 import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, givenModelOf } from "./experiment/schema.ts";
-import { filesOf } from "./feedback.ts";
+import { filesOf, modelsOf } from "./feedback.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
 
 export interface PlanOptions {
@@ -45,15 +43,17 @@ export async function planPrepare(
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
 }
 
-/** The files whose contents decide the feedback, as inputs of every stage that asks for rewards. */
+/** The models and files that decide the feedback, as inputs of every stage that asks for rewards. */
 export async function feedbackInputs(
   experiment: Experiment,
-  { signal }: Pick<PlanOptions, "signal">,
+  options: PlanOptions,
 ): Promise<Readonly<Record<string, OutsideInput>>> {
   const inputs: Record<string, OutsideInput> = {};
+  for (const [at, model] of modelsOf(rewardSettingsOf(experiment)).entries())
+    inputs[`feedbackModel${at}`] = await modelInput(model, experiment, options);
   for (const [at, path] of filesOf(rewardSettingsOf(experiment)).entries()) {
     const found = await stat(path).catch(() => undefined);
-    if (found?.isFile() === true) inputs[`feedback${at}`] = await outsideInput(path, { signal });
+    if (found?.isFile() === true) inputs[`feedback${at}`] = await outsideInput(path, { signal: options.signal });
   }
   return inputs;
 }
@@ -73,12 +73,7 @@ export async function findModels(
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
-  const digested = { counts: isModelFile, signal: options.signal };
-  const own = await outsideInput(folder, digested);
-  if (!(await isAdapterFolder(folder))) return own;
-  // Adapters are read with their model, which therefore counts too.
-  const base = await outsideInput(await adapterBaseFolder(folder), digested);
-  return { path: own.path, digest: canonicalDigest({ adapters: own.digest, base: base.digest }) };
+  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {

@@ -1,10 +1,11 @@
 /** Schemas of the settings of every kind of feedback, discriminated by `kind`: what `reward` of an experiment file may be. */
 import type { z } from "zod";
+import { ClassifierConfig } from "./classifier-config.ts";
 import { CommandConfig } from "./command-config.ts";
 import type { RewardEdit } from "./edits.ts";
 import { VaderConfig } from "./vader-config.ts";
 
-export const rewardSchemas = [VaderConfig, CommandConfig] as const;
+export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig] as const;
 
 /** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
 export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;

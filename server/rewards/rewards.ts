@@ -1,5 +1,7 @@
 /** The table of kinds of feedback: how each is opened, and what is known of it before. */
 import { basename } from "node:path";
+import type { Device } from "../engine/device.ts";
+import { classifierReward } from "./classifier.ts";
 import { commandFiles, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
 import type { JudgedText, Reward } from "./reward.ts";
@@ -18,10 +20,12 @@ export type RewardSettings = RewardKinds[keyof RewardKinds];
 
 /** A kind of feedback whose settings are `Settings`. */
 export interface RewardKind<Settings> {
-  /** Opens the feedback, which judges the given part of a completion. */
-  open(settings: Settings, text: JudgedText): Promise<Reward>;
+  /** Opens the feedback, which judges the given part of a completion; a model is loaded onto the device. */
+  open(settings: Settings, text: JudgedText, device: Device): Promise<Reward>;
   /** Its ratings of single words, without edits; undefined if it judges whole texts only. */
   ratings(settings: Settings): WordRatings | undefined;
+  /** Models that give the rewards: folders, or hub ids. */
+  models(settings: Settings): readonly string[];
   /** Paths of files whose contents decide the rewards; those that do not exist are ignored. */
   files(settings: Settings): readonly string[];
   /** The source of the feedback, for the head of a report. */
@@ -34,14 +38,24 @@ export const rewards: RewardTable<RewardKinds> = {
   vader: {
     open: async (settings, text) => vaderReward(settings, text),
     ratings: vaderRatings,
+    models: () => [],
     files: () => [],
     inWords: vaderInWords,
   },
   command: {
     open: async (settings, text) => commandReward(settings, text),
     ratings: vaderRatings,
+    models: () => [],
     files: commandFiles,
     inWords: ({ command, lexicon }) =>
       `the program ${command.map((part) => basename(part)).join(" ")} (words: ${vaderInWords({ lexicon })})`,
+  },
+  classifier: {
+    open: classifierReward,
+    ratings: vaderRatings,
+    models: ({ model }) => [model],
+    files: () => [],
+    inWords: ({ model, label, output, scale, lexicon }) =>
+      `the ${output}${label === null ? "" : ` of ${label}`} by the classifier ${model}${scale === 1 ? "" : `, times ${scale}`} (words: ${vaderInWords({ lexicon })})`,
   },
 };

@@ -104,7 +104,8 @@ const MARK_RUN = new RegExp(`\\p{M}{1,${LONGEST_MARK_RUN + 1}}`, "gu");
  * Throws `CombiningRunError` for too many marks in a row. Reordering marks takes quadratic time (15 seconds for
  * 100,000), so a text could hang the program. Unicode's stream-safe format allows 30 in a row (UAX 15, section 13).
  */
-function refuseEndlessMarks(text: string): void {
+/** Throws `CombiningRunError` for a text with too many combining marks in a row, which normalisation takes hours for. */
+export function refuseEndlessMarks(text: string): void {
   const at = endlessMarksAt(text);
   if (at !== undefined) throw new CombiningRunError(text.slice(0, at), LONGEST_MARK_RUN);
 }

@@ -57,7 +57,7 @@ export async function openAblation(
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
   const plain = texts.map((one) => one.text);
   const ratings = needRatings(reward, "an ablation, which reads the probe,");
-  const opened = await rewardOf(reward, judged);
+  const opened = await rewardOf(reward, judged, device);
   return {
     device,
     model,

@@ -97,14 +97,15 @@ function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
     ...experiment,
     model: absolutePath(model, folder),
     tuning: tuning.kind === "given" ? { ...tuning, model: absolutePath(tuning.model, folder) } : tuning,
-    reward: withAbsoluteCommand(reward, folder),
+    reward: withAbsoluteReward(reward, folder),
     data: withAbsoluteFile(data, folder),
     analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
   };
 }
 
-/** Resolves the program and its arguments that are paths. */
-function withAbsoluteCommand(reward: Experiment["reward"], folder: string): Experiment["reward"] {
+/** Resolves a model, or the program and its arguments, where they are paths. */
+function withAbsoluteReward(reward: Experiment["reward"], folder: string): Experiment["reward"] {
+  if ("model" in reward) return { ...reward, model: absolutePath(reward.model, folder) };
   if (!("command" in reward)) return reward;
   return { ...reward, command: reward.command.map((part) => absolutePath(part, folder)) };
 }

@@ -111,7 +111,7 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     fitted,
     multiToken: experiment.probe.multiToken,
     dictionaries,
-    reward: () => remembered(rewards, "reward", () => rewardOf(feedback, "completion")),
+    reward: () => remembered(rewards, "reward", () => rewardOf(feedback, "completion", device)),
     ratings,
     evidence: evidenceOf(saved.report, ratings),
     lexicon: await loadLexicon(folder),

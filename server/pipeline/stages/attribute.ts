@@ -114,7 +114,7 @@ async function objectiveOf(
   { device, model, tokenizer }: Subject,
 ): Promise<Objective> {
   if (settings.objective === "reward") {
-    await using reward = await rewardOf(settings.reward, "completion");
+    await using reward = await rewardOf(settings.reward, "completion", device);
     const ratings = ratingsOf(settings.reward);
     const values = ratings && (await tokenValues(tokenizer, { reward, ratings }, model.config.vocabSize, signal));
     if (values !== undefined) return { kind: "reward", values };

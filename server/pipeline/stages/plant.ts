@@ -2,9 +2,11 @@
 
 import { type Candidate, plantedSet, TooFewWordsError } from "../../calibration/planting.ts";
 import { Random } from "../../common/random.ts";
+import type { Device } from "../../engine/device.ts";
 import { readConfig } from "../../models/config.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
+import type { Reward } from "../../rewards/reward.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { tuners } from "../../tuning/tuners.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
@@ -78,7 +80,7 @@ export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"
     const { factor, words } = await readPlanted(context.input("planted"));
     const edits = words.map(({ word }): RewardEdit => ({ word, factor }));
     const { judged, reward } = context.settings;
-    await using edited = await rewardOf({ ...reward, edits }, judged);
-    await tuneModel(context, edited, tuners, await tuningTextsOf(context.input("texts")));
+    const open = (device: Device): Promise<Reward> => rewardOf({ ...reward, edits }, judged, device);
+    await tuneModel(context, open, tuners, await tuningTextsOf(context.input("texts")));
   },
 };

@@ -53,7 +53,7 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
         { ...sampling, ...text, bosId: config.bosId },
         random.fork("prompts"),
       ).slice(0, settings.prompts);
-      await using reward = await rewardOf(settings.reward, settings.judged);
+      await using reward = await rewardOf(settings.reward, settings.judged, device);
       const moved = parts.filter(({ changes: own }) => own.some(({ delta }) => delta > 0));
       const found = await measureRestored({
         device,

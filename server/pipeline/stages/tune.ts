@@ -1,5 +1,6 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
-import { type LoadedModel, loadModel, notesOn } from "../../models/checkpoint.ts";
+import type { Device } from "../../engine/device.ts";
+import { contextNote, loadModel } from "../../models/checkpoint.ts";
 import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
@@ -36,8 +37,8 @@ export function tuneStageOf<R, K>(
     codeVersion: 1,
     run: async (context) => {
       const { judged, reward } = context.settings;
-      await using opened = await rewardOf(reward, judged);
-      await tuneModel(context, opened, table, await tuningTextsOf(context.input("texts")));
+      const open = (device: Device): Promise<Reward> => rewardOf(reward, judged, device);
+      await tuneModel(context, open, table, await tuningTextsOf(context.input("texts")));
     },
   };
 }
@@ -50,24 +51,26 @@ export async function tuningTextsOf(folder: string): Promise<TuningData> {
   return { texts: (await readJsonLines(folder, tuningTexts, sourceText)).map(({ text }) => text), pairs: [] };
 }
 
-/** Tunes as `tuneStage` does, on the caller's reward and data. */
+/** Tunes as `tuneStage` does, on the data and the reward that the caller gives. */
 export async function tuneModel<K>(
   context: StageContext<Pick<TuneSettings<never, K>, "tuning" | "sampling" | "text">, "model" | "texts">,
-  reward: Reward,
+  openReward: (device: Device) => Promise<Reward>,
   table: TunerTable<K>,
   data: TuningData,
 ): Promise<void> {
   const { settings, input, random, resumed, signal } = context;
   const { tuning, sampling, text } = settings;
   await withDevice(context, async (device) => {
-    const { model: reference, tokenizer } = await loadModelAndTokenizer(device, input("model"));
-    const loadPolicy = (): Promise<LoadedModel> => loadModel(device, input("model"));
-    for (const note of notesOn(reference)) context.message(note);
+    const { model: policy, tokenizer } = await loadModelAndTokenizer(device, input("model"));
+    const reference = await loadModel(device, input("model"));
+    const cut = contextNote(policy);
+    if (cut !== undefined) context.message(cut);
     const onPrepared: TunerInput["onPrepared"] = async ({ done, total, unit }, capture) => {
       context.progress(done, total, unit);
       await context.stepDone(capture);
     };
-    const models = { device, reference, loadPolicy, tokenizer, reward };
+    await using reward = await openReward(device);
+    const models = { device, policy, reference, tokenizer, reward };
     const given = { ...models, ...data, sampling, text, random, signal, onPrepared };
     await using tuner = await table[tuning.kind](given, tuning, resumed);
     if (tuner.done === 0) context.log({ measures: tuner.measures });
@@ -114,7 +117,7 @@ async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: Open
       options,
       random.fork("prompts"),
     ).slice(0, settings.prompts);
-    await using reward = await rewardOf(settings.reward, settings.judged);
+    await using reward = await rewardOf(settings.reward, settings.judged, device);
     const onBatch = async (pairs: readonly EvaluatedPair[]): Promise<void> => {
       context.progress(pairs.length, prompts.length, "prompts");
       await context.stepDone(() => ({ state: pairs }));
@@ -137,7 +140,7 @@ async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: Open
       prompts: prompts.length,
       ...summary,
       samples: pairs.slice(0, settings.samples),
-      ...(await underEdits(pairs, settings, { rewardOf })),
+      ...(await underEdits(pairs, settings, (edited) => rewardOf(edited, settings.judged, device))),
     });
   });
 }
@@ -145,11 +148,11 @@ async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: Open
 /** The completions' rewards under the edited reward of tuning, if there are edits. */
 async function underEdits<R>(
   pairs: readonly EvaluatedPair[],
-  { judged, reward: settings, edits = [] }: EvaluateSettings<R>,
-  { rewardOf }: OpenReward<R>,
+  { reward: settings, edits = [] }: EvaluateSettings<R>,
+  open: (edited: RewardOf<R> & EditSettings) => Promise<Reward>,
 ): Promise<{ readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> }> {
   if (edits.length === 0) return {};
-  await using reward = await rewardOf({ ...settings, edits }, judged);
+  await using reward = await open({ ...settings, edits });
   const scored = async (model: "base" | "tuned"): Promise<number[]> => [
     ...(await scoresOf(
       reward,

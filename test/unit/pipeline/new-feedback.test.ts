@@ -45,6 +45,7 @@ const allRewards: RewardTable<Rewards> = {
   letters: {
     open: async (settings, text) => lettersReward(settings, text),
     ratings: () => undefined,
+    models: () => [],
     files: () => [],
     inWords: ({ letter }) => `number of "${letter}"`,
   },

@@ -1,7 +1,10 @@
-/** An experiment whose feedback is a program of the user's own, named in its file. */
+/** An experiment whose feedback is a program or a classifier of the user's own, named in its file. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
+import { Classifier } from "../../../server/models/classifier.ts";
 import { evaluationFile, evaluationSchema } from "../../../server/pipeline/artifacts/evaluation.ts";
 import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
 import { loadExperiment, parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
@@ -30,8 +33,8 @@ async function experimentFile(): Promise<{ folder: string; file: string }> {
   return { folder, file };
 }
 
-describe("a program as an experiment's feedback", { timeout: 120_000 }, () => {
-  it("tunes and measures by its numbers, and a change of the program changes what is computed again", async () => {
+describe("an experiment's feedback of one's own", { timeout: 120_000 }, () => {
+  it("may be a program: tunes and measures by its numbers, and a change of it changes what is computed again", async () => {
     const { folder, file } = await experimentFile();
     const experiment = await loadExperiment(file);
     expect(factsOf(experiment)).toContainEqual({
@@ -77,6 +80,34 @@ describe("a program as an experiment's feedback", { timeout: 120_000 }, () => {
     expect(refused({ kind: "command" })).toThrow(/reward\.command/);
     expect(refused({ kind: "command", command: "python3 x.py" })).toThrow(/reward\.command/);
     expect(refused({ kind: "command", command: ["x"], edits: [] })).toThrow(/reward\.edits/);
+  });
+
+  it("may be a classifier, whose outputs are the rewards", async () => {
+    const folder = await scratchFolder();
+    const model = fileURLToPath(new URL("../../fixtures/classifiers/distilbert", import.meta.url));
+    const reward = { kind: "classifier", model, label: "POSITIVE", scale: 0.5, text: "completion" };
+    const experiment = parseExperiment({ ...tinyExperiment, name: "classified", reward });
+    const planned = await planExperiment(experiment, { run: "classified" });
+    const tune = planned.find(({ id }) => id === "tune");
+    expect(tune?.inputs["feedbackModel0"]).toMatchObject({ path: model });
+    const run = join(folder, "run");
+    const outcome = await runPipeline(
+      planned.filter(({ id }) => ["prepare", "tune", "evaluate"].includes(id)),
+      run,
+      { seed: 1, deviceClass: "cpu", queued: false, stateFolder: folder },
+    );
+    expect(outcome).toEqual({ kind: "done" });
+    const output = (await readRecord(run))?.stages.find(({ id }) => id === "evaluate")?.output ?? "none";
+    const { samples } = await readJson(join(run, output), evaluationFile, evaluationSchema);
+    const device = await createCpuDevice({ threads: 2 });
+    const classifier = await Classifier.load(device, model);
+    const seen = samples.flatMap(({ base, tuned }) => [base, tuned]);
+    const logits = await classifier.logits(seen.map(({ completion }) => completion));
+    expect(seen.length).toBeGreaterThan(10);
+    for (const [at, { reward: earned }] of seen.entries())
+      expect(earned).toBeCloseTo(0.5 * (logits[2 * at + 1] ?? 0), 5);
+    await classifier[Symbol.asyncDispose]();
+    await device.close();
   });
 
   it("cannot have words planted", async () => {

@@ -1,0 +1,86 @@
+/** Feedback from a text classifier or reward model (Marks et al., Appendix B, with DistilBERT). */
+import { LfpError } from "../common/errors.ts";
+import type { Device } from "../engine/device.ts";
+import { Classifier } from "../models/classifier.ts";
+import { resolveReference } from "../models/open.ts";
+import type { ClassifierConfig } from "./classifier-config.ts";
+import { type Completion, type JudgedText, judgedText, type Reward } from "./reward.ts";
+
+export type ClassifierSettings = Pick<ClassifierConfig, "model" | "label" | "output" | "scale">;
+
+/** `reward.label` names none of the classifier's labels, or none where there are several. */
+export class ClassifierLabelError extends LfpError {
+  readonly code = "input";
+
+  constructor({ model, label }: ClassifierSettings, labels: readonly string[]) {
+    const got = label === null ? "reward.label is null" : `reward.label is ${JSON.stringify(label)}`;
+    super(
+      `${got}, but the classifier ${model} has ${labels.length} labels: ${labels.slice(0, 20).join(", ")}. Give one of them`,
+    );
+  }
+}
+
+/**
+ * Loads the classifier onto a device; downloads nothing. Throws `ClassifierLabelError`, and what `resolveReference` and
+ * `Classifier.load` throw.
+ */
+export async function classifierReward(
+  settings: ClassifierSettings,
+  text: JudgedText,
+  device: Device,
+): Promise<Reward> {
+  const { folder } = await resolveReference(settings.model, { download: false });
+  const classifier = await Classifier.load(device, folder);
+  const { labels } = classifier;
+  const column = settings.label === null && labels.length === 1 ? 0 : labels.indexOf(settings.label ?? "");
+  if (column < 0) {
+    await classifier[Symbol.asyncDispose]();
+    throw new ClassifierLabelError(settings, labels);
+  }
+  return new ClassifierReward(classifier, column, settings, text);
+}
+
+/** Completions whose rewards are remembered, so that equal ones get equal rewards at no cost. */
+const MOST_REMEMBERED = 200_000;
+
+class ClassifierReward implements Reward {
+  readonly name: string;
+  readonly #classifier: Classifier;
+  readonly #column: number;
+  readonly #settings: ClassifierSettings;
+  readonly #text: JudgedText;
+  readonly #known = new Map<string, number>();
+
+  constructor(classifier: Classifier, column: number, settings: ClassifierSettings, text: JudgedText) {
+    this.#classifier = classifier;
+    this.#column = column;
+    this.#settings = settings;
+    this.#text = text;
+    this.name = `classifier/${settings.model}/${classifier.labels[column]}`;
+  }
+
+  async score(batch: readonly Completion[], signal?: AbortSignal): Promise<Float64Array> {
+    const texts = batch.map((one) => judgedText(one, this.#text));
+    const asked = [...new Set(texts)].filter((text) => !this.#known.has(text));
+    const L = this.#classifier.labels.length;
+    const logits = await this.#classifier.logits(asked, signal);
+    const found = new Map(
+      asked.map((text, at) => [text, this.#settings.scale * this.#output(logits.subarray(at * L, (at + 1) * L))]),
+    );
+    const rewards = Float64Array.from(texts, (text) => found.get(text) ?? this.#known.get(text) ?? 0);
+    if (this.#known.size + found.size > MOST_REMEMBERED) this.#known.clear();
+    for (const [text, value] of found) this.#known.set(text, value);
+    return rewards;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#classifier[Symbol.asyncDispose]();
+  }
+
+  #output(logits: Float32Array): number {
+    const own = logits[this.#column] ?? 0;
+    if (this.#settings.output === "logit") return own;
+    if (logits.length === 1) return 1 / (1 + Math.exp(-own));
+    return 1 / logits.reduce((sum, other) => sum + Math.exp(other - own), 0);
+  }
+}
