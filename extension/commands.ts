@@ -8,6 +8,7 @@ import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { featureActions } from "./features/feature-actions.ts";
+import { inspectPair } from "./inspect-pair.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import {
@@ -32,6 +33,7 @@ export const commands = {
   "lfpLens.chooseRun": chooseRun,
   "lfpLens.compareCheckpoints": compareCheckpoints,
   "lfpLens.compareCompletions": compareCompletions,
+  "lfpLens.inspectPair": inspectPair,
   "lfpLens.restartServer": ({ server }) => server.restart(),
   "lfpLens.serverProblem": offerRestart,
   "lfpLens.showLog": ({ log }) => log.show(),

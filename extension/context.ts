@@ -17,6 +17,7 @@ import { CompletionDocuments } from "./completions.ts";
 import { EditorModels } from "./features/editor-models.ts";
 import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
+import { PairDocuments } from "./inspect-pair.ts";
 import { Overlay } from "./overlay/overlay.ts";
 import { Summaries } from "./overlay/summary.ts";
 import { PagePanels } from "./pages/panels.ts";
@@ -44,6 +45,7 @@ export class Extension {
   readonly overlay: Overlay;
   readonly summaries: Summaries;
   readonly completions: CompletionDocuments;
+  readonly pairDocuments: PairDocuments;
   readonly reports: ReportDocuments;
   readonly #lensChanged: vscode.EventEmitter<LensState>;
   #lens: LensState = { kind: "none" };
@@ -80,6 +82,7 @@ export class Extension {
     this.overlay = this.own(new Overlay(this, this.ablation));
     this.summaries = this.own(new Summaries(this, this.overlay));
     this.completions = this.own(new CompletionDocuments());
+    this.pairDocuments = this.own(new PairDocuments());
     this.reports = this.own(new ReportDocuments(this.server));
   }
 

@@ -36,6 +36,7 @@ import { FeatureStores } from "./features/feature-stores.ts";
 import { serveMeasureAblation } from "./features/measure-ablation.ts";
 import { serveCodeActions } from "./lens/code-actions.ts";
 import { serveHover } from "./lens/hover.ts";
+import { serveInspectPair } from "./lens/inspect-pair.ts";
 import { LensSession } from "./lens/lens-session.ts";
 import { PassageReader } from "./lens/passage-reader.ts";
 import { Problems } from "./lens/problems.ts";
@@ -146,6 +147,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   serveReadings(dispatcher, { documents, reader, details, lenses, quarantine, largestActivation });
   serveHover(dispatcher, { session, documents, reader, details, problems, features });
   serveCodeActions(dispatcher, { session, documents, reader, details, problems });
+  serveInspectPair(dispatcher, { lenses, quarantine });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
   serveQuestions(dispatcher, { session, stores, lenses, quarantine });
   const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;

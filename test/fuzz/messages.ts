@@ -40,7 +40,15 @@ export class MessageMaker {
       this.#read,
     ];
     const others = [this.#strongest, this.#describe, this.#hover, this.#hover, this.#actions, this.#wanted, this.#runs];
-    const rare = [this.#features, this.#choose, this.#configure, this.#unknown, this.#completions, this.#jobs];
+    const rare = [
+      this.#features,
+      this.#choose,
+      this.#configure,
+      this.#unknown,
+      this.#completions,
+      this.#jobs,
+      this.#pair,
+    ];
     return pick(this.#random, [...makers, ...others, ...rare]).call(this);
   }
 
@@ -209,6 +217,15 @@ export class MessageMaker {
       temperature: this.#random.integer(2),
       seed: 1,
     });
+  }
+
+  #pair(): Made {
+    const record = pick(this.#random, [
+      documentText(this.#random),
+      JSON.stringify({ prompt: documentText(this.#random), chosen: documentText(this.#random), rejected: "b" }),
+      JSON.stringify({ chosen: [{ role: "assistant", content: documentText(this.#random) }], rejected: [] }),
+    ]);
+    return request("lfp/inspectPair", { record, data: "a.jsonl", row: this.#random.integer(4) });
   }
 
   #unknown(): Made {

@@ -182,11 +182,41 @@ async function message(text: string, ...choices: readonly string[]): Promise<str
   return answers.shift();
 }
 
-export const window = { showWarningMessage: message, showInformationMessage: message, showErrorMessage: message };
+/** An editor with a cursor, as far as commands about the line at it need one. */
+interface Editor {
+  readonly document: { readonly uri: Uri; lineAt(line: number): { readonly text: string } };
+  readonly selection: { readonly active: { readonly line: number } };
+}
 
 export const commands = { executeCommand: async (): Promise<void> => undefined };
 
+export const window = {
+  activeTextEditor: undefined as Editor | undefined,
+  showWarningMessage: message,
+  showInformationMessage: message,
+  showErrorMessage: message,
+  withProgress: <T>(_options: unknown, work: (progress: unknown, token: unknown) => Promise<T>): Promise<T> =>
+    work(undefined, undefined),
+};
+
+export const ProgressLocation = { Notification: 15 } as const;
+
+interface ContentProvider {
+  provideTextDocumentContent(uri: Uri): unknown;
+}
+
+const providers = new Map<string, ContentProvider>();
+
+/** For tests: what the provider of a URI's scheme gives for it. */
+export function textOf(uri: unknown): unknown {
+  return uri instanceof Uri ? providers.get(uri.scheme)?.provideTextDocumentContent(uri) : undefined;
+}
+
 export const workspace = {
+  registerTextDocumentContentProvider: (scheme: string, provider: ContentProvider): Disposable => {
+    providers.set(scheme, provider);
+    return new Disposable(() => providers.delete(scheme));
+  },
   getConfiguration: (section: string) => ({ get: (name: string): unknown => settings.get(`${section}.${name}`) }),
   onDidChangeConfiguration: configured.event,
   onDidChangeTextDocument: edited.event,

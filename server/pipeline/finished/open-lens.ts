@@ -21,8 +21,7 @@ import type {
 } from "../../lens/subject.ts";
 import type { LensWordFolds } from "../../lens/unseen.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
-import { resolveReference } from "../../models/open.ts";
-import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
+import { assertMatchesVocabulary, loadTokenizer } from "../../models/tokenizer.ts";
 import { loadProbe, type SavedProbe } from "../../probe/format.ts";
 import type { RunInfo } from "../../protocol/lens-state.ts";
 import type { Reward } from "../../rewards/reward.ts";
@@ -35,10 +34,11 @@ import { readCalibration } from "../artifacts/calibration-file.ts";
 import { prefixOf } from "../artifacts/token-ids.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
-import { type Experiment, givenModelOf } from "../experiment/schema.ts";
+import type { Experiment } from "../experiment/schema.ts";
 import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
+import { modelFolder, tokenizerFolderOf, tunedFolderOf } from "./model-folders.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 import { dictionariesIn } from "./run-identity.ts";
 
@@ -65,9 +65,8 @@ interface Parts extends OwnDevice<LensSubject> {
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
   const { folder, experiment, saved, device, description, onCpu } = parts;
-  const given = givenModelOf(experiment);
-  const tunedFolder = given === undefined ? join(folder, "tuned") : await modelFolder(given);
-  const tokenizer = await tokenizerOf(tunedFolder, experiment);
+  const tunedFolder = await tunedFolderOf(folder, experiment);
+  const tokenizer = await loadTokenizer(await tokenizerFolderOf(tunedFolder, experiment));
   const tuned = await loadModel(device, tunedFolder);
   assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
   const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
@@ -188,22 +187,6 @@ async function loadBase({ experiment, device }: Parts, tuned: LoadedModel): Prom
       `${folder} is of another shape than the run's tuned model; it is not the model that was tuned`,
     );
   return base;
-}
-
-/** Folder of a model on this machine; downloads nothing. */
-async function modelFolder(reference: string): Promise<string> {
-  return (await resolveReference(reference, { download: false })).folder;
-}
-
-/**
- * The tokenizer of the tuned model; the base model's if the experiment names the tuned model, which may lack one, as in
- * the run.
- */
-async function tokenizerOf(tunedFolder: string, experiment: Experiment): Promise<Tokenizer> {
-  const own = await exists(join(tunedFolder, "tokenizer.json"));
-  return loadTokenizer(
-    own && givenModelOf(experiment) === undefined ? tunedFolder : await modelFolder(experiment.model),
-  );
 }
 
 /** Loads one dictionary per layer: the smallest or the largest. */

@@ -149,7 +149,15 @@ function inWords(tokens: readonly InspectedToken[]): string {
   ].join("; ");
 }
 
+/** Maximum number of tokens that are listed of a prompt with an answer. */
+const MOST_LISTED = 10_000;
+
 function tokenLines(tokens: readonly InspectedToken[]): string[] {
+  const more = tokens.length - MOST_LISTED;
+  return [...listed(tokens.slice(0, MOST_LISTED)), ...(more > 0 ? [`${more} more tokens are not listed`] : [])];
+}
+
+function listed(tokens: readonly InspectedToken[]): string[] {
   let place = 0;
   const rows = tokens.map(({ id, piece, part, counts, special }) => {
     const isRead = part === "prompt" || part === "answer";

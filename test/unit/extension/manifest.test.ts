@@ -106,7 +106,12 @@ describe("the palette", () => {
         return holds(when, situation) && holds(enablement, situation);
       })
       .map(({ command }) => command.replace("lfpLens.", ""));
-  const atFirst = { isWorkspaceTrusted: true, workspaceFolderCount: 1, editorLangId: "markdown" };
+  const atFirst = {
+    isWorkspaceTrusted: true,
+    workspaceFolderCount: 1,
+    editorLangId: "markdown",
+    resourceExtname: ".jsonl",
+  };
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun"];
   const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
@@ -118,6 +123,10 @@ describe("the palette", () => {
     const all = contributes.commands.map(({ command }) => command.replace("lfpLens.", ""));
     expect(offeredIn(atFirst)).toEqual(all.filter((id) => id !== "hideReward"));
     expect(offeredIn({ ...atFirst, "lfpLens.overlayOn": true })).toContain("hideReward");
+  });
+
+  it("offers the tokens of a pair where a record may be at the cursor", () => {
+    expect(offeredIn({ ...atFirst, resourceExtname: ".md" })).toEqual(without("inspectPair"));
   });
 
   it("offers in Restricted Mode nothing that is refused there", () => {
