@@ -43,13 +43,15 @@ export async function explainFeatures(extension: Extension, runFolder: string, i
   }
   const job = randomUUID();
   const question = { runFolder, ids, endpoint, editorModel, capUsd: endpoint === null ? null : capUsd, job };
-  const ask = (): Promise<ResultOf<typeof ExplainFeatures>> =>
+  const ask = (): Promise<ResultOf<typeof ExplainFeatures> | undefined> =>
     withJob(extension, job, "explaining features", async (token) =>
       extension.server.request(ExplainFeatures, question, token),
     );
   const result = await (explainer.kind === "editor" ? extension.models.during(job, explainer.model, ask) : ask());
   extension.features.tellChanged(runFolder);
-  tellResult(result, capUsd, explainer.kind === "endpoint");
+  if (result === undefined)
+    vscode.window.setStatusBarMessage("LFP Lens: stopped; what was explained by then is kept.", 8000);
+  else tellResult(result, capUsd, explainer.kind === "endpoint");
 }
 
 function tellResult(result: ResultOf<typeof ExplainFeatures>, capUsd: number, isPaid: boolean): void {

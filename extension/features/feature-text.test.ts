@@ -57,8 +57,9 @@ describe("what explaining will cost", () => {
 
   it("is said with where text goes and where it stops", () => {
     expect(spendText(preview, 1)).toBe(
-      "50 features, 12 of them explained already.\n76 requests to https://api.openai.com: about 120000 tokens out and 8000 back, about $0.42.\nIt stops by itself at $1.00; what is explained by then stays.",
+      "50 features are to be explained; 12 more are explained already and left as they are.\n76 requests to https://api.openai.com: about 120000 tokens are sent and 8000 come back, about $0.42.\nIt stops by itself at $1.00; what is explained by then stays.",
     );
+    expect(spendText({ ...preview, features: 1, cached: 0 }, 1)).toMatch(/^1 feature is to be explained\.\n/);
     expect(spendText({ ...preview, costUsd: null }, 1)).toContain("at a price that is not known here");
   });
 });

@@ -36,8 +36,8 @@ export function spendText(preview: ResultOf<typeof PreviewExplain>, capUsd: numb
   const { features, cached, requests, inputTokens, outputTokens, costUsd, origin } = preview;
   const cost = costUsd === null ? "at a price that is not known here" : `about $${costUsd.toFixed(2)}`;
   return [
-    `${features} ${features === 1 ? "feature" : "features"}, ${cached} of them explained already.`,
-    `${requests} requests to ${origin ?? "nowhere"}: about ${inputTokens} tokens out and ${outputTokens} back, ${cost}.`,
+    `${features} ${features === 1 ? "feature is" : "features are"} to be explained${cached === 0 ? "" : `; ${cached} more ${cached === 1 ? "is" : "are"} explained already and left as ${cached === 1 ? "it is" : "they are"}`}.`,
+    `${requests} requests to ${origin ?? "nowhere"}: about ${inputTokens} tokens are sent and ${outputTokens} come back, ${cost}.`,
     costUsd === null
       ? "It can be stopped at any time; what is explained by then stays."
       : `It stops by itself at $${capUsd.toFixed(2)}; what is explained by then stays.`,

@@ -29,7 +29,7 @@ export const explain = defineCommand({
   usage: "RUN [FEATURE...] [options]",
   about:
     "Explains features from their examples and scores each explanation on other windows: by detection (is the feature active here?) and fuzzing (are " +
-    "these the tokens?), as balanced accuracy with its 95 % interval. Without FEATURE: those that both dictionary sizes found most alike. Without " +
+    "these the tokens?), as balanced accuracy with its 95 % interval. Without FEATURE: those that move the readings most (by contribution and by attribution), and those that both dictionary sizes found most alike. Each explanation is kept as soon as it is there. Without " +
     "--endpoint it needs no network and no key: peak tokens, promoted tokens, and the share of words that the feedback rates.\n\n" +
     "With --endpoint a language model explains and judges. First the cost is shown; with --yes the examples are sent to that origin and nowhere else. It " +
     "stops at the cap, and the same command goes on: answers are kept in the run's features.sqlite by what was asked. The key is read from the " +

@@ -13,15 +13,21 @@ export interface ExplainOptions {
   /** Number of features processed concurrently. */
   readonly concurrency: number;
   readonly signal?: AbortSignal;
+  /** Called with each explanation before it is scored, which takes longer; what it saves survives later failures. */
+  readonly onDraft?: (draft: DraftedFeature) => void | Promise<void>;
   /** Called with each feature as it is done; what it saves survives later failures. */
   readonly onExplained?: (explained: ExplainedFeature) => void | Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export interface ExplainedFeature {
+/** A feature with an explanation that is not scored yet. */
+export interface DraftedFeature {
   readonly id: string;
   readonly explainer: string;
   readonly explanation: Explanation;
+}
+
+export interface ExplainedFeature extends DraftedFeature {
   readonly scores: readonly Score[];
   readonly relevance: Relevance | null;
   /** Judgements that are missing, with the reasons. */
@@ -47,7 +53,7 @@ export async function explainFeatures(
   features: readonly FeatureCase[],
   options: ExplainOptions,
 ): Promise<ExplainResult> {
-  const { explainer, onProgress, onExplained } = options;
+  const { explainer, onProgress, onDraft, onExplained } = options;
   const failed: { id: string; reason: string }[] = [];
   const explanations = new Map<FeatureCase, Explanation>();
   const total = 2 * features.length;
@@ -61,7 +67,9 @@ export async function explainFeatures(
     if (outcome.kind === "none") failed.push({ id: feature.id, reason: outcome.reason });
     else {
       const { text, terms } = outcome.value;
-      explanations.set(feature, { text: inertLine(text, explanationLength), terms });
+      const explanation = { text: inertLine(text, explanationLength), terms };
+      explanations.set(feature, explanation);
+      await onDraft?.({ id: feature.id, explainer: explainer.name, explanation });
     }
     advance();
   });

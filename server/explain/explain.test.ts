@@ -259,6 +259,26 @@ describe("an endpoint", () => {
     expect(dollars.usd).toBeLessThanOrEqual(0.01);
   });
 
+  it("has its explanations told before any is scored, so that a stop in the middle loses none", async () => {
+    const features = Array.from({ length: 4 }, (_, at) => greatFeature(`L4/F${at}`, [`mark ${at}`]));
+    const stop = new AbortController();
+    const drafts: string[] = [];
+    const told: string[] = [];
+    const running = run(features, {
+      explainer: endpoint(),
+      concurrency: 1,
+      signal: stop.signal,
+      onDraft: ({ id }) => void drafts.push(id),
+      onExplained: ({ id }) => {
+        told.push(id);
+        stop.abort(new Error("enough"));
+      },
+    });
+    await expect(running).rejects.toThrow("enough");
+    expect(drafts).toEqual(["L4/F0", "L4/F1", "L4/F2", "L4/F3"]);
+    expect(told).toEqual(["L4/F0"]);
+  });
+
   it("stops everything when it refuses the key, without saying the key, which it may have sent back", async () => {
     server.intercept = (_, response) => {
       sendJson(response, 401, { error: { message: `Incorrect API key provided: ${canary}` } });

@@ -290,6 +290,20 @@ describe("stores of other versions", () => {
     expect(store.need("L0/F5").note).toBe("old");
   });
 
+  it("name the features that move a reading most: by contribution, then by attribution, each once", () => {
+    using store = filled();
+    const rows = store.query(...page({ sort: "contribution" }, 0, 3)).rows;
+    const [first, second, third] = rows.map(({ id }) => id);
+    expect(store.mostMoving(2)).toEqual([first, second]);
+    const other = store.query(...page({ sort: "contribution" }, 10, 1)).rows[0]?.id ?? "";
+    store.setAttributions([
+      { id: other, score: -3 },
+      { id: first ?? "", score: 2 },
+      { id: third ?? "", score: 1 },
+    ]);
+    expect(store.mostMoving(2)).toEqual([first, second, other]);
+  });
+
   it("of version 2, as runs of earlier versions have them, fill a store, and are read with no attributions", () => {
     const path = join(folder, "two.sqlite");
     copyFileSync(made, path);

@@ -296,6 +296,25 @@ export class FeatureStore implements Disposable {
     return [...new Set(digests)].sort().join(" ");
   }
 
+  /**
+   * Ids of the features that move a reading most: the `count` with the largest mean contribution to the probe's output,
+   * then as many that carry most of what tuning raised.
+   */
+  mostMoving(count: number): string[] {
+    const by = (column: string): number[] => {
+      const sql = `SELECT id AS n FROM features WHERE space = ? AND density > 0 AND ${column} <> 0 ORDER BY abs(${column}) DESC, id DESC LIMIT ?`;
+      const rows = allRows(
+        this.#statements.get(sql),
+        z.object({ n: z.int() }),
+        spaceOf({ model: "tuned", size: "small" }),
+        count,
+      );
+      return rows.map(({ n }) => n);
+    };
+    const knowsAttribution = versionOf(this.#db) >= versionWithAttribution;
+    return [...new Set([...by("contribution"), ...(knowsAttribution ? by("attribution") : [])])].map(idOfNumber);
+  }
+
   /** Updates the summary columns of these features from the rows that they summarise. */
   #summarise(numbers: readonly number[]): void {
     const update = this.#statements.get("UPDATE features SET score = ?, relevant = ?, ablation = ? WHERE id = ?");

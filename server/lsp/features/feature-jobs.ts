@@ -76,7 +76,7 @@ export function serveFeatureJobs(
       (messages, stop) => complete({ job, messages: [...messages] }, stop),
     );
     const onProgress = (done: number, total: number): void =>
-      tell(JobProgress, { job, done, total, message: `${done} of ${total} features` });
+      tell(JobProgress, { job, done, total, message: progressInWords(done, total) });
     const { explained, failed, stoppedAtCap, spentUsd } = await stores.use(folder, (store) =>
       explainRun({ ...settings, store, by }, { signal, onProgress }),
     );
@@ -84,6 +84,13 @@ export function serveFeatureJobs(
     const reasons = [...new Set(missing.map(({ reason }) => reason))].slice(0, 3);
     return { explained: explained.length, failed: failed.length, reasons, stoppedAtCap, spentUsd };
   });
+}
+
+/** Every feature counts twice: once explained, once scored. */
+function progressInWords(done: number, total: number): string {
+  const features = total / 2;
+  const isScoring = done > features;
+  return `${isScoring ? done - features : done} of ${features} ${features === 1 ? "feature" : "features"} ${isScoring ? "scored" : "explained"}`;
 }
 
 /** The default of `lfp explain`. */

@@ -9,6 +9,7 @@ import { endpointExplainer, estimateCost, modelExplainer } from "../../explain/e
 import { type ExplainedFeature, type ExplainResult, explainFeatures } from "../../explain/explain-features.ts";
 import { offlineExplainer, offlineName } from "../../explain/offline.ts";
 import type { Explainer } from "../../explain/types.ts";
+import type { StoredExplanation } from "../../store/read.ts";
 import type { FeatureStore } from "../../store/store.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import type { Experiment } from "../experiment/schema.ts";
@@ -27,7 +28,10 @@ export type ExplainBy =
 export interface ExplainRunOptions {
   readonly store: FeatureStore;
   readonly experiment: Experiment;
-  /** Null: the `perLayer` most similar features of each layer, by similarity of the two sizes. */
+  /**
+   * Null: those that move the readings most, and the `perLayer` most similar features of each layer, by similarity of
+   * the two sizes.
+   */
   readonly ids: readonly string[] | null;
   readonly perLayer: number;
   /** Whether to include features that this explainer has explained already. */
@@ -80,8 +84,8 @@ export interface ExplainRunHooks {
 }
 
 /**
- * Explains features and scores the explanations. Saves each feature as soon as it is done, and caches answers by
- * request, so that the same call resumes where it stopped. Throws `EndpointError`, `NoFeatureError`,
+ * Explains features and scores the explanations. Saves each explanation as soon as it is there, then its scores, and
+ * caches answers by request, so that the same call resumes where it stopped. Throws `EndpointError`, `NoFeatureError`,
  * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
@@ -100,6 +104,11 @@ export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHo
       concurrency: by.kind === "offline" ? 1 : concurrency,
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
+      onDraft: (draft) => {
+        // An earlier explanation with its scores stays until the new one has its own.
+        if (!store.explanations(draft.id).some(({ explainer }) => explainer === draft.explainer))
+          keep(store, { ...draft, scores: [], relevance: null });
+      },
       onExplained: (explained) => keep(store, explained),
     },
   );
@@ -158,16 +167,27 @@ function nameOf(by: ExplainBy): string {
 }
 
 function toExplain({ store, ids, perLayer, again, by }: ExplainRunOptions): { ids: string[]; cached: number } {
-  const asked = [...new Set(ids ?? store.mostSimilar(perLayer))];
+  const asked = [...new Set(ids ?? [...store.mostMoving(MOST_MOVING), ...store.mostSimilar(perLayer)])];
   const name = nameOf(by);
   for (const id of asked) store.need(id);
   const left = again
     ? asked
-    : asked.filter((id) => !store.explanations(id).some(({ explainer }) => explainer === name));
+    : asked.filter((id) => !store.explanations(id).some((one) => one.explainer === name && isFinished(one)));
   return { ids: left, cached: asked.length - left.length };
 }
 
-function keep(store: FeatureStore, { id, explainer, explanation, scores, relevance }: ExplainedFeature): void {
+/** Number of features that are explained because they move a reading, by each of two measures. */
+const MOST_MOVING = 40;
+
+/** Whether an explanation was judged at all; one of a job that was stopped is not, and is judged by the next. */
+function isFinished({ scores, relevance }: Pick<StoredExplanation, "scores" | "relevance">): boolean {
+  return scores.length > 0 || relevance !== null;
+}
+
+function keep(
+  store: FeatureStore,
+  { id, explainer, explanation, scores, relevance }: Omit<ExplainedFeature, "lost">,
+): void {
   const { text, terms } = explanation;
   store.addExplanations(
     [{ id, explanation: { explainer, text, terms: [...terms], scores: [...scores], relevance } }],
