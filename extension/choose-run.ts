@@ -1,33 +1,47 @@
 /** Lets people choose the run that the lens reads through. */
 import * as vscode from "vscode";
-import { ChooseRun } from "../server/protocol/lens-state.ts";
+import { ChooseRun, targetOf } from "../server/protocol/lens-state.ts";
 import { ListRuns, type RunView } from "../server/protocol/runs.ts";
-import { rememberTarget } from "./chosen-target.ts";
+import { choosing, rememberTarget } from "./chosen-target.ts";
 import type { Extension } from "./context.ts";
 import { nameOf } from "./looked-through.ts";
+import { runDescription } from "./runs/run-text.ts";
 
 export async function chooseRun(extension: Extension): Promise<void> {
-  const { runs } = await extension.server.request(ListRuns, {});
-  const items = runs
-    .filter(({ hasProbe }) => hasProbe)
-    .map((run) => ({ label: run.name, description: describe(run), detail: run.folder, folder: run.folder }));
+  const { runs, bundled } = await extension.server.request(ListRuns, {});
+  const target = targetOf(extension.lens);
+  const current = target?.kind === "run" ? target.folder : undefined;
+  const itemOf = (run: RunView, description: string) => ({
+    label: `${run.folder === current ? "$(check) " : ""}${run.name}`,
+    description,
+    detail: run.folder,
+    folder: run.folder,
+  });
+  const items = runs.filter(({ hasProbe }) => hasProbe).map((run) => itemOf(run, describe(run)));
+  const own = bundled?.hasProbe === true ? [itemOf(bundled, "the run that comes with LFP Lens")] : [];
   const newest = {
     label: "$(history) The newest finished run",
-    description: "or the one that came with LFP Lens",
+    description:
+      items.length === 0
+        ? "none of this workspace yet: the run that comes with LFP Lens"
+        : "also when another finishes",
     detail: "",
     folder: null,
   };
-  const chosen = await vscode.window.showQuickPick([newest, ...items], {
+  const chosen = await vscode.window.showQuickPick([newest, ...items, ...own], {
     title: "LFP Lens: the run to look through",
-    placeHolder: extension.lens.kind === "ready" ? nameOf(extension.lens.info) : "A finished run",
+    placeHolder: extension.lens.kind === "ready" ? `Now ${nameOf(extension.lens.info)}` : "A finished run",
   });
-  if (chosen === undefined) return;
-  await rememberTarget(extension, chosen.folder === null ? null : { kind: "run", folder: chosen.folder });
-  const state = await extension.server.request(ChooseRun, { runFolder: chosen.folder });
+  if (chosen !== undefined) await lookThrough(extension, chosen.folder);
+}
+
+/** Looks through a run from now on; null: through the newest finished one. Throws if it cannot be opened. */
+export async function lookThrough(extension: Extension, folder: string | null): Promise<void> {
+  await rememberTarget(extension, folder === null ? null : { kind: "run", folder });
+  const state = await choosing(() => extension.server.request(ChooseRun, { runFolder: folder }));
   if (state.kind === "failed") throw new Error(state.failure.message);
 }
 
-function describe({ state, updated }: RunView): string {
-  const when = updated === null ? "" : new Date(updated).toLocaleString();
-  return [state.kind, when].filter((part) => part !== "").join(", ");
+function describe(run: RunView): string {
+  return [run.state.kind, runDescription(run, new Date())].filter((part) => part !== "").join(", ");
 }

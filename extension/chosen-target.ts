@@ -8,6 +8,23 @@ const KEY = "lfpLens.lookedThrough";
 /** State key of the run's folder in versions that could not yet compare two checkpoints. */
 const RUN_KEY = "lfpLens.chosenRun";
 
+let choices = 0;
+
+/** Whether a person's choice is being carried out: what the lens moves to meanwhile needs no word. */
+export function isChoosing(): boolean {
+  return choices > 0;
+}
+
+/** Carries out a person's choice of a target. */
+export async function choosing<T>(choose: () => Promise<T>): Promise<T> {
+  choices += 1;
+  try {
+    return await choose();
+  } finally {
+    choices -= 1;
+  }
+}
+
 /** Remembers a choice; null: the server chooses. */
 export async function rememberTarget({ vscode: context }: Extension, target: LensTarget | null): Promise<void> {
   await context.workspaceState.update(RUN_KEY, undefined);
@@ -19,10 +36,11 @@ export function retellTarget(extension: Extension): vscode.Disposable {
   return extension.server.onDidChangeState(({ kind }) => {
     const target = remembered(extension);
     if (kind !== "running" || target === undefined) return;
-    const sent =
+    const sent = choosing(() =>
       target.kind === "run"
         ? extension.server.request(ChooseRun, { runFolder: target.folder })
-        : extension.server.request(ComparePair, { tuned: target.tuned, base: target.base, open: false });
+        : extension.server.request(ComparePair, { tuned: target.tuned, base: target.base, open: false }),
+    );
     sent.catch((error: unknown) =>
       extension.log.warn(`What was looked through before cannot be now: ${messageOf(error)}`),
     );

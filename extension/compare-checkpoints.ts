@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import * as z from "zod";
 import { ComparePair } from "../server/protocol/lens-state.ts";
 import { pairName } from "../server/protocol/pair-name.ts";
-import { rememberTarget } from "./chosen-target.ts";
+import { choosing, rememberTarget } from "./chosen-target.ts";
 import type { Extension } from "./context.ts";
 
 const KEY = "lfpLens.comparedCheckpoints";
@@ -30,7 +30,7 @@ export async function compareCheckpoints(extension: Extension): Promise<void> {
     cancellable: true,
   };
   await vscode.window.withProgress(progress, (_, token) =>
-    extension.server.request(ComparePair, { ...pair, open: true }, token),
+    choosing(() => extension.server.request(ComparePair, { ...pair, open: true }, token)),
   );
   await rememberTarget(extension, { kind: "pair", ...pair });
   extension.overlay.show("auto");

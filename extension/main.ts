@@ -2,7 +2,8 @@ import { loadStartMs } from "./load-start.ts";
 import "./no-eval.ts";
 import * as vscode from "vscode";
 import { ChatTools } from "./chat-tools.ts";
-import { retellTarget } from "./chosen-target.ts";
+import { lookThrough } from "./choose-run.ts";
+import { isChoosing, retellTarget } from "./chosen-target.ts";
 import { offerRestart, registerCommands } from "./commands.ts";
 import { Extension } from "./context.ts";
 import { checkExperimentFiles } from "./experiment-files.ts";
@@ -11,6 +12,7 @@ import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
 import { tellReadable } from "./overlay/unread-document.ts";
+import { RunNews } from "./runs/run-news.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { isRunUnderWay } from "./runs/under-way.ts";
 import { messageOf } from "./server-failure.ts";
@@ -29,6 +31,17 @@ export function activate(context: vscode.ExtensionContext): void {
   created.own(createReadingView(created));
   created.own(tellReadable());
   created.own(retellTarget(created));
+  created.own(
+    new RunNews({
+      runs: created.runs,
+      get lens() {
+        return created.lens;
+      },
+      onDidChangeLens: created.onDidChangeLens,
+      isChoosing,
+      lookThrough: async (folder) => await lookThrough(created, folder),
+    }),
+  );
   const tree = created.own(new FeaturesTree(created));
   created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
   created.own(new MentionProviders(created));

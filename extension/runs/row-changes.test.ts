@@ -19,6 +19,8 @@ const at = (done: number, state: RunView["state"] = { kind: "running", stage: "t
   hasReport: false,
   hasProbe: false,
   dictionaries: null,
+  stopping: false,
+  overall: null,
 });
 
 describe("the rows that are drawn anew", () => {

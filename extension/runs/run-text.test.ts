@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
 import { nameFrom } from "./new-experiment.ts";
-import { compact, duration, runContext, runDescription, runSentence, since, stageDescription } from "./run-text.ts";
+import {
+  compact,
+  duration,
+  progressOfRun,
+  roughly,
+  runContext,
+  runDescription,
+  runSentence,
+  since,
+  stageDescription,
+} from "./run-text.ts";
 
 const stage = (id: string, more: Partial<StageView> = {}): StageView => ({
   id,
@@ -22,6 +32,8 @@ function run(more: Partial<RunView>): RunView {
     hasReport: false,
     hasProbe: false,
     dictionaries: null,
+    stopping: false,
+    overall: null,
     ...more,
   };
 }
@@ -40,8 +52,22 @@ describe("a run in few words", () => {
   it("at work says the stage and the time that is left", () => {
     expect(runDescription(running, now)).toBe("autoencoders · 2:41 left");
     expect(runSentence(running)).toBe("demo: running autoencoders · 2:41 left, 1 of 2 stages done");
-    expect(running.stages.map(stageDescription)).toEqual(["reward 0.07 to 0.58", "64 % · 41k tokens/s"]);
+    expect(running.stages.map(stageDescription)).toEqual(["reward 0.07 to 0.58", "64 % · 41k tokens/s · 2:41 left"]);
     expect(runContext(running)).toBe("run active curves");
+  });
+
+  it("at work says how far the whole run is, and by estimate for how long it goes on", () => {
+    const overall = { share: 0.349, secondsLeft: 731 };
+    expect(runDescription({ ...running, overall }, now)).toBe("34 % · about 12 minutes left · autoencoders");
+    expect(progressOfRun({ ...running, overall: { share: 0, secondsLeft: null } })).toBe("0 % · autoencoders");
+    expect([20, 100, 3590, 7800, 7190].map(roughly)).toEqual(["1 minute", "2 minutes", "1 h", "2 h 10 min", "2 h"]);
+  });
+
+  it("that was asked to stop says so, and is offered no second stop", () => {
+    const stopping = { ...running, stopping: true };
+    expect(runDescription(stopping, now)).toBe("stopping after the next checkpoint");
+    expect(runSentence(stopping)).toContain("stopping after the next checkpoint");
+    expect(runContext(stopping)).toBe("run curves");
   });
 
   it.each<[RunView["state"], string, string]>([

@@ -10,7 +10,7 @@ export function runDescription(run: RunView, now: Date): string {
     case "running":
       return progressOfRun(run) ?? state.stage;
     case "waiting":
-      return `waiting for ${state.for}`;
+      return run.stopping ? STOPPING : `waiting for ${state.for}`;
     case "done":
       return run.updated === null ? "" : since(new Date(run.updated), now);
     case "failed":
@@ -26,23 +26,49 @@ export function runDescription(run: RunView, now: Date): string {
   }
 }
 
-/** Progress of the stage that a run works on: `autoencoders · 2:41 left`. */
-export function progressOfRun({ state, stages }: RunView): string | undefined {
+/**
+ * Progress of a whole run: `34 % · about 12 minutes left · autoencoders`; without an estimate that of the stage that it
+ * works on.
+ */
+export function progressOfRun({ state, stages, overall, stopping }: RunView): string | undefined {
   if (state.kind !== "running") return undefined;
+  if (stopping) return STOPPING;
+  if (overall !== null) {
+    const left = overall.secondsLeft === null ? [] : [`about ${roughly(overall.secondsLeft)} left`];
+    return [`${Math.floor(100 * overall.share)} %`, ...left, state.stage].join(" · ");
+  }
   const stage = stages.find(({ id }) => id === state.stage);
   const left = stage?.progress?.secondsLeft ?? null;
   return left === null ? undefined : `${state.stage} · ${duration(left)} left`;
 }
 
-/** Text to the right of a stage's name: `64 % · 41k tokens/s`, or its result. */
+const STOPPING = "stopping after the next checkpoint";
+
+/** A time that is an estimate: `1 minute`, `12 minutes`, `2 h 10 min`. */
+export function roughly(seconds: number): string {
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  if (minutes < 60) return minutes === 1 ? "1 minute" : `${minutes} minutes`;
+  const rest = 5 * Math.round((minutes % 60) / 5);
+  return rest === 0
+    ? `${Math.floor(minutes / 60)} h`
+    : rest === 60
+      ? `${Math.ceil(minutes / 60)} h`
+      : `${Math.floor(minutes / 60)} h ${rest} min`;
+}
+
+/** Text to the right of a stage's name: `64 % · 41k tokens/s · 2:41 left`, or its result. */
 export function stageDescription({ status, progress, summary }: StageView): string {
   if (status === "running" && progress !== null) return progressText(progress);
   return summary ?? "";
 }
 
-function progressText({ done, total, unit, ratePerS }: StageProgress): string {
+function progressText({ done, total, unit, ratePerS, secondsLeft }: StageProgress): string {
   const share = total > 0 ? `${Math.floor((100 * done) / total)} %` : `${compact(done)} ${unit}`;
-  return ratePerS === null ? share : `${share} · ${compact(ratePerS)} ${unit}/s`;
+  return [
+    share,
+    ...(ratePerS === null ? [] : [`${compact(ratePerS)} ${unit}/s`]),
+    ...(secondsLeft === null ? [] : [`${duration(secondsLeft)} left`]),
+  ].join(" · ");
 }
 
 /** A run in a sentence, for the tooltip and for screen readers. */
@@ -69,9 +95,10 @@ export function runSentence(run: RunView): string {
 }
 
 /** Context value with the words that when-clauses match: `run active`, `run resumable report curves`. */
-export function runContext({ state, stages, hasReport, hasProbe }: RunView): string {
+export function runContext({ state, stages, hasReport, hasProbe, stopping }: RunView): string {
   const words = ["run"];
-  if (state.kind === "running" || state.kind === "waiting") words.push("active");
+  // A run that was asked to stop is offered no second stop.
+  if (!stopping && (state.kind === "running" || state.kind === "waiting")) words.push("active");
   if (isResumable(state)) words.push("resumable");
   if (stages.some(({ status }) => status !== "todo")) words.push("curves");
   if (hasReport) words.push("report");

@@ -1,7 +1,7 @@
 import { LfpError, messageOf } from "../common/errors.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { visible } from "../common/untrusted-text.ts";
-import { contextNote } from "../models/checkpoint.ts";
+import { notesOn } from "../models/checkpoint.ts";
 import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
 import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
@@ -47,8 +47,7 @@ export const generate = defineCommand({
     });
     return await withDevice({ ...chosen, signal, note, env: given.env }, async (device) => {
       const opened = await openModel(device, folder);
-      const cut = contextNote(opened.model);
-      if (cut !== undefined) note(`${chosen.model}: ${cut}`);
+      for (const line of notesOn(opened.model)) note(`${chosen.model}: ${line}`);
       const texts = await continueTexts(device, opened, prompts, {
         maxNewTokens: most,
         minNewTokens: fewest,

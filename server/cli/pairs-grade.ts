@@ -2,17 +2,17 @@ import { dropReasons, gradingSteps } from "../grading/grade-pair.ts";
 import { type DroppedPair, droppedCounts } from "../grading/grade-pairs.ts";
 import { gradedTasks } from "../grading/gradings.ts";
 import { neutralFaults, noAnswers } from "../grading/provenance.ts";
+import { resolveReference } from "../models/open.ts";
 import { faultsInWords } from "../pipeline/data/preferences.ts";
 import {
   type GradeFileOptions,
   type GradeFileResult,
   type GradePreview,
   gradeFile,
-  type PairsToGrade,
   previewGrading,
-  readPairsToGrade,
   summaryOf,
 } from "../pipeline/grading/grade-file.ts";
+import { type PairsToGrade, readPairsToGrade } from "../pipeline/grading/pairs-to-grade.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { costLine, endpointOf, endpointOptions, type KeyedEndpoint, usedLine } from "./endpoint-options.ts";
 import { UsageError } from "./errors.ts";
@@ -27,6 +27,10 @@ const options = {
     "helpful-harmless",
   ),
   limit: option.integer("the first so many pairs of the file; 0: all", 0, { min: 0 }),
+  "chat-template": option.text(
+    "MODEL",
+    "the model that is studied (a folder, a hub id in the cache, or starter): its chat template writes messages out, as in a run; without it, or without a template, they become a transcript",
+  ),
   ...endpointOptions,
   cap: option.text("USD", "the same as --max-usd"),
   seed: option.integer("sent with every request, and draws the order in which answers are shown", 0, {
@@ -58,11 +62,16 @@ export const pairsGrade = defineCommand({
       task: chosen.task,
       endpoint,
       seed: chosen.seed,
-      limit: chosen.limit === 0 ? undefined : chosen.limit,
       again: chosen.again,
     };
-    const read = await readPairsToGrade(settings, signal);
-    for (const line of faultsInWords(read.faults)) note(line);
+    const template = chosen["chat-template"];
+    const read = await readPairsToGrade({
+      file,
+      limit: chosen.limit === 0 ? undefined : chosen.limit,
+      modelFolder: template && (await resolveReference(template, { download: false, signal, env })).folder,
+      signal,
+    });
+    for (const line of [...faultsInWords(read.faults), ...leftOutInWords(read)]) note(line);
     const preview = { ...(await previewGrading(read, settings, signal)), keyFrom: endpoint.keyFrom };
     note(`${pairsInWords(preview.pairs)}: ${costLine(preview, endpoint, env)}${beforeLine(preview)}`);
     if (!chosen.yes) return { json: { preview, sent: false }, text: "Nothing was sent: --yes does it." };
@@ -91,7 +100,7 @@ function requiredEndpoint(given: Given<typeof options>): KeyedEndpoint {
 }
 
 function resultOf(
-  { rows, faults }: PairsToGrade,
+  { rows, faults, leftOut }: PairsToGrade,
   result: GradeFileResult,
   preview: GradePreview,
   out: string,
@@ -109,6 +118,7 @@ function resultOf(
       summary: summaryOf(out),
       rows,
       faults,
+      leftOut,
       contrasts: contrasts.length,
       dropped: counts,
       withoutAnswer: byStep(dropped),
@@ -133,6 +143,13 @@ function resultOf(
     ].join("\n"),
     status: isUnfinished ? "requeue" : nothingCame ? "resource" : "ok",
   };
+}
+
+function leftOutInWords({ leftOut: { severalMessages, refused } }: PairsToGrade): string[] {
+  return [
+    ...(severalMessages === 0 ? [] : [`${pairsInWords(severalMessages)} left out: an answer of several messages`]),
+    ...(refused === 0 ? [] : [`${pairsInWords(refused)} left out: the chat template cannot write the messages`]),
+  ];
 }
 
 function stoppedLine(stopped: GradeFileResult["stopped"]): string {

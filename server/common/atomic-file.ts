@@ -2,6 +2,7 @@ import * as nodeFiles from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, LfpError, messageOf } from "./errors.ts";
+import { storageAdvice } from "./system-errors.ts";
 
 /**
  * Contents of a file. Chunks are pulled one at a time, each only after the one before has been passed to the system.
@@ -18,7 +19,7 @@ export class FileNotCommittedError extends LfpError {
 
   constructor(path: string, cause: unknown) {
     const missing = errnoOf(cause) === "ENOENT";
-    const advice = missing ? "Create the folder first." : adviceFor(errnoOf(cause));
+    const advice = missing ? "Create the folder first." : storageAdvice(errnoOf(cause));
     super(`${path} could not be written, and what was there before is unchanged: ${messageOf(cause)}. ${advice}`, {
       cause,
     });
@@ -138,12 +139,6 @@ async function syncFolder(folder: string, files: AtomicFileSystem): Promise<void
   } finally {
     await handle.close();
   }
-}
-
-function adviceFor(errno: string | undefined): string {
-  if (errno === "ENOSPC" || errno === "EDQUOT") return "The disk or quota is full: free some space and run it again.";
-  if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") return "Check that the folder may be written to.";
-  return "Check the path and the disk.";
 }
 
 function errnoOf(error: unknown): string | undefined {

@@ -12,18 +12,21 @@ export function errnoOf(error: unknown): string | undefined {
     : undefined;
 }
 
+/** What to do about the system's refusal of an operation on a file, by its `E...` code. */
+export function storageAdvice(errno: string | undefined): string {
+  if (errno === "ENOSPC" || errno === "EDQUOT") return "The disk or quota is full: free some space and run it again.";
+  if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS")
+    return "The folder is read-only here: make it writable, or use another.";
+  return "Check the path and the disk.";
+}
+
 /** The operating system rejected an operation on a file. */
 export class StorageError extends LfpError {
   readonly code: ErrorCode;
 
   constructor(action: string, cause: unknown) {
     const errno = errnoOf(cause);
-    const full = errno === "ENOSPC" || errno === "EDQUOT";
-    super(
-      `${action}: ${messageOf(cause)}. ` +
-        (full ? "The disk or quota is full: free some space and run it again." : "Check the path and the disk."),
-      { cause },
-    );
+    super(`${action}: ${messageOf(cause)}. ${storageAdvice(errno)}`, { cause });
     this.code = errno === "ENOENT" ? "not-found" : "resource";
   }
 }

@@ -40,6 +40,7 @@ const pairOf = (chosen: string, rejected: string): PairToGrade => ({
   prompt: "\n\nHuman: What now?\n\nAssistant:",
   chosen,
   rejected,
+  place: (answer) => ({ prompt: "\n\nHuman: What now?\n\nAssistant:", answer }),
 });
 const pair = pairOf(" good good good good", " BAD good good good");
 

@@ -33,7 +33,7 @@ import {
   worseQuestion,
 } from "./questions.ts";
 
-/** A pair as texts: an answer follows its prompt directly. */
+/** A pair as the judge sees it. */
 export interface PairToGrade {
   readonly id: string;
   /** Name of what it was read from. */
@@ -43,6 +43,8 @@ export interface PairToGrade {
   readonly prompt: string;
   readonly chosen: string;
   readonly rejected: string;
+  /** The texts that a studied model reads, one after the other, where an answer stands. */
+  readonly place: (answer: string) => { readonly prompt: string; readonly answer: string };
 }
 
 /** Asks a language model, or only counts what asking would cost. */
@@ -214,9 +216,9 @@ async function gradeTwice(
 
 function contrastOf(pair: PairToGrade, sides: Sides, provenance: GradedProvenance) {
   const { positive, negative, neutral } = textsOf(sides, provenance.kept);
-  const spanOf = (answer: string): Span => {
-    const text = pair.prompt + answer;
-    return { text, start: pair.prompt.length, end: text.length };
+  const spanOf = (text: string): Span => {
+    const { prompt, answer } = pair.place(text);
+    return { text: prompt + answer, start: prompt.length, end: prompt.length + answer.length };
   };
   return {
     id: pair.id,

@@ -73,7 +73,8 @@ function checkNothingElse(
   }
 }
 
-function spellings(name: string, config: ModelConfig): readonly string[] {
+/** The names under which files may hold a parameter, ours first. */
+export function spellings(name: string, config: ModelConfig): readonly string[] {
   const { bodyPrefix, headNames } = fileNamesOf(config);
   if (name === headNames[0]) return headNames;
   return name.startsWith(bodyPrefix) ? [name, name.slice(bodyPrefix.length)] : [name];

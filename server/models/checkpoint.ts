@@ -4,6 +4,7 @@ import { writeFileAtomically } from "../common/atomic-file.ts";
 import type { Random } from "../common/random.ts";
 import type { Device, StateEntry, StateStore } from "../engine/device.ts";
 import { sizeOf } from "../engine/graph.ts";
+import { type AdapterFacts, tokenizerFolderOf } from "./adapter.ts";
 import type { ParameterSpec } from "./architecture.ts";
 import type { ModelConfig } from "./architectures.ts";
 import { parseConfig } from "./config.ts";
@@ -17,6 +18,8 @@ import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 export interface LoadedModel extends Model {
   readonly folder: string | undefined;
   readonly configJson: Readonly<Record<string, unknown>>;
+  /** What the adapters changed if the folder holds adapters: they are merged into the weights. */
+  readonly merged?: AdapterFacts;
 }
 
 export type WeightDtype = TensorToWrite["dtype"];
@@ -39,7 +42,7 @@ export async function loadModel(
   { prefix = "" }: LoadOptions = {},
 ): Promise<LoadedModel> {
   await using source = await openParameters(folder);
-  const { config, configJson } = source;
+  const { config, configJson, adapter } = source;
   const parameters = parametersOf(config);
   await device.admitState?.(4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
   const entries: StateEntry[] = [];
@@ -48,7 +51,12 @@ export async function loadModel(
     entries.push({ ...spec, name: prefix + spec.name, values });
   }
   const store = await device.createState(entries);
-  return { ...modelOf(config, store, prefix), folder, configJson };
+  return {
+    ...modelOf(config, store, prefix),
+    folder,
+    configJson,
+    ...(adapter === undefined ? {} : { merged: adapter }),
+  };
 }
 
 /** An untrained model: weights normal with the given standard deviation, norms one, biases zero. */
@@ -65,12 +73,23 @@ export async function createModel(
   return { ...modelOf(config, store), folder: undefined, configJson };
 }
 
-/** A note for the user where only part of the model's context length is usable; undefined otherwise. */
-export function contextNote({ config, configJson }: Pick<LoadedModel, "config" | "configJson">): string | undefined {
+/** Notes for the user: where only part of the model's context length is usable, and what adapters changed. */
+export function notesOn({
+  config,
+  configJson,
+  merged,
+}: Pick<LoadedModel, "config" | "configJson" | "merged">): string[] {
   const { max_position_embeddings: stated } = configJson;
-  return typeof stated === "number" && stated > config.contextLength
-    ? `the model was made for ${stated} tokens at once; lfp computes with the first ${config.contextLength} of them at most`
-    : undefined;
+  const notes = [];
+  if (typeof stated === "number" && stated > config.contextLength)
+    notes.push(
+      `the model was made for ${stated} tokens at once; lfp computes with the first ${config.contextLength} of them at most`,
+    );
+  if (merged !== undefined)
+    notes.push(
+      `the model's adapters change ${merged.weights} weights, by ${merged.deltaNorm.toPrecision(4)} in all (L2 norm)`,
+    );
+  return notes;
 }
 
 export interface SaveOptions {
@@ -81,7 +100,7 @@ export interface SaveOptions {
 
 /**
  * Saves in Hugging Face layout: config.json, model.safetensors, and the tokenizer's files when the model came from a
- * folder that has them. F32 by default, which loses nothing.
+ * folder that has them. Adapters are merged into the weights that are saved. F32 by default, which loses nothing.
  */
 export async function saveModel(
   model: LoadedModel,
@@ -90,10 +109,14 @@ export async function saveModel(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const tensors: TensorToWrite[] = [];
-  for (const { name, shape } of parametersOf(model.config))
-    tensors.push({ name, dtype, shape, data: await readFloats(model.store, name) });
+  for (const { name, shape } of parametersOf(model.config)) {
+    const data = await readFloats(model.store, name);
+    await model.adapters?.addTo(name, data);
+    tensors.push({ name, dtype, shape, data });
+  }
   await writeSafetensors(join(folder, "model.safetensors"), [...tensors, ...extra]);
-  if (model.folder !== undefined && model.folder !== folder) await copyTokenizer(model.folder, folder);
+  if (model.folder !== undefined && model.folder !== folder)
+    await copyTokenizer(await tokenizerFolderOf(model.folder), folder);
   const { torch_dtype: _, ...rest } = model.configJson;
   const names = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
   // Both spellings: transformers 4 reads torch_dtype, transformers 5 dtype.

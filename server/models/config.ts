@@ -1,25 +1,27 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
-import { exists } from "../common/exists.ts";
 import { parseJson as parseJsonText } from "../common/json.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
+import { adapterBaseFolder, isAdapterFolder } from "./adapter.ts";
 import { architectures, type ModelConfig, type ModelType } from "./architectures.ts";
-import { AdaptersOnlyError, ConfigError, UnknownArchitectureError } from "./errors.ts";
+import { ConfigError, UnknownArchitectureError } from "./errors.ts";
 
 export const supportedModelTypes: readonly string[] = Object.keys(architectures);
 
-/** Reads `config.json` of a model folder. Throws `ConfigError`, `AdaptersOnlyError` or `UnknownArchitectureError`. */
+/**
+ * Reads `config.json` of a model folder; for a folder of adapters, that of their model. Throws `ConfigError`,
+ * `AdapterError` or `UnknownArchitectureError`.
+ */
 export async function readConfig(
   folder: string,
 ): Promise<{ config: ModelConfig; json: Readonly<Record<string, unknown>> }> {
-  const path = join(folder, "config.json");
+  const path = join((await isAdapterFolder(folder)) ? await adapterBaseFolder(folder) : folder, "config.json");
   let text: string;
   try {
     text = await readTextFile(path, "config");
   } catch (cause) {
     if (cause instanceof LfsPointerError) throw cause;
-    if (await exists(join(folder, "adapter_config.json"))) throw new AdaptersOnlyError(folder);
     throw new ConfigError(
       `${path} cannot be read (${messageOf(cause)}): a model folder holds config.json, model.safetensors and tokenizer.json`,
       { cause },

@@ -6,18 +6,6 @@ export class ConfigError extends LfpError {
   readonly code = "input";
 }
 
-/** A folder with adapters, such as PEFT saves, without the model that they change. */
-export class AdaptersOnlyError extends LfpError {
-  readonly code = "input";
-
-  constructor(folder: string) {
-    super(
-      `${folder} holds adapters (adapter_config.json) and not the model that they change. Merge them first: load them in Python with peft, ` +
-        "call model.merge_and_unload().save_pretrained(folder), and give that folder",
-    );
-  }
-}
-
 /** Invalid options of adapters: rank, alpha or targets. */
 export class LoraOptionsError extends LfpError {
   readonly code = "usage";

@@ -10,7 +10,7 @@ import { maskedScore } from "../engine/shapes.ts";
 import type { CacheInputs, ForwardResult } from "./architecture.ts";
 import { ContextLengthError, PromptError, TokenIdError } from "./errors.ts";
 import { type Continuation, GenerationRows } from "./generation-rows.ts";
-import { cacheShape, type ForwardOptions, forward, logitsOf, type Model } from "./model.ts";
+import { cacheShape, type ForwardOptions, forward, logitsOf, type Model, storesOf } from "./model.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface SamplingOptions {
@@ -90,7 +90,7 @@ export class Generator {
       values: undefined,
     }));
     const cache = await device.createState(entries, "caches");
-    const weights = [model.store, ...(options.stores ?? [])];
+    const weights = [...storesOf(model), ...(options.stores ?? [])];
     const compile = (pass: Pass): Promise<Program> =>
       device.compile({
         ...pass,

@@ -8,6 +8,7 @@ import { parseHubReference } from "./hub/reference.ts";
 import { type ResolveOptions, resolveSnapshot } from "./hub/snapshot.ts";
 import { ModelFileError } from "./safetensors.ts";
 
+export { hubReferenceOf } from "./hub/cache.ts";
 export { parseHubReference } from "./hub/reference.ts";
 export type { DownloadProgress, ResolveOptions } from "./hub/snapshot.ts";
 

@@ -19,3 +19,17 @@ export function addScaledProduct(
     }
   }
 }
+
+/** Frobenius norm of scale * b [out, rank] @ a [rank, inputs], by way of the two Gram matrices [rank, rank]. */
+export function productNorm(b: Float32Array, a: Float32Array, { out, inputs, rank, scale }: ProductShape): number {
+  let squares = 0;
+  for (let r = 0; r < rank; r++) {
+    for (let s = 0; s <= r; s++) {
+      let [ofB, ofA] = [0, 0];
+      for (let o = 0; o < out; o++) ofB += b[o * rank + r]! * b[o * rank + s]!;
+      for (let i = 0; i < inputs; i++) ofA += a[r * inputs + i]! * a[s * inputs + i]!;
+      squares += (r === s ? 1 : 2) * ofB * ofA;
+    }
+  }
+  return Math.abs(scale) * Math.sqrt(Math.max(0, squares));
+}

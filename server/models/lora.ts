@@ -3,42 +3,29 @@
  * B [out, rank].
  */
 import type { Random } from "../common/random.ts";
-import type { Device, StateStore } from "../engine/device.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
+import type { Device } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { ParameterSpec, Weights } from "./architecture.ts";
 import { readFloats } from "./checkpoint.ts";
 import { CheckpointTensorError, LoraOptionsError } from "./errors.ts";
 import { addScaledProduct } from "./lora.loops.ts";
-import type { Model } from "./model.ts";
+import { headNameOf, type LoraOptions, type Model, type ModelAdapters } from "./model.ts";
 
-export interface LoraOptions {
-  readonly rank: number;
-  readonly alpha: number;
-  /** Names of the Linear weights that get an adapter. */
-  readonly targets: readonly string[];
-}
-
-/** A model with adapters: graphs built from `weights` use them; train only `parameters`. */
-export interface AdaptedModel {
-  readonly base: Model;
-  readonly options: LoraOptions;
-  /** Holds the adapters, under their weight's name with `.lora_A` and `.lora_B`. */
-  readonly store: StateStore;
-  readonly parameters: readonly ParameterSpec[];
-  readonly weights: Weights;
-}
+/** A model with adapters: graphs built from its `weights` use them. */
+export type AdaptedModel<M extends Model = Model> = M & { readonly adapters: ModelAdapters };
 
 /**
- * New adapters that change nothing yet: A is random, B zero. Throws `LoraOptionsError`, and `CheckpointTensorError`
- * for a target that is no Linear weight.
+ * The base model, sharing its weights, with new adapters that change nothing yet: A is random as in PEFT (uniform within
+ * 1 / sqrt(in)), B zero. Throws `LoraOptionsError`, and `CheckpointTensorError` for a target that is no Linear weight.
  */
-export async function addLora(
+export async function addLora<M extends Model>(
   device: Device,
-  base: Model,
+  base: M,
   options: LoraOptions,
   random: Random,
-): Promise<AdaptedModel> {
+): Promise<AdaptedModel<M>> {
   checkOptions(options);
   const parameters = options.targets.flatMap((target) => adapterSpecs(base, target, options.rank));
   const entries = parameters.map(({ name, shape }) => {
@@ -49,7 +36,39 @@ export async function addLora(
     return { name, shape, values: isA ? values.map(() => bound * (2 * own.uniform() - 1)) : values };
   });
   const store = await device.createState(entries);
-  return { base, options, store, parameters, weights: adaptedWeights(base.weights, parameters, options) };
+  const addTo = async (weight: string, values: Float32Array): Promise<void> => {
+    if (options.targets.includes(weight)) await addProduct(values, linearSpec(base, weight), { options, store }, 1);
+  };
+  const adapters = { options, store, parameters, addTo };
+  return { ...base, adapters, weights: adaptedWeights(base.weights, parameters, options) };
+}
+
+/**
+ * Names of the Linear weights that PEFT's `target_modules` would select: all, or those whose module's name is given or
+ * ends in one that is. Never the head, whose name differs between versions of transformers. Throws `LoraOptionsError`
+ * for a name that selects none.
+ */
+export function linearTargets(
+  { config, parameters }: Pick<Model, "config" | "parameters">,
+  wanted: "all-linear" | readonly string[],
+): string[] {
+  const head = headNameOf(config);
+  const linear = parameters.flatMap(({ role, name }) => (role === "linear" && name !== head ? [name] : []));
+  if (wanted === "all-linear") return linear;
+  const isNamed = (name: string, ending: string): boolean => `.${moduleOf(name)}`.endsWith(`.${ending}`);
+  const unknown = wanted.find((ending) => !linear.some((name) => isNamed(name, ending)));
+  if (unknown !== undefined) {
+    const ends = [...new Set(linear.map((name) => moduleOf(name).split(".").at(-1)))];
+    throw new LoraOptionsError(
+      `targets name '${visibleLine(unknown, 100)}', which no Linear weight of this model's layers ends in; they end in ${ends.join(", ")}`,
+    );
+  }
+  return linear.filter((name) => wanted.some((ending) => isNamed(name, ending)));
+}
+
+/** A weight's module, as PEFT names it. */
+export function moduleOf(weight: string): string {
+  return weight.replace(/\.weight$/, "");
 }
 
 /** Adds the adapters into the base model's weights; the adapters themselves stay as they are. */
@@ -74,16 +93,25 @@ function checkOptions({ rank, alpha, targets }: LoraOptions): void {
 const suffixA = ".lora_A";
 const suffixB = ".lora_B";
 
-async function addTimes({ base, options, store }: AdaptedModel, sign: 1 | -1): Promise<void> {
-  for (const target of options.targets) {
-    const { shape } = linearSpec(base, target);
-    const [out = 0, inputs = 0] = shape;
-    const weight = await readFloats(base.store, target);
-    const a = await readFloats(store, target + suffixA);
-    const b = await readFloats(store, target + suffixB);
-    addScaledProduct(weight, b, a, { out, inputs, rank: options.rank, scale: (sign * options.alpha) / options.rank });
-    await base.store.write(target, weight);
+async function addTimes({ store, parameters, adapters }: AdaptedModel, sign: 1 | -1): Promise<void> {
+  for (const target of adapters.options.targets) {
+    const weight = await readFloats(store, target);
+    await addProduct(weight, linearSpec({ parameters }, target), adapters, sign);
+    await store.write(target, weight);
   }
+}
+
+/** Adds a weight's adapter, times the sign, to the weight's values in place. */
+async function addProduct(
+  weight: Float32Array,
+  { name, shape }: ParameterSpec,
+  { options: { rank, alpha }, store }: Pick<ModelAdapters, "options" | "store">,
+  sign: 1 | -1,
+): Promise<void> {
+  const [out = 0, inputs = 0] = shape;
+  const a = await readFloats(store, name + suffixA);
+  const b = await readFloats(store, name + suffixB);
+  addScaledProduct(weight, b, a, { out, inputs, rank, scale: (sign * alpha) / rank });
 }
 
 function adaptedWeights(base: Weights, parameters: readonly ParameterSpec[], { rank, alpha }: LoraOptions): Weights {
@@ -99,7 +127,7 @@ function adaptedWeights(base: Weights, parameters: readonly ParameterSpec[], { r
   return { get: (name) => nodes.get(name) ?? base.get(name), linear };
 }
 
-function adapterSpecs(base: Model, target: string, rank: number): ParameterSpec[] {
+function adapterSpecs(base: Pick<Model, "parameters">, target: string, rank: number): ParameterSpec[] {
   const [out = 0, inputs = 0] = linearSpec(base, target).shape;
   return [
     { name: target + suffixA, shape: [rank, inputs], role: "linear" },
@@ -107,7 +135,7 @@ function adapterSpecs(base: Model, target: string, rank: number): ParameterSpec[
   ];
 }
 
-function linearSpec(base: Model, target: string): ParameterSpec {
+function linearSpec(base: Pick<Model, "parameters">, target: string): ParameterSpec {
   const spec = base.parameters.find(({ name, role }) => name === target && role === "linear");
   if (spec !== undefined) return spec;
   const linear = base.parameters.filter(({ role }) => role === "linear").map(({ name }) => name);

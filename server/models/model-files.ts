@@ -1,4 +1,5 @@
 /** Which files of a folder belong to a model. */
+import { ADAPTER_CONFIG_FILE } from "./adapter-config.ts";
 import { INDEX_FILE } from "./safetensors.ts";
 
 const tokenizerFiles =
@@ -11,8 +12,9 @@ export function isTokenizerFile(name: string): boolean {
 
 /**
  * Whether a model, or one saved from it, depends on a file, by its path in the model's folder: config.json, the tokenizer's
- * files, safetensors and their index, all at its top. Cards, pickles and folders below are not read.
+ * files, safetensors and their index, and adapter_config.json, all at its top. Cards, pickles and folders below are not read.
  */
 export function isModelFile(path: string): boolean {
-  return path === "config.json" || path === INDEX_FILE || isTokenizerFile(path) || /^[^/]+\.safetensors$/.test(path);
+  const named = ["config.json", INDEX_FILE, ADAPTER_CONFIG_FILE];
+  return named.includes(path) || isTokenizerFile(path) || /^[^/]+\.safetensors$/.test(path);
 }

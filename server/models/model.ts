@@ -23,6 +23,35 @@ export interface Model {
   readonly parameters: readonly ParameterSpec[];
   /** How graphs reach the weights, adapters included. */
   readonly weights: Weights;
+  /** Adapters that `weights` adds to the architecture's own parameters; undefined for a plain model. */
+  readonly adapters?: ModelAdapters;
+}
+
+/** Low-rank adapters of a model, in a store of their own; `lora.ts` makes them. */
+export interface ModelAdapters {
+  readonly options: LoraOptions;
+  /** Holds the adapters under their weight's name with `.lora_A` and `.lora_B`. */
+  readonly store: StateStore;
+  readonly parameters: readonly ParameterSpec[];
+  /** Adds the adapter of a weight, if it has one, to the weight's values in place. */
+  addTo(weight: string, values: Float32Array): Promise<void>;
+}
+
+export interface LoraOptions {
+  readonly rank: number;
+  readonly alpha: number;
+  /** Names of the Linear weights that get an adapter. */
+  readonly targets: readonly string[];
+}
+
+/** The stores that a graph of the model reads. */
+export function storesOf({ store, adapters }: Pick<Model, "store" | "adapters">): StateStore[] {
+  return adapters === undefined ? [store] : [store, adapters.store];
+}
+
+/** What training changes: the adapters where there are any, otherwise every parameter of the model. */
+export function trainedPartOf({ store, parameters, adapters }: Model): Pick<Model, "store" | "parameters"> {
+  return adapters ?? { store, parameters };
 }
 
 export interface ForwardOptions {

@@ -1,5 +1,6 @@
 import { starterFolder } from "../common/package-root.ts";
 import type { Device } from "../engine/device.ts";
+import { adapterBaseFolder, isAdapterFolder } from "./adapter.ts";
 import { type LoadedModel, loadModel } from "./checkpoint.ts";
 import { type ResolvedModel, type ResolveOptions, resolveModel } from "./hub.ts";
 import { assertMatchesVocabulary, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -14,10 +15,15 @@ export interface OpenedModel {
 /** The bundled model; to open a folder of that name write `./starter`. */
 export const starterReference = "starter";
 
-/** `resolveModel` that also accepts `starter`. */
+/**
+ * `resolveModel` that also accepts `starter`, and finds (or downloads) the model of adapters too. Throws what
+ * `resolveModel` throws, and `AdapterError`.
+ */
 export async function resolveReference(reference: string, options: ResolveOptions): Promise<ResolvedModel> {
   if (reference === starterReference) return { folder: starterFolder(), source: "folder" };
-  return await resolveModel(reference, options);
+  const resolved = await resolveModel(reference, options);
+  if (await isAdapterFolder(resolved.folder)) await adapterBaseFolder(resolved.folder, options);
+  return resolved;
 }
 
 /**

@@ -10,8 +10,7 @@ import { readConfig } from "./config.ts";
 import type { ResolvedModel, ResolveOptions } from "./hub.ts";
 import { type ModelPair, sharedVocabulary } from "./log-ratio.ts";
 import { resolveReference } from "./open.ts";
-import { openParameters } from "./parameters.ts";
-import type { TensorSource } from "./safetensors.ts";
+import { type CheckpointParameters, openParameters } from "./parameters.ts";
 import { assertMatchesVocabulary, loadTokenizer, loadTokenizers, type Tokenizer } from "./tokenizer.ts";
 
 /** Two checkpoints that cannot be compared, and why. */
@@ -113,7 +112,7 @@ async function refuseSameWeights({ tuned, base }: PairReferences): Promise<void>
 }
 
 /** Compares the common prefix: a longer vocabulary only appends rows. */
-async function sameValues(one: TensorSource, other: TensorSource, name: string): Promise<boolean> {
+async function sameValues(one: CheckpointParameters, other: CheckpointParameters, name: string): Promise<boolean> {
   const [a, b] = [await one.readFloat32(name), await other.readFloat32(name)];
   const shared = Math.min(a.length, b.length);
   return Buffer.compare(bytesOf(a, shared), bytesOf(b, shared)) === 0;

@@ -1,25 +1,41 @@
 /** A checkpoint's tensors by parameter name, whatever the file calls them. */
 
+import { type Adapter, type AdapterFacts, adapterBaseFolder, isAdapterFolder, openAdapter } from "./adapter.ts";
 import type { ModelConfig } from "./architectures.ts";
-import { checkSpareHead, namesIn } from "./checkpoint-names.ts";
+import { checkSpareHead, namesIn, spellings } from "./checkpoint-names.ts";
 import { readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorInfo, type TensorSource } from "./safetensors.ts";
 
 /** Weights of a model's folder by parameter name, and the config.json that determines the parameters. */
-export interface CheckpointParameters extends TensorSource {
+export interface CheckpointParameters extends Omit<TensorSource, "readBytes"> {
   readonly config: ModelConfig;
   readonly configJson: Readonly<Record<string, unknown>>;
+  /** What the adapters change if the folder holds adapters: the weights are then its model's with these merged. */
+  readonly adapter: AdapterFacts | undefined;
 }
 
 /**
  * Opens the weights of a Hugging Face folder by the names that `parametersOf` gives: a file of the body alone, or
- * with the head under another name, reads like any other. Checks that every parameter exists in its shape. Throws
- * `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what
- * `openCheckpointTensors` throws.
+ * with the head under another name, reads like any other, and a folder of adapters as their model with the adapters
+ * merged. Checks that every parameter exists in its shape. Throws `ConfigError`, `UnknownArchitectureError`,
+ * `CheckpointTensorError` naming the tensor, `AdapterError`, and what `openCheckpointTensors` throws.
  */
 export async function openParameters(folder: string): Promise<CheckpointParameters> {
+  if (!(await isAdapterFolder(folder))) return await openModelParameters(folder);
+  const base = await openModelParameters(await adapterBaseFolder(folder));
+  try {
+    const { config } = base;
+    const spelled = parametersOf(config).map((spec) => ({ spec, spellings: spellings(spec.name, config) }));
+    return new AdaptedParameters(base, await openAdapter(folder, base, spelled), folder);
+  } catch (error) {
+    await base.close();
+    throw error;
+  }
+}
+
+async function openModelParameters(folder: string): Promise<CheckpointParameters> {
   const { config, json } = await readConfig(folder);
   const source = await openCheckpointTensors(folder);
   try {
@@ -34,6 +50,7 @@ export async function openParameters(folder: string): Promise<CheckpointParamete
 }
 
 class NamedParameters implements CheckpointParameters {
+  readonly adapter = undefined;
   readonly config: ModelConfig;
   readonly configJson: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -70,10 +87,6 @@ class NamedParameters implements CheckpointParameters {
     return this.#source.readFloat32(this.#held(name), options);
   }
 
-  readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#source.readBytes(this.#held(name));
-  }
-
   async close(): Promise<void> {
     await this.#source.close();
   }
@@ -85,6 +98,49 @@ class NamedParameters implements CheckpointParameters {
   /** The file's name for a parameter. Any other name is passed on unchanged, and the file refuses it. */
   #held(name: string): string {
     return this.#names.get(name) ?? name;
+  }
+}
+
+/** A model's parameters with the adapters of a folder merged. */
+class AdaptedParameters implements CheckpointParameters {
+  readonly path: string;
+  readonly adapter: AdapterFacts;
+  readonly #base: CheckpointParameters;
+  readonly #adapter: Adapter;
+
+  constructor(base: CheckpointParameters, adapter: Adapter, folder: string) {
+    this.path = folder;
+    this.adapter = adapter.facts;
+    this.#base = base;
+    this.#adapter = adapter;
+  }
+
+  get config(): ModelConfig {
+    return this.#base.config;
+  }
+
+  get configJson(): Readonly<Record<string, unknown>> {
+    return this.#base.configJson;
+  }
+
+  get tensors(): ReadonlyMap<string, TensorInfo> {
+    return this.#base.tensors;
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    return this.#base.metadata;
+  }
+
+  async readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>> {
+    return this.#adapter.merged(name, await this.#base.readFloat32(name, options));
+  }
+
+  async close(): Promise<void> {
+    await this.#base.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 

@@ -4,6 +4,7 @@
  * offsets and always parses special tokens, so this code handles added tokens, normalisation and splitting, and
  * tracks offsets. Other folders import `tokenizer/` through this file.
  */
+import { tokenizerFolderOf } from "./adapter.ts";
 import { BpeTokenizer } from "./tokenizer/bpe-tokenizer.ts";
 import { sharedIds, tokenizerDifference } from "./tokenizer/compare.ts";
 import { VocabularyMismatchError } from "./tokenizer/errors.ts";
@@ -30,12 +31,13 @@ export {
 export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } from "./tokenizer/types.ts";
 
 /**
- * Loads tokenizer.json (and tokenizer_config.json, where there is one) of a checkpoint's folder. Throws
+ * Loads tokenizer.json (and tokenizer_config.json, where there is one) of a checkpoint's folder; for adapters without
+ * one, that of their model. Throws
  * `TokenizerNotFoundError`, `TokenizerFileError`, or `UnsupportedTokenizerError` for a pipeline of another family than
  * GPT-2/GPT-Neo, GPT-NeoX/Pythia and Gemma.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  return new BpeTokenizer(await readTokenizer(folder));
+  return new BpeTokenizer(await readTokenizer(await tokenizerFolderOf(folder)));
 }
 
 /**
@@ -50,7 +52,10 @@ export interface ComparedTokenizer {
 
 /** Loads the tokenizer of `folder` and compares it with that of `other`. Throws what `loadTokenizer` throws. */
 export async function loadTokenizers(folder: string, other: string): Promise<ComparedTokenizer> {
-  const [own, others] = [await readTokenizer(folder), await readTokenizer(other)];
+  const [own, others] = [
+    await readTokenizer(await tokenizerFolderOf(folder)),
+    await readTokenizer(await tokenizerFolderOf(other)),
+  ];
   return {
     tokenizer: new BpeTokenizer(own),
     difference: tokenizerDifference(own, others),

@@ -1,7 +1,9 @@
 /** A run's outside inputs: models and texts. */
 import { stat } from "node:fs/promises";
+import { adapterBaseFolder, isAdapterFolder } from "../models/adapter.ts";
 import { isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
+import { canonicalDigest } from "../runs/canonical-json.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
 import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
@@ -73,7 +75,12 @@ export async function findModels(
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {
   const { folder } = await resolveReference(reference, { download, ...downloading(options) });
-  return outsideInput(folder, { counts: isModelFile, signal: options.signal });
+  const digested = { counts: isModelFile, signal: options.signal };
+  const own = await outsideInput(folder, digested);
+  if (!(await isAdapterFolder(folder))) return own;
+  // Adapters are read with their model, which therefore counts too.
+  const base = await outsideInput(await adapterBaseFolder(folder), digested);
+  return { path: own.path, digest: canonicalDigest({ adapters: own.digest, base: base.digest }) };
 }
 
 function downloading({ onProgress, signal }: PlanOptions) {

@@ -43,6 +43,10 @@ export const RunView = z.object({
   hasProbe: z.boolean(),
   /** Digest of the run's dictionaries; null before they are trained. See `RunIdentity`. */
   dictionaries: z.string().nullable().default(null),
+  /** Whether the run was asked to stop and goes on to its next checkpoint. */
+  stopping: z.boolean().default(false),
+  /** How far the whole run is, 0 to 1, and for how long it goes on, by estimate. Null unless it is running. */
+  overall: z.object({ share: z.number(), secondsLeft: z.number().nullable() }).nullable().default(null),
 });
 export type RunView = z.infer<typeof RunView>;
 

@@ -14,6 +14,12 @@ export async function requestCancel(folder: string, target: ProcessIdentity): Pr
   await writeFileAtomically(runPaths(folder).cancel, JSON.stringify(request));
 }
 
+/** The process that a cancel request asks to stop; undefined if none is asked. Throws for an unreadable request. */
+export async function cancelTarget(folder: string): Promise<ProcessIdentity | undefined> {
+  const text = await textIfThere(runPaths(folder).cancel, "record");
+  return text === undefined ? undefined : CancelRequest.parse(parseJson(text)).target;
+}
+
 /** Removes a cancel request, withdrawn or fulfilled. */
 export async function clearCancelRequest(folder: string): Promise<void> {
   await remove(runPaths(folder).cancel, disk);
@@ -66,8 +72,3 @@ export function abortOnTermination(): { readonly signal: AbortSignal; readonly d
 }
 
 const POLL_MS = 500;
-
-async function cancelTarget(folder: string): Promise<ProcessIdentity | undefined> {
-  const text = await textIfThere(runPaths(folder).cancel, "record");
-  return text === undefined ? undefined : CancelRequest.parse(parseJson(text)).target;
-}

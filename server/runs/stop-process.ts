@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { LfpError } from "../common/errors.ts";
-import { clearCancelRequest, requestCancel } from "./cancel.ts";
+import { cancelTarget, clearCancelRequest, requestCancel } from "./cancel.ts";
 import { EventLog } from "./event-log.ts";
 import { disk, errnoOf } from "./files.ts";
-import { livenessOf, type ProcessIdentity } from "./process-identity.ts";
+import { isSameProcess, livenessOf, type ProcessIdentity } from "./process-identity.ts";
 import { readRecord, runPaths, writeRecord } from "./run-folder.ts";
 import { Lock, lockHolder } from "./run-lock.ts";
 
@@ -22,9 +22,11 @@ export const GRACE_MS = 30_000;
  */
 export async function stopProcess(runFolder: string, target: ProcessIdentity, graceMs = GRACE_MS): Promise<void> {
   const isHere = (await livenessOf(target)) === "alive";
-  await requestCancel(runFolder, target);
+  // A second signal would end the process before its checkpoint, so whoever asks later only waits.
+  const isAsked = await isAskedToStop(runFolder, target);
+  if (!isAsked) await requestCancel(runFolder, target);
   // Windows has no signal that a process could answer; it finds the request within half a second.
-  if (isHere && process.platform !== "win32") signalProcess(target, "SIGTERM");
+  if (!isAsked && isHere && process.platform !== "win32") signalProcess(target, "SIGTERM");
   if (await endsWithin(runFolder, target, graceMs)) return clearCancelRequest(runFolder);
   if (!isHere) {
     throw new NotStoppedError(
@@ -37,6 +39,12 @@ export async function stopProcess(runFolder: string, target: ProcessIdentity, gr
   }
   await clearCancelRequest(runFolder);
   await recordKill(runFolder, graceMs);
+}
+
+/** Whether somebody has asked this very process to stop. */
+async function isAskedToStop(runFolder: string, target: ProcessIdentity): Promise<boolean> {
+  const asked = await cancelTarget(runFolder).catch(() => undefined);
+  return asked !== undefined && isSameProcess(asked, target);
 }
 
 const KILL_WAIT_MS = 10_000;

@@ -6,7 +6,7 @@ import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, type Model } from "../models/model.ts";
+import { forward, logitsOf, type Model, storesOf } from "../models/model.ts";
 import type { ValueHead } from "../models/value-head.ts";
 import { type BatchShape, type CompletionBatch, modelInputs, rowsOf } from "./completion-batch.ts";
 import { entropyOf } from "./ppo-loss.ts";
@@ -51,7 +51,7 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
 
   static async create(device: Device, model: Model, options: ScorerOptions): Promise<CompletionScorer> {
     const { logProbs } = scoreNodes(model, options);
-    const stores = [model.store];
+    const stores = storesOf(model);
     const frozen = options.frozen ? stores : [];
     const program = await device.compile({ stores, outputs: { logProbs }, frozen });
     return new CompletionScorer(program, options.rowsAtOnce, (read) => ({ logProbs: read("logProbs") }));
@@ -65,7 +65,7 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
     options: ScorerOptions,
   ): Promise<CompletionScorer<PolicyScores>> {
     const { states, all, logProbs } = scoreNodes(model, options);
-    const stores = [model.store, head.store];
+    const stores = [...storesOf(model), head.store];
     const outputs = { logProbs, entropies: entropyOf(all), values: head.valuesOf(states) };
     const program = await device.compile({ stores, outputs, frozen: options.frozen ? stores : [] });
     return new CompletionScorer(program, options.rowsAtOnce, (read) => ({

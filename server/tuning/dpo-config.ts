@@ -3,6 +3,7 @@
  * descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
+import { LoraConfig, loraInWords, withoutNullLora } from "./lora-config.ts";
 import { DpoLossConfig } from "./pair-loss-config.ts";
 import { PairTokensConfig, trlTokens } from "./pair-tokens-config.ts";
 import { count } from "./sampling-config.ts";
@@ -68,6 +69,7 @@ const dpoFields = z.strictObject({
   schedule: z.enum(["linear", "constant"]).describe("What the learning rate does after the warm-up."),
   weightDecay: z.number().nonnegative().describe("AdamW's decoupled weight decay, of all parameters (0 in TRL)."),
   maxGradientNorm: z.number().positive().describe("Gradients of every step are clipped to this global norm."),
+  lora: LoraConfig,
   stop: z
     .strictObject({
       window: count.describe("Steps over which the two bounds below are averaged."),
@@ -102,10 +104,10 @@ export type DpoConfig = z.infer<typeof DpoConfig>;
 
 /** The facts about DPO that need no running. */
 export const dpoTuning: TuningKind<DpoConfig> = {
-  facts: ({ loss, beta, steps, batchSize, learningRate, pairs }) => ({
+  facts: ({ loss, beta, steps, batchSize, learningRate, pairs, lora }) => ({
     inWords:
       `DPO (${loss.kind}, beta ${beta}), ${steps} steps of ${batchSize} pairs, learning rate ${learningRate}, on ` +
-      `${pairsInWords(pairs)}`,
+      `${pairsInWords(pairs)}${loraInWords(lora)}`,
     fewestTexts: { field: "batchSize", count: batchSize },
     steps,
     completions: pairs.from === "reward" ? pairs.prompts * pairs.completions : 2 * steps * batchSize,
@@ -114,7 +116,10 @@ export const dpoTuning: TuningKind<DpoConfig> = {
   }),
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
   // Runs older than the choice of an optimizer have none in their keys.
-  keyed: ({ optimizer, ...config }) => (optimizer === "adamw" ? config : { ...config, optimizer }),
+  keyed: ({ optimizer, ...config }) => ({
+    ...withoutNullLora(config),
+    ...(optimizer === "adamw" ? {} : { optimizer }),
+  }),
 };
 
 function pairsInWords(pairs: PairSourceConfig): string {
@@ -142,6 +147,7 @@ const quick: DpoConfig = {
   schedule: "linear",
   weightDecay: 0,
   maxGradientNorm: 1,
+  lora: null,
   stop: { window: 10, minMargin: -5, minChosenReward: -20 },
 };
 

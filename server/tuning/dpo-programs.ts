@@ -2,7 +2,7 @@
 import type { Device, Program } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { createGradientSum, createOptimizer, type GradientSum, type Optimizer } from "../engine/optimizer.ts";
-import type { Model } from "../models/model.ts";
+import { type Model, storesOf, trainedPartOf } from "../models/model.ts";
 import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { dpoLoss } from "./dpo-loss.ts";
@@ -10,9 +10,9 @@ import { halves, PairScorer, pairLogProbs } from "./pair-batch.ts";
 
 export interface DpoModels {
   readonly device: Device;
-  /** The policy, trained in place. */
+  /** The policy, trained in place: its adapters if it has any, all of its weights otherwise. */
   readonly policy: Model;
-  /** The reference, never changed. */
+  /** The reference, never changed; a policy with adapters may share its weights. */
   readonly reference: Model;
 }
 
@@ -50,7 +50,7 @@ export class DpoPrograms {
   }
 
   static async create(models: DpoModels, config: DpoConfig): Promise<DpoPrograms> {
-    const optimizer = await createOptimizer(models.device, models.policy.parameters);
+    const optimizer = await createOptimizer(models.device, trainedPartOf(models.policy).parameters);
     const atOnce = config.pairsAtOnce === config.batchSize;
     const gradients = atOnce ? undefined : await createGradientSum(models.device, optimizer);
     return new DpoPrograms(models, config, optimizer, gradients);
@@ -74,7 +74,7 @@ export class DpoPrograms {
   async step(gradients: GradientSum): Promise<Program> {
     const { device, policy } = this.#models;
     const factor = this.#config.pairsAtOnce / this.#config.batchSize;
-    const stores = [policy.store, this.optimizer.store, gradients.store];
+    const stores = [trainedPartOf(policy).store, this.optimizer.store, gradients.store];
     this.#step ??= await device.compile({ stores, outputs: {}, updates: [gradients.step(factor)] });
     return this.#step;
   }
@@ -99,7 +99,7 @@ export class DpoPrograms {
     );
     const { gradients, optimizer } = this;
     const training = await device.compile({
-      stores: [policy.store, optimizer.store, ...(gradients === undefined ? [] : [gradients.store])],
+      stores: [...storesOf(policy), optimizer.store, ...(gradients === undefined ? [] : [gradients.store])],
       outputs: { ...nodes },
       updates: gradients === undefined ? [optimizer.update(nodes.loss)] : gradients.add(nodes.loss),
     });

@@ -144,8 +144,8 @@ async function inputOf(asked: number[]): Promise<TunerInput> {
   const load = (): Promise<LoadedModel> => loadModel(device, starter);
   return {
     device,
-    policy: await load(),
     reference: await load(),
+    loadPolicy: load,
     tokenizer: await loadTokenizer(starter),
     texts: Array.from(
       { length: 30 },

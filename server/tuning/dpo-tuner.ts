@@ -3,6 +3,7 @@ import type { Checkpoint, CheckpointContent } from "../runs/stage.ts";
 import { createDpoTrainer, type DpoTrainer } from "./dpo.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { beforeSteps, type DpoPairs, openPairs } from "./dpo-pairs.ts";
+import { openPolicy } from "./policy.ts";
 import { tensorsFile } from "./trainer-state.ts";
 import type { Tuner, TunerInput, TunerStep } from "./tuner.ts";
 
@@ -17,7 +18,9 @@ export async function openDpoTuner(input: TunerInput, config: DpoConfig, saved?:
   const onReference = async (done: number, total: number): Promise<void> => {
     await input.onPrepared?.({ done, total, unit: "pairs read by the reference" }, () => beforeSteps(files));
   };
-  return new DpoTuner(await createDpoTrainer({ ...input, pairs, config, onReference }, trained), config, made);
+  const policy = await openPolicy(input, config.lora, input.random.fork("adapters"));
+  const trainer = await createDpoTrainer({ ...input, policy, pairs, config, onReference }, trained);
+  return new DpoTuner(trainer, config, made);
 }
 
 /** Named as in TRL; rewards are implicit, beta times log-ratios. */

@@ -12,9 +12,11 @@ import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { NonFiniteError } from "../engine/errors.ts";
 import { gradients } from "../engine/gradients.ts";
-import type { Node } from "../engine/graph.ts";
+import { type Node, sizeOf, type Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { loadModel } from "../models/checkpoint.ts";
+import { type LoadedModel, loadModel, readFloats } from "../models/checkpoint.ts";
+import { addLora, linearTargets } from "../models/lora.ts";
+import { forward, logitsOf, type Model, plainPositions, storesOf } from "../models/model.ts";
 import { openSafetensors } from "../models/safetensors.ts";
 import { createDpoTrainer, type DpoMetrics, type DpoTrainerOptions } from "./dpo.ts";
 import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
@@ -50,6 +52,7 @@ const config: DpoConfig = DpoConfig.parse({
   schedule: "linear",
   weightDecay: settings.weightDecay,
   maxGradientNorm: settings.maxGradientNorm,
+  lora: null,
   stop: { window: 10, minMargin: -20, minChosenReward: -50 },
 } satisfies DpoConfig);
 
@@ -119,6 +122,28 @@ describe.each(devicesUnderTest)("on $kind", ({ kind, open }) => {
     await trainer.dispose();
   });
 
+  it.each(fixture.adapters.runs)("steps of adapters equal those of TRL's trainer with PEFT: $name", async (run) => {
+    const { lora } = fixture.adapters;
+    const options = await adaptedOptions(device, {
+      beta: run.beta,
+      loss: lossOf(run),
+      learningRate: lora.learningRate,
+    });
+    const { adapters } = options.policy;
+    expect(new Set(adapters.store.names)).toEqual(new Set(Object.keys(run.initial)));
+    for (const [name, values] of Object.entries(run.initial))
+      await adapters.store.write(name, Float32Array.from(values));
+    const before = await readAll(options.reference);
+    const trainer = await createDpoTrainer(options);
+    for (const expected of run.steps.slice(0, kind === "cpu" ? 20 : 4))
+      expectStep((await trainer.step()).metrics, expected);
+    if (trainer.done)
+      for (const [name, values] of Object.entries(run.final))
+        expectClose(name, await readFloats(adapters.store, name), values, { absolute: 2e-4, relative: 1e-4 });
+    expect(await readAll(options.reference)).toEqual(before);
+    await trainer.dispose();
+  });
+
   it("pairs in two halves a step, and a reference that is read for every batch, come to the same", async () => {
     const run = fixture.runs[0];
     const trainer = await createDpoTrainer(await optionsOf(device, { pairsAtOnce: 2, reference: "live" }));
@@ -141,6 +166,59 @@ describe("a trainer", () => {
     while (!second.done) got.push((await second.step()).metrics);
     expect(got).toEqual(expected);
     for (const trainer of [whole, first, second]) await trainer.dispose();
+  });
+
+  it("gives the same bits with adapters on the reference's weights as with a reference of its own, read once or live", async () => {
+    const bits: DpoMetrics[][] = [];
+    for (const reference of ["once", "live"] as const) {
+      for (const own of [false, true]) {
+        const options = await adaptedOptions(cpu, { steps: 4, reference });
+        const trainer = await createDpoTrainer(
+          own ? { ...options, reference: await loadModel(cpu, modelFolder("gpt-neox")) } : options,
+        );
+        const got: DpoMetrics[] = [];
+        while (!trainer.done) got.push((await trainer.step()).metrics);
+        bits.push(got);
+        await trainer.dispose();
+      }
+    }
+    expect(bits[1]).toEqual(bits[0]);
+    expect(bits[3]).toEqual(bits[2]);
+    for (const [at, { loss }] of bits[0]?.entries() ?? []) expect(loss).toBeCloseTo(bits[2]?.[at]?.loss ?? 0, 5);
+    expect(bits[0]?.[3]?.loss).not.toBe(bits[0]?.[0]?.loss);
+  });
+
+  it("goes on with adapters from a saved state with the same bits, and saves only what it trains", async () => {
+    const whole = await createDpoTrainer(await adaptedOptions(cpu, { steps: 6 }));
+    const expected: DpoMetrics[] = [];
+    while (!whole.done) expected.push((await whole.step()).metrics);
+    const options = await adaptedOptions(cpu, { steps: 6 });
+    const first = await createDpoTrainer(options);
+    const got = [(await first.step()).metrics, (await first.step()).metrics];
+    const saved = await collected(first.state());
+    const trained = options.policy.adapters.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    expect((await saved.read("tensors.f32")).length).toBe(4 * 3 * trained);
+    const second = await createDpoTrainer(await adaptedOptions(cpu, { steps: 6 }), saved);
+    while (!second.done) got.push((await second.step()).metrics);
+    expect(got).toEqual(expected);
+    for (const trainer of [whole, first, second]) await trainer.dispose();
+  });
+
+  it("saves adapters merged, and beside them as PEFT reads them, with the same logits", async () => {
+    const options = await adaptedOptions(cpu, { steps: 4, learningRate: 1e-2 });
+    const trainer = await createDpoTrainer(options);
+    while (!trainer.done) await trainer.step();
+    const live = await logitsOn(options.policy);
+    await trainer.save(folder);
+    const merged = await loadModel(cpu, folder);
+    const adapted = await loadModel(cpu, join(folder, "adapter"));
+    expect(merged.merged).toBeUndefined();
+    expect(adapted.merged?.weights).toBe(6);
+    expect(adapted.merged?.deltaNorm).toBeGreaterThan(0.01);
+    expect(await logitsOn(adapted)).toEqual(await logitsOn(merged));
+    expectClose("logits", await logitsOn(merged), live, { absolute: 1e-5, relative: 1e-5 });
+    expect(live).not.toEqual(await logitsOn(options.reference));
+    await trainer.dispose();
   });
 
   it("takes every pair once an epoch, in an order of the seed's", async () => {
@@ -262,18 +340,42 @@ describe("a trainer", () => {
 async function optionsOf(
   device: Device,
   changes: Partial<DpoConfig> = {},
-  options: Partial<DpoTrainerOptions> = {},
-): Promise<DpoTrainerOptions> {
+  options: Partial<Omit<DpoTrainerOptions, "reference">> = {},
+): Promise<DpoTrainerOptions & { readonly reference: LoadedModel }> {
+  const reference = await loadModel(device, modelFolder("gpt-neox"));
   return {
     device,
     policy: await loadModel(device, modelFolder("gpt-neox")),
-    reference: await loadModel(device, modelFolder("gpt-neox")),
+    reference,
     pairs,
     config: DpoConfig.parse({ ...config, ...changes }),
     random: Random.fromSeed(1),
     order: "given",
     ...options,
   };
+}
+
+/** Options with adapters of the fixture's settings on the reference's own weights. */
+async function adaptedOptions(device: Device, changes: Partial<DpoConfig> = {}) {
+  const { rank, alpha, targets } = fixture.adapters.lora;
+  const options = await optionsOf(device, changes);
+  const { reference } = options;
+  const lora = { rank, alpha, targets: linearTargets(reference, targets) };
+  return { ...options, reference, policy: await addLora(device, reference, lora, Random.fromSeed(2)) };
+}
+
+async function readAll({ store }: Model): Promise<Float32Array[]> {
+  return await Promise.all(store.names.map((name) => readFloats(store, name)));
+}
+
+async function logitsOn(model: Model): Promise<Values> {
+  const shape = [1, 8] as const;
+  const logits = logitsOf(model, forward(model, { shape }).hidden);
+  const program = await cpu.compile({ stores: storesOf(model), outputs: { logits } });
+  const ids = Int32Array.of(2, 3, 5, 7, 11, 13, 17, 19);
+  const results: Partial<Record<string, Values>> = await program.run({ ids, positions: plainPositions(shape) });
+  await program.dispose();
+  return results["logits"] ?? new Float32Array();
 }
 
 function lossOf({ name, labelSmoothing }: Pick<DpoFixture["runs"][number], "name" | "labelSmoothing">): DpoLossConfig {

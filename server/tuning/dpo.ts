@@ -6,7 +6,8 @@ import type { Random, RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
 import type { Values } from "../engine/graph.ts";
 import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
-import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
+import type { LoadedModel } from "../models/checkpoint.ts";
+import { trainedPartOf } from "../models/model.ts";
 import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
@@ -15,6 +16,7 @@ import { type DpoModels, DpoPrograms } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
 import { EpochBatches } from "./epoch-batches.ts";
 import { type PairLogProbs, PairScorer, pairInputs, placesOf, type TokenPair } from "./pair-batch.ts";
+import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
 
@@ -170,7 +172,7 @@ export class DpoTrainer {
   /** Saves the policy as a Hugging Face checkpoint. */
   async save(folder: string): Promise<void> {
     this.#refuseIfFailed();
-    await saveModel(this.#options.policy, folder);
+    await savePolicy(this.#options.policy, folder);
   }
 
   /** Frees the programs and the moments; the caller frees the two models. */
@@ -179,7 +181,7 @@ export class DpoTrainer {
   }
 
   get #stores(): readonly StateStore[] {
-    return [this.#options.policy.store, this.#programs.optimizer.store];
+    return [trainedPartOf(this.#options.policy).store, this.#programs.optimizer.store];
   }
 
   async #takeStep(): Promise<DpoStep> {
@@ -333,7 +335,7 @@ function checkModels({ policy, reference, pairs, config }: DpoTrainerOptions): v
     throw new DpoModelError(
       `the policy has ${policy.config.vocabSize} tokens and the reference ${reference.config.vocabSize}: they must be the same model`,
     );
-  if (policy.store === reference.store)
+  if (policy.store === reference.store && policy.adapters === undefined)
     throw new DpoModelError("policy and reference share their weights: load the reference on its own");
   const isForeign = (ids: Int32Array): boolean => ids.some((id) => id >= policy.config.vocabSize);
   const foreign = pairs.findIndex((pair) =>

@@ -5,7 +5,7 @@
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { logitsOf, type Model } from "../models/model.ts";
+import { logitsOf, type Model, storesOf } from "../models/model.ts";
 import { type BatchShape, type Episode, layOut, modelInputs } from "./completion-batch.ts";
 import { completionStates } from "./completion-scorer.ts";
 import type { OfPairs } from "./dpo-loss.ts";
@@ -80,7 +80,7 @@ export class PairScorer {
     { pairs, frozen, ...shape }: BatchShape & { readonly pairs: number; readonly frozen: boolean },
   ): Promise<PairScorer> {
     const outputs = { ...pairLogProbs(model, pairs, shape) };
-    const stores = [model.store];
+    const stores = storesOf(model);
     return new PairScorer(await device.compile({ stores, outputs, frozen: frozen ? stores : [] }), pairs, shape);
   }
 

@@ -3,6 +3,7 @@
  * The descriptions are the documentation: they also reach the JSON Schema of the experiment file.
  */
 import { z } from "zod";
+import { LoraConfig, loraInWords, withoutNullLora } from "./lora-config.ts";
 import { count } from "./sampling-config.ts";
 import type { TuningKind } from "./tuning-kind.ts";
 
@@ -46,6 +47,7 @@ const ppoFields = z.strictObject({
   schedule: z.enum(["linear", "constant"]).describe("What the learning rate does after the warm-up."),
   weightDecay: z.number().nonnegative().describe("AdamW's decoupled weight decay (0.01 in torch)."),
   maxGradientNorm: z.number().positive().describe("Gradients of every mini-batch are clipped to this global norm."),
+  lora: LoraConfig,
   gamma: share.describe("Discount of the reward of later tokens."),
   lambda: share.describe("Decay of generalized advantage estimation."),
   clipRange: z.number().positive().max(1).describe("Probability ratios are clipped to 1 plus or minus this."),
@@ -99,6 +101,7 @@ const paper: PpoConfig = {
   schedule: "linear",
   weightDecay: 0.01,
   maxGradientNorm: 1,
+  lora: null,
   gamma: 1,
   lambda: 0.95,
   clipRange: 0.2,
@@ -133,13 +136,13 @@ export const ppoPresets = { paper, quick } as const satisfies Readonly<Record<st
 
 /** The facts about PPO that need no running. */
 export const ppoTuning: TuningKind<PpoConfig> = {
-  facts: ({ kl, steps, batchSize, learningRate }) => {
+  facts: ({ kl, steps, batchSize, learningRate, lora }) => {
     const penalty =
       kl.mode === "fixed"
         ? `a KL penalty of ${kl.coefficient}`
         : `a KL penalty from ${kl.coefficient} towards ${kl.target} nats a completion`;
     return {
-      inWords: `PPO, ${steps} steps of ${batchSize} completions, learning rate ${learningRate}, ${penalty}`,
+      inWords: `PPO, ${steps} steps of ${batchSize} completions, learning rate ${learningRate}, ${penalty}${loraInWords(lora)}`,
       fewestTexts: { field: "batchSize", count: batchSize },
       steps,
       completions: steps * batchSize,
@@ -148,7 +151,7 @@ export const ppoTuning: TuningKind<PpoConfig> = {
     };
   },
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
-  keyed: ({ kind: _, ...settings }) => settings,
+  keyed: ({ kind: _, ...settings }) => withoutNullLora(settings),
 };
 
 /** Learning rate of step 0, 1, ...: transformers' linear schedule with warm-up. */

@@ -4,7 +4,7 @@ import type { Device, Program } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer } from "../engine/optimizer.ts";
 import { Generator } from "../models/generate.ts";
-import { logitsOf, type Model } from "../models/model.ts";
+import { logitsOf, type Model, storesOf, trainedPartOf } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { createValueHead, type ValueHead } from "../models/value-head.ts";
 import { type BatchShape, shapeOf } from "./completion-batch.ts";
@@ -29,9 +29,9 @@ export interface PpoPrograms {
 
 export interface PpoModels {
   readonly device: Device;
-  /** The policy, trained in place. */
+  /** The policy, trained in place: its adapters if it has any, all of its weights otherwise. */
   readonly policy: Model;
-  /** The reference, never changed. */
+  /** The reference, never changed; a policy with adapters may share its weights. */
   readonly reference: Model;
   /** Ids without a token are never sampled. */
   readonly tokenizer: Pick<Tokenizer, "vocabSize" | "unusedIds">;
@@ -50,7 +50,7 @@ export async function compilePrograms(options: PpoProgramOptions): Promise<PpoPr
   const { batchSize } = config;
   const { temperature } = sampling;
   const head = await createHead(device, policy.config.width, config, random);
-  const optimizer = await createOptimizer(device, [...policy.parameters, ...head.parameters]);
+  const optimizer = await createOptimizer(device, [...trainedPartOf(policy).parameters, ...head.parameters]);
   const sizes = { batch: batchSize, promptTokens: promptPlaces, maxNewTokens: completionPlaces };
   const sampler = await Generator.create(device, policy, { ...sizes, tokenizer });
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
@@ -87,7 +87,7 @@ async function compileTraining(
     },
     config,
   );
-  const stores = [policy.store, head.store, optimizer.store];
+  const stores = [...storesOf(policy), head.store, optimizer.store];
   return device.compile({ stores, outputs: { loss, ...reported }, updates: [optimizer.update(loss)] });
 }
 

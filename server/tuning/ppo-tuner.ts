@@ -1,4 +1,5 @@
 import type { Checkpoint } from "../runs/stage.ts";
+import { openPolicy } from "./policy.ts";
 import { createPpoTrainer, type PpoTrainer } from "./ppo.ts";
 import type { PpoConfig } from "./ppo-config.ts";
 import { makePrompts } from "./prompts.ts";
@@ -9,10 +10,11 @@ import type { TunerInput } from "./tuner.ts";
  * `PpoTrainer.restore` throw.
  */
 export async function openPpoTuner(input: TunerInput, config: PpoConfig, saved?: Checkpoint): Promise<PpoTrainer> {
-  const { texts, tokenizer, policy, sampling, text, random } = input;
-  const options = { ...sampling, ...text, bosId: policy.config.bosId };
+  const { texts, tokenizer, reference, sampling, text, random } = input;
+  const options = { ...sampling, ...text, bosId: reference.config.bosId };
   const prompts = makePrompts(texts, tokenizer, options, random.fork("prompts"));
-  const trainer = await createPpoTrainer({ ...input, prompts, config });
+  const policy = await openPolicy(input, config.lora, random.fork("adapters"));
+  const trainer = await createPpoTrainer({ ...input, policy, prompts, config });
   if (saved !== undefined) await trainer.restore(saved);
   return trainer;
 }

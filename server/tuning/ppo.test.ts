@@ -7,9 +7,11 @@ import { devicesUnderTest } from "../../test/conformance/devices.ts";
 import { type PpoRun, readPpoFixture } from "../../test/support/ppo-fixture.ts";
 import { collected } from "../../test/support/saved-state.ts";
 import { tinyOptions, tinyTokenizer } from "../../test/support/tiny-ppo.ts";
+import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { loadModel, readFloats } from "../models/checkpoint.ts";
+import { type AdaptedModel, addLora, linearTargets } from "../models/lora.ts";
 import { openSafetensors } from "../models/safetensors.ts";
 import { plainReward, type Reward } from "../rewards/reward.ts";
 import { createPpoTrainer, PpoTrainer, type PpoTrainerOptions } from "./ppo.ts";
@@ -142,6 +144,36 @@ describe("resuming", () => {
     expect(Buffer.compare(await middle.read("tensors.f32"), await end.read("tensors.f32"))).not.toBe(0);
     await uncut[Symbol.asyncDispose]();
     await resumed[Symbol.asyncDispose]();
+  });
+
+  it("goes on with adapters with the same bits, and changes nothing else of the model", async () => {
+    const adapted = async (): Promise<PpoTrainerOptions & { readonly policy: AdaptedModel }> => {
+      const options = await tinyOptions(device);
+      const lora = { rank: 2, alpha: 4, targets: linearTargets(options.reference, "all-linear") };
+      const policy = await addLora(device, options.policy, lora, Random.fromSeed(3));
+      return { ...options, policy, reference: options.policy };
+    };
+    const options = await adapted();
+    const weights = (): Promise<Float32Array> => readFloats(options.policy.store, embedding);
+    const before = await weights();
+    const uncut = await createPpoTrainer(options);
+    const { metrics: start } = await uncut.step();
+    expect(Math.abs(start.kl)).toBeLessThan(1e-3);
+    const metrics = [start];
+    const middle = await collected(uncut.capture());
+    metrics.push((await uncut.step()).metrics, (await uncut.step()).metrics);
+    expect(await weights()).toEqual(before);
+    expect(metrics[2]?.kl).not.toBe(0);
+    const resumed = await createPpoTrainer(await adapted());
+    await resumed.restore(middle);
+    expect([(await resumed.step()).metrics, (await resumed.step()).metrics]).toEqual(metrics.slice(1));
+    await resumed.save(folder);
+    const [merged, saved] = [await loadModel(device, folder), await loadModel(device, join(folder, "adapter"))];
+    const name = "gpt_neox.layers.1.mlp.dense_4h_to_h.weight";
+    expect(await readFloats(saved.store, name)).toEqual(await readFloats(merged.store, name));
+    expect(await readFloats(saved.store, name)).not.toEqual(await readFloats(options.policy.store, name));
+    expect(saved.merged?.weights).toBe(options.policy.adapters.options.targets.length);
+    for (const trainer of [uncut, resumed]) await trainer[Symbol.asyncDispose]();
   });
 
   it("refuses what is not its state, and is as it was", async () => {

@@ -7,7 +7,8 @@ import { Random, type RandomState } from "../common/random.ts";
 import type { StateStore } from "../engine/device.ts";
 import type { Values } from "../engine/graph.ts";
 import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
-import { type LoadedModel, saveModel } from "../models/checkpoint.ts";
+import type { LoadedModel } from "../models/checkpoint.ts";
+import { trainedPartOf } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { valueHeadTensors } from "../models/value-head.ts";
 import { ppoMeasures } from "../protocol/measures.ts";
@@ -15,6 +16,7 @@ import { type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import type { EpochBatches } from "./epoch-batches.ts";
+import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
@@ -187,7 +189,7 @@ export class PpoTrainer implements Tuner {
   /** Saves the policy as a Hugging Face checkpoint, with the value head under TRL's names (`v_head.summary.*`). */
   async save(folder: string): Promise<void> {
     this.#refuseIfFailed();
-    await saveModel(this.#options.policy, folder, { extra: await valueHeadTensors(this.#programs.head) });
+    await savePolicy(this.#options.policy, folder, await valueHeadTensors(this.#programs.head));
   }
 
   /** Frees the programs, the value head and the moments; the caller frees the two models. */
@@ -196,7 +198,7 @@ export class PpoTrainer implements Tuner {
   }
 
   get #stores(): readonly StateStore[] {
-    return [this.#options.policy.store, this.#programs.head.store, this.#programs.optimizer.store];
+    return [trainedPartOf(this.#options.policy).store, this.#programs.head.store, this.#programs.optimizer.store];
   }
 
   async #takeStep(): Promise<PpoStep> {
@@ -326,7 +328,7 @@ function checkModels({ policy, reference, tokenizer }: PpoTrainerOptions): void 
     throw new PpoModelError(
       `the policy has ${sizes[0]} tokens and the reference ${sizes[1]}: they must be the same model`,
     );
-  if (policy.store === reference.store)
+  if (policy.store === reference.store && policy.adapters === undefined)
     throw new PpoModelError("policy and reference share their weights: load the reference on its own");
   if (tokenizer.vocabSize > policy.config.vocabSize)
     throw new PpoModelError(

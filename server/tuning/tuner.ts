@@ -9,13 +9,13 @@ import type { Checkpoint, CheckpointContent, Metrics } from "../runs/stage.ts";
 import type { PreferencePair } from "./preference-tokens.ts";
 import type { CompletionConfig } from "./sampling-config.ts";
 
-/** Input of every tuner. The caller frees models and reward. */
+/** Input of every tuner. The caller frees the reward, and by closing the device all models. */
 export interface TunerInput extends CompletionConfig {
   readonly device: Device;
-  /** Trained in place. */
-  readonly policy: LoadedModel;
-  /** The same model with weights of its own, never changed. */
+  /** The model before tuning, never changed. */
   readonly reference: LoadedModel;
+  /** The same model with weights of its own, to be trained in place; a tuner that trains adapters does without. */
+  readonly loadPolicy: () => Promise<LoadedModel>;
   readonly tokenizer: Tokenizer;
   /** Texts to tune on; empty where the data are pairs. */
   readonly texts: readonly string[];

@@ -12,7 +12,7 @@ import { simplify } from "../../server/engine/simplify.ts";
 import { type LoadedModel, loadModel, readFloats, saveModel } from "../../server/models/checkpoint.ts";
 import { defaultSampling, Generator } from "../../server/models/generate.ts";
 import { addLora, mergeLora, unmergeLora } from "../../server/models/lora.ts";
-import { forward, logitsOf, type Model, plainPositions } from "../../server/models/model.ts";
+import { forward, logitsOf, type Model, plainPositions, storesOf } from "../../server/models/model.ts";
 import { openSafetensors, type SafetensorsFile } from "../../server/models/safetensors.ts";
 import { createValueHead } from "../../server/models/value-head.ts";
 import { expectClose } from "./close-to.ts";
@@ -134,15 +134,15 @@ describe.each(subjects)("$name on $kind equals PyTorch", ({ name, open }) => {
     const { rank, alpha, targets } = oracle.lora;
     const adapted = await addLora(device, model, { rank, alpha, targets }, Random.fromSeed(3));
     for (const target of targets) {
-      await adapted.store.write(`${target}.lora_A`, await stored.readFloat32(`lora.A.${target}`));
-      await adapted.store.write(`${target}.lora_B`, await stored.readFloat32(`lora.B.${target}`));
+      await adapted.adapters.store.write(`${target}.lora_A`, await stored.readFloat32(`lora.A.${target}`));
+      await adapted.adapters.store.write(`${target}.lora_B`, await stored.readFloat32(`lora.B.${target}`));
     }
     const expected = await stored.readFloat32("lora.logits");
-    const stores = [model.store, adapted.store];
+    const stores = storesOf(adapted);
     const loss = lossOf({ config: model.config, weights: adapted.weights }, shape);
     const [merged = loss, ...states] = simplify([
       loss,
-      ...adapted.parameters.map((spec) => ops.state(spec.name, spec.shape)),
+      ...adapted.adapters.parameters.map((spec) => ops.state(spec.name, spec.shape)),
     ]);
     const found = gradients(merged, states);
     const outputs = {
@@ -156,7 +156,7 @@ describe.each(subjects)("$name on $kind equals PyTorch", ({ name, open }) => {
     const results = await live.run(batchInputs(oracle.ids));
     expectClose("logits with adapters", results["logits"], expected, logitsTolerance);
     expectClose("loss with adapters", results["loss"], [oracle.lora.loss], logitsTolerance);
-    for (const [index, { name: parameter }] of adapted.parameters.entries()) {
+    for (const [index, { name: parameter }] of adapted.adapters.parameters.entries()) {
       const [target = "", kind = ""] = parameter.split(".lora_");
       expectClose(
         parameter,

@@ -34,6 +34,9 @@ const step = z.strictObject({
   learningRate: z.number(),
 });
 
+const values = z.record(z.string(), numbers);
+const run = { ...settings, steps: z.array(step), final: values };
+
 const ids = z.array(z.int().nonnegative());
 const fixture = z.strictObject({
   losses: z.array(losses),
@@ -47,7 +50,12 @@ const fixture = z.strictObject({
     maxTokens: z.int(),
   }),
   pairs: z.array(z.strictObject({ prompt: ids, chosen: ids, rejected: ids })),
-  runs: z.array(z.strictObject({ ...settings, steps: z.array(step), final: z.record(z.string(), numbers) })),
+  runs: z.array(z.strictObject(run)),
+  /** Adapters by their weight's name with `.lora_A` or `.lora_B`, before the first step and after the last. */
+  adapters: z.strictObject({
+    lora: z.strictObject({ rank: z.int(), alpha: z.number(), targets: z.array(z.string()), learningRate: z.number() }),
+    runs: z.array(z.strictObject({ ...run, initial: values })),
+  }),
 });
 export type DpoFixture = z.infer<typeof fixture>;
 

@@ -173,11 +173,16 @@ export function writeFile(uri: Uri, text: string): void {
 
 /** For tests: what a person answers to the next messages; undefined: nothing. */
 export const answers: (string | undefined)[] = [];
+/** For tests: what each message offered. */
+export const shownChoices: (readonly string[])[] = [];
+/** For tests: the commands that were run, with their arguments; not the ones that set VS Code's context keys. */
+export const executed: (readonly unknown[])[] = [];
 /** For tests: the messages that were shown. */
 export const messages: string[] = [];
 
 async function message(text: string, ...choices: readonly string[]): Promise<string | undefined> {
   messages.push(text);
+  shownChoices.push(choices);
   if (choices.length === 0) return undefined;
   return answers.shift();
 }
@@ -188,7 +193,11 @@ interface Editor {
   readonly selection: { readonly active: { readonly line: number } };
 }
 
-export const commands = { executeCommand: async (): Promise<void> => undefined };
+export const commands = {
+  executeCommand: async (...called: readonly unknown[]): Promise<void> => {
+    if (called[0] !== "setContext") executed.push(called);
+  },
+};
 
 export const window = {
   activeTextEditor: undefined as Editor | undefined,

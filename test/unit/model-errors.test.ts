@@ -134,13 +134,13 @@ describe("weights", () => {
     expect(String(error)).toMatch(/pytorch_model\.bin\), which can run code .* safe_serialization=True/);
   });
 
-  it("adapters alone are refused, with what to do", async () => {
+  it("adapters that say nothing are refused, with what is missing", async () => {
     const folder = await damaged({});
     await rm(join(folder, "config.json"));
     await rm(join(folder, "model.safetensors"));
     expect(String(await failure(folder))).toContain("config.json cannot be read");
     await writeFile(join(folder, "adapter_config.json"), "{}");
-    expect(String(await failure(folder))).toMatch(/^AdaptersOnlyError: .*merge_and_unload/);
+    expect(String(await failure(folder))).toMatch(/^AdapterError: .*that cannot be read: .*peft_type/s);
   });
 
   it("a folder without weights, and one that is not there, are told apart", async () => {

@@ -88,7 +88,7 @@ describe("lfp pairs grade", () => {
       expect(Number(body["max_tokens"])).toBeGreaterThanOrEqual(128);
     }
     const made = await contrasts();
-    expect(made.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5, 6].map((row) => `pairs.jsonl/${row}`));
+    expect(made.map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5].map((row) => `pairs.jsonl/${row}`));
     expect(new Set(made.map(({ group }) => group)).size).toBe(6);
     for (const { provenance } of made) {
       const { found, model, seed, gradings } = gradedProvenance.parse(provenance);
@@ -186,7 +186,7 @@ describe("lfp pairs grade", () => {
     expect(server.seen).toHaveLength(asked);
     const summary = await readFile(`${out}.summary.json`, "utf8");
     expect(summary).not.toContain(secret);
-    expect(JSON.parse(summary).dropped).toContainEqual({ id: "pairs.jsonl/1", reason: "refused", step: "rewritten" });
+    expect(JSON.parse(summary).dropped).toContainEqual({ id: "pairs.jsonl/0", reason: "refused", step: "rewritten" });
   });
 
   it("that no question gets an answer to ends with 6", async () => {

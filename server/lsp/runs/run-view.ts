@@ -5,11 +5,14 @@ import { tryJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
 import { openRegular } from "../../common/text-file.ts";
 import { message, visibleLine } from "../../common/untrusted-text.ts";
+import { estimateRun } from "../../pipeline/finished/run-estimate.ts";
 import { dictionariesOf } from "../../pipeline/finished/run-identity.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
+import { cancelTarget } from "../../runs/cancel.ts";
 import { unlessMissing } from "../../runs/files.ts";
+import { isSameProcess, type ProcessIdentity } from "../../runs/process-identity.ts";
 import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
 
@@ -26,12 +29,14 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
     const status = await runStatus(folder);
     const { record } = status;
     const events = await lastLines(runPaths(folder).events);
+    const records = record?.stages ?? [];
+    const stages = await Promise.all(records.map((stage) => viewStage(folder, stage, status, events, summaries)));
     return {
       ...base,
       state: shown(status.state),
-      stages: await Promise.all(
-        (record?.stages ?? []).map((stage) => viewStage(folder, stage, status, events, summaries)),
-      ),
+      stages,
+      overall: status.state.kind === "running" ? estimateOf(records, stages, events) : null,
+      stopping: status.work !== "gone" && (await isStopping(folder, status.process)),
       updated: record?.updated ?? null,
       hasReport: (await unlessMissing(stat(join(folder, "report.json")))) !== undefined,
       hasProbe: hasProbe(record),
@@ -39,8 +44,35 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
     };
   } catch (error) {
     const state = { kind: "unreadable", message: message(messageOf(error)) } as const;
-    return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false, dictionaries: null };
+    return { ...base, state, stages: [], updated: null, hasReport: false, hasProbe: false, ...unknown };
   }
+}
+
+/** Of a run that cannot be read. */
+const unknown = { dictionaries: null, stopping: false, overall: null } as const;
+
+/** Whether the process that works on a run was asked to stop. */
+async function isStopping(folder: string, process: ProcessIdentity | undefined): Promise<boolean> {
+  const asked = await cancelTarget(folder).catch(() => undefined);
+  return asked !== undefined && process !== undefined && isSameProcess(asked, process);
+}
+
+/** The run's progress as a whole, from its stages and from what the finished ones took. */
+function estimateOf(
+  records: readonly StageRecord[],
+  views: readonly StageView[],
+  events: readonly string[],
+): RunView["overall"] {
+  const workedMs = new Map<string, number>();
+  for (const line of events) {
+    const event = line.includes('"stage-finished"') ? parseEvent(line) : undefined;
+    if (event?.kind === "stage-finished") workedMs.set(event.stage, event.workedMs);
+  }
+  const timed = records.map(({ id, stage }, at) => {
+    const { status, progress } = views[at] ?? { status: "todo" as const, progress: null };
+    return { stage, status, progress, workedMs: workedMs.get(id) ?? null };
+  });
+  return estimateRun(timed);
 }
 
 /** Escapes control characters in the texts of `run.json`, which may come from anywhere. */

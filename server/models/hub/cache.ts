@@ -1,5 +1,5 @@
 import { copyFile, link, mkdir, rm, stat, symlink } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { readTextFile } from "../../common/text-file.ts";
 import { ModelFileError } from "../safetensors.ts";
@@ -73,6 +73,15 @@ export class HubCache {
     await mkdir(dirname(path), { recursive: true }).catch((cause) => Promise.reject(new ModelFileError(path, cause)));
     await writeFileAtomically(path, commit);
   }
+}
+
+/** The model and commit whose snapshot in a cache this folder is; undefined for any other folder. */
+export function hubReferenceOf(folder: string): { readonly id: string; readonly commit: string } | undefined {
+  const [name, snapshots, commit] = resolve(folder).split(sep).slice(-3);
+  const found = /^models--(.+)$/.exec(name ?? "");
+  if (found?.[1] === undefined || snapshots !== "snapshots" || commit === undefined || !isCommit(commit))
+    return undefined;
+  return { id: found[1].replace("--", "/"), commit };
 }
 
 /** Whether a revision is a full commit hash, whose files never change. */

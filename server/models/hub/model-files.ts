@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { readTextFile } from "../../common/text-file.ts";
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "../adapter-config.ts";
 import {
   CheckpointIndexError,
   INDEX_FILE,
@@ -18,23 +19,26 @@ import type { SnapshotFetcher } from "./snapshot.ts";
 
 /** The files beside the weights that are needed to run a model. */
 const SMALL_FILES =
-  /^((config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json|chat_template\.jinja)$/;
+  /^((config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config)\.json|chat_template\.jinja)$/;
 
-/** Whether a folder has the config and all weights. */
+/** Whether a folder has the config and all weights, of a model or of adapters. */
 export async function isWholeModel(folder: string): Promise<boolean> {
-  return (await isFile(join(folder, "config.json"))) && (await hasWeights(folder));
+  if (await isFile(join(folder, "config.json"))) return await hasWeights(folder);
+  return (await isFile(join(folder, ADAPTER_CONFIG_FILE))) && (await isFile(join(folder, ADAPTER_WEIGHTS_FILE)));
 }
 
 /**
- * Fetches config, tokenizer and safetensors into the cache, never pickles. Throws `NoWeightsError`,
+ * Fetches config, tokenizer and safetensors of a model or of adapters into the cache, never pickles. Throws `NoWeightsError`,
  * `PickleRefusedError`, `CheckpointIndexError` and what fetching throws.
  */
 export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise<void> {
   const listed = await snapshot.client.files(snapshot.commit, { recursive: false });
   const listedByPath = new Map(listed.map((file) => [file.path, file]));
   const small = listed.filter(({ path }) => SMALL_FILES.test(path));
-  const [weights, index] = [listedByPath.get(WEIGHTS_FILE), listedByPath.get(INDEX_FILE)];
-  if (!listedByPath.has("config.json")) throw new NoWeightsError(id, [...listedByPath.keys()]);
+  const isModel = listedByPath.has("config.json");
+  if (!isModel && !listedByPath.has(ADAPTER_CONFIG_FILE)) throw new NoWeightsError(id, [...listedByPath.keys()]);
+  const weights = listedByPath.get(isModel ? WEIGHTS_FILE : ADAPTER_WEIGHTS_FILE);
+  const index = isModel ? listedByPath.get(INDEX_FILE) : undefined;
 
   // Weights come last, so that a snapshot that has its weights has everything.
   if (weights) return await snapshot.fetch([...small, weights]);

@@ -2,6 +2,7 @@
 import { starterFolder } from "../../common/package-root.ts";
 import type { LensOptions } from "../../lens/options.ts";
 import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
+import { notesOn } from "../../models/checkpoint.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
@@ -23,6 +24,8 @@ export async function openPairLens(references: PairReferences, options: OpenPair
   const { resolve = { download: false }, bos, signal } = options;
   const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> => {
     const opened = await openPair(own.device, references, signal === undefined ? resolve : { ...resolve, signal });
+    for (const [which, model] of Object.entries(opened.pair))
+      for (const note of notesOn(model)) options.note?.(`${which}: ${note}`);
     return subjectOf(opened, own, bos);
   };
   return new PairLens(await openOnDevice(options, build), options);

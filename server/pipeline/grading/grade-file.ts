@@ -10,15 +10,13 @@ import { checkBounds, type EndpointSettings, usualPatience } from "../../endpoin
 import type { PatienceOptions } from "../../endpoint/patience.ts";
 import { costOf, Spend, type SpendOptions, sumOf, type Usage } from "../../endpoint/spend.ts";
 import { type CostEstimate, Estimator } from "../../grading/estimate.ts";
-import type { Asker, PairToGrade } from "../../grading/grade-pair.ts";
+import type { Asker } from "../../grading/grade-pair.ts";
 import { type GradedPairs, gradePairs } from "../../grading/grade-pairs.ts";
 import type { GradedTask } from "../../grading/gradings.ts";
 import { promptVersion } from "../../grading/questions.ts";
-import { sha256Of } from "../../runs/files.ts";
 import { Lock } from "../../runs/run-lock.ts";
-import { pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
-import { type PreferenceRows, readPreferences } from "../data/preferences.ts";
 import { AnswerJournal, cacheOf, readJournal } from "./answer-journal.ts";
+import type { PairsToGrade } from "./pairs-to-grade.ts";
 
 export interface GradeFileOptions {
   /** The preference file. */
@@ -28,8 +26,6 @@ export interface GradeFileOptions {
   readonly task: GradedTask;
   readonly endpoint: EndpointSettings;
   readonly seed: number;
-  /** The first so many pairs of the file; undefined: all. */
-  readonly limit?: number | undefined;
   /** Whether to ask again what the model refused or answered unusably before. */
   readonly again: boolean;
 }
@@ -37,27 +33,6 @@ export interface GradeFileOptions {
 /** The file that the contrasts would go to is of something else. */
 export class GradedFileError extends LfpError {
   readonly code = "input";
-}
-
-/** Pairs to grade, with what the file holds. */
-export interface PairsToGrade {
-  readonly pairs: readonly PairToGrade[];
-  readonly rows: number;
-  readonly faults: PreferenceRows["faults"];
-}
-
-/** Reads the pairs of a preference file. Messages are written out as a transcript. Throws `DataFileError`. */
-export async function readPairsToGrade(
-  { file, limit }: Pick<GradeFileOptions, "file" | "limit">,
-  signal: AbortSignal,
-): Promise<PairsToGrade> {
-  const read = await readPreferences(file, { signal });
-  const source = basename(file);
-  const pairs = read.pairs.slice(0, limit).map(({ row, preference }) => {
-    const { prompt, chosen, rejected } = pairTextsOf(preference, undefined);
-    return { id: `${source}/${row + 1}`, source, group: sha256Of(prompt).slice(0, 16), prompt, chosen, rejected };
-  });
-  return { pairs, rows: read.rows, faults: read.faults };
 }
 
 /** What grading would send and cost, without what is answered already. */
@@ -118,7 +93,7 @@ export interface GradeFileResult extends GradedPairs {
  * was answered is kept), `JournalError`, `GradedFileError`.
  */
 export async function gradeFile(
-  { pairs, rows, faults }: PairsToGrade,
+  { pairs, rows, faults, leftOut }: PairsToGrade,
   options: GradeFileOptions,
   hooks: GradeFileHooks,
 ): Promise<GradeFileResult> {
@@ -148,7 +123,7 @@ export async function gradeFile(
     await writeFileAtomically(out, linesOf(contrasts));
     const usedInAll = sumOf(journal.before, spend.used);
     const made = { task, model: endpoint.model, endpoint: checkAddress(endpoint), prompts: promptVersion, seed };
-    const counts = { rows, faults, pairs: pairs.length, contrasts: contrasts.length };
+    const counts = { rows, faults, leftOut, pairs: pairs.length, contrasts: contrasts.length };
     const written = { ...made, ...counts, ...summary, used: usedInAll, spentUsd: costOf(usedInAll, endpoint.prices) };
     await writeFileAtomically(summaryOf(out), `${JSON.stringify(written, undefined, 2)}\n`);
     return { ...graded, used: spend.used, usedInAll, spentUsd: spend.usd };

@@ -58,7 +58,8 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
         texts: ids.slice(held),
         random: context.random,
       });
-      const measured = await train(trainer, context);
+      const heldTokens = tokensIn(ids.slice(0, held), config.contextLength);
+      const measured = await train(trainer, models.length * heldTokens, context);
       const hasBos = prefixOf({ prependBos, bosId: base.config.bosId }).length > 0;
       const found = await measure(device, models, trainer, { texts: ids.slice(0, held), hasBos, measured, context });
       await writeJson(context.output, qualityFile, {
@@ -71,8 +72,16 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
   },
 };
 
-/** Trains to the end; returns the measurements in the checkpoint if the run was interrupted after training. */
-async function train(trainer: SaeTrainer, context: Context): Promise<Measured> {
+/** The tokens of texts that are cut to a length. */
+function tokensIn(texts: readonly Int32Array[], contextLength: number): number {
+  return texts.reduce((sum, { length }) => sum + Math.min(length, contextLength), 0);
+}
+
+/**
+ * Trains to the end; returns the measurements in the checkpoint if the run was interrupted after training. Progress
+ * counts `measuredTokens` after training too, so that the stage's runs once from 0 to 100 %.
+ */
+async function train(trainer: SaeTrainer, measuredTokens: number, context: Context): Promise<Measured> {
   const { resumed, log, progress, stepDone, settings } = context;
   let measured = nothingMeasured;
   if (resumed !== undefined) {
@@ -80,10 +89,11 @@ async function train(trainer: SaeTrainer, context: Context): Promise<Measured> {
     await trainer.restore({ ...state, tensors: await readFloats(resumed) });
     measured = state.measured;
   }
+  const trained = trainer.steps * settings.sae.batchTokens;
   for (let step = await trainer.step(); step !== undefined; step = await trainer.step()) {
     if (step.kind === "update") {
       if (step.step % logInterval === 0 || step.step === trainer.steps) log(lineOf(step));
-      progress(step.step * settings.sae.batchTokens, trainer.steps * settings.sae.batchTokens, "tokens");
+      progress(step.step * settings.sae.batchTokens, trained + measuredTokens, "tokens");
     }
     await stepDone(() => capture(trainer, measured));
   }
@@ -134,6 +144,8 @@ async function measure(
   trainer: SaeTrainer,
   { texts, hasBos, measured, context }: MeasureOptions,
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
+  const { contextLength, batchTokens } = context.settings.sae;
+  const [trained, held] = [trainer.steps * batchTokens, tokensIn(texts, contextLength)];
   const done = { ...measured.models };
   let known = measured.counts;
   const similarities: Autoencoders["similarities"] = [];
@@ -154,10 +166,11 @@ async function measure(
       model,
       saes: own,
       texts,
-      contextLength: context.settings.sae.contextLength,
+      contextLength,
       ...(known === null ? {} : { known }),
       onBatch: async (textsDone, counts) => {
-        context.progress(index * texts.length + textsDone, models.length * texts.length, "held-out texts");
+        const read = index * held + tokensIn(texts.slice(0, textsDone), contextLength);
+        context.progress(trained + read, trained + models.length * held, "tokens");
         await context.stepDone(() => capture(trainer, { models: done, counts: counts() }));
       },
     });

@@ -1,6 +1,6 @@
 import { type MeanInterval, meanInterval } from "../../common/mean-interval.ts";
 import type { Device } from "../../engine/device.ts";
-import { contextNote, loadModel } from "../../models/checkpoint.ts";
+import { type LoadedModel, loadModel, notesOn } from "../../models/checkpoint.ts";
 import { type Reward, scoresOf } from "../../rewards/reward.ts";
 import type { RewardKinds } from "../../rewards/rewards.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
@@ -61,16 +61,15 @@ export async function tuneModel<K>(
   const { settings, input, random, resumed, signal } = context;
   const { tuning, sampling, text } = settings;
   await withDevice(context, async (device) => {
-    const { model: policy, tokenizer } = await loadModelAndTokenizer(device, input("model"));
-    const reference = await loadModel(device, input("model"));
-    const cut = contextNote(policy);
-    if (cut !== undefined) context.message(cut);
+    const { model: reference, tokenizer } = await loadModelAndTokenizer(device, input("model"));
+    const loadPolicy = (): Promise<LoadedModel> => loadModel(device, input("model"));
+    for (const note of notesOn(reference)) context.message(note);
     const onPrepared: TunerInput["onPrepared"] = async ({ done, total, unit }, capture) => {
       context.progress(done, total, unit);
       await context.stepDone(capture);
     };
     await using reward = await openReward(device);
-    const models = { device, policy, reference, tokenizer, reward };
+    const models = { device, reference, loadPolicy, tokenizer, reward };
     const given = { ...models, ...data, sampling, text, random, signal, onPrepared };
     await using tuner = await table[tuning.kind](given, tuning, resumed);
     if (tuner.done === 0) context.log({ measures: tuner.measures });

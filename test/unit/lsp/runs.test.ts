@@ -65,6 +65,10 @@ test("a run that one server starts is followed by another within 2 s of its own 
   expect(live.changed[0]?.stages.map(({ id }) => id)).toContain("autoencoders");
   expect((await workerOf(folder))?.pid).toBe(living?.pid);
 
+  const before = live.changed.find((run) => run.folder === folder)?.overall;
+  expect(before?.share).toBeGreaterThanOrEqual(0);
+  // A second request does no harm: the run still stops at a checkpoint, and is cancelled, not interrupted.
+  expect(await second.ask(CancelRun, { folder })).toEqual({});
   expect(await second.ask(CancelRun, { folder })).toEqual({});
   await second.heard(RunsChanged, ({ changed }) => changed.some(({ state }) => state.kind === "cancelled"));
   expect(await second.ask(ResumeRun, { folder })).toEqual({ folder });

@@ -5,6 +5,7 @@ import { getPriority } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
+import { viewRun } from "../../../server/lsp/runs/run-view.ts";
 import type { RunEvent } from "../../../server/protocol/run-events.ts";
 import type { JobSpec } from "../../../server/runs/executor.ts";
 import { followEvents } from "../../../server/runs/follow.ts";
@@ -111,6 +112,18 @@ test("cancel stops a run after a checkpoint; it goes on to the same end when sta
   const files = await lastingFiles(job.runFolder);
   files.delete("experiment.json");
   expect(files).toEqual(await lastingFiles(uncut));
+});
+
+test("a run that is asked twice to stop does so after its checkpoint, and says meanwhile that it stops", async () => {
+  const runsRoot = await scratchFolder();
+  const job = await jobIn(runsRoot, { steps: 100, pauseMs: 1000 });
+  await submitRun(job);
+  await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
+  const first = cancelRun(job.runFolder);
+  await expect.poll(async () => (await viewRun(job.runFolder, new Map())).stopping, PATIENT).toBe(true);
+  await Promise.all([first, cancelRun(job.runFolder)]);
+  expect((await runStatus(job.runFolder)).state).toMatchObject({ kind: "cancelled" });
+  expect((await viewRun(job.runFolder, new Map())).stopping).toBe(false);
 });
 
 test("a run that is over, but whose process is still on its way out, is waited for and not called held", async () => {

@@ -62,7 +62,12 @@ class GrowTuner implements Tuner {
   readonly #texts: readonly string[];
   #done: number;
 
-  constructor({ policy, texts }: TunerInput, config: GrowConfig, saved: Checkpoint | undefined) {
+  constructor(
+    policy: LoadedModel,
+    { texts }: TunerInput,
+    config: GrowConfig,
+    saved: Checkpoint | undefined,
+  ) {
     this.#config = config;
     this.#policy = policy;
     this.#texts = texts;
@@ -102,7 +107,7 @@ class GrowTuner implements Tuner {
 
 /** Its row in `tuners`. */
 const tuners: TunerTable<Kinds> = {
-  grow: async (input, config, saved) => new GrowTuner(input, config, saved),
+  grow: async (input, config, saved) => new GrowTuner(await input.loadPolicy(), input, config, saved),
 };
 
 let folder = "";
