@@ -11,9 +11,11 @@ import { readAblationSet } from "../../server/lens/ablation-file.ts";
 import { readConfig } from "../../server/models/config.ts";
 import { openCheckpointTensors } from "../../server/models/safetensors.ts";
 import { loadTokenizer } from "../../server/models/tokenizer.ts";
+import { readContrastFile } from "../../server/pipeline/data/contrast-file.ts";
 import { readTexts } from "../../server/pipeline/data/texts.ts";
 import { checkExperimentText } from "../../server/pipeline/experiment/file-issues.ts";
 import { loadExperiment } from "../../server/pipeline/experiment/resolve.ts";
+import { readJournal } from "../../server/pipeline/grading/answer-journal.ts";
 import { loadProbe } from "../../server/probe/format.ts";
 import { FeatureQuery } from "../../server/protocol/features.ts";
 import { readRecord } from "../../server/runs/run-folder.ts";
@@ -121,6 +123,17 @@ async function subjects(root: string): Promise<readonly Subject[]> {
   );
   const stage = { id: "tune", stage: "tune", codeVersion: 1, status: "done" } as const;
   await writeFile(join(made, "run.json"), JSON.stringify(runRecord({ stages: [stage] })));
+  const span = { text: "Q: yes", start: 3, end: 6 };
+  const contrast = { id: "a", source: "pairs.jsonl", group: "g", positive: span, negative: span, provenance: {} };
+  await writeFile(join(made, "contrasts.jsonl"), `${JSON.stringify(contrast)}\n`);
+  const journal = [
+    { kind: "journal", version: 1 },
+    { kind: "sent", request: 0, inputTokens: 10, outputTokens: 10 },
+    { kind: "used", request: 0, inputTokens: 9, outputTokens: 1 },
+    { kind: "answer", key: "k", answer: "{}", inputTokens: 9, outputTokens: 1, source: null },
+    { kind: "unanswered", key: "l", cause: "refused" },
+  ];
+  await writeFile(join(made, "answers.jsonl"), journal.map((line) => `${JSON.stringify(line)}\n`).join(""));
   writeSyntheticStore(join(made, "features.sqlite"), { layers: 1, features: 30 });
   const tuned = join(run, "tuned");
   const starter = starterFolder();
@@ -148,6 +161,8 @@ async function subjects(root: string): Promise<readonly Subject[]> {
       folder: made,
       read: (at: string) => readTexts(join(at, name), { field: "text" }),
     })),
+    { name: "contrasts.jsonl", folder: made, read: (at) => readContrastFile(join(at, "contrasts.jsonl")) },
+    { name: "answers.jsonl", folder: made, read: (at) => readJournal(join(at, "answers.jsonl")) },
     { name: "features.sqlite", folder: made, read: readStore },
   ];
 }
