@@ -1,7 +1,8 @@
 import { dropReasons, gradingSteps } from "../grading/grade-pair.ts";
-import { type DroppedPair, droppedCounts } from "../grading/grade-pairs.ts";
+import type { DroppedPair } from "../grading/grade-pairs.ts";
 import { gradedTasks } from "../grading/gradings.ts";
 import { neutralFaults, noAnswers } from "../grading/provenance.ts";
+import { droppedCounts } from "../grading/summary.ts";
 import { resolveReference } from "../models/open.ts";
 import { faultsInWords } from "../pipeline/data/preferences.ts";
 import {

@@ -4,7 +4,6 @@ import { inTurns } from "../endpoint/in-turns.ts";
 import { quadraticKappa } from "../statistics/kappa.ts";
 import {
   type DropReason,
-  dropReasons,
   type GradeOptions,
   type GradingStep,
   gradePair,
@@ -81,14 +80,6 @@ export async function gradePairs(pairs: readonly PairToGrade[], options: GradeAl
     left: pairs.length - inOrder.length,
     stopped,
   };
-}
-
-/** Dropped pairs by reason and, where a question had no answer, by question. */
-export function droppedCounts(dropped: readonly DroppedPair[]) {
-  return countsOf(
-    dropReasons,
-    dropped.map(({ reason }) => reason),
-  );
 }
 
 /** How often each key of a table occurs, in the table's order. */

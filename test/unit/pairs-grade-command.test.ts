@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { gradedProvenance } from "../../server/grading/provenance.ts";
+import { gradedSummarySchema } from "../../server/grading/summary.ts";
 import { contrastSchema } from "../../server/tasks/contrast.ts";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../support/fake-openai.ts";
 import { gradingAnswer, textOfGrade } from "../support/grading-answers.ts";
@@ -186,7 +187,9 @@ describe("lfp pairs grade", () => {
     expect(server.seen).toHaveLength(asked);
     const summary = await readFile(`${out}.summary.json`, "utf8");
     expect(summary).not.toContain(secret);
-    expect(JSON.parse(summary).dropped).toContainEqual({ id: "pairs.jsonl/0", reason: "refused", step: "rewritten" });
+    const { dropped, agreement } = gradedSummarySchema.parse(JSON.parse(summary));
+    expect(agreement).toEqual({ answers: 9, equal: 1, kappa: 1 });
+    expect(dropped).toContainEqual({ id: "pairs.jsonl/0", reason: "refused", step: "rewritten" });
   });
 
   it("that no question gets an answer to ends with 6", async () => {

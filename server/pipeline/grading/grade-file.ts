@@ -14,6 +14,7 @@ import type { Asker } from "../../grading/grade-pair.ts";
 import { type GradedPairs, gradePairs } from "../../grading/grade-pairs.ts";
 import type { GradedTask } from "../../grading/gradings.ts";
 import { promptVersion } from "../../grading/questions.ts";
+import type { GradedSummary } from "../../grading/summary.ts";
 import { Lock } from "../../runs/run-lock.ts";
 import { AnswerJournal, cacheOf, readJournal } from "./answer-journal.ts";
 import type { PairsToGrade } from "./pairs-to-grade.ts";
@@ -124,7 +125,8 @@ export async function gradeFile(
     const usedInAll = sumOf(journal.before, spend.used);
     const made = { task, model: endpoint.model, endpoint: checkAddress(endpoint), prompts: promptVersion, seed };
     const counts = { rows, faults, leftOut, pairs: pairs.length, contrasts: contrasts.length };
-    const written = { ...made, ...counts, ...summary, used: usedInAll, spentUsd: costOf(usedInAll, endpoint.prices) };
+    const spent = { used: usedInAll, spentUsd: costOf(usedInAll, endpoint.prices) };
+    const written = { ...made, ...counts, ...summary, ...spent } satisfies GradedSummary;
     await writeFileAtomically(summaryOf(out), `${JSON.stringify(written, undefined, 2)}\n`);
     return { ...graded, used: spend.used, usedInAll, spentUsd: spend.usd };
   } finally {
