@@ -269,15 +269,47 @@ describe("lfp pairs grade", () => {
     expect(answered.length + later.length).toBe(30);
   }, 60_000);
 
-  it("ends after five unanswered questions in a row without the server's words, which quote ours", async () => {
-    intercept(({ raw }, response) => {
-      sendJson(response, 503, { error: { message: `down: ${raw}` } }, atOnce);
-      return true;
+  it.each<[string, number, (raw: string) => unknown, number, RegExp]>([
+    ["a status", 503, (raw) => ({ error: { message: `down: ${raw}` } }), 6, /left 5 .* with status 503, after 6 tries/],
+    [
+      "an error behind it",
+      200,
+      (raw) => ({ error: { message: raw } }),
+      6,
+      /left 5 .*: it answered with an error, after/,
+    ],
+    ["a model that is not there", 404, (raw) => ({ error: raw }), 4, /knows no model fake-4 \(404\)/],
+    ["a refused key", 403, (raw) => ({ error: raw }), 2, /wants a key \(403\)/],
+    ["no quota", 402, (raw) => ({ error: raw }), 6, /takes no more requests \(402\)/],
+  ])(
+    "that only gets %s says so without the server's words, which quote ours",
+    async (_, status, bodyOf, code, says) => {
+      intercept(({ raw }, response) => {
+        sendJson(response, status, bodyOf(raw), atOnce);
+        return true;
+      });
+      const ran = await runLfp(argsOf("--yes", "--concurrency", "1"));
+      expect([ran.code, ran.stdout]).toEqual([code, expect.stringMatching(says)]);
+      expect(ran.stdout + ran.stderr).not.toContain(secret);
+    },
+  );
+
+  it("of one file is one command at a time", async () => {
+    const stop = new AbortController();
+    const first = new Promise<ServerResponse>((done) => {
+      intercept((_, response) => {
+        done(response);
+        return true;
+      });
     });
-    const ran = await runLfp(argsOf("--yes", "--concurrency", "1"));
-    expect(ran.code).toBe(6);
-    expect(ran.stdout).toContain("left 5 questions in a row without an answer: it answered with status 503, after 6");
-    expect(ran.stdout + ran.stderr).not.toContain(secret);
+    const running = runLfp(argsOf("--yes", "--concurrency", "1"), { signal: stop.signal });
+    const open = await first;
+    const second = await runLfp(argsOf("--yes"));
+    expect([second.code, second.stdout]).toEqual([7, expect.stringContaining("contrasts.jsonl is held by")]);
+    stop.abort(new Error("enough"));
+    sendAnswer(open, null, { refusal: "no" });
+    expect((await running).code).toBe(75);
+    expect(server.seen).toHaveLength(1);
   });
 
   it("goes on after a torn line, refuses a damaged journal and a file that is not its own", async () => {
