@@ -62,12 +62,7 @@ class GrowTuner implements Tuner {
   readonly #texts: readonly string[];
   #done: number;
 
-  constructor(
-    policy: LoadedModel,
-    { texts }: TunerInput,
-    config: GrowConfig,
-    saved: Checkpoint | undefined,
-  ) {
+  constructor(policy: LoadedModel, { texts }: TunerInput, config: GrowConfig, saved: Checkpoint | undefined) {
     this.#config = config;
     this.#policy = policy;
     this.#texts = texts;
