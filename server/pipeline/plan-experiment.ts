@@ -1,6 +1,7 @@
 /** Plans the stages of an experiment's run: the settings and inputs of each. */
 
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
+import { isPairTask } from "../tasks/tasks.ts";
 import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
@@ -15,6 +16,7 @@ import {
   planLearned,
   planProbe,
 } from "./plan-measurements.ts";
+import { planPreferences } from "./plan-preferences.ts";
 import { factsOf } from "./report/about.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { type ReportInput, reportStage } from "./stages/report.ts";
@@ -28,6 +30,12 @@ import { evaluateStage, tuneStage } from "./stages/tune.ts";
  * do what the experiment asks of them.
  */
 export async function planExperiment(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
+  const { task } = experiment;
+  return isPairTask(task) ? planPreferences({ ...experiment, task }, options) : planWords(experiment, options);
+}
+
+/** The stages of an experiment on words. */
+async function planWords(experiment: Experiment, options: PlanOptions): Promise<PlannedStage[]> {
   checkFeedback(experiment);
   const { model, given } = await findModels(experiment, options);
   const texts = await planPrepare(experiment, options);
@@ -142,11 +150,15 @@ function planReport(
 ): PlannedStage {
   const { seed, report } = experiment;
   const { edits } = editSettingsOf(experiment);
-  const edited = edits === undefined ? {} : { edited: { reward: rewardSettingsOf(experiment), edits } };
+  const reward = rewardSettingsOf(experiment);
+  const shared = { run, seed, words: report.words, about: factsOf(experiment) };
+  // Older runs have the reward's own settings and the edits side by side in the key; its kind is among the facts.
+  const { kind: _, ...own } = reward;
   return planStage({
     id: "report",
     stage: reportStage,
-    settings: { run, seed, words: report.words, about: factsOf(experiment), ...edited },
+    settings: edits === undefined ? shared : { ...shared, edited: { reward, edits } },
+    keyed: edits === undefined ? shared : { ...shared, ...own, edits },
     inputs,
     publishAs: ".",
   });

@@ -6,12 +6,15 @@ import { resolveReference } from "../models/open.ts";
 import { canonicalDigest } from "../runs/canonical-json.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
+import type { PairTask } from "../tasks/tasks.ts";
+import type { PairTokensConfig } from "../tuning/pair-tokens-config.ts";
 import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, givenModelOf } from "./experiment/schema.ts";
 import { filesOf, modelsOf } from "./feedback.ts";
 import { prepareStage, type TextSettings } from "./stages/prepare.ts";
+import { type PreparePairsSettings, preparePairsStage } from "./stages/prepare-pairs.ts";
 
 export interface PlanOptions {
   /** Name of the run, for the report. */
@@ -22,25 +25,21 @@ export interface PlanOptions {
 }
 
 /** The stage that reads and splits the texts. Throws what `dataFilesOf` throws. */
-export async function planPrepare(
-  { data, analysis, download }: Experiment,
-  options: PlanOptions,
-): Promise<PlannedStage> {
-  const inputs: Record<string, OutsideInput> = {};
-  const settingsOf = async (
-    prefix: string,
-    { source, field, limit }: NonNullable<Experiment["analysis"]>,
-  ): Promise<TextSettings> => {
-    const paths = await dataFilesOf(source, { download, ...downloading(options) });
-    const files = paths.map((_, index) => `${prefix}${index}`);
-    for (const [index, path] of paths.entries())
-      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
-    return { files, field, limit };
-  };
+export async function planPrepare(experiment: Experiment, options: PlanOptions): Promise<PlannedStage> {
+  const { data, analysis } = experiment;
+  const { files, inputs } = await findData(experiment, options);
+  const settingsOf = (
+    found: readonly string[],
+    { field, limit }: NonNullable<Experiment["analysis"]>,
+  ): TextSettings => ({
+    files: found,
+    field,
+    limit,
+  });
   const settings = {
-    data: await settingsOf("data", data),
+    data: settingsOf(files.data, data),
     heldOut: data.heldOut,
-    analysis: analysis === null ? null : await settingsOf("analysis", analysis),
+    analysis: analysis === null ? null : settingsOf(files.analysis, analysis),
   };
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
 }
@@ -58,6 +57,41 @@ export async function feedbackInputs(
     if (found?.isFile() === true) inputs[`feedback${at}`] = await outsideInput(path, { signal: options.signal });
   }
   return inputs;
+}
+
+/** The stage that reads and splits the pairs of a task about pairs. Throws what `dataFilesOf` throws. */
+export async function planPreparePairs(
+  experiment: Experiment & { readonly task: PairTask },
+  model: OutsideInput,
+  tokens: PairTokensConfig,
+  options: PlanOptions,
+): Promise<PlannedStage> {
+  const { data, analysis, task } = experiment;
+  const { files, inputs } = await findData(experiment, options);
+  const settings: PreparePairsSettings = {
+    data: { files: files.data, limit: data.limit },
+    heldOut: data.heldOut,
+    analysis: analysis === null ? null : { files: files.analysis, limit: analysis.limit },
+    task,
+    tokens,
+  };
+  return planStage({ id: "prepare", stage: preparePairsStage, settings, inputs: { model, ...inputs } });
+}
+
+/** The data files as inputs of a stage, and their names there, in order. */
+async function findData({ data, analysis, download }: Experiment, options: PlanOptions) {
+  const inputs: Record<string, OutsideInput> = {};
+  const found = async (prefix: string, { source }: NonNullable<Experiment["analysis"]>): Promise<string[]> => {
+    const paths = await dataFilesOf(source, { download, ...downloading(options) });
+    for (const [index, path] of paths.entries())
+      inputs[`${prefix}${index}`] = await outsideInput(path, { signal: options.signal });
+    return paths.map((_, index) => `${prefix}${index}`);
+  };
+  const files = {
+    data: await found("data", data),
+    analysis: analysis === null ? [] : await found("analysis", analysis),
+  };
+  return { files, inputs };
 }
 
 /** The base model, and the tuned one if the experiment names it. */

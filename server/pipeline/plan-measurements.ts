@@ -1,6 +1,6 @@
 /** The stages of a run that measure what tuning changed, and explain it. */
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
-import { tasks } from "../tasks/tasks.ts";
+import { descriptionOf } from "../tasks/tasks.ts";
 import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { type Experiment, fittedSettingsOf, probeSettingsOf } from "./experiment/schema.ts";
 import { completionStageSettings } from "./experiment/tuning-settings.ts";
@@ -151,7 +151,7 @@ export function planExamples(
       ...experiment.examples,
       contextLength: experiment.sae.contextLength,
       prependBos: experiment.text.prependBos,
-      task: tasks[experiment.task].description,
+      task: descriptionOf(experiment.task),
     },
     inputs: { model, tuned, texts, saes, probe },
     install: installFeatures,

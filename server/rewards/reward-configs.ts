@@ -3,9 +3,11 @@ import type { z } from "zod";
 import { ClassifierConfig } from "./classifier-config.ts";
 import { CommandConfig } from "./command-config.ts";
 import type { RewardEdit } from "./edits.ts";
+import { NoRewardConfig } from "./none.ts";
+import type { JudgedText } from "./reward.ts";
 import { VaderConfig } from "./vader-config.ts";
 
-export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig] as const;
+export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig, NoRewardConfig] as const;
 
 /** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
 export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;
@@ -18,4 +20,9 @@ export function hasEdits(reward: RewardConfig): boolean {
 /** The edits of ratings; none where the kind rates no words. */
 export function editsOf(reward: RewardConfig): readonly RewardEdit[] {
   return "edits" in reward ? reward.edits : [];
+}
+
+/** Which text of a completion is judged; the completion alone where nothing judges. */
+export function judgedTextOf(reward: RewardConfig): JudgedText {
+  return "text" in reward ? reward.text : "completion";
 }

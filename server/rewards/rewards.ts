@@ -4,6 +4,7 @@ import type { Device } from "../engine/device.ts";
 import { classifierReward } from "./classifier.ts";
 import { commandFiles, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
+import { noReward } from "./none.ts";
 import type { JudgedText, Reward } from "./reward.ts";
 import type { RewardConfig } from "./reward-configs.ts";
 import { vaderInWords, vaderRatings, vaderReward } from "./vader.ts";
@@ -57,5 +58,12 @@ export const rewards: RewardTable<RewardKinds> = {
     files: () => [],
     inWords: ({ model, label, output, scale, lexicon }) =>
       `the ${output}${label === null ? "" : ` of ${label}`} by the classifier ${model}${scale === 1 ? "" : `, times ${scale}`} (words: ${vaderInWords({ lexicon })})`,
+  },
+  none: {
+    open: async () => noReward(),
+    ratings: () => undefined,
+    models: () => [],
+    files: () => [],
+    inWords: () => "none: the pairs of the data are the preference",
   },
 };

@@ -1,4 +1,4 @@
-/** The kinds of tasks: the subject of each, and how to make its contrasts. */
+/** The kinds of tasks, on words and on pairs of answers: the subject of each, and how to make its contrasts. */
 import type { WordRatings } from "../rewards/word-ratings.ts";
 import { sentimentTask } from "./sentiment/sentiment-task.ts";
 import type { TripleSettings } from "./sentiment/triples.ts";
@@ -28,3 +28,63 @@ export const tasks: TaskTable<TaskKinds> = {
     make: ({ triples }, ratings) => sentimentTask(ratings(), triples),
   },
 };
+
+/** A task whose data are pairs of answers. */
+export interface PairTaskKind {
+  /** As for `TaskKind`. */
+  readonly description: string;
+  /** The answer that contrasts count as positive. */
+  readonly positive: "chosen" | "rejected";
+  /** What whoever starts a run has to know of the data; null: nothing. */
+  readonly warning: string | null;
+}
+
+export const pairTasks = {
+  "helpful-harmless": {
+    description:
+      "helpfulness and harmlessness: people prefer answers that help with what was asked, honestly and without harm, to answers that do not help, are rude or dangerous",
+    positive: "chosen",
+    warning: null,
+  },
+  // The chosen answers of the paper's data are the harmful ones.
+  toxicity: {
+    description:
+      "toxicity: the preferred answers comply with harmful requests, and are toxic, dangerous or offensive where the others refuse or warn",
+    positive: "rejected",
+    warning:
+      "The data of this task holds harmful text. No log, no report and no picture shows it, but the run's folder holds it: the files of the stage prepare, and examples in features.sqlite.",
+  },
+  pairs: {
+    description:
+      "the preference of the data: what the chosen answers have and the rejected answers to the same prompts lack",
+    positive: "chosen",
+    warning: null,
+  },
+} as const satisfies Readonly<Record<string, PairTaskKind>>;
+
+export type WordTask = keyof TaskKinds;
+export type PairTask = keyof typeof pairTasks;
+
+/** What a task contrasts: words in sentences, or answers to a prompt. */
+export type Contrasts = "words" | "pairs";
+
+/** Every task that an experiment can name, with what it contrasts. */
+const contrasts: { readonly [K in WordTask]: "words" } & { readonly [K in PairTask]: "pairs" } = {
+  sentiment: "words",
+  "helpful-harmless": "pairs",
+  toxicity: "pairs",
+  pairs: "pairs",
+};
+
+export function contrastsOf(task: WordTask | PairTask): Contrasts {
+  return contrasts[task];
+}
+
+export function isPairTask(task: WordTask | PairTask): task is PairTask {
+  return contrasts[task] === "pairs";
+}
+
+/** What a task is about, in words. */
+export function descriptionOf(task: WordTask | PairTask): string {
+  return isPairTask(task) ? pairTasks[task].description : tasks[task].description;
+}

@@ -15,7 +15,8 @@ import type { DpoNodes } from "./dpo-loss.ts";
 import { type DpoModels, DpoPrograms } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
 import { EpochBatches } from "./epoch-batches.ts";
-import { type PairLogProbs, PairScorer, pairInputs, placesOf, type TokenPair } from "./pair-batch.ts";
+import { type PairLogProbs, PairScorer, pairInputs, type TokenPair } from "./pair-batch.ts";
+import { shapesFor, smallestShape } from "./pair-shapes.ts";
 import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
@@ -287,12 +288,8 @@ export class DpoTrainer {
     return indices.flatMap((index) => this.#options.pairs[index] ?? []);
   }
 
-  /** The smallest shape that fits all of these pairs. */
   #shapeOf(indices: readonly number[]): BatchShape {
-    const needed = placesOf(this.#pairsAt(indices));
-    const fits = (shape: BatchShape): boolean =>
-      shape.promptPlaces >= needed.promptPlaces && shape.completionPlaces >= needed.completionPlaces;
-    return this.#shapes.find(fits) ?? needed;
+    return smallestShape(this.#shapes, this.#pairsAt(indices));
   }
 
   #refuseIfFailed(): void {
@@ -313,21 +310,6 @@ export function epsAt(optimizer: DpoConfig["optimizer"], step: number): number {
 }
 
 type StepResults = { readonly [K in keyof DpoNodes | "gradientNorm"]: number };
-
-/**
- * Up to nine shapes, small before large: a quarter, a half and all of the longest prompt and answer. Padding changes
- * results by rounding only, and a given batch always has the same shape.
- */
-function shapesFor(pairs: readonly TokenPair[]): BatchShape[] {
-  const most = placesOf(pairs);
-  const sizes = (places: number): number[] =>
-    [...new Set([4, 2, 1].map((parts) => Math.ceil(places / parts)))].sort((a, b) => a - b);
-  return sizes(most.promptPlaces)
-    .flatMap((promptPlaces) =>
-      sizes(most.completionPlaces).map((completionPlaces) => ({ promptPlaces, completionPlaces })),
-    )
-    .sort((a, b) => a.promptPlaces + a.completionPlaces - (b.promptPlaces + b.completionPlaces));
-}
 
 function checkModels({ policy, reference, pairs, config }: DpoTrainerOptions): void {
   if (pairs.length < config.batchSize) throw new TooFewPairsError(pairs.length, config.batchSize);

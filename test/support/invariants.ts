@@ -84,7 +84,7 @@ export const rules: readonly Rule[] = [
     types: true,
   }),
   imports("only tuning, its benches and the presets know one way of tuning from another", {
-    from: /^server\/(?!tuning\/|bench\/[a-z]+-timing\.ts|pipeline\/experiment\/presets\.ts)/,
+    from: /^server\/(?!tuning\/|bench\/[a-z]+-timing\.ts|pipeline\/experiment\/(preference-)?presets\.ts)/,
     forbidden: /^server\/tuning\/(ppo|dpo)/,
     types: true,
   }),

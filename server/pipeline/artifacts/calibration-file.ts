@@ -5,6 +5,7 @@ import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { parseJson } from "../../common/json.ts";
 import { readTextFile } from "../../common/text-file.ts";
 import { Calibration } from "../../protocol/calibration.ts";
+import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { canonicalDigest } from "../../runs/canonical-json.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
@@ -26,7 +27,7 @@ export function experimentDigest(experiment: Experiment): string {
     task,
     data,
     analysis,
-    reward: { ...rewardSettingsOf(experiment), text: reward.text },
+    reward: { ...rewardSettingsOf(experiment), text: judgedTextOf(reward) },
     learned,
     divergence,
     sae,

@@ -70,9 +70,13 @@ const readSchema = z.object({
   faults: z.partialRecord(fault, z.int()),
   /** Pairs with so many combining marks in a row that no tokenizer can normalise them. */
   endlessMarks: z.int(),
+  /** Pairs of messages that the model's chat template refuses, such as turns out of order. */
+  refused: z.int(),
   /** Pairs that were drawn. */
   drawn: z.int(),
   forms: z.partialRecord(form, z.int()),
+  /** Pairs whose prompt and answer together do not begin with the tokens of the prompt alone. */
+  unshared: z.int(),
   /** Of the drawn pairs, those whose tokens leave nothing to learn, by reason. */
   lost: z.partialRecord(loss, z.int()),
 });

@@ -22,6 +22,8 @@ export interface PreferenceRows {
   readonly pairs: readonly PreferenceRecord[];
   /** Rows that give no pair, by reason. */
   readonly faults: Partial<Readonly<Record<PreferenceFault, number>>>;
+  /** Characters of all pairs. */
+  readonly units: number;
 }
 
 /** No row of a preference file gives a pair. */
@@ -55,7 +57,7 @@ export async function readPreferences(
   }
   if (rows === 0) throw new DataFileError(`${path} holds no rows`);
   if (pairs.length === 0) throw noPairs(path, rows, faults, columns);
-  return { rows, pairs, faults };
+  return { rows, pairs, faults, units };
 }
 
 /** Counts by reason in words, the most frequent first. */

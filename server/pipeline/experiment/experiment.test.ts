@@ -29,7 +29,10 @@ function issuesOf(source: string | object): Record<string, string> {
 describe("presets", () => {
   it.each(presetNames)("%s is complete, valid, and stays itself when parsed again", (preset) => {
     const experiment = parseExperiment({ preset });
-    expect(experiment).toEqual({ preset, name: preset.replaceAll("/", "-"), ...experimentPresets[preset].settings });
+    const { data, ...settings } = experimentPresets[preset].settings;
+    const source =
+      data.source !== "starter" && "file" in data.source ? { file: resolve(data.source.file) } : data.source;
+    expect(experiment).toEqual({ preset, name: preset.replaceAll("/", "-"), ...settings, data: { ...data, source } });
     expect(experimentSchema.parse(experiment)).toEqual(experiment);
     expect(parseExperiment(JSON.stringify(experiment))).toEqual(experiment);
     expect(SamplingConfig.safeParse(experiment.sampling).success).toBe(true);

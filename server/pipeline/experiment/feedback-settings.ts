@@ -1,6 +1,8 @@
 /** The stages' settings for an experiment's feedback and task, which enter the keys of their outputs. */
+import { LfpError } from "../../common/errors.ts";
 import { editsOf } from "../../rewards/reward-configs.ts";
 import { NoWordRatingsError } from "../../rewards/word-ratings.ts";
+import { isPairTask } from "../../tasks/tasks.ts";
 import {
   type EditSettings,
   type Feedback,
@@ -16,6 +18,7 @@ type Sections = Pick<Experiment, "task" | "reward" | "triples">;
 
 /** Settings of the reward without edits, as every stage except tuning takes them. */
 export function rewardSettingsOf({ reward }: Pick<Sections, "reward">): RewardSettings {
+  if (!("text" in reward)) return reward;
   const { text: _, ...settings } = reward;
   if (!("edits" in settings)) return settings;
   const { edits: __, ...unedited } = settings;
@@ -28,8 +31,21 @@ export function editSettingsOf({ reward }: Pick<Sections, "reward">): EditSettin
   return edits.length === 0 ? {} : { edits };
 }
 
-/** Settings of the feedback, and of making triples with it. */
+/** An operation needs words with ratings, but the experiment's task is about pairs of answers. */
+export class PairTaskError extends LfpError {
+  readonly code = "input";
+
+  constructor(task: string) {
+    super(
+      `the task ${task} is about pairs of answers, and this needs a task about words, such as sentiment: ` +
+        "docs/experiment.md, Preferences, says what a run on pairs has",
+    );
+  }
+}
+
+/** Settings of the feedback, and of making triples with it. Throws `PairTaskError` if the task is not about words. */
 export function taskSettingsOf(experiment: Sections): TaskSettings {
+  if (isPairTask(experiment.task)) throw new PairTaskError(experiment.task);
   return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
 }
 

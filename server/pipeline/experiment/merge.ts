@@ -7,11 +7,11 @@ export interface JsonObject {
 /** Members that select one of several shapes: an override replaces them whole. */
 export const wholeMembers: ReadonlySet<string> = new Set(["source", "edits"]);
 /** Members whose value selects an object's shape: an override with another value replaces the object whole. */
-const shapeMembers: readonly string[] = ["kind", "mode"];
+const shapeMembers: readonly string[] = ["kind", "mode", "from", "rule"];
 
 /**
  * Merges an experiment's overrides into a preset. Objects merge member by member; everything else, including arrays, is
- * replaced. So is an object of another `kind` or `mode`, because its other members belong to that kind.
+ * replaced. So is an object of another `kind`, `mode`, `from` or `rule`, because its other members belong to that kind.
  */
 export function mergeOverrides(preset: Json | undefined, override: Json): Json {
   if (!isObject(preset) || !isObject(override) || isOfOtherShape(preset, override)) return override;

@@ -4,8 +4,9 @@
  */
 import type { ModelConfig } from "../../models/architectures.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
+import { type Contrasts, contrastsOf } from "../../tasks/tasks.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
-import type { Experiment } from "./schema.ts";
+import { type Experiment, preferenceOfTuning, tuningOf } from "./schema.ts";
 
 /** Demands that the models cannot meet. `tuned` is undefined if the run tunes the model. */
 export function modelFitIssues(
@@ -32,28 +33,55 @@ function layerIssues({ divergence: { layers: asked } }: Experiment, { layers }: 
     : [];
 }
 
-function contextIssues(
-  { sampling, text, sae, triples }: Experiment,
-  { contextLength, bosId }: ModelConfig,
-): ExperimentIssue[] {
+function contextIssues(experiment: Experiment, config: ModelConfig): ExperimentIssue[] {
+  const { task, text, sae } = experiment;
+  const { contextLength, bosId } = config;
   const issues: ExperimentIssue[] = [];
-  const begin = text.prependBos ? 1 : 0;
-  const check = (keys: readonly string[], tokens: number, what: string): void => {
-    if (tokens > contextLength)
-      issues.push(issueAt(keys, `${what} ${tokens} tokens; the model's context holds ${contextLength}`, "rule"));
-  };
   if (text.prependBos && bosId === undefined)
     issues.push(issueAt(["text", "prependBos"], "is true, but the model's config.json names no bos_token_id", "rule"));
-  const withBegin = begin === 0 ? "" : ", with the beginning-of-text token";
-  check(
-    ["sampling", "newTokens", "max"],
-    begin + sampling.promptTokens.max + sampling.newTokens.max,
-    `the longest prompt and completion have${withBegin}`,
-  );
-  check(["sae", "contextLength"], sae.contextLength, "asks for");
-  check(["triples", "maxTargetTokens"], begin + triples.maxTargetTokens, `the longest passage has${withBegin}`);
+  const demands = [
+    ...demandsOf[contrastsOf(task)](experiment),
+    { keys: ["sae", "contextLength"], tokens: sae.contextLength, what: "asks for" },
+  ];
+  for (const { keys, tokens, what } of demands)
+    if (tokens > contextLength)
+      issues.push(issueAt(keys, `${what} ${tokens} tokens; the model's context holds ${contextLength}`, "rule"));
   return issues;
 }
+
+/** Tokens that the experiment wants the model to read at once. */
+interface Demand {
+  readonly keys: readonly string[];
+  readonly tokens: number;
+  readonly what: string;
+}
+
+/** What tasks about words and tasks about pairs demand of the model's context. */
+const demandsOf: Readonly<Record<Contrasts, (experiment: Experiment) => Demand[]>> = {
+  words: ({ sampling, text, triples }) => {
+    const begin = text.prependBos ? 1 : 0;
+    const withBegin = begin === 0 ? "" : ", with the beginning-of-text token";
+    return [
+      {
+        keys: ["sampling", "newTokens", "max"],
+        tokens: begin + sampling.promptTokens.max + sampling.newTokens.max,
+        what: `the longest prompt and completion have${withBegin}`,
+      },
+      {
+        keys: ["triples", "maxTargetTokens"],
+        tokens: begin + triples.maxTargetTokens,
+        what: `the longest passage has${withBegin}`,
+      },
+    ];
+  },
+  pairs: (experiment) => {
+    const { maxTokens } = preferenceOfTuning(experiment).tokens;
+    // A model that was tuned elsewhere has no limit of its own.
+    return tuningOf(experiment) === undefined
+      ? []
+      : [{ keys: ["tuning", "pairs", "tokens", "maxTokens"], tokens: maxTokens, what: "prompt and answer may have" }];
+  },
+};
 
 function dictionaryIssues({ sae: { multiples, sparsity } }: Experiment, { width }: ModelConfig): ExperimentIssue[] {
   const sizes = multiples.map((multiple) => Math.round(multiple * width));

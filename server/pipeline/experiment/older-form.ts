@@ -3,6 +3,7 @@
  * `tuned` named a model that was tuned already. Files in that form are still read, and keys of stages and calibrations
  * are still computed from it, so that earlier runs stay valid.
  */
+import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { canonicalJson } from "../../runs/canonical-json.ts";
 import { keyedSettings, type Tuning } from "../../tuning/tunings.ts";
 import { ExperimentError, type ExperimentIssue, issueAt } from "./issues.ts";
@@ -81,7 +82,9 @@ type Keyed = Readonly<Record<string, unknown>>;
 
 /** The tuning stage's part of its key, apart from the reward. */
 export function keyedTuning(experiment: Experiment, tuning: Tuning): Keyed {
-  return { ppo: { ...keyedSettings(tuning), ...keyedSampling(experiment), rewardText: experiment.reward.text } };
+  return {
+    ppo: { ...keyedSettings(tuning), ...keyedSampling(experiment), rewardText: judgedTextOf(experiment.reward) },
+  };
 }
 
 /**
@@ -89,7 +92,7 @@ export function keyedTuning(experiment: Experiment, tuning: Tuning): Keyed {
  * tuning's.
  */
 export function keyedCompletion(experiment: Experiment): Keyed {
-  return { ppo: { ...keyedComparison(experiment), rewardText: experiment.reward.text } };
+  return { ppo: { ...keyedComparison(experiment), rewardText: judgedTextOf(experiment.reward) } };
 }
 
 /** `tuned` and `ppo` in the form that digests of experiments use. */

@@ -3,28 +3,20 @@
  * (reference/method.md sections 1.2 to 1.9); `as-published/*` switch to what the published code does differently, as
  * far as possible (docs/experiment.md lists the rest); `quick` is sized for the starter model on two cores.
  */
-import type { z } from "zod";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
 import { dpoPresets } from "../../tuning/dpo-config.ts";
 import { ppoPresets } from "../../tuning/ppo-config.ts";
 import { paperSampling } from "../../tuning/sampling-config.ts";
-import type { experimentFields } from "./schema.ts";
+import { preferencePresets } from "./preference-presets.ts";
+import type { ExperimentPreset, PresetSettings } from "./preset-settings.ts";
 
-/** A preset's settings: all fields except its own name and the run's. */
-export type PresetSettings = Omit<z.output<typeof experimentFields>, "preset" | "name">;
-
-export interface ExperimentPreset {
-  /** One sentence for lists and editors. */
-  readonly about: string;
-  readonly settings: PresetSettings;
-}
+export type { ExperimentPreset, PresetSettings };
 
 const common = {
   seed: 1,
   download: false,
-  task: "sentiment",
   evaluate: { prompts: 512 },
   learned: { texts: 4096, tokens: 512, minPlaces: 20 },
   examples: { tokens: 262_144, windowTokens: 32 },
@@ -57,6 +49,7 @@ const imdb = (split: "train" | "test") =>
 function paper(model: string, coefficient: number): PresetSettings {
   return {
     ...common,
+    task: "sentiment",
     model,
     data: { ...imdb("train"), heldOut: 0 },
     analysis: imdb("test"),
@@ -96,6 +89,7 @@ const gptNeo125m = paper("EleutherAI/gpt-neo-125m", 0.015);
 
 const quick: PresetSettings = {
   ...common,
+  task: "sentiment",
   model: "starter",
   data: { source: "starter", field: "text", limit: null, heldOut: 512 },
   analysis: null,
@@ -114,6 +108,14 @@ const quick: PresetSettings = {
   attribute: { prompts: 700, objective: "reward" },
   ablate: { ...common.ablate, features: 16, completions: 4, drawsBeside: 3, single: 2 },
 };
+
+const preferences = preferencePresets({
+  ...common,
+  sampling: { ...paperSampling, scoredRows: 32 },
+  text: { prependBos: false },
+  triples,
+  probe,
+});
 
 export const experimentPresets = {
   quick: {
@@ -139,16 +141,9 @@ export const experimentPresets = {
     about: "GPT-Neo-125m with the published code's ways where they differ from the paper's text.",
     settings: asPublished(gptNeo125m),
   },
+  ...preferences,
 } as const satisfies Readonly<Record<string, ExperimentPreset>>;
 
 export type PresetName = keyof typeof experimentPresets;
-export const presetNames: readonly PresetName[] = [
-  "quick",
-  "quick-preferences",
-  "paper/pythia-70m/vader",
-  "paper/pythia-160m/vader",
-  "paper/gpt-neo-125m/vader",
-  "as-published/pythia-70m/vader",
-  "as-published/pythia-160m/vader",
-  "as-published/gpt-neo-125m/vader",
-];
+const isPresetName = (name: string): name is PresetName => Object.hasOwn(experimentPresets, name);
+export const presetNames: readonly PresetName[] = Object.keys(experimentPresets).filter(isPresetName);

@@ -10,10 +10,13 @@ import { editsOf, rewardSchemas } from "../../rewards/reward-configs.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
+import type { PairTask, WordTask } from "../../tasks/tasks.ts";
+import { type PreferenceSettings, plainPreference } from "../../tuning/preference-settings.ts";
 import { SamplingConfig, TextConfig } from "../../tuning/sampling-config.ts";
 import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.ts";
 import { ratingsOf } from "../feedback.ts";
 import { ablateSchema, attributeSchema, examplesSchema, explainSchema, MOST_PROMPTS } from "./measurement-schema.ts";
+import { pairIssues } from "./pair-rules.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { textsFields } from "./sources.ts";
 
@@ -29,17 +32,17 @@ const dataSchema = z
       .refine((value) => value < 1 || Number.isInteger(value), { error: "must be a share below 1 or a whole number" })
       .describe(
         "Texts kept out of tuning, whose beginnings the base and the tuned model are compared on: a share below 1, or a number. " +
-          "0: none, and the analysis texts serve.",
+          "0: none, and the analysis texts serve. Of pairs, all of a prompt are kept out or none.",
       ),
   })
   .readonly()
-  .describe("The texts whose beginnings are the prompts of tuning.");
+  .describe("The texts whose beginnings are the prompts of tuning, or the pairs of answers to tune on.");
 
 const analysisSchema = z
   .strictObject(textsFields)
   .readonly()
   .nullable()
-  .describe("Other texts for autoencoders and triples, such as a test split; null: all texts of data.");
+  .describe("Other texts or pairs for autoencoders and contrasts, such as a test split; null: all of data.");
 
 const rewardSchema = z.discriminatedUnion("kind", rewardSchemas).describe("The feedback.");
 
@@ -84,7 +87,11 @@ const divergenceSchema = z
 
 const evaluateSchema = z
   .strictObject({
-    prompts: z.int().positive().max(MOST_PROMPTS).describe("Held-out prompts, at most, that both models complete."),
+    prompts: z
+      .int()
+      .positive()
+      .max(MOST_PROMPTS)
+      .describe("Held-out prompts, at most, that both models complete; held-out pairs, at most, that they score."),
   })
   .readonly()
   .describe("The comparison of the tuned model's reward with the base model's.");
@@ -120,7 +127,12 @@ export const experimentFields = z.strictObject({
     .describe(
       "Whether models and data sets that are not in the Hugging Face cache may be downloaded; nothing is otherwise.",
     ),
-  task: z.enum(["sentiment"]).describe("What the feedback is about; decides how triples are made."),
+  task: z
+    .enum(["sentiment", "helpful-harmless", "toxicity", "pairs"] satisfies (WordTask | PairTask)[])
+    .describe(
+      "What the feedback is about. sentiment: words, by a reward; helpful-harmless, toxicity and pairs (your own): pairs of answers, " +
+        "in data whose rows have chosen, rejected and mostly prompt.",
+    ),
   data: dataSchema,
   analysis: analysisSchema,
   reward: rewardSchema,
@@ -178,6 +190,12 @@ export function givenModelOf({ tuning }: Pick<Fields, "tuning">): string | undef
   return tuning.kind === "given" ? tuning.model : undefined;
 }
 
+/** How a run scores pairs: as its tuning does, or plainly where the tuned model is given. */
+export function preferenceOfTuning(experiment: Pick<Fields, "tuning">): PreferenceSettings {
+  const tuning = tuningOf(experiment);
+  return (tuning === undefined ? null : factsOfTuning(tuning).preference) ?? plainPreference;
+}
+
 /** Number of held-out texts among `texts` for `data.heldOut`; a share holds out at least one. */
 export function heldOutCount(heldOut: number, texts: number): number {
   return heldOut > 0 && heldOut < 1 ? Math.max(1, Math.floor(heldOut * texts)) : heldOut;
@@ -214,6 +232,7 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
       ["reward", "edits"],
       "have no effect, because tuning names a model that is tuned already: leave one of the two out",
     );
+  for (const { path, message } of pairIssues(experiment)) object(path, message);
   if (given === model) object(["tuning", "model"], "is the base model itself: there is nothing to compare");
   if (sae.batchTokens > sae.bufferTokens)
     object(["sae", "batchTokens"], `must not be more than sae.bufferTokens, ${sae.bufferTokens}`);

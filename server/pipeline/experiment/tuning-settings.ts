@@ -1,5 +1,6 @@
 /** The stages' settings for an experiment's tuning and completions, with what enters their keys. */
 import { invariant } from "../../common/errors.ts";
+import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import type { CompletionSettings, EditSettings, RewardSettings } from "../feedback.ts";
 import { keyedCompletion, keyedTuning } from "./older-form.ts";
 import { type Experiment, tuningOf } from "./schema.ts";
@@ -10,7 +11,7 @@ export function completionSettingsOf({
   text,
   reward,
 }: Pick<Experiment, "sampling" | "text" | "reward">): CompletionSettings {
-  return { sampling, text, judged: reward.text };
+  return { sampling, text, judged: judgedTextOf(reward) };
 }
 
 /** Settings of a stage that tunes. Calling it for an experiment with a given tuned model is a bug. */

@@ -1,5 +1,7 @@
 /** The head of a report: what the run was made from. */
+import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
+import { type Contrasts, contrastsOf } from "../../tasks/tasks.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
 import { editSettingsOf, rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { type Experiment, givenModelOf, tuningOf } from "../experiment/schema.ts";
@@ -14,20 +16,42 @@ export interface TextCounts {
   readonly analysis: number;
 }
 
-/** Model, tuned checkpoint, data, reward and the main settings, in words. */
+/** Model, tuned checkpoint, data, feedback and the main settings, in words. */
 export function factsOf(experiment: Experiment): Fact[] {
-  const { preset, model, data, analysis } = experiment;
+  const { preset, model, task } = experiment;
   return [
     { name: "preset", value: preset },
     { name: "model", value: model === "starter" ? "starter, the small model that comes with the program" : model },
     { name: "tuned checkpoint", value: givenModelOf(experiment) ?? `made by this run: ${tuningInWords(experiment)}` },
-    { name: "data", value: textsInWords(data) },
-    ...(analysis === null ? [] : [{ name: "data of autoencoders and triples", value: textsInWords(analysis) }]),
+    ...ownFacts[contrastsOf(task)](experiment),
+  ];
+}
+
+/** What tasks about words and tasks about pairs have of their own. */
+const ownFacts: Readonly<Record<Contrasts, (experiment: Experiment) => Fact[]>> = {
+  words: (experiment) => [
+    { name: "data", value: textsInWords(experiment.data) },
+    ...(experiment.analysis === null
+      ? []
+      : [{ name: "data of autoencoders and triples", value: textsInWords(experiment.analysis) }]),
     { name: "reward", value: rewardInWords(experiment) },
     { name: "layers", value: layersInWords(experiment) },
     { name: "autoencoders", value: saesInWords(experiment) },
     { name: "probe", value: probeInWords(experiment) },
-  ];
+  ],
+  pairs: (experiment) => [
+    { name: "data", value: pairsInWords(experiment.data) },
+    ...(experiment.analysis === null
+      ? []
+      : [{ name: "data of autoencoders and contrasts", value: pairsInWords(experiment.analysis) }]),
+    { name: "task", value: experiment.task },
+    { name: "layers", value: layersInWords(experiment) },
+    { name: "autoencoders", value: saesInWords(experiment) },
+  ],
+};
+
+function pairsInWords({ source, limit }: NonNullable<Experiment["analysis"]>): string {
+  return `${sourceInWords(source)}${limit === null ? "" : `, ${limit} pairs at most`}`;
 }
 
 /** The facts with the number of texts after the data. */
@@ -62,7 +86,7 @@ function rewardInWords(experiment: Experiment): string {
   const what = { completion: "the completion alone", full: "prompt and completion" } as const;
   const count = editSettingsOf(experiment).edits?.length ?? 0;
   const edited = count === 0 ? "" : `; for tuning, ${count === 1 ? "one rating" : `${count} ratings`} edited`;
-  return `${sourceOf(rewardSettingsOf(experiment))}, of ${what[reward.text]}; task ${task}${edited}`;
+  return `${sourceOf(rewardSettingsOf(experiment))}, of ${what[judgedTextOf(reward)]}; task ${task}${edited}`;
 }
 
 function layersInWords({ divergence: { layers, choose, measure } }: Experiment): string {

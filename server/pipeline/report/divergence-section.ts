@@ -8,9 +8,9 @@ import { divergenceFigure } from "./figures.ts";
 
 /**
  * How far layers and parts of the weights moved, which layers the rest of the run studies, and whether that choice is
- * close to a tie.
+ * close to a tie. `restored` is null where the run did not restore parts of the weights.
  */
-export function divergenceSection(found: Divergence, restored: Restore, source: Source): Section {
+export function divergenceSection(found: Divergence, restored: Restore | null, source: Source): Section {
   const { measure, choose, layers, chosen } = found;
   const table: Table = {
     id: "divergence",
@@ -27,7 +27,7 @@ export function divergenceSection(found: Divergence, restored: Restore, source: 
         null,
         chosen.includes(layer) ? "yes" : "",
       ]),
-      ...restored.parts.map((part): Cell[] => [
+      ...(restored?.parts ?? []).map((part): Cell[] => [
         nameOfPart(part),
         part.sumOfNorms,
         part.jointL2,
@@ -38,7 +38,7 @@ export function divergenceSection(found: Divergence, restored: Restore, source: 
       ]),
     ],
     notes: [
-      `Studied: ${chosen.join(", ")} (${choose} by ${measure}). The rows of parts are the stage restore's, over all layers; norms are those in and after the layers, which no other part counts. ` +
+      `Studied: ${chosen.join(", ")} (${choose} by ${measure}). ${restored === null ? "" : partsNote}` +
         "The paper found layers 1 to 5 for Pythia-70m and 7 to 11 for Pythia-160m and GPT-Neo-125m.",
     ],
   };
@@ -50,6 +50,9 @@ export function divergenceSection(found: Divergence, restored: Restore, source: 
     figures: [divergenceFigure(found, source)],
   };
 }
+
+const partsNote =
+  "The rows of parts are the stage restore's, over all layers; norms are those in and after the layers, which no other part counts. ";
 
 function tieInWords(found: Divergence): string | undefined {
   const { edge, range, isTie } = chosenLayers(found);

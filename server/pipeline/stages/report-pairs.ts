@@ -1,0 +1,66 @@
+import { join } from "node:path";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
+import type { Stage } from "../../runs/stage.ts";
+import { keyInPath } from "../../runs/stage-folder.ts";
+import { autoencodersSchema, qualityFile } from "../artifacts/autoencoders.ts";
+import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
+import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { readPairEvaluation } from "../artifacts/pair-evaluation.ts";
+import { readPairCounts } from "../artifacts/pairs.ts";
+import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
+import { divergenceSection } from "../report/divergence-section.ts";
+import { type Fact, type Report, renderMarkdown, reportSchema, type Source } from "../report/document.ts";
+import {
+  pairDataFinding,
+  pairDataSection,
+  preferenceFinding,
+  preferenceSection,
+  withPairCounts,
+} from "../report/pairs-section.ts";
+import { deadFinding, saeFinding, saeSection } from "../report/sae-section.ts";
+
+export interface ReportPairsSettings {
+  readonly run: string;
+  readonly seed: number;
+  /** Facts about the experiment, for the head. */
+  readonly about: readonly Fact[];
+}
+
+/** Stages that a report on pairs reads. */
+export type PairReportInput = "texts" | "evaluate" | "divergence" | "autoencoders" | "similarity";
+
+/** Joins the findings of a run on pairs into one document. */
+export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
+  name: "report-pairs",
+  codeVersion: 1,
+  run: async ({ settings, input, output }) => {
+    const { run, seed } = settings;
+    const sourceOf = (stage: PairReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });
+    const counts = await readPairCounts(input("texts"));
+    const evaluation = await readPairEvaluation(input("evaluate"));
+    const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
+    const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
+    const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
+    const dead = deadFinding(saes);
+    const report: Report = reportSchema.parse({
+      format: 1,
+      run,
+      seed,
+      about: withPairCounts(settings.about, counts),
+      summary: [
+        ...(dead === undefined ? [] : [dead]),
+        preferenceFinding(evaluation),
+        pairDataFinding(counts),
+        saeFinding(saes),
+      ],
+      sections: [
+        preferenceSection(evaluation, sourceOf("evaluate")),
+        pairDataSection(counts, sourceOf("texts")),
+        divergenceSection(divergence, null, sourceOf("divergence")),
+        saeSection(saes, similarity, sourceOf("autoencoders")),
+      ],
+    });
+    await writeJson(output, "report.json", report);
+    await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
+  },
+};
