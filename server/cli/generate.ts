@@ -1,10 +1,13 @@
 import { LfpError, messageOf } from "../common/errors.ts";
-import { readTextFile } from "../common/text-file.ts";
+import { readStandardInput, readTextFile } from "../common/text-file.ts";
 import { visible } from "../common/untrusted-text.ts";
+import { stoppingAtMessages } from "../models/chat-end.ts";
+import { loadChatTemplate, NoChatTemplateError } from "../models/chat-template.ts";
 import { notesOn } from "../models/checkpoint.ts";
-import { type ContinuedText, continueTexts } from "../models/continue-texts.ts";
+import { type ContinuedText, type ContinueOptions, continueTexts } from "../models/continue-texts.ts";
 import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { asked as askedBy, conversationOf, written } from "./conversations.ts";
 import { downloadOption, progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
@@ -14,7 +17,10 @@ const options = {
   model: option.required("MODEL", "`starter`, a folder with a checkpoint, or a hub id (owner/name[@revision])"),
   download: downloadOption,
   prompt: option.texts("TEXT", "a text to continue"),
-  "prompt-file": option.text("FILE", "a file of prompts, one a line; empty lines are left out"),
+  "prompt-file": option.text("FILE", "a file of prompts, one a line; empty lines are left out; - reads standard input"),
+  chat: option.flag(
+    "answer by the model's chat template: a prompt is a message of the user, a line of the file a conversation as JSON",
+  ),
   "max-new-tokens": option.integer("the most new tokens for each prompt", 40, { min: 1 }),
   "min-new-tokens": option.integer("no end of text before so many new tokens", 0, { min: 0 }),
   temperature: option.number("divides the logits; 0 takes the most probable token always", 1, { min: 0 }),
@@ -29,60 +35,113 @@ const options = {
 };
 
 export const generate = defineCommand({
-  usage: "--model MODEL (--prompt TEXT... | --prompt-file FILE) [options]",
+  usage: "--model MODEL (--prompt TEXT... | --prompt-file FILE) [--chat] [options]",
   about:
     "Loads a model and its tokenizer and prints each prompt with its continuation. GPT-NeoX (Pythia), GPT-Neo and Gemma " +
-    "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.",
+    "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.\n\n" +
+    "With --chat it prints the model's answers to conversations, which its chat template writes out.",
   options,
   run: async (given): Promise<CommandResult> => {
     const { options: chosen, signal, note } = given;
-    const [fewest, most] = [chosen["min-new-tokens"], chosen["max-new-tokens"]];
-    if (fewest > most) throw new UsageError(`--min-new-tokens is ${fewest}, above --max-new-tokens, ${most}`);
-    const prompts = await promptsOf(given);
+    checkTogether(chosen);
+    const asked = await promptsOf(given);
     const { folder, id, commit } = await resolveReference(chosen.model, {
       download: chosen.download,
       onProgress: progressNotes(given.note),
       signal,
       env: given.env,
     });
+    const chat = chosen.chat ? await chatOf(folder, asked) : undefined;
     return await withDevice({ ...chosen, signal, note, env: given.env }, async (device) => {
       const opened = await openModel(device, folder);
       for (const line of notesOn(opened.model)) note(`${chosen.model}: ${line}`);
-      const texts = await continueTexts(device, opened, prompts, {
-        maxNewTokens: most,
-        minNewTokens: fewest,
-        temperature: chosen.greedy ? 0 : chosen.temperature,
-        topK: chosen["top-k"],
-        topP: chosen["top-p"],
-        seed: chosen.seed,
-        bos: !chosen["no-bos"],
+      const { tokenizer } = opened;
+      const model = chat === undefined ? opened.model : await stoppingAtMessages(opened.model, folder, tokenizer);
+      const prompts = chat?.prompts ?? asked.map(({ text }) => text);
+      const texts = await continueTexts(device, { model, tokenizer }, prompts, {
+        ...samplingOf(chosen),
+        templated: chat !== undefined,
         signal,
       });
-      const model = { reference: chosen.model, folder, ...(id === undefined ? {} : { id, commit }) };
-      return { json: { name: "generate", model, seed: chosen.seed, texts: texts.map(asJson) }, text: asText(texts) };
+      const named = { reference: chosen.model, folder, ...(id === undefined ? {} : { id, commit }) };
+      return {
+        json: {
+          name: "generate",
+          model: named,
+          seed: chosen.seed,
+          texts: texts.map((one, at) => ({ ...chat?.said(at), ...asJson(one) })),
+        },
+        text: texts.map(({ prompt, text }) => visible(chat === undefined ? prompt + text : text)).join("\n\n"),
+      };
     });
   },
 });
+
+type Chosen = Given<typeof options>["options"];
+
+/** Throws `UsageError` for options that do not go together. */
+function checkTogether(chosen: Chosen): void {
+  const [fewest, most] = [chosen["min-new-tokens"], chosen["max-new-tokens"]];
+  if (fewest > most) throw new UsageError(`--min-new-tokens is ${fewest}, above --max-new-tokens, ${most}`);
+  if (chosen.chat && chosen["no-bos"])
+    throw new UsageError("--no-bos and --chat were both given; a chat template writes begin of text itself");
+}
+
+function samplingOf(chosen: Chosen): ContinueOptions {
+  return {
+    maxNewTokens: chosen["max-new-tokens"],
+    minNewTokens: chosen["min-new-tokens"],
+    temperature: chosen.greedy ? 0 : chosen.temperature,
+    topK: chosen["top-k"],
+    topP: chosen["top-p"],
+    seed: chosen.seed,
+    bos: !chosen["no-bos"],
+  };
+}
 
 function asJson({ prompt, promptIds, text, ids, stoppedAtEos }: ContinuedText): Record<string, unknown> {
   return { prompt, text, promptTokens: promptIds.length, ids: [...ids], stoppedAtEos };
 }
 
-function asText(texts: readonly ContinuedText[]): string {
-  return texts.map(({ prompt, text }) => visible(prompt + text)).join("\n\n");
+interface Chat {
+  /** The conversations as the template writes them. */
+  readonly prompts: readonly string[];
+  readonly said: (at: number) => Record<string, unknown>;
 }
 
-async function promptsOf({ options: chosen }: Given<typeof options>): Promise<readonly string[]> {
+/** Prompts as conversations, before the model is loaded: a template may refuse them. */
+async function chatOf(folder: string, asked: readonly Prompt[]): Promise<Chat> {
+  const template = await loadChatTemplate(folder);
+  if (template === undefined) throw new NoChatTemplateError(folder);
+  const conversations = asked.map(({ text, where }) =>
+    where === undefined ? askedBy(text) : conversationOf(text, where),
+  );
+  return {
+    prompts: conversations.map((conversation) => written(conversation, template)),
+    said: (at) => ({ messages: conversations[at]?.messages ?? [] }),
+  };
+}
+
+interface Prompt {
+  readonly text: string;
+  /** Its line, if it is one of a file. */
+  readonly where?: string;
+}
+
+async function promptsOf({ options: chosen }: Given<typeof options>): Promise<readonly Prompt[]> {
   const file = chosen["prompt-file"];
   if (file !== undefined && chosen.prompt.length > 0)
     throw new UsageError("--prompt and --prompt-file were both given; one of them says what to continue");
   if (file === undefined && chosen.prompt.length === 0)
     throw new UsageError("--prompt TEXT (or --prompt-file FILE) is missing");
-  if (file === undefined) return chosen.prompt;
-  const text = await readTextFile(file, "text").catch((error) => Promise.reject(new PromptFileError(file, error)));
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
-  if (lines.length === 0) throw new PromptFileError(file, new Error("it holds no prompt"));
-  return lines;
+  if (file === undefined) return chosen.prompt.map((text) => ({ text }));
+  const reading = file === "-" ? readStandardInput() : readTextFile(file, "text");
+  const name = file === "-" ? "standard input" : file;
+  const text = await reading.catch((error) => Promise.reject(new PromptFileError(name, error)));
+  const lines = text.split(/\r?\n/).map((line, at) => ({ text: line, where: `${name}, line ${at + 1}` }));
+  const prompts = lines.filter((line) => line.text.trim() !== "");
+  if (prompts.length === 0) throw new PromptFileError(name, new Error("it holds no prompt"));
+  return prompts;
 }
 
 /** The file of prompts is unusable. */

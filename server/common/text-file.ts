@@ -54,6 +54,23 @@ export async function readTextFile(path: string, kind: FileKind): Promise<string
   }
 }
 
+/** All of standard input as text, by the rules of `readTextFile` for a text. */
+export async function readStandardInput(): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of process.stdin) {
+    parts.push(Buffer.from(part));
+    bytes += parts.at(-1)?.length ?? 0;
+    if (bytes > mostBytes.text)
+      throw new WholeFileError(`it has more than ${mostBytes.text} bytes, the most that are read`);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts));
+  } catch (cause) {
+    throw new WholeFileError("it is not UTF-8", { cause });
+  }
+}
+
 /** The bytes of a file. Throws `WholeFileError` and the system's errors. */
 export async function readWholeFile(path: string, kind: FileKind): Promise<Buffer> {
   await using handle = await openRegular(path);

@@ -11,6 +11,11 @@ export interface ContinueOptions extends Partial<SamplingOptions> {
    * Prepend the begin-of-text token to each prompt if the tokenizer has one and does not do so itself. Default true.
    */
   readonly bos?: boolean;
+  /**
+   * Whether a chat template wrote the prompts: special tokens in them are those tokens, and none is prepended. Default
+   * false.
+   */
+  readonly templated?: boolean;
   /** May replace the output of an MLP, as for `forward`; `stores` hold what the edit reads beside the model. */
   readonly edit?: Required<Pick<GeneratorOptions, "editMlpOutput" | "stores">>;
   /** Stops between two batches. */
@@ -38,10 +43,12 @@ export async function continueTexts(
   device: Device,
   { model, tokenizer }: { readonly model: Model; readonly tokenizer: Tokenizer },
   prompts: readonly string[],
-  { seed = 0, bos = true, edit, signal, ...sampling }: ContinueOptions = {},
+  { seed = 0, bos = true, templated = false, edit, signal, ...sampling }: ContinueOptions = {},
 ): Promise<ContinuedText[]> {
   const options = { ...defaultSampling, ...sampling };
-  const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, bos));
+  const encoded = prompts.map((prompt) =>
+    templated ? encodeTemplated(tokenizer, prompt) : encodePrompt(tokenizer, prompt, bos),
+  );
   for (const [index, ids] of encoded.entries())
     checkLength(ids.length, options.maxNewTokens, model.config.contextLength, `prompt ${index + 1}`);
   if (encoded.length === 0) return [];
@@ -72,6 +79,11 @@ export async function continueTexts(
   } finally {
     await generator.dispose();
   }
+}
+
+/** The ids of what a chat template wrote. */
+export function encodeTemplated(tokenizer: Pick<Tokenizer, "encode">, text: string): Int32Array {
+  return tokenizer.encode(text, { addSpecialTokens: false, parseSpecialTokens: true }).ids;
 }
 
 /** A prompt's ids, with the begin-of-text token first where `bos` says so. */

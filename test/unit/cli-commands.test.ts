@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { shapeClass } from "../../kernels/matmul/choose.ts";
@@ -195,6 +197,58 @@ describe("lfp generate", () => {
     const plain = await lfp([...args, "--seed", "3"]);
     expect(plain.stdout).toBe(`${textsOf(first).join("\n\n")}\n`);
     expect(plain.stderr).toBe("");
+  });
+
+  it("answers conversations by the chat template, until a token ends the message", async () => {
+    const folder = join(scratch, "chat");
+    await mkdir(folder, { recursive: true });
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+      await copyFile(join(root, "assets/starter", name), join(folder, name));
+    const template = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}";
+    await writeFile(join(folder, "chat_template.jinja"), template);
+    const chat = ["generate", "--model", folder, "--chat", "--greedy", "--max-new-tokens", "6"];
+    const asked = await lfp([...chat, "--prompt", "This movie", "--json"]);
+    expect(asked.code, asked.stderr).toBe(0);
+    const plain = jsonOf(await lfp([...run, "--greedy", "--prompt", "This movie", "--json"]));
+    const [{ text, ids }] = z
+      .object({ texts: z.tuple([z.object({ text: z.string(), ids: z.array(z.int()) })]) })
+      .parse(plain).texts;
+    const messages = [{ role: "user", content: "This movie" }];
+    expect(jsonOf(asked)).toMatchObject({
+      texts: [{ messages, prompt: "<|endoftext|>This movie", promptTokens: 3, text }],
+    });
+    const file = join(scratch, "conversations.jsonl");
+    await writeFile(file, `${JSON.stringify(messages)}\n${JSON.stringify({ messages })}\n`);
+    const fromFile = await lfp([...chat, "--prompt-file", file]);
+    expect(fromFile.stdout).toBe(`${text}\n\n${text}\n`);
+    await writeFile(join(folder, "generation_config.json"), JSON.stringify({ eos_token_id: [0, ids[2]] }));
+    expect(jsonOf(await lfp([...chat, "--prompt", "This movie", "--json"]))).toMatchObject({
+      texts: [{ ids: ids.slice(0, ids.indexOf(ids[2] ?? -1)), stoppedAtEos: true }],
+    });
+  });
+
+  it("refuses a model without a chat template, and lines that are no conversations", async () => {
+    const without = await lfp([...run, "--chat", "--prompt", "a"]);
+    expect(without).toMatchObject({
+      code: exitCodes.input.code,
+      stderr: expect.stringContaining("has no chat template"),
+    });
+    const file = join(scratch, "no-conversations.jsonl");
+    await writeFile(file, '\n{"messages": []}\n');
+    const ran = await lfp(["generate", "--model", join(scratch, "chat"), "--chat", "--prompt-file", file]);
+    expect(ran).toMatchObject({
+      code: exitCodes.input.code,
+      stderr: expect.stringContaining("line 2 is no conversation"),
+    });
+    expect(await lfp([...run, "--chat", "--no-bos", "--prompt", "a"])).toMatchObject({ code: exitCodes.usage.code });
+  });
+
+  it("reads prompts from standard input", async () => {
+    const args = ["server/cli.ts", ...run, "--greedy", "--prompt-file", "-", "--json"];
+    const asking = promisify(execFile)(process.execPath, args, { cwd: root });
+    asking.child.stdin?.end("This movie\n");
+    const plain = jsonOf(await lfp([...run, "--greedy", "--prompt", "This movie", "--json"]));
+    expect(JSON.parse((await asking).stdout)).toEqual(plain);
   });
 
   it("reads prompts from a file, a line each", async () => {
