@@ -26,6 +26,7 @@ const detail: FeatureDetail = {
     labels: ["odd"],
     pinned: false,
     hasNote: true,
+    matches: [],
   },
   explanations: [explanation],
   examples: [

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fakeDetail, fakeRows } from "../../test/webviews/fake-features.ts";
 import { featuresAsCsv } from "../pages/features-csv.ts";
 import { promptsOf } from "./feature-actions.ts";
-import { contributionText, featureSentence, spendText } from "./feature-text.ts";
+import { contributionText, featureSentence, foundIn, spendText } from "./feature-text.ts";
 
 const rows = fakeRows(4);
 const [row] = rows;
@@ -16,6 +16,12 @@ describe("a feature in few words", () => {
     [null, ""],
   ])("contributes %s: %s", (contribution, text) => {
     expect(contributionText({ ...row, contribution })).toBe(text);
+  });
+
+  it("says where a search found it, unless its text shows that", () => {
+    expect(foundIn({ ...row, matches: ["examples"] })).toBe("found in its examples");
+    expect(foundIn({ ...row, matches: ["explanation", "examples"] })).toBe("");
+    expect(foundIn({ ...row, matches: [] })).toBe("");
   });
 
   it("is read out with all that its row shows", () => {

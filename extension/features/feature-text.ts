@@ -9,6 +9,12 @@ export function contributionText({ contribution }: FeatureRow): string {
   return Number(text) === 0 ? text : `${contribution < 0 ? "−" : "+"}${text}`;
 }
 
+/** `found in its examples`; nothing for a feature that no words found, or whose shown text has them. */
+export function foundIn({ matches }: FeatureRow): string {
+  const [first] = matches;
+  return first === "note" || first === "examples" ? `found in its ${first}` : "";
+}
+
 /** Labels and explanation: `[praise] words of praise`. */
 export function meaningOf({ explanation, labels }: FeatureRow): string {
   const labelled = labels.length === 0 ? "" : `[${labels.join(", ")}] `;

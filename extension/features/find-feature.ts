@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { FeatureRow } from "../../server/protocol/features.ts";
 import type { Extension } from "../context.ts";
 import { messageOf } from "../server-failure.ts";
-import { contributionText, meaningOf } from "./feature-text.ts";
+import { contributionText, foundIn, meaningOf } from "./feature-text.ts";
 import type { FeaturePlace } from "./features-model.ts";
 
 const shown = 50;
@@ -21,7 +21,7 @@ export async function findFeature(
 ): Promise<FeaturePlace | undefined> {
   const pick = vscode.window.createQuickPick<FeatureItem>();
   pick.title = title;
-  pick.placeholder = "Words of explanations, examples, labels and notes, or an id such as L4/F43";
+  pick.placeholder = "Words of explanations, labels, notes and examples; F11, L4/F11, density<1%, contribution>0.5";
   let asked = 0;
   let timer: NodeJS.Timeout | undefined;
   const search = async (): Promise<void> => {
@@ -31,7 +31,7 @@ export async function findFeature(
     try {
       const { rows } = await extension.features.query(
         runFolder,
-        { search: pick.value.slice(0, 500) },
+        { search: pick.value.slice(0, 500), sort: "match" },
         { offset: 0, count: shown },
       );
       // Discards the answer to an earlier query.
@@ -66,5 +66,6 @@ export async function findFeature(
 
 function itemOf(row: FeatureRow): FeatureItem {
   // `alwaysShow`: VS Code must not filter the server's results again by the text of the row.
-  return { label: row.id, description: contributionText(row), detail: meaningOf(row), alwaysShow: true, row };
+  const description = [contributionText(row), foundIn(row)].filter((part) => part !== "").join(" · ");
+  return { label: row.id, description, detail: meaningOf(row), alwaysShow: true, row };
 }

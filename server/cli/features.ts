@@ -12,7 +12,7 @@ export const features = defineCommand({
   about:
     "Lists a run's features: how often each is active, the probe's weight, the mean contribution to the probe's output where it is active, how much of " +
     "what tuning raised it carries by attribution, the cosine with its twin in the other size, what removing it does to the reward, and its explanation with its score. A star marks pinned ones; labels stand in brackets.\n\n" +
-    "--search looks in explanations, examples, labels and notes. RUN may also be a features.sqlite by itself, which is only read.",
+    '--search looks in explanations, examples, labels and notes; it also takes F11 or L4 (a part of an id), and conditions such as "density<1%" and "contribution>0.5". RUN may also be a features.sqlite by itself, which is only read.',
   options: {
     search: option.text("TEXT", "only features whose texts hold all these words; the last may be a beginning"),
     layer: option.texts("N", "only features of this layer"),

@@ -30,6 +30,10 @@ export const FeatureExplanation = z.object({
 });
 export type FeatureExplanation = z.infer<typeof FeatureExplanation>;
 
+/** Where a feature has the words of a search. */
+export const FeatureMatch = z.enum(["id", "explanation", "labels", "note", "examples"]);
+export type FeatureMatch = z.infer<typeof FeatureMatch>;
+
 /** A row of the table. */
 export const FeatureRow = z.object({
   id: FeatureId,
@@ -56,10 +60,14 @@ export const FeatureRow = z.object({
   labels: z.array(z.string()),
   pinned: z.boolean(),
   hasNote: z.boolean(),
+  /** Where the words of the search are; empty without words. */
+  matches: z.array(FeatureMatch).default([]),
 });
 export type FeatureRow = z.infer<typeof FeatureRow>;
 
 export const FeatureSort = z.enum([
+  /** Where and how well the search matches; without words as `contribution`. */
+  "match",
   "id",
   "density",
   "maxActivation",
@@ -72,7 +80,10 @@ export const FeatureSort = z.enum([
 ]);
 
 export const FeatureQuery = z.object({
-  /** Full-text query over explanations, examples, labels and notes; empty: all features. */
+  /**
+   * Words of explanations, examples, labels and notes (the last as a beginning), an id or a part of one (`F11`, `L4`),
+   * and conditions on numbers (`density<1%`, `contribution>0.5`); empty: all features.
+   */
   search: z.string().max(500).default(""),
   dictionary: z
     .object({ model: z.enum(["tuned", "base"]), size: z.enum(["small", "big"]) })

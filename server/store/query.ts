@@ -2,9 +2,10 @@
 import type { SQLInputValue } from "node:sqlite";
 import { z } from "zod";
 import type { FeatureQuery, FeatureRow } from "../protocol/features.ts";
-import { numberOfId, spaceOf } from "./feature-number.ts";
+import { spaceOf } from "./feature-number.ts";
 import { rowOf } from "./read.ts";
 import { allRows, featureRowSchema, numberOf, type Statements } from "./rows.ts";
+import { matchesOf, meantBy, parseSearch, searchWeights } from "./search.ts";
 
 /** The rows to show from `offset` on, and the number of all matches. */
 export function queryFeatures(
@@ -17,7 +18,9 @@ export function queryFeatures(
   if (total <= offset) return { total, rows: [] };
   const page = pageStatement(query, total);
   const rows = allRows(statements.get(page.sql), featureRowSchema, ...page.given, count, offset);
-  return { total, rows: rows.map((row) => rowOf(statements, row)) };
+  const ids = rows.map(({ id }) => id);
+  const matches = matchesOf(statements, parseSearch(query.search), ids);
+  return { total, rows: rows.map((row) => ({ ...rowOf(statements, row), matches: [...(matches.get(row.id) ?? [])] })) };
 }
 
 interface Statement {
@@ -33,6 +36,16 @@ function totalStatement(query: FeatureQuery): Statement {
 
 /** The statement for a page, given the `total` number of matches; its last parameters are limit and offset. */
 export function pageStatement(query: FeatureQuery, total: number): Statement {
+  const { match } = parseSearch(query.search);
+  if (query.sort === "match" && match !== undefined) {
+    const { from, where, given } = conditions(query, searchFirst);
+    const meant = "f.id IN (SELECT rowid FROM search WHERE search MATCH ?)";
+    const by = `${meant} DESC, bm25(search, ${searchWeights}), abs(f.contribution) DESC, f.id`;
+    return {
+      sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${by} LIMIT ? OFFSET ?`,
+      given: [...given, meantBy(match)],
+    };
+  }
   const { from, where, given } = conditions(query, isIndexed(query) && total > few ? searchLooked : searchFirst);
   return { sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`, given };
 }
@@ -60,7 +73,7 @@ const searchLooked: Search = {
 
 /** Whether an order has an index, see schema.ts. */
 function isIndexed({ sort, descending }: FeatureQuery): boolean {
-  return descending && (sort === "contribution" || sort === "density");
+  return descending && (sort === "contribution" || sort === "match" || sort === "density");
 }
 
 interface Conditions {
@@ -80,26 +93,15 @@ function conditions(query: FeatureQuery, way: Search): Conditions {
   if (label !== null) parts.push(["f.id IN (SELECT feature FROM labels WHERE label = ?)", label]);
   if (annotated)
     parts.push(["f.id IN (SELECT feature FROM labels UNION SELECT feature FROM notes UNION SELECT feature FROM pins)"]);
-  const named = numberOfId(search.trim());
-  const match = matchOf(search);
-  const searches = named === undefined && match !== undefined;
-  if (named !== undefined) parts.push(["f.id = ?", named]);
-  else if (match !== undefined) parts.push([way.where, match]);
+  const { id, conditions: limits, match } = parseSearch(search);
+  if (id !== undefined) parts.push(["f.id = ?", id]);
+  for (const [sql, ...given] of limits) parts.push([sql, ...given]);
+  if (match !== undefined) parts.push([way.where, match]);
   return {
-    from: searches ? way.from : "features AS f",
+    from: match !== undefined ? way.from : "features AS f",
     where: parts.map(([sql]) => sql).join(" AND "),
     given: parts.flatMap(([, ...values]) => values),
   };
-}
-
-/**
- * Converts the user's text to an FTS5 query: all words, the last as a prefix. Every word is quoted, so none acts as an
- * operator. Undefined for a text without a word.
- */
-export function matchOf(search: string): string | undefined {
-  const words = search.match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
-  if (words.length === 0) return undefined;
-  return words.map((word, at) => `"${word}"${at === words.length - 1 ? "*" : ""}`).join(" ");
 }
 
 /**
@@ -108,6 +110,7 @@ export function matchOf(search: string): string | undefined {
  */
 function order({ sort, descending }: FeatureQuery): string {
   const columns = {
+    match: "abs(f.contribution)",
     id: "f.layer, f.feature",
     density: "f.density",
     maxActivation: "f.max_activation",
@@ -118,6 +121,8 @@ function order({ sort, descending }: FeatureQuery): string {
     ablation: "abs(f.ablation)",
     attribution: "f.attribution",
   } satisfies Record<FeatureQuery["sort"], string>;
+  // A search without words matches nothing better or worse: the largest contributions come first.
+  if (sort === "match") return `${columns.match} DESC, f.id DESC`;
   if (sort === "id") return descending ? "f.layer DESC, f.feature DESC" : columns.id;
   // In descending order NULLs come last by default, and SQLite can use an index on the column.
   return descending ? `${columns[sort]} DESC, f.id DESC` : `${columns[sort]} ASC NULLS LAST, f.id`;

@@ -44,6 +44,7 @@ export function rowOf(statements: Statements, stored: StoredFeature): FeatureRow
     labels: labelsOf(statements, id),
     pinned: stored.pinned === 1,
     hasNote: noteOf(statements, id) !== "",
+    matches: [],
   };
 }
 

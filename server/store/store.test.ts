@@ -9,8 +9,9 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeatureDetail, FeatureQuery, FeatureRow } from "../protocol/features.ts";
 import { idOfNumber, numberOfId } from "./feature-number.ts";
-import { matchOf, pageStatement } from "./query.ts";
+import { pageStatement } from "./query.ts";
 import { migrations, storeVersion } from "./schema.ts";
+import { matchOf, parseSearch } from "./search.ts";
 import { FeatureStore, type NewExplanation } from "./store.ts";
 import { plantedWord, writeSyntheticStore } from "./synthetic.ts";
 
@@ -142,6 +143,34 @@ describe("the feature table", () => {
     expect(store.query(...page({ relevant: true })).rows.map(({ id }) => id)).toEqual(["L0/F5"]);
     store.annotate("L1/F3", { pinned: true });
     expect(store.query(...page({ annotated: true, sort: "id" })).total).toBe(2);
+  });
+
+  it("ranks what a word means before what only has it in its examples, and says where it is", () => {
+    using store = filled();
+    const word = plantedWord(77);
+    store.addExplanations([{ id: "L1/F3", explanation: explanation(`strongest on ${word}, good`) }], false);
+    store.annotate("L0/F4", { note: `like ${word}` });
+    const { rows, total } = store.query(...page({ search: word, sort: "match" }));
+    expect([total, rows[0]?.id, rows[0]?.matches]).toEqual([6, "L1/F3", ["explanation"]]);
+    expect(rows.find(({ id }) => id === "L0/F4")?.matches).toEqual(["note"]);
+    expect(rows.find(({ id }) => id === "L0/F77")?.matches).toEqual(["examples"]);
+    const [best] = store.query(...page({ sort: "match" })).rows;
+    expect(best?.id).toBe(store.query(...page({ sort: "contribution" })).rows[0]?.id);
+    expect(best?.matches).toEqual([]);
+  });
+
+  it("finds features by a part of their id, and by conditions on their numbers", () => {
+    using store = filled();
+    const found = (search: string) =>
+      store.query(...page({ search, sort: "id", descending: false })).rows.map(({ id }) => id);
+    expect(found("F11")).toEqual(["L0/F11", "L1/F11"]);
+    expect(found("f11 l1")).toEqual(["L1/F11"]);
+    expect(found("l1/f11")).toEqual(["L1/F11"]);
+    // Feature f has density f / 15,000 and contribution (f - 750) / 1500.
+    expect(found("density<=0.02% layer=0")).toEqual(["L0/F1", "L0/F2", "L0/F3"]);
+    expect(found("contribution > 0.4985 density < 1")).toEqual(["L0/F1498", "L0/F1499", "L1/F1498", "L1/F1499"]);
+    expect(found(`density<1% ${plantedWord(77)}`)).toEqual(["L0/F77", "L1/F77"]);
+    expect(parseSearch("x<3 F11b density<y").conditions).toEqual([]);
   });
 
   it.each([

@@ -54,6 +54,7 @@ function fakeRow(at: number): FeatureRow {
     labels: at % 50 === 0 ? ["keep"] : [],
     pinned: at === 3,
     hasNote: at % 40 === 0,
+    matches: [],
   };
 }
 
@@ -74,10 +75,13 @@ export function queryRows(
   );
   const by = keys[query.sort];
   const sorted = fitting.sort((a, b) => (query.descending ? by(b) - by(a) : by(a) - by(b)));
-  return { total: sorted.length, rows: sorted.slice(offset, offset + count) };
+  const page = sorted.slice(offset, offset + count);
+  const matches: FeatureRow["matches"] = query.search === "" ? [] : ["examples"];
+  return { total: sorted.length, rows: page.map((row) => ({ ...row, matches })) };
 }
 
 const keys: Readonly<Record<FeatureQuery["sort"], (row: FeatureRow) => number>> = {
+  match: ({ contribution }) => Math.abs(contribution ?? 0),
   id: ({ layer, feature }) => layer * 1e6 + feature,
   density: ({ density }) => density,
   maxActivation: ({ maxActivation }) => maxActivation,

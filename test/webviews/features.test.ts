@@ -105,6 +105,17 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     expect(times[30]).toBeLessThan(50);
   });
 
+  it("asks for the best matches first while one searches, and says where a word was found", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturesPage, host.handlers);
+    const { page } = opened;
+    await page.getByRole("textbox", { name: "Search features" }).fill("negation");
+    await expect.poll(host.lastQuery).toMatchObject({ search: "negation", sort: "match" });
+    await page.getByText("found in its examples").first().waitFor();
+    await page.getByRole("textbox", { name: "Search features" }).fill("");
+    await expect.poll(host.lastQuery).toMatchObject({ search: "", sort: "contribution" });
+  });
+
   it("leaves sort, filter and search to the host, and keeps them", async () => {
     const host = hostOf();
     await using opened = await harness.open(FeaturesPage, host.handlers);

@@ -116,7 +116,7 @@ export class FeaturesApp extends LitElement {
       dictionaries.find(({ model, size }) => model === query.dictionary.model && size === query.dictionary.size)
         ?.layers ?? [];
     return html`<div class="tools" role="search">
-      <vscode-textfield class="search" .label=${"Search features"} placeholder="Search explanations, tokens, notes" .value=${query.search} @input=${this.#onSearch}></vscode-textfield>
+      <vscode-textfield class="search" .label=${"Search features"} placeholder="Words, F11, density&lt;1%" .value=${query.search} @input=${this.#onSearch}></vscode-textfield>
       ${select(
         "Dictionary",
         `${query.dictionary.model} ${query.dictionary.size}`,
@@ -171,7 +171,15 @@ export class FeaturesApp extends LitElement {
     const { target } = event;
     const text = target instanceof HTMLElement && "value" in target ? String(target.value) : "";
     window.clearTimeout(this.#typing);
-    this.#typing = window.setTimeout(() => this.#set({ search: text.slice(0, 500) }), searchDelayMs);
+    this.#typing = window.setTimeout(() => this.#search(text.slice(0, 500)), searchDelayMs);
+  }
+
+  /** Sorts by how well features match, unless a person sorted by a column. */
+  #search(search: string): void {
+    const { sort } = this.query;
+    const [usual, found] = ["contribution", "match"] as const;
+    const isSearch = search.trim() !== "";
+    this.#set({ search, sort: sort === usual && isSearch ? found : sort === found && !isSearch ? usual : sort });
   }
 
   #chooseDictionary(value: string): void {

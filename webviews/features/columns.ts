@@ -2,7 +2,7 @@
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { z } from "zod";
 import type { FeatureColumn } from "../../server/protocol/feature-pages.ts";
-import type { FeatureRow, FeatureSort } from "../../server/protocol/features.ts";
+import type { FeatureMatch, FeatureRow, FeatureSort } from "../../server/protocol/features.ts";
 import { percent, plain, signed, withInterval } from "../common/format.ts";
 
 export type Sort = z.infer<typeof FeatureSort>;
@@ -64,8 +64,24 @@ function signedOrNone(value: number | null): string | undefined {
   return value === null ? undefined : signed(value);
 }
 
-function explanationCell({ explanation, hasNote }: FeatureRow): TemplateResult {
-  const note = hasNote ? html` <span class="dim" title="has a note">✎</span>` : nothing;
+/** Where a search found a feature, in words. */
+const matchWords: { readonly [K in FeatureMatch]: string } = {
+  id: "its id",
+  explanation: "its explanation",
+  labels: "its labels",
+  note: "its note",
+  examples: "its examples",
+};
+
+function explanationCell({ explanation, hasNote, matches }: FeatureRow): TemplateResult {
+  const mark = hasNote ? html` <span class="dim" title="has a note">✎</span>` : nothing;
+  const [first] = matches;
+  // A match in the explanation can be seen; where else it is has to be said.
+  const where =
+    first === undefined || first === "explanation" || first === "id"
+      ? nothing
+      : html` <span class="dim">· found in ${matchWords[first]}</span>`;
+  const note = html`${mark}${where}`;
   if (explanation === null) return html`<span class="dim">not explained</span>${note}`;
   const isOffline = explanation.explainer === "offline";
   return html`<span class=${isOffline ? "dim" : ""} title=${explanation.text}>${explanation.text}${isOffline ? html` <i>(offline)</i>` : nothing}</span>${note}`;
