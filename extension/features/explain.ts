@@ -105,7 +105,7 @@ async function chooseExplainer(models: readonly vscode.LanguageModelChat[]): Pro
     ...models.map((model) => ({
       label: `$(chip) ${model.name}`,
       description: model.vendor,
-      detail: "A language model of VS Code: no key; VS Code asks for your consent, and your plan there counts.",
+      detail: "A language model of VS Code: no key; VS Code may ask for your consent, and your plan there counts.",
       explainer: { kind: "editor", model } as const,
     })),
   ];

@@ -55,7 +55,7 @@ export function editorSpendText(preview: ResultOf<typeof PreviewExplain>, model:
   const { features, requests, inputTokens, outputTokens } = preview;
   return [
     `${features} ${features === 1 ? "feature is" : "features are"} explained. Example texts of the run go to ${model} through VS Code.`,
-    `${requests} requests, about ${inputTokens} tokens of questions and ${outputTokens} of answers, count against your plan there. VS Code asks for your consent first.`,
+    `${requests} requests, about ${inputTokens} tokens of questions and ${outputTokens} of answers, count against your plan there. VS Code may ask for your consent first.`,
     "It can be stopped at any time; what is explained by then stays.",
   ].join("\n");
 }

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { createVSIX } from "@vscode/vsce";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { inject } from "vitest";
-import { type Host, startHost } from "./host.ts";
+import { type Host, installExtension, startHost } from "./host.ts";
 import { processesNaming } from "./processes.ts";
 import { Workbench } from "./workbench.ts";
 
@@ -16,6 +17,8 @@ export interface SessionOptions {
   readonly files: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly trustsFolders?: boolean;
+  /** A folder of test/e2e with another extension that is installed too. */
+  readonly extension?: string;
   /** Puts a bundle at this path, which stands in the place of the extension's own server. */
   readonly server?: (path: string) => Promise<void>;
 }
@@ -77,7 +80,13 @@ export class Session {
     this.#browser = parts.browser;
   }
 
-  static async start({ files, settings = {}, trustsFolders = true, server }: SessionOptions): Promise<Session> {
+  static async start({
+    files,
+    settings = {},
+    trustsFolders = true,
+    server,
+    extension,
+  }: SessionOptions): Promise<Session> {
     const ground = inject("ground");
     if (!ground.ready) throw new Error(ground.why);
     const root = await mkdtemp(join(tmpdir(), "lfp-vscode-"));
@@ -86,8 +95,11 @@ export class Session {
     for (const [name, text] of Object.entries(files)) await writeFile(join(root, "folder", name), text);
     await mkdir(join(root, "user", "User"), { recursive: true });
     await writeFile(join(root, "user", "User", "settings.json"), JSON.stringify(all));
-    const extensionsFolder = server === undefined ? ground.extensionsFolder : join(root, "extensions");
-    if (server !== undefined) await withServer(ground.extensionsFolder, extensionsFolder, server);
+    const isOwn = server !== undefined || extension !== undefined;
+    const extensionsFolder = isOwn ? join(root, "extensions") : ground.extensionsFolder;
+    if (isOwn) await cp(ground.extensionsFolder, extensionsFolder, { recursive: true });
+    if (server !== undefined) await withServer(extensionsFolder, server);
+    if (extension !== undefined) await withExtension(extensionsFolder, extension, root);
     const host = await startHost({ extensionsFolder, userFolder: join(root, "user"), trustsFolders });
     const browser = await chromium.launch({ executablePath: ground.browser, args: flags });
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
@@ -139,11 +151,18 @@ function linesOfLog(text: string): LogLine[] {
 }
 
 /** The installed extension with another server. */
-async function withServer(extensions: string, copy: string, server: (path: string) => Promise<void>): Promise<void> {
-  await cp(extensions, copy, { recursive: true });
-  const own = (await readdir(copy)).find((name) => name.startsWith("lfp-lens.lfp-lens-"));
+async function withServer(extensions: string, server: (path: string) => Promise<void>): Promise<void> {
+  const own = (await readdir(extensions)).find((name) => name.startsWith("lfp-lens.lfp-lens-"));
   if (own === undefined) throw new Error(`${extensions} holds no LFP Lens`);
-  await server(join(copy, own, "dist", "server.js"));
+  await server(join(extensions, own, "dist", "server.js"));
+}
+
+/** Packs and installs another extension. */
+async function withExtension(extensions: string, name: string, scratch: string): Promise<void> {
+  const packagePath = join(scratch, `${name}.vsix`);
+  const cwd = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  await createVSIX({ cwd, packagePath, dependencies: false, allowMissingRepository: true, skipLicense: true });
+  await installExtension(packagePath, extensions);
 }
 
 /** The server of fake-server.ts. */
