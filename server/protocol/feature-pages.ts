@@ -84,5 +84,10 @@ export const FeaturePage = definePage({
     changed: done,
     progress: z.object({ done: z.number(), total: z.number(), message: z.string() }).nullable(),
   },
-  state: z.object({ text: z.string().max(20_000).default(""), scroll: z.number().default(0) }),
+  state: z.object({
+    text: z.string().max(20_000).default(""),
+    /** Whether activations stand behind tokens as numbers. */
+    numbers: z.boolean().default(false),
+    scroll: z.number().default(0),
+  }),
 });

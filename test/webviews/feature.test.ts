@@ -1,48 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeaturePage } from "../../server/protocol/feature-pages.ts";
 import type { FeatureDetail } from "../../server/protocol/features.ts";
-import type { AskHandlers } from "../../server/protocol/pages.ts";
-import { fakeDetail, fakeRows } from "./fake-features.ts";
+import { featureHost as hostOf, usual } from "./fake-feature.ts";
 import { chromiumPath, PageHarness } from "./harness.ts";
-
-const [, , , , row] = fakeRows(5);
-if (row === undefined) throw new Error("there are five rows");
-const usual = fakeDetail({ ...row, id: "L4/F43", contribution: 0.61, labels: ["praise"] });
-
-function hostOf(detail: FeatureDetail = usual) {
-  const asked: unknown[] = [];
-  let ablatedBy: number | null = null;
-  let current = detail;
-  const note = (name: string) => async (params: object) => {
-    asked.push({ name, ...params });
-    return {};
-  };
-  const handlers: AskHandlers<typeof FeaturePage.asks> = {
-    open: async () => ({ runName: "demo", detail: current, ablatedBy }),
-    openFeature: note("openFeature"),
-    annotate: async ({ id: _, note: text, ...change }) => {
-      asked.push({ name: "annotate", ...change, ...(text === undefined ? {} : { note: text }) });
-      const labels = change.labels ?? current.row.labels;
-      const pinned = change.pinned ?? current.row.pinned;
-      current = { ...current, row: { ...current.row, labels, pinned, hasNote: text !== undefined && text !== "" } };
-      return current.row;
-    },
-    tryText: async ({ text }) => ({
-      tokens: [text.slice(0, 4), text.slice(4)],
-      activations: [0, 4.5],
-      peak: 1,
-      source: "own",
-    }),
-    explain: note("explain"),
-    ablate: async ({ factor }) => {
-      ablatedBy = factor;
-      return {};
-    },
-    measure: note("measure"),
-    compare: note("compare"),
-  };
-  return { asked, handlers };
-}
 
 describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
   let harness: PageHarness;
@@ -102,6 +62,26 @@ describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
       { name: "compare", factor: 0 },
       { name: "measure", factor: 0 },
     ]);
+  });
+
+  it("says activations and logits as text, which a keyboard and a screen reader reach", async () => {
+    await using opened = await harness.open(FeaturePage, hostOf().handlers);
+    const { page } = opened;
+    await page.locator(".t.s3").first().waitFor();
+    const tokens = await page.locator(".tokens li").allTextContents();
+    const { promotes, suppresses } = usual;
+    expect(tokens).toHaveLength(promotes.length + suppresses.length);
+    for (const [at, { logit }] of [...promotes, ...suppresses].entries())
+      expect(tokens[at]).toContain(Math.abs(logit).toFixed(2));
+    const active = usual.examples.flatMap(({ examples }) => examples.flatMap(({ activations }) => activations));
+    expect(await page.locator("sub").count()).toBe(0);
+    await page.getByRole("checkbox", { name: "Show activations as numbers" }).focus();
+    await page.keyboard.press("Space");
+    await page.locator("sub").first().waitFor();
+    expect(await page.locator("sub").count()).toBe(active.filter((value) => value > 0).length);
+    const strongest = page.locator(".t.s3", { hasText: "wonderful" }).first();
+    expect(await strongest.evaluate((token) => token.nextElementSibling?.textContent)).toBe("4.8");
+    expect(opened.states.at(-1)).toMatchObject({ page: { numbers: true } });
   });
 
   it("keeps labels, note and pin, each by itself", async () => {

@@ -122,11 +122,11 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     const { page } = opened;
     await page.locator(".id").first().waitFor();
     await opened.picture("features-dark");
-    await page.getByRole("button", { name: "Density" }).click();
+    await page.getByRole("button", { name: "Active on" }).click();
     await expect.poll(host.lastQuery).toMatchObject({ sort: "density", descending: true });
-    await page.getByRole("button", { name: "Density" }).click();
+    await page.getByRole("button", { name: "Active on" }).click();
     await expect.poll(host.lastQuery).toMatchObject({ sort: "density", descending: false });
-    expect(await page.getByRole("columnheader", { name: "Density" }).getAttribute("aria-sort")).toBe("ascending");
+    expect(await page.getByRole("columnheader", { name: "Active on" }).getAttribute("aria-sort")).toBe("ascending");
     await page.getByText("Relevant only").click();
     await page.getByRole("textbox", { name: "Search features" }).fill("negation");
     await expect.poll(host.lastQuery).toMatchObject({ relevant: true, search: "negation" });

@@ -49,7 +49,7 @@ export class CurvesApp extends LitElement {
 
   override render() {
     const charts = chartsOf(this.lines);
-    return html`
+    return html`<main>
       <h1>${this.head?.name ?? "Curves"}</h1>
       <span class="dim">${this.head === undefined ? nothing : stateOf(this.head)}</span>
       <div class="tools">
@@ -64,7 +64,7 @@ export class CurvesApp extends LitElement {
           (chart) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)}></lfp-chart>`,
         )}
       </div>
-    `;
+    </main>`;
   }
 
   async #open(): Promise<void> {

@@ -43,7 +43,7 @@ export class ChartView extends LitElement {
   override render() {
     const summary = describe(this.chart, short);
     return html`
-      <h3>${this.chart.title}</h3>
+      <h2>${this.chart.title}</h2>
       <div class="key small dim">${this.chart.curves.map((curve, at) => this.#key(curve, at))}</div>
       <div class="plot" role="img" aria-label=${`${this.chart.title}. ${summary}`}></div>
       <p class="small dim">${summary}</p>
@@ -187,6 +187,7 @@ function transparent(colour: string, alpha: number): string {
 
 function sheet() {
   return css`
+    h2 { font-size: 13px; margin: 0; }
     .plot { height: ${height}px; overflow: hidden; }
     p { margin: 2px 0; }
     .key { display: flex; flex-wrap: wrap; gap: 2px 14px; min-height: 19px; }

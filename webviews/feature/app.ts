@@ -1,4 +1,5 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-checkbox/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { css, html, LitElement, nothing } from "lit";
@@ -11,7 +12,7 @@ import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { heatSheet, heatText } from "./example.ts";
-import { ablationFigure, figureSheet, histogram } from "./figures.ts";
+import { ablationFigure, ablationVerdict, figureSheet, histogram } from "./figures.ts";
 
 type Opened = z.output<typeof FeaturePage.asks.open.result>;
 type Progress = z.output<typeof FeaturePage.tells.progress>;
@@ -22,6 +23,7 @@ export class FeatureApp extends LitElement {
     opened: { state: true },
     tried: { state: true },
     progress: { state: true },
+    numbers: { state: true },
     failure: { state: true },
   };
   static override styles = [shared, heatSheet, figureSheet, sheet()];
@@ -29,12 +31,14 @@ export class FeatureApp extends LitElement {
   declare opened: Opened | undefined;
   declare tried: FeatureExample | undefined;
   declare progress: Progress;
+  declare numbers: boolean;
   declare failure: string;
   readonly #host = connect(FeaturePage);
 
   constructor() {
     super();
     this.progress = null;
+    this.numbers = this.#host.state.numbers;
     this.failure = "";
     this.#host.on("changed", () => void this.#open());
     this.#host.on("progress", (progress) => {
@@ -49,7 +53,7 @@ export class FeatureApp extends LitElement {
   override render() {
     if (this.opened === undefined) return alertOf(this.failure);
     const { detail, ablatedBy } = this.opened;
-    return html`
+    return html`<main>
       <h1>${detail.row.id} <span class="dim title">${detail.explanations[0]?.text ?? ""}</span></h1>
       ${this.#facts(detail)}
       ${detail.annotatedEarlier ? html`<p class="dim">What people wrote here was written before the run was made again; its dictionary may differ.</p>` : nothing}
@@ -60,7 +64,7 @@ export class FeatureApp extends LitElement {
         <div>${this.#examples(detail)} ${this.#tryOut(detail)}</div>
         <div>${this.#effects(detail)} ${this.#written(detail)}</div>
       </div>
-    `;
+    </main>`;
   }
 
   #facts({ row, explanations, baseTwin }: FeatureDetail) {
@@ -99,10 +103,11 @@ export class FeatureApp extends LitElement {
   #examples({ row, examples, activeTokens, tokens }: FeatureDetail) {
     if (examples.length === 0) return html`<p class="dim">No examples are kept of this feature.</p>`;
     return html`<h2>Examples</h2>
-      <p class="small dim">Active on ${count(activeTokens)} of ${count(tokens)} tokens.</p>
+      <div class="tools"><span class="small dim">Active on ${count(activeTokens)} of ${count(tokens)} tokens.</span>
+        <vscode-checkbox label="Show activations as numbers" ?checked=${this.numbers} @change=${this.#toggleNumbers}></vscode-checkbox></div>
       ${examples.map(
         ({ group, examples: own }) =>
-          html`<div class="k">${groups[group]}</div>${own.map((one) => heatText(one, row.maxActivation, signOf(row)))}`,
+          html`<h3 class="k">${groups[group]}</h3>${own.map((one) => heatText(one, row.maxActivation, signOf(row), this.numbers))}`,
       )}`;
   }
 
@@ -112,32 +117,40 @@ export class FeatureApp extends LitElement {
       <div class="tools"><vscode-button secondary @click=${this.#try}>Read Text</vscode-button>
         ${this.tried === undefined ? nothing : html`<span class="dim" role="status">strongest ${plain(Math.max(0, ...this.tried.activations))} of ${plain(row.maxActivation)}</span>`}
       </div>
-      ${this.tried === undefined ? nothing : html`<div class="tried">${heatText(this.tried, row.maxActivation, signOf(row))}</div>`}`;
+      ${this.tried === undefined ? nothing : html`<div class="tried">${heatText(this.tried, row.maxActivation, signOf(row), this.numbers)}</div>`}`;
   }
 
   #effects({ row, promotes, suppresses, ablations }: FeatureDetail) {
     const tokens = (list: FeatureDetail["promotes"]) =>
-      list.map(
-        ({ token, logit }, at) =>
-          html`${at > 0 ? " · " : nothing}<span class="token" title=${signed(logit)}>${token.trim() === "" ? JSON.stringify(token) : token.trim()}</span>`,
-      );
+      list.length === 0
+        ? html`<div>–</div>`
+        : html`<ul class="tokens">${list.map(
+            ({ token, logit }) =>
+              html`<li><span class="token">${token.trim() === "" ? JSON.stringify(token) : token.trim()}</span> <span class="small dim">${signed(logit)}</span></li>`,
+          )}</ul>`;
     const prompts = ablations[0]?.prompts;
-    return html`<div class="k">activations by strength</div>
+    return html`<h2>Numbers and effects</h2>
+      <h3 class="k">activations by strength</h3>
       ${histogram(row, signOf(row))}
-      <div class="k">promotes</div><div>${promotes.length === 0 ? "–" : tokens(promotes)}</div>
-      <div class="k">suppresses</div><div>${suppresses.length === 0 ? "–" : tokens(suppresses)}</div>
-      <div class="k">ablation: change of mean reward${prompts === undefined ? nothing : ` over ${count(prompts)} prompts`}</div>
-      ${ablations.length === 0 ? html`<div class="dim">not measured</div>` : ablationFigure(ablations)}
+      <h3 class="k">promotes, in logits</h3>${tokens(promotes)}
+      <h3 class="k">suppresses</h3>${tokens(suppresses)}
+      <h3 class="k">ablation: change of mean reward${prompts === undefined ? nothing : ` over ${count(prompts)} prompts`}</h3>
+      ${ablations.length === 0 ? html`<div class="dim">not measured</div>` : html`${ablationFigure(ablations)}<p class="small">${ablationVerdict(ablations)}</p>`}
       <button class="link small" @click=${() => this.#ask(this.#host.ask("measure", { factor: 0 }))}>${ablations.length === 0 ? "Measure" : "Measure again"} with controls</button>`;
   }
 
   #written({ row, note }: FeatureDetail) {
     const without = (label: string) => () => this.#annotate({ labels: row.labels.filter((other) => other !== label) });
-    return html`<div class="k">labels</div>
+    return html`<h2>Yours</h2><h3 class="k">labels</h3>
       <div class="labels">${row.labels.map((label) => html`<span class="chip">${label} <button class="link" aria-label=${`Remove the label ${label}`} @click=${without(label)}>×</button></span>`)}
         <vscode-textfield class="label" .label=${"New label"} placeholder="Add a label, Enter" maxlength="100" @keydown=${this.#addLabel}></vscode-textfield></div>
-      <div class="k">note</div>
+      <h3 class="k">note</h3>
       <vscode-textarea class="note" .label=${"Note"} rows="3" maxlength="10000" .value=${note} placeholder="Kept in the run's folder" @change=${this.#saveNote}></vscode-textarea>`;
+  }
+
+  #toggleNumbers(): void {
+    this.numbers = !this.numbers;
+    this.#host.keep({ ...this.#host.state, numbers: this.numbers });
   }
 
   async #open(): Promise<void> {
@@ -232,7 +245,8 @@ function sheet() {
     .columns { display: grid; grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); gap: 28px; align-items: start; max-width: 1240px; }
     @media (max-width: 720px) { .columns { grid-template-columns: minmax(0, 1fr); } }
     .columns h2:first-child { margin-top: 6px; }
-    .k { color: var(--lfp-dim); font-size: 12px; margin: 10px 0 2px; }
+    .k { color: var(--lfp-dim); font-size: 12px; font-weight: 400; margin: 10px 0 2px; }
+    .tokens { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 0; padding: 0; }
     p { margin: 2px 0; }
     .token { font-family: var(--lfp-mono); font-size: 12px; }
     .labels { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }

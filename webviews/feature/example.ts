@@ -1,16 +1,17 @@
-import { css, html, type TemplateResult } from "lit";
+import { css, html, nothing, type TemplateResult } from "lit";
 import type { FeatureExample } from "../../server/protocol/features.ts";
 import { short } from "../common/format.ts";
 
 /**
  * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest
- * step has a line under it, so that colour is not the only cue. Line breaks are shown as a sign, so that an example
- * stays on one line.
+ * step has a line under it, so that colour is not the only cue; with `numbers` the activation follows the token. Line
+ * breaks are shown as a sign, so that an example stays on one line.
  */
 export function heatText(
   { tokens, activations, source }: FeatureExample,
   largest: number,
   sign: "positive" | "negative",
+  numbers: boolean,
 ): TemplateResult {
   return html`<p class="example" title=${source}>${tokens.map((token, at) => {
     const activation = activations[at] ?? 0;
@@ -21,17 +22,18 @@ export function heatText(
     const [space = ""] = /^\s*/.exec(shown) ?? [];
     const word = shown.slice(space.length);
     const title = `${word}: ${short(activation)}`;
-    return html`${space}<span class="t ${sign} s${step}" title=${title}>${word === "" ? "␣" : word}</span>`;
+    return html`${space}<span class="t ${sign} s${step}" title=${title}>${word === "" ? "␣" : word}</span>${numbers ? html`<sub>${short(activation)}</sub>` : nothing}`;
   })}</p>`;
 }
 
 export const heatSheet = css`
   .example { font-family: var(--lfp-mono); font-size: 12px; line-height: 1.7; margin: 0 0 4px; white-space: pre-wrap; overflow-wrap: anywhere; }
+  .example sub { color: var(--lfp-dim); font-size: 10px; line-height: 1; vertical-align: baseline; margin-left: 1px; }
   .t { border-radius: 2px; }
   .t.positive { --tint: var(--pos); }
   .t.negative { --tint: var(--neg); }
   .s1 { background: rgba(var(--tint), 0.16); }
   .s2 { background: rgba(var(--tint), 0.3); }
-  .s3 { background: rgba(var(--tint), 0.46); border-bottom: 2px solid rgb(var(--tint)); }
+  .s3 { background: rgba(var(--tint), 0.42); border-bottom: 2px solid rgb(var(--tint)); }
   .s3.negative { border-bottom-style: dashed; }
 `;

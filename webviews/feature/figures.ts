@@ -56,6 +56,19 @@ export function ablationFigure(measured: FeatureDetail["ablations"]): TemplateRe
   </svg>`;
 }
 
+/** What an ablation shows, in a sentence or two: the change, and whether random sets of features change as much. */
+export function ablationVerdict(ablations: FeatureDetail["ablations"]): string {
+  const own = ablations.find(({ what, factor }) => what === "this" && factor === 0);
+  if (own === undefined) return "";
+  const random = ablations.find(({ what }) => what === "random");
+  const change = `Without the feature the mean reward changes by ${signed(own.change)} (95 % interval ${signed(own.low)} to ${signed(own.high)}).`;
+  if (own.low <= 0 && own.high >= 0) return `${change} That may be chance: the interval holds zero.`;
+  if (random === undefined) return change;
+  const isBeyond = own.high < random.low || own.low > random.high;
+  const much = !isBeyond ? "about as much" : Math.abs(own.change) > Math.abs(random.change) ? "by less" : "by more";
+  return `${change} Random sets of features, as often and as strongly active, change it ${much}: ${signed(random.low)} to ${signed(random.high)}.`;
+}
+
 function nameOf({ what, factor }: FeatureDetail["ablations"][number]): string {
   return factor === 0 || what === "mean" ? names[what] : `${names[what]} × ${short(factor)}`;
 }

@@ -75,7 +75,7 @@ export class FeaturesApp extends LitElement {
   }
 
   override render() {
-    return html`
+    return html`<main>
       <header>
         <h1>Features</h1>
         <span class="dim">${this.#subtitle()}</span>
@@ -93,8 +93,8 @@ export class FeaturesApp extends LitElement {
         @pin-feature=${({ detail }: CustomEvent<FeatureRow>) => this.#pin(detail)}
         @scrollend=${{ handleEvent: () => this.#keep(), capture: true }}
       ></lfp-feature-table>
-      <footer class="dim small" role="status">${totalInWords(this.#rows.total)}</footer>
-    `;
+      <div class="total dim small" role="status">${totalInWords(this.#rows.total)}</div>
+    </main>`;
   }
 
   #subtitle(): string {
@@ -128,9 +128,9 @@ export class FeaturesApp extends LitElement {
       ${this.#toggle("Relevant only", query.relevant === true, (on) => ({ relevant: on ? true : null }))}
       ${this.#toggle("Pinned", query.pinned, (on) => ({ pinned: on }))}
       ${this.#toggle("Dead too", query.includeDead, (on) => ({ includeDead: on }))}
-      <details class="menu"><summary>Columns</summary><div class="list">${columnNames.map(
+      <details class="menu"><summary>Columns</summary><div class="list columns">${columnNames.map(
         (name) =>
-          html`<vscode-checkbox label=${columns[name].title} ?checked=${this.shown.includes(name)} @change=${() => this.#toggleColumn(name)}></vscode-checkbox>`,
+          html`<vscode-checkbox label=${columns[name].title} ?checked=${this.shown.includes(name)} @change=${() => this.#toggleColumn(name)}></vscode-checkbox><span class="about dim small">${columns[name].about}</span>`,
       )}</div></details>
       <details class="menu"><summary>Export</summary><div class="list">
         <button class="link" @click=${() => this.#ask(this.#host.ask("save", { format: "csv", query }))}>As CSV</button>
@@ -248,7 +248,7 @@ function select(
 
 function sheet() {
   return css`
-    :host { display: flex; flex-direction: column; height: calc(100vh - 24px); }
+    main { display: flex; flex-direction: column; height: calc(100vh - 24px); }
     lfp-feature-table { flex: 1; }
     .search { width: 220px; }
     vscode-single-select { width: auto; min-width: 92px; }
@@ -256,6 +256,8 @@ function sheet() {
     .menu summary { cursor: pointer; list-style: none; padding: 3px 10px; border: 1px solid var(--lfp-line); border-radius: 2px; background: var(--vscode-button-secondaryBackground); color: var(--vscode-button-secondaryForeground); }
     .menu summary:focus-visible { outline: 1px solid var(--vscode-focusBorder); }
     .menu .list { position: absolute; z-index: 2; top: calc(100% + 2px); left: 0; display: flex; flex-direction: column; gap: 2px; align-items: start; padding: 8px 12px; min-width: 150px; background: var(--vscode-editorWidget-background); border: 1px solid var(--lfp-line); box-shadow: 0 2px 8px var(--vscode-widget-shadow, rgba(0, 0, 0, 0.36)); }
-    footer { padding-top: 4px; }
+    .menu .columns { width: 340px; max-height: 60vh; overflow: auto; }
+    .about { margin: -4px 0 6px 24px; }
+    .total { padding-top: 4px; }
   `;
 }

@@ -9,6 +9,8 @@ export type Sort = z.infer<typeof FeatureSort>;
 
 export interface Column {
   readonly title: string;
+  /** One sentence on what stands in it, for its head and the menu of columns. */
+  readonly about: string;
   /** Width of the column, as a track of the row's CSS grid. */
   readonly width: string;
   readonly isNumber: boolean;
@@ -16,40 +18,105 @@ export interface Column {
   readonly cell: (row: FeatureRow) => TemplateResult | string | typeof nothing;
 }
 
-const number = (title: string, width: string, sort: Sort, of: (row: FeatureRow) => string | undefined): Column => ({
-  title,
-  width,
+type Head = Pick<Column, "title" | "about" | "width">;
+
+const number = (head: Head, sort: Sort, of: (row: FeatureRow) => string | undefined): Column => ({
+  ...head,
   isNumber: true,
   sort,
   cell: (row) => of(row) ?? "–",
 });
-const text = (title: string, width: string, cell: Column["cell"], sort?: Sort): Column => ({
-  title,
-  width,
-  isNumber: false,
-  sort,
-  cell,
-});
+const text = (head: Head, cell: Column["cell"], sort?: Sort): Column => ({ ...head, isNumber: false, sort, cell });
 
 export const columns: Readonly<Record<FeatureColumn, Column>> = {
-  pinned: text("Pin", "32px", () => nothing),
-  id: text("Feature", "92px", ({ id }) => html`<span class="id">${id}</span>`, "id"),
-  explanation: text("Explanation", "minmax(200px, 1fr)", explanationCell),
-  score: text("Score", "94px", scoreCell, "score"),
-  relevant: text("Relevant", "80px", relevantCell),
-  probeWeight: number("Weight", "82px", "probeWeight", ({ probeWeight }) => signedOrNone(probeWeight)),
-  contribution: number("Contribution", "116px", "contribution", ({ contribution }) => signedOrNone(contribution)),
-  attribution: number("Attribution", "108px", "attribution", ({ attribution }) => signedOrNone(attribution)),
-  density: number("Density", "86px", "density", ({ density }) => percent(density)),
-  maxActivation: number("Max", "64px", "maxActivation", ({ maxActivation }) => plain(maxActivation)),
-  histogram: text("Activations", "106px", histogramCell),
-  twin: number("Twin", "66px", "twin", ({ twin }) => (twin === null ? undefined : plain(twin.cosine))),
-  ablation: number("Ablation Δ", "112px", "ablation", ({ ablation }) =>
-    ablation === null ? undefined : withInterval(ablation.change, ablation.low, ablation.high, signed),
+  pinned: text({ title: "Pin", width: "32px", about: "Features that you pinned." }, () => nothing),
+  id: text(
+    { title: "Feature", width: "92px", about: "The layer, and the feature's number in that layer's dictionary." },
+    ({ id }) => html`<span class="id">${id}</span>`,
+    "id",
+  ),
+  explanation: text(
+    { title: "Explanation", width: "minmax(200px, 1fr)", about: "What the feature is active on, and who says so." },
+    explanationCell,
+  ),
+  score: text(
+    {
+      title: "Score",
+      width: "94px",
+      about:
+        "How well the explanation predicts on other texts where the feature is active: 1 is always, 0.5 is a guess. With its 95 % interval.",
+    },
+    scoreCell,
+    "score",
+  ),
+  relevant: text(
+    {
+      title: "Relevant",
+      width: "92px",
+      about:
+        "Whether the explanation has to do with what the feedback rewards, and with which sign. It is judged by the explanation's words, not by the weight.",
+    },
+    relevantCell,
+  ),
+  probeWeight: number(
+    { title: "Weight", width: "82px", about: "What the probe multiplies the feature's activation by." },
+    "probeWeight",
+    ({ probeWeight }) => signedOrNone(probeWeight),
+  ),
+  contribution: number(
+    {
+      title: "Contribution",
+      width: "116px",
+      about: "Weight times activation, on average where the feature is active: what it adds to the implicit reward.",
+    },
+    "contribution",
+    ({ contribution }) => signedOrNone(contribution),
+  ),
+  attribution: number(
+    {
+      title: "Attribution",
+      width: "108px",
+      about: "The feature's share in what tuning raised, per completion; negative where it holds that down.",
+    },
+    "attribution",
+    ({ attribution }) => signedOrNone(attribution),
+  ),
+  density: number(
+    { title: "Active on", width: "108px", about: "The share of the run's tokens on which the feature is active." },
+    "density",
+    ({ density }) => percent(density),
+  ),
+  maxActivation: number(
+    { title: "Max", width: "64px", about: "Its largest activation in the run's texts." },
+    "maxActivation",
+    ({ maxActivation }) => plain(maxActivation),
+  ),
+  histogram: text(
+    { title: "Activations", width: "106px", about: "How many of its activations are weak (left) and strong (right)." },
+    histogramCell,
+  ),
+  twin: number(
+    {
+      title: "Twin",
+      width: "66px",
+      about:
+        "The cosine with the most similar feature of the dictionary of the other size: near 1, both sizes found the same feature.",
+    },
+    "twin",
+    ({ twin }) => (twin === null ? undefined : plain(twin.cosine)),
+  ),
+  ablation: number(
+    {
+      title: "Ablation Δ",
+      width: "124px",
+      about: "How the mean reward of completions changes when the feature is removed, with its 95 % interval.",
+    },
+    "ablation",
+    ({ ablation }) =>
+      ablation === null ? undefined : withInterval(ablation.change, ablation.low, ablation.high, signed),
   ),
   labels: text(
-    "Labels",
-    "130px",
+    { title: "Labels", width: "130px", about: "The labels that you gave." },
     ({ labels }) => html`${labels.map((label) => html`<span class="chip">${label}</span> `)}`,
   ),
 };

@@ -121,11 +121,11 @@ export class FeatureTable extends LitElement {
   }
 
   #heading(name: FeatureColumn) {
-    const { title, isNumber, sort } = columns[name];
+    const { title, about, isNumber, sort } = columns[name];
     const isSorted = sort !== undefined && this.query.sort === sort;
     const direction = isSorted ? (this.query.descending ? "descending" : "ascending") : "none";
     const arrow = isSorted ? html`<span aria-hidden="true">${this.query.descending ? "↓" : "↑"}</span>` : nothing;
-    return html`<div role="columnheader" class=${isNumber ? "num" : ""} aria-sort=${sort === undefined ? nothing : direction}>
+    return html`<div role="columnheader" class=${isNumber ? "num" : ""} title=${about} aria-sort=${sort === undefined ? nothing : direction}>
       ${
         sort === undefined
           ? html`<span class=${name === "pinned" ? "hidden" : ""}>${title}</span>`

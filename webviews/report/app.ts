@@ -85,11 +85,17 @@ function reportTable({ title, columns, rows, notes, source }: ReportTable) {
   return html`<div class="table" tabindex="0">
     <h3>${title}</h3>
     <table class="data">
-      <thead><tr>${columns.map((name, at) => html`<th class=${isNumber[at] ? "num" : ""} scope="col">${name}</th>`)}</tr></thead>
+      <thead><tr>${columns.map((name, at) => headCell(name, isNumber[at] === true))}</tr></thead>
       <tbody>${rows.map((row) => html`<tr class=${isOfThePaper(row[0]) ? "dim" : ""}>${row.map((cell, at) => html`<td class=${isNumber[at] ? "num" : ""}>${shown(cell)}</td>`)}</tr>`)}</tbody>
     </table>
     <p class="small dim">${withCode(notes.join(" "))} <span class="source">${sourceInWords(source)}.</span></p>
   </div>`;
+}
+
+/** A head without a name is no head to a screen reader. */
+function headCell(name: string, isNumber: boolean) {
+  const classes = isNumber ? "num" : "";
+  return name === "" ? html`<td></td>` : html`<th class=${classes} scope="col">${name}</th>`;
 }
 
 /** Renders text between backticks as code, as in the report's Markdown. */

@@ -59,12 +59,12 @@ export function figureAsTable(figure: ReportFigure): FigureTable {
       };
     case "points":
       return {
-        columns: ["", "", figure.x, figure.y],
+        columns: ["group", "point", figure.x, figure.y],
         rows: figure.groups.flatMap(({ name, points }) => points.map(({ x, y, label }) => [name, label, x, y])),
       };
     case "intervals":
       return {
-        columns: ["", figure.x, "95 % low", "95 % high"],
+        columns: ["of", figure.x, "95 % low", "95 % high"],
         rows: figure.rows.map(({ label, value, low, high }) => [label, value, low, high]),
       };
   }
