@@ -6,6 +6,7 @@ import { chooseRun } from "./choose-run.ts";
 import { compareCheckpoints } from "./compare-checkpoints.ts";
 import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
+import { diagnosticsCommands } from "./diagnostics.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { featureActions } from "./features/feature-actions.ts";
 import { inspectPair } from "./inspect-pair.ts";
@@ -30,6 +31,7 @@ export const commands = {
   ...featureCommands,
   ...featureActions,
   ...apiKeyCommands,
+  ...diagnosticsCommands,
   "lfpLens.chooseRun": chooseRun,
   "lfpLens.compareCheckpoints": compareCheckpoints,
   "lfpLens.compareCompletions": compareCompletions,

@@ -58,12 +58,22 @@ const manifest = z
           inputSchema: z.record(z.string(), z.unknown()),
         }),
       ),
-      configuration: z.object({ properties: z.record(z.string(), z.record(z.string(), z.unknown())) }),
+      configuration: z.array(
+        z.strictObject({
+          title: z.string(),
+          order: z.int(),
+          properties: z.record(z.string(), z.record(z.string(), z.unknown())),
+        }),
+      ),
     }),
   })
   .parse(JSON.parse(text));
 
 const { contributes } = manifest;
+const properties = Object.assign({}, ...contributes.configuration.map((group) => group.properties)) as Record<
+  string,
+  Record<string, unknown>
+>;
 /** Read by vscode-languageclient, not by us. */
 const foreignSettings = ["lfpLens.trace.server"];
 
@@ -202,7 +212,16 @@ describe("colours", () => {
 });
 
 describe("settings", () => {
-  const { properties } = contributes.configuration;
+  it("stand in groups, each in an order of its own and none twice", () => {
+    const { configuration } = contributes;
+    expect(configuration.map(({ order }) => order)).toEqual(configuration.map((_, at) => at + 1));
+    const names = configuration.flatMap((group) => Object.keys(group.properties));
+    expect(names).toHaveLength(Object.keys(properties).length);
+    for (const group of configuration)
+      expect(Object.values(group.properties).map(({ order }) => order)).toEqual(
+        Object.keys(group.properties).map((_, at) => at + 1),
+      );
+  });
 
   it("of package.json are those of settings.ts", () => {
     const declared = Object.keys(settings).map((name) => `lfpLens.${name}`);
@@ -246,7 +265,7 @@ describe("tools for chat", () => {
         displayName: questionWords[question].title,
         when: "config.lfpLens.chatTools.enabled",
       });
-      expect(contributes.configuration.properties["lfpLens.chatTools.enabled"]).toMatchObject({
+      expect(properties["lfpLens.chatTools.enabled"]).toMatchObject({
         default: false,
         scope: "application",
       });

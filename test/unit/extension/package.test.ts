@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { describe, expect, it } from "vitest";
 import { isDeadWeight, isForTarget, targets } from "../../../scripts/dependencies.ts";
+import { detailsPage } from "../../../scripts/package.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -24,6 +25,21 @@ describe("the extension's package", () => {
     const pointed = [...manifest.matchAll(/"(?:\.\/)?((?:media|schemas|docs)\/[^"]+)"/g)].map(([, path = ""]) => path);
     expect(pointed).toContain("media/walkthrough/read.svg");
     expect(pointed.filter((path) => !files.includes(path))).toEqual([]);
+  });
+
+  it("shows in VS Code a page for who installed it: its pictures inside, no relative link, only commands that there are", async () => {
+    const page = await detailsPage();
+    const targets = [...page.matchAll(/\]\(([^)]{1,40})/g)].map(([, target = ""]) => target);
+    expect(targets.length).toBeGreaterThan(0);
+    expect(targets.filter((target) => !/^(https:|data:image\/png;base64,iVBOR)/.test(target))).toEqual([]);
+    expect(page).not.toMatch(/npm (ci|run)|npx/);
+    const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    const titles: string[] = manifest.contributes.commands.map(({ title }: { title: string }) =>
+      title.replace(/ \(.*|…$/g, ""),
+    );
+    const named = [...page.matchAll(/\*\*LFP Lens: ([^*]+)\*\*/g)].map(([, title = ""]) => title);
+    expect(named.length).toBeGreaterThan(2);
+    expect(named.filter((title) => !titles.includes(title))).toEqual([]);
   });
 
   it.each(targets)("has for %s each native package's binaries of that platform alone", async (target) => {
