@@ -4,6 +4,7 @@ import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.t
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PreferenceSettings } from "../tuning/preference-settings.ts";
 import { type Experiment, preferenceOfTuning, tuningOf } from "./experiment/schema.ts";
+import { planClassify, planContrasts } from "./plan-classify.ts";
 import { findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
 import { type Planned, planAutoencoders } from "./plan-measurements.ts";
 import { factsOf } from "./report/about.ts";
@@ -38,9 +39,13 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
     settings: {},
     inputs: { saes: autoencoders },
   });
-  const report = planReport(experiment, options.run, { texts, evaluate, divergence, autoencoders, similarity });
+  const contrasts = await planContrasts(experiment, texts, options);
+  const classified = planClassify(planned, { saes: autoencoders, contrasts });
+  const { probe, tunedFeatures: features } = classified;
+  const found = { texts, evaluate, divergence, autoencoders, similarity, features, probe };
+  const report = planReport(experiment, options.run, found);
   const tune = "stage" in tuned ? [tuned] : [];
-  return [texts, ...tune, evaluate, divergence, autoencoders, similarity, report];
+  return [texts, ...tune, evaluate, divergence, autoencoders, similarity, contrasts, ...classified.stages, report];
 }
 
 function planTune(experiment: PairExperiment, model: OutsideInput, texts: PlannedStage): PlannedStage | OutsideInput {

@@ -18,6 +18,8 @@ type Shared = Pick<
   | "learned"
   | "triples"
   | "probe"
+  | "contrasts"
+  | "classify"
   | "examples"
   | "explain"
   | "attribute"
@@ -132,6 +134,7 @@ function asPublished(settings: PresetSettings, tuning: DpoConfig): PresetSetting
       pairs: { from: "data", tokens: { rule: "trl-0.7.7", maxTokens: 256, maxPromptTokens: 128 } },
     },
     divergence: { ...settings.divergence, measure: "sumOfNorms" },
+    classify: { ...settings.classify, asPublished: true },
     sae: { ...settings.sae, maskPadding: false, shuffle: false },
   };
 }

@@ -3,6 +3,7 @@
  * (reference/method.md sections 1.2 to 1.9); `as-published/*` switch to what the published code does differently, as
  * far as possible (docs/experiment.md lists the rest); `quick` is sized for the starter model on two cores.
  */
+import { defaultClassificationSettings } from "../../probe/classification-types.ts";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
 import { saeConfigSchema } from "../../sae/config.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
@@ -14,11 +15,15 @@ import type { ExperimentPreset, PresetSettings } from "./preset-settings.ts";
 
 export type { ExperimentPreset, PresetSettings };
 
+const { seed: _own, ...classifyDefaults } = defaultClassificationSettings;
+
 const common = {
   seed: 1,
   download: false,
   evaluate: { prompts: 512 },
   learned: { texts: 4096, tokens: 512, minPlaces: 20 },
+  contrasts: { pairs: "heldOut", file: null, limit: 2000, maxTokens: 512 },
+  classify: { ...classifyDefaults, asPublished: false },
   examples: { tokens: 262_144, windowTokens: 32 },
   explain: { perLayer: 30 },
   attribute: { prompts: 2048, objective: "reward" },

@@ -92,7 +92,7 @@ function presetOf(given: Json | undefined, experiment: string): ExperimentPreset
 }
 
 function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
-  const { model, tuning, reward, data, analysis } = experiment;
+  const { model, tuning, reward, data, analysis, contrasts } = experiment;
   return {
     ...experiment,
     model: absolutePath(model, folder),
@@ -100,6 +100,7 @@ function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
     reward: withAbsoluteReward(reward, folder),
     data: withAbsoluteFile(data, folder),
     analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
+    contrasts: contrasts.file === null ? contrasts : { ...contrasts, file: absoluteFile(contrasts.file, folder) },
   };
 }
 
@@ -121,6 +122,9 @@ function absolutePath(reference: string, folder: string): string {
 function withAbsoluteFile<T extends Pick<Experiment["data"], "source">>(texts: T, folder: string): T {
   const { source } = texts;
   if (source === "starter" || !("file" in source)) return texts;
-  const file = source.file.startsWith("~/") ? join(homedir(), source.file.slice(2)) : resolve(folder, source.file);
-  return { ...texts, source: { file } };
+  return { ...texts, source: { file: absoluteFile(source.file, folder) } };
+}
+
+function absoluteFile(file: string, folder: string): string {
+  return file.startsWith("~/") ? join(homedir(), file.slice(2)) : resolve(folder, file);
 }

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import type { ClassificationSettings } from "../../probe/classification-types.ts";
 import type { ProbeSettings } from "../../probe/report-types.ts";
 import { rewardEditIssues } from "../../rewards/edits-config.ts";
 import { editsOf, rewardSchemas } from "../../rewards/reward-configs.ts";
@@ -15,6 +16,7 @@ import { type PreferenceSettings, plainPreference } from "../../tuning/preferenc
 import { SamplingConfig, TextConfig } from "../../tuning/sampling-config.ts";
 import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.ts";
 import { ratingsOf } from "../feedback.ts";
+import { classifySchema, contrastsSchema } from "./classify-schema.ts";
 import { ablateSchema, attributeSchema, examplesSchema, explainSchema, MOST_PROMPTS } from "./measurement-schema.ts";
 import { pairIssues } from "./pair-rules.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
@@ -147,6 +149,8 @@ export const experimentFields = z.strictObject({
   learned: learnedSchema,
   triples: triplesSchema,
   probe: probeSchema,
+  contrasts: contrastsSchema,
+  classify: classifySchema,
   examples: examplesSchema,
   explain: explainSchema,
   attribute: attributeSchema,
@@ -178,6 +182,15 @@ export function probeSettingsOf({ probe, seed }: Pick<Experiment, "probe" | "see
  */
 export function fittedSettingsOf(experiment: Pick<Experiment, "probe" | "seed">): ProbeSettings {
   return { ...probeSettingsOf(experiment), target: "logRatio", xavierSeeds: 0, labelShuffles: 0 };
+}
+
+/** The settings of the classification probe's fit and statistics. */
+export function classificationSettingsOf({
+  classify,
+  seed,
+}: Pick<Experiment, "classify" | "seed">): ClassificationSettings {
+  const { asPublished: _, strengths, ...settings } = classify;
+  return { ...settings, strengths: [...strengths], seed };
 }
 
 /** The tuning that the run does; undefined where the tuned model is given. */

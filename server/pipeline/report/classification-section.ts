@@ -154,18 +154,18 @@ function paperTable({ asPublished }: ClassificationReport, source: Source): Tabl
   const own: Cell[][] =
     asPublished === null
       ? []
-      : [[`this run, as published (${asPublished.testRows} test rows)`, share(asPublished.accuracy), null]];
+      : [[`this run, as published (${asPublished.testRows} test rows)`, share(asPublished.accuracy), null, null]];
   const shared =
     asPublished === null
       ? "Set classify.asPublished to compute what the published code does, on this run's pairs."
       : `As published: of ${asPublished.testRows} test rows, ${asPublished.sharedGroups} have an answer to their prompt among the training rows; AUROC ${showCell(asPublished.auroc)}.` +
-        (asPublished.converged ? "" : " The fit ended before it converged, as 100 iterations on unscaled features do.");
+        (asPublished.converged ? "" : " Its 100 iterations on unscaled features ended before the fit converged.");
   return {
     id: "table-3-paper",
     title: "The paper's Table 3, per cent right",
     source,
-    columns: ["", "helpful-harmless", "toxicity"],
-    rows: [...own, ...table3],
+    columns: ["", "this run's pairs", "helpful-harmless", "toxicity"],
+    rows: [...own, ...table3.map(([name = "", ...shares]): Cell[] => [name, null, ...shares])],
     notes: [shared],
   };
 }

@@ -1,6 +1,6 @@
 import { polarRows, type TripleFeatures, takeRows } from "../../probe/features.ts";
 import { principalComponents, project } from "../../statistics/pca.ts";
-import type { Figure, Source } from "./document.ts";
+import type { Figure, Section, Source } from "./document.ts";
 
 /** Maximum number of triples in the figure, evenly spaced over all. */
 const mostTriples = 400;
@@ -69,4 +69,9 @@ export function separabilityFigure(
     ],
     notes: [`${shown} of ${triples} ${words.many}. ${words.note}`],
   };
+}
+
+/** The section with one figure more, if there is one. */
+export function withFigure(section: Section, figure: Figure | undefined): Section {
+  return figure === undefined ? section : { ...section, figures: [...section.figures, figure] };
 }

@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { loadProbe } from "../../probe/format.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
 import { autoencodersSchema, qualityFile } from "../artifacts/autoencoders.ts";
+import { readAnswers } from "../artifacts/collected-answers.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { readPairEvaluation } from "../artifacts/pair-evaluation.ts";
@@ -17,7 +19,9 @@ import {
   preferenceSection,
   withPairCounts,
 } from "../report/pairs-section.ts";
+import { probeInReport } from "../report/probe-reports.ts";
 import { deadFinding, saeFinding, saeSection } from "../report/sae-section.ts";
+import { ofAnswers, separabilityFigure, withFigure } from "../report/separability.ts";
 
 export interface ReportPairsSettings {
   readonly run: string;
@@ -26,8 +30,15 @@ export interface ReportPairsSettings {
   readonly about: readonly Fact[];
 }
 
-/** Stages that a report on pairs reads. */
-export type PairReportInput = "texts" | "evaluate" | "divergence" | "autoencoders" | "similarity";
+/** Stages that a report on pairs reads; `features` are those collected from the tuned model. */
+export type PairReportInput =
+  | "texts"
+  | "evaluate"
+  | "divergence"
+  | "autoencoders"
+  | "similarity"
+  | "features"
+  | "probe";
 
 /** Joins the findings of a run on pairs into one document. */
 export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
@@ -41,6 +52,10 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
     const divergence = await readJson(input("divergence"), divergenceFile, divergenceSchema);
     const saes = await readJson(input("autoencoders"), qualityFile, autoencodersSchema);
     const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
+    const { report: probe } = await loadProbe(input("probe"));
+    const read = probeInReport(probe, sourceOf("probe"), 0);
+    const { features, contrasts } = await readAnswers(input("features"));
+    const separability = separabilityFigure({ ...features, triples: contrasts }, sourceOf("features"), ofAnswers);
     const dead = deadFinding(saes);
     const report: Report = reportSchema.parse({
       format: 1,
@@ -52,12 +67,14 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
         preferenceFinding(evaluation),
         pairDataFinding(counts),
         saeFinding(saes),
+        read.finding,
       ],
       sections: [
         preferenceSection(evaluation, sourceOf("evaluate")),
         pairDataSection(counts, sourceOf("texts")),
         divergenceSection(divergence, null, sourceOf("divergence")),
         saeSection(saes, similarity, sourceOf("autoencoders")),
+        withFigure(read.section, separability),
       ],
     });
     await writeJson(output, "report.json", report);

@@ -21,22 +21,14 @@ import { ablationFinding } from "../report/ablation-finding.ts";
 import { ablationSection } from "../report/ablation-section.ts";
 import { type TextCounts, withTextCounts } from "../report/about.ts";
 import { divergenceSection, gainFinding, gainSection } from "../report/divergence-section.ts";
-import {
-  type Fact,
-  type Figure,
-  type Report,
-  renderMarkdown,
-  reportSchema,
-  type Section,
-  type Source,
-} from "../report/document.ts";
+import { type Fact, type Report, renderMarkdown, reportSchema, type Source } from "../report/document.ts";
 import { explanationSection, explanationsFinding } from "../report/explanation-section.ts";
 import { fittedFinding, fittedSection } from "../report/fitted-section.ts";
 import { learnedFinding, learnedSection } from "../report/learned-section.ts";
 import { probeInReport } from "../report/probe-reports.ts";
 import { editsFinding, rewardFinding, rewardSection } from "../report/reward-section.ts";
 import { deadFinding, saeFinding, saeSection } from "../report/sae-section.ts";
-import { separabilityFigure } from "../report/separability.ts";
+import { separabilityFigure, withFigure } from "../report/separability.ts";
 
 export interface ReportSettings {
   readonly run: string;
@@ -121,10 +113,6 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     await writeFileAtomically(join(output, "report.md"), renderMarkdown(report));
   },
 };
-
-function withFigure(section: Section, figure: Figure | undefined): Section {
-  return figure === undefined ? section : { ...section, figures: [...section.figures, figure] };
-}
 
 /** The feedback's ratings of words; empty if it rates none. */
 function ratingsIn(reward: RewardSettings): ReadonlyMap<string, number> {
