@@ -54,7 +54,7 @@ export function planClassify(
   });
   const settings = { task, classify: classificationSettingsOf(experiment) };
   const inputs = { contrasts, tuned: tunedFeatures, base, logRatios };
-  const published = classify.asPublished ? collect("collect-published", "tuned", "published") : undefined;
+  const published = classify.asPublished ? collect("as-published", "tuned", "published") : undefined;
   const probe =
     published === undefined
       ? planStage({ id: "probe", stage: classifyStage, settings, inputs, publishAs: "probe" })
