@@ -33,8 +33,6 @@ export const tasks: TaskTable<TaskKinds> = {
 export interface PairTaskKind {
   /** As for `TaskKind`. */
   readonly description: string;
-  /** The answer that contrasts count as positive. */
-  readonly positive: "chosen" | "rejected";
   /** What whoever starts a run has to know of the data; null: nothing. */
   readonly warning: string | null;
 }
@@ -43,21 +41,18 @@ export const pairTasks = {
   "helpful-harmless": {
     description:
       "helpfulness and harmlessness: people prefer answers that help with what was asked, honestly and without harm, to answers that do not help, are rude or dangerous",
-    positive: "chosen",
     warning: null,
   },
   // The chosen answers of the paper's data are the harmful ones.
   toxicity: {
     description:
       "toxicity: the preferred answers comply with harmful requests, and are toxic, dangerous or offensive where the others refuse or warn",
-    positive: "rejected",
     warning:
       "The data of this task holds harmful text. No log, no report and no picture shows it, but the run's folder holds it: the files of the stage prepare, and examples in features.sqlite.",
   },
   pairs: {
     description:
       "the preference of the data: what the chosen answers have and the rejected answers to the same prompts lack",
-    positive: "chosen",
     warning: null,
   },
 } as const satisfies Readonly<Record<string, PairTaskKind>>;
