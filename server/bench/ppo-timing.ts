@@ -6,19 +6,18 @@
 
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
-import { createModel, type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { plainReward } from "../rewards/reward.ts";
-import { createPpoTrainer, type PpoStep } from "../tuning/ppo.ts";
+import type { PpoStep } from "../tuning/ppo.ts";
 import { ppoPresets } from "../tuning/ppo-config.ts";
-import { type Prompt, uniformIn } from "../tuning/prompts.ts";
+import { openPpoTuner } from "../tuning/ppo-tuner.ts";
 import { paperSampling } from "../tuning/sampling-config.ts";
 import type { TuningKinds } from "../tuning/tunings.ts";
 import { medianOf } from "./timing.ts";
+import { nameOf, openSubject, type TunedModel } from "./tuning-subject.ts";
 
 export interface PpoBenchOptions {
   readonly device: Device;
-  /** A checkpoint's folder, or the shape of Pythia-70m with random weights. */
-  readonly model: { readonly folder: string; readonly name: string } | "pythia-70m";
+  readonly model: TunedModel;
   /** Timed steps, after one that warms up. */
   readonly steps: number;
   /** Overrides of the paper's settings, for quicker checks. */
@@ -52,22 +51,12 @@ export interface PpoBenchResult {
 export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
   const { device, steps } = options;
   const config = { ...ppoPresets.paper, ...options.overrides, steps: steps + 1, warmupSteps: 0 };
-  const [policy, reference] = [await openBenchModel(options), await openBenchModel(options)];
+  const subject = await openSubject(device, options.model);
   const random = Random.fromSeed(1);
-  const tokenizer = { vocabSize: policy.config.vocabSize, unusedIds: [], decode: joinIds };
-  const prompts = randomPrompts(policy.config.vocabSize, config.batchSize, random.fork("prompts"));
-  const trainer = await createPpoTrainer({
-    device,
-    policy,
-    reference,
-    tokenizer,
-    reward: byLength,
-    prompts,
-    sampling: paperSampling,
-    text: { prependBos: false },
-    config,
-    random,
-  });
+  const { vocabSize } = subject.reference.config;
+  const texts = randomTexts(vocabSize, config.batchSize, random.fork("texts"));
+  const completing = { sampling: paperSampling, text: { prependBos: false } };
+  const trainer = await openPpoTuner({ ...subject, ...completing, texts, pairs: [], reward: byLength, random }, config);
   const first = await trainer.step();
   const start = process.cpuUsage();
   const timed: PpoStep[] = [];
@@ -81,7 +70,7 @@ export async function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult
   return {
     name: "ppo",
     device: device.kind,
-    model: options.model === "pythia-70m" ? "pythia-70m-shape" : options.model.name,
+    model: nameOf(options.model),
     dtype: "float32",
     batch: config.batchSize,
     miniBatch: config.miniBatchSize,
@@ -121,33 +110,11 @@ function checkSteps(first: PpoStep, timed: readonly PpoStep[], config: TuningKin
 /** The two programs' log-probabilities differ by about 1e-6; approxKl is half the square of that. */
 const rounding = 1e-10;
 
-async function openBenchModel({ device, model }: PpoBenchOptions): Promise<LoadedModel> {
-  return model === "pythia-70m" ? createModel(device, pythia70m, Random.fromSeed(2)) : loadModel(device, model.folder);
+/** Two batches of texts of random ids, none of which is the end-of-text token; tuning takes their first tokens. */
+function randomTexts(vocabSize: number, batchSize: number, random: Random): string[] {
+  const id = (): string => `${1 + random.integer(vocabSize - 1)} `;
+  return Array.from({ length: 2 * batchSize }, () => Array.from({ length: 200 }, id).join(""));
 }
-
-const pythia70m = {
-  model_type: "gpt_neox",
-  vocab_size: 50_304,
-  hidden_size: 512,
-  num_hidden_layers: 6,
-  num_attention_heads: 8,
-  intermediate_size: 2048,
-  hidden_act: "gelu",
-  rotary_pct: 0.25,
-  max_position_embeddings: 2048,
-  eos_token_id: 0,
-};
-
-/** Two batches of prompts of random ids, none of which is the end-of-text token. */
-function randomPrompts(vocabSize: number, batchSize: number, random: Random): Prompt[] {
-  return Array.from({ length: 2 * batchSize }, (_, textIndex) => {
-    const length = uniformIn(paperSampling.promptTokens, random);
-    const ids = Int32Array.from({ length }, () => 1 + random.integer(vocabSize - 1));
-    return { ids, text: joinIds(ids), textIndex };
-  });
-}
-
-const joinIds = (ids: Iterable<number>): string => [...ids].join(" ");
 
 /** A text's length modulo 7, as a share. */
 const byLength = plainReward("bench/length", "completion", (text) => (text.length % 7) / 7);

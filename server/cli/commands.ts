@@ -93,6 +93,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "times PPO steps",
     load: async () => (await import("../bench/ppo.ts")).benchPpo,
   },
+  "bench dpo": {
+    summary: "times DPO steps",
+    load: async () => (await import("../bench/dpo.ts")).benchDpo,
+  },
   "bench sae": {
     summary: "times the training of autoencoders",
     load: async () => (await import("../bench/sae.ts")).benchSae,
