@@ -14,7 +14,10 @@ import { option } from "./options.ts";
 import { deviceOptions, withDevice } from "./with-device.ts";
 
 const options = {
-  model: option.required("MODEL", "`starter`, a folder with a checkpoint, or a hub id (owner/name[@revision])"),
+  model: option.required(
+    "MODEL",
+    "`starter`, a folder with a checkpoint or with adapters, or a hub id (owner/name[@revision])",
+  ),
   download: downloadOption,
   prompt: option.texts("TEXT", "a text to continue"),
   "prompt-file": option.text("FILE", "a file of prompts, one a line; empty lines are left out; - reads standard input"),

@@ -20,7 +20,10 @@ export type ScoreMode = (typeof scoreModes)[number];
 
 export const scoreOptions = {
   run: option.text("RUN", "the folder of a finished run; by default the starter's, which comes with lfp"),
-  tuned: option.text("MODEL", "with --base, instead of --run: a tuned model, as a folder or a hub id (owner/name)"),
+  tuned: option.text(
+    "MODEL",
+    "with --base, instead of --run: a tuned model, as a folder (of adapters, too) or a hub id (owner/name)",
+  ),
   base: option.text("MODEL", "the model that --tuned was tuned from: `starter`, a folder or a hub id"),
   text: option.text("TEXT", "a text to read instead of FILE"),
   mode: option.oneOf(

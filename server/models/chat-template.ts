@@ -8,6 +8,7 @@ import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
+import { tokenizerFolderOf } from "./adapter.ts";
 import {
   ChatTemplateArgumentError,
   ChatTemplateFileError,
@@ -135,7 +136,8 @@ function asTemplatesReadIt(message: ChatMessage): Readonly<Record<string, unknow
  * one text or a list of named ones. Undefined where there is none. Throws `ChatTemplateFileError`.
  */
 export async function loadChatTemplate(folder: string): Promise<ChatTemplate | undefined> {
-  const paths = { file: join(folder, "chat_template.jinja"), config: join(folder, "tokenizer_config.json") };
+  const own = await tokenizerFolderOf(folder);
+  const paths = { file: join(own, "chat_template.jinja"), config: join(own, "tokenizer_config.json") };
   const file = await textIfThere(paths.file, "config");
   const { chat_template, ...tokens } = parsed(paths.config, (await textIfThere(paths.config, "config")) ?? "{}");
   const templates = named(file ?? chat_template);

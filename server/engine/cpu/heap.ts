@@ -91,7 +91,7 @@ export class Heap {
 
   #tooMuch(bytes: number, options?: ErrorOptions): DeviceError {
     const used = Math.round(this.usedBytes / 2 ** 20);
-    const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: take a smaller model, a smaller batch or shorter texts`;
+    const message = `the CPU device holds ${used} MiB and needs ${Math.round(bytes / 2 ** 20)} MiB more, but one device holds 4096 MiB at most: take a smaller model, a smaller batch or shorter texts; where a run tunes a model, train adapters (lora in its tuning's settings)`;
     return new DeviceError(message, options);
   }
 }

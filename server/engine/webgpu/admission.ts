@@ -14,11 +14,14 @@ export interface MemoryLimit {
   readonly source: string;
 }
 
+/** Adapters need one copy of the weights, and moments and gradients for themselves alone. */
+const smallerModel = "take a smaller model; where a run tunes one, train adapters (lora in its tuning's settings)";
+
 /** What the user should reduce, by the purpose that needs most memory; the batch for all others. */
 const advice: Readonly<Record<string, string>> = {
-  weights: "take a smaller model",
-  moments: "take a smaller model",
-  gradients: "take a smaller model",
+  weights: smallerModel,
+  moments: smallerModel,
+  gradients: smallerModel,
   caches: "sample fewer texts at once, or shorter ones",
   buffers: "harvest fewer activations at once, or of fewer layers",
 };

@@ -17,7 +17,7 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     const device = await createGpuDevice({ memory: async () => ({ bytes: 2 ** 20, source: "a test" }) });
     const large = { name: "w", shape: [512, 1024], values: undefined };
     await expect(device.createState([large])).rejects.toThrow(
-      "the GPU's memory does not suffice: 2 MiB are needed (weights 2 MiB) and nothing is held, 2 MiB of 1 MiB (a test): take a smaller model",
+      "the GPU's memory does not suffice: 2 MiB are needed (weights 2 MiB) and nothing is held, 2 MiB of 1 MiB (a test): take a smaller model; where a run tunes one, train adapters (lora in its tuning's settings)",
     );
     const x = ops.input("x", [4]);
     const wide = ops.broadcastTo(ops.reshape(x, [4, 1]), [4, 100_000]);

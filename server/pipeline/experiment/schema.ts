@@ -55,7 +55,7 @@ const givenSchema = z
       .string()
       .min(1)
       .describe(
-        "A fine-tuned checkpoint of the base model's architecture, given as model is. Adapters must be merged.",
+        "A fine-tuned checkpoint of the base model's architecture, given as model is, or a folder of adapters (PEFT).",
       ),
   })
   .readonly();
