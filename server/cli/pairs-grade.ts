@@ -2,7 +2,7 @@ import { dropReasons, gradingSteps } from "../grading/grade-pair.ts";
 import type { DroppedPair } from "../grading/grade-pairs.ts";
 import { gradedTasks } from "../grading/gradings.ts";
 import { neutralFaults, noAnswers } from "../grading/provenance.ts";
-import { droppedCounts } from "../grading/summary.ts";
+import { droppedCounts, summaryOf } from "../grading/summary.ts";
 import { resolveReference } from "../models/open.ts";
 import { faultsInWords } from "../pipeline/data/preferences.ts";
 import {
@@ -11,7 +11,6 @@ import {
   type GradePreview,
   gradeFile,
   previewGrading,
-  summaryOf,
 } from "../pipeline/grading/grade-file.ts";
 import { type PairsToGrade, readPairsToGrade } from "../pipeline/grading/pairs-to-grade.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";

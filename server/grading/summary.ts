@@ -32,6 +32,11 @@ export const gradedSummarySchema = z.object({
   used,
   spentUsd: z.number().nullable(),
 });
+/** The summary's place beside the contrasts. */
+export function summaryOf(contrasts: string): string {
+  return `${contrasts}.summary.json`;
+}
+
 export type GradedSummary = z.infer<typeof gradedSummarySchema>;
 
 /** Dropped pairs by reason. */

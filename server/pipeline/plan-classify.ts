@@ -1,5 +1,6 @@
 /** The stages of a run on pairs that contrast liked and disliked answers and classify them. */
 import { stat } from "node:fs/promises";
+import { summaryOf } from "../grading/summary.ts";
 import { type PlannedStage, planStage } from "../runs/stage.ts";
 import { outsideInput } from "../runs/stage-key.ts";
 import { MissingDataFileError } from "./experiment/inputs.ts";
@@ -19,14 +20,20 @@ export async function planContrasts(
 ): Promise<PlannedStage> {
   if (file === null)
     return planStage({ id: "contrasts", stage: contrastsStage, settings: { pairs, limit, seed }, inputs: { texts } });
-  const found = await stat(file).catch(() => undefined);
-  if (found?.isFile() !== true) throw new MissingDataFileError(file);
+  if (!(await isFile(file))) throw new MissingDataFileError(file);
+  const isGraded = await isFile(summaryOf(file));
+  const given = await outsideInput(file, { signal });
   return planStage({
     id: "contrasts",
     stage: givenContrastsStage,
-    settings: { limit },
-    inputs: { file: await outsideInput(file, { signal }) },
+    settings: { limit, seed, isGraded },
+    inputs: { texts, file: given, summary: isGraded ? await outsideInput(summaryOf(file), { signal }) : given },
   });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true;
 }
 
 /** Features of both models and log-ratios at the answers, and the probe that they are classified by. */

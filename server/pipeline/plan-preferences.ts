@@ -42,7 +42,7 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
   const contrasts = await planContrasts(experiment, texts, options);
   const classified = planClassify(planned, { saes: autoencoders, contrasts });
   const { probe, tunedFeatures: features } = classified;
-  const found = { texts, evaluate, divergence, autoencoders, similarity, features, probe };
+  const found = { texts, evaluate, divergence, autoencoders, similarity, contrasts, features, probe };
   const report = planReport(experiment, options.run, found);
   const tune = "stage" in tuned ? [tuned] : [];
   return [texts, ...tune, evaluate, divergence, autoencoders, similarity, contrasts, ...classified.stages, report];

@@ -14,7 +14,7 @@ import type { Asker } from "../../grading/grade-pair.ts";
 import { type GradedPairs, gradePairs } from "../../grading/grade-pairs.ts";
 import type { GradedTask } from "../../grading/gradings.ts";
 import { promptVersion } from "../../grading/questions.ts";
-import type { GradedSummary } from "../../grading/summary.ts";
+import { type GradedSummary, summaryOf } from "../../grading/summary.ts";
 import { Lock } from "../../runs/run-lock.ts";
 import { AnswerJournal, cacheOf, readJournal } from "./answer-journal.ts";
 import type { PairsToGrade } from "./pairs-to-grade.ts";
@@ -134,13 +134,8 @@ export async function gradeFile(
   }
 }
 
-/** Files beside the contrasts. */
 function journalOf(out: string): string {
   return `${out}.answers.jsonl`;
-}
-
-export function summaryOf(out: string): string {
-  return `${out}.summary.json`;
 }
 
 function* linesOf(values: readonly object[]): Generator<Uint8Array> {

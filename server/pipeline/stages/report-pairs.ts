@@ -5,11 +5,13 @@ import type { Stage } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
 import { autoencodersSchema, qualityFile } from "../artifacts/autoencoders.ts";
 import { readAnswers } from "../artifacts/collected-answers.ts";
+import { readContrastCounts } from "../artifacts/contrasts.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { readPairEvaluation } from "../artifacts/pair-evaluation.ts";
 import { readPairCounts } from "../artifacts/pairs.ts";
 import { similarityFile, similaritySchema } from "../artifacts/similarity.ts";
+import { contrastsSection } from "../report/contrasts-section.ts";
 import { divergenceSection } from "../report/divergence-section.ts";
 import { type Fact, type Report, renderMarkdown, reportSchema, type Source } from "../report/document.ts";
 import {
@@ -37,6 +39,7 @@ export type PairReportInput =
   | "divergence"
   | "autoencoders"
   | "similarity"
+  | "contrasts"
   | "features"
   | "probe";
 
@@ -54,6 +57,7 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
     const similarity = await readJson(input("similarity"), similarityFile, similaritySchema);
     const { report: probe } = await loadProbe(input("probe"));
     const read = probeInReport(probe, sourceOf("probe"), 0);
+    const given = contrastsSection(await readContrastCounts(input("contrasts")), sourceOf("contrasts"));
     const { features, contrasts } = await readAnswers(input("features"));
     const separability = separabilityFigure({ ...features, triples: contrasts }, sourceOf("features"), ofAnswers);
     const dead = deadFinding(saes);
@@ -74,6 +78,7 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
         pairDataSection(counts, sourceOf("texts")),
         divergenceSection(divergence, null, sourceOf("divergence")),
         saeSection(saes, similarity, sourceOf("autoencoders")),
+        ...(given === undefined ? [] : [given]),
         withFigure(read.section, separability),
       ],
     });
