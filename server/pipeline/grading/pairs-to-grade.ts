@@ -4,6 +4,7 @@ import type { PairToGrade } from "../../grading/grade-pair.ts";
 import { ChatTemplateRefusal, ChatTemplateRenderError, loadChatTemplate } from "../../models/chat-template.ts";
 import { type MessageWriter, pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
 import type { Message, Preference } from "../../tasks/pairs/preference-rows.ts";
+import { promptKey } from "../data/pair-split.ts";
 import { type PreferenceRows, readPreferences } from "../data/preferences.ts";
 
 /** Pairs to grade, with what the file holds. */
@@ -44,7 +45,7 @@ export async function readPairsToGrade(options: PairsToGradeOptions): Promise<Pa
       continue;
     }
     const id = `${source}/${row}`;
-    const key = shown.prompt.replace(/\s+/g, " ").trim();
+    const key = promptKey(shown.prompt);
     const group = groups.get(key) ?? id;
     groups.set(key, group);
     pairs.push({ id, source, group, ...shown });
