@@ -49,6 +49,20 @@ const valued = (path: string) => (output: unknown) => measured(output, `${path}.
 export const headlines: readonly Headline[] = [
   { id: "gain", name: "reward gained by tuning", stage: "evaluate", read: interval("difference") },
   { id: "kl", name: "KL to the base, nats a completion", stage: "evaluate", read: interval("kl") },
+  {
+    id: "preference",
+    name: "preference accuracy of the learned reward",
+    stage: "evaluate",
+    read: interval("accuracy"),
+  },
+  { id: "margin", name: "margin of chosen over rejected, nats", stage: "evaluate", read: interval("margin") },
+  { id: "preference-loss", name: "change of the preference loss", stage: "evaluate", read: interval("lossBy.change") },
+  {
+    id: "likelihood",
+    name: "change of the share of chosen answers that are likelier",
+    stage: "evaluate",
+    read: interval("likelihood.change"),
+  },
   { id: "tau-triple", name: "probe by triple, tau-b", stage: "probe", read: kendall("report.byTriple.probe.kendall") },
   { id: "tau", name: "probe by word, tau-b", stage: "probe", read: kendall("report.byWord.probe.kendall") },
   {

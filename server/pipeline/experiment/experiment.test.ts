@@ -181,6 +181,75 @@ describe("paths", () => {
 const quick = (more: object) => ({ preset: "quick", ...more });
 const twice = { "tuning.steps": /given twice/, seed: /given twice/ };
 
+describe("a kind that the preset does not have", () => {
+  it("leads to the presets that have it, in place of a list of what is missing", () => {
+    const issues = issuesOf({ preset: "quick", tuning: { kind: "dpo" } });
+    expect(Object.keys(issues)).toEqual(["tuning"]);
+    expect(issues["tuning"]).toMatch(
+      /kind "dpo".*missing \(pairs, steps, .*take a preset that has them \(quick-preferences, /,
+    );
+    expect(issuesOf({ preset: "preferences", tuning: { kind: "ppo", steps: 3 } })["tuning"]).toContain("(quick, ");
+  });
+
+  it("and a mistake of another sort is still named", () => {
+    const issues = issuesOf({ preset: "quick", tuning: { kind: "dpo", beta: "much" }, seed: -1 });
+    expect(Object.keys(issues).toSorted()).toEqual(["seed", "tuning", "tuning.beta"]);
+  });
+});
+
+describe("presets of pairs of answers", () => {
+  it.each([
+    ["pythia-70m", "hh", { learningRate: 3e-5, steps: 5000, warmupSteps: 150, batchSize: 8, pairsAtOnce: 8 }, 40_000],
+    ["gpt-neo-125m", "hh", { learningRate: 3e-5, steps: 5000, warmupSteps: 150, batchSize: 8, pairsAtOnce: 8 }, 40_000],
+    ["gemma-2b-it", "hh", { learningRate: 5e-5, steps: 5000, warmupSteps: 150, batchSize: 16, pairsAtOnce: 1 }, 80_000],
+    ["pythia-160m", "toxic", { learningRate: 5e-5, steps: 250, warmupSteps: 30, batchSize: 8, pairsAtOnce: 8 }, null],
+    ["gemma-2b-it", "toxic", { learningRate: 5e-5, steps: 250, warmupSteps: 30, batchSize: 4, pairsAtOnce: 1 }, null],
+  ] as const)("have the published code's numbers: %s, %s", (model, task, numbers, limit) => {
+    const paper = parseExperiment({ preset: `paper/${model}/${task}` });
+    const published = parseExperiment({ preset: `as-published/${model}/${task}` });
+    for (const experiment of [paper, published]) {
+      expect(experiment.tuning).toMatchObject({
+        ...numbers,
+        kind: "dpo",
+        beta: 0.1,
+        maxGradientNorm: 1,
+        weightDecay: 0,
+      });
+      expect(experiment).toMatchObject({ data: { limit }, reward: { kind: "none" }, download: false });
+    }
+    expect(paper.tuning).toMatchObject({ optimizer: "adamw", pairs: { tokens: { rule: "trl-1", maxTokens: 256 } } });
+    expect(published).toMatchObject({
+      seed: 42,
+      tuning: {
+        optimizer: "adamw-hf",
+        pairs: { tokens: { rule: "trl-0.7.7", maxTokens: 256, maxPromptTokens: 128 } },
+      },
+    });
+  });
+
+  it("on harmful data download nothing unless told to, and say what it is", () => {
+    const toxic = presetNames.filter((name) => name.endsWith("/toxic"));
+    expect(toxic).toHaveLength(8);
+    for (const preset of toxic) {
+      expect(parseExperiment({ preset })).toMatchObject({ download: false, task: "toxicity" });
+      expect(experimentPresets[preset].about).toContain("harmful data");
+    }
+  });
+
+  it("take another rule of tokens whole", () => {
+    const tokens = { rule: "trl-0.7.7", maxTokens: 64, maxPromptTokens: 32 };
+    expect(parseExperiment({ preset: "preferences", tuning: { pairs: { tokens } } }).tuning).toMatchObject({
+      pairs: { from: "data", tokens },
+    });
+    expect(
+      parseExperiment({
+        preset: "as-published/pythia-70m/hh",
+        tuning: { pairs: { tokens: { rule: "trl-1", maxTokens: 9 } } },
+      }).tuning,
+    ).toMatchObject({ pairs: { tokens: { rule: "trl-1", maxTokens: 9 } } });
+  });
+});
+
 describe("what is wrong is named with its place", () => {
   it.each<[string, object | string, Record<string, RegExp>]>([
     ["no JSON", '{"preset": "quick",}', { "": /not JSON/ }],

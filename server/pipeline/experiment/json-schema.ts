@@ -47,12 +47,16 @@ export function isOlder(schema: Json | undefined): boolean {
   return isObject(schema) && schema["deprecationMessage"] !== undefined;
 }
 
+/** Cached: a file can have a hundred issues, and each asks for keys. */
+let made: JsonObject | undefined;
+
 /**
  * The keys that an object at a path of an experiment may have, for the shape that `value` selects; empty if the path is
  * not an object.
  */
 export function keysAt(path: readonly PropertyKey[], value?: Json): string[] {
-  let at: readonly Json[] = [experimentJsonSchema()];
+  made ??= experimentJsonSchema();
+  let at: readonly Json[] = [made];
   for (const key of path) at = at.flatMap(shapesOf).flatMap((shape) => memberOf(shape, key));
   const shapes = at.flatMap(shapesOf);
   const said = shapes.filter((shape) => isSaidBy(value, shape));

@@ -7,6 +7,7 @@ import { readTextFile } from "../../common/text-file.ts";
 import { ExperimentError, issueAt, issuesOf } from "./issues.ts";
 import { keysAt } from "./json-schema.ts";
 import { textIssues } from "./json-text.ts";
+import { withPresetsOfKinds } from "./kind-advice.ts";
 import { isObject, type Json, type JsonObject, mergeOverrides } from "./merge.ts";
 import { fromOlderForm } from "./older-form.ts";
 import { type ExperimentPreset, experimentPresets, presetNames } from "./presets.ts";
@@ -54,7 +55,8 @@ export function parseExperiment(source: string | object, options: ParseOptions =
   const overrides = fromOlderForm(file, preset.settings, name);
   const merged = mergeOverrides({ name: preset.name, ...preset.settings }, overrides);
   const { data: experiment, error } = experimentSchema.safeParse(merged);
-  if (experiment === undefined) throw new ExperimentError(name, issuesOf(error, merged, keysAt));
+  if (experiment === undefined)
+    throw new ExperimentError(name, withPresetsOfKinds(issuesOf(error, merged, keysAt), overrides, preset.settings));
   return withAbsolutePaths(experiment, folder);
 }
 

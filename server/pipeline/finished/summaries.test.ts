@@ -54,3 +54,20 @@ it("the line that says what is measured says nothing by itself, and other stages
   expect(summariseMetrics("evaluate", { step: 1, rewardMean: 1, kl: 2 }, undefined)).toBeNull();
   expect(summariseMetrics("autoencoders", { "tuned.0.128.fve": 0.91 }, undefined)).toBe("91 % explained");
 });
+
+it("a run on pairs is told by its pairs, its margin over the steps and its accuracy", async () => {
+  const put = (name: string, value: object) => writeFile(join(folder, name), JSON.stringify(value));
+  const set = (pairs: number) => ({ pairs });
+  await put("counts.json", {
+    read: { data: { rows: 300 } },
+    sets: { tuning: set(223), heldOut: set(74), analysis: set(297) },
+  });
+  expect(await summariseStage("prepare-pairs", folder)).toBe("223 tuning, 74 held-out, 297 analysis pairs of 300 rows");
+  const steps = [0, 0.4].map((margin, at) => ({ step: at + 1, loss: 0.7, "rewards/margins": margin }));
+  const log = [{ measures: margins }, ...steps].map((line) => `${JSON.stringify(line)}\n`).join("");
+  await writeFile(join(folder, "log.jsonl"), log);
+  expect(await summariseStage("tune-pairs", folder)).toBe("2 steps, margin 0.00 to 0.40");
+  expect(summariseMetrics("tune-pairs", { ...steps[1] }, { measures: margins })).toBe("step 2: margin 0.40");
+  await put("evaluation.json", { accuracy: { mean: 0.912 }, margin: { mean: 8.262 } });
+  expect(await summariseStage("evaluate-pairs", folder)).toBe("preference accuracy 91 %, margin 8.26 nats");
+});

@@ -26,7 +26,7 @@ export function summariseMetrics(
   line: Readonly<Record<string, unknown>>,
   first: unknown,
 ): string | null {
-  if (stage === "tune") return stepInWords(line, first);
+  if (stage === "tune" || stage === "tune-pairs") return stepInWords(line, first);
   const fve = Object.entries(line).flatMap(([name, value]) =>
     name.endsWith(".fve") && typeof value === "number" ? [value] : [],
   );
@@ -37,6 +37,12 @@ const tuneManifest = z.object({
   settings: z.object({ reward: z.object({ edits: z.array(z.unknown()).optional() }) }),
 });
 const evaluation = z.object({ base: z.object({ mean: z.number() }), tuned: z.object({ mean: z.number() }) });
+const pairEvaluation = z.object({ accuracy: z.object({ mean: z.number() }), margin: z.object({ mean: z.number() }) });
+const counted = z.object({ pairs: z.int() });
+const pairCounts = z.object({
+  read: z.object({ data: z.object({ rows: z.int() }) }),
+  sets: z.object({ tuning: counted, heldOut: counted, analysis: counted }),
+});
 const planted = z.object({ words: z.array(z.object({ word: z.string() })) });
 const learned = z.object({
   statistics: z.object({ words: z.int(), tau: z.object({ value: z.number().nullable() }) }),
@@ -77,12 +83,20 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     return `reward ${base.mean.toFixed(2)} to ${tuned.mean.toFixed(2)}`;
   },
   tune: async (folder) => {
-    const lines = (await readTextFile(join(folder, "log.jsonl"), "result")).split("\n").filter((line) => line !== "");
-    const [first, ...rest] = lines.map((line) => parseJson(line));
-    const steps = MeasuresLine.safeParse(first).success ? rest : [first, ...rest];
     const { edits = [] } = (await readJson(folder, "manifest.json", tuneManifest)).settings.reward;
     const edited = edits.length === 0 ? "" : `, ${edits.length} ${edits.length === 1 ? "rating" : "ratings"} edited`;
-    return `${steps.length} steps${overSteps(steps, first)}${edited}`;
+    return `${await stepsOf(folder)}${edited}`;
+  },
+  "prepare-pairs": async (folder) => {
+    const { read, sets } = await readJson(folder, "counts.json", pairCounts);
+    const names = { tuning: "tuning", heldOut: "held-out", analysis: "analysis" } as const;
+    const pairs = (Object.keys(names) as (keyof typeof names)[]).map((set) => `${sets[set].pairs} ${names[set]}`);
+    return `${pairs.join(", ")} pairs of ${read.data.rows} rows`;
+  },
+  "tune-pairs": (folder) => stepsOf(folder),
+  "evaluate-pairs": async (folder) => {
+    const { accuracy, margin } = await readJson(folder, "evaluation.json", pairEvaluation);
+    return `preference accuracy ${share(accuracy.mean)}, margin ${margin.mean.toFixed(2)} nats`;
   },
   learned: async (folder) => {
     const { words, tau } = (await readJson(folder, "learned.json", learned)).statistics;
@@ -115,6 +129,14 @@ const summaries: Readonly<Record<string, (folder: string) => Promise<string>>> =
     return `${saes.length} dictionaries: ${explained(saes.map(({ fve }) => fve))} explained`;
   },
 };
+
+/** The steps of a tuning, and its first measure over them. */
+async function stepsOf(folder: string): Promise<string> {
+  const lines = (await readTextFile(join(folder, "log.jsonl"), "result")).split("\n").filter((line) => line !== "");
+  const [first, ...rest] = lines.map((line) => parseJson(line));
+  const steps = MeasuresLine.safeParse(first).success ? rest : [first, ...rest];
+  return `${steps.length} steps${overSteps(steps, first)}`;
+}
 
 /** A step of tuning, by its measures that have a short name. */
 function stepInWords(line: Readonly<Record<string, unknown>>, first: unknown): string | null {

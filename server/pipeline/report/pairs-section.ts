@@ -175,7 +175,7 @@ function preferenceTable(found: PairEvaluation, source: Source): Table {
       percent("change per token, pair by pair, %", found.likelihoodPerToken.change),
     ],
     notes: [
-      `${pairs} pairs of ${groups} prompts that tuning has not seen; intervals of 2,000 resamples of whole prompts. ${how}`,
+      `${pairs} pairs of ${groups} prompts that tuning has not seen; intervals of shares are Wilson's with whole prompts as their units, the others of 2,000 resamples of whole prompts. ${how}`,
       "The learned reward of an answer is its log-ratio, log p of the tuned model less log p of the base model, which is the reference: the base model's own margin is 0. " +
         "By a model's own likelihood short answers win, so that its accuracy before tuning can lie below one half.",
     ],

@@ -3,6 +3,7 @@ import type { Random } from "../../common/random.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
+import { clusteredShare } from "../../statistics/clustered-share.ts";
 import { bootstrapInterval } from "../../statistics/resampling.ts";
 import type { PairLogProbs, TokenPair } from "../../tuning/pair-batch.ts";
 import { marginOf, preferenceLoss, type ScoredPair } from "../../tuning/preference-loss.ts";
@@ -35,7 +36,7 @@ type Context = StageContext<EvaluatePairsSettings, "model" | "tuned" | "texts">;
 /** Scores held-out pairs by the tuned model and by the base model, which is the reference. */
 export const evaluatePairsStage: Stage<EvaluatePairsSettings, "model" | "tuned" | "texts"> = {
   name: "evaluate-pairs",
-  codeVersion: 1,
+  codeVersion: 2,
   run: (context) =>
     withDevice(context, async (device) => {
       const { settings, input, output, random } = context;
@@ -117,9 +118,18 @@ async function evaluationOf(
     const { estimate, low, high } = await bootstrapInterval(groups, mean, { random: random.fork("intervals") });
     return { mean: estimate, low, high };
   };
+  const share = (value: (record: ScoredPairRecord) => number): PairInterval => {
+    const { proportion, low, high } = clusteredShare(Float64Array.from(records, value), groups);
+    return { mean: proportion, low, high };
+  };
   const compared = async (value: (record: ScoredPairRecord, role: Role) => number) => ({
     base: await interval((record) => value(record, "base")),
     tuned: await interval((record) => value(record, "tuned")),
+    change: await interval((record) => value(record, "tuned") - value(record, "base")),
+  });
+  const comparedShares = async (value: (record: ScoredPairRecord, role: Role) => number) => ({
+    base: share((record) => value(record, "base")),
+    tuned: share((record) => value(record, "tuned")),
     change: await interval((record) => value(record, "tuned") - value(record, "base")),
   });
   const scored = ({ base, lengths, ...record }: ScoredPairRecord, role: Role): ScoredPair => ({
@@ -137,15 +147,15 @@ async function evaluationOf(
     loss: preference.loss.kind,
     tokens: preference.tokens.rule,
     isTuned,
-    accuracy: await interval((record) => Number(marginOf(scored(record, "tuned")) > 0)),
+    accuracy: share((record) => Number(marginOf(scored(record, "tuned")) > 0)),
     margin: await interval((record) => marginOf(scored(record, "tuned"))),
     logRatios: {
       chosen: await interval(({ base, tuned }) => tuned.chosen - base.chosen),
       rejected: await interval(({ base, tuned }) => tuned.rejected - base.rejected),
     },
     lossBy: await compared((record, role) => preferenceLoss(scored(record, role), preference)),
-    likelihood: await compared((record, role) => Number(record[role].chosen > record[role].rejected)),
-    likelihoodPerToken: await compared((record, role) => Number(perToken(record, role))),
-    longer: await interval(({ lengths: { chosen, rejected } }) => (1 + Math.sign(chosen - rejected)) / 2),
+    likelihood: await comparedShares((record, role) => Number(record[role].chosen > record[role].rejected)),
+    likelihoodPerToken: await comparedShares((record, role) => Number(perToken(record, role))),
+    longer: share(({ lengths: { chosen, rejected } }) => (1 + Math.sign(chosen - rejected)) / 2),
   };
 }
