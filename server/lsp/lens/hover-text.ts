@@ -241,7 +241,7 @@ const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: num
   },
   classification: ({ accuracy, lengthAccuracy, contrasts }) => {
     const meaning =
-      "This is the token's part of the log-odds that an answer is liked: an answer's are the mean over its tokens.";
+      "This is the token's part of the log-odds that an answer is liked, which are the mean over the answer's tokens.";
     if (accuracy === null) return [meaning];
     const { share, low, high } = accuracy;
     const byLength = lengthAccuracy === null ? "" : `; by length alone ${percent(lengthAccuracy)}`;

@@ -10,8 +10,12 @@ import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { loadProbe } from "../../../server/probe/format.ts";
 import { probeRewards } from "../../../server/probe/linear-probe.ts";
+import { DescribeToken } from "../../../server/protocol/lens.ts";
+import { ChooseRun } from "../../../server/protocol/lens-state.ts";
+import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
+import { LspClient } from "../../support/lsp-client.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 
 const stateFolder = useStateFolder("classify");
@@ -31,24 +35,31 @@ function pairs(): string {
   }).join("");
 }
 
+const RUN = { seed: 1, deviceClass: "cpu", queued: false } as const;
+
 describe("a run on pairs classifies answers", { timeout: 240_000 }, () => {
   let folder = "";
   const outputs = new Map<string, string>();
-  beforeAll(async () => {
-    folder = join(stateFolder(), "run");
-    const file = join(stateFolder(), "preferences.jsonl");
-    await writeFile(file, pairs());
-    const experiment = parseExperiment({
+  /** Contrasts are of held-out pairs unless the file of others is named. */
+  const experimentWith = (contrasts: { file?: string }) =>
+    parseExperiment({
       preset: "preferences",
       name: "tiny",
-      data: { source: { file }, heldOut: 0.5 },
+      data: { source: { file: join(stateFolder(), "preferences.jsonl") }, heldOut: 0.5 },
       tuning: { steps: 2, warmupSteps: 1 },
       divergence: { layers: 1 },
       sae: { multiples: [1, 2], maxTokens: 4096, batchTokens: 512, bufferTokens: 2048, contextLength: 64 },
       classify: { resamples: 20, labelShuffles: 2, asPublished: true },
+      contrasts,
     });
-    const plan = await planExperiment(experiment, { run: "tiny" });
-    await runPipeline(plan, folder, { seed: 1, deviceClass: "cpu", queued: false });
+  const run = async (experiment: ReturnType<typeof experimentWith>, where: string) => {
+    await runPipeline(await planExperiment(experiment, { run: "tiny" }), where, RUN);
+  };
+  beforeAll(async () => {
+    folder = join(stateFolder(), "run");
+    await writeFile(join(stateFolder(), "preferences.jsonl"), pairs());
+    const experiment = experimentWith({});
+    await run(experiment, folder);
     await writeFile(join(folder, "experiment.json"), JSON.stringify(experiment));
     for (const { id, output = "" } of (await readRecord(folder))?.stages ?? []) outputs.set(id, join(folder, output));
   }, 240_000);
@@ -92,6 +103,36 @@ describe("a run on pairs classifies answers", { timeout: 240_000 }, () => {
     const { trust, trueReward } = lens.explain(text, reading, { ...span, endToken: token + 1 }, 5);
     expect([trueReward, trust.kind]).toEqual([null, "classification"]);
     await lens.close();
+  });
+
+  it("a hover says what the number is, and how many answers the probe and their length alone tell right", async () => {
+    const client = await LspClient.start({
+      options: { runsRoots: [stateFolder()], trusted: true, settings: { threads: 1, reading: "implicit" } },
+      env: { LFP_STATE_DIR: join(stateFolder(), "state") },
+    });
+    await client.ask(ChooseRun, { runFolder: folder });
+    await client.open("untitled:a", "Question 1: what do you think of the film? The film was wonderful.");
+    await client.tell(ProblemsWanted, { uri: "untitled:a", wanted: true });
+    const at = { uri: "untitled:a", version: 1, ablation: null, features: 5, offset: 59 };
+    const detail = await client.ask(DescribeToken, at);
+    expect(detail?.trust).toMatchObject({ kind: "classification", contrasts: 36 });
+    const said = (await client.hover("untitled:a", { line: 0, character: 59 })) ?? "";
+    await client.stop();
+    expect(said).toMatch(/part of the log-odds that an answer is liked, which are the mean over the answer's tokens/);
+    expect(said).toMatch(/Of the answers of 36 pairs, whose prompts it had not seen, the probe tells \d+ % right/);
+    expect(said).toMatch(/; by length alone \d+ %; chance is 50 %\)/);
+  });
+
+  it("contrasts of a file give the same probe as the pairs that they were made of", async () => {
+    const file = join(of("contrasts"), "contrasts.jsonl");
+    const before = await readFile(join(folder, "probe", "probe.json"), "utf8");
+    await run(experimentWith({ file }), folder);
+    const record = await readRecord(folder);
+    const contrasts = record?.stages.find(({ id }) => id === "contrasts");
+    expect([contrasts?.stage, contrasts?.status]).toEqual(["given-contrasts", "done"]);
+    expect(await readFile(join(folder, "probe", "probe.json"), "utf8")).toBe(before);
+    const missing = experimentWith({ file: join(folder, "none.jsonl") });
+    await expect(planExperiment(missing, { run: "tiny" })).rejects.toThrow(/there is no file .*none\.jsonl/);
   });
 });
 
