@@ -10,6 +10,7 @@ import {
   CombiningRunError,
   characterGroups,
   loadTokenizer,
+  loadTokenizers,
   TokenIdError,
   type Tokenizer,
   TokenizerDriftError,
@@ -25,9 +26,12 @@ const folders = {
   gpt2: join(root, "test/fixtures/tokenizers/gpt2"),
   neox: join(root, "test/fixtures/tokenizers/neox"),
   gemma: join(root, "test/fixtures/tokenizers/gemma"),
+  llama3: join(root, "test/fixtures/tokenizers/llama3"),
+  qwen3: join(root, "test/fixtures/tokenizers/qwen3"),
+  smollm2: join(root, "test/fixtures/tokenizers/smollm2"),
 };
 type Family = keyof typeof folders;
-const families: Family[] = ["starter", "gpt2", "neox", "gemma"];
+const families: Family[] = ["starter", "gpt2", "neox", "gemma", "llama3", "qwen3", "smollm2"];
 const tokenizers = new Map<Family, Tokenizer>();
 let scratch = "";
 
@@ -56,6 +60,14 @@ async function edited(family: Family, change: Json, model: Json = {}, config?: s
   return folder;
 }
 
+const digitsFirst = {
+  type: "Sequence",
+  pretokenizers: [
+    { type: "Digits", individual_digits: true },
+    { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+  ],
+};
+
 describe("a loaded tokenizer", () => {
   it("knows its size and its special ids", () => {
     const facts = families.map((family) => {
@@ -67,6 +79,9 @@ describe("a loaded tokenizer", () => {
       ["gpt2", 701, 700, 700, undefined, [700]],
       ["neox", 725, 0, 0, undefined, [0, 1]],
       ["gemma", 505, 2, 1, 0, [0, 1, 2, 3, 261, 262]],
+      ["llama3", 707, 704, 706, undefined, [704, 705, 706]],
+      ["qwen3", 705, undefined, 702, 700, [700, 701, 702]],
+      ["smollm2", 703, 701, 702, undefined, [700, 701, 702]],
     ]);
   });
 
@@ -93,6 +108,19 @@ describe("a loaded tokenizer", () => {
     const { ids, ranges } = (await loadTokenizer(await edited("gpt2", { post_processor }))).encode("hi");
     expect(ids.at(-1)).toBe(700);
     expect(ranges.at(-1)).toEqual({ start: 2, end: 2 });
+  });
+
+  it("takes a word of Llama 3's vocabulary whole, whatever its merges make of it", async () => {
+    const [whole] = tokenizerOf("llama3").encode(" wonderful", { addSpecialTokens: false }).ids;
+    expect(tokenizerOf("llama3").tokenText(whole ?? 0)).toBe(" wonderful");
+    const merged = await loadTokenizer(await edited("llama3", {}, { ignore_merges: false }));
+    expect(merged.encode(" wonderful", { addSpecialTokens: false }).ids.length).toBeGreaterThan(1);
+  });
+
+  it("is another than one that splits words by another rule", async () => {
+    const { difference } = await loadTokenizers(folders.gpt2, await edited("gpt2", { pre_tokenizer: digitsFirst }));
+    expect(difference).toBe("cut texts by other rules");
+    expect((await loadTokenizers(folders.qwen3, folders.qwen3)).difference).toBeUndefined();
   });
 
   it("reads special tokens in a text as text unless asked to parse them", () => {
@@ -306,7 +334,14 @@ describe("a tokenizer that cannot be used", () => {
     ["dropout", "gpt2", {}, { dropout: 0.1 }, /dropout 0.1/],
     ["a subword prefix", "gpt2", {}, { continuing_subword_prefix: "##" }, /continuing_subword_prefix "##"/],
     ["a word suffix", "gpt2", {}, { end_of_word_suffix: "</w>" }, /end_of_word_suffix/],
-    ["ignore_merges", "gpt2", {}, { ignore_merges: true }, /ignore_merges/],
+    ["ignore_merges with byte fallback", "gemma", {}, { ignore_merges: true }, /ignore_merges/],
+    [
+      "digits in groups",
+      "gpt2",
+      { pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: false }, level] } },
+      {},
+      /pre_tokenizer .*Digits/,
+    ],
     [
       "Prepend",
       "gemma",

@@ -34,7 +34,7 @@ export type { DecodeOptions, EncodeOptions, Encoding, TextStream, Tokenizer } fr
  * Loads tokenizer.json (and tokenizer_config.json, where there is one) of a checkpoint's folder; for adapters without
  * one, that of their model. Throws
  * `TokenizerNotFoundError`, `TokenizerFileError`, or `UnsupportedTokenizerError` for a pipeline of another family than
- * GPT-2/GPT-Neo, GPT-NeoX/Pythia and Gemma.
+ * GPT-2/GPT-Neo, GPT-NeoX/Pythia, Llama 3/OLMo 2, Qwen 2 and 3, SmolLM2 and Gemma.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   return new BpeTokenizer(await readTokenizer(await tokenizerFolderOf(folder)));

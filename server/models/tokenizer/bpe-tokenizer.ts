@@ -27,7 +27,7 @@ export class BpeTokenizer implements Tokenizer {
     this.eosId = spec.eosId;
     this.padId = spec.padId;
     this.specialIds = new Set(spec.addedTokens.filter(({ special }) => special).map(({ id }) => id));
-    this.#pieces = new PieceEncoder(spec.family, spec.model);
+    this.#pieces = new PieceEncoder(spec);
     const plain = spec.addedTokens.filter(({ special }) => !special);
     this.#splitters = { asText: this.#splittersFor(plain), parsed: this.#splittersFor(spec.addedTokens) };
     this.#addedIds = new Set(spec.addedTokens.map(({ id }) => id));

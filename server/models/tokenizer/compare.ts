@@ -5,7 +5,8 @@ import type { TokenizerSpec } from "./file.ts";
  * tokens than the other (added ones, say). Tokens that a tokenizer puts around texts do not matter.
  */
 export function tokenizerDifference(one: TokenizerSpec, other: TokenizerSpec): string | undefined {
-  if (one.family !== other.family || one.nfc !== other.nfc) return "cut texts by other rules";
+  const rules = ["family", "nfc", "words", "ignoreMerges"] as const;
+  if (rules.some((rule) => one[rule] !== other[rule])) return "cut texts by other rules";
   const [shorter, longer] = one.tokenOf.size <= other.tokenOf.size ? [one, other] : [other, one];
   for (const [id, token] of shorter.tokenOf) {
     const own = longer.tokenOf.get(id);

@@ -29,8 +29,8 @@ export class UnsupportedTokenizerError extends LfpError {
 
   constructor(path: string, got: string) {
     super(
-      `${path}: ${visibleLine(got)} is not supported. Supported are byte-level BPE (pre-tokenizer ByteLevel without prefix space, ` +
-        "normaliser none or NFC: GPT-2, GPT-Neo, GPT-NeoX, Pythia) and BPE with byte fallback (normaliser Replace of spaces by " +
+      `${path}: ${visibleLine(got)} is not supported. Supported are byte-level BPE without prefix space, normaliser none or NFC, split as ` +
+        "GPT-2 (GPT-Neo, GPT-NeoX, Pythia, SmolLM2) or as Llama 3 (OLMo 2, Qwen 2 and 3), and BPE with byte fallback (normaliser Replace of spaces by " +
         "U+2581, no prepended space: Gemma). Use a checkpoint of one of these families.",
     );
   }

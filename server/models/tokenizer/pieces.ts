@@ -1,7 +1,7 @@
 import { BPE } from "@huggingface/tokenizers";
 import { byteLevelSpelling, type TokenizerFamily, vocabularyBytes } from "./bytes.ts";
 import { TokenizerDriftError } from "./errors.ts";
-import { splitWords } from "./words.ts";
+import { splitWords, type WordRule } from "./words.ts";
 
 /** What `@huggingface/tokenizers` takes to build a BPE model: the `model` object of tokenizer.json. */
 export interface BpeModel {
@@ -37,6 +37,15 @@ export interface EncodedPiece {
   readonly ends: readonly number[];
 }
 
+/** How a tokenizer splits text, and merges within pieces. */
+export interface PieceRules {
+  readonly family: TokenizerFamily;
+  readonly words: WordRule;
+  /** Whether a whole piece that is in the vocabulary is its token, whatever the merges make of it. */
+  readonly ignoreMerges: boolean;
+  readonly model: BpeModel;
+}
+
 /**
  * Splits normalised text into pieces that no merge crosses, and encodes pieces with the library's BPE. It caches
  * pieces, so ordinary text costs one look-up per word.
@@ -45,10 +54,14 @@ export class PieceEncoder {
   readonly #family: TokenizerFamily;
   readonly #bpe: BPE;
   readonly #joinable: ReadonlySet<number>;
+  readonly #words: WordRule;
+  readonly #ignoreMerges: boolean;
   readonly #cache = new Map<string, EncodedPiece>();
 
-  constructor(family: TokenizerFamily, model: BpeModel) {
+  constructor({ family, words, ignoreMerges, model }: PieceRules) {
     this.#family = family;
+    this.#words = words;
+    this.#ignoreMerges = ignoreMerges;
     this.#bpe = new BPE(model);
     // The library's own cache is slow on repeated hits (it deletes and sets again); the cache here replaces it.
     this.#bpe.max_length_to_cache = 0;
@@ -57,7 +70,7 @@ export class PieceEncoder {
 
   /** Calls `visit` with the range of each piece; pieces partition the text. */
   split(text: string, visit: (start: number, end: number) => void): void {
-    if (this.#family === "byte-level") splitWords(text, visit);
+    if (this.#family === "byte-level") splitWords(text, visit, this.#words);
     else this.#splitUnjoinable(text, visit);
   }
 
@@ -79,6 +92,7 @@ export class PieceEncoder {
   #merge(bytes: Uint8Array, piece: string): string[] {
     if (this.#family === "byte-fallback") return this.#bpe.encode([piece]);
     const spelling = byteLevelSpelling(bytes);
+    if (this.#ignoreMerges && this.#bpe.tokens_to_ids.has(spelling)) return [spelling];
     if (spelling.length <= LONGEST_CACHED) return this.#bpe.encode([spelling]);
     const parts: string[] = [];
     this.#splitUnjoinable(spelling, (start, end) => parts.push(spelling.slice(start, end)));

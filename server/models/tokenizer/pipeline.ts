@@ -1,12 +1,17 @@
 import { z } from "zod";
 import { SPACE_MARK, type TokenizerFamily } from "./bytes.ts";
 import { UnsupportedTokenizerError } from "./errors.ts";
+import type { WordRule } from "./words.ts";
 
 /** The effect of tokenizer.json's steps. */
 export interface Pipeline {
   readonly family: TokenizerFamily;
   /** Whether text is brought to NFC first. */
   readonly nfc: boolean;
+  /** How a byte-level BPE splits text into words. */
+  readonly words: WordRule;
+  /** Whether a whole word that is in the vocabulary is its token, whatever the merges make of it. */
+  readonly ignoreMerges: boolean;
   /** Ids that the post-processor puts before and after a text, such as BOS. */
   readonly before: readonly number[];
   readonly after: readonly number[];
@@ -60,14 +65,23 @@ export function recognisePipeline(path: string, json: PipelineJson): Pipeline {
     decoder: flattened(json.decoder),
   };
   const family = json.model.byte_fallback ? "byte-fallback" : "byte-level";
+  const words = wordRules.find((rule) => matchesAll(wordSteps[rule], steps.pre_tokenizer));
   for (const name of ["normalizer", "pre_tokenizer", "decoder"] as const) {
     const got = steps[name];
-    if (!SUPPORTED[family][name].some((pattern) => matchesAll(pattern, got))) {
+    const isSplit = name === "pre_tokenizer" && family === "byte-level" && words !== undefined;
+    if (!isSplit && !SUPPORTED[family][name].some((pattern) => matchesAll(pattern, got))) {
       throw unsupported(`${name} ${got.length === 0 ? "none" : JSON.stringify(got)} with a ${family} BPE`);
     }
   }
   const nfc = steps.normalizer.some((step) => step["type"] === "NFC");
-  return { family, nfc, ...template(flattened(json.post_processor), unsupported) };
+  const { ignore_merges: ignoreMerges } = json.model;
+  return {
+    family,
+    nfc,
+    words: words ?? "gpt2",
+    ignoreMerges,
+    ...template(flattened(json.post_processor), unsupported),
+  };
 }
 
 type Step = Readonly<Record<string, unknown>>;
@@ -79,7 +93,8 @@ const REPLACE_SPACES = { type: "Replace", pattern: { String: " " }, content: SPA
 const SUPPORTED: Record<TokenizerFamily, Record<StepName, readonly (readonly Step[])[]>> = {
   "byte-level": {
     normalizer: [[], [{ type: "NFC" }]],
-    pre_tokenizer: [[{ type: "ByteLevel", add_prefix_space: false, use_regex: [true, undefined] }]],
+    // By `wordSteps`.
+    pre_tokenizer: [],
     decoder: [[{ type: "ByteLevel" }]],
   },
   "byte-fallback": {
@@ -92,13 +107,34 @@ const SUPPORTED: Record<TokenizerFamily, Record<StepName, readonly (readonly Ste
   },
 };
 
+const byteLevel = { type: "ByteLevel", add_prefix_space: false } as const;
+const gpt2Split = { ...byteLevel, use_regex: [true, undefined] };
+
+/** The pattern of Llama 3, with the number characters that it takes at once. */
+function gpt4Split(numbers: string): Step[] {
+  const pattern =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
+    `${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+  const split = { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: [false, undefined] };
+  return [split, { ...byteLevel, use_regex: false }];
+}
+
+/** The steps of each rule of splitting, as files write them. */
+const wordSteps: Readonly<Record<WordRule, readonly Step[]>> = {
+  gpt2: [gpt2Split],
+  digits: [{ type: "Digits", individual_digits: true }, gpt2Split],
+  gpt4: gpt4Split("\\p{N}{1,3}"),
+  gpt4OneDigit: gpt4Split("\\p{N}"),
+};
+const wordRules = Object.keys(wordSteps) as WordRule[];
+
 function modelProblem({ model }: PipelineJson): string | undefined {
   if (model.type !== "BPE") return `a ${model.type} model`;
   if (model.merges === undefined) return "a model without merges";
   if (model.dropout) return `BPE dropout ${model.dropout}`;
   if (model.continuing_subword_prefix) return `continuing_subword_prefix "${model.continuing_subword_prefix}"`;
   if (model.end_of_word_suffix) return `end_of_word_suffix "${model.end_of_word_suffix}"`;
-  return model.ignore_merges ? "ignore_merges" : undefined;
+  return model.ignore_merges && model.byte_fallback ? "ignore_merges with byte fallback" : undefined;
 }
 
 function addedTokenProblem(json: PipelineJson): string | undefined {
