@@ -31,7 +31,7 @@ export async function saveFigure(
   run: { readonly folder: string; readonly name: string },
   figure: z.output<typeof SaveFigure.params>,
 ): Promise<{ saved: boolean }> {
-  const bytes = figure.format === "svg" ? new TextEncoder().encode(figure.text) : Buffer.from(figure.base64, "base64");
+  const bytes = figure.format === "png" ? Buffer.from(figure.base64, "base64") : new TextEncoder().encode(figure.text);
   const saved = await saveFile(
     { runFolder: run.folder, name: `${run.name}-${figure.figure}`, extension: figure.format },
     async () => bytes,

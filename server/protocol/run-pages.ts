@@ -7,10 +7,14 @@ import { RunSeries, RunView } from "./runs.ts";
 const nothing = z.strictObject({});
 const done = z.object({});
 
-/** Saves a figure that a page drew. The host asks the person for a path. */
+/** Saves a figure that a page drew, or its numbers. The host asks the person for a path. */
 export const SaveFigure = ask(
   z.discriminatedUnion("format", [
-    z.strictObject({ format: z.literal("svg"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), text: z.string() }),
+    z.strictObject({
+      format: z.enum(["svg", "csv"]),
+      figure: z.string().regex(/^[a-z0-9-]{1,64}$/),
+      text: z.string(),
+    }),
     z.strictObject({ format: z.literal("png"), figure: z.string().regex(/^[a-z0-9-]{1,64}$/), base64: z.base64() }),
   ]),
   /** False if the person cancelled. */
@@ -33,7 +37,12 @@ export const CurvesPage = definePage({
     /** The run advanced, or its state changed. */
     changed: RunHead,
   },
-  state: z.object({ asTable: z.array(z.string()).default([]), scroll: z.number().default(0) }),
+  state: z.object({
+    asTable: z.array(z.string()).default([]),
+    /** Curves that the person hid. */
+    hidden: z.array(z.string()).default([]),
+    scroll: z.number().default(0),
+  }),
 });
 
 /** A finished run's report with its figures. */

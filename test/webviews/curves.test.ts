@@ -42,6 +42,69 @@ describe.skipIf(chromiumPath === undefined)("the curves of a run", () => {
     await opened.picture("curves-dark");
   });
 
+  it("reads values under the mouse and by keys, in place of the newest", async () => {
+    await using opened = await harness.open(CurvesPage, hostOf(logLines(60)));
+    const reward = opened.page.locator("lfp-chart").first();
+    const key = reward.locator(".key");
+    await expect.poll(() => key.textContent()).toMatch(/^\s*now\s+0\.59/);
+    const plot = reward.locator(".u-over");
+    const box = (await plot.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+    await opened.page.mouse.move(box.x + 1, box.y + box.height / 2);
+    await expect.poll(() => key.textContent()).toMatch(/^\s*step 1\s+0\s/);
+    await opened.page.mouse.move(0, 0);
+    await expect.poll(() => key.textContent()).toMatch(/^\s*now\s+0\.59/);
+    await reward.locator(".plot").focus();
+    await opened.page.keyboard.press("Home");
+    await opened.page.keyboard.press("ArrowRight");
+    await expect.poll(() => key.textContent()).toMatch(/^\s*step 2\s+0\.01/);
+    expect(await key.getAttribute("aria-live")).toBe("polite");
+    await opened.page.keyboard.press("End");
+    await opened.page.keyboard.press("ArrowRight");
+    await expect.poll(() => key.textContent()).toMatch(/^\s*step 60\s+0\.59/);
+    await opened.picture("curves-cursor");
+    await opened.page.keyboard.press("Tab");
+    await expect.poll(() => key.textContent()).toMatch(/^\s*now/);
+    expect(await key.getAttribute("aria-live")).toBe("off");
+  });
+
+  it("calls the values of a run that has ended its last", async () => {
+    const host = hostOf(logLines(3));
+    const done = { ...host, open: async () => ({ name: "demo", state: { kind: "done" as const } }) };
+    await using opened = await harness.open(CurvesPage, done);
+    await expect.poll(() => opened.page.locator(".key").first().textContent()).toMatch(/^\s*last\s/);
+  });
+
+  it("hides a curve and keeps that, and saves what is shown as table and picture", async () => {
+    const host = hostOf(logLines(30));
+    const saved: { format: string; figure: string; text: string }[] = [];
+    const saving = {
+      ...host,
+      save: async (figure: (typeof saved)[number] | { format: "png"; figure: string; base64: string }) => {
+        if ("text" in figure) saved.push(figure);
+        return { saved: true };
+      },
+    };
+    await using opened = await harness.open(CurvesPage, saving, { theme: "light" });
+    const loss = opened.page.locator("lfp-chart").nth(6);
+    const base = loss.getByRole("button", { name: "base, 128 features" });
+    await base.click();
+    expect(await base.getAttribute("aria-pressed")).toBe("false");
+    expect(opened.states.at(-1)).toMatchObject({ page: { hidden: ["sae-loss base, 128 features"] } });
+    await loss.getByRole("button", { name: "Save as CSV" }).click();
+    await loss.getByRole("button", { name: "Save as SVG" }).click();
+    await expect.poll(() => saved.length).toBe(2);
+    const [table, picture] = saved;
+    expect(table).toMatchObject({ format: "csv", figure: "curves-sae-loss" });
+    expect(table?.text.split("\n").slice(0, 2)).toEqual([
+      'step,"tuned, 128 features","tuned, 128 features, low","tuned, 128 features, high"',
+      "0,1.05,1,1.1",
+    ]);
+    expect(picture?.text).toContain('stroke="#1a85ff"');
+    expect(picture?.text).not.toContain("#d18616");
+    expect(picture?.text).not.toMatch(/var\(|<script/);
+    await opened.picture("curves-hidden");
+  });
+
   it("is where it was left when it is shown again", async () => {
     const state = { asTable: ["kl"], scroll: 220 };
     await using opened = await harness.open(CurvesPage, hostOf(logLines(40)), { state, height: 300 });

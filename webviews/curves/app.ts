@@ -3,11 +3,13 @@ import "./chart.ts";
 import { css, html, LitElement, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { z } from "zod";
+import { maxMessageLength } from "../../server/protocol/pages.ts";
 import { CurvesPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
+import type { SaveRequest } from "./chart.ts";
 import { chartsOf, type LogLine } from "./series.ts";
 
 type Head = z.output<typeof CurvesPage.tells.changed>;
@@ -19,6 +21,7 @@ export class CurvesApp extends LitElement {
     lines: { state: true },
     failure: { state: true },
     asTable: { state: true },
+    hiddenCurves: { state: true },
   };
   static override styles = [shared, sheet()];
 
@@ -26,6 +29,8 @@ export class CurvesApp extends LitElement {
   declare lines: readonly LogLine[];
   declare failure: string;
   declare asTable: readonly string[];
+  /** Hidden curves, each by its chart's id, a space and its name. */
+  declare hiddenCurves: readonly string[];
   readonly #host = connect(CurvesPage);
   #offset = 0;
   /** The latest reading of the log. Readings are chained, so that no line is read twice. */
@@ -36,6 +41,7 @@ export class CurvesApp extends LitElement {
     this.lines = [];
     this.failure = "";
     this.asTable = this.#host.state.asTable;
+    this.hiddenCurves = this.#host.state.hidden;
     this.#host.on("changed", (head) => {
       this.head = head;
       this.#readOn();
@@ -57,11 +63,14 @@ export class CurvesApp extends LitElement {
       </div>
       ${alertOf(this.failure)}
       ${charts.length > 0 ? nothing : html`<p class="dim">No curves yet: they begin with the first step of tuning.</p>`}
-      <div class="charts" @toggle-table=${this.#toggleTable}>
+      <div class="charts" @toggle-table=${this.#toggleTable} @save-chart=${this.#save}>
         ${repeat(
           charts,
           ({ id }) => id,
-          (chart) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)}></lfp-chart>`,
+          (
+            chart,
+          ) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)} .isRunning=${this.head?.state.kind === "running"}
+            .hiddenCurves=${hiddenOf(chart.id, this.hiddenCurves)} @toggle-curve=${({ detail }: CustomEvent<string>) => this.#toggleCurve(chart.id, detail)}></lfp-chart>`,
         )}
       </div>
     </main>`;
@@ -95,6 +104,20 @@ export class CurvesApp extends LitElement {
     this.failure = await failureOf(asked);
   }
 
+  #save({ detail }: CustomEvent<SaveRequest>): void {
+    // The host drops longer messages.
+    if (detail.text.length > maxMessageLength / 2)
+      this.failure = "The chart has too many steps for a file; log.jsonl has all.";
+    else void this.#ask(this.#host.ask("save", detail));
+  }
+
+  #toggleCurve(chart: string, name: string): void {
+    const key = `${chart} ${name}`;
+    const left = this.hiddenCurves.filter((other) => other !== key);
+    this.hiddenCurves = left.length < this.hiddenCurves.length ? left : [...left, key];
+    this.#host.keep({ ...this.#host.state, hidden: [...this.hiddenCurves] });
+  }
+
   #toggleTable({ detail }: CustomEvent<string>): void {
     const shown = this.asTable.filter((id) => id !== detail);
     this.asTable = shown.length < this.asTable.length ? shown : [...shown, detail];
@@ -103,6 +126,11 @@ export class CurvesApp extends LitElement {
 }
 
 customElements.define("lfp-curves", CurvesApp);
+
+/** Names of a chart's hidden curves. */
+function hiddenOf(chart: string, hidden: readonly string[]): string[] {
+  return hidden.filter((key) => key.startsWith(`${chart} `)).map((key) => key.slice(chart.length + 1));
+}
 
 function stateOf({ state }: Head): string {
   switch (state.kind) {

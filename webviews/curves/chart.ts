@@ -1,29 +1,56 @@
-import { css, html, LitElement, nothing, type PropertyValues, unsafeCSS } from "lit";
+import { css, html, LitElement, nothing, type PropertyValues, svg, unsafeCSS } from "lit";
 import uPlot from "uplot";
 import uPlotSheet from "uplot/dist/uPlot.min.css";
 import { short } from "../common/format.ts";
 import { shared } from "../common/styles.ts";
 import { isHighContrast, onThemeChange, themeColour } from "../common/theme.ts";
+import { csvOf, dashes, type PlacedCurve, svgOf } from "./export.ts";
 import { type Chart, type Curve, describe } from "./series.ts";
 
 const height = 170;
 /** Number of rows in the table, the newest; the log has all. */
 const tableRows = 200;
 
-/** One chart: title with the newest values, curves, a description in words, and a table on request. */
+/** A file of a chart, for the host to save. */
+export type SaveRequest = { readonly format: "svg" | "csv"; readonly figure: string; readonly text: string };
+
+/**
+ * One chart: title, the newest values or those under the cursor, curves that can be hidden, a description in words, a
+ * table on request, and files. Fires `toggle-table` and `toggle-curve` (with the curve's name), and `save-chart`.
+ */
 export class ChartView extends LitElement {
   static override properties = {
     chart: { attribute: false },
     asTable: { attribute: false },
+    isRunning: { attribute: false },
+    hiddenCurves: { attribute: false },
+    cursor: { state: true },
+    isByKey: { state: true },
   };
   static override styles = [unsafeCSS(uPlotSheet), shared, sheet()];
 
   declare chart: Chart;
   declare asTable: boolean;
+  /** Whether the log still grows. */
+  declare isRunning: boolean;
+  /** Names of the curves that are hidden. */
+  declare hiddenCurves: readonly string[];
+  /** Index of the step under the cursor; undefined: none. */
+  declare cursor: number | undefined;
+  /** Whether the cursor was moved by keys, which screen readers then hear. */
+  declare isByKey: boolean;
   #plot: uPlot | undefined;
   #shape = "";
   #end = new AbortController();
   readonly #size = new ResizeObserver(() => this.#fit());
+
+  constructor() {
+    super();
+    this.asTable = false;
+    this.isRunning = false;
+    this.hiddenCurves = [];
+    this.isByKey = false;
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -44,29 +71,100 @@ export class ChartView extends LitElement {
     const summary = describe(this.chart, short);
     return html`
       <h2>${this.chart.title}</h2>
-      <div class="key small dim">${this.chart.curves.map((curve, at) => this.#key(curve, at))}</div>
-      <div class="plot" role="img" aria-label=${`${this.chart.title}. ${summary}`}></div>
+      <div class="key small dim" aria-live=${this.isByKey ? "polite" : "off"}>
+        <span>${this.#place()}</span>${this.chart.curves.map((curve, at) => this.#key(curve, at))}</div>
+      <div class="plot" role="img" tabindex="0" aria-label=${`${this.chart.title}. ${summary} Left and right keys read values.`}
+        @keydown=${this.#onKey} @blur=${() => this.#moveTo(undefined)}></div>
       <p class="small dim">${summary}</p>
-      <button class="link small" aria-expanded=${this.asTable} @click=${this.#toggle}>
-        ${this.asTable ? "Hide the data" : "Show data as table"}
-      </button>
+      <div class="small">
+        <button class="link" aria-expanded=${this.asTable} @click=${this.#toggle}>${this.asTable ? "Hide the data" : "Show data as table"}</button>
+        · <button class="link" @click=${() => this.#save("svg")}>Save as SVG</button>
+        · <button class="link" @click=${() => this.#save("csv")}>Save as CSV</button>
+      </div>
       ${this.asTable ? this.#table() : nothing}
     `;
   }
 
   protected override updated(changed: PropertyValues): void {
     if (changed.has("chart")) this.#draw(false);
+    if (changed.has("chart") || changed.has("hiddenCurves")) this.#showCurves();
+  }
+
+  /** The step that the values above the plot are of. */
+  #place(): string {
+    const { x, xs } = this.chart;
+    const at = this.cursor === undefined ? undefined : xs[this.cursor];
+    if (at !== undefined) return `${x} ${short(at)}`;
+    return this.isRunning ? "now" : "last";
   }
 
   #key(curve: Curve, at: number) {
-    const last = curve.values.findLast((value) => value !== null);
-    return html`<span class="entry"><i class="swatch s${at % 4}"></i>
-      ${this.chart.curves.length > 1 ? curve.name : "now"} <b>${last == null ? "–" : short(last)}</b>
+    const value =
+      this.cursor === undefined ? curve.values.findLast((one) => one !== null) : (curve.values[this.cursor] ?? null);
+    const swatch = svg`<line x1="0" x2="26" y1="4" y2="4" class="s${at % dashes.length}" stroke-dasharray=${(dashes[at % dashes.length] ?? []).join(" ")}></line>`;
+    const isHidden = this.hiddenCurves.includes(curve.name);
+    const sign = html`<svg class="swatch" width="26" height="8" aria-hidden="true">${swatch}</svg>`;
+    const name =
+      this.chart.curves.length > 1
+        ? html`<button class="curve" aria-pressed=${!isHidden} title=${isHidden ? "Show this curve" : "Hide this curve"} @click=${() => this.#fire("toggle-curve", curve.name)}>${sign} ${curve.name}</button>`
+        : sign;
+    return html`<span class="entry">${name} <b>${value == null ? "–" : short(value)}</b>
       ${curve.bandName === undefined ? nothing : html`<span class="band">band: ${curve.bandName}</span>`}</span>`;
   }
 
+  /** The curves that are shown, with their places. */
+  #shown(): PlacedCurve[] {
+    return this.chart.curves
+      .map((curve, at) => ({ curve, at }))
+      .filter(({ curve }) => !this.hiddenCurves.includes(curve.name));
+  }
+
+  #save(format: "svg" | "csv"): void {
+    const { chart } = this;
+    const shown = this.#shown();
+    const colours = {
+      ground: themeColour("--vscode-editor-background"),
+      text: themeColour("--vscode-foreground"),
+      grid: themeColour("--lfp-line"),
+      curves: colourVariables.map(themeColour),
+    };
+    const text =
+      format === "csv" ? csvOf({ ...chart, curves: shown.map(({ curve }) => curve) }) : svgOf(chart, shown, colours);
+    this.#fire<SaveRequest>("save-chart", { format, figure: `curves-${chart.id}`, text });
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const last = this.chart.xs.length - 1;
+    const moves: Readonly<Record<string, number>> = {
+      ArrowLeft: (this.cursor ?? last + 1) - 1,
+      ArrowRight: (this.cursor ?? -1) + 1,
+      Home: 0,
+      End: last,
+    };
+    const next = moves[event.key];
+    if (next === undefined || last < 0) return;
+    event.preventDefault();
+    this.isByKey = true;
+    this.#moveTo(Math.max(0, Math.min(last, next)));
+  }
+
+  /** Moves the cross-hair; undefined takes it away. */
+  #moveTo(index: number | undefined): void {
+    const plot = this.#plot;
+    if (plot === undefined) return;
+    const x = index === undefined ? undefined : this.chart.xs[index];
+    const left = x === undefined ? -10 : plot.valToPos(x, "x");
+    plot.setCursor({ left, top: x === undefined ? -10 : 0 }, false);
+    this.cursor = index;
+    if (index === undefined) this.isByKey = false;
+  }
+
+  #fire<T>(name: string, detail: T): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
   #toggle(): void {
-    this.dispatchEvent(new CustomEvent("toggle-table", { detail: this.chart.id, bubbles: true, composed: true }));
+    this.#fire("toggle-table", this.chart.id);
   }
 
   #table() {
@@ -104,7 +202,23 @@ export class ChartView extends LitElement {
     }
     this.#plot?.destroy();
     this.#shape = shape;
-    this.#plot = new uPlot(optionsOf(this.chart, Math.max(200, box.clientWidth)), data, box);
+    const onCursor = (index: number | null | undefined): void => {
+      this.cursor = index ?? undefined;
+    };
+    this.#plot = new uPlot(optionsOf(this.chart, Math.max(200, box.clientWidth), onCursor), data, box);
+    this.#showCurves();
+  }
+
+  /** Shows or hides each curve with the edges of its band. */
+  #showCurves(): void {
+    let series = 1;
+    for (const { name, low } of this.chart.curves) {
+      const count = low === undefined ? 1 : 3;
+      const show = !this.hiddenCurves.includes(name);
+      for (let at = series; at < series + count; at += 1)
+        if (this.#plot?.series[at]?.show !== show) this.#plot?.setSeries(at, { show });
+      series += count;
+    }
   }
 
   #fit(): void {
@@ -129,10 +243,11 @@ const colourVariables = [
   "--vscode-charts-green",
   "--vscode-charts-purple",
 ] as const;
-/** Dash patterns, so that lines differ in more than colour. */
-const dashes = [[], [7, 3], [2, 3], [10, 3, 2, 3]] as const;
-
-function optionsOf({ curves }: Chart, width: number): uPlot.Options {
+function optionsOf(
+  { curves }: Chart,
+  width: number,
+  onCursor: (index: number | null | undefined) => void,
+): uPlot.Options {
   const text = themeColour("--vscode-descriptionForeground");
   const grid = isHighContrast()
     ? transparent(themeColour("--vscode-contrastBorder"), 0.35)
@@ -167,15 +282,21 @@ function optionsOf({ curves }: Chart, width: number): uPlot.Options {
     height,
     legend: { show: false },
     cursor: { drag: { x: true, y: false } },
+    hooks: { setCursor: [({ cursor: { idx } }) => onCursor(idx)] },
     scales: { x: { time: false } },
     axes: [
-      { ...axis, size: 26 },
+      // Steps are whole.
+      { ...axis, size: 26, incrs: wholeSteps },
       { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => short(tick)) },
     ],
     series,
     bands,
   };
 }
+
+const wholeSteps = [1, 2, 5]
+  .flatMap((factor) => [1, 10, 100, 1000, 1e4, 1e5, 1e6].map((power) => factor * power))
+  .sort((a, b) => a - b);
 
 /** The colour with opacity `alpha`; not every host's canvas supports `color-mix` of a theme's colour. */
 function transparent(colour: string, alpha: number): string {
@@ -192,11 +313,15 @@ function sheet() {
     p { margin: 2px 0; }
     .key { display: flex; flex-wrap: wrap; gap: 2px 14px; min-height: 19px; }
     .entry b { color: var(--vscode-foreground); font-weight: 600; font-variant-numeric: tabular-nums; }
-    .swatch { display: inline-block; width: 12px; height: 0; border-top: 2px solid; vertical-align: middle; margin-right: 3px; }
-    .s0 { border-color: var(--vscode-charts-blue); }
-    .s1 { border-color: var(--vscode-charts-orange); border-top-style: dashed; }
-    .s2 { border-color: var(--vscode-charts-green); border-top-style: dotted; }
-    .s3 { border-color: var(--vscode-charts-purple); border-top-style: dashed; }
+    .swatch { vertical-align: middle; }
+    .swatch line { stroke-width: 2; }
+    .s0 { stroke: var(--vscode-charts-blue); }
+    .s1 { stroke: var(--vscode-charts-orange); }
+    .s2 { stroke: var(--vscode-charts-green); }
+    .s3 { stroke: var(--vscode-charts-purple); }
+    .curve { appearance: none; background: none; border: 0; padding: 0; margin: 0; font: inherit; color: inherit; cursor: pointer; }
+    .curve[aria-pressed="false"] { text-decoration: line-through; }
+    .curve:focus-visible { outline: 1px solid var(--vscode-focusBorder); }
     .band::before { content: "· "; }
     .rows { max-height: 220px; overflow: auto; margin-top: 4px; }
     .rows th { position: sticky; top: 0; background: var(--vscode-editor-background); }
