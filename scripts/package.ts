@@ -22,7 +22,8 @@ export async function packageFor(target: Target, outFolder: string): Promise<str
   const folder = await mkdtemp(join(tmpdir(), "lfp-vsix-"));
   try {
     await stageOwnFiles(folder);
-    await writeFile(join(folder, "README.md"), await detailsPage());
+    // The extension's page in VS Code, which shows pictures from https addresses only: it has none.
+    await cp(join(root, "extension/README.md"), join(folder, "README.md"));
     await stageDependencies(folder, target);
     const { name, version } = await stageManifest(folder);
     // Everything that was staged goes in.
@@ -50,21 +51,6 @@ export async function packageFor(target: Target, outFolder: string): Promise<str
 async function stageOwnFiles(folder: string): Promise<void> {
   for (const path of await listFiles({ cwd: root, packageManager: PackageManager.None }))
     await copy(path, folder, path);
-}
-
-/**
- * The text of the extension's page in VS Code, extension/README.md with its pictures inside: VS Code shows none of an
- * installed extension's own files there, and there is no address that they could come from.
- */
-export async function detailsPage(): Promise<string> {
-  const text = await readFile(join(root, "extension/README.md"), "utf8");
-  const pictures = [...new Set([...text.matchAll(/\]\((docs\/images\/[\w-]+\.png)\)/g)].map(([, path = ""]) => path))];
-  let page = text;
-  for (const path of pictures) {
-    const base64 = (await readFile(join(root, path))).toString("base64");
-    page = page.replaceAll(`](${path})`, `](data:image/png;base64,${base64})`);
-  }
-  return page;
 }
 
 /** The packages that the bundles load at run time, beside the bundles. */

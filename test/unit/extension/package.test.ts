@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { describe, expect, it } from "vitest";
 import { isDeadWeight, isForTarget, targets } from "../../../scripts/dependencies.ts";
-import { detailsPage } from "../../../scripts/package.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -27,12 +26,10 @@ describe("the extension's package", () => {
     expect(pointed.filter((path) => !files.includes(path))).toEqual([]);
   });
 
-  it("shows in VS Code a page for who installed it: its pictures inside, no relative link, only commands that there are", async () => {
-    const page = await detailsPage();
-    const targets = [...page.matchAll(/\]\(([^)]{1,40})/g)].map(([, target = ""]) => target);
-    expect(targets.length).toBeGreaterThan(0);
-    expect(targets.filter((target) => !/^(https:|data:image\/png;base64,iVBOR)/.test(target))).toEqual([]);
-    const words = page.replaceAll(/\(data:[^)]*\)/g, "(a picture)");
+  it("shows in VS Code a page for who installed it: without pictures and links that VS Code cannot follow, of commands that there are", async () => {
+    const words = await readFile(join(root, "extension/README.md"), "utf8");
+    const targets = [...words.matchAll(/\]\(([^)]+)/g)].map(([, target = ""]) => target);
+    expect(targets.filter((target) => !target.startsWith("https:"))).toEqual([]);
     expect(words).not.toMatch(/npm (ci|run)|npx/);
     const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     const titles: string[] = manifest.contributes.commands.map(({ title }: { title: string }) =>
