@@ -1,7 +1,6 @@
-import { dropReasons, gradingSteps } from "../grading/grade-pair.ts";
 import type { DroppedPair } from "../grading/grade-pairs.ts";
 import { gradedTasks } from "../grading/gradings.ts";
-import { neutralFaults, noAnswers } from "../grading/provenance.ts";
+import { dropReasons, gradingSteps, neutralFaults, noAnswers } from "../grading/reasons.ts";
 import { droppedCounts, summaryOf } from "../grading/summary.ts";
 import { resolveReference } from "../models/open.ts";
 import { faultsInWords } from "../pipeline/data/preferences.ts";

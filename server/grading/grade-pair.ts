@@ -16,14 +16,7 @@ import {
   lowestGrade,
   mostTimesAsLong,
 } from "./gradings.ts";
-import {
-  type GradedProvenance,
-  type GradedSide,
-  gradedSides,
-  type NeutralFault,
-  noAnswers,
-  type SideGrading,
-} from "./provenance.ts";
+import { type GradedProvenance, type GradedSide, gradedSides, type SideGrading } from "./provenance.ts";
 import {
   type Grade,
   type GradingQuestion,
@@ -32,6 +25,7 @@ import {
   promptVersion,
   worseQuestion,
 } from "./questions.ts";
+import type { DropReason, GradingStep, NeutralFault } from "./reasons.ts";
 
 /** A pair as the judge sees it. */
 export interface PairToGrade {
@@ -62,24 +56,6 @@ export interface GradeOptions {
   /** Draws the order of the first grading. */
   readonly random: Random;
 }
-
-/** Questions about a pair, in order. */
-export const gradingSteps = {
-  found: "grading the answers of the data set",
-  rewritten: "rewriting an answer",
-  first: "grading the contrast",
-  second: "grading it in the opposite order",
-} as const;
-export type GradingStep = keyof typeof gradingSteps;
-
-/** Why a pair gives no contrast. */
-export const dropReasons = {
-  ...noAnswers,
-  keptTooBad: "the answer to keep is graded so badly that no other can be two grades worse",
-  gap: "both sides differ by less than two grades, in one of the orders",
-  length: "one side is more than twice as long as the other",
-} as const;
-export type DropReason = keyof typeof dropReasons;
 
 export type PairResult =
   | { readonly kind: "contrast"; readonly contrast: Contrast & { readonly provenance: GradedProvenance } }

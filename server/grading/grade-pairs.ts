@@ -2,15 +2,9 @@
 import { Random } from "../common/random.ts";
 import { inTurns } from "../endpoint/in-turns.ts";
 import { quadraticKappa } from "../statistics/kappa.ts";
-import {
-  type DropReason,
-  type GradeOptions,
-  type GradingStep,
-  gradePair,
-  type PairResult,
-  type PairToGrade,
-} from "./grade-pair.ts";
-import { gradedSides, type NeutralFault, neutralFaults, type SideGrading } from "./provenance.ts";
+import { type GradeOptions, gradePair, type PairResult, type PairToGrade } from "./grade-pair.ts";
+import { gradedSides, type SideGrading } from "./provenance.ts";
+import { type DropReason, type GradingStep, type NeutralFault, neutralFaults } from "./reasons.ts";
 
 export interface GradeAllOptions extends Omit<GradeOptions, "random"> {
   /** Number of pairs worked on concurrently. */

@@ -1,25 +1,10 @@
 /** How a graded contrast came about: a line's `provenance`. */
 import { z } from "zod";
 import { gradedTasks, highestGrade, lowestGrade } from "./gradings.ts";
+import { type NeutralFault, neutralFaults } from "./reasons.ts";
 
 export const gradedSides = ["positive", "neutral", "negative"] as const;
 export type GradedSide = (typeof gradedSides)[number];
-
-/** Reasons why a question has no answer. */
-export const noAnswers = {
-  refused: "the model refused",
-  unusable: "the model's answer was not what was asked for",
-  rejected: "the server rejected the request",
-  unreachable: "the server did not answer",
-} as const;
-
-/** Why a contrast has no neutral side. */
-export const neutralFaults = {
-  ...noAnswers,
-  length: "it is more than twice as long as the harmless side, or less than half as long",
-  grade: "it is graded two worse than the harmless side, or more",
-} as const;
-export type NeutralFault = keyof typeof neutralFaults;
 
 const graded = z.strictObject({ grade: z.int().min(lowestGrade).max(highestGrade), why: z.string() });
 

@@ -1,8 +1,7 @@
 /** What became of the pairs of a file: written beside the contrasts, and shown by reports on them. */
 import { z } from "zod";
-import { type DropReason, dropReasons, gradingSteps } from "./grade-pair.ts";
 import { gradedTasks } from "./gradings.ts";
-import { neutralFaults } from "./provenance.ts";
+import { type DropReason, dropReasons, gradingSteps, neutralFaults } from "./reasons.ts";
 
 const keysOf = <K extends string>(table: Readonly<Record<K, string>>) => z.enum(Object.keys(table) as [K, ...K[]]);
 const count = z.int().min(0);

@@ -1,6 +1,5 @@
 /** How contrasts of a file came about, as far as the file says so. */
-import { dropReasons } from "../../grading/grade-pair.ts";
-import { neutralFaults } from "../../grading/provenance.ts";
+import { dropReasons, neutralFaults } from "../../grading/reasons.ts";
 import { droppedCounts, type GradedSummary } from "../../grading/summary.ts";
 import type { ContrastCounts } from "../artifacts/contrasts.ts";
 import { type Cell, type Section, type Source, showCell, showPercent, type Table } from "./document.ts";
