@@ -11,6 +11,7 @@ import { featureCommands } from "./feature-commands.ts";
 import { featureActions } from "./features/feature-actions.ts";
 import { inspectPair } from "./inspect-pair.ts";
 import { overlayCommands } from "./overlay/commands.ts";
+import { pairCommands } from "./pairs/commands.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import {
   cancelRun,
@@ -32,6 +33,7 @@ export const commands = {
   ...featureActions,
   ...apiKeyCommands,
   ...diagnosticsCommands,
+  ...pairCommands,
   "lfpLens.chooseRun": chooseRun,
   "lfpLens.compareCheckpoints": compareCheckpoints,
   "lfpLens.compareCompletions": compareCompletions,

@@ -22,6 +22,7 @@ import { Overlay } from "./overlay/overlay.ts";
 import { Summaries } from "./overlay/summary.ts";
 import { PagePanels } from "./pages/panels.ts";
 import { ReportDocuments } from "./pages/report-documents.ts";
+import { PairCountsModel } from "./pairs/pair-counts.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { RunsView } from "./runs/runs-view.ts";
 import { ServerConnection } from "./server-connection.ts";
@@ -44,6 +45,7 @@ export class Extension {
   readonly ablation: AblationChoice;
   readonly overlay: Overlay;
   readonly summaries: Summaries;
+  readonly pairCounts: PairCountsModel;
   readonly completions: CompletionDocuments;
   readonly pairDocuments: PairDocuments;
   readonly reports: ReportDocuments;
@@ -81,6 +83,8 @@ export class Extension {
     this.ablation = this.own(new AblationChoice(this));
     this.overlay = this.own(new Overlay(this, this.ablation));
     this.summaries = this.own(new Summaries(this, this.overlay));
+    this.pairCounts = this.own(new PairCountsModel(this.server));
+    this.own(this.overlay.onDidChange((document) => document ?? this.pairCounts.clear()));
     this.completions = this.own(new CompletionDocuments());
     this.pairDocuments = this.own(new PairDocuments());
     this.reports = this.own(new ReportDocuments(this.server));

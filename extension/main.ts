@@ -12,6 +12,7 @@ import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
 import { tellReadable } from "./overlay/unread-document.ts";
+import { createPairLenses } from "./pairs/pair-lenses.ts";
 import { RunNews } from "./runs/run-news.ts";
 import { runsRoots } from "./runs/runs-roots.ts";
 import { isRunUnderWay } from "./runs/under-way.ts";
@@ -29,6 +30,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerCommands(created);
   created.own(createStatusBar(created));
   created.own(createReadingView(created));
+  created.own(createPairLenses(created));
   created.own(tellReadable());
   created.own(retellTarget(created));
   created.own(

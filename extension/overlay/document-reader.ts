@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import type { AblationSet } from "../../server/protocol/ablation.ts";
 import type { LensMode, ReadPassage } from "../../server/protocol/lens.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
+import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
 import type { Interval } from "./colour-stretches.ts";
@@ -27,6 +28,8 @@ export interface DocumentTokens {
   readonly limit: number;
   /** Why passages could not be read. */
   readonly unread: readonly string[];
+  /** The preferences among the records that were read, by line. */
+  readonly pairs: readonly ReadPairRecord[];
 }
 
 export interface DocumentReaderOptions {
@@ -56,6 +59,7 @@ export class DocumentReader implements vscode.Disposable {
   #limit: number | undefined;
   /** Reasons by the start of the passage. */
   #unread: ReadonlyMap<number, string> = new Map();
+  #pairs: ReadonlyMap<number, ReadPairRecord> = new Map();
   #failure: string | undefined;
   #asking: vscode.CancellationTokenSource | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -78,6 +82,7 @@ export class DocumentReader implements vscode.Disposable {
       passages: this.#passages,
       limit: this.#limit,
       unread: [...this.#unread.values()],
+      pairs: [...this.#pairs.values()].sort((one, other) => one.line - other.line),
     };
   }
 
@@ -129,6 +134,7 @@ export class DocumentReader implements vscode.Disposable {
     this.#coverage = [];
     this.#limit = undefined;
     this.#unread = new Map();
+    this.#pairs = new Map();
     this.#failure = undefined;
   }
 
@@ -174,6 +180,7 @@ export class DocumentReader implements vscode.Disposable {
     const known = new Set(this.#passages.map(({ start }) => start));
     const fresh = answer.passages.filter(({ start }) => !known.has(start));
     this.#passages = [...this.#passages, ...fresh].sort((one, other) => one.start - other.start);
+    this.#pairs = new Map([...this.#pairs, ...answer.pairs.map((pair) => [pair.line, pair] as const)]);
     const refused = answer.unread.map(({ start, failure }) => [start, failure.message] as const);
     this.#unread = new Map([...this.#unread, ...refused]);
     for (const { start, end } of [...answer.passages, ...answer.unread])

@@ -1,11 +1,13 @@
 /** The scale in words and colours. */
 import * as vscode from "vscode";
+import { betaWords } from "../../server/protocol/beta.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { modeWords } from "../../server/protocol/mode-words.ts";
 import { trustSentence } from "../../server/protocol/power.ts";
 import type { Extension } from "../context.ts";
 import { nameOf } from "../looked-through.ts";
+import { countsWords } from "../pairs/pair-text.ts";
 import { isReading, modeLabel, unitWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
@@ -77,6 +79,9 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     text.appendText(
       `mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${isWhole ? "over the document" : "over the part that was read"}`,
     );
+  const pairs = extension.pairCounts.of(summary.document);
+  if (pairs !== undefined && lens.kind === "ready")
+    text.appendText(`\n\n${countsWords(pairs)}; margins by ${betaWords(lens.info)}`);
   const faded = fadedSentence(summary, view.unit);
   if (faded !== undefined) text.appendText(`\n\n${faded}`);
   if (lens.kind === "ready") text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${lens.info.device}`);

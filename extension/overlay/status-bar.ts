@@ -4,6 +4,7 @@ import type { LensMode } from "../../server/protocol/lens.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { canBeRead, isReadable, onDidChangeReadable } from "../documents.ts";
+import { countsWords } from "../pairs/pair-text.ts";
 import { legendMarkdown } from "./legend.ts";
 import { ablationWords, modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
@@ -38,6 +39,7 @@ export function createStatusBar(extension: Extension): vscode.Disposable {
   return vscode.Disposable.from(
     item,
     extension.summaries.onDidChange(update),
+    extension.pairCounts.onDidChange(update),
     extension.server.onDidChangeState(update),
     extension.onDidChangeLens(update),
     extension.ablation.onDidChange(update),
@@ -99,20 +101,24 @@ function lookOf(extension: Extension): Look | undefined {
   if (summary.failure !== undefined)
     return { icon: "warning", text: `${label}: not read`, command, tooltip: plain(summary.failure) };
   const isBusy = summary.isReading || lens.kind === "opening";
-  const text = [label, ...factsOf(summary, overlay.mode.kind), ...ablationWords(overlay.view?.ablation ?? null)].join(
-    " · ",
-  );
+  const text = [
+    label,
+    ...factsOf(extension, summary, overlay.mode.kind),
+    ...ablationWords(overlay.view?.ablation ?? null),
+  ].join(" · ");
   const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
   return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }
 
-/** `mean +0.31`, `1 problem`. */
-function factsOf({ mean, document, unread }: Summary, mode: LensMode["kind"]): string[] {
+/** `mean +0.31`, or of a preference file what was learned about its pairs; `1 problem`. */
+function factsOf({ pairCounts }: Extension, { mean, document, unread }: Summary, mode: LensMode["kind"]): string[] {
   const problems = vscode.languages
     .getDiagnostics(document.uri)
     .filter(({ source }) => source === problemSource).length;
+  const pairs = pairCounts.of(document);
   return [
-    ...(mean === null ? [] : [`mean ${withUnit(mean, mode)}`]),
+    ...(pairs === undefined ? [] : [countsWords({ ...pairs, unread: 0 })]),
+    ...(mean === null || pairs !== undefined ? [] : [`mean ${withUnit(mean, mode)}`]),
     ...(unread.length === 0 ? [] : [`${unread.length} ${unread.length === 1 ? "passage" : "passages"} not read`]),
     ...(problems === 0 ? [] : [`${problems} ${problems === 1 ? "problem" : "problems"}`]),
   ];

@@ -5,6 +5,7 @@ import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { LensMissingError } from "../lens/errors.ts";
+import { preferenceReader } from "../lens/preference-reader.ts";
 import type { LensDictionary, LensFamiliarity, LensSubject } from "../lens/subject.ts";
 import { createModel } from "../models/checkpoint.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
@@ -51,6 +52,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     hasFamiliarity: true,
     hasBase: false,
     hasFitted: false,
+    beta: null,
     hasFeatureStore: false,
     calibration: null,
   };
@@ -71,6 +73,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
     reward: async () => vaderReward({ lexicon: "head" }, "completion"),
     ratings,
+    preferences: preferenceReader({ prefixIds: [0], contextLength: tuned.config.contextLength, ends: false }),
     evidence: {
       kind: "regression",
       seenInTuning: () => undefined,

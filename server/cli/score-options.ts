@@ -26,6 +26,13 @@ export const scoreOptions = {
   ),
   base: option.text("MODEL", "the model that --tuned was tuned from: `starter`, a folder or a hub id"),
   text: option.text("TEXT", "a text to read instead of FILE"),
+  pairs: option.flag(
+    "read FILE as preferences (.jsonl, .csv, .parquet, also .gz): the margin of each pair of answers, each given its prompt",
+  ),
+  beta: option.text(
+    "X",
+    "with --pairs: times which a log-ratio is the implicit reward; by default that of the run's DPO, and 1 where none is known",
+  ),
   mode: option.oneOf(
     "MODE",
     "what the value of a token is",
@@ -39,7 +46,10 @@ export const scoreOptions = {
     "with --tuned: put the begin-of-text token before every text; by default it is put there where the tokenizer does so itself, and for the starter",
   ),
   "no-bos": option.flag("with --tuned: put none there"),
-  out: option.text("FILE", "write every token's numbers to FILE, as JSON Lines (.jsonl) or CSV (.csv)"),
+  out: option.text(
+    "FILE",
+    "write every token's numbers (with --pairs every pair's) to FILE, as JSON Lines (.jsonl) or CSV (.csv)",
+  ),
   export: option.text("FILE", "write the lens as one ONNX file (token ids to features and rewards)"),
   color: option.choice(
     "WHEN",
@@ -47,7 +57,7 @@ export const scoreOptions = {
     ["auto", "always", "never"],
     "auto",
   ),
-  rows: option.integer("the most tokens that the terminal is shown", 400, { min: 1 }),
+  rows: option.integer("the most tokens or pairs that the terminal is shown", 400, { min: 1 }),
   ...deviceOptions,
 };
 
@@ -71,6 +81,8 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
       if (value !== undefined && value !== false) throw new UsageError(`--${name} ${why}`);
     }
   };
+  if (chosen.pairs) refuse(["text", "mode", "feature", "export"], "does not go with --pairs");
+  else refuse(["beta"], "goes with --pairs");
   if (tuned === undefined && base === undefined) {
     refuse(["download", "bos", "no-bos"], "goes with --tuned and --base");
     return;

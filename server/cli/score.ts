@@ -4,6 +4,7 @@ import { type CommandResult, defineCommand } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { refuseMixture, type ScoreDocument, type ScoreGiven, scoreOptions } from "./score-options.ts";
 import { scorePair } from "./score-pair.ts";
+import { scorePreferences } from "./score-preferences.ts";
 import { scoreRun } from "./score-run.ts";
 
 export const score = defineCommand({
@@ -12,11 +13,14 @@ export const score = defineCommand({
     "Reads a text through a finished run (--run): what reward the probe reads in the tuned model's features at every token, beside what the feedback gives to the word. " +
     "Or through any two models of one architecture and tokenizer (--tuned A --base B), without a run: what tuning changed in the prediction of every token, " +
     "log p(tuned) - log p(base) in nats, above zero where tuning made the token likelier. Text and " +
-    "Markdown are read by paragraph, JSON Lines (.jsonl, .ndjson) by every string with at least two words.",
+    "Markdown are read by paragraph, JSON Lines (.jsonl, .ndjson) by every string with at least two words.\n\n" +
+    "With --pairs it reads a preference file, through a run or two models: for each pair of answers the margin, beta times the difference of their " +
+    "log-ratios given the prompt, and in how many pairs the model learned the given preference.",
   options: scoreOptions,
   positionals: ["[FILE]"],
   run: async (given): Promise<CommandResult> => {
     refuseMixture(given);
+    if (given.options.pairs) return await scorePreferences(given);
     const document = await documentOf(given);
     const { tuned, base } = given.options;
     if (tuned === undefined || base === undefined || document === undefined) return await scoreRun(given, document);

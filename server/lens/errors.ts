@@ -14,3 +14,8 @@ export class LensMissingError extends LfpError {
 export class AblationError extends LfpError {
   readonly code = "input";
 }
+
+/** An answer of a preference pair cannot be read. */
+export class UnreadAnswerError extends LfpError {
+  readonly code = "input";
+}

@@ -25,6 +25,37 @@ export function jsonStrings(json: string): JsonString[] {
   return found;
 }
 
+/**
+ * The string values of a JSON text by their paths, as `pathKey` writes them; of members of one name the last, as with
+ * `JSON.parse`. Empty if it is not JSON.
+ */
+export function jsonStringsByPath(json: string): ReadonlyMap<string, JsonString> {
+  const found = new Map<string, JsonString>();
+  if (!isJson(json)) return found;
+  const path: (string | number)[] = [];
+  for (let at = 0; at < json.length; at++) {
+    const character = json.charAt(at);
+    if (character === "{") path.push("");
+    else if (character === "[") path.push(0);
+    else if (character === "}" || character === "]") path.pop();
+    else if (character === ",") {
+      const last = path.at(-1);
+      if (typeof last === "number") path[path.length - 1] = last + 1;
+    } else if (character === '"') {
+      const end = stringEnd(json, at + 1);
+      if (isName(json, end + 1)) path[path.length - 1] = decoded(json, at + 1, end).value;
+      else found.set(pathKey(path), decoded(json, at + 1, end));
+      at = end;
+    }
+  }
+  return found;
+}
+
+/** The key of a path of members and items in `jsonStringsByPath`. */
+export function pathKey(path: readonly (string | number)[]): string {
+  return path.join("\0");
+}
+
 /** Whether the next character after a string, white space aside, is a colon. */
 function isName(json: string, from: number): boolean {
   let at = from;

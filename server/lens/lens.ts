@@ -2,10 +2,11 @@
  * Reads the implicit reward of texts in a run's tuned model, token by token, in the same way as when the run's probe
  * was fitted. Letters as in subject.ts.
  */
-import { characterGroups, type TokenGroup } from "../models/tokenizer.ts";
+import { characterGroups } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import type { ScoredToken } from "../rewards/word-ratings.ts";
+import type { MessageWriter, PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
@@ -15,16 +16,11 @@ import { familiarityOf } from "./familiarity.ts";
 import { keyOf, LensHost } from "./host.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
-import type { PairReader } from "./pair-lens.ts";
-import { PairPrograms } from "./pair-programs.ts";
+import { type PairReader, preferenceKey } from "./pair-lens.ts";
+import { PairPrograms, type PairSource } from "./pair-programs.ts";
 import { bytesOfPairReading, type PairReading } from "./pair-reading.ts";
-import {
-  LensPrograms,
-  type ProgramsOptions,
-  type WindowEdit,
-  type WindowFeatures,
-  type WindowRequest,
-} from "./programs.ts";
+import { bytesOfPreference, type PreferenceReading } from "./preference-reading.ts";
+import { LensPrograms, type ProgramsOptions, type WindowEdit, type WindowRequest } from "./programs.ts";
 import {
   bytesOfReading,
   type DictionaryReading,
@@ -32,8 +28,9 @@ import {
   type Reading,
   type TokenExplanation,
 } from "./reading.ts";
+import { grouped, keepRows } from "./rows.ts";
 import { fittedAt, spanParts, spanValue, split } from "./span-parts.ts";
-import { SparseBuilder, type SparseRows } from "./sparse.loops.ts";
+import { SparseBuilder } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { trustIn } from "./trust.ts";
 import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
@@ -48,7 +45,7 @@ interface RunPrograms {
   dispose(): Promise<void>;
 }
 
-type AnyReading = DictionaryReading | Reading | PairReading;
+type AnyReading = DictionaryReading | Reading | PairReading | PreferenceReading;
 
 /** Reads texts through one run, given as a `LensSubject`. */
 export class Lens implements PairReader {
@@ -137,11 +134,23 @@ export class Lens implements PairReader {
   async readPair(text: string, { ablation, signal }: ReadOptions = {}): Promise<PairReading> {
     const resolved = await this.#resolve(ablation);
     return await this.#host.cached(keyOf(["pair", resolved?.key ?? ""], text), pairReadings, signal, async (stop) => {
-      const { tuned, base: openBase, tokenizer, prefixIds } = this.#subject;
-      const [base, edit] = [await openBase(), await this.#editOf(resolved)];
-      const source = { pair: { tuned, base }, tokenizer, prefixIds, sharedTokens: base.config.vocabSize };
-      return await this.#host.programs.pair.read(source, text, edit, stop);
+      const edit = await this.#editOf(resolved);
+      return await this.#host.programs.pair.read(await this.#pairSource(), text, edit, stop);
     });
+  }
+
+  /** Both answers of a pair, each given its prompt. Throws what `readPair` throws. */
+  async readPreference(texts: PairTexts, { ablation, signal }: ReadOptions = {}): Promise<PreferenceReading> {
+    const resolved = await this.#resolve(ablation);
+    const key = keyOf(["preference", resolved?.key ?? ""], preferenceKey(texts));
+    return await this.#host.cached(key, preferenceReadings, signal, async (stop) => {
+      const [source, edit] = [await this.#pairSource(), await this.#editOf(resolved)];
+      return await this.#host.programs.pair.readPreference(source, texts, this.#subject.preferences.rule, edit, stop);
+    });
+  }
+
+  get template(): MessageWriter | undefined {
+    return this.#subject.preferences.template;
   }
 
   /** Columns of `readDictionary` of the same kind. */
@@ -289,6 +298,12 @@ export class Lens implements PairReader {
     return range === undefined ? output : Math.min(range.high, Math.max(range.low, output));
   }
 
+  async #pairSource(): Promise<PairSource> {
+    const { tuned, base: openBase, tokenizer, prefixIds } = this.#subject;
+    const base = await openBase();
+    return { pair: { tuned, base }, tokenizer, prefixIds, sharedTokens: base.config.vocabSize };
+  }
+
   readonly #featureAt = (column: number): FeatureId => this.featureAt(column);
 
   #resolve(set: AblationSet | null | undefined): Promise<ResolvedAblation | undefined> {
@@ -342,35 +357,6 @@ interface ReadPlan {
   readonly ablation: ResolvedAblation | undefined;
 }
 
-function keepRows(
-  rows: SparseBuilder,
-  features: WindowFeatures,
-  from: number,
-  to: number,
-  { spans }: FeatureColumns,
-): void {
-  for (let row = from; row < to; row++) {
-    for (const { layer, start, end } of spans) {
-      const values = features.get(layer);
-      if (values !== undefined) rows.addDense(values, row * (end - start), end - start, start);
-    }
-    rows.endRow();
-  }
-}
-
-/** Merges tokens that share characters into one, with the mean of their features. */
-function grouped(groups: readonly TokenGroup[], rows: SparseRows): DictionaryReading {
-  const starts = Int32Array.from(groups, ({ start }) => start);
-  const ends = Int32Array.from(groups, ({ end }) => end);
-  if (groups.length === rows.rowStarts.length - 1) return { starts, ends, features: rows };
-  const merged = new SparseBuilder();
-  for (const { firstToken, endToken } of groups) {
-    merged.addMean(rows, firstToken, endToken);
-    merged.endRow();
-  }
-  return { starts, ends, features: merged.finish() };
-}
-
 function runPrograms(subject: LensSubject, options: ProgramsOptions): RunPrograms {
   const [features, pair] = [new LensPrograms(subject, options), new PairPrograms(subject.device, options)];
   return {
@@ -390,4 +376,8 @@ const dictionaryReadings = {
 const pairReadings = {
   is: (value: AnyReading): value is PairReading => "learned" in value,
   bytesOf: bytesOfPairReading,
+};
+const preferenceReadings = {
+  is: (value: AnyReading): value is PreferenceReading => "kind" in value,
+  bytesOf: bytesOfPreference,
 };

@@ -1,26 +1,34 @@
 /** Reads texts through two models of one tokenizer: how tuning changed the predictions. Needs no run. */
 import type { Device } from "../engine/device.ts";
 import type { PairInfo } from "../protocol/lens-state.ts";
+import type { MessageWriter, PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type Hosted, keyOf, LensHost } from "./host.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
 import { PairPrograms, type PairSource } from "./pair-programs.ts";
 import { bytesOfPairReading, type PairReading } from "./pair-reading.ts";
+import type { PreferenceReader } from "./preference-reader.ts";
+import { bytesOfPreference, type PreferenceReading } from "./preference-reading.ts";
 
 /** Two models on a device. */
 export interface PairSubject extends PairSource, Hosted<PairSubject> {
   readonly info: PairInfo;
   readonly device: Device;
+  readonly preferences: PreferenceReader;
 }
 
 /** Reads a text through two models: a pair, or a run with its base model. */
 export interface PairReader {
   /** Throws the tokenizer's errors. */
   readPair(text: string, options?: ReadOptions): Promise<PairReading>;
+  /** Both answers of a pair, each given its prompt. Throws the tokenizer's errors. */
+  readPreference(texts: PairTexts, options?: ReadOptions): Promise<PreferenceReading>;
+  /** Writes messages as the model reads them; undefined for a model without a chat template. */
+  readonly template: MessageWriter | undefined;
 }
 
 /** Reads texts through a pair. Ignores ablation sets: it has no dictionaries. */
 export class PairLens implements PairReader {
-  readonly #host: LensHost<PairSubject, PairPrograms, PairReading>;
+  readonly #host: LensHost<PairSubject, PairPrograms, PairReading | PreferenceReading>;
 
   constructor(subject: PairSubject, options: LensOptions<PairInfo> = {}) {
     const { windowTokens, cacheBytes, programBytes: maxBytes } = { ...defaults, ...options };
@@ -43,10 +51,35 @@ export class PairLens implements PairReader {
     );
   }
 
+  get template(): MessageWriter | undefined {
+    return this.#host.subject.preferences.template;
+  }
+
+  readPreference(texts: PairTexts, { signal }: Pick<ReadOptions, "signal"> = {}): Promise<PreferenceReading> {
+    const key = keyOf(["preference"], preferenceKey(texts));
+    return this.#host.cached(key, preferenceReadings, signal, (stop) => {
+      const { subject, programs } = this.#host;
+      return programs.readPreference(subject, texts, subject.preferences.rule, undefined, stop);
+    });
+  }
+
   /** Frees everything; reads in progress reject. */
   close(): Promise<void> {
     return this.#host.close();
   }
 }
 
-const pairReadings = { is: (_: PairReading): _ is PairReading => true, bytesOf: bytesOfPairReading };
+/** Distinguishes pairs in cache keys. */
+export function preferenceKey({ form, prompt, chosen, rejected }: PairTexts): string {
+  return JSON.stringify([form, prompt, chosen, rejected]);
+}
+
+type AnyReading = PairReading | PreferenceReading;
+const pairReadings = {
+  is: (reading: AnyReading): reading is PairReading => "learned" in reading,
+  bytesOf: bytesOfPairReading,
+};
+const preferenceReadings = {
+  is: (reading: AnyReading): reading is PreferenceReading => "kind" in reading,
+  bytesOf: bytesOfPreference,
+};

@@ -6,8 +6,11 @@ import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
+import { type AnswerRule, type AnswerTokens, answerTokens } from "./answer-tokens.ts";
 import { fedEdit } from "./graph.ts";
 import { type PairReading, pairReadingOf } from "./pair-reading.ts";
+import { type AnswerReading, answerReadingOf, type PreferenceReading } from "./preference-reading.ts";
 import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
 import type { LensDictionary } from "./subject.ts";
@@ -47,7 +50,7 @@ export class PairPrograms {
     const logRatio = new Float64Array(ids.length).fill(Number.NaN);
     const kl = new Float64Array(ids.length).fill(Number.NaN);
     for (const one of filledWindows(ids, { window: this.#options.window, prefixIds }, signal)) {
-      const read = await this.#run(source.pair, one.ids, edit);
+      const read = await this.#run(source.pair, one.ids, edit, this.#options.window);
       for (let row = one.row; row < one.ids.length; row++) {
         const token = one.token + row - one.row;
         if ((ids[token] ?? 0) >= sharedTokens) continue;
@@ -58,17 +61,45 @@ export class PairPrograms {
     return pairReadingOf(ranges, { logRatio, kl });
   }
 
+  /**
+   * Reads both answers of a pair, each whole and given its prompt, whatever the window. Checks the signal before each.
+   */
+  async readPreference(
+    source: PairSource,
+    texts: PairTexts,
+    rule: AnswerRule,
+    edit: WindowEdit | undefined,
+    signal: AbortSignal,
+  ): Promise<PreferenceReading> {
+    const found = answerTokens(texts, source.tokenizer, rule);
+    if (found.kind === "refused") return found;
+    const read = async (answer: AnswerTokens): Promise<AnswerReading> => {
+      signal.throwIfAborted();
+      const values = await this.#run(source.pair, answer.ids, edit, rule.maxTokens);
+      const isShared = (row: number): boolean => (answer.ids[row] ?? 0) < source.sharedTokens;
+      const known = (of: Float32Array | undefined): Float64Array =>
+        Float64Array.from(answer.ids, (_, row) => (isShared(row) ? (of?.[row] ?? Number.NaN) : Number.NaN));
+      return answerReadingOf(answer, { logRatio: known(values.logRatio), kl: known(values.kl) });
+    };
+    return { kind: "read", chosen: await read(found.chosen), rejected: await read(found.rejected) };
+  }
+
   dispose(): Promise<void> {
     return this.#scorers.dispose();
   }
 
-  async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined): Promise<LogRatios> {
+  /** Runs the program for at most `window` ids that fits them. */
+  async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined, window: number): Promise<LogRatios> {
     const { maxBytes } = this.#options;
     const held = heldBytes(pair.tuned, "logits") + heldBytes(pair.base, "logits");
     // If frozen copies of the weights do not fit, the programs do without: they are slower, but are not evicted and
     // recompiled again and again.
     const frozen = held <= maxBytes;
-    const T = bucketOf(ids.length, { ...this.#options, fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY });
+    const T = bucketOf(ids.length, {
+      ...this.#options,
+      window,
+      fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY,
+    });
     const { small, big } = edit?.dictionaries ?? noDictionaries;
     const edited =
       edit === undefined

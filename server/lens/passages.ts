@@ -3,8 +3,10 @@
  * characters map back to the document, which may write some of them differently (JSON's escapes, CRLF). All
  * functions take linear time.
  */
-import { jsonStrings } from "./json-strings.ts";
+import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
+import { type JsonString, jsonStrings } from "./json-strings.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
+import type { Side } from "./sides.ts";
 
 /** A piece of a document. */
 export interface Passage {
@@ -15,6 +17,16 @@ export interface Passage {
   readonly text: string;
   /** Undefined if the document contains `text` unchanged. */
   readonly written: WrittenText | undefined;
+  /** The answer that the passage is a part of, which is read given its prompt; undefined for a text by itself. */
+  readonly answer?: AnswerPlace;
+}
+
+/** A place in an answer of a preference pair. */
+export interface AnswerPlace {
+  readonly texts: PairTexts;
+  readonly side: Side;
+  /** Offset of the passage in the answer's text. */
+  readonly at: number;
 }
 
 /** Maps the text to a document that writes it differently, and locates the passage in it. */
@@ -36,8 +48,12 @@ export function fromDocument({ start, written }: Passage, offset: number): numbe
   return written === undefined ? offset - start : written.map.unitAt(offset - written.origin) - written.from;
 }
 
-/** The language ids of VS Code under which a line is a JSON record. */
 const recordLanguages: ReadonlySet<string> = new Set(["jsonl", "ndjson", "jsonlines", "json-lines"]);
+
+/** Whether VS Code's language id says that every line is a JSON record. */
+export function isRecordLanguage(languageId: string): boolean {
+  return recordLanguages.has(languageId);
+}
 
 /**
  * The passages of a document, in order and disjoint: of records (JSON Lines) every string with at least two words,
@@ -46,11 +62,12 @@ const recordLanguages: ReadonlySet<string> = new Set(["jsonl", "ndjson", "jsonli
  * passages.
  */
 export function passagesOf(text: string, languageId: string): Passage[] {
-  const whole = recordLanguages.has(languageId) ? recordPassages(text) : paragraphs(text);
-  return whole.flatMap(cutToSize);
+  if (!isRecordLanguage(languageId)) return paragraphs(text).flatMap(cutToSize);
+  return [...lines(text)].flatMap(({ start, end }) => recordPassages(text.slice(start, end), start));
 }
 
-function* lines(text: string): Generator<{ start: number; end: number }> {
+/** The lines of a text, without the line feeds that end them. */
+export function* lines(text: string): Generator<{ start: number; end: number }> {
   let start = 0;
   while (start <= text.length) {
     const found = text.indexOf("\n", start);
@@ -76,17 +93,19 @@ function paragraphs(text: string): Passage[] {
   return passages;
 }
 
-function recordPassages(text: string): Passage[] {
-  const passages: Passage[] = [];
-  for (const { start, end } of lines(text)) {
-    for (const { value, written, ...place } of jsonStrings(text.slice(start, end))) {
-      const origin = start + place.start;
-      const whole = passageOf(value, { start: origin, end: start + place.end }, written);
-      const { start: first, end: last } = withoutSpaceAround(value, 0, value.length);
-      if (/\s/u.test(value.slice(first, last))) passages.push(partOf(whole, first, last));
-    }
-  }
-  return passages;
+/** The passages of one JSON record that begins at `origin` in its document. */
+export function recordPassages(line: string, origin: number): Passage[] {
+  return jsonStrings(line).flatMap((string) => {
+    const { start, end } = withoutSpaceAround(string.value, 0, string.value.length);
+    return /\s/u.test(string.value.slice(start, end))
+      ? cutToSize(partOf(stringPassage(string, origin), start, end))
+      : [];
+  });
+}
+
+/** A whole string of a record that begins at `origin`. */
+export function stringPassage({ value, written, ...place }: JsonString, origin: number): Passage {
+  return passageOf(value, { start: origin + place.start, end: origin + place.end }, written);
 }
 
 /** Reads CRLF as a line break of one character, so that readings do not depend on the system. */
@@ -143,7 +162,8 @@ function characterEnd(text: string, at: number): number {
   return isLowSurrogate(text.charCodeAt(end)) ? end + 1 : end;
 }
 
-function partOf(passage: Passage, start: number, end: number): Passage {
+/** From `start` to `end` of a passage's text. */
+export function partOf(passage: Passage, start: number, end: number): Passage {
   const { text, written } = passage;
   if (start === 0 && end === text.length) return passage;
   return {

@@ -13,6 +13,7 @@ import type { RunInfo } from "../protocol/lens-state.ts";
 import type { Reward } from "../rewards/reward.ts";
 import type { RatingRange, WordRatings } from "../rewards/word-ratings.ts";
 import type { LensLexicon } from "./lexicon.ts";
+import type { PreferenceReader } from "./preference-reader.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
 /** One layer's dictionary on the device, in the form that graphs are built from. */
@@ -119,6 +120,7 @@ export interface LensSubject {
   /** The feedback's ratings of words; undefined if it rates none. */
   readonly ratings: WordRatings | undefined;
   readonly evidence: LensEvidence;
+  readonly preferences: PreferenceReader;
   /** Undefined for a run without one. */
   readonly lexicon: LensLexicon | undefined;
   /** Undefined for a run without it. */

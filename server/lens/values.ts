@@ -7,6 +7,7 @@ import type { LensMode } from "../protocol/lens.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
+import type { PairReading } from "./pair-reading.ts";
 import { activationsOf, type Reading, unfamiliarTokens } from "./reading.ts";
 
 /** Tokens or words of a text in UTF-16 offsets, each with its value; null where the mode gives none. */
@@ -79,7 +80,11 @@ export async function readPairValues(
   { kind }: PairMode,
   options: ReadOptions = {},
 ): Promise<ModeValues> {
-  const reading = await reader.readPair(text, options);
+  return pairTokenValues(await reader.readPair(text, options), { kind });
+}
+
+/** The same, of a reading. */
+export function pairTokenValues(reading: PairReading, { kind }: PairMode): ModeValues {
   return withValues(reading, reading[kind]);
 }
 

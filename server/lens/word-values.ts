@@ -2,6 +2,7 @@
  * Values of an overlay by word: one number each, by mode. A log-ratio is summed over a word's tokens; a value of
  * features is computed at the word's features, as in the fit of the run's probe. One rule for each mode.
  */
+import type { TokenRange } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
 import { isUnfamiliar } from "./familiarity.ts";
 import type { Lens } from "./lens.ts";
@@ -88,8 +89,17 @@ export async function readPairWordValues(
   mode: PairMode,
   options: ReadOptions = {},
 ): Promise<ModeValues> {
-  const reading = await readPairSpans(reader, text, mode, options);
-  return valuesAt(reading, wordSpans(reading.tokens, text));
+  return pairWordValues(await reader.readPair(text, options), text, mode);
+}
+
+/** The same, of a reading; `rated` are the words of its text that the feedback rates. */
+export function pairWordValues(
+  reading: PairReading,
+  text: string,
+  mode: PairMode,
+  rated: readonly TokenRange[] = [],
+): ModeValues {
+  return valuesAt(pairSpans(reading, mode), wordSpans(reading, text, rated));
 }
 
 async function readPairSpans(
@@ -98,7 +108,10 @@ async function readPairSpans(
   { kind }: PairMode,
   options: ReadOptions,
 ): Promise<SpanReading> {
-  const reading = await reader.readPair(text, options);
+  return pairSpans(await reader.readPair(text, options), { kind });
+}
+
+function pairSpans(reading: PairReading, { kind }: PairMode): SpanReading {
   return { tokens: reading, numberOf: (span) => pairValues[kind](reading, span) };
 }
 

@@ -23,7 +23,8 @@ import {
   type LensState,
   LensStateChanged,
 } from "../protocol/lens-state.ts";
-import type { NotificationType, RequestType } from "../protocol/message.ts";
+import type { NotificationType, ParamsOf, RequestType } from "../protocol/message.ts";
+import { PairsRead } from "../protocol/pairs.ts";
 import { RunsChanged } from "../protocol/runs.ts";
 import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
@@ -38,6 +39,8 @@ import { serveCodeActions } from "./lens/code-actions.ts";
 import { serveHover } from "./lens/hover.ts";
 import { serveInspectPair } from "./lens/inspect-pair.ts";
 import { LensSession } from "./lens/lens-session.ts";
+import { servePairs } from "./lens/pair-requests.ts";
+import { PairVerdicts } from "./lens/pair-verdicts.ts";
 import { PassageReader } from "./lens/passage-reader.ts";
 import { Problems } from "./lens/problems.ts";
 import { serveReadings } from "./lens/reading-requests.ts";
@@ -133,7 +136,9 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
     const known = version === undefined ? {} : { version };
     connection.sendDiagnostics({ uri, ...known, diagnostics }).catch(() => undefined);
   };
-  const problems = new Problems(dispatcher, { session, documents, lenses, reader, publish });
+  const verdicts = new PairVerdicts(reader);
+  const tellPairs = (read: ParamsOf<typeof PairsRead>): void => tell(connection, PairsRead, read);
+  const problems = new Problems(dispatcher, { session, documents, lenses, reader, verdicts, tellPairs, publish });
   new ExperimentProblems(dispatcher, { session, documents, publish });
   const changed = (state: LensState): void => {
     tell(connection, LensStateChanged, state);
@@ -144,8 +149,9 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
   dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
   const largestActivation = (folder: string, id: FeatureId) => stores.largestActivation(folder, id);
-  serveReadings(dispatcher, { documents, reader, details, lenses, quarantine, largestActivation });
-  serveHover(dispatcher, { session, documents, reader, details, problems, features });
+  serveReadings(dispatcher, { documents, reader, details, verdicts, lenses, quarantine, largestActivation });
+  servePairs(dispatcher, { documents, reader, verdicts });
+  serveHover(dispatcher, { session, documents, reader, details, problems, verdicts, features });
   serveCodeActions(dispatcher, { session, documents, reader, details, problems });
   serveInspectPair(dispatcher, { lenses, quarantine });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });

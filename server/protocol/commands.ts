@@ -29,6 +29,11 @@ export const showTokenFeatures = defineCommand("lfpLens.showTokenFeatures", plac
 /** Adds an entry to the list of ignored words and sends the server the whole list (`lfp/configurationChanged`). */
 export const ignoreWord = defineCommand("lfpLens.ignoreWord", IgnoredWord);
 
+/** Lists the words that make up the margin of the pair at a place. */
+export const showPairWords = defineCommand("lfpLens.showPairWords", place);
+/** Lists the pairs of the document that were learned the other way than given. */
+export const listPairs = defineCommand("lfpLens.listPairs", z.object({ uri: z.string() }).optional());
+
 /** Copies a hover's number, or its whole text as Markdown. */
 export const copyText = defineCommand("lfpLens.copyText", z.object({ text: z.string().max(MAX_COPIED_UNITS) }));
 

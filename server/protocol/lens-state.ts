@@ -38,6 +38,8 @@ export const RunInfo = z.object({
   hasBase: z.boolean(),
   /** Whether the run fitted the log-ratio to its features. */
   hasFitted: z.boolean(),
+  /** DPO's beta, times which a log-ratio is the implicit reward; null for a run that was not tuned on preferences. */
+  beta: z.number().positive().nullable(),
   /** Whether the run has a `features.sqlite`. */
   hasFeatureStore: z.boolean(),
   /** The power of each reading; null if no calibration applies to the run. */

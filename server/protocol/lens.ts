@@ -7,6 +7,7 @@ import { AblationSet, FeatureId } from "./ablation.ts";
 import { WireFailure } from "./failure.ts";
 import { LensUnit } from "./lens-unit.ts";
 import { defineRequest } from "./message.ts";
+import { ReadPairRecord } from "./pairs.ts";
 
 const offset = z.int().min(0);
 
@@ -79,6 +80,8 @@ export const ReadTokens = defineRequest(
      */
     unread: z.array(z.object({ start: offset, end: offset, failure: WireFailure })),
     complete: z.boolean(),
+    /** The preferences among the records in the ranges; empty where the models cannot be compared. */
+    pairs: z.array(ReadPairRecord).default([]),
     /** Values are shown on a scale from -limit to +limit, or from 0 for a feature. */
     limit: z.number().positive(),
   }),

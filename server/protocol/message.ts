@@ -34,7 +34,7 @@ export function defineNotification<Params extends z.ZodType>(
   return { method, params };
 }
 
-/** A request's parameters, once parsed. */
+/** A message's parameters, once parsed. */
 export type ParamsOf<R> = R extends { readonly params: z.ZodType<infer P> } ? P : never;
 /** A request's result, once parsed. */
 export type ResultOf<R> = R extends { readonly result: z.ZodType<infer P> } ? P : never;

@@ -24,6 +24,10 @@ export const ProblemCode = z.enum([
   "reward-disagreement",
   /** More words disagree than the setting's limit allows to show. */
   "reward-disagreement-limit",
+  /** The model learned a pair of answers the other way than its record gives it. */
+  "pair-disagreement",
+  /** More pairs were learned the other way than the setting's limit allows to show. */
+  "pair-disagreement-limit",
   /** An experiment file describes something that cannot run. */
   "experiment",
 ]);
@@ -42,6 +46,13 @@ export const ProblemData = z.object({
   passage: z.string(),
 });
 export type ProblemData = z.infer<typeof ProblemData>;
+
+/** `data` of a `pair-disagreement`: of the name of the record's chosen answer, with the pair's digest as its passage. */
+export const PairProblemData = ProblemData.extend({
+  /** How the pair is called in lists: the beginning of its chosen answer. */
+  label: z.string().max(MAX_WORD_UNITS),
+});
+export type PairProblemData = z.infer<typeof PairProblemData>;
 
 /**
  * Editor to server: whether a document's readings are shown, and so its problems and token hovers wanted. The server

@@ -64,7 +64,7 @@ async function readWords(
   mode: LensMode,
   signal: AbortSignal,
 ): Promise<Word[] | string> {
-  const read = (one: LensMode) => unitValuesOf(lens, text, { mode: one, unit: "word" }, { signal });
+  const read = (one: LensMode) => unitValuesOf(lens, { text }, { mode: one, unit: "word" }, { signal });
   try {
     const { starts, ends, values, unfamiliar } = await read(mode);
     const rated = lens.info.hasTrueReward ? await read({ kind: "true" }) : undefined;

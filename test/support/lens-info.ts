@@ -17,6 +17,7 @@ export const runInfo: RunInfo = {
   hasFamiliarity: true,
   hasBase: true,
   hasFitted: false,
+  beta: null,
   hasFeatureStore: false,
   calibration: null,
 };

@@ -1,7 +1,14 @@
 import { type CodeAction, CodeActionKind, type Diagnostic } from "vscode-languageserver/node";
 import type { z } from "zod";
-import { ablateFeature, type EditorCommand, ignoreWord, showTokenFeatures } from "../../protocol/commands.ts";
-import { MAX_WORD_UNITS, ProblemData } from "../../protocol/problems.ts";
+import {
+  ablateFeature,
+  type EditorCommand,
+  ignoreWord,
+  listPairs,
+  showPairWords,
+  showTokenFeatures,
+} from "../../protocol/commands.ts";
+import { MAX_WORD_UNITS, PairProblemData, type ProblemCode, ProblemData } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import type { Session } from "../session.ts";
@@ -29,7 +36,10 @@ export function serveCodeActions(dispatcher: Dispatcher, { documents, ...options
     async ({ textDocument, context }, { signal }) => {
       const snapshot = documents.find(textDocument.uri);
       if (snapshot === undefined) return [];
-      const actions: CodeAction[] = [];
+      const actions = context.diagnostics
+        .filter(({ code }) => code === pairCode)
+        .slice(0, MOST_PROBLEMS)
+        .flatMap((given) => pairActions(snapshot, given.data, given as Diagnostic));
       for (const given of context.diagnostics.filter(({ code }) => code === disagreementCode).slice(0, MOST_PROBLEMS)) {
         const data = ProblemData.safeParse(given.data).data;
         if (data === undefined || !stillThere(snapshot, data)) continue;
@@ -43,6 +53,34 @@ export function serveCodeActions(dispatcher: Dispatcher, { documents, ...options
 }
 
 const MOST_PROBLEMS = 10;
+const pairCode: ProblemCode = "pair-disagreement";
+
+/** The quick fixes of a pair that was learned the other way. */
+function pairActions(snapshot: Snapshot, given: unknown, diagnostic: Diagnostic): CodeAction[] {
+  const data = PairProblemData.safeParse(given).data;
+  if (data === undefined || !stillThere(snapshot, data)) return [];
+  const { uri } = snapshot;
+  const { start, end, passage, label } = data;
+  return [
+    fixOf(diagnostic, "Show the words behind the margin", showPairWords, { uri, start, end }),
+    fixOf(diagnostic, "List all pairs that were learned the other way", listPairs, { uri }),
+    fixOf(diagnostic, "Ignore this pair", ignoreWord, { uri, word: label, passage }),
+  ];
+}
+
+function fixOf<A extends z.ZodType>(
+  diagnostic: Diagnostic,
+  title: string,
+  { id, argument }: EditorCommand<A>,
+  given: z.input<A>,
+): CodeAction {
+  return {
+    title,
+    kind: CodeActionKind.QuickFix,
+    diagnostics: [diagnostic],
+    command: { title, command: id, arguments: [argument.parse(given)] },
+  };
+}
 
 interface FoundFeature {
   readonly runFolder: string;
@@ -56,16 +94,8 @@ function actionsFor(
   diagnostic: Diagnostic,
 ): CodeAction[] {
   const shown = `“${oneLine(word.trim(), 40)}”`;
-  const fix = <A extends z.ZodType>(
-    title: string,
-    { id, argument }: EditorCommand<A>,
-    given: z.input<A>,
-  ): CodeAction => ({
-    title,
-    kind: CodeActionKind.QuickFix,
-    diagnostics: [diagnostic],
-    command: { title, command: id, arguments: [argument.parse(given)] },
-  });
+  const fix = <A extends z.ZodType>(title: string, command: EditorCommand<A>, argument: z.input<A>): CodeAction =>
+    fixOf(diagnostic, title, command, argument);
   return [
     fix(`Show the features behind ${shown}`, showTokenFeatures, { uri, start, end }),
     ...(strongest === undefined

@@ -19,6 +19,8 @@ export interface TokenHover {
   readonly by: Judge;
   /** Number of features that are ablated in these numbers. */
   readonly ablated: number;
+  /** Its share of the margin of its preference pair; empty where it is no part of one. */
+  readonly share: string;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface TokenHover {
 export function tokenHover(hover: TokenHover): string {
   const { shown, by } = hover;
   const said = [
-    headline(hover),
+    [headline(hover), hover.share].filter((line) => line !== "").join("  \n"),
     "",
     `${judgedWords(hover)}${trustOf(hover)}`,
     "",

@@ -11,6 +11,8 @@ import { AtPosition } from "../standard-params.ts";
 import { tokenHover } from "./hover-text.ts";
 import { infoOf } from "./looked-through.ts";
 import { describePairToken } from "./pair-hover.ts";
+import { shareWords } from "./pair-share.ts";
+import type { PairVerdicts } from "./pair-verdicts.ts";
 import type { PassageReader, RunReading } from "./passage-reader.ts";
 import { judgeOf, type Problems } from "./problems.ts";
 import { isMissingPart, type TokenDetails } from "./token-detail.ts";
@@ -22,6 +24,7 @@ export interface HoverOptions {
   readonly reader: PassageReader;
   readonly details: TokenDetails;
   readonly problems: Problems;
+  readonly verdicts: PairVerdicts;
   readonly features: FeatureHovers;
 }
 
@@ -42,7 +45,7 @@ async function hoverToken(
   snapshot: Snapshot,
   offset: number,
   { signal }: RequestContext,
-  { session, reader, details, problems }: Omit<HoverOptions, "documents" | "features">,
+  { session, reader, details, problems, verdicts }: Omit<HoverOptions, "documents" | "features">,
 ): Promise<Hover | null> {
   const reading = problems.isShown(snapshot.uri) ? reader.beginIfOpen(snapshot, signal) : undefined;
   if (reading === undefined) return null;
@@ -51,21 +54,25 @@ async function hoverToken(
   const isOffered = asked !== undefined && whyNotOffered(asked.mode.kind, infoOf(reading)) === undefined;
   if (reading.kind === "pair") {
     const shown: Shown = isOffered ? asked : { mode: { kind: "learned" }, unit: "word" };
-    const found = await describePairToken(reader, reading, offset, shown);
+    const found = await describePairToken({ reader, verdicts }, reading, offset, shown);
     return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
   }
   const ablation = problems.ablationOn(reading);
   const by = { ...judgeOf(reading, settings.reading, ablation), threshold: settings.problems.threshold };
   const shown: Shown = isOffered ? asked : { mode: { kind: by.mode }, unit: "word" };
   const { unit } = shown;
+  // An answer's hover has a line more.
+  const features = reading.passages.at(offset)?.answer === undefined ? MOST_FEATURES : MOST_FEATURES - 1;
   const withBase = by.mode === "tunedMinusBase";
-  const detail = await details.describe(reading, { offset, unit, ablation, features: MOST_FEATURES, withBase });
+  const detail = await details.describe(reading, { offset, unit, ablation, features, withBase });
   if (detail === null || detail.text.trim() === "") return null;
   const numberOf = (wanted: Shown): Promise<number | null> => valueAt(reader, reading, offset, wanted, ablation);
   const value = await numberOf(shown);
   const judged = await numberOf({ mode: { kind: by.mode }, unit: "word" });
   const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
-  const text = tokenHover({ detail, shown: { ...shown, value }, judged, by, ablated });
+  const logRatio = detail.learned?.logRatio ?? null;
+  const share = await shareWords(verdicts, reading, { offset, logRatio, ablation });
+  const text = tokenHover({ detail, shown: { ...shown, value }, judged, by, ablated, share });
   return hoverOf(snapshot, detail.start, detail.end, text);
 }
 

@@ -11,8 +11,11 @@ import { pairName } from "../../protocol/pair-name.ts";
 import { trustSentence } from "../../protocol/power.ts";
 import { plain, quoted, signed } from "../text/markdown.ts";
 import { withLinks } from "./hover-links.ts";
+import { readLearned } from "./learned-reading.ts";
 import { infoOf } from "./looked-through.ts";
-import { type PairDocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
+import { shareWords } from "./pair-share.ts";
+import type { PairVerdicts } from "./pair-verdicts.ts";
+import type { PairDocumentReading, PassageReader } from "./passage-reader.ts";
 import { pairModeOf, unitAt } from "./unit-reading.ts";
 
 /**
@@ -20,30 +23,37 @@ import { pairModeOf, unitAt } from "./unit-reading.ts";
  * throws.
  */
 export async function describePairToken(
-  reader: PassageReader,
+  { reader, verdicts }: { readonly reader: PassageReader; readonly verdicts: PairVerdicts },
   reading: PairDocumentReading,
   offset: number,
   shown: Shown,
 ): Promise<{ readonly start: number; readonly end: number; readonly value: string } | undefined> {
-  const { lens, passages, signal } = reading;
-  const passage = passageAt(passages, offset);
+  const passage = reading.passages.at(offset);
   const info = infoOf(reading);
   if (passage === undefined || info.kind !== "pair") return undefined;
   const unit = await unitAt(reader, reading, offset, shown, null);
   if (unit === undefined) return undefined;
-  const read = await reader.read(reading, passage, readingKey("learned", null), () =>
-    lens.readPair(passage.text, { signal }),
-  );
+  const { read, text: whole, at } = await readLearned(reader, reading, passage, null);
   const { start, end, value: number } = unit;
   const text = passage.text.slice(start, end);
-  const token = tokenAt(read, fromDocument(passage, offset));
+  const token = tokenAt(read, at + fromDocument(passage, offset));
   if (text.trim() === "" || token === undefined) return undefined;
-  const words = wordSpans(read, passage.text);
-  const span = words.find((word) => word.start === start && word.end === end) ?? tokenSpan(read, token);
-  const learned = learnedAt(read, passage.text, span);
+  const words = wordSpans(read, whole);
+  const span = words.find((word) => word.start === at + start && word.end === at + end) ?? tokenSpan(read, token);
+  const learned = learnedAt(read, whole, span);
   const tokens = span.endToken - span.firstToken;
   const shownKind = pairModeOf(shown.mode).kind;
-  const value = pairHover({ text, shown: shownKind, number, tokens, isFirst: span.firstToken === 0, learned, info });
+  const share = await shareWords(verdicts, reading, { offset, logRatio: learned.logRatio, ablation: null });
+  const value = pairHover({
+    text,
+    shown: shownKind,
+    number,
+    tokens,
+    isFirst: span.firstToken === 0,
+    learned,
+    info,
+    share,
+  });
   return { start: toDocument(passage, start), end: toDocument(passage, end), value };
 }
 
@@ -59,13 +69,15 @@ export interface PairHover {
   readonly isFirst: boolean;
   readonly learned: NonNullable<TokenDetail["learned"]>;
   readonly info: PairInfo;
+  /** Its share of the margin of its preference pair; empty where it is no part of one. */
+  readonly share: string;
 }
 
 /**
  * The number that the colour shows, its meaning, the word's number if the word has several tokens, and how far to trust
  * them.
  */
-export function pairHover({ text, shown, number, tokens, isFirst, learned, info }: PairHover): string {
+export function pairHover({ text, shown, number, tokens, isFirst, learned, info, share }: PairHover): string {
   const { logRatio: value, word, kl } = learned;
   const of = tokens === 1 ? "" : `, the sum over its ${tokens} tokens`;
   const ratio = value === null ? missingWords(isFirst) : `Tuning made it ${timesAsLikely(value)} here${of}.`;
@@ -80,6 +92,7 @@ export function pairHover({ text, shown, number, tokens, isFirst, learned, info 
     ...(word?.sum == null || word.text === text.trim()
       ? []
       : ["", `The word ${quoted(word.text)}, the sum over its tokens: **${nats(word.sum)}**.`]),
+    ...(share === "" ? [] : ["", share]),
     ...(shown === "kl" || kl === null ? [] : ["", divergence]),
     "",
     trustSentence(info, "learned", { level: "place", isAblated: false }),

@@ -1,5 +1,8 @@
-import { type Passage, passagesOf } from "../../lens/passages.ts";
+import { type DocumentPassages, documentPassages } from "../../lens/document-passages.ts";
+import { preferenceKey } from "../../lens/pair-lens.ts";
+import type { ReadablePassage } from "../../lens/read-passage.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
+import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
 import type { Snapshot } from "../documents.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession, OpenedLens } from "./lens-session.ts";
@@ -8,7 +11,7 @@ import { nameOf } from "./looked-through.ts";
 /** A document in the course of a request: its passages, the lens, and the signal that ends the reading. */
 export type DocumentReading = OpenedLens & {
   readonly snapshot: Snapshot;
-  readonly passages: readonly Passage[];
+  readonly passages: DocumentPassages;
   /** Aborted when the request is cancelled, the document changes, or the target changes. */
   readonly signal: AbortSignal;
 };
@@ -17,11 +20,17 @@ export type DocumentReading = OpenedLens & {
 export type RunReading = Extract<DocumentReading, { readonly kind: "run" }>;
 export type PairDocumentReading = Extract<DocumentReading, { readonly kind: "pair" }>;
 
+/** A document's passages, which depend on how the model writes messages. */
+interface CutDocument {
+  readonly template: MessageWriter | undefined;
+  readonly passages: DocumentPassages;
+}
+
 /** Reads passages of documents through the lens. Cuts passages once per version, and reads them under quarantine. */
 export class PassageReader {
   readonly #lenses: LensSession;
   readonly #quarantine: Quarantine;
-  readonly #passages = new WeakMap<Snapshot, readonly Passage[]>();
+  readonly #passages = new WeakMap<Snapshot, CutDocument>();
 
   constructor(lenses: LensSession, quarantine: Quarantine) {
     this.#lenses = lenses;
@@ -34,7 +43,7 @@ export class PassageReader {
     return {
       ...opened,
       snapshot,
-      passages: this.#cut(snapshot),
+      passages: this.#cut(snapshot, opened.lens.template),
       signal: AbortSignal.any([asked, snapshot.left, opened.left]),
     };
   }
@@ -46,7 +55,7 @@ export class PassageReader {
     return {
       ...opened,
       snapshot,
-      passages: this.#cut(snapshot),
+      passages: this.#cut(snapshot, opened.lens.template),
       signal: AbortSignal.any([asked, snapshot.left, opened.left]),
     };
   }
@@ -55,29 +64,26 @@ export class PassageReader {
    * Reads a passage under quarantine. `how` names what else the computation depends on. Throws `QuarantinedError`, and
    * what `work` throws.
    */
-  read<T>(reading: DocumentReading, passage: Passage, how: string, work: () => Promise<T>): Promise<T> {
-    return this.#quarantine.guard("A passage of this document", ["passage", nameOf(reading), how, passage.text], work);
+  read<T>(reading: DocumentReading, passage: ReadablePassage, how: string, work: () => Promise<T>): Promise<T> {
+    return this.#quarantine.guard(
+      "A passage of this document",
+      ["passage", nameOf(reading), how, inputOf(passage)],
+      work,
+    );
   }
 
-  #cut(snapshot: Snapshot): readonly Passage[] {
-    const known = this.#passages.get(snapshot) ?? passagesOf(snapshot.text, snapshot.languageId);
-    this.#passages.set(snapshot, known);
-    return known;
+  #cut(snapshot: Snapshot, template: MessageWriter | undefined): DocumentPassages {
+    const known = this.#passages.get(snapshot);
+    if (known !== undefined && known.template === template) return known.passages;
+    const passages = documentPassages(snapshot.text, snapshot.languageId, template);
+    this.#passages.set(snapshot, { template, passages });
+    return passages;
   }
 }
 
-/** The passage that contains a document offset. */
-export function passageAt(passages: readonly Passage[], offset: number): Passage | undefined {
-  let [low, high] = [0, passages.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const passage = passages[middle];
-    if (passage === undefined) return undefined;
-    if (offset < passage.start) high = middle - 1;
-    else if (offset >= passage.end) low = middle + 1;
-    else return passage;
-  }
-  return undefined;
+/** Identifies what is read of a passage. */
+function inputOf({ text, answer }: ReadablePassage): string {
+  return answer === undefined ? text : preferenceKey(answer.texts);
 }
 
 /** The quarantine's key for what a reading depends on besides the text. */

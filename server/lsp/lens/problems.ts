@@ -1,9 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Diagnostic } from "vscode-languageserver/node";
 import { Pacer } from "../../common/pacer.ts";
+import type { Passage } from "../../lens/passages.ts";
 import type { Shown } from "../../lens/read-passage.ts";
 import { type AblationSet, belongsTo } from "../../protocol/ablation.ts";
 import { AblationChanged, type ServerSettings } from "../../protocol/lens-state.ts";
+import type { ParamsOf } from "../../protocol/message.ts";
+import { countPairs, type PairsRead } from "../../protocol/pairs.ts";
 import { readingMode } from "../../protocol/power.ts";
 import { MAX_WORD_UNITS, type ProblemCode, ProblemsWanted, problemSource } from "../../protocol/problems.ts";
 import type { ReadingChoice, ReadingMode } from "../../protocol/reading-mode.ts";
@@ -14,7 +17,9 @@ import { MAX_OPEN_DOCUMENTS, MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Session } from "../session.ts";
 import type { Judge } from "./judging.ts";
 import type { LensSession } from "./lens-session.ts";
-import { type PassageReader, type RunReading, readingKey } from "./passage-reader.ts";
+import { pairDiagnostics, readFirstPairs } from "./pair-problems.ts";
+import type { PairVerdicts } from "./pair-verdicts.ts";
+import { type DocumentReading, type PassageReader, type RunReading, readingKey } from "./passage-reader.ts";
 import {
   type Disagreement,
   disagreementCode,
@@ -30,12 +35,14 @@ export interface ProblemsOptions {
   readonly documents: Documents;
   readonly lenses: LensSession;
   readonly reader: PassageReader;
+  readonly verdicts: PairVerdicts;
+  readonly tellPairs: (read: ParamsOf<typeof PairsRead>) => void;
   readonly publish: (uri: string, version: number | undefined, diagnostics: Diagnostic[]) => void;
 }
 
 /**
- * Publishes words about which the model learned the opposite of their rating. Covers documents whose readings are
- * shown; checks after every change and a pause.
+ * Publishes words about which the model learned the opposite of their rating, and pairs of answers that it learned the
+ * other way than given. Covers documents whose readings are shown; checks after every change and a pause.
  */
 export class Problems {
   readonly #options: ProblemsOptions;
@@ -45,12 +52,16 @@ export class Problems {
   /** Documents for which the editor shows problems. */
   readonly #withProblems = new Set<string>();
   readonly #searches = new Map<string, AbortController>();
+  /** The problems of words that were found. */
+  readonly #words = new WeakMap<Snapshot, readonly Diagnostic[]>();
+  /** Documents of which pairs were read since the editor was told last. */
+  readonly #untold = new Set<string>();
   #ablation: AblationSet | null = null;
 
   constructor(dispatcher: Dispatcher, options: ProblemsOptions) {
     this.#options = options;
     this.#dispatcher = dispatcher;
-    const { session, documents, lenses } = options;
+    const { session, documents, lenses, verdicts } = options;
     dispatcher.notification(ProblemsWanted, ({ uri, wanted, shown }) => this.#want(uri, wanted, shown));
     dispatcher.notification(AblationChanged, ({ ablation }) => {
       this.#ablation = ablation;
@@ -61,6 +72,7 @@ export class Problems {
       if (snapshot === undefined) this.#want(uri, false, null);
       else if (this.#shown.has(uri)) this.#search(uri);
     });
+    verdicts.listen(({ uri }) => this.#pairRead(uri));
     lenses.openWhen(() => this.#shown.size > 0);
   }
 
@@ -119,10 +131,45 @@ export class Problems {
       const diagnostics = settings.problems.enabled ? await this.#find(snapshot, settings, search.signal) : [];
       // Undefined: the lens is not open; opening it starts another check.
       if (diagnostics === undefined || search.signal.aborted) return;
-      this.#options.publish(uri, snapshot.version, diagnostics);
-      if (diagnostics.length > 0) this.#withProblems.add(uri);
-      else this.#withProblems.delete(uri);
+      this.#words.set(snapshot, diagnostics);
+      this.#publish(snapshot);
+      const reading = settings.problems.enabled ? this.#options.reader.beginIfOpen(snapshot, search.signal) : undefined;
+      if (reading !== undefined) await readFirstPairs(this.#options.verdicts, reading, this.#ablationOf(reading));
     });
+  }
+
+  /** Tells the editor of pairs that were read, after a pause in which more may be. */
+  #pairRead(uri: string): void {
+    if (!this.#shown.has(uri) || this.#untold.has(uri)) return;
+    this.#untold.add(uri);
+    setTimeout(() => {
+      this.#untold.delete(uri);
+      const snapshot = this.#shown.has(uri) ? this.#options.documents.find(uri) : undefined;
+      if (snapshot !== undefined) this.#publish(snapshot);
+    }, PAIRS_MS).unref();
+  }
+
+  /** Publishes the problems that are known of a document, and how many pairs were read. */
+  #publish(snapshot: Snapshot): void {
+    const { uri, version } = snapshot;
+    const { session, verdicts, tellPairs, publish } = this.#options;
+    const { threshold, limit, enabled } = session.settings.problems;
+    const { ignored } = session.options;
+    const reading = this.#options.reader.beginIfOpen(snapshot, new AbortController().signal);
+    const known = reading === undefined ? undefined : verdicts.known(reading, this.#ablationOf(reading));
+    const records = [...(known?.values() ?? [])];
+    if (records.length > 0) tellPairs({ uri, version, counts: countPairs(records) });
+    const ofPairs =
+      reading === undefined || !enabled ? [] : pairDiagnostics(reading, { records, threshold, limit, ignored });
+    const diagnostics = [...(this.#words.get(snapshot) ?? []), ...ofPairs];
+    publish(uri, version, diagnostics);
+    if (diagnostics.length > 0) this.#withProblems.add(uri);
+    else this.#withProblems.delete(uri);
+  }
+
+  /** Two checkpoints have no features to ablate. */
+  #ablationOf({ kind }: DocumentReading): AblationSet | null {
+    return kind === "pair" ? null : this.#ablation;
   }
 
   async #find(
@@ -142,6 +189,8 @@ export class Problems {
     const pacer = new Pacer(reading.signal);
     for (const passage of reading.passages) {
       if (tokens >= MAX_TOKENS_AT_ONCE) break;
+      // Of a preference, the pair is judged and not its words.
+      if (passage.answer !== undefined) continue;
       const { words, read } = await this.#readPassage(reading, passage, judge.mode);
       tokens += read;
       for (const one of disagreementsIn(passage, words, judge)) {
@@ -158,11 +207,7 @@ export class Problems {
   }
 
   /** Problems of a passage; none if it cannot be read. The overlay's request for it reports why. */
-  async #readPassage(
-    reading: RunReading,
-    passage: RunReading["passages"][number],
-    mode: ReadingMode,
-  ): ReturnType<typeof ratedWords> {
+  async #readPassage(reading: RunReading, passage: Passage, mode: ReadingMode): ReturnType<typeof ratedWords> {
     const { lens, signal } = reading;
     const ablation = this.#ablation;
     try {
@@ -188,6 +233,8 @@ export function judgeOf(
 
 /** Pause after the last edit before the check (debounce). */
 const PAUSE_MS = 400;
+/** Pause in which pairs that are read are told together. */
+const PAIRS_MS = 250;
 
 function diagnosticOf({ lines }: Snapshot, one: Disagreement): Diagnostic {
   const { start, end, word, passage } = one;

@@ -1,4 +1,5 @@
 import { Pacer } from "../../common/pacer.ts";
+import { UnreadAnswerError } from "../../lens/errors.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { inDocument, type Shown } from "../../lens/read-passage.ts";
 import { displayLimit, pairLimit } from "../../lens/values.ts";
@@ -15,6 +16,7 @@ import {
   type TokenValues,
 } from "../../protocol/lens.ts";
 import type { ParamsOf, ResultOf } from "../../protocol/message.ts";
+import type { ReadPairRecord } from "../../protocol/pairs.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents } from "../documents.ts";
 import { failureOf, WireError } from "../failures.ts";
@@ -22,6 +24,7 @@ import { MAX_TOKENS_AT_ONCE } from "../limits.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession } from "./lens-session.ts";
 import { requireOffered, requireRun } from "./looked-through.ts";
+import { PairVerdicts } from "./pair-verdicts.ts";
 import type { DocumentReading, PassageReader } from "./passage-reader.ts";
 import { Strongest } from "./strongest.ts";
 import type { TokenDetails } from "./token-detail.ts";
@@ -31,6 +34,7 @@ export interface ReadingRequestsOptions {
   readonly documents: Documents;
   readonly reader: PassageReader;
   readonly details: TokenDetails;
+  readonly verdicts: PairVerdicts;
   readonly lenses: LensSession;
   readonly quarantine: Quarantine;
   /** A feature's largest activation in its run's texts; undefined if the run has no feature store. */
@@ -40,18 +44,19 @@ export interface ReadingRequestsOptions {
 /** Serves the readings for overlays and for lists of tokens. */
 export function serveReadings(
   dispatcher: Dispatcher,
-  { documents, reader, details, lenses, quarantine, largestActivation }: ReadingRequestsOptions,
+  { documents, reader, details, verdicts, lenses, quarantine, largestActivation }: ReadingRequestsOptions,
 ): void {
   dispatcher.request(ReadTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
     const read = await readTokens(reader, reading, asked);
+    const pairs = await readPairs(verdicts, reading, asked, read);
     const values = read.passages.flatMap((passage) => passage.tokens.values);
     const { mode } = asked;
     const largest =
       reading.kind === "run" && mode.kind === "feature"
         ? await largestActivation(reading.lens.info.runFolder, mode.id)
         : undefined;
-    return { ...read, limit: limitOf(reading, mode, values, largest) };
+    return { ...read, pairs, limit: limitOf(reading, mode, values, largest) };
   });
 
   dispatcher.request(StrongestTokens, async (asked, { signal }) => {
@@ -90,12 +95,10 @@ async function readTokens(
   reader: PassageReader,
   reading: DocumentReading,
   asked: ParamsOf<typeof ReadTokens>,
-): Promise<Omit<ResultOf<typeof ReadTokens>, "limit">> {
+): Promise<Omit<ResultOf<typeof ReadTokens>, "limit" | "pairs">> {
   const { version, ranges, maxTokens } = asked;
   requireOffered(reading, asked.mode, asked.ablation);
-  const wanted = reading.passages.filter(({ start, end }) =>
-    ranges.some((range) => start < range.end && end > range.start),
-  );
+  const wanted = reading.passages.touching(ranges);
   const passages: ReadPassage[] = [];
   const unread: ResultOf<typeof ReadTokens>["unread"] = [];
   const pacer = new Pacer(reading.signal);
@@ -116,6 +119,27 @@ async function readTokens(
   if (passages.length === 0 && reason !== undefined) throw new UnreadError(reason.failure);
   const complete = passages.length + unread.length === wanted.length;
   return { version, passages, unread, complete };
+}
+
+/** The preferences among the lines that were read. */
+async function readPairs(
+  verdicts: PairVerdicts,
+  reading: DocumentReading,
+  { ranges, ablation }: ParamsOf<typeof ReadTokens>,
+  { passages, complete }: Pick<ResultOf<typeof ReadTokens>, "passages" | "complete">,
+): Promise<ReadPairRecord[]> {
+  const { records } = reading.passages;
+  if (records === undefined || !PairVerdicts.isOffered(reading)) return [];
+  const end = complete ? Number.POSITIVE_INFINITY : (passages.at(-1)?.end ?? 0);
+  const pairs: ReadPairRecord[] = [];
+  const pacer = new Pacer(reading.signal);
+  for (const line of records.linesTouching(ranges)) {
+    if (line.start >= end) break;
+    const read = await verdicts.read(reading, line, ablation);
+    if (read !== undefined) pairs.push(read);
+    await pacer.pause();
+  }
+  return pairs;
 }
 
 async function strongestTokens(
@@ -172,7 +196,8 @@ async function readOne(
     reading.signal.throwIfAborted();
     const failure = failureOf(error);
     // These failures concern one passage only; any other concerns the request.
-    if (failure.code === "quarantined" || error instanceof UnreadableTextError) return { failure };
+    if (failure.code === "quarantined" || error instanceof UnreadableTextError || error instanceof UnreadAnswerError)
+      return { failure };
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { knownError } from "../../common/system-errors.ts";
+import { contextOf, spanWithin } from "../../lens/answer-values.ts";
 import { learnedAt } from "../../lens/pair-reading.ts";
 import { fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
 import { type Reading, type ShownPart, tokenAt } from "../../lens/reading.ts";
@@ -6,7 +7,8 @@ import { type TokenSpan, tokenSpan, wordAt, wordSpans } from "../../lens/words.t
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { TokenDetail } from "../../protocol/lens.ts";
 import type { LensUnit } from "../../protocol/lens-unit.ts";
-import { type PassageReader, passageAt, type RunReading, readingKey } from "./passage-reader.ts";
+import { readLearned } from "./learned-reading.ts";
+import { type PassageReader, type RunReading, readingKey } from "./passage-reader.ts";
 
 /** Looks up the explanations of features, for those that have one. */
 export type FeatureWords = (runFolder: string, ids: readonly FeatureId[]) => Promise<ReadonlyMap<FeatureId, string>>;
@@ -30,6 +32,9 @@ export interface TokenQuestion extends Place {
 /** The token and word at a place, in the tuned model's reading of its passage. */
 interface Located {
   readonly passage: Passage;
+  /** What the model reads up to the passage's end; offsets of the reading are in it, and the passage begins at `from`. */
+  readonly text: string;
+  readonly from: number;
   readonly read: Reading;
   readonly token: number;
   /** The word that the token belongs to, or the token alone if there is none. */
@@ -55,14 +60,14 @@ export class TokenDetails {
     const { unit, ablation, features } = question;
     const located = await this.#locate(reading, question);
     if (located === undefined) return null;
-    const { passage, read, token, word } = located;
+    const { passage, text, from, read, token, word } = located;
     const span = unit === "word" ? word : tokenSpan(read, token);
     const [base, learned] = [
-      question.withBase ? await this.#ofBase(() => this.#base(reading, passage)) : absent,
-      lens.info.hasBase ? await this.#ofBase(() => this.#learnedAt(reading, passage, span, ablation)) : absent,
+      question.withBase ? await this.#ofBase(() => this.#base(reading, located)) : absent,
+      lens.info.hasBase ? await this.#ofBase(() => this.#learnedAt(reading, located, span, ablation)) : absent,
     ];
-    const detail = lens.explain(passage.text, read, span, features, base.found);
-    const [start, end] = [toDocument(passage, detail.start), toDocument(passage, detail.end)];
+    const detail = lens.explain(text, read, span, features, base.found);
+    const [start, end] = [toDocument(passage, detail.start - from), toDocument(passage, detail.end - from)];
     const fitted = lens.explainFitted(read, word, features);
     const explained = await this.#explained(reading, [detail.contributions, fitted?.contributions ?? []]);
     return {
@@ -71,7 +76,7 @@ export class TokenDetails {
       start,
       end,
       text: snapshot.text.slice(start, end),
-      tokens: tokensOf(read, passage, span),
+      tokens: tokensOf(read, text, span),
       contributions: explained(detail.contributions),
       fitted: fitted && { ...fitted, contributions: explained(fitted.contributions) },
       missing: base.missing ?? learned.missing ?? null,
@@ -88,53 +93,49 @@ export class TokenDetails {
   ): Promise<{ readonly contributions: readonly ShownPart[]; readonly trueReward: number | null } | undefined> {
     const located = await this.#locate(reading, place);
     if (located === undefined) return undefined;
-    const { passage, read, word } = located;
+    const { text, read, word } = located;
     const { contributions } = place.isFitted
       ? (reading.lens.explainFitted(read, word, place.features) ?? { contributions: [] })
-      : reading.lens.explain(passage.text, read, word, place.features);
+      : reading.lens.explain(text, read, word, place.features);
     return { contributions, trueReward: read.trueReward[word.firstToken] ?? null };
   }
 
   async #locate(reading: RunReading, { offset, ablation }: Place): Promise<Located | undefined> {
     const { lens, signal, passages } = reading;
-    const passage = passageAt(passages, offset);
+    const passage = passages.at(offset);
     if (passage === undefined) return undefined;
-    const { text } = passage;
+    const { text, from } = contextOf(passage);
     const read = await this.#reader.read(reading, passage, readingKey("implicit", ablation), () =>
       lens.read(text, { ablation, signal }),
     );
-    const token = tokenAt(read, fromDocument(passage, offset));
+    const token = tokenAt(read, from + fromDocument(passage, offset));
     if (token === undefined) return undefined;
     const word = wordAt(wordSpans(read, text, lens.ratings(text)), token) ?? tokenSpan(read, token);
-    return { passage, read, token, word };
+    return { passage, text, from, read, token, word };
   }
 
-  #base(reading: RunReading, passage: Passage): Promise<Reading> {
+  #base(reading: RunReading, { passage, text }: Located): Promise<Reading> {
     const { lens, signal } = reading;
     return this.#reader.read(reading, passage, readingKey("base", null), () =>
-      lens.read(passage.text, { model: "base", signal }),
+      lens.read(text, { model: "base", signal }),
     );
   }
 
   /** How tuning changed the prediction of a word or token, in document offsets. */
   async #learnedAt(
     reading: RunReading,
-    passage: Passage,
+    { passage, from }: Located,
     span: TokenSpan,
     ablation: AblationSet | null,
   ): Promise<NonNullable<TokenDetail["learned"]>> {
-    const { lens, signal } = reading;
-    const { text } = passage;
-    const read = await this.#reader.read(reading, passage, readingKey("learned", ablation), () =>
-      lens.readPair(text, { ablation, signal }),
-    );
-    const learned = learnedAt(read, text, span, lens.ratings(text));
+    const { read, text, at } = await readLearned(this.#reader, reading, passage, ablation);
+    // The tokens of an answer are numbered from its beginning.
+    const own = passage.answer === undefined ? span : spanWithin(read, span.start - from + at, span.end - from + at);
+    const learned = learnedAt(read, text, own, reading.lens.ratings(text));
     const { word } = learned;
     if (word === null) return learned;
-    return {
-      ...learned,
-      word: { ...word, start: toDocument(passage, word.start), end: toDocument(passage, word.end) },
-    };
+    const place = (offset: number): number => toDocument(passage, offset - at);
+    return { ...learned, word: { ...word, start: place(word.start), end: place(word.end) } };
   }
 
   /** Reads from the base model. If it cannot be loaded, returns why, so that the rest can still be described. */
@@ -167,6 +168,6 @@ export function isMissingPart(error: unknown): boolean {
 
 const absent: { readonly found?: undefined; readonly missing?: string } = {};
 
-function tokensOf({ starts, ends }: Reading, { text }: Passage, { firstToken, endToken }: TokenSpan): string[] {
+function tokensOf({ starts, ends }: Reading, text: string, { firstToken, endToken }: TokenSpan): string[] {
   return [...starts.subarray(firstToken, endToken)].map((start, at) => text.slice(start, ends[firstToken + at]));
 }

@@ -9,7 +9,7 @@ import { isPairMode, type ModeValues, type PairMode } from "../../lens/values.ts
 import type { AblationSet } from "../../protocol/ablation.ts";
 import type { LensMode } from "../../protocol/lens.ts";
 import { NotOfferedError } from "./looked-through.ts";
-import { type DocumentReading, type PassageReader, passageAt, readingKey } from "./passage-reader.ts";
+import { type DocumentReading, type PassageReader, readingKey } from "./passage-reader.ts";
 
 /** Reads a passage's values, in offsets of its text. Throws what the reading throws, and `NotOfferedError`. */
 export function readUnits(
@@ -20,11 +20,10 @@ export function readUnits(
   ablation: AblationSet | null,
 ): Promise<ModeValues> {
   const { signal } = reading;
-  const { text } = passage;
   return reader.read(reading, passage, readingKey(mode.kind, ablation), () =>
     reading.kind === "pair"
-      ? pairUnitValuesOf(reading.lens, text, { mode: pairModeOf(mode), unit }, { signal })
-      : unitValuesOf(reading.lens, text, { mode, unit }, { ablation, signal }),
+      ? pairUnitValuesOf(reading.lens, passage, { mode: pairModeOf(mode), unit }, { signal })
+      : unitValuesOf(reading.lens, passage, { mode, unit }, { ablation, signal }),
   );
 }
 
@@ -46,7 +45,7 @@ export async function unitAt(
   shown: Shown,
   ablation: AblationSet | null,
 ): Promise<UnitValue | undefined> {
-  const passage = passageAt(reading.passages, offset);
+  const passage = reading.passages.at(offset);
   if (passage === undefined) return undefined;
   const found = await readUnits(reader, reading, passage, shown, ablation);
   const at = tokenAt(found, fromDocument(passage, offset));

@@ -38,6 +38,7 @@ import type { Experiment } from "../experiment/schema.ts";
 import { needRatings, ratingsOf, rewardOf } from "../feedback.ts";
 import { evidenceOf } from "./lens-evidence.ts";
 import { loadLexicon } from "./lens-lexicon.ts";
+import { betaOfRun, preferencesOfRun } from "./lens-preferences.ts";
 import { modelFolder, tokenizerFolderOf, tunedFolderOf } from "./model-folders.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 import { dictionariesIn } from "./run-identity.ts";
@@ -64,9 +65,10 @@ interface Parts extends OwnDevice<LensSubject> {
 }
 
 async function subjectOf(parts: Parts): Promise<LensSubject> {
-  const { folder, experiment, saved, device, description, onCpu } = parts;
+  const { folder, experiment, saved, device, onCpu } = parts;
   const tunedFolder = await tunedFolderOf(folder, experiment);
-  const tokenizer = await loadTokenizer(await tokenizerFolderOf(tunedFolder, experiment));
+  const tokenizerFolder = await tokenizerFolderOf(tunedFolder, experiment);
+  const tokenizer = await loadTokenizer(tokenizerFolder);
   const tuned = await loadModel(device, tunedFolder);
   assertMatchesVocabulary(tokenizer, tuned.config.vocabSize);
   const loaded = new Map<string, Promise<ReadonlyMap<number, LensDictionary>>>();
@@ -77,32 +79,14 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
   const rewards = new Map<string, Promise<Reward>>();
   const feedback = rewardSettingsOf(experiment);
   const ratings = ratingsOf(feedback);
-  const hasBase = await modelFolder(experiment.model).then(
-    () => true,
-    () => false,
-  );
+  const baseFolder = await modelFolder(experiment.model).catch(() => undefined);
   const fitted = await loadFitted(folder, probe, experiment);
+  const prefixIds = prefixOf({ ...experiment.text, bosId: tuned.config.bosId });
   return {
-    info: {
-      kind: "run",
-      runFolder: folder,
-      runName: basename(folder),
-      dictionaries: await dictionariesIn(folder),
-      task: experiment.task,
-      modelType: tuned.config.modelType,
-      layers: probe.layers.map(({ layer }) => layer),
-      features: probe.weights.length,
-      device: description,
-      hasTrueReward: ratings !== undefined,
-      hasFamiliarity: saved.familiarity !== undefined,
-      hasBase,
-      hasFitted: fitted !== undefined,
-      hasFeatureStore: await exists(join(folder, "features.sqlite")),
-      calibration: (await readCalibration(folder, experiment)) ?? null,
-    },
+    info: await infoOf(parts, { probe, tuned, ratings, fitted, hasBase: baseFolder !== undefined }),
     device,
     tokenizer,
-    prefixIds: prefixOf({ ...experiment.text, bosId: tuned.config.bosId }),
+    prefixIds,
     tuned,
     base: () => remembered(base, "base", () => loadBase(parts, tuned)),
     probe,
@@ -113,6 +97,13 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
     reward: () => remembered(rewards, "reward", () => rewardOf(feedback, "completion", device)),
     ratings,
     evidence: evidenceOf(saved.report, ratings),
+    preferences: await preferencesOfRun(experiment, {
+      tokenizer,
+      // A tuned model's folder may hold its weights and tokenizer alone.
+      folders: [tokenizerFolder, ...(baseFolder === undefined ? [] : [baseFolder])],
+      prefixIds,
+      contextLength: tuned.config.contextLength,
+    }),
     lexicon: await loadLexicon(folder),
     familiarity: familiarityOf(saved),
     onCpu,
@@ -120,6 +111,36 @@ async function subjectOf(parts: Parts): Promise<LensSubject> {
       for (const opening of rewards.values()) await (await opening)[Symbol.asyncDispose]();
       await device.close();
     },
+  };
+}
+
+async function infoOf(
+  { folder, experiment, saved, description }: Parts,
+  {
+    probe,
+    tuned,
+    ratings,
+    fitted,
+    hasBase,
+  }: Pick<LensSubject, "probe" | "tuned" | "ratings" | "fitted"> & Pick<RunInfo, "hasBase">,
+): Promise<RunInfo> {
+  return {
+    kind: "run",
+    runFolder: folder,
+    runName: basename(folder),
+    dictionaries: await dictionariesIn(folder),
+    task: experiment.task,
+    modelType: tuned.config.modelType,
+    layers: probe.layers.map(({ layer }) => layer),
+    features: probe.weights.length,
+    device: description,
+    hasTrueReward: ratings !== undefined,
+    hasFamiliarity: saved.familiarity !== undefined,
+    hasBase,
+    hasFitted: fitted !== undefined,
+    beta: betaOfRun(experiment),
+    hasFeatureStore: await exists(join(folder, "features.sqlite")),
+    calibration: (await readCalibration(folder, experiment)) ?? null,
   };
 }
 

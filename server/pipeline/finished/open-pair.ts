@@ -2,10 +2,13 @@
 import { starterFolder } from "../../common/package-root.ts";
 import type { LensOptions } from "../../lens/options.ts";
 import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
+import { preferenceReader } from "../../lens/preference-reader.ts";
 import { notesOn } from "../../models/checkpoint.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
+import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
+import { messageWriterOf, prefixOfTokenizer } from "./lens-preferences.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 
 export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOptions {
@@ -26,7 +29,8 @@ export async function openPairLens(references: PairReferences, options: OpenPair
     const opened = await openPair(own.device, references, signal === undefined ? resolve : { ...resolve, signal });
     for (const [which, model] of Object.entries(opened.pair))
       for (const note of notesOn(model)) options.note?.(`${which}: ${note}`);
-    return subjectOf(opened, own, bos);
+    const template = await messageWriterOf(opened.resolved.tuned.folder);
+    return subjectOf(opened, own, { bos, template });
   };
   return new PairLens(await openOnDevice(options, build), options);
 }
@@ -34,7 +38,7 @@ export async function openPairLens(references: PairReferences, options: OpenPair
 function subjectOf(
   { pair, tokenizer, sharedTokens, resolved }: OpenedPair,
   { device, description, onCpu }: OwnDevice<PairSubject>,
-  bos: boolean | undefined,
+  { bos, template }: { readonly bos: boolean | undefined; readonly template: MessageWriter | undefined },
 ): PairSubject {
   const isStarters = resolved.tuned.folder === starterFolder() || resolved.base.folder === starterFolder();
   const prefixIds = prefixOf(tokenizer, pair.tuned.config.bosId, bos ?? (isStarters ? true : undefined));
@@ -53,6 +57,13 @@ function subjectOf(
     tokenizer,
     sharedTokens,
     prefixIds,
+    preferences: preferenceReader({
+      prefixIds,
+      contextLength: Math.min(pair.tuned.config.contextLength, pair.base.config.contextLength),
+      // As TRL's trainers end answers.
+      ends: true,
+      template,
+    }),
     onCpu,
     close: () => device.close(),
   };
@@ -65,11 +76,7 @@ function prefixOf(
   bos: boolean | undefined,
 ): readonly number[] {
   if (bos === false) return [];
-  const { ids, ranges } = tokenizer.encode("a", { addSpecialTokens: true });
-  const own = [...ids].slice(
-    0,
-    ranges.findIndex(({ end }) => end > 0),
-  );
+  const own = prefixOfTokenizer(tokenizer);
   if (own.length > 0 || bos === undefined) return own;
   const id = tokenizer.bosId ?? bosId;
   return id === undefined ? [] : [id];

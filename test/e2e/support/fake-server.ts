@@ -28,6 +28,7 @@ connection.onInitialized(() => {
     hasFamiliarity: true,
     hasBase: true,
     hasFitted: false,
+    beta: null,
     hasFeatureStore: false,
     calibration: null,
   };

@@ -135,8 +135,11 @@ describe("the palette", () => {
     expect(offeredIn({ ...atFirst, "lfpLens.overlayOn": true })).toContain("hideReward");
   });
 
-  it("offers the tokens of a pair where a record may be at the cursor", () => {
-    expect(offeredIn({ ...atFirst, resourceExtname: ".md" })).toEqual(without("inspectPair"));
+  it("offers what is about pairs where a record may be at the cursor", () => {
+    const ofPairs = ["listPairs", "nextPair", "previousPair", "showPairWords"];
+    const other = { ...atFirst, resourceExtname: ".md" };
+    expect(offeredIn(other)).toEqual(without("inspectPair", ...ofPairs));
+    expect(offeredIn({ ...other, editorLangId: "jsonl" })).toEqual(without("inspectPair"));
   });
 
   it("offers in Restricted Mode nothing that is refused there", () => {

@@ -1,0 +1,161 @@
+/**
+ * The passages of a document, cut where they are asked for: a file of many records is not parsed whole before its
+ * visible part is read.
+ */
+import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
+import { isRecordLanguage, lines, type Passage, passagesOf, recordPassages } from "./passages.ts";
+import { type PreferenceLine, preferenceLine } from "./preference-record.ts";
+
+/** A range of a document, in UTF-16 units. */
+export interface DocumentRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A line of a document of records. */
+export interface RecordLine extends DocumentRange {
+  /** From 0. */
+  readonly line: number;
+  readonly passages: readonly Passage[];
+  /** The line as a preference; undefined if it is another record. */
+  readonly preference: PreferenceLine | undefined;
+}
+
+/** The passages of a document in order, disjoint. */
+export interface DocumentPassages extends Iterable<Passage> {
+  /** The passage that contains an offset of the document. */
+  at(offset: number): Passage | undefined;
+  /** The passages that touch one of the ranges. */
+  touching(ranges: readonly DocumentRange[]): Passage[];
+  /** The document's records; undefined if its lines are none. */
+  readonly records: DocumentRecords | undefined;
+}
+
+/** `template` writes messages of preferences as the model reads them; undefined where the model has no template. */
+export function documentPassages(
+  text: string,
+  languageId: string,
+  template: MessageWriter | undefined,
+): DocumentPassages {
+  return isRecordLanguage(languageId)
+    ? new DocumentRecords(text, template)
+    : new WholePassages(passagesOf(text, languageId));
+}
+
+class WholePassages implements DocumentPassages {
+  readonly records = undefined;
+  readonly #passages: readonly Passage[];
+
+  constructor(passages: readonly Passage[]) {
+    this.#passages = passages;
+  }
+
+  at(offset: number): Passage | undefined {
+    return passageAt(this.#passages, offset);
+  }
+
+  touching(ranges: readonly DocumentRange[]): Passage[] {
+    return this.#passages.filter((passage) => touches(passage, ranges));
+  }
+
+  [Symbol.iterator](): Iterator<Passage> {
+    return this.#passages[Symbol.iterator]();
+  }
+}
+
+/** A document whose lines are records. */
+export class DocumentRecords implements DocumentPassages {
+  readonly #text: string;
+  readonly #template: MessageWriter | undefined;
+  readonly #lines: readonly DocumentRange[];
+  /** The lines that were asked for last. */
+  readonly #known = new Map<number, RecordLine>();
+
+  constructor(text: string, template: MessageWriter | undefined) {
+    this.#text = text;
+    this.#template = template;
+    this.#lines = [...lines(text)];
+  }
+
+  get records(): this {
+    return this;
+  }
+
+  /** Number of lines, empty ones too. */
+  get count(): number {
+    return this.#lines.length;
+  }
+
+  /** A line; undefined beyond the document. */
+  line(index: number): RecordLine | undefined {
+    const known = this.#known.get(index);
+    const place = this.#lines[index];
+    if (known !== undefined || place === undefined) return known;
+    const read = this.#read(index, place);
+    this.#known.set(index, read);
+    if (this.#known.size > MOST_LINES_KEPT) {
+      const [oldest = index] = this.#known.keys();
+      this.#known.delete(oldest);
+    }
+    return read;
+  }
+
+  /** Index of the line that contains an offset of the document. */
+  lineAt(offset: number): number {
+    let [low, high] = [0, this.#lines.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#lines[middle]?.start ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  at(offset: number): Passage | undefined {
+    return passageAt(this.line(this.lineAt(offset))?.passages ?? [], offset);
+  }
+
+  touching(ranges: readonly DocumentRange[]): Passage[] {
+    return this.linesTouching(ranges).flatMap(({ passages }) => passages.filter((passage) => touches(passage, ranges)));
+  }
+
+  /** The lines that touch one of the ranges, in order. */
+  linesTouching(ranges: readonly DocumentRange[]): RecordLine[] {
+    const indices = new Set<number>();
+    for (const { start, end } of ranges)
+      if (end > start) for (let at = this.lineAt(start); at <= this.lineAt(end - 1); at++) indices.add(at);
+    return [...indices].sort((a, b) => a - b).flatMap((index) => this.line(index) ?? []);
+  }
+
+  *[Symbol.iterator](): Iterator<Passage> {
+    for (let at = 0; at < this.count; at++) yield* this.line(at)?.passages ?? [];
+  }
+
+  #read(line: number, { start, end }: DocumentRange): RecordLine {
+    const text = this.#text.slice(start, end);
+    const preference = preferenceLine(text, start, this.#template);
+    const place = { line, start, end: end - Number(text.endsWith("\r")) };
+    if (preference === undefined) return { ...place, preference, passages: recordPassages(text, start) };
+    return { ...place, preference, passages: preference.kind === "pair" ? preference.passages : [] };
+  }
+}
+
+/** More than an editor shows at once. */
+const MOST_LINES_KEPT = 1000;
+
+function touches({ start, end }: DocumentRange, ranges: readonly DocumentRange[]): boolean {
+  return ranges.some((range) => start < range.end && end > range.start);
+}
+
+function passageAt(passages: readonly Passage[], offset: number): Passage | undefined {
+  let [low, high] = [0, passages.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const passage = passages[middle];
+    if (passage === undefined) return undefined;
+    if (offset < passage.start) high = middle - 1;
+    else if (offset >= passage.end) low = middle + 1;
+    else return passage;
+  }
+  return undefined;
+}

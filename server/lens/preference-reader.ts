@@ -1,0 +1,29 @@
+/** How preference pairs are read. */
+import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
+import type { AnswerRule } from "./answer-tokens.ts";
+
+export interface PreferenceReader {
+  readonly rule: AnswerRule;
+  /** Writes messages as the model reads them; undefined for a model without a chat template. */
+  readonly template: MessageWriter | undefined;
+}
+
+/** TRL's default for a prompt with its answer. */
+const TRL_MAX_TOKENS = 1024;
+
+export interface ReaderOptions {
+  readonly prefixIds: readonly number[];
+  readonly contextLength: number;
+  /** Whether the end-of-text token ends an answer. */
+  readonly ends: boolean;
+  readonly template?: PreferenceReader["template"];
+}
+
+/**
+ * For models of whose tuning nothing more is known: reads pairs as TRL 1.x prepares them, as far as the model's context
+ * goes.
+ */
+export function preferenceReader({ prefixIds, contextLength, ends, template }: ReaderOptions): PreferenceReader {
+  const maxTokens = Math.min(TRL_MAX_TOKENS, contextLength);
+  return { rule: { prefixIds, ends, maxTokens, maxPromptTokens: null }, template };
+}
