@@ -1,3 +1,4 @@
+import { duration } from "../common/duration.ts";
 import type { RunEvent } from "../protocol/run-events.ts";
 import { describeState } from "../runs/state-words.ts";
 
@@ -50,13 +51,5 @@ const eventLines: { readonly [K in Told]: (event: Extract<RunEvent, { kind: K }>
   message: ({ stage, level, text }) =>
     `${stage === undefined ? "" : `${stage}: `}${level === "warning" ? "warning: " : ""}${text}`,
 };
-
-/** A duration, for people. */
-export function duration(seconds: number): string {
-  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
 
 const progressIntervalMs = 3000;

@@ -50,6 +50,22 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     expect(await after.textContent()).toContain("measured after the run, 2026-11-26 05:41 UTC");
   });
 
+  it("has its contents at the head, which lead to the sections", async () => {
+    await using opened = await harness.open(ReportPage, hostOf().handlers, { height: 400 });
+    const { page } = opened;
+    const contents = page.getByRole("navigation", { name: "Contents" });
+    expect(await contents.getByRole("button").allTextContents()).toEqual([
+      "Figures",
+      "Tables",
+      "Measured after the run",
+    ]);
+    await contents.getByRole("button", { name: "Tables" }).focus();
+    await page.keyboard.press("Enter");
+    const heading = page.getByRole("heading", { name: "Tables", exact: true });
+    await expect.poll(async () => (await heading.boundingBox())?.y ?? 999).toBeLessThan(60);
+    expect(await heading.evaluate((one) => one === (one.getRootNode() as ShadowRoot).activeElement)).toBe(true);
+  });
+
   it("shows what is measured while it is open", async () => {
     const { handlers } = hostOf();
     let found = { ...report, sections: report.sections.slice(0, 2) };

@@ -74,9 +74,13 @@ export class FeatureApp extends LitElement {
       ),
       row.probeWeight === null ? undefined : `probe weight ${signed(row.probeWeight)}`,
       row.contribution === null ? undefined : `mean contribution ${signed(row.contribution)}`,
-      `density ${percent(row.density)}`,
-      row.twin === null ? undefined : html`twin ${this.#feature(row.twin.id)} (${plain(row.twin.cosine)})`,
-      baseTwin === null ? undefined : html`in the base model ${this.#feature(baseTwin.id)} (${plain(baseTwin.cosine)})`,
+      `active on ${percent(row.density)} of tokens`,
+      row.twin === null
+        ? undefined
+        : html`most alike in the other size ${this.#feature(row.twin.id)} (cosine ${plain(row.twin.cosine)})`,
+      baseTwin === null
+        ? undefined
+        : html`in the base model ${this.#feature(baseTwin.id)} (cosine ${plain(baseTwin.cosine)})`,
     ].filter((fact) => fact !== undefined);
     return html`<div class="small dim">${facts.map((fact, at) => html`${at > 0 ? " · " : nothing}${fact}`)}</div>`;
   }
@@ -225,7 +229,7 @@ function explanationFact({ explainer, score, relevance }: FeatureExplanation): s
     explainer === "offline" ? "explained offline" : `explained by ${explainer}`,
     score === null
       ? undefined
-      : `${score.method} ${withInterval(score.value, score.low, score.high)} (${score.windows} windows)`,
+      : `score ${withInterval(score.value, score.low, score.high)} by ${score.method} on ${score.windows} other texts (0.50 is a guess)`,
     relevance === null
       ? undefined
       : relevance.relevant

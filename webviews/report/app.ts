@@ -51,8 +51,16 @@ export class ReportApp extends LitElement {
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveReport", { format: "json" }))}>Save JSON</vscode-button>
       </div>
       ${alertOf(this.failure)}
+      ${
+        sections.length < 2
+          ? nothing
+          : html`<nav aria-label="Contents"><ol>${sections.map(
+              ({ title }, at) => html`<li><button class="link" @click=${() => this.#goTo(at)}>${title}</button></li>`,
+            )}</ol></nav>`
+      }
+      <h2 class="first">Findings</h2>
       <ul class="findings">${summary.map((finding) => html`<li>${prose(finding)}</li>`)}</ul>
-      ${sections.map((section) => this.#section(section))}
+      ${sections.map((section, at) => this.#section(section, at))}
     </main>`;
   }
 
@@ -60,9 +68,17 @@ export class ReportApp extends LitElement {
     this.report = await this.#host.ask("open", {});
   }
 
-  #section({ title, text, figures, tables, afterRun }: ReportSection) {
+  /** Scrolls to a section and puts the focus there, where a screen reader goes on. */
+  #goTo(section: number): void {
+    const heading = this.renderRoot.querySelector(`#section-${section}`);
+    if (!(heading instanceof HTMLElement)) return;
+    heading.scrollIntoView();
+    heading.focus({ preventScroll: true });
+  }
+
+  #section({ title, text, figures, tables, afterRun }: ReportSection, at: number) {
     return html`<section class=${afterRun ? "after" : ""}>
-      <h2>${title}</h2>
+      <h2 id=${`section-${at}`} tabindex="-1">${title}</h2>
       ${text.map((paragraph) => html`<p class="text">${withCode(paragraph)}</p>`)}
       ${figures.length === 0 ? nothing : html`<div class="figures">${figures.map((figure) => html`<lfp-figure .figure=${figure}></lfp-figure>`)}</div>`}
       ${tables.map((table) => reportTable(table))}
@@ -117,6 +133,10 @@ function sheet() {
     .about { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 8px 0 10px; max-width: 900px; }
     .about dt { color: var(--lfp-dim); }
     .about dd { margin: 0; overflow-wrap: anywhere; }
+    nav ol { columns: 2; column-gap: 28px; max-width: 900px; margin: 8px 0; padding-left: 22px; }
+    nav li { break-inside: avoid; }
+    nav .link { text-align: left; }
+    h2.first { border-top: 0; padding-top: 0; margin-top: 12px; }
     .findings { margin: 8px 0 0; padding-left: 18px; max-width: 900px; }
     .findings li { margin: 3px 0; }
     .text { max-width: 900px; margin: 4px 0 8px; }

@@ -33,6 +33,23 @@ it("says in the head when the run was begun, which report.json cannot", async ()
   expect(found?.markdown).toContain("| begun | 2026-11-30 02:52 UTC |\n| model | a \\| b \\\\u202e\\[x\\](y) |");
 });
 
+it("says in the head how long the stages worked, each counted once", async () => {
+  await write("report.json", { ...report, about: [] });
+  const stage = (id: string, workedMs: number) => ({ kind: "stage-finished", stage: id, workedMs });
+  const events = [
+    { kind: "state", state: { kind: "running", stage: "tune" } },
+    stage("tune", 90_000),
+    stage("probe", 1_000),
+    { kind: "stage-reused", stage: "tune" },
+    stage("probe", 61_000),
+  ].map((event, at) => JSON.stringify({ seq: at + 1, time: "2026-11-30T02:52:42.723Z", ...event }));
+  await writeFile(join(folder, "events.jsonl"), `${events.join("\n")}\n`);
+  expect((await readRunReport(folder))?.report.about).toEqual([
+    { name: "begun", value: "2026-11-30 02:52 UTC" },
+    { name: "worked for", value: "2 min 31 s" },
+  ]);
+});
+
 it("shows the calibration that speaks for the run, and no other", async () => {
   const experiment = parseExperiment({ preset: "quick" });
   const power = {

@@ -3,11 +3,13 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { duration } from "../../common/duration.ts";
 import { messageOf } from "../../common/errors.ts";
 import { parseJson, tryJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
 import { openRegular, readTextFile } from "../../common/text-file.ts";
 import type { Calibration } from "../../protocol/calibration.ts";
+import type { ReportFact } from "../../protocol/report.ts";
 import { errnoOf, StorageError, unlessMissing } from "../../runs/files.ts";
 import { RunFileError, readRecord, runPaths } from "../../runs/run-folder.ts";
 import { FeatureStore, type LaterAblation } from "../../store/store.ts";
@@ -61,24 +63,44 @@ async function readOwn(path: string): Promise<Report | undefined> {
   }
 }
 
-/** Adds the time at which the run started, which no stage's output may contain; else of the last work on it. */
+/**
+ * Adds when the run began and how long its stages worked, which no stage's output may contain; without events, when it
+ * was last worked on.
+ */
 async function withDate(report: Report, runFolder: string): Promise<Report> {
   const { about } = report;
   if (about === undefined) return report;
-  const begun = await firstEventTime(runPaths(runFolder).events);
-  const updated = (await readRecord(runFolder))?.updated;
-  const day = begun ?? updated;
-  if (day === undefined) return report;
-  const name = begun === undefined ? "last worked on" : "begun";
-  return { ...report, about: [{ name, value: `${day.slice(0, 10)} ${day.slice(11, 16)} UTC` }, ...about] };
+  const { begun, workedMs } = await timesOf(runPaths(runFolder).events);
+  const day = begun ?? (await readRecord(runFolder))?.updated;
+  const facts: ReportFact[] = [];
+  if (day !== undefined) {
+    const name = begun === undefined ? "last worked on" : "begun";
+    facts.push({ name, value: `${day.slice(0, 10)} ${day.slice(11, 16)} UTC` });
+  }
+  if (workedMs > 0) facts.push({ name: "worked for", value: duration(workedMs / 1000) });
+  return { ...report, about: [...facts, ...about] };
 }
 
-async function firstEventTime(path: string): Promise<string | undefined> {
+const eventSchema = z.object({
+  time: z.iso.datetime(),
+  kind: z.string(),
+  stage: z.string().optional(),
+  workedMs: z.number().optional(),
+});
+
+/** When a run began, and how long its stages worked; a stage that was done again counts once. Passes over damaged lines. */
+async function timesOf(path: string): Promise<{ readonly begun: string | undefined; readonly workedMs: number }> {
   await using handle = await unlessMissing(openRegular(path));
-  if (handle === undefined) return undefined;
-  for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
-    return z.object({ time: z.iso.datetime() }).safeParse(tryJson(line)).data?.time;
-  return undefined;
+  let begun: string | undefined;
+  const worked = new Map<string, number>();
+  if (handle !== undefined) {
+    for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false }))) {
+      const event = eventSchema.safeParse(tryJson(line)).data;
+      begun ??= event?.time;
+      if (event?.kind === "stage-finished") worked.set(event.stage ?? "", event.workedMs ?? 0);
+    }
+  }
+  return { begun, workedMs: [...worked.values()].reduce((sum, ms) => sum + ms, 0) };
 }
 
 /** Ablations measured after the run; if the store cannot be read, a sentence saying so replaces them. */
