@@ -21,7 +21,7 @@ const options = {
 export const run = defineCommand({
   usage: "EXPERIMENT [options]",
   about:
-    "Runs an experiment from feedback to report. EXPERIMENT is a file (docs/experiment.md) or the name of a preset, such as quick. What a run has finished is not " +
+    "Runs an experiment from feedback to report. EXPERIMENT is a file (docs/experiment.md) or the name of a preset, such as quick, or preferences for pairs of answers in ./preferences.jsonl. What a run has finished is not " +
     "done again: the same command goes on where it was stopped, also after a crash.",
   options,
   positionals: ["EXPERIMENT"],

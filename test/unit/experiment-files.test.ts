@@ -85,7 +85,12 @@ describe("examples", async () => {
   const names = await readdir(folder);
 
   it("are there", () => {
-    expect(names.sort()).toEqual(["own-model-and-data.json", "own-tuned-pair.json", "quick.json"]);
+    expect(names.sort()).toEqual([
+      "own-model-and-data.json",
+      "own-preferences.json",
+      "own-tuned-pair.json",
+      "quick.json",
+    ]);
   });
 
   it.each(names)("%s can be parsed and points to the schema", async (name) => {

@@ -114,7 +114,7 @@ describe("a run on pairs of answers", () => {
       {},
       /none of the 1 rows .* gives a pair.*question, good/,
     ],
-    ["one-prompt", linesOf([0, 10, 20].map((at) => answersAt(at))), {}, /3 pairs of 1 different prompts/],
+    ["one-prompt", linesOf([0, 30, 60].map((at) => answersAt(at))), {}, /3 pairs of 1 different prompts/],
     [
       "too-few",
       linesOf(rows.slice(0, 8)),

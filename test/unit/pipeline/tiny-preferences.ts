@@ -3,13 +3,18 @@ const films = ["harbour", "orchard", "station", "island", "library", "garden", "
 const good = ["a wonderful film", "great fun to watch", "the best story", "a lovely surprise"];
 const bad = ["a terrible film", "a boring waste", "the worst story", "a dull mistake"];
 
-/** Two answers to the same question: prompts repeat after ten, with other answers and other spaces. */
+const ages = ["new", "old", "little"];
+/** Number of different prompts. */
+const prompts = films.length * ages.length;
+
+/** Two answers to the same question: prompts repeat after thirty, with other answers and other spaces. */
 export function answersAt(at: number): { readonly prompt: string; readonly chosen: string; readonly rejected: string } {
   const film = films[at % films.length] ?? "";
-  const spaces = at % 20 < 10 ? " " : "  ";
-  const pick = (words: readonly string[]): string => words[Math.floor(at / films.length) % words.length] ?? "";
+  const age = ages[Math.floor(at / films.length) % ages.length] ?? "";
+  const spaces = at % (2 * prompts) < prompts ? " " : "  ";
+  const pick = (words: readonly string[]): string => words[at % words.length] ?? "";
   return {
-    prompt: `What was the${spaces}${film} like?`,
+    prompt: `What was the${spaces}${age} ${film} like?`,
     chosen: ` It was ${pick(good)}, number ${at}.`,
     rejected: ` It was ${pick(bad)}, number ${at}.`,
   };
