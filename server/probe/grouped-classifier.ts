@@ -27,6 +27,8 @@ export interface FittedClassifier {
   /** The log-odds of label 1 as a function of the columns as they are. */
   readonly model: LinearModel;
   readonly converged: boolean;
+  /** The same of the standardised columns: where a fit of the same rows at another strength may begin. */
+  readonly standardised: LinearModel;
 }
 
 type FitSettings = Pick<ClassificationSettings, "innerFolds" | "strengths" | "maxIterations">;
@@ -36,6 +38,8 @@ export interface Fitting {
   readonly maxIterations: number;
   /** As for `fitLogistic`; by default so small that nothing but rounding parts the fit from the minimum. */
   readonly tolerance?: number;
+  /** As for `fitLogistic`, of standardised columns. */
+  readonly start?: LinearModel | undefined;
 }
 
 /** Tolerance of fits that only choose a strength, or show chance. */
@@ -45,9 +49,10 @@ export const roughly = 1e-4;
 export function classifierOf(features: RowMatrix): (labels: readonly boolean[], fitting: Fitting) => FittedClassifier {
   const standardiser = standardiserOf(features);
   const rows = standardised(standardiser, features);
-  return (labels, { strength, maxIterations, tolerance = 1e-8 }) => {
-    const fit = fitLogistic(rows, labels, { inverseStrength: strength, tolerance, maxIterations });
-    return { model: unstandardised(standardiser, fit), converged: fit.converged };
+  return (labels, { strength, maxIterations, tolerance = 1e-8, start }) => {
+    const from = start === undefined ? {} : { start };
+    const fit = fitLogistic(rows, labels, { inverseStrength: strength, tolerance, maxIterations, ...from });
+    return { model: unstandardised(standardiser, fit), converged: fit.converged, standardised: fit };
   };
 }
 
@@ -71,9 +76,13 @@ export async function chooseStrength(
     const columns = input(rows.train);
     const classifier = classifierOf(columns(rows.train));
     const held = columns(rows.test);
+    // The strengths ascend, and each fit is near the one before.
+    let start: LinearModel | undefined;
     for (const [at, strength] of strengths.entries()) {
       await pacer.pause();
-      const { model } = classifier(named(labels, rows.train), { strength, maxIterations, tolerance: roughly });
+      const fitting = { strength, maxIterations, tolerance: roughly, start };
+      const { model, standardised: own } = classifier(named(labels, rows.train), fitting);
+      start = own;
       losses[at] = (losses[at] ?? 0) + logLoss(predictLinear(model, held), named(labels, rows.test));
     }
   }

@@ -34,6 +34,15 @@ describe("fitLogistic", () => {
     },
   );
 
+  test.each(stored)("from a start elsewhere, ends at the same minimum: $name", (entry) => {
+    const features = featuresOf(entry);
+    const elsewhere = fitLogistic(features, entry.labels, { inverseStrength: entry.inverseStrength / 10 });
+    const options = { inverseStrength: entry.inverseStrength, tolerance: 1e-10, maxIterations: 2000 };
+    const model = fitLogistic(features, entry.labels, { ...options, start: elsewhere });
+    expectAllClose(model.weights, entry.weights, 1e-7);
+    expect(fitLogistic(features, entry.labels, { ...options, start: model }).iterations).toBe(0);
+  });
+
   test("says so when iterations run out", () => {
     const [entry] = stored.slice(1);
     if (entry === undefined) throw new Error("the fixture holds no second case");

@@ -16,6 +16,8 @@ export interface LogisticOptions {
   readonly tolerance?: number;
   /** 100 by default. */
   readonly maxIterations?: number;
+  /** Weights to begin at, such as those of a fit at another strength; all zero by default. */
+  readonly start?: LinearModel;
 }
 
 /** The log-odds of label 1, and how the fit ended. */
@@ -30,7 +32,7 @@ export interface LogisticModel extends LinearModel {
 /**
  * L2-regularised logistic regression with the objective and stopping rule of `sklearn.linear_model.LogisticRegression()`:
  *
- *     minimise ½‖w‖² + C Σ_i log(1 + exp(-s_i (w·x_i + b))),   s = ±1, the intercept b not penalised, from zero
+ *     minimise ½‖w‖² + C Σ_i log(1 + exp(-s_i (w·x_i + b))),   s = ±1, the intercept b not penalised
  *
  * `labels` are 0 and 1, or booleans. Throws `OneClassError` when all are equal, `NonFiniteFeaturesError` on NaN or infinity.
  */
@@ -39,7 +41,7 @@ export function fitLogistic(
   labels: ArrayLike<number | boolean>,
   options: LogisticOptions = {},
 ): LogisticModel {
-  const { inverseStrength = 1, tolerance = 1e-4, maxIterations = 100 } = options;
+  const { inverseStrength = 1, tolerance = 1e-4, maxIterations = 100, start } = options;
   const { data, rows, columns } = features;
   invariant(labels.length === rows, `${rows} rows of features got ${labels.length} labels`);
   invariant(inverseStrength > 0, `the inverse strength must be above 0, got ${inverseStrength}`);
@@ -56,10 +58,9 @@ export function fitLogistic(
     }
     return loss / rows + penalty / 2 / scale;
   };
-  const { at, value, iterations, converged } = minimise(objective, new Float64Array(columns + 1), {
-    tolerance,
-    maxIterations,
-  });
+  const from = new Float64Array(columns + 1);
+  if (start !== undefined) from.set([...start.weights, start.intercept]);
+  const { at, value, iterations, converged } = minimise(objective, from, { tolerance, maxIterations });
   const [weights, intercept] = [at.slice(0, columns), at[columns] ?? 0];
   return { weights, intercept, objective: value * scale, iterations, converged };
 }
