@@ -77,6 +77,22 @@ describe("a graded contrast", () => {
     });
   });
 
+  it("of a pair whose answers are graded in a drawn order, so that no place goes with being chosen", async () => {
+    const firstShown = new Map<string, number>();
+    for (let seed = 0; seed < 60; seed++) {
+      const judge = new Judge();
+      const result = await grade(judge, pair, "helpful-harmless", seed);
+      if (result.kind !== "contrast") return expect.fail("dropped");
+      const { found } = result.contrast.provenance;
+      const [asked] = judge.questions("grades");
+      expect(asked?.["answers"]).toEqual(found.order.map((answer) => pair[answer]));
+      expect([found.chosen.grade, found.rejected.grade]).toEqual([1, 2]);
+      firstShown.set(found.order[0] ?? "", (firstShown.get(found.order[0] ?? "") ?? 0) + 1);
+    }
+    expect(Math.min(...firstShown.values())).toBeGreaterThan(15);
+    expect(firstShown.size).toBe(2);
+  });
+
   it("is graded a second time in the opposite order, which the seed draws", async () => {
     const orders = new Set<string>();
     for (let seed = 0; seed < 40; seed++) {

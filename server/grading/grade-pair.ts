@@ -53,7 +53,7 @@ export interface GradeOptions {
   readonly endpoint: string;
   readonly model: string;
   readonly seed: number;
-  /** Draws the order of the first grading. */
+  /** Draws the orders in which answers are shown. */
   readonly random: Random;
 }
 
@@ -71,7 +71,7 @@ export type PairResult =
 
 /** Makes a pair's contrast. Throws what the asker throws: `CapReachedError`, `EndpointError`, the signal's reason. */
 export async function gradePair(pair: PairToGrade, options: GradeOptions): Promise<PairResult> {
-  const { asker, task } = options;
+  const { asker, task, random } = options;
   const { scale, kept }: Grading = gradings[task];
   const other = kept === "chosen" ? "rejected" : "chosen";
   const drop = (reason: DropReason, step: GradingStep | null, both: PairGradings | null = null): PairResult => ({
@@ -81,15 +81,14 @@ export async function gradePair(pair: PairToGrade, options: GradeOptions): Promi
     step,
     gradings: both,
   });
-  const shown = [
-    { text: pair.chosen, assumed: kept === "chosen" ? lowestGrade : 3 },
-    { text: pair.rejected, assumed: kept === "rejected" ? lowestGrade : 3 },
-  ];
+  const order = random.shuffled(["chosen", "rejected"] as const);
+  const shown = order.map((answer) => ({ text: pair[answer], assumed: answer === kept ? lowestGrade : 3 }));
   const asFound = await asker.ask(gradeQuestion(scale, pair.prompt, shown));
   if (asFound.kind === "none") return drop(asFound.cause, "found");
-  const [chosen, rejected] = asFound.value.grades.map(plainGrade);
+  const gradeFor = (answer: Kept): Grade | undefined => plainGrade(asFound.value.grades[order.indexOf(answer)]);
+  const [chosen, rejected] = [gradeFor("chosen"), gradeFor("rejected")];
   if (chosen === undefined || rejected === undefined) return drop("unusable", "found");
-  const found = { chosen, rejected, request: asFound.source };
+  const found = { order, chosen, rejected, request: asFound.source };
   if (found[kept].grade + leastGap > highestGrade) return drop("keptTooBad", null);
   const harmful = await rewrite(pair, other, found, options);
   if (harmful.kind === "none") return drop(harmful.cause, "rewritten");
@@ -236,8 +235,6 @@ function isAsLong(a: string, b: string): boolean {
 
 const whyLength = 300;
 
-function plainGrade(grade: Grade): Grade;
-function plainGrade(grade: Grade | undefined): Grade | undefined;
 function plainGrade(grade: Grade | undefined): Grade | undefined {
   return grade && { grade: grade.grade, why: inertLine(grade.why, whyLength) };
 }

@@ -38,8 +38,8 @@ export const gradedProvenance = z.strictObject({
   seed: z.int(),
   /** The answer of the data set that stands as it was; the other one was rewritten. */
   kept: z.enum(["chosen", "rejected"]),
-  /** The answers as they stood in the data set. */
-  found: z.strictObject({ chosen: graded, rejected: graded, request }),
+  /** The answers as they stood in the data set, shown to the grader in this order. */
+  found: z.strictObject({ order: z.array(z.enum(["chosen", "rejected"])), chosen: graded, rejected: graded, request }),
   /** Null where the other answer had the highest grade and a fitting length, and stands as it was. */
   rewritten: z.strictObject({ wanted: z.int(), request }).nullable(),
   neutral: z.union([

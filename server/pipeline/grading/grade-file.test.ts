@@ -16,7 +16,7 @@ beforeEach(async () => {
   server.answer = gradingAnswer;
   const rows = Array.from({ length: 6 }, (_, at) => ({
     prompt: `${secret} ${at}: `,
-    chosen: "good good good good",
+    chosen: "good good good fine",
     rejected: "BAD good good good",
   }));
   await writeFile(join(folder, "p.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
