@@ -26,6 +26,11 @@ export interface ShapedPrograms {
   readonly reference: PairScorer | undefined;
 }
 
+/** A frozen program has a copy of the weights and is faster; with adapters there is to be one copy of them. */
+export function freezesReference({ adapters }: Pick<Model, "adapters">): boolean {
+  return adapters === undefined;
+}
+
 /** Number of shapes whose programs are cached: each has its own activations in memory. */
 const mostShapes = 3;
 
@@ -106,7 +111,9 @@ export class DpoPrograms {
     const live = this.#config.reference === "live";
     return {
       training,
-      reference: live ? await PairScorer.create(device, reference, { ...shape, pairs: P, frozen: true }) : undefined,
+      reference: live
+        ? await PairScorer.create(device, reference, { ...shape, pairs: P, frozen: freezesReference(policy) })
+        : undefined,
     };
   }
 }

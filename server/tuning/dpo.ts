@@ -12,7 +12,7 @@ import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
 import type { DpoNodes } from "./dpo-loss.ts";
-import { type DpoModels, DpoPrograms } from "./dpo-programs.ts";
+import { type DpoModels, DpoPrograms, freezesReference } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
 import { EpochBatches } from "./epoch-batches.ts";
 import { type PairLogProbs, PairScorer, pairInputs, type TokenPair } from "./pair-batch.ts";
@@ -112,12 +112,16 @@ export class DpoTrainer {
 
   /** Computes the reference's log-probabilities of all pairs that the steps will take. */
   async readReference(): Promise<void> {
-    const { device, reference, pairs, config, onReference } = this.#options;
+    const { device, policy, reference, pairs, config, onReference } = this.#options;
     const wanted = this.#taken();
     const found: PairLogProbs[] = pairs.map(() => ({ chosen: Number.NaN, rejected: Number.NaN }));
     let done = 0;
     for (const [shape, own] of Map.groupBy(wanted, (index) => this.#shapeOf([index]))) {
-      const scorer = await PairScorer.create(device, reference, { ...shape, pairs: config.pairsAtOnce, frozen: true });
+      const scorer = await PairScorer.create(device, reference, {
+        ...shape,
+        pairs: config.pairsAtOnce,
+        frozen: freezesReference(policy),
+      });
       for (let start = 0; start < own.length; start += config.pairsAtOnce) {
         const part = own.slice(start, start + config.pairsAtOnce);
         const scores = await scorer.score(this.#pairsAt(part));

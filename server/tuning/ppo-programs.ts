@@ -55,7 +55,9 @@ export async function compilePrograms(options: PpoProgramOptions): Promise<PpoPr
   const sampler = await Generator.create(device, policy, { ...sizes, tokenizer });
   const scoring = { ...shape, rowsAtOnce: config.miniBatchSize, temperature };
   const policyScorer = await CompletionScorer.ofPolicy(device, policy, head, { ...scoring, frozen: false });
-  const referenceScorer = await CompletionScorer.create(device, reference, { ...scoring, frozen: true });
+  // A frozen program has a copy of the weights; with adapters there is to be one of them.
+  const frozen = policy.adapters === undefined;
+  const referenceScorer = await CompletionScorer.create(device, reference, { ...scoring, frozen });
   const training = await compileTraining(options, { head, optimizer });
   const owned = [sampler, policyScorer, referenceScorer, training, head.store, optimizer.store];
   const dispose = async (): Promise<void> => {
