@@ -21,6 +21,7 @@ import {
 import { JinjaLimitError, JinjaRefusal, parseJinja, renderJinja } from "./chat-template/interpreter.ts";
 
 export {
+  ChatMessagesError,
   ChatTemplateArgumentError,
   ChatTemplateFileError,
   ChatTemplateLimitError,

@@ -37,10 +37,13 @@ export class ChatTemplateSyntaxError extends LfpError {
   }
 }
 
-/** A template refuses these messages by `raise_exception`. */
-export class ChatTemplateRefusal extends LfpError {
+/** A template cannot write certain messages; it may write others. A caller that reads many counts what it skips. */
+export abstract class ChatMessagesError extends LfpError {
   readonly code = "input";
+}
 
+/** A template refuses these messages by `raise_exception`. */
+export class ChatTemplateRefusal extends ChatMessagesError {
   constructor(where: string, said: string, options?: ErrorOptions) {
     super(
       `${where}: the chat template refuses these messages: ${visibleLine(said)}. Change them to what it takes.`,
@@ -50,9 +53,7 @@ export class ChatTemplateRefusal extends LfpError {
 }
 
 /** A template fails on these messages, or uses what this program's Jinja lacks. */
-export class ChatTemplateRenderError extends LfpError {
-  readonly code = "input";
-
+export class ChatTemplateRenderError extends ChatMessagesError {
   constructor(where: string, problem: string, options?: ErrorOptions) {
     super(
       `${where}: the chat template fails on these messages (${visibleLine(problem)}). It may require certain roles or fields ` +
@@ -75,9 +76,7 @@ export class ChatTemplateLimitError extends LfpError {
 }
 
 /** An argument for the template that is not its own: the messages have places of their own. */
-export class ChatTemplateArgumentError extends LfpError {
-  readonly code = "input";
-
+export class ChatTemplateArgumentError extends ChatMessagesError {
   constructor(name: string) {
     super(
       `chat_template_kwargs names "${visibleLine(name, 60)}", which the messages themselves set: leave it out there.`,

@@ -121,7 +121,7 @@ async function openReader(device: Device, options: DescribeOptions): Promise<Rea
   const contextTokens = Math.min(settings.contextLength, opened.config.contextLength) - prefixIds.length;
   const { windowTokens, tokens: maxTokens } = settings;
   const all = await readJsonLines(input("texts"), analysisTexts, sourceText);
-  const texts = windowTexts(all, { tokenizer, contextTokens, windowTokens, maxTokens });
+  const texts = windowTexts(all, { tokenizer, contextTokens, windowTokens, maxTokens, prefixIds });
   const { probe } = await loadProbe(input("probe"));
   return { ...options, device, opened, tokenizer, prefixIds, texts, selector: new ExampleSelector(texts), probe };
 }

@@ -3,6 +3,7 @@
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { ExampleSplit } from "../../store/writer.ts";
 import type { SourceText } from "../artifacts/texts.ts";
+import { encodingOf } from "../artifacts/token-ids.ts";
 
 export interface TextWindow {
   readonly id: number;
@@ -38,11 +39,13 @@ export interface WindowOptions {
   readonly windowTokens: number;
   /** Number of tokens at which no further texts are taken. */
   readonly maxTokens: number;
+  /** Tokens that stand before every text, and are no part of the windows. */
+  readonly prefixIds?: readonly number[];
 }
 
 /** Cuts texts into windows. Alternate texts belong to the explanations and to their scoring. */
 export function windowTexts(all: readonly SourceText[], options: WindowOptions): WindowedTexts {
-  const { tokenizer, contextTokens, windowTokens, maxTokens } = options;
+  const { tokenizer, contextTokens, windowTokens, maxTokens, prefixIds = [] } = options;
   const texts: SourceText[] = [];
   const ids: Int32Array[] = [];
   const ends: Uint32Array[] = [];
@@ -51,7 +54,7 @@ export function windowTexts(all: readonly SourceText[], options: WindowOptions):
   let tokens = 0;
   for (const text of all) {
     if (tokens >= maxTokens) break;
-    const encoding = tokenizer.encode(text.text, { addSpecialTokens: false });
+    const encoding = encodingOf(tokenizer, text, prefixIds);
     const own = encoding.ids.subarray(0, contextTokens);
     for (let first = 0; first < own.length; first += windowTokens) {
       const end = Math.min(own.length, first + windowTokens);

@@ -1,7 +1,7 @@
 /** Reads the pairs of a preference file as a language model is to grade them, and as the studied model reads them. */
 import { basename } from "node:path";
 import type { PairToGrade } from "../../grading/grade-pair.ts";
-import { ChatTemplateRefusal, ChatTemplateRenderError, loadChatTemplate } from "../../models/chat-template.ts";
+import { ChatMessagesError, loadChatTemplate } from "../../models/chat-template.ts";
 import { type MessageWriter, pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
 import type { Message, Preference } from "../../tasks/pairs/preference-rows.ts";
 import { promptKey } from "../data/pair-split.ts";
@@ -73,7 +73,7 @@ function shownOf(preference: Preference, template: MessageWriter | undefined): S
     place(chosen);
     place(rejected);
   } catch (error) {
-    if (error instanceof ChatTemplateRefusal || error instanceof ChatTemplateRenderError) return "refused";
+    if (error instanceof ChatMessagesError) return "refused";
     throw error;
   }
   return { prompt: pairTextsOf(preference, undefined).prompt, chosen, rejected, place };

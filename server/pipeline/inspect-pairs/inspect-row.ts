@@ -1,10 +1,5 @@
 /** What becomes of one row of preference data: its split, its tokens by TRL's rules, what is cut and what the loss counts. */
-import {
-  type ChatTemplate,
-  ChatTemplateArgumentError,
-  ChatTemplateRefusal,
-  ChatTemplateRenderError,
-} from "../../models/chat-template.ts";
+import { ChatMessagesError, type ChatTemplate } from "../../models/chat-template.ts";
 import { type Tokenizer, UnreadableTextError } from "../../models/tokenizer.ts";
 import { type PairForm, pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
 import {
@@ -96,10 +91,7 @@ export function inspectRow(row: number, value: unknown, reader: PairReader, toke
 /** The kind of loss for errors that are about one row. */
 function lossOf(error: unknown): "refused" | "unreadable" | undefined {
   if (error instanceof UnreadableTextError) return "unreadable";
-  const isAboutRow = [ChatTemplateRefusal, ChatTemplateRenderError, ChatTemplateArgumentError].some(
-    (kind) => error instanceof kind,
-  );
-  return isAboutRow ? "refused" : undefined;
+  return error instanceof ChatMessagesError ? "refused" : undefined;
 }
 
 /** The same pair without a limit. */

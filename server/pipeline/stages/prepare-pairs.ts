@@ -1,11 +1,6 @@
 import { basename } from "node:path";
 import { Pacer } from "../../common/pacer.ts";
-import {
-  type ChatTemplate,
-  ChatTemplateRefusal,
-  ChatTemplateRenderError,
-  loadChatTemplate,
-} from "../../models/chat-template.ts";
+import { ChatMessagesError, type ChatTemplate, loadChatTemplate } from "../../models/chat-template.ts";
 import { endlessMarksAt, loadTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { type PairTexts, pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
@@ -52,7 +47,7 @@ type Ungrouped = Omit<PairRecord, "group">;
 /** Reads preference data once and splits it by prompt, so that every later stage sees the same pairs. */
 export const preparePairsStage: Stage<PreparePairsSettings, string> = {
   name: "prepare-pairs",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input, output, message } = context;
     const warning = pairTasks[settings.task].warning;
@@ -193,8 +188,7 @@ class PairReader {
     try {
       return pairTextsOf(preference, this.#template);
     } catch (error) {
-      const isOfRow = error instanceof ChatTemplateRefusal || error instanceof ChatTemplateRenderError;
-      if (!isOfRow) throw error;
+      if (!(error instanceof ChatMessagesError)) throw error;
       counts.refused += 1;
       return undefined;
     }
@@ -252,16 +246,18 @@ export class SamePromptsError extends DataFileError {
 /** What models read of pairs, once each: prompt and answer as one text. */
 function textsOf(pairs: readonly PairRecord[]): SourceText[] {
   const seen = new Set<string>();
-  return pairs.flatMap(({ id, prompt, chosen, rejected }) =>
-    [
-      { id: `${id}/chosen`, text: prompt + chosen },
-      { id: `${id}/rejected`, text: prompt + rejected },
-    ].filter(({ text }) => {
+  return pairs.flatMap(({ id, form, prompt, chosen, rejected }) => {
+    const written = form === "template" ? { templated: true as const } : {};
+    const texts = [
+      { id: `${id}/chosen`, text: prompt + chosen, ...written },
+      { id: `${id}/rejected`, text: prompt + rejected, ...written },
+    ];
+    return texts.filter(({ text }) => {
       const isNew = !seen.has(text);
       seen.add(text);
       return isNew;
-    }),
-  );
+    });
+  });
 }
 
 /** Throws `DataFileError` for more text than later stages can read as one file. */

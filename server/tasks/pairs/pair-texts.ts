@@ -27,7 +27,7 @@ export interface MessageWriter {
 
 /**
  * The texts of a preference. `template` is the model's chat template; undefined where it has none. Throws what the
- * template throws, of which `ChatTemplateRefusal` and `ChatTemplateRenderError` are about this row.
+ * template throws, of which `ChatMessagesError` is about this row.
  */
 export function pairTextsOf(preference: Preference, template: MessageWriter | undefined): PairTexts {
   if (preference.kind === "texts") {

@@ -1,6 +1,8 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { starterFolder } from "../../../server/common/package-root.ts";
+import { readJsonLines } from "../../../server/pipeline/artifacts/json-files.ts";
 import { readPairEvaluation, readScoredPairs } from "../../../server/pipeline/artifacts/pair-evaluation.ts";
 import {
   heldOutPairs,
@@ -9,6 +11,7 @@ import {
   readPairs,
   tuningPairs,
 } from "../../../server/pipeline/artifacts/pairs.ts";
+import { sourceText, tuningTexts } from "../../../server/pipeline/artifacts/texts.ts";
 import { promptKey } from "../../../server/pipeline/data/pair-split.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord, runPaths } from "../../../server/runs/run-folder.ts";
@@ -48,6 +51,8 @@ async function outputOf(run: string, stage: string): Promise<string> {
   const found = (await readRecord(run))?.stages.find(({ id }) => id === stage)?.output;
   return join(run, found ?? "missing");
 }
+
+const said = (content: string) => ({ role: "assistant", content });
 
 const groupsOf = (pairs: readonly PairRecord[]): Set<string> => new Set(pairs.map(({ group }) => group));
 
@@ -95,6 +100,38 @@ describe("a run on pairs of answers", () => {
       pairs.toSorted((a, b) => (a.chosen < b.chosen ? -1 : 1)),
     );
     expect(await texts("csv", csv, "pairs.csv")).toEqual(expected);
+  });
+
+  it("writes messages out by the model's chat template, and says which texts it wrote", {
+    timeout: 60_000,
+  }, async () => {
+    const model = join(folder, "chat-model");
+    await mkdir(model);
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+      await copyFile(join(starterFolder(), name), join(model, name));
+    const template =
+      "{% if messages[0].content == 'no' %}{{ raise_exception('no') }}{% endif %}" +
+      "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+    await writeFile(join(model, "chat_template.jinja"), template);
+    const refused = { prompt: [{ role: "user", content: "no" }], chosen: [said("a")], rejected: [said("b")] };
+    const path = await experimentFile("chat", linesOf([...rows, refused]), { model });
+    const run = join(folder, "chat-run");
+    const ran = await lfp(["stage", path, "prepare", "--out", run]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const prepared = await outputOf(run, "prepare");
+    const pairs = await readPairs(prepared, tuningPairs);
+    expect(pairs.find(({ form }) => form === "template")).toMatchObject({
+      prompt: expect.stringMatching(/^\[user\] What was .*<\|endoftext\|>\[assistant\]$/),
+      chosen: expect.stringMatching(/^ It was .*<\|endoftext\|>$/),
+    });
+    expect((await readPairCounts(prepared)).read.data).toMatchObject({
+      forms: { template: count / 2, texts: count / 2 },
+      refused: 1,
+      unshared: 0,
+    });
+    const texts = await readJsonLines(prepared, tuningTexts, sourceText);
+    for (const { text, templated } of texts) expect(templated === true).toBe(text.startsWith("[user]"));
+    expect(texts.filter(({ templated }) => templated).length).toBeGreaterThan(10);
   });
 
   it("takes a model that is tuned already, whose beta is not known", { timeout: 120_000 }, async () => {
