@@ -37,3 +37,15 @@ it("names what one gives oneself, and both sources of texts where there are two"
   expect(names.indexOf("texts")).toBe(names.indexOf("data of autoencoders and triples") + 1);
   expect(factOf(facts, "texts")).toBe("800 for tuning, 100 held out, 25000 for autoencoders and triples");
 });
+
+it("of pairs says what is contrasted: held-out pairs, those tuned on, or a file", () => {
+  const contrasts = (own: object) =>
+    factOf(factsOf(parseExperiment({ preset: "preferences", contrasts: own })), "contrasts");
+  expect(contrasts({})).toMatch(/^pairs kept out of tuning .*, 2000 at most; 512 tokens/);
+  expect(contrasts({ pairs: "tuning" })).toMatch(/^the pairs tuned on, which the model may remember/);
+  expect(contrasts({ file: "/data/graded.jsonl", limit: null })).toMatch(/^\/data\/graded\.jsonl; 512 tokens/);
+  const facts = factsOf(parseExperiment({ preset: "paper/pythia-70m/hh" }));
+  expect(factOf(facts, "probe")).toBe(
+    "logistic regression on the tuned model's features, 5 folds of prompts, C of 0.0001, 0.001, 0.01, 0.1, 1",
+  );
+});

@@ -47,8 +47,25 @@ const ownFacts: Readonly<Record<Contrasts, (experiment: Experiment) => Fact[]>> 
     { name: "task", value: experiment.task },
     { name: "layers", value: layersInWords(experiment) },
     { name: "autoencoders", value: saesInWords(experiment) },
+    { name: "contrasts", value: contrastsInWords(experiment) },
+    { name: "probe", value: classifierInWords(experiment) },
   ],
 };
+
+const contrastedPairs: Readonly<Record<Experiment["contrasts"]["pairs"], string>> = {
+  heldOut: "pairs kept out of tuning (or those of analysis where none are)",
+  analysis: "the pairs of analysis",
+  tuning: "the pairs tuned on, which the model may remember",
+};
+
+function contrastsInWords({ contrasts: { file, pairs, limit, maxTokens } }: Experiment): string {
+  const most = limit === null ? "" : `, ${limit} at most`;
+  return `${file ?? contrastedPairs[pairs]}${most}; ${maxTokens} tokens of prompt and answer at most`;
+}
+
+function classifierInWords({ classify: { folds, strengths } }: Experiment): string {
+  return `logistic regression on the tuned model's features, ${folds} folds of prompts, C of ${strengths.join(", ")}`;
+}
 
 function pairsInWords({ source, limit }: NonNullable<Experiment["analysis"]>): string {
   return `${sourceInWords(source)}${limit === null ? "" : `, ${limit} pairs at most`}`;
