@@ -1,6 +1,7 @@
 /** The side bar's view of the active document: the scale, means of its parts, and links to the strongest words. */
 import * as vscode from "vscode";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
+import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
 import type { Extension } from "../context.ts";
 import { rangeOf, wordRangeOf } from "../documents.ts";
 import { readSetting } from "../settings.ts";
@@ -8,7 +9,7 @@ import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
 import { type MeanOf, meansByGroup, meansBySentence } from "./means.ts";
 import { ablationWords, modeLabel, unitWords, withUnit } from "./modes.ts";
 import { themeColor } from "./palette.ts";
-import { stepFor } from "./scale.ts";
+import { signed, stepFor } from "./scale.ts";
 import type { StrongToken } from "./strongest.ts";
 import type { Summary } from "./summary.ts";
 
@@ -17,6 +18,8 @@ type Node =
   | { readonly kind: "legend"; readonly entry: LegendEntry }
   | { readonly kind: "means"; readonly parts: readonly PartMean[] }
   | { readonly kind: "mean"; readonly part: PartMean; readonly summary: Summary }
+  | { readonly kind: "pairs"; readonly pairs: readonly ReadPairRecord[] }
+  | { readonly kind: "pair"; readonly pair: ReadPairRecord; readonly summary: Summary }
   | { readonly kind: "strongest"; readonly count: number }
   | { readonly kind: "token"; readonly token: StrongToken; readonly summary: Summary };
 
@@ -40,7 +43,8 @@ export function createReadingView(extension: Extension): vscode.Disposable {
   });
   const update = (): void => {
     const { mode } = extension.overlay;
-    const mean = extension.summaries.current?.mean ?? null;
+    const summary = extension.summaries.current;
+    const mean = summary === undefined || summary.pairs.length > 0 ? null : summary.mean;
     view.description =
       mode === undefined
         ? ""
@@ -64,7 +68,8 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
     case undefined:
       return [
         { kind: "scale" },
-        { kind: "means", parts: meansOf(summary) },
+        // Means over both answers of a pair would say nothing.
+        summary.pairs.length > 0 ? { kind: "pairs", pairs: summary.pairs } : { kind: "means", parts: meansOf(summary) },
         { kind: "strongest", count: tokens.length },
       ];
     case "scale": {
@@ -75,6 +80,8 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
       return node.parts.slice(0, MOST_SHOWN).map((part) => ({ kind: "mean", part, summary }));
     case "mean":
       return sentencesOf(node.part, node.summary).map((part) => ({ kind: "mean", part, summary: node.summary }));
+    case "pairs":
+      return node.pairs.slice(0, MOST_SHOWN).map((pair) => ({ kind: "pair", pair, summary }));
     case "strongest":
       return tokens.slice(0, MOST_SHOWN).map((token) => ({ kind: "token", token, summary }));
     default:
@@ -114,6 +121,10 @@ function itemOf(extension: Extension, node: Node): vscode.TreeItem {
       return part("scale", "Scale", Collapsed);
     case "means":
       return part("means", "Means", Collapsed);
+    case "pairs":
+      return part("pairs", "Pairs", Expanded);
+    case "pair":
+      return pairItem(node.pair, node.summary);
     case "strongest":
       return part("strongest", `Strongest ${many}`, node.count === 0 ? Collapsed : Expanded);
     case "legend": {
@@ -146,6 +157,20 @@ function meanItem({ overlay }: Extension, part: PartMean, { document, limit }: S
     title: `Go to ${part.name}`,
     arguments: [document.uri, { selection: range }],
   };
+  return item;
+}
+
+/** A row such as `+0.31 nats`, with `line 3, learned as given`; a click goes to the record. */
+function pairItem({ line, result }: ReadPairRecord, { document }: Summary): vscode.TreeItem {
+  const isRead = result.kind === "read";
+  const value = isRead ? `${signed(result.margin)} nats` : "no margin";
+  const item = new vscode.TreeItem(value);
+  const learned = isRead ? (result.margin > 0 ? "learned as given" : "learned the other way") : result.why;
+  item.description = `line ${line + 1}, ${learned}`;
+  item.accessibilityInformation = { label: `margin ${spoken(value)}, ${item.description}` };
+  item.iconPath = new vscode.ThemeIcon(isRead ? (result.margin > 0 ? "check" : "warning") : "circle-slash");
+  const selection = new vscode.Range(line, 0, line, 0);
+  item.command = { command: "vscode.open", title: "Go to the pair", arguments: [document.uri, { selection }] };
   return item;
 }
 

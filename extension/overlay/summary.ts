@@ -1,6 +1,7 @@
 /** Summaries of the active editor's document, for the status bar and the side bar. */
 import * as vscode from "vscode";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
+import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
 import type { Extension } from "../context.ts";
 import { isReadable } from "../documents.ts";
 import { isObsolete, messageOf } from "../server-failure.ts";
@@ -23,6 +24,8 @@ export interface Summary {
   readonly mean: number | null;
   /** The passages read so far, in document order. */
   readonly passages: readonly ReadPassage[];
+  /** The preferences among the records read so far. */
+  readonly pairs: readonly ReadPairRecord[];
   /** Whether mean and list cover the whole document, or only what was read around the visible part. */
   readonly isWhole: boolean;
   readonly strongest: Strongest | undefined;
@@ -68,6 +71,7 @@ export class Summaries implements vscode.Disposable {
       limit: reading?.limit,
       unread: reading?.unread ?? [],
       passages: reading?.passages ?? [],
+      pairs: reading?.pairs ?? [],
       mean: strongest === undefined ? meanOver(reading?.passages ?? [], fades).mean : strongest.mean,
       isWhole: strongest?.complete ?? false,
       strongest,

@@ -16,8 +16,8 @@ import { betaOf } from "../protocol/beta.ts";
 import { csvCell } from "../protocol/csv.ts";
 import type { LensInfo } from "../protocol/lens-state.ts";
 import { whyNotOffered } from "../protocol/power.ts";
+import { clusteredShare } from "../statistics/clustered-share.ts";
 import { mean } from "../statistics/moments.ts";
-import { wilsonInterval } from "../statistics/wilson.ts";
 import { pairTextsOf } from "../tasks/pairs/pair-texts.ts";
 import type { CommandResult } from "./command.ts";
 import { progressNotes } from "./download.ts";
@@ -30,6 +30,8 @@ import { existingRun } from "./status.ts";
 interface ScoredPair {
   /** Its row in the file, from 0. */
   readonly row: number;
+  /** Pairs of one prompt are not independent. */
+  readonly prompt: string;
   /** In nats; null where the pair could not be read. */
   readonly margin: number | null;
   /** Sums of log-ratios over the answers' tokens, and numbers of those. */
@@ -135,16 +137,18 @@ async function scoreOne(
   options: ReadOptions,
 ): Promise<ScoredPair> {
   const unread = (why: string): ScoredPair => ({
-    ...{ row, margin: null, chosen: null, rejected: null, chosenTokens: null, rejectedTokens: null },
+    ...{ row, prompt: "", margin: null, chosen: null, rejected: null, chosenTokens: null, rejectedTokens: null },
     isCut: null,
     unread: why,
   });
   try {
-    const read = await reader.readPreference(pairTextsOf(preference, reader.template), options);
+    const texts = pairTextsOf(preference, reader.template);
+    const read = await reader.readPreference(texts, options);
     if (read.kind === "refused") return unread(read.why);
     const { chosen, rejected } = read;
     return {
       row,
+      prompt: texts.prompt,
       margin: marginOf(chosen.sum, rejected.sum, beta),
       chosen: chosen.sum,
       rejected: rejected.sum,
@@ -170,7 +174,7 @@ interface Summary {
   readonly read: number;
   readonly unread: number;
   readonly faults: Readonly<Record<string, number>>;
-  /** Pairs with a margin above zero, as a share of those read, with Wilson's 95 % interval; null if none was read. */
+  /** Pairs with a margin above zero, as a share of those read, with a 95 % interval over prompts; null if none was read. */
   readonly agreement: {
     readonly agreed: number;
     readonly share: number;
@@ -182,9 +186,17 @@ interface Summary {
 }
 
 function summaryOf(scored: readonly ScoredPair[], rows: number, faults: Readonly<Record<string, number>>): Summary {
-  const margins = scored.flatMap(({ margin }) => margin ?? []);
+  const read = scored.flatMap(({ margin, prompt }) => (margin === null ? [] : [{ margin, prompt }]));
+  const margins = read.map(({ margin }) => margin);
   const agreed = margins.filter((margin) => margin > 0).length;
-  const { proportion: share, low, high } = wilsonInterval(agreed, margins.length);
+  const {
+    proportion: share,
+    low,
+    high,
+  } = clusteredShare(
+    margins.map((margin) => Number(margin > 0)),
+    read.map(({ prompt }) => prompt),
+  );
   return {
     rows,
     pairs: scored.length,
@@ -232,7 +244,7 @@ function resultOf(
     `margin: beta times (chosen - rejected), the sums of log p(tuned) - log p(base) over each answer's tokens given its prompt; ${betaLines[betaFrom](beta)}`,
     ...(out === undefined ? [] : [`every pair is in ${visibleLine(out)}`]),
   ];
-  return { json: out === undefined ? { ...json, pairs: scored } : json, text: lines.join("\n") };
+  return { json: out === undefined ? { ...json, pairs: scored.map(fieldsOf) } : json, text: lines.join("\n") };
 }
 
 const betaLines: { readonly [K in ResultParts["betaFrom"]]: (beta: number) => string } = {
@@ -243,7 +255,7 @@ const betaLines: { readonly [K in ResultParts["betaFrom"]]: (beta: number) => st
 
 function agreementLine({ agreed, share, low, high }: NonNullable<Summary["agreement"]>, read: number): string {
   const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
-  return `learned preference agrees in ${agreed} of ${read} pairs: ${percent(share)} (95 % interval ${percent(low)} to ${percent(high)}, pairs taken as independent)`;
+  return `learned preference agrees in ${agreed} of ${read} pairs: ${percent(share)} (95 % interval ${percent(low)} to ${percent(high)})`;
 }
 
 /** One pair a line, at most `most`. */
@@ -261,8 +273,13 @@ function tableOf(scored: readonly ScoredPair[], most: number): string[] {
   return [line(["row", "margin", "chosen", "rejected", "learned"]), ...rows, ...more];
 }
 
+/** What is written of a pair: no text of the data. */
+function fieldsOf({ prompt: _, ...fields }: ScoredPair): Omit<ScoredPair, "prompt"> {
+  return fields;
+}
+
 function linesOf(scored: readonly ScoredPair[], out: string): string {
-  if (formatOf(out) === "jsonl") return scored.map((pair) => `${JSON.stringify(pair)}\n`).join("");
+  if (formatOf(out) === "jsonl") return scored.map((pair) => `${JSON.stringify(fieldsOf(pair))}\n`).join("");
   const cell = (value: ScoredPair[keyof ScoredPair]): string =>
     csvCell(typeof value === "boolean" ? `${value}` : value);
   return [columns.join(","), ...scored.map((pair) => columns.map((column) => cell(pair[column])).join(","))]

@@ -64,6 +64,15 @@ describe.skipIf(!inject("ground").ready)("a preference file", () => {
     await workbench.screenshot(`pairs ${theme}`);
   });
 
+  it("is listed pair by pair in the Reading view", async () => {
+    await workbench.openSideBar();
+    const row = workbench.pane("Reading").locator('.monaco-list-row[aria-label*="learned the other way"]').first();
+    await row.waitFor();
+    expect(await row.getAttribute("aria-label")).toMatch(/^margin minus \d+\.\d\d nats, line 3, learned the other way/);
+    await workbench.screenshot("pairs reading");
+    await workbench.run("View: Show Explorer");
+  });
+
   it("says in a word's hover what the word contributes to its pair's margin", async () => {
     const hover = await workbench.hoverOver("precious", /In the chosen answer: .* of the pair's margin of/);
     const [whole, last] = [await hover.boundingBox(), await hover.getByText("How to read this").boundingBox()];

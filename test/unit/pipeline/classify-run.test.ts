@@ -1,9 +1,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { Random } from "../../../server/common/random.ts";
 import { readAnswers } from "../../../server/pipeline/artifacts/collected-answers.ts";
 import { readContrasts } from "../../../server/pipeline/artifacts/contrasts.ts";
+import { readScoredPairs } from "../../../server/pipeline/artifacts/pair-evaluation.ts";
+import { heldOutPairs, readPairs } from "../../../server/pipeline/artifacts/pairs.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
@@ -16,6 +19,7 @@ import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
 import { LspClient } from "../../support/lsp-client.ts";
+import { jsonOf, runLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 
 const stateFolder = useStateFolder("classify");
@@ -103,6 +107,29 @@ describe("a run on pairs classifies answers", { timeout: 240_000 }, () => {
     const { trust, trueReward } = lens.explain(text, reading, { ...span, endToken: token + 1 }, 5);
     expect([trueReward, trust.kind]).toEqual([null, "classification"]);
     await lens.close();
+  });
+
+  it("the lens and lfp score --pairs read the margins that the run evaluated, with its beta", async () => {
+    const evaluated = await readScoredPairs(of("evaluate"));
+    const margins = evaluated.map(
+      ({ tuned, base }) => 0.1 * (tuned.chosen - base.chosen - (tuned.rejected - base.rejected)),
+    );
+    const lens = await openLens(folder, { threads: 1 });
+    expect(lens.info.beta).toBe(0.1);
+    const pairs = (await readPairs(of("prepare"), heldOutPairs)).slice(0, 6);
+    for (const [at, { promptAlone: _, ...pair }] of pairs.entries()) {
+      const read = await lens.readPreference(pair);
+      if (read.kind === "refused") throw new Error(read.why);
+      expect(0.1 * (read.chosen.sum - read.rejected.sum)).toBeCloseTo(margins[at] ?? Number.NaN, 4);
+      expect(read.chosen.tokens).toBe(evaluated[at]?.lengths.chosen);
+    }
+    await lens.close();
+    const file = join(stateFolder(), "held-out.jsonl");
+    await writeFile(file, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
+    const scored = jsonOf(await runLfp(["score", file, "--pairs", "--run", folder, "--threads", "1", "--json"]));
+    expect(scored).toMatchObject({ beta: 0.1, betaFrom: "run", summary: { rows: 6, read: 6, unread: 0 } });
+    const read = z.object({ pairs: z.array(z.object({ margin: z.number() })) }).parse(scored);
+    for (const [at, { margin }] of read.pairs.entries()) expect(margin).toBeCloseTo(margins[at] ?? Number.NaN, 4);
   });
 
   it("a hover says what the number is, and how many answers the probe and their length alone tell right", async () => {
