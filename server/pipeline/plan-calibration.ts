@@ -9,7 +9,13 @@ import { hasEdits } from "../rewards/reward-configs.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
-import { checkFeedback, editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
+import {
+  checkFeedback,
+  editSettingsOf,
+  requireWords,
+  rewardSettingsOf,
+  taskSettingsOf,
+} from "./experiment/feedback-settings.ts";
 import { ExperimentError, issueAt } from "./experiment/issues.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { tuneSettings } from "./experiment/tuning-settings.ts";
@@ -68,6 +74,7 @@ export async function planCalibration(
   asked: Experiment,
   options: CalibrationOptions & PlanOptions,
 ): Promise<PlannedStage[]> {
+  requireWords(asked);
   const experiment = tuningInSteps(asked, options.steps);
   const tunings = tuningsOf(experiment, options);
   checkFeedback(experiment);

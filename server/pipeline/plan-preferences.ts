@@ -3,10 +3,11 @@ import { readConfig } from "../models/config.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PreferenceSettings } from "../tuning/preference-settings.ts";
+import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import { type Experiment, preferenceOfTuning, tuningOf } from "./experiment/schema.ts";
 import { planClassify, planContrasts } from "./plan-classify.ts";
 import { findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
-import { type Planned, planAutoencoders } from "./plan-measurements.ts";
+import { type Planned, planAutoencoders, planExamples, planExplain } from "./plan-measurements.ts";
 import { factsOf } from "./report/about.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { evaluatePairsStage } from "./stages/evaluate-pairs.ts";
@@ -42,10 +43,25 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
   const contrasts = await planContrasts(experiment, texts, options);
   const classified = planClassify(planned, { saes: autoencoders, contrasts });
   const { probe, tunedFeatures: features } = classified;
+  const examples = planExamples(planned, autoencoders, probe);
+  const { task } = experiment;
+  const explain = planExplain(planned, examples, { task, reward: rewardSettingsOf(experiment) });
   const found = { texts, evaluate, divergence, autoencoders, similarity, contrasts, features, probe };
   const report = planReport(experiment, options.run, found);
   const tune = "stage" in tuned ? [tuned] : [];
-  return [texts, ...tune, evaluate, divergence, autoencoders, similarity, contrasts, ...classified.stages, report];
+  return [
+    texts,
+    ...tune,
+    evaluate,
+    divergence,
+    autoencoders,
+    similarity,
+    contrasts,
+    ...classified.stages,
+    examples,
+    explain,
+    report,
+  ];
 }
 
 function planTune(experiment: PairExperiment, model: OutsideInput, texts: PlannedStage): PlannedStage | OutsideInput {

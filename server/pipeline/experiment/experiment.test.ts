@@ -193,7 +193,7 @@ describe("a kind that the preset does not have", () => {
 
   it("and a mistake of another sort is still named", () => {
     const issues = issuesOf({ preset: "quick", tuning: { kind: "dpo", beta: "much" }, seed: -1 });
-    expect(Object.keys(issues).toSorted()).toEqual(["seed", "tuning", "tuning.beta"]);
+    expect(new Set(Object.keys(issues))).toEqual(new Set(["seed", "tuning", "tuning.beta"]));
   });
 });
 

@@ -43,6 +43,11 @@ export class PairTaskError extends LfpError {
   }
 }
 
+/** Throws `PairTaskError` if the task is not about words. */
+export function requireWords({ task }: Pick<Sections, "task">): void {
+  if (isPairTask(task)) throw new PairTaskError(task);
+}
+
 /** Settings of the feedback, and of making triples with it. Throws `PairTaskError` if the task is not about words. */
 export function taskSettingsOf(experiment: Sections): TaskSettings {
   if (isPairTask(experiment.task)) throw new PairTaskError(experiment.task);

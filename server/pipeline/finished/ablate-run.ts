@@ -10,7 +10,7 @@ import { effectsOf } from "../ablation/effects.ts";
 import { ablationPaths } from "../ablation/inputs.ts";
 import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
 import { openAblation } from "../ablation/open.ts";
-import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
+import { requireWords, rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import { completionSettingsOf } from "../experiment/tuning-settings.ts";
 
@@ -31,13 +31,14 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"
 }
 
 /**
- * Measures an ablation and adds it to the store. Throws what `ablationPaths` throws, `AblationSetError`,
+ * Measures an ablation and adds it to the store. Throws what `ablationPaths` throws, `AblationSetError`, `PairTaskError`,
  * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
   const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
   store.requireWritable();
   const experiment = await loadExperiment(runPaths(folder).experiment);
+  requireWords(experiment);
   const seed = given ?? experiment.seed;
   const settings = {
     ...completionSettingsOf(experiment),

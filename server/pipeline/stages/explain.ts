@@ -3,13 +3,16 @@ import { type ExplainResult, explainFeatures } from "../../explain/explain-featu
 import { offlineExplainer } from "../../explain/offline.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
+import type { PairTask, WordTask } from "../../tasks/tasks.ts";
 import { type Explanations, explanationsFile, explanationsSchema } from "../artifacts/explanations.ts";
 import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
 import { featureCase } from "../features/cases.ts";
-import { ratingsOf, type TaskSettings } from "../feedback.ts";
+import { type RewardSettings, ratingsOf } from "../feedback.ts";
 
-export interface ExplainSettings extends TaskSettings {
+export interface ExplainSettings {
+  readonly task: WordTask | PairTask;
+  readonly reward: RewardSettings;
   /** Number of features of each layer, in descending order of similarity of the two sizes. */
   readonly perLayer: number;
   readonly seed: number;

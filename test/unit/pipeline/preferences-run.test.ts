@@ -68,6 +68,7 @@ describe("a run on pairs of answers", () => {
     await checkEvaluation(whole);
     await checkReport(whole, first.stdout + first.stderr);
 
+    await checkFinished(whole);
     const again = await lfp(["run", path, "--out", whole, "--json"]);
     expect(again.code).toBe(0);
     expect((await readRecord(whole))?.stages.map(({ status }) => status)).toEqual(expect.not.arrayContaining(["done"]));
@@ -245,6 +246,27 @@ async function checkEvaluation(run: string): Promise<void> {
   }
   // Four steps on words that only one side has are enough to learn the preference.
   expect(found.accuracy.low).toBeGreaterThan(0.5);
+}
+
+/** What is done with a finished run works on it, or says why it does not. */
+async function checkFinished(run: string): Promise<void> {
+  const listed = await lfp(["features", run, "--count", "3", "--json"]);
+  expect(listed.code, listed.stderr).toBe(0);
+  const [{ id }] = JSON.parse(listed.stdout).rows;
+  expect((await lfp(["feature", run, id])).stdout).toContain("Strongest");
+  const text = join(folder, "text.txt");
+  await writeFile(text, "It was a wonderful film, and not a terrible one.");
+  const scored = await lfp(["score", text, "--run", run, "--json"]);
+  expect(scored.code, scored.stderr).toBe(0);
+  expect(JSON.parse(scored.stdout).summary.tokens).toBeGreaterThan(5);
+  for (const command of [
+    ["calibrate", join(run, "experiment.json"), "--sets", "1"],
+    ["ablate", run, id],
+  ]) {
+    const refused = await lfp(command);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/the task pairs is about pairs of answers/);
+  }
 }
 
 /** Every table names its stage, and neither the log nor what was printed holds a text of the data. */

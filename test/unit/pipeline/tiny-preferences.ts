@@ -55,4 +55,6 @@ export const tinyPreferences = {
   evaluate: { prompts: 64 },
   divergence: { layers: 1 },
   sae: { multiples: [1, 2], maxTokens: 4096, batchTokens: 512, bufferTokens: 2048, contextLength: 64 },
+  examples: { tokens: 3000, windowTokens: 8 },
+  explain: { perLayer: 4 },
 };
