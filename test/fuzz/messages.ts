@@ -169,6 +169,9 @@ export class MessageMaker {
       request("lfp/describeStore", { runFolder }),
       request("lfp/tryFeature", { runFolder, id, text: documentText(this.#random).slice(0, 500) }),
       request("lfp/annotateFeature", { runFolder, id, note: "n" }),
+      request("lfp/ask", { question: "feature", input: { id } }),
+      request("lfp/ask", { question: "score", input: { text: documentText(this.#random).slice(0, 500), words: 5 } }),
+      request("lfp/ask", { question: pick(this.#random, ["status", "report", "features"]), input: { run: "tiny" } }),
     ]);
   }
 

@@ -54,6 +54,7 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
     await using opened = await harness.open(ReportPage, hostOf().handlers, { height: 400 });
     const { page } = opened;
     const contents = page.getByRole("navigation", { name: "Contents" });
+    await contents.waitFor();
     expect(await contents.getByRole("button").allTextContents()).toEqual([
       "Figures",
       "Tables",
@@ -105,6 +106,10 @@ describe.skipIf(chromiumPath === undefined)("the report of a run", () => {
   it.each(["dark", "light", "highContrast"] as const)("is drawn in the theme %s", async (theme) => {
     await using opened = await harness.open(ReportPage, hostOf().handlers, { theme });
     await opened.page.locator("lfp-figure").nth(2).waitFor();
+    const grid = opened.page.locator("line.grid").first();
+    // In high contrast lines of the grid have the colour of borders, as strong as the data's.
+    const opacity = await grid.evaluate((line) => getComputedStyle(line).strokeOpacity);
+    expect(Number(opacity)).toBe(theme === "highContrast" ? 0.35 : 1);
     await opened.picture(`report-${theme}`);
   });
 });

@@ -135,7 +135,7 @@ function sheet() {
     .about dd { margin: 0; overflow-wrap: anywhere; }
     nav ol { columns: 2; column-gap: 28px; max-width: 900px; margin: 8px 0; padding-left: 22px; }
     nav li { break-inside: avoid; }
-    nav .link { text-align: left; }
+    nav .link { text-align: left; min-height: 24px; }
     h2.first { border-top: 0; padding-top: 0; margin-top: 12px; }
     .findings { margin: 8px 0 0; padding-left: 18px; max-width: 900px; }
     .findings li { margin: 3px 0; }

@@ -81,7 +81,7 @@ function sheet() {
     p { margin: 2px 0 4px; max-width: ${width}px; }
     text { fill: var(--vscode-foreground); font: 11px var(--vscode-font-family); }
     .tick, .axis { fill: var(--lfp-dim); }
-    .grid { stroke: var(--lfp-line); stroke-width: 1; }
+    .grid { stroke: var(--lfp-line); stroke-width: 1; stroke-opacity: var(--lfp-grid-opacity, 1); }
     .zero { stroke: var(--lfp-dim); stroke-width: 1; }
     .diagonal { stroke: var(--lfp-dim); stroke-width: 1; stroke-dasharray: 4 3; }
     .fill { fill-opacity: 0.75; }
