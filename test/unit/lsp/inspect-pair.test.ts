@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { starterFolder } from "../../../server/common/package-root.ts";
 import { InspectPair } from "../../../server/protocol/inspect-pair.ts";
-import { ComparePair } from "../../../server/protocol/lens-state.ts";
+import { ChooseRun, ComparePair } from "../../../server/protocol/lens-state.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
@@ -42,6 +42,20 @@ test("a pair is read with the bundled run's tokenizer where nothing is chosen, i
     expect(markdown).toContain("model   the run starter-run, without a chat template");
     expect(markdown).toMatch(/^4 +0 +answer +counts +end of text +<\|endoftext\|>$/m);
   }
+});
+
+test("the run that is looked through says how pairs become tokens", async () => {
+  const folder = join(root, "runs", "old");
+  await cp(starterFolder(), join(folder, "tuned"), { recursive: true });
+  const pairs = { from: "data", tokens: { rule: "trl-0.7.7", maxTokens: 8, maxPromptTokens: 3 } };
+  const experiment = { preset: "preferences", data: { source: { file: "pairs.jsonl" } }, tuning: { pairs } };
+  await writeFile(join(folder, "experiment.json"), JSON.stringify(experiment));
+  const client = await start();
+  await client.ask(ChooseRun, { runFolder: folder });
+  const { markdown } = await client.ask(InspectPair, asked({ ...texts, prompt: "one two three four five six" }));
+  expect(markdown).toContain("model   the run old, without a chat template");
+  expect(markdown).toContain("as TRL 0.7.7 did (8 tokens at most; of a prompt the last 3 are kept)");
+  expect(markdown).toContain("cut prompt");
 });
 
 test("messages go through the chat template of the tuned checkpoint that is compared", async () => {
