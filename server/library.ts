@@ -11,6 +11,7 @@ export { gradients } from "./engine/gradients.ts";
 export type { Node, Shape, Values } from "./engine/graph.ts";
 export * as ops from "./engine/ops.ts";
 export { createOptimizer, gradientNormName, type Optimizer, requireFinite } from "./engine/optimizer.ts";
+export { type ChatMessage, type ChatOptions, ChatTemplate, loadChatTemplate } from "./models/chat-template.ts";
 export { createModel, type LoadedModel, loadModel, readFloats, saveModel } from "./models/checkpoint.ts";
 export { type ContinuedText, type ContinueOptions, continueTexts, encodePrompt } from "./models/continue-texts.ts";
 export { defaultSampling, Generator, type SamplingOptions } from "./models/generate.ts";
