@@ -5,7 +5,9 @@ export class TooFewGroupsError extends LfpError {
   readonly code = "input";
 
   constructor(groups: number, folds: number) {
-    super(`${groups} groups cannot be dealt into ${folds} folds; give data of more groups, such as more prompts`);
+    super(
+      `${groups} groups cannot be dealt into ${folds} folds; give more groups (of pairs: more prompts, as by data.heldOut or contrasts.pairs) or take fewer folds`,
+    );
   }
 }
 
