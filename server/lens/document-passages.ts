@@ -3,7 +3,7 @@
  * visible part is read.
  */
 import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
-import { isRecordLanguage, lines, type Passage, passagesOf, recordPassages } from "./passages.ts";
+import { isRecordLanguage, type Passage, passagesOf, recordPassages } from "./passages.ts";
 import { type PreferenceLine, preferenceLine } from "./preference-record.ts";
 
 /** A range of a document, in UTF-16 units. */
@@ -25,8 +25,8 @@ export interface RecordLine extends DocumentRange {
 export interface DocumentPassages extends Iterable<Passage> {
   /** The passage that contains an offset of the document. */
   at(offset: number): Passage | undefined;
-  /** The passages that touch one of the ranges. */
-  touching(ranges: readonly DocumentRange[]): Passage[];
+  /** The passages that touch one of the ranges, in order. */
+  touching(ranges: readonly DocumentRange[]): Iterable<Passage>;
   /** The document's records; undefined if its lines are none. */
   readonly records: DocumentRecords | undefined;
 }
@@ -67,14 +67,15 @@ class WholePassages implements DocumentPassages {
 export class DocumentRecords implements DocumentPassages {
   readonly #text: string;
   readonly #template: MessageWriter | undefined;
-  readonly #lines: readonly DocumentRange[];
+  /** Where each line begins: numbers alone, since a document may be all line breaks. */
+  readonly #starts: Int32Array;
   /** The lines that were asked for last. */
   readonly #known = new Map<number, RecordLine>();
 
   constructor(text: string, template: MessageWriter | undefined) {
     this.#text = text;
     this.#template = template;
-    this.#lines = [...lines(text)];
+    this.#starts = lineStarts(text);
   }
 
   get records(): this {
@@ -83,15 +84,15 @@ export class DocumentRecords implements DocumentPassages {
 
   /** Number of lines, empty ones too. */
   get count(): number {
-    return this.#lines.length;
+    return this.#starts.length;
   }
 
   /** A line; undefined beyond the document. */
   line(index: number): RecordLine | undefined {
     const known = this.#known.get(index);
-    const place = this.#lines[index];
-    if (known !== undefined || place === undefined) return known;
-    const read = this.#read(index, place);
+    const start = this.#starts[index];
+    if (known !== undefined || start === undefined) return known;
+    const read = this.#read(index, { start, end: (this.#starts[index + 1] ?? this.#text.length + 1) - 1 });
     this.#known.set(index, read);
     if (this.#known.size > MOST_LINES_KEPT) {
       const [oldest = index] = this.#known.keys();
@@ -102,10 +103,10 @@ export class DocumentRecords implements DocumentPassages {
 
   /** Index of the line that contains an offset of the document. */
   lineAt(offset: number): number {
-    let [low, high] = [0, this.#lines.length - 1];
+    let [low, high] = [0, this.count - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#lines[middle]?.start ?? 0) <= offset) low = middle;
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -115,20 +116,30 @@ export class DocumentRecords implements DocumentPassages {
     return passageAt(this.line(this.lineAt(offset))?.passages ?? [], offset);
   }
 
-  touching(ranges: readonly DocumentRange[]): Passage[] {
-    return this.linesTouching(ranges).flatMap(({ passages }) => passages.filter((passage) => touches(passage, ranges)));
+  *touching(ranges: readonly DocumentRange[]): Iterable<Passage> {
+    for (const { passages } of this.linesTouching(ranges)) yield* passages.filter((one) => touches(one, ranges));
   }
 
   /** The lines that touch one of the ranges, in order. */
-  linesTouching(ranges: readonly DocumentRange[]): RecordLine[] {
-    const indices = new Set<number>();
-    for (const { start, end } of ranges)
-      if (end > start) for (let at = this.lineAt(start); at <= this.lineAt(end - 1); at++) indices.add(at);
-    return [...indices].sort((a, b) => a - b).flatMap((index) => this.line(index) ?? []);
+  *linesTouching(ranges: readonly DocumentRange[]): Iterable<RecordLine> {
+    let next = 0;
+    for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
+      if (end <= start) continue;
+      const last = this.lineAt(end - 1);
+      for (next = Math.max(next, this.lineAt(start)); next <= last; next++) {
+        const line = this.#isShort(next) ? undefined : this.line(next);
+        if (line !== undefined) yield line;
+      }
+    }
   }
 
   *[Symbol.iterator](): Iterator<Passage> {
-    for (let at = 0; at < this.count; at++) yield* this.line(at)?.passages ?? [];
+    for (let at = 0; at < this.count; at++) if (!this.#isShort(at)) yield* this.line(at)?.passages ?? [];
+  }
+
+  /** Whether a line is too short to hold two words in quotes. */
+  #isShort(index: number): boolean {
+    return (this.#starts[index + 1] ?? this.#text.length + 1) - (this.#starts[index] ?? 0) < 5;
   }
 
   #read(line: number, { start, end }: DocumentRange): RecordLine {
@@ -138,6 +149,15 @@ export class DocumentRecords implements DocumentPassages {
     if (preference === undefined) return { ...place, preference, passages: recordPassages(text, start) };
     return { ...place, preference, passages: preference.kind === "pair" ? preference.passages : [] };
   }
+}
+
+function lineStarts(text: string): Int32Array {
+  let count = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) count += 1;
+  const starts = new Int32Array(count);
+  let line = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts[line++] = at + 1;
+  return starts;
 }
 
 /** More than an editor shows at once. */

@@ -66,8 +66,7 @@ export function passagesOf(text: string, languageId: string): Passage[] {
   return [...lines(text)].flatMap(({ start, end }) => recordPassages(text.slice(start, end), start));
 }
 
-/** The lines of a text, without the line feeds that end them. */
-export function* lines(text: string): Generator<{ start: number; end: number }> {
+function* lines(text: string): Generator<{ start: number; end: number }> {
   let start = 0;
   while (start <= text.length) {
     const found = text.indexOf("\n", start);

@@ -135,13 +135,13 @@ describe("the passages of a document of records", () => {
       for (let at = passage.start; at < passage.end; at++) expect(passages.at(at)?.start).toBe(passage.start);
     expect(passages.at(text.indexOf("question"))).toBeUndefined();
     const last = text.lastIndexOf(" not");
-    expect(passages.touching([{ start: last, end: text.length }]).map(({ start }) => start)).toEqual([last]);
+    expect([...passages.touching([{ start: last, end: text.length }])].map(({ start }) => start)).toEqual([last]);
     const lines =
       passages.records?.linesTouching([
         { start: 0, end: 1 },
         { start: last, end: last + 1 },
       ]) ?? [];
-    expect(lines.map(({ line, start, end }) => [line, text.slice(start, end)])).toEqual([
+    expect([...lines].map(({ line, start, end }) => [line, text.slice(start, end)])).toEqual([
       [0, preference],
       [3, preference],
     ]);
@@ -150,14 +150,20 @@ describe("the passages of a document of records", () => {
   it("of 50,000 pairs are cut only where they are asked for", () => {
     const big = `${preference}\n`.repeat(50_000);
     const startMs = performance.now();
-    const found = documentPassages(big, "jsonl", undefined);
-    expect(
-      found
-        .touching([{ start: big.length - 300, end: big.length }])
-        .map(({ text: own }) => own)
-        .slice(-2),
-    ).toEqual([" so", " not"]);
+    const found = [
+      ...documentPassages(big, "jsonl", undefined).touching([{ start: big.length - 300, end: big.length }]),
+    ];
+    expect(found.map(({ text: own }) => own).slice(-2)).toEqual([" so", " not"]);
     expect(performance.now() - startMs).toBeLessThan(1000);
+  });
+
+  it("of a document of line breaks alone are none, and take neither long nor much", () => {
+    const empty = "\n".repeat(16 * 2 ** 20);
+    const startMs = performance.now();
+    const found = documentPassages(empty, "jsonl", undefined);
+    expect(found.records?.count).toBe(empty.length + 1);
+    expect([...found, ...found.touching([{ start: 0, end: empty.length }])]).toEqual([]);
+    expect(performance.now() - startMs).toBeLessThan(5000);
   });
 });
 

@@ -98,13 +98,14 @@ async function readTokens(
 ): Promise<Omit<ResultOf<typeof ReadTokens>, "limit" | "pairs">> {
   const { version, ranges, maxTokens } = asked;
   requireOffered(reading, asked.mode, asked.ablation);
-  const wanted = reading.passages.touching(ranges);
   const passages: ReadPassage[] = [];
   const unread: ResultOf<typeof ReadTokens>["unread"] = [];
   const pacer = new Pacer(reading.signal);
   let tokens = 0;
-  for (const passage of wanted) {
-    if (tokens >= maxTokens) break;
+  let complete = true;
+  for (const passage of reading.passages.touching(ranges)) {
+    if (tokens >= maxTokens) complete = false;
+    if (!complete) break;
     const { start, end } = passage;
     const one = await readOne(reader, reading, passage, asked);
     if ("failure" in one) {
@@ -112,12 +113,12 @@ async function readTokens(
     } else {
       tokens += one.read;
       if (tokens <= maxTokens || passages.length === 0) passages.push({ start, end, tokens: one.tokens });
+      else complete = false;
     }
     await pacer.pause();
   }
   const [reason] = unread;
   if (passages.length === 0 && reason !== undefined) throw new UnreadError(reason.failure);
-  const complete = passages.length + unread.length === wanted.length;
   return { version, passages, unread, complete };
 }
 
