@@ -82,7 +82,11 @@ export const columns: Readonly<Record<FeatureColumn, Column>> = {
     ({ attribution }) => signedOrNone(attribution),
   ),
   density: number(
-    { title: "Active on", width: "108px", about: "The share of the run's tokens on which the feature is active." },
+    {
+      title: "Active on",
+      width: "108px",
+      about: "The share of the run's tokens on which the feature is active; `density` in searches.",
+    },
     "density",
     ({ density }) => percent(density),
   ),
