@@ -12,6 +12,7 @@ import { featureActions } from "./features/feature-actions.ts";
 import { inspectPair } from "./inspect-pair.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { pairCommands } from "./pairs/commands.ts";
+import { deleteRun, duplicateRun, renameRun, revealRun } from "./runs/manage-runs.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import {
   cancelRun,
@@ -41,11 +42,15 @@ export const commands = {
   "lfpLens.restartServer": ({ server }) => server.restart(),
   "lfpLens.serverProblem": offerRestart,
   "lfpLens.showLog": ({ log }) => log.show(),
-  "lfpLens.runQuick": (extension) => startRun(extension, "quick"),
+  "lfpLens.runQuick": (extension) => startRun(extension, "quick", "quick"),
   "lfpLens.startRun": (extension, clicked) => startExperimentFile(extension, clicked),
   "lfpLens.newExperiment": (extension) => newExperiment(extension),
   "lfpLens.resumeRun": (extension, clicked) => resumeRun(extension, clicked),
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),
+  "lfpLens.revealRun": (extension, clicked) => revealRun(extension, clicked),
+  "lfpLens.renameRun": (extension, clicked) => renameRun(extension, clicked),
+  "lfpLens.duplicateRun": (extension, clicked) => duplicateRun(extension, clicked),
+  "lfpLens.deleteRun": (extension, clicked) => deleteRun(extension, clicked),
   "lfpLens.showCurves": (extension, clicked) => showRunPage(extension, "curves", clicked),
   "lfpLens.openReport": (extension, clicked) => showRunPage(extension, "report", clicked),
   "lfpLens.openReportMarkdown": (extension, clicked) => openReportMarkdown(extension, clicked),

@@ -88,23 +88,34 @@ export async function showCompletions(
   await vscode.commands.executeCommand("vscode.diff", before, after, asked.title);
 }
 
-/** The selections; without one, the paragraph up to the cursor. */
-function promptsOf({ document, selections }: vscode.TextEditor): string[] {
+/** The selections; without one, the paragraph up to the cursor, or to the end of the word that it is in. */
+export function promptsOf({ document, selections }: vscode.TextEditor): string[] {
   const selected = selections.filter(({ isEmpty }) => !isEmpty).map((selection) => document.getText(selection));
   if (selected.length > 0) return selected.slice(0, 32);
   const [cursor] = selections;
   if (cursor === undefined) return [];
   let first = cursor.active.line;
   while (first > 0 && !document.lineAt(first - 1).isEmptyOrWhitespace) first--;
-  const text = document.getText(new vscode.Range(new vscode.Position(first, 0), cursor.active)).trimEnd();
+  const end = wordEndAt(document, cursor.active);
+  const text = document.getText(new vscode.Range(new vscode.Position(first, 0), end)).trimEnd();
   return text === "" ? [] : [text];
 }
 
-function textOf(completions: Completions, side: "before" | "after"): string {
+/** The end of the word that a position is within, so that no word is cut; elsewhere the position itself. */
+function wordEndAt(document: vscode.TextDocument, position: vscode.Position): vscode.Position {
+  const word = document.getWordRangeAtPosition(position, /[\p{L}\p{N}\p{M}’'-]+/u);
+  return word?.start.isBefore(position) === true ? word.end : position;
+}
+
+/** Stands between a prompt and what the model made of it. */
+export const PROMPT_END = " ▸";
+
+/** The completions of one side as a text, each with its reward. */
+export function textOf(completions: Completions, side: "before" | "after"): string {
   return completions
     .map((completion) => {
       const reward = side === "before" ? completion.rewardBefore : completion.rewardAfter;
-      return `${completion.prompt}${completion[side]}\n\n${reward === null ? "" : `reward ${signed(reward)}\n`}`;
+      return `${completion.prompt}${PROMPT_END}${completion[side]}\n\n${reward === null ? "" : `reward ${signed(reward)}\n`}`;
     })
     .join("\n\n");
 }

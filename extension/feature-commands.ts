@@ -12,6 +12,7 @@ import {
   openFeature,
   showTokenFeatures,
 } from "../server/protocol/commands.ts";
+import { isolated } from "../server/protocol/isolated.ts";
 import type { LensMode } from "../server/protocol/lens.ts";
 import type { Extension } from "./context.ts";
 import { runInfoOf } from "./looked-through.ts";
@@ -31,9 +32,12 @@ export const featureCommands = {
   [howToRead.id]: ({ vscode: context }: Extension) =>
     vscode.commands.executeCommand(
       "markdown.showPreview",
-      vscode.Uri.joinPath(context.extensionUri, "docs", "editor.md"),
+      vscode.Uri.joinPath(context.extensionUri, "docs", "editor.md").with({ fragment: HOW_TO_READ }),
     ),
 } as const;
+
+/** Heading of docs/editor.md, as Markdown's preview names it. */
+export const HOW_TO_READ = "how-to-read-the-numbers";
 
 const MOST_FEATURES = 50;
 
@@ -62,7 +66,7 @@ async function showFeatures(extension: Extension, given?: unknown): Promise<void
   }));
   const rest = `${others.count} others ${signed(others.contribution)}, constant ${signed(intercept)}`;
   const chosen = await vscode.window.showQuickPick(items, {
-    title: `“${detail.text.trim()}”: ${isFitted ? `learned reward by features ${signed(detail.fitted?.value ?? 0)} nats` : `implicit reward ${signed(detail.implicit)}`}`,
+    title: `“${isolated(detail.text.trim())}”: ${isFitted ? `learned reward by features ${signed(detail.fitted?.value ?? 0)} nats` : `implicit reward ${signed(detail.implicit)}`}`,
     placeHolder: `${items.length} features by size; ${rest}`,
     matchOnDescription: true,
     matchOnDetail: true,

@@ -45,7 +45,12 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
   );
   const tree = created.own(new FeaturesTree(created));
-  created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
+  const featuresView = created.own(vscode.window.createTreeView("lfpLens.features", { treeDataProvider: tree }));
+  created.own(
+    tree.onDidShowRun((name) => {
+      featuresView.description = name ?? "";
+    }),
+  );
   created.own(new MentionProviders(created));
   created.own(checkExperimentFiles(created));
   created.own(new ChatTools(created));

@@ -12,6 +12,7 @@ import { serverEnvironment } from "../server/protocol/start.ts";
 import { DocumentSync } from "./document-sync.ts";
 import { documentSelector } from "./documents.ts";
 import { messageOf, serverFailure } from "./server-failure.ts";
+import { serverLines } from "./server-lines.ts";
 import { traceChannel } from "./trace-channel.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -203,6 +204,7 @@ export class ServerConnection implements vscode.Disposable {
     const client: LanguageClient = new library.LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
       documentSelector,
       middleware: sync.middleware,
+      stdioOptions: serverLines,
       initializationOptions,
       outputChannel: log,
       traceOutputChannel: traceChannel(log),

@@ -1,4 +1,5 @@
 /** The Features view of the lens's run: the pinned features and those that move the probe most. */
+import { basename } from "node:path";
 import * as vscode from "vscode";
 import { openFeature } from "../../server/protocol/commands.ts";
 import type { FeatureRow } from "../../server/protocol/features.ts";
@@ -20,7 +21,11 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
   readonly #changed = new vscode.EventEmitter<undefined>();
   readonly #listening: vscode.Disposable;
 
+  readonly #shown = new vscode.EventEmitter<string | undefined>();
+
   readonly onDidChangeTreeData = this.#changed.event;
+  /** Fires with the name of the run whose features are shown; undefined if there is none. */
+  readonly onDidShowRun = this.#shown.event;
 
   constructor(extension: Extension) {
     this.#extension = extension;
@@ -38,6 +43,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
     if (node !== undefined) return [];
     const runFolder = await this.#extension.featuresRun();
     void vscode.commands.executeCommand("setContext", "lfpLens.hasFeatures", runFolder !== undefined);
+    this.#shown.fire(runFolder === undefined ? undefined : basename(runFolder));
     if (runFolder === undefined) return [];
     const { features } = this.#extension;
     const pinned = await features.query(runFolder, { pinned: true }, { offset: 0, count: most });
@@ -60,6 +66,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
 
   dispose(): void {
     this.#listening.dispose();
+    this.#shown.dispose();
     this.#changed.dispose();
   }
 }

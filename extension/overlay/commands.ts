@@ -1,5 +1,7 @@
 /** Commands that show, hide and walk through the colours. */
+import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
+import { isolated } from "../../server/protocol/isolated.ts";
 import type { LensState } from "../../server/protocol/lens-state.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { modeWords } from "../../server/protocol/mode-words.ts";
@@ -7,6 +9,7 @@ import { readingChosen, trustSentence, type WhyReading } from "../../server/prot
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
+import { withJob } from "../features/jobs.ts";
 import { runInfoOf } from "../looked-through.ts";
 import { readSetting, section } from "../settings.ts";
 import type { View } from "./document-reader.ts";
@@ -14,6 +17,7 @@ import { isReading, modeLabel, modeShown, unitWords, whyNot, withUnit } from "./
 import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
+import { isReadWhole } from "./summary.ts";
 import { offerToRead, whyUnread } from "./unread-document.ts";
 
 export const overlayCommands = {
@@ -143,14 +147,16 @@ async function chooseFeature(extension: Extension): Promise<void> {
 
 async function listTokens(extension: Extension): Promise<void> {
   const { editor, view } = subject(extension);
-  const { tokens, count, unfamiliar, complete } = await strongest(extension, editor.document, view);
+  const found = await strongest(extension, editor.document, view);
+  if (found === undefined) return;
+  const { tokens, count, unfamiliar, complete } = found;
   const leftOut = unfamiliar === 0 ? "" : `, ${unfamiliar} unfamiliar ones left out`;
   const { one, many } = unitWords[view.unit];
   const before = editor.selection;
   const items = tokens.map((token) => {
     const range = wordRangeOf(editor.document, token);
     return {
-      label: token.text.trim(),
+      label: isolated(token.text.trim()),
       description: `${withUnit(token.value, view.mode.kind)}, line ${range.start.line + 1}`,
       detail: editor.document.lineAt(range.start.line).text.trim().slice(0, 120),
       range,
@@ -179,9 +185,10 @@ async function listTokens(extension: Extension): Promise<void> {
 /** Moves the cursor to the next or previous strong token and shows its hover, which screen readers can read. */
 async function step(extension: Extension, direction: 1 | -1): Promise<void> {
   const { editor, view } = subject(extension);
-  const { tokens } = await strongest(extension, editor.document, view);
+  const found = await strongest(extension, editor.document, view);
+  if (found === undefined) return;
   const { document } = editor;
-  const ranges = tokens.map((token) => wordRangeOf(document, token));
+  const ranges = found.tokens.map((token) => wordRangeOf(document, token));
   const inOrder = ranges
     .map((range) => ({ range, start: document.offsetAt(range.start) }))
     .sort((one, other) => one.start - other.start);
@@ -201,9 +208,16 @@ function subject({ overlay }: Extension): { editor: vscode.TextEditor; view: Vie
   return { editor, view: overlay.view ?? { mode: { kind: "learned" }, unit: "word", ablation: null } };
 }
 
-async function strongest({ summaries }: Extension, document: vscode.TextDocument, view: View): Promise<Strongest> {
-  const progress = { location: vscode.ProgressLocation.Window, title: "LFP Lens: reading the whole document" };
-  return await vscode.window.withProgress(progress, () => summaries.strongest.ask(document, view));
+/** The strongest words of the whole document; of a long one with progress. Undefined if the person cancels that. */
+async function strongest(
+  extension: Extension,
+  document: vscode.TextDocument,
+  view: View,
+): Promise<Strongest | undefined> {
+  const { strongest: cache } = extension.summaries;
+  if (cache.known(document, view) !== undefined || isReadWhole(document)) return await cache.ask(document, view);
+  const job = randomUUID();
+  return await withJob(extension, job, "reading the whole document", (token) => cache.ask(document, view, token, job));
 }
 
 function select(editor: vscode.TextEditor, range: vscode.Range): void {

@@ -84,7 +84,8 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     text.appendText(`\n\n${countsWords(pairs)}; margins by ${betaWords(lens.info)}`);
   const faded = fadedSentence(summary, view.unit);
   if (faded !== undefined) text.appendText(`\n\n${faded}`);
-  if (lens.kind === "ready") text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${lens.info.device}`);
+  if (lens.kind === "ready")
+    text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${deviceWords(lens.info.device)}`);
   if (lens.kind === "ready" && isReading(mode.kind))
     text.appendText(`\n\n${trustSentence(lens.info, mode.kind, { level: "place", isAblated: ablation !== null })}`);
   if (ablation !== null) {
@@ -102,6 +103,11 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   ];
   text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
   return text;
+}
+
+/** The server's words on the device, which quote commands as Markdown does. */
+function deviceWords(device: string): string {
+  return device.replaceAll(/`lfp doctor`/g, "the command LFP Lens: Doctor").replaceAll("`", "");
 }
 
 function bar(mode: LensMode["kind"], limit: number): string {

@@ -1,5 +1,6 @@
 /** The side bar's view of the active document: the scale, means of its parts, and links to the strongest words. */
 import * as vscode from "vscode";
+import { isolated } from "../../server/protocol/isolated.ts";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
 import type { Extension } from "../context.ts";
@@ -175,7 +176,7 @@ function pairItem({ line, result }: ReadPairRecord, { document }: Summary): vsco
 }
 
 function tokenItem({ overlay }: Extension, token: StrongToken, { document, limit }: Summary): vscode.TreeItem {
-  const item = new vscode.TreeItem(token.text.trim());
+  const item = new vscode.TreeItem(isolated(token.text.trim()));
   const range = wordRangeOf(document, token);
   const line = range.start.line + 1;
   const mode = overlay.mode?.kind ?? "learned";

@@ -29,7 +29,12 @@ export class StrongestCache {
   }
 
   /** Requests the strongest tokens of the whole document, which may take a while for a long one. */
-  async ask(document: vscode.TextDocument, view: View, token?: vscode.CancellationToken): Promise<Strongest> {
+  async ask(
+    document: vscode.TextDocument,
+    view: View,
+    token?: vscode.CancellationToken,
+    job: string | null = null,
+  ): Promise<Strongest> {
     const known = this.known(document, view);
     if (known !== undefined) return known;
     const key = keyOf(document, view);
@@ -41,6 +46,7 @@ export class StrongestCache {
         ...view,
         limit: MOST_LISTED,
         familiarOnly: readSetting("fadeUnfamiliar"),
+        job,
       },
       token,
     );

@@ -102,6 +102,11 @@ export class Summaries implements vscode.Disposable {
   }
 }
 
+/** Whether a text is read whole unasked, and so quickly. */
+export function isReadWhole(document: vscode.TextDocument): boolean {
+  return lengthOf(document) <= READ_WHOLE_CHARACTERS;
+}
+
 function lengthOf(document: vscode.TextDocument): number {
   return document.offsetAt(document.lineAt(document.lineCount - 1).range.end);
 }

@@ -15,7 +15,7 @@ export function featureHost(extension: Extension): PageHost<"feature"> {
       await doing;
       return {};
     };
-    panel.title(id);
+    panel.title(`${id} · ${basename(runFolder)}`);
     panel.answer(FeaturePage, {
       open: async () => ({
         runName: basename(runFolder),

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import * as z from "zod";
 import { slug } from "../../server/protocol/slug.ts";
 import type { Extension } from "../context.ts";
+import { freeName } from "./names.ts";
 
 /** The parts of the experiment schema that the questions use. */
 const schemaParts = z.object({
@@ -14,13 +15,16 @@ const schemaParts = z.object({
 });
 
 export async function newExperiment(extension: Extension): Promise<void> {
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-  if (folder === undefined) {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  if (folders.length === 0) {
     void vscode.window.showInformationMessage(
       "LFP Lens: an experiment is a file of the workspace. Open a folder first.",
     );
     return;
   }
+  const folder = await folderFor(folders);
+  if (folder === undefined) return;
+  const taken = [...(await extension.runs.model.all()).map((run) => run.name), ...(await experimentsIn(folder))];
   const { preset: presets, name: names } = await readSchema(extension);
   const preset = await vscode.window.showQuickPick(
     presets.enum.map((label, at) => ({ label, detail: presets.enumDescriptions[at] ?? "" })),
@@ -36,7 +40,7 @@ export async function newExperiment(extension: Extension): Promise<void> {
   const name = await vscode.window.showInputBox({
     title: "New Experiment (3/3)",
     prompt: "Name of the run's folder",
-    value: nameFrom(model === "" ? preset.label : model),
+    value: freeName(nameFrom(model === "" ? preset.label : model), taken),
     validateInput: (text) =>
       new RegExp(names.pattern).test(text)
         ? undefined
@@ -48,6 +52,19 @@ export async function newExperiment(extension: Extension): Promise<void> {
     name,
     ...(model === "" ? {} : { model }),
   });
+}
+
+/** The only folder of the workspace, or the one that the person picks. */
+async function folderFor(folders: readonly vscode.WorkspaceFolder[]): Promise<vscode.Uri | undefined> {
+  if (folders.length === 1) return folders[0]?.uri;
+  return (await vscode.window.showWorkspaceFolderPick({ placeHolder: "In which folder is the experiment kept?" }))?.uri;
+}
+
+/** The names of the experiment files in a folder. */
+async function experimentsIn(folder: vscode.Uri): Promise<string[]> {
+  const ending = ".lfp-experiment.json";
+  const entries = await vscode.workspace.fs.readDirectory(folder);
+  return entries.flatMap(([name]) => (name.endsWith(ending) ? [name.slice(0, -ending.length)] : []));
 }
 
 /** Opens the experiment file, writing it first unless it exists. */

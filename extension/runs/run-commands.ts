@@ -1,19 +1,81 @@
 /** Commands on runs. */
-import { join } from "node:path";
+import { isAbsolute, join, sep } from "node:path";
 import * as vscode from "vscode";
+import * as z from "zod";
 import { isExperimentFile } from "../../server/protocol/problems.ts";
 import { CancelRun, ResumeRun, type RunView, StartRun } from "../../server/protocol/runs.ts";
 import type { Extension } from "../context.ts";
-import { runContext, runDescription } from "./run-text.ts";
+import { freeName } from "./names.ts";
+import { nameFrom } from "./new-experiment.ts";
+import { runContext, runDescription, runSentence } from "./run-text.ts";
 import { runsRoots } from "./runs-roots.ts";
 
 /** Starts a preset or an experiment file in the first of the runs' folders, and shows the run in its view. */
-export async function startRun(extension: Extension, experiment: string): Promise<void> {
-  const [runsRoot] = runsRoots();
-  if (runsRoot === undefined) return askForFolder();
-  const { folder } = await extension.server.request(StartRun, { experiment, runsRoot, name: null });
+export async function startRun(extension: Extension, experiment: string, runName: string): Promise<void> {
+  if (runsRoots().length === 0) return askForFolder();
+  const runsRoot = await rootFor(experiment);
+  if (runsRoot === undefined) return;
+  const name = await nameIn(extension, runsRoot, runName);
+  if (name === undefined) return;
+  const { folder } = await extension.server.request(StartRun, { experiment, runsRoot, name });
   extension.runs.model.refresh();
   await extension.runs.reveal(folder);
+}
+
+/** The folder of runs to use: the only one, that of the experiment's own workspace folder, or one that the person picks. */
+async function rootFor(experiment: string): Promise<string | undefined> {
+  const roots = runsRoots();
+  const own = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(experiment))?.uri.fsPath;
+  const near = isAbsolute(experiment) && own !== undefined ? roots.filter((root) => isWithin(own, root)) : [];
+  const fitting = near.length > 0 ? near : roots;
+  if (fitting.length <= 1) return fitting[0];
+  const items = fitting.map((root) => ({
+    label: vscode.workspace.asRelativePath(root, true),
+    description: root,
+    root,
+  }));
+  return (await vscode.window.showQuickPick(items, { placeHolder: "In which folder is the run kept?" }))?.root;
+}
+
+/**
+ * The name to start under; null: the experiment's own. A run of that name is not gone over without a word; undefined if
+ * the person leaves it.
+ */
+async function nameIn(extension: Extension, runsRoot: string, wanted: string): Promise<string | null | undefined> {
+  const runs = await extension.runs.model.all();
+  const there = runs.find(({ folder, state }) => folder === join(runsRoot, wanted) && state.kind !== "new");
+  if (there === undefined) return null;
+  const other = freeName(
+    wanted,
+    runs.map(({ name }) => name),
+  );
+  const [same, anew] = [`Go On With ${wanted}`, `Start as ${other}`];
+  const detail = `${runSentence(there)}. To go on with it keeps what is done and unchanged, and replaces the rest.`;
+  const answer = await vscode.window.showWarningMessage(
+    `There is a run ${wanted} already.`,
+    { modal: true, detail },
+    same,
+    anew,
+  );
+  return answer === same ? null : answer === anew ? other : undefined;
+}
+
+function isWithin(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(`${folder}${sep}`);
+}
+
+/** The name of an experiment's run: the file's own, or that of its preset. */
+async function runNameIn(uri: vscode.Uri): Promise<string> {
+  const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
+  try {
+    const { name, preset } = z
+      .looseObject({ name: z.string().catch(""), preset: z.string().catch("") })
+      .parse(JSON.parse(text));
+    return name === "" ? nameFrom(preset) : name;
+  } catch {
+    // The server says what is wrong with the file.
+    return "";
+  }
 }
 
 /** Starts the experiment file that a menu or the editor refers to, else one that the person picks. */
@@ -22,7 +84,7 @@ export async function startExperimentFile(extension: Extension, clicked: unknown
   if (uri === undefined) return;
   const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
   if (document?.isDirty === true) await document.save();
-  await startRun(extension, uri.fsPath);
+  await startRun(extension, uri.fsPath, await runNameIn(uri));
 }
 
 export async function resumeRun(extension: Extension, clicked: unknown): Promise<void> {
@@ -81,7 +143,7 @@ async function fittingRuns(extension: Extension, fits: RegExp): Promise<RunView[
 }
 
 /** The clicked run, else the only matching one, else one that the person picks. */
-async function runOf(
+export async function runOf(
   extension: Extension,
   clicked: unknown,
   fits: RegExp,

@@ -58,8 +58,10 @@ describe("a run in few words", () => {
 
   it("at work says how far the whole run is, and by estimate for how long it goes on", () => {
     const overall = { share: 0.349, secondsLeft: 731 };
-    expect(runDescription({ ...running, overall }, now)).toBe("34 % · about 12 minutes left · autoencoders");
-    expect(progressOfRun({ ...running, overall: { share: 0, secondsLeft: null } })).toBe("0 % · autoencoders");
+    expect(runDescription({ ...running, overall }, now)).toBe("autoencoders · 34 % of the run · about 12 minutes left");
+    expect(progressOfRun({ ...running, overall: { share: 0, secondsLeft: null } })).toBe(
+      "autoencoders · 0 % of the run",
+    );
     expect([20, 100, 3590, 7800, 7190].map(roughly)).toEqual(["1 minute", "2 minutes", "1 h", "2 h 10 min", "2 h"]);
   });
 

@@ -27,7 +27,7 @@ export function runDescription(run: RunView, now: Date): string {
 }
 
 /**
- * Progress of a whole run: `34 % · about 12 minutes left · autoencoders`; without an estimate that of the stage that it
+ * Progress of a whole run: `autoencoders · 34 % of the run · about 12 minutes left`; without an estimate that of the stage that it
  * works on.
  */
 export function progressOfRun({ state, stages, overall, stopping }: RunView): string | undefined {
@@ -35,7 +35,7 @@ export function progressOfRun({ state, stages, overall, stopping }: RunView): st
   if (stopping) return STOPPING;
   if (overall !== null) {
     const left = overall.secondsLeft === null ? [] : [`about ${roughly(overall.secondsLeft)} left`];
-    return [`${Math.floor(100 * overall.share)} %`, ...left, state.stage].join(" · ");
+    return [state.stage, `${Math.floor(100 * overall.share)} % of the run`, ...left].join(" · ");
   }
   const stage = stages.find(({ id }) => id === state.stage);
   const left = stage?.progress?.secondsLeft ?? null;

@@ -5,7 +5,7 @@ import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
 import { wordsOf } from "./pair-reading.ts";
-import { type Passage, toDocument } from "./passages.ts";
+import { endInDocument, type Passage, toDocument } from "./passages.ts";
 import { valuesOf } from "./values.ts";
 
 /** A token of a document: its range there, its text in the passage, and its values. */
@@ -150,7 +150,7 @@ function placeOf({ start, end }: Passage): Pick<Passage, "start" | "end"> {
 
 /** A range of a passage, in document offsets. */
 function inDocument(passage: Passage, from: number, to: number): { start: number; end: number; text: string } {
-  return { start: toDocument(passage, from), end: toDocument(passage, to), text: passage.text.slice(from, to) };
+  return { start: toDocument(passage, from), end: endInDocument(passage, to), text: passage.text.slice(from, to) };
 }
 
 function refusal(refused: string): { tokens: []; refused: string } {

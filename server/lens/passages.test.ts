@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { starterFolder } from "../common/package-root.ts";
 import { characterGroups, loadTokenizer } from "../models/tokenizer.ts";
-import { fromDocument, type Passage, passagesOf, toDocument } from "./passages.ts";
+import { endInDocument, fromDocument, type Passage, passagesOf, toDocument } from "./passages.ts";
 
 const texts = (document: string, languageId = "plaintext"): string[] =>
   passagesOf(document, languageId).map(({ text }) => text);
@@ -10,8 +10,9 @@ const texts = (document: string, languageId = "plaintext"): string[] =>
 describe("passages of plain text and Markdown", () => {
   it("are the paragraphs between blank lines, without the space around them", () => {
     const document = "\n\n  One\ntwo  \n \t \n# Three\n\n\n- four\n- five\n";
-    expect(texts(document, "markdown")).toEqual(["One\ntwo", "# Three", "- four\n- five"]);
-    for (const { start, end, text } of passagesOf(document, "markdown")) expect(document.slice(start, end)).toBe(text);
+    expect(texts(document)).toEqual(["One\ntwo", "# Three", "- four\n- five"]);
+    expect(texts(document, "markdown")).toEqual(["One\ntwo", "Three", "four\nfive"]);
+    for (const { start, end, text } of passagesOf(document, "plaintext")) expect(document.slice(start, end)).toBe(text);
   });
 
   it("read the same with CRLF as with LF, at places that know of it", () => {
@@ -28,6 +29,112 @@ describe("passages of plain text and Markdown", () => {
 
   it("has none in nothing", () => {
     for (const document of ["", "\n", "  \r\n\t"]) expect(texts(document)).toEqual([]);
+  });
+});
+
+describe("what is no running text", () => {
+  it.each([
+    ["a fence", "One.\n```js\nlet great = 1;\n```\nTwo.", ["One.", "Two."]],
+    ["a fence that is never closed", "One.\n\n~~~\nlet great = 1;\n\nTwo.", ["One."]],
+    ["front matter", "---\ntitle: Great\n---\nOne.", ["One."]],
+    [
+      "link targets, and pictures",
+      'A [great film](https://e.org/a_(b) "T") and ![a cast](x.png)!',
+      ["A great film and a cast!"],
+    ],
+    ["references", "A [great film][1] it is.\n\n[1]: https://e.org/great", ["A great film it is."]],
+    ["addresses", "See https://e.org/great?x=1 or <https://e.org>.", ["See  or ."]],
+    [
+      "marks",
+      "# A **great** *cast*, ~~bad~~ `code` and snake_case 2 * 3 __x__",
+      ["A great cast, bad code and snake_case 2 * 3 x"],
+    ],
+    ["quotes and lists", "> A quote\n> of two\n\n1. One\n- [x] two", ["A quote\nof two", "One\ntwo"]],
+    ["tags and comments", "A <b>great</b> cast.<!-- not\nread --> Yes.", ["A great cast. Yes."]],
+    ["rules and tables", "Head | Two\n--- | ---\none | two\n\n* * *\n\nEnd", ["Head | Two", "one | two", "End"]],
+  ])("of Markdown: %s", (_, document, expected) => {
+    expect(texts(document, "markdown")).toEqual(expected);
+  });
+
+  it.each([
+    ["the preamble", "\\documentclass{a}\n\\title{Great}\n\\begin{document}\nOne.\n\\end{document}", ["One."]],
+    ["comments", "One % great\ntwo 50\\% off.", ["One\ntwo 50 off."]],
+    ["formulas", "One $a_1$ and \\(b\\) two.\n\\[ c \\]\nThree.", ["One  and  two.", "Three."]],
+    ["blocks", "One.\n\\begin{align*}\n a &= b\n\\end{align*}\nTwo.", ["One.", "Two."]],
+    [
+      "commands",
+      "A \\emph{great} cast \\cite[p.~2]{great2020}, see \\href{http://e.org}{the site}.",
+      ["A great cast , see the site."],
+    ],
+    ["sections", "\\section*{A great film}\n\\label{sec:great}\nOne.", ["A great film", "One."]],
+  ])("of LaTeX: %s", (_, document, expected) => {
+    expect(texts(document, "latex")).toEqual(expected);
+  });
+
+  it.each([
+    ["underlines", "Great\n=====\n\nOne.", ["Great", "One."]],
+    ["code", "One::\n\n.. code-block:: python\n   :linenos:\n\n   great = 1\n\nTwo.", ["One", "Two."]],
+    [
+      "links, roles and marks",
+      "A `great film <http://e.org>`_, :ref:`the cast`, **bold** and ``code``.",
+      ["A great film, the cast, bold and code."],
+    ],
+    ["notes keep their text", ".. note:: A great cast.\n", ["A great cast."]],
+  ])("of reStructuredText: %s", (_, document, expected) => {
+    expect(texts(document, "restructuredtext")).toEqual(expected);
+  });
+
+  it("is passed over: words keep their places, and their ends leave out what follows", () => {
+    const document = "A [great](https://e.org) **cast**,\r\nand [more](x)";
+    const [passage] = passagesOf(document, "markdown");
+    expect(passage?.text).toBe("A great cast,\nand more");
+    for (const word of ["great", "cast", "and", "more"]) {
+      const start = passage?.text.indexOf(word) ?? -1;
+      const place = [at(passage, start), endInDocument(assured(passage), start + word.length)] as const;
+      expect(document.slice(...place)).toBe(word);
+      expect(fromDocument(assured(passage), place[0])).toBe(start);
+    }
+    expect(document.slice(passage?.start, passage?.end)).toBe("A [great](https://e.org) **cast**,\r\nand [more");
+  });
+
+  it("leaves every character that is read at its place, whatever the document", () => {
+    const marks = fc.constantFrom(
+      "*",
+      "_",
+      "`",
+      "[a b](c)",
+      "\n",
+      "\r\n",
+      "# ",
+      "> ",
+      "\\emph{x}",
+      "$y$",
+      "%",
+      "{",
+      "word",
+      " ",
+      "https://e.org",
+    );
+    fc.assert(
+      fc.property(
+        fc.array(marks, { maxLength: 40 }),
+        fc.constantFrom("markdown", "latex", "restructuredtext"),
+        (parts, languageId) => {
+          const document = parts.join("");
+          let last = 0;
+          for (const passage of passagesOf(document, languageId)) {
+            expect(passage.start).toBeGreaterThanOrEqual(last);
+            last = passage.end;
+            for (let unit = 0; unit < passage.text.length; unit++) {
+              const written = document.slice(toDocument(passage, unit), endInDocument(passage, unit + 1));
+              expect(written.replaceAll("\r\n", "\n")).toBe(passage.text[unit]);
+              expect(fromDocument(passage, toDocument(passage, unit))).toBe(unit);
+            }
+            expect(passage.text.trim()).toBe(passage.text);
+          }
+        },
+      ),
+    );
   });
 });
 
@@ -142,6 +249,17 @@ describe("large documents", () => {
     ["smileys", "😀", "plaintext"],
     ["joiners", "\u200d", "plaintext"],
     ["blank lines", "\r\n", "plaintext"],
+    ["marks", `**A** [film](c) \`is\` <b>${sentence}`, "markdown"],
+    ["open brackets", "[", "markdown"],
+    ["open tags", "<a ", "markdown"],
+    ["fences", "```\n", "markdown"],
+    ["stars", "*", "markdown"],
+    ["addresses", "https://e.org/", "markdown"],
+    ["backslashes", "\\a{", "latex"],
+    ["dollars", "$a", "latex"],
+    ["blocks that are never closed", "\\begin{align}", "latex"],
+    ["backquotes", "`a <b", "restructuredtext"],
+    ["directives", ".. code::\n", "restructuredtext"],
     ["records", `${JSON.stringify({ text: `${sentence}\n"${sentence}"` })}\n`, "jsonl"],
     ["quotes", '"', "jsonl"],
     ["brackets", "[", "jsonl"],

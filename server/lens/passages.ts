@@ -7,6 +7,7 @@ import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type JsonString, jsonStrings } from "./json-strings.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
 import type { Side } from "./sides.ts";
+import { type Gap, gapsOf } from "./syntax.ts";
 
 /** A piece of a document. */
 export interface Passage {
@@ -43,6 +44,11 @@ export function toDocument({ start, written }: Passage, offset: number): number 
   return written === undefined ? start + offset : written.origin + written.map.written(written.from + offset);
 }
 
+/** Document offset of an end in a passage's text: what is left out after the text before it does not count. */
+export function endInDocument({ start, written }: Passage, offset: number): number {
+  return written === undefined ? start + offset : written.origin + written.map.writtenEnd(written.from + offset);
+}
+
 /** The unit of a passage's text for a document offset inside the passage. */
 export function fromDocument({ start, written }: Passage, offset: number): number {
   return written === undefined ? offset - start : written.map.unitAt(offset - written.origin) - written.from;
@@ -57,12 +63,13 @@ export function isRecordLanguage(languageId: string): boolean {
 
 /**
  * The passages of a document, in order and disjoint: of records (JSON Lines) every string with at least two words,
- * of any other text its paragraphs, which blank lines separate, without surrounding white space. A passage longer
+ * of any other text its paragraphs, which blank lines separate, without surrounding white space and without what is no
+ * running text in the language (see syntax.ts). A passage longer
  * than about 8,000 characters is cut, at the end of a sentence where possible. Lines that are not JSON have no
  * passages.
  */
 export function passagesOf(text: string, languageId: string): Passage[] {
-  if (!isRecordLanguage(languageId)) return paragraphs(text).flatMap(cutToSize);
+  if (!isRecordLanguage(languageId)) return paragraphs(text, gapsOf(text, languageId)).flatMap(cutToSize);
   return [...lines(text)].flatMap(({ start, end }) => recordPassages(text.slice(start, end), start));
 }
 
@@ -76,15 +83,18 @@ function* lines(text: string): Generator<{ start: number; end: number }> {
   }
 }
 
-function paragraphs(text: string): Passage[] {
+function paragraphs(text: string, gaps: readonly Gap[]): Passage[] {
   const passages: Passage[] = [];
   let open: { start: number; end: number } | undefined;
+  let [next, ofOpen] = [0, 0];
   const close = (): void => {
-    if (open !== undefined) passages.push(plainPassage(text, open.start, open.end));
+    if (open !== undefined) passages.push(plainPassage(text, open.start, open.end, gaps, ofOpen));
     open = undefined;
   };
   for (const { start, end } of lines(text)) {
-    const inside = withoutSpaceAround(text, start, end);
+    while ((gaps[next]?.end ?? Number.POSITIVE_INFINITY) <= start) next += 1;
+    if (open === undefined) ofOpen = next;
+    const inside = readIn(text, { start, end }, gaps, next);
     if (inside.start === inside.end) close();
     else open = { start: open?.start ?? inside.start, end: inside.end };
   }
@@ -107,13 +117,41 @@ export function stringPassage({ value, written, ...place }: JsonString, origin: 
   return passageOf(value, { start: origin + place.start, end: origin + place.end }, written);
 }
 
-/** Reads CRLF as a line break of one character, so that readings do not depend on the system. */
-function plainPassage(document: string, start: number, end: number): Passage {
-  const raw = document.slice(start, end);
+/** The read part of a line, without white space and gaps around it; empty if there is none. `first`: its first gap. */
+function readIn(text: string, line: Gap, gaps: readonly Gap[], first: number): Gap {
+  let { start, end } = withoutSpaceAround(text, line.start, line.end);
+  let at = first;
+  for (let gap = gaps[at]; gap !== undefined && gap.start <= start && start < end; gap = gaps[++at])
+    if (gap.end > start) ({ start } = withoutSpaceAround(text, Math.min(gap.end, end), end));
+  let last = at;
+  while ((gaps[last]?.start ?? Number.POSITIVE_INFINITY) < end) last += 1;
+  for (let gap = gaps[--last]; last >= first && gap !== undefined && gap.end >= end && start < end; gap = gaps[--last])
+    ({ end } = withoutSpaceAround(text, start, Math.max(start, gap.start)));
+  return { start, end: Math.max(start, end) };
+}
+
+/**
+ * A paragraph without its gaps, of which `first` is the first that may be in it. Reads CRLF as a line break of one
+ * character, so that readings do not depend on the system.
+ */
+function plainPassage(document: string, start: number, end: number, gaps: readonly Gap[], first: number): Passage {
   const map = new OffsetMapBuilder();
-  for (let at = raw.indexOf("\r\n"); at >= 0; at = raw.indexOf("\r\n", at + 2)) map.add(at, 2);
-  const written = map.finish();
-  return passageOf(written === undefined ? raw : raw.replaceAll("\r\n", "\n"), { start, end }, written);
+  const parts: string[] = [];
+  let from = start;
+  const take = (to: number): void => {
+    const raw = document.slice(from, to);
+    for (let at = raw.indexOf("\r\n"); at >= 0; at = raw.indexOf("\r\n", at + 2)) map.add(from - start + at, 2);
+    parts.push(raw.replaceAll("\r\n", "\n"));
+  };
+  for (let at = first; (gaps[at]?.start ?? end) < end; at++) {
+    const gap = gaps[at];
+    if (gap === undefined || gap.end <= from) continue;
+    take(gap.start);
+    map.skip(gap.start - start, gap.end - gap.start);
+    from = gap.end;
+  }
+  take(end);
+  return passageOf(parts.join(""), { start, end }, map.finish());
 }
 
 function passageOf(text: string, { start, end }: { start: number; end: number }, map: OffsetMap | undefined): Passage {
@@ -167,7 +205,7 @@ export function partOf(passage: Passage, start: number, end: number): Passage {
   if (start === 0 && end === text.length) return passage;
   return {
     start: toDocument(passage, start),
-    end: toDocument(passage, end),
+    end: endInDocument(passage, end),
     text: text.slice(start, end),
     written: written === undefined ? undefined : { ...written, from: written.from + start },
   };

@@ -5,7 +5,7 @@ import { answerValuesOf, contextOf, valuesWithin } from "./answer-values.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
-import { type Passage, toDocument } from "./passages.ts";
+import { endInDocument, type Passage, toDocument } from "./passages.ts";
 import type { Shown } from "./shown.ts";
 import { isPairMode, type ModeValues, type PairMode, readPairValues, valuesOf } from "./values.ts";
 import { readPairWordValues, wordValuesOf } from "./word-values.ts";
@@ -57,7 +57,7 @@ export function inDocument(passage: Passage, { starts, ends, values, unfamiliar 
   const place = (offset: number): number => toDocument(passage, offset);
   return {
     starts: Array.from(starts, place),
-    ends: Array.from(ends, place),
+    ends: Array.from(ends, (offset) => endInDocument(passage, offset)),
     values: [...values],
     unfamiliar: [...unfamiliar],
   };

@@ -149,14 +149,24 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
   dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
   const largestActivation = (folder: string, id: FeatureId) => stores.largestActivation(folder, id);
-  serveReadings(dispatcher, { documents, reader, details, verdicts, lenses, quarantine, largestActivation });
+  const tellJob: FeatureJobsOptions["tell"] = (type, params) => tell(connection, type, params);
+  serveReadings(dispatcher, {
+    documents,
+    reader,
+    details,
+    verdicts,
+    lenses,
+    quarantine,
+    largestActivation,
+    tell: tellJob,
+  });
   servePairs(dispatcher, { documents, reader, verdicts });
   serveHover(dispatcher, { session, documents, reader, details, problems, verdicts, features });
   serveCodeActions(dispatcher, { session, documents, reader, details, problems });
   serveInspectPair(dispatcher, { lenses, quarantine });
   serveFeatures(dispatcher, { session, stores, lenses, quarantine });
   serveQuestions(dispatcher, { session, stores, lenses, quarantine });
-  const jobs = { session, stores, tell: (type, params) => tell(connection, type, params) } satisfies FeatureJobsOptions;
+  const jobs = { session, stores, tell: tellJob } satisfies FeatureJobsOptions;
   serveFeatureJobs(dispatcher, {
     ...jobs,
     complete: (params, signal) => askEditor(connection, Complete, params, signal),

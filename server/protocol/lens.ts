@@ -102,6 +102,8 @@ export const StrongestTokens = defineRequest(
     limit: z.int().min(1).max(1000),
     /** Leaves out words or tokens at which the probe is known to extrapolate. */
     familiarOnly: z.boolean().default(false),
+    /** Name for the notifications of its progress, in characters of the document; null: none. */
+    job: z.string().max(100).nullable().default(null),
   }),
   z.object({
     version: z.int(),

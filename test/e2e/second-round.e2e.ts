@@ -1,7 +1,7 @@
 /** What a person meets who uses the extension daily: other languages, ablation sets of several runs, runs that come and go. */
 
 import type { Locator } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, inject, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { Session } from "./support/session.ts";
 import type { ColouredWord, Workbench } from "./support/workbench.ts";
 
@@ -52,7 +52,8 @@ describe.skipIf(!inject("ground").ready)("the second round", () => {
     await action("Hide the Colours").click();
     await workbench.coloured((words) => words.length === 0);
     await action("Show Learned Reward").click();
-    await workbench.coloured((words) => has(words, "great"));
+    const words = await workbench.coloured((found) => has(found, "great"));
+    expect(words.filter(({ word }) => word === "section" || word === "great2020")).toEqual([]);
     await workbench.screenshot("latex");
   });
 });

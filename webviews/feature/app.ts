@@ -54,7 +54,7 @@ export class FeatureApp extends LitElement {
     if (this.opened === undefined) return alertOf(this.failure);
     const { detail, ablatedBy } = this.opened;
     return html`<main>
-      <h1>${detail.row.id} <span class="dim title">${detail.explanations[0]?.text ?? ""}</span></h1>
+      <h1>${detail.row.id} <span class="dim title">run ${this.opened?.runName ?? ""} · ${detail.explanations[0]?.text ?? ""}</span></h1>
       ${this.#facts(detail)}
       ${detail.annotatedEarlier ? html`<p class="dim">What people wrote here was written before the run was made again; its dictionary may differ.</p>` : nothing}
       ${this.#tools(detail, ablatedBy)}
@@ -111,7 +111,7 @@ export class FeatureApp extends LitElement {
         <vscode-checkbox label="Show activations as numbers" ?checked=${this.numbers} @change=${this.#toggleNumbers}></vscode-checkbox></div>
       ${examples.map(
         ({ group, examples: own }) =>
-          html`<h3 class="k">${groups[group]}</h3>${own.map((one) => heatText(one, row.maxActivation, signOf(row), this.numbers))}`,
+          html`<h3 class="k">${groups[group]}</h3>${own.map((one) => heatText(one, row.maxActivation, signOf(row), this.numbers, group === "silent"))}`,
       )}`;
   }
 
@@ -216,7 +216,7 @@ const groups: Readonly<Record<FeatureDetail["examples"][number]["group"], string
   q3: "third quarter",
   q2: "second quarter",
   q1: "weakest quarter",
-  silent: "silent: similar words, not active",
+  silent: "similar words on which it is silent (framed); it may be active elsewhere in the text",
 };
 
 /** Features that lower the reward are shaded in the colour of negative values. */

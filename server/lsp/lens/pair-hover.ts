@@ -1,6 +1,6 @@
 /** The hover over a token when two checkpoints are compared. */
 import { learnedAt } from "../../lens/pair-reading.ts";
-import { fromDocument, toDocument } from "../../lens/passages.ts";
+import { endInDocument, fromDocument, toDocument } from "../../lens/passages.ts";
 import type { Shown } from "../../lens/read-passage.ts";
 import { tokenAt } from "../../lens/reading.ts";
 import type { PairMode } from "../../lens/values.ts";
@@ -54,7 +54,7 @@ export async function describePairToken(
     info,
     share,
   });
-  return { start: toDocument(passage, start), end: toDocument(passage, end), value };
+  return { start: toDocument(passage, start), end: endInDocument(passage, end), value };
 }
 
 export interface PairHover {

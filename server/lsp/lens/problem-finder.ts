@@ -1,5 +1,6 @@
 import { DiagnosticSeverity, type DiagnosticSeverity as Severity } from "vscode-languageserver/node";
-import { type Passage, toDocument } from "../../lens/passages.ts";
+import { endInDocument, type Passage, toDocument } from "../../lens/passages.ts";
+import { isolated } from "../../protocol/isolated.ts";
 import type { IgnoredWord, ProblemCode, ProblemData } from "../../protocol/problems.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import { sha256Of } from "../../runs/files.ts";
@@ -29,7 +30,7 @@ export function disagreementsIn(
     const word = passage.text.slice(start, end);
     const judgement = judge({ word, rating, value }, by);
     if (!judgement.isFlagged) return [];
-    const place = { start: toDocument(passage, start), end: toDocument(passage, end) };
+    const place = { start: toDocument(passage, start), end: endInDocument(passage, end) };
     return [{ ...place, word, passage: name, mode: by.mode, rating, judgement }];
   });
 }
@@ -43,7 +44,7 @@ export function isIgnored({ word, passage }: Disagreement, uri: string, ignored:
 }
 
 export function problemMessage({ word, mode, rating, judgement }: Disagreement): string {
-  const shown = `“${oneLine(word.trim(), 60)}”`;
+  const shown = `“${isolated(oneLine(word.trim(), 60))}”`;
   const meant = `${rating > 0 ? "good" : "bad"} (${signed(rating)})`;
   const { value, here } = judgement;
   switch (mode) {

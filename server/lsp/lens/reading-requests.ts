@@ -6,6 +6,7 @@ import { displayLimit, pairLimit } from "../../lens/values.ts";
 import { UnreadableTextError } from "../../models/tokenizer.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
 import type { WireFailure } from "../../protocol/failure.ts";
+import { JobProgress } from "../../protocol/job-progress.ts";
 import {
   CompareCompletions,
   DescribeToken,
@@ -39,12 +40,14 @@ export interface ReadingRequestsOptions {
   readonly quarantine: Quarantine;
   /** A feature's largest activation in its run's texts; undefined if the run has no feature store. */
   readonly largestActivation: (runFolder: string, id: FeatureId) => Promise<number | undefined>;
+  /** Notifies the editor of a request's progress. */
+  readonly tell: (type: typeof JobProgress, params: ParamsOf<typeof JobProgress>) => void;
 }
 
 /** Serves the readings for overlays and for lists of tokens. */
 export function serveReadings(
   dispatcher: Dispatcher,
-  { documents, reader, details, verdicts, lenses, quarantine, largestActivation }: ReadingRequestsOptions,
+  { documents, reader, details, verdicts, lenses, quarantine, largestActivation, tell }: ReadingRequestsOptions,
 ): void {
   dispatcher.request(ReadTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
@@ -61,7 +64,12 @@ export function serveReadings(
 
   dispatcher.request(StrongestTokens, async (asked, { signal }) => {
     const reading = await reader.begin(documents.at(asked.uri, asked.version), signal);
-    return strongestTokens(reader, reading, asked);
+    const { job } = asked;
+    const total = reading.snapshot.text.length;
+    const onProgress = (done: number): void => {
+      if (job !== null) tell(JobProgress, { job, done, total, message: `${Math.floor((100 * done) / total)} %` });
+    };
+    return strongestTokens(reader, reading, asked, throttled(onProgress));
   });
 
   dispatcher.request(CompareCompletions, async (question, { signal }) => {
@@ -79,6 +87,17 @@ export function serveReadings(
     requireRun(reading, "What is behind a token's number");
     return details.describe(reading, { ...question, withBase: reading.lens.info.hasBase });
   });
+}
+
+/** Calls at most ten times a second. */
+function throttled(call: (value: number) => void): (value: number) => void {
+  let lastMs = performance.now();
+  return (value) => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < 100) return;
+    lastMs = nowMs;
+    call(value);
+  };
 }
 
 /** No requested passage can be read. */
@@ -147,6 +166,7 @@ async function strongestTokens(
   reader: PassageReader,
   reading: DocumentReading,
   asked: ParamsOf<typeof StrongestTokens>,
+  onProgress: (charactersDone: number) => void,
 ): Promise<ResultOf<typeof StrongestTokens>> {
   const { version, limit, familiarOnly } = asked;
   requireOffered(reading, asked.mode, asked.ablation);
@@ -158,6 +178,7 @@ async function strongestTokens(
     if (read >= MAX_TOKENS_AT_ONCE) complete = false;
     if (!complete) break;
     const one = await readOne(reader, reading, passage, asked);
+    onProgress(passage.end);
     if ("failure" in one) continue;
     const { starts, ends, values } = one.tokens;
     read += one.read;

@@ -1,7 +1,7 @@
 import { knownError } from "../../common/system-errors.ts";
 import { contextOf, spanWithin } from "../../lens/answer-values.ts";
 import { learnedAt } from "../../lens/pair-reading.ts";
-import { fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
+import { endInDocument, fromDocument, type Passage, toDocument } from "../../lens/passages.ts";
 import { type Reading, type ShownPart, tokenAt } from "../../lens/reading.ts";
 import { type TokenSpan, tokenSpan, wordAt, wordSpans } from "../../lens/words.ts";
 import type { AblationSet, FeatureId } from "../../protocol/ablation.ts";
@@ -67,7 +67,7 @@ export class TokenDetails {
       lens.info.hasBase ? await this.#ofBase(() => this.#learnedAt(reading, located, span, ablation)) : absent,
     ];
     const detail = lens.explain(text, read, span, features, base.found);
-    const [start, end] = [toDocument(passage, detail.start - from), toDocument(passage, detail.end - from)];
+    const [start, end] = [toDocument(passage, detail.start - from), endInDocument(passage, detail.end - from)];
     const fitted = lens.explainFitted(read, word, features);
     const explained = await this.#explained(reading, [detail.contributions, fitted?.contributions ?? []]);
     return {
@@ -134,8 +134,8 @@ export class TokenDetails {
     const learned = learnedAt(read, text, own, reading.lens.ratings(text));
     const { word } = learned;
     if (word === null) return learned;
-    const place = (offset: number): number => toDocument(passage, offset - at);
-    return { ...learned, word: { ...word, start: place(word.start), end: place(word.end) } };
+    const start = toDocument(passage, word.start - at);
+    return { ...learned, word: { ...word, start, end: endInDocument(passage, word.end - at) } };
   }
 
   /** Reads from the base model. If it cannot be loaded, returns why, so that the rest can still be described. */

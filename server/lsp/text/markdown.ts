@@ -1,4 +1,5 @@
 import { replaceActing } from "../../common/untrusted-text.ts";
+import { isolated } from "../../protocol/isolated.ts";
 
 /**
  * Safe Markdown. Whatever comes from a model, a data set or a person is rendered as text: it cannot become a link, a
@@ -17,7 +18,7 @@ export function plain(text: string, most = MOST_UNITS): string {
 export function quoted(text: string, most = 80): string {
   const [, before = "", inner = "", after = ""] = /^(\s*)(.*?)(\s*)$/su.exec(text) ?? [];
   const shown = `${before.replaceAll(" ", "␣")}${inner}${after.replaceAll(" ", "␣")}`;
-  return `“${plain(shown, most)}”`;
+  return `“${isolated(plain(shown, most))}”`;
 }
 
 /** Like `plain`, but for places that show plain text, such as a problem's message. */

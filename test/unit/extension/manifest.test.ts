@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { toolName } from "../../../extension/chat-tools.ts";
 import { commands } from "../../../extension/commands.ts";
+import { HOW_TO_READ } from "../../../extension/feature-commands.ts";
 import { hues, steps } from "../../../extension/overlay/scale.ts";
 import { settings } from "../../../extension/settings.ts";
 import {
@@ -122,10 +123,11 @@ describe("the palette", () => {
     editorLangId: "markdown",
     resourceExtname: ".jsonl",
   };
+  const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
-  const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun"];
+  const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun", ...ofHouse];
   const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
-  const ofRuns = ["showCurves", "openRunLog", "openRunExperiment"];
+  const ofRuns = ["showCurves", "openRunLog", "openRunExperiment", "revealRun"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 
@@ -159,7 +161,9 @@ describe("the palette", () => {
   it("offers nothing about what is known not to be there", () => {
     const none = { "lfpLens.noRun": true, "lfpLens.noCurves": true };
     const noWork = { "lfpLens.noActiveRun": true, "lfpLens.noResumableRun": true };
-    expect(offeredIn({ ...atFirst, ...none, ...noWork })).toEqual(without(...ofRuns, "cancelRun", "resumeRun"));
+    expect(offeredIn({ ...atFirst, ...none, ...noWork })).toEqual(
+      without(...ofRuns, ...ofHouse, "cancelRun", "resumeRun"),
+    );
     expect(offeredIn({ ...atFirst, "lfpLens.nothingAblated": true })).toEqual(
       without("openAblation", "compareCompletions"),
     );
@@ -279,6 +283,16 @@ describe("tools for chat", () => {
     const tools = contributes.languageModelTools;
     expect(tools.map(({ name }) => name)).toEqual(QuestionName.options.map(toolName));
     expect(new Set(tools.map(({ toolReferenceName }) => toolReferenceName)).size).toBe(tools.length);
+  });
+});
+
+describe("the page that hovers point to", () => {
+  it("has the heading that it is opened at, as Markdown's preview names it", async () => {
+    const guide = await readFile(join(root, "docs", "editor.md"), "utf8");
+    const headings = [...guide.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title.toLowerCase().replaceAll(" ", "-"),
+    );
+    expect(headings).toContain(HOW_TO_READ);
   });
 });
 

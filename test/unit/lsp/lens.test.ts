@@ -6,6 +6,7 @@ import { CancellationTokenSource } from "vscode-languageserver/node";
 import { z } from "zod";
 import { loadProbe, saveFamiliarity } from "../../../server/probe/format.ts";
 import { MeasureAblation } from "../../../server/protocol/features.ts";
+import { JobProgress } from "../../../server/protocol/job-progress.ts";
 import { CompareCompletions, DescribeToken, ReadTokens, StrongestTokens } from "../../../server/protocol/lens.ts";
 import {
   AblationChanged,
@@ -176,6 +177,18 @@ test("incremental edits, in any order that LSP allows, give the text that the ed
   expect(passages.map(({ start, end }) => [start, end])).toEqual([[0, after.length]]);
   const { tokens } = await client.ask(StrongestTokens, { ...all, mode: { kind: "true" }, version: 3, limit: 2 });
   expect(tokens.map((token) => token.text)).toEqual([" great", " good"]);
+});
+
+test("a long list of the strongest words tells how far it is", async () => {
+  const client = await start();
+  const long = "It was great, and then it was awful.\n\n".repeat(3000);
+  await client.open(uri, long);
+  const asking = client.ask(StrongestTokens, { ...all, mode: implicit, limit: 5, job: "list" });
+  const { done, total, message } = await client.heard(JobProgress, ({ job }) => job === "list");
+  expect(total).toBe(long.length);
+  expect(done).toBeGreaterThan(0);
+  expect(message).toBe(`${Math.floor((100 * done) / total)} %`);
+  expect((await asking).complete).toBe(true);
 });
 
 test("a question that is taken back is answered within 100 ms, in the middle of a long document", async () => {
