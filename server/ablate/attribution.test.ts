@@ -11,6 +11,7 @@ import { forward, logitsOf } from "../models/model.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { layOut } from "../tuning/completion-batch.ts";
+import { episodesOf, PairScorer, type TokenPair } from "../tuning/pair-batch.ts";
 import { Attributor, type Objective } from "./attribution.ts";
 import { type AblatedDictionary, AblationEdit } from "./edit.ts";
 
@@ -56,6 +57,7 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
     objectives = {
       reward: { kind: "reward", values: Float32Array.from(oracle.values) },
       logRatio: { kind: "logRatio", base },
+      margin: { kind: "margin" },
     };
     for (const { layer, encoder, encoderBias, decoder } of oracle.dictionaries) {
       const [D, F] = [model.config.width, encoder.length];
@@ -152,6 +154,55 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
       }
     }
     await program.dispose();
+    await edit.dispose();
+  });
+
+  it("of the margin is the slope of a pair's margin, half of it in each answer", async () => {
+    const pairs = [0, 2].map((at): TokenPair => {
+      const answer = (row: number) => ({
+        prompt: Int32Array.from(oracle.prompts[at] ?? []),
+        answer: Int32Array.from(oracle.completions[row] ?? []),
+      });
+      return { chosen: answer(at), rejected: answer(at + 1) };
+    });
+    const attributor = await Attributor.create({ ...options("margin"), temperature: 1 });
+    const signs = Float32Array.of(1, -1, 1, -1);
+    await attributor.add({ ...layOut(pairs.flatMap(episodesOf), shape), signs });
+    const { dictionaries: attributed, objective, completions } = attributor.result();
+    await attributor.dispose();
+    expect(completions).toBe(4);
+    const edit = await AblationEdit.create(device, dictionaries);
+    const { frozenStores, liveStores, mlpOutput: editMlpOutput } = edit;
+    const scorer = await PairScorer.create(device, model, {
+      ...shape,
+      pairs: 2,
+      frozen: true,
+      edit: { frozenStores, liveStores, editMlpOutput },
+    });
+    const marginOfPairs = async (): Promise<number> => {
+      const scores = await scorer.score(pairs);
+      return scores.reduce((sum, { chosen, rejected }) => sum + chosen - rejected, 0) / pairs.length;
+    };
+    expectClose("objective", [2 * objective], [await marginOfPairs()], { absolute: 1e-4, relative: 1e-5 });
+    const eps = 0.005;
+    for (const { name, features } of dictionaries) {
+      for (const feature of [0, 1, features - 1]) {
+        const sides: number[] = [];
+        for (const sign of [1, -1]) {
+          const strength = new Float32Array(features);
+          strength[feature] = -sign * eps;
+          await edit.set(new Map([[name, { strength, level: new Float32Array(features), reconstruct: false }]]));
+          sides.push(await marginOfPairs());
+        }
+        const [up = 0, down = 0] = sides;
+        const slope = (up - down) / (2 * eps);
+        expectClose(`${name} ${feature}`, [2 * (attributed.get(name)?.score[feature] ?? Number.NaN)], [slope], {
+          absolute: 4e-4,
+          relative: 5e-3,
+        });
+      }
+    }
+    await scorer.dispose();
     await edit.dispose();
   });
 

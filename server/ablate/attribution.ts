@@ -34,7 +34,12 @@ export type Objective =
    * The log-ratio of the sampled tokens would not do: the expectation of its gradient over the samples is zero, so
    * that gradient is noise. The base model's store must have names of its own.
    */
-  | { readonly kind: "logRatio"; readonly base: Model };
+  | { readonly kind: "logRatio"; readonly base: Model }
+  /**
+   * ±log p of the answer's own tokens, + for a pair's chosen answer and - for its rejected one: a pair's two rows add
+   * up to its margin, but for the reference's part, which no activation of this model changes.
+   */
+  | { readonly kind: "margin" };
 
 export interface AttributionOptions {
   readonly device: Device;
@@ -59,6 +64,10 @@ export interface CompletionRows {
   readonly keyBias: Float32Array;
   /** [R, N]: 1 where a completion has a token. */
   readonly mask: Float32Array;
+  /** The completions' tokens, [R, N]; the objective `margin` reads them. */
+  readonly targets?: Int32Array;
+  /** [R]: 1 for a chosen answer, -1 for a rejected one. */
+  readonly signs?: Float32Array;
 }
 
 /** Attribution of one dictionary's features, [F] each. */
@@ -166,7 +175,7 @@ export class Attributor {
   }
 
   /** Rows beyond the batch have no token, so they add nothing. */
-  #inputs(batch: CompletionRows, start: number, count: number) {
+  #inputs(batch: CompletionRows, start: number, count: number): Record<string, Values> & { real: Float32Array } {
     const { promptPlaces: P, completionPlaces: N } = this.#options.shape;
     const [M, T] = [this.#rows, P + N - 1];
     const ids = new Int32Array(M * T);
@@ -184,7 +193,13 @@ export class Attributor {
       const isReal = place < P ? keyBias[at] === 0 : mask[row * N + place - P + 1] === 1;
       real[at] = Number(isReal);
     }
-    return { ids, positions, keyBias, mask, real };
+    const common = { ids, positions, keyBias, mask, real };
+    if (this.#options.objective.kind !== "margin") return common;
+    const targets = new Int32Array(M * N);
+    const signs = new Float32Array(M);
+    targets.set(batch.targets?.subarray(start * N, (start + count) * N) ?? []);
+    signs.set(batch.signs?.subarray(start, start + count) ?? []);
+    return { ...common, targets, signs };
   }
 
   #sumUp(results: Readonly<Record<string, Values>>, completions: number, tokens: number): void {
@@ -234,7 +249,7 @@ function outputsOf({ model, objective, dictionaries, shape, temperature }: Attri
   const { hidden, layers } = forward(model, { shape: [M, T], maskKeys: true });
   const predicting = (states: Node): Node =>
     ops.affine(ops.reshape(ops.slice(states, 1, P - 1, T), [M * N, -1]), 1 / temperature);
-  const places = placesOf(objective, { model, predicting, hidden, shape: [M, T] });
+  const places = placesOf(objective, { model, predicting, hidden, shape: [M, T], places: [M, N] });
   const J = ops.sum(ops.mul(ops.reshape(places, [M, N]), ops.input("mask", [M, N])));
   const studied = [...new Set(dictionaries.map(({ layer }) => layer))];
   const read = studied.map((layer) => {
@@ -278,6 +293,7 @@ interface ObjectiveContext {
   /** The tuned model's hidden states, [M, T, D]. */
   readonly hidden: Node;
   readonly shape: readonly [M: number, T: number];
+  readonly places: readonly [M: number, N: number];
   /** [M, T, D] -> the states that predict the completions' tokens, divided by the temperature, [M * N, D]. */
   readonly predicting: (states: Node) => Node;
 }
@@ -289,6 +305,8 @@ function placesOf(objective: Objective, context: ObjectiveContext): Node {
       return rewardPlaces(context);
     case "logRatio":
       return logRatioPlaces(objective.base, context);
+    case "margin":
+      return marginPlaces(context);
     default:
       objective satisfies never;
       throw new TypeError("unknown objective");
@@ -298,6 +316,12 @@ function placesOf(objective: Objective, context: ObjectiveContext): Node {
 function rewardPlaces({ model, hidden, predicting }: ObjectiveContext): Node {
   const probs = ops.softmax(logitsOf(model, predicting(hidden)));
   return ops.reshape(ops.matmul(probs, ops.state(valuesName, [model.config.vocabSize, 1])), [-1]);
+}
+
+function marginPlaces({ model, hidden, predicting, places: [M, N] }: ObjectiveContext): Node {
+  const targets = ops.input("targets", [M * N], "i32");
+  const logProbs = ops.gatherLogProbs(logitsOf(model, predicting(hidden)), targets);
+  return ops.reshape(ops.mul(ops.reshape(logProbs, [M, N]), ops.input("signs", [M, 1])), [M * N]);
 }
 
 function logRatioPlaces(base: Model, { model, hidden, predicting, shape }: ObjectiveContext): Node {

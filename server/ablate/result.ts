@@ -17,7 +17,10 @@ const conditionResult = z.object({
   draw: z.int().nullable(),
   /** Ids of the features that were changed. */
   features: z.array(z.string()),
+  /** The measured effect: a mean reward, or of a run on pairs the margin. */
   reward: measured,
+  /** What follows from the effect unit by unit, such as the share of pairs with a margin above zero. */
+  derived: z.record(z.string(), measured).optional(),
   /** Loss in nats a token; null if it was not measured. */
   loss: measured.nullable(),
   /** The probe's output at positive words minus that at negative ones; null if it was not measured. */
@@ -26,6 +29,8 @@ const conditionResult = z.object({
 export type ConditionResult = z.infer<typeof conditionResult>;
 
 export const ablationResult = z.object({
+  /** What the effect is; absent for rewards. */
+  measure: z.enum(["margin"]).optional(),
   features: z.array(z.object({ id: z.string(), factor: z.number() })),
   prompts: z.int(),
   /** Number of completions of every prompt under the set itself; a control may have fewer. */
@@ -63,7 +68,7 @@ export const ablationResult = z.object({
 });
 export type AblationResult = z.infer<typeof ablationResult>;
 
-/** Rewards by completion, one a prompt each; undefined where that completion was not sampled under the condition. */
+/** Effects by completion, one a prompt (or pair) each; undefined where that completion was not sampled under the condition. */
 export type Rewards = readonly (readonly number[] | undefined)[];
 
 /** Measurements under one condition, in the same order for all. */
@@ -82,14 +87,45 @@ export interface SummaryOptions extends Pick<AblationResult, "features" | "seed"
   readonly idOf: (dictionary: string, feature: number) => string;
   /** Rewards of the base model, unchanged and with the features changed. */
   readonly base?: Readonly<Record<"none" | "this", Rewards>>;
+  readonly effect?: EffectFacts;
+}
+
+/** What is known of an effect that is not a reward, one a prompt. */
+export interface EffectFacts {
+  readonly measure: NonNullable<AblationResult["measure"]>;
+  /** The prompt of each unit: intervals are over prompts, of which each counts by the mean of its units. */
+  readonly groups: readonly string[];
+  readonly derived: Readonly<Record<string, (value: number) => number>>;
 }
 
 /** Summarises all conditions as levels and paired changes; the first condition is the unchanged model. */
-export function summarise(samples: readonly Samples[], { features, seed, idOf, base }: SummaryOptions): AblationResult {
+export function summarise(measurements: readonly Samples[], options: SummaryOptions): AblationResult {
+  const { features, seed, idOf, effect } = options;
+  const byPrompt = (rewards: Rewards): Rewards =>
+    effect === undefined ? rewards : rewards.map((one) => one && groupMeans(one, effect.groups));
+  const samples = measurements.map((one): Samples => ({ ...one, rewards: byPrompt(one.rewards) }));
+  const base = options.base && { none: byPrompt(options.base.none), this: byPrompt(options.base.this) };
   const [none] = samples;
   invariant(none !== undefined, "an ablation without its unchanged model was summarised");
   const own = samples.find(({ condition }) => condition.kind === "this");
-  const conditions = samples.map((one): ConditionResult => {
+  const derivedOf = (at: number): Pick<ConditionResult, "derived"> => {
+    if (effect === undefined) return {};
+    const of = (rewards: Rewards | undefined, value: (one: number) => number): Rewards =>
+      byPrompt((rewards ?? []).map((one) => one?.map(value)));
+    const [first, own] = [measurements[0]?.rewards, measurements[at]?.rewards];
+    return {
+      derived: Object.fromEntries(
+        Object.entries(effect.derived).map(([name, value]) => [
+          name,
+          {
+            level: levelOf(levelsOf(of(own, value))),
+            change: at === 0 ? null : levelOf(changesOf(of(own, value), of(first, value))),
+          },
+        ]),
+      ),
+    };
+  };
+  const conditions = samples.map((one, at): ConditionResult => {
     const isNone = one === none;
     return {
       kind: one.condition.kind,
@@ -99,11 +135,13 @@ export function summarise(samples: readonly Samples[], { features, seed, idOf, b
         level: levelOf(levelsOf(one.rewards)),
         change: isNone ? null : levelOf(changesOf(one.rewards, none.rewards)),
       },
+      ...derivedOf(at),
       loss: measuredOf(one.losses, isNone ? undefined : none.losses),
       probe: measuredOf(one.separations, isNone ? undefined : none.separations),
     };
   });
   return {
+    ...(effect === undefined ? {} : { measure: effect.measure }),
     features,
     seed,
     prompts: levelsOf(none.rewards).length,
@@ -184,6 +222,18 @@ function changesOf(rewards: Rewards, from: Rewards): number[] {
 function meanOf(lists: readonly (readonly number[])[]): number[] {
   const [first = []] = lists;
   return first.map((_, at) => lists.reduce((sum, list) => sum + (list[at] ?? 0), 0) / lists.length);
+}
+
+/** Mean of the values of each group, in the order in which the groups appear. */
+function groupMeans(values: readonly number[], groups: readonly string[]): number[] {
+  const found = new Map<string, number[]>();
+  for (const [at, value] of values.entries()) {
+    const group = groups[at] ?? "";
+    const known = found.get(group);
+    if (known === undefined) found.set(group, [value]);
+    else known.push(value);
+  }
+  return [...found.values()].map((own) => own.reduce((sum, value) => sum + value, 0) / own.length);
 }
 
 /** Null for no values. */

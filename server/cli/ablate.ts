@@ -8,6 +8,7 @@ import { ablateRun } from "../pipeline/finished/ablate-run.ts";
 import { dictionariesIn } from "../pipeline/finished/run-identity.ts";
 import { rankInWords } from "../pipeline/report/ablation-finding.ts";
 import { rewardColumns, rewardRows } from "../pipeline/report/ablation-section.ts";
+import { derivedNames, effectWords } from "../pipeline/report/ablation-words.ts";
 import { AblationSet, parseFeatureId, type RunIdentity } from "../protocol/ablation.ts";
 import { asColumns, shown } from "../questions/feature-text.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
@@ -112,16 +113,21 @@ function asText(result: AblationResult): string {
   const { features, prompts, completions, texts, triples, conditions, random, withoutRandom } = result;
   const cells = (values: readonly (string | number | null)[]): string[] =>
     values.map((value) => (typeof value === "string" ? value : shown(value)));
-  const reward = asColumns(
-    rewardColumns.map((name) => name),
-    rewardRows(result).map(cells),
-  );
+  const reward = asColumns(rewardColumns(result), rewardRows(result).map(cells));
+  const { effect } = effectWords(result);
   const own = conditions.find(({ kind }) => kind === "this");
   const [loss, probe] = [own?.loss?.change, own?.probe?.change];
   const rank = random === null ? undefined : rankInWords(random);
   const beside = [
-    ...(rank === undefined ? [] : [`Among the random sets the change of the reward is ${rank}.`]),
+    ...(rank === undefined ? [] : [`Among the random sets the change of ${effect} is ${rank}.`]),
     ...(withoutRandom === undefined ? [] : [`Not compared with random features: ${withoutRandom}.`]),
+    ...Object.entries(own?.derived ?? {}).flatMap(([name, { change }]) =>
+      change === null
+        ? []
+        : [
+            `Change of the ${derivedNames[name] ?? name}: ${shown(change.mean)} (${shown(change.low)} to ${shown(change.high)}).`,
+          ],
+    ),
     ...(loss === null || loss === undefined
       ? []
       : [

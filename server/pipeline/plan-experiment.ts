@@ -2,7 +2,7 @@
 
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { isPairTask } from "../tasks/tasks.ts";
-import { checkFeedback, editSettingsOf, rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
+import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
 import { feedbackInputs, findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
@@ -53,7 +53,7 @@ async function planWords(experiment: Experiment, options: PlanOptions): Promise<
   });
   const { triples, base, tunedFeatures, probe, logRatios, fitted } = planProbe(planned, autoencoders);
   const examples = planExamples(planned, autoencoders, probe);
-  const explain = planExplain(planned, examples, taskSettingsOf(experiment));
+  const explain = planExplain(planned, examples);
   const attribute = planAttribute(planned, { saes: autoencoders, examples });
   const made = { saes: autoencoders, triples, collected: tunedFeatures, probe, examples, explain, attribute };
   const ablate = planAblate(planned, made);

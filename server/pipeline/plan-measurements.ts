@@ -9,22 +9,17 @@ import { attributeStage, installAttributions } from "./stages/attribute.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
 import { examplesStage, installFeatures } from "./stages/examples.ts";
-import { type ExplainSettings, explainStage, installExplanations } from "./stages/explain.ts";
+import { explainStage, installExplanations } from "./stages/explain.ts";
 import { learnedStage } from "./stages/learned.ts";
 import { logRatioStage } from "./stages/log-ratio.ts";
 import { fittedStage, probeStage } from "./stages/probe.ts";
 import { triplesStage } from "./stages/triples.ts";
 
-/** `task` has the settings of the task, which enter the key. */
-export function planExplain(
-  { experiment }: Planned,
-  examples: PlannedStage,
-  task: Pick<ExplainSettings, "task" | "reward">,
-): PlannedStage {
+export function planExplain({ experiment }: Planned, examples: PlannedStage): PlannedStage {
   return planStage({
     id: "explain",
     stage: explainStage,
-    settings: { ...task, ...experiment.explain, seed: experiment.seed },
+    settings: { ...taskSettingsOf(experiment), ...experiment.explain, seed: experiment.seed },
     inputs: { examples },
     install: installExplanations,
   });

@@ -1,16 +1,20 @@
 /** Plans the stages of a run on pairs of answers: the settings and inputs of each. */
-import { readConfig } from "../models/config.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PreferenceSettings } from "../tuning/preference-settings.ts";
-import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
-import { type Experiment, preferenceOfTuning, tuningOf } from "./experiment/schema.ts";
+import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { planClassify, planContrasts } from "./plan-classify.ts";
 import { findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
-import { type Planned, planAutoencoders, planExamples, planExplain } from "./plan-measurements.ts";
+import { type Planned, planAutoencoders, planExamples } from "./plan-measurements.ts";
+import { preferenceFor } from "./preference-for.ts";
 import { factsOf } from "./report/about.ts";
+import { installAblations } from "./stages/ablate.ts";
+import { ablatePairsStage } from "./stages/ablate-pairs.ts";
+import { installAttributions } from "./stages/attribute.ts";
+import { attributePairsStage } from "./stages/attribute-pairs.ts";
 import { divergenceStage } from "./stages/divergence.ts";
 import { evaluatePairsStage } from "./stages/evaluate-pairs.ts";
+import { explainPairsStage, installExplanations } from "./stages/explain.ts";
 import { type PairReportInput, reportPairsStage } from "./stages/report-pairs.ts";
 import { similarityStage } from "./stages/similarity.ts";
 import { tunePairsStage } from "./stages/tune-pairs.ts";
@@ -21,7 +25,7 @@ export type PairExperiment = Experiment & { readonly task: PairTask };
 /** The stages of an experiment on pairs, in order. Throws what `planExperiment` throws. */
 export async function planPreferences(experiment: PairExperiment, options: PlanOptions): Promise<PlannedStage[]> {
   const { model, given } = await findModels(experiment, options);
-  const preference = await preferenceFor(experiment, model);
+  const preference = await preferenceFor(experiment, model.path);
   const texts = await planPreparePairs(experiment, model, preference.tokens, options);
   const tuned = given ?? planTune(experiment, model, texts);
   const evaluate = planEvaluate(experiment, preference, { model, tuned, texts });
@@ -32,7 +36,7 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
     inputs: { model, tuned },
     publishAs: ".",
   });
-  const planned: Planned = { experiment, model, tuned, texts, feedback: {}, divergence };
+  const planned = { experiment, model, tuned, texts, feedback: {}, divergence };
   const autoencoders = planAutoencoders(planned);
   const similarity = planStage({
     id: "similarity",
@@ -43,10 +47,20 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
   const contrasts = await planContrasts(experiment, texts, options);
   const classified = planClassify(planned, { saes: autoencoders, contrasts });
   const { probe, tunedFeatures: features } = classified;
-  const examples = planExamples(planned, autoencoders, probe);
-  const { task } = experiment;
-  const explain = planExplain(planned, examples, { task, reward: rewardSettingsOf(experiment) });
-  const found = { texts, evaluate, divergence, autoencoders, similarity, contrasts, features, probe };
+  const studied = planStudy(planned, preference, { saes: autoencoders, probe });
+  const { explain, ablate } = studied;
+  const found = {
+    texts,
+    evaluate,
+    divergence,
+    autoencoders,
+    similarity,
+    contrasts,
+    features,
+    probe,
+    explain,
+    ablate,
+  };
   const report = planReport(experiment, options.run, found);
   const tune = "stage" in tuned ? [tuned] : [];
   return [
@@ -58,10 +72,60 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
     similarity,
     contrasts,
     ...classified.stages,
-    examples,
-    explain,
+    ...studied.stages,
     report,
   ];
+}
+
+/** What the features are active on and mean, which of them carry the learned preference, and what is lost without them. */
+function planStudy(
+  planned: Planned & { readonly experiment: PairExperiment },
+  preference: PreferenceSettings,
+  { saes, probe }: Readonly<Record<"saes" | "probe", PlannedStage>>,
+) {
+  const { experiment, model, tuned, texts } = planned;
+  const { seed, task, text, sae } = experiment;
+  const examples = planExamples(planned, saes, probe);
+  const explain = planStage({
+    id: "explain",
+    stage: explainPairsStage,
+    settings: { task, ...experiment.explain, seed },
+    inputs: { examples, texts },
+    install: installExplanations,
+  });
+  const pairsAtOnce = pairsAtOnceOf(experiment);
+  const attribute = planStage({
+    id: "attribute",
+    stage: attributePairsStage,
+    settings: { preference, pairs: experiment.attribute.prompts, pairsAtOnce },
+    inputs: { model, tuned, texts, saes, examples },
+    install: installAttributions,
+  });
+  const { prompts: pairs, ...sets } = experiment.ablate;
+  const { contextLength } = sae;
+  const ablate = planStage({
+    id: "ablate",
+    stage: ablatePairsStage,
+    // Nothing is sampled: more completions would be the same.
+    settings: {
+      ...sets,
+      completions: 1,
+      pairs,
+      preference,
+      prependBos: text.prependBos,
+      contextLength,
+      pairsAtOnce,
+      seed,
+    },
+    inputs: { model, tuned, texts, saes, examples, explain, attribute },
+    install: installAblations,
+  });
+  return { explain, ablate, stages: [examples, explain, attribute, ablate] };
+}
+
+/** A pair is two completions. */
+function pairsAtOnceOf({ sampling }: PairExperiment): number {
+  return Math.max(1, Math.floor(sampling.scoredRows / 2));
 }
 
 function planTune(experiment: PairExperiment, model: OutsideInput, texts: PlannedStage): PlannedStage | OutsideInput {
@@ -78,21 +142,12 @@ function planTune(experiment: PairExperiment, model: OutsideInput, texts: Planne
   });
 }
 
-/** How pairs are scored; of a model that was tuned elsewhere, as many tokens as the model's context holds. */
-async function preferenceFor(experiment: PairExperiment, { path }: OutsideInput): Promise<PreferenceSettings> {
-  const preference = preferenceOfTuning(experiment);
-  if (tuningOf(experiment) !== undefined) return preference;
-  const { config } = await readConfig(path);
-  const maxTokens = Math.min(preference.tokens.maxTokens, config.contextLength);
-  return { ...preference, tokens: { ...preference.tokens, maxTokens } };
-}
-
 function planEvaluate(
   experiment: PairExperiment,
   preference: PreferenceSettings,
   inputs: Pick<Planned, "model" | "tuned" | "texts">,
 ): PlannedStage {
-  const { evaluate, sampling } = experiment;
+  const { evaluate } = experiment;
   return planStage({
     id: "evaluate",
     stage: evaluatePairsStage,
@@ -100,8 +155,7 @@ function planEvaluate(
       preference,
       isTuned: tuningOf(experiment) !== undefined,
       pairs: evaluate.prompts,
-      // A pair is two completions.
-      pairsAtOnce: Math.max(1, Math.floor(sampling.scoredRows / 2)),
+      pairsAtOnce: pairsAtOnceOf(experiment),
     },
     inputs,
   });
@@ -115,7 +169,7 @@ function planReport(
   return planStage({
     id: "report",
     stage: reportPairsStage,
-    settings: { run, seed: experiment.seed, about: factsOf(experiment) },
+    settings: { run, seed: experiment.seed, task: experiment.task, about: factsOf(experiment) },
     inputs,
     publishAs: ".",
   });

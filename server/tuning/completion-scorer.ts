@@ -6,7 +6,7 @@ import { invariant } from "../common/errors.ts";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { forward, logitsOf, type Model, storesOf } from "../models/model.ts";
+import { type ForwardOptions, forward, logitsOf, type Model, storesOf } from "../models/model.ts";
 import type { ValueHead } from "../models/value-head.ts";
 import { type BatchShape, type CompletionBatch, modelInputs, rowsOf } from "./completion-batch.ts";
 import { entropyOf } from "./ppo-loss.ts";
@@ -107,8 +107,9 @@ export function completionStates(
   model: Pick<Model, "config" | "weights">,
   R: number,
   { promptPlaces: P, completionPlaces: N }: BatchShape,
+  edit: Pick<ForwardOptions, "editMlpOutput"> = {},
 ): Node {
-  const { hidden } = forward(model, { shape: [R, P + N - 1], maskKeys: true });
+  const { hidden } = forward(model, { shape: [R, P + N - 1], maskKeys: true, ...edit });
   return ops.reshape(ops.slice(hidden, 1, P - 1, P + N - 1), [R * N, -1]);
 }
 

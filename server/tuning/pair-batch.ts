@@ -2,10 +2,10 @@
  * Pairs of answers as model inputs of one static shape. Letters: P pairs, so that there are 2 P rows, chosen answers before rejected ones; see
  * completion-batch.ts for the others.
  */
-import type { Device, Program } from "../engine/device.ts";
+import type { Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { logitsOf, type Model, storesOf } from "../models/model.ts";
+import { type ForwardOptions, logitsOf, type Model, storesOf } from "../models/model.ts";
 import { type BatchShape, type Episode, layOut, modelInputs } from "./completion-batch.ts";
 import { completionStates } from "./completion-scorer.ts";
 import type { OfPairs } from "./dpo-loss.ts";
@@ -47,10 +47,15 @@ export function pairInputs(pairs: readonly TokenPair[], shape: BatchShape): Reco
 }
 
 /** log p, summed over each answer's tokens, [P] each. */
-export function pairLogProbs(model: Pick<Model, "config" | "weights">, pairs: number, shape: BatchShape): OfPairs {
+export function pairLogProbs(
+  model: Pick<Model, "config" | "weights">,
+  pairs: number,
+  shape: BatchShape,
+  edit: Pick<ForwardOptions, "editMlpOutput"> = {},
+): OfPairs {
   const N = shape.completionPlaces;
   const rows = 2 * pairs;
-  const logits = logitsOf(model, completionStates(model, rows, shape));
+  const logits = logitsOf(model, completionStates(model, rows, shape, edit));
   const logProbs = ops.gatherLogProbs(logits, ops.input("targets", [rows * N], "i32"));
   const masked = ops.mul(logProbs, ops.input("mask", [rows * N]));
   return halves(ops.sum(ops.reshape(masked, [rows, N]), { axes: [1] }), pairs);
@@ -59,6 +64,20 @@ export function pairLogProbs(model: Pick<Model, "config" | "weights">, pairs: nu
 /** [2 P] -> the first half and the second. */
 export function halves(values: Node, pairs: number): OfPairs {
   return { chosen: ops.slice(values, 0, 0, pairs), rejected: ops.slice(values, 0, pairs, 2 * pairs) };
+}
+
+/** A change of a model's MLP outputs, with the stores that it reads. */
+export interface ModelEdit extends Required<Pick<ForwardOptions, "editMlpOutput">> {
+  readonly frozenStores: readonly StateStore[];
+  /** Stores that change between runs. */
+  readonly liveStores: readonly StateStore[];
+}
+
+export interface PairScorerOptions extends BatchShape {
+  readonly pairs: number;
+  /** A frozen scorer is faster, but the model's weights must not change during its life. */
+  readonly frozen: boolean;
+  readonly edit?: ModelEdit;
 }
 
 /** A compiled forward pass over pairs. */
@@ -73,15 +92,15 @@ export class PairScorer {
     this.#shape = shape;
   }
 
-  /** Creates a scorer. A `frozen` one is faster, but the model's weights must not change during its life. */
   static async create(
     device: Device,
     model: Model,
-    { pairs, frozen, ...shape }: BatchShape & { readonly pairs: number; readonly frozen: boolean },
+    { pairs, frozen, edit, ...shape }: PairScorerOptions,
   ): Promise<PairScorer> {
-    const outputs = { ...pairLogProbs(model, pairs, shape) };
-    const stores = storesOf(model);
-    return new PairScorer(await device.compile({ stores, outputs, frozen: frozen ? stores : [] }), pairs, shape);
+    const outputs = { ...pairLogProbs(model, pairs, shape, edit && { editMlpOutput: edit.editMlpOutput }) };
+    const own = [...storesOf(model), ...(edit?.frozenStores ?? [])];
+    const stores = [...own, ...(edit?.liveStores ?? [])];
+    return new PairScorer(await device.compile({ stores, outputs, frozen: frozen ? own : [] }), pairs, shape);
   }
 
   /** Scores at least one pair, and at most as many as the program takes. */
@@ -101,7 +120,8 @@ export class PairScorer {
   }
 }
 
-function episodesOf({ chosen, rejected }: TokenPair): [chosen: Episode, rejected: Episode] {
+/** The chosen answer and the rejected one as rows of a batch. */
+export function episodesOf({ chosen, rejected }: TokenPair): [chosen: Episode, rejected: Episode] {
   return [episodeOf(chosen), episodeOf(rejected)];
 }
 

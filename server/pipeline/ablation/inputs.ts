@@ -12,6 +12,7 @@ import { shortKey } from "../../runs/stage-folder.ts";
 import { type Experiment, givenModelOf } from "../experiment/schema.ts";
 import { planExperiment } from "../plan-experiment.ts";
 import type { AblationPaths } from "./open.ts";
+import type { PairAblationPaths } from "./open-pairs.ts";
 
 /** A stage that the ablation needs has not finished. */
 export class UnfinishedRunError extends LfpError {
@@ -34,30 +35,61 @@ export class TextsChangedError extends LfpError {
  */
 export async function ablationPaths(folder: string, experiment: Experiment): Promise<AblationPaths> {
   const record = await readRecord(folder);
-  const output = async (id: string, published?: string): Promise<string | undefined> => {
+  const { output, need } = outputsIn(folder, record);
+  const [texts, triples] = [await output("prepare"), await output("triples")];
+  const made = texts === undefined || triples === undefined ? await madeAgain(folder, record, experiment) : undefined;
+  return {
+    ...(await modelPaths(experiment, need)),
+    saes: await need("autoencoders", "sae"),
+    probe: await need("probe", "probe"),
+    texts: texts ?? made?.texts ?? "",
+    triples: triples ?? made?.triples ?? "",
+  };
+}
+
+/** The same for a run on pairs, whose pairs must be there. Throws `UnfinishedRunError`. */
+export async function pairAblationPaths(folder: string, experiment: Experiment): Promise<PairAblationPaths> {
+  const { need } = outputsIn(folder, await readRecord(folder));
+  return {
+    ...(await modelPaths(experiment, need)),
+    saes: await need("autoencoders", "sae"),
+    texts: await need("prepare"),
+  };
+}
+
+interface Outputs {
+  /** Folder of a stage's output, or its published copy; undefined if neither is there any more. */
+  output(id: string, published?: string): Promise<string | undefined>;
+  /** Throws `UnfinishedRunError` if neither is there. */
+  need(id: string, published?: string): Promise<string>;
+}
+
+function outputsIn(folder: string, record: RunRecord | undefined): Outputs {
+  const output: Outputs["output"] = async (id, published) => {
     const path = record?.stages.find((stage) => stage.id === id)?.output;
     if (path === undefined) throw new UnfinishedRunError(folder, id);
     for (const place of [path, ...(published === undefined ? [] : [published])])
       if ((await unlessMissing(stat(join(folder, place)))) !== undefined) return join(folder, place);
     return undefined;
   };
-  const need = async (id: string, published: string): Promise<string> => {
+  const need: Outputs["need"] = async (id, published) => {
     const found = await output(id, published);
     if (found === undefined) throw new UnfinishedRunError(folder, id);
     return found;
   };
+  return { output, need };
+}
+
+async function modelPaths(
+  experiment: Experiment,
+  need: Outputs["need"],
+): Promise<Pick<AblationPaths, "model" | "tuned">> {
   const local = { download: false } as const;
   const { folder: model } = await resolveReference(experiment.model, local);
   const given = givenModelOf(experiment);
-  const [texts, triples] = [await output("prepare"), await output("triples")];
-  const made = texts === undefined || triples === undefined ? await madeAgain(folder, record, experiment) : undefined;
   return {
     model,
     tuned: given === undefined ? await need("tune", "tuned") : (await resolveReference(given, local)).folder,
-    saes: await need("autoencoders", "sae"),
-    probe: await need("probe", "probe"),
-    texts: texts ?? made?.texts ?? "",
-    triples: triples ?? made?.triples ?? "",
   };
 }
 

@@ -19,9 +19,7 @@ import { Random } from "../../common/random.ts";
 import { parseFeatureId } from "../../protocol/ablation.ts";
 import { dictionaryName, idInDictionary } from "./dictionaries.ts";
 import { Journal } from "./journal.ts";
-import { RewardMeter } from "./rewards.ts";
-import { separationsOf } from "./separations.ts";
-import type { AblationSubject } from "./subject.ts";
+import type { AblationSubject, EffectMeter } from "./subject.ts";
 
 /**
  * `whole`: every control, the loss, the probe and the base model. `beside`: the set's reward and loss, and the reward
@@ -62,7 +60,7 @@ const probedDraws = 3;
 export class AblationBench {
   readonly #subject: AblationSubject;
   readonly #edit: AblationEdit;
-  readonly #rewards: RewardMeter;
+  readonly #rewards: EffectMeter;
   readonly #loss: LossMeter;
   readonly #facts: ReadonlyMap<string, DictionaryFacts>;
   readonly #journal: Journal;
@@ -72,7 +70,7 @@ export class AblationBench {
   private constructor(
     subject: AblationSubject,
     edit: AblationEdit,
-    rewards: RewardMeter,
+    rewards: EffectMeter,
     loss: LossMeter,
     facts: ReadonlyMap<string, DictionaryFacts>,
     journal: Journal,
@@ -89,7 +87,7 @@ export class AblationBench {
   static async open(subject: AblationSubject, journal = new Journal()): Promise<AblationBench> {
     const { device, model, dictionaries, texts, contextTokens } = subject;
     const edit = await AblationEdit.create(device, dictionaries);
-    const rewards = await RewardMeter.create(subject, model, edit);
+    const rewards = await subject.meterOf(model, edit);
     const loss = await LossMeter.create({ device, model, dictionaries, edit, texts, tokens: contextTokens });
     const facts = await loss.facts(journal.facts, journal.gathered);
     return new AblationBench(subject, edit, rewards, loss, facts, journal);
@@ -113,7 +111,8 @@ export class AblationBench {
     const base = extent === "whole" ? await this.#inBase(set, options) : undefined;
     if (base !== undefined) await onStep?.(total, total);
     await this.#edit.set(new Map());
-    const about = { features: [...features], seed, idOf: idInDictionary };
+    const { effect } = this.#subject;
+    const about = { features: [...features], seed, idOf: idInDictionary, ...(effect === undefined ? {} : { effect }) };
     const result = summarise(samples, base === undefined ? about : { ...about, base });
     const withoutRandom = extent !== "rewardAlone" && draws > 0 ? tooFewToDraw(set, this.#facts) : undefined;
     return withoutRandom === undefined ? result : { ...result, withoutRandom };
@@ -136,14 +135,14 @@ export class AblationBench {
       condition,
       rewards,
       losses: plan.loss ? await known("losses", () => this.#loss.losses(unit)) : [],
-      separations: plan.probe ? await known("separations", () => unit(() => this.#separations())) : [],
+      separations: plan.probe ? await known("separations", () => this.#separations()) : [],
       energy: energyOf(features, this.#facts),
     };
   }
 
   /** The same set in the base model: completions of the same prompts, lengths and random numbers. */
   async #inBase(set: readonly ScaledFeature[], options: MeasureOptions): Promise<Record<"none" | "this", Rewards>> {
-    const meter = await RewardMeter.create(this.#subject, this.#subject.base, this.#edit);
+    const meter = await this.#subject.meterOf(this.#subject.base, this.#edit);
     const completions = Array.from({ length: options.completions }, (_, at) => at);
     await this.#edit.set(new Map());
     const none = await this.#rewardsOf(meter, completions, options, (what, work) => this.#once(`base ${what}`, work));
@@ -154,7 +153,7 @@ export class AblationBench {
   }
 
   async #rewardsOf(
-    meter: RewardMeter,
+    meter: EffectMeter,
     completions: readonly number[],
     { seed, signal }: MeasureOptions,
     known: (what: string, work: () => Promise<readonly number[]>) => Promise<readonly number[]>,
@@ -163,7 +162,7 @@ export class AblationBench {
     const { unit } = this.#journal;
     for (const completion of completions)
       found[completion] = await known(`rewards ${seed} ${completion}`, () =>
-        meter.rewards({ completion, seed, unit, signal }),
+        meter.values({ completion, seed, unit, signal }),
       );
     return Array.from(found);
   }
@@ -174,8 +173,9 @@ export class AblationBench {
     return found;
   }
 
-  #separations(): Promise<number[]> {
-    return separationsOf(this.#subject, this.#edit, this.#journal);
+  async #separations(): Promise<number[]> {
+    const { separations } = this.#subject;
+    return separations === undefined ? [] : await this.#journal.unit(() => separations(this.#edit, this.#journal));
   }
 
   #scaled(id: string, factor: number): ScaledFeature {

@@ -10,7 +10,9 @@ import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 import { readTriples } from "../artifacts/triples.ts";
 import { type CompletionSettings, needRatings, type RewardSettings, rewardOf } from "../feedback.ts";
 import { type DictionaryPlace, placeDictionaries, placeOfDictionary } from "./dictionaries.ts";
-import type { AblationSubject } from "./subject.ts";
+import { RewardMeter } from "./rewards.ts";
+import { separationsOf } from "./separations.ts";
+import type { AblationSubject, RewardParts, SeparationParts } from "./subject.ts";
 
 /** Folders of a run's outputs and of its models. */
 export interface AblationPaths {
@@ -58,24 +60,35 @@ export async function openAblation(
   const plain = texts.map((one) => one.text);
   const ratings = needRatings(reward, "an ablation, which reads the probe,");
   const opened = await rewardOf(reward, judged, device);
-  return {
+  const rewards: RewardParts = {
     device,
-    model,
-    base: await loadModel(device, paths.model, { prefix: "base/" }),
     tokenizer,
-    dictionaries: ofSizes(sizes),
-    probed: ofSizes(new Set(["small"])),
     reward: opened,
-    ratings,
     sampling,
     text,
     prompts: makePrompts(plain, tokenizer, { ...sampling, ...text, bosId }, random).slice(0, prompts),
-    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
-    contextTokens: Math.min(contextLength, longest),
+  };
+  const separated: SeparationParts = {
+    device,
+    model,
+    tokenizer,
+    probed: ofSizes(new Set(["small"])),
+    ratings,
     probe,
     multiToken,
     triples: triples.slice(0, separatedTriples),
     prefixIds: prefixOf({ ...text, bosId }),
+  };
+  return {
+    device,
+    model,
+    base: await loadModel(device, paths.model, { prefix: "base/" }),
+    dictionaries: ofSizes(sizes),
+    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
+    contextTokens: Math.min(contextLength, longest),
+    effect: undefined,
+    meterOf: (own, edit) => RewardMeter.create(rewards, own, edit),
+    separations: (edit, journal) => separationsOf(separated, edit, journal),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
 }

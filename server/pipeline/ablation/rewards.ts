@@ -1,6 +1,5 @@
 /** Rewards of completions, sampled and scored as in tuning, by a model whose MLP outputs an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
-import type { Unit } from "../../ablate/loss.ts";
 import { Random } from "../../common/random.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
@@ -8,7 +7,7 @@ import { scoresOf } from "../../rewards/reward.ts";
 import { shapeOf } from "../../tuning/completion-batch.ts";
 import { completionsOf, decodeText, drawLengths, sampleRollouts } from "../../tuning/rollout.ts";
 import type { SamplingConfig } from "../../tuning/sampling-config.ts";
-import type { AblationSubject } from "./subject.ts";
+import type { EffectMeter, EffectOptions, RewardParts } from "./subject.ts";
 
 /**
  * Maximum numbers of prompts in one batch and of values of their probabilities; but no fewer prompts than
@@ -17,30 +16,22 @@ import type { AblationSubject } from "./subject.ts";
 const mostRows = 128;
 const probabilitiesAtOnce = 2 ** 23;
 
-export interface CompletionOptions {
-  /** Index of the completion among those of every prompt, from 0. */
-  readonly completion: number;
-  readonly seed: number;
-  readonly unit: Unit;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * Measures rewards with one compiled sampler for all conditions: the edit changes between its runs. Dispose it after
  * use.
  */
-export class RewardMeter {
-  readonly #subject: AblationSubject;
+export class RewardMeter implements EffectMeter {
+  readonly #subject: RewardParts;
   readonly #generator: Generator;
   readonly #rows: number;
 
-  private constructor(subject: AblationSubject, generator: Generator, rows: number) {
+  private constructor(subject: RewardParts, generator: Generator, rows: number) {
     this.#subject = subject;
     this.#generator = generator;
     this.#rows = rows;
   }
 
-  static async create(subject: AblationSubject, model: Model, edit: AblationEdit): Promise<RewardMeter> {
+  static async create(subject: RewardParts, model: Model, edit: AblationEdit): Promise<RewardMeter> {
     const { device, tokenizer, sampling, prompts } = subject;
     const { promptPlaces: promptTokens, completionPlaces: maxNewTokens } = shapeOf(subject);
     const batch = rowsOf(sampling, model.config.vocabSize, prompts.length);
@@ -62,7 +53,7 @@ export class RewardMeter {
    * numbers, whatever the model or the edit. Prompts with completions of similar length run together, so that few steps
    * are spent on rows that have ended.
    */
-  async rewards({ completion, seed, unit, signal }: CompletionOptions): Promise<number[]> {
+  async values({ completion, seed, unit, signal }: EffectOptions): Promise<number[]> {
     const { prompts, sampling, tokenizer, reward } = this.#subject;
     const random = Random.fromSeed(seed).fork(`completion ${completion}`);
     const lengths = drawLengths(prompts, sampling, random.fork("lengths"));

@@ -4,13 +4,13 @@ import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
 import { spansOf } from "../../tasks/contrast.ts";
 import type { Journal } from "./journal.ts";
-import type { AblationSubject } from "./subject.ts";
+import type { SeparationParts } from "./subject.ts";
 
 /**
  * The probe's separation of each triple under the edit's current state: its reading of the changed outputs at the
  * positive word minus that at the negative one.
  */
-export async function separationsOf(subject: AblationSubject, edit: AblationEdit, journal: Journal): Promise<number[]> {
+export async function separationsOf(subject: SeparationParts, edit: AblationEdit, journal: Journal): Promise<number[]> {
   const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];
   const byLayer = new Map(probed.map((one) => [one.layer, one]));

@@ -1,4 +1,6 @@
-import type { AblatedDictionary } from "../../ablate/edit.ts";
+import type { AblatedDictionary, AblationEdit } from "../../ablate/edit.ts";
+import type { Unit } from "../../ablate/loss.ts";
+import type { EffectFacts } from "../../ablate/result.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
@@ -8,9 +10,10 @@ import type { WordRatings } from "../../rewards/word-ratings.ts";
 import type { Triple } from "../../tasks/task.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
 import type { CompletionConfig } from "../../tuning/sampling-config.ts";
+import type { Journal } from "./journal.ts";
 
 /** The parts of a run that an ablation is measured with. */
-export interface AblationSubject extends CompletionConfig {
+export interface AblationSubject {
   readonly device: Device;
   /** The tuned model. */
   readonly model: Model;
@@ -18,19 +21,52 @@ export interface AblationSubject extends CompletionConfig {
    * The base model, in whose outputs the same features are changed; its store's names differ from the tuned model's.
    */
   readonly base: Model;
-  readonly tokenizer: Tokenizer;
   /** The tuned model's dictionaries whose features may be changed; `name` is `L4@small`. */
   readonly dictionaries: readonly AblatedDictionary[];
-  /** The dictionaries that the probe reads. */
-  readonly probed: readonly AblatedDictionary[];
-  readonly reward: Reward;
-  /** The ratings, on whose scale the probe reads. */
-  readonly ratings: WordRatings;
-  /** Prompts from texts that the tuning has not seen. */
-  readonly prompts: readonly Prompt[];
-  /** Token ids of such texts, for the loss. */
+  /** Token ids of texts that the tuning has not seen, for the loss. */
   readonly texts: readonly Int32Array[];
   readonly contextTokens: number;
+  /** What is known of an effect that is no reward. */
+  readonly effect: EffectFacts | undefined;
+  /** Compiles what measures the effect in one of the models, whose MLP outputs the edit changes. */
+  meterOf(model: Model, edit: AblationEdit): Promise<EffectMeter>;
+  /** The probe's separations under the edit's current state; undefined where the probe reads no words. */
+  readonly separations: ((edit: AblationEdit, journal: Journal) => Promise<number[]>) | undefined;
+}
+
+/** Measures an effect under the current state of an edit. Dispose it after use. */
+export interface EffectMeter {
+  /** One number a prompt or pair. */
+  values(options: EffectOptions): Promise<number[]>;
+  dispose(): Promise<void>;
+}
+
+export interface EffectOptions {
+  /** Index of the completion among those of every prompt, from 0. */
+  readonly completion: number;
+  readonly seed: number;
+  readonly unit: Unit;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What rewards of completions are measured with. */
+export interface RewardParts extends CompletionConfig {
+  readonly device: Device;
+  readonly tokenizer: Tokenizer;
+  readonly reward: Reward;
+  /** Prompts from texts that the tuning has not seen. */
+  readonly prompts: readonly Prompt[];
+}
+
+/** What the probe's separations are measured with. */
+export interface SeparationParts {
+  readonly device: Device;
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  /** The dictionaries that the probe reads. */
+  readonly probed: readonly AblatedDictionary[];
+  /** The ratings, on whose scale the probe reads. */
+  readonly ratings: WordRatings;
   readonly probe: LinearProbe;
   readonly multiToken: "average" | "firstPiece";
   /** Triples held out from the probe's fit. */

@@ -17,6 +17,7 @@ export const ablationSchema = z.object({
   beside: z.array(z.object({ picked: choice, result: ablationResult })).default([]),
   /** Each removed alone. */
   single: z.array(ablationResult),
-  frequencies: frequenciesSchema,
+  /** How often the features are active; absent where the inputs are no rated words. */
+  frequencies: frequenciesSchema.optional(),
 });
 export type Ablation = z.infer<typeof ablationSchema>;

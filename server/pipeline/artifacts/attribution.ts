@@ -8,10 +8,10 @@ export const attributionFile = "attribution.json";
 
 const perFeature = z.array(z.number());
 export const attributionSchema = z.object({
-  objective: z.enum(["reward", "logRatio"]),
+  objective: z.enum(["reward", "logRatio", "margin"]),
   completions: z.int(),
   tokens: z.int(),
-  /** J, mean over completions. */
+  /** J, mean over completions; of `margin` over answers. */
   mean: z.number(),
   dictionaries: z.array(
     z.object({

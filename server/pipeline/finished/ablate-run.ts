@@ -6,13 +6,19 @@ import { parseFeatureId } from "../../protocol/ablation.ts";
 import { canonicalDigest } from "../../runs/canonical-json.ts";
 import { runPaths } from "../../runs/run-folder.ts";
 import type { FeatureStore } from "../../store/store.ts";
+import { type Contrasts, contrastsOf } from "../../tasks/tasks.ts";
+import type { DictionaryPlace } from "../ablation/dictionaries.ts";
 import { effectsOf } from "../ablation/effects.ts";
-import { ablationPaths } from "../ablation/inputs.ts";
+import { ablationPaths, pairAblationPaths } from "../ablation/inputs.ts";
 import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
 import { openAblation } from "../ablation/open.ts";
-import { requireWords, rewardSettingsOf } from "../experiment/feedback-settings.ts";
+import { openPairAblation } from "../ablation/open-pairs.ts";
+import type { AblationSubject } from "../ablation/subject.ts";
+import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
+import type { Experiment } from "../experiment/schema.ts";
 import { completionSettingsOf } from "../experiment/tuning-settings.ts";
+import { preferenceFor } from "../preference-for.ts";
 
 export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"> {
   /** Absolute. */
@@ -31,31 +37,56 @@ export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"
 }
 
 /**
- * Measures an ablation and adds it to the store. Throws what `ablationPaths` throws, `AblationSetError`, `PairTaskError`,
+ * Measures an ablation and adds it to the store. Throws what `ablationPaths` throws, `AblationSetError`,
  * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function ablateRun(options: AblateRunOptions): Promise<AblationResult> {
   const { folder, device, store, prompts, seed: given, features, draws, completions } = options;
   store.requireWritable();
   const experiment = await loadExperiment(runPaths(folder).experiment);
-  requireWords(experiment);
   const seed = given ?? experiment.seed;
-  const settings = {
-    ...completionSettingsOf(experiment),
-    reward: rewardSettingsOf(experiment),
-    contextLength: experiment.sae.contextLength,
-    multiToken: experiment.probe.multiToken,
-    prompts,
-  };
-  const paths = await ablationPaths(folder, experiment);
   const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
   const { guardOpening = (open) => open() } = options;
-  const random = Random.fromSeed(seed).fork("prompts");
-  await using subject = await guardOpening(() => openAblation(device, paths, settings, sizes, random));
+  const open = await openers[contrastsOf(experiment.task)]({ folder, experiment, device, prompts, sizes, seed });
+  await using subject = await guardOpening(open);
   const bench = await AblationBench.open(subject);
-  const result = await bench.measure({ ...options, seed });
+  const result = await bench.measure({ ...options, seed, completions: subject.effect === undefined ? completions : 1 });
   await bench.dispose();
   const key = canonicalDigest({ features, prompts, completions, draws, seed, source: store.meta("source") ?? "" });
   store.addAblations([{ key, result, effects: effectsOf(result) }], false);
   return result;
 }
+
+interface Finished extends Pick<AblateRunOptions, "folder" | "device" | "prompts"> {
+  readonly experiment: Experiment;
+  readonly sizes: ReadonlySet<DictionaryPlace["size"]>;
+  readonly seed: number;
+}
+
+/** Finds a finished run's parts, and returns what opens them on the device, by what the run's task contrasts. */
+const openers: {
+  readonly [K in Contrasts]: (run: Finished) => Promise<() => Promise<AblationSubject & AsyncDisposable>>;
+} = {
+  words: async ({ folder, experiment, device, prompts, sizes, seed }) => {
+    const paths = await ablationPaths(folder, experiment);
+    const settings = {
+      ...completionSettingsOf(experiment),
+      reward: rewardSettingsOf(experiment),
+      contextLength: experiment.sae.contextLength,
+      multiToken: experiment.probe.multiToken,
+      prompts,
+    };
+    return () => openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
+  },
+  pairs: async ({ folder, experiment, device, prompts, sizes }) => {
+    const paths = await pairAblationPaths(folder, experiment);
+    const settings = {
+      preference: await preferenceFor(experiment, paths.model),
+      prependBos: experiment.text.prependBos,
+      contextLength: experiment.sae.contextLength,
+      pairs: prompts,
+      pairsAtOnce: Math.max(1, Math.floor(experiment.sampling.scoredRows / 2)),
+    };
+    return () => openPairAblation(device, paths, settings, sizes);
+  },
+};

@@ -1,6 +1,7 @@
 /** An ablation's finding in one sentence. */
 import type { AblationResult, Level } from "../../ablate/result.ts";
 import type { Ablation } from "../artifacts/ablation.ts";
+import { effectWords } from "./ablation-words.ts";
 import { showCell } from "./document.ts";
 
 /** One line for the top of the report. */
@@ -16,7 +17,8 @@ export function ablationFinding({ set, picked }: Ablation): string {
         ? ""
         : ", not compared with random features, of which too few are ever active"
       : `; beyond what random features do that are active as often and as strongly: ${withInterval(beyond)}${rank === undefined ? "" : `, ${rank}`}`;
-  return `Removing ${many} ${verbOf(change)} the mean reward: ${withInterval(change)}, 95 % interval, ${set.prompts} prompts${compared}.${gainInWords(set)}`;
+  const { effect, units } = effectWords(set);
+  return `Removing ${many} ${verbOf(change)} ${effect.replace("the ", "the mean ")}: ${withInterval(change)}, 95 % interval, ${set.prompts} ${set.measure === undefined ? "prompts" : units}${compared}.${gainInWords(set)}`;
 }
 
 const namesInFindings: { readonly [K in Ablation["picked"]]: string } = {

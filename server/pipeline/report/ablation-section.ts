@@ -1,8 +1,10 @@
-import type { AblationResult, ConditionResult, Level, Measured } from "../../ablate/result.ts";
+import type { AblationResult, Level } from "../../ablate/result.ts";
 import { holmAdjusted } from "../../statistics/multiple.ts";
 import { normalTwoSidedP } from "../../statistics/special-functions.ts";
 import type { Ablation } from "../artifacts/ablation.ts";
 import { changeUnder, isShown, rankInWords, withInterval } from "./ablation-finding.ts";
+import { besideTable, derivedTables, levelCells, nameOfCondition } from "./ablation-tables.ts";
+import { choiceNames, effectWords, whyChosen } from "./ablation-words.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 import { table6, table7 } from "./paper.ts";
@@ -11,11 +13,11 @@ import { table6, table7 } from "./paper.ts";
 export function ablationSection(ablation: Ablation, source: Source): Section {
   const { picked, set } = ablation;
   const ids = set.features.map(({ id }) => id).join(", ");
+  const words = effectWords(set);
   return {
     title: "The model without these features",
     text: [
-      `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen[picked]}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ` +
-        "Every condition completes the same held-out prompts with the same lengths and random numbers, so changes are taken prompt by prompt.",
+      `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen(picked, words)}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ${words.how}`,
       ...(set.withoutRandom === undefined ? [] : [`Not compared with random features: ${set.withoutRandom}.`]),
       ...inBase(set),
     ],
@@ -23,26 +25,13 @@ export function ablationSection(ablation: Ablation, source: Source): Section {
       choicesTable(ablation, source),
       controlsTable(set, source),
       besideTable(set, source),
+      ...derivedTables(set, source),
       ...(ablation.single.length === 0 ? [] : [singleTable(ablation.single, source)]),
-      frequencyTable(ablation, source),
+      ...frequencyTables(ablation, source),
     ],
     figures: [choicesFigure(ablation, source), ablationFigure(set, source)].filter((figure) => figure !== undefined),
   };
 }
-
-const whyChosen: { readonly [K in Ablation["picked"]]: string } = {
-  attribution: "those that by attribution carry most of what tuning raised, over completions of tuning prompts",
-  lowest: "those that by attribution hold down most what tuning raised, over completions of tuning prompts",
-  relevant: "those whose explanation has to do with the task",
-  weight: "the ones that weigh most in the probe's output",
-};
-
-const choiceNames: { readonly [K in Ablation["picked"]]: string } = {
-  attribution: "carry most by attribution",
-  lowest: "hold down most by attribution",
-  relevant: "explanation relevant to the task (the paper)",
-  weight: "weigh most in the probe",
-};
 
 function nameOfChoice({ picked, result }: Ablation["beside"][number]): string {
   const isDoubled = result.features.some(({ factor }) => factor !== 0);
@@ -74,7 +63,49 @@ function choicesTable(ablation: Ablation, source: Source): Table {
       result.random?.loss?.change.mean ?? null,
     ];
   });
-  const paper = table6.map(([name = "", before = 0, after = 0]): Cell[] => {
+  const words = effectWords(set);
+  const paper = set.measure === undefined ? paperRows() : [];
+  return {
+    id: "table-6",
+    title: words.title,
+    source,
+    columns: [
+      "features removed",
+      "number",
+      `change of ${words.effect}`,
+      "95 % low",
+      "95 % high",
+      "beyond random sets",
+      "95 % low",
+      "95 % high",
+      "among random sets",
+      "change of the loss",
+      "of random sets",
+    ],
+    rows: [...rows, ...paper],
+    notes: [
+      `${unitsInWords(set)}. Random sets: as many features that are active about as often and as strongly; the interval beyond them is for other prompts and other ` +
+        `random sets. Attribution is worked out on ${words.attributedOn}, so that nothing here was chosen by what it is measured on.${energyNote(set)}`,
+      ...(paper.length === 0
+        ? []
+        : [
+            "The paper's rows are its rewards before and after; it reports no controls, and its published code removes coordinates of a reconstruction, not features (docs/method.md, D19).",
+          ]),
+    ],
+  };
+}
+
+/** How many prompts a set was measured on, and how. */
+function unitsInWords(set: AblationResult): string {
+  const { units } = effectWords(set);
+  if (set.measure !== undefined) return `${set.prompts} ${units}`;
+  const completions = set.completions === 1 ? "one completion" : `${set.completions} completions`;
+  return `${set.prompts} ${units}, ${completions} each, completed as in tuning`;
+}
+
+/** The paper's rewards before and after. */
+function paperRows(): Cell[][] {
+  return table6.map(([name = "", before = 0, after = 0]): Cell[] => {
     const change = typeof before === "number" && typeof after === "number" ? Number((after - before).toFixed(2)) : null;
     return [
       `${name} (${before} before, ${after} after)`,
@@ -88,30 +119,6 @@ function choicesTable(ablation: Ablation, source: Source): Table {
       null,
     ];
   });
-  return {
-    id: "table-6",
-    title: "Reward after ablation, by how the features were chosen (Table 6)",
-    source,
-    columns: [
-      "features removed",
-      "number",
-      "change of the reward",
-      "95 % low",
-      "95 % high",
-      "beyond random sets",
-      "95 % low",
-      "95 % high",
-      "among random sets",
-      "change of the loss",
-      "of random sets",
-    ],
-    rows: [...rows, ...paper],
-    notes: [
-      `${set.prompts} held-out prompts, ${set.completions === 1 ? "one completion" : `${set.completions} completions`} each, completed as in tuning. Random sets: as many features that are active about as often and as strongly; the interval beyond them is for other prompts and other ` +
-        `random sets. Attribution is worked out on tuning prompts, so that nothing here was chosen by what it is measured on.${energyNote(set)}`,
-      "The paper's rows are its rewards before and after; it reports no controls, and its published code removes coordinates of a reconstruction, not features (docs/method.md, D19).",
-    ],
-  };
 }
 
 function energyNote({ random }: AblationResult): string {
@@ -137,29 +144,14 @@ function choicesFigure(ablation: Ablation, source: Source): Figure | undefined {
     id: "figure-choices",
     title: "Ablation by how the features were chosen",
     source,
-    x: "change of the mean reward",
+    x: `change of ${effectWords(ablation.set).effect}`,
     rows: [
       ...rows,
       ...(random === null ? [] : [control("random sets for the first", random.change)]),
       ...(base === null ? [] : [control("the first in the base model", base.change)]),
     ],
-    notes: [`${ablation.set.prompts} held-out prompts; 95 % intervals.`],
+    notes: [`${ablation.set.prompts} ${effectWords(ablation.set).units}; 95 % intervals.`],
   };
-}
-
-/** A condition's name. Unless every feature is removed whole, features are "scaled". */
-function nameOfCondition({ features }: AblationResult, { kind, draw }: Pick<ConditionResult, "kind" | "draw">): string {
-  const removed = features.every(({ factor }) => factor === 0);
-  const names: { readonly [K in ConditionResult["kind"]]: string } = {
-    none: "tuned model as it is",
-    this: removed ? "features removed" : "features scaled",
-    mean: removed ? "features at their mean" : "features scaled about their mean",
-    reconstruction: "reconstruction only, nothing removed",
-    random: removed
-      ? "random features, as often and as strongly active"
-      : "random features, as often and as strongly active, scaled",
-  };
-  return `${names[kind]}${draw === null ? "" : `, draw ${draw}`}`;
 }
 
 /** Rows of conditions for the command and the report. */
@@ -184,7 +176,9 @@ export function rewardRows(result: AblationResult): Cell[][] {
 }
 
 /** Columns of `rewardRows`. */
-export const rewardColumns = ["", "mean reward", "95 % low", "95 % high", "change", "95 % low", "95 % high"] as const;
+export function rewardColumns(result: AblationResult): string[] {
+  return ["", effectWords(result).mean, "95 % low", "95 % high", "change", "95 % low", "95 % high"];
+}
 
 function controlsTable(set: AblationResult, source: Source): Table {
   const rank = set.random === null ? undefined : rankInWords(set.random);
@@ -192,34 +186,18 @@ function controlsTable(set: AblationResult, source: Source): Table {
     id: "ablation-controls",
     title: "The first set of Table 6 and its controls",
     source,
-    columns: [...rewardColumns],
+    columns: rewardColumns(set),
     rows: rewardRows(set),
     notes: [
-      `${set.prompts} held-out prompts. The set itself${set.base === null ? "" : ", in either model,"} and the model as it is have ${set.completions === 1 ? "one completion" : `${set.completions} completions`} of each; a control has one, ` +
-        `random sets in turn.${rank === undefined ? "" : ` The set's change is ${rank}.`}`,
+      `${unitsInWords(set)}.${set.measure === undefined ? sampledInWords(set) : ""}${rank === undefined ? "" : ` The set's change is ${rank}.`}`,
     ],
   };
 }
 
-/** The changes' effects other than on the reward. */
-export function besideTable(set: AblationResult, source: Source): Table {
-  const cells = (measured: Measured | null): Cell[] => [
-    measured?.level.mean ?? null,
-    ...levelCells(measured?.change ?? null),
-  ];
-  return {
-    id: "ablation-loss-probe",
-    title: "Loss and probe after ablation",
-    source,
-    columns: ["", "loss", "change", "95 % low", "95 % high", "probe's separation", "change", "95 % low", "95 % high"],
-    rows: set.conditions
-      .filter(({ loss, probe }) => loss !== null || probe !== null)
-      .map((condition) => [nameOfCondition(set, condition), ...cells(condition.loss), ...cells(condition.probe)]),
-    notes: [
-      `Loss: next-token cross-entropy in nats on ${set.texts} held-out texts. Separation: the probe's reading at positive words minus at negative ones, mean over ${set.triples} triples that it was not fitted on, ` +
-        "read anew from the changed model. Of the random sets only the first have these.",
-    ],
-  };
+/** Which conditions have which completions. */
+function sampledInWords({ base, completions }: AblationResult): string {
+  const many = completions === 1 ? "one completion" : `${completions} completions`;
+  return ` The set itself${base === null ? "" : ", in either model,"} and the model as it is have ${many} of each; a control has one, random sets in turn.`;
 }
 
 function singleTable(single: readonly AblationResult[], source: Source): Table {
@@ -229,7 +207,7 @@ function singleTable(single: readonly AblationResult[], source: Source): Table {
     id: "ablation-single",
     title: "One feature removed at a time",
     source,
-    columns: ["feature", "change of the reward", "95 % low", "95 % high", "p, Holm"],
+    columns: ["feature", changeOf(single), "95 % low", "95 % high", "p, Holm"],
     rows: single.map(({ features }, at) => [
       features.map(({ id }) => id).join(", "),
       ...levelCells(changes[at] ?? null),
@@ -241,13 +219,22 @@ function singleTable(single: readonly AblationResult[], source: Source): Table {
   };
 }
 
+function changeOf([first]: readonly AblationResult[]): string {
+  return `change of ${effectWords(first ?? {}).effect}`;
+}
+
 /** p-value of a mean from its 95 % interval of 1.96 standard errors to either side; null if nothing varies. */
 function pOf({ mean, low, high }: Level): number | null {
   const error = (high - low) / (2 * 1.96);
   return error > 0 ? normalTwoSidedP(mean / error) : null;
 }
 
-function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
+/** None where the inputs are no rated words. */
+function frequencyTables({ frequencies, set }: Ablation, source: Source): Table[] {
+  return frequencies === undefined ? [] : [frequencyTable(frequencies, set, source)];
+}
+
+function frequencyTable(frequencies: NonNullable<Ablation["frequencies"]>, set: AblationResult, source: Source): Table {
   const { threshold, highInputs, otherInputs, ablatedHigh, randomHigh, averageHigh } = frequencies;
   const { ablatedOther, randomOther, averageOther } = frequencies;
   const draws = set.random?.draws ?? 0;
@@ -268,18 +255,15 @@ function frequencyTable({ frequencies, set }: Ablation, source: Source): Table {
   };
 }
 
-export function levelCells(level: Level | null): Cell[] {
-  return [level?.mean ?? null, level?.low ?? null, level?.high ?? null];
-}
-
 function inBase(set: AblationResult): string[] {
   if (set.base === null) return [];
   const { change, gain } = set.base;
+  const { effect } = effectWords(set);
   const verdict = isShown(gain)
     ? "so that part of the effect belongs to what tuning made"
-    : "so that it is not shown that the effect belongs to what tuning made: the base model may need the same features for its own reward";
+    : "so that it is not shown that the effect belongs to what tuning made: the base model may need the same features just as much";
   return [
-    `Removed from the base model instead, with the tuned model's dictionaries, the same features change the base model's reward by ${withInterval(change)}. ` +
+    `Removed from the base model instead, with the tuned model's dictionaries, the same features change ${effect} of the base model by ${withInterval(change)}. ` +
       `The gain of the tuned over the base model changes by ${withInterval(gain)}, ${verdict}.`,
   ];
 }

@@ -12,22 +12,30 @@ import {
   similarTable,
 } from "./relevance-tables.ts";
 
+export interface ExplanationOptions {
+  /** What stands for rated words. */
+  readonly rated?: string;
+  /** Whether the explanations themselves are shown, which quote words of the data. */
+  readonly showsTexts?: boolean;
+}
+
 /** What the features mean according to explanations without a language model, and how well those predict. */
 export function explanationSection(
   found: Explanations,
   similarities: Autoencoders["similarities"],
   source: Source,
+  { rated = "words that the feedback rates", showsTexts = true }: ExplanationOptions = {},
 ): Section {
   return {
     title: "What the features mean",
     text: [
       `Explained: the ${found.features.length} features that the two dictionary sizes agree on most, without a language model (${found.explainer}): peak tokens, promoted tokens, and how much of a ` +
-        "feature's strength is on words that the feedback rates. Each explanation is scored on windows of other texts; 0.5 is chance.",
+        `feature's strength is on ${rated}. Each explanation is scored on windows of other texts; 0.5 is chance.`,
       ...relevanceInWords(found),
     ],
     tables: [
       scoreTable(found, source),
-      explanationTable(found, source),
+      ...(showsTexts ? [explanationTable(found, source)] : []),
       similarTable(found, similarities, source),
       relevanceTable(found, source),
     ],

@@ -4,6 +4,7 @@ import type { AblationResult } from "../../ablate/result.ts";
 import type { LexiconEntry, RegressionReport } from "../../probe/report-types.ts";
 import type { Autoencoders } from "../artifacts/autoencoders.ts";
 import type { Divergence } from "../artifacts/divergence.ts";
+import { effectWords } from "./ablation-words.ts";
 import type { Figure, Source } from "./document.ts";
 
 /** Figure 3 of the paper's kind: how far each layer moved, by the measure that chose the layers. */
@@ -40,9 +41,9 @@ export function ablationFigure(result: AblationResult, source: Source): Figure |
     id: "figure-ablation",
     title: "Ablation with its controls",
     source,
-    x: "change of the mean reward",
+    x: `change of ${effectWords(result).effect}`,
     rows: all.map(({ label, control, change: { mean, low, high } }) => ({ label, control, value: mean, low, high })),
-    notes: [`${prompts} held-out prompts; 95 % intervals.`],
+    notes: [`${prompts} ${effectWords(result).units}; 95 % intervals.`],
   };
 }
 

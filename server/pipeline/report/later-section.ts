@@ -4,7 +4,9 @@ import type { AblationResult } from "../../ablate/result.ts";
 import { ablationResult } from "../../ablate/result.ts";
 import { shortKey } from "../../runs/stage-folder.ts";
 import type { LaterAblation } from "../../store/store.ts";
-import { besideTable, levelCells, rewardColumns, rewardRows } from "./ablation-section.ts";
+import { rewardColumns, rewardRows } from "./ablation-section.ts";
+import { besideTable, derivedTables, levelCells } from "./ablation-tables.ts";
+import { effectWords } from "./ablation-words.ts";
 import { type Cell, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 import { ablationFigure } from "./figures.ts";
 
@@ -81,7 +83,7 @@ function overview(found: readonly Measured[], source: Source): Table {
     source,
     columns: [
       "features",
-      "change of the reward",
+      `change of ${found[0] === undefined ? "the reward" : effectWords(found[0].result).effect}`,
       "95 % low",
       "95 % high",
       "towards the mean",
@@ -93,7 +95,7 @@ function overview(found: readonly Measured[], source: Source): Table {
     ],
     rows,
     notes: [
-      "Change: of the mean reward when the features' activations are multiplied by the factor, 0 where none is given. Towards the mean: the same with the features' means in the place of zero. " +
+      "Change: of the mean when the features' activations are multiplied by the factor, 0 where none is given. Towards the mean: the same with the features' means in the place of zero. " +
         "Random features: other features that are active as often and as strongly, mean over the sets.",
     ],
   };
@@ -105,18 +107,23 @@ function tablesOf(result: AblationResult, source: Source, number: number): Table
     random === null
       ? "no random sets"
       : `${random.draws} random ${random.draws === 1 ? "set" : "sets"} as often and as strongly active`;
-  const how = `Features: ${listOf(result, result.features.length)}. ${prompts} held-out prompts, completed as in tuning from the same random numbers (seed ${seed}) under every condition; ${draws}; changes prompt by prompt, with 95 % intervals.`;
+  const how = `Features: ${listOf(result, result.features.length)}. ${prompts} ${effectWords(result).units}${result.measure === undefined ? `, completed as in tuning from the same random numbers (seed ${seed}) under every condition` : ""}; ${draws}; changes prompt by prompt, with 95 % intervals.`;
   const reward: Table = {
     id: `later-${number}-reward`,
-    title: `${number}. ${setInWords(result)}: reward`,
+    title: `${number}. ${setInWords(result)}: ${effectWords(result).effect.replace("the ", "")}`,
     source,
-    columns: [...rewardColumns],
+    columns: rewardColumns(result),
     rows: rewardRows(result),
     notes: [how],
   };
   const isMeasured = result.conditions.some(({ loss, probe }) => loss !== null || probe !== null);
   const beside = { id: `later-${number}-loss-probe`, title: `${number}. ${setInWords(result)}: loss and probe` };
-  return [reward, ...(isMeasured ? [{ ...besideTable(result, source), ...beside }] : [])];
+  const derived = derivedTables(result, source).map((table) => ({
+    ...table,
+    id: `later-${number}-preferences`,
+    title: `${number}. ${setInWords(result)}: preferences`,
+  }));
+  return [reward, ...derived, ...(isMeasured ? [{ ...besideTable(result, source), ...beside }] : [])];
 }
 
 function figureOf(result: AblationResult, source: Source, number: number) {

@@ -3,22 +3,28 @@ import { type ExplainResult, explainFeatures } from "../../explain/explain-featu
 import { offlineExplainer } from "../../explain/offline.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { FeatureStore } from "../../store/store.ts";
-import type { PairTask, WordTask } from "../../tasks/tasks.ts";
+import { preferredWords } from "../../tasks/pairs/preferred-words.ts";
+import type { PairTask } from "../../tasks/tasks.ts";
 import { type Explanations, explanationsFile, explanationsSchema } from "../artifacts/explanations.ts";
 import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
+import { readPairs, tuningPairs } from "../artifacts/pairs.ts";
 import { featureCase } from "../features/cases.ts";
-import { type RewardSettings, ratingsOf } from "../feedback.ts";
+import { ratingsOf, type TaskSettings } from "../feedback.ts";
 
-export interface ExplainSettings {
-  readonly task: WordTask | PairTask;
-  readonly reward: RewardSettings;
+interface FeatureSettings {
   /** Number of features of each layer, in descending order of similarity of the two sizes. */
   readonly perLayer: number;
   readonly seed: number;
 }
 
-type Context = StageContext<ExplainSettings, "examples">;
+export interface ExplainSettings extends TaskSettings, FeatureSettings {}
+
+export interface ExplainPairsSettings extends FeatureSettings {
+  readonly task: PairTask;
+}
+
+type Context = StageContext<FeatureSettings & { readonly task: string }, "examples">;
 
 /**
  * Explains the features that both sizes found, of the tuned and of the base model, without a language model, and scores
@@ -27,33 +33,40 @@ type Context = StageContext<ExplainSettings, "examples">;
 export const explainStage: Stage<ExplainSettings, "examples"> = {
   name: "explain",
   codeVersion: 3,
-  run: async (context) => {
-    const { settings, input, output } = context;
-    using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
-    const task = store.meta("task") ?? settings.task;
-    const [ids, baseIds] = [store.mostSimilar(settings.perLayer), store.mostSimilar(settings.perLayer, "base")];
-    const explainer = offlineExplainer({
-      wordValues: ratingsOf(settings.reward)?.values ?? new Map(),
-      background: store.windows(1000),
-    });
-    // Explain each list separately: the control of an explanation is another one of its list.
-    const explain = (some: readonly string[], before: number) =>
-      explainFeatures(
-        some.map((id) => featureCase(store, id)),
-        { explainer, task, ...waysOf(context, before, ids.length + baseIds.length) },
-      );
-    const tuned = await explain(ids, 0);
-    const base = await explain(baseIds, ids.length);
-    const found: Explanations = {
-      explainer: explainer.name,
-      task,
-      features: rowsOf(tuned),
-      base: rowsOf(base),
-      failed: [...tuned.failed, ...base.failed],
-    };
-    await writeJson(output, explanationsFile, explanationsSchema.parse(found));
-  },
+  run: (context) => explainBoth(context, ratingsOf(context.settings.reward)?.values ?? new Map()),
 };
+
+/** The same for a run on pairs, where words that tell chosen answers from rejected ones stand in for rated ones. */
+export const explainPairsStage: Stage<ExplainPairsSettings, "examples" | "texts"> = {
+  name: "explain-pairs",
+  codeVersion: 1,
+  run: async (context) =>
+    await explainBoth(context, preferredWords(await readPairs(context.input("texts"), tuningPairs))),
+};
+
+async function explainBoth(context: Context, wordValues: ReadonlyMap<string, number>): Promise<void> {
+  const { settings, input, output } = context;
+  using store = FeatureStore.openOutput(join(input("examples"), featuresFile));
+  const task = store.meta("task") ?? settings.task;
+  const [ids, baseIds] = [store.mostSimilar(settings.perLayer), store.mostSimilar(settings.perLayer, "base")];
+  const explainer = offlineExplainer({ wordValues, background: store.windows(1000) });
+  // Explain each list separately: the control of an explanation is another one of its list.
+  const explain = (some: readonly string[], before: number) =>
+    explainFeatures(
+      some.map((id) => featureCase(store, id)),
+      { explainer, task, ...waysOf(context, before, ids.length + baseIds.length) },
+    );
+  const tuned = await explain(ids, 0);
+  const base = await explain(baseIds, ids.length);
+  const found: Explanations = {
+    explainer: explainer.name,
+    task,
+    features: rowsOf(tuned),
+    base: rowsOf(base),
+    failed: [...tuned.failed, ...base.failed],
+  };
+  await writeJson(output, explanationsFile, explanationsSchema.parse(found));
+}
 
 /** Options of an explanation run: one feature at a time; progress counts both lists, two steps per feature. */
 function waysOf({ settings, progress, stepDone }: Context, featuresBefore: number, allFeatures: number) {

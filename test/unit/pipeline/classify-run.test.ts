@@ -3,11 +3,16 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Random } from "../../../server/common/random.ts";
+import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
+import { ablationFile, ablationSchema } from "../../../server/pipeline/artifacts/ablation.ts";
+import { attributionFile, attributionSchema } from "../../../server/pipeline/artifacts/attribution.ts";
 import { readAnswers } from "../../../server/pipeline/artifacts/collected-answers.ts";
 import { readContrasts } from "../../../server/pipeline/artifacts/contrasts.ts";
+import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
 import { readScoredPairs } from "../../../server/pipeline/artifacts/pair-evaluation.ts";
 import { heldOutPairs, readPairs } from "../../../server/pipeline/artifacts/pairs.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
+import { ablateRun } from "../../../server/pipeline/finished/ablate-run.ts";
 import { openLens } from "../../../server/pipeline/finished/open-lens.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
@@ -18,9 +23,11 @@ import { ChooseRun } from "../../../server/protocol/lens-state.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
+import { FeatureStore } from "../../../server/store/store.ts";
 import { LspClient } from "../../support/lsp-client.ts";
 import { jsonOf, runLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
+import { tinyStudy } from "./tiny-preferences.ts";
 
 const stateFolder = useStateFolder("classify");
 
@@ -53,7 +60,8 @@ describe("a run on pairs classifies answers", { timeout: 240_000 }, () => {
       tuning: { steps: 2, warmupSteps: 1 },
       divergence: { layers: 1 },
       sae: { multiples: [1, 2], maxTokens: 4096, batchTokens: 512, bufferTokens: 2048, contextLength: 64 },
-      classify: { resamples: 20, labelShuffles: 2, asPublished: true },
+      ...tinyStudy,
+      classify: { ...tinyStudy.classify, asPublished: true },
       contrasts,
     });
   const run = async (experiment: ReturnType<typeof experimentWith>, where: string) => {
@@ -148,6 +156,74 @@ describe("a run on pairs classifies answers", { timeout: 240_000 }, () => {
     expect(said).toMatch(/part of the log-odds that an answer is liked, which are the mean over the answer's tokens/);
     expect(said).toMatch(/Of the answers of 36 pairs, whose prompts it had not seen, the probe tells \d+ % right/);
     expect(said).toMatch(/; by length alone \d+ %; chance is 50 %\)/);
+  });
+
+  it("removing what carries the preference is measured on held-out pairs, from the margins that evaluation found", async () => {
+    const attribution = await readJson(of("attribute"), attributionFile, attributionSchema);
+    expect(attribution).toMatchObject({ objective: "margin", completions: 48 });
+    const { set, beside, frequencies } = await readJson(of("ablate"), ablationFile, ablationSchema);
+    expect([set.measure, set.features.length, frequencies]).toEqual(["margin", 4, undefined]);
+    expect(set.conditions.map(({ kind }) => kind)).toEqual([
+      "none",
+      "this",
+      "mean",
+      "reconstruction",
+      "random",
+      "random",
+    ]);
+    // The first 16 held-out pairs, of which each prompt counts once.
+    const scored = (await readScoredPairs(of("evaluate"))).slice(0, 16);
+    const margins = Map.groupBy(scored, ({ group }) => group);
+    const meanOver = (value: (margin: number) => number): number => {
+      const means = [...margins.values()].map(
+        (own) =>
+          own.reduce(
+            (sum, { base, tuned }) => sum + value(tuned.chosen - base.chosen - (tuned.rejected - base.rejected)),
+            0,
+          ) / own.length,
+      );
+      return means.reduce((sum, mean) => sum + mean, 0) / means.length;
+    };
+    expect(set.prompts).toBe(margins.size);
+    const [none, removed] = set.conditions;
+    expect(none?.reward.level.mean).toBeCloseTo(
+      meanOver((margin) => margin),
+      3,
+    );
+    expect(none?.derived?.["accuracy"]?.level.mean).toBeCloseTo(
+      meanOver((margin) => Number(margin > 0)),
+      6,
+    );
+    const loss = meanOver((margin) => Math.log1p(Math.exp(-0.1 * margin)));
+    expect(none?.derived?.["preferenceLoss"]?.level.mean).toBeCloseTo(loss, 4);
+    expect(removed?.reward.change?.mean).not.toBe(0);
+    expect(removed?.loss?.change?.mean).not.toBe(0);
+    expect(beside.length).toBeGreaterThan(1);
+    const { sections, summary } = reportSchema.parse(JSON.parse(await readFile(join(folder, "report.json"), "utf8")));
+    const section = sections.find(({ title }) => title === "The model without these features");
+    expect(section?.tables.map(({ id }) => id)).toContain("ablation-preferences");
+    expect(JSON.stringify(section)).not.toMatch(/reward|completion/);
+    expect(summary.join("\n")).toMatch(/Removing 4 features that carry most of what tuning raised .* the mean margin/);
+  });
+
+  it("a finished run's features can be ablated later", async () => {
+    const [id = ""] = (await readJson(of("ablate"), ablationFile, ablationSchema)).set.features.map((one) => one.id);
+    const device = await createCpuDevice({ threads: 2 });
+    using store = FeatureStore.open(join(folder, "features.sqlite"));
+    const features = [{ id, factor: 2 }];
+    const result = await ablateRun({
+      folder,
+      device,
+      store,
+      features,
+      prompts: 6,
+      draws: 1,
+      completions: 4,
+      seed: null,
+    });
+    await device.close();
+    expect(result).toMatchObject({ measure: "margin", completions: 1, features });
+    expect(store.need(id).ablations.length).toBeGreaterThan(0);
   });
 
   it("contrasts of a file give the same probe as the pairs that they were made of", async () => {

@@ -259,14 +259,9 @@ async function checkFinished(run: string): Promise<void> {
   const scored = await lfp(["score", text, "--run", run, "--json"]);
   expect(scored.code, scored.stderr).toBe(0);
   expect(JSON.parse(scored.stdout).summary.tokens).toBeGreaterThan(5);
-  for (const command of [
-    ["calibrate", join(run, "experiment.json"), "--sets", "1"],
-    ["ablate", run, id],
-  ]) {
-    const refused = await lfp(command);
-    expect(refused.code).not.toBe(0);
-    expect(refused.stderr).toMatch(/the task pairs is about pairs of answers/);
-  }
+  const refused = await lfp(["calibrate", join(run, "experiment.json"), "--sets", "1"]);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toMatch(/the task pairs is about pairs of answers/);
 }
 
 /** Every table names its stage, and neither the log nor what was printed holds a text of the data. */
@@ -283,6 +278,8 @@ async function checkReport(run: string, printed: string): Promise<void> {
   }
   const markdown = await readFile(join(run, "report.md"), "utf8");
   const { log, events } = runPaths(run);
-  for (const text of [printed, markdown, await readFile(log, "utf8"), await readFile(events, "utf8")])
+  for (const text of [printed, await readFile(log, "utf8"), await readFile(events, "utf8")])
     expect(text).not.toMatch(/wonderful|terrible|orchard/);
+  // Explanations of features quote single words.
+  expect(markdown).not.toMatch(/It was a|What was the/);
 }

@@ -47,6 +47,15 @@ export const faultyRows: readonly object[] = [
 
 export const linesOf = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
+/** What is studied in a tiny run on pairs, as small as it goes. */
+export const tinyStudy = {
+  classify: { resamples: 20, labelShuffles: 2 },
+  examples: { tokens: 2000, windowTokens: 8 },
+  explain: { perLayer: 4 },
+  attribute: { prompts: 24 },
+  ablate: { features: 4, prompts: 16, draws: 2, drawsBeside: 1, single: 1 },
+};
+
 export const tinyPreferences = {
   preset: "preferences",
   name: "tiny-pairs",
@@ -55,6 +64,5 @@ export const tinyPreferences = {
   evaluate: { prompts: 64 },
   divergence: { layers: 1 },
   sae: { multiples: [1, 2], maxTokens: 4096, batchTokens: 512, bufferTokens: 2048, contextLength: 64 },
-  examples: { tokens: 3000, windowTokens: 8 },
-  explain: { perLayer: 4 },
+  ...tinyStudy,
 };

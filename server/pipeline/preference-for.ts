@@ -1,0 +1,12 @@
+import { readConfig } from "../models/config.ts";
+import type { PreferenceSettings } from "../tuning/preference-settings.ts";
+import { type Experiment, preferenceOfTuning, tuningOf } from "./experiment/schema.ts";
+
+/** How pairs are scored; of a model that was tuned elsewhere, as many tokens as the model's context holds. */
+export async function preferenceFor(experiment: Experiment, modelFolder: string): Promise<PreferenceSettings> {
+  const preference = preferenceOfTuning(experiment);
+  if (tuningOf(experiment) !== undefined) return preference;
+  const { config } = await readConfig(modelFolder);
+  const maxTokens = Math.min(preference.tokens.maxTokens, config.contextLength);
+  return { ...preference, tokens: { ...preference.tokens, maxTokens } };
+}
