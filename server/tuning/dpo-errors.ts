@@ -16,11 +16,6 @@ export class DpoCollapseError extends LfpError {
   }
 }
 
-/** Policy and reference model, or model and pairs, do not belong together. */
-export class DpoModelError extends LfpError {
-  readonly code = "input";
-}
-
 /** There are too few pairs for one batch. */
 export class TooFewPairsError extends LfpError {
   readonly code = "input";

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { DpoConfig } from "./dpo-config.ts";
 import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
-import { TrainerStateError, type tensorsFile } from "./trainer-state.ts";
+import type { tensorsFile } from "./trainer-state.ts";
+import { TrainerStateError } from "./tuning-errors.ts";
 
 /** A trainer's state apart from its tensors. */
 export const DpoProgress = z

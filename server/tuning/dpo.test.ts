@@ -20,10 +20,10 @@ import { forward, logitsOf, type Model, plainPositions, storesOf } from "../mode
 import { openSafetensors } from "../models/safetensors.ts";
 import { createDpoTrainer, type DpoMetrics, type DpoTrainerOptions } from "./dpo.ts";
 import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
-import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
+import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import { dpoLoss } from "./dpo-loss.ts";
 import type { TokenPair } from "./pair-batch.ts";
-import { TrainerStateError } from "./trainer-state.ts";
+import { TrainerStateError, TuningModelError } from "./tuning-errors.ts";
 
 const fixture = readDpoFixture();
 const { settings } = fixture;
@@ -320,7 +320,7 @@ describe("a trainer", () => {
 
   it("refuses models and pairs that do not belong together", async () => {
     const options = await optionsOf(cpu);
-    await expect(createDpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(DpoModelError);
+    await expect(createDpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(TuningModelError);
     const own = { prompt: Int32Array.of(2), answer: Int32Array.of(3) };
     const foreign = [...pairs.slice(0, 3), { chosen: own, rejected: { ...own, answer: Int32Array.of(97) } }];
     await expect(createDpoTrainer({ ...options, pairs: foreign })).rejects.toThrow(/pair 3 has a token id/);

@@ -10,7 +10,7 @@ import type { LoadedModel } from "../models/checkpoint.ts";
 import { trainedPartOf } from "../models/model.ts";
 import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
-import { DpoCollapseError, DpoModelError, TooFewPairsError } from "./dpo-errors.ts";
+import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import type { DpoNodes } from "./dpo-loss.ts";
 import { type DpoModels, DpoPrograms, freezesReference } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
@@ -20,6 +20,7 @@ import { shapesFor, smallestShape } from "./pair-shapes.ts";
 import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
 import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
+import { TuningModelError } from "./tuning-errors.ts";
 
 export interface DpoTrainerOptions extends DpoModels {
   /** Trained in place; initially the same model as the reference. */
@@ -62,7 +63,7 @@ export interface DpoStep {
 }
 
 /**
- * Creates a trainer; if the reference is scored only once, scores it now. Throws `TooFewPairsError`, `DpoModelError`,
+ * Creates a trainer; if the reference is scored only once, scores it now. Throws `TooFewPairsError`, `TuningModelError`,
  * `ContextLengthError` and what compiling throws.
  */
 export async function createDpoTrainer(options: DpoTrainerOptions, saved?: SavedState): Promise<DpoTrainer> {
@@ -318,17 +319,17 @@ type StepResults = { readonly [K in keyof DpoNodes | "gradientNorm"]: number };
 function checkModels({ policy, reference, pairs, config }: DpoTrainerOptions): void {
   if (pairs.length < config.batchSize) throw new TooFewPairsError(pairs.length, config.batchSize);
   if (policy.config.vocabSize !== reference.config.vocabSize)
-    throw new DpoModelError(
+    throw new TuningModelError(
       `the policy has ${policy.config.vocabSize} tokens and the reference ${reference.config.vocabSize}: they must be the same model`,
     );
   if (policy.store === reference.store && policy.adapters === undefined)
-    throw new DpoModelError("policy and reference share their weights: load the reference on its own");
+    throw new TuningModelError("policy and reference share their weights: load the reference on its own");
   const isForeign = (ids: Int32Array): boolean => ids.some((id) => id >= policy.config.vocabSize);
   const foreign = pairs.findIndex((pair) =>
     [pair.chosen, pair.rejected].some(({ prompt, answer }) => isForeign(prompt) || isForeign(answer)),
   );
   if (foreign >= 0)
-    throw new DpoModelError(
+    throw new TuningModelError(
       `pair ${foreign} has a token id that the model's ${policy.config.vocabSize} tokens do not hold: its tokenizer belongs to another model`,
     );
 }

@@ -47,8 +47,3 @@ export class TooFewPromptsError extends LfpError {
     );
   }
 }
-
-/** Policy and reference model, or model and prompts, do not belong together. */
-export class PpoModelError extends LfpError {
-  readonly code = "input";
-}

@@ -1,6 +1,7 @@
 /** A trainer's state as plain data and bytes, in the form in which a stage of the pipeline saves its checkpoints. */
 import { z } from "zod";
-import { TrainerStateError, type tensorsFile } from "./trainer-state.ts";
+import type { tensorsFile } from "./trainer-state.ts";
+import { TrainerStateError } from "./tuning-errors.ts";
 
 const randomState = z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly();
 

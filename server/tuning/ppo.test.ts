@@ -15,12 +15,13 @@ import { type AdaptedModel, addLora, linearTargets } from "../models/lora.ts";
 import { openSafetensors } from "../models/safetensors.ts";
 import { plainReward, type Reward } from "../rewards/reward.ts";
 import { createPpoTrainer, PpoTrainer, type PpoTrainerOptions } from "./ppo.ts";
-import { NegativeKlError, NonFiniteRewardError, PpoModelError, RunawayKlError } from "./ppo-errors.ts";
+import { NegativeKlError, NonFiniteRewardError, RunawayKlError } from "./ppo-errors.ts";
 import { compilePrograms } from "./ppo-programs.ts";
 import { checkKl } from "./ppo-signal.ts";
 import { promptBatches } from "./prompts.ts";
 import type { Sampler } from "./rollout.ts";
-import { type SavedState, TrainerStateError } from "./trainer-state.ts";
+import type { SavedState } from "./trainer-state.ts";
+import { TrainerStateError, TuningModelError } from "./tuning-errors.ts";
 
 let device: Device;
 let folder = "";
@@ -270,7 +271,7 @@ describe("bounds", () => {
 
   it("models that do not belong together are refused", async () => {
     const options = await tinyOptions(device);
-    await expect(createPpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(PpoModelError);
+    await expect(createPpoTrainer({ ...options, reference: options.policy })).rejects.toThrow(TuningModelError);
     const tokenizer = { ...tinyTokenizer, vocabSize: 98 };
     await expect(createPpoTrainer({ ...options, tokenizer })).rejects.toThrow(/98 tokens but the model only 97/);
     await expect(createPpoTrainer({ ...options, prompts: options.prompts.slice(0, 9) })).rejects.toThrow(/9 texts/);

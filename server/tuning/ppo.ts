@@ -18,7 +18,7 @@ import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import type { EpochBatches } from "./epoch-batches.ts";
 import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
-import { NonFiniteRewardError, PpoModelError } from "./ppo-errors.ts";
+import { NonFiniteRewardError } from "./ppo-errors.ts";
 import type { LossNodes } from "./ppo-loss.ts";
 import { adaptKlCoefficient } from "./ppo-math.ts";
 import { compilePrograms, type PpoProgramOptions, type PpoPrograms } from "./ppo-programs.ts";
@@ -28,6 +28,7 @@ import { type Prompt, promptBatches } from "./prompts.ts";
 import { completionsOf, decodeText, type Rollout, sampleRollouts } from "./rollout.ts";
 import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
 import type { Tuner, TunerStep } from "./tuner.ts";
+import { TuningModelError } from "./tuning-errors.ts";
 
 export interface PpoTrainerOptions extends PpoProgramOptions {
   /** Trained in place; usually the same model as the reference initially. */
@@ -102,7 +103,7 @@ export interface PpoTimes {
   readonly totalS: number;
 }
 
-/** Creates a trainer. Throws `TooFewPromptsError`, `PpoModelError`, `ContextLengthError` and what compiling throws. */
+/** Creates a trainer. Throws `TooFewPromptsError`, `TuningModelError`, `ContextLengthError` and what compiling throws. */
 export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoTrainer> {
   checkModels(options);
   const prompts = promptBatches(options.prompts, options.config.batchSize, options.random.state);
@@ -325,13 +326,13 @@ type LearningMetrics = Omit<MiniBatchResults, "ratio" | "loss"> &
 function checkModels({ policy, reference, tokenizer }: PpoTrainerOptions): void {
   const sizes = [policy.config.vocabSize, reference.config.vocabSize];
   if (sizes[0] !== sizes[1])
-    throw new PpoModelError(
+    throw new TuningModelError(
       `the policy has ${sizes[0]} tokens and the reference ${sizes[1]}: they must be the same model`,
     );
   if (policy.store === reference.store && policy.adapters === undefined)
-    throw new PpoModelError("policy and reference share their weights: load the reference on its own");
+    throw new TuningModelError("policy and reference share their weights: load the reference on its own");
   if (tokenizer.vocabSize > policy.config.vocabSize)
-    throw new PpoModelError(
+    throw new TuningModelError(
       `the tokenizer has ${tokenizer.vocabSize} tokens but the model only ${policy.config.vocabSize}: it belongs to another model`,
     );
 }

@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../common/random.ts";
 import { loadTokenizer, type Tokenizer } from "../models/tokenizer.ts";
 import type { EpochBatches } from "./epoch-batches.ts";
-import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
+import { TooFewPromptsError } from "./ppo-errors.ts";
 import { makePrompts, type Prompt, promptBatches, uniformIn } from "./prompts.ts";
+import { TuningModelError } from "./tuning-errors.ts";
 
 const words = "a good film with some of the best acting that one has ever seen, and an awful lot of bad jokes ";
 const texts = [
@@ -52,7 +53,7 @@ describe("prompts from the starter's tokenizer", () => {
 
   it("say so when there is no beginning-of-text token", () => {
     expect(() => makePrompts(texts, tokenizer, { ...options, bosId: undefined }, Random.fromSeed(1))).toThrow(
-      PpoModelError,
+      TuningModelError,
     );
   });
 });

@@ -4,8 +4,9 @@
 import type { Random, RandomState } from "../common/random.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { EpochBatches } from "./epoch-batches.ts";
-import { PpoModelError, TooFewPromptsError } from "./ppo-errors.ts";
+import { TooFewPromptsError } from "./ppo-errors.ts";
 import type { SamplingConfig, TextConfig, TokenRange } from "./sampling-config.ts";
+import { TuningModelError } from "./tuning-errors.ts";
 
 /** The beginning of a text. */
 export interface Prompt {
@@ -24,7 +25,7 @@ export interface PromptOptions extends Pick<SamplingConfig, "promptTokens" | "mi
 
 /**
  * Makes a prompt of each text: its first n tokens, with n uniform over `promptTokens` and drawn once a text, as in
- * the paper's code. A text of fewer tokens is taken whole; an empty one gives no prompt. Throws `PpoModelError` if
+ * the paper's code. A text of fewer tokens is taken whole; an empty one gives no prompt. Throws `TuningModelError` if
  * `prependBos` needs a BOS token that is missing.
  */
 export function makePrompts(
@@ -35,7 +36,7 @@ export function makePrompts(
 ): Prompt[] {
   const { promptTokens, minTextCharacters, prependBos, bosId } = options;
   if (prependBos && bosId === undefined)
-    throw new PpoModelError(
+    throw new TuningModelError(
       "text.prependBos is set, but the model's config.json names no bos_token_id: set it to false",
     );
   const start = prependBos && bosId !== undefined ? [bosId] : [];

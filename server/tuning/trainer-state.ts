@@ -1,12 +1,8 @@
 /** A trainer's tensors as bytes, in the form in which a stage of the pipeline saves its checkpoints; for every kind of tuning. */
 import { endianness } from "node:os";
-import { invariant, LfpError } from "../common/errors.ts";
+import { invariant } from "../common/errors.ts";
 import type { StateStore } from "../engine/device.ts";
-
-/** A saved state belongs to other settings, another model or other data. */
-export class TrainerStateError extends LfpError {
-  readonly code = "input";
-}
+import { TrainerStateError } from "./tuning-errors.ts";
 
 /** A saved state: `read` returns the bytes of a file. */
 export interface SavedState {
