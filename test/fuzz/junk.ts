@@ -108,7 +108,7 @@ export function words(random: Random, count: number): string {
 
 /** A document: prose, records, one long line, or what no person would write. */
 export function documentText(random: Random): string {
-  switch (random.integer(12)) {
+  switch (random.integer(13)) {
     case 0:
       return Array.from({ length: random.integer(40) }, () =>
         JSON.stringify({ text: words(random, 12), id: junk(random, 3) }),
@@ -129,9 +129,27 @@ export function documentText(random: Random): string {
       return "";
     case 7:
       return experimentText(random);
+    case 8:
+      return Array.from({ length: random.integer(30) }, () => JSON.stringify(preference(random))).join("\n");
     default:
       return words(random, random.integer(200));
   }
+}
+
+/** A preference of one layout or another, or nearly one. */
+function preference(random: Random): object {
+  const text = (): string =>
+    pick(random, ["", " ", words(random, 8), words(random, 200), pick(random, odd), String(junk(random, 5))]);
+  const messages = (): unknown => [
+    { role: "user", content: words(random, 5) },
+    {
+      role: pick(random, ["assistant", "tool", ""]),
+      content: pick(random, [text(), [{ type: "text", text: text() }], null]),
+    },
+  ];
+  const answer = pick(random, [text, messages, () => null]);
+  const prompt = pick(random, [{ prompt: text() }, {}, { prompt: messages() }]);
+  return { ...prompt, chosen: answer(), rejected: answer() };
 }
 
 /** An experiment file with values that may or may not fit. */

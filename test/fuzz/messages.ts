@@ -39,7 +39,16 @@ export class MessageMaker {
       this.#read,
       this.#read,
     ];
-    const others = [this.#strongest, this.#describe, this.#hover, this.#hover, this.#actions, this.#wanted, this.#runs];
+    const others = [
+      this.#strongest,
+      this.#pairs,
+      this.#describe,
+      this.#hover,
+      this.#hover,
+      this.#actions,
+      this.#wanted,
+      this.#runs,
+    ];
     const rare = [
       this.#features,
       this.#choose,
@@ -111,6 +120,20 @@ export class MessageMaker {
       ablation: null,
       limit,
     });
+  }
+
+  #pairs(): Made {
+    const uri = this.#uri();
+    const asked = { uri, version: this.#version(uri), ablation: this.#ablation() };
+    const at = this.#random.integer(300);
+    return this.#random.integer(2) === 0
+      ? request("lfp/walkPairs", {
+          ...asked,
+          from: at,
+          direction: pick(this.#random, [1, -1]),
+          untilDiffers: at % 2 === 0,
+        })
+      : request("lfp/describePair", { ...asked, offset: 10 * at, words: 1 + this.#random.integer(50) });
   }
 
   #describe(): Made {
