@@ -4,6 +4,7 @@ import { visible } from "../common/untrusted-text.ts";
 import { stoppingAtMessages } from "../models/chat-end.ts";
 import { loadChatTemplate, NoChatTemplateError } from "../models/chat-template.ts";
 import { notesOn } from "../models/checkpoint.ts";
+import { supportedModelTypes } from "../models/config.ts";
 import { type ContinuedText, type ContinueOptions, continueTexts } from "../models/continue-texts.ts";
 import { openModel, resolveReference } from "../models/open.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
@@ -40,8 +41,9 @@ const options = {
 export const generate = defineCommand({
   usage: "--model MODEL (--prompt TEXT... | --prompt-file FILE) [--chat] [options]",
   about:
-    "Loads a model and its tokenizer and prints each prompt with its continuation. GPT-NeoX (Pythia), GPT-Neo and Gemma " +
-    "checkpoints in safetensors work. All prompts are sampled together, so many cost little more than one.\n\n" +
+    "Loads a model and its tokenizer and prints each prompt with its continuation. Checkpoints in safetensors work, of the " +
+    `types ${supportedModelTypes.join(", ")}. ` +
+    "All prompts are sampled together, so many cost little more than one.\n\n" +
     "With --chat it prints the model's answers to conversations, which its chat template writes out.",
   options,
   run: async (given): Promise<CommandResult> => {

@@ -10,6 +10,18 @@ export type Values = Float32Array | Int32Array;
 /** Which keys a row of scores may see; `local` is causal and at most `window` keys back. */
 export type AttentionMask = "none" | "causal" | "local";
 
+/**
+ * Frequencies stretched for contexts longer than the model was first trained on, as in Llama 3.1: a wave longer than
+ * `originalPositions / lowFactor` turns `factor` times more slowly, one shorter than `originalPositions / highFactor` as
+ * before, and the others in between (transformers' `_compute_llama3_parameters`).
+ */
+export interface RotaryScaling {
+  readonly factor: number;
+  readonly lowFactor: number;
+  readonly highFactor: number;
+  readonly originalPositions: number;
+}
+
 /** Every operator and the attributes that are fixed when the graph is built. Numbers that change per step are inputs. */
 export interface OpAttrs {
   /** Data given to each run. */
@@ -65,6 +77,8 @@ export interface OpAttrs {
     readonly base: number;
     readonly maxPositions: number;
     readonly inverse: boolean;
+    /** Undefined: frequencies base^(-2i / rotaryDims). */
+    readonly scaling?: RotaryScaling | undefined;
   };
   /** Exact, by erf. */
   gelu: NoAttrs;

@@ -3,8 +3,9 @@ import type { Architecture } from "./architecture.ts";
 import { gemma } from "./gemma.ts";
 import { gptNeo } from "./gpt-neo.ts";
 import { gptNeoX } from "./gpt-neox.ts";
+import { llama, mistral } from "./llama.ts";
 
-const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma };
+const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma, llama, mistral };
 
 export type ModelType = keyof typeof table;
 type ConfigOf<K extends ModelType> = (typeof table)[K] extends Architecture<infer C> ? C : never;

@@ -114,17 +114,18 @@ function listOfIds(value: z.infer<typeof tokenIds>): readonly number[] {
 const ropeTypes = z.looseObject({ rope_type: z.unknown().optional(), type: z.unknown().optional() });
 
 /**
- * Throws `ConfigError` for a scaled rotation: only the plain one is implemented, and the numbers would be silently
- * wrong. Called before the schema is checked, which would complain about the other keys of a scaled rotation first.
+ * Throws `ConfigError` for a scaled rotation that is not among the given types: the numbers would be silently wrong.
+ * Called before the schema is checked, which would complain about the other keys of a scaled rotation first.
  */
-export function requirePlainRope(json: unknown): void {
+export function requireRope(json: unknown, types: readonly string[] = ["default"]): void {
   const { rope_parameters, rope_scaling } = z.record(z.string(), z.unknown()).parse(json);
   for (const [field, given] of Object.entries({ rope_parameters, rope_scaling })) {
     const { rope_type, type } = ropeTypes.safeParse(given).data ?? {};
     const found = rope_type ?? type ?? "default";
-    if (found === "default") continue;
+    if (types.some((type) => type === found)) continue;
+    const supported = types.map((type) => JSON.stringify(type)).join(" and ");
     throw new ConfigError(
-      `${field} says rope_type ${JSON.stringify(found)}; only "default" is supported. Use a checkpoint whose rotation is not scaled`,
+      `${field} says rope_type ${JSON.stringify(found)}; only ${supported} ${types.length === 1 ? "is" : "are"} supported. Use a checkpoint whose rotation is not scaled${types.length === 1 ? "" : " otherwise"}`,
     );
   }
 }

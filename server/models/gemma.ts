@@ -3,25 +3,12 @@
  * embedding gets a gradient here where the token occurs in a text; torch's `padding_idx` drops it.
  */
 import { z } from "zod";
-import type { Node } from "../engine/graph.ts";
-import * as ops from "../engine/ops.ts";
-import {
-  type Architecture,
-  attention,
-  type BaseConfig,
-  type ForwardContext,
-  type LayerResult,
-  type ModelParameter,
-  type ModelPart,
-  splitHeads,
-} from "./architecture.ts";
-import { type Attended, embeddingTable, joinMlp, linearWeight, normScale, ownHead, throughLayers } from "./blocks.ts";
 import {
   count,
   epsilon,
   layerCount,
   refuseUnread,
-  requirePlainRope,
+  requireRope,
   ropeBase,
   ropeFields,
   ropeOf,
@@ -30,14 +17,12 @@ import {
   tokenIds,
   usableContext,
 } from "./config-fields.ts";
+import { decoder } from "./decoder.ts";
+import type { DecoderConfig } from "./decoder-config.ts";
 import { ConfigError } from "./errors.ts";
 
-export interface GemmaConfig extends BaseConfig {
+export interface GemmaConfig extends DecoderConfig {
   readonly modelType: "gemma";
-  readonly mlpWidth: number;
-  readonly rotaryBase: number;
-  readonly eps: number;
-  readonly tiedHead: boolean;
 }
 
 const schema = z.object({
@@ -64,7 +49,7 @@ const schema = z.object({
 });
 
 function parseGemmaConfig(json: unknown): GemmaConfig {
-  requirePlainRope(json);
+  requireRope(json);
   const raw = schema.parse(json);
   refuseUnread(json, schema);
   const rope = ropeOf(raw);
@@ -84,95 +69,20 @@ function parseGemmaConfig(json: unknown): GemmaConfig {
     kvHeads: raw.num_key_value_heads,
     headDim: raw.head_dim,
     mlpWidth: raw.intermediate_size,
+    activation: "gelu_pytorch_tanh",
     rotaryBase: rope.rope_theta ?? raw.rope_theta ?? 10_000,
+    rotaryScaling: undefined,
     contextLength: usableContext(raw.max_position_embeddings),
     localWindow: undefined,
     eps: raw.rms_norm_eps,
     tiedHead: raw.tie_word_embeddings,
+    biases: { qkv: false, output: false, mlp: false },
+    headNorms: false,
+    isLocal: [],
+    embeddingScale: Math.sqrt(raw.hidden_size),
     ...specialIds(raw),
   };
 }
 
-const embeddingName = "model.embed_tokens.weight";
-const headWeight = "lm_head.weight";
-const layerName = (layer: number): string => `model.layers.${layer}`;
-
-export const gemma: Architecture<GemmaConfig> = {
-  parseConfig: parseGemmaConfig,
-  parameters,
-  ignorable: /\.rotary_emb\.inv_freq$|^v_head\./,
-  bodyPrefix: "model.",
-  headNames: [headWeight],
-  headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
-  embeddingName: () => embeddingName,
-  finalNorm: { scale: "model.norm.weight", offset: 1, centres: false },
-  initialNorm: 0,
-  forward: (config, context) => {
-    const { weights, ids } = context;
-    const embedded = ops.affine(ops.embedding(weights.get(embeddingName), ids), Math.sqrt(config.width));
-    const { residual, layers } = throughLayers(config.layers, embedded, (layer, x) => block(config, context, layer, x));
-    return { hidden: rmsNorm(config, context, "model.norm.weight", residual), layers };
-  },
-};
-
-function parameters(config: GemmaConfig): ModelParameter[] {
-  const { width: D, mlpWidth, vocabSize: V, heads, kvHeads, headDim } = config;
-  const layers = Array.from({ length: config.layers }, (_, layer) => {
-    const name = layerName(layer);
-    const linear = (part: ModelPart, place: string, out: number, inputs: number): ModelParameter =>
-      linearWeight(`${name}.${place}`, [out, inputs], { part, layer });
-    return [
-      normScale(`${name}.input_layernorm`, D, layer),
-      linear("attention", "self_attn.q_proj", heads * headDim, D),
-      linear("attention", "self_attn.k_proj", kvHeads * headDim, D),
-      linear("attention", "self_attn.v_proj", kvHeads * headDim, D),
-      linear("attention", "self_attn.o_proj", D, heads * headDim),
-      normScale(`${name}.post_attention_layernorm`, D, layer),
-      linear("mlp", "mlp.gate_proj", mlpWidth, D),
-      linear("mlp", "mlp.up_proj", mlpWidth, D),
-      linear("mlp", "mlp.down_proj", D, mlpWidth),
-    ];
-  });
-  return [
-    embeddingTable(embeddingName, [V, D]),
-    ...layers.flat(),
-    normScale("model.norm", D),
-    ...ownHead(headWeight, [V, D], config.tiedHead),
-  ];
-}
-
-function block(config: GemmaConfig, context: ForwardContext, layer: number, x: Node): LayerResult {
-  const name = layerName(layer);
-  const attended = attend(config, context, layer, rmsNorm(config, context, `${name}.input_layernorm.weight`, x));
-  const middle = ops.add(x, attended.output);
-  const { weights } = context;
-  const read = rmsNorm(config, context, `${name}.post_attention_layernorm.weight`, middle);
-  const gate = ops.geluTanh(weights.linear(read, `${name}.mlp.gate_proj.weight`));
-  const plain = weights.linear(
-    ops.mul(gate, weights.linear(read, `${name}.mlp.up_proj.weight`)),
-    `${name}.mlp.down_proj.weight`,
-  );
-  return joinMlp(context, layer, { middle, plain, attended });
-}
-
-function attend(config: GemmaConfig, context: ForwardContext, layer: number, x: Node): Attended {
-  const { heads, kvHeads, headDim, rotaryBase, contextLength } = config;
-  const name = `${layerName(layer)}.self_attn`;
-  const { weights, positions } = context;
-  const project = (part: string, headCount: number): Node =>
-    splitHeads(weights.linear(x, `${name}.${part}.weight`), headCount);
-  const turn = (part: Node): Node =>
-    ops.rotary(part, positions, { rotaryDims: headDim, base: rotaryBase, maxPositions: contextLength });
-  const projected = {
-    queries: turn(project("q_proj", heads)),
-    keys: turn(project("k_proj", kvHeads)),
-    values: project("v_proj", kvHeads),
-  };
-  const result = attention({ ...projected, layer, scale: 1 / Math.sqrt(headDim), window: undefined }, context);
-  return { ...result, output: weights.linear(result.output, `${name}.o_proj.weight`) };
-}
-
-/** x / rms(x) * (1 + w): Gemma stores the scale minus one. */
-function rmsNorm({ eps }: GemmaConfig, { weights }: ForwardContext, name: string, x: Node): Node {
-  return ops.rmsNorm(x, ops.affine(weights.get(name), 1, 1), eps);
-}
+/** Gemma stores the scales of norms minus one. */
+export const gemma = decoder(parseGemmaConfig, 1);

@@ -30,7 +30,7 @@ import {
   headDimension,
   layerCount,
   refuseUnread,
-  requirePlainRope,
+  requireRope,
   requireSame,
   ropeBase,
   ropeFields,
@@ -84,7 +84,7 @@ const schema = z.object({
 });
 
 function parseGptNeoXConfig(json: unknown): GptNeoXConfig {
-  requirePlainRope(json);
+  requireRope(json);
   const raw = schema.parse(json);
   const headDim = headDimension(raw.hidden_size, raw.num_attention_heads);
   refuseUnread(json, schema);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { modelFolder } from "../../test/conformance/fixtures.ts";
+import { modelFolder, ORACLE_MODELS } from "../../test/conformance/fixtures.ts";
 import { readConfig } from "./config.ts";
 import { headNameOf, parametersOf } from "./model.ts";
 
@@ -11,7 +11,7 @@ function partByName(name: string): string {
   return /^(embed_out|lm_head)\./.test(name) ? "head" : "embedding";
 }
 
-it.each(["gpt-neox", "gpt-neo", "gemma"] as const)("every parameter of %s has its part and its layer", async (name) => {
+it.each(ORACLE_MODELS)("every parameter of %s has its part and its layer", async (name) => {
   const { config } = await readConfig(modelFolder(name));
   const parameters = parametersOf(config);
   expect(parameters.map(({ name: one, part }) => [one, part])).toEqual(

@@ -155,9 +155,11 @@ describe("weights", () => {
 
 describe("config.json", () => {
   it("an unknown architecture is named, with those that are supported", async () => {
-    const error = await failure(await damaged({ config: field("model_type", "llama") }));
+    const error = await failure(await damaged({ config: field("model_type", "mamba") }));
     expect(error).toBeInstanceOf(UnknownArchitectureError);
-    expect(String(error)).toMatch("model type 'llama' is not supported; supported are gpt_neox, gpt_neo, gemma");
+    expect(String(error)).toMatch(
+      "model type 'mamba' is not supported; supported are gpt_neox, gpt_neo, gemma, llama, mistral",
+    );
     const inherited = await failure(await damaged({ config: field("model_type", "toString") }));
     expect(inherited).toBeInstanceOf(UnknownArchitectureError);
   });

@@ -1,5 +1,6 @@
 import type { Node, NodeOf, OpKind, Reduction, Shape } from "../graph.ts";
 import { sizeOf } from "../graph.ts";
+import { rotaryFrequencies, rotaryTableName } from "../rotary.ts";
 import { maskAllows, maskedScore } from "../shapes.ts";
 import type { Emitter, Value } from "./emitter.ts";
 
@@ -291,13 +292,14 @@ function column(ids: Value | undefined, e: Emitter): Value {
 }
 
 function lowerRotary(node: NodeOf<"rotary">, [x, positions]: readonly Value[], e: Emitter): Value {
-  const { rotaryDims, base, maxPositions, inverse } = node.attrs;
+  const { rotaryDims, maxPositions, inverse } = node.attrs;
   const [B = 0, T = 0, H = 0, D = 0] = node.shape;
-  const [cosine, sine] = e.once(`rotary ${rotaryDims} ${base} ${maxPositions} ${inverse}`, () => {
-    const half = rotaryDims / 2;
+  const [cosine, sine] = e.once(`${rotaryTableName(node.attrs)} ${inverse}`, () => {
+    const frequencies = rotaryFrequencies(node.attrs);
+    const half = frequencies.length;
     const table = (f: (angle: number) => number): Float32Array =>
       Float32Array.from({ length: maxPositions * half }, (_, at) =>
-        f(Math.floor(at / half) * base ** ((-2 * (at % half)) / rotaryDims)),
+        f(Math.floor(at / half) * (frequencies[at % half] ?? 0)),
       );
     const turn = inverse ? -1 : 1;
     return [

@@ -1,5 +1,6 @@
 /** Per-element formulas of operators that move, gather or rotate elements. */
 import { type Node, type NodeOf, type OpKind, type Shape, sizeOf } from "../graph.ts";
+import { rotaryFrequencies, rotaryTableName } from "../rotary.ts";
 import type { FragmentBuilder, Place } from "./fragment-builder.ts";
 import type { Lowering } from "./lowering-types.ts";
 
@@ -64,18 +65,16 @@ export function gatherRow({ inputs }: NodeOf<"gatherRow">, place: Place, builder
 }
 
 /**
- * x [B, T, H, D]: rotates the pair (d, d + half) by position * base^(-2 d / rotaryDims). Sines and cosines come from a
+ * x [B, T, H, D]: rotates the pair (d, d + half) by position times its frequency. Sines and cosines come from a
  * table computed in double precision, because WGSL guarantees them only to 2^-11.
  */
 export function rotary(node: NodeOf<"rotary">, place: Place, builder: FragmentBuilder, lowering: Lowering): string {
-  const { rotaryDims, base, maxPositions, inverse } = node.attrs;
+  const { rotaryDims, inverse } = node.attrs;
   const [x, positions] = [need(node.inputs[0]), need(node.inputs[1])];
   const half = rotaryDims / 2;
   const D = x.shape.at(-1) ?? 0;
   const [b = "0u", t = "0u", h = "0u", d = "0u"] = builder.coordinates(place);
-  const table = lowering.constant(`rotary ${rotaryDims} ${base} ${maxPositions}`, () =>
-    angles(rotaryDims, base, maxPositions),
-  );
+  const table = lowering.constant(rotaryTableName(node.attrs), () => angles(node.attrs));
   const position = builder.name(`u32(${builder.load(positions, at(positions.shape, [b, t]))})`);
   const pair = builder.name(`(${position} * ${half}u + ${d} % ${half}u) * 2u`);
   const cosine = builder.read(table, pair);
@@ -96,12 +95,14 @@ export function rotary(node: NodeOf<"rotary">, place: Place, builder: FragmentBu
 }
 
 /** [maxPositions, rotaryDims / 2, 2]: cosine and sine. */
-function angles(rotaryDims: number, base: number, maxPositions: number): Float32Array {
-  const half = rotaryDims / 2;
+function angles(attrs: NodeOf<"rotary">["attrs"]): Float32Array {
+  const { rotaryDims, maxPositions } = attrs;
   const table = new Float32Array(maxPositions * rotaryDims);
+  const frequencies = rotaryFrequencies(attrs);
+  const half = frequencies.length;
   for (let position = 0; position < maxPositions; position++) {
-    for (let d = 0; d < half; d++) {
-      const angle = position * base ** ((-2 * d) / rotaryDims);
+    for (const [d, frequency] of frequencies.entries()) {
+      const angle = position * frequency;
       table.set([Math.cos(angle), Math.sin(angle)], 2 * (position * half + d));
     }
   }
