@@ -107,7 +107,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
 
 /** The server's words on the device, which quote commands as Markdown does. */
 function deviceWords(device: string): string {
-  return device.replaceAll(/`lfp doctor`/g, "the command LFP Lens: Doctor").replaceAll("`", "");
+  return device.replaceAll(/`lfp doctor`/g, "LFP Lens: Check This Machine").replaceAll("`", "");
 }
 
 function bar(mode: LensMode["kind"], limit: number): string {
