@@ -1,7 +1,7 @@
 /** Gives the readers of files mutated, cut, endless and special ones, and watches that each is read or refused with an error of ours, soon and in little memory. */
 import { execFileSync } from "node:child_process";
 import { cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { LfpError } from "../../server/common/errors.ts";
 import { starterFolder } from "../../server/common/package-root.ts";
 import { Random } from "../../server/common/random.ts";
@@ -9,6 +9,7 @@ import { knownError } from "../../server/common/system-errors.ts";
 import { message } from "../../server/common/untrusted-text.ts";
 import { readAblationSet } from "../../server/lens/ablation-file.ts";
 import { readConfig } from "../../server/models/config.ts";
+import { openParameters } from "../../server/models/parameters.ts";
 import { openCheckpointTensors } from "../../server/models/safetensors.ts";
 import { loadTokenizer } from "../../server/models/tokenizer.ts";
 import { readContrastFile } from "../../server/pipeline/data/contrast-file.ts";
@@ -140,7 +141,13 @@ async function subjects(root: string): Promise<readonly Subject[]> {
   const small = join(root, "starter");
   await mkdir(small);
   for (const name of ["tokenizer.json", "tokenizer_config.json"]) await cp(join(starter, name), join(small, name));
+  const adapters = await adapterFolder(join(root, "adapters"));
   return [
+    ...["adapter_config.json", "adapter_model.safetensors"].map((name) => ({
+      name,
+      folder: adapters,
+      read: async (at: string) => (await openParameters(at)).close(),
+    })),
     { name: "config.json", folder: tuned, read: (at) => readConfig(at) },
     { name: "model.safetensors", folder: tuned, read: async (at) => (await openCheckpointTensors(at)).close() },
     { name: "tokenizer.json", folder: small, read: (at) => loadTokenizer(at) },
@@ -165,6 +172,15 @@ async function subjects(root: string): Promise<readonly Subject[]> {
     { name: "answers.jsonl", folder: made, read: (at) => readJournal(join(at, "answers.jsonl")) },
     { name: "features.sqlite", folder: made, read: readStore },
   ];
+}
+
+/** Adapters of a small model, which they name by its folder. */
+async function adapterFolder(folder: string): Promise<string> {
+  await cp("test/fixtures/adapters/plain", folder, { recursive: true });
+  const path = join(folder, "adapter_config.json");
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.replace("../../models/gpt-neox", resolve("test/fixtures/models/gpt-neox")));
+  return folder;
 }
 
 async function readStore(folder: string): Promise<void> {
