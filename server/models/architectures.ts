@@ -4,8 +4,9 @@ import { gemma } from "./gemma.ts";
 import { gptNeo } from "./gpt-neo.ts";
 import { gptNeoX } from "./gpt-neox.ts";
 import { llama, mistral } from "./llama.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
 
-const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma, llama, mistral };
+const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma, llama, mistral, qwen2, qwen3 };
 
 export type ModelType = keyof typeof table;
 type ConfigOf<K extends ModelType> = (typeof table)[K] extends Architecture<infer C> ? C : never;

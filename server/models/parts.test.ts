@@ -5,9 +5,9 @@ import { headNameOf, parametersOf } from "./model.ts";
 
 /** Parts by the names that Hugging Face gives parameters: another way to tell than the architectures' own. */
 function partByName(name: string): string {
+  if (/norm|\.ln_/.test(name)) return "norm";
   if (/\.mlp\./.test(name)) return "mlp";
   if (/attention\.(dense|query_key_value)|attn\.|self_attn\./.test(name)) return "attention";
-  if (/norm|\.ln_/.test(name)) return "norm";
   return /^(embed_out|lm_head)\./.test(name) ? "head" : "embedding";
 }
 

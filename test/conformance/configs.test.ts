@@ -43,7 +43,7 @@ const stretched = {
 };
 
 /** Models that compute a rotation of type llama3. */
-const stretchable: readonly OracleModel[] = ["llama", "mistral"];
+const stretchable: readonly OracleModel[] = ["llama", "mistral", "qwen2", "qwen3"];
 
 let device: Device;
 let scratch: string;
@@ -130,6 +130,10 @@ describe("config.json as transformers reads it", () => {
     ["llama", { num_local_experts: 8 }, /"num_local_experts" is not known here/],
     ["mistral", { sliding_window: 0 }, /sliding_window/],
     ["mistral", { attention_bias: true }, /"attention_bias" is not known here/],
+    ["qwen2", { layer_types: ["full_attention"] }, /layer_types has 1 layers, but num_hidden_layers is 3/],
+    ["qwen2", { use_sliding_window: false }, /layer_types has a sliding_attention, but there is no window/],
+    ["qwen2", { attention_bias: true }, /"attention_bias" is not known here/],
+    ["qwen3", { num_experts: 8 }, /"num_experts" is not known here/],
     ["gpt-neo", { attention_layers: ["global", "global", "global", "local"] }, /attention_layers and attention_types/],
     ["gpt-neo", { num_hidden_layers: 2 }, /num_hidden_layers is 2, but num_layers makes it 4/],
   ])("%s refuses %j, which would change its forward pass", async (model, changes, says) => {

@@ -6,7 +6,16 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
-export const ORACLE_MODELS = ["gpt-neox", "gpt-neox-sequential", "gpt-neo", "gemma", "llama", "mistral"] as const;
+export const ORACLE_MODELS = [
+  "gpt-neox",
+  "gpt-neox-sequential",
+  "gpt-neo",
+  "gemma",
+  "llama",
+  "mistral",
+  "qwen2",
+  "qwen3",
+] as const;
 export type OracleModel = (typeof ORACLE_MODELS)[number];
 
 /** Folder of a small checkpoint; `oracle.safetensors` lies in it too (test/fixtures/models/README.md names its tensors). */

@@ -158,7 +158,7 @@ describe("config.json", () => {
     const error = await failure(await damaged({ config: field("model_type", "mamba") }));
     expect(error).toBeInstanceOf(UnknownArchitectureError);
     expect(String(error)).toMatch(
-      "model type 'mamba' is not supported; supported are gpt_neox, gpt_neo, gemma, llama, mistral",
+      "model type 'mamba' is not supported; supported are gpt_neox, gpt_neo, gemma, llama, mistral, qwen2, qwen3",
     );
     const inherited = await failure(await damaged({ config: field("model_type", "toString") }));
     expect(inherited).toBeInstanceOf(UnknownArchitectureError);
