@@ -66,8 +66,8 @@ export const decoderFields = {
 type DecoderFields = z.infer<z.ZodObject<typeof decoderFields>>;
 
 /**
- * Types and checks config.json by a member's schema. Throws `ConfigError` or `ZodError`, for a rotation of a type that
- * is not among `ropeTypes` before any other.
+ * Types and checks config.json by a member's schema. Throws `ConfigError` for a rotation of a type that is not
+ * implemented, before anything else, and for keys that are not read; `ZodError` for fields of other values.
  */
 export function parseDecoder<S extends z.ZodObject>(json: unknown, schema: S): z.infer<S> {
   requireRope(json, ["default", "llama3"]);
