@@ -4,10 +4,22 @@ import { describe, expect, it } from "vitest";
 import { conditionsOf, type DictionaryFacts, type ScaledFeature, tooFewToDraw } from "../../ablate/conditions.ts";
 import { Random } from "../../common/random.ts";
 import type { Autoencoders } from "../artifacts/autoencoders.ts";
-import { deadFinding } from "./sae-section.ts";
+import { deadFinding, saeFinding } from "./sae-section.ts";
 
 const sae = (layer: number, F: number, dead: number) =>
   ({ model: "tuned", layer, F, dead }) as Autoencoders["saes"][number];
+
+describe("dictionaries of a layer that the model hardly uses", () => {
+  it("have no share of the loss to recover", () => {
+    const quality = (lossZero: number, lossRecovered: number) =>
+      ({ fve: 0.5, l0: 3, lossClean: 4, lossZero, lossRecovered }) as Autoencoders["saes"][number];
+    const found = (saes: Autoencoders["saes"]) => saeFinding({ saes, trainingTokens: 1, steps: 1, similarities: [] });
+    expect(found([quality(4.001, -10.9), quality(3.99, 4.6), quality(4.5, 0.9)])).toMatch(
+      /^3 autoencoders explain .* and recover 0\.9 to 0\.9 of the loss\.$/,
+    );
+    expect(found([quality(4.001, -10.9)])).not.toContain("of the loss");
+  });
+});
 
 describe("dictionaries of dead features", () => {
   it("stand at the top of the report with what to lower", () => {

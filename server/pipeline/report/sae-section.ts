@@ -38,13 +38,13 @@ function qualityTable({ trainingTokens, saes }: Autoencoders, source: Source): T
       sae.l0,
       sae.fve,
       sae.dead,
-      sae.lossRecovered,
+      recoveredBy(sae),
       sae.lossClean,
       sae.lossSpliced,
       sae.lossZero,
     ]),
     notes: [
-      `Trained on ${trainingTokens} tokens; measured on ${saes[0]?.tokens ?? 0} tokens of texts kept from the training. Loss recovered: (zeros - spliced) / (zeros - clean), next-token cross-entropy in nats.`,
+      `Trained on ${trainingTokens} tokens; measured on ${saes[0]?.tokens ?? 0} tokens of texts kept from the training. Loss recovered: (zeros - spliced) / (zeros - clean), next-token cross-entropy in nats; none where zeros in the place of the MLP cost less than ${LEAST_COST} nats, of which there is no share to speak of.`,
     ],
   };
 }
@@ -103,11 +103,19 @@ function twinTable({ similarities }: Autoencoders, baselines: Similarity["baseli
   };
 }
 
+/** Nats a token that zeros in the place of an MLP's output must cost for a share of them to mean something. */
+const LEAST_COST = 0.01;
+
+/** Loss recovered; null where there was hardly any to recover, so that the ratio is of two roundings. */
+function recoveredBy({ lossRecovered, lossZero, lossClean }: Autoencoders["saes"][number]): number | null {
+  return lossZero - lossClean < LEAST_COST ? null : lossRecovered;
+}
+
 /** One line for the top of the report. */
 export function saeFinding({ saes }: Autoencoders): string {
   const range = (values: readonly number[]): string =>
     `${showCell(Math.min(...values))} to ${showCell(Math.max(...values))}`;
-  const recovered = saes.flatMap(({ lossRecovered }) => (lossRecovered === null ? [] : [lossRecovered]));
+  const recovered = saes.flatMap((sae) => recoveredBy(sae) ?? []);
   return `${saes.length} autoencoders explain ${range(saes.map(({ fve }) => fve))} of the variance with ${range(saes.map(({ l0 }) => l0))} active features a token${recovered.length === 0 ? "" : ` and recover ${range(recovered)} of the loss`}.`;
 }
 

@@ -56,7 +56,7 @@ export type PairReportInput =
 /** Joins the findings of a run on pairs into one document. */
 export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
   name: "report-pairs",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async ({ settings, input, output }) => {
     const { run, seed } = settings;
     const sourceOf = (stage: PairReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });

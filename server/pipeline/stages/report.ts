@@ -59,7 +59,7 @@ export type ReportInput =
 /** Joins the stages' findings into one document. */
 export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
-  codeVersion: 11,
+  codeVersion: 12,
   run: async ({ settings, input, output }) => {
     const { run, seed, edited } = settings;
     const planted = edited === undefined ? undefined : { edits: edited.edits, ratings: ratingsIn(edited.reward) };
