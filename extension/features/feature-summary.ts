@@ -64,8 +64,8 @@ function factLines({ row, activeTokens, tokens, baseTwin, promotes, suppresses }
 
 function effectLines({ ablations }: FeatureDetail): string[] {
   return ablations.map(
-    ({ what, factor, prompts, change, low, high }) =>
-      `${what} times ${factor}: reward changes by ${change.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}) over ${prompts} prompts`,
+    ({ what, measure, factor, prompts, change, low, high }) =>
+      `${what} times ${factor}: ${measure ?? "reward"} changes by ${change.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}) over ${prompts} prompts`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import type { ChatMessage, ChatOptions, ChatTemplate } from "../models/chat-template.ts";
 
 /** A conversation whose next message the model is to write. */
@@ -42,7 +43,7 @@ export function conversationOf(line: string, where: string): Conversation {
     throw new ConversationError(where, messageOf(cause), { cause });
   }
   const read = record.safeParse(Array.isArray(value) ? { messages: value } : value);
-  if (!read.success) throw new ConversationError(where, z.prettifyError(read.error).replaceAll("\n", " "));
+  if (!read.success) throw new ConversationError(where, schemaProblems(read.error));
   const { tools, chat_template_kwargs: templateArguments, ...others } = read.data;
   return { ...others, tools: tools ?? undefined, templateArguments: templateArguments ?? undefined };
 }

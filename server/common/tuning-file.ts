@@ -11,6 +11,7 @@ import { kernelRevision } from "../../kernels/matmul/variants.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { LfpError, messageOf } from "./errors.ts";
 import { parseJson, tryJson } from "./json.ts";
+import { schemaProblems } from "./schema-problems.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** A tuning file is invalid. */
@@ -78,7 +79,7 @@ export async function readTuning(stateFolder: string, adapter: AdapterName): Pro
   });
   if (text === undefined) return {};
   const parsed = tuningFile.safeParse(jsonOf(path, text));
-  if (!parsed.success) throw new TuningFileError(path, z.prettifyError(parsed.error).replaceAll("\n", " "));
+  if (!parsed.success) throw new TuningFileError(path, schemaProblems(parsed.error));
   return parsed.data.revision === kernelRevision ? parsed.data.products : {};
 }
 

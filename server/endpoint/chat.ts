@@ -3,9 +3,11 @@
  * answers cached by content. The key goes to the given origin only, redirects are refused, and no message, log or
  * error contains it.
  */
+
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionTimeoutError } from "openai";
 import { z } from "zod";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { EndpointError } from "./errors.ts";
 import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
 import { jsonIn } from "./json-text.ts";
@@ -345,7 +347,7 @@ export function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
   }
   if (found.length === 0) return { kind: "none", reason: "no JSON could be found in it" };
   const { error } = schema.safeParse(found.at(-1));
-  return { kind: "none", reason: inertLine(error === undefined ? "" : z.prettifyError(error), 300) };
+  return { kind: "none", reason: inertLine(error === undefined ? "" : schemaProblems(error), 300) };
 }
 
 /** Describes the shape in words to a server without schemas. */

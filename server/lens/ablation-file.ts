@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { errnoOf } from "../common/system-errors.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { AblationFile, type AblationSet } from "../protocol/ablation.ts";
@@ -31,7 +31,7 @@ export async function readAblationSet(path: string): Promise<AblationSet> {
   if (data === undefined)
     throw new AblationFileError(
       path,
-      `${z.prettifyError(error)}. A set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}`,
+      `${schemaProblems(error)}. A set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}`,
       "input",
     );
   return data;

@@ -1,8 +1,10 @@
 /** adapter_config.json as PEFT writes it (https://huggingface.co/docs/peft), as far as lfp applies it. */
+
 import { join } from "node:path";
 import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 
@@ -117,7 +119,7 @@ async function parsed(folder: string): Promise<z.infer<typeof schema>> {
   try {
     return schema.parse(parseJson(await readTextFile(path, "config")));
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
+    const why = cause instanceof z.ZodError ? schemaProblems(cause) : messageOf(cause);
     throw new AdapterError(folder, `that cannot be read: ${why}`, { cause });
   }
 }

@@ -7,6 +7,7 @@ import type { Program } from "@huggingface/jinja";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
 import { tokenizerFolderOf } from "./adapter.ts";
 import {
@@ -181,7 +182,7 @@ function parsed(path: string, text: string): z.output<typeof configSchema> {
   }
   const config = configSchema.safeParse(value);
   if (config.success) return config.data;
-  throw new ChatTemplateFileError(path, z.prettifyError(config.error).replaceAll("\n", " "));
+  throw new ChatTemplateFileError(path, schemaProblems(config.error));
 }
 
 async function textIfThere(path: string, kind: "config"): Promise<string | undefined> {

@@ -3,10 +3,12 @@
  * read the first token; models of the architectures' table with a `score` head read the last. Letters: B texts, T tokens,
  * D width, L labels.
  */
+
 import { join } from "node:path";
 import { z } from "zod";
 import { LfpError, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
 import type { Device, Program, StateEntry, StateStore } from "../engine/device.ts";
 import { describeShape } from "../engine/errors.ts";
@@ -164,8 +166,7 @@ const labelSchema = z.object({
 /** The labels of a classifier; transformers gives two where config.json says nothing. */
 function labelsOf(json: Readonly<Record<string, unknown>>, folder: string): string[] {
   const parsed = labelSchema.safeParse(json);
-  if (!parsed.success)
-    throw new ClassifierError(`${folder}/config.json: ${z.prettifyError(parsed.error).replaceAll("\n", " ")}`);
+  if (!parsed.success) throw new ClassifierError(`${folder}/config.json: ${schemaProblems(parsed.error)}`);
   const { architectures, id2label, num_labels } = parsed.data;
   const named = architectures?.[0];
   if (named !== undefined && !named.endsWith("ForSequenceClassification"))

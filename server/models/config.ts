@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
 import { parseJson as parseJsonText } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { LfsPointerError, readTextFile } from "../common/text-file.ts";
 import { adapterBaseFolder, isAdapterFolder } from "./adapter.ts";
 import { architectures, type ModelConfig, type ModelType } from "./architectures.ts";
@@ -42,7 +43,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>, where: stri
   try {
     return architectures[modelType].parseConfig(json);
   } catch (error) {
-    if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${z.prettifyError(error)}`, { cause: error });
+    if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${schemaProblems(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
   }
 }

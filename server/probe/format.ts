@@ -6,6 +6,7 @@ import { LfpError, messageOf } from "../common/errors.ts";
 import { exists } from "../common/exists.ts";
 import { parseJson } from "../common/json.ts";
 import { byCodeUnit } from "../common/order.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
@@ -230,6 +231,6 @@ async function readDescription(path: string): Promise<z.infer<typeof description
     );
   }
   const parsed = descriptionSchema.safeParse(json);
-  if (!parsed.success) throw new ProbeFileError(`${path} is no probe: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new ProbeFileError(`${path} is no probe: ${schemaProblems(parsed.error)}`);
   return parsed.data;
 }

@@ -163,6 +163,8 @@ export type FeatureExample = z.infer<typeof FeatureExample>;
 /** Effect of a feature's ablation, or of a control, on the task's reward: the mean change with its 95 % interval. */
 export const MeasuredEffect = z.object({
   what: z.enum(["this", "random", "reconstruction", "mean"]),
+  /** What changed; absent for the reward. */
+  measure: z.enum(["margin"]).optional(),
   factor: z.number(),
   prompts: z.int(),
   change: z.number(),
@@ -170,6 +172,11 @@ export const MeasuredEffect = z.object({
   high: z.number(),
 });
 export type MeasuredEffect = z.infer<typeof MeasuredEffect>;
+
+/** What an effect is a change of: a mean over prompts. */
+export function effectInWords(effect: Pick<MeasuredEffect, "measure"> | undefined): string {
+  return effect?.measure === "margin" ? "mean margin in nats" : "mean reward";
+}
 
 export const FeatureDetail = z.object({
   row: FeatureRow,

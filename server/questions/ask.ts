@@ -1,5 +1,5 @@
 /** Answers the questions of `protocol/questions.ts`, reading only. */
-import { z } from "zod";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { page } from "../common/untrusted-text.ts";
 import { MAX_ANSWER, type QuestionInput, type QuestionName, questionInputs } from "../protocol/questions.ts";
 import { QuestionInputError } from "./errors.ts";
@@ -42,7 +42,7 @@ async function answer<Q extends QuestionName>(
   signal: AbortSignal,
 ): Promise<string> {
   const { data, error } = questionInputs[question].safeParse(given);
-  if (error !== undefined) throw new QuestionInputError(`the input of ${question} is wrong: ${z.prettifyError(error)}`);
+  if (error !== undefined) throw new QuestionInputError(`the input of ${question} is wrong: ${schemaProblems(error)}`);
   signal.throwIfAborted();
   const answerer: Answerer<Q> = answerers[question];
   // The schema of question Q has parsed it; the compiler cannot see that through the type parameter.

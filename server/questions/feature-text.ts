@@ -1,6 +1,12 @@
 /** Features in plain text, for terminals and language models; texts of models and data sets are made safe. */
 import { visible } from "../common/untrusted-text.ts";
-import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } from "../protocol/features.ts";
+import {
+  effectInWords,
+  type FeatureDetail,
+  type FeatureExample,
+  type FeatureExplanation,
+  type FeatureRow,
+} from "../protocol/features.ts";
 
 /** Formats numbers to three significant digits, integers whole. */
 export function shown(value: number | null): string {
@@ -133,5 +139,8 @@ function ablationLines({ ablations }: FeatureDetail): string[] {
   const rows = ablations.map(({ what, factor, prompts, change, low, high }) =>
     [what, shown(factor), String(prompts), shown(change), shown(low), shown(high)].map(String),
   );
-  return asColumns(["what", "factor", "prompts", "change of the reward", "95 % low", "95 % high"], rows).split("\n");
+  return asColumns(
+    ["what", "factor", "prompts", `change of the ${effectInWords(ablations[0])}`, "95 % low", "95 % high"],
+    rows,
+  ).split("\n");
 }

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { invariant, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
 import { activationRule, architectures, ruleOfArchitecture } from "./activations.ts";
@@ -163,7 +164,7 @@ function parsed<T>(path: string, read: () => T): T {
     return read();
   } catch (cause) {
     if (!(cause instanceof z.ZodError)) throw cause;
-    throw new SaeFormatError(`${path}: ${z.prettifyError(cause)}`, { cause });
+    throw new SaeFormatError(`${path}: ${schemaProblems(cause)}`, { cause });
   }
 }
 

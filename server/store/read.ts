@@ -27,7 +27,7 @@ export function rowOf(statements: Statements, stored: StoredFeature): FeatureRow
   const { id } = stored;
   const details = firstRow(statements.get("SELECT * FROM details WHERE feature = ?"), detailRowSchema, id);
   const [shown] = explanationsOf(statements, id);
-  const [ablation] = allRows(statements.get(`${effects} AND what = 'this' LIMIT 1`), MeasuredEffect, id);
+  const [ablation] = allRows(statements.get(`${effects} AND what = 'this' LIMIT 1`), effectRow, id);
   return {
     id: idOfNumber(id),
     layer: stored.layer,
@@ -64,7 +64,10 @@ export function detailOf(statements: Statements, id: number): FeatureDetail | un
     promotes: effectsOf(details?.promotes),
     suppresses: effectsOf(details?.suppresses),
     baseTwin: twinOf(stored.base_twin, stored.base_cosine),
-    ablations: allRows(statements.get(effects), MeasuredEffect, id),
+    ablations: allRows(statements.get(effects), effectRow, id).map(({ measure, ...effect }) => ({
+      ...effect,
+      ...(measure === null ? {} : { measure }),
+    })),
     note: noteOf(statements, id),
     annotatedEarlier: numberOf(statements.get(earlier), id, id, id, id) > 0,
   };
@@ -188,7 +191,9 @@ const digest = "(SELECT value FROM meta WHERE key = 'digest:' || (feature >> 20)
 const explanations = `SELECT explainer, text, detail, by_run, created FROM explanations WHERE feature = ? AND digest = ${digest}
   ORDER BY explainer = 'offline', created DESC, id DESC`;
 
-const effects = `SELECT what, factor, prompts, change, low, high FROM effects WHERE feature = ?
+const effectRow = MeasuredEffect.extend({ measure: MeasuredEffect.shape.measure.unwrap().nullable() });
+const effects = `SELECT what, factor, prompts, change, low, high,
+  (SELECT json_extract(result, '$.measure') FROM ablations WHERE id = ablation) AS measure FROM effects WHERE feature = ?
   AND ablation IN (SELECT id FROM ablations WHERE digest = ${digest})`;
 
 const examples = `SELECT e.*, w.source, w.text, w.ends FROM examples AS e JOIN windows AS w ON w.id = e.window WHERE e.feature = ?

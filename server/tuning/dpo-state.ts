@@ -1,5 +1,7 @@
 /** A DPO trainer's state as plain data and bytes, in the form in which a stage of the pipeline saves its checkpoints. */
+
 import { z } from "zod";
+import { schemaProblems } from "../common/schema-problems.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
 import type { tensorsFile } from "./trainer-state.ts";
@@ -30,7 +32,7 @@ export interface DpoState {
 /** Parses a saved state. Throws `TrainerStateError` if no trainer saved it. */
 export function parseDpoProgress(state: unknown): DpoProgress {
   const parsed = DpoProgress.safeParse(state);
-  if (!parsed.success) throw new TrainerStateError(`not the state of a DPO run: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new TrainerStateError(`not the state of a DPO run: ${schemaProblems(parsed.error)}`);
   return parsed.data;
 }
 

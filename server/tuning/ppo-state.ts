@@ -1,5 +1,7 @@
 /** A trainer's state as plain data and bytes, in the form in which a stage of the pipeline saves its checkpoints. */
+
 import { z } from "zod";
+import { schemaProblems } from "../common/schema-problems.ts";
 import type { tensorsFile } from "./trainer-state.ts";
 import { TrainerStateError } from "./tuning-errors.ts";
 
@@ -30,6 +32,6 @@ export interface PpoState {
 /** Parses a saved state. Throws `TrainerStateError` if no trainer saved it. */
 export function parseProgress(state: unknown): PpoProgress {
   const parsed = PpoProgress.safeParse(state);
-  if (!parsed.success) throw new TrainerStateError(`not the state of a PPO run: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new TrainerStateError(`not the state of a PPO run: ${schemaProblems(parsed.error)}`);
   return parsed.data;
 }

@@ -297,9 +297,9 @@ describe("lfp generate", () => {
     ["pickles", async () => [await folderWith({ "pytorch_model.bin": "x" })], "input", /pytorch_model\.bin.*refused/],
     [
       "an unknown architecture",
-      async () => [await folderWith({ "config.json": '{"model_type":"llama"}' })],
+      async () => [await folderWith({ "config.json": '{"model_type":"olmo2"}' })],
       "input",
-      /'llama' is not supported/,
+      /'olmo2' is not supported/,
     ],
     [
       "a prompt too long",

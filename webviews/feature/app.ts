@@ -5,7 +5,13 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import type { z } from "zod";
 import { FeaturePage } from "../../server/protocol/feature-pages.ts";
-import type { FeatureDetail, FeatureExample, FeatureExplanation, FeatureRow } from "../../server/protocol/features.ts";
+import {
+  effectInWords,
+  type FeatureDetail,
+  type FeatureExample,
+  type FeatureExplanation,
+  type FeatureRow,
+} from "../../server/protocol/features.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
 import { connect } from "../common/host.ts";
@@ -138,7 +144,7 @@ export class FeatureApp extends LitElement {
       ${histogram(row, signOf(row))}
       <h3 class="k">promotes, in logits</h3>${tokens(promotes)}
       <h3 class="k">suppresses</h3>${tokens(suppresses)}
-      <h3 class="k">ablation: change of mean reward${prompts === undefined ? nothing : ` over ${count(prompts)} prompts`}</h3>
+      <h3 class="k">ablation: change of ${effectInWords(ablations[0])}${prompts === undefined ? nothing : ` over ${count(prompts)} prompts`}</h3>
       ${ablations.length === 0 ? html`<div class="dim">not measured</div>` : html`${ablationFigure(ablations)}<p class="small">${ablationVerdict(ablations)}</p>`}
       <button class="link small" @click=${() => this.#ask(this.#host.ask("measure", { factor: 0 }))}>${ablations.length === 0 ? "Measure" : "Measure again"} with controls</button>`;
   }

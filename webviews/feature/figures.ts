@@ -1,6 +1,6 @@
 /** A feature's histogram and the effects of its ablation, as SVG. */
 import { css, html, svg, type TemplateResult } from "lit";
-import type { FeatureDetail, FeatureRow } from "../../server/protocol/features.ts";
+import { effectInWords, type FeatureDetail, type FeatureRow } from "../../server/protocol/features.ts";
 import { count, plain, short, signed } from "../common/format.ts";
 import { scaleOf } from "../common/scale.ts";
 
@@ -34,7 +34,7 @@ const names: Readonly<Record<FeatureDetail["ablations"][number]["what"], string>
 /** Order of the bars: the feature first, then its controls. */
 const order: readonly FeatureDetail["ablations"][number]["what"][] = ["this", "mean", "random", "reconstruction"];
 
-/** Change of the task's mean reward with its interval, beside the controls, on one axis. */
+/** Change of the task's mean reward, or of the margin of its pairs, with its interval, beside the controls, on one axis. */
 export function ablationFigure(measured: FeatureDetail["ablations"]): TemplateResult {
   const ablations = measured.toSorted((a, b) => order.indexOf(a.what) - order.indexOf(b.what) || a.factor - b.factor);
   const [row, left, foot] = [22, 150, 20];
@@ -61,7 +61,7 @@ export function ablationVerdict(ablations: FeatureDetail["ablations"]): string {
   const own = ablations.find(({ what, factor }) => what === "this" && factor === 0);
   if (own === undefined) return "";
   const random = ablations.find(({ what }) => what === "random");
-  const change = `Without the feature the mean reward changes by ${signed(own.change)} (95 % interval ${signed(own.low)} to ${signed(own.high)}).`;
+  const change = `Without the feature the ${effectInWords(own)} changes by ${signed(own.change)} (95 % interval ${signed(own.low)} to ${signed(own.high)}).`;
   if (own.low <= 0 && own.high >= 0) return `${change} That may be chance: the interval holds zero.`;
   if (random === undefined) return change;
   const isBeyond = own.high < random.low || own.low > random.high;

@@ -1,5 +1,7 @@
 /** The table of kinds of classifiers, by `model_type` of config.json. */
+
 import { z } from "zod";
+import { schemaProblems } from "../../common/schema-problems.ts";
 import type { Node } from "../../engine/graph.ts";
 import * as ops from "../../engine/ops.ts";
 import type { ParameterSpec, Weights } from "../architecture.ts";
@@ -67,7 +69,7 @@ function parsed(parse: (json: unknown) => EncoderConfig, json: unknown, folder: 
     return parse(json);
   } catch (error) {
     if (error instanceof z.ZodError)
-      throw new ConfigError(`${folder}/config.json: ${z.prettifyError(error)}`, { cause: error });
+      throw new ConfigError(`${folder}/config.json: ${schemaProblems(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${folder}/config.json: ${error.message}`) : error;
   }
 }

@@ -1,9 +1,11 @@
 /** WordPiece tokenizers of encoders, by `@huggingface/tokenizers`: ids only, as no place in a classified text is shown. */
+
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { parseJson } from "../../common/json.ts";
+import { schemaProblems } from "../../common/schema-problems.ts";
 import { readTextFile } from "../../common/text-file.ts";
 import { TokenizerFileError } from "../tokenizer/errors.ts";
 import { refuseEndlessMarks } from "../tokenizer/offsets.ts";
@@ -55,7 +57,7 @@ export async function loadWordPieces(folder: string): Promise<TextEncoder> {
     throw new TokenizerFileError(path, messageOf(cause), { cause });
   }
   const file = fileSchema.safeParse(json);
-  if (!file.success) throw new WordPieceError(path, z.prettifyError(file.error).replaceAll("\n", " "));
+  if (!file.success) throw new WordPieceError(path, schemaProblems(file.error));
   const { model, added_tokens } = file.data;
   const ids = [...Object.values(model.vocab), ...added_tokens.map(({ id }) => id)];
   return encoderOf(new Tokenizer({ ...file.data, model: { ...model, type: "WordPiece" } }, {}), largest(ids) + 1);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import { parseJson as parseJsonText } from "../../common/json.ts";
+import { schemaProblems } from "../../common/schema-problems.ts";
 import { type FileKind, LfsPointerError, readTextFile } from "../../common/text-file.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
 import type { AddedToken } from "./added-tokens.ts";
@@ -168,5 +169,5 @@ function parseJson(path: string, text: string): unknown {
 function parse<T extends z.ZodType>(path: string, schema: T, value: unknown): z.output<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new TokenizerFileError(path, z.prettifyError(parsed.error).replaceAll("\n", " "));
+  throw new TokenizerFileError(path, schemaProblems(parsed.error));
 }

@@ -10,14 +10,28 @@ export function effectsOf(result: AblationResult): NewAblation["effects"] {
 }
 
 /**
- * Changes of the mean reward from the unchanged model under every condition; for several features, `factor` is the
+ * Changes of the mean effect from the unchanged model under every condition; for several features, `factor` is the
  * first one's.
  */
-export function rewardChanges({ features, prompts, conditions, random }: AblationResult): FeatureDetail["ablations"] {
+export function rewardChanges({
+  measure,
+  features,
+  prompts,
+  conditions,
+  random,
+}: AblationResult): FeatureDetail["ablations"] {
   const own = conditions.flatMap(({ kind, reward: { change } }) =>
     change === null || kind === "none" || kind === "random" ? [] : [{ what: kind, change }],
   );
   const all = [...own, ...(random === null ? [] : [{ what: "random" as const, change: random.change }])];
   const factor = features[0]?.factor ?? 1;
-  return all.map(({ what, change: { mean, low, high } }) => ({ what, factor, prompts, change: mean, low, high }));
+  return all.map(({ what, change: { mean, low, high } }) => ({
+    what,
+    ...(measure === undefined ? {} : { measure }),
+    factor,
+    prompts,
+    change: mean,
+    low,
+    high,
+  }));
 }

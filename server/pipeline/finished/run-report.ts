@@ -7,6 +7,7 @@ import { duration } from "../../common/duration.ts";
 import { messageOf } from "../../common/errors.ts";
 import { parseJson, tryJson } from "../../common/json.ts";
 import { linesOf } from "../../common/lines.ts";
+import { schemaProblems } from "../../common/schema-problems.ts";
 import { openRegular, readTextFile } from "../../common/text-file.ts";
 import type { Calibration } from "../../protocol/calibration.ts";
 import type { ReportFact } from "../../protocol/report.ts";
@@ -55,7 +56,7 @@ async function readOwn(path: string): Promise<Report | undefined> {
     return text === undefined ? undefined : reportSchema.parse(parseJson(text));
   } catch (cause) {
     if (errnoOf(cause) !== undefined) throw new StorageError(`${path} cannot be read`, cause);
-    const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
+    const problem = cause instanceof z.ZodError ? schemaProblems(cause) : messageOf(cause);
     throw new RunFileError(
       `${path} is no report that this version can read: ${problem}. Remove it and run \`lfp run\` again: the last stage writes it anew.`,
       { cause },
