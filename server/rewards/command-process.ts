@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readTextFile } from "../common/text-file.ts";
 
 /** Kills a program and the processes that it started. Not an error where it is gone. */
 export function killTree({ pid, exitCode, signalCode }: ChildProcess): void {
@@ -13,14 +13,11 @@ export function killTree({ pid, exitCode, signalCode }: ChildProcess): void {
 }
 
 /** Memory that a process holds, in MB; undefined where the system does not say, or the process is gone. */
-export function residentMB(pid: number | undefined): number | undefined {
+export async function residentMB(pid: number | undefined): Promise<number | undefined> {
   if (process.platform !== "linux" || pid === undefined) return undefined;
-  try {
-    // See proc_pid_status(5): VmRSS is in kB.
-    const [, kB] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-    return kB === undefined ? undefined : Number(kB) / 1024;
-  } catch {
-    // The process ended in between; whoever waits for its answer hears of it.
-    return undefined;
-  }
+  // A process that ended in between has no file; whoever waits for its answer hears of its end.
+  const status = await readTextFile(`/proc/${pid}/status`, "record").catch(() => "");
+  // See proc_pid_status(5): VmRSS is in kB.
+  const [, kB] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
+  return kB === undefined ? undefined : Number(kB) / 1024;
 }

@@ -128,7 +128,7 @@ class Program {
       () => this.#fail(`did not answer ${lines.length} completions within ${timeoutS} s (it must flush every answer)`),
       timeoutS * 1000,
     );
-    const watch = memoryMB === null ? undefined : setInterval(() => this.#checkMemory(memoryMB), MEMORY_CHECK_MS);
+    const watch = memoryMB === null ? undefined : setInterval(() => void this.#checkMemory(memoryMB), MEMORY_CHECK_MS);
     signal?.addEventListener("abort", stop, { once: true });
     try {
       this.#child.stdin.write(lines.map((line) => `${line}\n`).join(""));
@@ -161,8 +161,8 @@ class Program {
     throw error;
   }
 
-  #checkMemory(memoryMB: number): void {
-    const heldMB = residentMB(this.#child.pid);
+  async #checkMemory(memoryMB: number): Promise<void> {
+    const heldMB = await residentMB(this.#child.pid);
     if (heldMB !== undefined && heldMB > memoryMB)
       this.#fail(`holds ${Math.round(heldMB)} MB of memory, more than the ${memoryMB} MB of reward.memoryMB`);
   }
