@@ -40,13 +40,13 @@ export const attributeSchema = z
       .min(16)
       .max(MOST_PROMPTS)
       .describe(
-        "Prompts of the tuning texts, at most, whose completions by the tuned model are attributed to features.",
+        "Prompts of the tuning texts, at most, whose completions by the tuned model are attributed to features; of a run on pairs, pairs that it tuned on.",
       ),
     objective: z
       .enum(["reward", "logRatio"])
       .describe(
         "What is attributed: the expected reward of the next token, by the feedback's word ratings, or the expected log-ratio of tuned to base model, " +
-          "which needs no feedback and stands in where it rates no words.",
+          "which needs no feedback and stands in where it rates no words. A run on pairs attributes the margin of chosen over rejected answers.",
       ),
   })
   .readonly()
@@ -69,7 +69,9 @@ export const ablateSchema = z
       .int()
       .min(16)
       .max(MOST_PROMPTS)
-      .describe("Held-out prompts, at most, that the changed model completes under each condition."),
+      .describe(
+        "Held-out prompts, at most, that the changed model completes under each condition; held-out pairs, at most, that it scores.",
+      ),
     completions: z
       .int()
       .positive()
@@ -95,4 +97,6 @@ export const ablateSchema = z
       ),
   })
   .readonly()
-  .describe("What removing the features that stand for the task does to its reward, with controls.");
+  .describe(
+    "What removing the features that stand for the task does to its reward, or to the margins of held-out pairs, with controls.",
+  );
