@@ -11,6 +11,7 @@ import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { withJob } from "../features/jobs.ts";
 import { runInfoOf } from "../looked-through.ts";
+import { pickPlaces, select } from "../pick-places.ts";
 import { readSetting, section } from "../settings.ts";
 import type { View } from "./document-reader.ts";
 import { isReading, modeLabel, modeShown, unitWords, whyNot, withUnit } from "./modes.ts";
@@ -152,7 +153,6 @@ async function listTokens(extension: Extension): Promise<void> {
   const { tokens, count, unfamiliar, complete } = found;
   const leftOut = unfamiliar === 0 ? "" : `, ${unfamiliar} unfamiliar ones left out`;
   const { one, many } = unitWords[view.unit];
-  const before = editor.selection;
   const items = tokens.map((token) => {
     const range = wordRangeOf(editor.document, token);
     return {
@@ -167,19 +167,7 @@ async function listTokens(extension: Extension): Promise<void> {
   pick.placeholder = tokens.length === 0 ? `No ${one} has a value` : `Go to a ${one}`;
   pick.matchOnDescription = true;
   pick.items = items;
-  let isAccepted = false;
-  pick.onDidChangeActive(([item]) => {
-    if (item !== undefined) select(editor, item.range);
-  });
-  pick.onDidAccept(() => {
-    isAccepted = true;
-    pick.hide();
-  });
-  pick.onDidHide(() => {
-    if (!isAccepted) editor.selection = before;
-    pick.dispose();
-  });
-  pick.show();
+  pickPlaces(editor, pick);
 }
 
 /** Moves the cursor to the next or previous strong token and shows its hover, which screen readers can read. */
@@ -218,9 +206,4 @@ async function strongest(
   if (cache.known(document, view) !== undefined || isReadWhole(document)) return await cache.ask(document, view);
   const job = randomUUID();
   return await withJob(extension, job, "reading the whole document", (token) => cache.ask(document, view, token, job));
-}
-
-function select(editor: vscode.TextEditor, range: vscode.Range): void {
-  editor.selection = new vscode.Selection(range.start, range.end);
-  editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
 }

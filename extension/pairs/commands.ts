@@ -6,6 +6,7 @@ import type { PairCounts, ReadPairRecord, WalkPairs } from "../../server/protoco
 import type { Extension } from "../context.ts";
 import { wordRangeOf } from "../documents.ts";
 import { signed } from "../overlay/scale.ts";
+import { pickPlaces, select } from "../pick-places.ts";
 import { countsWords, withCounts } from "./pair-text.ts";
 
 export const pairCommands = {
@@ -154,30 +155,4 @@ function preferenceEditor({ overlay }: Extension): vscode.TextEditor {
 
 function marginOf({ result }: ReadPairRecord): number {
   return result.kind === "read" ? result.margin : 0;
-}
-
-/** Shows a list of places; going through it shows each, and leaving it goes back. */
-function pickPlaces<T extends vscode.QuickPickItem & { readonly range: vscode.Range }>(
-  editor: vscode.TextEditor,
-  pick: vscode.QuickPick<T>,
-): void {
-  const before = editor.selection;
-  let isAccepted = false;
-  pick.onDidChangeActive(([item]) => {
-    if (item !== undefined) select(editor, item.range);
-  });
-  pick.onDidAccept(() => {
-    isAccepted = true;
-    pick.hide();
-  });
-  pick.onDidHide(() => {
-    if (!isAccepted) editor.selection = before;
-    pick.dispose();
-  });
-  pick.show();
-}
-
-function select(editor: vscode.TextEditor, range: vscode.Range): void {
-  editor.selection = new vscode.Selection(range.start, range.end);
-  editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
 }

@@ -6,7 +6,7 @@ import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { planClassify, planContrasts } from "./plan-classify.ts";
 import { findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
 import { type Planned, planAutoencoders, planExamples } from "./plan-measurements.ts";
-import { preferenceFor } from "./preference-for.ts";
+import { pairsAtOnceOf, preferenceFor } from "./preference-for.ts";
 import { factsOf } from "./report/about.ts";
 import { installAblations } from "./stages/ablate.ts";
 import { ablatePairsStage } from "./stages/ablate-pairs.ts";
@@ -121,11 +121,6 @@ function planStudy(
     install: installAblations,
   });
   return { explain, ablate, stages: [examples, explain, attribute, ablate] };
-}
-
-/** A pair is two completions. */
-function pairsAtOnceOf({ sampling }: PairExperiment): number {
-  return Math.max(1, Math.floor(sampling.scoredRows / 2));
 }
 
 function planTune(experiment: PairExperiment, model: OutsideInput, texts: PlannedStage): PlannedStage | OutsideInput {

@@ -10,3 +10,8 @@ export async function preferenceFor(experiment: Experiment, modelFolder: string)
   const maxTokens = Math.min(preference.tokens.maxTokens, config.contextLength);
   return { ...preference, tokens: { ...preference.tokens, maxTokens } };
 }
+
+/** Pairs on the device at once where they are measured: a pair is two completions. */
+export function pairsAtOnceOf({ sampling }: Pick<Experiment, "sampling">): number {
+  return Math.max(1, Math.floor(sampling.scoredRows / 2));
+}

@@ -4,6 +4,7 @@ import type { Device } from "../engine/device.ts";
 import { Classifier } from "../models/classifier.ts";
 import { resolveReference } from "../models/open.ts";
 import type { ClassifierConfig } from "./classifier-config.ts";
+import { RememberedRewards } from "./remembered.ts";
 import { type Completion, type JudgedText, judgedText, type Reward } from "./reward.ts";
 
 export type ClassifierSettings = Pick<ClassifierConfig, "model" | "label" | "output" | "scale">;
@@ -40,16 +41,17 @@ export async function classifierReward(
   return new ClassifierReward(classifier, column, settings, text);
 }
 
-/** Completions whose rewards are remembered, so that equal ones get equal rewards at no cost. */
-const MOST_REMEMBERED = 200_000;
-
 class ClassifierReward implements Reward {
   readonly name: string;
   readonly #classifier: Classifier;
   readonly #column: number;
   readonly #settings: ClassifierSettings;
   readonly #text: JudgedText;
-  readonly #known = new Map<string, number>();
+  readonly #remembered = new RememberedRewards(async (texts, signal) => {
+    const L = this.#classifier.labels.length;
+    const logits = await this.#classifier.logits(texts, signal);
+    return texts.map((_, at) => this.#settings.scale * this.#output(logits.subarray(at * L, (at + 1) * L)));
+  });
 
   constructor(classifier: Classifier, column: number, settings: ClassifierSettings, text: JudgedText) {
     this.#classifier = classifier;
@@ -61,16 +63,7 @@ class ClassifierReward implements Reward {
 
   async score(batch: readonly Completion[], signal?: AbortSignal): Promise<Float64Array> {
     const texts = batch.map((one) => judgedText(one, this.#text));
-    const asked = [...new Set(texts)].filter((text) => !this.#known.has(text));
-    const L = this.#classifier.labels.length;
-    const logits = await this.#classifier.logits(asked, signal);
-    const found = new Map(
-      asked.map((text, at) => [text, this.#settings.scale * this.#output(logits.subarray(at * L, (at + 1) * L))]),
-    );
-    const rewards = Float64Array.from(texts, (text) => found.get(text) ?? this.#known.get(text) ?? 0);
-    if (this.#known.size + found.size > MOST_REMEMBERED) this.#known.clear();
-    for (const [text, value] of found) this.#known.set(text, value);
-    return rewards;
+    return await this.#remembered.rewards(texts, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,6 +11,7 @@ import { visible } from "../common/untrusted-text.ts";
 import { CommandAnswers } from "./command-answers.ts";
 import type { CommandConfig } from "./command-config.ts";
 import { killTree, residentMB } from "./command-process.ts";
+import { RememberedRewards } from "./remembered.ts";
 import { type Completion, type JudgedText, judgedText, type Reward } from "./reward.ts";
 
 export type CommandSettings = Pick<CommandConfig, "command" | "timeoutS" | "memoryMB">;
@@ -37,8 +38,6 @@ export function commandReward(settings: CommandSettings, text: JudgedText): Rewa
 
 /** Characters of a command, or of the program's standard error, that a message shows. */
 const MOST_SHOWN = 400;
-/** Completions whose answers are remembered, so that equal ones get equal rewards at no cost. */
-const MOST_REMEMBERED = 200_000;
 const MEMORY_CHECK_MS = 500;
 /** Time for the program to end by itself after its input has ended. */
 const FAREWELL_MS = 2000;
@@ -47,7 +46,10 @@ class CommandReward implements Reward {
   readonly name: string;
   readonly #settings: CommandSettings;
   readonly #text: JudgedText;
-  readonly #known = new Map<string, number>();
+  readonly #remembered = new RememberedRewards((lines, signal) => {
+    this.#program ??= new Program(this.#settings);
+    return this.#program.ask(lines, signal);
+  });
   #program: Program | undefined;
   /** The batch before: one is sent at a time. */
   #before: Promise<unknown> = Promise.resolve();
@@ -72,17 +74,7 @@ class CommandReward implements Reward {
   async #scoreNow(batch: readonly Completion[], signal: AbortSignal | undefined): Promise<Float64Array> {
     signal?.throwIfAborted();
     const lines = batch.map((one) => JSON.stringify({ ...one, text: judgedText(one, this.#text) }));
-    const asked = [...new Set(lines)].filter((line) => !this.#known.has(line));
-    const found = new Map<string, number>();
-    if (asked.length > 0) {
-      this.#program ??= new Program(this.#settings);
-      const answers = await this.#program.ask(asked, signal);
-      for (const [at, line] of asked.entries()) found.set(line, answers[at] ?? 0);
-    }
-    const rewards = Float64Array.from(lines, (line) => found.get(line) ?? this.#known.get(line) ?? 0);
-    if (this.#known.size + found.size > MOST_REMEMBERED) this.#known.clear();
-    for (const [line, value] of found) this.#known.set(line, value);
-    return rewards;
+    return await this.#remembered.rewards(lines, signal);
   }
 }
 

@@ -18,7 +18,7 @@ import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import { completionSettingsOf } from "../experiment/tuning-settings.ts";
-import { preferenceFor } from "../preference-for.ts";
+import { pairsAtOnceOf, preferenceFor } from "../preference-for.ts";
 
 export interface AblateRunOptions extends Omit<MeasureOptions, "extent" | "seed"> {
   /** Absolute. */
@@ -85,7 +85,7 @@ const openers: {
       prependBos: experiment.text.prependBos,
       contextLength: experiment.sae.contextLength,
       pairs: prompts,
-      pairsAtOnce: Math.max(1, Math.floor(experiment.sampling.scoredRows / 2)),
+      pairsAtOnce: pairsAtOnceOf(experiment),
     };
     return () => openPairAblation(device, paths, settings, sizes);
   },
