@@ -255,7 +255,7 @@ const betaLines: { readonly [K in ResultParts["betaFrom"]]: (beta: number) => st
 
 function agreementLine({ agreed, share, low, high }: NonNullable<Summary["agreement"]>, read: number): string {
   const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
-  return `learned preference agrees in ${agreed} of ${read} pairs: ${percent(share)} (95 % interval ${percent(low)} to ${percent(high)})`;
+  return `learned preference agrees in ${agreed} of ${read} pairs: ${percent(share)} (95 % interval ${percent(low)} to ${percent(high)}); pairs that the model was tuned on count too`;
 }
 
 /** One pair a line, at most `most`. */

@@ -86,6 +86,7 @@ it("multiplies by the beta that is given, and says which it is", async () => {
   const { stdout } = await score("--beta", "0.1");
   expect(stdout).toContain("beta 0.1, as given");
   expect(stdout).toMatch(/learned preference agrees in \d of 2 pairs: \d+\.\d % \(95 % interval/);
+  expect(stdout).toContain("pairs that the model was tuned on count too");
   expect(stdout).toContain("no pair in 1 row: both answers are the same");
 });
 
