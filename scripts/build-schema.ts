@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { writeFileAtomically } from "../server/common/atomic-file.ts";
 import { experimentJsonSchema } from "../server/pipeline/experiment/json-schema.ts";
-import { AblationSet } from "../server/protocol/ablation.ts";
+import { WrittenAblation } from "../server/protocol/ablation.ts";
 import { withFieldTables } from "./experiment-fields.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,7 +20,7 @@ export function schemaText(): string {
 
 /** The contents of the schema file of ablation sets. */
 export function ablationSchemaText(): string {
-  const { properties, ...schema } = z.toJSONSchema(AblationSet, { io: "input" });
+  const { properties, ...schema } = z.toJSONSchema(WrittenAblation, { io: "input" });
   // Editors write it into the file; to the set it means nothing.
   const withSchema = { ...schema, properties: { $schema: { type: "string" }, ...properties } };
   return `${JSON.stringify(withSchema, undefined, 2)}\n`;

@@ -5,15 +5,23 @@
  */
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { type AblationSet, belongsTo, type RunIdentity } from "../../server/protocol/ablation.ts";
+import {
+  type AblationSet,
+  belongsTo,
+  type RunIdentity,
+  switchedOn,
+  type WrittenAblation,
+} from "../../server/protocol/ablation.ts";
 import { AblationChanged, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
 import type { FeaturePlace } from "../features/features-model.ts";
 import type { ServerState } from "../server-connection.ts";
 import { messageOf } from "../server-failure.ts";
-import { parseAblation, withFeature, withoutFeature, withRun } from "./file.ts";
+import { type FeatureChange, parseAblation, withFeature, withoutFeature, withRun } from "./file.ts";
 import { changeSetFile, isUntitled, nameOf, readSetFile } from "./set-file.ts";
 
 const KEY = "lfpLens.activeAblation";
+/** Whether the active set is switched off as a whole. */
+const OFF_KEY = "lfpLens.ablationOff";
 export const ABLATION_FILES = "**/*.lfp-ablation.json";
 /** Ending of the name of an ablation set's file. */
 export const ABLATION_ENDING = ".lfp-ablation.json";
@@ -36,17 +44,32 @@ export interface AblationParts {
   };
 }
 
+/** Whether the active set acts, and if it does not, why. */
+export type AblationState =
+  /** No set is active, or its file cannot be read. */
+  | { readonly kind: "none" }
+  | { readonly kind: "acts" }
+  /** A person switched the whole set off. */
+  | { readonly kind: "off" }
+  /** The set belongs to another run than the lens looks through. */
+  | { readonly kind: "otherRun"; readonly run: RunIdentity }
+  /** The set names no run, as those of earlier versions do. */
+  | { readonly kind: "unbound" };
+
 /** The workspace's active ablation set and its content. Remembers it, watches its file, and sends it to the server. */
 export class AblationChoice implements vscode.Disposable {
   readonly #parts: AblationParts;
   readonly #changed = new vscode.EventEmitter<void>();
   #uri: vscode.Uri | undefined;
-  #set: AblationSet | null = null;
+  #set: WrittenAblation | null = null;
+  #isOn: boolean = true;
   #problem: string | undefined;
   #watcher: vscode.Disposable | undefined;
   readonly #subscriptions: readonly vscode.Disposable[];
   /** What acted when `onDidChange` last fired. */
   #acted = "null";
+  /** The last change of a file, which the next one waits for. */
+  #writing: Promise<unknown> = Promise.resolve();
   /** Files and runs about which a person was asked. */
   readonly #asked = new Set<string>();
 
@@ -62,27 +85,44 @@ export class AblationChoice implements vscode.Disposable {
       parts.onDidChangeLens(() => this.#settle()),
     ];
     const remembered = parts.vscode.workspaceState.get<unknown>(KEY);
-    if (typeof remembered === "string") void this.choose(vscode.Uri.parse(remembered));
+    this.#isOn = parts.vscode.workspaceState.get<unknown>(OFF_KEY) !== true;
+    if (typeof remembered === "string") void this.#take(vscode.Uri.parse(remembered));
     else this.#tellContext();
   }
 
   /** The active set, whichever run it belongs to; null if there is none or its file cannot be read. */
-  get set(): AblationSet | null {
+  get set(): WrittenAblation | null {
     return this.#set;
   }
 
-  /** The active set if it belongs to the run that the lens looks through; null otherwise. */
+  get state(): AblationState {
+    const [set, run] = [this.#set, this.#lensRun()];
+    if (set === null) return { kind: "none" };
+    if (set.run === undefined) return { kind: "unbound" };
+    if (run === undefined || !belongsTo(set, run)) return { kind: "otherRun", run: set.run };
+    return { kind: this.#isOn ? "acts" : "off" };
+  }
+
+  /** What of the active set is applied, if it belongs to the run that the lens looks through; null otherwise. */
   get acting(): AblationSet | null {
-    const run = this.#lensRun();
-    return this.#set !== null && run !== undefined && belongsTo(this.#set, run) ? this.#set : null;
+    return this.#set !== null && this.state.kind === "acts" ? switchedOn(this.#set) : null;
   }
 
   /** Why the active set does not act, in a sentence; undefined if it does, or if it would change nothing. */
   get idle(): string | undefined {
-    const [set, uri] = [this.#set, this.#uri];
-    if (set === null || uri === undefined || set.features.length === 0 || this.acting !== null) return undefined;
-    if (set.run === undefined) return `${nameOf(uri)} says of no run, and is not applied`;
-    return `${nameOf(uri)} belongs to ${set.run.name}, and is not applied here`;
+    const [set, uri, state] = [this.#set, this.#uri, this.state];
+    if (set === null || uri === undefined || set.features.length === 0) return undefined;
+    const name = nameOf(uri);
+    switch (state.kind) {
+      case "otherRun":
+        return `${name} belongs to ${state.run.name}, and is not applied here`;
+      case "unbound":
+        return `${name} says of no run, and is not applied`;
+      case "off":
+        return `${name} is switched off`;
+      default:
+        return undefined;
+    }
   }
 
   get uri(): vscode.Uri | undefined {
@@ -94,8 +134,31 @@ export class AblationChoice implements vscode.Disposable {
     return this.#problem;
   }
 
-  /** Makes a file the active set; undefined: none. */
+  /** Makes a file the active set, and switches it on; undefined: none. */
   async choose(uri: vscode.Uri | undefined): Promise<void> {
+    await this.#remember(true);
+    await this.#take(uri);
+  }
+
+  /** Switches the whole active set on or off. */
+  async switch(isOn: boolean): Promise<void> {
+    await this.#remember(isOn);
+    this.#settle(true);
+  }
+
+  /** Changes the text of the active file by one of the functions of file.ts. Throws if no set is active. */
+  async edit(change: (before: string | undefined) => string): Promise<void> {
+    const uri = this.#uri;
+    if (uri === undefined) throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
+    await this.#write(uri, change);
+  }
+
+  async #remember(isOn: boolean): Promise<void> {
+    this.#isOn = isOn;
+    await this.#parts.vscode.workspaceState.update(OFF_KEY, isOn ? undefined : true);
+  }
+
+  async #take(uri: vscode.Uri | undefined): Promise<void> {
     this.#watcher?.dispose();
     this.#watcher = undefined;
     this.#uri = uri;
@@ -107,11 +170,17 @@ export class AblationChoice implements vscode.Disposable {
     await this.#load();
   }
 
-  /** Sets a feature's factor in the set of its run, which becomes the active one; creates it if needed, and saves it. */
+  /**
+   * Sets a feature's factor in the set of its run, which becomes the active one and is switched on; creates it if
+   * needed, and saves it.
+   */
   async add({ runFolder, id }: FeaturePlace, factor: number): Promise<void> {
     const run = await this.#parts.runs.model.identity(runFolder);
     const uri = await this.#fileOf(run);
-    await this.#write(uri, (before) => withRun(withFeature(before, id, factor), run));
+    const change: FeatureChange = { factor, on: true };
+    await this.#write(uri, (before) => withRun(withFeature(before, id, change), run));
+    await this.#remember(true);
+    this.#settle();
   }
 
   /** Removes a feature from the active set if that is its run's, so that it has its own activation again. */
@@ -119,14 +188,14 @@ export class AblationChoice implements vscode.Disposable {
     const [set, uri] = [this.#set, this.#uri];
     if (set === null || uri === undefined) return;
     if (belongsTo(set, await this.#parts.runs.model.identity(runFolder)))
-      await this.#write(uri, (before) => withoutFeature(before ?? "", id));
+      await this.#write(uri, (before) => withoutFeature(before, id));
   }
 
   /** The factor of a run's feature in the active set; null if the set is another run's or leaves the feature alone. */
   async factorOf({ runFolder, id }: FeaturePlace): Promise<number | null> {
     const set = this.#set;
-    const found = set?.features.find((feature) => feature.id === id);
-    if (set === null || found === undefined) return null;
+    const found = set?.features.find((feature) => feature.id === id && feature.on !== false);
+    if (set === null || found === undefined || !this.#isOn) return null;
     return belongsTo(set, await this.#parts.runs.model.identity(runFolder)) ? found.factor : null;
   }
 
@@ -161,13 +230,13 @@ export class AblationChoice implements vscode.Disposable {
     }
   }
 
+  /** Changes a file after earlier changes are written, and makes it the active set. */
   async #write(uri: vscode.Uri, change: (before: string | undefined) => string): Promise<void> {
-    await changeSetFile(uri, (before) => {
-      const parsed = before === undefined || before.trim() === "" ? undefined : parseAblation(before);
-      if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
-      return change(parsed === undefined ? undefined : before);
-    });
-    await this.choose(uri);
+    const written = this.#writing.then(() => writeSet(uri, change));
+    this.#writing = written.catch(() => undefined);
+    await written;
+    if (uri.toString() === this.#uri?.toString()) await this.#load();
+    else await this.#take(uri);
   }
 
   #watch(uri: vscode.Uri): vscode.Disposable {
@@ -239,13 +308,22 @@ export class AblationChoice implements vscode.Disposable {
   }
 }
 
-async function load(uri: vscode.Uri): Promise<{ set: AblationSet | null; problem: string | undefined }> {
+async function load(uri: vscode.Uri): Promise<{ set: WrittenAblation | null; problem: string | undefined }> {
   const text = await readSetFile(uri);
   if (text === undefined) return { set: null, problem: `${nameOf(uri)} cannot be read.` };
   const parsed = parseAblation(text);
   return parsed.ok
     ? { set: parsed.set, problem: undefined }
     : { set: null, problem: `${nameOf(uri)}: ${parsed.problem}` };
+}
+
+/** Throws what `changeSetFile` throws, and an error if the file holds something that is no ablation set. */
+async function writeSet(uri: vscode.Uri, change: (before: string | undefined) => string): Promise<void> {
+  await changeSetFile(uri, (before) => {
+    const parsed = before === undefined || before.trim() === "" ? undefined : parseAblation(before);
+    if (parsed?.ok === false) throw new Error(`${nameOf(uri)} must be mended first: ${parsed.problem}`);
+    return change(parsed === undefined ? undefined : before);
+  });
 }
 
 /** A set's file in the workspace's first folder; without a folder an untitled document. */

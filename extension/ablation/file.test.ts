@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseAblation, withFeature, withoutFeature } from "./file.ts";
+import { parseAblation, withAllRestored, withFeature, withoutFeature } from "./file.ts";
 
 const text = '{ "$schema": "x", "format": "lfp-ablation/1", "features": [{ "id": "L4/F43" }] }';
 
@@ -24,7 +24,7 @@ describe("an ablation set's file", () => {
   });
 
   it("gets a feature added or changed, and keeps everything else", () => {
-    const added = withFeature(text, "L5/F1@big", 2);
+    const added = withFeature(text, "L5/F1@big", { factor: 2 });
     expect(JSON.parse(added)).toEqual({
       $schema: "x",
       format: "lfp-ablation/1",
@@ -33,11 +33,12 @@ describe("an ablation set's file", () => {
         { id: "L5/F1@big", factor: 2 },
       ],
     });
-    expect(parseAblation(withFeature(added, "L4/F43", 1))).toMatchObject({
+    // In its place: a list must not be put in another order under the slider that changes it.
+    expect(parseAblation(withFeature(added, "L4/F43", { factor: 1 }))).toMatchObject({
       set: {
         features: [
-          { id: "L5/F1@big", factor: 2 },
           { id: "L4/F43", factor: 1 },
+          { id: "L5/F1@big", factor: 2 },
         ],
       },
     });
@@ -46,6 +47,23 @@ describe("an ablation set's file", () => {
       format: "lfp-ablation/1",
       features: [{ id: "L5/F1@big", factor: 2 }],
     });
-    expect(parseAblation(withFeature(undefined, "base:L0/F0", 0))).toMatchObject({ ok: true });
+    expect(parseAblation(withFeature(undefined, "base:L0/F0", { factor: 0 }))).toMatchObject({ ok: true });
+  });
+
+  it("has features switched off, with their factors kept, and all restored at once", () => {
+    const off = withFeature(withFeature(text, "L5/F1", { factor: 2 }), "L5/F1", { on: false });
+    expect(JSON.parse(off).features).toEqual([
+      { id: "L4/F43", factor: 0 },
+      { id: "L5/F1", factor: 2, on: false },
+    ]);
+    expect(JSON.parse(withFeature(off, "L5/F1", { on: true })).features[1]).toEqual({ id: "L5/F1", factor: 2 });
+    expect(JSON.parse(withAllRestored(off))).toEqual({
+      $schema: "x",
+      format: "lfp-ablation/1",
+      features: [
+        { id: "L4/F43", factor: 1 },
+        { id: "L5/F1", factor: 1, on: false },
+      ],
+    });
   });
 });

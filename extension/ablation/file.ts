@@ -1,9 +1,15 @@
 /** Parses and edits the text of ablation files. Independent of VS Code. */
 import * as z from "zod";
-import { AblationFile, AblationSet, type FeatureId, type RunIdentity } from "../../server/protocol/ablation.ts";
+import {
+  AblationFile,
+  type FeatureId,
+  type RunIdentity,
+  WrittenAblation,
+  type WrittenFeature,
+} from "../../server/protocol/ablation.ts";
 
 export type ParsedAblation =
-  | { readonly ok: true; readonly set: AblationSet }
+  | { readonly ok: true; readonly set: WrittenAblation }
   | { readonly ok: false; readonly problem: string };
 
 /** Parses a text into a set, or into a one-line error message. */
@@ -25,18 +31,40 @@ export function parseAblation(text: string): ParsedAblation {
 
 const EXAMPLE = 'a set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}';
 
-/** Sets a feature's factor in the text of a file; everything else in `text` stays. */
-export function withFeature(text: string | undefined, id: FeatureId, factor: number): string {
-  const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text ?? EMPTY));
-  const others = before.features.filter((feature) => feature.id !== id);
-  return `${JSON.stringify({ ...before, features: [...others, { id, factor }] }, undefined, 2)}\n`;
+/** What to change of a feature; a new one is removed (factor 0) unless a factor says otherwise. */
+export type FeatureChange = Partial<Pick<WrittenFeature, "factor" | "on">>;
+
+/** Changes a feature in the text of a file, in its place, or adds it at the end; everything else in `text` stays. */
+export function withFeature(text: string | undefined, id: FeatureId, change: FeatureChange): string {
+  const isNew = (features: readonly WrittenFeature[]): boolean => !features.some((feature) => feature.id === id);
+  return withFeatures(text, (features) =>
+    (isNew(features) ? [...features, { id, factor: 0 }] : features).map((feature) =>
+      feature.id === id ? tidy({ ...feature, ...change }) : feature,
+    ),
+  );
 }
 
 /** Removes a feature from the text of a file; everything else in `text` stays. */
-export function withoutFeature(text: string, id: FeatureId): string {
-  const before = z.looseObject({ features: AblationSet.shape.features }).parse(JSON.parse(text));
-  const others = before.features.filter((feature) => feature.id !== id);
-  return `${JSON.stringify({ ...before, features: others }, undefined, 2)}\n`;
+export function withoutFeature(text: string | undefined, id: FeatureId): string {
+  return withFeatures(text, (features) => features.filter((feature) => feature.id !== id));
+}
+
+/** Gives every feature its own activation again (factor 1) in the text of a file; the features stay listed. */
+export function withAllRestored(text: string | undefined): string {
+  return withFeatures(text, (features) => features.map((feature) => ({ ...feature, factor: 1 })));
+}
+
+function withFeatures(
+  text: string | undefined,
+  change: (features: readonly WrittenFeature[]) => readonly WrittenFeature[],
+): string {
+  const before = z.looseObject({ features: WrittenAblation.shape.features }).parse(JSON.parse(text ?? EMPTY));
+  return `${JSON.stringify({ ...before, features: change(before.features) }, undefined, 2)}\n`;
+}
+
+/** Writes `on` only where it is false: files without it are those of earlier versions. */
+function tidy({ on, ...feature }: WrittenFeature): WrittenFeature {
+  return on === false ? { ...feature, on } : feature;
 }
 
 /** Says in the text of a file which run the set belongs to; everything else in `text` stays. */

@@ -1,10 +1,12 @@
 /** The scale in words and colours. */
 import * as vscode from "vscode";
+import { ablationInWords } from "../../server/protocol/ablation.ts";
 import { betaWords } from "../../server/protocol/beta.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { modeWords } from "../../server/protocol/mode-words.ts";
 import { trustSentence } from "../../server/protocol/power.ts";
+import { nameOf as fileName } from "../ablation/set-file.ts";
 import type { Extension } from "../context.ts";
 import { nameOf } from "../looked-through.ts";
 import { countsWords } from "../pairs/pair-text.ts";
@@ -88,10 +90,8 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${deviceWords(lens.info.device)}`);
   if (lens.kind === "ready" && isReading(mode.kind))
     text.appendText(`\n\n${trustSentence(lens.info, mode.kind, { level: "place", isAblated: ablation !== null })}`);
-  if (ablation !== null) {
-    const count = ablation.features.length;
-    text.appendText(`\n\nwith ${count} ${count === 1 ? "feature" : "features"} ablated or scaled`);
-  }
+  const ablated = ablationInWords(ablation);
+  if (ablated !== undefined) text.appendText(`\n\nwith ${ablated}${ofSet(extension)}`);
   const { idle } = extension.ablation;
   if (idle !== undefined) text.appendText(`\n\n${idle}`);
   for (const reason of new Set(unread)) text.appendText(`\n\n${reason}`);
@@ -103,6 +103,12 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   ];
   text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
   return text;
+}
+
+/** ` by praise.lfp-ablation.json of quick`: the file and the run of the set that acts. */
+function ofSet({ ablation: { uri, set } }: Extension): string {
+  if (uri === undefined || set === null) return "";
+  return ` by ${fileName(uri)}${set.run === undefined ? "" : ` of ${set.run.name}`}`;
 }
 
 /** The server's words on the device, which quote commands as Markdown does. */

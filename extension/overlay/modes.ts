@@ -1,5 +1,4 @@
 /** The modes of the overlay in words. */
-import type { AblationSet } from "../../server/protocol/ablation.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { type LensInfo, type LensState, targetOf } from "../../server/protocol/lens-state.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
@@ -39,12 +38,6 @@ export function modeLabel(mode: LensMode): string {
 export function withUnit(value: number, kind: LensMode["kind"]): string {
   const { unit } = modeWords[kind];
   return unit === undefined ? signed(value) : `${signed(value)} ${unit}`;
-}
-
-/** `2 features ablated`, if the view has an ablation set; features that are only scaled count too. */
-export function ablationWords(ablation: AblationSet | null): string[] {
-  const count = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
-  return count === 0 ? [] : [`${count} ${count === 1 ? "feature" : "features"} ablated`];
 }
 
 /** Whether a mode reads what was learned, so that its power can be measured. */

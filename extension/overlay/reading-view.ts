@@ -1,14 +1,16 @@
 /** The side bar's view of the active document: the scale, means of its parts, and links to the strongest words. */
 import * as vscode from "vscode";
+import { ablationInWords } from "../../server/protocol/ablation.ts";
 import { isolated } from "../../server/protocol/isolated.ts";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
+import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
 import { rangeOf, wordRangeOf } from "../documents.ts";
 import { readSetting } from "../settings.ts";
 import { fadedEntries, type LegendEntry, legendEntries } from "./legend.ts";
 import { type MeanOf, meansByGroup, meansBySentence } from "./means.ts";
-import { ablationWords, modeLabel, unitWords, withUnit } from "./modes.ts";
+import { modeLabel, unitWords, withUnit } from "./modes.ts";
 import { themeColor } from "./palette.ts";
 import { signed, stepFor } from "./scale.ts";
 import type { StrongToken } from "./strongest.ts";
@@ -52,12 +54,20 @@ export function createReadingView(extension: Extension): vscode.Disposable {
         : [
             modeLabel(mode),
             ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`]),
-            ...ablationWords(extension.overlay.view?.ablation ?? null),
-            ...(extension.ablation.idle === undefined ? [] : ["ablation set of another run"]),
-          ].join(" · ");
+            ablationInWords(extension.overlay.view?.ablation ?? null),
+            idleWords(extension.ablation),
+          ]
+            .filter((part) => part !== undefined)
+            .join(" · ");
     changed.fire(undefined);
   };
   return vscode.Disposable.from(view, changed, extension.summaries.onDidChange(update));
+}
+
+/** Why the active ablation set does not act, in a few words; undefined if it does. */
+function idleWords({ idle, state }: AblationChoice): string | undefined {
+  if (idle === undefined) return undefined;
+  return state.kind === "off" ? "ablation set off" : "ablation set of another run";
 }
 
 function childrenOf(extension: Extension, node: Node | undefined): Node[] {

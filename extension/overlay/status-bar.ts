@@ -1,12 +1,13 @@
 /** The overlay's status bar item: the meaning of the colours, their summary, and errors if there are any. */
 import * as vscode from "vscode";
+import { ablationInWords } from "../../server/protocol/ablation.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { canBeRead, isReadable, onDidChangeReadable } from "../documents.ts";
 import { countsWords } from "../pairs/pair-text.ts";
 import { legendMarkdown } from "./legend.ts";
-import { ablationWords, modeLabel, withUnit } from "./modes.ts";
+import { modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
 import { whyUnread } from "./unread-document.ts";
 
@@ -104,8 +105,10 @@ function lookOf(extension: Extension): Look | undefined {
   const text = [
     label,
     ...factsOf(extension, summary, overlay.mode.kind),
-    ...ablationWords(overlay.view?.ablation ?? null),
-  ].join(" · ");
+    ablationInWords(overlay.view?.ablation ?? null),
+  ]
+    .filter((part) => part !== undefined)
+    .join(" · ");
   const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
   return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }

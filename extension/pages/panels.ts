@@ -1,10 +1,10 @@
 /** Pages as editor tabs: one per subject, restored with the window. The host remembers which subject a panel shows. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import * as z from "zod";
 import { FeatureId } from "../../server/protocol/ablation.ts";
-import { type AskHandlers, type AskSchemas, answering, PanelState } from "../../server/protocol/pages.ts";
-import { pageHtml } from "./html.ts";
+import { PanelState } from "../../server/protocol/pages.ts";
+import { type ShownPage, showPage } from "./show-page.ts";
 
 /** What a panel is about. */
 export const PageSubject = z.discriminatedUnion("page", [
@@ -21,11 +21,7 @@ export type SubjectOf<Name extends PageName> = Extract<PageSubject, { page: Name
 export type PageHost<Name extends PageName> = (subject: SubjectOf<Name>, panel: PagePanel) => vscode.Disposable;
 
 /** A panel as its host part sees it. */
-export interface PagePanel {
-  /** Sets the handlers that answer the page's questions from now on. */
-  answer<Asks extends AskSchemas>(page: { readonly asks: Asks }, handlers: AskHandlers<Asks>): void;
-  /** Sends news to the page; a hidden page requests everything again when it is shown. */
-  tell(name: string, data: unknown): void;
+export interface PagePanel extends ShownPage {
   title(title: string): void;
 }
 
@@ -88,44 +84,19 @@ export class PagePanels implements vscode.Disposable {
     this.#open.set(JSON.stringify(subject), panel);
     const { context, log } = this.#options;
     const hosts = await this.#options.hosts();
-    const { webview } = panel;
-    const files = vscode.Uri.joinPath(context.extensionUri, "dist/webviews");
-    const file = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(files, name)).toString();
-    webview.options = {
-      enableScripts: true,
-      enableForms: false,
-      enableCommandUris: false,
-      localResourceRoots: [files],
-    };
     const icon = (theme: string): vscode.Uri => vscode.Uri.joinPath(context.extensionUri, `media/lens-${theme}.svg`);
     panel.iconPath = { dark: icon("dark"), light: icon("light") };
-    let answer = answering({ asks: {} }, {});
-    const listening = webview.onDidReceiveMessage(async (raw: unknown) => {
-      const reply = await answer(raw);
-      if ("refused" in reply) log.warn(`page ${subject.page}: a message was dropped: ${reply.refused}`);
-      else await webview.postMessage(reply);
-    });
-    const host = connect(hosts, subject, {
-      answer: (page, handlers) => {
-        answer = answering(page, handlers);
-      },
-      tell: (name, data) => void webview.postMessage({ kind: "tell", name, data }),
-      title: (title) => {
-        panel.title = title;
-      },
-    });
+    const shown = showPage(panel.webview, { context, log, page: subject.page, panel: id }, (page) =>
+      connect(hosts, subject, {
+        ...page,
+        title: (title) => {
+          panel.title = title;
+        },
+      }),
+    );
     panel.onDidDispose(() => {
       this.#open.delete(JSON.stringify(subject));
-      vscode.Disposable.from(listening, host).dispose();
-    });
-    webview.html = pageHtml({
-      title: panel.title,
-      panel: id,
-      nonce: randomBytes(18).toString("base64url"),
-      cspSource: webview.cspSource,
-      script: file(`${subject.page}.js`),
-      style: file("page.css"),
-      codicons: file("codicon.css"),
+      shown.dispose();
     });
   }
 

@@ -3,7 +3,7 @@ import { parseJson } from "../common/json.ts";
 import { schemaProblems } from "../common/schema-problems.ts";
 import { errnoOf } from "../common/system-errors.ts";
 import { readTextFile } from "../common/text-file.ts";
-import { AblationFile, type AblationSet } from "../protocol/ablation.ts";
+import { AblationFile, type AblationSet, switchedOn } from "../protocol/ablation.ts";
 
 /** A file is unreadable or is no ablation set. */
 export class AblationFileError extends LfpError {
@@ -15,7 +15,10 @@ export class AblationFileError extends LfpError {
   }
 }
 
-/** Reads an ablation set (`*.lfp-ablation.json`). Throws `AblationFileError`. */
+/**
+ * Reads an ablation set (`*.lfp-ablation.json`), without the features that are switched off in it. Throws
+ * `AblationFileError`.
+ */
 export async function readAblationSet(path: string): Promise<AblationSet> {
   const text = await readTextFile(path, "ablation set").catch((cause: unknown) => {
     const code = errnoOf(cause) === undefined ? "input" : "not-found";
@@ -34,5 +37,5 @@ export async function readAblationSet(path: string): Promise<AblationSet> {
       `${schemaProblems(error)}. A set is {"format":"lfp-ablation/1","features":[{"id":"L4/F43","factor":0}]}`,
       "input",
     );
-  return data;
+  return switchedOn(data);
 }

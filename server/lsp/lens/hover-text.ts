@@ -17,8 +17,8 @@ export interface TokenHover {
   readonly judged: number | null;
   /** The judge that compares the word with its rating. */
   readonly by: Judge;
-  /** Number of features that are ablated in these numbers. */
-  readonly ablated: number;
+  /** What is ablated in these numbers, such as `2 features ablated`; undefined: nothing. */
+  readonly ablated: string | undefined;
   /** Its share of the margin of its preference pair; empty where it is no part of one. */
   readonly share: string;
 }
@@ -140,7 +140,7 @@ function trustOf(hover: TokenHover): string {
   const { detail, shown, by, ablated } = hover;
   const judgement = judgementOf(hover);
   const isAsked = judgement !== undefined || shown.mode.kind === by.mode;
-  const trusted = { level: judgement?.level ?? "place", isAblated: ablated > 0 } as const;
+  const trusted = { level: judgement?.level ?? "place", isAblated: ablated !== undefined } as const;
   const sentences = [
     ...(isAsked ? [trustSentence(by.info, by.mode, trusted)] : []),
     ...(isOfProbe(hover) ? [probeTrustWords(detail)] : []),
@@ -159,7 +159,7 @@ function noteLines(hover: TokenHover): string[] {
   const notes = [
     ...(detail.missing === null ? [] : [`What needs the base model is missing: ${plain(detail.missing)}`]),
     ...(isOfProbe(hover) ? unfamiliarWords(detail) : []),
-    ...(ablated === 0 ? [] : [`With ${ablated === 1 ? "1 feature" : `${ablated} features`} ablated.`]),
+    ...(ablated === undefined ? [] : [`With ${ablated}.`]),
   ];
   return notes.length === 0 ? [] : [notes.join(" "), ""];
 }

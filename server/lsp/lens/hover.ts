@@ -1,6 +1,6 @@
 import type { Hover } from "vscode-languageserver/node";
 import type { Shown } from "../../lens/read-passage.ts";
-import type { AblationSet } from "../../protocol/ablation.ts";
+import { type AblationSet, ablationInWords } from "../../protocol/ablation.ts";
 import { whyNotOffered } from "../../protocol/power.ts";
 import type { Dispatcher, RequestContext } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
@@ -69,7 +69,7 @@ async function hoverToken(
   const numberOf = (wanted: Shown): Promise<number | null> => valueAt(reader, reading, offset, wanted, ablation);
   const value = await numberOf(shown);
   const judged = await numberOf({ mode: { kind: by.mode }, unit: "word" });
-  const ablated = ablation?.features.filter(({ factor }) => factor !== 1).length ?? 0;
+  const ablated = ablationInWords(ablation);
   const logRatio = detail.learned?.logRatio ?? null;
   const share = await shareWords(verdicts, reading, { offset, logRatio, ablation });
   const text = tokenHover({ detail, shown: { ...shown, value }, judged, by, ablated, share });

@@ -244,7 +244,7 @@ test("under an ablation words are judged at their place, and the overlay's numbe
   await client.heard(published);
   const shown = await hover(client, "wonderful");
   expect(shown).toMatch(/^Flagged from 0\.50 on/m);
-  expect(shown).toContain("With 1 feature ablated.");
+  expect(shown).toContain("With 1 feature scaled.");
 });
 
 test("the fitted log-ratio is a reading of its own: colours, problems, hovers, and the feature that pulls most", async () => {
