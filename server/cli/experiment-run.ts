@@ -8,6 +8,7 @@ import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-ru
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import { readRecord } from "../runs/run-folder.ts";
+import { sharedStagesOf } from "../runs/shared-stages.ts";
 import type { PlannedStage } from "../runs/stage.ts";
 import { describeState } from "../runs/state-words.ts";
 import type { CommandIo, CommandResult } from "./command.ts";
@@ -76,6 +77,7 @@ export async function runStages(
     deviceClass: device.deviceClass,
     openDevice: () => device.open(),
     versions: { "lfp-lens": packageVersion() },
+    shared: await sharedStagesOf(folder),
     signal: io.signal,
     onEvent: (event) => {
       const line = lines.lineOf(event);

@@ -46,7 +46,8 @@ async function publishFile(from: string, to: string, files: FileSystem): Promise
   await files.rename(aside, to);
 }
 
-async function linkOrCopy(from: string, to: string, files: FileSystem): Promise<void> {
+/** Gives a file a second name by a hard link, or copies it where the file system has no links between the two places. */
+export async function linkOrCopy(from: string, to: string, files: FileSystem): Promise<void> {
   try {
     await files.link(from, to);
   } catch (error) {

@@ -40,7 +40,7 @@ export interface Task {
   readonly work: string;
 }
 
-interface StageOptions {
+export interface StageOptions {
   /** Seed of stages without their own. */
   readonly seed: number;
   readonly deviceClass: string;

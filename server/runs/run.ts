@@ -11,7 +11,16 @@ import { takeTurn } from "./machine-queue.ts";
 import { checkRunName, runPaths } from "./run-folder.ts";
 import { isLockLost, Lock } from "./run-lock.ts";
 import { RunSession } from "./run-session.ts";
-import { type CheckpointPolicy, checkpointDue, findOutput, makeOutput, makeTask } from "./run-stage.ts";
+import {
+  type CheckpointPolicy,
+  checkpointDue,
+  findOutput,
+  makeOutput,
+  makeTask,
+  type StageOptions,
+  type Task,
+} from "./run-stage.ts";
+import { findShared, makeShared, type Obtained } from "./shared-stages.ts";
 import { isPlanned, type PlannedStage, RunCancelledError } from "./stage.ts";
 import type { StageOutput } from "./stage-output.ts";
 
@@ -33,6 +42,8 @@ export interface RunOptions {
   readonly checkpointDue?: CheckpointPolicy;
   /** Whether stages wait for the machine's one turn to train; true by default. */
   readonly queued?: boolean;
+  /** The folder in which runs share their stages; each run has its own outputs by default. */
+  readonly shared?: string | undefined;
   /** Where the machine's queue is; see `stateFolder`. */
   readonly stateFolder?: string;
   readonly files?: FileSystem;
@@ -152,13 +163,31 @@ async function runStages(
     if (options.signal.aborted) throw new RunCancelledError();
     session.lookAt(planned.id);
     const task = makeTask(planned, outputs, session, settings);
-    const found = await findOutput(task, session, settings.check);
-    if (found === undefined) await turn.take(session, options);
-    const output = found ?? (await makeOutput(task, session, settings));
-    await session.settle(planned, output, found === undefined ? "done" : "reused");
+    const { output, status } =
+      (await findStage(task, session, settings)) ?? (await makeStage(task, session, settings, turn));
+    await session.settle(planned, output, status);
     outputs.set(planned, output);
   }
   await session.finish();
+}
+
+type StageSettings = StageOptions & RunOptions & { readonly check: "fast" | "full"; readonly signal: AbortSignal };
+
+/** The stage's output in the run's folder, or in the one that runs share. */
+async function findStage(
+  task: Task,
+  session: RunSession,
+  { check, shared }: StageSettings,
+): Promise<Obtained | undefined> {
+  const own = await findOutput(task, session, check);
+  const output = own ?? (shared === undefined ? undefined : await findShared(shared, task, session, check));
+  return output === undefined ? undefined : { output, status: "reused" };
+}
+
+async function makeStage(task: Task, session: RunSession, settings: StageSettings, turn: Turn): Promise<Obtained> {
+  await turn.take(session, settings);
+  if (settings.shared !== undefined) return await makeShared(settings.shared, task, session, settings);
+  return { output: await makeOutput(task, session, settings), status: "done" };
 }
 
 /** The machine's turn to train, taken at the first stage that has to be computed. */

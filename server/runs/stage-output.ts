@@ -125,6 +125,11 @@ export async function openOutput(
   return { folder, manifest };
 }
 
+/** Paths of every file in an output's folder, those that describe it too. */
+export function allFilesOf({ files }: OutputManifest): string[] {
+  return [...files.map(({ path }) => path), MANIFEST, RECEIPT];
+}
+
 async function problemWith(path: string, expected: Checksum, modifiedMs?: number): Promise<string | undefined> {
   const found = await unlessMissing(stat(path));
   if (found === undefined) return "is missing";

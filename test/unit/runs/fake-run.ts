@@ -16,8 +16,16 @@ const options: {
   pauseMs?: number;
   queued?: boolean;
   lingerMs?: number;
+  shared?: string;
 } = JSON.parse(json);
-const { killAt = Number.POSITIVE_INFINITY, half = false, queued = false, lingerMs = 0, ...planOptions } = options;
+const {
+  killAt = Number.POSITIVE_INFINITY,
+  half = false,
+  queued = false,
+  lingerMs = 0,
+  shared,
+  ...planOptions
+} = options;
 
 const { files } = new FaultyFiles({
   at: (n) => (n < killAt ? "pass" : half ? "half" : "nothing"),
@@ -34,6 +42,7 @@ const outcome = await runPipeline(fakePlan(planOptions), folder, {
   deviceClass: "cpu",
   checkpointDue: everyNth(2),
   queued,
+  shared,
   signal,
   files,
 });
