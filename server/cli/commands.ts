@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "prints what a run found",
     load: async () => (await import("./report.ts")).report,
   },
+  compare: {
+    summary: "sets runs side by side: settings that differ, and every figure",
+    load: async () => (await import("./compare.ts")).compare,
+  },
   features: {
     summary: "lists a run's features",
     load: async () => (await import("./features.ts")).features,

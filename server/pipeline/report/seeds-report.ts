@@ -1,6 +1,6 @@
 /** One experiment run with several seeds: the variation between seeds, beside the interval within one. */
 import { mean, standardDeviation } from "../../statistics/moments.ts";
-import { headlines, type Measured } from "../artifacts/headlines.ts";
+import { headlines, type Measured, titleOf } from "../artifacts/headlines.ts";
 import { type Cell, type Figure, type Report, type Section, type Source, showCell, type Table } from "./document.ts";
 
 /** The outcome of one seed. */
@@ -32,7 +32,8 @@ export interface OverSeeds {
 
 /** Every headline figure that at least one seed has. */
 export function figuresOverSeeds(runs: readonly SeedRun[]): OverSeeds[] {
-  return headlines.flatMap(({ id, name }) => {
+  return headlines.flatMap((headline) => {
+    const { id } = headline;
     const found = runs.flatMap(({ seed, figures }) => {
       const measured = figures[id];
       return measured === undefined ? [] : [{ seed, measured }];
@@ -46,7 +47,7 @@ export function figuresOverSeeds(runs: readonly SeedRun[]): OverSeeds[] {
     return [
       {
         id,
-        name,
+        name: titleOf(headline),
         seeds: found.map(({ seed }) => seed),
         values,
         mean: mean(all),

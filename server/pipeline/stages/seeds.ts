@@ -18,7 +18,7 @@ export interface SeedsSettings {
 /** Joins the headline figures of one experiment's runs with several seeds into one report. */
 export const seedsStage: Stage<SeedsSettings, string> = {
   name: "seeds",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async ({ settings, input, output }) => {
     const runs: SeedRun[] = [];
     for (const one of settings.runs) {
