@@ -73,7 +73,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
     reward: async () => vaderReward({ lexicon: "head" }, "completion"),
     ratings,
-    preferences: preferenceReader({ prefixIds: [0], contextLength: tuned.config.contextLength, ends: false }),
+    preferences: preferenceReader({ prefixIds: [0], contextLength: tuned.config.contextLength, end: "" }),
     evidence: {
       kind: "regression",
       seenInTuning: () => undefined,

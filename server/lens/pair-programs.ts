@@ -6,8 +6,14 @@ import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
+import {
+  type AnswerRule,
+  type AnswerTokens,
+  answerLosses,
+  answerTokens,
+  type PairAnswerTokens,
+} from "../tasks/pairs/answer-tokens.ts";
 import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
-import { type AnswerRule, type AnswerTokens, answerTokens } from "./answer-tokens.ts";
 import { fedEdit } from "./graph.ts";
 import { type PairReading, pairReadingOf } from "./pair-reading.ts";
 import { type AnswerReading, answerReadingOf, type PreferenceReading } from "./preference-reading.ts";
@@ -72,7 +78,7 @@ export class PairPrograms {
     signal: AbortSignal,
   ): Promise<PreferenceReading> {
     const found = answerTokens(texts, source.tokenizer, rule);
-    if (found.kind === "refused") return found;
+    if (found.kind === "lost") return { kind: "refused", why: whyLost(found, rule) };
     const read = async (answer: AnswerTokens): Promise<AnswerReading> => {
       signal.throwIfAborted();
       const values = await this.#run(source.pair, answer.ids, edit, rule.maxTokens);
@@ -120,5 +126,13 @@ export class PairPrograms {
     return read;
   }
 }
+
+function whyLost({ reason, promptTokens }: Lost, { maxTokens }: AnswerRule): string {
+  return reason === "longPrompt"
+    ? `its prompt has ${promptTokens} tokens, and ${maxTokens} are read of a prompt with its answer`
+    : answerLosses[reason];
+}
+
+type Lost = Extract<PairAnswerTokens, { readonly kind: "lost" }>;
 
 const noDictionaries = { small: new Map<number, LensDictionary>(), big: new Map<number, LensDictionary>() };

@@ -1,6 +1,6 @@
 /** How preference pairs are read. */
+import type { AnswerRule } from "../tasks/pairs/answer-tokens.ts";
 import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
-import type { AnswerRule } from "./answer-tokens.ts";
 
 export interface PreferenceReader {
   readonly rule: AnswerRule;
@@ -14,8 +14,8 @@ const TRL_MAX_TOKENS = 1024;
 export interface ReaderOptions {
   readonly prefixIds: readonly number[];
   readonly contextLength: number;
-  /** Whether the end-of-text token ends an answer. */
-  readonly ends: boolean;
+  /** The text of the token that ends an answer; empty: none does. */
+  readonly end: string;
   readonly template?: PreferenceReader["template"];
 }
 
@@ -23,7 +23,7 @@ export interface ReaderOptions {
  * For models of whose tuning nothing more is known: reads pairs as TRL 1.x prepares them, as far as the model's context
  * goes.
  */
-export function preferenceReader({ prefixIds, contextLength, ends, template }: ReaderOptions): PreferenceReader {
+export function preferenceReader({ prefixIds, contextLength, end, template }: ReaderOptions): PreferenceReader {
   const maxTokens = Math.min(TRL_MAX_TOKENS, contextLength);
-  return { rule: { prefixIds, ends, maxTokens, maxPromptTokens: null }, template };
+  return { rule: { kind: "trl-1", before: prefixIds, end, maxTokens }, template };
 }

@@ -1,5 +1,5 @@
 /** Readings of preference pairs by two models: how tuning changed the predictions of each answer, given its prompt. */
-import type { AnswerTokens } from "./answer-tokens.ts";
+import type { AnswerTokens } from "../tasks/pairs/answer-tokens.ts";
 import { bytesOfPairReading, type PairReading, pairReadingOf } from "./pair-reading.ts";
 import type { Side } from "./sides.ts";
 

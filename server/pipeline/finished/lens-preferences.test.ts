@@ -22,12 +22,11 @@ it("a run's pairs become tokens as its tuning made them, within the model's cont
     (await preferencesOfRun(experiment, options)).rule;
   const old = ofData({ rule: "trl-0.7.7", maxTokens: 256, maxPromptTokens: 32 });
   const first = ofData({ rule: "trl-1", maxTokens: 48 });
-  expect(await rule(old)).toEqual({
-    ...{ prefixIds: [tokenizer.bosId], ends: true, maxTokens: 64, maxPromptTokens: 32 },
-  });
-  expect(await rule(first)).toEqual({ prefixIds: [], ends: true, maxTokens: 48, maxPromptTokens: null });
+  const { bosId, eosId } = tokenizer;
+  expect(await rule(old)).toEqual({ kind: "trl-0.7.7", bosId, eosId, maxTokens: 64, maxPromptTokens: 32 });
+  expect(await rule(first)).toEqual({ kind: "trl-1", before: "tokenizer", end: "<|endoftext|>", maxTokens: 48 });
   const sampled = parseExperiment({ preset: "quick-preferences", name: "a" });
-  expect(await rule(sampled)).toEqual({ prefixIds: [0], ends: false, maxTokens: 64, maxPromptTokens: null });
+  expect(await rule(sampled)).toEqual({ kind: "trl-1", before: [0], end: "", maxTokens: 64 });
   expect([old, first, sampled, parseExperiment({ preset: "quick", name: "a" })].map(betaOfRun)).toEqual([
     0.2,
     0.2,

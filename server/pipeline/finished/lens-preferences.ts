@@ -1,10 +1,9 @@
 /** How the lens reads preference pairs: by the rule of the run's own tuning, where that learned from pairs. */
-import type { AnswerRule } from "../../lens/answer-tokens.ts";
 import { type PreferenceReader, preferenceReader } from "../../lens/preference-reader.ts";
 import { loadChatTemplate } from "../../models/chat-template.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
-import type { PairTokensConfig } from "../../tuning/pair-tokens-config.ts";
+import { answerRuleOf } from "../../tuning/preference-tokens.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
 import { type Experiment, tuningOf } from "../experiment/schema.ts";
 
@@ -32,8 +31,8 @@ export async function preferencesOfRun(
   const tuning = tuningOf(experiment);
   const facts = tuning === undefined ? undefined : factsOfTuning(tuning);
   const tokens = facts?.learnsFrom === "pairs" ? facts.preference?.tokens : undefined;
-  if (tokens === undefined) return preferenceReader({ prefixIds, contextLength, ends: false, template });
-  const rule = ruleOf(tokens.rule, tokens, tokenizer);
+  if (tokens === undefined) return preferenceReader({ prefixIds, contextLength, end: "", template });
+  const rule = answerRuleOf(tokens, tokenizer);
   return { rule: { ...rule, maxTokens: Math.min(rule.maxTokens, contextLength) }, template };
 }
 
@@ -65,34 +64,4 @@ export function prefixOfTokenizer(tokenizer: Tokenizer): number[] {
     0,
     ranges.findIndex(({ end }) => end > 0),
   );
-}
-
-type TokenRules = {
-  readonly [K in PairTokensConfig["rule"]]: (
-    config: Extract<PairTokensConfig, { readonly rule: K }>,
-    tokenizer: Tokenizer,
-  ) => AnswerRule;
-};
-
-const tokenRules: TokenRules = {
-  "trl-1": ({ maxTokens }, tokenizer) => ({
-    prefixIds: prefixOfTokenizer(tokenizer),
-    ends: true,
-    maxTokens,
-    maxPromptTokens: null,
-  }),
-  "trl-0.7.7": ({ maxTokens, maxPromptTokens }, { bosId }) => ({
-    prefixIds: bosId === undefined ? [] : [bosId],
-    ends: true,
-    maxTokens,
-    maxPromptTokens,
-  }),
-};
-
-function ruleOf<K extends PairTokensConfig["rule"]>(
-  kind: K,
-  config: Extract<PairTokensConfig, { readonly rule: K }>,
-  tokenizer: Tokenizer,
-): AnswerRule {
-  return tokenRules[kind](config, tokenizer);
 }

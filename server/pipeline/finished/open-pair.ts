@@ -7,6 +7,7 @@ import { notesOn } from "../../models/checkpoint.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
+import { endOfText } from "../../tasks/pairs/answer-tokens.ts";
 import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
 import { messageWriterOf, prefixOfTokenizer } from "./lens-preferences.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
@@ -61,7 +62,7 @@ function subjectOf(
       prefixIds,
       contextLength: Math.min(pair.tuned.config.contextLength, pair.base.config.contextLength),
       // As TRL's trainers end answers.
-      ends: true,
+      end: endOfText(tokenizer),
       template,
     }),
     onCpu,

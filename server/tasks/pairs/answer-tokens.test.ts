@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { loadTokenizer } from "../models/tokenizer.ts";
-import { prefixOfTokenizer } from "../pipeline/finished/lens-preferences.ts";
-import { type AnswerRule, type AnswerTokens, answerTokens } from "./answer-tokens.ts";
+import { loadTokenizer } from "../../models/tokenizer.ts";
+import { prefixOfTokenizer } from "../../pipeline/finished/lens-preferences.ts";
+import { type AnswerRule, type AnswerTokens, answerTokens, endOfText } from "./answer-tokens.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../../../", import.meta.url);
 const ids = z.array(z.int());
 const fixture = z
   .object({
@@ -39,18 +39,13 @@ describe.each(Object.entries(folders))(
     const tokenizer = await loadTokenizer(fileURLToPath(new URL(folder, root)));
     const expected = fixture.families[family] ?? [];
 
-    it("have the tokens of TRL 1.16", () => {
-      const rule: AnswerRule = {
-        prefixIds: prefixOfTokenizer(tokenizer),
-        ends: true,
-        maxTokens,
-        maxPromptTokens: null,
-      };
+    it.each(["tokenizer", prefixOfTokenizer(tokenizer)] as const)("have the tokens of TRL 1.16 after %j", (before) => {
+      const rule: AnswerRule = { kind: "trl-1", before, end: endOfText(tokenizer), maxTokens };
       let compared = 0;
       for (const [at, pair] of pairs.entries()) {
         const stored = expected[at]?.trl1;
         const got = answerTokens({ form: "texts", ...pair }, tokenizer, rule);
-        if (stored === null || stored === undefined || got.kind === "refused") continue;
+        if (stored === null || stored === undefined || got.kind === "lost") continue;
         const [prompt, chosen, rejected] = stored;
         expect([...parts(got.chosen), ...parts(got.rejected)], `pair ${at}`).toEqual([
           prompt,
@@ -64,24 +59,28 @@ describe.each(Object.entries(folders))(
     });
 
     it("have the tokens of TRL 0.7.7", () => {
-      const { bosId = 0 } = tokenizer;
-      const rule: AnswerRule = { prefixIds: [bosId], ends: true, maxTokens, maxPromptTokens };
+      const { bosId = 0, eosId = 0 } = tokenizer;
+      const rule: AnswerRule = { kind: "trl-0.7.7", bosId, eosId, maxTokens, maxPromptTokens };
       let compared = 0;
       for (const [at, pair] of pairs.entries()) {
         const stored = expected[at]?.trl077;
         const got = answerTokens({ form: "texts", ...pair }, tokenizer, rule);
-        if (stored === null || stored === undefined || got.kind === "refused") continue;
+        if (stored === null || stored === undefined || got.kind === "lost") continue;
         expect([...parts(got.chosen), ...parts(got.rejected)], `pair ${at}`).toEqual(stored);
         compared += 1;
       }
       expect(compared).toBeGreaterThan(pairs.length / 2);
     });
 
-    it("have ranges that tile the answer's text in order", () => {
-      const rule: AnswerRule = { prefixIds: [], ends: true, maxTokens: 100_000, maxPromptTokens: null };
+    const lengths = { maxTokens: 100_000, maxPromptTokens: 100_000 };
+    it.each<AnswerRule>([
+      { kind: "trl-1", before: [], end: endOfText(tokenizer), maxTokens: 100_000 },
+      { kind: "trl-1", before: "tokenizer", end: endOfText(tokenizer), maxTokens: 100_000 },
+      { kind: "trl-0.7.7", bosId: 1, eosId: 2, ...lengths },
+    ])("have ranges that tile the answer's text in order: $kind", (rule) => {
       for (const pair of pairs) {
         const got = answerTokens({ form: "texts", ...pair }, tokenizer, rule);
-        if (got.kind === "refused") continue;
+        if (got.kind === "lost") continue;
         for (const side of ["chosen", "rejected"] as const) {
           const { ranges } = got[side];
           expect(ranges.at(-1)?.end).toBe(pair[side].length);
