@@ -1,12 +1,12 @@
 /**
- * kill -9 at random moments of a small run of the real pipeline: `node test/unit/pipeline/kill-real.ts [CUTS=50] [SEED=1]`. Two of
- * three cuts come at a call that changes the disk, half of these with half of the bytes written, so inside saves; the others at a
- * random time. Two more cuts come in the second half of every stage that takes long enough to save, and such a stage must go on from a
+ * kill -9 at random moments of a small run of the real pipeline: `node test/unit/pipeline/kill-real.ts [CUTS=50] [SEED=1] [RUN=quick]`, where
+ * RUN is one of `tinyRuns`. Two of three cuts come at a call that changes the disk, half of these with half of the bytes written, so inside
+ * saves; the others at a random time. Two more cuts come in the second half of every stage that takes long enough to save, and such a stage must go on from a
  * checkpoint. Each cut run is then run again to its end, and must have the bytes of the uncut one: weights, features, log, report.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { Random } from "../../../server/common/random.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
+import { isTinyRun, pairLines, type TinyRunName, tinyRuns } from "./tiny-runs.ts";
 
 /** What a run said at its end. */
 const endSchema = z.object({
@@ -27,9 +28,6 @@ const endSchema = z.object({
 });
 type End = z.output<typeof endSchema>;
 
-/** Stages whose work may take longer than anyone wants to lose. */
-const longStages = ["restore", "autoencoders", "collect-tuned", "probe", "fitted", "examples", "attribute", "ablate"];
-
 export interface Cut {
   /** Where the run was killed, in words. */
   readonly where: string;
@@ -41,20 +39,27 @@ export interface Cut {
   readonly faults: readonly string[];
 }
 
-/**
- * Cuts so many runs, and one more in each stage of `inStages` (a stage twice, two), two at a time, and runs each to its end; `onCut` is told of
- * each.
- */
+/** What is cut, and how often. */
+export interface Cuts {
+  readonly run: TinyRunName;
+  /** At random moments. */
+  readonly random: number;
+  readonly seed: number;
+  /** One more cut in each of these stages; in a stage that is named twice, two. */
+  readonly inStages: readonly string[];
+}
+
+/** Cuts runs, two at a time, and runs each to its end; `onCut` is told of each. */
 export async function killRealRuns(
-  cuts: number,
-  seed: number,
-  inStages: readonly string[],
+  { run, random: cuts, seed, inStages }: Cuts,
   onCut: (cut: Cut) => void = () => undefined,
-) {
+): Promise<Cut[]> {
   const root = await mkdtemp(join(tmpdir(), "lfp-kill-"));
+  const place = { root, run };
   try {
+    await writeFile(join(root, "pairs.jsonl"), pairLines);
     const startMs = performance.now();
-    const uncut = await whole(root, folderIn(root, "uncut"));
+    const uncut = await whole(place, folderIn(root, "uncut"));
     const runMs = performance.now() - startMs;
     const expected = await lastingFiles(folderIn(root, "uncut"));
     const random = Random.fromSeed(seed);
@@ -63,7 +68,7 @@ export async function killRealRuns(
     const worker = async (): Promise<void> => {
       for (let moment = queue.shift(); moment !== undefined; moment = queue.shift()) {
         const folder = folderIn(root, `cut-${queue.length}`);
-        const result = await cutAndResume(root, folder, moment, expected);
+        const result = await cutAndResume(place, folder, moment, expected);
         await rm(folder, { recursive: true });
         onCut(result);
         results.push(result);
@@ -109,17 +114,23 @@ function momentsIn(inStages: readonly string[], stages: End["stages"], random: R
 /** Calls at a stage's end that put its output in place. */
 const lastCalls = 12;
 
+interface Place {
+  /** Of all runs, with what they read. */
+  readonly root: string;
+  readonly run: TinyRunName;
+}
+
 async function cutAndResume(
-  root: string,
+  place: Place,
   folder: string,
   moment: Moment,
   expected: ReadonlyMap<string, string>,
 ): Promise<Cut> {
   const late =
     "killAt" in moment
-      ? await killedByItself(start(root, folder, { killAt: moment.killAt, half: moment.half }))
-      : await killedAfter(start(root, folder, {}), moment.afterMs);
-  const { outcome, messages, resumed } = await whole(root, folder);
+      ? await killedByItself(start(place, folder, { killAt: moment.killAt, half: moment.half }))
+      : await killedAfter(start(place, folder, {}), moment.afterMs);
+  const { outcome, messages, resumed } = await whole(place, folder);
   const differing = differences(expected, await lastingFiles(folder));
   const ended = outcome.kind === "done" ? [] : [`the resumed run ended ${outcome.kind}`];
   const { stage } = moment;
@@ -133,16 +144,16 @@ function folderIn(root: string, name: string): string {
   return join(root, name, "tiny");
 }
 
-function start(root: string, folder: string, options: object): ChildProcess {
+function start({ root, run }: Place, folder: string, options: object): ChildProcess {
   const program = fileURLToPath(new URL("real-run.ts", import.meta.url));
   const env = { ...process.env, NODE_COMPILE_CACHE: join(root, "compile-cache"), LFP_STATE_DIR: join(root, "state") };
-  const args = [program, folder, JSON.stringify(options)];
-  return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
+  const args = [program, folder, JSON.stringify({ run, ...options })];
+  return spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"], env });
 }
 
 /** Runs to the end and gives what it said. */
-async function whole(root: string, folder: string): Promise<End> {
-  const child = start(root, folder, {});
+async function whole(place: Place, folder: string): Promise<End> {
+  const child = start(place, folder, {});
   const [said] = await Promise.all([child.stdout === null ? "" : text(child.stdout), once(child, "exit")]);
   const last = said.trim().split("\n").at(-1) ?? "";
   return endSchema.parse(JSON.parse(last));
@@ -170,12 +181,12 @@ function differences(expected: ReadonlyMap<string, string>, found: ReadonlyMap<s
 }
 
 if (import.meta.main) {
-  const [cuts = "50", seed = "1"] = process.argv.slice(2);
+  const [cuts = "50", seed = "1", run = "quick"] = process.argv.slice(2);
+  if (!isTinyRun(run)) throw new Error(`RUN must be one of ${Object.keys(tinyRuns).join(", ")}, not ${run}`);
+  const { longStages } = tinyRuns[run];
   let faulty = 0;
   const results = await killRealRuns(
-    Number(cuts),
-    Number(seed),
-    [...longStages, ...longStages],
+    { run, random: Number(cuts), seed: Number(seed), inStages: [...longStages, ...longStages] },
     ({ where, late, resumed, faults }) => {
       if (faults.length > 0) faulty += 1;
       const after = late ? "was over already" : resumed.length === 0 ? "no checkpoint yet" : resumed.join(", ");

@@ -3,16 +3,16 @@ import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { everyNth } from "../runs/fake-stages.ts";
 import { FaultyFiles } from "../runs/faulty-files.ts";
-import { tinyExperiment } from "./tiny-experiment.ts";
+import { type TinyRunName, tinyRuns } from "./tiny-runs.ts";
 
 /**
- * A small run of the real pipeline as its own process: `node real-run.ts FOLDER '{"killAt": 17, "half": true}'`. It saves at every
+ * A small run of the real pipeline as its own process: `node real-run.ts FOLDER '{"run": "quick", "killAt": 17, "half": true}'`. It saves at every
  * second step; `killAt` ends it with SIGKILL at the n-th call that changes the disk, before the call or after half of it. The last
  * line on standard output is what came of it: outcome, warnings, checkpoints gone on from, the number of calls, and those of each stage.
  */
 const [folder = "", json = "{}"] = process.argv.slice(2);
-const options: { killAt?: number; half?: boolean } = JSON.parse(json);
-const { killAt = Number.POSITIVE_INFINITY, half = false } = options;
+const options: { run?: TinyRunName; killAt?: number; half?: boolean } = JSON.parse(json);
+const { run = "quick", killAt = Number.POSITIVE_INFINITY, half = false } = options;
 
 const { files, calls } = new FaultyFiles({
   at: (n) => (n < killAt ? "pass" : half ? "half" : "nothing"),
@@ -25,7 +25,7 @@ const { files, calls } = new FaultyFiles({
 const messages: string[] = [];
 const stages: Record<string, { from: number; to: number }> = {};
 const resumed: string[] = [];
-const plan = await planExperiment(parseExperiment(tinyExperiment), { run: "tiny" });
+const plan = await planExperiment(parseExperiment(tinyRuns[run].experiment), { run: "tiny" });
 process.stdout.write("begins\n");
 const outcome = await runPipeline(plan, folder, {
   seed: 1,
