@@ -5,7 +5,7 @@ import { schemaProblems } from "../common/schema-problems.ts";
 import type { ChatMessage, ChatOptions, ChatTemplate } from "../models/chat-template.ts";
 
 /** A conversation whose next message the model is to write. */
-export interface Conversation extends Pick<ChatOptions, "tools" | "templateArguments"> {
+export interface Conversation extends Pick<ChatOptions, "tools" | "templateArguments" | "templateName"> {
   readonly messages: readonly ChatMessage[];
 }
 

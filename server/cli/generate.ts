@@ -25,6 +25,10 @@ const options = {
   chat: option.flag(
     "answer by the model's chat template: a prompt is a message of the user, a line of the file a conversation as JSON",
   ),
+  "chat-template": option.text(
+    "NAME",
+    "with --chat: one of the model's chat templates by its name, such as tool_use, where it has several",
+  ),
   "max-new-tokens": option.integer("the most new tokens for each prompt", 40, { min: 1 }),
   "min-new-tokens": option.integer("no end of text before so many new tokens", 0, { min: 0 }),
   temperature: option.number("divides the logits; 0 takes the most probable token always", 1, { min: 0 }),
@@ -56,7 +60,7 @@ export const generate = defineCommand({
       signal,
       env: given.env,
     });
-    const chat = chosen.chat ? await chatOf(folder, asked) : undefined;
+    const chat = chosen.chat ? await chatOf(folder, asked, chosen["chat-template"]) : undefined;
     return await withDevice({ ...chosen, signal, note, env: given.env }, async (device) => {
       const opened = await openModel(device, folder);
       for (const line of notesOn(opened.model)) note(`${chosen.model}: ${line}`);
@@ -90,6 +94,8 @@ function checkTogether(chosen: Chosen): void {
   if (fewest > most) throw new UsageError(`--min-new-tokens is ${fewest}, above --max-new-tokens, ${most}`);
   if (chosen.chat && chosen["no-bos"])
     throw new UsageError("--no-bos and --chat were both given; a chat template writes begin of text itself");
+  if (chosen["chat-template"] !== undefined && !chosen.chat)
+    throw new UsageError("--chat-template chooses among templates for conversations: give --chat too");
 }
 
 function samplingOf(chosen: Chosen): ContinueOptions {
@@ -115,14 +121,14 @@ interface Chat {
 }
 
 /** Prompts as conversations, before the model is loaded: a template may refuse them. */
-async function chatOf(folder: string, asked: readonly Prompt[]): Promise<Chat> {
+async function chatOf(folder: string, asked: readonly Prompt[], templateName: string | undefined): Promise<Chat> {
   const template = await loadChatTemplate(folder);
   if (template === undefined) throw new NoChatTemplateError(folder);
   const conversations = asked.map(({ text, where }) =>
     where === undefined ? askedBy(text) : conversationOf(text, where),
   );
   return {
-    prompts: conversations.map((conversation) => written(conversation, template)),
+    prompts: conversations.map((conversation) => written({ ...conversation, templateName }, template)),
     said: (at) => ({ messages: conversations[at]?.messages ?? [] }),
   };
 }

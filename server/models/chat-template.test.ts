@@ -7,6 +7,7 @@ import { z } from "zod";
 import {
   ChatTemplate,
   ChatTemplateArgumentError,
+  ChatTemplateDateError,
   ChatTemplateFileError,
   ChatTemplateLimitError,
   ChatTemplateRefusal,
@@ -28,6 +29,7 @@ const storedSchema = z.object({
     }),
   ),
   rendered: z.record(z.string(), z.array(z.string().nullable())),
+  dates: z.array(z.object({ now: z.string(), format: z.string(), written: z.string() })),
 });
 const stored = storedSchema.parse(JSON.parse(await readFile(new URL("chat-templates.json", fixtures), "utf8")));
 
@@ -76,6 +78,25 @@ describe("rendered as transformers renders them", () => {
     expect(template.render([user("hi")], { templateArguments })).toContain("Today Date: 1 Jan 2025");
   });
 
+  it("with the same date on every day where a template asks for today's", async () => {
+    const template = templateOf(await readFile(new URL("templates/gptoss.jinja", fixtures), "utf8"));
+    expect(template.render([user("hi")])).toContain("Current date: 2024-07-26\n");
+    const templateArguments = { strftime_now: "2025-06-28" };
+    expect(template.render([user("hi")], { templateArguments })).toContain("Current date: 2025-06-28\n");
+    const llama = templateOf(await readFile(new URL("templates/llama3_2.jinja", fixtures), "utf8"));
+    expect(llama.render([user("hi")], { templateArguments })).toContain("Today Date: 28 Jun 2025");
+  });
+
+  it("with dates as Python writes them", () => {
+    expect(stored.dates.length).toBeGreaterThan(30);
+    const written = stored.dates.map(({ now, format }) =>
+      templateOf(`{{ strftime_now(${JSON.stringify(format)}) }}`).render([user("a")], {
+        templateArguments: { strftime_now: now },
+      }),
+    );
+    expect(written).toEqual(stored.dates.map((date) => date.written));
+  });
+
   it.each([
     ["line ends of Windows", "{% if true %}\r\na\r\n{% endif %}", "a\n"],
     ["texts against numbers and false", "{{ 'yes' if '' != false and '1' != 1 and true == 1 }}", "yes"],
@@ -98,12 +119,21 @@ describe("refusals", () => {
     );
   });
 
-  it.each([["{{ 'a' + 1 }}"], ["{{ 'a' ~ [1] }}"], ["{{ messages | nofilter }}"], ["{{ strftime_now('%d') }}"]])(
-    "of what fails: %s",
-    (template) => {
-      expect(() => templateOf(template).render([user("x")])).toThrow(ChatTemplateRenderError);
-    },
-  );
+  it.each([
+    ["{{ 'a' + 1 }}"],
+    ["{{ 'a' ~ [1] }}"],
+    ["{{ messages | nofilter }}"],
+    ["{{ strftime_now('%Q') }}"],
+    ["{{ strftime_now(1) }}"],
+    ["{{ strftime_now('%d%') }}"],
+  ])("of what fails: %s", (template) => {
+    expect(() => templateOf(template).render([user("x")])).toThrow(ChatTemplateRenderError);
+  });
+
+  it.each(["today", "2025-13-01", "2025-02-30", "2025-2-3", 20250203, null])("of %j as a date", (strftime_now) => {
+    const render = () => templateOf("{{ 1 }}").render([user("x")], { templateArguments: { strftime_now } });
+    expect(render).toThrow(ChatTemplateDateError);
+  });
 
   it.each([["{% if %}"], ["{{ 'a"], ["{% for x in y %}"]])("of what is no template: %s", (template) => {
     expect(() => templateOf(template).render([user("x")])).toThrow(ChatTemplateSyntaxError);
@@ -191,6 +221,23 @@ describe("read from a model's folder", () => {
       "chat_template.jinja": "{{ bos_token }}new",
     };
     expect(await rendered(files)).toBe("<s>new");
+  });
+
+  it("from files of a folder of their own, by name", async () => {
+    const path = await model({ ...config({ chat_template: "old" }), "chat_template.jinja": "plain" });
+    await mkdir(join(path, "additional_chat_templates"));
+    const files = { "tool_use.jinja": "tools", "rag.jinja": "rag", "notes.txt": "no template" };
+    for (const [name, text] of Object.entries(files))
+      await writeFile(join(path, "additional_chat_templates", name), text);
+    const template = await loadChatTemplate(path);
+    const named = (templateName?: string, tools?: unknown[]) => template?.render([user("x")], { templateName, tools });
+    expect([named(), named(undefined, [{}]), named("rag"), named("default", [{}])]).toEqual([
+      "plain",
+      "tools",
+      "rag",
+      "plain",
+    ]);
+    expect(() => named("notes")).toThrow(/no chat template named notes\. Choose .*default, rag, tool_use/);
   });
 
   it("is undefined where there is none", async () => {

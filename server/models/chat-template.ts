@@ -2,6 +2,7 @@
  * A model's chat template: how it writes conversations as one text. `loadChatTemplate` reads it from the model's folder
  * as transformers does (`apply_chat_template` of 5.24). Other folders import `chat-template/` through this file.
  */
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Program } from "@huggingface/jinja";
 import { z } from "zod";
@@ -12,6 +13,7 @@ import { LfsPointerError, readTextFile } from "../common/text-file.ts";
 import { tokenizerFolderOf } from "./adapter.ts";
 import {
   ChatTemplateArgumentError,
+  ChatTemplateDateError,
   ChatTemplateFileError,
   ChatTemplateLimitError,
   ChatTemplateRefusal,
@@ -20,10 +22,13 @@ import {
   NoChatTemplateError,
 } from "./chat-template/errors.ts";
 import { JinjaLimitError, JinjaRefusal, parseJinja, renderJinja } from "./chat-template/interpreter.ts";
+import { momentOf } from "./chat-template/strftime.ts";
+import { CHAT_TEMPLATE_FILE, CHAT_TEMPLATE_FOLDER, isChatTemplateFile } from "./model-files.ts";
 
 export {
   ChatMessagesError,
   ChatTemplateArgumentError,
+  ChatTemplateDateError,
   ChatTemplateFileError,
   ChatTemplateLimitError,
   ChatTemplateRefusal,
@@ -43,8 +48,13 @@ export interface ChatOptions {
   readonly addGenerationPrompt?: boolean;
   /** JSON schemas of functions, as transformers takes them. */
   readonly tools?: readonly unknown[] | undefined;
-  /** Further variables of the template, such as `enable_thinking` or `date_string`. */
+  /**
+   * Further variables of the template, such as `enable_thinking` or `date_string`. `strftime_now` is the date that
+   * templates write as today's, such as "2025-06-28".
+   */
   readonly templateArguments?: Readonly<Record<string, unknown>> | undefined;
+  /** The name of one of the model's templates. Default: as transformers chooses. */
+  readonly templateName?: string | undefined;
 }
 
 /** What the files of a model say of its templates. */
@@ -68,24 +78,29 @@ export class ChatTemplate {
 
   /**
    * Renders a conversation as text, which is to be encoded without the tokens that a tokenizer adds: templates write
-   * them. Throws `ChatTemplateRefusal`, `ChatTemplateRenderError`, `ChatTemplateSyntaxError`, `ChatTemplateLimitError`,
-   * `ChatTemplateArgumentError` and `NoChatTemplateError`.
+   * them. A template that asks for today's date gets a fixed one (`fixedNow`) unless `templateArguments` say otherwise.
+   * Throws `ChatTemplateRefusal`, `ChatTemplateRenderError`, `ChatTemplateSyntaxError`, `ChatTemplateLimitError`,
+   * `ChatTemplateArgumentError`, `ChatTemplateDateError` and `NoChatTemplateError`.
    */
   render(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
-    const { addGenerationPrompt = false, tools, templateArguments = {} } = options;
+    const { addGenerationPrompt = false, tools, templateArguments = {}, templateName } = options;
     for (const name of Object.keys(templateArguments))
       if (ownArguments.has(name)) throw new ChatTemplateArgumentError(name);
+    const { strftime_now, ...others } = templateArguments;
+    const now = momentOf(strftime_now);
+    if (now === undefined && strftime_now !== undefined) throw new ChatTemplateDateError(strftime_now);
     const { where, specialTokens } = this.#source;
-    const program = this.#programFor(tools);
+    const program = this.#programFor(tools, templateName);
+    const variables = {
+      ...specialTokens,
+      tools: tools ?? null,
+      documents: null,
+      ...others,
+      messages: messages.map(asTemplatesReadIt),
+      add_generation_prompt: addGenerationPrompt,
+    };
     try {
-      return renderJinja(program, {
-        ...specialTokens,
-        tools: tools ?? null,
-        documents: null,
-        ...templateArguments,
-        messages: messages.map(asTemplatesReadIt),
-        add_generation_prompt: addGenerationPrompt,
-      });
+      return renderJinja(program, variables, now);
     } catch (cause) {
       if (cause instanceof JinjaLimitError) throw new ChatTemplateLimitError(where, cause.message, { cause });
       if (cause instanceof JinjaRefusal) throw new ChatTemplateRefusal(where, cause.message, { cause });
@@ -93,10 +108,10 @@ export class ChatTemplate {
     }
   }
 
-  /** transformers' rule: with tools the template for them, if there is one, else the default one. */
-  #programFor(tools: readonly unknown[] | undefined): Program {
+  /** transformers' rule: the named one; with tools the template for them, if there is one, else the default one. */
+  #programFor(tools: readonly unknown[] | undefined, chosen: string | undefined): Program {
     const { templates, where } = this.#source;
-    const name = tools !== undefined && templates.has("tool_use") ? "tool_use" : "default";
+    const name = chosen ?? (tools !== undefined && templates.has("tool_use") ? "tool_use" : "default");
     const known = this.#parsed.get(name);
     if (known !== undefined) return known;
     const template = templates.get(name);
@@ -134,19 +149,35 @@ function asTemplatesReadIt(message: ChatMessage): Readonly<Record<string, unknow
 }
 
 /**
- * The chat template of a model's folder: chat_template.jinja or, without it, `chat_template` in tokenizer_config.json,
- * one text or a list of named ones. Undefined where there is none. Throws `ChatTemplateFileError`.
+ * The chat templates of a model's folder: chat_template.jinja and, by their names, the files of
+ * additional_chat_templates/; without these, `chat_template` in tokenizer_config.json, one text or a list of named ones.
+ * Undefined where there is none. Throws `ChatTemplateFileError`.
  */
 export async function loadChatTemplate(folder: string): Promise<ChatTemplate | undefined> {
   const own = await tokenizerFolderOf(folder);
-  const paths = { file: join(own, "chat_template.jinja"), config: join(own, "tokenizer_config.json") };
-  const file = await textIfThere(paths.file, "config");
+  const paths = { file: join(own, CHAT_TEMPLATE_FILE), config: join(own, "tokenizer_config.json") };
+  const files = await templateFiles(own);
   const { chat_template, ...tokens } = parsed(paths.config, (await textIfThere(paths.config, "config")) ?? "{}");
-  const templates = named(file ?? chat_template);
+  const templates = files.size > 0 ? files : named(chat_template);
   if (templates.size === 0) return undefined;
   const given = Object.entries(tokens).filter(([, text]) => text !== undefined);
-  const where = file === undefined ? paths.config : paths.file;
+  const where = files.size === 0 ? paths.config : paths.file;
   return new ChatTemplate({ templates, specialTokens: Object.fromEntries(given), where });
+}
+
+/** The templates that have files of their own, by name. */
+async function templateFiles(folder: string): Promise<Map<string, string>> {
+  const more = await readdir(join(folder, CHAT_TEMPLATE_FOLDER)).catch(() => []);
+  const paths = [
+    ["default", CHAT_TEMPLATE_FILE],
+    ...more.toSorted().map((name) => [name.replace(/\.jinja$/, ""), `${CHAT_TEMPLATE_FOLDER}/${name}`] as const),
+  ] as const;
+  const found = new Map<string, string>();
+  for (const [name, path] of paths) {
+    const text = isChatTemplateFile(path) ? await textIfThere(join(folder, path), "config") : undefined;
+    if (text !== undefined) found.set(name, text);
+  }
+  return found;
 }
 
 function named(templates: z.output<typeof configSchema>["chat_template"]): Map<string, string> {

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import type { Random } from "../common/random.ts";
 import type { Device, StateEntry, StateStore } from "../engine/device.ts";
@@ -10,7 +10,7 @@ import type { ModelConfig } from "./architectures.ts";
 import { parseConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
-import { isTokenizerFile } from "./model-files.ts";
+import { CHAT_TEMPLATE_FOLDER, isTokenizerFile } from "./model-files.ts";
 import { openParameters } from "./parameters.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
@@ -145,6 +145,10 @@ function initialValues(
 }
 
 async function copyTokenizer(from: string, to: string): Promise<void> {
-  const names = await readdir(from);
-  await Promise.all(names.filter(isTokenizerFile).map((name) => copyFile(join(from, name), join(to, name))));
+  const templates = await readdir(join(from, CHAT_TEMPLATE_FOLDER)).catch(() => []);
+  const paths = [...(await readdir(from)), ...templates.map((name) => `${CHAT_TEMPLATE_FOLDER}/${name}`)];
+  for (const path of paths.filter(isTokenizerFile)) {
+    await mkdir(dirname(join(to, path)), { recursive: true });
+    await copyFile(join(from, path), join(to, path));
+  }
 }

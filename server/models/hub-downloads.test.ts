@@ -8,6 +8,7 @@ import {
   COMMIT,
   expectSnapshot,
   failing,
+  files,
   hub,
   ID,
   noise,
@@ -86,6 +87,17 @@ test("two downloads of one model at once both succeed", async () => {
   expect(one.folder).toBe(two.folder);
   await expectSnapshot(COMMIT, ownFiles());
   expect((await blobs()).filter((name) => name.endsWith(".incomplete"))).toEqual([]);
+});
+
+test("named chat templates come with a model, other files of folders do not", async () => {
+  const more = { "additional_chat_templates/tool_use.jinja": "tools", "additional_chat_templates/a.txt": "no" };
+  const added = Object.entries({ ...more, "onnx/model.onnx": "no" }).map(([path, text]) => [path, Buffer.from(text)]);
+  const commits = { [COMMIT]: { ...files, ...Object.fromEntries(added) } };
+  hub.repositories.set(ID, { branches: { main: COMMIT }, commits });
+  const { folder } = await resolve();
+  const names = (await fs.readdir(folder, { recursive: true })).filter((name) => name.includes("/"));
+  expect(names).toEqual(["additional_chat_templates/tool_use.jinja"]);
+  expect(await fs.readFile(join(folder, "additional_chat_templates/tool_use.jinja"), "utf8")).toBe("tools");
 });
 
 test("a hub that knows no ranges is asked for the whole file again", async () => {

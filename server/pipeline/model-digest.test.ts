@@ -1,5 +1,5 @@
 import { appendFile, copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { scratchFolder } from "../../test/unit/runs/scratch.ts";
 import { starterFolder } from "../common/package-root.ts";
@@ -38,11 +38,13 @@ test.each([
   "vocab.json",
   "merges.txt",
   "chat_template.jinja",
+  "additional_chat_templates/tool_use.jinja",
   "model.safetensors.index.json",
   "other.safetensors",
 ])("%s counts", async (name) => {
   const folder = await copyOfStarter();
   const before = await digestOf(folder);
+  await mkdir(dirname(join(folder, name)), { recursive: true });
   await appendFile(join(folder, name), " ");
   expect(await digestOf(folder)).not.toBe(before);
 });

@@ -81,7 +81,7 @@ export class FakeHub {
 
   #answer(path: string, request: IncomingMessage, response: ServerResponse): void {
     const info = /^\/api\/(?:models\/)?(.+)\/revision\/([^?]+)/.exec(path);
-    const tree = /^\/api\/(?:models\/)?(.+)\/tree\/(\w+)\?/.exec(path);
+    const tree = /^\/api\/(?:models\/)?(.+)\/tree\/(\w+)(?:\/([^?]+))?\?/.exec(path);
     const file = /^\/(.+)\/resolve\/(\w+)\/(.+)$/.exec(path);
     const [, id = "", revision = "", name = ""] = info ?? tree ?? file ?? [];
     const repository = this.repositories.get(id);
@@ -91,14 +91,17 @@ export class FakeHub {
     if (repository === undefined) refuse(response, 401, "RepoNotFound");
     else if (files === undefined) refuse(response, 404, "RevisionNotFound");
     else if (info) sendJson(response, infoOf(id, commit, path, repository.card));
-    else if (tree) this.#sendTree(path, files, response);
+    else if (tree) this.#sendTree(path, files, tree[3], response);
     else if (bytes === undefined) refuse(response, 404, "EntryNotFound");
     else if (!isLarge(bytes)) this.#sendFile(name, bytes, request, response);
     else response.writeHead(302, { Location: `${this.storeOrigin}/${id}/${commit}/${name}` }).end();
   }
 
-  #sendTree(path: string, files: Record<string, Buffer>, response: ServerResponse): void {
-    const shown = Object.entries(files).filter(([name]) => path.includes("recursive=true") || !name.includes("/"));
+  #sendTree(path: string, files: Record<string, Buffer>, folder: string | undefined, response: ServerResponse): void {
+    const within = folder === undefined ? "" : `${folder}/`;
+    const there = Object.entries(files).filter(([name]) => name.startsWith(within));
+    const isBelow = (name: string): boolean => name.slice(within.length).includes("/");
+    const shown = there.filter(([name]) => path.includes("recursive=true") || !isBelow(name));
     const entries: unknown[] = shown.map(([name, bytes]) => ({
       type: "file",
       path: name,
@@ -106,7 +109,9 @@ export class FakeHub {
       oid: gitHash(isLarge(bytes) ? Buffer.from("pointer") : bytes),
       ...(isLarge(bytes) && { lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 130 } }),
     }));
-    entries.push({ type: "directory", path: "onnx", size: 0, oid: gitHash(Buffer.from("onnx")) });
+    const folders = new Set(["onnx", ...there.flatMap(([name]) => (isBelow(name) ? [name.replace(/\/.*/, "")] : []))]);
+    for (const name of within === "" ? folders : [])
+      entries.push({ type: "directory", path: name, size: 0, oid: gitHash(Buffer.from(name)) });
     // Two pages, so that paging is exercised by every test.
     const half = Math.ceil(entries.length / 2);
     const second = path.includes("cursor=");

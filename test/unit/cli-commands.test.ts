@@ -227,6 +227,19 @@ describe("lfp generate", () => {
     });
   });
 
+  it("answers by the template that is named, and says which there are", async () => {
+    const folder = join(scratch, "chat");
+    await mkdir(join(folder, "additional_chat_templates"));
+    await writeFile(join(folder, "additional_chat_templates", "shout.jinja"), "{{ messages[0].content | upper }}!");
+    const chat = ["generate", "--model", folder, "--chat", "--max-new-tokens", "1", "--prompt", "a"];
+    const named = await lfp([...chat, "--chat-template", "shout", "--json"]);
+    expect(jsonOf(named)).toMatchObject({ texts: [{ prompt: "A!" }] });
+    const unknown = await lfp([...chat, "--chat-template", "quiet"]);
+    expect(unknown).toMatchObject({ code: exitCodes.input.code, stderr: expect.stringContaining("default, shout") });
+    const unchosen = await lfp([...run, "--prompt", "a", "--chat-template", "shout"]);
+    expect(unchosen).toMatchObject({ code: exitCodes.usage.code, stderr: expect.stringContaining("--chat") });
+  });
+
   it("refuses a model without a chat template, and lines that are no conversations", async () => {
     const without = await lfp([...run, "--chat", "--prompt", "a"]);
     expect(without).toMatchObject({

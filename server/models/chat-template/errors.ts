@@ -15,12 +15,12 @@ export class NoChatTemplateError extends LfpError {
   readonly code = "input";
 
   constructor(folder: string, named?: { readonly name: string; readonly names: readonly string[] }) {
-    const there =
-      named === undefined
-        ? "no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json"
-        : `no chat template named ${visibleLine(named.name, 60)}, only ${visibleLine(named.names.join(", "))}`;
     super(
-      `${folder} has ${there}. Use a model that was tuned for conversations, or give plain text instead of messages.`,
+      named === undefined
+        ? `${folder} has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json. ` +
+            "Use a model that was tuned for conversations, or give plain text instead of messages."
+        : `${folder} has no chat template named ${visibleLine(named.name, 60)}. Choose one of those that it has: ` +
+            `${visibleLine(named.names.join(", "))}.`,
     );
   }
 }
@@ -57,7 +57,7 @@ export class ChatTemplateRenderError extends ChatMessagesError {
   constructor(where: string, problem: string, options?: ErrorOptions) {
     super(
       `${where}: the chat template fails on these messages (${visibleLine(problem)}). It may require certain roles or fields ` +
-        "of messages. Templates that need today's date (strftime_now) are not supported, because the same messages must always give the same text.",
+        "of messages.",
       options,
     );
   }
@@ -71,6 +71,16 @@ export class ChatTemplateLimitError extends LfpError {
     super(
       `${where}: the chat template was stopped: ${limit}. Use the template that came with the model, or fewer messages.`,
       options,
+    );
+  }
+}
+
+/** The date that a template is to write is none. */
+export class ChatTemplateDateError extends ChatMessagesError {
+  constructor(got: unknown) {
+    super(
+      `chat_template_kwargs gives ${visibleLine(JSON.stringify(got), 60)} as strftime_now, the date that templates write as today's: ` +
+        "expected a date such as 2025-06-28, or with a time 2025-06-28T10:30:00",
     );
   }
 }

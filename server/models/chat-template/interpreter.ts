@@ -13,6 +13,7 @@ import {
   type stripEnds,
   stripped,
 } from "./python-text.ts";
+import { fixedNow, strftime } from "./strftime.ts";
 import { TimeLimitError, withTimeLimit } from "./time-limit.ts";
 
 // Types of the part of the library that is used. Its own types import files without extensions, which Node's module
@@ -86,10 +87,10 @@ export function parseJinja(source: string): Program {
 }
 
 /**
- * Renders a template with these variables. `strftime_now` is not defined: a prompt must not depend on the day.
- * Throws `JinjaLimitError`, `JinjaRefusal` and the interpreter's errors.
+ * Renders a template with these variables. A call of `strftime_now` gives `now`, or `fixedNow` while templates see the
+ * function as undefined. Throws `JinjaLimitError`, `JinjaRefusal` and the interpreter's errors.
  */
-export function renderJinja(program: Program, variables: Readonly<Record<string, unknown>>): string {
+export function renderJinja(program: Program, variables: Readonly<Record<string, unknown>>, now?: Date): string {
   return timed(() => {
     const environment = new Environment();
     const globals = {
@@ -102,8 +103,9 @@ export function renderJinja(program: Program, variables: Readonly<Record<string,
       range,
       raise_exception,
     };
-    for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
-    return String(new BoundedInterpreter(environment).run(program).value);
+    const clock = now === undefined ? {} : { [clockName]: true };
+    for (const [name, value] of Object.entries({ ...globals, ...variables, ...clock })) environment.set(name, value);
+    return String(new BoundedInterpreter(environment, now ?? fixedNow).run(program).value);
   });
 }
 
@@ -120,9 +122,15 @@ function timed<T>(work: () => T): T {
 }
 
 class BoundedInterpreter extends Interpreter {
+  readonly #now: Date;
   #steps = 0;
   #depth = 0;
   #madeUnits = 0;
+
+  constructor(environment: Environment, now: Date) {
+    super(environment);
+    this.#now = now;
+  }
 
   override evaluate(node: Node | undefined, environment: Environment): Value {
     this.#steps += 1;
@@ -151,6 +159,7 @@ class BoundedInterpreter extends Interpreter {
       return name && this.#filtered(name, node, environment);
     }
     if (node?.type === "CallExpression") {
+      if (node.callee?.type === "Identifier" && node.callee.value === clockName) return this.#clock(node, environment);
       const method = stripMethod(node.callee);
       return method && this.#strip(method, node, environment);
     }
@@ -168,6 +177,12 @@ class BoundedInterpreter extends Interpreter {
     scope.setVariable("left", left);
     scope.setVariable("right", right);
     return super.evaluate({ ...node, left: variable("left"), right: variable("right") }, scope);
+  }
+
+  #clock({ args: [format] = [] }: Node, environment: Environment): Value {
+    const { value } = this.evaluate(format, environment);
+    if (typeof value !== "string") throw new Error(`${clockName} takes a format`);
+    return made(strftime(this.#now, value));
   }
 
   #strip({ name, object }: StripMethod, node: Node, environment: Environment): Value | undefined {
@@ -194,6 +209,9 @@ class BoundedInterpreter extends Interpreter {
     return value;
   }
 }
+
+/** The function by which templates ask for today's date. */
+const clockName = "strftime_now";
 
 /** A binary operator of Python's; undefined where the library's is the same. */
 type Compute = (left: Value, right: Value) => boolean | string | undefined;

@@ -35,6 +35,14 @@ const MOST_FILES = 100_000;
 /** SHA-1 or SHA-256 in hex. */
 const BLOB_NAME = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
+/** Which files of a repository are listed. */
+export interface ListOptions {
+  /** Those of all folders. */
+  readonly recursive: boolean;
+  /** Folders at the top whose own files are listed too. */
+  readonly inFolders?: readonly string[];
+}
+
 /**
  * The few hub requests that this program needs, through the hub's own client where possible. It checks every answer.
  */
@@ -80,22 +88,28 @@ export class HubClient {
     return info.cardData;
   }
 
-  /** The files of the repository: those at its top, or with those in folders. */
-  async files(commit: string, options: { readonly recursive: boolean }): Promise<readonly RemoteFile[]> {
+  /** The files of the repository: those at its top and in the named folders there, or those of all folders. */
+  async files(commit: string, options: ListOptions): Promise<readonly RemoteFile[]> {
     const { listFiles } = await import("@huggingface/hub");
     const { kind, id } = this.#repository;
-    const request = { repo: { type: kind, name: id }, revision: commit, ...options, ...this.#connection };
+    const { recursive, inFolders = [] } = options;
+    const request = { repo: { type: kind, name: id }, revision: commit, recursive, ...this.#connection };
     return await this.#ask(id, async () => {
       const files: RemoteFile[] = [];
-      for await (const { type, path, size, oid, lfs } of listFiles(request)) {
-        if (type !== "file") continue;
-        const etag = String(lfs?.oid ?? oid);
-        // Path and checksum become file names; unchecked, a hub could write anywhere.
-        const sound = isSafePath(path) && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
-        if (!sound) throw new Error("its list of files is malformed");
-        files.push({ path, bytes: size, etag });
-        if (files.length > MOST_FILES) throw new Error(`its list has more than ${MOST_FILES} files`);
-      }
+      const list = async (within: { readonly path?: string }): Promise<void> => {
+        for await (const { type, path, size, oid, lfs } of listFiles({ ...request, ...within })) {
+          const isWanted = within.path === undefined && inFolders.includes(path);
+          if (type === "directory" && isWanted) await list({ path });
+          if (type !== "file") continue;
+          const etag = String(lfs?.oid ?? oid);
+          // Path and checksum become file names; unchecked, a hub could write anywhere.
+          const sound = isSafePath(path) && Number.isSafeInteger(size) && size >= 0 && BLOB_NAME.test(etag);
+          if (!sound) throw new Error("its list of files is malformed");
+          files.push({ path, bytes: size, etag });
+          if (files.length > MOST_FILES) throw new Error(`its list has more than ${MOST_FILES} files`);
+        }
+      };
+      await list({});
       return files;
     });
   }

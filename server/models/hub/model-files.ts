@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { readTextFile } from "../../common/text-file.ts";
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "../adapter-config.ts";
+import { CHAT_TEMPLATE_FOLDER, isChatTemplateFile } from "../model-files.ts";
 import {
   CheckpointIndexError,
   INDEX_FILE,
@@ -18,8 +19,7 @@ import type { RemoteFile } from "./client.ts";
 import type { SnapshotFetcher } from "./snapshot.ts";
 
 /** The files beside the weights that are needed to run a model. */
-const SMALL_FILES =
-  /^((config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config)\.json|chat_template\.jinja)$/;
+const SMALL_FILES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config)\.json$/;
 
 /** Whether a folder has the config and all weights, of a model or of adapters. */
 export async function isWholeModel(folder: string): Promise<boolean> {
@@ -32,9 +32,9 @@ export async function isWholeModel(folder: string): Promise<boolean> {
  * `PickleRefusedError`, `CheckpointIndexError` and what fetching throws.
  */
 export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise<void> {
-  const listed = await snapshot.client.files(snapshot.commit, { recursive: false });
+  const listed = await snapshot.client.files(snapshot.commit, { recursive: false, inFolders: [CHAT_TEMPLATE_FOLDER] });
   const listedByPath = new Map(listed.map((file) => [file.path, file]));
-  const small = listed.filter(({ path }) => SMALL_FILES.test(path));
+  const small = listed.filter(({ path }) => SMALL_FILES.test(path) || isChatTemplateFile(path));
   const isModel = listedByPath.has("config.json");
   if (!isModel && !listedByPath.has(ADAPTER_CONFIG_FILE)) throw new NoWeightsError(id, [...listedByPath.keys()]);
   const weights = listedByPath.get(isModel ? WEIGHTS_FILE : ADAPTER_WEIGHTS_FILE);

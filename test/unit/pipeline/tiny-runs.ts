@@ -12,12 +12,15 @@ interface TinyRun {
 const everywhere = ["evaluate", "autoencoders", "collect-tuned", "probe", "examples", "attribute", "ablate"];
 const ofWords = [...everywhere, "restore", "fitted"];
 
+/** With prompts enough that attribution saves in the middle. */
+const wordRun = { ...tinyExperiment, attribute: { prompts: 80 } };
+
 /** The tiny runs. That of `preferences` reads a file `pairs.jsonl`, which holds `pairLines`, in the working directory. */
 export const tinyRuns = {
-  quick: { experiment: tinyExperiment, longStages: ofWords },
+  quick: { experiment: wordRun, longStages: ofWords },
   "quick-preferences": {
     experiment: {
-      ...tinyExperiment,
+      ...wordRun,
       preset: "quick-preferences",
       tuning: {
         pairs: { from: "reward", prompts: 40, completions: 2, promptsAtOnce: 8 },
