@@ -5,7 +5,7 @@ import { tinyRuns } from "./tiny-runs.ts";
 test.each<Cuts>([
   { run: "quick", random: 4, seed: 11, inStages: ["autoencoders", "examples", "ablate"] },
   { run: "quick-preferences", random: 2, seed: 5, inStages: ["tune"] },
-  { run: "preferences", random: 4, seed: 7, inStages: tinyRuns.preferences.longStages },
+  { run: "preferences", random: 3, seed: 7, inStages: tinyRuns.preferences.longStages },
 ])(
   "kill -9 at random moments of a $run run of the real pipeline, and in $inStages: each resume ends with the bytes of the uncut one",
   {
