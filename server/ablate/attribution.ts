@@ -247,9 +247,9 @@ function outputsOf({ model, objective, dictionaries, shape, temperature }: Attri
   const { promptPlaces: P, completionPlaces: N } = shape;
   const T = P + N - 1;
   const { hidden, layers } = forward(model, { shape: [M, T], maskKeys: true });
-  const predicting = (states: Node): Node =>
-    ops.affine(ops.reshape(ops.slice(states, 1, P - 1, T), [M * N, -1]), 1 / temperature);
-  const places = placesOf(objective, { model, predicting, hidden, shape: [M, T], places: [M, N] });
+  const predicting = (states: Node): Node => ops.reshape(ops.slice(states, 1, P - 1, T), [M * N, -1]);
+  const scale = 1 / temperature;
+  const places = placesOf(objective, { model, predicting, scale, hidden, shape: [M, T], places: [M, N] });
   const J = ops.sum(ops.mul(ops.reshape(places, [M, N]), ops.input("mask", [M, N])));
   const studied = [...new Set(dictionaries.map(({ layer }) => layer))];
   const read = studied.map((layer) => {
@@ -294,8 +294,10 @@ interface ObjectiveContext {
   readonly hidden: Node;
   readonly shape: readonly [M: number, T: number];
   readonly places: readonly [M: number, N: number];
-  /** [M, T, D] -> the states that predict the completions' tokens, divided by the temperature, [M * N, D]. */
+  /** [M, T, D] -> the states that predict the completions' tokens, [M * N, D]. */
   readonly predicting: (states: Node) => Node;
+  /** What logits are multiplied by: one over the temperature. */
+  readonly scale: number;
 }
 
 /** Contribution of every completion place to J, [M * N]. */
@@ -313,20 +315,20 @@ function placesOf(objective: Objective, context: ObjectiveContext): Node {
   }
 }
 
-function rewardPlaces({ model, hidden, predicting }: ObjectiveContext): Node {
-  const probs = ops.softmax(logitsOf(model, predicting(hidden)));
+function rewardPlaces({ model, hidden, predicting, scale }: ObjectiveContext): Node {
+  const probs = ops.softmax(logitsOf(model, predicting(hidden), scale));
   return ops.reshape(ops.matmul(probs, ops.state(valuesName, [model.config.vocabSize, 1])), [-1]);
 }
 
-function marginPlaces({ model, hidden, predicting, places: [M, N] }: ObjectiveContext): Node {
+function marginPlaces({ model, hidden, predicting, scale, places: [M, N] }: ObjectiveContext): Node {
   const targets = ops.input("targets", [M * N], "i32");
-  const logProbs = ops.gatherLogProbs(logitsOf(model, predicting(hidden)), targets);
+  const logProbs = ops.gatherLogProbs(logitsOf(model, predicting(hidden), scale), targets);
   return ops.reshape(ops.mul(ops.reshape(logProbs, [M, N]), ops.input("signs", [M, 1])), [M * N]);
 }
 
-function logRatioPlaces(base: Model, { model, hidden, predicting, shape }: ObjectiveContext): Node {
+function logRatioPlaces(base: Model, { model, hidden, predicting, scale, shape }: ObjectiveContext): Node {
   const V = sharedVocabulary({ tuned: model, base });
-  const p = sharedLogProbs(model, predicting(hidden), V);
-  const q = sharedLogProbs(base, predicting(forward(base, { shape, maskKeys: true }).hidden), V);
+  const p = sharedLogProbs(model, predicting(hidden), V, scale);
+  const q = sharedLogProbs(base, predicting(forward(base, { shape, maskKeys: true }).hidden), V, scale);
   return ops.sum(ops.mul(ops.exp(p), ops.sub(p, q)), { axes: [1] });
 }

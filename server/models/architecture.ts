@@ -22,6 +22,8 @@ export interface BaseConfig {
   readonly localWindow: number | undefined;
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
+  /** Bounds logits to (-c, c) by c tanh(x / c); undefined: they are the head's products x. */
+  readonly logitCap?: number | undefined;
 }
 
 /** One parameter under its Hugging Face name; Linear weights are [out, in]. */
@@ -53,8 +55,8 @@ export interface Architecture<C extends BaseConfig> {
    * use.
    */
   readonly ignorable: RegExp;
-  /** Prefix of every parameter name but the head's; files of the body alone lack it. */
-  readonly bodyPrefix: string;
+  /** Prefixes of every parameter name but the head's in files, ours first; files of the body alone have none. */
+  readonly bodyPrefixes: readonly [string, ...string[]];
   /** Names under which files store an untied head, ours first. */
   readonly headNames: readonly [string, ...string[]];
   forward(config: C, context: ForwardContext): ForwardResult;
@@ -62,6 +64,8 @@ export interface Architecture<C extends BaseConfig> {
   headName(config: C): string;
   /** The name of the table [V, D] that token ids are looked up in. */
   embeddingName(config: C): string;
+  /** The module of transformers' model whose output is what the layer's MLP adds to the residual stream. */
+  mlpModule(config: C, layer: number): string;
   readonly finalNorm: FinalNorm;
   /** A norm's scale as stored before any training. */
   readonly initialNorm: number;
@@ -87,7 +91,7 @@ export interface ForwardContext {
   /** Added to the scores of keys of this pass, [B, 1, 1, T]: 0 for a key that may be seen, very negative for padding. */
   readonly keyBias: Node | undefined;
   readonly cache: CacheInputs | undefined;
-  /** May replace the output of an MLP (after its down projection, before it joins the residual stream), [B, T, D]. */
+  /** May replace what an MLP adds to the residual stream: its output, after the norm of it where there is one, [B, T, D]. */
   readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
 }
 
@@ -110,7 +114,7 @@ export interface ForwardResult {
 }
 
 export interface LayerResult {
-  /** As the model uses it: after `editMlpOutput`. */
+  /** What the MLP adds to the residual stream, after `editMlpOutput`. */
   readonly mlpOutput: Node;
   /** The residual stream after this layer. */
   readonly residual: Node;
@@ -134,6 +138,8 @@ export interface AttentionInput {
   readonly values: Node;
   readonly layer: number;
   readonly scale: number;
+  /** Bounds scores to (-c, c) by c tanh(x / c), before any mask. */
+  readonly cap?: number | undefined;
   /** Undefined: the whole context. */
   readonly window: number | undefined;
 }
@@ -149,7 +155,8 @@ export function attention(
   const keys = ops.transpose(input.keys, [0, 2, 1, 3]);
   const values = ops.transpose(input.values, [0, 2, 1, 3]);
   const queries = ops.reshape(ops.transpose(input.queries, [0, 2, 1, 3]), [B, kvHeads, G * T, headDim]);
-  const scored = (heldKeys: Node): Node => ops.matmul(queries, heldKeys, { transB: true, alpha: input.scale });
+  const scored = (heldKeys: Node): Node =>
+    capped(ops.matmul(queries, heldKeys, { transB: true, alpha: input.scale }), input.cap);
   const biased = (scores: Node, bias: Node | undefined): Node => (bias === undefined ? scores : ops.add(scores, bias));
   const own = biased(scored(keys), keyBias);
   const cachedKeys = cache?.keys[input.layer];
@@ -166,6 +173,11 @@ export function attention(
   const fromCache = ops.matmul(ops.slice(probs, 3, 0, S), cachedValues);
   const fromOwn = ops.matmul(ops.slice(probs, 3, S, S + T), values);
   return { output: joinHeads(ops.add(fromCache, fromOwn), [B, H, T, headDim]), keys, values };
+}
+
+/** cap tanh(x / cap), or x without a cap. */
+export function capped(x: Node, cap: number | undefined): Node {
+  return cap === undefined ? x : ops.affine(ops.tanh(ops.affine(x, 1 / cap)), cap);
 }
 
 /** Splits [B, T, heads * headDim] into [B, T, heads, headDim]. */

@@ -1,12 +1,22 @@
 /** The table of architectures, by `model_type` of config.json. */
 import type { Architecture } from "./architecture.ts";
-import { gemma } from "./gemma.ts";
+import { gemma, gemma2, gemma3 } from "./gemma.ts";
 import { gptNeo } from "./gpt-neo.ts";
 import { gptNeoX } from "./gpt-neox.ts";
 import { llama, mistral } from "./llama.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
 
-const table = { gpt_neox: gptNeoX, gpt_neo: gptNeo, gemma, llama, mistral, qwen2, qwen3 };
+const table = {
+  gpt_neox: gptNeoX,
+  gpt_neo: gptNeo,
+  gemma,
+  gemma2,
+  gemma3_text: gemma3,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+};
 
 export type ModelType = keyof typeof table;
 type ConfigOf<K extends ModelType> = (typeof table)[K] extends Architecture<infer C> ? C : never;

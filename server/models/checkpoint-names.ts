@@ -75,9 +75,11 @@ function checkNothingElse(
 
 /** The names under which files may hold a parameter, ours first. */
 export function spellings(name: string, config: ModelConfig): readonly string[] {
-  const { bodyPrefix, headNames } = fileNamesOf(config);
+  const { bodyPrefixes, headNames } = fileNamesOf(config);
   if (name === headNames[0]) return headNames;
-  return name.startsWith(bodyPrefix) ? [name, name.slice(bodyPrefix.length)] : [name];
+  const [own] = bodyPrefixes;
+  if (!name.startsWith(own)) return [name];
+  return [...bodyPrefixes, ""].map((prefix) => prefix + name.slice(own.length));
 }
 
 function someOf({ tensors }: Pick<TensorSource, "tensors">): string {

@@ -28,7 +28,7 @@ export async function readConfig(
       { cause },
     );
   }
-  const json = parseJson(text, path);
+  const json = languageModelIn(parseJson(text, path), path);
   return { config: parseConfig(json, path), json };
 }
 
@@ -46,6 +46,26 @@ export function parseConfig(json: Readonly<Record<string, unknown>>, where: stri
     if (error instanceof z.ZodError) throw new ConfigError(`${where}: ${schemaProblems(error)}`, { cause: error });
     throw error instanceof ConfigError ? new ConfigError(`${where}: ${error.message}`) : error;
   }
+}
+
+/** Models that hold a language model beside other parts, and its `model_type`. */
+const wholes: Readonly<Record<string, string>> = { gemma3: "gemma3_text" };
+/** Members of the whole's config that hold for its language model too. */
+const sharedMembers = ["bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings", "torch_dtype", "dtype"];
+
+/** The config of the language model in a model that also reads images (its `text_config`), or the config as it is. */
+function languageModelIn(json: Readonly<Record<string, unknown>>, path: string): Readonly<Record<string, unknown>> {
+  const { model_type: whole, text_config: text } = json;
+  const own = typeof whole === "string" && Object.hasOwn(wholes, whole) ? wholes[whole] : undefined;
+  if (own === undefined) return json;
+  const parsed = z.record(z.string(), z.unknown()).safeParse(text);
+  const found = parsed.success ? (parsed.data["model_type"] ?? own) : undefined;
+  if (!parsed.success || found !== own)
+    throw new ConfigError(
+      `${path}: model_type is ${JSON.stringify(whole)}, but text_config is ${parsed.success ? `of model_type ${JSON.stringify(found)}` : "no object"}; expected one of model_type ${own}`,
+    );
+  const shared = sharedMembers.flatMap((name) => (json[name] === undefined ? [] : [[name, json[name]]]));
+  return { ...parsed.data, model_type: own, ...Object.fromEntries(shared) };
 }
 
 function parseJson(text: string, path: string): Readonly<Record<string, unknown>> {

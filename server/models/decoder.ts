@@ -37,10 +37,11 @@ export function decoder<C extends DecoderConfig>(
     parseConfig,
     parameters,
     ignorable: /\.rotary_emb\.inv_freq$|^v_head\./,
-    bodyPrefix: "model.",
+    bodyPrefixes: ["model."],
     headNames: [headWeight],
     headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
     embeddingName: () => embeddingName,
+    mlpModule: ({ norms }, layer) => `${layerName(layer)}.${layerNorms[norms].afterMlp ?? "mlp"}`,
     finalNorm: { scale: `${finalNormName}.weight`, offset: normOffset, centres: false },
     initialNorm: 1 - normOffset,
     forward: (config, context) => {
@@ -83,61 +84,90 @@ function layerParameters(config: DecoderConfig, layer: number): ModelParameter[]
     const full = `${name}.${place}`;
     return [linearWeight(full, shape, own), ...(bias ? [linearBias(full, shape[0], own)] : [])];
   };
-  const headNorms = config.headNorms ? ["q_norm", "k_norm"] : [];
+  const norms = Object.values(layerNorms[config.norms]).map((place) => normScale(`${name}.${place}`, D, layer));
   return [
-    normScale(`${name}.input_layernorm`, D, layer),
+    ...norms,
     ...linear("attention", "self_attn.q_proj", [heads * headDim, D], biases.qkv),
     ...linear("attention", "self_attn.k_proj", [kvHeads * headDim, D], biases.qkv),
     ...linear("attention", "self_attn.v_proj", [kvHeads * headDim, D], biases.qkv),
     ...linear("attention", "self_attn.o_proj", [D, heads * headDim], biases.output),
-    ...headNorms.map((part) => normScale(`${name}.self_attn.${part}`, headDim, layer)),
-    normScale(`${name}.post_attention_layernorm`, D, layer),
+    ...queryKeyNorms(config, layer),
     ...linear("mlp", "mlp.gate_proj", [mlpWidth, D], biases.mlp),
     ...linear("mlp", "mlp.up_proj", [mlpWidth, D], biases.mlp),
     ...linear("mlp", "mlp.down_proj", [D, mlpWidth], biases.mlp),
   ];
 }
 
+/** What the norms of a layer are called, by where they stand: the same name stands in different places. */
+const layerNorms: { readonly [K in DecoderConfig["norms"]]: Readonly<Partial<Record<NormPlace, string>>> } = {
+  before: { beforeAttention: "input_layernorm", beforeMlp: "post_attention_layernorm" },
+  after: { afterAttention: "post_attention_layernorm", afterMlp: "post_feedforward_layernorm" },
+  both: {
+    beforeAttention: "input_layernorm",
+    afterAttention: "post_attention_layernorm",
+    beforeMlp: "pre_feedforward_layernorm",
+    afterMlp: "post_feedforward_layernorm",
+  },
+};
+type NormPlace = "beforeAttention" | "afterAttention" | "beforeMlp" | "afterMlp";
+
+function queryKeyNorms({ queryKeyNorms: kind, heads, kvHeads, headDim }: DecoderConfig, layer: number) {
+  const name = `${layerName(layer)}.self_attn`;
+  const sizes = { none: undefined, head: [headDim, headDim], heads: [heads * headDim, kvHeads * headDim] }[kind];
+  return (sizes ?? []).map((size, at) => normScale(`${name}.${at === 0 ? "q_norm" : "k_norm"}`, size, layer));
+}
+
 function block(pass: Pass, layer: number, x: Node): LayerResult {
   const { config, context } = pass;
   const name = layerName(layer);
-  const attended = attend(pass, layer, norm(pass, `${name}.input_layernorm`, x));
-  const middle = ops.add(x, attended.output);
-  const read = norm(pass, `${name}.post_attention_layernorm`, middle);
+  const normed = (place: NormPlace, input: Node): Node => {
+    const own = layerNorms[config.norms][place];
+    return own === undefined ? input : norm(pass, `${name}.${own}`, input);
+  };
+  const attended = attend(pass, layer, normed("beforeAttention", x));
+  const middle = ops.add(x, normed("afterAttention", attended.output));
+  const read = normed("beforeMlp", middle);
   const through = (input: Node, part: string): Node => linear(context, input, `${name}.mlp.${part}`, config.biases.mlp);
   const gate = activation(config.activation)(through(read, "gate_proj"));
-  const plain = through(ops.mul(gate, through(read, "up_proj")), "down_proj");
+  const plain = normed("afterMlp", through(ops.mul(gate, through(read, "up_proj")), "down_proj"));
   return joinMlp(context, layer, { middle, plain, attended });
 }
 
 function attend(pass: Pass, layer: number, x: Node): Attended {
   const { config, context } = pass;
-  const { heads, kvHeads, headDim, biases } = config;
+  const { heads, kvHeads, headDim, biases, isLocal, rotation, localRotation } = config;
   const name = `${layerName(layer)}.self_attn`;
-  const project = (part: string, headCount: number): Node =>
-    splitHeads(linear(context, x, `${name}.${part}_proj`, biases.qkv), headCount);
+  const project = (part: string): Node => linear(context, x, `${name}.${part}_proj`, biases.qkv);
+  const { base, scaling } = isLocal[layer] ? (localRotation ?? rotation) : rotation;
   const turned = (part: string, headCount: number): Node => {
-    const plain = project(part, headCount);
-    const normed = config.headNorms ? norm(pass, `${name}.${part}_norm`, plain) : plain;
-    return ops.rotary(normed, context.positions, {
-      rotaryDims: headDim,
-      base: config.rotaryBase,
-      maxPositions: config.contextLength,
-      scaling: config.rotaryScaling,
-    });
+    const rotary = { rotaryDims: headDim, base, maxPositions: config.contextLength, scaling };
+    return ops.rotary(normedHeads(pass, `${name}.${part}_norm`, project(part), headCount), context.positions, rotary);
   };
   const result = attention(
     {
       queries: turned("q", heads),
       keys: turned("k", kvHeads),
-      values: project("v", kvHeads),
+      values: splitHeads(project("v"), kvHeads),
       layer,
-      scale: 1 / Math.sqrt(headDim),
-      window: config.isLocal[layer] ? config.localWindow : undefined,
+      scale: config.attentionScale ?? 1 / Math.sqrt(headDim),
+      cap: config.attentionCap,
+      window: isLocal[layer] ? config.localWindow : undefined,
     },
     context,
   );
   return { ...result, output: linear(context, result.output, `${name}.o_proj`, biases.output) };
+}
+
+/** Queries or keys [B, T, heads, headDim], normed head by head, all heads at once, or not. */
+function normedHeads(pass: Pass, name: string, projected: Node, heads: number): Node {
+  switch (pass.config.queryKeyNorms) {
+    case "none":
+      return splitHeads(projected, heads);
+    case "head":
+      return norm(pass, name, splitHeads(projected, heads));
+    case "heads":
+      return splitHeads(norm(pass, name, projected), heads);
+  }
 }
 
 function linear({ weights }: ForwardContext, x: Node, name: string, hasBias: boolean): Node {

@@ -163,10 +163,10 @@ function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
   };
 }
 
-/** Samples ids. Divides the hidden state by the temperature, not the far larger logits; the result is the same. */
+/** Samples ids from logits over the temperature. */
 function sampled(model: Model, { tokenizer }: GeneratorOptions, hiddenBD: Node): Node {
   const [B = 0] = hiddenBD.shape;
-  const logits = logitsOf(model, ops.mul(hiddenBD, ops.input("inverseTemperature", [])));
+  const logits = logitsOf(model, hiddenBD, ops.input("inverseTemperature", []));
   const hasGaps = tokenizer !== undefined && tokenizer.unusedIds.length > 0;
   const probs = ops.softmax(hasGaps ? ops.add(logits, ops.input("idBias", [model.config.vocabSize])) : logits);
   return ops.sampleRows(probs, ops.input("uniforms", [B]), ops.input("samplingSettings", [4]), {

@@ -119,10 +119,11 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   parseConfig: parseGptNeoConfig,
   parameters,
   ignorable: /\.attn\.attention\.(bias|masked_bias)$|^v_head\./,
-  bodyPrefix: "transformer.",
+  bodyPrefixes: ["transformer."],
   headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   embeddingName: () => embeddingName,
+  mlpModule: (_, layer) => `${layerName(layer)}.mlp`,
   finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

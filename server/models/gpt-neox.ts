@@ -122,11 +122,12 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   parameters,
   // Old checkpoints carry masks and rotary tables, and TRL's a value head.
   ignorable: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$|^v_head\./,
-  bodyPrefix: "gpt_neox.",
+  bodyPrefixes: ["gpt_neox."],
   // transformers 5 calls it lm_head in memory, and reads both.
   headNames: [headWeight, "lm_head.weight"],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   embeddingName: () => embeddingName,
+  mlpModule: (_, layer) => `${layerName(layer)}.mlp`,
   finalNorm: { scale: "gpt_neox.final_layer_norm.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

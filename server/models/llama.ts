@@ -33,13 +33,7 @@ const mistralSchema = z.object({
 export const llama = decoder((json: unknown): LlamaConfig => {
   const raw = parseDecoder(json, llamaSchema);
   const bias = raw.attention_bias;
-  const config = decoderConfig(raw, {
-    biases: { qkv: bias, output: bias, mlp: raw.mlp_bias },
-    headNorms: false,
-    isLocal: [],
-    localWindow: undefined,
-    embeddingScale: 1,
-  });
+  const config = decoderConfig(raw, { biases: { qkv: bias, output: bias, mlp: raw.mlp_bias } });
   return { modelType: raw.model_type, ...config };
 });
 
@@ -47,11 +41,8 @@ export const mistral = decoder((json: unknown): MistralConfig => {
   const raw = parseDecoder(json, mistralSchema);
   const localWindow = raw.sliding_window ?? undefined;
   const config = decoderConfig(raw, {
-    biases: { qkv: false, output: false, mlp: false },
-    headNorms: false,
     isLocal: Array.from({ length: raw.num_hidden_layers }, () => localWindow !== undefined),
     localWindow,
-    embeddingScale: 1,
   });
   return { modelType: raw.model_type, ...config };
 });

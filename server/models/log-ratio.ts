@@ -191,9 +191,9 @@ export function logRatioNodes(
   return { logRatio: joined(ratios), ...(kl ? { kl: joined(divergences) } : {}) };
 }
 
-/** Log-probabilities [N, V] from hidden states [N, D]; the softmax is over the first V tokens only. */
-export function sharedLogProbs(model: Model, hidden: Node, V: number): Node {
-  const logits = logitsOf(model, hidden);
+/** Log-probabilities [N, V] from hidden states [N, D]; the softmax is over the first V logits only, times `scale`. */
+export function sharedLogProbs(model: Model, hidden: Node, V: number, scale?: number): Node {
+  const logits = logitsOf(model, hidden, scale);
   return ops.logSoftmax(model.config.vocabSize === V ? logits : ops.slice(logits, 1, 0, V));
 }
 

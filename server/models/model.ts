@@ -4,6 +4,7 @@ import * as ops from "../engine/ops.ts";
 import {
   type Architecture,
   type CacheInputs,
+  capped,
   type FinalNorm,
   type ForwardContext,
   type ForwardResult,
@@ -92,9 +93,20 @@ export function forwardFrom(
   return forwardOf(config, { ...context, keyBias: undefined, cache: undefined, editMlpOutput: undefined });
 }
 
-/** Hidden states [B, T, D] or [N, D] -> logits [..., V]. */
-export function logitsOf(model: Pick<Model, "config" | "weights">, hidden: Node): Node {
-  return model.weights.linear(hidden, headNameOf(model.config));
+/**
+ * Hidden states [B, T, D] or [N, D] -> logits [..., V], times `scale`, such as one over a temperature. Where no cap lies
+ * between, it scales the hidden states, which are far smaller.
+ */
+export function logitsOf(model: Pick<Model, "config" | "weights">, hidden: Node, scale?: Node | number): Node {
+  const { config, weights } = model;
+  const products = (states: Node): Node => weights.linear(states, headNameOf(config));
+  if (config.logitCap === undefined) return products(scaled(hidden, scale));
+  return scaled(capped(products(hidden), config.logitCap), scale);
+}
+
+function scaled(x: Node, scale: Node | number | undefined): Node {
+  if (scale === undefined) return x;
+  return typeof scale === "number" ? ops.affine(x, scale) : ops.mul(x, scale);
 }
 
 /** The architecture's own parameters, each with the part and the layer that it belongs to. */
@@ -103,12 +115,19 @@ export function parametersOf(config: ModelConfig): ModelParameter[] {
 }
 
 /** How files name tensors. */
-export function fileNamesOf(config: ModelConfig): Pick<Architecture<never>, "ignorable" | "bodyPrefix" | "headNames"> {
-  return withArchitecture(config, ({ ignorable, bodyPrefix, headNames }) => ({ ignorable, bodyPrefix, headNames }));
+export function fileNamesOf(
+  config: ModelConfig,
+): Pick<Architecture<never>, "ignorable" | "bodyPrefixes" | "headNames"> {
+  return withArchitecture(config, ({ ignorable, bodyPrefixes, headNames }) => ({ ignorable, bodyPrefixes, headNames }));
 }
 
 export function headNameOf(config: ModelConfig): string {
   return withArchitecture(config, (architecture, own) => architecture.headName(own));
+}
+
+/** The module of transformers' model whose output is `mlpOutput` of a layer. */
+export function mlpModuleOf(config: ModelConfig, layer: number): string {
+  return withArchitecture(config, (architecture, own) => architecture.mlpModule(own, layer));
 }
 
 /** The norm before the head. */

@@ -5,8 +5,14 @@
 import { z } from "zod";
 import { count } from "./config-fields.ts";
 import { decoder } from "./decoder.ts";
-import { type DecoderConfig, decoderConfig, decoderFields, parseDecoder } from "./decoder-config.ts";
-import { ConfigError } from "./errors.ts";
+import {
+  type DecoderConfig,
+  decoderConfig,
+  decoderFields,
+  layerTypes,
+  layerWindows,
+  parseDecoder,
+} from "./decoder-config.ts";
 
 export interface Qwen2Config extends DecoderConfig {
   readonly modelType: "qwen2";
@@ -20,7 +26,7 @@ const windowFields = {
   use_sliding_window: z.boolean().default(false),
   sliding_window: count.nullable().default(4096),
   max_window_layers: z.int().nonnegative().default(28),
-  layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).nullish(),
+  layer_types: layerTypes,
 };
 type WindowFields = z.infer<z.ZodObject<typeof windowFields>> & { readonly num_hidden_layers: number };
 
@@ -39,9 +45,7 @@ export const qwen2 = decoder((json: unknown): Qwen2Config => {
   const raw = parseDecoder(json, qwen2Schema);
   const config = decoderConfig(raw, {
     biases: { qkv: true, output: false, mlp: false },
-    headNorms: false,
     ...windowsOf(raw),
-    embeddingScale: 1,
   });
   return { modelType: raw.model_type, ...config };
 });
@@ -50,26 +54,14 @@ export const qwen3 = decoder((json: unknown): Qwen3Config => {
   const raw = parseDecoder(json, qwen3Schema);
   const config = decoderConfig(raw, {
     biases: { qkv: raw.attention_bias, output: raw.attention_bias, mlp: false },
-    headNorms: true,
+    queryKeyNorms: "head",
     ...windowsOf(raw),
-    embeddingScale: 1,
   });
   return { modelType: raw.model_type, ...config };
 });
 
-/** `layer_types` say which layers see a window; without them those from `max_window_layers` on do, if any. */
+/** Without `layer_types` the layers from `max_window_layers` on see the window, if there is one. */
 function windowsOf(raw: WindowFields): Pick<DecoderConfig, "isLocal" | "localWindow"> {
-  const { num_hidden_layers: layers, layer_types: types } = raw;
   const window = raw.use_sliding_window ? (raw.sliding_window ?? undefined) : undefined;
-  if (types && types.length !== layers)
-    throw new ConfigError(`layer_types has ${types.length} layers, but num_hidden_layers is ${layers}`);
-  const isLocal = Array.from({ length: layers }, (_, layer) =>
-    types ? types[layer] === "sliding_attention" : window !== undefined && layer >= raw.max_window_layers,
-  );
-  const hasLocal = isLocal.includes(true);
-  if (hasLocal && window === undefined)
-    throw new ConfigError(
-      "layer_types has a sliding_attention, but there is no window: expected use_sliding_window true and a sliding_window",
-    );
-  return { isLocal, localWindow: hasLocal ? window : undefined };
+  return layerWindows(raw, window, (layer) => window !== undefined && layer >= raw.max_window_layers);
 }

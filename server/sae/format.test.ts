@@ -24,6 +24,7 @@ const expected: Readonly<Record<"standard" | "topk" | "jumprelu", { features: nu
 const metadata: SaeMetadata = {
   modelName: "pythia-70m",
   layer: 3,
+  module: "gpt_neox.layers.3.mlp",
   contextLength: 256,
   prependBos: true,
   dataset: "stanfordnlp/imdb",
@@ -96,6 +97,7 @@ describe("what is saved here", () => {
         sae_lens_training_version: null,
         model_name: "pythia-70m",
         hook_name: "blocks.3.hook_mlp_out",
+        hf_hook_name: "gpt_neox.layers.3.mlp",
         hook_head_index: null,
         model_class_name: "HookedTransformer",
         model_from_pretrained_kwargs: { center_writing_weights: false },

@@ -21,6 +21,8 @@ export interface SaeMetadata {
   /** The model's name in TransformerLens (`pythia-70m`), or any other name. */
   readonly modelName: string;
   readonly layer: number;
+  /** The module of transformers' model whose output it encodes, such as `gpt_neox.layers.3.mlp`. */
+  readonly module: string;
   readonly contextLength: number;
   /** Whether a begin-of-text token preceded the training texts. */
   readonly prependBos: boolean;
@@ -118,6 +120,7 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
       sae_lens_training_version: null,
       model_name: metadata.modelName,
       hook_name: `blocks.${metadata.layer}.hook_mlp_out`,
+      hf_hook_name: metadata.module,
       hook_head_index: null,
       model_class_name: "HookedTransformer",
       // Otherwise TransformerLens centres the MLP's output weights, and with them the activations that the autoencoder

@@ -97,7 +97,7 @@ export class CompletionScorer<Scores extends CompletionScores = CompletionScores
 function scoreNodes(model: Model, options: ScorerOptions): Readonly<Record<"states" | "all" | "logProbs", Node>> {
   const { rowsAtOnce: R, completionPlaces: N, temperature } = options;
   const states = completionStates(model, R, options);
-  const all = ops.logSoftmax(logitsOf(model, ops.affine(states, 1 / temperature)));
+  const all = ops.logSoftmax(logitsOf(model, states, 1 / temperature));
   const targets = ops.reshape(ops.input("targets", [R, N], "i32"), [R * N, 1]);
   return { states, all, logProbs: ops.reshape(ops.gatherRow(all, targets), [R, N]) };
 }

@@ -75,7 +75,7 @@ async function compileTraining(
   const shape = shapeOf(options);
   const places = M * shape.completionPlaces;
   const states = completionStates(policy, M, shape);
-  const logits = logitsOf(policy, ops.affine(states, 1 / sampling.temperature));
+  const logits = logitsOf(policy, states, 1 / sampling.temperature);
   const given = (name: string) => ops.input(name, [places]);
   const { loss, ...reported } = ppoLoss(
     {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device } from "../../server/engine/device.ts";
 import * as ops from "../../server/engine/ops.ts";
-import { loadModel } from "../../server/models/checkpoint.ts";
+import { loadModel, saveModel } from "../../server/models/checkpoint.ts";
 import { parseConfig } from "../../server/models/config.ts";
 import { CheckpointTensorError, ConfigError } from "../../server/models/errors.ts";
 import { forward, logitsOf, plainPositions } from "../../server/models/model.ts";
@@ -42,8 +42,8 @@ const stretched = {
   original_max_position_embeddings: 20,
 };
 
-/** Models that compute a rotation of type llama3. */
-const stretchable: readonly OracleModel[] = ["llama", "mistral", "qwen2", "qwen3"];
+/** Models that compute rotations of type llama3 and linear. */
+const stretchable: readonly OracleModel[] = ["gemma", "gemma2", "gemma3", "llama", "mistral", "qwen2", "qwen3"];
 
 let device: Device;
 let scratch: string;
@@ -101,7 +101,7 @@ const failure = (folder: string): Promise<unknown> =>
 describe("config.json as transformers reads it", () => {
   it.each(stored.cases)("$model with $changes ($ropeType)", async ({ model, changes, ropeType, logits }) => {
     const folder = await changed(model, changes);
-    const isRead = ropeType === "default" || (ropeType === "llama3" && stretchable.includes(model));
+    const isRead = ropeType === "default" || (ropeType !== "yarn" && stretchable.includes(model));
     if (isRead) {
       expectClose("logits", await logitsIn(folder), logits, { absolute: 2e-5, relative: 0 });
       return;
@@ -119,7 +119,23 @@ describe("config.json as transformers reads it", () => {
     ["gpt-neox", { num_key_value_heads: 1 }, /"num_key_value_heads" is not known here/],
     ["gemma", { final_logit_softcapping: 30 }, /"final_logit_softcapping" is not known here/],
     ["gemma", { sliding_window: 4 }, /"sliding_window" is not known here/],
-    ["gemma", { rope_parameters: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor is 0.5; a Gemma rotates/],
+    ["gemma", { rope_parameters: { partial_rotary_factor: 0.5 } }, /rope_parameters\.partial_rotary_factor/],
+    ["gemma2", { sliding_window: 0 }, /sliding_window/],
+    ["gemma2", { use_bidirectional_attention: true }, /use_bidirectional_attention/],
+    ["gemma2", { attn_logit_softcapping: 0 }, /attn_logit_softcapping/],
+    ["gemma2", { layer_types: ["chunked_attention"] }, /layer_types/],
+    ["gemma3", { attn_logit_softcapping: 50 }, /attn_logit_softcapping/],
+    [
+      "gemma3",
+      { layer_types: undefined, _sliding_window_pattern: 3 },
+      /_sliding_window_pattern is 3, but sliding_window_pattern makes it 6/,
+    ],
+    ["gemma3", { rope_parameters: { rope_type: "default", rope_theta: 10 } }, /rope_parameters/],
+    [
+      "gemma3",
+      { rope_parameters: { sliding_attention: { rope_type: "yarn" } } },
+      /says rope_type "yarn"; only "default"/,
+    ],
     ["llama", { num_key_value_heads: 3 }, /4 query heads cannot share 3 key heads evenly \(num_key_value_heads\)/],
     ["llama", { head_dim: 7 }, /head_dim/],
     ["llama", { hidden_act: "mish" }, /activation 'mish'/],
@@ -177,11 +193,46 @@ describe("tensors under other names", () => {
     ["gpt-neox", "lm_head for embed_out", (name) => name.replace("embed_out", "lm_head")],
     ["gpt-neox", "no prefix", (name) => name.replace("gpt_neox.", "")],
     ["gpt-neo", "no prefix", (name) => name.replace("transformer.", "")],
+    ["gemma3", "no prefix", (name) => name.replace("model.", "")],
     ["gemma", "no prefix", (name) => name.replace("model.", "")],
     ["llama", "no prefix", (name) => name.replace("model.", "")],
   ])("%s with %s gives the same logits, as in transformers", async (model, _, rename) => {
     const folder = await changed(model, {}, renamed(rename));
     expectClose("logits", await logitsIn(folder), plainLogits(model), { absolute: 2e-5, relative: 0 });
+  });
+
+  /** How transformers 4 and 5 save a model that reads images and holds a Gemma 3. */
+  it.each([
+    ["language_model.model.", "vision_tower.patches.weight"],
+    ["model.language_model.", "model.multi_modal_projector.norm.weight"],
+  ])("gemma3 under %s, beside %s, is read alone and saved as a model of its own", async (prefix, other) => {
+    const original = JSON.parse(await readFile(join(modelFolder("gemma3"), "config.json"), "utf8"));
+    const { eos_token_id: _, ...text } = original;
+    const folder = await changed(
+      "gemma3",
+      {
+        model_type: "gemma3",
+        text_config: text,
+        vision_config: { hidden_size: 8 },
+        eos_token_id: [1, 7],
+        vocab_size: null,
+      },
+      (tensors) => [
+        ...tensors.map((tensor) => ({ ...tensor, name: tensor.name.replace(/^model\./, prefix) })),
+        { name: other, dtype: "F32", shape: [2], data: Float32Array.of(1, 2) },
+      ],
+    );
+    expectClose("logits", await logitsIn(folder), plainLogits("gemma3"), { absolute: 2e-5, relative: 0 });
+    const model = await loadModel(device, folder);
+    expect(model.config).toMatchObject({ modelType: "gemma3_text", eosIds: [1, 7] });
+    const saved = join(scratch, `saved-${prefix}`);
+    await saveModel(model, saved);
+    expectClose("logits", await logitsIn(saved), plainLogits("gemma3"), { absolute: 2e-5, relative: 0 });
+    const written = JSON.parse(await readFile(join(saved, "config.json"), "utf8"));
+    expect(written).toEqual({ ...text, eos_token_id: [1, 7], torch_dtype: "float32", dtype: "float32" });
+    await expect(loadModel(device, await changed("gemma3", { model_type: "gemma3" }))).rejects.toThrow(
+      /model_type is "gemma3", but text_config is no object; expected one of model_type gemma3_text/,
+    );
   });
 
   it("what is missing is named beside what there is", async () => {

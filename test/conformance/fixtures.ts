@@ -11,6 +11,8 @@ export const ORACLE_MODELS = [
   "gpt-neox-sequential",
   "gpt-neo",
   "gemma",
+  "gemma2",
+  "gemma3",
   "llama",
   "mistral",
   "qwen2",

@@ -97,7 +97,14 @@ async function makeDictionaries(folder: string): Promise<Map<number, Sae>> {
         };
         const place = join(folder, "sae", model, `${layer}`, `${F}`);
         await mkdir(place, { recursive: true });
-        await saveSae(place, sae, { modelName: "tiny", layer, contextLength: 64, prependBos: true, dataset: null });
+        await saveSae(place, sae, {
+          modelName: "tiny",
+          layer,
+          module: `tiny.${layer}.mlp`,
+          contextLength: 64,
+          prependBos: true,
+          dataset: null,
+        });
         if (model === "tuned" && F === shape.small) small.set(layer, sae);
       }
     }

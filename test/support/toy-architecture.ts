@@ -42,10 +42,11 @@ export const toyArchitecture: Architecture<ToyConfig> = {
     ];
   },
   ignorable: /^$/,
-  bodyPrefix: "body.",
+  bodyPrefixes: ["body."],
   headNames: ["head"],
   headName: () => "head",
   embeddingName: () => "body.embedding",
+  mlpModule: (_, layer) => `body.${layer}.mlp`,
   finalNorm: { scale: "body.norm", offset: 0, centres: false },
   initialNorm: 1,
   forward: ({ width: D, layers }, context) => {

@@ -164,7 +164,7 @@ it("makes no tensor of logits in PPO's step either, nor of their gradient", () =
   expect([...whole.kernels, ...parts.kernels]).not.toContain("gatherLogProbsGrad");
 });
 
-it.each(["gpt-neox", "gpt-neo", "gemma", "llama", "mistral", "qwen2", "qwen3"] as const)(
+it.each(["gpt-neox", "gpt-neo", "gemma", "gemma2", "gemma3", "llama", "mistral", "qwen2", "qwen3"] as const)(
   "compiles all of %s without a driver: training and sampling",
   async (name) => {
     const device = await createGpuDevice({ compileOnly: true });

@@ -5,6 +5,7 @@ import { schemaProblems } from "../../common/schema-problems.ts";
 import type { Node } from "../../engine/graph.ts";
 import * as ops from "../../engine/ops.ts";
 import type { ParameterSpec, Weights } from "../architecture.ts";
+import { spellings } from "../checkpoint-names.ts";
 import { parseConfig, supportedModelTypes } from "../config.ts";
 import { ConfigError, UnknownArchitectureError } from "../errors.ts";
 import { fileNamesOf, forwardFrom, parametersOf } from "../model.ts";
@@ -105,11 +106,11 @@ async function decoderParts(
   const config = parseConfig(json, `${folder}/config.json`);
   const tokenizer = await loadTokenizer(folder);
   assertMatchesVocabulary(tokenizer, config.vocabSize);
-  const { bodyPrefix, ignorable } = fileNamesOf(config);
+  const { ignorable } = fileNamesOf(config);
   const score = { name: scoreName, shape: [labels, config.width], role: "linear" } as const;
   return {
     parameters: [...parametersOf(config).filter(({ part }) => part !== "head"), score],
-    spellings: (name) => (name.startsWith(bodyPrefix) ? [name, name.slice(bodyPrefix.length)] : [name]),
+    spellings: (name) => spellings(name, config),
     ignorable,
     contextLength: config.contextLength,
     pooling: "last",

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Pacer } from "../../common/pacer.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import { mlpModuleOf } from "../../models/model.ts";
 import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
 import type { SubjectModel } from "../../sae/activation-buffer.ts";
 import type { SaeConfig } from "../../sae/config.ts";
@@ -154,11 +155,7 @@ async function measure(
     const own: (SaeKey & SubjectSae)[] = [];
     for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
     for (const { layer, F, sae } of own)
-      await saveSae(
-        saeFolder(context.output, model.name, layer, F),
-        sae,
-        metadataOf(model.name, layer, hasBos, context),
-      );
+      await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model, layer, hasBos, context));
     similarities.push(...(await similaritiesOf(model.name, own, new Pacer(context.signal))));
     if (done[model.name] !== undefined) continue;
     const qualities = await measureSaes({
@@ -199,14 +196,15 @@ async function similaritiesOf(
   return found;
 }
 
-function metadataOf(model: string, layer: number, prependBos: boolean, { settings }: Context) {
+function metadataOf({ name, model }: SubjectModel, layer: number, prependBos: boolean, { settings }: Context) {
   return {
     modelName: settings.modelName,
     layer,
+    module: mlpModuleOf(model.config, layer),
     contextLength: settings.sae.contextLength,
     prependBos,
     dataset: null,
-    extra: { lfp_model: model },
+    extra: { lfp_model: name },
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { loadModel } from "../../models/checkpoint.ts";
+import { mlpModuleOf } from "../../models/model.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import type { Stage } from "../../runs/stage.ts";
 import type { SaeConfig } from "../../sae/config.ts";
@@ -63,6 +64,7 @@ export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" 
         await saveSae(saeFolder(output, role, layer, trained.F), trained, {
           modelName,
           layer,
+          module: mlpModuleOf(model.config, layer),
           contextLength: sae.contextLength,
           prependBos: hasBos,
           dataset: null,

@@ -85,7 +85,15 @@ function dictionary() {
   return { D: 4, F: 6, activation: { kind: "relu" as const }, encoder: draw(), decoder: draw(), ...biases };
 }
 
-const metadata = { modelName: "m", layer: 0, contextLength: 8, prependBos: false, dataset: null, extra: {} };
+const metadata = {
+  modelName: "m",
+  layer: 0,
+  module: "m.0.mlp",
+  contextLength: 8,
+  prependBos: false,
+  dataset: null,
+  extra: {},
+};
 
 const writers: readonly (readonly [string, (folder: string) => Promise<unknown>])[] = [
   ["a JSON file of a stage", (at) => writeJson(at, "a.json", { a: 1 })],

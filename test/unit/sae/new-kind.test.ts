@@ -112,6 +112,7 @@ test.each(devicesUnderTest)("a new kind is trained, resumed, saved, read and com
   await saveSae(place, trained, {
     modelName: "tiny",
     layer: 1,
+    module: "tiny.1.mlp",
     contextLength: 12,
     prependBos: false,
     dataset: null,
