@@ -1,6 +1,7 @@
 import { loadStartMs } from "./load-start.ts";
 import "./no-eval.ts";
 import * as vscode from "vscode";
+import { createAblationView } from "./ablation/view.ts";
 import { ChatTools } from "./chat-tools.ts";
 import { lookThrough } from "./choose-run.ts";
 import { isChoosing, retellTarget } from "./chosen-target.ts";
@@ -30,6 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
   registerCommands(created);
   created.own(createStatusBar(created));
   created.own(createReadingView(created));
+  created.own(createAblationView(created));
   created.own(createPairLenses(created));
   created.own(tellReadable());
   created.own(retellTarget(created));

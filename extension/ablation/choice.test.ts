@@ -15,6 +15,7 @@ import {
 } from "../../test/support/vscode-stub.ts";
 import type { ServerState } from "../server-connection.ts";
 import { AblationChoice, type AblationParts } from "./choice.ts";
+import { withFeature } from "./file.ts";
 
 const folder = Uri.file("/w");
 const active = Uri.joinPath(folder, "ablation.lfp-ablation.json");
@@ -32,8 +33,14 @@ function started(state: LensState, remembered?: Uri) {
   const lensChanged = new EventEmitter<LensState>();
   const told: (AblationSet | null)[] = [];
   let lens = state;
+  const kept = new Map<string, unknown>([["lfpLens.activeAblation", remembered?.toString()]]);
   const parts = {
-    vscode: { workspaceState: { get: () => remembered?.toString(), update: async () => undefined } },
+    vscode: {
+      workspaceState: {
+        get: (key: string) => kept.get(key),
+        update: async (key: string, value: unknown) => void kept.set(key, value),
+      },
+    },
     log: { error: (line: string) => messages.push(line) },
     get lens() {
       return lens;
@@ -59,7 +66,7 @@ function started(state: LensState, remembered?: Uri) {
     lens = next;
     lensChanged.fire(next);
   };
-  return { choice, told, look };
+  return { choice, told, look, parts };
 }
 
 const choices: AblationChoice[] = [];
@@ -152,6 +159,49 @@ describe("an ablation set", () => {
     await settled();
     expect(choice.acting?.features).toEqual([{ id: "L4/F43", factor: 3 }]);
     expect(files.size).toBe(0);
+  });
+
+  it("is switched off as a whole and on again, over a reload too, and its file stays as it is", async () => {
+    const { choice, told, parts } = started(ready("/runs/one"));
+    await choice.add(one, 0);
+    const before = written(active);
+    await choice.switch(false);
+    expect([choice.acting, choice.state.kind, told.at(-1)]).toEqual([null, "off", null]);
+    expect(choice.idle).toBe("ablation.lfp-ablation.json is switched off");
+    expect([await choice.factorOf(one), written(active)]).toEqual([null, before]);
+    const reloaded = new AblationChoice(parts);
+    choices.push(reloaded);
+    await settled();
+    expect(reloaded.state.kind).toBe("off");
+    await reloaded.switch(true);
+    expect(reloaded.acting?.features).toEqual([{ id: "L4/F43", factor: 0 }]);
+    // What is ablated while the set is off is meant to act.
+    await reloaded.switch(false);
+    await reloaded.add({ ...one, id: "L5/F1" }, 0);
+    expect(reloaded.acting?.features.length).toBe(2);
+  });
+
+  it("applies no feature that is switched off, and changes that come at once are all kept", async () => {
+    const { choice, told } = started(ready("/runs/one"));
+    await choice.add(one, 0);
+    await choice.add({ ...one, id: "L5/F1" }, 2);
+    await choice.edit((text) => withFeature(text, "L5/F1", { on: false }));
+    expect(told.at(-1)?.features).toEqual([{ id: "L4/F43", factor: 0 }]);
+    expect(choice.set?.features[1]).toEqual({ id: "L5/F1", factor: 2, on: false });
+    const factors = [0.1, 0.2, 0.3, 0.4];
+    await Promise.all([
+      ...factors.map((factor) => choice.edit((text) => withFeature(text, "L4/F43", { factor }))),
+      choice.edit((text) => withFeature(text, "L5/F1", { on: true })),
+      choice.edit((text) => withFeature(text, "L1/F9", { factor: 0.5 })),
+    ]);
+    expect(written(active)).toMatchObject({
+      features: [
+        { id: "L4/F43", factor: 0.4 },
+        { id: "L5/F1", factor: 2 },
+        { id: "L1/F9", factor: 0.5 },
+      ],
+    });
+    expect(choice.acting?.features.map(({ factor }) => factor)).toEqual([0.4, 2, 0.5]);
   });
 
   it("in a folder that is read-only is refused in words that say so", async () => {

@@ -153,6 +153,13 @@ export class AblationChoice implements vscode.Disposable {
     await this.#write(uri, change);
   }
 
+  /** Writes into the active file that the set belongs to the run that the lens looks through. */
+  async bind(): Promise<void> {
+    const run = this.#lensRun();
+    if (run === undefined) throw new Error("The lens looks through no run: choose one first.");
+    await this.edit((before) => withRun(before, run));
+  }
+
   async #remember(isOn: boolean): Promise<void> {
     this.#isOn = isOn;
     await this.#parts.vscode.workspaceState.update(OFF_KEY, isOn ? undefined : true);

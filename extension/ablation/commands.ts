@@ -6,14 +6,17 @@ import { askForFeature } from "../features/ask-for-feature.ts";
 import { ABLATION_FILES } from "./choice.ts";
 import { parseAblation } from "./file.ts";
 import { nameOf, readSetFile } from "./set-file.ts";
+import { offerRunOfSet } from "./set-run.ts";
 
 export const ablationCommands = {
   "lfpLens.chooseAblation": chooseAblation,
   "lfpLens.openAblation": openAblation,
+  "lfpLens.toggleAblation": toggleAblation,
   [ablateFeature.id]: ablate,
 } as const;
 
-async function chooseAblation({ ablation }: Extension): Promise<void> {
+async function chooseAblation(extension: Extension): Promise<void> {
+  const { ablation } = extension;
   const files = await vscode.workspace.findFiles(ABLATION_FILES, "**/node_modules/**", 500);
   const items = await Promise.all(files.map(async (uri) => await itemOf(uri, ablation.uri)));
   items.sort((one, other) => one.detail.localeCompare(other.detail));
@@ -26,7 +29,9 @@ async function chooseAblation({ ablation }: Extension): Promise<void> {
         : "Applied to colours, hovers and completions, where it belongs to the run that is looked through",
     matchOnDescription: true,
   });
-  if (chosen !== undefined) await ablation.choose(chosen.uri);
+  if (chosen === undefined) return;
+  await ablation.choose(chosen.uri);
+  await offerRunOfSet(extension);
 }
 
 /** A set by the name that it has or else its file's, with its run and features; the folder only where there is one. */
@@ -45,6 +50,15 @@ async function openAblation({ ablation }: Extension): Promise<void> {
   if (ablation.uri === undefined)
     throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
   await vscode.window.showTextDocument(ablation.uri);
+}
+
+/** Switches the whole active set off, or on again; says so if it does not act all the same. */
+async function toggleAblation(extension: Extension): Promise<void> {
+  const { ablation } = extension;
+  if (ablation.uri === undefined)
+    throw new Error("No ablation set is active: choose one, or ablate a feature from a hover.");
+  await ablation.switch(ablation.state.kind === "off");
+  if (ablation.state.kind === "otherRun") await offerRunOfSet(extension);
 }
 
 /** Ablates the feature that a hover or quick fix passes; run from the palette, asks which. */

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import * as z from "zod";
 import { type AblationSet, FeatureId } from "../../server/protocol/ablation.ts";
-import type { FeatureDetail } from "../../server/protocol/features.ts";
+import type { FeatureDetail, MeasuredEffect } from "../../server/protocol/features.ts";
 import { showCompletions } from "../completions.ts";
 import type { Extension } from "../context.ts";
 import { explainFeatures } from "./explain.ts";
@@ -47,19 +47,33 @@ export const featureActions = {
   },
 } as const;
 
-/** Measures an ablation with its controls, and notifies the views of the store's new numbers. */
+/** Measures the ablation of one feature with its controls, and notifies the views of the store's new numbers. */
 export async function measureAblation(
   extension: Extension,
   { runFolder, id }: FeaturePlace,
   factor: number,
 ): Promise<void> {
+  await measureFeatures(extension, runFolder, [{ id, factor }], id);
+}
+
+/**
+ * Measures an ablation of several features at once with its controls, and notifies the views of the store's new
+ * numbers. Undefined if the person cancels it.
+ */
+export async function measureFeatures(
+  extension: Extension,
+  runFolder: string,
+  features: AblationSet["features"],
+  name: string,
+): Promise<readonly MeasuredEffect[] | undefined> {
   const { MeasureAblation } = await import("../../server/protocol/features.ts");
   const job = randomUUID();
-  const question = { runFolder, features: [{ id, factor }], prompts, seed: 1, job };
-  await withJob(extension, job, `measuring ${id}`, async (token) =>
+  const question = { runFolder, features, prompts, seed: 1, job };
+  const measured = await withJob(extension, job, `measuring ${name}`, async (token) =>
     extension.server.request(MeasureAblation, question, token),
   );
   extension.features.tellChanged(runFolder);
+  return measured?.ablations;
 }
 
 /** Continues the beginnings of a feature's own strongest examples, with and without it. */

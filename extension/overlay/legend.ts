@@ -26,6 +26,9 @@ import {
 } from "./scale.ts";
 import type { Summary } from "./summary.ts";
 
+/** VS Code's own command that brings up the view of the ablation set. */
+const SHOW_ABLATION_VIEW = "lfpLens.ablation.focus";
+
 export interface LegendEntry {
   readonly step: Step;
   /** `+1.00 to +2.00`. */
@@ -67,7 +70,10 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   const text = new vscode.MarkdownString("", true);
   text.supportHtml = true;
   text.isTrusted = {
-    enabledCommands: ["lfpLens.chooseMode", "lfpLens.chooseRun", "lfpLens.listTokens", "lfpLens.hideReward"],
+    enabledCommands: [
+      ...["lfpLens.chooseMode", "lfpLens.chooseRun", "lfpLens.listTokens", "lfpLens.hideReward"],
+      SHOW_ABLATION_VIEW,
+    ],
   };
   if (view === undefined) return text;
   const { mode, ablation } = view;
@@ -99,6 +105,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     ["Mode", "lfpLens.chooseMode"],
     [lens.kind === "ready" && lens.info.kind === "pair" ? "Choose a run" : "Run", "lfpLens.chooseRun"],
     [`Strongest ${unitWords[view.unit].many}`, "lfpLens.listTokens"],
+    ...(extension.ablation.uri === undefined ? [] : [["Ablation set", SHOW_ABLATION_VIEW]]),
     ["Hide", "lfpLens.hideReward"],
   ];
   text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);

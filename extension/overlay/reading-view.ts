@@ -17,6 +17,7 @@ import type { StrongToken } from "./strongest.ts";
 import type { Summary } from "./summary.ts";
 
 type Node =
+  | { readonly kind: "busy" }
   | { readonly kind: "scale" }
   | { readonly kind: "legend"; readonly entry: LegendEntry }
   | { readonly kind: "means"; readonly parts: readonly PartMean[] }
@@ -73,6 +74,8 @@ function idleWords({ idle, state }: AblationChoice): string | undefined {
 function childrenOf(extension: Extension, node: Node | undefined): Node[] {
   const summary = extension.summaries.current;
   const { mode } = extension.overlay;
+  // Without any row VS Code would show the view's welcome text while a text is read again.
+  if (node === undefined && summary?.limit === undefined && summary?.isReading === true) return [{ kind: "busy" }];
   if (summary?.limit === undefined || mode === undefined) return [];
   const tokens = summary.strongest?.tokens ?? [];
   switch (node?.kind) {
@@ -121,13 +124,15 @@ function sentencesOf({ passage }: PartMean, { document }: Summary): PartMean[] {
 }
 
 function itemOf(extension: Extension, node: Node): vscode.TreeItem {
-  const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+  const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
   const { view } = extension.overlay;
   const { many } = unitWords[view?.unit ?? "word"];
   // A stable id keeps a part expanded or collapsed when the mode changes.
   const part = (id: string, label: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem =>
     Object.assign(new vscode.TreeItem(label, state), { id });
   switch (node.kind) {
+    case "busy":
+      return Object.assign(part("busy", "Reading…", None), { iconPath: new vscode.ThemeIcon("sync~spin") });
     case "scale":
       return part("scale", "Scale", Collapsed);
     case "means":

@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type axe from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AblationPage } from "../../server/protocol/ablation-page.ts";
 import { FeaturePage, FeaturesPage } from "../../server/protocol/feature-pages.ts";
 import { CurvesPage, ReportPage } from "../../server/protocol/run-pages.ts";
+import { ablationHost } from "./fake-ablation.ts";
 import { curvesHost, logLines } from "./fake-curves.ts";
 import { featureHost } from "./fake-feature.ts";
 import { fakeRows, queryRows } from "./fake-features.ts";
@@ -56,6 +58,13 @@ const pages = {
     await opened.page.locator(".t.s3").first().waitFor();
     await opened.page.getByText("Read Text").click();
     await opened.page.getByText(/^strongest \d/).waitFor();
+    return opened;
+  },
+  ablation: async (harness: PageHarness, options: OpenOptions) => {
+    const opened = await harness.open(AblationPage, ablationHost().handlers, { width: 300, ...options });
+    await opened.page.getByRole("button", { name: "Measure the Set" }).click();
+    await opened.send({ kind: "tell", name: "changed", data: {} });
+    await opened.page.getByRole("img", { name: /^this set/ }).waitFor();
     return opened;
   },
   curves: async (harness: PageHarness, options: OpenOptions) => {

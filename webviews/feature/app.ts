@@ -12,13 +12,14 @@ import {
   type FeatureExplanation,
   type FeatureRow,
 } from "../../server/protocol/features.ts";
+import { ablationFigure, ablationVerdict, figureSheet } from "../common/ablation-figure.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { heatSheet, heatText } from "./example.ts";
-import { ablationFigure, ablationVerdict, figureSheet, histogram } from "./figures.ts";
+import { histogram } from "./histogram.ts";
 
 type Opened = z.output<typeof FeaturePage.asks.open.result>;
 type Progress = z.output<typeof FeaturePage.tells.progress>;

@@ -123,6 +123,11 @@ export class Workbench {
     return this.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
   }
 
+  /** The page in a view of the side bar, where no tab shows one. */
+  webviewInSideBar(): FrameLocator {
+    return this.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
+  }
+
   /** Brings up our side bar. */
   async openSideBar(): Promise<void> {
     const tab = this.page.locator(".activitybar").getByRole("tab", { name: "LFP Lens" });
@@ -131,7 +136,7 @@ export class Workbench {
   }
 
   /** A view of the side bar. */
-  pane(name: "Reading" | "Runs" | "Features"): Locator {
+  pane(name: "Reading" | "Runs" | "Features" | "Ablation Set"): Locator {
     return this.page.locator(".pane").filter({ has: this.page.locator(".pane-header .title", { hasText: name }) });
   }
 

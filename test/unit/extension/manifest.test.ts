@@ -165,7 +165,7 @@ describe("the palette", () => {
       without(...ofRuns, ...ofHouse, "cancelRun", "resumeRun"),
     );
     expect(offeredIn({ ...atFirst, "lfpLens.nothingAblated": true })).toEqual(
-      without("openAblation", "compareCompletions"),
+      without("openAblation", "toggleAblation", "compareCompletions"),
     );
     expect(offeredIn({ ...atFirst, "lfpLens.nothingIgnored": true })).toEqual(without("editIgnored"));
   });
@@ -183,7 +183,7 @@ describe("the palette", () => {
       files.filter((name) => name.endsWith(".ts")).map((name) => readFile(join(root, "extension", name), "utf8")),
     );
     const code = sources.filter((source) => source.includes('"setContext"')).join("\n");
-    const views = ["lfpLens.reading", "lfpLens.runs", "lfpLens.features"];
+    const views = ["lfpLens.reading", "lfpLens.runs", "lfpLens.features", "lfpLens.ablation"];
     expect([...own].filter((key) => !views.includes(key) && !code.includes(`"${key}"`))).toEqual([]);
   });
 });

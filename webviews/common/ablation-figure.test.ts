@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ablationVerdict } from "./figures.ts";
+import { ablationVerdict } from "./ablation-figure.ts";
 
 const effect = (what: "this" | "random" | "mean", change: number, low: number, high: number, factor = 0) => ({
   what,
@@ -31,4 +31,10 @@ it.each([
   ],
 ])("an ablation's effect is put into words, beside that of random sets (%#)", (ablations, words) => {
   expect(ablationVerdict(ablations)).toBe(words);
+});
+
+it("a set's effect is told as the set's, whatever its factors", () => {
+  expect(ablationVerdict([effect("this", 0.5, 0.1, 0.9, 2)], "set")).toBe(
+    "With the set the mean reward changes by +0.50 (95 % interval +0.10 to +0.90).",
+  );
 });
