@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
 import type { Extension } from "../context.ts";
 import { showPage } from "../pages/show-page.ts";
+import { ABLATION_ENDING } from "./choice.ts";
 import { nameOf } from "./set-file.ts";
 
 /** Registers the view of the active ablation set, as package.json names it. */
@@ -14,7 +15,7 @@ export function createAblationView(extension: Extension): vscode.Disposable {
       const place = { context, log, page: "ablation", panel: randomUUID() };
       const shown = showPage(view.webview, place, (page) => ablationHost(extension, page));
       const describe = (): void => {
-        view.description = ablation.uri === undefined ? "" : nameOf(ablation.uri);
+        view.description = ablation.uri === undefined ? "" : nameOf(ablation.uri).replace(ABLATION_ENDING, "");
       };
       describe();
       const listening = ablation.onDidChange(describe);
