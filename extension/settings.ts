@@ -7,6 +7,7 @@ import * as z from "zod";
 import type { ServerSettings } from "../server/protocol/lens-state.ts";
 import { LensUnit } from "../server/protocol/lens-unit.ts";
 import { ReadingChoice } from "../server/protocol/reading-mode.ts";
+import { RunPlace } from "../server/protocol/runs.ts";
 
 /** Where VS Code reads a setting from: `machine` and `application` settings never from an opened folder. */
 export type SettingScope = "application" | "machine" | "machine-overridable" | "window" | "resource";
@@ -28,6 +29,7 @@ export const settings = {
   ),
   device: setting("machine-overridable", z.enum(["auto", "cpu", "gpu"]).default("auto")),
   threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
+  runOn: setting("machine", RunPlace.default("local")),
   reading: setting("window", ReadingChoice.default("auto")),
   "overlay.unit": setting("window", LensUnit.default("word")),
   "overlay.delayMs": setting("window", z.int().min(0).max(5000).default(200)),
@@ -72,5 +74,6 @@ export function serverSettings(): z.output<typeof ServerSettings> {
     fadeUnfamiliar: readSetting("fadeUnfamiliar"),
     device: readSetting("device"),
     threads: readSetting("threads"),
+    runOn: readSetting("runOn"),
   };
 }

@@ -18,7 +18,7 @@ export function runDescription(run: RunView, now: Date): string {
     case "cancelled":
       return "cancelled";
     case "interrupted":
-      return "interrupted";
+      return state.why === undefined ? "interrupted" : `interrupted: ${state.why}`;
     case "new":
       return "not started";
     case "unreadable":
@@ -86,7 +86,7 @@ export function runSentence(run: RunView): string {
     case "waiting":
       return `${name}: waiting for ${state.for}`;
     case "interrupted":
-      return `${name}: interrupted${stages}. Its process ended without a word; resuming goes on from the last checkpoint.`;
+      return `${name}: interrupted${stages}. ${sentence(state.why ?? "its process ended without a word")} Resuming goes on from the last checkpoint.`;
     case "new":
       return `${name}: not started`;
     default:
@@ -104,6 +104,11 @@ export function runContext({ state, stages, hasReport, hasProbe, stopping }: Run
   if (hasReport) words.push("report");
   if (hasProbe) words.push("probe");
   return words.join(" ");
+}
+
+/** A clause as a sentence of its own. */
+function sentence(clause: string): string {
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`;
 }
 
 function isResumable(state: RunView["state"]): boolean {

@@ -6,6 +6,7 @@ import { packageVersion } from "../common/package-root.ts";
 import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
+import { JOB_VARIABLE } from "../runs/executor.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import { readRecord } from "../runs/run-folder.ts";
 import { sharedStagesOf } from "../runs/shared-stages.ts";
@@ -36,8 +37,12 @@ export class RunFailedError extends LfpError {
 /**
  * Opens the run that a command's options name. Throws what the pipeline's `openExperimentRun` throws, and `UsageError`.
  */
-export async function openRun(reference: string, { out, seed, download }: ExperimentOptions): Promise<ExperimentRun> {
-  return openExperimentRun(reference, { out, download, seed: seed === undefined ? undefined : seedOf(seed) });
+export async function openRun(
+  reference: string,
+  { out, seed, download }: ExperimentOptions,
+  more: { readonly adopt?: boolean } = {},
+): Promise<ExperimentRun> {
+  return openExperimentRun(reference, { ...more, out, download, seed: seed === undefined ? undefined : seedOf(seed) });
 }
 
 export async function plannedStages(
@@ -72,12 +77,14 @@ export async function runStages(
   const lines = new RunLines();
   const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
   const plan = only ?? (await plannedStages(experimentRun, io));
+  const job = io.env[JOB_VARIABLE];
   return runPipeline(plan, folder, {
     seed: experiment.seed,
     deviceClass: device.deviceClass,
     openDevice: () => device.open(),
     versions: { "lfp-lens": packageVersion() },
     shared: await sharedStagesOf(folder),
+    ...(job === undefined ? {} : { job }),
     signal: io.signal,
     onEvent: (event) => {
       const line = lines.lineOf(event);

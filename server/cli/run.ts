@@ -1,9 +1,9 @@
-import { resolve } from "node:path";
-import { type ExperimentRun, submitExperimentRun } from "../pipeline/experiment-run.ts";
+import { placeKinds } from "../runs/executor-settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { openRun, outcomeResult, runDeviceOption, runStages } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
+import { runElsewhere } from "./run-elsewhere.ts";
 import { runSeeds, seedsOf } from "./run-seeds.ts";
 
 const options = {
@@ -16,6 +16,12 @@ const options = {
   ),
   download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
   detach: option.flag("start the run and return at once; it goes on without this terminal (lfp status, lfp cancel)"),
+  on: option.choice(
+    "WHERE",
+    "what runs it, with the settings of your executors.json (docs/cluster.md); Ctrl-C leaves a cluster's job alone",
+    placeKinds,
+    "local",
+  ),
 } satisfies Options;
 
 export const run = defineCommand({
@@ -26,30 +32,22 @@ export const run = defineCommand({
   options,
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
-    const { seeds, seed, detach: isDetached } = given.options;
+    const { seeds, seed, detach: isDetached, on } = given.options;
     if (seeds !== undefined) {
       if (seed !== undefined) throw new UsageError("--seed and --seeds exclude each other");
       if (isDetached)
         throw new UsageError("--detach starts one run, and --seeds makes several: leave one of the two out");
+      if (on !== "local")
+        throw new UsageError(`--on ${on} starts one run, and --seeds makes several here: leave one out`);
       return runSeeds(given.positionals[0] ?? "", seedsOf(seeds), given.options, ioOf(given));
     }
-    const experimentRun = await openRun(given.positionals[0] ?? "", given.options);
-    if (isDetached) return detach(experimentRun, given.options.device);
+    const isElsewhere = on !== "local";
+    const experimentRun = await openRun(given.positionals[0] ?? "", given.options, { adopt: isElsewhere });
+    if (isElsewhere || isDetached) return runElsewhere(experimentRun, { ...ioOf(given), on, isDetached });
     return outcomeResult(experimentRun, await runStages(experimentRun, ioOf(given)));
   },
 });
 
 function ioOf({ signal, note, env, options: { device } }: Given<typeof options>) {
   return { signal, note, env, device };
-}
-
-async function detach(experimentRun: ExperimentRun, device: string): Promise<CommandResult> {
-  const [, program = ""] = process.argv;
-  const lfp = [process.execPath, ...process.execArgv, resolve(program)] as const;
-  await submitExperimentRun(experimentRun, lfp, process.cwd(), { options: ["--device", device] });
-  const { folder } = experimentRun;
-  return {
-    json: { folder, detached: true },
-    text: `${folder}: started. \`lfp status ${folder}\` says how it stands, \`lfp cancel ${folder}\` stops it.`,
-  };
 }

@@ -1,6 +1,8 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { type ExecutorSettings, submitRun } from "../runs/jobs.ts";
+import type { Place } from "../runs/executor-settings.ts";
+import { submitRun } from "../runs/jobs.ts";
 import { prepareRun, runPaths } from "../runs/run-folder.ts";
+import { runWork } from "../runs/run-status.ts";
 import { presetNames } from "./experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
@@ -24,6 +26,8 @@ export interface ExperimentRunOptions {
   readonly seed?: number | undefined;
   /** True allows downloads, whatever the experiment says. */
   readonly download?: boolean;
+  /** True leaves a run alone that something works on or waits to, instead of refusing it. */
+  readonly adopt?: boolean;
 }
 
 /**
@@ -32,7 +36,7 @@ export interface ExperimentRunOptions {
  */
 export async function openExperimentRun(
   reference: string,
-  { out, runsRoot = "runs", suffix = "", seed, download = false }: ExperimentRunOptions = {},
+  { out, runsRoot = "runs", suffix = "", seed, download = false, adopt = false }: ExperimentRunOptions = {},
 ): Promise<ExperimentRun> {
   const preset = presetNames.find((name) => name === reference);
   const stated =
@@ -44,7 +48,8 @@ export async function openExperimentRun(
   });
   const folder = `${resolve(out ?? join(runsRoot, experiment.name))}${suffix}`;
   const root = dirname(folder);
-  await prepareRun(root, basename(folder), experiment);
+  const isThere = adopt && (await runWork(folder)).state !== "gone";
+  if (!isThere) await prepareRun(root, basename(folder), experiment);
   return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };
 }
 
@@ -56,13 +61,17 @@ export async function submitExperimentRun(
   { folder, experimentFile }: Pick<ExperimentRun, "folder" | "experimentFile">,
   program: readonly [string, ...string[]],
   cwd: string,
-  { options = [], ...executor }: SubmitOptions = {},
+  { options = [], place, isAgain = false }: SubmitOptions = {},
 ): Promise<void> {
   const argv: [string, ...string[]] = [...program, "run", experimentFile, "--out", folder, ...options];
-  await submitRun({ runFolder: folder, argv, cwd }, executor);
+  await submitRun({ runFolder: folder, argv, cwd, isAgain }, place);
 }
 
-export interface SubmitOptions extends ExecutorSettings {
+export interface SubmitOptions {
+  /** Where it runs; on this machine unless given. */
+  readonly place?: Place;
+  /** See `JobSpec`. */
+  readonly isAgain?: boolean;
   /** More options of `lfp run`. */
   readonly options?: readonly string[];
 }

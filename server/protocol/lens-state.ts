@@ -6,6 +6,7 @@ import { WireFailure } from "./failure.ts";
 import { defineNotification, defineRequest } from "./message.ts";
 import { IgnoredWord } from "./problems.ts";
 import { ReadingChoice } from "./reading-mode.ts";
+import { RunPlace } from "./runs.ts";
 
 /**
  * What the lens reads through: a finished run, or without a run a tuned checkpoint and its base checkpoint. Folders are
@@ -129,6 +130,8 @@ export const ServerSettings = z.object({
   fadeUnfamiliar: z.boolean().default(true),
   device: z.enum(["auto", "cpu", "gpu"]).default("auto"),
   threads: z.int().min(0).max(256).default(0),
+  /** Where runs are started. */
+  runOn: RunPlace.default("local"),
 });
 export type ServerSettings = z.infer<typeof ServerSettings>;
 

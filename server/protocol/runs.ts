@@ -6,6 +6,9 @@ import * as z from "zod";
 import { defineNotification, defineRequest } from "./message.ts";
 import { RunState } from "./run-events.ts";
 
+/** Where a run can be started: the kinds of executors. */
+export const RunPlace = z.enum(["local", "slurm"]);
+
 export const StageProgress = z.object({
   done: z.number(),
   total: z.number(),
@@ -30,7 +33,8 @@ export const RunView = z.object({
   name: z.string(),
   state: z.union([
     RunState,
-    z.object({ kind: z.literal("interrupted") }),
+    /** `why` a cluster ended it, a sentence without a full stop. */
+    z.object({ kind: z.literal("interrupted"), why: z.string().optional() }),
     z.object({ kind: z.literal("new") }),
     /** The folder's files cannot be read; `message` says why. */
     z.object({ kind: z.literal("unreadable"), message: z.string() }),

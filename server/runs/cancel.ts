@@ -55,7 +55,8 @@ export class CancelWatch {
 
 /**
  * Turns the signals by which systems ask a process to end (SIGTERM, SIGINT, SIGHUP) into an abort, for the main program
- * of a run. A second signal ends the process at once, as by default.
+ * of a run. A second Ctrl-C (SIGINT) ends the process at once, as by default. The others may come twice without anybody
+ * being impatient, since a cluster signals both a job's script, which passes it on, and the process; SIGKILL is there.
  */
 export function abortOnTermination(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const controller = new AbortController();
@@ -64,7 +65,7 @@ export function abortOnTermination(): { readonly signal: AbortSignal; readonly d
     for (const name of names) process.off(name, listener);
   };
   const listener = () => {
-    dispose();
+    process.off("SIGINT", listener);
     controller.abort();
   };
   for (const name of names) process.on(name, listener);

@@ -11,12 +11,38 @@ const base = {
 export const LocalJob = z.object({ ...base, executor: z.literal("local"), process: ProcessIdentity });
 export type LocalJob = z.infer<typeof LocalJob>;
 
+/** A job of Slurm, written before it is submitted (then without an id) and again after. */
+export const SlurmJob = z.object({
+  ...base,
+  executor: z.literal("slurm"),
+  /** Its name in Slurm, which no other job has: `lfp-imdb-quick-5a0f...`. Its run records it too. */
+  name: z.string().regex(/^lfp-[a-z0-9-]{1,90}$/),
+  /** Slurm's number; undefined until `sbatch` has answered. */
+  id: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .optional(),
+  /** The cluster, where there are several and `sbatch` named it. */
+  cluster: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/)
+    .optional(),
+  /** The process that submits it: without an id, and once that process is gone, nobody will. */
+  submitter: ProcessIdentity,
+});
+export type SlurmJob = z.infer<typeof SlurmJob>;
+
 /**
  * `job.json`: how a run was started, and what its executor finds the job by. Records without `executor` (older ones)
  * are local.
  */
-export const JobRecord = z.preprocess(withExecutor, z.discriminatedUnion("executor", [LocalJob]));
+export const JobRecord = z.preprocess(withExecutor, z.discriminatedUnion("executor", [LocalJob, SlurmJob]));
 export type JobRecord = z.infer<typeof JobRecord>;
+
+/** The name by which a job's process calls itself in what it records; undefined where its identity says it. */
+export function jobNameOf(record: JobRecord | undefined): string | undefined {
+  return record !== undefined && "name" in record ? record.name : undefined;
+}
 
 function withExecutor(value: unknown): unknown {
   const isOld = typeof value === "object" && value !== null && !("executor" in value);

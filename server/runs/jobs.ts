@@ -6,6 +6,7 @@ import { LfpError } from "../common/errors.ts";
 import { hasEnded } from "../protocol/run-events.ts";
 import { clearCancelRequest } from "./cancel.ts";
 import type { Executor, JobSpec } from "./executor.ts";
+import type { Place } from "./executor-settings.ts";
 import { executors } from "./executors.ts";
 import { disk, remove } from "./files.ts";
 import type { JobRecord } from "./job-record.ts";
@@ -25,29 +26,23 @@ export class JobThereError extends LfpError {
   }
 }
 
-/** Which executor to use. */
-export interface ExecutorSettings {
-  /** Default `local`, a process of this machine. */
-  readonly executor?: JobRecord["executor"];
-}
-
-/** The executor that settings ask for. */
-export function chooseExecutor({ executor = "local" }: ExecutorSettings): Executor {
-  return executors[executor];
-}
+/** This machine, the default place of runs. */
+const HERE: Place = { executor: "local", settings: {} };
 
 /**
  * Starts a run that outlives the caller, and writes its record to the run's folder. Throws `LockedError` or
  * `JobThereError` where something works on the run or is queued to, and what the executor's `submit` throws.
  */
-export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): Promise<JobRecord> {
+export async function submitRun(job: JobSpec, { executor: kind, settings }: Place = HERE): Promise<JobRecord> {
   await mkdir(job.runFolder, { recursive: true });
   await refuseUnlessFree(job.runFolder);
   await clearCancelRequest(job.runFolder);
-  const executor = chooseExecutor(settings);
-  const record = await executor.submit(job);
+  const executor: Executor = executors[kind];
+  const keep = (record: JobRecord) =>
+    writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+  const record = await executor.submit(job, settings, keep);
   try {
-    await writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+    await keep(record);
   } catch (error) {
     // Without its record nobody could find the job while it waits.
     await executor.cancel(job.runFolder, record).catch(() => undefined);
@@ -63,7 +58,7 @@ export async function submitRun(job: JobSpec, settings: ExecutorSettings = {}): 
 export async function cancelRun(folder: string, graceMs?: number): Promise<boolean> {
   const { state, job, process } = await runWork(folder);
   if (state === "gone") return false;
-  if (job !== undefined && (await executorOf(job).state(folder, job)) !== "gone")
+  if (job !== undefined && (await executorOf(job).state(folder, job)).state !== "gone")
     await executorOf(job).cancel(folder, job, graceMs);
   // Started by hand: the job, if there is one, is of an earlier attempt.
   else if (process !== undefined) await stopProcess(folder, process, graceMs);
@@ -86,7 +81,7 @@ const END_WAIT_MS = 10_000;
 async function refuseUnlessFree(folder: string): Promise<void> {
   const { work, state, process, waitsFor } = await runStatus(folder);
   if (work === "gone") return;
-  if (work === "waiting") throw new JobThereError(folder, `waits for ${waitsFor}`);
+  if (work === "waiting" || work === "unknown") throw new JobThereError(folder, `waits for ${waitsFor}`);
   const isOver = state.kind !== "new" && state.kind !== "interrupted" && hasEnded(state);
   if (isOver && (await trueWithin(END_WAIT_MS, async () => (await runWork(folder)).state === "gone"))) return;
   if (process === undefined) throw new JobThereError(folder, "is being worked on");

@@ -3,22 +3,13 @@ import { constants } from "node:os";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import { LfpError } from "../common/errors.ts";
-import type { Executor, JobSpec } from "./executor.ts";
+import { type Executor, JobNotStartedError, type JobSpec } from "./executor.ts";
+import type { SettingsOf } from "./executor-settings.ts";
 import type { LocalJob } from "./job-record.ts";
 import { identify, livenessOf, type ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { runPaths } from "./run-folder.ts";
 import { lockHolder } from "./run-lock.ts";
 import { stopProcess } from "./stop-process.ts";
-
-/** The process of a run could not be started. */
-export class JobNotStartedError extends LfpError {
-  readonly code = "resource";
-
-  constructor(argv: readonly string[], reason: string) {
-    super(`${argv[0]} could not be started: ${reason}. Check that the program is there and may be run.`);
-  }
-}
 
 /**
  * Runs on this machine, as processes that outlive their submitter. An editor that closes kills the whole process tree
@@ -26,9 +17,7 @@ export class JobNotStartedError extends LfpError {
  * session of its own and exits at once, which leaves it to the system's first process. It has low priority: where other
  * programs, an editor say, want the cores it gets few of them; on an idle machine all.
  */
-export const localExecutor: Executor<LocalJob> = {
-  waitsFor: "its start",
-
+export const localExecutor: Executor<LocalJob, SettingsOf<"local">> = {
   async submit(job) {
     const submittedAt = new Date().toISOString();
     const process = await startDetached(job, runPaths(job.runFolder).output);
@@ -36,7 +25,7 @@ export const localExecutor: Executor<LocalJob> = {
   },
 
   async state(_folder, { process }) {
-    return (await livenessOf(process)) === "alive" ? "working" : "gone";
+    return { state: (await livenessOf(process)) === "alive" ? "working" : "gone" };
   },
 
   async cancel(folder, { process }, graceMs) {
@@ -87,11 +76,17 @@ async function startDetached(job: JobSpec, output: string): Promise<ProcessIdent
     env: { ...process.env, ...job.env },
   });
   const failure = new Promise<never>((_, reject) => {
-    launcher.once("error", (error) => reject(new JobNotStartedError(job.argv, error.message)));
+    launcher.once("error", (error) => reject(notStarted(job.argv, error.message)));
   });
   const reply = await Promise.race([text(launcher.stdout), failure]);
   const launched = reply === "" ? { error: "its launcher ended without a word" } : Launched.parse(JSON.parse(reply));
-  if ("error" in launched) throw new JobNotStartedError(job.argv, launched.error);
+  if ("error" in launched) throw notStarted(job.argv, launched.error);
   // A process that has ended already gets an identity too: the run folder tells how it ended.
   return (await identify(launched.pid)) ?? { ...(await thisProcess()), pid: launched.pid, startTime: "ended" };
+}
+
+function notStarted([program]: JobSpec["argv"], reason: string): JobNotStartedError {
+  return new JobNotStartedError(
+    `${program} could not be started: ${reason}. Check that the program is there and may be run.`,
+  );
 }

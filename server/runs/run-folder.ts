@@ -30,6 +30,8 @@ export interface RunPaths {
   readonly job: string;
   /** The detached process's standard output and error. */
   readonly output: string;
+  /** What executors keep beside `job`: scripts of jobs, and notes on them. */
+  readonly jobs: string;
 }
 
 /** Several times the longest plan's length: a record above it was not written by a run. */
@@ -62,6 +64,8 @@ export const RunRecord = z.object({
     .max(MOST_STAGES),
   /** Files outside `stages/` under which outputs also appear, relative to the run folder. */
   published: z.array(z.string()).max(MOST_PUBLISHED),
+  /** Name of the executor's job that last worked on the run; absent for a process that its identity names. */
+  job: z.string().optional(),
   /** ISO 8601. */
   updated: z.string(),
 });
@@ -171,6 +175,7 @@ export function runPaths(root: string): RunPaths {
     cancel: join(root, "cancel.json"),
     job: join(root, "job.json"),
     output: join(root, "output.log"),
+    jobs: join(root, "jobs"),
   };
 }
 

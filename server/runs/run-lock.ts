@@ -13,6 +13,8 @@ export const LockHolder = z.object({
   process: ProcessIdentity,
   /** Purpose, for people: `run imdb-quick`. */
   purpose: z.string(),
+  /** Name of the executor's job that the process is of, if it is of one. */
+  job: z.string().optional(),
   /** ISO 8601. */
   since: z.string(),
 });
@@ -80,16 +82,17 @@ export class Lock {
 
   /**
    * Acquires the lock, also from a dead holder. Throws `LockedError` when a living process holds it; `what` names the
-   * lock in that error.
+   * lock in that error, `job` the executor's job that this process is of.
    */
-  static async acquire(folder: string, what: string, purpose: string): Promise<Lock> {
+  static async acquire(folder: string, what: string, purpose: string, job?: string): Promise<Lock> {
     await mkdir(folder, { recursive: true });
-    const holder: LockHolder = { process: await thisProcess(), purpose, since: new Date().toISOString() };
+    const since = new Date().toISOString();
+    const holder: LockHolder = { process: await thisProcess(), purpose, since, ...(job === undefined ? {} : { job }) };
     const aside = join(folder, `.${randomUUID()}`);
     try {
       for (;;) {
         const highest = await highestNumber(folder);
-        const living = await livingHolder(folder, highest, () => fileServerNowMs(aside, holder));
+        const living = await livingHolder(folder, highest, () => fileServerNowMs(aside, holder), job);
         if (living !== undefined) throw new LockedError(what, living);
         await prepare(aside, holder);
         const number = highest + 1;
@@ -165,11 +168,15 @@ async function prepare(aside: string, holder: LockHolder): Promise<void> {
   }
 }
 
-/** The holder of this number if it is alive; calls `now` only where we cannot check the process. */
+/**
+ * The holder of this number if it is alive; calls `now` only where we cannot check the process. A cluster starts a job
+ * again only once it has given up the one before, so that a holder of the same `job` is almost always dead.
+ */
 async function livingHolder(
   folder: string,
   number: number,
   now: () => number | Promise<number>,
+  job?: string,
 ): Promise<LockHolder | undefined> {
   const text = await textIfThere(join(folder, String(number), HOLDER), "record");
   if (text === undefined) return undefined;
@@ -179,7 +186,8 @@ async function livingHolder(
   const liveness = await livenessOf(holder.process);
   if (liveness === "alive") return holder;
   if (liveness === "gone") return undefined;
-  const limitMs = liveness === "elsewhere" ? SILENT_ELSEWHERE_MS : SILENT_OTHER_BOOT_MS;
+  const isOwn = job !== undefined && holder.job === job;
+  const limitMs = liveness === "elsewhere" && !isOwn ? SILENT_ELSEWHERE_MS : SILENT_OTHER_BOOT_MS;
   const beat = await unlessMissing(stat(join(folder, String(number), HEARTBEAT)));
   return beat !== undefined && (await now()) - beat.mtimeMs < limitMs ? holder : undefined;
 }

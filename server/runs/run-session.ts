@@ -41,6 +41,7 @@ export class RunSession {
       readonly seed: number;
       readonly deviceClass: string;
       readonly versions?: Readonly<Record<string, string>>;
+      readonly job?: string;
       readonly onEvent?: (event: RunEvent) => void;
       readonly files?: FileSystem;
     },
@@ -49,7 +50,7 @@ export class RunSession {
     const files = options.files ?? disk;
     await sweepTemporaries(folder, files);
     const before = await readRecord(folder);
-    const { seed, deviceClass } = options;
+    const { seed, deviceClass, job } = options;
     const record: RunRecord = {
       format: 1,
       name,
@@ -64,6 +65,7 @@ export class RunSession {
         status: "todo",
       })),
       published: before?.published ?? [],
+      ...(job === undefined ? {} : { job }),
       updated: "",
     };
     const events = new EventLog(paths.events, files, options.onEvent);

@@ -1,21 +1,22 @@
 import { tryJson } from "../common/json.ts";
 import { hasEnded, type RunState } from "../protocol/run-events.ts";
-import type { Executor, JobState } from "./executor.ts";
+import type { Executor, JobStanding, JobState } from "./executor.ts";
 import { executors } from "./executors.ts";
 import { textIfThere } from "./files.ts";
-import { JobRecord } from "./job-record.ts";
-import type { ProcessIdentity } from "./process-identity.ts";
+import { JobRecord, jobNameOf } from "./job-record.ts";
+import { livenessOf, type ProcessIdentity } from "./process-identity.ts";
 import { type RunRecord, readRecord, runPaths } from "./run-folder.ts";
-import { lockHolder } from "./run-lock.ts";
+import { type LockHolder, lockHolder } from "./run-lock.ts";
+import type { AnyState } from "./state-words.ts";
 
 /** A run's status, read from its folder. */
 export interface RunStatus {
   /**
    * The run's state. `interrupted`: its process is gone without recording an end (killed, power cut, crash); running it
-   * again resumes from the last checkpoint. `new`: it has never been started. A job that waits for its executor is
-   * `waiting`.
+   * again resumes from the last checkpoint; `why` its executor ended it, if it did. `new`: it has never been started. A
+   * job that waits for its executor is `waiting`.
    */
-  readonly state: RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
+  readonly state: AnyState;
   /** Whether something works on it, or waits to. */
   readonly work: JobState;
   /** The living process that works on it, if it can be named. */
@@ -24,6 +25,8 @@ export interface RunStatus {
   readonly waitsFor: string;
   /** `job.json`, where it was submitted. */
   readonly job: JobRecord | undefined;
+  /** Whether its job ended for a reason that passes, so that it may be submitted again without asking. */
+  readonly mayGoOn: boolean;
   /** `run.json`, if written. */
   readonly record: RunRecord | undefined;
 }
@@ -43,30 +46,52 @@ export function stageStatusOf(
 /** Reads a run's status; any process may. Throws `RunFileError`, and what an executor's `state` throws. */
 export async function runStatus(folder: string): Promise<RunStatus> {
   // Read the work first: a process that ends in between has recorded its end before it released the lock.
-  const { state: work, process, job, waitsFor } = await runWork(folder);
+  const work = await runWork(folder);
   const record = await readRecord(folder);
-  return { state: stateOf(record, work, waitsFor, job), work, process, waitsFor, job, record };
+  const { state, process, job, waitsFor, mayGoOn } = work;
+  return { state: stateOf(record, work), work: state, process, waitsFor, job, mayGoOn, record };
 }
 
 /** The process or job that works on a run or is about to: the holder of its lock, or else the job submitted last. */
-export interface RunWork extends Pick<RunStatus, "process" | "waitsFor" | "job"> {
+export interface RunWork extends Pick<RunStatus, "process" | "waitsFor" | "job" | "mayGoOn"> {
   readonly state: JobState;
+  /** What the executor said of the job, if it was asked. */
+  readonly standing: JobStanding | undefined;
 }
 
 /** Queries the lock, then the executor of the run's job. Throws what that executor's `state` throws. */
 export async function runWork(folder: string): Promise<RunWork> {
   const holder = await lockHolder(runPaths(folder).lock);
   const job = await readJob(folder);
-  if (holder !== undefined) return { state: "working", process: holder.process, waitsFor: STARTING, job };
-  if (job === undefined) return { state: "gone", process: undefined, waitsFor: STARTING, job };
+  const base = { process: undefined, waitsFor: STARTING, job, mayGoOn: false, standing: undefined };
+  if (holder !== undefined && !(await isOutOfSight(holder, job)))
+    return { ...base, state: "working", process: holder.process };
+  if (job === undefined) return { ...base, state: "gone" };
   const executor = executorOf(job);
-  const state = await executor.state(folder, job);
+  const standing = await executor.state(folder, job);
+  const { state } = standing;
+  // A holder out of sight counts as long as nobody knows better.
+  if (holder !== undefined && state !== "gone" && state !== "waiting")
+    return { ...base, state: "working", process: holder.process };
   return {
+    ...base,
     state,
     process: state === "working" ? executor.process(job) : undefined,
-    waitsFor: state === "waiting" ? executor.waitsFor : STARTING,
-    job,
+    waitsFor: waitOf(standing),
+    mayGoOn: state === "gone" && standing.how === "passing",
+    standing,
   };
+}
+
+/** Whether the lock is held by a job's process where we cannot see it, so that its executor knows more of it. */
+async function isOutOfSight(holder: LockHolder, job: JobRecord | undefined): Promise<boolean> {
+  const isOfJob = holder.job !== undefined && holder.job === jobNameOf(job);
+  return isOfJob && (await livenessOf(holder.process)) !== "alive";
+}
+
+function waitOf(standing: JobStanding): string {
+  if (standing.state === "waiting") return standing.for;
+  return standing.state === "unknown" ? `word of its job: ${standing.why}` : STARTING;
 }
 
 /** `job.json`, if it exists and is valid; it only helps to find a job before its process has the run's lock. */
@@ -82,16 +107,28 @@ export function executorOf(record: JobRecord): Executor {
 /** What a started process waits for before it has written the run's record. */
 const STARTING = "its start";
 
-function stateOf(
-  record: RunRecord | undefined,
-  work: JobState,
-  waitsFor: string,
-  job: JobRecord | undefined,
-): RunStatus["state"] {
-  // The record may be an earlier attempt's.
-  const isCurrent = record !== undefined && (job === undefined || job.submittedAt <= record.updated);
-  if (work === "working" && isCurrent) return record.state;
+function stateOf(record: RunRecord | undefined, { state: work, waitsFor, job, standing }: RunWork): RunStatus["state"] {
+  const isCurrent = record !== undefined && isOfJob(record, job);
+  if (work === "working" && isCurrent && !isToGoOn(record.state, job)) return record.state;
   if (work !== "gone") return { kind: "waiting", for: waitsFor };
-  if (isCurrent) return hasEnded(record.state) ? record.state : { kind: "interrupted" };
-  return { kind: job === undefined ? "new" : "interrupted" };
+  const { why, how } = standing?.state === "gone" ? standing : {};
+  const interrupted = { kind: "interrupted", ...(why === undefined ? {} : { why }) } as const;
+  if (!isCurrent) return job === undefined ? { kind: "new" } : interrupted;
+  const { state } = record;
+  if (state.kind === "cancelled" && how === "passing") return interrupted;
+  if (hasEnded(state)) return state;
+  return how === "stopped" ? { kind: "cancelled", ...("stage" in state ? { stage: state.stage } : {}) } : interrupted;
+}
+
+/** Whether the record is of the job that was submitted last, and not of an earlier attempt. */
+function isOfJob(record: RunRecord, job: JobRecord | undefined): boolean {
+  const name = jobNameOf(job);
+  // Clocks of two machines may differ; names do not.
+  if (record.job !== undefined) return job === undefined || record.job === name;
+  return job === undefined || job.submittedAt <= record.updated;
+}
+
+/** Whether a process of a cluster's job has saved and ended, and its job is about to be started again. */
+function isToGoOn(state: RunState, job: JobRecord | undefined): boolean {
+  return state.kind === "cancelled" && jobNameOf(job) !== undefined;
 }

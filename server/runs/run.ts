@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { invariant, LfpError, messageOf } from "../common/errors.ts";
 import { knownError } from "../common/system-errors.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
@@ -9,7 +10,7 @@ import { CancelWatch, clearCancelRequest } from "./cancel.ts";
 import { errnoOf, type FileSystem, makeFolder, StorageError } from "./files.ts";
 import { takeTurn } from "./machine-queue.ts";
 import { checkRunName, runPaths } from "./run-folder.ts";
-import { isLockLost, Lock } from "./run-lock.ts";
+import { isLockLost, Lock, LockedError } from "./run-lock.ts";
 import { RunSession } from "./run-session.ts";
 import {
   type CheckpointPolicy,
@@ -44,6 +45,11 @@ export interface RunOptions {
   readonly queued?: boolean;
   /** The folder in which runs share their stages; each run has its own outputs by default. */
   readonly shared?: string | undefined;
+  /**
+   * Name of the executor's job that this process is of. Its cluster has given the job its node, so it waits for no turn
+   * of the machine; where a lost process of the run may still hold its lock, it waits for that process to count as dead.
+   */
+  readonly job?: string;
   /** Where the machine's queue is; see `stateFolder`. */
   readonly stateFolder?: string;
   readonly files?: FileSystem;
@@ -69,7 +75,7 @@ export async function runPipeline(
   const name = basename(resolve(folder));
   checkRunName(name);
   const stages = inOrder(plan);
-  const lock = await lockRun(folder, name);
+  const lock = await lockRun(folder, name, options);
   const cancel = new CancelWatch(folder);
   let outcome: RunOutcome | undefined;
   try {
@@ -106,10 +112,23 @@ export class RunGoneError extends LfpError {
   }
 }
 
-async function lockRun(folder: string, name: string): Promise<Lock> {
+const LOCK_POLL_MS = 5000;
+/** How long a job waits for the lock: a little longer than a silent holder elsewhere counts as alive. */
+const JOB_LOCK_WAIT_MS = 360_000;
+
+async function lockRun(folder: string, name: string, { job, signal }: RunOptions): Promise<Lock> {
+  const deadlineMs = performance.now() + (job === undefined ? 0 : JOB_LOCK_WAIT_MS);
   try {
     await makeFolder(runPaths(folder).stages);
-    return await Lock.acquire(runPaths(folder).lock, `run ${name}`, `run ${name}`);
+    for (;;) {
+      try {
+        return await Lock.acquire(runPaths(folder).lock, `run ${name}`, `run ${name}`, job);
+      } catch (error) {
+        const isPatient = error instanceof LockedError && performance.now() < deadlineMs;
+        if (!isPatient || signal?.aborted === true) throw error;
+        await delay(LOCK_POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      }
+    }
   } catch (error) {
     throw errnoOf(error) === undefined ? error : new StorageError(`${folder} could not be locked`, error);
   }
@@ -195,7 +214,7 @@ class Turn {
   #lock: Lock | undefined;
 
   async take(session: RunSession, options: RunOptions & { readonly signal: AbortSignal }): Promise<void> {
-    if (options.queued === false || this.#lock !== undefined) return;
+    if (options.queued === false || options.job !== undefined || this.#lock !== undefined) return;
     const { signal, stateFolder } = options;
     this.#lock = await takeTurn({
       purpose: `run ${session.name}`,

@@ -1,7 +1,11 @@
 /** The states of runs in words. */
 import type { RunState } from "../protocol/run-events.ts";
 
-export type AnyState = RunState | { readonly kind: "interrupted" } | { readonly kind: "new" };
+/** A run's state as its record says it, or as it is seen from outside. `why`: a sentence without a full stop. */
+export type AnyState =
+  | RunState
+  | { readonly kind: "interrupted"; readonly why?: string | undefined }
+  | { readonly kind: "new" };
 
 /** A state in a phrase. */
 export function describeState<K extends AnyState["kind"]>(state: AnyState & { readonly kind: K }): string {
@@ -19,7 +23,8 @@ const statePhrases: { readonly [K in AnyState["kind"]]: (state: StateOf<K>) => s
   failed: ({ stage, message, resumable }) =>
     `failed${stage === undefined ? "" : ` in stage ${stage}`}: ${withStop(message)}${resumable ? " The same command goes on from the last checkpoint." : ""}`,
   cancelled: () => "cancelled; the same command goes on from the last checkpoint",
-  interrupted: () => "interrupted: its process is gone; running it again goes on from the last checkpoint",
+  interrupted: ({ why = "its process is gone" }) =>
+    `interrupted: ${why}; running it again goes on from the last checkpoint`,
   new: () => "never started",
 };
 

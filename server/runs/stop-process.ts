@@ -72,10 +72,14 @@ async function endsWithin(runFolder: string, target: ProcessIdentity, limitMs: n
   });
 }
 
-/** Polls a condition until it holds or the limit has passed, at intervals of at most half a second. */
-export async function trueWithin(limitMs: number, isTrue: () => Promise<boolean>): Promise<boolean> {
+/** Polls a condition until it holds or the limit has passed, at intervals that grow from `firstMs` to `mostMs`. */
+export async function trueWithin(
+  limitMs: number,
+  isTrue: () => Promise<boolean>,
+  { firstMs = 20, mostMs = 500 } = {},
+): Promise<boolean> {
   const deadlineMs = performance.now() + limitMs;
-  for (let waitMs = 20; ; waitMs = Math.min(500, waitMs * 2)) {
+  for (let waitMs = firstMs; ; waitMs = Math.min(mostMs, waitMs * 2)) {
     if (await isTrue()) return true;
     const leftMs = deadlineMs - performance.now();
     if (leftMs <= 0) return false;

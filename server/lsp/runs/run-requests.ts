@@ -6,6 +6,7 @@ import { tryJson } from "../../common/json.ts";
 import { packageRoot } from "../../common/package-root.ts";
 import { openRegular } from "../../common/text-file.ts";
 import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
+import { readPlace } from "../../runs/executor-settings.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { cancelRun } from "../../runs/jobs.ts";
 import { checkRunName, runPaths } from "../../runs/run-folder.ts";
@@ -45,7 +46,7 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
       runsRoot: root,
       out: name === null ? undefined : join(root, name),
     });
-    await submitExperimentRun(run, lfpProgram(), root);
+    await submitExperimentRun(run, lfpProgram(), root, { place: await readPlace(session.settings.runOn) });
     await board.refresh(run.folder);
     return { folder: run.folder };
   });
@@ -57,7 +58,8 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     const experimentFile = runPaths(folder).experiment;
     if ((await unlessMissing(stat(experimentFile))) === undefined)
       throw new RunPartMissingError(`${folder} has no experiment.json; start the run from its experiment file.`);
-    await submitExperimentRun({ folder, experimentFile }, lfpProgram(), dirname(folder));
+    const place = await readPlace(session.settings.runOn);
+    await submitExperimentRun({ folder, experimentFile }, lfpProgram(), dirname(folder), { place });
     await board.refresh(folder);
     return { folder };
   });

@@ -79,6 +79,7 @@ function estimateOf(
 function shown(state: RunStatus["state"]): RunStatus["state"] {
   if (state.kind === "waiting") return { ...state, for: visibleLine(state.for) };
   if (state.kind === "failed") return { ...state, message: message(state.message) };
+  if (state.kind === "interrupted" && state.why !== undefined) return { ...state, why: visibleLine(state.why) };
   return state;
 }
 

@@ -251,12 +251,13 @@ describe("settings", () => {
 
   it("that choose what is run or where text goes are out of an untrusted workspace's reach", () => {
     const dangerous = Object.keys(settings).filter((name) =>
-      /^(explain\.(endpoint|model)|device|threads|runsFolders)$/.test(name),
+      /^(explain\.(endpoint|model)|device|threads|runOn|runsFolders)$/.test(name),
     );
     const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
     expect(new Set(restricted)).toEqual(new Set(dangerous.map((name) => `lfpLens.${name}`)));
     for (const name of Object.keys(settings))
-      if (name.startsWith("explain.")) expect(properties[`lfpLens.${name}`]?.["scope"]).toBe("machine");
+      if (name.startsWith("explain.") || name === "runOn")
+        expect(properties[`lfpLens.${name}`]?.["scope"]).toBe("machine");
   });
 });
 

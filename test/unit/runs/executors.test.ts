@@ -13,8 +13,9 @@ import { runContext, runDescription } from "../../../extension/runs/run-text.ts"
 import { status } from "../../../server/cli/status.ts";
 import { type RunningServer, startServer } from "../../../server/lsp/server.ts";
 import { submitExperimentRun } from "../../../server/pipeline/experiment-run.ts";
-import { CancelRun, ListRuns, RunsChanged, type RunView } from "../../../server/protocol/runs.ts";
-import { cancelRun, type ExecutorSettings, submitRun } from "../../../server/runs/jobs.ts";
+import { CancelRun, ListRuns, RunPlace, RunsChanged, type RunView } from "../../../server/protocol/runs.ts";
+import { type Place, placeKinds } from "../../../server/runs/executor-settings.ts";
+import { cancelRun, submitRun } from "../../../server/runs/jobs.ts";
 import { thisProcess } from "../../../server/runs/process-identity.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
@@ -35,7 +36,7 @@ vi.mock("../../../server/runs/executors.ts", async (actual) => {
 });
 
 /** As they come from outside: the type knows only the kinds that there are. */
-const toy: ExecutorSettings = JSON.parse('{"executor":"toy"}');
+const toy: Place = JSON.parse('{"executor":"toy","settings":{}}');
 
 /** The node begins to work, here in this process. */
 function giveNode(folder: string): void {
@@ -95,7 +96,10 @@ test("a job that waits, works and is stopped is seen so by the command and in th
   const folder = await prepareRun(runsRoot, "demo", {});
   const editor = await startEditor(runsRoot);
   const experimentFile = runPaths(folder).experiment;
-  await submitExperimentRun({ folder, experimentFile }, ["lfp"], runsRoot, { ...toy, options: ["--device", "cpu"] });
+  await submitExperimentRun({ folder, experimentFile }, ["lfp"], runsRoot, {
+    place: toy,
+    options: ["--device", "cpu"],
+  });
   const { job, state, work, process: worker } = await runStatus(folder);
   expect(job?.argv).toEqual(["lfp", "run", experimentFile, "--out", folder, "--device", "cpu"]);
   expect({ state, work, worker }).toEqual({
@@ -175,8 +179,13 @@ test("a record without a kind is of this machine, and one of a kind that is not 
   expect(await runStatus(folder)).toMatchObject({ work: "gone", state: { kind: "new" } });
 });
 
-test("each kind of executor has its recipe's three places", async () => {
+test("the editor's setting names every kind of executor", () => {
+  expect(RunPlace.options).toEqual(placeKinds);
+});
+
+test("each kind of executor has its recipe's places", async () => {
   const recipe = await readFile("CONTRIBUTING.md", "utf8");
   expect(recipe).toContain("- **An executor**");
-  for (const place of ["job-record.ts", "executor.ts", "executors.ts"]) expect(recipe).toContain(place);
+  for (const place of ["job-record.ts", "executor-settings.ts", "executor.ts", "executors.ts", "protocol/runs.ts"])
+    expect(recipe).toContain(place);
 });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { abortOnTermination } from "../../../server/runs/cancel.ts";
+import { JOB_VARIABLE } from "../../../server/runs/executor.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { everyNth, fakePlan } from "./fake-stages.ts";
 import { FaultyFiles } from "./faulty-files.ts";
@@ -17,6 +18,7 @@ const options: {
   queued?: boolean;
   lingerMs?: number;
   shared?: string;
+  everyNth?: number;
 } = JSON.parse(json);
 const {
   killAt = Number.POSITIVE_INFINITY,
@@ -24,6 +26,7 @@ const {
   queued = false,
   lingerMs = 0,
   shared,
+  everyNth: every = 2,
   ...planOptions
 } = options;
 
@@ -35,14 +38,16 @@ const { files } = new FaultyFiles({
     throw new Error("killed");
   },
 });
+const job = process.env[JOB_VARIABLE];
 const { signal } = abortOnTermination();
 process.stdout.write("begins\n");
 const outcome = await runPipeline(fakePlan(planOptions), folder, {
   seed: 7,
   deviceClass: "cpu",
-  checkpointDue: everyNth(2),
+  checkpointDue: everyNth(every),
   queued,
   shared,
+  ...(job === undefined ? {} : { job }),
   signal,
   files,
 });

@@ -18,4 +18,4 @@ export async function lastingFiles(runFolder: string): Promise<Map<string, strin
 }
 
 /** `features.sqlite` is the reader's: it holds their notes, and when what came into it. */
-const PASSING = ["lock/", "run.json", "events.jsonl", "job.json", "output.log", "features.sqlite"];
+const PASSING = ["lock/", "run.json", "events.jsonl", "job.json", "output.log", "jobs/", "features.sqlite"];

@@ -21,7 +21,6 @@ export const cluster: { readonly jobs: Job[]; isDown: boolean } = { jobs: [], is
 
 /** An executor whose jobs wait until a test gives them a node. */
 export const toyExecutor: Executor<z.infer<typeof ToyJob>> = {
-  waitsFor: "a node of the toy cluster",
   async submit({ argv }) {
     const submittedAt = new Date().toISOString();
     const id = cluster.jobs.push({ state: "waiting", stop: new AbortController(), outcome: undefined }) - 1;
@@ -29,7 +28,9 @@ export const toyExecutor: Executor<z.infer<typeof ToyJob>> = {
   },
   async state(_folder, { id }) {
     if (cluster.isDown) throw new Error("the toy cluster does not answer");
-    return cluster.jobs[id]?.state ?? "gone";
+    const state = cluster.jobs[id]?.state ?? "gone";
+    if (state === "waiting") return { state, for: "a node of the toy cluster" };
+    return state === "unknown" ? { state, why: "the toy cluster has lost it" } : { state };
   },
   async cancel(_folder, { id }) {
     const job = cluster.jobs[id];

@@ -1,0 +1,139 @@
+/** Slurm's own commands: how they are called, and what their answers mean. */
+import { execFile } from "node:child_process";
+import { userInfo } from "node:os";
+import { LfpError } from "../../common/errors.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
+
+/** A command of Slurm could not be run or did not do what it was asked to. */
+export class SlurmCommandError extends LfpError {
+  readonly code = "resource";
+  /** `missing`: not on PATH. `late`: no answer in time, so that what it was asked to do may still happen. */
+  readonly kind: "missing" | "late" | "failed";
+  /** What the command printed. */
+  readonly said: string;
+
+  constructor(program: string, kind: SlurmCommandError["kind"], said: string) {
+    super(
+      `${program} ${failures[kind]}${kind === "failed" ? `: ${visibleLine(said.trim(), 500) || "it said nothing"}` : ""}`,
+    );
+    this.kind = kind;
+    this.said = said;
+  }
+}
+
+const failures: { readonly [K in SlurmCommandError["kind"]]: string } = {
+  missing: "is not on PATH: Slurm's commands are on a cluster's login node",
+  late: "did not answer in time: Slurm's controller may be busy or down",
+  failed: "failed",
+};
+
+/** How long one command may take. */
+export const COMMAND_MS = 60_000;
+
+/** Runs a command of Slurm and returns its standard output. Throws `SlurmCommandError`. */
+export function ask(program: string, args: readonly string[], timeoutMs = COMMAND_MS): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+      maxBuffer: 1 << 26,
+      env: commandEnv(process.env),
+    } as const;
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout);
+      const kind = error.code === "ENOENT" ? "missing" : error.killed === true ? "late" : "failed";
+      reject(new SlurmCommandError(program, kind, `${stderr}\n${stdout}`));
+    });
+  });
+}
+
+/**
+ * The environment of Slurm's commands: without variables of a job that this process may itself be part of, and without
+ * those by which people change the commands' options and formats.
+ */
+export function commandEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(
+    ([name]) => name === "SLURM_CONF" || !/^(SLURM_|SBATCH_|SQUEUE_|SACCT_|SCANCEL_|SINFO_)/.test(name),
+  );
+  return { ...Object.fromEntries(kept), LC_ALL: "C" };
+}
+
+export interface SubmittedJob {
+  readonly id: string;
+  readonly cluster?: string;
+}
+
+/**
+ * The job that `sbatch --parsable` says it has submitted: `id` or `id;cluster` in the last line, since sites print
+ * texts before it; or the words of `sbatch` without that option. Undefined if it says neither.
+ */
+export function submittedJob(answer: string): SubmittedJob | undefined {
+  const lines = answer.split("\n").map((line) => line.trim());
+  const last = lines.findLast((line) => line !== "") ?? "";
+  const found =
+    /^(\d+)(?:;([\w.-]+))?$/.exec(last) ?? /Submitted batch job (\d+)(?: on cluster ([\w.-]+))?/.exec(answer);
+  const [, id, cluster] = found ?? [];
+  return id === undefined ? undefined : { id, ...(cluster === undefined ? {} : { cluster }) };
+}
+
+/** One job as `squeue` lists it. */
+export interface QueueRow {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly name: string;
+  /** The folder that it was submitted with. */
+  readonly folder: string;
+}
+
+/** The caller's jobs, those that ended lately among them, in one call. Throws `SlurmCommandError`. */
+export async function listQueue(cluster: string | undefined, timeoutMs?: number): Promise<QueueRow[]> {
+  const args = ["--noheader", "--all", "--states=all", `--user=${userInfo().uid}`, "--format=%i|%T|%r|%j|%Z"];
+  return queueRows(await ask("squeue", [...args, ...clusterOption(cluster)], timeoutMs));
+}
+
+/** The rows of `squeue`; lines of another form, such as those that sites print, are left out. */
+export function queueRows(answer: string): QueueRow[] {
+  return answer.split("\n").flatMap((line) => {
+    const [, id, state, reason, name, folder] =
+      /^\s*([\d_+[\]%,-]+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)$/.exec(line) ?? [];
+    return id && state && name ? [{ id, state, reason: reason ?? "", name, folder: folder ?? "" }] : [];
+  });
+}
+
+/**
+ * The state of a job in Slurm's accounting, by its name and the day of its submission, since ids are used again.
+ * Undefined if it is not there, or the cluster keeps no accounts. Throws `SlurmCommandError`.
+ */
+export async function accountedState(
+  {
+    name,
+    cluster,
+    submittedAt,
+  }: { readonly name: string; readonly cluster?: string | undefined; readonly submittedAt: string },
+  timeoutMs?: number,
+): Promise<string | undefined> {
+  const dayBefore = new Date(Date.parse(submittedAt) - 86_400_000).toISOString().slice(0, 10);
+  const args = ["-X", "-n", "-P", `--name=${name}`, `--starttime=${dayBefore}`, "--format=JobName,State"];
+  try {
+    const answer = await ask("sacct", [...args, ...clusterOption(cluster)], timeoutMs);
+    const states = answer.split("\n").flatMap((line) => {
+      const [found, state] = line.split("|");
+      // `CANCELLED by 1000`, `RUNNING+`
+      return found === name && state !== undefined ? [(/^[A-Z_]+/.exec(state.trim()) ?? [""])[0]] : [];
+    });
+    return states.at(-1);
+  } catch (error) {
+    if (error instanceof SlurmCommandError && (error.kind === "missing" || hasNoAccounts(error.said))) return undefined;
+    throw error;
+  }
+}
+
+/** Whether `sacct` says that the cluster keeps no accounts. */
+export function hasNoAccounts(said: string): boolean {
+  return /accounting storage is disabled/i.test(said);
+}
+
+export function clusterOption(cluster: string | undefined): string[] {
+  return cluster === undefined ? [] : [`--clusters=${cluster}`];
+}

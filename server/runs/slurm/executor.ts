@@ -1,0 +1,276 @@
+import { randomBytes } from "node:crypto";
+import { appendFile, mkdir, rm } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { LfpError, messageOf } from "../../common/errors.ts";
+import { openRegular } from "../../common/text-file.ts";
+import { visibleLine } from "../../common/untrusted-text.ts";
+import { clearCancelRequest, requestCancel } from "../cancel.ts";
+import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
+import { unlessMissing } from "../files.ts";
+import type { SlurmJob } from "../job-record.ts";
+import { livenessOf, thisProcess } from "../process-identity.ts";
+import { readRecord, runPaths } from "../run-folder.ts";
+import { lockHolder } from "../run-lock.ts";
+import { GRACE_MS, NotStoppedError, trueWithin } from "../stop-process.ts";
+import {
+  accountedState,
+  ask,
+  clusterOption,
+  type QueueRow,
+  SlurmCommandError,
+  type SubmittedJob,
+  submittedJob,
+} from "./commands.ts";
+import { jobScript } from "./job-script.ts";
+import {
+  absentForMs,
+  isStopped,
+  knownEnd,
+  noteEnd,
+  notePaths,
+  notePresent,
+  noteStop,
+  RUN_NOTES,
+  scriptExit,
+} from "./notes.ts";
+import { defaultTimes, SlurmQueue, type SlurmTimes } from "./queue.ts";
+import type { SlurmSettings } from "./settings.ts";
+import { standingInAccounts, standingOf } from "./states.ts";
+
+/** A run's folder is not one that the cluster's nodes see. */
+export class NotSharedError extends LfpError {
+  readonly code = "usage";
+
+  constructor(folder: string, shared: string) {
+    super(
+      `${folder} is not in ${shared}, the folder that executors.json says all nodes of the cluster see: put the run there with --out.`,
+    );
+  }
+}
+
+/**
+ * Runs as jobs of Slurm, through its own commands. The record is in the run folder before `sbatch` is called, under a
+ * name that no other job has: whoever looks later finds the job by it, also when the submitter was killed in between.
+ * The run's record alone says that it is done; Slurm only tells whether more can come.
+ */
+export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
+  readonly #times: SlurmTimes;
+  readonly #queues = new Map<string | undefined, SlurmQueue>();
+
+  constructor(times: SlurmTimes = defaultTimes) {
+    this.#times = times;
+  }
+
+  async submit(job: JobSpec, settings: SlurmSettings, keep: (record: SlurmJob) => Promise<void>): Promise<SlurmJob> {
+    const { runFolder } = job;
+    if (settings.sharedFolder !== undefined && !isWithin(settings.sharedFolder, runFolder))
+      throw new NotSharedError(runFolder, settings.sharedFolder);
+    const name = `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`;
+    const intent: SlurmJob = {
+      executor: "slurm",
+      argv: [...job.argv],
+      submittedAt: new Date().toISOString(),
+      name,
+      submitter: await thisProcess(),
+    };
+    await this.#prepare(job, name, settings);
+    await keep(intent);
+    const submitted = await this.#sbatch(intent, runFolder, settings);
+    this.#queueOf(submitted.cluster).hurry();
+    return { ...intent, ...submitted };
+  }
+
+  async state(folder: string, job: SlurmJob): Promise<JobStanding> {
+    const run = await readRecord(folder);
+    const isOver = run?.job === job.name && (run.state.kind === "done" || run.state.kind === "failed");
+    if (isOver) return { state: "gone" };
+    const known = await knownEnd(folder, job.name);
+    if (known !== undefined) return { state: "gone", ...known };
+    const view = await this.#queueOf(job.cluster).view();
+    if ("error" in view) return { state: "unknown", why: messageOf(view.error) };
+    const row = rowOf(view.rows, job);
+    const standing = row === undefined ? await this.#absent(folder, job) : await standingOfRow(folder, job, row);
+    if (row !== undefined) await notePresent(folder, job.name);
+    if (standing.state === "gone") await noteEnd(folder, job.name, { why: standing.why, how: standing.how });
+    return standing;
+  }
+
+  async cancel(folder: string, job: SlurmJob, graceMs = GRACE_MS): Promise<void> {
+    await noteStop(folder, job.name);
+    const queue = this.#queueOf(job.cluster);
+    let row: QueueRow | undefined;
+    const look = async (): Promise<JobStanding> => {
+      const view = await queue.fresh();
+      if ("error" in view) throw view.error;
+      row = rowOf(view.rows, job);
+      return row === undefined ? { state: "gone" } : standingOfRow(folder, job, row);
+    };
+    const isGone = async () => (await look()).state === "gone";
+    const standing = await look();
+    if (row === undefined || standing.state === "gone") return;
+    const { hurryMs } = this.#times;
+    const pauses = { firstMs: hurryMs / 2, mostMs: hurryMs };
+    if (standing.state === "working") {
+      // The signal stops the run too; the request lets everyone see that it was asked to.
+      const holder = await lockHolder(runPaths(folder).lock);
+      if (holder !== undefined) await requestCancel(folder, holder.process);
+      await this.#scancel(job, row.id, "--signal=TERM", "--batch");
+      if (await trueWithin(graceMs, isGone, pauses)) return this.#close(folder, job);
+    }
+    await this.#scancel(job, row.id);
+    if (!(await trueWithin(KILL_WAIT_MS, isGone, pauses)))
+      throw new NotStoppedError(`Slurm has not ended job ${row.id} within ${KILL_WAIT_MS / 1000} s; it was told to.`);
+    await this.#close(folder, job);
+  }
+
+  process(): undefined {
+    return undefined;
+  }
+
+  /** Records a job's end by us. */
+  async #close(folder: string, job: SlurmJob): Promise<void> {
+    await clearCancelRequest(folder);
+    await noteEnd(folder, job.name, { how: "stopped" });
+  }
+
+  async #prepare(job: JobSpec, name: string, settings: SlurmSettings): Promise<void> {
+    const { jobs, output } = runPaths(job.runFolder);
+    await mkdir(jobs, { recursive: true });
+    // A job whose output cannot be opened vanishes without a word.
+    await appendFile(output, "");
+    await writeFileAtomically(notePaths(job.runFolder, name).script, jobScript(job, name, settings, process.env));
+    if (job.isAgain !== true) for (const note of Object.values(RUN_NOTES)) await rm(join(jobs, note), { force: true });
+  }
+
+  /** Submits the job, or finds it where `sbatch` was unclear on whether it did. Throws `JobNotStartedError`. */
+  async #sbatch(job: SlurmJob, runFolder: string, settings: SlurmSettings): Promise<SubmittedJob> {
+    try {
+      const answer = await ask("sbatch", sbatchArguments(job.name, runFolder, settings), this.#times.commandMs);
+      const submitted = submittedJob(answer);
+      if (submitted !== undefined) return submitted;
+      throw new SlurmCommandError("sbatch", "failed", answer);
+    } catch (error) {
+      if (!(error instanceof SlurmCommandError)) throw error;
+      const found = error.kind === "missing" ? undefined : await this.#lookFor(job);
+      if (found !== undefined) return found;
+      // If it is submitted after all, it ends as it begins.
+      await noteStop(runFolder, job.name);
+      throw new JobNotStartedError(`The job was not submitted: ${submitAdvice(error)}.`);
+    }
+  }
+
+  async #lookFor(job: SlurmJob): Promise<SubmittedJob | undefined> {
+    const view = await this.#queueOf(undefined).fresh();
+    const row = "error" in view ? undefined : rowOf(view.rows, job);
+    return row === undefined ? undefined : { id: row.id };
+  }
+
+  /** The standing of a job that Slurm's list lacks. */
+  async #absent(folder: string, job: SlurmJob): Promise<JobStanding> {
+    const exit = await scriptExit(folder, job.name);
+    if (exit !== undefined) return standingOfExit(folder, exit);
+    if (job.id === undefined && (await isStopped(folder, job.name))) return { state: "gone", how: "stopped" };
+    if (job.id === undefined && (await livenessOf(job.submitter)) === "gone") {
+      // `sbatch` may still be on its way for the submitter that was killed: its job is not to begin.
+      await noteStop(folder, job.name);
+      return { state: "gone", why: "its submitter ended before Slurm had the job", how: "passing" };
+    }
+    if ((await absentForMs(folder, job.name)) < this.#times.absentMs)
+      return { state: "unknown", why: "Slurm does not list its job" };
+    const state = await accountedState(job, this.#times.commandMs).catch(() => undefined);
+    return standingInAccounts(state);
+  }
+
+  async #scancel(job: SlurmJob, id: string, ...options: string[]): Promise<void> {
+    try {
+      await ask("scancel", [...options, ...clusterOption(job.cluster), id], this.#times.commandMs);
+    } catch (error) {
+      // It ended meanwhile: the next look at the queue tells.
+      if (!(error instanceof SlurmCommandError && error.kind === "failed")) throw error;
+    }
+  }
+
+  #queueOf(cluster: string | undefined): SlurmQueue {
+    const known = this.#queues.get(cluster) ?? new SlurmQueue(cluster, this.#times);
+    this.#queues.set(cluster, known);
+    return known;
+  }
+}
+
+/** KillWait, 30 s by default, and time for a busy controller. */
+const KILL_WAIT_MS = 90_000;
+
+/** The options of `sbatch` for a run's job, and its script. */
+export function sbatchArguments(name: string, runFolder: string, settings: SlurmSettings): string[] {
+  const { partition, account, qos, time, gres, cpus, memory, saveSeconds, extraArgs } = settings;
+  const stated = { partition, account, qos, time, gres, "cpus-per-task": cpus, mem: memory };
+  return [
+    "--parsable",
+    `--job-name=${name}`,
+    `--comment=lfp:${basename(runFolder)}`,
+    `--chdir=${runFolder}`,
+    // sbatch replaces patterns such as %j.
+    `--output=${runPaths(runFolder).output.replaceAll("%", "%%")}`,
+    "--open-mode=append",
+    "--requeue",
+    `--signal=B:USR1@${saveSeconds}`,
+    "--export=NONE",
+    ...Object.entries(stated).flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`])),
+    ...extraArgs,
+    notePaths(runFolder, name).script,
+  ];
+}
+
+/** Why `sbatch` did not submit, and what helps. */
+function submitAdvice(error: SlurmCommandError): string {
+  if (/job violates accounting\/qos policy|qos.*limit|submit limit/i.test(error.said))
+    return `${error.message}. The cluster allows you no more jobs now: wait for some to end`;
+  if (/invalid (account|partition|qos)|invalid generic resource|requested node configuration/i.test(error.said))
+    return `${error.message}. \`lfp doctor --on slurm\` shows what there is`;
+  return error.message;
+}
+
+/** The job's row: by its id, or by its name where the id is not known; never another's that got its id later. */
+function rowOf(rows: readonly QueueRow[], job: SlurmJob): QueueRow | undefined {
+  const own = rows.filter(({ name }) => name === job.name);
+  return own.find(({ id }) => id === job.id) ?? (job.id === undefined ? own.at(-1) : undefined);
+}
+
+async function standingOfRow(folder: string, job: SlurmJob, row: QueueRow): Promise<JobStanding> {
+  const standing = standingOf(row.state, row.reason);
+  if (standing.state !== "gone" || row.state === "CANCELLED") return standing;
+  const exit = await scriptExit(folder, job.name);
+  if (exit !== undefined) return standingOfExit(folder, exit);
+  if (row.state === "FAILED" && (await isStopped(folder, job.name))) return { state: "gone", how: "stopped" };
+  return standing;
+}
+
+async function standingOfExit(folder: string, { code, word }: { code: number; word: string }): Promise<JobStanding> {
+  if (word === "stopped") return { state: "gone", how: "stopped" };
+  if (word === "stalled")
+    return {
+      state: "gone",
+      why: "its job was started several times without reaching a new checkpoint: raise `time` in executors.json",
+    };
+  if (code === 75) return { state: "gone", why: "its job saved and ended before the run did", how: "passing" };
+  if (code === 0) return { state: "gone" };
+  const last = await lastOutput(folder);
+  return { state: "gone", why: `its job ended with status ${code}${last === "" ? "" : `: ${last}`}` };
+}
+
+/** The last line of the job's output. */
+async function lastOutput(folder: string): Promise<string> {
+  await using handle = await unlessMissing(openRegular(runPaths(folder).output));
+  if (handle === undefined) return "";
+  const { size } = await handle.stat();
+  const bytes = Buffer.alloc(Math.min(size, 4096));
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, size - bytes.length);
+  const lines = bytes.toString("utf8", 0, bytesRead).split("\n");
+  return visibleLine(lines.findLast((line) => line.trim() !== "")?.trim() ?? "", 300);
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const inside = relative(resolve(folder), path);
+  return inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
+}
