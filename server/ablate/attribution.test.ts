@@ -11,7 +11,11 @@ import { forward, logitsOf } from "../models/model.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { layOut } from "../tuning/completion-batch.ts";
-import { episodesOf, PairScorer, type TokenPair } from "../tuning/pair-batch.ts";
+import { PairScorer } from "../tuning/pair-batch.ts";
+import { needsOf } from "../tuning/pair-rows.ts";
+import { episodesOf } from "../tuning/pair-shapes.ts";
+import { batchNeeds } from "../tuning/row-shapes.ts";
+import type { TokenPair } from "../tuning/token-pair.ts";
 import { Attributor, type Objective } from "./attribution.ts";
 import { type AblatedDictionary, AblationEdit } from "./edit.ts";
 
@@ -174,7 +178,7 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
     const edit = await AblationEdit.create(device, dictionaries);
     const { frozenStores, liveStores, mlpOutput: editMlpOutput } = edit;
     const scorer = await PairScorer.create(device, model, {
-      ...shape,
+      shape: batchNeeds(pairs.map(needsOf)),
       pairs: 2,
       frozen: true,
       edit: { frozenStores, liveStores, editMlpOutput },

@@ -13,9 +13,12 @@ import type { Metrics } from "../runs/stage.ts";
 import { DpoConfig, dpoPresets } from "../tuning/dpo-config.ts";
 import { openDpoTuner } from "../tuning/dpo-tuner.ts";
 import type { LoraConfig } from "../tuning/lora-config.ts";
-import { PairScorer, placesOf, type TokenizedAnswer, type TokenPair } from "../tuning/pair-batch.ts";
+import { PairScorer } from "../tuning/pair-batch.ts";
+import { needsOf } from "../tuning/pair-rows.ts";
 import { type PreferencePair, pairTokens } from "../tuning/preference-tokens.ts";
+import { batchNeeds } from "../tuning/row-shapes.ts";
 import { paperSampling } from "../tuning/sampling-config.ts";
+import type { TokenizedAnswer, TokenPair } from "../tuning/token-pair.ts";
 import type { Tuner } from "../tuning/tuner.ts";
 import { BenchCheckError, medianOf } from "./timing.ts";
 import { nameOf, openSubject, type TunedModel } from "./tuning-subject.ts";
@@ -160,7 +163,11 @@ export function benchPairs(
  * forward pass of each answer alone. Throws `BenchCheckError`.
  */
 async function checkLogProbs(device: Device, model: LoadedModel, pairs: readonly TokenPair[]): Promise<void> {
-  const scorer = await PairScorer.create(device, model, { ...placesOf(pairs), pairs: pairs.length, frozen: false });
+  const scorer = await PairScorer.create(device, model, {
+    shape: batchNeeds(pairs.map(needsOf)),
+    pairs: pairs.length,
+    frozen: false,
+  });
   const [found] = await scorer.score(pairs);
   await scorer.dispose();
   const [pair] = pairs;

@@ -90,9 +90,19 @@ export interface ForwardContext {
   readonly positions: Node;
   /** Added to the scores of keys of this pass, [B, 1, 1, T]: 0 for a key that may be seen, very negative for padding. */
   readonly keyBias: Node | undefined;
+  /** Says which tokens of this pass see which, in place of the causal mask; undefined where a row is one text. */
+  readonly textMask: TextMask | undefined;
   readonly cache: CacheInputs | undefined;
   /** May replace what an MLP adds to the residual stream: its output, after the norm of it where there is one, [B, T, D]. */
   readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
+}
+
+/** Added to scores [B, H, T, T] where a row holds several texts: 0 for a key that may be seen, else `hiddenKeyBias`. */
+export interface TextMask {
+  /** [B, 1, T, T] */
+  readonly bias: Node;
+  /** The same for layers with a local window. */
+  readonly localBias: Node;
 }
 
 /** Added to the score of a key that may not be seen. */
@@ -147,7 +157,7 @@ export interface AttentionInput {
 /** Causal attention over the keys of this pass and of the cache: [B, T, H * headDim], and the keys and values to keep. */
 export function attention(
   input: AttentionInput,
-  { keyBias, cache }: ForwardContext,
+  { keyBias, textMask, cache }: ForwardContext,
 ): { output: Node; keys: Node; values: Node } {
   const [B = 0, T = 0, H = 0, headDim = 0] = input.queries.shape;
   const kvHeads = input.keys.shape[2] ?? 0;
@@ -162,7 +172,7 @@ export function attention(
   const cachedKeys = cache?.keys[input.layer];
   const cachedValues = cache?.values[input.layer];
   if (cache === undefined || cachedKeys === undefined || cachedValues === undefined) {
-    const probs = maskedSoftmax(own, [B, H, T, T], input.window);
+    const probs = maskedSoftmax(own, [B, H, T, T], input.window, textMask);
     return { output: joinHeads(ops.matmul(ops.reshape(probs, own.shape), values), [B, H, T, headDim]), keys, values };
   }
   const S = cachedKeys.shape[2] ?? 0;
@@ -198,10 +208,12 @@ export function stateWeights(specs: readonly ParameterSpec[], prefix = ""): Weig
   return { get, linear: (x, weight, bias) => ops.linear(x, get(weight), bias === undefined ? undefined : get(bias)) };
 }
 
-/** Softmax with the causal or local mask, which a single query does not need. */
-function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined): Node {
+/** Softmax with the mask of several texts, or else the causal or local one, which a single query does not need. */
+function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined, textMask?: TextMask): Node {
   const [, , T = 0] = shapeBHTK;
   const perHead = ops.reshape(scores, shapeBHTK);
+  if (textMask !== undefined)
+    return ops.softmax(ops.add(perHead, window === undefined ? textMask.bias : textMask.localBias));
   if (T === 1) return ops.softmax(perHead);
   return window === undefined ? ops.softmax(perHead, "causal") : ops.softmax(perHead, "local", window);
 }

@@ -60,6 +60,11 @@ export interface ForwardOptions {
   readonly shape: readonly [B: number, T: number];
   /** Adds the input `keyBias` [B, 1, 1, T] for keys that are padding. */
   readonly maskKeys?: boolean;
+  /**
+   * For several texts in a row: adds the input `textBias` [B, 1, T, T], and `localTextBias` where the model has local
+   * windows, which say which tokens see which. No text may have more than `longest` tokens.
+   */
+  readonly texts?: { readonly longest: number };
   readonly cache?: CacheInputs;
   readonly editMlpOutput?: (layer: number, output: Node) => Node;
   /** Name of the ids input, `ids` by default: two models in one program may read different ids. */
@@ -71,14 +76,21 @@ export interface ForwardOptions {
  * `ContextLengthError`.
  */
 export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
-  const { shape, maskKeys = false, cache, editMlpOutput, idsName = "ids" } = options;
+  const { shape, maskKeys = false, texts, cache, editMlpOutput, idsName = "ids" } = options;
+  const { contextLength, localWindow } = model.config;
   const [B, T] = shape;
-  if (T > model.config.contextLength) throw new ContextLengthError(T, model.config.contextLength, "a forward pass");
+  const longest = texts?.longest ?? T;
+  if (longest > contextLength) throw new ContextLengthError(longest, contextLength, "a forward pass");
+  const bias = (name: string): Node => ops.input(name, [B, 1, T, T]);
   const context = {
     weights: model.weights,
     ids: ops.input(idsName, shape, "i32"),
     positions: ops.input("positions", shape, "i32"),
     keyBias: maskKeys ? ops.input("keyBias", [B, 1, 1, T]) : undefined,
+    textMask:
+      texts === undefined
+        ? undefined
+        : { bias: bias("textBias"), localBias: bias(localWindow === undefined ? "textBias" : "localTextBias") },
     cache,
     editMlpOutput,
   };
@@ -90,7 +102,13 @@ export function forwardFrom(
   config: ModelConfig,
   context: Pick<ForwardContext, "weights" | "ids" | "positions">,
 ): ForwardResult {
-  return forwardOf(config, { ...context, keyBias: undefined, cache: undefined, editMlpOutput: undefined });
+  return forwardOf(config, {
+    ...context,
+    keyBias: undefined,
+    textMask: undefined,
+    cache: undefined,
+    editMlpOutput: undefined,
+  });
 }
 
 /**

@@ -102,6 +102,9 @@ export const DpoConfig = dpoFields
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
 
+/** Part of keys since a pair is read as one row: results before then differ by rounding. */
+const readInRows = { pairsAs: "rows" } as const;
+
 /** The facts about DPO that need no running. */
 export const dpoTuning: TuningKind<DpoConfig> = {
   facts: ({ loss, beta, steps, batchSize, learningRate, pairs, lora }) => ({
@@ -119,6 +122,7 @@ export const dpoTuning: TuningKind<DpoConfig> = {
   keyed: ({ optimizer, ...config }) => ({
     ...withoutNullLora(config),
     ...(optimizer === "adamw" ? {} : { optimizer }),
+    ...readInRows,
   }),
 };
 

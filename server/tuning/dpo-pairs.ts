@@ -3,10 +3,10 @@ import { z } from "zod";
 import { parseJson } from "../common/json.ts";
 import type { Checkpoint, CheckpointContent } from "../runs/stage.ts";
 import type { PairSourceConfig } from "./dpo-config.ts";
-import type { TokenPair } from "./pair-batch.ts";
 import { pairTokens } from "./preference-tokens.ts";
 import { makePrompts } from "./prompts.ts";
 import { createPairSampler, type SampledPairs, samplePairs, tokenPairOf } from "./sampled-pairs.ts";
+import type { TokenPair } from "./token-pair.ts";
 import type { TunerInput, TunerStep } from "./tuner.ts";
 
 /** Pairs to learn from. */

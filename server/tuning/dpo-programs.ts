@@ -3,10 +3,10 @@ import type { Device, Program } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { createGradientSum, createOptimizer, type GradientSum, type Optimizer } from "../engine/optimizer.ts";
 import { type Model, storesOf, trainedPartOf } from "../models/model.ts";
-import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { dpoLoss } from "./dpo-loss.ts";
 import { halves, PairScorer, pairLogProbs } from "./pair-batch.ts";
+import type { RowShape } from "./row-shapes.ts";
 
 export interface DpoModels {
   readonly device: Device;
@@ -31,8 +31,8 @@ export function freezesReference({ adapters }: Pick<Model, "adapters">): boolean
   return adapters === undefined;
 }
 
-/** Number of shapes whose programs are cached: each has its own activations in memory. */
-const mostShapes = 3;
+/** Number of shapes of a run, whose programs are cached: each has its own activations in memory. */
+export const mostShapes = 3;
 
 /**
  * Everything on the device that a trainer runs, besides the two models. Compiles the programs of a shape when a
@@ -62,8 +62,8 @@ export class DpoPrograms {
   }
 
   /** The programs of a shape; evicts the least recently used ones when the cache is full. */
-  async of(shape: BatchShape): Promise<ShapedPrograms> {
-    const key = `${shape.promptPlaces} ${shape.completionPlaces}`;
+  async of(shape: RowShape): Promise<ShapedPrograms> {
+    const key = `${shape.rowPlaces} ${shape.scoredPlaces}`;
     const found = this.#programs.get(key) ?? (await this.#compile(shape));
     this.#programs.delete(key);
     this.#programs.set(key, found);
@@ -91,7 +91,7 @@ export class DpoPrograms {
     await this.optimizer.store.dispose();
   }
 
-  async #compile(shape: BatchShape): Promise<ShapedPrograms> {
+  async #compile(shape: RowShape): Promise<ShapedPrograms> {
     const { device, policy, reference } = this.#models;
     const P = this.#config.pairsAtOnce;
     const nodes = dpoLoss(
@@ -112,7 +112,7 @@ export class DpoPrograms {
     return {
       training,
       reference: live
-        ? await PairScorer.create(device, reference, { ...shape, pairs: P, frozen: freezesReference(policy) })
+        ? await PairScorer.create(device, reference, { shape, pairs: P, frozen: freezesReference(policy) })
         : undefined,
     };
   }

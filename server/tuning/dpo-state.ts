@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { schemaProblems } from "../common/schema-problems.ts";
 import type { DpoConfig } from "./dpo-config.ts";
-import type { PairLogProbs, TokenPair } from "./pair-batch.ts";
+import type { PairLogProbs } from "./pair-batch.ts";
+import type { TokenPair } from "./token-pair.ts";
 import type { tensorsFile } from "./trainer-state.ts";
 import { TrainerStateError } from "./tuning-errors.ts";
 

@@ -13,8 +13,10 @@ import { plainReward } from "../rewards/reward.ts";
 import type { CheckpointContent } from "../runs/stage.ts";
 import { DpoConfig, dpoPresets } from "./dpo-config.ts";
 import { openDpoTuner } from "./dpo-tuner.ts";
+import { ppoPresets } from "./ppo-config.ts";
 import { paperSampling } from "./sampling-config.ts";
 import type { PreparationProgress, TunerInput } from "./tuner.ts";
+import { keyedSettings } from "./tunings.ts";
 
 let device: Device;
 let folder = "";
@@ -34,6 +36,11 @@ const config = DpoConfig.parse({
   batchSize: 8,
   pairsAtOnce: 8,
   learningRate: 3e-3,
+});
+
+it("has keys that tell results of pairs read as rows from those before; PPO's are as they were", () => {
+  expect(keyedSettings(config)).toMatchObject({ kind: "dpo", pairsAs: "rows" });
+  expect(Object.keys(keyedSettings({ ...ppoPresets.quick }))).not.toContain("pairsAs");
 });
 
 it("samples its pairs once, learns from them, and goes on from a checkpoint with the same bits without sampling", async () => {

@@ -22,7 +22,7 @@ import { createDpoTrainer, type DpoMetrics, type DpoTrainerOptions } from "./dpo
 import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
 import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import { dpoLoss } from "./dpo-loss.ts";
-import type { TokenPair } from "./pair-batch.ts";
+import type { TokenPair } from "./token-pair.ts";
 import { TrainerStateError, TuningModelError } from "./tuning-errors.ts";
 
 const fixture = readDpoFixture();

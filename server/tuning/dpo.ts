@@ -8,17 +8,19 @@ import type { Values } from "../engine/graph.ts";
 import { gradientNormName, requireFinite } from "../engine/optimizer.ts";
 import type { LoadedModel } from "../models/checkpoint.ts";
 import { trainedPartOf } from "../models/model.ts";
-import type { BatchShape } from "./completion-batch.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import type { DpoNodes } from "./dpo-loss.ts";
-import { type DpoModels, DpoPrograms, freezesReference } from "./dpo-programs.ts";
+import { type DpoModels, DpoPrograms, freezesReference, mostShapes } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
 import { EpochBatches } from "./epoch-batches.ts";
-import { type PairLogProbs, PairScorer, pairInputs, type TokenPair } from "./pair-batch.ts";
-import { shapesFor, smallestShape } from "./pair-shapes.ts";
+import type { PairLogProbs } from "./pair-batch.ts";
+import { needsOf, pairInputs } from "./pair-rows.ts";
 import { savePolicy } from "./policy.ts";
 import { learningRateAt } from "./ppo-config.ts";
+import { batchNeeds, type RowShape, rowCostOf, rowShapesFor, smallestRowShape } from "./row-shapes.ts";
+import { scorePairs, unscored } from "./score-pairs.ts";
+import type { TokenPair } from "./token-pair.ts";
 import { restoreTensors, type SavedState, tensorBytes, tensorsFile } from "./trainer-state.ts";
 import { TuningModelError } from "./tuning-errors.ts";
 
@@ -78,7 +80,9 @@ export class DpoTrainer {
   readonly #options: DpoTrainerOptions;
   readonly #programs: DpoPrograms;
   #batches: EpochBatches<number>;
-  readonly #shapes: readonly BatchShape[];
+  /** What each pair needs of a shape. */
+  readonly #needs: readonly RowShape[];
+  #shapes: readonly RowShape[] | undefined;
   /** The reference's log-probabilities by pair, if they are computed only once; NaN for pairs that no step takes. */
   #reference: readonly PairLogProbs[] = [];
   #seed: RandomState;
@@ -98,7 +102,7 @@ export class DpoTrainer {
       name: "pairs",
       order,
     });
-    this.#shapes = shapesFor(pairs);
+    this.#needs = pairs.map(needsOf);
     this.#seed = random.state;
   }
 
@@ -115,24 +119,13 @@ export class DpoTrainer {
   async readReference(): Promise<void> {
     const { device, policy, reference, pairs, config, onReference } = this.#options;
     const wanted = this.#taken();
-    const found: PairLogProbs[] = pairs.map(() => ({ chosen: Number.NaN, rejected: Number.NaN }));
-    let done = 0;
-    for (const [shape, own] of Map.groupBy(wanted, (index) => this.#shapeOf([index]))) {
-      const scorer = await PairScorer.create(device, reference, {
-        ...shape,
-        pairs: config.pairsAtOnce,
-        frozen: freezesReference(policy),
-      });
-      for (let start = 0; start < own.length; start += config.pairsAtOnce) {
-        const part = own.slice(start, start + config.pairsAtOnce);
-        const scores = await scorer.score(this.#pairsAt(part));
-        for (const [at, index] of part.entries())
-          found[index] = scores[at] ?? { chosen: Number.NaN, rejected: Number.NaN };
-        done += part.length;
-        await onReference?.(done, wanted.length);
-      }
-      await scorer.dispose();
-    }
+    const scores = await scorePairs(device, reference, this.#pairsAt(wanted), {
+      pairsAtOnce: config.pairsAtOnce,
+      frozen: freezesReference(policy),
+      onBatch: async ({ size }) => await onReference?.(size, wanted.length),
+    });
+    const found: PairLogProbs[] = pairs.map(() => unscored);
+    for (const [at, index] of wanted.entries()) found[index] = scores[at] ?? unscored;
     this.#reference = found;
   }
 
@@ -170,6 +163,7 @@ export class DpoTrainer {
     this.#reference = reference;
     this.#seed = progress.seed;
     this.#batches = this.#batches.withSeed(progress.seed);
+    this.#shapes = undefined;
     this.#steps = progress.steps;
     this.#recent = progress.recent;
     this.#failure = undefined;
@@ -193,10 +187,9 @@ export class DpoTrainer {
   async #takeStep(): Promise<DpoStep> {
     const { config } = this.#options;
     const batch = this.#batches.batch(this.#steps);
-    const shape = this.#shapeOf(batch);
     const results: StepResults[] = [];
-    for (let start = 0; start < batch.length; start += config.pairsAtOnce)
-      results.push(await this.#learnFrom(batch.slice(start, start + config.pairsAtOnce), shape, start === 0));
+    for (const [at, part] of partsOf(batch, config.pairsAtOnce).entries())
+      results.push(await this.#learnFrom(part, at === 0));
     const means = meansOf(results);
     const gradientNorm = (await this.#stepOnSums()) ?? means.gradientNorm;
     const metrics = this.#describe(batch, { ...means, gradientNorm });
@@ -205,14 +198,15 @@ export class DpoTrainer {
     return { metrics, pairs: batch };
   }
 
-  async #learnFrom(indices: readonly number[], shape: BatchShape, first: boolean): Promise<StepResults> {
+  async #learnFrom(indices: readonly number[], first: boolean): Promise<StepResults> {
+    const shape = this.#shapeOf(indices);
     const programs = await this.#programs.of(shape);
     const pairs = this.#pairsAt(indices);
     const reference = (await programs.reference?.score(pairs)) ?? indices.map((index) => this.#reference[index]);
     const sums = [...reference.map((one) => one?.chosen), ...reference.map((one) => one?.rejected)];
     const { gradients } = this.#programs;
     const results = await programs.training.run({
-      ...pairInputs(pairs, shape),
+      ...pairInputs(pairs, { ...shape, pairs: pairs.length, localWindow: this.#options.policy.config.localWindow }),
       reference: Float32Array.from(sums, (sum) => sum ?? Number.NaN),
       ...(gradients?.inputsAt(first) ?? this.#optimizerInputs()),
     });
@@ -293,8 +287,17 @@ export class DpoTrainer {
     return indices.flatMap((index) => this.#options.pairs[index] ?? []);
   }
 
-  #shapeOf(indices: readonly number[]): BatchShape {
-    return smallestShape(this.#shapes, this.#pairsAt(indices));
+  /** The shape in which these pairs are read: one of a few that suit all batches of the run. */
+  #shapeOf(indices: readonly number[]): RowShape {
+    const { policy, config } = this.#options;
+    const { pairsAtOnce, steps } = config;
+    const needs = (part: readonly number[]): RowShape => batchNeeds(part.flatMap((index) => this.#needs[index] ?? []));
+    this.#shapes ??= rowShapesFor(
+      Array.from({ length: steps }, (_, step) => partsOf(this.#batches.batch(step), pairsAtOnce).map(needs)).flat(),
+      rowCostOf(policy.config, pairsAtOnce),
+      mostShapes,
+    );
+    return smallestRowShape(this.#shapes, needs(indices));
   }
 
   #refuseIfFailed(): void {
@@ -332,6 +335,10 @@ function checkModels({ policy, reference, pairs, config }: DpoTrainerOptions): v
     throw new TuningModelError(
       `pair ${foreign} has a token id that the model's ${policy.config.vocabSize} tokens do not hold: its tokenizer belongs to another model`,
     );
+}
+
+function partsOf(batch: readonly number[], size: number): (readonly number[])[] {
+  return Array.from({ length: Math.ceil(batch.length / size) }, (_, at) => batch.slice(at * size, (at + 1) * size));
 }
 
 function meansOf(results: readonly StepResults[]): StepResults {

@@ -1,6 +1,6 @@
-/** The static shapes in which pairs are read. */
-import type { BatchShape } from "./completion-batch.ts";
-import { placesOf, type TokenPair } from "./pair-batch.ts";
+/** Answers of pairs as completions of one static shape, for what is worked out row by row. */
+import type { BatchShape, Episode } from "./completion-batch.ts";
+import type { TokenizedAnswer, TokenPair } from "./token-pair.ts";
 
 /**
  * Up to nine shapes, small before large: a quarter, a half and all of the longest prompt and answer. Padding changes
@@ -23,4 +23,23 @@ export function smallestShape(shapes: readonly BatchShape[], pairs: readonly Tok
   const fits = (shape: BatchShape): boolean =>
     shape.promptPlaces >= needed.promptPlaces && shape.completionPlaces >= needed.completionPlaces;
   return shapes.find(fits) ?? needed;
+}
+
+/** The numbers of places that these pairs need. */
+export function placesOf(pairs: readonly TokenPair[]): BatchShape {
+  const episodes = pairs.flatMap(episodesOf);
+  const most = (key: keyof Episode): number => episodes.reduce((found, row) => Math.max(found, row[key].length), 1);
+  return { promptPlaces: most("prompt"), completionPlaces: most("completion") };
+}
+
+/** The chosen answer and the rejected one as rows of a batch. */
+export function episodesOf({ chosen, rejected }: TokenPair): [chosen: Episode, rejected: Episode] {
+  return [episodeOf(chosen), episodeOf(rejected)];
+}
+
+/** Without a prompt nothing predicts an answer's first token: it becomes the prompt and is not scored. */
+function episodeOf({ prompt, answer }: TokenizedAnswer): Episode {
+  return prompt.length > 0
+    ? { prompt, completion: answer }
+    : { prompt: answer.subarray(0, 1), completion: answer.subarray(1) };
 }

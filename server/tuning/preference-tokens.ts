@@ -10,8 +10,8 @@ import {
 } from "../tasks/pairs/answer-tokens.ts";
 import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { PairTokensError } from "./dpo-errors.ts";
-import type { TokenizedAnswer, TokenPair } from "./pair-batch.ts";
 import type { PairTokensConfig } from "./pair-tokens-config.ts";
+import type { TokenizedAnswer, TokenPair } from "./token-pair.ts";
 
 /** A pair's texts; plain ones where no form is said. */
 export type PreferencePair = Omit<PairTexts, "form" | "promptAlone"> & {

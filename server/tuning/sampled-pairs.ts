@@ -9,7 +9,6 @@ import { Generator } from "../models/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { type Reward, scoresOf } from "../rewards/reward.ts";
-import type { TokenPair } from "./pair-batch.ts";
 import type { Prompt } from "./prompts.ts";
 import {
   completionsOf,
@@ -20,6 +19,7 @@ import {
   type Sampler,
   sampleRollouts,
 } from "./rollout.ts";
+import type { TokenPair } from "./token-pair.ts";
 
 export interface PairSampling extends RolloutOptions {
   /** Number of completions of every prompt, at least two. */

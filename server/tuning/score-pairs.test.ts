@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
-import { type PairLogProbs, PairScorer, placesOf, type TokenPair } from "./pair-batch.ts";
+import { type PairLogProbs, PairScorer } from "./pair-batch.ts";
+import { needsOf } from "./pair-rows.ts";
 import { scorePairs } from "./score-pairs.ts";
+import type { TokenPair } from "./token-pair.ts";
 
 let device: Device;
 let model: LoadedModel;
@@ -29,7 +31,7 @@ describe("log-probabilities of pairs", () => {
   it("are those of each pair on its own, whatever batch and shape it is read in", async () => {
     const found = await scorePairs(device, model, pairs, { pairsAtOnce: 2 });
     for (const [at, pair] of pairs.entries()) {
-      const scorer = await PairScorer.create(device, model, { ...placesOf([pair]), pairs: 1, frozen: false });
+      const scorer = await PairScorer.create(device, model, { shape: needsOf(pair), pairs: 1, frozen: false });
       const [alone] = await scorer.score([pair]);
       await scorer.dispose();
       expect(found[at]?.chosen).toBeCloseTo(alone?.chosen ?? Number.NaN, 3);

@@ -294,19 +294,19 @@ function column(ids: Value | undefined, e: Emitter): Value {
 function lowerRotary(node: NodeOf<"rotary">, [x, positions]: readonly Value[], e: Emitter): Value {
   const { rotaryDims, maxPositions, inverse } = node.attrs;
   const [B = 0, T = 0, H = 0, D = 0] = node.shape;
-  const [cosine, sine] = e.once(`${rotaryTableName(node.attrs)} ${inverse}`, () => {
+  // ONNX Runtime refuses a table shorter than the sequence, whatever the positions.
+  const rows = Math.max(maxPositions, T);
+  const [cosine, sine] = e.once(`${rotaryTableName(node.attrs)} ${inverse} ${rows}`, () => {
     const frequencies = rotaryFrequencies(node.attrs);
     const half = frequencies.length;
     const table = (f: (angle: number) => number): Float32Array =>
-      Float32Array.from({ length: maxPositions * half }, (_, at) =>
-        f(Math.floor(at / half) * (frequencies[at % half] ?? 0)),
-      );
+      Float32Array.from({ length: rows * half }, (_, at) => f(Math.floor(at / half) * (frequencies[at % half] ?? 0)));
     const turn = inverse ? -1 : 1;
     return [
-      e.initializer("f32", [maxPositions, half], table(Math.cos)),
+      e.initializer("f32", [rows, half], table(Math.cos)),
       e.initializer(
         "f32",
-        [maxPositions, half],
+        [rows, half],
         table((angle) => turn * Math.sin(angle)),
       ),
     ];

@@ -2,9 +2,10 @@
 import type { AblationEdit } from "../../ablate/edit.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
-import { type PairLogProbs, PairScorer, type TokenPair } from "../../tuning/pair-batch.ts";
-import { shapesFor, smallestShape } from "../../tuning/pair-shapes.ts";
+import { type PairLogProbs, PairScorer } from "../../tuning/pair-batch.ts";
 import { marginOf } from "../../tuning/preference-loss.ts";
+import { scoringGroups, unscored } from "../../tuning/score-pairs.ts";
+import type { TokenPair } from "../../tuning/token-pair.ts";
 import type { EffectMeter, EffectOptions } from "./subject.ts";
 
 /** What margins are measured with. */
@@ -19,7 +20,7 @@ export interface MarginParts {
 /** Pairs of similar length, with the program that scores them. */
 interface Group {
   readonly scorer: PairScorer;
-  readonly indices: readonly number[];
+  readonly batches: readonly (readonly number[])[];
 }
 
 /**
@@ -38,36 +39,24 @@ export class MarginMeter implements EffectMeter {
   static async create(parts: MarginParts, model: Model, edit: AblationEdit): Promise<MarginMeter> {
     const { device, pairs, pairsAtOnce } = parts;
     const { frozenStores, liveStores, mlpOutput } = edit;
-    const shapes = shapesFor(pairs);
-    const byShape = Map.groupBy(pairs.keys(), (at) => {
-      const pair = pairs[at];
-      return smallestShape(shapes, pair === undefined ? [] : [pair]);
-    });
+    const options = { pairs: pairsAtOnce, frozen: true, edit: { frozenStores, liveStores, editMlpOutput: mlpOutput } };
     const groups: Group[] = [];
-    for (const [shape, indices] of byShape) {
-      const options = {
-        ...shape,
-        pairs: pairsAtOnce,
-        frozen: true,
-        edit: { frozenStores, liveStores, editMlpOutput: mlpOutput },
-      };
-      groups.push({ scorer: await PairScorer.create(device, model, options), indices });
-    }
+    for (const { shape, batches } of scoringGroups(model, pairs, pairsAtOnce))
+      groups.push({ scorer: await PairScorer.create(device, model, { ...options, shape }), batches });
     return new MarginMeter(parts, groups);
   }
 
   async values({ unit, signal }: EffectOptions): Promise<number[]> {
-    const { pairs, reference, pairsAtOnce } = this.#parts;
+    const { pairs, reference } = this.#parts;
     const margins = new Array<number>(pairs.length).fill(0);
-    for (const { scorer, indices } of this.#groups) {
-      for (let start = 0; start < indices.length; start += pairsAtOnce) {
+    for (const { scorer, batches } of this.#groups) {
+      for (const batch of batches) {
         signal?.throwIfAborted();
-        const batch = indices.slice(start, start + pairsAtOnce);
         const found = await unit(async () => {
           const scores = await scorer.score(batch.flatMap((at) => pairs[at] ?? []));
           return scores.map((policy, row) => {
-            const own = reference[batch[row] ?? -1] ?? missing;
-            return marginOf({ policy, reference: own, lengths: missing });
+            const own = reference[batch[row] ?? -1] ?? unscored;
+            return marginOf({ policy, reference: own, lengths: unscored });
           });
         });
         for (const [row, at] of batch.entries()) margins[at] = found[row] ?? Number.NaN;
@@ -80,5 +69,3 @@ export class MarginMeter implements EffectMeter {
     for (const { scorer } of this.#groups) await scorer.dispose();
   }
 }
-
-const missing = { chosen: Number.NaN, rejected: Number.NaN };

@@ -8,9 +8,9 @@ import {
   preferenceFaults,
   preferenceOf,
 } from "../../tasks/pairs/preference-rows.ts";
-import type { TokenizedAnswer } from "../../tuning/pair-batch.ts";
 import type { PairTokensConfig } from "../../tuning/pair-tokens-config.ts";
 import { type PairLoss, type PreferencePair, pairLosses, pairTokens } from "../../tuning/preference-tokens.ts";
+import type { TokenizedAnswer } from "../../tuning/token-pair.ts";
 
 /** What a model reads texts with. */
 export interface PairReader {

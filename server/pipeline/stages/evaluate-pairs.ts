@@ -5,11 +5,12 @@ import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
 import type { Stage, StageContext } from "../../runs/stage.ts";
 import { clusteredShare } from "../../statistics/clustered-share.ts";
 import { bootstrapInterval } from "../../statistics/resampling.ts";
-import type { PairLogProbs, TokenPair } from "../../tuning/pair-batch.ts";
+import type { PairLogProbs } from "../../tuning/pair-batch.ts";
 import { marginOf, preferenceLoss, type ScoredPair } from "../../tuning/preference-loss.ts";
 import type { PreferenceSettings } from "../../tuning/preference-settings.ts";
 import { pairTokens } from "../../tuning/preference-tokens.ts";
 import { scorePairs } from "../../tuning/score-pairs.ts";
+import type { TokenPair } from "../../tuning/token-pair.ts";
 import { writeJson, writeJsonLines } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
 import {
@@ -36,7 +37,7 @@ type Context = StageContext<EvaluatePairsSettings, "model" | "tuned" | "texts">;
 /** Scores held-out pairs by the tuned model and by the base model, which is the reference. */
 export const evaluatePairsStage: Stage<EvaluatePairsSettings, "model" | "tuned" | "texts"> = {
   name: "evaluate-pairs",
-  codeVersion: 2,
+  codeVersion: 3,
   run: (context) =>
     withDevice(context, async (device) => {
       const { settings, input, output, random } = context;

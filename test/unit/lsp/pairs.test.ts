@@ -9,8 +9,8 @@ import { ReadTokens } from "../../../server/protocol/lens.ts";
 import { ChooseRun, ComparePair } from "../../../server/protocol/lens-state.ts";
 import { DescribePair, PairsRead, type ReadPairRecord, WalkPairs } from "../../../server/protocol/pairs.ts";
 import { ProblemsWanted } from "../../../server/protocol/problems.ts";
-import { PairScorer } from "../../../server/tuning/pair-batch.ts";
 import { pairTokens } from "../../../server/tuning/preference-tokens.ts";
+import { scorePairs } from "../../../server/tuning/score-pairs.ts";
 import { LspClient, published } from "../../support/lsp-client.ts";
 import { makeTinyRun } from "../../support/tiny-run.ts";
 import { scratchFolder } from "../runs/scratch.ts";
@@ -78,9 +78,7 @@ async function trueSums(): Promise<typeof sums> {
       [pair.base, "base."],
     ] as const) {
       const model = await loadModel(device, folder, { prefix });
-      const shape = { pairs: tokens.length, promptPlaces: 40, completionPlaces: 24 };
-      const scorer = await PairScorer.create(device, model, { ...shape, frozen: true });
-      scores.push(await scorer.score(tokens));
+      scores.push(await scorePairs(device, model, tokens, { pairsAtOnce: tokens.length }));
     }
     const [tuned = [], base = []] = scores;
     return tuned.map(({ chosen, rejected }, at) => ({
