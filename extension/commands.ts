@@ -12,6 +12,7 @@ import { featureActions } from "./features/feature-actions.ts";
 import { inspectPair } from "./inspect-pair.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { pairCommands } from "./pairs/commands.ts";
+import { compareRuns } from "./runs/compare-runs.ts";
 import { deleteRun, duplicateRun, renameRun, revealRun } from "./runs/manage-runs.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import {
@@ -47,6 +48,7 @@ export const commands = {
   "lfpLens.newExperiment": (extension) => newExperiment(extension),
   "lfpLens.resumeRun": (extension, clicked) => resumeRun(extension, clicked),
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),
+  "lfpLens.compareRuns": (extension, clicked, selected) => compareRuns(extension, clicked, selected),
   "lfpLens.revealRun": (extension, clicked) => revealRun(extension, clicked),
   "lfpLens.renameRun": (extension, clicked) => renameRun(extension, clicked),
   "lfpLens.duplicateRun": (extension, clicked) => duplicateRun(extension, clicked),

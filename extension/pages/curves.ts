@@ -7,7 +7,7 @@ import type { PageHost } from "./panels.ts";
 import { saveFigure } from "./save.ts";
 
 /** Maximum number of log lines per message, so that a page's first paint does not wait for a long run's whole log. */
-const maxLines = 2000;
+export const MOST_LOG_LINES = 2000;
 
 export function curvesHost(extension: Extension): PageHost<"curves"> {
   return ({ runFolder: folder }, panel) => {
@@ -22,7 +22,8 @@ export function curvesHost(extension: Extension): PageHost<"curves"> {
         await model.all();
         return head();
       },
-      series: async ({ offset }) => await extension.server.request(RunSeries, { folder, offset, maxLines }),
+      series: async ({ offset }) =>
+        await extension.server.request(RunSeries, { folder, offset, maxLines: MOST_LOG_LINES }),
       openLog: async () => {
         await vscode.window.showTextDocument(vscode.Uri.file(join(folder, "log.jsonl")));
         return {};

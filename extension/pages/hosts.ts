@@ -1,5 +1,6 @@
 /** The host's side of every page; loaded with the first page that is shown. */
 import type { Extension } from "../context.ts";
+import { compareHost } from "./compare.ts";
 import { curvesHost } from "./curves.ts";
 import { featureHost } from "./feature.ts";
 import { featuresHost } from "./features.ts";
@@ -11,6 +12,7 @@ export function pageHosts(extension: Extension): PageHosts {
   return {
     curves: curvesHost(extension),
     report: reportHost(extension),
+    compare: compareHost(extension),
     features: featuresHost(extension),
     feature: featureHost(extension),
   };

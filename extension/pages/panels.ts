@@ -10,6 +10,7 @@ import { type ShownPage, showPage } from "./show-page.ts";
 export const PageSubject = z.discriminatedUnion("page", [
   z.object({ page: z.literal("curves"), runFolder: z.string() }),
   z.object({ page: z.literal("report"), runFolder: z.string() }),
+  z.object({ page: z.literal("compare"), runFolders: z.array(z.string()).min(2) }),
   z.object({ page: z.literal("features"), runFolder: z.string() }),
   z.object({ page: z.literal("feature"), runFolder: z.string(), id: FeatureId }),
 ]);
@@ -111,6 +112,8 @@ function connect(hosts: PageHosts, subject: PageSubject, panel: PagePanel): vsco
       return hosts.curves(subject, panel);
     case "report":
       return hosts.report(subject, panel);
+    case "compare":
+      return hosts.compare(subject, panel);
     case "features":
       return hosts.features(subject, panel);
     case "feature":

@@ -166,7 +166,8 @@ export async function runOf(
   return (await vscode.window.showQuickPick(items, { placeHolder: question }))?.run;
 }
 
-function folderOf(clicked: unknown): string | undefined {
+/** The folder of a run that a menu or another command names. */
+export function folderOf(clicked: unknown): string | undefined {
   if (typeof clicked === "string") return clicked;
   if (typeof clicked !== "object" || clicked === null || !("folder" in clicked)) return undefined;
   return typeof clicked.folder === "string" ? clicked.folder : undefined;

@@ -14,7 +14,7 @@ export class RunsView implements vscode.Disposable {
   constructor(server: ServerConnection) {
     this.model = new RunsModel(server);
     this.#tree = new RunsTree(this.model);
-    this.#view = vscode.window.createTreeView("lfpLens.runs", { treeDataProvider: this.#tree });
+    this.#view = vscode.window.createTreeView("lfpLens.runs", { treeDataProvider: this.#tree, canSelectMany: true });
     this.#parts = vscode.Disposable.from(this.#view, this.#tree, showRunInStatusBar(this.model), this.model);
   }
 

@@ -1,5 +1,6 @@
 /** Runs side by side: what `lfp compare` prints and the editor's page *Compare* shows. */
 import * as z from "zod";
+import { defineRequest } from "./message.ts";
 
 /** A figure of one run with its 95 % interval within that run, where it has one. */
 export const RunFigure = z.object({ value: z.number(), low: z.number().nullable(), high: z.number().nullable() });
@@ -52,3 +53,13 @@ export const RunComparison = z.object({
   notes: z.array(z.string()),
 });
 export type RunComparison = z.infer<typeof RunComparison>;
+
+/** Maximum number of runs that the editor compares. */
+export const MOST_COMPARED = 50;
+
+/** Compares runs by their folders, in this order; with the comparison as files. */
+export const CompareRuns = defineRequest(
+  "lfp/compareRuns",
+  z.object({ folders: z.array(z.string().max(4096)).min(2).max(MOST_COMPARED) }),
+  z.object({ comparison: RunComparison, csv: z.string(), markdown: z.string() }),
+);

@@ -4,9 +4,11 @@ import { createRequire } from "node:module";
 import type axe from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AblationPage } from "../../server/protocol/ablation-page.ts";
+import { ComparePage } from "../../server/protocol/compare-page.ts";
 import { FeaturePage, FeaturesPage } from "../../server/protocol/feature-pages.ts";
 import { CurvesPage, ReportPage } from "../../server/protocol/run-pages.ts";
 import { ablationHost } from "./fake-ablation.ts";
+import { compareHost } from "./fake-comparison.ts";
 import { curvesHost, logLines } from "./fake-curves.ts";
 import { featureHost } from "./fake-feature.ts";
 import { fakeRows, queryRows } from "./fake-features.ts";
@@ -69,6 +71,12 @@ const pages = {
   },
   curves: async (harness: PageHarness, options: OpenOptions) => {
     const opened = await harness.open(CurvesPage, curvesHost(logLines(40)), options);
+    await opened.page.locator("lfp-chart").nth(9).waitFor();
+    await opened.page.getByRole("button", { name: "Show data as table" }).first().click();
+    return opened;
+  },
+  compare: async (harness: PageHarness, options: OpenOptions) => {
+    const opened = await harness.open(ComparePage, compareHost(), options);
     await opened.page.locator("lfp-chart").nth(9).waitFor();
     await opened.page.getByRole("button", { name: "Show data as table" }).first().click();
     return opened;

@@ -3,13 +3,14 @@ import "./chart.ts";
 import { css, html, LitElement, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { z } from "zod";
-import { maxMessageLength } from "../../server/protocol/pages.ts";
 import { CurvesPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
-import type { SaveRequest } from "./chart.ts";
+import { MOST_SAVED, type SaveRequest } from "./chart.ts";
+import { curveKey, hiddenOf, toggled } from "./hidden.ts";
+import { LogReader } from "./log-reader.ts";
 import { chartsOf, type LogLine } from "./series.ts";
 
 type Head = z.output<typeof CurvesPage.tells.changed>;
@@ -32,9 +33,12 @@ export class CurvesApp extends LitElement {
   /** Hidden curves, each by its chart's id, a space and its name. */
   declare hiddenCurves: readonly string[];
   readonly #host = connect(CurvesPage);
-  #offset = 0;
-  /** The latest reading of the log. Readings are chained, so that no line is read twice. */
-  #reading: Promise<void> = Promise.resolve();
+  readonly #log = new LogReader(
+    (offset) => this.#host.ask("series", { offset }),
+    (lines) => {
+      this.lines = lines;
+    },
+  );
 
   constructor() {
     super();
@@ -44,10 +48,9 @@ export class CurvesApp extends LitElement {
     this.hiddenCurves = this.#host.state.hidden;
     this.#host.on("changed", (head) => {
       this.head = head;
-      this.#readOn();
+      void this.#ask(this.#log.readOn());
     });
     void this.#open().then(async () => {
-      await this.#reading;
       await this.updateComplete;
       keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ ...this.#host.state, scroll }));
     });
@@ -82,22 +85,7 @@ export class CurvesApp extends LitElement {
         this.head = head;
       }),
     );
-    this.#readOn();
-  }
-
-  #readOn(): void {
-    this.#reading = this.#reading.then(() => this.#ask(this.#readNew()));
-  }
-
-  async #readNew(): Promise<void> {
-    for (;;) {
-      const { offset, lines } = await this.#host.ask("series", { offset: this.#offset });
-      // The log was restarted: the lines so far belong to a discarded attempt.
-      if (offset < this.#offset) this.lines = [];
-      if (offset === this.#offset) return;
-      this.#offset = offset;
-      this.lines = [...this.lines, ...lines];
-    }
+    await this.#ask(this.#log.readOn());
   }
 
   async #ask(asked: Promise<unknown>): Promise<void> {
@@ -105,32 +93,22 @@ export class CurvesApp extends LitElement {
   }
 
   #save({ detail }: CustomEvent<SaveRequest>): void {
-    // The host drops longer messages.
-    if (detail.text.length > maxMessageLength / 2)
-      this.failure = "The chart has too many steps for a file; log.jsonl has all.";
+    if (detail.text.length > MOST_SAVED) this.failure = "The chart has too many steps for a file; log.jsonl has all.";
     else void this.#ask(this.#host.ask("save", detail));
   }
 
   #toggleCurve(chart: string, name: string): void {
-    const key = `${chart} ${name}`;
-    const left = this.hiddenCurves.filter((other) => other !== key);
-    this.hiddenCurves = left.length < this.hiddenCurves.length ? left : [...left, key];
+    this.hiddenCurves = toggled(this.hiddenCurves, curveKey(chart, name));
     this.#host.keep({ ...this.#host.state, hidden: [...this.hiddenCurves] });
   }
 
   #toggleTable({ detail }: CustomEvent<string>): void {
-    const shown = this.asTable.filter((id) => id !== detail);
-    this.asTable = shown.length < this.asTable.length ? shown : [...shown, detail];
+    this.asTable = toggled(this.asTable, detail);
     this.#host.keep({ ...this.#host.state, asTable: [...this.asTable] });
   }
 }
 
 customElements.define("lfp-curves", CurvesApp);
-
-/** Names of a chart's hidden curves. */
-function hiddenOf(chart: string, hidden: readonly string[]): string[] {
-  return hidden.filter((key) => key.startsWith(`${chart} `)).map((key) => key.slice(chart.length + 1));
-}
 
 function stateOf({ state }: Head): string {
   switch (state.kind) {

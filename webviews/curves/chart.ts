@@ -1,15 +1,19 @@
 import { css, html, LitElement, nothing, type PropertyValues, svg, unsafeCSS } from "lit";
 import uPlot from "uplot";
 import uPlotSheet from "uplot/dist/uPlot.min.css";
+import { maxMessageLength } from "../../server/protocol/pages.ts";
 import { short } from "../common/format.ts";
 import { shared } from "../common/styles.ts";
 import { isHighContrast, onThemeChange, themeColour } from "../common/theme.ts";
-import { csvOf, dashes, type PlacedCurve, svgOf } from "./export.ts";
+import { CURVE_COLOURS, csvOf, dashesAt, type PlacedCurve, svgOf } from "./export.ts";
 import { type Chart, type Curve, describe } from "./series.ts";
 
 const height = 170;
 /** Number of rows in the table, the newest; the log has all. */
 const tableRows = 200;
+
+/** Maximum length of a file of a chart: the host drops longer messages. */
+export const MOST_SAVED = maxMessageLength / 2;
 
 /** A file of a chart, for the host to save. */
 export type SaveRequest = { readonly format: "svg" | "csv"; readonly figure: string; readonly text: string };
@@ -101,7 +105,7 @@ export class ChartView extends LitElement {
   #key(curve: Curve, at: number) {
     const value =
       this.cursor === undefined ? curve.values.findLast((one) => one !== null) : (curve.values[this.cursor] ?? null);
-    const swatch = svg`<line x1="0" x2="26" y1="4" y2="4" class="s${at % dashes.length}" stroke-dasharray=${(dashes[at % dashes.length] ?? []).join(" ")}></line>`;
+    const swatch = svg`<line x1="0" x2="26" y1="4" y2="4" class="s${at % CURVE_COLOURS}" stroke-dasharray=${dashesAt(at).join(" ")}></line>`;
     const isHidden = this.hiddenCurves.includes(curve.name);
     const sign = html`<svg class="swatch" width="26" height="8" aria-hidden="true">${swatch}</svg>`;
     const name =
@@ -244,7 +248,7 @@ const colourVariables = [
   "--vscode-charts-purple",
 ] as const;
 function optionsOf(
-  { curves }: Chart,
+  { curves, spansGaps = false }: Chart,
   width: number,
   onCursor: (index: number | null | undefined) => void,
 ): uPlot.Options {
@@ -266,7 +270,8 @@ function optionsOf(
       label: name,
       stroke,
       width: isHighContrast() ? 2 : 1.5,
-      dash: [...(dashes[at % dashes.length] ?? [])],
+      dash: [...dashesAt(at)],
+      spanGaps: spansGaps,
       points: { show: false },
     });
     if (low === undefined) continue;

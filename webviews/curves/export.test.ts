@@ -39,3 +39,19 @@ it("a chart's picture stands by itself: lines break at gaps, dashes and colours 
   const ys = points.split(" ").map((point) => Number(point.split(",")[1]));
   expect(ys).toEqual([44, 160, 276]);
 });
+
+it("many curves have dashes and colours of their own, a line over gaps where asked, and a key that stays in the picture", () => {
+  const curves = Array.from({ length: 7 }, (_, at) => ({ name: `run ${at}`, values: [at, null, at + 1] }));
+  const many: Chart = { id: "kl", title: "KL", x: "step", xs: [1, 2, 3], curves, spansGaps: true };
+  const svg = svgOf(
+    many,
+    curves.map((curve, at) => ({ curve, at })),
+    { ...colours, curves: ["#00f", "#f80", "#0a0", "#a0a"] },
+  );
+  const styles = (svg.match(/<polyline [^>]*/g) ?? []).map((line) => line.replace(/ points=.*/, ""));
+  expect(new Set(styles).size).toBe(7);
+  expect(svg.match(/<polyline/g)).toHaveLength(7);
+  for (const [, x] of svg.matchAll(/x="([\d.]+)" y="[\d.]+" fill="#fff"[^>]*>run/g))
+    expect(Number(x)).toBeLessThan(560);
+  expect(svg).toContain('height="352"');
+});

@@ -31,13 +31,30 @@ export interface PlacedCurve {
   readonly at: number;
 }
 
-export const dashes = [[], [7, 3], [2, 3], [10, 3, 2, 3]] as const;
+const dashes = [[], [7, 3], [2, 3], [10, 3, 2, 3]] as const;
+
+/** Number of colours that curves take in turn. */
+export const CURVE_COLOURS = 4;
+
+/** The dashes of the curve at a place: of every colour's curves each has its own, up to sixteen curves. */
+export function dashesAt(at: number): readonly number[] {
+  return dashes[(at + Math.floor(at / CURVE_COLOURS)) % dashes.length] ?? [];
+}
+
+const KEYS_A_LINE = 3;
 
 const size = { width: 640, height: 320, left: 62, right: 12, top: 44, bottom: 44 };
 
 /** The chart as an SVG file. */
-export function svgOf({ title, x, xs }: Chart, shown: readonly PlacedCurve[], colours: Colours): string {
-  const { width, height, left, right, top, bottom } = size;
+export function svgOf(
+  { title, x, xs, spansGaps = false }: Chart,
+  shown: readonly PlacedCurve[],
+  colours: Colours,
+): string {
+  const { width, left, right, bottom } = size;
+  // The key's lines after the first.
+  const keyHeight = 16 * Math.max(0, Math.ceil(shown.length / KEYS_A_LINE) - 1);
+  const [top, height] = [size.top + keyHeight, size.height + keyHeight];
   const values = shown.flatMap(({ curve }) =>
     [curve.values, curve.low ?? [], curve.high ?? []].flatMap((list) => list.filter((value) => value !== null)),
   );
@@ -46,7 +63,7 @@ export function svgOf({ title, x, xs }: Chart, shown: readonly PlacedCurve[], co
   const place = (value: number, step: number): string => `${across.at(step).toFixed(1)},${up.at(value).toFixed(1)}`;
   const colourOf = (at: number): string => colours.curves[at % colours.curves.length] ?? colours.text;
   const line = ({ curve, at }: PlacedCurve): string =>
-    linesOf(curve.values, xs)
+    linesOf(curve.values, xs, spansGaps)
       .map(
         (points) =>
           `<polyline fill="none" stroke="${colourOf(at)}" stroke-width="1.5"${dashOf(at)} points="${points.map(({ value, step }) => place(value, step)).join(" ")}"/>`,
@@ -60,10 +77,10 @@ export function svgOf({ title, x, xs }: Chart, shown: readonly PlacedCurve[], co
   };
   const text = (words: string, at: string, more = ""): string =>
     `<text ${at} fill="${colours.text}" font-family="sans-serif" font-size="11"${more}>${escaped(words)}</text>`;
-  const key = shown.map(
-    ({ curve, at }, index) =>
-      `<line x1="${left + 190 * index}" x2="${left + 190 * index + 18}" y1="30" y2="30" stroke="${colourOf(at)}" stroke-width="2"${dashOf(at)}/>${text(curve.name, `x="${left + 190 * index + 23}" y="34"`)}`,
-  );
+  const key = shown.map(({ curve, at }, index) => {
+    const [x1, y] = [left + 190 * (index % KEYS_A_LINE), 30 + 16 * Math.floor(index / KEYS_A_LINE)];
+    return `<line x1="${x1}" x2="${x1 + 18}" y1="${y}" y2="${y}" stroke="${colourOf(at)}" stroke-width="2"${dashOf(at)}/>${text(curve.name, `x="${x1 + 23}" y="${y + 4}"`)}`;
+  });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="100%" height="100%" fill="${colours.ground}"/>`,
@@ -83,21 +100,23 @@ export function svgOf({ title, x, xs }: Chart, shown: readonly PlacedCurve[], co
   ].join("\n");
 }
 
-/** Stretches without gaps. */
+/** Stretches without gaps, or one over them. */
 function linesOf(
   values: readonly (number | null)[],
   xs: readonly number[],
+  spansGaps: boolean,
 ): { readonly value: number; readonly step: number }[][] {
   const found: { value: number; step: number }[][] = [[]];
   for (const [at, value] of values.entries()) {
-    if (value === null) found.push([]);
-    else found.at(-1)?.push({ value, step: xs[at] ?? at });
+    if (value === null) {
+      if (!spansGaps) found.push([]);
+    } else found.at(-1)?.push({ value, step: xs[at] ?? at });
   }
   return found.filter((points) => points.length > 0);
 }
 
 function dashOf(at: number): string {
-  const dash = dashes[at % dashes.length] ?? [];
+  const dash = dashesAt(at);
   return dash.length === 0 ? "" : ` stroke-dasharray="${dash.join(" ")}"`;
 }
 

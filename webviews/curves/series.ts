@@ -10,6 +10,8 @@ export interface Chart {
   readonly x: string;
   readonly xs: readonly number[];
   readonly curves: readonly Curve[];
+  /** Whether lines go on over missing values: curves of logs whose steps are not the same. */
+  readonly spansGaps?: boolean;
 }
 
 /** One value per x, null where the log has none, optionally with a band around it. */

@@ -5,6 +5,7 @@ import { LfpError } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
 import { packageRoot } from "../../common/package-root.ts";
 import { openRegular } from "../../common/text-file.ts";
+import { CompareRuns } from "../../protocol/comparison.ts";
 import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
 import { readPlace } from "../../runs/executor-settings.ts";
 import { unlessMissing } from "../../runs/files.ts";
@@ -76,6 +77,14 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   dispatcher.request(RunSeries, async ({ folder: asked, offset, maxLines }) =>
     readLines(runPaths(await session.checkRun(asked)).log, offset, maxLines),
   );
+
+  dispatcher.request(CompareRuns, async ({ folders: asked }) => {
+    const folders = await Promise.all(asked.map((folder) => session.checkRun(folder)));
+    const { compareRuns } = await import("../../pipeline/finished/compare/compare-runs.ts");
+    const { comparisonCsv, comparisonMarkdown } = await import("../../pipeline/finished/compare/files.ts");
+    const comparison = await compareRuns(folders);
+    return { comparison, csv: comparisonCsv(comparison), markdown: comparisonMarkdown(comparison) };
+  });
 
   dispatcher.request(ReadReport, async ({ folder: asked }) => {
     const folder = await session.checkRun(asked);

@@ -127,7 +127,7 @@ describe("the palette", () => {
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun", ...ofHouse];
   const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
-  const ofRuns = ["showCurves", "openRunLog", "openRunExperiment", "revealRun"];
+  const ofRuns = ["compareRuns", "showCurves", "openRunLog", "openRunExperiment", "revealRun"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 

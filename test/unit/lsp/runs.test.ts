@@ -1,6 +1,7 @@
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { CompareRuns } from "../../../server/protocol/comparison.ts";
 import {
   CancelRun,
   ListRuns,
@@ -177,4 +178,22 @@ test("stages show their progress while their run lives on", async () => {
   const traversal = await client.failure(StartRun, { experiment: "quick", runsRoot, name: "../up" });
   expect(traversal).toMatchObject({ code: "usage" });
   expect(await readFile(join(runsRoot, "..", "up", "experiment.json")).catch(() => "none")).toBe("none");
+});
+
+test("runs are compared, with the comparison as files, and only runs of the folders of runs", async () => {
+  const runsRoot = await runsFolder();
+  const folders = await Promise.all(
+    [1, 2].map((seed) => prepareRun(runsRoot, `seed${seed}`, { preset: "quick", seed })),
+  );
+  const client = await start(runsRoot);
+  const { comparison, csv, markdown } = await client.ask(CompareRuns, { folders });
+  expect(comparison.settings).toEqual([{ name: "seed", values: ["1", "2"] }]);
+  expect(comparison.runs.map(({ name, state }) => [name, state])).toEqual([
+    ["seed1", "never started"],
+    ["seed2", "never started"],
+  ]);
+  expect(csv).toContain("setting,seed,seed,,,1,,,2,,");
+  expect(markdown).toContain("| seed | 1 | 2 |");
+  const outside = join(runsRoot, "..", "elsewhere");
+  expect(await client.failure(CompareRuns, { folders: [...folders, outside] })).toMatchObject({ code: "usage" });
 });
