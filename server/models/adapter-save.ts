@@ -6,7 +6,7 @@ import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, peftPrefix } from "./adapter
 import { type LoadedModel, readFloats } from "./checkpoint.ts";
 import { hubReferenceOf } from "./hub.ts";
 import { moduleOf } from "./lora.ts";
-import type { ModelAdapters } from "./model.ts";
+import { fileNamesOf, type ModelAdapters } from "./model.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 /**
@@ -14,7 +14,7 @@ import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
  * the hub's cache, otherwise by its folder.
  */
 export async function saveAdapters(
-  { folder: baseFolder }: Pick<LoadedModel, "folder">,
+  { folder: baseFolder, config: modelConfig }: Pick<LoadedModel, "folder" | "config">,
   { options, store, parameters }: ModelAdapters,
   folder: string,
 ): Promise<void> {
@@ -36,7 +36,7 @@ export async function saveAdapters(
     target_modules: options.targets.map(moduleOf),
     lora_dropout: 0,
     bias: "none",
-    fan_in_fan_out: false,
+    fan_in_fan_out: fileNamesOf(modelConfig).inputsFirst !== undefined,
     use_rslora: false,
     use_dora: false,
     modules_to_save: null,

@@ -18,6 +18,7 @@ import {
 } from "./adapter-config.ts";
 import type { ParameterSpec } from "./architecture.ts";
 import { type ResolveOptions, resolveModel } from "./hub.ts";
+import { outFirst } from "./inputs-first.ts";
 import { addScaledProduct, productNorm } from "./lora.loops.ts";
 import { isPickle, openSafetensors, PickleRefusedError, type TensorSource } from "./safetensors.ts";
 
@@ -81,16 +82,18 @@ export async function tokenizerFolderOf(folder: string): Promise<string> {
 }
 
 /**
- * Reads the adapters of a folder for a model with these parameters, whose values `base` reads. Throws `AdapterError` for
+ * Reads the adapters of a folder for a model with these parameters, whose values `base` reads; `inputsFirst` as in its
+ * architecture. Throws `AdapterError` for
  * tensors that do not fit and for adapters that change nothing, and what `openSafetensors` throws.
  */
 export async function openAdapter(
   folder: string,
   base: Pick<TensorSource, "readFloat32">,
   parameters: readonly SpelledParameter[],
+  inputsFirst?: RegExp,
 ): Promise<Adapter> {
   const config = await readAdapterConfig(folder);
-  await using source = await openTensors(folder);
+  await using source = outFirst(await openTensors(folder), inputsFirst);
   const changes = await readChanges(folder, source, config, parameters);
   let squares = 0;
   for (const change of changes.values()) squares += (await change.norm(base)) ** 2;

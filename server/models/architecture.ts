@@ -57,6 +57,8 @@ export interface Architecture<C extends BaseConfig> {
   readonly ignorable: RegExp;
   /** Prefixes of every parameter name but the head's in files, ours first; files of the body alone have none. */
   readonly bodyPrefixes: readonly [string, ...string[]];
+  /** Names of matrices that files store as [inputs, out]; those of parameters are [out, inputs]. */
+  readonly inputsFirst?: RegExp | undefined;
   /** Names under which files store an untied head, ours first. */
   readonly headNames: readonly [string, ...string[]];
   forward(config: C, context: ForwardContext): ForwardResult;

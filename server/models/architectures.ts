@@ -3,17 +3,21 @@ import type { Architecture } from "./architecture.ts";
 import { gemma, gemma2, gemma3 } from "./gemma.ts";
 import { gptNeo } from "./gpt-neo.ts";
 import { gptNeoX } from "./gpt-neox.ts";
+import { gpt2 } from "./gpt2.ts";
 import { llama, mistral } from "./llama.ts";
+import { olmo2 } from "./olmo2.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
 
 const table = {
   gpt_neox: gptNeoX,
   gpt_neo: gptNeo,
+  gpt2,
   gemma,
   gemma2,
   gemma3_text: gemma3,
   llama,
   mistral,
+  olmo2,
   qwen2,
   qwen3,
 };

@@ -9,10 +9,11 @@ import type { ParameterSpec } from "./architecture.ts";
 import type { ModelConfig } from "./architectures.ts";
 import { parseConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
-import { initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
+import { fileNamesOf, initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
 import { CHAT_TEMPLATE_FOLDER, isTokenizerFile } from "./model-files.ts";
 import { openParameters } from "./parameters.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { transposed } from "./transpose.loops.ts";
 
 /** A model on a device, and what is needed to save it again. */
 export interface LoadedModel extends Model {
@@ -109,10 +110,17 @@ export async function saveModel(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const tensors: TensorToWrite[] = [];
+  const { inputsFirst } = fileNamesOf(model.config);
   for (const { name, shape } of parametersOf(model.config)) {
     const data = await readFloats(model.store, name);
     await model.adapters?.addTo(name, data);
-    tensors.push({ name, dtype, shape, data });
+    const [out = 0, inputs = 0] = shape;
+    const isTurned = inputsFirst?.test(name) === true;
+    tensors.push(
+      isTurned
+        ? { name, dtype, shape: [inputs, out], data: transposed(data, out, inputs) }
+        : { name, dtype, shape, data },
+    );
   }
   await writeSafetensors(join(folder, "model.safetensors"), [...tensors, ...extra]);
   if (model.folder !== undefined && model.folder !== folder)

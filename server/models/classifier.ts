@@ -17,6 +17,7 @@ import * as ops from "../engine/ops.ts";
 import { hiddenKeyBias, type ParameterSpec, stateWeights } from "./architecture.ts";
 import { type ClassifierParts, classifierParts } from "./classifiers/kinds.ts";
 import { ConfigError } from "./errors.ts";
+import { outFirst } from "./inputs-first.ts";
 import { plainPositions } from "./model.ts";
 import { openCheckpointTensors, type TensorSource } from "./safetensors.ts";
 
@@ -54,7 +55,7 @@ export class Classifier implements AsyncDisposable {
     const json = await readConfigJson(folder);
     const labels = labelsOf(json, folder);
     const parts = await classifierParts(json, folder, labels.length);
-    await using source = await openCheckpointTensors(folder);
+    await using source = outFirst(await openCheckpointTensors(folder), parts.inputsFirst);
     const names = namesOf(source, parts);
     const entries: StateEntry[] = [];
     for (const spec of parts.parameters)

@@ -131,7 +131,7 @@ export function requireRope(json: unknown, types: readonly string[] = ["default"
 }
 
 /** Keys that do not affect the forward pass, although their names contain one of the words below. */
-const inertKeys = /dropout|^summary_|^output_|^_?attn_implementation|_autoset$|^tokenizer_|^task_/;
+const inertKeys = /dropout|_pdrop$|^summary_|^output_|^_?attn_implementation|_autoset$|^tokenizer_|^task_/;
 const forwardWords =
   /rope|rotary|alibi|position|attention|attn|head|softcap|logit_|window|sliding|expert|moe|quant|scale|scaling|residual|multiplier|norm|bias|activation|act_fn|embed|layer|pruned|mlp|query|adapter/i;
 

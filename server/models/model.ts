@@ -132,11 +132,16 @@ export function parametersOf(config: ModelConfig): ModelParameter[] {
   return withArchitecture(config, (architecture, own) => architecture.parameters(own));
 }
 
-/** How files name tensors. */
+/** How files name and store tensors. */
 export function fileNamesOf(
   config: ModelConfig,
-): Pick<Architecture<never>, "ignorable" | "bodyPrefixes" | "headNames"> {
-  return withArchitecture(config, ({ ignorable, bodyPrefixes, headNames }) => ({ ignorable, bodyPrefixes, headNames }));
+): Pick<Architecture<never>, "ignorable" | "bodyPrefixes" | "headNames" | "inputsFirst"> {
+  return withArchitecture(config, ({ ignorable, bodyPrefixes, headNames, inputsFirst }) => ({
+    ignorable,
+    bodyPrefixes,
+    headNames,
+    inputsFirst,
+  }));
 }
 
 export function headNameOf(config: ModelConfig): string {

@@ -5,7 +5,8 @@ import type { ModelConfig } from "./architectures.ts";
 import { checkSpareHead, namesIn, spellings } from "./checkpoint-names.ts";
 import { readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
-import { parametersOf } from "./model.ts";
+import { outFirst } from "./inputs-first.ts";
+import { fileNamesOf, parametersOf } from "./model.ts";
 import { openCheckpointTensors, type TensorInfo, type TensorSource } from "./safetensors.ts";
 
 /** Weights of a model's folder by parameter name, and the config.json that determines the parameters. */
@@ -28,7 +29,11 @@ export async function openParameters(folder: string): Promise<CheckpointParamete
   try {
     const { config } = base;
     const spelled = parametersOf(config).map((spec) => ({ spec, spellings: spellings(spec.name, config) }));
-    return new AdaptedParameters(base, await openAdapter(folder, base, spelled), folder);
+    return new AdaptedParameters(
+      base,
+      await openAdapter(folder, base, spelled, fileNamesOf(config).inputsFirst),
+      folder,
+    );
   } catch (error) {
     await base.close();
     throw error;
@@ -37,7 +42,7 @@ export async function openParameters(folder: string): Promise<CheckpointParamete
 
 async function openModelParameters(folder: string): Promise<CheckpointParameters> {
   const { config, json } = await readConfig(folder);
-  const source = await openCheckpointTensors(folder);
+  const source = outFirst(await openCheckpointTensors(folder), fileNamesOf(config).inputsFirst);
   try {
     checkLayers(source, config);
     const names = namesIn(source, parametersOf(config), config);

@@ -12,6 +12,7 @@ import { parseJson } from "../common/json.ts";
 import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
+import { transposed } from "../models/transpose.loops.ts";
 import { activationRule, architectures, ruleOfArchitecture } from "./activations.ts";
 import { SaeFormatError } from "./errors.ts";
 import type { Sae } from "./sae.ts";
@@ -182,13 +183,6 @@ function checkTensors({ path, tensors }: TensorSource, expected: Readonly<Record
   const unknown = [...tensors.keys()].find((name) => !Object.hasOwn(expected, name));
   if (unknown !== undefined)
     throw new SaeFormatError(`${path}: tensor '${unknown}' belongs to no part of this kind of autoencoder`);
-}
-
-/** [rows, columns] -> [columns, rows]. */
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length);
-  for (const [at, value] of values.entries()) result[(at % columns) * rows + Math.floor(at / columns)] = value;
-  return result;
 }
 
 function equal(a: Float32Array, b: Float32Array): boolean {

@@ -43,7 +43,16 @@ const stretched = {
 };
 
 /** Models that compute rotations of type llama3 and linear. */
-const stretchable: readonly OracleModel[] = ["gemma", "gemma2", "gemma3", "llama", "mistral", "qwen2", "qwen3"];
+const stretchable: readonly OracleModel[] = [
+  "gemma",
+  "gemma2",
+  "gemma3",
+  "llama",
+  "mistral",
+  "olmo2",
+  "qwen2",
+  "qwen3",
+];
 
 let device: Device;
 let scratch: string;
@@ -150,6 +159,10 @@ describe("config.json as transformers reads it", () => {
     ["qwen2", { use_sliding_window: false }, /layer_types has a sliding_attention, but there is no window/],
     ["qwen2", { attention_bias: true }, /"attention_bias" is not known here/],
     ["qwen3", { num_experts: 8 }, /"num_experts" is not known here/],
+    ["olmo2", { sliding_window: 4 }, /"sliding_window" is not known here/],
+    ["gpt2", { n_embd: 23 }, /a width of 23 cannot be split over 4 heads/],
+    ["gpt2", { num_hidden_layers: 2 }, /num_hidden_layers is 2, but n_layer makes it 3/],
+    ["gpt2", { add_cross_attention: true }, /add_cross_attention/],
     ["gpt-neo", { attention_layers: ["global", "global", "global", "local"] }, /attention_layers and attention_types/],
     ["gpt-neo", { num_hidden_layers: 2 }, /num_hidden_layers is 2, but num_layers makes it 4/],
   ])("%s refuses %j, which would change its forward pass", async (model, changes, says) => {
@@ -193,6 +206,7 @@ describe("tensors under other names", () => {
     ["gpt-neox", "lm_head for embed_out", (name) => name.replace("embed_out", "lm_head")],
     ["gpt-neox", "no prefix", (name) => name.replace("gpt_neox.", "")],
     ["gpt-neo", "no prefix", (name) => name.replace("transformer.", "")],
+    ["gpt2", "no prefix", (name) => name.replace("transformer.", "")],
     ["gemma3", "no prefix", (name) => name.replace("model.", "")],
     ["gemma", "no prefix", (name) => name.replace("model.", "")],
     ["llama", "no prefix", (name) => name.replace("model.", "")],

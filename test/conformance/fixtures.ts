@@ -10,11 +10,13 @@ export const ORACLE_MODELS = [
   "gpt-neox",
   "gpt-neox-sequential",
   "gpt-neo",
+  "gpt2",
   "gemma",
   "gemma2",
   "gemma3",
   "llama",
   "mistral",
+  "olmo2",
   "qwen2",
   "qwen3",
 ] as const;

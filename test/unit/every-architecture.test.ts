@@ -1,13 +1,19 @@
 /** What tuning, sampling and ablation take from a model, on a small checkpoint of every architecture. Letters: D width, F features. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Attributor } from "../../server/ablate/attribution.ts";
 import { AblationEdit } from "../../server/ablate/edit.ts";
 import { Random } from "../../server/common/random.ts";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { Device } from "../../server/engine/device.ts";
+import { sizeOf } from "../../server/engine/graph.ts";
+import { saveAdapters } from "../../server/models/adapter-save.ts";
 import { type LoadedModel, loadModel } from "../../server/models/checkpoint.ts";
 import { defaultSampling, Generator } from "../../server/models/generate.ts";
-import { forward, logitsOf, plainPositions } from "../../server/models/model.ts";
+import { addLora, linearTargets } from "../../server/models/lora.ts";
+import { forward, logitsOf, plainPositions, storesOf } from "../../server/models/model.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
 import { layOut } from "../../server/tuning/completion-batch.ts";
@@ -24,18 +30,27 @@ const episodes = [
 describe.each(ORACLE_MODELS)("%s", (name) => {
   let device: Device;
   let model: LoadedModel;
+  let scratch: string;
   beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), "lfp-architecture-"));
     device = await createCpuDevice({ threads: 1 });
     model = await loadModel(device, modelFolder(name));
   });
-  afterAll(() => device.close());
+  afterAll(async () => {
+    await device.close();
+    await rm(scratch, { recursive: true });
+  });
 
   /** Probabilities of what follows each token of one text. */
-  async function probabilities(ids: Int32Array, edit?: AblationEdit): Promise<readonly number[][]> {
+  async function probabilities(
+    ids: Int32Array,
+    edit?: AblationEdit,
+    subject: LoadedModel = model,
+  ): Promise<readonly number[][]> {
     const options = edit === undefined ? {} : { editMlpOutput: edit.mlpOutput };
     const program = await device.compile({
-      stores: [model.store, ...(edit?.frozenStores ?? []), ...(edit?.liveStores ?? [])],
-      outputs: { logits: logitsOf(model, forward(model, { shape: [1, ids.length], ...options }).hidden) },
+      stores: [...storesOf(subject), ...(edit?.frozenStores ?? []), ...(edit?.liveStores ?? [])],
+      outputs: { logits: logitsOf(subject, forward(subject, { shape: [1, ids.length], ...options }).hidden) },
     });
     const { logits = [] } = await program.run({ ids, positions: plainPositions([1, ids.length]) });
     await program.dispose();
@@ -127,5 +142,25 @@ describe.each(ORACLE_MODELS)("%s", (name) => {
       expectClose(`feature ${feature}`, [score], [slope], { absolute: 1e-3, relative: 1e-2 });
     }
     await edit.dispose();
+  });
+
+  it("reads adapters that it saved as its own with them merged, and says how its files hold matrices", async () => {
+    const targets = linearTargets(model, "all-linear");
+    const adapted = await addLora(device, model, { rank: 2, alpha: 3, targets }, Random.fromSeed(2));
+    for (const { name, shape } of adapted.adapters.parameters)
+      await adapted.adapters.store.write(
+        name,
+        Float32Array.from({ length: sizeOf(shape) }, (_, at) => Math.sin(at) / 9),
+      );
+    await saveAdapters(model, adapted.adapters, scratch);
+    const config: unknown = JSON.parse(await readFile(join(scratch, "adapter_config.json"), "utf8"));
+    expect(config).toMatchObject({ fan_in_fan_out: name === "gpt2" });
+    const merged = await loadModel(device, scratch);
+    expect(merged.merged).toMatchObject({ weights: targets.length });
+    const ids = Int32Array.of(5, 9, 17, 40);
+    const [own, theirs] = [await probabilities(ids, undefined, adapted), await probabilities(ids, undefined, merged)];
+    expectClose("probabilities", own.flat(), theirs.flat(), { absolute: 1e-5, relative: 0 });
+    const plain = await probabilities(ids);
+    expect(Math.max(...own.flat().map((p, at) => Math.abs(p - (plain.flat()[at] ?? 0))))).toBeGreaterThan(1e-3);
   });
 });

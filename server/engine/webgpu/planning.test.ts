@@ -164,21 +164,30 @@ it("makes no tensor of logits in PPO's step either, nor of their gradient", () =
   expect([...whole.kernels, ...parts.kernels]).not.toContain("gatherLogProbsGrad");
 });
 
-it.each(["gpt-neox", "gpt-neo", "gemma", "gemma2", "gemma3", "llama", "mistral", "qwen2", "qwen3"] as const)(
-  "compiles all of %s without a driver: training and sampling",
-  async (name) => {
-    const device = await createGpuDevice({ compileOnly: true });
-    const model = await loadModel(device, modelFolder(name));
-    const optimizer = await createOptimizer(device, model.parameters);
-    const loss = nextTokenLoss(model, [2, 7]);
-    const stores = [model.store, optimizer.store];
-    const program = await device.compile({ stores, outputs: { loss }, updates: [optimizer.update(loss)] });
-    const generator = await Generator.create(device, model, { batch: 2, promptTokens: 3, maxNewTokens: 2 });
-    await generator.dispose();
-    await program.dispose();
-    await device.close();
-  },
-);
+it.each([
+  "gpt-neox",
+  "gpt-neo",
+  "gpt2",
+  "gemma",
+  "gemma2",
+  "gemma3",
+  "llama",
+  "mistral",
+  "olmo2",
+  "qwen2",
+  "qwen3",
+] as const)("compiles all of %s without a driver: training and sampling", async (name) => {
+  const device = await createGpuDevice({ compileOnly: true });
+  const model = await loadModel(device, modelFolder(name));
+  const optimizer = await createOptimizer(device, model.parameters);
+  const loss = nextTokenLoss(model, [2, 7]);
+  const stores = [model.store, optimizer.store];
+  const program = await device.compile({ stores, outputs: { loss }, updates: [optimizer.update(loss)] });
+  const generator = await Generator.create(device, model, { batch: 2, promptTokens: 3, maxNewTokens: 2 });
+  await generator.dispose();
+  await program.dispose();
+  await device.close();
+});
 
 it("compiles products that are no small ones, with what comes after them, without a driver", async () => {
   const device = await createGpuDevice({ compileOnly: true });

@@ -33,6 +33,8 @@ export interface ClassifierParts {
   spellings(name: string): readonly string[];
   /** Tensors of real files that no classifier uses. */
   readonly ignorable: RegExp;
+  /** As in an architecture. */
+  readonly inputsFirst?: RegExp | undefined;
   /** Maximum number of tokens. */
   readonly contextLength: number;
   /** The token whose hidden state is classified. */
@@ -106,12 +108,13 @@ async function decoderParts(
   const config = parseConfig(json, `${folder}/config.json`);
   const tokenizer = await loadTokenizer(folder);
   assertMatchesVocabulary(tokenizer, config.vocabSize);
-  const { ignorable } = fileNamesOf(config);
+  const { ignorable, inputsFirst } = fileNamesOf(config);
   const score = { name: scoreName, shape: [labels, config.width], role: "linear" } as const;
   return {
     parameters: [...parametersOf(config).filter(({ part }) => part !== "head"), score],
     spellings: (name) => spellings(name, config),
     ignorable,
+    inputsFirst,
     contextLength: config.contextLength,
     pooling: "last",
     // As transformers' tokenizers do by default.
