@@ -7,6 +7,8 @@ import { packageVersion, starterFolder } from "../common/package-root.ts";
 import { stateFolder } from "../common/state-folder.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { readTuning } from "../common/tuning-file.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
+import { type RuntimeChoice, RuntimeVariableError, wishedRuntime } from "../engine/cpu/runtime.ts";
 import type { Device } from "../engine/device.ts";
 import { DeviceError } from "../engine/errors.ts";
 import * as ops from "../engine/ops.ts";
@@ -17,7 +19,6 @@ import { hubSettings } from "../models/hub/settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { realSurroundings, whyNoAdapter } from "./missing-gpu.ts";
 import { oldestNode } from "./node-version.ts";
-import { withDevice } from "./with-device.ts";
 
 export const doctor = defineCommand({
   usage: "[--json]",
@@ -43,7 +44,7 @@ type Report = Awaited<ReturnType<typeof examine>>;
 type Surrounding = Pick<Given<Record<never, never>>, "env" | "signal">;
 
 async function examine({ env, signal }: Surrounding) {
-  const cpu = await checkCpuDevice({ env, signal });
+  const cpu = await checkCpuDevice(env, signal);
   const starter = await checkStarter();
   const gpu = await checkGpuDevice(env, signal);
   const huggingFace = await checkCache(env);
@@ -81,25 +82,37 @@ interface Checked<T> {
 interface CpuResult {
   readonly ok: boolean;
   readonly description: string;
+  /** How it reaches ONNX Runtime. */
+  readonly runtime?: RuntimeChoice;
   readonly selfCheckMs?: number;
   readonly error?: string;
 }
 
-async function checkCpuDevice({ env, signal }: Surrounding): Promise<Checked<CpuResult>> {
+async function checkCpuDevice(
+  env: Given<Record<never, never>>["env"],
+  signal: AbortSignal,
+): Promise<Checked<CpuResult>> {
+  signal.throwIfAborted();
   const start = performance.now();
   try {
-    return await withDevice({ device: "cpu", signal, env }, async (device) => {
+    const device = await createCpuDevice({ runtime: wishedRuntime(env) });
+    try {
       await selfCheck(device);
       const selfCheckMs = Math.round(performance.now() - start);
-      return { result: { ok: true, description: device.description, selfCheckMs }, problems: [] };
-    });
+      const runtime = await device.runtimeChoice();
+      return { result: { ok: true, description: device.description, runtime, selfCheckMs }, problems: [] };
+    } finally {
+      await device.close();
+    }
   } catch (error) {
     signal.throwIfAborted();
     const problem = {
       what: `the CPU device does not work: ${messageOf(error)}`,
       remedy:
-        "Run `npm ci` again in the project's folder. ONNX Runtime, which computes, has binaries for Linux (glibc) and Windows on " +
-        "x64 and arm64, and for macOS on arm64; other systems (Alpine, Intel Macs) are not supported",
+        error instanceof RuntimeVariableError
+          ? "Correct the environment variable, or unset it"
+          : "Run `npm ci` again in the project's folder. ONNX Runtime, which computes, has binaries for Linux (glibc) and Windows on " +
+            "x64 and arm64, and for macOS on arm64; other systems (Alpine, Intel Macs) are not supported",
     };
     return { result: { ok: false, description: "CPU", error: messageOf(error) }, problems: [problem] };
   }
@@ -192,6 +205,16 @@ async function gpuTraits(env: Given<Record<never, never>>["env"]) {
   return { description, driver, ...memory, software, f16, subgroupMatrices: shapes };
 }
 
+function cpuText({ ok, description, runtime, selfCheckMs }: CpuResult): string {
+  if (!ok || runtime === undefined) return "does not work";
+  return `works: ${description} ${runtimeText(runtime)} (self-check ${selfCheckMs} ms)`;
+}
+
+function runtimeText({ kind, reason }: RuntimeChoice): string {
+  if (kind === "c-api") return "by its C API";
+  return `by onnxruntime-node, which copies results once more (why not by its C API: ${reason ?? "unknown"})`;
+}
+
 function gpuText(gpu: GpuResult): string {
   if (!gpu.ok) return `none: ${gpu.reason}`;
   const { description, driver, software, f16, subgroupMatrices = [], selfCheckMs } = gpu;
@@ -260,7 +283,7 @@ function asText({ versions, processor, memory, disk, devices, huggingFace, start
     ["processor", `${processor.model}, ${processor.cores ?? "unknown"} cores, ${processor.threads} threads`],
     ["memory", `${gigabytes(memory.freeMB)} free of ${gigabytes(memory.totalMB)}`],
     ["disk", `${gigabytes(disk.freeMB)} free in ${disk.folder}`],
-    ["CPU device", cpu.ok ? `works: ${cpu.description} (self-check ${cpu.selfCheckMs} ms)` : "does not work"],
+    ["CPU device", cpuText(cpu)],
     ["GPU device", gpuText(gpu)],
     ["hub cache", `${cache} (${huggingFace.models.length} models${huggingFace.offline ? "; offline by setting" : ""})`],
     ["starter", starter.ok ? starter.folder : "not whole"],

@@ -4,6 +4,7 @@ import { gpuMemory, realMemorySources } from "../common/gpu-memory.ts";
 import { stateFolder } from "../common/state-folder.ts";
 import { readTuning } from "../common/tuning-file.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
+import { wishedRuntime } from "../engine/cpu/runtime.ts";
 import type { Device } from "../engine/device.ts";
 import { NoAdapterError } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
@@ -42,7 +43,8 @@ let noGpuHere: NoAdapterError | undefined;
 /** Opens the requested device. Throws `NoAdapterError` when a GPU was requested and none exists. */
 export async function openDevice(wish: DeviceWish): Promise<Device> {
   const { device, threads = 0, env = process.env, note } = wish;
-  const openCpu = (): Promise<Device> => createCpuDevice(threads === 0 ? {} : { threads });
+  const openCpu = (): Promise<Device> =>
+    createCpuDevice({ ...(threads === 0 ? {} : { threads }), runtime: wishedRuntime(env) });
   if (device === "cpu") return await openCpu();
   try {
     if (device === "auto" && noGpuHere !== undefined) throw noGpuHere;

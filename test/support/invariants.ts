@@ -52,6 +52,7 @@ export const rules: readonly Rule[] = [
     forbidden: ONNX_RUNTIME,
     types: true,
   }),
+  imports("only engine/cpu imports koffi", { from: /^(?!server\/engine\/cpu\/)/, forbidden: /^koffi$/, types: true }),
   imports("nothing under server imports vscode", { from: /^server\//, forbidden: /^vscode$/, types: true }),
   imports("extension and webviews import from server/protocol only", {
     from: /^(extension|webviews)\//,

@@ -120,11 +120,20 @@ describe("lfp doctor", () => {
       name: "doctor",
       ok: true,
       versions: { node: process.versions.node, onnxruntime: "1.30.0" },
-      devices: { cpu: { ok: true }, gpu: { ok: gpuIsHere } },
+      devices: { cpu: { ok: true, runtime: { kind: "c-api" } }, gpu: { ok: gpuIsHere } },
       huggingFace: { cacheFolder: join(scratch, "hf", "hub"), models: [] },
       starter: { ok: true, folder: join(root, "assets/starter") },
       problems: [],
     });
+  });
+
+  it("says how the CPU device reaches ONNX Runtime, and why not by its C API", async () => {
+    expect((await lfp(["doctor"])).stdout).toMatch(/^CPU device +works: .* by its C API /m);
+    const { stdout } = await lfp(["doctor"], { env: { LFP_ONNX_RUNTIME: "onnxruntime-node" } });
+    expect(stdout).toMatch(/by onnxruntime-node, .*\(why not by its C API: LFP_ONNX_RUNTIME asks for it\)/);
+    const wrong = await lfp(["doctor"], { env: { LFP_ONNX_RUNTIME: "fast" } });
+    expect(wrong.code).toBe(6);
+    expect(wrong.stdout).toContain("Correct the environment variable, or unset it");
   });
 
   it("says what is wrong and what to do, without failing for what is not the device", async () => {

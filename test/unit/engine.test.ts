@@ -3,6 +3,9 @@ import { describe, expect, it, vi } from "vitest";
 import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import { CpuExecutor } from "../../server/engine/cpu/executor.ts";
 import { planProgram } from "../../server/engine/cpu/planner.ts";
+import { runtimeKinds } from "../../server/engine/cpu/runtime.ts";
+import { openNodeRuntime } from "../../server/engine/cpu/runtime-node.ts";
+import { openRuntime } from "../../server/engine/cpu/runtimes.ts";
 import { dump } from "../../server/engine/dump.ts";
 import { InvalidGraphError } from "../../server/engine/errors.ts";
 import { gradients } from "../../server/engine/gradients.ts";
@@ -117,7 +120,7 @@ describe("building a graph", () => {
 describe("the CPU executor", () => {
   it("has ONNX Runtime write results into the executor's own memory, without a copy", async () => {
     const create = vi.spyOn(ort.InferenceSession, "create");
-    const executor = new CpuExecutor({ threads: 1 });
+    const executor = new CpuExecutor({ runtime: await openNodeRuntime(), threads: 1 });
     const store = executor.createState([{ name: "w", shape: [3, 2], values: Float32Array.of(1, 2, 3, 4, 5, 6) }]);
     const y = ops.matmul(ops.input("x", [2, 3]), ops.state("w", [3, 2]));
     const program = await executor.compile(planProgram({ outputs: { y } }), [store]);
@@ -147,22 +150,25 @@ describe("the CPU executor", () => {
     await executor.disposeProgram(program);
   });
 
-  it("gives back the memory of what is disposed of, and survives its memory's growth", async () => {
-    const executor = new CpuExecutor({ threads: 1 });
-    const before = executor.usedBytes;
-    const store = executor.createState([{ name: "w", shape: [2], values: Float32Array.of(3, 4) }]);
-    const program = await executor.compile(planProgram({ outputs: { y: ops.square(ops.state("w", [2])) } }), [store]);
-    expect((await executor.run(program, {}))["y"]).toEqual(Float32Array.of(9, 16));
-    const large = executor.createState([{ name: "large", shape: [16, 1024, 1024], values: undefined }]);
-    expect((await executor.run(program, {}))["y"]).toEqual(Float32Array.of(9, 16));
-    for (const id of [store, large]) executor.disposeState(id);
-    await executor.disposeProgram(program);
-    expect(executor.usedBytes).toBe(before);
-    await expect(executor.run(program, {})).rejects.toThrow("the program was disposed of");
-  });
+  it.each(runtimeKinds)(
+    "gives back the memory of what is disposed of, and survives its memory's growth, by %s",
+    async (kind) => {
+      const executor = new CpuExecutor({ runtime: (await openRuntime(kind)).runtime, threads: 1 });
+      const before = executor.usedBytes;
+      const store = executor.createState([{ name: "w", shape: [2], values: Float32Array.of(3, 4) }]);
+      const program = await executor.compile(planProgram({ outputs: { y: ops.square(ops.state("w", [2])) } }), [store]);
+      expect((await executor.run(program, {}))["y"]).toEqual(Float32Array.of(9, 16));
+      const large = executor.createState([{ name: "large", shape: [16, 1024, 1024], values: undefined }]);
+      expect((await executor.run(program, {}))["y"]).toEqual(Float32Array.of(9, 16));
+      for (const id of [store, large]) executor.disposeState(id);
+      await executor.disposeProgram(program);
+      expect(executor.usedBytes).toBe(before);
+      await expect(executor.run(program, {})).rejects.toThrow("the program was disposed of");
+    },
+  );
 
-  it("says when 4 GiB do not suffice", () => {
-    const executor = new CpuExecutor({ threads: 1 });
+  it("says when 4 GiB do not suffice", async () => {
+    const executor = new CpuExecutor({ runtime: (await openRuntime()).runtime, threads: 1 });
     const tooLarge = { name: "w", shape: [2 ** 15, 2 ** 15, 2], values: undefined };
     expect(() => executor.createState([tooLarge])).toThrow(
       /needs 8192 MiB more, but one device holds 4096 MiB at most/,

@@ -100,6 +100,7 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/lens/lens.ts": ["onnxruntime-node"] },
       "server/lens/lens.ts imports onnxruntime-node",
     ],
+    "only engine/cpu imports koffi": [{ "server/lens/lens.ts": ["type koffi"] }, "server/lens/lens.ts imports koffi"],
     "nothing under server imports vscode": [
       { "server/lsp/hover.ts": ["type vscode"] },
       "server/lsp/hover.ts imports vscode",

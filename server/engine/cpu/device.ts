@@ -7,18 +7,26 @@ import type { Values } from "../graph.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
 import { closeRequest, toError } from "./messages.ts";
 import { planProgram } from "./planner.ts";
+import { type RuntimeChoice, type RuntimeKind, type WorkerOptions, wishedRuntime } from "./runtime.ts";
 
 export interface CpuDeviceOptions {
   /** Threads of the matrix kernels; by default one per core. */
   readonly threads?: number;
+  /** How to reach ONNX Runtime; by default as `LFP_ONNX_RUNTIME` says, or by its C API where that can be reached. */
+  readonly runtime?: RuntimeKind | undefined;
 }
 
 /** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
-export async function createCpuDevice({ threads = availableParallelism() }: CpuDeviceOptions = {}): Promise<Device> {
+export async function createCpuDevice({
+  threads = availableParallelism(),
+  runtime = wishedRuntime(process.env),
+}: CpuDeviceOptions = {}): Promise<CpuDevice> {
   silenceRuntime();
   // From source worker.ts is beside this file; in the bundle it is cpu-worker.js.
   const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./cpu-worker.js";
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: { threads } });
+  const worker = new Worker(new URL(file, import.meta.url), {
+    workerData: { threads, runtime } satisfies WorkerOptions,
+  });
   const caller = new Caller(worker);
   return new CpuDevice(caller, threads);
 }
@@ -43,7 +51,7 @@ function silenceRuntime(): void {
 
 const telemetrySwitch = "ORT_DISABLE_TELEMETRY";
 
-class CpuDevice implements Device {
+export class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
   readonly #caller: Caller;
@@ -83,6 +91,11 @@ class CpuDevice implements Device {
         await caller.call("disposeProgram", { program: id });
       },
     };
+  }
+
+  /** How this device reaches ONNX Runtime, and why. */
+  runtimeChoice(): Promise<RuntimeChoice> {
+    return this.#caller.call("runtimeChoice", undefined);
   }
 
   async close(): Promise<void> {

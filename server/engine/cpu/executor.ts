@@ -1,4 +1,3 @@
-import * as ort from "onnxruntime-node";
 import { messageOf } from "../../common/errors.ts";
 import type { StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
@@ -8,15 +7,17 @@ import type { Buffer, Results } from "./buffers.ts";
 import { Heap } from "./heap.ts";
 import { runHostStep } from "./host-steps.ts";
 import type { CpuPlan, Feed, Operand } from "./plan.ts";
+import type { Bound, ModelSession, Runtime } from "./runtime.ts";
 import { applyUpdate } from "./updates.ts";
 
 export interface ExecutorOptions {
+  readonly runtime: Runtime;
   readonly threads: number;
 }
 
 interface LoadedProgram {
   readonly plan: CpuPlan;
-  readonly session: ort.InferenceSession | undefined;
+  readonly session: ModelSession | undefined;
   readonly stores: readonly number[];
   readonly buffers: readonly Buffer[];
   /** Rows that the last run wrote to a table that starts from zeros, by buffer. */
@@ -26,12 +27,14 @@ interface LoadedProgram {
 /** Runs plans on its own thread. `CpuDevice` creates it on a worker, because ONNX Runtime blocks while it runs. */
 export class CpuExecutor {
   readonly #heap = new Heap();
+  readonly #runtime: Runtime;
   readonly #threads: number;
   readonly #stores = new Map<number, Map<string, Buffer>>();
   readonly #programs = new Map<number, LoadedProgram>();
   #next = 0;
 
-  constructor({ threads }: ExecutorOptions) {
+  constructor({ runtime, threads }: ExecutorOptions) {
+    this.#runtime = runtime;
     this.#threads = threads;
   }
 
@@ -104,51 +107,37 @@ export class CpuExecutor {
     await program?.session?.release();
   }
 
+  /** Releases what ONNX Runtime holds for the programs; nothing can run any more. */
+  async close(): Promise<void> {
+    for (const id of [...this.#programs.keys()]) await this.disposeProgram(id);
+  }
+
   get usedBytes(): number {
     return this.#heap.usedBytes;
   }
 
-  async #createSession(
-    model: Uint8Array,
-    frozen: readonly Feed[],
-    stores: readonly number[],
-  ): Promise<ort.InferenceSession> {
-    const externalData = frozen.map(({ onnxName, operand }) => {
+  async #createSession(model: Uint8Array, frozen: readonly Feed[], stores: readonly number[]): Promise<ModelSession> {
+    const external = frozen.map(({ onnxName, operand }) => {
       const values = operand.from === "state" ? this.#view(this.#state(stores, operand.name)) : new Float32Array();
-      return { path: onnxName, data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+      return { name: onnxName, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
     });
     try {
-      return await ort.InferenceSession.create(model, {
-        executionProviders: ["cpu"],
-        intraOpNumThreads: this.#threads,
-        interOpNumThreads: 1,
-        executionMode: "sequential",
-        graphOptimizationLevel: "all",
-        logSeverityLevel: 3,
-        externalData,
-        // Spinning workers would take the cores from the loops that run between two models; denormals are slow.
-        extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
-      });
+      return await this.#runtime.createSession({ model, external, threads: this.#threads });
     } catch (cause) {
       throw new DeviceError(`ONNX Runtime refused a program: ${messageOf(cause)}`, { cause });
     }
   }
 
-  async #runModel({ plan, session, stores, buffers }: LoadedProgram, inputs: Readonly<Results>): Promise<void> {
+  async #runModel(program: LoadedProgram, inputs: Readonly<Results>): Promise<void> {
+    const { plan, session, buffers } = program;
     if (session === undefined) return;
-    const feeds: Record<string, ort.Tensor> = {};
-    for (const { onnxName, operand, spec } of plan.feeds) {
-      const values =
-        operand.from === "state"
-          ? this.#view(this.#state(stores, operand.name))
-          : inputs[operand.from === "input" ? operand.name : ""];
-      feeds[onnxName] = tensorOf(spec, values);
-    }
-    const fetches: Record<string, ort.Tensor> = {};
-    for (const { onnxName, index } of plan.fetches) {
+    const feeds = plan.feeds.map(
+      ({ onnxName, operand, spec }): Bound => ({ onnxName, spec, values: this.#values(program, operand, inputs) }),
+    );
+    const fetches = plan.fetches.map(({ onnxName, index }): Bound => {
       const buffer = bufferAt(buffers, index);
-      fetches[onnxName] = tensorOf(buffer.spec, this.#view(buffer));
-    }
+      return { onnxName, spec: buffer.spec, values: this.#view(buffer) };
+    });
     await session.run(feeds, fetches);
   }
 
@@ -195,12 +184,6 @@ export class CpuExecutor {
   #view({ block, spec }: Buffer): Values {
     return this.#heap.view(block, spec.dtype, sizeOf(spec.shape));
   }
-}
-
-const tensorTypes = { f32: "float32", i32: "int32" } as const;
-
-function tensorOf(spec: BufferSpec, values: Values | undefined): ort.Tensor {
-  return new ort.Tensor(tensorTypes[spec.dtype], values ?? new Float32Array(), spec.shape);
 }
 
 function bufferAt(buffers: readonly Buffer[], index: number): Buffer {

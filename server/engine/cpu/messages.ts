@@ -6,6 +6,7 @@ import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { Results } from "./buffers.ts";
 import type { CpuPlan } from "./plan.ts";
+import type { RuntimeChoice } from "./runtime.ts";
 
 /** Requests by kind, with their answers. */
 export interface Calls {
@@ -17,6 +18,7 @@ export interface Calls {
   compile: { ask: { plan: CpuPlan; stores: readonly number[] }; answer: number };
   run: { ask: { program: number; inputs: Readonly<Results> }; answer: Results };
   disposeProgram: { ask: { program: number }; answer: undefined };
+  runtimeChoice: { ask: undefined; answer: RuntimeChoice };
 }
 
 export type CallKind = keyof Calls;

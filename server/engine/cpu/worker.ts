@@ -2,8 +2,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { CpuExecutor } from "./executor.ts";
 import { type CallKind, type Calls, closeRequest, type Reply, type Request, toFailure } from "./messages.ts";
+import type { WorkerOptions } from "./runtime.ts";
+import { openRuntime } from "./runtimes.ts";
 
-const executor = new CpuExecutor({ threads: Number(workerData.threads) });
+// `createCpuDevice` starts this thread with these options.
+const { threads, runtime: wish }: WorkerOptions = workerData;
+const { runtime, choice } = await openRuntime(wish);
+const executor = new CpuExecutor({ runtime, threads });
 
 const handlers: {
   readonly [K in CallKind]: (ask: Calls[K]["ask"]) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
@@ -28,6 +33,7 @@ const handlers: {
     await executor.disposeProgram(program);
     return undefined;
   },
+  runtimeChoice: () => choice,
 };
 
 let last: Promise<void> = Promise.resolve();
@@ -37,7 +43,7 @@ let closing = false;
 parentPort?.on("message", (request: Request | typeof closeRequest) => {
   if (request === closeRequest) {
     closing = true;
-    last = last.then(() => process.exit());
+    last = last.then(() => executor.close()).finally(() => process.exit());
   } else last = last.then(() => (closing ? undefined : answer(request)));
 });
 

@@ -1,0 +1,37 @@
+import type * as Ort from "onnxruntime-node";
+import type { Bound, ModelSession, ModelSpec, Runtime } from "./runtime.ts";
+
+/** ONNX Runtime through onnxruntime-node, which writes outputs in place and then copies them into arrays of its own. */
+export async function openNodeRuntime(): Promise<Runtime> {
+  const ort = await import("onnxruntime-node");
+  return { createSession: (spec) => createSession(ort, spec) };
+}
+
+async function createSession(ort: typeof Ort, { model, external, threads }: ModelSpec): Promise<ModelSession> {
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: ["cpu"],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+    externalData: external.map(({ name, bytes }) => ({ path: name, data: bytes })),
+    // As `sessionEntries` of runtime-c-api.ts.
+    extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
+  });
+  const tensors = (bounds: readonly Bound[]): Record<string, Ort.Tensor> =>
+    Object.fromEntries(
+      bounds.map(({ onnxName, spec, values }) => [
+        onnxName,
+        new ort.Tensor(tensorTypes[spec.dtype], values, spec.shape),
+      ]),
+    );
+  return {
+    run: async (feeds, fetches) => {
+      await session.run(tensors(feeds), tensors(fetches));
+    },
+    release: () => session.release(),
+  };
+}
+
+const tensorTypes = { f32: "float32", i32: "int32" } as const;
