@@ -55,7 +55,8 @@ async function buildPrograms(outdir: string): Promise<void> {
     banner: {
       js: 'import { createRequire as createNodeRequire } from "node:module"; const require = createNodeRequire(import.meta.url);',
     },
-    external: externalPackages.flatMap((name) => [name, `${name}/*`]),
+    // koffi's own code is bundled, and loads its binary from one of these.
+    external: [...externalPackages.flatMap((name) => [name, `${name}/*`]), "@koromix/*"],
   });
 }
 

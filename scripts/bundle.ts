@@ -38,7 +38,9 @@ const testPackages = ["vitest", "fast-check"];
 
 /** What nothing in the archive loads: it is to be small enough for places that take 64 MiB. */
 function isUnused(path: string): boolean {
-  return /\.(map|d\.[cm]?ts)$|\/dist\/(types|webviews)$|\/openai\/src$|\/lightningcss(-[^/]+)?$/.test(path);
+  return /\.(map|d\.[cm]?ts)$|\/dist\/(types|webviews)$|\/openai\/src$|\/lightningcss(-[^/]+)?$|\/koffi\/(lib|vendor|doc)$|\/musl_x64$/.test(
+    path,
+  );
 }
 
 const launcher = `#!/bin/sh

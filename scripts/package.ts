@@ -2,15 +2,26 @@
  * `npm run package [-- --target linux-x64 ...]`: the extension as a VSIX for each platform, in dist-vsix/. It holds the bundles, the starter and its
  * run, and of the native packages only the platform's own binaries. Run it on Linux or macOS: Windows loses the executable bits.
  */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { createVSIX, listFiles, PackageManager } from "@vscode/vsce";
 import { z } from "zod";
 import { externalPackages } from "./build.ts";
-import { closure, isDeadWeight, isForTarget, type Target, targets, thisPlatform } from "./dependencies.ts";
+import {
+  closure,
+  isDeadWeight,
+  isForTarget,
+  koffiBinary,
+  type LockedPackage,
+  type Target,
+  targets,
+  thisPlatform,
+} from "./dependencies.ts";
 
 /** A VSIX may not be larger. */
 const MOST_BYTES = 50e6;
@@ -56,11 +67,34 @@ async function stageOwnFiles(folder: string): Promise<void> {
 /** The packages that the bundles load at run time, beside the bundles. */
 async function stageDependencies(folder: string, target: Target): Promise<void> {
   const isKept = (path: string): boolean => isForTarget(path, target) && !isDeadWeight(path);
-  for (const name of await closure(externalPackages))
-    await cp(join(root, "node_modules", name), join(folder, "dist/node_modules", name), {
+  const stage = (name: string, from: string): Promise<void> =>
+    cp(join(from, name), join(folder, "dist/node_modules", name), {
       recursive: true,
-      filter: (path) => isKept(path.slice(root.length).replaceAll("\\", "/")),
+      filter: (path) => isKept(path.slice(from.length).replaceAll("\\", "/")),
     });
+  const installed = join(root, "node_modules");
+  for (const name of await closure(externalPackages)) await stage(name, installed);
+  const { name, version, integrity } = await koffiBinary(target);
+  if (existsSync(join(installed, name))) return await stage(name, installed);
+  const fetched = await mkdtemp(join(tmpdir(), "lfp-package-"));
+  try {
+    await fetchPackage({ name, version, integrity }, fetched);
+    await stage(name, fetched);
+  } finally {
+    await rm(fetched, { recursive: true });
+  }
+}
+
+/** Downloads a package, which npm does not install on this platform, and unpacks it as folder/NAME. Throws if it is not the one of package-lock.json. */
+async function fetchPackage({ name, version, integrity }: LockedPackage, folder: string): Promise<void> {
+  const run = promisify(execFile);
+  const { stdout } = await run("npm", ["pack", `${name}@${version}`, "--json", "--pack-destination", folder]);
+  const [packed] = z.tuple([z.object({ filename: z.string(), integrity: z.string() })]).parse(JSON.parse(stdout));
+  if (packed.integrity !== integrity)
+    throw new Error(`npm gave ${name}@${version} as ${packed.integrity}; package-lock.json has ${integrity}`);
+  const at = join(folder, name);
+  await mkdir(at, { recursive: true });
+  await run("tar", ["-xzf", join(folder, packed.filename), "-C", at, "--strip-components", "1"]);
 }
 
 /** The manifest without what only development needs. */

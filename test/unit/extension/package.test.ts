@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { describe, expect, it } from "vitest";
-import { isDeadWeight, isForTarget, targets } from "../../../scripts/dependencies.ts";
+import { isDeadWeight, isForTarget, koffiBinary, targets, thisPlatform } from "../../../scripts/dependencies.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -50,6 +50,18 @@ describe("the extension's package", () => {
     expect(kept.filter((path) => path.endsWith("dawn.node"))).toHaveLength(1);
     expect(kept.filter((path) => /libonnxruntime|onnxruntime\.dll/.test(path))).toHaveLength(1);
   });
+
+  it.each(targets)(
+    "has for %s koffi's binary, which package-lock.json names, and not the one for musl",
+    async (target) => {
+      const here = await koffiBinary(thisPlatform());
+      const { name, version, integrity } = await koffiBinary(target);
+      expect([name, version]).toEqual([`@koromix/koffi-${target}`, here.version]);
+      expect(integrity).toMatch(/^sha512-/);
+      const kept = (await nativeFiles(here.name)).filter((path) => isForTarget(path, target) && !isDeadWeight(path));
+      expect(kept).toHaveLength(name === here.name ? 1 : 0);
+    },
+  );
 });
 
 async function nativeFiles(name: string): Promise<string[]> {
