@@ -5,12 +5,14 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { writeFileAtomically } from "../server/common/atomic-file.ts";
 import { experimentJsonSchema } from "../server/pipeline/experiment/json-schema.ts";
+import { sweepJsonSchema } from "../server/pipeline/sweep/json-schema.ts";
 import { WrittenAblation } from "../server/protocol/ablation.ts";
 import { withFieldTables } from "./experiment-fields.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 export const schemaFile = join(root, "schemas", "experiment.schema.json");
 export const ablationSchemaFile = join(root, "schemas", "lfp-ablation.schema.json");
+export const sweepSchemaFile = join(root, "schemas", "lfp-sweep.schema.json");
 export const docsFile = join(root, "docs", "experiment.md");
 
 /** The contents of the schema file. */
@@ -26,10 +28,16 @@ export function ablationSchemaText(): string {
   return `${JSON.stringify(withSchema, undefined, 2)}\n`;
 }
 
+/** The contents of the schema file of sweeps. */
+export function sweepSchemaText(): string {
+  return `${JSON.stringify(sweepJsonSchema(), undefined, 1)}\n`;
+}
+
 async function buildSchema(): Promise<void> {
   await mkdir(join(root, "schemas"), { recursive: true });
   await writeFileAtomically(schemaFile, schemaText());
   await writeFileAtomically(ablationSchemaFile, ablationSchemaText());
+  await writeFileAtomically(sweepSchemaFile, sweepSchemaText());
   await writeFileAtomically(docsFile, withFieldTables(await readFile(docsFile, "utf8")));
 }
 

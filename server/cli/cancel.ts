@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+import { cancelSweep } from "../pipeline/sweep/run-sweep.ts";
+import { isSweepFolder } from "../pipeline/sweep/sweep-folder.ts";
 import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
 import { describeState } from "../runs/state-words.ts";
@@ -7,10 +10,11 @@ import { existingRun } from "./status.ts";
 
 export const cancel = defineCommand({
   usage: "RUN [options]",
-  about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there.`,
+  about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there. RUN may be a sweep's folder: then the sweep and all its runs.`,
   options: { grace: option.number("seconds to wait before the process is ended by force", 30, { min: 0, max: 3600 }) },
   positionals: ["RUN"],
   run: async ({ options, positionals: [run = ""] }): Promise<CommandResult> => {
+    if (await isSweepFolder(resolve(run))) return await cancelAll(resolve(run), options.grace * 1000);
     const folder = await existingRun(run);
     const hasStopped = await cancelRun(folder, options.grace * 1000);
     const { state } = await runStatus(folder);
@@ -20,3 +24,9 @@ export const cancel = defineCommand({
     return { json: { folder, stopped: hasStopped, state }, text };
   },
 });
+
+async function cancelAll(folder: string, graceMs: number): Promise<CommandResult> {
+  const stopped = await cancelSweep(folder, graceMs);
+  const text = stopped.length === 0 ? "nothing works on its runs" : `stopped ${stopped.join(", ")}`;
+  return { json: { folder, stopped }, text: `${folder}: ${text}` };
+}

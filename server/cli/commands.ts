@@ -21,6 +21,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "runs an experiment from feedback to report, or goes on with it",
     load: async () => (await import("./run.ts")).run,
   },
+  sweep: {
+    summary: "runs an experiment with several seeds and settings",
+    load: async () => (await import("./sweep.ts")).sweep,
+  },
   status: {
     summary: "says how a run stands",
     load: async () => (await import("./status.ts")).status,

@@ -8,10 +8,13 @@ import {
   docsFile,
   schemaFile,
   schemaText,
+  sweepSchemaFile,
+  sweepSchemaText,
 } from "../../scripts/build-schema.ts";
 import { fieldRows, withFieldTables } from "../../scripts/experiment-fields.ts";
 import { presetNames } from "../../server/pipeline/experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "../../server/pipeline/experiment/resolve.ts";
+import { loadSweep } from "../../server/pipeline/sweep/expand.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -22,6 +25,10 @@ describe("what `npm run build:schema` makes", () => {
 
   it("is the schema file of ablation sets as it stands", async () => {
     expect(await readFile(ablationSchemaFile, "utf8")).toBe(ablationSchemaText());
+  });
+
+  it("is the schema file of sweeps as it stands", async () => {
+    expect(await readFile(sweepSchemaFile, "utf8")).toBe(sweepSchemaText());
   });
 
   it("is the tables of docs/experiment.md as they stand", async () => {
@@ -82,7 +89,7 @@ function valuesAt(value: unknown, path: string): unknown[] {
 
 describe("examples", async () => {
   const folder = join(root, "examples");
-  const names = await readdir(folder);
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".json"));
 
   it("are there", () => {
     expect(names.sort()).toEqual([
@@ -98,6 +105,16 @@ describe("examples", async () => {
     expect(experiment.name).toBe(name.replace(".json", ""));
     const { $schema } = JSON.parse(await readFile(join(folder, name), "utf8"));
     expect(join(folder, $schema)).toBe(schemaFile);
+  });
+
+  it("of sweeps make the runs that docs/sweep.md says, in the file that it shows", async () => {
+    const path = join(folder, "sweeps", "seeds-and-alpha.lfp-sweep.json");
+    expect((await loadSweep(path)).runs).toHaveLength(12);
+    const { $schema, ...shown } = JSON.parse(await readFile(path, "utf8"));
+    expect(join(folder, "sweeps", $schema)).toBe(sweepSchemaFile);
+    const [, example = ""] =
+      /```json\n([\s\S]*?)```/.exec(await readFile(join(root, "docs", "sweep.md"), "utf8")) ?? [];
+    expect(JSON.parse(example)).toEqual(shown);
   });
 
   it("say what they are there to show", async () => {

@@ -37,16 +37,20 @@ export class ExperimentError extends LfpError {
   readonly issues: readonly ExperimentIssue[];
 
   constructor(name: string, issues: readonly ExperimentIssue[]) {
-    const named = issues.slice(0, MOST_NAMED).map(({ path, message }) => {
-      const place = path === "" ? "the experiment" : visibleLine(path, 200);
-      return `\n  ${place}: ${visibleLine(message, 1000)}`;
-    });
-    const more = issues.length > MOST_NAMED ? "\n  and more that comes to light when these are mended" : "";
     super(
-      `${name} is no experiment that can be run:${named.join("")}${more}\nEvery field is described in docs/experiment.md.`,
+      `${name} is no experiment that can be run:${issueLines(issues, "the experiment")}\nEvery field is described in docs/experiment.md.`,
     );
     this.issues = issues;
   }
+}
+
+/** The first issues, each on a line of its own; `whole` stands for the place of an issue without a path. */
+export function issueLines(issues: readonly Pick<ExperimentIssue, "path" | "message">[], whole: string): string {
+  const named = issues
+    .slice(0, MOST_NAMED)
+    .map(({ path, message }) => `\n  ${path === "" ? whole : visibleLine(path, 200)}: ${visibleLine(message, 1000)}`);
+  const more = issues.length > MOST_NAMED ? "\n  and more that comes to light when these are mended" : "";
+  return `${named.join("")}${more}`;
 }
 
 type ZodIssue = z.core.$ZodIssue;

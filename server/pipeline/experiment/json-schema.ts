@@ -96,7 +96,8 @@ function partialMembers(properties: JsonObject, isWhole: boolean): JsonObject {
   );
 }
 
-function shapesOf(schema: Json): JsonObject[] {
+/** The shapes that a schema's value may have. */
+export function shapesOf(schema: Json): JsonObject[] {
   if (!isObject(schema)) return [];
   const { anyOf } = schema;
   return Array.isArray(anyOf) ? anyOf.flatMap(shapesOf) : [schema];

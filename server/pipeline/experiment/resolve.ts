@@ -38,10 +38,14 @@ export class ExperimentFileError extends LfpError {
  * `ExperimentError`.
  */
 export async function loadExperiment(path: string): Promise<Experiment> {
-  const text = await readTextFile(path, "experiment").catch((cause: unknown) => {
+  return parseExperiment(await experimentText(path), { name: path, folder: dirname(resolve(path)) });
+}
+
+/** The text of an experiment file. Throws `ExperimentFileError`. */
+export async function experimentText(path: string): Promise<string> {
+  return await readTextFile(path, "experiment").catch((cause: unknown) => {
     throw new ExperimentFileError(path, cause);
   });
-  return parseExperiment(text, { name: path, folder: dirname(resolve(path)) });
 }
 
 /**
@@ -60,7 +64,8 @@ export function parseExperiment(source: string | object, options: ParseOptions =
   return withAbsolutePaths(experiment, folder);
 }
 
-function objectOf(source: string | object, name: string): JsonObject {
+/** The object of a file's text or parsed contents, unchecked. Throws `ExperimentError` where it is none. */
+export function objectOf(source: string | object, name: string): JsonObject {
   const fail = (message: string): never => {
     throw new ExperimentError(name, [issueAt([], message)]);
   };

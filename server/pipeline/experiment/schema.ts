@@ -23,7 +23,7 @@ import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
 import { textsFields } from "./sources.ts";
 
 /** Valid names of a run's folder. */
-const runName = /^[a-z0-9][a-z0-9-]{0,63}$/;
+export const runName = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const dataSchema = z
   .strictObject({

@@ -3,12 +3,10 @@ import { appendFile, mkdir, rm } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { LfpError, messageOf } from "../../common/errors.ts";
-import { openRegular } from "../../common/text-file.ts";
-import { visibleLine } from "../../common/untrusted-text.ts";
 import { clearCancelRequest, requestCancel } from "../cancel.ts";
 import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
-import { unlessMissing } from "../files.ts";
 import type { SlurmJob } from "../job-record.ts";
+import { lastOutput } from "../last-output.ts";
 import { livenessOf, thisProcess } from "../process-identity.ts";
 import { readRecord, runPaths } from "../run-folder.ts";
 import { lockHolder } from "../run-lock.ts";
@@ -257,17 +255,6 @@ async function standingOfExit(folder: string, { code, word }: { code: number; wo
   if (code === 0) return { state: "gone" };
   const last = await lastOutput(folder);
   return { state: "gone", why: `its job ended with status ${code}${last === "" ? "" : `: ${last}`}` };
-}
-
-/** The last line of the job's output. */
-async function lastOutput(folder: string): Promise<string> {
-  await using handle = await unlessMissing(openRegular(runPaths(folder).output));
-  if (handle === undefined) return "";
-  const { size } = await handle.stat();
-  const bytes = Buffer.alloc(Math.min(size, 4096));
-  const { bytesRead } = await handle.read(bytes, 0, bytes.length, size - bytes.length);
-  const lines = bytes.toString("utf8", 0, bytesRead).split("\n");
-  return visibleLine(lines.findLast((line) => line.trim() !== "")?.trim() ?? "", 300);
 }
 
 function isWithin(folder: string, path: string): boolean {

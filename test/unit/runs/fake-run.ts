@@ -19,6 +19,7 @@ const options: {
   lingerMs?: number;
   shared?: string;
   everyNth?: number;
+  seed?: number;
 } = JSON.parse(json);
 const {
   killAt = Number.POSITIVE_INFINITY,
@@ -27,6 +28,7 @@ const {
   lingerMs = 0,
   shared,
   everyNth: every = 2,
+  seed = 7,
   ...planOptions
 } = options;
 
@@ -42,7 +44,7 @@ const job = process.env[JOB_VARIABLE];
 const { signal } = abortOnTermination();
 process.stdout.write("begins\n");
 const outcome = await runPipeline(fakePlan(planOptions), folder, {
-  seed: 7,
+  seed,
   deviceClass: "cpu",
   checkpointDue: everyNth(every),
   queued,
