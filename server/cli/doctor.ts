@@ -16,22 +16,33 @@ import { NoAdapterError, openAdapter } from "../engine/webgpu/adapter.ts";
 import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { readConfig } from "../models/config.ts";
 import { hubSettings } from "../models/hub/settings.ts";
+import { type PlaceKind, placeKinds } from "../runs/executor-settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { doctorSlurm } from "./doctor-slurm.ts";
 import { realSurroundings, whyNoAdapter } from "./missing-gpu.ts";
 import { oldestNode } from "./node-version.ts";
+import { option } from "./options.ts";
 
 export const doctor = defineCommand({
-  usage: "[--json]",
+  usage: "[options]",
   about:
     "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something " +
     "small with a known answer on the CPU and, where there is one, on the GPU, and says what is missing and how to get it. Changes nothing and asks no " +
-    "network. Fails only when the CPU device does not work.",
-  options: {},
-  run: async (given): Promise<CommandResult> => {
+    "network. Fails only when the CPU device does not work. With --on it looks at a cluster instead: its commands, your settings, and whether it would accept a job.",
+  options: {
+    on: option.choice("WHERE", "what to look at: this machine, or where `lfp run --on` runs", placeKinds, "local"),
+  },
+  run: (given): Promise<CommandResult> => doctors[given.options.on](given),
+});
+
+/** What is looked at for each kind of place where runs are executed. */
+const doctors: { readonly [K in PlaceKind]: (given: Surrounding) => Promise<CommandResult> } = {
+  local: async (given) => {
     const report = await examine(given);
     return { json: report, text: asText(report), status: report.devices.cpu.ok ? "ok" : "resource" };
   },
-});
+  slurm: ({ env }) => doctorSlurm(env),
+};
 
 /** A problem and its remedy. */
 interface Problem {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
+import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile, WholeFileError } from "../common/text-file.ts";
 import { errnoOf, unlessMissing } from "./files.ts";
 import { SlurmSettings } from "./slurm/settings.ts";
@@ -45,21 +46,29 @@ export function executorsFile(env: NodeJS.ProcessEnv = process.env): string {
 
 const FILE = "executors.json";
 
+/** An executor with its settings. Throws `ExecutorFileError`. */
+export async function readPlace(kind: PlaceKind, env: NodeJS.ProcessEnv = process.env): Promise<Place> {
+  return { executor: kind, settings: await readSettings(kind, env) };
+}
+
 /**
- * An executor with the settings of the user's file; those of a kind that the file does not mention, or without a file,
+ * The settings of an executor in the user's file; those of a kind that the file does not mention, or without a file,
  * have their defaults. Throws `ExecutorFileError`.
  */
-export async function readPlace(kind: PlaceKind, env: NodeJS.ProcessEnv = process.env): Promise<Place> {
+export async function readSettings<K extends PlaceKind>(
+  kind: K,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<SettingsOf<K>> {
   const path = executorsFile(env);
   const fail = (reason: string, cause: unknown): never => {
     throw new ExecutorFileError(`${path} cannot be used: ${reason}. docs/cluster.md lists its settings.`, { cause });
   };
   try {
     const text = await unlessMissing(readTextFile(path, "record"));
-    const stated = text === undefined ? {} : StatedPlaces.parse(parseJson(text));
-    return { executor: kind, settings: stated[kind] ?? placeSchemas[kind].parse({}) };
+    const stated: Stated = text === undefined ? {} : StatedPlaces.parse(parseJson(text));
+    return stated[kind] ?? typedSchemas[kind].parse({});
   } catch (error) {
-    if (error instanceof z.ZodError) return fail(z.prettifyError(error).replaceAll("\n", " "), error);
+    if (error instanceof z.ZodError) return fail(schemaProblems(error), error);
     if (error instanceof SyntaxError || error instanceof WholeFileError || errnoOf(error) !== undefined)
       return fail(error instanceof Error ? error.message : String(error), error);
     throw error;
@@ -67,6 +76,8 @@ export async function readPlace(kind: PlaceKind, env: NodeJS.ProcessEnv = proces
 }
 
 const StatedPlaces = z.strictObject({ $schema: z.string(), ...placeSchemas }).partial();
+const typedSchemas: { readonly [K in PlaceKind]: z.ZodType<SettingsOf<K>> } = placeSchemas;
+type Stated = { readonly [K in PlaceKind]?: SettingsOf<K> | undefined };
 
 function isPlaceKind(name: string): name is PlaceKind {
   return Object.hasOwn(placeSchemas, name);

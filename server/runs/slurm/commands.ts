@@ -96,7 +96,7 @@ export async function listQueue(cluster: string | undefined, timeoutMs?: number)
 export function queueRows(answer: string): QueueRow[] {
   return answer.split("\n").flatMap((line) => {
     const [, id, state, reason, name, folder] =
-      /^\s*([\d_+[\]%,-]+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)$/.exec(line) ?? [];
+      /^\s*([\d_+[\]%,-]+)\|([A-Z0-9_]+)\|([^|]*)\|([^|]*)\|(.*)$/.exec(line) ?? [];
     return id && state && name ? [{ id, state, reason: reason ?? "", name, folder: folder ?? "" }] : [];
   });
 }

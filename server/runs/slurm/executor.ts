@@ -168,16 +168,26 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   async #absent(folder: string, job: SlurmJob): Promise<JobStanding> {
     const exit = await scriptExit(folder, job.name);
     if (exit !== undefined) return standingOfExit(folder, exit);
-    if (job.id === undefined && (await isStopped(folder, job.name))) return { state: "gone", how: "stopped" };
-    if (job.id === undefined && (await livenessOf(job.submitter)) === "gone") {
-      // `sbatch` may still be on its way for the submitter that was killed: its job is not to begin.
-      await noteStop(folder, job.name);
-      return { state: "gone", why: "its submitter ended before Slurm had the job", how: "passing" };
+    if (job.id === undefined) {
+      if (await isStopped(folder, job.name)) return { state: "gone", how: "stopped" };
+      if ((await livenessOf(job.submitter)) === "gone") return this.#neverSubmitted(folder, job);
     }
-    if ((await absentForMs(folder, job.name)) < this.#times.absentMs)
-      return { state: "unknown", why: "Slurm does not list its job" };
-    const state = await accountedState(job, this.#times.commandMs).catch(() => undefined);
-    return standingInAccounts(state);
+    const { absentMs, commandMs } = this.#times;
+    const forMs = await absentForMs(folder, job.name);
+    if (forMs < absentMs) return { state: "unknown", why: "Slurm does not list its job" };
+    const state = await accountedState(job, commandMs).catch(() => undefined);
+    return standingInAccounts(state, forMs >= LOST_AFTER * absentMs);
+  }
+
+  /** The standing of a job whose submitter was killed before it knew the job's id, unless Slurm lists it by now. */
+  async #neverSubmitted(folder: string, job: SlurmJob): Promise<JobStanding> {
+    const view = await this.#queueOf(job.cluster).fresh();
+    if ("error" in view) return { state: "unknown", why: messageOf(view.error) };
+    const row = rowOf(view.rows, job);
+    if (row !== undefined) return standingOfRow(folder, job, row);
+    // `sbatch` may still be on its way: its job is not to begin.
+    await noteStop(folder, job.name);
+    return { state: "gone", why: "its submitter ended before Slurm had the job", how: "passing" };
   }
 
   async #scancel(job: SlurmJob, id: string, ...options: string[]): Promise<void> {
@@ -196,13 +206,14 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   }
 }
 
+/** How many times as long as others a job is waited for that Slurm's accounts have as alive. */
+const LOST_AFTER = 12;
+
 /** KillWait, 30 s by default, and time for a busy controller. */
 const KILL_WAIT_MS = 90_000;
 
 /** The options of `sbatch` for a run's job, and its script. */
 export function sbatchArguments(name: string, runFolder: string, settings: SlurmSettings): string[] {
-  const { partition, account, qos, time, gres, cpus, memory, saveSeconds, extraArgs } = settings;
-  const stated = { partition, account, qos, time, gres, "cpus-per-task": cpus, mem: memory };
   return [
     "--parsable",
     `--job-name=${name}`,
@@ -211,12 +222,25 @@ export function sbatchArguments(name: string, runFolder: string, settings: Slurm
     // sbatch replaces patterns such as %j.
     `--output=${runPaths(runFolder).output.replaceAll("%", "%%")}`,
     "--open-mode=append",
+    ...settingOptions(settings),
+    notePaths(runFolder, name).script,
+  ];
+}
+
+/** The options with which `sbatch` checks the settings and submits nothing. */
+export function testArguments(settings: SlurmSettings): string[] {
+  return ["--test-only", ...settingOptions(settings), "--wrap=true"];
+}
+
+function settingOptions({ extraArgs, saveSeconds, ...stated }: SlurmSettings): string[] {
+  const { partition, account, qos, time, gres, cpus, memory } = stated;
+  const values = { partition, account, qos, time, gres, "cpus-per-task": cpus, mem: memory };
+  return [
     "--requeue",
     `--signal=B:USR1@${saveSeconds}`,
     "--export=NONE",
-    ...Object.entries(stated).flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`])),
+    ...Object.entries(values).flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`])),
     ...extraArgs,
-    notePaths(runFolder, name).script,
   ];
 }
 

@@ -55,12 +55,15 @@ export function standingOf(state: string, reason: string): JobStanding {
 
 /**
  * What the last state in Slurm's accounts means for a job that `squeue` has not listed for long. One that is said to be
- * alive is not: accounts are late, or its end was never written.
+ * alive is unknown, unless `isLost`: after very long without it in `squeue` its end was never written.
  */
-export function standingInAccounts(state: string | undefined): JobStanding {
+export function standingInAccounts(state: string | undefined, isLost: boolean): JobStanding {
+  const lost = { state: "gone", why: "Slurm no longer knows its job", how: "passing" } as const;
+  if (state === undefined) return lost;
   if (state === "PREEMPTED") return { state: "gone", why: "its job was preempted", how: "passing" };
-  const standing = standingOf(state ?? "", "");
-  return standing.state === "gone" ? standing : { state: "gone", why: "Slurm no longer knows its job", how: "passing" };
+  const standing = standingOf(state, "");
+  if (standing.state === "gone") return standing;
+  return isLost ? lost : { state: "unknown", why: `Slurm's accounts have its job as ${state}, and its queue has not` };
 }
 
 /** Reasons that say more than that the cluster is busy. */

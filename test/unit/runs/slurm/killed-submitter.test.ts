@@ -1,0 +1,121 @@
+/** Submitters that are killed at any moment: the run is neither lost nor done twice. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { beforeEach, expect, test, vi } from "vitest";
+import { byCodeUnit } from "../../../../server/common/order.ts";
+import { Random } from "../../../../server/common/random.ts";
+import type { JobSpec } from "../../../../server/runs/executor.ts";
+import { placeSchemas } from "../../../../server/runs/executor-settings.ts";
+import { followEvents } from "../../../../server/runs/follow.ts";
+import { JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
+import { prepareRun } from "../../../../server/runs/run-folder.ts";
+import { LockedError } from "../../../../server/runs/run-lock.ts";
+import { runStatus } from "../../../../server/runs/run-status.ts";
+import { useFakeSlurm } from "../../../support/fake-slurm.ts";
+import { scratchFolder } from "../scratch.ts";
+
+vi.mock("../../../../server/runs/executors.ts", async () => {
+  const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
+  const { SlurmExecutor } = await import("../../../../server/runs/slurm/executor.ts");
+  const times = { pollMs: 100, hurryMs: 50, mostMs: 1000, absentMs: 2000, commandMs: 20_000 };
+  return { executors: { local: localExecutor, slurm: new SlurmExecutor(times) } };
+});
+
+const fake = useFakeSlurm();
+const program = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const place = { executor: "slurm", settings: placeSchemas.slurm.parse({}) } as const;
+
+/** Submits as Slurm does, taking its time before and after the job is there, and runs the job at once. */
+const SBATCH = `
+for argument; do case $argument in --job-name=*) name=\${argument#*=} ;; --output=*) output=\${argument#*=} ;; esac; script=$argument; done
+sleep 0.2
+until mkdir "$FAKE/job-$((++id))" 2>/dev/null; do :; done
+SLURM_JOB_ID=$id setsid bash "$script" </dev/null >>"$output" 2>&1 &
+echo $! > "$FAKE/job-$id/pid"; echo "$name" > "$FAKE/job-$id/name"
+sleep 0.2
+echo "$id"`;
+const SQUEUE = `
+for job in "$FAKE"/job-*; do
+  [ -e "$job/name" ] || continue
+  kill -0 "$(cat "$job/pid")" 2>/dev/null && state=RUNNING || state=COMPLETED
+  echo "\${job##*-}|$state|None|$(cat "$job/name")|/"
+done`;
+
+beforeEach(async () => {
+  await fake.answer("sbatch", SBATCH);
+  await fake.answer("squeue", SQUEUE);
+});
+
+async function newJob(): Promise<JobSpec> {
+  const runFolder = await prepareRun(await scratchFolder(), "demo", {});
+  return { runFolder, argv: [process.execPath, program("fake-run.ts"), runFolder, JSON.stringify({ steps: 3 })] };
+}
+
+function startSubmitter(job: JobSpec) {
+  const args = [program("submitter.ts"), JSON.stringify(job), JSON.stringify(place)];
+  return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** What a person does who finds the run not going on: starts it again. */
+async function submitAgain(job: JobSpec): Promise<void> {
+  await submitRun(job, place).catch((error: unknown) => {
+    if (!(error instanceof JobThereError || error instanceof LockedError)) throw error;
+  });
+}
+
+async function expectDoneOnce({ runFolder }: JobSpec): Promise<void> {
+  await expect
+    .poll(async () => (await runStatus(runFolder)).state, { timeout: 60_000, interval: 200 })
+    .toEqual({ kind: "done" });
+  const begun: string[] = [];
+  for await (const event of followEvents(runFolder))
+    if (event.kind === "stage-started" || event.kind === "stage-resumed") begun.push(event.stage);
+  expect(begun.toSorted(byCodeUnit)).toEqual(["base", "first", "report", "tuned"]);
+}
+
+test("a run whose submitter is killed at any of 20 moments is done once when it is started again", async () => {
+  const first = await newJob();
+  const startMs = performance.now();
+  const uncut = startSubmitter(first);
+  await once(uncut.stdout, "data");
+  const wholeMs = performance.now() - startMs;
+  uncut.kill("SIGKILL");
+  await expectDoneOnce(first);
+
+  const random = Random.fromSeed(17);
+  const found = { nothing: 0, job: 0 };
+  /** Half of them are killed at any time since their start, half at any time since they called `sbatch`. */
+  const trial = async (sinceCall: boolean): Promise<void> => {
+    const job = await newJob();
+    const submitter = startSubmitter(job);
+    const isCalled = async () => (await fake.calls("sbatch")).some((call) => call.includes(job.runFolder));
+    if (sinceCall) await expect.poll(isCalled, { timeout: 60_000, interval: 20 }).toBe(true);
+    await delay((sinceCall ? 500 : wholeMs) * random.uniform());
+    submitter.kill("SIGKILL");
+    await once(submitter, "exit");
+    const { work, state } = await runStatus(job.runFolder);
+    found[work === "gone" && state.kind !== "done" ? "nothing" : "job"] += 1;
+    await submitAgain(job);
+    await expectDoneOnce(job);
+  };
+  for (let i = 0; i < 5; i++) await Promise.all([trial(true), trial(false), trial(true), trial(false)]);
+  expect(found.nothing).toBeGreaterThan(0);
+  expect(found.job).toBeGreaterThan(0);
+});
+
+test("a job that Slurm takes after its submitter was killed and the run was started again ends as it begins", async () => {
+  const job = await newJob();
+  await fake.answer("sbatch", `touch "$FAKE/waits"; while [ -e "$FAKE/waits" ]; do sleep 0.05; done; ${SBATCH}`);
+  const submitter = startSubmitter(job);
+  await expect.poll(() => fake.calls("sbatch"), { timeout: 60_000 }).toHaveLength(1);
+  submitter.kill("SIGKILL");
+  await once(submitter, "exit");
+  const { job: intent } = await runStatus(job.runFolder);
+  await fake.answer("sbatch", `rm -f "$FAKE/waits"; sleep 0.5; ${SBATCH}`);
+  await submitAgain(job);
+  await expect.poll(() => fake.calls("sbatch"), { timeout: 60_000 }).toHaveLength(2);
+  await expectDoneOnce(job);
+  expect((await runStatus(job.runFolder)).job).not.toEqual(intent);
+});
