@@ -1,6 +1,6 @@
-/** Values of the answers of preference pairs, each read given its prompt. */
+/** Values of passages that are read in a longer text: answers of preference pairs, messages of conversations. */
 import type { TokenRange } from "../models/tokenizer.ts";
-import { UnreadAnswerError } from "./errors.ts";
+import { UnreadPassageError } from "./errors.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
 import type { AnswerPlace, Passage } from "./passages.ts";
@@ -10,24 +10,36 @@ import { type ModeValues, type PairMode, pairTokenValues } from "./values.ts";
 import { pairWordValues } from "./word-values.ts";
 import type { TokenPlaces, TokenSpan } from "./words.ts";
 
-/** The text that a model reads up to a passage's end, and where the passage begins in it. */
-export function contextOf({ text, answer }: Pick<Passage, "text" | "answer">): {
+/** What a model reads for a passage. */
+export interface ReadContext {
+  /** Up to the passage's end at least. */
   readonly text: string;
+  /** Where the passage begins in it. */
   readonly from: number;
-} {
-  if (answer === undefined) return { text, from: 0 };
-  const before = answer.texts.prompt + answer.texts[answer.side].slice(0, answer.at);
-  return { text: before + text, from: before.length };
+  /** Whether a chat template wrote it. */
+  readonly templated: boolean;
 }
 
-/** The reading of a passage's answer. Throws `UnreadAnswerError`, and what `PairReader.readPreference` throws. */
+/** Throws `UnreadPassageError`. */
+export function contextOf({ text, answer, conversation, unread }: ReadablePassage): ReadContext {
+  if (unread !== undefined) throw new UnreadPassageError(unread);
+  if (conversation !== undefined) return { text: conversation.text, from: conversation.at, templated: true };
+  if (answer === undefined) return { text, from: 0, templated: false };
+  const before = answer.texts.prompt + answer.texts[answer.side].slice(0, answer.at);
+  return { text: before + text, from: before.length, templated: answer.texts.form === "template" };
+}
+
+/** A passage as far as its reading depends on it. */
+export type ReadablePassage = Pick<Passage, "text" | "answer" | "conversation" | "unread">;
+
+/** The reading of a passage's answer. Throws `UnreadPassageError`, and what `PairReader.readPreference` throws. */
 export async function readAnswer(
   reader: PairReader,
   { texts, side }: AnswerPlace,
   options: ReadOptions = {},
 ): Promise<AnswerReading> {
   const reading = await reader.readPreference(texts, options);
-  if (reading.kind === "refused") throw new UnreadAnswerError(`the pair is not read: ${reading.why}`);
+  if (reading.kind === "refused") throw new UnreadPassageError(`the pair is not read: ${reading.why}`);
   return reading[side];
 }
 

@@ -2,7 +2,8 @@
  * The passages of a document, cut where they are asked for: a file of many records is not parsed whole before its
  * visible part is read.
  */
-import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
+import { conversationPassages } from "./conversation-record.ts";
 import { isRecordLanguage, type Passage, passagesOf, recordPassages } from "./passages.ts";
 import { type PreferenceLine, preferenceLine } from "./preference-record.ts";
 
@@ -31,7 +32,7 @@ export interface DocumentPassages extends Iterable<Passage> {
   readonly records: DocumentRecords | undefined;
 }
 
-/** `template` writes messages of preferences as the model reads them; undefined where the model has no template. */
+/** `template` writes messages as the model reads them; undefined where the model has no template. */
 export function documentPassages(
   text: string,
   languageId: string,
@@ -146,7 +147,10 @@ export class DocumentRecords implements DocumentPassages {
     const text = this.#text.slice(start, end);
     const preference = preferenceLine(text, start, this.#template);
     const place = { line, start, end: end - Number(text.endsWith("\r")) };
-    if (preference === undefined) return { ...place, preference, passages: recordPassages(text, start) };
+    if (preference === undefined) {
+      const passages = conversationPassages(text, start, this.#template) ?? recordPassages(text, start);
+      return { ...place, preference, passages };
+    }
     return { ...place, preference, passages: preference.kind === "pair" ? preference.passages : [] };
   }
 }

@@ -15,7 +15,7 @@ export class AblationError extends LfpError {
   readonly code = "input";
 }
 
-/** An answer of a preference pair cannot be read. */
-export class UnreadAnswerError extends LfpError {
+/** A passage cannot be read in its preference pair or its conversation. */
+export class UnreadPassageError extends LfpError {
   readonly code = "input";
 }

@@ -6,7 +6,8 @@ import { characterGroups } from "../models/tokenizer.ts";
 import { type AblationSet, type FeatureId, featureId, parseFeatureId } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
 import type { ScoredToken } from "../rewards/word-ratings.ts";
-import type { MessageWriter, PairTexts } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
+import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type ResolvedAblation, resolveAblation } from "./ablation.ts";
 import { columnsOf, type FeatureColumns, scaledProbe } from "./columns.ts";
 import { type ComparedCompletions, type CompletionRequest, compareCompletions } from "./completions.ts";
@@ -17,7 +18,7 @@ import { keyOf, LensHost } from "./host.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
 import { type PairReader, preferenceKey } from "./pair-lens.ts";
-import { PairPrograms, type PairSource } from "./pair-programs.ts";
+import { PairPrograms, type PairSource, type TextToRead } from "./pair-programs.ts";
 import { bytesOfPairReading, type PairReading } from "./pair-reading.ts";
 import { bytesOfPreference, type PreferenceReading } from "./preference-reading.ts";
 import { LensPrograms, type ProgramsOptions, type WindowEdit, type WindowRequest } from "./programs.ts";
@@ -34,7 +35,7 @@ import { SparseBuilder } from "./sparse.loops.ts";
 import type { DictionaryKind, LensEvidence, LensSubject } from "./subject.ts";
 import { trustIn } from "./trust.ts";
 import { type FoldModel, foldsAt, scoresByFold } from "./unseen.ts";
-import { filledWindows } from "./windows.ts";
+import { filledWindows, windowedText } from "./windows.ts";
 import { wordRewards } from "./word-rewards.ts";
 import type { TokenSpan } from "./words.ts";
 
@@ -85,14 +86,14 @@ export class Lens implements PairReader {
    */
   async read(
     text: string,
-    { model = "tuned", ablation, signal }: ReadOptions & { readonly model?: "tuned" | "base" } = {},
+    { model = "tuned", ablation, signal, templated = false }: ReadOptions & { readonly model?: "tuned" | "base" } = {},
   ): Promise<Reading> {
     const resolved = model === "base" ? undefined : await this.#resolve(ablation);
-    const key = keyOf(["read", model, resolved?.key ?? ""], text);
+    const key = keyOf(["read", model, String(templated), resolved?.key ?? ""], text);
     return await this.#host.cached(key, readings, signal, async (stop) => {
       const small = await this.#subject.dictionaries({ model: "tuned", size: "small" });
       const raw = await this.#readWindows(
-        text,
+        { text, templated },
         { model, read: small, columns: this.columns, name: "small", ablation: resolved },
         stop,
       );
@@ -104,23 +105,16 @@ export class Lens implements PairReader {
    * Features of any dictionary of the run: the tuned model's dictionaries read the tuned model, the base model's
    * read the base model.
    */
-  async readDictionary(
-    text: string,
-    kind: DictionaryKind,
-    { ablation, signal }: ReadOptions = {},
-  ): Promise<DictionaryReading> {
+  async readDictionary(text: string, kind: DictionaryKind, options: ReadOptions = {}): Promise<DictionaryReading> {
+    const { ablation, signal, templated = false } = options;
     const resolved = kind.model === "base" ? undefined : await this.#resolve(ablation);
-    if (kind.model === "tuned" && kind.size === "small")
-      return await this.read(text, {
-        ...(ablation === undefined ? {} : { ablation }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-    const key = keyOf(["dictionary", kind.model, kind.size, resolved?.key ?? ""], text);
+    if (kind.model === "tuned" && kind.size === "small") return await this.read(text, options);
+    const key = keyOf(["dictionary", kind.model, kind.size, String(templated), resolved?.key ?? ""], text);
     return await this.#host.cached(key, dictionaryReadings, signal, async (stop) => {
       const read = await this.#subject.dictionaries(kind);
       const columns = await this.columnsOf(kind);
       return await this.#readWindows(
-        text,
+        { text, templated },
         { model: kind.model, read, columns, name: `${kind.model} ${kind.size}`, ablation: resolved },
         stop,
       );
@@ -131,11 +125,12 @@ export class Lens implements PairReader {
    * Compares the predictions of the tuned and the base model. Throws `AblationError`, and `LensMissingError` if the
    * base model is missing.
    */
-  async readPair(text: string, { ablation, signal }: ReadOptions = {}): Promise<PairReading> {
+  async readPair(text: string, { ablation, signal, templated = false }: ReadOptions = {}): Promise<PairReading> {
     const resolved = await this.#resolve(ablation);
-    return await this.#host.cached(keyOf(["pair", resolved?.key ?? ""], text), pairReadings, signal, async (stop) => {
+    const key = keyOf(["pair", String(templated), resolved?.key ?? ""], text);
+    return await this.#host.cached(key, pairReadings, signal, async (stop) => {
       const edit = await this.#editOf(resolved);
-      return await this.#host.programs.pair.read(await this.#pairSource(), text, edit, stop);
+      return await this.#host.programs.pair.read(await this.#pairSource(), { text, templated }, edit, stop);
     });
   }
 
@@ -311,12 +306,11 @@ export class Lens implements PairReader {
   }
 
   /** Reads tokens and their features, window by window; checks the signal before each. */
-  async #readWindows(text: string, plan: ReadPlan, signal: AbortSignal): Promise<DictionaryReading> {
-    const { tokenizer, prefixIds } = this.#subject;
+  async #readWindows({ text, templated }: TextToRead, plan: ReadPlan, signal: AbortSignal): Promise<DictionaryReading> {
     const { features } = this.#host.programs;
     const model = plan.model === "base" ? await this.#subject.base() : this.#subject.tuned;
     const edit = await this.#editOf(plan.ablation);
-    const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
+    const { ids, ranges, prefixIds } = windowedText(this.#subject, text, templated);
     const edits = edit === undefined ? "" : `edit${edit.dictionaries.small.size}/${edit.dictionaries.big.size}`;
     const name = `${plan.model} ${plan.name} ${edits}`;
     const rows = new SparseBuilder();

@@ -5,6 +5,8 @@ export interface ReadOptions {
   readonly ablation?: AblationSet | null;
   /** When aborted, the read rejects at once with the signal's reason; the device is free after the current window. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether a chat template wrote the text: it has its special tokens and its begin of text already. */
+  readonly templated?: boolean;
 }
 
 export interface LensOptions<Info> {

@@ -1,7 +1,8 @@
 /** Reads texts through two models of one tokenizer: how tuning changed the predictions. Needs no run. */
 import type { Device } from "../engine/device.ts";
 import type { PairInfo } from "../protocol/lens-state.ts";
-import type { MessageWriter, PairTexts } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
+import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type Hosted, keyOf, LensHost } from "./host.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
 import { PairPrograms, type PairSource } from "./pair-programs.ts";
@@ -45,9 +46,9 @@ export class PairLens implements PairReader {
     return this.#host.subject.info;
   }
 
-  readPair(text: string, { signal }: Pick<ReadOptions, "signal"> = {}): Promise<PairReading> {
-    return this.#host.cached(keyOf([], text), pairReadings, signal, (stop) =>
-      this.#host.programs.read(this.#host.subject, text, undefined, stop),
+  readPair(text: string, { signal, templated = false }: Omit<ReadOptions, "ablation"> = {}): Promise<PairReading> {
+    return this.#host.cached(keyOf(["pair", String(templated)], text), pairReadings, signal, (stop) =>
+      this.#host.programs.read(this.#host.subject, { text, templated }, undefined, stop),
     );
   }
 

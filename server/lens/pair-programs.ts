@@ -20,7 +20,7 @@ import { type AnswerReading, answerReadingOf, type PreferenceReading } from "./p
 import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
 import type { LensDictionary } from "./subject.ts";
-import { filledWindows } from "./windows.ts";
+import { filledWindows, windowedText } from "./windows.ts";
 
 /** Two models and their tokenizer. */
 export interface PairSource {
@@ -30,6 +30,12 @@ export interface PairSource {
   readonly prefixIds: readonly number[];
   /** First id of the tokens that only one of the two tokenizers has. */
   readonly sharedTokens: number;
+}
+
+/** A text, and whether a chat template wrote it. */
+export interface TextToRead {
+  readonly text: string;
+  readonly templated: boolean;
 }
 
 /** Programs that read one window of a pair, one for each length bucket. */
@@ -47,12 +53,12 @@ export class PairPrograms {
   /** Reads a passage window by window; checks the signal before each. `edit` acts on the tuned model. */
   async read(
     source: PairSource,
-    text: string,
+    { text, templated }: TextToRead,
     edit: WindowEdit | undefined,
     signal: AbortSignal,
   ): Promise<PairReading> {
-    const { tokenizer, prefixIds, sharedTokens } = source;
-    const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false });
+    const { sharedTokens } = source;
+    const { ids, ranges, prefixIds } = windowedText(source, text, templated);
     const logRatio = new Float64Array(ids.length).fill(Number.NaN);
     const kl = new Float64Array(ids.length).fill(Number.NaN);
     for (const one of filledWindows(ids, { window: this.#options.window, prefixIds }, signal)) {

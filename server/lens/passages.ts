@@ -20,6 +20,18 @@ export interface Passage {
   readonly written: WrittenText | undefined;
   /** The answer that the passage is a part of, which is read given its prompt; undefined for a text by itself. */
   readonly answer?: AnswerPlace;
+  /** The conversation that the passage is a part of, which is read whole; undefined for a text by itself. */
+  readonly conversation?: ConversationPlace;
+  /** Why the passage cannot be read, if that is known before a model reads it. */
+  readonly unread?: string;
+}
+
+/** A place in a conversation as the model's chat template writes it. */
+export interface ConversationPlace {
+  /** The whole conversation, with the template's own text. */
+  readonly text: string;
+  /** Offset of the passage in it. */
+  readonly at: number;
 }
 
 /** A place in an answer of a preference pair. */

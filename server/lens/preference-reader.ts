@@ -1,6 +1,6 @@
 /** How preference pairs are read. */
 import type { AnswerRule } from "../tasks/pairs/answer-tokens.ts";
-import type { MessageWriter } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
 
 export interface PreferenceReader {
   readonly rule: AnswerRule;

@@ -1,7 +1,8 @@
 /** Reads a line of JSON Lines as a preference pair, and finds its answers in the line. */
 import { messageOf } from "../common/errors.ts";
 import { tryJson } from "../common/json.ts";
-import { type MessageWriter, type PairTexts, pairTextsOf } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
+import { type PairTexts, pairTextsOf } from "../tasks/pairs/pair-texts.ts";
 import { type Preference, preferenceFaults, preferenceOf } from "../tasks/pairs/preference-rows.ts";
 import { type JsonString, jsonStringsByPath, pathKey } from "./json-strings.ts";
 import { type Passage, partOf, stringPassage } from "./passages.ts";

@@ -1,7 +1,7 @@
 /** A passage's values by word or by token. */
 import type { TokenValues } from "../protocol/lens.ts";
 import type { LensUnit } from "../protocol/lens-unit.ts";
-import { answerValuesOf, contextOf, valuesWithin } from "./answer-values.ts";
+import { answerValuesOf, contextOf, type ReadablePassage, valuesWithin } from "./answer-values.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
@@ -10,6 +10,7 @@ import type { Shown } from "./shown.ts";
 import { isPairMode, type ModeValues, type PairMode, readPairValues, valuesOf } from "./values.ts";
 import { readPairWordValues, wordValuesOf } from "./word-values.ts";
 
+export type { ReadablePassage } from "./answer-values.ts";
 export type { Shown } from "./shown.ts";
 
 const byUnit: { readonly [K in LensUnit]: typeof valuesOf } = { word: wordValuesOf, token: valuesOf };
@@ -18,12 +19,9 @@ const pairByUnit: { readonly [K in LensUnit]: typeof readPairValues } = {
   token: readPairValues,
 };
 
-/** A passage as far as its reading depends on it. */
-export type ReadablePassage = Pick<Passage, "text" | "answer">;
-
 /**
- * The values of a passage, with offsets in its text; of an answer of a pair, given its prompt. Throws what `Lens.read`,
- * `Lens.readFeature` and `readAnswer` throw.
+ * The values of a passage, with offsets in its text; of an answer of a pair, given its prompt; of a message, in its
+ * conversation. Throws what `Lens.read`, `Lens.readFeature`, `contextOf` and `readAnswer` throw.
  */
 export async function unitValuesOf(
   lens: Lens,
@@ -32,24 +30,36 @@ export async function unitValuesOf(
   options: ReadOptions = {},
 ): Promise<ModeValues> {
   const { text, answer } = passage;
-  if (answer === undefined) return byUnit[unit](lens, text, mode, options);
-  if (isPairMode(mode))
+  if (answer !== undefined && isPairMode(mode))
     return answerValuesOf(lens, { text, answer }, { mode, unit }, options, (of) => lens.ratings(of));
-  const context = contextOf(passage);
-  const values = await byUnit[unit](lens, context.text, mode, options);
-  return valuesWithin(values, context.from, context.text.length);
+  return inContext(passage, options, (whole, how) => byUnit[unit](lens, whole, mode, how));
 }
 
 /** The same, by two models alone. Throws what `PairReader.readPair` and `readAnswer` throw. */
-export function pairUnitValuesOf(
+export async function pairUnitValuesOf(
   reader: PairReader,
-  { text, answer }: ReadablePassage,
+  passage: ReadablePassage,
   { mode, unit }: Shown<PairMode>,
   options: ReadOptions = {},
 ): Promise<ModeValues> {
+  const { text, answer } = passage;
   return answer === undefined
-    ? pairByUnit[unit](reader, text, mode, options)
+    ? inContext(passage, options, (whole, how) => pairByUnit[unit](reader, whole, mode, how))
     : answerValuesOf(reader, { text, answer }, { mode, unit }, options);
+}
+
+/** The values of what the model reads for a passage, as far as they are the passage's. */
+async function inContext(
+  passage: ReadablePassage,
+  options: ReadOptions,
+  read: (text: string, options: ReadOptions) => Promise<ModeValues>,
+): Promise<ModeValues> {
+  const { text, from, templated } = contextOf(passage);
+  const values = await read(text, { ...options, templated });
+  if (text === passage.text) return values;
+  const own = valuesWithin(values, from, from + passage.text.length);
+  // A conversation's messages are read together: each counts its own tokens.
+  return passage.conversation === undefined ? own : { ...own, read: own.starts.length };
 }
 
 /** Values in wire format, in document offsets. */

@@ -1,3 +1,5 @@
+import type { Encoding, Tokenizer } from "../models/tokenizer.ts";
+
 /** A window of a passage's tokens: the model reads `from` to `to` at once, and the tokens from `keep` on are kept. */
 export interface TokenWindow {
   readonly from: number;
@@ -28,6 +30,26 @@ export interface FilledWindow {
   /** The first row to keep, and its token in the passage; all rows after it are kept. */
   readonly row: number;
   readonly token: number;
+}
+
+/** The tokens of a text, and those that stand before each of its windows. */
+export interface WindowedText extends Encoding {
+  readonly prefixIds: readonly number[];
+}
+
+/**
+ * A text's tokens as a lens reads them. What a chat template wrote has special tokens in it, and no prefix but the one
+ * that it begins with itself.
+ */
+export function windowedText(
+  { tokenizer, prefixIds }: { readonly tokenizer: Tokenizer; readonly prefixIds: readonly number[] },
+  text: string,
+  templated = false,
+): WindowedText {
+  const { ids, ranges } = tokenizer.encode(text, { addSpecialTokens: false, parseSpecialTokens: templated });
+  if (!templated) return { ids, ranges, prefixIds };
+  const own = prefixIds.every((id, at) => ids[at] === id) ? prefixIds.length : 0;
+  return { ids: ids.subarray(own), ranges: ranges.slice(own), prefixIds: prefixIds.slice(0, own) };
 }
 
 /**

@@ -2,7 +2,7 @@ import { type DocumentPassages, documentPassages } from "../../lens/document-pas
 import { preferenceKey } from "../../lens/pair-lens.ts";
 import type { ReadablePassage } from "../../lens/read-passage.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
-import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../../tasks/pairs/messages.ts";
 import type { Snapshot } from "../documents.ts";
 import type { Quarantine } from "../quarantine.ts";
 import type { LensSession, OpenedLens } from "./lens-session.ts";
@@ -82,7 +82,8 @@ export class PassageReader {
 }
 
 /** Identifies what is read of a passage. */
-function inputOf({ text, answer }: ReadablePassage): string {
+function inputOf({ text, answer, conversation }: ReadablePassage): string {
+  if (conversation !== undefined) return `conversation ${conversation.text}`;
   return answer === undefined ? text : preferenceKey(answer.texts);
 }
 

@@ -212,7 +212,7 @@ export class Problems {
     const ablation = this.#ablation;
     try {
       return await this.#options.reader.read(reading, passage, readingKey(mode, ablation), () =>
-        ratedWords(lens, passage.text, mode, { ablation, signal }),
+        ratedWords(lens, passage, mode, { ablation, signal }),
       );
     } catch {
       signal.throwIfAborted();

@@ -1,8 +1,9 @@
 /** Words of a passage that the feedback rates, with their values in a reading. */
+import { contextOf } from "../../lens/answer-values.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { ReadOptions } from "../../lens/options.ts";
+import { type ReadablePassage, unitValuesOf } from "../../lens/read-passage.ts";
 import type { ModeValues } from "../../lens/values.ts";
-import { wordValuesOf } from "../../lens/word-values.ts";
 import type { ReadingMode } from "../../protocol/reading-mode.ts";
 import type { ScoredToken } from "../../rewards/word-ratings.ts";
 
@@ -19,17 +20,19 @@ export interface RatedWord {
 }
 
 /**
- * Reads rated words by the same function as the colours by word, and counts the tokens read. Throws what the reading
- * throws.
+ * Reads a passage's rated words by the same function as the colours by word, and counts the tokens read. Throws what
+ * the reading throws.
  */
 export async function ratedWords(
   lens: Lens,
-  text: string,
+  passage: ReadablePassage,
   mode: ReadingMode,
   options: ReadOptions,
 ): Promise<{ readonly words: RatedWord[]; readonly read: number }> {
-  const values = await wordValuesOf(lens, text, { kind: mode }, options);
-  return { words: ratedOf(values, lens.ratings(text)), read: values.read };
+  const { text, from } = contextOf(passage);
+  const values = await unitValuesOf(lens, passage, { mode: { kind: mode }, unit: "word" }, options);
+  const ratings = lens.ratings(text).map((one) => ({ ...one, start: one.start - from, end: one.end - from }));
+  return { words: ratedOf(values, ratings), read: values.read };
 }
 
 /** Selects the rated words. Leaves out words without a value, for instance at a passage's start. */

@@ -1,5 +1,5 @@
 import { Pacer } from "../../common/pacer.ts";
-import { UnreadAnswerError } from "../../lens/errors.ts";
+import { UnreadPassageError } from "../../lens/errors.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { inDocument, type Shown } from "../../lens/read-passage.ts";
 import { displayLimit, pairLimit } from "../../lens/values.ts";
@@ -218,7 +218,7 @@ async function readOne(
     reading.signal.throwIfAborted();
     const failure = failureOf(error);
     // These failures concern one passage only; any other concerns the request.
-    if (failure.code === "quarantined" || error instanceof UnreadableTextError || error instanceof UnreadAnswerError)
+    if (failure.code === "quarantined" || error instanceof UnreadableTextError || error instanceof UnreadPassageError)
       return { failure };
     throw error;
   }

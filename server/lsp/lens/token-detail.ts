@@ -32,9 +32,10 @@ export interface TokenQuestion extends Place {
 /** The token and word at a place, in the tuned model's reading of its passage. */
 interface Located {
   readonly passage: Passage;
-  /** What the model reads up to the passage's end; offsets of the reading are in it, and the passage begins at `from`. */
+  /** What the model reads up to the passage's end at least; offsets of the reading are in it, and the passage begins at `from`. */
   readonly text: string;
   readonly from: number;
+  readonly templated: boolean;
   readonly read: Reading;
   readonly token: number;
   /** The word that the token belongs to, or the token alone if there is none. */
@@ -104,20 +105,20 @@ export class TokenDetails {
     const { lens, signal, passages } = reading;
     const passage = passages.at(offset);
     if (passage === undefined) return undefined;
-    const { text, from } = contextOf(passage);
+    const { text, from, templated } = contextOf(passage);
     const read = await this.#reader.read(reading, passage, readingKey("implicit", ablation), () =>
-      lens.read(text, { ablation, signal }),
+      lens.read(text, { ablation, signal, templated }),
     );
     const token = tokenAt(read, from + fromDocument(passage, offset));
     if (token === undefined) return undefined;
     const word = wordAt(wordSpans(read, text, lens.ratings(text)), token) ?? tokenSpan(read, token);
-    return { passage, text, from, read, token, word };
+    return { passage, text, from, templated, read, token, word };
   }
 
-  #base(reading: RunReading, { passage, text }: Located): Promise<Reading> {
+  #base(reading: RunReading, { passage, text, templated }: Located): Promise<Reading> {
     const { lens, signal } = reading;
     return this.#reader.read(reading, passage, readingKey("base", null), () =>
-      lens.read(text, { model: "base", signal }),
+      lens.read(text, { model: "base", signal, templated }),
     );
   }
 

@@ -2,7 +2,7 @@
 import { type PreferenceReader, preferenceReader } from "../../lens/preference-reader.ts";
 import { loadChatTemplate } from "../../models/chat-template.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
-import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../../tasks/pairs/messages.ts";
 import { answerRuleOf } from "../../tuning/preference-tokens.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
 import { type Experiment, tuningOf } from "../experiment/schema.ts";

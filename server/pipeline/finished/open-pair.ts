@@ -8,7 +8,7 @@ import type { ResolveOptions } from "../../models/hub.ts";
 import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
 import { endOfText } from "../../tasks/pairs/answer-tokens.ts";
-import type { MessageWriter } from "../../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../../tasks/pairs/messages.ts";
 import { messageWriterOf, prefixOfTokenizer } from "./lens-preferences.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
 

@@ -2,8 +2,9 @@
 import { basename } from "node:path";
 import type { PairToGrade } from "../../grading/grade-pair.ts";
 import { ChatMessagesError, loadChatTemplate } from "../../models/chat-template.ts";
-import { type MessageWriter, pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
-import type { Message, Preference } from "../../tasks/pairs/preference-rows.ts";
+import type { Message, MessageWriter } from "../../tasks/pairs/messages.ts";
+import { pairTextsOf } from "../../tasks/pairs/pair-texts.ts";
+import type { Preference } from "../../tasks/pairs/preference-rows.ts";
 import { promptKey } from "../data/pair-split.ts";
 import { type PreferenceRows, readPreferences } from "../data/preferences.ts";
 

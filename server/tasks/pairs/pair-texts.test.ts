@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type MessageWriter, pairTextsOf } from "./pair-texts.ts";
+import type { MessageWriter } from "./messages.ts";
+import { pairTextsOf } from "./pair-texts.ts";
 
 const user = (content: string) => ({ role: "user", content });
 const assistant = (content: string) => ({ role: "assistant", content });

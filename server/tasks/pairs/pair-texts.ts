@@ -1,5 +1,6 @@
 /** The texts of a preference: its own, or its messages written out as a model reads them. */
-import type { Message, Preference, TemplateFields } from "./preference-rows.ts";
+import type { MessageWriter } from "./messages.ts";
+import type { Preference } from "./preference-rows.ts";
 
 /** Where the texts of a pair come from. */
 export const pairForms = {
@@ -18,11 +19,6 @@ export interface PairTexts {
   readonly rejected: string;
   /** The prompt as the template writes it alone, where prompt and answer together do not begin with it. */
   readonly promptAlone?: string;
-}
-
-/** Writes messages out as a model reads them: a model's `ChatTemplate`. */
-export interface MessageWriter {
-  render(messages: readonly Message[], options: TemplateFields & { readonly addGenerationPrompt?: boolean }): string;
 }
 
 /**

@@ -4,20 +4,7 @@
  * data set may mix layouts.
  */
 import { z } from "zod";
-import { tryJson } from "../../common/json.ts";
-
-/** A turn of a conversation, with further fields that chat templates read, such as `reasoning_content`. */
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-  readonly [field: string]: unknown;
-}
-
-/** Columns beside the messages that chat templates read. */
-export interface TemplateFields {
-  readonly tools?: readonly unknown[] | undefined;
-  readonly templateArguments?: Readonly<Record<string, unknown>> | undefined;
-}
+import { type Message, messagesSchema as messages, type TemplateFields, templateFieldsSchema } from "./messages.ts";
 
 /** Two answers to a prompt: texts, or messages for a chat template. */
 export type Preference =
@@ -67,44 +54,12 @@ export function preferenceOf(row: unknown): PreferenceRow {
     return ofTexts(prompt, { chosen: texts.chosen, rejected: texts.rejected });
   const lists = { chosen: messages.safeParse(chosen).data, rejected: messages.safeParse(rejected).data };
   if (lists.chosen === undefined || lists.rejected === undefined) return fault("fields");
-  const fields = templateFields.safeParse(read).data;
+  const fields = templateFieldsSchema.safeParse(read).data;
   if (fields === undefined) return fault("templateFields");
   return ofMessages(prompt, { chosen: lists.chosen, rejected: lists.rejected }, fields);
 }
 
 const rowSchema = z.looseObject({ prompt: z.unknown().optional(), chosen: z.unknown(), rejected: z.unknown() });
-
-/** As TRL reads them: tools may be JSON in a text. */
-const templateFields = z
-  .object({
-    tools: z
-      .union([
-        z
-          .string()
-          .transform((text) => tryJson(text))
-          .pipe(z.array(z.unknown())),
-        z.array(z.unknown()),
-      ])
-      .nullish(),
-    chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
-  })
-  .transform(({ tools, chat_template_kwargs: templateArguments }) => ({
-    ...(tools ? { tools } : {}),
-    ...(templateArguments ? { templateArguments } : {}),
-  }));
-/** A text model's prompt has no place for parts of a message that are not text (images, tool calls). */
-const content = z.union([
-  z.string(),
-  z
-    .array(z.object({ type: z.literal("text"), text: z.string() }))
-    .transform((parts) => parts.map(({ text }) => text).join("")),
-]);
-/** Parquet gives every message each field that any has, empty ones as null. */
-const message = z.looseObject({ role: z.string(), content }).transform(({ role, content: text, ...more }): Message => {
-  const given = Object.entries(more).filter(([, value]) => value !== null && value !== undefined);
-  return { ...Object.fromEntries(given), role, content: text };
-});
-const messages: z.ZodType<readonly Message[]> = z.array(message).min(1);
 
 interface Answers<T> {
   readonly chosen: T;

@@ -80,7 +80,7 @@ test("problems are of the words whose log-ratio has the other sign than their ra
   await client.tell(ProblemsWanted, { uri, wanted: true });
   const { diagnostics } = await client.heard(published);
   const lens = await openLens(run, { threads: 1 });
-  const { words: rated } = await ratedWords(lens, text, "learned", {});
+  const { words: rated } = await ratedWords(lens, { text }, "learned", {});
   await lens.close();
   expect(rated.map(({ start, end }) => text.slice(start, end))).toContain("terrible");
   const expected = rated.filter(({ start, rating, value }) => {
