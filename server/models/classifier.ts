@@ -149,6 +149,17 @@ function inputsOf(
   return pooling === "first" ? { ...shared, keyBias } : { ...shared, last };
 }
 
+/**
+ * The labels of the classifier in a folder, in the order of its logits; reads config.json and tokenizer, and no weights.
+ * Throws what `Classifier.load` throws for these.
+ */
+export async function readClassifierLabels(folder: string): Promise<readonly string[]> {
+  const json = await readConfigJson(folder);
+  const labels = labelsOf(json, folder);
+  await classifierParts(json, folder, labels.length);
+  return labels;
+}
+
 async function readConfigJson(folder: string): Promise<Readonly<Record<string, unknown>>> {
   const path = join(folder, "config.json");
   try {

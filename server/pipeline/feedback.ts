@@ -2,6 +2,7 @@
 import type { Device } from "../engine/device.ts";
 import type { RewardEdit } from "../rewards/edits.ts";
 import type { JudgedText, Reward } from "../rewards/reward.ts";
+import type { FolderOf, RewardIssue } from "../rewards/reward-issues.ts";
 import { type RewardKinds, type RewardTable, rewards } from "../rewards/rewards.ts";
 import { NoWordRatingsError, type WordRatings } from "../rewards/word-ratings.ts";
 import type { Task } from "../tasks/task.ts";
@@ -30,6 +31,8 @@ export interface Feedback<R, T> {
   modelsOf(settings: RewardOf<R>): readonly string[];
   /** Paths of files whose contents decide the rewards, if they exist. */
   filesOf(settings: RewardOf<R>): readonly string[];
+  /** What is wrong in the settings and shows only in what they name, before anything is computed. */
+  issuesOf(settings: RewardOf<R>, folderOf: FolderOf): Promise<readonly RewardIssue[]>;
   /** The feedback's ratings of words; undefined if it judges whole texts only. */
   ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
   /**
@@ -52,6 +55,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
     rewardOf: (settings, text, device) => tables.rewards[settings.kind].open(settings, text, device),
     modelsOf: (settings) => tables.rewards[settings.kind].models(settings),
     filesOf: (settings) => tables.rewards[settings.kind].files(settings),
+    issuesOf: (settings, folderOf) => tables.rewards[settings.kind].issues(settings, folderOf),
     sourceOf: (settings) => tables.rewards[settings.kind].inWords(settings),
     ratingsOf,
     needRatings,
@@ -65,7 +69,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
 /** The kinds that an experiment can name. */
 export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, tasks });
 
-export const { rewardOf, modelsOf, filesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
+export const { rewardOf, modelsOf, filesOf, issuesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
 
 /** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;

@@ -9,7 +9,7 @@ import { outsideInput } from "../runs/stage-key.ts";
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PairTokensConfig } from "../tuning/pair-tokens-config.ts";
 import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
-import { dataFilesOf, modelIssues } from "./experiment/inputs.ts";
+import { dataFilesOf, feedbackInputIssues, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, givenModelOf } from "./experiment/schema.ts";
 import { filesOf, modelsOf } from "./feedback.ts";
@@ -44,15 +44,25 @@ export async function planPrepare(experiment: Experiment, options: PlanOptions):
   return planStage({ id: "prepare", stage: prepareStage, settings, inputs });
 }
 
-/** The models and files that decide the feedback, as inputs of every stage that asks for rewards. */
+/**
+ * The models and files that decide the feedback, as inputs of every stage that asks for rewards. Throws
+ * `ExperimentError` for settings that these refute.
+ */
 export async function feedbackInputs(
   experiment: Experiment,
   options: PlanOptions,
 ): Promise<Readonly<Record<string, OutsideInput>>> {
   const inputs: Record<string, OutsideInput> = {};
-  for (const [at, model] of modelsOf(rewardSettingsOf(experiment)).entries())
-    inputs[`feedbackModel${at}`] = await modelInput(model, experiment, options);
-  for (const [at, path] of filesOf(rewardSettingsOf(experiment)).entries()) {
+  const settings = rewardSettingsOf(experiment);
+  const folders = new Map<string, string>();
+  for (const [at, model] of modelsOf(settings).entries()) {
+    const input = await modelInput(model, experiment, options);
+    inputs[`feedbackModel${at}`] = input;
+    folders.set(model, input.path);
+  }
+  const issues = await feedbackInputIssues(experiment, async (model) => folders.get(model));
+  if (issues.length > 0) throw new ExperimentError(experiment.name, issues);
+  for (const [at, path] of filesOf(settings).entries()) {
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() === true) inputs[`feedback${at}`] = await outsideInput(path, { signal: options.signal });
   }

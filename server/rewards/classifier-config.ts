@@ -1,7 +1,6 @@
 /** Settings of a text classifier or reward model as feedback. The descriptions also reach the JSON Schema of the experiment file. */
 import { z } from "zod";
-import { judgedTextSchema } from "./judged-text.ts";
-import { VaderConfig } from "./vader-config.ts";
+import { wholeTextFields } from "./whole-text-fields.ts";
 
 export const ClassifierConfig = z
   .strictObject({
@@ -34,12 +33,7 @@ export const ClassifierConfig = z
       .describe(
         "What the output is multiplied with. Logits reach about 3 in size; KL targets of the presets were set for VADER's rewards, about 1.",
       ),
-    text: judgedTextSchema.default("full"),
-    lexicon: VaderConfig.unwrap()
-      .shape.lexicon.default("head")
-      .describe(
-        "Edition of VADER's lexicon for what needs ratings of words, which a classifier does not give: triples, probes, the learned lexicon.",
-      ),
+    ...wholeTextFields,
   })
   .readonly();
 export type ClassifierConfig = z.infer<typeof ClassifierConfig>;

@@ -1,11 +1,12 @@
 /** Feedback from a text classifier or reward model (Marks et al., Appendix B, with DistilBERT). */
 import { LfpError } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
-import { Classifier } from "../models/classifier.ts";
+import { Classifier, readClassifierLabels } from "../models/classifier.ts";
 import { resolveReference } from "../models/open.ts";
 import type { ClassifierConfig } from "./classifier-config.ts";
 import { RememberedRewards } from "./remembered.ts";
 import { type Completion, type JudgedText, judgedText, type Reward } from "./reward.ts";
+import type { FolderOf, RewardIssue } from "./reward-issues.ts";
 
 export type ClassifierSettings = Pick<ClassifierConfig, "model" | "label" | "output" | "scale">;
 
@@ -33,12 +34,34 @@ export async function classifierReward(
   const { folder } = await resolveReference(settings.model, { download: false });
   const classifier = await Classifier.load(device, folder);
   const { labels } = classifier;
-  const column = settings.label === null && labels.length === 1 ? 0 : labels.indexOf(settings.label ?? "");
+  const column = columnOf(settings, labels);
   if (column < 0) {
     await classifier[Symbol.asyncDispose]();
     throw new ClassifierLabelError(settings, labels);
   }
   return new ClassifierReward(classifier, column, settings, text);
+}
+
+/** What the classifier's folder refutes in the settings, without loading weights. */
+export async function classifierIssues(
+  settings: ClassifierSettings,
+  folderOf: FolderOf,
+): Promise<readonly RewardIssue[]> {
+  try {
+    const folder = await folderOf(settings.model);
+    if (folder === undefined) return [];
+    const labels = await readClassifierLabels(folder);
+    const error = columnOf(settings, labels) < 0 ? new ClassifierLabelError(settings, labels) : undefined;
+    return error === undefined ? [] : [{ path: ["label"], message: error.message }];
+  } catch (error) {
+    if (!(error instanceof LfpError)) throw error;
+    return [{ path: ["model"], message: error.message }];
+  }
+}
+
+/** Index of the label; below zero where the settings name none of the labels. */
+function columnOf({ label }: Pick<ClassifierSettings, "label">, labels: readonly string[]): number {
+  return label === null && labels.length === 1 ? 0 : labels.indexOf(label ?? "");
 }
 
 class ClassifierReward implements Reward {

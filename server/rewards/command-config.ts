@@ -1,7 +1,6 @@
 /** Settings of a program of the user's own as feedback. The descriptions also reach the JSON Schema of the experiment file. */
 import { z } from "zod";
-import { judgedTextSchema } from "./judged-text.ts";
-import { VaderConfig } from "./vader-config.ts";
+import { wholeTextFields } from "./whole-text-fields.ts";
 
 /** Longest time that a batch may be given: a day. */
 const MOST_SECONDS = 86_400;
@@ -37,12 +36,7 @@ export const CommandConfig = z
       .describe(
         "The most memory that the program may hold, in MB; the run stops beyond it. Checked on Linux. null: no bound.",
       ),
-    text: judgedTextSchema.default("full"),
-    lexicon: VaderConfig.unwrap()
-      .shape.lexicon.default("head")
-      .describe(
-        "Edition of VADER's lexicon for what needs ratings of words, which a program does not give: triples, probes, the learned lexicon.",
-      ),
+    ...wholeTextFields,
   })
   .readonly();
 export type CommandConfig = z.infer<typeof CommandConfig>;

@@ -6,6 +6,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { type ErrorCode, LfpError, messageOf } from "../common/errors.ts";
+import { exists } from "../common/exists.ts";
 import { tryJson } from "../common/json.ts";
 import { visible } from "../common/untrusted-text.ts";
 import { CommandAnswers } from "./command-answers.ts";
@@ -13,6 +14,7 @@ import type { CommandConfig } from "./command-config.ts";
 import { killTree, residentMB } from "./command-process.ts";
 import { RememberedRewards } from "./remembered.ts";
 import { type Completion, type JudgedText, judgedText, type Reward } from "./reward.ts";
+import type { RewardIssue } from "./reward-issues.ts";
 
 export type CommandSettings = Pick<CommandConfig, "command" | "timeoutS" | "memoryMB">;
 
@@ -30,6 +32,20 @@ export class CommandRewardError extends LfpError {
 export function commandFiles({ command }: CommandSettings): readonly string[] {
   return command.filter((part) => isAbsolute(part));
 }
+
+/**
+ * The program, or a script among its arguments, that is not there. The system looks bare names up when it starts them,
+ * and other arguments may name what the program is to write.
+ */
+export async function commandIssues({ command }: CommandSettings): Promise<readonly RewardIssue[]> {
+  const missing: RewardIssue[] = [];
+  for (const [at, part] of command.entries())
+    if ((at === 0 || script.test(part)) && isAbsolute(part) && !(await exists(part)))
+      missing.push({ path: ["command", at], message: `there is no file ${visible(part)}` });
+  return missing;
+}
+
+const script = /\.(?:py|[mc]?[jt]s|sh|rb|pl|r|jl|jar)$/i;
 
 /** Opens the feedback; the program starts with the first batch. */
 export function commandReward(settings: CommandSettings, text: JudgedText): Reward {

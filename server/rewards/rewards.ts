@@ -1,12 +1,13 @@
 /** The table of kinds of feedback: how each is opened, and what is known of it before. */
 import { basename } from "node:path";
 import type { Device } from "../engine/device.ts";
-import { classifierReward } from "./classifier.ts";
-import { commandFiles, commandReward } from "./command.ts";
+import { classifierIssues, classifierReward } from "./classifier.ts";
+import { commandFiles, commandIssues, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
 import { noReward } from "./none.ts";
 import type { JudgedText, Reward } from "./reward.ts";
 import type { RewardConfig } from "./reward-configs.ts";
+import type { FolderOf, RewardIssue } from "./reward-issues.ts";
 import { vaderInWords, vaderRatings, vaderReward } from "./vader.ts";
 import type { WordRatings } from "./word-ratings.ts";
 
@@ -29,6 +30,8 @@ export interface RewardKind<Settings> {
   models(settings: Settings): readonly string[];
   /** Paths of files whose contents decide the rewards; those that do not exist are ignored. */
   files(settings: Settings): readonly string[];
+  /** What shows only in what the settings name, before anything is computed; a run does not start with any. */
+  issues(settings: Settings, folderOf: FolderOf): Promise<readonly RewardIssue[]>;
   /** The source of the feedback, for the head of a report. */
   inWords(settings: Settings): string;
 }
@@ -41,6 +44,7 @@ export const rewards: RewardTable<RewardKinds> = {
     ratings: vaderRatings,
     models: () => [],
     files: () => [],
+    issues: async () => [],
     inWords: vaderInWords,
   },
   command: {
@@ -48,6 +52,7 @@ export const rewards: RewardTable<RewardKinds> = {
     ratings: vaderRatings,
     models: () => [],
     files: commandFiles,
+    issues: commandIssues,
     inWords: ({ command, lexicon }) =>
       `the program ${command.map((part) => basename(part)).join(" ")} (words: ${vaderInWords({ lexicon })})`,
   },
@@ -56,6 +61,7 @@ export const rewards: RewardTable<RewardKinds> = {
     ratings: vaderRatings,
     models: ({ model }) => [model],
     files: () => [],
+    issues: classifierIssues,
     inWords: ({ model, label, output, scale, lexicon }) =>
       `the ${output}${label === null ? "" : ` of ${label}`} by the classifier ${model}${scale === 1 ? "" : `, times ${scale}`} (words: ${vaderInWords({ lexicon })})`,
   },
@@ -64,6 +70,7 @@ export const rewards: RewardTable<RewardKinds> = {
     ratings: () => undefined,
     models: () => [],
     files: () => [],
+    issues: async () => [],
     inWords: () => "none: the pairs of the data are the preference",
   },
 };

@@ -8,7 +8,10 @@ import { DataSplitError, NotCachedError } from "../../models/hub/errors.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { resolveDataFiles } from "../../models/hub-data.ts";
 import { resolveReference } from "../../models/open.ts";
+import type { FolderOf } from "../../rewards/reward-issues.ts";
 import { dataFileEndings } from "../data/rows.ts";
+import { issuesOf as issuesOfFeedback } from "../feedback.ts";
+import { rewardSettingsOf } from "./feedback-settings.ts";
 import { type ExperimentIssue, issueAt } from "./issues.ts";
 import { modelFitIssues } from "./model-fit.ts";
 import { type Experiment, givenModelOf } from "./schema.ts";
@@ -51,6 +54,15 @@ export async function modelIssues(
   return modelFitIssues(experiment, config, tuned?.config);
 }
 
+/** What is wrong in the settings of the feedback and shows only in what they name. */
+export async function feedbackInputIssues(
+  experiment: Pick<Experiment, "reward">,
+  folderOf: FolderOf,
+): Promise<ExperimentIssue[]> {
+  const issues = await issuesOfFeedback(rewardSettingsOf(experiment), folderOf);
+  return issues.map(({ path, message }) => issueAt(["reward", ...path], message, "rule"));
+}
+
 /**
  * Inputs that an experiment names and a run would find missing or unsuitable. Downloads nothing; an input that the
  * experiment allows to download is not reported as missing.
@@ -87,7 +99,21 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
     ["model"],
     async () => (folder === undefined ? [] : await modelIssues(experiment, folder, folders.get("tuned"))),
   ];
-  return [...found.flat(), ...(await issuesOf(lookAtModels, download))];
+  const lookAtFeedback: Look = [["reward"], () => feedbackInputIssues(experiment, folderIfThere(download))];
+  const more = [await issuesOf(lookAtModels, download), await issuesOf(lookAtFeedback, download)];
+  return [...found, ...more].flat();
+}
+
+/** Finds models without downloading them; those that a run may download are not missing. */
+function folderIfThere(download: boolean): FolderOf {
+  return async (model) => {
+    try {
+      return (await resolveReference(model, NO_DOWNLOAD)).folder;
+    } catch (error) {
+      if (download && error instanceof NotCachedError) return undefined;
+      throw error;
+    }
+  };
 }
 
 /** Where an experiment names an input, and a check of that input. */

@@ -47,6 +47,7 @@ const allRewards: RewardTable<Rewards> = {
     ratings: () => undefined,
     models: () => [],
     files: () => [],
+    issues: async () => [],
     inWords: ({ letter }) => `number of "${letter}"`,
   },
 };

@@ -3,10 +3,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { starterFolder } from "../../../server/common/package-root.ts";
 import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import { Classifier } from "../../../server/models/classifier.ts";
 import { evaluationFile, evaluationSchema } from "../../../server/pipeline/artifacts/evaluation.ts";
 import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
+import { missingInputs } from "../../../server/pipeline/experiment/inputs.ts";
+import { ExperimentError } from "../../../server/pipeline/experiment/issues.ts";
 import { loadExperiment, parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { planCalibration } from "../../../server/pipeline/plan-calibration.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
@@ -80,6 +83,35 @@ describe("an experiment's feedback of one's own", { timeout: 120_000 }, () => {
     expect(refused({ kind: "command" })).toThrow(/reward\.command/);
     expect(refused({ kind: "command", command: "python3 x.py" })).toThrow(/reward\.command/);
     expect(refused({ kind: "command", command: ["x"], edits: [] })).toThrow(/reward\.edits/);
+  });
+
+  it("is refused before anything is computed where its model or its program is another one", async () => {
+    const folder = await scratchFolder();
+    const classifier = (name: string) => fileURLToPath(new URL(`../../fixtures/classifiers/${name}`, import.meta.url));
+    const cases: readonly (readonly [object, string, RegExp])[] = [
+      [{ kind: "classifier", model: classifier("distilbert"), label: "GREAT" }, "label", /GREAT.*POSITIVE/],
+      [{ kind: "classifier", model: classifier("distilbert") }, "label", /reward\.label is null.*2 labels/],
+      [
+        { kind: "classifier", model: starterFolder(), label: "x" },
+        "model",
+        /GPTNeoXForCausalLM; expected a text class/,
+      ],
+      [{ kind: "command", command: [join(folder, "judge")] }, "command[0]", /there is no file/],
+      [{ kind: "command", command: ["node", join(folder, "judge.mjs")] }, "command[1]", /there is no file/],
+    ];
+    for (const [reward, place, message] of cases) {
+      const experiment = parseExperiment({ ...tinyExperiment, reward });
+      const planned = planExperiment(experiment, { run: "refused" });
+      await expect(planned).rejects.toThrow(ExperimentError);
+      await expect(planned).rejects.toThrow(message);
+      expect(await missingInputs(experiment)).toMatchObject([
+        { path: `reward.${place}`, message: expect.stringMatching(message) },
+      ]);
+    }
+    const absent = { ...tinyExperiment, reward: { kind: "classifier", model: join(folder, "none"), label: "x" } };
+    expect(await missingInputs(parseExperiment(absent))).toMatchObject([{ path: "reward.model" }]);
+    const far = { kind: "classifier", model: "nobody/no-classifier", label: "x" };
+    expect(await missingInputs(parseExperiment({ ...tinyExperiment, download: true, reward: far }))).toEqual([]);
   });
 
   it("may be a classifier, whose outputs are the rewards", async () => {
