@@ -19,6 +19,7 @@ interface OrtFunctions {
   createSessionFromArray(env: Address, model: Memory, bytes: number, options: Address, out: Memory): Status;
   createSessionOptions(out: Memory): Status;
   setSessionExecutionMode(options: Address, mode: number): Status;
+  disableMemPattern(options: Address): Status;
   setSessionLogSeverityLevel(options: Address, level: number): Status;
   setSessionGraphOptimizationLevel(options: Address, level: number): Status;
   setIntraOpNumThreads(options: Address, threads: number): Status;
@@ -67,6 +68,7 @@ const declarations: { readonly [K in keyof OrtFunctions]: Declaration } = {
   createSessionFromArray: [8, pointer, pointer, pointer, "size_t", pointer, pointer],
   createSessionOptions: [10, pointer, pointer],
   setSessionExecutionMode: [13, pointer, pointer, "int"],
+  disableMemPattern: [17, pointer, pointer],
   setSessionLogSeverityLevel: [22, pointer, pointer, "int"],
   setSessionGraphOptimizationLevel: [23, pointer, pointer, "int"],
   setIntraOpNumThreads: [24, pointer, pointer, "int"],

@@ -35,6 +35,8 @@ function createSession(api: OrtApi, env: Address, { model, external, threads }: 
     api.check(api.setInterOpNumThreads(options, 1));
     api.check(api.setSessionExecutionMode(options, sequential));
     api.check(api.setSessionGraphOptimizationLevel(options, allOptimizations));
+    // By its pattern of the first run, ONNX Runtime would take all memory once more in the second.
+    api.check(api.disableMemPattern(options));
     api.check(api.setSessionLogSeverityLevel(options, logErrors));
     for (const [key, value] of Object.entries(sessionEntries))
       api.check(api.addSessionConfigEntry(options, key, value));

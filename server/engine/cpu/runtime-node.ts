@@ -14,6 +14,8 @@ async function createSession(ort: typeof Ort, { model, external, threads }: Mode
     interOpNumThreads: 1,
     executionMode: "sequential",
     graphOptimizationLevel: "all",
+    // By its pattern of the first run, ONNX Runtime would take all memory once more in the second.
+    enableMemPattern: false,
     logSeverityLevel: 3,
     externalData: external.map(({ name, bytes }) => ({ path: name, data: bytes })),
     // As `sessionEntries` of runtime-c-api.ts.
