@@ -18,6 +18,7 @@ import { readConfig } from "../models/config.ts";
 import { hubSettings } from "../models/hub/settings.ts";
 import { type PlaceKind, placeKinds } from "../runs/executor-settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { doctorRay } from "./doctor-ray.ts";
 import { doctorSlurm } from "./doctor-slurm.ts";
 import { realSurroundings, whyNoAdapter } from "./missing-gpu.ts";
 import { oldestNode } from "./node-version.ts";
@@ -42,6 +43,7 @@ const doctors: { readonly [K in PlaceKind]: (given: Surrounding) => Promise<Comm
     return { json: report, text: asText(report), status: report.devices.cpu.ok ? "ok" : "resource" };
   },
   slurm: ({ env }) => doctorSlurm(env),
+  ray: ({ env }) => doctorRay(env),
 };
 
 /** A problem and its remedy. */

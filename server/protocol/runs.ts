@@ -7,7 +7,7 @@ import { defineNotification, defineRequest } from "./message.ts";
 import { RunState } from "./run-events.ts";
 
 /** Where a run can be started: the kinds of executors. */
-export const RunPlace = z.enum(["local", "slurm"]);
+export const RunPlace = z.enum(["local", "slurm", "ray"]);
 
 export const StageProgress = z.object({
   done: z.number(),

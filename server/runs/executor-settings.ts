@@ -7,12 +7,14 @@ import { parseJson } from "../common/json.ts";
 import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile, WholeFileError } from "../common/text-file.ts";
 import { errnoOf, unlessMissing } from "./files.ts";
+import { RaySettings } from "./ray/settings.ts";
 import { SlurmSettings } from "./slurm/settings.ts";
 
 /** The settings of every kind of executor. A row for each kind of `JobRecord`. */
 export const placeSchemas = {
   local: z.strictObject({}),
   slurm: SlurmSettings,
+  ray: RaySettings,
 } as const;
 
 export type PlaceKind = keyof typeof placeSchemas;

@@ -32,11 +32,26 @@ export const SlurmJob = z.object({
 });
 export type SlurmJob = z.infer<typeof SlurmJob>;
 
+/** A job of Ray, written before it is submitted and again after. */
+export const RayJob = z.object({
+  ...base,
+  executor: z.literal("ray"),
+  /** Its submission id, which no other job has. Its run records it too. */
+  name: z.string().regex(/^lfp-[a-z0-9-]{1,90}$/),
+  /** Of the cluster's dashboard. */
+  address: z.url(),
+  /** Whether Ray has said that it has the job. */
+  isSubmitted: z.boolean(),
+  /** The process that submits it: before Ray has the job, and once that process is gone, nobody will. */
+  submitter: ProcessIdentity,
+});
+export type RayJob = z.infer<typeof RayJob>;
+
 /**
  * `job.json`: how a run was started, and what its executor finds the job by. Records without `executor` (older ones)
  * are local.
  */
-export const JobRecord = z.preprocess(withExecutor, z.discriminatedUnion("executor", [LocalJob, SlurmJob]));
+export const JobRecord = z.preprocess(withExecutor, z.discriminatedUnion("executor", [LocalJob, SlurmJob, RayJob]));
 export type JobRecord = z.infer<typeof JobRecord>;
 
 /** The name by which a job's process calls itself in what it records; undefined where its identity says it. */

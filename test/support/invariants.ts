@@ -12,7 +12,7 @@ const FILES = /^(node:)?(fs|child_process|sqlite)(\/|$)/;
 const ONNX_RUNTIME = /^(onnxruntime-(node|web|common)|@huggingface\/transformers)(\/|$)/;
 /** Globals that open a connection; `typeof fetch` in a type does not. */
 const NETWORK_GLOBALS = /(?<!typeof )(?<![.\w"'`])(?:globalThis\.)?(?:fetch|WebSocket|EventSource|XMLHttpRequest)\s*\(/;
-const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|endpoint\/)/;
+const MAY_CONNECT = /^server\/(models\/hub(\/|\.ts)|endpoint\/|runs\/ray\/)/;
 /** Parts that know nothing of one another; server/pipeline joins them. */
 const SEPARATE_PARTS = [
   "tuning",
@@ -102,7 +102,7 @@ export const rules: readonly Rule[] = [
     }),
   ),
   {
-    name: "only models/hub and endpoint open connections",
+    name: "only models/hub, endpoint and runs/ray open connections",
     violations: (files) => {
       const others = files.filter(({ path }) => path.startsWith("server/") && !MAY_CONNECT.test(path));
       const calls = others.flatMap(({ path, source }) =>

@@ -179,7 +179,7 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/lens/lens.ts": ["server/explain/scorer.ts"] },
       "server/lens/lens.ts imports server/explain/scorer.ts",
     ],
-    "only models/hub and endpoint open connections": [
+    "only models/hub, endpoint and runs/ray open connections": [
       { "server/models/hub/client.ts": ["node:https"], "server/rewards/vader.ts": "const page = await fetch(url);" },
       "server/rewards/vader.ts calls fetch or opens a socket",
     ],

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { appendFile, mkdir, rm } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
-import { LfpError, messageOf } from "../../common/errors.ts";
+import { messageOf } from "../../common/errors.ts";
 import { clearCancelRequest, requestCancel } from "../cancel.ts";
+import { requireShared, standingOfExit } from "../cluster-job.ts";
 import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
 import type { SlurmJob } from "../job-record.ts";
-import { lastOutput } from "../last-output.ts";
 import { livenessOf, thisProcess } from "../process-identity.ts";
 import { readRecord, runPaths } from "../run-folder.ts";
 import { lockHolder } from "../run-lock.ts";
@@ -36,17 +36,6 @@ import { defaultTimes, SlurmQueue, type SlurmTimes } from "./queue.ts";
 import type { SlurmSettings } from "./settings.ts";
 import { standingInAccounts, standingOf } from "./states.ts";
 
-/** A run's folder is not one that the cluster's nodes see. */
-export class NotSharedError extends LfpError {
-  readonly code = "usage";
-
-  constructor(folder: string, shared: string) {
-    super(
-      `${folder} is not in ${shared}, the folder that executors.json says all nodes of the cluster see: put the run there with --out.`,
-    );
-  }
-}
-
 /**
  * Runs as jobs of Slurm, through its own commands. The record is in the run folder before `sbatch` is called, under a
  * name that no other job has: whoever looks later finds the job by it, also when the submitter was killed in between.
@@ -62,8 +51,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
 
   async submit(job: JobSpec, settings: SlurmSettings, keep: (record: SlurmJob) => Promise<void>): Promise<SlurmJob> {
     const { runFolder } = job;
-    if (settings.sharedFolder !== undefined && !isWithin(settings.sharedFolder, runFolder))
-      throw new NotSharedError(runFolder, settings.sharedFolder);
+    requireShared(settings.sharedFolder, runFolder);
     const name = `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`;
     const intent: SlurmJob = {
       executor: "slurm",
@@ -266,22 +254,4 @@ async function standingOfRow(folder: string, job: SlurmJob, row: QueueRow): Prom
   if (exit !== undefined) return standingOfExit(folder, exit);
   if (row.state === "FAILED" && (await isStopped(folder, job.name))) return { state: "gone", how: "stopped" };
   return standing;
-}
-
-async function standingOfExit(folder: string, { code, word }: { code: number; word: string }): Promise<JobStanding> {
-  if (word === "stopped") return { state: "gone", how: "stopped" };
-  if (word === "stalled")
-    return {
-      state: "gone",
-      why: "its job was started several times without reaching a new checkpoint: raise `time` in executors.json",
-    };
-  if (code === 75) return { state: "gone", why: "its job saved and ended before the run did", how: "passing" };
-  if (code === 0) return { state: "gone" };
-  const last = await lastOutput(folder);
-  return { state: "gone", why: `its job ended with status ${code}${last === "" ? "" : `: ${last}`}` };
-}
-
-function isWithin(folder: string, path: string): boolean {
-  const inside = relative(resolve(folder), path);
-  return inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
 }

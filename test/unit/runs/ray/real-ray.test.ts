@@ -1,0 +1,122 @@
+/** Runs on a real Ray of one node. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type Place, readPlace } from "../../../../server/runs/executor-settings.ts";
+import { followEvents } from "../../../../server/runs/follow.ts";
+import { cancelRun, submitRun } from "../../../../server/runs/jobs.ts";
+import { RayClient } from "../../../../server/runs/ray/client.ts";
+import { runPipeline } from "../../../../server/runs/run.ts";
+import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
+import { runStatus } from "../../../../server/runs/run-status.ts";
+import { canStartRay, startRay, type TestRay } from "../../../support/ray.ts";
+import { fakePlan } from "../fake-stages.ts";
+import { lastingFiles } from "../lasting-files.ts";
+import { scratchFolder } from "../scratch.ts";
+
+vi.mock("../../../../server/runs/executors.ts", async () => {
+  const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
+  const { RayExecutor } = await import("../../../../server/runs/ray/executor.ts");
+  const times = { freshMs: 200, absentMs: 3000, commandMs: 30_000, killMs: 30_000 };
+  return { executors: { local: localExecutor, ray: new RayExecutor(times) } };
+});
+
+const fakeRun = fileURLToPath(new URL("../fake-run.ts", import.meta.url));
+const PATIENT = { timeout: 60_000, interval: 200 };
+
+describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 180_000 }, () => {
+  let ray: TestRay;
+  let place: Place;
+  beforeAll(async () => {
+    ray = await startRay();
+    place = await readPlace("ray");
+  }, 180_000);
+  afterAll(() => ray.stop(), 60_000);
+
+  const options = { steps: 40, pauseMs: 50 };
+  const specOf = (runFolder: string) => ({
+    runFolder,
+    argv: [process.execPath, fakeRun, runFolder, JSON.stringify(options)] as const,
+  });
+
+  async function submitted(): Promise<string> {
+    const folder = await prepareRun(await scratchFolder(), "demo", {});
+    await submitRun(specOf(folder), place);
+    return folder;
+  }
+
+  async function expectUncut(folder: string): Promise<void> {
+    const uncut = join(await scratchFolder(), "uncut");
+    await runPipeline(fakePlan(options), uncut, { seed: 7, deviceClass: "cpu", queued: false });
+    const files = await lastingFiles(folder);
+    files.delete("experiment.json");
+    for (const path of files.keys()) if (path.startsWith("jobs/")) files.delete(path);
+    expect(files).toEqual(await lastingFiles(uncut));
+  }
+
+  async function untilProgress(folder: string): Promise<void> {
+    for await (const event of followEvents(folder)) if (event.kind === "progress" && event.stage === "first") return;
+    expect.unreachable("the run ended first");
+  }
+
+  const endOf = (folder: string) => expect.poll(async () => (await runStatus(folder)).work, PATIENT).toBe("gone");
+
+  test("a run waits, works and is done with the bytes of a run at home; its output is in its folder", async () => {
+    const folder = await submitted();
+    expect(["waiting", "working", "unknown"]).toContain((await runStatus(folder)).work);
+    await expect(submitRun(specOf(folder), place)).rejects.toMatchObject({ code: "locked" });
+    await untilProgress(folder);
+    expect(await runStatus(folder)).toMatchObject({ work: "working", state: { kind: "running" } });
+    await endOf(folder);
+    expect(await runStatus(folder)).toMatchObject({ state: { kind: "done" }, mayGoOn: false });
+    await expectUncut(folder);
+    expect(await readFile(runPaths(folder).output, "utf8")).toContain("begins");
+  });
+
+  test("a run that is stopped has saved, and the next job goes on from there", async () => {
+    const folder = await submitted();
+    await untilProgress(folder);
+    expect(await cancelRun(folder)).toBe(true);
+    expect(await runStatus(folder)).toMatchObject({ work: "gone", state: { kind: "cancelled" }, mayGoOn: false });
+    await submitRun(specOf(folder), place);
+    await endOf(folder);
+    const kinds: string[] = [];
+    for await (const { kind } of followEvents(folder)) kinds.push(kind);
+    expect(kinds).toContain("stage-resumed");
+    await expectUncut(folder);
+  });
+
+  test("a run that saved because its process was asked to end may be submitted again, to the same bytes", async () => {
+    const folder = await submitted();
+    await untilProgress(folder);
+    const { process: worker } = await runStatus(folder);
+    process.kill(worker?.pid ?? expect.fail("no process"), "SIGTERM");
+    await endOf(folder);
+    const status = await runStatus(folder);
+    expect(status).toMatchObject({ mayGoOn: true, state: { kind: "interrupted" } });
+    expect(status.state).toMatchObject({ why: "its job saved and ended before the run did" });
+    await submitRun({ ...specOf(folder), isAgain: true }, place);
+    await endOf(folder);
+    await expectUncut(folder);
+  });
+
+  test("Ray takes an id once: the same submission makes no second job", async () => {
+    const client = new RayClient(ray.address);
+    const id = "lfp-twice-0123456789ab";
+    const submission = { entrypoint: "true", submission_id: id, metadata: {}, runtime_env: { env_vars: {} } };
+    await client.submit(submission);
+    await expect(client.submit(submission)).rejects.toMatchObject({ status: 500 });
+    await expect.poll(async () => (await client.job(id))?.status, PATIENT).toBe("SUCCEEDED");
+    expect(await client.job("lfp-unknown")).toBeUndefined();
+    expect(await client.version()).toMatch(/^\d+\.\d+/);
+  });
+
+  test("a job whose program does not begin ends with its last words", async () => {
+    const folder = await prepareRun(await scratchFolder(), "demo", {});
+    await submitRun({ runFolder: folder, argv: [process.execPath, "/nowhere/lfp.js"] }, place);
+    await endOf(folder);
+    const { state } = await runStatus(folder);
+    expect(state).toMatchObject({ kind: "interrupted", why: expect.stringContaining("status 1") });
+  });
+});
