@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
+import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { JOB_VARIABLE } from "../runs/executor.ts";
@@ -78,6 +79,8 @@ export async function runStages(
   const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
   const plan = only ?? (await plannedStages(experimentRun, io));
   const job = io.env[JOB_VARIABLE];
+  const cost = feedbackCost(experiment);
+  if (cost !== undefined) io.note(cost);
   return runPipeline(plan, folder, {
     seed: experiment.seed,
     deviceClass: device.deviceClass,

@@ -33,6 +33,8 @@ export interface Feedback<R, T> {
   filesOf(settings: RewardOf<R>): readonly string[];
   /** What is wrong in the settings and shows only in what they name, before anything is computed. */
   issuesOf(settings: RewardOf<R>, folderOf: FolderOf): Promise<readonly RewardIssue[]>;
+  /** What asking for the rewards of so many completions may cost in money, in words; undefined: nothing. */
+  costOf(settings: RewardOf<R>, completions: number): string | undefined;
   /** The feedback's ratings of words; undefined if it judges whole texts only. */
   ratingsOf(settings: RewardOf<R>): WordRatings | undefined;
   /**
@@ -56,6 +58,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
     modelsOf: (settings) => tables.rewards[settings.kind].models(settings),
     filesOf: (settings) => tables.rewards[settings.kind].files(settings),
     issuesOf: (settings, folderOf) => tables.rewards[settings.kind].issues(settings, folderOf),
+    costOf: (settings, completions) => tables.rewards[settings.kind].cost(settings, completions),
     sourceOf: (settings) => tables.rewards[settings.kind].inWords(settings),
     ratingsOf,
     needRatings,
@@ -69,7 +72,7 @@ export function feedbackOf<R, T>(tables: FeedbackTables<R, T>): Feedback<R, T> {
 /** The kinds that an experiment can name. */
 export const feedback: Feedback<RewardKinds, TaskKinds> = feedbackOf({ rewards, tasks });
 
-export const { rewardOf, modelsOf, filesOf, issuesOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
+export const { rewardOf, modelsOf, filesOf, issuesOf, costOf, sourceOf, ratingsOf, needRatings, taskOf } = feedback;
 
 /** Settings of the feedback as every stage except tuning takes them. */
 export type RewardSettings = RewardOf<RewardKinds>;

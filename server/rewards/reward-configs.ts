@@ -3,11 +3,12 @@ import type { z } from "zod";
 import { ClassifierConfig } from "./classifier-config.ts";
 import { CommandConfig } from "./command-config.ts";
 import type { RewardEdit } from "./edits.ts";
+import { GraderConfig } from "./grader-config.ts";
 import { NoRewardConfig } from "./none.ts";
 import type { JudgedText } from "./reward.ts";
 import { VaderConfig } from "./vader-config.ts";
 
-export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig, NoRewardConfig] as const;
+export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig, GraderConfig, NoRewardConfig] as const;
 
 /** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
 export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;

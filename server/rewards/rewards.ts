@@ -4,6 +4,8 @@ import type { Device } from "../engine/device.ts";
 import { classifierIssues, classifierReward } from "./classifier.ts";
 import { commandFiles, commandIssues, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
+import { graderCost, graderReward } from "./grader.ts";
+import { graderIssues } from "./grader-access.ts";
 import { noReward } from "./none.ts";
 import type { JudgedText, Reward } from "./reward.ts";
 import type { RewardConfig } from "./reward-configs.ts";
@@ -32,6 +34,8 @@ export interface RewardKind<Settings> {
   files(settings: Settings): readonly string[];
   /** What shows only in what the settings name, before anything is computed; a run does not start with any. */
   issues(settings: Settings, folderOf: FolderOf): Promise<readonly RewardIssue[]>;
+  /** What asking for the rewards of so many completions may cost in money, in words; undefined: nothing. */
+  cost(settings: Settings, completions: number): string | undefined;
   /** The source of the feedback, for the head of a report. */
   inWords(settings: Settings): string;
 }
@@ -45,6 +49,7 @@ export const rewards: RewardTable<RewardKinds> = {
     models: () => [],
     files: () => [],
     issues: async () => [],
+    cost: () => undefined,
     inWords: vaderInWords,
   },
   command: {
@@ -53,6 +58,7 @@ export const rewards: RewardTable<RewardKinds> = {
     models: () => [],
     files: commandFiles,
     issues: commandIssues,
+    cost: () => undefined,
     inWords: ({ command, lexicon }) =>
       `the program ${command.map((part) => basename(part)).join(" ")} (words: ${vaderInWords({ lexicon })})`,
   },
@@ -62,8 +68,19 @@ export const rewards: RewardTable<RewardKinds> = {
     models: ({ model }) => [model],
     files: () => [],
     issues: classifierIssues,
+    cost: () => undefined,
     inWords: ({ model, label, output, scale, lexicon }) =>
       `the ${output}${label === null ? "" : ` of ${label}`} by the classifier ${model}${scale === 1 ? "" : `, times ${scale}`} (words: ${vaderInWords({ lexicon })})`,
+  },
+  grader: {
+    open: async (settings, text) => graderReward(settings, text),
+    ratings: vaderRatings,
+    models: () => [],
+    files: () => [],
+    issues: async (settings) => graderIssues(settings),
+    cost: graderCost,
+    inWords: ({ model, endpoint, rubric, scale, lexicon }) =>
+      `grades by the model ${model} at ${endpoint}${scale === 1 ? "" : `, times ${scale}`}, by the rubric ${JSON.stringify(rubric)} (words: ${vaderInWords({ lexicon })})`,
   },
   none: {
     open: async () => noReward(),
@@ -71,6 +88,7 @@ export const rewards: RewardTable<RewardKinds> = {
     models: () => [],
     files: () => [],
     issues: async () => [],
+    cost: () => undefined,
     inWords: () => "none: the pairs of the data are the preference",
   },
 };

@@ -3,7 +3,9 @@ import { LfpError } from "../../common/errors.ts";
 import { editsOf } from "../../rewards/reward-configs.ts";
 import { NoWordRatingsError } from "../../rewards/word-ratings.ts";
 import { isPairTask } from "../../tasks/tasks.ts";
+import { factsOfTuning } from "../../tuning/tunings.ts";
 import {
+  costOf,
   type EditSettings,
   type Feedback,
   feedback,
@@ -12,7 +14,7 @@ import {
   type TaskSettings,
 } from "../feedback.ts";
 import { ExperimentError, type ExperimentIssue, issueAt } from "./issues.ts";
-import { type Experiment, tripleSettingsOf } from "./schema.ts";
+import { type Experiment, tripleSettingsOf, tuningOf } from "./schema.ts";
 
 type Sections = Pick<Experiment, "task" | "reward" | "triples">;
 
@@ -52,6 +54,13 @@ export function requireWords({ task }: Pick<Sections, "task">): void {
 export function taskSettingsOf(experiment: Sections): TaskSettings {
   if (isPairTask(experiment.task)) throw new PairTaskError(experiment.task);
   return { task: experiment.task, reward: rewardSettingsOf(experiment), triples: tripleSettingsOf(experiment) };
+}
+
+/** What the rewards of an experiment's tuning and evaluation may cost in money, in words; undefined: nothing. */
+export function feedbackCost(experiment: Experiment): string | undefined {
+  const tuning = tuningOf(experiment);
+  const completions = tuning === undefined ? 0 : factsOfTuning(tuning).completions;
+  return costOf(rewardSettingsOf(experiment), completions + 2 * experiment.evaluate.prompts);
 }
 
 /**

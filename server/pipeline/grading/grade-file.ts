@@ -9,6 +9,7 @@ import { type AnswerCache, Chat, checkAddress } from "../../endpoint/chat.ts";
 import { checkBounds, type EndpointSettings, usualPatience } from "../../endpoint/endpoint-settings.ts";
 import type { PatienceOptions } from "../../endpoint/patience.ts";
 import { costOf, Spend, type SpendOptions, sumOf, type Usage } from "../../endpoint/spend.ts";
+import { AnswerJournal, cacheOf, readJournal } from "../../grading/answer-journal.ts";
 import { type CostEstimate, Estimator } from "../../grading/estimate.ts";
 import type { Asker } from "../../grading/grade-pair.ts";
 import { type GradedPairs, gradePairs } from "../../grading/grade-pairs.ts";
@@ -16,7 +17,6 @@ import type { GradedTask } from "../../grading/gradings.ts";
 import { promptVersion } from "../../grading/questions.ts";
 import { type GradedSummary, summaryOf } from "../../grading/summary.ts";
 import { Lock } from "../../runs/run-lock.ts";
-import { AnswerJournal, cacheOf, readJournal } from "./answer-journal.ts";
 import type { PairsToGrade } from "./pairs-to-grade.ts";
 
 export interface GradeFileOptions {

@@ -48,6 +48,7 @@ const allRewards: RewardTable<Rewards> = {
     models: () => [],
     files: () => [],
     issues: async () => [],
+    cost: () => undefined,
     inWords: ({ letter }) => `number of "${letter}"`,
   },
 };

@@ -3,15 +3,15 @@
  * with it, so that a killed command loses none and asks for none again. What was spent stands there too.
  */
 import { z } from "zod";
-import { LfpError } from "../../common/errors.ts";
-import { tryJson } from "../../common/json.ts";
-import { linesOf } from "../../common/lines.ts";
-import { openRegular } from "../../common/text-file.ts";
-import type { AnswerCache, CachedAnswer } from "../../endpoint/chat.ts";
-import type { NoAnswer } from "../../endpoint/outcome.ts";
-import { type Ledger, nothing, sumOf, type Usage } from "../../endpoint/spend.ts";
-import { disk, unlessMissing } from "../../runs/files.ts";
-import { JsonLinesFile } from "../../runs/json-lines.ts";
+import { LfpError } from "../common/errors.ts";
+import { tryJson } from "../common/json.ts";
+import { linesOf } from "../common/lines.ts";
+import { openRegular } from "../common/text-file.ts";
+import type { AnswerCache, CachedAnswer } from "../endpoint/chat.ts";
+import type { NoAnswer } from "../endpoint/outcome.ts";
+import { type Ledger, nothing, sumOf, type Usage } from "../endpoint/spend.ts";
+import { disk, unlessMissing } from "../runs/files.ts";
+import { JsonLinesFile } from "../runs/json-lines.ts";
 
 /** The file is no journal, or is damaged before its last line. */
 export class JournalError extends LfpError {

@@ -1,0 +1,71 @@
+/** PPO on the starter learns what each kind of feedback rewards, where that is no lexicon. */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { evaluationFile, evaluationSchema } from "../../../server/pipeline/artifacts/evaluation.ts";
+import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
+import { feedbackCost } from "../../../server/pipeline/experiment/feedback-settings.ts";
+import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
+import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
+import { runPipeline } from "../../../server/runs/run.ts";
+import { readRecord } from "../../../server/runs/run-folder.ts";
+import { FakeOpenAi } from "../../support/fake-openai.ts";
+import { useStateFolder } from "../../support/state-folder.ts";
+import { scratchFolder } from "../runs/scratch.ts";
+import { tinyExperiment } from "./tiny-experiment.ts";
+
+useStateFolder("graded");
+const gradeOf = (completion: string): number => Math.min(5, completion.split(/\bI\b/).length);
+
+describe("an experiment's feedback on whole texts", { timeout: 180_000 }, () => {
+  let server: FakeOpenAi;
+  beforeAll(async () => {
+    server = await FakeOpenAi.start();
+    server.answer = ({ body }) => {
+      const { completion } = JSON.parse(body.messages[1]?.content ?? "{}");
+      return JSON.stringify({ grade: gradeOf(completion), why: "" });
+    };
+  });
+  afterAll(() => server.stop());
+
+  const experimentWith = (reward: object) =>
+    parseExperiment({
+      ...tinyExperiment,
+      name: "graded",
+      reward,
+      tuning: { steps: 12, batchSize: 64, miniBatchSize: 32, epochs: 2 },
+      sampling: { rows: 64 },
+      evaluate: { prompts: 128 },
+    });
+
+  /** Tunes and evaluates; the evaluation and the number of grades that it took. */
+  async function evaluated(reward: object) {
+    const run = join(await scratchFolder(), "run");
+    const before = server.seen.length;
+    const planned = await planExperiment(experimentWith(reward), { run: "graded" });
+    const wanted = planned.filter(({ id }) => ["prepare", "tune", "evaluate"].includes(id));
+    const outcome = await runPipeline(wanted, run, { seed: 1, deviceClass: "cpu", queued: false });
+    expect(outcome).toEqual({ kind: "done" });
+    const output = (await readRecord(run))?.stages.find(({ id }) => id === "evaluate")?.output ?? "none";
+    const evaluation = await readJson(join(run, output), evaluationFile, evaluationSchema);
+    return { evaluation, asked: server.seen.length - before };
+  }
+  const grader = () => ({
+    kind: "grader",
+    endpoint: server.baseUrl,
+    model: "m",
+    rubric: "The word I.",
+    text: "completion",
+  });
+
+  it("may be a language model that grades: tuning earns higher grades, and the same run again asks for none", async () => {
+    const { evaluation, asked } = await evaluated(grader());
+    expect(evaluation.difference.low).toBeGreaterThan(0);
+    for (const { base, tuned } of evaluation.samples)
+      for (const { completion, reward } of [base, tuned]) expect(reward).toBe((gradeOf(completion) - 3) / 2);
+    expect(asked).toBeGreaterThan(500);
+    expect(feedbackCost(experimentWith(grader()))).toMatch(/up to 1024 grades .* it stops at 1000000 tokens/);
+    const again = await evaluated(grader());
+    expect(again.asked).toBe(0);
+    expect(again.evaluation).toEqual(evaluation);
+  });
+});
