@@ -319,9 +319,9 @@ describe("lfp generate", () => {
     ["pickles", async () => [await folderWith({ "pytorch_model.bin": "x" })], "input", /pytorch_model\.bin.*refused/],
     [
       "an unknown architecture",
-      async () => [await folderWith({ "config.json": '{"model_type":"olmo2"}' })],
+      async () => [await folderWith({ "config.json": '{"model_type":"mamba2"}' })],
       "input",
-      /'olmo2' is not supported/,
+      /'mamba2' is not supported/,
     ],
     [
       "a prompt too long",
