@@ -279,7 +279,7 @@ test("overlay, parts and hover are read under an ablation set, and the parts sti
   const great = await client.ask(DescribeToken, { ...all, offset: text.indexOf("great"), ablation, features: 3 });
   const number = Math.abs(great?.implicit ?? Number.NaN).toFixed(2);
   expect(shown).toMatch(new RegExp(`^“great” implicit reward \\*\\*[+−]?${number}\\*\\*`));
-  expect(shown).toContain("With 2 features ablated.");
+  expect(shown).toContain("With 1 feature ablated, 1 scaled.");
 
   // A set that says it is another run's: no reading takes it, and hovers leave it alone.
   const foreign = { ...ablation, run: { name: "other", dictionaries: null } };
