@@ -4,6 +4,7 @@ import { ablationCommands } from "./ablation/commands.ts";
 import { apiKeyCommands } from "./api-key.ts";
 import { chooseRun } from "./choose-run.ts";
 import { compareCheckpoints } from "./compare-checkpoints.ts";
+import { closeDifference } from "./compare-learned.ts";
 import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
 import { diagnosticsCommands } from "./diagnostics.ts";
@@ -38,6 +39,7 @@ export const commands = {
   ...pairCommands,
   "lfpLens.chooseRun": chooseRun,
   "lfpLens.compareCheckpoints": compareCheckpoints,
+  "lfpLens.closeDifference": (extension) => closeDifference(extension),
   "lfpLens.compareCompletions": compareCompletions,
   "lfpLens.inspectPair": inspectPair,
   "lfpLens.restartServer": ({ server }) => server.restart(),

@@ -125,7 +125,8 @@ export class Extension {
 
   #setLens(state: LensState): void {
     this.#lens = state;
-    if (targetOf(state)?.kind !== "pair") this.#run = folderOf(state);
+    const kind = targetOf(state)?.kind;
+    if (kind === undefined || kind === "run") this.#run = folderOf(state);
     this.#lensChanged.fire(state);
   }
 

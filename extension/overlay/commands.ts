@@ -6,11 +6,12 @@ import type { LensState } from "../../server/protocol/lens-state.ts";
 import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { modeWords } from "../../server/protocol/mode-words.ts";
 import { readingChosen, trustSentence, type WhyReading } from "../../server/protocol/power.ts";
+import { closeDifference } from "../compare-learned.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { withJob } from "../features/jobs.ts";
-import { runInfoOf } from "../looked-through.ts";
+import { differenceIn, runInfoOf } from "../looked-through.ts";
 import { pickPlaces, select } from "../pick-places.ts";
 import { readSetting, section } from "../settings.ts";
 import type { View } from "./document-reader.ts";
@@ -71,17 +72,20 @@ async function chooseMode(extension: Extension): Promise<void> {
     mode: "unit" as const,
     reason: undefined,
   };
+  const runs = differenceIn(lens);
+  const close = { label: "$(close) Stop comparing the runs", detail: "", mode: "close" as const, reason: undefined };
   const hide = { label: "$(eye-closed) Hide the colours", detail: "", mode: "off" as const, reason: undefined };
-  const rest = overlay.mode === undefined ? [] : [unit, hide];
+  const rest = overlay.mode === undefined ? [] : [unit, ...(runs === undefined ? [] : [close]), hide];
   const chosen = await vscode.window.showQuickPick([auto, ...items, ...rest], {
     title: "LFP Lens: what the colours mean",
-    placeHolder: overlay.mode === undefined ? "Off" : modeLabel(overlay.mode),
+    placeHolder: overlay.mode === undefined ? "Off" : modeLabel(overlay.mode, lens),
     matchOnDetail: true,
   });
   if (chosen === undefined) return;
   if (chosen.reason !== undefined) throw new Error(`${chosen.label} cannot be shown: ${chosen.reason}.`);
   if (chosen.mode === "off") overlay.hide();
   else if (chosen.mode === "unit") await toggleUnit();
+  else if (chosen.mode === "close") await closeDifference(extension);
   else if (chosen.mode === "auto") overlay.show("auto");
   else if (chosen.mode !== "feature") overlay.show({ kind: chosen.mode });
   else await chooseFeature(extension);
@@ -108,7 +112,7 @@ async function toggleUnit(): Promise<void> {
 /** Describes what the colours show if nobody chooses a mode. */
 export function automaticWords(lens: LensState, isAblated: boolean): string {
   const mode = modeShown("auto", lens, readSetting("reading"), isAblated);
-  const now = `Now ${modeLabel(mode).toLowerCase()}`;
+  const now = `Now ${modeLabel(mode, lens).toLowerCase()}`;
   if (lens.kind !== "ready" || !isReading(mode.kind)) return now;
   const { why } = readingChosen(lens.info, readSetting("reading"));
   const trust = trustSentence(lens.info, mode.kind, { level: "word", isAblated });
@@ -163,7 +167,7 @@ async function listTokens(extension: Extension): Promise<void> {
     };
   });
   const pick = vscode.window.createQuickPick<(typeof items)[number]>();
-  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} ${many}${leftOut}, ${modeLabel(view.mode)}`;
+  pick.title = `LFP Lens: the strongest of ${complete ? "" : "the first "}${count} ${many}${leftOut}, ${modeLabel(view.mode, extension.lens)}`;
   pick.placeholder = tokens.length === 0 ? `No ${one} has a value` : `Go to a ${one}`;
   pick.matchOnDescription = true;
   pick.items = items;

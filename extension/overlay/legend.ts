@@ -8,9 +8,9 @@ import { modeWords } from "../../server/protocol/mode-words.ts";
 import { trustSentence } from "../../server/protocol/power.ts";
 import { nameOf as fileName } from "../ablation/set-file.ts";
 import type { Extension } from "../context.ts";
-import { nameOf } from "../looked-through.ts";
+import { differenceIn, nameOf } from "../looked-through.ts";
 import { countsWords } from "../pairs/pair-text.ts";
-import { isReading, modeLabel, unitWords, withUnit } from "./modes.ts";
+import { isReading, modeLabel, signWords, unitWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
   fadedStepOf,
@@ -71,17 +71,23 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   text.supportHtml = true;
   text.isTrusted = {
     enabledCommands: [
-      ...["lfpLens.chooseMode", "lfpLens.chooseRun", "lfpLens.listTokens", "lfpLens.hideReward"],
+      ...[
+        "lfpLens.chooseMode",
+        "lfpLens.chooseRun",
+        "lfpLens.closeDifference",
+        "lfpLens.listTokens",
+        "lfpLens.hideReward",
+      ],
       SHOW_ABLATION_VIEW,
     ],
   };
   if (view === undefined) return text;
   const { mode, ablation } = view;
   text.appendMarkdown("**");
-  text.appendText(modeLabel(mode));
+  text.appendText(modeLabel(mode, lens));
   text.appendMarkdown("**\n\n");
   if (limit !== undefined) text.appendMarkdown(`${bar(mode.kind, limit)}\n\n`);
-  const { sign } = modeWords[mode.kind];
+  const sign = signWords(mode.kind, lens);
   if (sign !== undefined) text.appendText(`${sign}\n\n`);
   if (mean !== null)
     text.appendText(
@@ -104,6 +110,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   const links = [
     ["Mode", "lfpLens.chooseMode"],
     [lens.kind === "ready" && lens.info.kind === "pair" ? "Choose a run" : "Run", "lfpLens.chooseRun"],
+    ...(differenceIn(lens) === undefined ? [] : [["Stop comparing", "lfpLens.closeDifference"]]),
     [`Strongest ${unitWords[view.unit].many}`, "lfpLens.listTokens"],
     ...(extension.ablation.uri === undefined ? [] : [["Ablation set", SHOW_ABLATION_VIEW]]),
     ["Hide", "lfpLens.hideReward"],
@@ -119,7 +126,7 @@ function ofSet({ ablation: { uri, set } }: Extension): string {
 }
 
 /** The server's words on the device, which quote commands as Markdown does. */
-function deviceWords(device: string): string {
+export function deviceWords(device: string): string {
   return device.replaceAll(/`lfp doctor`/g, "LFP Lens: Check This Machine").replaceAll("`", "");
 }
 

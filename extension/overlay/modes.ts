@@ -5,6 +5,7 @@ import type { LensUnit } from "../../server/protocol/lens-unit.ts";
 import { modeWords } from "../../server/protocol/mode-words.ts";
 import { readingMode, whyNotOffered } from "../../server/protocol/power.ts";
 import type { ReadingChoice, ReadingMode } from "../../server/protocol/reading-mode.ts";
+import { differenceIn } from "../looked-through.ts";
 import { signed } from "./scale.ts";
 
 /** Names of the units. */
@@ -25,13 +26,25 @@ export function modeShown(choice: ModeChoice, lens: LensState, wanted: ReadingCh
     if (choice !== "auto" && whyNot(choice.kind, lens.info, hasAblation) === undefined) return choice;
     return { kind: readingMode(lens.info, wanted) };
   }
-  const isPair = targetOf(lens)?.kind === "pair";
-  if (choice !== "auto" && (!isPair || choice.kind === "kl")) return choice;
-  return { kind: isPair || wanted === "auto" ? "learned" : wanted };
+  const kind = targetOf(lens)?.kind ?? "run";
+  if (choice !== "auto" && (kind === "run" || (kind === "pair" && choice.kind === "kl"))) return choice;
+  return { kind: kind !== "run" || wanted === "auto" ? "learned" : wanted };
 }
 
-export function modeLabel(mode: LensMode): string {
+/** A mode's name; that of the difference of two runs names them. */
+export function modeLabel(mode: LensMode, lens: LensState): string {
+  const runs = differenceIn(lens);
+  if (runs !== undefined && mode.kind === "learned") return `${runs.a.name} minus ${runs.b.name}`;
   return mode.kind === "feature" ? `Feature ${mode.id}` : modeWords[mode.kind].label;
+}
+
+/** What the sign of a mode's numbers means, where its name does not make it plain. */
+export function signWords(mode: LensMode["kind"], lens: LensState): string | undefined {
+  const runs = differenceIn(lens);
+  if (runs === undefined) return modeWords[mode].sign;
+  const { a, b, sharesTokens } = runs;
+  const units = sharesTokens ? "" : "; by words, since their tokenizers are not the same";
+  return `learned reward of ${a.name} minus that of ${b.name}, above zero: ${a.name} learned more reward${units}`;
 }
 
 /** `+0.31`, or `+0.31 nats` where the mode's numbers have a unit. */

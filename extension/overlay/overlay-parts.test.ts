@@ -3,8 +3,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { colouredStretches } from "./colour-stretches.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
+import { deviceWords } from "./legend.ts";
 import { nextToken } from "./next-token.ts";
 import { signed, stepFor, strengthStarts, strengths } from "./scale.ts";
+
+it("the legend names a command of the editor where the server's words name one of a terminal", () => {
+  const said = "CPU, 2 threads (no GPU adapter: `lfp doctor` says why, `VK_ICD_FILENAMES` is not set)";
+  expect(deviceWords(said)).toBe(
+    "CPU, 2 threads (no GPU adapter: LFP Lens: Check This Machine says why, VK_ICD_FILENAMES is not set)",
+  );
+});
 
 describe("the scale", () => {
   it("shows nothing near zero, and each strength from where it starts", () => {

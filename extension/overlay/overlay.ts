@@ -9,6 +9,7 @@ import { ProblemsWanted } from "../../server/protocol/problems.ts";
 import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
 import { isReadable, onDidChangeReadable } from "../documents.ts";
+import { differenceIn } from "../looked-through.ts";
 import { readSetting } from "../settings.ts";
 import type { Interval } from "./colour-stretches.ts";
 import { DocumentReader, type View } from "./document-reader.ts";
@@ -225,6 +226,8 @@ export class Overlay implements vscode.Disposable {
 
   #tellContext(): void {
     void vscode.commands.executeCommand("setContext", "lfpLens.overlayOn", this.#choice !== undefined);
+    const isDifference = differenceIn(this.#extension.lens) !== undefined;
+    void vscode.commands.executeCommand("setContext", "lfpLens.comparesRuns", isDifference);
     void vscode.commands.executeCommand("setContext", "lfpLens.mode", this.mode?.kind ?? "off");
   }
 }

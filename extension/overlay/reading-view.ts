@@ -53,7 +53,7 @@ export function createReadingView(extension: Extension): vscode.Disposable {
       mode === undefined
         ? ""
         : [
-            modeLabel(mode),
+            modeLabel(mode, extension.lens),
             ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`]),
             ablationInWords(extension.overlay.view?.ablation ?? null),
             idleWords(extension.ablation),

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { ablationInWords } from "../../server/protocol/ablation.ts";
 import type { LensMode } from "../../server/protocol/lens.ts";
+import type { LensTarget } from "../../server/protocol/lens-state.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { canBeRead, isReadable, onDidChangeReadable } from "../documents.ts";
@@ -66,7 +67,7 @@ function lookOf(extension: Extension): Look | undefined {
       tooltip: plain("Show what reward the model has learned"),
     };
   }
-  const label = modeLabel(overlay.mode);
+  const label = modeLabel(overlay.mode, lens);
   const command = "lfpLens.chooseMode";
   if (server.state.kind === "restarting")
     return {
@@ -94,8 +95,8 @@ function lookOf(extension: Extension): Look | undefined {
   if (lens.kind === "failed")
     return {
       icon: "warning",
-      text: `LFP Lens: ${lens.target.kind === "run" ? "run" : "checkpoints"} failed to open`,
-      command: lens.target.kind === "run" ? "lfpLens.chooseRun" : "lfpLens.compareCheckpoints",
+      text: `LFP Lens: ${failedTargets[lens.target.kind].what} failed to open`,
+      command: failedTargets[lens.target.kind].command,
       tooltip: plain(lens.failure.message),
     };
   if (summary === undefined) return undefined;
@@ -112,6 +113,15 @@ function lookOf(extension: Extension): Look | undefined {
   const icon = isBusy ? "sync~spin" : summary.unread.length > 0 ? "warning" : "search";
   return { icon, text, command, tooltip: legendMarkdown(extension, summary) };
 }
+
+/** What could not be opened, and the command that chooses something else. */
+const failedTargets: {
+  readonly [K in LensTarget["kind"]]: { readonly what: string; readonly command: `lfpLens.${string}` };
+} = {
+  run: { what: "run", command: "lfpLens.chooseRun" },
+  pair: { what: "checkpoints", command: "lfpLens.compareCheckpoints" },
+  difference: { what: "runs", command: "lfpLens.closeDifference" },
+};
 
 /** `mean +0.31`, or of a preference file what was learned about its pairs; `1 problem`. */
 function factsOf({ pairCounts }: Extension, { mean, document, unread }: Summary, mode: LensMode["kind"]): string[] {

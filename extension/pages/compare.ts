@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { ComparePage } from "../../server/protocol/compare-page.ts";
 import { CompareRuns } from "../../server/protocol/comparison.ts";
 import { RunSeries } from "../../server/protocol/runs.ts";
+import { showDifference } from "../compare-learned.ts";
 import type { Extension } from "../context.ts";
 import { MOST_LOG_LINES } from "./curves.ts";
 import type { PageHost } from "./panels.ts";
@@ -29,6 +30,10 @@ export function compareHost(extension: Extension): PageHost<"compare"> {
         const file = { runFolder: first, name, extension: format === "csv" ? "csv" : "md" };
         const text = format === "csv" ? csv : markdown;
         return { saved: await saveFile(file, async () => new TextEncoder().encode(text)) };
+      },
+      showDifference: async ({ a, b }) => {
+        await showDifference(extension, folderAt(folders, a), folderAt(folders, b));
+        return {};
       },
       openReport: async ({ run }) => {
         await pages.show({ page: "report", runFolder: folderAt(folders, run) });

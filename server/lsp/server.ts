@@ -17,6 +17,7 @@ import type { FeatureId } from "../protocol/ablation.ts";
 import { Complete } from "../protocol/complete.ts";
 import {
   ChooseRun,
+  CompareLearned,
   ComparePair,
   ConfigurationChanged,
   InitializationOptions,
@@ -148,6 +149,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   const features = new FeatureHovers(stores, { folder: () => lenses.folder });
   dispatcher.request(ChooseRun, ({ runFolder }) => lenses.choose(runFolder));
   dispatcher.request(ComparePair, ({ open, ...pair }, { signal }) => lenses.compare(pair, open, signal));
+  dispatcher.request(CompareLearned, ({ open, ...runs }, { signal }) => lenses.compareRuns(runs, open, signal));
   const largestActivation = (folder: string, id: FeatureId) => stores.largestActivation(folder, id);
   const tellJob: FeatureJobsOptions["tell"] = (type, params) => tell(connection, type, params);
   serveReadings(dispatcher, {

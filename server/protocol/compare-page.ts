@@ -19,6 +19,8 @@ export const ComparePage = definePage({
     save: SaveFigure,
     /** Saves the whole comparison as a file. */
     saveComparison: ask(z.strictObject({ format: z.enum(["markdown", "csv"]) }), z.object({ saved: z.boolean() })),
+    /** Colours texts by the learned reward of run `a` minus that of run `b`. */
+    showDifference: ask(z.strictObject({ a: run, b: run }), done),
     /** Opens a run's report. */
     openReport: ask(z.strictObject({ run }), done),
   },

@@ -9,12 +9,13 @@ import { ReadingChoice } from "./reading-mode.ts";
 import { RunPlace } from "./runs.ts";
 
 /**
- * What the lens reads through: a finished run, or without a run a tuned checkpoint and its base checkpoint. Folders are
- * absolute.
+ * What the lens reads through: a finished run; without a run a tuned checkpoint and its base checkpoint; or two runs,
+ * for the learned reward of `a` minus that of `b`. Folders are absolute.
  */
 export const LensTarget = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("run"), folder: z.string() }),
   z.object({ kind: z.literal("pair"), tuned: z.string(), base: z.string() }),
+  z.object({ kind: z.literal("difference"), a: z.string(), b: z.string() }),
 ]);
 export type LensTarget = z.infer<typeof LensTarget>;
 
@@ -48,6 +49,9 @@ export const RunInfo = z.object({
 });
 export type RunInfo = z.infer<typeof RunInfo>;
 
+/** One of two runs whose learned rewards are compared. */
+const ComparedSide = z.object({ folder: z.string(), name: z.string() });
+
 /** Facts about two open checkpoints, which have no probe, no features and no true reward. */
 export const PairInfo = z.object({
   kind: z.literal("pair"),
@@ -59,6 +63,11 @@ export const PairInfo = z.object({
   bos: z.boolean(),
   /** For people, such as `CPU, 2 threads`. */
   device: z.string(),
+  /**
+   * The two runs if values are the learned reward of `a` minus that of `b`; then `tuned` and `base` are their folders.
+   * Runs whose tokenizers are not the same are compared by words alone.
+   */
+  difference: z.object({ a: ComparedSide, b: ComparedSide, sharesTokens: z.boolean() }).optional(),
 });
 export type PairInfo = z.infer<typeof PairInfo>;
 
@@ -94,6 +103,16 @@ export const ChooseRun = defineRequest("lfp/chooseRun", z.object({ runFolder: z.
 export const ComparePair = defineRequest(
   "lfp/comparePair",
   z.object({ tuned: z.string().max(4096), base: z.string().max(4096), open: z.boolean() }),
+  LensState,
+);
+
+/**
+ * Chooses two runs whose learned rewards are compared, `a` minus `b`, as `ComparePair` does two checkpoints. Runs that
+ * cannot be compared are an error that says why.
+ */
+export const CompareLearned = defineRequest(
+  "lfp/compareLearned",
+  z.object({ a: z.string().max(4096), b: z.string().max(4096), open: z.boolean() }),
   LensState,
 );
 
@@ -146,9 +165,11 @@ export function targetOf(state: LensState): LensTarget | undefined {
   if (state.kind === "none") return undefined;
   if (state.kind !== "ready") return state.target;
   const { info } = state;
-  return info.kind === "run"
-    ? { kind: "run", folder: info.runFolder }
-    : { kind: "pair", tuned: info.tuned, base: info.base };
+  if (info.kind === "run") return { kind: "run", folder: info.runFolder };
+  const { tuned, base, difference } = info;
+  return difference === undefined
+    ? { kind: "pair", tuned, base }
+    : { kind: "difference", a: difference.a.folder, b: difference.b.folder };
 }
 
 /** Editor to server, after a change of settings, folders or trust. */

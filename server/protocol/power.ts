@@ -20,10 +20,13 @@ const readings: { readonly [K in ReadingMode]: ReadingName } = {
 
 /** Why the target does not offer a mode; undefined if it does. */
 export function whyNotOffered(kind: LensMode["kind"], info: LensInfo): string | undefined {
-  if (info.kind === "pair")
-    return kind === "learned" || kind === "kl"
+  if (info.kind === "pair") {
+    if (kind === "learned") return undefined;
+    if (info.difference !== undefined) return "two runs are compared by their learned rewards alone";
+    return kind === "kl"
       ? undefined
       : "two checkpoints have no probe, no features and no feedback; choose a run for it";
+  }
   if (!info.hasBase && (kind === "learned" || kind === "kl" || kind === "tunedMinusBase"))
     return "the run has no base model on this machine";
   if (!info.hasFitted && kind === "fitted") return "the run did not fit the log-ratio to its features";
@@ -87,6 +90,8 @@ export interface TrustedAs {
 /** One sentence, with figures, on how far to trust a mode. */
 export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAblated }: TrustedAs): string {
   const subject = subjects[mode];
+  if (info.kind === "pair" && info.difference !== undefined)
+    return "How often such a difference comes from more than the two runs' seeds was not measured; runs of several seeds show it (lfp compare).";
   if (info.kind === "pair")
     return "How often the log-ratio is right was not measured for these two checkpoints; the calibration of a run (lfp calibrate) measures it.";
   if (info.calibration === null)

@@ -64,6 +64,24 @@ describe.skipIf(chromiumPath === undefined)("runs side by side", () => {
     ]);
   });
 
+  it("colours texts by the difference of two runs that are chosen, and not of one with itself", async () => {
+    const host = compareHost();
+    await using opened = await harness.open(ComparePage, host);
+    const { page } = opened;
+    const show = page.locator("vscode-button", { hasText: "Colour" });
+    await show.click();
+    await page.getByLabel("Run A").selectOption("steady");
+    await show.click();
+    await expect
+      .poll(() => host.asked)
+      .toEqual([
+        { a: 0, b: 1 },
+        { a: 2, b: 1 },
+      ]);
+    await page.getByLabel("Run B").selectOption("steady");
+    await expect.poll(() => show.getAttribute("disabled")).not.toBeNull();
+  });
+
   it("saves the whole as Markdown and CSV, and opens a run's report", async () => {
     const host = compareHost();
     await using opened = await harness.open(ComparePage, host);

@@ -63,6 +63,10 @@ export function compareHost(): AskHandlers<typeof ComparePage.asks> & { asked: u
     series: async ({ run: at, offset }) => ({ offset: logs[at]?.length ?? 0, lines: (logs[at] ?? []).slice(offset) }),
     save: saved,
     saveComparison: saved,
+    showDifference: async (what) => {
+      asked.push(what);
+      return {};
+    },
     openReport: async (what) => {
       asked.push(what);
       return {};

@@ -15,12 +15,19 @@ import type { LogLine } from "../curves/series.ts";
 import { mergedCharts } from "./merge.ts";
 import { findingsTable, runsTable, settingsTable } from "./tables.ts";
 
+/** Two runs by their places in the comparison: `a` minus `b`. */
+interface Sides {
+  readonly a: number;
+  readonly b: number;
+}
+
 /** Runs side by side: settings that differ, findings, and the curves of all in one chart each. */
 export class CompareApp extends LitElement {
   static override properties = {
     comparison: { state: true },
     logs: { state: true },
     failure: { state: true },
+    sides: { state: true },
     asTable: { state: true },
     hiddenCurves: { state: true },
   };
@@ -30,6 +37,8 @@ export class CompareApp extends LitElement {
   /** Log lines by run. */
   declare logs: readonly (readonly LogLine[])[];
   declare failure: string;
+  /** The runs whose learned rewards are to be compared in a text. */
+  declare sides: Sides;
   declare asTable: readonly string[];
   declare hiddenCurves: readonly string[];
   readonly #host = connect(ComparePage);
@@ -39,6 +48,7 @@ export class CompareApp extends LitElement {
     super();
     this.logs = [];
     this.failure = "";
+    this.sides = { a: 0, b: 1 };
     this.asTable = this.#host.state.asTable;
     this.hiddenCurves = this.#host.state.hidden;
     this.#host.on("changed", () => void this.#ask(this.#read()));
@@ -58,6 +68,10 @@ export class CompareApp extends LitElement {
       <div class="tools">
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveComparison", { format: "markdown" }))}>Save Markdown</vscode-button>
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("saveComparison", { format: "csv" }))}>Save CSV</vscode-button>
+      </div>
+      <div class="tools">
+        Colour texts by the learned reward of ${this.#runPick("a", runs)} minus that of ${this.#runPick("b", runs)}
+        <vscode-button ?disabled=${this.sides.a === this.sides.b} @click=${() => this.#ask(this.#host.ask("showDifference", this.sides))}>Colour</vscode-button>
       </div>
       ${alertOf(this.failure)}
       ${runsTable(runs, (run) => void this.#ask(this.#host.ask("openReport", { run })))}
@@ -80,6 +94,16 @@ export class CompareApp extends LitElement {
         )}
       </div>
     </main>`;
+  }
+
+  #runPick(side: keyof Sides, runs: RunComparison["runs"]) {
+    const choose = ({ target }: Event): void => {
+      if (target instanceof HTMLSelectElement) this.sides = { ...this.sides, [side]: target.selectedIndex };
+    };
+    const name = side === "a" ? "Run A" : "Run B, which is subtracted";
+    return html`<select aria-label=${name} @change=${choose}>${runs.map(
+      (run, at) => html`<option ?selected=${at === this.sides[side]}>${run.name}</option>`,
+    )}</select>`;
   }
 
   async #read(): Promise<void> {
@@ -135,6 +159,11 @@ function sheet() {
     .mono { font-family: var(--lfp-mono); white-space: nowrap; }
     .value { max-width: 320px; overflow-wrap: anywhere; }
     .said { max-width: 420px; }
+    select {
+      font: inherit; max-width: 240px; padding: 2px 4px; color: var(--vscode-dropdown-foreground, inherit);
+      background: var(--vscode-dropdown-background, transparent); border: 1px solid var(--vscode-dropdown-border, var(--lfp-line));
+    }
+    select:focus-visible { outline: 1px solid var(--vscode-focusBorder); }
     .notes { margin: 6px 0; padding-left: 18px; max-width: 900px; }
     p { max-width: 900px; margin: 4px 0; }
     .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 22px 26px; margin-top: 6px; }

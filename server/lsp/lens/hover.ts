@@ -1,4 +1,5 @@
 import type { Hover } from "vscode-languageserver/node";
+import { DifferenceLens } from "../../lens/difference-lens.ts";
 import type { Shown } from "../../lens/read-passage.ts";
 import { type AblationSet, ablationInWords } from "../../protocol/ablation.ts";
 import { whyNotOffered } from "../../protocol/power.ts";
@@ -8,6 +9,7 @@ import type { FeatureHovers } from "../features/feature-hovers.ts";
 import { mentionAt } from "../features/mentions.ts";
 import type { Session } from "../session.ts";
 import { AtPosition } from "../standard-params.ts";
+import { describeDifference } from "./difference-hover.ts";
 import { tokenHover } from "./hover-text.ts";
 import { infoOf } from "./looked-through.ts";
 import { describePairToken } from "./pair-hover.ts";
@@ -54,7 +56,11 @@ async function hoverToken(
   const isOffered = asked !== undefined && whyNotOffered(asked.mode.kind, infoOf(reading)) === undefined;
   if (reading.kind === "pair") {
     const shown: Shown = isOffered ? asked : { mode: { kind: "learned" }, unit: "word" };
-    const found = await describePairToken({ reader, verdicts }, reading, offset, shown);
+    const { lens } = reading;
+    const found =
+      lens instanceof DifferenceLens
+        ? await describeDifference(reader, reading, lens, { offset, unit: shown.unit })
+        : await describePairToken({ reader, verdicts }, reading, offset, shown);
     return found === undefined ? null : hoverOf(snapshot, found.start, found.end, found.value);
   }
   const ablation = problems.ablationOn(reading);

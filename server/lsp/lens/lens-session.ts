@@ -48,8 +48,8 @@ export interface LensSessionOptions {
 }
 
 /**
- * The lens's target, opened on first use: a run (chosen by people, or the newest finished one), or two checkpoints
- * chosen by people.
+ * The lens's target, opened on first use: a run (chosen by people, or the newest finished one), or two checkpoints or
+ * two runs chosen by people.
  */
 export class LensSession {
   readonly #options: LensSessionOptions;
@@ -104,14 +104,34 @@ export class LensSession {
     const { session } = this.#options;
     session.requireTrust("Comparing two checkpoints");
     const pair: LensTarget = { kind: "pair", tuned: session.checkFolder(tuned), base: session.checkFolder(base) };
+    return await this.#try(pair, isOpened, signal);
+  }
+
+  /**
+   * Chooses two runs by their folders, to read the learned reward of `a` minus that of `b`; otherwise like `compare`.
+   * Throws `RestrictedModeError`, what `Session.checkRun` throws, and with `isOpened` what `open` throws.
+   */
+  async compareRuns(
+    { a, b }: { readonly a: string; readonly b: string },
+    isOpened: boolean,
+    signal: AbortSignal,
+  ): Promise<LensState> {
+    const { session } = this.#options;
+    session.requireTrust("Comparing two runs");
+    const runs: LensTarget = { kind: "difference", a: await session.checkRun(a), b: await session.checkRun(b) };
+    return await this.#try(runs, isOpened, signal);
+  }
+
+  /** Chooses a target, and with `isOpened` opens it; if that fails, restores the previous one. */
+  async #try(target: LensTarget, isOpened: boolean, signal: AbortSignal): Promise<LensState> {
     const before = this.#wanted;
-    await this.#want(pair);
+    await this.#want(target);
     if (!isOpened) return this.#state;
     try {
       await this.open(signal);
     } catch (error) {
       // Unless someone has chosen another target meanwhile.
-      if (this.#wanted === pair) await this.#want(before);
+      if (this.#wanted === target) await this.#want(before);
       throw error;
     }
     return this.#state;
@@ -238,6 +258,8 @@ export class LensSession {
     if (this.#wanted !== null) {
       const wanted = this.#wanted;
       if (wanted.kind === "pair") return { target: wanted, updated: await lastChange([wanted.tuned, wanted.base]) };
+      if (wanted.kind === "difference")
+        return { target: wanted, updated: await lastChange([wanted.a, wanted.b].map((run) => join(run, "tuned"))) };
       if (session.isOwnRun(wanted.folder)) return own;
       const view = board.known().find(({ folder }) => folder === wanted.folder);
       return { target: wanted, updated: view !== undefined && isUsable(view) ? view.updated : null };
@@ -284,6 +306,15 @@ export class LensSession {
         const { openLens } = await import("../../pipeline/finished/open-lens.ts");
         return { kind: "run", lens: await openLens(target.folder, options) };
       });
+    if (target.kind === "difference")
+      return quarantine.guard(
+        `The runs ${target.a} and ${target.b}`,
+        ["difference", nameOfTarget(target), updated ?? ""],
+        async () => {
+          const { openDifference } = await import("../../pipeline/finished/open-difference.ts");
+          return { kind: "pair", lens: await openDifference(target, options) };
+        },
+      );
     const what = `The pair of ${target.tuned} and ${target.base}`;
     return quarantine.guard(what, ["pair", pairKey(target), updated ?? ""], async () => {
       const { openPairLens } = await import("../../pipeline/finished/open-pair.ts");
@@ -331,7 +362,8 @@ function runGuard(folder: string, updated: string | null): [string, string[]] {
 
 /** A target's key: targets with the same key are the same. */
 function nameOfTarget(target: LensTarget): string {
-  return target.kind === "run" ? target.folder : pairKey(target);
+  if (target.kind === "run") return target.folder;
+  return target.kind === "pair" ? pairKey(target) : `difference\0${target.a}\0${target.b}`;
 }
 
 function isUsable({ state, hasProbe }: RunView): boolean {

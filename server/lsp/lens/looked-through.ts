@@ -1,5 +1,6 @@
 /** The open target of a lens session: a run, or two checkpoints. */
 import { LfpError } from "../../common/errors.ts";
+import type { DifferenceLens } from "../../lens/difference-lens.ts";
 import type { Lens } from "../../lens/lens.ts";
 import type { PairLens } from "../../lens/pair-lens.ts";
 import type { AblationSet } from "../../protocol/ablation.ts";
@@ -14,7 +15,7 @@ export interface OpenRun {
 
 export interface OpenPair {
   readonly kind: "pair";
-  readonly lens: PairLens;
+  readonly lens: PairLens | DifferenceLens;
 }
 
 export type OpenSubject = OpenRun | OpenPair;

@@ -40,9 +40,10 @@ export class PairVerdicts {
     this.#listeners.push(listener);
   }
 
-  /** Whether the target can tell what was learned about pairs. */
+  /** Whether the target can tell what was learned about pairs; a difference of two runs cannot. */
   static isOffered(reading: DocumentReading): boolean {
-    return whyNotOffered("learned", infoOf(reading)) === undefined;
+    const info = infoOf(reading);
+    return whyNotOffered("learned", info) === undefined && (info.kind === "run" || info.difference === undefined);
   }
 
   /** Reads a line's pair; undefined if the line is no preference. Throws only what concerns the whole request. */

@@ -49,6 +49,7 @@ const readings: Readings = {
       tokens: preference.tokens,
     };
   },
+  difference: ({ a }) => readings.run({ kind: "run", folder: a }),
   pair: async ({ tuned, base }) => {
     const own = await modelFolder(tuned);
     const hasTokenizer = await exists(`${own}/tokenizer.json`);

@@ -9,6 +9,7 @@ import { toolName } from "../../../extension/chat-tools.ts";
 import { commands } from "../../../extension/commands.ts";
 import { HOW_TO_READ } from "../../../extension/feature-commands.ts";
 import { hues, steps } from "../../../extension/overlay/scale.ts";
+import { PageSubject } from "../../../extension/pages/panels.ts";
 import { settings } from "../../../extension/settings.ts";
 import {
   copyText,
@@ -131,9 +132,10 @@ describe("the palette", () => {
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 
-  it("offers at first everything but to hide colours that there are not", () => {
+  it("offers at first everything but to hide colours that there are not, or to end a comparison", () => {
     const all = contributes.commands.map(({ command }) => command.replace("lfpLens.", ""));
-    expect(offeredIn(atFirst)).toEqual(all.filter((id) => id !== "hideReward"));
+    expect(offeredIn(atFirst)).toEqual(all.filter((id) => id !== "hideReward" && id !== "closeDifference"));
+    expect(offeredIn({ ...atFirst, "lfpLens.comparesRuns": true })).toContain("closeDifference");
     expect(offeredIn({ ...atFirst, "lfpLens.overlayOn": true })).toContain("hideReward");
   });
 
@@ -305,7 +307,14 @@ describe("what package.json points to", () => {
     expect(manifest.main).toBe("./dist/extension.cjs");
   });
 
-  it("is loaded only when it is used, when there may be runs, or when a file is opened that may be an experiment", () => {
-    expect(manifest.activationEvents).toEqual(["onLanguage:json", "onLanguage:jsonc", "workspaceContains:runs"]);
+  it("is loaded only when it is used, when a page is restored, when there may be runs, or when a file is opened that may be an experiment", () => {
+    // A page that is open when a window is reloaded is restored, whatever else is in the window.
+    const pages = PageSubject.options.map(({ shape }) => `onWebviewPanel:lfpLens.${shape.page.value}`).sort();
+    expect(manifest.activationEvents).toEqual([
+      "onLanguage:json",
+      "onLanguage:jsonc",
+      ...pages,
+      "workspaceContains:runs",
+    ]);
   });
 });
