@@ -74,6 +74,18 @@ describe.skipIf(chromiumPath === undefined)("the curves of a run", () => {
     await expect.poll(() => opened.page.locator(".key").first().textContent()).toMatch(/^\s*last\s/);
   });
 
+  it.each(["dark", "light", "highContrast"] as const)(
+    "has curves that stand out from the ground: %s",
+    async (theme) => {
+      await using opened = await harness.open(CurvesPage, hostOf(logLines(20)), { theme });
+      const lines = opened.page.locator("lfp-chart").nth(6).locator(".swatch line");
+      await lines.nth(1).waitFor({ state: "attached" });
+      const drawn = await lines.evaluateAll((all) => all.map((line) => getComputedStyle(line).stroke));
+      const ground = await opened.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      for (const colour of drawn) expect(contrast(colour, ground), `${colour} on ${ground}`).toBeGreaterThan(3);
+    },
+  );
+
   it("hides a curve and keeps that, and saves what is shown as table and picture", async () => {
     const host = hostOf(logLines(30));
     const saved: { format: string; figure: string; text: string }[] = [];
@@ -136,3 +148,16 @@ describe.skipIf(chromiumPath === undefined)("the curves of a run", () => {
     expect(await opened.page.getByRole("alert").textContent()).toBe("no <b>log</b> here");
   });
 });
+
+/** Contrast of two opaque colours as CSS computes them (WCAG 2.2, relative luminance). */
+function contrast(one: string, other: string): number {
+  const luminance = (colour: string): number => {
+    const [red = 0, green = 0, blue = 0] = (colour.match(/[\d.]+/g) ?? []).slice(0, 3).map((channel) => {
+      const share = Number(channel) / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}

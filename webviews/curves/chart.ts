@@ -243,7 +243,7 @@ function dataOf({ xs, curves }: Chart): uPlot.AlignedData {
 
 const colourVariables = [
   "--vscode-charts-blue",
-  "--vscode-charts-orange",
+  "--lfp-orange",
   "--vscode-charts-green",
   "--vscode-charts-purple",
 ] as const;
@@ -321,7 +321,7 @@ function sheet() {
     .swatch { vertical-align: middle; }
     .swatch line { stroke-width: 2; }
     .s0 { stroke: var(--vscode-charts-blue); }
-    .s1 { stroke: var(--vscode-charts-orange); }
+    .s1 { stroke: var(--lfp-orange); }
     .s2 { stroke: var(--vscode-charts-green); }
     .s3 { stroke: var(--vscode-charts-purple); }
     .curve { appearance: none; background: none; border: 0; padding: 0; margin: 0; font: inherit; color: inherit; cursor: pointer; }
