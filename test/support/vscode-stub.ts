@@ -190,6 +190,22 @@ export function writeFile(uri: Uri, text: string): void {
 
 /** For tests: what a person answers to the next messages; undefined: nothing. */
 export const answers: (string | undefined)[] = [];
+/** For tests: the labels that a person picks from the next lists, and what is typed into the next boxes; undefined: nothing. */
+export const picks: (string | undefined)[] = [];
+export const inputs: (string | undefined)[] = [];
+/** For tests: the lists and boxes that were shown. */
+export const shownLists: (readonly { readonly label: string }[])[] = [];
+export const shownBoxes: InputBox[] = [];
+
+interface InputBox {
+  readonly title?: string;
+  readonly value?: string;
+  readonly validateInput?: (text: string) => string | undefined;
+}
+
+/** For tests: what was done to whole folders. */
+export const moved: string[] = [];
+
 /** For tests: what each message offered. */
 export const shownChoices: (readonly string[])[] = [];
 /** For tests: the commands that were run, with their arguments; not the ones that set VS Code's context keys. */
@@ -197,8 +213,14 @@ export const executed: (readonly unknown[])[] = [];
 /** For tests: the messages that were shown. */
 export const messages: string[] = [];
 
-async function message(text: string, ...choices: readonly string[]): Promise<string | undefined> {
-  messages.push(text);
+interface MessageOptions {
+  readonly detail?: string;
+}
+
+async function message(text: string, ...more: readonly (string | MessageOptions)[]): Promise<string | undefined> {
+  const details = more.flatMap((one) => (typeof one === "string" ? [] : [one.detail ?? ""]));
+  const choices = more.filter((one) => typeof one === "string");
+  messages.push([text, ...details].join("\n"));
   shownChoices.push(choices);
   if (choices.length === 0) return undefined;
   return answers.shift();
@@ -221,11 +243,25 @@ export const window = {
   showWarningMessage: message,
   showInformationMessage: message,
   showErrorMessage: message,
+  showQuickPick: async <T extends { readonly label: string }>(items: readonly T[]): Promise<T | undefined> => {
+    shownLists.push(items);
+    const wanted = picks.shift();
+    return items.find(({ label }) => label === wanted);
+  },
+  showInputBox: async (box: InputBox): Promise<string | undefined> => {
+    shownBoxes.push(box);
+    return inputs.shift();
+  },
+  showWorkspaceFolderPick: async (): Promise<{ readonly uri: Uri } | undefined> => {
+    const wanted = picks.shift();
+    return workspace.workspaceFolders?.find(({ uri }) => uri.path === wanted);
+  },
+  showTextDocument: async (uri: Uri): Promise<void> => void executed.push(["showTextDocument", uri.path]),
   withProgress: <T>(_options: unknown, work: (progress: unknown, token: unknown) => Promise<T>): Promise<T> =>
     work(undefined, undefined),
 };
 
-export const ProgressLocation = { Notification: 15 } as const;
+export const ProgressLocation = { Notification: 15, Window: 10 } as const;
 
 interface ContentProvider {
   provideTextDocumentContent(uri: Uri): unknown;
@@ -254,6 +290,9 @@ export const workspace = {
     workspace.textDocuments.push(document);
     return document;
   },
+  asRelativePath: (path: string): string => path,
+  getWorkspaceFolder: (uri: Uri): { readonly uri: Uri } | undefined =>
+    workspace.workspaceFolders?.find((folder) => uri.path.startsWith(`${folder.uri.path}/`)),
   applyEdit: async ({ texts }: WorkspaceEdit): Promise<boolean> => {
     for (const document of workspace.textDocuments) {
       const text = texts.get(document.uri.toString());
@@ -275,6 +314,18 @@ export const workspace = {
       if (text === undefined) throw new FileSystemError(`${uri.path} is not there`, "FileNotFound");
       return new TextEncoder().encode(text);
     },
+    stat: async (uri: Uri): Promise<void> => {
+      if (!files.has(uri.toString())) throw new FileSystemError(`${uri.path} is not there`, "FileNotFound");
+    },
+    readDirectory: async (folder: Uri): Promise<[string, number][]> =>
+      [...files.keys()].flatMap((name): [string, number][] =>
+        name.startsWith(`${folder}/`) ? [[name.slice(`${folder}/`.length), 1]] : [],
+      ),
+    rename: async (from: Uri, to: Uri): Promise<void> => void moved.push(`rename ${from.path} ${to.path}`),
+    copy: async (from: Uri, to: Uri, { overwrite }: { readonly overwrite: boolean }): Promise<void> =>
+      void moved.push(`copy ${from.path} ${to.path}${overwrite ? " over" : ""}`),
+    delete: async (uri: Uri, { useTrash }: { readonly useTrash: boolean }): Promise<void> =>
+      void moved.push(`${useTrash ? "trash" : "delete"} ${uri.path}`),
     writeFile: async (uri: Uri, bytes: Uint8Array): Promise<void> => {
       if (readOnlyFolders.has(posix.dirname(uri.path)))
         throw new FileSystemError(`EPERM: operation not permitted, open '${uri.path}'`, "Unknown");

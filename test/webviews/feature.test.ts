@@ -39,6 +39,26 @@ describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
     await opened.picture("feature-dark");
   });
 
+  it("frames the word on which a silent example is silent, though the feature is active beside it", async () => {
+    const silent = {
+      tokens: ["a", " wonderful", " life", " on", " television"],
+      activations: [0, 4.8, 0, 0, 0],
+      peak: 2,
+      source: "analysis text 7",
+    };
+    const detail = { ...usual, examples: [{ group: "silent" as const, examples: [silent] }] };
+    await using opened = await harness.open(FeaturePage, hostOf(detail).handlers);
+    const marked = opened.page.locator(".t.silent");
+    await marked.waitFor();
+    expect(await marked.allTextContents()).toEqual(["life"]);
+    expect(await marked.getAttribute("title")).toBe("life: not active");
+    const outlines = await opened.page
+      .locator(".example .t")
+      .evaluateAll((tokens) => tokens.map((token) => getComputedStyle(token).outlineStyle));
+    expect(outlines).toEqual(["none", "dotted"]);
+    await opened.page.getByRole("heading", { name: /similar words on which it is silent \(framed\)/ }).waitFor();
+  });
+
   it("ablates, steers and restores, and says which it is", async () => {
     const host = hostOf();
     await using opened = await harness.open(FeaturePage, host.handlers);
