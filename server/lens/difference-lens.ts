@@ -1,6 +1,7 @@
 /** Reads texts through two runs' models: the learned reward of one run minus that of the other. */
 import type { PairInfo } from "../protocol/lens-state.ts";
-import type { MessageWriter, PairTexts } from "../tasks/pairs/pair-texts.ts";
+import type { MessageWriter } from "../tasks/pairs/messages.ts";
+import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairLens, PairReader } from "./pair-lens.ts";
 import { type PairReading, wordsOf } from "./pair-reading.ts";

@@ -91,7 +91,7 @@ export interface TrustedAs {
 export function trustSentence(info: LensInfo, mode: ReadingMode, { level, isAblated }: TrustedAs): string {
   const subject = subjects[mode];
   if (info.kind === "pair" && info.difference !== undefined)
-    return "How often such a difference comes from more than the two runs' seeds was not measured; runs of several seeds show it (lfp compare).";
+    return "Two runs differ by chance too: how far runs of other seeds differ here was not measured.";
   if (info.kind === "pair")
     return "How often the log-ratio is right was not measured for these two checkpoints; the calibration of a run (lfp calibrate) measures it.";
   if (info.calibration === null)

@@ -153,6 +153,9 @@ function sheet() {
     .table th[scope="row"] { font-weight: normal; text-align: left; }
     table.data td, table.data th { padding-right: 18px; }
     .findings th[scope="row"] { white-space: nowrap; position: sticky; left: 0; background: var(--vscode-editor-background); }
+    @media (max-width: 700px) {
+      .findings th[scope="row"] { white-space: normal; min-width: 120px; }
+    }
     .findings .num { white-space: nowrap; }
     .of { max-width: 180px; overflow: hidden; text-overflow: ellipsis; font-weight: normal; }
     .mark { display: inline-block; width: 14px; }
