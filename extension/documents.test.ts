@@ -39,11 +39,14 @@ describe("a document", () => {
     listening.dispose();
   });
 
-  it("that is an experiment goes to the server for its check, but is no text", () => {
-    const experiment = document("json", "file", "/a.lfp-experiment.json");
-    expect([isForServer(experiment), isReadable(experiment), canBeRead(experiment)]).toEqual([true, false, false]);
-    setConfiguration("lfpLens.languages", ["json"]);
-    expect([isReadable(experiment), isReadable(document("json"))]).toEqual([false, true]);
-    setConfiguration("lfpLens.languages", undefined);
-  });
+  it.each(["/a.lfp-experiment.json", "/a.lfp-sweep.json"])(
+    "%s goes to the server for its check, but is no text",
+    (path) => {
+      const experiment = document("json", "file", path);
+      expect([isForServer(experiment), isReadable(experiment), canBeRead(experiment)]).toEqual([true, false, false]);
+      setConfiguration("lfpLens.languages", ["json"]);
+      expect([isReadable(experiment), isReadable(document("json"))]).toEqual([false, true]);
+      setConfiguration("lfpLens.languages", undefined);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 /** Decides which documents the lens reads. */
 import * as vscode from "vscode";
-import { EXPERIMENT_ENDING } from "../server/protocol/problems.ts";
+import { isExperimentFile, isSweepFile } from "../server/protocol/problems.ts";
 import { readSetting, section } from "./settings.ts";
 
 /**
@@ -44,11 +44,10 @@ export function readInAnyLanguage(document: vscode.TextDocument): void {
   changed.fire();
 }
 
-/** Whether a document is an experiment file, which the server checks. */
+/** Whether a document is an experiment or sweep file, which the server checks. */
 export function isExperiment({ uri, languageId }: vscode.TextDocument): boolean {
-  return (
-    schemes.includes(uri.scheme) && experimentLanguages.includes(languageId) && uri.path.endsWith(EXPERIMENT_ENDING)
-  );
+  const isChecked = isExperimentFile(uri.path) || isSweepFile(uri.path);
+  return schemes.includes(uri.scheme) && experimentLanguages.includes(languageId) && isChecked;
 }
 
 /** Whether VS Code sends a document to the server. */

@@ -13,10 +13,13 @@ export const experimentSource = "LFP Lens experiment";
 
 /** Whether a document, by its URI or path, is an experiment file. */
 export function isExperimentFile(uri: string): boolean {
-  return uri.endsWith(EXPERIMENT_ENDING);
+  return uri.endsWith(".lfp-experiment.json");
 }
 
-export const EXPERIMENT_ENDING = ".lfp-experiment.json";
+/** Whether a document, by its URI or path, is a sweep file. */
+export function isSweepFile(uri: string): boolean {
+  return uri.endsWith(".lfp-sweep.json");
+}
 
 /** The `code` of a diagnostic. */
 export const ProblemCode = z.enum([
@@ -28,7 +31,7 @@ export const ProblemCode = z.enum([
   "pair-disagreement",
   /** More pairs were learned the other way than the setting's limit allows to show. */
   "pair-disagreement-limit",
-  /** An experiment file describes something that cannot run. */
+  /** An experiment or sweep file describes something that cannot run. */
   "experiment",
 ]);
 export type ProblemCode = z.infer<typeof ProblemCode>;

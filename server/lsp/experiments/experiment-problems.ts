@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Diagnostic, DiagnosticSeverity } from "vscode-languageserver/node";
 import type { PlacedIssue } from "../../pipeline/experiment/file-issues.ts";
-import { experimentSource, isExperimentFile, type ProblemCode } from "../../protocol/problems.ts";
+import { experimentSource, isExperimentFile, isSweepFile, type ProblemCode } from "../../protocol/problems.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Documents, Snapshot } from "../documents.ts";
 import { RequestCancelledError } from "../failures.ts";
@@ -16,7 +16,7 @@ export interface ExperimentProblemsOptions {
 }
 
 /**
- * Publishes faults of open experiment files that their JSON Schema cannot express, after every change and a pause.
+ * Publishes faults of open experiment and sweep files that their JSON Schema cannot express, after every change and a pause.
  * Broken rules between fields are errors; missing models and data are warnings, which disappear once these exist.
  * Without workspace trust it looks up no path of the file.
  */
@@ -75,6 +75,7 @@ export class ExperimentProblems {
   ): Promise<Readonly<Record<"wrong" | "missing", readonly PlacedIssue[]>>> {
     if (text.length > MAX_UNITS) return { wrong: [], missing: [] };
     const folder = folderOf(uri);
+    if (isSweepFile(uri)) return { wrong: await this.#lookAtSweep(text, folder, signal), missing: [] };
     // Loaded lazily: both modules are larger than the rest of the server's start, and most people edit no experiment
     // file.
     const { checkExperimentText, placed } = await import("../../pipeline/experiment/file-issues.ts");
@@ -86,6 +87,13 @@ export class ExperimentProblems {
     const missing = await missingInputs(experiment);
     return { wrong: issues, missing: await placed(text, file, missing, signal) };
   }
+
+  /** A sweep names the file of its base experiment, which only a trusted workspace has read. */
+  async #lookAtSweep(text: string, folder: string | undefined, signal: AbortSignal): Promise<readonly PlacedIssue[]> {
+    if (folder === undefined || !this.#options.session.options.trusted) return [];
+    const { checkSweepText } = await import("../../pipeline/sweep/file-issues.ts");
+    return await checkSweepText(text, { folder, signal });
+  }
 }
 
 const PAUSE_MS = 150;
@@ -94,11 +102,11 @@ const LOOK_AGAIN_MS = 3000;
 const MAX_UNITS = 1_000_000;
 
 /**
- * Whether the document is an experiment file in a language that the editor checks by its schema. Any other is read as a
+ * Whether the document is an experiment or sweep file in a language that the editor checks by its schema. Any other is read as a
  * text.
  */
 function isExperiment({ uri, languageId }: Snapshot): boolean {
-  return isExperimentFile(uri) && (languageId === "json" || languageId === "jsonc");
+  return (isExperimentFile(uri) || isSweepFile(uri)) && (languageId === "json" || languageId === "jsonc");
 }
 
 /** The document's folder; undefined if it is no file on this machine. */

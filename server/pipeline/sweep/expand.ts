@@ -55,8 +55,26 @@ export async function parseSweep(source: string | object, options: ParseSweepOpt
     const message = `makes ${count} runs of all combinations and seeds; expected ${MOST_RUNS} at most`;
     throw new SweepError(options.name, [issueAt([], message, "rule")]);
   }
-  return { name: file.name ?? options.stem, runs: runsOf(file, base, combinations, options.name) };
+  return {
+    name: file.name ?? options.stem,
+    runs: runsOf(base, { file, combinations, seeds: seedsOf(file) }, options.name),
+  };
 }
+
+/**
+ * What is wrong with a sweep, as far as single values show it: tries every value once, and not every combination, so that
+ * an editor can ask at every change. Throws what `parseSweep` throws when it finds something.
+ */
+export async function checkSweep(source: string | object, options: ParseSweepOptions): Promise<void> {
+  const { $schema, ...given } = sweepObject(source, options.name);
+  const { data: file, error } = sweepSchema.safeParse(given);
+  if (file === undefined) throw new SweepError(options.name, issuesOf(error, given, sweepKeysAt));
+  const combinations = eachValueOf(file).slice(0, MOST_TRIED);
+  runsOf(await baseOf(file, options), { file, combinations, seeds: seedsOf(file).slice(0, 1) }, options.name);
+}
+
+/** Maximum number of experiments that an editor's check tries. */
+const MOST_TRIED = 100;
 
 function sweepObject(source: string | object, name: string): JsonObject {
   try {
@@ -115,19 +133,39 @@ function combinationsOf({ grid = {}, list }: SweepFile): Combination[] {
   return combinations;
 }
 
+/** Combinations in which every value stands once, beside the first value of each other field. */
+function eachValueOf({ grid, list }: SweepFile): Combination[] {
+  if (list !== undefined || grid === undefined) return combinationsOf({ base: "", grid, list });
+  const fields = Object.entries(grid).map(([field, values]) =>
+    values.map((value, at) => ({ field, value, place: ["grid", field, at] })),
+  );
+  const first = fields.flatMap((values) => values.slice(0, 1));
+  const others = fields.flatMap((values, at) =>
+    values.slice(1).map((value) => first.map((one, other) => (other === at ? value : one))),
+  );
+  return [first, ...others];
+}
+
 /** The seeds of a sweep; one undefined seed where the base's holds. */
 function seedsOf({ seeds }: SweepFile): readonly (number | undefined)[] {
   if (seeds === undefined) return [undefined];
   return typeof seeds === "number" ? Array.from({ length: seeds }, (_, at) => at + 1) : seeds;
 }
 
-function runsOf(file: SweepFile, base: Base, combinations: readonly Combination[], name: string): SweepRun[] {
+/** Which runs are made of a sweep's file. */
+interface Asked {
+  readonly file: SweepFile;
+  readonly combinations: readonly Combination[];
+  readonly seeds: readonly (number | undefined)[];
+}
+
+function runsOf(base: Base, { file, combinations, seeds }: Asked, name: string): SweepRun[] {
   const issues = new Map<string, ExperimentIssue>();
   const ownIssues = new Set(issuesOfExperiment(base.file, base.folder).issues.map(textOf));
   const told = fieldsToName(combinations);
   const runs: SweepRun[] = [];
   const firstPlaces = new Map<string, string>();
-  for (const seed of seedsOf(file)) {
+  for (const seed of seeds) {
     for (const combination of combinations) {
       let written: Json = base.file;
       for (const { field, value } of combination) written = withField(written, field.split("."), value);
@@ -186,7 +224,7 @@ function placeOf(
   if (set !== undefined) {
     const inside = issue.keys.slice(set.field.split(".").length);
     const message = inside.length === 0 ? issue.message : `${inside.map(String).join(".")}: ${issue.message}`;
-    return issueAt(set.place, message, "rule");
+    return issueAt(set.place, message, issue.kind);
   }
   const [first] = combination;
   if (isBases || first === undefined) return inBase(issue, base, name);

@@ -84,3 +84,29 @@ test("without trust the text alone is checked; other documents are none", async 
   expect(diagnostics[0]?.message).toContain("texts.jsonl");
   expect(client.told.filter(({ method }) => method === published.method)).toHaveLength(2);
 });
+
+test("a sweep's values are checked as its base experiment takes them, once the workspace is trusted", async () => {
+  const folder = await scratchFolder();
+  await writeFile(join(folder, "base.json"), JSON.stringify({ preset: "quick", data: { heldOut: 64 } }));
+  const client = await start(false);
+  const own = pathToFileURL(join(folder, "a.lfp-sweep.json")).href;
+  const text = JSON.stringify({ base: "base.json", seeds: 2, grid: { "probe.alpha": [1], "data.limit": [600, 60] } });
+  await client.open(own, text, 1, "json");
+  expect(await client.heard(published)).toEqual({ uri: own, version: 1, diagnostics: [] });
+  await client.tell(ConfigurationChanged, ConfigurationChanged.params.parse({ trusted: true }));
+  const { diagnostics } = await client.heard(published, (told) => told.diagnostics.length > 0);
+  const at = text.indexOf("60]");
+  expect(diagnostics).toMatchObject([
+    {
+      severity: 1,
+      range: { start: { line: 0, character: at }, end: { line: 0, character: at + 2 } },
+      message: expect.stringMatching(/^grid\.data\.limit\[1\]: with data\.limit = 60: data\.heldOut: leaves none/),
+    },
+  ]);
+  // What the JSON Schema says too is left to it.
+  await client.change(own, text.replace("[600,60]", '["x"]'), 2);
+  expect((await client.heard(published, ({ version }) => version === 2)).diagnostics).toEqual([]);
+  await client.change(own, text.replace("[600,60]", "[600]").replace("base.json", "none.json"), 3);
+  const missing = await client.heard(published, ({ version }) => version === 3);
+  expect(missing.diagnostics).toMatchObject([{ message: expect.stringMatching(/^base: .*none\.json cannot be read/) }]);
+});
