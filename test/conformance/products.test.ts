@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { matmulPlaceReference } from "../../kernels/matmul/reference.loops.ts";
 import type { MatmulShape } from "../../kernels/matmul/shape.ts";
 import { Random } from "../../server/common/random.ts";
+import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import { gradients } from "../../server/engine/gradients.ts";
 import * as ops from "../../server/engine/ops.ts";
 import { devicesUnderTest, matrixDevices } from "./devices.ts";
@@ -87,5 +88,28 @@ describe.each(devices)("large products on the $kind device", ({ open, factorErro
     await device.close();
     const shape = shapeOf({ batch: heads, M: places, N: places, K: width, transB: true, alpha: 0.125 });
     expectWithin("scores", results["scores"], product(shape, query, key));
+  });
+});
+
+/** Enough rows for blocks of them: in 6 blocks of 512, 8 of 393, 9 of 393, and of no size that divides a prime. */
+const manyRows = [3072, 3144, 3537, 3079];
+
+describe("a product whose transposed factor has many columns, on the CPU device", () => {
+  it.each(manyRows)("of %d rows has the bits of products of few rows, and the right ones", async (M) => {
+    const [K, N] = [200, 24];
+    const [a, b] = [normals(K * M), normals(K * N)];
+    const [nodeA, nodeB] = [ops.input("a", [K, M]), ops.input("b", [K, N])];
+    const product = (from: ReturnType<typeof ops.input>) => ops.matmul(from, nodeB, { transA: true, alpha: 0.5 });
+    const starts = Array.from({ length: 3 }, (_, third) => Math.floor((third * M) / 3));
+    const parts = starts.map((start, at) => product(ops.slice(nodeA, 1, start, starts[at + 1] ?? M)));
+    const whole = product(nodeA);
+    const device = await createCpuDevice({ threads: 2 });
+    const outputs = { whole, sum: ops.sum(ops.reshape(whole, [M * N])), parts: ops.concat(parts, 0) };
+    const program = await device.compile({ stores: [], outputs });
+    const results = await program.run({ a, b });
+    await device.close();
+    expect(results["whole"]).toEqual(results["parts"]);
+    const expected = placesOf(shapeOf({ M, N, K, transA: true, alpha: 0.5 }), a, b, 1e-7);
+    expectWithin("the product", results["whole"], expected);
   });
 });

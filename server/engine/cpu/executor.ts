@@ -134,10 +134,9 @@ export class CpuExecutor {
     const feeds = plan.feeds.map(
       ({ onnxName, operand, spec }): Bound => ({ onnxName, spec, values: this.#values(program, operand, inputs) }),
     );
-    const fetches = plan.fetches.map(({ onnxName, index }): Bound => {
-      const buffer = bufferAt(buffers, index);
-      return { onnxName, spec: buffer.spec, values: this.#view(buffer) };
-    });
+    const fetches = plan.fetches.map(
+      ({ onnxName, index, spec }): Bound => ({ onnxName, spec, values: this.#view(bufferAt(buffers, index)) }),
+    );
     await session.run(feeds, fetches);
   }
 

@@ -14,14 +14,20 @@ export interface Feed {
   readonly spec: BufferSpec;
 }
 
+/** An output of the ONNX model, which has a buffer of its own and there perhaps another shape. */
+export interface Fetch {
+  readonly onnxName: string;
+  readonly index: number;
+  readonly spec: BufferSpec;
+}
+
 export interface CpuPlan {
   /** Undefined when the program has no work for ONNX Runtime. */
   readonly model: Uint8Array | undefined;
   readonly feeds: readonly Feed[];
   /** State baked into the model, by ONNX name; only when the program is frozen. */
   readonly frozen: readonly Feed[];
-  /** Outputs of the ONNX model, by ONNX name, each with a buffer of its own. */
-  readonly fetches: readonly { readonly onnxName: string; readonly index: number }[];
+  readonly fetches: readonly Fetch[];
   readonly buffers: readonly BufferSpec[];
   readonly steps: readonly HostStep[];
   readonly updates: readonly Update<Operand>[];

@@ -7,7 +7,7 @@ import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
 import { type BufferSpec, inputsOf } from "../program-inputs.ts";
 import { mapUpdate, operandsOf, simplifyProgram } from "../updates.ts";
 import { type HostNode, type HostPlanner, hostReads, isHostNode, planHostStep } from "./host-rules.ts";
-import type { CpuPlan, Feed, HostStep, Operand } from "./plan.ts";
+import type { CpuPlan, Feed, Fetch, HostStep, Operand } from "./plan.ts";
 
 /** Verifies, simplifies and lowers a program: one ONNX model, then loops, then updates. */
 export function planProgram(spec: PlanSpec): CpuPlan {
@@ -26,7 +26,7 @@ class Planner {
   readonly #emitter = new Emitter();
   readonly #buffers: BufferSpec[] = [];
   readonly #bufferOf = new Map<Node, number>();
-  readonly #fetches: { onnxName: string; index: number }[] = [];
+  readonly #fetches: Fetch[] = [];
   readonly #feeds: Feed[] = [];
   readonly #frozenFeeds: Feed[] = [];
   readonly #steps: HostStep[] = [];
@@ -65,20 +65,27 @@ class Planner {
     const fetched = [...new Set(wanted)].filter((node) => placed.has(node) || !(isLeaf(node) || hostNodes.has(node)));
     const inside = new Set(topologicalOrder(fetched));
     for (const node of order) if (inside.has(node)) this.#lowerOne(node);
-    for (const node of fetched)
-      this.#fetches.push({ onnxName: this.#emitter.valueOf(node), index: this.#buffer(node) });
-    // Each output must come from an ONNX node and have a name of its own, so a constant, an input that is passed on,
-    // or a
-    // value of two graph nodes (a shared sub-expression) is copied.
     const unclaimed = new Set(this.#emitter.nodes.flatMap((node) => node.outputs));
-    for (const fetch of this.#fetches)
-      if (!unclaimed.delete(fetch.onnxName)) fetch.onnxName = this.#emitter.emit("Identity", [fetch.onnxName]);
+    for (const node of fetched) this.#fetches.push(this.#fetchOf(node, unclaimed));
     return {
       nodes: this.#emitter.nodes,
       initializers: this.#emitter.initializers,
       inputs: this.#feeds.map(({ onnxName, spec }) => ({ name: onnxName, ...spec })),
-      outputs: this.#fetches.map(({ onnxName, index }) => ({ name: onnxName, ...specOf(this.#buffers[index]) })),
+      outputs: this.#fetches.map(({ onnxName, spec }) => ({ name: onnxName, ...spec })),
     };
+  }
+
+  /**
+   * An output, which must come from an ONNX node and have a name of its own: a constant, an input that is passed on, or a
+   * value of two graph nodes (a shared sub-expression) is copied. One that was reshaped is fetched as it was before.
+   */
+  #fetchOf(node: Node, unclaimed: Set<string>): Fetch {
+    const [index, value, spec] = [this.#buffer(node), this.#emitter.valueOf(node), specOf(node)];
+    const origin = this.#emitter.originOf(value);
+    if (origin !== undefined && unclaimed.delete(origin.value))
+      return { onnxName: origin.value, index, spec: { ...spec, shape: origin.shape } };
+    const onnxName = unclaimed.delete(value) ? value : this.#emitter.emit("Identity", [value]);
+    return { onnxName, index, spec };
   }
 
   #lowerOne(node: Node): void {

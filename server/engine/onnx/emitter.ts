@@ -4,11 +4,18 @@ import type { OnnxAttribute, OnnxInitializer, OnnxNode } from "./model-writer.ts
 /** The name of an ONNX value. */
 export type Value = string;
 
+/** A value before it was reshaped. */
+export interface Origin {
+  readonly value: Value;
+  readonly shape: Shape;
+}
+
 /** Collects the ONNX nodes of one program; lowering rules write through it. */
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly #names = new Map<Node, Value>();
+  readonly #origins = new Map<Value, Origin>();
   readonly #memo = new Map<string, readonly Value[]>();
   #next = 0;
 
@@ -55,6 +62,18 @@ export class Emitter {
       domain: contributed ? "com.microsoft" : "",
     });
     return outputs;
+  }
+
+  /** A value of shape `from` with another shape. An output of the model is copied by it: see `originOf`. */
+  reshaped(value: Value, from: Shape, to: Shape): Value {
+    const name = this.emit("Reshape", [value, this.ints(to)]);
+    this.#origins.set(name, this.#origins.get(value) ?? { value, shape: from });
+    return name;
+  }
+
+  /** The value that has an output's numbers without a reshape, and its shape; undefined where the output was not reshaped. */
+  originOf(value: Value): Origin | undefined {
+    return this.#origins.get(value);
   }
 
   /** Values created once per key, for sub-expressions that several rules share. */

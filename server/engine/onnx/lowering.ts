@@ -3,6 +3,7 @@ import { sizeOf } from "../graph.ts";
 import { rotaryFrequencies, rotaryTableName } from "../rotary.ts";
 import { maskAllows, maskedScore } from "../shapes.ts";
 import type { Emitter, Value } from "./emitter.ts";
+import { lowerMatmul } from "./products.ts";
 
 /** Emits one node's ONNX and returns the value that holds its result. */
 export type LoweringRule<K extends OpKind> = (node: NodeOf<K>, inputs: readonly Value[], emitter: Emitter) => Value;
@@ -23,7 +24,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   state: boundBefore,
   constant: ({ dtype, shape, attrs }, _, e) => e.initializer(dtype, shape, attrs.values),
   fill: ({ shape, attrs }, _, e) => lowerFill(shape, attrs.value, e),
-  matmul: lowerMatmul,
+  matmul: (node, [a, b], e) => lowerMatmul(node, [of(a), of(b)], e),
   embedding: (_, [table, ids], e) => e.emit("Gather", [of(table), of(ids)], { axis: 0 }),
   scatterAddRows: (_, [base, ids, rows], e) => {
     const indices = e.emit("Unsqueeze", [e.emit("Cast", [of(ids)], { to: int64 }), e.ints([-1])]);
@@ -133,7 +134,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   sum: (node, [x], e) => reduce("ReduceSum", of(x), node.attrs, e),
   mean: (node, [x], e) => reduce("ReduceMean", of(x), node.attrs, e),
   max: (node, [x], e) => reduce("ReduceMax", of(x), node.attrs, e),
-  reshape: ({ shape }, [x], e) => e.emit("Reshape", [of(x), e.ints(shape)]),
+  reshape: ({ shape, inputs }, [x], e) => e.reshaped(of(x), inputs[0]?.shape ?? [], shape),
   transpose: ({ attrs }, [x], e) => e.emit("Transpose", [of(x)], { perm: attrs.perm }),
   slice: ({ attrs: { axis, start, end } }, [x], e) =>
     e.emit("Slice", [of(x), e.ints([start]), e.ints([end]), e.ints([axis])]),
@@ -166,27 +167,6 @@ function boundBefore(node: NodeOf<"input"> | NodeOf<"state">): never {
 function lowerFill(shape: Shape, value: number, e: Emitter): Value {
   if (sizeOf(shape) <= 1024) return e.float(value, shape);
   return e.emit("Expand", [e.float(value), e.ints(shape)]);
-}
-
-/**
- * Lowers 2-D products to Gemm, which calls the matrix kernel directly; batched ones to FusedMatMul, which packs
- * transposed.
- */
-function lowerMatmul(node: NodeOf<"matmul">, [a, b]: readonly Value[], e: Emitter): Value {
-  const { transA, transB, alpha } = node.attrs;
-  const [left, right] = node.inputs;
-  const gemm = (x: Value): Value =>
-    e.emit("Gemm", [x, of(b)], { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } });
-  if (right?.shape.length !== 2) {
-    return e.emit("ms.FusedMatMul", [of(a), of(b)], {
-      transA: Number(transA),
-      transB: Number(transB),
-      alpha: { float: alpha },
-    });
-  }
-  if (left?.shape.length === 2) return gemm(of(a));
-  const rows = e.emit("Reshape", [of(a), e.ints([-1, left?.shape.at(-1) ?? 0])]);
-  return e.emit("Reshape", [gemm(rows), e.ints(node.shape)]);
 }
 
 function maskBias(shape: Shape, mask: NodeOf<"softmax">["attrs"]["mask"], window: number, e: Emitter): Value {

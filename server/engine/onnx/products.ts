@@ -1,0 +1,55 @@
+/** Matrix products as the operators of ONNX Runtime that compute them fastest. */
+import { type NodeOf, sizeOf } from "../graph.ts";
+import type { Emitter, Value } from "./emitter.ts";
+
+type Operands = readonly [a: Value, b: Value];
+
+/**
+ * Lowers 2-D products to Gemm, which calls the matrix kernel directly; batched ones to FusedMatMul, which packs
+ * transposed.
+ */
+export function lowerMatmul(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter): Value {
+  const { transA, transB, alpha } = node.attrs;
+  const [left, right] = node.inputs;
+  const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } };
+  if (right?.shape.length !== 2) return e.emit("ms.FusedMatMul", [a, b], attributes);
+  if (left?.shape.length === 2) {
+    const blockRows = transA ? blockRowsOf(node.shape[0] ?? 0) : undefined;
+    if (blockRows !== undefined) return productInBlocks(node, [a, b], blockRows, e);
+    return e.emit("Gemm", [a, b], attributes);
+  }
+  const K = left?.shape.at(-1) ?? 0;
+  const gemm = e.emit("Gemm", [e.emit("Reshape", [a, e.ints([-1, K])]), b], attributes);
+  const [N = 0] = node.shape.slice(-1);
+  return e.reshaped(gemm, [sizeOf(node.shape) / N, N], node.shape);
+}
+
+/**
+ * A^T B [M, N] for A [K, M] with many rows M, such as the gradient of a model's head, as products of a few rows each.
+ * Gemm goes over all rows once for each 128 of the K terms, so that the result leaves the cache in between; each block
+ * stays in it. Every sum has the same order, and so the same bits.
+ */
+function productInBlocks(node: NodeOf<"matmul">, [a, b]: Operands, blockRows: number, e: Emitter): Value {
+  const { transB, alpha } = node.attrs;
+  const [M = 0, N = 0] = node.shape;
+  const [K = 0] = node.inputs[0]?.shape ?? [];
+  const blocks = M / blockRows;
+  const blockedA = e.emit("Reshape", [a, e.ints([K, blocks, blockRows])]);
+  const sharedB = e.emit("Reshape", [b, e.ints(transB ? [1, N, K] : [1, K, N])]);
+  const attributes = { transA: 1, transBatchA: 1, transB: Number(transB), alpha: { float: alpha } };
+  const product = e.emit("ms.FusedMatMul", [blockedA, sharedB], attributes);
+  return e.reshaped(product, [blocks, blockRows, N], node.shape);
+}
+
+/** The rows of a block, for so many rows that blocks are faster; undefined: they are not, or no size divides the rows. */
+function blockRowsOf(rows: number): number | undefined {
+  if (rows < fewestRowsInBlocks) return undefined;
+  for (let size = mostBlockRows; size >= fewestBlockRows; size--) if (rows % size === 0) return size;
+  return undefined;
+}
+
+/** Measured on an EPYC 9004 with 512 terms a sum: as fast at 2048 rows, 10 % faster at 3072, 25 % from 8192 on. */
+const fewestRowsInBlocks = 3072;
+/** Sizes from 256 to 1024 differ by less than 5 %. */
+const mostBlockRows = 512;
+const fewestBlockRows = 128;
