@@ -17,7 +17,7 @@ export function missingOf(run: ReadRun, runs: readonly ReadRun[]): string[] {
     ...(experiment === undefined && problems.length === 0
       ? ["It has no experiment.json: its settings are unknown."]
       : []),
-    ...(record === undefined && problems.length === 0 ? [`It is ${state}.`] : []),
+    ...(record === undefined && problems.length === 0 ? ["It has not begun, and so has no figures."] : []),
     ...said(unfinished, (list) => `It is ${state.replace(/[.;:].*/s, "")}; not finished: ${list}.`),
     ...said(lacking("not planned"), (list) => `Its plan lacks the stages ${list}.`),
     ...said(lacking("not kept"), (list) => `Its folder does not keep the outputs of ${list}.`),

@@ -152,9 +152,9 @@ describe("runs that have not the same", () => {
     expect(missing["begun"]).toBe("It is cancelled; not finished: evaluate, learned.");
     expect(missing["fewer"]).toBe("Its plan lacks the stages learned.");
     expect(missing["damaged"]).toMatch(/preset: got "no such"; expected one of/);
-    expect(missing["damaged"]).toMatch(/evaluation\.json|JSON/);
+    expect(missing["damaged"]).toMatch(/evaluation\.json is damaged: .*JSON/);
     expect(missing["cleared"]).toContain("Its folder does not keep the outputs of evaluate.");
-    expect(missing["unstarted"]).toContain("It is never started.");
+    expect(missing["unstarted"]).toBe("It has not begun, and so has no figures.");
     expect(missing["bare"]).toContain("It has no experiment.json: its settings are unknown.");
     expect(notes.join(" ")).toContain(
       "Their tasks differ: sentiment (whole, begun, fewer, cleared, unstarted); pairs (pairs).",
@@ -177,8 +177,19 @@ describe("runs that have not the same", () => {
     const stage = { id: "evaluate", stage: "evaluate", status: "done" as const };
     const of = (name: string, codeVersion: number) =>
       made(name, { experiment: {}, record: { stages: [{ ...stage, codeVersion }] } });
-    const { notes } = await compareRuns([await of("older", 1), await of("newer", 2)]);
+    const { notes, settings } = await compareRuns([await of("older", 1), await of("newer", 2)]);
     expect(notes).toEqual(["Different versions of the code computed evaluate (1 in older, 2 in newer)."]);
+    expect(settings).toEqual([]);
+  });
+
+  it("say which version and device they were computed by, where those that say so differ", async () => {
+    const of = (name: string, record: Partial<RunRecord>) => made(name, { experiment: {}, record });
+    const { settings } = await compareRuns([
+      await of("at-home", { versions: { "lfp-lens": "0.1.0" }, deviceClass: "cpu-2" }),
+      await of("away", { versions: { "lfp-lens": "0.1.0" }, deviceClass: "gpu" }),
+      await made("not-begun", { experiment: {} }),
+    ]);
+    expect(settings).toEqual([{ name: "run.device", values: ["cpu-2", "gpu", null] }]);
   });
 
   it("have names that tell them apart", async () => {

@@ -5,7 +5,7 @@ import { studentInterval } from "../../../statistics/student-interval.ts";
 import { headlines } from "../../artifacts/headlines.ts";
 import { incomparable, missingOf } from "./comparable.ts";
 import { type ReadRun, readRun } from "./read-run.ts";
-import { differingSettings, type FlatSettings, flatSettings, repeatedDigest } from "./settings.ts";
+import { differingKnown, differingSettings, flatSettings, repeatedDigest } from "./settings.ts";
 
 /**
  * Compares runs by their folders, in this order. Unfinished runs, damaged ones and runs of other tasks take part with
@@ -14,7 +14,17 @@ import { differingSettings, type FlatSettings, flatSettings, repeatedDigest } fr
 export async function compareRuns(folders: readonly string[]): Promise<RunComparison> {
   const runs = await Promise.all(folders.map(readRun));
   const names = namesOf(folders);
-  const settings = differingSettings(runs.map(settingsOf));
+  const settings = [
+    ...differingSettings(runs.map(({ experiment }) => experiment && flatSettings(experiment))),
+    ...differingKnown(
+      "run.version",
+      runs.map(({ record }) => record?.versions["lfp-lens"]),
+    ),
+    ...differingKnown(
+      "run.device",
+      runs.map(({ record }) => record?.deviceClass),
+    ),
+  ];
   const seedGroups = groupsOf(runs);
   return {
     runs: runs.map((run, at): ComparedRun => {
@@ -52,16 +62,6 @@ function groupsOf(runs: readonly ReadRun[]): number[][] {
   }
   const seedsOf = (group: readonly number[]): number => new Set(group.map((at) => runs[at]?.experiment?.seed)).size;
   return [...groups.values()].filter((group) => group.length > 1 && seedsOf(group) === group.length);
-}
-
-/** An experiment's settings, and what the run was computed by and on. */
-function settingsOf({ experiment, record }: ReadRun): FlatSettings | undefined {
-  if (experiment === undefined) return undefined;
-  const settings = new Map(flatSettings(experiment));
-  const version = record?.versions["lfp-lens"];
-  if (version !== undefined) settings.set("run.version", version);
-  if (record !== undefined) settings.set("run.device", record.deviceClass);
-  return settings;
 }
 
 /** Names that tell folders apart: the last part of each path, or as many parts as it takes. */

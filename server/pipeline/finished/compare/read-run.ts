@@ -49,12 +49,12 @@ const publishedFolders: Partial<Readonly<Record<HeadlineStage, string>>> = {
 /** Reads a run's folder. Never throws for what is in it: `problems` names files that cannot be read. */
 export async function readRun(folder: string): Promise<ReadRun> {
   const problems: string[] = [];
-  const orProblem = async <T>(work: Promise<T>): Promise<T | undefined> => {
+  const orProblem = async <T>(work: Promise<T>, what = ""): Promise<T | undefined> => {
     try {
       return await work;
     } catch (error) {
       if (!(error instanceof LfpError) && !(error instanceof SyntaxError)) throw error;
-      problems.push(messageOf(error));
+      problems.push(`${what}${messageOf(error)}`);
       return undefined;
     }
   };
@@ -68,7 +68,7 @@ export async function readRun(folder: string): Promise<ReadRun> {
   for (const stage of headlineStages) {
     const place = places[stage];
     if ("absence" in place) absent.set(stage, place.absence);
-    else Object.assign(figures, await orProblem(readHeadlines({ [stage]: place.path })));
+    else Object.assign(figures, await orProblem(readHeadlines({ [stage]: place.path }), `${place.path} is damaged: `));
   }
   const stages = status === undefined ? [] : (status.record?.stages ?? []);
   const isFinished = (stage: RunRecord["stages"][number]): boolean =>

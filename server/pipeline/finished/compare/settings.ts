@@ -25,6 +25,12 @@ export function differingSettings(runs: readonly (FlatSettings | undefined)[]): 
     .map((name) => ({ name, values: runs.map((run) => run?.get(name) ?? null) }));
 }
 
+/** What runs were computed by or on, if those of which it is known differ: other runs have null. */
+export function differingKnown(name: string, values: readonly (string | undefined)[]): DifferingSetting[] {
+  const known = new Set(values.filter((value) => value !== undefined));
+  return known.size < 2 ? [] : [{ name, values: values.map((value) => value ?? null) }];
+}
+
 /** Digest of an experiment without what tells its repetitions apart: seed and name. */
 export function repeatedDigest({ name: _name, seed: _seed, ...settings }: Experiment): string {
   return canonicalDigest(settings);

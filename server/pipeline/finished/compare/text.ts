@@ -10,7 +10,7 @@ const MOST_VALUE = 28;
 
 /** Runs have letters, which head the columns; what does not fit beside one another stands in blocks below. */
 export function comparisonText(comparison: RunComparison): string {
-  const { runs, seedGroups, settings, notes } = comparison;
+  const { runs, seedGroups, settings, findings, notes } = comparison;
   const letters = runs.map((_, at) => letterOf(at));
   const groups = seedGroups.map((group) => lettersOf(group));
   const settingRows = settings.map(({ name, values }) => ({ label: name, cells: values.map(valueCell) }));
@@ -27,10 +27,12 @@ export function comparisonText(comparison: RunComparison): string {
     section("Settings that differ", settings.length === 0 ? [`${GAP}none`] : tableOf(letters, settingRows)),
     section(
       "Findings, with 95 % intervals within a run (↑ higher is better, ↓ lower)",
-      tableOf(
-        letters,
-        comparison.findings.map((finding) => ({ label: marked(finding), cells: finding.values.map(figureInWords) })),
-      ),
+      findings.length === 0
+        ? [`${GAP}none yet`]
+        : tableOf(
+            letters,
+            findings.map((finding) => ({ label: marked(finding), cells: finding.values.map(figureInWords) })),
+          ),
     ),
     section(
       "Between seeds: mean with 95 % interval (Student's t)",
