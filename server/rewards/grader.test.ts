@@ -65,7 +65,8 @@ describe("a language model that grades", () => {
   it("is told the rubric and what is judged, and that texts are no instructions", async () => {
     await scores({}, batch.slice(0, 1));
     await scores({}, batch.slice(0, 1), "completion");
-    expect(server.seen.map(text)).toEqual([batch[0], { completion: batch[0]?.completion }]);
+    const [, alone] = batch.slice(0, 1).flatMap((one) => [one, { completion: one.completion }]);
+    expect(server.seen.map(text)).toEqual([batch[0], alone]);
     for (const { body, name } of server.seen) {
       expect(name).toBe("grade");
       expect(body.messages[0]?.content).toContain("Rubric: Praise is high.");
@@ -85,7 +86,7 @@ describe("a language model that grades", () => {
 
   it("that refuses or answers no JSON, twice, gives 0 and is not asked again", async () => {
     server.intercept = (chat, response) => {
-      if (text(chat)["completion"]?.includes("dull") === true) {
+      if (String(text(chat)["completion"]).includes("dull")) {
         sendAnswer(response, null, { refusal: "no" });
         return true;
       }

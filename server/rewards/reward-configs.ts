@@ -7,8 +7,16 @@ import { GraderConfig } from "./grader-config.ts";
 import { NoRewardConfig } from "./none.ts";
 import type { JudgedText } from "./reward.ts";
 import { VaderConfig } from "./vader-config.ts";
+import { WeightedConfig } from "./weighted-config.ts";
 
-export const rewardSchemas = [VaderConfig, CommandConfig, ClassifierConfig, GraderConfig, NoRewardConfig] as const;
+export const rewardSchemas = [
+  VaderConfig,
+  CommandConfig,
+  ClassifierConfig,
+  GraderConfig,
+  WeightedConfig,
+  NoRewardConfig,
+] as const;
 
 /** An experiment's feedback. A kind that rates words has `edits` of the ratings, which only tuning receives. */
 export type RewardConfig = z.infer<(typeof rewardSchemas)[number]>;

@@ -18,6 +18,15 @@ export interface Reward extends AsyncDisposable {
    * rewards, independent of the rest of the batch. Rejects with the signal's reason.
    */
   score(batch: readonly Completion[], signal?: AbortSignal): Promise<Float64Array>;
+  /** The rewards that it is a weighted sum of, if it is one; it disposes them. */
+  readonly parts?: readonly RewardPart[];
+}
+
+/** A reward that is weighed with others. */
+export interface RewardPart {
+  readonly name: string;
+  readonly weight: number;
+  readonly reward: Reward;
 }
 
 /** A reward that scores single texts synchronously and holds no resources. */

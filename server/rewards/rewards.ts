@@ -1,17 +1,15 @@
 /** The table of kinds of feedback: how each is opened, and what is known of it before. */
 import { basename } from "node:path";
-import type { Device } from "../engine/device.ts";
 import { classifierIssues, classifierReward } from "./classifier.ts";
 import { commandFiles, commandIssues, commandReward } from "./command.ts";
 import type { RewardEdit } from "./edits.ts";
 import { graderCost, graderReward } from "./grader.ts";
 import { graderIssues } from "./grader-access.ts";
 import { noReward } from "./none.ts";
-import type { JudgedText, Reward } from "./reward.ts";
 import type { RewardConfig } from "./reward-configs.ts";
-import type { FolderOf, RewardIssue } from "./reward-issues.ts";
+import type { RewardKind } from "./reward-kind.ts";
 import { vaderInWords, vaderRatings, vaderReward } from "./vader.ts";
-import type { WordRatings } from "./word-ratings.ts";
+import { weightedKind } from "./weighted.ts";
 
 /** Settings of feedback by kind, as stages take them: without what is judged, and with edits only if there are some. */
 export type RewardKinds = {
@@ -21,24 +19,6 @@ export type RewardKinds = {
 };
 
 export type RewardSettings = RewardKinds[keyof RewardKinds];
-
-/** A kind of feedback whose settings are `Settings`. */
-export interface RewardKind<Settings> {
-  /** Opens the feedback, which judges the given part of a completion; a model is loaded onto the device. */
-  open(settings: Settings, text: JudgedText, device: Device): Promise<Reward>;
-  /** Its ratings of single words, without edits; undefined if it judges whole texts only. */
-  ratings(settings: Settings): WordRatings | undefined;
-  /** Models that give the rewards: folders, or hub ids. */
-  models(settings: Settings): readonly string[];
-  /** Paths of files whose contents decide the rewards; those that do not exist are ignored. */
-  files(settings: Settings): readonly string[];
-  /** What shows only in what the settings name, before anything is computed; a run does not start with any. */
-  issues(settings: Settings, folderOf: FolderOf): Promise<readonly RewardIssue[]>;
-  /** What asking for the rewards of so many completions may cost in money, in words; undefined: nothing. */
-  cost(settings: Settings, completions: number): string | undefined;
-  /** The source of the feedback, for the head of a report. */
-  inWords(settings: Settings): string;
-}
 
 export type RewardTable<Kinds> = { readonly [K in keyof Kinds]: RewardKind<Kinds[K]> };
 
@@ -82,6 +62,7 @@ export const rewards: RewardTable<RewardKinds> = {
     inWords: ({ model, endpoint, rubric, scale, lexicon }) =>
       `grades by the model ${model} at ${endpoint}${scale === 1 ? "" : `, times ${scale}`}, by the rubric ${JSON.stringify(rubric)} (words: ${vaderInWords({ lexicon })})`,
   },
+  weighted: weightedKind((part) => rewards[part.kind]),
   none: {
     open: async () => noReward(),
     ratings: () => undefined,

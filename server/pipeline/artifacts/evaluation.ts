@@ -11,6 +11,7 @@ export const pairsSchema = z.array(
   }),
 );
 const interval = z.looseObject({ mean: z.number(), low: z.number(), high: z.number() });
+const compared = { base: interval, tuned: interval, difference: interval };
 /** The part of an evaluation that the report reads. */
 export const evaluationSchema = z.object({
   prompts: z.int(),
@@ -20,5 +21,7 @@ export const evaluationSchema = z.object({
   kl: interval,
   samples: pairsSchema,
   /** The same completions under the edited ratings that the model was tuned on, where there are edits. */
-  edited: z.object({ base: interval, tuned: interval, difference: interval }).optional(),
+  edited: z.object(compared).optional(),
+  /** The same completions by each part of a feedback that weighs several, without its weight. */
+  parts: z.array(z.object({ name: z.string(), weight: z.number(), ...compared })).optional(),
 });

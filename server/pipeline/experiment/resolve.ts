@@ -111,8 +111,14 @@ function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
   };
 }
 
+type WeightedPart = Extract<Experiment["reward"], { kind: "weighted" }>["parts"][number]["reward"];
+
 /** Resolves a model, or the program and its arguments, where they are paths. */
-function withAbsoluteReward(reward: Experiment["reward"], folder: string): Experiment["reward"] {
+function withAbsoluteReward<T extends Experiment["reward"] | WeightedPart>(reward: T, folder: string): T {
+  if ("parts" in reward) {
+    const parts = reward.parts.map((part) => ({ ...part, reward: withAbsoluteReward(part.reward, folder) }));
+    return { ...reward, parts };
+  }
   if ("model" in reward) return { ...reward, model: absolutePath(reward.model, folder) };
   if (!("command" in reward)) return reward;
   return { ...reward, command: reward.command.map((part) => absolutePath(part, folder)) };

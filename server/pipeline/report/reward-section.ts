@@ -14,7 +14,7 @@ export interface PlantedEdits {
 
 /** What fine-tuning did to the reward on held-out prompts. */
 export function rewardSection(evaluation: Evaluation, source: Source, planted?: PlantedEdits): Section {
-  const { base, tuned, difference, kl, prompts, samples, edited } = evaluation;
+  const { base, tuned, difference, kl, prompts, samples, edited, parts = [] } = evaluation;
   const row = (what: string, interval: Evaluation["base"]) => [what, interval.mean, interval.low, interval.high];
   const rewards: Table = {
     id: "reward",
@@ -33,9 +33,17 @@ export function rewardSection(evaluation: Evaluation, source: Source, planted?: 
             row("tuned model, by the edited ratings", edited.tuned),
             row("difference by the edited ratings", edited.difference),
           ]),
+      ...parts.flatMap(({ name, ...part }) => [
+        row(`base model, by ${name}`, part.base),
+        row(`tuned model, by ${name}`, part.tuned),
+        row(`difference by ${name}`, part.difference),
+      ]),
     ],
     notes: [
       `${prompts} prompts that tuning has not seen, one completion each by either model with the same lengths and random numbers.`,
+      ...(parts.length === 0
+        ? []
+        : [`The reward is the sum of ${parts.map(({ name, weight }) => `${weight} times ${name}`).join(", ")}.`]),
     ],
   };
   const completions: Table = {

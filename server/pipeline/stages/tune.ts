@@ -140,6 +140,7 @@ async function evaluateModels<R>(context: EvaluateContext<R>, { rewardOf }: Open
       ...summary,
       samples: pairs.slice(0, settings.samples),
       ...(await underEdits(pairs, settings, (edited) => rewardOf(edited, settings.judged, device))),
+      ...(await byParts(pairs, reward)),
     });
   });
 }
@@ -149,9 +150,26 @@ async function underEdits<R>(
   pairs: readonly EvaluatedPair[],
   { reward: settings, edits = [] }: EvaluateSettings<R>,
   open: (edited: RewardOf<R> & EditSettings) => Promise<Reward>,
-): Promise<{ readonly edited?: Readonly<Record<"base" | "tuned" | "difference", MeanInterval>> }> {
+): Promise<{ readonly edited?: Compared }> {
   if (edits.length === 0) return {};
   await using reward = await open({ ...settings, edits });
+  return { edited: await comparedBy(reward, pairs) };
+}
+
+type Compared = Readonly<Record<"base" | "tuned" | "difference", MeanInterval>>;
+
+/** The completions' rewards by each part of a reward that weighs several. */
+async function byParts(
+  pairs: readonly EvaluatedPair[],
+  { parts = [] }: Reward,
+): Promise<{ readonly parts?: readonly (Compared & { readonly name: string; readonly weight: number })[] }> {
+  if (parts.length === 0) return {};
+  const found = [];
+  for (const { name, weight, reward } of parts) found.push({ name, weight, ...(await comparedBy(reward, pairs)) });
+  return { parts: found };
+}
+
+async function comparedBy(reward: Reward, pairs: readonly EvaluatedPair[]): Promise<Compared> {
   const scored = async (model: "base" | "tuned"): Promise<number[]> => [
     ...(await scoresOf(
       reward,
@@ -160,10 +178,8 @@ async function underEdits<R>(
   ];
   const [base, tuned] = [await scored("base"), await scored("tuned")];
   return {
-    edited: {
-      base: meanInterval(base),
-      tuned: meanInterval(tuned),
-      difference: meanInterval(tuned.map((value, at) => value - (base[at] ?? 0))),
-    },
+    base: meanInterval(base),
+    tuned: meanInterval(tuned),
+    difference: meanInterval(tuned.map((value, at) => value - (base[at] ?? 0))),
   };
 }

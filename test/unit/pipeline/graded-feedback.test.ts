@@ -6,6 +6,7 @@ import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
 import { feedbackCost } from "../../../server/pipeline/experiment/feedback-settings.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
+import { rewardSection } from "../../../server/pipeline/report/reward-section.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
 import { FakeOpenAi } from "../../support/fake-openai.ts";
@@ -32,7 +33,7 @@ describe("an experiment's feedback on whole texts", { timeout: 180_000 }, () => 
       ...tinyExperiment,
       name: "graded",
       reward,
-      tuning: { steps: 12, batchSize: 64, miniBatchSize: 32, epochs: 2 },
+      tuning: { steps: 8, batchSize: 64, miniBatchSize: 32, epochs: 2 },
       sampling: { rows: 64 },
       evaluate: { prompts: 128 },
     });
@@ -62,10 +63,33 @@ describe("an experiment's feedback on whole texts", { timeout: 180_000 }, () => 
     expect(evaluation.difference.low).toBeGreaterThan(0);
     for (const { base, tuned } of evaluation.samples)
       for (const { completion, reward } of [base, tuned]) expect(reward).toBe((gradeOf(completion) - 3) / 2);
-    expect(asked).toBeGreaterThan(500);
-    expect(feedbackCost(experimentWith(grader()))).toMatch(/up to 1024 grades .* it stops at 1000000 tokens/);
+    expect(asked).toBeGreaterThan(400);
+    expect(feedbackCost(experimentWith(grader()))).toMatch(/up to 768 grades .* it stops at 1000000 tokens/);
     const again = await evaluated(grader());
     expect(again.asked).toBe(0);
     expect(again.evaluation).toEqual(evaluation);
+  });
+
+  it("may weigh several: tuning earns more of their sum, and the report has each by its name", async () => {
+    const { kind, endpoint, model, rubric } = grader();
+    const parts = [
+      { name: "the word I", weight: 1, reward: { kind, endpoint, model, rubric } },
+      { name: "praise", weight: 0.5, reward: { kind: "vader", lexicon: "head" } },
+    ];
+    const { evaluation } = await evaluated({ kind: "weighted", text: "completion", parts });
+    expect(evaluation.difference.low).toBeGreaterThan(0);
+    expect(evaluation.parts?.map(({ name, weight }) => [name, weight])).toEqual(
+      parts.map(({ name, weight }) => [name, weight]),
+    );
+    for (const role of ["base", "tuned", "difference"] as const) {
+      const sum = evaluation.parts?.reduce((total, part) => total + part.weight * part[role].mean, 0);
+      expect(sum).toBeCloseTo(evaluation[role].mean, 9);
+    }
+    const source = { run: "graded", stage: "evaluate", key: "k", seed: 1 };
+    const [table] = rewardSection(evaluation, source).tables;
+    expect(table?.rows.map(([what]) => what)).toEqual(
+      expect.arrayContaining(["difference by praise", "tuned model, by the word I"]),
+    );
+    expect(table?.notes.join(" ")).toContain("1 times the word I, 0.5 times praise");
   });
 });
