@@ -15,6 +15,7 @@ import {
 import { AblationChoice } from "./ablation/choice.ts";
 import { CompletionDocuments } from "./completions.ts";
 import { EditorModels } from "./features/editor-models.ts";
+import { FeatureOrder } from "./features/feature-order.ts";
 import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
 import { PairDocuments } from "./inspect-pair.ts";
@@ -40,6 +41,7 @@ export class Extension {
   readonly server: ServerConnection;
   readonly runs: RunsView;
   readonly features: FeaturesModel;
+  readonly featureOrder: FeatureOrder;
   readonly models = new EditorModels();
   readonly pages: PagePanels;
   readonly ablation: AblationChoice;
@@ -68,6 +70,7 @@ export class Extension {
     });
     this.runs = this.own(new RunsView(this.server));
     this.features = this.own(new FeaturesModel(this.server));
+    this.featureOrder = new FeatureOrder(this.features);
     this.server.onRequest(Complete, (question, token) => this.models.complete(question, token));
     this.pages = this.own(
       new PagePanels({

@@ -4,6 +4,8 @@
  */
 
 import * as vscode from "vscode";
+import * as z from "zod";
+import { FeatureId } from "../server/protocol/ablation.ts";
 import {
   ablateFeature,
   copyText,
@@ -19,11 +21,9 @@ import { runInfoOf } from "./looked-through.ts";
 import { signed } from "./overlay/scale.ts";
 
 export const featureCommands = {
-  [openFeature.id]: async (extension: Extension, given?: unknown) => {
-    const place = openFeature.argument.parse(given);
-    const runFolder = place.runFolder === "" ? await extension.featuresRun() : place.runFolder;
-    if (runFolder !== undefined) await extension.pages.show({ page: "feature", runFolder, id: place.id });
-  },
+  [openFeature.id]: open,
+  "lfpLens.nextFeature": (extension: Extension) => goTo(extension, "next"),
+  "lfpLens.previousFeature": (extension: Extension) => goTo(extension, "previous"),
   [showTokenFeatures.id]: showFeatures,
   [ignoreWord.id]: ignore,
   "lfpLens.editIgnored": editIgnored,
@@ -40,6 +40,35 @@ export const featureCommands = {
 export const HOW_TO_READ = "how-to-read-the-numbers";
 
 const MOST_FEATURES = 50;
+
+/** The list of the view in which a feature was clicked. */
+const Clicked = z.object({ list: z.array(FeatureId) });
+/** Two clicks within this time on one feature are a double click, which VS Code does not tell of. */
+const DOUBLE_CLICK_MS = 500;
+let lastClick = { key: "", atMs: Number.NEGATIVE_INFINITY };
+
+/** Opens a feature's page as a preview; from the view, with a double click, in a tab that stays. */
+async function open(extension: Extension, given?: unknown, from?: unknown): Promise<void> {
+  const { id, ...place } = openFeature.argument.parse(given);
+  const runFolder = place.runFolder === "" ? await extension.featuresRun() : place.runFolder;
+  if (runFolder === undefined) return;
+  const clicked = Clicked.safeParse(from);
+  const click = { key: `${runFolder} ${id}`, atMs: performance.now() };
+  const isDouble = clicked.success && click.key === lastClick.key && click.atMs - lastClick.atMs < DOUBLE_CLICK_MS;
+  lastClick = click;
+  if (clicked.success) extension.featureOrder.note(runFolder, clicked.data.list);
+  await extension.pages.show({ page: "feature", runFolder, id }, { preview: !isDouble });
+}
+
+/** Shows the next or previous feature of the list in the tab of the one in front. */
+async function goTo({ pages, featureOrder }: Extension, way: "next" | "previous"): Promise<void> {
+  const { active } = pages;
+  if (active?.subject.page !== "feature") throw new Error("Open a feature first, from the view, the table or a hover.");
+  const neighbours = await featureOrder.neighbours(active.subject);
+  const id = neighbours[way];
+  if (id === null) void vscode.window.setStatusBarMessage(`LFP Lens: no ${way} feature in the list`, 4000);
+  else await active.panel.go({ ...active.subject, id });
+}
 
 /** Lists the features behind a token, for the user to pick one; without an argument, behind the token at the cursor. */
 async function showFeatures(extension: Extension, given?: unknown): Promise<void> {

@@ -98,7 +98,7 @@ class ViewedSet implements vscode.Disposable {
 
   async openFeature(id: FeatureId): Promise<void> {
     const { runFolder } = await this.#place();
-    await this.#extension.pages.show({ page: "feature", runFolder, id });
+    await this.#extension.pages.show({ page: "feature", runFolder, id }, { preview: true });
   }
 
   /** Measures the set with its controls; what a person cancels leaves the last measurement as it is. */

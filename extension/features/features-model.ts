@@ -8,6 +8,8 @@ import type {
   FeatureDetail,
   FeatureQuery,
   FeatureRow,
+  LocateSource,
+  Neighbours,
   QueryFeatures,
 } from "../../server/protocol/features.ts";
 import { JobProgress } from "../../server/protocol/job-progress.ts";
@@ -66,6 +68,16 @@ export class FeaturesModel implements vscode.Disposable {
     const detail = await this.#server.request((await messages()).DescribeFeature, { runFolder, id });
     if (detail === null) throw new Error(`The run has no feature ${id}.`);
     return detail;
+  }
+
+  /** The features before and after one in the order of a query. */
+  async neighbours({ runFolder, id }: FeaturePlace, query: FeatureQuery): Promise<Neighbours> {
+    return await this.#server.request((await messages()).FeatureNeighbours, { runFolder, query, id });
+  }
+
+  /** The file and line that an example was cut from. Throws if it is not on this machine. */
+  async locate(runFolder: string, source: string): Promise<z.output<typeof LocateSource.result>> {
+    return await this.#server.request((await messages()).LocateSource, { runFolder, source });
   }
 
   async annotate({ runFolder, id }: FeaturePlace, annotation: Annotation): Promise<FeatureRow> {

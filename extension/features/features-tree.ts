@@ -21,6 +21,8 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
   readonly #changed = new vscode.EventEmitter<undefined>();
   readonly #listening: vscode.Disposable;
 
+  /** Ids of the features that the view lists, in its order. */
+  #ids: readonly string[] = [];
   readonly #shown = new vscode.EventEmitter<string | undefined>();
 
   readonly onDidChangeTreeData = this.#changed.event;
@@ -49,7 +51,9 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
     const pinned = await features.query(runFolder, { pinned: true }, { offset: 0, count: most });
     const first = await features.query(runFolder, {}, { offset: 0, count: most });
     const rest = first.rows.filter(({ id }) => !pinned.rows.some((row) => row.id === id));
-    return [...pinned.rows, ...rest].map((row) => ({ runFolder, id: row.id, row }));
+    const rows = [...pinned.rows, ...rest];
+    this.#ids = rows.map(({ id }) => id);
+    return rows.map((row) => ({ runFolder, id: row.id, row }));
   }
 
   getTreeItem({ runFolder, id, row }: FeatureNode): vscode.TreeItem {
@@ -60,7 +64,8 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
     item.tooltip = featureSentence(row);
     item.contextValue = row.pinned ? "feature pinned" : "feature";
     item.accessibilityInformation = { label: featureSentence(row) };
-    item.command = { command: openFeature.id, title: "Open Feature", arguments: [{ runFolder, id }] };
+    const arguments_ = [{ runFolder, id }, { list: this.#ids }];
+    item.command = { command: openFeature.id, title: "Open Feature", arguments: arguments_ };
     return item;
   }
 

@@ -57,7 +57,11 @@ export async function findFeature(
   pick.show();
   void search();
   try {
-    return await chosen;
+    const place = await chosen;
+    const { FeatureQuery } = await import("../../server/protocol/features.ts");
+    const list = FeatureQuery.parse({ search: pick.value.slice(0, 500), sort: "match" });
+    if (place !== undefined) extension.featureOrder.note(runFolder, list);
+    return place;
   } finally {
     clearTimeout(timer);
     pick.dispose();

@@ -16,8 +16,9 @@ export function featuresHost(extension: Extension): PageHost<"features"> {
       open: async () => ({ runName: name, store: await features.store(runFolder) }),
       query: async ({ query, offset, count }) => await features.query(runFolder, query, { offset, count }),
       annotate: async ({ id, ...annotation }) => await features.annotate({ runFolder, id }, annotation),
-      openFeature: async ({ id }) => {
-        await pages.show({ page: "feature", runFolder, id });
+      openFeature: async ({ id, query, keep }) => {
+        extension.featureOrder.note(runFolder, query);
+        await pages.show({ page: "feature", runFolder, id }, { preview: !keep });
         return {};
       },
       explain: async ({ ids }) => {

@@ -23,7 +23,13 @@ export type PageHost<Name extends PageName> = (subject: SubjectOf<Name>, panel: 
 
 /** A panel as its host part sees it. */
 export interface PagePanel extends ShownPage {
+  /** Whether the next page of its kind that is opened as a preview takes the panel's place. */
+  readonly isPreview: boolean;
   title(title: string): void;
+  /** Shows another subject in this panel, or that subject's own panel if it has one. */
+  go(subject: PageSubject): Promise<void>;
+  /** Makes a preview a panel that stays. */
+  keepOpen(): void;
 }
 
 export type PageHosts = { readonly [Name in PageName]: PageHost<Name> };
@@ -40,10 +46,27 @@ const KEY = "lfpLens.panels";
 const MOST = 100;
 const Kept = z.array(z.tuple([z.uuid(), PageSubject]));
 
+/** A panel that is open, and what it shows now. */
+interface OpenPanel {
+  readonly id: string;
+  readonly panel: vscode.WebviewPanel;
+  subject: PageSubject;
+  isPreview: boolean;
+  title: string;
+  page: ShownPage | undefined;
+  host: vscode.Disposable | undefined;
+}
+
+/** How a panel is opened. */
+export interface ShowOptions {
+  /** Shows it in the place of the last preview, and so that the next preview takes its place. */
+  readonly preview?: boolean;
+}
+
 /** Panels with pages: one per subject, brought to the front on a repeated request, restored with the window. */
 export class PagePanels implements vscode.Disposable {
   readonly #options: PanelsOptions;
-  readonly #open = new Map<string, vscode.WebviewPanel>();
+  readonly #open = new Set<OpenPanel>();
   readonly #serializers: readonly vscode.Disposable[];
 
   constructor(options: PanelsOptions) {
@@ -56,17 +79,28 @@ export class PagePanels implements vscode.Disposable {
     );
   }
 
-  /** Shows the subject's panel, opening it if needed. */
-  async show(subject: PageSubject): Promise<void> {
-    const open = this.#open.get(JSON.stringify(subject));
-    if (open !== undefined) return open.reveal();
+  /** What the panel in front shows, if one of ours is. */
+  get active(): { readonly subject: PageSubject; readonly panel: PagePanel } | undefined {
+    const found = [...this.#open].find(({ panel }) => panel.active);
+    return found?.page === undefined ? undefined : { subject: found.subject, panel: this.#seen(found, found.page) };
+  }
+
+  /** Shows the subject's panel, opening it if needed. A subject whose preview is open is kept unless it is to be one. */
+  async show(subject: PageSubject, { preview = false }: ShowOptions = {}): Promise<void> {
+    const open = this.#showing(subject);
+    if (open !== undefined) {
+      if (!preview) this.#keepOpen(open);
+      return open.panel.reveal();
+    }
+    const isPreview = preview && enablesPreview();
+    const last = isPreview ? this.#previewOf(subject.page) : undefined;
+    if (last !== undefined) return await this.#go(last, subject);
     const id = randomUUID();
-    const kept = [...this.#kept(), [id, subject] satisfies [string, PageSubject]].slice(-MOST);
-    await this.#options.context.workspaceState.update(KEY, kept);
+    await this.#remember(id, subject);
     const panel = vscode.window.createWebviewPanel(viewType(subject.page), "LFP Lens", vscode.ViewColumn.Active, {
       enableFindWidget: true,
     });
-    await this.#fill(panel, subject, id);
+    await this.#fill({ id, panel, subject, isPreview, title: "LFP Lens", page: undefined, host: undefined });
   }
 
   dispose(): void {
@@ -77,28 +111,79 @@ export class PagePanels implements vscode.Disposable {
     const id = PanelState.safeParse(state).data?.panel;
     const subject = this.#kept().find(([kept]) => kept === id)?.[1];
     // Nothing to show: the panel's subject is unknown, or another panel shows it already.
-    if (id === undefined || subject === undefined || this.#open.has(JSON.stringify(subject))) return panel.dispose();
-    await this.#fill(panel, subject, id);
+    if (id === undefined || subject === undefined || this.#showing(subject) !== undefined) return panel.dispose();
+    await this.#fill({ id, panel, subject, isPreview: false, title: "LFP Lens", page: undefined, host: undefined });
   }
 
-  async #fill(panel: vscode.WebviewPanel, subject: PageSubject, id: string): Promise<void> {
-    this.#open.set(JSON.stringify(subject), panel);
+  async #fill(open: OpenPanel): Promise<void> {
+    this.#open.add(open);
     const { context, log } = this.#options;
+    const { id, panel, subject } = open;
     const hosts = await this.#options.hosts();
     const icon = (theme: string): vscode.Uri => vscode.Uri.joinPath(context.extensionUri, `media/lens-${theme}.svg`);
     panel.iconPath = { dark: icon("dark"), light: icon("light") };
-    const shown = showPage(panel.webview, { context, log, page: subject.page, panel: id }, (page) =>
-      connect(hosts, subject, {
-        ...page,
-        title: (title) => {
-          panel.title = title;
-        },
-      }),
-    );
+    const shown = showPage(panel.webview, { context, log, page: subject.page, panel: id }, (page) => {
+      open.page = page;
+      open.host = connect(hosts, subject, this.#seen(open, page));
+      return { dispose: () => open.host?.dispose() };
+    });
     panel.onDidDispose(() => {
-      this.#open.delete(JSON.stringify(subject));
+      this.#open.delete(open);
       shown.dispose();
     });
+  }
+
+  /** Shows another subject in a panel: a host part for it takes the place of the present one. */
+  async #go(open: OpenPanel, subject: PageSubject): Promise<void> {
+    const other = this.#showing(subject);
+    if (other !== undefined) return other.panel.reveal();
+    // Another kind of page has another script.
+    if (subject.page !== open.subject.page) return await this.show(subject);
+    const hosts = await this.#options.hosts();
+    await this.#remember(open.id, subject);
+    open.subject = subject;
+    open.host?.dispose();
+    if (open.page === undefined) return;
+    open.host = connect(hosts, subject, this.#seen(open, open.page));
+    open.page.tell("moved", {});
+    open.panel.reveal();
+  }
+
+  #keepOpen(open: OpenPanel): void {
+    if (!open.isPreview) return;
+    open.isPreview = false;
+    open.panel.title = open.title;
+    open.page?.tell("changed", {});
+  }
+
+  #seen(open: OpenPanel, page: ShownPage): PagePanel {
+    return {
+      ...page,
+      get isPreview() {
+        return open.isPreview;
+      },
+      title: (title) => {
+        open.title = title;
+        open.panel.title = open.isPreview ? `Preview ${title}` : title;
+      },
+      go: async (subject) => await this.#go(open, subject),
+      keepOpen: () => this.#keepOpen(open),
+    };
+  }
+
+  #showing(subject: PageSubject): OpenPanel | undefined {
+    const wanted = JSON.stringify(subject);
+    return [...this.#open].find((open) => JSON.stringify(open.subject) === wanted);
+  }
+
+  #previewOf(page: PageName): OpenPanel | undefined {
+    return [...this.#open].find(({ isPreview, subject }) => isPreview && subject.page === page);
+  }
+
+  async #remember(id: string, subject: PageSubject): Promise<void> {
+    const others = this.#kept().filter(([other]) => other !== id);
+    const kept = [...others, [id, subject] satisfies [string, PageSubject]].slice(-MOST);
+    await this.#options.context.workspaceState.update(KEY, kept);
   }
 
   #kept(): z.infer<typeof Kept> {
@@ -119,6 +204,11 @@ function connect(hosts: PageHosts, subject: PageSubject, panel: PagePanel): vsco
     case "feature":
       return hosts.feature(subject, panel);
   }
+}
+
+/** Whether VS Code shows previews at all. */
+function enablesPreview(): boolean {
+  return vscode.workspace.getConfiguration("workbench.editor").get("enablePreview") !== false;
 }
 
 function viewType(name: PageName): string {

@@ -1,7 +1,15 @@
 /** The pages about features: the table of all features, and the page of one. */
 import * as z from "zod";
 import { FeatureId } from "./ablation.ts";
-import { DescribeStore, FeatureDetail, FeatureExample, FeatureQuery, FeatureRow, QueryFeatures } from "./features.ts";
+import {
+  DescribeStore,
+  FeatureDetail,
+  FeatureExample,
+  FeatureQuery,
+  FeatureRow,
+  Neighbours,
+  QueryFeatures,
+} from "./features.ts";
 import { ask, definePage } from "./pages.ts";
 
 const nothing = z.strictObject({});
@@ -42,7 +50,8 @@ export const FeaturesPage = definePage({
       QueryFeatures.result,
     ),
     annotate: ask(Annotation, FeatureRow),
-    openFeature: ask(z.strictObject({ id: FeatureId }), done),
+    /** Opens a feature's page: as a preview, which the next one replaces, unless `keep`. */
+    openFeature: ask(z.strictObject({ id: FeatureId, query: FeatureQuery, keep: z.boolean() }), done),
     /**
      * Explains these features, or with null those that the method selects. The host shows the cost and asks for consent
      * first.
@@ -68,7 +77,24 @@ export const FeaturesPage = definePage({
 export const FeaturePage = definePage({
   name: "feature",
   asks: {
-    open: ask(nothing, z.object({ runName: z.string(), detail: FeatureDetail, ablatedBy: z.number().nullable() })),
+    open: ask(
+      nothing,
+      z.object({
+        runName: z.string(),
+        detail: FeatureDetail,
+        ablatedBy: z.number().nullable(),
+        /** Before and after it in the list that it was opened from. */
+        neighbours: Neighbours,
+        /** Whether the next feature that is opened takes the tab's place. */
+        isPreview: z.boolean(),
+      }),
+    ),
+    /** Shows another feature in this tab. */
+    go: ask(z.strictObject({ id: FeatureId }), done),
+    /** Keeps the tab of a preview. */
+    keepOpen: ask(nothing, done),
+    /** Opens the text that an example was cut from, and selects `text` in it. */
+    openSource: ask(z.strictObject({ source: z.string().max(1000), text: z.string().max(20_000) }), done),
     openFeature: ask(z.strictObject({ id: FeatureId }), done),
     annotate: ask(Annotation, FeatureRow),
     tryText: ask(z.strictObject({ text: z.string().max(20_000) }), FeatureExample),
@@ -82,10 +108,14 @@ export const FeaturePage = definePage({
   },
   tells: {
     changed: done,
+    /** The tab shows another feature. */
+    moved: done,
     progress: z.object({ done: z.number(), total: z.number(), message: z.string() }).nullable(),
   },
   state: z.object({
     text: z.string().max(20_000).default(""),
+    /** The feature whose page was scrolled. */
+    id: z.string().default(""),
     /** Whether activations stand behind tokens as numbers. */
     numbers: z.boolean().default(false),
     scroll: z.number().default(0),

@@ -109,6 +109,23 @@ export const QueryFeatures = defineRequest(
   z.object({ total: z.int(), rows: z.array(FeatureRow) }),
 );
 
+/** The features before and after one in a list, and its place in it, from 0. */
+export const Neighbours = z.object({
+  /** Null if the list does not have the feature. */
+  at: z.int().nullable(),
+  total: z.int(),
+  previous: FeatureId.nullable(),
+  next: FeatureId.nullable(),
+});
+export type Neighbours = z.infer<typeof Neighbours>;
+
+/** The neighbours of a feature among all that a query matches, in its order. */
+export const FeatureNeighbours = defineRequest(
+  "lfp/featureNeighbours",
+  z.object({ ...run, query: FeatureQuery, id: FeatureId }),
+  Neighbours,
+);
+
 /** The store of another version of the bundled run, with people's notes on features that this version lacks. */
 export const EarlierStore = z.object({
   path: z.string(),
@@ -213,6 +230,17 @@ export const TryFeature = defineRequest(
   "lfp/tryFeature",
   z.object({ ...run, id: FeatureId, text: z.string().max(20_000) }),
   FeatureExample,
+);
+
+/** Finds the text that an example was cut from, in the data files of the run's experiment on this machine. */
+export const LocateSource = defineRequest(
+  "lfp/locateSource",
+  z.object({ ...run, source: z.string().max(1000) }),
+  z.object({
+    path: z.string(),
+    /** Line of its row in the file, from 0; null in a file that has no lines. */
+    line: z.int().nullable(),
+  }),
 );
 
 /** Saves people's labels, note and pin; absent fields stay unchanged. */

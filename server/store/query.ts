@@ -1,8 +1,9 @@
 /** Pages of the feature table: filters, full-text search and order as one statement. */
 import type { SQLInputValue } from "node:sqlite";
 import { z } from "zod";
-import type { FeatureQuery, FeatureRow } from "../protocol/features.ts";
-import { spaceOf } from "./feature-number.ts";
+import type { FeatureId } from "../protocol/ablation.ts";
+import type { FeatureQuery, FeatureRow, Neighbours } from "../protocol/features.ts";
+import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
 import { rowOf } from "./read.ts";
 import { allRows, featureRowSchema, numberOf, type Statements } from "./rows.ts";
 import { matchesOf, meantBy, parseSearch, searchWeights } from "./search.ts";
@@ -23,6 +24,25 @@ export function queryFeatures(
   return { total, rows: rows.map((row) => ({ ...rowOf(statements, row), matches: [...(matches.get(row.id) ?? [])] })) };
 }
 
+/** The features before and after one in the order of a query, and its place among all matches. */
+export function neighboursOf(
+  statements: Statements,
+  query: FeatureQuery,
+  id: FeatureId,
+): Neighbours {
+  const number = numberOfId(id);
+  const count = totalStatement(query);
+  const total = numberOf(statements.get(count.sql), ...count.given);
+  const { sql, given } = pageStatement(query, total, "f.id AS id");
+  const ids = allRows(statements.get(sql), idSchema, ...given, total, 0).map((row) => row.id);
+  const at = number === undefined ? -1 : ids.indexOf(number);
+  if (at < 0) return { at: null, total, previous: null, next: null };
+  const named = (other: number | undefined): FeatureId | null => (other === undefined ? null : idOfNumber(other));
+  return { at, total, previous: named(at === 0 ? undefined : ids[at - 1]), next: named(ids[at + 1]) };
+}
+
+const idSchema = z.object({ id: z.int() });
+
 interface Statement {
   readonly sql: string;
   readonly given: readonly SQLInputValue[];
@@ -34,20 +54,23 @@ function totalStatement(query: FeatureQuery): Statement {
   return { sql: `SELECT count(*) AS n FROM ${from} WHERE ${where}`, given };
 }
 
-/** The statement for a page, given the `total` number of matches; its last parameters are limit and offset. */
-export function pageStatement(query: FeatureQuery, total: number): Statement {
+/**
+ * The statement for a page of some columns, given the `total` number of matches; its last parameters are limit and
+ * offset.
+ */
+export function pageStatement(query: FeatureQuery, total: number, columns = "f.*"): Statement {
   const { match } = parseSearch(query.search);
   if (query.sort === "match" && match !== undefined) {
     const { from, where, given } = conditions(query, searchFirst);
     const meant = "f.id IN (SELECT rowid FROM search WHERE search MATCH ?)";
     const by = `${meant} DESC, bm25(search, ${searchWeights}), abs(f.contribution) DESC, f.id`;
     return {
-      sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${by} LIMIT ? OFFSET ?`,
+      sql: `SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${by} LIMIT ? OFFSET ?`,
       given: [...given, meantBy(match)],
     };
   }
   const { from, where, given } = conditions(query, isIndexed(query) && total > few ? searchLooked : searchFirst);
-  return { sql: `SELECT f.* FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`, given };
+  return { sql: `SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order(query)} LIMIT ? OFFSET ?`, given };
 }
 
 /** Up to this many matches, sorting them is faster than scanning an index over all features. */

@@ -145,13 +145,36 @@ describe("the feature table", () => {
     expect(store.query(...page({ annotated: true, sort: "id" })).total).toBe(2);
   });
 
+  it("gives the features before and after one in the order of any query, as its pages have them", () => {
+    using store = filled();
+    for (const given of [
+      {},
+      { sort: "id", descending: false },
+      { search: plantedWord(1), sort: "match" },
+      { layers: [1] },
+    ]) {
+      const query = FeatureQuery.parse(given);
+      const { rows, total } = store.query(query, { offset: 0, count: 40 });
+      const ids = rows.map(({ id }) => id);
+      expect(ids.length).toBeGreaterThan(5);
+      expect(store.neighbours(query, ids[0] ?? "")).toEqual({ at: 0, total, previous: null, next: ids[1] });
+      expect(store.neighbours(query, ids[3] ?? "")).toEqual({ at: 3, total, previous: ids[2], next: ids[4] });
+      const last = store.query(query, { offset: total - 1, count: 1 }).rows[0]?.id ?? "";
+      expect(store.neighbours(query, last)).toMatchObject({ at: total - 1, next: null });
+    }
+    const none = { at: null, previous: null, next: null };
+    expect(store.neighbours(FeatureQuery.parse({ layers: [1] }), "L0/F5")).toMatchObject(none);
+    expect(store.neighbours(FeatureQuery.parse({}), "no id")).toMatchObject(none);
+  });
+
   it("ranks what a word means before what only has it in its examples, and says where it is", () => {
     using store = filled();
     const word = plantedWord(77);
     store.addExplanations([{ id: "L1/F3", explanation: explanation(`strongest on ${word}, good`) }], false);
     store.annotate("L0/F4", { note: `like ${word}` });
     const { rows, total } = store.query(...page({ search: word, sort: "match" }));
-    expect([total, rows[0]?.id, rows[0]?.matches]).toEqual([6, "L1/F3", ["explanation"]]);
+    expect(total).toBe(6);
+    expect(rows[0]).toMatchObject({ id: "L1/F3", matches: ["explanation"] });
     expect(rows.find(({ id }) => id === "L0/F4")?.matches).toEqual(["note"]);
     expect(rows.find(({ id }) => id === "L0/F77")?.matches).toEqual(["examples"]);
     const [best] = store.query(...page({ sort: "match" })).rows;

@@ -6,13 +6,14 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { tryJson } from "../common/json.ts";
+import type { FeatureId } from "../protocol/ablation.ts";
 import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
 import { type Carried, carryOver } from "./carry.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError, StoreError } from "./errors.ts";
 import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
 import { inTransaction, type OpenOptions, openDatabase, versionOf } from "./open.ts";
-import { queryFeatures } from "./query.ts";
+import { neighboursOf, queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
 import { allRows, type ExplanationDetail, firstRow, numberOf, Statements } from "./rows.ts";
@@ -73,6 +74,11 @@ export class FeatureStore implements Disposable {
     if (query.sort === "attribution" && versionOf(this.#db) < versionWithAttribution)
       throw new StoreError(`${this.path} was written by an earlier version of lfp, which knew no attributions`);
     return this.#statements.onOneState(() => queryFeatures(this.#statements, query, page));
+  }
+
+  /** The features before and after one in the order of a query. */
+  neighbours(query: FeatureQuery, id: FeatureId) {
+    return this.#statements.onOneState(() => neighboursOf(this.#statements, query, id));
   }
 
   describe() {

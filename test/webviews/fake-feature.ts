@@ -1,6 +1,6 @@
 /** A feature for its page to show, and a host that keeps what is done to it. */
 import type { FeaturePage } from "../../server/protocol/feature-pages.ts";
-import type { FeatureDetail } from "../../server/protocol/features.ts";
+import type { FeatureDetail, Neighbours } from "../../server/protocol/features.ts";
 import type { AskHandlers } from "../../server/protocol/pages.ts";
 import { fakeDetail, fakeRows } from "./fake-features.ts";
 
@@ -12,12 +12,25 @@ export function featureHost(detail: FeatureDetail = usual) {
   const asked: unknown[] = [];
   let ablatedBy: number | null = null;
   let current = detail;
+  let isPreview = true;
+  let neighbours: Neighbours = { at: 3, total: 640, previous: "L0/F1", next: "L2/F7" };
   const note = (name: string) => async (params: object) => {
     asked.push({ name, ...params });
     return {};
   };
   const handlers: AskHandlers<typeof FeaturePage.asks> = {
-    open: async () => ({ runName: "demo", detail: current, ablatedBy }),
+    open: async () => ({ runName: "demo", detail: current, ablatedBy, neighbours, isPreview }),
+    go: async ({ id }) => {
+      asked.push({ name: "go", id });
+      current = { ...current, row: { ...current.row, id } };
+      neighbours = { at: 4, total: 640, previous: "L4/F43", next: null };
+      return {};
+    },
+    keepOpen: async () => {
+      isPreview = false;
+      return {};
+    },
+    openSource: note("openSource"),
     openFeature: note("openFeature"),
     annotate: async ({ id: _, note: text, ...change }) => {
       asked.push({ name: "annotate", ...change, ...(text === undefined ? {} : { note: text }) });

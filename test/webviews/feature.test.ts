@@ -59,6 +59,38 @@ describe.skipIf(chromiumPath === undefined)("the page of a feature", () => {
     await opened.page.getByRole("heading", { name: /similar words on which it is silent \(framed\)/ }).waitFor();
   });
 
+  it("goes to the next feature of the list, from its top, and is a preview until it is kept", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturePage, host.handlers, { state: { text: "mine" }, height: 300 });
+    const { page } = opened;
+    await page.getByText("4 of 640").waitFor();
+    await page.getByText("Read Text").click();
+    await page.getByText(/^strongest \d/).waitFor();
+    await page.evaluate(() => window.scrollTo(0, 200));
+    await page.getByRole("button", { name: "Next ›" }).click();
+    await opened.send({ kind: "tell", name: "moved", data: {} });
+    await page.getByRole("heading", { name: /^L2\/F7/ }).waitFor();
+    await page.getByText("5 of 640").waitFor();
+    expect(await page.evaluate(() => window.scrollY)).toBe(0);
+    expect(await page.getByText(/^strongest \d/).count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Next ›" }).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Keep Open" }).click();
+    await opened.send({ kind: "tell", name: "changed", data: {} });
+    await expect.poll(async () => await page.getByRole("button", { name: "Keep Open" }).count()).toBe(0);
+    expect(host.asked).toEqual([{ name: "go", id: "L2/F7" }]);
+    expect(opened.states.at(-1)).toMatchObject({ page: { id: "L2/F7", scroll: 0, text: "mine" } });
+  });
+
+  it("opens the text that an example was cut from", async () => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturePage, host.handlers);
+    const link = opened.page.getByRole("button", { name: /^Open the source, / }).first();
+    await link.click();
+    const [example] = usual.examples[0]?.examples ?? [];
+    const text = example?.tokens.join("");
+    expect(host.asked).toEqual([{ name: "openSource", source: example?.source, text }]);
+  });
+
   it("ablates, steers and restores, and says which it is", async () => {
     const host = hostOf();
     await using opened = await harness.open(FeaturePage, host.handlers);

@@ -169,7 +169,12 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     const second = page.locator("#row-1");
     const id = await second.locator(".id").textContent();
     await page.keyboard.press("Enter");
-    await expect.poll(() => host.asked).toContainEqual({ name: "openFeature", params: { id } });
+    await expect
+      .poll(() => host.asked)
+      .toContainEqual({
+        name: "openFeature",
+        params: { id, keep: false, query: expect.objectContaining({ sort: "contribution" }) },
+      });
     await page.keyboard.press(" ");
     await second.getByRole("button", { name: `Pin ${id}`, pressed: true }).waitFor();
     await page.keyboard.press("End");

@@ -48,19 +48,23 @@ export class FeatureApp extends LitElement {
     this.numbers = this.#host.state.numbers;
     this.failure = "";
     this.#host.on("changed", () => void this.#open());
+    this.#host.on("moved", () => void this.#move());
     this.#host.on("progress", (progress) => {
       this.progress = progress;
     });
     void this.#open().then(async () => {
       await this.updateComplete;
-      keepScroll(this.#host.state.scroll, (scroll) => this.#host.keep({ ...this.#host.state, scroll }));
+      const { id, scroll: leftAt } = this.#host.state;
+      keepScroll(id === this.#id ? leftAt : 0, (scroll) =>
+        this.#host.keep({ ...this.#host.state, id: this.#id, scroll }),
+      );
     });
   }
 
   override render() {
     if (this.opened === undefined) return alertOf(this.failure);
     const { detail, ablatedBy } = this.opened;
-    return html`<main>
+    return html`${this.#navigation(this.opened)}<main>
       <h1>${detail.row.id} <span class="dim title">run ${this.opened?.runName ?? ""} · ${detail.explanations[0]?.text ?? ""}</span></h1>
       ${this.#facts(detail)}
       ${detail.annotatedEarlier ? html`<p class="dim">What people wrote here was written before the run was made again; its dictionary may differ.</p>` : nothing}
@@ -72,6 +76,25 @@ export class FeatureApp extends LitElement {
         <div>${this.#effects(detail)} ${this.#written(detail)}</div>
       </div>
     </main>`;
+  }
+
+  /** Id of the feature that the page shows; empty before it is known. */
+  get #id(): string {
+    return this.opened?.detail.row.id ?? "";
+  }
+
+  #navigation({ neighbours: { at, total, previous, next }, isPreview }: Opened) {
+    const go = (id: string | null) => () => {
+      if (id !== null) void this.#ask(this.#host.ask("go", { id }));
+    };
+    const step = (label: string, id: string | null, keys: string) =>
+      html`<button class="link" ?disabled=${id === null} title=${id === null ? `No ${label} feature in the list` : `${id} (${keys})`} @click=${go(id)}>${label === "next" ? "Next ›" : "‹ Previous"}</button>`;
+    return html`<nav class="small" aria-label="Features of the list">
+      ${step("previous", previous, "Shift+Alt+F9")}
+      <span class="dim">${at === null ? "not in the list" : `${count(at + 1)} of ${count(total)}`}</span>
+      ${step("next", next, "Alt+F9")}
+      ${isPreview ? html`<button class="link keep" title="A preview: the next feature takes its place" @click=${() => this.#ask(this.#host.ask("keepOpen", {}))}>Keep Open</button>` : nothing}
+    </nav>`;
   }
 
   #facts({ row, explanations, baseTwin }: FeatureDetail) {
@@ -118,7 +141,14 @@ export class FeatureApp extends LitElement {
         <vscode-checkbox label="Show activations as numbers" ?checked=${this.numbers} @change=${this.#toggleNumbers}></vscode-checkbox></div>
       ${examples.map(
         ({ group, examples: own }) =>
-          html`<h3 class="k">${groups[group]}</h3>${own.map((one) => heatText(one, row.maxActivation, signOf(row), this.numbers, group === "silent"))}`,
+          html`<h3 class="k">${groups[group]}</h3>${own.map((one) =>
+            heatText(one, row.maxActivation, {
+              sign: signOf(row),
+              numbers: this.numbers,
+              isSilent: group === "silent",
+              openSource: () => this.#openSource(one),
+            }),
+          )}`,
       )}`;
   }
 
@@ -128,7 +158,7 @@ export class FeatureApp extends LitElement {
       <div class="tools"><vscode-button secondary @click=${this.#try}>Read Text</vscode-button>
         ${this.tried === undefined ? nothing : html`<span class="dim" role="status">strongest ${plain(Math.max(0, ...this.tried.activations))} of ${plain(row.maxActivation)}</span>`}
       </div>
-      ${this.tried === undefined ? nothing : html`<div class="tried">${heatText(this.tried, row.maxActivation, signOf(row), this.numbers)}</div>`}`;
+      ${this.tried === undefined ? nothing : html`<div class="tried">${heatText(this.tried, row.maxActivation, { sign: signOf(row), numbers: this.numbers })}</div>`}`;
   }
 
   #effects({ row, promotes, suppresses, ablations }: FeatureDetail) {
@@ -170,6 +200,18 @@ export class FeatureApp extends LitElement {
         this.opened = opened;
       }),
     );
+  }
+
+  /** Shows the feature to which the tab has moved, from its top. */
+  async #move(): Promise<void> {
+    this.tried = undefined;
+    await this.#open();
+    this.#host.keep({ ...this.#host.state, id: this.#id, scroll: 0 });
+    window.scrollTo(0, 0);
+  }
+
+  #openSource({ source, tokens }: FeatureExample): void {
+    void this.#ask(this.#host.ask("openSource", { source, text: tokens.join("").slice(0, 20_000) }));
   }
 
   #keepText(event: Event): void {
@@ -252,6 +294,9 @@ function textOf({ target }: Event): string {
 
 function sheet() {
   return css`
+    nav { display: flex; gap: 10px; align-items: baseline; margin-bottom: 6px; }
+    nav .link:disabled { color: var(--vscode-disabledForeground, var(--lfp-dim)); cursor: default; text-decoration: none; }
+    .keep { margin-left: auto; }
     .title { font-weight: 400; }
     .columns { display: grid; grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); gap: 28px; align-items: start; max-width: 1240px; }
     @media (max-width: 720px) { .columns { grid-template-columns: minmax(0, 1fr); } }

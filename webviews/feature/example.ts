@@ -2,6 +2,16 @@ import { css, html, nothing, type TemplateResult } from "lit";
 import type { FeatureExample } from "../../server/protocol/features.ts";
 import { short } from "../common/format.ts";
 
+/** How an example is drawn. */
+interface ExampleLook {
+  readonly sign: "positive" | "negative";
+  /** Whether activations stand behind tokens as numbers. */
+  readonly numbers: boolean;
+  readonly isSilent?: boolean;
+  /** Opens the text that the example was cut from. */
+  readonly openSource?: () => void;
+}
+
 /**
  * A stretch of text with each token shaded by its activation, in three steps up to the feature's largest; the strongest
  * step has a line under it, so that colour is not the only cue; with `numbers` the activation follows the token. Line
@@ -11,10 +21,12 @@ import { short } from "../common/format.ts";
 export function heatText(
   { tokens, activations, source, peak }: FeatureExample,
   largest: number,
-  sign: "positive" | "negative",
-  numbers: boolean,
-  isSilent = false,
+  { sign, numbers, isSilent = false, openSource }: ExampleLook,
 ): TemplateResult {
+  const link =
+    openSource === undefined || source === ""
+      ? nothing
+      : html` <button class="link source" title=${`Open ${source}`} aria-label=${`Open the source, ${source}`} @click=${openSource}>↗</button>`;
   return html`<p class="example" title=${source}>${tokens.map((token, at) => {
     const activation = activations[at] ?? 0;
     const step = activation <= 0 || largest <= 0 ? 0 : Math.min(3, Math.ceil((3 * activation) / largest));
@@ -27,12 +39,13 @@ export function heatText(
     if (step === 0) return shown;
     const title = `${word}: ${short(activation)}`;
     return html`${space}<span class="t ${sign} s${step}" title=${title}>${word === "" ? "␣" : word}</span>${numbers ? html`<sub>${short(activation)}</sub>` : nothing}`;
-  })}</p>`;
+  })}${link}</p>`;
 }
 
 export const heatSheet = css`
   .example { font-family: var(--lfp-mono); font-size: 12px; line-height: 1.7; margin: 0 0 4px; white-space: pre-wrap; overflow-wrap: anywhere; }
   .example sub { color: var(--lfp-dim); font-size: 10px; line-height: 1; vertical-align: baseline; margin-left: 1px; }
+  .source { font-size: 11px; }
   .t { border-radius: 2px; unicode-bidi: isolate; }
   .silent { outline: 1px dotted var(--lfp-dim); outline-offset: 1px; }
   .t.positive { --tint: var(--pos); }

@@ -15,7 +15,7 @@ import { closeMenus } from "../common/menus.ts";
 import { shared } from "../common/styles.ts";
 import { columnNames, columns, type Sort, usualColumns } from "./columns.ts";
 import { Rows } from "./rows.ts";
-import { FeatureTable, totalInWords } from "./table.ts";
+import { FeatureTable, type OpenFeature, totalInWords } from "./table.ts";
 
 type Opened = z.output<typeof FeaturesPage.asks.open.result>;
 
@@ -89,7 +89,7 @@ export class FeaturesApp extends LitElement {
         .query=${this.query}
         .version=${this.version}
         @sort-by=${this.#sortBy}
-        @open-feature=${({ detail }: CustomEvent<string>) => this.#ask(this.#host.ask("openFeature", { id: detail }))}
+        @open-feature=${({ detail }: CustomEvent<OpenFeature>) => this.#ask(this.#host.ask("openFeature", { ...detail, query: this.query }))}
         @pin-feature=${({ detail }: CustomEvent<FeatureRow>) => this.#pin(detail)}
         @scrollend=${{ handleEvent: () => this.#keep(), capture: true }}
       ></lfp-feature-table>

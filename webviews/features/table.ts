@@ -14,9 +14,15 @@ const rowHeight = 28;
  */
 const overscan = 6;
 
+/** Which feature a person opens, and whether its tab stays when they open the next one. */
+export interface OpenFeature {
+  readonly id: string;
+  readonly keep: boolean;
+}
+
 /**
  * The table of features, virtualised: only rows in sight are elements. Fires `sort-by` with a column's sort,
- * `open-feature` with an id and `pin-feature` with a row.
+ * `open-feature` with an `OpenFeature` and `pin-feature` with a row.
  */
 export class FeatureTable extends LitElement {
   static override properties = {
@@ -143,7 +149,7 @@ export class FeatureTable extends LitElement {
       role="row"
       aria-rowindex=${index + 2}
       .style=${`transform: translateY(${start}px)`}
-      @click=${() => this.#click(index, row)}
+      @click=${(event: MouseEvent) => this.#click(index, row, event)}
     >
       ${row === undefined ? html`<div role="gridcell" class="dim">…</div>` : this.shown.map((name) => this.#cell(name, row))}
     </div>`;
@@ -160,9 +166,14 @@ export class FeatureTable extends LitElement {
       aria-label=${`Pin ${row.id}`} @click=${pin}>${row.pinned ? "★" : "☆"}</button></div>`;
   }
 
-  #click(index: number, row: FeatureRow | undefined): void {
+  #click(index: number, row: FeatureRow | undefined, event: MouseEvent): void {
     this.active = index;
-    if (row !== undefined) this.#fire("open-feature", row.id);
+    if (row !== undefined) this.#open(row, event);
+  }
+
+  /** Opens a feature as a preview; with Ctrl or Cmd in a tab that stays. */
+  #open({ id }: FeatureRow, { ctrlKey, metaKey }: MouseEvent | KeyboardEvent): void {
+    this.#fire<OpenFeature>("open-feature", { id, keep: ctrlKey || metaKey });
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -183,7 +194,7 @@ export class FeatureTable extends LitElement {
       this.active = Math.max(0, Math.min(total - 1, next));
       this.#virtualizer?.scrollToIndex(this.active);
     } else if (event.key === "Enter" && row !== undefined) {
-      this.#fire("open-feature", row.id);
+      this.#open(row, event);
     } else if (event.key === " " && row !== undefined) {
       this.#fire("pin-feature", row);
     } else {

@@ -5,6 +5,8 @@ import {
   DescribeFeature,
   DescribeStore,
   type FeatureExample,
+  FeatureNeighbours,
+  LocateSource,
   QueryFeatures,
   TryFeature,
 } from "../../protocol/features.ts";
@@ -34,6 +36,13 @@ export function serveFeatures(dispatcher: Dispatcher, options: FeatureRequestsOp
   dispatcher.request(QueryFeatures, ({ runFolder, query, offset, count }) =>
     use(runFolder, (store) => store.query(query, { offset, count })),
   );
+  dispatcher.request(FeatureNeighbours, ({ runFolder, query, id }) =>
+    use(runFolder, (store) => store.neighbours(query, id)),
+  );
+  dispatcher.request(LocateSource, async ({ runFolder, source }) => {
+    const { locateSource } = await import("../../pipeline/finished/locate-source.ts");
+    return await locateSource(await trustedRun(session, runFolder), source);
+  });
   dispatcher.request(DescribeFeature, ({ runFolder, id }) => use(runFolder, (store) => store.detail(id) ?? null));
   dispatcher.request(AnnotateFeature, ({ runFolder, id, ...annotation }) =>
     use(runFolder, (store) => store.annotate(id, annotation)),

@@ -123,6 +123,7 @@ describe("the palette", () => {
     workspaceFolderCount: 1,
     editorLangId: "markdown",
     resourceExtname: ".jsonl",
+    activeWebviewPanelId: "lfpLens.feature",
   };
   const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
