@@ -30,7 +30,7 @@ export class FeatureOrder {
   }
 
   async #in(list: FeatureList, place: FeaturePlace): Promise<Neighbours> {
-    if ("sort" in list) return await this.#features.neighbours(place, list);
+    if ("dictionary" in list) return await this.#features.neighbours(place, list);
     const at = list.indexOf(place.id);
     const [previous = null, next = null] = at < 0 ? [] : [list[at - 1], list[at + 1]];
     return { at: at < 0 ? null : at, total: list.length, previous, next };

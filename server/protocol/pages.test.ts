@@ -79,13 +79,13 @@ describe("the pages' own questions", () => {
   ];
 
   it.each(hostileIds)("%j names no feature", (id) => {
-    expect(FeaturesPage.asks.openFeature.params.safeParse({ id }).success).toBe(false);
+    expect(FeaturePage.asks.openFeature.params.safeParse({ id }).success).toBe(false);
     expect(FeaturePage.asks.annotate.params.safeParse({ id, pinned: true }).success).toBe(false);
   });
 
   it("features are named as the store names them", () => {
     for (const id of ["L4/F43", "L12/F5@big", "base:L0/F1"])
-      expect(FeaturesPage.asks.openFeature.params.safeParse({ id }).success).toBe(true);
+      expect(FeaturePage.asks.openFeature.params.safeParse({ id }).success).toBe(true);
   });
 
   it.each([...hostileIds, "a/b", "A", "..", "x".repeat(65)])("%j names no figure", (figure) => {

@@ -156,9 +156,9 @@ describe("the feature table", () => {
       const query = FeatureQuery.parse(given);
       const { rows, total } = store.query(query, { offset: 0, count: 40 });
       const ids = rows.map(({ id }) => id);
-      expect(ids.length).toBeGreaterThan(5);
+      expect(ids.length).toBeGreaterThan(2);
       expect(store.neighbours(query, ids[0] ?? "")).toEqual({ at: 0, total, previous: null, next: ids[1] });
-      expect(store.neighbours(query, ids[3] ?? "")).toEqual({ at: 3, total, previous: ids[2], next: ids[4] });
+      expect(store.neighbours(query, ids[1] ?? "")).toEqual({ at: 1, total, previous: ids[0], next: ids[2] });
       const last = store.query(query, { offset: total - 1, count: 1 }).rows[0]?.id ?? "";
       expect(store.neighbours(query, last)).toMatchObject({ at: total - 1, next: null });
     }

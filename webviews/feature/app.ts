@@ -55,7 +55,7 @@ export class FeatureApp extends LitElement {
     void this.#open().then(async () => {
       await this.updateComplete;
       const { id, scroll: leftAt } = this.#host.state;
-      keepScroll(id === this.#id ? leftAt : 0, (scroll) =>
+      keepScroll(id === "" || id === this.#id ? leftAt : 0, (scroll) =>
         this.#host.keep({ ...this.#host.state, id: this.#id, scroll }),
       );
     });
