@@ -7,6 +7,7 @@ import { compareCheckpoints } from "./compare-checkpoints.ts";
 import { closeDifference } from "./compare-learned.ts";
 import { compareCompletions } from "./completions.ts";
 import type { Extension } from "./context.ts";
+import { chooseCsvColumns } from "./csv-columns.ts";
 import { diagnosticsCommands } from "./diagnostics.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { featureActions } from "./features/feature-actions.ts";
@@ -41,6 +42,7 @@ export const commands = {
   "lfpLens.compareCheckpoints": compareCheckpoints,
   "lfpLens.closeDifference": (extension) => closeDifference(extension),
   "lfpLens.compareCompletions": compareCompletions,
+  "lfpLens.chooseCsvColumns": () => chooseCsvColumns(),
   "lfpLens.inspectPair": inspectPair,
   "lfpLens.restartServer": ({ server }) => server.restart(),
   "lfpLens.serverProblem": offerRestart,

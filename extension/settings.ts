@@ -25,8 +25,12 @@ export const settings = {
   runsFolders: setting("window", z.array(z.string()).max(100).default(["runs"])),
   languages: setting(
     "window",
-    z.array(z.string()).max(200).default(["plaintext", "markdown", "jsonl", "latex", "tex", "restructuredtext"]),
+    z
+      .array(z.string())
+      .max(200)
+      .default(["plaintext", "markdown", "jsonl", "latex", "tex", "restructuredtext", "csv", "tsv"]),
   ),
+  csvColumns: setting("window", z.array(z.string().max(300)).max(200).default([])),
   device: setting("machine-overridable", z.enum(["auto", "cpu", "gpu"]).default("auto")),
   threads: setting("machine-overridable", z.int().min(0).max(256).default(0)),
   runOn: setting("machine", RunPlace.default("local")),
@@ -72,6 +76,7 @@ export function serverSettings(): z.output<typeof ServerSettings> {
     },
     reading: readSetting("reading"),
     fadeUnfamiliar: readSetting("fadeUnfamiliar"),
+    csvColumns: readSetting("csvColumns"),
     device: readSetting("device"),
     threads: readSetting("threads"),
     runOn: readSetting("runOn"),

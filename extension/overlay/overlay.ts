@@ -61,7 +61,9 @@ export class Overlay implements vscode.Disposable {
       onDidChangeReadable(() => this.#readableChanged()),
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (
-          ["fadeUnfamiliar", "reading", "overlay.unit"].some((name) => change.affectsConfiguration(`lfpLens.${name}`))
+          ["fadeUnfamiliar", "reading", "overlay.unit", "csvColumns"].some((name) =>
+            change.affectsConfiguration(`lfpLens.${name}`),
+          )
         )
           this.#restart();
       }),

@@ -4,6 +4,7 @@ import { ablationInWords } from "../../server/protocol/ablation.ts";
 import { isolated } from "../../server/protocol/isolated.ts";
 import type { ReadPassage } from "../../server/protocol/lens.ts";
 import type { ReadPairRecord } from "../../server/protocol/pairs.ts";
+import { textFormatOf } from "../../server/protocol/text-format.ts";
 import type { AblationChoice } from "../ablation/choice.ts";
 import type { Extension } from "../context.ts";
 import { rangeOf, wordRangeOf } from "../documents.ts";
@@ -106,8 +107,7 @@ function childrenOf(extension: Extension, node: Node | undefined): Node[] {
 /** Means of what has been read: one per record if lines are records, else one per paragraph. */
 function meansOf({ document, passages }: Summary): PartMean[] {
   const fades = readSetting("fadeUnfamiliar");
-  const isRecords = document.languageId === "jsonl";
-  if (isRecords) {
+  if (textFormatOf(document.languageId, document.uri.path) !== "text") {
     const lineOf = ({ start }: ReadPassage): number => document.positionAt(start).line;
     return meansByGroup(passages, lineOf, fades).map((mean) => ({ ...mean, name: "record" }));
   }

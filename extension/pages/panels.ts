@@ -96,11 +96,13 @@ export class PagePanels implements vscode.Disposable {
     const last = isPreview ? this.#previewOf(subject.page) : undefined;
     if (last !== undefined) return await this.#go(last, subject);
     const id = randomUUID();
-    await this.#remember(id, subject);
     const panel = vscode.window.createWebviewPanel(viewType(subject.page), "LFP Lens", vscode.ViewColumn.Active, {
       enableFindWidget: true,
     });
-    await this.#fill({ id, panel, subject, isPreview, title: "LFP Lens", page: undefined, host: undefined });
+    // Known at once, so that a second request for the subject, as of a double click, finds this panel.
+    const filled = this.#fill({ id, panel, subject, isPreview, title: "LFP Lens", page: undefined, host: undefined });
+    await this.#remember(id, subject);
+    await filled;
   }
 
   dispose(): void {
@@ -118,13 +120,13 @@ export class PagePanels implements vscode.Disposable {
   async #fill(open: OpenPanel): Promise<void> {
     this.#open.add(open);
     const { context, log } = this.#options;
-    const { id, panel, subject } = open;
+    const { id, panel } = open;
     const hosts = await this.#options.hosts();
     const icon = (theme: string): vscode.Uri => vscode.Uri.joinPath(context.extensionUri, `media/lens-${theme}.svg`);
     panel.iconPath = { dark: icon("dark"), light: icon("light") };
-    const shown = showPage(panel.webview, { context, log, page: subject.page, panel: id }, (page) => {
+    const shown = showPage(panel.webview, { context, log, page: open.subject.page, panel: id }, (page) => {
       open.page = page;
-      open.host = connect(hosts, subject, this.#seen(open, page));
+      open.host = connect(hosts, open.subject, this.#seen(open, page));
       return { dispose: () => open.host?.dispose() };
     });
     panel.onDidDispose(() => {
@@ -139,11 +141,13 @@ export class PagePanels implements vscode.Disposable {
     if (other !== undefined) return other.panel.reveal();
     // Another kind of page has another script.
     if (subject.page !== open.subject.page) return await this.show(subject);
-    const hosts = await this.#options.hosts();
-    await this.#remember(open.id, subject);
     open.subject = subject;
     open.host?.dispose();
-    if (open.page === undefined) return;
+    open.host = undefined;
+    const hosts = await this.#options.hosts();
+    await this.#remember(open.id, subject);
+    // A later request took the panel on, or nothing is shown yet: then the subject of that moment will be.
+    if (open.subject !== subject || open.page === undefined) return;
     open.host = connect(hosts, subject, this.#seen(open, open.page));
     open.page.tell("moved", {});
     open.panel.reveal();

@@ -2,9 +2,11 @@
  * The passages of a document, cut where they are asked for: a file of many records is not parsed whole before its
  * visible part is read.
  */
+import { textFormatOf } from "../protocol/text-format.ts";
 import type { MessageWriter } from "../tasks/pairs/messages.ts";
 import { conversationPassages } from "./conversation-record.ts";
-import { isRecordLanguage, type Passage, passagesOf, recordPassages } from "./passages.ts";
+import { csvPassages } from "./csv-passages.ts";
+import { type Passage, passagesOf, recordPassages } from "./passages.ts";
 import { type PreferenceLine, preferenceLine } from "./preference-record.ts";
 
 /** A range of a document, in UTF-16 units. */
@@ -32,15 +34,27 @@ export interface DocumentPassages extends Iterable<Passage> {
   readonly records: DocumentRecords | undefined;
 }
 
-/** `template` writes messages as the model reads them; undefined where the model has no template. */
+/** What a document's passages depend on besides its text. */
+export interface CutOptions {
+  /** VS Code's. */
+  readonly languageId: string;
+  /** Path of the document, whose ending tells a table; empty if it has none. */
+  readonly path?: string;
+  /** Names of a table's columns to read; by default those that hold texts. */
+  readonly csvColumns?: readonly string[];
+  /** Writes messages as the model reads them; undefined where the model has no template. */
+  readonly template?: MessageWriter | undefined;
+}
+
+/** Cuts a document into passages. */
 export function documentPassages(
   text: string,
-  languageId: string,
-  template: MessageWriter | undefined,
+  { languageId, path, csvColumns: columns = [], template }: CutOptions,
 ): DocumentPassages {
-  return isRecordLanguage(languageId)
-    ? new DocumentRecords(text, template)
-    : new WholePassages(passagesOf(text, languageId));
+  const format = textFormatOf(languageId, path);
+  if (format === "records") return new DocumentRecords(text, template);
+  if (format === "text") return new WholePassages(passagesOf(text, languageId));
+  return new WholePassages(csvPassages(text, { isTsv: format === "tsv", columns }));
 }
 
 class WholePassages implements DocumentPassages {

@@ -3,6 +3,8 @@
  * characters map back to the document, which may write some of them differently (JSON's escapes, CRLF). All
  * functions take linear time.
  */
+
+import { textFormatOf } from "../protocol/text-format.ts";
 import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { type JsonString, jsonStrings } from "./json-strings.ts";
 import { type OffsetMap, OffsetMapBuilder } from "./offset-map.ts";
@@ -66,22 +68,15 @@ export function fromDocument({ start, written }: Passage, offset: number): numbe
   return written === undefined ? offset - start : written.map.unitAt(offset - written.origin) - written.from;
 }
 
-const recordLanguages: ReadonlySet<string> = new Set(["jsonl", "ndjson", "jsonlines", "json-lines"]);
-
-/** Whether VS Code's language id says that every line is a JSON record. */
-export function isRecordLanguage(languageId: string): boolean {
-  return recordLanguages.has(languageId);
-}
-
 /**
- * The passages of a document, in order and disjoint: of records (JSON Lines) every string with at least two words,
+ * The passages of a document that is no table, in order and disjoint: of records (JSON Lines) every string with at least two words,
  * of any other text its paragraphs, which blank lines separate, without surrounding white space and without what is no
  * running text in the language (see syntax.ts). A passage longer
  * than about 8,000 characters is cut, at the end of a sentence where possible. Lines that are not JSON have no
  * passages.
  */
 export function passagesOf(text: string, languageId: string): Passage[] {
-  if (!isRecordLanguage(languageId)) return paragraphs(text, gapsOf(text, languageId)).flatMap(cutToSize);
+  if (textFormatOf(languageId) !== "records") return paragraphs(text, gapsOf(text, languageId)).flatMap(cutToSize);
   return [...lines(text)].flatMap(({ start, end }) => recordPassages(text.slice(start, end), start));
 }
 
@@ -116,12 +111,21 @@ function paragraphs(text: string, gaps: readonly Gap[]): Passage[] {
 
 /** The passages of one JSON record that begins at `origin` in its document. */
 export function recordPassages(line: string, origin: number): Passage[] {
-  return jsonStrings(line).flatMap((string) => {
-    const { start, end } = withoutSpaceAround(string.value, 0, string.value.length);
-    return /\s/u.test(string.value.slice(start, end))
-      ? cutToSize(partOf(stringPassage(string, origin), start, end))
-      : [];
-  });
+  return jsonStrings(line).flatMap(({ value, written, ...place }) =>
+    /\s/u.test(value.trim())
+      ? stretchPassages(value, { start: origin + place.start, end: origin + place.end }, written)
+      : [],
+  );
+}
+
+/** The passages of a stretch of a document, which writes it as `map` says, without white space around it. */
+export function stretchPassages(
+  text: string,
+  place: { readonly start: number; readonly end: number },
+  map: OffsetMap | undefined,
+): Passage[] {
+  const { start, end } = withoutSpaceAround(text, 0, text.length);
+  return start === end ? [] : cutToSize(partOf(passageOf(text, place, map), start, end));
 }
 
 /** A whole string of a record that begins at `origin`. */

@@ -122,12 +122,12 @@ describe("a line of a preference file", () => {
 describe("the passages of a document of records", () => {
   const preference = JSON.stringify({ prompt: "A question of two words", chosen: " so", rejected: " not" });
   const text = [preference, '{"text":"two words"}', "no json", preference].join("\r\n");
-  const passages = documentPassages(text, "jsonl", undefined);
+  const passages = documentPassages(text, { languageId: "jsonl" });
 
   it("are both answers of a preference, and each text of another record", () => {
     expect([...passages].map(({ text: own }) => own)).toEqual([" so", " not", "two words", " so", " not"]);
     expect(passages.records?.count).toBe(4);
-    expect(documentPassages("a\n\nb", "plaintext", undefined).records).toBeUndefined();
+    expect(documentPassages("a\n\nb", { languageId: "plaintext" }).records).toBeUndefined();
   });
 
   it("are found by place and by range, line by line", () => {
@@ -151,7 +151,7 @@ describe("the passages of a document of records", () => {
     const big = `${preference}\n`.repeat(50_000);
     const startMs = performance.now();
     const found = [
-      ...documentPassages(big, "jsonl", undefined).touching([{ start: big.length - 300, end: big.length }]),
+      ...documentPassages(big, { languageId: "jsonl" }).touching([{ start: big.length - 300, end: big.length }]),
     ];
     expect(found.map(({ text: own }) => own).slice(-2)).toEqual([" so", " not"]);
     expect(performance.now() - startMs).toBeLessThan(1000);
@@ -160,7 +160,7 @@ describe("the passages of a document of records", () => {
   it("of a document of line breaks alone are none, and take neither long nor much", () => {
     const empty = "\n".repeat(16 * 2 ** 20);
     const startMs = performance.now();
-    const found = documentPassages(empty, "jsonl", undefined);
+    const found = documentPassages(empty, { languageId: "jsonl" });
     expect(found.records?.count).toBe(empty.length + 1);
     expect([...found, ...found.touching([{ start: 0, end: empty.length }])]).toEqual([]);
     expect(performance.now() - startMs).toBeLessThan(5000);

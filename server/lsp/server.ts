@@ -131,7 +131,7 @@ function serveLens(connection: Connection, dispatcher: Dispatcher, parts: LensPa
   const { session, board, documents, quarantine, onFailure } = parts;
   const lenses = new LensSession({ session, board, quarantine, onFailure, tell: (state) => changed(state) });
   const stores = new FeatureStores(onFailure);
-  const reader = new PassageReader(lenses, quarantine);
+  const reader = new PassageReader(lenses, quarantine, () => session.settings.csvColumns);
   const details = new TokenDetails(reader, (folder, ids) => stores.words(folder, ids));
   const publish = (uri: string, version: number | undefined, diagnostics: Diagnostic[]): void => {
     const known = version === undefined ? {} : { version };

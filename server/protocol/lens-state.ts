@@ -147,6 +147,8 @@ export const ServerSettings = z.object({
   reading: ReadingChoice.default("auto"),
   /** Whether to report no problems for words that are unfamiliar to the probe. */
   fadeUnfamiliar: z.boolean().default(true),
+  /** Names of the columns of tables that are read; without any that a table has, those that hold texts. */
+  csvColumns: z.array(z.string().max(300)).max(200).default([]),
   device: z.enum(["auto", "cpu", "gpu"]).default("auto"),
   threads: z.int().min(0).max(256).default(0),
   /** Where runs are started. */

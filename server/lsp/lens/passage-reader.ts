@@ -20,19 +20,23 @@ export type DocumentReading = OpenedLens & {
 export type RunReading = Extract<DocumentReading, { readonly kind: "run" }>;
 export type PairDocumentReading = Extract<DocumentReading, { readonly kind: "pair" }>;
 
-/** A document's passages, which depend on how the model writes messages. */
+/** A document's passages, which depend on how the model writes messages, and on which columns of a table are read. */
 interface CutDocument {
   readonly template: MessageWriter | undefined;
+  readonly columns: readonly string[];
   readonly passages: DocumentPassages;
 }
 
 /** Reads passages of documents through the lens. Cuts passages once per version, and reads them under quarantine. */
 export class PassageReader {
+  readonly #csvColumns: () => readonly string[];
   readonly #lenses: LensSession;
   readonly #quarantine: Quarantine;
   readonly #passages = new WeakMap<Snapshot, CutDocument>();
 
-  constructor(lenses: LensSession, quarantine: Quarantine) {
+  /** `csvColumns` gives the names of a table's columns to read. */
+  constructor(lenses: LensSession, quarantine: Quarantine, csvColumns: () => readonly string[]) {
+    this.#csvColumns = csvColumns;
     this.#lenses = lenses;
     this.#quarantine = quarantine;
   }
@@ -74,11 +78,19 @@ export class PassageReader {
 
   #cut(snapshot: Snapshot, template: MessageWriter | undefined): DocumentPassages {
     const known = this.#passages.get(snapshot);
-    if (known !== undefined && known.template === template) return known.passages;
-    const passages = documentPassages(snapshot.text, snapshot.languageId, template);
-    this.#passages.set(snapshot, { template, passages });
+    const columns = this.#csvColumns();
+    const isSame = known?.template === template && known?.columns.join("\n") === columns.join("\n");
+    if (known !== undefined && isSame) return known.passages;
+    const { text, languageId, uri } = snapshot;
+    const passages = documentPassages(text, { languageId, path: pathOf(uri), csvColumns: columns, template });
+    this.#passages.set(snapshot, { template, columns, passages });
     return passages;
   }
+}
+
+/** The path in a document's address, without query and fragment. */
+function pathOf(uri: string): string {
+  return uri.replace(/[?#].*$/s, "");
 }
 
 /** Identifies what is read of a passage. */

@@ -133,10 +133,12 @@ describe("the palette", () => {
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 
-  it("offers at first everything but to hide colours that there are not, or to end a comparison", () => {
+  it("offers at first everything but what ends or changes something that is not there", () => {
     const all = contributes.commands.map(({ command }) => command.replace("lfpLens.", ""));
-    expect(offeredIn(atFirst)).toEqual(all.filter((id) => id !== "hideReward" && id !== "closeDifference"));
+    const others = ["hideReward", "closeDifference", "chooseCsvColumns"];
+    expect(offeredIn(atFirst)).toEqual(all.filter((id) => !others.includes(id)));
     expect(offeredIn({ ...atFirst, "lfpLens.comparesRuns": true })).toContain("closeDifference");
+    expect(offeredIn({ ...atFirst, resourceExtname: ".csv" })).toContain("chooseCsvColumns");
     expect(offeredIn({ ...atFirst, "lfpLens.overlayOn": true })).toContain("hideReward");
   });
 
