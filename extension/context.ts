@@ -20,6 +20,7 @@ import { FeaturesModel } from "./features/features-model.ts";
 import { IgnoreList } from "./ignore-list.ts";
 import { PairDocuments } from "./inspect-pair.ts";
 import { Overlay } from "./overlay/overlay.ts";
+import { SelectedParts } from "./overlay/selected-parts.ts";
 import { Summaries } from "./overlay/summary.ts";
 import { PagePanels } from "./pages/panels.ts";
 import { ReportDocuments } from "./pages/report-documents.ts";
@@ -45,6 +46,7 @@ export class Extension {
   readonly models = new EditorModels();
   readonly pages: PagePanels;
   readonly ablation: AblationChoice;
+  readonly selected: SelectedParts;
   readonly overlay: Overlay;
   readonly summaries: Summaries;
   readonly pairCounts: PairCountsModel;
@@ -84,6 +86,7 @@ export class Extension {
     this.own(this.server.onNotification(LensStateChanged, (state) => this.#setLens(state)));
     this.#tellChanges();
     this.ablation = this.own(new AblationChoice(this));
+    this.selected = this.own(new SelectedParts());
     this.overlay = this.own(new Overlay(this, this.ablation));
     this.summaries = this.own(new Summaries(this, this.overlay));
     this.pairCounts = this.own(new PairCountsModel(this.server));

@@ -12,6 +12,7 @@ import { FeaturesTree } from "./features/features-tree.ts";
 import { MentionProviders } from "./features/mentions.ts";
 import { createReadingView } from "./overlay/reading-view.ts";
 import { createStatusBar } from "./overlay/status-bar.ts";
+import { createTextNumbers } from "./overlay/text-numbers.ts";
 import { tellReadable } from "./overlay/unread-document.ts";
 import { createPairLenses } from "./pairs/pair-lenses.ts";
 import { RunNews } from "./runs/run-news.ts";
@@ -33,7 +34,8 @@ export function activate(context: vscode.ExtensionContext): void {
   created.own(createReadingView(created));
   created.own(createAblationView(created));
   created.own(createPairLenses(created));
-  created.own(tellReadable());
+  created.own(createTextNumbers(created));
+  created.own(tellReadable(created));
   created.own(retellTarget(created));
   created.own(
     new RunNews({

@@ -36,6 +36,7 @@ export const settings = {
   runOn: setting("machine", RunPlace.default("local")),
   reading: setting("window", ReadingChoice.default("auto")),
   "overlay.unit": setting("window", LensUnit.default("word")),
+  "overlay.numbers": setting("window", z.enum(["off", "lineEnd", "word", "above"]).default("off")),
   "overlay.delayMs": setting("window", z.int().min(0).max(5000).default(200)),
   "overlay.maxTokens": setting("window", z.int().min(100).max(20_000).default(4000)),
   fadeUnfamiliar: setting("window", z.boolean().default(true)),

@@ -8,7 +8,7 @@ import { modeWords } from "../../server/protocol/mode-words.ts";
 import { readingChosen, trustSentence, type WhyReading } from "../../server/protocol/power.ts";
 import { closeDifference } from "../compare-learned.ts";
 import type { Extension } from "../context.ts";
-import { isReadable, wordRangeOf } from "../documents.ts";
+import { canBeRead, isReadable, readInAnyLanguage, wordRangeOf } from "../documents.ts";
 import { askForFeature } from "../features/ask-for-feature.ts";
 import { withJob } from "../features/jobs.ts";
 import { differenceIn, runInfoOf } from "../looked-through.ts";
@@ -20,14 +20,18 @@ import { nextToken } from "./next-token.ts";
 import { signed } from "./scale.ts";
 import type { Strongest } from "./strongest.ts";
 import { isReadWhole } from "./summary.ts";
+import { showNumbers } from "./text-numbers.ts";
 import { offerToRead, whyUnread } from "./unread-document.ts";
 
 export const overlayCommands = {
   "lfpLens.showReward": showReward,
   "lfpLens.readAnyway": () => offerToRead(),
+  "lfpLens.readSelection": readSelection,
+  "lfpLens.readWhole": readWhole,
   "lfpLens.hideReward": ({ overlay }: Extension) => overlay.hide(),
   "lfpLens.chooseMode": chooseMode,
   "lfpLens.toggleUnit": toggleUnit,
+  "lfpLens.showNumbers": showNumbers,
   "lfpLens.listTokens": listTokens,
   "lfpLens.nextToken": (extension: Extension) => step(extension, 1),
   "lfpLens.previousToken": (extension: Extension) => step(extension, -1),
@@ -37,6 +41,25 @@ export const overlayCommands = {
 async function showReward({ overlay }: Extension): Promise<void> {
   overlay.show("auto");
   if (!vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) await offerToRead();
+}
+
+/** Reads, colours and counts only what is selected in the editor in front, in whatever language that is. */
+function readSelection({ overlay, selected }: Extension): void {
+  const editor = vscode.window.activeTextEditor;
+  const selections = editor?.selections.filter(({ isEmpty }) => !isEmpty) ?? [];
+  if (editor === undefined || selections.length === 0) throw new Error("Select the text that is to be read first.");
+  const { document } = editor;
+  if (!isReadable(document) && !canBeRead(document)) throw new Error(whyUnread(document));
+  const parts = selections.map(({ start, end }) => ({ start: document.offsetAt(start), end: document.offsetAt(end) }));
+  selected.set(document, parts);
+  if (!isReadable(document)) readInAnyLanguage(document);
+  if (overlay.mode === undefined) overlay.show("auto");
+}
+
+/** Reads the whole of the document in front again. */
+function readWhole({ selected }: Extension): void {
+  const document = vscode.window.activeTextEditor?.document;
+  if (document !== undefined) selected.set(document, []);
 }
 
 async function chooseMode(extension: Extension): Promise<void> {

@@ -11,6 +11,7 @@ import type { ServerConnection } from "../server-connection.ts";
 import { isObsolete, messageOf, ServerFailure } from "../server-failure.ts";
 import type { Interval } from "./colour-stretches.ts";
 import { type Coverage, missing, withInterval } from "./coverage.ts";
+import { clipped, within } from "./selected-parts.ts";
 
 /** What to read from the text. */
 export interface View {
@@ -38,6 +39,8 @@ export interface DocumentReaderOptions {
   readonly maxTokens: () => number;
   /** The parts of the document to read now, the most important first. */
   readonly wanted: () => readonly Interval[];
+  /** The parts outside of which nothing counts; undefined: the whole document counts. */
+  readonly parts: () => readonly Interval[] | undefined;
   /** Called when something was read, when the cache was cleared, and when reading failed. */
   readonly onChange: (reading: DocumentReader) => void;
 }
@@ -144,7 +147,7 @@ export class DocumentReader implements vscode.Disposable {
     this.#asking = asking;
     try {
       for (;;) {
-        const [next] = missing(this.#coverage, this.#options.wanted());
+        const [next] = missing(this.#coverage, within(this.#options.wanted(), this.#options.parts()));
         if (next === undefined) break;
         await this.#ask(next, asking.token);
         // A newer loop has taken over, for another text or view.
@@ -178,7 +181,8 @@ export class DocumentReader implements vscode.Disposable {
     // Without a feature store, `limit` is only the largest value of each answer.
     this.#limit = Math.max(this.#limit ?? 0, answer.limit);
     const known = new Set(this.#passages.map(({ start }) => start));
-    const fresh = answer.passages.filter(({ start }) => !known.has(start));
+    const { parts } = this.#options;
+    const fresh = answer.passages.filter(({ start }) => !known.has(start)).map((passage) => clipped(passage, parts()));
     this.#passages = [...this.#passages, ...fresh].sort((one, other) => one.start - other.start);
     this.#pairs = new Map([...this.#pairs, ...answer.pairs.map((pair) => [pair.line, pair] as const)]);
     const refused = answer.unread.map(({ start, failure }) => [start, failure.message] as const);

@@ -64,7 +64,7 @@ export function fadedSentence(summary: Pick<Summary, "strongest">, unit: LensUni
 
 /** Tooltip of the status bar: the scale, then the lens's target. */
 export function legendMarkdown(extension: Extension, summary: Summary): vscode.MarkdownString {
-  const { limit, mean, isWhole, unread } = summary;
+  const { limit, mean, unread } = summary;
   const { overlay, lens } = extension;
   const { view } = overlay;
   const text = new vscode.MarkdownString("", true);
@@ -90,9 +90,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   const sign = signWords(mode.kind, lens);
   if (sign !== undefined) text.appendText(`${sign}\n\n`);
   if (mean !== null)
-    text.appendText(
-      `mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${isWhole ? "over the document" : "over the part that was read"}`,
-    );
+    text.appendText(`mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${over(extension, summary)}`);
   const pairs = extension.pairCounts.of(summary.document);
   if (pairs !== undefined && lens.kind === "ready")
     text.appendText(`\n\n${countsWords(pairs)}; margins by ${betaWords(lens.info)}`);
@@ -117,6 +115,12 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   ];
   text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
   return text;
+}
+
+/** What a mean is taken over. */
+function over({ selected }: Extension, { document, isWhole }: Summary): string {
+  if (selected.of(document) !== undefined) return "over the selection";
+  return isWhole ? "over the document" : "over the part that was read";
 }
 
 /** ` by praise.lfp-ablation.json of quick`: the file and the run of the set that acts. */

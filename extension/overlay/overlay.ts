@@ -58,6 +58,7 @@ export class Overlay implements vscode.Disposable {
         if (kind === "running" || kind === "down") this.#restart();
       }),
       ablation.onDidChange(() => this.#restart()),
+      extension.selected.onDidChange((document) => this.#reread(document)),
       onDidChangeReadable(() => this.#readableChanged()),
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (
@@ -140,6 +141,7 @@ export class Overlay implements vscode.Disposable {
         server: this.#extension.server,
         maxTokens: () => readSetting("overlay.maxTokens"),
         wanted: () => wantedOf(document),
+        parts: () => this.#extension.selected.of(document),
         onChange: (changed) => this.#read(changed),
       },
       view,
@@ -175,6 +177,15 @@ export class Overlay implements vscode.Disposable {
       reader.restart(view);
     }
     this.#changed.fire(undefined);
+  }
+
+  /** Reads a document anew of which other parts count than before. */
+  #reread(document: vscode.TextDocument): void {
+    const { view } = this;
+    const reader = this.#readers.get(document);
+    if (view === undefined || reader === undefined) return;
+    for (const editor of editorsOf(document)) this.#coloursOf(editor).clear();
+    reader.restart(view);
   }
 
   #read(reader: DocumentReader): void {

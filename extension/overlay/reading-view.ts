@@ -55,6 +55,7 @@ export function createReadingView(extension: Extension): vscode.Disposable {
         ? ""
         : [
             modeLabel(mode, extension.lens),
+            summary !== undefined && extension.selected.of(summary.document) !== undefined ? "selection" : undefined,
             ...(mean === null ? [] : [`mean ${withUnit(mean, mode.kind)}`]),
             ablationInWords(extension.overlay.view?.ablation ?? null),
             idleWords(extension.ablation),

@@ -5,7 +5,7 @@ import type { LensMode } from "../../server/protocol/lens.ts";
 import type { LensTarget } from "../../server/protocol/lens-state.ts";
 import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
-import { canBeRead, isReadable, onDidChangeReadable } from "../documents.ts";
+import { canBeRead, isReadable, onDidChangeReadable, rangeOf } from "../documents.ts";
 import { countsWords } from "../pairs/pair-text.ts";
 import { legendMarkdown } from "./legend.ts";
 import { modeLabel, withUnit } from "./modes.ts";
@@ -105,6 +105,7 @@ function lookOf(extension: Extension): Look | undefined {
   const isBusy = summary.isReading || lens.kind === "opening";
   const text = [
     label,
+    extension.selected.of(summary.document) === undefined ? undefined : "selection",
     ...factsOf(extension, summary, overlay.mode.kind),
     ablationInWords(overlay.view?.ablation ?? null),
   ]
@@ -124,10 +125,16 @@ const failedTargets: {
 };
 
 /** `mean +0.31`, or of a preference file what was learned about its pairs; `1 problem`. */
-function factsOf({ pairCounts }: Extension, { mean, document, unread }: Summary, mode: LensMode["kind"]): string[] {
+function factsOf(
+  { pairCounts, selected }: Extension,
+  { mean, document, unread }: Summary,
+  mode: LensMode["kind"],
+): string[] {
+  const parts = selected.of(document)?.map((part) => rangeOf(document, part));
   const problems = vscode.languages
     .getDiagnostics(document.uri)
-    .filter(({ source }) => source === problemSource).length;
+    .filter(({ source }) => source === problemSource)
+    .filter(({ range }) => parts?.some((part) => part.contains(range)) ?? true).length;
   const pairs = pairCounts.of(document);
   return [
     ...(pairs === undefined ? [] : [countsWords({ ...pairs, unread: 0 })]),

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { StrongestTokens } from "../../server/protocol/lens.ts";
 import type { ServerConnection } from "../server-connection.ts";
 import { readSetting } from "../settings.ts";
+import type { Interval } from "./colour-stretches.ts";
 import type { View } from "./document-reader.ts";
 
 export type Strongest = z.output<typeof StrongestTokens.result>;
@@ -16,16 +17,19 @@ const MOST_LISTED = 200;
  */
 export class StrongestCache {
   readonly #server: ServerConnection;
+  readonly #partsOf: (document: vscode.TextDocument) => readonly Interval[] | undefined;
   #known = new WeakMap<vscode.TextDocument, { readonly key: string; readonly answer: Strongest }>();
 
-  constructor(server: ServerConnection) {
+  /** `partsOf` gives the parts of a document that count; undefined: the whole. */
+  constructor(server: ServerConnection, partsOf: (document: vscode.TextDocument) => readonly Interval[] | undefined) {
     this.#server = server;
+    this.#partsOf = partsOf;
   }
 
   /** The cached answer, without a request. */
   known(document: vscode.TextDocument, view: View): Strongest | undefined {
     const found = this.#known.get(document);
-    return found?.key === keyOf(document, view) ? found.answer : undefined;
+    return found?.key === this.#keyOf(document, view) ? found.answer : undefined;
   }
 
   /** Requests the strongest tokens of the whole document, which may take a while for a long one. */
@@ -37,13 +41,14 @@ export class StrongestCache {
   ): Promise<Strongest> {
     const known = this.known(document, view);
     if (known !== undefined) return known;
-    const key = keyOf(document, view);
+    const key = this.#keyOf(document, view);
     const answer = await this.#server.request(
       (await import("../../server/protocol/lens.ts")).StrongestTokens,
       {
         uri: document.uri.toString(),
         version: document.version,
         ...view,
+        parts: [...(this.#partsOf(document) ?? [])],
         limit: MOST_LISTED,
         familiarOnly: readSetting("fadeUnfamiliar"),
         job,
@@ -57,8 +62,8 @@ export class StrongestCache {
   clear(): void {
     this.#known = new WeakMap();
   }
-}
 
-function keyOf(document: vscode.TextDocument, view: View): string {
-  return JSON.stringify([document.version, view, readSetting("fadeUnfamiliar")]);
+  #keyOf(document: vscode.TextDocument, view: View): string {
+    return JSON.stringify([document.version, view, this.#partsOf(document), readSetting("fadeUnfamiliar")]);
+  }
 }

@@ -45,7 +45,7 @@ export class Summaries implements vscode.Disposable {
   constructor(extension: Extension, overlay: Overlay) {
     this.#extension = extension;
     this.#overlay = overlay;
-    this.strongest = new StrongestCache(extension.server);
+    this.strongest = new StrongestCache(extension.server, (document) => extension.selected.of(document));
     this.#subscriptions = [
       overlay.onDidChange((document) => {
         if (document === undefined) this.strongest.clear();

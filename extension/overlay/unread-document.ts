@@ -1,6 +1,7 @@
 /** What is said and offered where the document in front is not read. */
 import * as vscode from "vscode";
 import * as z from "zod";
+import type { Extension } from "../context.ts";
 import { canBeRead, isReadable, onDidChangeReadable, readInAnyLanguage } from "../documents.ts";
 import { readSetting, section } from "../settings.ts";
 
@@ -28,15 +29,21 @@ export async function offerToRead(): Promise<void> {
   else if (chosen === sample) await openSample();
 }
 
-/** Keeps VS Code's context key for whether the document in front is read. */
-export function tellReadable(): vscode.Disposable {
+/** Keeps VS Code's context keys for whether the document in front is read, and whether only a selection of it is. */
+export function tellReadable({ selected }: Pick<Extension, "selected">): vscode.Disposable {
   const tell = (): void => {
     const document = vscode.window.activeTextEditor?.document;
     const isRead = document !== undefined && isReadable(document);
+    const isPart = document !== undefined && selected.of(document) !== undefined;
     void vscode.commands.executeCommand("setContext", "lfpLens.readable", isRead);
+    void vscode.commands.executeCommand("setContext", "lfpLens.readsSelection", isPart);
   };
   tell();
-  return vscode.Disposable.from(vscode.window.onDidChangeActiveTextEditor(tell), onDidChangeReadable(tell));
+  return vscode.Disposable.from(
+    vscode.window.onDidChangeActiveTextEditor(tell),
+    onDidChangeReadable(tell),
+    selected.onDidChange(tell),
+  );
 }
 
 /** Adds a language to the setting, in the scope in which it is made, or else in the user's settings. */

@@ -126,7 +126,7 @@ export class PagePanels implements vscode.Disposable {
     panel.iconPath = { dark: icon("dark"), light: icon("light") };
     const shown = showPage(panel.webview, { context, log, page: open.subject.page, panel: id }, (page) => {
       open.page = page;
-      open.host = connect(hosts, open.subject, this.#seen(open, page));
+      this.#connect(open, hosts, page);
       return { dispose: () => open.host?.dispose() };
     });
     panel.onDidDispose(() => {
@@ -148,9 +148,15 @@ export class PagePanels implements vscode.Disposable {
     await this.#remember(open.id, subject);
     // A later request took the panel on, or nothing is shown yet: then the subject of that moment will be.
     if (open.subject !== subject || open.page === undefined) return;
-    open.host = connect(hosts, subject, this.#seen(open, open.page));
+    this.#connect(open, hosts, open.page);
     open.page.tell("moved", {});
     open.panel.reveal();
+  }
+
+  /** Gives a panel a host part for its subject, in the place of the one before. */
+  #connect(open: OpenPanel, hosts: PageHosts, page: ShownPage): void {
+    open.host?.dispose();
+    open.host = connect(hosts, open.subject, this.#seen(open, page));
   }
 
   #keepOpen(open: OpenPanel): void {

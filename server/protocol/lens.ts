@@ -99,6 +99,11 @@ export const StrongestTokens = defineRequest(
     mode: LensMode,
     unit: LensUnit.default("token"),
     ablation: AblationSet.nullable(),
+    /** Only words or tokens within these parts count; empty: all of the document. */
+    parts: z
+      .array(z.object({ start: offset, end: offset }))
+      .max(1000)
+      .default([]),
     limit: z.int().min(1).max(1000),
     /** Leaves out words or tokens at which the probe is known to extrapolate. */
     familiarOnly: z.boolean().default(false),

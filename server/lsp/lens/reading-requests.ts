@@ -1,4 +1,5 @@
 import { Pacer } from "../../common/pacer.ts";
+import type { DocumentRange } from "../../lens/document-passages.ts";
 import { UnreadPassageError } from "../../lens/errors.ts";
 import type { Passage } from "../../lens/passages.ts";
 import { inDocument, type Shown } from "../../lens/read-passage.ts";
@@ -168,13 +169,13 @@ async function strongestTokens(
   asked: ParamsOf<typeof StrongestTokens>,
   onProgress: (charactersDone: number) => void,
 ): Promise<ResultOf<typeof StrongestTokens>> {
-  const { version, limit, familiarOnly } = asked;
+  const { version, limit, familiarOnly, parts } = asked;
   requireOffered(reading, asked.mode, asked.ablation);
   const strongest = new Strongest(limit);
   const pacer = new Pacer(reading.signal);
   let [read, sum, count, unfamiliar] = [0, 0, 0, 0];
   let complete = true;
-  for (const passage of reading.passages) {
+  for (const passage of parts.length === 0 ? reading.passages : reading.passages.touching(parts)) {
     if (read >= MAX_TOKENS_AT_ONCE) complete = false;
     if (!complete) break;
     const one = await readOne(reader, reading, passage, asked);
@@ -184,14 +185,15 @@ async function strongestTokens(
     read += one.read;
     const leftOut = new Set(familiarOnly ? one.tokens.unfamiliar : []);
     for (const [at, value] of values.entries()) {
-      if (value === null) continue;
+      const [start = 0, end = 0] = [starts[at], ends[at]];
+      if (value === null || !isWithin(parts, start, end)) continue;
       if (leftOut.has(at)) {
         unfamiliar += 1;
         continue;
       }
       sum += value;
       count += 1;
-      strongest.offer(starts[at] ?? 0, ends[at] ?? 0, value);
+      strongest.offer(start, end, value);
     }
     await pacer.pause();
   }
@@ -199,6 +201,11 @@ async function strongestTokens(
   const tokens = strongest.sorted().map((token) => ({ ...token, text: text.slice(token.start, token.end) }));
   const mean = count === 0 ? null : sum / count;
   return { version, tokens, mean, count, unfamiliar, complete };
+}
+
+/** Whether a word or token lies within one of the parts, if there are any; a token may begin with the space before. */
+function isWithin(parts: readonly DocumentRange[], start: number, end: number): boolean {
+  return parts.length === 0 || parts.some((part) => start >= part.start - 1 && end <= part.end);
 }
 
 /**

@@ -124,6 +124,8 @@ describe("the palette", () => {
     editorLangId: "markdown",
     resourceExtname: ".jsonl",
     activeWebviewPanelId: "lfpLens.feature",
+    editorHasSelection: true,
+    "lfpLens.readsSelection": true,
   };
   const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
