@@ -159,7 +159,7 @@ describe("a line that is a conversation", () => {
     expect(await loadChatTemplate(new URL("../../assets/starter", import.meta.url).pathname)).toBeUndefined();
     const line = JSON.stringify({ messages: [user("How was it?"), assistant("So so.")] });
     expect(
-      [...documentPassages(line, "jsonl", undefined)].map(({ text, conversation }) => [text, conversation]),
+      [...documentPassages(line, { languageId: "jsonl" })].map(({ text, conversation }) => [text, conversation]),
     ).toEqual([
       ["How was it?", undefined],
       ["So so.", undefined],
@@ -170,7 +170,7 @@ describe("a line that is a conversation", () => {
     const template = own("{% for m in messages %}<{{ m.content }}>{% endfor %}");
     const lines = [{ text: "a film" }, { messages: [user("one")] }, { chosen: "a", rejected: "b", prompt: "c" }];
     const document = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    const passages = [...documentPassages(document, "jsonl", template)];
+    const passages = [...documentPassages(document, { languageId: "jsonl", template })];
     expect(passages.map(({ text, conversation, answer }) => [text, conversation?.text, answer?.side])).toEqual([
       ["a film", undefined, undefined],
       ["one", "<one>", undefined],
