@@ -26,6 +26,7 @@ import {
   startExperimentFile,
   startRun,
 } from "./runs/run-commands.ts";
+import { startSweep } from "./runs/start-sweep.ts";
 import { isObsolete, messageOf } from "./server-failure.ts";
 
 type Handler = (extension: Extension, ...args: readonly unknown[]) => unknown;
@@ -49,6 +50,7 @@ export const commands = {
   "lfpLens.showLog": ({ log }) => log.show(),
   "lfpLens.runQuick": (extension) => startRun(extension, "quick", "quick"),
   "lfpLens.startRun": (extension, clicked) => startExperimentFile(extension, clicked),
+  "lfpLens.startSweep": (extension, clicked) => startSweep(extension, clicked),
   "lfpLens.newExperiment": (extension) => newExperiment(extension),
   "lfpLens.resumeRun": (extension, clicked) => resumeRun(extension, clicked),
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),

@@ -23,7 +23,7 @@ export async function startRun(extension: Extension, experiment: string, runName
 }
 
 /** The folder of runs to use: the only one, that of the experiment's own workspace folder, or one that the person picks. */
-async function rootFor(experiment: string): Promise<string | undefined> {
+export async function rootFor(experiment: string): Promise<string | undefined> {
   const roots = runsRoots();
   const own = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(experiment))?.uri.fsPath;
   const near = isAbsolute(experiment) && own !== undefined ? roots.filter((root) => isWithin(own, root)) : [];

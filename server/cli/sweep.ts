@@ -29,6 +29,10 @@ const options = {
     "DIR",
     "the sweep's folder, which gets a folder for each run (default runs/NAME, with the sweep's name)",
   ),
+  runs: option.text(
+    "DIR",
+    "the folder of runs in which the sweep's folder is made unless --out names it (default runs)",
+  ),
   device: runDeviceOption,
   on: option.choice(
     "WHERE",
@@ -75,10 +79,13 @@ interface OpenSweep {
   readonly record: () => Promise<readonly PlacedRun[]>;
 }
 
-async function sweepOf({ positionals: [path = ""], options: { out, resume } }: GivenSweep): Promise<OpenSweep> {
+async function sweepOf({
+  positionals: [path = ""],
+  options: { out, runs = "runs", resume },
+}: GivenSweep): Promise<OpenSweep> {
   const isFolder = resume && (await unlessMissing(stat(path)))?.isDirectory() === true;
   const stated = isFolder ? undefined : await loadSweep(path);
-  const folder = resolve(stated === undefined ? path : (out ?? join("runs", stated.name)));
+  const folder = resolve(stated === undefined ? path : (out ?? join(runs, stated.name)));
   if (stated === undefined || resume) {
     const reopen = (): Promise<PlacedRun[]> => reopenSweep(folder);
     // Whoever names no sweep is told so before a folder is made.

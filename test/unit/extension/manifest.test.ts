@@ -129,7 +129,16 @@ describe("the palette", () => {
   };
   const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
-  const needTrust = ["chooseRun", "compareCheckpoints", "runQuick", "startRun", "resumeRun", "cancelRun", ...ofHouse];
+  const needTrust = [
+    "chooseRun",
+    "compareCheckpoints",
+    "runQuick",
+    "startRun",
+    "startSweep",
+    "resumeRun",
+    "cancelRun",
+    ...ofHouse,
+  ];
   const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
   const ofRuns = ["compareRuns", "showCurves", "openRunLog", "openRunExperiment", "revealRun"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];

@@ -1,0 +1,52 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import { isSweepFile } from "../../server/protocol/problems.ts";
+import type { Extension } from "../context.ts";
+import { readSetting } from "../settings.ts";
+import { rootFor } from "./run-commands.ts";
+import { sweepProcess } from "./sweep-process.ts";
+
+/**
+ * Runs the sweep file that a menu or the editor refers to, else one that the person picks, as a task: its terminal tells
+ * how the runs stand and shows the results, and Ctrl-C there stops them.
+ */
+export async function startSweep({ vscode: context }: Extension, clicked: unknown): Promise<void> {
+  if (!vscode.workspace.isTrusted) {
+    void vscode.window.showWarningMessage("LFP Lens: starting a sweep needs a trusted workspace.");
+    return;
+  }
+  const uri = clicked instanceof vscode.Uri ? clicked : (sweepInEditor() ?? (await pickSweepFile()));
+  if (uri === undefined) return;
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
+  if (document?.isDirty === true) await document.save();
+  const runsRoot = await rootFor(uri.fsPath);
+  if (runsRoot === undefined) return;
+  const program = context.asAbsolutePath("dist/lfp.js");
+  const { args, env } = sweepProcess({ program, file: uri.fsPath, runsRoot, runOn: readSetting("runOn") });
+  const task = new vscode.Task(
+    { type: "process" },
+    vscode.TaskScope.Workspace,
+    basename(uri.fsPath),
+    "LFP Lens",
+    new vscode.ProcessExecution(process.execPath, [...args], { env: { ...env } }),
+  );
+  task.presentationOptions = { reveal: vscode.TaskRevealKind.Always, panel: vscode.TaskPanelKind.Dedicated };
+  await vscode.tasks.executeTask(task);
+}
+
+function sweepInEditor(): vscode.Uri | undefined {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  return uri !== undefined && isSweepFile(uri.path) ? uri : undefined;
+}
+
+async function pickSweepFile(): Promise<vscode.Uri | undefined> {
+  const found = await vscode.workspace.findFiles("**/*.lfp-sweep.json", "**/node_modules/**", 200);
+  if (found.length === 0) {
+    void vscode.window.showInformationMessage(
+      "LFP Lens: the workspace has no sweep file (*.lfp-sweep.json) yet; docs/sweep.md describes them.",
+    );
+    return undefined;
+  }
+  const items = found.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }));
+  return (await vscode.window.showQuickPick(items, { placeHolder: "Which sweep?" }))?.uri;
+}
