@@ -283,6 +283,7 @@ export const workspace = {
   onDidChangeConfiguration: configured.event,
   onDidChangeTextDocument: edited.event,
   onDidCloseTextDocument: closed.event,
+  isTrusted: true,
   textDocuments: [] as TextDocument[],
   workspaceFolders: undefined as { readonly uri: Uri }[] | undefined,
   openTextDocument: async (uri: Uri): Promise<TextDocument> => {
