@@ -9,6 +9,7 @@ import { createCpuDevice } from "../../server/engine/cpu/device.ts";
 import type { AdamWOptions, Device } from "../../server/engine/device.ts";
 import { InputMismatchError, NonFiniteError } from "../../server/engine/errors.ts";
 import { createOptimizer } from "../../server/engine/optimizer.ts";
+import { architectures } from "../../server/models/architectures.ts";
 import { loadModel, readFloats } from "../../server/models/checkpoint.ts";
 import { continueTexts } from "../../server/models/continue-texts.ts";
 import {
@@ -157,9 +158,8 @@ describe("config.json", () => {
   it("an unknown architecture is named, with those that are supported", async () => {
     const error = await failure(await damaged({ config: field("model_type", "mamba") }));
     expect(error).toBeInstanceOf(UnknownArchitectureError);
-    expect(String(error)).toMatch(
-      "model type 'mamba' is not supported; supported are gpt_neox, gpt_neo, gemma, llama, mistral, qwen2, qwen3",
-    );
+    expect(String(error)).toContain("model type 'mamba' is not supported; supported are gpt_neox, gpt_neo, ");
+    for (const supported of Object.keys(architectures)) expect(String(error)).toContain(` ${supported}`);
     const inherited = await failure(await damaged({ config: field("model_type", "toString") }));
     expect(inherited).toBeInstanceOf(UnknownArchitectureError);
   });
@@ -170,7 +170,7 @@ describe("config.json", () => {
     [
       "has no model type",
       field("model_type", undefined),
-      /model_type is undefined; expected one of gpt_neox, gpt_neo, gemma/,
+      /model_type is undefined; expected one of gpt_neox, gpt_neo, /,
     ],
     ["has a size that is a text", field("vocab_size", "many"), /vocab_size/],
     ["has no layers", field("num_hidden_layers", 0), /num_hidden_layers/],
