@@ -50,6 +50,6 @@ function blockRowsOf(rows: number): number | undefined {
 
 /** Measured on an EPYC 9004 with 512 terms a sum: as fast at 2048 rows, 10 % faster at 3072, 25 % from 8192 on. */
 const fewestRowsInBlocks = 3072;
-/** Sizes from 256 to 1024 differ by less than 5 %. */
+/** Sizes from 256 to 1024 differ by less than 5 %; blocks of 29, which divides GPT-2's 50257 rows, are still 15 % faster than none. */
 const mostBlockRows = 512;
-const fewestBlockRows = 128;
+const fewestBlockRows = 24;
