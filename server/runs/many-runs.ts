@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { cancelRun, JobThereError } from "./jobs.ts";
 import { lastOutput } from "./last-output.ts";
+import { RunFileError } from "./run-folder.ts";
 import { LockedError } from "./run-lock.ts";
 import { runStatus } from "./run-status.ts";
 import type { AnyState } from "./state-words.ts";
@@ -73,7 +74,8 @@ class Runner {
   /** Sorts a run by how it stands before anything is started. */
   async #sort(folder: string): Promise<void> {
     const status = await runStatus(folder).catch((error: unknown) => errorOf(error));
-    if (status instanceof Error) this.#active.set(folder, "");
+    if (status instanceof RunFileError) this.#end(folder, stateOfError(status));
+    else if (status instanceof Error) this.#active.set(folder, "");
     else if (status.work !== "gone") this.#follow(folder, status.state);
     else if (status.state.kind === "done") this.ended.set(folder, { folder, state: status.state, failure: undefined });
     else this.#todo.push(folder);
@@ -104,7 +106,8 @@ class Runner {
 
   async #look(folder: string): Promise<void> {
     const status = await runStatus(folder).catch((error: unknown) => errorOf(error));
-    if (status instanceof Error) {
+    if (status instanceof RunFileError) this.#end(folder, stateOfError(status));
+    else if (status instanceof Error) {
       const why = status.message;
       if (this.#active.get(folder) !== why) this.#many.onState(folder, { kind: "unknown", why });
       this.#active.set(folder, why);
