@@ -8,13 +8,13 @@
  *
  * `--tiny` takes small sizes, one precision and no tuning, to see on a software adapter that all of it works.
  */
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { writeFileAtomically } from "../../server/common/atomic-file.ts";
 import { messageOf } from "../../server/common/errors.ts";
 import { gpuTable, OurFigures, TheirFigures } from "./gpu-table.ts";
+import { lastLine } from "./last-line.ts";
 
 const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
 const pytorch = fileURLToPath(new URL("pytorch_gpu.py", import.meta.url));
@@ -81,22 +81,4 @@ async function part<T>(
 async function keep(): Promise<void> {
   const figures = { doctor: doctor ?? null, ours, pytorch: theirs ?? null, failed };
   await writeFileAtomically(values.out, `${JSON.stringify(figures)}\n`);
-}
-
-/** The last line that a program writes: of one that fails too where it is figures, else nothing, as it has said why on standard error. */
-async function lastLine(program: string, args: readonly string[]): Promise<string | undefined> {
-  console.error(`$ ${[program, ...args].join(" ")}`);
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const ended = new Promise<number | null>((resolve) => {
-    child.on("error", (error) => {
-      console.error(error.message);
-      resolve(null);
-    });
-    child.on("close", resolve);
-  });
-  const chunks: Buffer[] = [];
-  for await (const chunk of child.stdout) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString("utf8").trimEnd();
-  const line = text.slice(text.lastIndexOf("\n") + 1);
-  return (await ended) === 0 || line.startsWith('{"name":') ? line : undefined;
 }

@@ -3,7 +3,7 @@
     python pytorch_dpo.py [--model FOLDER] [--steps 5] [--threads 2] [--lora RANK] [--default-adamw] [--json]
 
 A step: 8 pairs of random ids, chosen and rejected in one batch, padded on the right to the batch's longest; log-probabilities of the answers under the frozen
-reference (no gradients) and under the policy, the head computed for the answers' own tokens (lfp: for every place of its padded answers); the sigmoid loss with beta 0.1, gradients clipped to
+reference (no gradients) and under the policy, the head computed for the answers' own tokens; the sigmoid loss with beta 0.1, gradients clipped to
 norm 1, AdamW, fused unless --default-adamw. With --lora: adapters by peft on all Linear weights but the head, the reference is the model without them. Without
 --model: the shape of Pythia-70m with random weights. Times are medians after one warm-up. The last line of output is JSON. Needs torch and transformers.
 """
@@ -58,6 +58,8 @@ def main() -> None:
         "threads": options.threads,
         "loraRank": options.lora,
         "fusedAdamW": not options.default_adamw,
+        "attention": reference.config._attn_implementation,
+        "compiled": False,
         "batch": BATCH,
         "maxTokens": most,
         "steps": options.steps,

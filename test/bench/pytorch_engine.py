@@ -1,9 +1,9 @@
 """Times in PyTorch what `lfp bench engine` times: training steps, forward passes and matrix products on the CPU.
 
-    python pytorch_engine.py [--shape pythia-70m] [--batch 4] [--tokens 128] [--steps 5] [--threads 2] [--fused] [--json]
+    python pytorch_engine.py [--shape pythia-70m] [--batch 4] [--tokens 128] [--steps 5] [--threads 2] [--default-adamw] [--compile] [--json]
 
 The model has random float32 weights. A training step is: gradients to none, forward, next-token cross-entropy over the
-batch, backward, gradients clipped to norm 1, AdamW. Times are medians after two warm-ups. The last line of output is JSON.
+batch, backward, gradients clipped to norm 1, AdamW, fused unless --default-adamw. Times are medians after two warm-ups. The last line of output is JSON.
 Needs torch and transformers.
 """
 
@@ -19,6 +19,13 @@ import transformers
 from torch.nn import functional
 
 SHAPES = {
+    "starter": {
+        "hidden_size": 128,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "vocab_size": 4096,
+    },
     "pythia-70m": {
         "hidden_size": 512,
         "num_hidden_layers": 6,
@@ -43,18 +50,19 @@ def main() -> None:
     torch.manual_seed(1)
     model = make_model(options.shape)
     ids = torch.randint(0, model.config.vocab_size, (options.batch, options.tokens))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=options.fused or None)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=not options.default_adamw or None)
+    called = torch.compile(model) if options.compile else model
 
     def train_step() -> None:
         optimizer.zero_grad()
-        logits = model(ids, use_cache=False).logits
+        logits = called(ids, use_cache=False).logits
         functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
     @torch.no_grad()
     def forward() -> None:
-        model(ids, use_cache=False)
+        called(ids, use_cache=False)
 
     step_times = seconds(train_step, options.steps, WARM_UPS)
     forward_times = seconds(forward, options.steps, WARM_UPS)
@@ -70,7 +78,9 @@ def main() -> None:
         "batch": options.batch,
         "tokens": options.tokens,
         "steps": options.steps,
-        "fusedAdamW": options.fused,
+        "fusedAdamW": not options.default_adamw,
+        "attention": model.config._attn_implementation,
+        "compiled": options.compile,
         "stepMs": 1000 * step_s,
         "forwardMs": 1000 * forward_s,
         "fastestStepMs": 1000 * min(step_times),
@@ -96,7 +106,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fused", action="store_true", help="PyTorch's fused AdamW in place of its default")
+    parser.add_argument("--default-adamw", action="store_true", help="PyTorch's default AdamW in place of the fused one")
+    parser.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     return parser.parse_args()
 

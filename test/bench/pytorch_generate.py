@@ -1,8 +1,8 @@
 """Times in transformers what `lfp bench generate` times: sampling new tokens for a batch of prompts on the CPU.
 
-    python pytorch_generate.py [--prompts 64] [--new 20] [--repeats 3] [--threads 2] [--json]
+    python pytorch_generate.py [--shape pythia-70m] [--prompts 64] [--new 20] [--repeats 3] [--threads 2] [--json]
 
-A model of Pythia-70m's shape with random float32 weights; prompts of lengths 2 to 9, padded on the left to one batch;
+A model of the shape with random float32 weights; prompts of lengths 2 to 9, padded on the left to one batch;
 exactly `new` tokens each, sampled from the whole distribution at temperature 1, with the key-value cache. The median after
 one warm-up. The last line of output is JSON. Needs torch and transformers.
 """
@@ -15,7 +15,7 @@ import statistics
 import torch
 import transformers
 
-from pytorch_engine import make_model, seconds
+from pytorch_engine import SHAPES, make_model, seconds
 
 SHORTEST, LONGEST = 2, 9
 
@@ -24,7 +24,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    model = make_model("pythia-70m")
+    model = make_model(options.shape)
     ids, mask = left_padded_prompts(options.prompts, model.config.vocab_size)
     # No end of text: nothing stops a sequence early, and no processor has to forbid it.
     settings = transformers.GenerationConfig(
@@ -51,9 +51,11 @@ def main() -> None:
         "device": "cpu",
         "framework": "transformers",
         "version": transformers.__version__,
-        "model": "pythia-70m-shape",
+        "model": f"{options.shape}-shape",
         "dtype": "float32",
         "threads": options.threads,
+        "attention": model.config._attn_implementation,
+        "compiled": False,
         "prompts": options.prompts,
         "newTokens": options.new,
         "seconds": round(middle, 3),
@@ -68,6 +70,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times batched sampling in transformers on the CPU.")
+    parser.add_argument("--shape", choices=SHAPES, default="pythia-70m")
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--new", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)

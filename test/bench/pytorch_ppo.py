@@ -1,11 +1,11 @@
 """Times in PyTorch and transformers what `lfp bench ppo` times: PPO steps with the paper's sizes on the CPU.
 
-    python pytorch_ppo.py [--model FOLDER] [--steps 3] [--threads 2] [--fused] [--json]
+    python pytorch_ppo.py [--model FOLDER] [--steps 3] [--threads 2] [--default-adamw] [--json]
 
 A step: 64 prompts of 2 to 9 random ids, left-padded; completions of 8 to 19 tokens sampled in one batch with the key-value
 cache at temperature 1; a reward that costs next to nothing (the length of the ids' text modulo 7); log-probabilities and values of the
 policy and log-probabilities of the reference, 16 rows at a time; advantages; 4 epochs in mini-batches of 16 with the clipped
-losses, gradients clipped to norm 1, AdamW. As in ours, all passes are batched over rows padded to one shape, and the head's product is
+losses, gradients clipped to norm 1, AdamW, fused unless --default-adamw. As in ours, all passes are batched over rows padded to one shape, and the head's product is
 computed for completion places only; TRL 0.7.7 itself samples prompt by prompt and is slower. Without --model: the shape of Pythia-70m
 with random weights. Times are medians after one warm-up. The last line of output is JSON. Needs torch and transformers.
 """
@@ -36,7 +36,7 @@ def main() -> None:
     reference = copy.deepcopy(policy).requires_grad_(False)
     head = torch.nn.Linear(policy.config.hidden_size, 1)
     parameters = [*policy.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-6, fused=options.fused or None)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6, fused=not options.default_adamw or None)
     times, cpu = [], []
     for _ in range(options.steps + 1):
         start = time.process_time()
@@ -58,7 +58,9 @@ def main() -> None:
         "miniBatch": MINI,
         "epochs": EPOCHS,
         "steps": options.steps,
-        "fusedAdamW": options.fused,
+        "fusedAdamW": not options.default_adamw,
+        "attention": policy.config._attn_implementation,
+        "compiled": False,
         "stepSeconds": round(median, 3),
         "fastestStepSeconds": round(min(totals), 3),
         "episodesPerSecond": round(BATCH / median, 2),
@@ -76,7 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="a checkpoint's folder, such as assets/starter")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fused", action="store_true", help="PyTorch's fused AdamW in place of its default")
+    parser.add_argument("--default-adamw", action="store_true", help="PyTorch's default AdamW in place of the fused one")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """Times in PyTorch what `lfp bench sae` times: autoencoders of several sizes, trained on several layers of two models at once.
 
-    python pytorch_sae.py [--shape starter] [--steps 32] [--batch 2048] [--buffer 16384] [--tokens 256] [--threads 2] [--json]
+    python pytorch_sae.py [--shape starter] [--steps 32] [--batch 2048] [--buffer 16384] [--tokens 256] [--threads 2] [--compile] [--json]
 
 The models have random float32 weights. A chunk of random texts goes through both models once, stopping after the highest layer; its
 MLP outputs are held, mixed, and given out a batch at a time; every autoencoder (tied, unit rows with the gradient flowing through, ReLU,
@@ -74,6 +74,7 @@ def main() -> None:
     subjects = [(harvester, layer) for harvester in harvesters for layer in LAYERS[options.shape]]
     saes = [[Autoencoder(width, multiple * width) for multiple in MULTIPLES] for _ in subjects]
     parameters = [parameter for group in saes for sae in group for parameter in sae.parameters()]
+    called = {sae: torch.compile(sae) if options.compile else sae for group in saes for sae in group}
     optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
     def chunk(steps: int) -> None:
@@ -91,7 +92,7 @@ def main() -> None:
                 x = harvester.buffers[layer][rows]
                 reports.append((x - x.mean(dim=0)).square().sum())
                 for sae in group:
-                    loss, *report = sae(x)
+                    loss, *report = called[sae](x)
                     losses.append(loss)
                     reports += report
             optimizer.zero_grad()
@@ -115,6 +116,9 @@ def main() -> None:
         "version": torch.__version__,
         "model": f"{options.shape}-shape",
         "threads": options.threads,
+        "fusedAdam": True,
+        "attention": models[0].config._attn_implementation,
+        "compiled": options.compile,
         "models": len(models),
         "layers": len(LAYERS[options.shape]),
         "autoencoders": count,
@@ -146,6 +150,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--buffer", type=int, default=16384, help="tokens whose activations are held at once")
     parser.add_argument("--tokens", type=int, default=256, help="tokens of one text")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="run the autoencoders through torch.compile")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     return parser.parse_args()
 

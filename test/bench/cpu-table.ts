@@ -1,0 +1,191 @@
+/** What the benches of one machine's processor come to beside PyTorch's: rows with ratios and goals, and a table. */
+import { z } from "zod";
+
+/** What is timed, in the order of the table; each bench may give several figures. */
+export interface BenchPart {
+  /** Arguments of `lfp bench`. */
+  readonly ours: readonly string[];
+  /** A script of this folder with its arguments, in each of the ways of which the fastest counts. */
+  readonly theirs: readonly (readonly [script: string, ...args: string[]])[];
+  readonly shape: string;
+  readonly figures: readonly Figure[];
+}
+
+interface Figure {
+  readonly what: string;
+  /** Name of the throughput in the last lines of both. */
+  readonly key: string;
+  readonly unit: string;
+  /** Least ratio of ours to theirs. */
+  readonly goal: number;
+}
+
+export const shapes = ["pythia-70m", "starter"] as const;
+export type BenchShape = (typeof shapes)[number];
+
+/** The parts of a shape. `starter` is the folder of that checkpoint. */
+export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
+  const model = shape === "starter" ? ["--model", starter] : [];
+  const figure = (what: string, key: string, unit: string, goal = 1.1): Figure => ({ what, key, unit, goal });
+  const engine = ["pytorch_engine.py", "--shape", shape] as const;
+  const sae = ["pytorch_sae.py", "--shape", shape] as const;
+  return [
+    {
+      shape,
+      ours: ["engine", "--shape", shape],
+      theirs: [engine, [...engine, "--compile"]],
+      figures: [
+        figure("train", "trainTokensPerSecond", "tokens/s"),
+        figure("forward", "forwardTokensPerSecond", "tokens/s", 1),
+      ],
+    },
+    {
+      shape,
+      ours: ["ppo", "--model", shape],
+      theirs: [["pytorch_ppo.py", ...model]],
+      figures: [figure("ppo", "episodesPerSecond", "episodes/s")],
+    },
+    {
+      shape,
+      ours: ["dpo", "--model", shape],
+      theirs: [["pytorch_dpo.py", ...model]],
+      figures: [figure("dpo", "pairsPerSecond", "pairs/s")],
+    },
+    {
+      shape,
+      ours: ["sae", "--shape", shape],
+      theirs: [sae, [...sae, "--compile"]],
+      figures: [figure("sae", "tokensPerSecond", "tokens/s")],
+    },
+    {
+      shape,
+      ours: ["generate", "--shape", shape],
+      theirs: [["pytorch_generate.py", "--shape", shape]],
+      figures: [figure("sampling", "newTokensPerSecond", "tokens/s", 1.8)],
+    },
+  ];
+}
+
+/** The last line of a bench, ours or theirs, as far as it matters here. */
+export const BenchLine = z.looseObject({
+  peakRssMB: z.number(),
+  /** Ours: "ok", or what is wrong with the numbers. */
+  check: z.string().optional(),
+  /** Theirs: how PyTorch did the work. */
+  fusedAdamW: z.boolean().optional(),
+  fusedAdam: z.boolean().optional(),
+  attention: z.string().optional(),
+  compiled: z.boolean().optional(),
+});
+export type BenchLine = z.infer<typeof BenchLine>;
+
+/** One figure: medians of the runs of each. */
+export interface CpuRow {
+  readonly what: string;
+  readonly shape: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly theirs: number;
+  readonly ratio: number;
+  readonly goal: number;
+  readonly oursPeakMB: number;
+  readonly theirsPeakMB: number;
+  /** Ours over theirs; the goal is at most `memoryGoal`. */
+  readonly memoryRatio: number;
+  /** How PyTorch did it, such as "fused AdamW, sdpa, eager". */
+  readonly pytorch: string;
+}
+
+/** Most that our peak memory may be of PyTorch's. */
+export const memoryGoal = 1.2;
+
+/** The rows of a part from all of its runs. Throws `TypeError` for a part without a run of each side, or without a figure. */
+export function rowsOf(part: BenchPart, ours: readonly BenchLine[], theirs: readonly BenchLine[]): CpuRow[] {
+  const [first] = theirs;
+  if (first === undefined) throw new TypeError("a part without a run of PyTorch");
+  const peak = (lines: readonly BenchLine[]): number => median(lines.map(({ peakRssMB }) => peakRssMB));
+  const [oursPeakMB, theirsPeakMB] = [peak(ours), peak(theirs)];
+  return part.figures.map(({ what, key, unit, goal }) => {
+    const [own, other] = [
+      median(ours.map((line) => numberOf(line, key))),
+      median(theirs.map((line) => numberOf(line, key))),
+    ];
+    return {
+      what,
+      shape: part.shape,
+      unit,
+      ours: own,
+      theirs: other,
+      ratio: own / other,
+      goal,
+      oursPeakMB,
+      theirsPeakMB,
+      memoryRatio: oursPeakMB / theirsPeakMB,
+      pytorch: wayOf(first),
+    };
+  });
+}
+
+/** Index of the way whose first figure is the largest; ways without a line do not count. */
+export function fastestOf({ figures }: BenchPart, lines: readonly (BenchLine | undefined)[]): number {
+  const key = figures[0]?.key ?? "";
+  const speeds = lines.map((line) => (line === undefined ? -1 : numberOf(line, key)));
+  return speeds.indexOf(Math.max(...speeds));
+}
+
+/** All rows as Markdown, with each goal's verdict. */
+export function cpuTable(rows: readonly CpuRow[], processor: string): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [
+    `### ${processor}`,
+    "",
+    line(["", "shape", "lfp", "PyTorch", "ratio", "goal", "peak MB", "PyTorch's", "ratio", "PyTorch's way"]),
+    line(["---", "---", "---:", "---:", "---:", "---", "---:", "---:", "---", "---"]),
+    ...rows.map((row) =>
+      line([
+        `${row.what}, ${row.unit}`,
+        row.shape,
+        short(row.ours),
+        short(row.theirs),
+        row.ratio.toFixed(2),
+        `${row.goal}: ${verdict(row.ratio >= row.goal)}`,
+        short(row.oursPeakMB),
+        short(row.theirsPeakMB),
+        `${row.memoryRatio.toFixed(2)}: ${verdict(row.memoryRatio <= memoryGoal)}`,
+        row.pytorch,
+      ]),
+    ),
+  ].join("\n");
+}
+
+function wayOf({ fusedAdamW, fusedAdam, attention, compiled = false }: BenchLine): string {
+  const optimizer = fusedAdamW === undefined ? [] : [fusedAdamW ? "fused AdamW" : "default AdamW"];
+  return [
+    ...optimizer,
+    ...(fusedAdam === true ? ["fused Adam"] : []),
+    ...(attention === undefined ? [] : [attention]),
+    compiled ? "torch.compile" : "eager",
+  ].join(", ");
+}
+
+function numberOf(line: BenchLine, key: string): number {
+  const value = line[key];
+  if (typeof value !== "number")
+    throw new TypeError(`a bench's line has no number '${key}'; got ${JSON.stringify(line)}`);
+  return value;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  if (low === undefined || high === undefined) throw new TypeError("a part without a run has no median");
+  return (low + high) / 2;
+}
+
+function verdict(isMet: boolean): string {
+  return isMet ? "met" : "missed";
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
