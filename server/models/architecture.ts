@@ -92,16 +92,24 @@ export interface ForwardContext {
   readonly positions: Node;
   /** Added to the scores of keys of this pass, [B, 1, 1, T]: 0 for a key that may be seen, very negative for padding. */
   readonly keyBias: Node | undefined;
-  /** Says which tokens of this pass see which, in place of the causal mask; undefined where a row is one text. */
-  readonly textMask: TextMask | undefined;
+  /** Undefined where each row is one text. */
+  readonly packed: PackedTexts | undefined;
   readonly cache: CacheInputs | undefined;
   /** May replace what an MLP adds to the residual stream: its output, after the norm of it where there is one, [B, T, D]. */
   readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
 }
 
-/** Added to scores [B, H, T, T] where a row holds several texts: 0 for a key that may be seen, else `hiddenKeyBias`. */
-export interface TextMask {
-  /** [B, 1, T, T] */
+/**
+ * Texts that a pass reads as one row of R tokens, B = 1, without padding between them; attention alone lays them out as
+ * P rows of T places, each of one or more texts.
+ */
+export interface PackedTexts {
+  readonly rows: readonly [P: number, T: number];
+  /** The token at each place, i32 [P * T]; any at places that no token sees. */
+  readonly tokens: Node;
+  /** The place of each token, i32 [R]. */
+  readonly places: Node;
+  /** Which places see which, in place of the causal mask, [P, 1, T, T]: 0 for a key that may be seen, else `hiddenKeyBias`. */
   readonly bias: Node;
   /** The same for layers with a local window. */
   readonly localBias: Node;
@@ -156,11 +164,32 @@ export interface AttentionInput {
   readonly window: number | undefined;
 }
 
-/** Causal attention over the keys of this pass and of the cache: [B, T, H * headDim], and the keys and values to keep. */
-export function attention(
-  input: AttentionInput,
-  { keyBias, textMask, cache }: ForwardContext,
-): { output: Node; keys: Node; values: Node } {
+/**
+ * Causal attention over the keys of this pass and of the cache: [B, T, H * headDim], and the keys and values to keep.
+ * Packed texts are laid out as rows for it, and packed again.
+ */
+export function attention(input: AttentionInput, context: ForwardContext): AttentionResult {
+  const { packed } = context;
+  if (packed === undefined) return attend(input, context);
+  const [P, T] = packed.rows;
+  const [, R = 0, , headDim = 0] = input.queries.shape;
+  const inRows = (x: Node): Node =>
+    ops.reshape(ops.embedding(ops.reshape(x, [R, -1]), packed.tokens), [P, T, x.shape[2] ?? 0, headDim]);
+  const rows = { queries: inRows(input.queries), keys: inRows(input.keys), values: inRows(input.values) };
+  const bias = input.window === undefined ? packed.bias : packed.localBias;
+  const { output, ...kept } = attend({ ...input, ...rows }, context, bias);
+  const own = ops.embedding(ops.reshape(output, [P * T, -1]), packed.places);
+  return { output: ops.reshape(own, [1, R, -1]), ...kept };
+}
+
+interface AttentionResult {
+  readonly output: Node;
+  readonly keys: Node;
+  readonly values: Node;
+}
+
+/** Attention within rows. `mask`, if given, is added to scores [B, H, T, T] in place of the causal or local mask. */
+function attend(input: AttentionInput, { keyBias, cache }: ForwardContext, mask?: Node): AttentionResult {
   const [B = 0, T = 0, H = 0, headDim = 0] = input.queries.shape;
   const kvHeads = input.keys.shape[2] ?? 0;
   const G = H / kvHeads;
@@ -174,7 +203,7 @@ export function attention(
   const cachedKeys = cache?.keys[input.layer];
   const cachedValues = cache?.values[input.layer];
   if (cache === undefined || cachedKeys === undefined || cachedValues === undefined) {
-    const probs = maskedSoftmax(own, [B, H, T, T], input.window, textMask);
+    const probs = maskedSoftmax(own, [B, H, T, T], input.window, mask);
     return { output: joinHeads(ops.matmul(ops.reshape(probs, own.shape), values), [B, H, T, headDim]), keys, values };
   }
   const S = cachedKeys.shape[2] ?? 0;
@@ -210,12 +239,11 @@ export function stateWeights(specs: readonly ParameterSpec[], prefix = ""): Weig
   return { get, linear: (x, weight, bias) => ops.linear(x, get(weight), bias === undefined ? undefined : get(bias)) };
 }
 
-/** Softmax with the mask of several texts, or else the causal or local one, which a single query does not need. */
-function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined, textMask?: TextMask): Node {
+/** Softmax with the mask given, or else the causal or local one, which a single query does not need. */
+function maskedSoftmax(scores: Node, shapeBHTK: Shape, window: number | undefined, mask?: Node): Node {
   const [, , T = 0] = shapeBHTK;
   const perHead = ops.reshape(scores, shapeBHTK);
-  if (textMask !== undefined)
-    return ops.softmax(ops.add(perHead, window === undefined ? textMask.bias : textMask.localBias));
+  if (mask !== undefined) return ops.softmax(ops.add(perHead, mask));
   if (T === 1) return ops.softmax(perHead);
   return window === undefined ? ops.softmax(perHead, "causal") : ops.softmax(perHead, "local", window);
 }

@@ -9,6 +9,7 @@ import {
   type ForwardContext,
   type ForwardResult,
   type ModelParameter,
+  type PackedTexts,
   type ParameterSpec,
   stateWeights,
   type Weights,
@@ -61,10 +62,11 @@ export interface ForwardOptions {
   /** Adds the input `keyBias` [B, 1, 1, T] for keys that are padding. */
   readonly maskKeys?: boolean;
   /**
-   * For several texts in a row: adds the input `textBias` [B, 1, T, T], and `localTextBias` where the model has local
-   * windows, which say which tokens see which. No text may have more than `longest` tokens.
+   * For texts that are packed as one row: `shape` is then [1, R], and inputs `placeTokens` i32 [P * T], `tokenPlaces` i32
+   * [R], `textBias` [P, 1, T, T] and, where the model has local windows, `localTextBias` say how, as `PackedTexts` does. No
+   * text may have more than `longest` tokens.
    */
-  readonly texts?: { readonly longest: number };
+  readonly packed?: { readonly rows: readonly [P: number, T: number]; readonly longest: number };
   readonly cache?: CacheInputs;
   readonly editMlpOutput?: (layer: number, output: Node) => Node;
   /** Name of the ids input, `ids` by default: two models in one program may read different ids. */
@@ -76,25 +78,33 @@ export interface ForwardOptions {
  * `ContextLengthError`.
  */
 export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
-  const { shape, maskKeys = false, texts, cache, editMlpOutput, idsName = "ids" } = options;
+  const { shape, maskKeys = false, packed, cache, editMlpOutput, idsName = "ids" } = options;
   const { contextLength, localWindow } = model.config;
   const [B, T] = shape;
-  const longest = texts?.longest ?? T;
+  const longest = packed?.longest ?? T;
   if (longest > contextLength) throw new ContextLengthError(longest, contextLength, "a forward pass");
-  const bias = (name: string): Node => ops.input(name, [B, 1, T, T]);
   const context = {
     weights: model.weights,
     ids: ops.input(idsName, shape, "i32"),
     positions: ops.input("positions", shape, "i32"),
     keyBias: maskKeys ? ops.input("keyBias", [B, 1, 1, T]) : undefined,
-    textMask:
-      texts === undefined
-        ? undefined
-        : { bias: bias("textBias"), localBias: bias(localWindow === undefined ? "textBias" : "localTextBias") },
+    packed: packed === undefined ? undefined : packedInputs(T, packed.rows, localWindow !== undefined),
     cache,
     editMlpOutput,
   };
   return forwardOf(model.config, context);
+}
+
+function packedInputs(R: number, rows: PackedTexts["rows"], hasLocal: boolean): PackedTexts {
+  const [P, T] = rows;
+  const bias = (name: string): Node => ops.input(name, [P, 1, T, T]);
+  return {
+    rows,
+    tokens: ops.input("placeTokens", [P * T], "i32"),
+    places: ops.input("tokenPlaces", [R], "i32"),
+    bias: bias("textBias"),
+    localBias: bias(hasLocal ? "localTextBias" : "textBias"),
+  };
 }
 
 /** A forward pass of given ids and positions, i32 [B, T], in which every token sees those before it. */
@@ -105,7 +115,7 @@ export function forwardFrom(
   return forwardOf(config, {
     ...context,
     keyBias: undefined,
-    textMask: undefined,
+    packed: undefined,
     cache: undefined,
     editMlpOutput: undefined,
   });

@@ -102,8 +102,8 @@ export const DpoConfig = dpoFields
   .readonly();
 export type DpoConfig = z.infer<typeof DpoConfig>;
 
-/** Part of keys since a pair is read as one row: results before then differ by rounding. */
-const readInRows = { pairsAs: "rows" } as const;
+/** Part of keys since pairs are read packed: results before then differ by rounding. */
+const readPacked = { pairsAs: "packed" } as const;
 
 /** The facts about DPO that need no running. */
 export const dpoTuning: TuningKind<DpoConfig> = {
@@ -122,7 +122,7 @@ export const dpoTuning: TuningKind<DpoConfig> = {
   keyed: ({ optimizer, ...config }) => ({
     ...withoutNullLora(config),
     ...(optimizer === "adamw" ? {} : { optimizer }),
-    ...readInRows,
+    ...readPacked,
   }),
 };
 

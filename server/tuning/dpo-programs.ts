@@ -63,7 +63,7 @@ export class DpoPrograms {
 
   /** The programs of a shape; evicts the least recently used ones when the cache is full. */
   async of(shape: RowShape): Promise<ShapedPrograms> {
-    const key = `${shape.rowPlaces} ${shape.scoredPlaces}`;
+    const key = `${shape.tokens} ${shape.rowPlaces} ${shape.scoredPlaces}`;
     const found = this.#programs.get(key) ?? (await this.#compile(shape));
     this.#programs.delete(key);
     this.#programs.set(key, found);

@@ -38,8 +38,8 @@ const config = DpoConfig.parse({
   learningRate: 3e-3,
 });
 
-it("has keys that tell results of pairs read as rows from those before; PPO's are as they were", () => {
-  expect(keyedSettings(config)).toMatchObject({ kind: "dpo", pairsAs: "rows" });
+it("has keys that tell results of pairs read packed from those before; PPO's are as they were", () => {
+  expect(keyedSettings(config)).toMatchObject({ kind: "dpo", pairsAs: "packed" });
   expect(Object.keys(keyedSettings({ ...ppoPresets.quick }))).not.toContain("pairsAs");
 });
 

@@ -18,12 +18,12 @@ export interface PairLogProbs {
 export function pairLogProbs(
   model: Pick<Model, "config" | "weights">,
   P: number,
-  { rowPlaces: T, scoredPlaces: S, textPlaces }: RowShape,
+  { tokens: R, rowPlaces: T, scoredPlaces: S, textPlaces }: RowShape,
   edit: Pick<ForwardOptions, "editMlpOutput"> = {},
 ): OfPairs {
-  const { hidden } = forward(model, { shape: [P, T], texts: { longest: textPlaces }, ...edit });
+  const { hidden } = forward(model, { shape: [1, R], packed: { rows: [P, T], longest: textPlaces }, ...edit });
   const given = (name: string): Node => ops.input(name, [S], "i32");
-  const states = ops.embedding(ops.reshape(hidden, [P * T, -1]), given("states"));
+  const states = ops.embedding(ops.reshape(hidden, [R, -1]), given("states"));
   const logProbs = ops.gatherLogProbs(logitsOf(model, states), given("targets"));
   const masked = ops.mul(logProbs, ops.input("mask", [S]));
   const sums = ops.scatterAddRows(ops.fill([2 * P, 1], 0), given("answers"), ops.reshape(masked, [S, 1]));

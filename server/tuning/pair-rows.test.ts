@@ -33,29 +33,33 @@ const pairs: readonly TokenPair[] = [
 ];
 
 describe("layout", () => {
-  const [pair] = pairs;
-  if (pair === undefined) throw new Error("no pair");
+  const [pair, , , short] = pairs;
+  if (pair === undefined || short === undefined) throw new Error("no pair");
 
   const rowOf = (inputs: Readonly<Record<string, Values>>, name: string): number[] => Array.from(inputs[name] ?? []);
 
   it("reads what both texts begin with once, and never their last tokens", () => {
     expect(pairs.map(needsOf)).toEqual([
-      { rowPlaces: 12, scoredPlaces: 8, textPlaces: 10 },
-      { rowPlaces: 9, scoredPlaces: 6, textPlaces: 9 },
-      { rowPlaces: 8, scoredPlaces: 6, textPlaces: 6 },
-      { rowPlaces: 6, scoredPlaces: 2, textPlaces: 6 },
-      { rowPlaces: 5, scoredPlaces: 5, textPlaces: 3 },
-      { rowPlaces: 18, scoredPlaces: 18, textPlaces: 9 },
+      { tokens: 12, rowPlaces: 12, scoredPlaces: 8, textPlaces: 10 },
+      { tokens: 9, rowPlaces: 9, scoredPlaces: 6, textPlaces: 9 },
+      { tokens: 8, rowPlaces: 8, scoredPlaces: 6, textPlaces: 6 },
+      { tokens: 6, rowPlaces: 6, scoredPlaces: 2, textPlaces: 6 },
+      { tokens: 5, rowPlaces: 5, scoredPlaces: 5, textPlaces: 3 },
+      { tokens: 18, rowPlaces: 18, scoredPlaces: 18, textPlaces: 9 },
     ]);
-    const layout = { ...needsOf(pair), rowPlaces: 14, scoredPlaces: 9, pairs: 2, localWindow: undefined };
-    const inputs = pairInputs([pair], layout);
-    expect(rowOf(inputs, "ids").slice(0, 14)).toEqual([...prompt, 31, 37, 43, 47, 53, 59, 0, 0]);
-    expect(rowOf(inputs, "positions").slice(0, 14)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 0, 0]);
-    expect(rowOf(inputs, "states")).toEqual([5, 6, 7, 5, 8, 9, 10, 11, 0]);
-    expect(rowOf(inputs, "targets")).toEqual([31, 37, 41, 43, 47, 53, 59, 61, 0]);
-    expect(rowOf(inputs, "answers")).toEqual([0, 0, 0, 2, 2, 2, 2, 2, 0]);
-    expect(rowOf(inputs, "mask")).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0]);
-    expect(rowOf(inputs, "lengths")).toEqual([3, 1, 5, 1]);
+    const shape = { tokens: 20, rowPlaces: 14, scoredPlaces: 11, textPlaces: 10 };
+    const inputs = pairInputs([pair, short], { ...shape, pairs: 3, localWindow: undefined });
+    expect(rowOf(inputs, "ids")).toEqual([...prompt, 31, 37, 43, 47, 53, 59, ...prompt, 0, 0]);
+    expect(rowOf(inputs, "positions")).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 0, 0]);
+    const places = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
+    const none = (count: number): number[] => new Array(count).fill(0);
+    expect(rowOf(inputs, "tokenPlaces")).toEqual([...places(0, 12), ...places(14, 6), 0, 0]);
+    expect(rowOf(inputs, "placeTokens")).toEqual([...places(0, 12), 0, 0, ...places(12, 6), ...none(8 + 14)]);
+    expect(rowOf(inputs, "states")).toEqual([5, 6, 7, 5, 8, 9, 10, 11, 17, 17, 0]);
+    expect(rowOf(inputs, "targets")).toEqual([31, 37, 41, 43, 47, 53, 59, 61, 5, 6, 0]);
+    expect(rowOf(inputs, "answers")).toEqual([0, 0, 0, 3, 3, 3, 3, 3, 1, 4, 0]);
+    expect(rowOf(inputs, "mask")).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+    expect(rowOf(inputs, "lengths")).toEqual([3, 1, 1, 5, 1, 1]);
     expect(inputs["localTextBias"]).toBeUndefined();
   });
 
@@ -75,6 +79,7 @@ describe("layout", () => {
   it("what does not fit is a defect", () => {
     const layout = { ...needsOf(pair), pairs: 1, localWindow: undefined };
     expect(() => pairInputs([pair], { ...layout, rowPlaces: 11 })).toThrow(/a pair of 12 places in a row of 11/);
+    expect(() => pairInputs([pair], { ...layout, tokens: 11 })).toThrow(/more than 11 tokens/);
     expect(() => pairInputs([pair], { ...layout, scoredPlaces: 7 })).toThrow(/more than 7 scored tokens/);
     expect(() => pairInputs([pair, pair], layout)).toThrow(/2 pairs in a batch of 1/);
   });
@@ -90,8 +95,8 @@ describe.each(ORACLE_MODELS)("log-probabilities of pairs by %s", (name) => {
   afterAll(() => device.close());
 
   it("equal those of each answer alone, in a batch with room to spare", async () => {
-    const { rowPlaces, scoredPlaces, textPlaces } = batchNeeds(pairs.map(needsOf));
-    const shape = { rowPlaces: rowPlaces + 3, scoredPlaces: scoredPlaces + 5, textPlaces };
+    const { tokens, rowPlaces, scoredPlaces, textPlaces } = batchNeeds(pairs.map(needsOf));
+    const shape = { tokens: tokens + 4, rowPlaces: rowPlaces + 3, scoredPlaces: scoredPlaces + 5, textPlaces };
     const scorer = await PairScorer.create(device, model, { shape, pairs: pairs.length + 2, frozen: false });
     const scores = await scorer.score(pairs);
     await scorer.dispose();

@@ -1,8 +1,9 @@
 /**
  * Pairs of answers as model inputs of one static shape. A pair is one row: the chosen text, then the rejected one without
- * the tokens that both begin with, which are read once. The last token of a text is only predicted.
+ * the tokens that both begin with, which are read once. The last token of a text is only predicted. The model reads all
+ * rows' tokens without padding between them.
  *
- * Letters: P pairs and rows, T places of a row, S scored tokens of all rows.
+ * Letters: P pairs and rows, R tokens of all rows, T places of a row, S scored tokens of all rows.
  */
 import { invariant } from "../common/errors.ts";
 import type { Values } from "../engine/graph.ts";
@@ -30,8 +31,10 @@ interface PairRow {
 /** What a pair needs of a shape. */
 export function needsOf(pair: TokenPair): RowShape {
   const [chosen, rejected] = [readOf(pair.chosen), readOf(pair.rejected)];
+  const tokens = chosen.length + rejected.length - sharedLength(chosen, rejected);
   return {
-    rowPlaces: chosen.length + rejected.length - sharedLength(chosen, rejected),
+    tokens,
+    rowPlaces: tokens,
     scoredPlaces: [pair.chosen, pair.rejected].reduce(
       (sum, { prompt, answer }) => sum + answer.length - Number(prompt.length === 0),
       0,
@@ -49,49 +52,70 @@ export interface PairInputOptions extends RowShape {
 
 /** Inputs for a program of `pairLogProbs`, with `lengths` of the answers [2 P]. Pairs that do not fit are a defect of the caller. */
 export function pairInputs(given: readonly TokenPair[], options: PairInputOptions): Record<string, Values> {
-  const { pairs: P, rowPlaces: T, scoredPlaces: S, localWindow } = options;
+  const { pairs: P, localWindow } = options;
   const rows = given.map(rowOf);
   invariant(rows.length <= P, `${rows.length} pairs in a batch of ${P}`);
-  const ids = new Int32Array(P * T);
-  const positions = new Int32Array(P * T);
-  for (const [at, row] of rows.entries()) {
-    invariant(row.ids.length <= T, `a pair of ${row.ids.length} places in a row of ${T}`);
-    ids.set(row.ids, at * T);
-    positions.set(row.positions, at * T);
-  }
   const lengths = new Float32Array(2 * P).fill(1);
   for (const [at, { chosen, rejected }] of given.entries()) {
     lengths[at] = chosen.answer.length;
     lengths[P + at] = rejected.answer.length;
   }
   return {
-    ids,
-    positions,
+    ...tokenInputs(rows, options),
     textBias: textBias(rows, options, Number.POSITIVE_INFINITY),
     ...(localWindow === undefined ? {} : { localTextBias: textBias(rows, options, localWindow) }),
-    ...scoredInputs(rows, P, T, S),
+    ...scoredInputs(rows, options),
     lengths,
   };
 }
 
-/** Rows of the states that predict, their targets, their answers (chosen before rejected), and 1 where a token is scored: [S] each. */
-function scoredInputs(rows: readonly PairRow[], P: number, T: number, S: number): Record<string, Values> {
+/** The rows' tokens one after the other, [R], and where each is in its row: see `PackedTexts`. */
+function tokenInputs(
+  rows: readonly PairRow[],
+  { pairs: P, tokens: R, rowPlaces: T }: PairInputOptions,
+): Record<string, Values> {
+  const ids = new Int32Array(R);
+  const positions = new Int32Array(R);
+  const placeTokens = new Int32Array(P * T);
+  const tokenPlaces = new Int32Array(R);
+  let start = 0;
+  for (const [at, row] of rows.entries()) {
+    const { length } = row.ids;
+    invariant(length <= T, `a pair of ${length} places in a row of ${T}`);
+    invariant(start + length <= R, `more than ${R} tokens in a batch of ${R}`);
+    ids.set(row.ids, start);
+    positions.set(row.positions, start);
+    for (let place = 0; place < length; place++) {
+      placeTokens[at * T + place] = start + place;
+      tokenPlaces[start + place] = at * T + place;
+    }
+    start += length;
+  }
+  return { ids, positions, placeTokens, tokenPlaces };
+}
+
+/** Tokens whose states predict, their targets, their answers (chosen before rejected), and 1 where one is scored: [S] each. */
+function scoredInputs(
+  rows: readonly PairRow[],
+  { pairs: P, scoredPlaces: S }: PairInputOptions,
+): Record<string, Values> {
   const states = new Int32Array(S);
   const targets = new Int32Array(S);
   const answers = new Int32Array(S);
   const mask = new Float32Array(S);
-  let count = 0;
+  let [count, start] = [0, 0];
   for (const [at, row] of rows.entries()) {
     for (const [answer, tokens] of [row.chosen, row.rejected].entries()) {
       invariant(count + tokens.length <= S, `more than ${S} scored tokens in a batch of ${S}`);
       for (const { place, target } of tokens) {
-        states[count] = at * T + place;
+        states[count] = start + place;
         targets[count] = target;
         answers[count] = answer * P + at;
         mask[count] = 1;
         count++;
       }
     }
+    start += row.ids.length;
   }
   return { states, targets, answers, mask };
 }

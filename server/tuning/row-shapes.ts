@@ -5,6 +5,8 @@ import { parametersOf } from "../models/model.ts";
 
 /** Extents of a batch of pairs; pair-rows.ts lays it out. */
 export interface RowShape {
+  /** R: of the batch, not of a row. */
+  readonly tokens: number;
   /** T */
   readonly rowPlaces: number;
   /** S: of the batch, not of a row. */
@@ -13,22 +15,24 @@ export interface RowShape {
   readonly textPlaces: number;
 }
 
-/** How much work a shape is, in products a batch. */
+/** How much work a shape is, in products. */
 export type RowCost = (shape: RowShape) => number;
 
-/** Products of the layers for every place, and of the head for every scored token. */
+/** Products of the layers for every token, of attention for every two places, and of the head for every scored token. */
 export function rowCostOf(config: ModelConfig, pairs: number): RowCost {
-  const perPlace = parametersOf(config).reduce(
+  const { layers, heads, headDim, vocabSize, width } = config;
+  const perToken = parametersOf(config).reduce(
     (sum, { role, part, shape }) => (role === "linear" && part !== "head" ? sum + sizeOf(shape) : sum),
     0,
   );
-  const perScored = config.vocabSize * config.width;
-  return ({ rowPlaces, scoredPlaces }) => pairs * rowPlaces * perPlace + scoredPlaces * perScored;
+  return ({ tokens, rowPlaces, scoredPlaces }) =>
+    tokens * perToken + 2 * pairs * rowPlaces ** 2 * layers * heads * headDim + scoredPlaces * vocabSize * width;
 }
 
-/** What a batch of pairs with these needs has to have: the longest row, and all scored tokens. */
+/** What a batch of pairs with these needs has to have: the longest row, and all tokens. */
 export function batchNeeds(needs: readonly RowShape[]): RowShape {
   return {
+    tokens: needs.reduce((sum, { tokens }) => sum + tokens, 0),
     rowPlaces: largest(needs, "rowPlaces"),
     scoredPlaces: needs.reduce((sum, { scoredPlaces }) => sum + scoredPlaces, 0),
     textPlaces: largest(needs, "textPlaces"),
@@ -42,14 +46,17 @@ export function batchNeeds(needs: readonly RowShape[]): RowShape {
 export function rowShapesFor(batches: readonly RowShape[], cost: RowCost, most: number): RowShape[] {
   const textPlaces = largest(batches, "textPlaces");
   const whole = {
+    tokens: largest(batches, "tokens"),
     rowPlaces: largest(batches, "rowPlaces"),
     scoredPlaces: largest(batches, "scoredPlaces"),
     textPlaces,
   };
   const every = Math.ceil(batches.length / mostSampled);
   const sample = batches.filter((_, at) => at % every === 0);
-  const candidates = quantiles(sample, "rowPlaces").flatMap((rowPlaces) =>
-    quantiles(sample, "scoredPlaces").map((scoredPlaces) => ({ rowPlaces, scoredPlaces, textPlaces })),
+  const candidates = quantiles(sample, "tokens").flatMap((tokens) =>
+    quantiles(sample, "rowPlaces").flatMap((rowPlaces) =>
+      quantiles(sample, "scoredPlaces").map((scoredPlaces) => ({ tokens, rowPlaces, scoredPlaces, textPlaces })),
+    ),
   );
   const chosen: RowShape[] = [whole];
   let costs = sample.map(() => cost(whole));
@@ -80,12 +87,12 @@ export function smallestRowShape(shapes: readonly RowShape[], needs: RowShape): 
 /** What compiling a program is set against, in runs of the largest shape. */
 const compiling = 2;
 /** Batches that the choice looks at, evenly taken. */
-const mostSampled = 500;
+const mostSampled = 300;
 /** Candidates of each extent. */
-const levels = 16;
+const levels = 8;
 
 function fits(shape: RowShape, needs: RowShape): boolean {
-  return shape.rowPlaces >= needs.rowPlaces && shape.scoredPlaces >= needs.scoredPlaces;
+  return shape.tokens >= needs.tokens && shape.rowPlaces >= needs.rowPlaces && shape.scoredPlaces >= needs.scoredPlaces;
 }
 
 function largest(needs: readonly RowShape[], extent: keyof RowShape): number {

@@ -37,7 +37,7 @@ type Context = StageContext<EvaluatePairsSettings, "model" | "tuned" | "texts">;
 /** Scores held-out pairs by the tuned model and by the base model, which is the reference. */
 export const evaluatePairsStage: Stage<EvaluatePairsSettings, "model" | "tuned" | "texts"> = {
   name: "evaluate-pairs",
-  codeVersion: 3,
+  codeVersion: 4,
   run: (context) =>
     withDevice(context, async (device) => {
       const { settings, input, output, random } = context;
