@@ -43,11 +43,16 @@ async function showReward({ overlay }: Extension): Promise<void> {
   if (!vscode.window.visibleTextEditors.some(({ document }) => isReadable(document))) await offerToRead();
 }
 
+/** As many as the server takes. */
+const MOST_SELECTIONS = 1000;
+
 /** Reads, colours and counts only what is selected in the editor in front, in whatever language that is. */
 function readSelection({ overlay, selected }: Extension): void {
   const editor = vscode.window.activeTextEditor;
   const selections = editor?.selections.filter(({ isEmpty }) => !isEmpty) ?? [];
   if (editor === undefined || selections.length === 0) throw new Error("Select the text that is to be read first.");
+  if (selections.length > MOST_SELECTIONS)
+    throw new Error(`At most ${MOST_SELECTIONS} selections are read at once; there are ${selections.length}.`);
   const { document } = editor;
   if (!isReadable(document) && !canBeRead(document)) throw new Error(whyUnread(document));
   const parts = selections.map(({ start, end }) => ({ start: document.offsetAt(start), end: document.offsetAt(end) }));

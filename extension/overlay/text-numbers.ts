@@ -145,10 +145,10 @@ class MeanLenses implements vscode.CodeLensProvider, vscode.Disposable {
     const fades = readSetting("fadeUnfamiliar");
     // A pair has a line above it that says more.
     const pairs = new Set(current.pairs.map(({ line }) => line));
-    const lineOf = (offset: number): number => document.positionAt(offset).line;
-    const words = current.passages.flatMap((passage) =>
-      numbersIn(passage, fades).map((word) => ({ ...word, line: lineOf(passage.start) })),
-    );
+    const words = current.passages.flatMap((passage) => {
+      const { line } = document.positionAt(passage.start);
+      return numbersIn(passage, fades).map((word) => ({ ...word, line }));
+    });
     const means = meansOfWords(words, ({ line }) => line);
     return [...means].flatMap(([line, mean]) => (pairs.has(line) ? [] : [meanLens(document, current, line, mean)]));
   }
