@@ -24,6 +24,8 @@ const mostBytes = {
   /** A stage's checkpoint file, and a feature store to copy: the most that one read call of the system returns. */
   checkpoint: 2 ** 31 - 1,
   store: 2 ** 31 - 1,
+  /** An archive of a dictionary (params.npz, ae.pt): the most that one read call of the system returns. */
+  dictionary: 2 ** 31 - 1,
   /** Texts to read or to continue. */
   text: 2 ** 28,
 } as const;

@@ -21,6 +21,7 @@ export {
   TensorDtypeError,
   TensorNotFoundError,
 } from "./safetensors/errors.ts";
+export { bf16ToF32, f16ToF32 } from "./safetensors/floats.loops.ts";
 export type { TensorInfo } from "./safetensors/header.ts";
 export { openSafetensors, type SafetensorsFile, type TensorSource } from "./safetensors/read.ts";
 export {

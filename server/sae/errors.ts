@@ -18,3 +18,12 @@ export class TrainingStateError extends LfpError {
 export class SaeFormatError extends LfpError {
   readonly code = "input";
 }
+
+/** A dictionary of others does not belong to the model, layer or place that it is used for. */
+export class DictionaryFitError extends LfpError {
+  readonly code = "input";
+
+  constructor(folder: string, detail: string) {
+    super(`the dictionary in ${folder} ${detail}`);
+  }
+}

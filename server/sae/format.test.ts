@@ -129,8 +129,8 @@ describe("refuses", () => {
   const refusal = async (): Promise<unknown> => loadSae(folder).catch((error: unknown) => error);
 
   test.each([
-    ["an unknown architecture", "architecture", "gated"],
-    ["a decoder bias that is subtracted first", "apply_b_dec_to_input", true],
+    ["an unknown architecture", "architecture", "transcoder"],
+    ["a decoder bias that is subtracted or not", "apply_b_dec_to_input", "first"],
     ["normalised inputs", "normalize_activations", "layer_norm"],
     ["a size that is no count", "d_sae", 2.5],
     ["no metadata", "metadata", undefined],

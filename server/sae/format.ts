@@ -15,6 +15,7 @@ import { openSafetensors, type TensorSource, writeSafetensors } from "../models/
 import { transposed } from "../models/transpose.loops.ts";
 import { activationRule, architectures, ruleOfArchitecture } from "./activations.ts";
 import { SaeFormatError } from "./errors.ts";
+import { unitDecoder, withoutInputBias } from "./normal-form.ts";
 import type { Sae } from "./sae.ts";
 
 /** Origin of an autoencoder's activations, for SAELens and for people. */
@@ -51,17 +52,17 @@ const weightsFile = "sae_weights.safetensors";
 export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): Promise<void> {
   const { D, F, activation } = sae;
   const rule = activationRule(activation);
-  const own = rule.valuesOf(activation);
+  const own = rule.file.valuesOf(activation, sae.encoderBias);
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, weightsFile), [
     { name: "W_enc", dtype: "F32", shape: [D, F], data: transposed(sae.encoder, F, D) },
-    { name: "b_enc", dtype: "F32", shape: [F], data: sae.encoderBias },
+    { name: rule.file.bias, dtype: "F32", shape: [F], data: sae.encoderBias },
     { name: "W_dec", dtype: "F32", shape: [F, D], data: sae.decoder },
     { name: "b_dec", dtype: "F32", shape: [D], data: sae.decoderBias },
-    ...Object.entries(rule.tensors(F)).map(([name, shape]) => ({
+    ...rule.file.tensors.map((name) => ({
       name,
       dtype: "F32" as const,
-      shape,
+      shape: [F],
       data: own[name] ?? new Float32Array(),
     })),
   ]);
@@ -70,8 +71,10 @@ export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): 
 }
 
 /**
- * Reads an autoencoder that `saveSae` or SAELens 6 saved: one of the architectures in activations.ts, without input
- * normalisation. Throws `SaeFormatError` and what `openSafetensors` throws.
+ * Reads an autoencoder that `saveSae` or SAELens saved: one of the architectures in activations.ts, without input
+ * normalisation. A bias that SAELens subtracts from the input becomes part of the encoder's, and a decoder whose norms
+ * SAELens takes into the features gets rows of length one; both change rounding alone. Throws `SaeFormatError` and what
+ * `openSafetensors` throws.
  */
 export async function loadSae(folder: string): Promise<SavedSae> {
   const path = join(folder, configFile);
@@ -79,25 +82,28 @@ export async function loadSae(folder: string): Promise<SavedSae> {
   const { d_in: D, d_sae: F } = config;
   const rule = ruleOfArchitecture(config.architecture);
   invariant(rule !== undefined, `no rule reads the architecture ${config.architecture}`);
-  const ownShapes = rule.tensors(F);
+  const { bias, tensors } = rule.file;
+  const ownShapes = Object.fromEntries(tensors.map((name) => [name, [F]]));
   await using weights = await openSafetensors(join(folder, weightsFile));
-  checkTensors(weights, { W_enc: [D, F], b_enc: [F], W_dec: [F, D], b_dec: [D], ...ownShapes });
+  checkTensors(weights, { W_enc: [D, F], [bias]: [F], W_dec: [F, D], b_dec: [D], ...ownShapes });
   const read = (name: string): Promise<Float32Array> => weights.readFloat32(name, { requireFinite: true });
   const own: Record<string, Float32Array> = {};
-  for (const name of Object.keys(ownShapes)) own[name] = await read(name);
-  const activation = parsed(path, () => rule.file.read(config, own));
+  for (const name of tensors) own[name] = await read(name);
   const encoder = transposed(await read("W_enc"), D, F);
   const decoder = await read("W_dec");
+  const encoderBias = await read(bias);
+  const stored: Sae = {
+    D,
+    F,
+    activation: parsed(path, () => rule.file.read(config, own, encoderBias)),
+    encoder: equal(encoder, decoder) ? decoder : encoder,
+    encoderBias,
+    decoder,
+    decoderBias: await read("b_dec"),
+  };
+  const centred = config.apply_b_dec_to_input ? withoutInputBias(stored) : stored;
   return {
-    sae: {
-      D,
-      F,
-      activation,
-      encoder: equal(encoder, decoder) ? decoder : encoder,
-      encoderBias: await read("b_enc"),
-      decoder,
-      decoderBias: await read("b_dec"),
-    },
+    sae: config.rescale_acts_by_decoder_norm ? unitDecoder(centred, centred.activation) : centred,
     metadata: config.metadata,
   };
 }
@@ -143,8 +149,9 @@ const configSchema = z.looseObject({
   }),
   d_in: size,
   d_sae: size,
-  apply_b_dec_to_input: z.literal(false),
-  normalize_activations: z.literal("none"),
+  apply_b_dec_to_input: z.boolean().default(true),
+  rescale_acts_by_decoder_norm: z.boolean().default(false),
+  normalize_activations: z.literal("none").default("none"),
   reshape_activations: z.literal("none").default("none"),
   metadata: z.record(z.string(), z.unknown()),
 });
@@ -159,7 +166,34 @@ async function readConfig(path: string): Promise<z.infer<typeof configSchema>> {
       { cause },
     );
   }
-  return parsed(path, () => configSchema.parse(json));
+  return parsed(path, () => configSchema.parse(modernForm(json)));
+}
+
+/** What SAELens before 6 had beside the settings of the autoencoder, and has as its metadata since. */
+const origin = [
+  "model_name",
+  "hook_name",
+  "hook_layer",
+  "prepend_bos",
+  "context_size",
+  "dataset_path",
+  "neuronpedia_id",
+];
+
+/** cfg.json as SAELens 6 writes it, from one of an earlier version. */
+function modernForm(json: unknown): unknown {
+  const parsedJson = z.looseObject({ hook_name: z.string(), metadata: z.undefined().optional() }).safeParse(json);
+  if (!parsedJson.success) return json;
+  const { activation_fn_str, activation_fn_kwargs, normalize_activations, ...config } = parsedJson.data;
+  const topk = z.object({ k: z.int() }).safeParse(activation_fn_kwargs);
+  const isTopK = [activation_fn_str, config["activation_fn"]].includes("topk") && topk.success;
+  return {
+    ...config,
+    architecture: isTopK ? "topk" : (config["architecture"] ?? "standard"),
+    ...(isTopK ? { k: topk.data.k } : {}),
+    normalize_activations: normalize_activations || "none",
+    metadata: Object.fromEntries(origin.flatMap((name) => (name in config ? [[name, config[name]]] : []))),
+  };
 }
 
 /** Runs `read`, and throws `SaeFormatError` where it finds cfg.json malformed. */

@@ -1,13 +1,14 @@
 import { invariant } from "../common/errors.ts";
 
 /**
- * The function from the encoder's sums to the features: ReLU of all, of the k largest, or of those above a threshold
- * [F].
+ * The function from the encoder's sums to the features: ReLU of all, of the k largest, of those above a threshold [F], or,
+ * where the sums are above 0, of the sums times a gain plus a shift, [F] each.
  */
 export type Activation =
   | { readonly kind: "relu" }
   | { readonly kind: "topk"; readonly k: number }
-  | { readonly kind: "jumprelu"; readonly threshold: Float32Array };
+  | { readonly kind: "jumprelu"; readonly threshold: Float32Array }
+  | { readonly kind: "gated"; readonly gain: Float32Array; readonly shift: Float32Array };
 
 /**
  * A trained sparse autoencoder: f = activation(encoder x + encoderBias), x̂ = fᵀ decoder + decoderBias. Letters: D

@@ -51,8 +51,12 @@ const shiftedRule: ActivationRule<Shifted> = {
   valuesOf: ({ shift }) => ({ shift }),
   encode: (sums, activation, { shift = ops.fill([], 0) }) =>
     ops.relu(ops.sub(sums, ops.affine(shift, activation.step))),
+  scaled: () => undefined,
   file: {
     architecture: "toy-shifted",
+    bias: "b_enc",
+    tensors: ["shift"],
+    valuesOf: ({ shift }) => ({ shift }),
     write: (activation) => ({ shift_step: activation.step }),
     read: (config, { shift = new Float32Array() }) => ({
       kind: "shifted",

@@ -1,0 +1,205 @@
+/** Dictionaries of other programs against their own loaders; test/fixtures/sae/make_foreign.py made the files and the numbers. */
+import { readFileSync } from "node:fs";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { expectClose } from "../../../test/conformance/close-to.ts";
+import { fixturePath } from "../../../test/conformance/fixtures.ts";
+import { createCpuDevice } from "../../engine/cpu/device.ts";
+import type { Device } from "../../engine/device.ts";
+import * as ops from "../../engine/ops.ts";
+import { parseConfig } from "../../models/config.ts";
+import { SaeFormatError } from "../errors.ts";
+import { loadSae, saveSae } from "../format.ts";
+import { decodeNode, encodeNode } from "../graph.ts";
+import { placeSae } from "../inference.ts";
+import { withUnitDecoder } from "../normal-form.ts";
+import type { Sae } from "../sae.ts";
+import { openDictionary } from "./dictionary.ts";
+import { layerOf } from "./fit.ts";
+
+const root = fixturePath("sae/foreign");
+const numbers = z.array(z.number());
+const expected = z
+  .object({ x: numbers, cases: z.record(z.string(), z.object({ features: numbers, reconstruction: numbers })) })
+  .parse(JSON.parse(readFileSync(join(root, "expected.json"), "utf8")));
+const [N, D] = [8, 6];
+const close = { absolute: 2e-6, relative: 2e-6 };
+
+let device: Device;
+let scratch = "";
+beforeAll(async () => {
+  device = await createCpuDevice({ threads: 1 });
+});
+afterAll(() => device.close());
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "lfp-foreign-"));
+});
+afterEach(() => rm(scratch, { recursive: true }));
+
+async function computed(sae: Sae) {
+  const { store, nodes } = await placeSae(device, "sae", sae);
+  const features = encodeNode(ops.input("x", [N, D]), nodes);
+  const outputs = { features, reconstruction: decodeNode(features, nodes) };
+  const program = await device.compile({ stores: [store], outputs });
+  const results = await program.run({ x: Float32Array.from(expected.x) });
+  await program.dispose();
+  await store.dispose();
+  return results;
+}
+
+describe.each(Object.entries(expected.cases))("%s", (name, { features, reconstruction }) => {
+  it("encodes and decodes as its own loader does", async () => {
+    const { sae } = await openDictionary(join(root, name));
+    expect(sae).toMatchObject({ D, F: 9 });
+    const results = await computed(sae);
+    expectClose("features", results["features"], features, close);
+    expectClose("reconstruction", results["reconstruction"], reconstruction, close);
+    const active = features.filter((value) => value !== 0).length;
+    expect(active).toBeGreaterThan(N);
+    expect(active).toBeLessThan(features.length - N);
+  });
+
+  it("reconstructs the same from decoder rows of length one, and saved in SAELens's format", async () => {
+    const { sae } = await openDictionary(join(root, name));
+    const unit = withUnitDecoder(sae);
+    await saveSae(scratch, unit, {
+      modelName: "m",
+      layer: 1,
+      module: "m.1.mlp",
+      contextLength: 8,
+      prependBos: false,
+      dataset: null,
+    });
+    const results = await computed((await loadSae(scratch)).sae);
+    expectClose("reconstruction", results["reconstruction"], reconstruction, close);
+    const lengths = Array.from({ length: unit.F }, (_, f) => Math.hypot(...unit.decoder.subarray(f * D, (f + 1) * D)));
+    if (sae.activation.kind !== "topk")
+      expectClose(
+        "lengths",
+        lengths,
+        lengths.map(() => 1),
+        close,
+      );
+  });
+});
+
+describe("what is refused, by name", () => {
+  /** A copy with one file changed. */
+  async function changed(name: string, file: string, edit: (bytes: Buffer) => Buffer | string): Promise<string> {
+    await cp(join(root, name), scratch, { recursive: true });
+    await writeFile(join(scratch, file), edit(await readFile(join(scratch, file))));
+    return scratch;
+  }
+  const json = (changes: Record<string, unknown>) => (bytes: Buffer) =>
+    JSON.stringify({ ...JSON.parse(bytes.toString()), ...changes });
+  /** Another name of the same length. */
+  const renamed = (from: string, to: string) => (bytes: Buffer) =>
+    Buffer.from(bytes.toString("latin1").replaceAll(from, to), "latin1");
+
+  it.each<[string, string, (bytes: Buffer) => Buffer | string, RegExp]>([
+    [
+      "dl-AutoEncoder",
+      "ae.pt",
+      renamed("collections\nOrderedDict", "os\nsystem\n\n\n\n\n\n\n\n\n\n\n\n\n\n"),
+      /calls os\.system when Python reads it/,
+    ],
+    ["dl-AutoEncoder", "ae.pt", (bytes) => bytes.subarray(0, bytes.length >> 1), /no sound zip archive: it has no end/],
+    ["dl-AutoEncoder", "ae.pt", () => "text", /no sound zip archive/],
+    [
+      "dl-AutoEncoderTopK",
+      "config.json",
+      json({ trainer: { dict_class: "AutoEncoder" } }),
+      /'b_dec' belongs to no part of this kind/,
+    ],
+    [
+      "dl-AutoEncoder",
+      "config.json",
+      json({ trainer: { dict_class: "CrossCoder" } }),
+      /dict_class is 'CrossCoder'; expected one of AutoEncoder,/,
+    ],
+    ["sparsify/layers.1.mlp", "cfg.json", json({ activation: "groupmax" }), /activation/],
+    ["sparsify/layers.1.mlp", "cfg.json", json({ transcode: true }), /transcode/],
+    ["sparsify/layers.1.mlp", "cfg.json", json({ k: 10 }), /k is 10, but the dictionary has 9 features/],
+    ["saelens-standard", "cfg.json", json({ normalize_activations: "layer_norm" }), /normalize_activations/],
+    [
+      "saelens-standard",
+      "cfg.json",
+      json({ architecture: "transcoder" }),
+      /is transcoder; expected one of standard, topk, jumprelu, gated/,
+    ],
+    ["saelens-gated", "cfg.json", json({ architecture: "jumprelu" }), /'b_enc' is missing/],
+    ["mlp_out/layer_1_width_9_l0_medium", "config.json", json({ type: "transcoder" }), /type/],
+    [
+      "gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_3",
+      "params.npz",
+      renamed("<f4", "|O8"),
+      /is of type '\|O8'; expected floats/,
+    ],
+    [
+      "gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_4",
+      "params.npz",
+      (bytes) => Buffer.concat([bytes.subarray(0, 90), Buffer.alloc(8), bytes.subarray(98)]),
+      /cannot be inflated|holds 31 bytes where its entry says 344/,
+    ],
+  ])("%s with another %s", async (name, file, edit, says) => {
+    const error = await openDictionary(await changed(name, file, edit)).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SaeFormatError);
+    expect(String(error)).toMatch(says);
+  });
+
+  it("a folder without one", async () => {
+    await expect(openDictionary(scratch)).rejects.toThrow(
+      /holds no dictionary: expected cfg\.json and sae_weights\.safetensors \(SAELens\), .*; it holds nothing/,
+    );
+    await expect(openDictionary(join(scratch, "none"))).rejects.toThrow(/give a folder that holds one dictionary/);
+  });
+});
+
+describe("the layer that a dictionary encodes", () => {
+  const sizes = {
+    hidden_size: D,
+    intermediate_size: 8,
+    num_hidden_layers: 3,
+    num_attention_heads: 1,
+    vocab_size: 9,
+    max_position_embeddings: 8,
+  };
+  const pythia = parseConfig({ model_type: "gpt_neox", ...sizes }, "config.json");
+  const gemma3 = parseConfig({ model_type: "gemma3_text", num_key_value_heads: 1, ...sizes }, "config.json");
+
+  it.each([
+    ["saelens-standard", pythia],
+    ["sparsify/layers.1.mlp", pythia],
+    ["dl-AutoEncoder", pythia],
+    ["mlp_out/layer_1_width_9_l0_medium", gemma3],
+    ["gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_3", gemma3],
+  ])("is in the files of %s", async (name, config) => {
+    expect(layerOf(await openDictionary(join(root, name)), config, name, undefined)).toBe(1);
+  });
+
+  it("is not another than asked for, nor one that the model lacks, nor of another width or place", async () => {
+    const found = await openDictionary(join(root, "saelens-standard"));
+    expect(() => layerOf(found, pythia, "F", 2)).toThrow(
+      /in F encodes 'blocks\.1\.hook_mlp_out', so layer 1, but layer 2 was asked for/,
+    );
+    expect(() => layerOf(found, { ...pythia, layers: 1 }, "F", undefined)).toThrow(
+      /encodes layer 1; the model has layers 0 to 0; its files name the model 'pythia-70m'/,
+    );
+    expect(() => layerOf(found, { ...pythia, width: 512 }, "F", undefined)).toThrow(
+      /encodes 6 numbers a token; the model is 512 wide/,
+    );
+    const of = (site: string | undefined) => ({ ...found, origin: { ...found.origin, site } });
+    expect(() => layerOf(of("blocks.1.hook_resid_post"), pythia, "F", 1)).toThrow(
+      /encodes 'blocks\.1\.hook_resid_post'; LFP Lens reads .* gpt_neox\.layers\.0\.mlp/,
+    );
+    // Before the norm of the MLP's output.
+    expect(() => layerOf(of("layers.1.mlp"), gemma3, "F", 1)).toThrow(
+      /output of model\.layers\.0\.post_feedforward_layernorm/,
+    );
+    expect(() => layerOf(of(undefined), pythia, "F", undefined)).toThrow(/does not say which layer it encodes/);
+    expect(layerOf(of(undefined), pythia, "F", 2)).toBe(2);
+  });
+});
