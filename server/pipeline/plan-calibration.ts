@@ -9,6 +9,7 @@ import { hasEdits } from "../rewards/reward-configs.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
+import { trainingOf } from "./experiment/dictionaries-schema.ts";
 import {
   checkFeedback,
   editSettingsOf,
@@ -224,7 +225,7 @@ function planReadings(
     id: `dictionaries-${id}`,
     stage: dictionariesStage,
     settings: {
-      sae,
+      sae: trainingOf(sae),
       prependBos: text.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       role,

@@ -5,7 +5,7 @@ import { isPairTask } from "../tasks/tasks.ts";
 import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
-import { feedbackInputs, findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
+import { dictionaryInput, feedbackInputs, findModels, type PlanOptions, planPrepare } from "./plan-inputs.ts";
 import {
   type Planned,
   planAblate,
@@ -42,7 +42,8 @@ async function planWords(experiment: Experiment, options: PlanOptions): Promise<
   const feedback = await feedbackInputs(experiment, options);
   const { tuned, evaluate } = planTuning({ experiment, model, given, texts, feedback });
   const { divergence, restore } = planChanges({ experiment, model, tuned, texts, feedback });
-  const planned = { experiment, model, tuned, texts, feedback, divergence };
+  const dictionary = await dictionaryInput(experiment, options);
+  const planned = { experiment, model, tuned, texts, feedback, divergence, dictionary };
   const learned = planLearned(planned);
   const autoencoders = planAutoencoders(planned);
   const similarity = planStage({
@@ -122,7 +123,7 @@ function planTuning({ experiment, model, given, texts, feedback }: TuningParts) 
 }
 
 /** Measures where the weights changed, and which of them carry the gain. */
-function planChanges({ experiment, model, tuned, texts, feedback }: Omit<Planned, "divergence">) {
+function planChanges({ experiment, model, tuned, texts, feedback }: Omit<Planned, "divergence" | "dictionary">) {
   const divergence = planStage({
     id: "divergence",
     stage: divergenceStage,

@@ -9,7 +9,7 @@ import { outsideInput } from "../runs/stage-key.ts";
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PairTokensConfig } from "../tuning/pair-tokens-config.ts";
 import { rewardSettingsOf } from "./experiment/feedback-settings.ts";
-import { dataFilesOf, feedbackInputIssues, modelIssues } from "./experiment/inputs.ts";
+import { dataFilesOf, dictionaryFolderIssues, feedbackInputIssues, modelIssues } from "./experiment/inputs.ts";
 import { ExperimentError } from "./experiment/issues.ts";
 import { type Experiment, givenModelOf } from "./experiment/schema.ts";
 import { filesOf, modelsOf } from "./feedback.ts";
@@ -102,6 +102,17 @@ async function findData({ data, analysis, download }: Experiment, options: PlanO
     analysis: analysis === null ? [] : await found("analysis", analysis),
   };
   return { files, inputs };
+}
+
+/** The dictionary of others that the experiment names, if any. Throws `ExperimentError` where there is no such folder. */
+export async function dictionaryInput(
+  { name, sae: { source } }: Experiment,
+  { signal }: PlanOptions,
+): Promise<OutsideInput | undefined> {
+  if (source === null) return undefined;
+  const issues = await dictionaryFolderIssues(source);
+  if (issues.length > 0) throw new ExperimentError(name, issues);
+  return await outsideInput(source, { signal });
 }
 
 /** The base model, and the tuned one if the experiment names it. */

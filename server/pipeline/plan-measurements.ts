@@ -1,10 +1,12 @@
 /** The stages of a run that measure what tuning changed, and explain it. */
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { descriptionOf } from "../tasks/tasks.ts";
+import { trainingOf } from "./experiment/dictionaries-schema.ts";
 import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { type Experiment, fittedSettingsOf, probeSettingsOf } from "./experiment/schema.ts";
 import { completionStageSettings } from "./experiment/tuning-settings.ts";
 import { ablateStage, installAblations } from "./stages/ablate.ts";
+import { adoptDictionaryStage } from "./stages/adopt-dictionary.ts";
 import { attributeStage, installAttributions } from "./stages/attribute.ts";
 import { autoencodersStage } from "./stages/autoencoders.ts";
 import { collectStage } from "./stages/collect.ts";
@@ -33,6 +35,8 @@ export interface Planned {
   /** Files whose contents decide the feedback. */
   readonly feedback: Readonly<Record<string, OutsideInput>>;
   readonly divergence: PlannedStage;
+  /** A dictionary of others that takes the place of training. */
+  readonly dictionary: OutsideInput | undefined;
 }
 
 export function planLearned({ experiment, model, tuned, texts }: Planned): PlannedStage {
@@ -45,19 +49,19 @@ export function planLearned({ experiment, model, tuned, texts }: Planned): Plann
   });
 }
 
-export function planAutoencoders({ experiment, model, tuned, texts, divergence }: Planned): PlannedStage {
-  return planStage({
-    id: "autoencoders",
-    stage: autoencodersStage,
-    settings: {
-      sae: experiment.sae,
-      prependBos: experiment.text.prependBos,
-      modelName: experiment.model.split("/").at(-1) ?? experiment.model,
-      qualityTexts: 48,
-    },
-    inputs: { model, tuned, texts, divergence },
-    publishAs: "sae",
-  });
+export function planAutoencoders({ experiment, dictionary, model, tuned, texts, divergence }: Planned): PlannedStage {
+  const { sae } = experiment;
+  const shared = {
+    prependBos: experiment.text.prependBos,
+    modelName: experiment.model.split("/").at(-1) ?? experiment.model,
+    qualityTexts: 48,
+  };
+  const inputs = { model, tuned, texts, divergence };
+  const placed = { id: "autoencoders", publishAs: "sae" };
+  if (dictionary === undefined)
+    return planStage({ ...placed, stage: autoencodersStage, settings: { sae: trainingOf(sae), ...shared }, inputs });
+  const settings = { contextLength: sae.contextLength, ...shared };
+  return planStage({ ...placed, stage: adoptDictionaryStage, settings, inputs: { ...inputs, dictionary } });
 }
 
 export function planProbe({ experiment, model, tuned, texts }: Planned, saes: PlannedStage) {

@@ -4,7 +4,7 @@ import type { PairTask } from "../tasks/tasks.ts";
 import type { PreferenceSettings } from "../tuning/preference-settings.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { planClassify, planContrasts } from "./plan-classify.ts";
-import { findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
+import { dictionaryInput, findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
 import { type Planned, planAutoencoders, planExamples } from "./plan-measurements.ts";
 import { pairsAtOnceOf, preferenceFor } from "./preference-for.ts";
 import { factsOf } from "./report/about.ts";
@@ -36,7 +36,8 @@ export async function planPreferences(experiment: PairExperiment, options: PlanO
     inputs: { model, tuned },
     publishAs: ".",
   });
-  const planned = { experiment, model, tuned, texts, feedback: {}, divergence };
+  const dictionary = await dictionaryInput(experiment, options);
+  const planned = { experiment, model, tuned, texts, feedback: {}, divergence, dictionary };
   const autoencoders = planAutoencoders(planned);
   const similarity = planStage({
     id: "similarity",

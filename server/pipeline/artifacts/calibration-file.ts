@@ -8,6 +8,7 @@ import { Calibration } from "../../protocol/calibration.ts";
 import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { canonicalDigest } from "../../runs/canonical-json.ts";
 import { unlessMissing } from "../../runs/files.ts";
+import { keyedDictionaries } from "../experiment/dictionaries-schema.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { keyedSections } from "../experiment/older-form.ts";
 import type { Experiment } from "../experiment/schema.ts";
@@ -30,7 +31,7 @@ export function experimentDigest(experiment: Experiment): string {
     reward: { ...rewardSettingsOf(experiment), text: judgedTextOf(reward) },
     learned,
     divergence,
-    sae,
+    sae: keyedDictionaries(sae),
     triples,
     probe,
   });

@@ -43,6 +43,14 @@ export async function dataFilesOf(source: TextSource, options: ResolveOptions): 
   return paths;
 }
 
+/** Nothing, or the issue that a dictionary's folder is missing. */
+export async function dictionaryFolderIssues(source: string): Promise<ExperimentIssue[]> {
+  const found = await stat(source).catch(() => undefined);
+  if (found?.isDirectory() === true) return [];
+  const got = found === undefined ? `there is no folder ${source}` : `${source} is no folder`;
+  return [issueAt(["sae", "source"], `${got}; expected the folder of a dictionary`, "rule")];
+}
+
 /** Demands of an experiment that the models in these folders cannot meet. Throws what `readConfig` throws. */
 export async function modelIssues(
   experiment: Experiment,
@@ -68,7 +76,7 @@ export async function feedbackInputIssues(
  * experiment allows to download is not reported as missing.
  */
 export async function missingInputs(experiment: Experiment): Promise<ExperimentIssue[]> {
-  const { model, data, analysis, download } = experiment;
+  const { model, data, analysis, download, sae } = experiment;
   const given = givenModelOf(experiment);
   const folders = new Map<string, string>();
   const lookForModel = (role: "base" | "tuned", keys: readonly string[], reference: string) =>
@@ -101,7 +109,8 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
   ];
   const lookAtFeedback: Look = [["reward"], () => feedbackInputIssues(experiment, folderIfThere(download))];
   const more = [await issuesOf(lookAtModels, download), await issuesOf(lookAtFeedback, download)];
-  return [...found, ...more].flat();
+  const dictionary = sae.source === null ? [] : await dictionaryFolderIssues(sae.source);
+  return [...found, ...more, dictionary].flat();
 }
 
 /** Finds models without downloading them; those that a run may download are not missing. */

@@ -4,8 +4,8 @@
  * the published code, as far as they can be had (docs/experiment.md lists the rest).
  */
 
-import { saeConfigSchema } from "../../sae/config.ts";
 import { type DpoConfig, dpoPresets } from "../../tuning/dpo-config.ts";
+import { dictionariesSchema } from "./dictionaries-schema.ts";
 import type { ExperimentPreset, PresetSettings } from "./preset-settings.ts";
 
 /** What all presets share; the sections that only tasks about words read. */
@@ -45,7 +45,7 @@ function ownPairs(shared: Shared): PresetSettings {
     text: { prependBos: true },
     evaluate: { prompts: 512 },
     // A file of some hundreds of pairs is short: the passes end at the tokens, or here.
-    sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000, epochs: 20 }),
+    sae: dictionariesSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000, epochs: 20 }),
     examples: { tokens: 32_768, windowTokens: 16 },
   };
 }
@@ -112,7 +112,7 @@ function paper(shared: Shared, name: ModelName, task: PaperTask): PresetSettings
     ...dataOf(task, tuning.steps * tuning.batchSize),
     model,
     tuning,
-    sae: saeConfigSchema.parse({
+    sae: dictionariesSchema.parse({
       multiples: [1, 2],
       sparsity: { kind: "l1", coefficient },
       mse: "mean",

@@ -5,11 +5,11 @@
  */
 import { defaultClassificationSettings } from "../../probe/classification-types.ts";
 import { defaultProbeSettings } from "../../probe/report-types.ts";
-import { saeConfigSchema } from "../../sae/config.ts";
 import { defaultTripleSettings } from "../../tasks/sentiment/triples.ts";
 import { dpoPresets } from "../../tuning/dpo-config.ts";
 import { ppoPresets } from "../../tuning/ppo-config.ts";
 import { paperSampling } from "../../tuning/sampling-config.ts";
+import { dictionariesSchema } from "./dictionaries-schema.ts";
 import { preferencePresets } from "./preference-presets.ts";
 import type { ExperimentPreset, PresetSettings } from "./preset-settings.ts";
 
@@ -63,7 +63,7 @@ function paper(model: string, coefficient: number): PresetSettings {
     sampling: paperSampling,
     text: { prependBos: false },
     divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
-    sae: saeConfigSchema.parse({
+    sae: dictionariesSchema.parse({
       multiples: [1, 2],
       sparsity: { kind: "l1", coefficient },
       mse: "mean",
@@ -105,7 +105,7 @@ const quick: PresetSettings = {
   divergence: { measure: "mlpOnly", layers: 5, choose: "highest" },
   // Few tokens: small steps make many of them. With steps of 2,048 the two sizes find features that have little in
   // common.
-  sae: saeConfigSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
+  sae: dictionariesSchema.parse({ learningRate: 3e-3, batchTokens: 512, maxTokens: 250_000 }),
   triples,
   probe: { ...probe, alpha: 10, normalise: "deltasKeepingZero", foldDraws: 3, refits: 299 },
   learned: { texts: 1200, tokens: 256, minPlaces: 20 },

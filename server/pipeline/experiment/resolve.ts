@@ -99,7 +99,7 @@ function presetOf(given: Json | undefined, experiment: string): ExperimentPreset
 }
 
 function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
-  const { model, tuning, reward, data, analysis, contrasts } = experiment;
+  const { model, tuning, reward, data, analysis, contrasts, sae } = experiment;
   return {
     ...experiment,
     model: absolutePath(model, folder),
@@ -107,6 +107,7 @@ function withAbsolutePaths(experiment: Experiment, folder: string): Experiment {
     reward: withAbsoluteReward(reward, folder),
     data: withAbsoluteFile(data, folder),
     analysis: analysis === null ? null : withAbsoluteFile(analysis, folder),
+    sae: sae.source === null ? sae : { ...sae, source: absoluteFile(sae.source, folder) },
     contrasts: contrasts.file === null ? contrasts : { ...contrasts, file: absoluteFile(contrasts.file, folder) },
   };
 }

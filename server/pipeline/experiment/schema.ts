@@ -8,7 +8,6 @@ import type { ClassificationSettings } from "../../probe/classification-types.ts
 import type { ProbeSettings } from "../../probe/report-types.ts";
 import { rewardEditIssues } from "../../rewards/edits-config.ts";
 import { editsOf, rewardSchemas } from "../../rewards/reward-configs.ts";
-import { saeConfigSchema } from "../../sae/config.ts";
 import type { DivergenceMeasure } from "../../sae/divergence.ts";
 import type { TripleSettings } from "../../tasks/sentiment/triples.ts";
 import type { PairTask, WordTask } from "../../tasks/tasks.ts";
@@ -17,6 +16,7 @@ import { SamplingConfig, TextConfig } from "../../tuning/sampling-config.ts";
 import { factsOfTuning, type Tuning, tuningSchemas } from "../../tuning/tunings.ts";
 import { ratingsOf } from "../feedback.ts";
 import { classifySchema, contrastsSchema } from "./classify-schema.ts";
+import { dictionariesSchema } from "./dictionaries-schema.ts";
 import { ablateSchema, attributeSchema, examplesSchema, explainSchema, MOST_PROMPTS } from "./measurement-schema.ts";
 import { pairIssues } from "./pair-rules.ts";
 import { learnedSchema, probeSchema, triplesSchema } from "./probe-schema.ts";
@@ -145,7 +145,7 @@ export const experimentFields = z.strictObject({
   text: TextConfig.describe("How the models read texts."),
   evaluate: evaluateSchema,
   divergence: divergenceSchema,
-  sae: saeConfigSchema.describe("Sparse autoencoders."),
+  sae: dictionariesSchema.describe("Sparse autoencoders."),
   learned: learnedSchema,
   triples: triplesSchema,
   probe: probeSchema,
@@ -247,6 +247,9 @@ function checkTogether(experiment: Fields, context: z.RefinementCtx<Fields>): vo
     );
   for (const { path, message } of pairIssues(experiment)) object(path, message);
   if (given === model) object(["tuning", "model"], "is the base model itself: there is nothing to compare");
+  const studied = experiment.divergence.layers;
+  if (sae.source !== null && (typeof studied === "number" || studied.length !== 1))
+    object(["divergence", "layers"], "must name the one layer that the dictionary of sae.source encodes, as in [3]");
   if (sae.batchTokens > sae.bufferTokens)
     object(["sae", "batchTokens"], `must not be more than sae.bufferTokens, ${sae.bufferTokens}`);
 }

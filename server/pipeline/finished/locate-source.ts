@@ -1,8 +1,8 @@
 /** Finds the row of a data file that a text of a finished run comes from. */
 import { basename } from "node:path";
-import { csvRecords } from "../../protocol/csv-places.ts";
 import { LfpError } from "../../common/errors.ts";
 import { readTextFile } from "../../common/text-file.ts";
+import { csvRecords } from "../../protocol/csv-places.ts";
 import { runPaths } from "../../runs/run-folder.ts";
 import { dataFilesOf } from "../experiment/inputs.ts";
 import { loadExperiment } from "../experiment/resolve.ts";

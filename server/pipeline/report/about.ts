@@ -1,4 +1,5 @@
 /** The head of a report: what the run was made from. */
+import { basename } from "node:path";
 import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { type Contrasts, contrastsOf } from "../../tasks/tasks.ts";
@@ -113,6 +114,7 @@ function layersInWords({ divergence: { layers, choose, measure } }: Experiment):
 }
 
 function saesInWords({ sae }: Experiment): string {
+  if (sae.source !== null) return `a dictionary that was trained elsewhere (${basename(sae.source)}), for both models`;
   const sparsity = sparsityRule(sae.sparsity).inWords(sae.sparsity);
   const tokens = sae.maxTokens === null ? `${sae.epochs} passes over the texts` : `${sae.maxTokens} tokens at most`;
   return `dictionaries of ${sae.multiples.join(" and ")} times the width, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
