@@ -1,8 +1,9 @@
 import type { ServerResponse } from "node:http";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../../test/support/fake-openai.ts";
 import { scratchFolder } from "../../test/unit/runs/scratch.ts";
 import { CapReachedError, EndpointError } from "../endpoint/errors.ts";
+import { LockedError } from "../runs/run-lock.ts";
 import { GraderCapError, graderCost, graderReward, NoGradesError } from "./grader.ts";
 import { GraderOriginError, type GraderSettings, graderEndpoint, graderIssues } from "./grader-access.ts";
 import { GraderConfig } from "./grader-config.ts";
@@ -49,7 +50,7 @@ describe("a language model that grades", () => {
     judged: "full" | "completion" = "full",
   ): Promise<number[]> {
     const place = { env, sleep: async () => undefined };
-    await using reward = await graderReward({ ...settings, ...changed }, judged, place);
+    await using reward = graderReward({ ...settings, ...changed }, judged, place);
     return [...(await reward.score(given))];
   }
   const intercept = (answer: (response: ServerResponse, nth: number) => boolean): void => {
@@ -82,6 +83,32 @@ describe("a language model that grades", () => {
     expect(server.seen).toHaveLength(3);
     await scores({ rubric: "Another." });
     expect(server.seen).toHaveLength(6);
+  });
+
+  it("holds its answers while it is asked, and leaves them to others after that", async () => {
+    await using first = graderReward(settings, "full", { env, idleMs: 0 });
+    await using second = graderReward(settings, "full", { env });
+    await first.score(batch.slice(0, 1));
+    const scored = await vi.waitUntil(() => second.score(batch).catch(() => undefined));
+    expect([...scored]).toEqual([1, 0, -1, 0]);
+    await expect(first.score([{ prompt: "", completion: "another" }])).rejects.toThrow(LockedError);
+    await second[Symbol.asyncDispose]();
+    expect([...(await first.score([{ prompt: "", completion: "another" }]))]).toEqual([-1]);
+    expect(server.seen).toHaveLength(4);
+  });
+
+  it("stops with its run, keeps what it was told, and can be asked again", async () => {
+    await using reward = graderReward({ ...settings, concurrency: 1 }, "full", { env });
+    const stopping = new AbortController();
+    server.intercept = () => {
+      stopping.abort(new Error("stopped"));
+      return false;
+    };
+    await expect(reward.score(batch, stopping.signal)).rejects.toThrow("stopped");
+    expect(server.seen).toHaveLength(1);
+    server.intercept = () => false;
+    expect([...(await reward.score(batch))]).toEqual([1, 0, -1, 0]);
+    expect(server.seen).toHaveLength(3);
   });
 
   it("that refuses or answers no JSON, twice, gives 0 and is not asked again", async () => {
@@ -152,7 +179,7 @@ describe("a language model that grades", () => {
 
     const far = { ...settings, endpoint: "https://api.openai.com/v1" };
     expect(() => graderEndpoint(far, env)).toThrow(GraderOriginError);
-    await expect(graderReward(far, "full", { env })).rejects.toThrow(/LFP_GRADER_ORIGIN=https:\/\/api\.openai\.com/);
+    expect(() => graderReward(far, "full", { env })).toThrow(/LFP_GRADER_ORIGIN=https:\/\/api\.openai\.com/);
     const named = { OPENAI_API_KEY: "sk", LFP_GRADER_ORIGIN: "https://api.openai.com" };
     expect(graderEndpoint(far, named).apiKey).toBe("sk");
     expect(

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
 import { stateFolder } from "../common/state-folder.ts";
-import { Chat, checkAddress, type Question } from "../endpoint/chat.ts";
+import { Chat, checkAddress, type Endpoint, type Question } from "../endpoint/chat.ts";
 import { dataNotice } from "../endpoint/data-notice.ts";
 import { usualPatience } from "../endpoint/endpoint-settings.ts";
 import { CapReachedError, EndpointError } from "../endpoint/errors.ts";
@@ -49,44 +49,17 @@ export class NoGradesError extends LfpError {
   }
 }
 
-export interface GraderPlace {
+export interface GraderOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /** Time without a question after which the journal is left to other processes. */
+  readonly idleMs?: number;
   /** For tests. */
   readonly sleep?: PatienceOptions["sleep"];
 }
 
-/** Opens the feedback; sends nothing yet. Throws `EndpointError`, `LockedError` and `JournalError`. */
-export async function graderReward(
-  settings: GraderSettings,
-  text: JudgedText,
-  { env = process.env, sleep }: GraderPlace = {},
-): Promise<Reward> {
-  const endpoint = graderEndpoint(settings, env);
-  const { maxTokens, maxUsd, prices, timeoutS, thinkingTokens } = settings;
-  const folder = join(stateFolder(env), "graders");
-  await mkdir(folder, { recursive: true });
-  const path = join(folder, `${graderKey(settings)}.jsonl`);
-  const lock = await Lock.acquire(`${path}.lock`, `the answers of the grader ${endpoint.model}`, "grading completions");
-  const stop = new AbortController();
-  try {
-    const journal = await AnswerJournal.open(path);
-    const spend = new Spend({ maxTokens, maxUsd, prices, before: journal.before, ledger: journal });
-    const chat = new Chat({
-      endpoint,
-      spend,
-      cache: journal,
-      patience: usualPatience(Random.fromSeed(0).fork("waits"), sleep),
-      timeoutMs: timeoutS * 1000,
-      thinkingTokens,
-      isPrivate: true,
-      finishesRequests: true,
-      signal: AbortSignal.any([stop.signal, lock.lost]),
-    });
-    return new GraderReward(settings, text, { chat, stop, close: () => closed(journal, lock) });
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
+/** Opens the feedback; sends nothing yet. Throws `EndpointError` for an endpoint that may not be asked. */
+export function graderReward(settings: GraderSettings, text: JudgedText, options: GraderOptions = {}): Reward {
+  return new GraderReward(settings, text, options);
 }
 
 /** What asking for the grades of some completions of tuning may cost, before anything is sent. */
@@ -109,7 +82,8 @@ const usualAnswerTokens = 40;
 /** Questions after which more than half without a grade are too many. */
 const fewestAsked = 16;
 
-interface OpenGrader {
+/** A grader that is being asked: it holds its journal, which one process at a time may write. */
+interface Session {
   readonly chat: Chat;
   readonly stop: AbortController;
   close(): Promise<void>;
@@ -119,15 +93,21 @@ class GraderReward implements Reward {
   readonly name: string;
   readonly #settings: GraderSettings;
   readonly #text: JudgedText;
-  readonly #open: OpenGrader;
+  readonly #options: GraderOptions;
+  readonly #endpoint: Endpoint;
   readonly #remembered = new RememberedRewards((questions, signal) => this.#graded(questions, signal));
+  #session: Promise<Session> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  /** Batches that are being graded. */
+  #active = 0;
   #asked = 0;
   #none = 0;
 
-  constructor(settings: GraderSettings, text: JudgedText, open: OpenGrader) {
+  constructor(settings: GraderSettings, text: JudgedText, options: GraderOptions) {
+    this.#endpoint = graderEndpoint(settings, options.env ?? process.env);
     this.#settings = settings;
     this.#text = text;
-    this.#open = open;
+    this.#options = options;
     this.name = `grader/${settings.model}`;
   }
 
@@ -142,28 +122,55 @@ class GraderReward implements Reward {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#open.close();
+    await this.#leave();
   }
 
   async #graded(questions: readonly string[], signal: AbortSignal | undefined): Promise<readonly number[]> {
-    const { concurrency } = this.#settings;
-    const rewards = new Map<string, number>();
-    const stop = (): void => this.#open.stop.abort(signal?.reason);
+    clearTimeout(this.#idle);
+    this.#active += 1;
+    this.#session ??= openSession(this.#settings, this.#endpoint, this.#options);
+    const opening = this.#session;
+    const stop = (): void => {
+      opening.then(
+        (session) => session.stop.abort(signal?.reason),
+        () => undefined,
+      );
+    };
     signal?.addEventListener("abort", stop, { once: true });
     try {
-      const options = signal === undefined ? { concurrency } : { concurrency, signal };
+      const { chat } = await opening;
+      const rewards = new Map<string, number>();
+      const options = { concurrency: this.#settings.concurrency, ...(signal && { signal }) };
       await inTurns(questions, options, async (question) => {
-        rewards.set(question, await this.#rewardOf(question));
+        rewards.set(question, await this.#rewardOf(chat, question));
       });
       return questions.map((question) => rewards.get(question) ?? 0);
+    } catch (error) {
+      // A session that could not be opened, or was stopped, serves no other batch.
+      await this.#leave();
+      throw error;
     } finally {
       signal?.removeEventListener("abort", stop);
+      this.#active -= 1;
+      if (this.#active === 0)
+        this.#idle = setTimeout(() => this.#leave().catch(() => undefined), this.#options.idleMs ?? IDLE_MS).unref();
     }
   }
 
-  async #rewardOf(user: string): Promise<number> {
+  async #leave(): Promise<void> {
+    clearTimeout(this.#idle);
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.then(
+      (open) => open.close(),
+      // Whoever asked has been told.
+      () => undefined,
+    );
+  }
+
+  async #rewardOf(chat: Chat, user: string): Promise<number> {
     const { rubric, scale, model } = this.#settings;
-    const asked = await this.#open.chat.ask(questionOf(rubric, user)).catch((error: unknown) => {
+    const asked = await chat.ask(questionOf(rubric, user)).catch((error: unknown) => {
       // Not as the cap itself, which would only end this batch.
       throw error instanceof CapReachedError ? new GraderCapError(error) : error;
     });
@@ -175,6 +182,44 @@ class GraderReward implements Reward {
     if (this.#asked >= fewestAsked && 2 * this.#none > this.#asked)
       throw new NoGradesError(model, this.#none, this.#asked, asked.reason);
     return 0;
+  }
+}
+
+const IDLE_MS = 10_000;
+
+/** Throws `LockedError` and `JournalError`. */
+async function openSession(
+  settings: GraderSettings,
+  endpoint: Endpoint,
+  { env = process.env, sleep }: GraderOptions,
+): Promise<Session> {
+  const { maxTokens, maxUsd, prices, timeoutS, thinkingTokens } = settings;
+  const folder = join(stateFolder(env), "graders");
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${graderKey(settings)}.jsonl`);
+  const lock = await Lock.acquire(`${path}.lock`, `the answers of the grader ${endpoint.model}`, "grading completions");
+  try {
+    const journal = await AnswerJournal.open(path);
+    const stop = new AbortController();
+    const chat = new Chat({
+      endpoint,
+      spend: new Spend({ maxTokens, maxUsd, prices, before: journal.before, ledger: journal }),
+      cache: journal,
+      patience: usualPatience(Random.fromSeed(0).fork("waits"), sleep),
+      timeoutMs: timeoutS * 1000,
+      thinkingTokens,
+      isPrivate: true,
+      finishesRequests: true,
+      signal: AbortSignal.any([stop.signal, lock.lost]),
+    });
+    const close = async (): Promise<void> => {
+      journal[Symbol.dispose]();
+      await lock.release();
+    };
+    return { chat, stop, close };
+  } catch (error) {
+    await lock.release();
+    throw error;
   }
 }
 
@@ -199,9 +244,4 @@ function graderKey({ endpoint, model, rubric }: GraderSettings): string {
     .update(JSON.stringify([endpoint, model, rubric]))
     .digest("hex")
     .slice(0, 32);
-}
-
-async function closed(journal: AnswerJournal, lock: Lock): Promise<void> {
-  journal[Symbol.dispose]();
-  await lock.release();
 }
