@@ -59,8 +59,8 @@ const pointer = "void *";
 
 /**
  * Each function's place in the table of function pointers `OrtApi`, its result and its parameters. Source: `struct OrtApi` in
- * include/onnxruntime/core/session/onnxruntime_c_api.h of ONNX Runtime 1.30.0. Releases only append to the table ("All new
- * functions must be added at the end"; static assertions in its source hold the places).
+ * include/onnxruntime/core/session/onnxruntime_c_api.h of ONNX Runtime, as two public bindings of it count the places. Releases
+ * only append to the table ("All new functions must be added at the end"; static assertions in its source hold the places).
  */
 const declarations: { readonly [K in keyof OrtFunctions]: Declaration } = {
   getErrorMessage: [2, "str", pointer],
@@ -88,7 +88,7 @@ const declarations: { readonly [K in keyof OrtFunctions]: Declaration } = {
   addExternalInitializersFromFilesInMemory: [279, pointer, pointer, pointer, pointer, pointer, "size_t"],
 };
 
-/** The version whose header the declarations are from, and the version of its API. */
+/** The version that every declaration was tried with, and the version of its API. */
 export const declaredVersion = "1.30.0";
 const declaredApi = 30;
 
