@@ -45,7 +45,7 @@ describe.skipIf(!inject("ground").ready)("parts of documents", () => {
     const words = wordsOf(await workbench.coloured((found) => has(found, "great", "dreadful")));
     expect(words.filter((word) => ["seen", "twice", "never", "review", "id"].includes(word))).toEqual([]);
     await toggleColumn("note");
-    const others = wordsOf(await workbench.coloured((found) => has(found, "twice") && !has(found, "great")));
+    const others = wordsOf(await workbench.coloured((found) => has(found, "seen") && !has(found, "great")));
     expect(others).not.toContain("dreadful");
   });
 
