@@ -173,6 +173,9 @@ function settingsText(settings: PlacedRun["settings"]): string {
   return words.length === 0 ? "" : `: ${words.join(", ")}`;
 }
 
+/** Maximum number of runs whose table fits a terminal. */
+const MOST_SHOWN = 20;
+
 /** How each run ended, and those with results side by side; also written into the sweep's folder. */
 async function resultOf(folder: string, ended: readonly SweepRunEnd[]): Promise<CommandResult> {
   const done = ended.filter(({ failure }) => failure === undefined);
@@ -186,7 +189,8 @@ async function resultOf(folder: string, ended: readonly SweepRunEnd[]): Promise<
   if (comparison !== undefined) {
     await writeFileAtomically(join(folder, "comparison.csv"), comparisonCsv(comparison));
     await writeFileAtomically(join(folder, "comparison.md"), comparisonMarkdown(comparison));
-    table.push("", comparisonText(comparison), "", `The table is in ${join(folder, "comparison.md")} and .csv.`);
+    if (done.length <= MOST_SHOWN) table.push("", comparisonText(comparison));
+    table.push("", `The runs' figures side by side are in ${join(folder, "comparison.md")} and .csv.`);
   }
   return {
     json: {
