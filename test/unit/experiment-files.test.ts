@@ -97,6 +97,7 @@ describe("examples", async () => {
       "own-preferences.json",
       "own-tuned-pair.json",
       "quick.json",
+      "weighed-feedback.json",
     ]);
   });
 
