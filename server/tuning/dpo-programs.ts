@@ -31,8 +31,14 @@ export function freezesReference({ adapters }: Pick<Model, "adapters">): boolean
   return adapters === undefined;
 }
 
-/** Number of shapes of a run, whose programs are cached: each has its own activations in memory. */
-export const mostShapes = 3;
+/** Number of shapes of a run, whose programs are cached: each has its own activations in memory, so large ones share one. */
+export function mostShapesOf({ vocabSize }: Pick<Model["config"], "vocabSize">, { scoredPlaces }: RowShape): number {
+  return scoredPlaces * vocabSize > largeLogits ? 1 : mostShapes;
+}
+
+const mostShapes = 3;
+/** Logits of a large shape: 128 MiB. */
+const largeLogits = 2 ** 25;
 
 /**
  * Everything on the device that a trainer runs, besides the two models. Compiles the programs of a shape when a

@@ -22,6 +22,7 @@ import { createDpoTrainer, type DpoMetrics, type DpoTrainerOptions } from "./dpo
 import { DpoConfig, type DpoLossConfig } from "./dpo-config.ts";
 import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import { dpoLoss } from "./dpo-loss.ts";
+import { mostShapesOf } from "./dpo-programs.ts";
 import type { TokenPair } from "./token-pair.ts";
 import { TrainerStateError, TuningModelError } from "./tuning-errors.ts";
 
@@ -166,6 +167,55 @@ describe("a trainer", () => {
     while (!second.done) got.push((await second.step()).metrics);
     expect(got).toEqual(expected);
     for (const trainer of [whole, first, second]) await trainer.dispose();
+  });
+
+  it("reads small batches in a smaller shape than large ones, with the same results", async () => {
+    const tokens = (length: number, from: number) => Int32Array.from({ length }, (_, at) => 1 + ((from + 7 * at) % 96));
+    const sized = Array.from({ length: 24 }, (_, at): TokenPair => {
+      const length = at === 20 ? 12 : 2;
+      const side = (from: number) => ({ prompt: tokens(length, at), answer: tokens(length, from + at) });
+      return { chosen: side(31), rejected: side(57) };
+    });
+    const found: DpoMetrics[][] = [];
+    const shapes: number[] = [];
+    for (const pairsAtOnce of [2, 1]) {
+      let programs = 0;
+      const counting: Device = {
+        ...cpu,
+        kind: cpu.kind,
+        description: cpu.description,
+        createState: (...given) => cpu.createState(...given),
+        close: () => cpu.close(),
+        compile: (spec) => {
+          programs += Number("loss" in spec.outputs);
+          return cpu.compile(spec);
+        },
+      };
+      const options = await optionsOf(
+        cpu,
+        { steps: 12, batchSize: 2, pairsAtOnce, reference: "live" },
+        { pairs: sized },
+      );
+      const trainer = await createDpoTrainer({ ...options, device: counting });
+      const metrics: DpoMetrics[] = [];
+      while (!trainer.done) metrics.push((await trainer.step()).metrics);
+      await trainer.dispose();
+      found.push(metrics);
+      shapes.push(programs);
+    }
+    expect(shapes).toEqual([2, 2]);
+    for (const [at, one] of found[0]?.entries() ?? []) {
+      const other = found[1]?.[at];
+      const near = { absolute: 1e-4, relative: 1e-4 };
+      expectClose(`loss of step ${at + 1}`, [one.loss], [other?.loss ?? Number.NaN], near);
+      expectClose(`norm of step ${at + 1}`, [one.gradientNorm], [other?.gradientNorm ?? Number.NaN], near);
+    }
+  });
+
+  it("keeps one shape where logits are large, whose activations would take the memory of several", () => {
+    const shape = { tokens: 2000, rowPlaces: 300, textPlaces: 256 };
+    expect(mostShapesOf({ vocabSize: 50_304 }, { ...shape, scoredPlaces: 1300 })).toBe(1);
+    expect(mostShapesOf({ vocabSize: 4096 }, { ...shape, scoredPlaces: 1300 })).toBe(3);
   });
 
   it("gives the same bits with adapters on the reference's weights as with a reference of its own, read once or live", async () => {

@@ -11,7 +11,7 @@ import { trainedPartOf } from "../models/model.ts";
 import type { DpoConfig } from "./dpo-config.ts";
 import { DpoCollapseError, TooFewPairsError } from "./dpo-errors.ts";
 import type { DpoNodes } from "./dpo-loss.ts";
-import { type DpoModels, DpoPrograms, freezesReference, mostShapes } from "./dpo-programs.ts";
+import { type DpoModels, DpoPrograms, freezesReference, mostShapesOf } from "./dpo-programs.ts";
 import { type DpoState, parseDpoProgress, referenceBytes, referenceFile, referenceFrom } from "./dpo-state.ts";
 import { EpochBatches } from "./epoch-batches.ts";
 import type { PairLogProbs } from "./pair-batch.ts";
@@ -292,11 +292,14 @@ export class DpoTrainer {
     const { policy, config } = this.#options;
     const { pairsAtOnce, steps } = config;
     const needs = (part: readonly number[]): RowShape => batchNeeds(part.flatMap((index) => this.#needs[index] ?? []));
-    this.#shapes ??= rowShapesFor(
-      Array.from({ length: steps }, (_, step) => partsOf(this.#batches.batch(step), pairsAtOnce).map(needs)).flat(),
-      rowCostOf(policy.config, pairsAtOnce),
-      mostShapes,
-    );
+    if (this.#shapes === undefined) {
+      const cost = rowCostOf(policy.config, pairsAtOnce);
+      const batches = Array.from({ length: steps }, (_, step) =>
+        partsOf(this.#batches.batch(step), pairsAtOnce).map(needs),
+      ).flat();
+      const [largest = needs(indices)] = rowShapesFor(batches, cost, 1);
+      this.#shapes = rowShapesFor(batches, cost, mostShapesOf(policy.config, largest));
+    }
     return smallestRowShape(this.#shapes, needs(indices));
   }
 
