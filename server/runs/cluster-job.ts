@@ -24,7 +24,7 @@ export function requireShared(sharedFolder: string | undefined, runFolder: strin
 
 /** A job's standing by the status and word with which its script ended. */
 export async function standingOfExit(folder: string, { code, word }: ScriptExit): Promise<JobStanding> {
-  if (word === "stopped") return { state: "gone", how: "stopped" };
+  if (word === "stopped" || word === "ended") return { state: "gone", how: "stopped" };
   if (word === "stalled")
     return {
       state: "gone",

@@ -20,8 +20,8 @@ const run = promisify(execFile);
 export interface TestSlurm {
   /** Runs one of its commands; returns what it prints. */
   readonly ask: (program: string, ...args: string[]) => Promise<string>;
-  /** Ends the controller with SIGKILL. */
-  readonly killController: () => Promise<void>;
+  /** Ends the controller, which saves its state: killed, it may forget the jobs of its last seconds. */
+  readonly stopController: () => Promise<void>;
   readonly startController: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -46,7 +46,7 @@ export async function startSlurm(): Promise<TestSlurm> {
   if (!(await trueWithin(60_000, isUp))) throw new Error(`Slurm did not start: see the logs in ${folder}`);
   return {
     ask,
-    killController: () => end(controller, "SIGKILL"),
+    stopController: () => end(controller, "SIGTERM"),
     startController: async () => {
       controller = await start("slurmctld");
     },

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { appendFile, mkdir, rm } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { messageOf } from "../../common/errors.ts";
@@ -125,6 +125,9 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     await mkdir(jobs, { recursive: true });
     // A job whose output cannot be opened vanishes without a word.
     await appendFile(output, "");
+    // Whatever Slurm still does with earlier jobs of the run, they do not begin again.
+    for (const earlier of await readdir(jobs))
+      if (earlier.endsWith(".sh")) await noteStop(job.runFolder, earlier.slice(0, -".sh".length));
     await writeFileAtomically(notePaths(job.runFolder, name).script, jobScript(job, name, settings, process.env));
     if (job.isAgain !== true) for (const note of Object.values(RUN_NOTES)) await rm(join(jobs, note), { force: true });
   }
@@ -155,7 +158,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   /** The standing of a job that Slurm's list lacks. */
   async #absent(folder: string, job: SlurmJob): Promise<JobStanding> {
     const exit = await scriptExit(folder, job.name);
-    if (exit !== undefined) return standingOfExit(folder, exit);
+    if (exit !== undefined && exit.word !== "ended") return standingOfExit(folder, exit);
     if (job.id === undefined) {
       if (await isStopped(folder, job.name)) return { state: "gone", how: "stopped" };
       if ((await livenessOf(job.submitter)) === "gone") return this.#neverSubmitted(folder, job);
@@ -164,6 +167,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     const forMs = await absentForMs(folder, job.name);
     if (forMs < absentMs) return { state: "unknown", why: "Slurm does not list its job" };
     const state = await accountedState(job, commandMs).catch(() => undefined);
+    if (state === undefined && exit !== undefined) return standingOfExit(folder, exit);
     return standingInAccounts(state, forMs >= LOST_AFTER * absentMs);
   }
 
@@ -251,7 +255,10 @@ async function standingOfRow(folder: string, job: SlurmJob, row: QueueRow): Prom
   const standing = standingOf(row.state, row.reason);
   if (standing.state !== "gone" || row.state === "CANCELLED") return standing;
   const exit = await scriptExit(folder, job.name);
-  if (exit !== undefined) return standingOfExit(folder, exit);
+  // What somebody cancels is CANCELLED; another end by Slurm may have no state of its own.
+  if (exit?.word === "ended" && row.state === "FAILED")
+    return { state: "gone", why: "Slurm took its node from it", how: "passing" };
+  if (exit !== undefined && exit.word !== "ended") return standingOfExit(folder, exit);
   if (row.state === "FAILED" && (await isStopped(folder, job.name))) return { state: "gone", how: "stopped" };
   return standing;
 }

@@ -23,7 +23,12 @@ trap 'asked=1; [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null' USR1 TERM
 const ATTEND = `
 [ -n "$asked" ] && kill -TERM "$pid" 2>/dev/null
 ${AWAIT_PROGRAM}
-case $(scontrol show job -o "$SLURM_JOB_ID" 2>/dev/null) in *JobState=CANCELLED*) finish 75 stopped ;; esac
+# Slurm shows what it ends as COMPLETING: what it takes back (requeue, preemption) it starts again by itself, and what
+# somebody cancelled is not to be.
+case $(scontrol show job -o "$SLURM_JOB_ID" 2>/dev/null) in
+  "" | *JobState=RUNNING* | *Reason=TimeLimit*) ;;
+  *) finish 75 ended ;;
+esac
 trap '' USR1 TERM
 # Slurm ends this script when it takes the job back.
 scontrol requeue "$SLURM_JOB_ID" && sleep 120

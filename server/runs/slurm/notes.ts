@@ -31,7 +31,7 @@ const Gone = z.object({ why: z.string().optional(), how: z.enum(["stopped", "pas
 /** How a script ended. */
 export interface ScriptExit {
   readonly code: number;
-  /** `stalled`: too many starts without a new checkpoint; `stopped`: somebody asked it to. */
+  /** `stalled`: too many starts without a new checkpoint; `stopped`: we asked it to; `ended`: Slurm did, as its state says. */
   readonly word: string;
 }
 

@@ -40,9 +40,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   TIMEOUT: passed(
     "its job reached its time limit before it had saved: raise `saveSeconds` or `time` in executors.json",
   ),
-  NODE_FAIL: passed("its node failed"),
-  BOOT_FAIL: passed("its node did not start"),
-  // Slurm may start it again: it is over only once Slurm no longer lists it.
+  // Slurm may start these again: they are over only once Slurm no longer lists them.
+  NODE_FAIL: open("its node failed, and Slurm may start it again"),
+  BOOT_FAIL: open("its node did not start, and Slurm may start it again"),
   PREEMPTED: open("its job was preempted, and Slurm may start it again"),
   REVOKED: open("another cluster of the federation has its job"),
 };
@@ -60,11 +60,18 @@ export function standingOf(state: string, reason: string): JobStanding {
 export function standingInAccounts(state: string | undefined, isLost: boolean): JobStanding {
   const lost = { state: "gone", why: "Slurm no longer knows its job", how: "passing" } as const;
   if (state === undefined) return lost;
-  if (state === "PREEMPTED") return { state: "gone", why: "its job was preempted", how: "passing" };
+  if (Object.hasOwn(passing, state)) return { state: "gone", why: passing[state], how: "passing" };
   const standing = standingOf(state, "");
   if (standing.state === "gone") return standing;
   return isLost ? lost : { state: "unknown", why: `Slurm's accounts have its job as ${state}, and its queue has not` };
 }
+
+/** Ends that pass, of a job that Slurm no longer lists. */
+const passing: Readonly<Record<string, string>> = {
+  PREEMPTED: "its job was preempted",
+  NODE_FAIL: "its node failed",
+  BOOT_FAIL: "its node did not start",
+};
 
 /** Reasons that say more than that the cluster is busy. */
 const reasons: Readonly<Record<string, string>> = {

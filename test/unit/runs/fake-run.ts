@@ -7,7 +7,7 @@ import { FaultyFiles } from "./faulty-files.ts";
 
 /**
  * A run as its own process: `node fake-run.ts FOLDER '{"killAt": 17, "half": true, ...}'`. `killAt` ends it with SIGKILL at the
- * n-th call that changes the disk, before the call or after half of it; `lingerMs` keeps the process once the run is over. Exit status 0 done, 75 cancelled, 1 failed.
+ * n-th call that changes the disk, before the call or after half of it; `slowMs` is how long each such call takes; `lingerMs` keeps the process once the run is over. Exit status 0 done, 75 cancelled, 1 failed.
  */
 const [folder = "", json = "{}"] = process.argv.slice(2);
 const options: {
@@ -20,6 +20,7 @@ const options: {
   shared?: string;
   everyNth?: number;
   seed?: number;
+  slowMs?: number;
 } = JSON.parse(json);
 const {
   killAt = Number.POSITIVE_INFINITY,
@@ -28,12 +29,16 @@ const {
   lingerMs = 0,
   shared,
   everyNth: every = 2,
+  slowMs = 0,
   seed = 7,
   ...planOptions
 } = options;
 
 const { files } = new FaultyFiles({
-  at: (n) => (n < killAt ? "pass" : half ? "half" : "nothing"),
+  at: (n) => {
+    if (slowMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, slowMs);
+    return n < killAt ? "pass" : half ? "half" : "nothing";
+  },
   fail() {
     process.kill(process.pid, "SIGKILL");
     // The signal is delivered before the system call returns; this line is for the compiler.

@@ -84,11 +84,11 @@ describe.skipIf(process.platform === "win32")("the script of a job", () => {
   );
 
   test("does not have a job started again that somebody cancelled, in Slurm or through us", async () => {
-    await fake.answer("scontrol", "echo 'JobId=12 JobState=CANCELLED Reason=None'");
+    await fake.answer("scontrol", "echo 'JobId=12 JobState=COMPLETING Reason=None'");
     const folder = await prepare("exit 75");
     expect(await statusOf(start(folder))).toBe(75);
     expect(await fake.calls("scontrol")).toEqual(["show job -o 12"]);
-    expect(await scriptExit(folder, NAME)).toEqual({ code: 75, word: "stopped" });
+    expect(await scriptExit(folder, NAME)).toEqual({ code: 75, word: "ended" });
 
     const other = await prepare(SAVES);
     const child = start(other);
@@ -98,6 +98,13 @@ describe.skipIf(process.platform === "win32")("the script of a job", () => {
     expect(await statusOf(child)).toBe(75);
     expect(await scriptExit(other, NAME)).toEqual({ code: 75, word: "stopped" });
     expect(await fake.calls("scontrol")).toEqual(["show job -o 12"]);
+  });
+
+  test("has a job started again that Slurm ends at its time limit", async () => {
+    await fake.answer("scontrol", `${REFUSES}; echo 'JobId=12 JobState=COMPLETING Reason=TimeLimit'`);
+    const folder = await prepare("exit 75");
+    expect(await statusOf(start(folder))).toBe(75);
+    expect(await fake.calls("scontrol")).toEqual(["show job -o 12", "requeue 12"]);
   });
 
   test("does not begin once it was told to stop", async () => {

@@ -152,12 +152,23 @@ describe("squeue", () => {
     ["COMPLETED", "None", { state: "gone" }],
     ["CANCELLED", "None", { state: "gone", how: "stopped" }],
     ["FAILED", "NonZeroExitCode", { state: "gone", why: "its job failed" }],
-    ["NODE_FAIL", "None", { state: "gone", why: "its node failed", how: "passing" }],
+    ["NODE_FAIL", "None", { state: "unknown", why: "its node failed, and Slurm may start it again" }],
     ["PREEMPTED", "None", { state: "unknown", why: "its job was preempted, and Slurm may start it again" }],
     ["A_STATE_OF_SLURM_30", "None", { state: "unknown", why: "its job is in the state A_STATE_OF_SLURM_30" }],
   ])("that says %s (%s)", async (state, reason, expected) => {
     await fake.answer("squeue", `echo 'Maintenance on Friday | see the wiki'; ${listed(state, reason)}`);
     const { state: ask } = await submitted();
+    expect(await ask()).toEqual(expected);
+  });
+
+  test.each<[string, JobStanding]>([
+    ["FAILED", { state: "gone", why: "Slurm took its node from it", how: "passing" }],
+    ["CANCELLED", { state: "gone", how: "stopped" }],
+    ["NODE_FAIL", { state: "unknown", why: "its node failed, and Slurm may start it again" }],
+  ])("that says %s of a job whose script saw that Slurm ended it", async (state, expected) => {
+    await fake.answer("squeue", listed(state));
+    const { folder, job, state: ask } = await submitted();
+    await writeFile(notePaths(folder, job.name).exit, "75 ended\n");
     expect(await ask()).toEqual(expected);
   });
 
@@ -277,6 +288,21 @@ describe("a job that squeue does not list", () => {
     await writeFile(notePaths(folder, job.name).exit, "75 \n");
     expect(await scriptExit(folder, job.name)).toEqual({ code: 75, word: "" });
     expect(await state()).toEqual({ state: "gone", why: "its job saved and ended before the run did", how: "passing" });
+  });
+
+  test.each<[string, string, JobStanding]>([
+    [
+      "preempted",
+      "echo 'lfp-demo-0123456789ab|PREEMPTED'",
+      { state: "gone", why: "its job was preempted", how: "passing" },
+    ],
+    ["cancelled", "echo 'lfp-demo-0123456789ab|CANCELLED by 0'", { state: "gone", how: "stopped" }],
+    ["no longer knows", "", { state: "gone", how: "stopped" }],
+  ])("and whose script saw that Slurm ended it, ended as Slurm says: %s", async (_, script, expected) => {
+    await fake.answer("sacct", script);
+    const { folder, job, state } = await submitted();
+    await writeFile(notePaths(folder, job.name).exit, "75 ended\n");
+    expect(await state()).toEqual(expected);
   });
 
   test("tells a failure with the last line of its output", async () => {

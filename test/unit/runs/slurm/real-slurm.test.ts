@@ -1,15 +1,18 @@
 /** Runs on a real Slurm of one node. */
-import { readFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { RunEvent } from "../../../../server/protocol/run-events.ts";
 import type { Place } from "../../../../server/runs/executor-settings.ts";
 import { placeSchemas } from "../../../../server/runs/executor-settings.ts";
 import { followEvents } from "../../../../server/runs/follow.ts";
-import { cancelRun, submitRun } from "../../../../server/runs/jobs.ts";
+import { cancelRun, JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
 import { runPipeline } from "../../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
+import { LockedError } from "../../../../server/runs/run-lock.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import type { AnyState } from "../../../../server/runs/state-words.ts";
 import { trueWithin } from "../../../../server/runs/stop-process.ts";
@@ -34,18 +37,24 @@ function slurmPlace(stated: object = {}): Place {
 interface FakeOptions {
   readonly steps: number;
   readonly pauseMs: number;
+  readonly everyNth?: number;
+  readonly slowMs?: number;
 }
 
 async function submitFake(options: FakeOptions, stated: object = {}): Promise<string> {
   const runFolder = await prepareRun(await scratchFolder(), "demo", {});
-  const argv = [process.execPath, fakeRun, runFolder, JSON.stringify(options)] as const;
-  await submitRun({ runFolder, argv }, slurmPlace(stated));
+  await submitAgain(runFolder, options, stated);
   return runFolder;
 }
 
-async function expectUncut(folder: string, options: FakeOptions): Promise<void> {
+async function submitAgain(runFolder: string, options: FakeOptions, stated: object = {}): Promise<void> {
+  const argv = [process.execPath, fakeRun, runFolder, JSON.stringify(options)] as const;
+  await submitRun({ runFolder, argv }, slurmPlace(stated));
+}
+
+async function expectUncut(folder: string, { steps, pauseMs }: FakeOptions): Promise<void> {
   const uncut = join(await scratchFolder(), "uncut");
-  await runPipeline(fakePlan(options), uncut, { seed: 7, deviceClass: "cpu", queued: false });
+  await runPipeline(fakePlan({ steps, pauseMs }), uncut, { seed: 7, deviceClass: "cpu", queued: false });
   const files = await lastingFiles(folder);
   files.delete("experiment.json");
   expect(files).toEqual(await lastingFiles(uncut));
@@ -80,23 +89,46 @@ async function nextEvent(folder: string, isIt: (event: RunEvent) => boolean): Pr
 
 const progressed = (event: RunEvent): boolean => event.kind === "progress" && event.done > 3;
 
-describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
-  let slurm: TestSlurm;
-  beforeAll(async () => {
-    slurm = await startSlurm();
-  }, 90_000);
-  afterAll(async () => {
-    await slurm.stop();
+/** Its daemons; the tests of a file share them. */
+let slurm: TestSlurm;
+
+beforeAll(async () => {
+  if (canStartSlurm) slurm = await startSlurm();
+}, 90_000);
+afterAll(async () => {
+  if (canStartSlurm) await slurm.stop();
+});
+
+/** A job's state in Slurm; empty once Slurm has forgotten it. */
+async function slurmState(id: string): Promise<string> {
+  const answer = await slurm.ask("squeue", "--noheader", "--states=all", "--format=%i|%T");
+  return new RegExp(`^${id}\\|(.*)$`, "m").exec(answer)?.[1] ?? "";
+}
+
+/** Starts a waiting job, unless it has begun meanwhile. */
+async function startNow(id: string): Promise<void> {
+  await slurm.ask("scontrol", "update", `JobId=${id}`, "StartTime=now").catch((error: unknown) => {
+    if (!String(error).includes("no longer pending")) throw error;
   });
+}
 
-  /** A restarted job waits two minutes by Slurm's own rule; a test does not. */
-  async function hurry(folder: string): Promise<void> {
-    const id = await jobId(folder);
-    const state = async () => (await slurm.ask("squeue", "--noheader", `--jobs=${id}`, "--format=%T")).trim();
-    await eventually(async () => (await state()) === "PENDING");
-    await slurm.ask("scontrol", "update", `JobId=${id}`, "StartTime=now");
-  }
+/** A restarted job waits two minutes by Slurm's own rule; a test does not. */
+async function hurry(folder: string): Promise<void> {
+  const id = await jobId(folder);
+  await eventually(async () => (await slurmState(id)) === "PENDING");
+  await startNow(id);
+}
 
+/** Waits until a checkpoint is being written. */
+async function savingIn(folder: string): Promise<void> {
+  const isSaving = async (): Promise<boolean> => {
+    const names = await readdir(runPaths(folder).stages, { recursive: true }).catch(() => []);
+    return names.some((name) => /checkpoints\/[^/]*[^/\d][^/]*$/.test(name));
+  };
+  expect(await trueWithin(120_000, isSaving, { mostMs: 20 })).toBe(true);
+}
+
+describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
   test("a run is submitted, followed and done, and its bytes are those of a run at home", async () => {
     const options = { steps: 20, pauseMs: 20 };
     const folder = await submitFake(options);
@@ -129,9 +161,123 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
     expect(await cancelRun(folder)).toBe(true);
     expect(await runStatus(folder)).toMatchObject({ work: "gone", mayGoOn: false, state: { kind: "cancelled" } });
     expect(await cancelRun(folder)).toBe(false);
-    const argv = [process.execPath, fakeRun, folder, JSON.stringify(options)] as const;
-    await submitRun({ runFolder: folder, argv }, slurmPlace());
+    await submitAgain(folder, options);
     await reaches(folder, "done");
+    await expectUncut(folder, options);
+  });
+
+  test("a run that needs several time limits of a minute is started again each time, and ends with the same bytes", async () => {
+    // Slurm asks for the checkpoint 50 seconds before the limit, or up to a minute earlier.
+    const options = { steps: 500, pauseMs: 40 };
+    const folder = await submitFake(options, { time: "1", saveSeconds: 50, restartsWithoutProgress: 20 });
+    const id = await jobId(folder);
+    await eventually(async () => {
+      if ((await slurmState(id)) === "PENDING") await startNow(id);
+      return (await runStatus(folder)).state.kind === "done";
+    });
+    const begins = (await output(folder)).split("\n").filter((line) => line === "begins").length;
+    expect(begins).toBeGreaterThan(2);
+    await expectUncut(folder, options);
+  });
+
+  test("scancel in the middle of a checkpoint stops the run, which goes on to the same bytes when asked to", async () => {
+    const options = { steps: 20, pauseMs: 10, everyNth: 1, slowMs: 15 };
+    const folder = await submitFake(options);
+    await savingIn(folder);
+    await slurm.ask("scancel", await jobId(folder));
+    await reaches(folder, "cancelled");
+    expect(await runStatus(folder)).toMatchObject({ work: "gone", mayGoOn: false });
+    await submitAgain(folder, options);
+    await reaches(folder, "done");
+    await expectUncut(folder, options);
+  });
+
+  test("scontrol requeue in the middle of a checkpoint starts the run again, and it ends with the same bytes", async () => {
+    const options = { steps: 20, pauseMs: 10, everyNth: 1, slowMs: 15 };
+    const folder = await submitFake(options);
+    await savingIn(folder);
+    await slurm.ask("scontrol", "requeue", await jobId(folder));
+    await hurry(folder);
+    await reaches(folder, "done");
+    await expectUncut(folder, options);
+  });
+
+  test("a job that Slurm has forgotten is done if its run says so, and else gone, but not at once", async () => {
+    const done = await submitFake({ steps: 3, pauseMs: 0 });
+    const folder = await submitFake({ steps: 3, pauseMs: 0 }, { extraArgs: ["--hold"] });
+    const id = await jobId(folder);
+    await reaches(folder, "waiting");
+    await slurm.ask("scancel", id);
+    await eventually(async () => (await slurmState(id)) === "" && (await slurmState(await jobId(done))) === "");
+    expect(await runStatus(done)).toMatchObject({ work: "gone", state: { kind: "done" } });
+    await eventually(async () => (await runStatus(folder)).work === "unknown");
+    await eventually(async () => (await runStatus(folder)).work === "gone");
+    expect((await runStatus(folder)).state).toEqual({ kind: "interrupted", why: "Slurm no longer knows its job" });
+  });
+
+  test("a run whose submitter is killed at some moment is done once", async () => {
+    for (const afterMs of [300, 700, 1200]) {
+      const runFolder = await prepareRun(await scratchFolder(), "demo", {});
+      const argv = [process.execPath, fakeRun, runFolder, JSON.stringify({ steps: 3 })] as const;
+      const submitter = spawn(
+        process.execPath,
+        [fakeRun.replace("fake-run", "submitter"), JSON.stringify({ runFolder, argv }), JSON.stringify(slurmPlace())],
+        { stdio: "ignore" },
+      );
+      await delay(afterMs);
+      submitter.kill("SIGKILL");
+      await submitRun({ runFolder, argv }, slurmPlace()).catch((error: unknown) => {
+        if (!(error instanceof JobThereError || error instanceof LockedError)) throw error;
+      });
+      await reaches(runFolder, "done");
+      const started: string[] = [];
+      for await (const event of followEvents(runFolder)) if (event.kind === "stage-started") started.push(event.stage);
+      expect(started).toEqual(["base", "first", "tuned", "report"]);
+    }
+  });
+});
+
+describe.skipIf(!canStartSlurm)("on a Slurm of one node that has troubles of its own,", () => {
+  test("a run goes on while the controller is down, and a waiting job is neither lost nor called gone", async () => {
+    const options = { steps: 250, pauseMs: 40 };
+    const folder = await submitFake(options);
+    const waiting = await submitFake(options, { extraArgs: ["--hold"] });
+    await nextEvent(folder, progressed);
+    await slurm.stopController();
+    await eventually(async () => (await runStatus(waiting)).work === "unknown");
+    expect((await runStatus(waiting)).state).toMatchObject({
+      kind: "waiting",
+      for: expect.stringMatching(/^word of its job/),
+    });
+    expect((await runStatus(folder)).state.kind).toBe("running");
+    await slurm.startController();
+    await eventually(async () => (await runStatus(waiting)).work === "waiting");
+    expect(await cancelRun(waiting)).toBe(true);
+    expect((await runStatus(waiting)).state.kind).toBe("new");
+    await reaches(folder, "done");
+    await expectUncut(folder, options);
+  });
+
+  test("a run whose node goes down goes on, and ends with the same bytes", async () => {
+    const options = { steps: 100, pauseMs: 30 };
+    const folder = await submitFake(options);
+    await nextEvent(folder, progressed);
+    const node = (await slurm.ask("sinfo", "--noheader", "--format=%n")).trim();
+    await slurm.ask("scontrol", "update", `NodeName=${node}`, "State=DOWN", "Reason=test");
+    await reaches(folder, "waiting");
+    // It may have returned by itself, as soon as its daemon spoke; then it cannot be told to.
+    await eventually(async () => {
+      await slurm.ask("scontrol", "update", `NodeName=${node}`, "State=RESUME").catch(() => "");
+      return (await slurm.ask("sinfo", "--noheader", "--format=%T")).trim() === "idle";
+    });
+    // A node that is only said to be down may report the end of the old attempt as the new one's: then we submit again.
+    const id = await jobId(folder);
+    await eventually(async () => {
+      const { state, mayGoOn } = await runStatus(folder);
+      if (mayGoOn) await submitAgain(folder, options);
+      if ((await slurmState(id)) === "PENDING") await startNow(id);
+      return state.kind === "done";
+    });
     await expectUncut(folder, options);
   });
 });
