@@ -323,11 +323,11 @@ describe("what package.json points to", () => {
 
   it("is loaded only when it is used, when a page is restored, when there may be runs, or when a file is opened that may be an experiment", () => {
     // A page that is open when a window is reloaded is restored, whatever else is in the window.
-    const pages = PageSubject.options.map(({ shape }) => `onWebviewPanel:lfpLens.${shape.page.value}`).sort();
+    const pages = PageSubject.options.map(({ shape }) => `onWebviewPanel:lfpLens.${shape.page.value}`);
     expect(manifest.activationEvents).toEqual([
       "onLanguage:json",
       "onLanguage:jsonc",
-      ...pages,
+      ...pages.toSorted((a, b) => (a < b ? -1 : 1)),
       "workspaceContains:runs",
     ]);
   });
