@@ -203,3 +203,15 @@ describe("the layer that a dictionary encodes", () => {
     expect(layerOf(of(undefined), pythia, "F", 2)).toBe(2);
   });
 });
+
+it("a tensor that claims more numbers than the file holds, by strides of zero, is refused before it is made", async () => {
+  await cp(join(root, "dl-AutoEncoderNew"), scratch, { recursive: true });
+  const path = join(scratch, "ae.pt");
+  const bytes = await readFile(path);
+  // The shape [9, 6] and the strides (1, 9) of the encoder's weight, as K instructions.
+  const [shape, strides] = [Buffer.from("K\x09K\x06\x86", "latin1"), Buffer.from("K\x01K\x09\x86", "latin1")];
+  bytes.set(Buffer.from("K\xffK\xff\x86", "latin1"), bytes.indexOf(shape));
+  bytes.set(Buffer.from("K\x00K\x00\x86", "latin1"), bytes.indexOf(strides));
+  await writeFile(path, bytes);
+  await expect(openDictionary(scratch)).rejects.toThrow(/'encoder\.weight' is \[255,255\] at 0, beyond the 54 numbers/);
+});

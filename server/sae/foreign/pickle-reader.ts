@@ -121,7 +121,7 @@ export class PickleReader {
   #append(values: readonly PickleValue[]): void {
     const list = this.#top();
     if (!Array.isArray(list)) throw this.#unsound("values appended to no list");
-    list.push(...values);
+    for (const value of values) list.push(value);
   }
 
   #setItems(pairs: readonly PickleValue[]): void {

@@ -51,7 +51,8 @@ function tensorAt(reference: TensorReference, read: (() => Buffer) | undefined, 
   const last = offset + (rows - 1) * down + (columns - 1) * across;
   if (
     ![rows, columns, down, across, offset].every((number) => Number.isInteger(number) && number >= 0) ||
-    last >= all.length
+    last >= all.length ||
+    rows * columns > all.length
   )
     throw new SaeFormatError(
       `${where} is [${shape}] at ${offset}, beyond the ${all.length} numbers of its storage (${elementBytes[type]} bytes each)`,
