@@ -25,11 +25,7 @@ export function queryFeatures(
 }
 
 /** The features before and after one in the order of a query, and its place among all matches. */
-export function neighboursOf(
-  statements: Statements,
-  query: FeatureQuery,
-  id: FeatureId,
-): Neighbours {
+export function neighboursOf(statements: Statements, query: FeatureQuery, id: FeatureId): Neighbours {
   const number = numberOfId(id);
   const count = totalStatement(query);
   const total = numberOf(statements.get(count.sql), ...count.given);
