@@ -2,8 +2,8 @@
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import type { JobStanding } from "./executor.ts";
+import type { ScriptExit } from "./job-notes.ts";
 import { lastOutput } from "./last-output.ts";
-import type { ScriptExit } from "./slurm/notes.ts";
 
 /** A run's folder is not one that the cluster's nodes see. */
 export class NotSharedError extends LfpError {

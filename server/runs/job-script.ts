@@ -1,7 +1,7 @@
 /** What the scripts of all clusters' jobs have in common. */
 import { JOB_VARIABLE, type JobSpec } from "./executor.ts";
+import { notePaths, RUN_NOTES } from "./job-notes.ts";
 import { runPaths } from "./run-folder.ts";
-import { notePaths, RUN_NOTES } from "./slurm/notes.ts";
 
 /** The parts of a job's script. */
 export interface ScriptParts {

@@ -7,11 +7,6 @@ import { clearCancelRequest, requestCancel } from "../cancel.ts";
 import { requireShared, standingOfExit } from "../cluster-job.ts";
 import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
 import { readSettings } from "../executor-settings.ts";
-import type { RayJob } from "../job-record.ts";
-import { quote } from "../job-script.ts";
-import { livenessOf, thisProcess } from "../process-identity.ts";
-import { readRecord, runPaths } from "../run-folder.ts";
-import { lockHolder } from "../run-lock.ts";
 import {
   absentForMs,
   isStopped,
@@ -22,7 +17,12 @@ import {
   noteStop,
   RUN_NOTES,
   scriptExit,
-} from "../slurm/notes.ts";
+} from "../job-notes.ts";
+import type { RayJob } from "../job-record.ts";
+import { quote } from "../job-script.ts";
+import { livenessOf, thisProcess } from "../process-identity.ts";
+import { readRecord, runPaths } from "../run-folder.ts";
+import { lockHolder } from "../run-lock.ts";
 import { NotStoppedError, trueWithin } from "../stop-process.ts";
 import { RayClient, RayError, type RayJobInfo, type RaySubmission } from "./client.ts";
 import { rayJobScript } from "./job-script.ts";

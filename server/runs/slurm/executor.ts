@@ -6,6 +6,17 @@ import { messageOf } from "../../common/errors.ts";
 import { clearCancelRequest, requestCancel } from "../cancel.ts";
 import { requireShared, standingOfExit } from "../cluster-job.ts";
 import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
+import {
+  absentForMs,
+  isStopped,
+  knownEnd,
+  noteEnd,
+  notePaths,
+  notePresent,
+  noteStop,
+  RUN_NOTES,
+  scriptExit,
+} from "../job-notes.ts";
 import type { SlurmJob } from "../job-record.ts";
 import { livenessOf, thisProcess } from "../process-identity.ts";
 import { readRecord, runPaths } from "../run-folder.ts";
@@ -21,17 +32,6 @@ import {
   submittedJob,
 } from "./commands.ts";
 import { jobScript } from "./job-script.ts";
-import {
-  absentForMs,
-  isStopped,
-  knownEnd,
-  noteEnd,
-  notePaths,
-  notePresent,
-  noteStop,
-  RUN_NOTES,
-  scriptExit,
-} from "./notes.ts";
 import { defaultTimes, SlurmQueue, type SlurmTimes } from "./queue.ts";
 import type { SlurmSettings } from "./settings.ts";
 import { standingInAccounts, standingOf } from "./states.ts";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { doctorRay } from "../../../../server/cli/doctor-ray.ts";
 import { readPlace } from "../../../../server/runs/executor-settings.ts";
+import { notePaths } from "../../../../server/runs/job-notes.ts";
 import { cancelRun, submitRun } from "../../../../server/runs/jobs.ts";
 import { thisProcess } from "../../../../server/runs/process-identity.ts";
 import { RayClient } from "../../../../server/runs/ray/client.ts";
@@ -12,7 +13,6 @@ import { submissionOf } from "../../../../server/runs/ray/executor.ts";
 import { RaySettings } from "../../../../server/runs/ray/settings.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
-import { notePaths } from "../../../../server/runs/slurm/notes.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {

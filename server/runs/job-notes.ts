@@ -2,9 +2,9 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { tryJson } from "../../common/json.ts";
-import { textIfThere } from "../files.ts";
-import { runPaths } from "../run-folder.ts";
+import { tryJson } from "../common/json.ts";
+import { textIfThere } from "./files.ts";
+import { runPaths } from "./run-folder.ts";
 
 /** Paths of a job's notes in the run folder's `jobs/`, by the job's name. */
 export function notePaths(folder: string, name: string) {
@@ -15,9 +15,9 @@ export function notePaths(folder: string, name: string) {
     stop: at("stop"),
     /** Written by the script when it ends for good: its status, and a word on why. */
     exit: at("exit"),
-    /** When Slurm was first seen not to know the job any more. */
+    /** When the cluster was first seen not to know the job any more. */
     absent: at("absent"),
-    /** The job's end, found once, so that Slurm is asked no more. */
+    /** The job's end, found once, so that the cluster is asked no more. */
     gone: at("gone"),
   };
 }
@@ -31,7 +31,7 @@ const Gone = z.object({ why: z.string().optional(), how: z.enum(["stopped", "pas
 /** How a script ended. */
 export interface ScriptExit {
   readonly code: number;
-  /** `stalled`: too many starts without a new checkpoint; `stopped`: we asked it to; `ended`: Slurm did, as its state says. */
+  /** `stalled`: too many starts without a new checkpoint; `stopped`: we asked it to; `ended`: the cluster did, as its state says. */
   readonly word: string;
 }
 
@@ -52,7 +52,7 @@ export async function noteStop(folder: string, name: string): Promise<void> {
   await writeFile(notePaths(folder, name).stop, "stop\n");
 }
 
-/** How long Slurm has not known the job, in milliseconds; the first call returns 0. */
+/** How long the cluster has not known the job, in milliseconds; the first call returns 0. */
 export async function absentForMs(folder: string, name: string): Promise<number> {
   const path = notePaths(folder, name).absent;
   const known = Absent.safeParse(tryJson((await textIfThere(path, "record")) ?? "")).data;
@@ -61,7 +61,7 @@ export async function absentForMs(folder: string, name: string): Promise<number>
   return 0;
 }
 
-/** Slurm knows the job (again). */
+/** The cluster knows the job (again). */
 export async function notePresent(folder: string, name: string): Promise<void> {
   await rm(notePaths(folder, name).absent, { force: true }).catch(() => undefined);
 }
