@@ -6,11 +6,10 @@
 
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionTimeoutError } from "openai";
-import { z } from "zod";
-import { schemaProblems } from "../common/schema-problems.ts";
+import type { z } from "zod";
+import { formatField, type Message, understood, withShape } from "./answer-shape.ts";
 import { EndpointError } from "./errors.ts";
 import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
-import { jsonIn } from "./json-text.ts";
 import type { AnswerSource, Asked, NoAnswer, Outcome } from "./outcome.ts";
 import { Patience, type PatienceOptions, type Refusal } from "./patience.ts";
 import { inertLine } from "./plain-text.ts";
@@ -77,8 +76,6 @@ export interface Question<T> {
 export interface Asker {
   ask<T>(question: Question<T>): Promise<Outcome<T>>;
 }
-
-type Message = { readonly role: "system" | "user" | "assistant"; readonly content: string };
 
 /** Asks one model of one server. Remembers which forms of request the server refuses, and does not use them again. */
 export class Chat implements Asker {
@@ -336,44 +333,6 @@ function settled(reply: Reply, reservation: Reservation, isPrivate: boolean): Se
   const withoutWords = isError ? "it answered with an error" : "its reply is no chat completion";
   const refusal = { reason: isPrivate ? withoutWords : reply.reason, mayPass: true, retryAfterMs: null };
   return { kind: "refused", refusal: isError ? refusal : { ...refusal, mostTries: 2 }, used };
-}
-
-/** Of several values, takes the last that fits the schema. */
-export function understood<T>(text: string, schema: z.ZodType<T>): Outcome<T> {
-  const found = jsonIn(text);
-  for (const json of found.toReversed()) {
-    const parsed = schema.safeParse(json);
-    if (parsed.success) return { kind: "answer", value: parsed.data };
-  }
-  if (found.length === 0) return { kind: "none", reason: "no JSON could be found in it" };
-  const { error } = schema.safeParse(found.at(-1));
-  return { kind: "none", reason: inertLine(error === undefined ? "" : schemaProblems(error), 300) };
-}
-
-/** Describes the shape in words to a server without schemas. */
-function withShape(messages: readonly Message[], schema: z.ZodType, format: Format): Message[] {
-  if (format === "schema") return [...messages];
-  const shape = shapeInWords(schema);
-  return messages.map((message, at) =>
-    at === 0 ? { ...message, content: `${message.content}\n\n${shape}` } : message,
-  );
-}
-
-/** Asks for an answer of a shape. */
-export function shapeInWords(schema: z.ZodType): string {
-  return `Answer with one JSON object of this schema and nothing else: ${JSON.stringify(jsonSchemaOf(schema))}`;
-}
-
-function formatField(format: Format, { name, schema }: Question<unknown>) {
-  if (format === "text") return {};
-  if (format === "object") return { response_format: { type: "json_object" as const } };
-  const json_schema = { name, strict: true, schema: jsonSchemaOf(schema) };
-  return { response_format: { type: "json_schema" as const, json_schema } };
-}
-
-function jsonSchemaOf(schema: z.ZodType): Record<string, unknown> {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema);
-  return rest;
 }
 
 function bytesOf(texts: readonly string[]): number {

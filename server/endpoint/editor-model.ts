@@ -1,6 +1,7 @@
 /** Asks a language model that the editor reaches: no key, no address, and the editor's own consent and quota. */
 import { createHash } from "node:crypto";
-import { type AnswerCache, type Asker, type Question, shapeInWords, understood } from "./chat.ts";
+import { shapeInWords, understood } from "./answer-shape.ts";
+import type { AnswerCache, Asker, Question } from "./chat.ts";
 import { EndpointError } from "./errors.ts";
 import type { Outcome } from "./outcome.ts";
 import { inertLine } from "./plain-text.ts";
