@@ -1,9 +1,19 @@
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runRecord } from "../../test/support/run-record.ts";
 import { scratchFolder } from "../../test/unit/runs/scratch.ts";
-import { listRuns, prepareRun, RESERVED_NAMES, readRecord, runFolder, runPaths, writeRecord } from "./run-folder.ts";
+import { disk } from "./files.ts";
+import {
+  listRuns,
+  prepareRun,
+  RESERVED_NAMES,
+  readRecord,
+  runFolder,
+  runPaths,
+  sweepTemporaries,
+  writeRecord,
+} from "./run-folder.ts";
 import { Lock } from "./run-lock.ts";
 
 describe("names of runs", () => {
@@ -71,4 +81,15 @@ test("the record comes back as it was written; one that cannot be read says what
   await expect(readRecord(folder)).rejects.toThrow("newer version");
   await writeFile(runPaths(folder).record, '{"format":');
   await expect(readRecord(folder)).rejects.toMatchObject({ code: "input" });
+});
+
+test("what killed writers left is removed; a file that a submitter may be writing stays", async () => {
+  const folder = await scratchFolder();
+  const [record, writing, left] = [".run.json.7-0.tmp", ".job.json.8-0.tmp", ".job.json.9-0.tmp"] as const;
+  for (const name of [record, writing, left, "job.json"]) await writeFile(join(folder, name), "{}");
+  const longAgo = new Date(Date.now() - 3_600_000);
+  await utimes(join(folder, left), longAgo, longAgo);
+  await utimes(join(folder, "job.json"), longAgo, longAgo);
+  await sweepTemporaries(folder, disk);
+  expect((await readdir(folder)).toSorted()).toEqual([writing, "job.json"]);
 });

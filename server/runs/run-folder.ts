@@ -1,5 +1,5 @@
-import { readdir, realpath } from "node:fs/promises";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
@@ -207,12 +207,26 @@ export async function writeRecord(folder: string, record: RunRecord, files: File
   await writeFileAtomically(runPaths(folder).record, `${JSON.stringify(record, null, 2)}\n`, files);
 }
 
-/** Removes the temporary files that a killed process left at the top of a run folder. Only for the lock's holder. */
+/**
+ * Removes the temporary files that killed processes left at the top of a run folder. Only for the lock's holder, who alone
+ * writes run.json; a submitter may be writing the other files (job.json), so that only old ones of theirs are left over.
+ */
 export async function sweepTemporaries(folder: string, files: FileSystem): Promise<void> {
+  const own = `.${basename(runPaths(folder).record)}.`;
   for (const name of await readdir(folder)) {
-    if (/^\..*\.tmp$/.test(name)) await remove(join(folder, name), files);
+    if (!/^\..*\.tmp$/.test(name)) continue;
+    const path = join(folder, name);
+    if (name.startsWith(own) || (await isAbandoned(path))) await remove(path, files);
   }
 }
+
+async function isAbandoned(path: string): Promise<boolean> {
+  const found = await unlessMissing(stat(path));
+  return found !== undefined && Date.now() - found.mtimeMs > ABANDONED_MS;
+}
+
+/** Writing a small file takes milliseconds; disks and networks may stall. */
+const ABANDONED_MS = 10 * 60_000;
 
 /** Throws `RunNameError` unless a run can have this name on every system. */
 export function checkRunName(name: string): void {

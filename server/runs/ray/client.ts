@@ -1,5 +1,4 @@
 /** Ray's Jobs API over HTTP: what is asked, and what may come back. */
-import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
 import { homedir } from "node:os";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { tryJson } from "../../common/json.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
 import { unlessMissing } from "../files.ts";
 
@@ -181,7 +181,7 @@ async function rayToken(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const own = env["RAY_AUTH_TOKEN"]?.trim();
   if (own) return own;
   const path = env["RAY_AUTH_TOKEN_PATH"] || join(env["HOME"] ?? homedir(), ".ray", "auth_token");
-  const text = (await unlessMissing(readFile(path, "utf8")))?.trim();
+  const text = (await unlessMissing(readTextFile(path, "record")))?.trim();
   return text === "" ? undefined : text;
 }
 
