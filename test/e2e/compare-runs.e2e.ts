@@ -53,8 +53,7 @@ describe.skipIf(!inject("ground").ready)("two runs", () => {
     await workbench.openSideBar();
     await runRow("tiny-seed1").click();
     await runRow("tiny-seed2").click({ modifiers: ["ControlOrMeta"] });
-    await runRow("tiny-seed2").click({ button: "right" });
-    await workbench.page.locator(".monaco-menu").getByText("Compare Runs", { exact: true }).click();
+    await workbench.chooseFromMenu(runRow("tiny-seed2"), "Compare Runs");
     const compared = await page();
     await compared.getByRole("heading", { name: "Compare 2 runs" }).waitFor();
     const seeds = compared.getByRole("table", { name: "Settings that differ" }).getByRole("row", { name: /^seed/ });

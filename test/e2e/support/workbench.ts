@@ -66,6 +66,22 @@ export class Workbench {
       .first();
   }
 
+  /**
+   * Chooses an entry of a place's context menu. By keyboard: VS Code takes no click for the first moment that a menu is open, so that the one that opened
+   * it chooses nothing.
+   */
+  async chooseFromMenu(place: Locator, label: string): Promise<void> {
+    await place.click({ button: "right" });
+    const entry = this.page
+      .locator(".monaco-menu .action-item")
+      .filter({ has: this.page.getByText(label, { exact: true }) });
+    await entry.waitFor();
+    while (!(await entry.evaluate((item) => item.classList.contains("focused"))))
+      await this.page.keyboard.press("ArrowDown");
+    await this.page.keyboard.press("Enter");
+    await entry.waitFor({ state: "hidden" });
+  }
+
   /** Types into the quick pick that is open, in the place of what stands there. */
   async search(text: string): Promise<void> {
     const input = this.quickPick.locator("input.input");
