@@ -7,24 +7,16 @@
 import { createHash } from "node:crypto";
 import OpenAI, { APIConnectionTimeoutError } from "openai";
 import type { z } from "zod";
+import { checkAddress, type Endpoint } from "./address.ts";
 import { formatField, type Message, understood, withShape } from "./answer-shape.ts";
 import { EndpointError } from "./errors.ts";
 import { type Form, type Format, firstForm, weakerForm, weakest } from "./forms.ts";
 import type { AnswerSource, Asked, NoAnswer, Outcome } from "./outcome.ts";
 import { Patience, type PatienceOptions, type Refusal } from "./patience.ts";
-import { inertLine } from "./plain-text.ts";
 import { causeOf, refusalOf } from "./refusals.ts";
 import { type Reply, readReply } from "./reply.ts";
 import { nothing, type Reservation, type Spend, sumOf, type Usage } from "./spend.ts";
 import { fetchWhole, StatusError } from "./transport.ts";
-
-export interface Endpoint {
-  /** The URL before `/chat/completions`: `https://api.openai.com/v1`, `http://localhost:11434/v1`. */
-  readonly baseUrl: string;
-  readonly model: string;
-  /** Empty for a server that needs none. */
-  readonly apiKey: string;
-}
 
 export interface CachedAnswer extends Usage {
   readonly answer: string;
@@ -349,21 +341,4 @@ function headersFor({ apiKey }: Pick<Endpoint, "apiKey">, made: Headers): Header
     return value === null ? [] : [[name, value]];
   });
   return new Headers(apiKey === "" ? kept : [...kept, ["authorization", `Bearer ${apiKey}`]]);
-}
-
-/** Returns the origin that requests may go to. A key must travel encrypted or stay on the machine. */
-export function checkAddress({ baseUrl, apiKey }: Pick<Endpoint, "baseUrl" | "apiKey">): string {
-  const url = URL.parse(baseUrl);
-  if (url === null || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.search !== "")
-    throw new EndpointError(
-      `${JSON.stringify(inertLine(baseUrl, 100))} is no endpoint: expected an address such as https://api.openai.com/v1`,
-      "usage",
-    );
-  const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
-  if (apiKey !== "" && url.protocol === "http:" && !isLocal)
-    throw new EndpointError(
-      `${url.origin} is not encrypted, so no key is sent to it: use https, or give no key`,
-      "usage",
-    );
-  return url.origin;
 }

@@ -1,5 +1,5 @@
 import type { Random } from "../common/random.ts";
-import type { Endpoint } from "./chat.ts";
+import type { Endpoint } from "./address.ts";
 import { EndpointError } from "./errors.ts";
 import type { PatienceOptions } from "./patience.ts";
 import type { Prices } from "./spend.ts";

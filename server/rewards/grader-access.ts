@@ -1,5 +1,5 @@
 /** Whether a grader's endpoint may be sent texts, and a key. The experiment file alone cannot say so: somebody else may have written it. */
-import { checkAddress, type Endpoint } from "../endpoint/chat.ts";
+import { checkAddress, type Endpoint } from "../endpoint/address.ts";
 import { checkBounds } from "../endpoint/endpoint-settings.ts";
 import { EndpointError } from "../endpoint/errors.ts";
 import type { GraderConfig } from "./grader-config.ts";

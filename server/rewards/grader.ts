@@ -9,7 +9,8 @@ import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
 import { stateFolder } from "../common/state-folder.ts";
-import { Chat, checkAddress, type Endpoint, type Question } from "../endpoint/chat.ts";
+import { checkAddress, type Endpoint } from "../endpoint/address.ts";
+import type { Chat, Question } from "../endpoint/chat.ts";
 import { dataNotice } from "../endpoint/data-notice.ts";
 import { usualPatience } from "../endpoint/endpoint-settings.ts";
 import { CapReachedError, EndpointError } from "../endpoint/errors.ts";
@@ -201,6 +202,8 @@ async function openSession(
   try {
     const journal = await AnswerJournal.open(path);
     const stop = new AbortController();
+    // It takes long to load, and the language server and every command know all kinds of feedback.
+    const { Chat } = await import("../endpoint/chat.ts");
     const chat = new Chat({
       endpoint,
       spend: new Spend({ maxTokens, maxUsd, prices, before: journal.before, ledger: journal }),

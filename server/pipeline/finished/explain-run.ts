@@ -1,7 +1,8 @@
 /** Explains features of a finished run, offline or with a language model, and saves the explanations in its store. */
 
 import { Random } from "../../common/random.ts";
-import { type AnswerCache, checkAddress } from "../../endpoint/chat.ts";
+import { checkAddress } from "../../endpoint/address.ts";
+import type { AnswerCache } from "../../endpoint/chat.ts";
 import { EditorModel, type EditorModelOptions } from "../../endpoint/editor-model.ts";
 import { checkBounds, type EndpointSettings, usualPatience } from "../../endpoint/endpoint-settings.ts";
 import { costOf, Spend, type Usage } from "../../endpoint/spend.ts";
