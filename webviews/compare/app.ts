@@ -1,7 +1,5 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
-import "../curves/chart.ts";
 import { css, html, LitElement, nothing } from "lit";
-import { repeat } from "lit/directives/repeat.js";
 import { ComparePage } from "../../server/protocol/compare-page.ts";
 import type { RunComparison } from "../../server/protocol/comparison.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
@@ -9,7 +7,7 @@ import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { MOST_SAVED, type SaveRequest } from "../curves/chart.ts";
-import { curveKey, hiddenOf, toggled } from "../curves/hidden.ts";
+import { ChartChoices } from "../curves/chart-choices.ts";
 import { LogReader } from "../curves/log-reader.ts";
 import type { LogLine } from "../curves/series.ts";
 import { mergedCharts } from "./merge.ts";
@@ -28,8 +26,6 @@ export class CompareApp extends LitElement {
     logs: { state: true },
     failure: { state: true },
     sides: { state: true },
-    asTable: { state: true },
-    hiddenCurves: { state: true },
   };
   static override styles = [shared, sheet()];
 
@@ -39,9 +35,12 @@ export class CompareApp extends LitElement {
   declare failure: string;
   /** The runs whose learned rewards are to be compared in a text. */
   declare sides: Sides;
-  declare asTable: readonly string[];
-  declare hiddenCurves: readonly string[];
   readonly #host = connect(ComparePage);
+  readonly #charts = new ChartChoices(this.#host.state, {
+    host: this,
+    keep: (choices) => this.#host.keep({ ...this.#host.state, ...choices }),
+    save: (request) => this.#save(request),
+  });
   #readers: readonly LogReader[] = [];
 
   constructor() {
@@ -49,8 +48,6 @@ export class CompareApp extends LitElement {
     this.logs = [];
     this.failure = "";
     this.sides = { a: 0, b: 1 };
-    this.asTable = this.#host.state.asTable;
-    this.hiddenCurves = this.#host.state.hidden;
     this.#host.on("changed", () => void this.#ask(this.#read()));
     void this.#ask(this.#read()).then(async () => {
       await this.updateComplete;
@@ -83,16 +80,7 @@ export class CompareApp extends LitElement {
       ${findingsTable(comparison)}
       <h2>Curves</h2>
       ${charts.length > 0 ? nothing : html`<p class="dim">No curves: none of the runs has a log.</p>`}
-      <div class="charts" @toggle-table=${this.#toggleTable} @save-chart=${this.#save}>
-        ${repeat(
-          charts,
-          ({ id }) => id,
-          (
-            chart,
-          ) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)} .hiddenCurves=${hiddenOf(chart.id, this.hiddenCurves)}
-            @toggle-curve=${({ detail }: CustomEvent<string>) => this.#toggleCurve(chart.id, detail)}></lfp-chart>`,
-        )}
-      </div>
+      ${this.#charts.list(charts)}
     </main>`;
   }
 
@@ -129,19 +117,9 @@ export class CompareApp extends LitElement {
     this.failure = await failureOf(asked);
   }
 
-  #save({ detail }: CustomEvent<SaveRequest>): void {
-    if (detail.text.length > MOST_SAVED) this.failure = "The chart has too many steps for a file.";
-    else void this.#ask(this.#host.ask("save", detail));
-  }
-
-  #toggleCurve(chart: string, name: string): void {
-    this.hiddenCurves = toggled(this.hiddenCurves, curveKey(chart, name));
-    this.#host.keep({ ...this.#host.state, hidden: [...this.hiddenCurves] });
-  }
-
-  #toggleTable({ detail }: CustomEvent<string>): void {
-    this.asTable = toggled(this.asTable, detail);
-    this.#host.keep({ ...this.#host.state, asTable: [...this.asTable] });
+  #save(request: SaveRequest): void {
+    if (request.text.length > MOST_SAVED) this.failure = "The chart has too many steps for a file.";
+    else void this.#ask(this.#host.ask("save", request));
   }
 }
 

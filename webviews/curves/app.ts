@@ -1,7 +1,5 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
-import "./chart.ts";
 import { css, html, LitElement, nothing } from "lit";
-import { repeat } from "lit/directives/repeat.js";
 import type { z } from "zod";
 import { CurvesPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
@@ -9,7 +7,7 @@ import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";
 import { MOST_SAVED, type SaveRequest } from "./chart.ts";
-import { curveKey, hiddenOf, toggled } from "./hidden.ts";
+import { ChartChoices } from "./chart-choices.ts";
 import { LogReader } from "./log-reader.ts";
 import { chartsOf, type LogLine } from "./series.ts";
 
@@ -21,18 +19,18 @@ export class CurvesApp extends LitElement {
     head: { state: true },
     lines: { state: true },
     failure: { state: true },
-    asTable: { state: true },
-    hiddenCurves: { state: true },
   };
   static override styles = [shared, sheet()];
 
   declare head: Head | undefined;
   declare lines: readonly LogLine[];
   declare failure: string;
-  declare asTable: readonly string[];
-  /** Hidden curves, each by its chart's id, a space and its name. */
-  declare hiddenCurves: readonly string[];
   readonly #host = connect(CurvesPage);
+  readonly #charts = new ChartChoices(this.#host.state, {
+    host: this,
+    keep: (choices) => this.#host.keep({ ...this.#host.state, ...choices }),
+    save: (request) => this.#save(request),
+  });
   readonly #log = new LogReader(
     (offset) => this.#host.ask("series", { offset }),
     (lines) => {
@@ -44,8 +42,6 @@ export class CurvesApp extends LitElement {
     super();
     this.lines = [];
     this.failure = "";
-    this.asTable = this.#host.state.asTable;
-    this.hiddenCurves = this.#host.state.hidden;
     this.#host.on("changed", (head) => {
       this.head = head;
       void this.#ask(this.#log.readOn());
@@ -66,16 +62,7 @@ export class CurvesApp extends LitElement {
       </div>
       ${alertOf(this.failure)}
       ${charts.length > 0 ? nothing : html`<p class="dim">No curves yet: they begin with the first step of tuning.</p>`}
-      <div class="charts" @toggle-table=${this.#toggleTable} @save-chart=${this.#save}>
-        ${repeat(
-          charts,
-          ({ id }) => id,
-          (
-            chart,
-          ) => html`<lfp-chart .chart=${chart} .asTable=${this.asTable.includes(chart.id)} .isRunning=${this.head?.state.kind === "running"}
-            .hiddenCurves=${hiddenOf(chart.id, this.hiddenCurves)} @toggle-curve=${({ detail }: CustomEvent<string>) => this.#toggleCurve(chart.id, detail)}></lfp-chart>`,
-        )}
-      </div>
+      ${this.#charts.list(charts, this.head?.state.kind === "running")}
     </main>`;
   }
 
@@ -92,19 +79,9 @@ export class CurvesApp extends LitElement {
     this.failure = await failureOf(asked);
   }
 
-  #save({ detail }: CustomEvent<SaveRequest>): void {
-    if (detail.text.length > MOST_SAVED) this.failure = "The chart has too many steps for a file; log.jsonl has all.";
-    else void this.#ask(this.#host.ask("save", detail));
-  }
-
-  #toggleCurve(chart: string, name: string): void {
-    this.hiddenCurves = toggled(this.hiddenCurves, curveKey(chart, name));
-    this.#host.keep({ ...this.#host.state, hidden: [...this.hiddenCurves] });
-  }
-
-  #toggleTable({ detail }: CustomEvent<string>): void {
-    this.asTable = toggled(this.asTable, detail);
-    this.#host.keep({ ...this.#host.state, asTable: [...this.asTable] });
+  #save(request: SaveRequest): void {
+    if (request.text.length > MOST_SAVED) this.failure = "The chart has too many steps for a file; log.jsonl has all.";
+    else void this.#ask(this.#host.ask("save", request));
   }
 }
 
