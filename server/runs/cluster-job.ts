@@ -1,9 +1,19 @@
-/** What jobs of all clusters have in common: the folder that machines share, and how a job's script ended. */
-import { isAbsolute, relative, resolve, sep } from "node:path";
+/**
+ * What jobs of all clusters have in common: the folder that machines share, a job's record and notes before it is submitted,
+ * and what the run's folder says of its end.
+ */
+import { randomBytes } from "node:crypto";
+import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
-import type { JobStanding } from "./executor.ts";
-import type { ScriptExit } from "./job-notes.ts";
+import { clearCancelRequest, requestCancel } from "./cancel.ts";
+import type { JobSpec, JobStanding } from "./executor.ts";
+import { knownEnd, noteEnd, notePaths, notePresent, noteStop, RUN_NOTES, type ScriptExit } from "./job-notes.ts";
 import { lastOutput } from "./last-output.ts";
+import { type ProcessIdentity, thisProcess } from "./process-identity.ts";
+import { readRecord, runPaths } from "./run-folder.ts";
+import { lockHolder } from "./run-lock.ts";
 
 /** A run's folder is not one that the cluster's nodes see. */
 export class NotSharedError extends LfpError {
@@ -20,6 +30,68 @@ export class NotSharedError extends LfpError {
 export function requireShared(sharedFolder: string | undefined, runFolder: string): void {
   if (sharedFolder !== undefined && !isWithin(sharedFolder, runFolder))
     throw new NotSharedError(runFolder, sharedFolder);
+}
+
+/** What a job's record says before the job is submitted. No other job has its name, by which it is found again. */
+export async function intentOf({ runFolder, argv }: JobSpec): Promise<{
+  readonly name: string;
+  readonly argv: string[];
+  readonly submittedAt: string;
+  readonly submitter: ProcessIdentity;
+}> {
+  return {
+    name: `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`,
+    argv: [...argv],
+    submittedAt: new Date().toISOString(),
+    submitter: await thisProcess(),
+  };
+}
+
+/** Writes what a job finds in the run folder when it begins: its script, and the file for its output. */
+export async function prepareJob({ runFolder, isAgain }: JobSpec, name: string, script: string): Promise<void> {
+  const { jobs, output } = runPaths(runFolder);
+  await mkdir(jobs, { recursive: true });
+  // Whatever the cluster still does with earlier jobs of the run, they do not begin again.
+  for (const earlier of await readdir(jobs))
+    if (earlier.endsWith(".sh")) await noteStop(runFolder, earlier.slice(0, -".sh".length));
+  // A job whose output cannot be opened may vanish without a word.
+  await appendFile(output, "");
+  await writeFileAtomically(notePaths(runFolder, name).script, script);
+  if (isAgain !== true) for (const note of Object.values(RUN_NOTES)) await rm(join(jobs, note), { force: true });
+}
+
+/** What a cluster says of a job. */
+export interface FoundJob {
+  readonly standing: JobStanding;
+  /** Whether the cluster knows the job. */
+  readonly isListed: boolean;
+}
+
+/**
+ * A job's standing: by the run's record, which alone says that the run is done, and by an end that was found before; else as
+ * `ask` finds it, whose end is kept.
+ */
+export async function standingOfJob(folder: string, name: string, ask: () => Promise<FoundJob>): Promise<JobStanding> {
+  const run = await readRecord(folder);
+  if (run?.job === name && (run.state.kind === "done" || run.state.kind === "failed")) return { state: "gone" };
+  const known = await knownEnd(folder, name);
+  if (known !== undefined) return { state: "gone", ...known };
+  const { standing, isListed } = await ask();
+  if (isListed) await notePresent(folder, name);
+  if (standing.state === "gone") await noteEnd(folder, name, { why: standing.why, how: standing.how });
+  return standing;
+}
+
+/** Lets everyone see that the run which works in the folder was asked to stop; the cluster's own signal stops it too. */
+export async function showCancel(folder: string): Promise<void> {
+  const holder = await lockHolder(runPaths(folder).lock);
+  if (holder !== undefined) await requestCancel(folder, holder.process);
+}
+
+/** Records a job's end by us. */
+export async function noteCancelled(folder: string, name: string): Promise<void> {
+  await clearCancelRequest(folder);
+  await noteEnd(folder, name, { how: "stopped" });
 }
 
 /** A job's standing by the status and word with which its script ended. */

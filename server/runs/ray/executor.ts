@@ -1,28 +1,21 @@
-import { randomBytes } from "node:crypto";
-import { appendFile, mkdir, rm } from "node:fs/promises";
 import { basename } from "node:path";
-import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { LfpError, messageOf } from "../../common/errors.ts";
-import { clearCancelRequest, requestCancel } from "../cancel.ts";
-import { requireShared, standingOfExit } from "../cluster-job.ts";
+import {
+  type FoundJob,
+  intentOf,
+  noteCancelled,
+  prepareJob,
+  requireShared,
+  showCancel,
+  standingOfExit,
+  standingOfJob,
+} from "../cluster-job.ts";
 import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
 import { readSettings } from "../executor-settings.ts";
-import {
-  absentForMs,
-  isStopped,
-  knownEnd,
-  noteEnd,
-  notePaths,
-  notePresent,
-  noteStop,
-  RUN_NOTES,
-  scriptExit,
-} from "../job-notes.ts";
+import { absentForMs, isStopped, notePaths, noteStop, scriptExit } from "../job-notes.ts";
 import type { RayJob } from "../job-record.ts";
 import { quote } from "../job-script.ts";
-import { livenessOf, thisProcess } from "../process-identity.ts";
-import { readRecord, runPaths } from "../run-folder.ts";
-import { lockHolder } from "../run-lock.ts";
+import { livenessOf } from "../process-identity.ts";
 import { NotStoppedError, trueWithin } from "../stop-process.ts";
 import { RayClient, RayError, type RayJobInfo, type RaySubmission } from "./client.ts";
 import { rayJobScript } from "./job-script.ts";
@@ -58,7 +51,7 @@ export class OtherRayError extends LfpError {
  */
 export class RayExecutor implements Executor<RayJob, RaySettings> {
   readonly #times: RayTimes;
-  readonly #answers = new Map<string, { readonly atMs: number; readonly standing: Promise<JobStanding> }>();
+  readonly #answers = new Map<string, { readonly atMs: number; readonly found: Promise<FoundJob> }>();
 
   constructor(times: RayTimes = defaultTimes) {
     this.#times = times;
@@ -67,35 +60,18 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
   async submit(job: JobSpec, settings: RaySettings, keep: (record: RayJob) => Promise<void>): Promise<RayJob> {
     const { runFolder } = job;
     requireShared(settings.sharedFolder, runFolder);
-    const name = `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`;
-    const intent: RayJob = {
-      executor: "ray",
-      argv: [...job.argv],
-      submittedAt: new Date().toISOString(),
-      name,
-      address: settings.address,
-      isSubmitted: false,
-      submitter: await thisProcess(),
-    };
-    await prepare(job, name, settings);
+    const { address } = settings;
+    const intent: RayJob = { executor: "ray", ...(await intentOf(job)), address, isSubmitted: false };
+    await prepareJob(job, intent.name, rayJobScript(job, intent.name, settings, process.env));
     await keep(intent);
     await this.#post(intent, runFolder, settings);
     return { ...intent, isSubmitted: true };
   }
 
   async state(folder: string, job: RayJob): Promise<JobStanding> {
-    const run = await readRecord(folder);
-    const isOver = run?.job === job.name && (run.state.kind === "done" || run.state.kind === "failed");
-    if (isOver) return { state: "gone" };
-    const known = await knownEnd(folder, job.name);
-    if (known !== undefined) return { state: "gone", ...known };
-    const answer = this.#answers.get(job.name);
-    if (answer !== undefined && performance.now() - answer.atMs < this.#times.freshMs) return await answer.standing;
-    const standing = this.#ask(folder, job);
-    this.#answers.set(job.name, { atMs: performance.now(), standing });
-    const found = await standing;
-    if (found.state === "gone") this.#answers.delete(job.name);
-    return found;
+    const standing = await standingOfJob(folder, job.name, () => this.#answerOn(folder, job));
+    if (standing.state === "gone") this.#answers.delete(job.name);
+    return standing;
   }
 
   async cancel(folder: string, job: RayJob): Promise<void> {
@@ -108,16 +84,13 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
       return found === undefined || standingOf(found).state === "gone";
     };
     if (info !== undefined && standingOf(info).state !== "gone") {
-      // Ray's signal stops the run too; the request lets everyone see that it was asked to.
-      const holder = await lockHolder(runPaths(folder).lock);
-      if (holder !== undefined) await requestCancel(folder, holder.process);
+      await showCancel(folder);
       await client.stop(job.name);
       // Ray ends the job by force when its time is up, which no one can shorten.
       if (!(await trueWithin(stopSeconds * 1000 + this.#times.killMs, isGone)))
         throw new NotStoppedError(`Ray has not ended job ${job.name} within ${stopSeconds} s; it was told to.`);
     }
-    await clearCancelRequest(folder);
-    await noteEnd(folder, job.name, { how: "stopped" });
+    await noteCancelled(folder, job.name);
     this.#answers.delete(job.name);
   }
 
@@ -125,19 +98,25 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
     return undefined;
   }
 
-  /** Asks Ray for a job's standing, and keeps its end. */
-  async #ask(folder: string, job: RayJob): Promise<JobStanding> {
+  /** What Ray says of a job, or said a moment ago. */
+  async #answerOn(folder: string, job: RayJob): Promise<FoundJob> {
+    const answer = this.#answers.get(job.name);
+    if (answer !== undefined && performance.now() - answer.atMs < this.#times.freshMs) return await answer.found;
+    const found = this.#ask(folder, job);
+    this.#answers.set(job.name, { atMs: performance.now(), found });
+    return await found;
+  }
+
+  async #ask(folder: string, job: RayJob): Promise<FoundJob> {
     let info: RayJobInfo | undefined;
     try {
       info = await (await this.#clientOf(job)).job(job.name);
     } catch (error) {
       if (!(error instanceof LfpError)) throw error;
-      return { state: "unknown", why: messageOf(error).replace(/\.$/, "") };
+      return { standing: { state: "unknown", why: messageOf(error).replace(/\.$/, "") }, isListed: false };
     }
-    const standing = info === undefined ? await this.#absent(folder, job) : await standingOfJob(folder, job, info);
-    if (info !== undefined) await notePresent(folder, job.name);
-    if (standing.state === "gone") await noteEnd(folder, job.name, { why: standing.why, how: standing.how });
-    return standing;
+    const standing = info === undefined ? await this.#absent(folder, job) : await standingByRay(folder, job, info);
+    return { standing, isListed: info !== undefined };
   }
 
   /**
@@ -191,14 +170,6 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
 /** The same submission may be repeated: Ray takes its id once. */
 const ATTEMPTS = 2;
 
-async function prepare(job: JobSpec, name: string, settings: RaySettings): Promise<void> {
-  const { jobs, output } = runPaths(job.runFolder);
-  await mkdir(jobs, { recursive: true });
-  await appendFile(output, "");
-  await writeFileAtomically(notePaths(job.runFolder, name).script, rayJobScript(job, name, settings, process.env));
-  if (job.isAgain !== true) for (const note of Object.values(RUN_NOTES)) await rm(`${jobs}/${note}`, { force: true });
-}
-
 /** What Ray is asked to run for a run. */
 export function submissionOf({ name }: Pick<RayJob, "name">, runFolder: string, settings: RaySettings): RaySubmission {
   const { cpus, gpus, memoryGb, resources, stopSeconds } = settings;
@@ -215,7 +186,7 @@ export function submissionOf({ name }: Pick<RayJob, "name">, runFolder: string, 
 }
 
 /** What Ray says of a job, where the job's own script has not said it better. */
-async function standingOfJob(folder: string, job: RayJob, info: RayJobInfo): Promise<JobStanding> {
+async function standingByRay(folder: string, job: RayJob, info: RayJobInfo): Promise<JobStanding> {
   const standing = standingOf(info);
   if (standing.state !== "gone" || standing.how === "stopped") return standing;
   const exit = await scriptExit(folder, job.name);

@@ -1,26 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { basename } from "node:path";
 import { messageOf } from "../../common/errors.ts";
-import { clearCancelRequest, requestCancel } from "../cancel.ts";
-import { requireShared, standingOfExit } from "../cluster-job.ts";
-import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
 import {
-  absentForMs,
-  isStopped,
-  knownEnd,
-  noteEnd,
-  notePaths,
-  notePresent,
-  noteStop,
-  RUN_NOTES,
-  scriptExit,
-} from "../job-notes.ts";
+  intentOf,
+  noteCancelled,
+  prepareJob,
+  requireShared,
+  showCancel,
+  standingOfExit,
+  standingOfJob,
+} from "../cluster-job.ts";
+import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
+import { absentForMs, isStopped, notePaths, noteStop, scriptExit } from "../job-notes.ts";
 import type { SlurmJob } from "../job-record.ts";
-import { livenessOf, thisProcess } from "../process-identity.ts";
-import { readRecord, runPaths } from "../run-folder.ts";
-import { lockHolder } from "../run-lock.ts";
+import { livenessOf } from "../process-identity.ts";
+import { runPaths } from "../run-folder.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../stop-process.ts";
 import {
   accountedState,
@@ -52,15 +45,8 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   async submit(job: JobSpec, settings: SlurmSettings, keep: (record: SlurmJob) => Promise<void>): Promise<SlurmJob> {
     const { runFolder } = job;
     requireShared(settings.sharedFolder, runFolder);
-    const name = `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`;
-    const intent: SlurmJob = {
-      executor: "slurm",
-      argv: [...job.argv],
-      submittedAt: new Date().toISOString(),
-      name,
-      submitter: await thisProcess(),
-    };
-    await this.#prepare(job, name, settings);
+    const intent: SlurmJob = { executor: "slurm", ...(await intentOf(job)) };
+    await prepareJob(job, intent.name, jobScript(job, intent.name, settings, process.env));
     await keep(intent);
     const submitted = await this.#sbatch(intent, runFolder, settings);
     this.#queueOf(submitted.cluster).hurry();
@@ -68,18 +54,13 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   }
 
   async state(folder: string, job: SlurmJob): Promise<JobStanding> {
-    const run = await readRecord(folder);
-    const isOver = run?.job === job.name && (run.state.kind === "done" || run.state.kind === "failed");
-    if (isOver) return { state: "gone" };
-    const known = await knownEnd(folder, job.name);
-    if (known !== undefined) return { state: "gone", ...known };
-    const view = await this.#queueOf(job.cluster).view();
-    if ("error" in view) return { state: "unknown", why: messageOf(view.error) };
-    const row = rowOf(view.rows, job);
-    const standing = row === undefined ? await this.#absent(folder, job) : await standingOfRow(folder, job, row);
-    if (row !== undefined) await notePresent(folder, job.name);
-    if (standing.state === "gone") await noteEnd(folder, job.name, { why: standing.why, how: standing.how });
-    return standing;
+    return await standingOfJob(folder, job.name, async () => {
+      const view = await this.#queueOf(job.cluster).view();
+      if ("error" in view) return { standing: { state: "unknown", why: messageOf(view.error) }, isListed: false };
+      const row = rowOf(view.rows, job);
+      const standing = row === undefined ? await this.#absent(folder, job) : await standingOfRow(folder, job, row);
+      return { standing, isListed: row !== undefined };
+    });
   }
 
   async cancel(folder: string, job: SlurmJob, graceMs = GRACE_MS): Promise<void> {
@@ -98,38 +79,18 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     const { hurryMs } = this.#times;
     const pauses = { firstMs: hurryMs / 2, mostMs: hurryMs };
     if (standing.state === "working") {
-      // The signal stops the run too; the request lets everyone see that it was asked to.
-      const holder = await lockHolder(runPaths(folder).lock);
-      if (holder !== undefined) await requestCancel(folder, holder.process);
+      await showCancel(folder);
       await this.#scancel(job, row.id, "--signal=TERM", "--batch");
-      if (await trueWithin(graceMs, isGone, pauses)) return this.#close(folder, job);
+      if (await trueWithin(graceMs, isGone, pauses)) return noteCancelled(folder, job.name);
     }
     await this.#scancel(job, row.id);
     if (!(await trueWithin(KILL_WAIT_MS, isGone, pauses)))
       throw new NotStoppedError(`Slurm has not ended job ${row.id} within ${KILL_WAIT_MS / 1000} s; it was told to.`);
-    await this.#close(folder, job);
+    await noteCancelled(folder, job.name);
   }
 
   process(): undefined {
     return undefined;
-  }
-
-  /** Records a job's end by us. */
-  async #close(folder: string, job: SlurmJob): Promise<void> {
-    await clearCancelRequest(folder);
-    await noteEnd(folder, job.name, { how: "stopped" });
-  }
-
-  async #prepare(job: JobSpec, name: string, settings: SlurmSettings): Promise<void> {
-    const { jobs, output } = runPaths(job.runFolder);
-    await mkdir(jobs, { recursive: true });
-    // A job whose output cannot be opened vanishes without a word.
-    await appendFile(output, "");
-    // Whatever Slurm still does with earlier jobs of the run, they do not begin again.
-    for (const earlier of await readdir(jobs))
-      if (earlier.endsWith(".sh")) await noteStop(job.runFolder, earlier.slice(0, -".sh".length));
-    await writeFileAtomically(notePaths(job.runFolder, name).script, jobScript(job, name, settings, process.env));
-    if (job.isAgain !== true) for (const note of Object.values(RUN_NOTES)) await rm(join(jobs, note), { force: true });
   }
 
   /** Submits the job, or finds it where `sbatch` was unclear on whether it did. Throws `JobNotStartedError`. */
