@@ -1,6 +1,6 @@
 /** Shared by the commands that work on a run. */
 
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
@@ -51,6 +51,12 @@ export async function plannedStages(
   { signal, note }: Pick<CommandIo, "signal" | "note">,
 ): Promise<PlannedStage[]> {
   return planExperiment(experiment, { run: basename(folder), signal, onProgress: note });
+}
+
+/** The command line of this program, with which runs of their own processes and jobs are started. */
+export function ownCommand(): readonly [string, ...string[]] {
+  const [, program = ""] = process.argv;
+  return [process.execPath, ...process.execArgv, resolve(program)];
 }
 
 /**

@@ -1,5 +1,4 @@
 /** `lfp run --on` and `--detach`: a run that an executor has, and what this command sees of it. */
-import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ExperimentRun, submitExperimentRun } from "../pipeline/experiment-run.ts";
 import { type Place, type PlaceKind, readPlace } from "../runs/executor-settings.ts";
@@ -9,7 +8,7 @@ import { LockedError } from "../runs/run-lock.ts";
 import { runStatus } from "../runs/run-status.ts";
 import { type AnyState, describeState } from "../runs/state-words.ts";
 import type { CommandResult } from "./command.ts";
-import { outcomeResult, type RunIo } from "./experiment-run.ts";
+import { outcomeResult, ownCommand, type RunIo } from "./experiment-run.ts";
 import { RunLines } from "./run-lines.ts";
 
 export interface ElsewhereIo extends RunIo {
@@ -53,9 +52,7 @@ async function submitUnlessThere(run: ExperimentRun, place: Place, io: Elsewhere
 }
 
 async function submit(run: ExperimentRun, place: Place, { device }: ElsewhereIo, isAgain: boolean): Promise<void> {
-  const [, program = ""] = process.argv;
-  const lfp = [process.execPath, ...process.execArgv, resolve(program)] as const;
-  await submitExperimentRun(run, lfp, process.cwd(), { options: ["--device", device], place, isAgain });
+  await submitExperimentRun(run, ownCommand(), process.cwd(), { options: ["--device", device], place, isAgain });
 }
 
 /** Prints a run's events after one, and what it waits for, until nothing works on it; returns the last one's number. */

@@ -18,7 +18,7 @@ import { runPaths } from "../runs/run-folder.ts";
 import { type AnyState, describeState } from "../runs/state-words.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { runDeviceOption } from "./experiment-run.ts";
+import { ownCommand, runDeviceOption } from "./experiment-run.ts";
 import { type Options, option } from "./options.ts";
 
 /** Runs at a time; on one machine they take turns to train all the same. */
@@ -130,8 +130,6 @@ function countText({ stages, different, shared }: StageCount): string {
 
 /** How a sweep's runs are started and told of. */
 async function workOf({ signal, note, env, options: chosen }: GivenSweep): Promise<Omit<SweepWork, "open">> {
-  const [, program = ""] = process.argv;
-  const lfp = [process.execPath, ...process.execArgv, resolve(program)] as const;
   const place = await readPlace(chosen.on, env);
   const isHere = chosen.on === "local";
   return {
@@ -141,7 +139,7 @@ async function workOf({ signal, note, env, options: chosen }: GivenSweep): Promi
     submit: async (folder, isAgain) => {
       const options = ["--device", chosen.device];
       const run = { folder, experimentFile: runPaths(folder).experiment };
-      await submitExperimentRun(run, lfp, process.cwd(), { options, place, isAgain });
+      await submitExperimentRun(run, ownCommand(), process.cwd(), { options, place, isAgain });
     },
     onState: (folder, state) => note(`${basename(folder)}: ${toldState(state)}`),
   };
