@@ -36,7 +36,7 @@ describe.skipIf(!inject("ground").ready)("the view of the ablation set", () => {
     await workbench.openSideBar();
     await workbench.pane("Ablation Set").locator(".pane-header").click();
     for (const other of ["Runs", "Features"] as const) await workbench.pane(other).locator(".pane-header").click();
-    view = workbench.webviewInSideBar();
+    view = workbench.onlyWebview();
   });
   afterAll(() => session.stop());
   beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));

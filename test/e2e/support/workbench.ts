@@ -136,11 +136,11 @@ export class Workbench {
   /** The page in the tab in front, once that is called so: until then another one's page may be in its place. */
   async webview(title: string | RegExp): Promise<FrameLocator> {
     await this.tabShown(title);
-    return this.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
+    return this.onlyWebview();
   }
 
-  /** The page in a view of the side bar, where no tab shows one. */
-  webviewInSideBar(): FrameLocator {
+  /** The one page that is in sight: in the tab in front, or in a view of the side bar. */
+  onlyWebview(): FrameLocator {
     return this.page.locator("iframe.webview.ready:visible").contentFrame().locator("#active-frame").contentFrame();
   }
 
