@@ -251,22 +251,36 @@ describe("the sum of a test run", () => {
   const file = (status: string, ...tests: string[]) => ({
     name: `${root}/test/some.test.ts`,
     status,
-    assertionResults: tests.map((test, at) => ({ status: test, fullName: `test ${at}` })),
+    message: "no such module",
+    assertionResults: tests.map((test, at) => ({
+      status: test,
+      fullName: `test ${at}`,
+      failureMessages: test === "failed" ? ["expected 1 to be 2"] : [],
+    })),
   });
   const report = {
     testResults: [file("passed", "passed", "pending", "todo"), file("failed", "failed", "passed"), file("failed")],
   };
+  const failures = [
+    "test/some.test.ts > test 0\n    expected 1 to be 2",
+    "test/some.test.ts, before any test\n    no such module",
+  ];
+  const skips = ["test/some.test.ts > test 1", "test/some.test.ts > test 2"];
 
-  it("counts passed, failed and skipped tests, and a file that failed before its tests as one failure", () => {
-    const skips = ["test/some.test.ts > test 1", "test/some.test.ts > test 2"];
-    expect(countTests(report)).toEqual({ passed: 2, failed: 2, skipped: 2, skips });
+  it("counts passed, failed and skipped tests, and a file that failed before its tests as one failure, with what failed", () => {
+    expect(countTests(report)).toEqual({ passed: 2, failed: 2, skipped: 2, failures, skips });
   });
 
   it("counts a skipped test as failed that the list of expected ones does not name", () => {
     const found = countTests(report);
-    expect(withUnexpectedSkips(found, ["test/some.test.ts > test 1"])).toEqual({ passed: 2, failed: 3, skipped: 1 });
-    expect(withUnexpectedSkips(found, ["test/some.test.ts > *"])).toEqual({ passed: 2, failed: 2, skipped: 2 });
-    expect(withUnexpectedSkips(found, [])).toEqual({ passed: 2, failed: 4, skipped: 0 });
+    const counted = (expected: string[]) => {
+      const { passed, failed, skipped, failures } = withUnexpectedSkips(found, expected);
+      return { passed, failed, skipped, said: failures.length };
+    };
+    expect(counted(["test/some.test.ts > test 1"])).toEqual({ passed: 2, failed: 3, skipped: 1, said: 3 });
+    expect(counted(["test/some.test.ts > *"])).toEqual({ passed: 2, failed: 2, skipped: 2, said: 2 });
+    expect(counted([])).toEqual({ passed: 2, failed: 4, skipped: 0, said: 4 });
+    expect(withUnexpectedSkips(found, []).failures.at(-1)).toContain("test/some.test.ts > test 2");
   });
 
   it("refuses a report that it does not know", () => {
