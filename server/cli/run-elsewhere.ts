@@ -26,7 +26,7 @@ export async function runElsewhere(run: ExperimentRun, io: ElsewhereIo): Promise
   const { folder } = run;
   const place = await readPlace(io.on, io.env);
   let after = io.isDetached ? 0 : await lastEvent(folder);
-  const isNew = await submitUnlessThere(run, place, io);
+  const isNew = await submitUnlessThere(run, place, io, false);
   if (io.isDetached) return detached(folder, io.on);
   if (!isNew) after = 0;
   io.note(`${folder}: ${isNew ? "submitted" : "there already"}. Ctrl-C ends only this command.`);
@@ -35,24 +35,27 @@ export async function runElsewhere(run: ExperimentRun, io: ElsewhereIo): Promise
     if (io.signal.aborted) return left(folder);
     const { state, mayGoOn } = await runStatus(folder);
     if (!mayGoOn) return ended(run, state);
-    io.note(`${folder}: ${describeState(state)}; it is submitted again`);
-    await submit(run, place, io, true);
+    // An editor that shows the run may have submitted it already.
+    if (await submitUnlessThere(run, place, io, true))
+      io.note(`${folder}: ${describeState(state)}; it is submitted again`);
   }
 }
 
 /** Submits the run; false if it is there already and this command is to follow it. */
-async function submitUnlessThere(run: ExperimentRun, place: Place, io: ElsewhereIo): Promise<boolean> {
+async function submitUnlessThere(
+  run: ExperimentRun,
+  place: Place,
+  io: ElsewhereIo,
+  isAgain: boolean,
+): Promise<boolean> {
+  const options = ["--device", io.device];
   try {
-    await submit(run, place, io, false);
+    await submitExperimentRun(run, ownCommand(), process.cwd(), { options, place, isAgain });
     return true;
   } catch (error) {
     if (io.isDetached || !(error instanceof JobThereError || error instanceof LockedError)) throw error;
     return false;
   }
-}
-
-async function submit(run: ExperimentRun, place: Place, { device }: ElsewhereIo, isAgain: boolean): Promise<void> {
-  await submitExperimentRun(run, ownCommand(), process.cwd(), { options: ["--device", device], place, isAgain });
 }
 
 /** Prints a run's events after one, and what it waits for, until nothing works on it; returns the last one's number. */

@@ -1,6 +1,6 @@
 /** Starting and stopping runs, with any executor. */
 import { mkdir } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
 import { hasEnded } from "../protocol/run-events.ts";
@@ -9,9 +9,10 @@ import type { Executor, JobSpec } from "./executor.ts";
 import type { Place } from "./executor-settings.ts";
 import { executors } from "./executors.ts";
 import { disk, remove } from "./files.ts";
-import type { JobRecord } from "./job-record.ts";
+import { type JobRecord, jobNameOf } from "./job-record.ts";
+import { noteOwnJob } from "./own-jobs.ts";
 import { runPaths } from "./run-folder.ts";
-import { LockedError } from "./run-lock.ts";
+import { Lock, LockedError } from "./run-lock.ts";
 import { executorOf, runStatus, runWork } from "./run-status.ts";
 import { stopProcess, trueWithin } from "./stop-process.ts";
 
@@ -30,12 +31,23 @@ export class JobThereError extends LfpError {
 const HERE: Place = { executor: "local", settings: {} };
 
 /**
- * Starts a run that outlives the caller, and writes its record to the run's folder. Throws `LockedError` or
+ * Starts a run that outlives the caller, and writes its record to the run's folder. One process at a time submits a run,
+ * and one that comes to go on with a run (`isAgain`) after another did finds it taken. Throws `LockedError` or
  * `JobThereError` where something works on the run or is queued to, and what the executor's `submit` throws.
  */
-export async function submitRun(job: JobSpec, { executor: kind, settings }: Place = HERE): Promise<JobRecord> {
+export async function submitRun(job: JobSpec, place: Place = HERE): Promise<JobRecord> {
   await mkdir(job.runFolder, { recursive: true });
-  await refuseUnlessFree(job.runFolder);
+  const lease = await submissionLease(job.runFolder);
+  try {
+    await refuseUnlessFree(job);
+    return await submitFree(job, place);
+  } finally {
+    await lease.release();
+  }
+}
+
+/** Submits a run that nothing works on; the caller holds its lease. */
+async function submitFree(job: JobSpec, { executor: kind, settings }: Place): Promise<JobRecord> {
   await clearCancelRequest(job.runFolder);
   const executor: Executor = executors[kind];
   const keep = (record: JobRecord) =>
@@ -48,7 +60,31 @@ export async function submitRun(job: JobSpec, { executor: kind, settings }: Plac
     await executor.cancel(job.runFolder, record).catch(() => undefined);
     throw error;
   }
+  const name = jobNameOf(record);
+  if (name !== undefined) await noteOwnJob(name);
   return record;
+}
+
+/** Longer than a cluster's command may take. */
+const LEASE_MS = 90_000;
+
+/** The right to submit a run, once whoever is submitting it has done so. Throws `LockedError` where that takes too long. */
+async function submissionLease(folder: string): Promise<Lock> {
+  const purpose = `submitting run ${basename(folder)}`;
+  let lease: Lock | undefined;
+  let refusal: LockedError | undefined;
+  const acquire = async (): Promise<boolean> => {
+    try {
+      lease = await Lock.acquire(join(runPaths(folder).jobs, "submission"), `run ${basename(folder)}`, purpose);
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+      refusal = error;
+    }
+    return lease !== undefined;
+  };
+  await trueWithin(LEASE_MS, acquire);
+  if (lease === undefined) throw refusal;
+  return lease;
 }
 
 /**
@@ -78,8 +114,9 @@ async function forgetUnbegun(folder: string): Promise<void> {
 /** How long a run whose record says that it has ended may take to exit. */
 const END_WAIT_MS = 10_000;
 
-async function refuseUnlessFree(folder: string): Promise<void> {
-  const { work, state, process, waitsFor } = await runStatus(folder);
+async function refuseUnlessFree({ runFolder: folder, isAgain = false }: JobSpec): Promise<void> {
+  const { work, state, process, waitsFor, mayGoOn } = await runStatus(folder);
+  if (isAgain && work === "gone" && !mayGoOn) throw new JobThereError(folder, "has gone on and ended");
   if (work === "gone") return;
   if (work === "waiting" || work === "unknown") throw new JobThereError(folder, `waits for ${waitsFor}`);
   const isOver = state.kind !== "new" && state.kind !== "interrupted" && hasEnded(state);
