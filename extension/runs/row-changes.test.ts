@@ -21,6 +21,8 @@ const at = (done: number, state: RunView["state"] = { kind: "running", stage: "t
   dictionaries: null,
   stopping: false,
   overall: null,
+  sweep: null,
+  hasOutput: false,
 });
 
 describe("the rows that are drawn anew", () => {

@@ -6,7 +6,7 @@ import { endOf, type NewsParts, RunNews } from "./run-news.ts";
 
 function run(state: RunView["state"], folder = "/runs/quick"): RunView {
   const name = folder.slice("/runs/".length);
-  const own = { dictionaries: null, stopping: false, overall: null };
+  const own = { dictionaries: null, stopping: false, overall: null, sweep: null, hasOutput: false };
   return { folder, name, state, stages: [], updated: null, hasReport: true, hasProbe: true, ...own };
 }
 

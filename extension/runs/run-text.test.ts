@@ -34,6 +34,8 @@ function run(more: Partial<RunView>): RunView {
     dictionaries: null,
     stopping: false,
     overall: null,
+    sweep: null,
+    hasOutput: false,
     ...more,
   };
 }

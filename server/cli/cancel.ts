@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
+import { isSweepFolder } from "../pipeline/sweep/manifest.ts";
 import { cancelSweep } from "../pipeline/sweep/run-sweep.ts";
-import { isSweepFolder } from "../pipeline/sweep/sweep-folder.ts";
 import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
 import { describeState } from "../runs/state-words.ts";

@@ -8,8 +8,8 @@ import { comparisonCsv, comparisonMarkdown } from "../pipeline/finished/compare/
 import { comparisonText } from "../pipeline/finished/compare/text.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { loadSweep } from "../pipeline/sweep/expand.ts";
+import { MOST_RUNS } from "../pipeline/sweep/manifest.ts";
 import { runSweep, type SweepRunEnd, type SweepWork } from "../pipeline/sweep/run-sweep.ts";
-import { MOST_RUNS } from "../pipeline/sweep/schema.ts";
 import { countStages, type StageCount } from "../pipeline/sweep/shared-count.ts";
 import { type PlacedRun, placeSweep, recordSweep, reopenSweep } from "../pipeline/sweep/sweep-folder.ts";
 import { placeKinds, readPlace } from "../runs/executor-settings.ts";

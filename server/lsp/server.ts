@@ -26,7 +26,7 @@ import {
 } from "../protocol/lens-state.ts";
 import type { NotificationType, ParamsOf, RequestType } from "../protocol/message.ts";
 import { PairsRead } from "../protocol/pairs.ts";
-import { RunsChanged } from "../protocol/runs.ts";
+import { RunsChanged, type SweepView } from "../protocol/runs.ts";
 import { Dispatcher, type ServerLog } from "./dispatch.ts";
 import { Documents } from "./documents.ts";
 import { ExperimentProblems } from "./experiments/experiment-problems.ts";
@@ -50,6 +50,7 @@ import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import { BoundedMessageReader, type SkippedMessage } from "./message-reader.ts";
 import { Quarantine } from "./quarantine.ts";
 import { serveQuestions } from "./questions.ts";
+import { GoingOn } from "./runs/go-on.ts";
 import { RunBoard } from "./runs/run-board.ts";
 import { serveRuns } from "./runs/run-requests.ts";
 import { Session } from "./session.ts";
@@ -82,7 +83,8 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): R
   const session = new Session();
   const documents = new Documents();
   const onFailure = (error: unknown): void => dispatcher.guard("background", () => Promise.reject(error));
-  const board = new RunBoard(onFailure);
+  const goingOn = new GoingOn(session, onFailure);
+  const board = new RunBoard(onFailure, (folder, job) => goingOn.goesOn(folder, job));
 
   const refuse = ({ bytes, id, method, uri }: SkippedMessage): void => {
     const message = `A message of ${bytes} bytes was not read; LFP Lens takes up to ${MAX_MESSAGE_BYTES}.`;
@@ -110,12 +112,22 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): R
   serveLifecycle(connection, dispatcher, session, end);
   documents.serve(dispatcher, (_uri, reason) => log.error(reason));
   serveRuns(dispatcher, { session, board, onFailure });
-  board.listen((changed, gone) => tell(connection, RunsChanged, { changed, gone, misnamed: board.misnamed }));
+  tellRuns(connection, board);
   session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
   const lenses = serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });
   reader.onClose(() => end(0));
   connection.listen();
   return { end };
+}
+
+/** Tells the editor of changes of runs, and of the sweeps when they have changed. */
+function tellRuns(connection: Connection, board: RunBoard): void {
+  let told: readonly SweepView[] = [];
+  board.listen((changed, gone) => {
+    const { sweeps, misnamed } = board;
+    tell(connection, RunsChanged, { changed, gone, misnamed, sweeps: sweeps === told ? null : [...sweeps] });
+    told = sweeps;
+  });
 }
 
 interface LensParts {

@@ -1,6 +1,7 @@
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { starterRunFolder } from "../common/package-root.ts";
+import { isSweepFolder } from "../pipeline/sweep/manifest.ts";
 import { InitializationOptions, ServerSettings } from "../protocol/lens-state.ts";
 import { runFolder } from "../runs/run-folder.ts";
 
@@ -78,13 +79,23 @@ export class Session {
   }
 
   /**
-   * Returns a run's folder as named, if the server may open it: in one of the folders of runs, or the bundled run.
-   * Throws `ForeignFolderError`, and what `runFolder` throws.
+   * Returns a run's folder as named, if the server may open it: in one of the folders of runs or in a sweep's folder
+   * there, or the bundled run. Throws `ForeignFolderError`, and what `runFolder` throws.
    */
   async checkRun(folder: string): Promise<string> {
     const wanted = resolve(folder);
     if (wanted === this.starterRun) return wanted;
-    return runFolder(this.checkRoot(dirname(wanted)), basename(wanted));
+    const parent = dirname(wanted);
+    const isOfSweep = !this.runsRoots.includes(parent) && this.runsRoots.includes(dirname(parent));
+    return runFolder(isOfSweep ? await this.checkSweep(parent) : this.checkRoot(parent), basename(wanted));
+  }
+
+  /** Returns a sweep's folder as named, if it is in one of the folders of runs. Throws as `checkRun` does. */
+  async checkSweep(folder: string): Promise<string> {
+    const wanted = resolve(folder);
+    const found = await runFolder(this.checkRoot(dirname(wanted)), basename(wanted));
+    if (!(await isSweepFolder(found))) throw new ForeignFolderError(wanted);
+    return found;
   }
 
   /** Whether a folder is the bundled run's, which no workspace can have changed. */

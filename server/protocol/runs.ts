@@ -51,23 +51,43 @@ export const RunView = z.object({
   stopping: z.boolean().default(false),
   /** How far the whole run is, 0 to 1, and for how long it goes on, by estimate. Null unless it is running. */
   overall: z.object({ share: z.number(), secondsLeft: z.number().nullable() }).nullable().default(null),
+  /** Folder of the sweep that asks for the run; null if none does. */
+  sweep: z.string().nullable().default(null),
+  /** Whether its process or job has a file of output. */
+  hasOutput: z.boolean().default(false),
 });
 export type RunView = z.infer<typeof RunView>;
 
+/** A sweep in one of the folders of runs. */
+export const SweepView = z.object({
+  /** Absolute path. */
+  folder: z.string(),
+  name: z.string(),
+  /** Folders of the runs that it asks for, in its order. */
+  runs: z.array(z.string()),
+  /** Whether a process works on it, and starts what is not started yet. */
+  isAtWork: z.boolean(),
+});
+export type SweepView = z.infer<typeof SweepView>;
+
 /** Folders that hold a run but are left out, because no run can have their name. */
 const misnamed = z.array(z.string()).default([]);
+const sweeps = z.array(SweepView);
 
 /** `bundled`: the run that comes with the extension, which is in none of the folders of runs. */
 export const ListRuns = defineRequest(
   "lfp/listRuns",
   z.object({}),
-  z.object({ runs: z.array(RunView), bundled: RunView.nullable().default(null), misnamed }),
+  z.object({ runs: z.array(RunView), bundled: RunView.nullable().default(null), sweeps: sweeps.default([]), misnamed }),
 );
 
-/** Server to editor: these runs changed, appeared, or (in `gone`) disappeared; at most four notifications a second. */
+/**
+ * Server to editor: these runs changed, appeared, or (in `gone`) disappeared; at most four notifications a second.
+ * `sweeps` are all as they are now; null if nothing of them has changed.
+ */
 export const RunsChanged = defineNotification(
   "lfp/runsChanged",
-  z.object({ changed: z.array(RunView), gone: z.array(z.string()), misnamed }),
+  z.object({ changed: z.array(RunView), gone: z.array(z.string()), sweeps: sweeps.nullable().default(null), misnamed }),
 );
 
 /**
@@ -89,6 +109,25 @@ export const ResumeRun = defineRequest(
 
 /** Asks a run to stop after a checkpoint. The response confirms the request, not that the run has stopped. */
 export const CancelRun = defineRequest("lfp/cancelRun", z.object({ folder: z.string() }), z.object({}));
+
+/** Stops the process that works on a sweep, and all its runs as `CancelRun` does. */
+export const CancelSweep = defineRequest("lfp/cancelSweep", z.object({ folder: z.string() }), z.object({}));
+
+/**
+ * Reads what a run's process or job has written, from a byte offset; null: from near the end of what there is. Characters
+ * that act or hide are shown as escapes.
+ */
+export const RunOutput = defineRequest(
+  "lfp/runOutput",
+  z.object({ folder: z.string(), offset: z.int().min(0).nullable() }),
+  z.object({
+    /** Where `text` begins; not at the offset that was asked for if that was null or the file is shorter by now. */
+    start: z.int().min(0),
+    /** Offset for the next request. Equal to `start` when there is nothing new. */
+    offset: z.int().min(0),
+    text: z.string(),
+  }),
+);
 
 /** Reads lines of `log.jsonl` from a byte offset, for curves. */
 export const RunSeries = defineRequest(

@@ -88,6 +88,12 @@ export async function showCancel(folder: string): Promise<void> {
   if (holder !== undefined) await requestCancel(folder, holder.process);
 }
 
+/** Records that a job was not submitted. If it is after all, it ends as it begins. */
+export async function noteNotSubmitted(folder: string, name: string, why: string): Promise<void> {
+  await noteStop(folder, name);
+  await noteEnd(folder, name, { why: `its job was not submitted: ${why}`, how: "stopped" });
+}
+
 /** Records a job's end by us. */
 export async function noteCancelled(folder: string, name: string): Promise<void> {
   await clearCancelRequest(folder);

@@ -266,7 +266,8 @@ export class LensSession {
     }
     const [newest] = board
       .known()
-      .filter(isUsable)
+      // A sweep's runs end one after another; texts are read through one of them when somebody chooses it.
+      .filter((run) => run.sweep === null && isUsable(run))
       .toSorted((a, b) => ((a.updated ?? "") < (b.updated ?? "") ? 1 : -1));
     return newest === undefined ? own : { target: { kind: "run", folder: newest.folder }, updated: newest.updated };
   }

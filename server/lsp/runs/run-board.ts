@@ -1,20 +1,23 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { sweepLock, sweepRunFolders } from "../../pipeline/sweep/manifest.ts";
 import { hasEnded } from "../../protocol/run-events.ts";
-import type { RunView } from "../../protocol/runs.ts";
+import type { RunView, SweepView } from "../../protocol/runs.ts";
 import { FolderWatch } from "../../runs/folder-watch.ts";
 import { listMisnamedRuns, listRuns } from "../../runs/run-folder.ts";
-import { type SummaryCache, viewRun } from "./run-view.ts";
+import { lockHolder } from "../../runs/run-lock.ts";
+import { type SummaryCache, type ViewOptions, viewRun } from "./run-view.ts";
 
 /** Called with the runs that changed or appeared, and the folders of those that disappeared. */
 export type RunListener = (changed: RunView[], gone: string[]) => void;
 
 /**
- * Tracks all runs in some folders. It re-reads a run when the operating system reports a change, and by polling in case
+ * Tracks all runs in some folders, and those of the sweeps there. It re-reads a run when the operating system reports a change, and by polling in case
  * it does not. It batches changes within a quarter of a second into one notification.
  */
 export class RunBoard {
   readonly #onFailure: (error: unknown) => void;
+  readonly #goesOn: ViewOptions["goesOn"];
   readonly #listeners: RunListener[] = [];
   readonly #runs = new Map<string, KnownRun>();
   readonly #summaries: SummaryCache = new Map();
@@ -22,13 +25,17 @@ export class RunBoard {
   readonly #unreadable = new Set<string>();
   /** Folders of runs whose names no run can have, by the folder of runs. */
   readonly #misnamed = new Map<string, readonly string[]>();
+  /** By the folder of runs. */
+  readonly #sweepsIn = new Map<string, readonly SweepView[]>();
+  #sweeps: readonly SweepView[] = [];
   #watching = new AbortController();
   #dirty = new Set<string>();
   #flushing: Promise<void> | undefined;
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(onFailure: (error: unknown) => void) {
+  constructor(onFailure: (error: unknown) => void, goesOn?: ViewOptions["goesOn"]) {
     this.#onFailure = onFailure;
+    this.#goesOn = goesOn;
   }
 
   listen(listener: RunListener): void {
@@ -55,6 +62,8 @@ export class RunBoard {
     for (const { loop } of this.#runs.values()) loop.abort();
     const gone = [...this.#runs.keys()];
     this.#runs.clear();
+    this.#sweepsIn.clear();
+    this.#sweeps = [];
     await Promise.all(roots.map((root) => this.#scan(root)));
     await this.#lookAt([...this.#runs.keys()]);
     const kept = gone.filter((folder) => !this.#runs.has(folder));
@@ -80,6 +89,11 @@ export class RunBoard {
     return [...this.#runs.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
   }
 
+  /** The sweeps in the folders, by name; another array whenever something of them has changed. */
+  get sweeps(): readonly SweepView[] {
+    return this.#sweeps;
+  }
+
   /** Folders that hold a run but are left out, because no run can have their name. */
   get misnamed(): string[] {
     return this.#roots.flatMap((root) => (this.#misnamed.get(root) ?? []).map((name) => join(root, name)));
@@ -99,16 +113,48 @@ export class RunBoard {
 
   async #scan(root: string): Promise<void> {
     const names = (await this.#namesIn(root)).slice(0, MAX_RUNS);
-    const found = new Set(names.map((name) => join(root, name)));
+    const sweeps = await this.#readSweeps(names.map((name) => join(root, name)));
     if (!this.#roots.includes(root)) return;
-    for (const folder of found) if (!this.#runs.has(folder)) this.#add(folder);
-    const gone = [...this.#runs.keys()].filter((folder) => isIn(folder, root) && !found.has(folder));
+    const found = new Map<string, string | null>(names.map((name) => [join(root, name), null]));
+    for (const { folder } of sweeps) found.delete(folder);
+    for (const { folder, runs } of sweeps) for (const run of runs.slice(0, MAX_RUNS)) found.set(run, folder);
+    for (const [folder, sweep] of found) if (!this.#runs.has(folder)) this.#add(folder, { root, sweep });
+    const gone = [...this.#runs].flatMap(([folder, run]) => (run.root === root && !found.has(folder) ? [folder] : []));
     for (const folder of gone) {
       this.#runs.get(folder)?.loop.abort();
       this.#runs.delete(folder);
     }
+    const isOther = this.#takeSweeps(root, sweeps);
     const isMisnamed = await this.#lookForMisnamed(root);
-    if (gone.length > 0 || isMisnamed) this.#tell([], gone);
+    if (gone.length > 0 || isOther || isMisnamed) this.#tell([], gone);
+  }
+
+  /** Those of some folders that are a sweep's. A folder that holds a run with stages is none, and is not looked into. */
+  async #readSweeps(folders: readonly string[]): Promise<SweepView[]> {
+    const isRun = (folder: string): boolean => (this.#runs.get(folder)?.view?.stages.length ?? 0) > 0;
+    const read = folders.filter((folder) => !isRun(folder)).map((folder) => this.#readSweep(folder));
+    return (await Promise.all(read)).filter((sweep) => sweep !== undefined);
+  }
+
+  /** A folder's sweep, if it holds one; a manifest that cannot be read is reported once. */
+  async #readSweep(folder: string): Promise<SweepView | undefined> {
+    try {
+      const runs = await sweepRunFolders(folder);
+      if (runs === undefined) return undefined;
+      const isAtWork = (await lockHolder(sweepLock(folder))) !== undefined;
+      return { folder, name: basename(folder), runs, isAtWork };
+    } catch (error) {
+      this.#reportOnce(folder, error);
+      return undefined;
+    }
+  }
+
+  /** Keeps the sweeps of a folder of runs; returns whether they are others than before. */
+  #takeSweeps(root: string, sweeps: readonly SweepView[]): boolean {
+    if (JSON.stringify(this.#sweepsIn.get(root) ?? []) === JSON.stringify(sweeps)) return false;
+    this.#sweepsIn.set(root, sweeps);
+    this.#sweeps = [...this.#sweepsIn.values()].flat();
+    return true;
   }
 
   /** Looks for folders that are left out; returns whether they are others than before. */
@@ -124,15 +170,19 @@ export class RunBoard {
     try {
       return await listRuns(root);
     } catch (error) {
-      if (!this.#unreadable.has(root)) this.#onFailure(error);
-      this.#unreadable.add(root);
+      this.#reportOnce(root, error);
       return [];
     }
   }
 
-  #add(folder: string): void {
+  #reportOnce(folder: string, error: unknown): void {
+    if (!this.#unreadable.has(folder)) this.#onFailure(error);
+    this.#unreadable.add(folder);
+  }
+
+  #add(folder: string, place: Pick<KnownRun, "root" | "sweep">): void {
     const loop = new AbortController();
-    this.#runs.set(folder, { loop, view: undefined });
+    this.#runs.set(folder, { ...place, loop, view: undefined });
     this.#mark(folder);
     this.#loop(
       folder,
@@ -187,7 +237,8 @@ export class RunBoard {
 
   /** Reads a run; returns its view if it has changed since the last read. */
   async #look(folder: string): Promise<RunView | undefined> {
-    const view = await viewRun(folder, this.#summaries);
+    const sweep = this.#runs.get(folder)?.sweep ?? null;
+    const view = await viewRun(folder, { summaries: this.#summaries, sweep, goesOn: this.#goesOn });
     const known = this.#runs.get(folder);
     if (known === undefined || JSON.stringify(view) === JSON.stringify(known.view)) return undefined;
     known.view = view;
@@ -207,14 +258,14 @@ const ROOT_POLL_MS = 2000;
 const MAX_RUNS = 500;
 
 interface KnownRun {
+  /** The folder of runs in which it was found. */
+  readonly root: string;
+  /** The sweep that asks for it. */
+  readonly sweep: string | null;
   readonly loop: AbortController;
   view: RunView | undefined;
 }
 
 function isOver(state: Exclude<RunView["state"], { kind: "unreadable" | "new" }>): boolean {
   return state.kind === "interrupted" || hasEnded(state);
-}
-
-function isIn(folder: string, root: string): boolean {
-  return join(folder, "..") === join(root);
 }

@@ -1,18 +1,25 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { LfpError } from "../../common/errors.ts";
-import { tryJson } from "../../common/json.ts";
-import { packageRoot } from "../../common/package-root.ts";
-import { openRegular } from "../../common/text-file.ts";
 import { CompareRuns } from "../../protocol/comparison.ts";
-import { CancelRun, ListRuns, ReadReport, ResumeRun, RunSeries, StartRun } from "../../protocol/runs.ts";
+import {
+  CancelRun,
+  CancelSweep,
+  ListRuns,
+  ReadReport,
+  ResumeRun,
+  RunOutput,
+  RunSeries,
+  StartRun,
+} from "../../protocol/runs.ts";
 import { readPlace } from "../../runs/executor-settings.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import { cancelRun } from "../../runs/jobs.ts";
 import { checkRunName, runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import type { Session } from "../session.ts";
+import { lfpProgram } from "./lfp-program.ts";
+import { readLines, readOutput } from "./read-log.ts";
 import type { RunBoard } from "./run-board.ts";
 import { viewRun } from "./run-view.ts";
 
@@ -34,7 +41,8 @@ export interface RunRequestsOptions {
 export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }: RunRequestsOptions): void {
   dispatcher.request(ListRuns, async () => ({
     runs: await board.list(),
-    bundled: await viewRun(session.starterRun, new Map()),
+    bundled: await viewRun(session.starterRun, { summaries: new Map() }),
+    sweeps: [...board.sweeps],
     misnamed: board.misnamed,
   }));
 
@@ -74,6 +82,18 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     return {};
   });
 
+  dispatcher.request(CancelSweep, async ({ folder: asked }) => {
+    session.requireTrust("Stopping a sweep");
+    const folder = await session.checkSweep(asked);
+    const { cancelSweep } = await import("../../pipeline/sweep/run-sweep.ts");
+    cancelSweep(folder).catch(onFailure);
+    return {};
+  });
+
+  dispatcher.request(RunOutput, async ({ folder, offset }) =>
+    readOutput(runPaths(await session.checkRun(folder)).output, offset),
+  );
+
   dispatcher.request(RunSeries, async ({ folder: asked, offset, maxLines }) =>
     readLines(runPaths(await session.checkRun(asked)).log, offset, maxLines),
   );
@@ -94,50 +114,4 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
       throw new RunPartMissingError(`${folder} has no report.json yet; it is written by the run's last stage.`);
     return { markdown: found.markdown, json: found.report };
   });
-}
-
-/** Maximum number of bytes read per request; the next request reads on. */
-const PIECE_BYTES = 1 << 22;
-
-/**
- * Reads whole lines of a JSON Lines file from a byte offset. If no line starts there, the file was restarted and is
- * read from its beginning.
- */
-async function readLines(
-  path: string,
-  asked: number,
-  maxLines: number,
-): Promise<{ offset: number; lines: Record<string, unknown>[] }> {
-  const handle = await unlessMissing(openRegular(path));
-  if (handle === undefined) return { offset: 0, lines: [] };
-  try {
-    const { size } = await handle.stat();
-    const before = Buffer.alloc(1);
-    if (asked > 0 && asked <= size) await handle.read(before, 0, 1, asked - 1);
-    const start = asked > 0 && asked <= size && before.toString() === "\n" ? asked : 0;
-    const buffer = Buffer.alloc(Math.min(PIECE_BYTES, size - start));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
-    const lines: Record<string, unknown>[] = [];
-    let end = 0;
-    for (let next = buffer.indexOf("\n"); next >= 0 && next < bytesRead && lines.length < maxLines; ) {
-      const value = parseLine(buffer.toString("utf8", end, next));
-      if (value !== undefined) lines.push(value);
-      end = next + 1;
-      next = buffer.indexOf("\n", end);
-    }
-    return { offset: start + end, lines };
-  } finally {
-    await handle.close();
-  }
-}
-
-function parseLine(line: string): Record<string, unknown> | undefined {
-  const value = tryJson(line);
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-}
-
-/** Command of `lfp`: from the bundle or from source, like this server. */
-function lfpProgram(): [string, ...string[]] {
-  const isSource = fileURLToPath(import.meta.url).endsWith(".ts");
-  return [process.execPath, join(packageRoot(), isSource ? "server/cli.ts" : "dist/lfp.js")];
 }

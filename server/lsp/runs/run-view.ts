@@ -12,6 +12,7 @@ import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
 import { cancelTarget } from "../../runs/cancel.ts";
 import { unlessMissing } from "../../runs/files.ts";
+import type { JobRecord } from "../../runs/job-record.ts";
 import { isSameProcess, type ProcessIdentity } from "../../runs/process-identity.ts";
 import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
@@ -22,9 +23,19 @@ import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.
  */
 export type SummaryCache = Map<string, string | null>;
 
+/** What a view of a run needs beside its folder. */
+export interface ViewOptions {
+  readonly summaries: SummaryCache;
+  /** The sweep that asks for the run. */
+  readonly sweep?: string | null;
+  /** Whether the server is about to submit a run again whose job ended for a passing reason. */
+  readonly goesOn?: ((folder: string, job: JobRecord) => Promise<boolean>) | undefined;
+}
+
 /** Reads a run from its folder. Never throws: an unreadable folder gives a view that says so. */
-export async function viewRun(folder: string, summaries: SummaryCache): Promise<RunView> {
-  const base = { folder, name: basename(folder) };
+export async function viewRun(folder: string, options: ViewOptions): Promise<RunView> {
+  const { summaries, sweep = null } = options;
+  const base = { folder, name: basename(folder), sweep };
   try {
     const status = await runStatus(folder);
     const { record } = status;
@@ -33,7 +44,7 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
     const stages = await Promise.all(records.map((stage) => viewStage(folder, stage, status, events, summaries)));
     return {
       ...base,
-      state: shown(status.state),
+      state: (await isToGoOn(folder, status, options)) ? GOES_ON : shown(status.state),
       stages,
       overall: status.state.kind === "running" ? estimateOf(records, stages, events) : null,
       stopping: status.work !== "gone" && (await isStopping(folder, status.process)),
@@ -41,6 +52,7 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
       hasReport: (await unlessMissing(stat(join(folder, "report.json")))) !== undefined,
       hasProbe: hasProbe(record),
       dictionaries: dictionariesOf(record),
+      hasOutput: ((await unlessMissing(stat(runPaths(folder).output)))?.size ?? 0) > 0,
     };
   } catch (error) {
     const state = { kind: "unreadable", message: message(messageOf(error)) } as const;
@@ -49,7 +61,13 @@ export async function viewRun(folder: string, summaries: SummaryCache): Promise<
 }
 
 /** Of a run that cannot be read. */
-const unknown = { dictionaries: null, stopping: false, overall: null } as const;
+const unknown = { dictionaries: null, stopping: false, overall: null, hasOutput: false } as const;
+
+const GOES_ON = { kind: "waiting", for: "its job to be submitted again" } as const;
+
+async function isToGoOn(folder: string, { mayGoOn, job }: RunStatus, { goesOn }: ViewOptions): Promise<boolean> {
+  return mayGoOn && job !== undefined && goesOn !== undefined && (await goesOn(folder, job));
+}
 
 /** Whether the process that works on a run was asked to stop. */
 async function isStopping(folder: string, process: ProcessIdentity | undefined): Promise<boolean> {

@@ -8,7 +8,8 @@ import { presetNames } from "../experiment/presets.ts";
 import { ExperimentFileError, experimentText, objectOf, parseExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import { sweepKeysAt } from "./json-schema.ts";
-import { type Assignment, MOST_RUNS, SweepError, type SweepFile, sweepSchema, withField } from "./schema.ts";
+import { MOST_RUNS } from "./manifest.ts";
+import { type Assignment, SweepError, type SweepFile, sweepSchema, withField } from "./schema.ts";
 
 /** A run of a sweep, before it has a folder. */
 export interface SweepRun {

@@ -1,9 +1,10 @@
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { cancelRun } from "../../runs/jobs.ts";
 import { type EndedRun, type ManyRuns, runMany } from "../../runs/many-runs.ts";
 import { describeProcess, livenessOf } from "../../runs/process-identity.ts";
 import { Lock, type LockHolder, lockHolder } from "../../runs/run-lock.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../../runs/stop-process.ts";
+import { sweepLock } from "./manifest.ts";
 import { type PlacedRun, reopenSweep } from "./sweep-folder.ts";
 
 export interface SweepWork extends Omit<ManyRuns, "folders"> {
@@ -22,7 +23,7 @@ export type SweepRunEnd = PlacedRun & Omit<EndedRun, "folder">;
  */
 export async function runSweep(folder: string, { open, onRuns, ...many }: SweepWork): Promise<SweepRunEnd[]> {
   const name = `sweep ${basename(folder)}`;
-  const lock = await Lock.acquire(lockPath(folder), name, name);
+  const lock = await Lock.acquire(sweepLock(folder), name, name);
   try {
     const runs = await open();
     await onRuns?.(runs);
@@ -43,7 +44,7 @@ export async function runSweep(folder: string, { open, onRuns, ...many }: SweepW
  */
 export async function cancelSweep(folder: string, graceMs?: number): Promise<string[]> {
   const runs = await reopenSweep(folder);
-  const holder = await lockHolder(lockPath(folder));
+  const holder = await lockHolder(sweepLock(folder));
   if (holder !== undefined) await endSubmitter(holder, graceMs);
   const stopped = await Promise.all(
     runs.map(async (run) => ((await cancelRun(run.folder, graceMs)) ? [run.name] : [])),
@@ -61,7 +62,3 @@ async function endSubmitter({ process: submitter }: LockHolder, graceMs = GRACE_
 }
 
 const END_MS = 15_000;
-
-function lockPath(folder: string): string {
-  return join(folder, "sweep.lock");
-}

@@ -4,9 +4,7 @@ import { LfpError } from "../../common/errors.ts";
 import { type ExperimentIssue, issueLines } from "../experiment/issues.ts";
 import { isObject, type Json } from "../experiment/merge.ts";
 import { runName } from "../experiment/schema.ts";
-
-/** Maximum number of runs of a sweep. */
-export const MOST_RUNS = 1000;
+import { MOST_RUNS } from "./manifest.ts";
 
 const seed = z.int().min(0).max(0xffff_ffff);
 const assignment = z.record(z.string(), z.json());

@@ -1,41 +1,15 @@
-/** A sweep's folder: its manifest, and its runs' folders. */
+/** A sweep's folder and its runs' folders: placed, recorded, found again. */
 import { join } from "node:path";
-import { z } from "zod";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { LfpError } from "../../common/errors.ts";
-import { exists } from "../../common/exists.ts";
-import { parseJson } from "../../common/json.ts";
-import { readTextFile } from "../../common/text-file.ts";
-import { makeFolder, unlessMissing } from "../../runs/files.ts";
+import { makeFolder } from "../../runs/files.ts";
 import { prepareRun, runPaths } from "../../runs/run-folder.ts";
 import { LockedError } from "../../runs/run-lock.ts";
 import { sharedStages } from "../../runs/shared-stages.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import type { Sweep } from "./expand.ts";
-import { MOST_RUNS } from "./schema.ts";
-
-/**
- * `sweep.json` in a sweep's folder: what its runs are called and what they are. It is written whole before anything is
- * started; how a run stands is written in that run's own folder alone.
- */
-const SweepManifest = z.object({
-  format: z.literal(1),
-  runs: z
-    .array(
-      z.object({
-        /** Folder of the run in the sweep's. */
-        name: z.string().regex(/^[a-z0-9-]{1,64}$/),
-        /** Of its experiment; see `SweepRun`. */
-        digest: z.string(),
-        settings: z.record(z.string(), z.json()),
-        /** Whether the sweep's file still asks for it. */
-        isAsked: z.boolean(),
-      }),
-    )
-    .max(20 * MOST_RUNS),
-});
-type SweepManifest = z.infer<typeof SweepManifest>;
+import { manifestPath, readManifest, type SweepManifest } from "./manifest.ts";
 
 /** A run of a sweep with its folder. */
 export interface PlacedRun {
@@ -43,11 +17,6 @@ export interface PlacedRun {
   readonly folder: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly experiment: Experiment;
-}
-
-/** A sweep's folder holds no manifest, or one that this version cannot read. */
-export class SweepFolderError extends LfpError {
-  readonly code = "input";
 }
 
 /** No sweep has been started in a folder. */
@@ -117,34 +86,11 @@ export async function reopenSweep(folder: string): Promise<PlacedRun[]> {
   );
 }
 
-/** Whether a sweep has been started in a folder. */
-export async function isSweepFolder(folder: string): Promise<boolean> {
-  return await exists(manifestPath(folder));
-}
-
 /** The words, with a number where they are taken. */
 function freeName(words: string, taken: ReadonlySet<string>): string {
   for (let number = 1; ; number++) {
     const end = number === 1 ? "" : `-${number}`;
     const name = `${words.slice(0, 64 - end.length).replace(/-$/, "")}${end}`;
     if (!taken.has(name)) return name;
-  }
-}
-
-function manifestPath(folder: string): string {
-  return join(folder, "sweep.json");
-}
-
-async function readManifest(folder: string): Promise<SweepManifest | undefined> {
-  const path = manifestPath(folder);
-  const text = await unlessMissing(readTextFile(path, "result"));
-  if (text === undefined) return undefined;
-  try {
-    return SweepManifest.parse(parseJson(text));
-  } catch (cause) {
-    throw new SweepFolderError(
-      `${path} is not the record of a sweep that this version can read. Remove it to record the sweep anew: finished runs are found again where their settings are the same.`,
-      { cause },
-    );
   }
 }

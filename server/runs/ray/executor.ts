@@ -4,6 +4,7 @@ import {
   type FoundJob,
   intentOf,
   noteCancelled,
+  noteNotSubmitted,
   prepareJob,
   requireShared,
   showCancel,
@@ -141,11 +142,9 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
         if (isThere) return;
         const isClear = error instanceof RayError && error.status !== undefined && error.status < 500;
         if (!isClear && error instanceof RayError && attempt < ATTEMPTS) continue;
-        // If Ray has it after all, it ends as it begins.
-        await noteStop(runFolder, job.name);
-        throw error instanceof RayError
-          ? new JobNotStartedError(`The job was not submitted: ${error.message.replace(/\.$/, "")}.`)
-          : error;
+        const why = messageOf(error).replace(/\.$/, "");
+        await noteNotSubmitted(runFolder, job.name, why);
+        throw error instanceof RayError ? new JobNotStartedError(`The job was not submitted: ${why}.`) : error;
       }
     }
   }

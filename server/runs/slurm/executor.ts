@@ -3,6 +3,7 @@ import { messageOf } from "../../common/errors.ts";
 import {
   intentOf,
   noteCancelled,
+  noteNotSubmitted,
   prepareJob,
   requireShared,
   showCancel,
@@ -104,8 +105,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
       if (!(error instanceof SlurmCommandError)) throw error;
       const found = error.kind === "missing" ? undefined : await this.#lookFor(job);
       if (found !== undefined) return found;
-      // If it is submitted after all, it ends as it begins.
-      await noteStop(runFolder, job.name);
+      await noteNotSubmitted(runFolder, job.name, submitAdvice(error));
       throw new JobNotStartedError(`The job was not submitted: ${submitAdvice(error)}.`);
     }
   }

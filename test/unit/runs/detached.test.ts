@@ -120,10 +120,10 @@ test("a run that is asked twice to stop does so after its checkpoint, and says m
   await submitRun(job);
   await nextEvent(job.runFolder, ({ kind }) => kind === "progress");
   const first = cancelRun(job.runFolder);
-  await expect.poll(async () => (await viewRun(job.runFolder, new Map())).stopping, PATIENT).toBe(true);
+  await expect.poll(async () => (await viewRun(job.runFolder, { summaries: new Map() })).stopping, PATIENT).toBe(true);
   await Promise.all([first, cancelRun(job.runFolder)]);
   expect((await runStatus(job.runFolder)).state).toMatchObject({ kind: "cancelled" });
-  expect((await viewRun(job.runFolder, new Map())).stopping).toBe(false);
+  expect((await viewRun(job.runFolder, { summaries: new Map() })).stopping).toBe(false);
 });
 
 test("a run that is over, but whose process is still on its way out, is waited for and not called held", async () => {

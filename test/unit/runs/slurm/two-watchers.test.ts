@@ -1,7 +1,6 @@
 /** A job that has saved and ended early, and whoever looks after its run: the run goes on once. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test, vi } from "vitest";
 import { placeSchemas } from "../../../../server/runs/executor-settings.ts";
 import { notePaths } from "../../../../server/runs/job-notes.ts";
