@@ -22,11 +22,13 @@ import {
   openReportMarkdown,
   openRunFile,
   resumeRun,
+  showRunOutput,
   showRunPage,
   startExperimentFile,
   startRun,
 } from "./runs/run-commands.ts";
-import { startSweep } from "./runs/start-sweep.ts";
+import { resumeSweep, startSweep } from "./runs/start-sweep.ts";
+import { cancelSweep, compareSweep } from "./runs/sweep-commands.ts";
 import { isObsolete, messageOf } from "./server-failure.ts";
 
 type Handler = (extension: Extension, ...args: readonly unknown[]) => unknown;
@@ -51,6 +53,9 @@ export const commands = {
   "lfpLens.runQuick": (extension) => startRun(extension, "quick", "quick"),
   "lfpLens.startRun": (extension, clicked) => startExperimentFile(extension, clicked),
   "lfpLens.startSweep": (extension, clicked) => startSweep(extension, clicked),
+  "lfpLens.resumeSweep": (extension, clicked) => resumeSweep(extension, clicked),
+  "lfpLens.cancelSweep": (extension, clicked) => cancelSweep(extension, clicked),
+  "lfpLens.compareSweep": (extension, clicked) => compareSweep(extension, clicked),
   "lfpLens.newExperiment": (extension) => newExperiment(extension),
   "lfpLens.resumeRun": (extension, clicked) => resumeRun(extension, clicked),
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),
@@ -63,6 +68,7 @@ export const commands = {
   "lfpLens.openReport": (extension, clicked) => showRunPage(extension, "report", clicked),
   "lfpLens.openReportMarkdown": (extension, clicked) => openReportMarkdown(extension, clicked),
   "lfpLens.openRunLog": (extension, clicked) => openRunFile(extension, clicked, "log.jsonl"),
+  "lfpLens.showRunOutput": (extension, clicked) => showRunOutput(extension, clicked),
   "lfpLens.openRunExperiment": (extension, clicked) => openRunFile(extension, clicked, "experiment.json"),
 } as const satisfies Readonly<Record<`lfpLens.${string}`, Handler>>;
 

@@ -5,7 +5,7 @@ import type { RunView } from "../../server/protocol/runs.ts";
 import type { Extension } from "../context.ts";
 import { freeName } from "./names.ts";
 import { runOf } from "./run-commands.ts";
-import { runSentence } from "./run-text.ts";
+import { isActive, runSentence } from "./run-text.ts";
 
 const anyRun = /\brun\b/;
 
@@ -61,13 +61,15 @@ async function restingRun(
   extension: Extension,
   clicked: unknown,
   question: string,
-  done: string,
+  done: "renamed" | "copied" | "deleted",
 ): Promise<RunView | undefined> {
   const run = await runOf(extension, clicked, anyRun, question);
   if (run === undefined) return undefined;
-  const { kind } = run.state;
-  if (kind === "running" || kind === "waiting")
-    throw new Error(`${run.name} is at work and cannot be ${done}. Cancel it first.`);
+  if (isActive(run.state)) throw new Error(`${run.name} is at work and cannot be ${done}. Cancel it first.`);
+  if (run.sweep !== null && done !== "deleted")
+    throw new Error(
+      `${run.name} is a run of the sweep ${basename(run.sweep)}, which finds it by its name: it cannot be ${done}.`,
+    );
   return run;
 }
 

@@ -40,6 +40,8 @@ function extensionWith(...known: readonly KnownRun[]) {
     dictionaries: null,
     stopping: false,
     overall: null,
+    sweep: null,
+    hasOutput: false,
   }));
   const asked: unknown[] = [];
   const extension = {

@@ -99,6 +99,11 @@ export async function cancelRun(extension: Extension, clicked: unknown): Promise
   if (run !== undefined) await extension.server.request(CancelRun, { folder: run.folder });
 }
 
+export async function showRunOutput(extension: Extension, clicked: unknown): Promise<void> {
+  const run = await runOf(extension, clicked, /\boutput\b/, "Output of which run?");
+  if (run !== undefined) await extension.runs.outputs.show(run);
+}
+
 /** The words of `runContext` by which a run has each file. */
 const fitFor = { "log.jsonl": /\bcurves\b/, "experiment.json": /\brun\b/ } as const;
 

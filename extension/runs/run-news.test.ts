@@ -3,6 +3,7 @@ import type { LensState } from "../../server/protocol/lens-state.ts";
 import type { RunView } from "../../server/protocol/runs.ts";
 import { answers, EventEmitter, executed, messages, shownChoices } from "../../test/support/vscode-stub.ts";
 import { endOf, type NewsParts, RunNews } from "./run-news.ts";
+import type { KnownSweep } from "./sweep-text.ts";
 
 function run(state: RunView["state"], folder = "/runs/quick"): RunView {
   const name = folder.slice("/runs/".length);
@@ -17,11 +18,12 @@ function started(lens: LensState) {
   const [lensChanged, runsChanged] = [new EventEmitter<LensState>(), new EventEmitter<unknown>()];
   const gone: string[] = [];
   let runs: readonly RunView[] = [];
+  let sweeps: readonly KnownSweep[] = [];
   let isChoosing = false;
   const news = new RunNews({
     lens,
     onDidChangeLens: lensChanged.event,
-    runs: { model: { known: () => runs, onDidChange: runsChanged.event } },
+    runs: { model: { known: () => runs, sweeps: () => sweeps, onDidChange: runsChanged.event } },
     isChoosing: () => isChoosing,
     lookThrough: async (folder: string) => void gone.push(folder),
   } as unknown as NewsParts);
@@ -30,6 +32,11 @@ function started(lens: LensState) {
     news,
     runs: (...now: readonly RunView[]): void => {
       runs = now;
+      runsChanged.fire(undefined);
+    },
+    sweep: (known: KnownSweep): void => {
+      sweeps = [known];
+      runs = known.runs;
       runsChanged.fire(undefined);
     },
     look: (state: LensState, byPerson = false): void => {
@@ -89,6 +96,37 @@ describe("the news of runs", () => {
     runs(run({ kind: "failed", code: "resource", message: "the disk is full", resumable: true }));
     await vi.advanceTimersByTimeAsync(2000);
     expect(messages).toEqual(["LFP Lens: the run quick failed: the disk is full"]);
+  });
+
+  it("tell why a run was interrupted", async () => {
+    const { runs } = started({ kind: "none" });
+    runs(run(running));
+    runs(run({ kind: "interrupted", why: "its job was not submitted: sbatch failed" }));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(messages).toEqual(["LFP Lens: the run quick was interrupted: its job was not submitted: sbatch failed"]);
+  });
+
+  it("tell of a sweep as a whole, and not of its runs, nor where a person cancelled it", async () => {
+    const { sweep } = started({ kind: "none" });
+    const folders = ["/runs/seeds/seed1", "/runs/seeds/seed2"];
+    const stages: RunView["stages"] = [{ id: "tune", status: "done", progress: null, summary: null }];
+    const at = (isAtWork: boolean, ...states: RunView["state"][]): KnownSweep => ({
+      sweep: { folder: "/runs/seeds", name: "seeds", runs: folders, isAtWork },
+      runs: states.map((state, i) => ({ ...run(state, folders[i]), sweep: "/runs/seeds", stages })),
+    });
+    sweep(at(true, running, { kind: "new" }));
+    sweep(at(true, { kind: "done" }, running));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(messages).toEqual([]);
+    answers.push("Compare Runs");
+    sweep(at(false, { kind: "done" }, { kind: "failed", code: "resource", message: "full", resumable: true }));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(messages).toEqual(["LFP Lens: the sweep seeds has ended: 1 of 2 runs done · 1 failed."]);
+    expect(executed).toEqual([["lfpLens.compareSweep", { sweep: "/runs/seeds" }]]);
+    sweep(at(true, { kind: "done" }, running));
+    sweep(at(false, { kind: "done" }, { kind: "cancelled" }));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(messages).toHaveLength(1);
   });
 
   it("tell of a move that no run's end explains, unless a person chose it or nothing was looked through", async () => {

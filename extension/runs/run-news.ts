@@ -2,6 +2,8 @@
 import * as vscode from "vscode";
 import { type LensState, targetOf } from "../../server/protocol/lens-state.ts";
 import type { RunView } from "../../server/protocol/runs.ts";
+import type { RunsModel } from "./runs-model.ts";
+import { type KnownSweep, type SweepState, sweepContext, sweepDescription, sweepState } from "./sweep-text.ts";
 
 /** How a run ended. */
 export type RunEnd = "done" | "failed" | "interrupted";
@@ -14,7 +16,7 @@ export interface NewsParts {
   readonly lens: LensState;
   readonly onDidChangeLens: vscode.Event<LensState>;
   readonly runs: {
-    readonly model: { known(): readonly RunView[]; readonly onDidChange: vscode.Event<unknown> };
+    readonly model: Pick<RunsModel, "known" | "sweeps"> & { readonly onDidChange: vscode.Event<unknown> };
   };
   /** Whether a person chooses a run or two checkpoints at this moment. */
   isChoosing(): boolean;
@@ -34,6 +36,7 @@ export class RunNews implements vscode.Disposable {
   readonly #parts: NewsParts;
   readonly #subscriptions: readonly vscode.Disposable[];
   readonly #states = new Map<string, RunView["state"]["kind"]>();
+  readonly #sweepStates = new Map<string, SweepState>();
   /** Folders of runs about whose end a message is due. */
   readonly #ending = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -45,7 +48,10 @@ export class RunNews implements vscode.Disposable {
     this.#parts = parts;
     this.#looked = folderOf(parts.lens);
     this.#subscriptions = [
-      parts.runs.model.onDidChange(() => this.#lookAtRuns()),
+      parts.runs.model.onDidChange(() => {
+        this.#lookAtRuns();
+        this.#lookAtSweeps();
+      }),
       parts.onDidChangeLens((state) => this.#lookAtLens(state)),
     ];
   }
@@ -59,7 +65,8 @@ export class RunNews implements vscode.Disposable {
     for (const run of this.#parts.runs.model.known()) {
       const end = endOf(this.#states.get(run.folder), run);
       this.#states.set(run.folder, run.state.kind);
-      if (end === undefined) continue;
+      // A sweep is told of as a whole.
+      if (end === undefined || run.sweep !== null) continue;
       this.#ending.add(run.folder);
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
@@ -67,6 +74,17 @@ export class RunNews implements vscode.Disposable {
         void this.#tellEnd(run, end);
       }, MOVE_MS);
       this.#timers.add(timer);
+    }
+  }
+
+  #lookAtSweeps(): void {
+    for (const known of this.#parts.runs.model.sweeps()) {
+      const before = this.#sweepStates.get(known.sweep.folder);
+      const state = sweepState(known);
+      this.#sweepStates.set(known.sweep.folder, state);
+      // A person who cancelled it knows.
+      const isCancelled = known.runs.some((run) => run.state.kind === "cancelled");
+      if (before === "active" && state !== "active" && !isCancelled) void this.#tellSweepEnd(known);
     }
   }
 
@@ -82,9 +100,10 @@ export class RunNews implements vscode.Disposable {
 
   async #tellEnd(run: RunView, end: RunEnd): Promise<void> {
     const { name, folder, hasReport } = run;
-    const { message } = { message: "", ...run.state };
+    const { message, why: reason } = { message: "", why: undefined, ...run.state };
     if (end !== "done") {
-      const why = end === "failed" ? `failed: ${message}` : "ended without a word";
+      const interrupted = reason === undefined ? "ended without a word" : `was interrupted: ${reason}`;
+      const why = end === "failed" ? `failed: ${message}` : interrupted;
       const show = "Show Run";
       const answer = await vscode.window.showErrorMessage(`LFP Lens: the run ${name} ${why}`, show);
       if (answer === show) await vscode.commands.executeCommand("lfpLens.runs.focus");
@@ -101,6 +120,15 @@ export class RunNews implements vscode.Disposable {
     );
     if (answer === open) await vscode.commands.executeCommand("lfpLens.openReport", { folder });
     else if (answer !== undefined && before !== undefined) await this.#parts.lookThrough(before);
+  }
+
+  async #tellSweepEnd(known: KnownSweep): Promise<void> {
+    const { folder, name } = known.sweep;
+    const compare = "Compare Runs";
+    const choices = /\bcomparable\b/.test(sweepContext(known)) ? [compare] : [];
+    const text = `LFP Lens: the sweep ${name} has ended: ${sweepDescription(known)}.`;
+    const answer = await vscode.window.showInformationMessage(text, ...choices);
+    if (answer === compare) await vscode.commands.executeCommand("lfpLens.compareSweep", { sweep: folder });
   }
 
   async #tellMove(folder: string, before: string): Promise<void> {

@@ -95,10 +95,12 @@ export function runSentence(run: RunView): string {
 }
 
 /** Context value with the words that when-clauses match: `run active`, `run resumable report curves`. */
-export function runContext({ state, stages, hasReport, hasProbe, stopping }: RunView): string {
+export function runContext({ state, stages, hasReport, hasProbe, hasOutput, stopping, sweep }: RunView): string {
   const words = ["run"];
   // A run that was asked to stop is offered no second stop.
-  if (!stopping && (state.kind === "running" || state.kind === "waiting")) words.push("active");
+  if (!stopping && isActive(state)) words.push("active");
+  if (sweep !== null) words.push("ofsweep");
+  if (hasOutput) words.push("output");
   if (isResumable(state)) words.push("resumable");
   if (stages.some(({ status }) => status !== "todo")) words.push("curves");
   if (hasReport) words.push("report");
@@ -109,6 +111,11 @@ export function runContext({ state, stages, hasReport, hasProbe, stopping }: Run
 /** A clause as a sentence of its own. */
 function sentence(clause: string): string {
   return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`;
+}
+
+/** Whether something works on a run, or waits to. */
+export function isActive({ kind }: RunView["state"]): boolean {
+  return kind === "running" || kind === "waiting";
 }
 
 function isResumable(state: RunView["state"]): boolean {

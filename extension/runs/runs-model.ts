@@ -2,9 +2,10 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { RunIdentity } from "../../server/protocol/ablation.ts";
-import { ListRuns, RunsChanged, type RunView } from "../../server/protocol/runs.ts";
+import { ListRuns, RunsChanged, type RunView, type SweepView } from "../../server/protocol/runs.ts";
 import type { ServerConnection } from "../server-connection.ts";
-import { runContext } from "./run-text.ts";
+import { isActive, runContext } from "./run-text.ts";
+import { type KnownSweep, sweepState } from "./sweep-text.ts";
 
 /** All runs by folder; `onDidChange` names those that changed. */
 export class RunsModel implements vscode.Disposable {
@@ -14,6 +15,7 @@ export class RunsModel implements vscode.Disposable {
   #runs = new Map<string, RunView>();
   #bundled: RunView | null = null;
   #misnamed: readonly string[] = [];
+  #sweeps: readonly SweepView[] = [];
   #listing: Promise<void> | undefined;
   /** Context keys as last set, to skip repeats: progress of runs arrives several times a second. */
   readonly #contexts = new Map<string, boolean>();
@@ -25,8 +27,9 @@ export class RunsModel implements vscode.Disposable {
     this.#server = server;
     this.#parts = [
       this.#changed,
-      server.onNotification(RunsChanged, ({ changed, gone, misnamed }) => {
+      server.onNotification(RunsChanged, ({ changed, gone, misnamed, sweeps }) => {
         this.#misnamed = misnamed;
+        this.#sweeps = sweeps ?? this.#sweeps;
         this.#take(changed, gone);
       }),
       // A restarted server has not reported any runs yet.
@@ -45,13 +48,29 @@ export class RunsModel implements vscode.Disposable {
 
   /** The runs known so far, in the same order, without a request. */
   known(): RunView[] {
-    const isActive = ({ state: { kind } }: RunView): boolean => kind === "running" || kind === "waiting";
-    return [...this.#runs.values()].sort(
-      (a, b) =>
-        Number(isActive(b)) - Number(isActive(a)) ||
-        (b.updated ?? "").localeCompare(a.updated ?? "") ||
-        a.name.localeCompare(b.name),
-    );
+    return [...this.#runs.values()].sort((a, b) => byRecency(rankOf(a), rankOf(b)));
+  }
+
+  /** Single runs and sweeps: active ones first, then the newest. */
+  rows(): (RunView | KnownSweep)[] {
+    const single = this.known().filter(({ sweep }) => sweep === null);
+    const rows: (RunView | KnownSweep)[] = [...single, ...this.sweeps()];
+    return rows.sort((a, b) => byRecency(rankOf(a), rankOf(b)));
+  }
+
+  /** All sweeps with their runs, these in the sweep's order. */
+  sweeps(): KnownSweep[] {
+    return this.#sweeps.map((sweep) => this.#knownSweep(sweep));
+  }
+
+  /** The sweep in a folder with its runs. */
+  sweep(folder: string): KnownSweep | undefined {
+    const found = this.#sweeps.find((sweep) => sweep.folder === folder);
+    return found === undefined ? undefined : this.#knownSweep(found);
+  }
+
+  #knownSweep(sweep: SweepView): KnownSweep {
+    return { sweep, runs: sweep.runs.flatMap((folder) => this.#runs.get(folder) ?? []) };
   }
 
   get(folder: string): RunView | undefined {
@@ -86,9 +105,10 @@ export class RunsModel implements vscode.Disposable {
 
   async #list(): Promise<void> {
     try {
-      const { runs, bundled, misnamed } = await this.#server.request(ListRuns, {});
+      const { runs, bundled, misnamed, sweeps } = await this.#server.request(ListRuns, {});
       this.#bundled = bundled;
       this.#misnamed = misnamed;
+      this.#sweeps = sweeps;
       this.#runs = new Map(runs.map((run) => [run.folder, run]));
       this.#tellContexts();
     } catch (error) {
@@ -113,6 +133,7 @@ export class RunsModel implements vscode.Disposable {
    */
   #tellContexts(): void {
     const words = new Set([...this.#runs.values()].flatMap((run) => runContext(run).split(" ")));
+    if (this.#sweeps.length > 0) words.add("sweep");
     for (const [word, key] of Object.entries(noneKeys)) {
       const isNone = !words.has(word);
       if (this.#contexts.get(key) === isNone) continue;
@@ -122,10 +143,28 @@ export class RunsModel implements vscode.Disposable {
   }
 }
 
-/** Context keys by the words of `runContext`; see the palette's when-clauses in package.json. */
+/** What decides on a row's place. */
+interface Rank {
+  readonly isActive: boolean;
+  readonly updated: string;
+  readonly name: string;
+}
+
+function rankOf(row: RunView | KnownSweep): Rank {
+  if (!("runs" in row)) return { isActive: isActive(row.state), updated: row.updated ?? "", name: row.name };
+  const updated = row.runs.map((run) => run.updated ?? "").reduce((a, b) => (a > b ? a : b), "");
+  return { isActive: sweepState(row) === "active", updated, name: row.sweep.name };
+}
+
+function byRecency(a: Rank, b: Rank): number {
+  return Number(b.isActive) - Number(a.isActive) || b.updated.localeCompare(a.updated) || a.name.localeCompare(b.name);
+}
+
+/** Context keys by the words of `runContext`, and for sweeps; see the palette's when-clauses in package.json. */
 const noneKeys = {
   run: "lfpLens.noRun",
   active: "lfpLens.noActiveRun",
   resumable: "lfpLens.noResumableRun",
   curves: "lfpLens.noCurves",
+  sweep: "lfpLens.noSweep",
 } as const;

@@ -1,4 +1,4 @@
-/** The Runs view: runs, and under each its stages. */
+/** The Runs view: runs and sweeps of runs, and under each run its stages. */
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
@@ -6,20 +6,32 @@ import { slug } from "../../server/protocol/slug.ts";
 import { RowChanges } from "./row-changes.ts";
 import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";
+import {
+  type KnownSweep,
+  type SweepState,
+  sweepContext,
+  sweepDescription,
+  sweepSentence,
+  sweepState,
+} from "./sweep-text.ts";
 
 /** A row of the tree; its numbers come from the model when VS Code draws it. */
 export type RunsNode =
   | { readonly kind: "run"; readonly folder: string }
+  /** `sweep` is its folder; `folder` is that of a run, which commands on runs look for. */
+  | { readonly kind: "sweep"; readonly sweep: string }
   | { readonly kind: "stage"; readonly folder: string; readonly stage: string }
   /** A folder that is left out, because no run can have its name. */
   | { readonly kind: "misnamed"; readonly folder: string };
 
-/** The Runs view: runs, and below each its stages. */
+/** The rows of the view. */
 export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
   readonly #model: RunsModel;
   readonly #changed = new vscode.EventEmitter<RunsNode | RunsNode[] | undefined>();
   readonly #nodes = new Map<string, RunsNode>();
   readonly #changes = new RowChanges();
+  /** What was drawn last of each sweep, by its folder. */
+  readonly #drawnSweeps = new Map<string, string>();
   readonly #listening: vscode.Disposable;
 
   readonly onDidChangeTreeData = this.#changed.event;
@@ -33,9 +45,12 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
 
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
     if (node === undefined) {
-      const runs = (await this.#model.all()).map(({ folder }) => this.#runNode(folder));
-      return [...runs, ...this.#model.misnamed.map((folder) => this.#same(folder, { kind: "misnamed", folder }))];
+      await this.#model.all();
+      const rows = this.#model.rows().map((row) => ("runs" in row ? this.#sweepNode(row) : this.#runNode(row.folder)));
+      return [...rows, ...this.#model.misnamed.map((folder) => this.#same(folder, { kind: "misnamed", folder }))];
     }
+    if (node.kind === "sweep")
+      return (this.#model.sweep(node.sweep)?.runs ?? []).map(({ folder }) => this.#runNode(folder));
     if (node.kind !== "run") return [];
     const stages = this.#model.get(node.folder)?.stages ?? [];
     return stages.map(({ id }) => this.#stageNode(node.folder, id));
@@ -43,6 +58,10 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
 
   getTreeItem(node: RunsNode): vscode.TreeItem {
     if (node.kind === "misnamed") return misnamedItem(node.folder);
+    if (node.kind === "sweep") {
+      const known = this.#model.sweep(node.sweep);
+      return known === undefined ? new vscode.TreeItem(basename(node.sweep)) : sweepItem(known);
+    }
     const run = this.#model.get(node.folder);
     if (node.kind === "run") return run === undefined ? new vscode.TreeItem(node.folder) : runItem(run);
     const stage = run?.stages.find(({ id }) => id === node.stage);
@@ -50,7 +69,10 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   getParent(node: RunsNode): RunsNode | undefined {
-    return node.kind === "stage" ? this.#runNode(node.folder) : undefined;
+    if (node.kind === "stage") return this.#runNode(node.folder);
+    const sweep = node.kind === "run" ? (this.#model.get(node.folder)?.sweep ?? null) : null;
+    const known = sweep === null ? undefined : this.#model.sweep(sweep);
+    return known === undefined ? undefined : this.#sweepNode(known);
   }
 
   runNode(folder: string): RunsNode {
@@ -65,7 +87,22 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   #changedNodes(folder: string): RunsNode[] {
     const run = this.#model.get(folder);
     const changed = run === undefined ? "run" : this.#changes.of(run, performance.now());
+    const sweep = this.#changedSweep(run?.sweep ?? null);
+    if (sweep !== undefined) return [sweep];
     return changed === "run" ? [this.#runNode(folder)] : changed.map((stage) => this.#stageNode(folder, stage));
+  }
+
+  /** A sweep's row if it says something else by now; drawing it draws its runs, too. */
+  #changedSweep(folder: string | null): RunsNode | undefined {
+    const known = folder === null ? undefined : this.#model.sweep(folder);
+    if (known === undefined || this.#drawnSweeps.get(known.sweep.folder) === lookOf(known)) return undefined;
+    return this.#sweepNode(known);
+  }
+
+  #sweepNode(known: KnownSweep): RunsNode {
+    const { folder } = known.sweep;
+    this.#drawnSweeps.set(folder, lookOf(known));
+    return this.#same(`sweep:${folder}`, { kind: "sweep", sweep: folder });
   }
 
   #runNode(folder: string): RunsNode {
@@ -98,6 +135,27 @@ function runItem(run: RunView): vscode.TreeItem {
   item.iconPath = icons[kind];
   item.tooltip = `${sentence}\n${run.folder}`;
   item.contextValue = runContext(run);
+  item.accessibilityInformation = { label: sentence };
+  return item;
+}
+
+/** What a sweep's row shows. */
+function lookOf(known: KnownSweep): string {
+  return `${sweepContext(known)} ${sweepSentence(known)}`;
+}
+
+function sweepItem(known: KnownSweep): vscode.TreeItem {
+  const { folder, name } = known.sweep;
+  const state = sweepState(known);
+  const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const fold = state === "active" ? Expanded : Collapsed;
+  const item = new vscode.TreeItem(name, fold);
+  const sentence = sweepSentence(known);
+  item.id = `sweep:${folder}:${fold}`;
+  item.description = sweepDescription(known);
+  item.iconPath = sweepIcons[state];
+  item.tooltip = `${sentence}\n${folder}`;
+  item.contextValue = sweepContext(known);
   item.accessibilityInformation = { label: sentence };
   return item;
 }
@@ -141,6 +199,13 @@ const icons: Readonly<Record<RunStateKind, vscode.ThemeIcon>> = {
   interrupted: icon("debug-pause", "charts.orange"),
   new: icon("circle-outline"),
   unreadable: icon("warning", "list.warningForeground"),
+};
+
+const sweepIcons: Readonly<Record<SweepState, vscode.ThemeIcon>> = {
+  active: icon("loading~spin", "charts.blue"),
+  done: icon("check-all", "testing.iconPassed"),
+  failed: icon("error", "testing.iconFailed"),
+  unfinished: icon("debug-pause", "charts.orange"),
 };
 
 const stageIcons: Readonly<Record<StageView["status"], vscode.ThemeIcon>> = {

@@ -4,13 +4,14 @@ import { isSweepFile } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { readSetting } from "../settings.ts";
 import { rootFor } from "./run-commands.ts";
-import { sweepProcess } from "./sweep-process.ts";
+import { sweepOf } from "./sweep-commands.ts";
+import { type SweepStart, sweepProcess } from "./sweep-process.ts";
 
 /**
  * Runs the sweep file that a menu or the editor refers to, else one that the person picks, as a task: its terminal tells
  * how the runs stand and shows the results, and Ctrl-C there stops them.
  */
-export async function startSweep({ vscode: context }: Extension, clicked: unknown): Promise<void> {
+export async function startSweep(extension: Extension, clicked: unknown): Promise<void> {
   if (!vscode.workspace.isTrusted) {
     void vscode.window.showWarningMessage("LFP Lens: starting a sweep needs a trusted workspace.");
     return;
@@ -21,12 +22,22 @@ export async function startSweep({ vscode: context }: Extension, clicked: unknow
   if (document?.isDirty === true) await document.save();
   const runsRoot = await rootFor(uri.fsPath);
   if (runsRoot === undefined) return;
+  await runInTerminal(extension, basename(uri.fsPath), { file: uri.fsPath, runsRoot });
+}
+
+/** Goes on with a sweep's runs that are not done, in a terminal like that of its start. */
+export async function resumeSweep(extension: Extension, clicked: unknown): Promise<void> {
+  const found = await sweepOf(extension, clicked, /\bunfinished\b/, "Which sweep goes on?");
+  if (found !== undefined) await runInTerminal(extension, found.sweep.name, { folder: found.sweep.folder });
+}
+
+async function runInTerminal({ vscode: context }: Extension, name: string, sweep: SweepStart["sweep"]): Promise<void> {
   const program = context.asAbsolutePath("dist/lfp.js");
-  const { args, env } = sweepProcess({ program, file: uri.fsPath, runsRoot, runOn: readSetting("runOn") });
+  const { args, env } = sweepProcess({ program, sweep, runOn: readSetting("runOn") });
   const task = new vscode.Task(
     { type: "process" },
     vscode.TaskScope.Workspace,
-    basename(uri.fsPath),
+    name,
     "LFP Lens",
     new vscode.ProcessExecution(process.execPath, [...args], { env: { ...env } }),
   );

@@ -12,7 +12,11 @@ test("a sweep that the editor starts is kept in the workspace's folder of runs",
   const file = join(folder, "alphas.lfp-sweep.json");
   await writeFile(file, JSON.stringify({ base: "quick", grid: { "probe.alpha": [1, 10] } }));
   const program = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
-  const { args, env } = sweepProcess({ program, file, runsRoot: join(folder, "my runs"), runOn: "local" });
+  const { args, env } = sweepProcess({
+    program,
+    sweep: { file, runsRoot: join(folder, "my runs") },
+    runOn: "local",
+  });
   const { stdout } = await promisify(execFile)(process.execPath, [...args, "--dry-run", "--json"], {
     env: { ...process.env, ...env },
   });

@@ -34,6 +34,23 @@ describe("a folder of runs", () => {
     expect(await isRunUnderWay([join(root, "missing"), damaged, other])).toBe(false);
   });
 
+  it("has one under way whose job of a cluster has no end yet, also where the run has begun before", async () => {
+    const runs = await put("queued", '{"state":{"kind":"cancelled"}}');
+    expect(await isRunUnderWay([runs])).toBe(false);
+    await writeFile(join(runs, "a-run", "job.json"), '{"executor":"slurm","name":"lfp-a-run-01"}');
+    expect(await isRunUnderWay([runs])).toBe(true);
+    await mkdir(join(runs, "a-run", "jobs"));
+    await writeFile(join(runs, "a-run", "jobs", "lfp-a-run-01.gone"), "{}");
+    expect(await isRunUnderWay([runs])).toBe(false);
+  });
+
+  it("has one under way in a sweep there", async () => {
+    await put("with-sweep/seeds", '{"state":{"kind":"running","stage":"tune"}}');
+    expect(await isRunUnderWay([join(root, "with-sweep")])).toBe(false);
+    await writeFile(join(root, "with-sweep", "seeds", "sweep.json"), "{}");
+    expect(await isRunUnderWay([join(root, "with-sweep")])).toBe(true);
+  });
+
   it("has one under way when any of several has", async () => {
     const idle = await put("idle", '{"state":{"kind":"done"}}');
     const busy = await put("busy", '{"state":{"kind":"running","stage":"prepare"}}');

@@ -127,6 +127,7 @@ describe("the palette", () => {
     editorHasSelection: true,
     "lfpLens.readsSelection": true,
   };
+  const ofSweeps = ["resumeSweep", "cancelSweep"];
   const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = [
@@ -137,10 +138,11 @@ describe("the palette", () => {
     "startSweep",
     "resumeRun",
     "cancelRun",
+    ...ofSweeps,
     ...ofHouse,
   ];
   const needFolder = ["chooseAblation", "newExperiment", ...needTrust.slice(2)];
-  const ofRuns = ["compareRuns", "showCurves", "openRunLog", "openRunExperiment", "revealRun"];
+  const ofRuns = ["compareRuns", "showCurves", "openRunLog", "openRunExperiment", "revealRun", "showRunOutput"];
   const ofText = ["listTokens", "nextToken", "previousToken", "showTokenFeatures"];
   const without = (...hidden: string[]): string[] => offeredIn(atFirst).filter((id) => !hidden.includes(id));
 
@@ -165,7 +167,9 @@ describe("the palette", () => {
   });
 
   it("offers without a folder nothing that is kept in one", () => {
-    expect(offeredIn({ ...atFirst, workspaceFolderCount: 0 })).toEqual(without(...needFolder, ...ofRuns));
+    expect(offeredIn({ ...atFirst, workspaceFolderCount: 0 })).toEqual(
+      without(...needFolder, ...ofRuns, "compareSweep"),
+    );
   });
 
   it("offers without a text nothing that is done to one", () => {
@@ -180,6 +184,7 @@ describe("the palette", () => {
     expect(offeredIn({ ...atFirst, ...none, ...noWork })).toEqual(
       without(...ofRuns, ...ofHouse, "cancelRun", "resumeRun"),
     );
+    expect(offeredIn({ ...atFirst, "lfpLens.noSweep": true })).toEqual(without(...ofSweeps, "compareSweep"));
     expect(offeredIn({ ...atFirst, "lfpLens.nothingAblated": true })).toEqual(
       without("openAblation", "toggleAblation", "compareCompletions"),
     );
