@@ -1,6 +1,7 @@
 /** Endpoints that answer otherwise than the first schema expects, refuse in words of their own, send without end, or are not there. */
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cpuMs } from "../../test/support/cpu-time.ts";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson, sensibleAnswer } from "../../test/support/fake-openai.ts";
 import { greatFeature } from "../../test/support/great-feature.ts";
 import { Random } from "../common/random.ts";
@@ -87,10 +88,10 @@ describe("an answer with thinking", () => {
   });
 
   it("of nothing but braces is looked at in time", () => {
-    const began = performance.now();
+    const began = cpuMs();
     expect(jsonIn("{".repeat(3_000_000))).toEqual([]);
     expect(jsonIn('{"'.repeat(1_000_000))).toEqual([]);
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(cpuMs() - began).toBeLessThan(3000);
     expect(withoutThinking("<think>a</think>b<think>c")).toBe("b");
   });
 });

@@ -1,6 +1,7 @@
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { cpuMs } from "../../test/support/cpu-time.ts";
 import { textFormatOf } from "../protocol/text-format.ts";
 import { csvPassages } from "./csv-passages.ts";
 import { documentPassages } from "./document-passages.ts";
@@ -64,9 +65,9 @@ describe("the texts of a table", () => {
 
   it("of megabytes are cut within seconds", () => {
     const table = `id,text\n${'1,"a ""good"" film"\n'.repeat(100_000)}`;
-    const start = performance.now();
+    const start = cpuMs();
     expect(texts(table)).toHaveLength(100_000);
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(cpuMs() - start).toBeLessThan(10_000);
   });
 });
 

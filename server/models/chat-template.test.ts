@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { cpuMs } from "../../test/support/cpu-time.ts";
 import {
   ChatTemplate,
   ChatTemplateArgumentError,
@@ -167,10 +168,10 @@ describe("hostile templates are stopped", () => {
     ["spaces without end", `{{ 1 }}${" ".repeat(2 ** 17)}x`],
     ["a file as large as a book", "x".repeat(2 ** 19)],
   ])("%s", (_, template) => {
-    const started = performance.now();
+    const started = cpuMs();
     const render = (): string => templateOf(template).render([user("x")]);
     expect(render).toThrow(ChatTemplateLimitError);
-    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(cpuMs() - started).toBeLessThan(20_000);
   });
 
   it("after which templates work", () => {

@@ -1,6 +1,7 @@
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { cpuMs } from "../../test/support/cpu-time.ts";
 import { type CsvDelimiter, csvDelimiterOf, csvRecords, csvValue } from "./csv-places.ts";
 
 const valuesOf = (text: string, delimiter: CsvDelimiter = ","): string[][] =>
@@ -61,9 +62,9 @@ describe("cells of a CSV text", () => {
 
   it("take linear time in quotes that are never closed", () => {
     const text = '"a\n'.repeat(300_000);
-    const start = performance.now();
+    const start = cpuMs();
     expect([...csvRecords(text, ",")].length).toBeGreaterThan(0);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(cpuMs() - start).toBeLessThan(5000);
   });
 });
 

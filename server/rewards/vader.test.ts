@@ -1,5 +1,6 @@
 /** The traps of reference/method.md 4.3 and 4.4; sums over many strings are in test/conformance/spacy.test.ts. */
 import { expect, test } from "vitest";
+import { cpuMs } from "../../test/support/cpu-time.ts";
 import type { JudgedText } from "./reward.ts";
 import { tokenizeEnglish } from "./spacy-english/tokenizer.ts";
 import { vaderRatings, vaderReward, vaderScore } from "./vader.ts";
@@ -152,9 +153,9 @@ test("scores a completion in well under a millisecond", () => {
     (_, i) => `film ${i} isn't "great": ${i}% of the acting's (awful), I'd say...`,
   );
   const score = (): number => {
-    const start = performance.now();
+    const start = cpuMs();
     for (const completion of completions) vaderScore(completion, head);
-    return (performance.now() - start) / completions.length;
+    return (cpuMs() - start) / completions.length;
   };
   expect(Math.min(score(), score(), score())).toBeLessThan(1);
 });

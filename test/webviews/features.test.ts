@@ -1,3 +1,4 @@
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FeaturesPage } from "../../server/protocol/feature-pages.ts";
 import type { AskHandlers } from "../../server/protocol/pages.ts";
@@ -85,24 +86,22 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     await expect.poll(async () => await rows.first().getAttribute("aria-rowindex")).toBe("2");
   });
 
-  it("stays smooth while one scrolls: most frames under 50 ms", async () => {
+  it("stays smooth while one scrolls: a frame costs less than 50 ms of work", async () => {
     await using opened = await harness.open(FeaturesPage, hostOf().handlers);
     await opened.page.locator(".id").first().waitFor();
-    const times = await opened.page.locator(".grid").evaluate(async (grid) => {
-      const frames: number[] = [];
-      let before = performance.now();
-      for (let frame = 0; frame < 60; frame += 1) {
+    const frames = 60;
+    const workMs = await workMeter(opened.page);
+    const before = await workMs();
+    await opened.page.locator(".grid").evaluate(async (grid, count) => {
+      for (let frame = 0; frame < count; frame += 1) {
         grid.scrollTop += 90;
         await new Promise((resolve) => requestAnimationFrame(resolve));
-        frames.push(performance.now() - before);
-        before = performance.now();
       }
-      return frames.sort((a, b) => a - b);
-    });
-    console.log(
-      `features page: frame while scrolling, median ${times[30]?.toFixed(1)} ms, p90 ${times[54]?.toFixed(1)} ms`,
-    );
-    expect(times[30]).toBeLessThan(50);
+    }, frames);
+    const frameMs = ((await workMs()) - before) / frames;
+    console.log(`features page: ${frameMs.toFixed(1)} ms of work a frame while scrolling`);
+    expect(frameMs).toBeGreaterThan(0);
+    expect(frameMs).toBeLessThan(50);
   });
 
   it("asks for the best matches first while one searches, and says where a word was found", async () => {
@@ -243,6 +242,18 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     await opened.picture(`features-${theme}`);
   });
 });
+
+/** Tells the CPU time of the page's main thread, in ms: the clock would count what else the machine is busy with. */
+async function workMeter(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  return async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    const taskS = metrics.find(({ name }) => name === "TaskDuration")?.value;
+    if (taskS === undefined) throw new Error("the browser measures no TaskDuration");
+    return taskS * 1000;
+  };
+}
 
 /** In the page: milliseconds from the arrival of rows to the frame in which they are drawn. */
 async function firstRowsMs(): Promise<number> {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { cpuMs } from "../../../test/support/cpu-time.ts";
 import { Random } from "../../common/random.ts";
 import { DTYPE_BITS } from "./dtypes.ts";
 import { SafetensorsError, type SafetensorsRule } from "./errors.ts";
@@ -239,7 +240,7 @@ test("byte ranges are counted from the start of the file", () => {
 });
 
 test("deep nesting ends at its first bracket, and long input in a time that grows with its length only", () => {
-  const started = performance.now();
+  const started = cpuMs();
   for (const deep of ["[".repeat(1e7), '{"a":'.repeat(2e6)]) {
     refuses(deep.startsWith("[") ? "json" : "unknown-field", `{"a":${deep}`);
     refuses("unknown-field", `{"a":{"more":${deep}`);
@@ -249,7 +250,7 @@ test("deep nesting ends at its first bracket, and long input in a time that grow
   refuses("too-many-dimensions", `{"a":{"dtype":"F32","shape":[${"1,".repeat(5e6)}1]}}`);
   refuses("json", `{"${"n".repeat(1e7)}`);
   refuses("json", `{"a":${" ".repeat(1e7)}`);
-  expect(performance.now() - started).toBeLessThan(20_000);
+  expect(cpuMs() - started).toBeLessThan(20_000);
 });
 
 test("more entries than any checkpoint has", () => {

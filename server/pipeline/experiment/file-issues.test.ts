@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { cpuMs } from "../../../test/support/cpu-time.ts";
 import { checkExperimentText } from "./file-issues.ts";
 import { ExperimentError } from "./issues.ts";
 import { experimentJsonSchema } from "./json-schema.ts";
@@ -110,17 +111,17 @@ test("thousands of equal keys, unknown keys or numbers without sense are told up
   const huge = `{"preset": "quick", "divergence": {"layers": [${Array.from({ length: 150_000 }, () => "1e999").join(",")}]}}`;
   for (const text of [same, unknown, huge]) {
     let longestMs = 0;
-    let beforeMs = performance.now();
+    let beforeMs = cpuMs();
     const ticking = setInterval(() => {
-      longestMs = Math.max(longestMs, performance.now() - beforeMs);
-      beforeMs = performance.now();
+      longestMs = Math.max(longestMs, cpuMs() - beforeMs);
+      beforeMs = cpuMs();
     }, 1);
-    const startMs = performance.now();
+    const startMs = cpuMs();
     const { issues } = await checkExperimentText(text);
     clearInterval(ticking);
     expect(issues.length).toBeGreaterThan(text === unknown ? -1 : 0);
     expect(issues.length).toBeLessThanOrEqual(100);
-    expect(performance.now() - startMs).toBeLessThan(30_000);
+    expect(cpuMs() - startMs).toBeLessThan(30_000);
     expect(longestMs).toBeLessThan(5000);
   }
   expect(() => parseExperiment(unknown)).toThrow(/k0: unknown key[\s\S]*k19: unknown key[\s\S]*and more/);

@@ -1,6 +1,7 @@
 /** Behaviour by example and by law; equality with spaCy's stored tokens is in test/conformance/spacy.test.ts. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { cpuMs } from "../../../test/support/cpu-time.ts";
 import { englishExceptions } from "./exceptions.ts";
 import { suffixLength } from "./rules.ts";
 import { tokenizeEnglish } from "./tokenizer.ts";
@@ -140,9 +141,9 @@ test.each(["(", "'", "😀", ":)", ".", "a.@", "a-", "://", "5km", "a.b,"])(
   "reads 100,000 characters of %j in linear time",
   (unit) => {
     const text = unit.repeat(100_000 / unit.length);
-    const start = performance.now();
+    const start = cpuMs();
     tokenizeEnglish(text);
     // A quadratic pass would take minutes.
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(cpuMs() - start).toBeLessThan(10_000);
   },
 );

@@ -5,14 +5,15 @@ import { Readable } from "node:stream";
 import { createGzip, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { readTexts } from "../../../server/pipeline/data/texts.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 import { scratchFolder } from "../runs/scratch.ts";
 
 /** What reading says, and that it takes neither memory nor time without bound. */
 async function refusal(path: string): Promise<string> {
-  const [before, startMs] = [process.memoryUsage().rss, performance.now()];
+  const [before, startMs] = [process.memoryUsage().rss, cpuMs()];
   const error = await readTexts(path, { field: "text" }).catch((thrown: unknown) => thrown);
   expect(process.memoryUsage().rss - before).toBeLessThan(1.2e9);
-  expect(performance.now() - startMs).toBeLessThan(60_000);
+  expect(cpuMs() - startMs).toBeLessThan(60_000);
   expect(error).toHaveProperty("code", "input");
   return String(error);
 }
