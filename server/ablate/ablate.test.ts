@@ -5,6 +5,7 @@ import type { Device } from "../engine/device.ts";
 import { forward, logitsOf, plainPositions } from "../models/model.ts";
 import { nextTokenLoss, targetsOf } from "../models/next-token-loss.ts";
 import { type OpenedModel, openModel } from "../models/open.ts";
+import { defaultSite, type Site, siteNames } from "../models/sites.ts";
 import { encodeNode } from "../sae/graph.ts";
 import { placeSae } from "../sae/inference.ts";
 import { type Sae, unitRows } from "../sae/sae.ts";
@@ -23,6 +24,7 @@ import { LossMeter } from "./loss.ts";
 import { ablationResult, type Samples, summarise } from "./result.ts";
 
 const [D, F, layer] = [128, 40, 4];
+let site: Site;
 let device: Device;
 let starter: OpenedModel;
 let sae: Sae;
@@ -33,16 +35,16 @@ const texts = [
   [0, 5, 44, 2100],
 ].map((ids) => Int32Array.from(ids));
 
-/** The MLP output of the ablated layer and the logits, as the edit stands. */
+/** The activations of the ablated site and the logits, as the edit stands. */
 async function run(text: Int32Array, edited: boolean) {
   const shape = [1, text.length] as const;
   const { model } = starter;
-  const { hidden, layers } = forward(model, { shape, ...(edited ? { editMlpOutput: edit.mlpOutput } : {}) });
+  const { hidden, layers } = forward(model, { shape, ...(edited ? { editActivations: edit.activations } : {}) });
   const frozen = [model.store, ...(edited ? edit.frozenStores : [])];
   const program = await device.compile({
     stores: [...frozen, ...(edited ? edit.liveStores : [])],
     frozen,
-    outputs: { x: layers[layer]?.mlpOutput ?? hidden, logits: logitsOf(model, hidden) },
+    outputs: { x: layers[layer]?.activations[site] ?? hidden, logits: logitsOf(model, hidden) },
   });
   const { x = [], logits = [] } = await program.run({ ids: text, positions: plainPositions(shape) });
   await program.dispose();
@@ -81,8 +83,13 @@ const change = (given: Partial<DictionaryChange>): DictionaryChange => ({
 const at = (places: Readonly<Record<number, number>>): Float32Array =>
   Float32Array.from({ length: F }, (_, j) => places[j] ?? 0);
 
-describe.each(devicesUnderTest)("on $kind", ({ open }) => {
+const subjects = devicesUnderTest.flatMap((device) =>
+  siteNames.filter((own) => own === defaultSite || device.kind === "cpu").map((own) => ({ ...device, own })),
+);
+
+describe.each(subjects)("at the site $own on $kind", ({ open, own }) => {
   beforeAll(async () => {
+    site = own;
     device = await open();
     starter = await openModel(device, "starter");
     const random = Random.fromSeed(1);
@@ -103,6 +110,7 @@ describe.each(devicesUnderTest)("on $kind", ({ open }) => {
     dictionary = {
       name: "d",
       layer,
+      site,
       features: F,
       store,
       encode: (x) => encodeNode(x, nodes),

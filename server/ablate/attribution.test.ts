@@ -79,6 +79,7 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
       dictionaries.push({
         name,
         layer,
+        site: "mlp-output",
         features: F,
         store,
         encode,
@@ -122,7 +123,7 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
     const edit = await AblationEdit.create(device, dictionaries);
     const T = shape.promptPlaces + shape.completionPlaces - 1;
     const rows = batch.rows;
-    const { hidden } = forward(model, { shape: [rows, T], maskKeys: true, editMlpOutput: edit.mlpOutput });
+    const { hidden } = forward(model, { shape: [rows, T], maskKeys: true, editActivations: edit.activations });
     const states = ops.reshape(ops.slice(hidden, 1, shape.promptPlaces - 1, T), [rows * shape.completionPlaces, -1]);
     const probs = ops.softmax(logitsOf(model, ops.affine(states, 1 / temperature)));
     const program = await device.compile({
@@ -176,12 +177,12 @@ describe.each(devicesUnderTest)("attribution on $kind", ({ open }) => {
     await attributor.dispose();
     expect(completions).toBe(4);
     const edit = await AblationEdit.create(device, dictionaries);
-    const { frozenStores, liveStores, mlpOutput: editMlpOutput } = edit;
+    const { frozenStores, liveStores, activations: editActivations } = edit;
     const scorer = await PairScorer.create(device, model, {
       shape: batchNeeds(pairs.map(needsOf)),
       pairs: 2,
       frozen: true,
-      edit: { frozenStores, liveStores, editMlpOutput },
+      edit: { frozenStores, liveStores, editActivations },
     });
     const marginOfPairs = async (): Promise<number> => {
       const scores = await scorer.score(pairs);

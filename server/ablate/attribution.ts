@@ -3,7 +3,7 @@
  * completions at once, P prompt places, N completion places, T = P + N - 1 places read, D width, F features of a
  * dictionary, V vocabulary.
  *
- * With J a scalar of a completion, x the MLP output of a layer, f the features of x and d the decoder's rows,
+ * With J a scalar of a completion, x the activations of a site, f the features of x and d the decoder's rows,
  * feature j gets
  *
  *     A_j = Σ_t f_j,t (d_j · ∂J/∂x_t)
@@ -20,6 +20,7 @@ import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { sharedLogProbs, sharedVocabulary } from "../models/log-ratio.ts";
 import { forward, logitsOf, type Model } from "../models/model.ts";
+import { activationsAt } from "../models/sites.ts";
 import type { AblatedDictionary } from "./edit.ts";
 
 /**
@@ -246,25 +247,23 @@ const valuesName = "attribute.values";
 function outputsOf({ model, objective, dictionaries, shape, temperature }: AttributionOptions, M: number) {
   const { promptPlaces: P, completionPlaces: N } = shape;
   const T = P + N - 1;
-  const { hidden, layers } = forward(model, { shape: [M, T], maskKeys: true });
+  const passed = forward(model, { shape: [M, T], maskKeys: true });
+  const { hidden } = passed;
   const predicting = (states: Node): Node => ops.reshape(ops.slice(states, 1, P - 1, T), [M * N, -1]);
   const scale = 1 / temperature;
   const places = placesOf(objective, { model, predicting, scale, hidden, shape: [M, T], places: [M, N] });
   const J = ops.sum(ops.mul(ops.reshape(places, [M, N]), ops.input("mask", [M, N])));
-  const studied = [...new Set(dictionaries.map(({ layer }) => layer))];
-  const read = studied.map((layer) => {
-    const { mlpOutput } = layers[layer] ?? {};
-    invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
-    return mlpOutput;
-  });
-  const found = gradients(J, read);
+  const studied = [...Map.groupBy(dictionaries, (dictionary) => activationsAt(passed, dictionary))];
+  const found = gradients(
+    J,
+    studied.map(([x]) => x),
+  );
   const real = ops.reshape(ops.input("real", [M, T]), [M * T, 1]);
   const outputs: Record<string, Node> = { objective: J };
-  for (const [at, layer] of studied.entries()) {
-    const [x, gradient] = [read[at], found[at]];
-    invariant(x !== undefined && gradient !== undefined, `layer ${layer} has no gradient`);
-    for (const dictionary of dictionaries)
-      if (dictionary.layer === layer) Object.assign(outputs, sumsOf(dictionary, x, gradient, real, [M, T]));
+  for (const [at, [x, own]] of studied.entries()) {
+    const gradient = found[at];
+    invariant(gradient !== undefined, `layer ${own[0]?.layer} has no gradient`);
+    for (const dictionary of own) Object.assign(outputs, sumsOf(dictionary, x, gradient, real, [M, T]));
   }
   return outputs;
 }

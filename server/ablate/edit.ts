@@ -1,7 +1,7 @@
 /**
- * Ablation as an edit of MLP outputs in graphs. Letters: N tokens, D width, F features of a dictionary.
+ * Ablation as an edit of the activations at dictionaries' sites, in graphs. Letters: N tokens, D width, F features of a dictionary.
  *
- * With features f of x, decoder rows d, factors k and levels t, an output x becomes
+ * With features f of the activations x, decoder rows d, factors k and levels t, x becomes
  *
  *     x' = x - Σ_j (1 - k_j) (f_j - t_j) d_j
  *
@@ -12,17 +12,18 @@
 import type { Device, StateStore } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import type { ActivationEdit } from "../models/architecture.ts";
+import type { LayerSite } from "../models/sites.ts";
 
-/** A dictionary of one layer on the device, in the form that graphs are built from. */
-export interface AblatedDictionary {
+/** A dictionary of one site on the device, in the form that graphs are built from. */
+export interface AblatedDictionary extends LayerSite {
   /** Identifies the dictionary. */
   readonly name: string;
-  readonly layer: number;
   /** F */
   readonly features: number;
   readonly store: StateStore;
   /** [N, D] -> [N, F] */
-  encode(mlpOutput: Node): Node;
+  encode(activations: Node): Node;
   /** [F, D] */
   readonly decoder: Node;
   /** [D] */
@@ -35,12 +36,12 @@ export interface DictionaryChange {
   readonly strength: Float32Array;
   /** t of each feature, [F]. */
   readonly level: Float32Array;
-  /** Whether the reconstruction replaces the output. */
+  /** Whether the reconstruction replaces the activations. */
   readonly reconstruct: boolean;
 }
 
 /**
- * The edit as device stores: programs compiled with `mlpOutput` read it from there, so that one program serves every
+ * The edit as device stores: programs compiled with `activations` read it from there, so that one program serves every
  * condition.
  */
 export class AblationEdit {
@@ -88,12 +89,11 @@ export class AblationEdit {
   }
 
   /** The hook for `forward`; bound, so that it can be passed as a function. */
-  readonly mlpOutput = (layer: number, output: Node): Node => {
-    const own = this.#dictionaries.filter((dictionary) => dictionary.layer === layer);
-    if (own.length === 0) return output;
-    const width = output.shape.at(-1) ?? 0;
-    const flat = ops.reshape(output, [-1, width]);
-    return ops.reshape(own.reduce(changedBy, flat), output.shape);
+  readonly activations: ActivationEdit = (place, x) => {
+    const own = this.#dictionaries.filter(({ layer, site }) => layer === place.layer && site === place.site);
+    if (own.length === 0) return x;
+    const flat = ops.reshape(x, [-1, x.shape.at(-1) ?? 0]);
+    return ops.reshape(own.reduce(changedBy, flat), x.shape);
   };
 
   async dispose(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { forward, logitsOf, type Model } from "../models/model.ts";
 import { textBatch } from "../models/next-token-loss.ts";
+import { activationsAt } from "../models/sites.ts";
 import type { DictionaryFacts } from "./conditions.ts";
 import type { AblatedDictionary, AblationEdit } from "./edit.ts";
 
@@ -50,7 +51,7 @@ export class LossMeter {
     const { device, model, edit, texts, tokens } = options;
     const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, tokens)), 2);
     const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsAtOnce / (T * model.config.vocabSize))));
-    const { hidden } = forward(model, { shape: [B, T], editMlpOutput: edit.mlpOutput });
+    const { hidden } = forward(model, { shape: [B, T], editActivations: edit.activations });
     const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
     const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
     const weighted = ops.mul(ops.reshape(logProbs, [B, T - 1]), ops.input("weights", [B, T - 1]));
@@ -128,12 +129,11 @@ async function factsProgram(
   [B, T]: readonly [number, number],
 ): Promise<Program> {
   const real = ops.input("real", [B * T, 1]);
-  const { layers } = forward(model, { shape: [B, T] });
+  const passed = forward(model, { shape: [B, T] });
   const outputs: Record<string, Node> = {};
-  for (const { name, layer, encode } of dictionaries) {
-    const { mlpOutput } = layers[layer] ?? {};
-    invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
-    const f = ops.mul(encode(ops.reshape(mlpOutput, [B * T, -1])), real);
+  for (const dictionary of dictionaries) {
+    const { name, encode } = dictionary;
+    const f = ops.mul(encode(ops.reshape(activationsAt(passed, dictionary), [B * T, -1])), real);
     const of = { density: ops.greater(f, ops.fill([], 0)), mean: f, meanSquare: ops.square(f) };
     for (const fact of factNames) outputs[`${fact}.${name}`] = ops.sum(of[fact], { axes: [0] });
   }

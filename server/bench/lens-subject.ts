@@ -100,7 +100,7 @@ async function outputSizes(device: Device, model: Model, random: Random): Promis
   const shape = [1, 64] as const;
   const { layers } = forward(model, { shape });
   const outputs = Object.fromEntries(
-    layers.map(({ mlpOutput }, layer) => [`${layer}`, ops.mean(ops.square(mlpOutput))] as const),
+    layers.map(({ activations }, layer) => [`${layer}`, ops.mean(ops.square(activations["mlp-output"]))] as const),
   );
   const program = await device.compile({ stores: [model.store], outputs });
   const ids = new Int32Array(64).map(() => random.integer(model.config.vocabSize));
@@ -138,5 +138,5 @@ async function randomDictionary(
   const biases = { encoderBias, decoderBias: new Float32Array(D) };
   const sae = { D, F: D, activation: { kind: "relu" } as const, encoder: decoder, decoder, ...biases };
   const { store, nodes } = await placeSae(device, `small.${layer}`, sae);
-  return { layer, features: D, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
+  return { layer, site: "mlp-output", features: D, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
 }

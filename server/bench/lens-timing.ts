@@ -84,7 +84,7 @@ export async function lensError(subject: LensSubject, text: string): Promise<num
   const { layers } = forward(tuned, { shape: [1, ids.length] });
   const { weights, intercept } = scaledProbe(probe);
   const parts = probe.layers.map(({ layer, start, end }) => {
-    const [output, dictionary] = [layers[layer]?.mlpOutput, small.get(layer)];
+    const [output, dictionary] = [layers[layer]?.activations["mlp-output"], small.get(layer)];
     if (output === undefined || dictionary === undefined) throw new TypeError(`the subject has no layer ${layer}`);
     const features = dictionary.encode(ops.reshape(output, [ids.length, -1]));
     return ops.matmul(features, ops.constant([end - start, 1], Float32Array.from(weights.subarray(start, end))));

@@ -56,7 +56,7 @@ export async function benchProbe(options: ProbeBenchOptions): Promise<ProbeBench
   const collection = {
     ...options,
     layers: Array.from({ length: model.config.layers }, (_, layer) => layer),
-    encoders: { raw: rawActivations },
+    encoders: { raw: rawActivations({ siteAt: () => "mlp-output" }) },
     multiToken: "average" as const,
   };
   // A warm-up, so that everything compiled on first use is compiled.

@@ -2,7 +2,8 @@ import { InternalError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { forward, plainPositions } from "../models/model.ts";
-import { mlpOutputOf, type SubjectModel } from "../sae/activation-buffer.ts";
+import { activationsAt, defaultSite } from "../models/sites.ts";
+import type { SubjectModel } from "../sae/activation-buffer.ts";
 import type { SaeConfig } from "../sae/config.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { SaeMetrics } from "../sae/step-program.ts";
@@ -38,7 +39,15 @@ export async function checkSaeTraining(options: CheckOptions): Promise<void> {
   const text = Int32Array.from({ length: tokens }, () => random.integer(vocabulary));
   const sparsity = { kind: "l1", coefficient } as const;
   const small = { ...config, sparsity, batchTokens: tokens, bufferTokens: tokens, epochs: steps, maxTokens: null };
-  const trainer = await createSaeTrainer({ device, models, layers, config: small, texts: [text], random });
+  const trainer = await createSaeTrainer({
+    device,
+    models,
+    layers,
+    site: defaultSite,
+    config: small,
+    texts: [text],
+    random,
+  });
   const before = new Map(await Promise.all(trainer.saes.map(async ({ id }) => [id, await trainer.sae(id)] as const)));
   const reports: (readonly SaeMetrics[])[] = [];
   for (let done = await trainer.step(); done !== undefined; done = await trainer.step()) {
@@ -150,7 +159,7 @@ async function activationsOf(
   text: Int32Array,
 ): Promise<Float32Array> {
   const shape = [1, text.length] as const;
-  const tap = mlpOutputOf(forward(model, { shape }), layer);
+  const tap = activationsAt(forward(model, { shape }), { layer, site: defaultSite });
   const program = await device.compile({ stores: [model.store, ...stores], outputs: { tap } });
   const { tap: values = [] } = await program.run({ ids: text, positions: plainPositions(shape) });
   await program.dispose();

@@ -1,6 +1,7 @@
 import { Random } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import { createModel } from "../models/checkpoint.ts";
+import { defaultSite } from "../models/sites.ts";
 import type { SubjectModel } from "../sae/activation-buffer.ts";
 import { type SaeConfig, saeConfigSchema } from "../sae/config.ts";
 import { createSaeTrainer, type SaeTrainer } from "../sae/trainer.ts";
@@ -58,7 +59,7 @@ export async function benchSae(options: SaeBenchOptions): Promise<SaeBenchFigure
   const texts = Array.from({ length: buffers * textsPerBuffer }, () =>
     Int32Array.from({ length: contextLength }, () => random.integer(size?.vocabSize ?? 1)),
   );
-  const trainer = await createSaeTrainer({ device, models, layers, config, texts, random });
+  const trainer = await createSaeTrainer({ device, models, layers, site: defaultSite, config, texts, random });
   const seconds = await secondsPerStep(trainer, buffers, options.signal);
   await trainer.dispose();
   const tokensPerSecond = batchTokens / seconds;

@@ -53,9 +53,9 @@ export async function compareCompletions(
 
 /** The factors are constants of the graph here: each comparison compiles a generator anyway. */
 function editOf({ resolved, dictionaries }: CompletionAblation): NonNullable<ContinueOptions["edit"]> {
-  const { editMlpOutput } = ablationEdit(dictionaries, (size, { layer, features }) =>
+  const { editActivations } = ablationEdit(dictionaries, (size, { layer, features }) =>
     ops.constant([features], resolved[size].get(layer) ?? new Float32Array(features)),
   );
   const edited = [...dictionaries.small.values(), ...dictionaries.big.values()];
-  return { editMlpOutput, stores: edited.map(({ store }) => store) };
+  return { editActivations, stores: edited.map(({ store }) => store) };
 }

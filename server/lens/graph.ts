@@ -1,11 +1,12 @@
 /**
- * The lens as a graph: token ids -> MLP outputs of the chosen layers -> features, optionally under an ablation.
+ * The lens as a graph: token ids -> activations of the chosen layers -> features, optionally under an ablation.
  * Letters as in subject.ts.
  */
-import { invariant } from "../common/errors.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import type { ActivationEdit } from "../models/architecture.ts";
 import { forward, type Model } from "../models/model.ts";
+import { activationsAt } from "../models/sites.ts";
 import type { LensDictionary } from "./subject.ts";
 
 export type Dictionaries = ReadonlyMap<number, LensDictionary>;
@@ -24,35 +25,35 @@ export function changeName(size: "small" | "big", layer: number): string {
 /** Factor - 1 of each feature of a dictionary, [F]. */
 export type ChangeOf = (size: "small" | "big", dictionary: LensDictionary) => Node;
 
-/** Edits MLP outputs, and records the changed features. */
+/** Edits activations, and records the changed features. */
 export interface AblationEdit {
-  /** The hook for `forward`; outputs [..., D]. */
-  editMlpOutput(layer: number, output: Node): Node;
+  /** The hook for `forward`; activations [..., D]. */
+  readonly editActivations: ActivationEdit;
   /** The changed features [N, F] of each dictionary that the forward pass reached. */
   readonly changed: ReadonlyMap<LensDictionary, Node>;
 }
 
 /**
- * Replaces an MLP's output x by x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then
+ * Replaces the activations x of the dictionaries' sites by x + Σ (factor_j - 1) f_j(x) d_j, first for the big dictionary's features and then
  * for the small one's. The error term, which the dictionary does not explain of x, is unchanged, and layers above
  * read the changed x.
  */
 export function ablationEdit(edited: EditedDictionaries, changeOf: ChangeOf): AblationEdit {
   const changed = new Map<LensDictionary, Node>();
-  const editMlpOutput = (layer: number, output: Node): Node => {
-    const flat = ops.reshape(output, [-1, output.shape.at(-1) ?? 0]);
+  const editActivations: ActivationEdit = ({ layer, site }, activations) => {
+    const flat = ops.reshape(activations, [-1, activations.shape.at(-1) ?? 0]);
     let x = flat;
     for (const size of ["big", "small"] as const) {
       const dictionary = edited[size].get(layer);
-      if (dictionary === undefined) continue;
+      if (dictionary?.site !== site) continue;
       const features = dictionary.encode(x);
       const change = ops.mul(features, ops.reshape(changeOf(size, dictionary), [1, -1]));
       changed.set(dictionary, ops.add(features, change));
       x = ops.add(x, ops.matmul(change, dictionary.decoder));
     }
-    return x === flat ? output : ops.reshape(x, output.shape);
+    return x === flat ? activations : ops.reshape(x, activations.shape);
   };
-  return { editMlpOutput, changed };
+  return { editActivations, changed };
 }
 
 /** An edit that reads its changes from the inputs of `changeName`. */
@@ -72,15 +73,14 @@ export function featuresGraph(
   edited?: EditedDictionaries,
 ): Map<number, Node> {
   const edit = edited === undefined ? undefined : fedEdit(edited);
-  const { layers } = forward(model, {
+  const passed = forward(model, {
     shape: [1, T],
-    ...(edit === undefined ? {} : { editMlpOutput: edit.editMlpOutput }),
+    ...(edit === undefined ? {} : { editActivations: edit.editActivations }),
   });
   const features = new Map<number, Node>();
   for (const [layer, dictionary] of read) {
-    const { mlpOutput } = layers[layer] ?? {};
-    invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
-    features.set(layer, edit?.changed.get(dictionary) ?? dictionary.encode(ops.reshape(mlpOutput, [T, -1])));
+    const own = (): Node => dictionary.encode(ops.reshape(activationsAt(passed, dictionary), [T, -1]));
+    features.set(layer, edit?.changed.get(dictionary) ?? own());
   }
   return features;
 }

@@ -118,7 +118,7 @@ export class PairPrograms {
         ? {}
         : {
             edit: {
-              editMlpOutput: fedEdit(edit.dictionaries).editMlpOutput,
+              editActivations: fedEdit(edit.dictionaries).editActivations,
               stores: [...small.values(), ...big.values()].map(({ store }) => store),
             },
           };

@@ -54,7 +54,7 @@ describe("programs by length", () => {
       close: async () => undefined,
     };
     const programs = new LensPrograms({ device: counting }, { window: 257, before: 0, maxBytes: 5 * bytes });
-    const raw = { layer: 0, features: 16, store: model.store, encode: <N>(x: N): N => x };
+    const raw = { layer: 0, site: "mlp-output" as const, features: 16, store: model.store, encode: <N>(x: N): N => x };
     const read = async (tokens: number, name = "plain"): Promise<Float32Array | undefined> => {
       const dictionary = {
         ...raw,

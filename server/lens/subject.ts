@@ -7,6 +7,7 @@ import type { Device, StateStore } from "../engine/device.ts";
 import type { DeviceError } from "../engine/errors.ts";
 import type { Node } from "../engine/graph.ts";
 import type { Model } from "../models/model.ts";
+import type { LayerSite } from "../models/sites.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import type { FeaturePlace } from "../protocol/ablation.ts";
 import type { RunInfo } from "../protocol/lens-state.ts";
@@ -16,15 +17,14 @@ import type { LensLexicon } from "./lexicon.ts";
 import type { PreferenceReader } from "./preference-reader.ts";
 import type { LensWordFolds } from "./unseen.ts";
 
-/** One layer's dictionary on the device, in the form that graphs are built from. */
-export interface LensDictionary {
-  readonly layer: number;
+/** The dictionary of a layer's site on the device, in the form that graphs are built from. */
+export interface LensDictionary extends LayerSite {
   /** F */
   readonly features: number;
   readonly store: StateStore;
-  /** MLP outputs [T, D] -> features [T, F] */
-  encode(mlpOutput: Node): Node;
-  /** [F, D]: what a feature adds to the MLP output, one feature a row. */
+  /** Activations [T, D] -> features [T, F] */
+  encode(activations: Node): Node;
+  /** [F, D]: what a feature adds to the activations, one feature a row. */
   readonly decoder: Node;
 }
 

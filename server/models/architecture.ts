@@ -5,6 +5,7 @@
 import type { Node, Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { maskedScore } from "../engine/shapes.ts";
+import type { LayerSite, Site } from "./sites.ts";
 
 /** The sizes that shared code reads; each architecture adds its own. */
 export interface BaseConfig {
@@ -66,8 +67,8 @@ export interface Architecture<C extends BaseConfig> {
   headName(config: C): string;
   /** The name of the table [V, D] that token ids are looked up in. */
   embeddingName(config: C): string;
-  /** The module of transformers' model whose output is what the layer's MLP adds to the residual stream. */
-  mlpModule(config: C, layer: number): string;
+  /** The modules of transformers' model whose outputs are a layer's activations. */
+  siteModules(config: C, layer: number): Readonly<Record<Site, string>>;
   readonly finalNorm: FinalNorm;
   /** A norm's scale as stored before any training. */
   readonly initialNorm: number;
@@ -95,9 +96,12 @@ export interface ForwardContext {
   /** Undefined where each row is one text. */
   readonly packed: PackedTexts | undefined;
   readonly cache: CacheInputs | undefined;
-  /** May replace what an MLP adds to the residual stream: its output, after the norm of it where there is one, [B, T, D]. */
-  readonly editMlpOutput: ((layer: number, output: Node) => Node) | undefined;
+  /** May replace the activations of a site. */
+  readonly editActivations: ActivationEdit | undefined;
 }
+
+/** Replaces the activations of a layer's site, [B, T, D], or returns them as they are. */
+export type ActivationEdit = (place: LayerSite, activations: Node) => Node;
 
 /**
  * Texts that a pass reads as one row of R tokens, B = 1, without padding between them; attention alone lays them out as
@@ -134,10 +138,11 @@ export interface ForwardResult {
 }
 
 export interface LayerResult {
-  /** What the MLP adds to the residual stream, after `editMlpOutput`. */
-  readonly mlpOutput: Node;
-  /** The residual stream after this layer. */
-  readonly residual: Node;
+  /**
+   * By site, after edits, [B, T, D]: what the MLP adds to the residual stream, after the norm of it where there is one, and
+   * the residual stream after this layer.
+   */
+  readonly activations: Readonly<Record<Site, Node>>;
   /** [B, kvHeads, T, headDim] */
   readonly keys: Node;
   readonly values: Node;

@@ -1,7 +1,7 @@
 /** Building blocks of architectures: parameter specs and the steps that layers share. Letters as in architecture.ts. */
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import type { ForwardContext, LayerResult, ModelParameter, ModelPart } from "./architecture.ts";
+import type { ActivationEdit, ForwardContext, LayerResult, ModelParameter, ModelPart } from "./architecture.ts";
 
 /** Where a parameter belongs: its part of the model, and its layer, if any. */
 export type Place = Readonly<Pick<ModelParameter, "part" | "layer">>;
@@ -50,21 +50,24 @@ export function throughLayers(
   let residual = embedded;
   const layers = Array.from({ length: count }, (_, layer) => {
     const result = block(layer, residual);
-    residual = result.residual;
+    residual = result.activations.residual;
     return result;
   });
   return { residual, layers };
 }
 
-/** A layer's end: its MLP's output, edited where the context says so, joins the residual stream after attention. */
+/** A layer's end: its MLP's output joins the residual stream after attention, both edited where the context says so. */
 export function joinMlp(
-  { editMlpOutput }: Pick<ForwardContext, "editMlpOutput">,
+  { editActivations: edit = unedited }: Pick<ForwardContext, "editActivations">,
   layer: number,
   { middle, plain, attended }: { readonly middle: Node; readonly plain: Node; readonly attended: Attended },
 ): LayerResult {
-  const mlpOutput = editMlpOutput?.(layer, plain) ?? plain;
-  return { mlpOutput, residual: ops.add(middle, mlpOutput), keys: attended.keys, values: attended.values };
+  const mlpOutput = edit({ layer, site: "mlp-output" }, plain);
+  const residual = edit({ layer, site: "residual" }, ops.add(middle, mlpOutput));
+  return { activations: { "mlp-output": mlpOutput, residual }, keys: attended.keys, values: attended.values };
 }
+
+const unedited: ActivationEdit = (_, activations) => activations;
 
 /** What attention adds to the residual stream, and the keys and values to keep. */
 export interface Attended {

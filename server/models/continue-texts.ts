@@ -16,8 +16,8 @@ export interface ContinueOptions extends Partial<SamplingOptions> {
    * false.
    */
   readonly templated?: boolean;
-  /** May replace the output of an MLP, as for `forward`; `stores` hold what the edit reads beside the model. */
-  readonly edit?: Required<Pick<GeneratorOptions, "editMlpOutput" | "stores">>;
+  /** May replace activations, as for `forward`; `stores` hold what the edit reads beside the model. */
+  readonly edit?: Required<Pick<GeneratorOptions, "editActivations" | "stores">>;
   /** Stops between two batches. */
   readonly signal?: AbortSignal;
 }

@@ -41,7 +41,10 @@ export function decoder<C extends DecoderConfig>(
     headNames: [headWeight],
     headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
     embeddingName: () => embeddingName,
-    mlpModule: ({ norms }, layer) => `${layerName(layer)}.${layerNorms[norms].afterMlp ?? "mlp"}`,
+    siteModules: ({ norms }, layer) => ({
+      "mlp-output": `${layerName(layer)}.${layerNorms[norms].afterMlp ?? "mlp"}`,
+      residual: layerName(layer),
+    }),
     finalNorm: { scale: `${finalNormName}.weight`, offset: normOffset, centres: false },
     initialNorm: 1 - normOffset,
     forward: (config, context) => {

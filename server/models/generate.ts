@@ -44,8 +44,8 @@ export interface GeneratorOptions extends GeneratorShape {
   readonly stores?: readonly StateStore[];
   /** Stores whose values may change between two calls, such as the factors of an ablation. */
   readonly liveStores?: readonly StateStore[];
-  /** May replace the output of an MLP, as for `forward`. */
-  readonly editMlpOutput?: ForwardOptions["editMlpOutput"];
+  /** May replace activations, as for `forward`. */
+  readonly editActivations?: ForwardOptions["editActivations"];
 }
 
 /** Samples batches of one shape. Smaller batches and shorter prompts fit into it. */
@@ -139,11 +139,11 @@ interface Pass {
 
 /** Prefill: the whole prompt at once. Fills the cache from slot 0 and samples the token after the last slot. */
 function prefillPass(model: Model, options: GeneratorOptions, S: number): Pass {
-  const { batch: B, promptTokens: T, editMlpOutput } = options;
+  const { batch: B, promptTokens: T, editActivations } = options;
   const result = forward(model, {
     shape: [B, T],
     maskKeys: true,
-    ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
+    ...(editActivations === undefined ? {} : { editActivations }),
   });
   const last = ops.reshape(ops.slice(result.hidden, 1, T - 1, T), [B, -1]);
   return { outputs: { ids: sampled(model, options, last) }, updates: cacheWrites(model, result, B, S) };
@@ -151,11 +151,11 @@ function prefillPass(model: Model, options: GeneratorOptions, S: number): Pass {
 
 /** Decode: one token per row, with the cache. */
 function decodePass(model: Model, options: GeneratorOptions, S: number): Pass {
-  const { batch: B, editMlpOutput } = options;
+  const { batch: B, editActivations } = options;
   const result = forward(model, {
     shape: [B, 1],
     cache: cacheInputs(model, B, S),
-    ...(editMlpOutput === undefined ? {} : { editMlpOutput }),
+    ...(editActivations === undefined ? {} : { editActivations }),
   });
   return {
     outputs: { ids: sampled(model, options, ops.reshape(result.hidden, [B, -1])) },

@@ -123,7 +123,7 @@ export const gptNeo: Architecture<GptNeoConfig> = {
   headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   embeddingName: () => embeddingName,
-  mlpModule: (_, layer) => `${layerName(layer)}.mlp`,
+  siteModules: (_, layer) => ({ "mlp-output": `${layerName(layer)}.mlp`, residual: layerName(layer) }),
   finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

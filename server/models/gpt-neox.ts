@@ -127,7 +127,7 @@ export const gptNeoX: Architecture<GptNeoXConfig> = {
   headNames: [headWeight, "lm_head.weight"],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   embeddingName: () => embeddingName,
-  mlpModule: (_, layer) => `${layerName(layer)}.mlp`,
+  siteModules: (_, layer) => ({ "mlp-output": `${layerName(layer)}.mlp`, residual: layerName(layer) }),
   finalNorm: { scale: "gpt_neox.final_layer_norm.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

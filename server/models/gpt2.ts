@@ -116,7 +116,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   headNames: [headWeight],
   headName: ({ tiedHead }) => (tiedHead ? embeddingName : headWeight),
   embeddingName: () => embeddingName,
-  mlpModule: (_, layer) => `${layerName(layer)}.mlp`,
+  siteModules: (_, layer) => ({ "mlp-output": `${layerName(layer)}.mlp`, residual: layerName(layer) }),
   finalNorm: { scale: "transformer.ln_f.weight", offset: 0, centres: true },
   initialNorm: 1,
   forward: (config, context) => {

@@ -37,9 +37,9 @@ export interface LogRatioOptions {
    */
   readonly frozen?: boolean;
   /**
-   * Edits the tuned model's MLP outputs; `stores` hold what the edit reads beside the model, and are frozen with it.
+   * Edits the tuned model's activations; `stores` hold what the edit reads beside the model, and are frozen with it.
    */
-  readonly edit?: Required<Pick<ForwardOptions, "editMlpOutput">> & { readonly stores: readonly StateStore[] };
+  readonly edit?: Required<Pick<ForwardOptions, "editActivations">> & { readonly stores: readonly StateStore[] };
 }
 
 /** Maximum number of logits of one model held at once. */
@@ -151,7 +151,7 @@ function logRatioGraph(pair: ModelPair, { shape, kl = false, edit }: LogRatioOpt
   const [B, T] = shape;
   const rows = B * T;
   const hiddenOf = (which: keyof ModelPair): Node => {
-    const edited = which === "tuned" && edit !== undefined ? { editMlpOutput: edit.editMlpOutput } : {};
+    const edited = which === "tuned" && edit !== undefined ? { editActivations: edit.editActivations } : {};
     return ops.reshape(forward(pair[which], { shape, idsName: idsNames[which], ...edited }).hidden, [rows, -1]);
   };
   const targets = ops.reshape(ops.input("targets", [B, T], "i32"), [rows, 1]);

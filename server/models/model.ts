@@ -2,6 +2,7 @@ import type { StateStore } from "../engine/device.ts";
 import type { Node, Shape } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import {
+  type ActivationEdit,
   type Architecture,
   type CacheInputs,
   capped,
@@ -16,6 +17,7 @@ import {
 } from "./architecture.ts";
 import { type ModelConfig, withArchitecture } from "./architectures.ts";
 import { ContextLengthError } from "./errors.ts";
+import type { LayerSite } from "./sites.ts";
 
 /** A model as graphs are built from it: its config and where its weights are. The weights themselves are in a state store. */
 export interface Model {
@@ -68,7 +70,8 @@ export interface ForwardOptions {
    */
   readonly packed?: { readonly rows: readonly [P: number, T: number]; readonly longest: number };
   readonly cache?: CacheInputs;
-  readonly editMlpOutput?: (layer: number, output: Node) => Node;
+  /** May replace the activations of sites. */
+  readonly editActivations?: ActivationEdit;
   /** Name of the ids input, `ids` by default: two models in one program may read different ids. */
   readonly idsName?: string;
 }
@@ -78,7 +81,7 @@ export interface ForwardOptions {
  * `ContextLengthError`.
  */
 export function forward(model: Pick<Model, "config" | "weights">, options: ForwardOptions): ForwardResult {
-  const { shape, maskKeys = false, packed, cache, editMlpOutput, idsName = "ids" } = options;
+  const { shape, maskKeys = false, packed, cache, editActivations, idsName = "ids" } = options;
   const { contextLength, localWindow } = model.config;
   const [B, T] = shape;
   const longest = packed?.longest ?? T;
@@ -90,7 +93,7 @@ export function forward(model: Pick<Model, "config" | "weights">, options: Forwa
     keyBias: maskKeys ? ops.input("keyBias", [B, 1, 1, T]) : undefined,
     packed: packed === undefined ? undefined : packedInputs(T, packed.rows, localWindow !== undefined),
     cache,
-    editMlpOutput,
+    editActivations,
   };
   return forwardOf(model.config, context);
 }
@@ -117,7 +120,7 @@ export function forwardFrom(
     keyBias: undefined,
     packed: undefined,
     cache: undefined,
-    editMlpOutput: undefined,
+    editActivations: undefined,
   });
 }
 
@@ -158,9 +161,9 @@ export function headNameOf(config: ModelConfig): string {
   return withArchitecture(config, (architecture, own) => architecture.headName(own));
 }
 
-/** The module of transformers' model whose output is `mlpOutput` of a layer. */
-export function mlpModuleOf(config: ModelConfig, layer: number): string {
-  return withArchitecture(config, (architecture, own) => architecture.mlpModule(own, layer));
+/** The module of transformers' model whose output is the activations of a site. */
+export function siteModuleOf(config: ModelConfig, { layer, site }: LayerSite): string {
+  return withArchitecture(config, (architecture, own) => architecture.siteModules(own, layer)[site]);
 }
 
 /** The norm before the head. */

@@ -9,7 +9,7 @@ import { hasEdits } from "../rewards/reward-configs.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
-import { trainingOf } from "./experiment/dictionaries-schema.ts";
+import { siteSettingOf, trainingOf } from "./experiment/dictionaries-schema.ts";
 import {
   checkFeedback,
   editSettingsOf,
@@ -226,6 +226,7 @@ function planReadings(
     stage: dictionariesStage,
     settings: {
       sae: trainingOf(sae),
+      ...siteSettingOf(sae),
       prependBos: text.prependBos,
       modelName: experiment.model.split("/").at(-1) ?? experiment.model,
       role,

@@ -1,7 +1,7 @@
 /** The stages of a run that measure what tuning changed, and explain it. */
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { descriptionOf } from "../tasks/tasks.ts";
-import { trainingOf } from "./experiment/dictionaries-schema.ts";
+import { siteSettingOf, trainingOf } from "./experiment/dictionaries-schema.ts";
 import { rewardSettingsOf, taskSettingsOf } from "./experiment/feedback-settings.ts";
 import { type Experiment, fittedSettingsOf, probeSettingsOf } from "./experiment/schema.ts";
 import { completionStageSettings } from "./experiment/tuning-settings.ts";
@@ -59,8 +59,13 @@ export function planAutoencoders({ experiment, dictionary, model, tuned, texts, 
   const inputs = { model, tuned, texts, divergence };
   const placed = { id: "autoencoders", publishAs: "sae" };
   if (dictionary === undefined)
-    return planStage({ ...placed, stage: autoencodersStage, settings: { sae: trainingOf(sae), ...shared }, inputs });
-  const settings = { contextLength: sae.contextLength, ...shared };
+    return planStage({
+      ...placed,
+      stage: autoencodersStage,
+      settings: { sae: trainingOf(sae), ...shared, ...siteSettingOf(sae) },
+      inputs,
+    });
+  const settings = { contextLength: sae.contextLength, ...shared, ...siteSettingOf(sae) };
   return planStage({ ...placed, stage: adoptDictionaryStage, settings, inputs: { ...inputs, dictionary } });
 }
 

@@ -39,7 +39,7 @@ import { forgetful, type Keep, keeper, type PartStore } from "./saved-parts.ts";
 /** What is known of the `spansOf` contrasts: n liked answers, n disliked ones, then the neutral ones. */
 export interface ClassificationData {
   readonly contrasts: readonly Contrast[];
-  /** Features of the tuned model, the MLP outputs that they encode, and features of the model before tuning. */
+  /** Features of the tuned model, the activations that they encode, and features of the model before tuning. */
   readonly features: SpanFeatures;
   readonly rawActivations?: SpanFeatures;
   readonly baseModel?: SpanFeatures;

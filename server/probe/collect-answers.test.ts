@@ -41,7 +41,7 @@ describe.each(devicesUnderTest)("mean MLP outputs of answers on $kind equal PyTo
         model,
         tokenizer: numberTokenizer,
         layers: [0, 1, 2],
-        encoders: { raw: rawActivations },
+        encoders: { raw: rawActivations({ siteAt: () => "mlp-output" }) },
         multiToken: "average",
         tokensPerRun: 64,
       },

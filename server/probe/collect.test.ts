@@ -8,7 +8,13 @@ import * as ops from "../engine/ops.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
 import { openSafetensors } from "../models/safetensors.ts";
 import { spansOf } from "../tasks/contrast.ts";
-import { type CollectOptions, collectFeatures, FeatureCollection, rawActivations } from "./collect.ts";
+import {
+  type CollectOptions,
+  collectFeatures,
+  FeatureCollection,
+  type FeatureEncoder,
+  rawActivations,
+} from "./collect.ts";
 import { type SpanFeatures, tripleFeatures } from "./features.ts";
 
 const oracle = readModelOracle("gpt-neox");
@@ -74,7 +80,7 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
     model,
     tokenizer: numberTokenizer,
     layers: [2, 0],
-    encoders: { raw: rawActivations },
+    encoders: { raw: rawActivations({ siteAt: () => "mlp-output" }) },
     multiToken: "average",
   });
 
@@ -116,14 +122,14 @@ describe.each(devicesUnderTest)("activations at target words on $kind equal PyTo
     const F = 3;
     const weight = Float32Array.from({ length: F * D }, (_, at) => Math.sin(at + 1));
     const store = await device.createState([{ name: "encoder", shape: [F, D], values: weight.slice() }]);
-    const encoder = {
+    const encoder: FeatureEncoder = {
       stores: [store],
-      encode: (layer: number, x: ReturnType<typeof ops.input>) =>
-        ops.relu(ops.affine(ops.linear(x, ops.state("encoder", [F, D])), layer + 1)),
+      siteAt: () => "mlp-output",
+      encode: (layer, x) => ops.relu(ops.affine(ops.linear(x, ops.state("encoder", [F, D])), layer + 1)),
     };
     const { raw, small } = await collectFeatures(spans, {
       ...optionsOf(),
-      encoders: { raw: rawActivations, small: encoder },
+      encoders: { raw: rawActivations({ siteAt: () => "mlp-output" }), small: encoder },
     });
     expect(raw.rows.columns).toBe(2 * D);
     expect(small.layers).toEqual([

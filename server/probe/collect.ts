@@ -4,8 +4,9 @@ import { invariant } from "../common/errors.ts";
 import type { Device, Program, StateStore } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import { hiddenKeyBias } from "../models/architecture.ts";
+import { type ActivationEdit, hiddenKeyBias } from "../models/architecture.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
+import { activationsAt, type Site } from "../models/sites.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { rowMatrix } from "../statistics/linear-algebra.ts";
 import type { Span } from "../tasks/task.ts";
@@ -13,16 +14,20 @@ import { type Bucket, type CollectBatch, planBatches, type TargetSequence, targe
 import { addScaledRow } from "./features.loops.ts";
 import type { LayerSpan, SpanFeatures } from "./features.ts";
 
-/** Turns a layer's MLP output into features; a graph builder, so that any kind of dictionary can stand behind it. */
+/** Turns a layer's activations into features; a graph builder, so that any kind of dictionary can stand behind it. */
 export interface FeatureEncoder {
   /** Where the encoder's weights live. */
   readonly stores: readonly StateStore[];
+  /** The site of a layer whose activations it encodes. */
+  siteAt(layer: number): Site;
   /** [N, D] -> [N, F] */
-  encode(layer: number, mlpOutput: Node): Node;
+  encode(layer: number, activations: Node): Node;
 }
 
-/** No dictionary: the MLP outputs themselves, for the baseline. */
-export const rawActivations: FeatureEncoder = { stores: [], encode: (_, mlpOutput) => mlpOutput };
+/** No dictionary: the activations themselves at the sites of an encoder, for the baseline. */
+export function rawActivations({ siteAt }: Pick<FeatureEncoder, "siteAt">): FeatureEncoder {
+  return { stores: [], siteAt, encode: (_, activations) => activations };
+}
 
 export interface CollectOptions<Name extends string> {
   readonly device: Device;
@@ -41,13 +46,13 @@ export interface CollectOptions<Name extends string> {
   readonly prefixIds?: readonly number[];
   /** About how many tokens go through the model at once. */
   readonly tokensPerRun?: number;
-  /** Edits MLP outputs during the forward pass, as for `forward`; the encoders receive the edited output. */
+  /** Edits activations during the forward pass, as for `forward`; the encoders receive the edited ones. */
   readonly edit?: {
     /** Where its weights live. */
     readonly stores: readonly StateStore[];
     /** Stores whose values may change between runs. */
     readonly live: readonly StateStore[];
-    readonly mlpOutput: (layer: number, output: Node) => Node;
+    readonly activations: ActivationEdit;
   };
 }
 
@@ -188,18 +193,20 @@ export class FeatureCollection<Name extends string> {
   /** Right padding needs no mask unless it is a target: attention is causal, so no target sees the padding after it. */
   #outputsOf({ texts: B, tokens: T, targets: R }: Bucket): Record<string, Node> {
     const { model, encoders, edit } = this.#options;
-    const { layers } = forward(model, {
+    const passed = forward(model, {
       shape: [B, T],
       maskKeys: this.#masked,
-      ...(edit === undefined ? {} : { editMlpOutput: edit.mlpOutput }),
+      ...(edit === undefined ? {} : { editActivations: edit.activations }),
     });
     const targets = ops.input("targets", [R], "i32");
     const outputs: Record<string, Node> = {};
     for (const layer of this.#layers) {
-      const { mlpOutput } = layers[layer] ?? {};
-      invariant(mlpOutput !== undefined, `the forward pass has no layer ${layer}`);
-      const picked = ops.embedding(ops.reshape(mlpOutput, [B * T, -1]), targets);
-      for (const name of this.#names) outputs[`${name}.${layer}`] = encoders[name].encode(layer, picked);
+      for (const name of this.#names) {
+        const { siteAt, encode } = encoders[name];
+        const activations = activationsAt(passed, { layer, site: siteAt(layer) });
+        const picked = ops.embedding(ops.reshape(activations, [B * T, -1]), targets);
+        outputs[`${name}.${layer}`] = encode(layer, picked);
+      }
     }
     return outputs;
   }
@@ -241,7 +248,7 @@ function spansOf(encoder: FeatureEncoder, layers: readonly number[], width: numb
   let end = 0;
   return layers.map((layer) => {
     const start = end;
-    end += encoder.encode(layer, ops.input("mlpOutput", [1, width])).shape[1] ?? 0;
+    end += encoder.encode(layer, ops.input("activations", [1, width])).shape[1] ?? 0;
     return { layer, start, end };
   });
 }

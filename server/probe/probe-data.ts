@@ -11,7 +11,7 @@ export interface ProbeData extends Readonly<Partial<Record<ControlInput, TripleF
   /** The feedback's value for each target word, and the range of such values. */
   readonly ratings: Pick<WordRatings, "values" | "range">;
   /**
-   * Features of the probed model. The controls: MLP outputs, features of the model before tuning, and its token
+   * Features of the probed model. The controls: the activations that these encode, features of the model before tuning, and its token
    * embeddings.
    */
   readonly features: TripleFeatures;

@@ -134,7 +134,7 @@ const splitReportSchema = z.strictObject({
   probe: wordScoresSchema,
   /** The reconstructed lexicon, in alphabetical order. */
   lexicon: z.array(lexiconEntrySchema),
-  /** The same ridge probe on the MLP outputs themselves; null where they were not collected. */
+  /** The same ridge probe on the encoded activations themselves; null where they were not collected. */
   rawActivations: wordScoresSchema.nullable(),
   /** The same probe on features of the model before tuning. */
   baseModel: wordScoresSchema.nullable(),

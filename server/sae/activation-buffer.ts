@@ -1,5 +1,5 @@
 /**
- * The MLP outputs of chosen layers, kept on the device one chunk at a time: one forward pass of each model gives the
+ * The activations of chosen layers, kept on the device one chunk at a time: one forward pass of each model gives the
  * activations of all its layers, and they never leave the device. Letters: B texts, T tokens, D width, R rows of the
  * whole buffer.
  */
@@ -7,10 +7,10 @@
 import type { Device, Program, StateStore, Update } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import type { ForwardResult } from "../models/architecture.ts";
 import { hiddenKeyBias } from "../models/architecture.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
-import { UnknownLayerError } from "./errors.ts";
+import { activationsAt, type Site } from "../models/sites.ts";
+import { requireLayers } from "./errors.ts";
 import type { TokenStream } from "./token-stream.ts";
 
 /** A model whose activations are read. Its weights must not change while they are. */
@@ -26,6 +26,7 @@ export interface BufferOptions {
   readonly device: Device;
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
+  readonly site: Site;
   readonly texts: readonly Int32Array[];
   readonly stream: TokenStream;
   /** Whether training may read padding tokens, in which case attention must mask padding keys. */
@@ -73,29 +74,23 @@ export async function createActivationBuffer(options: BufferOptions): Promise<Ac
 
 /** Compiles a forward pass up to the highest layer that is read; later layers are not compiled. */
 function compileHarvest(
-  { device, layers, stream: { B, T }, readsPadding }: BufferOptions,
+  { device, layers, site, stream: { B, T }, readsPadding }: BufferOptions,
   { name, model, stores = [] }: SubjectModel,
   store: StateStore,
   R: number,
 ): Promise<Program> {
+  requireLayers(layers, model.config);
   const result = forward(model, { shape: [B, T], maskKeys: readsPadding });
   const D = model.config.width;
   const start = ops.input("start", [1], "i32");
   const updates: Update[] = layers.map((layer) => ({
     kind: "writeAt",
     target: ops.state(bufferName(name, layer), [1, 1, R, D]),
-    value: ops.reshape(mlpOutputOf(result, layer), [1, 1, B * T, D]),
+    value: ops.reshape(activationsAt(result, { layer, site }), [1, 1, B * T, D]),
     start,
   }));
   const frozen = [model.store, ...stores];
   return device.compile({ stores: [...frozen, store], frozen, outputs: {}, updates });
-}
-
-/** The MLP output of a layer, [B, T, D]. Throws `UnknownLayerError`. */
-export function mlpOutputOf({ layers }: ForwardResult, layer: number): Node {
-  const found = layers[layer];
-  if (found === undefined) throw new UnknownLayerError(layer, layers.length);
-  return found.mlpOutput;
 }
 
 function passInputs(

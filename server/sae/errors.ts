@@ -1,4 +1,5 @@
 import { LfpError } from "../common/errors.ts";
+import type { ModelConfig } from "../models/architectures.ts";
 
 /** A requested layer does not exist in the model. */
 export class UnknownLayerError extends LfpError {
@@ -7,6 +8,12 @@ export class UnknownLayerError extends LfpError {
   constructor(layer: number, layers: number) {
     super(`layer ${layer} was asked for; the model has layers 0 to ${layers - 1}`);
   }
+}
+
+/** Throws `UnknownLayerError` for layers that the model does not have. */
+export function requireLayers(layers: readonly number[], { layers: count }: Pick<ModelConfig, "layers">): void {
+  const unknown = layers.find((layer) => layer < 0 || layer >= count);
+  if (unknown !== undefined) throw new UnknownLayerError(unknown, count);
 }
 
 /** A saved training state belongs to another training. */

@@ -24,6 +24,7 @@ const expected: Readonly<Record<"standard" | "topk" | "jumprelu", { features: nu
 const metadata: SaeMetadata = {
   modelName: "pythia-70m",
   layer: 3,
+  site: "mlp-output",
   module: "gpt_neox.layers.3.mlp",
   contextLength: 256,
   prependBos: true,

@@ -11,7 +11,9 @@ import { invariant, messageOf } from "../common/errors.ts";
 import { parseJson } from "../common/json.ts";
 import { schemaProblems } from "../common/schema-problems.ts";
 import { readTextFile } from "../common/text-file.ts";
+import { visibleLine } from "../common/untrusted-text.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../models/safetensors.ts";
+import { hookOf, type LayerSite, siteNames, siteOfHook } from "../models/sites.ts";
 import { transposed } from "../models/transpose.loops.ts";
 import { activationRule, architectures, ruleOfArchitecture } from "./activations.ts";
 import { SaeFormatError } from "./errors.ts";
@@ -19,10 +21,9 @@ import { unitDecoder, withoutInputBias } from "./normal-form.ts";
 import type { Sae } from "./sae.ts";
 
 /** Origin of an autoencoder's activations, for SAELens and for people. */
-export interface SaeMetadata {
+export interface SaeMetadata extends LayerSite {
   /** The model's name in TransformerLens (`pythia-70m`), or any other name. */
   readonly modelName: string;
-  readonly layer: number;
   /** The module of transformers' model whose output it encodes, such as `gpt_neox.layers.3.mlp`. */
   readonly module: string;
   readonly contextLength: number;
@@ -70,13 +71,25 @@ export async function saveSae(folder: string, sae: Sae, metadata: SaeMetadata): 
   await writeFileAtomically(join(folder, configFile), `${config}\n`);
 }
 
+/** Reads an autoencoder of a run, with the site that it encodes. Throws what `readSae` throws. */
+export async function loadSae(folder: string): Promise<SavedSae & Pick<LayerSite, "site">> {
+  const saved = await readSae(folder);
+  const hook = String(saved.metadata["hook_name"]);
+  const place = siteOfHook(hook);
+  if (place === undefined)
+    throw new SaeFormatError(
+      `${join(folder, configFile)}: hook_name is '${visibleLine(hook, 100)}'; expected one of ${siteNames.map((site) => hookOf({ layer: 0, site })).join(", ")}, or of another layer`,
+    );
+  return { ...saved, site: place.site };
+}
+
 /**
  * Reads an autoencoder that `saveSae` or SAELens saved: one of the architectures in activations.ts, without input
  * normalisation. A bias that SAELens subtracts from the input becomes part of the encoder's, and a decoder whose norms
  * SAELens takes into the features gets rows of length one; both change rounding alone. Throws `SaeFormatError` and what
  * `openSafetensors` throws.
  */
-export async function loadSae(folder: string): Promise<SavedSae> {
+export async function readSae(folder: string): Promise<SavedSae> {
   const path = join(folder, configFile);
   const config = await readConfig(path);
   const { d_in: D, d_sae: F } = config;
@@ -126,12 +139,12 @@ function configOf({ D, F, activation }: Sae, metadata: SaeMetadata): Record<stri
       sae_lens_version: saeLensVersion,
       sae_lens_training_version: null,
       model_name: metadata.modelName,
-      hook_name: `blocks.${metadata.layer}.hook_mlp_out`,
+      hook_name: hookOf(metadata),
       hf_hook_name: metadata.module,
       hook_head_index: null,
       model_class_name: "HookedTransformer",
-      // Otherwise TransformerLens centres the MLP's output weights, and with them the activations that the autoencoder
-      // encodes.
+      // Otherwise TransformerLens centres the weights that write to the residual stream, and with them the activations
+      // that the autoencoder encodes.
       model_from_pretrained_kwargs: { center_writing_weights: false },
       prepend_bos: metadata.prependBos,
       context_size: metadata.contextLength,

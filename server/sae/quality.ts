@@ -6,19 +6,20 @@ import { z } from "zod";
 import type { Device, Program } from "../engine/device.ts";
 import type { Node, Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import type { ActivationEdit } from "../models/architecture.ts";
 import { forward, logitsOf } from "../models/model.ts";
 import { textBatch } from "../models/next-token-loss.ts";
+import { hookOf, type LayerSite } from "../models/sites.ts";
 import type { SubjectModel } from "./activation-buffer.ts";
-import { UnknownLayerError } from "./errors.ts";
+import { requireLayers } from "./errors.ts";
 import { decodeNode, encodeNode } from "./graph.ts";
 import { type PlacedSae, placeSae } from "./inference.ts";
 import { Moments } from "./moments.ts";
 import type { Sae } from "./sae.ts";
 
-/** An autoencoder and the layer whose MLP output it reads. */
-export interface SubjectSae {
+/** An autoencoder and the site that it reads. */
+export interface SubjectSae extends LayerSite {
   readonly id: string;
-  readonly layer: number;
   readonly sae: Sae;
 }
 
@@ -45,7 +46,7 @@ export const qualityCountsSchema = z
     sums: numbers,
     /** How often each feature fired, by autoencoder. */
     fired: z.record(z.string(), z.array(z.number())),
-    /** Moments of the inputs, by layer. */
+    /** Moments of the inputs, by site. */
     moments: z.record(z.string(), z.strictObject({ count: z.int(), mean: z.array(z.number()), variation: z.number() })),
   })
   .readonly();
@@ -76,7 +77,7 @@ export interface SaeQuality {
   /** Share of the tokens at which each feature is active, [F]. */
   readonly density: Float64Array;
   /**
-   * Next-token cross-entropy in nats: unchanged, with the MLP's output replaced by zeros, and by the reconstruction.
+   * Next-token cross-entropy in nats: unchanged, with the site's activations replaced by zeros, and by the reconstruction.
    */
   readonly lossClean: number;
   readonly lossZero: number;
@@ -88,13 +89,13 @@ export interface SaeQuality {
 /** Measures autoencoders of one model. Throws `UnknownLayerError` and `DeviceError`. */
 export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]> {
   const { device, model, saes, texts, contextLength, known, onBatch } = options;
-  const layers = [...new Set(saes.map(({ layer }) => layer))].toSorted((a, b) => a - b);
+  const places = [...new Map(saes.map((sae) => [hookOf(sae), sae])).keys()];
   const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, contextLength)), 2);
   const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsLimit / (T * model.model.config.vocabSize))));
   const placed: PlacedSae[] = [];
   for (const { id, sae } of saes) placed.push(await placeSae(device, `quality.${id}`, sae));
-  const program = await compileSplicing(options, placed, layers, [B, T]);
-  const tally = new Tally(saes, layers, known);
+  const program = await compileSplicing(options, placed, places, [B, T]);
+  const tally = new Tally(saes, places, known);
   while (tally.texts < texts.length) {
     const batch = texts.slice(tally.texts, tally.texts + B);
     await tally.add(program, batchOf(batch, B, T));
@@ -109,43 +110,45 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
 const logitsLimit = 2 ** 23;
 
 /**
- * Compiles one program for all measurements of a model. It replaces each layer's MLP output x by x (1 - Σ gates) + Σ
+ * Compiles one program for all measurements of a model. It replaces each site's activations x by x (1 - Σ gates) + Σ
  * gate x̂ over a gate for zeros (x̂ = 0) and one for each of its autoencoders. With every gate at 0 the model is
  * unchanged and the autoencoders read its own activations.
  */
 function compileSplicing(
   { device, model: { model, stores = [] }, saes }: QualityOptions,
   placed: readonly PlacedSae[],
-  layers: readonly number[],
+  places: readonly string[],
   [B, T]: readonly [number, number],
 ): Promise<Program> {
-  const gates = ops.input("gates", [layers.length + saes.length]);
+  const gates = ops.input("gates", [places.length + saes.length]);
   const gate = (at: number): Node => ops.slice(gates, 0, at, at + 1);
   const real = ops.input("real", [B * T, 1]);
   const outputs: Record<string, Node> = {};
-  const unknown = layers.find((layer) => layer >= model.config.layers || layer < 0);
-  if (unknown !== undefined) throw new UnknownLayerError(unknown, model.config.layers);
-  const editMlpOutput = (layer: number, output: Node): Node => {
-    if (!layers.includes(layer)) return output;
-    const x = ops.reshape(output, [B * T, -1]);
-    Object.assign(outputs, inputStatistics(layer, x, real));
-    let shut = gate(layers.indexOf(layer));
+  const layers = saes.map(({ layer }) => layer);
+  requireLayers(layers, model.config);
+  const editActivations: ActivationEdit = (layerSite, activations) => {
+    const place = hookOf(layerSite);
+    if (!places.includes(place)) return activations;
+    const x = ops.reshape(activations, [B * T, -1]);
+    Object.assign(outputs, inputStatistics(place, x, real));
+    let shut = gate(places.indexOf(place));
     let spliced: Node | undefined;
-    for (const [at, { id, layer: own }] of saes.entries()) {
+    for (const [at, sae] of saes.entries()) {
       const nodes = placed[at]?.nodes;
-      if (own !== layer || nodes === undefined) continue;
+      if (hookOf(sae) !== place || nodes === undefined) continue;
+      const { id } = sae;
       const features = encodeNode(x, nodes);
       const reconstruction = decodeNode(features, nodes);
       Object.assign(outputs, featureStatistics(id, x, features, reconstruction, real));
-      const open = gate(layers.length + at);
+      const open = gate(places.length + at);
       const part = ops.mul(reconstruction, open);
       shut = ops.add(shut, open);
       spliced = spliced === undefined ? part : ops.add(spliced, part);
     }
     const kept = ops.mul(x, ops.affine(shut, -1, 1));
-    return ops.reshape(spliced === undefined ? kept : ops.add(kept, spliced), output.shape);
+    return ops.reshape(spliced === undefined ? kept : ops.add(kept, spliced), activations.shape);
   };
-  const { hidden } = forward(model, { shape: [B, T], editMlpOutput });
+  const { hidden } = forward(model, { shape: [B, T], editActivations });
   const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
   const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
   outputs["lossSum"] = ops.negate(ops.sum(ops.mul(logProbs, ops.input("weights", [B * (T - 1)]))));
@@ -154,12 +157,12 @@ function compileSplicing(
 }
 
 /** Over the non-padding places of x [P, D]: the mean [D], and the sums of squared distances from it and from zero. */
-function inputStatistics(layer: number, x: Node, real: Node): Record<string, Node> {
+function inputStatistics(place: string, x: Node, real: Node): Record<string, Node> {
   const mean = ops.div(ops.sum(ops.mul(x, real), { axes: [0], keepDims: true }), ops.sum(real));
   return {
-    [`mean.${layer}`]: mean,
-    [`variation.${layer}`]: ops.sum(ops.mul(ops.square(ops.sub(x, mean)), real)),
-    [`energy.${layer}`]: ops.sum(ops.mul(ops.square(x), real)),
+    [`mean.${place}`]: mean,
+    [`variation.${place}`]: ops.sum(ops.mul(ops.square(ops.sub(x, mean)), real)),
+    [`energy.${place}`]: ops.sum(ops.mul(ops.square(x), real)),
   };
 }
 
@@ -194,18 +197,19 @@ function batchOf(texts: readonly Int32Array[], B: number, T: number): Batch {
 /** Accumulates the counts, in double precision. */
 class Tally {
   readonly #saes: readonly SubjectSae[];
-  readonly #layers: readonly number[];
-  readonly #moments: ReadonlyMap<number, Moments>;
+  /** The sites, by their hooks. */
+  readonly #places: readonly string[];
+  readonly #moments: ReadonlyMap<string, Moments>;
   readonly #sums: Map<string, number>;
   readonly #fired: ReadonlyMap<string, Float64Array>;
   #texts: number;
   #tokens: number;
   #predictions: number;
 
-  constructor(saes: readonly SubjectSae[], layers: readonly number[], known: QualityCounts = nothing) {
+  constructor(saes: readonly SubjectSae[], places: readonly string[], known: QualityCounts = nothing) {
     this.#saes = saes;
-    this.#layers = layers;
-    this.#moments = new Map(layers.map((layer) => [layer, Moments.fromState(known.moments[layer] ?? none)]));
+    this.#places = places;
+    this.#moments = new Map(places.map((place) => [place, Moments.fromState(known.moments[place] ?? none)]));
     this.#sums = new Map(Object.entries(known.sums));
     this.#fired = new Map(
       saes.map(({ id, sae }) => [id, Float64Array.from(known.fired[id] ?? new Float64Array(sae.F))]),
@@ -227,7 +231,7 @@ class Tally {
       sums: Object.fromEntries(this.#sums),
       fired: Object.fromEntries(Array.from(this.#fired, ([id, counts]) => [id, [...counts]])),
       moments: Object.fromEntries(
-        Array.from(this.#moments, ([layer, { state }]) => [layer, { ...state, mean: [...state.mean] }]),
+        Array.from(this.#moments, ([place, { state }]) => [place, { ...state, mean: [...state.mean] }]),
       ),
     };
   }
@@ -235,14 +239,14 @@ class Tally {
   async add(program: Program, { texts, inputs, tokens, predictions }: Batch): Promise<void> {
     this.#texts += texts;
     if (tokens === 0) return;
-    const shut = new Float32Array(this.#layers.length + this.#saes.length);
+    const shut = new Float32Array(this.#places.length + this.#saes.length);
     const clean = await program.run({ ...inputs, gates: shut });
     this.#tokens += tokens;
     this.#predictions += predictions;
     this.#sum("clean", clean["lossSum"]);
-    for (const layer of this.#layers) {
-      this.#moments.get(layer)?.add(tokens, clean[`mean.${layer}`] ?? [], clean[`variation.${layer}`]?.[0] ?? 0);
-      this.#sum(`energy.${layer}`, clean[`energy.${layer}`]);
+    for (const place of this.#places) {
+      this.#moments.get(place)?.add(tokens, clean[`mean.${place}`] ?? [], clean[`variation.${place}`]?.[0] ?? 0);
+      this.#sum(`energy.${place}`, clean[`energy.${place}`]);
     }
     for (const { id } of this.#saes) {
       this.#sum(`squares.${id}`, clean[`squares.${id}`]);
@@ -259,22 +263,24 @@ class Tally {
   }
 
   result(): SaeQuality[] {
-    return this.#saes.map(({ id, layer, sae }, at) => {
+    return this.#saes.map((one, at) => {
+      const { id, sae } = one;
+      const place = hookOf(one);
       const [n, squares] = [this.#tokens, this.#value(`squares.${id}`)];
       const fired = this.#fired.get(id) ?? new Float64Array();
       const l0 = fired.reduce((total, count) => total + count, 0) / n;
       const loss = (name: string): number => this.#value(name) / this.#predictions;
       const lossClean = loss("clean");
-      const lossZero = loss(`loss.${this.#layers.indexOf(layer)}`);
-      const lossSpliced = loss(`loss.${this.#layers.length + at}`);
+      const lossZero = loss(`loss.${this.#places.indexOf(place)}`);
+      const lossSpliced = loss(`loss.${this.#places.length + at}`);
       return {
         id,
         tokens: n,
         l0,
         l1: this.#value(`featureSum.${id}`) / n,
-        fve: 1 - squares / (this.#moments.get(layer)?.variation ?? Number.NaN),
+        fve: 1 - squares / (this.#moments.get(place)?.variation ?? Number.NaN),
         meanSquaredError: squares / (n * sae.D),
-        normalisedError: squares / this.#value(`energy.${layer}`),
+        normalisedError: squares / this.#value(`energy.${place}`),
         tableSparsity: l0 / 100,
         dead: fired.filter((count) => count === 0).length,
         density: fired.map((count) => count / n),

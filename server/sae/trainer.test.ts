@@ -7,6 +7,7 @@ import type { Device } from "../engine/device.ts";
 import { NonFiniteError } from "../engine/errors.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import { forward, plainPositions } from "../models/model.ts";
+import { type LayerSite, type Site, siteNames } from "../models/sites.ts";
 import type { SubjectModel } from "./activation-buffer.ts";
 import { type SaeConfig, saeConfigSchema } from "./config.ts";
 import { TrainingStateError, UnknownLayerError } from "./errors.ts";
@@ -48,47 +49,50 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
   });
   afterAll(() => device.close());
 
-  const create = (changes: Partial<SaeConfig> = {}): Promise<SaeTrainer> =>
-    createSaeTrainer({ device, models, layers, config: { ...config, ...changes }, texts, random });
+  const create = (changes: Partial<SaeConfig> = {}, site: Site = "mlp-output"): Promise<SaeTrainer> =>
+    createSaeTrainer({ device, models, layers, site, config: { ...config, ...changes }, texts, random });
 
-  test("the first step's numbers are those of the chosen tokens, text by text without padding", async () => {
-    const trainer = await create();
-    expect(trainer.saes.map(({ id }) => id)).toEqual([
-      ...["base.0.32", "base.0.64", "base.2.32", "base.2.64"],
-      ...["tuned.0.32", "tuned.0.64", "tuned.2.32", "tuned.2.64"],
-    ]);
-    const start = await Promise.all(trainer.saes.map(({ id }) => trainer.sae(id)));
-    const first = await untilUpdate(trainer);
-    const stream = tokenStream(
-      texts.map(({ length }) => length),
-      config,
-      random.fork("token stream"),
-    );
-    const { passes, rows } = stream.chunk({ epoch: 0, chunk: 0 });
-    for (const [at, { id, model, layer, D }] of trainer.saes.entries()) {
-      const subject = models.find(({ name }) => name === model);
-      const sae = start[at];
-      if (subject === undefined || sae === undefined) throw new Error(id);
-      const xs: Float64Array[] = [];
-      for (const row of rows.slice(0, stream.N)) {
-        const text =
-          texts[passes[Math.floor(row / (stream.B * stream.T))]?.[Math.floor(row / stream.T) % stream.B] ?? -1];
-        const token = row % stream.T;
-        const activations = await mlpOutputs(device, subject, layer, text ?? new Int32Array());
-        xs.push(Float64Array.from(activations.subarray(token * D, (token + 1) * D)));
+  test.each(siteNames)(
+    "the first step at the site %s has the numbers of the chosen tokens, text by text without padding",
+    async (site) => {
+      const trainer = await create({}, site);
+      expect(trainer.saes.map(({ id }) => id)).toEqual([
+        ...["base.0.32", "base.0.64", "base.2.32", "base.2.64"],
+        ...["tuned.0.32", "tuned.0.64", "tuned.2.32", "tuned.2.64"],
+      ]);
+      const start = await Promise.all(trainer.saes.map(({ id }) => trainer.sae(id)));
+      const first = await untilUpdate(trainer);
+      const stream = tokenStream(
+        texts.map(({ length }) => length),
+        config,
+        random.fork("token stream"),
+      );
+      const { passes, rows } = stream.chunk({ epoch: 0, chunk: 0 });
+      for (const [at, { id, model, layer, D }] of trainer.saes.entries()) {
+        const subject = models.find(({ name }) => name === model);
+        const sae = start[at];
+        if (subject === undefined || sae === undefined) throw new Error(id);
+        const xs: Float64Array[] = [];
+        for (const row of rows.slice(0, stream.N)) {
+          const text =
+            texts[passes[Math.floor(row / (stream.B * stream.T))]?.[Math.floor(row / stream.T) % stream.B] ?? -1];
+          const token = row % stream.T;
+          const activations = await activationsOf(device, subject, { layer, site }, text ?? new Int32Array());
+          xs.push(Float64Array.from(activations.subarray(token * D, (token + 1) * D)));
+        }
+        const expected = plainNumbers(sae, xs);
+        const got = first.metrics[at];
+        expect(got?.id).toBe(id);
+        expect(got?.squaredError).toBeCloseTo(expected.squaredError, 4);
+        expect(got?.l1).toBeCloseTo(expected.l1, 4);
+        expect(got?.l0).toBeCloseTo(expected.l0, 6);
+        expect(got?.fve).toBeCloseTo(expected.fve, 4);
+        expect(got?.loss).toBeCloseTo(expected.squaredError + 0.02 * expected.l1, 4);
+        expect(got?.dead).toBe(0);
       }
-      const expected = plainNumbers(sae, xs);
-      const got = first.metrics[at];
-      expect(got?.id).toBe(id);
-      expect(got?.squaredError).toBeCloseTo(expected.squaredError, 4);
-      expect(got?.l1).toBeCloseTo(expected.l1, 4);
-      expect(got?.l0).toBeCloseTo(expected.l0, 6);
-      expect(got?.fve).toBeCloseTo(expected.fve, 4);
-      expect(got?.loss).toBeCloseTo(expected.squaredError + 0.02 * expected.l1, 4);
-      expect(got?.dead).toBe(0);
-    }
-    await trainer.dispose();
-  });
+      await trainer.dispose();
+    },
+  );
 
   test("the loss falls, base and tuned start alike, and directions have length one", async () => {
     const trainer = await create({ epochs: 12, learningRate: 0.01 });
@@ -182,9 +186,9 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
     await refused({ tensors: fewer });
     await refused({ tensors: { ...state.tensors, "base.2.64.quiet": new Float32Array(3) } });
     await expect(trainer.sae("base.1.32")).rejects.toBeInstanceOf(UnknownSaeError);
-    await expect(createSaeTrainer({ device, models, layers: [3], config, texts, random })).rejects.toBeInstanceOf(
-      UnknownLayerError,
-    );
+    await expect(
+      createSaeTrainer({ device, models, layers: [3], site: "residual", config, texts, random }),
+    ).rejects.toBeInstanceOf(UnknownLayerError);
     await trainer.dispose();
   });
 });
@@ -210,20 +214,20 @@ async function finish(trainer: SaeTrainer): Promise<Extract<SaeStep, { kind: "up
 
 const programs = new Map<string, Promise<Float32Array>>();
 
-/** MLP outputs [T, D] of one text, alone in its batch. */
-async function mlpOutputs(
+/** Activations [T, D] of one text, alone in its batch. */
+async function activationsOf(
   device: Device,
   subject: SubjectModel,
-  layer: number,
+  { layer, site }: LayerSite,
   text: Int32Array,
 ): Promise<Float32Array> {
   const ids = text.slice(0, config.contextLength);
-  const key = `${subject.name} ${layer} ${ids.join()}`;
+  const key = `${subject.name} ${layer} ${site} ${ids.join()}`;
   const known = programs.get(key);
   if (known !== undefined) return known;
   const made = (async () => {
     const shape = [1, ids.length] as const;
-    const tap = forward(subject.model, { shape }).layers[layer]?.mlpOutput;
+    const tap = forward(subject.model, { shape }).layers[layer]?.activations[site];
     if (tap === undefined) throw new Error(`layer ${layer}`);
     const program = await device.compile({ stores: [subject.model.store], outputs: { tap } });
     const { tap: values = [] } = await program.run({ ids, positions: plainPositions(shape) });

@@ -1,6 +1,7 @@
 import { invariant, LfpError } from "../common/errors.ts";
 import type { Random, RandomState } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
+import type { Site } from "../models/sites.ts";
 import { type ActivationBuffer, createActivationBuffer, type SubjectModel } from "./activation-buffer.ts";
 import type { SaeConfig } from "./config.ts";
 import { TrainingStateError } from "./errors.ts";
@@ -13,6 +14,7 @@ export interface SaeTrainerOptions {
   /** Usually base and tuned. Names must be fit for files and distinct. */
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
+  readonly site: Site;
   readonly config: SaeConfig;
   /** Token ids of each text. */
   readonly texts: readonly Int32Array[];
@@ -46,13 +48,14 @@ export interface SaeTrainerState {
  * pass of each model over each batch of texts. Throws `UnknownLayerError`, `TooFewTokensError`, `DeviceError`.
  */
 export async function createSaeTrainer(options: SaeTrainerOptions): Promise<SaeTrainer> {
-  const { device, models, layers, config, texts, random } = options;
+  const { device, models, layers, site, config, texts, random } = options;
   const lengths = texts.map((text) => text.length);
   const stream = tokenStream(lengths, config, random.fork("token stream"));
   const buffer = await createActivationBuffer({
     device,
     models,
     layers,
+    site,
     texts,
     stream,
     readsPadding: !config.maskPadding,

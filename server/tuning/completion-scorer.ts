@@ -107,7 +107,7 @@ export function completionStates(
   model: Pick<Model, "config" | "weights">,
   R: number,
   { promptPlaces: P, completionPlaces: N }: BatchShape,
-  edit: Pick<ForwardOptions, "editMlpOutput"> = {},
+  edit: Pick<ForwardOptions, "editActivations"> = {},
 ): Node {
   const { hidden } = forward(model, { shape: [R, P + N - 1], maskKeys: true, ...edit });
   return ops.reshape(ops.slice(hidden, 1, P - 1, P + N - 1), [R * N, -1]);

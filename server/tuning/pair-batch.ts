@@ -19,7 +19,7 @@ export function pairLogProbs(
   model: Pick<Model, "config" | "weights">,
   P: number,
   { tokens: R, rowPlaces: T, scoredPlaces: S, textPlaces }: RowShape,
-  edit: Pick<ForwardOptions, "editMlpOutput"> = {},
+  edit: Pick<ForwardOptions, "editActivations"> = {},
 ): OfPairs {
   const { hidden } = forward(model, { shape: [1, R], packed: { rows: [P, T], longest: textPlaces }, ...edit });
   const given = (name: string): Node => ops.input(name, [S], "i32");
@@ -35,8 +35,8 @@ export function halves(values: Node, pairs: number): OfPairs {
   return { chosen: ops.slice(values, 0, 0, pairs), rejected: ops.slice(values, 0, pairs, 2 * pairs) };
 }
 
-/** A change of a model's MLP outputs, with the stores that it reads. */
-export interface ModelEdit extends Required<Pick<ForwardOptions, "editMlpOutput">> {
+/** A change of a model's activations, with the stores that it reads. */
+export interface ModelEdit extends Required<Pick<ForwardOptions, "editActivations">> {
   readonly frozenStores: readonly StateStore[];
   /** Stores that change between runs. */
   readonly liveStores: readonly StateStore[];
@@ -66,7 +66,7 @@ export class PairScorer {
     model: Model,
     { pairs, shape, frozen, edit }: PairScorerOptions,
   ): Promise<PairScorer> {
-    const outputs = { ...pairLogProbs(model, pairs, shape, edit && { editMlpOutput: edit.editMlpOutput }) };
+    const outputs = { ...pairLogProbs(model, pairs, shape, edit && { editActivations: edit.editActivations }) };
     const own = [...storesOf(model), ...(edit?.frozenStores ?? [])];
     const stores = [...own, ...(edit?.liveStores ?? [])];
     const program = await device.compile({ stores, outputs, frozen: frozen ? own : [] });

@@ -20,7 +20,7 @@ it.each(ORACLE_MODELS)(
     const ids = Int32Array.from(readModelOracle(name).ids[0] ?? []);
     const shape = [1, ids.length] as const;
     const { hidden, layers } = forward(model, { shape });
-    const residual = layers.at(-1)?.residual ?? hidden;
+    const residual = layers.at(-1)?.activations.residual ?? hidden;
     const program = await device.compile({ stores: [model.store], outputs: { hidden, residual } });
     const results = await program.run({ ids, positions: plainPositions(shape) });
     const rowOf = (name: string, t: number): number[] => Array.from(results[name]?.slice(t * D, (t + 1) * D) ?? []);

@@ -32,6 +32,17 @@ export function readModelOracle(model: OracleModel): ModelOracle {
   return modelOracle.parse(readJson(`models/${model}/oracle.json`));
 }
 
+/**
+ * The residual stream after each layer of a small checkpoint at its oracle's ids, [B * T] products with cos(0), cos(1), ..., by
+ * the layer's module. Throws `ZodError` when the file does not hold what is expected.
+ */
+export function residualsOf(model: OracleModel): Readonly<Record<string, number[]>> {
+  const { models } = z
+    .object({ models: z.record(z.string(), z.record(z.string(), numbers)) })
+    .parse(readJson("models/residuals.json"));
+  return models[model] ?? {};
+}
+
 /** Every operator case, in the order of the file. Throws `ZodError` when the file does not hold what is expected. */
 export function readOperatorCases(): OperatorCase[] {
   return z.array(operatorCase).parse(readJson("operators/operators.json"));

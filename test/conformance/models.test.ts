@@ -12,12 +12,12 @@ import { simplify } from "../../server/engine/simplify.ts";
 import { type LoadedModel, loadModel, readFloats, saveModel } from "../../server/models/checkpoint.ts";
 import { defaultSampling, Generator } from "../../server/models/generate.ts";
 import { addLora, mergeLora, unmergeLora } from "../../server/models/lora.ts";
-import { forward, logitsOf, type Model, plainPositions, storesOf } from "../../server/models/model.ts";
+import { forward, logitsOf, type Model, plainPositions, siteModuleOf, storesOf } from "../../server/models/model.ts";
 import { openSafetensors, type SafetensorsFile } from "../../server/models/safetensors.ts";
 import { createValueHead } from "../../server/models/value-head.ts";
 import { expectClose } from "./close-to.ts";
 import { devicesUnderTest, windowedDevices } from "./devices.ts";
-import { modelFolder, ORACLE_MODELS, readModelOracle } from "./fixtures.ts";
+import { modelFolder, ORACLE_MODELS, readModelOracle, residualsOf } from "./fixtures.ts";
 
 const logitsTolerance = { absolute: 1e-4, relative: 0 };
 const gradientTolerance = { absolute: 0, relative: 1e-4 };
@@ -45,18 +45,22 @@ describe.each(subjects)("$name on $kind equals PyTorch", ({ name, open }) => {
     await device.close();
   });
 
-  it("logits, loss, MLP outputs and values", async () => {
+  it("logits, loss, activations of every site and values", async () => {
     const head = await createValueHead(device, model.config.width, {
       weight: await stored.readFloat32("v_head.summary.weight"),
       bias: await stored.readFloat32("v_head.summary.bias"),
     });
     const result = forward(model, { shape });
-    const taps = Object.fromEntries(result.layers.map(({ mlpOutput }, layer) => [`mlpOutput.${layer}`, mlpOutput]));
+    const residuals = residualsOf(name);
+    const taps = Object.fromEntries(
+      result.layers.map(({ activations }, layer) => [`mlpOutput.${layer}`, activations["mlp-output"]]),
+    );
     const outputs = {
       logits: logitsOf(model, result.hidden),
       loss: lossOf(model, shape),
       values: head.valuesOf(result.hidden),
       ...taps,
+      ...Object.fromEntries(result.layers.map(({ activations }, layer) => [`residual.${layer}`, activations.residual])),
     };
     const program = await device.compile({ stores: [model.store, head.store], outputs });
     const results = await program.run(batchInputs(oracle.ids));
@@ -64,6 +68,10 @@ describe.each(subjects)("$name on $kind equals PyTorch", ({ name, open }) => {
       expectClose(tensor, results[tensor], await stored.readFloat32(tensor), logitsTolerance);
     expectClose("loss", results["loss"], [oracle.loss], logitsTolerance);
     expect(Object.keys(taps)).toHaveLength(oracle.layers);
+    const modules = result.layers.map((_, layer) => siteModuleOf(model.config, { layer, site: "residual" }));
+    expect(modules).toEqual(Object.keys(residuals));
+    for (const [layer, module] of modules.entries())
+      expectClose(module, alongCosines(results[`residual.${layer}`], B * T), residuals[module] ?? [], logitsTolerance);
   });
 
   it("the gradient of every parameter", async () => {
@@ -204,4 +212,12 @@ function lossOf(model: Pick<Model, "config" | "weights">, [B, T]: readonly [numb
   const rows = B * (T - 1);
   const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [rows, -1]);
   return ops.crossEntropy(logitsOf(model, predicting), ops.input("targets", [rows], "i32"), ops.fill([rows], 1));
+}
+
+/** The product of each of N rows with cos(0), cos(1), ..., as residuals.json has them. */
+function alongCosines(rowsND: ArrayLike<number> = [], N: number): number[] {
+  const D = rowsND.length / N;
+  return Array.from({ length: N }, (_, row) =>
+    Array.from({ length: D }, (_, d) => Math.cos(d) * (rowsND[row * D + d] ?? Number.NaN)).reduce((a, b) => a + b, 0),
+  );
 }

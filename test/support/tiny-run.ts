@@ -100,6 +100,7 @@ async function makeDictionaries(folder: string): Promise<Map<number, Sae>> {
         await saveSae(place, sae, {
           modelName: "tiny",
           layer,
+          site: "mlp-output",
           module: `tiny.${layer}.mlp`,
           contextLength: 64,
           prependBos: true,
@@ -135,6 +136,7 @@ async function fitProbe(
     encoders: {
       features: {
         stores: [...placed.values()].map(({ store }) => store),
+        siteAt: () => "mlp-output",
         encode: (layer, output) => {
           const found = placed.get(layer);
           if (found === undefined) throw new TypeError(`no dictionary on layer ${layer}`);

@@ -46,11 +46,11 @@ export const toyArchitecture: Architecture<ToyConfig> = {
   headNames: ["head"],
   headName: () => "head",
   embeddingName: () => "body.embedding",
-  mlpModule: (_, layer) => `body.${layer}.mlp`,
+  siteModules: (_, layer) => ({ "mlp-output": `body.${layer}.mlp`, residual: `body.${layer}` }),
   finalNorm: { scale: "body.norm", offset: 0, centres: false },
   initialNorm: 1,
   forward: ({ width: D, layers }, context) => {
-    const { weights, ids, editMlpOutput } = context;
+    const { weights, ids, editActivations: edit = (_, activations) => activations } = context;
     const [B = 0, T = 0] = ids.shape;
     let residual = ops.embedding(weights.get("body.embedding"), ids);
     const results = Array.from({ length: layers }, (_, layer) => {
@@ -60,9 +60,9 @@ export const toyArchitecture: Architecture<ToyConfig> = {
       if (queries === undefined || keys === undefined || values === undefined) throw new Error("three parts");
       const attended = attention({ queries, keys, values, layer, scale: 1 / Math.sqrt(D), window: undefined }, context);
       const output = weights.linear(ops.add(residual, attended.output), nameOf(layer, "mlp"));
-      const mlpOutput = editMlpOutput?.(layer, output) ?? output;
-      residual = ops.add(ops.add(residual, attended.output), mlpOutput);
-      return { mlpOutput, residual, keys: attended.keys, values: attended.values };
+      const mlpOutput = edit({ layer, site: "mlp-output" }, output);
+      residual = edit({ layer, site: "residual" }, ops.add(ops.add(residual, attended.output), mlpOutput));
+      return { activations: { "mlp-output": mlpOutput, residual }, keys: attended.keys, values: attended.values };
     });
     return { hidden: ops.rmsNorm(residual, weights.get("body.norm"), 1e-5), layers: results };
   },

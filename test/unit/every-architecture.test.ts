@@ -14,6 +14,7 @@ import { type LoadedModel, loadModel } from "../../server/models/checkpoint.ts";
 import { defaultSampling, Generator } from "../../server/models/generate.ts";
 import { addLora, linearTargets } from "../../server/models/lora.ts";
 import { forward, logitsOf, plainPositions, storesOf } from "../../server/models/model.ts";
+import { siteNames } from "../../server/models/sites.ts";
 import { encodeNode } from "../../server/sae/graph.ts";
 import { placeSae } from "../../server/sae/inference.ts";
 import { layOut } from "../../server/tuning/completion-batch.ts";
@@ -47,7 +48,7 @@ describe.each(ORACLE_MODELS)("%s", (name) => {
     edit?: AblationEdit,
     subject: LoadedModel = model,
   ): Promise<readonly number[][]> {
-    const options = edit === undefined ? {} : { editMlpOutput: edit.mlpOutput };
+    const options = edit === undefined ? {} : { editActivations: edit.activations };
     const program = await device.compile({
       stores: [...storesOf(subject), ...(edit?.frozenStores ?? []), ...(edit?.liveStores ?? [])],
       outputs: { logits: logitsOf(subject, forward(subject, { shape: [1, ids.length], ...options }).hidden) },
@@ -81,68 +82,72 @@ describe.each(ORACLE_MODELS)("%s", (name) => {
     }
   });
 
-  it("has what a feature's ablation changes, to first order, in its attribution", async () => {
-    const layer = model.config.layers - 2;
-    const D = model.config.width;
-    const F = 5;
-    const random = Random.fromSeed(9);
-    const normals = (length: number, size: number): Float32Array =>
-      Float32Array.from({ length }, () => size * random.normal());
-    const { store, nodes } = await placeSae(device, "some", {
-      D,
-      F,
-      activation: { kind: "relu" },
-      encoder: normals(F * D, 0.3),
-      encoderBias: normals(F, 0.2),
-      decoder: normals(F * D, 0.3),
-      decoderBias: new Float32Array(D),
-    });
-    const own = { decoder: nodes.decoder, decoderBias: nodes.decoderBias };
-    const dictionary = {
-      name: "some",
-      layer,
-      features: F,
-      store,
-      encode: (x: Parameters<typeof encodeNode>[0]) => encodeNode(x, nodes),
-      ...own,
-    };
-    const values = normals(model.config.vocabSize, 1);
-    const batch = layOut(episodes, shape);
-    const attributor = await Attributor.create({
-      device,
-      model,
-      objective: { kind: "reward", values },
-      dictionaries: [dictionary],
-      shape,
-      temperature,
-    });
-    await attributor.add(batch);
-    const result = attributor.result();
-    await attributor.dispose();
-    const edit = await AblationEdit.create(device, [dictionary]);
-    const objective = async (strength: Float32Array): Promise<number> => {
-      await edit.set(new Map([["some", { strength, level: new Float32Array(F), reconstruct: false }]]));
-      let sum = 0;
-      for (const { prompt, completion } of episodes) {
-        const rows = await probabilities(Int32Array.from([...prompt, ...completion]), edit);
-        for (const place of completion.keys())
-          for (const [id, p] of (rows[prompt.length - 1 + place] ?? []).entries()) sum += p * (values[id] ?? 0);
+  it.each(siteNames)(
+    "has what a feature's ablation changes at the site %s, to first order, in its attribution",
+    async (site) => {
+      const layer = model.config.layers - 2;
+      const D = model.config.width;
+      const F = 5;
+      const random = Random.fromSeed(9);
+      const normals = (length: number, size: number): Float32Array =>
+        Float32Array.from({ length }, () => size * random.normal());
+      const { store, nodes } = await placeSae(device, "some", {
+        D,
+        F,
+        activation: { kind: "relu" },
+        encoder: normals(F * D, 0.3),
+        encoderBias: normals(F, 0.2),
+        decoder: normals(F * D, 0.3),
+        decoderBias: new Float32Array(D),
+      });
+      const own = { decoder: nodes.decoder, decoderBias: nodes.decoderBias };
+      const dictionary = {
+        name: "some",
+        layer,
+        site,
+        features: F,
+        store,
+        encode: (x: Parameters<typeof encodeNode>[0]) => encodeNode(x, nodes),
+        ...own,
+      };
+      const values = normals(model.config.vocabSize, 1);
+      const batch = layOut(episodes, shape);
+      const attributor = await Attributor.create({
+        device,
+        model,
+        objective: { kind: "reward", values },
+        dictionaries: [dictionary],
+        shape,
+        temperature,
+      });
+      await attributor.add(batch);
+      const result = attributor.result();
+      await attributor.dispose();
+      const edit = await AblationEdit.create(device, [dictionary]);
+      const objective = async (strength: Float32Array): Promise<number> => {
+        await edit.set(new Map([["some", { strength, level: new Float32Array(F), reconstruct: false }]]));
+        let sum = 0;
+        for (const { prompt, completion } of episodes) {
+          const rows = await probabilities(Int32Array.from([...prompt, ...completion]), edit);
+          for (const place of completion.keys())
+            for (const [id, p] of (rows[prompt.length - 1 + place] ?? []).entries()) sum += p * (values[id] ?? 0);
+        }
+        return sum / episodes.length;
+      };
+      expectClose("objective", [result.objective], [await objective(new Float32Array(F))], {
+        absolute: 1e-4,
+        relative: 0,
+      });
+      const eps = 0.02;
+      for (let feature = 0; feature < F; feature++) {
+        const only = (size: number) => Float32Array.from({ length: F }, (_, at) => (at === feature ? size : 0));
+        const slope = ((await objective(only(-eps))) - (await objective(only(eps)))) / (2 * eps);
+        const score = result.dictionaries.get("some")?.score[feature] ?? Number.NaN;
+        expectClose(`feature ${feature}`, [score], [slope], { absolute: 1e-3, relative: 1e-2 });
       }
-      return sum / episodes.length;
-    };
-    expectClose("objective", [result.objective], [await objective(new Float32Array(F))], {
-      absolute: 1e-4,
-      relative: 0,
-    });
-    const eps = 0.02;
-    for (let feature = 0; feature < F; feature++) {
-      const only = (size: number) => Float32Array.from({ length: F }, (_, at) => (at === feature ? size : 0));
-      const slope = ((await objective(only(-eps))) - (await objective(only(eps)))) / (2 * eps);
-      const score = result.dictionaries.get("some")?.score[feature] ?? Number.NaN;
-      expectClose(`feature ${feature}`, [score], [slope], { absolute: 1e-3, relative: 1e-2 });
-    }
-    await edit.dispose();
-  });
+      await edit.dispose();
+    },
+  );
 
   it("reads adapters that it saved as its own with them merged, and says how its files hold matrices", async () => {
     const targets = linearTargets(model, "all-linear");

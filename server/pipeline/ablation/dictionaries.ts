@@ -3,6 +3,7 @@
 import type { AblatedDictionary } from "../../ablate/edit.ts";
 import { invariant } from "../../common/errors.ts";
 import type { Device } from "../../engine/device.ts";
+import type { Node } from "../../engine/graph.ts";
 import { featureId } from "../../protocol/ablation.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
@@ -18,10 +19,11 @@ export async function placeDictionaries(device: Device, root: string): Promise<A
   const found: AblatedDictionary[] = [];
   for (const { layer, size, F, folder } of own.toSorted((a, b) => a.layer - b.layer || b.F - a.F)) {
     const name = dictionaryName({ layer, size });
-    const { sae } = await loadSae(folder);
+    const { sae, site } = await loadSae(folder);
     const { store, nodes } = await placeSae(device, name, sae);
     const { decoder, decoderBias } = nodes;
-    found.push({ name, layer, features: F, store, encode: (x) => encodeNode(x, nodes), decoder, decoderBias });
+    const encode = (x: Node): Node => encodeNode(x, nodes);
+    found.push({ name, layer, site, features: F, store, encode, decoder, decoderBias });
   }
   return found;
 }

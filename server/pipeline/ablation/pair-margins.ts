@@ -1,4 +1,4 @@
-/** Margins of held-out pairs by a model whose MLP outputs an edit may change. */
+/** Margins of held-out pairs by a model whose activations an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
@@ -38,8 +38,8 @@ export class MarginMeter implements EffectMeter {
 
   static async create(parts: MarginParts, model: Model, edit: AblationEdit): Promise<MarginMeter> {
     const { device, pairs, pairsAtOnce } = parts;
-    const { frozenStores, liveStores, mlpOutput } = edit;
-    const options = { pairs: pairsAtOnce, frozen: true, edit: { frozenStores, liveStores, editMlpOutput: mlpOutput } };
+    const { frozenStores, liveStores, activations: editActivations } = edit;
+    const options = { pairs: pairsAtOnce, frozen: true, edit: { frozenStores, liveStores, editActivations } };
     const groups: Group[] = [];
     for (const { shape, batches } of scoringGroups(model, pairs, pairsAtOnce))
       groups.push({ scorer: await PairScorer.create(device, model, { ...options, shape }), batches });

@@ -1,4 +1,4 @@
-/** Rewards of completions, sampled and scored as in tuning, by a model whose MLP outputs an edit may change. */
+/** Rewards of completions, sampled and scored as in tuning, by a model whose activations an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
 import { Random } from "../../common/random.ts";
 import { Generator } from "../../models/generate.ts";
@@ -43,7 +43,7 @@ export class RewardMeter implements EffectMeter {
       frozen: true,
       stores: edit.frozenStores,
       liveStores: edit.liveStores,
-      editMlpOutput: edit.mlpOutput,
+      editActivations: edit.activations,
     });
     return new RewardMeter(subject, generator, batch);
   }

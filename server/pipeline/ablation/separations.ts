@@ -1,4 +1,4 @@
-import type { AblationEdit } from "../../ablate/edit.ts";
+import type { AblatedDictionary, AblationEdit } from "../../ablate/edit.ts";
 import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
@@ -14,6 +14,11 @@ export async function separationsOf(subject: SeparationParts, edit: AblationEdit
   const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];
   const byLayer = new Map(probed.map((one) => [one.layer, one]));
+  const dictionaryAt = (layer: number): AblatedDictionary => {
+    const found = byLayer.get(layer);
+    if (found === undefined) throw new TypeError(`the probe reads layer ${layer}, which has no dictionary`);
+    return found;
+  };
   const collection = new FeatureCollection(spansOf(triples), {
     device,
     model,
@@ -22,16 +27,13 @@ export async function separationsOf(subject: SeparationParts, edit: AblationEdit
     encoders: {
       z: {
         stores: probed.map(({ store }) => store),
-        encode: (layer, output) => {
-          const dictionary = byLayer.get(layer);
-          if (dictionary === undefined) throw new TypeError(`the probe reads layer ${layer}, which has no dictionary`);
-          return dictionary.encode(output);
-        },
+        siteAt: (layer) => dictionaryAt(layer).site,
+        encode: (layer, output) => dictionaryAt(layer).encode(output),
       },
     },
     multiToken,
     prefixIds,
-    edit: { stores: edit.frozenStores, live: edit.liveStores, mlpOutput: edit.mlpOutput },
+    edit: { stores: edit.frozenStores, live: edit.liveStores, activations: edit.activations },
   });
   await journal.collect(collection);
   const { z } = await collection.finish();

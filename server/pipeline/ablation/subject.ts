@@ -28,7 +28,7 @@ export interface AblationSubject {
   readonly contextTokens: number;
   /** What is known of an effect that is no reward. */
   readonly effect: EffectFacts | undefined;
-  /** Compiles what measures the effect in one of the models, whose MLP outputs the edit changes. */
+  /** Compiles what measures the effect in one of the models, whose activations the edit changes. */
   meterOf(model: Model, edit: AblationEdit): Promise<EffectMeter>;
   /** The probe's separations under the edit's current state; undefined where the probe reads no words. */
   readonly separations: ((edit: AblationEdit, journal: Journal) => Promise<number[]>) | undefined;

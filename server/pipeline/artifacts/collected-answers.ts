@@ -28,7 +28,7 @@ export interface CollectedAnswers {
   readonly contrasts: number;
   readonly tokens: Int32Array;
   readonly cut: number;
-  /** Features of the small dictionaries, and the MLP outputs that they encode. */
+  /** Features of the small dictionaries, and the activations that they encode. */
   readonly features: SpanFeatures;
   readonly activations: SpanFeatures;
 }

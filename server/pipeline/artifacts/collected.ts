@@ -5,7 +5,7 @@ import type { TripleFeatures } from "../../probe/features.ts";
 import { rowMatrix } from "../../statistics/linear-algebra.ts";
 import { readJson } from "./json-files.ts";
 
-/** Features of the small dictionaries, and the MLP outputs that they encode. */
+/** Features of the small dictionaries, and the activations that they encode. */
 export type Collected = Readonly<Record<"features" | "activations", TripleFeatures>>;
 
 export const weightsFile = "features.safetensors";

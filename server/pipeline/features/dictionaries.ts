@@ -1,6 +1,7 @@
 /** The dictionaries of a run whose features are described. */
 
 import { join } from "node:path";
+import type { Site } from "../../models/sites.ts";
 import { checksumOf } from "../../runs/files.ts";
 import { loadSae } from "../../sae/format.ts";
 import type { Sae } from "../../sae/sae.ts";
@@ -19,6 +20,7 @@ import { readJson } from "../artifacts/json-files.ts";
 export const models = ["tuned", "base"] as const satisfies readonly ModelName[];
 
 export interface OpenDictionary extends Pick<Dictionary, "model" | "size" | "layer"> {
+  readonly site: Site;
   readonly sae: Sae;
   readonly digest: string;
   /** By this dictionary's features: the partner in the dictionary of the other size. */
@@ -32,9 +34,9 @@ export async function openDictionaries(root: string): Promise<OpenDictionary[]> 
   const found: OpenDictionary[] = [];
   for (const { model, layer, size, folder } of models.flatMap((name) => all.filter((one) => one.model === name))) {
     const similarity = similarities.find((one) => one.model === model && one.layer === layer);
-    const { sae } = await loadSae(folder);
+    const { sae, site } = await loadSae(folder);
     const { sha256: digest } = await checksumOf(join(folder, "sae_weights.safetensors"));
-    found.push({ model, size, layer, sae, digest, partners: partnersOf(similarity, size) });
+    found.push({ model, size, layer, site, sae, digest, partners: partnersOf(similarity, size) });
   }
   return found;
 }

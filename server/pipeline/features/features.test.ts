@@ -71,7 +71,7 @@ describe("harvest", () => {
   it("gives each token the features of its text alone, whatever it was batched with", async () => {
     const cut = windowed(900);
     const sae = randomSae(128, 24, 4);
-    const dictionaries = [{ name: "d", layer: 3, sae }];
+    const dictionaries = [{ name: "d", layer: 3, site: "residual" as const, sae }];
     const { model } = starter;
     const harvest = await Harvest.open({ device, model, dictionaries, texts: cut, prefixIds: [0] });
     while (await harvest.step());
@@ -81,7 +81,7 @@ describe("harvest", () => {
       const ids = Int32Array.from([0, ...(cut.ids[text] ?? [])]);
       const shape = [1, ids.length] as const;
       const { layers } = forward(model, { shape });
-      const output = layers[3]?.mlpOutput ?? ops.fill([1], 0);
+      const output = layers[3]?.activations.residual ?? ops.fill([1], 0);
       const program = await device.compile({ stores: [model.store], outputs: { output } });
       const { output: x = [] } = await program.run({ ids, positions: plainPositions(shape) });
       await program.dispose();

@@ -7,7 +7,7 @@ import type { Device, Program, StateStore } from "../../engine/device.ts";
 import type { Node, Values } from "../../engine/graph.ts";
 import * as ops from "../../engine/ops.ts";
 import { forward, type Model, plainPositions } from "../../models/model.ts";
-import { mlpOutputOf } from "../../sae/activation-buffer.ts";
+import { activationsAt, type LayerSite } from "../../models/sites.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
 import type { Sae } from "../../sae/sae.ts";
@@ -17,8 +17,8 @@ import type { WindowedTexts } from "./windows.ts";
 export interface HarvestOptions {
   readonly device: Device;
   readonly model: Model;
-  /** Dictionaries by name, with the layer whose MLP output they read. */
-  readonly dictionaries: readonly { readonly name: string; readonly layer: number; readonly sae: Sae }[];
+  /** Dictionaries by name, with the site that they read. */
+  readonly dictionaries: readonly (LayerSite & { readonly name: string; readonly sae: Sae })[];
   readonly texts: WindowedTexts;
   /** Token ids before every text. */
   readonly prefixIds: readonly number[];
@@ -61,12 +61,12 @@ export class Harvest {
     const T = longest + prefixIds.length;
     const B = Math.max(1, Math.min(texts.ids.length, Math.floor(passTokens / T)));
     const placed = [];
-    for (const { name, layer, sae } of dictionaries)
-      placed.push({ name, layer, ...(await placeSae(device, name, sae)) });
+    for (const { name, layer, site, sae } of dictionaries)
+      placed.push({ name, layer, site, ...(await placeSae(device, name, sae)) });
     const passed = forward(model, { shape: [B, T] });
     const outputs: Record<string, Node> = {};
-    for (const { name, layer, nodes } of placed)
-      outputs[name] = encodeNode(ops.reshape(mlpOutputOf(passed, layer), [B * T, -1]), nodes);
+    for (const { name, nodes, ...place } of placed)
+      outputs[name] = encodeNode(ops.reshape(activationsAt(passed, place), [B * T, -1]), nodes);
     const own = placed.map(({ store }) => store);
     const stores = [model.store, ...own];
     const program = await device.compile({ stores, frozen: stores, outputs });

@@ -1,5 +1,6 @@
-/** The small dictionaries of a run's model, as encoders of its MLP outputs. */
+/** The small dictionaries of a run's model, as encoders of its activations. */
 import type { Device } from "../../engine/device.ts";
+import type { LayerSite } from "../../models/sites.ts";
 import type { FeatureEncoder } from "../../probe/collect.ts";
 import { loadSae } from "../../sae/format.ts";
 import { encodeNode } from "../../sae/graph.ts";
@@ -13,18 +14,20 @@ export async function smallDictionaries(
   model: "base" | "tuned",
 ): Promise<{ readonly layers: readonly number[]; readonly encoder: FeatureEncoder }> {
   const own = (await readDictionaries(saes)).filter((one) => one.model === model && one.size === "small");
-  const placed = new Map<number, PlacedSae>();
+  const placed = new Map<number, PlacedSae & LayerSite>();
   for (const { layer, folder } of own) {
-    const { sae } = await loadSae(folder);
-    placed.set(layer, await placeSae(device, `small.${layer}`, sae));
+    const { sae, site } = await loadSae(folder);
+    placed.set(layer, { layer, site, ...(await placeSae(device, `small.${layer}`, sae)) });
   }
+  const placedAt = (layer: number): PlacedSae & LayerSite => {
+    const found = placed.get(layer);
+    if (found === undefined) throw new TypeError(`no autoencoder was trained on layer ${layer}`);
+    return found;
+  };
   const encoder: FeatureEncoder = {
     stores: [...placed.values()].map(({ store }) => store),
-    encode: (layer, mlpOutput) => {
-      const found = placed.get(layer);
-      if (found === undefined) throw new TypeError(`no autoencoder was trained on layer ${layer}`);
-      return encodeNode(mlpOutput, found.nodes);
-    },
+    siteAt: (layer) => placedAt(layer).site,
+    encode: (layer, activations) => encodeNode(activations, placedAt(layer).nodes),
   };
   return { layers: own.map(({ layer }) => layer), encoder };
 }

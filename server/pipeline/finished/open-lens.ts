@@ -7,6 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { centredForm } from "../../common/centred-form.loops.ts";
 import { messageOf } from "../../common/errors.ts";
 import { exists } from "../../common/exists.ts";
+import type { Node } from "../../engine/graph.ts";
 import { scaledProbe } from "../../lens/columns.ts";
 import { LensMismatchError, LensMissingError } from "../../lens/errors.ts";
 import { Lens } from "../../lens/lens.ts";
@@ -221,13 +222,14 @@ async function loadDictionaries(
   if (own.length === 0) throw new LensMissingError(`${root} holds no dictionaries of the ${model} model`);
   const found = new Map<number, LensDictionary>();
   for (const { layer, folder: place } of own.filter((one) => one.size === size)) {
-    const { sae } = await loadSae(place);
+    const { sae, site } = await loadSae(place);
     if (sae.D !== config.width || layer >= config.layers)
       throw new LensMismatchError(
         `${place} reads layer ${layer} of a model of width ${sae.D}, but the tuned model has ${config.layers} layers of width ${config.width}; the two are not of one run`,
       );
     const { store, nodes } = await placeSae(device, `${model}.${size}.${layer}`, sae);
-    found.set(layer, { layer, features: sae.F, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder });
+    const encode = (x: Node): Node => encodeNode(x, nodes);
+    found.set(layer, { layer, site, features: sae.F, store, encode, decoder: nodes.decoder });
   }
   if (found.size === 0)
     throw new LensMissingError(`${root} holds no ${size} dictionaries of the ${model} model; it has one size only`);

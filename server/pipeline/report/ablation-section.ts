@@ -17,7 +17,7 @@ export function ablationSection(ablation: Ablation, source: Source): Section {
   return {
     title: "The model without these features",
     text: [
-      `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen(picked, words)}. Only their contributions are taken out of the MLP outputs; what the dictionaries do not explain stays. ${words.how}`,
+      `Removed from the tuned model: ${set.features.length} features (${ids}), ${whyChosen(picked, words)}. Only their contributions are taken out of the activations; what the dictionaries do not explain stays. ${words.how}`,
       ...(set.withoutRandom === undefined ? [] : [`Not compared with random features: ${set.withoutRandom}.`]),
       ...inBase(set),
     ],

@@ -103,7 +103,7 @@ function twinTable({ similarities }: Autoencoders, baselines: Similarity["baseli
   };
 }
 
-/** Nats a token that zeros in the place of an MLP's output must cost for a share of them to mean something. */
+/** Nats a token that zeros in the place of the activations must cost for a share of them to mean something. */
 const LEAST_COST = 0.01;
 
 /** Loss recovered; null where there was hardly any to recover, so that the ratio is of two roundings. */

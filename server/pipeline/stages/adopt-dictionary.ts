@@ -1,9 +1,10 @@
 import { loadModel } from "../../models/checkpoint.ts";
-import { mlpModuleOf } from "../../models/model.ts";
+import { siteModuleOf } from "../../models/model.ts";
+import { defaultSite, type LayerSite, type Site } from "../../models/sites.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { DictionaryFitError } from "../../sae/errors.ts";
 import { openDictionary } from "../../sae/foreign/dictionary.ts";
-import { checkFit, layerOf } from "../../sae/foreign/fit.ts";
+import { checkFit, placeOf } from "../../sae/foreign/fit.ts";
 import type { ForeignDictionary } from "../../sae/foreign/origin.ts";
 import { saveSae } from "../../sae/format.ts";
 import { withUnitDecoder } from "../../sae/normal-form.ts";
@@ -15,6 +16,8 @@ import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface AdoptSettings {
+  /** What the dictionary encodes; the usual site if it is not said. */
+  readonly site?: Site;
   readonly contextLength: number;
   readonly prependBos: boolean;
   /** The model's name in the files. */
@@ -38,7 +41,8 @@ export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "tex
       const folder = input("dictionary");
       const found = await openDictionary(folder);
       const { chosen } = await readJson(input("divergence"), divergenceFile, divergenceSchema);
-      const layer = layerIn(found, base, folder, chosen);
+      const place = placeIn(found, base, folder, { layers: chosen, site: settings.site ?? defaultSite });
+      const { layer } = place;
       const texts = await readJsonLines(input("texts"), analysisTexts, sourceText);
       const { prependBos, contextLength, modelName } = settings;
       const bos = { prependBos, bosId: base.config.bosId };
@@ -50,11 +54,11 @@ export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "tex
         ["tuned", tuned],
       ] as const) {
         const measured = { device, model: { name, model }, texts: held, contextLength };
-        const { density: _, ...quality } = await checkFit({ ...found, sae }, layer, folder, measured);
+        const { density: _, ...quality } = await checkFit({ ...found, sae }, place, folder, measured);
         await saveSae(saeFolder(output, name, layer, sae.F), sae, {
           modelName: found.origin.modelName ?? modelName,
-          layer,
-          module: mlpModuleOf(model.config, layer),
+          ...place,
+          module: siteModuleOf(model.config, place),
           contextLength,
           prependBos: prefixOf(bos).length > 0,
           dataset: null,
@@ -69,18 +73,18 @@ export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "tex
   },
 };
 
-/** The dictionary's layer, which must be the one that the run studies. Throws `DictionaryFitError`. */
-function layerIn(
+/** The dictionary's site, whose layer must be the one that the run studies. Throws `DictionaryFitError`. */
+function placeIn(
   found: ForeignDictionary,
   { config }: Awaited<ReturnType<typeof loadModel>>,
   folder: string,
-  chosen: readonly number[],
-): number {
-  const [only] = chosen;
-  if (chosen.length !== 1 || only === undefined)
+  { layers, site }: { readonly layers: readonly number[]; readonly site: Site },
+): LayerSite {
+  const [only] = layers;
+  if (layers.length !== 1 || only === undefined)
     throw new DictionaryFitError(
       folder,
-      `is of one layer, but the run studies ${chosen.join(", ")}: name its layer as divergence.layers`,
+      `is of one layer, but the run studies ${layers.join(", ")}: name its layer as divergence.layers`,
     );
-  return layerOf(found, config, folder, only);
+  return placeOf(found, config, folder, { layer: only, site });
 }

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { Pacer } from "../../common/pacer.ts";
 import type { Device } from "../../engine/device.ts";
 import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
-import { mlpModuleOf } from "../../models/model.ts";
+import { siteModuleOf } from "../../models/model.ts";
+import { defaultSite, type Site } from "../../models/sites.ts";
 import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
 import type { SubjectModel } from "../../sae/activation-buffer.ts";
 import type { SaeConfig } from "../../sae/config.ts";
@@ -27,6 +28,8 @@ import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface AutoencoderSettings {
+  /** What is encoded; the usual site if it is not said. */
+  readonly site?: Site;
   readonly sae: SaeConfig;
   readonly prependBos: boolean;
   /** The model's name in the files. */
@@ -47,7 +50,7 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
       const tuned = await loadModel(device, context.input("tuned"));
       const { chosen } = await readJson(context.input("divergence"), divergenceFile, divergenceSchema);
       const texts = await readJsonLines(context.input("texts"), analysisTexts, sourceText);
-      const { sae: config, prependBos, qualityTexts } = context.settings;
+      const { site = defaultSite, sae: config, prependBos, qualityTexts } = context.settings;
       const ids = tokenIdsOf(tokenizer, texts, { prependBos, bosId: base.config.bosId });
       const held = Math.min(qualityTexts, Math.floor(ids.length / 5));
       const models = [subject("base", base), subject("tuned", tuned)];
@@ -55,6 +58,7 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
         device,
         models,
         layers: chosen,
+        site,
         config,
         texts: ids.slice(held),
         random: context.random,
@@ -145,7 +149,8 @@ async function measure(
   trainer: SaeTrainer,
   { texts, hasBos, measured, context }: MeasureOptions,
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
-  const { contextLength, batchTokens } = context.settings.sae;
+  const { site = defaultSite, sae: config } = context.settings;
+  const { contextLength, batchTokens } = config;
   const [trained, held] = [trainer.steps * batchTokens, tokensIn(texts, contextLength)];
   const done = { ...measured.models };
   let known = measured.counts;
@@ -153,7 +158,7 @@ async function measure(
   for (const [index, model] of models.entries()) {
     const keys = trainer.saes.filter((key) => key.model === model.name);
     const own: (SaeKey & SubjectSae)[] = [];
-    for (const key of keys) own.push({ ...key, sae: await trainer.sae(key.id) });
+    for (const key of keys) own.push({ ...key, site, sae: await trainer.sae(key.id) });
     for (const { layer, F, sae } of own)
       await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model, layer, hasBos, context));
     similarities.push(...(await similaritiesOf(model.name, own, new Pacer(context.signal))));
@@ -197,10 +202,12 @@ async function similaritiesOf(
 }
 
 function metadataOf({ name, model }: SubjectModel, layer: number, prependBos: boolean, { settings }: Context) {
+  const { site = defaultSite } = settings;
+  const place = { layer, site };
   return {
     modelName: settings.modelName,
-    layer,
-    module: mlpModuleOf(model.config, layer),
+    ...place,
+    module: siteModuleOf(model.config, place),
     contextLength: settings.sae.contextLength,
     prependBos,
     dataset: null,

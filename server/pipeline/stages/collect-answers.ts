@@ -55,7 +55,7 @@ async function openCollection(device: Device, contrasts: readonly Contrast[], { 
     padId: tokenizer.padId ?? tokenizer.eosId ?? 0,
   };
   const sequences = sequencesOf[settings.reads](contrasts, reading);
-  const encoders = { features: encoder, activations: rawActivations };
+  const encoders = { features: encoder, activations: rawActivations(encoder) };
   const options = { device, model, tokenizer, layers, encoders, multiToken: "average" } as const;
   return { collection: new FeatureCollection({ sequences }, options), sequences };
 }

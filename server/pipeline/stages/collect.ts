@@ -49,7 +49,7 @@ async function openCollection(
     model,
     tokenizer,
     layers,
-    encoders: { features, activations: rawActivations },
+    encoders: { features, activations: rawActivations(features) },
     multiToken: settings.multiToken,
     prefixIds,
   });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { loadModel } from "../../models/checkpoint.ts";
-import { mlpModuleOf } from "../../models/model.ts";
+import { siteModuleOf } from "../../models/model.ts";
+import { defaultSite, type Site } from "../../models/sites.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import type { Stage } from "../../runs/stage.ts";
 import type { SaeConfig } from "../../sae/config.ts";
@@ -15,6 +16,8 @@ import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
 export interface DictionarySettings {
+  /** What is encoded; the usual site if it is not said. */
+  readonly site?: Site;
   /** Settings of the autoencoders, of which only the smallest multiple is trained. */
   readonly sae: SaeConfig;
   readonly prependBos: boolean;
@@ -34,7 +37,7 @@ export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" 
   codeVersion: 2,
   run: async (context) => {
     const { settings, input, output, resumed, progress, stepDone, random } = context;
-    const { sae, prependBos, role, modelName } = settings;
+    const { site = defaultSite, sae, prependBos, role, modelName } = settings;
     await withDevice(context, async (device) => {
       const tokenizer = await loadTokenizer(input("tokenizer"));
       const model = await loadModel(device, input("model"));
@@ -44,6 +47,7 @@ export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" 
         device,
         models: [{ name: role, model }],
         layers: chosen,
+        site,
         config: { ...sae, multiples: [Math.min(...sae.multiples)] },
         texts: tokenIdsOf(tokenizer, texts, { prependBos, bosId: model.config.bosId }),
         random,
@@ -61,10 +65,11 @@ export const dictionariesStage: Stage<DictionarySettings, "tokenizer" | "model" 
       const saes: { readonly model: string; readonly layer: number; readonly F: number }[] = [];
       for (const { id, layer } of trainer.saes) {
         const trained = await trainer.sae(id);
+        const place = { layer, site };
         await saveSae(saeFolder(output, role, layer, trained.F), trained, {
           modelName,
-          layer,
-          module: mlpModuleOf(model.config, layer),
+          ...place,
+          module: siteModuleOf(model.config, place),
           contextLength: sae.contextLength,
           prependBos: hasBos,
           dataset: null,

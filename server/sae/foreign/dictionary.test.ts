@@ -18,7 +18,7 @@ import { placeSae } from "../inference.ts";
 import { withUnitDecoder } from "../normal-form.ts";
 import type { Sae } from "../sae.ts";
 import { openDictionary } from "./dictionary.ts";
-import { layerOf } from "./fit.ts";
+import { placeOf } from "./fit.ts";
 
 const root = fixturePath("sae/foreign");
 const numbers = z.array(z.number());
@@ -68,6 +68,7 @@ describe.each(Object.entries(expected.cases))("%s", (name, { features, reconstru
     await saveSae(scratch, unit, {
       modelName: "m",
       layer: 1,
+      site: "mlp-output",
       module: "m.1.mlp",
       contextLength: 8,
       prependBos: false,
@@ -158,7 +159,7 @@ describe("what is refused, by name", () => {
   });
 });
 
-describe("the layer that a dictionary encodes", () => {
+describe("the site that a dictionary encodes", () => {
   const sizes = {
     hidden_size: D,
     intermediate_size: 8,
@@ -177,30 +178,56 @@ describe("the layer that a dictionary encodes", () => {
     ["mlp_out/layer_1_width_9_l0_medium", gemma3],
     ["gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_3", gemma3],
   ])("is in the files of %s", async (name, config) => {
-    expect(layerOf(await openDictionary(join(root, name)), config, name, undefined)).toBe(1);
+    expect(placeOf(await openDictionary(join(root, name)), config, name, {})).toEqual({ layer: 1, site: "mlp-output" });
+  });
+
+  it.each([
+    ["blocks.2.hook_resid_post", pythia, 2],
+    ["blocks.2.hook_resid_pre", pythia, 1],
+    ["gpt_neox.layers.2", pythia, 2],
+    ["layers.1", pythia, 1],
+    ["model.layers.1.output", gemma3, 1],
+    ["resid_post_layer_1", gemma3, 1],
+  ])("is the residual stream where the files say %s", async (site, config, layer) => {
+    const { sae, origin } = await openDictionary(join(root, "saelens-standard"));
+    expect(placeOf({ sae, origin: { ...origin, site } }, config, "F", {})).toEqual({ layer, site: "residual" });
+  });
+
+  it("is the residual stream in Gemma Scope's folders of it", async () => {
+    const folder = join(scratch, "gemma-scope-2b-pt-res", "layer_1", "width_9", "average_l0_3");
+    await cp(join(root, "gemma-scope-2b-pt-mlp", "layer_1", "width_9", "average_l0_3"), folder, { recursive: true });
+    expect(placeOf(await openDictionary(folder), gemma3, folder, {})).toEqual({ layer: 1, site: "residual" });
   });
 
   it("is not another than asked for, nor one that the model lacks, nor of another width or place", async () => {
     const found = await openDictionary(join(root, "saelens-standard"));
-    expect(() => layerOf(found, pythia, "F", 2)).toThrow(
+    expect(() => placeOf(found, pythia, "F", { layer: 2 })).toThrow(
       /in F encodes 'blocks\.1\.hook_mlp_out', so layer 1, but layer 2 was asked for/,
     );
-    expect(() => layerOf(found, { ...pythia, layers: 1 }, "F", undefined)).toThrow(
+    expect(() => placeOf(found, { ...pythia, layers: 1 }, "F", {})).toThrow(
       /encodes layer 1; the model has layers 0 to 0; its files name the model 'pythia-70m'/,
     );
-    expect(() => layerOf(found, { ...pythia, width: 512 }, "F", undefined)).toThrow(
+    expect(() => placeOf(found, { ...pythia, width: 512 }, "F", {})).toThrow(
       /encodes 6 numbers a token; the model is 512 wide/,
     );
     const of = (site: string | undefined) => ({ ...found, origin: { ...found.origin, site } });
-    expect(() => layerOf(of("blocks.1.hook_resid_post"), pythia, "F", 1)).toThrow(
-      /encodes 'blocks\.1\.hook_resid_post'; LFP Lens reads .* gpt_neox\.layers\.0\.mlp/,
+    expect(() => placeOf(of("blocks.1.hook_resid_mid"), pythia, "F", { layer: 1 })).toThrow(
+      /encodes 'blocks\.1\.hook_resid_mid'; LFP Lens reads .* gpt_neox\.layers\.0\.mlp, .* gpt_neox\.layers\.0, in TransformerLens blocks\.0\.hook_resid_post/,
+    );
+    expect(() => placeOf(of("blocks.1.hook_resid_post"), pythia, "F", { site: "mlp-output" })).toThrow(
+      /in F encodes 'blocks\.1\.hook_resid_post', so site residual, but site mlp-output was asked for/,
+    );
+    // The embeddings, which no layer made.
+    expect(() => placeOf(of("blocks.0.hook_resid_pre"), pythia, "F", {})).toThrow(
+      /encodes 'blocks\.0\.hook_resid_pre'; LFP/,
     );
     // Before the norm of the MLP's output.
-    expect(() => layerOf(of("layers.1.mlp"), gemma3, "F", 1)).toThrow(
+    expect(() => placeOf(of("layers.1.mlp"), gemma3, "F", { layer: 1 })).toThrow(
       /output of model\.layers\.0\.post_feedforward_layernorm/,
     );
-    expect(() => layerOf(of(undefined), pythia, "F", undefined)).toThrow(/does not say which layer it encodes/);
-    expect(layerOf(of(undefined), pythia, "F", 2)).toBe(2);
+    expect(() => placeOf(of(undefined), pythia, "F", {})).toThrow(/does not say which layer it encodes/);
+    expect(placeOf(of(undefined), pythia, "F", { layer: 2 })).toEqual({ layer: 2, site: "mlp-output" });
+    expect(placeOf(of(undefined), pythia, "F", { layer: 2, site: "residual" })).toEqual({ layer: 2, site: "residual" });
   });
 });
 

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { messageOf } from "../../common/errors.ts";
 import { SaeFormatError } from "../errors.ts";
-import { loadSae } from "../format.ts";
+import { readSae } from "../format.ts";
 import { readDictionaryLearning } from "./dictionary-learning.ts";
 import { readGemmaScope, readGemmaScope2 } from "./gemma-scope.ts";
 import type { ForeignDictionary } from "./origin.ts";
@@ -41,7 +41,7 @@ export async function openDictionary(folder: string): Promise<ForeignDictionary>
 }
 
 async function readSaeLens(folder: string): Promise<ForeignDictionary> {
-  const { sae, metadata } = await loadSae(folder);
+  const { sae, metadata } = await readSae(folder);
   const text = (name: string): string | undefined => {
     const value = metadata[name];
     return typeof value === "string" ? value : undefined;

@@ -2,7 +2,8 @@
 
 import { visibleLine } from "../../common/untrusted-text.ts";
 import type { ModelConfig } from "../../models/architectures.ts";
-import { mlpModuleOf } from "../../models/model.ts";
+import { siteModuleOf } from "../../models/model.ts";
+import { hookOf, type LayerSite, siteNames, siteOfHook, sites } from "../../models/sites.ts";
 import type { SubjectModel } from "../activation-buffer.ts";
 import { DictionaryFitError } from "../errors.ts";
 import { measureSaes, type QualityOptions, type SaeQuality } from "../quality.ts";
@@ -14,53 +15,60 @@ const leastExplained = 0.1;
 const mostL0Ratio = 4;
 
 /**
- * The layer whose MLP output a dictionary encodes: as its files say, or `given` where they say nothing. Throws
- * `DictionaryFitError` where they name another place, or contradict `given`, and for another width.
+ * The site that a dictionary encodes: as its files say, or as `given` where they say nothing. Throws `DictionaryFitError`
+ * where they name another place, or contradict what is given, and for another width.
  */
-export function layerOf(
+export function placeOf(
   { sae, origin }: ForeignDictionary,
   config: ModelConfig,
   folder: string,
-  given: number | undefined,
-): number {
+  given: Partial<LayerSite>,
+): LayerSite {
   if (sae.D !== config.width)
     throw new DictionaryFitError(
       folder,
       `encodes ${sae.D} numbers a token; the model is ${config.width} wide${named(origin)}`,
     );
-  const stated = statedLayer(origin, config, folder);
-  if (stated !== undefined && given !== undefined && stated !== given)
-    throw new DictionaryFitError(
-      folder,
-      `encodes '${visibleLine(origin.site ?? "", 100)}', so layer ${stated}, but layer ${given} was asked for`,
-    );
-  const layer = stated ?? given;
+  const stated = statedPlace(origin, config, folder);
+  for (const part of ["layer", "site"] as const) {
+    const [own, asked] = [stated?.[part], given[part]];
+    if (own !== undefined && asked !== undefined && own !== asked)
+      throw new DictionaryFitError(
+        folder,
+        `encodes '${visibleLine(origin.site ?? "", 100)}', so ${part} ${own}, but ${part} ${asked} was asked for`,
+      );
+  }
+  const { layer, site = "mlp-output" } = stated ?? given;
   if (layer === undefined)
-    throw new DictionaryFitError(
-      folder,
-      "does not say which layer it encodes: name the layer whose MLP output it was trained on",
-    );
+    throw new DictionaryFitError(folder, "does not say which layer it encodes: name the layer that it was trained on");
   if (layer >= config.layers)
     throw new DictionaryFitError(
       folder,
       `encodes layer ${layer}; the model has layers 0 to ${config.layers - 1}${named(origin)}`,
     );
-  return layer;
+  return { layer, site };
 }
 
-function statedLayer({ site }: DictionaryOrigin, config: ModelConfig, folder: string): number | undefined {
+function statedPlace({ site }: DictionaryOrigin, config: ModelConfig, folder: string): LayerSite | undefined {
   if (site === undefined) return undefined;
-  const [, ofHook] = /^blocks\.(\d{1,4})\.hook_mlp_out$/.exec(site) ?? [];
-  if (ofHook !== undefined) return Number(ofHook);
-  const module = site.replace(/\.output$/, "");
-  const layers = Array.from({ length: config.layers }, (_, layer) => layer);
-  const found = layers.find((layer) => `.${mlpModuleOf(config, layer)}`.endsWith(`.${module}`));
+  const found = siteOfHook(site) ?? placeOfModule(site.replace(/\.output$/, ""), config);
   if (found !== undefined) return found;
+  const names = siteNames.map((own) => {
+    const first = { layer: 0, site: own };
+    return `the ${sites[own].inWords} (in this model the output of ${siteModuleOf(config, first)}, in TransformerLens ${hookOf(first)})`;
+  });
   throw new DictionaryFitError(
     folder,
-    `encodes '${visibleLine(site, 100)}'; LFP Lens reads dictionaries of what an MLP adds to the residual stream: in this model the output of ${mlpModuleOf(config, 0)}, ` +
-      "in TransformerLens blocks.0.hook_mlp_out, and so in its other layers",
+    `encodes '${visibleLine(site, 100)}'; LFP Lens reads dictionaries of ${names.join(" and of ")}, and so in other layers`,
   );
+}
+
+/** The site of a module, named as a whole or by its last parts, or as in dictionary_learning's scripts. */
+function placeOfModule(module: string, config: ModelConfig): LayerSite | undefined {
+  const [, layer] = /^resid_post_layer_(\d{1,4})$/.exec(module) ?? [];
+  if (layer !== undefined) return { layer: Number(layer), site: "residual" };
+  const places = Array.from({ length: config.layers }, (_, layer) => siteNames.map((site) => ({ layer, site }))).flat();
+  return places.find((place) => `.${siteModuleOf(config, place)}`.endsWith(`.${module}`));
 }
 
 /**
@@ -69,11 +77,11 @@ function statedLayer({ site }: DictionaryOrigin, config: ModelConfig, folder: st
  */
 export async function checkFit(
   { sae, origin }: ForeignDictionary,
-  layer: number,
+  place: LayerSite,
   folder: string,
   options: Omit<QualityOptions, "saes" | "known" | "onBatch">,
 ): Promise<SaeQuality> {
-  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", layer, sae }] });
+  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", ...place, sae }] });
   if (quality === undefined) throw new TypeError("one dictionary was measured");
   const problem = problemOf(quality, origin, sae.F, options.model);
   if (problem !== undefined) throw new DictionaryFitError(folder, problem);

@@ -88,6 +88,7 @@ function dictionary() {
 const metadata = {
   modelName: "m",
   layer: 0,
+  site: "mlp-output" as const,
   module: "m.0.mlp",
   contextLength: 8,
   prependBos: false,

@@ -252,8 +252,8 @@ async function shiftOf(factor: number): Promise<number[]> {
   const logProbs = (isEdited: boolean) => {
     const { hidden } = forward(model, {
       shape: [1, T],
-      editMlpOutput: (layer, output) => {
-        if (layer !== 0 || !isEdited) return output;
+      editActivations: ({ layer, site }, output) => {
+        if (layer !== 0 || site !== "mlp-output" || !isEdited) return output;
         const flat = ops.reshape(output, [T, -1]);
         const change = ops.mul(encodeNode(flat, nodes), ops.constant([1, sae.F], edit));
         return ops.reshape(ops.add(flat, ops.matmul(change, nodes.decoder)), output.shape);

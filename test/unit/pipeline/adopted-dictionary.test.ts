@@ -8,6 +8,7 @@ import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import type { Device } from "../../../server/engine/device.ts";
 import type { Model } from "../../../server/models/model.ts";
 import { openModel } from "../../../server/models/open.ts";
+import { type Site, siteNames } from "../../../server/models/sites.ts";
 import { autoencodersSchema } from "../../../server/pipeline/artifacts/autoencoders.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
 import { DictionaryFitError } from "../../../server/sae/errors.ts";
@@ -75,7 +76,12 @@ describe("a dictionary on texts of the starter model", () => {
 
   const check = (sae: Sae, l0?: number) => {
     const origin = { format: "SAELens", modelName: "pythia-70m", site: undefined, l0 };
-    return checkFit({ sae, origin }, layer, "F", { device, model: { name: "base", model }, texts, contextLength: 64 });
+    return checkFit({ sae, origin }, { layer, site: "mlp-output" }, "F", {
+      device,
+      model: { name: "base", model },
+      texts,
+      contextLength: 64,
+    });
   };
   const refusal = (sae: Sae, l0?: number) => check(sae, l0).catch((error: unknown) => error);
 
@@ -105,40 +111,57 @@ describe("a run through a dictionary of others", () => {
   const stateFolder = useStateFolder("adopted");
   const lfp = (args: readonly string[]) => runLfp(args, { signal: new AbortController().signal, env: process.env });
 
-  async function experimentFile(name: string, changes: object): Promise<string> {
+  async function experimentFile(name: string, changes: object, site: Site = "mlp-output"): Promise<string> {
     const own = join(stateFolder(), name);
     await mkdir(own, { recursive: true });
     await writeFile(join(own, "pairs.jsonl"), linesOf(Array.from({ length: 60 }, (_, at) => rowAt(at))));
-    const origin = { modelName: "theirs", layer, module: "m", contextLength: 8, prependBos: false, dataset: null };
+    const origin = {
+      modelName: "theirs",
+      layer,
+      site,
+      module: "m",
+      contextLength: 8,
+      prependBos: false,
+      dataset: null,
+    };
     await saveSae(join(own, "theirs"), exact(2), origin);
     await writeFile(join(own, "experiment.json"), JSON.stringify({ ...tinyPreferences, ...changes }));
     return join(own, "experiment.json");
   }
   const source = { ...tinyPreferences.sae, source: "theirs" };
 
-  it("measures it on both models, trains none, and ends with a report", { timeout: 240_000 }, async () => {
-    const file = await experimentFile("fits", { sae: source, divergence: { layers: [layer] } });
-    const run = join(stateFolder(), "run");
-    const { code, stderr } = await lfp(["run", file, "--out", run]);
-    expect(code, stderr).toBe(0);
-    const place = (await readRecord(run))?.stages.find(({ id }) => id === "autoencoders")?.output ?? "missing";
-    const found = autoencodersSchema.parse(JSON.parse(await readFile(join(run, place, "quality.json"), "utf8")));
-    expect(found).toMatchObject({ trainingTokens: 0, steps: 0, similarities: [] });
-    expect(found.saes).toMatchObject([
-      { model: "base", layer, F: 2 * D },
-      { model: "tuned", layer, F: 2 * D },
-    ]);
-    for (const { fve, lossRecovered } of found.saes) {
-      expect(fve).toBeCloseTo(1, 5);
-      expect(lossRecovered).toBeCloseTo(1, 4);
-    }
-    const { sae, metadata } = await loadSae(join(run, "sae", "tuned", `${layer}`, `${2 * D}`));
-    expect(sae.decoder).toEqual(exact().decoder);
-    expect(metadata).toMatchObject({ model_name: "theirs", lfp_source_format: "SAELens" });
-    expect(await readFile(join(run, "report.md"), "utf8")).toContain(
-      "a dictionary that was trained elsewhere (theirs), for both models",
-    );
-  });
+  it.each(siteNames)(
+    "of %s measures it on both models, trains none, and ends with a report",
+    { timeout: 240_000 },
+    async (site) => {
+      const file = await experimentFile(
+        `fits-${site}`,
+        { sae: { ...source, site }, divergence: { layers: [layer] } },
+        site,
+      );
+      const run = join(stateFolder(), `run-${site}`);
+      const { code, stderr } = await lfp(["run", file, "--out", run]);
+      expect(code, stderr).toBe(0);
+      const output = (await readRecord(run))?.stages.find(({ id }) => id === "autoencoders")?.output ?? "missing";
+      const found = autoencodersSchema.parse(JSON.parse(await readFile(join(run, output, "quality.json"), "utf8")));
+      expect(found).toMatchObject({ trainingTokens: 0, steps: 0, similarities: [] });
+      expect(found.saes).toMatchObject([
+        { model: "base", layer, F: 2 * D },
+        { model: "tuned", layer, F: 2 * D },
+      ]);
+      for (const { fve, lossRecovered } of found.saes) {
+        expect(fve).toBeCloseTo(1, 5);
+        expect(lossRecovered).toBeCloseTo(1, 4);
+      }
+      const { sae, metadata, ...place } = await loadSae(join(run, "sae", "tuned", `${layer}`, `${2 * D}`));
+      expect(sae.decoder).toEqual(exact().decoder);
+      expect(place).toEqual({ site });
+      expect(metadata).toMatchObject({ model_name: "theirs", lfp_source_format: "SAELens" });
+      expect(await readFile(join(run, "report.md"), "utf8")).toContain(
+        "a dictionary that was trained elsewhere (theirs), for both models",
+      );
+    },
+  );
 
   it("is refused for another layer, without one, and without the folder", async () => {
     const other = await lfp([
@@ -148,6 +171,9 @@ describe("a run through a dictionary of others", () => {
       join(stateFolder(), "other-run"),
     ]);
     expect(other.stderr).toMatch(/theirs encodes 'blocks\.1\.hook_mlp_out', so layer 1, but layer 2 was asked for/);
+    const residual = await experimentFile("residual", { sae: source, divergence: { layers: [layer] } }, "residual");
+    const elsewhere = await lfp(["run", residual, "--out", join(stateFolder(), "residual-run")]);
+    expect(elsewhere.stderr).toMatch(/so site residual, but site mlp-output was asked for/);
     const unnamed = await lfp([
       "run",
       await experimentFile("unnamed", { sae: source }),
@@ -165,6 +191,6 @@ describe("a run through a dictionary of others", () => {
       join(stateFolder(), "n"),
     ]);
     expect(none.stderr).toMatch(/sae\.source.*there is no folder .*nowhere/);
-    expect([other.code, unnamed.code, none.code]).not.toContain(0);
+    expect([other.code, elsewhere.code, unnamed.code, none.code]).not.toContain(0);
   });
 });

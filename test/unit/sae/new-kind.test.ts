@@ -92,7 +92,15 @@ test.each(devicesUnderTest)("a new kind is trained, resumed, saved, read and com
   resources.defer(() => device.close());
   const model = { name: "base", model: await loadModel(device, modelFolder("gpt-neox")) };
   const create = (): Promise<SaeTrainer> =>
-    createSaeTrainer({ device, models: [model], layers: [1], config, texts, random: Random.fromSeed(3) });
+    createSaeTrainer({
+      device,
+      models: [model],
+      layers: [1],
+      site: "residual",
+      config,
+      texts,
+      random: Random.fromSeed(3),
+    });
   const trainer = await create();
   const losses: number[] = [];
   let middle: Awaited<ReturnType<SaeTrainer["state"]>> | undefined;
@@ -116,6 +124,7 @@ test.each(devicesUnderTest)("a new kind is trained, resumed, saved, read and com
   await saveSae(place, trained, {
     modelName: "tiny",
     layer: 1,
+    site: "mlp-output",
     module: "tiny.1.mlp",
     contextLength: 12,
     prependBos: false,
