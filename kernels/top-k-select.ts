@@ -18,9 +18,9 @@ export type TopKResult = "values" | "indices" | "kept";
 const lanes = 256;
 const mostSorted = 512;
 
-/** Whether this is faster than one pass for each of the k. */
-export function selectPays({ columns, k }: TopKShape): boolean {
-  return columns >= lanes && k > 4 && k <= mostSorted;
+/** Whether this is faster than one pass for each of the k; only what is kept in place needs no sorting, and so any k. */
+export function selectPays(result: TopKResult, { columns, k }: TopKShape): boolean {
+  return columns >= lanes && k > 4 && (result === "kept" || k <= mostSorted);
 }
 
 const params: readonly Param[] = [

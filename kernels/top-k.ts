@@ -56,19 +56,19 @@ const rounds = (found: string): string => `
 
 /** x [rows, columns] -> the values [rows, k]. */
 export function topKValuesLaunch(shape: TopKShape): Launch {
-  if (selectPays(shape)) return selectLaunch("values", shape);
+  if (selectPays("values", shape)) return selectLaunch("values", shape);
   return launch("topKValues", "f32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = last; }"));
 }
 
 /** x [rows, columns] -> the indices [rows, k]. */
 export function topKIndicesLaunch(shape: TopKShape): Launch {
-  if (selectPays(shape)) return selectLaunch("indices", shape);
+  if (selectPays("indices", shape)) return selectLaunch("indices", shape);
   return launch("topKIndices", "i32", shape, rounds("if (lane == 0u) { y[group * p.k + round] = i32(lastPlace); }"));
 }
 
 /** x [rows, columns] -> x where it is among the k largest, else 0. */
 export function keepTopKLaunch(shape: TopKShape): Launch {
-  if (selectPays(shape)) return selectLaunch("kept", shape);
+  if (selectPays("kept", shape)) return selectLaunch("kept", shape);
   const keep = `
   for (var c = lane; c < p.columns; c += ${lanesFor(shape.columns)}u) {
     let value = x[base + c];

@@ -6,7 +6,7 @@ const corpusTokens = count.max(1e13);
 /** Upper bound: the activations of these tokens, or values computed from them, are in memory at once. */
 const heldTokens = count.max(2 ** 26);
 
-/** How training keeps few features active: a penalty on their sum, a fixed number of them, or learned thresholds. */
+/** How training keeps few features active: a penalty on their sum, a fixed number of them at a token or in a batch, or learned thresholds. */
 const sparsitySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("l1").describe("a penalty on the sum of the features, as in the paper."),
@@ -18,6 +18,25 @@ const sparsitySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("topk").describe("a fixed number of features."),
     k: count.describe("Features that may be active at a token (Gao et al. 2024, https://arxiv.org/abs/2406.04093)."),
+  }),
+  z.strictObject({
+    kind: z
+      .literal("batchtopk")
+      .describe("a fixed number of features in each batch of tokens: the largest of all; one threshold once trained."),
+    k: z
+      .number()
+      .positive()
+      .describe(
+        "Features that are active at a token, in the mean over a batch (Bussmann et al. 2024, https://arxiv.org/abs/2412.06410).",
+      ),
+    thresholdRate: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.01)
+      .describe(
+        "Weight of a step in the running mean of the smallest active feature, the threshold of the finished dictionary; 0.01 if it is not said.",
+      ),
   }),
   z.strictObject({
     kind: z

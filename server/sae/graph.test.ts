@@ -8,14 +8,14 @@ import * as ops from "../engine/ops.ts";
 import { createOptimizer } from "../engine/optimizer.ts";
 import { simplify } from "../engine/simplify.ts";
 import type { Sparsity } from "./config.ts";
-import { decodeNode, encodeNode, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
+import { decodeNode, encodeNode, saeLoss, saeParameters, trackedUpdates, trainedNodes } from "./graph.ts";
 import { placeSae } from "./inference.ts";
 import { type Sae, unitRows } from "./sae.ts";
 import { sparsityRule } from "./sparsity.ts";
 
 interface Case {
   readonly tied: boolean;
-  readonly kind: "l1" | "topk" | "jumprelu";
+  readonly kind: Sparsity["kind"];
   readonly mse: "sum" | "mean";
   readonly loss: number;
   readonly squares: number;
@@ -25,6 +25,8 @@ interface Case {
   readonly reconstruction: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
   readonly losses: readonly number[];
+  /** BatchTopK's after the ten steps. */
+  readonly threshold?: number;
   readonly final: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -35,6 +37,8 @@ const stored: {
   readonly tokens: number;
   readonly l1: number;
   readonly k: number;
+  readonly batchK: number;
+  readonly thresholdRate: number;
   readonly l0: number;
   readonly bandwidth: number;
   readonly learningRate: number;
@@ -43,10 +47,11 @@ const stored: {
   readonly cases: readonly Case[];
 } = JSON.parse(readFileSync(new URL("../../test/fixtures/sae/sae.json", import.meta.url), "utf8"));
 
-const { width: D, features: F, tokens: N, l1, k, l0, bandwidth, learningRate } = stored;
+const { width: D, features: F, tokens: N, l1, k, l0, bandwidth, learningRate, batchK, thresholdRate } = stored;
 const sparsities: { readonly [K in Sparsity["kind"]]: Sparsity } = {
   l1: { kind: "l1", coefficient: l1 },
   topk: { kind: "topk", k },
+  batchtopk: { kind: "batchtopk", k: batchK, thresholdRate },
   jumprelu: { kind: "jumprelu", coefficient: l0, bandwidth, threshold: 1 },
 };
 const tolerance = { absolute: 1e-5, relative: 1e-5 };
@@ -62,14 +67,16 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
     const { tied, kind, mse } = expected;
     const sparsity = sparsities[kind];
     const shape = { D, F, tied };
+    const { tracked = [] } = sparsityRule(sparsity);
     const parameters = saeParameters("sae", shape, sparsity);
     const x = ops.input("x", [N, D]);
     const nodes = trainedNodes("sae", shape, sparsity);
     let weights: StateStore;
     beforeAll(async () => {
-      weights = await device.createState(
-        parameters.map((entry) => ({ ...entry, values: Float32Array.from(startOf(entry.name)) })),
-      );
+      weights = await device.createState([
+        ...parameters.map((entry) => ({ ...entry, values: Float32Array.from(startOf(entry.name)) })),
+        ...tracked.map((name) => ({ name: `sae.${name}`, shape: [], values: undefined })),
+      ]);
     });
 
     test("loss, features, reconstruction and gradients", async () => {
@@ -95,9 +102,10 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
 
     test("ten steps of Adam", async () => {
       const optimizer = await createOptimizer(device, parameters);
-      const { loss } = saeLoss(x, nodes, { mse });
+      const { loss, tracked: next } = saeLoss(x, nodes, { mse });
       const stores = [weights, optimizer.store];
-      const program = await device.compile({ stores, outputs: { loss }, updates: [optimizer.update(loss)] });
+      const updates = [optimizer.update(loss), ...trackedUpdates("sae", next)];
+      const program = await device.compile({ stores, outputs: { loss }, updates });
       const adam = { learningRate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm: Infinity };
       const losses: number[] = [];
       for (const [step, batch] of stored.batches.entries()) {
@@ -107,6 +115,13 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
       expectClose("losses", losses, expected.losses, { absolute: 1e-4, relative: 0 });
       for (const [name, values] of Object.entries(expected.final))
         expectClose(`final ${name}`, await weights.read(`sae.${name}`), values, { absolute: 1e-4, relative: 0 });
+      if (expected.threshold !== undefined) {
+        const own: Record<string, Float32Array> = {};
+        for (const name of tracked) own[name] = Float32Array.from(await weights.read(`sae.${name}`));
+        const activation = sparsityRule(sparsity).activation(sparsity, own, F);
+        const threshold = activation.kind === "jumprelu" ? activation.threshold : [];
+        expectClose("threshold", threshold, new Array(F).fill(expected.threshold), { absolute: 1e-4, relative: 0 });
+      }
       await program.dispose();
     });
 
@@ -115,9 +130,16 @@ describe.each(devicesUnderTest)("an autoencoder on $kind equals PyTorch", ({ ope
       const sae: Sae = {
         D,
         F,
-        activation: sparsityRule(sparsity).activation(sparsity, {
-          logThreshold: Float32Array.from(startOf("logThreshold")),
-        }),
+        activation: sparsityRule(sparsity).activation(
+          sparsity,
+          {
+            logThreshold: Float32Array.from(startOf("logThreshold")),
+            // Just below the smallest feature of the batch, which a jump at that feature itself would leave out.
+            smallest: Float32Array.of((1 - 1e-6) * Math.min(...expected.features.filter((feature) => feature > 0))),
+            weight: Float32Array.of(1),
+          },
+          F,
+        ),
         encoder: tied ? decoder : Float32Array.from(startOf("encoder")),
         encoderBias: Float32Array.from(startOf("encoderBias")),
         decoder,

@@ -2,6 +2,7 @@
  * Sparse autoencoders as graphs. Letters: N tokens, D width of the encoded activations, F features. Method: Marks et
  * al., section 3.2.
  */
+import type { Update } from "../engine/device.ts";
 import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import type { TrainedParameter } from "../engine/optimizer.ts";
@@ -52,6 +53,8 @@ export interface SaeLoss {
   readonly featureSum: Node;
   /** [F]: number of tokens at which each feature is active. */
   readonly fired: Node;
+  /** The next values of what the sparsity tracks, by name. */
+  readonly tracked: Readonly<Record<string, Node>>;
 }
 
 /** Features [N, F] of x [N, D], all at least 0. */
@@ -81,6 +84,7 @@ export function saeLoss(x: Node, nodes: TrainedNodes, { mse }: Pick<SaeConfig, "
     squares,
     featureSum: ops.sum(few?.values ?? features),
     fired: ops.sum(activeOf(trained), { axes: [0] }),
+    tracked: trained.tracked ?? {},
   };
 }
 
@@ -121,7 +125,8 @@ export function saeParameters(prefix: string, { D, F, tied }: SaeShape, sparsity
 export function trainedNodes(prefix: string, shape: SaeShape, sparsity: Sparsity): TrainedNodes {
   const { D, F, tied } = shape;
   const decoder = unitRowsNode(ops.state(`${prefix}.${tied ? "encoder" : "decoder"}`, [F, D]));
-  const own = sparsityRule(sparsity).parameters(sparsity, F);
+  const { parameters, tracked = [] } = sparsityRule(sparsity);
+  const own = [...parameters(sparsity, F), ...tracked.map((name) => ({ name, shape: [] }))];
   return {
     encoder: tied ? decoder : ops.state(`${prefix}.encoder`, [F, D]),
     encoderBias: ops.state(`${prefix}.encoderBias`, [F]),
@@ -130,6 +135,15 @@ export function trainedNodes(prefix: string, shape: SaeShape, sparsity: Sparsity
     own: Object.fromEntries(own.map((entry) => [entry.name, ops.state(`${prefix}.${entry.name}`, entry.shape)])),
     sparsity,
   };
+}
+
+/** Sets the state of what the sparsity tracks to the next values of a step. */
+export function trackedUpdates(prefix: string, tracked: SaeLoss["tracked"]): Update[] {
+  return Object.entries(tracked).map(([name, value]) => ({
+    kind: "assign",
+    target: ops.state(`${prefix}.${name}`, value.shape),
+    value,
+  }));
 }
 
 /** Each row divided by its length. */

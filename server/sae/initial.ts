@@ -18,18 +18,18 @@ export function initialEntries(
   random: Random,
 ): StateEntry[] {
   const directions = orthonormalDirections(F, D, random);
+  const { parameters, tracked = [] } = sparsityRule(sparsity);
   return [
     { name: `${prefix}.encoder`, shape: [F, D], values: directions },
     { name: `${prefix}.encoderBias`, shape: [F], values: undefined },
     ...(tied ? [] : [{ name: `${prefix}.decoder`, shape: [F, D], values: directions.slice() }]),
     { name: `${prefix}.decoderBias`, shape: [D], values: undefined },
-    ...sparsityRule(sparsity)
-      .parameters(sparsity, F)
-      .map(({ name, shape, initial }) => ({
-        name: `${prefix}.${name}`,
-        shape,
-        values: new Float32Array(sizeOf(shape)).fill(initial),
-      })),
+    ...parameters(sparsity, F).map(({ name, shape, initial }) => ({
+      name: `${prefix}.${name}`,
+      shape,
+      values: new Float32Array(sizeOf(shape)).fill(initial),
+    })),
+    ...tracked.map((name) => ({ name: `${prefix}.${name}`, shape: [], values: undefined })),
   ];
 }
 

@@ -16,10 +16,12 @@ export interface SparsityRule<S> {
    * number.
    */
   readonly parameters: (settings: S, F: number) => readonly OwnParameter[];
-  /** Computes the features from the encoder's sums [N, F]. `own`: nodes of `parameters`. */
+  /** What training keeps besides, scalars that start at 0: each step sets them to `tracked` of its result. */
+  readonly tracked?: readonly string[];
+  /** Computes the features from the encoder's sums [N, F]. `own`: nodes of `parameters` and `tracked`. */
   readonly train: (sums: Node, settings: S, own: Readonly<Record<string, Node>>) => TrainedFeatures;
-  /** The activation of the finished autoencoder, from the trained own parameters. */
-  readonly activation: (settings: S, own: OwnTensors) => Activation;
+  /** The activation of the finished autoencoder, from the trained own parameters and what was tracked. */
+  readonly activation: (settings: S, own: OwnTensors, F: number) => Activation;
   /** Settings that dictionaries of F features cannot satisfy. */
   readonly issues: (settings: S, F: number) => readonly SparsityIssue[];
   readonly inWords: (settings: S) => string;
@@ -42,6 +44,8 @@ export interface TrainedFeatures {
   readonly few?: { readonly ids: Node; readonly values: Node };
   /** A scalar that is added to the reconstruction loss. */
   readonly penalty?: Node;
+  /** The next values of what is tracked. */
+  readonly tracked?: Readonly<Record<string, Node>>;
 }
 
 export interface SparsityIssue {
@@ -75,6 +79,25 @@ export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<Spa
       k > F ? [{ field: "k", message: `got ${k}; the smallest dictionary has ${F} features` }] : [],
     inWords: ({ k }) => `top ${k}`,
   },
+  // Bussmann et al. 2024 (https://arxiv.org/abs/2412.06410). The threshold is an exponential mean over steps, with the
+  // weights of all steps so far, so that it does not lean to its start.
+  batchtopk: {
+    parameters: () => [],
+    tracked: ["smallest", "weight"],
+    train: (sums, { k, thresholdRate }, own) => {
+      const [N = 1, F = 1] = sums.shape;
+      const kept = ops.keepTopK(ops.reshape(sums, [1, N * F]), Math.max(1, Math.floor(k * N)));
+      const features = ops.relu(ops.reshape(kept, [N, F]));
+      return { features, tracked: movedThreshold(ops.stopGradient(features), thresholdRate, own) };
+    },
+    activation: (_, { smallest = zero, weight = zero }, F) => {
+      const threshold = (smallest[0] ?? 0) / (weight[0] || 1);
+      return { kind: "jumprelu", threshold: new Float32Array(F).fill(threshold) };
+    },
+    issues: ({ k }, F) =>
+      k > F ? [{ field: "k", message: `got ${k}; the smallest dictionary has ${F} features` }] : [],
+    inWords: ({ k }) => `top ${k} in the mean over a batch`,
+  },
   // Rajamanoharan et al. 2024 (https://arxiv.org/abs/2407.14435). Thresholds are stored as logarithms, so that they
   // stay above 0.
   jumprelu: {
@@ -96,6 +119,24 @@ export const sparsityRules: { readonly [K in Sparsity["kind"]]: SparsityRule<Spa
     inWords: ({ coefficient }) => `learned thresholds, L0 of ${coefficient}`,
   },
 };
+
+const zero = new Float32Array(1);
+/** Above every feature. */
+const beyond = 1e30;
+
+/** The running sum of the smallest feature above 0, and of its weights; both stay where a batch has none. */
+function movedThreshold(
+  features: Node,
+  rate: number,
+  { smallest = ops.fill([], 0), weight = ops.fill([], 0) }: Readonly<Record<string, Node>>,
+): Readonly<Record<string, Node>> {
+  const active = ops.greater(features, ops.fill([], 0));
+  const least = ops.negate(ops.max(ops.where(active, ops.negate(features), ops.fill([], -beyond))));
+  const isAny = ops.greater(ops.fill([], beyond), least);
+  const moved = (from: Node, to: Node): Node =>
+    ops.where(isAny, ops.add(ops.affine(from, 1 - rate), ops.affine(to, rate)), from);
+  return { smallest: moved(smallest, least), weight: moved(weight, ops.fill([], 1)) };
+}
 
 /** [N, F]: 1 where a sum is within half the bandwidth of its feature's threshold; no gradient flows through it. */
 function nearEdge(sums: Node, threshold: Node, bandwidth: number): Node {

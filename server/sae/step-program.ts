@@ -9,7 +9,7 @@ import * as ops from "../engine/ops.ts";
 import { createOptimizer, type Optimizer, requireFinite } from "../engine/optimizer.ts";
 import { readFloats } from "../models/checkpoint.ts";
 import type { SaeConfig } from "./config.ts";
-import { type SaeShape, saeLoss, saeParameters, trainedNodes } from "./graph.ts";
+import { type SaeShape, saeLoss, saeParameters, trackedUpdates, trainedNodes } from "./graph.ts";
 import { initialEntries } from "./initial.ts";
 import type { Sae } from "./sae.ts";
 import { unitRows } from "./sae.ts";
@@ -96,7 +96,11 @@ export class SaeGroup {
           ]),
         ),
       },
-      updates: [optimizer.update(losses.map(({ loss }) => loss).reduce(ops.add))],
+      // The optimizer comes first: a step whose gradients are not finite sets nothing.
+      updates: [
+        optimizer.update(losses.map(({ loss }) => loss).reduce(ops.add)),
+        ...keys.flatMap(({ id }, at) => trackedUpdates(id, losses[at]?.tracked ?? {})),
+      ],
     });
     return new SaeGroup(keys, config, weights, optimizer, program);
   }
@@ -127,7 +131,9 @@ export class SaeGroup {
     const moved = this.#optimizer.parameters.flatMap(({ name, shape }) =>
       [name, `${name}.m`, `${name}.v`].map((own) => [own, sizeOf(shape)] as const),
     );
-    return new Map([...moved, ...this.keys.map(({ id, F }) => [`${id}.quiet`, F] as const)]);
+    const { tracked = [] } = sparsityRule(this.#config.sparsity);
+    const scalars = this.keys.flatMap(({ id }) => tracked.map((name) => [`${id}.${name}`, 1] as const));
+    return new Map([...moved, ...scalars, ...this.keys.map(({ id, F }) => [`${id}.quiet`, F] as const)]);
   }
 
   /** Restores the result of `tensors`. */
@@ -143,12 +149,13 @@ export class SaeGroup {
     const read = (name: string): Promise<Float32Array> => readFloats(this.#weights, `${id}.${name}`);
     const rule = sparsityRule(sparsity);
     const own: Record<string, Float32Array> = {};
-    for (const { name } of rule.parameters(sparsity, F)) own[name] = await read(name);
+    const names = rule.parameters(sparsity, F).map(({ name }) => name);
+    for (const name of [...names, ...(rule.tracked ?? [])]) own[name] = await read(name);
     const decoder = unitRows(await read(tied ? "encoder" : "decoder"), D);
     return {
       D,
       F,
-      activation: rule.activation(sparsity, own),
+      activation: rule.activation(sparsity, own, F),
       encoder: tied ? decoder : await read("encoder"),
       encoderBias: await read("encoderBias"),
       decoder,

@@ -114,6 +114,7 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
   test.each([
     ["tied, L1", {}],
     ["untied, TopK, mean, with padding, in file order", asUntied()],
+    ["tied, BatchTopK", { sparsity: { kind: "batchtopk", k: 3.5, thresholdRate: 0.2 } } as const],
   ])("resumes bit for bit wherever it was cut: %s", async (_, changes) => {
     const uncut = await create({ epochs: 2, ...changes });
     const states: SaeTrainerState[] = [structuredClone(await uncut.state())];
@@ -145,6 +146,32 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
     }
     await uncut.dispose();
     await resumed.dispose();
+  });
+
+  test("BatchTopK has k features a token in the mean of every step, and about as many under its threshold", async () => {
+    const k = 3.5;
+    const trainer = await create({ epochs: 8, sparsity: { kind: "batchtopk", k, thresholdRate: 0.05 } });
+    const updates = await finish(trainer);
+    for (const { metrics } of updates) for (const { l0 } of metrics) expect(l0).toBe(Math.floor(k * 48) / 48);
+    for (const { id, layer, D } of trainer.saes.filter(({ model }) => model === "base")) {
+      const { encoder, encoderBias, activation, F } = await trainer.sae(id);
+      if (activation.kind !== "jumprelu") throw new Error(activation.kind);
+      const [threshold = 0] = activation.threshold;
+      expect(threshold).toBeGreaterThan(0);
+      let [active, tokens] = [0, 0];
+      for (const text of texts) {
+        const xs = await activationsOf(device, models[0], { layer, site: "mlp-output" }, text);
+        for (let at = 0; at < xs.length; at += D, tokens++)
+          for (let f = 0; f < F; f++) {
+            let sum = encoderBias[f] ?? 0;
+            for (let d = 0; d < D; d++) sum += (xs[at + d] ?? 0) * (encoder[f * D + d] ?? 0);
+            if (sum > threshold) active += 1;
+          }
+      }
+      expect(active / tokens, id).toBeGreaterThan(0.8 * k);
+      expect(active / tokens, id).toBeLessThan(1.25 * k);
+    }
+    await trainer.dispose();
   });
 
   test("features that stay silent count as dead once the window has passed", async () => {
@@ -217,10 +244,11 @@ const programs = new Map<string, Promise<Float32Array>>();
 /** Activations [T, D] of one text, alone in its batch. */
 async function activationsOf(
   device: Device,
-  subject: SubjectModel,
+  subject: SubjectModel | undefined,
   { layer, site }: LayerSite,
   text: Int32Array,
 ): Promise<Float32Array> {
+  if (subject === undefined) throw new Error("no model");
   const ids = text.slice(0, config.contextLength);
   const key = `${subject.name} ${layer} ${site} ${ids.join()}`;
   const known = programs.get(key);
