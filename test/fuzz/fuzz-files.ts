@@ -21,6 +21,7 @@ import { loadProbe } from "../../server/probe/format.ts";
 import { FeatureQuery } from "../../server/protocol/features.ts";
 import { readRecord } from "../../server/runs/run-folder.ts";
 import { runStatus } from "../../server/runs/run-status.ts";
+import { openDictionary } from "../../server/sae/foreign/dictionary.ts";
 import { loadSae } from "../../server/sae/format.ts";
 import { FeatureStore } from "../../server/store/store.ts";
 import { writeSyntheticStore } from "../../server/store/synthetic.ts";
@@ -154,6 +155,11 @@ async function subjects(root: string): Promise<readonly Subject[]> {
     { name: "tokenizer_config.json", folder: small, read: (at) => loadTokenizer(at) },
     { name: "probe.json", folder: join(run, "probe"), read: (at) => loadProbe(at) },
     { name: "cfg.json", folder: join(run, "sae", "tuned", "0", "24"), read: (at) => loadSae(at) },
+    ...dictionaryFiles.map(([folder, name]) => ({
+      name,
+      folder: join("test/fixtures/sae/foreign", folder),
+      read: (at: string) => openDictionary(at),
+    })),
     { name: "e.json", folder: made, read: (at) => loadExperiment(join(at, "e.json")) },
     {
       name: "e.json",
@@ -173,6 +179,21 @@ async function subjects(root: string): Promise<readonly Subject[]> {
     { name: "features.sqlite", folder: made, read: readStore },
   ];
 }
+
+/** Files of dictionaries of every format of other programs, by their folder. */
+const dictionaryFiles = [
+  ["dl-BatchTopKSAE", "ae.pt"],
+  ["dl-AutoEncoderTopK", "ae.pt"],
+  ["dl-GatedAutoEncoder", "config.json"],
+  ["gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_3", "params.npz"],
+  ["gemma-scope-2b-pt-mlp/layer_1/width_9/average_l0_4", "params.npz"],
+  ["mlp_out/layer_1_width_9_l0_medium", "config.json"],
+  ["mlp_out/layer_1_width_9_l0_medium", "params.safetensors"],
+  ["saelens-gated", "sae_weights.safetensors"],
+  ["saelens-older", "cfg.json"],
+  ["sparsify/layers.1.mlp", "cfg.json"],
+  ["sparsify/layers.1.mlp", "sae.safetensors"],
+] as const;
 
 /** Adapters of a small model, which they name by its folder. */
 async function adapterFolder(folder: string): Promise<string> {

@@ -148,7 +148,12 @@ function saeOf(kind: DictionaryClass, tensors: Tensors, path: string): Sae {
     decoder: isTurned ? read(decoderName, [F, D]) : transposed(read(decoderName, [D, F]), D, F),
     decoderBias,
   };
-  if (sae.activation.kind === "topk" && !(sae.activation.k >= 1 && sae.activation.k <= F))
-    throw new SaeFormatError(`${path}: k is ${sae.activation.k}; expected 1 to ${F}, the number of features`);
+  if (
+    sae.activation.kind === "topk" &&
+    !(Number.isInteger(sae.activation.k) && sae.activation.k >= 1 && sae.activation.k <= F)
+  )
+    throw new SaeFormatError(
+      `${path}: k is ${sae.activation.k}; expected a whole number from 1 to ${F}, the number of features`,
+    );
   return subtractsBias ? withoutInputBias(sae) : sae;
 }

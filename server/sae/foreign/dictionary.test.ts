@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { expectClose } from "../../../test/conformance/close-to.ts";
@@ -241,4 +242,67 @@ it("a tensor that claims more numbers than the file holds, by strides of zero, i
   bytes.set(Buffer.from("K\x00K\x00\x86", "latin1"), bytes.indexOf(strides));
   await writeFile(path, bytes);
   await expect(openDictionary(scratch)).rejects.toThrow(/'encoder\.weight' is \[255,255\] at 0, beyond the 54 numbers/);
+});
+
+describe("archives that ask for more memory than they can fill", () => {
+  /** A zip archive of one deflated file, which is listed so many times under other names. */
+  function archiveOf(name: string, plain: Buffer, entries = 1, said = plain.length): Buffer {
+    const packed = deflateRawSync(plain);
+    const header = (
+      signature: number,
+      size: number,
+      fields: readonly (readonly [at: number, bytes: 2 | 4, value: number])[],
+    ) => {
+      const bytes = Buffer.alloc(size);
+      bytes.writeUInt32LE(signature);
+      for (const [at, width, value] of fields) bytes.writeUIntLE(value, at, width);
+      return bytes;
+    };
+    const local = header(0x04034b50, 30, [[26, 2, name.length]]);
+    const file = Buffer.concat([local, Buffer.from(name), packed]);
+    const listed = Array.from({ length: entries }, (_, at) => {
+      const own = `${at}${name}`;
+      const fields = [
+        [10, 2, 8],
+        [20, 4, packed.length],
+        [24, 4, said],
+        [28, 2, own.length],
+      ] as const;
+      return Buffer.concat([header(0x02014b50, 46, fields), Buffer.from(own)]);
+    });
+    const end = header(0x06054b50, 22, [
+      [10, 2, entries],
+      [16, 4, file.length],
+    ]);
+    return Buffer.concat([file, ...listed, end]);
+  }
+
+  it("a file that would inflate a thousandfold", async () => {
+    await writeFile(join(scratch, "params.npz"), archiveOf("W_enc.npy", Buffer.alloc(2 ** 26)));
+    await expect(openDictionary(scratch)).rejects.toThrow(
+      /its files are said to hold 67108864 bytes, in an archive of 65\d{3}/,
+    );
+  });
+
+  it("a file of which a thousand others are copies", async () => {
+    await writeFile(join(scratch, "params.npz"), archiveOf("b_enc.npy", Buffer.alloc(64), 1000));
+    await expect(openDictionary(scratch)).rejects.toThrow(/has 1000 tensors; expected at most 64 in a dictionary/);
+  });
+
+  it("a file that inflates to more than its entry says", async () => {
+    await writeFile(join(scratch, "params.npz"), archiveOf("W_enc.npy", Buffer.alloc(2 ** 26), 1, 100));
+    await expect(openDictionary(scratch)).rejects.toThrow(/'0W_enc\.npy' cannot be inflated/);
+  });
+});
+
+it("a dictionary without features is refused", async () => {
+  const folder = join(root, "dl-AutoEncoderNew");
+  await cp(folder, scratch, { recursive: true });
+  const path = join(scratch, "ae.pt");
+  const bytes = await readFile(path);
+  // The encoder's bias [9] with strides (1,), as K instructions, becomes [0].
+  const bias = Buffer.from("K\x09\x85", "latin1");
+  bytes.set(Buffer.from("K\x00\x85", "latin1"), bytes.indexOf(bias));
+  await writeFile(path, bytes);
+  await expect(openDictionary(scratch)).rejects.toThrow(/tensor 'encoder\.bias' is \[0\]; expected \[any\]/);
 });

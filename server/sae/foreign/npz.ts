@@ -2,13 +2,14 @@
 import { readWholeFile } from "../../common/text-file.ts";
 import { transposed } from "../../models/transpose.loops.ts";
 import { SaeFormatError } from "../errors.ts";
-import { type ElementType, elementBytes, type Tensor, type Tensors, toFloat32 } from "./tensors.ts";
+import { type ElementType, elementBytes, requireFew, type Tensor, type Tensors, toFloat32 } from "./tensors.ts";
 import { readZip } from "./zip.ts";
 
 /** The arrays of an .npz file by name. Throws `SaeFormatError`; arrays of Python objects are refused. */
 export async function readNpz(path: string): Promise<Tensors> {
   const files = readZip(await readWholeFile(path, "dictionary"), path);
   const arrays = [...files].filter(([name]) => name.endsWith(".npy"));
+  requireFew(arrays.length, path);
   return new Map(arrays.map(([name, read]) => [name.slice(0, -".npy".length), parseNpy(read(), `${path}: ${name}`)]));
 }
 

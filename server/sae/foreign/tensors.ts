@@ -11,6 +11,15 @@ export interface Tensor {
 
 export type Tensors = ReadonlyMap<string, Tensor>;
 
+/** Real dictionaries have at most eight. A file may name one storage many times, and each tensor takes memory of its own. */
+const mostTensors = 64;
+
+/** Throws `SaeFormatError` for more tensors than any dictionary has. */
+export function requireFew(count: number, path: string): void {
+  if (count > mostTensors)
+    throw new SaeFormatError(`${path} has ${count} tensors; expected at most ${mostTensors} in a dictionary`);
+}
+
 /** Bytes of one number. */
 export const elementBytes = { f16: 2, bf16: 2, f32: 4, f64: 8, i32: 4, i64: 8 } as const;
 export type ElementType = keyof typeof elementBytes;
@@ -40,11 +49,12 @@ export function toFloat32(bytes: Uint8Array, type: ElementType): Float32Array {
   }
 }
 
-/** The values of a tensor of a shape; -1 stands for any size. Throws `SaeFormatError`. */
+/** The values of a tensor of a shape; -1 stands for any size from 1. Throws `SaeFormatError`. */
 export function valuesOf(tensors: Tensors, name: string, shape: readonly number[], path: string): Float32Array {
   const found = tensors.get(name);
   const fits =
-    found?.shape.length === shape.length && shape.every((size, at) => size === -1 || size === found.shape[at]);
+    found?.shape.length === shape.length &&
+    shape.every((size, at) => (size === -1 ? (found.shape[at] ?? 0) > 0 : size === found.shape[at]));
   if (found === undefined || !fits)
     throw new SaeFormatError(
       `${path}: tensor '${name}' is ${found === undefined ? "missing" : `[${found.shape}]`}; expected [${shape.map((size) => (size === -1 ? "any" : size))}]`,
@@ -64,6 +74,7 @@ export function requireOnly(tensors: Tensors, names: readonly string[], path: st
 /** All tensors of a safetensors file. */
 export async function readTensors(path: string): Promise<Tensors> {
   await using source = await openSafetensors(path);
+  requireFew(source.tensors.size, path);
   const found = new Map<string, Tensor>();
   for (const [name, { shape }] of source.tensors) found.set(name, { shape, values: await source.readFloat32(name) });
   return found;

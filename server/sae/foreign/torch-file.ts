@@ -3,7 +3,7 @@ import { readWholeFile } from "../../common/text-file.ts";
 import { SaeFormatError } from "../errors.ts";
 import { isTensor, readPickle } from "./pickle.ts";
 import type { TensorReference } from "./pickle-values.ts";
-import { type ElementType, elementBytes, type Tensor, type Tensors, toFloat32 } from "./tensors.ts";
+import { type ElementType, elementBytes, requireFew, type Tensor, type Tensors, toFloat32 } from "./tensors.ts";
 import { readZip } from "./zip.ts";
 
 /**
@@ -11,7 +11,8 @@ import { readZip } from "./zip.ts";
  * other name of code is refused. Throws `SaeFormatError`.
  */
 export async function readTorchFile(path: string): Promise<Tensors> {
-  const files = readZip(await readWholeFile(path, "dictionary"), path);
+  const bytes = await readWholeFile(path, "dictionary");
+  const files = readZip(bytes, path);
   const pickle = [...files.keys()].find((name) => name === "data.pkl" || name.endsWith("/data.pkl"));
   if (pickle === undefined)
     throw new SaeFormatError(`${path} holds no data.pkl; expected a file that torch.save wrote`);
@@ -20,12 +21,19 @@ export async function readTorchFile(path: string): Promise<Tensors> {
   if (!(value instanceof Map))
     throw new SaeFormatError(`${path} holds no dictionary of tensors; save the model's state_dict`);
   const tensors = new Map<string, Tensor>();
+  requireFew(value.size, path);
+  let numbers = 0;
   for (const [name, reference] of value) {
     if (typeof name !== "string" || !isTensor(reference)) continue;
-    tensors.set(
-      name,
-      tensorAt(reference, files.get(`${root}data/${reference.storage.key}`), `${path}: tensor '${name}'`),
-    );
+    const where = `${path}: tensor '${name}'`;
+    const tensor = tensorAt(reference, files.get(`${root}data/${reference.storage.key}`), where);
+    numbers += tensor.values.length;
+    // Of two bytes at least; tied weights may lie in one storage.
+    if (numbers > bytes.length)
+      throw new SaeFormatError(
+        `${path} has tensors of ${numbers} numbers and more; its ${bytes.length} bytes hold fewer`,
+      );
+    tensors.set(name, tensor);
   }
   return tensors;
 }

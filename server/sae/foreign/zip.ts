@@ -9,6 +9,12 @@ const endBytes = 22;
 const mostComment = 2 ** 16;
 /** Real archives of a dictionary have a dozen files. */
 const mostEntries = 4096;
+/**
+ * Deflate packs zeros a thousand times, weights of a dictionary hardly at all; small files may hold mostly zeros, as biases
+ * before any training are.
+ */
+const mostInflation = 16;
+const freeBytes = 2 ** 24;
 const stored = 0;
 const deflated = 8;
 
@@ -20,11 +26,15 @@ export function readZip(bytes: Buffer, path: string): ReadonlyMap<string, () => 
     throw new SaeFormatError(`${path} is a zip archive of ${count} files; expected at most ${mostEntries}`);
   const files = new Map<string, () => Buffer>();
   let at = bytes.readUInt32LE(end + 16);
+  let plain = 0;
   for (let entry = 0; entry < count; entry++) {
     if (at + 46 > end || bytes.readUInt32LE(at) !== entrySignature) throw damaged(path, "its list of files is cut off");
     const [nameBytes, extraBytes, commentBytes] = [28, 30, 32].map((field) => bytes.readUInt16LE(at + field));
     const name = bytes.toString("utf8", at + 46, at + 46 + (nameBytes ?? 0));
     const place = at;
+    plain += bytes.readUInt32LE(at + 24);
+    if (plain > freeBytes + mostInflation * bytes.length)
+      throw damaged(path, `its files are said to hold ${plain} bytes, in an archive of ${bytes.length}`);
     files.set(name, () => contentOf(bytes, place, name, path));
     at += 46 + (nameBytes ?? 0) + (extraBytes ?? 0) + (commentBytes ?? 0);
   }
