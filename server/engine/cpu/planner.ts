@@ -68,7 +68,7 @@ class Planner {
     const unclaimed = new Set(this.#emitter.nodes.flatMap((node) => node.outputs));
     for (const node of fetched) this.#fetches.push(this.#fetchOf(node, unclaimed));
     return {
-      nodes: this.#emitter.nodes,
+      nodes: this.#emitter.nodesFor(this.#fetches.map(({ onnxName }) => onnxName)),
       initializers: this.#emitter.initializers,
       inputs: this.#feeds.map(({ onnxName, spec }) => ({ name: onnxName, ...spec })),
       outputs: this.#fetches.map(({ onnxName, spec }) => ({ name: onnxName, ...spec })),

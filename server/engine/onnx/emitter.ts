@@ -10,12 +10,19 @@ export interface Origin {
   readonly shape: Shape;
 }
 
+/** A matrix whose rows are multiplied by a number each: its value before that [N, M], and the numbers [N, 1]. */
+export interface ScaledRows {
+  readonly rows: Value;
+  readonly scale: Value;
+}
+
 /** Collects the ONNX nodes of one program; lowering rules write through it. */
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly #names = new Map<Node, Value>();
   readonly #origins = new Map<Value, Origin>();
+  readonly #scaledRows = new Map<Value, ScaledRows>();
   readonly #memo = new Map<string, readonly Value[]>();
   #next = 0;
 
@@ -74,6 +81,30 @@ export class Emitter {
   /** The value that has an output's numbers without a reshape, and its shape; undefined where the output was not reshaped. */
   originOf(value: Value): Origin | undefined {
     return this.#origins.get(value);
+  }
+
+  /** rows [N, M] times scale [N, 1]; a product reads its factors instead, by `scaledRowsOf`. */
+  scaleRows(scaled: ScaledRows): Value {
+    const name = this.emit("Mul", [scaled.rows, scaled.scale]);
+    this.#scaledRows.set(name, scaled);
+    return name;
+  }
+
+  /** The factors of a value that `scaleRows` made. */
+  scaledRowsOf(value: Value): ScaledRows | undefined {
+    return this.#scaledRows.get(value);
+  }
+
+  /** The nodes that some values depend on, in order: a rule may bypass what an earlier one emitted. */
+  nodesFor(values: Iterable<Value>): OnnxNode[] {
+    const wanted = new Set(values);
+    const kept: OnnxNode[] = [];
+    for (const node of this.nodes.toReversed()) {
+      if (!node.outputs.some((output) => wanted.has(output))) continue;
+      kept.push(node);
+      for (const input of node.inputs) wanted.add(input);
+    }
+    return kept.toReversed();
   }
 
   /** Values created once per key, for sub-expressions that several rules share. */

@@ -41,7 +41,12 @@ export function exportOnnx({ outputs, state, fixed = {} }: ExportSpec): Uint8Arr
     emitter.emitAs(name, "Identity", [emitter.valueOf(node)]);
     return { name, dtype: node.dtype, shape: node.shape };
   });
-  return encodeModel({ nodes: emitter.nodes, initializers: emitter.initializers, inputs, outputs: named });
+  return encodeModel({
+    nodes: emitter.nodesFor(Object.keys(outputs)),
+    initializers: emitter.initializers,
+    inputs,
+    outputs: named,
+  });
 }
 
 function bindValues(emitter: Emitter, node: NodeOf<"state"> | NodeOf<"input">, values: Values | undefined): void {

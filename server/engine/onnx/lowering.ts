@@ -3,6 +3,7 @@ import { sizeOf } from "../graph.ts";
 import { rotaryFrequencies, rotaryTableName } from "../rotary.ts";
 import { maskAllows, maskedScore } from "../shapes.ts";
 import type { Emitter, Value } from "./emitter.ts";
+import { joined } from "./joins.ts";
 import { lowerMatmul } from "./products.ts";
 
 /** Emits one node's ONNX and returns the value that holds its result. */
@@ -82,15 +83,15 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
     const logProbs = logSoftmaxRows(of(logits), e);
     return e.emit("Squeeze", [e.emit("GatherElements", [logProbs, column(ids, e)], { axis: 1 }), e.ints([1])]);
   },
-  // d logits = (onehot - softmax) * dY, row by row
+  // d logits = (softmax - onehot) * -dY, row by row
   gatherLogProbsGrad: (node, [logits, ids, dY], e) => {
-    const negated = e.emit("Neg", [e.emit("Exp", [logSoftmaxRows(of(logits), e)])]);
-    const rows = node.shape[0] ?? 0;
-    const difference = e.emit("ScatterElements", [negated, column(ids, e), e.float(1, [rows, 1])], {
+    const probabilities = e.emit("Exp", [logSoftmaxRows(of(logits), e)]);
+    const updates = e.float(-1, [node.shape[0] ?? 0, 1]);
+    const difference = e.emit("ScatterElements", [probabilities, column(ids, e), updates], {
       axis: 1,
       reduction: "add",
     });
-    return e.emit("Mul", [difference, e.emit("Unsqueeze", [of(dY), e.ints([1])])]);
+    return e.scaleRows({ rows: difference, scale: column(e.emit("Neg", [of(dY)]), e) });
   },
   rotary: lowerRotary,
   // In this order ONNX Runtime fuses the chain into one Gelu, unless a gradient shares a part of it.
@@ -118,7 +119,7 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   negate: (_, [x], e) => e.emit("Neg", [of(x)]),
   abs: (_, [x], e) => e.emit("Abs", [of(x)]),
   stopGradient: (_, [x], e) => e.emit("Identity", [of(x)]),
-  add: (_, inputs, e) => e.emit("Add", inputs),
+  add: (node, inputs, e) => joined(node, e) ?? e.emit("Add", inputs),
   sub: (_, inputs, e) => e.emit("Sub", inputs),
   mul: (_, inputs, e) => e.emit("Mul", inputs),
   div: (_, inputs, e) => e.emit("Div", inputs),

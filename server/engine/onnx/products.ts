@@ -1,5 +1,5 @@
 /** Matrix products as the operators of ONNX Runtime that compute them fastest. */
-import { type NodeOf, sizeOf } from "../graph.ts";
+import { type Node, type NodeOf, sizeOf } from "../graph.ts";
 import type { Emitter, Value } from "./emitter.ts";
 
 type Operands = readonly [a: Value, b: Value];
@@ -13,15 +13,41 @@ export function lowerMatmul(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter
   const [left, right] = node.inputs;
   const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } };
   if (right?.shape.length !== 2) return e.emit("ms.FusedMatMul", [a, b], attributes);
-  if (left?.shape.length === 2) {
-    const blockRows = transA ? blockRowsOf(node.shape[0] ?? 0) : undefined;
-    if (blockRows !== undefined) return productInBlocks(node, [a, b], blockRows, e);
-    return e.emit("Gemm", [a, b], attributes);
-  }
-  const K = left?.shape.at(-1) ?? 0;
-  const gemm = e.emit("Gemm", [e.emit("Reshape", [a, e.ints([-1, K])]), b], attributes);
+  if (left?.shape.length === 2) return (transA ? lowerTransposed : lowerPlain)(node, [a, b], e);
   const [N = 0] = node.shape.slice(-1);
-  return e.reshaped(gemm, [sizeOf(node.shape) / N, N], node.shape);
+  return e.reshaped(lowerPlain(node, [flattened(left, a, e), b], e), [sizeOf(node.shape) / N, N], node.shape);
+}
+
+/** A B for A [M, K], or A B^T. Numbers that multiply the many columns' rows of A multiply those of the product instead. */
+function lowerPlain(
+  { attrs: { transB, alpha }, shape, inputs }: NodeOf<"matmul">,
+  [a, b]: Operands,
+  e: Emitter,
+): Value {
+  const attributes = { transB: Number(transB), alpha: { float: alpha } };
+  const scaled = e.scaledRowsOf(a);
+  const isNarrower = (shape.at(-1) ?? 0) < (inputs[0]?.shape.at(-1) ?? 0);
+  if (scaled === undefined || !isNarrower) return e.emit("Gemm", [a, b], attributes);
+  return e.emit("Mul", [e.emit("Gemm", [scaled.rows, b], attributes), scaled.scale]);
+}
+
+/** A^T B for A [K, M]. Numbers that multiply the rows of A multiply those of B instead, which are shorter. */
+function lowerTransposed(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter): Value {
+  const { transB, alpha } = node.attrs;
+  const [M = 0, N = 0] = node.shape;
+  const scaled = transB || N >= M ? undefined : e.scaledRowsOf(a);
+  const operands: Operands = scaled === undefined ? [a, b] : [scaled.rows, e.emit("Mul", [b, scaled.scale])];
+  const blockRows = blockRowsOf(M);
+  if (blockRows !== undefined) return productInBlocks(node, operands, blockRows, e);
+  return e.emit("Gemm", operands, { transA: 1, transB: Number(transB), alpha: { float: alpha } });
+}
+
+/** [..., K] as [M, K]; the value itself where it was a reshaped matrix of K columns. */
+function flattened(node: Node | undefined, value: Value, e: Emitter): Value {
+  const K = node?.shape.at(-1) ?? 0;
+  const origin = e.originOf(value);
+  if (origin?.shape.length === 2 && origin.shape[1] === K) return origin.value;
+  return e.emit("Reshape", [value, e.ints([-1, K])]);
 }
 
 /**

@@ -34,7 +34,7 @@ type Context = StageContext<AttributePairsSettings, Inputs>;
  */
 export const attributePairsStage: Stage<AttributePairsSettings, Inputs> = {
   name: "attribute-pairs",
-  codeVersion: 1,
+  codeVersion: 2,
   run: (context) =>
     withDevice(context, async (device) => {
       const { settings, input } = context;

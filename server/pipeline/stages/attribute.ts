@@ -49,7 +49,7 @@ type Context = StageContext<AttributeSettings, Inputs>;
  */
 export const attributeStage: Stage<AttributeSettings, Inputs> = {
   name: "attribute",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { settings, input } = context;
     await withDevice(context, async (device) => {

@@ -75,7 +75,7 @@ export const plantStage: Stage<PlantSettings, "candidates"> = {
 /** `tuneStage` with the reward that a planted set edits. */
 export const plantedTuneStage: Stage<TuneSettings, "model" | "texts" | "planted"> = {
   name: "tune",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { factor, words } = await readPlanted(context.input("planted"));
     const edits = words.map(({ word }): RewardEdit => ({ word, factor }));

@@ -13,7 +13,7 @@ export interface TunePairsSettings extends CompletionConfig {
 /** Fine-tunes the model on pairs of answers; the output is a Hugging Face checkpoint. */
 export const tunePairsStage: Stage<TunePairsSettings, "model" | "texts"> = {
   name: "tune-pairs",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const pairs = await readPairs(context.input("texts"), tuningPairs);
     await tuneModel(context, async () => noReward(), tuners, { texts: [], pairs });

@@ -34,7 +34,7 @@ export function tuneStageOf<R, K>(
 ): Stage<TuneSettings<R, K>, "model" | "texts"> {
   return {
     name: "tune",
-    codeVersion: 1,
+    codeVersion: 2,
     run: async (context) => {
       const { judged, reward } = context.settings;
       const open = (device: Device): Promise<Reward> => rewardOf(reward, judged, device);
