@@ -15,6 +15,7 @@ import { inspectPair } from "./inspect-pair.ts";
 import { overlayCommands } from "./overlay/commands.ts";
 import { pairCommands } from "./pairs/commands.ts";
 import { compareRuns } from "./runs/compare-runs.ts";
+import { exportRun } from "./runs/export-run.ts";
 import { deleteRun, duplicateRun, renameRun, revealRun } from "./runs/manage-runs.ts";
 import { newExperiment } from "./runs/new-experiment.ts";
 import {
@@ -60,6 +61,7 @@ export const commands = {
   "lfpLens.resumeRun": (extension, clicked) => resumeRun(extension, clicked),
   "lfpLens.cancelRun": (extension, clicked) => cancelRun(extension, clicked),
   "lfpLens.compareRuns": (extension, clicked, selected) => compareRuns(extension, clicked, selected),
+  "lfpLens.exportRun": (extension, clicked) => exportRun(extension, clicked),
   "lfpLens.revealRun": (extension, clicked) => revealRun(extension, clicked),
   "lfpLens.renameRun": (extension, clicked) => renameRun(extension, clicked),
   "lfpLens.duplicateRun": (extension, clicked) => duplicateRun(extension, clicked),

@@ -1,5 +1,6 @@
 /** Commands on runs of the workspace: where one starts, under which name, and what is done to those that rest. */
 import { afterEach, describe, expect, it } from "vitest";
+import { ExportRun, exportWords } from "../../server/protocol/exports.ts";
 import { StartRun } from "../../server/protocol/runs.ts";
 import {
   answers,
@@ -18,6 +19,7 @@ import {
 } from "../../test/support/vscode-stub.ts";
 import type { Extension } from "../context.ts";
 import { compareRuns } from "./compare-runs.ts";
+import { exportRun } from "./export-run.ts";
 import { deleteRun, duplicateRun, renameRun, revealRun } from "./manage-runs.ts";
 import { newExperiment } from "./new-experiment.ts";
 import { startRun } from "./run-commands.ts";
@@ -227,4 +229,39 @@ describe("runs to compare", () => {
       "There are not two runs yet",
     );
   });
+});
+
+describe("an export", () => {
+  const folder = "/one/runs/quick";
+  const clicked = { kind: "run", folder };
+  const exporting = () => {
+    const { extension } = extensionWith({ folder, kind: "done" });
+    const asked: unknown[] = [];
+    const request = async ({ method }: typeof ExportRun, params: { readonly to: string }) => {
+      asked.push([method, params]);
+      return { folder: params.to, files: 2, bytes: 3, notes: ["README.md states no licence"] };
+    };
+    return { extension: { ...extension, server: { request } } as unknown as Extension, asked };
+  };
+
+  it("goes into a new folder where the person says, and tells what to know before it is passed on", async () => {
+    files.set("file:///out/quick-hub", "of an earlier export");
+    const { extension, asked } = exporting();
+    picks.push(exportWords.hub.title, "/out");
+    answers.push("Show Folder");
+    await exportRun(extension, clicked);
+    expect(asked).toEqual([[ExportRun.method, { folder, kind: "hub", to: "/out/quick-hub-2" }]]);
+    expect(messages).toEqual(["quick is exported to quick-hub-2. README.md states no licence."]);
+    expect(executed).toMatchObject([["revealFileInOS", { path: "/out/quick-hub-2" }]]);
+  });
+
+  it.each([[[]], [[exportWords.neuronpedia.title]]])(
+    "does not happen when the person leaves a question",
+    async (given) => {
+      const { extension, asked } = exporting();
+      picks.push(...given);
+      await exportRun(extension, clicked);
+      expect([asked, messages]).toEqual([[], []]);
+    },
+  );
 });

@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "prints what a run found",
     load: async () => (await import("./report.ts")).report,
   },
+  export: {
+    summary: "writes a finished run for the Hugging Face hub or for Neuronpedia",
+    load: async () => (await import("./export.ts")).exportCommand,
+  },
   compare: {
     summary: "sets runs side by side: settings that differ, and every figure",
     load: async () => (await import("./compare.ts")).compare,

@@ -256,6 +256,10 @@ export const window = {
     const wanted = picks.shift();
     return workspace.workspaceFolders?.find(({ uri }) => uri.path === wanted);
   },
+  showOpenDialog: async (): Promise<Uri[] | undefined> => {
+    const wanted = picks.shift();
+    return wanted === undefined ? undefined : [Uri.file(wanted)];
+  },
   showTextDocument: async (uri: Uri): Promise<void> => void executed.push(["showTextDocument", uri.path]),
   withProgress: <T>(_options: unknown, work: (progress: unknown, token: unknown) => Promise<T>): Promise<T> =>
     work(undefined, undefined),

@@ -128,7 +128,7 @@ describe("the palette", () => {
     "lfpLens.readsSelection": true,
   };
   const ofSweeps = ["resumeSweep", "cancelSweep"];
-  const ofHouse = ["renameRun", "duplicateRun", "deleteRun"];
+  const ofHouse = ["exportRun", "renameRun", "duplicateRun", "deleteRun"];
   /** What needs a run of the folder to be loaded, started, stopped or gone on with. */
   const needTrust = [
     "chooseRun",
