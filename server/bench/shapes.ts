@@ -28,6 +28,39 @@ export const benchShapes = {
     intermediate_size: 3072,
     max_position_embeddings: 2048,
   },
+  "smollm2-135m": {
+    model_type: "llama",
+    vocab_size: 49152,
+    hidden_size: 576,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    intermediate_size: 1536,
+    hidden_act: "silu",
+    rms_norm_eps: 1e-5,
+    rope_theta: 100_000,
+    max_position_embeddings: 8192,
+    tie_word_embeddings: true,
+    bos_token_id: 0,
+    eos_token_id: 0,
+  },
+  "qwen3-0.6b": {
+    model_type: "qwen3",
+    vocab_size: 151_936,
+    hidden_size: 1024,
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    intermediate_size: 3072,
+    hidden_act: "silu",
+    rms_norm_eps: 1e-6,
+    rope_theta: 1_000_000,
+    max_position_embeddings: 40_960,
+    tie_word_embeddings: true,
+    bos_token_id: 151_643,
+    eos_token_id: 151_645,
+  },
   starter: {
     ...gptNeoX,
     vocab_size: 4096,
@@ -49,4 +82,4 @@ export const benchShapes = {
 } as const;
 
 export type BenchShape = keyof typeof benchShapes;
-export const benchShapeNames = ["pythia-70m", "starter", "tiny"] as const satisfies readonly BenchShape[];
+export const benchShapeNames = ["pythia-70m", "smollm2-135m", "qwen3-0.6b", "starter", "tiny"] as const satisfies readonly BenchShape[];

@@ -40,7 +40,29 @@ SHAPES = {
         "intermediate_size": 3072,
         "vocab_size": 50304,
     },
+    "smollm2-135m": {
+        "model_type": "llama",
+        "hidden_size": 576,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "intermediate_size": 1536,
+        "vocab_size": 49152,
+        "tie_word_embeddings": True,
+    },
+    "qwen3-0.6b": {
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "intermediate_size": 3072,
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+    },
 }
+GPT_NEOX = {"model_type": "gpt_neox", "rotary_pct": 0.25}  # what a shape is of that names no model type
 WARM_UPS = 2
 
 
@@ -113,8 +135,13 @@ def parse() -> argparse.Namespace:
 
 
 def make_model(shape: str) -> transformers.PreTrainedModel:
-    config = transformers.GPTNeoXConfig(rotary_pct=0.25, max_position_embeddings=2048, **SHAPES[shape])
-    return transformers.GPTNeoXForCausalLM(config).float().eval()  # no dropout in this architecture's defaults
+    config = config_of(SHAPES[shape])
+    return transformers.AutoModelForCausalLM.from_config(config).float().eval()  # no dropout in these architectures' defaults
+
+
+def config_of(shape: dict[str, object]) -> transformers.PretrainedConfig:
+    settings = {"max_position_embeddings": 2048, **(shape if "model_type" in shape else {**GPT_NEOX, **shape})}
+    return transformers.AutoConfig.for_model(settings.pop("model_type"), **settings)
 
 
 def matmul_gflops(m: int, k: int, n: int) -> float:

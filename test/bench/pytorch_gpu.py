@@ -26,7 +26,7 @@ import torch
 import transformers
 from torch.nn import functional
 
-from pytorch_engine import SHAPES, WARM_UPS
+from pytorch_engine import SHAPES, WARM_UPS, config_of
 from pytorch_generate import left_padded_prompts
 from pytorch_sae import Autoencoder as TiedAutoencoder
 
@@ -205,8 +205,7 @@ class UntiedAutoencoder(torch.nn.Module):
 
 
 def make_model(shape: dict[str, int], options: argparse.Namespace) -> transformers.PreTrainedModel:
-    config = transformers.GPTNeoXConfig(rotary_pct=0.25, max_position_embeddings=2048, **shape)
-    return transformers.GPTNeoXForCausalLM(config).float().to(options.device)
+    return transformers.AutoModelForCausalLM.from_config(config_of(shape)).float().to(options.device)
 
 
 def median(work: Callable[[], object], options: argparse.Namespace) -> float:
