@@ -82,4 +82,10 @@ export const benchShapes = {
 } as const;
 
 export type BenchShape = keyof typeof benchShapes;
-export const benchShapeNames = ["pythia-70m", "smollm2-135m", "qwen3-0.6b", "starter", "tiny"] as const satisfies readonly BenchShape[];
+export const benchShapeNames = [
+  "pythia-70m",
+  "smollm2-135m",
+  "qwen3-0.6b",
+  "starter",
+  "tiny",
+] as const satisfies readonly BenchShape[];

@@ -50,6 +50,7 @@ import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import { BoundedMessageReader, type SkippedMessage } from "./message-reader.ts";
 import { Quarantine } from "./quarantine.ts";
 import { serveQuestions } from "./questions.ts";
+import { serveExports } from "./runs/export-requests.ts";
 import { GoingOn } from "./runs/go-on.ts";
 import { RunBoard } from "./runs/run-board.ts";
 import { serveRuns } from "./runs/run-requests.ts";
@@ -112,6 +113,7 @@ export function startServer({ input, output, onEnd, onStuck }: ServerOptions): R
   serveLifecycle(connection, dispatcher, session, end);
   documents.serve(dispatcher, (_uri, reason) => log.error(reason));
   serveRuns(dispatcher, { session, board, onFailure });
+  serveExports(dispatcher, session);
   tellRuns(connection, board);
   session.listen(() => dispatcher.guard("runs", () => board.watch(session.runsRoots)));
   const lenses = serveLens(connection, dispatcher, { session, board, documents, quarantine, onFailure });

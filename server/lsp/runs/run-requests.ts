@@ -2,7 +2,6 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import { CompareRuns } from "../../protocol/comparison.ts";
-import { ExportRun } from "../../protocol/exports.ts";
 import {
   CancelRun,
   CancelSweep,
@@ -105,14 +104,6 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
     const { comparisonCsv, comparisonMarkdown } = await import("../../pipeline/finished/compare/files.ts");
     const comparison = await compareRuns(folders);
     return { comparison, csv: comparisonCsv(comparison), markdown: comparisonMarkdown(comparison) };
-  });
-
-  dispatcher.request(ExportRun, async ({ folder: asked, kind, to }, { signal }) => {
-    session.requireTrust("Exporting a run");
-    const folder = await session.checkRun(asked);
-    const { exportRun, usualExportOptions } = await import("../../pipeline/finished/export/export-run.ts");
-    const { files, bytes, notes, ...exported } = await exportRun(folder, kind, to, { ...usualExportOptions, signal });
-    return { folder: exported.folder, files, bytes, notes: [...notes] };
   });
 
   dispatcher.request(ReadReport, async ({ folder: asked }) => {

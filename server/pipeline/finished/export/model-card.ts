@@ -1,4 +1,5 @@
 /** README.md of a run on the Hugging Face hub: YAML front matter that the hub indexes, and how to load what is there. */
+import { sites } from "../../../models/sites.ts";
 import { tuningOf } from "../../experiment/schema.ts";
 import { DICTIONARIES, dataOf, type FinishedRun } from "./finished-run.ts";
 
@@ -129,7 +130,7 @@ const usageOf: { readonly [K in Kind]: (repository: string, facts: CardFacts) =>
   ],
 };
 
-function dictionarySection({ dictionaries }: FinishedRun, repository: string): string[] {
+function dictionarySection({ experiment, dictionaries }: FinishedRun, repository: string): string[] {
   const [first] = dictionaries.filter(({ model }) => model === "tuned");
   const place = (one: { model: string; layer: number; F: number }): string =>
     `${DICTIONARIES}/${one.model}/${one.layer}/${one.F}`;
@@ -137,7 +138,7 @@ function dictionarySection({ dictionaries }: FinishedRun, repository: string): s
     "",
     "## Dictionaries",
     "",
-    "Sparse autoencoders of what each MLP adds to the residual stream, of the tuned and of the base model, in the format of SAELens:",
+    `Sparse autoencoders of the ${sites[experiment.sae.site].inWords}, of the tuned and of the base model, in the format of SAELens:`,
     "",
     ...(first === undefined
       ? []

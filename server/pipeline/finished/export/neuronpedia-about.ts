@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { parseJson } from "../../../common/json.ts";
 import { readTextFile } from "../../../common/text-file.ts";
 import { readConfig } from "../../../models/config.ts";
+import { hookOf, type Site, sites } from "../../../models/sites.ts";
 import { slug } from "../../../protocol/slug.ts";
 import type { Dictionary } from "../../artifacts/autoencoders.ts";
 import { tunedFolderOf } from "../model-folders.ts";
@@ -52,17 +53,21 @@ export async function runThere(
   };
 }
 
+/** What sets of sources are called there by what they encode. */
+const siteThere: { readonly [S in Site]: string } = { "mlp-output": "mlp", residual: "res" };
+
 /** Names of a dictionary there. The tuned model is called by its base and its run. */
 export function dictionaryThere(
   { run, name, base, creator }: RunThere,
   { model, layer, F }: Dictionary,
 ): FeaturePlaceThere {
-  const sourceSetName = `mlp-${name}-${F}`;
+  const { site } = run.experiment.sae;
+  const sourceSetName = `${siteThere[site]}-${name}-${F}`;
   return {
     modelId: { base, tuned: `${base}-${name}` }[model].slice(0, 128),
     sourceSetName,
     layer: `${layer}-${sourceSetName}`,
-    hookName: `blocks.${layer}.hook_mlp_out`,
+    hookName: hookOf({ layer, site }),
     creatorId: creator,
     createdAt: run.updated,
   };
@@ -121,12 +126,13 @@ function whose({ run }: RunThere, { model }: Dictionary): string {
 }
 
 function sourceSetOf(there: RunThere, dictionary: Dictionary, { modelId, sourceSetName }: FeaturePlaceThere) {
+  const { site } = there.run.experiment.sae;
   return {
     modelId,
     name: sourceSetName,
     hasDashboards: true,
-    description: `${whose(there, dictionary)}: output of the MLPs, ${dictionary.F} features a layer`,
-    type: "mlp",
+    description: `${whose(there, dictionary)}: ${sites[site].inWords}, ${dictionary.F} features a layer`,
+    type: siteThere[site],
     creatorName,
     urls: [],
     releaseName: releaseName(there),
