@@ -71,9 +71,15 @@ if [ -n "$asked" ]; then case $rc in 130 | 143) rc=75 ;; esac; fi
 [ -e "$STOP" ] && finish 75 stopped
 `;
 
-/** Where models are, and settings of lfp: nothing secret, since the script can be read. */
+/**
+ * Where models are, settings of lfp, and what makes the program of an editor that submits a Node: nothing secret, since
+ * the script can be read.
+ */
 function carriedVariables(env: NodeJS.ProcessEnv): Record<string, string> {
-  const names = ["PATH", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "XDG_CACHE_HOME", "LFP_STATE_DIR"];
+  const names = [
+    ...["PATH", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "XDG_CACHE_HOME", "LFP_STATE_DIR"],
+    ...["ELECTRON_RUN_AS_NODE", "ELECTRON_NO_ASAR"],
+  ];
   return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 

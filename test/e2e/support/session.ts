@@ -16,6 +16,8 @@ export interface SessionOptions {
   /** Files of the folder, by name. */
   readonly files: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Those of the machine on which the extension works, which no folder can set. */
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
   readonly trustsFolders?: boolean;
   /** A folder of test/e2e with another extension that is installed too. */
   readonly extension?: string;
@@ -83,6 +85,7 @@ export class Session {
   static async start({
     files,
     settings = {},
+    machineSettings = {},
     trustsFolders = true,
     server,
     extension,
@@ -95,6 +98,8 @@ export class Session {
     for (const [name, text] of Object.entries(files)) await writeFile(join(root, "folder", name), text);
     await mkdir(join(root, "user", "User"), { recursive: true });
     await writeFile(join(root, "user", "User", "settings.json"), JSON.stringify(all));
+    await mkdir(join(root, "user", "Machine"));
+    await writeFile(join(root, "user", "Machine", "settings.json"), JSON.stringify(machineSettings));
     const isOwn = server !== undefined || extension !== undefined;
     const extensionsFolder = isOwn ? join(root, "extensions") : ground.extensionsFolder;
     if (isOwn) await cp(ground.extensionsFolder, extensionsFolder, { recursive: true });

@@ -156,6 +156,11 @@ export class Workbench {
     return this.page.locator(".pane").filter({ has: this.page.locator(".pane-header .title", { hasText: name }) });
   }
 
+  /** Waits until the output in the panel says something. */
+  async outputSays(text: string | RegExp): Promise<void> {
+    await this.page.locator(".panel .output-view .view-line").filter({ hasText: text }).first().waitFor();
+  }
+
   /** Takes an action that is offered at the cursor. A click elsewhere may take the keyboard away again when it is already in the editor. */
   async quickFix(label: string): Promise<void> {
     const row = this.page.locator(".action-widget .monaco-list-row", { hasText: label }).first();
