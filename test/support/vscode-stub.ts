@@ -238,7 +238,46 @@ export const commands = {
   },
 };
 
+/** A channel of the Output view, with what stands in it. */
+export class OutputChannel {
+  readonly name: string;
+  text = "";
+  shown = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  append(text: string): void {
+    this.text += text;
+  }
+
+  appendLine(line: string): void {
+    this.text += `${line}\n`;
+  }
+
+  replace(text: string): void {
+    this.text = text;
+  }
+
+  show(): void {
+    this.shown += 1;
+  }
+
+  dispose(): void {
+    channels.delete(this.name);
+  }
+}
+
+/** For tests: the channels that are there, by name. */
+export const channels = new Map<string, OutputChannel>();
+
 export const window = {
+  createOutputChannel: (name: string): OutputChannel => {
+    const channel = new OutputChannel(name);
+    channels.set(name, channel);
+    return channel;
+  },
   activeTextEditor: undefined as Editor | undefined,
   showWarningMessage: message,
   showInformationMessage: message,

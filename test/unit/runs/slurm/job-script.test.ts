@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { notePaths, scriptExit } from "../../../../server/runs/job-notes.ts";
 import { runPaths } from "../../../../server/runs/run-folder.ts";
 import { jobScript } from "../../../../server/runs/slurm/job-script.ts";
@@ -64,6 +64,15 @@ describe.skipIf(process.platform === "win32")("the script of a job", () => {
     expect(await readFile(join(folder, "said"), "utf8")).toBe(`${folder}|a 'quoted' value|${NAME}|yes; really\n`);
     expect(await scriptExit(folder, NAME)).toEqual({ code: 3, word: "" });
     expect(await fake.calls("scontrol")).toEqual([]);
+  });
+
+  test("has an editor's program run as the Node that it was for the submitter, and nothing else of the environment", async () => {
+    vi.stubEnv("ELECTRON_RUN_AS_NODE", "1");
+    vi.stubEnv("SOME_TOKEN", "secret");
+    const folder = await prepare('echo "$ELECTRON_RUN_AS_NODE|$SOME_TOKEN" > said');
+    vi.unstubAllEnvs();
+    expect(await statusOf(start(folder))).toBe(0);
+    expect(await readFile(join(folder, "said"), "utf8")).toBe("1|\n");
   });
 
   test.each(["SIGUSR1", "SIGTERM"] as const)(
