@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import type { RunView, StageView } from "../../server/protocol/runs.ts";
 import { slug } from "../../server/protocol/slug.ts";
 import { RowChanges } from "./row-changes.ts";
-import { type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
+import { isActive, type RunStateKind, runContext, runDescription, runSentence, stageDescription } from "./run-text.ts";
 import type { RunsModel } from "./runs-model.ts";
 import {
   type KnownSweep,
@@ -123,7 +123,8 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
 
 function runItem(run: RunView): vscode.TreeItem {
   const { kind } = run.state;
-  const isOpen = kind === "running" || kind === "waiting" || kind === "failed";
+  // Stages of a sweep's runs would bury the other runs.
+  const isOpen = run.sweep === null && (isActive(run.state) || kind === "failed");
   const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
   const fold = run.stages.length === 0 ? None : isOpen ? Expanded : Collapsed;
   const item = new vscode.TreeItem(run.name, fold);

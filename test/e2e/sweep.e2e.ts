@@ -35,13 +35,13 @@ describe.skipIf(!inject("ground").ready)("a sweep", () => {
     await workbench.openFile("alphas.lfp-sweep.json");
     await workbench.page.locator(".editor-actions").getByRole("button", { name: "Run Sweep File in Terminal" }).click();
     await row("alphas: sweep, 0 of 2 runs done").waitFor();
-    await row("alpha-1: running tune").waitFor();
+    await row("alpha-1: running").waitFor();
     await row("alpha-10: not started").waitFor();
     await workbench.screenshot("sweep-running");
   });
 
   it("ends with all runs done, which is told once, and they are set side by side", async () => {
-    await row("alphas: sweep, 2 of 2 runs done").waitFor();
+    await row("alphas: sweep, 2 of 2 runs done").waitFor({ timeout: 420_000 });
     await workbench.notifications.filter({ hasText: "the sweep alphas has ended: 2 of 2 runs done" }).waitFor();
     expect(await workbench.notifications.filter({ hasText: "the run" }).count()).toBe(0);
     await press("alphas: sweep", "Compare Runs of Sweep");
@@ -49,7 +49,7 @@ describe.skipIf(!inject("ground").ready)("a sweep", () => {
     const settings = page.getByRole("table", { name: "Settings that differ" });
     await settings.getByRole("row", { name: /probe\.alpha/ }).waitFor();
     await workbench.screenshot("sweep-compared");
-  });
+  }, 480_000);
 
   it("is ended with all its runs from its row, and can go on", async () => {
     await workbench.openFile("long.lfp-sweep.json");
