@@ -1,5 +1,5 @@
 /** A person whose runs go to Slurm starts one in the editor, follows it, closes and opens the window, and ends it. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
@@ -86,11 +86,21 @@ describe.skipIf(!inject("ground").ready || !canStartSlurm)("a run on a Slurm of 
     await workbench.screenshot("cluster-cancelled");
   });
 
-  it("goes on from there as a new job", async () => {
-    await writeFile(join(settings, "executors.json"), '{ "slurm": { "cpus": 1 } }');
+  it("goes on from there as a new job, and as a further one where that saves and Slurm does not start it again", async () => {
+    await mkdir(join(settings, "bin"));
+    await writeFile(join(settings, "bin", "scontrol"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const env = { PATH: `${join(settings, "bin")}:${process.env["PATH"]}` };
+    await writeFile(join(settings, "executors.json"), JSON.stringify({ slurm: { cpus: 1, env } }));
     await press("endless: cancelled", "Resume Run");
     await row("endless: running tune").waitFor();
-    expect(await jobs()).toHaveLength(1);
+    const before = await jobs();
+    expect(before).toHaveLength(1);
+    const id = (await slurm.ask("squeue", "--noheader", "--format=%i")).trim();
+    await slurm.ask("scancel", "--signal=USR1", "--batch", id);
+    const another = [expect.not.stringContaining(before[0]?.split(" ")[1] ?? "")];
+    await expect.poll(jobs, { timeout: 120_000, interval: 1000 }).toEqual(another);
+    await row("endless: running tune").waitFor();
+    expect(await workbench.notifications.filter({ hasText: "endless" }).count()).toBe(0);
     await press("endless: running", "Cancel Run");
     await row("endless: cancelled").waitFor();
   });
