@@ -6,7 +6,7 @@ import type { Device } from "../engine/device.ts";
 import * as ops from "../engine/ops.ts";
 import { LensMissingError } from "../lens/errors.ts";
 import { preferenceReader } from "../lens/preference-reader.ts";
-import type { LensDictionary, LensFamiliarity, LensSubject } from "../lens/subject.ts";
+import type { LensDictionary, LensFamiliarity, LensProbe, LensSubject } from "../lens/subject.ts";
 import { createModel } from "../models/checkpoint.ts";
 import { forward, type Model, plainPositions } from "../models/model.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
@@ -26,14 +26,25 @@ const studied = 5;
 const activeShare = 0.19;
 const activeFrom = 0.878;
 
-export async function randomLensSubject(device: Device, shape: BenchShape): Promise<LensSubject> {
+export function randomLensSubject(device: Device, shape: BenchShape): Promise<LensSubject> {
+  return lensSubjectOf(device, benchShapes[shape]);
+}
+
+/** The same for a model of any config.json; `features` of each layer, by default as many as the model is wide. */
+export async function lensSubjectOf(
+  device: Device,
+  configJson: Readonly<Record<string, unknown>>,
+  features?: number,
+): Promise<LensSubject> {
   const random = Random.fromSeed(1);
-  const tuned = await createModel(device, benchShapes[shape], random, 0.05);
+  const tuned = await createModel(device, configJson, random, 0.05);
   const { width: D, layers: depth } = tuned.config;
+  const F = features ?? D;
   const layers = Array.from({ length: depth }, (_, layer) => layer).slice(-studied);
   const small = new Map<number, LensDictionary>();
   const sizes = await outputSizes(device, tuned, random);
-  for (const layer of layers) small.set(layer, await randomDictionary(device, layer, D, sizes[layer] ?? 1, random));
+  for (const layer of layers)
+    small.set(layer, await randomDictionary(device, { layer, D, F }, sizes[layer] ?? 1, random));
   const missing = (what: string) => async (): Promise<never> => {
     throw new LensMissingError(`a benchmark has no ${what}`);
   };
@@ -46,7 +57,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     task: "sentiment",
     modelType: tuned.config.modelType,
     layers,
-    features: D * layers.length,
+    features: F * layers.length,
     device: device.description,
     hasTrueReward: true,
     hasFamiliarity: true,
@@ -63,12 +74,7 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     prefixIds: [0],
     tuned,
     base: missing("base model"),
-    probe: {
-      layers: layers.map((layer, index) => ({ layer, start: index * D, end: (index + 1) * D })),
-      weights: new Float32Array(D * layers.length).map(() => random.normal()),
-      intercept: 0.5,
-      outputScale: null,
-    },
+    probe: randomProbe(layers, F, random),
     dictionaries: async ({ model, size }) =>
       model === "tuned" && size === "small" ? small : await missing("other dictionaries")(),
     reward: async () => vaderReward({ lexicon: "head" }, "completion"),
@@ -86,12 +92,21 @@ export async function randomLensSubject(device: Device, shape: BenchShape): Prom
     wordFolds: undefined,
     fitted: undefined,
     multiToken: "average",
-    familiarity: { leverage: randomLeverage(D * layers.length, random), limit: 1 },
+    familiarity: { leverage: randomLeverage(F * layers.length, random), limit: 1 },
     onCpu: undefined,
     close: async () => {
       for (const store of [tuned.store, ...[...small.values()].map((dictionary) => dictionary.store)])
         await store.dispose();
     },
+  };
+}
+
+function randomProbe(layers: readonly number[], F: number, random: Random): LensProbe {
+  return {
+    layers: layers.map((layer, index) => ({ layer, start: index * F, end: (index + 1) * F })),
+    weights: new Float32Array(F * layers.length).map(() => random.normal()),
+    intercept: 0.5,
+    outputScale: null,
   };
 }
 
@@ -125,18 +140,17 @@ function randomLeverage(F: number, random: Random): LensFamiliarity["leverage"] 
 /** `outputSize`: root mean square of its input. */
 async function randomDictionary(
   device: Device,
-  layer: number,
-  D: number,
+  { layer, D, F }: { readonly layer: number; readonly D: number; readonly F: number },
   outputSize: number,
   random: Random,
 ): Promise<LensDictionary> {
   const decoder = unitRows(
-    new Float32Array(D * D).map(() => random.normal()),
+    new Float32Array(F * D).map(() => random.normal()),
     D,
   );
-  const encoderBias = new Float32Array(D).fill(-activeFrom * outputSize);
+  const encoderBias = new Float32Array(F).fill(-activeFrom * outputSize);
   const biases = { encoderBias, decoderBias: new Float32Array(D) };
-  const sae = { D, F: D, activation: { kind: "relu" } as const, encoder: decoder, decoder, ...biases };
+  const sae = { D, F, activation: { kind: "relu" } as const, encoder: decoder, decoder, ...biases };
   const { store, nodes } = await placeSae(device, `small.${layer}`, sae);
-  return { layer, site: "mlp-output", features: D, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
+  return { layer, site: "mlp-output", features: F, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
 }

@@ -6,7 +6,7 @@ import { starterFolder } from "../common/package-root.ts";
 import { loadTokenizer } from "../models/tokenizer.ts";
 import { readTexts } from "../pipeline/data/texts.ts";
 import { randomLensSubject } from "./lens-subject.ts";
-import { type LensTimes, lensError, timeLens } from "./lens-timing.ts";
+import { type LensTimes, lensError, type TextOfTokens, timeLens } from "./lens-timing.ts";
 import type { BenchShape } from "./shapes.ts";
 import { BenchCheckError, peakRssMB } from "./timing.ts";
 
@@ -62,7 +62,7 @@ export const benchLens = defineCommand({
 });
 
 /** Texts of exactly the given number of tokens from the starter's reviews, each cut at another place. */
-async function paragraphs(): Promise<(tokens: number, number: number) => string> {
+export async function paragraphs(): Promise<TextOfTokens> {
   const tokenizer = await loadTokenizer(starterFolder());
   const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
   const all = reviews

@@ -9,6 +9,15 @@ export interface BenchPart {
   readonly theirs: readonly (readonly [script: string, ...args: string[]])[];
   readonly shape: string;
   readonly figures: readonly Figure[];
+  /** Libraries that do the same work by themselves; each is timed where it is installed, and skipped elsewhere. */
+  readonly libraries: readonly Library[];
+}
+
+export interface Library {
+  readonly name: string;
+  /** The Python module without which it is skipped. */
+  readonly module: string;
+  readonly theirs: readonly [script: string, ...args: string[]];
 }
 
 interface Figure {
@@ -38,30 +47,36 @@ export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
         figure("train", "trainTokensPerSecond", "tokens/s"),
         figure("forward", "forwardTokensPerSecond", "tokens/s", 1),
       ],
+      libraries: [],
     },
     {
       shape,
       ours: ["ppo", "--model", shape],
       theirs: [["pytorch_ppo.py", ...model]],
       figures: [figure("ppo", "episodesPerSecond", "episodes/s")],
+      // TRL 1.16 has no PPO any more.
+      libraries: [],
     },
     {
       shape,
       ours: ["dpo", "--model", shape],
       theirs: [["pytorch_dpo.py", ...model]],
       figures: [figure("dpo", "pairsPerSecond", "pairs/s")],
+      libraries: [{ name: "TRL", module: "trl", theirs: ["trl_dpo.py", ...model] }],
     },
     {
       shape,
       ours: ["sae", "--shape", shape],
       theirs: [sae, [...sae, "--compile"]],
       figures: [figure("sae", "tokensPerSecond", "tokens/s")],
+      libraries: [{ name: "SAELens", module: "sae_lens", theirs: ["saelens_train.py", "--shape", shape] }],
     },
     {
       shape,
       ours: ["generate", "--shape", shape],
       theirs: [["pytorch_generate.py", "--shape", shape]],
       figures: [figure("sampling", "newTokensPerSecond", "tokens/s", 1.8)],
+      libraries: [],
     },
   ];
 }
@@ -76,11 +91,13 @@ export const BenchLine = z.looseObject({
   fusedAdam: z.boolean().optional(),
   attention: z.string().optional(),
   compiled: z.boolean().optional(),
+  version: z.string().optional(),
 });
 export type BenchLine = z.infer<typeof BenchLine>;
 
 /** One figure: medians of the runs of each. */
 export interface CpuRow {
+  /** Such as "dpo", or "dpo (TRL)" beside that library. */
   readonly what: string;
   readonly shape: string;
   readonly unit: string;
@@ -99,8 +116,16 @@ export interface CpuRow {
 /** Most that our peak memory may be of PyTorch's. */
 export const memoryGoal = 1.2;
 
-/** The rows of a part from all of its runs. Throws `TypeError` for a part without a run of each side, or without a figure. */
-export function rowsOf(part: BenchPart, ours: readonly BenchLine[], theirs: readonly BenchLine[]): CpuRow[] {
+/**
+ * The rows of a part from all of its runs, beside PyTorch or one of the part's libraries. Throws `TypeError` for a part without a
+ * run of each side, or without a figure.
+ */
+export function rowsOf(
+  part: BenchPart,
+  ours: readonly BenchLine[],
+  theirs: readonly BenchLine[],
+  library?: Library,
+): CpuRow[] {
   const [first] = theirs;
   if (first === undefined) throw new TypeError("a part without a run of PyTorch");
   const peak = (lines: readonly BenchLine[]): number => median(lines.map(({ peakRssMB }) => peakRssMB));
@@ -111,7 +136,7 @@ export function rowsOf(part: BenchPart, ours: readonly BenchLine[], theirs: read
       median(theirs.map((line) => numberOf(line, key))),
     ];
     return {
-      what,
+      what: library === undefined ? what : `${what} (${library.name})`,
       shape: part.shape,
       unit,
       ours: own,
@@ -121,7 +146,7 @@ export function rowsOf(part: BenchPart, ours: readonly BenchLine[], theirs: read
       oursPeakMB,
       theirsPeakMB,
       memoryRatio: oursPeakMB / theirsPeakMB,
-      pytorch: wayOf(first),
+      pytorch: library === undefined ? wayOf(first) : `${library.name} ${first.version}: ${wayOf(first)}`,
     };
   });
 }

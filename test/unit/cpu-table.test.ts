@@ -65,6 +65,29 @@ describe("the table of CPU figures", () => {
       ]);
   });
 
+  it("has rows of their own for libraries that do the same work", () => {
+    const [dpo] = partsOf("pythia-70m", "assets/starter").filter(({ libraries }) => libraries.length > 0);
+    const [library] = dpo?.libraries ?? [];
+    if (dpo === undefined || library === undefined) throw new Error("no library");
+    const [own, trl] = [line(0, 0, 1000, { pairsPerSecond: 3 }), { ...pytorch, peakRssMB: 2000, version: "1.16.0" }];
+    const rows = rowsOf(dpo, [own], [{ ...trl, pairsPerSecond: 2 }], library);
+    expect(rows).toEqual([
+      expect.objectContaining({
+        what: "dpo (TRL)",
+        ours: 3,
+        theirs: 2,
+        ratio: 1.5,
+        memoryRatio: 0.5,
+        pytorch: "TRL 1.16.0: fused AdamW, sdpa, eager",
+      }),
+    ]);
+    for (const shape of shapes)
+      expect(partsOf(shape, "assets/starter").flatMap(({ libraries }) => libraries.map(({ name }) => name))).toEqual([
+        "TRL",
+        "SAELens",
+      ]);
+  });
+
   it("refuses a part without runs, and a line without its figure", () => {
     expect(() => rowsOf(train, [], theirs)).toThrow("a part without a run has no median");
     expect(() => rowsOf(train, ours, [])).toThrow("a part without a run of PyTorch");
