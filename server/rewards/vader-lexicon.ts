@@ -3,8 +3,8 @@
  * package `vader-sentiment` 1.1.3 carries the file of December 2016, which is also NLTK's (reference/method.md 1.1).
  */
 import { lexicon as packaged } from "vader-sentiment/src/vader_lexicon.js";
-import { z } from "zod";
 import { invariant } from "../common/errors.ts";
+import { once } from "../common/once.ts";
 
 /** `nltk2016`: what NLTK loads, hence what the paper's code scored. `head`: the file of 2020 in VADER's repository. */
 export type VaderEdition = "head" | "nltk2016";
@@ -15,7 +15,7 @@ export type VaderEdition = "head" | "nltk2016";
  * file's case, so the 14 with a capital (":D") match no lower-cased token, as in the paper.
  */
 export function vaderLexicon(edition: VaderEdition): ReadonlyMap<string, number> {
-  return editions[edition];
+  return editions[edition]();
 }
 
 /** Changes in the file of 2020. */
@@ -56,13 +56,22 @@ const follows: readonly (readonly [key: string, previous: string])[] = [
   ["xp", "xoxozzz"],
 ];
 
-const editions = readEditions();
+/** Each is made for its first use: most commands and the start of the language server are without. */
+const editions: { readonly [K in VaderEdition]: () => ReadonlyMap<string, number> } = {
+  nltk2016: once(() => inFileOrder(packagedRatings())),
+  head: once(() => inFileOrder(new Map([...packagedRatings(), ...changesIn2020]))),
+};
 
-function readEditions(): Record<VaderEdition, ReadonlyMap<string, number>> {
-  const ratings = new Map(Object.entries(z.record(z.string(), z.number().min(-4).max(4)).parse(packaged)));
+function packagedRatings(): ReadonlyMap<string, number> {
+  const ratings = new Map<string, number>();
+  const entries: [string, unknown][] = Object.entries(packaged ?? {});
+  for (const [key, rating] of entries) {
+    const isRating = typeof rating === "number" && rating >= -4 && rating <= 4;
+    invariant(isRating, `vader-sentiment rates ${key} as ${rating}, expected -4 to 4`);
+    ratings.set(key, rating);
+  }
   invariant(ratings.size === 7503, `vader-sentiment carries ${ratings.size} ratings, expected the 7503 of 1.1.3`);
-  const head = inFileOrder(new Map([...ratings, ...changesIn2020]));
-  return { nltk2016: inFileOrder(ratings), head };
+  return ratings;
 }
 
 function inFileOrder(ratings: ReadonlyMap<string, number>): ReadonlyMap<string, number> {

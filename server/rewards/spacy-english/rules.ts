@@ -6,6 +6,7 @@
  *
  * Lengths and places are in UTF-16 units. Python searches code points, so every pattern carries the `v` flag.
  */
+import { once } from "../../common/once.ts";
 import {
   alpha,
   alphaLower,
@@ -21,7 +22,7 @@ import {
 
 /** Length of the prefix to split off the front of `text`; 0 if there is none. */
 export function prefixLength(text: string): number {
-  return prefixPattern.exec(text)?.[0].length ?? 0;
+  return prefixPattern().exec(text)?.[0].length ?? 0;
 }
 
 /**
@@ -30,7 +31,7 @@ export function prefixLength(text: string): number {
  */
 export function suffixLength(text: string): number {
   const isWhole = text.length <= suffixWindow;
-  const match = suffixPattern.exec(isWhole ? text : text.slice(-suffixWindow));
+  const match = suffixPattern().exec(isWhole ? text : text.slice(-suffixWindow));
   if (match === null) return 0;
   if (isWhole || match.index > 0) return match[0].length;
   let start = text.length - suffixWindow;
@@ -46,19 +47,20 @@ export function infixesOf(text: string): { start: number; end: number }[] {
   if (plainWord.test(text)) return [];
   const found: { start: number; end: number }[] = [];
   // `matchAll` would rebuild the pattern each time. A finished search leaves `lastIndex` at 0.
-  for (let match = infixPattern.exec(text); match !== null; match = infixPattern.exec(text))
-    found.push({ start: match.index, end: infixPattern.lastIndex });
+  const infixes = infixPattern();
+  for (let match = infixes.exec(text); match !== null; match = infixes.exec(text))
+    found.push({ start: match.index, end: infixes.lastIndex });
   return found;
 }
 
 /** Whether the rules split `text` anywhere. */
 export function hasAffix(text: string): boolean {
-  return prefixPattern.test(text) || suffixPattern.test(text) || text.search(infixPattern) >= 0;
+  return prefixPattern().test(text) || suffixPattern().test(text) || text.search(infixPattern()) >= 0;
 }
 
 /** Whether all of `text` is a URL, an e-mail address or a host name, and so one token. */
 export function isUrl(text: string): boolean {
-  return text.includes(".") && urlPattern.test(text);
+  return text.includes(".") && urlPattern().test(text);
 }
 
 /** Longest suffix but for full stops (5 units, a surrogate pair counted as 2) and what its look-behind sees, with room. */
@@ -70,59 +72,67 @@ const ellipses = ["\\.\\.+", "…"];
 const quoteClass = classOf(quotes);
 
 /** Tried in this order; the first that fits wins, so "……" comes off as two. */
-const prefixPattern = pattern(
-  [
-    ...literals(["§", "%", "=", "—", "–"]),
-    "\\+(?![0-9])",
-    ...literals(punctuation),
-    ...ellipses,
-    ...literals(quotes),
-    ...literals(currencies),
-    `[${icons}]`,
-  ].map((rule) => `^${rule}`),
+const prefixPattern = once(() =>
+  pattern(
+    [
+      ...literals(["§", "%", "=", "—", "–"]),
+      "\\+(?![0-9])",
+      ...literals(punctuation),
+      ...ellipses,
+      ...literals(quotes),
+      ...literals(currencies),
+      `[${icons}]`,
+    ].map((rule) => `^${rule}`),
+  ),
 );
 
 /** All end at the end, so that the leftmost, which is the longest, wins. */
-const suffixPattern = pattern(
-  [
-    ...literals(punctuation),
-    ...ellipses,
-    ...literals(quotes),
-    `[${icons}]`,
-    ...literals(["'s", "'S", "’s", "’S", "—", "–"]),
-    "(?<=[0-9])\\+",
-    "(?<=°[FfCcKk])\\.",
-    `(?<=[0-9])(?:${literals([...currencies, ...units]).join("|")})`,
-    `(?<=[0-9${alphaLower}%²\\-+${classOf([...punctuation, "|"])}${quoteClass}])\\.`,
-    `(?<=[${alphaUpper}][${alphaUpper}])\\.`,
-  ].map((rule) => `${rule}$`),
+const suffixPattern = once(() =>
+  pattern(
+    [
+      ...literals(punctuation),
+      ...ellipses,
+      ...literals(quotes),
+      `[${icons}]`,
+      ...literals(["'s", "'S", "’s", "’S", "—", "–"]),
+      "(?<=[0-9])\\+",
+      "(?<=°[FfCcKk])\\.",
+      `(?<=[0-9])(?:${literals([...currencies, ...units]).join("|")})`,
+      `(?<=[0-9${alphaLower}%²\\-+${classOf([...punctuation, "|"])}${quoteClass}])\\.`,
+      `(?<=[${alphaUpper}][${alphaUpper}])\\.`,
+    ].map((rule) => `${rule}$`),
+  ),
 );
 
-const infixPattern = pattern(
-  [
-    ...ellipses,
-    `[${icons}]`,
-    "(?<=[0-9])[+\\-*\\^](?=[0-9\\-])",
-    `(?<=[${alphaLower}${quoteClass}])\\.(?=[${alphaUpper}${quoteClass}])`,
-    `(?<=[${alpha}]),(?=[${alpha}])`,
-    `(?<=[${alpha}0-9])(?:${literals(hyphens).join("|")})(?=[${alpha}])`,
-    `(?<=[${alpha}0-9])[\\:\\<\\>\\=\\/](?=[${alpha}])`,
-  ],
-  "g",
+const infixPattern = once(() =>
+  pattern(
+    [
+      ...ellipses,
+      `[${icons}]`,
+      "(?<=[0-9])[+\\-*\\^](?=[0-9\\-])",
+      `(?<=[${alphaLower}${quoteClass}])\\.(?=[${alphaUpper}${quoteClass}])`,
+      `(?<=[${alpha}]),(?=[${alpha}])`,
+      `(?<=[${alpha}0-9])(?:${literals(hyphens).join("|")})(?=[${alpha}])`,
+      `(?<=[${alpha}0-9])[\\:\\<\\>\\=\\/](?=[${alpha}])`,
+    ],
+    "g",
+  ),
 );
 
-const urlPattern = pattern([
-  [
-    "^",
-    "(?:[\\p{L}\\p{N}_+\\-.]{2,}://)?",
-    // User and password: anything before an @.
-    "(?:[^]+@)?",
-    `(?:${publicIpv4()}|${hostName()})`,
-    "(?::\\p{Nd}{2,5})?",
-    "(?:[\\/?#][^]*)?",
-    "$",
-  ].join(""),
-]);
+const urlPattern = once(() =>
+  pattern([
+    [
+      "^",
+      "(?:[\\p{L}\\p{N}_+\\-.]{2,}://)?",
+      // User and password: anything before an @.
+      "(?:[^]+@)?",
+      `(?:${publicIpv4()}|${hostName()})`,
+      "(?::\\p{Nd}{2,5})?",
+      "(?:[\\/?#][^]*)?",
+      "$",
+    ].join(""),
+  ]),
+);
 
 /** Dotted address outside the private, loopback, multicast and broadcast ranges. */
 function publicIpv4(): string {

@@ -6,6 +6,7 @@
  * Three passes: cut the text into runs of space and non-space characters ("chunks"); split each chunk by exceptions and
  * affix rules; join neighbours that together spell an exception which the rules had cut (":" ")" into ":)").
  */
+import { once } from "../../common/once.ts";
 import { englishExceptions } from "./exceptions.ts";
 import { hasAffix, infixesOf, isUrl, prefixLength, suffixLength } from "./rules.ts";
 
@@ -56,8 +57,23 @@ function isPythonSpace(code: number): boolean {
   return code === 0x1680 || code === 0x2028 || code === 0x2029 || code === 0x202f || code === 0x205f || code === 0x3000;
 }
 
-const exceptions = englishExceptions();
-const longestException = Math.max(...Array.from(exceptions.keys(), (key) => key.length));
+interface Exceptions {
+  readonly pieces: ReadonlyMap<string, readonly string[]>;
+  /** Length of the longest. */
+  readonly longest: number;
+  /** The sequences of tokens that the rules make of the exceptions they split. */
+  readonly phrases: Phrase;
+}
+
+/** Made for the first text, as it takes longer than to read one. */
+const exceptions = once((): Exceptions => {
+  const pieces = englishExceptions();
+  return {
+    pieces,
+    longest: Math.max(...Array.from(pieces.keys(), (key) => key.length)),
+    phrases: cutExceptions([...pieces.keys()]),
+  };
+});
 
 /** A cache of short chunks: their tokens do not depend on their surroundings, and reviews repeat their words. */
 const knownChunks = new Map<string, readonly string[]>();
@@ -79,7 +95,8 @@ type FindException = (text: string) => readonly string[] | undefined;
 
 /** Checks the length first, so that a long chunk is not hashed at every split. */
 function exceptionAt(text: string): readonly string[] | undefined {
-  return text.length > longestException ? undefined : exceptions.get(text);
+  const { longest, pieces } = exceptions();
+  return text.length > longest ? undefined : pieces.get(text);
 }
 
 /**
@@ -127,11 +144,9 @@ interface Phrase {
   isWhole: boolean;
 }
 
-const phrases = cutExceptions();
-
-function cutExceptions(): Phrase {
+function cutExceptions(all: readonly string[]): Phrase {
   const root: Phrase = { next: new Map(), isWhole: false };
-  for (const exception of exceptions.keys()) {
+  for (const exception of all) {
     if (!hasAffix(exception)) continue;
     let node = root;
     for (const piece of split(exception, () => undefined)) {
@@ -181,6 +196,7 @@ interface TokenSpan {
 /** Every run of tokens that equals a split exception, ignoring what is between them. */
 function phrasesIn(tokens: readonly Token[]): TokenSpan[] {
   const found: TokenSpan[] = [];
+  const { phrases } = exceptions();
   for (let first = 0; first < tokens.length; first++) {
     let node: Phrase | undefined = phrases;
     for (let last = first; last < tokens.length; last++) {

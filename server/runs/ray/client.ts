@@ -1,6 +1,4 @@
 /** Ray's Jobs API over HTTP: what is asked, and what may come back. */
-import http from "node:http";
-import https from "node:https";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -143,12 +141,13 @@ interface Exchange {
  * A request and its whole answer. Not by `fetch`, whose header `Sec-Fetch-Mode` makes Ray refuse it as a browser's
  * (405). Follows no redirect.
  */
-function exchange(
+async function exchange(
   url: URL,
   { method, headers, body, timeoutMs }: Exchange,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  return new Promise((resolve, reject) => {
-    const { request } = url.protocol === "https:" ? https : http;
+  // An import of either loads Node's fetch and WebSocket too, tens of milliseconds for a language server that asks nobody.
+  const { request } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
+  return await new Promise((resolve, reject) => {
     const asked = request(url, { method, headers, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       let bytes = 0;
