@@ -137,7 +137,7 @@ const prepared: {
     return async () => {
       const layers = Array.from({ length: sizes.layers }, (_, layer) => layer);
       const models = [{ name: "model", model }];
-      const trainer = await createSaeTrainer({ device, models, layers, config, texts, random });
+      const trainer = await createSaeTrainer({ device, models, site: "mlp-output", layers, config, texts, random });
       while ((await trainer.step()) !== undefined);
       await trainer.dispose();
     };
