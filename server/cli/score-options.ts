@@ -1,5 +1,6 @@
 /** Options of `lfp score`, for both its uses: through a run, and through two models. */
 import { pairModes } from "../lens/values.ts";
+import { siteNames } from "../models/sites.ts";
 import type { Given } from "./command.ts";
 import { downloadOption } from "./download.ts";
 import { UsageError } from "./errors.ts";
@@ -39,7 +40,18 @@ export const scoreOptions = {
     scoreModes,
     "implicit, with --tuned learned; without a run there are learned and kl only",
   ),
-  feature: option.text("ID", "with --mode feature: which, such as L4/F43, L4/F43@big or base:L4/F43"),
+  feature: option.text("ID", "with --mode feature: which, such as L4/F43, L4/F43@big or base:L4/F43; with --sae, F43"),
+  sae: option.text(
+    "FOLDER",
+    "with --tuned and --base: a dictionary that someone trained (SAELens, Gemma Scope, sparsify, dictionary_learning); both models are read through it",
+  ),
+  layer: option.text("N", "with --sae: the layer that it encodes, where its files do not say"),
+  site: option.oneOf(
+    "SITE",
+    "with --sae: what it encodes of the layer",
+    siteNames,
+    "what its files say, else mlp-output",
+  ),
   ablation: option.text("FILE", "an ablation set (*.lfp-ablation.json), applied to the tuned model"),
   download: downloadOption,
   bos: option.flag(
@@ -81,10 +93,11 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
       if (value !== undefined && value !== false) throw new UsageError(`--${name} ${why}`);
     }
   };
-  if (chosen.pairs) refuse(["text", "mode", "feature", "export"], "does not go with --pairs");
+  if (chosen.pairs) refuse(["text", "mode", "feature", "export", "sae"], "does not go with --pairs");
   else refuse(["beta"], "goes with --pairs");
   if (tuned === undefined && base === undefined) {
-    refuse(["download", "bos", "no-bos"], "goes with --tuned and --base");
+    refuse(["download", "bos", "no-bos", "sae"], "goes with --tuned and --base");
+    refuse(["layer", "site"], "goes with --sae");
     return;
   }
   if (tuned === undefined || base === undefined)
@@ -92,7 +105,11 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
       `--${tuned === undefined ? "tuned" : "base"} MODEL is missing: --tuned and --base name the two models that are compared`,
     );
   refuse(["run"], "RUN does not go with --tuned and --base: texts are read through a run or through two models");
-  refuse(["feature", "ablation", "export"], "needs a run (--run RUN), and does not go with --tuned and --base");
+  if (chosen.sae === undefined) {
+    refuse(["layer", "site"], "goes with --sae");
+    refuse(["feature"], "needs a run (--run RUN) or a dictionary (--sae FOLDER)");
+  }
+  refuse(["ablation", "export"], "needs a run (--run RUN), and does not go with --tuned and --base");
   if (chosen.bos && chosen["no-bos"]) throw new UsageError("--bos and --no-bos were both given; one of them at most");
 }
 

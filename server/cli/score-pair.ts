@@ -1,25 +1,32 @@
 /** `lfp score` through a tuned model and the one that it was tuned from. */
 
 import { visibleLine } from "../common/untrusted-text.ts";
-import { type PairDocumentWord, type ScoredPairPassage, scorePairPassages } from "../lens/document.ts";
+import {
+  type PairDocumentWord,
+  type ScoredPairPassage,
+  type ScoredPassage,
+  scorePairPassages,
+} from "../lens/document.ts";
+import type { PairLens } from "../lens/pair-lens.ts";
 import { passagesOf } from "../lens/passages.ts";
 import { type PairMode, pairLimit } from "../lens/values.ts";
 import type { PairReferences } from "../models/pair.ts";
 import { openPairLens } from "../pipeline/finished/open-pair.ts";
-import type { PairInfo } from "../protocol/lens-state.ts";
 import type { CommandResult } from "./command.ts";
 import { progressNotes } from "./download.ts";
 import { UsageError } from "./errors.ts";
-import { formatOf } from "./score-file.ts";
 import {
-  klSentence,
-  learnedSentence,
-  legends,
-  type ScoreDocument,
-  type ScoreGiven,
-  type ScoreMode,
-} from "./score-options.ts";
-import { RunningMean, scoreResult, shownText, throughPassages } from "./score-passages.ts";
+  askedFeature,
+  dictionaryOf,
+  FeatureMeans,
+  featureColumns,
+  featureLines,
+  featuresAt,
+  withFeatures,
+} from "./score-features.ts";
+import { formatOf, type TokenFields } from "./score-file.ts";
+import { klSentence, learnedSentence, legends, type ScoreDocument, type ScoreGiven } from "./score-options.ts";
+import { RunningMean, scoreResult, shownText, type ThroughOptions, throughPassages } from "./score-passages.ts";
 import type { ShownToken } from "./score-view.ts";
 
 const columns = ["start", "end", "text", "learned", "kl", "word"] as const;
@@ -31,23 +38,38 @@ export async function scorePair(
   document: ScoreDocument,
 ): Promise<CommandResult> {
   const { options: chosen, env, signal, note } = given;
-  const mode = modeOf(chosen.mode);
+  const dictionary = dictionaryOf(given);
+  const mode = modeOf(given);
   if (chosen.out !== undefined) formatOf(chosen.out);
   const { device, threads, download } = chosen;
   const bos = chosen.bos ? true : chosen["no-bos"] ? false : undefined;
   const resolve = { download, env, signal, onProgress: progressNotes(note) };
-  const lens = await openPairLens(references, { device, threads, env, signal, note, resolve, bos });
+  const lens = await openPairLens(references, { device, threads, env, signal, note, resolve, bos, dictionary });
   try {
-    const scored = scorePairPassages(lens, passagesOf(document.text, document.languageId), { signal });
-    return resultOf(given, lens.info, mode, await gather(scored, chosen.out, note));
+    const passages = passagesOf(document.text, document.languageId);
+    const scored = scorePairPassages(lens, passages, { signal });
+    const options = { out: chosen.out, columns, note };
+    if (lens.dictionary === undefined) return resultOf(given, lens, { mode, found: await gather(scored, options) });
+    const means = new FeatureMeans(lens.dictionary.features);
+    const asked = askedFeature(chosen.feature, lens);
+    const read = withFeatures(lens, passages, scored, { means, asked, signal });
+    const found = await gather(read, { ...options, columns: [...columns, ...featureColumns] });
+    return resultOf(given, lens, { mode, found, means });
   } finally {
     await lens.close();
   }
 }
 
-function modeOf(name: ScoreMode | undefined): PairMode["kind"] {
-  if (name === undefined || name === "learned" || name === "kl") return name ?? "learned";
-  throw new UsageError(`--mode ${name} needs a run (--run RUN): two models alone have learned and kl`);
+type Mode = PairMode["kind"] | "feature";
+
+function modeOf({ options: { mode, sae, feature } }: ScoreGiven): Mode {
+  if ((mode === "feature") !== (feature !== undefined))
+    throw new UsageError("--mode feature and --feature ID go together");
+  if (mode === undefined || mode === "learned" || mode === "kl") return mode ?? "learned";
+  if (mode === "feature" && sae !== undefined) return mode;
+  throw new UsageError(
+    `--mode ${mode} needs a run (--run RUN): two models alone have learned and kl, with --sae feature too`,
+  );
 }
 
 interface Found {
@@ -65,10 +87,9 @@ interface Found {
   readonly extremes: { readonly raised: readonly PairDocumentWord[]; readonly lowered: readonly PairDocumentWord[] };
 }
 
-async function gather(
-  scored: AsyncIterable<ScoredPairPassage>,
-  out: string | undefined,
-  note: (line: string) => void,
+async function gather<P extends ScoredPairPassage, K extends string & keyof P["tokens"][number]>(
+  scored: AsyncIterable<P & ScoredPassage<TokenFields<K>>>,
+  options: Omit<ThroughOptions<K, P & ScoredPassage<TokenFields<K>>>, "visit">,
 ): Promise<Found> {
   let [tokens, words] = [0, 0];
   const [mean, kl] = [new RunningMean(), new RunningMean()];
@@ -82,7 +103,7 @@ async function gather(
     }
     ranked = extremesOf([...ranked, ...passage.words.filter(({ learned }) => learned !== null)]);
   };
-  const { passages, refused } = await throughPassages(scored, { out, columns, note, visit });
+  const { passages, refused } = await throughPassages(scored, { ...options, visit });
   return {
     passages,
     summary: { tokens, words, mean: mean.value, kl: kl.value, refused },
@@ -105,19 +126,45 @@ function extremesOf(words: PairDocumentWord[]): PairDocumentWord[] {
   return sorted.length <= 2 * listed ? sorted : [...sorted.slice(0, listed), ...sorted.slice(-listed)];
 }
 
-function resultOf(
-  given: ScoreGiven,
-  { tuned, base, bos, device }: PairInfo,
-  mode: PairMode["kind"],
-  { passages, summary, extremes }: Found,
-): CommandResult {
-  const limit = pairLimit({ kind: mode });
-  const json = { tuned, base, mode, unit: "nats", bos, device, limit, summary };
+interface Result {
+  readonly mode: Mode;
+  readonly found: Found;
+  /** Of a dictionary's features, if there is one. */
+  readonly means?: FeatureMeans;
+}
+
+function resultOf(given: ScoreGiven, { info, dictionary }: PairLens, { mode, found, means }: Result): CommandResult {
+  const { tuned, base, bos, device } = info;
+  const { passages, summary, extremes } = found;
   const tokens = passages.map((passage) => shownTokens(passage, mode));
-  const view = { legend: legends[mode] ?? mode, limit, isSigned: mode === "learned" };
+  const limit = mode === "feature" ? largestOf(tokens) : pairLimit({ kind: mode });
+  const features = means?.extremes(listed);
+  const { sae: folder } = given.options;
+  const read = dictionary && {
+    dictionary: { folder, layer: dictionary.layer, site: dictionary.site, features: dictionary.features },
+  };
+  const json = {
+    tuned,
+    base,
+    mode,
+    unit: mode === "feature" ? null : "nats",
+    bos,
+    device,
+    limit,
+    ...read,
+    summary,
+    ...(features && { features }),
+  };
+  const view = {
+    legend: legends[mode] ?? `${mode} ${given.options.feature ?? ""}`.trim(),
+    limit,
+    isSigned: mode === "learned",
+  };
+  const own = dictionary === undefined ? [] : ["feature", "tuned", "base"];
   const lines = [
-    shownText(given, tokens, { ...view, columns: ["learned", "kl", "word"] }),
+    shownText(given, tokens, { ...view, columns: ["learned", "kl", "word", ...own] }),
     ...(summary.tokens === 0 ? ["0 tokens: there is no text to read"] : summaryLines(summary, extremes)),
+    ...(features === undefined ? [] : featureLines(features)),
     ...(bos || summary.tokens === 0
       ? []
       : ["the first token of a passage has no learned reward: nothing stands before it (--bos puts a token there)"]),
@@ -144,19 +191,28 @@ function wordsLine(what: string, words: readonly PairDocumentWord[]): string[] {
   return [`${what}: ${words.map(({ text, learned }) => `${visibleLine(text)} ${learned?.toFixed(2)}`).join(", ")}`];
 }
 
+function largestOf(passages: readonly (readonly ShownToken[])[]): number {
+  return passages.flat().reduce((most, { value }) => Math.max(most, value ?? 0), 0) || 1;
+}
+
 /** Tokens to show; a word's sum is at its first token. */
-function shownTokens({ tokens, words }: ScoredPairPassage, mode: PairMode["kind"]): ShownToken[] {
+function shownTokens({ tokens, words }: ScoredPairPassage, mode: Mode): ShownToken[] {
   let at = 0;
-  return tokens.map(({ start, end, text, learned, kl }): ShownToken => {
+  return tokens.map((token): ShownToken => {
+    const { start, end, text, learned, kl } = token;
+    const own = featuresAt(token);
     const word = words[at];
     const begins = word !== undefined && word.start < end;
     if (begins) at += 1;
     return {
       start,
       text,
-      value: mode === "learned" ? learned : kl,
+      value: { learned, kl, feature: own?.featureTuned ?? null }[mode],
       isFaded: false,
-      cells: [learned, kl, begins ? word.learned : null],
+      cells: [
+        ...[learned, kl, begins ? word.learned : null],
+        ...(own === undefined ? [] : [own.feature, own.featureTuned, own.featureBase]),
+      ],
     };
   });
 }

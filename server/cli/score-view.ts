@@ -10,8 +10,8 @@ export interface ShownToken {
   readonly value: number | null;
   /** Whether the value is an extrapolation. */
   readonly isFaded: boolean;
-  /** One number per column of the table. */
-  readonly cells: readonly (number | null)[];
+  /** One number or word per column of the table. */
+  readonly cells: readonly (number | string | null)[];
 }
 
 export interface ViewOptions {
@@ -63,7 +63,7 @@ export function tokenTable(
     line(
       `${start}`,
       labels[at] ?? "",
-      cells.map((value) => (value === null ? "" : value.toFixed(3))),
+      cells.map((value) => (typeof value === "number" ? value.toFixed(3) : (value ?? ""))),
     ),
   );
   return [line("offset", "token", columns), ...lines, ...more(hidden)].join("\n");

@@ -14,6 +14,8 @@ export const score = defineCommand({
     "Or through any two models of one architecture and tokenizer (--tuned A --base B), without a run: what tuning changed in the prediction of every token, " +
     "log p(tuned) - log p(base) in nats, above zero where tuning made the token likelier. Text and " +
     "Markdown are read by paragraph, JSON Lines (.jsonl, .ndjson) by every string with at least two words.\n\n" +
+    "With --sae FOLDER the two models are read through a dictionary that someone else trained: which features are active at every token in either model, and which are " +
+    "stronger or weaker in the tuned one. A dictionary that does not fit the models is refused with its numbers.\n\n" +
     "With --pairs it reads a preference file, through a run or two models: for each pair of answers the margin, beta times the difference of their " +
     "log-ratios given the prompt, and in how many pairs the model learned the given preference.",
   options: scoreOptions,

@@ -18,8 +18,9 @@ import { keyOf, LensHost } from "./host.ts";
 import type { LensLexicon } from "./lexicon.ts";
 import { defaults, type LensOptions, type ReadOptions } from "./options.ts";
 import { type PairReader, preferenceKey } from "./pair-lens.ts";
-import { PairPrograms, type PairSource, type TextToRead } from "./pair-programs.ts";
+import { PairPrograms } from "./pair-programs.ts";
 import { bytesOfPairReading, type PairReading } from "./pair-reading.ts";
+import type { PairSource, TextToRead } from "./pair-source.ts";
 import { bytesOfPreference, type PreferenceReading } from "./preference-reading.ts";
 import { LensPrograms, type ProgramsOptions, type WindowEdit, type WindowRequest } from "./programs.ts";
 import {

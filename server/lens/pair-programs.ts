@@ -5,7 +5,6 @@
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
-import type { Tokenizer } from "../models/tokenizer.ts";
 import {
   type AnswerRule,
   type AnswerTokens,
@@ -16,27 +15,12 @@ import {
 import type { PairTexts } from "../tasks/pairs/pair-texts.ts";
 import { fedEdit } from "./graph.ts";
 import { type PairReading, pairReadingOf } from "./pair-reading.ts";
+import type { PairSource, TextToRead } from "./pair-source.ts";
 import { type AnswerReading, answerReadingOf, type PreferenceReading } from "./preference-reading.ts";
 import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
 import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
 import type { LensDictionary } from "./subject.ts";
 import { filledWindows, windowedText } from "./windows.ts";
-
-/** Two models and their tokenizer. */
-export interface PairSource {
-  readonly pair: ModelPair;
-  readonly tokenizer: Tokenizer;
-  /** Token ids before every text. */
-  readonly prefixIds: readonly number[];
-  /** First id of the tokens that only one of the two tokenizers has. */
-  readonly sharedTokens: number;
-}
-
-/** A text, and whether a chat template wrote it. */
-export interface TextToRead {
-  readonly text: string;
-  readonly templated: boolean;
-}
 
 /** Programs that read one window of a pair, one for each length bucket. */
 export class PairPrograms {

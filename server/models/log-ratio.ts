@@ -134,14 +134,14 @@ export function pairInputs(
     ids.set(text, b * T);
   }
   return {
-    [idsNames.tuned]: readable(ids, tuned),
-    [idsNames.base]: readable(ids, base),
+    [idsNames.tuned]: readableIds(ids, tuned),
+    [idsNames.base]: readableIds(ids, base),
     positions: plainPositions(shape),
   };
 }
 
-/** Replaces ids that the model does not have by one that it has. */
-function readable(ids: Int32Array, { config }: Model): Int32Array {
+/** Ids with those that the model does not have replaced by one that it has. */
+export function readableIds(ids: Int32Array, { config }: Model): Int32Array {
   const { vocabSize, bosId = config.eosIds[0] ?? 0 } = config;
   return ids.map((id) => (id < vocabSize ? id : bosId));
 }

@@ -85,6 +85,25 @@ describe.each(subjects)("quality at the site $site on $kind", ({ open, site }) =
     for (const [f, share] of expected.density.entries()) expect(got?.density[f]).toBeCloseTo(share, 6);
   });
 
+  test("tokens that are skipped at the start of a text are neither counted nor replaced", async () => {
+    const texts = someTexts(7).filter(({ length }) => length > 0);
+    const sae = randomSae(12);
+    const options = { device, model, saes: [{ id: "x", layer, site, sae }], contextLength: 30 };
+    const [skipped] = await measureSaes({ ...options, texts, skip: 1 });
+    const rest: Float32Array[] = [];
+    for (const text of texts) rest.push(...(await activations([text])).slice(1));
+    const { density, ...expected } = plainNumbers(sae, rest);
+    expect(skipped?.tokens).toBe(rest.length);
+    for (const [name, value] of Object.entries(expected))
+      expect(skipped).toHaveProperty(name, expect.closeTo(value, 4));
+    // Of texts of two tokens only the first predicts anything.
+    const two = texts.flatMap((text) => (text.length < 2 ? [] : [text.slice(0, 2)]));
+    const [untouched] = await measureSaes({ ...options, texts: two, skip: 1 });
+    expect([untouched?.lossZero, untouched?.lossSpliced]).toEqual([untouched?.lossClean, untouched?.lossClean]);
+    const [replaced] = await measureSaes({ ...options, texts: two });
+    expect(replaced?.lossSpliced).not.toBeCloseTo(replaced?.lossClean ?? 0, 3);
+  });
+
   test("a measurement that was cut goes on from what it had counted, to the same numbers", async () => {
     const options = {
       device,

@@ -30,6 +30,11 @@ export interface QualityOptions {
   /** Token ids of held-out texts, which no autoencoder was trained on. */
   readonly texts: readonly Int32Array[];
   readonly contextLength: number;
+  /**
+   * Tokens at the start of each text that are neither counted nor replaced; default none. A model's first token may have
+   * activations many times as large as all others (attention sinks), which dictionaries of others are often not trained on.
+   */
+  readonly skip?: number;
   /** Counts of an interrupted measurement with the same options, to resume from. */
   readonly known?: QualityCounts;
   /** Callback awaited after every batch; it may store the result of `counts`, to resume from. It throws to stop. */
@@ -88,7 +93,7 @@ export interface SaeQuality {
 
 /** Measures autoencoders of one model. Throws `UnknownLayerError` and `DeviceError`. */
 export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]> {
-  const { device, model, saes, texts, contextLength, known, onBatch } = options;
+  const { device, model, saes, texts, contextLength, skip = 0, known, onBatch } = options;
   const places = [...new Map(saes.map((sae) => [hookOf(sae), sae])).keys()];
   const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, contextLength)), 2);
   const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsLimit / (T * model.model.config.vocabSize))));
@@ -98,7 +103,7 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
   const tally = new Tally(saes, places, known);
   while (tally.texts < texts.length) {
     const batch = texts.slice(tally.texts, tally.texts + B);
-    await tally.add(program, batchOf(batch, B, T));
+    await tally.add(program, batchOf(batch, [B, T], skip));
     await onBatch?.(tally.texts, () => tally.counts());
   }
   await program.dispose();
@@ -131,7 +136,7 @@ function compileSplicing(
     if (!places.includes(place)) return activations;
     const x = ops.reshape(activations, [B * T, -1]);
     Object.assign(outputs, inputStatistics(place, x, real));
-    let shut = gate(places.indexOf(place));
+    let shut = ops.mul(gate(places.indexOf(place)), real);
     let spliced: Node | undefined;
     for (const [at, sae] of saes.entries()) {
       const nodes = placed[at]?.nodes;
@@ -140,7 +145,7 @@ function compileSplicing(
       const features = encodeNode(x, nodes);
       const reconstruction = decodeNode(features, nodes);
       Object.assign(outputs, featureStatistics(id, x, features, reconstruction, real));
-      const open = gate(places.length + at);
+      const open = ops.mul(gate(places.length + at), real);
       const part = ops.mul(reconstruction, open);
       shut = ops.add(shut, open);
       spliced = spliced === undefined ? part : ops.add(spliced, part);
@@ -188,8 +193,10 @@ interface Batch {
   readonly predictions: number;
 }
 
-function batchOf(texts: readonly Int32Array[], B: number, T: number): Batch {
-  const inputs = textBatch(texts, [B, T], () => 1);
+function batchOf(texts: readonly Int32Array[], shape: readonly [B: number, T: number], skip: number): Batch {
+  const inputs = textBatch(texts, shape, () => 1);
+  const [B, T] = shape;
+  for (let b = 0; b < B; b++) inputs.real.fill(0, b * T, b * T + Math.min(skip, T));
   const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
   return { texts: texts.length, inputs, tokens: sum(inputs.real), predictions: sum(inputs.weights) };
 }

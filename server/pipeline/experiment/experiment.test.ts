@@ -292,7 +292,7 @@ describe("what is wrong is named with its place", () => {
     [
       "a kind that is none",
       quick({ sae: { sparsity: { kind: "l2" } } }),
-      { "sae.sparsity.kind": /got "l2"; expected one of "l1", "topk", "jumprelu"/ },
+      { "sae.sparsity.kind": /got "l2"; expected one of "l1", "topk", "batchtopk", "jumprelu"/ },
     ],
     [
       "a member of another kind",

@@ -11,6 +11,7 @@ import { endOfText } from "../../tasks/pairs/answer-tokens.ts";
 import type { MessageWriter } from "../../tasks/pairs/messages.ts";
 import { messageWriterOf, prefixOfTokenizer } from "./lens-preferences.ts";
 import { type OpenOnOptions, type OwnDevice, openOnDevice } from "./open-on-device.ts";
+import { type DictionaryReference, openPairDictionary } from "./pair-dictionary.ts";
 
 export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOptions {
   /** How to resolve hub ids; downloads nothing unless this says so. */
@@ -21,17 +22,25 @@ export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOption
    * that way.
    */
   readonly bos?: boolean | undefined;
+  /** A dictionary to read both models through. */
+  readonly dictionary?: DictionaryReference | undefined;
 }
 
-/** Opens a pair for reading texts. Throws what `openPair` throws, after closing the device. */
+/** Opens a pair for reading texts. Throws what `openPair` and `openPairDictionary` throw, after closing the device. */
 export async function openPairLens(references: PairReferences, options: OpenPairLensOptions = {}): Promise<PairLens> {
-  const { resolve = { download: false }, bos, signal } = options;
+  const { resolve = { download: false }, bos, dictionary, signal } = options;
   const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> => {
     const opened = await openPair(own.device, references, signal === undefined ? resolve : { ...resolve, signal });
     for (const [which, model] of Object.entries(opened.pair))
       for (const note of notesOn(model)) options.note?.(`${which}: ${note}`);
     const template = await messageWriterOf(opened.resolved.tuned.folder);
-    return subjectOf(opened, own, { bos, template });
+    const subject = subjectOf(opened, own, { bos, template });
+    if (dictionary === undefined) return subject;
+    const note = (line: string): void => options.note?.(line);
+    return {
+      ...subject,
+      dictionary: await openPairDictionary(own.device, opened, subject.prefixIds, dictionary, note),
+    };
   };
   return new PairLens(await openOnDevice(options, build), options);
 }

@@ -32,7 +32,7 @@ export interface AdoptSettings {
  */
 export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "texts" | "divergence" | "dictionary"> = {
   name: "adopt-dictionary",
-  codeVersion: 1,
+  codeVersion: 2,
   run: async (context) => {
     const { input, output, settings } = context;
     await withDevice(context, async (device) => {

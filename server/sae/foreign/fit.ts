@@ -79,9 +79,9 @@ export async function checkFit(
   { sae, origin }: ForeignDictionary,
   place: LayerSite,
   folder: string,
-  options: Omit<QualityOptions, "saes" | "known" | "onBatch">,
+  options: Omit<QualityOptions, "saes" | "skip" | "known" | "onBatch">,
 ): Promise<SaeQuality> {
-  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", ...place, sae }] });
+  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", ...place, sae }], skip: 1 });
   if (quality === undefined) throw new TypeError("one dictionary was measured");
   const problem = problemOf(quality, origin, sae.F, options.model);
   if (problem !== undefined) throw new DictionaryFitError(folder, problem);

@@ -1,0 +1,56 @@
+/** A dictionary that someone else trained, on the device of two models that are read through it. */
+import { join } from "node:path";
+import { starterFolder } from "../../common/package-root.ts";
+import type { Device } from "../../engine/device.ts";
+import type { LensDictionary } from "../../lens/subject.ts";
+import type { OpenedPair } from "../../models/pair.ts";
+import { type LayerSite, sites } from "../../models/sites.ts";
+import { openDictionary } from "../../sae/foreign/dictionary.ts";
+import { checkFit, placeOf } from "../../sae/foreign/fit.ts";
+import { encodeNode } from "../../sae/graph.ts";
+import { placeSae } from "../../sae/inference.ts";
+import { withUnitDecoder } from "../../sae/normal-form.ts";
+import { readTexts } from "../data/texts.ts";
+
+/** A dictionary's folder, and what it encodes where its files do not say. */
+export interface DictionaryReference extends Partial<LayerSite> {
+  readonly folder: string;
+}
+
+/** Enough to tell a dictionary of another model, layer or site. */
+const checkedTexts = 16;
+const checkedTokens = 128;
+
+/**
+ * Opens a dictionary for both models and checks it on texts that come with the package: its width, its site and what it
+ * explains in either. Tells `note` the numbers. Throws `DictionaryFitError` with them, and what `openDictionary` throws.
+ */
+export async function openPairDictionary(
+  device: Device,
+  { pair, tokenizer }: OpenedPair,
+  prefixIds: readonly number[],
+  { folder, ...given }: DictionaryReference,
+  note: (line: string) => void,
+): Promise<LensDictionary> {
+  const found = await openDictionary(folder);
+  const place = placeOf(found, pair.tuned.config, folder, given);
+  const sae = withUnitDecoder(found.sae);
+  const all = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
+  const texts = all.slice(0, checkedTexts).map(({ text }) => {
+    const { ids } = tokenizer.encode(text, { addSpecialTokens: false });
+    return Int32Array.from([...prefixIds, ...ids]);
+  });
+  const { inWords } = sites[place.site];
+  for (const name of ["tuned", "base"] as const) {
+    const model = pair[name];
+    const contextLength = Math.min(checkedTokens, model.config.contextLength);
+    const options = { device, model: { name, model }, texts, contextLength };
+    const { fve, l0, lossRecovered } = await checkFit({ ...found, sae }, place, folder, options);
+    const recovered = lossRecovered === null ? "" : `, and recovers ${lossRecovered.toFixed(3)} of the loss`;
+    note(
+      `the dictionary of the ${inWords} of layer ${place.layer} explains ${fve.toFixed(3)} of the variance in the ${name} model with ${l0.toFixed(1)} of ${sae.F} features active${recovered}`,
+    );
+  }
+  const { store, nodes } = await placeSae(device, "dictionary", sae);
+  return { ...place, features: sae.F, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
+}
