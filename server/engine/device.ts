@@ -18,6 +18,8 @@ export interface Device {
    * read or create it first. Reserves nothing. Undefined on a device that cannot tell beforehand.
    */
   admitState?(bytes: number, purpose?: StatePurpose): Promise<void>;
+  /** Memory for weights that no program writes. Undefined on a device that holds all state alike. */
+  readonly fixed?: FixedMemory;
   /** Verifies, simplifies and lowers a graph. Throws `InvalidGraphError` or `DeviceError`. */
   compile(spec: ProgramSpec): Promise<Program>;
   /** Frees everything. Programs and stores are unusable afterwards. */
@@ -42,6 +44,43 @@ export interface StateStore {
   read(name: string): Promise<Values>;
   write(name: string, values: Values): Promise<void>;
   dispose(): Promise<void>;
+}
+
+/**
+ * Memory for weights that no program writes, beside that of other state: it holds them as they are given, once for all
+ * programs. A `state` node of such weights is F32 whatever its `stored`.
+ */
+export interface FixedMemory {
+  /** Size from which a model's weights are better held here, in bytes as F32. */
+  readonly fromBytes: number;
+  /** As `Device.admitState`, for that many bytes here; `stored` are the forms in which they will be given. */
+  admit(bytes: number, stored: ReadonlySet<StoredAs>): Promise<void>;
+  /** Moves values here. It takes ownership of the arrays, as `Device.createState` does. */
+  create(entries: readonly FixedEntry[]): Promise<StateStore>;
+  /**
+   * A further store of the values of one that is not disposed of, with another prefix of their names and with values of its
+   * own beside them. Nothing is copied; values are freed when every store that has them is disposed of.
+   */
+  share(store: StateStore, options: ShareOptions): Promise<StateStore>;
+}
+
+export interface ShareOptions {
+  readonly prefix: { readonly from: string; readonly to: string };
+  /** Values that the new store has besides, or instead of one of the same name. */
+  readonly entries?: readonly FixedEntry[];
+  /** Called when the new store is disposed of. */
+  readonly onDispose?: () => Promise<void>;
+}
+
+/** How fixed state is held. F16 and BF16 are widened exactly where a program reads them. */
+export type StoredAs = "f32" | "f16" | "bf16";
+
+export interface FixedEntry {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly stored: StoredAs;
+  /** Float32Array for F32; otherwise the 16 bits of each value. */
+  readonly values: Float32Array | Uint16Array;
 }
 
 export interface ProgramSpec {

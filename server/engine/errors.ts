@@ -71,6 +71,25 @@ export class DeviceError extends LfpError {
   readonly code = "resource";
 }
 
+/** Weights that are held as F16 or BF16, where ONNX Runtime's C API cannot be reached. */
+export class NarrowWeightsError extends DeviceError {
+  constructor() {
+    super(
+      "the model is large, so its weights stay F16 or BF16 in memory, and only ONNX Runtime's C API reads them so. It could not be reached (lfp doctor says why): unset LFP_ONNX_RUNTIME, or use a platform that koffi has a binary for; or take a smaller model",
+    );
+  }
+}
+
+/** Weights that do not fit into the machine's memory. Sizes in bytes. */
+export class MachineMemoryError extends DeviceError {
+  constructor({ bytes, held, total }: { readonly bytes: number; readonly held: number; readonly total: number }) {
+    const size = (of: number): string => `${(of / 2 ** 30).toFixed(1)} GiB`;
+    super(
+      `the model's weights need ${size(bytes)}, this process holds ${size(held)} already, and this machine (or its container) has ${size(total)} in all: take a smaller model, or a machine with more memory`,
+    );
+  }
+}
+
 /** The GPU was lost while working: by the driver, the hardware or the system. */
 export class DeviceLostError extends DeviceError {
   readonly reason: string;

@@ -49,11 +49,11 @@ describe("a folder of adapters", () => {
   it.each(fixture.cases)("gives the logits that PEFT gives: $name", async ({ name, base, ...expected }) => {
     const model = await loadModel(device, join(adapters, name));
     expectClose("logits", await logitsFor(model), expected.logits, { absolute: 1e-4, relative: 1e-4 });
-    expect(model.merged?.weights).toBe(expected.weights);
-    expectClose("norm", [model.merged?.deltaNorm ?? 0], [expected.deltaNorm], { absolute: 0, relative: 1e-5 });
+    expect(model.adapted?.weights).toBe(expected.weights);
+    expectClose("norm", [model.adapted?.deltaNorm ?? 0], [expected.deltaNorm], { absolute: 0, relative: 1e-5 });
     expect(notesOn(model)).toEqual([expect.stringContaining(`change ${expected.weights} weights, by `)]);
     const plain = await loadModel(device, join(models, base));
-    expect(plain.merged).toBeUndefined();
+    expect(plain.adapted).toBeUndefined();
     expect(await logitsFor(plain)).not.toEqual(await logitsFor(model));
   });
 
@@ -62,7 +62,7 @@ describe("a folder of adapters", () => {
     await saveModel(model, folder);
     const saved = await loadModel(device, folder);
     expect(await logitsFor(saved)).toEqual(await logitsFor(model));
-    expect(saved.merged).toBeUndefined();
+    expect(saved.adapted).toBeUndefined();
   });
 
   it("opens with its model's tokenizer, and stands against its model as a pair", async () => {
@@ -71,7 +71,7 @@ describe("a folder of adapters", () => {
     expect(tokenizer.encode("The film").ids.length).toBeGreaterThan(0);
     expect(resolved.folder).toBe(folder);
     const { pair, sharedTokens } = await openPair(device, { tuned: folder, base: starterFolder() });
-    expect(pair.tuned.merged?.weights).toBe(1);
+    expect(pair.tuned.adapted?.weights).toBe(1);
     expect(sharedTokens).toBe(tokenizer.vocabSize);
   });
 });

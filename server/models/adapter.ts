@@ -19,7 +19,7 @@ import {
 import type { ParameterSpec } from "./architecture.ts";
 import { type ResolveOptions, resolveModel } from "./hub.ts";
 import { outFirst } from "./inputs-first.ts";
-import { addScaledProduct, productNorm } from "./lora.loops.ts";
+import { addScaledProduct, type ProductShape, productNorm } from "./lora.loops.ts";
 import { isPickle, openSafetensors, PickleRefusedError, type TensorSource } from "./safetensors.ts";
 
 /** What adapters do to their model. */
@@ -33,9 +33,23 @@ export interface AdapterFacts {
 /** The adapters of a folder, in memory. */
 export interface Adapter {
   readonly facts: AdapterFacts;
+  /** What it changes, by parameter. */
+  readonly changes: ReadonlyMap<string, AdapterChange>;
   /** A parameter's values with its change, given those of the base model, which may be changed in place. */
   merged(parameter: string, values: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
 }
+
+/** The change of one parameter: scale B A is added to a matrix, or values replace it (PEFT's modules_to_save). */
+export type AdapterChange =
+  | {
+      readonly kind: "product";
+      /** [rank, in] */
+      readonly a: Float32Array<ArrayBuffer>;
+      /** [out, rank] */
+      readonly b: Float32Array<ArrayBuffer>;
+      readonly shape: ProductShape;
+    }
+  | { readonly kind: "whole"; readonly values: Float32Array<ArrayBuffer> };
 
 /** A parameter, and the names that files may give it. */
 export interface SpelledParameter {
@@ -96,7 +110,7 @@ export async function openAdapter(
   await using source = outFirst(await openTensors(folder), inputsFirst);
   const changes = await readChanges(folder, source, config, parameters);
   let squares = 0;
-  for (const change of changes.values()) squares += (await change.norm(base)) ** 2;
+  for (const [parameter, change] of changes) squares += (await normOf(parameter, change, base)) ** 2;
   if (squares === 0)
     throw new AdapterError(
       folder,
@@ -104,15 +118,9 @@ export async function openAdapter(
     );
   return {
     facts: { weights: changes.size, deltaNorm: Math.sqrt(squares) },
-    merged: (parameter, values) => changes.get(parameter)?.apply(values) ?? values,
+    changes,
+    merged: (parameter, values) => applied(changes.get(parameter), values),
   };
-}
-
-/** The change of one parameter. */
-interface Change {
-  /** L2 norm. */
-  norm(base: Pick<TensorSource, "readFloat32">): Promise<number>;
-  apply(values: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
 }
 
 async function openTensors(folder: string): Promise<TensorSource> {
@@ -129,7 +137,7 @@ async function readChanges(
   source: TensorSource,
   config: AdapterConfig,
   parameters: readonly SpelledParameter[],
-): Promise<ReadonlyMap<string, Change>> {
+): Promise<ReadonlyMap<string, AdapterChange>> {
   const unread = new Set(source.tensors.keys());
   const read = async (name: string, shape: readonly number[]): Promise<Float32Array<ArrayBuffer>> => {
     const got = source.tensors.get(name)?.shape ?? [];
@@ -141,7 +149,7 @@ async function readChanges(
     unread.delete(name);
     return await source.readFloat32(name, { requireFinite: true });
   };
-  const changes = new Map<string, Change>();
+  const changes = new Map<string, AdapterChange>();
   for (const { spec, spellings } of parameters) {
     for (const spelling of spellings) {
       const module = spelling.replace(/\.weight$/, "");
@@ -150,10 +158,11 @@ async function readChanges(
       if (spec.role === "linear" && source.tensors.has(nameA) && source.tensors.has(nameB)) {
         const [out = 0, inputs = 0] = spec.shape;
         const [a, b] = [await read(nameA, [rank, inputs]), await read(nameB, [out, rank])];
-        changes.set(spec.name, productChange(a, b, { out, inputs, rank, scale: config.scaleOf(module, rank) }));
+        const shape = { out, inputs, rank, scale: config.scaleOf(module, rank) };
+        changes.set(spec.name, { kind: "product", a, b, shape });
       }
       const whole = `${peftPrefix}${spelling}`;
-      if (source.tensors.has(whole)) changes.set(spec.name, wholeChange(spec.name, await read(whole, spec.shape)));
+      if (source.tensors.has(whole)) changes.set(spec.name, { kind: "whole", values: await read(whole, spec.shape) });
     }
   }
   const [stranger] = unread;
@@ -165,23 +174,21 @@ async function readChanges(
   return changes;
 }
 
-function productChange(a: Float32Array, b: Float32Array, shape: Parameters<typeof productNorm>[2]): Change {
-  return {
-    norm: async () => productNorm(b, a, shape),
-    apply: (values) => {
-      addScaledProduct(values, b, a, shape);
-      return values;
-    },
-  };
+/** L2 norm of a parameter's change. */
+async function normOf(
+  parameter: string,
+  change: AdapterChange,
+  base: Pick<TensorSource, "readFloat32">,
+): Promise<number> {
+  if (change.kind === "product") return productNorm(change.b, change.a, change.shape);
+  const before = await base.readFloat32(parameter);
+  return Math.sqrt(change.values.reduce((sum, value, at) => sum + (value - (before[at] ?? 0)) ** 2, 0));
 }
 
-/** A parameter that was trained and saved whole (PEFT's modules_to_save). */
-function wholeChange(parameter: string, values: Float32Array<ArrayBuffer>): Change {
-  return {
-    norm: async (base) => {
-      const before = await base.readFloat32(parameter);
-      return Math.sqrt(values.reduce((sum, value, at) => sum + (value - (before[at] ?? 0)) ** 2, 0));
-    },
-    apply: () => values.slice(),
-  };
+/** A parameter's values with its change, which may be made in place. */
+function applied(change: AdapterChange | undefined, values: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  if (change === undefined) return values;
+  if (change.kind === "whole") return change.values.slice();
+  addScaledProduct(values, change.b, change.a, change.shape);
+  return values;
 }

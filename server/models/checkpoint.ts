@@ -9,6 +9,7 @@ import type { ParameterSpec } from "./architecture.ts";
 import type { ModelConfig } from "./architectures.ts";
 import { parseConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
+import { loadFixed, wideBytesOf } from "./fixed-model.ts";
 import { fileNamesOf, initialNormOf, type Model, modelOf, parametersOf } from "./model.ts";
 import { CHAT_TEMPLATE_FOLDER, isTokenizerFile } from "./model-files.ts";
 import { openParameters } from "./parameters.ts";
@@ -19,8 +20,13 @@ import { transposed } from "./transpose.loops.ts";
 export interface LoadedModel extends Model {
   readonly folder: string | undefined;
   readonly configJson: Readonly<Record<string, unknown>>;
-  /** What the adapters changed if the folder holds adapters: they are merged into the weights. */
-  readonly merged?: AdapterFacts;
+  /** What adapters change if the folder holds adapters. */
+  readonly adapted?: AdapterFacts;
+  /**
+   * The model is large, so its weights are the device's fixed state: adapters can be trained and saved, the weights cannot
+   * be changed.
+   */
+  readonly isFixed?: boolean;
 }
 
 export type WeightDtype = TensorToWrite["dtype"];
@@ -34,7 +40,7 @@ export interface LoadOptions {
 
 /**
  * Loads a Hugging Face folder (config.json, safetensors) onto a device. Weights are F32 there, whatever the file
- * holds. Throws `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what
+ * holds, with adapters merged; those of a large model stay as in the file where the device has memory for that. Throws `ConfigError`, `UnknownArchitectureError`, `CheckpointTensorError` naming the tensor, and what
  * `openCheckpointTensors` throws.
  */
 export async function loadModel(
@@ -44,20 +50,19 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   await using source = await openParameters(folder);
   const { config, configJson, adapter } = source;
+  const facts = { folder, configJson, ...(adapter === undefined ? {} : { adapted: adapter }) };
+  const bytes = wideBytesOf(config);
+  if (device.fixed !== undefined && bytes >= device.fixed.fromBytes)
+    return { ...(await loadFixed(device.fixed, source, prefix)), ...facts, isFixed: true };
   const parameters = parametersOf(config);
-  await device.admitState?.(4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  await device.admitState?.(bytes);
   const entries: StateEntry[] = [];
   for (const spec of parameters) {
     const values = await source.readFloat32(spec.name, { requireFinite: true });
     entries.push({ ...spec, name: prefix + spec.name, values });
   }
   const store = await device.createState(entries);
-  return {
-    ...modelOf(config, store, prefix),
-    folder,
-    configJson,
-    ...(adapter === undefined ? {} : { merged: adapter }),
-  };
+  return { ...modelOf(config, store, prefix), ...facts };
 }
 
 /** An untrained model: weights normal with the given standard deviation, norms one, biases zero. */
@@ -78,17 +83,17 @@ export async function createModel(
 export function notesOn({
   config,
   configJson,
-  merged,
-}: Pick<LoadedModel, "config" | "configJson" | "merged">): string[] {
+  adapted,
+}: Pick<LoadedModel, "config" | "configJson" | "adapted">): string[] {
   const { max_position_embeddings: stated } = configJson;
   const notes = [];
   if (typeof stated === "number" && stated > config.contextLength)
     notes.push(
       `the model was made for ${stated} tokens at once; lfp computes with the first ${config.contextLength} of them at most`,
     );
-  if (merged !== undefined)
+  if (adapted !== undefined)
     notes.push(
-      `the model's adapters change ${merged.weights} weights, by ${merged.deltaNorm.toPrecision(4)} in all (L2 norm)`,
+      `the model's adapters change ${adapted.weights} weights, by ${adapted.deltaNorm.toPrecision(4)} in all (L2 norm)`,
     );
   return notes;
 }

@@ -1,5 +1,5 @@
 /** Matrices that files hold as [inputs, out], as GPT-2's do: read and written as the [out, inputs] of a Linear. */
-import type { TensorInfo, TensorSource } from "./safetensors.ts";
+import type { StoredValues, TensorInfo, TensorSource } from "./safetensors.ts";
 import { transposed } from "./transpose.loops.ts";
 
 /** The source with the matrices whose names match `inputsFirst` transposed; `readBytes` stays as the file has it. */
@@ -33,6 +33,12 @@ class OutFirst implements TensorSource {
     const info = this.#source.tensors.get(name);
     const [inputs = 0, out = 0] = info?.shape ?? [];
     return info !== undefined && this.#isTurned(name, info) ? transposed(values, inputs, out) : values;
+  }
+
+  async readStored(name: string): Promise<StoredValues> {
+    const info = this.#source.tensors.get(name);
+    if (info === undefined || !this.#isTurned(name, info)) return await this.#source.readStored(name);
+    return { stored: "f32", values: await this.readFloat32(name, { requireFinite: true }) };
   }
 
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {

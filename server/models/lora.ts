@@ -5,9 +5,9 @@
 import type { Random } from "../common/random.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import type { Device } from "../engine/device.ts";
-import type { Node } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
-import type { ParameterSpec, Weights } from "./architecture.ts";
+import { adaptedWeights, type Product, suffixA, suffixB } from "./adapted-weights.ts";
+import type { ParameterSpec } from "./architecture.ts";
 import { readFloats } from "./checkpoint.ts";
 import { CheckpointTensorError, LoraOptionsError } from "./errors.ts";
 import { addScaledProduct } from "./lora.loops.ts";
@@ -40,7 +40,13 @@ export async function addLora<M extends Model>(
     if (options.targets.includes(weight)) await addProduct(values, linearSpec(base, weight), { options, store }, 1);
   };
   const adapters = { options, store, parameters, addTo };
-  return { ...base, adapters, weights: adaptedWeights(base.weights, parameters, options) };
+  const nodes = new Map(parameters.map(({ name, shape }) => [name, ops.state(name, shape)]));
+  const products = options.targets.flatMap((target): [string, Product][] => {
+    const [a, b] = [nodes.get(target + suffixA), nodes.get(target + suffixB)];
+    return a === undefined || b === undefined ? [] : [[target, { a, b, scale: options.alpha / options.rank }]];
+  });
+  const { get, linear } = adaptedWeights(base.weights, new Map(products));
+  return { ...base, adapters, weights: { get: (name) => nodes.get(name) ?? get(name), linear } };
 }
 
 /**
@@ -90,9 +96,6 @@ function checkOptions({ rank, alpha, targets }: LoraOptions): void {
   if (twice !== undefined) throw new LoraOptionsError(`targets name '${twice}' twice: name each weight once`);
 }
 
-const suffixA = ".lora_A";
-const suffixB = ".lora_B";
-
 async function addTimes({ store, parameters, adapters }: AdaptedModel, sign: 1 | -1): Promise<void> {
   for (const target of adapters.options.targets) {
     const weight = await readFloats(store, target);
@@ -112,19 +115,6 @@ async function addProduct(
   const a = await readFloats(store, name + suffixA);
   const b = await readFloats(store, name + suffixB);
   addScaledProduct(weight, b, a, { out, inputs, rank, scale: (sign * alpha) / rank });
-}
-
-function adaptedWeights(base: Weights, parameters: readonly ParameterSpec[], { rank, alpha }: LoraOptions): Weights {
-  const nodes = new Map(parameters.map(({ name, shape }) => [name, ops.state(name, shape)]));
-  const linear = (x: Node, weight: string, bias?: string): Node => {
-    const plain = base.linear(x, weight, bias);
-    const a = nodes.get(weight + suffixA);
-    const b = nodes.get(weight + suffixB);
-    return a === undefined || b === undefined
-      ? plain
-      : ops.add(plain, ops.affine(ops.linear(ops.linear(x, a), b), alpha / rank));
-  };
-  return { get: (name) => nodes.get(name) ?? base.get(name), linear };
 }
 
 function adapterSpecs(base: Pick<Model, "parameters">, target: string, rank: number): ParameterSpec[] {

@@ -7,7 +7,7 @@ import { readConfig } from "./config.ts";
 import { CheckpointTensorError } from "./errors.ts";
 import { outFirst } from "./inputs-first.ts";
 import { fileNamesOf, parametersOf } from "./model.ts";
-import { openCheckpointTensors, type TensorInfo, type TensorSource } from "./safetensors.ts";
+import { openCheckpointTensors, type StoredValues, type TensorInfo, type TensorSource } from "./safetensors.ts";
 
 /** Weights of a model's folder by parameter name, and the config.json that determines the parameters. */
 export interface CheckpointParameters extends Omit<TensorSource, "readBytes"> {
@@ -15,6 +15,14 @@ export interface CheckpointParameters extends Omit<TensorSource, "readBytes"> {
   readonly configJson: Readonly<Record<string, unknown>>;
   /** What the adapters change if the folder holds adapters: the weights are then its model's with these merged. */
   readonly adapter: AdapterFacts | undefined;
+  /** The model and the adapters by themselves if the folder holds adapters. */
+  readonly parts?: AdaptedParts;
+}
+
+/** A model's parameters, and adapters that change them. */
+export interface AdaptedParts {
+  readonly base: CheckpointParameters;
+  readonly adapter: Adapter;
 }
 
 /**
@@ -92,6 +100,10 @@ class NamedParameters implements CheckpointParameters {
     return this.#source.readFloat32(this.#held(name), options);
   }
 
+  readStored(name: string): Promise<StoredValues> {
+    return this.#source.readStored(this.#held(name));
+  }
+
   async close(): Promise<void> {
     await this.#source.close();
   }
@@ -110,12 +122,14 @@ class NamedParameters implements CheckpointParameters {
 class AdaptedParameters implements CheckpointParameters {
   readonly path: string;
   readonly adapter: AdapterFacts;
+  readonly parts: AdaptedParts;
   readonly #base: CheckpointParameters;
   readonly #adapter: Adapter;
 
   constructor(base: CheckpointParameters, adapter: Adapter, folder: string) {
     this.path = folder;
     this.adapter = adapter.facts;
+    this.parts = { base, adapter };
     this.#base = base;
     this.#adapter = adapter;
   }
@@ -138,6 +152,11 @@ class AdaptedParameters implements CheckpointParameters {
 
   async readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>> {
     return this.#adapter.merged(name, await this.#base.readFloat32(name, options));
+  }
+
+  async readStored(name: string): Promise<StoredValues> {
+    if (!this.#adapter.changes.has(name)) return await this.#base.readStored(name);
+    return { stored: "f32", values: await this.readFloat32(name, { requireFinite: true }) };
   }
 
   async close(): Promise<void> {

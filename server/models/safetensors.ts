@@ -2,6 +2,8 @@
  * Weights in the safetensors format: `openCheckpointTensors` for a model's folder, `openSafetensors` for one file,
  * `writeSafetensors` to save. Other folders import `safetensors/` through this file.
  */
+
+export { bf16ToF32, f16ToF32 } from "../common/floats.loops.ts";
 export {
   CheckpointIndexError,
   INDEX_FILE,
@@ -21,9 +23,8 @@ export {
   TensorDtypeError,
   TensorNotFoundError,
 } from "./safetensors/errors.ts";
-export { bf16ToF32, f16ToF32 } from "./safetensors/floats.loops.ts";
 export type { TensorInfo } from "./safetensors/header.ts";
-export { openSafetensors, type SafetensorsFile, type TensorSource } from "./safetensors/read.ts";
+export { openSafetensors, type SafetensorsFile, type StoredValues, type TensorSource } from "./safetensors/read.ts";
 export {
   TensorNotWritableError,
   TensorOverflowError,

@@ -262,9 +262,9 @@ describe("a trainer", () => {
     await trainer.save(folder);
     const merged = await loadModel(cpu, folder);
     const adapted = await loadModel(cpu, join(folder, "adapter"));
-    expect(merged.merged).toBeUndefined();
-    expect(adapted.merged?.weights).toBe(6);
-    expect(adapted.merged?.deltaNorm).toBeGreaterThan(0.01);
+    expect(merged.adapted).toBeUndefined();
+    expect(adapted.adapted?.weights).toBe(6);
+    expect(adapted.adapted?.deltaNorm).toBeGreaterThan(0.01);
     expect(await logitsOn(adapted)).toEqual(await logitsOn(merged));
     expectClose("logits", await logitsOn(merged), live, { absolute: 1e-5, relative: 1e-5 });
     expect(live).not.toEqual(await logitsOn(options.reference));

@@ -173,7 +173,7 @@ describe("resuming", () => {
     const name = "gpt_neox.layers.1.mlp.dense_4h_to_h.weight";
     expect(await readFloats(saved.store, name)).toEqual(await readFloats(merged.store, name));
     expect(await readFloats(saved.store, name)).not.toEqual(await readFloats(options.policy.store, name));
-    expect(saved.merged?.weights).toBe(options.policy.adapters.options.targets.length);
+    expect(saved.adapted?.weights).toBe(options.policy.adapters.options.targets.length);
     for (const trainer of [uncut, resumed]) await trainer[Symbol.asyncDispose]();
   });
 

@@ -161,7 +161,7 @@ describe.each(ORACLE_MODELS)("%s", (name) => {
     const config: unknown = JSON.parse(await readFile(join(scratch, "adapter_config.json"), "utf8"));
     expect(config).toMatchObject({ fan_in_fan_out: name === "gpt2" });
     const merged = await loadModel(device, scratch);
-    expect(merged.merged).toMatchObject({ weights: targets.length });
+    expect(merged.adapted).toMatchObject({ weights: targets.length });
     const ids = Int32Array.of(5, 9, 17, 40);
     const [own, theirs] = [await probabilities(ids, undefined, adapted), await probabilities(ids, undefined, merged)];
     expectClose("probabilities", own.flat(), theirs.flat(), { absolute: 1e-5, relative: 0 });

@@ -1,7 +1,17 @@
 import { availableParallelism } from "node:os";
 import { isMainThread, Worker } from "node:worker_threads";
 import { messageOf } from "../../common/errors.ts";
-import type { Device, Program, ProgramSpec, StateEntry, StateStore } from "../device.ts";
+import type {
+  Device,
+  FixedEntry,
+  FixedMemory,
+  Program,
+  ProgramSpec,
+  ShareOptions,
+  StateEntry,
+  StateStore,
+  StoredAs,
+} from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
@@ -14,12 +24,15 @@ export interface CpuDeviceOptions {
   readonly threads?: number;
   /** How to reach ONNX Runtime; by default as `LFP_ONNX_RUNTIME` says, or by its C API where that can be reached. */
   readonly runtime?: RuntimeKind | undefined;
+  /** `FixedMemory.fromBytes`; 1 GiB by default: four times as much, as training all weights takes, would not fit beside it. */
+  readonly fixedFromBytes?: number;
 }
 
 /** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
 export async function createCpuDevice({
   threads = availableParallelism(),
   runtime = wishedRuntime(process.env),
+  fixedFromBytes = 2 ** 30,
 }: CpuDeviceOptions = {}): Promise<CpuDevice> {
   silenceRuntime();
   // From source worker.ts is beside this file; in the bundle it is cpu-worker.js.
@@ -28,7 +41,7 @@ export async function createCpuDevice({
     workerData: { threads, runtime } satisfies WorkerOptions,
   });
   const caller = new Caller(worker);
-  return new CpuDevice(caller, threads);
+  return new CpuDevice(caller, threads, fixedFromBytes);
 }
 
 /**
@@ -54,10 +67,12 @@ const telemetrySwitch = "ORT_DISABLE_TELEMETRY";
 export class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
+  readonly fixed: FixedMemory;
   readonly #caller: Caller;
 
-  constructor(caller: Caller, threads: number) {
+  constructor(caller: Caller, threads: number, fixedFromBytes: number) {
     this.#caller = caller;
+    this.fixed = new CpuFixedMemory(caller, fixedFromBytes);
     this.description = `CPU, ${threads} thread${threads === 1 ? "" : "s"}, ONNX Runtime`;
   }
 
@@ -66,24 +81,15 @@ export class CpuDevice implements Device {
   }
 
   async createState(entries: readonly StateEntry[]): Promise<StateStore> {
-    const buffers = entries.flatMap(({ values }) =>
-      values !== undefined && ownsBuffer(values) ? [values.buffer] : [],
-    );
-    const id = await this.#caller.call("createState", { entries }, [...new Set(buffers)]);
-    return new CpuStateStore(
-      this.#caller,
-      id,
-      entries.map((entry) => entry.name),
-    );
+    const id = await this.#caller.call("createState", { entries }, buffersOf(entries));
+    return new CpuStateStore(this.#caller, { id, names: namesOf(entries) });
   }
 
   async compile({ stores, frozen = [], ...spec }: ProgramSpec): Promise<Program> {
-    const plan = planProgram({ ...spec, frozenNames: new Set(frozen.flatMap((store) => store.names)) });
-    const ids = stores.map((store) => {
-      if (store instanceof CpuStateStore) return store.id;
-      throw new DeviceError("a state store of another device was given to the CPU device");
-    });
-    const id = await this.#caller.call("compile", { plan, stores: ids });
+    const own = stores.map(ownStore);
+    const frozenNames = new Set(frozen.flatMap((store) => store.names));
+    const plan = planProgram({ ...spec, frozenNames, fixed: new Map(own.flatMap((store) => [...store.fixed])) });
+    const id = await this.#caller.call("compile", { plan, stores: own.map((store) => store.id) });
     const caller = this.#caller;
     return {
       run: (inputs) => caller.call("run", { program: id, inputs }),
@@ -103,15 +109,70 @@ export class CpuDevice implements Device {
   }
 }
 
+class CpuFixedMemory implements FixedMemory {
+  readonly fromBytes: number;
+  readonly #caller: Caller;
+
+  constructor(caller: Caller, fromBytes: number) {
+    this.#caller = caller;
+    this.fromBytes = fromBytes;
+  }
+
+  async admit(bytes: number, stored: ReadonlySet<StoredAs>): Promise<void> {
+    await this.#caller.call("admitFixed", { bytes, stored });
+  }
+
+  async create(entries: readonly FixedEntry[]): Promise<StateStore> {
+    const id = await this.#caller.call("createFixed", { entries }, buffersOf(entries));
+    return new CpuStateStore(this.#caller, { id, names: namesOf(entries), fixed: storedBy(entries) });
+  }
+
+  async share(store: StateStore, { prefix, entries = [], onDispose }: ShareOptions): Promise<StateStore> {
+    const own = ownStore(store);
+    const ask = { entries, shared: { store: own.id, prefix } };
+    const id = await this.#caller.call("createFixed", ask, buffersOf(entries));
+    const renamed = (name: string): string =>
+      name.startsWith(prefix.from) ? prefix.to + name.slice(prefix.from.length) : name;
+    const fixed = new Map([...own.fixed].map(([name, stored]) => [renamed(name), stored]));
+    for (const [name, stored] of storedBy(entries)) fixed.set(name, stored);
+    return new CpuStateStore(this.#caller, { id, names: [...fixed.keys()], fixed, onDispose });
+  }
+}
+
+function namesOf(entries: readonly { readonly name: string }[]): string[] {
+  return entries.map(({ name }) => name);
+}
+
+function storedBy(entries: readonly FixedEntry[]): Map<string, StoredAs> {
+  return new Map(entries.map(({ name, stored }) => [name, stored]));
+}
+
+function ownStore(store: StateStore): CpuStateStore {
+  if (store instanceof CpuStateStore) return store;
+  throw new DeviceError("a state store of another device was given to the CPU device");
+}
+
+interface StoreOptions {
+  readonly onDispose?: ShareOptions["onDispose"] | undefined;
+  readonly id: number;
+  readonly names: readonly string[];
+  readonly fixed?: ReadonlyMap<string, StoredAs>;
+}
+
 class CpuStateStore implements StateStore {
   readonly id: number;
   readonly names: readonly string[];
+  /** How fixed state is held, by name; empty for a store of other state. */
+  readonly fixed: ReadonlyMap<string, StoredAs>;
   readonly #caller: Caller;
+  #onDispose: StoreOptions["onDispose"];
 
-  constructor(caller: Caller, id: number, names: readonly string[]) {
+  constructor(caller: Caller, { id, names, fixed = new Map(), onDispose }: StoreOptions) {
     this.#caller = caller;
+    this.#onDispose = onDispose;
     this.id = id;
     this.names = names;
+    this.fixed = fixed;
   }
 
   read(name: string): Promise<Values> {
@@ -123,7 +184,10 @@ class CpuStateStore implements StateStore {
   }
 
   async dispose(): Promise<void> {
+    const onDispose = this.#onDispose;
+    this.#onDispose = undefined;
     await this.#caller.call("disposeState", { store: this.id });
+    await onDispose?.();
   }
 }
 
@@ -195,7 +259,13 @@ class Caller {
   }
 }
 
+/** The buffers of entries that can be moved to the worker. */
+function buffersOf(entries: readonly { readonly values: Values | Uint16Array | undefined }[]): ArrayBuffer[] {
+  const owned = entries.flatMap(({ values }) => (values !== undefined && ownsBuffer(values) ? [values.buffer] : []));
+  return [...new Set(owned)];
+}
+
 /** Whether values span their whole buffer: to transfer a partial view would detach its neighbours too. */
-function ownsBuffer(values: Values): values is Values & { buffer: ArrayBuffer } {
+function ownsBuffer<V extends Values | Uint16Array>(values: V): values is V & { buffer: ArrayBuffer } {
   return values.buffer instanceof ArrayBuffer && values.byteLength === values.buffer.byteLength;
 }

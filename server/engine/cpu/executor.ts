@@ -1,13 +1,16 @@
 import { messageOf } from "../../common/errors.ts";
-import type { StateEntry } from "../device.ts";
-import { DeviceError, InputMismatchError } from "../errors.ts";
+import { machineMemory } from "../../common/gpu-memory.ts";
+import type { FixedEntry, StateEntry, StoredAs } from "../device.ts";
+import { DeviceError, InputMismatchError, MachineMemoryError, NarrowWeightsError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { type BufferSpec, checkInputs } from "../program-inputs.ts";
 import type { Buffer, Results } from "./buffers.ts";
 import { Heap } from "./heap.ts";
 import { runHostStep } from "./host-steps.ts";
+import type { SharedStore } from "./messages.ts";
 import type { CpuPlan, Feed, Operand } from "./plan.ts";
-import type { Bound, ModelSession, Runtime } from "./runtime.ts";
+import type { Bound, BoundValues, ModelSession, Runtime } from "./runtime.ts";
+import { StateStores } from "./stores.ts";
 import { applyUpdate } from "./updates.ts";
 
 export interface ExecutorOptions {
@@ -29,7 +32,7 @@ export class CpuExecutor {
   readonly #heap = new Heap();
   readonly #runtime: Runtime;
   readonly #threads: number;
-  readonly #stores = new Map<number, Map<string, Buffer>>();
+  readonly #stores = new StateStores(this.#heap);
   readonly #programs = new Map<number, LoadedProgram>();
   #next = 0;
 
@@ -43,36 +46,41 @@ export class CpuExecutor {
     this.#heap.admit(bytes);
   }
 
+  /**
+   * Throws `DeviceError` if so many more bytes of fixed state do not fit into the machine's memory, or if this runtime does
+   * not read them as they are stored.
+   */
+  admitFixed(bytes: number, stored: ReadonlySet<StoredAs>): void {
+    if (!this.#runtime.readsNarrow && [...stored].some((kind) => kind !== "f32")) throw new NarrowWeightsError();
+    const [total, held] = [machineMemory(), process.memoryUsage.rss()];
+    if (held + bytes > total) throw new MachineMemoryError({ bytes, held, total });
+  }
+
   createState(entries: readonly StateEntry[]): number {
-    const store = new Map<string, Buffer>();
-    for (const { name, shape, values, dtype = "f32" } of entries) {
-      const buffer = this.#allocate({ shape, dtype });
-      if (values !== undefined) this.#fill(name, buffer, values);
-      store.set(name, buffer);
-    }
-    this.#next += 1;
-    this.#stores.set(this.#next, store);
-    return this.#next;
+    return this.#stores.create(entries);
+  }
+
+  createFixed(entries: readonly FixedEntry[], shared?: SharedStore): number {
+    return this.#stores.createFixed(entries, shared);
   }
 
   readState(store: number, name: string): Values {
-    return this.#view(this.#state([store], name)).slice();
+    return this.#stores.read(store, name);
   }
 
   writeState(store: number, name: string, values: Values): void {
-    this.#fill(name, this.#state([store], name), values);
+    this.#stores.write(store, name, values);
   }
 
   disposeState(store: number): void {
-    for (const buffer of this.#stores.get(store)?.values() ?? []) this.#heap.release(buffer.block);
-    this.#stores.delete(store);
+    this.#stores.dispose(store);
   }
 
   async compile(plan: CpuPlan, stores: readonly number[]): Promise<number> {
     for (const feed of [...plan.feeds, ...plan.frozen]) {
-      if (feed.operand.from === "state") this.#checkState(stores, feed, feed.operand.name);
+      if (feed.operand.from === "state") this.#stores.check(stores, feed.operand.name, feed);
     }
-    const session = plan.model === undefined ? undefined : await this.#createSession(plan.model, plan.frozen, stores);
+    const session = plan.model === undefined ? undefined : await this.#createSession(plan.model, plan, stores);
     const buffers = plan.buffers.map((spec) => this.#allocate(spec));
     this.#next += 1;
     this.#programs.set(this.#next, { plan, session, stores, buffers, touched: new Map() });
@@ -116,13 +124,18 @@ export class CpuExecutor {
     return this.#heap.usedBytes;
   }
 
-  async #createSession(model: Uint8Array, frozen: readonly Feed[], stores: readonly number[]): Promise<ModelSession> {
+  async #createSession(
+    model: Uint8Array,
+    { frozen, feeds }: Pick<CpuPlan, "frozen" | "feeds">,
+    stores: readonly number[],
+  ): Promise<ModelSession> {
     const external = frozen.map(({ onnxName, operand }) => {
-      const values = operand.from === "state" ? this.#view(this.#state(stores, operand.name)) : new Float32Array();
+      const values = operand.from === "state" ? this.#stores.values(stores, operand.name) : new Float32Array();
       return { name: onnxName, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
     });
     try {
-      return await this.#runtime.createSession({ model, external, threads: this.#threads });
+      const widens = feeds.some(({ spec }) => spec.dtype === "f16" || spec.dtype === "bf16");
+      return await this.#runtime.createSession({ model, external, threads: this.#threads, widens });
     } catch (cause) {
       throw new DeviceError(`ONNX Runtime refused a program: ${messageOf(cause)}`, { cause });
     }
@@ -132,7 +145,7 @@ export class CpuExecutor {
     const { plan, session, buffers } = program;
     if (session === undefined) return;
     const feeds = plan.feeds.map(
-      ({ onnxName, operand, spec }): Bound => ({ onnxName, spec, values: this.#values(program, operand, inputs) }),
+      (feed): Bound => ({ onnxName: feed.onnxName, spec: feed.spec, values: this.#fed(program, feed, inputs) }),
     );
     const fetches = plan.fetches.map(
       ({ onnxName, index, spec }): Bound => ({ onnxName, spec, values: this.#view(bufferAt(buffers, index)) }),
@@ -141,43 +154,27 @@ export class CpuExecutor {
   }
 
   #place(program: LoadedProgram, operand: Operand): Buffer {
-    if (operand.from === "state") return this.#state(program.stores, operand.name);
+    if (operand.from === "state") return this.#stores.buffer(program.stores, operand.name);
     if (operand.from === "buffer") return bufferAt(program.buffers, operand.index);
     throw new DeviceError(`input '${operand.name}' cannot be updated or clipped: give it to a state first`);
   }
 
+  #fed(program: LoadedProgram, feed: Feed, inputs: Readonly<Results>): BoundValues {
+    const { operand } = feed;
+    if (operand.from === "state") return this.#stores.fed(program.stores, operand.name, feed);
+    return this.#values(program, operand, inputs);
+  }
+
   #values(program: LoadedProgram, operand: Operand, inputs: Readonly<Results>): Values {
+    if (operand.from === "state") return this.#stores.values(program.stores, operand.name);
     if (operand.from !== "input") return this.#view(this.#place(program, operand));
     const values = inputs[operand.name];
     if (values === undefined) throw new InputMismatchError(operand.name, "nothing", "values");
     return values;
   }
 
-  #checkState(stores: readonly number[], { spec }: Feed, name: string): void {
-    const held = this.#state(stores, name).spec;
-    if (held.dtype !== spec.dtype || sizeOf(held.shape) !== sizeOf(spec.shape)) {
-      throw new DeviceError(
-        `state '${name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${spec.dtype}[${spec.shape.join(", ")}]`,
-      );
-    }
-  }
-
-  #state(stores: readonly number[], name: string): Buffer {
-    for (const store of stores) {
-      const buffer = this.#stores.get(store)?.get(name);
-      if (buffer !== undefined) return buffer;
-    }
-    throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
-  }
-
   #allocate(spec: BufferSpec): Buffer {
     return { block: this.#heap.allocate(sizeOf(spec.shape) * 4), spec };
-  }
-
-  #fill(name: string, buffer: Buffer, values: Values): void {
-    const expected = sizeOf(buffer.spec.shape);
-    if (values.length !== expected) throw new InputMismatchError(name, `${values.length} values`, `${expected}`);
-    this.#view(buffer).set(values);
   }
 
   #view({ block, spec }: Buffer): Values {

@@ -1,16 +1,24 @@
 /** Messages between the CPU device's two threads. */
 
 import { messageOf } from "../../common/errors.ts";
-import type { StateEntry } from "../device.ts";
+import type { FixedEntry, ShareOptions, StateEntry, StoredAs } from "../device.ts";
 import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { Results } from "./buffers.ts";
 import type { CpuPlan } from "./plan.ts";
 import type { RuntimeChoice } from "./runtime.ts";
 
+/** A store whose values another one is to have too, under other names. */
+export interface SharedStore {
+  readonly store: number;
+  readonly prefix: ShareOptions["prefix"];
+}
+
 /** Requests by kind, with their answers. */
 export interface Calls {
   admitState: { ask: { bytes: number }; answer: undefined };
+  admitFixed: { ask: { bytes: number; stored: ReadonlySet<StoredAs> }; answer: undefined };
+  createFixed: { ask: { entries: readonly FixedEntry[]; shared?: SharedStore }; answer: number };
   createState: { ask: { entries: readonly StateEntry[] }; answer: number };
   readState: { ask: { store: number; name: string }; answer: Values };
   writeState: { ask: { store: number; name: string; values: Values }; answer: undefined };

@@ -10,7 +10,7 @@ export type Address = bigint;
 /** Null: the call succeeded. Else an error, which `OrtApi.check` reads and releases. */
 type Status = Address | null;
 /** Native code reads or writes it in place; koffi passes the address of its first byte. */
-type Memory = Uint8Array | Float32Array | Int32Array | BigInt64Array | BigUint64Array;
+type Memory = Uint8Array | Uint16Array | Float32Array | Int32Array | BigInt64Array | BigUint64Array;
 
 /** The functions of `OrtApi` that we call. A handle that a function creates is written to `out`. */
 interface OrtFunctions {

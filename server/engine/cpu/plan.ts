@@ -1,5 +1,6 @@
 /** A compiled program as plain data, which can be posted to the worker that runs it. */
-import type { Update } from "../device.ts";
+import type { StoredAs, Update } from "../device.ts";
+import type { DType, Shape } from "../graph.ts";
 import type { BufferSpec, PlannedInput } from "../program-inputs.ts";
 
 /** Where a value is stored while a program runs. */
@@ -11,7 +12,16 @@ export type Operand =
 export interface Feed {
   readonly onnxName: string;
   readonly operand: Operand;
-  readonly spec: BufferSpec;
+  /** What ONNX Runtime reads. */
+  readonly spec: TensorSpec;
+  /** First row, where only some rows of the operand are fed. */
+  readonly fromRow?: number;
+}
+
+/** As `BufferSpec`; fixed state may also be held as F16 or BF16. */
+export interface TensorSpec {
+  readonly shape: Shape;
+  readonly dtype: DType | StoredAs;
 }
 
 /** An output of the ONNX model, which has a buffer of its own and there perhaps another shape. */

@@ -1,7 +1,7 @@
-import type { ProgramSpec, Update } from "../device.ts";
+import type { ProgramSpec, StoredAs, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
-import { Emitter } from "../onnx/emitter.ts";
+import { Emitter, type NarrowLeaf } from "../onnx/emitter.ts";
 import { lowerNode } from "../onnx/lowering.ts";
 import { encodeModel, type OnnxModel } from "../onnx/model-writer.ts";
 import { type BufferSpec, inputsOf } from "../program-inputs.ts";
@@ -14,13 +14,15 @@ export function planProgram(spec: PlanSpec): CpuPlan {
   return new Planner(spec).plan();
 }
 
-/** A program without its stores; frozen state is given by name. */
+/** A program without its stores; frozen and fixed state is given by name. */
 export interface PlanSpec extends Pick<ProgramSpec, "outputs" | "updates"> {
   readonly frozenNames?: ReadonlySet<string>;
+  readonly fixed?: ReadonlyMap<string, StoredAs>;
 }
 
 class Planner {
   readonly #frozenNames: ReadonlySet<string>;
+  readonly #fixed: ReadonlyMap<string, StoredAs>;
   readonly #outputs: ReadonlyMap<string, Node>;
   readonly #updates: readonly Update[];
   readonly #emitter = new Emitter();
@@ -31,9 +33,10 @@ class Planner {
   readonly #frozenFeeds: Feed[] = [];
   readonly #steps: HostStep[] = [];
 
-  constructor({ outputs, updates = [], frozenNames = new Set() }: PlanSpec) {
+  constructor({ outputs, updates = [], frozenNames = new Set(), fixed = new Map() }: PlanSpec) {
     const program = simplifyProgram({ outputs, updates });
     this.#frozenNames = frozenNames;
+    this.#fixed = fixed;
     this.#outputs = program.outputs;
     this.#updates = program.updates;
   }
@@ -95,10 +98,32 @@ class Planner {
     }
     const onnxName = `${node.op}:${node.attrs.name}`;
     const feed: Feed = { onnxName, operand: { from: node.op, name: node.attrs.name }, spec: specOf(node) };
-    const frozen = node.op === "state" && this.#frozenNames.has(node.attrs.name);
+    const stored = node.op === "state" ? this.#fixed.get(node.attrs.name) : undefined;
+    if (stored === "f16" || stored === "bf16") {
+      this.#emitter.bindNarrow(node, this.#narrowLeaf(feed, stored));
+      return;
+    }
+    // An initializer would be a copy of the program's own, and fixed state is to be held once.
+    const frozen = stored === undefined && node.op === "state" && this.#frozenNames.has(node.attrs.name);
     if (frozen) this.#emitter.initializer(node.dtype, node.shape, undefined, onnxName);
     (frozen ? this.#frozenFeeds : this.#feeds).push(feed);
     this.#emitter.bind(node, onnxName);
+  }
+
+  /** A leaf whose rows are fed as they are held, by whatever ranges the program reads. */
+  #narrowLeaf(whole: Feed, dtype: StoredAs): NarrowLeaf {
+    const fed = new Set<string>();
+    const [rows = 0, ...rest] = whole.spec.shape;
+    return {
+      rows: (start, end) => {
+        const isWhole = start === 0 && end === rows;
+        const onnxName = isWhole ? whole.onnxName : `${whole.onnxName} ${start}-${end}`;
+        const spec = { shape: [end - start, ...rest], dtype };
+        if (!fed.has(onnxName)) this.#feeds.push({ ...whole, onnxName, spec, ...(isWhole ? {} : { fromRow: start }) });
+        fed.add(onnxName);
+        return onnxName;
+      },
+    };
   }
 
   /** The planner for host loops. A loop may overwrite an operand that it alone reads. */

@@ -1,6 +1,12 @@
-import type { Values } from "../graph.ts";
 import { type Address, loadOrtApi, type OrtApi } from "./ort-api.ts";
-import type { Bound, ModelSession, ModelSpec, Runtime } from "./runtime.ts";
+import {
+  type Bound,
+  type BoundValues,
+  type ModelSession,
+  type ModelSpec,
+  mergingOptimizer,
+  type Runtime,
+} from "./runtime.ts";
 
 /**
  * ONNX Runtime through its C API: inputs and outputs are bound where they are in memory, and nothing is copied.
@@ -12,7 +18,10 @@ export async function openCApiRuntime(): Promise<Runtime> {
   // One for the process, however many are created; never released, as sessions may not outlive it.
   const env = api.created((out) => api.createEnv(logErrors, "lfp", out));
   const memory = api.created((out) => api.createCpuMemoryInfo(deviceAllocator, defaultMemory, out));
-  return { createSession: async (spec) => new CApiSession(api, memory, createSession(api, env, spec)) };
+  return {
+    readsNarrow: true,
+    createSession: async (spec) => new CApiSession(api, memory, createSession(api, env, spec)),
+  };
 }
 
 /** ORT_LOGGING_LEVEL_ERROR */
@@ -28,7 +37,7 @@ const allOptimizations = 99;
 /** Spinning workers would take the cores from the loops that run between two models; denormals are slow. */
 const sessionEntries = { "session.intra_op.allow_spinning": "0", "session.set_denormal_as_zero": "1" } as const;
 
-function createSession(api: OrtApi, env: Address, { model, external, threads }: ModelSpec): Address {
+function createSession(api: OrtApi, env: Address, { model, external, threads, widens = false }: ModelSpec): Address {
   const options = api.created((out) => api.createSessionOptions(out));
   try {
     api.check(api.setIntraOpNumThreads(options, threads));
@@ -40,6 +49,8 @@ function createSession(api: OrtApi, env: Address, { model, external, threads }: 
     api.check(api.setSessionLogSeverityLevel(options, logErrors));
     for (const [key, value] of Object.entries(sessionEntries))
       api.check(api.addSessionConfigEntry(options, key, value));
+    if (widens)
+      api.check(api.addSessionConfigEntry(options, "optimization.disable_specified_optimizers", mergingOptimizer));
     if (external.length > 0) addExternal(api, options, external);
     return api.created((out) => api.createSessionFromArray(env, model, model.byteLength, options, out));
   } finally {
@@ -63,7 +74,7 @@ function fileName(name: string): Uint8Array {
 
 /** Where a name is bound: the tensor over `values`, which stay referenced as long as it. */
 interface Binding {
-  readonly values: Values;
+  readonly values: BoundValues;
   readonly tensor: Address;
 }
 
@@ -123,5 +134,5 @@ class CApiSession implements ModelSession {
   }
 }
 
-/** ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT and _INT32 */
-const elementTypes = { f32: 1, i32: 6 } as const;
+/** ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, _INT32, _FLOAT16 and _BFLOAT16 */
+const elementTypes = { f32: 1, i32: 6, f16: 10, bf16: 16 } as const;

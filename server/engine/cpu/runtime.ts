@@ -1,7 +1,7 @@
 /** ONNX Runtime as the CPU device uses it, however it is reached. */
 import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
-import type { BufferSpec } from "../program-inputs.ts";
+import type { TensorSpec } from "./plan.ts";
 
 /** The ways to reach ONNX Runtime: its C API, or its package for Node, which copies every output once more. */
 export const runtimeKinds = ["c-api", "onnxruntime-node"] as const;
@@ -10,6 +10,8 @@ export type RuntimeKind = (typeof runtimeKinds)[number];
 /** ONNX Runtime, on the thread that opened it. Both kinds compute the same bytes and fail with the same messages. */
 export interface Runtime {
   createSession(model: ModelSpec): Promise<ModelSession>;
+  /** Whether sessions read F16 and BF16 values. */
+  readonly readsNarrow: boolean;
 }
 
 export interface ModelSpec {
@@ -19,7 +21,15 @@ export interface ModelSpec {
   readonly external: readonly { readonly name: string; readonly bytes: Uint8Array }[];
   /** Threads of the matrix kernels. */
   readonly threads: number;
+  /**
+   * The model widens F16 or BF16 inputs, each anew wherever it uses them: ONNX Runtime must not merge these, or every wide
+   * copy would stay in memory from its first use to its last.
+   */
+  readonly widens?: boolean;
 }
+
+/** Optimizations of ONNX Runtime that a model with `widens` does without. */
+export const mergingOptimizer = "CommonSubexpressionElimination";
 
 export interface ModelSession {
   /** Runs the model: reads the feeds and writes the fetches in place. Blocks the thread. */
@@ -30,9 +40,12 @@ export interface ModelSession {
 /** Values that a run reads or writes under a name of the model. */
 export interface Bound {
   readonly onnxName: string;
-  readonly spec: BufferSpec;
-  readonly values: Values;
+  readonly spec: TensorSpec;
+  readonly values: BoundValues;
 }
+
+/** F16 and BF16 as the 16 bits of each value. */
+export type BoundValues = Values | Uint16Array;
 
 /** Which kind a device uses; `reason` says why it is not the C API. */
 export interface RuntimeChoice {

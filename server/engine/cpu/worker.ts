@@ -17,7 +17,12 @@ const handlers: {
     executor.admitState(bytes);
     return undefined;
   },
+  admitFixed: ({ bytes, stored }) => {
+    executor.admitFixed(bytes, stored);
+    return undefined;
+  },
   createState: ({ entries }) => executor.createState(entries),
+  createFixed: ({ entries, shared }) => executor.createFixed(entries, shared),
   readState: ({ store, name }) => executor.readState(store, name),
   writeState: ({ store, name, values }) => {
     executor.writeState(store, name, values);

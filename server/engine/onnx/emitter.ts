@@ -16,9 +16,17 @@ export interface ScaledRows {
   readonly scale: Value;
 }
 
+/** A leaf whose values are narrower than F32 where they are held. */
+export interface NarrowLeaf {
+  /** The value of its rows from `start` to before `end`, as they are held. */
+  rows(start: number, end: number): Value;
+}
+
 /** Collects the ONNX nodes of one program; lowering rules write through it. */
 export class Emitter {
-  readonly nodes: OnnxNode[] = [];
+  readonly #nodes: OnnxNode[] = [];
+  readonly #widenings: OnnxNode[] = [];
+  readonly #narrow = new Map<Node, NarrowLeaf>();
   readonly initializers: OnnxInitializer[] = [];
   readonly #names = new Map<Node, Value>();
   readonly #origins = new Map<Value, Origin>();
@@ -26,8 +34,18 @@ export class Emitter {
   readonly #memo = new Map<string, readonly Value[]>();
   #next = 0;
 
-  /** The value that a node was lowered to. */
+  /**
+   * Inputs before users. Widenings come first: ONNX Runtime runs a node's inputs in the reverse of this order, so that it
+   * widens each weight just before its use, after everything else that the use needs.
+   */
+  get nodes(): readonly OnnxNode[] {
+    return [...this.#widenings, ...this.#nodes];
+  }
+
+  /** The value that a node was lowered to. A narrow leaf is widened anew by each call, so that no wide copy outlives its use. */
   valueOf(node: Node | undefined): Value {
+    const leaf = this.narrowOf(node);
+    if (leaf !== undefined) return this.widened(leaf.rows(0, node?.shape[0] ?? 1));
     const name = node === undefined ? undefined : this.#names.get(node);
     if (name === undefined) throw new TypeError(`${node?.op ?? "an operand"} is used before it is lowered`);
     return name;
@@ -35,6 +53,22 @@ export class Emitter {
 
   bind(node: Node, value: Value): void {
     this.#names.set(node, value);
+  }
+
+  bindNarrow(node: Node, leaf: NarrowLeaf): void {
+    this.#narrow.set(node, leaf);
+  }
+
+  /** Undefined for a node whose values are held as they are computed with. */
+  narrowOf(node: Node | undefined): NarrowLeaf | undefined {
+    return node === undefined ? undefined : this.#narrow.get(node);
+  }
+
+  /** F32 values of an input of the model that holds F16 or BF16. */
+  widened(value: Value): Value {
+    const output = this.fresh();
+    this.#widenings.push({ op: "Cast", inputs: [value], outputs: [output], attributes: { to: float32 }, domain: "" });
+    return output;
   }
 
   fresh(): Value {
@@ -50,7 +84,7 @@ export class Emitter {
 
   /** Adds a standard operator whose output has a name visible to users of the model. */
   emitAs(name: Value, op: string, inputs: readonly Value[]): void {
-    this.nodes.push({ op, inputs, outputs: [name], attributes: {}, domain: "" });
+    this.#nodes.push({ op, inputs, outputs: [name], attributes: {}, domain: "" });
   }
 
   emitMany(
@@ -61,7 +95,7 @@ export class Emitter {
   ): Value[] {
     const outputs = Array.from({ length: count }, () => this.fresh());
     const contributed = op.startsWith("ms.");
-    this.nodes.push({
+    this.#nodes.push({
       op: contributed ? op.slice(3) : op,
       inputs,
       outputs,
@@ -144,3 +178,6 @@ export class Emitter {
     return name;
   }
 }
+
+/** TensorProto.FLOAT */
+export const float32 = 1;

@@ -2,8 +2,9 @@ import type { Node, NodeOf, OpKind, Reduction, Shape } from "../graph.ts";
 import { sizeOf } from "../graph.ts";
 import { rotaryFrequencies, rotaryTableName } from "../rotary.ts";
 import { maskAllows, maskedScore } from "../shapes.ts";
-import type { Emitter, Value } from "./emitter.ts";
+import { type Emitter, float32, type Value } from "./emitter.ts";
 import { joined } from "./joins.ts";
+import { lowerOnNarrow } from "./narrow.ts";
 import { lowerMatmul } from "./products.ts";
 
 /** Emits one node's ONNX and returns the value that holds its result. */
@@ -11,6 +12,8 @@ export type LoweringRule<K extends OpKind> = (node: NodeOf<K>, inputs: readonly 
 
 /** Lowers a node whose inputs have been lowered. */
 export function lowerNode<K extends OpKind>(node: NodeOf<K>, emitter: Emitter): Value {
+  const onNarrow = lowerOnNarrow(node, emitter);
+  if (onNarrow !== undefined) return onNarrow;
   const rule: LoweringRule<K> = loweringRules[node.op];
   return rule(
     node,
@@ -156,7 +159,6 @@ const loweringRules: { readonly [K in OpKind]: LoweringRule<K> } = {
   },
 };
 
-const float32 = 1;
 const int32 = 6;
 const int64 = 7;
 const bool = 9;

@@ -4,7 +4,7 @@
  */
 import type { DType, Shape, Values } from "../graph.ts";
 
-export type OnnxType = DType | "i64";
+export type OnnxType = DType | "i64" | "f16" | "bf16";
 export type OnnxAttribute = number | string | readonly number[] | { readonly float: number };
 
 export interface OnnxNode {
@@ -67,7 +67,7 @@ export function describeModel(model: OnnxModel): string {
     .join("\n");
 }
 
-const elementTypes: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7 };
+const elementTypes: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7, f16: 10, bf16: 16 };
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 function encodeNode(node: OnnxNode, name: string): Uint8Array {

@@ -18,17 +18,24 @@ export function lowerMatmul(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter
   return e.reshaped(lowerPlain(node, [flattened(left, a, e), b], e), [sizeOf(node.shape) / N, N], node.shape);
 }
 
-/** A B for A [M, K], or A B^T. Numbers that multiply the many columns' rows of A multiply those of the product instead. */
-function lowerPlain(
-  { attrs: { transB, alpha }, shape, inputs }: NodeOf<"matmul">,
-  [a, b]: Operands,
-  e: Emitter,
-): Value {
+/** A B for A [M, K], or A B^T. */
+function lowerPlain(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter): Value {
+  const { transB, alpha } = node.attrs;
   const attributes = { transB: Number(transB), alpha: { float: alpha } };
+  return scaledAfter(node, a, e, (rows) => e.emit("Gemm", [rows, b], attributes));
+}
+
+/** The product of A [M, K]. Numbers that multiply the many columns' rows of A multiply those of the product instead. */
+export function scaledAfter(
+  { shape, inputs }: NodeOf<"matmul">,
+  a: Value,
+  e: Emitter,
+  productOf: (a: Value) => Value,
+): Value {
   const scaled = e.scaledRowsOf(a);
   const isNarrower = (shape.at(-1) ?? 0) < (inputs[0]?.shape.at(-1) ?? 0);
-  if (scaled === undefined || !isNarrower) return e.emit("Gemm", [a, b], attributes);
-  return e.emit("Mul", [e.emit("Gemm", [scaled.rows, b], attributes), scaled.scale]);
+  if (scaled === undefined || !isNarrower) return productOf(a);
+  return e.emit("Mul", [productOf(scaled.rows), scaled.scale]);
 }
 
 /** A^T B for A [K, M]. Numbers that multiply the rows of A multiply those of B instead, which are shorter. */
@@ -43,7 +50,7 @@ function lowerTransposed(node: NodeOf<"matmul">, [a, b]: Operands, e: Emitter): 
 }
 
 /** [..., K] as [M, K]; the value itself where it was a reshaped matrix of K columns. */
-function flattened(node: Node | undefined, value: Value, e: Emitter): Value {
+export function flattened(node: Node | undefined, value: Value, e: Emitter): Value {
   const K = node?.shape.at(-1) ?? 0;
   const origin = e.originOf(value);
   if (origin?.shape.length === 2 && origin.shape[1] === K) return origin.value;

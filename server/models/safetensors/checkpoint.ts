@@ -5,7 +5,7 @@ import { parseJson } from "../../common/json.ts";
 import { readTextFile } from "../../common/text-file.ts";
 import { ModelFileError, shown, TensorNotFoundError } from "./errors.ts";
 import type { TensorInfo } from "./header.ts";
-import { openSafetensors, type SafetensorsFile, type TensorSource } from "./read.ts";
+import { openSafetensors, type SafetensorsFile, type StoredValues, type TensorSource } from "./read.ts";
 
 /** The names under which transformers saves weights: in one file, or in several that an index lists. */
 export const WEIGHTS_FILE = "model.safetensors";
@@ -143,6 +143,10 @@ class ShardedTensors implements TensorSource {
 
   async readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>> {
     return await this.#shard(name).readFloat32(name, options);
+  }
+
+  async readStored(name: string): Promise<StoredValues> {
+    return await this.#shard(name).readStored(name);
   }
 
   async readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {

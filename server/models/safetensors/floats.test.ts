@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, firstNonFinite } from "./floats.loops.ts";
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, firstNonFinite } from "../../common/floats.loops.ts";
 import { openSafetensors } from "./read.ts";
 
 const fixtures = new URL("../../../test/fixtures/safetensors/", import.meta.url);

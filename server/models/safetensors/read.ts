@@ -1,7 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { InternalError, invariant, LfpError } from "../../common/errors.ts";
+import { bf16ToF32, f16ToF32, firstNonFinite, firstNonFiniteHalf } from "../../common/floats.loops.ts";
 import { openRegular, refuseLfsPointer } from "../../common/text-file.ts";
+import type { FixedEntry } from "../../engine/device.ts";
 import {
   ModelFileError,
   NonFiniteTensorError,
@@ -9,7 +11,6 @@ import {
   TensorDtypeError,
   TensorNotFoundError,
 } from "./errors.ts";
-import { bf16ToF32, f16ToF32, firstNonFinite } from "./floats.loops.ts";
 import { PREFIX_BYTES, parseHeader, parseHeaderLength, type SafetensorsHeader, type TensorInfo } from "./header.ts";
 
 /** Named tensors that are read one at a time: a file, or a checkpoint of several. */
@@ -24,11 +25,16 @@ export interface TensorSource extends AsyncDisposable {
    * `SafetensorsError` if the file has changed since it was opened.
    */
   readFloat32(name: string, options?: { readonly requireFinite?: boolean }): Promise<Float32Array<ArrayBuffer>>;
+  /** The values as the file holds them, F16 and BF16 as their bits; all must be finite. Throws as `readFloat32` does. */
+  readStored(name: string): Promise<StoredValues>;
   /** The tensor's bytes as they are in the file, whatever its dtype. Throws as `readFloat32` does. */
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Closes the file; reading afterwards is a defect. */
   close(): Promise<void>;
 }
+
+/** A tensor's values in row-major order as a device may hold them; see `FixedEntry`. */
+export type StoredValues = Pick<FixedEntry, "stored" | "values">;
 
 /**
  * Opens a safetensors file and checks its whole header; each tensor is read on demand and takes no more memory than it
@@ -85,6 +91,17 @@ export class SafetensorsFile implements TensorSource {
     return values;
   }
 
+  async readStored(name: string): Promise<StoredValues> {
+    const { dtype } = this.#info(name);
+    if (dtype !== "F16" && dtype !== "BF16")
+      return { stored: "f32", values: await this.readFloat32(name, { requireFinite: true }) };
+    const values = new Uint16Array((await this.readBytes(name)).buffer);
+    const stored = dtype === "F16" ? "f16" : "bf16";
+    const bad = firstNonFiniteHalf(values, stored);
+    if (bad >= 0) throw new NonFiniteTensorError(this.path, name, bad, await this.#valueAt(name, bad));
+    return { stored, values };
+  }
+
   async readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const { byteStart, byteEnd } = this.#info(name);
     const bytes = new Uint8Array(byteEnd - byteStart);
@@ -98,6 +115,10 @@ export class SafetensorsFile implements TensorSource {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #valueAt(name: string, index: number): Promise<number> {
+    return (await this.readFloat32(name))[index] ?? Number.NaN;
   }
 
   #info(name: string): TensorInfo {

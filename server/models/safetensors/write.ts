@@ -1,8 +1,8 @@
 import { endianness } from "node:os";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { invariant, LfpError } from "../../common/errors.ts";
+import { f32ToBf16, f32ToF16 } from "../../common/floats.loops.ts";
 import { shown } from "./errors.ts";
-import { f32ToBf16, f32ToF16 } from "./floats.loops.ts";
 import { MAX_ENTRIES, MAX_HEADER_BYTES, METADATA_KEY, PREFIX_BYTES } from "./header.ts";
 
 /** A tensor to be saved. */

@@ -33,7 +33,8 @@ export async function logitEffects(
   const V = tokenizer.vocabSize;
   const batch = Math.max(1, Math.min(F, Math.floor(logitsAtOnce / model.config.vocabSize)));
   const directions = normedDirections(sae, await finalNormScale(model), finalNormOf(model.config).centres);
-  const head = ops.slice(model.weights.get(headNameOf(model.config)), 0, 0, V);
+  const whole = model.weights.get(headNameOf(model.config));
+  const head = V === model.config.vocabSize ? whole : ops.slice(whole, 0, 0, V);
   const logits = ops.matmul(ops.input("directions", [batch, D]), head, { transB: true });
   const centred = ops.sub(logits, ops.mean(logits, { axes: [1], keepDims: true }));
   const falling = ops.negate(centred);

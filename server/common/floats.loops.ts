@@ -55,6 +55,13 @@ export function firstNonFinite(values: Float32Array): number {
   return -1;
 }
 
+/** As `firstNonFinite`, for the bits of f16 or bf16 values. */
+export function firstNonFiniteHalf(values: Uint16Array, stored: "f16" | "bf16"): number {
+  const exponent = stored === "f16" ? 0x7c00 : 0x7f80;
+  for (let i = 0; i < values.length; i++) if ((values[i]! & exponent) === exponent) return i;
+  return -1;
+}
+
 const F32_EXPONENT = 0x7f800000;
 
 let f32BitsOfF16: Uint32Array | undefined;
