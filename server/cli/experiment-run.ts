@@ -3,8 +3,10 @@
 import { basename, resolve } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
+import { resolveReference } from "../models/open.ts";
 import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
+import { refuseTooLarge } from "../pipeline/experiment/memory.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { JOB_VARIABLE } from "../runs/executor.ts";
@@ -84,6 +86,8 @@ export async function runStages(
   const lines = new RunLines();
   const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
   const plan = only ?? (await plannedStages(experimentRun, io));
+  if (device.deviceClass.startsWith("cpu") && plan.some(({ id }) => id === "tune"))
+    await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder);
   const job = io.env[JOB_VARIABLE];
   const cost = feedbackCost(experiment);
   if (cost !== undefined) io.note(cost);

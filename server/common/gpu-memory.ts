@@ -5,10 +5,10 @@
 
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
-import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import { slug } from "../protocol/slug.ts";
 import { LfpError } from "./errors.ts";
+import { machineMemory } from "./machine-memory.ts";
 import { readTextFile } from "./text-file.ts";
 
 export interface GpuMemory {
@@ -138,12 +138,6 @@ async function ofIntel(
 function numberOf(text: string | undefined): number | undefined {
   const value = Number(text?.trim() || Number.NaN);
   return Number.isSafeInteger(value) && value > 0 ? value : undefined;
-}
-
-/** What this process may use of the machine's memory, in bytes. */
-export function machineMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** The real machine's sources. Each program runs once per process: cards do not change during its life. */

@@ -32,7 +32,7 @@ describe("a large model", () => {
   let folder = "";
   beforeAll(async () => {
     plain = await createCpuDevice({ threads: 1 });
-    fixed = await createCpuDevice({ threads: 1, fixedFromBytes: 0, runtime: "c-api" });
+    fixed = await createCpuDevice({ threads: 1, fixedFrom: 0, runtime: "c-api" });
   });
   afterAll(async () => {
     await plain.close();

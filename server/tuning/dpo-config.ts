@@ -107,7 +107,7 @@ const readPacked = { pairsAs: "packed" } as const;
 
 /** The facts about DPO that need no running. */
 export const dpoTuning: TuningKind<DpoConfig> = {
-  facts: ({ loss, beta, steps, batchSize, learningRate, pairs, lora }) => ({
+  facts: ({ loss, beta, steps, batchSize, learningRate, pairs, lora, pairsAtOnce }) => ({
     inWords:
       `DPO (${loss.kind}, beta ${beta}), ${steps} steps of ${batchSize} pairs, learning rate ${learningRate}, on ` +
       `${pairsInWords(pairs)}${loraInWords(lora)}`,
@@ -116,6 +116,7 @@ export const dpoTuning: TuningKind<DpoConfig> = {
     completions: pairs.from === "reward" ? pairs.prompts * pairs.completions : 2 * steps * batchSize,
     learnsFrom: pairs.from === "reward" ? "reward" : "pairs",
     preference: { beta, loss, tokens: pairs.from === "reward" ? trlTokens : pairs.tokens },
+    memory: { lora, textsAtOnce: { field: "pairsAtOnce", count: 2 * pairsAtOnce } },
   }),
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),
   // Runs older than the choice of an optimizer have none in their keys.

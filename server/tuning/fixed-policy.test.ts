@@ -25,7 +25,7 @@ let fixed: Device;
 let folder = "";
 beforeAll(async () => {
   plain = await createCpuDevice({ threads: 1 });
-  fixed = await createCpuDevice({ threads: 1, fixedFromBytes: 0, runtime: "c-api" });
+  fixed = await createCpuDevice({ threads: 1, fixedFrom: 0, runtime: "c-api" });
   folder = await mkdtemp(join(tmpdir(), "lfp-fixed-policy-"));
   await saveModel(await loadModel(plain, modelFolder("gemma")), join(folder, "base"), { dtype: "BF16" });
 });

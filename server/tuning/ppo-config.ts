@@ -136,7 +136,7 @@ export const ppoPresets = { paper, quick } as const satisfies Readonly<Record<st
 
 /** The facts about PPO that need no running. */
 export const ppoTuning: TuningKind<PpoConfig> = {
-  facts: ({ kl, steps, batchSize, learningRate, lora }) => {
+  facts: ({ kl, steps, batchSize, miniBatchSize, learningRate, lora }) => {
     const penalty =
       kl.mode === "fixed"
         ? `a KL penalty of ${kl.coefficient}`
@@ -148,6 +148,7 @@ export const ppoTuning: TuningKind<PpoConfig> = {
       completions: steps * batchSize,
       learnsFrom: "reward",
       preference: null,
+      memory: { lora, textsAtOnce: { field: "miniBatchSize", count: miniBatchSize } },
     };
   },
   withSteps: (config, steps) => ({ ...config, steps, warmupSteps: Math.min(config.warmupSteps, steps - 1) }),

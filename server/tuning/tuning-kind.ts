@@ -1,4 +1,5 @@
 /** The interface of a kind of tuning, as far as it needs no running. */
+import type { LoraConfig } from "./lora-config.ts";
 import type { PreferenceSettings } from "./preference-settings.ts";
 
 /** Facts about a tuning that are known before it runs. */
@@ -14,6 +15,15 @@ export interface TuningFacts {
   readonly learnsFrom: "reward" | "pairs";
   /** How it scores a pair of answers; null if it scores none. */
   readonly preference: PreferenceSettings | null;
+  /** What decides the memory of a step. */
+  readonly memory: StepMemory;
+}
+
+export interface StepMemory {
+  /** Null: gradients and moments of all weights. */
+  readonly lora: LoraConfig;
+  /** Number of texts whose activations are held at once, and the setting that lowers it. */
+  readonly textsAtOnce: { readonly field: string; readonly count: number };
 }
 
 /** A kind of tuning whose settings are a `Config`. */

@@ -165,7 +165,6 @@ async function tune(device: Device, base: string, output: string): Promise<Tuned
   while (!trainer.done) steps.push(await timed(`DPO step ${trainer.steps + 1}, 2 pairs`, () => trainer.step()));
   await timed("save", () => trainer.save(output));
   await trainer.dispose();
-  await reference.store.dispose();
   return { losses: steps.map(({ metrics }) => metrics.loss), norms: steps.map(({ metrics }) => metrics.gradientNorm) };
 }
 
@@ -191,7 +190,7 @@ const json = options.tiny ? tiny : gemma2b;
 const [base, tuned] = [join(folder, "base"), join(folder, "tuned")];
 const isMade = (await stat(join(base, "config.json")).catch(() => undefined))?.isFile() === true;
 if (!isMade) await timed("make", () => makeCheckpoint(base, json));
-const device = await createCpuDevice(options.tiny ? { fixedFromBytes: 0 } : {});
+const device = await createCpuDevice(options.tiny ? { fixedFrom: 0 } : {});
 const { losses, norms } = await tune(device, base, tuned);
 const largestLogRatio = await timed("read 64 tokens by base and tuned", () => readPair(device, base, tuned, 64));
 await device.close();

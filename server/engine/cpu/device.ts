@@ -14,6 +14,7 @@ import type {
 } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
+import { fixedFromBytes } from "./limits.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
 import { closeRequest, toError } from "./messages.ts";
 import { planProgram } from "./planner.ts";
@@ -24,15 +25,15 @@ export interface CpuDeviceOptions {
   readonly threads?: number;
   /** How to reach ONNX Runtime; by default as `LFP_ONNX_RUNTIME` says, or by its C API where that can be reached. */
   readonly runtime?: RuntimeKind | undefined;
-  /** `FixedMemory.fromBytes`; 1 GiB by default: four times as much, as training all weights takes, would not fit beside it. */
-  readonly fixedFromBytes?: number;
+  /** `FixedMemory.fromBytes`; by default `fixedFromBytes`. */
+  readonly fixedFrom?: number;
 }
 
 /** The processor, through ONNX Runtime on a worker thread: the caller's thread never blocks. */
 export async function createCpuDevice({
   threads = availableParallelism(),
   runtime = wishedRuntime(process.env),
-  fixedFromBytes = 2 ** 30,
+  fixedFrom = fixedFromBytes,
 }: CpuDeviceOptions = {}): Promise<CpuDevice> {
   silenceRuntime();
   // From source worker.ts is beside this file; in the bundle it is cpu-worker.js.
@@ -41,7 +42,7 @@ export async function createCpuDevice({
     workerData: { threads, runtime } satisfies WorkerOptions,
   });
   const caller = new Caller(worker);
-  return new CpuDevice(caller, threads, fixedFromBytes);
+  return new CpuDevice(caller, threads, fixedFrom);
 }
 
 /**
@@ -70,9 +71,9 @@ export class CpuDevice implements Device {
   readonly fixed: FixedMemory;
   readonly #caller: Caller;
 
-  constructor(caller: Caller, threads: number, fixedFromBytes: number) {
+  constructor(caller: Caller, threads: number, fixedFrom: number) {
     this.#caller = caller;
-    this.fixed = new CpuFixedMemory(caller, fixedFromBytes);
+    this.fixed = new CpuFixedMemory(caller, fixedFrom);
     this.description = `CPU, ${threads} thread${threads === 1 ? "" : "s"}, ONNX Runtime`;
   }
 

@@ -1,5 +1,5 @@
 import { messageOf } from "../../common/errors.ts";
-import { machineMemory } from "../../common/gpu-memory.ts";
+import { machineMemory } from "../../common/machine-memory.ts";
 import type { FixedEntry, StateEntry, StoredAs } from "../device.ts";
 import { DeviceError, InputMismatchError, MachineMemoryError, NarrowWeightsError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";

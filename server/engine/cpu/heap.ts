@@ -1,6 +1,7 @@
 import { DeviceError } from "../errors.ts";
 import type { DType, Values } from "../graph.ts";
 import { kernelsWasmBase64 } from "./kernels.wasm.ts";
+import { mostHeapBytes } from "./limits.ts";
 
 /** A range of the heap. Read its values through `Heap.view`, because growth invalidates every view. */
 export interface Block {
@@ -51,7 +52,7 @@ export class Heap {
 
   /** Throws `DeviceError` if that many more bytes do not fit, fragmentation aside. */
   admit(bytes: number): void {
-    if (this.usedBytes + bytes > mostPages * pageBytes) throw this.#tooMuch(bytes);
+    if (this.usedBytes + bytes > mostHeapBytes) throw this.#tooMuch(bytes);
   }
 
   release(block: Block): void {
@@ -98,5 +99,4 @@ export class Heap {
 
 const alignment = 64;
 const pageBytes = 65_536;
-/** The maximum of 32-bit addresses: 4 GiB. */
-const mostPages = 65_536;
+const mostPages = mostHeapBytes / pageBytes;

@@ -46,6 +46,7 @@ const tunings: TuningTable<Kinds> = {
       completions: 0,
       learnsFrom: "reward",
       preference: null,
+      memory: { lora: null, textsAtOnce: { field: "steps", count: 1 } },
     }),
     withSteps: (config, steps) => ({ ...config, steps }),
     keyed: (config) => ({ ...config }),

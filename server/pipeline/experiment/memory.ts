@@ -1,0 +1,144 @@
+/** The memory that a run needs on the CPU, added up before it starts. Sizes in bytes. */
+import { machineMemory } from "../../common/machine-memory.ts";
+import { fixedFromBytes, mostHeapBytes } from "../../engine/cpu/limits.ts";
+import type { ModelConfig } from "../../models/architectures.ts";
+import { readConfig } from "../../models/config.ts";
+import { wideBytesOf } from "../../models/fixed-model.ts";
+import { linearTargets } from "../../models/lora.ts";
+import { parametersOf } from "../../models/model.ts";
+import { contrastsOf } from "../../tasks/tasks.ts";
+import type { StepMemory } from "../../tuning/tuning-kind.ts";
+import { factsOfTuning } from "../../tuning/tunings.ts";
+import { ExperimentError, type ExperimentIssue, issueAt } from "./issues.ts";
+import { type Experiment, preferenceOfTuning, tuningOf } from "./schema.ts";
+
+/** A machine, as far as a run's memory goes. */
+export interface MachineLimits {
+  /** Memory of the machine, or of the container if that is less. */
+  readonly machineBytes: number;
+  /** Most that the CPU device's own memory holds. */
+  readonly heapBytes: number;
+}
+
+/**
+ * Throws `ExperimentError` where the run's largest stage, tuning, would not fit into the memory of this machine, with the
+ * sum and what to lower. Throws what `readConfig` throws.
+ */
+export async function refuseTooLarge(
+  experiment: Experiment,
+  modelFolder: string,
+  limits: MachineLimits = { machineBytes: machineMemory(), heapBytes: mostHeapBytes },
+): Promise<void> {
+  const { config, json } = await readConfig(modelFolder);
+  const issues = memoryNeedIssues(experiment, config, storedBytesOf(json), limits);
+  if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
+}
+
+/** Bytes of a weight in the files of a model with this config.json. */
+function storedBytesOf({ dtype, torch_dtype: earlier }: Readonly<Record<string, unknown>>): 2 | 4 {
+  const name = dtype ?? earlier;
+  return name === "bfloat16" || name === "float16" ? 2 : 4;
+}
+
+/** One term of the sum. */
+interface Need {
+  readonly what: string;
+  readonly bytes: number;
+}
+
+/**
+ * The experiment's demands that the machine cannot meet; none where the tuned model is given. State is counted exactly.
+ * Activations, which for a large model decide, are those of texts that are all as long as they may be.
+ */
+export function memoryNeedIssues(
+  experiment: Experiment,
+  config: ModelConfig,
+  storedBytes: 2 | 4,
+  { machineBytes, heapBytes }: MachineLimits,
+): ExperimentIssue[] {
+  const tuning = tuningOf(experiment);
+  if (tuning === undefined) return [];
+  const { memory } = factsOfTuning(tuning);
+  const state = stateNeeds(config, memory);
+  if (totalOf(state) > heapBytes) {
+    const message = `${sumOf(state)}; the CPU device holds ${sizeText(heapBytes)} of these. ${stateAdvice(memory)}`;
+    return [issueAt(["tuning", "lora"], message, "rule")];
+  }
+  const wide = wideBytesOf(config);
+  if (wide < fixedFromBytes) return [];
+  const weights = { what: "the weights as their files have them", bytes: (wide * storedBytes) / 4 };
+  const needs = [weights, working, ...state, ...activationNeeds(experiment, config, memory)];
+  if (totalOf(needs) <= machineBytes) return [];
+  const { field } = memory.textsAtOnce;
+  const lower = `Lower tuning.${field} or ${longestTexts(experiment).field}, or take a smaller model`;
+  const has = `this machine (or its container) has ${sizeText(machineBytes)}`;
+  return [issueAt(["tuning", field], `${sumOf(needs)}; ${has}. ${lower}`, "rule")];
+}
+
+/** Measured on Gemma-2B's shape: four of its largest matrices, and what Node and ONNX Runtime take. */
+const working: Need = { what: "weights in use, widened to F32, and the program itself", bytes: 2 ** 30 };
+
+/** State that the device's own memory holds while a model is tuned. */
+function stateNeeds(config: ModelConfig, { lora }: StepMemory): Need[] {
+  const wide = wideBytesOf(config);
+  if (lora === null)
+    return [
+      { what: "the weights of policy and reference", bytes: 2 * wide },
+      { what: "gradients", bytes: wide },
+      { what: "AdamW's moments", bytes: 2 * wide },
+    ];
+  const parameters = parametersOf(config);
+  const targets = new Set(linearTargets({ config, parameters }, lora.targets));
+  const trained = parameters.reduce(
+    (sum, { name, shape: [out = 0, inputs = 0] }) => sum + (targets.has(name) ? lora.rank * (out + inputs) : 0),
+    0,
+  );
+  const held = wide < fixedFromBytes ? [{ what: "the weights of policy and reference", bytes: wide }] : [];
+  return [...held, { what: "adapters with their gradients and moments", bytes: 4 * 4 * trained }];
+}
+
+/** What a step holds between its forward and its backward pass, roughly. */
+function activationNeeds(experiment: Experiment, config: ModelConfig, { textsAtOnce: { count } }: StepMemory): Need[] {
+  const { heads, layers, vocabSize, contextLength } = config;
+  const tokens = Math.min(longestTexts(experiment).tokens, contextLength);
+  const linear = parametersOf(config).filter(({ role, part }) => role === "linear" && part !== "head");
+  const ends = linear.reduce((sum, { shape: [out = 0, inputs = 0] }) => sum + out + inputs, 0);
+  const perToken = activationCopies * (ends + layers * heads * tokens);
+  return [
+    { what: `activations of ${count} texts of ${tokens} tokens`, bytes: 4 * count * tokens * perToken },
+    { what: `logits over ${vocabSize} tokens`, bytes: 4 * count * tokens * logitCopies * vocabSize },
+  ];
+}
+
+/** Copies of each value that enters or leaves a matrix: itself, and what a norm, an activation or a gradient makes of it. */
+const activationCopies = 2;
+/** Logits, their log-softmax, and two steps of its gradient. */
+const logitCopies = 4;
+
+/** Tokens of the longest text that tuning learns from, and the setting that bounds them. */
+function longestTexts(experiment: Experiment): { readonly tokens: number; readonly field: string } {
+  const { text, sampling, task } = experiment;
+  if (contrastsOf(task) === "pairs")
+    return { tokens: preferenceOfTuning(experiment).tokens.maxTokens, field: "tuning.pairs.tokens.maxTokens" };
+  const tokens = (text.prependBos ? 1 : 0) + sampling.promptTokens.max + sampling.newTokens.max;
+  return { tokens, field: "sampling.newTokens.max" };
+}
+
+function totalOf(needs: readonly Need[]): number {
+  return needs.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** `takes about 12.3 GiB: a 5.0 GiB, b 7.3 GiB` */
+function sumOf(needs: readonly Need[]): string {
+  return `tuning takes about ${sizeText(totalOf(needs))}: ${needs.map(({ what, bytes }) => `${what} ${sizeText(bytes)}`).join(", ")}`;
+}
+
+function stateAdvice({ lora }: StepMemory): string {
+  return lora === null
+    ? 'Train adapters ("lora": {"rank": 16, "alpha": 32, "targets": "all-linear"}), compute on a GPU, or take a smaller model'
+    : "Lower the adapters' rank, or take a smaller model";
+}
+
+function sizeText(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
