@@ -124,12 +124,46 @@ export function addSparseProducts(
       columns[active] = j;
       values[active++] = value;
     }
-    for (let a = 0; a < active; a++) {
-      const at = columns[a]! * stride;
-      const value = values[a]!;
-      for (let b = 0; b <= a; b++) triangle[at + columns[b]!]! += value * values[b]!;
-    }
+    let a = 0;
+    for (; a + 3 < active; a += 4) addFourRows(triangle, stride, columns, values, a);
+    for (; a < active; a++) addOneRow(triangle, stride, columns, values, a);
   }
+}
+
+/** Adds the products of the active value `a` with those up to it. */
+function addOneRow(triangle: Float64Array, stride: number, columns: Int32Array, values: Float64Array, a: number): void {
+  const at = columns[a]! * stride;
+  const value = values[a]!;
+  for (let b = 0; b <= a; b++) triangle[at + columns[b]!]! += value * values[b]!;
+}
+
+/** The same for the four from `a` on, for which it reads each other value once. */
+function addFourRows(
+  triangle: Float64Array,
+  stride: number,
+  columns: Int32Array,
+  values: Float64Array,
+  a: number,
+): void {
+  const at0 = columns[a]! * stride;
+  const at1 = columns[a + 1]! * stride;
+  const at2 = columns[a + 2]! * stride;
+  const at3 = columns[a + 3]! * stride;
+  const [v0, v1, v2, v3] = [values[a]!, values[a + 1]!, values[a + 2]!, values[a + 3]!];
+  for (let b = 0; b <= a; b++) {
+    const column = columns[b]!;
+    const value = values[b]!;
+    triangle[at0 + column]! += v0 * value;
+    triangle[at1 + column]! += v1 * value;
+    triangle[at2 + column]! += v2 * value;
+    triangle[at3 + column]! += v3 * value;
+  }
+  triangle[at1 + columns[a + 1]!]! += v1 * v1;
+  triangle[at2 + columns[a + 1]!]! += v2 * v1;
+  triangle[at2 + columns[a + 2]!]! += v2 * v2;
+  triangle[at3 + columns[a + 1]!]! += v3 * v1;
+  triangle[at3 + columns[a + 2]!]! += v3 * v2;
+  triangle[at3 + columns[a + 3]!]! += v3 * v3;
 }
 
 /** How many of the n rows of d numbers are zero in each column. */

@@ -123,10 +123,16 @@ async function summarised(
 
 /** Draws as many groups as there are, with replacement, and returns their rows. */
 function drawGroups(members: readonly (readonly number[])[], random: Random): Int32Array {
-  const drawn = members.map(() => members[random.integer(members.length)] ?? []);
-  const rows = new Int32Array(drawn.reduce((length, group) => length + group.length, 0));
+  const drawn = new Int32Array(members.length);
+  let length = 0;
+  for (let group = 0; group < drawn.length; group++) {
+    const one = random.integer(members.length);
+    drawn[group] = one;
+    length += members[one]?.length ?? 0;
+  }
+  const rows = new Int32Array(length);
   let at = 0;
-  for (const group of drawn) for (const row of group) rows[at++] = row;
+  for (const one of drawn) for (const row of members[one] ?? []) rows[at++] = row;
   return rows;
 }
 

@@ -14,11 +14,13 @@ export class NotANumberError extends LfpError {
  */
 export function sampleOf(values: Numbers, name: string): Float64Array {
   const sample = new Float64Array(values);
-  const at = sample.findIndex(Number.isNaN);
-  if (at >= 0)
-    throw new NotANumberError(
-      `${name}[${at}] is NaN where a number was expected; drop that row or mend what computed it`,
-    );
+  // A loop takes a fraction of the time of a search by a function, and statistics of resamples call this most.
+  for (let at = 0; at < sample.length; at++) {
+    if (Number.isNaN(sample[at]))
+      throw new NotANumberError(
+        `${name}[${at}] is NaN where a number was expected; drop that row or mend what computed it`,
+      );
+  }
   return sample;
 }
 
