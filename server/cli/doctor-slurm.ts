@@ -1,7 +1,7 @@
 /** `lfp doctor --on slurm`: whether runs can be submitted here, and what is missing. */
 import type { SettingsOf } from "../runs/executor-settings.ts";
 import { ask, hasNoAccounts, SlurmCommandError } from "../runs/slurm/commands.ts";
-import { testArguments } from "../runs/slurm/executor.ts";
+import { testArguments } from "../runs/slurm/options.ts";
 import { type Check, checkBy, checkedSettings, checkSharedFolder, checksResult } from "./cluster-checks.ts";
 import type { CommandResult } from "./command.ts";
 

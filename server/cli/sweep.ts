@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
-import { submitExperimentRun } from "../pipeline/experiment-run.ts";
+import { experimentJob } from "../pipeline/experiment-run.ts";
 import { compareRuns } from "../pipeline/finished/compare/compare-runs.ts";
 import { comparisonCsv, comparisonMarkdown } from "../pipeline/finished/compare/files.ts";
 import { comparisonText } from "../pipeline/finished/compare/text.ts";
@@ -42,7 +42,7 @@ const options = {
   ),
   "at-most": option.text(
     "N",
-    `how many runs work or wait for a node at a time (default ${defaultAtMost.local} on this machine, ${defaultAtMost.elsewhere} on a cluster)`,
+    `how many runs work at a time (default ${defaultAtMost.local} on this machine, ${defaultAtMost.elsewhere} on a cluster)`,
   ),
   resume: option.flag(
     "go on with the runs that the sweep's folder asks for, whatever the file says now; SWEEP may be that folder",
@@ -136,10 +136,10 @@ async function workOf({ signal, note, env, options: chosen }: GivenSweep): Promi
     atMost: atMostOf(chosen["at-most"], isHere ? defaultAtMost.local : defaultAtMost.elsewhere),
     signal,
     onAbort: isHere ? "stop" : "leave",
-    submit: async (folder, isAgain) => {
-      const options = ["--device", chosen.device];
+    place,
+    jobOf: async ({ folder, isAgain }) => {
       const run = { folder, experimentFile: runPaths(folder).experiment };
-      await submitExperimentRun(run, ownCommand(), process.cwd(), { options, place, isAgain });
+      return experimentJob(run, ownCommand(), process.cwd(), { options: ["--device", chosen.device], isAgain });
     },
     onState: (folder, state) => note(`${basename(folder)}: ${toldState(state)}`),
   };

@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
+import type { JobSpec } from "../runs/executor.ts";
 import type { Place } from "../runs/executor-settings.ts";
 import { submitRun } from "../runs/jobs.ts";
 import { prepareRun, runPaths } from "../runs/run-folder.ts";
@@ -53,25 +54,40 @@ export async function openExperimentRun(
   return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };
 }
 
-/**
- * Starts or resumes a run as a process of its own. The process reads the experiment in the run folder, so that later
- * changes to the original file have no effect. `program` is the command line of `lfp`. Throws what `submitRun` throws.
- */
+/** Starts or resumes a run as a process or job of its own. Throws what `submitRun` throws. */
 export async function submitExperimentRun(
+  run: Pick<ExperimentRun, "folder" | "experimentFile">,
+  program: readonly [string, ...string[]],
+  cwd: string,
+  { place, ...more }: SubmitOptions = {},
+): Promise<void> {
+  await submitRun(experimentJob(run, program, cwd, more), place);
+}
+
+/**
+ * The job of a run. It reads the experiment in the run folder, so that later changes to the original file have no
+ * effect. `program` is the command line of `lfp`.
+ */
+export function experimentJob(
   { folder, experimentFile }: Pick<ExperimentRun, "folder" | "experimentFile">,
   program: readonly [string, ...string[]],
   cwd: string,
-  { options = [], place, isAgain = false }: SubmitOptions = {},
-): Promise<void> {
-  const argv: [string, ...string[]] = [...program, "run", experimentFile, "--out", folder, ...options];
-  await submitRun({ runFolder: folder, argv, cwd, isAgain }, place);
+  { command = "run", options = [], isAgain = false }: JobOptions = {},
+): JobSpec {
+  const argv: JobSpec["argv"] = [...program, command, experimentFile, "--out", folder, ...options];
+  return { runFolder: folder, argv, cwd, isAgain };
 }
 
-export interface SubmitOptions {
-  /** Where it runs; on this machine unless given. */
-  readonly place?: Place;
+export interface JobOptions {
+  /** Of `lfp`; `run` unless given. */
+  readonly command?: string;
+  /** More options of the command. */
+  readonly options?: readonly string[];
   /** See `JobSpec`. */
   readonly isAgain?: boolean;
-  /** More options of `lfp run`. */
-  readonly options?: readonly string[];
+}
+
+export interface SubmitOptions extends JobOptions {
+  /** Where it runs; on this machine unless given. */
+  readonly place?: Place;
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
 import { clearCancelRequest, requestCancel } from "./cancel.ts";
@@ -32,15 +32,26 @@ export function requireShared(sharedFolder: string | undefined, runFolder: strin
     throw new NotSharedError(runFolder, sharedFolder);
 }
 
-/** What a job's record says before the job is submitted. No other job has its name, by which it is found again. */
-export async function intentOf({ runFolder, argv }: JobSpec): Promise<{
+/** A name that no other job has, with a word for people. */
+export function jobName(word: string): string {
+  return `lfp-${word
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .slice(0, 64)}-${randomBytes(6).toString("hex")}`;
+}
+
+/** What a job's record says before the job is submitted: it is found again by its name. */
+export async function intentOf(
+  { argv }: JobSpec,
+  name: string,
+): Promise<{
   readonly name: string;
   readonly argv: string[];
   readonly submittedAt: string;
   readonly submitter: ProcessIdentity;
 }> {
   return {
-    name: `lfp-${basename(runFolder).slice(0, 64)}-${randomBytes(6).toString("hex")}`,
+    name,
     argv: [...argv],
     submittedAt: new Date().toISOString(),
     submitter: await thisProcess(),
@@ -92,6 +103,12 @@ export async function showCancel(folder: string): Promise<void> {
 export async function noteNotSubmitted(folder: string, name: string, why: string): Promise<void> {
   await noteStop(folder, name);
   await noteEnd(folder, name, { why: `its job was not submitted: ${why}`, how: "stopped" });
+}
+
+/** Records that a cluster refused the array of a job, so that the run may be submitted by itself. */
+export async function noteRefusedArray(folder: string, name: string): Promise<void> {
+  await noteStop(folder, name);
+  await noteEnd(folder, name, { why: "the cluster took no array of jobs", how: "passing" });
 }
 
 /** Records a job's end by us. */

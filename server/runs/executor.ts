@@ -30,6 +30,11 @@ export class JobNotStartedError extends LfpError {
   readonly code = "resource";
 }
 
+/** Jobs cannot be submitted as one array here, but one by one. */
+export class ArrayRefusedError extends LfpError {
+  readonly code = "resource";
+}
+
 /**
  * Starts runs somewhere, queries their state and stops them. Only the run folder holds a run's results and state, so
  * that executors in any number of processes agree; an executor keeps no state apart from caches.
@@ -41,6 +46,15 @@ export interface Executor<R = JobRecord, S = PlaceSettings> {
    * `submitRun` calls it, and keeps the returned record.
    */
   submit(job: JobSpec, settings: S, keep: (record: R) => Promise<void>): Promise<R>;
+  /**
+   * Starts jobs as `submit` does, as one array of which at most `atMost` work at a time. Absent where there is no such
+   * thing. Throws `ArrayRefusedError` where these jobs can be submitted only one by one.
+   */
+  submitArray?(
+    jobs: readonly JobSpec[],
+    settings: S,
+    options: { readonly atMost: number; readonly keep: (job: JobSpec, record: R) => Promise<void> },
+  ): Promise<readonly R[]>;
   /**
    * Called about once a second for each run that is shown, unless its run folder tells already. Throws when it cannot
    * be asked: an error is never `gone`.

@@ -11,6 +11,9 @@ export function notePaths(folder: string, name: string) {
   const at = (kind: string) => join(runPaths(folder).jobs, `${name}.${kind}`);
   return {
     script: at("sh"),
+    /** What the cluster runs for an array of jobs, and its output; in the folder of the array's first run. */
+    array: at("array"),
+    arrayOutput: at("array.log"),
     /** Asks the job not to begin, and not to have itself started again. */
     stop: at("stop"),
     /** Written by the script when it ends for good: its status, and a word on why. */

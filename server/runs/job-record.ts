@@ -15,12 +15,14 @@ export type LocalJob = z.infer<typeof LocalJob>;
 export const SlurmJob = z.object({
   ...base,
   executor: z.literal("slurm"),
-  /** Its name in Slurm, which no other job has: `lfp-imdb-quick-5a0f...`. Its run records it too. */
+  /** Its name in Slurm, which no other job or array has: `lfp-imdb-quick-5a0f...`. Its run records it too. */
   name: z.string().regex(/^lfp-[a-z0-9-]{1,90}$/),
-  /** Slurm's number; undefined until `sbatch` has answered. */
+  /** Its number in the array of this name that it is a task of; undefined for a job of its own. */
+  task: z.int().min(0).optional(),
+  /** Slurm's number, `1234_7` for task 7 of an array; undefined until `sbatch` has answered. */
   id: z
     .string()
-    .regex(/^\d{1,20}$/)
+    .regex(/^\d{1,20}(_\d{1,9})?$/)
     .optional(),
   /** The cluster, where there are several and `sbatch` named it. */
   cluster: z

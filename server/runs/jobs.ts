@@ -2,10 +2,10 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
-import { LfpError } from "../common/errors.ts";
+import { invariant, LfpError } from "../common/errors.ts";
 import { hasEnded } from "../protocol/run-events.ts";
 import { clearCancelRequest } from "./cancel.ts";
-import type { Executor, JobSpec } from "./executor.ts";
+import { ArrayRefusedError, type Executor, type JobSpec } from "./executor.ts";
 import type { Place } from "./executor-settings.ts";
 import { executors } from "./executors.ts";
 import { disk, remove } from "./files.ts";
@@ -50,26 +50,93 @@ export async function submitRun(job: JobSpec, place: Place = HERE): Promise<JobR
 async function submitFree(job: JobSpec, { executor: kind, settings }: Place): Promise<JobRecord> {
   await clearCancelRequest(job.runFolder);
   const executor: Executor = executors[kind];
-  const keep = (record: JobRecord) =>
-    writeFileAtomically(runPaths(job.runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
-  const record = await executor.submit(job, settings, keep);
+  const record = await executor.submit(job, settings, (intent) => keepRecord(job, intent));
+  await keepOrCancel(job, record, executor);
+  await noteOwn(record);
+  return record;
+}
+
+/** Whether a place takes arrays of jobs. */
+export function hasArrays({ executor: kind }: Place): boolean {
+  const executor: Executor = executors[kind];
+  return executor.submitArray !== undefined;
+}
+
+/**
+ * Starts runs as one array of jobs, of which at most so many work at a time. Returns for each why it was not started, or
+ * undefined if it was; and undefined for all where no array can be had, and then nothing was started. Throws what the
+ * executor's `submitArray` throws.
+ */
+export async function submitRuns(
+  jobs: readonly JobSpec[],
+  atMost: number,
+  { executor: kind, settings }: Place,
+): Promise<readonly (Error | undefined)[] | undefined> {
+  const executor: Executor = executors[kind];
+  if (executor.submitArray === undefined) return undefined;
+  const failures = new Map<JobSpec, Error>();
+  const leases: Lock[] = [];
   try {
-    await keep(record);
+    for (const job of jobs) {
+      await mkdir(job.runFolder, { recursive: true });
+      try {
+        leases.push(await submissionLease(job.runFolder, ARRAY_LEASE_MS));
+        await refuseUnlessFree(job);
+        await clearCancelRequest(job.runFolder);
+      } catch (error) {
+        failures.set(job, errorOf(error));
+      }
+    }
+    const free = jobs.filter((job) => !failures.has(job));
+    const records = free.length === 0 ? [] : await executor.submitArray(free, settings, { atMost, keep: keepRecord });
+    for (const [at, job] of free.entries()) {
+      const record = records[at];
+      invariant(record !== undefined, "an array has a record for each job");
+      await keepOrCancel(job, record, executor).catch((error: unknown) => failures.set(job, errorOf(error)));
+    }
+    await noteOwn(records[0]);
+    return jobs.map((job) => failures.get(job));
+  } catch (error) {
+    if (error instanceof ArrayRefusedError) return undefined;
+    throw error;
+  } finally {
+    for (const lease of leases) await lease.release();
+  }
+}
+
+async function keepRecord({ runFolder }: JobSpec, record: JobRecord): Promise<void> {
+  await writeFileAtomically(runPaths(runFolder).job, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function keepOrCancel(job: JobSpec, record: JobRecord, executor: Executor): Promise<void> {
+  try {
+    await keepRecord(job, record);
   } catch (error) {
     // Without its record nobody could find the job while it waits.
     await executor.cancel(job.runFolder, record).catch(() => undefined);
     throw error;
   }
+}
+
+/** Notes that this user has a run's job. */
+async function noteOwn(record: JobRecord | undefined): Promise<void> {
   const name = jobNameOf(record);
   if (name !== undefined) await noteOwnJob(name);
-  return record;
+}
+
+/** An error that is one run's. An error that is not ours is a defect, and thrown. */
+function errorOf(error: unknown): Error {
+  if (error instanceof LfpError && error.code !== "internal") return error;
+  throw error;
 }
 
 /** Longer than a cluster's command may take. */
 const LEASE_MS = 90_000;
+/** A run of an array that another process is submitting is left to that one. */
+const ARRAY_LEASE_MS = 1000;
 
 /** The right to submit a run, once whoever is submitting it has done so. Throws `LockedError` where that takes too long. */
-async function submissionLease(folder: string): Promise<Lock> {
+async function submissionLease(folder: string, limitMs = LEASE_MS): Promise<Lock> {
   const purpose = `submitting run ${basename(folder)}`;
   let lease: Lock | undefined;
   let refusal: LockedError | undefined;
@@ -82,7 +149,7 @@ async function submissionLease(folder: string): Promise<Lock> {
     }
     return lease !== undefined;
   };
-  await trueWithin(LEASE_MS, acquire);
+  await trueWithin(limitMs, acquire);
   if (lease === undefined) throw refusal;
   return lease;
 }

@@ -2,7 +2,9 @@
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
-import { cancelRun, JobThereError } from "./jobs.ts";
+import type { JobSpec } from "./executor.ts";
+import type { Place } from "./executor-settings.ts";
+import { cancelRun, hasArrays, JobThereError, submitRun, submitRuns } from "./jobs.ts";
 import { lastOutput } from "./last-output.ts";
 import { RunFileError } from "./run-folder.ts";
 import { LockedError } from "./run-lock.ts";
@@ -17,17 +19,26 @@ export interface EndedRun {
   readonly failure: { readonly code: ErrorCode; readonly message: string } | undefined;
 }
 
+/** A run that is to be started. */
+export interface RunStart {
+  readonly folder: string;
+  /** Whether after an end for a passing reason. */
+  readonly isAgain: boolean;
+}
+
 export interface ManyRuns {
   /** The runs' folders, in the order of their start. */
   readonly folders: readonly string[];
-  /** How many may wait for the executor or work at once. */
+  /** How many may work at once; as many at most are submitted one by one, all at once where the executor sees to it. */
   readonly atMost: number;
   /** Aborting it starts no more runs. */
   readonly signal: AbortSignal;
   /** Whether an abort stops the runs that are started, each after a checkpoint, or leaves them alone. */
   readonly onAbort: "stop" | "leave";
-  /** Starts a run with the executor; `isAgain` after an end for a passing reason. */
-  readonly submit: (folder: string, isAgain: boolean) => Promise<unknown>;
+  /** Where the runs are started. */
+  readonly place: Place;
+  /** What to start for a run. */
+  readonly jobOf: (run: RunStart) => Promise<JobSpec>;
   /** Called when a run's state has changed, and with the reason while it cannot be asked after. */
   readonly onState: (folder: string, state: AnyState | { readonly kind: "unknown"; readonly why: string }) => void;
   /** How long each run that is stopped may take, in milliseconds. */
@@ -47,17 +58,22 @@ export async function runMany(many: ManyRuns): Promise<EndedRun[]> {
 }
 
 const POLL_MS = 1000;
+/** So many runs are looked at in one interval; more have longer ones, as their folders may be on a disk that many use. */
+const LOOKS_PER_POLL = 50;
 
 class Runner {
   readonly ended = new Map<string, EndedRun>();
   readonly #many: ManyRuns;
   /** Not started yet, in order. */
-  readonly #todo: string[] = [];
+  readonly #todo: RunStart[] = [];
   /** Started, with the state that was told last. */
   readonly #active = new Map<string, string>();
+  /** Whether runs are submitted one by one, since there are no arrays here. */
+  #isOneByOne: boolean;
 
   constructor(many: ManyRuns) {
     this.#many = many;
+    this.#isOneByOne = !hasArrays(many.place);
   }
 
   async run(): Promise<void> {
@@ -65,7 +81,7 @@ class Runner {
     for (const folder of folders) await this.#sort(folder);
     while (!signal.aborted && this.#todo.length + this.#active.size > 0) {
       while (this.#active.size < atMost && this.#todo.length > 0 && !signal.aborted) await this.#start();
-      await delay(pollMs, undefined, { signal }).catch(() => undefined);
+      await delay(pollMs * Math.ceil(this.#active.size / LOOKS_PER_POLL), undefined, { signal }).catch(() => undefined);
       for (const folder of this.#active.keys()) await this.#look(folder);
     }
     if (signal.aborted) await (onAbort === "stop" ? this.#stop() : this.#leave());
@@ -78,23 +94,45 @@ class Runner {
     else if (status instanceof Error) this.#active.set(folder, "");
     else if (status.work !== "gone") this.#follow(folder, status.state);
     else if (status.state.kind === "done") this.ended.set(folder, { folder, state: status.state, failure: undefined });
-    else this.#todo.push(folder);
+    else this.#todo.push({ folder, isAgain: false });
   }
 
+  /** Starts the next run, or all as one array. */
   async #start(): Promise<void> {
-    const folder = this.#todo.shift();
-    if (folder !== undefined) await this.#submit(folder, false);
+    if (this.#todo.length > 1 && !this.#isOneByOne && (await this.#startAll())) return;
+    const run = this.#todo.shift();
+    if (run === undefined) return;
+    const failure = await this.#submit(run).then(() => undefined, errorOf);
+    this.#started(run.folder, failure);
   }
 
-  async #submit(folder: string, isAgain: boolean): Promise<void> {
-    try {
-      await this.#many.submit(folder, isAgain);
-      this.#follow(folder, { kind: "waiting", for: "its start" });
-    } catch (error) {
-      // Something works on it already, such as a job of an earlier command: it is followed.
-      if (error instanceof LockedError || error instanceof JobThereError) this.#active.set(folder, "");
-      else this.#end(folder, stateOfError(error));
+  async #submit(run: RunStart): Promise<void> {
+    await submitRun(await this.#many.jobOf(run), this.#many.place);
+  }
+
+  /** Starts all runs as one array; false where there can be none. */
+  async #startAll(): Promise<boolean> {
+    const { jobOf, place, atMost } = this.#many;
+    const runs = [...this.#todo];
+    const made = await Promise.all(runs.map((run) => jobOf(run).catch(errorOf)));
+    const jobs = made.filter((job): job is JobSpec => !(job instanceof Error));
+    const outcome = await submitRuns(jobs, atMost - this.#active.size, place).catch(errorOf);
+    this.#isOneByOne = outcome === undefined;
+    if (outcome === undefined) return false;
+    this.#todo.length = 0;
+    for (const [at, { folder }] of runs.entries()) {
+      const job = made[at];
+      if (job === undefined || job instanceof Error) this.#started(folder, job);
+      else this.#started(folder, outcome instanceof Error ? outcome : outcome[jobs.indexOf(job)]);
     }
+    return true;
+  }
+
+  #started(folder: string, failure: Error | undefined): void {
+    if (failure === undefined) this.#follow(folder, { kind: "waiting", for: "its start" });
+    // Something works on it already, such as a job of an earlier command: it is followed.
+    else if (failure instanceof LockedError || failure instanceof JobThereError) this.#active.set(folder, "");
+    else this.#end(folder, stateOfError(failure));
   }
 
   #follow(folder: string, state: AnyState): void {
@@ -112,8 +150,15 @@ class Runner {
       if (this.#active.get(folder) !== why) this.#many.onState(folder, { kind: "unknown", why });
       this.#active.set(folder, why);
     } else if (status.work !== "gone") this.#follow(folder, status.state);
-    else if (status.mayGoOn) await this.#submit(folder, true);
+    else if (status.mayGoOn) this.#again(folder, status.state);
     else this.#end(folder, status.state, await lastOutput(folder));
+  }
+
+  /** Puts a run first among those that are to be started. */
+  #again(folder: string, state: AnyState): void {
+    this.#follow(folder, state);
+    this.#active.delete(folder);
+    this.#todo.unshift({ folder, isAgain: true });
   }
 
   #end(folder: string, state: AnyState, words = ""): void {

@@ -56,3 +56,38 @@ export function useFakeSlurm(): FakeSlurm {
     },
   };
 }
+
+/** `sbatch` as Slurm does it, taking its time before and after the job or array is there, and running its tasks at once. */
+export const RUNNING_SBATCH = `
+array=
+for argument; do case $argument in --job-name=*) name=\${argument#*=} ;; --output=*) output=\${argument#*=} ;; --array=*) array=\${argument#*=0-} ;; esac; script=$argument; done
+sleep 0.2
+until mkdir "$FAKE/job-$((++id))" 2>/dev/null; do :; done
+job=$FAKE/job-$id
+if [ -z "$array" ]; then
+  SLURM_JOB_ID=$id setsid bash "$script" </dev/null >>"$output" 2>&1 &
+  echo $! > "$job/pid"
+else
+  for ((task = 0; task <= \${array%\\%*}; task++)); do touch "$job/pid_$task"; done
+  setsid bash -c '
+    for ((task = 0; task <= $3; task++)); do
+      while [ "$(jobs -pr | wc -l)" -ge "$4" ]; do sleep 0.05; done
+      SLURM_JOB_ID=9$2$task SLURM_ARRAY_JOB_ID=$2 SLURM_ARRAY_TASK_ID=$task bash "$5" &
+      echo $! > "$1/pid_$task"
+    done
+    wait' tasks "$job" "$id" "\${array%\\%*}" "\${array#*\\%}" "$script" </dev/null >>"$output" 2>&1 &
+fi
+echo "$name" > "$job/name"
+sleep 0.2
+echo "$id"`;
+
+/** `squeue` for it. */
+export const RUNNING_SQUEUE = `
+for job in "$FAKE"/job-*; do
+  [ -e "$job/name" ] || continue
+  for file in "$job"/pid*; do
+    pid=$(cat "$file")
+    if [ -z "$pid" ]; then state=PENDING; elif kill -0 "$pid" 2>/dev/null; then state=RUNNING; else state=COMPLETED; fi
+    echo "\${job##*-}\${file##*/pid}|$state|None|$(cat "$job/name")|/"
+  done
+done`;

@@ -3,6 +3,7 @@ import { LfpError, messageOf } from "../../common/errors.ts";
 import {
   type FoundJob,
   intentOf,
+  jobName,
   noteCancelled,
   noteNotSubmitted,
   prepareJob,
@@ -62,7 +63,12 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
     const { runFolder } = job;
     requireShared(settings.sharedFolder, runFolder);
     const { address } = settings;
-    const intent: RayJob = { executor: "ray", ...(await intentOf(job)), address, isSubmitted: false };
+    const intent: RayJob = {
+      executor: "ray",
+      ...(await intentOf(job, jobName(basename(runFolder)))),
+      address,
+      isSubmitted: false,
+    };
     await prepareJob(job, intent.name, rayJobScript(job, intent.name, settings, process.env));
     await keep(intent);
     await this.#post(intent, runFolder, settings);

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { userInfo } from "node:os";
 import { LfpError } from "../../common/errors.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
+import type { SlurmJob } from "../job-record.ts";
 
 /** A command of Slurm could not be run or did not do what it was asked to. */
 export class SlurmCommandError extends LfpError {
@@ -55,7 +56,8 @@ export function commandEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(
     ([name]) => name === "SLURM_CONF" || !/^(SLURM_|SBATCH_|SQUEUE_|SACCT_|SCANCEL_|SINFO_)/.test(name),
   );
-  return { ...Object.fromEntries(kept), LC_ALL: "C" };
+  // Lists of an array's tasks are not to be cut short.
+  return { ...Object.fromEntries(kept), LC_ALL: "C", SLURM_BITSTR_LEN: "0" };
 }
 
 export interface SubmittedJob {
@@ -86,9 +88,16 @@ export interface QueueRow {
   readonly folder: string;
 }
 
-/** The caller's jobs, those that ended lately among them, in one call. Throws `SlurmCommandError`. */
+/** The caller's jobs, those that ended lately among them, each task of an array by itself, in one call. Throws `SlurmCommandError`. */
 export async function listQueue(cluster: string | undefined, timeoutMs?: number): Promise<QueueRow[]> {
-  const args = ["--noheader", "--all", "--states=all", `--user=${userInfo().uid}`, "--format=%i|%T|%r|%j|%Z"];
+  const args = [
+    "--noheader",
+    "--all",
+    "--array",
+    "--states=all",
+    `--user=${userInfo().uid}`,
+    "--format=%i|%T|%r|%j|%Z",
+  ];
   return queueRows(await ask("squeue", [...args, ...clusterOption(cluster)], timeoutMs));
 }
 
@@ -101,26 +110,31 @@ export function queueRows(answer: string): QueueRow[] {
   });
 }
 
+/** Whether an id of Slurm's accounts, `1234_7` or `1234_[0-5,7%2]`, holds a task of an array. */
+export function holdsTask(id: string, task: number): boolean {
+  const [, one, list] = /^\d+_(?:(\d+)$|\[([\d,-]+))/.exec(id) ?? [];
+  if (one !== undefined) return Number(one) === task;
+  const ranges = list?.split(",").map((range) => range.split("-").map(Number)) ?? [];
+  return ranges.some(([first = Number.NaN, last = first]) => first <= task && task <= last);
+}
+
 /**
  * The state of a job in Slurm's accounting, by its name and the day of its submission, since ids are used again.
  * Undefined if it is not there, or the cluster keeps no accounts. Throws `SlurmCommandError`.
  */
 export async function accountedState(
-  {
-    name,
-    cluster,
-    submittedAt,
-  }: { readonly name: string; readonly cluster?: string | undefined; readonly submittedAt: string },
+  { name, task, cluster, submittedAt }: Pick<SlurmJob, "name" | "task" | "cluster" | "submittedAt">,
   timeoutMs?: number,
 ): Promise<string | undefined> {
   const dayBefore = new Date(Date.parse(submittedAt) - 86_400_000).toISOString().slice(0, 10);
-  const args = ["-X", "-n", "-P", `--name=${name}`, `--starttime=${dayBefore}`, "--format=JobName,State"];
+  const args = ["-X", "-n", "-P", `--name=${name}`, `--starttime=${dayBefore}`, "--format=JobName,State,JobID"];
   try {
     const answer = await ask("sacct", [...args, ...clusterOption(cluster)], timeoutMs);
     const states = answer.split("\n").flatMap((line) => {
-      const [found, state] = line.split("|");
+      const [found, state, id = ""] = line.split("|");
+      const isIt = found === name && (task === undefined || holdsTask(id, task));
       // `CANCELLED by 1000`, `RUNNING+`
-      return found === name && state !== undefined ? [(/^[A-Z_]+/.exec(state.trim()) ?? [""])[0]] : [];
+      return isIt && state !== undefined ? [(/^[A-Z_]+/.exec(state.trim()) ?? [""])[0]] : [];
     });
     return states.at(-1);
   } catch (error) {

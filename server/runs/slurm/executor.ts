@@ -1,20 +1,22 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
+import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { messageOf } from "../../common/errors.ts";
 import {
   intentOf,
+  jobName,
   noteCancelled,
   noteNotSubmitted,
+  noteRefusedArray,
   prepareJob,
   requireShared,
   showCancel,
   standingOfExit,
   standingOfJob,
 } from "../cluster-job.ts";
-import { type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
+import { ArrayRefusedError, type Executor, JobNotStartedError, type JobSpec, type JobStanding } from "../executor.ts";
 import { absentForMs, isStopped, notePaths, noteStop, scriptExit } from "../job-notes.ts";
 import type { SlurmJob } from "../job-record.ts";
 import { livenessOf } from "../process-identity.ts";
-import { runPaths } from "../run-folder.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../stop-process.ts";
 import {
   accountedState,
@@ -25,7 +27,8 @@ import {
   type SubmittedJob,
   submittedJob,
 } from "./commands.ts";
-import { jobScript } from "./job-script.ts";
+import { arrayScript, jobScript } from "./job-script.ts";
+import { arrayArguments, arrayFolder, isArrayRefused, sbatchArguments, submitAdvice } from "./options.ts";
 import { defaultTimes, SlurmQueue, type SlurmTimes } from "./queue.ts";
 import type { SlurmSettings } from "./settings.ts";
 import { standingInAccounts, standingOf } from "./states.ts";
@@ -37,6 +40,8 @@ import { standingInAccounts, standingOf } from "./states.ts";
  */
 export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   readonly #times: SlurmTimes;
+  /** When submitters were first seen to be gone. */
+  readonly #goneSinceMs = new Map<string, number>();
   readonly #queues = new Map<string | undefined, SlurmQueue>();
 
   constructor(times: SlurmTimes = defaultTimes) {
@@ -46,12 +51,36 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
   async submit(job: JobSpec, settings: SlurmSettings, keep: (record: SlurmJob) => Promise<void>): Promise<SlurmJob> {
     const { runFolder } = job;
     requireShared(settings.sharedFolder, runFolder);
-    const intent: SlurmJob = { executor: "slurm", ...(await intentOf(job)) };
-    await prepareJob(job, intent.name, jobScript(job, intent.name, settings, process.env));
+    const name = jobName(basename(runFolder));
+    const intent: SlurmJob = { executor: "slurm", ...(await intentOf(job, name)) };
+    await prepareJob(job, name, jobScript(job, name, settings, process.env));
     await keep(intent);
-    const submitted = await this.#sbatch(intent, runFolder, settings);
-    this.#queueOf(submitted.cluster).hurry();
+    const submitted = await this.#sbatch(sbatchArguments(name, runFolder, settings), name, [runFolder]);
     return { ...intent, ...submitted };
+  }
+
+  async submitArray(
+    jobs: readonly JobSpec[],
+    settings: SlurmSettings,
+    { atMost, keep }: Parameters<NonNullable<Executor<SlurmJob, SlurmSettings>["submitArray"]>>[2],
+  ): Promise<readonly SlurmJob[]> {
+    const folders = jobs.map(({ runFolder }) => runFolder);
+    for (const folder of folders) requireShared(settings.sharedFolder, folder);
+    const name = jobName(basename(dirname(arrayFolder(jobs))));
+    const intents: SlurmJob[] = [];
+    for (const [task, job] of jobs.entries()) {
+      const intent: SlurmJob = { executor: "slurm", ...(await intentOf(job, name)), task };
+      await prepareJob(job, name, jobScript(job, name, settings, process.env));
+      await keep(job, intent);
+      intents.push(intent);
+    }
+    await writeFileAtomically(notePaths(arrayFolder(jobs), name).array, arrayScript(jobs, name));
+    const { id, cluster } = await this.#sbatch(arrayArguments(name, jobs, atMost, settings), name, folders);
+    return intents.map((intent, task) => ({
+      ...intent,
+      id: `${id}_${task}`,
+      ...(cluster === undefined ? {} : { cluster }),
+    }));
   }
 
   async state(folder: string, job: SlurmJob): Promise<JobStanding> {
@@ -94,26 +123,35 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     return undefined;
   }
 
-  /** Submits the job, or finds it where `sbatch` was unclear on whether it did. Throws `JobNotStartedError`. */
-  async #sbatch(job: SlurmJob, runFolder: string, settings: SlurmSettings): Promise<SubmittedJob> {
+  /**
+   * Submits the job or array of a name for runs, or finds it where `sbatch` was unclear on whether it did. Throws
+   * `JobNotStartedError` and `ArrayRefusedError`.
+   */
+  async #sbatch(args: readonly string[], name: string, folders: readonly string[]): Promise<SubmittedJob> {
     try {
-      const answer = await ask("sbatch", sbatchArguments(job.name, runFolder, settings), this.#times.commandMs);
+      const answer = await ask("sbatch", args, this.#times.commandMs);
       const submitted = submittedJob(answer);
-      if (submitted !== undefined) return submitted;
-      throw new SlurmCommandError("sbatch", "failed", answer);
+      if (submitted === undefined) throw new SlurmCommandError("sbatch", "failed", answer);
+      this.#queueOf(submitted.cluster).hurry();
+      return submitted;
     } catch (error) {
       if (!(error instanceof SlurmCommandError)) throw error;
-      const found = error.kind === "missing" ? undefined : await this.#lookFor(job);
+      const found = error.kind === "missing" ? undefined : await this.#lookFor(name);
       if (found !== undefined) return found;
-      await noteNotSubmitted(runFolder, job.name, submitAdvice(error));
-      throw new JobNotStartedError(`The job was not submitted: ${submitAdvice(error)}.`);
+      const why = submitAdvice(error);
+      if (folders.length > 1 && isArrayRefused(error)) {
+        for (const folder of folders) await noteRefusedArray(folder, name);
+        throw new ArrayRefusedError(why);
+      }
+      for (const folder of folders) await noteNotSubmitted(folder, name, why);
+      throw new JobNotStartedError(`The job was not submitted: ${why}.`);
     }
   }
 
-  async #lookFor(job: SlurmJob): Promise<SubmittedJob | undefined> {
+  async #lookFor(name: string): Promise<SubmittedJob | undefined> {
     const view = await this.#queueOf(undefined).fresh();
-    const row = "error" in view ? undefined : rowOf(view.rows, job);
-    return row === undefined ? undefined : { id: row.id };
+    const id = "error" in view ? undefined : view.rows.findLast((row) => row.name === name)?.id;
+    return id === undefined ? undefined : { id: id.replace(/_.*$/, "") };
   }
 
   /** The standing of a job that Slurm's list lacks. */
@@ -134,7 +172,11 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
 
   /** The standing of a job whose submitter was killed before it knew the job's id, unless Slurm lists it by now. */
   async #neverSubmitted(folder: string, job: SlurmJob): Promise<JobStanding> {
-    const view = await this.#queueOf(job.cluster).fresh();
+    // The runs of an array have one submitter, and one answer of Slurm after its end serves all.
+    const submitter = JSON.stringify(job.submitter);
+    const goneSinceMs = this.#goneSinceMs.get(submitter) ?? performance.now();
+    this.#goneSinceMs.set(submitter, goneSinceMs);
+    const view = await this.#queueOf(job.cluster).since(goneSinceMs);
     if ("error" in view) return { state: "unknown", why: messageOf(view.error) };
     const row = rowOf(view.rows, job);
     if (row !== undefined) return standingOfRow(folder, job, row);
@@ -165,50 +207,13 @@ const LOST_AFTER = 12;
 /** KillWait, 30 s by default, and time for a busy controller. */
 const KILL_WAIT_MS = 90_000;
 
-/** The options of `sbatch` for a run's job, and its script. */
-export function sbatchArguments(name: string, runFolder: string, settings: SlurmSettings): string[] {
-  return [
-    "--parsable",
-    `--job-name=${name}`,
-    `--comment=lfp:${basename(runFolder)}`,
-    `--chdir=${runFolder}`,
-    // sbatch replaces patterns such as %j.
-    `--output=${runPaths(runFolder).output.replaceAll("%", "%%")}`,
-    "--open-mode=append",
-    ...settingOptions(settings),
-    notePaths(runFolder, name).script,
-  ];
-}
-
-/** The options with which `sbatch` checks the settings and submits nothing. */
-export function testArguments(settings: SlurmSettings): string[] {
-  return ["--test-only", ...settingOptions(settings), "--wrap=true"];
-}
-
-function settingOptions({ extraArgs, saveSeconds, ...stated }: SlurmSettings): string[] {
-  const { partition, account, qos, time, gres, cpus, memory } = stated;
-  const values = { partition, account, qos, time, gres, "cpus-per-task": cpus, mem: memory };
-  return [
-    "--requeue",
-    `--signal=B:USR1@${saveSeconds}`,
-    "--export=NONE",
-    ...Object.entries(values).flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`])),
-    ...extraArgs,
-  ];
-}
-
-/** Why `sbatch` did not submit, and what helps. */
-function submitAdvice(error: SlurmCommandError): string {
-  if (/job violates accounting\/qos policy|qos.*limit|submit limit/i.test(error.said))
-    return `${error.message}. The cluster allows you no more jobs now: wait for some to end`;
-  if (/invalid (account|partition|qos)|invalid generic resource|requested node configuration/i.test(error.said))
-    return `${error.message}. \`lfp doctor --on slurm\` shows what there is`;
-  return error.message;
-}
-
-/** The job's row: by its id, or by its name where the id is not known; never another's that got its id later. */
+/**
+ * The job's row: by its id, or by its name and number in its array where the id is not known; never another's that got its
+ * id later.
+ */
 function rowOf(rows: readonly QueueRow[], job: SlurmJob): QueueRow | undefined {
-  const own = rows.filter(({ name }) => name === job.name);
+  const { name, task } = job;
+  const own = rows.filter((row) => row.name === name && (task === undefined || row.id.endsWith(`_${task}`)));
   return own.find(({ id }) => id === job.id) ?? (job.id === undefined ? own.at(-1) : undefined);
 }
 

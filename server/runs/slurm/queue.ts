@@ -65,6 +65,13 @@ export class SlurmQueue {
     return this.#failures > 0 || this.#last === undefined ? { error: this.#error } : this.#last;
   }
 
+  /** An answer to a question that was asked after a time of `performance.now()`. */
+  async since(timeMs: number): Promise<QueueView> {
+    return this.#failures === 0 && this.#last !== undefined && this.#last.askedAtMs >= timeMs
+      ? this.#last
+      : await this.fresh();
+  }
+
   /** Something was submitted or cancelled: asks soon and, for a while, more often. */
   hurry(): void {
     this.#hurryMs = this.#times.hurryMs;

@@ -76,6 +76,7 @@ const passing: Readonly<Record<string, string>> = {
 /** Reasons that say more than that the cluster is busy. */
 const reasons: Readonly<Record<string, string>> = {
   BeginTime: "its next turn, which Slurm gives a restarted job after two minutes",
+  JobArrayTaskLimit: "its turn: as many runs of its array work as may at a time",
   JobHeldUser: "somebody to release its job (scontrol release)",
   JobHeldAdmin: "the cluster's administrators to release its job",
   PartitionDown: "its partition of the cluster, which is down",

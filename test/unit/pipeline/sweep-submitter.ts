@@ -11,7 +11,6 @@ import { placeSweep, recordSweep } from "../../../server/pipeline/sweep/sweep-fo
 import { RunPlace } from "../../../server/protocol/runs.ts";
 import { abortOnTermination } from "../../../server/runs/cancel.ts";
 import { readPlace } from "../../../server/runs/executor-settings.ts";
-import { submitRun } from "../../../server/runs/jobs.ts";
 import { runPaths } from "../../../server/runs/run-folder.ts";
 import { sharedStages } from "../../../server/runs/shared-stages.ts";
 import { factsOfTuning } from "../../../server/tuning/tunings.ts";
@@ -31,13 +30,13 @@ const ended = await runSweep(folder, {
   onAbort: "stop",
   signal: abortOnTermination().signal,
   pollMs: 50,
-  submit: async (run, isAgain) => {
+  place,
+  jobOf: async ({ folder: run, isAgain }) => {
     const experiment = await loadExperiment(runPaths(run).experiment);
     const tuning = tuningOf(experiment);
     const steps = tuning === undefined ? 0 : factsOfTuning(tuning).steps;
     const options = { steps, pauseMs: 60, seed: experiment.seed, shared: sharedStages(folder) };
-    const argv = [process.execPath, program, run, JSON.stringify(options)] as const;
-    await submitRun({ runFolder: run, argv, isAgain }, place);
+    return { runFolder: run, argv: [process.execPath, program, run, JSON.stringify(options)], isAgain };
   },
   onState: (run, state) => process.stdout.write(`${JSON.stringify({ run, state })}\n`),
 });

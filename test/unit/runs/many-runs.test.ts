@@ -57,9 +57,10 @@ function start(all: readonly string[], more: Partial<ManyRuns> = {}): { states: 
     signal: new AbortController().signal,
     onAbort: "stop",
     pollMs: 5,
-    submit: async (runFolder, isAgain) => {
+    place: toy,
+    jobOf: async ({ folder: runFolder, isAgain }) => {
       submits.push(`${nameOf(runFolder)}${isAgain ? " again" : ""}`);
-      await submitRun({ runFolder, argv: ["lfp"] }, toy);
+      return { runFolder, argv: ["lfp"] };
     },
     onState: (folder, state) => states.push(`${nameOf(folder)}: ${state.kind}`),
     ...more,
@@ -100,10 +101,10 @@ test("a run that cannot be submitted or read, or whose job ends, fails alone and
   await writeFile(runPaths(all[1] ?? "").record, "{}");
   await writeFile(runPaths(all[2] ?? "").output, "begins\nlfp: there is no model\n");
   const { ends } = start(all, {
-    submit: async (runFolder) => {
+    jobOf: async ({ folder: runFolder }) => {
       submits.push(nameOf(runFolder));
       if (nameOf(runFolder) === "a") throw new RefusedError("the cluster is full");
-      await submitRun({ runFolder, argv: ["lfp"] }, toy);
+      return { runFolder, argv: ["lfp"] };
     },
   });
   await submitted(3);
@@ -118,7 +119,7 @@ test("a run that cannot be submitted or read, or whose job ends, fails alone and
 });
 
 test("a defect is no run's failure", async () => {
-  const { ends } = start(await folders("a"), { submit: () => Promise.reject(new TypeError("a defect")) });
+  const { ends } = start(await folders("a"), { jobOf: () => Promise.reject(new TypeError("a defect")) });
   await expect(ends).rejects.toThrow("a defect");
 });
 

@@ -31,11 +31,12 @@ async function prepare(command: string, { folderName = "demo", ...stated }: Reco
   return folder;
 }
 
-function start(folder: string): ChildProcess {
+function start(folder: string, more: NodeJS.ProcessEnv = {}): ChildProcess {
   const env = {
     PATH: process.env["PATH"],
     SLURM_JOB_ID: "12",
     ...(process.env["HOME"] === undefined ? {} : { HOME: process.env["HOME"] }),
+    ...more,
   };
   return spawn("/bin/bash", [notePaths(folder, NAME).script], { env, stdio: ["ignore", "ignore", "inherit"] });
 }
@@ -107,6 +108,13 @@ describe.skipIf(process.platform === "win32")("the script of a job", () => {
     expect(await statusOf(child)).toBe(75);
     expect(await scriptExit(other, NAME)).toEqual({ code: 75, word: "stopped" });
     expect(await fake.calls("scontrol")).toEqual(["show job -o 12"]);
+  });
+
+  test("speaks of its own task of an array, whose number may stand for the whole array", async () => {
+    await fake.answer("scontrol", `${REFUSES}; echo JobState=RUNNING`);
+    const folder = await prepare("exit 75");
+    expect(await statusOf(start(folder, { SLURM_ARRAY_JOB_ID: "12", SLURM_ARRAY_TASK_ID: "3" }))).toBe(75);
+    expect(await fake.calls("scontrol")).toEqual(["show job -o 12_3", "requeue 12_3"]);
   });
 
   test("has a job started again that Slurm ends at its time limit", async () => {

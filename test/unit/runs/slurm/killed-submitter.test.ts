@@ -13,7 +13,7 @@ import { JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
 import { prepareRun } from "../../../../server/runs/run-folder.ts";
 import { LockedError } from "../../../../server/runs/run-lock.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
-import { useFakeSlurm } from "../../../support/fake-slurm.ts";
+import { RUNNING_SBATCH, RUNNING_SQUEUE, useFakeSlurm } from "../../../support/fake-slurm.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
@@ -27,25 +27,9 @@ const fake = useFakeSlurm();
 const program = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const place = { executor: "slurm", settings: placeSchemas.slurm.parse({}) } as const;
 
-/** Submits as Slurm does, taking its time before and after the job is there, and runs the job at once. */
-const SBATCH = `
-for argument; do case $argument in --job-name=*) name=\${argument#*=} ;; --output=*) output=\${argument#*=} ;; esac; script=$argument; done
-sleep 0.2
-until mkdir "$FAKE/job-$((++id))" 2>/dev/null; do :; done
-SLURM_JOB_ID=$id setsid bash "$script" </dev/null >>"$output" 2>&1 &
-echo $! > "$FAKE/job-$id/pid"; echo "$name" > "$FAKE/job-$id/name"
-sleep 0.2
-echo "$id"`;
-const SQUEUE = `
-for job in "$FAKE"/job-*; do
-  [ -e "$job/name" ] || continue
-  kill -0 "$(cat "$job/pid")" 2>/dev/null && state=RUNNING || state=COMPLETED
-  echo "\${job##*-}|$state|None|$(cat "$job/name")|/"
-done`;
-
 beforeEach(async () => {
-  await fake.answer("sbatch", SBATCH);
-  await fake.answer("squeue", SQUEUE);
+  await fake.answer("sbatch", RUNNING_SBATCH);
+  await fake.answer("squeue", RUNNING_SQUEUE);
 });
 
 async function newJob(): Promise<JobSpec> {
@@ -107,13 +91,16 @@ test("a run whose submitter is killed at any of 20 moments is done once when it 
 
 test("a job that Slurm takes after its submitter was killed and the run was started again ends as it begins", async () => {
   const job = await newJob();
-  await fake.answer("sbatch", `touch "$FAKE/waits"; while [ -e "$FAKE/waits" ]; do sleep 0.05; done; ${SBATCH}`);
+  await fake.answer(
+    "sbatch",
+    `touch "$FAKE/waits"; while [ -e "$FAKE/waits" ]; do sleep 0.05; done; ${RUNNING_SBATCH}`,
+  );
   const submitter = startSubmitter(job);
   await expect.poll(() => fake.calls("sbatch"), { timeout: 60_000 }).toHaveLength(1);
   submitter.kill("SIGKILL");
   await once(submitter, "exit");
   const { job: intent } = await runStatus(job.runFolder);
-  await fake.answer("sbatch", `rm -f "$FAKE/waits"; sleep 0.5; ${SBATCH}`);
+  await fake.answer("sbatch", `rm -f "$FAKE/waits"; sleep 0.5; ${RUNNING_SBATCH}`);
   await submitAgain(job);
   await expect.poll(() => fake.calls("sbatch"), { timeout: 60_000 }).toHaveLength(2);
   await expectDoneOnce(job);

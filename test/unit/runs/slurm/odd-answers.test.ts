@@ -268,7 +268,7 @@ describe("a job that squeue does not list", () => {
     expect(await state()).toEqual(expected);
     // Ids are used again: the name and the day of the submission find the job.
     expect((await fake.calls("sacct"))[0]).toBe(
-      "-X -n -P --name=lfp-demo-0123456789ab --starttime=2026-11-29 --format=JobName,State",
+      "-X -n -P --name=lfp-demo-0123456789ab --starttime=2026-11-29 --format=JobName,State,JobID",
     );
   });
 
