@@ -10,8 +10,8 @@ import { type LensTimes, lensError, type TextOfTokens, timeLens } from "./lens-t
 import type { BenchShape } from "./shapes.ts";
 import { BenchCheckError, peakRssMB } from "./timing.ts";
 
-/** The design's budget: how long a person waits, after an edit, for the colours of a paragraph of usual length. */
-const budget = { model: "pythia-70m", tokens: 128, p95Ms: 250 } as const;
+/** The budget on two cores: how long a person waits for the colours of a paragraph of usual length, after an edit, and at first. */
+const budget = { model: "pythia-70m", tokens: 128, p95Ms: 60, coldP95Ms: 120 } as const;
 const tolerance = 1e-4;
 
 export const benchLens = defineCommand({
@@ -45,10 +45,7 @@ export const benchLens = defineCommand({
         models.push({ model, paragraphs: await timeLens(subject, textOf, timing) });
         await subject.close();
       }
-      const p95Ms = models
-        .find(({ model }) => model === budget.model)
-        ?.paragraphs.find(({ tokens }) => tokens === budget.tokens)?.warmMs.p95;
-      const judged = p95Ms === undefined ? null : { ...budget, gotMs: p95Ms, met: p95Ms < budget.p95Ms };
+      const judged = judge(models);
       const json = {
         name: "lens",
         check: "ok",
@@ -60,6 +57,16 @@ export const benchLens = defineCommand({
       return { json, text: asText(device.description, models) };
     }),
 });
+
+/** The budget beside what was measured; null where its model or length was not. */
+function judge(models: readonly { readonly model: BenchShape; readonly paragraphs: readonly LensTimes[] }[]) {
+  const measured = models
+    .find(({ model }) => model === budget.model)
+    ?.paragraphs.find(({ tokens }) => tokens === budget.tokens);
+  if (measured === undefined) return null;
+  const [gotMs, coldGotMs] = [measured.warmMs.p95, measured.coldMs.p95];
+  return { ...budget, gotMs, coldGotMs, met: gotMs < budget.p95Ms && coldGotMs < budget.coldP95Ms };
+}
 
 /** Texts of exactly the given number of tokens from the starter's reviews, each cut at another place. */
 export async function paragraphs(): Promise<TextOfTokens> {
