@@ -20,13 +20,15 @@ const kinds = [
   { name: "distilbert", labels: ["NEGATIVE", "POSITIVE"] },
   { name: "bert", labels: ["LABEL_0"] },
   { name: "gpt-neox", labels: ["LABEL_0"] },
+  { name: "gpt2", labels: ["negative", "neutral", "positive"] },
 ] as const;
+const withStarterTokenizer: readonly string[] = ["gpt-neox", "gpt2"];
 
-/** A copy of a stored classifier; the reward model has the starter's tokenizer. */
+/** A copy of a stored classifier; those on a language model have the starter's tokenizer. */
 async function copyOf(name: string): Promise<string> {
   const folder = await scratchFolder();
   await cp(join(fixtures, name), folder, { recursive: true });
-  if (name === "gpt-neox")
+  if (withStarterTokenizer.includes(name))
     for (const file of ["tokenizer.json", "tokenizer_config.json"])
       await cp(join(starterFolder(), file), join(folder, file));
   return folder;
