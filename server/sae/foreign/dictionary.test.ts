@@ -245,53 +245,81 @@ it("a tensor that claims more numbers than the file holds, by strides of zero, i
 });
 
 describe("archives that ask for more memory than they can fill", () => {
-  /** A zip archive of one deflated file, which is listed so many times under other names. */
-  function archiveOf(name: string, plain: Buffer, entries = 1, said = plain.length): Buffer {
-    const packed = deflateRawSync(plain);
-    const header = (
-      signature: number,
-      size: number,
-      fields: readonly (readonly [at: number, bytes: 2 | 4, value: number])[],
-    ) => {
-      const bytes = Buffer.alloc(size);
-      bytes.writeUInt32LE(signature);
-      for (const [at, width, value] of fields) bytes.writeUIntLE(value, at, width);
-      return bytes;
-    };
-    const local = header(0x04034b50, 30, [[26, 2, name.length]]);
-    const file = Buffer.concat([local, Buffer.from(name), packed]);
-    const listed = Array.from({ length: entries }, (_, at) => {
-      const own = `${at}${name}`;
-      const fields = [
-        [10, 2, 8],
-        [20, 4, packed.length],
-        [24, 4, said],
-        [28, 2, own.length],
-      ] as const;
-      return Buffer.concat([header(0x02014b50, 46, fields), Buffer.from(own)]);
-    });
+  type Fields = readonly (readonly [at: number, bytes: 2 | 4, value: number])[];
+  const header = (signature: number, size: number, fields: Fields): Buffer => {
+    const bytes = Buffer.alloc(size);
+    bytes.writeUInt32LE(signature);
+    for (const [at, width, value] of fields) bytes.writeUIntLE(value, at, width);
+    return bytes;
+  };
+
+  /** A zip archive of deflated files, each listed under so many names, and so many bytes as it is said to hold. */
+  function archiveOf(files: readonly { name: string; plain: Buffer; entries?: number; said?: number }[]): Buffer {
+    const bodies: Buffer[] = [];
+    const listed: Buffer[] = [];
+    let start = 0;
+    for (const { name, plain, entries = 1, said = plain.length } of files) {
+      const packed = deflateRawSync(plain);
+      const body = Buffer.concat([header(0x04034b50, 30, [[26, 2, name.length]]), Buffer.from(name), packed]);
+      for (let at = 0; at < entries; at++) {
+        const own = entries === 1 ? name : `${at}${name}`;
+        const sizes = [
+          [20, 4, packed.length],
+          [24, 4, said],
+          [28, 2, own.length],
+          [42, 4, start],
+        ] as const;
+        listed.push(header(0x02014b50, 46, [[10, 2, 8], ...sizes]), Buffer.from(own));
+      }
+      bodies.push(body);
+      start += body.length;
+    }
     const end = header(0x06054b50, 22, [
-      [10, 2, entries],
-      [16, 4, file.length],
+      [10, 2, listed.length / 2],
+      [16, 4, start],
     ]);
-    return Buffer.concat([file, ...listed, end]);
+    return Buffer.concat([...bodies, ...listed, end]);
   }
 
   it("a file that would inflate a thousandfold", async () => {
-    await writeFile(join(scratch, "params.npz"), archiveOf("W_enc.npy", Buffer.alloc(2 ** 26)));
+    await writeFile(join(scratch, "params.npz"), archiveOf([{ name: "W_enc.npy", plain: Buffer.alloc(2 ** 26) }]));
     await expect(openDictionary(scratch)).rejects.toThrow(
       /its files are said to hold 67108864 bytes, in an archive of 65\d{3}/,
     );
   });
 
   it("a file of which a thousand others are copies", async () => {
-    await writeFile(join(scratch, "params.npz"), archiveOf("b_enc.npy", Buffer.alloc(64), 1000));
+    await writeFile(
+      join(scratch, "params.npz"),
+      archiveOf([{ name: "b_enc.npy", plain: Buffer.alloc(64), entries: 1000 }]),
+    );
     await expect(openDictionary(scratch)).rejects.toThrow(/has 1000 tensors; expected at most 64 in a dictionary/);
   });
 
   it("a file that inflates to more than its entry says", async () => {
-    await writeFile(join(scratch, "params.npz"), archiveOf("W_enc.npy", Buffer.alloc(2 ** 26), 1, 100));
-    await expect(openDictionary(scratch)).rejects.toThrow(/'0W_enc\.npy' cannot be inflated/);
+    await writeFile(
+      join(scratch, "params.npz"),
+      archiveOf([{ name: "W_enc.npy", plain: Buffer.alloc(2 ** 26), said: 100 }]),
+    );
+    await expect(openDictionary(scratch)).rejects.toThrow(/'W_enc\.npy' cannot be inflated/);
+  });
+
+  it("tensors that all lie in one storage", async () => {
+    // A state_dict of 40 tensors [2000] of the same 2000 numbers, by pickle's instructions.
+    const word = (text: string) => `X${String.fromCharCode(text.length)}\0\0\0${text}`;
+    const size = "M\xd0\x07";
+    const tensor = `ctorch._utils\n_rebuild_tensor_v2\n((${word("storage")}ctorch\nFloatStorage\n${word("0")}${word("cpu")}${size}tQK\0${size}\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR`;
+    const items = Array.from({ length: 40 }, (_, at) => word(`t${at}`) + tensor).join("");
+    const pickle = Buffer.from(`\x80\x02}(${items}u.`, "latin1");
+    await cp(join(root, "dl-AutoEncoder"), scratch, { recursive: true });
+    const files = [
+      { name: "data.pkl", plain: pickle },
+      { name: "data/0", plain: Buffer.alloc(8000) },
+    ];
+    await writeFile(join(scratch, "ae.pt"), archiveOf(files));
+    await expect(openDictionary(scratch)).rejects.toThrow(
+      /has tensors of 2000 numbers and more; its \d{3,4} bytes hold fewer/,
+    );
   });
 });
 
