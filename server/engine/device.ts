@@ -81,6 +81,8 @@ export interface FixedEntry {
   readonly stored: StoredAs;
   /** Float32Array for F32; otherwise the 16 bits of each value. */
   readonly values: Float32Array | Uint16Array;
+  /** Whether `StateStore.write` may change it, between runs; only in F32. No program ever does. */
+  readonly isWritable?: boolean;
 }
 
 export interface ProgramSpec {

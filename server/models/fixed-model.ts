@@ -103,7 +103,7 @@ async function wideValues(source: CheckpointParameters, name: string): Promise<P
 function adapterEntries({ adapter, base }: AdaptedParts, config: ModelConfig, prefix: string): FixedEntry[] {
   return [...adapter.changes].flatMap(([name, change]): FixedEntry[] => {
     const entry = (suffix: string, shape: readonly number[], values: Float32Array<ArrayBuffer>): FixedEntry => {
-      return { name: prefix + name + suffix, shape, stored: "f32", values };
+      return { name: prefix + name + suffix, shape, stored: "f32", values, isWritable: true };
     };
     if (change.kind === "whole") return [entry("", base.tensors.get(name)?.shape ?? [], change.values)];
     if (name === headNameOf(config))

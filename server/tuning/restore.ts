@@ -1,6 +1,7 @@
 /** Locates the gain in the weights: the reward after resetting parts of them to their values before tuning. */
 import { type MeanInterval, meanInterval } from "../common/mean-interval.ts";
 import type { Values } from "../engine/graph.ts";
+import { suffixB } from "../models/adapted-weights.ts";
 import { Generator } from "../models/generate.ts";
 import { scoresOf } from "../rewards/reward.ts";
 import { shapeOf } from "./completion-batch.ts";
@@ -10,6 +11,7 @@ import { completionsOf, decodeText, sampleRollouts } from "./rollout.ts";
 /** A named group of the model's parameters. */
 export interface WeightPart {
   readonly id: string;
+  /** Those that tuning changed. */
   readonly parameters: readonly string[];
 }
 
@@ -81,9 +83,13 @@ async function withPartPutBack<R>(
 ): Promise<R> {
   const tuned = new Map<string, Values>();
   try {
-    for (const name of parameters) {
-      const base = await before(name);
-      tuned.set(name, await store.read(name));
+    for (const parameter of parameters) {
+      // Without its adapter, a weight is as before tuning.
+      const adapter = parameter + suffixB;
+      const name = store.names.includes(adapter) ? adapter : parameter;
+      const current = await store.read(name);
+      const base = name === adapter ? new Float32Array(current.length) : await before(parameter);
+      tuned.set(name, current);
       await store.write(name, base);
     }
     return await work();

@@ -96,7 +96,7 @@ describe("fixed weights", () => {
   it("are read back as F32, never written, and freed with the last store that has them", async () => {
     const { stored: values, floats } = randomAs("bf16", 6);
     const store = await device.fixed.create([{ name: "w", shape: [2, 3], stored: "bf16", values }]);
-    const own: FixedEntry = { name: "b.v", shape: [1], stored: "f32", values: Float32Array.of(4) };
+    const own: FixedEntry = { name: "b.v", shape: [1], stored: "f32", values: Float32Array.of(4), isWritable: true };
     const other = await device.fixed.share(store, { prefix: { from: "", to: "b." }, entries: [own] });
     expect(other.names).toEqual(["b.w", "b.v"]);
     expect(await store.read("w")).toEqual(floats);
@@ -112,13 +112,18 @@ describe("fixed weights", () => {
     const sum = ops.add(ops.state("b.w", [2, 3]), ops.state("b.v", [1]));
     const reads = await device.compile({ stores: [other], outputs: { sum } });
     expect((await reads.run({}))["sum"]).toEqual(floats.map((value) => value + 4));
+    await other.write("b.v", Float32Array.of(5));
+    expect((await reads.run({}))["sum"]).toEqual(floats.map((value) => value + 5));
+    await expect(other.write("b.v", new Float32Array(2))).rejects.toThrow("got 2 values; expected 1");
     await other.dispose();
     await expect(other.read("b.w")).rejects.toThrow("no state 'b.w'");
   });
 
-  it("of a wrong length are refused", async () => {
+  it("of a wrong length or kind are refused", async () => {
     const entry = { name: "w", shape: [2, 3], stored: "f16", values: new Uint16Array(5) } as const;
     await expect(device.fixed.create([entry])).rejects.toThrow("input 'w': got 5 values; expected 6");
+    const bits = { name: "w", shape: [2], stored: "f32", values: new Uint16Array(2) } as const;
+    await expect(device.fixed.create([bits])).rejects.toThrow("got Uint16Array; expected values of f32");
   });
 
   it("that this machine cannot hold are refused with the sum", async () => {

@@ -1,6 +1,6 @@
 /** The CPU device's state: blocks of the heap, and fixed values outside of it, by store and name. */
 import { bf16ToF32, f16ToF32 } from "../../common/floats.loops.ts";
-import type { FixedEntry, StateEntry, StoredAs } from "../device.ts";
+import type { FixedEntry, StateEntry } from "../device.ts";
 import { DeviceError, InputMismatchError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import type { BufferSpec } from "../program-inputs.ts";
@@ -11,7 +11,7 @@ import type { Feed } from "./plan.ts";
 import type { BoundValues } from "./runtime.ts";
 
 /** Fixed values, where the caller's thread left them. */
-export type FixedValues = Pick<FixedEntry, "stored" | "values">;
+export type FixedValues = Pick<FixedEntry, "stored" | "values" | "isWritable">;
 
 /** A state: in the heap, or fixed. */
 type Held =
@@ -42,9 +42,11 @@ export class StateStores {
   /** A store of fixed values, and of those of another store where one is shared. */
   createFixed(entries: readonly FixedEntry[], shared?: SharedStore): number {
     const store = new Map(shared === undefined ? [] : this.#renamed(shared));
-    for (const { name, shape, stored, values } of entries) {
-      checkCount(name, values.length, shape);
-      store.set(name, { spec: { shape, dtype: "f32" }, fixed: { stored, values } });
+    for (const { name, shape, ...fixed } of entries) {
+      checkCount(name, fixed.values.length, shape);
+      if ((fixed.stored === "f32") !== fixed.values instanceof Float32Array)
+        throw new InputMismatchError(name, fixed.values.constructor.name, `values of ${fixed.stored}`);
+      store.set(name, { spec: { shape, dtype: "f32" }, fixed });
     }
     return this.#add(store);
   }
@@ -56,7 +58,12 @@ export class StateStores {
   }
 
   write(store: number, name: string, values: Values): void {
-    this.#fill(name, this.buffer([store], name), values);
+    const { spec, fixed } = this.#held([store], name);
+    if (fixed?.isWritable !== true) this.#fill(name, this.buffer([store], name), values);
+    else {
+      checkCount(name, values.length, spec.shape);
+      fixed.values.set(values);
+    }
   }
 
   dispose(store: number): void {
@@ -130,16 +137,10 @@ export class StateStores {
   }
 }
 
-/** How to widen into a new array; F32 is what it is. */
-const wideners: { readonly [K in Exclude<StoredAs, "f32">]: typeof bf16ToF32 } = { f16: f16ToF32, bf16: bf16ToF32 };
-
 function widened({ stored, values }: FixedValues, copied: boolean): Float32Array {
-  if (stored === "f32" || values instanceof Float32Array) {
-    const floats = values instanceof Float32Array ? values : Float32Array.from(values);
-    return copied ? floats.slice() : floats;
-  }
+  if (values instanceof Float32Array) return copied ? values.slice() : values;
   const wide = new Float32Array(values.length);
-  wideners[stored](values, wide, 0);
+  (stored === "f16" ? f16ToF32 : bf16ToF32)(values, wide, 0);
   return wide;
 }
 

@@ -66,7 +66,10 @@ export const restoreStage: Stage<RestoreSettings, "model" | "tuned" | "texts" | 
         random,
         signal: context.signal,
         before: (name) => base.readFloat32(name),
-        parts: moved.map(({ id, changes: own }) => ({ id, parameters: own.map(({ name }) => name) })),
+        parts: moved.map(({ id, changes: own }) => ({
+          id,
+          parameters: own.flatMap(({ name, delta }) => (delta > 0 ? [name] : [])),
+        })),
         ...(resumed === undefined ? {} : { known: rewardsSchema.parse(resumed.state) }),
         onBatch: async (rewards) => {
           const done = Object.values(rewards.parts).reduce((sum, { length }) => sum + length, rewards.tuned.length);
