@@ -5,6 +5,7 @@ import { writeFileAtomically } from "../common/atomic-file.ts";
 import { invariant, LfpError } from "../common/errors.ts";
 import { hasEnded } from "../protocol/run-events.ts";
 import { clearCancelRequest } from "./cancel.ts";
+import { noteCancelled } from "./cluster-job.ts";
 import { ArrayRefusedError, type Executor, type JobSpec } from "./executor.ts";
 import type { Place } from "./executor-settings.ts";
 import { executors } from "./executors.ts";
@@ -12,7 +13,7 @@ import { disk, remove } from "./files.ts";
 import { type JobRecord, jobNameOf } from "./job-record.ts";
 import { noteOwnJob } from "./own-jobs.ts";
 import { runPaths } from "./run-folder.ts";
-import { Lock, LockedError } from "./run-lock.ts";
+import { Lock, LockedError, lockHolder } from "./run-lock.ts";
 import { executorOf, runStatus, runWork } from "./run-status.ts";
 import { stopProcess, trueWithin } from "./stop-process.ts";
 
@@ -135,6 +136,10 @@ const LEASE_MS = 90_000;
 /** A run of an array that another process is submitting is left to that one. */
 const ARRAY_LEASE_MS = 1000;
 
+function leaseOf(folder: string): string {
+  return join(runPaths(folder).jobs, "submission");
+}
+
 /** The right to submit a run, once whoever is submitting it has done so. Throws `LockedError` where that takes too long. */
 async function submissionLease(folder: string, limitMs = LEASE_MS): Promise<Lock> {
   const purpose = `submitting run ${basename(folder)}`;
@@ -142,7 +147,7 @@ async function submissionLease(folder: string, limitMs = LEASE_MS): Promise<Lock
   let refusal: LockedError | undefined;
   const acquire = async (): Promise<boolean> => {
     try {
-      lease = await Lock.acquire(join(runPaths(folder).jobs, "submission"), `run ${basename(folder)}`, purpose);
+      lease = await Lock.acquire(leaseOf(folder), `run ${basename(folder)}`, purpose);
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
       refusal = error;
@@ -156,9 +161,12 @@ async function submissionLease(folder: string, limitMs = LEASE_MS): Promise<Lock
 
 /**
  * Stops the job or process that works on a run or waits to, and returns when it is gone; false if there was nothing to
- * stop. Throws what the executor's `cancel` throws.
+ * stop. A run whose job ended for a passing reason stays as it is then, whoever watches it. Throws what the executor's
+ * `cancel` throws.
  */
 export async function cancelRun(folder: string, graceMs?: number): Promise<boolean> {
+  const isSubmitted = (await lockHolder(leaseOf(folder))) !== undefined;
+  if ((isSubmitted || (await runWork(folder)).mayGoOn) && (await endForGood(folder))) return true;
   const { state, job, process } = await runWork(folder);
   if (state === "gone") return false;
   if (job !== undefined && (await executorOf(job).state(folder, job)).state !== "gone")
@@ -167,6 +175,23 @@ export async function cancelRun(folder: string, graceMs?: number): Promise<boole
   else if (process !== undefined) await stopProcess(folder, process, graceMs);
   await forgetUnbegun(folder);
   return true;
+}
+
+/**
+ * Waits for whoever is submitting a run, and notes that the run is not to go on by itself; false if there is nothing that
+ * it could go on from, or another job has gone on with it.
+ */
+async function endForGood(folder: string): Promise<boolean> {
+  const lease = await submissionLease(folder);
+  try {
+    const { mayGoOn, job } = await runWork(folder);
+    const name = jobNameOf(job);
+    if (!mayGoOn || name === undefined) return false;
+    await noteCancelled(folder, name);
+    return true;
+  } finally {
+    await lease.release();
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { placeSchemas } from "../../../../server/runs/executor-settings.ts";
 import { notePaths } from "../../../../server/runs/job-notes.ts";
 import { jobNameOf } from "../../../../server/runs/job-record.ts";
-import { JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
+import { cancelRun, JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
 import { isOwnJob } from "../../../../server/runs/own-jobs.ts";
 import { prepareRun } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
@@ -16,7 +16,7 @@ import { scratchFolder } from "../scratch.ts";
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
   const { SlurmExecutor } = await import("../../../../server/runs/slurm/executor.ts");
-  const times = { pollMs: 0, hurryMs: 1, mostMs: 1, absentMs: 0, commandMs: 20_000 };
+  const times = { pollMs: 0, hurryMs: 1, mostMs: 1, absentMs: 300_000, commandMs: 20_000 };
   return { executors: { local: localExecutor, slurm: new SlurmExecutor(times) } };
 });
 
@@ -39,6 +39,7 @@ done; true`;
 beforeEach(async () => {
   await fake.answer("sbatch", SBATCH);
   await fake.answer("squeue", SQUEUE);
+  await fake.answer("scancel", 'for id; do :; done; touch "$FAKE/job-$id/over"');
 });
 
 /** A run whose job has saved and ended, and which Slurm did not start again. */
@@ -70,6 +71,24 @@ test("who comes to go on with a run that has gone on and ended meanwhile leaves 
   await writeFile(notePaths(runFolder, jobNameOf(second) ?? "").exit, "0\n");
   await expect(submitRun({ runFolder, argv: ["lfp"], isAgain: true }, place)).rejects.toThrow("has gone on");
   expect(await fake.calls("sbatch")).toHaveLength(2);
+});
+
+test("a run that is cancelled before it goes on stays where it is", async () => {
+  const runFolder = await savedRun();
+  expect(await cancelRun(runFolder)).toBe(true);
+  expect(await runStatus(runFolder)).toMatchObject({ work: "gone", mayGoOn: false });
+  await expect(submitRun({ runFolder, argv: ["lfp"], isAgain: true }, place)).rejects.toThrow(JobThereError);
+  expect(await cancelRun(runFolder)).toBe(false);
+  expect(await fake.calls("sbatch")).toHaveLength(1);
+});
+
+test("a run that is cancelled while it is submitted again is not left to go on", async () => {
+  const runFolder = await savedRun();
+  const goingOn = submitRun({ runFolder, argv: ["lfp"], isAgain: true }, place);
+  await expect.poll(() => fake.calls("sbatch"), { interval: 10 }).toHaveLength(2);
+  expect(await cancelRun(runFolder)).toBe(true);
+  await goingOn;
+  expect(await runStatus(runFolder)).toMatchObject({ work: "gone", mayGoOn: false });
 });
 
 test("a job is known as one's own by the user's state folder alone", async () => {
