@@ -16,7 +16,7 @@ import { lfpProgram } from "./lfp-program.ts";
 export class GoingOn {
   readonly #session: Session;
   readonly #onFailure: (error: unknown) => void;
-  /** By the name of the job that ended; false where no further one could be submitted. */
+  /** By the run and the name of its job that ended (tasks of an array share one); false where no further one could be submitted. */
   readonly #jobs = new Map<string, boolean>();
 
   constructor(session: Session, onFailure: (error: unknown) => void) {
@@ -31,14 +31,15 @@ export class GoingOn {
   async goesOn(folder: string, job: JobRecord): Promise<boolean> {
     const name = jobNameOf(job);
     if (name === undefined || !this.#session.options.trusted || !(await isOwnJob(name))) return false;
-    if (!this.#jobs.has(name)) {
-      this.#jobs.set(name, true);
+    const key = `${folder}\0${name}`;
+    if (!this.#jobs.has(key)) {
+      this.#jobs.set(key, true);
       this.#submit(folder, job).catch((error: unknown) => {
-        this.#jobs.set(name, false);
+        this.#jobs.set(key, false);
         this.#onFailure(error);
       });
     }
-    return this.#jobs.get(name) === true;
+    return this.#jobs.get(key) === true;
   }
 
   async #submit(folder: string, { executor }: JobRecord): Promise<void> {

@@ -1,5 +1,5 @@
 /** The server goes on with runs whose jobs have saved and ended, and that the cluster does not start again. */
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ListRuns, RunsChanged } from "../../../server/protocol/runs.ts";
@@ -7,7 +7,7 @@ import { placeSchemas } from "../../../server/runs/executor-settings.ts";
 import { notePaths } from "../../../server/runs/job-notes.ts";
 import { jobNameOf } from "../../../server/runs/job-record.ts";
 import { submitRun } from "../../../server/runs/jobs.ts";
-import { prepareRun } from "../../../server/runs/run-folder.ts";
+import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../server/runs/run-status.ts";
 import { useFakeSlurm } from "../../support/fake-slurm.ts";
 import { LspClient, type LspClientOptions } from "../../support/lsp-client.ts";
@@ -77,6 +77,16 @@ test("two windows that see a job saved and ended submit one more, with the user'
   const { job } = await runStatus(folder);
   expect(job).toMatchObject({ executor: "slurm", id: "2" });
   expect(await readFile(notePaths(folder, jobNameOf(job) ?? "").script, "utf8")).toMatch(/cli\.ts' 'run' '.*' '--out'/);
+});
+
+test("each run goes on whose job was a task of one array", async () => {
+  const { runsRoot, folder } = await endedRun("75\n");
+  const other = await prepareRun(runsRoot, "other", { preset: "quick" });
+  await copyFile(runPaths(folder).job, runPaths(other).job);
+  await cp(runPaths(folder).jobs, runPaths(other).jobs, { recursive: true });
+  const client = await open(runsRoot);
+  await stateIn(client);
+  await expect.poll(() => fake.calls("sbatch"), PATIENT).toHaveLength(3);
 });
 
 test("a job that could not be submitted is told with the run, and not tried again and again", async () => {
