@@ -31,7 +31,7 @@ async function sweepFile(name: string, content: object): Promise<string> {
   return path;
 }
 
-describe("lfp sweep", { timeout: 300_000 }, () => {
+describe("lfp sweep", { timeout: 900_000 }, () => {
   it("runs all settings, computes what they share once, loses none for one that fails, and sets them side by side", async () => {
     const list = [{ "probe.alpha": 1 }, { model: "./nowhere" }, { "probe.alpha": 10 }];
     const path = await sweepFile("tiny", { base: tinyExperiment, list });
