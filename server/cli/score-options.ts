@@ -1,4 +1,5 @@
 /** Options of `lfp score`, for both its uses: through a run, and through two models. */
+import type { CutOptions } from "../lens/document-passages.ts";
 import { pairModes } from "../lens/values.ts";
 import { siteNames } from "../models/sites.ts";
 import type { Given } from "./command.ts";
@@ -27,6 +28,10 @@ export const scoreOptions = {
   ),
   base: option.text("MODEL", "the model that --tuned was tuned from: `starter`, a folder or a hub id"),
   text: option.text("TEXT", "a text to read instead of FILE"),
+  columns: option.text(
+    "NAMES",
+    "the columns of a table (.csv, .tsv) to read, with commas between them; by default those that hold texts",
+  ),
   pairs: option.flag(
     "read FILE as preferences (.jsonl, .csv, .parquet, also .gz): the margin of each pair of answers, each given its prompt",
   ),
@@ -75,10 +80,9 @@ export const scoreOptions = {
 
 export type ScoreGiven = Given<typeof scoreOptions>;
 
-/** A text to read. */
-export interface ScoreDocument {
+/** A text to read, with what says how it is cut into passages. */
+export interface ScoreDocument extends Omit<CutOptions, "template"> {
   readonly text: string;
-  readonly languageId: string;
 }
 
 /**
@@ -93,7 +97,7 @@ export function refuseMixture({ options: chosen }: Pick<ScoreGiven, "options">):
       if (value !== undefined && value !== false) throw new UsageError(`--${name} ${why}`);
     }
   };
-  if (chosen.pairs) refuse(["text", "mode", "feature", "export", "sae"], "does not go with --pairs");
+  if (chosen.pairs) refuse(["text", "mode", "feature", "export", "columns", "sae"], "does not go with --pairs");
   else refuse(["beta"], "goes with --pairs");
   if (tuned === undefined && base === undefined) {
     refuse(["download", "bos", "no-bos", "sae"], "goes with --tuned and --base");

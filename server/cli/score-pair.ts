@@ -7,8 +7,9 @@ import {
   type ScoredPassage,
   scorePairPassages,
 } from "../lens/document.ts";
+import { documentPassages } from "../lens/document-passages.ts";
 import type { PairLens } from "../lens/pair-lens.ts";
-import { passagesOf } from "../lens/passages.ts";
+import type { Passage } from "../lens/passages.ts";
 import { type PairMode, pairLimit } from "../lens/values.ts";
 import type { PairReferences } from "../models/pair.ts";
 import { openPairLens } from "../pipeline/finished/open-pair.ts";
@@ -46,13 +47,17 @@ export async function scorePair(
   const resolve = { download, env, signal, onProgress: progressNotes(note) };
   const lens = await openPairLens(references, { device, threads, env, signal, note, resolve, bos, dictionary });
   try {
-    const passages = passagesOf(document.text, document.languageId);
-    const scored = scorePairPassages(lens, passages, { signal });
+    const passages = documentPassages(document.text, { ...document, template: lens.template });
     const options = { out: chosen.out, columns, note };
-    if (lens.dictionary === undefined) return resultOf(given, lens, { mode, found: await gather(scored, options) });
+    if (lens.dictionary === undefined) {
+      const scored = scorePairPassages(lens, passages, { signal });
+      return resultOf(given, lens, { mode, found: await gather(scored, options) });
+    }
+    const alone = Array.from(passages, ({ answer: _, conversation: __, ...passage }): Passage => passage);
     const means = new FeatureMeans(lens.dictionary.features);
     const asked = askedFeature(chosen.feature, lens);
-    const read = withFeatures(lens, passages, scored, { means, asked, signal });
+    const scored = scorePairPassages(lens, alone, { signal });
+    const read = withFeatures(lens, alone, scored, { means, asked, signal });
     const found = await gather(read, { ...options, columns: [...columns, ...featureColumns] });
     return resultOf(given, lens, { mode, found, means });
   } finally {

@@ -5,9 +5,9 @@ import { starterRunFolder } from "../common/package-root.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import { readAblationSet } from "../lens/ablation-file.ts";
 import { type ScoredDocumentToken, type ScoredPassage, scorePassages } from "../lens/document.ts";
+import { documentPassages } from "../lens/document-passages.ts";
 import { isUnfamiliar } from "../lens/familiarity.ts";
 import type { Lens } from "../lens/lens.ts";
-import { passagesOf } from "../lens/passages.ts";
 import { displayLimit, isPairMode } from "../lens/values.ts";
 import { openLens } from "../pipeline/finished/open-lens.ts";
 import { FeatureId } from "../protocol/ablation.ts";
@@ -44,7 +44,7 @@ export async function scoreRun(given: ScoreGiven, document: ScoreDocument | unde
     const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);
     if (document === undefined)
       return { json: { name: "score", run, export: exported }, text: `the lens is in ${chosen.export}` };
-    const passages = passagesOf(document.text, document.languageId);
+    const passages = documentPassages(document.text, { ...document, template: lens.template });
     const scored = scorePassages(lens, passages, mode, { ablation, signal });
     const found = await gather(scored, chosen.out, note);
     return resultOf({ given, lens, mode, name, run, found, exported });

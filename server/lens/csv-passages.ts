@@ -44,6 +44,13 @@ export function csvPassages(text: string, { isTsv, columns }: CsvOptions): Passa
   return passages;
 }
 
+/** The names in a table's first row, which is the header where it has one. */
+export function csvHeader(text: string, isTsv: boolean): string[] {
+  for (const { cells } of csvRecords(text, isTsv ? "\t" : csvDelimiterOf(text)))
+    return cells.map((cell) => csvValue(text, cell).trim());
+  return [];
+}
+
 function columnsOf(text: string, records: readonly CsvRecord[], wanted: readonly string[]): ReadonlySet<number> {
   const [header, ...rest] = records;
   const names = (header?.cells ?? []).map((cell) => plain(csvValue(text, cell)));

@@ -1,12 +1,14 @@
 /** Reads whole documents, passage by passage. */
 import { UnreadableTextError } from "../models/tokenizer.ts";
 import type { LensMode } from "../protocol/lens.ts";
+import { contextOf, readAnswer, spanWithin } from "./answer-values.ts";
+import { UnreadPassageError } from "./errors.ts";
 import type { Lens } from "./lens.ts";
 import type { ReadOptions } from "./options.ts";
 import type { PairReader } from "./pair-lens.ts";
-import { wordsOf } from "./pair-reading.ts";
+import { type PairReading, wordsOf } from "./pair-reading.ts";
 import { endInDocument, type Passage, toDocument } from "./passages.ts";
-import { valuesOf } from "./values.ts";
+import { unitValuesOf } from "./read-passage.ts";
 
 /** A token of a document: its range there, its text in the passage, and its values. */
 export interface ScoredDocumentToken {
@@ -56,12 +58,12 @@ export interface ScoredPairPassage extends ScoredPassage<PairDocumentToken> {
 }
 
 /**
- * Reads passages in order, one ahead of the consumer. A passage that cannot be tokenized yields its reason, and the
- * rest continues.
+ * Reads passages in order, one ahead of the consumer: an answer of a pair given its prompt, a message in its
+ * conversation. A passage that cannot be read yields its reason, and the rest continues.
  */
 export function scorePassages(
   lens: Lens,
-  passages: readonly Passage[],
+  passages: Iterable<Passage>,
   mode: LensMode,
   options: ReadOptions = {},
 ): AsyncGenerator<ScoredPassage> {
@@ -71,26 +73,22 @@ export function scorePassages(
 /** The same, by two models alone. */
 export function scorePairPassages(
   reader: PairReader,
-  passages: readonly Passage[],
+  passages: Iterable<Passage>,
   options: ReadOptions = {},
 ): AsyncGenerator<ScoredPairPassage> {
   return oneAhead(passages, (passage) => scorePairPassage(reader, passage, options));
 }
 
-async function* oneAhead<T>(passages: readonly Passage[], score: (passage: Passage) => Promise<T>): AsyncGenerator<T> {
-  const start = (at: number): Promise<T> | undefined => {
-    const passage = passages[at];
-    const scored = passage === undefined ? undefined : score(passage);
+async function* oneAhead<T>(passages: Iterable<Passage>, score: (passage: Passage) => Promise<T>): AsyncGenerator<T> {
+  let current: Promise<T> | undefined;
+  for (const passage of passages) {
+    const next = score(passage);
     // Prevents an unhandled rejection: the consumer, who receives the failure, may stop early.
-    scored?.catch(() => undefined);
-    return scored;
-  };
-  let next = start(0);
-  for (let at = 1; next !== undefined; at++) {
-    const current = next;
-    next = start(at);
-    yield await current;
+    next.catch(() => undefined);
+    if (current !== undefined) yield await current;
+    current = next;
   }
+  if (current !== undefined) yield await current;
 }
 
 async function scorePassage(
@@ -99,18 +97,18 @@ async function scorePassage(
   mode: LensMode,
   options: ReadOptions,
 ): Promise<ScoredPassage> {
-  const { text } = passage;
   const tokens = await unlessRefused(async () => {
-    const plain = await lens.read(text, { ...options, ablation: null });
-    const { values } = await valuesOf(lens, text, mode, options);
-    return Array.from(plain.starts, (from, token): ScoredDocumentToken => {
-      const to = plain.ends[token] ?? from;
+    const { text, from, templated } = contextOf(passage);
+    const plain = await lens.read(text, { ...options, templated, ablation: null });
+    const shown = await unitValuesOf(lens, passage, { mode, unit: "token" }, options);
+    const values = new Map(shown.values.map((value, at) => [shown.starts[at], value]));
+    return tokensWithin(plain, from, from + passage.text.length).map(({ at, start, end }): ScoredDocumentToken => {
       return {
-        ...inDocument(passage, from, to),
-        implicit: plain.implicit[token] ?? Number.NaN,
-        trueReward: plain.trueReward[token] ?? null,
-        familiarity: plain.familiarity?.[token] ?? null,
-        value: values[token] ?? null,
+        ...inDocument(passage, start, end),
+        implicit: plain.implicit[at] ?? Number.NaN,
+        trueReward: plain.trueReward[at] ?? null,
+        familiarity: plain.familiarity?.[at] ?? null,
+        value: values.get(start) ?? null,
       };
     });
   });
@@ -122,26 +120,59 @@ async function scorePairPassage(
   passage: Passage,
   options: ReadOptions,
 ): Promise<ScoredPairPassage> {
-  const reading = await unlessRefused(() => reader.readPair(passage.text, options));
-  if (typeof reading === "string") return { ...placeOf(passage), ...refusal(reading), words: [] };
-  const words = wordsOf(reading, passage.text);
-  let at = 0;
-  const tokens = Array.from(reading.starts, (from, token): PairDocumentToken => {
-    while ((words[at]?.endToken ?? Number.POSITIVE_INFINITY) <= token) at += 1;
-    const word = words[at];
+  const read = await unlessRefused(() => readByPair(reader, passage, options));
+  if (typeof read === "string") return { ...placeOf(passage), ...refusal(read), words: [] };
+  const { reading, text, from } = read;
+  const to = from + passage.text.length;
+  const words = wordsOf(reading, text).filter(({ start, end }) => end > from && start < to);
+  let next = 0;
+  const tokens = tokensWithin(reading, from, to).map(({ at, start, end }): PairDocumentToken => {
+    while ((words[next]?.endToken ?? Number.POSITIVE_INFINITY) <= at) next += 1;
+    const word = words[next];
     return {
-      ...inDocument(passage, from, reading.ends[token] ?? from),
-      learned: reading.learned[token] ?? null,
-      kl: reading.kl[token] ?? null,
-      word: word !== undefined && word.firstToken <= token ? word.learned : null,
+      ...inDocument(passage, start, end),
+      learned: reading.learned[at] ?? null,
+      kl: reading.kl[at] ?? null,
+      word: word !== undefined && word.firstToken <= at ? word.learned : null,
     };
   });
+  const placed = (offset: number): number => Math.min(to, Math.max(from, offset)) - from;
   return {
     ...placeOf(passage),
     tokens,
-    words: words.map(({ start, end, learned, kl }) => ({ ...inDocument(passage, start, end), learned, kl })),
+    words: words.map(({ start, end, learned, kl }) => ({
+      ...inDocument(passage, placed(start), placed(end)),
+      learned,
+      kl,
+    })),
     refused: undefined,
   };
+}
+
+/** What two models read for a passage, and where it begins in the text of that. */
+async function readByPair(
+  reader: PairReader,
+  passage: Passage,
+  options: ReadOptions,
+): Promise<{ readonly reading: PairReading; readonly text: string; readonly from: number }> {
+  const { text, from, templated } = contextOf(passage);
+  const { answer } = passage;
+  if (answer === undefined) return { reading: await reader.readPair(text, { ...options, templated }), text, from };
+  return { reading: await readAnswer(reader, answer, options), text: answer.texts[answer.side], from: answer.at };
+}
+
+/** The tokens of a reading that a range of its text touches, in offsets from the range's beginning, cut to it. */
+function tokensWithin(
+  reading: Pick<PairReading, "starts" | "ends">,
+  from: number,
+  to: number,
+): { readonly at: number; readonly start: number; readonly end: number }[] {
+  const { firstToken, endToken } = spanWithin(reading, from, to);
+  return Array.from({ length: endToken - firstToken }, (_, index) => {
+    const at = firstToken + index;
+    const start = Math.max(from, reading.starts[at] ?? from) - from;
+    return { at, start, end: Math.min(to, reading.ends[at] ?? from) - from };
+  });
 }
 
 function placeOf({ start, end }: Passage): Pick<Passage, "start" | "end"> {
@@ -162,7 +193,7 @@ async function unlessRefused<T>(read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof UnreadableTextError)) throw error;
+    if (!(error instanceof UnreadableTextError || error instanceof UnreadPassageError)) throw error;
     return error.message;
   }
 }

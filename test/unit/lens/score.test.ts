@@ -97,7 +97,7 @@ describe("lfp score", { timeout: 60_000 }, () => {
     expect(rows.some(({ text }) => text?.startsWith("'="))).toBe(true);
     expect(rows.map(({ value }) => Number(value))).toEqual(lines.map(({ value }) => value));
     expect(lines.map(({ passage }) => passage)).toContain(1);
-    expect(lines.map(({ text }) => text).join("")).toBe('# A "good" pagewith, a comma\nand =SUM(1)');
+    expect(lines.map(({ text }) => text).join("")).toBe('A "good" pagewith, a comma\nand =SUM(1)');
   });
 
   it("shows what an ablation changes, and nothing where it changes nothing", async () => {
@@ -122,6 +122,49 @@ describe("lfp score", { timeout: 60_000 }, () => {
     };
     expect(new Set(await scored(1))).toEqual(new Set([0]));
     expect((await scored(0)).some((value) => value !== 0)).toBe(true);
+  });
+
+  it("reads a table by cell, of the columns that are named or hold texts", async () => {
+    const path = await file("films.csv", 'id,text,note\n1,"A ""good"" film.",seen twice\n2,A bad one.,not at all\n');
+    const textsOf = async (...args: string[]) => {
+      const { code, stdout, stderr } = await lfp("score", path, "--run", run, "--json", ...args);
+      expect(code, stderr).toBe(0);
+      return result.parse(JSON.parse(stdout)).passages.map(({ tokens }) => tokens.map(({ text }) => text).join(""));
+    };
+    expect(await textsOf()).toEqual(['A "good" film.', "A bad one."]);
+    expect(await textsOf("--columns", "Note")).toEqual(["seen twice", "not at all"]);
+    const refused = await lfp("score", path, "--run", run, "--columns", "note,year");
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('"year"') });
+    expect(refused.stderr).toContain("its columns are id, text, note");
+    expect((await lfp("score", "--run", run, "--columns", "a", await file("a.txt", "A film."))).stderr).toContain(
+      "goes with a table",
+    );
+  });
+
+  it("reads an answer of a pair given its prompt, as the editor does", async () => {
+    const pair = { prompt: "The film was", chosen: " good and truly fine.", rejected: " bad." };
+    const path = await file("pairs.jsonl", `${JSON.stringify(pair)}\n`);
+    const lens = await openLens(run, { threads: 1 });
+    const whole = await lens.read(pair.prompt + pair.chosen);
+    const alone = await lens.read(pair.chosen);
+    const learned = await lens.readPreference({ form: "texts", ...pair });
+    await lens.close();
+    const tokensOf = async (mode: string) => {
+      const { code, stdout, stderr } = await lfp("score", path, "--run", run, "--json", "--mode", mode);
+      expect(code, stderr).toBe(0);
+      const passage = result
+        .parse(JSON.parse(stdout))
+        .passages.find(({ tokens }) => tokens.some(({ text }) => text.includes("truly")));
+      return passage?.tokens ?? [];
+    };
+    const implicit = (await tokensOf("implicit")).map((one) => one.implicit);
+    expect(implicit).toHaveLength(alone.implicit.length);
+    for (const [at, value] of implicit.entries())
+      expect(value).toBeCloseTo(whole.implicit.at(at - implicit.length) ?? Number.NaN, 4);
+    expect(Math.abs((implicit[0] ?? 0) - (alone.implicit[0] ?? 0))).toBeGreaterThan(1e-3);
+    if (learned.kind === "refused") throw new Error(learned.why);
+    for (const [at, { value }] of (await tokensOf("learned")).entries())
+      expect(value).toBeCloseTo(learned.chosen.learned[at] ?? Number.NaN, 4);
   });
 
   it("exports the lens without reading anything", async () => {
