@@ -282,13 +282,17 @@ describe.skipIf(!canStartSlurm)("on a Slurm of one node that has troubles of its
       return (await slurm.ask("sinfo", "--noheader", "--format=%T")).trim() === "idle";
     });
     // A node that is only said to be down may report the end of the old attempt as the new one's: then we submit again.
-    const id = await jobId(folder);
-    await eventually(async () => {
-      const { state, mayGoOn } = await runStatus(folder);
+    let seen: unknown;
+    const isDone = await trueWithin(120_000, async () => {
+      const { state, mayGoOn, work } = await runStatus(folder);
+      const id = await jobId(folder);
+      const job = await slurmState(id);
+      seen = { state, work, mayGoOn, job, node: await slurm.ask("sinfo", "--noheader", "--format=%T %E") };
       if (mayGoOn) await submitAgain(folder, options);
-      if ((await slurmState(id)) === "PENDING") await startNow(id);
+      if (job === "PENDING") await startNow(id);
       return state.kind === "done";
     });
+    expect(isDone ? "done" : seen).toBe("done");
     await expectUncut(folder, options);
   });
 });
