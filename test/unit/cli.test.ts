@@ -89,7 +89,10 @@ describe("wrong command lines", () => {
     ["generate --model starter --prompt x --top-p 1.1", '--top-p is "1.1"; expected a number from 0 to 1'],
     ["generate --model starter --prompt x --temperature=-1", '--temperature is "-1"; expected a number of at least 0'],
     ["generate --model starter --prompt x --temperature=", '--temperature is ""; expected a number'],
-    ["bench engine --shape gpt-5", '--shape is "gpt-5"; expected one of pythia-70m, smollm2-135m, qwen3-0.6b, starter, tiny'],
+    [
+      "bench engine --shape gpt-5",
+      '--shape is "gpt-5"; expected one of pythia-70m, smollm2-135m, qwen3-0.6b, starter, tiny',
+    ],
     ["bench engine --steps 0", '--steps is "0"; expected a whole number of at least 1'],
   ])("lfp %s", async (args, says) => {
     const list = args === "" ? [] : args.split(" ");
