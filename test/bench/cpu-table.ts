@@ -32,12 +32,19 @@ interface Figure {
 export const shapes = ["pythia-70m", "starter"] as const;
 export type BenchShape = (typeof shapes)[number];
 
+/** Timed steps after the warm-up: few where each takes seconds. */
+const stepsOf: Readonly<Record<BenchShape, Readonly<Record<"ppo" | "dpo" | "sae", number>>>> = {
+  "pythia-70m": { ppo: 2, dpo: 3, sae: 8 },
+  starter: { ppo: 3, dpo: 5, sae: 32 },
+};
+
 /** The parts of a shape. `starter` is the folder of that checkpoint. */
 export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
   const model = shape === "starter" ? ["--model", starter] : [];
   const figure = (what: string, key: string, unit: string, goal = 1.1): Figure => ({ what, key, unit, goal });
+  const steps = (what: "ppo" | "dpo" | "sae") => ["--steps", `${stepsOf[shape][what]}`] as const;
   const engine = ["pytorch_engine.py", "--shape", shape] as const;
-  const sae = ["pytorch_sae.py", "--shape", shape] as const;
+  const sae = ["--shape", shape, ...steps("sae")] as const;
   return [
     {
       shape,
@@ -51,25 +58,28 @@ export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
     },
     {
       shape,
-      ours: ["ppo", "--model", shape],
-      theirs: [["pytorch_ppo.py", ...model]],
+      ours: ["ppo", "--model", shape, ...steps("ppo")],
+      theirs: [["pytorch_ppo.py", ...model, ...steps("ppo")]],
       figures: [figure("ppo", "episodesPerSecond", "episodes/s")],
       // TRL 1.16 has no PPO any more.
       libraries: [],
     },
     {
       shape,
-      ours: ["dpo", "--model", shape],
-      theirs: [["pytorch_dpo.py", ...model]],
+      ours: ["dpo", "--model", shape, ...steps("dpo")],
+      theirs: [["pytorch_dpo.py", ...model, ...steps("dpo")]],
       figures: [figure("dpo", "pairsPerSecond", "pairs/s")],
-      libraries: [{ name: "TRL", module: "trl", theirs: ["trl_dpo.py", ...model] }],
+      libraries: [{ name: "TRL", module: "trl", theirs: ["trl_dpo.py", ...model, ...steps("dpo")] }],
     },
     {
       shape,
-      ours: ["sae", "--shape", shape],
-      theirs: [sae, [...sae, "--compile"]],
+      ours: ["sae", ...sae],
+      theirs: [
+        ["pytorch_sae.py", ...sae],
+        ["pytorch_sae.py", ...sae, "--compile"],
+      ],
       figures: [figure("sae", "tokensPerSecond", "tokens/s")],
-      libraries: [{ name: "SAELens", module: "sae_lens", theirs: ["saelens_train.py", "--shape", shape] }],
+      libraries: [{ name: "SAELens", module: "sae_lens", theirs: ["saelens_train.py", ...sae] }],
     },
     {
       shape,

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:cpu`: training, forward passes, PPO, DPO, autoencoders and sampling on this machine's processor, ours and the same work in
  * PyTorch in turn, medians of several runs of each, where `python3` has torch and transformers. Prints a Markdown table with ratios, peaks of memory and the
- * goals. Where torch.compile may help, PyTorch runs both ways once, and the faster one counts. TRL and SAELens do their parts beside it where Python has them.
+ * goals. Where torch.compile may help, PyTorch runs both ways once, and the faster one counts. TRL and SAELens do their parts once where Python has them.
  * The machine should do nothing else.
  *
  *     npm run bench:cpu -- [--rounds 3] [--threads N] [--shape pythia-70m] [--only dpo] [--python python3] [--json]
@@ -81,6 +81,8 @@ async function rowsIn(part: BenchPart, name: string): Promise<CpuRow[]> {
       way = fastestOf(part, lines);
       theirs.push(lines[way] ?? (await theirsOf(part.theirs[0])));
     } else theirs.push(await theirsOf(part.theirs[way]));
+    // Libraries run in the first round only, for the time it takes.
+    if (round > 0) continue;
     for (const [library, lines] of beside) {
       try {
         lines.push(await theirsOf(library.theirs));
