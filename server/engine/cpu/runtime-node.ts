@@ -20,7 +20,13 @@ async function createSession(ort: typeof Ort, { model, external, threads }: Mode
     logSeverityLevel: 3,
     externalData: external.map(({ name, bytes }) => ({ path: name, data: bytes })),
     // As `sessionEntries` of runtime-c-api.ts.
-    extra: { session: { intra_op: { allow_spinning: "0" }, set_denormal_as_zero: "1" } },
+    extra: {
+      session: {
+        intra_op: { allow_spinning: "1", spin_duration_us: "25" },
+        force_spinning_stop: "1",
+        set_denormal_as_zero: "1",
+      },
+    },
   });
   const tensors = (bounds: readonly Bound[]): Record<string, Ort.Tensor> =>
     Object.fromEntries(bounds.map(({ onnxName, spec, values }) => [onnxName, tensorOf(ort, spec, values)]));
