@@ -26,6 +26,8 @@ const mostBytes = {
   store: 2 ** 31 - 1,
   /** An archive of a dictionary (params.npz, ae.pt): the most that one read call of the system returns. */
   dictionary: 2 ** 31 - 1,
+  /** A classifier as ONNX, and its weights beside it. */
+  "onnx model": 2 ** 31 - 1,
   /** Texts to read or to continue. */
   text: 2 ** 28,
 } as const;

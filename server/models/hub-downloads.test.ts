@@ -26,6 +26,7 @@ import {
   NotCachedError,
 } from "./hub/errors.ts";
 import type { DownloadProgress } from "./hub.ts";
+import { NoWeightsError } from "./safetensors.ts";
 
 useHubModel();
 
@@ -197,4 +198,21 @@ test("a cancelled download stops, says so, and is taken up later", async () => {
   await resolve();
   expect(hub.seen.at(-1)?.range).toMatch(/^bytes=\d{5}-$/);
   await expectSnapshot(COMMIT, ownFiles());
+});
+
+test("a classifier without safetensors comes as its ONNX file with the weights beside it, where the caller takes one", async () => {
+  const small = ["config.json", "tokenizer.json", "tokenizer_config.json"] as const;
+  const stored = {
+    ...Object.fromEntries(small.map((name) => [name, files[name]])),
+    "onnx/model.onnx": noise(3000, 8),
+    "onnx/model.onnx_data": noise(4000, 9),
+    "onnx/model_quantized.onnx": noise(2000, 10),
+  };
+  hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: stored } });
+  expect(await failing()).toBeInstanceOf(NoWeightsError);
+  const { folder } = await resolve({ onnx: true });
+  expect((await fs.readdir(join(folder, "onnx"))).sort()).toEqual(["model.onnx", "model.onnx_data"]);
+  expect(await fs.readFile(join(folder, "onnx/model.onnx"))).toEqual(stored["onnx/model.onnx"]);
+  expect(await resolve({ onnx: true, download: false })).toMatchObject({ folder, source: "cache" });
+  expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
 });

@@ -29,8 +29,8 @@ export interface ResolvedModel {
  * tag or a commit (`main` if none is given). An existing folder of that name takes precedence over the hub.
  *
  * Hub models live in the cache shared with all Hugging Face tools. Without `download` it makes no request. With it, it
- * asks the hub for the revision's newest commit and fetches what is missing: config, tokenizer and safetensors, never
- * pickles. Downloads resume where an earlier try stopped and are checked against the hub's checksum. With the network
+ * asks the hub for the revision's newest commit and fetches what is missing: config, tokenizer and safetensors (or, with
+ * `onnx`, the ONNX file where there are none), never pickles. Downloads resume where an earlier try stopped and are checked against the hub's checksum. With the network
  * off, it uses what the cache holds.
  *
  * Throws `ModelReferenceError`, `ModelFileError`, `NotCachedError`, `PickleRefusedError`, `NoWeightsError`,
@@ -52,12 +52,12 @@ export async function resolveModel(reference: string, options: ResolveOptions): 
       revision,
       find: async (cache, at) => {
         const folder = cache.snapshotFolder(at);
-        return (await isWholeModel(folder)) ? folder : undefined;
+        return (await isWholeModel(folder, options)) ? folder : undefined;
       },
       // Other tools fetch weights without the tokenizer.
       isFinal: (folder) => isFile(join(folder, "tokenizer.json")),
       fetch: async (snapshot) => {
-        await fetchModel(id, snapshot);
+        await fetchModel(id, snapshot, options);
         return snapshot.cache.snapshotFolder(snapshot.commit);
       },
     },

@@ -1,7 +1,7 @@
 /** A run's outside inputs: models and texts. */
 import { stat } from "node:fs/promises";
 import { adapterBaseFolder, isAdapterFolder } from "../models/adapter.ts";
-import { isModelFile } from "../models/model-files.ts";
+import { isClassifierFile, isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { canonicalDigest } from "../runs/canonical-json.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
@@ -56,7 +56,7 @@ export async function feedbackInputs(
   const settings = rewardSettingsOf(experiment);
   const folders = new Map<string, string>();
   for (const [at, model] of modelsOf(settings).entries()) {
-    const input = await modelInput(model, experiment, options);
+    const input = await classifierInput(model, experiment, options);
     inputs[`feedbackModel${at}`] = input;
     folders.set(model, input.path);
   }
@@ -126,6 +126,16 @@ export async function findModels(
   const issues = await modelIssues(experiment, model.path, given?.path);
   if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
   return { model, given };
+}
+
+/** A model that judges, which may be stored as ONNX. */
+async function classifierInput(
+  reference: string,
+  { download }: Experiment,
+  options: PlanOptions,
+): Promise<OutsideInput> {
+  const { folder } = await resolveReference(reference, { download, onnx: true, ...downloading(options) });
+  return await outsideInput(folder, { counts: isClassifierFile, signal: options.signal });
 }
 
 async function modelInput(reference: string, { download }: Experiment, options: PlanOptions): Promise<OutsideInput> {

@@ -7,7 +7,7 @@ export const ClassifierConfig = z
     kind: z
       .literal("classifier")
       .describe(
-        "A text classifier or reward model: DistilBERT or BERT, or a model of an architecture that can be tuned here with a classification head.",
+        "A text classifier or reward model: DistilBERT, BERT or RoBERTa, a model of an architecture that can be tuned here with a classification head, or any classifier with an onnx/model.onnx.",
       ),
     model: z
       .string()
@@ -23,7 +23,7 @@ export const ClassifierConfig = z
       .enum(["logit", "probability"])
       .default("logit")
       .describe(
-        "What the label gives: its raw logit (the paper's code, and TRL's example with DistilBERT), or its probability (softmax over the labels; of a single label the sigmoid).",
+        "What the label gives: its raw logit (the paper's code, and TRL's example with DistilBERT), or its probability (softmax over the labels; the sigmoid of a single label, and of each where config.json says multi_label_classification).",
       ),
     scale: z
       .number()

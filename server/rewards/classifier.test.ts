@@ -1,6 +1,9 @@
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { devicesUnderTest } from "../../test/conformance/devices.ts";
+import { scratchFolder } from "../../test/unit/runs/scratch.ts";
 import type { Device } from "../engine/device.ts";
 import { Classifier } from "../models/classifier.ts";
 import { type ClassifierSettings, classifierReward } from "./classifier.ts";
@@ -54,6 +57,18 @@ describe("a classifier as feedback", () => {
       (await scores({ ...only, output: "probability" }))[0],
     ];
     expect(probability).toBeCloseTo(1 / (1 + Math.exp(-logit)), 6);
+  });
+
+  it("gives each label of several that may hold at once a probability of its own", async () => {
+    const model = await scratchFolder();
+    await cp(settings.model, model, { recursive: true });
+    const path = join(model, "config.json");
+    const config: object = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...config, problem_type: "multi_label_classification" }));
+    for (const [column, label] of ["NEGATIVE", "POSITIVE"].entries()) {
+      const [film = 0] = await scores({ model, label, output: "probability" });
+      expect(film).toBeCloseTo(1 / (1 + Math.exp(-(logits[column] ?? 0))), 6);
+    }
   });
 
   it("has to be told which of several labels", async () => {

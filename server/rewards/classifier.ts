@@ -31,7 +31,7 @@ export async function classifierReward(
   text: JudgedText,
   device: Device,
 ): Promise<Reward> {
-  const { folder } = await resolveReference(settings.model, { download: false });
+  const { folder } = await resolveReference(settings.model, { download: false, onnx: true });
   const classifier = await Classifier.load(device, folder);
   const { labels } = classifier;
   const column = columnOf(settings, labels);
@@ -96,7 +96,7 @@ class ClassifierReward implements Reward {
   #output(logits: Float32Array): number {
     const own = logits[this.#column] ?? 0;
     if (this.#settings.output === "logit") return own;
-    if (logits.length === 1) return 1 / (1 + Math.exp(-own));
+    if (logits.length === 1 || this.#classifier.isMultiLabel) return 1 / (1 + Math.exp(-own));
     return 1 / logits.reduce((sum, other) => sum + Math.exp(other - own), 0);
   }
 }

@@ -1,5 +1,5 @@
 /** Text classifiers and reward models against transformers, on every device. */
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -21,7 +21,10 @@ const kinds = [
   { name: "bert", labels: ["LABEL_0"] },
   { name: "gpt-neox", labels: ["LABEL_0"] },
   { name: "gpt2", labels: ["negative", "neutral", "positive"] },
+  { name: "roberta", labels: ["negative", "neutral", "positive"] },
 ] as const;
+/** Run on the CPU, whatever the device. */
+const onnx = { name: "onnx-electra", labels: ["calm", "angry"] } as const;
 const withStarterTokenizer: readonly string[] = ["gpt-neox", "gpt2"];
 
 /** A copy of a stored classifier; those on a language model have the starter's tokenizer. */
@@ -38,7 +41,7 @@ async function oracleOf(name: string) {
   return oracleSchema.parse(JSON.parse(await readFile(join(fixtures, name, "oracle.json"), "utf8")));
 }
 
-const subjects = devicesUnderTest.flatMap((device) => kinds.map((kind) => ({ ...kind, ...device })));
+const subjects = devicesUnderTest.flatMap((device) => [...kinds, onnx].map((kind) => ({ ...kind, ...device })));
 
 describe.each(subjects)("$name on $kind", ({ name, labels, open }) => {
   let device: Device;
@@ -98,8 +101,12 @@ describe("a classifier's folder", () => {
     it("is refused with what was found", async () => {
       expect(await refusal(starterFolder())).toMatch(/^ClassifierError: .*holds a GPTNeoXForCausalLM; expected a text/);
       expect(await refusal(join(fixtures, "nothing"))).toMatch(/^ConfigError: .*cannot be read as a classifier's/);
-      const other = await edited("distilbert", (json) => Object.assign(json, { model_type: "roberta" }));
-      expect(await refusal(other)).toMatch(/^UnknownArchitectureError: .*'roberta'.*supported are distilbert, bert/);
+      const other = await edited("distilbert", (json) => Object.assign(json, { model_type: "deberta-v2" }));
+      expect(await refusal(other)).toMatch(/^UnknownArchitectureError: .*'deberta-v2'.*supported are distilbert, bert/);
+      for (const id2label of [{ 1: "a", 2: "b" }, { 0: "same", 1: "same" }, { 0: "", 1: "b" }, {}]) {
+        const unclear = await edited("distilbert", (json) => Object.assign(json, { id2label }));
+        expect(await refusal(unclear)).toMatch(/^ClassifierError: .*expected a different name for each of 0 to n - 1/);
+      }
       const more = await edited("distilbert", (json) => Object.assign(json, { id2label: { 0: "a", 1: "b", 2: "c" } }));
       expect(await refusal(more)).toMatch(
         /tensor 'classifier\.weight' is \[2, 24\], but config.json asks for \[3, 24\]/,
@@ -110,10 +117,27 @@ describe("a classifier's folder", () => {
       );
       const shallower = await edited("bert", (json) => Object.assign(json, { num_hidden_layers: 1 }));
       expect(await refusal(shallower)).toMatch(/belongs to no part of this classifier/);
+      const placeless = await edited("roberta", (json) => Object.assign(json, { max_position_embeddings: 2 }));
+      expect(await refusal(placeless)).toMatch(/^ConfigError: .*pad_token_id 1 leaves no position for a text/);
       const relative = await edited("bert", (json) => Object.assign(json, { position_embedding_type: "relative_key" }));
       expect(await refusal(relative)).toMatch(/^ConfigError: .*position_embedding_type/s);
       const heads = await edited("distilbert", (json) => Object.assign(json, { n_heads: 5 }));
       expect(await refusal(heads)).toMatch(/^ConfigError: .*width of 24 cannot be split over 5 heads/);
+    });
+
+    it("is refused without weights that can be read, and without a tokenizer", async () => {
+      const folder = await copyOf("roberta");
+      await rename(join(folder, "model.safetensors"), join(folder, "pytorch_model.bin"));
+      expect(await refusal(folder)).toMatch(/^PickleRefusedError: .*pytorch_model\.bin.*safe_serialization=True/s);
+      await rm(join(folder, "pytorch_model.bin"));
+      expect(await refusal(folder)).toMatch(/^NoWeightsError: .*no model\.safetensors/);
+      await rm(join(folder, "tokenizer.json"));
+      expect(await refusal(folder)).toMatch(/^TokenizerNotFoundError: .*only vocab\.json and merges\.txt/);
+      await writeFile(
+        join(folder, "config.json"),
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+      );
+      expect(await refusal(folder)).toMatch(/^LfsPointerError: /);
     });
 
     it("is refused with its tokenizer", async () => {
@@ -122,7 +146,13 @@ describe("a classifier's folder", () => {
         (json) => Object.assign(json, { model: { type: "Unigram", vocab: [] } }),
         "tokenizer.json",
       );
-      expect(await refusal(unigram)).toMatch(/^WordPieceError: .*no WordPiece tokenizer/);
+      expect(await refusal(unigram)).toMatch(/^ClassifierTokenizerError: .*no WordPiece tokenizer/);
+      const pieces = await edited(
+        "roberta",
+        (json) => Object.assign(json, { normalizer: { type: "NFC" } }),
+        "tokenizer.json",
+      );
+      expect(await refusal(pieces)).toMatch(/^ClassifierTokenizerError: .*no byte-level BPE tokenizer/);
       const small = await edited("distilbert", (json) => Object.assign(json, { vocab_size: 100 }));
       expect(await refusal(small)).toMatch(/^ConfigError: .*has ids up to 183, but config.json's vocab_size is 100/);
     });

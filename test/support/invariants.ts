@@ -47,8 +47,8 @@ export const rules: readonly Rule[] = [
     forbidden: /^webgpu(\/|$)/,
     types: true,
   }),
-  imports("only engine/onnx, engine/cpu and the DistilBERT reward import an ONNX runtime", {
-    from: /^(?!server\/engine\/(onnx|cpu)\/|server\/rewards\/distilbert)/,
+  imports("only engine/onnx and engine/cpu import an ONNX runtime", {
+    from: /^(?!server\/engine\/(onnx|cpu)\/)/,
     forbidden: ONNX_RUNTIME,
     types: true,
   }),

@@ -96,7 +96,7 @@ const offences: Readonly<Record<string, readonly [files: Readonly<Record<string,
       { "server/engine/device.ts": ["webgpu"] },
       "server/engine/device.ts imports webgpu",
     ],
-    "only engine/onnx, engine/cpu and the DistilBERT reward import an ONNX runtime": [
+    "only engine/onnx and engine/cpu import an ONNX runtime": [
       { "server/lens/lens.ts": ["onnxruntime-node"] },
       "server/lens/lens.ts imports onnxruntime-node",
     ],

@@ -17,6 +17,7 @@ import type { Values } from "../graph.ts";
 import { fixedFromBytes } from "./limits.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
 import { closeRequest, toError } from "./messages.ts";
+import type { OnnxModel, OnnxModelFile } from "./onnx-models.ts";
 import { planProgram } from "./planner.ts";
 import { type RuntimeChoice, type RuntimeKind, type WorkerOptions, wishedRuntime } from "./runtime.ts";
 
@@ -96,6 +97,18 @@ export class CpuDevice implements Device {
       run: (inputs) => caller.call("run", { program: id, inputs }),
       dispose: async () => {
         await caller.call("disposeProgram", { program: id });
+      },
+    };
+  }
+
+  /** Loads an ONNX model that others made. Rejects with `DeviceError` where ONNX Runtime refuses it. */
+  async openModel(file: OnnxModelFile): Promise<OnnxModel> {
+    const model = await this.#caller.call("openModel", file);
+    const caller = this.#caller;
+    return {
+      run: (run) => caller.call("runModel", { ...run, model }),
+      dispose: async () => {
+        await caller.call("disposeModel", { model });
       },
     };
   }

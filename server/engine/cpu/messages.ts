@@ -5,6 +5,7 @@ import type { FixedEntry, ShareOptions, StateEntry, StoredAs } from "../device.t
 import { DeviceError, InputMismatchError, NonFiniteError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import type { Results } from "./buffers.ts";
+import type { OnnxModelFile, OnnxModelRun } from "./onnx-models.ts";
 import type { CpuPlan } from "./plan.ts";
 import type { RuntimeChoice } from "./runtime.ts";
 
@@ -26,6 +27,9 @@ export interface Calls {
   compile: { ask: { plan: CpuPlan; stores: readonly number[] }; answer: number };
   run: { ask: { program: number; inputs: Readonly<Results> }; answer: Results };
   disposeProgram: { ask: { program: number }; answer: undefined };
+  openModel: { ask: OnnxModelFile; answer: number };
+  runModel: { ask: OnnxModelRun & { model: number }; answer: Float32Array };
+  disposeModel: { ask: { model: number }; answer: undefined };
   runtimeChoice: { ask: undefined; answer: RuntimeChoice };
 }
 

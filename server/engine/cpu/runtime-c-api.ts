@@ -144,5 +144,5 @@ class CApiSession implements ModelSession {
   }
 }
 
-/** ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, _INT32, _FLOAT16 and _BFLOAT16 */
-const elementTypes = { f32: 1, i32: 6, f16: 10, bf16: 16 } as const;
+/** ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, _INT32, _INT64, _FLOAT16 and _BFLOAT16 */
+const elementTypes = { f32: 1, i32: 6, i64: 7, f16: 10, bf16: 16 } as const;

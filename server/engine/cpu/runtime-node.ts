@@ -44,4 +44,4 @@ function tensorOf(ort: typeof Ort, { dtype, shape }: Bound["spec"], values: Boun
   return new ort.Tensor(tensorTypes[dtype], values, shape);
 }
 
-const tensorTypes = { f32: "float32", i32: "int32" } as const;
+const tensorTypes = { f32: "float32", i32: "int32", i64: "int64" } as const;

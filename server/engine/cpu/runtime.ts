@@ -1,6 +1,6 @@
 /** ONNX Runtime as the CPU device uses it, however it is reached. */
 import { DeviceError } from "../errors.ts";
-import type { Values } from "../graph.ts";
+import type { Shape, Values } from "../graph.ts";
 import type { TensorSpec } from "./plan.ts";
 
 /** The ways to reach ONNX Runtime: its C API, or its package for Node, which copies every output once more. */
@@ -40,12 +40,12 @@ export interface ModelSession {
 /** Values that a run reads or writes under a name of the model. */
 export interface Bound {
   readonly onnxName: string;
-  readonly spec: TensorSpec;
+  readonly spec: TensorSpec | { readonly shape: Shape; readonly dtype: "i64" };
   readonly values: BoundValues;
 }
 
-/** F16 and BF16 as the 16 bits of each value. */
-export type BoundValues = Values | Uint16Array;
+/** F16 and BF16 as the 16 bits of each value; 64-bit integers only for models of others. */
+export type BoundValues = Values | Uint16Array | BigInt64Array;
 
 /** Which kind a device uses; `reason` says why it is not the C API. */
 export interface RuntimeChoice {

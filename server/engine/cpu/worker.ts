@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { CpuExecutor } from "./executor.ts";
 import { type CallKind, type Calls, closeRequest, type Reply, type Request, toFailure } from "./messages.ts";
+import { OnnxModels } from "./onnx-models.ts";
 import type { WorkerOptions } from "./runtime.ts";
 import { openRuntime } from "./runtimes.ts";
 
@@ -9,6 +10,7 @@ import { openRuntime } from "./runtimes.ts";
 const { threads, runtime: wish }: WorkerOptions = workerData;
 const { runtime, choice } = await openRuntime(wish);
 const executor = new CpuExecutor({ runtime, threads });
+const models = new OnnxModels({ runtime, threads });
 
 const handlers: {
   readonly [K in CallKind]: (ask: Calls[K]["ask"]) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
@@ -38,6 +40,12 @@ const handlers: {
     await executor.disposeProgram(program);
     return undefined;
   },
+  openModel: (file) => models.open(file),
+  runModel: (run) => models.run(run.model, run),
+  disposeModel: async ({ model }) => {
+    await models.dispose(model);
+    return undefined;
+  },
   runtimeChoice: () => choice,
 };
 
@@ -48,7 +56,12 @@ let closing = false;
 parentPort?.on("message", (request: Request | typeof closeRequest) => {
   if (request === closeRequest) {
     closing = true;
-    last = last.then(() => executor.close()).finally(() => process.exit());
+    last = last
+      .then(() => Promise.all([executor.close(), models.close()]))
+      .then(
+        () => process.exit(),
+        () => process.exit(),
+      );
   } else last = last.then(() => (closing ? undefined : answer(request)));
 });
 

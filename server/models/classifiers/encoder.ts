@@ -1,7 +1,7 @@
 /**
- * Encoders with a classification head: DistilBERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108) and BERT (Devlin et
- * al. 2018, https://arxiv.org/abs/1810.04805); names and order as in transformers. Letters: B texts, T tokens, D width,
- * H heads, L labels.
+ * Encoders with a classification head: DistilBERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108), BERT (Devlin et
+ * al. 2018, https://arxiv.org/abs/1810.04805) and RoBERTa (Liu et al. 2019, https://arxiv.org/abs/1907.11692); names and
+ * order as in transformers. Letters: B texts, T tokens, D width, H heads, L labels.
  */
 import { z } from "zod";
 import type { Node } from "../../engine/graph.ts";
@@ -10,6 +10,8 @@ import type { ParameterSpec, Weights } from "../architecture.ts";
 import { splitHeads } from "../architecture.ts";
 import { embeddingTable, layerNorm, layerNormParameters, linearBias, linearWeight } from "../blocks.ts";
 import { activation, count, epsilon, headDimension, layerCount, refuseUnread } from "../config-fields.ts";
+import { ConfigError } from "../errors.ts";
+import type { TextEncoderKind } from "./text-encoder.ts";
 
 /** Sizes of an encoder, and where its file keeps what. */
 export interface EncoderConfig {
@@ -18,8 +20,12 @@ export interface EncoderConfig {
   readonly layers: number;
   readonly heads: number;
   readonly mlpWidth: number;
-  /** Maximum number of tokens. */
+  /** Rows of the table of positions, and the row of a text's first token. */
   readonly positions: number;
+  readonly firstPosition: number;
+  /** A token of this id gets the row before the first and is not counted; undefined: every token is counted. */
+  readonly uncounted: number | undefined;
+  readonly tokenizer: TextEncoderKind;
   readonly activation: string;
   readonly eps: number;
   /** Number of segments, of which a single text is the first; 0 where the model knows none. */
@@ -36,6 +42,7 @@ interface EncoderNames {
   readonly norm: string;
   readonly layer: (layer: number) => Readonly<Record<LayerPart, string>>;
   readonly pool: string;
+  readonly labels: string;
 }
 
 type LayerPart = "query" | "key" | "value" | "out" | "attentionNorm" | "up" | "down" | "norm";
@@ -49,8 +56,6 @@ export interface EncoderContext {
   /** Added to the scores of keys, [B, 1, 1, T]: very negative for padding. */
   readonly keyBias: Node;
 }
-
-const labelMatrix = "classifier";
 
 const distilBertSchema = z.object({
   model_type: z.literal("distilbert"),
@@ -80,6 +85,8 @@ export function parseDistilBert(json: unknown): EncoderConfig {
     heads: raw.n_heads,
     mlpWidth: raw.hidden_dim,
     positions: raw.max_position_embeddings,
+    ...everyTokenCounted,
+    tokenizer: "wordPieces",
     activation: raw.activation,
     eps: 1e-12,
     segments: 0,
@@ -100,12 +107,12 @@ export function parseDistilBert(json: unknown): EncoderConfig {
         };
       },
       pool: "pre_classifier",
+      labels: "classifier",
     },
   };
 }
 
-const bertSchema = z.object({
-  model_type: z.literal("bert"),
+const bertFields = {
   vocab_size: count,
   hidden_size: count,
   num_hidden_layers: layerCount,
@@ -117,15 +124,52 @@ const bertSchema = z.object({
   layer_norm_eps: epsilon.default(1e-12),
   position_embedding_type: z.literal("absolute").optional(),
   tie_word_embeddings: z.unknown().optional(),
-});
+};
+
+const bertSchema = z.object({ model_type: z.literal("bert"), ...bertFields });
 
 /** Throws `ConfigError` or `ZodError`. */
 export function parseBert(json: unknown): EncoderConfig {
   const raw = bertSchema.parse(json);
   refuseUnread(json, bertSchema);
+  return {
+    ...bertSizes(raw),
+    ...everyTokenCounted,
+    tokenizer: "wordPieces",
+    names: { ...bertNames("bert"), pool: "bert.pooler.dense", labels: "classifier" },
+  };
+}
+
+const robertaSchema = z.object({
+  model_type: z.literal("roberta"),
+  ...bertFields,
+  pad_token_id: z.int().nonnegative().nullish(),
+});
+
+/** Its positions start after the padding's id. Throws `ConfigError` or `ZodError`. */
+export function parseRoberta(json: unknown): EncoderConfig {
+  const raw = robertaSchema.parse(json);
+  refuseUnread(json, robertaSchema);
+  const padId = raw.pad_token_id ?? 1;
+  if (padId + 1 >= raw.max_position_embeddings)
+    throw new ConfigError(
+      `max_position_embeddings is ${raw.max_position_embeddings}, of which pad_token_id ${padId} leaves no position for a text`,
+    );
+  return {
+    ...bertSizes(raw),
+    firstPosition: padId + 1,
+    uncounted: padId,
+    tokenizer: "bytePairs",
+    names: { ...bertNames("roberta"), pool: "classifier.dense", labels: "classifier.out_proj" },
+  };
+}
+
+const everyTokenCounted = { firstPosition: 0, uncounted: undefined } as const;
+
+/** Sizes as BERT's config names them. Throws `ConfigError`. */
+function bertSizes(raw: Omit<z.infer<typeof bertSchema>, "model_type">) {
   headDimension(raw.hidden_size, raw.num_attention_heads);
   activation(raw.hidden_act);
-  const body = "bert";
   return {
     vocabSize: raw.vocab_size,
     width: raw.hidden_size,
@@ -137,24 +181,33 @@ export function parseBert(json: unknown): EncoderConfig {
     eps: raw.layer_norm_eps,
     segments: raw.type_vocab_size,
     pooled: "tanh",
-    names: {
-      ...embeddingNames(body),
-      layer: (layer) => {
-        const name = `${body}.encoder.layer.${layer}`;
-        return {
-          query: `${name}.attention.self.query`,
-          key: `${name}.attention.self.key`,
-          value: `${name}.attention.self.value`,
-          out: `${name}.attention.output.dense`,
-          attentionNorm: `${name}.attention.output.LayerNorm`,
-          up: `${name}.intermediate.dense`,
-          down: `${name}.output.dense`,
-          norm: `${name}.output.LayerNorm`,
-        };
-      },
-      pool: `${body}.pooler.dense`,
+  } as const;
+}
+
+/** Where BERT's layers keep their weights, below the name of the body. */
+function bertNames(body: string): Omit<EncoderNames, "pool" | "labels"> {
+  return {
+    ...embeddingNames(body),
+    layer: (layer) => {
+      const name = `${body}.encoder.layer.${layer}`;
+      return {
+        query: `${name}.attention.self.query`,
+        key: `${name}.attention.self.key`,
+        value: `${name}.attention.self.value`,
+        out: `${name}.attention.output.dense`,
+        attentionNorm: `${name}.attention.output.LayerNorm`,
+        up: `${name}.intermediate.dense`,
+        down: `${name}.output.dense`,
+        norm: `${name}.output.LayerNorm`,
+      };
     },
   };
+}
+
+/** The position of each token of a text: its row in the table of positions. */
+export function positionsOf({ firstPosition, uncounted }: EncoderConfig, ids: readonly number[]): number[] {
+  let next = firstPosition;
+  return ids.map((id) => (id === uncounted ? firstPosition - 1 : next++));
 }
 
 /** The tensors that a classifier of `labels` labels must hold. */
@@ -182,7 +235,7 @@ export function encoderParameters(config: EncoderConfig, labels: number): Parame
     ...layerNormParameters(names.norm, D),
     ...layers.flat(),
     ...linear(names.pool, D, D),
-    ...linear(labelMatrix, labels, D),
+    ...linear(names.labels, labels, D),
   ];
 }
 
@@ -196,7 +249,7 @@ export function encoderLogits(config: EncoderConfig, context: EncoderContext): N
   const first = ops.reshape(ops.slice(x, 1, 0, 1), [B, D]);
   const pool = weights.linear(first, `${names.pool}.weight`, `${names.pool}.bias`);
   const pooled = config.pooled === "relu" ? ops.relu(pool) : ops.tanh(pool);
-  return weights.linear(pooled, `${labelMatrix}.weight`, `${labelMatrix}.bias`);
+  return weights.linear(pooled, `${names.labels}.weight`, `${names.labels}.bias`);
 }
 
 function embeddingNames(body: string): Pick<EncoderNames, "words" | "positions" | "segments" | "norm"> {

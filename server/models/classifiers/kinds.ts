@@ -1,4 +1,4 @@
-/** The table of kinds of classifiers, by `model_type` of config.json. */
+/** The table of kinds of classifiers that are read from safetensors, by `model_type` of config.json. */
 
 import { z } from "zod";
 import { schemaProblems } from "../../common/schema-problems.ts";
@@ -10,8 +10,16 @@ import { parseConfig, supportedModelTypes } from "../config.ts";
 import { ConfigError, UnknownArchitectureError } from "../errors.ts";
 import { fileNamesOf, forwardFrom, parametersOf } from "../model.ts";
 import { assertMatchesVocabulary, loadTokenizer } from "../tokenizer.ts";
-import { type EncoderConfig, encoderLogits, encoderParameters, parseBert, parseDistilBert } from "./encoder.ts";
-import { loadWordPieces } from "./word-pieces.ts";
+import {
+  type EncoderConfig,
+  encoderLogits,
+  encoderParameters,
+  parseBert,
+  parseDistilBert,
+  parseRoberta,
+  positionsOf,
+} from "./encoder.ts";
+import { loadTextEncoder } from "./text-encoder.ts";
 
 /** What a classifier's program is built from. */
 export interface ClassifierContext {
@@ -41,6 +49,8 @@ export interface ClassifierParts {
   readonly pooling: "first" | "last";
   /** The ids of a text, at most `contextLength`. */
   encode(text: string): readonly number[];
+  /** The position of each id of a text. */
+  positions(ids: readonly number[]): readonly number[];
   /** [B, L] */
   logits(context: ClassifierContext): Node;
 }
@@ -48,7 +58,13 @@ export interface ClassifierParts {
 const encoders: Readonly<Record<string, (json: unknown) => EncoderConfig>> = {
   distilbert: parseDistilBert,
   bert: parseBert,
+  roberta: parseRoberta,
 };
+
+/** Whether the classifiers of a model type are read from safetensors. */
+export function isReadFromWeights(modelType: unknown): boolean {
+  return Object.hasOwn(encoders, String(modelType)) || supportedModelTypes.includes(String(modelType));
+}
 
 /**
  * A classifier of `labels` labels, by its config.json. Throws `ConfigError`, `UnknownArchitectureError` and what its
@@ -78,18 +94,21 @@ function parsed(parse: (json: unknown) => EncoderConfig, json: unknown, folder: 
 }
 
 async function encoderParts(config: EncoderConfig, folder: string, labels: number): Promise<ClassifierParts> {
-  const tokenizer = await loadWordPieces(folder);
+  const tokenizer = await loadTextEncoder(folder, config.tokenizer);
   if (tokenizer.vocabSize > config.vocabSize)
     throw new ConfigError(
       `${folder}: the tokenizer has ids up to ${tokenizer.vocabSize - 1}, but config.json's vocab_size is ${config.vocabSize}; the two do not belong together`,
     );
+  const contextLength = config.positions - config.firstPosition;
   return {
     parameters: encoderParameters(config, labels),
     spellings: (name) => [name],
-    ignorable: /\.embeddings\.position_ids$/,
-    contextLength: config.positions,
+    // RoBERTa's head has a pooling of its own; files have the body's all the same.
+    ignorable: /\.embeddings\.position_ids$|^roberta\.pooler\.dense\./,
+    contextLength,
     pooling: "first",
-    encode: (text) => tokenizer.encode(text, config.positions),
+    encode: (text) => tokenizer.encode(text, contextLength),
+    positions: (ids) => positionsOf(config, ids),
     logits: ({ keyBias, ...context }) => {
       if (keyBias === undefined) throw new TypeError("an encoder masks padding");
       return encoderLogits(config, { ...context, keyBias });
@@ -117,6 +136,7 @@ async function decoderParts(
     inputsFirst,
     contextLength: config.contextLength,
     pooling: "last",
+    positions: (ids) => [...ids.keys()],
     // As transformers' tokenizers do by default.
     encode: (text) => [...tokenizer.encode(text, { parseSpecialTokens: true }).ids.subarray(0, config.contextLength)],
     logits: ({ weights, ids, positions, last }) => {

@@ -3,7 +3,14 @@
 import { join } from "node:path";
 import { readTextFile } from "../../common/text-file.ts";
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "../adapter-config.ts";
-import { CHAT_TEMPLATE_FOLDER, isChatTemplateFile } from "../model-files.ts";
+import {
+  CHAT_TEMPLATE_FOLDER,
+  hasOnnxFile,
+  isChatTemplateFile,
+  isOnnxFile,
+  ONNX_FILE,
+  ONNX_FOLDER,
+} from "../model-files.ts";
 import {
   CheckpointIndexError,
   INDEX_FILE,
@@ -18,21 +25,28 @@ import { isFile } from "./cache.ts";
 import type { RemoteFile } from "./client.ts";
 import type { SnapshotFetcher } from "./snapshot.ts";
 
+/** Whether a model may be stored as onnx/model.onnx, where there are no safetensors. */
+export interface Weights {
+  readonly onnx?: boolean;
+}
+
 /** The files beside the weights that are needed to run a model. */
 const SMALL_FILES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config)\.json$/;
 
-/** Whether a folder has the config and all weights, of a model or of adapters. */
-export async function isWholeModel(folder: string): Promise<boolean> {
-  if (await isFile(join(folder, "config.json"))) return await hasWeights(folder);
+/** Whether a folder has the config and all weights, of a model or of adapters; with `onnx`, weights may be ONNX. */
+export async function isWholeModel(folder: string, { onnx = false }: Weights = {}): Promise<boolean> {
+  if (await isFile(join(folder, "config.json")))
+    return (await hasWeights(folder)) || (onnx && (await hasOnnxFile(folder)));
   return (await isFile(join(folder, ADAPTER_CONFIG_FILE))) && (await isFile(join(folder, ADAPTER_WEIGHTS_FILE)));
 }
 
 /**
- * Fetches config, tokenizer and safetensors of a model or of adapters into the cache, never pickles. Throws `NoWeightsError`,
- * `PickleRefusedError`, `CheckpointIndexError` and what fetching throws.
+ * Fetches config, tokenizer and safetensors of a model or of adapters into the cache, never pickles; with `onnx`, the
+ * ONNX file where there are no safetensors. Throws `NoWeightsError`, `PickleRefusedError`, `CheckpointIndexError` and what fetching throws.
  */
-export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise<void> {
-  const listed = await snapshot.client.files(snapshot.commit, { recursive: false, inFolders: [CHAT_TEMPLATE_FOLDER] });
+export async function fetchModel(id: string, snapshot: SnapshotFetcher, { onnx = false }: Weights = {}): Promise<void> {
+  const inFolders = [CHAT_TEMPLATE_FOLDER, ...(onnx ? [ONNX_FOLDER] : [])];
+  const listed = await snapshot.client.files(snapshot.commit, { recursive: false, inFolders });
   const listedByPath = new Map(listed.map((file) => [file.path, file]));
   const small = listed.filter(({ path }) => SMALL_FILES.test(path) || isChatTemplateFile(path));
   const isModel = listedByPath.has("config.json");
@@ -46,6 +60,9 @@ export async function fetchModel(id: string, snapshot: SnapshotFetcher): Promise
     await snapshot.fetch([...small, index]);
     return await snapshot.fetch(await listedShards(id, snapshot.cache.blobPath(index.etag), listedByPath));
   }
+  const graph = onnx ? listedByPath.get(ONNX_FILE) : undefined;
+  if (graph)
+    return await snapshot.fetch([...small, ...listed.filter((file) => isOnnxFile(file.path) && file !== graph), graph]);
   const pickles = [...listedByPath.keys()].filter(isPickle);
   throw pickles.length > 0 ? new PickleRefusedError(id, pickles) : new NoWeightsError(id, [...listedByPath.keys()]);
 }

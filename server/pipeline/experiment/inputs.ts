@@ -113,11 +113,11 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
   return [...found, ...more, dictionary].flat();
 }
 
-/** Finds models without downloading them; those that a run may download are not missing. */
+/** Finds models of the feedback without downloading them; those that a run may download are not missing. */
 function folderIfThere(download: boolean): FolderOf {
   return async (model) => {
     try {
-      return (await resolveReference(model, NO_DOWNLOAD)).folder;
+      return (await resolveReference(model, { ...NO_DOWNLOAD, onnx: true })).folder;
     } catch (error) {
       if (download && error instanceof NotCachedError) return undefined;
       throw error;
