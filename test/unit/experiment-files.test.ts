@@ -93,6 +93,9 @@ describe("examples", async () => {
 
   it("are there", () => {
     expect(names.sort()).toEqual([
+      "appendix-b.json",
+      "graded-helpfulness.json",
+      "graded-toxicity.json",
       "own-model-and-data.json",
       "own-preferences.json",
       "own-tuned-pair.json",
@@ -125,6 +128,14 @@ describe("examples", async () => {
       data: { source: { file: join(folder, "reviews.csv") } },
     });
     const pair = await loadExperiment(join(folder, "own-tuned-pair.json"));
+    const appendix = await loadExperiment(join(folder, "appendix-b.json"));
+    expect(appendix.reward).toMatchObject({ kind: "classifier", model: "lvwerra/distilbert-imdb", label: "POSITIVE" });
+    for (const name of ["graded-helpfulness.json", "graded-toxicity.json"]) {
+      const { reward } = await loadExperiment(join(folder, name));
+      expect(reward.kind === "grader" && [1, 2, 3, 4, 5].every((grade) => reward.rubric.includes(` ${grade}: `))).toBe(
+        true,
+      );
+    }
     expect(pair).toMatchObject({ tuning: { kind: "given", model: join(folder, "my-tuned-model") }, download: true });
   });
 });

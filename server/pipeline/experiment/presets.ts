@@ -76,6 +76,23 @@ function paper(model: string, coefficient: number): PresetSettings {
   };
 }
 
+/**
+ * The reward of Appendix B: a DistilBERT's logit of a positive review. The paper gives no other settings of it; TRL's
+ * example with this classifier judges prompt and completion too.
+ */
+function byDistilBert(settings: PresetSettings): PresetSettings {
+  const reward = {
+    kind: "classifier",
+    model: "lvwerra/distilbert-imdb",
+    label: "POSITIVE",
+    output: "logit",
+    scale: 1,
+    text: "full",
+    lexicon: "head",
+  } as const;
+  return { ...settings, reward };
+}
+
 /** The published code's differences, each by its switch. */
 function asPublished(settings: PresetSettings): PresetSettings {
   return {
@@ -134,6 +151,10 @@ export const experimentPresets = {
   "paper/pythia-70m/vader": { about: "The paper's sentiment task with Pythia-70m and IMDb.", settings: pythia70m },
   "paper/pythia-160m/vader": { about: "The paper's sentiment task with Pythia-160m and IMDb.", settings: pythia160m },
   "paper/gpt-neo-125m/vader": { about: "The paper's sentiment task with GPT-Neo-125m and IMDb.", settings: gptNeo125m },
+  "paper/pythia-70m/distilbert": {
+    about: "The paper's Appendix B: Pythia-70m and IMDb, with a DistilBERT's judgement of reviews as the reward.",
+    settings: byDistilBert(pythia70m),
+  },
   "as-published/pythia-70m/vader": {
     about: "Pythia-70m with the published code's ways where they differ from the paper's text.",
     settings: asPublished(pythia70m),
