@@ -30,6 +30,21 @@ export function measuresBy(first: unknown): readonly Measure[] {
   return MeasuresLine.safeParse(first).data?.measures ?? ppoMeasures;
 }
 
+/** The name in the log of the mean reward by a part of a weighted reward. */
+export function partColumn(name: string): string {
+  return `rewardMean by ${name}`;
+}
+
+/** PPO's measures, with the reward by each of these parts of a weighted reward after the whole. */
+export function ppoMeasuresWith(parts: readonly string[]): readonly Measure[] {
+  const byPart = parts.map((name, at) => ({
+    id: `reward-part-${at + 1}`,
+    column: partColumn(name),
+    title: `Reward by ${name}, without its weight`,
+  }));
+  return ppoMeasures.flatMap((measure) => (measure.id === "reward" ? [measure, ...byPart] : [measure]));
+}
+
 /** The measures that PPO logs per step, in the order of display. Logs that declare no measures are PPO's. */
 export const ppoMeasures: readonly Measure[] = [
   { id: "reward", column: "rewardMean", title: "Reward", spread: "rewardSd", short: "reward" },

@@ -55,6 +55,20 @@ export async function scoresOf(
   return scores;
 }
 
+/** The mean rewards of a batch by the parts of a weighted reward, by name and without weights; none of another one. */
+export async function partMeansOf(
+  { parts = [] }: Reward,
+  batch: readonly Completion[],
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const means = new Map<string, number>();
+  for (const { name, reward } of parts) {
+    const scores = await scoresOf(reward, batch, signal);
+    means.set(name, scores.reduce((sum, score) => sum + score, 0) / batch.length);
+  }
+  return means;
+}
+
 /** The text to judge. */
 export function judgedText({ prompt, completion }: Completion, text: JudgedText): string {
   return text === "full" ? prompt + completion : completion;

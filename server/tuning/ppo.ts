@@ -11,8 +11,8 @@ import type { LoadedModel } from "../models/checkpoint.ts";
 import { trainedPartOf } from "../models/model.ts";
 import type { Tokenizer } from "../models/tokenizer.ts";
 import { valueHeadTensors } from "../models/value-head.ts";
-import { ppoMeasures } from "../protocol/measures.ts";
-import { type Reward, scoresOf } from "../rewards/reward.ts";
+import { type Measure, partColumn, ppoMeasuresWith } from "../protocol/measures.ts";
+import { partMeansOf, type Reward, scoresOf } from "../rewards/reward.ts";
 import { type CompletionBatch, layOut, modelInputs, rowsOf, takeFloats } from "./completion-batch.ts";
 import type { CompletionScores, PolicyScores } from "./completion-scorer.ts";
 import type { EpochBatches } from "./epoch-batches.ts";
@@ -44,6 +44,7 @@ export interface PpoTrainerOptions extends PpoProgramOptions {
 
 /** Result of a step. */
 export interface PpoStep extends TunerStep {
+  /** Those of a weighted reward have the mean of each part too, under its `partColumn`. */
   readonly metrics: PpoMetrics;
   /** Every completion of the batch, in its order. */
   readonly samples: readonly PpoSample[];
@@ -111,7 +112,7 @@ export async function createPpoTrainer(options: PpoTrainerOptions): Promise<PpoT
 }
 
 export class PpoTrainer implements Tuner {
-  readonly measures = ppoMeasures;
+  readonly measures: readonly Measure[];
   readonly #options: PpoTrainerOptions;
   readonly #programs: PpoPrograms;
   #prompts: EpochBatches<Prompt>;
@@ -124,6 +125,7 @@ export class PpoTrainer implements Tuner {
 
   /** See `createPpoTrainer`. */
   constructor(options: PpoTrainerOptions, programs: PpoPrograms, prompts: EpochBatches<Prompt>) {
+    this.measures = ppoMeasuresWith((options.reward.parts ?? []).map(({ name }) => name));
     this.#options = options;
     this.#programs = programs;
     this.#prompts = prompts;
@@ -208,6 +210,7 @@ export class PpoTrainer implements Tuner {
     const rollouts = await clock.time("sampleS", () => this.#sample(prompts));
     const batch = layOut(rollouts, this.#programs.shape);
     const rewards = await clock.time("rewardS", () => this.#reward(rollouts));
+    const byPart = await clock.time("rewardS", () => this.#rewardByPart(rollouts));
     const [old, reference] = await clock.time("scoreS", () => this.#score(batch));
     const signal = learningSignal(
       { batch, old, reference, rewards, klCoefficient: this.#klCoefficient },
@@ -215,7 +218,7 @@ export class PpoTrainer implements Tuner {
     );
     checkKl(signal.kl, this.#steps + 1, this.#options.config);
     const learned = await clock.time("trainS", () => this.#train(batch, old, signal));
-    const metrics = { ...this.#describe(signal, rollouts), ...learned };
+    const metrics = { ...this.#describe(signal, rollouts), ...learned, ...byPart };
     this.#steps += 1;
     this.#adaptKl(signal.kl);
     const samples = samplesOf(rollouts, rewards, signal.kls);
@@ -239,6 +242,13 @@ export class PpoTrainer implements Tuner {
         rollouts[bad]?.text ?? "",
       );
     return values;
+  }
+
+  /** What parts remember, such as grades, is not asked again. */
+  async #rewardByPart(rollouts: readonly Rollout[]): Promise<Readonly<Record<string, number>>> {
+    const { reward, signal } = this.#options;
+    const means = await partMeansOf(reward, completionsOf(rollouts), signal);
+    return Object.fromEntries([...means].map(([name, mean]) => [partColumn(name), mean]));
   }
 
   async #score(batch: CompletionBatch): Promise<[old: PolicyScores, reference: CompletionScores]> {

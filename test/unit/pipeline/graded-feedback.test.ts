@@ -1,14 +1,18 @@
 /** PPO on the starter learns what each kind of feedback rewards, where that is no lexicon. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { evaluationFile, evaluationSchema } from "../../../server/pipeline/artifacts/evaluation.ts";
 import { readJson } from "../../../server/pipeline/artifacts/json-files.ts";
 import { feedbackCost } from "../../../server/pipeline/experiment/feedback-settings.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
 import { rewardSection } from "../../../server/pipeline/report/reward-section.ts";
+import { partColumn } from "../../../server/protocol/measures.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
 import { readRecord } from "../../../server/runs/run-folder.ts";
+import { chartsOf } from "../../../webviews/curves/series.ts";
 import { FakeOpenAi } from "../../support/fake-openai.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 import { scratchFolder } from "../runs/scratch.ts";
@@ -48,7 +52,9 @@ describe("an experiment's feedback on whole texts", { timeout: 180_000 }, () => 
     expect(outcome).toEqual({ kind: "done" });
     const output = (await readRecord(run))?.stages.find(({ id }) => id === "evaluate")?.output ?? "none";
     const evaluation = await readJson(join(run, output), evaluationFile, evaluationSchema);
-    return { evaluation, asked: server.seen.length - before };
+    const log = (await readFile(join(run, "log.jsonl"), "utf8")).trim().split("\n");
+    const lines = log.map((line) => z.record(z.string(), z.unknown()).parse(JSON.parse(line)));
+    return { evaluation, lines, asked: server.seen.length - before };
   }
   const grader = () => ({
     kind: "grader",
@@ -76,7 +82,19 @@ describe("an experiment's feedback on whole texts", { timeout: 180_000 }, () => 
       { name: "the word I", weight: 1, reward: { kind, endpoint, model, rubric } },
       { name: "praise", weight: 0.5, reward: { kind: "vader", lexicon: "head" } },
     ];
-    const { evaluation } = await evaluated({ kind: "weighted", text: "completion", parts });
+    const { evaluation, lines } = await evaluated({ kind: "weighted", text: "completion", parts });
+    const steps = lines.filter(({ stage, step }) => stage === "tune" && typeof step === "number");
+    expect(steps).toHaveLength(8);
+    for (const step of steps) {
+      const sum = parts.reduce((total, { name, weight }) => total + weight * Number(step[partColumn(name)]), 0);
+      expect(sum).toBeCloseTo(Number(step["rewardMean"]), 9);
+    }
+    const charts = chartsOf(lines).map(({ id, title }) => [id, title]);
+    expect(charts.slice(0, 3)).toEqual([
+      ["reward", "Reward"],
+      ["reward-part-1", "Reward by the word I, without its weight"],
+      ["reward-part-2", "Reward by praise, without its weight"],
+    ]);
     expect(evaluation.difference.low).toBeGreaterThan(0);
     expect(evaluation.parts?.map(({ name, weight }) => [name, weight])).toEqual(
       parts.map(({ name, weight }) => [name, weight]),
