@@ -58,7 +58,8 @@ describe.skipIf(!inject("ground").ready || !canStartSlurm)("a run on a Slurm of 
 
   it("shows its progress, its curves and its job's output once its node works", async () => {
     await slurm.ask("scontrol", "release", `jobname=${(await jobs())[0]?.split(" ")[1]}`);
-    await row("endless: running tune").waitFor();
+    // A busy machine's Slurm takes its time to start a job.
+    await row("endless: running tune").waitFor({ timeout: 300_000 });
     await workbench.run("LFP Lens: Show Curves");
     const curves = await workbench.webview("Curves: endless");
     await curves.getByRole("heading", { name: "Reward", exact: true }).waitFor();
@@ -66,7 +67,7 @@ describe.skipIf(!inject("ground").ready || !canStartSlurm)("a run on a Slurm of 
     await workbench.outputSays(/tune/);
     await workbench.screenshot("cluster-running");
     expect(await jobs()).toEqual([expect.stringMatching(/^RUNNING lfp-endless-/)]);
-  });
+  }, 480_000);
 
   it("goes on while the window is closed, and is found again with the same job", async () => {
     const before = await jobs();
