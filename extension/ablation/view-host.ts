@@ -1,19 +1,20 @@
 /** The host part of the view of the active ablation set; loaded when the view is first shown. */
 import * as vscode from "vscode";
-import { type FeatureId, parseFeatureId, switchedOn, type WrittenAblation } from "../../server/protocol/ablation.ts";
+import { type FeatureId, parseFeatureId, type WrittenAblation } from "../../server/protocol/ablation.ts";
 import {
   AblationPage,
   type AblationView,
   type ListedFeature,
   MOST_LISTED,
 } from "../../server/protocol/ablation-page.ts";
-import type { FeatureRow, MeasuredEffect } from "../../server/protocol/features.ts";
+import type { FeatureRow } from "../../server/protocol/features.ts";
 import type { RunView } from "../../server/protocol/runs.ts";
 import type { Extension } from "../context.ts";
 import { measureFeatures } from "../features/feature-actions.ts";
 import { nameOf as nameOfLooked } from "../looked-through.ts";
 import type { ShownPage } from "../pages/show-page.ts";
 import { withAllRestored, withFeature, withoutFeature } from "./file.ts";
+import { changedBy, Measurements, type PlacedSet } from "./measurements.ts";
 import { nameOf } from "./set-file.ts";
 import { openRunOfSet, runOfSet } from "./set-run.ts";
 
@@ -47,20 +48,21 @@ export function ablationHost(extension: Extension, page: ShownPage): vscode.Disp
   );
 }
 
-/** The active set with what its run says of its features, and its last measurement. */
+/** The active set with what its run says of its features, and what was measured of it. */
 class ViewedSet implements vscode.Disposable {
   readonly #extension: Extension;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #listening: vscode.Disposable;
   /** Rows of the features by run folder and id. */
   readonly #rows = new Map<string, FeatureRow | undefined>();
-  #measured: { readonly of: string; readonly effects: readonly MeasuredEffect[] } | undefined;
+  readonly #measurements: Measurements;
 
   /** Fires when the page should request the set again. */
   readonly onDidChange = this.#changed.event;
 
   constructor(extension: Extension) {
     this.#extension = extension;
+    this.#measurements = new Measurements(extension.vscode.workspaceState);
     const tell = (): void => this.#changed.fire();
     this.#listening = vscode.Disposable.from(
       this.#changed,
@@ -79,7 +81,7 @@ class ViewedSet implements vscode.Disposable {
     const run = set === null ? undefined : await runOfSet(this.#extension, set);
     const written = set?.features ?? [];
     const features = await Promise.all(written.slice(0, MOST_LISTED).map((feature) => this.#listed(feature, run)));
-    const measured = this.#measured;
+    const isPlaced = uri !== undefined && set !== null && run !== undefined;
     return {
       status: problem === undefined ? state.kind : "broken",
       file: uri === undefined ? null : nameOf(uri),
@@ -88,28 +90,24 @@ class ViewedSet implements vscode.Disposable {
       looked: lens.kind === "ready" ? nameOfLooked(lens.info) : null,
       features,
       more: Math.max(0, written.length - MOST_LISTED),
-      measured:
-        measured === undefined || set === null
-          ? null
-          : { effects: [...measured.effects], isCurrent: measured.of === measuredOf(set, run) },
+      measured: isPlaced ? this.#measurements.of({ uri, set, run }) : null,
       hasFolder: (vscode.workspace.workspaceFolders ?? []).length > 0,
     };
   }
 
   async openFeature(id: FeatureId): Promise<void> {
-    const { runFolder } = await this.#place();
-    await this.#extension.pages.show({ page: "feature", runFolder, id }, { preview: true });
+    const { run } = await this.#place();
+    await this.#extension.pages.show({ page: "feature", runFolder: run.folder, id }, { preview: true });
   }
 
   /** Measures the set with its controls; what a person cancels leaves the last measurement as it is. */
   async measure(): Promise<void> {
-    const { set, runFolder, run } = await this.#place();
-    const features = changed(set);
+    const placed = await this.#place();
+    const features = changedBy(placed.set);
     if (features.length === 0)
       throw new Error("No feature of the set is changed: give one a factor other than 1, and switch it on.");
-    const of = measuredOf(set, run);
-    const effects = await measureFeatures(this.#extension, runFolder, features, "the ablation set");
-    if (effects !== undefined) this.#measured = { of, effects };
+    const effects = await measureFeatures(this.#extension, placed.run.folder, features, "the ablation set");
+    if (effects !== undefined) await this.#measurements.add(placed, effects);
     this.#changed.fire();
   }
 
@@ -117,14 +115,14 @@ class ViewedSet implements vscode.Disposable {
     this.#listening.dispose();
   }
 
-  /** The set and the folder of its run. Throws if there is no set, or if its run is not at hand. */
-  async #place(): Promise<{ readonly set: WrittenAblation; readonly run: RunView; readonly runFolder: string }> {
-    const { set } = this.#extension.ablation;
-    if (set === null) throw new Error("No ablation set is active.");
+  /** The set with its file and its run. Throws if there is no set, or if its run is not at hand. */
+  async #place(): Promise<PlacedSet & { readonly run: RunView }> {
+    const { set, uri } = this.#extension.ablation;
+    if (set === null || uri === undefined) throw new Error("No ablation set is active.");
     const run = await runOfSet(this.#extension, set);
     if (run === undefined)
       throw new Error(`The run of the set, ${set.run?.name ?? "which it does not name"}, is not in this workspace.`);
-    return { set, run, runFolder: run.folder };
+    return { set, uri, run };
   }
 
   async #listed(
@@ -153,14 +151,4 @@ class ViewedSet implements vscode.Disposable {
     this.#rows.set(key, found.rows[0]);
     return found.rows[0];
   }
-}
-
-/** The features whose activations a set changes. */
-function changed(set: WrittenAblation) {
-  return switchedOn(set).features.filter(({ factor }) => factor !== 1);
-}
-
-/** What a measurement is of: these factors in this run. */
-function measuredOf(set: WrittenAblation, run: RunView | undefined): string {
-  return JSON.stringify([run?.folder, changed(set)]);
 }
