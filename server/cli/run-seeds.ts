@@ -1,22 +1,38 @@
-/** `lfp run --seeds`: one run per seed, one after the other, then a report over them. */
+/** `lfp run --seeds`: one run per seed, by the machinery of sweeps, then a report over them. */
 
 import { basename } from "node:path";
-import { LfpError } from "../common/errors.ts";
+import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
-import { openExperimentRun } from "../pipeline/experiment-run.ts";
+import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
+import { experimentJob, findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planSeeds } from "../pipeline/plan-seeds.ts";
-import { type RunOutcome, runPipeline } from "../runs/run.ts";
-import { describeState } from "../runs/state-words.ts";
+import { runSweep, type SweepRunEnd } from "../pipeline/sweep/run-sweep.ts";
+import type { PlacedRun } from "../pipeline/sweep/sweep-folder.ts";
+import type { PlaceKind } from "../runs/executor-settings.ts";
+import { runPipeline } from "../runs/run.ts";
+import { runPaths } from "../runs/run-folder.ts";
+import { type AnyState, describeState } from "../runs/state-words.ts";
 import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { type ExperimentOptions, RunFailedError, type RunIo, runStages, seedOf } from "./experiment-run.ts";
+import { type ExperimentOptions, ownCommand, RunFailedError, type RunIo, seedOf } from "./experiment-run.ts";
+import { manyRuns } from "./many-runs.ts";
 import { readReport } from "./report.ts";
+
+/** A seed's run is not done. */
+export class SeedFailedError extends LfpError {
+  readonly code: ErrorCode;
+
+  constructor(folder: string, code: ErrorCode, why: string) {
+    super(`${folder}: ${why}`);
+    this.code = code;
+  }
+}
 
 /** How one seed's run ended. */
 interface Ended {
   readonly seed: number;
   readonly folder: string;
-  readonly state: RunOutcome;
+  readonly state: AnyState;
   /** The error that the command would throw if this were the only run. */
   readonly failure: LfpError | null;
 }
@@ -45,28 +61,42 @@ export function seedsOf(text: string): number[] {
   return seeds;
 }
 
+export interface SeedsOptions extends Pick<ExperimentOptions, "out" | "download"> {
+  readonly on: PlaceKind;
+  readonly atMost: string | undefined;
+}
+
 /**
- * Executes the runs of all seeds, resuming unfinished and skipping finished ones; then reports over those that
- * finished. Throws the first failed run's error if none finished, and what `runPipeline` throws for the report's own
- * folder.
+ * Brings the runs of all seeds to their ends as a sweep does, resuming unfinished ones and computing nothing of finished ones
+ * again; then reports over those that finished. Throws the first failed run's error if none finished, and what `runSweep` and, for the report's
+ * own folder, `runPipeline` throw.
  */
 export async function runSeeds(
   reference: string,
   seeds: readonly number[],
-  { out, download }: Pick<ExperimentOptions, "out" | "download">,
+  { on, atMost, ...options }: SeedsOptions,
   io: RunIo,
 ): Promise<CommandResult> {
-  const ended: Ended[] = [];
-  for (const seed of seeds) {
-    const one = await runSeed(reference, seed, { out, download, place: `${ended.length + 1} of ${seeds.length}` }, io);
-    ended.push(one);
-    if (one.state.kind === "cancelled") return stopped(ended);
-  }
-  const finished = ended.filter(({ failure }) => failure === null);
-  const [first] = ended;
+  const many = await manyRuns({ on, atMost }, io);
+  const { experiment, folder } = await findExperimentRun(reference, { ...options, suffix: "-seeds" });
+  const cost = feedbackCost(experiment);
+  if (cost !== undefined) io.note(`each seed: ${cost}`);
+  const unopened = new Map<number, Ended>();
+  const runs = await runSweep(folder, {
+    ...many,
+    // The experiment may have changed: a run takes what still holds, and computes the rest.
+    redo: true,
+    open: () => openSeeds(reference, seeds, { ...options, io, unopened }),
+    jobOf: async ({ folder: run, isAgain }) => {
+      const files = { folder: run, experimentFile: runPaths(run).experiment };
+      return experimentJob(files, ownCommand(), process.cwd(), { options: ["--device", io.device], isAgain });
+    },
+  });
+  const bySeed = new Map(runs.map((run) => [run.experiment.seed, endedOf(run)]));
+  const ended = seeds.flatMap((seed) => bySeed.get(seed) ?? unopened.get(seed) ?? []);
+  if (io.signal.aborted) return stopped(folder, ended);
   const lost = ended.find(({ failure }) => failure !== null);
-  if (first === undefined || finished.length === 0) throw lost?.failure ?? new UsageError("--seeds names no seed");
-  const folder = first.folder.replace(/-seed\d+$/, "-seeds");
+  if (lost?.failure && ended.every(({ failure }) => failure !== null)) throw lost.failure;
   const result = await reportOver(folder, ended, io);
   const status = lost?.failure?.code;
   return {
@@ -76,26 +106,41 @@ export async function runSeeds(
   };
 }
 
-async function runSeed(
+/** The runs of the seeds, with their folders and experiments. A run that cannot be opened affects its own seed only. */
+async function openSeeds(
   reference: string,
-  seed: number,
-  { place, ...options }: Pick<ExperimentOptions, "out" | "download"> & { readonly place: string },
-  io: RunIo,
-): Promise<Ended> {
-  let folder = `seed ${seed}`;
-  try {
-    const run = await openExperimentRun(reference, { ...options, seed, suffix: `-seed${seed}` });
-    folder = run.folder;
-    io.note(`seed ${seed} (${place}): ${folder}`);
-    const state = await runStages(run, io);
-    return { seed, folder, state, failure: state.kind === "failed" ? new RunFailedError(folder, state) : null };
-  } catch (error) {
-    // A run that could not start affects its own seed only; an error that is not ours is a bug and ends the command.
-    if (!(error instanceof LfpError) || error.code === "internal" || io.signal.aborted) throw error;
-    io.note(`seed ${seed}: ${error.message}`);
-    const { code, message } = error;
-    return { seed, folder, state: { kind: "failed", code, message, resumable: true }, failure: error };
+  seeds: readonly number[],
+  {
+    io,
+    unopened,
+    ...options
+  }: Pick<ExperimentOptions, "out" | "download"> & {
+    readonly io: RunIo;
+    readonly unopened: Map<number, Ended>;
+  },
+): Promise<PlacedRun[]> {
+  const runs: PlacedRun[] = [];
+  for (const seed of seeds) {
+    try {
+      const suffix = `-seed${seed}`;
+      const { experiment, folder } = await openExperimentRun(reference, { ...options, seed, suffix, adopt: true });
+      runs.push({ name: basename(folder), folder, settings: { seed }, experiment });
+    } catch (error) {
+      // An error that is not ours is a bug and ends the command.
+      if (!(error instanceof LfpError) || error.code === "internal" || io.signal.aborted) throw error;
+      io.note(`seed ${seed}: ${error.message}`);
+      const { code, message } = error;
+      const state = { kind: "failed", code, message, resumable: true } as const;
+      unopened.set(seed, { seed, folder: `seed ${seed}`, state, failure: error });
+    }
   }
+  return runs;
+}
+
+function endedOf({ experiment: { seed }, folder, state, failure }: SweepRunEnd): Ended {
+  if (failure === undefined) return { seed, folder, state, failure: null };
+  const told = state.kind === "failed" ? describeState(state) : failure.message;
+  return { seed, folder, state, failure: new SeedFailedError(folder, failure.code, told) };
 }
 
 /** Runs the single stage over all seeds and returns its report. Throws `RunFailedError`. */
@@ -118,16 +163,15 @@ async function reportOver(folder: string, ended: readonly Ended[], { signal }: R
   return readReport(folder);
 }
 
-function stopped(ended: readonly Ended[]): CommandResult {
-  const last = ended.at(-1);
+function stopped(folder: string, ended: readonly Ended[]): CommandResult {
   const done = ended.filter(({ state }) => state.kind === "done").length;
   return {
-    json: { seeds: ended.map(plain), state: last?.state ?? null },
-    text: `${last?.folder}: ${last === undefined ? "" : describeState(last.state)} (${done} seeds are done)`,
+    json: { folder, seeds: ended.map(plain) },
+    text: `${folder}: stopped; ${done} of ${ended.length} seeds are done`,
     status: "requeue",
   };
 }
 
-function plain({ seed, folder, state }: Ended): { seed: number; folder: string; state: RunOutcome } {
+function plain({ seed, folder, state }: Ended): { seed: number; folder: string; state: AnyState } {
   return { seed, folder, state };
 }

@@ -2,6 +2,7 @@ import { placeKinds } from "../runs/executor-settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { openRun, outcomeResult, runDeviceOption, runStages } from "./experiment-run.ts";
+import { atMostOption } from "./many-runs.ts";
 import { type Options, option } from "./options.ts";
 import { runElsewhere } from "./run-elsewhere.ts";
 import { runSeeds, seedsOf } from "./run-seeds.ts";
@@ -22,6 +23,7 @@ const options = {
     placeKinds,
     "local",
   ),
+  "at-most": { ...atMostOption, help: `with --seeds: ${atMostOption.help}` },
 } satisfies Options;
 
 export const run = defineCommand({
@@ -32,15 +34,14 @@ export const run = defineCommand({
   options,
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
-    const { seeds, seed, detach: isDetached, on } = given.options;
+    const { seeds, seed, detach: isDetached, on, "at-most": atMost } = given.options;
     if (seeds !== undefined) {
       if (seed !== undefined) throw new UsageError("--seed and --seeds exclude each other");
       if (isDetached)
         throw new UsageError("--detach starts one run, and --seeds makes several: leave one of the two out");
-      if (on !== "local")
-        throw new UsageError(`--on ${on} starts one run, and --seeds makes several here: leave one out`);
-      return runSeeds(given.positionals[0] ?? "", seedsOf(seeds), given.options, ioOf(given));
+      return runSeeds(given.positionals[0] ?? "", seedsOf(seeds), { ...given.options, atMost }, ioOf(given));
     }
+    if (atMost !== undefined) throw new UsageError("--at-most is for several runs: give --seeds, or leave it out");
     const isElsewhere = on !== "local";
     const experimentRun = await openRun(given.positionals[0] ?? "", given.options, { adopt: isElsewhere });
     if (isElsewhere || isDetached) return runElsewhere(experimentRun, { ...ioOf(given), on, isDetached });

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
 import { experimentJob } from "../pipeline/experiment-run.ts";
@@ -8,21 +8,17 @@ import { comparisonCsv, comparisonMarkdown } from "../pipeline/finished/compare/
 import { comparisonText } from "../pipeline/finished/compare/text.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { loadSweep } from "../pipeline/sweep/expand.ts";
-import { MOST_RUNS } from "../pipeline/sweep/manifest.ts";
 import { runSweep, type SweepRunEnd, type SweepWork } from "../pipeline/sweep/run-sweep.ts";
 import { countStages, type StageCount } from "../pipeline/sweep/shared-count.ts";
 import { type PlacedRun, placeSweep, recordSweep, reopenSweep } from "../pipeline/sweep/sweep-folder.ts";
-import { placeKinds, readPlace } from "../runs/executor-settings.ts";
+import { placeKinds } from "../runs/executor-settings.ts";
 import { unlessMissing } from "../runs/files.ts";
 import { runPaths } from "../runs/run-folder.ts";
-import { type AnyState, describeState } from "../runs/state-words.ts";
+import { describeState } from "../runs/state-words.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
-import { UsageError } from "./errors.ts";
 import { ownCommand, runDeviceOption } from "./experiment-run.ts";
+import { atMostOption, manyRuns } from "./many-runs.ts";
 import { type Options, option } from "./options.ts";
-
-/** Runs at a time; on one machine they take turns to train all the same. */
-const defaultAtMost = { local: 1, elsewhere: 10 } as const;
 
 const options = {
   out: option.text(
@@ -40,10 +36,7 @@ const options = {
     placeKinds,
     "local",
   ),
-  "at-most": option.text(
-    "N",
-    `how many runs work at a time (default ${defaultAtMost.local} on this machine, ${defaultAtMost.elsewhere} on a cluster)`,
-  ),
+  "at-most": atMostOption,
   resume: option.flag(
     "go on with the runs that the sweep's folder asks for, whatever the file says now; SWEEP may be that folder",
   ),
@@ -129,32 +122,14 @@ function countText({ stages, different, shared }: StageCount): string {
 }
 
 /** How a sweep's runs are started and told of. */
-async function workOf({ signal, note, env, options: chosen }: GivenSweep): Promise<Omit<SweepWork, "open">> {
-  const place = await readPlace(chosen.on, env);
-  const isHere = chosen.on === "local";
+async function workOf({ options: chosen, ...io }: GivenSweep): Promise<Omit<SweepWork, "open">> {
   return {
-    atMost: atMostOf(chosen["at-most"], isHere ? defaultAtMost.local : defaultAtMost.elsewhere),
-    signal,
-    onAbort: isHere ? "stop" : "leave",
-    place,
+    ...(await manyRuns({ on: chosen.on, atMost: chosen["at-most"] }, io)),
     jobOf: async ({ folder, isAgain }) => {
       const run = { folder, experimentFile: runPaths(folder).experiment };
       return experimentJob(run, ownCommand(), process.cwd(), { options: ["--device", chosen.device], isAgain });
     },
-    onState: (folder, state) => note(`${basename(folder)}: ${toldState(state)}`),
   };
-}
-
-function atMostOf(text: string | undefined, byDefault: number): number {
-  if (text === undefined) return byDefault;
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > MOST_RUNS)
-    throw new UsageError(`--at-most is ${JSON.stringify(text)}; expected a whole number from 1 to ${MOST_RUNS}`);
-  return count;
-}
-
-function toldState(state: AnyState | { readonly kind: "unknown"; readonly why: string }): string {
-  return state.kind === "unknown" ? `cannot be asked after: ${state.why}` : describeState(state);
 }
 
 async function dryResult(folder: string, runs: readonly PlacedRun[], given: GivenSweep): Promise<CommandResult> {

@@ -35,10 +35,19 @@ export interface ExperimentRunOptions {
  * Reads an experiment, or takes a preset by name, and creates its run's folder. Throws what `loadExperiment` and
  * `prepareRun` throw.
  */
-export async function openExperimentRun(
+export async function openExperimentRun(reference: string, options: ExperimentRunOptions = {}): Promise<ExperimentRun> {
+  const { experiment, folder } = await findExperimentRun(reference, options);
+  const root = dirname(folder);
+  const isThere = options.adopt === true && (await runWork(folder)).state !== "gone";
+  if (!isThere) await prepareRun(root, basename(folder), experiment);
+  return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };
+}
+
+/** Reads an experiment, and says where its run is; makes nothing. Throws what `loadExperiment` throws. */
+export async function findExperimentRun(
   reference: string,
-  { out, runsRoot = "runs", suffix = "", seed, download = false, adopt = false }: ExperimentRunOptions = {},
-): Promise<ExperimentRun> {
+  { out, runsRoot = "runs", suffix = "", seed, download = false }: ExperimentRunOptions = {},
+): Promise<Pick<ExperimentRun, "experiment" | "folder">> {
   const preset = presetNames.find((name) => name === reference);
   const stated =
     preset === undefined ? await loadExperiment(reference) : parseExperiment({ preset }, { name: `preset ${preset}` });
@@ -47,11 +56,7 @@ export async function openExperimentRun(
     ...(seed === undefined ? {} : { seed }),
     ...(download ? { download } : {}),
   });
-  const folder = `${resolve(out ?? join(runsRoot, experiment.name))}${suffix}`;
-  const root = dirname(folder);
-  const isThere = adopt && (await runWork(folder)).state !== "gone";
-  if (!isThere) await prepareRun(root, basename(folder), experiment);
-  return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };
+  return { experiment, folder: `${resolve(out ?? join(runsRoot, experiment.name))}${suffix}` };
 }
 
 /** Starts or resumes a run as a process or job of its own. Throws what `submitRun` throws. */

@@ -31,6 +31,8 @@ export interface ManyRuns {
   readonly folders: readonly string[];
   /** How many may work at once; as many at most are submitted one by one, all at once where the executor sees to it. */
   readonly atMost: number;
+  /** Whether finished runs are started once more, to compute what has changed since; they are left alone by default. */
+  readonly redo?: boolean;
   /** Aborting it starts no more runs. */
   readonly signal: AbortSignal;
   /** Whether an abort stops the runs that are started, each after a checkpoint, or leaves them alone. */
@@ -47,8 +49,8 @@ export interface ManyRuns {
 }
 
 /**
- * Brings runs to their ends and returns these in the order of the folders. Finished runs are left alone, and runs that
- * something works on already are followed, so that whoever was killed in the middle can begin anew. A run that fails
+ * Brings runs to their ends and returns these in the order of the folders. Finished runs are left alone unless `redo`, and runs
+ * that something works on already are followed, so that whoever was killed in the middle can begin anew. A run that fails
  * affects no other. Throws only for defects.
  */
 export async function runMany(many: ManyRuns): Promise<EndedRun[]> {
@@ -93,7 +95,8 @@ class Runner {
     if (status instanceof RunFileError) this.#end(folder, stateOfError(status));
     else if (status instanceof Error) this.#active.set(folder, "");
     else if (status.work !== "gone") this.#follow(folder, status.state);
-    else if (status.state.kind === "done") this.ended.set(folder, { folder, state: status.state, failure: undefined });
+    else if (status.state.kind === "done" && this.#many.redo !== true)
+      this.ended.set(folder, { folder, state: status.state, failure: undefined });
     else this.#todo.push({ folder, isAgain: false });
   }
 

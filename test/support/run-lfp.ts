@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { main } from "../../server/cli/main.ts";
 
 export interface Ran {
@@ -33,6 +35,22 @@ export const runLfpIn = (
   args: readonly string[],
   more: Parameters<typeof runLfp>[1] = {},
 ): Promise<Ran> => runLfp(args, { ...more, env: { HF_HOME: join(folder, "hf"), ...more.env } });
+
+const PROGRAM = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
+
+/** Runs `lfp` in a folder as a process of its own, whose runs are too; an abort asks it to stop. */
+export function spawnLfp(
+  cwd: string,
+  args: readonly string[],
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [PROGRAM, ...args], { cwd, maxBuffer: 2 ** 26 }, (_, stdout, stderr) => {
+      resolve({ code: child.exitCode ?? -1, stdout, stderr });
+    });
+    signal?.addEventListener("abort", () => child.kill("SIGTERM"));
+  });
+}
 
 export const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
 

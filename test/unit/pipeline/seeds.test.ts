@@ -1,13 +1,15 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { seedsOf } from "../../../server/cli/run-seeds.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { readRecord, runPaths } from "../../../server/runs/run-folder.ts";
-import { Lock } from "../../../server/runs/run-lock.ts";
-import { jsonOf, runLfp } from "../../support/run-lfp.ts";
+import { runStatus } from "../../../server/runs/run-status.ts";
+import { jsonOf, runLfp, spawnLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
+import { lastingFiles } from "../runs/lasting-files.ts";
+import { PATIENT } from "../runs/scratch.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 
 const stateFolder = useStateFolder("seeds");
@@ -16,8 +18,7 @@ beforeAll(async () => {
   folder = stateFolder();
 });
 
-const lfp = (args: readonly string[], signal = new AbortController().signal) =>
-  runLfp(args, { signal, env: process.env });
+const lfp = (args: readonly string[], signal = new AbortController().signal) => spawnLfp(folder, args, { signal });
 const textOf = (...path: readonly string[]) => readFile(join(folder, ...path), "utf8");
 const answer = z.object({
   folder: z.string(),
@@ -32,7 +33,7 @@ async function gainOf(run: string): Promise<number> {
   return schema.parse(JSON.parse(await textOf(run, output, "evaluation.json"))).difference.mean;
 }
 
-describe("lfp run --seeds", { timeout: 240_000 }, () => {
+describe("lfp run --seeds", { timeout: 600_000 }, () => {
   it("runs every seed, loses none for another that fails, and goes on where it was stopped", async () => {
     const path = join(folder, "tiny.json");
     await writeFile(path, JSON.stringify(tinyExperiment));
@@ -40,18 +41,21 @@ describe("lfp run --seeds", { timeout: 240_000 }, () => {
     const args = ["run", path, "--out", out, "--seeds", "1,7", "--json"];
     const asked = new AbortController();
     const stopping = lfp(args, asked.signal);
+    const stateOf = async () => (await runStatus(`${out}-seed1`)).state.kind;
+    await expect.poll(stateOf, PATIENT).toBe("running");
     asked.abort();
-    expect([75, 130]).toContain((await stopping).code);
+    expect((await stopping).code).toBe(75);
+    expect((await runStatus(`${out}-seed1`)).work).toBe("gone");
 
-    await mkdir(`${out}-seed7`);
-    const lock = await Lock.acquire(runPaths(`${out}-seed7`).lock, "run tiny-seed7", "a test");
+    await mkdir(`${out}-seed7`, { recursive: true });
+    await writeFile(runPaths(`${out}-seed7`).record, "{}");
     const first = await lfp(args);
-    await lock.release();
-    expect(first.code, first.stderr).toBe(7);
+    await rm(runPaths(`${out}-seed7`).record);
+    expect(first.code, first.stderr).toBe(3);
     const lost = answer.parse(jsonOf(first));
     expect(lost.seeds).toMatchObject([
       { seed: 1, folder: `${out}-seed1`, state: { kind: "done" } },
-      { seed: 7, state: { kind: "failed", code: "locked" } },
+      { seed: 7, state: { kind: "failed", code: "input" } },
     ]);
     expect(lost.report.summary.join(" ")).toContain("none of these figures: 7");
 
@@ -70,6 +74,10 @@ describe("lfp run --seeds", { timeout: 240_000 }, () => {
     const key = (await readRecord(`${out}-seeds`))?.stages[0]?.key ?? "";
     expect(report.sections[0]?.tables[0]?.source.key).toBe(key.slice(0, 16));
 
+    const alone = join(folder, "alone", "tiny-seed7");
+    expect((await runLfp(["run", path, "--out", alone, "--seed", "7"], { env: process.env })).code).toBe(0);
+    expect(await lastingFiles(`${out}-seed7`)).toEqual(await lastingFiles(alone));
+
     const before = await textOf("tiny-seeds", "report.md");
     const third = await lfp(args);
     expect(third.code).toBe(0);
@@ -86,6 +94,8 @@ describe("lfp run --seeds", { timeout: 240_000 }, () => {
     [["--seeds", ","], "expected 1 to 100 seeds"],
     [["--seeds", "3", "--seed", "2"], "--seed and --seeds exclude each other"],
     [["--seeds", "3", "--detach"], "--detach starts one run"],
+    [["--seeds", "3", "--at-most", "0"], '--at-most is "0"; expected a whole number'],
+    [["--at-most", "2"], "--at-most is for several runs"],
   ])("%j is refused with its reason", async (args, message) => {
     const result = await lfp(["run", "quick", ...args]);
     expect(result.stderr).toContain(message);

@@ -1,29 +1,18 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readRecord } from "../../../server/runs/run-folder.ts";
-import { type Ran, runLfp } from "../../support/run-lfp.ts";
+import { type Ran, runLfp, spawnLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 import { tinyExperiment } from "./tiny-experiment.ts";
 
 const stateFolder = useStateFolder("sweep");
-const PROGRAM = fileURLToPath(new URL("../../../server/cli.ts", import.meta.url));
 let folder: string;
 beforeAll(() => {
   folder = stateFolder();
 });
 
-/** `lfp` as a process of its own, whose runs are too. */
-function lfp(...args: readonly string[]): Promise<Ran> {
-  return new Promise((resolve) => {
-    const limits = { cwd: folder, maxBuffer: 2 ** 26 };
-    const child = execFile(process.execPath, [PROGRAM, ...args], limits, (_, stdout, stderr) => {
-      resolve({ code: child.exitCode ?? -1, stdout, stderr });
-    });
-  });
-}
+const lfp = (...args: readonly string[]): Promise<Ran> => spawnLfp(folder, args);
 
 async function sweepFile(name: string, content: object): Promise<string> {
   const path = join(folder, `${name}.lfp-sweep.json`);

@@ -96,6 +96,15 @@ test("at most so many runs are submitted at a time, in order, and those that are
   expect(submits).toEqual(["a", "c", "d"]);
 });
 
+test("a finished run is started once more where it may have changed", async () => {
+  const [folder = ""] = await folders("a");
+  await runPipeline(smallPlan(), folder, { seed: 7, deviceClass: "cpu", queued: false });
+  const { ends } = start([folder], { redo: true });
+  await submitted(1);
+  await finish(0, folder);
+  expect((await ends).map(({ state }) => state.kind)).toEqual(["done"]);
+});
+
 test("a run that cannot be submitted or read, or whose job ends, fails alone and says why", async () => {
   const all = await folders("a", "b", "c", "d");
   await writeFile(runPaths(all[1] ?? "").record, "{}");

@@ -1,0 +1,44 @@
+/** Shared by the commands that make many runs. */
+import { basename } from "node:path";
+import { MOST_RUNS } from "../pipeline/sweep/manifest.ts";
+import { type PlaceKind, readPlace } from "../runs/executor-settings.ts";
+import type { ManyRuns } from "../runs/many-runs.ts";
+import { type AnyState, describeState } from "../runs/state-words.ts";
+import type { CommandIo } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { option } from "./options.ts";
+
+/** Runs at a time; on one machine they take turns to train all the same. */
+const defaultAtMost = { local: 1, elsewhere: 10 } as const;
+
+export const atMostOption = option.text(
+  "N",
+  `how many runs work at a time (default ${defaultAtMost.local} on this machine, ${defaultAtMost.elsewhere} on a cluster)`,
+);
+
+/** Where a command's runs are executed, how many at a time, and how they are told of. Throws `UsageError`. */
+export async function manyRuns(
+  { on, atMost }: { readonly on: PlaceKind; readonly atMost: string | undefined },
+  { signal, note, env }: Pick<CommandIo, "signal" | "note" | "env">,
+): Promise<Omit<ManyRuns, "folders" | "jobOf">> {
+  const isHere = on === "local";
+  return {
+    place: await readPlace(on, env),
+    atMost: atMostOf(atMost, isHere ? defaultAtMost.local : defaultAtMost.elsewhere),
+    signal,
+    onAbort: isHere ? "stop" : "leave",
+    onState: (folder, state) => note(`${basename(folder)}: ${toldState(state)}`),
+  };
+}
+
+function atMostOf(text: string | undefined, byDefault: number): number {
+  if (text === undefined) return byDefault;
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > MOST_RUNS)
+    throw new UsageError(`--at-most is ${JSON.stringify(text)}; expected a whole number from 1 to ${MOST_RUNS}`);
+  return count;
+}
+
+function toldState(state: AnyState | { readonly kind: "unknown"; readonly why: string }): string {
+  return state.kind === "unknown" ? `cannot be asked after: ${state.why}` : describeState(state);
+}
