@@ -36,18 +36,20 @@ export interface OpenedPair {
 /**
  * Opens two checkpoints of one architecture, shape and tokenizer on a device. Vocabularies may be of different lengths
  * (added tokens, padding). The tokenizer is the tuned model's own, or the base model's where the tuned folder has none.
- * Downloads nothing unless the options allow it. Throws `PairMismatchError` for checkpoints that cannot be compared
- * (equal weights, say), and what `openModel` throws.
+ * Downloads nothing unless the options allow it. `base` is the base model if the device has it already with the prefix
+ * `base.`, from another pair; it is not loaded again then. Throws `PairMismatchError` for checkpoints that cannot be
+ * compared (equal weights, say), and what `openModel` throws.
  */
 export async function openPair(
   device: Device,
   references: PairReferences,
   options: ResolveOptions = { download: false },
+  base?: LoadedModel,
 ): Promise<OpenedPair> {
   // One after the other, because each may download.
   const tuned = await resolveReference(references.tuned, options);
-  const base = await resolveReference(references.base, options);
-  const folders = { tuned: tuned.folder, base: base.folder };
+  const resolvedBase = await resolveReference(references.base, options);
+  const folders = { tuned: tuned.folder, base: resolvedBase.folder };
   // Quick reads first, so that a wrong folder fails at once.
   const [{ config }, { config: baseConfig }] = [await readConfig(folders.tuned), await readConfig(folders.base)];
   refuseOtherShapes(folders, config, baseConfig);
@@ -57,13 +59,13 @@ export async function openPair(
   await refuseSameWeights(folders);
   const pair = {
     tuned: await loadModel(device, folders.tuned, { prefix: "tuned." }),
-    base: await loadModel(device, folders.base, { prefix: "base." }),
+    base: base ?? (await loadModel(device, folders.base, { prefix: "base." })),
   };
   return {
     pair,
     tokenizer,
     sharedTokens: Math.min(sharedTokens, sharedVocabulary(pair)),
-    resolved: { tuned, base },
+    resolved: { tuned, base: resolvedBase },
   };
 }
 

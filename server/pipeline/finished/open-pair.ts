@@ -3,7 +3,7 @@ import { starterFolder } from "../../common/package-root.ts";
 import type { LensOptions } from "../../lens/options.ts";
 import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
 import { preferenceReader } from "../../lens/preference-reader.ts";
-import { notesOn } from "../../models/checkpoint.ts";
+import { type LoadedModel, notesOn } from "../../models/checkpoint.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
 import { type OpenedPair, openPair, type PairReferences } from "../../models/pair.ts";
 import type { PairInfo } from "../../protocol/lens-state.ts";
@@ -26,23 +26,38 @@ export interface OpenPairLensOptions extends LensOptions<PairInfo>, OpenOnOption
   readonly dictionary?: DictionaryReference | undefined;
 }
 
+/** A pair on a device, and its base model for a further pair. */
+export interface PlacedPair {
+  readonly subject: PairSubject;
+  readonly base: LoadedModel;
+}
+
 /** Opens a pair for reading texts. Throws what `openPair` and `openPairDictionary` throw, after closing the device. */
 export async function openPairLens(references: PairReferences, options: OpenPairLensOptions = {}): Promise<PairLens> {
-  const { resolve = { download: false }, bos, dictionary, signal } = options;
-  const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> => {
-    const opened = await openPair(own.device, references, signal === undefined ? resolve : { ...resolve, signal });
-    for (const [which, model] of Object.entries(opened.pair))
-      for (const note of notesOn(model)) options.note?.(`${which}: ${note}`);
-    const template = await messageWriterOf(opened.resolved.tuned.folder);
-    const subject = subjectOf(opened, own, { bos, template });
-    if (dictionary === undefined) return subject;
-    const note = (line: string): void => options.note?.(line);
-    return {
-      ...subject,
-      dictionary: await openPairDictionary(own.device, opened, subject.prefixIds, dictionary, note),
-    };
-  };
+  const build = async (own: OwnDevice<PairSubject>): Promise<PairSubject> =>
+    (await placePair(own, references, options)).subject;
   return new PairLens(await openOnDevice(options, build), options);
+}
+
+/** Loads a pair onto a device, without the base model if that is on the device already. */
+export async function placePair(
+  own: OwnDevice<PairSubject>,
+  references: PairReferences,
+  options: OpenPairLensOptions,
+  base?: LoadedModel,
+): Promise<PlacedPair> {
+  const { resolve = { download: false }, bos, dictionary, signal } = options;
+  const resolving = signal === undefined ? resolve : { ...resolve, signal };
+  const opened = await openPair(own.device, references, resolving, base);
+  for (const [which, model] of Object.entries(opened.pair))
+    for (const note of notesOn(model)) options.note?.(`${which}: ${note}`);
+  const template = await messageWriterOf(opened.resolved.tuned.folder);
+  const subject = subjectOf(opened, own, { bos, template });
+  const placed = { subject, base: opened.pair.base };
+  if (dictionary === undefined) return placed;
+  const note = (line: string): void => options.note?.(line);
+  const read = await openPairDictionary(own.device, opened, subject.prefixIds, dictionary, note);
+  return { ...placed, subject: { ...subject, dictionary: read } };
 }
 
 function subjectOf(
