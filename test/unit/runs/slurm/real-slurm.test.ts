@@ -222,6 +222,7 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
     const job = await jobOf(folder);
     expect(await executor.state(folder, job)).toMatchObject({ state: "unknown" });
     await eventually(async () => (await executor.state(folder, job)).state === "gone");
+    await reaches(folder, "interrupted");
     expect((await runStatus(folder)).state).toEqual({ kind: "interrupted", why: "Slurm no longer knows its job" });
   });
 
