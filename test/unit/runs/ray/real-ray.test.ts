@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Place, readPlace } from "../../../../server/runs/executor-settings.ts";
 import { followEvents } from "../../../../server/runs/follow.ts";
 import { cancelRun, submitRun } from "../../../../server/runs/jobs.ts";
+import { runMany } from "../../../../server/runs/many-runs.ts";
 import { RayClient } from "../../../../server/runs/ray/client.ts";
 import { runPipeline } from "../../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
@@ -99,6 +100,33 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 180_000 }, () =
     await submitRun({ ...specOf(folder), isAgain: true }, place);
     await endOf(folder);
     await expectUncut(folder);
+  });
+
+  test("many runs work so many at a time, and one that saved and ended is submitted again by whoever follows them", async () => {
+    const root = await scratchFolder();
+    const folders = await Promise.all(["a", "b", "c"].map((name) => prepareRun(root, name, {})));
+    const [first = "", , last = ""] = folders;
+    const again: string[] = [];
+    const ends = runMany({
+      folders,
+      atMost: 2,
+      signal: new AbortController().signal,
+      onAbort: "stop",
+      pollMs: 200,
+      place,
+      jobOf: async ({ folder, isAgain }) => {
+        if (isAgain) again.push(folder);
+        return { ...specOf(folder), isAgain };
+      },
+      onState: () => undefined,
+    });
+    await expect.poll(async () => (await runStatus(first)).state.kind, PATIENT).toBe("running");
+    await untilProgress(first);
+    expect((await runStatus(last)).state.kind).toBe("new");
+    process.kill((await runStatus(first)).process?.pid ?? expect.fail("no process"), "SIGTERM");
+    expect((await ends).map(({ state }) => state.kind)).toEqual(["done", "done", "done"]);
+    expect(again).toEqual([first]);
+    for (const folder of folders) await expectUncut(folder);
   });
 
   test("Ray takes an id once: the same submission makes no second job", async () => {
