@@ -16,6 +16,10 @@ const foreign = {
   features: [{ id: "L4/F11", factor: 0 }],
 };
 
+function bottomOf(box: { readonly y: number; readonly height: number } | null): number {
+  return box === null ? Number.NaN : box.y + box.height;
+}
+
 describe.skipIf(!inject("ground").ready)("the view of the ablation set", () => {
   let session: Session;
   let workbench: Workbench;
@@ -40,6 +44,15 @@ describe.skipIf(!inject("ground").ready)("the view of the ablation set", () => {
   });
   afterAll(() => session.stop());
   beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));
+
+  it("is beside a text of two lines, whose hover shows its last line in the implicit mode too", async () => {
+    await view.getByText("No ablation set is active.").waitFor();
+    const hover = await workbench.hoverOver("great", "implicit reward");
+    const [whole, last] = [await hover.boundingBox(), await hover.getByText("How to read this").boundingBox()];
+    await workbench.screenshot("hover implicit two lines");
+    expect(bottomOf(last)).toBeLessThanOrEqual(bottomOf(whole));
+    await workbench.page.keyboard.press("Escape");
+  });
 
   it("fills as features are ablated, and its sliders change file and colours", async () => {
     await view.getByText("No ablation set is active.").waitFor();

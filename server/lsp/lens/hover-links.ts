@@ -6,12 +6,12 @@ import { commandLink, copyText, howToRead, MAX_COPIED_UNITS } from "../../protoc
 
 /**
  * A hover's Markdown with its links, ending with the lens's target. `value` is the number with which it begins; null if
- * there is none.
+ * there is none. The copy as Markdown has `whole`, which may say more than the hover.
  */
-export function withLinks(said: string, value: number | null, through: string): string {
+export function withLinks(said: string, value: number | null, through: string, whole = said): string {
   const links = [
     ...(value === null ? [] : [copyLink("Copy value", String(Number(value.toPrecision(6))))]),
-    copyLink("Copy as Markdown", withoutCommands(said)),
+    copyLink("Copy as Markdown", withoutCommands(whole)),
     `[How to read this](${commandLink(howToRead, {})})`,
     through,
   ];

@@ -23,14 +23,25 @@ export interface TokenHover {
   readonly share: string;
 }
 
+/** A hover, and whether it leaves out what its copy as Markdown has. */
+interface WrittenHover extends TokenHover {
+  readonly isShort: boolean;
+}
+
 /**
  * Writes the hover over a word or token of a run: the number that its colour shows, its rating, whether the two
  * disagree, and how far to trust that; then the parts of the number and the other readings. It fits into VS Code's
- * hover without scrolling.
+ * hover without scrolling: one that says how far to trust two readings is shortened, and its copy as Markdown is not.
  */
 export function tokenHover(hover: TokenHover): string {
-  const { shown, by } = hover;
-  const said = [
+  const whole = { ...hover, isShort: false };
+  const said = hoverLines(saysTwoTrusts(hover) ? shortened(hover) : whole);
+  const through = `run ${plain(hover.by.info.runName, 60)}`;
+  return withLinks(said, hover.shown.value, through, hoverLines(whole));
+}
+
+function hoverLines(hover: WrittenHover): string {
+  return [
     [headline(hover), hover.share].filter((line) => line !== "").join("  \n"),
     "",
     `${judgedWords(hover)}${trustOf(hover)}`,
@@ -40,7 +51,22 @@ export function tokenHover(hover: TokenHover): string {
     "",
     otherReadings(hover),
   ].join("\n");
-  return withLinks(said, shown.value, `run ${plain(by.info.runName, 60)}`);
+}
+
+/** Whether the hover says how far to trust the probe, and beside it the reading by which the word is judged. */
+function saysTwoTrusts(hover: TokenHover): boolean {
+  return isOfProbe(hover) && hover.shown.mode.kind !== hover.by.mode && judgementOf(hover) !== undefined;
+}
+
+/** The hover with the last of the probe's parts among the others. */
+function shortened(hover: TokenHover): WrittenHover {
+  const { contributions, rest } = hover.detail;
+  const kept = contributions.slice(0, -1);
+  const contribution = contributions
+    .slice(kept.length)
+    .reduce((sum, part) => sum + part.contribution, rest.contribution);
+  const others = { count: rest.count + contributions.length - kept.length, contribution };
+  return { ...hover, detail: { ...hover.detail, contributions: kept, rest: others }, isShort: true };
 }
 
 function judgementOf({ detail, judged, by }: TokenHover): Judgement | undefined {
@@ -136,14 +162,14 @@ function verdictWords({ level, places, isCentred, ...judgement }: Judgement, mod
 }
 
 /** How far to trust the verdict, or else the reading at the top; for the probe's readings also its own evaluation. */
-function trustOf(hover: TokenHover): string {
-  const { detail, shown, by, ablated } = hover;
+function trustOf(hover: WrittenHover): string {
+  const { detail, shown, by, ablated, isShort } = hover;
   const judgement = judgementOf(hover);
   const isAsked = judgement !== undefined || shown.mode.kind === by.mode;
   const trusted = { level: judgement?.level ?? "place", isAblated: ablated !== undefined } as const;
   const sentences = [
     ...(isAsked ? [trustSentence(by.info, by.mode, trusted)] : []),
-    ...(isOfProbe(hover) ? [probeTrustWords(detail)] : []),
+    ...(isOfProbe(hover) ? [probeTrustWords(detail, isShort)] : []),
   ];
   return sentences.join(" ");
 }
@@ -214,21 +240,23 @@ function briefly(explanation: string): string {
 /** Maximum length of a shortened explanation, in UTF-16 units. */
 const MOST_EXPLAINED = 48;
 
-/** How far to trust the probe. */
-function probeTrustWords({ implicit, familiarity, trust }: TokenDetail): string {
+/** How far to trust the probe; in short, the first thing that its evaluation says. */
+function probeTrustWords({ implicit, familiarity, trust }: TokenDetail, isShort: boolean): string {
+  const evaluation = evaluationSentences(trust, implicit, isShort);
+  if (isShort && familiarity !== null && evaluation.length > 0) return evaluation.join(" ");
   const sentences: string[] = [];
   if (familiarity === null) sentences.push("How familiar the word is to the probe is not known for this run.");
   else if (!isUnfamiliar(familiarity)) sentences.push("The word is familiar to the probe.");
-  sentences.push(...evaluationSentences(trust, implicit));
+  sentences.push(...evaluation);
   return sentences.length === 0 ? "This run says nothing of how far to trust its probe." : sentences.join(" ");
 }
 
 type TrustKind = TokenDetail["trust"]["kind"];
 type Trusts = { readonly [K in TrustKind]: Extract<TokenDetail["trust"], { kind: K }> };
 
-/** The probe's evaluation for such a reading, by the kind of probe. */
-const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: number) => string[] } = {
-  regression: ({ seenInTuning, signAccuracy }, implicit) => {
+/** The probe's evaluation for such a reading, by the kind of probe; in short, one sentence of it. */
+const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: number, isShort: boolean) => string[] } = {
+  regression: ({ seenInTuning, signAccuracy }, implicit, isShort) => {
     const sentences: string[] = [];
     if (signAccuracy !== null) {
       const { share, low, high, words } = signAccuracy;
@@ -239,23 +267,25 @@ const sentencesOf: { readonly [K in TrustKind]: (trust: Trusts[K], implicit: num
     }
     if (seenInTuning !== null)
       sentences.push(`The texts tuned on have this word ${seenInTuning === 1 ? "once" : `${seenInTuning} times`}.`);
-    return sentences;
+    return isShort ? sentences.slice(0, 1) : sentences;
   },
-  classification: ({ accuracy, lengthAccuracy, contrasts }) => {
+  classification: ({ accuracy, lengthAccuracy, contrasts }, _, isShort) => {
     const meaning =
       "This is the token's part of the log-odds that an answer is liked, which are the mean over the answer's tokens.";
     if (accuracy === null) return [meaning];
     const { share, low, high } = accuracy;
     const byLength = lengthAccuracy === null ? "" : `; by length alone ${percent(lengthAccuracy)}`;
-    return [
-      meaning,
-      `Of the answers of ${contrasts} pairs, whose prompts it had not seen, the probe tells ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}${byLength}; chance is 50 %).`,
-    ];
+    const measured = `Of the answers of ${contrasts} pairs, whose prompts it had not seen, the probe tells ${percent(share)} right (95 % interval ${percent(low)} to ${percent(high)}${byLength}; chance is 50 %).`;
+    return isShort ? [measured] : [meaning, measured];
   },
 };
 
-function evaluationSentences<K extends TrustKind>(trust: { readonly kind: K } & Trusts[K], implicit: number): string[] {
-  return sentencesOf[trust.kind](trust, implicit);
+function evaluationSentences<K extends TrustKind>(
+  trust: { readonly kind: K } & Trusts[K],
+  implicit: number,
+  isShort: boolean,
+): string[] {
+  return sentencesOf[trust.kind](trust, implicit, isShort);
 }
 
 function unfamiliarWords({ familiarity }: TokenDetail): string[] {
