@@ -1,6 +1,7 @@
 /** axe-core over every page in every kind of theme: WCAG 2.2 A and AA, landmarks, headings, tables. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import type axe from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AblationPage } from "../../server/protocol/ablation-page.ts";
@@ -22,6 +23,7 @@ const source = await readFile(createRequire(import.meta.url).resolve("axe-core/a
 const done = async () => ({});
 const saved = async () => ({ saved: true });
 const rows = fakeRows(60);
+const alphabetical = (a: string, b: string): number => a.localeCompare(b);
 
 /** Each page with everything open that can be, and what says that it is drawn. */
 const pages = {
@@ -90,6 +92,13 @@ const pages = {
     return opened;
   },
 } satisfies Record<string, (harness: PageHarness, options: OpenOptions) => Promise<OpenPage>>;
+
+it("every page is among those that axe-core checks", async () => {
+  const folder = fileURLToPath(new URL("../../webviews", import.meta.url));
+  const files = await readdir(folder, { recursive: true });
+  const built = files.flatMap((file) => /^(\w+)[\\/]main\.ts$/.exec(file)?.[1] ?? []);
+  expect(Object.keys(pages).sort(alphabetical)).toEqual(built.sort(alphabetical));
+});
 
 describe.skipIf(chromiumPath === undefined)("axe-core finds nothing", () => {
   let harness: PageHarness;
