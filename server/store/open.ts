@@ -1,24 +1,13 @@
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
+import { networkFileSystemOf } from "../common/network-file-system.ts";
 import { visibleLine } from "../common/untrusted-text.ts";
 import { diskFailure, StoreError, storeFailure } from "./errors.ts";
+import { copyInto, logBytes, removeQuietly, temporaryFolder } from "./local-copy.ts";
 import { applicationId, migrate, migrations, storeVersion } from "./schema.ts";
 
 export interface OpenOptions {
@@ -29,30 +18,39 @@ export interface OpenOptions {
   /**
    * `wal`: readable while written, for a run's writable store. `single`: one file and nothing beside it, for a stage's
    * output. `readOnly`: a finished output, of which no byte may change. Without write access every mode is read-only.
+   * On a network file system `wal` is as `single`, and `readOnly` takes no locks.
    */
   readonly journal: "wal" | "single" | "readOnly";
+  /** Whether the file is on a network file system; by default this is detected. */
+  readonly onNetwork?: boolean;
+  /** For a copy: the path of what it copies, which messages then name. */
+  readonly original?: string;
 }
 
 /**
  * Opens the database of a feature store and migrates it to this program's version. Throws `StoreError` and
  * `DatabaseError` for a file that is not a store, is newer than this program, or is damaged.
  */
-export function openDatabase(path: string, { create = false, journal, writable }: OpenOptions): DatabaseSync {
+export function openDatabase(path: string, options: OpenOptions): DatabaseSync {
+  const { create = false, journal, writable, original = path } = options;
   const there = isThere(path);
   if (!there && !create)
-    throw new StoreError(`${path} does not exist: the run has no features yet; \`lfp run\` makes them`, {
+    throw new StoreError(`${original} does not exist: the run has no features yet; \`lfp run\` makes them`, {
       code: "not-found",
     });
   if (!there) mkdirSync(dirname(path), { recursive: true });
-  if (there && journal !== "single" && !(writable ?? isWritable(path))) return openUnwritable(path);
+  const onNetwork = options.onNetwork ?? isOnNetwork(path);
+  const isFixed = (onNetwork && journal === "readOnly") || !(writable ?? isWritable(path));
+  if (there && journal !== "single" && isFixed) return openUnwritable(path);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: busyMs, readOnly: journal === "readOnly" });
+    if (original !== path) originals.set(db, original);
     bound(db);
-    checkOurs(db, path, there && (!create || journal === "readOnly"));
+    checkOurs(db, original, there && (!create || journal === "readOnly"));
     if (journal === "readOnly") return db;
     db.exec(
-      journal === "wal"
+      journal === "wal" && !onNetwork
         ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
         : "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL",
     );
@@ -60,12 +58,29 @@ export function openDatabase(path: string, { create = false, journal, writable }
     return db;
   } catch (error) {
     db?.close();
-    throw notOpened(path, error);
+    throw notOpened(original, error);
   }
 }
 
+/** Whether SQLite's log and locks cannot be relied on at a path, which need not exist. */
+export function isOnNetwork(path: string): boolean {
+  return networkFileSystemOf(path) !== undefined;
+}
+
+/** Throws a `DatabaseError` or `StoreError` if SQLite finds the database damaged. */
+export function checkWhole(db: DatabaseSync): void {
+  const found = z.object({ quick_check: z.string() }).parse(db.prepare("PRAGMA quick_check(1)").get()).quick_check;
+  if (found !== "ok")
+    throw new StoreError(
+      `${pathOf(db)} was not written: its new contents are damaged (${visibleLine(found, 200)}). Try again`,
+      {
+        code: "resource",
+      },
+    );
+}
+
 /** Whether SQLite could write here: it creates its own files beside the database. */
-function isWritable(path: string): boolean {
+export function isWritable(path: string): boolean {
   try {
     for (const place of [path, dirname(path)]) accessSync(place, constants.W_OK);
     return true;
@@ -86,8 +101,7 @@ function openUnwritable(path: string): DatabaseSync {
     db = new DatabaseSync(url, { readOnly: true });
     bound(db);
     checkOurs(db, path, true);
-    const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-    if (!hasLog && versionOf(db) === storeVersion) return db;
+    if (logBytes(path) === 0 && versionOf(db) === storeVersion) return db;
     db.close();
     db = openCopy(path);
     return db;
@@ -98,52 +112,15 @@ function openUnwritable(path: string): DatabaseSync {
 }
 
 function openCopy(path: string): DatabaseSync {
-  checkRoomForCopy(path);
-  const folder = mkdtempSync(join(tmpdir(), "lfp-store-"));
+  const folder = temporaryFolder();
   try {
-    const copy = join(folder, "features.sqlite");
-    for (const suffix of ["", "-wal"])
-      if (suffix === "" || existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    // The copy has the original's permissions, perhaps read-only.
-    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o600);
-    const db = openDatabase(copy, { journal: "wal" });
+    const copy = copyInto(folder, path, "nothing can be written there");
+    const db = openDatabase(copy, { journal: "wal", original: path });
     db.exec("PRAGMA journal_mode = DELETE; PRAGMA query_only = ON");
-    originals.set(db, path);
     return db;
   } finally {
     removeQuietly(folder);
   }
-}
-
-/**
- * Removes the copy's folder; the open database keeps the unlinked files. Windows does not unlink open files; its own
- * clean-up removes them.
- */
-function removeQuietly(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
-  } catch {
-    // Best effort: nothing depends on it.
-  }
-}
-
-/** Larger than any run's store by far. */
-const MOST_COPY_BYTES = 2 ** 31;
-
-/** Throws `StoreError` if a copy would exceed the size limit or the free space. */
-function checkRoomForCopy(path: string): void {
-  const bytes = [path, `${path}-wal`].reduce(
-    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
-  const { bavail, bsize } = statfsSync(tmpdir());
-  const most = Math.min(MOST_COPY_BYTES, bavail * bsize);
-  if (bytes > most)
-    throw new StoreError(
-      `${path} cannot be read where it is, because nothing can be written there, and its copy in ${tmpdir()} would have ${bytes} bytes; ` +
-        `${bytes > MOST_COPY_BYTES ? `at most ${MOST_COPY_BYTES} are copied` : `${most} are free`}. Copy the run's folder to where you may write, and use the copy`,
-      { code: "resource" },
-    );
 }
 
 /** The original paths of databases that are copies. */

@@ -1,6 +1,7 @@
 /** Refills a run's writable store from the file that a stage wrote, and maintains its search index. */
 
 import type { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { LfpError } from "../common/errors.ts";
 import { StoreError, storeFailure } from "./errors.ts";
@@ -24,7 +25,8 @@ const keyOf = "SELECT value FROM meta WHERE key = 'source'";
 export function refill(db: DatabaseSync, statements: Statements, { path, key }: Refill, finish: () => void): boolean {
   const found = firstRow(statements.get(keyOf), z.object({ value: z.string() }));
   if (found?.value === key) return false;
-  db.prepare("ATTACH DATABASE ? AS made").run(path);
+  // Finished and never changed, so that it needs no locks, which some network file systems lack.
+  db.prepare("ATTACH DATABASE ? AS made").run(`${pathToFileURL(path).href}?immutable=1`);
   try {
     const { user_version: version } = versionSchema.parse(db.prepare("PRAGMA made.user_version").get());
     if (version < oldestSource || version > storeVersion)

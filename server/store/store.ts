@@ -9,14 +9,15 @@ import { tryJson } from "../common/json.ts";
 import type { FeatureId } from "../protocol/ablation.ts";
 import type { FeatureDetail, FeatureQuery, FeatureRow, MeasuredEffect } from "../protocol/features.ts";
 import { type Carried, carryOver } from "./carry.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import { describeStore } from "./describe.ts";
 import { NoFeatureError, StoreError } from "./errors.ts";
 import { idOfNumber, numberOfId, spaceOf } from "./feature-number.ts";
-import { inTransaction, type OpenOptions, openDatabase, versionOf } from "./open.ts";
+import { inTransaction, versionOf } from "./open.ts";
 import { neighboursOf, queryFeatures } from "./query.ts";
 import { detailOf, examplesOf, explanationsOf, type StoredExample, type StoredExplanation, windowsOf } from "./read.ts";
 import { type Refill, refill, reindex } from "./refill.ts";
-import { allRows, type ExplanationDetail, firstRow, numberOf, Statements } from "./rows.ts";
+import { allRows, type ExplanationDetail, firstRow, numberOf, type Statements } from "./rows.ts";
 import { versionWithAttribution } from "./schema.ts";
 
 /** What people write about a feature; absent fields stay as they are. */
@@ -44,29 +45,24 @@ export interface NewAblation {
 /** Dispose it (`using`) to close the file. */
 export class FeatureStore implements Disposable {
   readonly path: string;
-  readonly #db: DatabaseSync;
-  readonly #statements: Statements;
+  readonly #connection: Connection;
 
-  private constructor(path: string, db: DatabaseSync, onDamage?: (path: string) => void) {
+  private constructor(path: string, options: ConnectionOptions) {
     this.path = path;
-    this.#db = db;
-    this.#statements = new Statements(db, path, onDamage);
+    this.#connection = new Connection(path, options);
   }
 
   /**
    * Opens a store, read-only without write access. Calls `onDamage` once, when the first damaged row is skipped. Throws
    * `StoreError`.
    */
-  static open(
-    path: string,
-    { onDamage, ...options }: Omit<OpenOptions, "journal"> & { readonly onDamage?: (path: string) => void } = {},
-  ): FeatureStore {
-    return new FeatureStore(path, openDatabase(path, { ...options, journal: "wal" }), onDamage);
+  static open(path: string, options: Omit<ConnectionOptions, "journal"> = {}): FeatureStore {
+    return new FeatureStore(path, { ...options, journal: "wal" });
   }
 
   /** Opens a stage's output read-only. Throws `StoreError`. */
   static openOutput(path: string): FeatureStore {
-    return new FeatureStore(path, openDatabase(path, { journal: "readOnly" }));
+    return new FeatureStore(path, { journal: "readOnly" });
   }
 
   /** A page of the table. */
@@ -138,14 +134,14 @@ export class FeatureStore implements Disposable {
   once(what: string, key: string, work: () => void): void {
     if (this.meta(`done:${what}`) === key) return;
     work();
-    inTransaction(this.#db, () =>
+    this.#connection.write(() =>
       this.#statements.get("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(`done:${what}`, key),
     );
   }
 
   /** Saves what a person wrote. Throws `NoFeatureError`. */
   annotate(id: string, { note, labels, pinned }: Annotation): FeatureRow {
-    return inTransaction(this.#db, () => {
+    return this.#connection.write(() => {
       const number = this.#existing(id);
       const digest = this.#digestOf(number);
       if (labels !== undefined) {
@@ -173,10 +169,10 @@ export class FeatureStore implements Disposable {
     found: readonly { readonly id: string; readonly explanation: NewExplanation }[],
     byRun: boolean,
   ): void {
-    const insert = this.#statements.get(
-      `INSERT OR REPLACE INTO explanations (feature, explainer, text, detail, by_run, digest, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    );
-    inTransaction(this.#db, () => {
+    this.#connection.write(() => {
+      const insert = this.#statements.get(
+        `INSERT OR REPLACE INTO explanations (feature, explainer, text, detail, by_run, digest, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      );
       const numbers = found.map(({ id, explanation: { explainer, text, ...detail } }) => {
         const number = this.#existing(id);
         const now = new Date().toISOString();
@@ -190,15 +186,15 @@ export class FeatureStore implements Disposable {
 
   /** Saves how much of what tuning raised each feature carries; removed when the run is recomputed. */
   setAttributions(found: readonly { readonly id: string; readonly score: number }[]): void {
-    const update = this.#statements.get("UPDATE features SET attribution = ? WHERE id = ?");
-    inTransaction(this.#db, () => {
+    this.#connection.write(() => {
+      const update = this.#statements.get("UPDATE features SET attribution = ? WHERE id = ?");
       for (const { id, score } of found) update.run(score, this.#existing(id));
     });
   }
 
   /** Saves measured effects. The run's own are removed when it is recomputed. */
   addAblations(found: readonly NewAblation[], byRun: boolean): void {
-    inTransaction(this.#db, () => {
+    this.#connection.write(() => {
       for (const ablation of found) this.#addAblation(ablation, byRun);
     });
   }
@@ -239,7 +235,7 @@ export class FeatureStore implements Disposable {
   }
 
   keepAnswer(key: string, { answer, inputTokens, outputTokens }: StoredAnswer): void {
-    inTransaction(this.#db, () =>
+    this.#connection.write(() =>
       this.#statements
         .get("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)")
         .run(key, answer, inputTokens, outputTokens, new Date().toISOString()),
@@ -253,7 +249,9 @@ export class FeatureStore implements Disposable {
 
   /** Carries over what people wrote, paid for or measured in another store, see carry.ts. Throws `StoreError`. */
   carryOver(from: { readonly path: string; readonly seen: ReadonlySet<string> }): Carried {
-    return carryOver(this.#db, this.#statements, from, (features) => this.#summarise(features));
+    return this.#connection.writing(() =>
+      carryOver(this.#db, this.#statements, from, (features) => this.#summarise(features)),
+    );
   }
 
   /**
@@ -261,10 +259,12 @@ export class FeatureStore implements Disposable {
    * that output already.
    */
   refill(source: Refill): boolean {
-    return refill(this.#db, this.#statements, source, () => {
-      const sql = "SELECT feature AS n FROM explanations UNION SELECT feature FROM effects";
-      this.#summarise(allRows(this.#statements.get(sql), z.object({ n: z.int() })).map(({ n }) => n));
-    });
+    return this.#connection.writing(() =>
+      refill(this.#db, this.#statements, source, () => {
+        const sql = "SELECT feature AS n FROM explanations UNION SELECT feature FROM effects";
+        this.#summarise(allRows(this.#statements.get(sql), z.object({ n: z.int() })).map(({ n }) => n));
+      }),
+    );
   }
 
   /** Number of damaged rows skipped so far: not in the form that this program writes. */
@@ -276,12 +276,25 @@ export class FeatureStore implements Disposable {
     return numberOf(this.#statements.get("SELECT count(*) AS n FROM features"));
   }
 
+  /** Shows what other processes wrote since: on a network file system a copy is read. Throws `StoreError`. */
+  refresh(): void {
+    this.#connection.refresh();
+  }
+
   close(): void {
-    this.#db.close();
+    this.#connection.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  get #db(): DatabaseSync {
+    return this.#connection.db;
+  }
+
+  get #statements(): Statements {
+    return this.#connection.statements;
   }
 
   #existing(id: string): number {

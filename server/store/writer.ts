@@ -4,7 +4,8 @@ import type { FeaturePlace } from "../protocol/ablation.ts";
 import { countsToBlob, floatsToBlob } from "./blobs.ts";
 import { storeFailure } from "./errors.ts";
 import { type Dictionary, numberOfDictionary, numberOfFeature, spaceOf } from "./feature-number.ts";
-import { openDatabase } from "./open.ts";
+import { checkWhole, isOnNetwork, openDatabase } from "./open.ts";
+import { WorkingCopy } from "./working-copy.ts";
 
 export interface DictionaryRecord extends Dictionary {
   readonly features: number;
@@ -75,14 +76,19 @@ export interface ExampleRecord {
  * one writer or several.
  */
 export class StoreWriter {
+  /** The file written now: local for a store on a network file system, which `finish` puts in its place whole. */
   readonly path: string;
+  readonly #target: string;
+  readonly #copy: WorkingCopy | undefined;
   readonly #db: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof insertions, StatementSync>>;
 
   /** Throws `StoreError` and `DatabaseError`. */
-  constructor(path: string) {
-    this.path = path;
-    this.#db = openDatabase(path, { create: true, journal: "single" });
+  constructor(path: string, { onNetwork = isOnNetwork(path) }: { readonly onNetwork?: boolean } = {}) {
+    this.#target = path;
+    this.#copy = onNetwork ? new WorkingCopy(path) : undefined;
+    this.path = this.#copy?.path ?? path;
+    this.#db = openDatabase(this.path, { create: true, journal: "single", original: path });
     this.#statements = {
       dictionary: this.#db.prepare(insertions.dictionary),
       feature: this.#db.prepare(insertions.feature),
@@ -150,12 +156,16 @@ export class StoreWriter {
   /** Commits and closes. */
   finish(): void {
     this.#exec("COMMIT");
+    if (this.#copy !== undefined) checkWhole(this.#db);
     this.#db.close();
+    this.#copy?.publish();
+    this.#copy?.[Symbol.dispose]();
   }
 
-  /** Closes the file and discards what came after the last commit. */
+  /** Closes the file and discards what came after the last commit; on a network file system, everything. */
   abandon(): void {
     if (this.#db.isOpen) this.#db.close();
+    this.#copy?.[Symbol.dispose]();
   }
 
   #insert(what: keyof typeof insertions, ...values: SQLInputValue[]): void {
@@ -171,7 +181,7 @@ export class StoreWriter {
     try {
       write();
     } catch (error) {
-      throw storeFailure(this.path, "could not be written", error);
+      throw storeFailure(this.#target, "could not be written", error);
     }
   }
 }

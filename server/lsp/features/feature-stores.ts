@@ -37,7 +37,9 @@ export class FeatureStores {
   async use<T>(runFolder: string, work: (store: FeatureStore) => T | Promise<T>): Promise<T> {
     const opened = await this.#opened(await livingStore(runFolder));
     try {
-      return await work(await opened.opening);
+      const store = await opened.opening;
+      store.refresh();
+      return await work(store);
     } finally {
       opened.users -= 1;
       closeUnused(opened);
