@@ -56,8 +56,7 @@ export class Connection {
         this.#open.copy?.publish();
         return result;
       } catch (error) {
-        // What is committed only here must not show.
-        if (this.#changes !== before) this.#reopen();
+        if (this.#changes !== before) this.#discardChanges();
         throw error;
       }
     });
@@ -76,6 +75,16 @@ export class Connection {
   /** Number of rows that this connection has changed so far. */
   get #changes(): number {
     return numberOf(this.statements.get("SELECT total_changes() AS n"));
+  }
+
+  /** Drops what is committed in the copy only: now, or where that fails, before the next use. */
+  #discardChanges(): void {
+    this.#open.copy?.discard();
+    try {
+      this.refresh();
+    } catch {
+      // The caller reports the first failure.
+    }
   }
 
   #reopen(): void {

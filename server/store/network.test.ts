@@ -170,9 +170,9 @@ it("a store that cannot be moved is said, and what was not kept does not show, t
   const { own, path, open } = await run();
   const bytes = await readFile(path);
   using store = open();
-  const { renameSync } = fs;
+  const { renameSync, mkdtempSync } = fs;
   const restore = () => {
-    fs.renameSync = renameSync;
+    Object.assign(fs, { renameSync, mkdtempSync });
     syncBuiltinESMExports();
   };
   onTestFinished(restore);
@@ -183,6 +183,17 @@ it("a store that cannot be moved is said, and what was not kept does not show, t
   expect(() => store.annotate("L0/F5", { note: "lost" })).toThrow(`${path} could not be replaced`);
   restore();
   expect(store.need("L0/F5").note).toBe("");
+  // Where the old store cannot be copied at once either, it is before the next write.
+  fs.renameSync = () => {
+    fs.mkdtempSync = () => {
+      throw new Error("ENOSPC: no space");
+    };
+    syncBuiltinESMExports();
+    throw new Error("EDQUOT: quota exceeded");
+  };
+  syncBuiltinESMExports();
+  expect(() => store.annotate("L0/F5", { note: "lost" })).toThrow(/could not be replaced.*EDQUOT/);
+  restore();
   expect((await readFile(path)).equals(bytes)).toBe(true);
   expect(await readdir(own)).toEqual(["features.sqlite"]);
   store.annotate("L0/F6", { note: "kept" });

@@ -42,7 +42,7 @@ export class WorkingCopy implements Disposable {
   /** The local file, which does not exist as long as the target does not. */
   readonly path: string;
   readonly #folder: string;
-  /** Of the target as it was when this equalled it; undefined once a change could not be published. */
+  /** Of the target as it was when this equalled it; undefined once discarded. */
   #stamp: string | undefined;
 
   /** Copies the target if it exists. Throws `StoreError`. */
@@ -63,6 +63,11 @@ export class WorkingCopy implements Disposable {
     return stampOf(this.target) === this.#stamp;
   }
 
+  /** From now on this is not current: it has changes that are not to be published. */
+  discard(): void {
+    this.#stamp = undefined;
+  }
+
   /** Runs `work` while no other process on any machine changes the target. Throws `StoreError` after ten seconds. */
   alone<T>(work: () => T): T {
     return withWriteLock(this.target, work);
@@ -73,7 +78,6 @@ export class WorkingCopy implements Disposable {
    * it, renames it. Throws `StoreNotPublishedError`; the target is then as before.
    */
   publish(): void {
-    this.#stamp = undefined;
     const folder = dirname(this.target);
     // One name, so that the next writer overwrites what a crash left behind.
     const aside = join(folder, `.${basename(this.target)}.new`);
