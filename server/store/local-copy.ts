@@ -15,9 +15,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StoreError } from "./errors.ts";
 
-/** A folder of its own for one store; remove it with `removeQuietly`. */
+/** Those of this process that are not removed yet. */
+const folders = new Set<string>();
+
+function removeAll(): void {
+  for (const folder of folders) removeQuietly(folder);
+}
+
+/** A folder of its own for one store; remove it with `removeQuietly`. The process's normal end removes it too. */
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), "lfp-store-"));
+  const folder = mkdtempSync(join(tmpdir(), "lfp-store-"));
+  if (folders.size === 0) process.once("exit", removeAll);
+  folders.add(folder);
+  return folder;
 }
 
 /**
@@ -60,12 +70,14 @@ function readVersionOf(path: string): number {
 }
 
 /**
- * Removes a copy's folder; an open database keeps the unlinked files. Windows does not unlink open files; its own
- * clean-up removes them.
+ * Removes a copy's folder; an open database keeps the unlinked files. Where open files cannot be unlinked (Windows), the
+ * end of the process tries again.
  */
 export function removeQuietly(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 0 });
+    folders.delete(folder);
+    if (folders.size === 0) process.off("exit", removeAll);
   } catch {
     // Best effort: nothing depends on it.
   }

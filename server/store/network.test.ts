@@ -82,6 +82,21 @@ it("one that is given up leaves nothing, neither there nor in the folder for tem
   expect(await readdir(own)).toEqual([]);
 });
 
+it("a process that ends with a store open leaves no copy of it", async () => {
+  const { path } = await run();
+  const temporary = await mkdtemp(join(folder, "tmp-"));
+  const script = `
+    const { readdirSync } = await import("node:fs");
+    const { FeatureStore } = await import(${JSON.stringify(join(import.meta.dirname, "store.ts"))});
+    FeatureStore.open(${JSON.stringify(path)}, { onNetwork: true });
+    console.log(readdirSync(${JSON.stringify(temporary)}).length);
+    process.exit();`;
+  const env = { ...process.env, TMPDIR: temporary };
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { env, encoding: "utf8" });
+  expect(stdout).toBe("1\n");
+  expect(await readdir(temporary)).toEqual([]);
+});
+
 it("two that have it open lose none of each other's notes, and read on meanwhile", async () => {
   const { open } = await run();
   using first = open();
