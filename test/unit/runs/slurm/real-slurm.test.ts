@@ -213,7 +213,8 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
     const done = await submitFake({ steps: 3, pauseMs: 0 });
     const folder = await submitFake({ steps: 3, pauseMs: 0 }, { extraArgs: ["--hold"] });
     const id = await jobId(folder);
-    await reaches(folder, "waiting");
+    // Until Slurm has listed it: an answer from before its submission counts as its absence, from then on.
+    await eventually(async () => (await runStatus(folder)).work === "waiting");
     await slurm.ask("scancel", id);
     await eventually(async () => (await slurmState(id)) === "" && (await slurmState(await jobId(done))) === "");
     expect(await runStatus(done)).toMatchObject({ work: "gone", state: { kind: "done" } });
