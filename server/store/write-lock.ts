@@ -1,6 +1,16 @@
 /** A lock file beside a store, for processes of several machines that replace it. */
 
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { threadId } from "node:worker_threads";
 import { z } from "zod";
@@ -43,7 +53,8 @@ export function withWriteLock<T>(path: string, work: () => T, busyMs = BUSY_MS):
 
 /** A link is made or not on every file system, where an exclusive creation is not on old NFS. */
 function taken(own: string, lock: string): boolean {
-  writeFileSync(own, JSON.stringify({ host: hostname(), pid: process.pid }));
+  const holder = JSON.stringify({ host: hostname(), pid: process.pid });
+  writeFileSync(own, holder);
   try {
     linkSync(own, lock);
     return true;
@@ -51,13 +62,13 @@ function taken(own: string, lock: string): boolean {
     // A network may lose the answer to a link that was made.
     if (codeOf(error) === "EEXIST") return statSync(own).nlink > 1;
     // No links here (FUSE, SMB): the exclusive creation is what there is.
-    return takenByCreation(own, lock);
+    return takenByCreation(lock, holder);
   }
 }
 
-function takenByCreation(own: string, lock: string): boolean {
+function takenByCreation(lock: string, holder: string): boolean {
   try {
-    writeFileSync(lock, readFileSync(own), { flag: "wx" });
+    writeFileSync(lock, holder, { flag: "wx" });
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
@@ -102,9 +113,16 @@ function busyMessage(path: string, lock: string): string {
   return `${path} could not be written: ${who} is writing it. Try again; if that process is gone, delete ${lock}`;
 }
 
+/** The beginning of a file, in which a holder has its place; it neither waits for a pipe nor takes memory for a large file. */
 function textOf(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const bytes = Buffer.alloc(1024);
+      return bytes.toString("utf8", 0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return undefined;
   }
