@@ -1,6 +1,6 @@
 /** The head of a report: what the run was made from. */
 import { basename } from "node:path";
-import { sites } from "../../models/sites.ts";
+import { defaultSite, sites } from "../../models/sites.ts";
 import { judgedTextOf } from "../../rewards/reward-configs.ts";
 import { sparsityRule } from "../../sae/sparsity.ts";
 import { type Contrasts, contrastsOf } from "../../tasks/tasks.ts";
@@ -116,11 +116,15 @@ function layersInWords({ divergence: { layers, choose, measure } }: Experiment):
 
 function saesInWords({ sae }: Experiment): string {
   if (sae.source !== null)
-    return `a dictionary that was trained elsewhere (${basename(sae.source)}), for both models, of the ${sites[sae.site].inWords}`;
-  const what = `dictionaries of the ${sites[sae.site].inWords}`;
+    return `a dictionary that was trained elsewhere (${basename(sae.source)}), for both models${siteInWords(sae)}`;
   const sparsity = sparsityRule(sae.sparsity).inWords(sae.sparsity);
   const tokens = sae.maxTokens === null ? `${sae.epochs} passes over the texts` : `${sae.maxTokens} tokens at most`;
-  return `${what}, ${sae.multiples.join(" and ")} times the width, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
+  return `dictionaries of ${sae.multiples.join(" and ")} times the width${siteInWords(sae)}, ${sae.tied ? "tied" : "untied"}, ${sparsity}, ${tokens}`;
+}
+
+/** Nothing of the usual site: the words are a part of the report's key, which runs from before there were sites keep. */
+function siteInWords({ site }: Experiment["sae"]): string {
+  return site === defaultSite ? "" : `, of the ${sites[site].inWords}`;
 }
 
 function probeInWords({ probe }: Experiment): string {
