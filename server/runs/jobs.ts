@@ -12,7 +12,7 @@ import { executors } from "./executors.ts";
 import { disk, remove } from "./files.ts";
 import { type JobRecord, jobNameOf } from "./job-record.ts";
 import { noteOwnJob } from "./own-jobs.ts";
-import { runPaths } from "./run-folder.ts";
+import { readRecord, runPaths } from "./run-folder.ts";
 import { Lock, LockedError, lockHolder } from "./run-lock.ts";
 import { executorOf, runStatus, runWork } from "./run-status.ts";
 import { stopProcess, trueWithin } from "./stop-process.ts";
@@ -51,7 +51,13 @@ export async function submitRun(job: JobSpec, place: Place = HERE): Promise<JobR
 async function submitFree(job: JobSpec, { executor: kind, settings }: Place): Promise<JobRecord> {
   await clearCancelRequest(job.runFolder);
   const executor: Executor = executors[kind];
-  const record = await executor.submit(job, settings, (intent) => keepRecord(job, intent));
+  const record = await executor
+    .submit(job, settings, (intent) => keepRecord(job, intent))
+    .catch(async (error: unknown) => {
+      // A run that is done has lost nothing by a job that never was; any other shows why it does not work.
+      if ((await readRecord(job.runFolder))?.state.kind === "done") await forgetUnbegun(job.runFolder);
+      throw error;
+    });
   await keepOrCancel(job, record, executor);
   await noteOwn(record);
   return record;
@@ -194,9 +200,7 @@ async function endForGood(folder: string): Promise<boolean> {
   }
 }
 
-/**
- * Removes the record of a job that was stopped before it started work: the run's state is again that before the job.
- */
+/** Removes the record of a job that ended before it started work: the run's state is again that before the job. */
 async function forgetUnbegun(folder: string): Promise<void> {
   const { work, job, record } = await runStatus(folder);
   const hasBegun = job === undefined || (record !== undefined && job.submittedAt <= record.updated);

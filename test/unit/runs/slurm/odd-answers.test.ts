@@ -5,11 +5,15 @@ import { describe, expect, test } from "vitest";
 import { JobNotStartedError, type JobStanding } from "../../../../server/runs/executor.ts";
 import { notePaths, scriptExit } from "../../../../server/runs/job-notes.ts";
 import type { SlurmJob } from "../../../../server/runs/job-record.ts";
+import { submitRun } from "../../../../server/runs/jobs.ts";
 import { thisProcess } from "../../../../server/runs/process-identity.ts";
+import { runPipeline } from "../../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
+import { runStatus } from "../../../../server/runs/run-status.ts";
 import { SlurmExecutor } from "../../../../server/runs/slurm/executor.ts";
 import { SlurmSettings } from "../../../../server/runs/slurm/settings.ts";
 import { useFakeSlurm } from "../../../support/fake-slurm.ts";
+import { fakePlan } from "../fake-stages.ts";
 import { scratchFolder } from "../scratch.ts";
 
 const fake = useFakeSlurm();
@@ -93,6 +97,20 @@ describe("sbatch", () => {
     const failure = await submit().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(JobNotStartedError);
     expect(String(failure)).toMatch(expected);
+  });
+
+  test("that refuses leaves a run that is done as it is, and says of another why it does not work", async () => {
+    await fake.answer("sbatch", "echo 'sbatch: error: Invalid account' >&2; exit 1");
+    const place = { executor: "slurm", settings: SlurmSettings.parse({}) } as const;
+    const [done, other] = [join(await scratchFolder(), "done"), await prepareRun(await scratchFolder(), "demo", {})];
+    await runPipeline(fakePlan({ steps: 1 }), done, { seed: 7, deviceClass: "cpu", queued: false });
+    for (const runFolder of [done, other])
+      await expect(submitRun({ runFolder, argv: ["lfp", "run"] }, place)).rejects.toThrow(JobNotStartedError);
+    expect((await runStatus(done)).state).toEqual({ kind: "done" });
+    expect((await runStatus(other)).state).toEqual({
+      kind: "interrupted",
+      why: expect.stringContaining("Invalid account"),
+    });
   });
 
   test("that does not answer in time leaves no job that could begin later", async () => {
