@@ -24,11 +24,9 @@ export interface ParseOptions {
 export class ExperimentFileError extends LfpError {
   readonly code: ErrorCode;
 
-  constructor(path: string, cause: unknown) {
-    super(
-      `${path} cannot be read: ${messageOf(cause)}. Give the path of an experiment file, or a preset: ${presetNames.join(", ")}.`,
-      { cause },
-    );
+  /** `expected` says what to give instead. */
+  constructor(path: string, cause: unknown, expected: string) {
+    super(`${path} cannot be read: ${messageOf(cause)}. Give the path of ${expected}.`, { cause });
     this.code = cause instanceof LfpError ? cause.code : "not-found";
   }
 }
@@ -41,12 +39,14 @@ export async function loadExperiment(path: string): Promise<Experiment> {
   return parseExperiment(await experimentText(path), { name: path, folder: dirname(resolve(path)) });
 }
 
-/** The text of an experiment file. Throws `ExperimentFileError`. */
-export async function experimentText(path: string): Promise<string> {
+/** The text of an experiment file, or of what `expected` names. Throws `ExperimentFileError`. */
+export async function experimentText(path: string, expected = anExperiment): Promise<string> {
   return await readTextFile(path, "experiment").catch((cause: unknown) => {
-    throw new ExperimentFileError(path, cause);
+    throw new ExperimentFileError(path, cause, expected);
   });
 }
+
+const anExperiment = `an experiment file, or a preset: ${presetNames.join(", ")}`;
 
 /**
  * The complete, validated experiment of a file's text or parsed contents: its preset with the file's overrides and

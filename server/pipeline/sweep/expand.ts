@@ -32,7 +32,10 @@ export interface Sweep {
 export async function loadSweep(path: string): Promise<Sweep> {
   const folder = dirname(resolve(path));
   const stem = slug(basename(path).replace(/(\.lfp-sweep)?\.json$/, "")).slice(0, 64);
-  return await parseSweep(await experimentText(path), { name: path, folder, stem: stem === "" ? "sweep" : stem });
+  return await parseSweep(
+    await experimentText(path, "a sweep file (docs/sweep.md), or the folder of a sweep that there is"),
+    { name: path, folder, stem: stem === "" ? "sweep" : stem },
+  );
 }
 
 export interface ParseSweepOptions {

@@ -63,6 +63,12 @@ describe("lfp sweep", { timeout: 900_000 }, () => {
     expect(await readdir(folder)).not.toContain("dry");
   });
 
+  it("asks for a sweep file where there is none", async () => {
+    const { code, stderr } = await runLfp(["sweep", join(folder, "none.json")]);
+    expect(stderr).toContain("Give the path of a sweep file");
+    expect(code).toBe(4);
+  });
+
   it.each([
     [["--resume"], 4, "holds no sweep"],
     [["--at-most", "0"], 2, '--at-most is "0"; expected a whole number from 1 to 1000'],
