@@ -20,7 +20,7 @@ it("sends the record at the cursor, and shows its tokens as a document that no f
   expect(request).toHaveBeenCalledWith(
     expect.objectContaining({ method: "lfp/inspectPair" }),
     { record: '{"chosen": "a"}', data: "pairs.jsonl", row: 1 },
-    undefined,
+    stub.cancelToken,
   );
   const [command, uri] = stub.executed.at(-1) ?? [];
   expect([command, String(uri)]).toEqual(["markdown.showPreview", "lfp-pair-tokens:///1/Tokens of row 1.md"]);

@@ -22,10 +22,14 @@ export async function exportRun(extension: Extension, clicked: unknown): Promise
       entries.map(([name]) => name),
     ),
   );
-  const progress = { location: vscode.ProgressLocation.Notification, title: `LFP Lens: exporting ${run.name}` };
+  const progress = {
+    location: vscode.ProgressLocation.Notification,
+    title: `LFP Lens: exporting ${run.name}`,
+    cancellable: true,
+  };
   const { folder, notes } = await vscode.window.withProgress(
     progress,
-    async () => await extension.server.request(ExportRun, { folder: run.folder, kind, to }),
+    async (_, token) => await extension.server.request(ExportRun, { folder: run.folder, kind, to }, token),
   );
   const show = "Show Folder";
   const told = [`${run.name} is exported to ${basename(folder)}`, ...notes].map((one) => `${one}.`).join(" ");

@@ -4,6 +4,7 @@ import { ExportRun, exportWords } from "../../server/protocol/exports.ts";
 import { StartRun } from "../../server/protocol/runs.ts";
 import {
   answers,
+  cancelToken,
   executed,
   files,
   inputs,
@@ -237,20 +238,20 @@ describe("an export", () => {
   const exporting = () => {
     const { extension } = extensionWith({ folder, kind: "done" });
     const asked: unknown[] = [];
-    const request = async ({ method }: typeof ExportRun, params: { readonly to: string }) => {
-      asked.push([method, params]);
+    const request = async ({ method }: typeof ExportRun, params: { readonly to: string }, token: unknown) => {
+      asked.push([method, params, token]);
       return { folder: params.to, files: 2, bytes: 3, notes: ["README.md states no licence"] };
     };
     return { extension: { ...extension, server: { request } } as unknown as Extension, asked };
   };
 
-  it("goes into a new folder where the person says, and tells what to know before it is passed on", async () => {
+  it("goes into a new folder where the person says, can be cancelled, and tells what to know before it is passed on", async () => {
     files.set("file:///out/quick-hub", "of an earlier export");
     const { extension, asked } = exporting();
     picks.push(exportWords.hub.title, "/out");
     answers.push("Show Folder");
     await exportRun(extension, clicked);
-    expect(asked).toEqual([[ExportRun.method, { folder, kind: "hub", to: "/out/quick-hub-2" }]]);
+    expect(asked).toEqual([[ExportRun.method, { folder, kind: "hub", to: "/out/quick-hub-2" }, cancelToken]]);
     expect(messages).toEqual(["quick is exported to quick-hub-2. README.md states no licence."]);
     expect(executed).toMatchObject([["revealFileInOS", { path: "/out/quick-hub-2" }]]);
   });

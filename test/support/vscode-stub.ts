@@ -300,9 +300,14 @@ export const window = {
     return wanted === undefined ? undefined : [Uri.file(wanted)];
   },
   showTextDocument: async (uri: Uri): Promise<void> => void executed.push(["showTextDocument", uri.path]),
-  withProgress: <T>(_options: unknown, work: (progress: unknown, token: unknown) => Promise<T>): Promise<T> =>
-    work(undefined, undefined),
+  withProgress: <T>(
+    { cancellable = false }: { readonly cancellable?: boolean },
+    work: (progress: unknown, token: unknown) => Promise<T>,
+  ): Promise<T> => work(undefined, cancellable ? cancelToken : undefined),
 };
+
+/** For tests: the token of work that a person can cancel. */
+export const cancelToken = { isCancellationRequested: false };
 
 export const ProgressLocation = { Notification: 15, Window: 10 } as const;
 
