@@ -9,16 +9,18 @@ const running: RunView["state"] = { kind: "running", stage: "tune" };
 
 /** A run whose file of output a test writes, of plain characters, and what was asked of the server. */
 function watched(sweep: string | null = null) {
-  const file: { text: string; isDown: boolean } = { text: "", isDown: false };
+  const file: { text: string; isDown: boolean; answerMs: number } = { text: "", isDown: false, answerMs: 0 };
   const asked: (number | null)[] = [];
   const run = { folder: "/runs/quick", name: "quick", state: running, sweep } as RunView;
   const known = { ...run };
   const server = {
     request: async (_type: unknown, { offset }: { readonly offset: number | null }) => {
       asked.push(offset);
+      const { text, answerMs } = file;
+      if (answerMs > 0) await new Promise((resolve) => setTimeout(resolve, answerMs));
       if (file.isDown) throw new Error("the server is away");
-      const start = offset !== null && offset <= file.text.length ? offset : 0;
-      return { start, offset: file.text.length, text: file.text.slice(start) };
+      const start = offset !== null && offset <= text.length ? offset : 0;
+      return { start, offset: text.length, text: text.slice(start) };
     },
   } as unknown as ServerConnection;
   const outputs = new RunOutputs(server, { get: () => known } as unknown as RunsModel);
@@ -52,6 +54,28 @@ describe("the output of a run", () => {
     expect(asked).toHaveLength(count);
     outputs.dispose();
     expect(channels.size).toBe(0);
+  });
+
+  it("is read to its end by a slow server, which is asked one thing at a time, and is said once to be away", async () => {
+    const { file, asked, known, show } = watched();
+    await show();
+    file.answerMs = 2500;
+    await vi.advanceTimersByTimeAsync(1000);
+    known.state = { kind: "done" };
+    file.text += "done\n";
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(channels.get("LFP Lens: quick")?.text).toBe("done\n");
+    const count = asked.length;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked).toHaveLength(count);
+    const again = show();
+    await vi.advanceTimersByTimeAsync(2500);
+    await again;
+    file.isDown = true;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(channels.get("LFP Lens: quick")?.text).toBe(
+      "done\nLFP Lens: the output cannot be read: the server is away\n",
+    );
   });
 
   it("begins again when the file does, and says when it cannot be read", async () => {

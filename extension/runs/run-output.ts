@@ -66,6 +66,8 @@ class ShownOutput {
   }
 
   async #follow(): Promise<void> {
+    // A read under way reports its own failure, and may have begun before the run's end.
+    if (this.#reading !== undefined) return;
     // What it wrote last is read once it is over.
     const run = this.#run();
     const isOver = run === undefined || !isActive(run.state);
