@@ -48,14 +48,13 @@ export class RunsModel implements vscode.Disposable {
 
   /** The runs known so far, in the same order, without a request. */
   known(): RunView[] {
-    return [...this.#runs.values()].sort((a, b) => byRecency(rankOf(a), rankOf(b)));
+    return inOrder([...this.#runs.values()]);
   }
 
   /** Single runs and sweeps: active ones first, then the newest. */
   rows(): (RunView | KnownSweep)[] {
-    const single = this.known().filter(({ sweep }) => sweep === null);
-    const rows: (RunView | KnownSweep)[] = [...single, ...this.sweeps()];
-    return rows.sort((a, b) => byRecency(rankOf(a), rankOf(b)));
+    const single = [...this.#runs.values()].filter(({ sweep }) => sweep === null);
+    return inOrder([...single, ...this.sweeps()]);
   }
 
   /** All sweeps with their runs, these in the sweep's order. */
@@ -148,6 +147,11 @@ interface Rank {
   readonly isActive: boolean;
   readonly updated: string;
   readonly name: string;
+}
+
+function inOrder<R extends RunView | KnownSweep>(rows: readonly R[]): R[] {
+  const ranked = rows.map((row) => ({ row, rank: rankOf(row) }));
+  return ranked.sort((a, b) => byRecency(a.rank, b.rank)).map(({ row }) => row);
 }
 
 function rankOf(row: RunView | KnownSweep): Rank {
