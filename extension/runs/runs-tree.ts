@@ -46,7 +46,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   async getChildren(node?: RunsNode): Promise<RunsNode[]> {
     if (node === undefined) {
       await this.#model.all();
-      const rows = this.#model.rows().map((row) => ("runs" in row ? this.#sweepNode(row) : this.#runNode(row.folder)));
+      const rows = this.#model
+        .rows()
+        .map((row) => ("runs" in row ? this.#sweepNode(row.sweep.folder) : this.#runNode(row.folder)));
       return [...rows, ...this.#model.misnamed.map((folder) => this.#same(folder, { kind: "misnamed", folder }))];
     }
     if (node.kind === "sweep")
@@ -60,7 +62,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     if (node.kind === "misnamed") return misnamedItem(node.folder);
     if (node.kind === "sweep") {
       const known = this.#model.sweep(node.sweep);
-      return known === undefined ? new vscode.TreeItem(basename(node.sweep)) : sweepItem(known);
+      if (known === undefined) return new vscode.TreeItem(basename(node.sweep));
+      this.#drawnSweeps.set(node.sweep, lookOf(known));
+      return sweepItem(known);
     }
     const run = this.#model.get(node.folder);
     if (node.kind === "run") return run === undefined ? new vscode.TreeItem(node.folder) : runItem(run);
@@ -71,8 +75,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   getParent(node: RunsNode): RunsNode | undefined {
     if (node.kind === "stage") return this.#runNode(node.folder);
     const sweep = node.kind === "run" ? (this.#model.get(node.folder)?.sweep ?? null) : null;
-    const known = sweep === null ? undefined : this.#model.sweep(sweep);
-    return known === undefined ? undefined : this.#sweepNode(known);
+    return sweep === null ? undefined : this.#sweepNode(sweep);
   }
 
   runNode(folder: string): RunsNode {
@@ -96,12 +99,10 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   #changedSweep(folder: string | null): RunsNode | undefined {
     const known = folder === null ? undefined : this.#model.sweep(folder);
     if (known === undefined || this.#drawnSweeps.get(known.sweep.folder) === lookOf(known)) return undefined;
-    return this.#sweepNode(known);
+    return this.#sweepNode(known.sweep.folder);
   }
 
-  #sweepNode(known: KnownSweep): RunsNode {
-    const { folder } = known.sweep;
-    this.#drawnSweeps.set(folder, lookOf(known));
+  #sweepNode(folder: string): RunsNode {
     return this.#same(`sweep:${folder}`, { kind: "sweep", sweep: folder });
   }
 
